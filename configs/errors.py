@@ -1,0 +1,9 @@
+"""The one error that means "the user's input is at fault"; everything else is a fault of ours or of the world."""
+
+
+class InputError(Exception):
+    """Config, data or contract is wrong: the message names the value, the place and the remedy. Exit code 2."""
+
+
+class InfraError(Exception):
+    """The world is at fault (disk, server, memory): the message says what, where and what to do. Exit code 1."""

@@ -1,0 +1,243 @@
+"""All that a pipeline can say, on one page. Imports pydantic alone, so the schema loads in a moment and binds to nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+ProblemName = Literal["text-classification", "text-generation"]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Entity = Literal[
+    "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN", "URL", "CRYPTO", "MAC_ADDRESS",
+    "PERSON", "LOCATION", "ORGANIZATION",
+]  # fmt: skip
+PATTERN_ENTITIES: tuple[Entity, ...] = (
+    "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN", "CRYPTO", "MAC_ADDRESS",
+)  # fmt: skip
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+class HashSplit(Frozen):
+    """A row's split is a keyed hash of its group, else of its raw text: it never moves, whatever else arrives."""
+
+    by: Literal["hash"] = "hash"
+    validation: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+    test: Annotated[float, Field(ge=0, lt=0.8)] = 0.2
+
+
+class TimeSplit(Frozen):
+    """The newest rows are test, those before them validation: fractions of the rows in order of time."""
+
+    by: Literal["time"] = "time"
+    validation: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+    test: Fraction = 0.2
+
+
+class GivenSplit(Frozen):
+    """`data.test` names the test rows, or `column` holds train, validation or test for each row."""
+
+    by: Literal["given"] = "given"
+    column: str | None = None
+    validation: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+
+
+class Redact(Frozen):
+    """Personal data become typed placeholders, the same for equal values, under this installation's key."""
+
+    enabled: bool = True
+    entities: tuple[Entity, ...] = PATTERN_ENTITIES
+    ner_model: str | None = Field(None, description="folder or hub name of a token-classification model for names and places")
+
+    @model_validator(mode="after")
+    def _names_need_a_model(self) -> Self:
+        named = {"PERSON", "LOCATION", "ORGANIZATION"} & set(self.entities)
+        if named and self.ner_model is None:
+            raise ValueError(f"{', '.join(sorted(named))} cannot be found by patterns: set ner_model, or drop them from entities")
+        return self
+
+
+class Deduplicate(Frozen):
+    """Exact copies always go; near copies go where their word shingles overlap by at least `threshold` (Jaccard, MinHash)."""
+
+    enabled: bool = True
+    threshold: Fraction = 0.85
+
+
+class Window(Frozen):
+    """Only rows whose time lies in [start, end) take part."""
+
+    start: str | None = None
+    end: str | None = None
+
+
+class Data(Frozen):
+    source: str | tuple[str, ...] = Field(description="file, folder, glob or hf://dataset/split; the full current state of the data")
+    test: str | tuple[str, ...] | None = Field(None, description="the test rows, as given; then split.by is `given`")
+    format: Literal["auto", "csv", "jsonl", "parquet"] = "auto"
+    id: str | None = Field(None, description="column of unique ids; without it a row is named by file and number")
+    text: str = Field("text", description="text-classification: the column to classify")
+    label: str = Field("label", description="text-classification: the column of its class")
+    prompt: str = Field("prompt", description="text-generation: the column the model is given")
+    completion: str = Field("completion", description="text-generation: the column it must write")
+    time: str | None = None
+    group: str | None = Field(None, description="customer, thread...: rows of a group stay in one split and count as one in tests")
+    slices: tuple[str, ...] = ()
+    window: Window = Window()
+    split: Annotated[HashSplit | TimeSplit | GivenSplit, Field(discriminator="by")] = HashSplit()
+    redact: Redact = Redact()
+    deduplicate: Deduplicate = Deduplicate()
+    max_characters: Annotated[int, Field(ge=1)] = Field(100_000, description="a longer text is an error of the data, not a text")
+
+    @model_validator(mode="after")
+    def _split_fits(self) -> Self:
+        if self.split.by == "time" and self.time is None:
+            raise ValueError("split.by is `time` but data.time names no column: set data.time")
+        if self.test is not None and self.split.by != "given":
+            raise ValueError("data.test is given but split.by is not: set data.split.by to `given`, or drop data.test")
+        if self.split.by == "given" and self.test is None and self.split.column is None:
+            raise ValueError("split.by is `given` but neither data.test nor data.split.column is: set one of them")
+        if self.window != Window() and self.time is None:
+            raise ValueError("data.window selects by time but data.time names no column: set data.time")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given_test_means_given_split(cls, values: object) -> object:
+        if isinstance(values, dict) and values.get("test") is not None and "split" not in values:
+            return {**values, "split": {"by": "given"}}
+        return values
+
+
+# --- model, adapter, objective -----------------------------------------------------------------------------------------
+
+
+class Model(Frozen):
+    base: str = Field(description="local folder, installed package (`package:NAME/FOLDER`) or hub name")
+    revision: str | None = None
+    sha256: str | None = Field(None, description="of model.safetensors; anything else is refused")
+    max_length: Annotated[int, Field(ge=4)] = Field(128, description="tokens; longer inputs are cut")
+
+    @field_validator("sha256")
+    @classmethod
+    def _is_a_sha256(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[0-9a-f]{64}", value):
+            raise ValueError("is no sha256: 64 hexadecimal digits in lower case, as `sha256sum model.safetensors` prints them")
+        return value
+
+
+class Full(Frozen):
+    kind: Literal["full"] = "full"
+
+
+class Lora(Frozen):
+    kind: Literal["lora"] = "lora"
+    r: Annotated[int, Field(ge=1)] = 16
+    alpha: Annotated[float, Field(gt=0)] = 32
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    target_modules: str | tuple[str, ...] = "all-linear"
+
+
+Adapter = Annotated[Full | Lora, Field(discriminator="kind")]
+
+
+class Supervised(Frozen):
+    kind: Literal["supervised"] = "supervised"
+    class_weights: Literal["none", "balanced"] = "none"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Training(Frozen):
+    start: Literal["base", "champion"] = "base"
+    epochs: Annotated[int, Field(ge=1)] = 5
+    batch_size: Annotated[int, Field(ge=1)] = Field(32, description="rows per optimizer step, whatever fits in memory at once")
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(None, description="default: 2e-3 for lora, 1e-4 for full")
+    head_learning_rate_factor: Annotated[float, Field(gt=0)] = 5.0
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.06, description="share of the steps")
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    early_stopping: Annotated[int, Field(ge=1)] | None = Field(None, description="epochs without a better validation loss")
+    refit: bool = Field(False, description="settings are chosen: train on train and validation rows together")
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    length_buckets: bool = True
+    checkpoint_every: Annotated[int, Field(ge=1)] = Field(100, description="optimizer steps between checkpoints")
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _refit_has_nothing_to_stop_on(self) -> Self:
+        if self.refit and self.early_stopping is not None:
+            raise ValueError("refit trains on the validation rows too, so nothing is left to stop early on: drop one of the two")
+        return self
+
+
+# --- evaluation, gate, release -----------------------------------------------------------------------------------------
+
+
+class Evaluation(Frozen):
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    bootstrap: Annotated[int, Field(ge=100)] = 1000
+    confidence: Fraction = 0.95
+    max_new_tokens: Annotated[int, Field(ge=1)] = Field(64, description="text-generation: the longest answer decoded")
+    decode_rows: Annotated[int, Field(ge=0)] = Field(200, description="text-generation: test rows decoded; all are scored by likelihood")
+
+
+class Guards(Frozen):
+    """Vetoes on evidence of harm: a guard fires where its one-sided test shows a loss beyond its margin."""
+
+    slice_margin: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    older_margin: Annotated[float, Field(ge=0, lt=1)] = Field(0.02, description="on the test rows before gate.window")
+    class_margin: Annotated[float, Field(ge=0, lt=1)] = Field(0.10, description="on the recall of each class")
+    min_n: Annotated[int, Field(ge=1)] = Field(30, description="a smaller slice or class is reported, not judged")
+
+
+class Gate(Frozen):
+    rule: Literal["better", "not_worse"] = "better"
+    margin: Annotated[float, Field(gt=0, lt=1)] = Field(0.01, description="for not_worse: the largest loss of the primary score")
+    alpha: Fraction = 0.05
+    power: Fraction = 0.8
+    effect: Annotated[float, Field(gt=0, lt=1)] = Field(0.02, description="the gain that `rows needed` is worked out for")
+    looks_per_year: Annotated[int, Field(ge=1)] = 52
+    window: Annotated[int, Field(ge=1)] | None = Field(None, description="days before the newest test row; default: all")
+    min_rows: Annotated[int, Field(ge=1)] = Field(100, description="fewer fair test rows decide nothing")
+    floors: dict[str, float] = Field(default={}, description="metric -> the least a challenger may have")
+    guards: Guards = Guards()
+
+
+class Release(Frozen):
+    alias: str = "champion"
+
+    @field_validator("alias")
+    @classmethod
+    def _alias_is_allowed(cls, value: str) -> str:
+        if value == "latest" or re.fullmatch(r"v\d+", value) or not re.fullmatch(r"[A-Za-z0-9_-]+", value):
+            raise ValueError(f"`{value}` is refused by MLflow's registry: letters, digits, - and _; not `latest`, not `v1`")
+        return value
+
+
+class Contract(Frozen):
+    suite: str | None = Field(None, description="the pipeline's own suite (JSON), beside the common one and the problem's")
+    max_quarantined: Annotated[float, Field(ge=0, le=1)] = Field(0.05, description="share of rows; more stops the run")
+
+
+class Pipeline(Frozen):
+    """One kept model: the parameter of every flow, so the Prefect UI shows and checks it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="lower case, digits and -; also the model's name")]
+    problem: ProblemName
+    data: Data
+    model: Model
+    contract: Contract = Contract()
+    adapter: Adapter = Lora()
+    objective: Supervised = Supervised()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    gate: Gate = Gate()
+    release: Release = Release()
