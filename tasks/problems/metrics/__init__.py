@@ -1,0 +1,101 @@
+"""What the stages call: columns in, a flat dict of metrics out, computed by the local `evaluate.Metric` modules of `modules.py`.
+
+Light to import (numpy alone); `evaluate` and `datasets` come with the first call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.problems.metrics.lazily import lighten_evaluate
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class: its precision, recall and F1 (0 where undefined), and its number of test rows."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+def modules_of_evaluate() -> ModuleType:
+    """The metric modules, with as little of `evaluate` behind them as they need."""
+    lighten_evaluate()
+    from tasks.problems.metrics import modules
+
+    return modules
+
+
+def classification_metrics(
+    targets: NDArray[np.integer[Any]],
+    predictions: NDArray[np.integer[Any]],
+    probabilities: NDArray[np.floating[Any]] | None,
+    labels: Sequence[str],
+) -> dict[str, float]:
+    """Accuracy, precision, recall, F1, Matthews correlation; with probabilities also log loss, calibration error, Brier, top-3 accuracy.
+
+    Codes are (n,) indices into `labels`, probabilities (n, c) or None. ValueError where shapes or values do not fit one another.
+    """
+    columns = {"references": np.asarray(targets), "predictions": np.asarray(predictions)}
+    _fit(columns, labels)
+    modules = modules_of_evaluate()
+    if probabilities is None:
+        return _run(modules.FROM_CODES, columns)
+    given = np.asarray(probabilities, dtype=np.float64)
+    if given.shape != (len(columns["references"]), len(labels)):
+        raise ValueError(f"probabilities {given.shape} must be ({len(columns['references'])} rows, {len(labels)} labels)")
+    return _run(modules.FROM_CODES + modules.FROM_PROBABILITIES, {**columns, "probabilities": given})
+
+
+def per_class(
+    targets: NDArray[np.integer[Any]], predictions: NDArray[np.integer[Any]], labels: Sequence[str]
+) -> tuple[ClassScore, ...]:
+    """One `ClassScore` per label, in the order of `labels`, those without a test row included (support 0)."""
+    columns = {"references": np.asarray(targets), "predictions": np.asarray(predictions)}
+    _fit(columns, labels)
+    found = modules_of_evaluate().PerClass().compute(**columns, classes=len(labels))
+    rows = zip(labels, found["precision"], found["recall"], found["f1"], found["support"], strict=True)
+    return tuple(ClassScore(label, float(p), float(r), float(f), int(n)) for label, p, r, f, n in rows)
+
+
+def generation_metrics(
+    log_likelihoods: NDArray[np.floating[Any]],
+    tokens: NDArray[np.integer[Any]],
+    predictions: Sequence[str | None] = (),
+    references: Sequence[str] = (),
+) -> dict[str, float]:
+    """nll_per_token (nats) and perplexity over all rows; exact_match and rouge_l over the rows decoded (prediction not None), if any.
+
+    `log_likelihoods` (n,) are sums over the completion's tokens, `tokens` (n,) their number. ValueError where columns do not fit.
+    """
+    modules = modules_of_evaluate()
+    found = _run((modules.Perplexity,), {"log_likelihoods": np.asarray(log_likelihoods), "tokens": np.asarray(tokens)})
+    decoded = [(p, r) for p, r in zip(predictions, references, strict=True) if p is not None]
+    if not decoded:
+        return found
+    said, meant = zip(*decoded, strict=True)
+    return found | _run(modules.FROM_TEXTS, {"predictions": list(said), "references": list(meant)})
+
+
+def _fit(columns: dict[str, NDArray[Any]], labels: Sequence[str]) -> None:
+    """Every code must name a label; one that does not would be a row counted under nothing."""
+    for name, codes in columns.items():
+        if codes.size and int(codes.max()) >= len(labels):
+            raise ValueError(f"{name} hold code {int(codes.max())}, but there are only {len(labels)} labels")
+
+
+def _run(modules: Sequence[Any], columns: dict[str, Any]) -> dict[str, float]:
+    """What `evaluate.combine(...).compute(...)` does, without the imports that its constructor triggers."""
+    found: dict[str, float] = {}
+    for module in modules:
+        found |= module().compute(**{name: column for name, column in columns.items() if name in module.columns})
+    return found
