@@ -1,0 +1,144 @@
+"""Inline SVG from numbers: pure functions, no state, no data frames. Colours are CSS classes, so light, dark and print are the page's.
+
+Row charts (`interval`, `difference`, `bar`, `axis`) place everything in per cent of their width, so they fit any column unscaled; text never
+shrinks on a phone. Names that come from data are escaped here, since the template takes these strings as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+
+Domain = tuple[float, float]
+
+
+def ticks(domain: Domain, wanted: int = 5) -> list[float]:
+    """Round numbers inside the domain, about `wanted` of them (steps of 1, 2 or 5 times a power of ten)."""
+    low, high = domain
+    if not high > low:
+        return [low]
+    rough = (high - low) / max(wanted, 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    return [round(n * step, 12) + 0.0 for n in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def domain_of(values: Sequence[float | None], pad: float = 0.08, floor: float | None = None, ceiling: float | None = None) -> Domain:
+    """The range that shows all finite values with a little air, cut at `floor` and `ceiling`."""
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    if not known:
+        return (0.0, 1.0)
+    low, high = min(known), max(known)
+    air = (high - low) * pad or abs(high) * pad or 0.5
+    low, high = low - air, high + air
+    return (low if floor is None else max(low, floor), high if ceiling is None else min(high, ceiling))
+
+
+def _at(value: float, domain: Domain) -> str:
+    """Where a value lies, in per cent of the width; beyond the domain it is drawn at its edge."""
+    share = (value - domain[0]) / (domain[1] - domain[0]) if domain[1] > domain[0] else 0.5
+    return f"{100 * min(1.0, max(0.0, share)):.2f}%"
+
+
+def _row(height: int, body: str, label: str) -> str:
+    if not label:
+        return f'<svg class="row" height="{height}" aria-hidden="true">{body}</svg>'
+    return f'<svg class="row" height="{height}" role="img" aria-label="{escape(label)}"><title>{escape(label)}</title>{body}</svg>'
+
+
+def _grid(domain: Domain, height: int, wanted: int) -> str:
+    return "".join(
+        f'<line class="grid" x1="{_at(tick, domain)}" x2="{_at(tick, domain)}" y1="0" y2="{height}"/>' for tick in ticks(domain, wanted)
+    )
+
+
+def _whisker(low: float | None, high: float | None, domain: Domain, middle: float, tone: str) -> str:
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    left, right = _at(low, domain), _at(high, domain)
+    ends = "".join(f'<line x1="{x}" x2="{x}" y1="{middle - 4}" y2="{middle + 4}"/>' for x in (left, right))
+    return f'<g class="whisker {tone}"><line x1="{left}" x2="{right}" y1="{middle}" y2="{middle}"/>{ends}</g>'
+
+
+def interval(
+    value: float | None, low: float | None, high: float | None, domain: Domain, tone: str, label: str = "", height: int = 30
+) -> str:
+    """A dot with its interval on a shared axis."""
+    middle = height / 2
+    body = _grid(domain, height, 5) + _whisker(low, high, domain, middle, tone)
+    if value is not None and math.isfinite(value):
+        body += f'<circle class="dot {tone}" cx="{_at(value, domain)}" cy="{middle}" r="5.5"/>'
+    return _row(height, body, label)
+
+
+def difference(
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    domain: Domain,
+    tone: str,
+    margin: float = 0.0,
+    label: str = "",
+    height: int = 28,
+) -> str:
+    """A difference with its interval against the zero line, and against the margin where one is set."""
+    middle = height / 2
+    zero = _at(0.0, domain)
+    body = f'<rect class="worse" x="0" y="0" width="{_at(-margin, domain)}" height="{height}"/>'
+    body += f'<line class="zero" x1="{zero}" x2="{zero}" y1="0" y2="{height}"/>'
+    if margin:
+        x = _at(-margin, domain)
+        body += f'<line class="margin" x1="{x}" x2="{x}" y1="0" y2="{height}"/>'
+    body += _whisker(low, high, domain, middle, tone)
+    if value is not None and math.isfinite(value):
+        body += f'<circle class="dot {tone}" cx="{_at(value, domain)}" cy="{middle}" r="5.5"/>'
+    return _row(height, body, label)
+
+
+def bar(
+    value: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    mark: float | None = None,
+    domain: Domain = (0.0, 1.0),
+    label: str = "",
+    height: int = 18,
+) -> str:
+    """A bar with its interval; `mark` is where the champion stands."""
+    middle = height / 2
+    body = f'<rect class="track" x="0" y="3" width="100%" height="{height - 6}" rx="2"/>'
+    if value is not None and math.isfinite(value):
+        body += f'<rect class="bar" x="0" y="3" width="{_at(value, domain)}" height="{height - 6}" rx="2"/>'
+    body += _whisker(low, high, domain, middle, "onbar")
+    if mark is not None and math.isfinite(mark):
+        x = _at(mark, domain)
+        body += f'<line class="champion-mark" x1="{x}" x2="{x}" y1="0" y2="{height}"/>'
+    return _row(height, body, label)
+
+
+def axis(domain: Domain, show: Callable[[float], str], wanted: int = 5) -> str:
+    """Tick labels for the row charts above or below it."""
+    body = ""
+    for tick in ticks(domain, wanted):
+        place = (tick - domain[0]) / (domain[1] - domain[0]) if domain[1] > domain[0] else 0.5
+        anchor = "start" if place < 0.04 else "end" if place > 0.96 else "middle"
+        body += f'<text class="tick" x="{_at(tick, domain)}" y="12" text-anchor="{anchor}">{escape(show(tick))}</text>'
+    return _row(16, body, "")
+
+
+def stack(parts: Sequence[tuple[str, float, str]], label: str, height: int = 18) -> str:
+    """One bar cut into (title, amount, tone) parts."""
+    total = sum(amount for _, amount, _ in parts)
+    if total <= 0:
+        return ""
+    body, start = "", 0.0
+    for title, amount, tone in parts:
+        width = amount / total
+        body += (
+            f'<rect class="part {tone}" x="{100 * start:.3f}%" y="0" width="{100 * width:.3f}%" height="{height}">'
+            f"<title>{escape(title)}</title></rect>"
+        )
+        start += width
+    return _row(height, body, label)

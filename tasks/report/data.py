@@ -1,0 +1,283 @@
+"""What one report says, as plain frozen values. They are stored as report.json beside the page, so any later version can draw it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from configs.errors import InputError
+
+Unit = Literal["share", "number"]
+"""A share is shown in per cent and its differences in points; a number is shown as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One metric of one system on the test rows, with its confidence interval where one was worked out."""
+
+    metric: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    unit: Unit = "share"
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """One of those compared: the challenger, the champion, the anchor, or a baseline (the base model itself is one)."""
+
+    name: str
+    role: Literal["challenger", "champion", "anchor", "baseline"]
+    scores: tuple[Score, ...]
+    version: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One test of the gate. `difference` is challenger minus the other, positive where the challenger is the better one.
+
+    A primary or anchor test passes where p < alpha; a guard vetoes there, because what it tests for is harm beyond `margin`.
+    Outcomes are pass, fail, veto, inconclusive or not_judged.
+    """
+
+    name: str
+    kind: Literal["primary", "anchor", "guard", "floor"]
+    n: int
+    outcome: str
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    alpha: float | None = None
+    margin: float = 0.0
+    unit: Unit = "share"
+    method: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """Which test rows decided: those of the gate's window, less those that either model may have seen in training."""
+
+    test: int
+    judged: int
+    window: int | None = None
+    left_out: int = 0
+    groups: int | None = None
+    needed: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScore:
+    """One class: `recall` is drawn, with [low, high] its interval, because the class guard judges recall."""
+
+    name: str
+    n: int
+    recall: float | None
+    precision: float | None = None
+    f1: float | None = None
+    low: float | None = None
+    high: float | None = None
+    champion: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceScore:
+    """The primary metric on the rows where `column` has the value `name`."""
+
+    column: str
+    name: str
+    n: int
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    champion: float | None = None
+    outcome: str = ""
+    unit: Unit = "share"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """counts[i][j]: rows of class labels[i] that were predicted as labels[j]."""
+
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationBin:
+    """Rows whose confidence lies in [low, high): their mean confidence and their accuracy."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float | None = None
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    bins: tuple[CalibrationBin, ...]
+    ece: float | None
+    champion_ece: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One line over optimizer steps; curves of the same `panel` ("loss", "accuracy") share a chart."""
+
+    name: str
+    panel: str
+    points: tuple[tuple[float, float | None], ...]
+    unit: Unit = "number"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    name: str
+    n: int
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """The outcome of one expectation of the contract; `severity` is warn, quarantine or stop."""
+
+    name: str
+    success: bool
+    severity: str
+    unexpected: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSummary:
+    """What came in, what was left out and why, what stayed. `leakage`: rows of test with a near copy in train or validation."""
+
+    source: str
+    rows_read: int
+    splits: tuple[Count, ...] = ()
+    dropped: tuple[Count, ...] = ()
+    redacted: tuple[Count, ...] = ()
+    quarantined: tuple[Count, ...] = ()
+    contract: tuple[Expectation, ...] = ()
+    leakage: int | None = None
+    leakage_note: str = ""
+    data_docs: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorstError:
+    """A wrong prediction. `text` is the redacted text of the snapshot: the raw one never comes here."""
+
+    id: str
+    text: str
+    target: str
+    prediction: str
+    confidence: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    id: str
+    prompt: str
+    reference: str
+    output: str
+    rouge_l: float | None = None
+    exact_match: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageCost:
+    """Wall seconds of one stage; `note` says, say, that an earlier result was taken."""
+
+    name: str
+    seconds: float
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    stages: tuple[StageCost, ...] = ()
+    peak_bytes: int | None = None
+    device: str = ""
+    numerics: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """All that it takes to name this version, and to build it again."""
+
+    snapshot: str
+    train_key: str
+    decision_key: str
+    base: str
+    base_sha256: str | None = None
+    adapter: str = ""
+    adapter_bytes: int | None = None
+    base_bytes: int | None = None
+    seeds: dict[str, int] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    libraries: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportData:
+    """One run's report. What is None or empty is left out of the page."""
+
+    pipeline: str
+    problem: str
+    verdict: Literal["PROMOTE", "HOLD", "INCONCLUSIVE"]
+    reasons: tuple[str, ...]
+    run_id: str
+    created: str
+    primary_metric: str
+    systems: tuple[System, ...]
+    identity: Identity
+    confidence: float = 0.95
+    model_name: str | None = None
+    model_version: str | None = None
+    champion_version: str | None = None
+    look: int | None = None
+    looks_per_year: int | None = None
+    next_command: str | None = None
+    rule: str = "better"
+    comparisons: tuple[Comparison, ...] = ()
+    population: Population | None = None
+    classes: tuple[ClassScore, ...] = ()
+    slices: tuple[SliceScore, ...] = ()
+    confusion: Confusion | None = None
+    calibration: Calibration | None = None
+    curves: tuple[Curve, ...] = ()
+    data: DataSummary | None = None
+    errors: tuple[WorstError, ...] = ()
+    generations: tuple[Generation, ...] = ()
+    cost: Cost | None = None
+    notices: tuple[str, ...] = ()
+    format: int = 1
+
+
+@cache
+def _adapter() -> TypeAdapter[ReportData]:
+    return TypeAdapter(ReportData)
+
+
+def to_json(report: ReportData) -> str:
+    """The report as JSON; a number that is not finite becomes null, which the page shows as absent."""
+    return _adapter().dump_json(report, indent=1).decode()
+
+
+def from_json(text: str | bytes) -> ReportData:
+    """The report of a stored report.json; fields that this version does not know are ignored. Raises InputError on anything else."""
+    try:
+        return _adapter().validate_json(text)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(f"this is no stored report: {place}: {first['msg']}; give the report.json that a retrain wrote") from fault

@@ -1,0 +1,132 @@
+"""Numbers and outcomes in the words a reader expects. One place, so that page, Markdown and terminal never disagree."""
+
+from __future__ import annotations
+
+import math
+
+from tasks.report.data import Unit
+
+MINUS = "\u2212"
+ABSENT = "\u2013"
+THIN = "\u202f"
+
+OUTCOMES = {
+    "pass": ("good", "\u2713", "passed"),
+    "fail": ("wait", "\u25cb", "not shown"),
+    "veto": ("bad", "\u2715", "vetoed"),
+    "inconclusive": ("wait", "?", "inconclusive"),
+    "not judged": ("none", "\u00b7", "not judged"),
+}
+VERDICTS = {"PROMOTE": ("good", "\u2713"), "HOLD": ("hold", "\u2016"), "INCONCLUSIVE": ("wait", "?")}
+
+
+def known(value: float | None) -> bool:
+    """Whether there is a finite number to show."""
+    return value is not None and math.isfinite(value)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """`digits` significant digits, thousands parted by thin spaces, a true minus sign."""
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    if value == 0:
+        return "0"
+    if abs(value) >= 10 ** (digits - 1):
+        shown = f"{value:,.0f}".replace(",", THIN)
+    elif abs(value) < 1e-3:
+        shown = f"{value:.{digits - 1}e}"
+    else:
+        shown = f"{value:.{digits - 1 - math.floor(math.log10(abs(value)))}f}"
+    return shown.replace("-", MINUS)
+
+
+def share(value: float | None, digits: int = 1) -> str:
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    return f"{100 * value:.{digits}f}{THIN}%".replace("-", MINUS)
+
+
+def shown(value: float | None, unit: Unit) -> str:
+    return share(value) if unit == "share" else number(value)
+
+
+def bare(value: float | None, unit: Unit) -> str:
+    """The value without its unit, for the ends of an interval."""
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    return f"{100 * value:.1f}".replace("-", MINUS) if unit == "share" else number(value)
+
+
+def interval(low: float | None, high: float | None, unit: Unit) -> str:
+    if not (known(low) and known(high)):
+        return ""
+    return f"{bare(low, unit)} to {bare(high, unit)}"
+
+
+def signed(value: float | None, unit: Unit) -> str:
+    """A difference: +1.8 for shares (in points), +0.04 for numbers."""
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    text = f"{100 * value:+.1f}" if unit == "share" else ("+" if value > 0 else "") + number(value)
+    return text.replace("-", MINUS)
+
+
+def difference(value: float | None, unit: Unit) -> str:
+    return signed(value, unit) + (" points" if unit == "share" and known(value) else "")
+
+
+def signed_interval(low: float | None, high: float | None, unit: Unit) -> str:
+    if not (known(low) and known(high)):
+        return ""
+    return f"{signed(low, unit)} to {signed(high, unit)}"
+
+
+def p_value(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    if value < 1e-4:
+        return "< 0.0001"
+    return f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
+
+
+def count(value: int | None) -> str:
+    return ABSENT if value is None else f"{value:,}".replace(",", THIN)
+
+
+def size(value: int | None) -> str:
+    """Bytes in the unit that gives one to three digits before the point."""
+    if value is None:
+        return ABSENT
+    amount, unit = float(value), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if amount < 1000 or unit == "TB":
+            break
+        amount /= 1000
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+
+
+def seconds(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def outcome(word: str) -> tuple[str, str, str]:
+    """(tone, sign, words): sign and words carry the meaning, so colour is never needed to read it."""
+    key = word.lower().replace("_", " ").strip()
+    return OUTCOMES.get(key, ("none", "\u00b7", key or ABSENT))
+
+
+def clip(text: str, length: int = 700) -> str:
+    """A text short enough for a page; what was cut is said."""
+    return text if len(text) <= length else f"{text[:length]}\u2026 (+{count(len(text) - length)} characters)"
+
+
+def words(name: str) -> str:
+    """A metric's or a reason's machine name as words."""
+    return name.replace("_", " ")

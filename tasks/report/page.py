@@ -1,0 +1,131 @@
+"""The HTML page of one run: one file, no script, no network. Templates hold the words, charts.py and plots.py the drawing, view.py the order."""
+
+from __future__ import annotations
+
+import re
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from tasks.report import charts, formats, plots, view
+from tasks.report.data import Comparison, ReportData, Unit
+
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+DENSE = 25
+"""Above so many classes the page turns to small rows and a small heatmap."""
+
+
+def render(report: ReportData) -> str:
+    """The page of a report, as HTML. Pure: equal reports give equal pages.
+
+    Every text from data is escaped (autoescape), and characters that no page can hold become U+FFFD.
+    """
+    html = _environment().get_template("page.html").render(report=report, view=view, fmt=formats, draw=_Draw(report), dense=DENSE)
+    return UNPRINTABLE.sub("\ufffd", html)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        share=formats.share,
+        shown=formats.shown,
+        number=formats.number,
+        count=formats.count,
+        size=formats.size,
+        seconds=formats.seconds,
+        p_value=formats.p_value,
+        clip=formats.clip,
+        words=formats.words,
+    )
+    return environment
+
+
+class _Draw:
+    """The charts of one report, each as markup that the templates place: holds the axes that rows share."""
+
+    def __init__(self, report: ReportData) -> None:
+        self.report = report
+        self.scores = view.score_domain(report)
+        self.differences: dict[Unit, charts.Domain] = {
+            unit: view.difference_domain(view.of_unit(report.comparisons, unit)) for unit in ("share", "number")
+        }
+        self.slices = charts.domain_of([v for s in report.slices for v in (s.value, s.low, s.high, s.champion)], floor=0.0)
+
+    def score(self, system: Any) -> Markup:
+        score = view.score_of(system, self.report.primary_metric)
+        if score is None:
+            return Markup("")
+        label = f"{system.name}: {formats.shown(score.value, score.unit)} {formats.interval(score.low, score.high, score.unit)}"
+        return _svg(charts.interval(score.value, score.low, score.high, self.scores, system.role, label.strip()))
+
+    def score_axis(self) -> Markup:
+        score = view.primary_score(self.report)
+        return _svg(charts.axis(self.scores, partial(_tick, unit=score.unit if score else "number")))
+
+    def difference(self, one: Comparison, alone: bool = False) -> Markup:
+        """One row of the gate; `alone` gives it an axis and a height of its own, as in the header."""
+        if not formats.known(one.difference):
+            return Markup("")
+        domain = view.difference_domain([one]) if alone else self.differences[one.unit]
+        ends = formats.signed_interval(one.low, one.high, one.unit)
+        label = f"{one.name}: {formats.difference(one.difference, one.unit)}" + (f", interval {ends}" if ends else "")
+        tone = view.tone_of_guard(one)
+        height = 44 if alone else 28
+        return _svg(charts.difference(one.difference, one.low, one.high, domain, tone, one.margin, label, height))
+
+    def difference_axis(self, unit: Unit, one: Comparison | None = None) -> Markup:
+        domain = view.difference_domain([one]) if one else self.differences[unit]
+        return _svg(charts.axis(domain, partial(_signed_tick, unit=unit), 5))
+
+    def class_bar(self, one: Any) -> Markup:
+        label = f"{one.name}: recall {formats.share(one.recall)} of {one.n}"
+        return _svg(charts.bar(one.recall, one.low, one.high, one.champion, (0.0, 1.0), label))
+
+    def slice_bar(self, one: Any) -> Markup:
+        domain = (0.0, 1.0) if one.unit == "share" else (0.0, self.slices[1])
+        label = f"{one.column} {one.name}: {formats.shown(one.value, one.unit)} of {one.n} rows"
+        return _svg(charts.bar(one.value, one.low, one.high, one.champion, domain, label))
+
+    def curves(self, panel: str, curves: list[tuple[str, tuple[tuple[float, float | None], ...], Unit]]) -> Markup:
+        unit = curves[0][2]
+        return _svg(plots.lines([(name, points) for name, points, _ in curves], partial(_tick, unit=unit), f"{panel} by optimizer step"))
+
+    def reliability(self) -> Markup:
+        calibration = self.report.calibration
+        if calibration is None:
+            return Markup("")
+        bins = [(b.low, b.high, b.n, b.confidence, b.accuracy) for b in calibration.bins]
+        return _svg(plots.reliability(bins, f"Reliability: expected calibration error {formats.share(calibration.ece)}"))
+
+    def heatmap(self) -> Markup:
+        confusion = self.report.confusion
+        if confusion is None:
+            return Markup("")
+        return _svg(plots.heatmap(confusion.labels, confusion.counts, f"Confusion matrix of {len(confusion.labels)} classes"))
+
+    def stack(self, parts: list[tuple[str, float]], label: str) -> Markup:
+        toned = [(title, amount, f"tone-{rank % 6}") for rank, (title, amount) in enumerate(parts)]
+        return _svg(charts.stack(toned, label))
+
+
+def _svg(drawing: str) -> Markup:
+    """Trusts a drawing: charts.py and plots.py escape every name they are given."""
+    return Markup(drawing)  # noqa: S704
+
+
+def _tick(value: float, unit: Unit) -> str:
+    return f"{100 * value:g}%" if unit == "share" else f"{value:g}"
+
+
+def _signed_tick(value: float, unit: Unit) -> str:
+    return formats.MINUS.join(f"{100 * value if unit == 'share' else value:+g}".split("-")) if value else "0"

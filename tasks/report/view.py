@@ -1,0 +1,159 @@
+"""What the page works out from the report before it draws: sentences, orders and shared axes. No HTML here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.report import formats
+from tasks.report.charts import Domain, domain_of
+from tasks.report.data import ClassScore, Comparison, Confusion, Cost, DataSummary, ReportData, Score, SliceScore, System, Unit
+
+ROLE_ORDER = {"challenger": 0, "champion": 1, "anchor": 2, "baseline": 3}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`n` rows of class `true` were taken for `predicted`, out of `of`."""
+
+    true: str
+    predicted: str
+    n: int
+    of: int
+
+
+def score_of(system: System, metric: str) -> Score | None:
+    return next((score for score in system.scores if score.metric == metric), None)
+
+
+def ordered_systems(report: ReportData) -> list[System]:
+    """Challenger, champion, anchor, then baselines, the better first."""
+
+    def place(system: System) -> tuple[int, float]:
+        score = score_of(system, report.primary_metric)
+        if score is None or score.value is None:
+            return ROLE_ORDER[system.role], 0.0
+        return ROLE_ORDER[system.role], -score.value if score.higher_is_better else score.value
+
+    return sorted(report.systems, key=place)
+
+
+def metric_names(report: ReportData) -> list[str]:
+    """All metrics in the order in which systems name them, the primary one first."""
+    names = dict.fromkeys([report.primary_metric])
+    for system in ordered_systems(report):
+        names.update(dict.fromkeys(score.metric for score in system.scores))
+    return [name for name in names if any(score_of(system, name) for system in report.systems)]
+
+
+def challenger(report: ReportData) -> System | None:
+    return next((system for system in report.systems if system.role == "challenger"), None)
+
+
+def primary_score(report: ReportData) -> Score | None:
+    system = challenger(report)
+    return score_of(system, report.primary_metric) if system else None
+
+
+def primary_comparison(report: ReportData) -> Comparison | None:
+    return next((comparison for comparison in report.comparisons if comparison.kind == "primary"), None)
+
+
+def score_domain(report: ReportData) -> Domain:
+    """One axis for all systems; a majority-class baseline far to the left is worth its room, since it is the scale's zero."""
+    scores = [score for system in report.systems for score in system.scores if score.metric == report.primary_metric]
+    bound = 1.0 if all(score.unit == "share" for score in scores) else None
+    values = [value for score in scores for value in (score.value, score.low, score.high)]
+    return domain_of(values, floor=0.0, ceiling=bound)
+
+
+def difference_domain(comparisons: Sequence[Comparison]) -> Domain:
+    """One axis around zero for differences that share a unit."""
+    values: list[float | None] = [0.0]
+    for comparison in comparisons:
+        values += [comparison.difference, comparison.low, comparison.high, -comparison.margin]
+    return domain_of(values)
+
+
+def of_unit(comparisons: Sequence[Comparison], unit: Unit) -> list[Comparison]:
+    return [comparison for comparison in comparisons if comparison.unit == unit]
+
+
+def urgent_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Guards that fired, then those closest to firing, then those not judged."""
+    order = {"veto": 0, "fail": 1, "inconclusive": 2, "pass": 3}
+
+    def place(comparison: Comparison) -> tuple[int, float]:
+        p = comparison.p_value
+        return order.get(comparison.outcome.lower(), 4), 1.0 if p is None else p
+
+    return sorted(comparisons, key=place)
+
+
+def headline(report: ReportData) -> str:
+    """What the verdict does to those who use the model, in one sentence."""
+    new = f"version {report.model_version}" if report.model_version else "the challenger"
+    old = f"version {report.champion_version}" if report.champion_version else ""
+    if report.verdict == "PROMOTE":
+        sentence = f"{new} replaces {old} as champion" if old else f"{new} becomes the first champion"
+    elif report.verdict == "HOLD":
+        sentence = f"{old} stays champion" if old else "nothing is released: there is no champion yet"
+    else:
+        sentence = f"not enough evidence: {old} stays champion" if old else "not enough evidence: there is no champion yet"
+    return sentence[0].upper() + sentence[1:]
+
+
+def sentence_of(comparison: Comparison, metric: str) -> str:
+    """The primary test in words: what was found, how sure, against which bar."""
+    found = formats.difference(comparison.difference, comparison.unit)
+    ends = formats.signed_interval(comparison.low, comparison.high, comparison.unit)
+    text = f"{formats.words(metric)} {found}" + (f" ({ends})" if ends else "") + f" against {comparison.name}"
+    if comparison.p_value is not None and comparison.alpha is not None:
+        sign = "<" if comparison.p_value < comparison.alpha else "\u2265"
+        text += f"; p = {formats.p_value(comparison.p_value)} {sign} \u03b1 = {formats.p_value(comparison.alpha)}"
+    return text.replace("= < ", "< ")
+
+
+def worst_first(classes: Sequence[ClassScore]) -> list[ClassScore]:
+    return sorted(classes, key=lambda one: (one.recall is None, one.recall or 0.0, one.name))
+
+
+def by_column(slices: Sequence[SliceScore]) -> dict[str, list[SliceScore]]:
+    """Slices under the column that cuts them, the largest first."""
+    groups: dict[str, list[SliceScore]] = {}
+    for one in slices:
+        groups.setdefault(one.column, []).append(one)
+    return {column: sorted(found, key=lambda one: -one.n) for column, found in groups.items()}
+
+
+def most_confused(confusion: Confusion, most: int = 12) -> list[Pair]:
+    """The pairs of classes that cost most rows."""
+    pairs = [
+        Pair(true, confusion.labels[j], n, sum(row))
+        for i, (true, row) in enumerate(zip(confusion.labels, confusion.counts, strict=True))
+        for j, n in enumerate(row)
+        if i != j and n > 0
+    ]
+    return sorted(pairs, key=lambda pair: (-pair.n, -pair.n / pair.of, pair.true, pair.predicted))[:most]
+
+
+def tone_of_guard(comparison: Comparison) -> Literal["good", "bad", "wait", "none"]:
+    tone = formats.outcome(comparison.outcome)[0]
+    return tone if tone in ("good", "bad", "wait") else "none"  # type: ignore[return-value]
+
+
+def panels(report: ReportData) -> dict[str, list[tuple[str, tuple[tuple[float, float | None], ...], Unit]]]:
+    """Curves grouped by the chart that they share."""
+    groups: dict[str, list[tuple[str, tuple[tuple[float, float | None], ...], Unit]]] = {}
+    for curve in report.curves:
+        groups.setdefault(curve.panel, []).append((curve.name, curve.points, curve.unit))
+    return groups
+
+
+def split_parts(data: DataSummary) -> list[tuple[str, float]]:
+    return [(f"{one.name}: {formats.count(one.n)} rows", float(one.n)) for one in data.splits]
+
+
+def stage_parts(cost: Cost) -> list[tuple[str, float]]:
+    return [(f"{one.name}: {formats.seconds(one.seconds)}", one.seconds) for one in cost.stages]
