@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.problems.metrics.classification import checked_codes
 from tasks.problems.metrics.lazily import lighten_evaluate
 
 
@@ -41,12 +42,11 @@ def classification_metrics(
     probabilities: NDArray[np.floating[Any]] | None,
     labels: Sequence[str],
 ) -> dict[str, float]:
-    """Accuracy, precision, recall, F1, Matthews correlation; with probabilities also log loss, calibration error, Brier, top-3 accuracy.
+    """Accuracy, precision, recall, F1, Matthews correlation; with probabilities log loss, calibration error, Brier, top-3 accuracy.
 
     Codes are (n,) indices into `labels`, probabilities (n, c) or None. ValueError where shapes or values do not fit one another.
     """
-    columns = {"references": np.asarray(targets), "predictions": np.asarray(predictions)}
-    _fit(columns, labels)
+    columns = _codes(targets, predictions, labels)
     modules = modules_of_evaluate()
     if probabilities is None:
         return _run(modules.FROM_CODES, columns)
@@ -60,8 +60,7 @@ def per_class(
     targets: NDArray[np.integer[Any]], predictions: NDArray[np.integer[Any]], labels: Sequence[str]
 ) -> tuple[ClassScore, ...]:
     """One `ClassScore` per label, in the order of `labels`, those without a test row included (support 0)."""
-    columns = {"references": np.asarray(targets), "predictions": np.asarray(predictions)}
-    _fit(columns, labels)
+    columns = _codes(targets, predictions, labels)
     found = modules_of_evaluate().PerClass().compute(**columns, classes=len(labels))
     rows = zip(labels, found["precision"], found["recall"], found["f1"], found["support"], strict=True)
     return tuple(ClassScore(label, float(p), float(r), float(f), int(n)) for label, p, r, f, n in rows)
@@ -73,7 +72,7 @@ def generation_metrics(
     predictions: Sequence[str | None] = (),
     references: Sequence[str] = (),
 ) -> dict[str, float]:
-    """nll_per_token (nats) and perplexity over all rows; exact_match and rouge_l over the rows decoded (prediction not None), if any.
+    """nll_per_token (nats) and perplexity over all rows; exact_match and rouge_l over those decoded (not None), if any.
 
     `log_likelihoods` (n,) are sums over the completion's tokens, `tokens` (n,) their number. ValueError where columns do not fit.
     """
@@ -86,11 +85,12 @@ def generation_metrics(
     return found | _run(modules.FROM_TEXTS, {"predictions": list(said), "references": list(meant)})
 
 
-def _fit(columns: dict[str, NDArray[Any]], labels: Sequence[str]) -> None:
-    """Every code must name a label; one that does not would be a row counted under nothing."""
-    for name, codes in columns.items():
-        if codes.size and int(codes.max()) >= len(labels):
-            raise ValueError(f"{name} hold code {int(codes.max())}, but there are only {len(labels)} labels")
+def _codes(targets: Any, predictions: Any, labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    """Checked here, before Arrow would quietly cut 0.5 to class 0; every code must name a label."""
+    references, said = checked_codes(targets, predictions)
+    if (largest := max(references.max(), said.max())) >= len(labels):
+        raise ValueError(f"code {largest} names no label: there are only {len(labels)} labels")
+    return {"references": references, "predictions": said}
 
 
 def _run(modules: Sequence[Any], columns: dict[str, Any]) -> dict[str, float]:

@@ -68,7 +68,8 @@ def counts(targets: Codes, predictions: Codes, classes: int | None = None) -> Co
 
 def ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
     """Element by element, and 0 where the denominator is 0 (scikit-learn's zero_division=0)."""
-    return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
+    quotient: Floats = np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
+    return quotient
 
 
 def precision_of(k: Counts) -> Floats:

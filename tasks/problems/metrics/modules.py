@@ -1,6 +1,6 @@
 """The metrics as local `evaluate.Metric` modules: for `add_batch`, `evaluate.combine`, and whatever else speaks that interface.
 
-No hub, no network, no disk: each instance keeps its rows in memory under an experiment id of its own, so any number live side by side.
+No hub, no network, no disk: each instance keeps its rows in memory under its own experiment id, so any number live side by side.
 Options meant for another module are ignored, because `evaluate.combine` hands every keyword to every module.
 Import through `tasks.problems.metrics.modules_of_evaluate()`, which spares the 3 s of evaluate's pipelines.
 """
