@@ -1,0 +1,162 @@
+"""What the ledger remembers besides promotions: every decision, counted as a look, and every training.
+
+A decision-key seen before gives the earlier verdict back and is no new look: this is the path of a run in which nothing changed, so
+it is one indexed query. Keys hold no names, so all is kept per model.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from configs.errors import InfraError
+from tasks.ledger_schema import decisions, trainings
+from tasks.ledger_store import Ledger, lock_table
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, RowMapping
+
+
+class LookTakenError(InfraError):
+    """Another decision was counted since this one's alpha was worked out: decide again at the next look."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict as reached at look number `look` (from 1) on these test rows against that champion; `payload` is its outcome."""
+
+    model: str
+    decision_key: str
+    train_key: str | None
+    test_rows_hash: str
+    champion_version: str | None
+    look: int
+    verdict: str
+    run_id: str | None
+    at: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training by its key; `model_version` is None until the version was registered: then the run is there to be resumed."""
+
+    model: str
+    train_key: str
+    run_id: str
+    model_version: str | None
+    at: str
+    payload: dict[str, Any]
+
+
+def find_decision(ledger: Ledger, model: str, decision_key: str) -> Decision | None:
+    """The decision made under this key, if there was one."""
+    return ledger.read(lambda connection: _decision(connection, model, decision_key))
+
+
+def look_number(ledger: Ledger, model: str, test_rows_hash: str, champion_version: str | None) -> int:
+    """The number the next decision on these test rows against this champion will have: what alpha is spent by."""
+    return ledger.read(lambda connection: _next_look(connection, model, test_rows_hash, champion_version))
+
+
+def record_decision(
+    ledger: Ledger,
+    model: str,
+    decision_key: str,
+    *,
+    test_rows_hash: str,
+    champion_version: str | None,
+    verdict: str,
+    run_id: str | None,
+    payload: dict[str, Any],
+    train_key: str | None = None,
+    look: int | None = None,
+) -> Decision:
+    """Count and keep a decision, once: under a key seen before, the earlier one comes back and nothing is counted.
+
+    `look` is the number the verdict was reached at; LookTakenError where another decision has it by now.
+    """
+
+    def work(connection: Connection) -> Decision:
+        lock_table(connection, ledger, f"looks:{model}")
+        earlier = _decision(connection, model, decision_key)
+        if earlier is not None:
+            return earlier
+        number = _next_look(connection, model, test_rows_hash, champion_version)
+        if look is not None and look != number:
+            raise LookTakenError(f"{model}: decided at look {look}, but look {number} is the next by now: decide again")
+        made = Decision(
+            model, decision_key, train_key, test_rows_hash, champion_version, number, verdict, run_id, ledger.stamp(), payload
+        )
+        row = {**vars(made), "champion_version": champion_version or "", "payload": _written(payload)}
+        connection.execute(sa.insert(decisions).values(**row))
+        return made
+
+    return ledger.write(work)
+
+
+def find_training(ledger: Ledger, model: str, train_key: str) -> Training | None:
+    """The training under this key, if one was begun: never train it again."""
+    return ledger.read(lambda connection: _training(connection, model, train_key))
+
+
+def record_training(
+    ledger: Ledger,
+    model: str,
+    train_key: str,
+    run_id: str,
+    model_version: str | None = None,
+    payload: dict[str, Any] | None = None,
+    *,
+    replace: bool = False,
+) -> Training:
+    """Keep a training: first with its run, later with its version; under a known key the first run stays, and comes back.
+
+    `replace` is for a training whose run or version was deleted since, so that it had to be done again.
+    """
+
+    def work(connection: Connection) -> Training:
+        lock_table(connection, ledger, f"trainings:{model}")
+        earlier = _training(connection, model, train_key)
+        if earlier is not None and not replace and not _adds_to(earlier, run_id, model_version):
+            return earlier
+        made = Training(model, train_key, run_id, model_version, ledger.stamp(), payload or (earlier.payload if earlier else {}))
+        row = {**vars(made), "payload": _written(made.payload)}
+        insert = ledger.insert(trainings).values(**row)
+        connection.execute(insert.on_conflict_do_update(index_elements=["model", "train_key"], set_=row))
+        return made
+
+    return ledger.write(work)
+
+
+def _adds_to(earlier: Training, run_id: str, model_version: str | None) -> bool:
+    return earlier.run_id == run_id and earlier.model_version is None and model_version is not None
+
+
+def _decision(connection: Connection, model: str, decision_key: str) -> Decision | None:
+    query = sa.select(decisions).where(decisions.c.model == model, decisions.c.decision_key == decision_key)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else Decision(**{**_read(row), "champion_version": row["champion_version"] or None})
+
+
+def _training(connection: Connection, model: str, train_key: str) -> Training | None:
+    query = sa.select(trainings).where(trainings.c.model == model, trainings.c.train_key == train_key)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else Training(**_read(row))
+
+
+def _next_look(connection: Connection, model: str, test_rows_hash: str, champion_version: str | None) -> int:
+    here = (decisions.c.model == model) & (decisions.c.test_rows_hash == test_rows_hash)
+    query = sa.select(sa.func.max(decisions.c.look)).where(here, decisions.c.champion_version == (champion_version or ""))
+    return (connection.scalar(query) or 0) + 1
+
+
+def _written(payload: dict[str, Any]) -> str:
+    return json.dumps(payload, ensure_ascii=False, sort_keys=True)
+
+
+def _read(row: RowMapping) -> dict[str, Any]:
+    return {**row, "payload": json.loads(row["payload"])}

@@ -1,0 +1,104 @@
+"""What a ledger's rows add up to: the champion, the anchor, the lineage a rollback walks, the versions taken back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["FIRST", "PROMOTE", "ROLLBACK", "EXTERNAL"]
+State = Literal["intended", "applied", "abandoned"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row: `from_version` gave way to `to_version`; None is no champion at all."""
+
+    model: str
+    epoch: int
+    kind: Kind
+    from_version: str | None
+    to_version: str | None
+    verdict: str | None  # of the gate, where there was one
+    rule: str | None  # better or not_worse: the gate's rule at that decision
+    run_id: str | None  # the evidence
+    train_key: str | None
+    decision_key: str | None
+    who: str
+    at: str
+    reason: str
+    forced: bool
+    state: State
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a model stands after its applied rows.
+
+    `lineage` holds the versions a rollback can walk back over, oldest first, the champion last. The **anchor** is the last version
+    that won by `better`. A version promoted by `not_worse` inherits its predecessor's, and so does one that a person put there,
+    which is no evidence. Each version keeps the anchor of its own reign, and a rollback to it brings that anchor back: the win of a
+    version that was taken back is disowned with it.
+
+    `withdrawn` are the versions taken back: left or walked over by a rollback, or by a person who moved the alias back, or off, in
+    MLflow's UI. A machine never promotes one again; once a person has put it back it is as any other.
+    """
+
+    champion: str | None = None
+    anchor: str | None = None
+    lineage: tuple[str, ...] = ()
+    withdrawn: frozenset[str] = frozenset()
+    anchors: dict[str, str | None] = field(default_factory=dict)  # of every version that ever reigned
+
+
+def replay_entries(entries: Iterable[Entry]) -> Standing:
+    """Fold the rows, in order of epoch; what was only intended, or abandoned, never happened."""
+    standing = Standing()
+    for entry in entries:
+        if entry.state == "applied":
+            standing = _after(standing, entry)
+    return standing
+
+
+def _after(before: Standing, entry: Entry) -> Standing:
+    to = entry.to_version
+    if to is None:
+        return _vacated(before)
+    back = entry.kind in ("ROLLBACK", "EXTERNAL") and to in before.lineage
+    if back or entry.kind == "ROLLBACK":
+        return _taken_back(before, to)
+    won = entry.verdict == "PROMOTE" and entry.rule == "better"
+    inherited = before.anchor or to
+    anchor = to if won else (before.anchors.get(to) or inherited if entry.kind == "EXTERNAL" else inherited)
+    return Standing(
+        champion=to,
+        anchor=anchor,
+        lineage=(*(version for version in before.lineage if version != to), to),
+        withdrawn=before.withdrawn - {to},
+        anchors={**before.anchors, to: anchor},
+    )
+
+
+def _taken_back(before: Standing, to: str) -> Standing:
+    """Back to `to`: all that came after it is withdrawn; outside the lineage (a person forced it) only what it replaces is."""
+    if to in before.lineage:
+        kept = before.lineage[: before.lineage.index(to)]
+        left = frozenset(before.lineage[len(kept) + 1 :])
+    else:
+        left = _only(before.champion)
+        kept = tuple(version for version in before.lineage if version not in left)
+    anchor = before.anchors.get(to) or before.anchor or to
+    withdrawn = (before.withdrawn | left) - {to}
+    return Standing(to, anchor, (*kept, to), withdrawn, {**before.anchors, to: anchor})
+
+
+def _vacated(before: Standing) -> Standing:
+    """No champion: the alias was taken off, or its version deleted; either way a machine does not bring that version back."""
+    gone = _only(before.champion)
+    lineage = tuple(version for version in before.lineage if version not in gone)
+    anchor = before.anchors.get(lineage[-1]) if lineage else None
+    return Standing(None, anchor, lineage, before.withdrawn | gone, before.anchors)
+
+
+def _only(version: str | None) -> frozenset[str]:
+    return frozenset() if version is None else frozenset({version})

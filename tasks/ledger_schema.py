@@ -1,0 +1,75 @@
+"""The ledger's tables: what was promoted, decided and trained, and who holds a pipeline. Imports SQLAlchemy alone.
+
+Versions are strings: MLflow gives int from SQLite and str over REST. Times are ISO 8601 in UTC, by the caller's clock, except a
+lease's, which only the database's clock may judge.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Double, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
+
+VERSION = 1
+metadata = MetaData()
+
+schema = Table("ledger_schema", metadata, Column("version", Integer, primary_key=True))
+
+promotions = Table(
+    "ledger_promotions",
+    metadata,
+    Column("model", String(255), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("token", String(32), nullable=False),  # tells a writer its own row after a commit whose answer was lost
+    Column("kind", String(16), nullable=False),
+    Column("from_version", String(64)),
+    Column("to_version", String(64)),
+    Column("verdict", String(32)),
+    Column("rule", String(32)),
+    Column("run_id", String(255)),
+    Column("train_key", String(128)),
+    Column("decision_key", String(128)),
+    Column("who", Text, nullable=False),
+    Column("at", String(40), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("forced", Boolean, nullable=False),
+    Column("state", String(16), nullable=False),
+    PrimaryKeyConstraint("model", "epoch"),
+)
+
+decisions = Table(
+    "ledger_decisions",
+    metadata,
+    Column("model", String(255), nullable=False),
+    Column("decision_key", String(128), nullable=False),
+    Column("train_key", String(128)),
+    Column("test_rows_hash", String(128), nullable=False),
+    Column("champion_version", String(64), nullable=False),  # "" where there was none: NULLs are never equal in a unique index
+    Column("look", Integer, nullable=False),
+    Column("verdict", String(32), nullable=False),
+    Column("run_id", String(255)),
+    Column("at", String(40), nullable=False),
+    Column("payload", Text, nullable=False),
+    PrimaryKeyConstraint("model", "decision_key"),
+    Index("ledger_decisions_looks", "model", "test_rows_hash", "champion_version", "look", unique=True),
+)
+
+trainings = Table(
+    "ledger_trainings",
+    metadata,
+    Column("model", String(255), nullable=False),
+    Column("train_key", String(128), nullable=False),
+    Column("run_id", String(255), nullable=False),
+    Column("model_version", String(64)),
+    Column("at", String(40), nullable=False),
+    Column("payload", Text, nullable=False),
+    PrimaryKeyConstraint("model", "train_key"),
+)
+
+leases = Table(
+    "ledger_leases",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("token", String(32), nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("since", String(40), nullable=False),
+    Column("expires", Double, nullable=False),  # seconds since 1970 by the database's clock
+)
