@@ -62,11 +62,22 @@ def _whisker(low: float | None, high: float | None, domain: Domain, middle: floa
     return f'<g class="whisker {tone}"><line x1="{left}" x2="{right}" y1="{middle}" y2="{middle}"/>{ends}</g>'
 
 
+def _arrow(left: bool, middle: float, tone: str) -> str:
+    """A head that points out of the chart, with a short tail; nested so that it stays at the edge whatever the width."""
+    points, tail = ("0,0 9,-5 9,5", 26) if left else ("0,0 -9,-5 -9,5", -26)
+    return (
+        f'<svg x="{"0" if left else "100%"}" y="{middle}" overflow="visible"><g class="arrow {tone}"><polygon points="{points}"/>'
+        f'<line x1="0" x2="{tail}" y1="0" y2="0"/></g></svg>'
+    )
+
+
 def interval(
     value: float | None, low: float | None, high: float | None, domain: Domain, tone: str, label: str = "", height: int = 30
 ) -> str:
-    """A dot with its interval on a shared axis."""
+    """A dot with its interval on a shared axis; an arrow at the edge where the value lies beyond it."""
     middle = height / 2
+    if value is not None and not domain[0] <= value <= domain[1]:
+        return _row(height, _grid(domain, height, 5) + _arrow(value < domain[0], middle, tone), label)
     body = _grid(domain, height, 5) + _whisker(low, high, domain, middle, tone)
     if value is not None and math.isfinite(value):
         body += f'<circle class="dot {tone}" cx="{_at(value, domain)}" cy="{middle}" r="5.5"/>'

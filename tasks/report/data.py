@@ -42,7 +42,7 @@ class Comparison:
     """One test of the gate. `difference` is challenger minus the other, positive where the challenger is the better one.
 
     A primary or anchor test passes where p < alpha; a guard vetoes there, because what it tests for is harm beyond `margin`.
-    Outcomes are pass, fail, veto, inconclusive or not_judged.
+    `quantity` names what differs ("accuracy", "log-likelihood per token"). Outcomes are pass, fail, veto, inconclusive or not_judged.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Comparison:
     alpha: float | None = None
     margin: float = 0.0
     unit: Unit = "share"
+    quantity: str = ""
     method: str = ""
     note: str = ""
 

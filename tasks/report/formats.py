@@ -17,6 +17,14 @@ OUTCOMES = {
     "inconclusive": ("wait", "?", "inconclusive"),
     "not judged": ("none", "\u00b7", "not judged"),
 }
+NAMES = {
+    "f1": "F1",
+    "f1_macro": "F1 macro",
+    "f1_weighted": "F1 weighted",
+    "rouge_l": "ROUGE-L",
+    "ece": "calibration error",
+    "auc": "AUC",
+}
 VERDICTS = {"PROMOTE": ("good", "\u2713"), "HOLD": ("hold", "\u2016"), "INCONCLUSIVE": ("wait", "?")}
 
 
@@ -82,11 +90,14 @@ def signed_interval(low: float | None, high: float | None, unit: Unit) -> str:
 
 
 def p_value(value: float | None) -> str:
+    """A p-value or an alpha with two significant digits; what is smaller than any decision needs is only bounded."""
     if value is None or not math.isfinite(value):
         return ABSENT
-    if value < 1e-4:
-        return "< 0.0001"
-    return f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
+    if value < 1e-5:
+        return "< 0.00001"
+    if value >= 0.1:
+        return f"{value:.2f}"
+    return f"{value:.{1 - math.floor(math.log10(value))}f}"
 
 
 def count(value: int | None) -> str:
@@ -129,4 +140,9 @@ def clip(text: str, length: int = 700) -> str:
 
 def words(name: str) -> str:
     """A metric's or a reason's machine name as words."""
-    return name.replace("_", " ")
+    return NAMES.get(name, name.replace("_", " "))
+
+
+def first_upper(sentence: str) -> str:
+    """The first letter made large, and no other touched: names keep their own."""
+    return sentence[:1].upper() + sentence[1:]

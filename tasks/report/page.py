@@ -46,6 +46,8 @@ def _environment() -> Environment:
         p_value=formats.p_value,
         clip=formats.clip,
         words=formats.words,
+        first_upper=formats.first_upper,
+        breakable=_breakable,
     )
     return environment
 
@@ -56,9 +58,6 @@ class _Draw:
     def __init__(self, report: ReportData) -> None:
         self.report = report
         self.scores = view.score_domain(report)
-        self.differences: dict[Unit, charts.Domain] = {
-            unit: view.difference_domain(view.of_unit(report.comparisons, unit)) for unit in ("share", "number")
-        }
         self.slices = charts.domain_of([v for s in report.slices for v in (s.value, s.low, s.high, s.champion)], floor=0.0)
 
     def score(self, system: Any) -> Markup:
@@ -72,20 +71,16 @@ class _Draw:
         score = view.primary_score(self.report)
         return _svg(charts.axis(self.scores, partial(_tick, unit=score.unit if score else "number")))
 
-    def difference(self, one: Comparison, alone: bool = False) -> Markup:
-        """One row of the gate; `alone` gives it an axis and a height of its own, as in the header."""
+    def difference(self, one: Comparison, axis: charts.Domain, height: int = 28) -> Markup:
+        """One difference of the gate on the axis that it shares with its table."""
         if not formats.known(one.difference):
             return Markup("")
-        domain = view.difference_domain([one]) if alone else self.differences[one.unit]
         ends = formats.signed_interval(one.low, one.high, one.unit)
         label = f"{one.name}: {formats.difference(one.difference, one.unit)}" + (f", interval {ends}" if ends else "")
-        tone = view.tone_of_guard(one)
-        height = 44 if alone else 28
-        return _svg(charts.difference(one.difference, one.low, one.high, domain, tone, one.margin, label, height))
+        return _svg(charts.difference(one.difference, one.low, one.high, axis, formats.outcome(one.outcome)[0], one.margin, label, height))
 
-    def difference_axis(self, unit: Unit, one: Comparison | None = None) -> Markup:
-        domain = view.difference_domain([one]) if one else self.differences[unit]
-        return _svg(charts.axis(domain, partial(_signed_tick, unit=unit), 5))
+    def difference_axis(self, unit: Unit, axis: charts.Domain) -> Markup:
+        return _svg(charts.axis(axis, partial(_signed_tick, unit=unit), 5))
 
     def class_bar(self, one: Any) -> Markup:
         label = f"{one.name}: recall {formats.share(one.recall)} of {one.n}"
@@ -113,6 +108,10 @@ class _Draw:
             return Markup("")
         return _svg(plots.heatmap(confusion.labels, confusion.counts, f"Confusion matrix of {len(confusion.labels)} classes"))
 
+    def stage_bar(self, one: Any) -> Markup:
+        longest = max((stage.seconds for stage in self.report.cost.stages), default=0.0) if self.report.cost else 0.0
+        return _svg(charts.bar(one.seconds, domain=(0.0, longest or 1.0), label=f"{one.name}: {formats.seconds(one.seconds)}"))
+
     def stack(self, parts: list[tuple[str, float]], label: str) -> Markup:
         toned = [(title, amount, f"tone-{rank % 6}") for rank, (title, amount) in enumerate(parts)]
         return _svg(charts.stack(toned, label))
@@ -121,6 +120,11 @@ class _Draw:
 def _svg(drawing: str) -> Markup:
     """Trusts a drawing: charts.py and plots.py escape every name they are given."""
     return Markup(drawing)  # noqa: S704
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may break after each underscore, so that long class names wrap where a reader would wrap them."""
+    return Markup("_<wbr>").join(name.split("_"))
 
 
 def _tick(value: float, unit: Unit) -> str:

@@ -9,14 +9,15 @@ from html import escape
 from tasks.report.charts import Domain, domain_of, ticks
 
 Point = tuple[float, float | None]
-WIDTH, HEIGHT = 420, 260
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 40
+WIDTH, HEIGHT = 340, 236
+LEFT, RIGHT, TOP, BOTTOM = 42, 14, 10, 40
 DASHES = ("", "6 4", "2 3", "8 3 2 3")
 
 
-def _svg(width: float, height: float, body: str, label: str, kind: str = "plot") -> str:
+def _svg(width: float, height: float, body: str, label: str, kind: str = "plot", grow: float = 1.25) -> str:
     return (
-        f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}">'
+        f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" style="max-width:{width * grow:.0f}px" '
+        f'role="img" aria-label="{escape(label)}">'
         f"<title>{escape(label)}</title>{body}</svg>"
     )
 
@@ -105,7 +106,7 @@ def _cells(labels: Sequence[str], counts: Sequence[Sequence[int]], cell: float, 
         for j, n in enumerate(row):
             if n == 0:
                 continue
-            depth = round(0.12 + 0.88 * n / total, 3)
+            depth = round(0.14 + 0.86 * (n / total) ** 0.65, 3)
             tone = "right" if i == j else "wrong"
             body += (
                 f'<rect class="{tone}" x="{left + j * cell:g}" y="{top + i * cell:g}" width="{cell - 1:g}" height="{cell - 1:g}" '
@@ -127,6 +128,9 @@ def heatmap(labels: Sequence[str], counts: Sequence[Sequence[int]], label: str) 
     side = cell * len(labels)
     body = f'<rect class="ground" x="{margin:g}" y="{margin:g}" width="{side:g}" height="{side:g}"/>'
     body += _cells(labels, counts, cell, margin, margin, numbers)
+    for n in range(5, len(labels), 5):
+        at, end = margin + n * cell - 0.5, margin + side
+        body += f'<path class="guide" d="M{margin:g} {at:g}H{end:g}M{at:g} {margin:g}V{end:g}"/>'
     for n, name in enumerate(labels):
         short = escape(name if len(name) <= 34 else name[:33] + "\u2026")
         middle = margin + (n + 0.5) * cell

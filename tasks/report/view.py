@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from tasks.report import formats
 from tasks.report.charts import Domain, domain_of
-from tasks.report.data import ClassScore, Comparison, Confusion, Cost, DataSummary, ReportData, Score, SliceScore, System, Unit
+from tasks.report.data import ClassScore, Comparison, Confusion, DataSummary, ReportData, Score, SliceScore, System, Unit
 
 ROLE_ORDER = {"challenger": 0, "champion": 1, "anchor": 2, "baseline": 3}
 
@@ -61,19 +60,26 @@ def primary_comparison(report: ReportData) -> Comparison | None:
 
 
 def score_domain(report: ReportData) -> Domain:
-    """One axis for all systems; a majority-class baseline far to the left is worth its room, since it is the scale's zero."""
-    scores = [score for system in report.systems for score in system.scores if score.metric == report.primary_metric]
-    bound = 1.0 if all(score.unit == "share" for score in scores) else None
-    values = [value for score in scores for value in (score.value, score.low, score.high)]
+    """One axis for all systems that are near the challenger; a majority class far off would squeeze the rest, and is drawn as an arrow."""
+    scores = {system: score for system in report.systems if (score := score_of(system, report.primary_metric)) and formats.known(score.value)}
+    bound = 1.0 if all(score.unit == "share" for score in scores.values()) else None
+    best = primary_score(report)
+    centre = best.value if best and best.value is not None else 0.0
+    far = {system: abs((score.value or 0.0) - centre) for system, score in scores.items()}
+    near = [far[system] for system in scores if system.role in ("champion", "anchor")]
+    nearest = min((far[system] for system in scores if system.role == "baseline"), default=0.0)
+    reach = max([2.5 * nearest, *near])
+    values = [value for system, score in scores.items() if far[system] <= reach for value in (score.value, score.low, score.high)]
     return domain_of(values, floor=0.0, ceiling=bound)
 
 
-def difference_domain(comparisons: Sequence[Comparison]) -> Domain:
-    """One axis around zero for differences that share a unit."""
+def difference_domain(comparisons: Sequence[Comparison], worse: float = 0.0) -> Domain:
+    """One axis around zero for differences that share a unit; at least the share `worse` of it lies left of zero."""
     values: list[float | None] = [0.0]
     for comparison in comparisons:
         values += [comparison.difference, comparison.low, comparison.high, -comparison.margin]
-    return domain_of(values)
+    low, high = domain_of(values)
+    return min(low, -max(high, 0.0) * worse / (1 - worse)), high
 
 
 def of_unit(comparisons: Sequence[Comparison], unit: Unit) -> list[Comparison]:
@@ -101,7 +107,7 @@ def headline(report: ReportData) -> str:
         sentence = f"{old} stays champion" if old else "nothing is released: there is no champion yet"
     else:
         sentence = f"not enough evidence: {old} stays champion" if old else "not enough evidence: there is no champion yet"
-    return sentence[0].upper() + sentence[1:]
+    return formats.first_upper(sentence)
 
 
 def sentence_of(comparison: Comparison, metric: str) -> str:
@@ -138,11 +144,6 @@ def most_confused(confusion: Confusion, most: int = 12) -> list[Pair]:
     return sorted(pairs, key=lambda pair: (-pair.n, -pair.n / pair.of, pair.true, pair.predicted))[:most]
 
 
-def tone_of_guard(comparison: Comparison) -> Literal["good", "bad", "wait", "none"]:
-    tone = formats.outcome(comparison.outcome)[0]
-    return tone if tone in ("good", "bad", "wait") else "none"  # type: ignore[return-value]
-
-
 def panels(report: ReportData) -> dict[str, list[tuple[str, tuple[tuple[float, float | None], ...], Unit]]]:
     """Curves grouped by the chart that they share."""
     groups: dict[str, list[tuple[str, tuple[tuple[float, float | None], ...], Unit]]] = {}
@@ -153,7 +154,3 @@ def panels(report: ReportData) -> dict[str, list[tuple[str, tuple[tuple[float, f
 
 def split_parts(data: DataSummary) -> list[tuple[str, float]]:
     return [(f"{one.name}: {formats.count(one.n)} rows", float(one.n)) for one in data.splits]
-
-
-def stage_parts(cost: Cost) -> list[tuple[str, float]]:
-    return [(f"{one.name}: {formats.seconds(one.seconds)}", one.seconds) for one in cost.stages]

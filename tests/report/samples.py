@@ -261,7 +261,7 @@ def generation() -> ReportData:
         return System(name=name, role=role, scores=scores, version=version)  # type: ignore[arg-type]
 
     primary = Comparison(name="the base model", kind="primary", n=618, difference=0.82, low=0.79, high=0.85, p_value=1e-5, alpha=0.00096,
-                         outcome="pass", unit="number", method="sign-flip permutation, log-likelihood per token")  # fmt: skip
+                         outcome="pass", unit="number", quantity="log-likelihood per token", method="sign-flip permutation")  # fmt: skip
     samples = tuple(
         Generation(id=f"p-{k}", prompt="Summarise: We study how a shared encoder transfers between tasks of unequal size.\nTL;DR:",
                    reference="A shared encoder transfers well when the small task is sampled more often.",
