@@ -1,0 +1,54 @@
+"""The base of our expectations: said in plain words in Data Docs, and, for those about the whole, judged by one bound."""
+
+# mypy: disable-error-code="misc,untyped-decorator"
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from great_expectations.expectations.expectation import ColumnAggregateExpectation, render_suite_parameter_string
+from great_expectations.render import LegacyRendererType, RenderedStringTemplateContent
+from great_expectations.render.renderer.renderer import renderer
+
+
+class Spoken:
+    """Renders `spoken` and the bounds that the user set; without it Data Docs show a Python call in a warning box."""
+
+    spoken: ClassVar[str] = ""
+    needs: ClassVar[dict[str, str]] = {}  # part of Context -> the kwarg that may stand in for it
+    whole: ClassVar[bool] = False  # needs all rows at once, not one chunk after another
+    counts_words: ClassVar[bool] = False
+
+    @classmethod
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
+    @render_suite_parameter_string
+    def _prescriptive_renderer(
+        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
+    ) -> list[RenderedStringTemplateContent]:
+        config = configuration if configuration is not None else result.expectation_config
+        fields = cls.__fields__  # type: ignore[attr-defined]  # pydantic 1, which the expectations inherit
+        bounds = {k: config.kwargs.get(k, fields[k].default) for k in cls.success_keys if k in fields}  # type: ignore[attr-defined]
+        bounds = {k: str(v) for k, v in bounds.items() if v is not None}
+        said = "".join(f"; {k.replace('_', ' ')}: ${k}" for k in bounds)
+        template = {"template": f"{cls.spoken}{said}.", "params": bounds, "styling": (runtime_configuration or {}).get("styling")}
+        return [RenderedStringTemplateContent(content_block_type="string_template", string_template=template)]
+
+
+class Aggregate(Spoken, ColumnAggregateExpectation):
+    """One number of a column against one bound; its metric gives {"value": number, "details": words}."""
+
+    whole: ClassVar[bool] = True
+    success_keys: ClassVar[tuple[str, ...]] = ("min_value", "max_value")
+    min_value: float | None = None
+    max_value: float | None = None
+
+    @classmethod
+    def is_abstract(cls) -> bool:
+        return not getattr(cls, "metric_dependencies", ()) or bool(super().is_abstract())
+
+    def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+        measured = metrics[self.metric_dependencies[0]]
+        value = measured["value"]
+        low, high = self.min_value, self.max_value
+        success = (low is None or value >= low) and (high is None or value <= high)
+        return {"success": success, "result": {"observed_value": value, "details": measured["details"]}}

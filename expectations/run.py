@@ -1,0 +1,104 @@
+"""Suites and records in, a Validation out; the one door to Great Expectations, which is imported when it is first used.
+
+Records come in chunks, so memory does not grow with their texts: what judges rows sees one chunk at a time, what judges
+the whole sees a summary of a few dozen bytes per row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from configs.errors import InputError
+from expectations.suites import Check, Suite, read
+from expectations.tally import Tally
+from expectations.values import Action, Context, Outcome, Stage, Validation
+
+__all__ = ["COMMON", "Action", "Context", "Outcome", "Stage", "Validation", "suite_for", "validate"]
+
+COMMON = Path(__file__).with_name("common.json")
+Frames = Callable[[], Iterable[pd.DataFrame]] | Iterable[pd.DataFrame]
+
+
+def suite_for(problem: str) -> Path:
+    """The suite that all pipelines of a problem share, by the problem's Hugging Face name."""
+    return Path(__file__).with_name(f"{problem}.json")
+
+
+def validate(
+    frames: Frames, suites: Sequence[Path], *, stage: Stage, context: Context, max_quarantined: float, docs_dir: Path | None
+) -> Validation:
+    """Holds canonical records against suites, and writes `docs_dir`/index.html unless that is None.
+
+    Args:
+        frames: chunks of records (e.g. 100,000 rows), read once, or what makes them.
+        max_quarantined: the share of all rows, 0 to 1, above which the run stops.
+
+    Raises:
+        InputError: a suite is missing or malformed, or an expectation unknown; names the file, the place and the remedy.
+    """
+    read_suites = [read(path) for path in suites]
+    if isinstance(frames, pd.DataFrame):
+        frames = (frames,)
+    tally = _tally(frames() if callable(frames) else frames, read_suites, stage, context)
+    validation = tally.validation(stage, max_quarantined)
+    return _documented(validation, tally.checks, docs_dir)
+
+
+def _tally(chunks: Iterable[pd.DataFrame], suites: Sequence[Suite], stage: Stage, context: Context) -> Tally:
+    from expectations import engine
+    from expectations.summary import compact, merge
+
+    machine = engine.Engine()
+    checks = dict(enumerate(c for s in suites for c in s.checks if stage in c.stages))
+    by_scope = {n: engine.scope(c) for n, c in checks.items()}
+    tally = Tally(checks, {n: part for n, c in checks.items() if (part := engine.lacking(c, context))})
+    live = {n: c for n, c in checks.items() if n not in tally.lacking}
+    by_chunk = {n: c for n, c in live.items() if by_scope[n] == "chunk"}
+    hidden = {"text", "group"}.union(*(s.free_text for s in suites))
+    counted = engine.counted_columns(list(live.values()))
+    parts = []
+    with engine.comparing(context):
+        for chunk in chunks:
+            frame = _numbered(chunk, tally.rows)
+            for size, group in _samples(by_chunk).items():
+                tally.add(machine.find(_sample(frame, size), group), frame)
+            parts.append(compact(frame, hidden, context.vocabulary, counted))
+            tally.rows += len(frame)
+        if parts and tally.rows:
+            whole = merge(parts)
+            tally.add(machine.find(whole, {n: c for n, c in live.items() if by_scope[n] == "whole"}), whole)
+    return tally
+
+
+def _numbered(chunk: pd.DataFrame, start: int) -> pd.DataFrame:
+    """Rows numbered over all chunks, so that what fails can be named even where an id is missing."""
+    if not isinstance(chunk, pd.DataFrame):
+        raise InputError(f"a chunk of records is a {type(chunk).__name__}: give pandas DataFrames")
+    return chunk.set_axis(pd.RangeIndex(start, start + len(chunk)), axis=0)
+
+
+def _samples(checks: dict[int, Check]) -> dict[int | None, dict[int, Check]]:
+    grouped: dict[int | None, dict[int, Check]] = {}
+    for n, check in checks.items():
+        grouped.setdefault(check.sample, {})[n] = check
+    return grouped
+
+
+def _sample(frame: pd.DataFrame, size: int | None) -> pd.DataFrame:
+    """At most `size` rows, evenly spread: the same ones each time."""
+    if size is None or len(frame) <= size:
+        return frame
+    return frame.iloc[[i * len(frame) // size for i in range(size)]]
+
+
+def _documented(validation: Validation, checks: dict[int, Check], docs_dir: Path | None) -> Validation:
+    if docs_dir is None:
+        return validation
+    from dataclasses import replace
+
+    from expectations.docs import write
+
+    return replace(validation, docs=write(validation, list(checks.values()), docs_dir))

@@ -1,0 +1,127 @@
+"""Suites as their users write them: Great Expectations' own JSON, with what Tunekeeper adds in each expectation's `meta`.
+
+`meta.action`: "warn", "quarantine" (the failing rows) or "stop"; without it `severity` decides: critical stops, others warn.
+`meta.stages`: where it is checked, of "raw" (as loaded) and "prepared" (redacted, deduplicated, split); without it in both.
+`meta.sample`: check at most so many rows of each chunk, evenly spread: for what is slow.
+`meta.notes`: the expectation in plain words, for people. The suite's own `meta.free_text` names columns never to be shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from configs.errors import InputError
+from expectations.values import Action, Stage
+
+ACTIONS: tuple[Action, ...] = get_args(Action)
+STAGES: tuple[Stage, ...] = get_args(Stage)
+SEVERITY: Mapping[Action, str] = {"warn": "warning", "quarantine": "warning", "stop": "critical"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation of one suite, still unknown to Great Expectations; `where` names it in messages."""
+
+    suite: str
+    where: str
+    type: str
+    kwargs: Mapping[str, Any]
+    words: str
+    action: Action
+    stages: tuple[Stage, ...]
+    sample: int | None
+
+    @property
+    def column(self) -> str | None:
+        name = self.kwargs.get("column", self.kwargs.get("column_A"))
+        return None if name is None else str(name)
+
+
+@dataclass(frozen=True)
+class Suite:
+    name: str
+    checks: tuple[Check, ...]
+    free_text: frozenset[str]
+
+
+def read(path: Path) -> Suite:
+    """The suite in a file.
+
+    Raises:
+        InputError: no file, no JSON, not a suite, or an unknown action, stage or sample; names file, place and remedy.
+    """
+    content = _json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("expectations"), list):
+        raise InputError(
+            f"{path} is no suite: it needs a JSON object with a list `expectations`; `tunekeeper draft-contract` writes one"
+        )
+    name = str(content.get("name") or path.stem)
+    meta = content.get("meta")
+    free_text = meta.get("free_text", []) if isinstance(meta, dict) else []
+    checks = tuple(_check(name, f"{path}, expectation {n}", entry) for n, entry in enumerate(content["expectations"], 1))
+    return Suite(name, checks, frozenset(map(str, free_text)))
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"no suite at {path}: correct contract.suite, or draft one with `tunekeeper draft-contract`") from None
+    except (IsADirectoryError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no suite ({error}): name a JSON file in UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path} is no valid JSON: {error.msg} at line {error.lineno}, column {error.colno}; mend it there"
+        ) from None
+
+
+def _check(suite: str, where: str, entry: object) -> Check:
+    if not isinstance(entry, dict) or not isinstance(entry.get("type"), str) or not isinstance(entry.get("kwargs", {}), dict):
+        raise InputError(f"{where} is no expectation: it needs a `type` such as expect_column_values_to_not_be_null, and `kwargs`")
+    meta = entry.get("meta") or {}
+    if not isinstance(meta, dict):
+        raise InputError(f"{where}: `meta` is {meta!r}: make it an object with `action` and `notes`")
+    kwargs = entry.get("kwargs", {})
+    return Check(
+        suite, f"{where} ({entry['type']})", entry["type"], kwargs, _words(entry["type"], kwargs, meta.get("notes")),
+        _action(where, entry, meta), _stages(where, meta), _sample(where, meta),
+    )  # fmt: skip
+
+
+def _action(where: str, entry: Mapping[str, Any], meta: Mapping[str, Any]) -> Action:
+    given = meta.get("action", "stop" if entry.get("severity") == "critical" else "warn")
+    for action in ACTIONS:
+        if given == action:
+            return action
+    raise InputError(f"{where}: meta.action is {given!r}: use one of {', '.join(ACTIONS)}")
+
+
+def _stages(where: str, meta: Mapping[str, Any]) -> tuple[Stage, ...]:
+    given = meta.get("stages", list(STAGES))
+    if not isinstance(given, list) or not given or not set(given) <= set(STAGES):
+        raise InputError(f"{where}: meta.stages is {given!r}: use a list of {', '.join(STAGES)}, or leave it out for both")
+    return tuple(s for s in STAGES if s in given)
+
+
+def _sample(where: str, meta: Mapping[str, Any]) -> int | None:
+    given = meta.get("sample")
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
+        raise InputError(f"{where}: meta.sample is {given!r}: use a whole number of rows per chunk, or leave it out to check all")
+    return given
+
+
+def _words(type_: str, kwargs: Mapping[str, Any], notes: object) -> str:
+    """What a person reads: the author's notes, else the type's own words with its column."""
+    if isinstance(notes, Mapping):
+        notes = notes.get("content")
+    if isinstance(notes, Sequence) and not isinstance(notes, str):
+        notes = " ".join(map(str, notes))
+    if isinstance(notes, str) and notes.strip():
+        return notes.strip()
+    said = type_.removeprefix("expect_").removeprefix("column_").replace("_", " ")
+    column = kwargs.get("column")
+    return f"{column}: {said}" if column else said

@@ -1,0 +1,71 @@
+"""What a validation is told and what it answers: plain values, so that nobody else needs to know Great Expectations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Action = Literal["warn", "quarantine", "stop"]
+Stage = Literal["raw", "prepared"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What expectations compare the records with; an expectation whose part is None is reported as not checked.
+
+    `token_lengths` maps texts to their lengths in tokens, in order. `label_shares` and `vocabulary` are the last
+    snapshot's, as `reference.describe` gives them.
+    """
+
+    token_lengths: Callable[[Sequence[str]], Sequence[int]] | None = None
+    max_tokens: int | None = None
+    label_shares: Mapping[str, float] | None = None
+    vocabulary: frozenset[str] | None = None
+    languages: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one expectation fared over all chunks: `failing` of `checked` rows, or `observed` where it is about the whole.
+
+    `evaluated` is False where it had nothing to compare with, or could not be computed. `ids` names the first failing rows.
+    `reason` is a sentence.
+    """
+
+    suite: str
+    type: str
+    expectation: str
+    column: str | None
+    action: Action
+    success: bool
+    evaluated: bool
+    observed: str | None
+    failing: int
+    checked: int
+    ids: tuple[str, ...]
+    reason: str
+
+    @property
+    def share(self) -> float:
+        """Failing rows among those checked, in [0, 1]."""
+        return self.failing / self.checked if self.checked else 0.0
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The answer of a contract: may the run go on, without which rows, and what should a person know?
+
+    `quarantined` maps a row's id to its reasons; it holds rows only of expectations whose action is `quarantine`.
+    No text of a record is in any of it: ids, counts, and labels alone.
+    """
+
+    stage: Stage
+    rows: int
+    success: bool
+    outcomes: tuple[Outcome, ...]
+    quarantined: Mapping[str, tuple[str, ...]]
+    stopped: tuple[str, ...]
+    warnings: tuple[str, ...]
+    docs: Path | None
