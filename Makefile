@@ -1,0 +1,43 @@
+# Every step a fresh machine needs; Python 3.11+ and make are all that must be there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONUTF8 = 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check prove ui clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+# The lock is installed without its build-time resolver's freedom: every version is exact. The bundled model comes without what it would pull in.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: $(VENV)/.installed ## an environment of its own in .venv, from the lock
+
+run: install ## keep the example model: data to champion
+	$(BIN)/tunekeeper retrain configs/helpdesk.yaml
+
+test: check ## lint, types and tests
+	$(BIN)/python -m pytest
+
+check: install ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+prove: install ## the long proofs; writes benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.prove
+
+ui: install ## MLflow and Prefect on this machine, until Ctrl-C
+	$(BIN)/tunekeeper up
+
+clean: ## drop the environment and caches; the state in .tunekeeper stays
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

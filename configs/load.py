@@ -1,0 +1,92 @@
+"""YAML + `key=value` overrides -> Pipeline; all errors at once, each by its path, with the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from configs.errors import InputError
+from configs.schema import Pipeline
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
+    """Read one pipeline; raises InputError with every fault of the file and the overrides together."""
+    values = _read(path)
+    for override in overrides:
+        _put(values, override)
+    try:
+        return Pipeline.model_validate(values)
+    except ValidationError as error:
+        faults = "\n".join(f"  {_explain(fault)}" for fault in error.errors())
+        raise InputError(f"{path} is no valid pipeline:\n{faults}\n`tunekeeper schema` prints every key") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"no config at {path}: name a YAML file, such as configs/helpdesk.yaml") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder: name the YAML file in it") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 at byte {error.start}: save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds no keys: start with `name:`, `problem:`, `data:` and `model:`")
+    return values
+
+
+def _put(values: dict[str, Any], override: str) -> None:
+    """Set one dotted key in place; a changed `kind` or `by` starts that union member afresh."""
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise InputError(f"`{override}` is no override: write key=value, such as training.seed=1")
+    *parents, last = path.split(".")
+    place = values
+    for parent in parents:
+        child = place.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise InputError(f"`{override}`: {parent} holds the value {child!r}, no keys: set {parent} itself")
+        place = child
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    if last in ("kind", "by") and place.get(last, value) != value:
+        place.clear()
+    place[last] = value
+
+
+def _explain(fault: Any) -> str:
+    """One fault in one line: where, what, what to do."""
+    where = ".".join(str(part) for part in fault["loc"]) or "the pipeline"
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(fault["loc"][-1]), _keys_at(fault["loc"][:-1]), n=1)
+        return f"{where}: unknown key; " + (f"did you mean `{near[0]}`?" if near else "drop it")
+    if fault["type"] == "missing":
+        return f"{where}: is required but absent: add it"
+    return f"{where} = {fault['input']!r}: {message}" if not isinstance(fault["input"], dict) else f"{where}: {message}"
+
+
+def _keys_at(location: Iterable[int | str]) -> list[str]:
+    """The keys that are allowed where an unknown one stood."""
+    models: list[type[BaseModel]] = [Pipeline]
+    for part in location:
+        fields = [model.model_fields[part].annotation for model in models if str(part) in model.model_fields]  # type: ignore[index]
+        models = [found for field in fields for found in _models_in(field)] or models
+    return [key for model in models for key in model.model_fields]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) is None or get_origin(annotation) is type(Union):
+        return []
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]

@@ -1,0 +1,72 @@
+"""Which weights move: the whole network, or low-rank updates of its linear layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, assert_never
+
+from configs.schema import Adapter, Full, Lora
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+TaskType = Literal["FEATURE_EXTRACTION", "CAUSAL_LM"]
+
+
+def adapt(network: Any, adapter: Adapter, task: TaskType) -> nn.Module:
+    """Wrap a pretrained network for training; the caller seeds, because LoRA's A matrices are drawn at random."""
+    match adapter:
+        case Full():
+            return network  # type: ignore[no-any-return]
+        case Lora():
+            from peft import LoraConfig, get_peft_model
+
+            targets = adapter.target_modules
+            config = LoraConfig(
+                r=adapter.r,
+                lora_alpha=adapter.alpha,
+                lora_dropout=adapter.dropout,
+                target_modules=targets if isinstance(targets, str) else list(targets),
+                task_type=task,
+            )
+            return get_peft_model(network, config)  # type: ignore[no-any-return]
+        case _:
+            assert_never(adapter)
+
+
+def default_learning_rate(adapter: Adapter) -> float:
+    """Low-rank updates start at zero and bear a rate twenty times that of whole weights."""
+    match adapter:
+        case Full():
+            return 1e-4
+        case Lora():
+            return 2e-3
+        case _:
+            assert_never(adapter)
+
+
+def trainable(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights that move, by name, on the CPU: all that a checkpoint or a released model has to hold beside the base."""
+    return {name: value.detach().cpu().contiguous() for name, value in model.named_parameters() if value.requires_grad}
+
+
+def save_trainable(model: nn.Module, file: Path) -> None:
+    """Write them as safetensors; weights that share memory are written once each."""
+    from safetensors.torch import save_file
+
+    save_file({name: value.clone() for name, value in trainable(model).items()}, file, metadata={"format": "pt"})
+
+
+def load_trainable(model: nn.Module, file: Path) -> None:
+    """Put them back; raises ValueError unless exactly the same names and shapes are there."""
+    import torch
+    from safetensors.torch import load_file
+
+    saved = load_file(file)
+    wanted = {name: value for name, value in model.named_parameters() if value.requires_grad}
+    if saved.keys() != wanted.keys():
+        raise ValueError(f"{file} holds other weights than the model trains: {sorted(saved.keys() ^ wanted.keys())[:4]}")
+    with torch.no_grad():
+        for name, value in wanted.items():
+            value.copy_(saved[name])

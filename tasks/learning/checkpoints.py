@@ -1,0 +1,100 @@
+"""Checkpoints are valid or absent: written aside, hashed, renamed; read back only if every hash still fits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MANIFEST = "manifest.json"
+KEPT = 2  # the newest, and one to fall back on
+# Training that resumes without one of these goes on silently with other weights than an uninterrupted one.
+REQUIRED = frozenset({"trainable.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"})
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """A folder that appears whole under its name, hashed and flushed to disk, or not at all."""
+    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        _write_manifest(aside)
+        if target.exists():
+            shutil.rmtree(target)
+        aside.rename(target)
+        _flush(target.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def is_valid(folder: Path, required: frozenset[str] = frozenset()) -> str | None:
+    """None if the folder is whole, else what is wrong with it."""
+    try:
+        hashes: dict[str, str] = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return f"no readable {MANIFEST}"
+    if missing := required - hashes.keys():
+        return f"without {', '.join(sorted(missing))}"
+    for name, wanted in hashes.items():
+        file = folder / name
+        if not file.is_file():
+            return f"{name} is gone"
+        if _sha256(file) != wanted:
+            return f"{name} is damaged"
+    return None
+
+
+def newest_valid(folder: Path, notice: Callable[[str], None]) -> Path | None:
+    """The checkpoint to resume from; a damaged one is dropped, saying so, in favour of the one before."""
+    _sweep(folder)
+    for checkpoint in reversed(in_order(folder)):
+        fault = is_valid(checkpoint, REQUIRED)
+        if fault is None:
+            return checkpoint
+        notice(f"checkpoint {checkpoint.name}: {fault}; falling back to the one before it")
+        shutil.rmtree(checkpoint)
+    return None
+
+
+def in_order(folder: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2])) if folder.is_dir() else []
+
+
+def keep_newest(folder: Path) -> None:
+    """Drop all but the last few."""
+    for checkpoint in in_order(folder)[:-KEPT]:
+        shutil.rmtree(checkpoint)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed writer left aside; the pipeline's lock says that nobody is writing now."""
+    for aside in folder.glob(".*.tmp") if folder.is_dir() else ():
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_manifest(folder: Path) -> None:
+    hashes = {file.relative_to(folder).as_posix(): _sha256(file) for file in sorted(folder.rglob("*")) if file.is_file()}
+    (folder / MANIFEST).write_text(json.dumps(hashes, indent=1))
+    for file in folder.rglob("*"):
+        _flush(file)
+    _flush(folder)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

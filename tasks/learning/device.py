@@ -1,0 +1,115 @@
+"""What the machine offers: device, precision, memory; and what a training needs of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from configs.errors import InfraError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """What decides the last bits of a result; equality bit for bit is claimed only where these are equal."""
+
+    device: str
+    dtype: str
+    threads: int
+    hardware: str
+
+
+def numerics(precision: Literal["auto", "fp32", "bf16"]) -> Numerics:
+    """CUDA where there is one, else the CPU; bf16 autocast where `auto` finds hardware for it."""
+    import torch
+
+    cuda = torch.cuda.is_available()
+    dtype = precision if precision != "auto" else "bf16" if _has_bf16() else "fp32"
+    hardware = torch.cuda.get_device_name() if cuda else _cpu_name()
+    return Numerics("cuda" if cuda else "cpu", dtype, torch.get_num_threads(), hardware)
+
+
+def devices() -> int:
+    """How many trainings this machine can hold at once: its GPUs, or one on the CPU. Asked without importing torch where no GPU is."""
+    if not Path("/dev/nvidiactl").exists():
+        return 1
+    import torch
+
+    return max(1, torch.cuda.device_count())
+
+
+def autocast(how: Numerics) -> Callable[[], Any]:
+    """A fresh context for each use: weights stay fp32, matrix products run in bf16."""
+    import torch
+
+    return nullcontext if how.dtype == "fp32" else partial(torch.autocast, how.device, dtype=torch.bfloat16)
+
+
+def peak_memory(how: Numerics) -> int:
+    """Bytes: the device's peak where it keeps one, else this process's largest resident set."""
+    import torch
+
+    return int(torch.cuda.max_memory_allocated()) if how.device == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def check_fits(model: nn.Module, batch: int, tokens: int, how: Numerics) -> None:
+    """Refuse, with the numbers, a model whose weights, gradients and optimizer state cannot fit.
+
+    Counted: 4 bytes a weight, 12 more for each that trains (gradient, two Adam moments), and for the activations of one batch about
+    34 bytes a token, layer and hidden unit (Korthikanti et al. 2022, "Reducing Activation Recomputation", eq. 2, without attention scores).
+    """
+    weights = sum(value.numel() for value in model.parameters())
+    moving = sum(value.numel() for value in model.parameters() if value.requires_grad)
+    config = getattr(getattr(model, "encoder", model), "config", None)
+    layers, hidden = (getattr(config, name, 0) or 0 for name in ("num_hidden_layers", "hidden_size"))
+    parts = {"weights": 4 * weights, "gradients and optimizer": 12 * moving, "activations of one batch": 34 * batch * tokens * layers * hidden}
+    free = free_memory(how)
+    if parts["weights"] + parts["gradients and optimizer"] + parts["activations of one batch"] // batch > free:
+        said = ", ".join(f"{name} {_gb(size)}" for name, size in parts.items())
+        raise InfraError(
+            f"the model does not fit in memory: it needs {said}; {_gb(free)} are free on {how.hardware}. "
+            "Use adapter.kind=lora, a smaller training.batch_size or model.max_length, or a machine with more memory"
+        )
+
+
+def free_memory(how: Numerics) -> int:
+    """Bytes that can still be had: on the GPU, or within this process's control group."""
+    import psutil
+    import torch
+
+    if how.device == "cuda":
+        return int(torch.cuda.mem_get_info()[0])
+    free = int(psutil.virtual_memory().available)
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.is_file() and used.is_file() and (text := limit.read_text().strip()) != "max":
+        free = min(free, int(text) - int(used.read_text()))
+    soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return free if soft == resource.RLIM_INFINITY else min(free, soft - psutil.Process().memory_info().vms)
+
+
+def _has_bf16() -> bool:
+    import torch
+
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _cpu_name() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor() or platform.machine()} ({os.cpu_count()} CPUs)"
+
+
+def _gb(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB"

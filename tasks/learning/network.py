@@ -1,0 +1,94 @@
+"""Build the network that a pipeline trains, scores and serves, from its base and the weights that moved."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, assert_never
+
+from pydantic import TypeAdapter
+
+from configs.errors import InputError
+from configs.schema import Adapter, ProblemName
+from tasks.learning import adapters
+from tasks.learning.base import Base, pooling_of
+from tasks.problems import text_classification, text_generation
+
+TRAINABLE = "trainable.safetensors"
+SPEC = "network.json"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """All that is needed, beside the base and the moved weights, to build a network again; stored as JSON with every artifact."""
+
+    problem: ProblemName
+    adapter: dict[str, Any]
+    labels: tuple[str, ...]
+    max_length: int
+    seed: int
+    base_name: str
+    base_weights: str
+    base_digest: str
+
+    @property
+    def moves(self) -> Adapter:
+        """The adapter as the config knows it."""
+        return TypeAdapter[Adapter](Adapter).validate_python(self.adapter)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model in memory with its tokenizer; for text-classification the model has `embed` and a head over `spec.labels`."""
+
+    spec: Spec
+    model: Any
+    tokenizer: Any
+    pad_id: int
+
+
+def spec_of(problem: ProblemName, adapter: Adapter, labels: tuple[str, ...], max_length: int, seed: int, base: Base) -> Spec:
+    """The description of a network yet to be built."""
+    return Spec(problem, adapter.model_dump(mode="json"), labels, max_length, seed, base.name, base.weights, base.digest)
+
+
+def build(spec: Spec, base: Path, moved: Path | None = None) -> Network:
+    """The network at its seeded start, or with the weights of `moved` (a trainable.safetensors) in it."""
+    import torch
+
+    tokenizer = _tokenizer(base)
+    torch.manual_seed(spec.seed)
+    match spec.problem:
+        case "text-classification":
+            encoder, hidden, pooling = text_classification.load_encoder(base, pooling_of(base))
+            adapted = adapters.adapt(encoder, spec.moves, "FEATURE_EXTRACTION")
+            model = text_classification.classifier(adapted, hidden, len(spec.labels), pooling)
+        case "text-generation":
+            model = adapters.adapt(text_generation.load_decoder(base), spec.moves, "CAUSAL_LM")
+        case _:
+            assert_never(spec.problem)
+    if moved is not None:
+        adapters.load_trainable(model, moved)
+    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    return Network(spec, model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer, int(pad_id or 0))
+
+
+def save_spec(spec: Spec, folder: Path) -> None:
+    """Beside the weights."""
+    (folder / SPEC).write_text(json.dumps(asdict(spec), indent=1, sort_keys=True))
+
+
+def read_spec(folder: Path) -> Spec:
+    """As `save_spec` wrote it."""
+    values = json.loads((folder / SPEC).read_text())
+    return Spec(**{**values, "labels": tuple(values["labels"])})
+
+
+def _tokenizer(base: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    if tokenizer.pad_token_id is None and tokenizer.eos_token_id is None:
+        raise InputError(f"model.base {base}: its tokenizer has neither a padding nor an end token: add one to tokenizer_config.json")
+    return tokenizer

@@ -1,0 +1,118 @@
+"""The supervised objective: rows with the answer in them, for every problem."""
+
+from __future__ import annotations
+
+import gc
+import math
+from pathlib import Path
+from typing import Any, assert_never
+
+import pandas as pd
+
+from configs.errors import InputError
+from configs.schema import Supervised, Training
+from tasks.learning import adapters
+from tasks.learning.device import Numerics, check_fits, numerics
+from tasks.learning.fit import Listener, Plan, Trained, arguments, finished, fit, keeping
+from tasks.learning.network import TRAINABLE, Network, Spec, build
+from tasks.problems import text_classification, text_generation
+
+
+def train(
+    spec: Spec, base: Path, rows: pd.DataFrame, held_out: pd.DataFrame, objective: Supervised, training: Training, run: Path,
+    listener: Listener, start: Path | None = None,
+) -> Trained:  # fmt: skip
+    """Fit to `rows`, watching the loss on `held_out` (may be empty); where memory runs out, once more with a quarter of the rows at a time.
+
+    The effective batch stays `training.batch_size`. A run that was completed before is returned as it is. `start` is the folder of
+    an earlier training whose weights this one starts from. Raises InputError if the loss is no number, InfraError if memory or disk run out.
+    """
+    done = finished(run)
+    if done is not None:
+        return done
+    how = numerics(training.precision)
+    for micro in (training.batch_size, _smaller(training.batch_size)):
+        try:
+            return _attempt(spec, base, rows, held_out, objective, training, run, listener, start, micro, how)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error) or micro == _smaller(training.batch_size):
+                raise
+            listener.notice(f"out of memory with {micro} rows at once; once more with {_smaller(micro)} and gradient accumulation")
+        gc.collect()
+    raise AssertionError("unreachable")
+
+
+def _attempt(
+    spec: Spec, base: Path, rows: pd.DataFrame, held_out: pd.DataFrame, objective: Supervised, training: Training, run: Path,
+    listener: Listener, start: Path | None, micro: int, how: Numerics,
+) -> Trained:  # fmt: skip
+    network = build(spec, base, start / TRAINABLE if start else None)
+    rate = training.learning_rate or adapters.default_learning_rate(spec.moves)
+    match spec.problem:
+        case "text-classification":
+            data = [_classified(network, frame) for frame in (rows, held_out)]
+        case "text-generation":
+            data = [text_generation.encode(network.tokenizer, frame, spec.max_length) for frame in (rows, held_out)]
+        case _:
+            assert_never(spec.problem)
+    lengths = [len(row["input_ids"]) for row in data[0]]
+    plan = Plan(training, rate, lengths, micro, how, run)
+    check_fits(network.model, micro, max(lengths), how)
+    trainer = _trainer(network, data[0], data[1], objective, plan)
+    trainer.plan = plan
+    return fit(trainer, network, plan, listener)
+
+
+def _trainer(network: Network, rows: list[dict[str, Any]], held_out: list[dict[str, Any]], objective: Supervised, plan: Plan) -> Any:
+    settings = {**arguments(plan), "eval_strategy": "steps" if held_out else "no"}
+    match network.spec.problem:
+        case "text-classification":
+            from transformers import Trainer, TrainingArguments
+
+            weights = _class_weights(rows, network.spec, objective)
+            trainer = keeping(Trainer)(
+                model=network.model,
+                args=TrainingArguments(**settings, label_names=["labels"]),
+                train_dataset=rows,
+                eval_dataset=held_out or None,
+                data_collator=text_classification.collate(network.pad_id),
+                compute_loss_func=text_classification.loss(weights, objective.label_smoothing),
+            )
+            trainer._loss_shifts_labels = False  # one label a row: nothing is shifted, every row counts
+            return trainer
+        case "text-generation":
+            return text_generation.sft_trainer(
+                keeping, network.model, network.tokenizer, rows, held_out, network.spec.max_length,
+                {**settings, "label_smoothing_factor": objective.label_smoothing},
+            )  # fmt: skip
+        case _:
+            assert_never(network.spec.problem)
+
+
+def _classified(network: Network, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    code = {label: place for place, label in enumerate(network.spec.labels)}
+    unknown = sorted(set(frame["target"]) - code.keys())
+    if unknown:
+        raise InputError(f"data: {len(unknown)} labels have no training row ({', '.join(unknown[:5])}): add rows, or leave them out")
+    ids = text_classification.encode(network.tokenizer, frame["text"].tolist(), network.spec.max_length) if len(frame) else []
+    return [{"input_ids": row, "labels": code[label]} for row, label in zip(ids, frame["target"], strict=True)]
+
+
+def _class_weights(rows: list[dict[str, Any]], spec: Spec, objective: Supervised) -> Any:
+    if objective.class_weights == "none":
+        return None
+    import torch
+
+    return torch.tensor(text_classification.class_weights([row["labels"] for row in rows], len(spec.labels)), dtype=torch.float32)
+
+
+def _smaller(batch: int) -> int:
+    """The largest divisor of a batch that is at most a quarter of it."""
+    return max(size for size in range(1, max(2, math.ceil(batch / 4) + 1)) if batch % size == 0)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """torch says it in three ways: its own class, Python's, and a RuntimeError of the CPU allocator."""
+    import torch
+
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error) or "not enough memory" in str(error)

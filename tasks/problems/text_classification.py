@@ -1,0 +1,175 @@
+"""text-classification: an encoder, a pooling its base was trained to, and one linear head; scored row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+    from torch import nn
+
+Pooling = Literal["mean", "first", "last", "pooler"]
+HEAD = "head"  # the parameters that start from nothing, and so learn faster
+UNSEEN = -27.631021115928547  # log(1e-12): what a model gives a class it has never heard of
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a classifier says of n rows: probabilities (n, labels) in float64 and the labels of its columns."""
+
+    probabilities: npt.NDArray[np.float64]
+    labels: tuple[str, ...]
+
+
+def classifier(encoder: nn.Module, hidden_size: int, labels: int, pooling: Pooling) -> nn.Module:
+    """An encoder with a fresh head of shape (labels, hidden_size); the caller seeds."""
+    from torch import nn
+
+    class Classifier(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = encoder
+            self.head = nn.Linear(hidden_size, labels)
+            nn.init.normal_(self.head.weight, std=0.02)
+            nn.init.zeros_(self.head.bias)
+            self.pooling = pooling
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: Any) -> dict[str, torch.Tensor]:
+            return {"logits": self.head(self.embed(input_ids, attention_mask)).float()}
+
+        def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+            outputs = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+            return pool(outputs, attention_mask, self.pooling)
+
+    return Classifier()
+
+
+def pool(outputs: Any, attention_mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
+    """One vector a row, (batch, hidden), from (batch, tokens, hidden)."""
+    if pooling == "pooler":
+        pooled: torch.Tensor = outputs.pooler_output
+        return pooled
+    hidden = outputs.last_hidden_state
+    if pooling == "first":
+        return hidden[:, 0]  # type: ignore[no-any-return]
+    if pooling == "last":
+        return hidden[range(len(hidden)), attention_mask.sum(1) - 1]  # type: ignore[no-any-return]
+    mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)  # type: ignore[no-any-return]
+
+
+def load_encoder(path: Path, pooled: str | None) -> tuple[nn.Module, int, Pooling]:
+    """The base without its language-model head, its hidden size, and how to pool it.
+
+    `pooled` is what the base says of itself; where it says nothing, its own pooler is used, else its first token (encoders)
+    or its last (decoders).
+    """
+    import torch
+    from transformers import AutoModel
+
+    encoder = AutoModel.from_pretrained(
+        path, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+    )
+    has_pooler = getattr(encoder, "pooler", None) is not None
+    is_decoder = encoder.config.model_type in ("gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "phi")
+    pooling: Pooling = pooled if pooled in ("mean", "first") else "pooler" if has_pooler else "last" if is_decoder else "first"  # type: ignore[assignment]
+    if has_pooler and pooling != "pooler":
+        encoder.pooler = None  # unused weights would be adapted, stored and decayed for nothing
+    return encoder, int(encoder.config.hidden_size), pooling
+
+
+def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Token ids of each text, cut at `max_length`."""
+    ids: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+    return ids
+
+
+def collate(pad_id: int) -> Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]]:
+    """Rows of token ids -> one padded batch, as long as its longest row."""
+    import torch
+
+    def batch(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        longest = max(len(row["input_ids"]) for row in rows)
+        ids = torch.full((len(rows), longest), pad_id)
+        mask = torch.zeros((len(rows), longest), dtype=torch.long)
+        for place, row in enumerate(rows):
+            ids[place, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
+            mask[place, : len(row["input_ids"])] = 1
+        out = {"input_ids": ids, "attention_mask": mask}
+        if "labels" in rows[0]:
+            out["labels"] = torch.tensor([row["labels"] for row in rows])
+        return out
+
+    return batch
+
+
+def loss(weights: torch.Tensor | None, smoothing: float) -> Callable[..., torch.Tensor]:
+    """Cross-entropy summed over rows and divided by the rows of the whole accumulated batch."""
+    from torch.nn.functional import cross_entropy
+
+    def compute(outputs: dict[str, torch.Tensor], labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+        logits = outputs["logits"]
+        scale = None if weights is None else weights.to(logits.device)
+        rows = cross_entropy(logits, labels, weight=scale, label_smoothing=smoothing, reduction="sum")
+        return rows / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+
+    return compute
+
+
+def class_weights(targets: Sequence[int], labels: int) -> npt.NDArray[np.float64]:
+    """Weights (labels,) inverse to a class's share, scaled so that the rows' mean weight is 1."""
+    counts = np.bincount(np.asarray(targets), minlength=labels).astype(np.float64)
+    weights = np.where(counts > 0, len(targets) / np.maximum(counts, 1), 0.0)
+    return np.asarray(weights * len(targets) / (weights * counts).sum())
+
+
+def in_batches(
+    model: nn.Module, ids: Sequence[Sequence[int]], pad_id: int, batch_size: int, autocast: Any, *, embeddings: bool = False
+) -> npt.NDArray[np.float32]:
+    """Logits (n, labels) or pooled embeddings (n, hidden) of token id rows, in the order given; longest rows first."""
+    import torch
+
+    order = sorted(range(len(ids)), key=lambda row: (-len(ids[row]), row))
+    batch_of = collate(pad_id)
+    device = next(model.parameters()).device
+    out: npt.NDArray[np.float32] | None = None
+    model.eval()
+    with torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            batch = {name: tensor.to(device) for name, tensor in batch_of([{"input_ids": ids[row]} for row in rows]).items()}
+            with autocast():
+                values = model.embed(**batch) if embeddings else model(**batch)["logits"]  # type: ignore[operator]
+            values = values.float().cpu().numpy()
+            out = np.empty((len(ids), values.shape[1]), np.float32) if out is None else out
+            out[rows] = values
+    return np.empty((0, 0), np.float32) if out is None else out
+
+
+def scores(logits: npt.NDArray[np.float32], labels: Sequence[str]) -> Scores:
+    """Softmax in double precision."""
+    shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
+    exponents = np.exp(shifted)
+    return Scores(exponents / exponents.sum(1, keepdims=True), tuple(labels))
+
+
+def per_example(rows: pd.DataFrame, said: Scores) -> pd.DataFrame:
+    """One line a row: prediction, correct, confidence, log-likelihood of the true class; ids, time, group and slices kept."""
+    column = {label: place for place, label in enumerate(said.labels)}
+    target = np.array([column.get(label, -1) for label in rows["target"]])
+    best = said.probabilities.argmax(1)
+    true = said.probabilities[np.arange(len(rows)), np.maximum(target, 0)]
+    kept = [name for name in rows.columns if name in ("id", "target", "time", "group") or name.startswith("slice_")]
+    return rows[kept].assign(
+        prediction=[said.labels[place] for place in best],
+        correct=(best == target).astype(np.int8),
+        confidence=said.probabilities.max(1),
+        log_likelihood=np.where(target >= 0, np.log(np.maximum(true, 1e-12)), UNSEEN),
+    )
