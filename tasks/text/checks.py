@@ -1,0 +1,45 @@
+"""What a snapshot must be able to do, or it is not sealed: be learned from, and be measured on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import InputError
+from tasks.text.prepare import Candidate
+from tasks.text.sift import KEPT, QUARANTINED
+from tasks.text.split import TEST, TRAIN
+
+
+def check_labels(candidate: Candidate, fate: NDArray[np.uint8], reasons: dict[int, str]) -> None:
+    """A label only seen outside training cannot be learned: rows of it are set aside, but in a given test set they are an error."""
+    labels = candidate.rows.data.table.column("target").combine_chunks().dictionary_encode()
+    codes, names = np.asarray(labels.indices), labels.dictionary.to_pylist()
+    kept = fate == KEPT
+    learned = np.unique(codes[kept & (candidate.split == TRAIN)])
+    unseen = kept & (candidate.split != TRAIN) & ~np.isin(codes, learned)
+    missing = sorted(names[c] for c in np.unique(codes[unseen & (candidate.split == TEST)]))
+    if missing and candidate.test_as_given:
+        listed = ", ".join(f"`{name}`" for name in missing[:20])
+        raise InputError(
+            f"data.test: {len(missing)} label(s) that no training row has: {listed}: add such rows, or drop them from test"
+        )
+    for i in np.flatnonzero(unseen):
+        reasons[int(i)] = f"no training row is labelled `{names[codes[i]]}`: too rare to learn and to judge"
+    fate[unseen] = QUARANTINED
+    if kept.any() and len(learned) < 2:
+        only = f"`{names[learned[0]]}`" if len(learned) else "none"
+        raise InputError(f"data.label: the training rows have one class only ({only}): a classifier needs two")
+
+
+def check_rows(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
+    counts = np.bincount(candidate.split[fate == KEPT], minlength=3)
+    total = len(fate)
+    if counts.sum() == 0:
+        raise InputError(
+            f"data.source: all {total:,} rows were quarantined or dropped: see the reasons, then mend the data or the contract"
+        )
+    if counts[TRAIN] == 0:
+        raise InputError(f"data.split: no training rows are left of {total:,}: add rows, or make the other fractions smaller")
+    if counts[TEST] == 0:
+        raise InputError(f"data.split: no test rows are left of {total:,}: add rows, or set a larger data.split.test")

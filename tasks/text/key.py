@@ -1,0 +1,54 @@
+"""The installation's redaction key: whoever lacks it can neither read a placeholder back nor guess what it stands for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from configs.errors import InputError
+
+VARIABLE = "TUNEKEEPER_REDACTION_KEY"
+
+
+def redaction_key(home: Path, environment: Mapping[str, str] = os.environ) -> bytes:
+    """The 32-byte key: from the environment where set (one key on many machines), else from `home`/redaction.key, made on first use."""
+    given = environment.get(VARIABLE)
+    if given is not None:
+        if len(given) < 16:
+            raise InputError(f"{VARIABLE} has {len(given)} characters: set at least 16, e.g. from `openssl rand -hex 32`")
+        return hashlib.sha256(given.encode()).digest()
+    path = home / "redaction.key"
+    if not path.exists():
+        _create(path)
+    text = path.read_text().strip()
+    if len(text) != 64 or any(c not in "0123456789abcdef" for c in text):
+        raise InputError(
+            f"{path}: holds no key (64 hexadecimal digits): restore it, or remove it to make a new one, which changes every tag"
+        )
+    return bytes.fromhex(text)
+
+
+def key_id(key: bytes) -> str:
+    """A short name of the key, safe to record: two snapshots with the same id have comparable placeholders."""
+    return hashlib.sha256(b"tunekeeper key id" + key).hexdigest()[:12]
+
+
+def _create(path: Path) -> None:
+    """Write the key beside its place and link it there: whoever comes first wins, and nobody sees half a key."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(secrets.token_hex(32))
+            stream.flush()
+            os.fsync(stream.fileno())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return
+    finally:
+        temporary.unlink()

@@ -1,0 +1,129 @@
+"""The one pass over all rows: texts normalised and redacted on disk, and per row the few numbers that every later step needs.
+
+A row costs about 190 bytes of marks, most of them in a mapped file, so rows may be many more than memory holds texts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.text.deduplicate import SLOTS, Signatures, keys, signatures_of_words, words
+from tasks.text.load import Raw
+from tasks.text.normalise import key_text, normalise
+from tasks.text.redact import Redactor
+from tasks.text.split import SPLITS, position
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+
+NOT_GIVEN = -1
+_BATCH = 2000
+_VOCABULARY = 5000
+_MOST_WORDS = 1_000_000  # distinct words held at a time; beyond it those seen once are forgotten
+
+
+@dataclass
+class Marks:
+    """Per row, in the source's order; `unusable` says of rows without text or target why they cannot take part."""
+
+    text: NDArray[np.uint64]  # [rows, 2]: equal for equal texts (redacted, case folded, white space collapsed)
+    target: NDArray[np.uint64]  # [rows]: equal for equal targets
+    group: NDArray[np.uint64]  # [rows]: equal for equal groups, 0 for none
+    position: NDArray[np.float64]  # [rows]: where the split's hash puts the row, from its raw text or group
+    given: NDArray[np.int8]  # [rows]: the split it was given, or NOT_GIVEN
+    signatures: Signatures
+    unusable: dict[int, str] = field(default_factory=dict)
+    words: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def blank(cls, n: int, folder: Path) -> Marks:
+        signatures = np.lib.format.open_memmap(folder / "signatures.npy", mode="w+", dtype=np.uint8, shape=(n, SLOTS))
+        wide, one = np.zeros((n, 2), dtype=np.uint64), np.zeros(n, dtype=np.uint64)
+        return cls(wide, one, one.copy(), np.zeros(n), np.full(n, NOT_GIVEN, dtype=np.int8), signatures)
+
+
+def mark(raw: Raw, redactor: Redactor | None) -> tuple[Dataset, Marks]:
+    """Write the normalised, redacted rows beside the raw ones and return them, mapped, with their marks.
+
+    For classification targets are labels, only normalised; for generation they are texts, redacted like the prompts and with their layout kept.
+    """
+    marks = Marks.blank(len(raw), raw.folder)
+    prepared = raw.rows.with_format("arrow").map(
+        _Pass(marks, redactor, layout=raw.problem == "text-generation"),
+        batched=True,
+        batch_size=_BATCH,
+        with_indices=True,
+        features=raw.rows.features,
+        cache_file_name=str(raw.folder / "prepared.arrow"),
+        new_fingerprint="prepared",
+        load_from_cache_file=False,
+    )
+    return prepared, marks
+
+
+def vocabulary(counted: Counter[str]) -> dict[str, Any]:
+    """The commonest words in at least 5 rows (rarer ones may be a person's), with how many words there were in all."""
+    common = [(word, count) for word, count in counted.most_common(_VOCABULARY) if count >= 5]
+    return {"distinct": len(counted), "total": counted.total(), "words": dict(sorted(common))}
+
+
+class _Pass:
+    """One batch at a time: prepared columns out, marks filled in."""
+
+    def __init__(self, marks: Marks, redactor: Redactor | None, layout: bool) -> None:
+        self.marks, self.redactor, self.layout = marks, redactor, layout
+
+    def __call__(self, batch: pa.Table, indices: Sequence[int]) -> pa.Table:
+        import pyarrow as pa
+
+        columns = {name: batch.column(name).to_pylist() for name in ("text", "target", "group", "split")}
+        first, last = indices[0], indices[-1] + 1
+        raw = [text or "" for text in columns["text"]]
+        texts = self._clean([normalise(text, self.layout) for text in raw])
+        targets = [normalise(target or "", self.layout) for target in columns["target"]]
+        if self.layout:
+            targets = self._clean(targets)
+        self._fill(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
+        out = {"text": texts, "target": targets, "group": self._clean_sparse(columns["group"])}
+        out |= {n: self._clean_sparse(batch.column(n).to_pylist()) for n in batch.column_names if n.startswith("slice_")}
+        for name, values in out.items():
+            batch = batch.set_column(batch.column_names.index(name), name, pa.array(values, type=pa.string()))
+        return batch
+
+    def _clean(self, texts: list[str]) -> list[str]:
+        return self.redactor.redact(texts) if self.redactor else texts
+
+    def _clean_sparse(self, values: list[str | None]) -> list[str | None]:
+        """Each distinct value once: groups and slices repeat."""
+        distinct = [v for v in dict.fromkeys(values) if v is not None]
+        clean: dict[str | None, str | None] = dict(zip(distinct, self._clean(distinct), strict=True))
+        return [clean.get(v) for v in values]
+
+    def _fill(
+        self, rows: slice, raw: list[str], texts: list[str], targets: list[str], groups: list[str | None], given: list[str | None]
+    ) -> None:
+        marks = self.marks
+        marks.text[rows] = keys([key_text(text) for text in texts])
+        marks.target[rows] = keys(targets)[:, 0]
+        marks.group[rows] = [
+            0 if g is None else k for g, k in zip(groups, keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
+        ]
+        marks.position[rows] = [position(text, group) for text, group in zip(raw, groups, strict=True)]
+        marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in given]
+        tokens = [words(text) for text in texts]
+        marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(tokens, texts, strict=True)])
+        for row in tokens:
+            marks.words.update(row)
+        if len(marks.words) > _MOST_WORDS:
+            marks.words = Counter({word: count for word, count in marks.words.items() if count > 1})
+        for i, (text, target) in enumerate(zip(texts, targets, strict=True), start=rows.start):
+            if not text.strip() or not target.strip():
+                marks.unusable[i] = "its text is empty" if not text.strip() else "its target is empty"

@@ -1,0 +1,44 @@
+"""The one normalisation, applied before training and before every prediction, so that a served text is what training saw.
+
+Version 1: Unicode NFC; line ends become \\n; control characters and invisible formatting characters go; every kind of space becomes a plain
+one; runs of spaces become one and more than one empty line becomes one, unless the layout counts (code, tables: text-generation).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+VERSION = 1
+
+_LINE_END = re.compile("\r\n?|[\u0085\u2028\u2029\v\f]")
+# C0 and C1 controls but for tab and line feed; soft hyphen; zero-width space, word joiner, byte order mark; direction marks and overrides.
+# The zero-width joiner and non-joiner stay: Persian, Indic scripts and emoji are spelled with them.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
+)
+_SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_RUN = re.compile("[ \t]+")
+_BLANK_LINES = re.compile(" ?\n(?: ?\n)+ ?")
+_EDGE = re.compile(" ?\n ?")
+
+
+def normalise(text: str, layout: bool = False) -> str:
+    """Bring a text to its one form; with `layout` its spaces and line breaks are kept."""
+    if text.isascii() and text.isprintable():  # the common case: nothing to compose, nothing to remove
+        return text if layout or ("  " not in text and text == text.strip(" ")) else _collapse(text)
+    text = unicodedata.normalize("NFC", text)
+    text = _SPACE.sub(" ", _INVISIBLE.sub("", _LINE_END.sub("\n", text)))
+    return text if layout else _collapse(text)
+
+
+def key_text(text: str) -> str:
+    """The minimal form two texts share when they are the same text: NFC, case folded, white space collapsed.
+
+    The split hashes it and exact duplicates are found by it. It is frozen with split.VERSION: a change would move rows between splits.
+    """
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def _collapse(text: str) -> str:
+    return _EDGE.sub("\n", _BLANK_LINES.sub("\n\n", _RUN.sub(" ", text))).strip()

@@ -1,0 +1,153 @@
+"""Raw rows to a candidate snapshot: normalise, redact, split, then take out conflicts, copies and leaks, each row with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import Data, GivenSplit, HashSplit, TimeSplit
+from tasks.text.deduplicate import Signatures
+from tasks.text.load import Raw
+from tasks.text.marks import NOT_GIVEN, Marks, mark, vocabulary
+from tasks.text.redact import Redactor
+from tasks.text.sift import KEPT, QUARANTINED, Overlap, conflicts, later_groups, sift
+from tasks.text.split import SPLITS, TEST, TRAIN, VALIDATION, by_time, check_fractions
+from tasks.text.workspace import world_faults
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from datasets import Dataset
+
+_NO_TIME = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What would be sealed, on disk. The arrays are row by row in the source's order; `order` lists the rows by (time, id).
+
+    It lives as long as the `loaded` block its raw rows came from.
+    """
+
+    rows: Dataset
+    raw: Raw
+    folder: Path
+    order: NDArray[np.int64]
+    split: NDArray[np.int8]
+    fate: NDArray[np.uint8]
+    signatures: Signatures
+    quarantine: dict[int, str]
+    redacted: dict[str, int]
+    vocabulary: dict[str, Any]
+    overlap: Overlap
+    test_as_given: bool
+
+    def frames(self, chunk_rows: int = 50_000) -> Iterator[pd.DataFrame]:
+        """The kept rows as pandas frames with the canonical columns: text, target, group and slices redacted, `split` filled in."""
+        arrow = self.rows.with_format("arrow")
+        names = np.array(SPLITS, dtype=object)
+        for start in range(0, len(self.rows), chunk_rows):
+            end = min(start + chunk_rows, len(self.rows))
+            frame = arrow[start:end].to_pandas()
+            frame["split"] = names[self.split[start:end]]
+            yield frame[self.fate[start:end] == KEPT].reset_index(drop=True)
+
+    def quarantined(self) -> dict[str, str]:
+        """Why each row was set aside, by its id."""
+        places = sorted(self.quarantine)
+        ids = take(self.rows, np.array(places, dtype=np.int64), ["id"]).column("id").to_pylist()
+        return dict(zip(ids, (self.quarantine[i] for i in places), strict=True))
+
+
+def prepare(raw: Raw, data: Data, redactor: Redactor | None, quarantined: Mapping[str, str] | None = None) -> Candidate:
+    """Make the candidate of raw rows; `quarantined` (id -> reason) are those that the raw contract set aside.
+
+    `redactor` is None where redaction is off. Rows without text, target or (where it is needed) time are quarantined, and for classification
+    so are equal texts with different labels. InputError for fractions that leave nothing to train on.
+    """
+    if isinstance(data.split, HashSplit | TimeSplit):
+        check_fractions(data.split.validation, data.split.test)
+    with world_faults(raw.folder):
+        rows, marks = mark(raw, redactor)
+    times = np.asarray(raw.rows.data.column("time").cast("int64").fill_null(_NO_TIME))
+    aside = _unusable(raw, data, marks, times, quarantined or {})
+    fate = np.full(len(rows), KEPT, dtype=np.uint8)
+    fate[list(aside)] = QUARANTINED
+    split = _splits(data, marks, times, fate)
+    if isinstance(data.split, TimeSplit):
+        later_groups(marks, split, fate)
+    as_given = isinstance(data.split, GivenSplit)
+    if raw.problem == "text-classification":
+        aside |= _conflicts(rows, marks, split, fate, as_given)
+    order = _canonical_order(rows)
+    threshold = data.deduplicate.threshold if data.deduplicate.enabled else None
+    overlap = sift(marks, order, split, fate, threshold, as_given)
+    redacted = dict(sorted(redactor.counts.items())) if redactor else {}
+    known = vocabulary(marks.words)
+    return Candidate(rows, raw, raw.folder, order, split, fate, marks.signatures, aside, redacted, known, overlap, as_given)
+
+
+def take(rows: Dataset, indices: NDArray[np.int64], columns: list[str] | None = None) -> pa.Table:
+    """Rows by index, in that order."""
+    table = rows.data.table
+    return (table.select(columns) if columns else table).take(indices)
+
+
+def _unusable(raw: Raw, data: Data, marks: Marks, times: NDArray[np.int64], quarantined: Mapping[str, str]) -> dict[int, str]:
+    aside = dict(marks.unusable)
+    if data.split.by == "time" or data.window.start is not None or data.window.end is not None:
+        aside = {int(i): "it has no time" for i in np.flatnonzero(times == _NO_TIME)} | aside
+    if quarantined:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        named = pc.is_in(raw.rows.data.column("id"), value_set=pa.array(list(quarantined), type=pa.string()))
+        places = np.flatnonzero(named.to_numpy())
+        ids = take(raw.rows, places, ["id"]).column("id").to_pylist()
+        aside = {int(i): quarantined[name] for i, name in zip(places, ids, strict=True)} | aside
+    return aside
+
+
+def _splits(data: Data, marks: Marks, times: NDArray[np.int64], fate: NDArray[np.uint8]) -> NDArray[np.int8]:
+    carved = np.where(marks.position >= 1 - data.split.validation, VALIDATION, TRAIN).astype(np.int8)
+    match data.split:
+        case HashSplit():
+            return np.where(marks.position < data.split.test, TEST, carved).astype(np.int8)
+        case TimeSplit():
+            split = np.full(len(times), TRAIN, dtype=np.int8)
+            usable = fate == KEPT
+            split[usable] = by_time(times[usable], data.split.validation, data.split.test)
+            return split
+        case GivenSplit():
+            given = np.where(marks.given == NOT_GIVEN, TRAIN, marks.given).astype(np.int8)
+            carve = (given == TRAIN) & (not (given == VALIDATION).any())
+            return np.where(carve, carved, given).astype(np.int8)
+
+
+def _conflicts(rows: Dataset, marks: Marks, split: NDArray[np.int8], fate: NDArray[np.uint8], as_given: bool) -> dict[int, str]:
+    """Set aside equal texts with different labels, naming the labels; a given test set keeps its rows."""
+    mixed = conflicts(marks, fate)
+    labels = take(rows, mixed, ["target"]).column("target").to_pylist()
+    by_text: dict[bytes, set[str]] = {}
+    for i, label in zip(mixed, labels, strict=True):
+        by_text.setdefault(marks.text[i].tobytes(), set()).add(label)
+    aside = {}
+    for i in mixed:
+        if not (as_given and split[i] == TEST):
+            names = ", ".join(f"`{label}`" for label in sorted(by_text[marks.text[i].tobytes()]))
+            aside[int(i)] = f"the same text is labelled {names}"
+    fate[list(aside)] = QUARANTINED
+    return aside
+
+
+def _canonical_order(rows: Dataset) -> NDArray[np.int64]:
+    """Rows by time (none last), then id."""
+    import pyarrow.compute as pc
+
+    keys = rows.data.table.select(["time", "id"])
+    return np.asarray(pc.sort_indices(keys, sort_keys=[("time", "ascending"), ("id", "ascending")]), dtype=np.int64)

@@ -1,0 +1,112 @@
+"""Personal data become typed placeholders such as <EMAIL_ADDRESS:1f3a9c2b>: equal values stay equal, none can be read back or guessed.
+
+The tag is the first 8 hexadecimal digits of HMAC-SHA256 under the installation's key over kind and value. Two different values of a kind
+share a tag with odds of 1 in 4.3 thousand million: any pair among 1,000 values with 0.01 %, among 10,000 with 1.2 %, among 100,000 with 69 %.
+A shared tag reveals nothing; it makes two values look equal. More digits would cost the model tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tasks.text.recognizers import PREFILTER, PRIORITY, Finder, Span, finders
+
+VERSION = 1
+TAG_DIGITS = 8
+PLACEHOLDER = re.compile(rf"<(?:{'|'.join(PRIORITY)}):[0-9a-f]{{{TAG_DIGITS}}}>")
+_NUMBERS = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE"})
+_RANK = {entity: rank for rank, entity in enumerate(PRIORITY)}
+
+
+class Redactor:
+    """Finds and replaces the named entities; made from plain values, so a released model can carry the same one.
+
+    `counts` holds how many of each entity were replaced since it was made. Values are never logged, stored or returned.
+    """
+
+    def __init__(self, entities: Sequence[str], key: bytes, ner_model: str | None = None, prefilter: bool = True) -> None:
+        self.entities = tuple(entities)
+        self.key = key
+        self.ner_model = ner_model
+        self.prefilter = prefilter
+        self.counts: Counter[str] = Counter()
+        self._patterns = [entity for entity in PREFILTER if entity in self.entities]
+        self._finders: dict[str, Finder] | None = None
+        self._set: Any = None
+        self._ner: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Redactor, (self.entities, self.key, self.ner_model, self.prefilter)
+
+    def redact(self, texts: Sequence[str]) -> list[str]:
+        """Replace every found value; texts without any come back as they are."""
+        named = self._names(texts)
+        return [self._replace(text, [*self._found(text), *extra]) for text, extra in zip(texts, named, strict=True)]
+
+    def tag(self, entity: str, value: str) -> str:
+        """The placeholder of a value: the same for the same value however it is spaced, hyphenated or capitalised."""
+        plain = "".join(c for c in value if c.isalnum() or c == "+").upper() if entity in _NUMBERS else value.casefold()
+        digest = hmac.new(self.key, f"{entity}\0{plain}".encode(), hashlib.sha256).hexdigest()
+        return f"<{entity}:{digest[:TAG_DIGITS]}>"
+
+    def _found(self, text: str) -> Iterator[Span]:
+        for entity in self._possible(text):
+            if self._finders is None:
+                self._finders = finders(tuple(self._patterns))
+            yield from self._finders[entity](text)
+
+    def _possible(self, text: str) -> list[str]:
+        """The entities whose necessary condition the text meets, in one linear pass."""
+        if not self.prefilter or not self._patterns:
+            return self._patterns
+        if self._set is None:
+            import re2
+
+            self._set = re2.Set.SearchSet()
+            for entity in self._patterns:
+                self._set.Add(PREFILTER[entity])
+            self._set.Compile()
+        return [self._patterns[i] for i in self._set.Match(text) or ()]
+
+    def _names(self, texts: Sequence[str]) -> list[list[Span]]:
+        if self.ner_model is None:
+            return [[] for _ in texts]
+        if self._ner is None:
+            from tasks.text.names import NameFinder
+
+            self._ner = NameFinder(self.ner_model, self.entities)
+        found: list[list[Span]] = self._ner.find(texts)
+        return found
+
+    def _replace(self, text: str, spans: list[Span]) -> str:
+        if not spans:
+            return text
+        done = [match.span() for match in PLACEHOLDER.finditer(text)]
+        parts, at = [], 0
+        for start, end, entity in _merged(spans):
+            if any(start < b and a < end for a, b in done):
+                continue
+            self.counts[entity] += 1
+            parts += [text[at:start], self.tag(entity, text[start:end])]
+            at = end
+        return "".join([*parts, text[at:]])
+
+
+def _merged(spans: list[Span]) -> Iterator[tuple[int, int, str]]:
+    """Overlapping spans become one, of the most specific kind: nothing of either value is left standing."""
+    start = end = -1
+    best = spans[0]
+    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
+        if span.start < end:
+            end = max(end, span.end)
+            best = min(best, span, key=lambda s: _RANK[s.entity])
+            continue
+        if end >= 0:
+            yield start, end, best.entity
+        start, end, best = span.start, span.end, span
+    yield start, end, best.entity

@@ -1,0 +1,284 @@
+"""A snapshot: the prepared rows, immutable, named by the hash of their content, with the account of where they came from.
+
+HOME/snapshots/<sha256>/ holds {train,validation,test}.parquet in (time, id) order, {train,validation,test}.signatures.npy row by row with
+them, quarantine.parquet and manifest.json. It is there whole or not at all: written in a temporary folder, synced, renamed.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import InfraError, InputError
+from tasks.text import deduplicate, normalise, redact
+from tasks.text import split as splitting
+from tasks.text.checks import check_labels, check_rows
+from tasks.text.prepare import Candidate, take
+from tasks.text.sift import KEPT, QUARANTINED, REASONS
+from tasks.text.split import SPLITS
+from tasks.text.workspace import workspace, world_faults
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+VERSION = 1
+_ROWS = 8192  # rows written, and hashed, at a time: part of the hash's definition
+_SAMPLES = 20
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A sealed snapshot: where it is, what it is, and its account of itself."""
+
+    path: Path
+    hash: str
+    manifest: dict[str, Any]
+
+    def parquet(self, split: str) -> Path:
+        """The file of a split's rows."""
+        return self.path / f"{split}.parquet"
+
+    def frame(self, split: str) -> pd.DataFrame:
+        """A split's rows as a pandas frame, all in memory."""
+        import pandas as pd
+
+        return pd.read_parquet(self.parquet(split))
+
+    def signatures(self, split: str) -> deduplicate.Signatures:
+        """The MinHash signatures of a split's rows, mapped: for `deduplicate.near`."""
+        return np.asarray(np.load(self.path / f"{split}.signatures.npy", mmap_mode="r"))
+
+
+def seal(
+    candidate: Candidate,
+    home: Path,
+    sources: Mapping[str, str],
+    redactor_key_id: str | None,
+    quarantined: Mapping[str, str] | None = None,
+) -> Snapshot:
+    """Write the candidate's rows, less `quarantined` (id -> reason, from the prepared contract), as a snapshot under `home`.
+
+    `sources` are the source's hashes by file name. Sealing the same rows again, at the same time or later, gives the same snapshot.
+    InputError where nothing can be learned or measured: no rows, no test rows, one class, a given test label that training never saw.
+    """
+    fate, reasons = _set_aside(candidate, quarantined or {})
+    problem = candidate.raw.problem
+    try:
+        if problem == "text-classification":
+            check_labels(candidate, fate, reasons)
+        check_rows(candidate, fate)
+    except InputError as error:
+        place = write_quarantine(candidate, reasons, home / "quarantine" / f"{_digest_of(sources)[:16]}.parquet")
+        raise InputError(f"{error} (rows set aside, and why: {place})") from error
+    store = home / "snapshots"
+    with world_faults(store), workspace(store, "sealing-") as folder:
+        build = folder / "snapshot"
+        build.mkdir()
+        hashes = {name: _write_split(candidate, fate, code, build) for code, name in enumerate(SPLITS)}
+        write_quarantine(candidate, reasons, build / "quarantine.parquet")
+        manifest = _manifest(candidate, fate, reasons, hashes, sources, redactor_key_id)
+        name = _digest_of({"version": VERSION, "problem": problem, **hashes})
+        manifest = {"hash": name, **manifest}
+        _write(build / "manifest.json", json.dumps(manifest, ensure_ascii=False, indent=1).encode())
+        _publish(build, store / name)
+    return open_snapshot(home, name)
+
+
+def open_snapshot(home: Path, hash: str) -> Snapshot:
+    """The snapshot of that hash; InfraError where it is not, or not whole."""
+    path = home / "snapshots" / hash
+    needed = ["manifest.json", *(f"{name}{end}" for name in SPLITS for end in (".parquet", ".signatures.npy"))]
+    missing = [name for name in needed if not (path / name).is_file()]
+    if missing:
+        raise InfraError(
+            f"snapshot {hash}: {path} lacks {', '.join(missing)}: restore it, or run `tunekeeper retrain` to make it again"
+        )
+    return Snapshot(path, hash, json.loads((path / "manifest.json").read_bytes()))
+
+
+def write_quarantine(candidate: Candidate, reasons: Mapping[int, str], path: Path) -> Path:
+    """Write the rows set aside, redacted, each with its reason; an old file is replaced whole."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    places = np.array(sorted(reasons), dtype=np.int64)
+    table = take(candidate.rows, places).append_column("reason", pa.array([reasons[i] for i in places.tolist()], type=pa.string()))
+    with world_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        pq.write_table(table.drop_columns(["split"]), temporary, compression="zstd")
+        temporary.replace(path)
+    return path
+
+
+def _set_aside(candidate: Candidate, quarantined: Mapping[str, str]) -> tuple[NDArray[np.uint8], dict[int, str]]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    fate, reasons = candidate.fate.copy(), dict(candidate.quarantine)
+    if quarantined:
+        named = pc.is_in(candidate.rows.data.column("id"), value_set=pa.array(list(quarantined), type=pa.string()))
+        places = np.flatnonzero(named.to_numpy() & (fate == KEPT))
+        for i, name in zip(places.tolist(), take(candidate.rows, places, ["id"]).column("id").to_pylist(), strict=True):
+            reasons[i] = quarantined[name]
+        fate[places] = QUARANTINED
+    return fate, reasons
+
+
+def _write_split(candidate: Candidate, fate: NDArray[np.uint8], code: int, folder: Path) -> str:
+    """Write a split's rows and signatures; return the sha256 of their content, which no file format has a part in."""
+    import pyarrow.parquet as pq
+
+    name = SPLITS[code]
+    rows = candidate.order[(fate[candidate.order] == KEPT) & (candidate.split[candidate.order] == code)]
+    digest = hashlib.sha256()
+    schema = candidate.rows.data.table.schema.remove_metadata()
+    table = np.lib.format.open_memmap(
+        folder / f"{name}.signatures.npy", mode="w+", dtype=np.uint8, shape=(len(rows), deduplicate.SLOTS)
+    )
+    with pq.ParquetWriter(folder / f"{name}.parquet", schema, compression="zstd") as writer:
+        for start in range(0, len(rows), _ROWS):
+            part = rows[start : start + _ROWS]
+            batch = _named(take(candidate.rows, part), name)
+            table[start : start + len(part)] = candidate.signatures[part]
+            writer.write_table(batch)
+            _update(digest, batch)
+    table.flush()
+    for end in (".parquet", ".signatures.npy"):
+        _sync(folder / f"{name}{end}")
+    return digest.hexdigest()
+
+
+def _named(batch: pa.Table, split: str) -> pa.Table:
+    import pyarrow as pa
+
+    return batch.set_column(batch.column_names.index("split"), "split", pa.array([split] * batch.num_rows, type=pa.string()))
+
+
+def _update(digest: Any, batch: pa.Table) -> None:
+    """Feed a batch to the hash: per column its name, the length of each value (-1 for null) and the bytes of all."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name in batch.column_names:
+        column = batch.column(name).combine_chunks()
+        digest.update(name.encode())
+        if pa.types.is_timestamp(column.type):
+            digest.update(np.asarray(column.cast("int64").fill_null(np.iinfo(np.int64).min), dtype="<i8").tobytes())
+            continue
+        digest.update(np.asarray(pc.binary_length(column).fill_null(-1), dtype="<i4").tobytes())
+        digest.update("".join(column.fill_null("").to_pylist()).encode())
+
+
+def _manifest(
+    candidate: Candidate,
+    fate: NDArray[np.uint8],
+    reasons: Mapping[int, str],
+    hashes: Mapping[str, str],
+    sources: Mapping[str, str],
+    key: str | None,
+) -> dict[str, Any]:
+    kept = fate == KEPT
+    counts = np.bincount(candidate.split[kept], minlength=len(SPLITS)).tolist()
+    labels = _label_counts(candidate, kept) if candidate.raw.problem == "text-classification" else {}
+    times = take(candidate.rows, np.flatnonzero(kept), ["time"]).column("time")
+    return {
+        "version": VERSION,
+        "problem": candidate.raw.problem,
+        "made_by": {
+            "normalise": normalise.VERSION,
+            "redact": redact.VERSION,
+            "split": splitting.VERSION,
+            "signatures": deduplicate.VERSION,
+        },
+        "rows": {"read": len(fate), "outside_window": candidate.raw.outside_window, "kept": int(kept.sum())},
+        "splits": dict(zip(SPLITS, counts, strict=True)),
+        "hashes": {f"{name}_rows": value for name, value in hashes.items()},
+        "labels": sorted(labels),
+        "label_counts": labels,
+        "time": _extent(times),
+        "dropped": _dropped(candidate, fate),
+        "quarantined": _quarantined(candidate, reasons),
+        "overlap": {"test_as_given": candidate.test_as_given, **asdict(candidate.overlap)},
+        "redacted": candidate.redacted,
+        "redactor_key_id": key,
+        "vocabulary": candidate.vocabulary,
+        "sources": dict(sorted(sources.items())),
+    }
+
+
+def _label_counts(candidate: Candidate, kept: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
+    """Label -> split -> rows."""
+    labels = candidate.rows.data.table.column("target").combine_chunks().dictionary_encode()
+    codes, names = np.asarray(labels.indices)[kept], labels.dictionary.to_pylist()
+    table = np.zeros((len(names), len(SPLITS)), dtype=np.int64)
+    np.add.at(table, (codes, candidate.split[kept]), 1)
+    return {name: dict(zip(SPLITS, row, strict=True)) for name, row in sorted(zip(names, table.tolist(), strict=True)) if any(row)}
+
+
+def _extent(times: pa.ChunkedArray) -> dict[str, str] | None:
+    import pyarrow.compute as pc
+
+    ends = pc.min_max(times).as_py()
+    return None if ends["min"] is None else {"first": ends["min"].isoformat(), "last": ends["max"].isoformat()}
+
+
+def _dropped(candidate: Candidate, fate: NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
+    """Reason -> how many rows, and the ids of the first few in canonical order; never a text."""
+    found = {}
+    for code in range(QUARANTINED + 1, len(REASONS)):
+        rows = candidate.order[fate[candidate.order] == code]
+        if len(rows):
+            ids = take(candidate.rows, rows[:_SAMPLES], ["id"]).column("id").to_pylist()
+            found[REASONS[code]] = {"rows": len(rows), "ids": ids}
+    return found
+
+
+def _quarantined(candidate: Candidate, reasons: Mapping[int, str]) -> dict[str, Any]:
+    places = np.array(sorted(reasons), dtype=np.int64)
+    ids = take(candidate.rows, places[:_SAMPLES], ["id"]).column("id").to_pylist()
+    by_reason = Counter(reasons.values()).most_common(_SAMPLES)
+    return {
+        "rows": len(reasons),
+        "reasons": dict(by_reason),
+        "ids": dict(zip(ids, (reasons[i] for i in places[:_SAMPLES].tolist()), strict=True)),
+    }
+
+
+def _digest_of(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _publish(build: Path, place: Path) -> None:
+    """Rename into place; where the same snapshot already stands, it stays and ours goes with the temporary folder."""
+    _sync(build)
+    try:
+        build.rename(place)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    _sync(place.parent)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
