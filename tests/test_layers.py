@@ -1,0 +1,243 @@
+"""The walls of the house, held by a walk over every import: who may know whom, who owns what, and that nothing happens at import.
+
+The rules are the tables below: change a wall there, with its reason, and nowhere else. Imports inside functions and under
+TYPE_CHECKING count, and so does `import_module("...")`. A name in a table stands for itself and all below it, `tasks.*` for the
+files directly in tasks/.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from walk_imports import Import, Module, called, imports_of, is_main_guard, is_type_guard, loaded_by, modules_in, run_at_load
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("configs", "expectations", "tasks", "flows")
+TYPES = ("configs.schema", "configs.errors")
+
+# One direction: a module (the longest name that fits) may import, of this project, only these.
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "configs.errors": (),
+    "configs.schema": (),
+    "configs": ("configs",),
+    "expectations": (*TYPES, "expectations"),
+    "tasks.text": (*TYPES, "tasks.text"),
+    "tasks.problems": (*TYPES, "tasks.problems"),
+    "tasks.learning": (*TYPES, "tasks.learning", "tasks.problems"),
+    "tasks.judgement": (*TYPES, "tasks.judgement"),
+    "tasks.serving": (*TYPES, "tasks.serving", "tasks.problems", "tasks.text", "tasks.learning"),  # a release rebuilds the network
+    "tasks.report": (*TYPES, "tasks.report"),
+    "tasks": ("configs", "expectations", "tasks"),
+    "flows.__main__": ("configs", "expectations", "tasks", "flows"),
+    "flows": ("configs", "expectations", "tasks", "flows"),
+}
+NOBODY_IMPORTS = ("flows.__main__",)
+
+# Where the standard library alone does not do: all that these may import from outside.
+ONLY_THESE_LIBRARIES: dict[str, tuple[str, ...]] = {
+    "configs.errors": (),
+    "configs.schema": ("pydantic",),
+    "configs.load": ("pydantic", "yaml"),
+    "tasks.judgement": ("numpy", "scipy"),
+}
+
+# One owner per heavy library.
+NETWORKS = ("tasks.learning", "tasks.problems", "tasks.serving")
+OWNERS: dict[str, tuple[str, ...]] = {
+    "prefect": ("flows", "tasks.*"),
+    "mlflow": ("tasks.tracking", "tasks.serving.pyfunc"),
+    "great_expectations": ("expectations",),
+    "evaluate": ("tasks.problems",),
+    "torch": NETWORKS,
+    "transformers": (*NETWORKS, "tasks.text.names"),  # the NER model
+    "peft": NETWORKS,
+    "trl": NETWORKS,
+    "accelerate": NETWORKS,
+    "sklearn": NETWORKS,
+    "datasets": ("tasks.text", "tasks.learning", "tasks.problems"),  # the types of evaluate's columns, the rows of TRL's trainer
+    "presidio_analyzer": ("tasks.text",),
+    "spacy": ("tasks.text",),
+    "sqlalchemy": ("tasks.*",),
+}
+
+# `--help` and the flow modules stay light: what they import at module level, through whatever chain, is none of these.
+LIGHT = ("configs", "flows")
+HEAVY = (*(library for library in OWNERS if library not in {"prefect", "sqlalchemy"}), "rouge_score")
+
+# Nothing happens at import: no such call or name among what runs when a module is loaded.
+ACTS = {
+    "open", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "makedirs", "unlink", "glob", "iterdir", "exists",
+    "getenv", "print", "input", "system", "run", "Popen", "check_output", "create_engine", "connect", "urlopen",
+    "from_pretrained", "load_dataset", "load", "safe_load", "basicConfig", "seed", "manual_seed", "set_seed", "set_tracking_uri",
+    "simplefilter", "filterwarnings", "now", "time", "perf_counter", "sleep", "uuid4", "import_module", "__import__", "exec",
+    "eval",
+}  # fmt: skip
+WORLD = ("os.environ", "sys.argv", "sys.path", "sys.modules")
+
+
+def within(name: str, place: str) -> bool:
+    if place.endswith(".*"):
+        return name.rpartition(".")[0] == place[:-2]
+    return name == place or name.startswith(f"{place}.")
+
+
+def row_of(name: str, table: dict[str, tuple[str, ...]]) -> tuple[str, ...] | None:
+    fitting = [place for place in table if within(name, place)]
+    return table[max(fitting, key=len)] if fitting else None
+
+
+def breach_of_import(module: Module, found: Import) -> str | None:
+    """The rule that an import breaks, in words, or None."""
+    library = found.target.partition(".")[0]
+    if library in PACKAGES:
+        allowed = row_of(module.name, MAY_IMPORT) or ()
+        if any(within(found.target, place) for place in NOBODY_IMPORTS):
+            return f"imports {found.target}, which nobody may: it is where people enter"
+        if not any(within(found.target, place) for place in allowed):
+            return f"imports {found.target}; one direction: it may know {', '.join(allowed) or 'nothing'}"
+        return None
+    if module.name == "configs.errors" and library != "__future__":
+        return f"imports {library}; configs.errors imports nothing"
+    if library in sys.stdlib_module_names:
+        return None
+    only = row_of(module.name, ONLY_THESE_LIBRARIES)
+    if only is not None and library not in only:
+        return f"imports {library}; of libraries it may use {', '.join(only) or 'none'}"
+    owners = OWNERS.get(library)
+    if owners is not None and not any(within(module.name, place) for place in owners):
+        return f"imports {library}; one owner per heavy library: {', '.join(owners)}"
+    return None
+
+
+def acts_at_load(module: Module) -> Iterator[tuple[int, str]]:
+    """Statements and calls at module or class level that do something, each with its line."""
+    allowed = (
+        ast.Import,
+        ast.ImportFrom,
+        ast.FunctionDef,
+        ast.AsyncFunctionDef,
+        ast.ClassDef,
+        ast.Assign,
+        ast.AnnAssign,
+        ast.AugAssign,
+    )
+    for node in module.tree.body:
+        docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        guard = isinstance(node, ast.If) and (is_type_guard(node) or is_main_guard(node))
+        if not isinstance(node, allowed) and not docstring and not guard:
+            yield node.lineno, f"runs `{ast.unparse(node).splitlines()[0]}`; nothing happens at import"
+    for part in run_at_load(module.tree):
+        if isinstance(part, ast.Call) and called(part) in ACTS:
+            yield part.lineno, f"calls `{ast.unparse(part.func)}`; nothing happens at import"
+        elif isinstance(part, ast.Subscript | ast.Attribute) and ast.unparse(part.value) in WORLD:
+            yield part.lineno, f"looks into {ast.unparse(part.value)}; nothing happens at import"
+
+
+def heavy_chains(modules: list[Module]) -> Iterator[str]:
+    """How a module that must be light comes to load a heavy library, by its shortest chain of imports."""
+    known = {module.name for module in modules}
+    edges = {module.name: [i for i in imports_of(module, known) if i.at_load] for module in modules}
+    paths = {module.name: module.path for module in modules}
+    for root in (name for name in edges if any(within(name, place) for place in LIGHT)):
+        chains: list[tuple[str, ...]] = [(root,)]
+        seen = {root}
+        for chain in chains:
+            for found in edges[chain[-1]]:
+                if found.target.partition(".")[0] in HEAVY:
+                    where = f"{paths[chain[-1]]}:{found.line}"
+                    yield f"{where}: loads {found.target} at import, and so does {' > '.join(chain)}; {root} stays light"
+                for name in loaded_by(found.target, known) - seen:
+                    seen.add(name)
+                    chains.append((*chain, name))
+
+
+def breaches_in(root: Path) -> list[str]:
+    modules = modules_in(root, PACKAGES)
+    known = {module.name for module in modules}
+    found = []
+    for module in modules:
+        found += [f"{module.path}:{i.line}: {said}" for i in imports_of(module, known) if (said := breach_of_import(module, i))]
+        found += [f"{module.path}:{line}: {said}" for line, said in acts_at_load(module)]
+    return found + list(heavy_chains(modules))
+
+
+def test_every_wall_of_the_house_stands() -> None:
+    found = breaches_in(ROOT)
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "says"),
+    [
+        ("tasks/text/load.py", "def f():\n    import torch", ":2: imports torch; one owner"),
+        ("tasks/text/load.py", "from tasks.problems import metrics", ":1: imports tasks.problems; one direction"),
+        ("tasks/text/load.py", "from ..judgement.gate import judge", ":1: imports tasks.judgement.gate; one direction"),
+        ("tasks/text/load.py", "from tasks import tracking", ":1: imports tasks.tracking; one direction"),
+        ("tasks/problems/head.py", "import tasks.learning.fit", "one direction"),
+        ("tasks/learning/fit.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import mlflow", ":3: imports mlflow"),
+        (
+            "tasks/learning/fit.py",
+            "from importlib import import_module\ndef f():\n    import_module('prefect.states')",
+            ":3: imports prefect",
+        ),
+        ("tasks/judgement/gate.py", "import pandas", "it may use numpy, scipy"),
+        ("tasks/text/load.py", "from configs.load import read", "one direction"),
+        ("tasks/serving/pyfunc.py", "from tasks import tracking", "one direction"),
+        ("tasks/train.py", "import great_expectations as gx", "one owner"),
+        ("tasks/train.py", "from flows.retrain import retrain", "one direction"),
+        ("flows/retrain.py", "import mlflow", "one owner"),
+        ("flows/retrain.py", "from flows.__main__ import main", "nobody"),
+        (
+            "flows/retrain.py",
+            "from tasks import tracking",
+            "tasks/tracking.py:1: loads mlflow at import, and so does flows.retrain",
+        ),
+        ("configs/errors.py", "import re", "imports nothing"),
+        ("configs/schema.py", "import yaml", "it may use pydantic"),
+        ("configs/load.py", "import os\nHOME = os.environ['HOME']", ":2: looks into os.environ"),
+        ("tasks/train.py", "from pathlib import Path\nPAGE = Path('x').read_text()", ":2: calls"),
+        ("tasks/train.py", "import os\ndef f(home=os.environ.get('HOME')): ...", ":2: looks into os.environ"),
+        ("tasks/train.py", "class C:\n    text = open('x')", ":2: calls `open`"),
+        ("tasks/train.py", "def f(at=now()): ...", ":1: calls `now`"),
+        ("tasks/train.py", "for i in range(3):\n    pass", ":1: runs `for i"),
+        ("tasks/train.py", "try:\n    import x\nexcept ImportError:\n    x = None", ":1: runs `try:`"),
+    ],
+)
+def test_a_breach_is_named_by_file_line_and_rule(tmp_path: Path, path: str, code: str, says: str) -> None:
+    for name, text in {"tasks/problems/__init__.py": "", "tasks/tracking.py": "import mlflow", path: code}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    found = breaches_in(tmp_path)
+    assert found, "the breach went unseen"
+    assert any(says in breach for breach in found), found
+
+
+def test_what_a_module_may_do_at_import_is_no_breach(tmp_path: Path) -> None:
+    code = '''"""Says why."""
+from __future__ import annotations
+import re
+from functools import cache
+WORD = re.compile("a")
+LIMITS: dict[str, int] = {"a": 1}
+@cache
+def f(x: int = 3) -> str:
+    import os
+    return os.environ["HOME"] + open("x").read()
+class C:
+    """Says why."""
+    size = 3
+if __name__ == "__main__":
+    f()
+'''
+    for name, text in {
+        "tasks/plain.py": code,
+        "tasks/tracking.py": "import mlflow",
+        "flows/a.py": "def f():\n    import tasks.tracking",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert breaches_in(tmp_path) == []
