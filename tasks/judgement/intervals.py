@@ -68,8 +68,8 @@ def difference_intervals(many: Sequence[Pairs], confidence: float, resamples: in
     """`difference_interval` for many comparisons at once: all of Tango's are found in one pass."""
     binary = [pairs for pairs in many if pairs.binary]
     design = np.array([pairs.design for pairs in binary])
-    counts = (np.array([value for value in column]) / design for column in _columns(binary))
-    low, high = tango_interval(*counts, confidence)
+    wins, losses, n = (np.array(column, dtype=np.float64) / design for column in _columns(binary))
+    low, high = tango_interval(wins, losses, n, confidence)
     bounds = iter(zip(low.tolist(), high.tolist(), strict=True))
     return [
         Interval(pairs.difference, *next(bounds), confidence, pairs.n, pairs.n_groups)
@@ -84,7 +84,7 @@ def _columns(many: Sequence[Pairs]) -> tuple[list[int], list[int], list[int]]:
 
 
 def _bootstrap_interval(pairs: Pairs, confidence: float, resamples: int, seed: int) -> Interval:
-    """Bias-corrected and accelerated: Efron (1987), 'Better bootstrap confidence intervals'; a ratio of sums, groups drawn whole."""
+    """Efron's BCa (1987), 'Better bootstrap confidence intervals', for a ratio of sums, with groups drawn whole."""
     value, sums, sizes = pairs.difference, pairs.sums, pairs.sizes
     if pairs.n_groups < 2:
         return Interval(value, None, None, confidence, pairs.n, pairs.n_groups)

@@ -63,8 +63,9 @@ def pair(first: Floats, second: Floats, codes: Codes | None = None) -> Pairs:
     """Reduce two score vectors of shape (n,), n > 0, to the sums that every test here reads. `codes` come from `group_codes`."""
     n = len(first)
     differences = first - second
-    dense = np.arange(n) if codes is None else np.unique(codes, return_inverse=True)[1]
-    sums, sizes = np.bincount(dense, weights=differences), np.bincount(dense).astype(np.float64)
+    dense: Codes = np.arange(n) if codes is None else np.unique(codes, return_inverse=True)[1].astype(np.int64)
+    sums: Floats = np.bincount(dense, weights=differences).astype(np.float64)
+    sizes: Floats = np.bincount(dense).astype(np.float64)
     binary = bool(np.all((first == 0) | (first == 1)) and np.all((second == 0) | (second == 1)))
     return Pairs(
         n=n,
@@ -81,10 +82,11 @@ def pair(first: Floats, second: Floats, codes: Codes | None = None) -> Pairs:
 
 
 def _design_effect(differences: Floats, codes: Codes, sums: Floats, sizes: Floats) -> float:
-    """How often each independent row is told, after Rao and Scott (1992), 'A simple method for the analysis of clustered binary data'.
+    """How often each independent row is told: Rao and Scott (1992), 'A simple method for the analysis of clustered binary data'.
 
-    The larger of two estimates. The observed variance between groups misses a big group that happened not to differ; so the correlation
-    within groups, to which every group lends weight by its rows and not their square, is carried over to the sizes at hand.
+    The larger of two estimates. The observed variance between groups misses a big group that happened not to differ; so the
+    correlation within groups, to which every group lends weight by its rows and not their square, is carried over to the sizes at
+    hand.
     """
     if len(sums) == len(differences):
         return 1.0
@@ -102,7 +104,13 @@ def _design_effect(differences: Floats, codes: Codes, sums: Floats, sizes: Float
 def mcnemar_exact(wins: ArrayLike, losses: ArrayLike) -> Floats:
     """P(B >= wins) for B ~ Binomial(wins + losses, 1/2): the exact one-sided McNemar test. Broadcasts; 1 where nothing differs."""
     wins, losses = np.asarray(wins, dtype=np.float64), np.asarray(losses, dtype=np.float64)
-    return np.asarray(np.where(wins > 0, special.bdtrc(np.maximum(wins - 1, 0), wins + losses, 0.5), 1.0), dtype=np.float64)
+    return np.asarray(np.where(wins > 0, binomial_tail(np.maximum(wins, 1), wins + losses, 0.5), 1.0), dtype=np.float64)
+
+
+def binomial_tail(least: ArrayLike, n: ArrayLike, share: float) -> Floats:
+    """P(B >= least) for B ~ Binomial(n, share) and 1 <= least <= n, as an incomplete beta integral: exact far into the tail."""
+    k, rows = np.asarray(least, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    return np.asarray(special.betainc(k, np.maximum(rows - k + 1, 1), share), dtype=np.float64)
 
 
 def sign_flip_exact(sums: Floats) -> float:
@@ -154,8 +162,9 @@ def sign_flip(sums: Floats, alpha: float, seed: int = 0) -> float:
 def tango_z(wins: ArrayLike, losses: ArrayLike, n: ArrayLike, at: ArrayLike) -> Floats:
     """Score statistic of the hypothesis that P(win) - P(loss) equals `at`: about standard normal where it does. Broadcasts.
 
-    Tango (1998), 'Equivalence test and confidence interval for the difference in proportions for the paired-sample design'. The variance
-    is the one under the hypothesis, so it holds up at margins and with few discordant rows, where Wald's does not. At 0 it is McNemar's.
+    Tango (1998), 'Equivalence test and confidence interval for the difference in proportions for the paired-sample design'. The
+    variance is the one under the hypothesis, so it holds up at margins and with few discordant rows, where Wald's does not. At 0
+    it is McNemar's.
     """
     b, c, rows, delta = (np.asarray(value, dtype=np.float64) for value in (wins, losses, n, at))
     linear = -b - c + (2 * rows - b + c) * delta
@@ -206,7 +215,7 @@ def _tango_of(pairs: Pairs, at: float) -> float:
 
 
 def holm(p_values: Sequence[float], alpha: float) -> tuple[list[float], list[bool]]:
-    """For each p-value the level Holm (1979) compares it with, and whether it is rejected: at most `alpha` for one false rejection."""
+    """For each p-value the level Holm (1979) holds it against, and whether it is rejected: one falsely with at most `alpha`."""
     order = np.argsort(p_values, kind="stable")
     levels, rejected, going = [0.0] * len(order), [False] * len(order), True
     for rank, index in enumerate(order):

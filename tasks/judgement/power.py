@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil, sqrt
+from math import ceil, floor, sqrt
 
 import numpy as np
 from scipy import special
 
-from tasks.judgement.paired import tango_z
+from tasks.judgement.paired import Floats, binomial_tail, tango_z
 
 MOST_ROWS = 10**9
+GRID = 129  # numbers of discordant rows that power is worked out at
 
 
 def power_better(n: float, difference: float, discordance: float, alpha: float) -> float:
     """Power of the exact one-sided McNemar test on n rows, at P(win) - P(loss) = difference and P(win) + P(loss) = discordance.
 
-    Summed over the number of discordant rows, so that the discreteness of the test, which costs power, is in it.
+    Summed over the number of discordant rows (over a grid of them where they are many), so that what the discreteness of the test
+    costs is counted.
     """
-    discordance = min(1.0, max(discordance, difference))
-    centre, reach = n * discordance, 9 * sqrt(n * discordance * (1 - discordance)) + 9
-    m = np.unique(np.rint(np.linspace(max(0, centre - reach), min(n, centre + reach), 2001)))
-    weight = np.exp(special.xlogy(m, discordance) + special.xlog1py(n - m, -discordance) - special.betaln(m + 1, n - m + 1))
+    if n < 1:
+        return 0.0
+    n, discordance = floor(n), min(1 - 1e-12, max(discordance, difference, 1e-12))
+    centre, reach = n * discordance, 6 * sqrt(n * discordance * (1 - discordance)) + 6
+    m = np.unique(np.rint(np.linspace(max(0, centre - reach), min(n, centre + reach), GRID)))
+    log_weight = special.xlogy(m, discordance) + special.xlog1py(n - m, -discordance) - special.betaln(m + 1, n - m + 1)
+    weight = np.exp(log_weight - log_weight.max())
     needed = _critical_wins(m, alpha)
-    win = (1 + difference / discordance) / 2
-    reached = np.where(needed <= m, special.bdtrc(needed - 1, np.maximum(m, needed), win), 0.0)
+    win = min(1.0, (1 + difference / discordance) / 2)
+    reached = np.where(needed <= m, binomial_tail(needed, m, win), 0.0)
     return float(np.sum(weight * reached) / np.sum(weight))
 
 
-def _critical_wins(m: np.ndarray[tuple[int, ...], np.dtype[np.float64]], alpha: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Fewest wins of m discordant rows at which McNemar's exact p is at most alpha; m + 1 where none is."""
-    low, high = np.zeros_like(m), m + 1
-    for _ in range(int(np.log2(m.max() + 2)) + 2):
+def _critical_wins(m: Floats, alpha: float) -> Floats:
+    """Fewest wins of m discordant rows at which McNemar's exact p is at most alpha, m + 1 where none is: near the normal guess."""
+    guess = np.rint(m / 2 + float(special.ndtri(1 - alpha)) * np.sqrt(m) / 2)
+    low, high = np.clip(guess - 8, 1, m + 1), np.clip(guess + 8, 1, m + 1)
+    for _ in range(5):
         middle = np.floor((low + high) / 2)
-        reached = (middle > 0) & (special.bdtrc(np.maximum(middle, 1) - 1, np.maximum(m, 1), 0.5) <= alpha)
+        reached = (middle <= m) & (binomial_tail(middle, m, 0.5) <= alpha)
         low, high = np.where(reached, low, np.minimum(middle + 1, high)), np.where(reached, middle, high)
-    return high
+    return np.asarray(high, dtype=np.float64)
 
 
 def power_not_worse(n: float, difference: float, discordance: float, margin: float, alpha: float) -> float:
@@ -68,11 +74,11 @@ def rows_needed(power_at: Callable[[float], float], power: float) -> int | None:
 
 
 def min_detectable(power_at: Callable[[float], float], power: float, most: float = 1.0) -> float | None:
-    """Smallest difference with power_at(difference) >= power, to 1e-4 of `most`; None where even `most` is not found."""
+    """Smallest difference with power_at(difference) >= power, to a 1000th of itself; None where even `most` is not found."""
     low, high = 0.0, most
     if power_at(high) < power:
         return None
-    while high - low > 1e-4 * most:
+    while high - low > max(1e-3 * high, 1e-6 * most):
         middle = (low + high) / 2
         low, high = (low, middle) if power_at(middle) >= power else (middle, high)
     return high

@@ -1,0 +1,161 @@
+"""The gate: does this challenger replace the champion? A verdict is evidence, and may be that there is not enough of it.
+
+The contract is DESIGN.md's. In one paragraph: the primary comparison is made on the recent, fair rows, with groups counted as
+groups, by one-sided tests at what this look may spend of alpha; `better` must show a gain over the champion, `not_worse` must
+rule out a loss of the margin against the champion *and* the anchor; a first challenger must show a gain over the best baseline.
+Guards, on slices, classes and older rows, veto on evidence of harm beyond their margins at alpha, Holm-corrected over all of them
+and not thinned out over the looks: a false veto costs a week, a missed harm costs users. Then the floors.
+
+PROMOTE: all shown, no veto. HOLD: evidence against (a floor missed, harm shown, or the interval rules the wished-for result out).
+INCONCLUSIVE: neither, or fewer than gate.min_rows independent rows; then the number of rows needed is worked out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from math import ceil
+from typing import Protocol
+
+from configs.schema import Gate
+from tasks.judgement.evidence import Comparison, Decision, Evidence, Outcome, Verdict, check, missed_floors
+from tasks.judgement.intervals import Interval, difference_intervals
+from tasks.judgement.paired import Pairs, better_p, harm_p, holm, not_worse_p
+from tasks.judgement.power import min_detectable, power_better, power_not_worse, power_of_mean, rows_needed
+from tasks.judgement.questions import Question, guards, information, population, primary_questions
+from tasks.judgement.spending import alpha_at_look
+from tasks.judgement.words import reasons
+
+
+def decide(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdict:
+    """Judge a challenger: the same evidence, settings and seed give the same verdict; `seed` matters for real scores alone."""
+    check(evidence, settings)
+    rows = population(evidence)
+    alpha = alpha_at_look(settings.alpha, settings.looks_per_year, evidence.look)
+    primary = list(primary_questions(evidence, settings, rows))
+    others = [*guards(evidence, settings, rows), *information(evidence, settings, rows)]
+    comparisons = _answer([*primary, *others], settings, alpha, seed)
+    decision = _decision(rows.n_groups, comparisons, bool(missed_floors(evidence, settings)), settings)
+    asked = list(zip(comparisons, (question.pairs for question in primary), strict=False))
+    open_question = decision == "INCONCLUSIVE"
+    verdict = Verdict(
+        verdict=decision,
+        reasons=(),
+        comparisons=comparisons,
+        rows_needed=_needed(asked, settings, alpha) if open_question else None,
+        detectable=_detectable(*asked[0], settings, alpha) if open_question and asked else None,
+        look=evidence.look,
+        alpha=alpha,
+        n=rows.n,
+        n_groups=rows.n_groups,
+        excluded=rows.excluded,
+    )
+    return replace(verdict, reasons=reasons(verdict, evidence, settings))
+
+
+def _decision(n_groups: int, comparisons: tuple[Comparison, ...], floor_missed: bool, settings: Gate) -> Decision:
+    outcomes = {comparison.outcome for comparison in comparisons}
+    if n_groups < settings.min_rows:
+        return "INCONCLUSIVE"
+    if floor_missed or "harm shown" in outcomes or "ruled out" in outcomes:
+        return "HOLD"
+    return "INCONCLUSIVE" if "open" in outcomes else "PROMOTE"
+
+
+# --- the answers -----------------------------------------------------------------------------------------------------
+
+
+def _answer(questions: list[Question], settings: Gate, alpha: float, seed: int) -> tuple[Comparison, ...]:
+    intervals = difference_intervals([question.pairs for question in questions], 1 - 2 * settings.alpha, seed=seed)
+    judged = [i for i, q in enumerate(questions) if q.rule == "guard" and q.pairs.n_groups >= settings.guards.min_n]
+    strictest = settings.alpha / max(1, len(judged))
+    harms = [harm_p(questions[i].pairs, questions[i].margin or 0.0, strictest, seed) for i in judged]
+    levels, rejected = holm(harms, settings.alpha)
+    found = {i: (p, level, hit) for i, p, level, hit in zip(judged, harms, levels, rejected, strict=True)}
+    answers = []
+    for i, (question, interval) in enumerate(zip(questions, intervals, strict=True)):
+        if question.rule == "guard":
+            p, level, hit = found.get(i, (None, None, None))
+            outcome: Outcome = "too few rows" if hit is None else "harm shown" if hit else "no harm shown"
+        elif question.rule == "information":
+            p, level, outcome = None, None, "for information"
+        else:
+            p, level, outcome = _primary_answer(question, interval, settings, alpha, seed)
+        answers.append(_comparison(question, interval, p, level, outcome))
+    return tuple(answers)
+
+
+def _primary_answer(
+    question: Question, interval: Interval, settings: Gate, alpha: float, seed: int
+) -> tuple[float, float, Outcome]:
+    """Shown by the test at this look's alpha; ruled out where the interval ends below what was to be shown; else open."""
+    if question.margin is None:
+        p, least = better_p(question.pairs, alpha, seed), settings.effect
+    else:
+        p, least = not_worse_p(question.pairs, question.margin, alpha, seed), -question.margin
+    if p <= alpha:
+        return p, alpha, "shown"
+    return p, alpha, "ruled out" if interval.high is not None and interval.high < least else "open"
+
+
+def _comparison(question: Question, interval: Interval, p: float | None, level: float | None, outcome: Outcome) -> Comparison:
+    pairs = question.pairs
+    return Comparison(
+        name=question.name,
+        rule=question.rule,
+        n=pairs.n,
+        n_groups=pairs.n_groups,
+        challenger=pairs.first_mean,
+        other=pairs.second_mean,
+        wins=pairs.wins,
+        losses=pairs.losses,
+        difference=pairs.difference,
+        low=interval.low,
+        high=interval.high,
+        confidence=interval.confidence,
+        margin=question.margin,
+        p_value=p,
+        alpha=level,
+        outcome=outcome,
+    )
+
+
+# --- how many rows it would take -------------------------------------------------------------------------------------
+
+
+class PowerOf(Protocol):
+    def __call__(self, n: float, difference: float) -> float: ...
+
+
+def _power(margin: float | None, pairs: Pairs, alpha: float) -> PowerOf:
+    """Power as a function of (independent rows, true difference), at the discordance or spread that these rows have.
+
+    One win and one loss are added to the discordant rows, so that a handful of rows does not promise too much.
+    """
+    discordance = min(1.0, (pairs.wins + pairs.losses + 2) / (pairs.n + 2))
+
+    def power(n: float, difference: float) -> float:
+        if not pairs.binary:
+            return power_of_mean(n, difference + (margin or 0.0), pairs.deviation, alpha)
+        if margin is None:
+            return power_better(n, difference, discordance, alpha)
+        return power_not_worse(n, difference, discordance, margin, alpha)
+
+    return power
+
+
+def _needed(asked: list[tuple[Comparison, Pairs]], settings: Gate, alpha: float) -> int:
+    """Rows to show a true gain of gate.effect under `better`, or to pass with a challenger equal to the other under `not_worse`."""
+    most = settings.min_rows
+    for comparison, pairs in asked:
+        truth = settings.effect if comparison.rule == "better" else 0.0
+        independent = rows_needed(partial(_power(comparison.margin, pairs, alpha), difference=truth), settings.power)
+        if comparison.outcome != "shown" and independent is not None:
+            most = max(most, ceil(independent * pairs.design))
+    return most
+
+
+def _detectable(comparison: Comparison, pairs: Pairs, settings: Gate, alpha: float) -> float | None:
+    """The smallest true gain that the rows at hand would show or, under `not_worse`, let pass: 0 where an equal model would."""
+    power = partial(_power(comparison.margin, pairs, alpha), pairs.n / pairs.design)
+    return min_detectable(power, settings.power, 1.0 if pairs.binary else 20 * max(pairs.deviation, 1e-9))

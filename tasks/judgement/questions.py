@@ -1,0 +1,100 @@
+"""What is asked of the rows, before any answer: who takes part, against whom the challenger is held, where harm is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import Gate
+from tasks.judgement.evidence import Evidence, Rule
+from tasks.judgement.paired import Codes, Floats, Pairs, group_codes, pair
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A comparison before it is answered."""
+
+    name: str
+    rule: Rule
+    margin: float | None
+    pairs: Pairs
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Who takes part: the primary rows, the older ones, and each row's group."""
+
+    primary: Mask
+    older: Mask
+    codes: Codes
+    excluded: int
+
+    @property
+    def n(self) -> int:
+        return int(self.primary.sum())
+
+    @property
+    def n_groups(self) -> int:
+        return len(np.unique(self.codes[self.primary]))
+
+
+def population(evidence: Evidence) -> Rows:
+    n = len(evidence.challenger)
+    fair = np.ones(n, dtype=bool) if evidence.fair is None else np.asarray(evidence.fair, dtype=bool)
+    recent = np.ones(n, dtype=bool) if evidence.recent is None else np.asarray(evidence.recent, dtype=bool)
+    return Rows(recent & fair, ~recent & fair, group_codes(evidence.groups, n), int(n - fair.sum()))
+
+
+def _pair(evidence: Evidence, other: Floats, mask: Mask, codes: Codes) -> Pairs:
+    return pair(evidence.challenger[mask].astype(np.float64), other[mask].astype(np.float64), codes[mask])
+
+
+def primary_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
+    """What has to be shown, on the recent and fair rows. A first challenger has nothing to be not worse than: it must be better."""
+    if rows.n == 0:
+        return
+    rule: Rule = "better" if evidence.champion is None else settings.rule
+    margin = settings.margin if rule == "not_worse" else None
+    named: list[tuple[str, Floats | None]] = [("champion", evidence.champion)]
+    if evidence.champion is None:
+        named = [(f"baseline {evidence.baseline_name}", evidence.baseline)]
+    elif rule == "not_worse":
+        named.append(("anchor", evidence.anchor))
+    for name, other in named:
+        if other is not None:
+            yield Question(name, rule, margin, _pair(evidence, other, rows.primary, rows.codes))
+
+
+def guards(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
+    """Where harm is looked for: slices and classes of the primary rows, and the older rows as one."""
+    if evidence.champion is None:
+        return
+    guards = settings.guards
+    parts: list[tuple[str, NDArray[np.generic], float]] = [
+        (f"slice {name}=", np.asarray(values), guards.slice_margin) for name, values in evidence.slices.items()
+    ]
+    if evidence.classes is not None:
+        parts.append(("class ", np.asarray(evidence.classes), guards.class_margin))
+    for prefix, values, margin in parts:
+        told = values.astype(str)
+        for value in np.unique(told[rows.primary]):
+            mask = rows.primary & (told == value)
+            yield Question(f"{prefix}{value}", "guard", margin, _pair(evidence, evidence.champion, mask, rows.codes))
+    if rows.older.any():
+        yield Question("older rows", "guard", guards.older_margin, _pair(evidence, evidence.champion, rows.older, rows.codes))
+
+
+def information(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
+    """What a reader wants to see beside, and nothing hangs on: the baseline once there is a champion, the anchor under `better`."""
+    if rows.n == 0 or evidence.champion is None:
+        return
+    if evidence.baseline is not None:
+        pairs = _pair(evidence, evidence.baseline, rows.primary, rows.codes)
+        yield Question(f"baseline {evidence.baseline_name}", "information", None, pairs)
+    if evidence.anchor is not None and settings.rule == "better":
+        yield Question("anchor", "information", None, _pair(evidence, evidence.anchor, rows.primary, rows.codes))

@@ -1,0 +1,151 @@
+"""The verdict in plain words: what a person who did not see the numbers needs in order to agree or to object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from configs.schema import Gate
+from tasks.judgement.evidence import Comparison, Evidence, Verdict, missed_floors
+
+DECISIVE_FIRST = {"ruled out": 0, "open": 1, "shown": 2}
+
+
+def reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tuple[str, ...]:
+    """Sentences, the decisive ones first: what vetoes or is missing, what was compared, then the circumstances."""
+    share = _are_shares(evidence)
+    asked = [c for c in verdict.comparisons if c.rule in ("better", "not_worse")]
+    guards = [c for c in verdict.comparisons if c.rule == "guard"]
+    few = verdict.n_groups < settings.min_rows
+    return (
+        *([_too_few(verdict, settings)] if few else []),
+        *(
+            f"Floor missed: {name} is {value:.4g}, gate.floors asks for at least {least:.4g}."
+            for name, (value, least) in missed_floors(evidence, settings).items()
+        ),
+        *(_harm(c, share) for c in guards if c.outcome == "harm shown"),
+        *(_primary(c, settings, share) for c in sorted(asked, key=lambda c: DECISIVE_FIRST[c.outcome])),
+        *([_more_rows(verdict, asked, settings, share)] if verdict.verdict == "INCONCLUSIVE" and not few else []),
+        *_circumstances(verdict, guards, evidence, settings),
+    )
+
+
+def _are_shares(evidence: Evidence) -> bool:
+    """Whether scores are right/wrong or lie between the two, so that differences are points and levels percent."""
+    arrays = (evidence.challenger, evidence.champion, evidence.anchor, evidence.baseline)
+    return all(np.all((scores >= 0) & (scores <= 1)) for scores in arrays if scores is not None)
+
+
+def amount(value: float, share: bool) -> str:
+    """A difference: in percentage points where the scores are shares, else as it is."""
+    return f"{100 * value:.1f} points" if share else f"{value:.4g}"
+
+
+def level(value: float, share: bool) -> str:
+    """A mean score: in percent where the scores are shares."""
+    return f"{100 * value:.1f} %" if share else f"{value:.4g}"
+
+
+def _rows_of(comparison: Comparison) -> str:
+    if comparison.n == comparison.n_groups:
+        return f"{comparison.n} rows"
+    return f"{comparison.n} rows in {comparison.n_groups} groups"
+
+
+def _bounds(comparison: Comparison, share: bool) -> str:
+    if comparison.low is None or comparison.high is None:
+        return "no interval from one group"
+    unit = 100 if share else 1
+    digits = ".1f" if share else ".4g"
+    return f"{100 * comparison.confidence:g} % interval {unit * comparison.low:{digits}} to {unit * comparison.high:{digits}}"
+
+
+def _p(value: float) -> str:
+    return f"p = {value:.2g}" if value >= 1e-6 else "p < 0.000001"
+
+
+def _primary(c: Comparison, settings: Gate, share: bool) -> str:
+    """One primary comparison: the claim, the numbers, the p-value beside what it was held against."""
+    margin, effect = amount(c.margin or 0.0, share), amount(settings.effect, share)
+    claims = {
+        ("better", "shown"): f"Better than the {c.name}",
+        ("better", "ruled out"): f"A gain of {effect} over the {c.name} is ruled out",
+        ("better", "open"): f"Not shown to be better than the {c.name}",
+        ("not_worse", "shown"): f"Less than {margin} worse than the {c.name}, if worse at all",
+        ("not_worse", "ruled out"): f"Worse than the {c.name} by more than the margin of {margin}",
+        ("not_worse", "open"): f"Not shown to be within {margin} of the {c.name}",
+    }
+    return (
+        f"{claims[c.rule, c.outcome]}: {_numbers(c, share)}; ahead on {c.wins} of them, behind on {c.losses}; "
+        f"{_p(c.p_value or 0.0)}, where this look allows {c.alpha or 0.0:.2g}."
+    )
+
+
+def _numbers(c: Comparison, share: bool) -> str:
+    moved = f"{100 * c.difference:+.1f} points" if share else f"{c.difference:+.4g}"
+    return f"{level(c.challenger, share)} against {level(c.other, share)} on {_rows_of(c)}, {moved} ({_bounds(c, share)})"
+
+
+def _harm(c: Comparison, share: bool) -> str:
+    return (
+        f"Harm shown on {c.name}, against the champion: {_numbers(c, share)}, where a loss of {amount(c.margin or 0.0, share)} is "
+        f"tolerated; {_p(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is Holm's level."
+    )
+
+
+def _too_few(verdict: Verdict, settings: Gate) -> str:
+    held = f"{verdict.n} fair rows"
+    if verdict.n != verdict.n_groups:
+        held += f" in {verdict.n_groups} groups, which count as {verdict.n_groups} rows,"
+    return (
+        f"Too few rows to decide anything: {held} where gate.min_rows asks for {settings.min_rows}; about "
+        f"{verdict.rows_needed} would be needed. Collect more test rows, or widen gate.window."
+    )
+
+
+def _more_rows(verdict: Verdict, asked: list[Comparison], settings: Gate, share: bool) -> str:
+    better = any(c.rule == "better" for c in asked)
+    aim = f"to show a true gain of {amount(settings.effect, share)}" if better else "to pass a challenger that is exactly as good"
+    if verdict.rows_needed is not None and verdict.rows_needed <= verdict.n:
+        return (
+            f"{verdict.n} rows are enough {aim} with power {settings.power:g}, but these leave it open: the true difference may be "
+            "smaller, or luck was against it."
+        )
+    shown = "show" if better else "pass"
+    least = f"; {verdict.n} rows {shown} one of {amount(verdict.detectable, share)}" if verdict.detectable is not None else ""
+    return f"About {verdict.rows_needed} rows are needed {aim} with power {settings.power:g}{least}."
+
+
+def _circumstances(verdict: Verdict, guards: list[Comparison], evidence: Evidence, settings: Gate) -> Iterator[str]:
+    if guards:
+        yield _guarding(guards, settings)
+    missed = missed_floors(evidence, settings)
+    kept = [f"{name} {evidence.metrics[name]:.4g} >= {least:.4g}" for name, least in settings.floors.items() if name not in missed]
+    if kept:
+        yield f"Floors kept: {', '.join(kept)}."
+    if evidence.champion is not None and settings.rule == "not_worse" and evidence.anchor is None:
+        yield "No anchor was given: the champion alone was compared, and a chain of small losses would not be seen."
+    if settings.window is not None and evidence.recent is not None:
+        yield f"Compared on the {verdict.n} fair rows of the last {settings.window} days (gate.window)."
+    if verdict.excluded:
+        yield f"{verdict.excluded} rows left out: copies or near copies of rows that one of the models was trained or tuned on."
+    yield _look(verdict.look, settings)
+
+
+def _guarding(guards: list[Comparison], settings: Gate) -> str:
+    judged = [c for c in guards if c.outcome != "too few rows"]
+    harmed, small = sum(c.outcome == "harm shown" for c in judged), len(guards) - len(judged)
+    found = f"{harmed} of them showed harm beyond its margin" if harmed else "none showed harm beyond its margin"
+    unjudged = f"; {small} with fewer than {settings.guards.min_n} rows are reported, not judged" if small else ""
+    return f"Guards: {len(judged)} slices, classes and older rows judged, {found}{unjudged}."
+
+
+def _look(look: int, settings: Gate) -> str:
+    declared = settings.looks_per_year
+    if look <= declared:
+        return f"Look {look} of {declared} a year: alpha {settings.alpha:g} is shared among them all."
+    return (
+        f"Look {look}, where gate.looks_per_year declares {declared}: the year's alpha is nearly spent, so that ever more is "
+        "asked of a challenger; declare more looks for the coming year, or look less often."
+    )
