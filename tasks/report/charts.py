@@ -1,7 +1,7 @@
-"""Inline SVG from numbers: pure functions, no state, no data frames. Colours are CSS classes, so light, dark and print are the page's.
+"""Inline SVG from numbers: pure functions, no state. Colours are CSS classes, so light, dark and print are the page's matter.
 
-Row charts (`interval`, `difference`, `bar`, `axis`) place everything in per cent of their width, so they fit any column unscaled; text never
-shrinks on a phone. Names that come from data are escaped here, since the template takes these strings as they are.
+Row charts (`interval`, `difference`, `bar`, `axis`) place everything in per cent of their width, so they fit any column unscaled
+and text never shrinks on a phone. Names that come from data are escaped here, since the template takes these strings as they are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def ticks(domain: Domain, wanted: int = 5) -> list[float]:
     return [round(n * step, 12) + 0.0 for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def domain_of(values: Sequence[float | None], pad: float = 0.08, floor: float | None = None, ceiling: float | None = None) -> Domain:
+def domain_of(
+    values: Sequence[float | None], pad: float = 0.08, floor: float | None = None, ceiling: float | None = None
+) -> Domain:
     """The range that shows all finite values with a little air, cut at `floor` and `ceiling`."""
     known = [value for value in values if value is not None and math.isfinite(value)]
     if not known:
@@ -50,7 +52,8 @@ def _row(height: int, body: str, label: str) -> str:
 
 def _grid(domain: Domain, height: int, wanted: int) -> str:
     return "".join(
-        f'<line class="grid" x1="{_at(tick, domain)}" x2="{_at(tick, domain)}" y1="0" y2="{height}"/>' for tick in ticks(domain, wanted)
+        f'<line class="grid" x1="{_at(tick, domain)}" x2="{_at(tick, domain)}" y1="0" y2="{height}"/>'
+        for tick in ticks(domain, wanted)
     )
 
 

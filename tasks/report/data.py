@@ -1,4 +1,4 @@
-"""What one report says, as plain frozen values. They are stored as report.json beside the page, so any later version can draw it again."""
+"""What one report says, as plain frozen values, stored as report.json beside the page: any later version can draw it again."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ class Comparison:
     """One test of the gate. `difference` is challenger minus the other, positive where the challenger is the better one.
 
     A primary or anchor test passes where p < alpha; a guard vetoes there, because what it tests for is harm beyond `margin`.
-    `quantity` names what differs ("accuracy", "log-likelihood per token"). Outcomes are pass, fail, veto, inconclusive or not_judged.
+    `quantity` names what differs ("accuracy", "log-likelihood per token").
+    Outcomes are pass, fail, veto, inconclusive or not_judged.
     """
 
     name: str
@@ -275,7 +276,7 @@ def to_json(report: ReportData) -> str:
 
 
 def from_json(text: str | bytes) -> ReportData:
-    """The report of a stored report.json; fields that this version does not know are ignored. Raises InputError on anything else."""
+    """The report of a stored report.json, less the fields that this version does not know. Raises InputError on anything else."""
     try:
         return _adapter().validate_json(text)
     except ValidationError as fault:

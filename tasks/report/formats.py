@@ -23,7 +23,10 @@ NAMES = {
     "f1_weighted": "F1 weighted",
     "rouge_l": "ROUGE-L",
     "ece": "calibration error",
-    "auc": "AUC",
+    "expected_calibration_error": "calibration error",
+    "matthews_correlation": "Matthews correlation",
+    "brier": "Brier score",
+    "top_3_accuracy": "top-3 accuracy",
 }
 VERDICTS = {"PROMOTE": ("good", "\u2713"), "HOLD": ("hold", "\u2016"), "INCONCLUSIVE": ("wait", "?")}
 
@@ -37,6 +40,7 @@ def number(value: float | None, digits: int = 3) -> str:
     """`digits` significant digits, thousands parted by thin spaces, a true minus sign."""
     if value is None or not math.isfinite(value):
         return ABSENT
+    value = float(f"{value:.{digits - 1}e}")  # rounded first: 99.96 is 100, not 100.0
     if value == 0:
         return "0"
     if abs(value) >= 10 ** (digits - 1):
@@ -93,8 +97,8 @@ def p_value(value: float | None) -> str:
     """A p-value or an alpha with two significant digits; what is smaller than any decision needs is only bounded."""
     if value is None or not math.isfinite(value):
         return ABSENT
-    if value < 1e-5:
-        return "< 0.00001"
+    if value < 1e-6:
+        return "< 0.000001"
     if value >= 0.1:
         return f"{value:.2f}"
     return f"{value:.{1 - math.floor(math.log10(value))}f}"
@@ -110,7 +114,7 @@ def size(value: int | None) -> str:
         return ABSENT
     amount, unit = float(value), "B"
     for unit in ("B", "kB", "MB", "GB", "TB"):
-        if amount < 1000 or unit == "TB":
+        if amount < 999.5 or unit == "TB":
             break
         amount /= 1000
     return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
@@ -119,7 +123,7 @@ def size(value: int | None) -> str:
 def seconds(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return ABSENT
-    if value < 60:
+    if round(value, 1) < 60:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
     if minutes < 60:

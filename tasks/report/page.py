@@ -1,4 +1,4 @@
-"""The HTML page of one run: one file, no script, no network. Templates hold the words, charts.py and plots.py the drawing, view.py the order."""
+"""The HTML page of a run: one file, no script, no network. Templates hold the words, charts and plots the lines, view the order."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ class _Draw:
             return Markup("")
         ends = formats.signed_interval(one.low, one.high, one.unit)
         label = f"{one.name}: {formats.difference(one.difference, one.unit)}" + (f", interval {ends}" if ends else "")
-        return _svg(charts.difference(one.difference, one.low, one.high, axis, formats.outcome(one.outcome)[0], one.margin, label, height))
+        return _svg(
+            charts.difference(one.difference, one.low, one.high, axis, formats.outcome(one.outcome)[0], one.margin, label, height)
+        )
 
     def difference_axis(self, unit: Unit, axis: charts.Domain) -> Markup:
         return _svg(charts.axis(axis, partial(_signed_tick, unit=unit), 5))
@@ -93,7 +95,9 @@ class _Draw:
 
     def curves(self, panel: str, curves: list[tuple[str, tuple[tuple[float, float | None], ...], Unit]]) -> Markup:
         unit = curves[0][2]
-        return _svg(plots.lines([(name, points) for name, points, _ in curves], partial(_tick, unit=unit), f"{panel} by optimizer step"))
+        return _svg(
+            plots.lines([(name, points) for name, points, _ in curves], partial(_tick, unit=unit), f"{panel} by optimizer step")
+        )
 
     def reliability(self) -> Markup:
         calibration = self.report.calibration

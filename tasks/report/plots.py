@@ -1,10 +1,11 @@
-"""Inline SVG with two axes: curves, reliability, heatmap. Pure functions like those of charts.py; a view box, since lines need one."""
+"""Inline SVG with two axes: curves, reliability, heatmap. Pure functions as in charts.py; a view box, since lines need one."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from html import escape
+from itertools import pairwise
 
 from tasks.report.charts import Domain, domain_of, ticks
 
@@ -47,7 +48,7 @@ def thin(points: Sequence[Point], most: int = 240) -> list[tuple[float, float]]:
     if len(known) <= most:
         return known
     bounds = [round(n * len(known) / most) for n in range(most + 1)]
-    parts = [known[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    parts = [known[start:end] for start, end in pairwise(bounds)]
     return [(part[-1][0], sum(y for _, y in part) / len(part)) for part in parts if part]
 
 
@@ -120,7 +121,7 @@ def _cells(labels: Sequence[str], counts: Sequence[Sequence[int]], cell: float, 
 
 
 def heatmap(labels: Sequence[str], counts: Sequence[Sequence[int]], label: str) -> str:
-    """The confusion matrix: rows are the true class, columns the predicted. Up to 25 classes carry numbers; more are drawn small."""
+    """The confusion matrix: rows are the true class, columns the predicted. Up to 25 classes carry numbers, more are small."""
     numbers = len(labels) <= 25
     cell, font = (max(26.0, 40.0 - len(labels)), 12.0) if numbers else (10.0, 8.5)
     longest = max((len(name) for name in labels), default=1)
@@ -134,7 +135,9 @@ def heatmap(labels: Sequence[str], counts: Sequence[Sequence[int]], label: str) 
     for n, name in enumerate(labels):
         short = escape(name if len(name) <= 34 else name[:33] + "\u2026")
         middle = margin + (n + 0.5) * cell
-        body += f'<text class="name" x="{margin - 6:g}" y="{middle + font / 3:g}" text-anchor="end" font-size="{font:g}">{short}</text>'
+        body += (
+            f'<text class="name" x="{margin - 6:g}" y="{middle + font / 3:g}" text-anchor="end" font-size="{font:g}">{short}</text>'
+        )
         body += (
             f'<text class="name" transform="translate({middle + font / 3:g} {margin - 6:g}) rotate(-90)" '
             f'font-size="{font:g}">{short}</text>'

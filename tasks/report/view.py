@@ -60,8 +60,12 @@ def primary_comparison(report: ReportData) -> Comparison | None:
 
 
 def score_domain(report: ReportData) -> Domain:
-    """One axis for all systems that are near the challenger; a majority class far off would squeeze the rest, and is drawn as an arrow."""
-    scores = {system: score for system in report.systems if (score := score_of(system, report.primary_metric)) and formats.known(score.value)}
+    """One axis for all systems near the challenger. A majority class far off would squeeze the rest: it becomes an arrow."""
+    scores = {
+        system: score
+        for system in report.systems
+        if (score := score_of(system, report.primary_metric)) and formats.known(score.value)
+    }
     bound = 1.0 if all(score.unit == "share" for score in scores.values()) else None
     best = primary_score(report)
     centre = best.value if best and best.value is not None else 0.0

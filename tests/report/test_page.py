@@ -1,0 +1,187 @@
+"""The page: one file, safe with any text, whole without any part, readable by all."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_samples import EVERY, banking, classification, first_release, generation, inconclusive, least
+
+from tasks.report import page
+from tasks.report.data import ReportData
+
+VOID = {"meta", "br", "wbr", "img", "input", "hr", "link"}
+HOSTILE = "</style></title><script>alert('x')</script>\"onload='x' {{ 7*7 }}"
+
+
+class Reader(HTMLParser):
+    """Collects tags with their attributes, and holds that each one is closed where it should be."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-3:]}"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def read(report: ReportData) -> Reader:
+    reader = Reader()
+    reader.feed(page.render(report))
+    assert reader.open == []
+    return reader
+
+
+def with_every_text(value: Any, text: str, path: str = "") -> Any:
+    """The same report with `text` added to every string but those that are words of a fixed set."""
+    if isinstance(value, str):
+        fixed = path in {"verdict", "role", "kind", "unit", "outcome"}
+        return value if fixed else value + text
+    if isinstance(value, tuple):
+        return tuple(with_every_text(one, text, path) for one in value)
+    if isinstance(value, dict):
+        return {key + text: with_every_text(one, text) for key, one in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return replace(
+            value, **{one.name: with_every_text(getattr(value, one.name), text, one.name) for one in dataclasses.fields(value)}
+        )
+    return value
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_report_is_one_well_formed_page_without_script_or_network(name: str) -> None:
+    html = page.render(EVERY[name]())
+    reader = read(EVERY[name]())
+    tags = {tag for tag, _ in reader.tags}
+    assert not tags & {"script", "link", "img", "iframe", "object", "embed", "form"}
+    assert not re.search(r"url\(|@import|\bon\w+=", html)
+    assert not [attrs for _, attrs in reader.tags if "src" in attrs or (attrs.get("href") or "#").startswith(("//", "javascript"))]
+    assert "nan" not in re.findall(r"[a-z]+", " ".join(re.findall(r'"([^"]*)"', html)).lower())
+
+
+@pytest.mark.parametrize("make", [classification, generation, inconclusive])
+def test_no_text_from_data_can_become_markup(make: Any) -> None:
+    """The tags of the page are the same whether texts are hostile or harmless of the same shape."""
+    harmless = read(with_every_text(make(), "h" * len(HOSTILE)))
+    hostile = read(with_every_text(make(), HOSTILE))
+    assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in harmless.tags]
+    assert [sorted(attrs) for _, attrs in hostile.tags] == [sorted(attrs) for _, attrs in harmless.tags]
+    assert any("<script>alert('x')</script>" in text for text in hostile.text)
+    assert "{{ 7*7 }}" in "".join(hostile.text)
+
+
+def test_a_page_of_77_classes_stays_under_a_megabyte() -> None:
+    assert len(page.render(banking()).encode()) < 1_000_000
+
+
+def test_a_text_of_any_length_or_with_any_character_leaves_a_small_valid_page() -> None:
+    report = classification()
+    odd = replace(report.errors[0], text="\ud800 \x00 \x1b[31m \u202e " + "z" * 100_000)
+    html = page.render(replace(report, errors=(odd,)))
+    assert len(html.encode("utf-8")) < len(page.render(report)) + 2_000
+    assert not page.UNPRINTABLE.search(html)
+
+
+@pytest.mark.parametrize(
+    ("make", "word", "tone", "sentence"),
+    [
+        (classification, "PROMOTE", "good", "Version 4 replaces version 3 as champion."),
+        (first_release, "PROMOTE", "good", "Version 1 becomes the first champion."),
+        (banking, "HOLD", "hold", "Version 3 stays champion."),
+        (inconclusive, "INCONCLUSIVE", "wait", "Not enough evidence: version 3 stays champion."),
+    ],
+)
+def test_the_verdict_is_said_in_word_sign_and_sentence(make: Any, word: str, tone: str, sentence: str) -> None:
+    reader = read(make())
+    text = " ".join("".join(reader.text).split())
+    assert word in text and sentence in text
+    assert ("body", {"class": tone}) in reader.tags
+    for reason in make().reasons:
+        assert " ".join(reason.split()) in text
+
+
+def test_a_veto_stands_beside_the_verdict() -> None:
+    head = page.render(banking()).split("</header>")[0]
+    assert "vetoed" in head and "−22.5 points" in head
+
+
+def test_absent_parts_leave_no_heading_and_no_link() -> None:
+    ids = {attrs.get("id") for _, attrs in read(least()).tags if attrs.get("id")}
+    assert ids == {"identity"}
+    ids = {attrs.get("id") for _, attrs in read(generation()).tags if attrs.get("id")}
+    assert "confusion" not in ids and "parts" not in ids and "samples" in ids
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_links_lead_to_sections_and_ids_are_unique(name: str) -> None:
+    reader = read(EVERY[name]())
+    ids = [attrs["id"] for _, attrs in reader.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    targets = {
+        (attrs.get("href") or "")[1:] for tag, attrs in reader.tags if tag == "a" and (attrs.get("href") or "").startswith("#")
+    }
+    assert targets == set(ids)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_charts_are_named_for_those_who_cannot_see_them_and_headers_have_a_scope(name: str) -> None:
+    reader = read(EVERY[name]())
+    for tag, attrs in reader.tags:
+        if tag == "svg" and attrs.get("role") == "img":
+            assert attrs.get("aria-label")
+        if tag == "th":
+            assert attrs.get("scope") in ("col", "row")
+
+
+def test_only_a_web_address_becomes_a_link() -> None:
+    report = classification()
+    assert report.data is not None
+    evil = replace(report, data=replace(report.data, data_docs="javascript:alert(1)"))
+    assert not [1 for tag, attrs in read(evil).tags if tag == "a" and "javascript" in (attrs.get("href") or "")]
+    web = replace(report, data=replace(report.data, data_docs="https://docs.example/run"))
+    assert ("a", {"href": "https://docs.example/run"}) in read(web).tags
+
+
+def test_equal_reports_give_equal_pages() -> None:
+    assert page.render(classification()) == page.render(classification())
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1])
+@pytest.mark.parametrize(
+    ("ink", "ground"),
+    [("ink", "paper"), ("soft", "paper"), ("soft", "panel"), ("good", "good-bg"), ("bad", "bad-bg"), ("hold", "hold-bg"),
+     ("wait", "wait-bg"),
+     ("paper", "good"), ("paper", "hold"), ("paper", "wait"), ("soft", "good-bg"), ("soft", "hold-bg"), ("soft", "wait-bg"),
+     ("champion", "paper"), ("challenger", "paper"), ("bad", "paper")],
+)  # fmt: skip
+def test_text_stands_out_enough_in_light_and_in_dark(scheme: int, ink: str, ground: str) -> None:
+    """WCAG 2.2, 1.4.3: a contrast of at least 4.5."""
+    style = (Path(page.__file__).parent / "style.html").read_text()
+    colours = dict(re.findall(r"--([\w-]+):(#[0-9a-f]{6})", style.split("prefers-color-scheme:dark")[scheme]))
+    high, low = sorted((luminance(colours[ink]), luminance(colours[ground])), reverse=True)
+    assert (high + 0.05) / (low + 0.05) >= 4.5
