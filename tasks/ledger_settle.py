@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
@@ -130,8 +130,9 @@ class Turn:
         forced: bool = False,
         state: State = "intended",
     ) -> Entry:
-        said = (who, self.ledger.stamp(), reason, forced)
-        return Entry(self.model, epoch, kind, left, to, *astuple(evidence), *said, state)
+        why, at = evidence, self.ledger.stamp()
+        proof = (why.verdict, why.rule, why.run_id, why.train_key, why.decision_key)
+        return Entry(self.model, epoch, kind, left, to, *proof, who, at, reason, forced, state)
 
     def append(self, entry: Entry) -> bool:
         """Write the row if its epoch is free; the token tells it from another's after a commit whose answer was lost."""

@@ -47,6 +47,7 @@ FINAL = {
     "not a database": "the file is no SQLite database: point TUNEKEEPER_LEDGER_URL elsewhere, or restore it",
     "malformed": "the file is damaged: restore it from a backup",
     "password authentication failed": "the user or password is wrong: check TUNEKEEPER_LEDGER_URL",
+    "canceling statement": "another process holds what was asked for: let it end, or stop it, then run again",
     "permission denied": "the user may not do this: grant it rights on the ledger's tables",
 }
 

@@ -1,0 +1,119 @@
+import time
+import uuid
+
+import pytest
+from ledger_child import context, database_url, databases, decide
+
+from tasks.decisions import LookTakenError, find_decision, find_training, look_number, record_decision, record_training
+from tasks.ledger import Ledger
+
+
+@pytest.fixture(params=databases())
+def url(request, tmp_path):
+    return database_url(request.param, tmp_path)
+
+
+@pytest.fixture
+def ledger(url):
+    return Ledger(url)
+
+
+@pytest.fixture
+def model():
+    return f"helpdesk-{uuid.uuid4().hex[:8]}"
+
+
+def decided(ledger, model, key, rows="rows", champion="1", verdict="HOLD", **more):
+    return record_decision(
+        ledger,
+        model,
+        key,
+        test_rows_hash=rows,
+        champion_version=champion,
+        verdict=verdict,
+        run_id="run",
+        payload={"key": key},
+        **more,
+    )
+
+
+def test_a_decision_comes_back_under_its_key_as_it_was_reached(ledger, model):
+    payload = {"reasons": ["größer"], "metrics": {"accuracy": 0.1 + 0.2}, "skipped": False, "none": None}
+    made = record_decision(
+        ledger,
+        model,
+        "d",
+        test_rows_hash="rows",
+        champion_version=None,
+        verdict="PROMOTE",
+        run_id="run",
+        payload=payload,
+        train_key="t",
+    )
+    assert find_decision(ledger, model, "d") == made
+    assert (made.payload, made.champion_version, made.look, made.train_key) == (payload, None, 1, "t")
+    assert find_decision(ledger, model, "e") is None
+
+
+def test_a_decision_key_seen_before_gives_the_earlier_verdict_and_is_not_counted(ledger, model):
+    first = decided(ledger, model, "d", verdict="INCONCLUSIVE")
+    again = decided(ledger, model, "d", verdict="PROMOTE")
+    assert again == first and again.verdict == "INCONCLUSIVE"
+    assert look_number(ledger, model, "rows", "1") == 2
+
+
+def test_looks_are_counted_per_model_test_set_and_champion(ledger, model):
+    assert look_number(ledger, model, "rows", "1") == 1
+    assert [decided(ledger, model, key).look for key in "abc"] == [1, 2, 3]
+    assert decided(ledger, model, "d", rows="other").look == 1
+    assert decided(ledger, model, "e", champion="2").look == 1
+    assert decided(ledger, model, "f", champion=None).look == 1
+    assert decided(ledger, f"{model}-b", "a").look == 1
+    assert look_number(ledger, model, "rows", "1") == 4
+
+
+def test_a_decision_whose_look_was_taken_meanwhile_is_refused_and_not_kept(ledger, model):
+    mine = look_number(ledger, model, "rows", "1")
+    decided(ledger, model, "another")
+    with pytest.raises(LookTakenError, match="look 2 is the next"):
+        decided(ledger, model, "mine", look=mine)
+    assert find_decision(ledger, model, "mine") is None
+    assert decided(ledger, model, "mine", look=2).look == 2
+
+
+def test_decisions_made_at_once_get_looks_of_their_own(url, ledger, model):
+    forks = context()
+    barrier, results = forks.Barrier(6), forks.Queue()
+    keys = [f"key {number % 5}" for number in range(6)]  # one key twice
+    deciders = [forks.Process(target=decide, args=(url, model, key, barrier, results)) for key in keys]
+    for decider in deciders:
+        decider.start()
+    looks = dict(results.get(timeout=60) for _ in deciders)
+    for decider in deciders:
+        decider.join(30)
+    assert sorted(looks.values()) == [1, 2, 3, 4, 5]
+    assert look_number(ledger, model, "rows", "1") == 6
+
+
+def test_finding_a_decision_takes_less_than_50_ms_with_opening_the_ledger(tmp_path, model):
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    for number in range(30):
+        decided(Ledger(url), model, str(number))
+    seconds = []
+    for _ in range(10):
+        began = time.perf_counter()
+        assert find_decision(Ledger(url), model, "10") is not None
+        seconds.append(time.perf_counter() - began)
+    assert min(seconds) < 0.05  # the best of ten: the machine may be busy
+
+
+def test_a_training_is_kept_by_its_key_and_gets_its_version_once(ledger, model):
+    assert find_training(ledger, model, "t") is None
+    record_training(ledger, model, "t", "run-1", payload={"seconds": 3})
+    assert find_training(ledger, model, "t").model_version is None
+    assert record_training(ledger, model, "t", "run-2", "9").run_id == "run-1"
+    done = record_training(ledger, model, "t", "run-1", "4")
+    assert (done.model_version, done.payload) == ("4", {"seconds": 3})
+    assert record_training(ledger, model, "t", "run-1", "5") == find_training(ledger, model, "t") == done
+    again = record_training(ledger, model, "t", "run-3", replace=True)
+    assert again == find_training(ledger, model, "t") and again.model_version is None

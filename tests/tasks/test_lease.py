@@ -1,0 +1,114 @@
+import subprocess
+import sys
+import time
+import uuid
+
+import pytest
+import sqlalchemy as sa
+from ledger_child import database_url, databases
+
+from configs.errors import InfraError
+from tasks.lease import TTL_SECONDS, LeaseLostError, lease
+from tasks.ledger import Ledger
+from tasks.ledger_schema import leases
+
+HOLDER = """
+import sys, time
+from tasks.ledger import Ledger
+from tasks.lease import lease
+with lease(Ledger(sys.argv[1]), sys.argv[2], lambda _: None, token="dead", ttl=float(sys.argv[3]), beat=0.2):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(params=databases())
+def url(request, tmp_path):
+    return database_url(request.param, tmp_path)
+
+
+@pytest.fixture
+def name():
+    return f"helpdesk-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def holder(url, name):
+    started = []
+
+    def start(ttl):
+        process = subprocess.Popen([sys.executable, "-c", HOLDER, url, name, str(ttl)], stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline().strip() == "held"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def ignore(_):
+    pass
+
+
+def rows(ledger, name):
+    return ledger.read(lambda connection: connection.execute(sa.select(leases).where(leases.c.name == name)).all())
+
+
+def test_a_lease_is_gone_when_its_block_ends(url, name):
+    ledger = Ledger(url)
+    with lease(ledger, name, ignore, token="me") as held:
+        held.check()
+        assert len(rows(ledger, name)) == 1
+    assert rows(ledger, name) == []
+
+
+def test_a_lease_is_kept_by_its_heartbeat_beyond_its_time(url, name, holder):
+    holder(ttl=1.0)
+    told = []
+    with pytest.raises(InfraError, match="still held by process"), lease(Ledger(url), name, told.append, 2.0, token="me"):
+        pass
+    assert len(told) == 1
+
+
+def test_a_lease_expires_when_its_holder_was_killed(url, name, holder):
+    process = holder(ttl=1.5)
+    process.kill()
+    began = time.monotonic()
+    with lease(Ledger(url), name, ignore, 10, token="me"):
+        assert time.monotonic() - began < 1.5 + 2  # its time, a poll, and a busy machine
+
+
+def test_a_lease_expires_soon_enough_to_train_again_within_30_seconds():
+    assert TTL_SECONDS <= 20
+
+
+def test_an_heir_takes_over_at_once(url, name, holder):
+    holder(ttl=60.0).kill()
+    with lease(Ledger(url), name, ignore, 0.0, token="me", heir_of="dead") as held:
+        held.check()
+
+
+def test_the_loss_of_a_lease_is_raised_to_its_holder(url, name):
+    ledger = Ledger(url)
+    mine = lease(ledger, name, ignore, token="me", beat=0.05)
+    thief = lease(Ledger(url), name, ignore, 0.0, token="thief", heir_of="me")
+    with pytest.raises(LeaseLostError, match="this run stops here"), mine as held, thief:
+        time.sleep(0.5)
+        with pytest.raises(LeaseLostError):
+            held.check()
+
+
+def test_a_database_that_is_away_longer_than_the_lease_loses_it(url, name, monkeypatch):
+    ledger = Ledger(url)
+
+    def away(_):
+        raise InfraError("away")
+
+    with pytest.raises(LeaseLostError), lease(ledger, name, ignore, token="me", ttl=0.6, beat=0.05) as held:
+        monkeypatch.setattr(held.ledger, "write", away)
+        time.sleep(0.2)
+        held.check()
+        time.sleep(0.8)
