@@ -16,7 +16,7 @@ Domain = tuple[float, float]
 def ticks(domain: Domain, wanted: int = 5) -> list[float]:
     """Round numbers inside the domain, about `wanted` of them (steps of 1, 2 or 5 times a power of ten)."""
     low, high = domain
-    if not high > low:
+    if not high - low > max(1e-12 * max(abs(low), abs(high)), 1e-300):  # floats there are too coarse to step through
         return [low]
     rough = (high - low) / max(wanted, 1)
     power = 10.0 ** math.floor(math.log10(rough))

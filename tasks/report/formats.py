@@ -40,16 +40,16 @@ def number(value: float | None, digits: int = 3) -> str:
     """`digits` significant digits, thousands parted by thin spaces, a true minus sign."""
     if value is None or not math.isfinite(value):
         return ABSENT
-    value = float(f"{value:.{digits - 1}e}")  # rounded first: 99.96 is 100, not 100.0
-    if value == 0:
+    size = abs(float(f"{value:.{digits - 1}e}"))  # rounded first: 99.96 is 100, not 100.0
+    if size == 0:
         return "0"
-    if abs(value) >= 10 ** (digits - 1):
-        shown = f"{value:,.0f}".replace(",", THIN)
-    elif abs(value) < 1e-3:
-        shown = f"{value:.{digits - 1}e}"
+    if size >= 10 ** (digits - 1):
+        text = f"{value:,.0f}".replace(",", THIN)
+    elif size < 1e-3:
+        text = f"{value:.{digits - 1}e}"
     else:
-        shown = f"{value:.{digits - 1 - math.floor(math.log10(abs(value)))}f}"
-    return shown.replace("-", MINUS)
+        text = f"{value:.{digits - 1 - math.floor(math.log10(size))}f}"
+    return text.replace("-", MINUS)
 
 
 def share(value: float | None, digits: int = 1) -> str:
