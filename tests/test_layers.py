@@ -150,7 +150,7 @@ def heavy_chains(modules: list[Module]) -> Iterator[str]:
                 if found.target.partition(".")[0] in HEAVY:
                     where = f"{paths[chain[-1]]}:{found.line}"
                     yield f"{where}: loads {found.target} at import, and so does {' > '.join(chain)}; {root} stays light"
-                for name in loaded_by(found.target, known) - seen:
+                for name in sorted(loaded_by(found.target, known) - seen):
                     seen.add(name)
                     chains.append((*chain, name))
 

@@ -1,6 +1,6 @@
 """Import `evaluate.module` without what `evaluate` drags along.
 
-`import evaluate` takes 4 s alone and 2 s beside torch and transformers: its `__init__` imports its evaluators, these
+`import evaluate` takes 4 s alone and up to 2 s beside torch and transformers: its `__init__` imports its evaluators, these
 `transformers.pipelines`, and that the image, audio and loss code of every model. A metric needs none of it.
 """
 
