@@ -39,23 +39,26 @@ class System:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One test of the gate. `difference` is challenger minus the other, positive where the challenger is the better one.
+    """One question of the gate, in the gate's own words, or a floor. `difference`: challenger minus other, above zero is better.
 
-    A primary or anchor test passes where p < alpha; a guard vetoes there, because what it tests for is harm beyond `margin`.
+    Outcomes: shown, ruled out or open where `kind` is better or not_worse; harm shown, no harm shown or too few rows for a
+    guard; for information; met or missed for a floor. `confidence` is that of [low, high], where it is not the report's.
     `quantity` names what differs ("accuracy", "log-likelihood per token").
-    Outcomes are pass, fail, veto, inconclusive or not_judged.
     """
 
     name: str
-    kind: Literal["primary", "anchor", "guard", "floor"]
+    kind: Literal["better", "not_worse", "guard", "information", "floor"]
     n: int
     outcome: str
     difference: float | None = None
     low: float | None = None
     high: float | None = None
+    confidence: float | None = None
     p_value: float | None = None
     alpha: float | None = None
-    margin: float = 0.0
+    margin: float | None = None
+    wins: int | None = None
+    losses: int | None = None
     unit: Unit = "share"
     quantity: str = ""
     method: str = ""
@@ -64,7 +67,10 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Population:
-    """Which test rows decided: those of the gate's window, less those that either model may have seen in training."""
+    """Which test rows decided: those of the gate's window, less those that either model may have seen in training.
+
+    `needed` rows would settle a question left open; `detectable` is the smallest gain (a share) that the rows at hand would show.
+    """
 
     test: int
     judged: int
@@ -72,6 +78,7 @@ class Population:
     left_out: int = 0
     groups: int | None = None
     needed: int | None = None
+    detectable: float | None = None
     note: str = ""
 
 
@@ -114,13 +121,15 @@ class Confusion:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationBin:
-    """Rows whose confidence lies in [low, high): their mean confidence and their accuracy."""
+    """Rows whose confidence lies in [low, high): their mean confidence, and their accuracy with its interval."""
 
     low: float
     high: float
     n: int
     confidence: float | None = None
     accuracy: float | None = None
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,11 +158,15 @@ class Count:
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """The outcome of one expectation of the contract; `severity` is warn, quarantine or stop."""
+    """The outcome of one expectation of the contract; `severity` is warn, quarantine or stop.
+
+    `evaluated` is False where it had nothing to compare with; `success` is then True.
+    """
 
     name: str
     success: bool
     severity: str
+    evaluated: bool = True
     unexpected: int | None = None
     detail: str = ""
 

@@ -11,11 +11,13 @@ ABSENT = "\u2013"
 THIN = "\u202f"
 
 OUTCOMES = {
-    "pass": ("good", "\u2713", "passed"),
-    "fail": ("wait", "\u25cb", "not shown"),
-    "veto": ("bad", "\u2715", "vetoed"),
-    "inconclusive": ("wait", "?", "inconclusive"),
-    "not judged": ("none", "\u00b7", "not judged"),
+    "shown": ("good", "\u2713"),
+    "no harm shown": ("good", "\u2713"),
+    "met": ("good", "\u2713"),
+    "open": ("wait", "?"),
+    "ruled out": ("bad", "\u2715"),
+    "harm shown": ("bad", "\u2715"),
+    "missed": ("bad", "\u2715"),
 }
 NAMES = {
     "f1": "F1",
@@ -104,6 +106,12 @@ def p_value(value: float | None) -> str:
     return f"{value:.{1 - math.floor(math.log10(value))}f}"
 
 
+def p_equals(value: float | None) -> str:
+    """The p-value as a statement: p = 0.013, p < 0.000001."""
+    text = p_value(value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
 def count(value: int | None) -> str:
     return ABSENT if value is None else f"{value:,}".replace(",", THIN)
 
@@ -133,8 +141,8 @@ def seconds(value: float | None) -> str:
 
 def outcome(word: str) -> tuple[str, str, str]:
     """(tone, sign, words): sign and words carry the meaning, so colour is never needed to read it."""
-    key = word.lower().replace("_", " ").strip()
-    return OUTCOMES.get(key, ("none", "\u00b7", key or ABSENT))
+    key = word.replace("_", " ").strip()
+    return (*OUTCOMES.get(key, ("none", "\u00b7")), key or ABSENT)
 
 
 def clip(text: str, length: int = 700) -> str:

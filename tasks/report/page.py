@@ -78,7 +78,9 @@ class _Draw:
         ends = formats.signed_interval(one.low, one.high, one.unit)
         label = f"{one.name}: {formats.difference(one.difference, one.unit)}" + (f", interval {ends}" if ends else "")
         return _svg(
-            charts.difference(one.difference, one.low, one.high, axis, formats.outcome(one.outcome)[0], one.margin, label, height)
+            charts.difference(
+                one.difference, one.low, one.high, axis, formats.outcome(one.outcome)[0], one.margin or 0.0, label, height
+            )
         )
 
     def difference_axis(self, unit: Unit, axis: charts.Domain) -> Markup:
@@ -103,7 +105,7 @@ class _Draw:
         calibration = self.report.calibration
         if calibration is None:
             return Markup("")
-        bins = [(b.low, b.high, b.n, b.confidence, b.accuracy) for b in calibration.bins]
+        bins = [(b.low, b.high, b.n, b.confidence, b.accuracy, b.accuracy_low, b.accuracy_high) for b in calibration.bins]
         return _svg(plots.reliability(bins, f"Reliability: expected calibration error {formats.share(calibration.ece)}"))
 
     def heatmap(self) -> Markup:

@@ -10,6 +10,8 @@ from itertools import pairwise
 from tasks.report.charts import Domain, domain_of, ticks
 
 Point = tuple[float, float | None]
+Bin = tuple[float, float, int, float | None, float | None, float | None, float | None]
+"""Edges, rows, mean confidence, accuracy, and its interval."""
 WIDTH, HEIGHT = 340, 236
 LEFT, RIGHT, TOP, BOTTOM = 42, 14, 10, 40
 DASHES = ("", "6 4", "2 3", "8 3 2 3")
@@ -75,24 +77,26 @@ def lines(curves: Sequence[tuple[str, Sequence[Point]]], show: Callable[[float],
     return _svg(WIDTH, HEIGHT, body, label)
 
 
-def reliability(bins: Sequence[tuple[float, float, int, float | None, float | None]], label: str) -> str:
-    """Accuracy against confidence; bins are (low, high, n, confidence, accuracy). Bars below show how many rows lie in each."""
-    most = max((n for _, _, n, _, _ in bins), default=0)
+def reliability(bins: Sequence[Bin], label: str) -> str:
+    """Accuracy with its interval against confidence; bars below show how many rows lie in each bin."""
+    most = max((one[2] for one in bins), default=0)
     if most == 0:
         return ""
     unit = (0.0, 1.0)
     x, y = _scale(unit, LEFT, WIDTH - RIGHT), _scale(unit, HEIGHT - BOTTOM, TOP)
     body = _frame(unit, unit, lambda tick: f"{100 * tick:.0f}%", lambda tick: f"{100 * tick:.0f}%", "confidence of the prediction")
-    for low, high, n, _, _ in bins:
+    for low, high, n, *_ in bins:
         tall = round(0.30 * (HEIGHT - TOP - BOTTOM) * n / most, 2)
         body += (
             f'<rect class="count" x="{x(low) + 1}" y="{HEIGHT - BOTTOM - tall}" width="{x(high) - x(low) - 2:.2f}" height="{tall}">'
             f"<title>{100 * low:.0f}\u2013{100 * high:.0f}%: {n} rows</title></rect>"
         )
     body += f'<line class="ideal" x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}"/>'
-    known = [(c, a, n) for _, _, n, c, a in bins if n and c is not None and a is not None]
-    body += f'<polyline class="line tone-0" points="{" ".join(f"{x(c)},{y(a)}" for c, a, _ in known)}"/>'
-    for c, a, n in known:
+    known = [(c, a, n, low, high) for _, _, n, c, a, low, high in bins if n and c is not None and a is not None]
+    body += f'<polyline class="line tone-0" points="{" ".join(f"{x(c)},{y(a)}" for c, a, *_ in known)}"/>'
+    for c, a, n, lowest, highest in known:
+        if lowest is not None and highest is not None:
+            body += f'<line class="spread" x1="{x(c)}" x2="{x(c)}" y1="{y(lowest)}" y2="{y(highest)}"/>'
         body += (
             f'<circle class="point tone-0" cx="{x(c)}" cy="{y(a)}" r="4">'
             f"<title>said {100 * c:.1f}%, right {100 * a:.1f}% of {n} rows</title></circle>"
@@ -107,7 +111,7 @@ def _cells(labels: Sequence[str], counts: Sequence[Sequence[int]], cell: float, 
         for j, n in enumerate(row):
             if n == 0:
                 continue
-            depth = round(0.14 + 0.86 * (n / total) ** 0.65, 3)
+            depth = round(0.2 + 0.8 * (n / total) ** 0.65, 3)
             tone = "right" if i == j else "wrong"
             body += (
                 f'<rect class="{tone}" x="{left + j * cell:g}" y="{top + i * cell:g}" width="{cell - 1:g}" height="{cell - 1:g}" '

@@ -19,14 +19,14 @@ def summary_markdown(report: ReportData) -> str:
     parts = [f"## {mark} {report.verdict}: {_plain(report.pipeline)}", f"**{_plain(view.headline(report))}.**"]
     parts.append("\n".join(f"- {_plain(reason)}" for reason in report.reasons))
     parts.append(_table(_metric_rows(report)))
-    judged = [one for one in report.comparisons if one.kind != "guard" or one.outcome.lower() == "veto"]
+    judged = [one for one in report.comparisons if one.kind in (*view.TESTS, "floor") or one.outcome == "harm shown"]
     if judged:
         header = ("Comparison", "rows", "difference", "interval", "p", "α", "outcome")
         parts.append(_table([header, *(_comparison_row(one) for one in judged)]))
     guards = [one for one in report.comparisons if one.kind == "guard"]
     if guards:
-        fired = sum(one.outcome.lower() == "veto" for one in guards)
-        parts.append(f"{len(guards)} guards, {fired} vetoed.")
+        fired = sum(one.outcome == "harm shown" for one in guards)
+        parts.append(f"{len(guards)} guards, {fired} showed harm.")
     if report.next_command:
         parts.append(f"Next: `{report.next_command.replace('`', '')}`")
     return "\n\n".join(part for part in parts if part) + "\n"

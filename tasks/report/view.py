@@ -9,6 +9,7 @@ from tasks.report import formats
 from tasks.report.charts import Domain, domain_of
 from tasks.report.data import ClassScore, Comparison, Confusion, DataSummary, ReportData, Score, SliceScore, System, Unit
 
+TESTS = ("better", "not_worse")
 ROLE_ORDER = {"challenger": 0, "champion": 1, "anchor": 2, "baseline": 3}
 
 
@@ -56,7 +57,8 @@ def primary_score(report: ReportData) -> Score | None:
 
 
 def primary_comparison(report: ReportData) -> Comparison | None:
-    return next((comparison for comparison in report.comparisons if comparison.kind == "primary"), None)
+    """The first test of the gate: against the champion or, before there is one, the best baseline."""
+    return next((comparison for comparison in report.comparisons if comparison.kind in TESTS), None)
 
 
 def score_domain(report: ReportData) -> Domain:
@@ -81,7 +83,7 @@ def difference_domain(comparisons: Sequence[Comparison], worse: float = 0.0) -> 
     """One axis around zero for differences that share a unit; at least the share `worse` of it lies left of zero."""
     values: list[float | None] = [0.0]
     for comparison in comparisons:
-        values += [comparison.difference, comparison.low, comparison.high, -comparison.margin]
+        values += [comparison.difference, comparison.low, comparison.high, -(comparison.margin or 0.0)]
     low, high = domain_of(values)
     return min(low, -max(high, 0.0) * worse / (1 - worse)), high
 
@@ -92,13 +94,23 @@ def of_unit(comparisons: Sequence[Comparison], unit: Unit) -> list[Comparison]:
 
 def urgent_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Guards that fired, then those closest to firing, then those not judged."""
-    order = {"veto": 0, "fail": 1, "inconclusive": 2, "pass": 3}
+    order = {"bad": 0, "wait": 1, "good": 2}
 
     def place(comparison: Comparison) -> tuple[int, float]:
         p = comparison.p_value
-        return order.get(comparison.outcome.lower(), 4), 1.0 if p is None else p
+        return order.get(formats.outcome(comparison.outcome)[0], 3), 1.0 if p is None else p
 
     return sorted(comparisons, key=place)
+
+
+def of_kind(report: ReportData, *kinds: str) -> list[Comparison]:
+    return [comparison for comparison in report.comparisons if comparison.kind in kinds]
+
+
+def against(report: ReportData) -> list[Comparison]:
+    """What speaks against the challenger besides the primary test: harm shown, floors missed, an anchor's margin ruled out."""
+    primary = primary_comparison(report)
+    return [one for one in report.comparisons if formats.outcome(one.outcome)[0] == "bad" and one is not primary]
 
 
 def headline(report: ReportData) -> str:
@@ -112,17 +124,6 @@ def headline(report: ReportData) -> str:
     else:
         sentence = f"not enough evidence: {old} stays champion" if old else "not enough evidence: there is no champion yet"
     return formats.first_upper(sentence)
-
-
-def sentence_of(comparison: Comparison, metric: str) -> str:
-    """The primary test in words: what was found, how sure, against which bar."""
-    found = formats.difference(comparison.difference, comparison.unit)
-    ends = formats.signed_interval(comparison.low, comparison.high, comparison.unit)
-    text = f"{formats.words(metric)} {found}" + (f" ({ends})" if ends else "") + f" against {comparison.name}"
-    if comparison.p_value is not None and comparison.alpha is not None:
-        sign = "<" if comparison.p_value < comparison.alpha else "\u2265"
-        text += f"; p = {formats.p_value(comparison.p_value)} {sign} \u03b1 = {formats.p_value(comparison.alpha)}"
-    return text.replace("= < ", "< ")
 
 
 def worst_first(classes: Sequence[ClassScore]) -> list[ClassScore]:

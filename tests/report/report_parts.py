@@ -80,7 +80,7 @@ def guards_of(confusion: Confusion) -> tuple[Comparison, ...]:
             p_value=0.998,
             alpha=0.001,
             margin=0.02,
-            outcome="pass",
+            outcome="no harm shown",
         ),
         Comparison(
             name="region: north",
@@ -92,9 +92,9 @@ def guards_of(confusion: Confusion) -> tuple[Comparison, ...]:
             p_value=0.9991,
             alpha=0.0004,
             margin=0.03,
-            outcome="pass",
+            outcome="no harm shown",
         ),
-        Comparison(name="region: islands", kind="guard", n=12, outcome="not_judged", note="12 rows, fewer than 30"),
+        Comparison(name="region: islands", kind="guard", n=12, outcome="too few rows", note="12 rows, fewer than 30"),
     ]
     for name, row in zip(confusion.labels, confusion.counts, strict=True):
         n, gain = sum(row), chance.gauss(0.015, 0.02)
@@ -109,7 +109,7 @@ def guards_of(confusion: Confusion) -> tuple[Comparison, ...]:
                 p_value=0.8 + 0.19 * chance.random(),
                 alpha=0.0001,
                 margin=0.1,
-                outcome="pass" if n >= 30 else "not_judged",
+                outcome="no harm shown" if n >= 30 else "too few rows",
             )
         )
     return tuple(found)
@@ -121,7 +121,17 @@ def calibration_of(chance: random.Random) -> Calibration:
         n = (2, 3, 6, 9, 14, 18, 25, 41, 88, 394)[k]
         middle = (k + 0.55) / 10
         right = min(1.0, max(0.0, middle - 0.03 + chance.gauss(0, 0.25) / n**0.5))
-        bins.append(CalibrationBin(low=k / 10, high=(k + 1) / 10, n=n, confidence=middle, accuracy=right))
+        bins.append(
+            CalibrationBin(
+                low=k / 10,
+                high=(k + 1) / 10,
+                n=n,
+                confidence=middle,
+                accuracy=right,
+                accuracy_low=interval(right, n)[0],
+                accuracy_high=interval(right, n)[1],
+            )
+        )
     return Calibration(bins=tuple(bins), ece=0.021, champion_ece=0.034)
 
 

@@ -62,19 +62,22 @@ def classification(labels: tuple[str, ...] = HELPDESK, rows: int = 600, error: f
     right = sum(confusion.counts[i][i] for i in range(len(labels))) / n
     primary = Comparison(
         name="champion version 3",
-        kind="primary",
+        kind="better",
+        wins=31,
+        losses=15,
+        confidence=0.9,
         n=n - 18,
         difference=0.027,
         low=0.010,
         high=0.044,
         p_value=0.00042,
         alpha=0.00096,
-        outcome="pass",
+        outcome="shown",
         method="exact McNemar, one-sided",
     )
     anchor = Comparison(
         name="anchor version 2",
-        kind="anchor",
+        kind="not_worse",
         n=n - 18,
         difference=0.031,
         low=0.012,
@@ -82,10 +85,10 @@ def classification(labels: tuple[str, ...] = HELPDESK, rows: int = 600, error: f
         p_value=0.00021,
         alpha=0.00096,
         margin=0.01,
-        outcome="pass",
+        outcome="shown",
         method="score test at the margin",
     )
-    floor = Comparison(name="floor: f1_macro at least 0.85", kind="floor", n=n, outcome="pass", note="0.934")
+    floor = Comparison(name="floor: f1_macro at least 0.85", kind="floor", n=n, outcome="met", note="0.934")
     slices = tuple(
         SliceScore(
             column=column,
@@ -95,7 +98,7 @@ def classification(labels: tuple[str, ...] = HELPDESK, rows: int = 600, error: f
             low=interval(value, size)[0],
             high=interval(value, size)[1],
             champion=value - 0.02,
-            outcome="pass" if size >= 30 else "not_judged",
+            outcome="no harm shown" if size >= 30 else "too few rows",
         )
         for column, name, size, value in (
             ("region", "north", 188, 0.957),
@@ -184,7 +187,7 @@ def banking() -> ReportData:
         p_value=0.00003,
         alpha=0.0001,
         margin=0.1,
-        outcome="veto",
+        outcome="harm shown",
     )
     return replace(
         report,
@@ -228,8 +231,10 @@ def first_release() -> ReportData:
 
 def inconclusive() -> ReportData:
     report = classification(rows=120)
-    primary = replace(report.comparisons[0], n=102, difference=0.019, low=-0.03, high=0.068, p_value=0.23, outcome="fail")
-    who = replace(report.population, test=120, window=120, judged=102, needed=1240) if report.population else None
+    primary = replace(
+        report.comparisons[0], n=102, difference=0.019, low=-0.03, high=0.068, p_value=0.23, outcome="open", wins=9, losses=7
+    )
+    who = replace(report.population, test=120, window=120, judged=102, needed=1240, detectable=0.071) if report.population else None
     return replace(
         report,
         verdict="INCONCLUSIVE",
@@ -261,14 +266,17 @@ def generation() -> ReportData:
 
     primary = Comparison(
         name="the base model",
-        kind="primary",
+        kind="better",
+        wins=31,
+        losses=15,
+        confidence=0.9,
         n=618,
         difference=0.82,
         low=0.79,
         high=0.85,
         p_value=1e-5,
         alpha=0.00096,
-        outcome="pass",
+        outcome="shown",
         unit="number",
         quantity="log-likelihood per token",
         method="sign-flip permutation",

@@ -121,7 +121,7 @@ def test_the_verdict_is_said_in_word_sign_and_sentence(make: Any, word: str, ton
 
 def test_a_veto_stands_beside_the_verdict() -> None:
     head = page.render(banking()).split("</header>")[0]
-    assert "vetoed" in head and "−22.5 points" in head
+    assert "harm shown" in head and "−22.5 points" in head
 
 
 def test_absent_parts_leave_no_heading_and_no_link() -> None:

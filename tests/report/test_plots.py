@@ -43,10 +43,11 @@ def test_a_single_point_is_drawn(points: list[tuple[float, float | None]]) -> No
 
 
 def test_reliability_draws_bins_that_hold_rows_and_skips_the_empty() -> None:
-    bins = [(0.0, 0.5, 0, None, None), (0.5, 1.0, 10, 0.8, 0.7)]
+    bins = [(0.0, 0.5, 0, None, None, None, None), (0.5, 1.0, 10, 0.8, 0.7, 0.5, 0.9)]
     drawing = ElementTree.fromstring(plots.reliability(bins, "calibration"))
     assert len(drawing.findall("circle")) == 1
-    assert plots.reliability([(0.0, 1.0, 0, None, None)], "calibration") == ""
+    assert [line.get("class") for line in drawing.findall("line")].count("spread") == 1
+    assert plots.reliability([(0.0, 1.0, 0, None, None, None, None)], "calibration") == ""
 
 
 def test_a_heatmap_has_one_cell_for_each_count_and_numbers_while_they_can_be_read() -> None:

@@ -43,7 +43,7 @@ def test_the_markdown_names_verdict_vetoes_and_next_command() -> None:
     text = summary_markdown(banking())
     assert "HOLD: banking77" in text
     assert "recall of card\\_declined" in text
-    assert "✕ vetoed" in text
+    assert "✕ harm shown" in text
     assert "Next: `tunekeeper" in text
 
 

@@ -44,8 +44,8 @@ def test_a_far_baseline_does_not_squeeze_the_axis() -> None:
 
 def test_a_guard_that_fired_is_the_first_to_be_seen() -> None:
     guards = view.urgent_first([one for one in banking().comparisons if one.kind == "guard"])
-    assert guards[0].outcome == "veto"
-    assert guards[-1].outcome == "not_judged"
+    assert guards[0].outcome == "harm shown"
+    assert guards[-1].outcome == "too few rows"
 
 
 def test_confused_pairs_are_ordered_by_the_rows_they_cost() -> None:
