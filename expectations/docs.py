@@ -7,8 +7,10 @@ loads from content networks (styles, icons, scripts) is taken out, and a small s
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,9 @@ _REMOTE = re.compile(
     r"<script\b.*?</script>|<link\b[^>]*>|<nav class=\"navbar.*?</nav>\s*</div>\s*</nav>|<footer>.*?</footer>",
     re.IGNORECASE | re.DOTALL,
 )
-_DEAD_LINK = re.compile(r'\bhref="\.\./[^"]*"')
+_DEAD_LINK = re.compile(r"""\bhref="\.\./[^"]*"|url\(['"]?https?:[^)]*\)""")
+_BODY = re.compile(r"<body[^>]*>", re.IGNORECASE)
+SHOWN_REASONS = 50
 _STYLE = Path(__file__).with_name("docs.css")
 
 
@@ -32,7 +36,7 @@ def write(validation: Validation, checks: Sequence[Check], docs_dir: Path) -> Pa
         InfraError: the folder cannot be written.
     """
     page = docs_dir / "index.html"
-    html = _offline(_page(validation, checks))
+    html = _offline(_page(validation, checks), validation)
     try:
         docs_dir.mkdir(parents=True, exist_ok=True)
         page.write_text(html, encoding="utf-8")
@@ -44,6 +48,7 @@ def write(validation: Validation, checks: Sequence[Check], docs_dir: Path) -> Pa
 
 
 def _page(validation: Validation, checks: Sequence[Check]) -> str:
+    import great_expectations
     from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
@@ -62,7 +67,11 @@ def _page(validation: Validation, checks: Sequence[Check]) -> str:
             "unsuccessful_expectations": len(results) - passed,
             "success_percent": 100.0 * passed / len(results) if results else 100.0,
         },
-        meta={"run_id": run, "batch_spec": {"data_asset_name": f"{validation.rows:,} {validation.stage} records"}},
+        meta={
+            "great_expectations_version": great_expectations.__version__,
+            "run_id": run,
+            "batch_spec": {"data_asset_name": f"{validation.rows:,} {validation.stage} records"},
+        },
     )
     return str(DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(answer)))
 
@@ -93,7 +102,20 @@ def _numbers(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _offline(html: str) -> str:
+def _verdict(validation: Validation) -> str:
+    """What the run does with this result, above what Great Expectations says of it: its page knows no severities."""
+    out = len(validation.quarantined)
+    head = f"{validation.rows:,} {validation.stage} records: {'accepted' if validation.success else 'stopped'}, {out:,} quarantined"
+    reasons = Counter(reason for found in validation.quarantined.values() for reason in found)
+    lines = [f"Stopped. {why}" for why in validation.stopped] + [f"Warning. {why}" for why in validation.warnings]
+    lines += [f"Quarantined {rows:,}. {why}" for why, rows in reasons.most_common(SHOWN_REASONS)]
+    lines += [f"{o.reason}" for o in validation.outcomes if not o.evaluated and o.success]
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'<section class="alert"><h1>{escape(head)}</h1><ul>{items}</ul></section>'
+
+
+def _offline(html: str, validation: Validation) -> str:
     style = f"<style>{_STYLE.read_text(encoding='utf-8')}</style></head>"
     bare = _DEAD_LINK.sub("", _REMOTE.sub("", html))
+    bare = _BODY.sub(lambda found: found.group() + _verdict(validation), bare, count=1)
     return bare.replace("Sampled Unexpected Values", "Failing rows, by id").replace("</head>", style, 1)

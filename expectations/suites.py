@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,10 +87,21 @@ def _check(suite: str, where: str, entry: object) -> Check:
     if not isinstance(meta, dict):
         raise InputError(f"{where}: `meta` is {meta!r}: make it an object with `action` and `notes`")
     kwargs = entry.get("kwargs", {})
+    _patterns(where, kwargs)
     return Check(
         suite, f"{where} ({entry['type']})", entry["type"], kwargs, _words(entry["type"], kwargs, meta.get("notes")),
         _action(where, entry, meta), _stages(where, meta), _sample(where, meta),
     )  # fmt: skip
+
+
+def _patterns(where: str, kwargs: Mapping[str, Any]) -> None:
+    """A pattern that does not compile fails on every chunk, and far from who wrote it."""
+    for pattern in [kwargs.get("regex"), *(kwargs.get("regex_list") or [])]:
+        if isinstance(pattern, str):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise InputError(f"{where}: {pattern!r} is no regular expression ({error}): correct it in the suite") from None
 
 
 def _action(where: str, entry: Mapping[str, Any], meta: Mapping[str, Any]) -> Action:

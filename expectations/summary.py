@@ -49,7 +49,7 @@ def _hashed(values: pd.Series) -> pd.Series:
 def _count_words(texts: pd.Series, vocabulary: frozenset[str]) -> tuple[pd.Series, pd.Series]:
     found = [words(t) if isinstance(t, str) else [] for t in texts]
     counts = np.array([len(w) for w in found], dtype=np.int32)
-    unseen = np.array([sum(x not in vocabulary for x in w) for w in found], dtype=np.int32)
+    unseen = counts - np.array([sum(map(vocabulary.__contains__, w)) for w in found], dtype=np.int32)
     return pd.Series(counts, index=texts.index), pd.Series(unseen, index=texts.index)
 
 

@@ -1,0 +1,185 @@
+"""A first contract for a data set: what its records are like today, with slack, for its owner to read, edit and keep.
+
+Only pandas is needed: a draft is JSON, and Great Expectations meets it when it is first used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+
+from configs.errors import InputError
+from expectations.measures import identifier
+
+MANY = 100  # more distinct values than this are no list to keep by hand
+SAMPLED = 2_000  # texts of each chunk whose language is looked at
+
+
+@dataclass
+class Seen:
+    """What is remembered of all chunks: counts, lengths, and no text."""
+
+    rows: int = 0
+    nulls: Counter[str] = field(default_factory=Counter)
+    lengths: dict[str, Counter[int]] = field(default_factory=dict)
+    values: dict[str, Counter[str]] = field(default_factory=dict)
+    languages: Counter[str] = field(default_factory=Counter)
+
+
+def draft(
+    frames: Callable[[], Iterable[pd.DataFrame]] | Iterable[pd.DataFrame],
+    problem: Literal["text-classification", "text-generation"],
+    name: str,
+) -> dict[str, Any]:
+    """A suite as a JSON object: thresholds from canonical records with slack, each with its notes and its action.
+
+    It repeats nothing of common.json and of the problem's suite, beside which it is checked.
+
+    Raises:
+        InputError: there are no records, or they lack id, text or target.
+    """
+    seen = Seen()
+    for chunk in frames() if callable(frames) else frames:
+        _look(seen, chunk, labels=problem == "text-classification")
+    if seen.rows == 0:
+        raise InputError("there are no records to draft a contract from: check data.source and data.window")
+    wanted = [*_rows(seen), *_lengths(seen), *_languages(seen), *_labels(seen), *_slices(seen), *_present(seen)]
+    notes = f"Drafted from {seen.rows:,} records. Read it, change what is wrong, and name this file in contract.suite."
+    meta: dict[str, Any] = {"notes": notes}
+    if problem == "text-generation":
+        meta["free_text"] = ["target"]
+    return {"name": name, "meta": meta, "expectations": wanted}
+
+
+def _look(seen: Seen, chunk: pd.DataFrame, labels: bool) -> None:
+    missing = [c for c in ("id", "text", "target") if c not in chunk]
+    if missing:
+        raise InputError(
+            f"records lack {', '.join(missing)}: name the columns in data.text and data.label (or prompt and completion)"
+        )
+    seen.rows += len(chunk)
+    free = ["text"] if labels else ["text", "target"]
+    for column in free:
+        seen.lengths.setdefault(column, Counter()).update(len(t) for t in chunk[column].dropna().astype(str))
+    listed = [c for c in chunk.columns if str(c).startswith("slice_")] + (["target"] if labels else [])
+    for column in listed:
+        counts = chunk[column].dropna().astype(str).value_counts()
+        seen.values.setdefault(str(column), Counter()).update({str(k): int(v) for k, v in counts.items()})
+    for column in [c for c in chunk.columns if str(c) == "time" or str(c).startswith("slice_")]:
+        seen.nulls[str(column)] += int(chunk[column].isna().sum())
+    texts = chunk["text"].dropna()
+    seen.languages.update(_guesses(texts.iloc[:: max(1, len(texts) // SAMPLED)]))
+
+
+def _guesses(texts: Iterable[str]) -> Iterator[str]:
+    model, _ = identifier()
+    for text in texts:
+        if len(text.strip()) >= 40:
+            code, probability = model.classify(text[:2000])
+            if probability >= 0.9:
+                yield str(code)
+
+
+def _rows(seen: Seen) -> list[dict[str, Any]]:
+    least = max(1, _round_down(seen.rows * 0.5))
+    notes = f"There are at least {least:,} records (today {seen.rows:,}): fewer means that the export broke off."
+    return [_expectation("expect_table_row_count_to_be_between", {"min_value": least}, "stop", notes)]
+
+
+def _lengths(seen: Seen) -> list[dict[str, Any]]:
+    """From half the shortest hundredth to twice the longest thousandth: what is beyond is rare today and stands out tomorrow."""
+    wanted = []
+    for column, lengths in seen.lengths.items():
+        if lengths:
+            low, high = max(1, _quantile(lengths, 0.01) // 2), 2 * _quantile(lengths, 0.999)
+            bounds = {"column": column, "min_value": low, "max_value": high}
+            notes = f"`{column}` has {low:,} to {high:,} characters (today {min(lengths):,} to {max(lengths):,})."
+            wanted.append(_expectation("expect_column_value_lengths_to_be_between", bounds, "quarantine", notes))
+    return wanted
+
+
+def _languages(seen: Seen) -> list[dict[str, Any]]:
+    """The languages of at least 1 % of the longer texts: below that a guess of the identifier is as likely an error."""
+    total = sum(seen.languages.values())
+    found = sorted(c for c, n in seen.languages.items() if n >= max(2, 0.01 * total))
+    if not found:
+        return []
+    rest = 1 - sum(seen.languages[c] for c in found) / total
+    mostly = _floor2(1 - 2 * rest - 0.02)
+    kwargs = {"column": "text", "languages": found, "mostly": mostly}
+    notes = f"At least {mostly:.0%} of texts are in {', '.join(found)} (today {1 - rest:.1%} of those long enough to tell)."
+    return [_expectation("expect_column_values_to_be_in_languages", kwargs, "warn", notes, sample=SAMPLED)]
+
+
+def _labels(seen: Seen) -> list[dict[str, Any]]:
+    labels = seen.values.get("target")
+    if not labels:
+        return []
+    least = max(1, _round_down(min(labels.values()) * 0.5))
+    rare = _expectation(
+        "expect_column_rarest_value_count_to_be_at_least",
+        {"column": "target", "min_value": least},
+        "warn",
+        f"Each label has at least {least:,} records (today {min(labels.values()):,}).",
+    )
+    if len(labels) > MANY:
+        low, high = math.floor(len(labels) * 0.9), math.ceil(len(labels) * 1.1)
+        kwargs = {"column": "target", "min_value": low, "max_value": high}
+        notes = f"There are {low:,} to {high:,} labels (today {len(labels):,})."
+        return [_expectation("expect_column_unique_value_count_to_be_between", kwargs, "warn", notes), rare]
+    kwargs = {"column": "target", "value_set": sorted(labels)}
+    notes = f"Labels are among the {len(labels)} of today: a new one is added here on purpose, a misspelt one is set aside."
+    return [_expectation("expect_column_values_to_be_in_set", kwargs, "quarantine", notes), rare]
+
+
+def _slices(seen: Seen) -> list[dict[str, Any]]:
+    wanted = []
+    for column, values in seen.values.items():
+        if column != "target" and values and len(values) <= MANY:
+            kwargs = {"column": column, "value_set": sorted(values), "mostly": 0.99}
+            notes = f"At least 99 % of `{column}` are among the {len(values)} values of today."
+            wanted.append(_expectation("expect_column_values_to_be_in_set", kwargs, "warn", notes))
+    return wanted
+
+
+def _present(seen: Seen) -> list[dict[str, Any]]:
+    wanted = []
+    for column, nulls in seen.nulls.items():
+        share = nulls / seen.rows
+        mostly = _floor2(1 - 2 * share - 0.01)
+        if mostly > 0:
+            notes = f"At least {mostly:.0%} of records have `{column}` (today {1 - share:.1%})."
+            wanted.append(_expectation("expect_column_values_to_not_be_null", {"column": column, "mostly": mostly}, "warn", notes))
+    return wanted
+
+
+def _expectation(type_: str, kwargs: dict[str, Any], action: str, notes: str, sample: int | None = None) -> dict[str, Any]:
+    meta: dict[str, Any] = {"action": action, "notes": notes}
+    if sample is not None:
+        meta["sample"] = sample
+    return {"type": type_, "kwargs": kwargs, "severity": "critical" if action == "stop" else "warning", "meta": meta}
+
+
+def _quantile(lengths: Counter[int], share: float) -> int:
+    wanted, sofar = share * sum(lengths.values()), 0
+    for length in sorted(lengths):
+        sofar += lengths[length]
+        if sofar >= wanted:
+            return length
+    return max(lengths)
+
+
+def _floor2(value: float) -> float:
+    return max(0.0, math.floor(value * 100 + 1e-9) / 100)
+
+
+def _round_down(value: float) -> int:
+    """To two leading digits: a threshold that a person wrote does not read 1,497."""
+    whole = int(value)
+    unit: int = 10 ** max(0, len(str(whole)) - 2)
+    return whole // unit * unit

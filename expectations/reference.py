@@ -1,0 +1,41 @@
+"""What a snapshot leaves behind for the next one to be compared with: the balance of its labels, and its words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from expectations.measures import words
+
+MANY_WORDS = 200_000
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Plain values for a manifest: each target's share of the rows, and the words of all texts, the most frequent first."""
+
+    label_shares: dict[str, float]
+    vocabulary: tuple[str, ...]
+
+
+def describe(frames: Iterable[pd.DataFrame], *, labels: bool, most_words: int = MANY_WORDS) -> Reference:
+    """The reference of a snapshot's records (columns text and target), in one pass.
+
+    `labels` is False where targets are free text (text-generation): their shares would be a list of texts. Of more than
+    `most_words` words the rarest are dropped, so memory and manifest stay bounded by the language, not by the rows.
+    """
+    seen: Counter[str] = Counter()
+    targets: Counter[str] = Counter()
+    for frame in frames:
+        for text in frame["text"].dropna():
+            seen.update(words(str(text)))
+        if labels:
+            targets.update({str(k): int(v) for k, v in frame["target"].value_counts().items()})
+        if len(seen) > 4 * most_words:
+            seen = Counter(dict(seen.most_common(2 * most_words)))
+    total = sum(targets.values())
+    ordered = sorted(seen.items(), key=lambda pair: (-pair[1], pair[0]))[:most_words]
+    return Reference({k: targets[k] / total for k in sorted(targets)}, tuple(word for word, _ in ordered))
