@@ -11,7 +11,7 @@ from scipy import special
 from tasks.judgement.paired import Floats, binomial_tail, tango_z
 
 MOST_ROWS = 10**9
-GRID = 129  # numbers of discordant rows that power is worked out at
+GRID = 65  # numbers of discordant rows that power is worked out at
 
 
 def power_better(n: float, difference: float, discordance: float, alpha: float) -> float:
