@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from configs.errors import InputError
 from configs.schema import Data, GivenSplit, ProblemName, Window
 from tasks.text.read import Chunk, chunks
-from tasks.text.sources import resolve, source_files
+from tasks.text.sources import source_files
 from tasks.text.split import SPLITS
 from tasks.text.workspace import workspace, world_faults
 

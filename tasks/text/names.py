@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import InputError
-from tasks.text.recognizers import Span
+from tasks.text.patterns import Span
 
 _KINDS = {"PER": "PERSON", "PERSON": "PERSON", "LOC": "LOCATION", "LOCATION": "LOCATION", "GPE": "LOCATION", "ORG": "ORGANIZATION"}
 _KINDS |= {"ORGANIZATION": "ORGANIZATION", "ORGANISATION": "ORGANIZATION", "FAC": "LOCATION"}

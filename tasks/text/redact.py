@@ -14,11 +14,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tasks.text.recognizers import PREFILTER, PRIORITY, Finder, Span, finders
+from tasks.text.patterns import IN_ANY_DIGITS, PREFILTER, PRIORITY, Finder, Span, byte_patterns
+from tasks.text.recognizers import finders
 
 VERSION = 1
 TAG_DIGITS = 8
 PLACEHOLDER = re.compile(rf"<(?:{'|'.join(PRIORITY)}):[0-9a-f]{{{TAG_DIGITS}}}>")
+_OTHER_DIGIT = re.compile(r"[^\D0-9]")
 _NUMBERS = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE"})
 _RANK = {entity: rank for rank, entity in enumerate(PRIORITY)}
 
@@ -35,7 +37,7 @@ class Redactor:
         self.ner_model = ner_model
         self.prefilter = prefilter
         self.counts: Counter[str] = Counter()
-        self._patterns = [entity for entity in PREFILTER if entity in self.entities]
+        self._patterns = [entity for entity in PRIORITY if entity in PREFILTER and entity in self.entities]
         self._finders: dict[str, Finder] | None = None
         self._set: Any = None
         self._ner: Any = None
@@ -45,8 +47,19 @@ class Redactor:
 
     def redact(self, texts: Sequence[str]) -> list[str]:
         """Replace every found value; texts without any come back as they are."""
+        if self.ner_model is None:
+            possible = self._possible
+            return [self._replace(text, list(self._found(text, kinds))) if (kinds := possible(text)) else text for text in texts]
         named = self._names(texts)
-        return [self._replace(text, [*self._found(text), *extra]) for text, extra in zip(texts, named, strict=True)]
+        return [
+            self._replace(text, [*self._found(text, self._possible(text)), *extra])
+            for text, extra in zip(texts, named, strict=True)
+        ]
+
+    def spans(self, text: str) -> list[Span]:
+        """What would be replaced in a text, by position: for measuring."""
+        found = [*self._found(text, self._possible(text)), *self._names([text])[0]]
+        return [Span(start, end, entity, 1.0) for start, end, entity in _merged(found)] if found else []
 
     def tag(self, entity: str, value: str) -> str:
         """The placeholder of a value: the same for the same value however it is spaced, hyphenated or capitalised."""
@@ -54,24 +67,30 @@ class Redactor:
         digest = hmac.new(self.key, f"{entity}\0{plain}".encode(), hashlib.sha256).hexdigest()
         return f"<{entity}:{digest[:TAG_DIGITS]}>"
 
-    def _found(self, text: str) -> Iterator[Span]:
-        for entity in self._possible(text):
+    def _found(self, text: str, possible: list[str]) -> Iterator[Span]:
+        rest = text
+        for entity in possible:
             if self._finders is None:
                 self._finders = finders(tuple(self._patterns))
-            yield from self._finders[entity](text)
+            for span in self._finders[entity](rest if entity == "PHONE_NUMBER" else text):
+                yield span
+                rest = f"{rest[: span.start]}{'_' * (span.end - span.start)}{rest[span.end :]}"
 
     def _possible(self, text: str) -> list[str]:
-        """The entities whose necessary condition the text meets, in one linear pass."""
+        """The entities whose necessary condition the text meets, in one linear pass; phones last, in what the others leave."""
         if not self.prefilter or not self._patterns:
             return self._patterns
         if self._set is None:
             import re2
 
-            self._set = re2.Set.SearchSet()
+            self._set = re2.Set.SearchSet(byte_patterns())
             for entity in self._patterns:
                 self._set.Add(PREFILTER[entity])
             self._set.Compile()
-        return [self._patterns[i] for i in self._set.Match(text) or ()]
+        matched = self._set.Match(text)
+        if not text.isascii() and _OTHER_DIGIT.search(text):
+            matched = [*(matched or ()), *(i for i, entity in enumerate(self._patterns) if entity in IN_ANY_DIGITS)]
+        return [self._patterns[i] for i in sorted(set(matched))] if matched else []
 
     def _names(self, texts: Sequence[str]) -> list[list[Span]]:
         if self.ner_model is None:

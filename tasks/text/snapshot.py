@@ -10,9 +10,8 @@ import errno
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import InfraError, InputError
-from tasks.text import deduplicate, normalise, redact
-from tasks.text import split as splitting
+from tasks.text import deduplicate
 from tasks.text.checks import check_labels, check_rows
+from tasks.text.manifest import account
 from tasks.text.prepare import Candidate, take
-from tasks.text.sift import KEPT, QUARANTINED, REASONS
+from tasks.text.sift import KEPT, QUARANTINED
 from tasks.text.split import SPLITS
 from tasks.text.workspace import workspace, world_faults
 
@@ -87,9 +86,13 @@ def seal(
         build.mkdir()
         hashes = {name: _write_split(candidate, fate, code, build) for code, name in enumerate(SPLITS)}
         write_quarantine(candidate, reasons, build / "quarantine.parquet")
-        manifest = _manifest(candidate, fate, reasons, hashes, sources, redactor_key_id)
+        manifest = account(candidate, fate, reasons) | {
+            "hashes": {f"{split}_rows": value for split, value in hashes.items()},
+            "redactor_key_id": redactor_key_id,
+            "sources": dict(sorted(sources.items())),
+        }
         name = _digest_of({"version": VERSION, "problem": problem, **hashes})
-        manifest = {"hash": name, **manifest}
+        manifest = {"hash": name, "version": VERSION, **manifest}
         _write(build / "manifest.json", json.dumps(manifest, ensure_ascii=False, indent=1).encode())
         _publish(build, store / name)
     return open_snapshot(home, name)
@@ -179,81 +182,6 @@ def _update(digest: Any, batch: pa.Table) -> None:
             continue
         digest.update(np.asarray(pc.binary_length(column).fill_null(-1), dtype="<i4").tobytes())
         digest.update("".join(column.fill_null("").to_pylist()).encode())
-
-
-def _manifest(
-    candidate: Candidate,
-    fate: NDArray[np.uint8],
-    reasons: Mapping[int, str],
-    hashes: Mapping[str, str],
-    sources: Mapping[str, str],
-    key: str | None,
-) -> dict[str, Any]:
-    kept = fate == KEPT
-    counts = np.bincount(candidate.split[kept], minlength=len(SPLITS)).tolist()
-    labels = _label_counts(candidate, kept) if candidate.raw.problem == "text-classification" else {}
-    times = take(candidate.rows, np.flatnonzero(kept), ["time"]).column("time")
-    return {
-        "version": VERSION,
-        "problem": candidate.raw.problem,
-        "made_by": {
-            "normalise": normalise.VERSION,
-            "redact": redact.VERSION,
-            "split": splitting.VERSION,
-            "signatures": deduplicate.VERSION,
-        },
-        "rows": {"read": len(fate), "outside_window": candidate.raw.outside_window, "kept": int(kept.sum())},
-        "splits": dict(zip(SPLITS, counts, strict=True)),
-        "hashes": {f"{name}_rows": value for name, value in hashes.items()},
-        "labels": sorted(labels),
-        "label_counts": labels,
-        "time": _extent(times),
-        "dropped": _dropped(candidate, fate),
-        "quarantined": _quarantined(candidate, reasons),
-        "overlap": {"test_as_given": candidate.test_as_given, **asdict(candidate.overlap)},
-        "redacted": candidate.redacted,
-        "redactor_key_id": key,
-        "vocabulary": candidate.vocabulary,
-        "sources": dict(sorted(sources.items())),
-    }
-
-
-def _label_counts(candidate: Candidate, kept: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
-    """Label -> split -> rows."""
-    labels = candidate.rows.data.table.column("target").combine_chunks().dictionary_encode()
-    codes, names = np.asarray(labels.indices)[kept], labels.dictionary.to_pylist()
-    table = np.zeros((len(names), len(SPLITS)), dtype=np.int64)
-    np.add.at(table, (codes, candidate.split[kept]), 1)
-    return {name: dict(zip(SPLITS, row, strict=True)) for name, row in sorted(zip(names, table.tolist(), strict=True)) if any(row)}
-
-
-def _extent(times: pa.ChunkedArray) -> dict[str, str] | None:
-    import pyarrow.compute as pc
-
-    ends = pc.min_max(times).as_py()
-    return None if ends["min"] is None else {"first": ends["min"].isoformat(), "last": ends["max"].isoformat()}
-
-
-def _dropped(candidate: Candidate, fate: NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
-    """Reason -> how many rows, and the ids of the first few in canonical order; never a text."""
-    found = {}
-    for code in range(QUARANTINED + 1, len(REASONS)):
-        rows = candidate.order[fate[candidate.order] == code]
-        if len(rows):
-            ids = take(candidate.rows, rows[:_SAMPLES], ["id"]).column("id").to_pylist()
-            found[REASONS[code]] = {"rows": len(rows), "ids": ids}
-    return found
-
-
-def _quarantined(candidate: Candidate, reasons: Mapping[int, str]) -> dict[str, Any]:
-    places = np.array(sorted(reasons), dtype=np.int64)
-    ids = take(candidate.rows, places[:_SAMPLES], ["id"]).column("id").to_pylist()
-    by_reason = Counter(reasons.values()).most_common(_SAMPLES)
-    return {
-        "rows": len(reasons),
-        "reasons": dict(by_reason),
-        "ids": dict(zip(ids, (reasons[i] for i in places[:_SAMPLES].tolist()), strict=True)),
-    }
 
 
 def _digest_of(value: Mapping[str, Any]) -> str:

@@ -1,0 +1,52 @@
+"""What can be found, and the linear-time test that says of most texts that nothing can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+# Where spans overlap, the earlier name wins: a checked number before a guessed one, a specific kind before a general one.
+PRIORITY = (
+    "EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD", "CRYPTO", "MAC_ADDRESS", "IP_ADDRESS", "US_SSN", "URL", "PHONE_NUMBER",
+    "PERSON", "ORGANIZATION", "LOCATION",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Span:
+    """A found value: characters [start, end) of a text and what kind it is."""
+
+    start: int
+    end: int
+    entity: str
+    score: float
+
+
+Finder = Callable[[str], Iterator[Span]]
+
+# What a text must contain for a kind to be possible: small linear-time patterns over bytes, so that most rows skip the recognizers.
+# Digits of other scripts than ASCII's are the caller's to see to: their class would make the automaton a thousand times larger.
+_SEVEN_DIGITS = r"[0-9](?:[-xX /()\[\].~\x80-\xff]*[0-9]){6}"
+PREFILTER = {
+    "EMAIL_ADDRESS": r"@",
+    "PHONE_NUMBER": _SEVEN_DIGITS,
+    "CREDIT_CARD": r"[0-9](?:[ -]?[0-9]){11}",
+    "IBAN_CODE": r"[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]{4}){2}",
+    "IP_ADDRESS": r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|::|(?:[0-9A-Fa-f]{1,4}:){6}",
+    "URL": r"\.[A-Za-z\x80-\xff]|://",
+    "CRYPTO": r"(?:[Bb][Cc]1|[13])[A-Za-z0-9]{25}",
+    "MAC_ADDRESS": r"[0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.",
+    "US_SSN": r"[0-9]{3}[- .]?[0-9]{2}[- .]?[0-9]{4}",
+}
+IN_ANY_DIGITS = ("CREDIT_CARD", "PHONE_NUMBER")  # these recognizers read the digits of every script
+
+
+def byte_patterns() -> Any:
+    """The options under which the prefilter's patterns are compiled: bytes, not characters, and room for the automaton."""
+    import re2
+
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.max_mem = 64 << 20
+    return options
