@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 SIZES = (250_000, 500_000, 1_000_000)
@@ -33,14 +34,14 @@ def section(sizes: tuple[int, ...] = SIZES) -> str:
         f"Invented tickets (seed {SEED}): 23 words on average, 6 % with personal data, 5 % exact and",
         "5 % near copies. CSV in, snapshot out, one process.",
         "",
-        "| rows | file, MB | load, s | prepare, s | seal, s | rows/s | peak memory, GB | kept | redacted | exact copies | near copies |",
+        "| rows | file, MB | load, s | prepare, s | seal, s | rows/s | peak, GB | kept | redacted | exact copies | near |",
         "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for r in rows:
         total = r["load"] + r["prepare"] + r["seal"]
         lines.append(
-            f"| {r['rows']:,} | {r['megabytes']:.0f} | {r['load']:.1f} | {r['prepare']:.1f} | {r['seal']:.1f} | {r['rows'] / total:,.0f} "
-            f"| {r['peak_gb']:.2f} | {r['kept']:,} | {r['redacted']:,} | {r['exact']:,} | {r['near']:,} |"
+            f"| {r['rows']:,} | {r['megabytes']:.0f} | {r['load']:.1f} | {r['prepare']:.1f} | {r['seal']:.1f} "
+            f"| {r['rows'] / total:,.0f} | {r['peak_gb']:.2f} | {r['kept']:,} | {r['redacted']:,} | {r['exact']:,} | {r['near']:,} |"
         )
     if len(rows) > 1:
         low, high = rows[0], rows[-1]
@@ -123,7 +124,7 @@ def _one(source: Path) -> None:
         files, _ = source_files(data.source)
         manifest = seal(candidate, home, fingerprint(files), key_id(key)).manifest
         times.append(time.perf_counter())
-    seconds = dict(zip(("load", "prepare", "seal"), (b - a for a, b in zip(times, times[1:], strict=False)), strict=True))
+    seconds = dict(zip(("load", "prepare", "seal"), (b - a for a, b in pairwise(times)), strict=True))
     dropped = {reason: found["rows"] for reason, found in manifest["dropped"].items()}
     kept, redacted = manifest["rows"]["kept"], sum(manifest["redacted"].values())
     near = sum(n for reason, n in dropped.items() if reason != "exact duplicate")

@@ -14,7 +14,7 @@ VARIABLE = "TUNEKEEPER_REDACTION_KEY"
 
 
 def redaction_key(home: Path, environment: Mapping[str, str] = os.environ) -> bytes:
-    """The 32-byte key: from the environment where set (one key on many machines), else from `home`/redaction.key, made on first use."""
+    """The 32-byte key: from the environment where set (one key on many machines), else `home`/redaction.key, made on first use."""
     given = environment.get(VARIABLE)
     if given is not None:
         if len(given) < 16:

@@ -25,7 +25,7 @@ COLUMNS = ("id", "text", "target", "time", "group", "origin", "split")
 
 @dataclass(frozen=True)
 class Raw:
-    """The rows of a source as found: text and target may be null, `split` is null unless given. Files live in `folder` until `loaded` ends."""
+    """The rows of a source as found: text and target may be null, `split` is null unless given; on disk until `loaded` ends."""
 
     rows: Dataset
     folder: Path
@@ -44,7 +44,7 @@ class Raw:
 def loaded(data: Data, problem: ProblemName, home: Path) -> Iterator[Raw]:
     """Load the source (and `data.test`) into a working folder under `home`, which is removed at the end.
 
-    InputError for whatever is wrong with the files: absent, empty, malformed, not UTF-8, a column missing, ids that are not unique, a time
+    InputError for whatever is wrong with the files: absent, empty, malformed, not UTF-8, a column missing, ids not unique, a time
     that cannot be read, a text beyond `data.max_characters`, no row in the window. InfraError where the disk fails.
     """
     with world_faults(home), workspace(home / "work", "prepare-") as folder:
@@ -156,7 +156,7 @@ def _check_length(values: list[str | None], chunk: Chunk, column: str, longest: 
     if size > longest:
         index = next(i for i, v in enumerate(values) if v is not None and len(v) == size)
         raise InputError(
-            f"{_row(chunk, index)}: `{column}` has {size:,} characters, more than data.max_characters ({longest:,}): shorten it, or raise that"
+            f"{_row(chunk, index)}: `{column}` has {size:,} characters, over data.max_characters ({longest:,}): shorten or raise it"
         )
 
 

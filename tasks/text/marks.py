@@ -53,7 +53,7 @@ class Marks:
 def mark(raw: Raw, redactor: Redactor | None) -> tuple[Dataset, Marks]:
     """Write the normalised, redacted rows beside the raw ones and return them, mapped, with their marks.
 
-    For classification targets are labels, only normalised; for generation they are texts, redacted like the prompts and with their layout kept.
+    For classification targets are labels, only normalised; for generation they are texts, redacted like the prompts, layout kept.
     """
     marks = Marks.blank(len(raw), raw.folder)
     prepared = raw.rows.with_format("arrow").map(

@@ -1,7 +1,7 @@
 """The one normalisation, applied before training and before every prediction, so that a served text is what training saw.
 
-Version 1: Unicode NFC; line ends become \\n; control characters and invisible formatting characters go; every kind of space becomes a plain
-one; runs of spaces become one and more than one empty line becomes one, unless the layout counts (code, tables: text-generation).
+Version 1: Unicode NFC; line ends become \\n; control characters and invisible formatting characters go; every kind of space becomes a
+plain one; runs of spaces become one and more than one empty line becomes one, unless the layout counts (text-generation).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import unicodedata
 VERSION = 1
 
 _LINE_END = re.compile("\r\n?|[\u0085\u2028\u2029\v\f]")
-# C0 and C1 controls but for tab and line feed; soft hyphen; zero-width space, word joiner, byte order mark; direction marks and overrides.
+# C0 and C1 controls but for tab and line feed; soft hyphen; zero-width space, word joiner, byte order mark; direction marks.
 # The zero-width joiner and non-joiner stay: Persian, Indic scripts and emoji are spelled with them.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
@@ -35,7 +35,7 @@ def normalise(text: str, layout: bool = False) -> str:
 def key_text(text: str) -> str:
     """The minimal form two texts share when they are the same text: NFC, case folded, white space collapsed.
 
-    The split hashes it and exact duplicates are found by it. It is frozen with split.VERSION: a change would move rows between splits.
+    The split hashes it and exact duplicates are found by it. It is frozen with split.VERSION: a change would move rows.
     """
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 

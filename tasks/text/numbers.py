@@ -17,12 +17,14 @@ _CALL = re2.compile(
     r"reach(?:ed)?|contact|answering|messages?|callback|telefon|t[ée]l[ée]phone|handy|m[óo]vil)\b"
 )
 _REFERENCE = re2.compile(
-    r"(?i)\b(?:orders?|tickets?|invoices?|case|ref(?:erence)?|accounts?|tracking|serial|policy|booking|transaction|id|isbn|licen[cs]e)\b"
+    r"(?i)\b(?:orders?|tickets?|invoices?|case|ref(?:erence)?|accounts?|tracking|serial|"
+    r"policy|booking|transaction|id|isbn|licen[cs]e)\b"
 )
 _CARD = re2.compile(r"(?i)\b(?:cards?|credit|debit|visa|master ?card|amex|cc|maestro|discover|jcb|diners|karte|carte|tarjeta)\b")
 _SSN = re2.compile(r"(?i)\b(?:ssn|ssns|ssid|social|security)\b")
 _DATE = re2.compile(
-    r"(?:(?:19|20)\d\d[-/. ]\d{1,2}[-/. ]\d{1,2}|\d{1,2}[-/. ]\d{1,2}[-/. ](?:19|20)\d\d|(?:19|20)\d\d ?[-–/] ?(?:19|20)\d\d)(?:\D.*)?"
+    r"(?:(?:19|20)\d\d[-/. ]\d{1,2}[-/. ]\d{1,2}|\d{1,2}[-/. ]\d{1,2}[-/. ](?:19|20)\d\d|"
+    r"(?:19|20)\d\d ?[-–/] ?(?:19|20)\d\d)(?:\D.*)?"
 )
 _PHONE_LIKE = re2.compile(r"(?:\+|\(\+?)?\d(?:[ ()./\-–]{0,3}\d){6,14}(?: ?(?:x|ext\.?) ?\d{1,6})?")
 _SEVEN = re.compile(r"\d(?:[^\w\n]{0,6}x?[^\w\n]{0,3}\d){6}", re.IGNORECASE)
@@ -44,7 +46,7 @@ def _digits(text: str) -> str:
 
 
 def phones(recognizer: Any) -> Finder:
-    """Phone numbers of presidio's regions, one region after another until every run of digits is accounted for (each costs a millisecond)."""
+    """Phone numbers of presidio's regions, one after another until no run of digits is left: each costs a millisecond."""
     import phonenumbers
 
     def regional(text: str) -> Iterator[Span]:

@@ -1,4 +1,4 @@
-"""Raw rows to a candidate snapshot: normalise, redact, split, then take out conflicts, copies and leaks, each row with its reason."""
+"""Raw rows to a candidate snapshot: normalise, redact, split; then conflicts, copies and leaks go, each row with its reason."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Candidate:
 def prepare(raw: Raw, data: Data, redactor: Redactor | None, quarantined: Mapping[str, str] | None = None) -> Candidate:
     """Make the candidate of raw rows; `quarantined` (id -> reason) are those that the raw contract set aside.
 
-    `redactor` is None where redaction is off. Rows without text, target or (where it is needed) time are quarantined, and for classification
-    so are equal texts with different labels. InputError for fractions that leave nothing to train on.
+    `redactor` is None where redaction is off. Rows without text, target or (where it is needed) time are quarantined, and for
+    classification so are equal texts with different labels. InputError for fractions that leave nothing to train on.
     """
     if isinstance(data.split, HashSplit | TimeSplit):
         check_fractions(data.split.validation, data.split.test)

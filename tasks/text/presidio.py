@@ -1,4 +1,4 @@
-"""Presidio's recognizer classes without its package's `__init__`, which imports spaCy, torch and transformers: 0.2 s instead of 4 to 6.
+"""Presidio's recognizer classes without its package's `__init__`, which imports spaCy and torch: 0.2 s instead of 4 to 6.
 
 Patterns need none of them, and this is on the path of every training run and of every served model.
 """

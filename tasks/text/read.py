@@ -1,7 +1,7 @@
 """Files as streams of chunks of columns, strict about what they hold: every fault is named by its file and line.
 
-The readers are our own because the quick ones guess: types per block, `NA` and `null` as nothing, short lines filled up. A file is never
-held in memory, nor is a line of it that is longer than any text may be.
+The readers are our own because the quick ones guess: types per block, `NA` and `null` as nothing, short lines filled up. A file is
+never held in memory, nor is a line of it that is longer than any text may be.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WIDEST = 16 << 20  # bytes: a field beyond this is refused even in a column tha
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some consecutive rows of a file: `columns` by name (values as found, None where absent), `first` the number of the first row, from 1."""
+    """Some consecutive rows of a file: values as found by column (None where absent), `first` the first row's number, from 1."""
 
     file: File
     first: int
@@ -140,7 +140,7 @@ def _check_present(present: set[str], wanted: tuple[str, ...], path: str) -> Non
     missing = [name for name in wanted if name not in present]
     if missing:
         raise InputError(
-            f"{path}: has no column `{missing[0]}`; its columns are {', '.join(sorted(present))[:500]}: correct the names under data"
+            f"{path}: has no column `{missing[0]}`; it has {', '.join(sorted(present))[:500]}: correct the names under data"
         )
 
 

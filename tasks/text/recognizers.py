@@ -53,7 +53,7 @@ def _plain(entity: str, recognizer: Any) -> Finder:
 def _emails(recognizer: type[Any]) -> Finder:
     """E-mail addresses, sought around each `@` only: the pattern's time grows with the square of a long unbroken text.
 
-    Any alphabetic top-level domain will do (company.local is a person's address too), so no suffix list is read and no network asked.
+    Any alphabetic top-level domain will do (company.local is an address too), so no suffix list is read and no network asked.
     """
 
     class Recognizer(recognizer):  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """A snapshot: the prepared rows, immutable, named by the hash of their content, with the account of where they came from.
 
-HOME/snapshots/<sha256>/ holds {train,validation,test}.parquet in (time, id) order, {train,validation,test}.signatures.npy row by row with
-them, quarantine.parquet and manifest.json. It is there whole or not at all: written in a temporary folder, synced, renamed.
+HOME/snapshots/<sha256>/ holds, for each split, SPLIT.parquet in (time, id) order and SPLIT.signatures.npy row by row with it; beside
+them quarantine.parquet and manifest.json. It is there whole or not at all: written in a temporary folder, synced, renamed.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def seal(
     """Write the candidate's rows, less `quarantined` (id -> reason, from the prepared contract), as a snapshot under `home`.
 
     `sources` are the source's hashes by file name. Sealing the same rows again, at the same time or later, gives the same snapshot.
-    InputError where nothing can be learned or measured: no rows, no test rows, one class, a given test label that training never saw.
+    InputError where nothing can be learned or measured: no rows, no test rows, one class, a test label that training never saw.
     """
     fate, reasons = _set_aside(candidate, quarantined or {})
     problem = candidate.raw.problem

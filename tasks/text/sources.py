@@ -1,4 +1,4 @@
-"""Which files a source means, and the hash of their bytes: the standard library alone, because every run asks whether anything changed."""
+"""Which files a source means, and the hash of their bytes: the standard library alone, since every run asks what changed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class File:
 
 
 def resolve(source: str | tuple[str, ...], format: str = "auto") -> tuple[File, ...]:
-    """List the files of a source (file, folder, glob, `hf://dataset/split`, or several), sorted by name; InputError where there is none."""
+    """The files of a source (file, folder, glob, `hf://dataset/split`, or several) by name; InputError where there is none."""
     parts = (source,) if isinstance(source, str) else source
     if not parts:
         raise InputError("data.source is an empty list: name at least one file, folder, glob or hf://dataset/split")

@@ -30,7 +30,7 @@ def position(text: str, group: str | None) -> float:
 
 
 def by_hash(texts: Sequence[str], groups: Sequence[str | None], validation: float, test: float) -> NDArray[np.int8]:
-    """Split codes by hash. Test is [0, test) and validation [1 - validation, 1), so a larger fraction only takes rows from train."""
+    """Split codes by hash: test is [0, test), validation [1 - validation, 1), so a larger fraction only takes rows from train."""
     where = np.fromiter((position(t, g) for t, g in zip(texts, groups, strict=True)), dtype=np.float64, count=len(texts))
     return np.where(where < test, TEST, np.where(where >= 1 - validation, VALIDATION, TRAIN)).astype(np.int8)
 

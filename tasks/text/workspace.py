@@ -32,7 +32,7 @@ def workspace(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 def sweep(parent: Path, prefix: str) -> int:
-    """Remove the folders that dead processes left behind; say how many. A living owner's lock cannot be taken, so its folder stays."""
+    """Remove the folders that dead processes left behind, and say how many: a living owner's lock cannot be taken."""
     removed = 0
     for folder in parent.glob(f"{prefix}*"):
         if _is_abandoned(folder):
