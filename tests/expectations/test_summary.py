@@ -49,7 +49,7 @@ def test_words_are_counted_against_the_vocabulary() -> None:
 
 
 def test_a_row_costs_few_bytes_however_long_its_text() -> None:
-    chunk = records(20_000).assign(text=lambda f: "long " * 1000 + f["id"], group=lambda f: f["id"])
+    chunk = records(5_000).assign(text=lambda f: "long " * 200 + f["id"], group=lambda f: f["id"])
     whole = summary.merge([summary.compact(chunk, ["text", "group"], None, [])])
     per_row = (whole.memory_usage(deep=False).sum()) / len(whole)
     assert per_row < 64, f"{per_row:.0f} bytes a row"
