@@ -154,8 +154,8 @@ class Turn:
         return replace(entry, state=state)
 
     def set_alias(self, version: str) -> None:
-        self.still_mine()
         self.step("before the alias")
+        self.still_mine()
         self.registry.set_champion(self.model, version)
         self.step("alias set")
 

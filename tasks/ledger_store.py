@@ -42,7 +42,7 @@ FINAL = {
     "read-only": "the database is read-only: point TUNEKEEPER_LEDGER_URL at the primary",
     "is full": "the disk is full: free some space",
     "No space left": "the disk is full: free some space",
-    "disk I/O error": "the disk fails or is full: check it",
+    "disk I/O error": "the disk is full or failing: free some space, or check it",
     "unable to open database file": "the file cannot be opened: check the path and its permissions",
     "not a database": "the file is no SQLite database: point TUNEKEEPER_LEDGER_URL elsewhere, or restore it",
     "malformed": "the file is damaged: restore it from a backup",
@@ -121,9 +121,12 @@ class Ledger:
     def _postgres_lock(self, key: str, timeout: float) -> Iterator[Callable[[], None]]:
         number = int.from_bytes(sha256(f"tunekeeper:{key}".encode()).digest()[:8], "big", signed=True)
         self.read(lambda _: None)  # retries, the tables and the clear errors
-        with self._translated(), self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            connection.execute(sa.text(f"SET lock_timeout = {int(timeout * 1000)}"))
-            connection.execute(sa.select(sa.func.pg_advisory_lock(number)))
+        with self._translated():
+            connection = self._engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+        with connection:
+            with self._translated():
+                connection.execute(sa.text(f"SET lock_timeout = {int(timeout * 1000)}"))
+                connection.execute(sa.select(sa.func.pg_advisory_lock(number)))
             yield lambda: self._alive(connection)
 
     def _alive(self, connection: Connection) -> None:

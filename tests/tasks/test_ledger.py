@@ -1,7 +1,12 @@
 import itertools
+import os
 import random
+import shutil
 import sqlite3
+import subprocess
+import sys
 import uuid
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -422,3 +427,60 @@ def test_a_folder_that_cannot_be_made_is_an_infra_error(tmp_path, model):
     (tmp_path / "file").touch()
     with pytest.raises(InfraError, match="cannot be made"):
         history(Ledger(f"sqlite:///{tmp_path}/file/ledger.db"), model)
+
+
+ON_A_SMALL_DISK = """
+import subprocess, sys
+from pathlib import Path
+from configs.errors import InfraError
+from ledger_child import FileRegistry, WON
+from tasks.ledger import Ledger, promote, replay
+home = Path(sys.argv[1])
+disk = home / "disk"
+disk.mkdir()
+mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True)
+if mount.returncode:
+    sys.exit(77)
+registry = FileRegistry(home / "registry").add("1", "2", "3")
+
+def attempt(to, expected, reason=""):
+    promote(Ledger(f"sqlite:///{disk}/ledger.db"), registry, "m", to, expected=expected, evidence=WON, who="x", reason=reason)
+
+attempt("1", None)
+filler = disk / "filler"
+with filler.open("wb", buffering=0) as file:
+    try:
+        while True:
+            file.write(b"x" * 4096)
+    except OSError:
+        pass
+try:
+    attempt("2", "1", "long" * 50_000)
+    sys.exit("a full disk went unseen")
+except InfraError as error:
+    print(error)
+filler.unlink()
+attempt("2", "1")
+subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+try:
+    attempt("3", "2")
+    sys.exit("a read-only disk went unseen")
+except InfraError as error:
+    print(error)
+subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+assert registry.champion("m") == replay(Ledger(f"sqlite:///{disk}/ledger.db"), "m") == "2"
+"""
+
+
+def test_a_disk_that_is_really_full_then_read_only_loses_nothing(tmp_path):
+    if shutil.which("unshare") is None or os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root and unshare")
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    command = ["unshare", "-m", sys.executable, "-c", ON_A_SMALL_DISK, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths})
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("this machine does not let a small disk be mounted")
+    assert done.returncode == 0, done.stderr
+    full, read_only = done.stdout.splitlines()
+    assert "disk" in full and "free" in full and "Nothing written to it is lost" in full
+    assert "Read-only file system" in read_only

@@ -1,0 +1,158 @@
+"""The ledger's long proof: many at once have one winner, and a kill between any two steps is healed."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "tasks"))
+
+from ledger_child import (
+    PROMOTE_STEPS,
+    WON,
+    FileRegistry,
+    heal_and_die,
+    killed,
+    promote_and_die,
+    rollback_and_die,
+    run_race,
+)
+
+from tasks.decisions import find_decision, record_decision
+from tasks.ledger import Ledger, heal, history, promote, replay, rollback
+
+PROCESSES, ROUNDS, REPEATS, LIVES, SEED = 16, 25, 5, 60, 20240601
+MODEL = "proof"
+
+
+def races(folder: Path) -> str:
+    url = f"sqlite:///{folder}/ledger.db"
+    attempts = run_race(url, folder / "registry", MODEL, PROCESSES, ROUNDS)
+    winners = [sum(won for turn, _, won in attempts if turn == at) for at in range(ROUNDS)]
+    rows = history(Ledger(url), MODEL)
+    whole = [row.epoch for row in rows] == list(range(1, ROUNDS + 1)) and all(row.state == "applied" for row in rows)
+    live = FileRegistry(folder / "registry").champion(MODEL) == replay(Ledger(url), MODEL)
+    one = sum(count == 1 for count in winners)
+    return (
+        f"| {PROCESSES} processes promote at once, {ROUNDS} rounds | exactly one winner in {one} of {ROUNDS}; "
+        f"{len(attempts) - sum(winners)} refused; epochs whole: {whole}; replay is the live alias: {live} |"
+    )
+
+
+def _ready(folder: Path) -> tuple[str, Ledger, FileRegistry]:
+    url, registry = f"sqlite:///{folder}/ledger.db", FileRegistry(folder / "registry").add("1", "2", "3")
+    ledger = Ledger(url)
+    for version in ("1", "2"):
+        promote(ledger, registry, MODEL, version, expected=registry.champion(MODEL), evidence=WON, who="the proof")
+    return url, ledger, registry
+
+
+def killed_promotion(folder: Path, at: str, heal_at: str | None) -> bool:
+    """Promote and be killed at `at`; heal, and be killed at `heal_at` too; then heal: is it as if nothing had been?"""
+    url, ledger, registry = _ready(folder)
+    died = killed(promote_and_die, url, registry.folder, MODEL, "2", "3", at)
+    if heal_at is not None:
+        killed(heal_and_die, url, registry.folder, MODEL, heal_at)
+    healed = heal(ledger, registry, MODEL).champion
+    agrees = healed == registry.champion(MODEL) == replay(ledger, MODEL) == ("2" if at == "alone" else "3")
+    promote(ledger, registry, MODEL, "3", expected="2", evidence=WON, who="the rerun")
+    once = [row.to_version for row in history(ledger, MODEL)] == ["1", "2", "3"]
+    return died and agrees and once and registry.champion(MODEL) == "3"
+
+
+def killed_rollback(folder: Path, at: str) -> bool:
+    url, ledger, registry = _ready(folder)
+    died = killed(rollback_and_die, url, registry.folder, MODEL, "2", at)
+    healed = heal(ledger, registry, MODEL).champion
+    agrees = healed == registry.champion(MODEL) == replay(ledger, MODEL) == ("2" if at == "alone" else "1")
+    if healed == "2":
+        rollback(ledger, registry, MODEL, left="2", who="the rerun")
+    return died and agrees and registry.champion(MODEL) == "1" and len(history(ledger, MODEL)) == 3
+
+
+def kills(folder: Path) -> list[str]:
+    trials = [("promote", at, None) for at in PROMOTE_STEPS] + [("rollback", at, None) for at in PROMOTE_STEPS]
+    trials += [("promote, then its healing", "intended", at) for at in ("alone", "before the alias", "alias set", "applied")]
+    lines = []
+    for what, at, heal_at in trials:
+        healed = 0
+        for repeat in range(REPEATS):
+            place = folder / f"{what[:8]}-{at}-{heal_at}-{repeat}".replace(" ", "_")
+            place.mkdir()
+            healed += killed_rollback(place, at) if what == "rollback" else killed_promotion(place, at, heal_at)
+        lines.append(f"| kill -9 in {what}, at `{heal_at or at}` | healed {healed} of {REPEATS} |")
+    return lines
+
+
+def lives(folder: Path) -> str:
+    """Random lives: promotions, rollbacks, people in the UI, deletions; half the promotions and rollbacks are to be killed."""
+    held = died = moves = 0
+    for life in range(LIVES):
+        chance = random.Random(SEED + life)
+        place = folder / str(life)
+        place.mkdir()
+        url, ledger, registry = _ready(place)
+        registry.add("4", "5", "6", "7", "8")
+        for _ in range(10):
+            agreed, kill = _live_once(chance, url, ledger, registry)
+            held, died, moves = held + agreed, died + kill, moves + 1
+    return (
+        f"| {LIVES} random lives of 10 moves, {died} of them killed | replay is the live alias after healing: {held} of {moves} |"
+    )
+
+
+def _live_once(chance: random.Random, url: str, ledger: Ledger, registry: FileRegistry) -> tuple[bool, bool]:
+    """Whether ledger and alias agree after one move and its healing, and whether the move was killed."""
+    versions, live = sorted(registry.versions(MODEL)), registry.champion(MODEL)
+    act, at = chance.choice(["promote", "promote", "rollback", "move", "delete"]), chance.choice(PROMOTE_STEPS)
+    fresh, died = chance.choice(versions), False
+    if act == "promote" and fresh != live:
+        died = killed(promote_and_die, url, registry.folder, MODEL, live, fresh, at if chance.random() < 0.5 else "never")
+    elif act == "rollback" and live is not None:
+        died = killed(rollback_and_die, url, registry.folder, MODEL, live, at if chance.random() < 0.5 else "never")
+    elif act == "move":
+        registry.set_champion(MODEL, fresh)
+    elif act == "delete" and len(versions) > 4:
+        registry.delete(fresh)
+    return heal(ledger, registry, MODEL).champion == registry.champion(MODEL) == replay(ledger, MODEL), died
+
+
+def skip_path(folder: Path) -> str:
+    url = f"sqlite:///{folder}/ledger.db"
+    for number in range(200):
+        record_decision(
+            Ledger(url), MODEL, str(number), test_rows_hash="rows", champion_version="1", verdict="HOLD", run_id=None, payload={}
+        )
+    seconds = []
+    for number in range(50):
+        began = time.perf_counter()
+        find_decision(Ledger(url), MODEL, str(number))
+        seconds.append(time.perf_counter() - began)
+    seconds.sort()
+    median, slowest = seconds[25] * 1e3, seconds[-1] * 1e3
+    return f"| open the ledger and find a decision among 200 | median {median:.1f} ms, slowest of 50 {slowest:.1f} ms |"
+
+
+def section() -> str:
+    """The proof as a Markdown section; some minutes on two cores."""
+    with tempfile.TemporaryDirectory() as name:
+        folders = {part: Path(name) / part for part in ("races", "kills", "lives", "skip")}
+        for folder in folders.values():
+            folder.mkdir()
+        rows = [races(folders["races"]), *kills(folders["kills"]), lives(folders["lives"]), skip_path(folders["skip"])]
+    head = (
+        f"## Ledger\n\nSQLite, seed {SEED}, {os.cpu_count()} cores. `python benchmarks/ledger.py`\n\n| What | Seen |\n|---|---|\n"
+    )
+    return head + "\n".join(rows) + "\n"
+
+
+def main() -> None:
+    print(section())
+
+
+if __name__ == "__main__":
+    main()
