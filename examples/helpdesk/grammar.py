@@ -33,7 +33,7 @@ def intents() -> tuple[str, ...]:
 
 
 def draw(rng: random.Random, phrases: Sequence[str], skew: float) -> str:
-    """A phrase by Zipf's law (weight of rank r: (r + 2) ** -skew), as people do repeat some ways of saying a thing, and rarely use others."""
+    """A phrase by Zipf's law, weight (rank + 2) ** -skew: people say a thing in some ways often, and in others hardly ever."""
     weights = list(accumulate((rank + 2) ** -skew for rank in range(len(phrases))))
     return rng.choices(phrases, cum_weights=weights)[0]
 

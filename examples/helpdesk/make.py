@@ -1,8 +1,8 @@
 """Writes tickets.csv and later.csv, the invented ticket stream of Lumbrook, a maker of home gadgets that does not exist.
 
-Run `python examples/helpdesk/make.py`. The same seed gives the same bytes, so that a test can tell whether the files are what this says.
-The texts are put together from hand-written phrases (phrases/*.txt). What makes them hard is what makes real tickets hard: many ways to
-say one thing, and sentences beside the point that hold another intent's words ("the refund came through, but the parcel ...").
+Run `python examples/helpdesk/make.py`. The same seed gives the same bytes, so a test can tell whether the files are what this says.
+The texts are put together from hand-written phrases (phrases/*.txt). What makes them hard is what makes real tickets hard: many
+ways to say one thing, and sentences beside the point in another intent's words ("the refund came through, but the parcel ...").
 """
 
 from __future__ import annotations
@@ -43,13 +43,31 @@ PII = {
     "iban": ("refund_status", "return_request", "cancel_subscription", "payment_failed"),
     "ip": ("login_problem", "suspicious_activity", "device_setup", "device_fault", "privacy_request"),
 }
-QUESTION_WORDS = frozenset("how can could where when who which what why is are am do does did may was has have".split())
+QUESTION_WORDS = {
+    "how",
+    "can",
+    "could",
+    "where",
+    "when",
+    "who",
+    "which",
+    "what",
+    "why",
+    "is",
+    "are",
+    "am",
+    "do",
+    "does",
+    "did",
+    "may",
+    "was",
+}
 CURRENCIES = {"north-america": "${}", "uk-ireland": "£{}", "dach": "{} €", "france": "{} €", "iberia": "{} €"}
 
 
 @dataclass(frozen=True)
 class Period:
-    """A stretch of the stream: how many tickets, of which intents, and how many of them speak of the launch (first day, last day)."""
+    """A stretch of the stream; `launch` is the share of tickets that speak of the launched product, on its first and last day."""
 
     file: str
     start: datetime
@@ -67,6 +85,8 @@ LATER = Period(
     {"delivery_status": 1.6, "device_setup": 1.5, "login_problem": 1.4, "payment_failed": 1.3, "invoice_request": 0.7}, 25, 35,
 )  # fmt: skip
 LABEL_NOISE = 0.03
+SKEW = 0.25
+BESIDE_THE_POINT = (0.25, 0.15, 0.15, 0.45)
 
 
 @dataclass(frozen=True)
@@ -98,7 +118,7 @@ def new_customer(rng: random.Random, number: int) -> Customer:
 
 
 def makers(customer: Customer) -> Makers:
-    """What stands for the slots that are no list: numbers, amounts in the region's currency, personal data that belong to nobody."""
+    """What fills the slots that are no list: numbers, amounts in the region's currency, personal data that belong to nobody."""
 
     def number(low: int, high: int, pattern: str = "{}") -> Callable[[random.Random], str]:
         return lambda rng: pattern.format(rng.randrange(low, high))
@@ -113,13 +133,15 @@ def makers(customer: Customer) -> Makers:
     }  # fmt: skip
 
 
-def context(rng: random.Random, intent: str, core: str) -> str:
-    """The core, often with a sentence beside the point: a thing that is settled, or a topic that this is not about."""
-    if rng.random() >= 0.72:
+def context(rng: random.Random, intent: str, core: str, section: str) -> str:
+    """The core, mostly with something beside the point: a matter settled, a topic this is not about, an old complaint."""
+    kind = rng.choices(("none", "settled", "topic", "quoted"), weights=BESIDE_THE_POINT)[0]
+    if kind == "none":
         return core
     other = rng.choice(NEIGHBOURS[intent]) if rng.random() < 0.7 else rng.choice([name for name in intents() if name != intent])
-    kind = rng.choice(("settled", "settled", "topic"))
-    pattern = rng.choice(sections("common")[f"{kind}_{rng.choice(('first', 'last'))}"])
+    pattern = rng.choice(sections("common")[f"{kind}_{rng.choice(('first', 'last'))}"]).replace("\\n", "\n")
+    if kind == "quoted":
+        return join(rng, pattern, core=core, other=draw(rng, sections(other)[section], SKEW))
     return join(rng, pattern, core=core, **{kind: rng.choice(sections(other)[kind])})
 
 
@@ -144,14 +166,15 @@ def personal(rng: random.Random, intent: str) -> list[str]:
 
 def english(rng: random.Random, intent: str, launch: bool) -> str:
     common = sections("common")
-    core = draw(rng, sections(intent)["launch" if launch else "now"], 0.25 if launch else 0.45)
-    before = [draw(rng, common["mood"], 0.3)] if rng.random() < 0.12 else []
-    after = [draw(rng, common["detail"], 0.3)] if rng.random() < 0.35 else []
+    section = "launch" if launch else "now"
+    core = draw(rng, sections(intent)[section], SKEW)
+    before = [draw(rng, common["mood"], 0.3)] if rng.random() < 0.08 else []
+    after = [draw(rng, common["detail"], 0.3)] if rng.random() < 0.25 else []
     if launch and rng.random() < 0.5:
         (before if rng.random() < 0.5 else after).append(rng.choice(common["launch_detail"]))
-    if rng.random() < 0.25:
+    if rng.random() < 0.15:
         after.append(draw(rng, common["mood"], 0.3))
-    return around(rng, context(rng, intent, core), before, after + personal(rng, intent))
+    return around(rng, context(rng, intent, core, section), before, after + personal(rng, intent))
 
 
 def foreign(rng: random.Random, intent: str, language: str) -> str:
@@ -225,7 +248,7 @@ def broken(rng: random.Random, tickets: list[Ticket]) -> list[Ticket]:
         made.append(replace(ticket, text=f"{ticket.text[:middle]}{rng.choice(signs)}{ticket.text[middle:]}"))
     for ticket in rng.sample([ticket for ticket in tickets if ticket.customer.language == "en"], 8):
         later = ticket.time + timedelta(minutes=7)
-        made.append(replace(ticket, time=later, intent=rng.choice([name for name in NEIGHBOURS[ticket.intent]])))
+        made.append(replace(ticket, time=later, intent=rng.choice(NEIGHBOURS[ticket.intent])))
     return made
 
 
