@@ -41,7 +41,8 @@ def section(sizes: tuple[int, ...] = SIZES) -> str:
         total = r["load"] + r["prepare"] + r["seal"]
         lines.append(
             f"| {r['rows']:,} | {r['megabytes']:.0f} | {r['load']:.1f} | {r['prepare']:.1f} | {r['seal']:.1f} "
-            f"| {r['rows'] / total:,.0f} | {r['peak_gb']:.2f} | {r['kept']:,} | {r['redacted']:,} | {r['exact']:,} | {r['near']:,} |"
+            f"| {r['rows'] / total:,.0f} | {r['peak_gb']:.2f} | {r['kept']:,} | {r['redacted']:,} | {r['exact']:,} "
+            f"| {r['near']:,} |"
         )
     if len(rows) > 1:
         low, high = rows[0], rows[-1]

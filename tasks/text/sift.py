@@ -57,17 +57,18 @@ def sift(
     where, target = split[alive], marks.target[alive]
     fates = np.full(len(alive), KEPT, dtype=np.uint8)
     fixed = (where == TEST) & test_as_given
+    i = j = np.empty(0, dtype=np.int64)
     if threshold is not None:
         _drop_exact(marks, alive, where, fixed, fates)
-    i, j = _pairs(marks, alive, fates, threshold)
-    if threshold is not None:
+        rest = np.flatnonzero(fates == KEPT)
+        i, j = (rest[found] for found in near_pairs(marks.signatures[alive[rest]], threshold))
         inner = (where[i] == where[j]) & (target[i] == target[j]) & ~fixed[j]
-        copies = dropped(i[inner], j[inner], len(alive))
-        fates[copies & (fates == KEPT)] = NEAR
-    neighbours = _across(i, j, where, fates, TEST)
+        fates[dropped(i[inner], j[inner], len(alive)) & (fates == KEPT)] = NEAR
+    same_text = first_of_each(marks.text[alive, 0], marks.text[alive, 1])
+    neighbours = _across(i, j, same_text, where, fates, TEST)
     if not test_as_given:
         fates[neighbours.lower] = LEAKS_TEST
-    fates[_across(i, j, where, fates, VALIDATION).lower] = LEAKS_VALIDATION
+    fates[_across(i, j, same_text, where, fates, VALIDATION).lower] = LEAKS_VALIDATION
     fate[alive] = fates
     return Overlap(len(neighbours.upper), _known_groups(marks, alive, where, fates))
 
@@ -92,24 +93,17 @@ def _drop_exact(marks: Marks, alive: Indices, where: NDArray[np.int8], fixed: ND
     fates[(first != np.arange(len(alive))) & ~fixed] = EXACT
 
 
-def _pairs(marks: Marks, alive: Indices, fates: NDArray[np.uint8], threshold: float | None) -> tuple[Indices, Indices]:
-    """Pairs of rows not yet dropped, as positions in `alive`: near ones, or where that is off exact ones."""
-    rest = np.flatnonzero(fates == KEPT)
-    if threshold is not None:
-        i, j = near_pairs(marks.signatures[alive[rest]], threshold)
-        return rest[i], rest[j]
-    first = first_of_each(marks.text[alive, 0], marks.text[alive, 1])
-    copies = np.flatnonzero(first != np.arange(len(alive)))
-    return first[copies], copies
-
-
-def _across(i: Indices, j: Indices, where: NDArray[np.int8], fates: NDArray[np.uint8], upper: int) -> _Neighbours:
-    """Pairs of kept rows of which one is in split `upper` and the other in an earlier one."""
-    kept = (fates[i] == KEPT) & (fates[j] == KEPT)
-    i, j = i[kept], j[kept]
+def _across(
+    i: Indices, j: Indices, same_text: Indices, where: NDArray[np.int8], fates: NDArray[np.uint8], upper: int
+) -> _Neighbours:
+    """Kept rows of split `upper` and of earlier splits that are near (pairs i, j) or have equal texts."""
+    kept = fates == KEPT
+    above, below = kept & (where == upper), kept & (where < upper)
     one, other = np.r_[i, j], np.r_[j, i]
-    leak = (where[one] == upper) & (where[other] < upper)
-    return _Neighbours(np.unique(one[leak]), np.unique(other[leak]))
+    near = above[one] & below[other]
+    equal_above = np.flatnonzero(above & np.isin(same_text, same_text[below]))
+    equal_below = np.flatnonzero(below & np.isin(same_text, same_text[above]))
+    return _Neighbours(np.union1d(one[near], equal_above), np.union1d(other[near], equal_below))
 
 
 def _known_groups(marks: Marks, alive: Indices, where: NDArray[np.int8], fates: NDArray[np.uint8]) -> int:

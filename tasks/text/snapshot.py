@@ -1,7 +1,7 @@
 """A snapshot: the prepared rows, immutable, named by the hash of their content, with the account of where they came from.
 
-HOME/snapshots/<sha256>/ holds, for each split, SPLIT.parquet in (time, id) order and SPLIT.signatures.npy row by row with it; beside
-them quarantine.parquet and manifest.json. It is there whole or not at all: written in a temporary folder, synced, renamed.
+HOME/snapshots/<sha256>/ holds, for each split, SPLIT.parquet in (time, id) order and SPLIT.signatures.npy row by row with it;
+beside them quarantine.parquet and manifest.json. It is there whole or not at all: written in a temporary folder, synced, renamed.
 """
 
 from __future__ import annotations

@@ -1,0 +1,40 @@
+"""One form for every text."""
+
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.text.normalise import key_text, normalise
+
+
+def test_accents_spaces_and_invisible_characters_get_one_form():
+    assert normalise("cafe\u0301") == "caf\u00e9"
+    assert normalise("a\u00a0\u2003 b\t c ") == "a b c"
+    assert normalise("pay\u200bpal\ufeff \x00x\u202e") == "paypal x"
+    assert normalise("a\r\n\r\n\r\n\r\nb \n c") == "a\n\nb\nc"
+
+
+def test_the_layout_is_kept_where_it_counts():
+    assert normalise("if x:\n    y = 1\n", layout=True) == "if x:\n    y = 1\n"
+
+
+def test_joiners_that_spell_words_and_emoji_stay():
+    assert normalise("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645") == "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+
+
+@given(st.text(), st.booleans())
+def test_normalising_twice_is_normalising_once(text, layout):
+    once = normalise(text, layout)
+    assert normalise(once, layout) == once
+    assert unicodedata.is_normalized("NFC", once)
+
+
+@given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126)))
+def test_the_quick_way_for_plain_texts_gives_what_the_long_way_gives(text):
+    assert normalise(text) == normalise(f"\u200b{text}")
+
+
+def test_the_key_ignores_case_and_spacing_only():
+    assert key_text("  My  Card\n") == key_text("my card")
+    assert key_text("my card") != key_text("my cards")

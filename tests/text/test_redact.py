@@ -1,0 +1,130 @@
+"""Personal data become placeholders, and nothing else does."""
+
+import logging
+import pickle
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from configs.schema import PATTERN_ENTITIES
+from tasks.text.redact import PLACEHOLDER, Redactor
+
+KEY = b"k" * 32
+SHOWN = {
+    "EMAIL_ADDRESS": ["anna.b@example.com", "a@corp.local", "jos\u00e9@b\u00fccher.de"],
+    "PHONE_NUMBER": ["+44 20 7946 0958", "(212) 555-0123", "00 49 30 901820"],
+    "CREDIT_CARD": ["4111 1111 1111 1111", "2223003122003222", "378282246310005", "3530111333300000"],
+    "IBAN_CODE": ["DE89 3704 0044 0532 0130 00", "gb82west12345698765432"],
+    "IP_ADDRESS": ["192.168.10.44", "2001:db8::8a2e:370:7334"],
+    "US_SSN": ["123-45-6780"],
+    "CRYPTO": ["1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"],
+    "MAC_ADDRESS": ["00:1A:2B:3C:4D:5E"],
+}
+PLAIN = [
+    "My order 4839201 of 2024-01-15 cost 1,250.00, see pages 2010-2015.",
+    "Room 12, chapter 3, 7 of 9, std::vector at 12:30:45.",
+    "Ticket 20240115 was closed; version 2.13.0 of 31/12/2025 is out.",
+    "Contact us about invoice 10023345 today.",
+]
+
+
+def redacted(text, **more):
+    return Redactor(PATTERN_ENTITIES, KEY, **more).redact([text])[0]
+
+
+@pytest.mark.parametrize(("entity", "value"), [(e, v) for e, values in SHOWN.items() for v in values])
+def test_a_value_is_replaced_by_a_placeholder_of_its_kind(entity, value):
+    found = redacted(f"here: {value} thanks")
+    assert value not in found and found.startswith(f"here: <{entity}:") and found.endswith("> thanks")
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_orders_dates_sums_and_versions_stay(text):
+    assert redacted(text) == text
+
+
+def test_a_number_is_a_phone_where_a_word_of_calling_says_so():
+    assert "<PHONE_NUMBER:" in redacted("They are not answering at 467 3395")
+    assert redacted("The parts are 467 3395") == "The parts are 467 3395"
+
+
+def test_equal_values_stay_equal_however_they_are_written_and_others_differ():
+    a, b, c = Redactor(PATTERN_ENTITIES, KEY).redact(["4111 1111 1111 1111", "4111-1111-1111-1111", "4012888888881881"])
+    assert a == b != c
+    x, y = Redactor(PATTERN_ENTITIES, KEY).redact(["mail Anna@Example.com", "mail anna@example.com"])
+    assert x == y
+
+
+def test_another_key_gives_another_tag():
+    assert redacted("a@b.com") != Redactor(PATTERN_ENTITIES, b"j" * 32).redact(["a@b.com"])[0]
+
+
+def test_redacting_twice_changes_nothing_more():
+    once = redacted("mail a@b.com or call +44 20 7946 0958")
+    assert redacted(once) == once and len(PLACEHOLDER.findall(once)) == 2
+
+
+def test_overlapping_finds_leave_nothing_standing():
+    found = Redactor((*PATTERN_ENTITIES, "URL"), KEY).redact(["see https://example.com/?u=anna@example.com now"])[0]
+    assert "anna" not in found and "example" not in found and found.endswith(" now")
+
+
+def test_only_the_named_entities_are_replaced_and_all_are_counted():
+    redactor = Redactor(("EMAIL_ADDRESS",), KEY)
+    assert redactor.redact(["a@b.com 192.168.10.44", "c@d.org"])[0].endswith("> 192.168.10.44")
+    assert redactor.counts == {"EMAIL_ADDRESS": 2}
+
+
+def test_a_pickled_redactor_does_the_same():
+    redactor = Redactor(PATTERN_ENTITIES, KEY)
+    expected = redactor.redact(["mail a@b.com"])
+    assert pickle.loads(pickle.dumps(redactor)).redact(["mail a@b.com"]) == expected
+
+
+def test_no_found_value_is_logged(caplog):
+    with caplog.at_level(logging.DEBUG):
+        for values in SHOWN.values():
+            Redactor(PATTERN_ENTITIES, KEY).redact(values)
+    assert not any(value in caplog.text for values in SHOWN.values() for value in values)
+
+
+PIECES = st.one_of(
+    st.sampled_from([v for values in SHOWN.values() for v in values] + PLAIN),
+    st.text(alphabet="0123456789-. ()+/x@:abcdefABCDEF\u0660\u0663\uff11\uff12\u00a0\n", max_size=30),
+    st.text(max_size=8),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES, max_size=5), st.sampled_from(["", " ", " call "]))
+def test_the_prefilter_hides_nothing_from_the_recognizers(pieces, joint):
+    text = joint.join(pieces)
+    entities = (*PATTERN_ENTITIES, "URL")
+    assert FAST.redact([text]) == SLOW.redact([text]), entities
+
+
+FAST, SLOW = (Redactor((*PATTERN_ENTITIES, "URL"), KEY, prefilter=on) for on in (True, False))
+
+
+def test_a_hostile_text_takes_no_more_than_linear_time():
+    redactor = Redactor(PATTERN_ENTITIES, KEY)
+    redactor.redact(["call +44 20 7946 0958 or a@b.com"])
+    started = time.perf_counter()
+    redactor.redact(["a" * 100_000 + "@", "a.b-" * 25_000 + "@x.yz", "@" * 100_000, "1" * 100_000, "1-" * 50_000, "::" * 50_000])
+    assert time.perf_counter() - started < 20
+
+
+def test_neither_spacy_nor_torch_is_imported_and_presidio_stays_whole():
+    code = (
+        "import sys; from tasks.text.redact import Redactor\n"
+        "r = Redactor(('EMAIL_ADDRESS', 'PHONE_NUMBER', 'US_SSN'), b'k' * 32)\n"
+        "assert 'presidio_analyzer.pattern' not in sys.modules\n"
+        "assert '<EMAIL' in r.redact(['a@b.com'])[0]\n"
+        "assert not {'spacy', 'torch', 'transformers'} & set(sys.modules), 'heavy'\n"
+        "assert not [m for m in sys.modules if m.startswith('presidio_analyzer')]\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
