@@ -1,0 +1,29 @@
+"""A working folder never outlives its owner."""
+
+import os
+
+import pytest
+
+from configs.errors import InfraError
+from tasks.text.workspace import sweep, workspace, world_faults
+
+
+def test_the_folder_goes_at_the_end_even_after_an_error(tmp_path):
+    with pytest.raises(ZeroDivisionError), workspace(tmp_path, "w-") as folder:
+        (folder / "file").write_text("x")
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_living_owners_folder_is_not_swept_and_a_dead_ones_is(tmp_path):
+    (tmp_path / "w-dead").mkdir()
+    (tmp_path / "w-dead" / ".lock").touch()
+    with workspace(tmp_path, "w-") as folder:
+        for path in (folder, tmp_path / "w-dead"):
+            os.utime(path, (0, 0))
+        assert sweep(tmp_path, "w-") == 1 and folder.is_dir()
+
+
+def test_a_fault_of_the_disk_is_told_with_its_place(tmp_path):
+    with pytest.raises(InfraError, match="No such file"), world_faults(tmp_path):
+        (tmp_path / "none" / "x").write_text("x")
