@@ -49,6 +49,12 @@ class FileRegistry:
             (self.folder / "champion").unlink()
 
 
+def promoted(ledger: Ledger, registry: FileRegistry, model: str, *versions: str, evidence: Evidence = WON) -> None:
+    """Promote one after the other."""
+    for version in versions:
+        promote(ledger, registry, model, version, expected=registry.champion(model), evidence=evidence, who="a test")
+
+
 def databases() -> list[str]:
     """The kinds of database to test on: PostgreSQL only where TUNEKEEPER_TEST_POSTGRES_URL names one."""
     return ["sqlite", *(["postgresql"] if os.environ.get("TUNEKEEPER_TEST_POSTGRES_URL") else [])]

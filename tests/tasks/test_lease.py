@@ -73,6 +73,12 @@ def test_a_lease_is_kept_by_its_heartbeat_beyond_its_time(url, name, holder):
     assert len(told) == 1
 
 
+def test_a_lease_renewed_in_time_is_still_ours_long_after(url, name):
+    with lease(Ledger(url), name, ignore, token="me", ttl=1.0, beat=0.1) as held:
+        time.sleep(1.5)
+        held.check()
+
+
 def test_a_lease_expires_when_its_holder_was_killed(url, name, holder):
     process = holder(ttl=1.5)
     process.kill()
