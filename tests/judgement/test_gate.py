@@ -160,14 +160,14 @@ def test_a_loss_within_the_guards_margin_is_no_veto() -> None:
 
 
 def test_many_slices_of_two_equal_models_seldom_veto() -> None:
-    """300 A/A decisions over 40 slices of 50 rows, margins of zero: one false veto or more in at most alpha of them."""
+    """150 A/A decisions over 40 slices of 50 rows, margins of zero: one false veto or more in at most alpha of them."""
     generator, slices = rng(5), {"s": np.repeat([f"{i:02}" for i in range(40)], 50)}
     settings = Gate(guards=Guards(slice_margin=0.0))
     vetoes = 0
-    for _ in range(300):
+    for _ in range(150):
         first, second = scores(generator, 2000, 0.2, 0.0)
         vetoes += any(c.outcome == "harm shown" for c in decide(Evidence(first, second, slices=slices), settings).comparisons)
-    assert vetoes <= most_allowed(0.05, 300)
+    assert vetoes <= most_allowed(0.05, 150)
 
 
 def test_a_missed_floor_holds_the_best_of_challengers() -> None:
@@ -230,7 +230,7 @@ def test_the_ratchet_of_half_a_point_a_week_is_stopped_by_the_anchor() -> None:
 
 def test_equal_models_are_promoted_at_most_as_often_as_the_look_may_spend() -> None:
     """Through the whole gate, with groups; a gate that looks once a year spends 0.045 at its first look."""
-    generator, trials, promoted = rng(7), 400, 0
+    generator, trials, promoted = rng(7), 200, 0
     for _ in range(trials):
         first, second, codes = clustered(generator, np.full(150, 3), 0.1, 0.0, 0.8)
         promoted += decide(Evidence(first, second, groups=codes), ONE_LOOK).verdict == "PROMOTE"
