@@ -19,6 +19,9 @@ class NameFinder:
 
     def __init__(self, model: str, entities: Sequence[str]) -> None:
         from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
 
         try:
             network = AutoModelForTokenClassification.from_pretrained(model)

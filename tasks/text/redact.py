@@ -1,8 +1,8 @@
 """Personal data become placeholders such as <EMAIL_ADDRESS:1f3a9c2b>: equal values stay equal, none can be read back.
 
 The tag is the first 8 hexadecimal digits of HMAC-SHA256 under the installation's key over kind and value. Two different values of a
-kind share a tag with odds of 1 in 4.3 thousand million: any pair among 1,000 values with 0.01 %, 10,000 with 1.2 %, 100,000 with 69 %.
-A shared tag reveals nothing; it makes two values look equal. More digits would cost the model tokens.
+kind share a tag with odds of 1 in 4.3 thousand million: any pair among 1,000 values with 0.01 %, 10,000 with 1.2 %, 100,000
+with 69 %. A shared tag reveals nothing; it makes two values look equal. More digits would cost the model tokens.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Near duplicates by MinHash."""
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tasks.text.deduplicate import SLOTS, banding, dropped, first_of_each, jacca
 
 def shingles(text):
     row = words(text)
-    return set(row) | {f"{a} {b}" for a, b in zip(row, row[1:], strict=False)}
+    return set(row) | {f"{a} {b}" for a, b in pairwise(row)}
 
 
 def exact(a, b):

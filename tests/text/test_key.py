@@ -1,6 +1,5 @@
 """The installation's key."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,7 +12,7 @@ def test_the_key_is_made_once_and_only_its_owner_may_read_it(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         keys = set(pool.map(lambda _: redaction_key(tmp_path, {}), range(16)))
     assert len(keys) == 1 and len(keys.pop()) == 32
-    assert os.stat(tmp_path / "redaction.key").st_mode & 0o777 == 0o600
+    assert (tmp_path / "redaction.key").stat().st_mode & 0o777 == 0o600
     assert [p.name for p in tmp_path.iterdir()] == ["redaction.key"]
 
 

@@ -58,7 +58,9 @@ def test_without_deduplication_copies_stay_but_exact_leaks_still_go(tmp_path):
 
 
 def test_a_test_group_seen_in_training_is_counted(tmp_path):
-    assert sifted(tmp_path, [("x", "a", 5), ("y", "a", 5), ("z", "a", None)], [TRAIN, TEST, TEST])[1].test_rows_with_a_known_group == 1
+    assert (
+        sifted(tmp_path, [("x", "a", 5), ("y", "a", 5), ("z", "a", None)], [TRAIN, TEST, TEST])[1].test_rows_with_a_known_group == 1
+    )
 
 
 def test_a_group_stays_in_its_latest_split(tmp_path):

@@ -47,7 +47,9 @@ def test_any_changed_row_is_another_snapshot_and_only_its_split_has_another_hash
     rows = tickets(120)
     before = make(source=write(rows), id="n")
     target = before.frame("test")["id"][0]
-    changed = [{**row, "label": "class 0" if row["label"] != "class 0" else "class 1"} if row["n"] == target else row for row in rows]
+    changed = [
+        {**row, "label": "class 0" if row["label"] != "class 0" else "class 1"} if row["n"] == target else row for row in rows
+    ]
     after = make(source=write(changed), id="n")
     assert before.hash != after.hash
     differing = {name for name, value in before.manifest["hashes"].items() if after.manifest["hashes"][name] != value}

@@ -48,4 +48,3 @@ def test_the_newest_rows_are_test_and_equal_times_are_not_parted():
 def test_fractions_that_leave_nothing_to_train_on_are_refused():
     with pytest.raises(InputError, match="no rows to train on"):
         check_fractions(0.4, 0.6)
-
