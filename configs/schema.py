@@ -79,7 +79,9 @@ class Window(Frozen):
 
 
 class Data(Frozen):
-    source: str | tuple[str, ...] = Field(description="file, folder, glob or hf://dataset/split; the full current state of the data")
+    source: str | tuple[str, ...] = Field(
+        description="file, folder, glob or hf://dataset/split; the full current state of the data"
+    )
     test: str | tuple[str, ...] | None = Field(None, description="the test rows, as given; then split.by is `given`")
     format: Literal["auto", "csv", "jsonl", "parquet"] = "auto"
     id: str | None = Field(None, description="column of unique ids; without it a row is named by file and number")
@@ -186,7 +188,9 @@ class Evaluation(Frozen):
     bootstrap: Annotated[int, Field(ge=100)] = 1000
     confidence: Fraction = 0.95
     max_new_tokens: Annotated[int, Field(ge=1)] = Field(64, description="text-generation: the longest answer decoded")
-    decode_rows: Annotated[int, Field(ge=0)] = Field(200, description="text-generation: test rows decoded; all are scored by likelihood")
+    decode_rows: Annotated[int, Field(ge=0)] = Field(
+        200, description="text-generation: test rows decoded; all are scored by likelihood"
+    )
 
 
 class Guards(Frozen):

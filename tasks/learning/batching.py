@@ -17,7 +17,9 @@ class LengthBuckets:
     for gradient accumulation; the one short batch of an epoch comes last, so that the pieces always line up.
     """
 
-    def __init__(self, lengths: Sequence[int], batch: int, micro: int, seed: int, epoch: Callable[[], int], *, buckets: bool) -> None:
+    def __init__(
+        self, lengths: Sequence[int], batch: int, micro: int, seed: int, epoch: Callable[[], int], *, buckets: bool
+    ) -> None:
         self.lengths = np.asarray(lengths)
         self.batch, self.micro, self.seed, self.epoch, self.buckets = batch, micro, seed, epoch, buckets
         self.batch_size, self.drop_last = micro, False  # accelerate reads both

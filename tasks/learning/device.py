@@ -58,7 +58,11 @@ def peak_memory(how: Numerics) -> int:
     """Bytes: the device's peak where it keeps one, else this process's largest resident set."""
     import torch
 
-    return int(torch.cuda.max_memory_allocated()) if how.device == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return (
+        int(torch.cuda.max_memory_allocated())
+        if how.device == "cuda"
+        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    )
 
 
 def check_fits(model: nn.Module, batch: int, tokens: int, how: Numerics) -> None:
@@ -71,7 +75,11 @@ def check_fits(model: nn.Module, batch: int, tokens: int, how: Numerics) -> None
     moving = sum(value.numel() for value in model.parameters() if value.requires_grad)
     config = getattr(getattr(model, "encoder", model), "config", None)
     layers, hidden = (getattr(config, name, 0) or 0 for name in ("num_hidden_layers", "hidden_size"))
-    parts = {"weights": 4 * weights, "gradients and optimizer": 12 * moving, "activations of one batch": 34 * batch * tokens * layers * hidden}
+    parts = {
+        "weights": 4 * weights,
+        "gradients and optimizer": 12 * moving,
+        "activations of one batch": 34 * batch * tokens * layers * hidden,
+    }
     free = free_memory(how)
     if parts["weights"] + parts["gradients and optimizer"] + parts["activations of one batch"] // batch > free:
         said = ", ".join(f"{name} {_gb(size)}" for name, size in parts.items())

@@ -176,7 +176,9 @@ def fit(trainer: Any, network: Network, plan: Plan, listener: Listener) -> Train
         trainer.add_callback(_watcher(listener, stop, plan, began, before))
         trainer.train(resume_from_checkpoint=str(start) if start else None)
     if stop.is_set() and trainer.state.global_step < trainer.state.max_steps:
-        raise StoppedEarlyError(f"stopped by a signal at step {trainer.state.global_step}; a checkpoint is kept: run the same command to go on")
+        raise StoppedEarlyError(
+            f"stopped by a signal at step {trainer.state.global_step}; a checkpoint is kept: run the same command to go on"
+        )
     best = plan.run / "best"
     if plan.training.early_stopping is not None and best.is_dir():
         load_trainable(network.model, best / TRAINABLE)
@@ -210,7 +212,11 @@ def _groups(trainer: Any, training: Training) -> list[dict[str, Any]]:
             groups.setdefault((name.startswith(f"{HEAD}."), name in decayed), []).append(value)
     rate = trainer.args.learning_rate
     return [
-        {"params": values, "lr": rate * (training.head_learning_rate_factor if head else 1), "weight_decay": training.weight_decay * decay}
+        {
+            "params": values,
+            "lr": rate * (training.head_learning_rate_factor if head else 1),
+            "weight_decay": training.weight_decay * decay,
+        }
         for (head, decay), values in groups.items()
     ]
 
@@ -285,4 +291,6 @@ def _diverged(step: int, loss: float, rate: float) -> str:
 
 
 def _disk_fault(error: Exception, run: Path) -> InfraError:
-    return InfraError(f"could not write to {run} ({error}): free some space, or set TUNEKEEPER_HOME to another disk; run again to go on")
+    return InfraError(
+        f"could not write to {run} ({error}): free some space, or set TUNEKEEPER_HOME to another disk; run again to go on"
+    )

@@ -90,5 +90,7 @@ def _tokenizer(base: Path) -> Any:
 
     tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     if tokenizer.pad_token_id is None and tokenizer.eos_token_id is None:
-        raise InputError(f"model.base {base}: its tokenizer has neither a padding nor an end token: add one to tokenizer_config.json")
+        raise InputError(
+            f"model.base {base}: its tokenizer has neither a padding nor an end token: add one to tokenizer_config.json"
+        )
     return tokenizer

@@ -63,7 +63,9 @@ def _attempt(
     return fit(trainer, network, plan, listener)
 
 
-def _trainer(network: Network, rows: list[dict[str, Any]], held_out: list[dict[str, Any]], objective: Supervised, plan: Plan) -> Any:
+def _trainer(
+    network: Network, rows: list[dict[str, Any]], held_out: list[dict[str, Any]], objective: Supervised, plan: Plan
+) -> Any:
     settings = {**arguments(plan), "eval_strategy": "steps" if held_out else "no"}
     match network.spec.problem:
         case "text-classification":
@@ -93,7 +95,9 @@ def _classified(network: Network, frame: pd.DataFrame) -> list[dict[str, Any]]:
     code = {label: place for place, label in enumerate(network.spec.labels)}
     unknown = sorted(set(frame["target"]) - code.keys())
     if unknown:
-        raise InputError(f"data: {len(unknown)} labels have no training row ({', '.join(unknown[:5])}): add rows, or leave them out")
+        raise InputError(
+            f"data: {len(unknown)} labels have no training row ({', '.join(unknown[:5])}): add rows, or leave them out"
+        )
     ids = text_classification.encode(network.tokenizer, frame["text"].tolist(), network.spec.max_length) if len(frame) else []
     return [{"input_ids": row, "labels": code[label]} for row, label in zip(ids, frame["target"], strict=True)]
 
@@ -115,4 +119,8 @@ def _is_out_of_memory(error: BaseException) -> bool:
     """torch says it in three ways: its own class, Python's, and a RuntimeError of the CPU allocator."""
     import torch
 
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error) or "not enough memory" in str(error)
+    return (
+        isinstance(error, MemoryError | torch.OutOfMemoryError)
+        or "DefaultCPUAllocator" in str(error)
+        or "not enough memory" in str(error)
+    )

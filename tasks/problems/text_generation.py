@@ -86,7 +86,9 @@ def sft_trainer(
     )
 
 
-def log_likelihoods(model: nn.Module, rows: Sequence[dict[str, Any]], pad_id: int, batch_size: int, autocast: Any) -> np.ndarray[Any, Any]:
+def log_likelihoods(
+    model: nn.Module, rows: Sequence[dict[str, Any]], pad_id: int, batch_size: int, autocast: Any
+) -> np.ndarray[Any, Any]:
     """(n, 2) float64: the summed log-likelihood of each completion in nats, and its number of tokens."""
     import torch
 
@@ -121,11 +123,18 @@ def decode(model: Any, tokenizer: Any, prompts: Sequence[str], max_length: int, 
         for start in range(0, len(prompts), batch_size):
             room = max(1, max_length - new_tokens)
             tokenizer.truncation_side = "left"
-            batch = tokenizer(list(prompts[start : start + batch_size]), return_tensors="pt", padding=True, truncation=True, max_length=room)
+            batch = tokenizer(
+                list(prompts[start : start + batch_size]), return_tensors="pt", padding=True, truncation=True, max_length=room
+            )
             ids = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
             with torch.inference_mode():
                 written = model.generate(
-                    **ids, do_sample=False, num_beams=1, max_new_tokens=new_tokens, pad_token_id=tokenizer.pad_token_id, use_cache=True
+                    **ids,
+                    do_sample=False,
+                    num_beams=1,
+                    max_new_tokens=new_tokens,
+                    pad_token_id=tokenizer.pad_token_id,
+                    use_cache=True,
                 )
             answers += tokenizer.batch_decode(written[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
     finally:

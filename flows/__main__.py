@@ -1,0 +1,154 @@
+"""The command line: `tunekeeper COMMAND [CONFIG.yaml] [key=value ...] [--json]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from configs.errors import InfraError, InputError
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; exit 0 when done, 2 where the input is at fault, 1 for anything else."""
+    given = _parser().parse_args(arguments)
+    sys.exit(_guarded(given.command, given))
+
+
+def _guarded(command: Command, given: argparse.Namespace) -> int:
+    try:
+        return command(given)
+    except InputError as error:
+        return _complain(error, 2, given.debug)
+    except InfraError as error:
+        return _complain(error, 1, given.debug)
+    except KeyboardInterrupt:
+        return _complain(InfraError("stopped by Ctrl-C; what was finished is kept: run the same command to go on"), 1, given.debug)
+    except Exception as error:  # noqa: BLE001  (the last resort: one line for the user, the traceback behind --debug)
+        return _complain(_told(error), 2 if isinstance(_told(error), InputError) else 1, given.debug)
+
+
+def _told(error: BaseException) -> BaseException:
+    """The error of ours that a library wrapped in its own, if there is one."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, InputError | InfraError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return error
+
+
+def _complain(error: BaseException, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    kind = "" if isinstance(error, InputError | InfraError) else f"{type(error).__name__}: "
+    sys.stderr.write(f"error: {kind}{error}\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("tunekeeper", description="Keeps fine-tuned language models in tune with the data they serve.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+    def add(name: str, command: Command, help: str, *, config: bool = True) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, parents=[common], help=help, description=help)
+        one.set_defaults(command=command)
+        if config:
+            one.add_argument("config", type=Path, help="the pipeline's YAML file")
+            one.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, such as training.seed=1")
+        return one
+
+    add("retrain", _retrain, "prepare, validate, train, evaluate, decide and release, doing only what is new")
+    add("promote", _promote, "make a version the champion, as a person, with a reason").add_argument("--version", required=True)
+    add("rollback", _rollback, "go back to the champion before this one").add_argument("--to", help="or to this version")
+    for name in ("promote", "rollback"):
+        commands.choices[name].add_argument("--reason", default="", help="kept in the ledger")
+    add("history", _history, "promotions and rollbacks of a model")
+    add("report", _report, "draw the report of the last decision again and say where it is")
+    add("draft-contract", _draft, "draft a suite of expectations from the data").add_argument("--output", type=Path)
+    add("up", _up, "MLflow, Prefect and a worker on this machine, until Ctrl-C", config=False)
+    add("schema", _schema, "the JSON schema of a pipeline", config=False)
+    return parser
+
+
+def _load(given: argparse.Namespace) -> Any:
+    from configs.load import load
+
+    return load(given.config, given.overrides)
+
+
+def _print(given: argparse.Namespace, value: dict[str, Any]) -> None:
+    if given.json:
+        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def _retrain(given: argparse.Namespace) -> int:
+    from flows.run import run_retrain
+
+    outcome = run_retrain(_load(given), given.config, quiet=given.json)
+    _print(given, outcome)
+    return 0
+
+
+def _promote(given: argparse.Namespace) -> int:
+    from flows.release import promote_by_hand
+
+    _print(given, promote_by_hand(_load(given), given.version, given.reason))
+    return 0
+
+
+def _rollback(given: argparse.Namespace) -> int:
+    from flows.release import roll_back
+
+    _print(given, roll_back(_load(given), given.to, given.reason))
+    return 0
+
+
+def _history(given: argparse.Namespace) -> int:
+    from flows.release import show_history
+
+    _print(given, show_history(_load(given)))
+    return 0
+
+
+def _report(given: argparse.Namespace) -> int:
+    from flows.release import redraw_report
+
+    _print(given, redraw_report(_load(given)))
+    return 0
+
+
+def _draft(given: argparse.Namespace) -> int:
+    from flows.draft import draft_contract
+
+    _print(given, draft_contract(_load(given), given.output))
+    return 0
+
+
+def _up(_: argparse.Namespace) -> int:
+    from flows.up import up
+
+    up()
+    return 0
+
+
+def _schema(_: argparse.Namespace) -> int:
+    from configs.schema import Pipeline
+
+    sys.stdout.write(json.dumps(Pipeline.model_json_schema(), indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUTF8", "1")
+    main()

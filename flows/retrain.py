@@ -1,0 +1,240 @@
+"""Keep a model: prepare > validate > train > evaluate > decide > release, doing only what was not done before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from prefect import flow
+
+from configs.errors import InfraError
+from configs.schema import Pipeline
+from tasks import decide, evaluate, prepare, release, show, train
+from tasks.champion import Against, challenged, open_ledger, seen_in_training
+from tasks.decisions import find_decision, look_number, record_decision
+from tasks.exclusion import hold
+from tasks.home import Home, find_home, settle_environment
+from tasks.identity import decision_key
+from tasks.judgement.evidence import Verdict
+from tasks.ledger import ChampionMovedError, Evidence, Ledger, WithdrawnError, promote
+from tasks.terminal import say, stage
+from tasks.tracking import Registry, Tracking
+
+
+@dataclass
+class Run:
+    """What the steps of one run share."""
+
+    pipeline: Pipeline
+    home: Home
+    tracking: Tracking
+    ledger: Ledger
+    registry: Registry
+    inputs: prepare.Inputs
+    seconds: dict[str, float] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[dict[str, Any]]:
+        with stage(name) as facts:
+            yield facts
+        self.seconds[name] = facts["seconds"]
+
+
+@flow(name="retrain", flow_run_name="{pipeline.name}")
+def retrain(pipeline: Pipeline) -> dict[str, Any]:
+    """One turn of keeping a model; the outcome is that of `tunekeeper retrain --json`."""
+    home = find_home()
+    settle_environment(home)
+    tracking, ledger = Tracking(home), open_ledger(home)
+    with hold(home.path, pipeline.name, say, ledger=ledger) as held:
+        run = Run(pipeline, home, tracking, ledger, Registry(tracking, pipeline.release.alias), prepare.look(pipeline, home))
+        prepared = prepare.known(home, run.inputs)
+        if prepared is not None:
+            earlier = _earlier(run, prepared)
+            if earlier is not None:
+                return earlier
+        else:
+            prepared = _prepare(run)
+            earlier = _earlier(run, prepared)
+            if earlier is not None:
+                return earlier
+        held.check()
+        return _retrain(run, prepared, challenged(run.pipeline, run.tracking, run.ledger, run.registry, prepared, run.inputs.base))
+
+
+def _earlier(run: Run, prepared: prepare.Prepared) -> dict[str, Any] | None:
+    """The outcome of the run that decided this very question, if there was one."""
+    against = challenged(run.pipeline, run.tracking, run.ledger, run.registry, prepared, run.inputs.base)
+    key = decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version)
+    found = find_decision(run.ledger, run.pipeline.name, key)
+    return None if found is None else {**found.payload, "skipped": True}
+
+
+def _prepare(run: Run) -> prepare.Prepared:
+    """Load > raw contract > candidate > prepared contract > seal."""
+    pipeline, home, inputs = run.pipeline, run.home, run.inputs
+    with prepare.opened(pipeline, home) as raw:
+        with run.stage("validate") as facts:
+            first = prepare.validate(pipeline, home, inputs, raw, "raw")
+            facts["note"] = f"{first.rows:,} rows, {len(first.warnings)} warnings"
+        with run.stage("prepare") as facts:
+            candidate = prepare.prepare(pipeline, home, raw, first)
+            second = prepare.validate(pipeline, home, inputs, candidate, "prepared")
+            prepared = prepare.seal(pipeline, home, inputs, candidate, (first, second))
+            facts["note"] = f"snapshot {prepared.snapshot[:12]}"
+    return prepared
+
+
+def _retrain(run: Run, prepared: prepare.Prepared, against: Against) -> dict[str, Any]:
+    """Train, then judge; each step finds what an interrupted run left behind."""
+    pipeline, tracking = run.pipeline, run.tracking
+    tags = {"pipeline": pipeline.name, "snapshot": prepared.snapshot}
+    run_id = tracking.open_run(pipeline.name, against.train_key, f"{pipeline.name}-{against.train_key[:8]}", tags)
+    with _closing(tracking, run_id):
+        show.describe(pipeline, run.home, tracking, prepared, run_id)
+        trained = _train(run, prepared, against, run_id)
+        while True:
+            try:
+                outcome = _judge(run, prepared, against, trained, run_id)
+                break
+            except ChampionMovedError as error:
+                moved = challenged(pipeline, tracking, run.ledger, run.registry, prepared, run.inputs.base)
+                if moved.train_key != against.train_key:
+                    raise
+                say(f"{error}: deciding again")
+                against = moved
+    return outcome
+
+
+@contextmanager
+def _closing(tracking: Tracking, run_id: str) -> Iterator[None]:
+    """Leave the MLflow run as what it became: FINISHED, KILLED by a signal, or FAILED."""
+    try:
+        yield
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit) or type(error).__name__ in (
+            "StoppedEarlyError",
+            "TerminationSignal",
+        )
+        with suppress(InfraError):  # the error that is on its way says more than that MLflow is away too
+            tracking.close_run(run_id, "KILLED" if stopped else "FAILED")
+        raise
+    tracking.close_run(run_id)
+
+
+def _train(run: Run, prepared: prepare.Prepared, against: Against, run_id: str) -> Any:
+    pipeline, home, tracking = run.pipeline, run.home, run.tracking
+    with run.stage("train") as facts:
+        start = release.champion_folder(tracking, home, pipeline.name, against.start) if against.start else None
+        trained = train.train(pipeline, home, tracking, run.inputs.base, prepared.snapshot, against.train_key, run_id, start)
+        how = trained.numerics
+        facts["note"] = f"{pipeline.adapter.kind}, {trained.steps} steps in {trained.seconds:.0f} s, {how.dtype} on {how.device}"
+    return trained
+
+
+def _judge(run: Run, prepared: prepare.Prepared, against: Against, trained: Any, run_id: str) -> dict[str, Any]:
+    """Evaluate > decide > release > report, against one champion."""
+    with closing(release.Reload()) as reload:
+        with run.stage("evaluate") as facts:
+            scores = _scores(run, prepared, against, trained)
+            facts["note"] = show.in_short(run.pipeline, scores.challenger)
+        with run.stage("decide") as facts:
+            verdict = _decide(run, prepared, against, scores)
+            facts["note"] = verdict.verdict
+        key = decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version)
+        with run.stage("release") as facts:
+            version, verdict = _release(run, prepared, against, trained, run_id, reload, verdict, key)
+            facts["note"] = f"{run.pipeline.name} version {version}"
+    found = show.Findings(
+        run.pipeline, run.inputs.base, prepared, trained, scores.challenger, scores.champion, scores.baselines, verdict, run_id,
+        version, against.version, (against.train_key, key), run.seconds, (*against.notices, *run.notices), _next_command(run, verdict),
+    )  # fmt: skip
+    outcome = show.publish(found, run.home, run.tracking)
+    record_decision(
+        run.ledger, run.pipeline.name, key, test_rows_hash=prepared.rows["test"], champion_version=against.version,
+        verdict=verdict.verdict, run_id=run_id, payload=outcome, train_key=against.train_key, look=verdict.look,
+    )  # fmt: skip
+    return outcome
+
+
+@dataclass(frozen=True)
+class AllScores:
+    challenger: evaluate.Scores
+    champion: evaluate.Scores | None
+    anchor: evaluate.Scores | None
+    baselines: evaluate.Baselines
+
+
+def _scores(run: Run, prepared: prepare.Prepared, against: Against, trained: Any) -> AllScores:
+    """Everybody on the same test rows."""
+    pipeline, home, base = run.pipeline, run.home, run.inputs.base
+
+    def of(version: str | None, who: str) -> evaluate.Scores | None:
+        if version is None:
+            return None
+        key = run.tracking.version_tags(pipeline.name, version).get("train_key", f"{pipeline.name} {version}")
+        load = partial(release.champion_network, run.tracking, home, pipeline.name, version)
+        return evaluate.evaluate(pipeline, home, prepared.snapshot, key, load, who)
+
+    load = partial(evaluate.network_of, trained, base.path)
+    challenger = evaluate.evaluate(pipeline, home, prepared.snapshot, against.train_key, load, "challenger")
+    return AllScores(
+        challenger,
+        of(against.version, "champion"),
+        of(against.anchor, "anchor"),
+        evaluate.baselines(pipeline, home, base, prepared.snapshot),
+    )
+
+
+def _decide(run: Run, prepared: prepare.Prepared, against: Against, scores: AllScores) -> Verdict:
+    """The gate, on rows that are fair to both models."""
+    pipeline, home, tracking = run.pipeline, run.home, run.tracking
+    seen = [seen_in_training(home, tracking, prepared.snapshot, "")]
+    if against.version is not None and "snapshot" in against.tags:
+        seen.append(seen_in_training(home, tracking, against.tags["snapshot"], against.tags["run_id"]))
+    fair = decide.fair_rows(pipeline, home, prepared.snapshot, seen)
+    look = look_number(run.ledger, pipeline.name, prepared.rows["test"], against.version)
+    return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair, look)
+
+
+def _release(
+    run: Run,
+    prepared: prepare.Prepared,
+    against: Against,
+    trained: Any,
+    run_id: str,
+    reload: release.Reload,
+    verdict: Verdict,
+    key: str,
+) -> tuple[str, Verdict]:
+    """Register the challenger whatever its verdict; move the alias only on PROMOTE, and never to what was rolled back."""
+    pipeline, tracking, base = run.pipeline, run.tracking, run.inputs.base
+    tags = {"train_key": against.train_key, "snapshot": prepared.snapshot, "verdict": verdict.verdict, "base": base.digest}
+    version = release.store(pipeline, run.home, tracking, base, prepared.snapshot, trained, run_id, reload, tags)
+    tracking.tag_version(pipeline.name, version, {"verdict": verdict.verdict, "decision_key": key})
+    if verdict.verdict != "PROMOTE" or version == against.champion:
+        return version, verdict
+    evidence = Evidence(verdict.verdict, pipeline.gate.rule, run_id, against.train_key, key)
+    try:
+        move = promote(
+            run.ledger, run.registry, pipeline.name, version, expected=against.version, evidence=evidence, who="tunekeeper"
+        )
+    except WithdrawnError as error:
+        return version, replace(verdict, verdict="HOLD", reasons=(str(error), *verdict.reasons))
+    run.notices.extend(move.notices)
+    return version, verdict
+
+
+def _next_command(run: Run, verdict: Verdict) -> str:
+    """What a person would do now."""
+    if verdict.verdict == "PROMOTE":
+        return f"mlflow models serve -m models:/{run.pipeline.name}@{run.pipeline.release.alias} --env-manager local"
+    return (
+        f"tunekeeper history {run.pipeline.name}"
+        if verdict.verdict == "HOLD"
+        else "tunekeeper retrain CONFIG, once there are more rows"
+    )

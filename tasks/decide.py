@@ -1,0 +1,72 @@
+"""The face of the gate: scores on disk to evidence, evidence to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from configs.schema import Pipeline
+from tasks.evaluate import Baselines, Scores
+from tasks.home import Home
+from tasks.judgement.evidence import Evidence, Verdict
+from tasks.judgement.gate import decide as judge
+from tasks.prepare import open_snapshot
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DAY = np.timedelta64(1, "D")
+
+
+@task(name="decide", cache_policy=NO_CACHE)
+def decide(
+    pipeline: Pipeline,
+    challenger: Scores,
+    champion: Scores | None,
+    anchor: Scores | None,
+    baselines: Baselines,
+    fair: Any,
+    look: int,
+) -> Verdict:
+    """Put the scores before the gate."""
+    from tasks.learning.scoring import primary
+
+    frame, problem = challenger.frame, pipeline.problem
+    against = [primary(problem, scores.frame) if scores is not None else None for scores in (champion, anchor)]
+    evidence = Evidence(
+        challenger=primary(problem, frame),
+        champion=against[0],
+        anchor=against[1],
+        baseline=baselines.scores[baselines.best],
+        baseline_name=baselines.best,
+        groups=frame["group"].tolist() if pipeline.data.group else None,
+        recent=_recent(frame, pipeline.gate.window),
+        fair=fair,
+        slices={name.removeprefix("slice_"): frame[name].astype(str).to_numpy() for name in frame if name.startswith("slice_")},
+        classes=frame["target"].to_numpy() if problem == "text-classification" else None,
+        look=look,
+        metrics=challenger.metrics,
+    )
+    return judge(evidence, pipeline.gate)
+
+
+def fair_rows(pipeline: Pipeline, home: Home, test_of: str, seen: Sequence[Any]) -> Any:
+    """(n,) True where a test row is no near copy of a row in `seen`, the signatures of what either model was trained or watched on."""
+    from tasks.text.deduplicate import near
+
+    held_out = open_snapshot(home, test_of).signatures("test")
+    fair = np.ones(len(held_out), dtype=bool)
+    for rows in seen:
+        fair &= ~near(rows, held_out, pipeline.data.deduplicate.threshold)
+    return fair
+
+
+def _recent(frame: pd.DataFrame, days: int | None) -> Any:
+    """The rows of the last `days` before the newest one; rows without a time are old."""
+    if days is None or frame["time"].isna().all():
+        return None
+    return (frame["time"] >= frame["time"].max() - days * DAY).to_numpy()

@@ -1,0 +1,121 @@
+"""The face of evaluation: every model scored once on a test set, its per-example scores kept as Parquet under their key."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from configs.schema import Pipeline
+from tasks.home import Home
+from tasks.identity import digest, scores_key
+from tasks.learning.base import Base
+from tasks.learning.checkpoints import atomic_folder, is_valid
+from tasks.prepare import open_snapshot
+from tasks.train import material
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.learning.fit import Trained
+    from tasks.learning.network import Network
+
+FRAME, METRICS, PROBABILITIES = "scores.parquet", "metrics.json", "probabilities.npy"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One model's scores of one test set, on disk."""
+
+    folder: Path
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.read_parquet(self.folder / FRAME)
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        found: dict[str, float] = json.loads((self.folder / METRICS).read_text())
+        return found
+
+
+@task(name="evaluate", task_run_name="evaluate-{who}", cache_policy=NO_CACHE)
+def evaluate(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: Any, who: str) -> Scores:
+    """Score a model on the snapshot's test rows, or find its scores; `load` builds its network only if it is needed."""
+    sealed = open_snapshot(home, snapshot)
+    folder = home.path / "scores" / scores_key(trained_key, sealed.manifest["hashes"]["test_rows"], pipeline)
+    if is_valid(folder, frozenset({FRAME, METRICS})) is not None:
+        from tasks.learning.scoring import score
+
+        scored = score(load(), sealed.frame("test"), pipeline.evaluation, pipeline.training.precision)
+        with atomic_folder(folder) as aside:
+            scored.frame.to_parquet(aside / FRAME, index=False)
+            (aside / METRICS).write_text(json.dumps(scored.metrics))
+            if scored.said is not None:
+                np.save(aside / PROBABILITIES, scored.said.probabilities.astype(np.float32))
+    return Scores(folder)
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """The baselines' per-example primary scores (name -> (n,)) and metrics, on disk."""
+
+    folder: Path
+
+    @cached_property
+    def scores(self) -> dict[str, Any]:
+        with np.load(self.folder / "scores.npz", allow_pickle=False) as held:
+            return {name: held[f"arr_{place}"] for place, name in enumerate(self.metrics)}
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        found: dict[str, dict[str, float]] = json.loads((self.folder / METRICS).read_text())
+        return found
+
+    @property
+    def best(self) -> str:
+        """The baseline whose mean primary score is highest."""
+        return max(self.scores, key=lambda name: float(self.scores[name].mean()))
+
+
+@task(name="baselines", cache_policy=NO_CACHE)
+def baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> Baselines:
+    """What the model has to be worth its cost against; fitted once per train and test rows, base and code."""
+    spec, rows, _ = material(pipeline, home, base, snapshot)
+    hashes = open_snapshot(home, snapshot).manifest["hashes"]
+    key = scores_key(digest([hashes, base.digest, pipeline.training.refit, pipeline.model.max_length, "baselines"]), "", pipeline)
+    folder = home.path / "scores" / key
+    if is_valid(folder) is not None:
+        from tasks.learning.network import build
+        from tasks.learning.scoring import opponents
+
+        untuned = build(spec, base.path)
+        found = opponents(
+            untuned, rows, open_snapshot(home, snapshot).frame("test"), pipeline.evaluation, pipeline.training.precision
+        )
+        with atomic_folder(folder) as aside:
+            np.savez(aside / "scores.npz", *[each.scores for each in found])
+            metrics = {each.name: {**each.metrics, "seconds": each.seconds} for each in found}
+            (aside / METRICS).write_text(json.dumps(metrics))
+    return Baselines(folder)
+
+
+def network_of(trained: Trained, base: Path) -> Network:
+    """The network of a finished training."""
+    from tasks.learning.network import TRAINABLE, build, read_spec
+
+    return build(read_spec(trained.folder), base, trained.folder / TRAINABLE)
+
+
+def folder_bytes(folder: Path) -> int:
+    """The size of all files below a folder."""
+    return sum(os.path.getsize(Path(place) / name) for place, _, names in os.walk(folder) for name in names)

@@ -1,0 +1,78 @@
+"""Where state lives on this machine, and the environment that keeps every library quiet, local and private."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from configs.errors import InfraError
+
+# Set before the libraries are imported; a value that the user has set stays.
+ENVIRONMENT = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+}
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder of all local state, and the three addresses that move parts of it to servers."""
+
+    path: Path
+
+    @property
+    def tracking_uri(self) -> str:
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.path / 'mlflow.db'}"
+
+    @property
+    def ledger_url(self) -> str:
+        return os.environ.get("TUNEKEEPER_LEDGER_URL") or f"sqlite:///{self.path / 'ledger.db'}"
+
+    @property
+    def prefect(self) -> Path:
+        return self.path / "prefect"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.path / "artifacts"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.path / "snapshots"
+
+    def run(self, train_key: str) -> Path:
+        """Where the training of one train-key keeps its checkpoints and its result."""
+        return self.path / "runs" / train_key
+
+
+def find_home() -> Home:
+    """$TUNEKEEPER_HOME, else .tunekeeper in the working folder; made if absent."""
+    path = Path(os.environ.get("TUNEKEEPER_HOME") or ".tunekeeper").expanduser().absolute()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InfraError(f"cannot make {path} ({error.strerror}): set TUNEKEEPER_HOME to a folder that can be written") from error
+    if not os.access(path, os.W_OK):
+        raise InfraError(f"{path} cannot be written: set TUNEKEEPER_HOME to a folder that can")
+    return Home(path)
+
+
+def settle_environment(home: Home) -> None:
+    """Say it once to every library, before any of them is imported; processes started from here inherit it."""
+    for name, value in {**ENVIRONMENT, "PREFECT_HOME": str(home.prefect), "TUNEKEEPER_HOME": str(home.path)}.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,184 @@
+"""Faces of preparation: sources to a sealed snapshot, held against the contract on the way, or found again under its key."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from configs.errors import InputError
+from configs.schema import Pipeline
+from tasks.home import Home
+from tasks.identity import prepare_key
+from tasks.learning.base import Base, find_base
+from tasks.text.key import key_id, redaction_key
+from tasks.text.sources import fingerprint, source_files
+
+if TYPE_CHECKING:
+    from expectations.run import Validation
+    from tasks.text.load import Raw
+    from tasks.text.prepare import Candidate
+    from tasks.text.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run starts from, by hash: the sources' bytes, the base, the suites; `key` names the snapshot they lead to."""
+
+    sources: dict[str, str]
+    base: Base
+    suites: tuple[Path, ...]
+    redactor: str | None
+    key: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A snapshot and the account of its contract; `outcomes` are expectations as plain values."""
+
+    snapshot: str
+    rows: dict[str, str]
+    outcomes: tuple[dict[str, Any], ...]
+    docs: str
+
+
+@task(name="look", cache_policy=NO_CACHE)
+def look(pipeline: Pipeline, home: Home) -> Inputs:
+    """Hash what the run starts from; no data is read yet."""
+    base = find_base(pipeline.model.base, pipeline.model.revision, pipeline.model.sha256)
+    rows, held_out = source_files(pipeline.data.source, pipeline.data.test, pipeline.data.format)
+    sources = fingerprint((*rows, *held_out))
+    files = suites(pipeline)
+    redactor = key_id(redaction_key(home.path)) if pipeline.data.redact.enabled else None
+    named = {"rows": [sources[file.name] for file in rows], "test": [sources[file.name] for file in held_out]}
+    return Inputs(sources, base, files, redactor, prepare_key(pipeline, named, base, redactor or "off", files))
+
+
+def suites(pipeline: Pipeline) -> tuple[Path, ...]:
+    """The contract: one suite for all records, one for the problem, one of the pipeline's own."""
+    from expectations.run import COMMON, suite_for
+
+    own = pipeline.contract.suite
+    if own is not None and not Path(own).is_file():
+        raise InputError(f"contract.suite {own}: no such file; `tunekeeper draft-contract CONFIG` drafts one from the data")
+    return (COMMON, suite_for(pipeline.problem), *([Path(own)] if own else []))
+
+
+def known(home: Home, inputs: Inputs) -> Prepared | None:
+    """The snapshot that the same inputs led to before, if it is still there."""
+    try:
+        values = json.loads(_index(home, inputs).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    if not (home.snapshots / values["snapshot"] / "manifest.json").is_file():
+        return None
+    return Prepared(**{**values, "outcomes": tuple(values["outcomes"])})
+
+
+@contextmanager
+def opened(pipeline: Pipeline, home: Home) -> Iterator[Raw]:
+    """The raw rows, on disk for as long as the block lasts."""
+    from tasks.text.load import loaded
+
+    with loaded(pipeline.data, pipeline.problem, home.path) as raw:
+        yield raw
+
+
+@task(name="validate", task_run_name="validate-{stage}", cache_policy=NO_CACHE)
+def validate(pipeline: Pipeline, home: Home, inputs: Inputs, rows: Any, stage: Any) -> Validation:
+    """Hold rows against the contract; Data Docs are written whatever comes of it, and a critical failure is the user's to mend."""
+    from expectations.run import validate as hold_against
+
+    docs = home.path / "docs" / inputs.key[:16] / stage
+    context = _context(pipeline, home, inputs.base)
+    limit = pipeline.contract.max_quarantined
+    result = hold_against(rows.frames, inputs.suites, stage=stage, context=context, max_quarantined=limit, docs_dir=docs)
+    if not result.success:
+        reasons = "\n".join(f"  {reason}" for reason in result.stopped)
+        raise InputError(f"the data break their contract ({stage} rows):\n{reasons}\nsee {result.docs}, mend the data or the suite")
+    return result
+
+
+@task(name="prepare", cache_policy=NO_CACHE)
+def prepare(pipeline: Pipeline, home: Home, raw: Any, contract: Any) -> Candidate:
+    """Normalise, redact, deduplicate, split, and keep the splits apart."""
+    from tasks.text.prepare import prepare as make
+    from tasks.text.redact import Redactor
+
+    settings = pipeline.data.redact
+    redactor = Redactor(settings.entities, redaction_key(home.path), settings.ner_model) if settings.enabled else None
+    return make(raw, pipeline.data, redactor, _sentences(contract.quarantined))
+
+
+@task(name="seal", cache_policy=NO_CACHE)
+def seal(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any, contracts: tuple[Any, Any]) -> Prepared:
+    """Write the snapshot, and under the inputs' key where to find it again."""
+    from tasks.text.snapshot import seal as write
+
+    snapshot = write(candidate, home.path, inputs.sources, inputs.redactor, _sentences(contracts[1].quarantined))
+    outcomes = tuple({**asdict(outcome), "stage": contract.stage} for contract in contracts for outcome in contract.outcomes)
+    rows = {name.removesuffix("_rows"): value for name, value in snapshot.manifest["hashes"].items()}
+    prepared = Prepared(snapshot.hash, rows, outcomes, str(home.path / "docs" / inputs.key[:16]))
+    _write_json(_index(home, inputs), asdict(prepared))
+    _write_json(_latest(pipeline, home), {"snapshot": snapshot.hash})
+    return prepared
+
+
+def open_snapshot(home: Home, hash: str) -> Snapshot:
+    """A sealed snapshot by its hash."""
+    from tasks.text.snapshot import open_snapshot as read
+
+    return read(home.path, hash)
+
+
+def _context(pipeline: Pipeline, home: Home, base: Base) -> Any:
+    """What expectations compare with: the base's tokens and the last snapshot of this pipeline."""
+    from tokenizers import Tokenizer
+
+    from expectations.run import Context
+
+    file = base.path / "tokenizer.json"
+    lengths = None
+    if file.is_file():
+        tokenizer = Tokenizer.from_file(str(file))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        lengths = lambda texts: [len(row.ids) for row in tokenizer.encode_batch(list(texts))]  # noqa: E731
+    shares, vocabulary = _last(pipeline, home)
+    return Context(token_lengths=lengths, max_tokens=pipeline.model.max_length, label_shares=shares, vocabulary=vocabulary)
+
+
+def _last(pipeline: Pipeline, home: Home) -> tuple[dict[str, float] | None, frozenset[str] | None]:
+    try:
+        manifest = open_snapshot(home, json.loads(_latest(pipeline, home).read_text())["snapshot"]).manifest
+    except (FileNotFoundError, ValueError):
+        return None, None
+    counts = {label: sum(splits.values()) for label, splits in manifest["label_counts"].items()}
+    total = sum(counts.values())
+    return ({label: n / total for label, n in counts.items()} if total else None), frozenset(manifest["vocabulary"]["words"])
+
+
+def _sentences(quarantined: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    return {row: "; ".join(reasons) for row, reasons in quarantined.items()}
+
+
+def _index(home: Home, inputs: Inputs) -> Path:
+    return home.path / "index" / f"{inputs.key}.json"
+
+
+def _latest(pipeline: Pipeline, home: Home) -> Path:
+    return home.path / "index" / f"latest-{pipeline.name}.json"
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(json.dumps(value))
+    aside.replace(path)

@@ -1,0 +1,151 @@
+"""The face of release: pack, store, reload in a fresh process, compare, register; then the ledger, then the alias."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from configs.errors import InfraError
+from configs.schema import Pipeline
+from tasks.home import Home
+from tasks.learning.base import Base
+from tasks.prepare import open_snapshot
+from tasks.tracking import Tracking
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.learning.fit import Trained
+
+CHECKED_ROWS = 64
+TOLERANCE = 1e-4  # of a probability: two processes batch alike, so equal code and weights agree far closer than this
+PYFUNC = Path(__file__).parent / "serving" / "pyfunc.py"
+
+
+class Reload:
+    """A fresh process that imports while the caller works on, then loads a stored model and answers with the network cut."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tasks.serving.reload"]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+
+    def answers(self, model: Path, texts: list[str]) -> pd.DataFrame:
+        """What the stored model says of raw texts; raises InfraError where it does not load."""
+        import pandas as pd
+
+        with tempfile.TemporaryDirectory() as aside:
+            asked, said = Path(aside) / "texts.json", Path(aside) / "answers.json"
+            asked.write_text(json.dumps(texts))
+            job = json.dumps({"model": str(model), "texts": str(asked), "answers": str(said)}) + "\n"
+            _, errors = self.process.communicate(job, timeout=600)
+            if self.process.returncode != 0 or not said.is_file():
+                raise InfraError(f"the stored model does not load in a fresh process; nothing was registered:\n{errors[-2000:]}")
+            return pd.read_json(said, orient="records", dtype=False)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@task(name="release", cache_policy=NO_CACHE)
+def store(
+    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, trained: Trained, run_id: str, reload: Any,
+    tags: Mapping[str, str],
+) -> str:  # fmt: skip
+    """Store the model, prove that it reloads to the same answers, register it; returns the version."""
+    from tasks.serving.model import load, save
+
+    folder = save(
+        trained.folder, _spec(trained), _preparation(pipeline, home, tracking.store_base(base)), trained.folder.parent / "kept"
+    )
+    kept = load(folder, base.path, home.path)
+    texts = open_snapshot(home, snapshot).frame("test")["text"].head(CHECKED_ROWS).tolist()
+    expected = kept.predict(texts)
+    example = _example(pipeline, texts)
+    uri = tracking.log_model(run_id, folder, PYFUNC, example, (example, expected.head(1)))
+    with tempfile.TemporaryDirectory(dir=home.path) as aside:
+        compare(expected, reload.answers(tracking.fetch(uri, Path(aside)), texts), uri)
+    return tracking.register(pipeline.name, uri, run_id, tags)
+
+
+def compare(expected: pd.DataFrame, answered: pd.DataFrame, uri: str) -> None:
+    """Refuse a stored model whose answers are not those of the model in memory."""
+    words = [name for name in expected.columns if name != "score"]
+    wrong = sum(int((expected[name].astype(str).to_numpy() != answered[name].astype(str).to_numpy()).sum()) for name in words)
+    gap = float(np.abs(expected["score"].to_numpy() - answered["score"].to_numpy()).max()) if "score" in expected else 0.0
+    if wrong or not gap <= TOLERANCE:
+        raise InfraError(
+            f"{uri} does not answer as the trained model did: {wrong} of {len(expected)} answers differ, scores by up to {gap:.2g}. "
+            "Nothing was registered; the stored artifact is corrupt: please report this with the run's id"
+        )
+
+
+def champion_folder(tracking: Tracking, home: Home, model: str, version: str) -> Path:
+    """A version's artifact folder on this machine, fetched once."""
+    target = home.path / "versions" / model / version
+    found = next(target.rglob("network.json"), None)
+    if found is None:
+        tracking.fetch(f"models:/{model}/{version}", target)
+        found = next(target.rglob("network.json"), None)
+    if found is None:
+        raise InfraError(
+            f"{model} version {version} holds no tunekeeper model: was it registered by other means? Roll back or delete it"
+        )
+    return found.parent
+
+
+def champion_network(tracking: Tracking, home: Home, model: str, version: str) -> Any:
+    """The network of a registered version, on its own base."""
+    from tasks.learning.network import TRAINABLE, build, read_spec
+    from tasks.serving.model import adopt_base, local_base, read_preparation
+
+    folder = champion_folder(tracking, home, model, version)
+    spec = read_spec(folder)
+    base = local_base(spec, home.path)
+    if base is None:
+        with tempfile.TemporaryDirectory(dir=home.path) as aside:
+            base = adopt_base(spec, tracking.fetch(read_preparation(folder).base_uri, Path(aside)), home.path)
+    return build(spec, base, folder / TRAINABLE)
+
+
+def _spec(trained: Trained) -> Any:
+    from tasks.learning.network import read_spec
+
+    return read_spec(trained.folder)
+
+
+def _preparation(pipeline: Pipeline, home: Home, base_uri: str) -> Any:
+    from tasks.serving.model import Preparation
+    from tasks.text.key import key_id, redaction_key
+
+    redact = pipeline.data.redact
+    key = key_id(redaction_key(home.path)) if redact.enabled else None
+    return Preparation(
+        layout=pipeline.problem == "text-generation",
+        entities=redact.entities if redact.enabled else None,
+        ner_model=redact.ner_model,
+        key_id=key,
+        base_uri=base_uri,
+        new_tokens=pipeline.evaluation.max_new_tokens,
+        precision=pipeline.training.precision,
+    )
+
+
+def _example(pipeline: Pipeline, texts: list[str]) -> pd.DataFrame:
+    """One row as a caller would send it; its column is called what the data call it."""
+    import pandas as pd
+
+    column = pipeline.data.text if pipeline.problem == "text-classification" else pipeline.data.prompt
+    return pd.DataFrame({column: texts[:1]})

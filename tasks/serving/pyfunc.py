@@ -1,0 +1,41 @@
+"""The model as MLflow runs it (models from code): `mlflow models serve -m models:/NAME@champion --env-manager local` imports this file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.models import set_model
+
+from tasks.learning.network import read_spec
+from tasks.serving.model import Kept, adopt_base, load, local_base, read_preparation
+
+
+class KeptModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Answers a frame whose first column holds raw texts."""
+
+    kept: Kept
+
+    def load_context(self, context: Any) -> None:
+        """Load the weights on their base, which is fetched from the tracking server where this machine has none with its hash."""
+        folder = Path(context.artifacts["kept"])
+        home = Path(os.environ.get("TUNEKEEPER_HOME") or ".tunekeeper").expanduser().absolute()
+        home.mkdir(parents=True, exist_ok=True)
+        spec = read_spec(folder)
+        base = local_base(spec, home)
+        if base is None:
+            uri = read_preparation(folder).base_uri
+            with tempfile.TemporaryDirectory(dir=home) as aside:
+                base = adopt_base(spec, Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=aside)), home)
+        self.kept = load(folder, base, home)
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """One line of answer per row of input."""
+        return self.kept.predict(model_input.iloc[:, 0].tolist())
+
+
+set_model(KeptModel())

@@ -1,0 +1,43 @@
+"""Run in a process of its own: load a stored model with the network cut, answer, and write the answers down.
+
+    python -m tasks.serving.reload < {"model": FOLDER, "texts": FILE, "answers": FILE}
+
+It imports what it needs while it waits for its input, so that it can be started early and answer soon.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+
+def cut_network() -> None:
+    """Refuse every connection from here on: what has to be fetched now would not be there tomorrow."""
+
+    def refuse(_: Any, address: Any) -> NoReturn:
+        raise OSError(f"the network is cut here, and something asked for {address}")
+
+    socket.socket.connect = refuse  # type: ignore[method-assign, assignment]
+    socket.socket.connect_ex = refuse  # type: ignore[method-assign, assignment]
+
+
+def main() -> None:
+    """Warm up, wait for the job on standard input, do it."""
+    import mlflow.pyfunc
+    import pandas as pd
+
+    import tasks.serving.pyfunc  # noqa: F401  (what the model's own code will import)
+
+    job = json.loads(sys.stdin.readline())
+    cut_network()
+    model = mlflow.pyfunc.load_model(job["model"])
+    texts = json.loads(Path(job["texts"]).read_text())
+    answers: pd.DataFrame = model.predict(pd.DataFrame({"text": texts}))
+    answers.to_json(job["answers"], orient="records", double_precision=15)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Who may train on this machine's devices now: a Prefect concurrency limit, kept true by file locks that death releases."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LIMIT = "gpu"
+POLL_SECONDS = 0.2
+
+
+@contextmanager
+def gpu_slot(home: Path, devices: int, on_wait: Callable[[str], None]) -> Iterator[int]:
+    """Hold one of `devices` slots; yields its number.
+
+    Prefect's limit forgets its holders only minutes after a kill -9, and would block the next run that long. So the slots are file
+    locks first, and the limit is set to what the locks say before a slot of it is taken: it shows in the UI, and binds other flows.
+    """
+    from prefect.concurrency.sync import concurrency
+
+    with _file_slot(home / "locks", devices, on_wait) as (number, others):
+        _reclaim(devices, others)
+        with concurrency(LIMIT, occupy=1, strict=True):
+            yield number
+
+
+def _reclaim(devices: int, held: int) -> None:
+    """Make the limit, or set it to the number of slots that live processes hold."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
+    from prefect.exceptions import ObjectNotFound
+
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_global_concurrency_limit_by_name(LIMIT)
+        except ObjectNotFound:
+            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=LIMIT, limit=devices, active_slots=held))
+            return
+        client.update_global_concurrency_limit(LIMIT, GlobalConcurrencyLimitUpdate(limit=devices, active_slots=held))
+
+
+@contextmanager
+def _file_slot(folder: Path, devices: int, on_wait: Callable[[str], None]) -> Iterator[tuple[int, int]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    handles = [os.open(folder / f"gpu-{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644) for number in range(devices)]
+    try:
+        number = _first_free(handles)
+        if number is None:
+            on_wait(f"all {devices} device slots are taken: waiting for one")
+        while number is None:
+            time.sleep(POLL_SECONDS)
+            number = _first_free(handles)
+        yield number, sum(not _try_lock(handle, keep=False) for place, handle in enumerate(handles) if place != number)
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
+def _first_free(handles: list[int]) -> int | None:
+    return next((number for number, handle in enumerate(handles) if _try_lock(handle, keep=True)), None)
+
+
+def _try_lock(handle: int, *, keep: bool) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    if not keep:
+        fcntl.flock(handle, fcntl.LOCK_UN)
+    return True

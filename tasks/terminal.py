@@ -1,0 +1,93 @@
+"""What a person at the terminal sees: stages, notices, a training bar, the final table. All of it goes to standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+
+@cache
+def console() -> Any:
+    """The one console; standard output belongs to `--json`."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(sentence: str) -> None:
+    """One notice."""
+    console().print(f"  [yellow]![/] {_plain(sentence)}")
+
+
+@contextmanager
+def stage(name: str) -> Iterator[dict[str, float]]:
+    """Name a stage when it ends, with its seconds; what the block puts under `note` stands beside it."""
+    began = time.monotonic()
+    facts: dict[str, Any] = {"note": ""}
+    yield facts
+    facts["seconds"] = time.monotonic() - began
+    console().print(f"  [green]✓[/] {name:<9} [dim]{facts['seconds']:6.1f} s[/]  {_plain(str(facts['note']))}")
+
+
+class Bar:
+    """A training bar where somebody watches; a line now and then where nobody does."""
+
+    def __init__(self, progress: Any) -> None:
+        self.progress = progress
+        self.task = progress.add_task("train", total=None, loss="") if progress is not None else None
+
+    def move(self, step: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress.update(self.task, completed=step, total=total)
+
+    def say(self, loss: str) -> None:
+        if self.progress is not None:
+            self.progress.update(self.task, loss=loss)
+
+
+@contextmanager
+def training_bar() -> Iterator[Bar]:
+    """Progress of optimizer steps, with the newest loss."""
+    if not sys.stderr.isatty():
+        yield Bar(None)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("    {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[loss]}"),
+    )
+    with Progress(*columns, console=console(), transient=True) as progress:
+        yield Bar(progress)
+
+
+def closing(title: str, colour: str, rows: Sequence[Sequence[str]], reasons: Sequence[str], hints: Sequence[str]) -> None:
+    """The end of a run: a short table, the verdict and why, and what to do next."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2), show_header=True, header_style="dim")
+    head, *body = rows
+    for place, name in enumerate(head):
+        table.add_column(name, justify="left" if place == 0 else "right")
+    for row in body:
+        table.add_row(*row)
+    console().print()
+    console().print(table)
+    console().print(f"\n  [bold {colour}]{title}[/]")
+    for reason in reasons:
+        console().print(f"    {_plain(reason)}")
+    for hint in hints:
+        console().print(f"  [dim]{_plain(hint)}[/]")
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,362 @@
+"""The only door to MLflow: runs by train-key, metrics in batches that outlive an outage, bases stored once, versions and aliases."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from configs.errors import InfraError
+from tasks.home import Home
+from tasks.learning.base import Base, base_files
+
+T = TypeVar("T")
+PREFIX = "tunekeeper."
+BASES = "tunekeeper-bases"
+ATTEMPTS = 4
+FLUSH_SECONDS = 2.0
+PIP_PACKAGES = ("mlflow", "torch", "transformers", "peft", "safetensors", "pandas", "numpy", "pydantic")
+
+
+class Tracking:
+    """One tracking server; every call is tried a few times, then fails as InfraError with the address and the remedy."""
+
+    def __init__(self, home: Home, pause: Callable[[float], None] = time.sleep) -> None:
+        self.home, self.pause = home, pause
+
+    @cached_property
+    def client(self) -> Any:
+        import mlflow
+
+        mlflow.set_tracking_uri(self.home.tracking_uri)
+        mlflow.set_registry_uri(self.home.tracking_uri)
+        return mlflow.MlflowClient(self.home.tracking_uri)
+
+    def attempt(self, what: str, call: Callable[[], T]) -> T:
+        """Call, and call again after pauses of 1, 2, 4 seconds where the server or its database does not answer."""
+        from mlflow.exceptions import MlflowException
+        from requests import RequestException
+        from sqlalchemy.exc import OperationalError
+
+        for number in range(ATTEMPTS):
+            try:
+                return call()
+            except (MlflowException, RequestException, OperationalError, OSError) as error:
+                if not _passing(error) or number == ATTEMPTS - 1:
+                    raise self._fault(what, error) from error
+                self.pause(2.0**number)
+        raise AssertionError("unreachable")
+
+    def _fault(self, what: str, error: Exception) -> InfraError:
+        where = self.home.tracking_uri.rpartition("@")[2]
+        return InfraError(
+            f"MLflow at {where}: {what} failed ({_first_line(error)}): see that the server answers and the disk has room, then run again"
+        )
+
+    # --- runs ---------------------------------------------------------------------------------------------------------
+
+    def experiment(self, name: str) -> str:
+        """The id of an experiment, made if absent; local artifacts lie under the home."""
+
+        def find() -> str:
+            from mlflow.exceptions import MlflowException
+
+            found = self.client.get_experiment_by_name(name)
+            if found is not None:
+                return str(found.experiment_id)
+            local = self.home.tracking_uri.startswith("sqlite")
+            try:
+                return str(self.client.create_experiment(name, (self.home.artifacts / name).as_uri() if local else None))
+            except MlflowException:  # made by another process between the two calls
+                found = self.client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+                return str(found.experiment_id)
+
+        return self.attempt(f"finding experiment {name}", find)
+
+    def open_run(self, experiment: str, train_key: str, name: str, tags: Mapping[str, str]) -> str:
+        """The one run of a train-key, set to RUNNING: a new one, or the one that an earlier attempt left."""
+
+        def find() -> str:
+            where = self.experiment(experiment)
+            found = self.client.search_runs([where], f"tags.`{PREFIX}train_key` = '{train_key}'", max_results=1)
+            if found:
+                self.client.update_run(found[0].info.run_id, status="RUNNING")
+                return str(found[0].info.run_id)
+            marked = {f"{PREFIX}{key}": value for key, value in {**tags, "train_key": train_key}.items()}
+            return str(self.client.create_run(where, run_name=name, tags=marked).info.run_id)
+
+        return self.attempt("opening the run", find)
+
+    def close_run(self, run_id: str, status: str = "FINISHED") -> None:
+        self.attempt("closing the run", lambda: self.client.set_terminated(run_id, status))
+
+    def has_run(self, run_id: str) -> bool:
+        """Whether a run is there and not deleted."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(self.attempt("reading a run", lambda: self.client.get_run(run_id)).info.lifecycle_stage) == "active"
+        except InfraError as error:
+            if isinstance(error.__cause__, MlflowException) and error.__cause__.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+
+    def log_params(self, run_id: str, values: Mapping[str, Any]) -> None:
+        """All parameters in one call; the same values logged again change nothing."""
+        from mlflow.entities import Param
+
+        entries = [Param(key, str(value)[:6000]) for key, value in values.items()]
+        self.attempt("logging parameters", lambda: self.client.log_batch(run_id, params=entries))
+
+    def log_metrics(self, run_id: str, values: Mapping[str, float], step: int = 0) -> None:
+        entries = [(step, name, float(value), int(time.time() * 1000)) for name, value in values.items()]
+        self.attempt("logging metrics", lambda: self._batch(run_id, entries))
+
+    def _batch(self, run_id: str, entries: Sequence[tuple[int, str, float, int]]) -> None:
+        from mlflow.entities import Metric
+
+        for start in range(0, len(entries), 1000):
+            metrics = [Metric(_metric_name(name), value, at, step) for step, name, value, at in entries[start : start + 1000]]
+            self.client.log_batch(run_id, metrics=metrics)
+
+    def tag(self, run_id: str, values: Mapping[str, str]) -> None:
+        from mlflow.entities import RunTag
+
+        tags = [RunTag(PREFIX + key, value) for key, value in values.items()]
+        self.attempt("tagging the run", lambda: self.client.log_batch(run_id, tags=tags))
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        """Ours alone, without their prefix."""
+        found = self.attempt("reading the run", lambda: self.client.get_run(run_id)).data.tags
+        return {key.removeprefix(PREFIX): value for key, value in found.items() if key.startswith(PREFIX)}
+
+    def log_artifact(self, run_id: str, file: Path, folder: str | None = None) -> None:
+        self.attempt(f"storing {file.name}", lambda: self.client.log_artifact(run_id, str(file), folder))
+
+    def log_folder(self, run_id: str, source: Path, folder: str) -> None:
+        self.attempt(f"storing {folder}", lambda: self.client.log_artifacts(run_id, str(source), folder))
+
+    def log_text(self, run_id: str, text: str, name: str) -> None:
+        self.attempt(f"storing {name}", lambda: self.client.log_text(run_id, text, name))
+
+    def fetch(self, uri: str, target: Path) -> Path:
+        """Download an artifact into a folder; its path there."""
+        import mlflow
+
+        def download() -> Path:
+            _ = self.client
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target)))
+
+        target.mkdir(parents=True, exist_ok=True)
+        return self.attempt(f"fetching {uri}", download)
+
+    def artifact_uri(self, run_id: str, name: str) -> str:
+        return f"runs:/{run_id}/{name}"
+
+    # --- bases and models ---------------------------------------------------------------------------------------------
+
+    def store_base(self, base: Base) -> str:
+        """Keep a base once, under its digest, beside the models that need it; returns its artifact URI."""
+        where = self.experiment(BASES)
+        query = f"tags.`{PREFIX}base` = '{base.digest}' and attributes.status = 'FINISHED'"
+        found = self.attempt("looking for the base", lambda: self.client.search_runs([where], query, max_results=1))
+        if found:
+            return self.artifact_uri(found[0].info.run_id, "base")
+        tags = {f"{PREFIX}base": base.digest, f"{PREFIX}weights_sha256": base.weights, f"{PREFIX}name": base.name}
+        run = self.attempt("storing the base", lambda: self.client.create_run(where, run_name=base.name, tags=tags)).info.run_id
+        with tempfile.TemporaryDirectory() as aside:
+            for file in base_files(base.path):
+                target = Path(aside) / file.relative_to(base.path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, target)
+            self.log_folder(run, Path(aside), "base")
+        self.close_run(run)
+        return self.artifact_uri(run, "base")
+
+    def log_model(self, run_id: str, folder: Path, code: Path, example: Any, signature_of: tuple[Any, Any]) -> str:
+        """Store an artifact folder as a models-from-code pyfunc; returns models:/m-..., the same again for the same run."""
+        import mlflow
+        from mlflow.models import infer_signature
+
+        earlier = self.tags(run_id).get("model_uri")
+        if earlier is not None:
+            return earlier
+
+        def log() -> str:
+            _ = self.client
+            with mlflow.start_run(run_id=run_id):
+                logged = mlflow.pyfunc.log_model(
+                    name="model",
+                    python_model=str(code),
+                    artifacts={"kept": str(folder)},
+                    signature=infer_signature(*signature_of),
+                    input_example=example,
+                    pip_requirements=_requirements(),
+                )
+            return str(logged.model_uri)
+
+        uri = self.attempt("storing the model", log)
+        self.tag(run_id, {"model_uri": uri})
+        self.attempt("reopening the run", lambda: self.client.update_run(run_id, status="RUNNING"))
+        return uri
+
+    def register(self, model: str, uri: str, run_id: str, tags: Mapping[str, str]) -> str:
+        """The one version of a run: the one that is there, or a new one."""
+        from mlflow.exceptions import MlflowException
+
+        def find() -> str:
+            try:
+                self.client.create_registered_model(model)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            for version in self.client.search_model_versions(f"name = '{model}'"):
+                if version.run_id == run_id:
+                    return str(version.version)
+            marked = {PREFIX + key: value for key, value in tags.items()}
+            return str(self.client.create_model_version(model, uri, run_id, tags=marked).version)
+
+        return self.attempt("registering the version", find)
+
+    def version_tags(self, model: str, version: str) -> dict[str, str]:
+        """Ours, without their prefix, and the version's `run_id` and `source`."""
+        found = self.attempt(f"reading {model} {version}", lambda: self.client.get_model_version(model, version))
+        own = {key.removeprefix(PREFIX): value for key, value in found.tags.items() if key.startswith(PREFIX)}
+        return {**own, "run_id": found.run_id or "", "source": found.source or ""}
+
+    def tag_version(self, model: str, version: str, values: Mapping[str, str]) -> None:
+        def put() -> None:
+            for key, value in values.items():
+                self.client.set_model_version_tag(model, version, PREFIX + key, value)
+
+        self.attempt("tagging the version", put)
+
+
+class Registry:
+    """What the ledger may do in MLflow's registry: read and move one alias, and see which versions are there."""
+
+    def __init__(self, tracking: Tracking, alias: str) -> None:
+        self.tracking, self.alias = tracking, alias
+
+    def champion(self, model: str) -> str | None:
+        from mlflow.exceptions import MlflowException
+
+        def find() -> str | None:
+            try:
+                return str(self.tracking.client.get_model_version_by_alias(model, self.alias).version)
+            except MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+
+        return self.tracking.attempt(f"reading the alias {self.alias}", find)
+
+    def set_champion(self, model: str, version: str) -> None:
+        client = self.tracking.client
+        self.tracking.attempt("moving the alias", lambda: client.set_registered_model_alias(model, self.alias, version))
+
+    def versions(self, model: str) -> set[str]:
+        client = self.tracking.client
+        found = self.tracking.attempt("listing versions", lambda: client.search_model_versions(f"name = '{model}'"))
+        return {str(version.version) for version in found}
+
+
+class MetricLog:
+    """Metrics of one training: written to a journal at once, uploaded in batches behind its back, each (name, step) exactly once.
+
+    An outage of the tracking server is noticed and waited out; what is in the journal is uploaded when it answers again.
+    """
+
+    def __init__(self, tracking: Tracking, run_id: str, journal: Path, notice: Callable[[str], None]) -> None:
+        self.tracking, self.run_id, self.journal, self.notice = tracking, run_id, journal, notice
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        self.entries = [tuple(json.loads(line)) for line in _whole_lines(journal)]
+        self.seen = {(name, step) for step, name, _, _ in self.entries}
+        self.sent = 0  # a batch that MLflow has already is recognised by it: same name, step, time and value
+        self.closing = threading.Event()
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Keep values of a step; those of a step that an earlier attempt had logged are the same, and skipped."""
+        now = int(time.time() * 1000)
+        new = [(step, name, value, now) for name, value in values.items() if (name, step) not in self.seen]
+        with self.journal.open("a") as file:
+            file.writelines(json.dumps(entry) + "\n" for entry in new)
+        self.seen |= {(name, step) for step, name, _, _ in new}
+        self.entries += new
+
+    @contextmanager
+    def uploading(self) -> Iterator[None]:
+        """Upload every few seconds from a thread of its own; at the end all that is left, with bounded retries."""
+        thread = threading.Thread(target=self._upload_until_closed, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.closing.set()
+            thread.join()
+        self.tracking.attempt("uploading metrics", self._upload)
+
+    def _upload_until_closed(self) -> None:
+        from mlflow.exceptions import MlflowException
+        from requests import RequestException
+        from sqlalchemy.exc import OperationalError
+
+        away = False
+        while not self.closing.wait(FLUSH_SECONDS):
+            try:
+                self._upload()
+            except (MlflowException, RequestException, OperationalError, OSError) as error:
+                if not away:
+                    self.notice(
+                        f"MLflow does not answer ({_first_line(error)}): training goes on, metrics are kept and uploaded later"
+                    )
+                away = True
+            else:
+                away = False
+
+    def _upload(self) -> None:
+        end = len(self.entries)
+        if end > self.sent:
+            self.tracking._batch(self.run_id, self.entries[self.sent : end])
+            self.sent = end
+
+
+def _whole_lines(journal: Path) -> list[str]:
+    """The journal's lines, less a last one that a kill cut short, which is cut off the file too."""
+    if not journal.is_file():
+        return []
+    text = journal.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        journal.write_text(whole)
+    return whole.splitlines()
+
+
+def _metric_name(name: str) -> str:
+    """MLflow allows letters, digits, _ - . / : and space."""
+    return "".join(letter if letter.isalnum() or letter in "_-. /:" else "_" for letter in name)
+
+
+def _passing(error: Exception) -> bool:
+    """Whether trying again can help: servers and locks recover, wrong requests do not."""
+    code = getattr(error, "error_code", None)
+    return code is None or code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_CONFLICT")
+
+
+def _requirements() -> list[str]:
+    from importlib.metadata import version
+
+    return [f"{name}=={version(name).partition('+')[0]}" for name in PIP_PACKAGES]
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]

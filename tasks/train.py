@@ -1,0 +1,99 @@
+"""The face of training: a GPU task that takes a slot, tells MLflow, Prefect and the terminal how it goes, and leaves a result on disk."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+
+from configs.schema import Pipeline
+from tasks.home import Home
+from tasks.learning.base import Base
+from tasks.learning.device import devices
+from tasks.prepare import open_snapshot
+from tasks.slots import gpu_slot
+from tasks.terminal import say, training_bar
+from tasks.tracking import MetricLog, Tracking
+
+if TYPE_CHECKING:
+    from tasks.learning.fit import Listener, Trained
+    from tasks.learning.network import Spec
+
+SHOW_SECONDS = 2.0
+
+
+@task(name="train", tags=["gpu"], cache_policy=NO_CACHE)
+def train(
+    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, key: str, run_id: str, start: Path | None
+) -> Trained:
+    """Fit the adapter to the snapshot, or find it fitted; every number goes to the one MLflow run of this train-key."""
+    from tasks.learning.supervised import train as fit
+
+    spec, rows, held_out = material(pipeline, home, base, snapshot)
+    with gpu_slot(home.path, devices(), say):
+        metrics = MetricLog(tracking, run_id, home.run(key) / "metrics.jsonl", say)
+        with metrics.uploading(), training_bar() as bar:
+            listener = _listener(metrics, bar)
+            trained = fit(spec, base.path, rows, held_out, pipeline.objective, pipeline.training, home.run(key), listener, start)
+    seen = {
+        "training_seconds": trained.seconds,
+        "peak_memory_bytes": float(trained.peak_memory),
+        "optimizer_steps": float(trained.steps),
+    }
+    tracking.log_metrics(run_id, seen, trained.steps)
+    tracking.tag(
+        run_id, {"weights_sha256": trained.weights, **{f"numerics.{k}": str(v) for k, v in asdict(trained.numerics).items()}}
+    )
+    return trained
+
+
+def material(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> tuple[Spec, Any, Any]:
+    """The network's description, the rows to fit to, and those to watch the loss on (none left where `refit` takes them too)."""
+    import pandas as pd
+
+    from tasks.learning.network import spec_of
+
+    sealed = open_snapshot(home, snapshot)
+    rows, held_out = sealed.frame("train"), sealed.frame("validation")
+    if pipeline.training.refit:
+        rows, held_out = pd.concat([rows, held_out], ignore_index=True), held_out[:0]
+    labels = tuple(sorted(set(rows["target"]))) if pipeline.problem == "text-classification" else ()
+    spec = spec_of(pipeline.problem, pipeline.adapter, labels, pipeline.model.max_length, pipeline.training.seed, base)
+    return spec, rows, held_out
+
+
+def _listener(metrics: MetricLog, bar: Any) -> Listener:
+    """Tell the journal, the terminal and Prefect, the last one every few seconds."""
+    from tasks.learning.fit import Listener
+
+    logger = get_run_logger()
+    artifact: UUID = create_progress_artifact(0.0, key="training-progress", description="not begun")  # type: ignore[assignment]
+    latest: dict[str, float] = {}
+    shown = [time.monotonic()]
+
+    def log(step: int, values: dict[str, float]) -> None:
+        metrics.log(step, values)
+        latest.update(values)
+        loss = next((f"{name} {values[name]:.4f}" for name in ("eval_loss", "loss") if name in values), None)
+        if loss is not None:
+            logger.info("step %d: %s", step, loss)
+            bar.say(loss)
+
+    def progress(step: int, total: int) -> None:
+        bar.move(step, total)
+        if time.monotonic() - shown[0] > SHOW_SECONDS or step == total:
+            shown[0] = time.monotonic()
+            loss = f", loss {latest['loss']:.4f}" if "loss" in latest else ""
+            update_progress_artifact(artifact, 100 * step / total, description=f"step {step} of {total}{loss}")
+
+    def notice(sentence: str) -> None:
+        logger.warning(sentence)
+        say(sentence)
+
+    return Listener(log, progress, notice)
