@@ -34,13 +34,13 @@ def section(sizes: tuple[int, ...] = SIZES) -> str:
         f"Invented tickets (seed {SEED}): 23 words on average, 6 % with personal data, 5 % exact and",
         "5 % near copies. CSV in, snapshot out, one process.",
         "",
-        "| rows | file, MB | load, s | prepare, s | seal, s | rows/s | peak, GB | kept | redacted | exact copies | near |",
-        "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| rows | file, MB | load, s | prepare, s | seal, s | CPU, s | rows/s | peak, GB | kept | redacted | exact copies | near |",
+        "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for r in rows:
         total = r["load"] + r["prepare"] + r["seal"]
         lines.append(
-            f"| {r['rows']:,} | {r['megabytes']:.0f} | {r['load']:.1f} | {r['prepare']:.1f} | {r['seal']:.1f} "
+            f"| {r['rows']:,} | {r['megabytes']:.0f} | {r['load']:.1f} | {r['prepare']:.1f} | {r['seal']:.1f} | {r['cpu']:.1f} "
             f"| {r['rows'] / total:,.0f} | {r['peak_gb']:.2f} | {r['kept']:,} | {r['redacted']:,} | {r['exact']:,} "
             f"| {r['near']:,} |"
         )
@@ -107,7 +107,7 @@ def _measured(rows: int) -> dict[str, float]:
 def _one(source: Path) -> None:
     """In the child: prepare the file, print what it took."""
     from configs.schema import Data
-    from tasks.text.key import key_id, redaction_key
+    from tasks.text.key import VARIABLE, key_id, redaction_key
     from tasks.text.load import loaded
     from tasks.text.prepare import prepare
     from tasks.text.redact import Redactor
@@ -116,7 +116,7 @@ def _one(source: Path) -> None:
 
     home = source.parent / "home"
     data = Data(source=str(source), id="id", time="time", slices=("region",))
-    key = redaction_key(home)
+    key = redaction_key(home, {VARIABLE: f"the key of seed {SEED}"})
     times = [time.perf_counter()]
     with loaded(data, "text-classification", home) as raw:
         times.append(time.perf_counter())
@@ -129,7 +129,7 @@ def _one(source: Path) -> None:
     dropped = {reason: found["rows"] for reason, found in manifest["dropped"].items()}
     kept, redacted = manifest["rows"]["kept"], sum(manifest["redacted"].values())
     near = sum(n for reason, n in dropped.items() if reason != "exact duplicate")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    used = resource.getrusage(resource.RUSAGE_SELF)
     counts = {
         "rows": manifest["rows"]["read"],
         "kept": kept,
@@ -137,7 +137,7 @@ def _one(source: Path) -> None:
         "exact": dropped["exact duplicate"],
         "near": near,
     }
-    print(json.dumps(seconds | counts | {"peak_gb": peak}))
+    print(json.dumps(seconds | counts | {"peak_gb": used.ru_maxrss / 1e6, "cpu": used.ru_utime + used.ru_stime}))
 
 
 if __name__ == "__main__":
