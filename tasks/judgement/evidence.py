@@ -48,9 +48,9 @@ class Evidence:
 class Comparison:
     """One question put to the rows: the challenger against `name` or, for a guard, against the champion on the part `name` says.
 
-    `low` and `high` bound the difference, two-sided at `confidence` = 1 - 2 gate.alpha: what these rows show when looked at once.
-    `alpha` is what `p_value` is held against; both are None where nothing was tested. `outcome` is read with `rule`: primary
-    rules are shown, ruled out or open; guards find harm shown, no harm shown or too few rows.
+    `low` and `high` bound the difference, two-sided at `confidence` = 1 - 2 gate.alpha (0.5 at least): what these rows show when
+    looked at once. `alpha` is what `p_value` is held against; both are None where nothing was tested. `outcome` is read with `rule`:
+    primary rules are shown, ruled out or open; guards find harm shown, no harm shown or too few rows.
     """
 
     name: str
@@ -75,8 +75,8 @@ class Comparison:
 class Verdict:
     """The answer. `reasons` are sentences, the most important first; `n` and `n_groups` count the rows of the primary comparison.
 
-    `alpha` is what this look may spend of `gate.alpha`. `rows_needed` is given where the rows were too few or left the question
-    open; `detectable` is the smallest gain that the rows at hand would show at `gate.power`, None where none is.
+    `alpha` is what this look may spend of `gate.alpha`. For INCONCLUSIVE alone: `rows_needed`, None where no number of rows would
+    do, and `detectable`, the smallest true gain that the rows at hand show at `gate.power`, None where they show none.
     """
 
     verdict: Decision

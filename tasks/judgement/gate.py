@@ -66,7 +66,7 @@ def _decision(n_groups: int, comparisons: tuple[Comparison, ...], floor_missed: 
 
 
 def _answer(questions: list[Question], settings: Gate, alpha: float, seed: int) -> tuple[Comparison, ...]:
-    intervals = difference_intervals([question.pairs for question in questions], 1 - 2 * settings.alpha, seed=seed)
+    intervals = difference_intervals([question.pairs for question in questions], max(0.5, 1 - 2 * settings.alpha), seed=seed)
     judged = [i for i, q in enumerate(questions) if q.rule == "guard" and q.pairs.n_groups >= settings.guards.min_n]
     strictest = settings.alpha / max(1, len(judged))
     harms = [harm_p(questions[i].pairs, questions[i].margin or 0.0, strictest, seed) for i in judged]
@@ -144,14 +144,20 @@ def _power(margin: float | None, pairs: Pairs, alpha: float) -> PowerOf:
     return power
 
 
-def _needed(asked: list[tuple[Comparison, Pairs]], settings: Gate, alpha: float) -> int:
-    """Rows to show a true gain of gate.effect under `better`, or to pass with a challenger equal to the other under `not_worse`."""
+def _needed(asked: list[tuple[Comparison, Pairs]], settings: Gate, alpha: float) -> int | None:
+    """Rows to show a true gain of gate.effect under `better`, or to pass with a challenger equal to the other under `not_worse`.
+
+    None where no number of rows that anyone has would do.
+    """
     most = settings.min_rows
     for comparison, pairs in asked:
+        if comparison.outcome == "shown":
+            continue
         truth = settings.effect if comparison.rule == "better" else 0.0
         independent = rows_needed(partial(_power(comparison.margin, pairs, alpha), difference=truth), settings.power)
-        if comparison.outcome != "shown" and independent is not None:
-            most = max(most, ceil(independent * pairs.design))
+        if independent is None:
+            return None
+        most = max(most, ceil(independent * pairs.design))
     return most
 
 

@@ -99,9 +99,13 @@ def _too_few(verdict: Verdict, settings: Gate) -> str:
     if verdict.n != verdict.n_groups:
         held += f" in {verdict.n_groups} groups, which count as {verdict.n_groups} rows,"
     return (
-        f"Too few rows to decide anything: {held} where gate.min_rows asks for {settings.min_rows}; about "
-        f"{verdict.rows_needed} would be needed. Collect more test rows, or widen gate.window."
+        f"Too few rows to decide anything: {held} where gate.min_rows asks for {settings.min_rows}; "
+        f"{_count(verdict.rows_needed)} would be needed. Collect more test rows, or widen gate.window."
     )
+
+
+def _count(rows: int | None) -> str:
+    return "more than a thousand million" if rows is None else f"about {rows}"
 
 
 def _more_rows(verdict: Verdict, asked: list[Comparison], settings: Gate, share: bool) -> str:
@@ -114,7 +118,7 @@ def _more_rows(verdict: Verdict, asked: list[Comparison], settings: Gate, share:
         )
     shown = "show" if better else "pass"
     least = f"; {verdict.n} rows {shown} one of {amount(verdict.detectable, share)}" if verdict.detectable is not None else ""
-    return f"About {verdict.rows_needed} rows are needed {aim} with power {settings.power:g}{least}."
+    return f"{_count(verdict.rows_needed).capitalize()} rows are needed {aim} with power {settings.power:g}{least}."
 
 
 def _circumstances(verdict: Verdict, guards: list[Comparison], evidence: Evidence, settings: Gate) -> Iterator[str]:

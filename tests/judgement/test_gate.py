@@ -277,3 +277,10 @@ def test_more_looks_than_declared_are_told() -> None:
     verdict = decide(Evidence(*exact(1000, 60, 10, 880), look=70), Gate())
     assert verdict.alpha < 0.0001
     assert verdict.reasons[-1].startswith("Look 70, where gate.looks_per_year declares 52")
+
+
+def test_where_no_number_of_rows_would_do_none_is_given() -> None:
+    generator = rng(6)
+    verdict = decide(Evidence(generator.normal(0, 1e5, 300), generator.normal(0, 1e5, 300)), Gate())
+    assert (verdict.verdict, verdict.rows_needed) == ("INCONCLUSIVE", None)
+    assert any(reason.startswith("More than a thousand million rows are needed") for reason in verdict.reasons)
