@@ -49,7 +49,7 @@ class Comparison:
     """One question put to the rows: the challenger against `name` or, for a guard, against the champion on the part `name` says.
 
     `low` and `high` bound the difference, two-sided at `confidence` = 1 - 2 gate.alpha (0.5 at least): what these rows show when
-    looked at once. `alpha` is what `p_value` is held against; both are None where nothing was tested. `outcome` is read with `rule`:
+    looked at once. `alpha` is what `p_value` is held against; both are None where nothing was tested. Read `outcome` with `rule`:
     primary rules are shown, ruled out or open; guards find harm shown, no harm shown or too few rows.
     """
 
