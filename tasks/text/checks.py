@@ -33,6 +33,7 @@ def check_labels(candidate: Candidate, fate: NDArray[np.uint8], reasons: dict[in
 
 
 def check_rows(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
+    """Rows must be left, to train on and to test on."""
     counts = np.bincount(candidate.split[fate == KEPT], minlength=3)
     total = len(fate)
     if counts.sum() == 0:

@@ -7,9 +7,12 @@ byte is kept: two slots agree by chance with 1/256, which the estimate takes out
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +48,14 @@ def signatures_of_words(tokens: Sequence[list[str]]) -> Signatures:
     shingles = [row + [f"{a} {b}" for a, b in pairwise(row)] for row in tokens]
     digests = RMinHash.digest_matrix_from_token_sets(shingles, SLOTS, _SEED).to_rows()
     return np.array(digests, dtype=np.uint32).reshape(len(shingles), SLOTS).astype(np.uint8)
+
+
+def blank_signatures(path: Path, rows: int) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """A mapped file for the signatures of so many rows; its space is taken at once, so a full disk is an OSError, not a crash."""
+    table = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(rows, SLOTS))
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return table
 
 
 def keys(texts: Sequence[str]) -> NDArray[np.uint64]:

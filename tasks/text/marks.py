@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.text.deduplicate import SLOTS, Signatures, keys, signatures_of_words, words
+from tasks.text.deduplicate import Signatures, blank_signatures, keys, signatures_of_words, words
 from tasks.text.load import Raw
 from tasks.text.normalise import key_text, normalise
 from tasks.text.redact import Redactor
@@ -45,7 +45,7 @@ class Marks:
 
     @classmethod
     def blank(cls, n: int, folder: Path) -> Marks:
-        signatures = np.lib.format.open_memmap(folder / "signatures.npy", mode="w+", dtype=np.uint8, shape=(n, SLOTS))
+        signatures = blank_signatures(folder / "signatures.npy", n)
         wide, one = np.zeros((n, 2), dtype=np.uint64), np.zeros(n, dtype=np.uint64)
         return cls(wide, one, one.copy(), np.zeros(n), np.full(n, NOT_GIVEN, dtype=np.int8), signatures)
 

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _ROWS = 8192  # rows written, and hashed, at a time: part of the hash's definition
-_SAMPLES = 20
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,7 @@ def seal(
 def open_snapshot(home: Path, hash: str) -> Snapshot:
     """The snapshot of that hash; InfraError where it is not, or not whole."""
     path = home / "snapshots" / hash
-    needed = ["manifest.json", *(f"{name}{end}" for name in SPLITS for end in (".parquet", ".signatures.npy"))]
-    missing = [name for name in needed if not (path / name).is_file()]
-    if missing:
+    if missing := _missing(path):
         raise InfraError(
             f"snapshot {hash}: {path} lacks {', '.join(missing)}: restore it, or run `tunekeeper retrain` to make it again"
         )
@@ -119,7 +117,7 @@ def write_quarantine(candidate: Candidate, reasons: Mapping[int, str], path: Pat
     table = take(candidate.rows, places).append_column("reason", pa.array([reasons[i] for i in places.tolist()], type=pa.string()))
     with world_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         pq.write_table(table.drop_columns(["split"]), temporary, compression="zstd")
         temporary.replace(path)
     return path
@@ -147,9 +145,7 @@ def _write_split(candidate: Candidate, fate: NDArray[np.uint8], code: int, folde
     rows = candidate.order[(fate[candidate.order] == KEPT) & (candidate.split[candidate.order] == code)]
     digest = hashlib.sha256()
     schema = candidate.rows.data.table.schema.remove_metadata()
-    table = np.lib.format.open_memmap(
-        folder / f"{name}.signatures.npy", mode="w+", dtype=np.uint8, shape=(len(rows), deduplicate.SLOTS)
-    )
+    table = deduplicate.blank_signatures(folder / f"{name}.signatures.npy", len(rows))
     with pq.ParquetWriter(folder / f"{name}.parquet", schema, compression="zstd") as writer:
         for start in range(0, len(rows), _ROWS):
             part = rows[start : start + _ROWS]
@@ -188,9 +184,16 @@ def _digest_of(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
+def _missing(path: Path) -> list[str]:
+    needed = ["manifest.json", *(f"{name}{end}" for name in SPLITS for end in (".parquet", ".signatures.npy"))]
+    return [name for name in needed if not (path / name).is_file()]
+
+
 def _publish(build: Path, place: Path) -> None:
-    """Rename into place; where the same snapshot already stands, it stays and ours goes with the temporary folder."""
+    """Rename into place. Where the same snapshot already stands it stays; a damaged one goes with our temporary folder."""
     _sync(build)
+    if place.exists() and _missing(place):
+        place.rename(build.with_name("damaged"))
     try:
         build.rename(place)
     except OSError as error:

@@ -120,6 +120,40 @@ def test_a_snapshot_that_is_not_whole_is_not_opened(make, write, home):
     (made.path / "test.parquet").unlink()
     with pytest.raises(InfraError, match=r"lacks test\.parquet"):
         open_snapshot(home, made.hash)
+    assert make(source=write(tickets(40)), id="n").hash == made.hash and (made.path / "test.parquet").is_file()
+
+
+def test_there_may_be_no_validation_rows(make, write):
+    made = make(source=write(tickets(40)), split={"by": "hash", "validation": 0.0})
+    assert made.manifest["splits"]["validation"] == 0 and made.signatures("validation").shape == (0, 128)
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from configs.errors import InfraError
+from configs.schema import Data
+from tasks.text.load import loaded
+from tasks.text.prepare import prepare
+from tasks.text.snapshot import seal
+data, home = Data(source=sys.argv[1], id="n"), Path(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
+try:
+    with loaded(data, "text-classification", home) as raw:
+        seal(prepare(raw, data, None), home, {}, None)
+except InfraError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("bytes_allowed", [1000, 40_000])
+def test_a_full_disk_at_any_step_is_a_fault_of_the_world_and_leaves_nothing(write, home, bytes_allowed):
+    source = write(tickets(400))
+    run = subprocess.run(
+        [sys.executable, "-c", FULL, source, str(home), str(bytes_allowed)], capture_output=True, text=True, check=True
+    )
+    assert "free space there" in run.stdout
+    assert not [p for place in ("work", "snapshots") if (home / place).exists() for p in (home / place).iterdir()]
 
 
 def test_a_read_only_home_is_a_fault_of_the_world(make, write, home):
