@@ -130,7 +130,7 @@ def test_every_address_of_a_machine_is_one_for_documentation(both: pd.DataFrame)
 
 
 def test_counting_words_gets_about_three_tickets_in_four_right() -> None:
-    """The range is 0.74 +/- 3 standard errors (0.018 at 590 rows): near it, a fine-tuned MiniLM stays clearly ahead (README)."""
+    """The range is 0.785 +/- 3 standard errors (0.018 at 550 rows): near it, a fine-tuned MiniLM stays clearly ahead (README)."""
     from tasks.problems.baselines import tfidf_logistic
 
     rows = usable(read("tickets.csv"))
@@ -139,7 +139,7 @@ def test_counting_words_gets_about_three_tickets_in_four_right() -> None:
     train, test = place.ge(3).to_numpy(), place.lt(2).to_numpy()
     baseline = tfidf_logistic(list(rows.text[train]), codes[train], list(rows.text[test]), codes[test], 14)
     assert 500 < test.sum() < 680
-    assert 0.68 < baseline.correct.mean() < 0.80
+    assert 0.73 < baseline.correct.mean() < 0.84
 
 
 def _luhn(digits: str) -> bool:
