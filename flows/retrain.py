@@ -151,7 +151,8 @@ def _judge(run: Run, prepared: prepare.Prepared, against: Against, trained: Any,
             facts["note"] = f"{run.pipeline.name} version {version}"
     found = show.Findings(
         run.pipeline, run.inputs.base, prepared, trained, scores.challenger, scores.champion, scores.baselines, verdict, run_id,
-        version, against.version, (against.train_key, key), run.seconds, (*against.notices, *run.notices), _next_command(run, verdict),
+        version, against.version, (against.train_key, key), run.seconds, (*against.notices, *run.notices),
+        _next_command(run, verdict),
     )  # fmt: skip
     outcome = show.publish(found, run.home, run.tracking)
     record_decision(
@@ -197,7 +198,7 @@ def _decide(run: Run, prepared: prepare.Prepared, against: Against, scores: AllS
     if against.version is not None and "snapshot" in against.tags:
         seen.append(seen_in_training(home, tracking, against.tags["snapshot"], against.tags["run_id"]))
     fair = decide.fair_rows(pipeline, home, prepared.snapshot, seen)
-    look = look_number(run.ledger, pipeline.name, prepared.rows["test"], against.version)
+    look = look_number(run.ledger, pipeline.name, against.version)
     return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair, look)
 
 

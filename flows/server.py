@@ -71,7 +71,7 @@ def _start(home: Home) -> str:
         url = _running(home)
         if url is not None:
             return url
-        port = _free_port()
+        port = free_port(4200)
         log = home.prefect / "server.log"
         environment = {**os.environ, "PREFECT_SERVER_API_HOST": "127.0.0.1", "PREFECT_SERVER_API_PORT": str(port)}
         environment["PREFECT_UI_API_URL"] = f"http://127.0.0.1:{port}/api"
@@ -93,10 +93,16 @@ def _start(home: Home) -> str:
         return url
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(wanted: int) -> int:
+    """The port that is wanted, or one that is free."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise InfraError("no port is free on 127.0.0.1: end some other servers")
 
 
 def _end_when_idle(lock: Path, idle_seconds: float) -> None:

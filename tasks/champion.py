@@ -81,7 +81,7 @@ def _anchor(standing: Standing, version: str | None) -> str | None:
 
 
 def seen_in_training(home: Home, tracking: Tracking, snapshot: str, run_id: str) -> Any:
-    """(n, slots) signatures of the rows that a snapshot's model learned or was watched on; from its run where the snapshot is elsewhere."""
+    """(n, slots) signatures of what a snapshot's model was trained or watched on; from its run where the snapshot is elsewhere."""
     try:
         sealed = open_snapshot(home, snapshot)
     except InfraError:

@@ -46,7 +46,7 @@ def decide(
         groups=frame["group"].tolist() if pipeline.data.group else None,
         recent=_recent(frame, pipeline.gate.window),
         fair=fair,
-        slices={name.removeprefix("slice_"): frame[name].astype(str).to_numpy() for name in frame if name.startswith("slice_")},
+        slices=slice_columns(frame),
         classes=frame["target"].to_numpy() if problem == "text-classification" else None,
         look=look,
         metrics=challenger.metrics,
@@ -55,7 +55,7 @@ def decide(
 
 
 def fair_rows(pipeline: Pipeline, home: Home, test_of: str, seen: Sequence[Any]) -> Any:
-    """(n,) True where a test row is no near copy of a row in `seen`, the signatures of what either model was trained or watched on."""
+    """(n,) True where a test row is no near copy of one in `seen`, the signatures of what either model was trained on."""
     from tasks.text.deduplicate import near
 
     held_out = open_snapshot(home, test_of).signatures("test")
@@ -63,6 +63,12 @@ def fair_rows(pipeline: Pipeline, home: Home, test_of: str, seen: Sequence[Any])
     for rows in seen:
         fair &= ~near(rows, held_out, pipeline.data.deduplicate.threshold)
     return fair
+
+
+def slice_columns(frame: pd.DataFrame) -> dict[str, Any]:
+    """The slice columns of per-example scores by their name in the data; a missing value is a slice of its own."""
+    names = [str(name) for name in frame.columns if str(name).startswith("slice_")]
+    return {name.removeprefix("slice_"): frame[name].astype(str).to_numpy() for name in names}
 
 
 def _recent(frame: pd.DataFrame, days: int | None) -> Any:

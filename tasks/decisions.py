@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, RowMapping
 
 
+YEAR = timedelta(weeks=52)  # what gate.looks_per_year is counted over
+
+
 class LookTakenError(InfraError):
     """Another decision was counted since this one's alpha was worked out: decide again at the next look."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A verdict as reached at look number `look` (from 1) on these test rows against that champion; `payload` is its outcome."""
+    """A verdict as reached at look number `look` (from 1) against that champion; `payload` is its outcome."""
 
     model: str
     decision_key: str
@@ -57,9 +61,19 @@ def find_decision(ledger: Ledger, model: str, decision_key: str) -> Decision | N
     return ledger.read(lambda connection: _decision(connection, model, decision_key))
 
 
-def look_number(ledger: Ledger, model: str, test_rows_hash: str, champion_version: str | None) -> int:
-    """The number the next decision on these test rows against this champion will have: what alpha is spent by."""
-    return ledger.read(lambda connection: _next_look(connection, model, test_rows_hash, champion_version))
+def last_decision(ledger: Ledger, model: str) -> Decision | None:
+    """The newest decision on a model, if there was one."""
+    query = sa.select(decisions.c.decision_key).where(decisions.c.model == model).order_by(decisions.c.at.desc()).limit(1)
+    key = ledger.read(lambda connection: connection.scalar(query))
+    return None if key is None else find_decision(ledger, model, key)
+
+
+def look_number(ledger: Ledger, model: str, champion_version: str | None) -> int:
+    """The number the next decision against this champion will have: what alpha is spent by.
+
+    Decisions of the last 52 weeks count, on whatever test rows: a test set that grows by a row is no new chance.
+    """
+    return ledger.read(lambda connection: _next_look(connection, ledger, model, champion_version))
 
 
 def record_decision(
@@ -85,7 +99,7 @@ def record_decision(
         earlier = _decision(connection, model, decision_key)
         if earlier is not None:
             return earlier
-        number = _next_look(connection, model, test_rows_hash, champion_version)
+        number = _next_look(connection, ledger, model, champion_version)
         if look is not None and look != number:
             raise LookTakenError(f"{model}: decided at look {look}, but look {number} is the next by now: decide again")
         made = Decision(
@@ -148,10 +162,10 @@ def _training(connection: Connection, model: str, train_key: str) -> Training | 
     return None if row is None else Training(**_read(row))
 
 
-def _next_look(connection: Connection, model: str, test_rows_hash: str, champion_version: str | None) -> int:
-    here = (decisions.c.model == model) & (decisions.c.test_rows_hash == test_rows_hash)
-    query = sa.select(sa.func.max(decisions.c.look)).where(here, decisions.c.champion_version == (champion_version or ""))
-    return (connection.scalar(query) or 0) + 1
+def _next_look(connection: Connection, ledger: Ledger, model: str, champion_version: str | None) -> int:
+    since = (ledger.now().astimezone(UTC) - YEAR).isoformat(timespec="milliseconds")
+    against = (decisions.c.model == model) & (decisions.c.champion_version == (champion_version or ""))
+    return (connection.scalar(sa.select(sa.func.count()).where(against, decisions.c.at > since)) or 0) + 1
 
 
 def _written(payload: dict[str, Any]) -> str:

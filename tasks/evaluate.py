@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,7 +48,7 @@ class Scores:
 
 
 @task(name="evaluate", task_run_name="evaluate-{who}", cache_policy=NO_CACHE)
-def evaluate(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: Any, who: str) -> Scores:
+def evaluate(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: Any, who: str) -> Scores:  # noqa: ARG001  (names the task run)
     """Score a model on the snapshot's test rows, or find its scores; `load` builds its network only if it is needed."""
     sealed = open_snapshot(home, snapshot)
     folder = home.path / "scores" / scores_key(trained_key, sealed.manifest["hashes"]["test_rows"], pipeline)
@@ -118,4 +117,4 @@ def network_of(trained: Trained, base: Path) -> Network:
 
 def folder_bytes(folder: Path) -> int:
     """The size of all files below a folder."""
-    return sum(os.path.getsize(Path(place) / name) for place, _, names in os.walk(folder) for name in names)
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

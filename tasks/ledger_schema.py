@@ -49,7 +49,7 @@ decisions = Table(
     Column("at", String(40), nullable=False),
     Column("payload", Text, nullable=False),
     PrimaryKeyConstraint("model", "decision_key"),
-    Index("ledger_decisions_looks", "model", "test_rows_hash", "champion_version", "look", unique=True),
+    Index("ledger_decisions_looks", "model", "champion_version", "at"),
 )
 
 trainings = Table(

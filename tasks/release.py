@@ -87,8 +87,8 @@ def compare(expected: pd.DataFrame, answered: pd.DataFrame, uri: str) -> None:
     gap = float(np.abs(expected["score"].to_numpy() - answered["score"].to_numpy()).max()) if "score" in expected else 0.0
     if wrong or not gap <= TOLERANCE:
         raise InfraError(
-            f"{uri} does not answer as the trained model did: {wrong} of {len(expected)} answers differ, scores by up to {gap:.2g}. "
-            "Nothing was registered; the stored artifact is corrupt: please report this with the run's id"
+            f"{uri} does not answer as the trained model did: {wrong} of {len(expected)} answers differ, scores by up to "
+            f"{gap:.2g}. Nothing was registered; the stored artifact is corrupt: please report this with the run's id"
         )
 
 

@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Pipeline
 from tasks.champion import SIGNATURES
+from tasks.decide import slice_columns
 from tasks.evaluate import Baselines, Scores, folder_bytes
 from tasks.identity import TRAIN_LIBRARIES, libraries
 from tasks.judgement.calibration import reliability
@@ -281,7 +282,7 @@ def _classes(found: Findings) -> tuple[page.ClassScore, ...]:
 
 def _slices(found: Findings) -> tuple[page.SliceScore, ...]:
     frame = found.challenger.frame
-    columns = {name.removeprefix("slice_"): frame[name].astype(str).to_numpy() for name in frame if name.startswith("slice_")}
+    columns = slice_columns(frame)
     if not columns:
         return ()
     ours = by_slice(_primary(found.challenger, found.pipeline), columns, None)
@@ -339,7 +340,7 @@ def _data(found: Findings, manifest: dict[str, Any]) -> page.DataSummary:
         splits=tuple(page.Count(name=name, n=n) for name, n in manifest["splits"].items()),
         dropped=_counts(manifest["dropped"]),
         redacted=_counts(manifest["redacted"]),
-        quarantined=_counts(manifest["quarantined"]),
+        quarantined=_counts(manifest["quarantined"]["reasons"]),
         contract=tuple(
             page.Expectation(
                 name=f"{o['stage']}: {o['expectation']}",
@@ -373,8 +374,13 @@ def _worst(found: Findings, home: Home) -> tuple[page.WorstError, ...]:
         page.WorstError(
             id=row.id, text=texts[row.id], target=row.target, prediction=row.prediction, confidence=float(row.confidence)
         )
-        for row in wrong.itertuples()
+        for row in _rows(wrong)
     )
+
+
+def _rows(frame: Any) -> Any:
+    """Rows with their columns as attributes, of any type."""
+    return frame.itertuples()
 
 
 def _generations(found: Findings, home: Home) -> tuple[page.Generation, ...]:
@@ -385,7 +391,7 @@ def _generations(found: Findings, home: Home) -> tuple[page.Generation, ...]:
             id=row.id, prompt=prompts[row.id], reference=row.target, output=row.prediction, rouge_l=float(row.rouge_l),
             exact_match=bool(row.exact_match),
         )
-        for row in frame[frame["prediction"].notna()].head(WORST).itertuples()
+        for row in _rows(frame[frame["prediction"].notna()].head(WORST))
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The only door to MLflow: runs by train-key, metrics in batches that outlive an outage, bases stored once, versions and aliases."""
+"""The only door to MLflow: runs by train-key, metrics that outlive an outage, bases stored once, versions and aliases."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ class Tracking:
     def _fault(self, what: str, error: Exception) -> InfraError:
         where = self.home.tracking_uri.rpartition("@")[2]
         return InfraError(
-            f"MLflow at {where}: {what} failed ({_first_line(error)}): see that the server answers and the disk has room, then run again"
+            f"MLflow at {where}: {what} failed ({_first_line(error)}): "
+            "see that the server answers and the disk has room, then run again"
         )
 
     # --- runs ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The face of training: a GPU task that takes a slot, tells MLflow, Prefect and the terminal how it goes, and leaves a result on disk."""
+"""The face of training: a GPU task that takes a slot, says everywhere how it goes, and leaves a result on disk."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ ONLY_THESE_LIBRARIES: dict[str, tuple[str, ...]] = {
 NETWORKS = ("tasks.learning", "tasks.problems", "tasks.serving")
 OWNERS: dict[str, tuple[str, ...]] = {
     "prefect": ("flows", "tasks.*"),
-    "mlflow": ("tasks.tracking", "tasks.serving.pyfunc"),
+    "mlflow": ("tasks.tracking", "tasks.serving.pyfunc", "tasks.serving.reload"),
     "great_expectations": ("expectations",),
     "evaluate": ("tasks.problems",),
     "torch": NETWORKS,

@@ -94,7 +94,7 @@ def _hub_folder(name: str, revision: str | None) -> Path:
 
 
 def pooling_of(path: Path) -> str | None:
-    """How a sentence-transformers base was trained to pool (`1_Pooling/config.json`): mean, first, or None where it does not say."""
+    """How a sentence-transformers base was trained to pool (`1_Pooling/config.json`): mean, first, or None if unsaid."""
     file = path / "1_Pooling" / "config.json"
     if not file.is_file():
         return None

@@ -39,7 +39,7 @@ def numerics(precision: Literal["auto", "fp32", "bf16"]) -> Numerics:
 
 
 def devices() -> int:
-    """How many trainings this machine can hold at once: its GPUs, or one on the CPU. Asked without importing torch where no GPU is."""
+    """How many trainings this machine can hold at once: its GPUs, or one on the CPU. No torch is imported for that."""
     if not Path("/dev/nvidiactl").exists():
         return 1
     import torch
@@ -68,8 +68,9 @@ def peak_memory(how: Numerics) -> int:
 def check_fits(model: nn.Module, batch: int, tokens: int, how: Numerics) -> None:
     """Refuse, with the numbers, a model whose weights, gradients and optimizer state cannot fit.
 
-    Counted: 4 bytes a weight, 12 more for each that trains (gradient, two Adam moments), and for the activations of one batch about
-    34 bytes a token, layer and hidden unit (Korthikanti et al. 2022, "Reducing Activation Recomputation", eq. 2, without attention scores).
+    Counted: 4 bytes a weight, 12 more for each that trains (gradient, two Adam moments), and for the activations of one batch
+    about 34 bytes a token, layer and hidden unit (Korthikanti et al. 2022, "Reducing Activation Recomputation in Large
+    Transformer Models", eq. 2, without attention scores).
     """
     weights = sum(value.numel() for value in model.parameters())
     moving = sum(value.numel() for value in model.parameters() if value.requires_grad)

@@ -38,7 +38,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one fit needs beside the network: `lengths` are the training rows' token counts, `micro` rows are held in memory at once."""
+    """What one fit needs beside the network: `lengths` are token counts, `micro` rows are held in memory at once."""
 
     training: Training
     learning_rate: float
@@ -113,6 +113,8 @@ def keeping(parent: Any) -> Any:
 
     class Keeper(parent):  # type: ignore[misc]
         plan: Plan
+        aside: Path | None = None
+        optimizer: Any
 
         def get_train_dataloader(self) -> Any:
             training = self.plan.training
@@ -142,7 +144,7 @@ def keeping(parent: Any) -> Any:
             load_trainable(self.model, Path(resume_from_checkpoint) / TRAINABLE)
 
         def _get_output_dir(self, trial: Any) -> str:
-            return str(self.aside) if getattr(self, "aside", None) else str(self.plan.run)
+            return str(self.aside or self.plan.run)
 
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
             name = f"checkpoint-{self.state.global_step}"

@@ -157,12 +157,12 @@ def _generated(network: Network, rows: pd.DataFrame, evaluation: Evaluation, pre
     found = metrics.generation_metrics(likelihood[:, 0], likelihood[:, 1].astype(np.int64), written, rows["target"].tolist())
     kept = [name for name in rows.columns if name in ("id", "target", "time", "group") or name.startswith("slice_")]
     answers, references = list(said), decoded["target"].tolist()
-    rest: list[float | None] = [None] * (len(rows) - len(said))
+    rest = [np.nan] * (len(rows) - len(said))
     frame = rows[kept].assign(
         log_likelihood=likelihood[:, 0],
         tokens=likelihood[:, 1].astype(np.int64),
-        prediction=written,
-        exact_match=[*generation.exact_matches(answers, references), *rest],
-        rouge_l=[*generation.rouge_l(answers, references), *rest],
+        prediction=np.array(written, dtype=object),
+        exact_match=np.array([*generation.exact_matches(answers, references), *rest], dtype=np.float64),
+        rouge_l=np.array([*generation.rouge_l(answers, references), *rest], dtype=np.float64),
     )
     return Scored(frame, found, None)

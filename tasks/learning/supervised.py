@@ -22,10 +22,11 @@ def train(
     spec: Spec, base: Path, rows: pd.DataFrame, held_out: pd.DataFrame, objective: Supervised, training: Training, run: Path,
     listener: Listener, start: Path | None = None,
 ) -> Trained:  # fmt: skip
-    """Fit to `rows`, watching the loss on `held_out` (may be empty); where memory runs out, once more with a quarter of the rows at a time.
+    """Fit to `rows`, watching the loss on `held_out` (may be empty); out of memory, once more with a quarter at a time.
 
-    The effective batch stays `training.batch_size`. A run that was completed before is returned as it is. `start` is the folder of
-    an earlier training whose weights this one starts from. Raises InputError if the loss is no number, InfraError if memory or disk run out.
+    The effective batch stays `training.batch_size`. A run that was completed before is returned as it is. `start` is the
+    folder of an earlier training whose weights this one starts from. Raises InputError if the loss is no number, InfraError
+    if memory or disk run out.
     """
     done = finished(run)
     if done is not None:

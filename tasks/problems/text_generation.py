@@ -65,8 +65,8 @@ def collate(pad_id: int) -> Callable[[list[dict[str, Any]]], dict[str, torch.Ten
 
 
 def sft_trainer(
-    keeping: Callable[[Any], Any], model: nn.Module, tokenizer: Any, rows: Sequence[dict[str, Any]], held_out: Sequence[dict[str, Any]],
-    max_length: int, settings: dict[str, Any],
+    keeping: Callable[[Any], Any], model: nn.Module, tokenizer: Any, rows: Sequence[dict[str, Any]],
+    held_out: Sequence[dict[str, Any]], max_length: int, settings: dict[str, Any],
 ) -> Any:  # fmt: skip
     """TRL's supervised trainer over rows that are tokenized already, so that training and scoring see the same tokens."""
     from datasets import Dataset

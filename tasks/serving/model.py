@@ -1,4 +1,4 @@
-"""A kept model, loaded whole: the same text preparation, tokens and weights that training saw, from an artifact folder and its base."""
+"""A kept model, loaded whole: the text preparation, tokens and weights that training saw, from an artifact and its base."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Preparation:
-    """How a raw text becomes what the model saw: normalised, and redacted where `entities` is not None, under the key of that id."""
+    """How a raw text becomes what the model saw: normalised, and redacted where `entities` is not None, under that key."""
 
     layout: bool
     entities: tuple[str, ...] | None
@@ -98,7 +99,7 @@ def read_preparation(folder: Path) -> Preparation:
 def local_base(spec: Spec, home: Path) -> Path | None:
     """The base's folder on this machine if its hash is right: in the home's cache, or where the config's name leads."""
     cached = home / "bases" / spec.base_digest
-    for find in (lambda: read_base(cached, spec.base_name), lambda: find_base(spec.base_name)):
+    for find in (partial(read_base, cached, spec.base_name), partial(find_base, spec.base_name)):
         try:
             base = find()
         except InputError:

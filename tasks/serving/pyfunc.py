@@ -1,4 +1,4 @@
-"""The model as MLflow runs it (models from code): `mlflow models serve -m models:/NAME@champion --env-manager local` imports this file."""
+"""The model as MLflow runs it (models from code): `mlflow models serve -m models:/NAME@champion --env-manager local`."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ def cut_network() -> None:
     def refuse(_: Any, address: Any) -> NoReturn:
         raise OSError(f"the network is cut here, and something asked for {address}")
 
-    socket.socket.connect = refuse  # type: ignore[method-assign, assignment]
-    socket.socket.connect_ex = refuse  # type: ignore[method-assign, assignment]
+    socket.socket.connect = refuse  # type: ignore[method-assign]
+    socket.socket.connect_ex = refuse  # type: ignore[method-assign]
 
 
 def main() -> None:

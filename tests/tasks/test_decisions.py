@@ -1,5 +1,6 @@
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from ledger_child import context, database_url, databases, decide
@@ -59,21 +60,28 @@ def test_a_decision_key_seen_before_gives_the_earlier_verdict_and_is_not_counted
     first = decided(ledger, model, "d", verdict="INCONCLUSIVE")
     again = decided(ledger, model, "d", verdict="PROMOTE")
     assert again == first and again.verdict == "INCONCLUSIVE"
-    assert look_number(ledger, model, "rows", "1") == 2
+    assert look_number(ledger, model, "1") == 2
 
 
-def test_looks_are_counted_per_model_test_set_and_champion(ledger, model):
-    assert look_number(ledger, model, "rows", "1") == 1
+def test_looks_are_counted_per_model_and_champion_on_whatever_test_rows(ledger, model):
+    assert look_number(ledger, model, "1") == 1
     assert [decided(ledger, model, key).look for key in "abc"] == [1, 2, 3]
-    assert decided(ledger, model, "d", rows="other").look == 1
+    assert decided(ledger, model, "d", rows="other").look == 4
     assert decided(ledger, model, "e", champion="2").look == 1
     assert decided(ledger, model, "f", champion=None).look == 1
     assert decided(ledger, f"{model}-b", "a").look == 1
-    assert look_number(ledger, model, "rows", "1") == 4
+    assert look_number(ledger, model, "1") == 5
+
+
+def test_a_look_is_forgotten_after_52_weeks(url, model):
+    today = datetime(2026, 6, 1, tzinfo=UTC)
+    decided(Ledger(url, now=lambda: today), model, "a")
+    assert look_number(Ledger(url, now=lambda: today + timedelta(days=363)), model, "1") == 2
+    assert look_number(Ledger(url, now=lambda: today + timedelta(days=365)), model, "1") == 1
 
 
 def test_a_decision_whose_look_was_taken_meanwhile_is_refused_and_not_kept(ledger, model):
-    mine = look_number(ledger, model, "rows", "1")
+    mine = look_number(ledger, model, "1")
     decided(ledger, model, "another")
     with pytest.raises(LookTakenError, match="look 2 is the next"):
         decided(ledger, model, "mine", look=mine)
@@ -92,7 +100,7 @@ def test_decisions_made_at_once_get_looks_of_their_own(url, ledger, model):
     for decider in deciders:
         decider.join(30)
     assert sorted(looks.values()) == [1, 2, 3, 4, 5]
-    assert look_number(ledger, model, "rows", "1") == 6
+    assert look_number(ledger, model, "1") == 6
 
 
 def test_finding_a_decision_takes_less_than_50_ms_with_opening_the_ledger(tmp_path, model):

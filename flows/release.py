@@ -1,0 +1,113 @@
+"""What a person does to a kept model by hand: promote, roll back, look at its history, draw its report again."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Any
+
+from configs.errors import InputError
+from configs.schema import Pipeline
+from tasks.champion import open_ledger
+from tasks.home import Home, find_home, settle_environment
+from tasks.ledger import Entry, Evidence, Ledger, Move, heal, history, promote, rollback
+from tasks.terminal import closing, say
+from tasks.tracking import Registry, Tracking
+
+COLUMNS = ("epoch", "kind", "from", "to", "verdict", "who", "when", "why")
+
+
+def promote_by_hand(pipeline: Pipeline, version: str, reason: str) -> dict[str, Any]:
+    """Make a version the champion: as its verdict says, or by force, for which the ledger wants a reason."""
+    home, tracking, ledger, registry = _open(pipeline)
+    settled = heal(ledger, registry, pipeline.name)
+    if version not in registry.versions(pipeline.name):
+        raise InputError(f"{pipeline.name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
+    tags = tracking.version_tags(pipeline.name, version)
+    keys = {name: tags.get(name) for name in ("verdict", "train_key", "decision_key", "run_id")}
+    evidence = Evidence(rule=None if tags.get("verdict") != "PROMOTE" else pipeline.gate.rule, **keys)
+    force = evidence.verdict != "PROMOTE"
+    move = promote(
+        ledger, registry, pipeline.name, version, expected=settled.champion, evidence=evidence, who=getpass.getuser(),
+        reason=reason, force=force or bool(reason),
+    )  # fmt: skip
+    return _moved(pipeline, home, move, (*settled.notices, *move.notices))
+
+
+def roll_back(pipeline: Pipeline, to: str | None, reason: str) -> dict[str, Any]:
+    """Go back to the champion before this one, or to version `to`."""
+    home, _, ledger, registry = _open(pipeline)
+    settled = heal(ledger, registry, pipeline.name)
+    move = rollback(
+        ledger, registry, pipeline.name, to, left=settled.champion, who=getpass.getuser(), reason=reason, force=bool(reason and to)
+    )
+    return _moved(pipeline, home, move, (*settled.notices, *move.notices))
+
+
+def show_history(pipeline: Pipeline) -> dict[str, Any]:
+    """Every promotion and rollback, oldest first."""
+    _, _, ledger, registry = _open(pipeline)
+    settled = heal(ledger, registry, pipeline.name)
+    for notice in settled.notices:
+        say(notice)
+    entries = history(ledger, pipeline.name)
+    rows = [_row(entry) for entry in entries]
+    title = f"{pipeline.name}: champion is version {settled.champion}" if settled.champion else f"{pipeline.name} has no champion"
+    closing(title, "bold", [COLUMNS, *rows], (), ("next: tunekeeper report CONFIG shows the evidence of the last decision",))
+    named = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    return {"pipeline": pipeline.name, "champion": settled.champion, "notices": list(settled.notices), "history": named}
+
+
+def redraw_report(pipeline: Pipeline) -> dict[str, Any]:
+    """Fetch report.json of the last decided run and draw it with this version's page."""
+    from tasks.report.data import from_json
+    from tasks.report.page import render
+
+    home, tracking, ledger, _ = _open(pipeline)
+    run_id = _last_run(ledger, pipeline)
+    folder = tracking.fetch(tracking.artifact_uri(run_id, "report"), home.path / "reports" / run_id)
+    page = folder / "report.html"
+    page.write_text(render(from_json((folder / "report.json").read_bytes())))
+    say(f"report: {page}")
+    return {"pipeline": pipeline.name, "run_id": run_id, "report": str(page)}
+
+
+def _open(pipeline: Pipeline) -> tuple[Home, Tracking, Ledger, Registry]:
+    home = find_home()
+    settle_environment(home)
+    tracking = Tracking(home)
+    return home, tracking, open_ledger(home), Registry(tracking, pipeline.release.alias)
+
+
+def _last_run(ledger: Ledger, pipeline: Pipeline) -> str:
+    from tasks.decisions import last_decision
+
+    found = last_decision(ledger, pipeline.name)
+    if found is None or found.run_id is None:
+        raise InputError(f"{pipeline.name} was never decided on: `tunekeeper retrain CONFIG` comes first")
+    return found.run_id
+
+
+def _moved(pipeline: Pipeline, home: Home, move: Move, notices: tuple[str, ...]) -> dict[str, Any]:
+    entry = move.entry
+    for notice in notices:
+        say(notice)
+    title = (
+        f"{pipeline.name}@{pipeline.release.alias} is version {entry.to_version} (was {entry.from_version}), epoch {entry.epoch}"
+    )
+    closing(title, "green", (), (), ("next: tunekeeper history CONFIG",))
+    return {
+        "pipeline": pipeline.name,
+        "epoch": entry.epoch,
+        "kind": entry.kind,
+        "from": entry.from_version,
+        "to": entry.to_version,
+        "fresh": move.fresh,
+        "notices": list(notices),
+        "home": str(Path(home.path)),
+    }
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    shown = (entry.epoch, entry.kind, entry.from_version, entry.to_version, entry.verdict, entry.who, entry.at[:19], entry.reason)
+    return tuple("" if value is None else str(value) for value in shown)
