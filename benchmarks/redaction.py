@@ -107,7 +107,9 @@ def _clean_lines() -> list[str]:
         "cisa_kev": _column("cisa_kev/known_exploited_vulnerabilities.csv", "shortDescription"),
     }
     gsm8k = DATA / "gsm8k" / "train.jsonl"
-    texts["gsm8k"] = [json.loads(line)["question"] for line in gsm8k.read_text().splitlines()] if gsm8k.exists() else []
+    texts["gsm8k"] = (
+        [f"{row['question']}\n{row['answer']}" for row in map(json.loads, gsm8k.read_text().splitlines())] if gsm8k.exists() else []
+    )
     lines = ["| clean texts | rows | replaced |", "|---|--:|---|"]
     for name, rows in texts.items():
         found = false_alarms(rows)

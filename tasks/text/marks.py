@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,8 +121,7 @@ class _Pass:
         marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in given]
         tokens = [words(text) for text in texts]
         marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(tokens, texts, strict=True)])
-        for row in tokens:
-            marks.words.update(row)
+        marks.words.update(chain.from_iterable(tokens))
         if len(marks.words) > _MOST_WORDS:
             marks.words = Counter({word: count for word, count in marks.words.items() if count > 1})
         for i, (text, target) in enumerate(zip(texts, targets, strict=True), start=rows.start):

@@ -26,6 +26,9 @@ _DATE = re2.compile(
     r"(?:(?:19|20)\d\d[-/. ]\d{1,2}[-/. ]\d{1,2}|\d{1,2}[-/. ]\d{1,2}[-/. ](?:19|20)\d\d|"
     r"(?:19|20)\d\d ?[-–/] ?(?:19|20)\d\d)(?:\D.*)?"
 )
+_SUM_BEFORE = re2.compile(r"(?:[=*^$€£¥]|<<) ?$")
+_SUM_AFTER = re2.compile(r"^ ?[=*^%€£¥]")
+_SUM_INSIDE = re2.compile(r"/| - |\.\d{1,2}-")
 _PHONE_LIKE = re2.compile(r"(?:\+|\(\+?)?\d(?:[ ()./\-–]{0,3}\d){6,14}(?: ?(?:x|ext\.?) ?\d{1,6})?")
 _SEVEN = re.compile(r"\d(?:[^\w\n]{0,6}x?[^\w\n]{0,3}\d){6}", re.IGNORECASE)
 _CARD_LIKE = re2.compile(r"\b\d(?:[ -]?\d){11,18}\b")
@@ -59,23 +62,29 @@ def phones(recognizer: Any) -> Finder:
             if not _SEVEN.search(text):
                 return
 
-    return lambda text: chain((span for span in regional(text) if _is_phone(text, span)), _morephones(text))
+    return lambda text: chain((span for span in regional(text) if _is_phone(text, span)), _more_phones(text))
 
 
 def _is_phone(text: str, span: Span) -> bool:
-    """Keep what presidio found unless it is a date, or a short bare number (an order, a sum) with no word of calling near it."""
+    """Keep what presidio found unless it is a date, part of a sum, or a short bare number with no word of calling near it."""
     found = text[span.start : span.end]
-    if not _SEVEN.search(found) or _DATE.fullmatch(found):
+    if not _SEVEN.search(found) or _is_date_or_sum(text, span.start, span.end):
         return False
-    return len(_digits(found)) >= 10 or not found.isdigit() or _is_called(text, span.start, span.end)
+    sure = (len(_digits(found)) >= 10 or not found.isdigit()) and not _SUM_INSIDE.search(found)
+    return sure or _is_called(text, span.start, span.end)
 
 
-def _morephones(text: str) -> Iterator[Span]:
+def _is_date_or_sum(text: str, start: int, end: int) -> bool:
+    before, after = text[max(0, start - 3) : start], text[end : end + 2]
+    return bool(_DATE.fullmatch(text[start:end]) or _SUM_BEFORE.search(before) or _SUM_AFTER.search(after))
+
+
+def _more_phones(text: str) -> Iterator[Span]:
     """Numbers of no region presidio looks at: written internationally, or in groups beside a word of calling."""
     for match in _PHONE_LIKE.finditer(text):
         start, end = match.span()
         found = match.group()
-        if (start and text[start - 1].isalnum()) or (end < len(text) and text[end].isalnum()) or _DATE.fullmatch(found):
+        if (start and text[start - 1].isalnum()) or (end < len(text) and text[end].isalnum()) or _is_date_or_sum(text, start, end):
             continue
         abroad = found.startswith(("+", "(+", "00")) and len(_digits(found)) >= 9
         if abroad or _is_called(text, start, end):

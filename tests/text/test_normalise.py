@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.text.normalise import key_text, normalise
@@ -23,6 +23,7 @@ def test_joiners_that_spell_words_and_emoji_stay():
     assert normalise("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645") == "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
 
 
+@settings(derandomize=True, database=None)
 @given(st.text(), st.booleans())
 def test_normalising_twice_is_normalising_once(text, layout):
     once = normalise(text, layout)
@@ -30,6 +31,7 @@ def test_normalising_twice_is_normalising_once(text, layout):
     assert unicodedata.is_normalized("NFC", once)
 
 
+@settings(derandomize=True, database=None)
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126)))
 def test_the_quick_way_for_plain_texts_gives_what_the_long_way_gives(text):
     assert normalise(text) == normalise(f"\u200b{text}")

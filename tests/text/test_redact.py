@@ -29,6 +29,7 @@ PLAIN = [
     "Room 12, chapter 3, 7 of 9, std::vector at 12:30:45.",
     "Ticket 20240115 was closed; version 2.13.0 of 31/12/2025 is out.",
     "Contact us about invoice 10023345 today.",
+    "He took 4000/2000 = <<4000/2000=2>>2 and is out 3000-1200=1800, so 60000 - 10800 = $49200 is left, not $0.75-0.25-0.10.",
 ]
 
 
@@ -99,7 +100,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(st.lists(PIECES, max_size=5), st.sampled_from(["", " ", " call "]))
 def test_the_prefilter_hides_nothing_from_the_recognizers(pieces, joint):
     text = joint.join(pieces)
