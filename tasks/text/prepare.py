@@ -16,7 +16,7 @@ from tasks.text.load import Raw
 from tasks.text.marks import NOT_GIVEN, Marks, mark, vocabulary
 from tasks.text.redact import Redactor
 from tasks.text.sift import KEPT, QUARANTINED, Overlap, conflicts, later_groups, sift
-from tasks.text.split import SPLITS, TEST, TRAIN, VALIDATION, by_time, check_fractions
+from tasks.text.split import SPLITS, TEST, TRAIN, VALIDATION, by_hash, by_time, check_fractions
 from tasks.text.workspace import world_faults
 
 if TYPE_CHECKING:
@@ -114,10 +114,9 @@ def _unusable(raw: Raw, data: Data, marks: Marks, times: NDArray[np.int64], quar
 
 
 def _splits(data: Data, marks: Marks, times: NDArray[np.int64], fate: NDArray[np.uint8]) -> NDArray[np.int8]:
-    carved = np.where(marks.position >= 1 - data.split.validation, VALIDATION, TRAIN).astype(np.int8)
     match data.split:
         case HashSplit():
-            return np.where(marks.position < data.split.test, TEST, carved).astype(np.int8)
+            return by_hash(marks.position, data.split.validation, data.split.test)
         case TimeSplit():
             split = np.full(len(times), TRAIN, dtype=np.int8)
             usable = fate == KEPT
@@ -125,6 +124,7 @@ def _splits(data: Data, marks: Marks, times: NDArray[np.int64], fate: NDArray[np
             return split
         case GivenSplit():
             given = np.where(marks.given == NOT_GIVEN, TRAIN, marks.given).astype(np.int8)
+            carved = by_hash(marks.position, data.split.validation, test=0.0)
             carve = (given == TRAIN) & (not (given == VALIDATION).any())
             return np.where(carve, carved, given).astype(np.int8)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +28,8 @@ def position(text: str, group: str | None) -> float:
     return (int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8, key=_KEY).digest()) >> 12) / 2**52
 
 
-def by_hash(texts: Sequence[str], groups: Sequence[str | None], validation: float, test: float) -> NDArray[np.int8]:
-    """Split codes by hash: test is [0, test), validation [1 - validation, 1), so a larger fraction only takes rows from train."""
-    where = np.fromiter((position(t, g) for t, g in zip(texts, groups, strict=True)), dtype=np.float64, count=len(texts))
+def by_hash(where: NDArray[np.float64], validation: float, test: float) -> NDArray[np.int8]:
+    """Split codes by position: test is [0, test), validation [1 - validation, 1), so a larger fraction only takes from train."""
     return np.where(where < test, TEST, np.where(where >= 1 - validation, VALIDATION, TRAIN)).astype(np.int8)
 
 

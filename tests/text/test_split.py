@@ -10,7 +10,8 @@ TEXTS = [f"ticket {i} about something" for i in range(20_000)]
 
 
 def codes(texts, groups=None, validation=0.1, test=0.2):
-    return by_hash(texts, groups or [None] * len(texts), validation, test)
+    where = [position(text, group) for text, group in zip(texts, groups or [None] * len(texts), strict=True)]
+    return by_hash(np.array(where), validation, test)
 
 
 def test_a_row_in_test_today_stays_in_test_tomorrow():
