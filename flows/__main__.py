@@ -18,7 +18,12 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; exit 0 when done, 2 where the input is at fault, 1 for anything else."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given, rest = parser.parse_known_args(arguments)
+    if stray := [word for word in rest if word.startswith("-") or "=" not in word or not hasattr(given, "overrides")]:
+        parser.error(f"unrecognized arguments: {' '.join(stray)}")
+    if rest:  # argparse takes no more positionals once it has met an option
+        given.overrides = [*given.overrides, *rest]
     sys.exit(_guarded(given.command, given))
 
 
