@@ -110,6 +110,12 @@ class Data(Frozen):
             raise ValueError("data.window selects by time but data.time names no column: set data.time")
         return self
 
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> Self:
+        if self.split.by != "given" and self.split.validation + self.split.test >= 1:
+            raise ValueError("split.validation and split.test add up to 1 or more: nothing is left to train on; lower one of them")
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _given_test_means_given_split(cls, values: object) -> object:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from configs.errors import InputError
+from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
 from tasks.home import Home
 from tasks.identity import prepare_key
 from tasks.learning.base import Base, find_base
 from tasks.text.key import key_id, redaction_key
-from tasks.text.sources import fingerprint, source_files
+from tasks.text.sources import File, fingerprint, source_files
 
 if TYPE_CHECKING:
     from expectations.run import Validation
@@ -59,6 +59,11 @@ def look(pipeline: Pipeline, home: Home) -> Inputs:
     redactor = key_id(redaction_key(home.path)) if pipeline.data.redact.enabled else None
     named = {"rows": [sources[file.name] for file in rows], "test": [sources[file.name] for file in held_out]}
     return Inputs(sources, base, files, redactor, prepare_key(pipeline, named, base, redactor or "off", files))
+
+
+def _files(pipeline: Pipeline) -> tuple[File, ...]:
+    rows, held_out = source_files(pipeline.data.source, pipeline.data.test, pipeline.data.format)
+    return (*rows, *held_out)
 
 
 def suites(pipeline: Pipeline) -> tuple[Path, ...]:
@@ -122,6 +127,9 @@ def seal(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any, contrac
     """Write the snapshot, and under the inputs' key where to find it again."""
     from tasks.text.snapshot import seal as write
 
+    if (now := fingerprint(_files(pipeline))) != inputs.sources:
+        changed = ", ".join(sorted(name for name in {*now, *inputs.sources} if now.get(name) != inputs.sources.get(name)))
+        raise InfraError(f"{changed} changed while it was read: nothing was sealed; run again when nobody writes to it")
     snapshot = write(candidate, home.path, inputs.sources, inputs.redactor, _sentences(contracts[1].quarantined))
     outcomes = tuple({**asdict(outcome), "stage": contract.stage} for contract in contracts for outcome in contract.outcomes)
     rows = {name.removesuffix("_rows"): value for name, value in snapshot.manifest["hashes"].items()}
