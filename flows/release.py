@@ -14,7 +14,7 @@ from tasks.ledger import Entry, Evidence, Ledger, Move, heal, history, promote, 
 from tasks.terminal import closing, say
 from tasks.tracking import Registry, Tracking
 
-COLUMNS = ("epoch", "kind", "from", "to", "verdict", "who", "when", "why")
+COLUMNS = ("epoch", "kind", "from", "to", "when", "verdict", "who", "why")
 
 
 def promote_by_hand(pipeline: Pipeline, version: str, reason: str) -> dict[str, Any]:
@@ -109,5 +109,5 @@ def _moved(pipeline: Pipeline, home: Home, move: Move, notices: tuple[str, ...])
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    shown = (entry.epoch, entry.kind, entry.from_version, entry.to_version, entry.verdict, entry.who, entry.at[:19], entry.reason)
+    shown = (entry.epoch, entry.kind, entry.from_version, entry.to_version, entry.at[:19], entry.verdict, entry.who, entry.reason)
     return tuple("" if value is None else str(value) for value in shown)

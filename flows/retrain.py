@@ -234,8 +234,4 @@ def _next_command(run: Run, verdict: Verdict) -> str:
     """What a person would do now."""
     if verdict.verdict == "PROMOTE":
         return f"mlflow models serve -m models:/{run.pipeline.name}@{run.pipeline.release.alias} --env-manager local"
-    return (
-        f"tunekeeper history {run.pipeline.name}"
-        if verdict.verdict == "HOLD"
-        else "tunekeeper retrain CONFIG, once there are more rows"
-    )
+    return "tunekeeper history CONFIG" if verdict.verdict == "HOLD" else "tunekeeper retrain CONFIG, once there are more rows"

@@ -9,11 +9,7 @@ from typing import Any
 from configs.schema import Pipeline
 from tasks.home import find_home, settle_environment
 
-QUIET = {
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",
-    "PREFECT_LOGGING_LOGGERS_PREFECT_LEVEL": "INFO",
-    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "",
-}
+COLUMNS = 5  # what fits a terminal of 80 columns; the report has all
 COLOURS = {"PROMOTE": "green", "HOLD": "red", "INCONCLUSIVE": "yellow"}
 
 
@@ -48,4 +44,5 @@ def _last_words(outcome: dict[str, Any], config: Path) -> None:
     if outcome["skipped"]:
         title = f"skipped: nothing changed; the earlier verdict stands: {title}"
     hints = [f"report: {outcome['report']}", f"next: {report.next_command}".replace("CONFIG", str(config))]
-    closing(title, COLOURS[outcome["verdict"]], terminal_table(report), outcome["reasons"][:3], hints)
+    table = [row[:COLUMNS] for row in terminal_table(report)]
+    closing(title, COLOURS[outcome["verdict"]], table, outcome["reasons"][:3], hints)

@@ -44,7 +44,7 @@ def decide(
         baseline=baselines.scores[baselines.best],
         baseline_name=baselines.best,
         groups=frame["group"].tolist() if pipeline.data.group else None,
-        recent=_recent(frame, pipeline.gate.window),
+        recent=recent(frame, pipeline.gate.window),
         fair=fair,
         slices=slice_columns(frame),
         classes=frame["target"].to_numpy() if problem == "text-classification" else None,
@@ -71,7 +71,7 @@ def slice_columns(frame: pd.DataFrame) -> dict[str, Any]:
     return {name.removeprefix("slice_"): frame[name].astype(str).to_numpy() for name in names}
 
 
-def _recent(frame: pd.DataFrame, days: int | None) -> Any:
+def recent(frame: pd.DataFrame, days: int | None) -> Any:
     """The rows of the last `days` before the newest one; rows without a time are old."""
     if days is None or frame["time"].isna().all():
         return None

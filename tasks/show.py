@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Pipeline
 from tasks.champion import SIGNATURES
-from tasks.decide import slice_columns
+from tasks.decide import recent, slice_columns
 from tasks.evaluate import Baselines, Scores, folder_bytes
 from tasks.identity import TRAIN_LIBRARIES, libraries
 from tasks.judgement.calibration import reliability
@@ -168,7 +168,7 @@ def gather(found: Findings, home: Home) -> page.ReportData:
         rule=pipeline.gate.rule,
         comparisons=(*(_comparison(each, found) for each in verdict.comparisons), *_floors(found)),
         population=page.Population(
-            test=len(frame), judged=verdict.n, window=pipeline.gate.window, left_out=verdict.excluded, groups=verdict.n_groups,
+            test=len(frame), judged=verdict.n, window=_in_window(frame, pipeline), left_out=verdict.excluded, groups=verdict.n_groups,
             needed=verdict.rows_needed,
         ),
         classes=() if text else _classes(found),
@@ -187,6 +187,11 @@ def gather(found: Findings, home: Home) -> page.ReportData:
         ),
         notices=found.notices,
     )  # fmt: skip
+
+
+def _in_window(frame: Any, pipeline: Pipeline) -> int | None:
+    rows = recent(frame, pipeline.gate.window)
+    return None if rows is None else int(rows.sum())
 
 
 def _systems(found: Findings) -> tuple[page.System, ...]:

@@ -73,9 +73,9 @@ def closing(title: str, colour: str, rows: Sequence[Sequence[str]], reasons: Seq
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2), show_header=True, header_style="dim")
-    head, *body = rows
+    head, *body = rows or ((),)
     for place, name in enumerate(head):
-        table.add_column(name, justify="left" if place == 0 else "right")
+        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=True)
     for row in body:
         table.add_row(*row)
     console().print()
