@@ -25,9 +25,8 @@ def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, A
 
         from flows.retrain import retrain
 
-        with temporary_settings(
-            {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
-        ):  # one second of every run, for a server that watches nobody
+        # the heartbeat costs a second at the end of every run, for a server that watches nobody
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             outcome: dict[str, Any] = retrain(pipeline)
     if not quiet:
         _last_words(outcome, config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,3 +78,4 @@ def settle_environment(home: Home) -> None:
     """Say it once to every library, before any of them is imported; processes started from here inherit it."""
     for name, value in {**ENVIRONMENT, "PREFECT_HOME": str(home.prefect), "TUNEKEEPER_HOME": str(home.path)}.items():
         os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", category=FutureWarning)  # libraries to one another; users can do nothing about them

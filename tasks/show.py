@@ -168,8 +168,8 @@ def gather(found: Findings, home: Home) -> page.ReportData:
         rule=pipeline.gate.rule,
         comparisons=(*(_comparison(each, found) for each in verdict.comparisons), *_floors(found)),
         population=page.Population(
-            test=len(frame), judged=verdict.n, window=_in_window(frame, pipeline), left_out=verdict.excluded, groups=verdict.n_groups,
-            needed=verdict.rows_needed,
+            test=len(frame), judged=verdict.n, window=_in_window(frame, pipeline), left_out=verdict.excluded,
+            groups=verdict.n_groups, needed=verdict.rows_needed,
         ),
         classes=() if text else _classes(found),
         slices=_slices(found),

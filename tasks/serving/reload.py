@@ -35,7 +35,8 @@ def main() -> None:
     cut_network()
     model = mlflow.pyfunc.load_model(job["model"])
     texts = json.loads(Path(job["texts"]).read_text())
-    answers: pd.DataFrame = model.predict(pd.DataFrame({"text": texts}))
+    column = model.metadata.get_input_schema().input_names()[0]
+    answers: pd.DataFrame = model.predict(pd.DataFrame({column: texts}))
     answers.to_json(job["answers"], orient="records", double_precision=15)
 
 
