@@ -52,10 +52,14 @@ def trainable(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def save_trainable(model: nn.Module, file: Path) -> None:
-    """Write them as safetensors; weights that share memory are written once each."""
+    """Write them as safetensors, those that share memory once each; raises OSError where the disk does not take them."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    save_file({name: value.clone() for name, value in trainable(model).items()}, file, metadata={"format": "pt"})
+    try:
+        save_file({name: value.clone() for name, value in trainable(model).items()}, file, metadata={"format": "pt"})
+    except SafetensorError as error:  # a plain Exception, even for a full disk
+        raise OSError(str(error)) from error
 
 
 def load_trainable(model: nn.Module, file: Path) -> None:

@@ -24,7 +24,7 @@ from tasks.learning.network import TRAINABLE, Network, save_spec
 from tasks.problems.text_classification import HEAD
 
 LOG_EVERY = 10
-RESULT = "training.json"
+RESULT, STATE = "training.json", "trainer_state.json"
 
 
 @dataclass(frozen=True)
@@ -149,14 +149,12 @@ def keeping(parent: Any) -> Any:
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
             name = f"checkpoint-{self.state.global_step}"
             try:
-                with atomic_folder(self.plan.run / name) as aside:
+                with _writing(self.plan.run), atomic_folder(self.plan.run / name) as aside:
                     self.aside = aside
                     super()._save_checkpoint(model, trial)
                     for file in (aside / name).iterdir():
                         file.rename(aside / file.name)
                     (aside / name).rmdir()
-            except (OSError, RuntimeError) as error:
-                raise _disk_fault(error, self.plan.run) from error
             finally:
                 self.aside = None
             keep_newest(self.plan.run)
@@ -170,13 +168,17 @@ def fit(trainer: Any, network: Network, plan: Plan, listener: Listener) -> Train
     start = newest_valid(plan.run, listener.notice)
     if start is not None:
         listener.notice(f"going on from {start.name}")
-    began, before = time.monotonic(), _seconds_before(start)
-    from transformers import PrinterCallback
+    logged = _logged(start)
+    began, before = time.monotonic(), max((float(entry.get("seconds", 0.0)) for entry in logged), default=0.0)
+    from transformers import PrinterCallback, TrainerState
 
     trainer.remove_callback(PrinterCallback)
     with _signals() as stop:
-        trainer.add_callback(_watcher(listener, stop, plan, began, before))
-        trainer.train(resume_from_checkpoint=str(start) if start else None)
+        if start is not None and _has_learned(logged, plan.training):  # killed after it had stopped early
+            trainer.state = TrainerState.load_from_json(str(start / STATE))
+        else:
+            trainer.add_callback(_watcher(listener, stop, plan, began, before))
+            trainer.train(resume_from_checkpoint=str(start) if start else None)
     if stop.is_set() and trainer.state.global_step < trainer.state.max_steps:
         raise StoppedEarlyError(
             f"stopped by a signal at step {trainer.state.global_step}; a checkpoint is kept: run the same command to go on"
@@ -189,16 +191,13 @@ def fit(trainer: Any, network: Network, plan: Plan, listener: Listener) -> Train
 
 def _finish(trainer: Any, network: Network, plan: Plan, seconds: float) -> Trained:
     history = tuple({k: float(v) for k, v in entry.items()} for entry in trainer.state.log_history)
-    try:
-        with atomic_folder(plan.run / "trained") as aside:
-            save_trainable(network.model, aside / TRAINABLE)
-            save_spec(network.spec, aside)
-            weights = hashlib.sha256((aside / TRAINABLE).read_bytes()).hexdigest()
-            peak = peak_memory(plan.numerics)
-            result = Trained(aside, weights, trainer.state.global_step, seconds, peak, plan.micro, plan.numerics, history)
-            (aside / RESULT).write_text(json.dumps({**asdict(result), "folder": None}))
-    except (OSError, RuntimeError) as error:
-        raise _disk_fault(error, plan.run) from error
+    with _writing(plan.run), atomic_folder(plan.run / "trained") as aside:
+        save_trainable(network.model, aside / TRAINABLE)
+        save_spec(network.spec, aside)
+        weights = hashlib.sha256((aside / TRAINABLE).read_bytes()).hexdigest()
+        peak = peak_memory(plan.numerics)
+        result = Trained(aside, weights, trainer.state.global_step, seconds, peak, plan.micro, plan.numerics, history)
+        (aside / RESULT).write_text(json.dumps({**asdict(result), "folder": None}))
     done = finished(plan.run)
     if done is None:
         raise InfraError(f"{plan.run / 'trained'} was written and does not read back: check the disk")
@@ -238,14 +237,12 @@ def _watcher(listener: Listener, stop: threading.Event, plan: Plan, began: float
             listener.log(state.global_step, {name: float(value) for name, value in logs.items()})
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            losses = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
-            best = losses.index(min(losses))
             if plan.training.early_stopping is None:
                 return
-            if best == len(losses) - 1:
-                with atomic_folder(plan.run / "best") as aside:
+            if _since_best(state.log_history) == 0:
+                with _writing(plan.run), atomic_folder(plan.run / "best") as aside:
                     save_trainable(self.model, aside / TRAINABLE)
-            elif len(losses) - 1 - best >= plan.training.early_stopping:
+            elif _has_learned(state.log_history, plan.training):
                 listener.notice(f"stopped early: the validation loss has not fallen for {plan.training.early_stopping} epochs")
                 control.should_training_stop = True
 
@@ -255,12 +252,23 @@ def _watcher(listener: Listener, stop: threading.Event, plan: Plan, began: float
     return Watcher()
 
 
-def _seconds_before(checkpoint: Path | None) -> float:
-    """Training time spent up to a checkpoint, as its log says."""
+def _logged(checkpoint: Path | None) -> list[dict[str, float]]:
+    """What was logged up to a checkpoint."""
     if checkpoint is None:
-        return 0.0
-    entries = json.loads((checkpoint / "trainer_state.json").read_text())["log_history"]
-    return max((float(entry.get("seconds", 0.0)) for entry in entries), default=0.0)
+        return []
+    entries: list[dict[str, float]] = json.loads((checkpoint / STATE).read_text())["log_history"]
+    return entries
+
+
+def _since_best(logged: Sequence[dict[str, float]]) -> int:
+    """Evaluations since the one with the lowest validation loss."""
+    losses = [entry["eval_loss"] for entry in logged if "eval_loss" in entry]
+    return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+
+
+def _has_learned(logged: Sequence[dict[str, float]], training: Training) -> bool:
+    """Whether early stopping ends the training here."""
+    return training.early_stopping is not None and _since_best(logged) >= training.early_stopping
 
 
 @contextmanager
@@ -292,7 +300,12 @@ def _diverged(step: int, loss: float, rate: float) -> str:
     )
 
 
-def _disk_fault(error: Exception, run: Path) -> InfraError:
-    return InfraError(
-        f"could not write to {run} ({error}): free some space, or set TUNEKEEPER_HOME to another disk; run again to go on"
-    )
+@contextmanager
+def _writing(run: Path) -> Iterator[None]:
+    """A disk that does not take what the block writes is the world's fault; torch says so by RuntimeError."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise InfraError(
+            f"could not write to {run} ({error}): free some space, or set TUNEKEEPER_HOME to another disk; run again to go on"
+        ) from error
