@@ -1,0 +1,105 @@
+"""One fit in a process of its own, which counts the moments at which it could be killed, and dies at the one it is told.
+
+Forked from a server that has imported torch and transformers already, so that a child costs what its training costs.
+"""
+
+import json
+import multiprocessing
+import os
+import resource
+import signal
+from pathlib import Path
+
+import tiny
+
+from configs.errors import InfraError
+from configs.schema import Full, Lora, Supervised, Training
+from tasks.learning import checkpoints
+from tasks.learning import fit as fitting
+from tasks.learning.base import find_base
+from tasks.learning.fit import Listener, StoppedEarlyError
+from tasks.learning.network import spec_of
+from tasks.learning.supervised import train
+
+ADAPTERS = {"full": Full(), "lora": Lora(r=4, dropout=0.1)}
+HEAVY = ["torch", "transformers.trainer", "peft", "pandas", "tasks.learning.supervised"]  # imported once, for all children
+TRAINING = {"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "checkpoint_every": 4, "seed": 3}
+ROWS = 44  # 6 steps an epoch, the last one short
+
+
+class Moments:
+    """Names every moment as it comes; at number `last` the process is gone."""
+
+    def __init__(self, last=None, send=signal.SIGKILL):
+        self.seen, self.last, self.send = [], last, send
+
+    def __call__(self, name):
+        self.seen.append(name)
+        if len(self.seen) == self.last:
+            os.kill(os.getpid(), self.send)
+
+    def around(self, module, name):
+        """Count the moments before and after a function's calls."""
+        function = getattr(module, name)
+
+        def counted(*given, **named):
+            self(f"before {name}")
+            result = function(*given, **named)
+            self(f"after {name}")
+            return result
+
+        setattr(module, name, counted)
+
+
+def child(base, run, adapter, settings, moments, room):
+    """Train, note what was logged in run/journal.jsonl, and leave what came of it in run/outcome.json.
+
+    A file can have no more than `room` bytes: what a full disk does, without one.
+    """
+    for name in ("_write_manifest", "_flush"):
+        moments.around(checkpoints, name)
+    moments.around(fitting, "keep_newest")
+    run = Path(run)
+    run.mkdir(exist_ok=True)
+    said = []
+
+    def log(step, values):
+        with (run / "journal.jsonl").open("a") as file:
+            file.write(json.dumps([step, values]) + "\n")
+        moments(f"log {step}")
+
+    listener = Listener(log, lambda step, _: moments(f"step {step}"), said.append)
+    rows, held_out = tiny.frame(ROWS, 0), tiny.frame(20, 1)
+    labels = tuple(sorted(set(rows["target"])))
+    spec = spec_of("text-classification", ADAPTERS[adapter], labels, 16, settings["seed"], find_base(base))
+    outcome = {"error": None, "weights": None}
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, most[1]) if room else most)
+    try:
+        trained = train(spec, Path(base), rows, held_out, Supervised(), Training(**settings), run / "fit", listener)
+        outcome |= {"weights": trained.weights, "steps": trained.steps, "history": trained.history}
+    except (StoppedEarlyError, InfraError) as error:
+        outcome["error"] = f"{type(error).__name__}: {error}"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    (run / "outcome.json").write_text(json.dumps({**outcome, "said": said, "moments": moments.seen}))
+
+
+def start(base, run, adapter="lora", settings=None, last=None, send=signal.SIGKILL, room=None):
+    """Begin a child; returns its process."""
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(HEAVY)
+    given = (str(base), str(run), adapter, {**TRAINING, **(settings or {})}, Moments(last, send), room)
+    process = server.Process(target=child, args=given)
+    process.start()
+    return process
+
+
+def outcome(base, run, **given):
+    """Run a child to its end: what came of it, or None if it was killed."""
+    process = start(base, run, **given)
+    process.join(120)
+    if process.exitcode == -signal.SIGKILL:
+        return None
+    assert process.exitcode == 0
+    return json.loads((Path(run) / "outcome.json").read_text())

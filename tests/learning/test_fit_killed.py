@@ -1,0 +1,118 @@
+"""Killed at any moment and started again, a training ends with the weights of one that nobody disturbed, bit for bit."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+from fit_child import outcome, start
+
+KINDS = (
+    "step",
+    "log",
+    "before _write_manifest",
+    "after _write_manifest",
+    "before _flush",
+    "before keep_newest",
+    "after keep_newest",
+)
+STOPPING = {"epochs": 12, "early_stopping": 1, "learning_rate": 2e-2, "checkpoint_every": 6}  # every epoch ends in a checkpoint
+
+
+@pytest.fixture(scope="module", params=["lora", "full"])
+def undisturbed(request, bert_folder, tmp_path_factory):
+    return request.param, outcome(bert_folder, tmp_path_factory.mktemp("whole"), adapter=request.param)
+
+
+def spread(moments):
+    """The number of a moment of each kind, from early ones of the first to late ones of the last."""
+    places = [[n for n, name in enumerate(moments, 1) if name.startswith(kind)] for kind in KINDS]
+    return [found[(len(found) - 1) * (2 * turn + 1) // (2 * len(KINDS))] for turn, found in enumerate(places)]
+
+
+def number_of(moments, name, occurrence=0):
+    return [n for n, moment in enumerate(moments, 1) if moment == name][occurrence]
+
+
+def logged(run):
+    """(name, step) -> the values that any attempt logged; times and speeds, which may differ, are left out."""
+    found = {}
+    for step, values in map(json.loads, (run / "journal.jsonl").read_text().splitlines()):
+        for name in ("loss", "eval_loss", "grad_norm", "learning_rate"):
+            if name in values:
+                found.setdefault((name, step), set()).add(values[name])
+    return found
+
+
+def test_killed_at_moments_of_every_kind_and_resumed_the_weights_are_the_same(undisturbed, bert_folder, tmp_path):
+    adapter, whole = undisturbed
+    for moment in spread(whole["moments"]):
+        run = tmp_path / str(moment)
+        assert outcome(bert_folder, run, adapter=adapter, last=moment) is None
+        again = outcome(bert_folder, run, adapter=adapter)
+        assert (again["weights"], again["steps"]) == (whole["weights"], 18), whole["moments"][moment - 1]
+        assert not list((run / "fit").glob(".*.tmp"))
+
+
+def test_killed_on_every_attempt_it_still_arrives_and_no_step_is_told_two_losses(undisturbed, bert_folder, tmp_path):
+    adapter, whole = undisturbed
+    for _ in range(12):
+        done = outcome(bert_folder, tmp_path, adapter=adapter, last=49)
+        if done is not None:
+            break
+    assert done is not None and done["weights"] == whole["weights"]
+    assert all(len(values) == 1 for values in logged(tmp_path).values())
+
+
+def test_killed_between_two_epochs_the_next_epochs_order_and_dropout_are_the_same(undisturbed, bert_folder, tmp_path):
+    adapter, _ = undisturbed
+    every_epoch = {"checkpoint_every": 6}
+    whole = outcome(bert_folder, tmp_path / "whole", adapter=adapter, settings=every_epoch)
+    saved = number_of(whole["moments"], "after keep_newest", 1)  # the checkpoint of step 12, where epoch 2 ends
+    assert outcome(bert_folder, tmp_path / "cut", adapter=adapter, settings=every_epoch, last=saved) is None
+    assert outcome(bert_folder, tmp_path / "cut", adapter=adapter, settings=every_epoch)["weights"] == whole["weights"]
+
+
+def test_killed_after_it_stopped_early_it_does_not_start_over_to_learn(bert_folder, tmp_path):
+    whole = outcome(bert_folder, tmp_path / "whole", settings=STOPPING)
+    assert any("stopped early" in sentence for sentence in whole["said"]) and whole["steps"] < 72
+    saved = [n for n, name in enumerate(whole["moments"], 1) if name == "after keep_newest"]
+    for moment in (saved[0], saved[-1]):  # the last one: its checkpoint was written after the decision to stop
+        run = tmp_path / str(moment)
+        assert outcome(bert_folder, run, settings=STOPPING, last=moment) is None
+        again = outcome(bert_folder, run, settings=STOPPING)
+        assert (again["weights"], again["steps"]) == (whole["weights"], whole["steps"])
+
+
+def test_asked_to_stop_it_keeps_a_checkpoint_and_goes_on_from_there(undisturbed, bert_folder, tmp_path):
+    adapter, whole = undisturbed
+    step = number_of(whole["moments"], "step 7")
+    asked = outcome(bert_folder, tmp_path, adapter=adapter, last=step, send=signal.SIGTERM)
+    assert "StoppedEarlyError: stopped by a signal at step 7; a checkpoint is kept" in asked["error"] and asked["weights"] is None
+    assert (tmp_path / "fit" / "checkpoint-7").is_dir() and not (tmp_path / "fit" / "trained").exists()
+    again = outcome(bert_folder, tmp_path, adapter=adapter)
+    assert "going on from checkpoint-7" in again["said"] and again["weights"] == whole["weights"]
+
+
+def test_killed_at_no_chosen_moment_it_arrives_all_the_same(undisturbed, bert_folder, tmp_path):
+    adapter, whole = undisturbed
+    for wait in (0.3, 0.45, 0.6):
+        process = start(bert_folder, tmp_path, adapter=adapter)
+        time.sleep(wait)
+        if process.is_alive():
+            os.kill(process.pid, signal.SIGKILL)
+        process.join()
+    assert outcome(bert_folder, tmp_path, adapter=adapter)["weights"] == whole["weights"]
+
+
+@pytest.mark.parametrize(
+    ("adapter", "room", "settings"),
+    [("full", 1_000, {}), ("lora", 40_000, {}), ("lora", 1_000, {"early_stopping": 1, "checkpoint_every": 100})],
+    ids=["the weights do not fit", "the optimizer's state does not fit", "the best weights do not fit"],
+)
+def test_a_full_disk_is_an_error_that_says_so_and_with_room_it_goes_on(adapter, room, settings, bert_folder, tmp_path):
+    stuck = outcome(bert_folder, tmp_path, adapter=adapter, settings=settings, room=room)
+    assert stuck["error"].startswith(f"InfraError: could not write to {tmp_path / 'fit'}") and "free some space" in stuck["error"]
+    assert not any((tmp_path / "fit").iterdir())
+    assert outcome(bert_folder, tmp_path, adapter=adapter, settings=settings)["weights"]

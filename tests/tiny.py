@@ -1,0 +1,89 @@
+"""Networks of a few thousand weights and languages of a few dozen words: real parts, small enough to train in a second.
+
+What a text means hangs on the order of its two key words. Counted words and pairs cannot tell that, so a baseline stays at chance
+and a fine-tuned network has something to win.
+"""
+
+import json
+import random
+from pathlib import Path
+
+import pandas as pd
+
+KEYS = (("north", "south"), ("red", "blue"))
+FILLERS = tuple(a + b for a in ("ka", "lo", "mi", "ru", "te", "so") for b in ("n", "st", "ra", "le", "mp", "do"))
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+FIRST, SECOND, WORDS = 2, 6, 9  # places of the key words, words of a text
+
+
+def rows(n, seed=0, start=0, noise=0.0):
+    """n records: four classes, two for each pair of key words; a share of the labels is drawn anew."""
+    draw = random.Random(seed)
+    labels = [f"{pair[way]} first" for pair in KEYS for way in (0, 1)]
+    out = []
+    for number in range(start, start + n):
+        pair, way = KEYS[draw.randrange(2)], draw.randrange(2)
+        words = draw.choices(FILLERS, k=WORDS)
+        words[FIRST], words[SECOND] = pair[way], pair[1 - way]
+        label = draw.choice(labels) if draw.random() < noise else f"{pair[way]} first"
+        out.append({"ticket": f"t{number:05}", "text": " ".join(words), "label": label, "half": f"h{number % 2}"})
+    return out
+
+
+def frame(n, seed=0):
+    """The same as prepared records: id, text and target."""
+    return pd.DataFrame([{"id": row["ticket"], "text": row["text"], "target": row["label"]} for row in rows(n, seed)])
+
+
+def pairs(n, seed=0):
+    """n prompts with the completion that reads their words backwards."""
+    draw = random.Random(seed)
+    words = [draw.choices(FILLERS[:6], k=draw.randint(2, 5)) for _ in range(n)]
+    return pd.DataFrame(
+        {"id": [f"p{i}" for i in range(n)], "text": [" ".join(w) for w in words], "target": [" ".join(w[::-1]) for w in words]}
+    )
+
+
+def tokenizer(folder: Path, *, wrap: bool):
+    """A word-level tokenizer on disk; `wrap` puts [CLS] and [SEP] around a text."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = (*SPECIAL, *(word for pair in KEYS for word in pair), *FILLERS)
+    core = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="[UNK]"))
+    core.normalizer, core.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
+    if wrap:
+        core.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
+    ends = {"sep_token": "[SEP]"} if wrap else {"eos_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=core, **names, **ends).save_pretrained(folder)
+    return len(words)
+
+
+def bert(folder: Path, seed=0, pooling="mean"):
+    """A random BERT: 2 layers, hidden size 32."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    size = tokenizer(folder, wrap=True)
+    torch.manual_seed(seed)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    config = BertConfig(vocab_size=size, **shape, max_position_embeddings=64, initializer_range=0.2)
+    BertModel(config).save_pretrained(folder)
+    if pooling == "mean":
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}))
+    return folder
+
+
+def llama(folder: Path, seed=0):
+    """A random decoder: 2 layers, hidden size 32."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    size = tokenizer(folder, wrap=False)
+    torch.manual_seed(seed)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    marks = {"pad_token_id": 0, "bos_token_id": None, "eos_token_id": 3}
+    LlamaForCausalLM(LlamaConfig(vocab_size=size, **shape, **marks, max_position_embeddings=64)).save_pretrained(folder)
+    return folder
