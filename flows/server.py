@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from configs.errors import InfraError
@@ -108,9 +108,9 @@ def free_port(wanted: int) -> int:
 def _end_when_idle(lock: Path, idle_seconds: float) -> None:
     """Leave when nobody has held the lock for a while."""
     idle_since = time.monotonic()
-    while time.monotonic() - idle_since < idle_seconds:
+    while time.monotonic() - idle_since < idle_seconds and lock.exists():  # a home that was deleted needs no server
         time.sleep(min(5.0, idle_seconds / 4))
-        with lock.open("a") as file:
+        with suppress(FileNotFoundError), lock.open("r") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
