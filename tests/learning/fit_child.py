@@ -1,15 +1,12 @@
-"""One fit in a process of its own, which counts the moments at which it could be killed, and dies at the one it is told.
-
-Forked from a server that has imported torch and transformers already, so that a child costs what its training costs.
-"""
+"""One fit in a process of its own, which counts the moments at which it could be killed, and dies at the one it is told."""
 
 import json
-import multiprocessing
 import os
 import resource
 import signal
 from pathlib import Path
 
+import forks
 import tiny
 
 from configs.errors import InfraError
@@ -22,7 +19,6 @@ from tasks.learning.network import spec_of
 from tasks.learning.supervised import train
 
 ADAPTERS = {"full": Full(), "lora": Lora(r=4, dropout=0.1)}
-HEAVY = ["torch", "transformers.trainer", "peft", "pandas", "tasks.learning.supervised"]  # imported once, for all children
 TRAINING = {"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "checkpoint_every": 4, "seed": 3}
 ROWS = 44  # 6 steps an epoch, the last one short
 
@@ -87,19 +83,10 @@ def child(base, run, adapter, settings, moments, room):
 
 def start(base, run, adapter="lora", settings=None, last=None, send=signal.SIGKILL, room=None):
     """Begin a child; returns its process."""
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(HEAVY)
-    given = (str(base), str(run), adapter, {**TRAINING, **(settings or {})}, Moments(last, send), room)
-    process = server.Process(target=child, args=given)
-    process.start()
-    return process
+    return forks.start(child, str(base), str(run), adapter, {**TRAINING, **(settings or {})}, Moments(last, send), room)
 
 
 def outcome(base, run, **given):
     """Run a child to its end: what came of it, or None if it was killed."""
-    process = start(base, run, **given)
-    process.join(120)
-    if process.exitcode == -signal.SIGKILL:
-        return None
-    assert process.exitcode == 0
-    return json.loads((Path(run) / "outcome.json").read_text())
+    killed = forks.was_killed(start(base, run, **given))
+    return None if killed else json.loads((Path(run) / "outcome.json").read_text())
