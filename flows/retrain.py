@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import os
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -233,5 +234,6 @@ def _release(
 def _next_command(run: Run, verdict: Verdict) -> str:
     """What a person would do now."""
     if verdict.verdict == "PROMOTE":
-        return f"mlflow models serve -m models:/{run.pipeline.name}@{run.pipeline.release.alias} --env-manager local"
+        where = "" if "MLFLOW_TRACKING_URI" in os.environ else f"MLFLOW_TRACKING_URI={run.home.tracking_uri} "
+        return f"{where}mlflow models serve -m models:/{run.pipeline.name}@{run.pipeline.release.alias} --env-manager local"
     return "tunekeeper history CONFIG" if verdict.verdict == "HOLD" else "tunekeeper retrain CONFIG, once there are more rows"
