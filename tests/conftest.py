@@ -9,7 +9,7 @@ import tiny
 from tasks.home import ENVIRONMENT
 
 # before torch is imported: the tests' nets are too small for more, and equality bit for bit is claimed at equal threads
-os.environ |= {**ENVIRONMENT, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+os.environ |= {**ENVIRONMENT, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
 
 
 @pytest.fixture(scope="session")
