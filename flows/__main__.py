@@ -108,21 +108,21 @@ def _retrain(given: argparse.Namespace) -> int:
 def _promote(given: argparse.Namespace) -> int:
     from flows.release import promote_by_hand
 
-    _print(given, promote_by_hand(_load(given), given.version, given.reason))
+    _print(given, promote_by_hand(_load(given), given.config, given.version, given.reason))
     return 0
 
 
 def _rollback(given: argparse.Namespace) -> int:
     from flows.release import roll_back
 
-    _print(given, roll_back(_load(given), given.to, given.reason))
+    _print(given, roll_back(_load(given), given.config, given.to, given.reason))
     return 0
 
 
 def _history(given: argparse.Namespace) -> int:
     from flows.release import show_history
 
-    _print(given, show_history(_load(given)))
+    _print(given, show_history(_load(given), given.config))
     return 0
 
 

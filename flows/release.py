@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from tasks.ledger import Entry, Evidence, Ledger, Move, heal, history, promote, 
 from tasks.terminal import closing, say
 from tasks.tracking import Registry, Tracking
 
-COLUMNS = ("epoch", "kind", "from", "to", "when", "verdict", "who", "why")
+COLUMNS = ("epoch", "kind", "move", "when", "verdict", "who", "why")
 
 
-def promote_by_hand(pipeline: Pipeline, version: str, reason: str) -> dict[str, Any]:
+def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str) -> dict[str, Any]:
     """Make a version the champion: as its verdict says, or by force, for which the ledger wants a reason."""
-    home, tracking, ledger, registry = _open(pipeline)
+    _, tracking, ledger, registry = _open(pipeline)
     settled = heal(ledger, registry, pipeline.name)
     if version not in registry.versions(pipeline.name):
         raise InputError(f"{pipeline.name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
@@ -27,24 +28,28 @@ def promote_by_hand(pipeline: Pipeline, version: str, reason: str) -> dict[str, 
     keys = {name: tags.get(name) for name in ("verdict", "train_key", "decision_key", "run_id")}
     evidence = Evidence(rule=None if tags.get("verdict") != "PROMOTE" else pipeline.gate.rule, **keys)
     force = evidence.verdict != "PROMOTE"
+    if force and not reason:
+        raise InputError(
+            f"{pipeline.name} {version} has the verdict {evidence.verdict}: to promote it all the same, say why with --reason"
+        )
     move = promote(
         ledger, registry, pipeline.name, version, expected=settled.champion, evidence=evidence, who=getpass.getuser(),
         reason=reason, force=force or bool(reason),
     )  # fmt: skip
-    return _moved(pipeline, home, move, (*settled.notices, *move.notices))
+    return _moved(pipeline, config, move, (*settled.notices, *move.notices))
 
 
-def roll_back(pipeline: Pipeline, to: str | None, reason: str) -> dict[str, Any]:
+def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str) -> dict[str, Any]:
     """Go back to the champion before this one, or to version `to`."""
-    home, _, ledger, registry = _open(pipeline)
+    _, _, ledger, registry = _open(pipeline)
     settled = heal(ledger, registry, pipeline.name)
     move = rollback(
         ledger, registry, pipeline.name, to, left=settled.champion, who=getpass.getuser(), reason=reason, force=bool(reason and to)
     )
-    return _moved(pipeline, home, move, (*settled.notices, *move.notices))
+    return _moved(pipeline, config, move, (*settled.notices, *move.notices))
 
 
-def show_history(pipeline: Pipeline) -> dict[str, Any]:
+def show_history(pipeline: Pipeline, config: Path) -> dict[str, Any]:
     """Every promotion and rollback, oldest first."""
     _, _, ledger, registry = _open(pipeline)
     settled = heal(ledger, registry, pipeline.name)
@@ -53,8 +58,8 @@ def show_history(pipeline: Pipeline) -> dict[str, Any]:
     entries = history(ledger, pipeline.name)
     rows = [_row(entry) for entry in entries]
     title = f"{pipeline.name}: champion is version {settled.champion}" if settled.champion else f"{pipeline.name} has no champion"
-    closing(title, "bold", [COLUMNS, *rows], (), ("next: tunekeeper report CONFIG shows the evidence of the last decision",))
-    named = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    closing(title, "bold", [COLUMNS, *rows], (), (f"next: tunekeeper report {config} shows the evidence of the last decision",))
+    named = [{name: value for name, value in asdict(entry).items() if name != "model"} for entry in entries]
     return {"pipeline": pipeline.name, "champion": settled.champion, "notices": list(settled.notices), "history": named}
 
 
@@ -88,14 +93,14 @@ def _last_run(ledger: Ledger, pipeline: Pipeline) -> str:
     return found.run_id
 
 
-def _moved(pipeline: Pipeline, home: Home, move: Move, notices: tuple[str, ...]) -> dict[str, Any]:
+def _moved(pipeline: Pipeline, config: Path, move: Move, notices: tuple[str, ...]) -> dict[str, Any]:
     entry = move.entry
     for notice in notices:
         say(notice)
     title = (
         f"{pipeline.name}@{pipeline.release.alias} is version {entry.to_version} (was {entry.from_version}), epoch {entry.epoch}"
     )
-    closing(title, "green", (), (), ("next: tunekeeper history CONFIG",))
+    closing(title, "green", (), (), (f"next: tunekeeper history {config}",))
     return {
         "pipeline": pipeline.name,
         "epoch": entry.epoch,
@@ -104,10 +109,9 @@ def _moved(pipeline: Pipeline, home: Home, move: Move, notices: tuple[str, ...])
         "to": entry.to_version,
         "fresh": move.fresh,
         "notices": list(notices),
-        "home": str(Path(home.path)),
     }
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    shown = (entry.epoch, entry.kind, entry.from_version, entry.to_version, entry.at[:19], entry.verdict, entry.who, entry.reason)
-    return tuple("" if value is None else str(value) for value in shown)
+    move = f"{entry.from_version or '-'} → {entry.to_version or '-'}"
+    return str(entry.epoch), entry.kind, move, entry.at[:16].replace("T", " "), entry.verdict or "", entry.who, entry.reason

@@ -64,15 +64,29 @@ def retrain(pipeline: Pipeline) -> dict[str, Any]:
             if earlier is not None:
                 return earlier
         held.check()
-        return _retrain(run, prepared, challenged(run.pipeline, run.tracking, run.ledger, run.registry, prepared, run.inputs.base))
+        return _retrain(run, prepared, _challenged(run, prepared))
+
+
+def _challenged(run: Run, prepared: prepare.Prepared) -> Against:
+    """Whom the challenger meets; what was found amiss on the way, and healed, is said once and stands in the report."""
+    against = challenged(run.pipeline, run.tracking, run.ledger, run.registry, prepared, run.inputs.base)
+    for notice in against.notices:
+        say(notice)
+    run.notices.extend(against.notices)
+    return against
 
 
 def _earlier(run: Run, prepared: prepare.Prepared) -> dict[str, Any] | None:
-    """The outcome of the run that decided this very question, if there was one."""
-    against = challenged(run.pipeline, run.tracking, run.ledger, run.registry, prepared, run.inputs.base)
-    key = decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version)
-    found = find_decision(run.ledger, run.pipeline.name, key)
-    return None if found is None else {**found.payload, "skipped": True}
+    """The outcome of the run that decided this very question, if there was one; a promotion taken back since is none."""
+    against, name = _challenged(run, prepared), run.pipeline.name
+    found = find_decision(run.ledger, name, decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version))
+    if found is None:
+        return None
+    outcome, version = {**found.payload, "skipped": True}, found.payload["model"]["version"]
+    if found.verdict == "PROMOTE" and against.champion != version:
+        taken = f"{name} version {version} was promoted by this verdict and taken back since: only a person may promote it again"
+        outcome |= {"verdict": "HOLD", "reasons": [f"{taken} (tunekeeper promote, with a reason)", *outcome["reasons"]]}
+    return outcome
 
 
 def _prepare(run: Run) -> prepare.Prepared:
@@ -103,7 +117,7 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against) -> dict[str
                 outcome = _judge(run, prepared, against, trained, run_id)
                 break
             except ChampionMovedError as error:
-                moved = challenged(pipeline, tracking, run.ledger, run.registry, prepared, run.inputs.base)
+                moved = _challenged(run, prepared)
                 if moved.train_key != against.train_key:
                     raise
                 say(f"{error}: deciding again")
@@ -152,7 +166,7 @@ def _judge(run: Run, prepared: prepare.Prepared, against: Against, trained: Any,
             facts["note"] = f"{run.pipeline.name} version {version}"
     found = show.Findings(
         run.pipeline, run.inputs.base, prepared, trained, scores.challenger, scores.champion, scores.baselines, verdict, run_id,
-        version, against.version, (against.train_key, key), run.seconds, (*against.notices, *run.notices),
+        version, against.version, (against.train_key, key), run.seconds, tuple(run.notices),
         _next_command(run, verdict),
     )  # fmt: skip
     outcome = show.publish(found, run.home, run.tracking)

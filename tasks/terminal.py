@@ -75,7 +75,7 @@ def closing(title: str, colour: str, rows: Sequence[Sequence[str]], reasons: Seq
     table = Table(box=None, padding=(0, 2), show_header=True, header_style="dim")
     head, *body = rows or ((),)
     for place, name in enumerate(head):
-        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=True)
+        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=place < len(head) - 1)
     for row in body:
         table.add_row(*row)
     console().print()
