@@ -72,7 +72,7 @@ def closing(title: str, colour: str, rows: Sequence[Sequence[str]], reasons: Seq
     """The end of a run: a short table, the verdict and why, and what to do next."""
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2), show_header=True, header_style="dim")
+    table = Table(box=None, padding=(0, 1), show_header=True, header_style="dim")
     head, *body = rows or ((),)
     for place, name in enumerate(head):
         table.add_column(name, justify="left" if place == 0 else "right", no_wrap=place < len(head) - 1)
