@@ -6,14 +6,11 @@ import fcntl
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from configs.errors import InfraError
-
-_YOUNG = 60.0  # seconds: a folder this new may belong to a process that has not taken its lock yet
 
 
 @contextmanager
@@ -21,10 +18,8 @@ def workspace(parent: Path, prefix: str) -> Iterator[Path]:
     """Make a folder under `parent` that this process holds by a file lock; remove it at the end, however that comes."""
     parent.mkdir(parents=True, exist_ok=True)
     sweep(parent, prefix)
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+    folder, lock = _made(parent, prefix)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -33,12 +28,7 @@ def workspace(parent: Path, prefix: str) -> Iterator[Path]:
 
 def sweep(parent: Path, prefix: str) -> int:
     """Remove the folders that dead processes left behind, and say how many: a living owner's lock cannot be taken."""
-    removed = 0
-    for folder in parent.glob(f"{prefix}*"):
-        if _is_abandoned(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            removed += 1
-    return removed
+    return sum(_removed(folder) for folder in parent.glob(f"{prefix}*") if folder.is_dir())
 
 
 @contextmanager
@@ -51,15 +41,28 @@ def world_faults(place: Path) -> Iterator[None]:
         raise InfraError(f"{place}: {reason}: free space there or make it writable, then run again; nothing was lost") from error
 
 
-def _is_abandoned(folder: Path) -> bool:
+def _made(parent: Path, prefix: str) -> tuple[Path, int]:
+    """A new folder and its lock; another one where somebody swept it before it was locked."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        with suppress(FileNotFoundError):
+            lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if (folder / ".lock").exists():
+                return folder, lock
+            os.close(lock)
+
+
+def _removed(folder: Path) -> bool:
+    """Remove a folder whose lock nobody has, holding it meanwhile; one killed before it was locked has none."""
     try:
-        if time.time() - folder.stat().st_mtime < _YOUNG:
-            return False
-        lock = os.open(folder / ".lock", os.O_RDWR)
+        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return folder.is_dir()
+        shutil.rmtree(folder, ignore_errors=True)
+        return True
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
     except BlockingIOError:
         return False
     finally:
