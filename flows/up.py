@@ -38,7 +38,8 @@ def up() -> None:
 
 def _wait(processes: dict[str, subprocess.Popen[bytes]]) -> None:
     """Return on SIGTERM or Ctrl-C; InfraError when one of them ends by itself."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for which in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(which, signal.default_int_handler)
     try:
         while True:
             for name, process in processes.items():
