@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from configs.errors import InfraError
@@ -15,6 +16,7 @@ from tasks.home import Home, find_home, settle_environment
 from tasks.terminal import say
 
 POOL = "tunekeeper"
+GRACE_SECONDS = 20
 
 
 def up() -> None:
@@ -30,10 +32,7 @@ def up() -> None:
         try:
             _wait({"MLflow": mlflow, "the worker": worker})
         finally:
-            for process in (worker, mlflow):
-                process.send_signal(signal.SIGTERM)
-            for process in (worker, mlflow):
-                process.wait(30)
+            _end(worker, mlflow)
 
 
 def _wait(processes: dict[str, subprocess.Popen[bytes]]) -> None:
@@ -48,6 +47,18 @@ def _wait(processes: dict[str, subprocess.Popen[bytes]]) -> None:
             time.sleep(0.5)
     except KeyboardInterrupt:
         return
+
+
+def _end(*processes: subprocess.Popen[bytes]) -> None:
+    """Ask each and its children to end, which lets a training save a checkpoint; what has not ended by then is killed."""
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+    for process in processes:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _mlflow(home: Home) -> tuple[subprocess.Popen[bytes], str]:
@@ -67,4 +78,4 @@ def _worker(home: Home) -> subprocess.Popen[bytes]:
 def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
