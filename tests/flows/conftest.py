@@ -1,0 +1,146 @@
+"""One Prefect server for all flow tests, and small kept models to run them on."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import forks
+import pandas as pd
+import pytest
+import tiny
+from flow_child import HereReload, child
+
+from flows.__main__ import main
+from flows.server import prefect_server
+from tasks import release
+from tasks.champion import open_ledger
+from tasks.home import Home
+from tasks.tracking import Tracking
+
+SETTINGS = {
+    "problem": "text-classification",
+    "adapter": {"kind": "full"},
+    "training": {"epochs": 2, "batch_size": 16, "learning_rate": 3e-3},
+    "evaluation": {"bootstrap": 100},
+    "gate": {"looks_per_year": 1, "min_rows": 30},
+}
+DATA = {"id": "ticket", "slices": ["half"], "split": {"by": "hash", "validation": 0.1, "test": 0.4}, "redact": {"enabled": False}}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The server that Tunekeeper starts for itself, in a home of its own."""
+    home = Home(tmp_path_factory.mktemp("server"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(home.prefect))
+        patch.setenv("TUNEKEEPER_SERVER_IDLE_SECONDS", "20")  # it ends itself then: Prefect's last words are sent as Python exits
+        patch.delenv("PREFECT_API_URL", raising=False)
+        with prefect_server(home) as url:
+            from prefect import settings
+
+            where = {settings.PREFECT_API_URL: url, settings.PREFECT_HOME: home.prefect}
+            with settings.temporary_settings(where):
+                yield url
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """MLflow's database as its first call leaves it: made once, for that takes seconds."""
+    home = Home(tmp_path_factory.mktemp("mlflow"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        Tracking(home).experiment("first")
+    return home.path / "mlflow.db"
+
+
+@dataclass
+class Keeping:
+    """A pipeline's folder: its config, its rows, its home; `said` is what the last command wrote to standard error."""
+
+    folder: Path
+    capture: Any
+    said: str = ""
+
+    @property
+    def home(self) -> Home:
+        return Home(self.folder / "home")
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "keep.yaml"
+
+    @property
+    def tracking(self) -> Tracking:
+        return Tracking(self.home)
+
+    @property
+    def ledger(self) -> Any:
+        return open_ledger(self.home)
+
+    def write(self, rows, name="rows.csv"):
+        pd.DataFrame(rows).to_csv(self.folder / name, index=False)
+
+    def command(self, *words: str) -> tuple[int, str]:
+        """Run a command line in this process: its exit code, and what it printed."""
+        self.capture.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main(words)
+        printed, self.said = self.capture.readouterr()
+        return int(left.value.code or 0), printed
+
+    def retrain(self, *overrides: str) -> dict[str, Any]:
+        code, printed = self.command("retrain", str(self.config), *overrides, "--json")
+        assert code == 0, self.said
+        found: dict[str, Any] = json.loads(printed)
+        return found
+
+    def refused(self, *overrides: str, code: int = 2) -> str:
+        """What is said to a retrain that cannot be: one error, no traceback, nothing on standard output, nothing stored."""
+        found, printed = self.command("retrain", str(self.config), *overrides, "--json")
+        assert found == code, self.said
+        assert printed == "" and "Traceback" not in self.said
+        assert self.said.count("error: ") == 1
+        return self.said[self.said.index("error: ") :]
+
+    def fork(self, *overrides: str, kill: Any = None) -> Any:
+        """Begin a retrain in a process of its own; `ended` waits for it."""
+        said = self.folder / f"said-{len(list(self.folder.glob('said-*')))}"
+        Path(f"{said}.json").touch()
+        words = ["retrain", str(self.config), *overrides, "--json"]
+        process = forks.start(child, dict(os.environ), words, str(said), kill)
+        process.said = said
+        return process
+
+    def runs(self):
+        """The pipeline's MLflow runs, newest first."""
+        client = self.tracking.client
+        found = client.get_experiment_by_name("tiny")
+        return [] if found is None else list(client.search_runs([found.experiment_id]))
+
+    def versions(self):
+        return {str(found.version) for found in self.tracking.client.search_model_versions("name = 'tiny'")}
+
+    def champion(self):
+        from tasks.tracking import Registry
+
+        return Registry(self.tracking, "champion").champion("tiny")
+
+
+@pytest.fixture
+def keep(tmp_path, monkeypatch, capsys, server, empty_database, bert_folder):
+    """A kept model of 300 rows that no one has trained yet."""
+    keeping = Keeping(tmp_path, capsys)
+    keeping.home.path.mkdir()
+    shutil.copy(empty_database, keeping.home.path / "mlflow.db")
+    data = {**DATA, "source": str(tmp_path / "rows.csv")}
+    settings = {"name": "tiny", **SETTINGS, "data": data, "model": {"base": str(bert_folder), "max_length": 16}}
+    keeping.config.write_text(json.dumps(settings))
+    keeping.write(tiny.rows(300))
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(keeping.home.path))
+    monkeypatch.setattr(release, "Reload", HereReload)
+    for name in ("MLFLOW_TRACKING_URI", "TUNEKEEPER_LEDGER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return keeping

@@ -1,0 +1,56 @@
+"""Two at once, killed anywhere, asked to stop: one run, one version, the same weights."""
+
+import json
+import signal
+
+import forks
+
+from tasks.ledger import history
+
+KILLS = [
+    ("tasks.text.snapshot", "seal"),
+    ("tasks.learning.supervised", "_attempt"),
+    ("tasks.learning.fit", "_finish"),
+    ("tasks.tracking", "Tracking.log_model"),
+    ("tasks.tracking", "Tracking.register"),
+    ("tasks.ledger_settle", "Turn.move"),
+    ("flows.retrain", "record_decision"),
+]
+
+
+def said(process):
+    return json.loads(process.said.with_suffix(".json").read_text())
+
+
+def test_of_two_at_once_one_trains_and_the_other_waits_and_skips(keep):
+    both = [keep.fork(), keep.fork()]
+    assert not any(forks.was_killed(process) for process in both)
+    outcomes = [said(process) for process in both]
+    assert sorted(outcome["skipped"] for outcome in outcomes) == [False, True]
+    assert {**outcomes[0], "skipped": None} == {**outcomes[1], "skipped": None}
+    assert len(keep.runs()) == 1 and keep.versions() == {"1"}
+    assert any("is held by process" in process.said.with_suffix(".txt").read_text() for process in both)
+
+
+def test_killed_before_any_step_and_run_again_there_is_one_run_one_version_and_one_promotion(keep):
+    for kill in KILLS:
+        assert forks.was_killed(keep.fork(kill=kill)), kill
+    done = keep.retrain()
+    assert done["verdict"] == "PROMOTE" and not done["skipped"] and keep.champion() == "1" and keep.versions() == {"1"}
+    (run,) = keep.runs()
+    assert run.info.status == "FINISHED" and run.data.tags["tunekeeper.weights_sha256"] == done["weights_sha256"]
+    assert [row.kind for row in history(keep.ledger, "tiny")] == ["FIRST"]
+    for name in ("loss", "eval_loss"):
+        steps = [metric.step for metric in keep.tracking.client.get_metric_history(run.info.run_id, name)]
+        assert steps and len(steps) == len(set(steps))
+
+
+def test_asked_to_stop_it_leaves_a_clean_state_and_goes_on_when_asked_again(keep):
+    process = keep.fork("training.epochs=20", kill=("tasks.tracking", "MetricLog.log", signal.SIGTERM))
+    process.join(120)
+    assert process.exitcode == 1
+    assert "error: " in process.said.with_suffix(".txt").read_text()
+    assert [run.info.status for run in keep.runs()] == ["KILLED"] and keep.versions() == set()
+    done = keep.retrain("training.epochs=20")
+    assert [run.info.status for run in keep.runs()] == ["FINISHED"] and keep.versions() == {"1"} and not done["skipped"]
+    assert "going on from checkpoint-" in keep.said

@@ -1,0 +1,168 @@
+"""What cannot be: one clear error, the exit code that says whose fault it is, and nothing stored."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import tiny
+
+from tasks.ledger import history
+from tasks.tracking import Tracking
+
+
+def write(keep, rows, **change):
+    keep.write([{**row, **change} for row in rows])
+
+
+@pytest.fixture
+def nothing_stored(keep):
+    """Whatever was refused left no snapshot, no run, no version, no row in the ledger."""
+    yield keep
+    assert not list(keep.home.path.glob("snapshots/*/manifest.json"))
+    assert keep.runs() == [] and keep.versions() == set() and history(keep.ledger, "tiny") == ()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["training.epocs=3"], "training.epocs: unknown key; did you mean `epochs`?"),
+        (["training.epochs=0", "gate.alpha=2"], "gate.alpha"),
+        (["training.epochs=0", "gate.alpha=2"], "training.epochs = 0"),
+        (["data.source=absent.csv"], "absent.csv"),
+        (["data.text=words"], "words"),
+        (["model.base=./absent"], "model.base ./absent: no such folder"),
+        (["model.base=package:absent/model"], "no package `absent` is installed"),
+        (["model.base=owner/absent"], "model.base owner/absent"),
+        ([f"model.sha256={'ab' * 32}"], "this is another model"),
+        (["contract.suite=absent.json"], "contract.suite absent.json: no such file"),
+    ],
+)
+def test_a_config_at_fault_is_told_by_its_key(nothing_stored, overrides, message):
+    assert message in nothing_stored.refused(*overrides)
+
+
+def test_a_config_that_is_not_there_is_told_by_its_name(keep):
+    keep.config.unlink()
+    assert "keep.yaml" in keep.refused()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "rows.csv"),
+        (b"ticket,text,label\n", "rows.csv"),
+        ("ticket,text,label,half\n1,caf\xe9,a,h\n".encode("latin-1"), "UTF-8"),
+        (pd.DataFrame(tiny.rows(20)).to_csv(index=False).replace("text", "texts", 1).encode(), "text"),
+    ],
+    ids=["empty file", "no rows", "wrong encoding", "missing column"],
+)
+def test_a_file_at_fault_is_told_by_its_name(nothing_stored, content, message):
+    (nothing_stored.folder / "rows.csv").write_bytes(content)
+    assert message in nothing_stored.refused()
+
+
+def test_a_truncated_parquet_is_told_by_its_name(nothing_stored):
+    file = nothing_stored.folder / "rows.parquet"
+    pd.DataFrame(tiny.rows(50)).to_parquet(file)
+    file.write_bytes(file.read_bytes()[:-200])
+    assert "rows.parquet" in nothing_stored.refused(f"data.source={file}")
+
+
+def test_one_class_alone_is_nothing_to_tell_apart(nothing_stored):
+    write(nothing_stored, tiny.rows(60), label="the same")
+    assert "at least two labels" in nothing_stored.refused()
+
+
+def test_a_label_of_test_that_training_never_saw_is_named(keep):
+    keep.write(tiny.rows(60))
+    keep.write([{**row, "label": "unheard of"} for row in tiny.rows(10, seed=5, start=500)], "test.csv")
+    said = keep.refused("data.split.by=given", f"data.test={keep.folder}/test.csv")
+    assert "unheard of" in said
+    assert keep.versions() == set() and history(keep.ledger, "tiny") == ()
+
+
+def test_rows_that_are_all_quarantined_leave_nothing_to_learn_from(nothing_stored):
+    write(nothing_stored, tiny.rows(60), text="n/a")
+    assert "break their contract" in nothing_stored.refused("contract.max_quarantined=1")
+
+
+def test_more_quarantine_than_the_contract_bears_stops_the_run(nothing_stored):
+    rows = tiny.rows(60)
+    nothing_stored.write([{**row, "text": "" if place % 5 == 0 else row["text"]} for place, row in enumerate(rows)])
+    assert "break their contract" in nothing_stored.refused()
+
+
+def test_a_text_of_a_hundred_megabytes_is_an_error_of_the_data(nothing_stored):
+    with (nothing_stored.folder / "rows.csv").open("a") as file:
+        file.write("t99999," + "kan " * 25_000_000 + ",red first,h0\n")
+    assert "max_characters" in nothing_stored.refused()
+
+
+def test_a_loss_that_is_no_number_stops_the_run_with_its_step_and_registers_nothing(keep):
+    said = keep.refused("training.learning_rate=1e30", "training.max_grad_norm=1e30", "training.warmup=0")
+    assert "training diverged" in said and "at step" in said
+    assert keep.versions() == set() and keep.champion() is None and [run.info.status for run in keep.runs()] == ["FAILED"]
+    assert not list(keep.home.path.glob("runs/*/trained"))
+
+
+# --- the world's faults -------------------------------------------------------------------------------------------------
+
+
+def closed_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_a_home_that_cannot_be_made_is_the_worlds_fault(keep, monkeypatch):
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(keep.config / "home"))
+    assert "set TUNEKEEPER_HOME to a folder" in keep.refused(code=1)
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    folder = tmp_path / "read only"
+    folder.mkdir()
+    if os.getuid():
+        folder.chmod(0o555)
+    elif subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", str(folder)], capture_output=True).returncode:
+        pytest.skip("root can write everywhere, and may not mount here")
+    yield folder
+    if not os.getuid():
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_home_that_cannot_be_written_is_the_worlds_fault(keep, monkeypatch, read_only):
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(read_only))
+    assert "cannot be written" in keep.refused(code=1)
+
+
+def test_an_mlflow_that_does_not_answer_is_asked_a_few_times_and_then_named(keep, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(Tracking.__init__, "__defaults__", (pauses.append,))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address := f"http://127.0.0.1:{closed_port()}")
+    said = keep.refused(code=1)
+    assert address in said and "run again" in said and pauses == [1, 2, 4]
+
+
+def test_a_ledger_that_does_not_answer_is_named_without_its_password(keep, monkeypatch):
+    monkeypatch.setenv("TUNEKEEPER_LEDGER_URL", f"postgresql+psycopg2://me:secret@127.0.0.1:{closed_port()}/ledger")
+    said = keep.refused(code=1)
+    assert "ledger" in said and "secret" not in said
+
+
+def test_only_debug_shows_a_traceback(keep):
+    keep.refused("data.source=absent.csv")
+    assert keep.command("retrain", str(keep.config), "data.source=absent.csv", "--debug")[0] == 2
+    assert "Traceback" in keep.said
+
+
+def test_help_comes_at_once_and_imports_nothing_heavy():
+    heavy = "import sys; from flows.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    check = "print({'torch', 'mlflow', 'prefect', 'pandas'} & sys.modules.keys(), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", heavy + check], capture_output=True, text=True, check=True)
+    assert "retrain" in done.stdout and done.stderr.strip() == "set()"

@@ -1,0 +1,113 @@
+"""Keeping a model over its life: what is new is done, what is not is found again."""
+
+import shutil
+
+import tiny
+
+from tasks.ledger import history
+
+KEYS = {
+    "pipeline", "run_id", "skipped", "verdict", "reasons", "metrics", "champion_metrics", "model", "snapshot", "train_key",
+    "decision_key", "look", "report",
+}  # fmt: skip
+GOOD = ("training.epochs=4",)
+
+
+def trainings(keep):
+    """How often the training loop was entered: each writes its steps to the journal of its run, once."""
+    return sorted(journal.parent.name for journal in keep.home.path.glob("runs/*/metrics.jsonl"))
+
+
+def test_a_model_that_beats_the_baselines_is_champion_and_nothing_new_means_nothing_done(keep):
+    first = keep.retrain()
+    assert first.keys() >= KEYS and first["skipped"] is False and first["verdict"] == "PROMOTE", first["reasons"]
+    assert first["model"] == {"name": "tiny", "version": "1", "uri": "models:/tiny/1"} and keep.champion() == "1"
+    metrics = keep.tracking.client.get_metric_history(first["run_id"], "loss")
+    again = keep.retrain()
+    assert again == {**first, "skipped": True}
+    assert len(keep.runs()) == 1 and keep.versions() == {"1"}
+    assert keep.tracking.client.get_metric_history(first["run_id"], "loss") == metrics
+
+
+def test_names_paths_and_checkpoints_are_not_what_a_model_is_made_of(keep):
+    first = keep.retrain()
+    (keep.folder / "moved").mkdir()
+    shutil.move(keep.folder / "rows.csv", keep.folder / "moved" / "other.csv")
+    again = keep.retrain(f"data.source={keep.folder}/moved/other.csv", "training.checkpoint_every=7")
+    assert again["skipped"] and again["train_key"] == first["train_key"]
+
+
+def test_another_gate_decides_again_and_trains_nothing(keep):
+    first = keep.retrain()
+    again = keep.retrain("gate.alpha=0.04")
+    assert not again["skipped"] and again["decision_key"] != first["decision_key"]
+    same = ("run_id", "weights_sha256", "training_seconds", "train_key", "model", "snapshot", "metrics")
+    assert [again[name] for name in same] == [first[name] for name in same]
+    assert keep.versions() == {"1"} and len(keep.runs()) == 1 and keep.champion() == "1"
+    assert [row.kind for row in history(keep.ledger, "tiny")] == ["FIRST"]
+
+
+def test_a_changed_row_is_another_snapshot_and_another_run(keep):
+    first = keep.retrain()
+    keep.write([*tiny.rows(300), *tiny.rows(1, seed=9, start=300)])
+    again = keep.retrain()
+    assert not again["skipped"] and again["snapshot"] != first["snapshot"]
+    if again["train_key"] == first["train_key"]:  # the new row is one of test: nothing to learn from it
+        assert again["run_id"] == first["run_id"]
+    keep.write(tiny.rows(320, seed=1))
+    other = keep.retrain()
+    assert other["train_key"] != first["train_key"] and other["run_id"] != first["run_id"] and len(keep.runs()) >= 2
+
+
+def test_a_challenger_that_is_better_replaces_the_champion_and_what_was_rolled_back_stays_back(keep):
+    keep.retrain()
+    better = keep.retrain(*GOOD)
+    assert better["verdict"] == "PROMOTE" and keep.champion() == "2", better["reasons"]
+    assert better["champion_metrics"]["accuracy"] < better["metrics"]["accuracy"]
+    assert keep.retrain(*GOOD) == {**better, "skipped": True}
+
+    assert keep.command("rollback", str(keep.config), "--reason", "users complain")[0] == 0
+    assert keep.champion() == "1"
+    again = keep.retrain(*GOOD)
+    assert again["verdict"] != "PROMOTE" and keep.champion() == "1", again["reasons"]
+    keep.retrain(*GOOD, "gate.alpha=0.06")
+    assert keep.champion() == "1" and len(keep.runs()) == 2
+    assert [row.kind for row in history(keep.ledger, "tiny")] == ["FIRST", "PROMOTE", "ROLLBACK"]
+
+
+def test_a_worse_challenger_is_kept_for_the_record_and_users_keep_the_champion(keep):
+    keep.retrain(*GOOD)
+    worse = keep.retrain()
+    assert worse["verdict"] == "HOLD" and worse["model"]["version"] == "2" and keep.champion() == "1"
+
+
+def test_a_promotion_made_in_mlflows_own_pages_is_adopted_and_said(keep):
+    keep.retrain(*GOOD)
+    worse = keep.retrain()
+    keep.tracking.client.set_registered_model_alias("tiny", "champion", worse["model"]["version"])
+    keep.retrain("training.seed=1")
+    assert [row.kind for row in history(keep.ledger, "tiny")][:2] == ["FIRST", "EXTERNAL"]
+    assert (
+        "EXTERNAL" in (keep.tracking.fetch(f"runs:/{keep.runs()[0].info.run_id}/report", keep.folder) / "report.json").read_text()
+    )
+
+
+def test_a_training_that_starts_from_the_champion_has_the_champion_in_its_key(keep):
+    keep.retrain()
+    onward = keep.retrain("training.start=champion")
+    assert onward["metrics"]["accuracy"] > onward["champion_metrics"]["accuracy"] and len(keep.runs()) == 2
+    assert keep.retrain("training.start=champion")["skipped"]
+
+
+def test_prompts_and_completions_go_the_same_way(keep, llama_folder):
+    keep.write(tiny.pairs(200).rename(columns={"text": "prompt", "target": "completion", "id": "ticket"}).assign(half="h"))
+    settings = (
+        "problem=text-generation",
+        f"model.base={llama_folder}",
+        "training.epochs=3",
+        "evaluation.decode_rows=4",
+        "adapter.kind=lora",
+    )
+    first = keep.retrain(*settings)
+    assert first["metrics"].keys() >= {"nll_per_token", "perplexity", "exact_match", "rouge_l"} and first["model"]["version"] == "1"
+    assert keep.retrain(*settings)["skipped"]
