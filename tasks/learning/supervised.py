@@ -14,7 +14,7 @@ from configs.schema import Supervised, Training
 from tasks.learning import adapters
 from tasks.learning.device import Numerics, check_fits, numerics
 from tasks.learning.fit import Listener, Plan, Trained, arguments, finished, fit, keeping
-from tasks.learning.network import TRAINABLE, Network, Spec, build
+from tasks.learning.network import TRAINABLE, Network, Spec, build, read_spec
 from tasks.problems import text_classification, text_generation
 
 
@@ -47,7 +47,7 @@ def _attempt(
     spec: Spec, base: Path, rows: pd.DataFrame, held_out: pd.DataFrame, objective: Supervised, training: Training, run: Path,
     listener: Listener, start: Path | None, micro: int, how: Numerics,
 ) -> Trained:  # fmt: skip
-    network = build(spec, base, start / TRAINABLE if start else None)
+    network = build(spec, base, _weights_of(start, spec) if start else None)
     rate = training.learning_rate or adapters.default_learning_rate(spec.moves)
     match spec.problem:
         case "text-classification":
@@ -62,6 +62,18 @@ def _attempt(
     trainer = _trainer(network, data[0], data[1], objective, plan)
     trainer.plan = plan
     return fit(trainer, network, plan, listener)
+
+
+def _weights_of(start: Path, spec: Spec) -> Path:
+    """The weights to start from; those of a network with other labels, adapter or base mean something else, or do not fit."""
+    earlier = read_spec(start)
+    other = [name for name in ("problem", "adapter", "labels", "base_digest") if getattr(earlier, name) != getattr(spec, name)]
+    if other:
+        raise InputError(
+            f"training.start: the champion has another {' and '.join(other).replace('_digest', '')} than this training, "
+            "so nothing can start from its weights: set training.start=base"
+        )
+    return start / TRAINABLE
 
 
 def _trainer(
