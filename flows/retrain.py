@@ -54,17 +54,17 @@ def retrain(pipeline: Pipeline) -> dict[str, Any]:
     with hold(home.path, pipeline.name, say, ledger=ledger) as held:
         run = Run(pipeline, home, tracking, ledger, Registry(tracking, pipeline.release.alias), prepare.look(pipeline, home))
         prepared = prepare.known(home, run.inputs)
-        if prepared is not None:
-            earlier = _earlier(run, prepared)
-            if earlier is not None:
-                return earlier
-        else:
-            prepared = _prepare(run)
-            earlier = _earlier(run, prepared)
-            if earlier is not None:
-                return earlier
-        held.check()
-        return _retrain(run, prepared, _challenged(run, prepared))
+        earlier = None if prepared is None else _earlier(run, prepared)
+        if earlier is not None:
+            return earlier
+        with prepare.temporary(home):
+            if prepared is None:
+                prepared = _prepare(run)
+                earlier = _earlier(run, prepared)
+                if earlier is not None:
+                    return earlier
+            held.check()
+            return _retrain(run, prepared, _challenged(run, prepared))
 
 
 def _challenged(run: Run, prepared: prepare.Prepared) -> Against:

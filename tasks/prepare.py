@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,23 @@ def known(home: Home, inputs: Inputs) -> Prepared | None:
     if not (home.snapshots / values["snapshot"] / "manifest.json").is_file():
         return None
     return Prepared(**{**values, "outcomes": tuple(values["outcomes"])})
+
+
+@contextmanager
+def temporary(home: Home) -> Iterator[None]:
+    """Keep all temporary files of the block, the libraries' too, where they go with it; what killed runs left goes first."""
+    from tasks.text.workspace import sweep, workspace, world_faults
+
+    before = tempfile.tempdir
+    with ExitStack() as stack:
+        with world_faults(home.path):
+            sweep(home.snapshots, "sealing-")
+            sweep(home.path / "work", "")
+            tempfile.tempdir = str(stack.enter_context(workspace(home.path / "work", "run-")))
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 @contextmanager

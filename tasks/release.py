@@ -75,7 +75,7 @@ def store(
     expected = kept.predict(texts)
     example = _example(pipeline, texts)
     uri = tracking.log_model(run_id, folder, PYFUNC, example, (example, expected.head(1)))
-    with tempfile.TemporaryDirectory(dir=home.path) as aside:
+    with tempfile.TemporaryDirectory() as aside:
         compare(expected, reload.answers(tracking.fetch(uri, Path(aside)), texts), uri)
     return tracking.register(pipeline.name, uri, run_id, tags)
 
@@ -110,13 +110,14 @@ def champion_network(tracking: Tracking, home: Home, model: str, version: str) -
     """The network of a registered version, on its own base."""
     from tasks.learning.network import TRAINABLE, build, read_spec
     from tasks.serving.model import adopt_base, local_base, read_preparation
+    from tasks.text.workspace import workspace
 
     folder = champion_folder(tracking, home, model, version)
     spec = read_spec(folder)
     base = local_base(spec, home.path)
     if base is None:
-        with tempfile.TemporaryDirectory(dir=home.path) as aside:
-            base = adopt_base(spec, tracking.fetch(read_preparation(folder).base_uri, Path(aside)), home.path)
+        with workspace(home.path / "work", "base-") as aside:
+            base = adopt_base(spec, tracking.fetch(read_preparation(folder).base_uri, aside), home.path)
     return build(spec, base, folder / TRAINABLE)
 
 

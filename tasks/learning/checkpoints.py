@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MANIFEST = "manifest.json"
@@ -20,9 +21,12 @@ REQUIRED = frozenset({"trainable.safetensors", "optimizer.pt", "scheduler.pt", "
 def atomic_folder(target: Path) -> Iterator[Path]:
     """A folder that appears whole under its name, hashed and flushed to disk, or not at all."""
     aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target.parent, f".{target.name}.*.tmp")
+    aside.mkdir()
+    handle = os.open(aside, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        fcntl.flock(handle, fcntl.LOCK_SH)
         yield aside
         _write_manifest(aside)
         if target.exists():
@@ -30,6 +34,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         aside.rename(target)
         _flush(target.parent)
     finally:
+        os.close(handle)
         shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -52,7 +57,7 @@ def is_valid(folder: Path, required: frozenset[str] = frozenset()) -> str | None
 
 def newest_valid(folder: Path, notice: Callable[[str], None]) -> Path | None:
     """The checkpoint to resume from; a damaged one is dropped, saying so, in favour of the one before."""
-    _sweep(folder)
+    _sweep(folder, ".*.tmp")
     for checkpoint in reversed(in_order(folder)):
         fault = is_valid(checkpoint, REQUIRED)
         if fault is None:
@@ -73,10 +78,16 @@ def keep_newest(folder: Path) -> None:
         shutil.rmtree(checkpoint)
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a killed writer left aside; the pipeline's lock says that nobody is writing now."""
-    for aside in folder.glob(".*.tmp") if folder.is_dir() else ():
-        shutil.rmtree(aside, ignore_errors=True)
+def _sweep(folder: Path, pattern: str) -> None:
+    """Remove what killed writers left aside; a living one holds a lock on its folder, which death releases."""
+    for aside in folder.glob(pattern) if folder.is_dir() else ():
+        with suppress(BlockingIOError, FileNotFoundError):
+            handle = os.open(aside, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(aside, ignore_errors=True)
+            finally:
+                os.close(handle)
 
 
 def _write_manifest(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from mlflow.models import set_model
 
 from tasks.learning.network import read_spec
 from tasks.serving.model import Kept, adopt_base, load, local_base, read_preparation
+from tasks.text.workspace import workspace
 
 
 class KeptModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -29,8 +29,8 @@ class KeptModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         base = local_base(spec, home)
         if base is None:
             uri = read_preparation(folder).base_uri
-            with tempfile.TemporaryDirectory(dir=home) as aside:
-                base = adopt_base(spec, Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=aside)), home)
+            with workspace(home / "work", "base-") as aside:
+                base = adopt_base(spec, Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(aside))), home)
         self.kept = load(folder, base, home)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
