@@ -9,13 +9,15 @@ from typing import Any, assert_never
 
 import pandas as pd
 
-from configs.errors import InputError
+from configs.errors import InfraError, InputError
 from configs.schema import Supervised, Training
 from tasks.learning import adapters
 from tasks.learning.device import Numerics, check_fits, numerics
 from tasks.learning.fit import Listener, Plan, Trained, arguments, finished, fit, keeping
 from tasks.learning.network import TRAINABLE, Network, Spec, build, read_spec
 from tasks.problems import text_classification, text_generation
+
+MICRO = "micro"
 
 
 def train(
@@ -32,15 +34,29 @@ def train(
     if done is not None:
         return done
     how = numerics(training.precision)
-    for micro in (training.batch_size, _smaller(training.batch_size)):
+    sizes = _sizes(training.batch_size, run / MICRO)
+    for micro in sizes:
         try:
             return _attempt(spec, base, rows, held_out, objective, training, run, listener, start, micro, how)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error) or micro == _smaller(training.batch_size):
+            if not _is_out_of_memory(error):
                 raise
-            listener.notice(f"out of memory with {micro} rows at once; once more with {_smaller(micro)} and gradient accumulation")
+            if micro == sizes[-1]:
+                raise InfraError(
+                    f"out of memory with {micro} rows at once on {how.hardware} ({_first_line(error)}): lower "
+                    "model.max_length, use adapter.kind=lora or a machine with more memory; run again to go on"
+                ) from error
+            listener.notice(f"out of memory with {micro} rows at once; once more with {sizes[-1]} and gradient accumulation")
+            run.mkdir(parents=True, exist_ok=True)
+            (run / MICRO).write_text(str(sizes[-1]))  # whoever resumes goes on in the same pieces, and to the same weights
         gc.collect()
     raise AssertionError("unreachable")
+
+
+def _sizes(batch: int, noted: Path) -> tuple[int, ...]:
+    """How many rows to hold in memory at once, in the order to be tried; after a kill, what was found to fit."""
+    found = noted.read_text() if noted.is_file() else ""
+    return (int(found),) if found.isdigit() else tuple(dict.fromkeys((batch, _smaller(batch))))
 
 
 def _attempt(
@@ -126,6 +142,10 @@ def _class_weights(rows: list[dict[str, Any]], spec: Spec, objective: Supervised
 def _smaller(batch: int) -> int:
     """The largest divisor of a batch that is at most a quarter of it."""
     return max(size for size in range(1, max(2, math.ceil(batch / 4) + 1)) if batch % size == 0)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0][:200] or type(error).__name__
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
