@@ -111,8 +111,13 @@ def log_likelihoods(
 
 
 def decode(model: Any, tokenizer: Any, prompts: Sequence[str], max_length: int, new_tokens: int, batch_size: int) -> list[str]:
-    """Greedy answers to prompts, in their order: left-padded batches, the same every time."""
+    """Greedy answers to prompts, in their order: left-padded batches, the same every time.
+
+    Prompt and answer share `max_length` as in training: an answer takes half of it at most, a longer prompt loses its beginning.
+    """
     import torch
+
+    new_tokens = min(new_tokens, max(1, max_length // 2))
 
     model.eval()
     side, tokenizer.padding_side = tokenizer.padding_side, "left"
