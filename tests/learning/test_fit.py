@@ -1,0 +1,223 @@
+"""One fit: what it learns from, how it bears too little memory, a loss that is no number, and being done already."""
+
+import json
+import shutil
+from contextlib import nullcontext
+
+import pandas as pd
+import pytest
+import tiny
+import torch
+
+from configs.errors import InfraError, InputError
+from configs.schema import Full, Lora, Supervised, Training
+from tasks.learning import device, fit, supervised
+from tasks.learning.base import find_base
+from tasks.learning.network import TRAINABLE, build, spec_of
+
+ROWS = tiny.frame(44)  # 6 batches of 8, the last one short
+QUICK = {"epochs": 2, "batch_size": 8, "learning_rate": 3e-3}
+
+
+@pytest.fixture(scope="session")
+def steady_bert(bert_folder, tmp_path_factory):
+    """Without dropout, so that rows taken in other pieces give the same weights, but for rounding."""
+    folder = shutil.copytree(bert_folder, tmp_path_factory.mktemp("steady") / "bert")
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**settings, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}))
+    return folder
+
+
+@pytest.fixture
+def train(steady_bert, tmp_path):
+    """Train on ROWS; `said`, `logged` and `moved` hold what the listener was told."""
+
+    def trained(run="run", adapter=None, rows=ROWS, held_out=None, base=steady_bert, start=None, objective=None, **settings):
+        labels = tuple(sorted(set(rows["target"])))
+        found = find_base(str(base))
+        spec = spec_of("text-classification", adapter or Full(), labels, 16, 0, found)
+        told = (trained.logged.append, trained.moved.append, trained.said.append)
+        listener = fit.Listener(lambda step, values: told[0]((step, values)), lambda step, of: told[1]((step, of)), told[2])
+        training = Training(**{**QUICK, "precision": "fp32", **settings})
+        held_out = tiny.frame(12, 1) if held_out is None else held_out
+        return supervised.train(
+            spec, base, rows, held_out, objective or Supervised(), training, tmp_path / run, listener, start
+        )  # fmt: skip
+
+    trained.logged, trained.moved, trained.said = [], [], []
+    return trained
+
+
+@pytest.fixture
+def out_of_memory(monkeypatch):
+    """Steps with more than `most` rows do not fit, from the `after`-th on."""
+    from transformers import Trainer
+
+    def limit(most, after=1, error=None):
+        step, seen = Trainer.training_step, []
+
+        def limited(self, model, inputs, *rest):
+            seen.append(len(inputs["input_ids"]))
+            if len(seen) >= after and seen[-1] > most:
+                raise error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return step(self, model, inputs, *rest)
+
+        monkeypatch.setattr(Trainer, "training_step", limited)
+        return seen
+
+    return limit
+
+
+def losses(trained):
+    """Every loss of a training, in order."""
+    return [entry[name] for entry in trained.history for name in ("loss", "eval_loss", "train_loss") if name in entry]
+
+
+def test_a_fit_learns_and_tells_every_step(train):
+    trained = train(epochs=6)
+    assert train.moved == [(step, 36) for step in range(1, 37)]
+    seen = [values["eval_loss"] for _, values in train.logged if "eval_loss" in values]
+    assert len(seen) == 6 and seen[-1] < seen[0] and trained.steps == 36
+    assert [step for step, values in train.logged if "eval_loss" in values] == [6, 12, 18, 24, 30, 36]
+    steps = [step for step, values in train.logged if "loss" in values]
+    assert steps == [10, 20, 30]
+
+
+def test_what_is_done_is_not_done_again(train):
+    first = train()
+    moved = len(train.moved)
+    assert train() == first and len(train.moved) == moved
+
+
+def test_a_finished_training_that_was_damaged_is_done_again(train):
+    first = train()
+    (first.folder / TRAINABLE).write_bytes(b"damaged")
+    assert fit.finished(first.folder.parent) is None
+    assert train().weights == first.weights
+
+
+@pytest.mark.parametrize("adapter", [Full(), Lora(r=4)], ids=["full", "lora"])
+def test_out_of_memory_once_it_goes_on_in_smaller_pieces_to_the_same_weights(train, out_of_memory, adapter):
+    whole = train("whole", adapter=adapter)
+    seen = out_of_memory(4, after=4)
+    pieces = train("pieces", adapter=adapter)
+    assert train.said == ["out of memory with 8 rows at once; once more with 2 and gradient accumulation"]
+    assert (pieces.micro, pieces.steps) == (2, whole.steps) and max(seen[4:]) == 2
+    assert losses(pieces) == pytest.approx(losses(whole), abs=2e-5)
+
+
+def test_memory_found_too_small_is_remembered_by_who_resumes(train, out_of_memory, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / supervised.MICRO).write_text("2")
+    seen = out_of_memory(4)
+    assert train().micro == 2 and max(seen) == 2 and train.said == []
+
+
+@pytest.mark.parametrize("error", [None, MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")])
+def test_out_of_memory_twice_is_the_worlds_fault_with_its_remedy(train, out_of_memory, error):
+    out_of_memory(0, error=error)
+    with pytest.raises(InfraError, match=r"out of memory with 2 rows at once on .* lower model.max_length"):
+        train()
+
+
+def test_any_other_error_is_not_taken_for_want_of_memory(train, out_of_memory):
+    out_of_memory(0, error=RuntimeError("shapes do not match"))
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        train()
+    assert train.said == []
+
+
+def test_a_model_that_cannot_fit_is_refused_beforehand_with_the_numbers(train, monkeypatch):
+    monkeypatch.setattr(device, "free_memory", lambda how: 3 * 2**20 // 10)
+    with pytest.raises(InfraError, match=r"needs weights 0.00 GiB, .* 0.00 GiB are free on .* Use adapter.kind=lora"):
+        train()
+    assert train.moved == []
+
+
+def test_a_loss_that_is_no_number_stops_at_its_step_and_leaves_nothing_trained(train, tmp_path):
+    with pytest.raises(
+        InputError, match=r"training diverged: the loss is nan at step \d+ \(learning rate .*Lower training.learning_rate"
+    ):
+        train(learning_rate=1e30, max_grad_norm=1e30, warmup=0)
+    assert not (tmp_path / "run" / "trained").exists()
+
+
+def test_early_stopping_keeps_the_best_weights_not_the_last(train):
+    rows = tiny.frame(44).assign(target=lambda frame: frame["target"].sample(frac=1, random_state=0).to_numpy())  # nothing to learn
+    stopped = train("stopped", rows=rows, epochs=30, early_stopping=2, learning_rate=1e-2)
+    seen = [values["eval_loss"] for _, values in train.logged if "eval_loss" in values]
+    assert len(seen) == seen.index(min(seen)) + 3 < 30 and any("stopped early" in sentence for sentence in train.said)
+    spec = spec_of("text-classification", Full(), tuple(sorted(set(rows["target"]))), 16, 0, find_base(stopped_base(stopped)))
+    assert measured(spec, stopped) == pytest.approx(min(seen), abs=1e-4)
+
+
+def stopped_base(trained):
+    return json.loads((trained.folder / "network.json").read_text())["base_name"]
+
+
+def measured(spec, trained):
+    """The mean loss on the held-out rows, worked out anew."""
+    from tasks.problems import text_classification as problem
+
+    network, rows = build(spec, find_base(spec.base_name).path, trained.folder / TRAINABLE), tiny.frame(12, 1)
+    ids = problem.encode(network.tokenizer, rows["text"].tolist(), 16)
+    logits = torch.tensor(problem.in_batches(network.model, ids, network.pad_id, 5, nullcontext))
+    targets = torch.tensor([spec.labels.index(label) for label in rows["target"]])
+    return float(torch.nn.functional.cross_entropy(logits, targets))
+
+
+def test_without_held_out_rows_no_loss_is_watched(train):
+    train(held_out=tiny.frame(1)[:0])
+    assert not any("eval_loss" in values for _, values in train.logged)
+
+
+def test_a_held_out_label_that_training_never_saw_is_named(train):
+    with pytest.raises(InputError, match=r"1 labels have no training row \(unheard\)"):
+        train(held_out=tiny.frame(3).assign(target="unheard"))
+
+
+def test_the_seed_decides_and_everything_else_repeats(train):
+    one, same, other = train("1", adapter=Lora(r=4)), train("2", adapter=Lora(r=4)), train("3", adapter=Lora(r=4), seed=1)
+    assert one.weights == same.weights != other.weights
+
+
+def test_training_starts_from_the_champions_weights_where_it_is_told_to(train):
+    champion = train("champion", epochs=6)
+    train.logged.clear()
+    train("onward", start=champion.folder, epochs=1, learning_rate=1e-9)
+    train("afresh", epochs=1, learning_rate=1e-9)
+    onward, afresh = (values["eval_loss"] for _, values in train.logged if "eval_loss" in values)
+    assert onward < 0.7 * afresh
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"adapter": Lora(r=4)}, "adapter"), ({"rows": ROWS[ROWS["target"] != ROWS["target"][0]]}, "labels")],
+)
+def test_a_champion_of_another_make_is_no_start(train, change, said):
+    champion = train("champion", epochs=1)
+    with pytest.raises(InputError, match=f"the champion has another {said} than this training.* set training.start=base"):
+        train("onward", start=champion.folder, held_out=ROWS[:0], **change)
+
+
+def test_the_head_learns_at_its_own_rate_and_biases_do_not_decay(steady_bert, tmp_path):
+    base = find_base(str(steady_bert))
+    network = build(spec_of("text-classification", Full(), ("a", "b"), 16, 0, base), base.path)
+    training = Training(learning_rate=1e-3, head_learning_rate_factor=7, weight_decay=0.1)
+    plan = fit.Plan(training, 1e-3, [4], 1, device.numerics("fp32"), tmp_path)
+    trainer = supervised._trainer(network, [{"input_ids": [2, 9, 10, 3], "labels": 1}], [], Supervised(), plan)
+    trainer.plan = plan
+    optimizer = trainer.create_optimizer()
+    found = {id(value): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for value in group["params"]}
+    named = {name: found[id(value)] for name, value in network.model.named_parameters()}
+    assert len(found) == len(named)
+    assert named.pop("head.weight") == (pytest.approx(7e-3), 0.1) and named.pop("head.bias") == (pytest.approx(7e-3), 0)
+    assert all(rate == 1e-3 for rate, _ in named.values())
+    assert all(decay == (0 if "bias" in name or "LayerNorm" in name else 0.1) for name, (_, decay) in named.items())
+
+
+@pytest.mark.parametrize("objective", [Supervised(class_weights="balanced"), Supervised(label_smoothing=0.2)])
+def test_balanced_classes_and_smoothed_labels_change_what_is_learned(train, objective):
+    rows = pd.concat([ROWS[:24], ROWS[ROWS["target"] == ROWS["target"][0]]], ignore_index=True)  # one class has more rows
+    plain, other = train("plain", rows=rows), train("other", rows=rows, objective=objective)
+    assert abs(losses(plain)[-1] - losses(other)[-1]) > 1e-3

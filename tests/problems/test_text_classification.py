@@ -1,0 +1,110 @@
+"""text-classification: pooling, loss and scores, held to plain calculations."""
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+
+from tasks.problems import text_classification as problem
+
+HIDDEN = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
+MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]])
+OUTPUTS = SimpleNamespace(last_hidden_state=HIDDEN, pooler_output=HIDDEN[:, 0] * 2)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "row"),
+    [
+        ("mean", [HIDDEN[0].mean(0), HIDDEN[1, :2].mean(0), HIDDEN[2, 0]]),
+        ("first", [HIDDEN[0, 0], HIDDEN[1, 0], HIDDEN[2, 0]]),
+        ("last", [HIDDEN[0, 3], HIDDEN[1, 1], HIDDEN[2, 0]]),
+        ("pooler", [HIDDEN[0, 0] * 2, HIDDEN[1, 0] * 2, HIDDEN[2, 0] * 2]),
+    ],
+)
+def test_a_text_is_one_vector_of_its_own_tokens(pooling, row):
+    torch.testing.assert_close(problem.pool(OUTPUTS, MASK, pooling), torch.stack(row))
+
+
+def test_a_base_pools_as_it_says_else_by_its_pooler_and_drops_the_pooler_it_does_not_use(bert_folder, llama_folder):
+    encoder, hidden, pooling = problem.load_encoder(bert_folder, "mean")
+    assert (hidden, pooling, encoder.pooler) == (32, "mean", None)
+    encoder, _, pooling = problem.load_encoder(bert_folder, None)
+    assert pooling == "pooler" and encoder.pooler is not None
+    assert problem.load_encoder(llama_folder, None)[2] == "last"
+
+
+@pytest.fixture(scope="module")
+def model(bert_folder):
+    torch.manual_seed(0)
+    encoder, hidden, pooling = problem.load_encoder(bert_folder, "mean")
+    return problem.classifier(encoder, hidden, 4, pooling)
+
+
+@pytest.fixture(scope="module")
+def ids(bert_folder):
+    from transformers import AutoTokenizer
+
+    texts = [" ".join(row["text"].split()[: 1 + place % 9]) for place, row in enumerate(tiny.rows(23))]
+    return problem.encode(AutoTokenizer.from_pretrained(bert_folder), texts, 8)
+
+
+def test_texts_are_cut_at_the_length_the_model_reads(ids):
+    assert max(map(len, ids)) == 8 and all(row[0] == 2 and row[-1] == 3 for row in ids)
+
+
+@pytest.mark.parametrize("embeddings", [False, True])
+def test_scores_come_in_the_order_given_whatever_the_batch(model, ids, embeddings):
+    by = [problem.in_batches(model, ids, 0, size, nullcontext, embeddings=embeddings) for size in (1, 5, 64)]
+    assert by[0].shape == (23, 32 if embeddings else 4)
+    np.testing.assert_allclose(by[1], by[0], atol=1e-5)
+    np.testing.assert_allclose(by[2], by[0], atol=1e-5)
+
+
+def test_no_rows_have_no_scores(model):
+    assert problem.in_batches(model, [], 0, 8, nullcontext).shape == (0, 0)
+
+
+def test_padding_is_no_token(model, ids):
+    batch = problem.collate(0)([{"input_ids": row, "labels": 1} for row in ids[:5]])
+    longest = max(map(len, ids[:5]))
+    assert batch["input_ids"].shape == (5, longest) and batch["attention_mask"].sum(1).tolist() == [len(row) for row in ids[:5]]
+    assert batch["labels"].tolist() == [1] * 5
+
+
+LOGITS, TARGETS = torch.randn(6, 3, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1, 2, 0, 0, 1])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_loss_is_the_mean_over_the_whole_batch_in_whatever_pieces(smoothing):
+    compute = problem.loss(None, smoothing)
+    whole = torch.nn.functional.cross_entropy(LOGITS, TARGETS, label_smoothing=smoothing)
+    torch.testing.assert_close(compute({"logits": LOGITS}, TARGETS), whole)
+    pieces = [compute({"logits": LOGITS[part]}, TARGETS[part], num_items_in_batch=6) for part in (slice(0, 4), slice(4, 6))]
+    torch.testing.assert_close(sum(pieces), whole)
+
+
+def test_balanced_weights_are_inverse_to_a_class_and_leave_the_mean_row_its_weight():
+    targets = [0] * 6 + [1] * 2 + [3]
+    weights = problem.class_weights(targets, 4)
+    assert weights[0] * 6 == pytest.approx(weights[1] * 2) == pytest.approx(weights[3]) and weights[2] == 0
+    assert np.mean([weights[target] for target in targets]) == pytest.approx(1)
+    loss = problem.loss(torch.tensor(problem.class_weights(TARGETS.tolist(), 3), dtype=torch.float32), 0.0)
+    plain = torch.nn.functional.cross_entropy(LOGITS, TARGETS, reduction="none")
+    scale = torch.tensor([{0: 2 / 3, 1: 1.0, 2: 2.0}[int(target)] for target in TARGETS])
+    torch.testing.assert_close(loss({"logits": LOGITS}, TARGETS), (plain * scale).sum() / 6)
+
+
+def test_each_row_keeps_its_own_and_a_label_never_heard_of_is_wrong_and_unlikely():
+    rows = pd.DataFrame(
+        {"id": ["x", "y"], "text": ["", ""], "target": ["b", "new"], "slice_half": ["h0", "h1"], "origin": ["s", "s"]}
+    )
+    said = problem.scores(np.array([[0.0, 2.0], [800.0, 0.0]], np.float32), ("a", "b"))
+    found = problem.per_example(rows, said)
+    assert list(found.columns) == ["id", "target", "slice_half", "prediction", "correct", "confidence", "log_likelihood"]
+    assert found["prediction"].tolist() == ["b", "a"] and found["correct"].tolist() == [1, 0]
+    assert found["log_likelihood"].tolist() == pytest.approx([np.log(1 / (1 + np.exp(-2))), np.log(1e-12)])
+    assert found["confidence"].tolist() == pytest.approx([1 / (1 + np.exp(-2)), 1.0])
