@@ -80,6 +80,7 @@ def decision_key(pipeline: Pipeline, trained: str, test_rows: str, against: str 
         {
             "train_key": trained,
             "test_rows": test_rows,
+            "near": pipeline.data.deduplicate.threshold,  # which test rows are fair
             "evaluation": pipeline.evaluation.model_dump(mode="json"),
             "gate": pipeline.gate.model_dump(mode="json"),
             "against": against,
@@ -89,8 +90,16 @@ def decision_key(pipeline: Pipeline, trained: str, test_rows: str, against: str 
 
 
 def scores_key(trained: str, test_rows: str, pipeline: Pipeline) -> str:
-    """All that determines a model's per-example scores on a test set."""
-    return digest({"train_key": trained, "test_rows": test_rows, "evaluation": pipeline.evaluation.model_dump(mode="json")})
+    """All that determines a model's per-example scores on a test set; a champion's train-key names the code of its own day."""
+    return digest(
+        {
+            "train_key": trained,
+            "test_rows": test_rows,
+            "evaluation": pipeline.evaluation.model_dump(mode="json"),
+            "code": code(*TRAIN_CODE),
+            "libraries": libraries(TRAIN_LIBRARIES),
+        }
+    )
 
 
 def _version(name: str) -> str:
