@@ -1,4 +1,4 @@
-"""What the tests of learning, serving and flows share: tiny bases on disk, and an environment that is quiet and local."""
+"""What tests share: tiny bases on disk, one Prefect server, and an environment that is quiet and local."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from tasks.home import ENVIRONMENT
+from tasks.home import ENVIRONMENT, Home
 
 # before torch is imported: the tests' nets are too small for more, and equality bit for bit is claimed at equal threads
 os.environ |= {**ENVIRONMENT, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
@@ -20,3 +20,33 @@ def bert_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def llama_folder(tmp_path_factory) -> Path:
     return tiny.llama(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The server that Tunekeeper starts for itself, in a home of its own."""
+    from flows.server import prefect_server
+
+    home = Home(tmp_path_factory.mktemp("server"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(home.prefect))
+        patch.setenv("TUNEKEEPER_SERVER_IDLE_SECONDS", "20")  # it ends itself then: Prefect's last words are sent as Python exits
+        patch.delenv("PREFECT_API_URL", raising=False)
+        with prefect_server(home) as url:
+            from prefect import settings
+
+            where = {settings.PREFECT_API_URL: url, settings.PREFECT_HOME: home.prefect}
+            with settings.temporary_settings(where):
+                yield url
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """MLflow's database as its first call leaves it: made once, for that takes seconds."""
+    from tasks.tracking import Tracking
+
+    home = Home(tmp_path_factory.mktemp("mlflow"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        Tracking(home).experiment("first")
+    return home.path / "mlflow.db"

@@ -1,4 +1,4 @@
-"""One Prefect server for all flow tests, and small kept models to run them on."""
+"""Small kept models to run flows on, in this process or in one of their own."""
 
 import json
 import os
@@ -14,7 +14,6 @@ import tiny
 from flow_child import HereReload, child
 
 from flows.__main__ import main
-from flows.server import prefect_server
 from tasks import release
 from tasks.champion import open_ledger
 from tasks.home import Home
@@ -28,32 +27,6 @@ SETTINGS = {
     "gate": {"looks_per_year": 1, "min_rows": 30},
 }
 DATA = {"id": "ticket", "slices": ["half"], "split": {"by": "hash", "validation": 0.1, "test": 0.4}, "redact": {"enabled": False}}
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """The server that Tunekeeper starts for itself, in a home of its own."""
-    home = Home(tmp_path_factory.mktemp("server"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(home.prefect))
-        patch.setenv("TUNEKEEPER_SERVER_IDLE_SECONDS", "20")  # it ends itself then: Prefect's last words are sent as Python exits
-        patch.delenv("PREFECT_API_URL", raising=False)
-        with prefect_server(home) as url:
-            from prefect import settings
-
-            where = {settings.PREFECT_API_URL: url, settings.PREFECT_HOME: home.prefect}
-            with settings.temporary_settings(where):
-                yield url
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    """MLflow's database as its first call leaves it: made once, for that takes seconds."""
-    home = Home(tmp_path_factory.mktemp("mlflow"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        Tracking(home).experiment("first")
-    return home.path / "mlflow.db"
 
 
 @dataclass
