@@ -17,6 +17,7 @@ from tasks import decide, evaluate, prepare, release, show, train
 from tasks.champion import Against, challenged, open_ledger, seen_in_training
 from tasks.decisions import find_decision, look_number, record_decision
 from tasks.exclusion import hold
+from tasks.findings import Findings
 from tasks.home import Home, find_home, settle_environment
 from tasks.identity import decision_key
 from tasks.judgement.evidence import Verdict
@@ -164,7 +165,7 @@ def _judge(run: Run, prepared: prepare.Prepared, against: Against, trained: Any,
         with run.stage("release") as facts:
             version, verdict = _release(run, prepared, against, trained, run_id, reload, verdict, key)
             facts["note"] = f"{run.pipeline.name} version {version}"
-    found = show.Findings(
+    found = Findings(
         run.pipeline, run.inputs.base, prepared, trained, scores.challenger, scores.champion, scores.baselines, verdict, run_id,
         version, against.version, (against.train_key, key), run.seconds, tuple(run.notices),
         _next_command(run, verdict),

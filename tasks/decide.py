@@ -10,7 +10,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Pipeline
-from tasks.evaluate import Baselines, Scores
+from tasks.evaluate import Baselines, Scores, primary_of
 from tasks.home import Home
 from tasks.judgement.evidence import Evidence, Verdict
 from tasks.judgement.gate import decide as judge
@@ -33,12 +33,10 @@ def decide(
     look: int,
 ) -> Verdict:
     """Put the scores before the gate."""
-    from tasks.learning.scoring import primary
-
-    frame, problem = challenger.frame, pipeline.problem
-    against = [primary(problem, scores.frame) if scores is not None else None for scores in (champion, anchor)]
+    frame = challenger.frame
+    against = [primary_of(pipeline, scores) if scores is not None else None for scores in (champion, anchor)]
     evidence = Evidence(
-        challenger=primary(problem, frame),
+        challenger=primary_of(pipeline, challenger),
         champion=against[0],
         anchor=against[1],
         baseline=baselines.scores[baselines.best],
@@ -47,7 +45,7 @@ def decide(
         recent=recent(frame, pipeline.gate.window),
         fair=fair,
         slices=slice_columns(frame),
-        classes=frame["target"].to_numpy() if problem == "text-classification" else None,
+        classes=frame["target"].to_numpy() if pipeline.problem == "text-classification" else None,
         look=look,
         metrics=challenger.metrics,
     )

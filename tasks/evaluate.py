@@ -108,6 +108,13 @@ def baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> Base
     return Baselines(folder)
 
 
+def primary_of(pipeline: Pipeline, scores: Scores) -> Any:
+    """(n,) what the gate compares, per test row, higher is better."""
+    from tasks.learning.scoring import primary
+
+    return primary(pipeline.problem, scores.frame)
+
+
 def network_of(trained: Trained, base: Path) -> Network:
     """The network of a finished training."""
     from tasks.learning.network import TRAINABLE, build, read_spec

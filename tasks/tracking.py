@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +18,6 @@ T = TypeVar("T")
 PREFIX = "tunekeeper."
 BASES = "tunekeeper-bases"
 ATTEMPTS = 4
-FLUSH_SECONDS = 2.0
 PIP_PACKAGES = ("mlflow", "torch", "transformers", "peft", "safetensors", "pandas", "numpy", "pydantic")
 
 
@@ -41,14 +37,10 @@ class Tracking:
 
     def attempt(self, what: str, call: Callable[[], T]) -> T:
         """Call, and call again after pauses of 1, 2, 4 seconds where the server or its database does not answer."""
-        from mlflow.exceptions import MlflowException
-        from requests import RequestException
-        from sqlalchemy.exc import OperationalError
-
         for number in range(ATTEMPTS):
             try:
                 return call()
-            except (MlflowException, RequestException, OperationalError, OSError) as error:
+            except failures() as error:
                 if not _passing(error) or number == ATTEMPTS - 1:
                     raise self._fault(what, error) from error
                 self.pause(2.0**number)
@@ -57,7 +49,7 @@ class Tracking:
     def _fault(self, what: str, error: Exception) -> InfraError:
         where = self.home.tracking_uri.rpartition("@")[2]
         return InfraError(
-            f"MLflow at {where}: {what} failed ({_first_line(error)}): "
+            f"MLflow at {where}: {what} failed ({first_line(error)}): "
             "see that the server answers and the disk has room, then run again"
         )
 
@@ -120,9 +112,9 @@ class Tracking:
 
     def log_metrics(self, run_id: str, values: Mapping[str, float], step: int = 0) -> None:
         entries = [(step, name, float(value), int(time.time() * 1000)) for name, value in values.items()]
-        self.attempt("logging metrics", lambda: self._batch(run_id, entries))
+        self.attempt("logging metrics", lambda: self.upload(run_id, entries))
 
-    def _batch(self, run_id: str, entries: Sequence[tuple[int, str, float, int]]) -> None:
+    def upload(self, run_id: str, entries: Sequence[tuple[int, str, float, int]]) -> None:
         from mlflow.entities import Metric
 
         for start in range(0, len(entries), 1000):
@@ -271,75 +263,13 @@ class Registry:
         return {str(version.version) for version in found}
 
 
-class MetricLog:
-    """Metrics of one training: written to a journal at once, uploaded in batches behind its back, each (name, step) exactly once.
+def failures() -> tuple[type[Exception], ...]:
+    """What a tracking server, its database or its disk may raise."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import OperationalError
 
-    An outage of the tracking server is noticed and waited out; what is in the journal is uploaded when it answers again.
-    """
-
-    def __init__(self, tracking: Tracking, run_id: str, journal: Path, notice: Callable[[str], None]) -> None:
-        self.tracking, self.run_id, self.journal, self.notice = tracking, run_id, journal, notice
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        self.entries = [tuple(json.loads(line)) for line in _whole_lines(journal)]
-        self.seen = {(name, step) for step, name, _, _ in self.entries}
-        self.sent = 0  # a batch that MLflow has already is recognised by it: same name, step, time and value
-        self.closing = threading.Event()
-
-    def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Keep values of a step; those of a step that an earlier attempt had logged are the same, and skipped."""
-        now = int(time.time() * 1000)
-        new = [(step, name, value, now) for name, value in values.items() if (name, step) not in self.seen]
-        with self.journal.open("a") as file:
-            file.writelines(json.dumps(entry) + "\n" for entry in new)
-        self.seen |= {(name, step) for step, name, _, _ in new}
-        self.entries += new
-
-    @contextmanager
-    def uploading(self) -> Iterator[None]:
-        """Upload every few seconds from a thread of its own; at the end all that is left, with bounded retries."""
-        thread = threading.Thread(target=self._upload_until_closed, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self.closing.set()
-            thread.join()
-        self.tracking.attempt("uploading metrics", self._upload)
-
-    def _upload_until_closed(self) -> None:
-        from mlflow.exceptions import MlflowException
-        from requests import RequestException
-        from sqlalchemy.exc import OperationalError
-
-        away = False
-        while not self.closing.wait(FLUSH_SECONDS):
-            try:
-                self._upload()
-            except (MlflowException, RequestException, OperationalError, OSError) as error:
-                if not away:
-                    self.notice(
-                        f"MLflow does not answer ({_first_line(error)}): training goes on, metrics are kept and uploaded later"
-                    )
-                away = True
-            else:
-                away = False
-
-    def _upload(self) -> None:
-        end = len(self.entries)
-        if end > self.sent:
-            self.tracking._batch(self.run_id, self.entries[self.sent : end])
-            self.sent = end
-
-
-def _whole_lines(journal: Path) -> list[str]:
-    """The journal's lines, less a last one that a kill cut short, which is cut off the file too."""
-    if not journal.is_file():
-        return []
-    text = journal.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        journal.write_text(whole)
-    return whole.splitlines()
+    return MlflowException, RequestException, OperationalError, OSError
 
 
 def _metric_name(name: str) -> str:
@@ -359,5 +289,5 @@ def _requirements() -> list[str]:
     return [f"{name}=={version(name).partition('+')[0]}" for name in PIP_PACKAGES]
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]

@@ -16,10 +16,11 @@ from configs.schema import Pipeline
 from tasks.home import Home
 from tasks.learning.base import Base
 from tasks.learning.device import devices
+from tasks.metric_log import MetricLog
 from tasks.prepare import open_snapshot
 from tasks.slots import gpu_slot
 from tasks.terminal import say, training_bar
-from tasks.tracking import MetricLog, Tracking
+from tasks.tracking import Tracking
 
 if TYPE_CHECKING:
     from tasks.learning.fit import Listener, Trained

@@ -1,0 +1,231 @@
+"""What the stages found, as the plain values that a report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from configs.schema import Pipeline
+from tasks import findings_by_row as rows
+from tasks.decide import recent
+from tasks.evaluate import Baselines, Scores, folder_bytes, primary_of
+from tasks.identity import TRAIN_LIBRARIES, libraries
+from tasks.judgement.evidence import Comparison, Verdict
+from tasks.judgement.intervals import mean_interval
+from tasks.learning.base import Base
+from tasks.prepare import Prepared, open_snapshot
+from tasks.report import data as page
+
+if TYPE_CHECKING:
+    from tasks.home import Home
+    from tasks.learning.fit import Trained
+
+SHOWN_METRICS = {
+    "text-classification": ("accuracy", "f1_macro", "log_loss", "expected_calibration_error"),
+    "text-generation": ("nll_per_token", "perplexity", "exact_match", "rouge_l"),
+}
+SHARES = {"accuracy", "f1_macro", "expected_calibration_error", "exact_match", "rouge_l"}
+LOWER_IS_BETTER = {"log_loss", "expected_calibration_error", "nll_per_token", "perplexity"}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that a report is made of."""
+
+    pipeline: Pipeline
+    base: Base
+    prepared: Prepared
+    trained: Trained
+    challenger: Scores
+    champion: Scores | None
+    baselines: Baselines
+    verdict: Verdict
+    run_id: str
+    version: str
+    against: str | None
+    keys: tuple[str, str]
+    stages: Mapping[str, float]
+    notices: tuple[str, ...]
+    next_command: str
+
+
+def gather(found: Findings, home: Home) -> page.ReportData:
+    """The report as plain values."""
+    pipeline, verdict, frame = found.pipeline, found.verdict, found.challenger.frame
+    text = pipeline.problem == "text-generation"
+    manifest = open_snapshot(home, found.prepared.snapshot).manifest
+    return page.ReportData(
+        pipeline=pipeline.name,
+        problem=pipeline.problem,
+        verdict=verdict.verdict,
+        reasons=verdict.reasons,
+        run_id=found.run_id,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        primary_metric=SHOWN_METRICS[pipeline.problem][0],
+        systems=_systems(found),
+        identity=_identity(found),
+        confidence=pipeline.evaluation.confidence,
+        model_name=pipeline.name,
+        model_version=found.version,
+        champion_version=found.against,
+        look=verdict.look,
+        looks_per_year=pipeline.gate.looks_per_year,
+        next_command=found.next_command,
+        rule=pipeline.gate.rule,
+        comparisons=(*(_comparison(each, found) for each in verdict.comparisons), *_floors(found)),
+        population=page.Population(
+            test=len(frame), judged=verdict.n, window=_in_window(frame, pipeline), left_out=verdict.excluded,
+            groups=verdict.n_groups, needed=verdict.rows_needed,
+        ),
+        classes=() if text else rows.classes(found),
+        slices=rows.slices(found),
+        confusion=None if text else rows.confusion(frame),
+        calibration=None if text else rows.calibration(found),
+        curves=_curves(found.trained),
+        data=_data(found, manifest),
+        errors=() if text else rows.worst(found, home),
+        generations=rows.generations(found, home) if text else (),
+        cost=page.Cost(
+            stages=tuple(page.StageCost(name=name, seconds=seconds) for name, seconds in found.stages.items()),
+            peak_bytes=found.trained.peak_memory,
+            device=found.trained.numerics.hardware,
+            numerics={"dtype": found.trained.numerics.dtype, "threads": str(found.trained.numerics.threads)},
+        ),
+        notices=found.notices,
+    )  # fmt: skip
+
+
+def _in_window(frame: Any, pipeline: Pipeline) -> int | None:
+    rows = recent(frame, pipeline.gate.window)
+    return None if rows is None else int(rows.sum())
+
+
+def _systems(found: Findings) -> tuple[page.System, ...]:
+    pipeline = found.pipeline
+    primary = primary_of(pipeline, found.challenger)
+    systems = [_system("challenger", "challenger", found.version, primary, found.challenger.metrics, pipeline)]
+    if found.champion is not None:
+        scores = primary_of(pipeline, found.champion)
+        systems.append(_system("champion", "champion", found.against, scores, found.champion.metrics, pipeline))
+    for name, metrics in found.baselines.metrics.items():
+        systems.append(_system(name, "baseline", None, found.baselines.scores[name], metrics, pipeline))
+    return tuple(systems)
+
+
+def _system(
+    name: str, role: Any, version: str | None, scores: Any, metrics: Mapping[str, float], pipeline: Pipeline
+) -> page.System:
+    interval = mean_interval(scores, None, pipeline.evaluation.confidence, pipeline.evaluation.bootstrap)
+    shown = []
+    for place, metric in enumerate(SHOWN_METRICS[pipeline.problem]):
+        sign = -1 if metric == "nll_per_token" else 1
+        ends = sorted(sign * end for end in (interval.low, interval.high) if end is not None) if place == 0 else []
+        low, high = ends if len(ends) == 2 else (None, None)
+        value = metrics.get(metric) if place else sign * interval.value
+        if value is not None:
+            shown.append(_score(metric, value, low, high))
+    return page.System(name=name, role=role, version=version, scores=tuple(shown))
+
+
+def _score(metric: str, value: float, low: float | None = None, high: float | None = None) -> page.Score:
+    unit: page.Unit = "share" if metric in SHARES else "number"
+    return page.Score(metric=metric, value=value, low=low, high=high, unit=unit, higher_is_better=metric not in LOWER_IS_BETTER)
+
+
+def _comparison(each: Comparison, found: Findings) -> page.Comparison:
+    share = found.pipeline.problem == "text-classification"
+    return page.Comparison(
+        name=f"champion version {found.against}" if each.name == "champion" else each.name,
+        kind=each.rule,
+        n=each.n,
+        outcome=each.outcome,
+        difference=each.difference,
+        low=each.low,
+        high=each.high,
+        confidence=each.confidence,
+        p_value=each.p_value,
+        alpha=each.alpha,
+        margin=each.margin,
+        wins=each.wins,
+        losses=each.losses,
+        unit="share" if share else "number",
+        quantity="accuracy" if share else "log-likelihood per token",
+    )
+
+
+def _floors(found: Findings) -> tuple[page.Comparison, ...]:
+    metrics, n = found.challenger.metrics, len(found.challenger.frame)
+    return tuple(
+        page.Comparison(
+            name=f"{name} at least {least:g}",
+            kind="floor",
+            n=n,
+            outcome="met" if metrics[name] >= least else "missed",
+            note=f"{metrics[name]:.4g}",
+        )
+        for name, least in found.pipeline.gate.floors.items()
+    )
+
+
+def _curves(trained: Trained) -> tuple[page.Curve, ...]:
+    curves = []
+    for key, name in (("loss", "train loss"), ("eval_loss", "validation loss")):
+        points = tuple((entry["step"], entry[key]) for entry in trained.history if key in entry)
+        if points:
+            curves.append(page.Curve(name=name, panel="loss", points=points))
+    return tuple(curves)
+
+
+def _data(found: Findings, manifest: dict[str, Any]) -> page.DataSummary:
+    overlap = manifest["overlap"]
+    source = found.pipeline.data.source
+    return page.DataSummary(
+        source=source if isinstance(source, str) else ", ".join(source),
+        rows_read=manifest["rows"]["read"],
+        splits=tuple(page.Count(name=name, n=n) for name, n in manifest["splits"].items()),
+        dropped=_counts(manifest["dropped"]),
+        redacted=_counts(manifest["redacted"]),
+        quarantined=_counts(manifest["quarantined"]["reasons"]),
+        contract=tuple(
+            page.Expectation(
+                name=f"{o['stage']}: {o['expectation']}",
+                success=o["success"],
+                severity=o["action"],
+                unexpected=o["failing"],
+                detail=o["reason"],
+                evaluated=o["evaluated"],
+            )
+            for o in found.prepared.outcomes
+        ),
+        leakage=overlap["test_rows_with_a_neighbour"],
+        leakage_note="the published split is used as given; these rows count in the metrics and are left out at the gate"
+        if overlap["test_as_given"]
+        else "",
+        data_docs="Great Expectations' Data Docs: artifact data_docs of this run",
+    )
+
+
+def _counts(values: Any) -> tuple[page.Count, ...]:
+    """Counts by name, from a manifest's {name: n} or {name: {"rows": n, ...}}."""
+    pairs = ((name, n["rows"] if isinstance(n, dict) else n) for name, n in values.items())
+    return tuple(page.Count(name=name.replace("_", " ") if not name.isupper() else name, n=int(n)) for name, n in pairs if n)
+
+
+def _identity(found: Findings) -> page.Identity:
+    pipeline = found.pipeline
+    kept = found.trained.folder.parent / "kept"
+    return page.Identity(
+        snapshot=found.prepared.snapshot,
+        train_key=found.keys[0],
+        decision_key=found.keys[1],
+        base=pipeline.model.base,
+        base_sha256=found.base.weights,
+        adapter=pipeline.adapter.kind,
+        adapter_bytes=folder_bytes(kept) if kept.is_dir() else None,
+        base_bytes=found.base.bytes,
+        seeds={"training": pipeline.training.seed},
+        settings={name: str(value) for name, value in pipeline.training.model_dump(mode="json").items()},
+        libraries=libraries(TRAIN_LIBRARIES),
+    )
