@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.tracking import Tracking, failures, first_line
@@ -44,10 +44,17 @@ class MetricLog:
         thread.start()
         try:
             yield
-        finally:
-            self.closing.set()
-            thread.join()
+        except BaseException:
+            self._close(thread)
+            with suppress(*failures()):  # the last losses say what went wrong; the error that is on its way says more than an outage
+                self._upload()
+            raise
+        self._close(thread)
         self.tracking.attempt("uploading metrics", self._upload)
+
+    def _close(self, thread: threading.Thread) -> None:
+        self.closing.set()
+        thread.join()
 
     def _upload_until_closed(self) -> None:
         away = False
