@@ -46,7 +46,7 @@ def test_killed_before_any_step_and_run_again_there_is_one_run_one_version_and_o
 
 
 def test_asked_to_stop_it_leaves_a_clean_state_and_goes_on_when_asked_again(keep):
-    process = keep.fork("training.epochs=20", kill=("tasks.tracking", "MetricLog.log", signal.SIGTERM))
+    process = keep.fork("training.epochs=20", kill=("tasks.metric_log", "MetricLog.log", signal.SIGTERM))
     process.join(120)
     assert process.exitcode == 1
     assert "error: " in process.said.with_suffix(".txt").read_text()
