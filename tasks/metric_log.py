@@ -46,7 +46,7 @@ class MetricLog:
             yield
         except BaseException:
             self._close(thread)
-            with suppress(*failures()):  # the last losses say what went wrong; the error that is on its way says more than an outage
+            with suppress(*failures()):  # the last losses say what went wrong; an outage would say less than the error itself
                 self._upload()
             raise
         self._close(thread)
