@@ -29,6 +29,8 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         fcntl.flock(handle, fcntl.LOCK_SH)
         yield aside
         _write_manifest(aside)
+        if is_valid(target) is None and (target / MANIFEST).read_bytes() == (aside / MANIFEST).read_bytes():
+            return  # it is there already, and somebody may be reading it
         if target.exists():
             shutil.rmtree(target)
         aside.rename(target)
