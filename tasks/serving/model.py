@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
-from configs.errors import InputError
+from configs.errors import InfraError, InputError
 from tasks.learning.base import BASE_FILES, find_base, read_base
-from tasks.learning.checkpoints import atomic_folder
+from tasks.learning.checkpoints import atomic_folder, is_valid
 from tasks.learning.device import autocast, numerics
-from tasks.learning.network import TRAINABLE, Network, Spec, build, read_spec, save_spec
+from tasks.learning.network import SPEC, TRAINABLE, Network, Spec, build, read_spec, save_spec
 from tasks.problems import text_classification, text_generation
 from tasks.text.key import key_id, redaction_key
 from tasks.text.normalise import normalise
@@ -58,6 +58,8 @@ class Kept:
         """Raw texts -> one line each: `label` and `score` (its probability), or `text` (the answer, greedily decoded)."""
         import pandas as pd
 
+        if not texts:
+            return pd.DataFrame({"label": [], "score": []} if self.network.spec.problem == "text-classification" else {"text": []})
         ready, spec = self.prepare(texts), self.network.spec
         match spec.problem:
             case "text-classification":
@@ -129,8 +131,10 @@ def load(folder: Path, base: Path, home: Path, environment: Mapping[str, str] = 
     """Build the model of an artifact folder on its base.
 
     Redaction needs the installation's key for placeholders to be the ones seen in training; with another key they are typed alike
-    but tagged otherwise, which is said once.
+    but tagged otherwise, which is said once. Raises InfraError where a file is not as it was stored.
     """
+    if fault := is_valid(folder, frozenset({TRAINABLE, SPEC, PREPARATION})):
+        raise InfraError(f"the stored model {folder}: {fault}: fetch it again, or roll back to another version")
     spec, preparation = read_spec(folder), read_preparation(folder)
     network = build(spec, base, folder / TRAINABLE)
     network.model.eval()
