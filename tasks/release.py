@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -82,6 +83,8 @@ def store(
 
 def compare(expected: pd.DataFrame, answered: pd.DataFrame, uri: str) -> None:
     """Refuse a stored model whose answers are not those of the model in memory."""
+    if len(answered) != len(expected):
+        raise InfraError(f"{uri} does not answer as the trained model did: {len(answered)} answers to {len(expected)} texts")
     words = [name for name in expected.columns if name != "score"]
     wrong = sum(int((expected[name].astype(str).to_numpy() != answered[name].astype(str).to_numpy()).sum()) for name in words)
     gap = float(np.abs(expected["score"].to_numpy() - answered["score"].to_numpy()).max()) if "score" in expected else 0.0
@@ -93,17 +96,25 @@ def compare(expected: pd.DataFrame, answered: pd.DataFrame, uri: str) -> None:
 
 
 def champion_folder(tracking: Tracking, home: Home, model: str, version: str) -> Path:
-    """A version's artifact folder on this machine, fetched once."""
+    """A version's artifact folder on this machine, fetched once, and again where a kill left half of it."""
     target = home.path / "versions" / model / version
-    found = next(target.rglob("network.json"), None)
+    found = _whole(target)
     if found is None:
+        shutil.rmtree(target, ignore_errors=True)
         tracking.fetch(f"models:/{model}/{version}", target)
-        found = next(target.rglob("network.json"), None)
+        found = _whole(target)
     if found is None:
         raise InfraError(
-            f"{model} version {version} holds no tunekeeper model: was it registered by other means? Roll back or delete it"
+            f"{model} version {version} holds no whole tunekeeper model: was it registered by other means? Roll back or delete it"
         )
-    return found.parent
+    return found
+
+
+def _whole(target: Path) -> Path | None:
+    from tasks.learning.checkpoints import is_valid
+
+    found = next(target.rglob("network.json"), None)
+    return found.parent if found is not None and is_valid(found.parent) is None else None
 
 
 def champion_network(tracking: Tracking, home: Home, model: str, version: str) -> Any:
