@@ -31,10 +31,11 @@ DATA = {"id": "ticket", "slices": ["half"], "split": {"by": "hash", "validation"
 
 @dataclass
 class Keeping:
-    """A pipeline's folder: its config, its rows, its home; `said` is what the last command wrote to standard error."""
+    """A pipeline's folder: config, rows, home; `Reload` is the real one, `said` what the last command wrote to standard error."""
 
     folder: Path
     capture: Any
+    Reload: Any
     said: str = ""
 
     @property
@@ -105,7 +106,7 @@ class Keeping:
 @pytest.fixture
 def keep(tmp_path, monkeypatch, capsys, server, empty_database, bert_folder):
     """A kept model of 300 rows that no one has trained yet."""
-    keeping = Keeping(tmp_path, capsys)
+    keeping = Keeping(tmp_path, capsys, release.Reload)
     keeping.home.path.mkdir()
     shutil.copy(empty_database, keeping.home.path / "mlflow.db")
     data = {**DATA, "source": str(tmp_path / "rows.csv")}

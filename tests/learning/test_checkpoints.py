@@ -82,3 +82,11 @@ def test_the_newest_are_kept_by_their_step_not_their_spelling(tmp_path):
         make(tmp_path, step)
     keep_newest(tmp_path)
     assert [path.name for path in in_order(tmp_path)] == ["checkpoint-10", "checkpoint-100"] and KEPT == 2
+
+
+def test_the_same_written_again_leaves_what_others_are_reading_and_mends_what_was_damaged(tmp_path):
+    made = make(tmp_path, 1)
+    before = made.stat().st_ino
+    assert make(tmp_path, 1).stat().st_ino == before and not list(tmp_path.glob(".*"))
+    (made / "scheduler.pt").write_text("damaged")
+    assert is_valid(make(tmp_path, 1), REQUIRED) is None

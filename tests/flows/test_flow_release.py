@@ -1,0 +1,88 @@
+"""A version leaves this machine whole: proved in a fresh process, loaded where nothing but the registry is known."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+import tiny
+
+from tasks import release
+from tasks.learning.checkpoints import _write_manifest
+from tasks.learning.network import TRAINABLE
+from tasks.tracking import Tracking
+
+GOOD = ("training.epochs=4",)
+TEXTS = [row["text"] for row in tiny.rows(20, seed=8)]
+
+
+@pytest.fixture
+def really_reload(monkeypatch, keep):
+    monkeypatch.setattr(release, "Reload", keep.Reload)
+
+
+def test_a_fresh_process_without_network_answers_the_same_and_a_second_machine_does_too(
+    keep, really_reload, bert_folder, monkeypatch, tmp_path
+):
+    import mlflow
+
+    base = shutil.copytree(bert_folder, tmp_path / "base")
+    done = keep.retrain(*GOOD, "data.redact.enabled=true", f"model.base={base}")
+    assert done["model"]["version"] == "1"
+    answers = mlflow.pyfunc.load_model("models:/tiny@champion").predict(pd.DataFrame({"text": TEXTS}))
+    assert (answers["label"] == [row["label"] for row in tiny.rows(20, seed=8)]).mean() > 0.9
+
+    shutil.rmtree(base)
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(tmp_path / "second machine"))
+    fetched = []
+    download = mlflow.artifacts.download_artifacts
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", lambda **given: fetched.append(given) or download(**given))
+    for _ in range(2):
+        elsewhere = mlflow.pyfunc.load_model("models:/tiny@champion").predict(pd.DataFrame({"text": TEXTS}))
+        assert elsewhere.equals(answers)
+    assert sum("/base" in given.get("artifact_uri", "") for given in fetched) == 1  # the base comes once a machine
+
+
+def test_a_model_that_is_stored_wrong_is_registered_nowhere(keep, monkeypatch):
+    """What MLflow's own flavour did to LoRA models: the stored weights are not those that were trained."""
+    from safetensors.torch import load_file, save_file
+
+    log_model = Tracking.log_model
+
+    def corrupting(self, run_id, folder, code, example, signature_of):
+        wrong = shutil.copytree(folder, keep.folder / "wrong")
+        held = load_file(wrong / TRAINABLE)
+        save_file({name: value.new_zeros(value.shape) for name, value in held.items()}, wrong / TRAINABLE)
+        (wrong / "manifest.json").unlink()
+        _write_manifest(wrong)  # hashes that fit: only the answers can tell
+        return log_model(self, run_id, wrong, code, example, signature_of)
+
+    monkeypatch.setattr(Tracking, "log_model", corrupting)
+    said = keep.refused(*GOOD, code=1)
+    assert "does not answer as the trained model did" in said
+    assert keep.versions() == set() and keep.champion() is None
+
+
+def test_a_champion_whose_download_was_cut_short_is_fetched_again(keep):
+    keep.retrain(*GOOD)
+    folder = release.champion_folder(keep.tracking, keep.home, "tiny", "1")
+    assert release.champion_folder(keep.tracking, keep.home, "tiny", "1") == folder
+    (folder / TRAINABLE).unlink()
+    assert (release.champion_folder(keep.tracking, keep.home, "tiny", "1") / TRAINABLE).is_file()
+
+
+def test_hand_commands_promote_with_a_reason_roll_back_and_tell(keep):
+    keep.retrain(*GOOD)
+    worse = keep.retrain()
+    assert worse["verdict"] == "HOLD"
+    config = str(keep.config)
+    assert keep.command("promote", config, "--version", "2")[0] == 2 and "reason" in keep.said
+    assert keep.command("promote", config, "--version", "9", "--reason", "x")[0] == 2 and "has no version 9" in keep.said
+    assert keep.command("promote", config, "--version", "2", "--reason", "a person knows better")[0] == 0
+    assert keep.champion() == "2"
+    assert keep.command("rollback", config)[0] == 0 and keep.champion() == "1"
+    assert keep.command("rollback", config)[0] == 2 and keep.champion() == "1"
+    code, printed = keep.command("history", config, "--json")
+    told = json.loads(printed)["history"]
+    assert code == 0 and [row["kind"] for row in told] == ["FIRST", "PROMOTE", "ROLLBACK"]
+    assert told[1]["reason"] == "a person knows better"
