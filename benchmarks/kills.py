@@ -187,16 +187,16 @@ def section(stride: int = 1, count: int = RANDOM_KILLS) -> str:
     shutil.rmtree(folder)
     same = _holds(forks == whole and whole.weights is not None)
     return (
-        f"## Kills\n\nA LoRA of a random BERT, {len(names)} moments in a run of {seconds:.0f} s; kill -9, then the same command "
-        "again. As it should be: the weights, bit for bit; one MLflow run of the train-key, finished; one version; the alias and the "
-        "ledger's replay on it; one promotion and one decision; no metric step twice; no process and no unfinished file left. "
+        f"## Kills\n\nA LoRA of a random BERT, {len(names)} moments in a run of {seconds:.0f} s; kill -9, then the same command again. As "
+        "it should be: the weights, bit for bit; one MLflow run of the train-key, finished; one version; the alias and the ledger's "
+        "replay on it; one promotion and one decision; no metric step twice; no process and no unfinished file left. "
         f"Seed {SEED}. Two undisturbed runs are equal: {same}.\n\n"
         "| killed | lives | as it should be | training again after | stored twice | |\n|---|--:|--:|---|--:|---|\n"
         + "\n".join(lines)
         + f"\n\nSIGTERM: {said}.\n\nKilled while starting its own Prefect server: {with_server}.\n\n"
-        "Training again: seconds from the rerun's start to its first optimizer step, or to a finished training found; at the "
-        "boundaries in a process that has imported everything, at random moments in one that starts from nothing. Stored twice: lives "
-        "that left a second, unregistered copy of the model in MLflow.\n"
+        "Training again: seconds from the rerun's start to its first optimizer step, or to a finished training found; at the boundaries "
+        "in a process that has imported everything, at random moments in one that starts from nothing. Stored twice: lives that left "
+        "a second, unregistered copy of the model in MLflow.\n"
     )
 
 

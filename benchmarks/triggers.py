@@ -58,7 +58,7 @@ def section() -> str:
     shutil.rmtree(folder)
     return (
         "## Triggers\n\n`tunekeeper retrain` of one pipeline, started so many times in the same moment, each a process of its own.\n\n"
-        "| at once | exit 0 | trained | told to wait | skipped | MLflow runs | versions | promotions | decisions | all ended | |\n"
+        "| at once | exit 0 | trained | told to wait | skipped | runs | versions | promotions | decisions | all ended | |\n"
         "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n" + "\n".join(lines) + "\n"
     )
 
