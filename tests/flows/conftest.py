@@ -22,7 +22,7 @@ from tasks.tracking import Tracking
 SETTINGS = {
     "problem": "text-classification",
     "adapter": {"kind": "full"},
-    "training": {"epochs": 2, "batch_size": 16, "learning_rate": 3e-3},
+    "training": {"epochs": 2, "batch_size": 16, "learning_rate": 3e-3, "precision": "fp32"},
     "evaluation": {"bootstrap": 100},
     "gate": {"looks_per_year": 1, "min_rows": 30},
 }

@@ -18,7 +18,7 @@ from tasks.learning.fit import Listener, StoppedEarlyError
 from tasks.learning.network import spec_of
 from tasks.learning.supervised import train
 
-ADAPTERS = {"full": Full(), "lora": Lora(r=4, dropout=0.1)}
+ADAPTERS = {"full": Full(), "lora": Lora(r=4, dropout=0.1), "decoder": Lora(r=4, dropout=0.1)}
 TRAINING = {"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "checkpoint_every": 4, "seed": 3}
 ROWS = 44  # 6 steps an epoch, the last one short
 
@@ -65,9 +65,11 @@ def child(base, run, adapter, settings, moments, room):
         moments(f"log {step}")
 
     listener = Listener(log, lambda step, _: moments(f"step {step}"), said.append)
-    rows, held_out = tiny.frame(ROWS, 0), tiny.frame(20, 1)
-    labels = tuple(sorted(set(rows["target"])))
-    spec = spec_of("text-classification", ADAPTERS[adapter], labels, 16, settings["seed"], find_base(base))
+    decoder = adapter == "decoder"
+    rows, held_out = (tiny.pairs if decoder else tiny.frame)(ROWS, 0), (tiny.pairs if decoder else tiny.frame)(20, 1)
+    labels = () if decoder else tuple(sorted(set(rows["target"])))
+    problem = "text-generation" if decoder else "text-classification"
+    spec = spec_of(problem, ADAPTERS[adapter], labels, 16, settings["seed"], find_base(base))
     outcome = {"error": None, "weights": None}
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, most[1]) if room else most)

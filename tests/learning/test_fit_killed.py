@@ -8,6 +8,8 @@ import time
 import pytest
 from fit_child import outcome, start
 
+from tasks.learning.supervised import MICRO
+
 KINDS = (
     "step",
     "log",
@@ -72,6 +74,24 @@ def test_killed_between_two_epochs_the_next_epochs_order_and_dropout_are_the_sam
     saved = number_of(whole["moments"], "after keep_newest", 1)  # the checkpoint of step 12, where epoch 2 ends
     assert outcome(bert_folder, tmp_path / "cut", adapter=adapter, settings=every_epoch, last=saved) is None
     assert outcome(bert_folder, tmp_path / "cut", adapter=adapter, settings=every_epoch)["weights"] == whole["weights"]
+
+
+def test_killed_in_the_midst_of_an_epoch_taken_in_smaller_pieces_it_goes_on_with_the_next_piece(bert_folder, tmp_path):
+    for run in ("whole", "cut"):
+        (tmp_path / run / "fit").mkdir(parents=True)
+        (tmp_path / run / "fit" / MICRO).write_text("2")  # as after want of memory: four pieces a batch
+    whole = outcome(bert_folder, tmp_path / "whole")
+    for moment in (number_of(whole["moments"], "step 5"), 20, 45):
+        assert outcome(bert_folder, tmp_path / "cut", last=moment) is None
+    assert outcome(bert_folder, tmp_path / "cut")["weights"] == whole["weights"]
+
+
+def test_a_decoder_that_was_killed_is_resumed_to_the_same_weights(llama_folder, tmp_path):
+    whole = outcome(llama_folder, tmp_path / "whole", adapter="decoder")
+    for moment in spread(whole["moments"])[::2]:
+        run = tmp_path / str(moment)
+        assert outcome(llama_folder, run, adapter="decoder", last=moment) is None
+        assert outcome(llama_folder, run, adapter="decoder")["weights"] == whole["weights"]
 
 
 def test_killed_after_it_stopped_early_it_does_not_start_over_to_learn(bert_folder, tmp_path):

@@ -130,6 +130,7 @@ def code(tmp_path):
     return file
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_run_has_one_model_and_one_version_however_often_it_is_released(tracking, code, tmp_path):
     import pandas as pd
 
