@@ -58,14 +58,14 @@ def retrain(pipeline: Pipeline) -> dict[str, Any]:
         earlier = None if prepared is None else _earlier(run, prepared)
         if earlier is not None:
             return earlier
-        with prepare.temporary(home):
+        with prepare.temporary(home), closing(release.Reload()) as reload:  # it imports while this process prepares and trains
             if prepared is None:
                 prepared = _prepare(run)
                 earlier = _earlier(run, prepared)
                 if earlier is not None:
                     return earlier
             held.check()
-            return _retrain(run, prepared, _challenged(run, prepared))
+            return _retrain(run, prepared, _challenged(run, prepared), reload)
 
 
 def _challenged(run: Run, prepared: prepare.Prepared) -> Against:
@@ -105,7 +105,7 @@ def _prepare(run: Run) -> prepare.Prepared:
     return prepared
 
 
-def _retrain(run: Run, prepared: prepare.Prepared, against: Against) -> dict[str, Any]:
+def _retrain(run: Run, prepared: prepare.Prepared, against: Against, reload: release.Reload) -> dict[str, Any]:
     """Train, then judge; each step finds what an interrupted run left behind."""
     pipeline, tracking = run.pipeline, run.tracking
     tags = {"pipeline": pipeline.name, "snapshot": prepared.snapshot}
@@ -115,7 +115,7 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against) -> dict[str
         trained = _train(run, prepared, against, run_id)
         while True:
             try:
-                outcome = _judge(run, prepared, against, trained, run_id)
+                outcome = _judge(run, prepared, against, trained, run_id, reload)
                 break
             except ChampionMovedError as error:
                 moved = _challenged(run, prepared)
@@ -152,19 +152,20 @@ def _train(run: Run, prepared: prepare.Prepared, against: Against, run_id: str) 
     return trained
 
 
-def _judge(run: Run, prepared: prepare.Prepared, against: Against, trained: Any, run_id: str) -> dict[str, Any]:
+def _judge(
+    run: Run, prepared: prepare.Prepared, against: Against, trained: Any, run_id: str, reload: release.Reload
+) -> dict[str, Any]:
     """Evaluate > decide > release > report, against one champion."""
-    with closing(release.Reload()) as reload:
-        with run.stage("evaluate") as facts:
-            scores = _scores(run, prepared, against, trained)
-            facts["note"] = show.in_short(run.pipeline, scores.challenger)
-        with run.stage("decide") as facts:
-            verdict = _decide(run, prepared, against, scores)
-            facts["note"] = verdict.verdict
-        key = decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version)
-        with run.stage("release") as facts:
-            version, verdict = _release(run, prepared, against, trained, run_id, reload, verdict, key)
-            facts["note"] = f"{run.pipeline.name} version {version}"
+    with run.stage("evaluate") as facts:
+        scores = _scores(run, prepared, against, trained)
+        facts["note"] = show.in_short(run.pipeline, scores.challenger)
+    with run.stage("decide") as facts:
+        verdict = _decide(run, prepared, against, scores)
+        facts["note"] = verdict.verdict
+    key = decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version)
+    with run.stage("release") as facts:
+        version, verdict = _release(run, prepared, against, trained, run_id, reload, verdict, key)
+        facts["note"] = f"{run.pipeline.name} version {version}"
     found = Findings(
         run.pipeline, run.inputs.base, prepared, trained, scores.challenger, scores.champion, scores.baselines, verdict, run_id,
         version, against.version, (against.train_key, key), run.seconds, tuple(run.notices),

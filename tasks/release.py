@@ -36,15 +36,18 @@ class Reload:
     """A fresh process that imports while the caller works on, then loads a stored model and answers with the network cut."""
 
     def __init__(self) -> None:
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tasks.serving.reload"]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def answers(self, model: Path, texts: list[str]) -> pd.DataFrame:
         """What the stored model says of raw texts; raises InfraError where it does not load."""
         import pandas as pd
 
+        if self.process.poll() is not None:  # it has answered before, or somebody ended it
+            self.process = self._start()
         with tempfile.TemporaryDirectory() as aside:
             asked, said = Path(aside) / "texts.json", Path(aside) / "answers.json"
             asked.write_text(json.dumps(texts))

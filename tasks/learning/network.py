@@ -74,6 +74,14 @@ def build(spec: Spec, base: Path, moved: Path | None = None) -> Network:
     return Network(spec, model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer, int(pad_id or 0))
 
 
+def warm_up() -> None:
+    """Import what `build` will: seconds that a process can spend while it waits for its work."""
+    import peft  # noqa: F401
+    import safetensors.torch  # noqa: F401
+    from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer  # noqa: F401
+    from transformers.models.bert import modeling_bert  # noqa: F401  (the commonest; another is imported when it is met)
+
+
 def save_spec(spec: Spec, folder: Path) -> None:
     """Beside the weights."""
     (folder / SPEC).write_text(json.dumps(asdict(spec), indent=1, sort_keys=True))

@@ -8,6 +8,7 @@ It imports what it needs while it waits for its input, so that it can be started
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 from pathlib import Path
@@ -30,7 +31,9 @@ def main() -> None:
     import pandas as pd
 
     import tasks.serving.pyfunc  # noqa: F401  (what the model's own code will import)
+    from tasks.learning.network import warm_up
 
+    warm_up()
     job = json.loads(sys.stdin.readline())
     cut_network()
     model = mlflow.pyfunc.load_model(job["model"])
@@ -42,3 +45,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    sys.stderr.flush()
+    os._exit(0)  # somebody waits: taking the imported libraries apart piece by piece takes seconds
