@@ -149,7 +149,8 @@ def live(config: str, notes: str, last: int | None) -> None:
     watch(moments)
     from flows.__main__ import main as command
 
-    command(["retrain", config, "--json"])
+    sys.argv = ["tunekeeper", "retrain", config, "--json"]
+    command()
 
 
 if __name__ == "__main__":
