@@ -16,7 +16,7 @@ from tasks.text.load import Raw
 from tasks.text.marks import NOT_GIVEN, Marks, mark, vocabulary
 from tasks.text.redact import Redactor
 from tasks.text.sift import KEPT, QUARANTINED, Overlap, conflicts, later_groups, sift
-from tasks.text.split import SPLITS, TEST, TRAIN, VALIDATION, by_hash, by_time, check_fractions
+from tasks.text.split import SPLITS, TEST, TRAIN, VALIDATION, by_hash, by_time
 from tasks.text.workspace import world_faults
 
 if TYPE_CHECKING:
@@ -68,10 +68,8 @@ def prepare(raw: Raw, data: Data, redactor: Redactor | None, quarantined: Mappin
     """Make the candidate of raw rows; `quarantined` (id -> reason) are those that the raw contract set aside.
 
     `redactor` is None where redaction is off. Rows without text, target or (where it is needed) time are quarantined, and for
-    classification so are equal texts with different labels. InputError for fractions that leave nothing to train on.
+    classification so are equal texts with different labels.
     """
-    if isinstance(data.split, HashSplit | TimeSplit):
-        check_fractions(data.split.validation, data.split.test)
     with world_faults(raw.folder):
         rows, marks = mark(raw, redactor)
     times = np.asarray(raw.rows.data.column("time").cast("int64").fill_null(_NO_TIME))

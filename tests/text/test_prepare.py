@@ -2,8 +2,8 @@
 
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
-from configs.errors import InputError
 from configs.schema import Data
 from tasks.text.load import loaded
 from tasks.text.prepare import prepare
@@ -101,5 +101,5 @@ def test_a_split_column_is_obeyed(home, write):
 
 
 def test_fractions_that_leave_nothing_are_refused(home, write):
-    with pytest.raises(InputError, match="no rows to train on"):
+    with pytest.raises(ValidationError, match="nothing is left to train on"):
         candidate_of(home, source=write(tickets(10)), split={"by": "hash", "test": 0.6, "validation": 0.45})

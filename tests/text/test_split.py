@@ -1,10 +1,8 @@
 """A row's split depends on the row alone."""
 
 import numpy as np
-import pytest
 
-from configs.errors import InputError
-from tasks.text.split import TEST, VALIDATION, by_hash, by_time, check_fractions, position
+from tasks.text.split import TEST, VALIDATION, by_hash, by_time, position
 
 TEXTS = [f"ticket {i} about something" for i in range(20_000)]
 
@@ -44,8 +42,3 @@ def test_the_newest_rows_are_test_and_equal_times_are_not_parted():
     assert by_time(times, 0.2, 0.2).tolist() == [0, 0, 0, 0, 0, 0, 1, 1, 2, 2]
     times[-3] = 9
     assert by_time(times, 0.0, 0.2).tolist() == [0, 0, 0, 0, 0, 0, 0, 2, 2, 2]
-
-
-def test_fractions_that_leave_nothing_to_train_on_are_refused():
-    with pytest.raises(InputError, match="no rows to train on"):
-        check_fractions(0.4, 0.6)
