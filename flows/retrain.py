@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -250,6 +249,6 @@ def _release(
 def _next_command(run: Run, verdict: Verdict) -> str:
     """What a person would do now."""
     if verdict.verdict == "PROMOTE":
-        where = "" if "MLFLOW_TRACKING_URI" in os.environ else f"MLFLOW_TRACKING_URI={run.home.tracking_uri} "
+        where = f"MLFLOW_TRACKING_URI={run.home.tracking_uri} " if run.home.tracks_here else ""
         return f"{where}mlflow models serve -m models:/{run.pipeline.name}@{run.pipeline.release.alias} --env-manager local"
     return "tunekeeper history CONFIG" if verdict.verdict == "HOLD" else "tunekeeper retrain CONFIG, once there are more rows"

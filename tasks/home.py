@@ -42,6 +42,11 @@ class Home:
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.path / 'mlflow.db'}"
 
     @property
+    def tracks_here(self) -> bool:
+        """Whether MLflow's database is this home's own, which other programs do not find by themselves."""
+        return self.tracking_uri.startswith(f"sqlite:///{self.path}")
+
+    @property
     def ledger_url(self) -> str:
         return os.environ.get("TUNEKEEPER_LEDGER_URL") or f"sqlite:///{self.path / 'ledger.db'}"
 
