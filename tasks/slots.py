@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 LIMIT = "gpu"
@@ -22,10 +22,12 @@ def gpu_slot(home: Path, devices: int, on_wait: Callable[[str], None]) -> Iterat
     """
     from prefect.concurrency.sync import concurrency
 
-    with _file_slot(home / "locks", devices, on_wait) as (number, others):
-        _reclaim(devices, others)
-        with concurrency(LIMIT, occupy=1, strict=True):
-            yield number
+    with _file_slot(home / "locks", devices, on_wait) as (number, others), ExitStack() as stack:
+        with (home / "locks" / "gpu-limit.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # or of two who set the limit before they occupy it, one waits for Prefect's next poll
+            _reclaim(devices, others())
+            stack.enter_context(concurrency(LIMIT, occupy=1, strict=True))
+        yield number
 
 
 def _reclaim(devices: int, held: int) -> None:
@@ -44,7 +46,8 @@ def _reclaim(devices: int, held: int) -> None:
 
 
 @contextmanager
-def _file_slot(folder: Path, devices: int, on_wait: Callable[[str], None]) -> Iterator[tuple[int, int]]:
+def _file_slot(folder: Path, devices: int, on_wait: Callable[[str], None]) -> Iterator[tuple[int, Callable[[], int]]]:
+    """A slot's number, and a count of those that others hold."""
     folder.mkdir(parents=True, exist_ok=True)
     handles = [os.open(folder / f"gpu-{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644) for number in range(devices)]
     try:
@@ -54,7 +57,7 @@ def _file_slot(folder: Path, devices: int, on_wait: Callable[[str], None]) -> It
         while number is None:
             time.sleep(POLL_SECONDS)
             number = _first_free(handles)
-        yield number, sum(not _try_lock(handle, keep=False) for place, handle in enumerate(handles) if place != number)
+        yield number, lambda: sum(not _try_lock(handle, keep=False) for place, handle in enumerate(handles) if place != number)
     finally:
         for handle in handles:
             os.close(handle)
