@@ -97,6 +97,7 @@ class Data(Frozen):
     redact: Redact = Redact()
     deduplicate: Deduplicate = Deduplicate()
     max_characters: Annotated[int, Field(ge=1)] = Field(100_000, description="a longer text is an error of the data, not a text")
+    feedback: bool = Field(False, description="labels and corrections of served traffic become rows of the next snapshot")
 
     @model_validator(mode="after")
     def _split_fits(self) -> Self:
@@ -178,6 +179,7 @@ class Training(Frozen):
     length_buckets: bool = True
     checkpoint_every: Annotated[int, Field(ge=1)] = Field(100, description="optimizer steps between checkpoints")
     seed: Annotated[int, Field(ge=0)] = 0
+    work_pool: str | None = Field(None, description="the train task alone goes to a worker of this Prefect pool; default: here")
 
     @model_validator(mode="after")
     def _refit_has_nothing_to_stop_on(self) -> Self:
@@ -223,6 +225,10 @@ class Gate(Frozen):
 
 class Release(Frozen):
     alias: str = "champion"
+    approval: Literal["auto", "manual"] = Field("auto", description="manual: a person says yes in the Prefect UI or by `promote`")
+    approval_timeout_hours: Annotated[float, Field(gt=0)] = Field(
+        72, description="no answer by then: the challenger is not promoted"
+    )
 
     @field_validator("alias")
     @classmethod
@@ -230,6 +236,61 @@ class Release(Frozen):
         if value == "latest" or re.fullmatch(r"v\d+", value) or not re.fullmatch(r"[A-Za-z0-9_-]+", value):
             raise ValueError(f"`{value}` is refused by MLflow's registry: letters, digits, - and _; not `latest`, not `v1`")
         return value
+
+
+# --- serving, monitor, schedule ------------------------------------------------------------------------------------------
+
+
+class Serving(Frozen):
+    """How the service answers, and what of its traffic is kept."""
+
+    max_rows: Annotated[int, Field(ge=1)] = Field(256, description="texts in one request")
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
+    max_batch: Annotated[int, Field(ge=1)] = Field(64, description="texts that go through the model at once, of whatever requests")
+    max_wait_ms: Annotated[float, Field(ge=0)] = Field(2.0, description="how long an idle model waits for a batch to fill")
+    max_waiting: Annotated[int, Field(ge=1)] = Field(2048, description="texts that may wait; more are refused at once (503)")
+    timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
+    follow_seconds: Annotated[float, Field(gt=0)] = Field(2.0, description="how often the alias is looked at")
+    log: bool = Field(True, description="keep every answer, its text redacted as in preparation")
+    audit_rate: Annotated[float, Field(ge=0, le=1)] = Field(0.02, description="share of answers drawn at random to be labelled")
+
+
+class Effects(Frozen):
+    """The least change worth an alarm, per kind of monitor: what is smaller is no drift however many rows show it."""
+
+    embedding: Annotated[float, Field(gt=0)] = Field(
+        0.10, description="distance of the means, in standard deviations of the reference"
+    )
+    number: Annotated[float, Field(gt=0)] = Field(0.20, description="lengths and the like: standardised mean difference")
+    share: Fraction = Field(0.10, description="class, language, missing, duplicate shares: absolute difference")
+    accuracy: Fraction = Field(0.05, description="loss of accuracy, and of calibration")
+
+
+class Monitor(Frozen):
+    """Served traffic against the champion's own reference."""
+
+    window_days: Annotated[float, Field(gt=0)] = 7
+    min_rows: Annotated[int, Field(ge=20)] = Field(100, description="fewer answers in the window: no look is taken")
+    max_rows: Annotated[int, Field(ge=100)] = Field(20_000, description="more are sampled")
+    alpha: Fraction = Field(0.05, description="chance of any false alarm per champion and year, over all monitors and looks")
+    looks_per_year: Annotated[int, Field(ge=1)] = 365
+    effects: Effects = Effects()
+
+
+class Schedule(Frozen):
+    """When it is looked at, and what starts a retraining; `tunekeeper deploy` puts it into effect."""
+
+    retrain: str | None = Field(None, description="cron, five fields; default: only triggers and people start one")
+    monitor: str | None = Field("0 * * * *", description="cron of the monitors")
+    timezone: str = "UTC"
+    on_drift: bool = Field(True, description="an alarm of a monitor starts a retraining")
+    on_new_data_minutes: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="how often the source is looked at for change"
+    )
+    cooldown_hours: Annotated[float, Field(ge=0)] = Field(24, description="after a triggered retraining no trigger starts another")
+    retrains_per_week: Annotated[int, Field(ge=1)] = Field(3, description="budget of triggered retrainings; people are not counted")
+    work_pool: str = "tunekeeper"
+    tags: tuple[str, ...] = ()
 
 
 class Contract(Frozen):
@@ -251,3 +312,6 @@ class Pipeline(Frozen):
     evaluation: Evaluation = Evaluation()
     gate: Gate = Gate()
     release: Release = Release()
+    serving: Serving = Serving()
+    monitor: Monitor = Monitor()
+    schedule: Schedule = Schedule()

@@ -66,7 +66,7 @@ def train_key(pipeline: Pipeline, rows: Mapping[str, str], base: Base, lineage: 
             "max_length": pipeline.model.max_length,
             "adapter": pipeline.adapter.model_dump(mode="json"),
             "objective": pipeline.objective.model_dump(mode="json"),
-            "training": pipeline.training.model_dump(mode="json", exclude={"checkpoint_every"}),
+            "training": pipeline.training.model_dump(mode="json", exclude={"checkpoint_every", "work_pool"}),
             "lineage": lineage,
             "code": code(*TRAIN_CODE),
             "libraries": libraries(TRAIN_LIBRARIES),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Double, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
 
-VERSION = 1
+VERSION = 2  # a later one only adds tables, so an earlier ledger is brought up where it is
 metadata = MetaData()
 
 schema = Table("ledger_schema", metadata, Column("version", Integer, primary_key=True))
@@ -72,4 +72,31 @@ leases = Table(
     Column("holder", Text, nullable=False),
     Column("since", String(40), nullable=False),
     Column("expires", Double, nullable=False),  # seconds since 1970 by the database's clock
+)
+
+looks = Table(  # what the monitors saw of a champion's traffic
+    "ledger_looks",
+    metadata,
+    Column("model", String(255), nullable=False),
+    Column("champion_version", String(64), nullable=False),
+    Column("look", Integer, nullable=False),  # from 1, per champion
+    Column("at", String(40), nullable=False),
+    Column("window_start", String(40), nullable=False),
+    Column("window_end", String(40), nullable=False),
+    Column("alarm", Boolean, nullable=False),
+    Column("payload", Text, nullable=False),
+    PrimaryKeyConstraint("model", "champion_version", "look"),
+)
+
+requests = Table(  # why a retraining was asked for, and what became of it
+    "ledger_requests",
+    metadata,
+    Column("model", String(255), nullable=False),
+    Column("id", String(64), nullable=False),
+    Column("why", String(32), nullable=False),  # drift, new-data, schedule, person
+    Column("at", String(40), nullable=False),
+    Column("state", String(16), nullable=False),  # running, done, coalesced, refused, failed
+    Column("payload", Text, nullable=False),
+    PrimaryKeyConstraint("model", "id"),
+    Index("ledger_requests_at", "model", "at"),
 )

@@ -160,7 +160,7 @@ class Ledger:
         return InfraError(f"the ledger at {self.name} does not answer{tried} ({said}): {remedy}. Nothing written to it is lost.")
 
     def _prepare(self) -> None:
-        """Make the tables once; every process may find itself the first, so they are made under the writer's lock."""
+        """Make the tables once, and those that an older ledger lacks; every process may find itself the first, so they are made under the writer's lock."""
         if self._ready:
             return
         if not self.shared:
@@ -168,10 +168,10 @@ class Ledger:
         with self._engine.begin() as connection:
             there = sa.inspect(connection).has_table(tables.schema.name)
             version = connection.scalar(sa.select(tables.schema.c.version)) if there else None
-        if version is None:
+        if version is None or version < tables.VERSION:
             with self._engine.execution_options(tunekeeper_write=True).begin() as connection:
                 _create(connection, self)
-        elif version != tables.VERSION:
+        elif version > tables.VERSION:
             raise InfraError(
                 f"the ledger at {self.name} has schema {version}, this Tunekeeper knows {tables.VERSION}: run the one that made it"
             )
@@ -230,7 +230,8 @@ def _begin(connection: Connection) -> None:
 def _create(connection: Connection, ledger: Ledger) -> None:
     lock_table(connection, ledger, "schema")
     tables.metadata.create_all(connection)
-    connection.execute(ledger.insert(tables.schema).values(version=tables.VERSION).on_conflict_do_nothing())
+    connection.execute(sa.delete(tables.schema))
+    connection.execute(sa.insert(tables.schema).values(version=tables.VERSION))
 
 
 def lock_table(connection: Connection, ledger: Ledger, key: str) -> None:
