@@ -27,6 +27,10 @@ POLL_SECONDS = 0.05
 _held: set[int] = set()  # file descriptors this process holds locks by
 
 
+class StillHeldError(InfraError):
+    """Somebody living held it for all the time that there was to wait."""
+
+
 @dataclass(frozen=True)
 class Hold:
     """A pipeline held by this process; `check` raises InfraError once that was lost: call it before what cannot be undone."""
@@ -43,7 +47,7 @@ def hold(
 
     With a ledger that other machines share, its lease row is held too. A rerun after kill -9 on the same machine inherits the dead
     run's lease: whoever holds the file lock knows that the one named in the file no longer does. Elsewhere the lease expires.
-    Raises InfraError when `timeout` seconds are over, or when the lease was lost.
+    Raises StillHeldError when `timeout` seconds are over, InfraError when the lease was lost.
     """
     began = time.monotonic()
     with ExitStack() as stack:
@@ -108,7 +112,7 @@ def _wait(descriptor: int, what: str, on_wait: Callable[[str], None], timeout: f
             on_wait(f"{what} is held by {holder}: waiting for it to end")
             told = holder
         if deadline is not None and time.monotonic() >= deadline:
-            raise InfraError(
+            raise StillHeldError(
                 f"{what} is still held by {holder} after {timeout:g} s: let it end, or stop that process, then run again"
             )
         time.sleep(POLL_SECONDS)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from configs.errors import InfraError
+from tasks.exclusion import StillHeldError
 from tasks.ledger_schema import leases as rows
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _acquire(
             on_wait(f"pipeline {name} is held by {holder}: waiting for it to end")
             told = holder
         if timeout is not None and time.monotonic() - began >= timeout:
-            raise InfraError(
+            raise StillHeldError(
                 f"pipeline {name} is still held by {holder} after {timeout:g} s: let it end, or stop it, then run again"
             )
         time.sleep(POLL_SECONDS)
