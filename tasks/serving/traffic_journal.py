@@ -1,0 +1,110 @@
+"""Journals: one file of lines per process, appended in whole batches, held by a lock that death releases.
+
+What was written to it outlives kill -9 of its process, and a second later the machine's end. A journal that nobody holds is
+finished: whoever finds it moves its records to their store and removes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from weakref import WeakSet
+
+log = logging.getLogger(__name__)
+SUFFIX = ".jsonl"
+_open: WeakSet[Journal] = WeakSet()
+
+
+class Journal:
+    """A new file that this process appends to. Raises OSError where the disk does not take it."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        _let_go_in_children()
+        self.path, self._file = _made(folder)
+        self.began, self.size, self._unsynced = time.monotonic(), 0, False
+        _open.add(self)
+
+    def append(self, content: memoryview) -> int:
+        """Write what the disk takes of it, and say how many bytes that was."""
+        written = os.write(self._file, content)
+        self.size, self._unsynced = self.size + written, True
+        return written
+
+    def sync(self) -> None:
+        """See that it outlives the machine."""
+        if self._unsynced:
+            os.fdatasync(self._file)
+            self._unsynced = False
+
+    def close(self) -> None:
+        """Let go: from here on it is finished, and anybody's to move."""
+        _open.discard(self)
+        os.close(self._file)
+
+
+def journals(folder: Path) -> list[Path]:
+    """All journals of a folder, oldest first: those in use too."""
+    return sorted(folder.glob(f"[!.]*{SUFFIX}"))
+
+
+def content_of(path: Path) -> bytes | None:
+    """What a journal holds now; None where it was moved meanwhile."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def finished(path: Path) -> Iterator[bool]:
+    """Whether a journal's owner let go or died; if so, nobody else moves it while the block lasts."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield _is(path, file)
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(file)
+
+
+def _made(folder: Path) -> tuple[Path, int]:
+    """A new file and its lock; another one where somebody took it for finished before it was locked."""
+    while True:
+        path = folder / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(6)}{SUFFIX}"
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if _is(path, file):
+            return path, file
+        os.close(file)
+
+
+def _is(path: Path, file: int) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(file).st_ino
+    except FileNotFoundError:
+        return False
+
+
+@cache
+def _let_go_in_children() -> None:
+    """A forked child lets go of its copies, or a journal would stay in use after its owner was killed."""
+    os.register_at_fork(after_in_child=_close_copies)
+
+
+def _close_copies() -> None:
+    for journal in list(_open):
+        with suppress(OSError):
+            journal.close()

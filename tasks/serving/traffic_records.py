@@ -1,0 +1,178 @@
+"""What is kept of served traffic: answers and what people said of them, as values, as lines of a journal, as Arrow tables."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+Kind = Literal["answers", "feedback"]
+KINDS: tuple[Kind, ...] = ("answers", "feedback")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LINE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answered text. `time` is aware; `text` is prepared, as the model saw it; `score` is None where there is none."""
+
+    id: str
+    time: datetime
+    version: str
+    text: str
+    prediction: str
+    score: float | None
+    latency_ms: float
+    audit: bool = False
+    audit_probability: float = 0.0
+    origin: Literal["predict", "score"] = "predict"
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What somebody said of one answer: a label, a thumb (up or down), or the better text; at once or weeks later."""
+
+    id: str
+    answer_id: str
+    time: datetime
+    kind: Literal["label", "thumb", "correction"]
+    value: str
+    source: Literal["user", "audit"] = "user"
+
+
+def new_id() -> str:
+    """The id of an answer or of a feedback."""
+    return uuid.uuid4().hex
+
+
+def draw(rate: float, rng: random.Random) -> tuple[bool, float]:
+    """Whether an answer is drawn to be labelled, and the probability with which it was: `audit` and `audit_probability`."""
+    return rate > 0 and rng.random() < rate, float(rate)
+
+
+def answer_schema() -> pa.Schema:
+    """The columns of answers."""
+    import pyarrow as pa
+
+    text, real = pa.string(), pa.float64()
+    names = {"id": text, "time": _time(), "version": text, "text": text, "prediction": text, "score": real, "latency_ms": real}
+    return pa.schema([*names.items(), ("audit", pa.bool_()), ("audit_probability", real), ("origin", text)])
+
+
+def feedback_schema() -> pa.Schema:
+    """The columns of feedback."""
+    import pyarrow as pa
+
+    return pa.schema([(name, _time() if name == "time" else pa.string()) for name in Feedback.__slots__])
+
+
+def schema_of(kind: Kind) -> pa.Schema:
+    return answer_schema() if kind == "answers" else feedback_schema()
+
+
+def encode(record: Answer | Feedback) -> bytes:
+    """A record as one line of JSON. Half a surrogate pair and NUL, which no store takes, become `?` and nothing.
+
+    ValueError or TypeError where it holds no such values.
+    """
+    values: dict[str, Any] = {name: getattr(record, name) for name in record.__slots__}
+    values["time"] = (record.time - _EPOCH) // _MICROSECOND
+    if isinstance(record, Answer) and (record.score is None or not math.isfinite(record.score)):
+        values["score"] = None
+    line = _LINE.encode(values)
+    if "\\u0000" in line:
+        line = _LINE.encode({name: value.replace("\0", "") if isinstance(value, str) else value for name, value in values.items()})
+    return line.encode("utf-8", "replace") + b"\n"
+
+
+def decode(content: bytes) -> dict[Kind, pa.Table]:
+    """The records of a journal's lines; a last line without its end is not there yet, and a damaged one is left out."""
+    import pyarrow as pa
+
+    lines = content[: content.rfind(b"\n") + 1]
+    try:
+        tables = [_parsed(lines)]
+    except pa.ArrowInvalid:
+        tables = list(_one_by_one(lines.splitlines(keepends=True)))
+    both = pa.concat_tables(tables) if tables else _empty()
+    return {kind: _of_kind(both, kind) for kind in KINDS}
+
+
+def empty(kind: Kind) -> pa.Table:
+    return schema_of(kind).empty_table()
+
+
+def unique(table: pa.Table) -> pa.Table:
+    """The first row of each id: a row may lie in a journal and in its Parquet file, where somebody was killed between the two."""
+    import numpy as np
+
+    ids = table.column("id").to_pandas()
+    again = ids.duplicated().to_numpy()
+    return table.take(np.flatnonzero(~again)) if again.any() else table
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """Rows by time, then id, as pandas has them."""
+    import pyarrow.compute as pc
+
+    ordered = table.take(pc.sort_indices(table.select(["time", "id"]), sort_keys=[("time", "ascending"), ("id", "ascending")]))
+    frame: pd.DataFrame = ordered.to_pandas()
+    return frame
+
+
+def _time() -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.timestamp("us", tz="UTC")
+
+
+def _line_schema() -> pa.Schema:
+    """Both kinds in one: what a line lacks is null, and an answer has no `answer_id`."""
+    import pyarrow as pa
+
+    fields = {field.name: field for kind in KINDS for field in schema_of(kind)} | {"time": pa.field("time", pa.int64())}
+    return pa.schema(list(fields.values()))
+
+
+def _empty() -> pa.Table:
+    return _line_schema().empty_table()
+
+
+def _parsed(lines: bytes) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.json as pj
+
+    if not lines:
+        return _empty()
+    how = pj.ParseOptions(explicit_schema=_line_schema(), unexpected_field_behavior="ignore")
+    read = pj.ReadOptions(use_threads=False, block_size=max(1 << 20, len(lines) + 1))
+    return pj.read_json(pa.BufferReader(lines), read_options=read, parse_options=how)
+
+
+def _one_by_one(lines: Iterable[bytes]) -> Iterable[pa.Table]:
+    import pyarrow as pa
+
+    for line in lines:
+        try:
+            yield _parsed(line)
+        except pa.ArrowInvalid:
+            continue
+
+
+def _of_kind(both: pa.Table, kind: Kind) -> pa.Table:
+    import pyarrow.compute as pc
+
+    said = pc.is_valid(both.column("answer_id"))
+    whole = pc.and_(pc.is_valid(both.column("id")), pc.is_valid(both.column("time")))
+    schema = schema_of(kind)
+    return both.filter(pc.and_(whole, said if kind == "feedback" else pc.invert(said))).select(schema.names).cast(schema)
