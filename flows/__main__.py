@@ -90,6 +90,10 @@ def _parser() -> argparse.ArgumentParser:
             one.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, such as training.seed=1")
         return one
 
+    def optional(one: argparse.ArgumentParser, why: str) -> None:
+        one.add_argument("config", type=Path, nargs="?", help=f"the pipeline's YAML file: {why}")
+        one.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+
     add("retrain", _retrain, "prepare, validate, train, evaluate, decide and release, doing only what is new")
     add("promote", _promote, "make a version the champion, as a person, with a reason").add_argument("--version", required=True)
     add("rollback", _rollback, "go back to the champion before this one").add_argument("--to", help="or to this version")
@@ -98,7 +102,19 @@ def _parser() -> argparse.ArgumentParser:
     add("history", _history, "promotions and rollbacks of a model")
     add("report", _report, "draw the report of the last decision again and say where it is")
     add("draft-contract", _draft, "draft a suite of expectations from the data").add_argument("--output", type=Path)
-    add("up", _up, "MLflow, Prefect and a worker on this machine, until Ctrl-C", config=False)
+    one = add("up", _up, "MLflow, Prefect, a worker and, with a config, the service on this machine, until Ctrl-C", config=False)
+    optional(one, "its champion is served too")
+    for name, variable in (("", "SERVE"), ("mlflow-", "MLFLOW"), ("prefect-", "PREFECT")):
+        one.add_argument(f"--{name}port", type=int, help=f"default: $TUNEKEEPER_{variable}_PORT, else the usual one")
+    optional(
+        add("doctor", _doctor, "what is wrong here, and how to mend it", config=False),
+        "its base, data and champion are looked at too",
+    )
+    mend = add(
+        "reconcile", _reconcile, "find and put right what died: runs, half-written files, an unfinished promotion", config=False
+    )
+    optional(mend, "its ledger and alias are brought together too")
+    mend.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     add("schema", _schema, "the JSON schema of a pipeline", config=False)
     return parser
 
@@ -157,11 +173,28 @@ def _draft(given: argparse.Namespace) -> int:
     return 0
 
 
-def _up(_: argparse.Namespace) -> int:
+def _up(given: argparse.Namespace) -> int:
     from flows.up import up
 
-    up()
+    ports = {"service": given.port, "MLflow": given.mlflow_port, "Prefect": given.prefect_port}
+    up(given.config, given.overrides, ports, as_json=given.json)
     return 0
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    from flows.doctor import doctor
+
+    found = doctor(_load(given) if given.config else None, quiet=given.json)
+    _print(given, found)
+    return 0 if found["ok"] else 1
+
+
+def _reconcile(given: argparse.Namespace) -> int:
+    from flows.reconcile import put_right
+
+    found = put_right(_load(given) if given.config else None, dry_run=given.dry_run, quiet=given.json)
+    _print(given, found)
+    return 0 if found["ok"] else 1
 
 
 def _schema(_: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from typing import IO
 from configs.errors import InfraError
 from tasks.home import Home
 
+PORT = 4200
 START_SECONDS = 120
 IDLE_SECONDS = 600
 SAID = "server.json"  # where the server is, and its process
@@ -32,9 +34,8 @@ def prefect_server(home: Home) -> Iterator[str]:
     if given:
         yield given
         return
-    home.prefect.mkdir(parents=True, exist_ok=True)
-    with _in_use(home):
-        os.environ["PREFECT_API_URL"] = _running(home) or _start(home)
+    with in_use(home):
+        os.environ["PREFECT_API_URL"] = running(home) or _start(home)
         try:
             yield os.environ["PREFECT_API_URL"]
         finally:
@@ -42,14 +43,15 @@ def prefect_server(home: Home) -> Iterator[str]:
 
 
 @contextmanager
-def _in_use(home: Home) -> Iterator[None]:
+def in_use(home: Home) -> Iterator[None]:
     """A shared lock that death releases: the server ends only when it can have it alone."""
+    home.prefect.mkdir(parents=True, exist_ok=True)
     with (home.prefect / "in-use.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         yield
 
 
-def _running(home: Home) -> str | None:
+def running(home: Home) -> str | None:
     """The address of our server if it lives and answers; another home's may have its port by now."""
     url = _said(home)
     try:
@@ -60,6 +62,11 @@ def _running(home: Home) -> str | None:
     except BlockingIOError:
         return url if url is not None and _answers(url) else None
     return None
+
+
+def _port_before(home: Home) -> int:
+    """The port it had last, so that who knows its address finds it again; else Prefect's usual one."""
+    return urllib.parse.urlsplit(_said(home) or "").port or PORT
 
 
 def _said(home: Home) -> str | None:
@@ -84,31 +91,57 @@ def _start(home: Home) -> str:
     """
     with (home.prefect / "starting.lock").open("a") as starting, (home.prefect / "server.lock").open("a") as own:
         fcntl.flock(starting, fcntl.LOCK_EX)
-        if _comes_up(home, lambda: not _free(own)):
+        if _comes_up(home, lambda: not free(own)):
             return str(_said(home))
-        if not _free(own):
+        if not free(own):
             raise InfraError(f"a local Prefect server runs and does not answer: end the process named in {home.prefect / SAID}")
-        process = _spawn(home, free_port(4200), own.fileno())
+        process = _spawn(home, free_port(_port_before(home)), own.fileno(), {})
         if not _comes_up(home, lambda: process.poll() is None):
             process.kill()
-            log = home.prefect / "server.log"
-            raise InfraError(f"the local Prefect server did not start; its log is {log}. Set PREFECT_API_URL to use another one")
+            raise InfraError(
+                f"the local Prefect server did not start; its log is {log_of(home)}. Set PREFECT_API_URL to use another one"
+            )
         return str(_said(home))
 
 
-def _spawn(home: Home, port: int, lock: int) -> subprocess.Popen[bytes]:
+def start_at(home: Home, port: int, idle_seconds: float) -> subprocess.Popen[bytes] | None:
+    """Begin it at a port, for a caller who watches it; None where one lives already, or is being started."""
+    with (home.prefect / "starting.lock").open("a") as starting, (home.prefect / "server.lock").open("a") as own:
+        if not free(starting) or not free(own):
+            return None
+        return _spawn(home, port, own.fileno(), {"TUNEKEEPER_SERVER_IDLE_SECONDS": str(idle_seconds)})
+
+
+def log_of(home: Home) -> Path:
+    return home.path / "logs" / "prefect.log"
+
+
+def lives(home: Home) -> bool:
+    """Whether a server of this home is there, answering or not."""
+    with (home.prefect / "server.lock").open("a") as lock:
+        return not free(lock)
+
+
+def used_by_others(home: Home) -> bool:
+    """Whether a run holds the server in use; the caller has let go of it."""
+    with (home.prefect / "in-use.lock").open("a") as lock:
+        return not free(lock)
+
+
+def _spawn(home: Home, port: int, lock: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     url = f"http://127.0.0.1:{port}/api"
     (home.prefect / SAID).write_text(json.dumps({"url": url}))
     own = {"PREFECT_SERVER_API_HOST": "127.0.0.1", "PREFECT_SERVER_API_PORT": str(port), "PREFECT_UI_API_URL": url}
-    with (home.prefect / "server.log").open("ab") as out:
+    log_of(home).parent.mkdir(exist_ok=True)
+    with log_of(home).open("ab") as out:
         return subprocess.Popen(
             [sys.executable, "-m", "flows.server", str(home.path), str(port)],
-            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env={**os.environ, **own}, cwd=home.path,
-            pass_fds=(lock,),
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=home.path, pass_fds=(lock,),
+            env={**os.environ, **own, **environment},
         )  # fmt: skip
 
 
-def _free(lock: IO[str]) -> bool:
+def free(lock: IO[str]) -> bool:
     """Whether no server has the lock; if so, it is held from here on."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,7 +153,7 @@ def _free(lock: IO[str]) -> bool:
 def _comes_up(home: Home, alive: Callable[[], bool]) -> bool:
     """Wait until the server answers; False where it is dead or takes too long."""
     deadline = time.monotonic() + START_SECONDS
-    while _running(home) is None:
+    while running(home) is None:
         if not alive() or time.monotonic() > deadline:
             return False
         time.sleep(0.1)
@@ -131,6 +164,7 @@ def free_port(wanted: int) -> int:
     """The port that is wanted, or one that is free."""
     for port in (wanted, 0):
         with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that a server has just left is free
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
