@@ -1,81 +1,109 @@
-"""MLflow, Prefect and a worker on this machine, until Ctrl-C."""
+"""MLflow, Prefect, a worker and the service on this machine, kept alive until Ctrl-C."""
 
 from __future__ import annotations
 
+import json
 import os
-import signal
-import subprocess
 import sys
-import time
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from configs.errors import InfraError
-from flows.server import free_port, prefect_server
+from flows import server
+from flows.services import POOL, Plan, plan_for, services
+from flows.supervise import Guarded, Supervisor
 from tasks.home import Home, find_home, settle_environment
-from tasks.terminal import say
+from tasks.terminal import console, say
+from tasks.web import ask
 
-POOL = "tunekeeper"
-GRACE_SECONDS = 20
+SAID = "up.json"  # what runs where, for a second `up` and for `doctor`
+PATIENCE = (17.0, 5.0)  # seconds for the worker and the service, then for the servers: less than 25 in all
 
 
-def up() -> None:
-    """Start what is not up yet, say where it is, and wait; what was started here ends with this process."""
+def up(config: Path | None, overrides: Sequence[str], ports: Mapping[str, int | None], *, as_json: bool = False) -> None:
+    """Start what is not up yet, say where it is, and keep it; what was started here ends with this process."""
     home = find_home()
     settle_environment(home)
-    with prefect_server(home) as api:
-        mlflow, url = _mlflow(home)
-        worker = _worker(home)
-        say(f"MLflow   {url}")
-        say(f"Prefect  {api.removesuffix('/api')}")
-        say(f"a worker serves the pool `{POOL}`; logs are in {home.path / 'logs'}; Ctrl-C ends all of it")
+    if config is not None:
+        from configs.load import load
+
+        load(config, overrides)
+    with ExitStack() as stack:
+        stack.enter_context(_alone(home))
+        used = stack.enter_context(ExitStack())
+        used.enter_context(server.in_use(home))
+        plan = plan_for(home, config, overrides, ports)
+        supervisor = Supervisor(services(plan, used), say)
+        supervisor.run(lambda seconds: _ready(plan, supervisor, seconds, as_json), PATIENCE)
+
+
+@contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """Refuse a second one on the same home, saying where the first one's servers are."""
+    path = home.path / "locks" / "up.lock"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a") as lock:
+        if not server.free(lock):
+            found = running_up(home)
+            where = "".join(f"\n  {name:<8} {url}" for name, url in found.get("addresses", {}).items())
+            raise InfraError(
+                f"`tunekeeper up` runs already for {home.path} (process {found.get('pid', 'unknown')}): use that one, or end it; "
+                f"for a second one set TUNEKEEPER_HOME and other ports{where}"
+            )
+        _write(home, {"pid": os.getpid()})
         try:
-            _wait({"MLflow": mlflow, "the worker": worker})
+            yield
         finally:
-            _end(worker, mlflow)
+            (home.path / SAID).unlink()
 
 
-def _wait(processes: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Return on SIGTERM or Ctrl-C; InfraError when one of them ends by itself."""
-    for which in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(which, signal.default_int_handler)
+def _write(home: Home, said: Mapping[str, Any]) -> None:
+    (home.path / SAID).write_text(json.dumps(said))
+
+
+def running_up(home: Home) -> dict[str, Any]:
+    """What an `up` of this home said of itself: pid, since, addresses; empty where there is none."""
     try:
-        while True:
-            for name, process in processes.items():
-                if process.poll() is not None:
-                    raise InfraError(f"{name} ended with code {process.returncode}: see its log")
-            time.sleep(0.5)
-    except KeyboardInterrupt:
-        return
+        found: dict[str, Any] = json.loads((home.path / SAID).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
-def _end(*processes: subprocess.Popen[bytes]) -> None:
-    """Ask each and its children to end, which lets a training save a checkpoint; what has not ended by then is killed."""
-    for process in processes:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-    for process in processes:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+def _ready(plan: Plan, supervisor: Supervisor, seconds: dict[str, float], as_json: bool) -> None:
+    """Say where everything is, to people and to files; then put right what an earlier kill left."""
+    addresses = {"MLflow": plan.mlflow, "Prefect": plan.prefect.removesuffix("/api")}
+    if plan.config is not None:
+        addresses["service"] = plan.service
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    said = {"pid": os.getpid(), "since": since, "home": str(plan.home.path), "addresses": addresses}
+    _write(plan.home, said)
+    _show(plan, seconds)
+    if as_json:
+        sys.stdout.write(json.dumps({**said, "pids": supervisor.pids()}) + "\n")
+        sys.stdout.flush()
+    mend = [sys.executable, "-m", "flows.reconcile"]
+    supervisor.helpers.append(Guarded(mend, plan.environment, plan.home.path / "logs" / "reconcile.log", 2))
 
 
-def _mlflow(home: Home) -> tuple[subprocess.Popen[bytes], str]:
-    port = int(os.environ.get("TUNEKEEPER_MLFLOW_PORT", 0)) or free_port(5000)
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-        "--backend-store-uri", home.tracking_uri, "--default-artifact-root", home.artifacts.as_uri(), "--workers", "1",
-    ]  # fmt: skip
-    return _start(command, home.path / "logs" / "mlflow.log"), f"http://127.0.0.1:{port}"
+def _show(plan: Plan, seconds: dict[str, float]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2), show_header=False)
+    rows = {"MLflow": plan.mlflow, "Prefect": plan.prefect.removesuffix("/api"), "worker": f"pool {POOL}"}
+    if plan.config is not None:
+        rows["service"] = plan.service
+    for name, where in rows.items():
+        after = f"ready after {seconds[name]:.0f} s" if name in seconds else "not started here"
+        table.add_row(f"[green]✓[/] {name}", f"[bold]{where}[/]", f"[dim]{_state(plan) if name == 'service' else after}[/]")
+    console().print()
+    console().print(table)
+    console().print(f"\n  [dim]logs: {plan.home.path / 'logs'}; Ctrl-C ends all of it[/]")
 
 
-def _worker(home: Home) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--name", "local"]
-    return _start(command, home.path / "logs" / "worker.log")
-
-
-def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as out:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+def _state(plan: Plan) -> str:
+    ready = ask(f"{plan.service}/ready")
+    return "answers" if ready.ok else f"waits for a champion: tunekeeper retrain {plan.config}"
