@@ -1,4 +1,4 @@
-"""What the flow is held against: train and evaluate, with the same training code on the same rows, and nothing else.
+"""What the flow is held against: train and evaluate, with the same code on the same rows, and nothing else.
 
 python -m benchmarks.bare CONFIG SNAPSHOT RUN [key=value ...]
 """
@@ -8,21 +8,24 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 BEGAN = time.perf_counter()
 
 
 def main() -> None:
-    """Read a snapshot's rows, fit, score the test rows; print seconds by part."""
+    """Read a snapshot's rows, fit, score the test rows, fit and score the baselines; print seconds by part."""
     import pandas as pd
 
     from configs.load import load
+    from configs.schema import Full
     from tasks.learning.base import find_base
     from tasks.learning.fit import Listener
     from tasks.learning.network import TRAINABLE, build, read_spec, spec_of
-    from tasks.learning.scoring import score
+    from tasks.learning.scoring import opponents, score
     from tasks.learning.supervised import train
+    from tasks.problems.baselines import lexical
 
     config, snapshot, run, *overrides = sys.argv[1:]
     pipeline = load(Path(config), overrides)
@@ -37,7 +40,12 @@ def main() -> None:
     network = build(read_spec(trained.folder), base.path, trained.folder / TRAINABLE)
     scored = score(network, test, pipeline.evaluation, pipeline.training.precision)
     times.append(time.perf_counter())
-    parts = {"before": times[0] - BEGAN, "train": times[1] - times[0], "evaluate": times[2] - times[1]}
+    cheap = lexical(pipeline.problem, [Path(snapshot) / "train.parquet"], Path(snapshot) / "test.parquet")
+    untuned = build(replace(spec, adapter=Full().model_dump(mode="json")), base.path)
+    opponents(untuned, rows, test, cheap, pipeline.evaluation, pipeline.training.precision)
+    times.append(time.perf_counter())
+    names = ("before", "train", "evaluate", "baselines")
+    parts = {name: end - begun for name, begun, end in zip(names, [BEGAN, *times], times, strict=False)}
     print(
         json.dumps({"seconds": parts, "fit": trained.seconds, "accuracy": scored.metrics["accuracy"], "weights": trained.weights})
     )

@@ -13,6 +13,7 @@ from prefect import flow
 from configs.errors import InfraError
 from configs.schema import Pipeline
 from tasks import decide, evaluate, prepare, release, show, train
+from tasks.aside import Beside
 from tasks.champion import Against, challenged, open_ledger, seen_in_training
 from tasks.decisions import find_decision, look_number, record_decision
 from tasks.exclusion import hold
@@ -23,6 +24,9 @@ from tasks.judgement.evidence import Verdict
 from tasks.ledger import ChampionMovedError, Evidence, Ledger, WithdrawnError, promote
 from tasks.terminal import say, stage
 from tasks.tracking import Registry, Tracking
+
+
+PREPARING = ("datasets", "expectations.custom")  # what the process beside needs first
 
 
 @dataclass
@@ -57,14 +61,14 @@ def retrain(pipeline: Pipeline) -> dict[str, Any]:
         earlier = None if prepared is None else _earlier(run, prepared)
         if earlier is not None:
             return earlier
-        with prepare.temporary(home), closing(release.Reload()) as reload:  # it imports while this process prepares and trains
+        with prepare.temporary(home), closing(Beside(*PREPARING)) as side, closing(release.Reload()) as reload:
             if prepared is None:
-                prepared = _prepare(run)
+                prepared = _prepare(run, side)
                 earlier = _earlier(run, prepared)
                 if earlier is not None:
                     return earlier
             held.check()
-            return _retrain(run, prepared, _challenged(run, prepared), reload)
+            return _retrain(run, prepared, _challenged(run, prepared), side, reload)
 
 
 def _challenged(run: Run, prepared: prepare.Prepared) -> Against:
@@ -89,32 +93,34 @@ def _earlier(run: Run, prepared: prepare.Prepared) -> dict[str, Any] | None:
     return outcome
 
 
-def _prepare(run: Run) -> prepare.Prepared:
+def _prepare(run: Run, side: Beside) -> prepare.Prepared:
     """Load > raw contract > candidate > prepared contract > seal."""
     pipeline, home, inputs = run.pipeline, run.home, run.inputs
     with prepare.opened(pipeline, home) as raw:
         with run.stage("validate") as facts:
-            first = prepare.validate(pipeline, home, inputs, raw, "raw")
+            first = prepare.validate(pipeline, home, inputs, raw, "raw", side, train.warm_up)
             facts["note"] = f"{first.rows:,} rows, {len(first.warnings)} warnings"
         with run.stage("prepare") as facts:
             candidate = prepare.prepare(pipeline, home, raw, first)
-            second = prepare.validate(pipeline, home, inputs, candidate, "prepared")
+            second = prepare.validate(pipeline, home, inputs, candidate, "prepared", side)
             prepared = prepare.seal(pipeline, home, inputs, candidate, (first, second))
             facts["note"] = f"snapshot {prepared.snapshot[:12]}"
     return prepared
 
 
-def _retrain(run: Run, prepared: prepare.Prepared, against: Against, reload: release.Reload) -> dict[str, Any]:
+def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Beside, reload: release.Reload) -> dict[str, Any]:
     """Train, then judge; each step finds what an interrupted run left behind."""
     pipeline, tracking = run.pipeline, run.tracking
     tags = {"pipeline": pipeline.name, "snapshot": prepared.snapshot}
     run_id = tracking.open_run(pipeline.name, against.train_key, f"{pipeline.name}-{against.train_key[:8]}", tags)
     with _closing(tracking, run_id):
         show.describe(pipeline, run.home, tracking, prepared, run_id)
+        lexical = evaluate.lexical(pipeline, run.home, run.inputs.base, prepared.snapshot, side)
+        reload.wait()  # training has all cores to itself: what would run beside it costs it more than it gains
         trained = _train(run, prepared, against, run_id)
         while True:
             try:
-                outcome = _judge(run, prepared, against, trained, run_id, reload)
+                outcome = _judge(run, prepared, against, trained, run_id, lexical, reload)
                 break
             except ChampionMovedError as error:
                 moved = _challenged(run, prepared)
@@ -152,11 +158,11 @@ def _train(run: Run, prepared: prepare.Prepared, against: Against, run_id: str) 
 
 
 def _judge(
-    run: Run, prepared: prepare.Prepared, against: Against, trained: Any, run_id: str, reload: release.Reload
+    run: Run, prepared: prepare.Prepared, against: Against, trained: Any, run_id: str, lexical: Any, reload: release.Reload
 ) -> dict[str, Any]:
     """Evaluate > decide > release > report, against one champion."""
     with run.stage("evaluate") as facts:
-        scores = _scores(run, prepared, against, trained)
+        scores = _scores(run, prepared, against, trained, lexical)
         facts["note"] = show.in_short(run.pipeline, scores.challenger)
     with run.stage("decide") as facts:
         verdict = _decide(run, prepared, against, scores)
@@ -186,7 +192,7 @@ class AllScores:
     baselines: evaluate.Baselines
 
 
-def _scores(run: Run, prepared: prepare.Prepared, against: Against, trained: Any) -> AllScores:
+def _scores(run: Run, prepared: prepare.Prepared, against: Against, trained: Any, lexical: Any) -> AllScores:
     """Everybody on the same test rows."""
     pipeline, home, base = run.pipeline, run.home, run.inputs.base
 
@@ -203,7 +209,7 @@ def _scores(run: Run, prepared: prepare.Prepared, against: Against, trained: Any
         challenger,
         of(against.version, "champion"),
         of(against.anchor, "anchor"),
-        evaluate.baselines(pipeline, home, base, prepared.snapshot),
+        evaluate.baselines(pipeline, home, base, prepared.snapshot, lexical),
     )
 
 

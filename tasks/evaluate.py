@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from configs.schema import Pipeline
+from configs.schema import Full, Pipeline
 from tasks.home import Home
 from tasks.identity import digest, scores_key
 from tasks.learning.base import Base
@@ -86,21 +86,38 @@ class Baselines:
         return max(self.scores, key=lambda name: float(self.scores[name].mean()))
 
 
-@task(name="baselines", cache_policy=NO_CACHE)
-def baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> Baselines:
-    """What the model has to be worth its cost against; fitted once per train and test rows, base and code."""
-    spec, rows, _ = material(pipeline, home, base, snapshot)
+def lexical(pipeline: Pipeline, home: Home, base: Base, snapshot: str, beside: Any) -> Any:
+    """Let the process `beside` fit the baselines that need no network, unless all were fitted before."""
+    from tasks.problems.baselines import lexical as fitted
+
+    if is_valid(_baselines(pipeline, home, base, snapshot)) is None:
+        return None
+    sealed = open_snapshot(home, snapshot)
+    train = ["train", *(["validation"] if pipeline.training.refit else [])]
+    return beside.submit(fitted, pipeline.problem, [sealed.parquet(split) for split in train], sealed.parquet("test")).result()
+
+
+def _baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> Path:
     hashes = open_snapshot(home, snapshot).manifest["hashes"]
     key = scores_key(digest([hashes, base.digest, pipeline.training.refit, pipeline.model.max_length, "baselines"]), "", pipeline)
-    folder = home.path / "scores" / key
+    return home.path / "scores" / key
+
+
+@task(name="baselines", cache_policy=NO_CACHE)
+def baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, fitted: Any) -> Baselines:
+    """What the model has to be worth its cost against; fitted once per train and test rows, base and code.
+
+    `fitted` is what `lexical` gave.
+    """
+    folder = _baselines(pipeline, home, base, snapshot)
     if is_valid(folder) is not None:
         from tasks.learning.network import build
         from tasks.learning.scoring import opponents
 
-        untuned = build(spec, base.path)
-        found = opponents(
-            untuned, rows, open_snapshot(home, snapshot).frame("test"), pipeline.evaluation, pipeline.training.precision
-        )
+        spec, rows, _ = material(pipeline, home, base, snapshot)
+        untuned = build(replace(spec, adapter=Full().model_dump(mode="json")), base.path)
+        test = open_snapshot(home, snapshot).frame("test")
+        found = opponents(untuned, rows, test, fitted, pipeline.evaluation, pipeline.training.precision)
         with atomic_folder(folder) as aside:
             np.savez(aside / "scores.npz", *[each.scores for each in found])
             metrics = {each.name: {**each.metrics, "seconds": each.seconds} for each in found}

@@ -160,7 +160,10 @@ class Ledger:
         return InfraError(f"the ledger at {self.name} does not answer{tried} ({said}): {remedy}. Nothing written to it is lost.")
 
     def _prepare(self) -> None:
-        """Make the tables once, and those that an older ledger lacks; every process may find itself the first, so they are made under the writer's lock."""
+        """Make the tables once, and those that an older ledger lacks.
+
+        Every process may find itself the first, so they are made under the writer's lock.
+        """
         if self._ready:
             return
         if not self.shared:

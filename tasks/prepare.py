@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -115,14 +115,24 @@ def opened(pipeline: Pipeline, home: Home) -> Iterator[Raw]:
 
 
 @task(name="validate", task_run_name="validate-{stage}", cache_policy=NO_CACHE)
-def validate(pipeline: Pipeline, home: Home, inputs: Inputs, rows: Any, stage: Any) -> Validation:
-    """Hold rows against the contract; Data Docs are written whatever comes of it, and a critical failure is the user's to mend."""
+def validate(
+    pipeline: Pipeline, home: Home, inputs: Inputs, rows: Any, stage: Any, beside: Any, meanwhile: Callable[[], None] | None = None
+) -> Validation:
+    """Hold rows against the contract in the process `beside`, and do something of use `meanwhile`.
+
+    Data Docs are written whatever comes of it, and a critical failure is the user's to mend.
+    """
     from expectations.run import validate as hold_against
 
     docs = home.path / "docs" / inputs.key[:16] / stage
     context = _context(pipeline, home, inputs.base)
     limit = pipeline.contract.max_quarantined
-    result = hold_against(rows.frames, inputs.suites, stage=stage, context=context, max_quarantined=limit, docs_dir=docs)
+    asked = beside.submit(
+        hold_against, rows.reader(), inputs.suites, stage=stage, context=context, max_quarantined=limit, docs_dir=docs
+    )
+    if meanwhile:
+        meanwhile()
+    result: Validation = asked.result()
     if not result.success:
         reasons = "\n".join(f"  {reason}" for reason in result.stopped)
         raise InputError(f"the data break their contract ({stage} rows):\n{reasons}\nsee {result.docs}, mend the data or the suite")
@@ -166,17 +176,11 @@ def open_snapshot(home: Home, hash: str) -> Snapshot:
 
 def _context(pipeline: Pipeline, home: Home, base: Base) -> Any:
     """What expectations compare with: the base's tokens and the last snapshot of this pipeline."""
-    from tokenizers import Tokenizer
-
     from expectations.run import Context
+    from tasks.text.tokens import TokenLengths
 
     file = base.path / "tokenizer.json"
-    lengths = None
-    if file.is_file():
-        tokenizer = Tokenizer.from_file(str(file))
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        lengths = lambda texts: [len(row.ids) for row in tokenizer.encode_batch(list(texts))]  # noqa: E731
+    lengths = TokenLengths(file) if file.is_file() else None
     shares, vocabulary = _last(pipeline, home)
     return Context(token_lengths=lengths, max_tokens=pipeline.model.max_length, label_shares=shares, vocabulary=vocabulary)
 

@@ -40,7 +40,12 @@ class Reload:
 
     def _start(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tasks.serving.reload"]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def wait(self) -> None:
+        """Until it has imported, or died of it, which `answers` will say."""
+        if self.process.stdout is not None:
+            self.process.stdout.readline()
 
     def answers(self, model: Path, texts: list[str]) -> pd.DataFrame:
         """What the stored model says of raw texts; raises InfraError where it does not load."""

@@ -54,6 +54,13 @@ def train(
     return trained
 
 
+def warm_up() -> None:
+    """Import what training needs, while somebody else works."""
+    from tasks.learning import network
+
+    network.warm_up()
+
+
 def material(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> tuple[Spec, Any, Any]:
     """The network's description, the rows to fit to, and those to watch the loss on (none left where `refit` takes them too)."""
     import pandas as pd

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Floats = npt.NDArray[np.float64]
+CENTROID_ROWS = 32  # of each class: their mean hardly moves after that, and every one costs a pass through the network
 PRIMARY = {"text-classification": "accuracy", "text-generation": "nll_per_token"}
 
 
@@ -79,12 +80,20 @@ def primary(problem: ProblemName, frame: pd.DataFrame) -> Floats:
 
 
 def opponents(
-    network: Network, train: pd.DataFrame, test: pd.DataFrame, evaluation: Evaluation, precision: Any
+    network: Network,
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    lexical: Sequence[baselines.Baseline],
+    evaluation: Evaluation,
+    precision: Any,
 ) -> tuple[Opponent, ...]:
-    """The baselines of a problem, fitted on the training rows; `network` is the base before any training."""
+    """The baselines of a problem, fitted on the training rows; `network` is the base before any training.
+
+    `lexical` are those that `baselines.lexical` has fitted already, because they need no network.
+    """
     match network.spec.problem:
         case "text-classification":
-            return _classifying(network, train, test, evaluation, precision)
+            return _classifying(network, train, test, lexical, evaluation, precision)
         case "text-generation":
             return _writing(network, train, test, evaluation, precision)
         case _:
@@ -92,22 +101,23 @@ def opponents(
 
 
 def _classifying(
-    network: Network, train: pd.DataFrame, test: pd.DataFrame, evaluation: Evaluation, precision: Any
+    network: Network,
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    lexical: Sequence[baselines.Baseline],
+    evaluation: Evaluation,
+    precision: Any,
 ) -> tuple[Opponent, ...]:
-    labels = sorted({*train["target"], *test["target"]})
-    code = {label: place for place, label in enumerate(labels)}
-    known, wanted = (np.array([code[label] for label in frame["target"]]) for frame in (train, test))
+    known, wanted, labels = baselines.coded(train["target"], test["target"])
+    few = baselines.few_of_each(known, CENTROID_ROWS)
     ids = [
-        text_classification.encode(network.tokenizer, frame["text"].tolist(), network.spec.max_length) for frame in (train, test)
+        text_classification.encode(network.tokenizer, frame["text"].tolist(), network.spec.max_length)
+        for frame in (train.iloc[few], test)
     ]
     how = autocast(numerics(precision))
     size = evaluation.batch_size
     near = [text_classification.in_batches(network.model, rows, network.pad_id, size, how, embeddings=True) for rows in ids]
-    found = (
-        baselines.majority_class(known, wanted, len(labels)),
-        baselines.tfidf_logistic(train["text"].tolist(), known, test["text"].tolist(), wanted, len(labels)),
-        baselines.nearest_centroid(near[0], known, near[1], wanted, len(labels)),
-    )
+    found = (*lexical, baselines.nearest_centroid(near[0], known[few], near[1], wanted, len(labels)))
     return tuple(
         Opponent(
             each.name,

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,37 @@ class TokenBaseline:
     log_likelihood: Floats
     tokens: Codes
     seconds: float
+
+
+def lexical(problem: str, train: Sequence[Path], test: Path) -> tuple[Baseline, ...]:
+    """The baselines that need no network, from the Parquet files of a snapshot: a job for another process."""
+    import pandas as pd
+
+    if problem != "text-classification":
+        return ()
+    rows, held_out = pd.concat([pd.read_parquet(file) for file in train], ignore_index=True), pd.read_parquet(test)
+    known, wanted, labels = coded(rows["target"], held_out["target"])
+    texts = [frame["text"].tolist() for frame in (rows, held_out)]
+    return (
+        majority_class(known, wanted, len(labels)),
+        tfidf_logistic(texts[0], known, texts[1], wanted, len(labels)),
+    )
+
+
+def coded(train: Iterable[str], test: Iterable[str]) -> tuple[Codes, Codes, list[str]]:
+    """The labels of train and test rows as codes, and what they stand for: all labels of both, in order."""
+    given = [list(train), list(test)]
+    labels = sorted({*given[0], *given[1]})
+    code = {label: place for place, label in enumerate(labels)}
+    known, wanted = (np.array([code[label] for label in part], dtype=np.int64) for part in given)
+    return known, wanted, labels
+
+
+def few_of_each(codes: Codes, most: int) -> Codes:
+    """The places of at most `most` rows of each class, evenly spread over its rows, in order."""
+    places = (np.flatnonzero(codes == code) for code in np.unique(codes))
+    spread = [each[np.arange(min(most, len(each))) * len(each) // min(most, len(each))] for each in places]
+    return np.sort(np.concatenate(spread))
 
 
 def majority_class(train: Codes, test: Codes, classes: int, clock: Callable[[], float] = time.perf_counter) -> Baseline:

@@ -36,6 +36,8 @@ def main() -> None:
     from tasks.learning.network import warm_up
 
     warm_up()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     job = json.loads(sys.stdin.readline())
     cut_network()
     model = mlflow.pyfunc.load_model(job["model"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,10 @@ class Raw:
     def frames(self, chunk_rows: int = 50_000) -> Iterator[pd.DataFrame]:
         """The canonical columns as pandas frames of at most `chunk_rows` rows."""
         return frames_of(self.rows, chunk_rows)
+
+    def reader(self) -> Callable[[], Iterator[pd.DataFrame]]:
+        """`frames` for another process: it pickles as the file's name."""
+        return partial(frames_of, self.rows)
 
 
 @contextmanager
@@ -80,7 +85,7 @@ def canonical_schema(slices: Iterable[str]) -> pa.Schema:
     return pa.schema(text + [(f"slice_{name}", pa.string()) for name in slices])
 
 
-def frames_of(rows: Dataset, chunk_rows: int) -> Iterator[pd.DataFrame]:
+def frames_of(rows: Dataset, chunk_rows: int = 50_000) -> Iterator[pd.DataFrame]:
     """Mapped rows as pandas frames, one chunk in memory at a time."""
     arrow = rows.with_format("arrow")
     for start in range(0, len(rows), chunk_rows):

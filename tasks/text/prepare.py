@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,19 +50,30 @@ class Candidate:
 
     def frames(self, chunk_rows: int = 50_000) -> Iterator[pd.DataFrame]:
         """The kept rows as pandas frames with the canonical columns: text, target, group and slices redacted, `split` filled in."""
-        arrow = self.rows.with_format("arrow")
-        names = np.array(SPLITS, dtype=object)
-        for start in range(0, len(self.rows), chunk_rows):
-            end = min(start + chunk_rows, len(self.rows))
-            frame = arrow[start:end].to_pandas()
-            frame["split"] = names[self.split[start:end]]
-            yield frame[self.fate[start:end] == KEPT].reset_index(drop=True)
+        return kept_frames(self.rows, self.split, self.fate, chunk_rows)
+
+    def reader(self) -> Callable[[], Iterator[pd.DataFrame]]:
+        """`frames` for another process."""
+        return partial(kept_frames, self.rows, self.split, self.fate)
 
     def quarantined(self) -> dict[str, str]:
         """Why each row was set aside, by its id."""
         places = sorted(self.quarantine)
         ids = take(self.rows, np.array(places, dtype=np.int64), ["id"]).column("id").to_pylist()
         return dict(zip(ids, (self.quarantine[i] for i in places), strict=True))
+
+
+def kept_frames(
+    rows: Dataset, split: NDArray[np.int8], fate: NDArray[np.uint8], chunk_rows: int = 50_000
+) -> Iterator[pd.DataFrame]:
+    """The frames of `Candidate.frames`."""
+    arrow = rows.with_format("arrow")
+    names = np.array(SPLITS, dtype=object)
+    for start in range(0, len(rows), chunk_rows):
+        end = min(start + chunk_rows, len(rows))
+        frame = arrow[start:end].to_pandas()
+        frame["split"] = names[split[start:end]]
+        yield frame[fate[start:end] == KEPT].reset_index(drop=True)
 
 
 def prepare(raw: Raw, data: Data, redactor: Redactor | None, quarantined: Mapping[str, str] | None = None) -> Candidate:

@@ -7,9 +7,18 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from tasks.problems.baselines import bigram, majority_class, nearest_centroid, tfidf_logistic, unigram
+from tasks.problems.baselines import (
+    bigram,
+    few_of_each,
+    lexical,
+    majority_class,
+    nearest_centroid,
+    tfidf_logistic,
+    unigram,
+)  # fmt: skip
 
 BANKING = Path(__file__).parents[3] / "shared" / "data" / "banking77"
 TEXTS = ["where is my card", "the card is lost", "send a new card", "what is the rate", "rates of exchange", "a better rate please"]
@@ -137,3 +146,19 @@ def test_tfidf_on_banking77_is_as_good_as_the_published_linear_svm() -> None:
     found = tfidf_logistic(texts["train"], codes["train"], texts["test"], codes["test"], len(names))
     assert found.accuracy > 0.905
     assert found.seconds < 15
+
+
+def test_few_of_each_class_are_spread_over_its_rows_and_small_classes_stay_whole() -> None:
+    codes = np.array([0] * 10 + [1] * 2 + [0] * 10)
+    assert few_of_each(codes, 4).tolist() == [0, 5, 10, 11, 12, 17]
+    assert few_of_each(codes, 100).tolist() == list(range(22))
+
+
+def test_the_lexical_baselines_of_a_snapshots_files_are_those_of_its_rows(tmp_path: Path) -> None:
+    names = np.array(["card", "", "rate"])
+    for name, texts, topics in (("train", TEXTS, TOPICS), ("test", ["my card", "a rate"], np.array([0, 2]))):
+        pd.DataFrame({"text": texts, "target": names[topics]}).to_parquet(tmp_path / f"{name}.parquet")
+    found = lexical("text-classification", [tmp_path / "train.parquet"], tmp_path / "test.parquet")
+    assert [each.name for each in found] == ["majority class", "TF-IDF + logistic regression"]
+    assert found[1].predictions.tolist() == [0, 1]  # "card" and "rate", the labels in order
+    assert lexical("text-generation", [tmp_path / "train.parquet"], tmp_path / "test.parquet") == ()

@@ -1,0 +1,93 @@
+"""A second process beside this one: it imports while this one prepares, and does what needs neither the network nor its memory."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
+from threading import Thread
+from typing import Any, ParamSpec, TypeVar
+
+from configs.errors import InfraError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Beside:
+    """A fresh interpreter that has imported `modules` and does what is submitted, in order; functions and values must pickle.
+
+    Not `multiprocessing`: its spawn runs the caller's script a second time, which trains twice where that has no main guard.
+    """
+
+    def __init__(self, *modules: str) -> None:
+        command = [sys.executable, "-m", "tasks.aside", *modules]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._turns = ThreadPoolExecutor(1)
+
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """The Future of its answer; InfraError where the process was ended, and whatever the function raises."""
+        return self._turns.submit(self._ask, pickle.dumps((function, args, kwargs)))
+
+    def close(self) -> None:
+        """End it, whatever it is at."""
+        self._process.kill()
+        self._process.wait()
+        self._turns.shutdown(cancel_futures=True)
+
+    def _ask(self, job: bytes) -> Any:
+        asked, said = self._process.stdin, self._process.stdout
+        if asked is None or said is None:
+            raise InfraError("the process beside this one has no pipes: report this")
+        try:
+            asked.write(job)
+            asked.flush()
+            answer, error = pickle.load(said)  # noqa: S301  (our own child's)
+        except (EOFError, OSError) as fault:
+            raise InfraError(
+                "the process beside this one was ended, as the system does where memory is short: run again"
+            ) from fault
+        if error is not None:
+            raise error
+        return answer
+
+
+def main() -> None:
+    """Import, then answer until the parent closes the pipe or dies; what is printed goes to standard error."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
+    for module in sys.argv[1:]:
+        import_module(module)
+    while True:
+        try:
+            function, args, kwargs = pickle.load(sys.stdin.buffer)  # noqa: S301  (our own parent's)
+        except EOFError:
+            os._exit(0)
+        pickle.dump(_done(function, args, kwargs), answers)
+        answers.flush()
+
+
+def _done(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, Exception | None]:
+    try:
+        return function(*args, **kwargs), None
+    except Exception as error:  # noqa: BLE001  (raised again where it was asked for)
+        return None, error
+
+
+def _die_with(parent: int) -> None:
+    """What nobody waits for any more is not worth finishing."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
