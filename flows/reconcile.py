@@ -1,0 +1,215 @@
+"""What died is put away: by hand, every quarter of an hour where there is a worker, and once when `up` starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from configs.errors import InfraError, InputError
+from configs.schema import Pipeline
+from tasks.home import Home, find_home, settle_environment
+from tasks.stray import Stray, checkpoints, leftovers
+from tasks.terminal import closing, say
+
+EVERY_SECONDS = 900
+COLUMNS = ("what", "which", "what is wrong", "what was done")
+
+
+@dataclass(frozen=True)
+class Mended:
+    """A stray and what became of it: `done` is None where nothing was tried, else whether it worked; `note` says why not."""
+
+    stray: Stray
+    done: bool | None = None
+    note: str = ""
+
+    @property
+    def told(self) -> str:
+        if self.done is False:
+            return f"failed: {self.note}"
+        return self.stray.remedy if self.done else f"to do: {self.stray.remedy}"
+
+
+@flow(name="reconcile", flow_run_name="reconcile")
+def reconcile(dry_run: bool = False) -> dict[str, Any]:
+    """Find what died and put it right; with `dry_run` only say it. The account is the run's artifact."""
+    from prefect.artifacts import create_table_artifact
+
+    home = find_home()
+    settle_environment(home)
+    found, blind = mend(home, None, dry_run=dry_run)
+    rows = [dict(zip(COLUMNS, _row(one), strict=True)) for one in found]
+    if rows:
+        create_table_artifact(rows, key="reconcile", description="what had died, and what was done about it")
+    return _account(home, found, blind, dry_run)
+
+
+def put_right(pipeline: Pipeline | None, *, dry_run: bool, quiet: bool) -> dict[str, Any]:
+    """The same from the command line."""
+    home = find_home()
+    settle_environment(home)
+    from flows.server import prefect_server
+
+    with prefect_server(home):
+        found, blind = mend(home, pipeline, dry_run=dry_run)
+    if not quiet:
+        _show(found, blind, dry_run)
+    return _account(home, found, blind, dry_run)
+
+
+def mend(home: Home, pipeline: Pipeline | None, *, dry_run: bool) -> tuple[list[Mended], list[str]]:
+    """Look everywhere; what could not be looked at is said in the second list and stops nobody."""
+    mended, blind = list[Mended](), list[str]()
+    for look in finders(home, pipeline):
+        try:
+            mended += [_act(stray, dry_run) for stray in look()]
+        except (InfraError, InputError) as error:
+            blind.append(str(error))
+    return mended, blind
+
+
+def _act(stray: Stray, dry_run: bool) -> Mended:
+    if stray.mend is None or dry_run:
+        return Mended(stray)
+    try:
+        stray.mend()
+    except (InfraError, InputError, OSError) as error:
+        return Mended(stray, False, str(error))
+    return Mended(stray, True)
+
+
+def finders(home: Home, pipeline: Pipeline | None) -> Iterable[Callable[[], Iterable[Stray]]]:
+    """All that looks for strays; each opens what it needs itself, so that one server that is away blinds one finder."""
+    from tasks.champion import open_ledger
+    from tasks.stray_records import left_requests, open_runs, unsettled
+    from tasks.tracking import Tracking
+
+    ledger = open_ledger(home)
+    there = ledger.shared or Path(str(ledger.url.database)).is_file()
+    tracking = Tracking(home, pause=lambda _: None)
+    kept = not home.tracks_here or (home.path / "mlflow.db").is_file()
+    yield lambda: flow_strays(home)
+    if kept:
+        yield lambda: open_runs(home, tracking, ledger if there else None)
+    if there:
+        yield lambda: left_requests(home, ledger)
+    if there and kept:
+        yield lambda: unsettled(tracking, ledger, pipeline)
+    yield lambda: leftovers(home)
+    yield lambda: checkpoints(home)
+
+
+def flow_strays(home: Home) -> Iterator[Stray]:
+    """Of the Prefect server that PREFECT_API_URL names; this home's own knows no runs of other machines."""
+    from tasks.champion import open_ledger
+    from tasks.flow_runs import dead_runs, late_runs, look_around, stale_slots
+    from tasks.slots import LIMIT
+    from tasks.stray import held_slots
+    from tasks.stray_records import is_held
+
+    own, ledger = _is_own(home), open_ledger(home)
+    with _client() as client:
+        yield from dead_runs(client, lambda: look_around(home, own, lambda name: is_held(home, ledger, name)))
+        yield from late_runs(client)
+        if own:
+            yield from stale_slots(client, LIMIT, lambda: held_slots(home))
+
+
+def _is_own(home: Home) -> bool:
+    import os
+
+    from flows.server import running
+
+    return running(home) == os.environ.get("PREFECT_API_URL")
+
+
+@contextmanager
+def _client() -> Iterator[Any]:
+    """Prefect's, whose faults are the world's."""
+    from httpx import HTTPError
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectException
+
+    try:
+        with get_client(sync_client=True) as client:
+            yield client
+    except (HTTPError, PrefectException, OSError) as error:
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InfraError(
+            f"Prefect's server does not answer as it should ({said}): see that it runs; check PREFECT_API_URL"
+        ) from error
+
+
+def _row(one: Mended) -> tuple[str, str, str, str]:
+    return one.stray.kind, one.stray.name, one.stray.fault, one.told
+
+
+def _account(home: Home, found: list[Mended], blind: list[str], dry_run: bool) -> dict[str, Any]:
+    """The one object of `--json`; `ok` is False where something could not be seen or mended."""
+    names = ("kind", "name", "fault", "remedy")
+    rows = [{**{name: getattr(one.stray, name) for name in names}, "done": one.done, "note": one.note} for one in found]
+    ok = not blind and all(one.done is not False for one in found)
+    return {"home": str(home.path), "dry_run": dry_run, "ok": ok, "found": rows, "blind": blind}
+
+
+def _show(found: list[Mended], blind: list[str], dry_run: bool) -> None:
+    for sentence in blind:
+        say(f"not looked at: {sentence}")
+    mended, left = sum(one.done is True for one in found), sum(one.done is not True for one in found)
+    if not found:
+        closing("nothing died here" if not blind else "nothing found where it could be looked", "green", (), (), ())
+        return
+    title = f"{len(found)} found: `tunekeeper reconcile` puts them right" if dry_run else f"{mended} put right, {left} left"
+    closing(title, "yellow" if left else "green", [COLUMNS, *map(_row, found)], (), ())
+
+
+def main() -> None:
+    """What `up` does once its servers answer: the pool and the schedule, then a first look."""
+    home = find_home()
+    settle_environment(home)
+    for sentence in (settle_pool(), schedule()):
+        say(sentence)
+    put_right(None, dry_run=False, quiet=False)
+
+
+def settle_pool() -> str:
+    """The pool, made if absent. Its runs keep their output to themselves: through a pipe to the worker, they would die with it."""
+    from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+    from prefect.exceptions import ObjectNotFound
+    from prefect.workers.process import ProcessWorker
+
+    from flows.services import POOL
+
+    with _client() as client:
+        try:
+            template = client.read_work_pool(POOL).base_job_template
+        except ObjectNotFound:
+            template = ProcessWorker.get_default_base_job_template()
+            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=_quiet(template)))
+        else:
+            client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=_quiet(template)))
+    return f"the pool {POOL} is there"
+
+
+def _quiet(template: dict[str, Any]) -> dict[str, Any]:
+    template["variables"]["properties"]["stream_output"]["default"] = False
+    return template
+
+
+def schedule() -> str:
+    """The deployment that reconciles every quarter of an hour, on this home's pool."""
+    from flows.services import POOL
+
+    root = Path(__file__).parent.parent
+    here: Any = flow.from_source(source=str(root), entrypoint="flows/reconcile.py:reconcile")
+    here.to_deployment("reconcile", interval=EVERY_SECONDS, work_pool_name=POOL, tags=["tunekeeper"], concurrency_limit=1).apply()
+    return f"reconcile is deployed, every {EVERY_SECONDS // 60} minutes"
+
+
+if __name__ == "__main__":
+    main()
