@@ -132,7 +132,8 @@ class SqlStore:
     @cached_property
     def _engine(self) -> Engine:
         try:
-            return sa.create_engine(self.url, poolclass=sa.NullPool, connect_args=POSTGRES if self._shared else {"timeout": 5.0})
+            given = {name: value for name, value in POSTGRES.items() if name not in self.url.query}
+            return sa.create_engine(self.url, poolclass=sa.NullPool, connect_args=given if self._shared else {"timeout": 5.0})
         except ModuleNotFoundError as error:
             raise InfraError(
                 f"the traffic log at {self.name} needs the package {error.name}: pip install psycopg2-binary"

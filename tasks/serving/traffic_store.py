@@ -185,8 +185,10 @@ def _sweep(day: Path) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
-    """Whether nobody else tidies up; nobody does while the block lasts."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Whether there is something to tidy up and nobody else does; nobody does while the block lasts."""
+    if not folder.is_dir():
+        yield False
+        return
     with (folder / ".tidy.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
