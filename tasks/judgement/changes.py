@@ -1,6 +1,6 @@
 """What changed most: words and shares that became more or less frequent, by exact tests, so that a claim holds at its stated rate.
 
-Monitors say *that* traffic changed; this says *what* did, to a person. What was sent many times over is one piece of evidence: words
+Monitors say *that* traffic changed; this says *what* did, to a person. What was sent many times is one piece of evidence: words
 are counted once a text, and texts that differ in numbers, capitals and tags alone are one text.
 """
 

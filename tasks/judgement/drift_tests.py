@@ -1,0 +1,178 @@
+"""Tests of two samples against a minimum effect: shares, means, and the permutation test of whether anything differs at all.
+
+Each is a test of 'the true change is at most the minimum', not of 'there is no change', and counts the luck of both samples: one
+that forgets the reference's own alarms for ever for the champion whose reference was drawn unluckily.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from tasks.judgement.drift_texts import PERMUTATIONS, Texts
+from tasks.judgement.paired import Floats
+
+LEAST_P = 1e-30  # where a p-value is no longer told apart from 0
+PLAIN_HITS = 10  # permutations beyond the observed value that make their share a fair p-value
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A change, its band at the level of the test, and the p-value of 'it is at most the minimum'."""
+
+    effect: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """A difference of the window from the reference that is a sum over texts, as every mean is.
+
+    `by_text` (texts,): what each text contributes to its error; `row_variance`: the variance of `value` were all rows independent.
+    """
+
+    value: float
+    by_text: Floats
+    row_variance: float
+
+
+# --- shares ----------------------------------------------------------------------------------------------------------
+
+
+def exact_limits(count: ArrayLike, n: ArrayLike, alpha: ArrayLike) -> tuple[Floats, Floats]:
+    """Clopper and Pearson's (1934) limits of a share, each wrong with at most `alpha`; broadcasts, takes fractional counts."""
+    k, rows, a = (np.asarray(value, dtype=np.float64) for value in (count, n, alpha))
+    low = np.where(k > 0, special.betaincinv(np.maximum(k, 1e-9), rows - k + 1, a), 0.0)
+    high = np.where(k < rows, 1 - special.betaincinv(np.maximum(rows - k, 1e-9), k + 1, a), 1.0)
+    return low, high
+
+
+def share_change(
+    window: ArrayLike, n_window: ArrayLike, reference: ArrayLike, n_reference: ArrayLike, alpha: ArrayLike
+) -> tuple[Floats, Floats]:
+    """Limits of share(window) - share(reference), each wrong with about `alpha`; from counts, which may be fractional; broadcasts.
+
+    The square-and-add of Newcombe (1998), 'Interval estimation for the difference between independent proportions', method 10, here
+    from exact limits, not Wilson's, because alphas of 1e-5 are asked of it: there Wilson's let many times too much through.
+    """
+    counts = [np.asarray(value, dtype=np.float64) for value in (window, n_window, reference, n_reference)]
+    now, was = counts[0] / counts[1], counts[2] / counts[3]
+    now_low, now_high = exact_limits(counts[0], counts[1], alpha)
+    was_low, was_high = exact_limits(counts[2], counts[3], alpha)
+    low = now - was - np.hypot(now - now_low, was_high - was)
+    high = now - was + np.hypot(now_high - now, was - was_low)
+    return np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+
+
+def test_share(contrast: Contrast, shares: tuple[float, float], texts: Texts, minimum: float, alpha: float, sides: int) -> Tested:
+    """Whether a share changed by more than `minimum`; `shares` are the reference's and the window's. Texts told often count less."""
+    was, now = shares
+    observed = float(np.sum(contrast.by_text**2)) / contrast.row_variance if contrast.row_variance > 0 else 1.0
+    design = max(texts.design, observed)
+    n_reference, n_window = (1 / (noise * design) for noise in texts.noise)
+    counts = (now * n_window, n_window, was * n_reference, n_reference)
+    up = now >= was
+
+    def bound(level: float) -> float:
+        low, high = share_change(*counts, level)
+        return float(low) if up or sides == 1 else -float(high)
+
+    low, high = (float(limit) for limit in share_change(*counts, alpha / sides))
+    return Tested(now - was, low, high, min(1.0, sides * _p_where(bound, minimum)))
+
+
+def _p_where(bound: Callable[[float], float], minimum: float) -> float:
+    """The level at which a lower bound just reaches `minimum`, by bisection of its logarithm; LEAST_P where it lies above at all."""
+    if bound(0.5) <= minimum:
+        return 1.0
+    few, many = log(LEAST_P), log(0.5)
+    if bound(LEAST_P) > minimum:
+        return LEAST_P
+    for _ in range(40):
+        middle = (few + many) / 2
+        few, many = (few, middle) if bound(float(np.exp(middle))) > minimum else (middle, many)
+    return float(np.exp(many))
+
+
+# --- means -----------------------------------------------------------------------------------------------------------
+
+
+def mean_contrast(texts: Texts, reference: Floats, window: Floats) -> Contrast:
+    """mean(window) - mean(reference) of row values, with the weights of `texts`.
+
+    The window is given at least the reference's variance per row: one that holds the same value throughout, as when what is counted
+    is rare, would otherwise seem to be known without error.
+    """
+    was, now = float(texts.row_reference @ reference), float(texts.row_window @ window)
+    by_text = texts.summed(texts.of_window, texts.row_window * (window - now))
+    by_text -= texts.summed(texts.of_reference, texts.row_reference * (reference - was))
+    spread = float(texts.row_reference @ (reference - was) ** 2)
+    spread_now = max(float(texts.row_window @ (window - now) ** 2), spread)
+    return Contrast(now - was, by_text, spread * texts.noise[0] + spread_now * texts.noise[1])
+
+
+def standard_error(contrast: Contrast, texts: Texts) -> float:
+    """Robust to texts that are told often: the larger of what the texts show and what their repetition alone would make of rows."""
+    return float(np.sqrt(max(float(np.sum(contrast.by_text**2)), contrast.row_variance * texts.design)))
+
+
+def degrees(contrast: Contrast, texts: Texts) -> float:
+    """Degrees of freedom of that error: Satterthwaite's (1946) with the kurtosis of the contributions, at most the effective texts."""
+    squares = contrast.by_text**2
+    second, fourth = float(np.sum(squares)), float(np.sum(squares**2))
+    spread = max(fourth - second**2 / texts.effective, 1e-12 * second**2)
+    return float(np.clip(2 * second**2 / spread if second > 0 else texts.effective, 1.0, max(1.0, texts.effective - 1)))
+
+
+def test_mean(contrast: Contrast, texts: Texts, minimum: float, alpha: float, sides: int, extra: float = 0.0) -> Tested:
+    """Whether a mean changed by more than `minimum`, up (sides=1) or either way (2); `extra` variance is added. Student's t."""
+    error, freedom = float(np.hypot(standard_error(contrast, texts), np.sqrt(extra))), degrees(contrast, texts)
+    distance = (contrast.value if sides == 1 else abs(contrast.value)) - minimum
+    if error == 0:
+        return Tested(contrast.value, contrast.value, contrast.value, LEAST_P if distance > 0 else 1.0)
+    half = error * -float(special.stdtrit(freedom, alpha / sides))
+    p = sides * float(special.stdtr(freedom, -distance / error))
+    return Tested(contrast.value, contrast.value - half, contrast.value + half, min(1.0, max(p, LEAST_P)))
+
+
+# --- whether anything differs ----------------------------------------------------------------------------------------
+
+
+def permutation_p(observed: float, draws: Floats) -> float:
+    """p-value of a squared distance among those of rearranged texts, shape (permutations,).
+
+    Their share where enough lie beyond it. Beyond the last of them, the tail of the gamma law with their mean, variance and skew
+    (Pearson's type III: Mielke and Berry 1976; for the maximum mean discrepancy Gretton et al. 2009, 'A fast, consistent kernel
+    two-sample test'), the skew taken three standard errors higher, but never above that of a single direction, which is the most
+    that a sum of squares can have: 500 permutations cannot tell 1e-5 from 1e-3, and this errs to the side of silence.
+    """
+    hits = int(np.sum(draws >= observed * (1 - 1e-6)))
+    plain = (hits + 1) / (len(draws) + 1)
+    spread = float(draws.std())
+    if hits >= PLAIN_HITS or spread == 0:
+        return plain
+    centred = (draws - draws.mean()) / spread
+    skew = min(np.sqrt(8.0), max(0.0, float(np.mean(centred**3))) + 3 * np.sqrt(6 / len(draws)))
+    shape = 4 / skew**2
+    tail = float(special.gammaincc(shape, max(0.0, shape + np.sqrt(shape) * (observed - draws.mean()) / spread)))
+    return max(LEAST_P, min(plain, tail))
+
+
+def scalar_permutation_p(texts: Texts, by_text: Floats, seed: int) -> float:
+    """The same for a number per text, shape (texts,): whether its mean differs between window and reference."""
+    values = (by_text - by_text.mean()).astype(np.float32)
+    draws = np.concatenate([part @ values for part in texts.permuted(seed)]).astype(np.float64) ** 2
+    return permutation_p(float(texts.excess @ values) ** 2, draws[:PERMUTATIONS])
+
+
+def difference_p(contrast: Contrast, texts: Texts) -> float:
+    """Two-sided p-value of 'no difference at all' from the normal law, for many texts."""
+    error = standard_error(contrast, texts)
+    return max(LEAST_P, 2 * float(special.ndtr(-abs(contrast.value) / error))) if error > 0 else float(contrast.value == 0)
