@@ -38,13 +38,14 @@ def domain_of(
     return (low if floor is None else max(low, floor), high if ceiling is None else min(high, ceiling))
 
 
-def _at(value: float, domain: Domain) -> str:
+def drawn_at(value: float, domain: Domain) -> str:
     """Where a value lies, in per cent of the width; beyond the domain it is drawn at its edge."""
     share = (value - domain[0]) / (domain[1] - domain[0]) if domain[1] > domain[0] else 0.5
     return f"{100 * min(1.0, max(0.0, share)):.2f}%"
 
 
-def _row(height: int, body: str, label: str) -> str:
+def row(height: int, body: str, label: str) -> str:
+    """A drawing as wide as its column; without a label it is decoration, which is not read out."""
     if not label:
         return f'<svg class="row" height="{height}" aria-hidden="true">{body}</svg>'
     return f'<svg class="row" height="{height}" role="img" aria-label="{escape(label)}"><title>{escape(label)}</title>{body}</svg>'
@@ -52,7 +53,7 @@ def _row(height: int, body: str, label: str) -> str:
 
 def _grid(domain: Domain, height: int, wanted: int) -> str:
     return "".join(
-        f'<line class="grid" x1="{_at(tick, domain)}" x2="{_at(tick, domain)}" y1="0" y2="{height}"/>'
+        f'<line class="grid" x1="{drawn_at(tick, domain)}" x2="{drawn_at(tick, domain)}" y1="0" y2="{height}"/>'
         for tick in ticks(domain, wanted)
     )
 
@@ -60,7 +61,7 @@ def _grid(domain: Domain, height: int, wanted: int) -> str:
 def _whisker(low: float | None, high: float | None, domain: Domain, middle: float, tone: str) -> str:
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return ""
-    left, right = _at(low, domain), _at(high, domain)
+    left, right = drawn_at(low, domain), drawn_at(high, domain)
     ends = "".join(f'<line x1="{x}" x2="{x}" y1="{middle - 4}" y2="{middle + 4}"/>' for x in (left, right))
     return f'<g class="whisker {tone}"><line x1="{left}" x2="{right}" y1="{middle}" y2="{middle}"/>{ends}</g>'
 
@@ -80,11 +81,11 @@ def interval(
     """A dot with its interval on a shared axis; an arrow at the edge where the value lies beyond it."""
     middle = height / 2
     if value is not None and not domain[0] <= value <= domain[1]:
-        return _row(height, _grid(domain, height, 5) + _arrow(value < domain[0], middle, tone), label)
+        return row(height, _grid(domain, height, 5) + _arrow(value < domain[0], middle, tone), label)
     body = _grid(domain, height, 5) + _whisker(low, high, domain, middle, tone)
     if value is not None and math.isfinite(value):
-        body += f'<circle class="dot {tone}" cx="{_at(value, domain)}" cy="{middle}" r="5.5"/>'
-    return _row(height, body, label)
+        body += f'<circle class="dot {tone}" cx="{drawn_at(value, domain)}" cy="{middle}" r="5.5"/>'
+    return row(height, body, label)
 
 
 def difference(
@@ -99,16 +100,16 @@ def difference(
 ) -> str:
     """A difference with its interval against the zero line, and against the margin where one is set."""
     middle = height / 2
-    zero = _at(0.0, domain)
-    body = f'<rect class="worse" x="0" y="0" width="{_at(-margin, domain)}" height="{height}"/>'
+    zero = drawn_at(0.0, domain)
+    body = f'<rect class="worse" x="0" y="0" width="{drawn_at(-margin, domain)}" height="{height}"/>'
     body += f'<line class="zero" x1="{zero}" x2="{zero}" y1="0" y2="{height}"/>'
     if margin:
-        x = _at(-margin, domain)
+        x = drawn_at(-margin, domain)
         body += f'<line class="margin" x1="{x}" x2="{x}" y1="0" y2="{height}"/>'
     body += _whisker(low, high, domain, middle, tone)
     if value is not None and math.isfinite(value):
-        body += f'<circle class="dot {tone}" cx="{_at(value, domain)}" cy="{middle}" r="5.5"/>'
-    return _row(height, body, label)
+        body += f'<circle class="dot {tone}" cx="{drawn_at(value, domain)}" cy="{middle}" r="5.5"/>'
+    return row(height, body, label)
 
 
 def bar(
@@ -124,12 +125,12 @@ def bar(
     middle = height / 2
     body = f'<rect class="track" x="0" y="3" width="100%" height="{height - 6}" rx="2"/>'
     if value is not None and math.isfinite(value):
-        body += f'<rect class="bar" x="0" y="3" width="{_at(value, domain)}" height="{height - 6}" rx="2"/>'
+        body += f'<rect class="bar" x="0" y="3" width="{drawn_at(value, domain)}" height="{height - 6}" rx="2"/>'
     body += _whisker(low, high, domain, middle, "onbar")
     if mark is not None and math.isfinite(mark):
-        x = _at(mark, domain)
+        x = drawn_at(mark, domain)
         body += f'<line class="champion-mark" x1="{x}" x2="{x}" y1="0" y2="{height}"/>'
-    return _row(height, body, label)
+    return row(height, body, label)
 
 
 def axis(domain: Domain, show: Callable[[float], str], wanted: int = 5) -> str:
@@ -138,8 +139,8 @@ def axis(domain: Domain, show: Callable[[float], str], wanted: int = 5) -> str:
     for tick in ticks(domain, wanted):
         place = (tick - domain[0]) / (domain[1] - domain[0]) if domain[1] > domain[0] else 0.5
         anchor = "start" if place < 0.04 else "end" if place > 0.96 else "middle"
-        body += f'<text class="tick" x="{_at(tick, domain)}" y="12" text-anchor="{anchor}">{escape(show(tick))}</text>'
-    return _row(16, body, "")
+        body += f'<text class="tick" x="{drawn_at(tick, domain)}" y="12" text-anchor="{anchor}">{escape(show(tick))}</text>'
+    return row(16, body, "")
 
 
 def stack(parts: Sequence[tuple[str, float, str]], label: str, height: int = 18) -> str:
@@ -155,4 +156,4 @@ def stack(parts: Sequence[tuple[str, float, str]], label: str, height: int = 18)
             f"<title>{escape(title)}</title></rect>"
         )
         start += width
-    return _row(height, body, label)
+    return row(height, body, label)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
-
-from configs.errors import InputError
+from tasks.report.stored import dumped, loaded
 
 Unit = Literal["share", "number"]
 """A share is shown in per cent and its differences in points; a number is shown as it is."""
@@ -278,21 +275,11 @@ class ReportData:
     format: int = 1
 
 
-@cache
-def _adapter() -> TypeAdapter[ReportData]:
-    return TypeAdapter(ReportData)
-
-
 def to_json(report: ReportData) -> str:
     """The report as JSON; a number that is not finite becomes null, which the page shows as absent."""
-    return _adapter().dump_json(report, indent=1).decode()
+    return dumped(report)
 
 
 def from_json(text: str | bytes) -> ReportData:
     """The report of a stored report.json, less the fields that this version does not know. Raises InputError on anything else."""
-    try:
-        return _adapter().validate_json(text)
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(f"this is no stored report: {place}: {first['msg']}; give the report.json that a retrain wrote") from fault
+    return loaded(ReportData, text, "report", "give the report.json that a retrain wrote")

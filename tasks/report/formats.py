@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from urllib.parse import quote
 
 from tasks.report.data import Unit
 
@@ -158,3 +159,18 @@ def words(name: str) -> str:
 def first_upper(sentence: str) -> str:
     """The first letter made large, and no other touched: names keep their own."""
     return sentence[:1].upper() + sentence[1:]
+
+
+def href(address: str | None) -> str:
+    """An address that a page may link to, or "": web, file, a path (made a file address), or a name beside the page.
+
+    Whatever else a text from data claims to be, `javascript:` say, is shown and never followed.
+    """
+    address = (address or "").strip()
+    if not address or address.startswith(("//", "\\\\")) or any(ord(character) < 32 for character in address):
+        return ""
+    if address.lower().startswith(("https://", "http://", "file:///")):
+        return address
+    if address.startswith("/"):
+        return f"file://{quote(address)}"
+    return "" if ":" in address.split("/", 1)[0] else quote(address)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tasks.report import charts, formats, plots, view
 from tasks.report.data import Comparison, ReportData, Unit
+from tasks.report.environment import UNPRINTABLE, page
+from tasks.report.environment import svg as _svg
 
-UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+__all__ = ["UNPRINTABLE", "render"]
 DENSE = 25
 """Above so many classes the page turns to small rows and a small heatmap."""
 
@@ -23,33 +22,7 @@ def render(report: ReportData) -> str:
 
     Every text from data is escaped (autoescape), and characters that no page can hold become U+FFFD.
     """
-    html = _environment().get_template("page.html").render(report=report, view=view, fmt=formats, draw=_Draw(report), dense=DENSE)
-    return UNPRINTABLE.sub("\ufffd", html)
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        share=formats.share,
-        shown=formats.shown,
-        number=formats.number,
-        count=formats.count,
-        size=formats.size,
-        seconds=formats.seconds,
-        p_value=formats.p_value,
-        clip=formats.clip,
-        words=formats.words,
-        first_upper=formats.first_upper,
-        breakable=_breakable,
-    )
-    return environment
+    return page("page.html", report=report, view=view, draw=_Draw(report), dense=DENSE)
 
 
 class _Draw:
@@ -121,16 +94,6 @@ class _Draw:
     def stack(self, parts: list[tuple[str, float]], label: str) -> Markup:
         toned = [(title, amount, f"tone-{rank % 6}") for rank, (title, amount) in enumerate(parts)]
         return _svg(charts.stack(toned, label))
-
-
-def _svg(drawing: str) -> Markup:
-    """Trusts a drawing: charts.py and plots.py escape every name they are given."""
-    return Markup(drawing)  # noqa: S704
-
-
-def _breakable(name: str) -> Markup:
-    """A name that may break after each underscore, so that long class names wrap where a reader would wrap them."""
-    return Markup("_<wbr>").join(name.split("_"))
 
 
 def _tick(value: float, unit: Unit) -> str:

@@ -1,0 +1,58 @@
+"""What every page is made with: one Jinja environment, and the rule for characters that no page can hold."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from tasks.report import formats, times
+
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def page(template: str, **context: Any) -> str:
+    """A template filled in, as HTML. Every text is escaped (autoescape); what no page can hold becomes U+FFFD."""
+    return UNPRINTABLE.sub("\ufffd", _environment().get_template(template).render(fmt=formats, **context))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        share=formats.share,
+        shown=formats.shown,
+        number=formats.number,
+        count=formats.count,
+        size=formats.size,
+        seconds=formats.seconds,
+        p_value=formats.p_value,
+        clip=formats.clip,
+        words=formats.words,
+        first_upper=formats.first_upper,
+        href=formats.href,
+        breakable=_breakable,
+        day=times.day,
+        moment=times.moment,
+    )
+    return environment
+
+
+def svg(drawing: str) -> Markup:
+    """Trusts a drawing: those who draw escape every name they are given."""
+    return Markup(drawing)  # noqa: S704
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may break after each underscore, so that long class names wrap where a reader would wrap them."""
+    return Markup("_<wbr>").join(name.split("_"))
