@@ -12,7 +12,7 @@ from prefect import flow
 
 from configs.errors import InfraError
 from configs.schema import Pipeline
-from tasks import decide, evaluate, prepare, release, show, train
+from tasks import decide, evaluate, prepare, reference, release, show, train
 from tasks.aside import Beside
 from tasks.champion import Against, challenged, open_ledger, seen_in_training
 from tasks.decisions import find_decision, look_number, record_decision
@@ -24,7 +24,6 @@ from tasks.judgement.evidence import Verdict
 from tasks.ledger import ChampionMovedError, Evidence, Ledger, WithdrawnError, promote
 from tasks.terminal import say, stage
 from tasks.tracking import Registry, Tracking
-
 
 PREPARING = ("datasets", "expectations.custom")  # what the process beside needs first
 
@@ -96,7 +95,7 @@ def _earlier(run: Run, prepared: prepare.Prepared) -> dict[str, Any] | None:
 def _prepare(run: Run, side: Beside) -> prepare.Prepared:
     """Load > raw contract > candidate > prepared contract > seal."""
     pipeline, home, inputs = run.pipeline, run.home, run.inputs
-    with prepare.opened(pipeline, home) as raw:
+    with prepare.opened(pipeline, home, inputs) as raw:
         with run.stage("validate") as facts:
             first = prepare.validate(pipeline, home, inputs, raw, "raw", side, train.warm_up)
             facts["note"] = f"{first.rows:,} rows, {len(first.warnings)} warnings"
@@ -169,6 +168,10 @@ def _judge(
         facts["note"] = verdict.verdict
     key = decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version)
     with run.stage("release") as facts:
+        reference.write_reference(
+            run.pipeline, run.home, run.tracking, run.inputs.base, prepared.snapshot, trained, scores.challenger, scores.baselines,
+            run_id,
+        )  # fmt: skip
         version, verdict = _release(run, prepared, against, trained, run_id, reload, verdict, key)
         facts["note"] = f"{run.pipeline.name} version {version}"
     found = Findings(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,32 @@ COLOURS = {"PROMOTE": "green", "HOLD": "red", "INCONCLUSIVE": "yellow"}
 
 def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, Any]:
     """The retrain flow in this process, on the server that is configured, or our own."""
+    with here():
+        from flows.retrain import retrain
+
+        outcome: dict[str, Any] = retrain(pipeline)
+    if not quiet:
+        _last_words(outcome, config)
+    return outcome
+
+
+def run_monitor(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, Any]:
+    """One look of the monitors in this process."""
+    with here():
+        from flows.monitor import monitor
+
+        outcome: dict[str, Any] = monitor(pipeline)
+    if not quiet:
+        _last_look(outcome, config)
+    return outcome
+
+
+@contextmanager
+def here() -> Iterator[None]:
+    """What a flow needs to run in this process: the environment, a server, and no heartbeat.
+
+    The heartbeat costs a second at the end of every run, for a server that watches nobody.
+    """
     home = find_home()
     settle_environment(home)
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
@@ -23,14 +51,29 @@ def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, A
     with prefect_server(home):
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-        from flows.retrain import retrain
-
-        # the heartbeat costs a second at the end of every run, for a server that watches nobody
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            outcome: dict[str, Any] = retrain(pipeline)
-    if not quiet:
-        _last_words(outcome, config)
-    return outcome
+            yield
+
+
+def _last_look(outcome: dict[str, Any], config: Path) -> None:
+    from tasks.terminal import closing
+
+    name = f"{outcome['pipeline']} version {outcome['version']}"
+    if outcome["skipped"]:
+        closing(f"no look at {name}: {outcome['reason']}", "yellow", (), (), ())
+        return
+    table = [("monitor", "change", "least", "p", ""), *(_line(each) for each in outcome["findings"])]
+    spoke = ", ".join(outcome["monitors"])
+    title = f"{name}: {spoke} changed" if outcome["alarm"] else f"{name}: no change worth an alarm in {outcome['rows']:,} answers"
+    hints = [f"report: {outcome['report']}", f"next: tunekeeper {'retrain' if outcome['alarm'] else 'history'} {config}"]
+    closing(title, "red" if outcome["alarm"] else "green", table, (), hints)
+
+
+def _line(found: dict[str, Any]) -> tuple[str, ...]:
+    if found["p"] is None:
+        return found["monitor"], "-", f"{found['minimum']:.3g}", "-", found["note"]
+    alarm = "ALARM" if found["alarm"] else ""
+    return found["monitor"], f"{found['effect']:.3g}", f"{found['minimum']:.3g}", f"{found['p']:.2g}", alarm
 
 
 def _last_words(outcome: dict[str, Any], config: Path) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tasks.learning.fit import Trained
     from tasks.learning.network import Network
 
-FRAME, METRICS, PROBABILITIES = "scores.parquet", "metrics.json", "probabilities.npy"
+FRAME, METRICS, PROBABILITIES, POINTS = "scores.parquet", "metrics.json", "probabilities.npy", "points.npy"
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,12 @@ class Baselines:
         return found
 
     @property
+    def points(self) -> Any:
+        """(n, d) the untuned base's embeddings of the test rows, or None where no baseline needed them."""
+        file = self.folder / POINTS
+        return np.load(file) if file.is_file() else None
+
+    @property
     def best(self) -> str:
         """The baseline whose mean primary score is highest."""
         return max(self.scores, key=lambda name: float(self.scores[name].mean()))
@@ -119,8 +125,10 @@ def baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, fitted:
         test = open_snapshot(home, snapshot).frame("test")
         found = opponents(untuned, rows, test, fitted, pipeline.evaluation, pipeline.training.precision)
         with atomic_folder(folder) as aside:
-            np.savez(aside / "scores.npz", *[each.scores for each in found])
-            metrics = {each.name: {**each.metrics, "seconds": each.seconds} for each in found}
+            np.savez(aside / "scores.npz", *[each.scores for each in found.each])
+            metrics = {each.name: {**each.metrics, "seconds": each.seconds} for each in found.each}
+            if found.points is not None:
+                np.save(aside / POINTS, found.points)
             (aside / METRICS).write_text(json.dumps(metrics))
     return Baselines(folder)
 

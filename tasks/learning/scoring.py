@@ -33,6 +33,14 @@ class Scored:
 
 
 @dataclass(frozen=True, eq=False)
+class Opponents:
+    """All baselines; `points` are the untuned base's embeddings of the test rows (n, d), where one of them needed those."""
+
+    each: tuple[Opponent, ...]
+    points: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Opponent:
     """A baseline: its primary score per test row, higher is better, and its metrics."""
 
@@ -86,7 +94,7 @@ def opponents(
     lexical: Sequence[baselines.Baseline],
     evaluation: Evaluation,
     precision: Any,
-) -> tuple[Opponent, ...]:
+) -> Opponents:
     """The baselines of a problem, fitted on the training rows; `network` is the base before any training.
 
     `lexical` are those that `baselines.lexical` has fitted already, because they need no network.
@@ -95,7 +103,7 @@ def opponents(
         case "text-classification":
             return _classifying(network, train, test, lexical, evaluation, precision)
         case "text-generation":
-            return _writing(network, train, test, evaluation, precision)
+            return Opponents(_writing(network, train, test, evaluation, precision))
         case _:
             assert_never(network.spec.problem)
 
@@ -107,7 +115,7 @@ def _classifying(
     lexical: Sequence[baselines.Baseline],
     evaluation: Evaluation,
     precision: Any,
-) -> tuple[Opponent, ...]:
+) -> Opponents:
     known, wanted, labels = baselines.coded(train["target"], test["target"])
     few = baselines.few_of_each(known, CENTROID_ROWS)
     ids = [
@@ -118,7 +126,7 @@ def _classifying(
     size = evaluation.batch_size
     near = [text_classification.in_batches(network.model, rows, network.pad_id, size, how, embeddings=True) for rows in ids]
     found = (*lexical, baselines.nearest_centroid(near[0], known[few], near[1], wanted, len(labels)))
-    return tuple(
+    each = tuple(
         Opponent(
             each.name,
             each.correct.astype(np.float64),
@@ -127,6 +135,7 @@ def _classifying(
         )
         for each in found
     )
+    return Opponents(each, near[1])
 
 
 def _writing(

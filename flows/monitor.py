@@ -1,0 +1,86 @@
+"""Look at a champion's traffic: inputs, predictions and labels against its own reference; an alarm becomes an event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import flow
+
+from configs.errors import InputError
+from configs.schema import Pipeline
+from tasks import watch
+from tasks.champion import open_ledger
+from tasks.exclusion import hold
+from tasks.home import find_home, settle_environment
+from tasks.ledger import heal, history
+from tasks.looks import all_looks, look_of_year, record_look
+from tasks.reference import read_reference
+from tasks.release import champion_files
+from tasks.requests import requests_of
+from tasks.terminal import say
+from tasks.tracking import Registry, Tracking
+
+
+@flow(name="monitor", flow_run_name="{pipeline.name}")
+def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
+    """One look; the outcome is that of `tunekeeper monitor --json`. Where nothing new was answered none is taken."""
+    home = find_home()
+    settle_environment(home)
+    tracking, ledger = Tracking(home), open_ledger(home)
+    version = heal(ledger, Registry(tracking, pipeline.release.alias), pipeline.name).champion
+    if version is None:
+        raise InputError(f"{pipeline.name} has no champion whose traffic could be watched: `tunekeeper retrain CONFIG` comes first")
+    with hold(home.path, f"{pipeline.name}.monitor", say, ledger=ledger):
+        end = (now or datetime.now(UTC)).astimezone(UTC)
+        earlier = all_looks(ledger, pipeline.name, version)
+        found = watch.answers(pipeline, home, version, end)
+        if reason := _no_look(pipeline, found, earlier):
+            return {**_outcome(pipeline, version), "skipped": True, "reason": reason, "rows": len(found)}
+        return _look(pipeline, home, tracking, ledger, version, found, end, earlier)
+
+
+def _no_look(pipeline: Pipeline, found: Any, earlier: Any) -> str | None:
+    """Why a look would be wasted: alpha is spent by looks, so one that can see nothing new is not taken."""
+    least = pipeline.monitor.min_rows
+    if len(found) < least:
+        return f"{len(found)} answers in the last {pipeline.monitor.window_days:g} days, fewer than monitor.min_rows ({least})"
+    if earlier and found["time"].max().isoformat(timespec="milliseconds") < earlier[-1].window_end:
+        return f"nothing was answered since look {earlier[-1].look}"
+    return None
+
+
+def _look(
+    pipeline: Pipeline, home: Any, tracking: Tracking, ledger: Any, version: str, found: Any, end: datetime, earlier: Any
+) -> dict[str, Any]:
+    from tasks.serving.traffic import read_feedback
+    from tasks.watch_findings import gather, payload_of, recent
+
+    number = look_of_year(ledger, pipeline.name, version)
+    seed = watch.seed_of(pipeline, version, number)
+    reference = read_reference(home, tracking, pipeline.name, version)
+    base = champion_files(tracking, home, pipeline.name, version)[1]
+    seen = watch.window(pipeline, base, reference, found, end, seed)
+    findings = watch.judge(pipeline, reference, seen, number, seed)
+    feedback = read_feedback(home.path, pipeline.name, watch.traffic_url())
+    asked = recent(requests_of(ledger, pipeline.name), end)
+    page = gather(
+        pipeline, version, _since(ledger, pipeline.name, version), reference, seen, findings, earlier, number, feedback, asked
+    )
+    report = watch.publish(page, home, tracking)
+    alarms = tuple(one for one in findings if one.alarm)
+    payload = {**payload_of(version, seen, findings), "report": report}
+    window = payload["window"]
+    look = record_look(ledger, pipeline.name, version, window[0], window[1], alarm=bool(alarms), payload=payload)
+    event = watch.announce(pipeline, version, look.look, alarms, report) if alarms else None
+    seen_now = {"look": look.look, "alarm": bool(alarms), "monitors": [one.monitor for one in alarms], "event": event}
+    return {**_outcome(pipeline, version), "skipped": False, **payload, **seen_now}
+
+
+def _outcome(pipeline: Pipeline, version: str) -> dict[str, Any]:
+    return {"pipeline": pipeline.name, "version": version, "alarm": False, "monitors": [], "event": None}
+
+
+def _since(ledger: Any, model: str, version: str) -> str:
+    """When this version became champion, the last time it did."""
+    return next((entry.at for entry in reversed(history(ledger, model)) if entry.to_version == version), "")

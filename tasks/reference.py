@@ -1,0 +1,125 @@
+"""What a version's traffic is held against: its own answers to test rows as they came, and where they lie for the untuned base."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from configs.errors import InfraError
+from configs.schema import Pipeline
+from tasks.evaluate import Baselines, Scores, network_of
+from tasks.home import Home
+from tasks.learning.base import Base
+from tasks.learning.checkpoints import atomic_folder, is_valid
+from tasks.prepare import open_snapshot
+from tasks.tracking import Tracking
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.learning.fit import Trained
+
+ROWS, POINTS, WORDS = "reference.parquet", "points.npy", "vocabulary.json"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """`rows`: id, text, target, time, prediction, score, correct, traits; `points` (n, d) of them; the words training knew."""
+
+    rows: pd.DataFrame
+    points: Any
+    vocabulary: frozenset[str]
+
+
+@task(name="reference", cache_policy=NO_CACHE)
+def write_reference(
+    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, trained: Trained, scores: Scores,
+    baselines: Baselines, run_id: str,
+) -> None:  # fmt: skip
+    """Write a challenger's reference into its run, once; all that was scored before is read, not scored again."""
+    folder = trained.folder.parent / "reference"
+    if tracking.tags(run_id).get("reference") == snapshot:
+        return
+    sealed = open_snapshot(home, snapshot)
+    rows, test = sealed.frame("reference"), sealed.frame("test")
+    texts = rows["text"].fillna("").tolist()
+    known = dict(zip(test["text"], range(len(test)), strict=True))
+    words = frozenset(sealed.manifest["vocabulary"]["words"])
+    rows = rows[["id", "text", "target", "time"]].assign(
+        text=texts, **_answers(pipeline, base, trained, scores.frame, texts, known)
+    )
+    rows["correct"] = (rows["prediction"] == rows["target"]).where(rows["prediction"].notna()).astype("float64")
+    rows = rows.join(traits_of(texts, words))
+    with atomic_folder(folder) as aside:
+        rows.to_parquet(aside / ROWS, index=False)
+        np.save(aside / POINTS, _points(pipeline, base, baselines, texts, known).astype(np.float16))
+        (aside / WORDS).write_text(json.dumps(sorted(words)))
+    tracking.log_folder(run_id, folder, "reference")
+    tracking.tag(run_id, {"reference": snapshot})
+
+
+def read_reference(home: Home, tracking: Tracking, model: str, version: str) -> Reference:
+    """A version's reference, fetched once; InfraError where it has none, as one that was registered by other means."""
+    import pandas as pd
+
+    run_id = tracking.version_tags(model, version)["run_id"]
+    folder = home.path / "references" / run_id / "reference"
+    if is_valid(folder, frozenset({ROWS, POINTS, WORDS})) is not None:
+        if tracking.tags(run_id).get("reference") is None:
+            raise InfraError(
+                f"{model} version {version} has no reference to hold traffic against: retrain, or promote one that has"
+            )
+        tracking.fetch(tracking.artifact_uri(run_id, "reference"), folder.parent)
+    points = np.load(folder / POINTS).astype(np.float32)
+    return Reference(pd.read_parquet(folder / ROWS), points, frozenset(json.loads((folder / WORDS).read_text())))
+
+
+def traits_of(texts: list[str], vocabulary: frozenset[str]) -> pd.DataFrame:
+    """`tasks.text.traits.traits` with the model of languages that the contracts use too."""
+    from expectations.measures import identifier
+    from tasks.text.traits import traits
+
+    model, _ = identifier()
+    return traits(texts, vocabulary, lambda text: str(model.classify(text[:2000])[0]))
+
+
+def _answers(
+    pipeline: Pipeline, base: Base, trained: Trained, scored: pd.DataFrame, texts: list[str], known: dict[str, int]
+) -> dict[str, Any]:
+    """`prediction` and `score` of each text: as scored on the test rows, else now; none where the answer is written text."""
+    if pipeline.problem != "text-classification":
+        return {"prediction": None, "score": np.nan}
+    from tasks.serving.model import classify
+
+    predictions, confidence = scored["prediction"].tolist(), scored["confidence"].tolist()
+    said = {text: (predictions[row], confidence[row]) for text, row in known.items()}
+    missing = [text for text in dict.fromkeys(texts) if text not in said]
+    if missing:
+        new = classify(network_of(trained, base.path), missing, pipeline.evaluation.batch_size, pipeline.training.precision)
+        best = new.probabilities.argmax(1)
+        said |= {
+            text: (new.labels[place], float(new.probabilities[row, place]))
+            for row, (text, place) in enumerate(zip(missing, best, strict=True))
+        }
+    return {"prediction": [said[text][0] for text in texts], "score": [said[text][1] for text in texts]}
+
+
+def _points(pipeline: Pipeline, base: Base, baselines: Baselines, texts: list[str], known: dict[str, int]) -> Any:
+    from tasks.learning.embedding import directions, embed
+
+    held_out = baselines.points
+    if held_out is None:
+        return embed(base.path, texts, pipeline.model.max_length, pipeline.training.precision)
+    held_out = directions(held_out)
+    points = np.empty((len(texts), held_out.shape[1]), dtype=np.float32)
+    new = [row for row, text in enumerate(texts) if text not in known]
+    old = [row for row, text in enumerate(texts) if text in known]
+    points[old] = held_out[[known[texts[row]] for row in old]]
+    if new:
+        points[new] = embed(base.path, [texts[row] for row in new], pipeline.model.max_length, pipeline.training.precision)
+    return points

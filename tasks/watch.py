@@ -1,0 +1,162 @@
+"""Faces of monitoring: served traffic as a sample, held against the champion's reference, and what is made known of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from prefect import task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+
+from configs.schema import Pipeline
+from tasks.home import Home
+from tasks.identity import digest
+from tasks.judgement.drift import Finding, Sample, text_codes
+from tasks.judgement.drift import watch as hold_against
+from tasks.reference import Reference, traits_of
+from tasks.tracking import Tracking
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.report.watch_data import Watch
+
+RESOURCE = "tunekeeper.pipeline."
+PERFORMANCE = "performance."
+
+
+@dataclass(frozen=True)
+class Window:
+    """Answers of one champion in [start, end), one line each: as logged, `correct` where an audit labelled them, and their traits.
+
+    `points` (n, d) are the untuned base's embeddings.
+    """
+
+    start: datetime
+    end: datetime
+    rows: pd.DataFrame
+    points: Any
+
+
+def traffic_url() -> str | None:
+    """Where many machines share the traffic log; None: in the home."""
+    return os.environ.get("TUNEKEEPER_TRAFFIC_URL") or None
+
+
+def answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.DataFrame:
+    """What the champion answered in the window's days, with audited labels: `correct` is 1, 0 or NaN."""
+    from tasks.serving.traffic import read_answers, read_feedback
+    from tasks.text.feedback import labelled
+
+    start = now - timedelta(days=pipeline.monitor.window_days)
+    found = read_answers(home.path, pipeline.name, traffic_url(), start, now)
+    found = found[(found["version"] == version) & (found["origin"] == "predict")].reset_index(drop=True)
+    labels = labelled(found, read_feedback(home.path, pipeline.name, traffic_url()), now=now)
+    audited = labels[labels["label_source"] == "audit"].set_index("id")["label"]
+    label = found["id"].map(audited)
+    return found.assign(label=label, correct=(label == found["prediction"]).where(label.notna()).astype("float64"))
+
+
+@task(name="window", cache_policy=NO_CACHE)
+def window(pipeline: Pipeline, base: Path, reference: Reference, found: Any, now: datetime, seed: int) -> Window:
+    """Embed and describe the answers; of more than `monitor.max_rows` a random part, with all that were audited."""
+    from tasks.learning.embedding import embed
+
+    if len(found) > pipeline.monitor.max_rows:
+        drawn = np.random.default_rng(seed).permutation(len(found)) < pipeline.monitor.max_rows
+        found = found[drawn | found["correct"].notna().to_numpy()].reset_index(drop=True)
+    texts = found["text"].tolist()
+    points = embed(base, texts, pipeline.model.max_length, pipeline.training.precision)
+    return Window(
+        now - timedelta(days=pipeline.monitor.window_days), now, found.join(traits_of(texts, reference.vocabulary)), points
+    )
+
+
+@task(name="judge", cache_policy=NO_CACHE)
+def judge(pipeline: Pipeline, reference: Reference, seen: Window, look: int, seed: int) -> tuple[Finding, ...]:
+    """Put window and reference before the monitors."""
+    codes = text_codes([*reference.rows["text"], *seen.rows["text"]])
+    cut = len(reference.rows)
+    audits = seen.rows["audit_probability"].where(seen.rows["audit"]).to_numpy(np.float64)
+    old = _sample(pipeline, reference.rows, codes[:cut], reference.points, None)
+    new = _sample(pipeline, seen.rows, codes[cut:], seen.points, audits)
+    return hold_against(old, new, pipeline.monitor, look, seed)
+
+
+def _sample(pipeline: Pipeline, rows: pd.DataFrame, codes: Any, points: Any, audits: Any) -> Sample:
+    classifies = pipeline.problem == "text-classification"
+    return Sample(
+        texts=codes,
+        embeddings=points,
+        numbers={name: rows[name].to_numpy(np.float64) for name in ("length", "vocabulary")},
+        categories={"language": rows["language"].to_numpy(str)},
+        flags={"missing": rows["missing"].to_numpy(bool)},
+        confidence=rows["score"].to_numpy(np.float64) if classifies else None,
+        prediction=rows["prediction"].to_numpy(str) if classifies else None,
+        correct=rows["correct"].to_numpy(np.float64) if classifies else None,
+        audit_probability=audits,
+    )
+
+
+def seed_of(pipeline: Pipeline, version: str, look: int) -> int:
+    """The seed of a look: the same question asked again has the same answer."""
+    return int(digest([pipeline.name, version, look])[:8], 16)
+
+
+@task(name="publish", cache_policy=NO_CACHE)
+def publish(watch: Watch, home: Home, tracking: Tracking) -> str:
+    """Draw the page, keep it and the numbers in the one MLflow run of this champion's watch, point to them from Prefect."""
+    from tasks.report.watch_data import to_json
+    from tasks.report.watch_page import render
+    from tasks.report.watch_view import watch_markdown
+
+    look = watch.looks[-1]
+    folder = home.path / "looks" / watch.pipeline / f"v{watch.version}-{look.number}"
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / "watch.html"
+    page.write_text(render(watch))
+    (folder / "watch.json").write_text(to_json(watch))
+    name = f"watch {watch.pipeline} {watch.version}"
+    run_id = tracking.open_run(watch.pipeline, digest(name), name, {"pipeline": watch.pipeline, "watches": watch.version})
+    judged = [one for one in look.findings if one.p is not None]
+    numbers = {f"{one.monitor}.{part}": getattr(one, part) for one in judged for part in ("effect", "low", "high", "p")}
+    numbers |= {f"{one.monitor}.alarm": float(one.alarm) for one in judged} | {"rows": float(look.rows)}
+    tracking.log_metrics(run_id, numbers, look.number)
+    tracking.log_folder(run_id, folder, "watch")
+    tracking.close_run(run_id)
+    create_link_artifact(page.as_uri(), link_text=f"look {look.number} at {watch.pipeline} {watch.version}", key="watch")
+    create_markdown_artifact(watch_markdown(watch), key="monitors")
+    create_table_artifact([_cells(one) for one in look.findings], key="findings")
+    return str(page)
+
+
+def announce(pipeline: Pipeline, version: str, look: int, alarms: tuple[Finding, ...], report: str) -> str:
+    """Emit the event that automations wait for: decay where performance itself fell, drift otherwise; its name."""
+    name = "tunekeeper.decay" if any(one.monitor.startswith(PERFORMANCE) for one in alarms) else "tunekeeper.drift"
+    payload = {
+        "pipeline": pipeline.name,
+        "version": version,
+        "look": look,
+        "monitors": [one.monitor for one in alarms],
+        "report": report,
+    }
+    emit_event(name, resource={"prefect.resource.id": RESOURCE + pipeline.name}, payload=payload)
+    return name
+
+
+def _cells(one: Any) -> dict[str, Any]:
+    return {
+        "monitor": one.monitor,
+        "effect": one.effect,
+        "least": one.minimum,
+        "p": one.p,
+        "alpha": one.alpha,
+        "alarm": one.alarm,
+        "note": one.note,
+    }

@@ -1,0 +1,186 @@
+"""What a look's page shows, as plain values: the looks so far, what changed most, how well it answers, what was done about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from configs.schema import Pipeline
+from tasks.judgement.changes import Changes, changed_shares, changed_words, word_counts
+from tasks.judgement.drift import Finding
+from tasks.judgement.intervals import wilson
+from tasks.judgement.unlike import NEIGHBOUR, unlike
+from tasks.looks import Look
+from tasks.reference import Reference
+from tasks.report import watch_data as page
+from tasks.requests import Request
+from tasks.watch import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LENGTHS = (5, 10, 20, 40, 80)  # words: the edges of the page's bins
+TYPICAL = 3
+
+
+def gather(
+    pipeline: Pipeline,
+    version: str,
+    since: str,
+    reference: Reference,
+    seen: Window,
+    findings: tuple[Finding, ...],
+    earlier: Sequence[Look],
+    look_of_year: int,
+    feedback: pd.DataFrame,
+    requests: Sequence[Request],
+) -> page.Watch:
+    """The page of a look that is about to be recorded."""
+    now = seen.end.astimezone(UTC).isoformat(timespec="seconds")
+    number = (earlier[-1].look if earlier else 0) + 1
+    this = page.look_of(number, now, payload_of(version, seen, findings))
+    looks = (*(page.look_of(look.look, look.at, look.payload) for look in earlier), this)
+    classifies = pipeline.problem == "text-classification"
+    return page.Watch(
+        pipeline=pipeline.name,
+        problem=pipeline.problem,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=version,
+        looks=looks,
+        looks_per_year=pipeline.monitor.looks_per_year,
+        alpha=pipeline.monitor.alpha,
+        look_of_year=look_of_year,
+        min_rows=pipeline.monitor.min_rows,
+        served_since=since,
+        words=_words(reference, seen),
+        texts=_texts(reference, seen),
+        classes=_shares(reference.rows, seen.rows, "prediction") if classifies else (),
+        languages=_shares(reference.rows, seen.rows, "language"),
+        lengths=_lengths(reference.rows, seen.rows),
+        levels=_levels(reference, looks, since) if classifies else (),
+        feedback=feedback_of(version, seen.rows, feedback),
+        requests=tuple(request_of(each) for each in requests),
+        next_command="tunekeeper retrain CONFIG" if this.alarms else None,
+    )
+
+
+def payload_of(version: str, seen: Window, findings: tuple[Finding, ...]) -> dict[str, Any]:
+    """What the ledger keeps of a look."""
+    window = [each.astimezone(UTC).isoformat(timespec="milliseconds") for each in (seen.start, seen.end)]
+    return {"version": version, "rows": len(seen.rows), "window": window, "findings": [one.plain() for one in findings]}
+
+
+def request_of(request: Request) -> page.Request:
+    """A request for a retraining as the pages show it."""
+    said = request.payload
+    note, run_id, verdict, version = (str(said.get(key) or "") for key in ("reason", "run_id", "verdict", "version"))
+    at = said.get("asked") or request.at
+    return page.Request(
+        at=at, why=request.why, state=request.state, id=request.id, note=note, run_id=run_id, verdict=verdict, version=version
+    )
+
+
+def feedback_of(version: str, answered: pd.DataFrame, feedback: pd.DataFrame) -> page.Feedback:
+    """What came back on these answers, counted."""
+    on = feedback[feedback["answer_id"].isin(answered["id"])]
+    thumbs = on.loc[on["kind"] == "thumb", "value"].value_counts()
+    labels = on[on["kind"] == "label"]
+    return page.Feedback(
+        version=version,
+        answers=len(answered),
+        audits=int(answered["audit"].sum()),
+        audited=int(answered.loc[answered["audit"], "id"].isin(labels.loc[labels["source"] == "audit", "answer_id"]).sum()),
+        labels=len(labels),
+        up=int(thumbs.get("up", 0)),
+        down=int(thumbs.get("down", 0)),
+        corrections=int((on["kind"] == "correction").sum()),
+    )
+
+
+def _words(reference: Reference, seen: Window) -> page.Words:
+    found: Changes = changed_words(word_counts(reference.rows["text"]), word_counts(seen.rows["text"]))
+    more, less = (tuple(page.Change(**asdict(one)) for one in side) for side in (found.more, found.less))
+    return page.Words(
+        more=more, less=less, tested=found.tested, rate=found.rate, least=found.least, texts_reference=found.texts_reference,
+        texts_window=found.texts_window, rows_window=len(seen.rows),
+    )  # fmt: skip
+
+
+def _texts(reference: Reference, seen: Window) -> page.Texts | None:
+    if len(reference.rows["text"].drop_duplicates()) <= NEIGHBOUR or not len(seen.rows):
+        return None
+    found = unlike(reference.points, seen.points)
+    old = reference.rows["text"].tolist()
+
+    def example(row: int, **more: Any) -> page.Example:
+        line = seen.rows.iloc[row]
+        score = None if line["score"] != line["score"] else float(line["score"])
+        return page.Example(
+            text=line["text"], id=line["id"], time=line["time"].isoformat(), prediction=line["prediction"], score=score, **more
+        )
+
+    return page.Texts(
+        share=found.share,
+        low=found.low,
+        high=found.high,
+        expected=found.expected,
+        strangers=tuple(
+            example(one.row, distance=one.distance, copies=one.copies, nearest=old[one.nearest]) for one in found.strangers
+        ),
+        growths=tuple(
+            page.Growth(
+                examples=tuple(example(row) for row in one.typical[:TYPICAL]), n=one.n, window=one.window, reference=one.reference,
+                nearest=old[one.nearest],
+            )
+            for one in found.growths
+        ),
+        n_window=found.n_window,
+    )  # fmt: skip
+
+
+def _shares(old: pd.DataFrame, new: pd.DataFrame, column: str) -> tuple[page.Change, ...]:
+    return _changes(*(_distinct(frame)[column] for frame in (old, new)))
+
+
+def _lengths(old: pd.DataFrame, new: pd.DataFrame) -> tuple[page.Change, ...]:
+    names = [f"up to {edge - 1} words" for edge in LENGTHS] + [f"{LENGTHS[-1]} words or more"]
+    names[1:-1] = [f"{low} to {high - 1} words" for low, high in pairwise(LENGTHS)]
+    binned = [[names[int(place)] for place in np.digitize(_distinct(frame)["length"], LENGTHS)] for frame in (old, new)]
+    found = {one.name: one for one in _changes(*binned)}
+    return tuple(found[name] for name in names if name in found)
+
+
+def _changes(old: Iterable[str], new: Iterable[str]) -> tuple[page.Change, ...]:
+    return tuple(page.Change(**asdict(one)) for one in changed_shares(Counter(old), Counter(new)))
+
+
+def _distinct(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.drop_duplicates("text")
+
+
+def _levels(reference: Reference, looks: Sequence[page.Look], since: str) -> tuple[page.Level, ...]:
+    """Accuracy over time: the test's at release, then what audits say of it, and what confidence foretells."""
+    known = reference.rows["correct"].dropna()
+    if not len(known):
+        return ()
+    was = float(known.mean())
+    low, high = wilson(int(known.sum()), len(known))
+    levels = [page.Level(at=since or looks[0].at, value=was, kind="test", low=float(low), high=float(high), n=len(known))]
+    for look in looks:
+        for one in look.findings:
+            kind = {"performance.accuracy": "audit", "performance.estimate": "estimate"}.get(one.monitor)
+            if kind is not None and one.effect is not None and one.low is not None and one.high is not None:
+                ends = {"low": max(0.0, was - one.high), "high": min(1.0, was - one.low)}
+                levels.append(page.Level(at=look.at, value=was - one.effect, kind=kind, n=one.n_window, **ends))  # type: ignore[arg-type]
+    return tuple(levels)
+
+
+def recent(requests: Sequence[Request], now: datetime, days: float = 60) -> tuple[Request, ...]:
+    """The requests that a look's page has room for."""
+    return tuple(each for each in requests if datetime.fromisoformat(each.at) > now - timedelta(days=days))
