@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,17 +83,18 @@ def _act(stray: Stray, dry_run: bool) -> Mended:
     return Mended(stray, True)
 
 
-def finders(home: Home, pipeline: Pipeline | None) -> Iterable[Callable[[], Iterable[Stray]]]:
-    """All that looks for strays; each opens what it needs itself, so that one server that is away blinds one finder."""
+def finders(home: Home, pipeline: Pipeline | None, blind: Collection[str] = ()) -> Iterable[Callable[[], Iterable[Stray]]]:
+    """All that looks for strays, save on servers in `blind`; each opens what it needs, so that a server away blinds one finder."""
     from tasks.champion import open_ledger
     from tasks.stray_records import left_requests, open_runs, unsettled
     from tasks.tracking import Tracking
 
     ledger = open_ledger(home)
-    there = ledger.shared or Path(str(ledger.url.database)).is_file()
+    there = "ledger" not in blind and (ledger.shared or Path(str(ledger.url.database)).is_file())
     tracking = Tracking(home, pause=lambda _: None)
-    kept = not home.tracks_here or (home.path / "mlflow.db").is_file()
-    yield lambda: flow_strays(home)
+    kept = "mlflow" not in blind and (not home.tracks_here or (home.path / "mlflow.db").is_file())
+    if "prefect" not in blind:
+        yield lambda: flow_strays(home)
     if kept:
         yield lambda: open_runs(home, tracking, ledger if there else None)
     if there:

@@ -55,9 +55,9 @@ def plan_for(home: Home, config: Path | None, overrides: Sequence[str], ports: M
     prefect = os.environ.get("PREFECT_API_URL") or _adopted(home)
     mlflow = home.tracking_uri if home.tracking_uri.startswith("http") else None
     found = {
-        name: _port(ports.get(name), *PORTS[name]) for name, given in (("MLflow", mlflow), ("Prefect", prefect)) if given is None
+        name: port_of(ports.get(name), *PORTS[name]) for name, given in (("MLflow", mlflow), ("Prefect", prefect)) if given is None
     }
-    port = _port(ports.get("service"), *SERVICE_PORT)
+    port = port_of(ports.get("service"), *SERVICE_PORT)
     named = {**{name: (PORTS[name][0], port) for name, port in found.items()}}
     if config is not None:
         named["the service"] = (SERVICE_PORT[0], port)
@@ -73,7 +73,7 @@ def plan_for(home: Home, config: Path | None, overrides: Sequence[str], ports: M
     )
 
 
-def _port(given: int | None, variable: str, usual: int) -> int:
+def port_of(given: int | None, variable: str, usual: int) -> int:
     if given is not None:
         return given
     text = os.environ.get(variable) or str(usual)

@@ -77,7 +77,7 @@ def _drop(run: Path) -> None:
 
 def _remove(folder: Path, lock: Path) -> None:
     """Remove it while holding its lock, unless somebody took that meanwhile."""
-    with suppress(FileNotFoundError, BlockingIOError), _locked(lock, fcntl.LOCK_EX):
+    with suppress(FileNotFoundError, BlockingIOError), _locked(lock):
         shutil.rmtree(folder, ignore_errors=True)
         return
     if not lock.exists():
@@ -85,9 +85,9 @@ def _remove(folder: Path, lock: Path) -> None:
 
 
 def is_free(lock: Path) -> bool:
-    """Whether nobody holds it; one killed before it locked has none."""
+    """Whether nobody holds it, shared or alone; one killed before it locked has none."""
     try:
-        with _locked(lock, fcntl.LOCK_SH):
+        with _locked(lock):
             return True
     except FileNotFoundError:
         return True
@@ -96,10 +96,10 @@ def is_free(lock: Path) -> bool:
 
 
 @contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(handle, how | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(handle)

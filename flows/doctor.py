@@ -1,0 +1,130 @@
+"""What is wrong here and how to mend it: every check at once, in seconds, nothing written."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from configs.errors import InfraError, InputError
+from configs.schema import Pipeline
+from flows import server
+from flows.services import POOL, PORTS, SERVICE_PORT, port_of
+from flows.up import running_up
+from tasks import health, health_servers
+from tasks.health import Check
+from tasks.home import Home, settle_environment
+from tasks.terminal import console
+
+MARKS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
+Look = Callable[[], Check | Iterable[Check]]
+
+
+def doctor(pipeline: Pipeline | None, *, quiet: bool) -> dict[str, Any]:
+    """Run every check; `ok` is False where one failed. A home that is not there yet is not made."""
+    home = Home(Path(os.environ.get("TUNEKEEPER_HOME") or ".tunekeeper").expanduser().absolute())
+    settle_environment(home)
+    began = time.monotonic()
+    checks = examine(home, pipeline)
+    if not quiet:
+        _show(checks, home)
+    fine, seconds = all(check.state != "fail" for check in checks), round(time.monotonic() - began, 2)
+    return {"ok": fine, "home": str(home.path), "seconds": seconds, "checks": [asdict(check) for check in checks]}
+
+
+def examine(home: Home, pipeline: Pipeline | None) -> list[Check]:
+    """Side by side, as most of them wait; the strays last, for they need servers that answer."""
+    api = os.environ.get("PREFECT_API_URL") or server.running(home)
+    with ThreadPoolExecutor() as pool:
+        found = [check for checks in pool.map(lambda pair: _safe(*pair), _looks(home, pipeline, api)) for check in checks]
+    away = {check.name for check in found if check.state == "fail"}
+    found += _safe("strays", lambda: _strays(home, pipeline, None if "prefect" in away else api, away))
+    return found
+
+
+def _looks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[tuple[str, Look]]:
+    yield "python", health.python
+    yield "libraries", health.libraries
+    yield "mlflow command", health.tools
+    yield "telemetry", health.telemetry
+    yield "home", lambda: health.home_folder(home)
+    yield "memory", health.memory
+    yield "gpu", health.gpu
+    yield "redaction key", lambda: health.redaction(home)
+    yield "prefect", lambda: health_servers.prefect(api)
+    if api is not None:
+        yield "pool", lambda: health_servers.pools(api, health_servers.pool_names(pipeline, POOL))
+    yield "mlflow", lambda: health_servers.mlflow(home)
+    yield "ledger", lambda: health_servers.ledger(home)
+    yield "traffic", lambda: health_servers.traffic(home)
+    yield "ports", lambda: _ports(home)
+    if pipeline is not None:
+        yield "base", lambda: health.base(pipeline)
+        yield "data", lambda: health.data(pipeline)
+
+
+def _safe(name: str, look: Look) -> list[Check]:
+    """A check that cannot be made has failed, and says why."""
+    try:
+        found = look()
+        return [found] if isinstance(found, Check) else list(found)
+    except (InputError, InfraError, OSError) as error:
+        return [Check(name, "fail", str(error), "")]
+
+
+def _ports(home: Home) -> Iterable[Check]:
+    up = running_up(home)
+    ours = {urlsplit(url).port or 0 for url in up.get("addresses", {}).values()}
+    ours |= {urlsplit(server.running(home) or "").port or 0}
+    known = {**PORTS, "service": SERVICE_PORT}
+    return health_servers.ports({name: (where[0], port_of(None, *where)) for name, where in known.items()}, ours)
+
+
+def _strays(home: Home, pipeline: Pipeline | None, api: str | None, away: set[str]) -> Iterator[Check]:
+    """What `reconcile` would put right, by its own finders, as far as their servers answer."""
+    from flows.reconcile import finders
+
+    if not home.path.is_dir():
+        return
+    blind = away | (set() if api else {"prefect"})
+    with _asking(api):
+        found = [stray for look in finders(home, pipeline, blind) for stray in look()]
+    if found:
+        kinds = sorted({stray.kind for stray in found})
+        counts = ", ".join(f"{sum(stray.kind == kind for stray in found)} x {kind}" for kind in kinds)
+        yield Check("strays", "warn", f"dead and not put away: {counts}", "tunekeeper reconcile; --dry-run only lists them")
+    else:
+        yield Check("strays", "ok", "nothing died and lies about")
+
+
+@contextmanager
+def _asking(api: str | None) -> Iterator[None]:
+    """Prefect's client asks this server and starts none of its own; MLflow's does not wait long."""
+    before = dict(os.environ)
+    os.environ.update({"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "3"})
+    os.environ.update({"PREFECT_API_URL": api} if api else {})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _show(checks: list[Check], home: Home) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    for check in checks:
+        remedy = f"\n[bold]{escape(check.remedy)}[/]" if check.remedy and check.state != "ok" else ""
+        table.add_row(MARKS[check.state], check.name, f"{escape(check.what)}{remedy}")
+    console().print(table)
+    failed, warned = (sum(check.state == state for check in checks) for state in ("fail", "warn"))
+    verdict = "[bold green]all is well[/]" if not failed + warned else f"[bold]{failed} to mend, {warned} to know[/]"
+    console().print(f"\n  {verdict} [dim]in {escape(str(home.path))}[/]")
