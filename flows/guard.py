@@ -1,7 +1,8 @@
 """One process with all its offspring, ended when its owner asks or is gone: what stands between a killed `up` and orphans.
 
-`python -m flows.guard GRACE COMMAND...`. Standard input is a pipe from the owner, which its death closes, however it came; standard
-output tells the owner the exit code of the command; both outputs of the command go to standard error, the log.
+`python -m flows.guard GRACE COMMAND...`. Where standard input is a pipe, it is the owner's, whose death closes it, however it came;
+in a container there is none, and the guard is the first process. Standard output tells the owner the exit code of the command; both
+outputs of the command go to standard error, the log.
 
 A kernel's parent-death signal alone does not do: it reaches one process, and Prefect's worker starts each flow run in a session of
 its own. So the guard adopts whatever its offspring leaves behind and ends all of it. A flow run whose worker died is let finish.
@@ -13,6 +14,7 @@ import ctypes
 import os
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -33,8 +35,9 @@ def control(option: int, value: int) -> None:
 
 
 def main() -> None:
-    """Run the command until it and all it left behind have ended; exit 0."""
+    """Run the command until it and all it left behind have ended; exit as it did, or 0 when asked to end."""
     grace, command = float(sys.argv[1]), sys.argv[2:]
+    owned = stat.S_ISFIFO(os.fstat(0).st_mode)
     asked: list[int] = []
     for which in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(which, lambda number, _: asked.append(number))
@@ -42,7 +45,7 @@ def main() -> None:
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, preexec_fn=_die_with_parent).pid
     told, codes = False, dict[int, int]()
     while True:
-        gone = _owner_is_gone()
+        gone = _owner_is_gone(owned)
         codes |= reaped()
         if asked or gone:
             _end_all(child, min(grace, ORPHAN_SECONDS) if gone else grace, asked)
@@ -51,16 +54,16 @@ def main() -> None:
             told = _tell(codes[child])
             _end_session()
         if told and not psutil.Process().children():
-            return
+            sys.exit(max(codes[child], 0) or int(codes[child] < 0))
 
 
 def _die_with_parent() -> None:
     control(DIE_WITH_PARENT, signal.SIGTERM)
 
 
-def _owner_is_gone() -> bool:
-    """Wait a moment for the pipe to close."""
-    ready, _, _ = select.select([0], [], [], POLL_SECONDS)
+def _owner_is_gone(owned: bool) -> bool:
+    """Wait a moment for the pipe to close, if there is one."""
+    ready, _, _ = select.select([0] if owned else [], [], [], POLL_SECONDS)
     return bool(ready) and not os.read(0, 1)
 
 

@@ -163,7 +163,8 @@ class Supervisor:
         service = kept.service
         kept.deaths = kept.deaths + 1 if lived < QUICK_SECONDS else 1
         how = f"{service.name} {_ended(code)} after {lived:.0f} s"
-        if code in service.hopeless or kept.deaths >= QUICK_DEATHS:
+        hopeless = code in service.hopeless and kept.ready_after is None
+        if hopeless or kept.deaths >= QUICK_DEATHS:
             times = f", {kept.deaths} times in a row" if kept.deaths > 1 else ""
             raise InfraError(f"{how}{times}: mend the cause, then run again.{_last_lines(service.log)}")
         pause = min(PAUSE_SECONDS * 2 ** (kept.deaths - 1), LONGEST_PAUSE_SECONDS)

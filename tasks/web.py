@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import socket
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -37,7 +38,9 @@ class Answer:
             return None
 
 
-def ask(url: str, body: Any = None, headers: dict[str, str] | None = None, seconds: float = SECONDS) -> Answer:
+def ask(
+    url: str, body: Any = None, headers: dict[str, str] | None = None, seconds: float = SECONDS, method: str | None = None
+) -> Answer:
     """GET, or POST where there is a body; never raises for what the server or the network does."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https"):
@@ -46,7 +49,7 @@ def ask(url: str, body: Any = None, headers: dict[str, str] | None = None, secon
     if parts.username:
         given["Authorization"] = basic(f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}")
         url = urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), given)  # noqa: S310  (checked above)
+    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), given, method=method)  # noqa: S310  (checked above)
     try:
         with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
             return Answer(answer.status, answer.read().decode(errors="replace"), _clock(answer.headers.get("Date")))
@@ -109,3 +112,14 @@ def _clock(date: str | None) -> float | None:
         return parsedate_to_datetime(date).timestamp() if date else None
     except ValueError:
         return None
+
+
+def main() -> None:
+    """`python -m tasks.web URL`: exit 0 where it answers well; a container's health check."""
+    found = ask(sys.argv[1], seconds=4)
+    if not found.ok:
+        sys.exit(f"{sys.argv[1]}: {found.status or ''} {found.text[:200]}")
+
+
+if __name__ == "__main__":
+    main()
