@@ -1,0 +1,210 @@
+"""`tunekeeper serve`: answer with the champion over HTTP, and follow it."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import InputError
+from configs.schema import Pipeline
+from tasks.home import Home, find_home, settle_environment
+from tasks.terminal import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.serving.answering import Answering
+    from tasks.serving.follow import Ways
+    from tasks.serving.limits import Keys
+    from tasks.serving.traffic import Traffic
+
+LOOPBACK = "127.0.0.1"
+PORT = 8000
+# The follower asks again every few seconds anyway: it should hear soon that a registry is away. Threads that spin while they wait
+# for one another take the core that reads the requests.
+ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def serve(pipeline: Pipeline, host: str | None, port: int | None) -> None:
+    """Answer until SIGTERM or Ctrl-C; then finish what is under way, close the traffic log and return."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    home = find_home()
+    settle_environment(home)
+    _log_to_stderr()
+    from tasks.serving.limits import read_keys
+
+    keys = read_keys(os.environ)
+    with _listen(host or LOOPBACK, _port(port)) as listening:
+        _welcome(pipeline, listening, keys)
+        _run(pipeline, home, listening, keys)
+
+
+def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -> None:
+    import uvicorn
+
+    from tasks.serving.follow import Follower
+    from tasks.serving.service import Service, create_app
+
+    traffic = _traffic(pipeline, home) if pipeline.serving.log else None
+    service = Service(
+        pipeline.name,
+        pipeline.problem,
+        pipeline.serving,
+        pipeline.data.max_characters,
+        Follower(f"{pipeline.name}@{pipeline.release.alias}", ways(pipeline, home), pipeline.serving.follow_seconds),
+        keys,
+        _is_loopback(listening),
+        traffic,
+        _audits(pipeline, home),
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(service), lifespan="on", ws="none", access_log=False, server_header=False, log_level="warning",
+            timeout_keep_alive=75, timeout_graceful_shutdown=int(pipeline.serving.timeout_seconds) + 5, backlog=2048,
+        )
+    )  # fmt: skip
+    for which in (signal.SIGTERM, signal.SIGINT):  # uvicorn ends in peace, then raises what it was sent again: that is all it is
+        signal.signal(which, lambda *_: None)
+    server.run(sockets=[listening])
+
+
+def ways(pipeline: Pipeline, home: Home) -> Ways[Answering]:
+    """How the follower of this pipeline's champion reads the alias, loads a version, and remembers the last one."""
+    from tasks.serving.follow import Ways
+
+    name, memory = pipeline.name, home.path / "serving" / f"{pipeline.name}.json"
+    tracking: list[Any] = []  # made in the follower's thread: importing MLflow takes seconds
+
+    def look() -> str | None:
+        from tasks.tracking import Registry, Tracking
+
+        if not tracking:
+            tracking.append(Tracking(home))
+        return Registry(tracking[0], pipeline.release.alias).champion(name)
+
+    def load(version: str) -> tuple[Answering, str]:
+        from tasks.release import champion_files
+        from tasks.serving import check, model
+        from tasks.serving.answering import make_ready
+
+        _settle_memory()
+        folder, base = champion_files(tracking[0], home, name, version)
+        ready = make_ready(version, model.load(folder, base, home.path))
+        return ready, check.check(ready, folder, ready.how)
+
+    def keep(version: str) -> None:
+        memory.parent.mkdir(exist_ok=True)
+        aside = memory.with_suffix(".tmp")
+        aside.write_text(json.dumps({"version": version}))
+        aside.replace(memory)
+
+    return Ways(look, load, lambda: _remembered(memory, home.path / "versions" / name), keep)
+
+
+@cache
+def _settle_memory() -> None:
+    """Import all that a model needs, and keep what that makes out of every later search for garbage: it holds everybody up."""
+    from tasks.learning.network import warm_up
+
+    warm_up()
+    gc.collect()
+    gc.freeze()
+
+
+def _remembered(memory: Path, versions: Path) -> str | None:
+    """The version that answered last on this machine, else the one that was fetched last."""
+    try:
+        return str(json.loads(memory.read_text())["version"])
+    except (OSError, ValueError, KeyError):
+        fetched = sorted(versions.glob("*/"), key=lambda path: path.stat().st_mtime) if versions.is_dir() else []
+        return fetched[-1].name if fetched else None
+
+
+def _traffic(pipeline: Pipeline, home: Home) -> Traffic:
+    from tasks.serving.traffic import open_traffic
+    from tasks.text.key import redaction_key
+    from tasks.text.normalise import normalise
+    from tasks.text.redact import Redactor
+
+    wanted = pipeline.data.redact
+    redactor = Redactor(wanted.entities, redaction_key(home.path), wanted.ner_model) if wanted.enabled else None
+    layout = pipeline.problem == "text-generation"
+
+    def prepare(texts: list[str]) -> list[str]:
+        clean = [normalise(text, layout) for text in texts]
+        return redactor.redact(clean) if redactor else clean
+
+    return open_traffic(home.path, pipeline.name, os.environ.get("TUNEKEEPER_TRAFFIC_URL"), prepare)
+
+
+def _audits(pipeline: Pipeline, home: Home) -> Callable[[int], list[dict[Any, Any]]]:
+    def audits(most: int) -> list[dict[Any, Any]]:
+        from tasks.serving.traffic import pending_audits
+
+        found: pd.DataFrame = pending_audits(home.path, pipeline.name, os.environ.get("TUNEKEEPER_TRAFFIC_URL"), most=most)
+        shown = found[["id", "time", "version", "text", "prediction", "score"]].astype({"score": object})
+        rows = shown.assign(time=shown["time"].map(lambda at: at.isoformat())).to_dict("records")
+        return [{**row, "score": row["score"] if row["score"] == row["score"] else None} for row in rows]
+
+    return audits
+
+
+def _port(given: int | None) -> int:
+    text = os.environ.get("TUNEKEEPER_SERVE_PORT") or str(PORT)
+    if given is None and not (text.isdecimal() and int(text) < 65536):
+        raise InputError(f"TUNEKEEPER_SERVE_PORT is `{text}`: set it to a port, a number from 1 to 65535")
+    return int(text) if given is None else given
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The socket, bound before anything slow begins: a port that is taken is known at once."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        bound = socket.socket(family)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"cannot listen on {host}:{port} ({getattr(error, 'strerror', None) or error}): name another --port or --host"
+        ) from None
+    bound.set_inheritable(False)
+    return bound
+
+
+def _is_loopback(listening: socket.socket) -> bool:
+    address = str(listening.getsockname()[0])
+    return address.startswith("127.") or address == "::1"
+
+
+def _welcome(pipeline: Pipeline, listening: socket.socket, keys: Keys) -> None:
+    """Where it is, who may ask, and what to do next."""
+    from tasks.serving.limits import VARIABLE
+
+    host, port = listening.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    say(f"{pipeline.name}@{pipeline.release.alias} at {url}; /ready says when it answers, /openapi.json what it reads")
+    if keys:
+        say(f"whoever asks needs one of the keys in {VARIABLE}")
+    elif _is_loopback(listening):
+        say(f"no {VARIABLE} is set: only this machine is answered")
+    else:
+        say(f"no {VARIABLE} is set, and {host} can be reached from elsewhere: everybody who reaches it is answered")
+    say(f"next: curl {url}/predict -H 'Content-Type: application/json' -d '{{\"text\": \"...\"}}'")
+
+
+def _log_to_stderr() -> None:
+    """The service's own log, a line an event; libraries are heard from warnings on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("tasks").setLevel(logging.INFO)

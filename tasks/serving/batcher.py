@@ -1,0 +1,215 @@
+"""Texts of many requests go through the model together: one thread answers, whoever asks waits without holding the event loop.
+
+A batch is what has come while the one before it was answered. Only an idle model waits, and only for as many requests as its last
+batch had: one caller alone is answered at once, and many who ask again as soon as they are answered meet in one batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import NamedTuple, Protocol
+
+log = logging.getLogger(__name__)
+
+
+class Said(NamedTuple):
+    """What a model says of one text: the text as it saw it, its answer, and the answer's probability where it has one."""
+
+    text: str
+    prediction: str
+    score: float | None
+
+
+class Model(Protocol):
+    """A version that can answer; called from one thread at a time."""
+
+    @property
+    def version(self) -> str: ...
+
+    def answers(self, texts: Sequence[str]) -> list[Said]: ...
+
+
+class Busy(Exception):  # noqa: N818  (a state of the service, no mistake)
+    """So many texts wait that more would only wait longer."""
+
+
+class NoModel(Exception):  # noqa: N818
+    """There is no version to answer with yet, or no more."""
+
+
+class Failed(Exception):  # noqa: N818
+    """The model could not answer a request's texts; its cause says why."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Texts in one batch, seconds that an idle model waits for one to fill, texts that may wait."""
+
+    batch: int
+    wait: float
+    waiting: int
+
+
+class Job:
+    """The texts of one request, and the version that answers all of them: the one that was current when it came."""
+
+    __slots__ = ("failed", "future", "loop", "model", "said", "taken", "texts")
+
+    def __init__(self, texts: Sequence[str], model: Model, loop: asyncio.AbstractEventLoop) -> None:
+        self.texts, self.model, self.loop, self.taken = texts, model, loop, 0
+        self.future: asyncio.Future[None] = loop.create_future()
+        self.said: list[Said] = []
+        self.failed: Exception | None = None
+
+    @property
+    def left(self) -> int:
+        """Texts that are not in a batch yet; none where nobody waits for them any more."""
+        return 0 if self.failed is not None or self.future.done() else len(self.texts) - self.taken
+
+    def finish(self) -> None:
+        """In the event loop: wake whoever waits, if somebody still does."""
+        if self.future.done():
+            return
+        if self.failed is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(self.failed)
+
+
+class Batcher:
+    """One queue and the thread that empties it; `current` gives the model that a new request is answered with.
+
+    `seen` is told of every batch: its texts and its seconds.
+    """
+
+    def __init__(self, current: Callable[[], Model | None], limits: Limits, seen: Callable[[int, float], None]) -> None:
+        self._current, self._limits, self._seen = current, limits, seen
+        self._inbox: SimpleQueue[Job | None] = SimpleQueue()
+        self._jobs: deque[Job] = deque()
+        self._last = 0  # requests in the last batch
+        self._closing = self._ended = False
+        self.waiting = 0
+        self._thread = threading.Thread(target=self._work, name="answers", daemon=True)
+        self._thread.start()
+
+    # --- the caller's side: the event loop ------------------------------------------------------------------------------
+
+    async def answer(self, texts: Sequence[str]) -> tuple[str, list[Said]]:
+        """The version that answered, and what it said of each text.
+
+        Raises Busy or NoModel at once, and Failed where the model did. Cancelled, as by a timeout, it leaves nothing behind.
+        """
+        model = self._current()
+        if self._closing or model is None:
+            raise NoModel
+        if self.waiting + len(texts) > self._limits.waiting:
+            raise Busy
+        if not texts:
+            return model.version, []
+        job = Job(texts, model, asyncio.get_running_loop())
+        self.waiting += len(texts)
+        self._inbox.put(job)
+        try:
+            await job.future
+        finally:
+            self.waiting -= len(texts)
+        return model.version, job.said
+
+    async def close(self) -> None:
+        """Answer what is waiting, then end; whoever asks later is told that there is no model."""
+        self._closing = True
+        self._inbox.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    # --- the thread -----------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while self._gather():
+            began = time.perf_counter()
+            batch = self._take()
+            for model in {id(job.model): job.model for job, _ in batch}.values():
+                _answer(model, [(job, texts) for job, texts in batch if job.model is model])
+            _deliver([job for job, _ in batch if job.failed is not None or job.taken == len(job.texts)])
+            if batch:
+                self._last = len(batch)
+                self._seen(sum(len(texts) for _, texts in batch), time.perf_counter() - began)
+
+    def _gather(self) -> bool:
+        """Wait for work, then for a batch to fill; False when all is done and there will be no more."""
+        rows = sum(job.left for job in self._jobs)
+        idle, until = not self._jobs and self._inbox.empty(), 0.0
+        while not self._ended and rows < self._limits.batch:
+            patience = None
+            if self._jobs:
+                patience = max(0.0, until - time.perf_counter()) if idle and len(self._jobs) < self._last else 0.0
+            try:
+                job = self._inbox.get(patience != 0, patience)
+            except Empty:
+                break
+            if job is None:
+                self._ended = True
+                break
+            until = until or time.perf_counter() + self._limits.wait
+            self._jobs.append(job)
+            rows += job.left
+        return bool(self._jobs) or not self._ended
+
+    def _take(self) -> list[tuple[Job, Sequence[str]]]:
+        """The next texts, in order of arrival; a request larger than the room that is left goes on behind the others."""
+        room = self._limits.batch
+        batch: list[tuple[Job, Sequence[str]]] = []
+        for _ in range(len(self._jobs)):
+            if not room:
+                break
+            job = self._jobs.popleft()
+            texts = job.texts[job.taken : job.taken + min(room, job.left)]
+            if not texts:
+                continue
+            job.taken += len(texts)
+            room -= len(texts)
+            batch.append((job, texts))
+            if job.left:
+                self._jobs.append(job)
+        return batch
+
+
+def _answer(model: Model, batch: list[tuple[Job, Sequence[str]]]) -> None:
+    """Answer all at once; where that fails, one by one, so that a text no model can read fails its own request alone."""
+    try:
+        said = model.answers([text for _, texts in batch for text in texts])
+    except Exception as error:  # noqa: BLE001  (whatever it is, it belongs to the request that caused it; this thread answers all others)
+        if len(batch) > 1:
+            for each in batch:
+                _answer(model, [each])
+        else:
+            batch[0][0].failed = Failed(str(error))
+            batch[0][0].failed.__cause__ = error
+        return
+    at = 0
+    for job, texts in batch:
+        job.said += said[at : at + len(texts)]
+        at += len(texts)
+
+
+def _deliver(jobs: list[Job]) -> None:
+    """Wake all of a batch's callers with one call into their loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, done in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_finish, done)
+        except RuntimeError:  # the loop has ended, and with it whoever waited
+            log.info("%d answers came after their callers had gone", len(done))
+
+
+def _finish(jobs: list[Job]) -> None:
+    for job in jobs:
+        job.finish()

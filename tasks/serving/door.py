@@ -1,0 +1,60 @@
+"""What every request passes on its way in: who may ask; and on its way out: that it is counted."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from tasks.serving.limits import VARIABLE, Keys, is_local, key_of
+from tasks.serving.messages import Refusal
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+OPEN = frozenset({"/health", "/ready", "/metrics", "/openapi.json"})  # probes and scrapers carry no keys
+PATHS = OPEN | {"/predict", "/feedback", "/audit"}
+
+
+def refuse(refusal: Refusal) -> Response:
+    """A refusal as an answer."""
+    body = json.dumps({"error": refusal.fault}, ensure_ascii=False).encode("utf-8", "replace")
+    return Response(body, refusal.status, refusal.headers, "application/json")
+
+
+class Door:
+    """ASGI middleware. Nothing of a body is read before its sender is known."""
+
+    def __init__(self, app: ASGIApp, keys: Keys, local: bool, requests: Counter) -> None:
+        self.app, self.keys, self.requests = app, keys, requests
+        self.strangers = not (local and not keys)  # without keys this machine's own names are what keeps a browser's pages out
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        status = 500
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        path = scope["path"]
+        refusal = self._refusal(path, dict(scope["headers"]))
+        try:
+            await (self.app if refusal is None else refuse(refusal))(scope, receive, counted)
+        finally:
+            self.requests.labels(path if path in PATHS else "other", str(status)).inc()
+
+    def _refusal(self, path: str, headers: dict[bytes, Any]) -> Refusal | None:
+        if not self.strangers and not is_local(headers.get(b"host", b"localhost")):
+            said = "without API keys only this machine's own names are answered"
+            return Refusal(403, said, "header Host", f"ask localhost, or set {VARIABLE}")
+        if path in OPEN or self.keys.allow(key_of(headers)):
+            return None
+        remedy = f"send `Authorization: Bearer KEY` with one of the keys in the service's {VARIABLE}"
+        return Refusal(401, "no valid API key", "header Authorization", remedy, {"WWW-Authenticate": "Bearer"})

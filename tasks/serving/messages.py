@@ -1,0 +1,125 @@
+"""What is asked and answered over HTTP: one type per question and answer, and one form for everything that is refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, TypeAdapter, ValidationError, create_model
+from pydantic.fields import FieldInfo
+
+from configs.schema import ProblemName
+
+EXAMPLES = {
+    "text-classification": ("Where is my refund?", "I cannot log in any more"),
+    "text-generation": ("Question: 3 + 4 = ?\nAnswer:", "Question: 5 + 2 = ?\nAnswer:"),
+}
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LabelAnswer(BaseModel):
+    """The class of a text and its probability; `id` is what feedback refers to."""
+
+    id: str
+    label: str
+    score: float
+    version: str
+
+
+class TextAnswer(BaseModel):
+    """What the model wrote; `id` is what feedback refers to."""
+
+    id: str
+    text: str
+    version: str
+
+
+class Fault(BaseModel):
+    """Why a request was refused: what is wrong, where, and what to do."""
+
+    what: str
+    where: str
+    remedy: str
+
+
+class FaultAnswer(BaseModel):
+    error: Fault
+
+
+class FeedbackTaken(BaseModel):
+    """It is kept; the answer it is about is looked up later."""
+
+    id: str
+
+
+class Refusal(Exception):  # noqa: N818
+    """A request that is not answered: status, what is wrong, where, what to do."""
+
+    def __init__(self, status: int, what: str, where: str, remedy: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(what)
+        self.status, self.fault, self.headers = status, {"what": what, "where": where, "remedy": remedy}, headers or {}
+
+
+class Messages:
+    """The types of one service: its questions are {"text": ...} or {"texts": [...]}, within its limits.
+
+    `question` reads a body's bytes; `feedback` likewise, with the kinds that fit the problem.
+    """
+
+    def __init__(self, problem: ProblemName, max_rows: int, max_characters: int) -> None:
+        one, two = EXAMPLES[problem]
+        text = Annotated[str, StringConstraints(max_length=max_characters)]
+        self.problem = problem
+        self.One = _model("Question", "One text.", {"text": (text, Field(examples=[one]))})
+        self.Many = _model(
+            "Questions", "Many texts.", {"texts": (list[text], Field(min_length=1, max_length=max_rows, examples=[[one, two]]))}
+        )
+        either: Any = Annotated[Annotated[self.One, Tag("one")] | Annotated[self.Many, Tag("many")], Discriminator(_which)]
+        self.question: TypeAdapter[Any] = TypeAdapter(either)
+        self.Answer: type[BaseModel] = LabelAnswer if problem == "text-classification" else TextAnswer
+        self.Answers = create_model("Answers", answers=(list[self.Answer], ...), version=(str, ...))  # type: ignore[name-defined]
+        self.feedback: TypeAdapter[Any] = TypeAdapter(_feedback(problem, max_characters))
+
+
+def _model(name: str, said: str, fields: dict[str, tuple[Any, FieldInfo]]) -> type[BaseModel]:
+    made: type[BaseModel] = create_model(name, __base__=Strict, __doc__=said, **fields)  # type: ignore[call-overload]
+    return made
+
+
+def _feedback(problem: ProblemName, max_characters: int) -> Any:
+    """A classifier's answers are labelled, a generator's corrected, both get thumbs."""
+    shared: dict[str, Any] = {
+        "answer_id": (Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")], Field(description="the `id` of an answer")),
+        "source": (Literal["user", "audit"], Field("user", description="audit: a label that /audit asked for")),
+    }
+    thumb = _model("Thumb", "Good or not.", {**shared, "kind": (Literal["thumb"], ...), "value": (Literal["up", "down"], ...)})  # type: ignore[dict-item]
+    kind, longest, said = (
+        ("label", 200, "The right label.")
+        if problem == "text-classification"
+        else ("correction", max_characters, "The better text.")
+    )
+    value = (Annotated[str, StringConstraints(min_length=1, max_length=longest)], ...)
+    better = _model(kind.capitalize(), said, {**shared, "kind": (Literal[kind], ...), "value": value})  # type: ignore[dict-item]
+    return Annotated[thumb | better, Field(discriminator="kind")]
+
+
+def _which(value: Any) -> str | None:
+    given = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+    return "many" if "texts" in given else "one" if "text" in given else None
+
+
+def read(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
+    """A body as its type; raises Refusal naming the first faults, never the texts themselves."""
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+    if faults[0]["type"] == "json_invalid":
+        raise Refusal(400, f"the body is no JSON: {faults[0]['msg'].removeprefix('Invalid JSON: ')}", "body", f"send {expected}")
+    if faults[0]["type"] in ("union_tag_not_found", "union_tag_invalid", "model_attributes_type", "dict_type"):
+        raise Refusal(422, "the body has not the keys that are read here", "body", f"send {expected}")
+    first, more = faults[0], len(faults) - 1
+    where = ".".join(["body", *(str(part) for part in first["loc"][1:])])
+    raise Refusal(422, first["msg"] + (f" (and {more} more)" if more else ""), where, f"send {expected}")

@@ -1,0 +1,280 @@
+"""The service over HTTP: it reads questions, hands them to the batcher, keeps what was answered, and says how it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Protocol
+
+from fastapi import FastAPI, Query
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from configs.schema import ProblemName, Serving
+from tasks.serving.batcher import Batcher, Busy, Failed, Limits, NoModel, Said
+from tasks.serving.door import Door, refuse
+from tasks.serving.follow import NICENESS, Standing
+from tasks.serving.limits import Keys, read_body
+from tasks.serving.messages import Messages, Refusal, read
+from tasks.serving.openapi import describe
+from tasks.serving.traffic_records import Answer, Feedback, draw, new_id
+from tasks.serving.watch import Watch
+
+log = logging.getLogger(__name__)
+QUESTION = '{"text": "..."} or {"texts": ["...", ...]} as application/json'
+FEEDBACK = '{"answer_id": "...", "kind": "...", "value": "..."} as /openapi.json describes it'
+
+
+class Following(Protocol):
+    """What the service needs of a follower: the version that answers, and how it stands."""
+
+    @property
+    def current(self) -> Any: ...
+    @property
+    def standing(self) -> Standing: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Log(Protocol):
+    """What it needs of the traffic log; neither call waits for a disk, nor raises for one."""
+
+    @property
+    def counts(self) -> Any: ...
+    def answered(self, answers: Sequence[Answer]) -> None: ...
+    def feedback(self, feedback: Sequence[Feedback]) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Service:
+    """What one service is made of. `audits` gives up to n answers that wait to be labelled; without `traffic` nothing is kept.
+
+    `local` says that only this machine can reach it.
+    """
+
+    name: str
+    problem: ProblemName
+    settings: Serving
+    max_characters: int
+    champion: Following
+    keys: Keys
+    local: bool
+    traffic: Log | None
+    audits: Callable[[int], list[dict[Any, Any]]]
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application; its start starts the follower, its end answers what waits and closes the log."""
+    routes = Routes(service)
+    app = FastAPI(title=f"Tunekeeper: {service.name}", version="1", docs_url=None, redoc_url=None, lifespan=routes.life)
+    app.add_middleware(Door, keys=service.keys, local=service.local, requests=routes.watch.requests)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(HTTPException, _no_such_thing)
+    app.add_exception_handler(Exception, _broken)
+    paths: dict[str, tuple[str, Callable[..., Any]]] = {
+        "/predict": ("POST", routes.predict),
+        "/feedback": ("POST", routes.feedback),
+        "/audit": ("GET", routes.audit),
+        "/health": ("GET", routes.health),
+        "/ready": ("GET", routes.ready),
+        "/metrics": ("GET", routes.metrics),
+    }
+    for path, (method, answer) in paths.items():
+        app.add_api_route(path, answer, methods=[method], **describe(path, routes.messages))
+    return app
+
+
+class Routes:
+    """One method per path."""
+
+    def __init__(self, service: Service) -> None:
+        settings = service.settings
+        self.service, self.settings = service, settings
+        self.messages = Messages(service.problem, settings.max_rows, service.max_characters)
+        self.watch = Watch(
+            service.name,
+            lambda: service.champion.standing,
+            lambda: self.batcher.waiting,
+            lambda: service.traffic.counts if service.traffic is not None else None,
+        )
+        limits = Limits(settings.max_batch, settings.max_wait_ms / 1000, settings.max_waiting)
+        self.batcher = Batcher(lambda: service.champion.current, limits, self.watch.batch)
+        self.behind = ThreadPoolExecutor(1, "behind", _behind)  # what may take its time, one at a time
+        self.draws = random.Random()
+        self.began = time.time()
+
+    @asynccontextmanager
+    async def life(self, _: FastAPI) -> AsyncIterator[None]:
+        self.service.champion.start()
+        yield
+        self.service.champion.stop()
+        await self.batcher.close()
+        if self.service.traffic is not None:
+            await asyncio.to_thread(self.service.traffic.close)
+        self.behind.shutdown(wait=False, cancel_futures=True)
+
+    # --- answers --------------------------------------------------------------------------------------------------------
+
+    async def predict(self, request: Request) -> Response:
+        """Answer one text, or many, with the champion."""
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(self.settings.timeout_seconds) as limit:
+                question = read(self.messages.question, await self._body(request), QUESTION)
+                single = isinstance(question, self.messages.One)
+                texts = [question.text] if single else question.texts
+                version, said = await self.batcher.answer(texts)
+        except TimeoutError:
+            raise self._late(limit) from None
+        except (Busy, NoModel, Failed) as error:
+            raise self._unanswered(error) from None
+        ids = self._keep(version, said, began)
+        self.watch.answers.labels(version).inc(len(said))
+        self.watch.seconds.observe(time.perf_counter() - began)
+        if single:
+            return _json({**self._answer(ids[0], said[0]), "version": version})
+        answers = [{**self._answer(each, one), "version": version} for each, one in zip(ids, said, strict=True)]
+        return _json({"answers": answers, "version": version})
+
+    def _answer(self, answer_id: str, said: Said) -> dict[str, Any]:
+        if self.service.problem == "text-classification":
+            return {"id": answer_id, "label": said.prediction, "score": said.score}
+        return {"id": answer_id, "text": said.prediction}
+
+    def _keep(self, version: str, said: Sequence[Said], began: float) -> list[str]:
+        """Give each answer its id, and the log a copy."""
+        ids = [new_id() for _ in said]
+        if self.service.traffic is not None:
+            now, milliseconds = datetime.now(UTC), (time.perf_counter() - began) * 1000
+            rate, draws = self.settings.audit_rate, self.draws
+            self.service.traffic.answered(
+                [
+                    Answer(each, now, version, one.text, one.prediction, one.score, milliseconds, *draw(rate, draws))
+                    for each, one in zip(ids, said, strict=True)
+                ]
+            )
+        return ids
+
+    async def _body(self, request: Request) -> bytes:
+        try:
+            return await read_body(request, self.settings.max_body_bytes)
+        except ClientDisconnect:
+            raise Refusal(400, "the body ended before its end", "body", "send it again") from None
+
+    def _late(self, limit: asyncio.Timeout) -> Refusal:
+        return Refusal(
+            504,
+            f"no answer within {self.settings.timeout_seconds:g} s",
+            "/predict",
+            "ask again later or with fewer texts, or raise serving.timeout_seconds",
+        )
+
+    def _unanswered(self, error: Exception) -> Refusal:
+        soon = {"Retry-After": "1"}
+        if isinstance(error, Busy):
+            return Refusal(503, f"{self.batcher.waiting} texts are waiting already", "/predict", "ask again in a second", soon)
+        if isinstance(error, Failed):
+            log.error("the model failed on a request", exc_info=error)
+            return Refusal(
+                500, "the model failed on these texts", "/predict", "leave the unusual ones out; the service's log says more"
+            )
+        standing = self.service.champion.standing
+        why = standing.refused or standing.registry or ("one is loading" if standing.loading else "the alias names none")
+        return Refusal(
+            503, f"no version answers yet: {why}", "/predict", "see /ready; `tunekeeper retrain CONFIG` makes a champion", soon
+        )
+
+    # --- what is said of answers ----------------------------------------------------------------------------------------
+
+    async def feedback(self, request: Request) -> Response:
+        """Keep a label, a thumb or a correction for an answer, at once or weeks later."""
+        traffic = self._traffic("/feedback")
+        async with asyncio.timeout(self.settings.timeout_seconds):
+            said = read(self.messages.feedback, await self._body(request), FEEDBACK)
+        record = Feedback(new_id(), said.answer_id, datetime.now(UTC), said.kind, said.value, said.source)
+        await asyncio.get_running_loop().run_in_executor(self.behind, traffic.feedback, [record])
+        return _json({"id": record.id}, 202)
+
+    async def audit(self, n: Annotated[int, Query(ge=1, le=1000, description="how many at most")] = 20) -> Response:
+        """Answers drawn at random that nobody has labelled yet; label them by /feedback with source `audit`."""
+        self._traffic("/audit")
+        found = await asyncio.get_running_loop().run_in_executor(self.behind, self.service.audits, n)
+        return _json({"answers": found})
+
+    def _traffic(self, path: str) -> Log:
+        if self.service.traffic is None:
+            raise Refusal(409, "this service keeps no log of its traffic", path, "set serving.log to true")
+        return self.service.traffic
+
+    # --- how it is ------------------------------------------------------------------------------------------------------
+
+    async def health(self) -> Response:
+        """Whether the process lives."""
+        return _json({"alive": True, "seconds": round(time.time() - self.began)})
+
+    async def ready(self) -> Response:
+        """Whether a version answers, which, and what is not as it should be."""
+        now = self.service.champion.standing
+        counts = self.service.traffic.counts if self.service.traffic is not None else None
+        said = {
+            "ready": now.version is not None,
+            "model": self.service.name,
+            "version": now.version,
+            "since": None if now.since is None else datetime.fromtimestamp(now.since, UTC).isoformat(timespec="seconds"),
+            "check": now.check or None,
+            "alias_names": now.wanted,
+            "loading": now.loading,
+            "registry": now.registry or "read",
+            "refused": now.refused,
+            "waiting": self.batcher.waiting,
+            "traffic": None if counts is None else {"written": counts.written, "lost": counts.lost, "waiting": counts.waiting},
+        }
+        return _json(said, 200 if now.version is not None else 503)
+
+    async def metrics(self) -> Response:
+        """For Prometheus."""
+        return Response(self.watch.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _json(value: dict[str, Any], status: int = 200) -> Response:
+    return Response(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"), status, media_type="application/json")
+
+
+def _behind() -> None:
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    fault = error if isinstance(error, Refusal) else Refusal(500, str(error), "", "")
+    return refuse(fault)
+
+
+async def _unreadable(_: Request, error: Exception) -> Response:
+    first: dict[str, Any] = error.errors()[0] if isinstance(error, RequestValidationError) else {"msg": str(error), "loc": ()}
+    return refuse(Refusal(422, first["msg"], ".".join(str(part) for part in first["loc"]), "see /openapi.json"))
+
+
+async def _no_such_thing(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    said = {404: "there is nothing here", 405: f"{request.method} is not for this path"}.get(status, str(error))
+    return refuse(Refusal(status, said, request.url.path, "see /openapi.json for what there is", headers))
+
+
+async def _broken(request: Request, _: Exception) -> Response:
+    return refuse(Refusal(500, "the service failed", request.url.path, "its log says more: please report it"))
