@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
 
     add("retrain", _retrain, "prepare, validate, train, evaluate, decide and release, doing only what is new")
+    add("monitor", _monitor, "look at the champion's traffic, and say what changed")
     add("promote", _promote, "make a version the champion, as a person, with a reason").add_argument("--version", required=True)
     add("rollback", _rollback, "go back to the champion before this one").add_argument("--to", help="or to this version")
     for name in ("promote", "rollback"):
@@ -102,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     add("history", _history, "promotions and rollbacks of a model")
     add("report", _report, "draw the report of the last decision again and say where it is")
     add("draft-contract", _draft, "draft a suite of expectations from the data").add_argument("--output", type=Path)
+    one = add("serve", _serve, "answer with the champion over HTTP, and follow it")
+    one.add_argument("--host", help="the address to listen on; default: 127.0.0.1, this machine alone")
+    one.add_argument("--port", type=int, help="default: $TUNEKEEPER_SERVE_PORT, else 8000")
     one = add("up", _up, "MLflow, Prefect, a worker and, with a config, the service on this machine, until Ctrl-C", config=False)
     optional(one, "its champion is served too")
     for name, variable in (("", "SERVE"), ("mlflow-", "MLFLOW"), ("prefect-", "PREFECT")):
@@ -138,6 +142,13 @@ def _retrain(given: argparse.Namespace) -> int:
     return 0
 
 
+def _monitor(given: argparse.Namespace) -> int:
+    from flows.run import run_monitor
+
+    _print(given, run_monitor(_load(given), given.config, quiet=given.json))
+    return 0
+
+
 def _promote(given: argparse.Namespace) -> int:
     from flows.release import promote_by_hand
 
@@ -170,6 +181,13 @@ def _draft(given: argparse.Namespace) -> int:
     from flows.draft import draft_contract
 
     _print(given, draft_contract(_load(given), given.output))
+    return 0
+
+
+def _serve(given: argparse.Namespace) -> int:
+    from flows.serve import serve
+
+    serve(_load(given), given.host, given.port)
     return 0
 
 
