@@ -74,6 +74,8 @@ def store(
     tags: Mapping[str, str],
 ) -> str:  # fmt: skip
     """Store the model, prove that it reloads to the same answers, register it; returns the version."""
+    from tasks.learning.device import numerics
+    from tasks.serving.check import write_check
     from tasks.serving.model import load, save
 
     folder = save(
@@ -82,6 +84,8 @@ def store(
     kept = load(folder, base.path, home.path)
     texts = open_snapshot(home, snapshot).frame("test")["text"].head(CHECKED_ROWS).tolist()
     expected = kept.predict(texts)
+    said, scores = expected.iloc[:, 0].tolist(), expected["score"].tolist() if "score" in expected else None
+    write_check(folder, texts, said, scores, numerics(pipeline.training.precision))
     example = _example(pipeline, texts)
     uri = tracking.log_model(run_id, folder, PYFUNC, example, (example, expected.head(1)))
     with tempfile.TemporaryDirectory() as aside:
@@ -128,6 +132,14 @@ def _whole(target: Path) -> Path | None:
 def champion_network(tracking: Tracking, home: Home, model: str, version: str) -> Any:
     """The network of a registered version, on its own base."""
     from tasks.learning.network import TRAINABLE, build, read_spec
+
+    folder, base = champion_files(tracking, home, model, version)
+    return build(read_spec(folder), base, folder / TRAINABLE)
+
+
+def champion_files(tracking: Tracking, home: Home, model: str, version: str) -> tuple[Path, Path]:
+    """A version's artifact folder and its base's, on this machine: fetched where they are not there yet, or not whole."""
+    from tasks.learning.network import read_spec
     from tasks.serving.model import adopt_base, local_base, read_preparation
     from tasks.text.workspace import workspace
 
@@ -137,7 +149,7 @@ def champion_network(tracking: Tracking, home: Home, model: str, version: str) -
     if base is None:
         with workspace(home.path / "work", "base-") as aside:
             base = adopt_base(spec, tracking.fetch(read_preparation(folder).base_uri, aside), home.path)
-    return build(spec, base, folder / TRAINABLE)
+    return folder, base
 
 
 def _spec(trained: Trained) -> Any:
