@@ -51,7 +51,7 @@ def main() -> None:
             _end_all(child, min(grace, ORPHAN_SECONDS) if gone else grace, asked)
             return
         if child in codes and not told:
-            told = _tell(codes[child])
+            told = _tell(codes[child]) if owned else True
             _end_session()
         if told and not psutil.Process().children():
             sys.exit(max(codes[child], 0) or int(codes[child] < 0))

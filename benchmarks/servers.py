@@ -1,0 +1,452 @@
+"""infra/compose.yaml for real, without an engine: `python -m benchmarks.servers`.
+
+Every service is started on this machine with the very commands and environment of the compose file, its hosts and ports replaced by
+free ones on 127.0.0.1 and its volumes by folders. PostgreSQL is Debian's; the store is moto's S3. What needs packages beside
+requirements.lock runs in an environment of its own (build/servers, or $TUNEKEEPER_SERVERS_PYTHON).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PORTS = {"postgres": 5432, "s3": 9000, "mlflow": 5000, "prefect": 4200, "worker": 8080, "service": 8000}
+SECRETS = (
+    "POSTGRES_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY", "MLFLOW_ADMIN_PASSWORD", "MLFLOW_WORKER_PASSWORD", "MLFLOW_SERVICE_PASSWORD",
+    "MLFLOW_SECRET_KEY", "TUNEKEEPER_REDACTION_KEY", "TUNEKEEPER_API_KEYS",
+)  # fmt: skip
+VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
+HEALTHY_SECONDS = 180
+CLIENT = """
+import sys, mlflow, pandas as pd
+kept = mlflow.pyfunc.load_model("models:/tiny@champion")
+print(kept.predict(pd.DataFrame({"text": [sys.argv[1]]}))["prediction"][0])
+"""
+
+
+class NotMeasuredError(Exception):
+    """Something that this machine lacks."""
+
+
+def interpolate(text: str, values: dict[str, str]) -> str:
+    """As compose does: ${NAME}, ${NAME:-default}, ${NAME:?complaint}."""
+
+    def value(found: re.Match[str]) -> str:
+        name, how, word = found.groups()
+        if values.get(name):
+            return values[name]
+        if how == "-":
+            return str(word)
+        raise KeyError(f"{name}: {word or 'is not set'}")
+
+    return VARIABLE.sub(value, text)
+
+
+class Stack:
+    """The compose file, made to run here."""
+
+    def __init__(self, folder: Path, values: dict[str, str]) -> None:
+        self.folder, self.values = folder, values
+        self.services: dict[str, Any] = self._filled(yaml.safe_load((ROOT / "infra" / "compose.yaml").read_text()))["services"]
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+        self.running: dict[str, Any] = {}
+        self.seconds: dict[str, float] = {}
+
+    def _filled(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._filled(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._filled(one) for one in value]
+        return interpolate(value, self.values) if isinstance(value, str) else value
+
+    def here(self, name: str, text: str) -> str:
+        """A word of the compose file as it is on this machine."""
+        by_number = {str(PORTS[one]): str(port) for one, port in self.ports.items()}
+        if text in by_number or text.startswith(str(self.folder)):
+            return by_number.get(text, text)
+        hosts = "|".join([*PORTS, "localhost", "127.0.0.1"])
+        text = re.sub(rf"\b({hosts}):(\d+)\b", lambda m: f"127.0.0.1:{by_number.get(m[2], m[2])}", text).replace(
+            "0.0.0.0", "127.0.0.1"
+        )
+        for path, place in {**self.volumes(name), "/tmp": self.folder / "tmp" / name}.items():
+            text = re.sub(rf"^{path}(?=/|$)", str(place), text)
+        return text
+
+    def volumes(self, name: str) -> dict[str, Path]:
+        given = [one.split(":") for one in self.services[name].get("volumes", []) if one[0] not in "./"]
+        return {path: self.folder / "volumes" / volume for volume, path, *_ in given}
+
+    def environment(self, name: str) -> dict[str, str]:
+        from tasks.home import ENVIRONMENT
+
+        own = {key: self.here(name, str(value)) for key, value in self.services[name].get("environment", {}).items()}
+        inherited = {
+            key: os.environ[key] for key in ("PATH", "HOME", "LANG", "OMP_NUM_THREADS", "OMP_WAIT_POLICY") if key in os.environ
+        }
+        for place in (*self.volumes(name).values(), self.folder / "tmp" / name):
+            place.mkdir(parents=True, exist_ok=True)
+        return {**inherited, **ENVIRONMENT, "HF_HUB_OFFLINE": "1", **own}
+
+    def command(self, name: str, words: list[str]) -> list[str]:
+        return [sys.executable if word == "python" else self.here(name, word) for word in words]
+
+    def up(self) -> None:
+        """In the order of depends_on, each when those before it are healthy or have ended well."""
+        done: set[str] = set()
+        while len(done) < len(self.services):
+            ready = [name for name, one in self.services.items() if name not in done and set(one.get("depends_on", ())) <= done]
+            for name in ready:
+                began = time.monotonic()
+                self._start(name)
+                self.seconds[name] = time.monotonic() - began
+                done.add(name)
+
+    def _start(self, name: str) -> None:
+        if name == "postgres":
+            self._postgres()
+        elif name == "s3":
+            self._run(name, [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.ports["s3"])], dict(os.environ))
+            self._await(name, lambda: port_answers(self.ports["s3"]))
+        elif self.services[name]["restart"] == "no":
+            words = self.command(name, self.services[name]["command"])
+            subprocess.run(words, env=self.environment(name), cwd=ROOT, check=True, stdout=sys.stderr)
+        else:
+            self._run(name, self.command(name, self.services[name]["command"]), self.environment(name))
+            check = self.command(name, health_checks()[name])
+            self._await(name, lambda: subprocess.run(check, cwd=ROOT, capture_output=True).returncode == 0)
+
+    def _run(self, name: str, command: list[str], environment: dict[str, str]) -> None:
+        log = self.folder / f"{name}.log"
+        with log.open("ab") as out:
+            guard = [sys.executable, "-m", "flows.guard", "25", *command]
+            self.running[name] = subprocess.Popen(guard, stdin=subprocess.PIPE, stdout=out, stderr=out, env=environment, cwd=ROOT)
+
+    def _await(self, name: str, healthy: Any) -> None:
+        deadline = time.monotonic() + HEALTHY_SECONDS
+        while not healthy():
+            if self.running[name].poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{name} is not healthy:\n{(self.folder / f'{name}.log').read_text()[-3000:]}")
+            time.sleep(0.3)
+
+    def _postgres(self) -> None:
+        """Debian's, as the image does it: initdb with a password, the first database, then the init file."""
+        binaries = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+        if binaries is None:
+            raise NotMeasuredError("no PostgreSQL: apt-get install postgresql")
+        given, place = self.services["postgres"]["environment"], self.folder / "postgres"
+        place.mkdir()
+        (place / "password").write_text(given["POSTGRES_PASSWORD"])
+        as_user = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"] if os.getuid() == 0 else []
+        if as_user:
+            shutil.chown(place, "postgres", "postgres")
+            shutil.chown(place / "password", "postgres", "postgres")
+        initdb = [
+            str(binaries / "initdb"),
+            "-D",
+            str(place / "data"),
+            "-U",
+            given["POSTGRES_USER"],
+            f"--pwfile={place / 'password'}",
+        ]
+        subprocess.run([*as_user, *initdb, *given["POSTGRES_INITDB_ARGS"].split()], check=True, stdout=sys.stderr, cwd=place)
+        server = [
+            str(binaries / "postgres"),
+            "-D",
+            str(place / "data"),
+            "-p",
+            str(self.ports["postgres"]),
+            "-k",
+            str(place),
+            "-h",
+            "127.0.0.1",
+        ]
+        self._run("postgres", [*as_user, *server], dict(os.environ))
+        self._await(
+            "postgres",
+            lambda: (
+                subprocess.run([binaries / "pg_isready", "-h", "127.0.0.1", "-p", server[4]], capture_output=True).returncode == 0
+            ),
+        )
+        for database, sql in (
+            ("postgres", f"CREATE DATABASE {given['POSTGRES_DB']}"),
+            ("tunekeeper", (ROOT / "infra" / "databases.sql").read_text()),
+        ):
+            psql = [
+                str(binaries / "psql"),
+                "-q",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                server[4],
+                "-U",
+                given["POSTGRES_USER"],
+                "-v",
+                "ON_ERROR_STOP=1",
+                database,
+            ]
+            subprocess.run(psql, input=sql.encode(), env={**os.environ, "PGPASSWORD": given["POSTGRES_PASSWORD"]}, check=True)
+
+    def down(self) -> float:
+        """End all, those who use others first; how long it took."""
+        began = time.monotonic()
+        for name in reversed(list(self.running)):
+            process = self.running.pop(name)
+            process.terminate()
+            process.wait(40)
+        return time.monotonic() - began
+
+
+def health_checks() -> dict[str, list[str]]:
+    """The HEALTHCHECK of each target of the Dockerfile."""
+    text = (ROOT / "infra" / "Dockerfile").read_text()
+    return {
+        name: json.loads(words)
+        for name, words in re.findall(r"^FROM base AS (\w+)$.*?^HEALTHCHECK [^\[]*CMD (\[.*?\])$", text, re.S | re.M)
+    }
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    found = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return found
+
+
+def port_answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def pipeline(folder: Path) -> Path:
+    """The tests' tiny kept model: 300 rows, a base of a few thousand weights."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    import pandas as pd
+    import tiny
+
+    pd.DataFrame(tiny.rows(300)).to_csv(folder / "rows.csv", index=False)
+    settings = {
+        "name": "tiny", "problem": "text-classification", "adapter": {"kind": "full"},
+        "data": {"source": str(folder / "rows.csv"), "id": "ticket", "split": {"by": "hash", "validation": 0.1, "test": 0.4}},
+        "training": {"epochs": 2, "batch_size": 16, "learning_rate": 3e-3, "precision": "fp32"},
+        "evaluation": {"bootstrap": 100}, "gate": {"looks_per_year": 1, "min_rows": 30},
+        "model": {"base": str(tiny.bert(folder / "base")), "max_length": 16},
+    }  # fmt: skip
+    (folder / "tiny.yaml").write_text(json.dumps(settings))
+    return folder / "tiny.yaml"
+
+
+@contextmanager
+def stack() -> Iterator[Stack]:
+    with tempfile.TemporaryDirectory(prefix="tunekeeper-servers-") as aside:
+        folder = Path(aside)
+        folder.chmod(0o755)  # PostgreSQL runs as another user
+        values = {name: secrets.token_hex(16) for name in SECRETS} | {"PREFECT_AUTH": f"admin:{secrets.token_hex(16)}"}
+        there = Stack(folder, {**values, "CONFIG": str(pipeline(folder))})
+        try:
+            there.up()
+            yield there
+        finally:
+            there.down()
+
+
+def tell(command: list[str], environment: dict[str, str]) -> str:
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command[1:5])} ended with {done.returncode}:\n{done.stdout[-1500:]}{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def proofs(there: Stack) -> Iterator[tuple[str, str, bool]]:
+    """Claim, what was seen, whether it holds."""
+    from tasks.web import ask, basic
+
+    worker, service = there.environment("worker"), there.environment("service")
+    began = time.monotonic()
+    outcome = json.loads(tell([sys.executable, "-m", "flows", "retrain", there.values["CONFIG"], "--json"], worker))
+    seen = f"{outcome['verdict']} version {outcome['model']['version']} in {time.monotonic() - began:.0f} s"
+    yield "`retrain` against the servers, with auth", seen, outcome["verdict"] == "PROMOTE"
+    again = json.loads(tell([sys.executable, "-m", "flows", "retrain", there.values["CONFIG"], "--json"], worker))
+    yield "run again: nothing is trained", f"skipped: {again['skipped']}", bool(again["skipped"])
+
+    uri, words = worker["MLFLOW_TRACKING_URI"], service["MLFLOW_TRACKING_PASSWORD"]
+    reader = {"Authorization": basic(f"service:{words}")}
+    alias = ask(f"{uri}/api/2.0/mlflow/registered-models/alias?name=tiny&alias=champion", headers=reader)
+    yield "the alias in the registry", str((alias.value or {}).get("model_version", {}).get("version")), alias.ok
+    move = {"name": "tiny", "alias": "champion", "version": outcome["model"]["version"]}
+    refused = [
+        ask(f"{uri}/api/2.0/mlflow/registered-models/alias", move, reader).status,
+        ask(f"{uri}/api/2.0/mlflow/experiments/search", {"max_results": 1}).status,
+        ask(f"{worker['PREFECT_API_URL']}/flow_runs/filter", {}).status,
+    ]
+    yield (
+        "refused: the service's user moving the alias; nobody at MLflow; nobody at Prefect",
+        str(refused),
+        refused == [403, 401, 401],
+    )
+
+    objects = stored(there)
+    yield (
+        "the artifact in S3",
+        f"{len(objects)} objects, {sum(size for _, size in objects) / 1e6:.1f} MB",
+        any(name.endswith("trainable.safetensors") for name, _ in objects),
+    )
+    rows = query(there, "select kind, to_version, state from ledger_promotions")
+    yield "the ledger in PostgreSQL", str(rows), rows == [("FIRST", outcome["model"]["version"], "applied")]
+
+    shutil.rmtree(there.folder / "base")
+    text = "kan lora mile rust north teka soste rumple mido south kale lon"
+    url, key = f"http://127.0.0.1:{there.ports['service']}", there.values["TUNEKEEPER_API_KEYS"]
+    deadline = time.monotonic() + 60
+    while not ask(f"{url}/ready").ok and time.monotonic() < deadline:
+        time.sleep(0.5)
+    nobody = ask(f"{url}/predict", {"text": text})
+    answer = ask(f"{url}/predict", {"text": text}, {"Authorization": f"Bearer {key}", "X-API-Key": key}, seconds=20)
+    yield (
+        "the service, with its own home, answers; and nobody without a key",
+        f"{answer.text[:120]} / {nobody.status}",
+        (answer.ok and nobody.status == 401),
+    )
+    names = (
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_TRACKING_USERNAME",
+        "MLFLOW_TRACKING_PASSWORD",
+        "TUNEKEEPER_REDACTION_KEY",
+        "PATH",
+        "HOME",
+        "HF_HUB_OFFLINE",
+    )
+    bare = {name: service[name] for name in names if name in service} | {"TUNEKEEPER_HOME": str(there.folder / "elsewhere")}
+    said = tell([sys.executable, "-c", CLIENT, text], bare).strip().splitlines()[-1]
+    yield "a second home with an address and a user alone loads the champion", said, said in answer.text
+
+    run = scheduled(worker)
+    yield "the worker runs the scheduled `reconcile`", run, run == "COMPLETED"
+    metrics = ask(f"{uri}/metrics", headers={"Authorization": basic(f"admin:{there.values['MLFLOW_ADMIN_PASSWORD']}")})
+    yield "MLflow's metrics for Prometheus", f"HTTP {metrics.status}", metrics.ok and "flask_http" in metrics.text
+    doctor = json.loads(tell([sys.executable, "-m", "flows", "doctor", "--json"], worker))
+    wrong = [check["name"] for check in doctor["checks"] if check["state"] == "fail"]
+    yield (
+        "`doctor` on the worker",
+        f"{len(doctor['checks'])} checks in {doctor['seconds']:.1f} s, failed: {wrong or 'none'}",
+        not wrong,
+    )
+    deadline = time.monotonic() + 15
+    while not (logged := traffic(there)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    yield "the answer in the traffic log, in PostgreSQL", f"{logged} rows", logged == 1
+
+
+def stored(there: Stack) -> list[tuple[str, int]]:
+    import boto3
+
+    given = there.environment("mlflow")
+    client = boto3.client(
+        "s3", endpoint_url=given["MLFLOW_S3_ENDPOINT_URL"], aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"], region_name=given["AWS_DEFAULT_REGION"],
+    )  # fmt: skip
+    return [(one["Key"], one["Size"]) for one in client.list_objects_v2(Bucket="tunekeeper").get("Contents", [])]
+
+
+def query(there: Stack, sql: str) -> list[tuple[Any, ...]]:
+    import psycopg2
+
+    with psycopg2.connect(there.environment("worker")["TUNEKEEPER_LEDGER_URL"].replace("+psycopg2", "")) as connection:
+        cursor = connection.cursor()
+        cursor.execute(sql)
+        return cursor.fetchall()
+
+
+def traffic(there: Stack) -> int:
+    tables = query(there, "select table_name from information_schema.tables where table_name like '%answers%'")
+    return sum(int(query(there, f"select count(*) from {name}")[0][0]) for (name,) in tables)
+
+
+def scheduled(environment: dict[str, str]) -> str:
+    """Ask for a run of the deployment; its state in the end."""
+    from tasks.web import ask, basic
+
+    api, who = environment["PREFECT_API_URL"], {"Authorization": basic(environment["PREFECT_API_AUTH_STRING"])}
+    deployment = ask(f"{api}/deployments/name/reconcile/reconcile", headers=who).value["id"]
+    run = ask(f"{api}/deployments/{deployment}/create_flow_run", {}, who, seconds=10).value["id"]
+    deadline, state = time.monotonic() + 120, ""
+    while state not in ("COMPLETED", "FAILED", "CRASHED") and time.monotonic() < deadline:
+        time.sleep(1)
+        state = str((ask(f"{api}/flow_runs/{run}", headers=who, seconds=10).value or {}).get("state_type"))
+    return state
+
+
+def section() -> str:
+    began, lines = time.monotonic(), []
+    with stack() as there:
+        up = time.monotonic() - began
+        for claim, seen, holds in proofs(there):
+            print(f"{'holds' if holds else 'DOES NOT HOLD'}: {claim}: {seen}", file=sys.stderr, flush=True)
+            lines.append(f"| {claim} | {seen.replace('|', '/')} | {'yes' if holds else '**no**'} |")
+        slow = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in there.seconds.items())
+        down = there.down()
+    return "\n".join(
+        [
+            "## Servers",
+            "",
+            "Every service of `infra/compose.yaml` started natively with its own commands and environment: PostgreSQL, an S3 server, MLflow and",
+            f"Prefect with auth, a worker, the service. Up in {up:.0f} s ({slow}), down in {down:.0f} s.",
+            "",
+            "| claim | seen | holds |",
+            "|---|---|---|",
+            *lines,
+        ]
+    )
+
+
+def environment() -> str:
+    """A Python that sees this environment's packages and the servers' beside them."""
+    given = os.environ.get("TUNEKEEPER_SERVERS_PYTHON")
+    if given:
+        return given
+    place = ROOT / "build" / "servers"
+    python = place / "bin" / "python"
+    if not (place / ".installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+        packages = next(place.glob("lib/python*/site-packages"))
+        here = next(path for path in sys.path if path.endswith("site-packages"))
+        (packages / "beside.pth").write_text(f"import site; site.addsitedir({here!r})\n")
+        locks = [
+            "--constraint",
+            str(ROOT / "requirements.lock"),
+            "--requirement",
+            str(ROOT / "infra" / "requirements-servers.lock"),
+        ]
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *locks, "moto[server,s3]"], check=True, stdout=sys.stderr)
+        (place / ".installed").touch()
+    return str(python)
+
+
+def main() -> None:
+    if find_spec("psycopg2") is None or find_spec("moto") is None:
+        python = environment()
+        os.execv(python, [python, "-m", "benchmarks.servers"])
+    try:
+        print(section())
+    except NotMeasuredError as error:
+        print(f"## Servers\n\nNot measured here: {error}.")
+
+
+if __name__ == "__main__":
+    main()

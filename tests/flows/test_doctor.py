@@ -1,0 +1,208 @@
+"""What is wrong is found, named and given a remedy; and looking changes nothing."""
+
+import http.server
+import json
+import os
+import sqlite3
+import threading
+import time
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+import yaml
+
+from configs.load import load
+from flows.doctor import doctor
+from tasks import health, health_servers
+from tasks.home import Home
+from tasks.web import Answer, ask
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(tmp_path / "home"))
+    for name in (
+        "MLFLOW_TRACKING_URI",
+        "PREFECT_API_URL",
+        "TUNEKEEPER_LEDGER_URL",
+        "TUNEKEEPER_TRAFFIC_URL",
+        "TUNEKEEPER_REDACTION_KEY",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return Home(tmp_path / "home")
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers by path, with a clock that may be off; counts what it is asked."""
+
+    def __init__(self, answers, off=0.0):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers, self.off = answers, off
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        status, body = self.server.answers.get(self.path, (404, {}))
+        self.send_response_only(status)
+        self.send_header("Date", formatdate(time.time() + self.server.off))
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def start(answers, off=0.0):
+        servers.append(Server(answers, off))
+        return servers[-1].url
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def said(checks):
+    return {check.name: check for check in checks}
+
+
+def test_a_new_machine_is_well_and_looking_leaves_no_trace(home, tmp_path):
+    found = doctor(None, quiet=True)
+    faults = [check for check in found["checks"] if check["state"] == "fail"]
+    assert faults == [] and found["ok"] and found["seconds"] < 5
+    assert list(tmp_path.iterdir()) == []
+    names = {check["name"] for check in found["checks"]}
+    assert names >= {
+        "python",
+        "libraries",
+        "home",
+        "disk",
+        "memory",
+        "gpu",
+        "prefect",
+        "mlflow",
+        "ledger",
+        "traffic",
+        "redaction key",
+    }
+
+
+def test_the_pipelines_base_data_and_contract_are_looked_at(home, monkeypatch, tmp_path, bert_folder):
+    given = {
+        "name": "tiny", "problem": "text-classification", "data": {"source": "rows.csv"}, "contract": {"suite": "none.json"},
+        "model": {"base": str(bert_folder), "sha256": "0" * 64},
+    }  # fmt: skip
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(given))
+    found = doctor(load(tmp_path / "tiny.yaml"), quiet=True)
+    faults = {check["name"]: check["what"] for check in found["checks"] if check["state"] == "fail"}
+    assert not found["ok"] and set(faults) == {"base", "data"} and "sha256" in faults["base"] and "rows.csv" in faults["data"]
+    (tmp_path / "rows.csv").write_text("text,label\na,b\n")
+    faults = {
+        check["name"]: check for check in doctor(load(tmp_path / "tiny.yaml"), quiet=True)["checks"] if check["state"] == "fail"
+    }
+    assert set(faults) == {"base", "contract"} and "none.json" in faults["contract"]["what"]
+
+
+def test_a_library_beyond_its_bound_is_a_fault_and_one_beside_the_lock_is_said(tmp_path):
+    (tmp_path / "requirements.lock").write_text("# lock\npydantic==1.0.0\nnobody-has-this==1.0\n")
+    broken = health.libraries(tmp_path / "requirements.lock", ["sqlalchemy<1.0", "nobody-has-this>=1"])
+    assert broken.state == "fail" and "sqlalchemy" in broken.what and "nobody-has-this is absent" in broken.what and broken.remedy
+    beside = health.libraries(tmp_path / "requirements.lock", [])
+    assert beside.state == "warn" and "pydantic" in beside.what and "absent: nobody-has-this" in beside.what
+
+
+@pytest.mark.parametrize(
+    ("given", "state"), [({}, "ok"), ({"DO_NOT_TRACK": "false"}, "warn"), ({"MLFLOW_DISABLE_TELEMETRY": "1"}, "warn")]
+)
+def test_telemetry_that_somebody_turned_on_is_said(given, state):
+    assert health.telemetry(given).state == state
+
+
+def test_a_redaction_key_that_is_none_or_too_short_or_read_by_others_is_found(home, tmp_path):
+    home.path.mkdir()
+    file = home.path / "redaction.key"
+    assert health.redaction(home, {}).state == "ok"
+    assert health.redaction(home, {"TUNEKEEPER_REDACTION_KEY": "short"}).state == "fail"
+    file.write_text("ab" * 32)
+    file.chmod(0o644)
+    assert health.redaction(home, {}).remedy == f"chmod 600 {file}"
+    file.write_text("half a k")
+    assert health.redaction(home, {}).state == "fail"
+
+
+def test_prefect_away_locked_of_another_version_or_of_another_time_is_told_apart(serve):
+    assert said(health_servers.prefect("http://127.0.0.1:9/api"))["prefect"].what.startswith(
+        "http://127.0.0.1:9/api does not answer"
+    )
+    locked = serve({"/api/health": (200, True), "/api/admin/version": (401, {})})
+    assert "PREFECT_API_AUTH_STRING" in said(health_servers.prefect(f"{locked}/api"))["prefect"].remedy
+    other = serve({"/api/health": (200, True), "/api/admin/version": (200, "1.2.3")}, off=90)
+    found = said(health_servers.prefect(f"{other}/api"))
+    assert found["prefect"].state == "warn" and "1.2.3" in found["prefect"].what and found["prefect clock"].state == "fail"
+
+
+def test_a_pool_that_is_missing_paused_or_without_a_worker_is_told_apart(serve):
+    online = [{"name": "w", "status": "ONLINE"}, {"name": "old", "status": "OFFLINE"}]
+    api = serve(
+        {
+            "/work_pools/paused": (200, {"is_paused": True}),
+            "/work_pools/idle": (200, {"is_paused": False}), "/work_pools/idle/workers/filter": (200, online[1:]),
+            "/work_pools/busy": (200, {"is_paused": False}), "/work_pools/busy/workers/filter": (200, online),
+        }
+    )  # fmt: skip
+    found = said(health_servers.pools(api, {"paused", "idle", "busy", "none"}))
+    assert {name.split()[1]: check.state for name, check in found.items()} == {
+        "paused": "warn", "idle": "warn", "busy": "ok", "none": "warn"
+    }  # fmt: skip
+    assert "1 workers: w" in found["pool busy"].what and "resume" in found["pool paused"].remedy
+
+
+def test_mlflow_that_refuses_this_user_is_no_mlflow_that_is_away(serve, home, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", serve({"/health": (200, "OK"), "/api/2.0/mlflow/experiments/search": (401, {})}))
+    assert "MLFLOW_TRACKING_USERNAME" in said(health_servers.mlflow(home))["mlflow"].remedy
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:word@127.0.0.1:9")
+    away = said(health_servers.mlflow(home))["mlflow"]
+    assert away.state == "fail" and "does not answer" in away.what and "word" not in away.what
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://here")
+    assert "postgresql+psycopg2" in said(health_servers.mlflow(home))["mlflow"].remedy
+
+
+def test_a_ledger_that_is_damaged_or_newer_than_this_is_found(home):
+    home.path.mkdir()
+    file = home.path / "ledger.db"
+    file.write_bytes(b"no database at all, and long enough to be read as one" * 40)
+    assert said(health_servers.ledger(home))["ledger"].state == "fail"
+    file.unlink()
+    with sqlite3.connect(file) as connection:
+        connection.execute("create table ledger_schema (version integer)")
+        connection.execute("insert into ledger_schema values (99)")
+    connection.close()
+    newer = said(health_servers.ledger(home))["ledger"]
+    assert newer.state == "fail" and "schema 99" in newer.what
+
+
+def test_a_home_that_cannot_be_written_is_a_fault(tmp_path):
+    if os.getuid() == 0:
+        pytest.skip("root writes everywhere")
+    tmp_path.chmod(0o500)
+    assert said(health.home_folder(Home(tmp_path / "home")))["home"].state == "fail"
+
+
+def test_what_is_no_web_address_is_not_asked():
+    assert ask("file:///etc/passwd") == Answer(0, "file is no web address")
