@@ -114,7 +114,7 @@ def publish(watch: Watch, home: Home, tracking: Tracking) -> str:
     """Draw the page, keep it and the numbers in the one MLflow run of this champion's watch, point to them from Prefect."""
     from tasks.report.watch_data import to_json
     from tasks.report.watch_page import render
-    from tasks.report.watch_view import watch_markdown
+    from tasks.report.watch_summary import watch_markdown
 
     look = watch.looks[-1]
     folder = home.path / "looks" / watch.pipeline / f"v{watch.version}-{look.number}"
