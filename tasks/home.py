@@ -51,6 +51,11 @@ class Home:
         return os.environ.get("TUNEKEEPER_LEDGER_URL") or f"sqlite:///{self.path / 'ledger.db'}"
 
     @property
+    def traffic_url(self) -> str | None:
+        """The database of the traffic log; None: Parquet under this home."""
+        return os.environ.get("TUNEKEEPER_TRAFFIC_URL") or None
+
+    @property
     def prefect(self) -> Path:
         return self.path / "prefect"
 

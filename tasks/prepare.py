@@ -20,10 +20,11 @@ from tasks.home import Home
 from tasks.identity import prepare_key
 from tasks.learning.base import Base, find_base
 from tasks.text.key import key_id, redaction_key
-from tasks.text.sources import File, fingerprint, source_files
+from tasks.text.sources import FEEDBACK, File, fingerprint, source_files
 
 if TYPE_CHECKING:
     from expectations.run import Validation
+    from tasks.text.feedback import Export
     from tasks.text.load import Raw
     from tasks.text.prepare import Candidate
     from tasks.text.snapshot import Snapshot
@@ -31,13 +32,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run starts from, by hash: the sources' bytes, the base, the suites; `key` names the snapshot they lead to."""
+    """What a run starts from, by hash: the sources' bytes, the base, the suites; `key` names the snapshot they lead to.
+
+    `feedback` is the file of exported feedback, one more of the sources, where `data.feedback` asks for it and there is any.
+    """
 
     sources: dict[str, str]
     base: Base
     suites: tuple[Path, ...]
     redactor: str | None
     key: str
+    feedback: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,32 @@ class Prepared:
 
 @task(name="look", cache_policy=NO_CACHE)
 def look(pipeline: Pipeline, home: Home) -> Inputs:
-    """Hash what the run starts from; no data is read yet."""
+    """Hash what the run starts from; of the data only feedback is read yet, and written down as it is now."""
     base = find_base(pipeline.model.base, pipeline.model.revision, pipeline.model.sha256)
     rows, held_out = source_files(pipeline.data.source, pipeline.data.test, pipeline.data.format)
     sources = fingerprint((*rows, *held_out))
     files = suites(pipeline)
     redactor = key_id(redaction_key(home.path)) if pipeline.data.redact.enabled else None
     named = {"rows": [sources[file.name] for file in rows], "test": [sources[file.name] for file in held_out]}
-    return Inputs(sources, base, files, redactor, prepare_key(pipeline, named, base, redactor or "off", files))
+    said = _feedback(pipeline, home) if pipeline.data.feedback else None
+    if said is not None:
+        sources, named = {**sources, FEEDBACK: said.digest}, {**named, "feedback": [said.digest]}
+    key = prepare_key(pipeline, named, base, redactor or "off", files)
+    return Inputs(sources, base, files, redactor, key, said.path if said else None)
+
+
+def _feedback(pipeline: Pipeline, home: Home) -> Export | None:
+    """What was said of served answers up to now, as a file named by its content: nothing new, the same file."""
+    from tasks.serving.traffic import find_answers, read_feedback
+    from tasks.text.feedback import KIND, export, rows_of
+
+    said = read_feedback(home.path, pipeline.name, home.traffic_url)
+    said = said[said["kind"] == KIND[pipeline.problem]]
+    if said.empty:
+        return None
+    answers = find_answers(home.path, pipeline.name, home.traffic_url, set(said["answer_id"]))
+    rows = rows_of(answers, said, pipeline.problem, pipeline.data.max_characters)
+    return export(rows, home.path / "feedback" / pipeline.name)
 
 
 def _files(pipeline: Pipeline) -> tuple[File, ...]:
@@ -106,11 +129,11 @@ def temporary(home: Home) -> Iterator[None]:
 
 
 @contextmanager
-def opened(pipeline: Pipeline, home: Home) -> Iterator[Raw]:
-    """The raw rows, on disk for as long as the block lasts."""
+def opened(pipeline: Pipeline, home: Home, inputs: Inputs | None = None) -> Iterator[Raw]:
+    """The raw rows, on disk for as long as the block lasts; of feedback those that the inputs name."""
     from tasks.text.load import loaded
 
-    with loaded(pipeline.data, pipeline.problem, home.path) as raw:
+    with loaded(pipeline.data, pipeline.problem, home.path, inputs.feedback if inputs else None) as raw:
         yield raw
 
 
@@ -155,7 +178,8 @@ def seal(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any, contrac
     """Write the snapshot, and under the inputs' key where to find it again."""
     from tasks.text.snapshot import seal as write
 
-    if (now := fingerprint(_files(pipeline))) != inputs.sources:
+    fixed = {name: value for name, value in inputs.sources.items() if name == FEEDBACK}  # named by its content
+    if (now := fingerprint(_files(pipeline)) | fixed) != inputs.sources:
         changed = ", ".join(sorted(name for name in {*now, *inputs.sources} if now.get(name) != inputs.sources.get(name)))
         raise InfraError(f"{changed} changed while it was read: nothing was sealed; run again when nobody writes to it")
     snapshot = write(candidate, home.path, inputs.sources, inputs.redactor, _sentences(contracts[1].quarantined))

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Data, GivenSplit, ProblemName, Window
+from tasks.text.feedback import as_canonical
 from tasks.text.read import Chunk, chunks
 from tasks.text.sources import source_files
 from tasks.text.split import SPLITS
@@ -32,6 +34,7 @@ class Raw:
     folder: Path
     problem: ProblemName
     outside_window: int
+    feedback: Path | None = None  # the export whose rows are among them, if there is one
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -46,17 +49,17 @@ class Raw:
 
 
 @contextmanager
-def loaded(data: Data, problem: ProblemName, home: Path) -> Iterator[Raw]:
-    """Load the source (and `data.test`) into a working folder under `home`, which is removed at the end.
+def loaded(data: Data, problem: ProblemName, home: Path, feedback: Path | None = None) -> Iterator[Raw]:
+    """Load the source (and `data.test`, and exported feedback) into a working folder under `home`, which is removed at the end.
 
     InputError for whatever is wrong with the files: absent, empty, malformed, not UTF-8, a column missing, ids not unique, a time
     that cannot be read, a text beyond `data.max_characters`, no row in the window. InfraError where the disk fails.
     """
     with world_faults(home), workspace(home / "work", "prepare-") as folder:
-        yield load(data, problem, folder)
+        yield load(data, problem, folder, feedback)
 
 
-def load(data: Data, problem: ProblemName, folder: Path) -> Raw:
+def load(data: Data, problem: ProblemName, folder: Path, feedback: Path | None = None) -> Raw:
     """Write the canonical rows to `folder`/raw.arrow and map them; see `loaded`."""
     import pyarrow as pa
     from datasets import Dataset, disable_progress_bars
@@ -66,7 +69,7 @@ def load(data: Data, problem: ProblemName, folder: Path) -> Raw:
     schema = canonical_schema(data.slices)
     read = 0
     with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        for batch in _batches(data, problem, schema):
+        for batch in chain(_batches(data, problem, schema), as_canonical(feedback, schema) if feedback else ()):
             read += batch.num_rows
             kept = _in_window(batch, data.window)
             writer.write_batch(kept)
@@ -74,7 +77,7 @@ def load(data: Data, problem: ProblemName, folder: Path) -> Raw:
     if len(rows) == 0:
         raise InputError(f"data.window {data.window.start} to {data.window.end}: none of the {read:,} rows lies in it: widen it")
     _check_ids(rows, named=data.id)
-    return Raw(rows=rows, folder=folder, problem=problem, outside_window=read - len(rows))
+    return Raw(rows=rows, folder=folder, problem=problem, outside_window=read - len(rows), feedback=feedback)
 
 
 def canonical_schema(slices: Iterable[str]) -> pa.Schema:

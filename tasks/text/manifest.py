@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.text import deduplicate, normalise, redact
 from tasks.text import split as splitting
+from tasks.text.feedback import ORIGINS
 from tasks.text.prepare import Candidate, take
 from tasks.text.sift import KEPT, QUARANTINED, REASONS
 from tasks.text.split import SPLITS
@@ -38,6 +39,7 @@ def account(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping[int,
         },
         "rows": {"read": len(fate), "outside_window": candidate.raw.outside_window, "kept": int(kept.sum())},
         "splits": dict(zip(SPLITS, counts, strict=True)),
+        "origins": _origins(candidate, kept),
         "labels": sorted(labels),
         "label_counts": labels,
         "time": _extent(times),
@@ -56,6 +58,13 @@ def _label_counts(candidate: Candidate, kept: NDArray[np.bool_]) -> dict[str, di
     table = np.zeros((len(names), len(SPLITS)), dtype=np.int64)
     np.add.at(table, (codes, candidate.split[kept]), 1)
     return {name: dict(zip(SPLITS, row, strict=True)) for name, row in sorted(zip(names, table.tolist(), strict=True)) if any(row)}
+
+
+def _origins(candidate: Candidate, kept: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
+    """Origin -> split -> rows, of the origins that there are."""
+    table = np.zeros((len(ORIGINS), len(SPLITS)), dtype=np.int64)
+    np.add.at(table, (candidate.origin[kept], candidate.split[kept]), 1)
+    return {name: dict(zip(SPLITS, row, strict=True)) for name, row in zip(ORIGINS, table.tolist(), strict=True) if any(row)}
 
 
 def _extent(times: pa.ChunkedArray) -> dict[str, str] | None:

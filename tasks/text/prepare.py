@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from configs.schema import Data, GivenSplit, HashSplit, TimeSplit
 from tasks.text.deduplicate import Signatures
+from tasks.text.feedback import FEEDBACK, ORIGINS, pairs_of
 from tasks.text.load import Raw
 from tasks.text.marks import NOT_GIVEN, Marks, mark, vocabulary
 from tasks.text.redact import Redactor
-from tasks.text.sift import KEPT, QUARANTINED, Overlap, conflicts, later_groups, sift
+from tasks.text.sift import HELD_OUT_TIME, KEPT, QUARANTINED, Overlap, conflicts, later_groups, sift
 from tasks.text.split import SPLITS, TEST, TRAIN, VALIDATION, by_hash, by_time
 from tasks.text.workspace import world_faults
 
@@ -47,6 +48,8 @@ class Candidate:
     vocabulary: dict[str, Any]
     overlap: Overlap
     test_as_given: bool
+    origin: NDArray[np.int8]  # places in feedback.ORIGINS
+    pairs: pa.Table | None = None  # preferences, each with the `row` it came with
 
     def frames(self, chunk_rows: int = 50_000) -> Iterator[pd.DataFrame]:
         """The kept rows as pandas frames with the canonical columns: text, target, group and slices redacted, `split` filled in."""
@@ -88,18 +91,22 @@ def prepare(raw: Raw, data: Data, redactor: Redactor | None, quarantined: Mappin
     aside = _unusable(raw, data, marks, times, quarantined or {})
     fate = np.full(len(rows), KEPT, dtype=np.uint8)
     fate[list(aside)] = QUARANTINED
-    split = _splits(data, marks, times, fate)
+    origin = _origins(raw.rows)
+    split = _splits(data, marks, times, fate, origin)
     if isinstance(data.split, TimeSplit):
         later_groups(marks, split, fate)
     as_given = isinstance(data.split, GivenSplit)
     if raw.problem == "text-classification":
-        aside |= _conflicts(rows, marks, split, fate, as_given)
+        aside |= _conflicts(rows, marks, split, fate, as_given, origin)
     order = _canonical_order(rows)
     threshold = data.deduplicate.threshold if data.deduplicate.enabled else None
-    overlap = sift(marks, order, split, fate, threshold, as_given)
+    overlap = sift(marks, order[np.argsort(origin[order], kind="stable")], split, fate, threshold, as_given)
+    pairs = pairs_of(rows, raw.feedback, redactor) if raw.feedback and raw.problem == "text-generation" else None
     redacted = dict(sorted(redactor.counts.items())) if redactor else {}
     known = vocabulary(marks.words)
-    return Candidate(rows, raw, raw.folder, order, split, fate, marks.signatures, aside, redacted, known, overlap, as_given)
+    return Candidate(
+        rows, raw, raw.folder, order, split, fate, marks.signatures, aside, redacted, known, overlap, as_given, origin, pairs
+    )
 
 
 def take(rows: Dataset, indices: NDArray[np.int64], columns: list[str] | None = None) -> pa.Table:
@@ -123,24 +130,42 @@ def _unusable(raw: Raw, data: Data, marks: Marks, times: NDArray[np.int64], quar
     return aside
 
 
-def _splits(data: Data, marks: Marks, times: NDArray[np.int64], fate: NDArray[np.uint8]) -> NDArray[np.int8]:
+def _splits(
+    data: Data, marks: Marks, times: NDArray[np.int64], fate: NDArray[np.uint8], origin: NDArray[np.int8]
+) -> NDArray[np.int8]:
+    """Feedback is for training alone, however the rest is split; audited rows go where rows like them go, but into no given test.
+
+    By time, feedback from the time that is held out waits until that has passed: it would tell training of what test is about.
+    """
+    feedback = origin == ORIGINS.index(FEEDBACK)
     match data.split:
         case HashSplit():
-            return by_hash(marks.position, data.split.validation, data.split.test)
+            split = by_hash(marks.position, data.split.validation, data.split.test)
         case TimeSplit():
             split = np.full(len(times), TRAIN, dtype=np.int8)
-            usable = fate == KEPT
+            usable = (fate == KEPT) & ~feedback
             split[usable] = by_time(times[usable], data.split.validation, data.split.test)
-            return split
+            held_out = times[usable & (split != TRAIN)]
+            if len(held_out):
+                fate[feedback & (fate == KEPT) & (times >= held_out.min())] = HELD_OUT_TIME
         case GivenSplit():
             given = np.where(marks.given == NOT_GIVEN, TRAIN, marks.given).astype(np.int8)
             carved = by_hash(marks.position, data.split.validation, test=0.0)
             carve = (given == TRAIN) & (not (given == VALIDATION).any())
-            return np.where(carve, carved, given).astype(np.int8)
+            split = np.where(carve, carved, given).astype(np.int8)
+    return np.where(feedback, TRAIN, split).astype(np.int8)
 
 
-def _conflicts(rows: Dataset, marks: Marks, split: NDArray[np.int8], fate: NDArray[np.uint8], as_given: bool) -> dict[int, str]:
-    """Set aside equal texts with different labels, naming the labels; a given test set keeps its rows."""
+def _conflicts(
+    rows: Dataset, marks: Marks, split: NDArray[np.int8], fate: NDArray[np.uint8], as_given: bool, origin: NDArray[np.int8]
+) -> dict[int, str]:
+    """Set aside equal texts with different labels, naming the labels.
+
+    A given test set keeps its rows; and feedback that contradicts a held-out row goes alone: users do not choose what is judged on.
+    """
+    own = conflicts(marks, np.where(origin == ORIGINS.index(FEEDBACK), np.uint8(QUARANTINED), fate))
+    contested = np.zeros(len(fate), dtype=bool)
+    contested[own] = True
     mixed = conflicts(marks, fate)
     labels = take(rows, mixed, ["target"]).column("target").to_pylist()
     by_text: dict[bytes, set[str]] = {}
@@ -148,11 +173,19 @@ def _conflicts(rows: Dataset, marks: Marks, split: NDArray[np.int8], fate: NDArr
         by_text.setdefault(marks.text[i].tobytes(), set()).add(label)
     aside = {}
     for i in mixed:
-        if not (as_given and split[i] == TEST):
+        if not (as_given and split[i] == TEST) and (split[i] == TRAIN or contested[i]):
             names = ", ".join(f"`{label}`" for label in sorted(by_text[marks.text[i].tobytes()]))
             aside[int(i)] = f"the same text is labelled {names}"
     fate[list(aside)] = QUARANTINED
     return aside
+
+
+def _origins(rows: Dataset) -> NDArray[np.int8]:
+    """Per row its origin's place in ORIGINS."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return np.asarray(pc.index_in(rows.data.column("origin"), value_set=pa.array(ORIGINS)), dtype=np.int8)
 
 
 def _canonical_order(rows: Dataset) -> NDArray[np.int64]:

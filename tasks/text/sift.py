@@ -1,6 +1,6 @@
 """Which rows take part: conflicts set aside, copies dropped, and nothing in train or validation that test has too.
 
-Arrays in, fates out. Rows come in (time, id) order, so of copies the earliest stays, whatever the order of the files.
+Arrays in, fates out. Rows come in (origin, time, id) order, so of copies the source's earliest stays, in any order of the files.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ REASONS = (
     "near or exact duplicate of a test row",
     "near or exact duplicate of a validation row",
     "its group has rows in a later split",
+    "feedback from the time that is held out",
 )
-KEPT, QUARANTINED, EXACT, NEAR, LEAKS_TEST, LEAKS_VALIDATION, LATER_GROUP = range(len(REASONS))
+KEPT, QUARANTINED, EXACT, NEAR, LEAKS_TEST, LEAKS_VALIDATION, LATER_GROUP, HELD_OUT_TIME = range(len(REASONS))
 
 Indices = NDArray[np.int64]
 
@@ -51,6 +52,7 @@ def sift(
 ) -> Overlap:
     """Write the fate of copies and leaks into `fate`; threshold None keeps copies but still takes out leaks, exact ones only.
 
+    `order` lists the rows by what is kept of copies: the first.
     A given test set is used as given: its copies stay, and train rows like them are counted, not removed.
     """
     alive = order[fate[order] == KEPT]

@@ -13,6 +13,7 @@ from configs.errors import InfraError, InputError
 
 Format = Literal["csv", "jsonl", "parquet", "hf"]
 SUFFIXES: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
+FEEDBACK = "(feedback)"  # how exported feedback is named among a snapshot's sources
 _GLOB = frozenset("*?[")
 
 
