@@ -53,6 +53,11 @@ def svg(drawing: str) -> Markup:
     return Markup(drawing)  # noqa: S704
 
 
+def framed(scale: str, drawing: str, axis: str) -> Markup:
+    """A drawing with its scale to the left and its axis below."""
+    return Markup('<div class="trend">{}{}{}</div>').format(svg(scale), svg(drawing), svg(axis))
+
+
 def _breakable(name: str) -> Markup:
     """A name that may break after each underscore, so that long class names wrap where a reader would wrap them."""
     return Markup("_<wbr>").join(name.split("_"))

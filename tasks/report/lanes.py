@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from tasks.report.charts import Domain, drawn_at, row
-from tasks.report.series import Tone, diamond, placed
+from tasks.report.series import Dot, Tone, diamond, height_of, levels_grid, lines, placed, whiskers
 
 
 @dataclass(frozen=True)
@@ -65,3 +65,19 @@ def looks(marks: Sequence[tuple[float, bool, str]], xs: Domain, changes: Sequenc
 
 def hairlines(changes: Sequence[float], xs: Domain, height: int) -> str:
     return "".join(f'<line class="change" x1="{drawn_at(at, xs)}" x2="{drawn_at(at, xs)}" y1="0" y2="{height}"/>' for at in changes)
+
+
+def scores(
+    audits: Sequence[Dot],
+    tests: Sequence[Dot],
+    xs: Domain,
+    ys: Domain,
+    changes: Sequence[float],
+    label: str,
+    height: int,
+) -> str:
+    """A metric along a model's life: each version's test score at its release, and what audits said since."""
+    y = height_of(ys, height)
+    body = levels_grid(ys, height, 4) + hairlines(changes, xs, height)
+    body += lines(audits, xs, y, height, "line faint")
+    return row(height, body + whiskers(audits, xs, y) + whiskers(tests, xs, y, "champion"), label)

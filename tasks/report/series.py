@@ -16,6 +16,8 @@ from tasks.report.charts import Domain, drawn_at, row, ticks
 
 Tone = Literal["good", "hold", "bad", "wait", "none"]
 WIDE = 1000
+FEW = 3
+"""So few estimates are dots: they make no line."""
 LEAST = 24
 """Columns that a strip has room for at least: a first look does not fill the page."""
 DIAMOND = "M0 -6L6 0L0 6L-6 0z"
@@ -34,9 +36,9 @@ class Dot:
 
 
 def time_domain(moments: Sequence[float], pad: float = 0.03) -> Domain:
-    """The stretch that holds all moments with a little air; of a single one, a day around it."""
+    """The stretch that holds all moments with a little air; of a single one, the days around it."""
     low, high = min(moments, default=0.0), max(moments, default=times.DAY)
-    air = (high - low) * pad or times.DAY / 2
+    air = (high - low) * pad if high > low else 3 * times.DAY
     return low - air, high + air
 
 
@@ -69,7 +71,7 @@ def strip(cells: Sequence[tuple[float | None, Tone, str]], label: str, least: in
 
 def scale(show: Callable[[float], str], ys: Domain, height: int, wanted: int = 3) -> str:
     """The labels left of a trend, as wide as its column."""
-    y = _height(ys, height)
+    y = height_of(ys, height)
     marks = "".join(
         f'<text class="tick" x="100%" y="{y(tick) + 4:.1f}" text-anchor="end">{escape(show(tick))}</text>'
         for tick in ticks(ys, wanted)
@@ -81,8 +83,8 @@ def trend(
     dots: Sequence[Dot], xs: Domain, ys: Domain, limits: tuple[float | None, float | None], label: str, height: int, wanted: int = 3
 ) -> str:
     """Values over time with their band; what lies above or below the `limits` is tinted; alarms are diamonds, in any colour."""
-    y = _height(ys, height)
-    body = grid(xs, height) + _levels(ys, height, wanted)
+    y = height_of(ys, height)
+    body = grid(xs, height) + levels_grid(ys, height, wanted)
     for limit, start, end in ((limits[0], ys[1], limits[0]), (limits[1], limits[1], ys[0])):
         if limit is not None and start is not None and end is not None:
             body += f'<rect class="beyond" x="0" y="{y(start):.1f}" width="100%" height="{max(y(end) - y(start), 0):.1f}"/>'
@@ -96,14 +98,16 @@ def levels(
     audits: Sequence[Dot], estimates: Sequence[Dot], test: Dot | None, xs: Domain, ys: Domain, label: str, height: int = 190
 ) -> str:
     """A metric over time: audited with whiskers, estimated as a dashed line in its band, and the level at release across."""
-    y = _height(ys, height)
-    body = grid(xs, height) + _levels(ys, height, 5)
+    y = height_of(ys, height)
+    body = grid(xs, height) + levels_grid(ys, height, 5)
     if test is not None and test.value is not None:
         if test.low is not None and test.high is not None:
             body += f'<rect class="release" x="0" width="100%" y="{y(test.high):.1f}" height="{y(test.low) - y(test.high):.1f}"/>'
         body += f'<line class="release-line" x1="0" x2="100%" y1="{y(test.value):.1f}" y2="{y(test.value):.1f}"/>'
     body += bands(estimates, xs, y, height, "band estimate")
     body += lines(estimates, xs, y, height, "line estimate")
+    if len(estimates) <= FEW:
+        body += whiskers(estimates, xs, y, "anchor")
     body += lines(audits, xs, y, height, "line faint")
     return row(height, body + whiskers(audits, xs, y), label)
 
@@ -177,8 +181,8 @@ def _ring(one: Dot, xs: Domain, y: Callable[[float], float]) -> str:
     return f'<circle class="ring" cx="{drawn_at(one.x, xs)}" cy="{y(0.0):.1f}" r="3"><title>{escape(one.title)}</title></circle>'
 
 
-def _levels(ys: Domain, height: int, wanted: int) -> str:
-    y = _height(ys, height)
+def levels_grid(ys: Domain, height: int, wanted: int) -> str:
+    y = height_of(ys, height)
     return "".join(f'<line class="grid" x1="0" x2="100%" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>' for tick in ticks(ys, wanted))
 
 
@@ -205,7 +209,11 @@ def _wide(value: float, xs: Domain) -> str:
     return f"{WIDE * placed(value, xs):.1f}"
 
 
-def _height(ys: Domain, height: int) -> Callable[[float], float]:
+def height_of(ys: Domain, height: int) -> Callable[[float], float]:
     low, high = ys
     span = high - low if high > low else 1.0
     return lambda value: min(height + 2.0, max(-2.0, height - (value - low) / span * height))
+
+
+def level_tick(value: float, share: bool) -> str:
+    return f"{100 * value:g}%" if share else f"{value:g}"

@@ -16,13 +16,13 @@ def summary_markdown(report: ReportData) -> str:
     Every text from data is escaped, so a class named `|` or `<script>` stays a name.
     """
     mark = formats.VERDICTS[report.verdict][1]
-    parts = [f"## {mark} {report.verdict}: {_plain(report.pipeline)}", f"**{_plain(view.headline(report))}.**"]
-    parts.append("\n".join(f"- {_plain(reason)}" for reason in report.reasons))
-    parts.append(_table(_metric_rows(report)))
+    parts = [f"## {mark} {report.verdict}: {plain(report.pipeline)}", f"**{plain(view.headline(report))}.**"]
+    parts.append("\n".join(f"- {plain(reason)}" for reason in report.reasons))
+    parts.append(table(_metric_rows(report)))
     judged = [one for one in report.comparisons if one.kind in (*view.TESTS, "floor") or one.outcome == "harm shown"]
     if judged:
         header = ("Comparison", "rows", "difference", "interval", "p", "α", "outcome")
-        parts.append(_table([header, *(_comparison_row(one) for one in judged)]))
+        parts.append(table([header, *(_comparison_row(one) for one in judged)]))
     guards = [one for one in report.comparisons if one.kind == "guard"]
     if guards:
         fired = sum(one.outcome == "harm shown" for one in guards)
@@ -86,15 +86,15 @@ def _with_interval(score: Score | None) -> str:
     return _value(score) + (f" ({ends})" if ends else "")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
     return MARKUP.sub(r"\\\1", " ".join(text.split()))
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
+def table(rows: list[tuple[str, ...]]) -> str:
     """A Markdown table: names to the left, numbers to the right."""
     if not rows:
         return ""
-    lines = ["| " + " | ".join(_plain(cell) for cell in row) + " |" for row in rows]
+    lines = ["| " + " | ".join(plain(cell) for cell in row) + " |" for row in rows]
     rule = "| :-- |" + " --: |" * (len(rows[0]) - 1)
     return "\n".join([lines[0], rule, *lines[1:]])

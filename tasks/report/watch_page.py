@@ -8,12 +8,11 @@ from markupsafe import Markup
 
 from tasks.report import charts, formats, monitors, series, times, tracks, watch_view
 from tasks.report.charts import Domain
-from tasks.report.environment import page, svg
+from tasks.report.environment import framed, page, svg
 from tasks.report.page import DENSE
-from tasks.report.watch_data import Change, Request, Watch
+from tasks.report.watch_data import Change, Watch
 
 HEIGHT, TALL = 112, 200
-WHY = {"new-data": "new data", "drift": "a drift event", "decay": "a decay event", "schedule": "the schedule", "person": "a person"}
 
 
 def render(watch: Watch) -> str:
@@ -38,16 +37,11 @@ def render(watch: Watch) -> str:
         amount=monitors.amount,
         bare=monitors.bare,
         anchor=_anchor,
-        why=_why,
     )
 
 
 def _anchor(name: str) -> str:
     return f"monitor-{name}"
-
-
-def _why(request: Request) -> str:
-    return WHY.get(request.why, request.why)
 
 
 class _Draw:
@@ -71,10 +65,13 @@ class _Draw:
         return -(-len(self.watch.looks) // tracks.MOST_COLUMNS)
 
     def first_look(self) -> str:
-        return times.day(self.watch.looks[0].at) if self.watch.looks else ""
+        return times.day(self.watch.looks[0].at, self._long()) if self.watch.looks else ""
 
     def last_look(self) -> str:
-        return times.day(self.watch.looks[-1].at) if len(self.watch.looks) >= series.LEAST else ""
+        return times.day(self.watch.looks[-1].at, self._long()) if len(self.watch.looks) >= series.LEAST else ""
+
+    def _long(self) -> bool:
+        return self.xs[1] - self.xs[0] > 300 * times.DAY
 
     def trend(self, name: str) -> Markup:
         dots = tracks.dots(self.watch, name)
@@ -87,7 +84,7 @@ class _Draw:
         ys = charts.domain_of([0.0, limit and 1.25 * limit, below and 1.25 * below, *(one.value for one in dots), *ends], 0.06)
         label = f"{kind.title} over {len(dots)} looks; the last: {dots[-1].title}"
         show = partial(_tick, unit=kind.unit)
-        return _framed(
+        return framed(
             series.scale(show, ys, HEIGHT),
             series.trend(dots, self.xs, ys, (limit, below), label, HEIGHT),
             series.time_axis(self.xs, 5),
@@ -103,10 +100,10 @@ class _Draw:
         values = [value for one in every for value in (one.value, one.low, one.high)]
         share = watch.unit == "share"
         ys = charts.domain_of(values, floor=0.0, ceiling=1.0 if share else None)
-        show = partial(_level_tick, share=share)
+        show = partial(series.level_tick, share=share)
         label = f"{formats.words(watch.metric)} over time: {len(audits)} audits, {len(estimates)} estimates"
         drawn = series.levels(audits, estimates, test, xs, ys, label, TALL)
-        return _framed(series.scale(show, ys, TALL, 5), drawn, series.time_axis(xs))
+        return framed(series.scale(show, ys, TALL, 5), drawn, series.time_axis(xs))
 
     def _levels(self, kind: str) -> list[series.Dot]:
         return [dot for one in self.watch.levels if one.kind == kind and (dot := watch_view.level_dot(one, self.watch.unit))]
@@ -129,13 +126,5 @@ def _calm(ends: list[float | None]) -> list[float]:
     return known[cut : len(known) - cut]
 
 
-def _framed(scale: str, drawing: str, axis: str) -> Markup:
-    return Markup('<div class="trend">{}{}{}</div>').format(svg(scale), svg(drawing), svg(axis))
-
-
 def _tick(value: float, unit: monitors.Unit) -> str:
     return formats.MINUS.join(f"{100 * value if unit == 'share' else value:g}".split("-"))
-
-
-def _level_tick(value: float, share: bool) -> str:
-    return f"{100 * value:g}%" if share else f"{value:g}"

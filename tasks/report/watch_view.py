@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tasks.report import formats, monitors, times
+from tasks.report.formats import first_upper
 from tasks.report.series import Dot, Tone
-from tasks.report.tracks import ends_of, finding_of, judged, ratio
+from tasks.report.tracks import ends_of, finding_of, judged, ratio, silence, status
 from tasks.report.watch_data import Change, Finding, Level, Look, Request, Watch
 
 STATES = {
@@ -18,6 +19,7 @@ STATES = {
     "refused": ("hold", "‖", "not started"),
     "failed": ("bad", "✕", "failed"),
 }
+WHY = {"new-data": "new data", "drift": "a drift event", "decay": "a decay event", "schedule": "the schedule", "person": "a person"}
 EMPTY = Look(number=0, at="", start="", end="", rows=0, findings=())
 
 
@@ -69,10 +71,13 @@ def verdict(watch: Watch) -> Verdict:
         return Verdict("DECAY", "bad", "↓", f"{what}{_since(watch, decay)}{with_drift}")
     if drift:
         return Verdict("DRIFT", "hold", "≠", f"Drift in {listed(drift)}{_since(watch, drift)}")
-    if sum(judged(one) for one in look.findings) == 1:
-        return Verdict("QUIET", "good", "✓", "The one monitor that could judge found no change worth an alarm")
-    all_of = f"None of {sum(judged(one) for one in look.findings)} monitors found a change worth an alarm"
-    return Verdict("QUIET", "good", "✓", all_of)
+    doubtful = [one.monitor for one in look.findings if status(one)[0] == "hold"]
+    if doubtful:
+        what = f"{first_upper(listed(doubtful))} may have changed, or it is chance"
+        return Verdict("NO ALARM YET", "wait", "?", f"{what}: more answers will tell")
+    able = sum(judged(one) for one in look.findings)
+    who = f"None of {able} monitors" if able > 1 else "The one monitor that could judge"
+    return Verdict("QUIET", "good", "\u2713", f"{who} found {'a' if able > 1 else 'no'} change worth an alarm")
 
 
 def _since(watch: Watch, chosen: Sequence[str]) -> str:
@@ -146,7 +151,7 @@ def _accuracy(watch: Watch) -> list[str]:
     ends = formats.interval(audit.low, audit.high, watch.unit)
     spread = f" ({ends})" if ends else ""
     then = f"; {formats.shown(test.value, watch.unit)} at release" if test else ""
-    name = formats.first_upper(formats.words(watch.metric))
+    name = first_upper(formats.words(watch.metric))
     return [f"{name} on {formats.count(audit.n)} audited answers: {formats.shown(audit.value, watch.unit)}{spread}{then}."]
 
 
@@ -175,10 +180,28 @@ def level_dot(one: Level, unit: formats.Unit) -> Dot | None:
 
 
 def _unjudged(look: Look) -> list[str]:
-    silent = [one.monitor for one in look.findings if not judged(one) and not one.alarm]
-    if not silent or len(silent) == len(look.findings):
+    silent = [one for one in look.findings if not judged(one) and not one.alarm]
+    if not silent:
         return []
-    return [f"Not judged: {listed(silent, 4)}. Silence of these is no good news."]
+    if len(silent) == len(look.findings):
+        return [f"{first_upper(why)}." for why in dict.fromkeys(silence(one).removeprefix("not judged: ") for one in silent)][:3]
+    return [f"Not judged: {listed([one.monitor for one in silent], 4)}. Silence of these is no good news."]
+
+
+def told(requests: Sequence[Request]) -> list[tuple[Request, int, str]]:
+    """Requests, the newest first, those in a row that came to the same told once: (the newest, how many, when the first was)."""
+    found: list[tuple[Request, int, str]] = []
+    for one in requests:
+        last = found[-1][0] if found else None
+        if last is not None and not one.run_id and (last.why, last.state, last.note) == (one.why, one.state, one.note):
+            found[-1] = (one, found[-1][1] + 1, found[-1][2])
+        else:
+            found.append((one, 1, one.at))
+    return found[::-1]
+
+
+def why(request: Request) -> str:
+    return WHY.get(request.why, request.why)
 
 
 def done(request: Request) -> str:
@@ -196,7 +219,7 @@ def done(request: Request) -> str:
         "refused": "no retraining was started",
         "failed": "the retraining failed",
     }.get(request.state, request.state)
-    return formats.first_upper(f"{said}: {request.note}" if request.note else said).rstrip(".") + "."
+    return first_upper(f"{said}: {request.note}" if request.note else said).rstrip(".") + "."
 
 
 # --- what changed ---------------------------------------------------------------------------------------------------------

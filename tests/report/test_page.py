@@ -2,69 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from page_reader import HOSTILE, Reader, read_page, with_every_text
 from report_samples import EVERY, banking, classification, first_release, generation, inconclusive, least
 
 from tasks.report import page
 from tasks.report.data import ReportData
 
-VOID = {"meta", "br", "wbr", "img", "input", "hr", "link"}
-HOSTILE = "</style></title><script>alert('x')</script>\"onload='x' {{ 7*7 }}"
-
-
-class Reader(HTMLParser):
-    """Collects tags with their attributes, and holds that each one is closed where it should be."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-3:]}"
-        self.open.pop()
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
 
 def read(report: ReportData) -> Reader:
-    reader = Reader()
-    reader.feed(page.render(report))
-    assert reader.open == []
-    return reader
-
-
-def with_every_text(value: Any, text: str, path: str = "") -> Any:
-    """The same report with `text` added to every string but those that are words of a fixed set."""
-    if isinstance(value, str):
-        fixed = path in {"verdict", "role", "kind", "unit", "outcome"}
-        return value if fixed else value + text
-    if isinstance(value, tuple):
-        return tuple(with_every_text(one, text, path) for one in value)
-    if isinstance(value, dict):
-        return {key + text: with_every_text(one, text) for key, one in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value, **{one.name: with_every_text(getattr(value, one.name), text, one.name) for one in dataclasses.fields(value)}
-        )
-    return value
+    return read_page(page.render(report))
 
 
 @pytest.mark.parametrize("name", EVERY)

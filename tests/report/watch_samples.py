@@ -46,19 +46,39 @@ DRIFTING = {
     "inputs.vocabulary": 0.21,
     "predictions.classes": 0.13,
     "predictions.confidence": 0.34,
-    "performance.estimate": 0.055,
+    "performance.estimate": 0.02,
 }
 TEXTS = (
     ("Otter has mown twice so far. Blade disc stuck mid lawn.", "device_fault", 0.52, 0.81),
     ("hi, where should the dock stand, sun or shade? kind regards", "device_setup", 0.61, 0.80),
-    ("Two sets of Lagoon dues for one household. My swap credit counts for nothing, then error 88. Thanks", "payment_failed", 0.48, 0.74),
+    (
+        "Two sets of Lagoon dues for one household. My swap credit counts for nothing, then error 88. Thanks",
+        "payment_failed",
+        0.48,
+        0.74,
+    ),
     ("This crate holds a Deep dock, my Otter is the Shore size! I took BayLater for it", "wrong_or_damaged", 0.71, 0.87),
     ("my wave slipped from two to five, when does Otter get here? Mesh is on.", "delivery_status", 0.66, 0.78),
     ("How far apart do beacons go?", "device_setup", 0.58, 0.79),
-    ("I got pulled from Plus into Lagoon, and out is where I want to be, write to <EMAIL_ADDRESS:1f3a9c2b>", "cancel_subscription", 0.83, 0.70),
-)  # fmt: skip
-NEW_WORDS = (("otter", 0, 65), ("lagoon", 0, 38), ("crate", 0, 35), ("swap", 1, 39), ("berth", 0, 23), ("passport", 0, 23),
-             ("baylater", 0, 22), ("dues", 0, 22), ("mesh", 0, 21), ("dock", 2, 24))  # fmt: skip
+    (
+        "I got pulled from Plus into Lagoon, and out is where I want to be, write to <EMAIL_ADDRESS:1f3a9c2b>",
+        "cancel_subscription",
+        0.83,
+        0.70,
+    ),
+)
+NEW_WORDS = (
+    ("otter", 0, 65),
+    ("lagoon", 0, 38),
+    ("crate", 0, 35),
+    ("swap", 1, 39),
+    ("berth", 0, 23),
+    ("passport", 0, 23),
+    ("baylater", 0, 22),
+    ("dues", 0, 22),
+    ("mesh", 0, 21),
+    ("dock", 2, 24),
+)
 OLD_WORDS = (("captcha", 61, 9), ("invoice", 74, 18), ("photo", 88, 30))
 
 
@@ -120,7 +140,7 @@ def life(looks: int, onset: int | None, drifting: dict[str, float], seed: int = 
                     Finding(monitor=name, minimum=minimum, n_window=number * 2, note="not judged: 28 audited labels, fewer than 30")
                 )
                 continue
-            n = 300 if name == "performance.accuracy" else here
+            n = here // 3 if name == "performance.accuracy" else here
             findings.append(finding(name, effect, n, minimum, alpha))
         found.append(
             Look(
@@ -139,7 +159,10 @@ def life(looks: int, onset: int | None, drifting: dict[str, float], seed: int = 
 
 def with_notes(looks: tuple[Look, ...], notes: dict[str, str]) -> tuple[Look, ...]:
     last = looks[-1]
-    return (*looks[:-1], replace(last, findings=tuple(replace(one, note=notes.get(one.monitor, one.note)) for one in last.findings)))
+    return (
+        *looks[:-1],
+        replace(last, findings=tuple(replace(one, note=notes.get(one.monitor, one.note)) for one in last.findings)),
+    )
 
 
 def levels(looks: tuple[Look, ...], start: float, end: float, onset: int | None, seed: int = 3) -> tuple[Level, ...]:
@@ -169,10 +192,12 @@ def examples() -> tuple[Example, ...]:
             score=score,
             distance=distance,
             copies=(1, 1, 1, 1, 214, 1, 1)[n],
-            nearest="What height should the camera hang at. I don't mean signing in." if n % 2 else "The status jumped back from shipped to preparing.",
+            nearest="What height should the camera hang at. I don't mean signing in."
+            if n % 2
+            else "The status jumped back from shipped to preparing.",
         )
         for n, (text, said, score, distance) in enumerate(TEXTS)
-    )  # fmt: skip
+    )
 
 
 def texts() -> Texts:
@@ -183,11 +208,23 @@ def texts() -> Texts:
         high=0.104,
         strangers=found[:6],
         growths=(
-            Growth(examples=found[2:5], n=121, window=0.318, reference=0.0105, nearest="from autumn on i'd like Plus. i have attached a photo."),
-            Growth(examples=(found[1], found[5]), n=29, window=0.076, reference=0.0105, nearest="What height should the camera hang at."),
+            Growth(
+                examples=found[2:5],
+                n=121,
+                window=0.318,
+                reference=0.0105,
+                nearest="from autumn on i'd like Plus. i have attached a photo.",
+            ),
+            Growth(
+                examples=(found[1], found[5]),
+                n=29,
+                window=0.076,
+                reference=0.0105,
+                nearest="What height should the camera hang at.",
+            ),
         ),
         n_window=381,
-    )  # fmt: skip
+    )
 
 
 def drift() -> Watch:
@@ -227,22 +264,64 @@ def drift() -> Watch:
         ),
         texts=texts(),
         classes=tuple(
-            sorted((change(name, n, before, m, now, name == HELPDESK[1]) for name, n, m in counts), key=lambda c: -abs(c.window - c.reference))
+            sorted(
+                (change(name, n, before, m, now, name == HELPDESK[1]) for name, n, m in counts),
+                key=lambda c: -abs(c.window - c.reference),
+            )
         ),
         languages=(change("en", 471, 600, 301, 389, False), change("de", 88, 600, 61, 389), change("fr", 41, 600, 27, 389)),
-        lengths=tuple(change(name, n, 600, m, 389) for name, n, m in (("1 to 8", 61, 48), ("9 to 16", 180, 120), ("17 to 32", 231, 141), ("33 to 64", 109, 66), ("65 or more", 19, 14))),
-        levels=levels(looks, 0.938, 0.86, 44),
+        lengths=tuple(
+            change(name, n, 600, m, 389)
+            for name, n, m in (
+                ("1 to 8", 61, 48),
+                ("9 to 16", 180, 120),
+                ("17 to 32", 231, 141),
+                ("33 to 64", 109, 66),
+                ("65 or more", 19, 14),
+            )
+        ),
+        levels=levels(looks, 0.938, 0.915, 44),
         feedback=Feedback(version="1", answers=51_240, audits=1_031, audited=372, labels=96, up=1_204, down=317, corrections=41),
         requests=(
-            Request(at=first.at, why="drift", state="done", id="r-1", look=first.number, monitors=("inputs.topics", "inputs.mean"), run_id="6f1d4c0b92e84a7d8d0c5b2f9a1e7c33",
-                    verdict="HOLD", version="2", report="run-6f1d/report.html", event="tunekeeper.drift", note="not enough labelled rows of the new kind yet"),
-            Request(at=looks[48].at, why="drift", state="refused", id="r-2", look=49, monitors=("inputs.topics",), note="3 retrainings this week, the budget is 3", event="tunekeeper.drift"),
-            Request(at=looks[-1].at, why="decay", state="running", id="r-3", look=60, monitors=("inputs.topics", "inputs.vocabulary"), run_id="b1c2aa09e2d94c0b8f6a5d4e3c2b1a00", event="tunekeeper.drift"),
+            Request(
+                at=first.at,
+                why="drift",
+                state="done",
+                id="r-1",
+                look=first.number,
+                monitors=("inputs.topics", "inputs.mean"),
+                run_id="6f1d4c0b92e84a7d8d0c5b2f9a1e7c33",
+                verdict="HOLD",
+                version="2",
+                report="run-6f1d/report.html",
+                event="tunekeeper.drift",
+                note="not enough labelled rows of the new kind yet",
+            ),
+            Request(
+                at=looks[48].at,
+                why="drift",
+                state="refused",
+                id="r-2",
+                look=49,
+                monitors=("inputs.topics",),
+                note="3 retrainings this week, the budget is 3",
+                event="tunekeeper.drift",
+            ),
+            Request(
+                at=looks[-1].at,
+                why="decay",
+                state="running",
+                id="r-3",
+                look=60,
+                monitors=("inputs.topics", "inputs.vocabulary"),
+                run_id="b1c2aa09e2d94c0b8f6a5d4e3c2b1a00",
+                event="tunekeeper.drift",
+            ),
         ),
         next_command="tunekeeper retrain configs/helpdesk.yaml",
         model_report="run-1a2b/report.html",
         history="history.html",
-    )  # fmt: skip
+    )
 
 
 def decay() -> Watch:
@@ -261,13 +340,24 @@ def decay() -> Watch:
         created=looks[-1].at,
         words=Words(tested=1_411, texts_reference=3_080, texts_window=4_011),
         texts=replace(texts(), share=0.012, low=0.009, high=0.016, growths=(), n_window=4_011),
-        classes=tuple(sorted((change(name, n, before, m, now, m > 105) for name, n, m in counts), key=lambda c: -abs(c.window - c.reference))),
+        classes=tuple(
+            sorted((change(name, n, before, m, now, m > 105) for name, n, m in counts), key=lambda c: -abs(c.window - c.reference))
+        ),
         languages=(),
         lengths=(),
         levels=levels(looks, 0.93, 0.82, 380),
-        requests=(Request(at=looks[-1].at, why="decay", state="coalesced", look=420, monitors=("performance.accuracy",), event="tunekeeper.decay"),),
+        requests=(
+            Request(
+                at=looks[-1].at,
+                why="decay",
+                state="coalesced",
+                look=420,
+                monitors=("performance.accuracy",),
+                event="tunekeeper.decay",
+            ),
+        ),
         notices=("Version 3 was promoted in MLflow's own UI on 14 November; it was taken over as an EXTERNAL epoch.",),
-    )  # fmt: skip
+    )
 
 
 def quiet() -> Watch:
@@ -278,7 +368,10 @@ def quiet() -> Watch:
         looks=looks,
         words=Words(tested=298, texts_reference=583, texts_window=702),
         texts=Texts(share=0.011, low=0.005, high=0.022, strangers=examples()[:3], n_window=702),
-        classes=tuple(replace(one, changed=False) for one in drift().classes),
+        classes=tuple(
+            change(one.name, one.n_reference, 600, round(one.n_reference * 1.17) + n % 3 - 1, 702)
+            for n, one in enumerate(drift().classes)
+        ),
         levels=levels(looks, 0.938, 0.938, None),
         requests=(),
         next_command=None,
@@ -313,7 +406,9 @@ def unjudged() -> Watch:
 
 def least() -> Watch:
     """Nothing but what must be there."""
-    return Watch(pipeline="least", problem="text-generation", created="2025-07-03", version="1", looks=(), looks_per_year=52, alpha=0.05)
+    return Watch(
+        pipeline="least", problem="text-generation", created="2025-07-03", version="1", looks=(), looks_per_year=52, alpha=0.05
+    )
 
 
 EVERY = {
