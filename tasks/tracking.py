@@ -249,9 +249,14 @@ class Registry:
             except MlflowException as error:
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     return None
+                if error.error_code == "PERMISSION_DENIED" and not self._seen(model):  # what auth says of a model that is not there
+                    return None
                 raise
 
         return self.tracking.attempt(f"reading the alias {self.alias}", find)
+
+    def _seen(self, model: str) -> bool:
+        return bool(self.tracking.client.search_registered_models(f"name = '{model}'"))
 
     def set_champion(self, model: str, version: str) -> None:
         client = self.tracking.client
