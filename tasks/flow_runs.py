@@ -7,8 +7,9 @@ The rule. A run is dead only if nothing speaks for it. What speaks for a run:
   3. a heartbeat within the last five minutes;
   4. for a run that may be on another machine: a lease of its pipeline that has not expired.
 And a run that changed its state a moment ago is given that moment. Where nothing speaks for it, it is dead if it can only have been
-here (the server is this home's own), or its heartbeats stopped, or it needs a pipeline that nobody holds. Otherwise nobody here can
-know, and it is left alone and said.
+here (the server is this home's own), or its heartbeats stopped, or it needs a pipeline that nobody holds; elsewhere a run that has
+let go of its pipeline takes a moment to report its end, so there a second look, later, has to say the same. Otherwise nobody here
+can know, and it is left alone and said.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from tasks.stray import Stray
 
 MOMENT_SECONDS = 60.0
 BEAT_SECONDS = 300.0
+AGAIN_SECONDS = 10.0
 PENDING_SECONDS = 300.0
 LATE_SECONDS = 600.0
 CLOCK_SECONDS = 5.0  # between a process's birth and its run's start, for clocks and slow imports
@@ -107,7 +109,8 @@ def look_around(home: Home, own: bool, held: Callable[[str], bool]) -> Machine:
 def dead_runs(client: Any, machine: Callable[[], Machine]) -> Iterator[Stray]:
     """Runs that say Running, Cancelling or Pending with nothing behind them."""
     now, around = time.time(), machine()
-    for raw, run in _runs(client, ("RUNNING", "CANCELLING", "PENDING")):
+    again = time.monotonic() + (0.0 if around.own else AGAIN_SECONDS)
+    for raw, run in list(_runs(client, ("RUNNING", "CANCELLING", "PENDING"))):  # all, before a state that is set moves the pages
         verdict = judge(run, around, now)
         if verdict == "alive" or (run.state == "PENDING" and now - run.since < PENDING_SECONDS):
             continue
@@ -117,7 +120,7 @@ def dead_runs(client: Any, machine: Callable[[], Machine]) -> Iterator[Stray]:
         else:
             again = run.state == "PENDING" and raw.deployment_id is not None
             remedy = {"PENDING": "scheduled again" if again else "Crashed", "CANCELLING": "Cancelled"}.get(run.state, "Crashed")
-            yield Stray("flow run", run.name, said, remedy, _mend(client, run, remedy, machine))
+            yield Stray("flow run", run.name, said, remedy, _mend(client, run, remedy, machine, again))
 
 
 def late_runs(client: Any) -> Iterator[Stray]:
@@ -151,10 +154,11 @@ def stale_slots(client: Any, limit: str, held: Callable[[], int]) -> Iterator[St
             yield Stray("slot", limit, f"{taken} taken, {alive} by living processes", f"{alive} taken", reclaim)
 
 
-def _mend(client: Any, run: Seen, remedy: str, machine: Callable[[], Machine]) -> Callable[[], None]:
-    """Look again, at the run and at this machine, then set the state."""
+def _mend(client: Any, run: Seen, remedy: str, machine: Callable[[], Machine], again: float) -> Callable[[], None]:
+    """At the moment `again` or later look again, at the run and at this machine, then set the state."""
 
     def act() -> None:
+        time.sleep(max(0.0, again - time.monotonic()))
         seen = next((one for _, one in _runs(client, (run.state,)) if one.id == run.id), None)
         if seen is not None and seen.since == run.since and judge(seen, machine(), time.time()) == "dead":
             _set(client, run.id, remedy, "its process is gone; found by `tunekeeper reconcile`")()
