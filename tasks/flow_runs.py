@@ -109,7 +109,7 @@ def look_around(home: Home, own: bool, held: Callable[[str], bool]) -> Machine:
 def dead_runs(client: Any, machine: Callable[[], Machine]) -> Iterator[Stray]:
     """Runs that say Running, Cancelling or Pending with nothing behind them."""
     now, around = time.time(), machine()
-    again = time.monotonic() + (0.0 if around.own else AGAIN_SECONDS)
+    later = time.monotonic() + (0.0 if around.own else AGAIN_SECONDS)
     for raw, run in list(_runs(client, ("RUNNING", "CANCELLING", "PENDING"))):  # all, before a state that is set moves the pages
         verdict = judge(run, around, now)
         if verdict == "alive" or (run.state == "PENDING" and now - run.since < PENDING_SECONDS):
@@ -118,9 +118,9 @@ def dead_runs(client: Any, machine: Callable[[], Machine]) -> Iterator[Stray]:
         if verdict == "unknown":
             yield Stray("flow run", run.name, f"{said} here", f"look on its machine, or cancel it in the Prefect UI ({run.id})")
         else:
-            again = run.state == "PENDING" and raw.deployment_id is not None
-            remedy = {"PENDING": "scheduled again" if again else "Crashed", "CANCELLING": "Cancelled"}.get(run.state, "Crashed")
-            yield Stray("flow run", run.name, said, remedy, _mend(client, run, remedy, machine, again))
+            due = run.state == "PENDING" and raw.deployment_id is not None
+            remedy = {"PENDING": "scheduled again" if due else "Crashed", "CANCELLING": "Cancelled"}.get(run.state, "Crashed")
+            yield Stray("flow run", run.name, said, remedy, _mend(client, run, remedy, machine, later))
 
 
 def late_runs(client: Any) -> Iterator[Stray]:
