@@ -6,7 +6,8 @@ The rule. A run is dead only if nothing speaks for it. What speaks for a run:
      for it. A run from the command line is known by this alone, as it sends no heartbeat;
   3. a heartbeat within the last five minutes;
   4. for a run that may be on another machine: a lease of its pipeline that has not expired.
-And a run that changed its state a moment ago is given that moment. Where nothing speaks for it, it is dead if it can only have been
+And a run that changed its state a moment ago is given that moment: a short one on this home's own server, where a run has a process
+before it says Running. Where nothing speaks for it, it is dead if it can only have been
 here (the server is this home's own), or its heartbeats stopped, or it needs a pipeline that nobody holds; elsewhere a run that has
 let go of its pipeline takes a moment to report its end, so there a second look, later, has to say the same. Otherwise nobody here
 can know, and it is left alone and said.
@@ -25,7 +26,7 @@ from typing import Any, Literal
 from tasks.home import Home
 from tasks.stray import Stray
 
-MOMENT_SECONDS = 60.0
+MOMENT_SECONDS, OWN_MOMENT_SECONDS = 60.0, 5.0
 BEAT_SECONDS = 300.0
 AGAIN_SECONDS = 10.0
 PENDING_SECONDS = 300.0
@@ -71,7 +72,8 @@ class Machine:
 
 def judge(run: Seen, machine: Machine, now: float) -> Literal["alive", "dead", "unknown"]:
     """The rule at the top of this file."""
-    if now - run.since < MOMENT_SECONDS or run.id in machine.runs:
+    moment = OWN_MOMENT_SECONDS if machine.own else MOMENT_SECONDS
+    if now - run.since < moment or run.id in machine.runs:
         return "alive"
     if run.beat is not None and now - run.beat < BEAT_SECONDS:
         return "alive"

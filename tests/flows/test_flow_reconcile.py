@@ -40,7 +40,9 @@ OF_TINY = {"pipeline": "tiny", "holds": True}
     ("seen", "machine", "verdict"),
     [
         (run(), Machine(), "dead"),
-        (run(since=NOW - 5, started=NOW - 5), Machine(), "alive"),  # it has only begun
+        (run(since=NOW - 3, started=NOW - 3), Machine(), "alive"),  # it has only begun
+        (run(since=NOW - 40, started=NOW - 40), Machine(), "dead"),  # here a run has a process before it says Running
+        (run(since=NOW - 40, started=NOW - 40, beat=None, **OF_TINY), ELSEWHERE, "alive"),
         (run(), Machine(runs=frozenset({"r"})), "alive"),  # a worker's process carries its id
         (run(beat=NOW - 30), Machine(), "alive"),
         (run(**OF_TINY), holding(LONG_AGO - 9, "tiny"), "alive"),  # it holds the lock, or waits for it
@@ -190,7 +192,7 @@ def test_flow_runs_without_a_process_are_crashed_or_scheduled_again_and_a_living
 
     monkeypatch.setenv("PREFECT_API_URL", server)
     monkeypatch.setattr("flows.reconcile._is_own", lambda _: True)
-    for name in ("MOMENT_SECONDS", "PENDING_SECONDS"):
+    for name in ("OWN_MOMENT_SECONDS", "PENDING_SECONDS"):
         monkeypatch.setattr(flow_runs, name, 0.0)
 
     @flow(name="watched")
