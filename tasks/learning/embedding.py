@@ -20,6 +20,8 @@ def embed(base: Path, texts: Sequence[str], max_length: int, precision: Any) -> 
     import torch
     from transformers import AutoTokenizer
 
+    if not texts:
+        return np.empty((0, 0), dtype=np.float32)
     distinct = list(dict.fromkeys(texts))
     tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     encoder, hidden, pooling = text_classification.load_encoder(base, "mean")
@@ -28,7 +30,7 @@ def embed(base: Path, texts: Sequence[str], max_length: int, precision: Any) -> 
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     points = text_classification.in_batches(model, ids, int(pad or 0), BATCH, autocast(numerics(precision)), embeddings=True)
     place = {text: row for row, text in enumerate(distinct)}
-    return directions(points[[place[text] for text in texts]]) if len(texts) else points
+    return directions(points[[place[text] for text in texts]])
 
 
 def directions(points: NDArray[np.float32]) -> NDArray[np.float32]:
