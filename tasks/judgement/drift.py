@@ -1,13 +1,13 @@
 """Has the traffic moved away from what the champion was judged on? A year of looks with one stated chance of any false alarm.
 
-`watch` holds a window of traffic against the champion's own reference, monitor by monitor. An alarm says that the change is larger than
-the least one worth an alarm (`Effects`), by a test that counts the luck of both samples. One that asked whether window and reference
-differ *at all* would in time always say yes: the reference is one draw, kept for the champion's whole life, and 100,000 rows a week
-show any draw to be off.
+`watch` holds a window of traffic against the champion's own reference, monitor by monitor. An alarm says that the change is larger
+than the least one worth an alarm (`Effects`), by a test that counts the luck of both samples. One that asked whether window and
+reference differ *at all* would in time always say yes: the reference is one draw, kept for the champion's whole life, and 100,000
+rows a week show any draw to be off.
 
-alpha is the chance of any false alarm per champion and year. Each look may spend its share of it (`alpha_at_look`), each monitor that
-the reference can speak on an equal part of that. Nothing is assumed of how looks and monitors depend on one another: windows overlap, and
-all share the reference. A false alarm is one where the true change is at most the minimum, were it just that all year.
+alpha is the chance of any false alarm per champion and year. Each look may spend its share of it (`alpha_at_look`), each monitor
+that the reference can speak on an equal part of that. Nothing is assumed of how looks and monitors depend on one another: windows
+overlap, and all share the reference. A false alarm is one where the true change is at most the minimum, were it just that all year.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ import numpy as np
 from configs.schema import Effects, Monitor
 from tasks.judgement import drift_inputs as inputs
 from tasks.judgement import drift_performance as performance
+from tasks.judgement.drift_categories import categories
 from tasks.judgement.drift_kernel import kernel_space, strangest
 from tasks.judgement.drift_records import MONITORS, Asked, Finding, Sample
 from tasks.judgement.drift_texts import text_codes, texts_of
+from tasks.judgement.paired import Codes
 from tasks.judgement.spending import alpha_at_look
 
 __all__ = ["MONITORS", "Finding", "Sample", "most_changed", "text_codes", "watch"]
@@ -85,7 +87,7 @@ def _judges(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
         "inputs.length": (effects.number, number("length", scaled=True)),
         "inputs.language": (
             effects.share,
-            lambda asked, old, new: inputs.categories(
+            lambda asked, old, new: categories(
                 asked, old.categories.get("language"), new.categories.get("language"), _codes(old, new)
             ),
         ),
@@ -97,7 +99,7 @@ def _judges(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
         "inputs.duplicates": (effects.share, lambda asked, old, new: inputs.duplicates(asked, _codes(old, new))),
         "predictions.classes": (
             effects.share,
-            lambda asked, old, new: inputs.categories(asked, old.prediction, new.prediction, _codes(old, new)),
+            lambda asked, old, new: categories(asked, old.prediction, new.prediction, _codes(old, new)),
         ),
         "predictions.confidence": (
             effects.number,
@@ -109,7 +111,7 @@ def _judges(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
     }
 
 
-def _codes(reference: Sample, window: Sample) -> tuple[inputs.Codes, inputs.Codes]:
+def _codes(reference: Sample, window: Sample) -> tuple[Codes, Codes]:
     return reference.texts, window.texts
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from tasks.judgement.drift_tests import Contrast, Tested, permutation_p, standard_error, test_mean
+from tasks.judgement.drift_tests import Contrast, Tested, judge_mean, permutation_p, standard_error
 from tasks.judgement.drift_texts import FOLDS, PERMUTATIONS, Singles, Texts
 from tasks.judgement.paired import Floats
 
@@ -104,7 +104,7 @@ def _squared_distances(vectors: Singles) -> Singles:
     return np.maximum(lengths[:, None] + lengths[None, :] - 2 * (vectors @ vectors.T), 0)
 
 
-def test_distance(space: Space, texts: Texts, minimum: float, alpha: float, seed: int) -> tuple[Tested, float]:
+def judge_distance(space: Space, texts: Texts, minimum: float, alpha: float, seed: int) -> tuple[Tested, float]:
     """Whether the means lie more than `minimum` apart, in standard deviations of the reference, and the p-value of 'no difference'.
 
     A standard deviation is the root of the mean squared distance of the reference's rows from their mean.
@@ -114,7 +114,7 @@ def test_distance(space: Space, texts: Texts, minimum: float, alpha: float, seed
     squared = float(space.squares(texts.excess[None])[0])
     beyond = max(0.0, squared - float(draws.mean()))
     contrast, extra = _along(space, texts, float(draws.var()) / 2)
-    tested = test_mean(contrast, texts, minimum * unit, alpha, sides=1, extra=extra)
+    tested = judge_mean(contrast, texts, minimum * unit, alpha, sides=1, extra=extra)
     error = np.sqrt(float(draws.var()) + 4 * beyond * standard_error(contrast, texts) ** 2)
     high = float(np.sqrt(beyond - float(special.ndtri(alpha)) * error))
     effect = float(np.sqrt(beyond))
@@ -125,7 +125,8 @@ def _along(space: Space, texts: Texts, second_order: float) -> tuple[Contrast, f
     """The difference of means along directions learned on the other folds, and the variance that the folds' kinship adds.
 
     The error of one fold is part of the direction of every other. With D the errors' covariance, a the length of what a direction
-    is read from, and F folds, that adds F / (F - 1) * trace(D^2) / a^2; half the variance of the permuted squares estimates the trace.
+    is read from, and F folds, that adds F / (F - 1) * trace(D^2) / a^2. `second_order` is the trace: half the variance of the
+    permuted squares.
     """
     within = texts.folds[None, :] == np.arange(FOLDS)[:, None]
     window, reference = within @ texts.window, within @ texts.reference
@@ -141,9 +142,9 @@ def _along(space: Space, texts: Texts, second_order: float) -> tuple[Contrast, f
         value += float(share * (means[0] - means[1]))
         by_text += share * (of_window * (score - means[0]) - of_reference * (score - means[1]))
         spread += share * np.array([of_reference @ (score - means[1]) ** 2, of_window @ (score - means[0]) ** 2])
-    variance = spread[0] * texts.noise[0] + max(spread) * texts.noise[1]
+    variance = float(spread.max()) * sum(texts.noise)
     extra = FOLDS / (FOLDS - 1) * second_order / float(np.mean(lengths**2)) if len(lengths) else 0.0
-    return Contrast(value, by_text, float(variance)), extra
+    return Contrast(value, by_text, variance), extra
 
 
 def strangest(space: Space, texts: Texts, count: int) -> list[int]:

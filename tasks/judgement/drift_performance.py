@@ -1,9 +1,9 @@
-"""How right the champion still is: accuracy on audited rows, what confidence says of it before labels arrive, and whether that holds.
+"""How right the champion still is: accuracy on audited rows, what confidence says of it before labels come, whether that holds.
 
-The loss of accuracy has two parts. Inputs grow harder, and confidence shows it: `performance.estimate`, which needs no label. Or the
-same confidence is right less often than it was, because what texts mean has changed: `predictions.calibration`, which only labels show.
-Their sum is `performance.accuracy`. Labels count only from random audits, each by the inverse of the probability with which its row
-was drawn (Horvitz and Thompson 1952; the ratio of Hájek 1971): people who complain are no sample.
+The loss of accuracy has two parts. Inputs grow harder, and confidence shows it: `performance.estimate`, which needs no label. Or
+the same confidence is right less often than it was, because what texts mean has changed: `predictions.calibration`, which only
+labels show. Their sum is `performance.accuracy`. Labels count only from random audits, each by the inverse of the probability with
+which its row was drawn (Horvitz and Thompson 1952; the ratio of Hájek 1971): people who complain are no sample.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.judgement.drift_inputs import LEAST_TEXTS, differs, too_few
 from tasks.judgement.drift_records import Asked, Finding, Sample
-from tasks.judgement.drift_tests import Contrast, mean_contrast, test_mean, test_share
-from tasks.judgement.drift_texts import Texts, texts_of
+from tasks.judgement.drift_tests import Contrast, difference, judge_mean, judge_share, mean_contrast
+from tasks.judgement.drift_texts import LEAST_TEXTS, Texts, texts_of, too_few
 from tasks.judgement.paired import Codes, Floats
 
 LEAST_LABELS = 30
@@ -53,10 +52,10 @@ def accuracy(asked: Asked, reference: Sample, window: Sample) -> Finding:
     contrast = mean_contrast(texts, 1 - old.correct, 1 - new.correct)
     was, now = float(texts.row_reference @ old.correct), float(texts.row_window @ new.correct)
     if np.all(np.isin(old.correct, (0, 1))) and np.all(np.isin(new.correct, (0, 1))):
-        tested = test_share(contrast, (1 - was, 1 - now), texts, asked.minimum, asked.alpha, sides=1)
+        tested = judge_share(contrast, (1 - was, 1 - now), texts, asked.minimum, asked.alpha, sides=1)
     else:
-        tested = test_mean(contrast, texts, asked.minimum, asked.alpha, sides=1)
-    differ = differs(texts, contrast, old.correct, new.correct, asked.seed)
+        tested = judge_mean(contrast, texts, asked.minimum, asked.alpha, sides=1)
+    differ = difference(texts, contrast, old.correct, new.correct, asked.seed)
     return asked.found(tested, differ, rows, f"{was:.1%} on the reference, now {now:.1%} on {rows[1]} audited rows")
 
 
@@ -81,11 +80,11 @@ def estimate(asked: Asked, reference: Sample, window: Sample) -> Finding:
     own = (correct - by_band[old_band]) * (1 - ratio[old_band])  # what the bands' own luck adds to the loss
     by_text = plain.by_text + texts.summed(texts.of_reference, texts.row_reference * own)
     variance = plain.row_variance + float(texts.row_reference @ own**2) * texts.noise[0]
-    tested = test_mean(Contrast(plain.value, by_text, variance), texts, asked.minimum, asked.alpha, sides=1)
-    differ = differs(texts, plain, by_band[old_band], by_band[new_band], asked.seed)
+    tested = judge_mean(Contrast(plain.value, by_text, variance), texts, asked.minimum, asked.alpha, sides=1)
+    differ = difference(texts, plain, by_band[old_band], by_band[new_band], asked.seed)
     note = (
-        f"{correct.mean():.1%} on the reference, now about {correct.mean() - plain.value:.1%}, from the reference's accuracy in {count} "
-        "bands of confidence; a change of what texts mean is not seen here"
+        f"{correct.mean():.1%} on the reference, now about {correct.mean() - plain.value:.1%}, from the reference's accuracy in "
+        f"{count} bands of confidence; a change of what texts mean is not seen here"
     )
     return asked.found(tested, differ, rows, note)
 
@@ -113,11 +112,11 @@ def calibration(asked: Asked, reference: Sample, window: Sample) -> Finding:
     value = float(texts.row_window @ new_rest)
     by_text = texts.summed(texts.of_window, texts.row_window * (new_rest - value))
     by_text -= texts.summed(texts.of_reference, texts.row_reference * shares[old_band] * old_rest)
-    spread, spread_now = float(np.mean(old_rest**2)), float(texts.row_window @ (new_rest - value) ** 2)
-    own = float(texts.row_reference @ (shares[old_band] * old_rest) ** 2)
-    contrast = Contrast(value, by_text, own * texts.noise[0] + max(spread, spread_now) * texts.noise[1])
-    tested = test_mean(contrast, texts, asked.minimum, asked.alpha, sides=2)
-    differ = differs(texts, contrast, old_rest, new_rest, asked.seed)
+    spreads = float(np.mean(old_rest**2)), float(texts.row_window @ (new_rest - value) ** 2)
+    spread = max(*spreads, float(texts.row_reference @ (shares[old_band] * old_rest) ** 2))
+    contrast = Contrast(value, by_text, spread * sum(texts.noise))
+    tested = judge_mean(contrast, texts, asked.minimum, asked.alpha, sides=2)
+    differ = difference(texts, contrast, old_rest, new_rest, asked.seed)
     said = "surer of itself than it is right" if value > 0 else "right more often than it says"
     return asked.found(tested, differ, rows, f"{said}, by {abs(value):.1%} more than on the reference")
 

@@ -80,8 +80,8 @@ class Finding:
     """What one monitor found at one look.
 
     `effect`, in the unit of `minimum`; `low`, `high`: its band at `alpha`, so that all bands of a champion's year hold the truth
-    together but for the year's alpha on either side; `p`: of 'the effect is at most the minimum', and of 'nothing differs' where that
-    is larger; `alarm`: p is at most `alpha`. NaN where it was not judged, and `note` says why.
+    together but for the year's alpha on either side; `p`: of 'the effect is at most the minimum', or of 'nothing differs' where
+    that is larger; `alarm`: p is at most `alpha`. NaN where it was not judged, and `note` says why.
     """
 
     monitor: str

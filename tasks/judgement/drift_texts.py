@@ -21,7 +21,8 @@ Singles = NDArray[np.float32]
 
 PERMUTATIONS = 500
 FOLDS = 5
-SMALL = 2_000  # distinct texts up to which every monitor permutes; above, only those of embeddings: elsewhere the normal law is exact enough
+LEAST_TEXTS = 20  # distinct texts in a sample; fewer are no sample of traffic
+SMALL = 2_000  # distinct texts up to which every monitor permutes; above, those of embeddings alone: the normal law does for others
 BATCH = 12_500_000  # permuted weights held at once: 50 MB
 
 
@@ -127,7 +128,7 @@ class Texts:
 
 
 def texts_of(reference: Codes, window: Codes, reference_weight: Floats | None = None, window_weight: Floats | None = None) -> Texts:
-    """Line up the texts of two samples, by codes of shape (rows,) that are equal where the text is; weights are made to sum to 1."""
+    """Line up the texts of two samples, by codes (rows,), equal where the text is; weights are made to sum to 1."""
     codes, number = np.unique(np.concatenate([reference, window]), return_inverse=True)
     return Texts(
         codes=codes.astype(np.int64),
@@ -140,3 +141,12 @@ def texts_of(reference: Codes, window: Codes, reference_weight: Floats | None = 
 
 def _weights(given: Floats | None, n: int) -> Floats:
     return np.full(n, 1 / max(n, 1)) if given is None else np.asarray(given / given.sum(), dtype=np.float64)
+
+
+def too_few(texts: Texts, least: int = LEAST_TEXTS) -> str | None:
+    """Why these are no samples of traffic, or None."""
+    for name, share in (("reference", texts.reference), ("window", texts.window)):
+        distinct = int(np.sum(share > 0))
+        if distinct < least:
+            return f"{distinct} distinct texts in the {name}, fewer than {least}"
+    return None

@@ -153,7 +153,8 @@ def _growths(
 ) -> tuple[Growth, ...]:
     """Greedy: the ball with the largest excess of window texts, what it holds set aside, the next; see `unlike`."""
     n, m = len(old.rows), len(new.rows)
-    expected, found = ball * m / n, []
+    expected = ball * m / n
+    found: list[Growth] = []
     left = np.ones(m, dtype=np.bool_)
     while len(found) < groups:
         held = _held(new.vectors, reach, left)
