@@ -216,7 +216,8 @@ class Tracking:
                 if version.run_id == run_id:
                     return str(version.version)
             marked = {PREFIX + key: value for key, value in tags.items()}
-            return str(self.client.create_model_version(model, uri, run_id, tags=marked).version)
+            model_id = uri.removeprefix("models:/") if uri.startswith("models:/m-") else None  # a server refuses to guess it
+            return str(self.client.create_model_version(model, uri, run_id, tags=marked, model_id=model_id).version)
 
         return self.attempt("registering the version", find)
 
