@@ -19,6 +19,7 @@ from tasks.home import Home, find_home, settle_environment
 from tasks.terminal import console, say
 from tasks.web import ask
 
+LOCK = Path("locks", "up.lock")
 SAID = "up.json"  # what runs where, for a second `up` and for `doctor`
 PATIENCE = (17.0, 5.0)  # seconds for the worker and the service, then for the servers: less than 25 in all
 
@@ -43,9 +44,8 @@ def up(config: Path | None, overrides: Sequence[str], ports: Mapping[str, int | 
 @contextmanager
 def _alone(home: Home) -> Iterator[None]:
     """Refuse a second one on the same home, saying where the first one's servers are."""
-    path = home.path / "locks" / "up.lock"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("a") as lock:
+    (home.path / LOCK).parent.mkdir(exist_ok=True)
+    with (home.path / LOCK).open("a") as lock:
         if not server.free(lock):
             found = running_up(home)
             where = "".join(f"\n  {name:<8} {url}" for name, url in found.get("addresses", {}).items())
@@ -65,8 +65,11 @@ def _write(home: Home, said: Mapping[str, Any]) -> None:
 
 
 def running_up(home: Home) -> dict[str, Any]:
-    """What an `up` of this home said of itself: pid, since, addresses; empty where there is none."""
+    """What the `up` of this home said of itself: pid, since, addresses; empty where none runs, whatever a killed one left."""
     try:
+        with (home.path / LOCK).open("r") as lock:
+            if server.free(lock):
+                return {}
         found: dict[str, Any] = json.loads((home.path / SAID).read_text())
     except (OSError, ValueError):
         return {}
