@@ -93,7 +93,7 @@ class _Draw:
 
     def levels(self) -> Markup:
         history = self.history
-        tests, audits = self._dots(history_view.tests(history)), self._dots([one for one in history.levels if one.kind == "audit"])
+        tests, audits = self._dots(history_view.tests(history)), self._dots(history_view.audits(history))
         share = history.unit == "share"
         values = [value for one in (*tests, *audits) for value in (one.value, one.low, one.high)]
         ys = charts.domain_of(values, floor=0.0, ceiling=1.0 if share else None)

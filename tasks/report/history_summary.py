@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.report import formats, history_view, times
-from tasks.report.history_data import History, Version
+from tasks.report.history_data import History, Move, Version
 from tasks.report.summary import plain, table
 
 MOST = 15
@@ -35,7 +35,7 @@ def history_table(history: History, most: int = MOST) -> list[tuple[str, ...]]:
     return [tuple(cell.replace(formats.THIN, " ") for cell in row) for row in found]
 
 
-def _moved(move: history_view.Move) -> str:
+def _moved(move: Move) -> str:
     return f"{history_view.moved(move)}{f', by {move.who}' if move.who else ''}{f': {move.reason}' if move.reason else ''}"
 
 

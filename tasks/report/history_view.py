@@ -164,6 +164,12 @@ def tests(history: History) -> list[Level]:
     ]
 
 
+def audits(history: History) -> list[Level]:
+    """What audits said, along the model's life; of very many an even part."""
+    found = [one for one in history.levels if one.kind == "audit"]
+    return found[:: -(-len(found) // 240) or 1]
+
+
 def watched(history: History) -> list[Watched]:
     """The monitors' account of each version, the newest first."""
     found = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from tasks.report.charts import Domain, drawn_at, row
-from tasks.report.series import Dot, Tone, diamond, height_of, levels_grid, lines, placed, whiskers
+from tasks.report.series import Dot, Tone, diamond, height_of, levels_grid, measured, placed, whiskers
 
 
 @dataclass(frozen=True)
@@ -79,5 +79,5 @@ def scores(
     """A metric along a model's life: each version's test score at its release, and what audits said since."""
     y = height_of(ys, height)
     body = levels_grid(ys, height, 4) + hairlines(changes, xs, height)
-    body += lines(audits, xs, y, height, "line faint")
-    return row(height, body + whiskers(audits, xs, y) + whiskers(tests, xs, y, "champion"), label)
+    body += measured(audits, xs, y, height)
+    return row(height, body + whiskers(tests, xs, y, "champion"), label)

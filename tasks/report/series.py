@@ -16,6 +16,8 @@ from tasks.report.charts import Domain, drawn_at, row, ticks
 
 Tone = Literal["good", "hold", "bad", "wait", "none"]
 WIDE = 1000
+MANY = 40
+"""Of more values than this only alarms and the last are marked."""
 FEW = 3
 """So few estimates are dots: they make no line."""
 LEAST = 24
@@ -108,8 +110,7 @@ def levels(
     body += lines(estimates, xs, y, height, "line estimate")
     if len(estimates) <= FEW:
         body += whiskers(estimates, xs, y, "anchor")
-    body += lines(audits, xs, y, height, "line faint")
-    return row(height, body + whiskers(audits, xs, y), label)
+    return row(height, body + measured(audits, xs, y, height), label)
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------------
@@ -141,6 +142,19 @@ def whiskers(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], tone:
     return body
 
 
+def measured(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: int) -> str:
+    """What was measured, upright intervals joined by a faint line; of very many a line in its band, with the last one marked."""
+    if len(dots) <= MANY:
+        return lines(dots, xs, y, height, "line faint") + whiskers(dots, xs, y)
+    return bands(dots, xs, y, height, "band") + lines(dots, xs, y, height, "line tone-0") + whiskers(dots[-1:], xs, y)
+
+
+def thinned(dots: Sequence[Dot], most: int = 240) -> list[Dot]:
+    """At most so many, evenly, the last one among them."""
+    step = -(-len(dots) // most) or 1
+    return list(dots[::-1][::step][::-1])
+
+
 def lines(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: int, kind: str) -> str:
     """The values joined, a gap where one is missing."""
     paths = [
@@ -165,7 +179,7 @@ def bands(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: 
 
 def _marks(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float]) -> str:
     """Every look that few looks have, of many only the alarms and the last; gaps as open rings on the floor."""
-    few, body = len(dots) <= 40, ""
+    few, body = len(dots) <= MANY, ""
     for n, one in enumerate(dots):
         if one.value is None:
             body += _ring(one, xs, y) if few else ""

@@ -79,7 +79,7 @@ def _label(at: float) -> str:
 def _firsts(low: float, high: float, months: int) -> list[tuple[float, str]]:
     start = _at(low)
     number = (start.year * 12 + start.month - 1) // months * months
-    found = []
+    found: list[tuple[float, str]] = []
     while True:
         when = datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC)
         if when.timestamp() > high:

@@ -92,7 +92,7 @@ class _Draw:
 
     def levels(self) -> Markup:
         watch = self.watch
-        audits, estimates = (self._levels(kind) for kind in ("audit", "estimate"))
+        audits, estimates = (series.thinned(self._levels(kind)) for kind in ("audit", "estimate"))
         test = next(iter(reversed(self._levels("test"))), None)
         moments = [one.x for one in (*audits, *estimates)]
         xs = series.time_domain([*moments, *self.xs], 0.0)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tasks.report import formats, monitors, times
+from tasks.report.data import Unit
 from tasks.report.formats import first_upper
 from tasks.report.series import Dot, Tone
 from tasks.report.tracks import ends_of, finding_of, judged, ratio, silence, status
@@ -15,6 +16,7 @@ from tasks.report.watch_data import Change, Finding, Level, Look, Request, Watch
 STATES = {
     "done": ("good", "✓", "done"),
     "running": ("wait", "…", "running"),
+    "skipped": ("none", "=", "nothing new"),
     "coalesced": ("none", "⊂", "joined another"),
     "refused": ("hold", "‖", "not started"),
     "failed": ("bad", "✕", "failed"),
@@ -106,7 +108,7 @@ def reasons(watch: Watch) -> list[str]:
         *(_alarm(watch, one) for one in loudest(look.alarms)[:4]),
         *_quiet(watch),
         *_accuracy(watch),
-        *([done(watch.requests[-1])] if watch.requests and watch.requests[-1].look == look.number else []),
+        *_answered(watch),
         *_unjudged(look),
     ]
 
@@ -159,6 +161,16 @@ def newest(watch: Watch, kind: str) -> Level | None:
     return next((one for one in reversed(watch.levels) if one.kind == kind and formats.known(one.value)), None)
 
 
+def _answered(watch: Watch) -> list[str]:
+    """The last request, if it was made for the alarm that lasts."""
+    first = since(watch, [one.monitor for one in latest(watch).alarms])
+    if first is None or not watch.requests:
+        return []
+    last = watch.requests[-1]
+    asked, begun = times.instant(last.at), times.instant(first.at)
+    return [done(last)] if last.look == latest(watch).number or (asked and begun and asked >= begun) else []
+
+
 def allowed(look: Look) -> str:
     """What p each monitor was held against at this look: one bound, or the range of them; "" where none was judged."""
     known = sorted(one.alpha for one in look.findings if one.alpha is not None and formats.known(one.alpha))
@@ -168,7 +180,7 @@ def allowed(look: Look) -> str:
     return f"≤ {formats.p_value(known[-1])}" if same else f"≤ {formats.p_value(known[0])} to {formats.p_value(known[-1])}"
 
 
-def level_dot(one: Level, unit: formats.Unit) -> Dot | None:
+def level_dot(one: Level, unit: Unit) -> Dot | None:
     """One level as a dot with its title, or None where it has no time or value."""
     at = times.instant(one.at)
     if at is None or not formats.known(one.value):
@@ -215,6 +227,7 @@ def done(request: Request) -> str:
     said = {
         "running": "a retraining was started and is running",
         "done": verdicts.get(request.verdict, "the retraining is done"),
+        "skipped": "nothing had changed since an earlier decision, which stands",
         "coalesced": "a retraining was already under way, so no second one was started",
         "refused": "no retraining was started",
         "failed": "the retraining failed",

@@ -8,7 +8,7 @@ from scipy import stats
 
 from tasks.judgement.changes import WordCounts, changed_shares, changed_words, word_counts, words
 
-TRIALS = 400
+TRIALS = 200
 RATE = 0.05
 TOLERANCE = 3.1 * np.sqrt(RATE * (1 - RATE) / TRIALS)  # an honest 5 % is seen as more than this once in a thousand runs
 
@@ -37,10 +37,10 @@ def test_a_planted_word_is_found_and_sized() -> None:
 
 
 def test_a_word_is_no_news_where_only_enough_texts_show_a_small_change() -> None:
-    small = changed_words(word_counts(said(17_000, my=0.50)), word_counts(said(17_000, my=0.53)))
+    small = changed_words(word_counts(said(10_000, my=0.50)), word_counts(said(10_000, my=0.53)))
     assert small.more == ()
     assert [
-        one.name for one in changed_words(word_counts(said(17_000, my=0.5)), word_counts(said(17_000, my=0.53)), least=1.0).more
+        one.name for one in changed_words(word_counts(said(10_000, my=0.5)), word_counts(said(10_000, my=0.53)), least=1.0).more
     ] == ["my"]
 
 
@@ -62,13 +62,13 @@ def test_words_are_folded_placeholders_are_words_and_unspaced_scripts_are_cut() 
 
 
 def test_without_a_change_some_word_is_called_changed_at_the_stated_rate_at_most() -> None:
-    """Zipf's words in distinct texts, both sides drawn alike, sizes uneven: the family-wise rate over hundreds of words."""
+    """Zipf's words in distinct texts, both sides drawn alike, sizes uneven: the family-wise rate over 200 words."""
     rng = np.random.default_rng(0)
-    share = np.minimum(0.6, 2.0 / np.arange(2, 802))
+    share = np.minimum(0.6, 2.0 / np.arange(2, 202))
     wrong = 0
     for _ in range(TRIALS):
-        counts = [dict(zip(map(str, range(800)), rng.binomial(n, share).tolist(), strict=True)) for n in (600, 150)]
-        found = changed_words(WordCounts(600, counts[0], 600), WordCounts(150, counts[1], 150), RATE, least=1.0)
+        counts = [dict(zip(map(str, range(200)), rng.binomial(n, share).tolist(), strict=True)) for n in (300, 100)]
+        found = changed_words(WordCounts(300, counts[0], 300), WordCounts(100, counts[1], 100), RATE, least=1.0)
         wrong += bool(found.more or found.less)
     assert wrong / TRIALS <= RATE + TOLERANCE
 
@@ -76,13 +76,13 @@ def test_without_a_change_some_word_is_called_changed_at_the_stated_rate_at_most
 def test_without_a_change_beyond_the_least_the_rate_holds_at_its_very_edge() -> None:
     """Every word's odds grew by just the factor that is allowed."""
     rng = np.random.default_rng(1)
-    was = np.minimum(0.5, 2.0 / np.arange(4, 204))
+    was = np.minimum(0.5, 2.0 / np.arange(4, 404, 10))
     now = 1.5 * was / (1 + 0.5 * was)
     wrong = 0
     for _ in range(TRIALS):
         old, new = (
-            WordCounts(n, dict(zip(map(str, range(200)), rng.binomial(n, share).tolist(), strict=True)), n)
-            for n, share in ((600, was), (900, now))
+            WordCounts(n, dict(zip(map(str, range(40)), rng.binomial(n, share).tolist(), strict=True)), n)
+            for n, share in ((200, was), (300, now))
         )
         wrong += bool(changed_words(old, new, RATE, least=1.5).more)
     assert wrong / TRIALS <= RATE + TOLERANCE

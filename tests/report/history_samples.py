@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from report_parts import interval
 
@@ -54,6 +55,7 @@ def version(number: int, days: float, verdict: str, value: float, against: str, 
     )
 
 
+@cache
 def year() -> History:
     """Weekly decisions over a year, eight promotions, two rollbacks, one move made in MLflow's own UI, 365 looks."""
     chance = random.Random(8)
@@ -164,6 +166,7 @@ def year() -> History:
     )
 
 
+@cache
 def story() -> History:
     """The story of the demo: v1 served, drift, v2 promoted, rolled back."""
     chance = random.Random(1)

@@ -92,15 +92,23 @@ def test_what_was_not_judged_says_why_and_is_no_good_news() -> None:
 def test_a_storm_of_requests_is_told_once() -> None:
     watch = drift()
     storm = tuple(replace(watch.requests[1], id=str(n), note="cooldown until 9 Sep") for n in range(50))
-    text = text_of(replace(watch, requests=storm))
-    assert text.count("cooldown until 9 Sep") == 1 and "50 times" in text
+    told = render(replace(watch, requests=storm)).split('<section id="done">')[1]
+    assert told.count("cooldown until 9 Sep") == 1 and "50 times" in told
 
 
-def test_a_year_of_hourly_looks_stays_a_small_page() -> None:
-    looks = life(24 * 365, 8_000, {"inputs.topics": 0.3})
-    html = render(replace(drift(), looks=looks[:2000]))
-    assert len(html) < 1_500_000
-    assert "Each bar is the worst of about 23 looks" in html
+def test_a_request_for_the_alarm_that_lasts_stands_beside_the_verdict() -> None:
+    watch = drift()
+    head = render(watch).split("</header>")[0]
+    assert "A retraining was started and is running." in head
+    old = replace(watch.requests[0], at="2025-07-04T00:00:00+00:00", look=None)
+    assert "the champion stays" not in render(replace(watch, requests=(old,))).split("</header>")[0]
+
+
+def test_a_thousand_looks_stay_a_small_page() -> None:
+    looks = life(1_000, 900, {"inputs.topics": 0.3})
+    html = render(replace(drift(), looks=looks))
+    assert len(html) < 900_000
+    assert "Each bar is the worst of about 12 looks" in html
 
 
 def test_a_look_without_alarms_says_what_was_nearest_and_when_one_was_last() -> None:

@@ -54,11 +54,11 @@ def test_a_gain_of_accuracy_is_no_change_that_matters() -> None:
 
 
 def test_bins_keep_every_stretch_with_an_alarm() -> None:
-    looks = life(1000, None, {})
-    loud = replace(looks[500], findings=tuple(replace(one, alarm=True) for one in looks[500].findings))
-    found = tracks.binned((*looks[:500], loud, *looks[501:]), "inputs.topics")
+    looks = life(400, None, {})
+    loud = replace(looks[200], findings=tuple(replace(one, alarm=True) for one in looks[200].findings))
+    found = tracks.binned((*looks[:200], loud, *looks[201:]), "inputs.topics")
     assert len(found) == tracks.MOST_COLUMNS
-    assert [look.number for look, one in found if one is not None and one.alarm] == [501]
+    assert [look.number for look, one in found if one is not None and one.alarm] == [201]
 
 
 @pytest.mark.parametrize(

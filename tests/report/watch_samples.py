@@ -6,6 +6,7 @@ import math
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from report_parts import interval
 from report_samples import HELPDESK, banking
@@ -227,6 +228,7 @@ def texts() -> Texts:
     )
 
 
+@cache
 def drift() -> Watch:
     """60 looks, 12 monitors; drift from look 44 on; a retraining was asked for and promoted, then the cooldown held."""
     looks = life(60, 44, DRIFTING)
@@ -309,7 +311,7 @@ def drift() -> Watch:
             ),
             Request(
                 at=looks[-1].at,
-                why="decay",
+                why="drift",
                 state="running",
                 id="r-3",
                 look=60,
@@ -324,6 +326,7 @@ def drift() -> Watch:
     )
 
 
+@cache
 def decay() -> Watch:
     """77 classes, a year of hourly looks thinned to 420; accuracy falls without much drift."""
     looks = life(420, 380, {"performance.accuracy": 0.12, "performance.estimate": 0.07, "predictions.confidence": 0.24}, rows=4_000)
@@ -349,7 +352,7 @@ def decay() -> Watch:
         requests=(
             Request(
                 at=looks[-1].at,
-                why="decay",
+                why="drift",
                 state="coalesced",
                 look=420,
                 monitors=("performance.accuracy",),
@@ -360,6 +363,7 @@ def decay() -> Watch:
     )
 
 
+@cache
 def quiet() -> Watch:
     """60 looks and no alarm."""
     looks = life(60, None, {})
@@ -378,6 +382,7 @@ def quiet() -> Watch:
     )
 
 
+@cache
 def few(n: int = 3) -> Watch:
     """The first looks of a champion: no label yet."""
     looks = life(n, None, {})
