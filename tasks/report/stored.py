@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from functools import cache
 from typing import Any, TypeVar
 
@@ -14,19 +13,21 @@ T = TypeVar("T")
 
 
 @cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
 def dumped(value: Any) -> str:
     """A frozen dataclass as JSON; a number that is not finite becomes null, which pages show as absent."""
-    return _adapter(type(value)).dump_json(value, indent=1).decode()
+    kind: Any = type(value)
+    return _adapter(kind).dump_json(value, indent=1).decode()
 
 
 def loaded(kind: type[T], text: str | bytes, what: str, remedy: str) -> T:
     """The value stored, less the fields that this version does not know. Raises InputError, naming the place, on anything else."""
+    which: Any = kind  # a class is hashable, whatever its own instances are
     try:
-        found: T = _adapter(kind).validate_json(text)
+        found: T = _adapter(which).validate_json(text)
     except ValidationError as fault:
         first = fault.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
