@@ -11,7 +11,7 @@ from configs.errors import InputError
 from configs.schema import Pipeline
 from tasks.champion import open_ledger
 from tasks.home import Home, find_home, settle_environment
-from tasks.ledger import Entry, Evidence, Ledger, Move, heal, history, promote, rollback
+from tasks.ledger import Entry, Evidence, Ledger, Move, Settled, heal, history, promote, rollback
 from tasks.terminal import closing, say
 from tasks.tracking import Registry, Tracking
 
@@ -50,8 +50,8 @@ def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str) -> 
 
 
 def show_history(pipeline: Pipeline, config: Path) -> dict[str, Any]:
-    """Every promotion and rollback, oldest first."""
-    _, _, ledger, registry = _open(pipeline)
+    """Every promotion and rollback, oldest first, and the page of the model's life."""
+    home, _, ledger, registry = _open(pipeline)
     settled = heal(ledger, registry, pipeline.name)
     for notice in settled.notices:
         say(notice)
@@ -59,8 +59,31 @@ def show_history(pipeline: Pipeline, config: Path) -> dict[str, Any]:
     rows = [_row(entry) for entry in entries]
     title = f"{pipeline.name}: champion is version {settled.champion}" if settled.champion else f"{pipeline.name} has no champion"
     closing(title, "bold", [COLUMNS, *rows], (), (f"next: tunekeeper report {config} shows the evidence of the last decision",))
+    page = _life(pipeline, home, ledger, settled)
+    say(f"page: {page}")
     named = [{name: value for name, value in asdict(entry).items() if name != "model"} for entry in entries]
-    return {"pipeline": pipeline.name, "champion": settled.champion, "notices": list(settled.notices), "history": named}
+    return {
+        "pipeline": pipeline.name,
+        "champion": settled.champion,
+        "notices": list(settled.notices),
+        "history": named,
+        "page": str(page),
+    }
+
+
+def _life(pipeline: Pipeline, home: Home, ledger: Ledger, settled: Settled) -> Path:
+    """Draw the model's life: versions, verdicts, promotions, looks, feedback, cost."""
+    from tasks.history_findings import gather
+    from tasks.report.history_data import to_json
+    from tasks.report.history_page import render
+
+    found = gather(pipeline, home, ledger, settled.champion, settled.notices)
+    folder = home.path / "history" / pipeline.name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "history.json").write_text(to_json(found))
+    page = folder / "history.html"
+    page.write_text(render(found))
+    return page
 
 
 def redraw_report(pipeline: Pipeline) -> dict[str, Any]:

@@ -68,6 +68,13 @@ def last_decision(ledger: Ledger, model: str) -> Decision | None:
     return None if key is None else find_decision(ledger, model, key)
 
 
+def decisions_of(ledger: Ledger, model: str) -> tuple[Decision, ...]:
+    """All decisions on a model, oldest first."""
+    query = sa.select(decisions).where(decisions.c.model == model).order_by(decisions.c.at)
+    rows = ledger.read(lambda connection: connection.execute(query).mappings().all())
+    return tuple(_made(row) for row in rows)
+
+
 def look_number(ledger: Ledger, model: str, champion_version: str | None) -> int:
     """The number the next decision against this champion will have: what alpha is spent by.
 
@@ -153,7 +160,11 @@ def _adds_to(earlier: Training, run_id: str, model_version: str | None) -> bool:
 def _decision(connection: Connection, model: str, decision_key: str) -> Decision | None:
     query = sa.select(decisions).where(decisions.c.model == model, decisions.c.decision_key == decision_key)
     row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else Decision(**{**_read(row), "champion_version": row["champion_version"] or None})
+    return None if row is None else _made(row)
+
+
+def _made(row: RowMapping) -> Decision:
+    return Decision(**{**_read(row), "champion_version": row["champion_version"] or None})
 
 
 def _training(connection: Connection, model: str, train_key: str) -> Training | None:
