@@ -96,6 +96,10 @@ def _parser() -> argparse.ArgumentParser:
 
     add("retrain", _retrain, "prepare, validate, train, evaluate, decide and release, doing only what is new")
     add("monitor", _monitor, "look at the champion's traffic, and say what changed")
+    one = add("score", _score, "answer all rows of a file, a folder or a table with the champion")
+    one.add_argument("--input", required=True, help="CSV, JSONL or Parquet, a folder of them, or a table: DIALECT://HOST/DATABASE/TABLE")
+    one.add_argument("--output", required=True, help="the Parquet file of the result; killed on the way, the same command goes on")
+    one.add_argument("--version", help="score with this version; default: the champion")
     add("promote", _promote, "make a version the champion, as a person, with a reason").add_argument("--version", required=True)
     add("rollback", _rollback, "go back to the champion before this one").add_argument("--to", help="or to this version")
     for name in ("promote", "rollback"):
@@ -146,6 +150,13 @@ def _monitor(given: argparse.Namespace) -> int:
     from flows.run import run_monitor
 
     _print(given, run_monitor(_load(given), given.config, quiet=given.json))
+    return 0
+
+
+def _score(given: argparse.Namespace) -> int:
+    from flows.score import run_score
+
+    _print(given, run_score(_load(given), given.config, given.input, given.output, given.version, quiet=given.json))
     return 0
 
 

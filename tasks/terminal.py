@@ -34,11 +34,11 @@ def stage(name: str) -> Iterator[dict[str, float]]:
 
 
 class Bar:
-    """A training bar where somebody watches; a line now and then where nobody does."""
+    """A bar where somebody watches; a line now and then where nobody does."""
 
-    def __init__(self, progress: Any) -> None:
+    def __init__(self, progress: Any, what: str = "train") -> None:
         self.progress = progress
-        self.task = progress.add_task("train", total=None, loss="") if progress is not None else None
+        self.task = progress.add_task(what, total=None, loss="") if progress is not None else None
 
     def move(self, step: int, total: int) -> None:
         if self.progress is not None:
@@ -50,8 +50,8 @@ class Bar:
 
 
 @contextmanager
-def training_bar() -> Iterator[Bar]:
-    """Progress of optimizer steps, with the newest loss."""
+def training_bar(what: str = "train") -> Iterator[Bar]:
+    """Progress of optimizer steps, with the newest loss; or of something else that takes long."""
     if not sys.stderr.isatty():
         yield Bar(None)
         return
@@ -65,7 +65,7 @@ def training_bar() -> Iterator[Bar]:
         TextColumn("{task.fields[loss]}"),
     )
     with Progress(*columns, console=console(), transient=True) as progress:
-        yield Bar(progress)
+        yield Bar(progress, what)
 
 
 def closing(title: str, colour: str, rows: Sequence[Sequence[str]], reasons: Sequence[str], hints: Sequence[str]) -> None:

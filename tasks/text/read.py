@@ -30,18 +30,51 @@ class Chunk:
     columns: dict[str, list[Any]]
 
 
-def chunks(file: File, wanted: tuple[str, ...], max_characters: int) -> Iterator[Chunk]:
-    """Read the wanted columns of a file in chunks of bounded size; InputError names what is malformed, missing or empty."""
+def chunks(file: File, wanted: tuple[str, ...], max_characters: int, required: tuple[str, ...] | None = None) -> Iterator[Chunk]:
+    """Read the wanted columns of a file in chunks of bounded size; InputError names what is malformed, missing or empty.
+
+    Lines of JSON need not all have the same columns: their first chunk must have the `required` ones (default: all).
+    """
     rows = max(1, min(2000, CHUNK_BYTES // (4 * max_characters)))
     match file.format:
         case "csv":
             return _csv(file, wanted, rows, max_characters)
         case "jsonl":
-            return _jsonl(file, wanted, rows, max_characters)
+            return _jsonl(file, wanted, rows, max_characters, wanted if required is None else required)
         case "parquet":
             return _parquet(file, wanted, rows, max_characters)
         case "hf":
             return _hub(file, wanted, rows)
+
+
+def header(file: File, max_characters: int) -> tuple[str, ...]:
+    """The columns of a file by name; of lines of JSON all that any line has, for which all are read."""
+    match file.format:
+        case "csv":
+            with Path(file.path).open("rb") as stream:
+                reader = csv.reader(_lines(stream, file.path, _limit(max_characters)), strict=True)
+                return tuple(next((record for record in reader if record), ()))
+        case "jsonl":
+            with Path(file.path).open("rb") as stream:
+                names: dict[str, None] = {}
+                for number, line in enumerate(_lines(stream, file.path, _limit(max_characters)), 1):
+                    if not line.isspace():
+                        names |= dict.fromkeys(_record(line, file.path, number))
+                return tuple(names)
+        case "parquet":
+            return tuple(_parquet_schema(file).names)
+        case "hf":
+            raise InputError(f"{file.path}: is no file: name a CSV, JSONL or Parquet file, or a folder of them")
+
+
+def _parquet_schema(file: File) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_schema(file.path)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{file.path}: is not a whole Parquet file ({str(error)[:200]}): write or copy it again") from error
 
 
 def _lines(stream: BinaryIO, path: str, limit: int) -> Iterator[str]:
@@ -106,7 +139,7 @@ def _blame_width(records: list[list[str]], width: int, path: str, line: int) -> 
         line += 1 + sum(value.count("\n") for value in record)
 
 
-def _jsonl(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) -> Iterator[Chunk]:
+def _jsonl(file: File, wanted: tuple[str, ...], rows: int, max_characters: int, required: tuple[str, ...]) -> Iterator[Chunk]:
     path, first, line = file.path, 1, 0
     with Path(path).open("rb") as stream:
         lines = _lines(stream, path, _limit(max_characters))
@@ -119,7 +152,7 @@ def _jsonl(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) 
             if not records:
                 continue
             if first == 1:
-                _check_present(set().union(*records), wanted, path)
+                _check_present(set().union(*records), required, path)
             yield Chunk(file, first, {name: [r.get(name) for r in records] for name in wanted})
             first += len(records)
     if first == 1:

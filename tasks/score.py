@@ -1,0 +1,102 @@
+"""The face of batch scoring: which champion, which rows, where the result goes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect import task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+
+from configs.errors import InputError
+from configs.schema import Pipeline
+from tasks.home import Home
+from tasks.identity import TRAIN_CODE, code, digest
+from tasks.release import champion_files
+from tasks.score_table import is_address, staged
+from tasks.tracking import Registry, Tracking
+
+
+@task(name="score", cache_policy=NO_CACHE)
+def score(
+    pipeline: Pipeline, home: Home, source: str, output: str, version: str | None, move: Callable[[int, int], None]
+) -> dict[str, Any]:
+    """Score files or a table with the champion, or with `version`; the outcome is that of `tunekeeper score --json`."""
+    from tasks.serving.batch_input import place_of
+
+    place = place_of(output, source)
+    tracking = Tracking(home)
+    which = version or Registry(tracking, pipeline.release.alias).champion(pipeline.name)
+    if which is None:
+        raise InputError(f"{pipeline.name} has no champion: `tunekeeper retrain CONFIG` makes one, or name a --version")
+    if version is not None and version not in Registry(tracking, pipeline.release.alias).versions(pipeline.name):
+        raise InputError(f"{pipeline.name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
+    told = _artifact(move)
+    with staged(source, place) if is_address(source) else nullcontext(source) as rows:
+        outcome = _score(pipeline, home, champion_files(tracking, home, pipeline.name, which), which, rows, place, told)
+    return {
+        "pipeline": pipeline.name,
+        "version": which,
+        "input": source.partition("://")[0] if is_address(source) else source,
+        **outcome,
+    }
+
+
+def _artifact(move: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """Progress for Prefect's page too, every twentieth of the way."""
+    artifact: UUID = create_progress_artifact(0.0, key="score-progress", description="not begun")  # type: ignore[assignment]
+    said = 0
+
+    def told(done: int, total: int) -> None:
+        nonlocal said
+        move(done, total)
+        if 20 * done // total > said:
+            said = 20 * done // total
+            update_progress_artifact(artifact, 100 * done / total, description=f"{done:,} of {total:,} rows")
+
+    return told
+
+
+def _score(
+    pipeline: Pipeline, home: Home, files: tuple[Path, Path], version: str, rows: str, place: Path, move: Callable[[int, int], None]
+) -> dict[str, Any]:
+    from tasks.serving.answering import make_ready
+    from tasks.serving.batch import Job, score
+    from tasks.serving.batch_input import inspect
+    from tasks.serving.model import load
+    from tasks.serving.traffic import open_traffic
+    from tasks.text.sources import fingerprint
+
+    data = pipeline.data
+    text = data.text if pipeline.problem == "text-classification" else data.prompt
+    format = "auto" if Path(rows).suffix == ".parquet" else data.format
+    batch = inspect(rows, text, format, data.max_characters)
+    at_once, logged, rate = pipeline.evaluation.batch_size, pipeline.serving.log, pipeline.serving.audit_rate
+    ready: list[Any] = []
+
+    def answers(texts: Any) -> Any:  # a result that is there already needs no model
+        if not ready:
+            ready.append(make_ready(version, load(files[0], files[1], home.path)))
+        return ready[0].answers(texts)
+
+    model = hashlib.sha256((files[0] / "manifest.json").read_bytes()).hexdigest()
+    named = data.id if data.id in batch.columns else None
+    key = digest(
+        {
+            "rows": list(fingerprint(batch.files).items()), "text": text, "id": named, "longest": data.max_characters,
+            "model": model, "version": version, "at_once": at_once, "logged": rate if logged else None,
+            "code": code(*TRAIN_CODE, "tasks/serving"),
+        }
+    )  # fmt: skip
+    with closing(open_traffic(home.path, pipeline.name, home.traffic_url)) if logged else nullcontext() as log:
+        done = score(Job(batch, key, version, answers, at_once, named, place, log, rate), move)
+    fresh = 0 if done.skipped else done.rows - done.kept
+    return {
+        "output": str(place), "rows": done.rows, "answered": done.answered, "kept": done.kept, "skipped": done.skipped,
+        "logged": logged, "seconds": done.seconds, "rows_per_second": fresh / done.seconds if fresh else None,
+    }  # fmt: skip

@@ -1,0 +1,132 @@
+"""What a batch is scored from: files as they come, all their columns kept, read once to the end before anything is scored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import InputError
+from tasks.text.read import Chunk, chunks, header
+from tasks.text.sources import File, resolve
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TEXT, WHOLE, REAL, TRUTH = "text", "whole", "real", "truth"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Files with the same meaning: `columns` is the union of theirs, with their types; `rows` how many there are in all."""
+
+    files: tuple[File, ...]
+    text: str
+    columns: dict[str, pa.DataType]
+    rows: int
+    max_characters: int
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All rows, in the files' order, the same chunks each time."""
+        for file in self.files:
+            yield from chunks(file, header(file, self.max_characters), self.max_characters, required=(self.text,))
+
+    def table(self, chunk: Chunk) -> pa.Table:
+        """A chunk's columns with the batch's types; null where its file has no such column."""
+        import pyarrow as pa
+
+        n = len(chunk.columns[self.text])
+        values = {name: chunk.columns.get(name, [None] * n) for name in self.columns}
+        arrays = {
+            name: pa.array(map(_as_text, found) if pa.types.is_string(self.columns[name]) else found, type=self.columns[name])
+            for name, found in values.items()
+        }
+        return pa.table(arrays)
+
+
+def inspect(source: str, text: str, format: str, max_characters: int) -> Batch:
+    """Read the files to their ends: what is wrong with a row is said now, not after an hour.
+
+    InputError names what is malformed, or a file without the column `text`.
+    """
+    if source.startswith("hf://"):
+        raise InputError(f"--input {source}: is no file: name a CSV, JSONL or Parquet file, or a folder of them")
+    files = resolve(source, format)
+    kinds: dict[str, Any] = {}
+    rows = 0
+    for file in files:
+        names = header(file, max_characters)
+        if text not in names:
+            raise InputError(
+                f"{file.path}: has no column `{text}`; it has {', '.join(names)[:500]}: correct the file, or the names under data"
+            )
+        found, count = _types(file, names, text, max_characters)
+        rows += count
+        for name, kind in found.items():
+            kinds[name] = _common(kinds[name], kind) if name in kinds else kind
+    return Batch(files, text, {name: _arrow(kind) for name, kind in kinds.items()}, rows, max_characters)
+
+
+def _types(file: File, names: tuple[str, ...], text: str, max_characters: int) -> tuple[dict[str, Any], int]:
+    """What each column holds, and the number of rows."""
+    if file.format == "parquet":
+        import pyarrow.parquet as pq
+
+        schema = pq.read_schema(file.path)
+        count = pq.read_metadata(file.path).num_rows
+        if count == 0:
+            raise InputError(f"{file.path}: has no rows")
+        return {name: _plain(schema.field(name).type) for name in names}, count
+    rows, seen = 0, dict.fromkeys(names)
+    for chunk in chunks(file, names, max_characters, required=(text,)):
+        rows += len(chunk.columns[text])
+        for name in names if file.format == "jsonl" else ():
+            for kind in {type(value) for value in chunk.columns[name] if value is not None}:
+                seen[name] = _kind(kind) if seen[name] is None else _common(seen[name], _kind(kind))
+    return {name: TEXT if file.format == "csv" else (seen[name] or None) for name in names}, rows
+
+
+def _plain(kind: pa.DataType) -> Any:
+    """An Arrow type, dictionaries and long strings as what they hold."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    return TEXT if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
+
+
+def _kind(kind: type) -> str:
+    """A value of JSON; objects and lists are written out again."""
+    return {bool: TRUTH, int: WHOLE, float: REAL}.get(kind, TEXT)
+
+
+def _common(a: Any, b: Any) -> Any:
+    """What holds both: of whole and real numbers real ones, of all else that differs text; None is of no type yet."""
+    if a is None or b is None or a == b:
+        return b if a is None else a
+    return REAL if {a, b} == {WHOLE, REAL} else TEXT
+
+
+def _arrow(kind: Any) -> pa.DataType:
+    import pyarrow as pa
+
+    named = {TEXT: pa.string(), WHOLE: pa.int64(), REAL: pa.float64(), TRUTH: pa.bool_(), None: pa.string()}
+    return named[kind] if kind is None or isinstance(kind, str) else kind
+
+
+def _as_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def place_of(path: str, source: str) -> Path:
+    """Where a result goes; InputError where it cannot, or would be read as input the next time."""
+    place, rows = Path(path).expanduser().resolve(), Path(source).expanduser().resolve()
+    if place.suffix != ".parquet" or place.is_dir():
+        raise InputError(f"--output {path}: name a file that ends in .parquet")
+    if place == rows or (rows.is_dir() and place.is_relative_to(rows)):
+        raise InputError(f"--output {path}: lies in --input {source} and would be read as input: name another place")
+    return place

@@ -1,0 +1,34 @@
+"""Batch scoring with answers that take their time, in a process to be killed: `python batch_child.py HOME INPUT OUTPUT SECONDS`."""
+
+import sys
+import time
+from pathlib import Path
+
+from tasks.serving.batch import Job, score
+from tasks.serving.batch_input import inspect
+from tasks.serving.batcher import Said
+from tasks.serving.traffic import open_traffic
+
+
+def answers(texts):
+    """What a text says depends on what it was asked together with, as the last digit of a real model's score does."""
+    longest = max(map(len, texts))
+    return [Said(text.lower(), f"{len(text) % 3} first", len(text) / longest) for text in texts]
+
+
+def job(home, source, output, key="a" * 64, pause=0.0, **given):
+    def slowly(texts):
+        time.sleep(pause)
+        return answers(texts)
+
+    batch = given.pop("batch", None) or inspect(str(source), "text", "auto", 1000)
+    traffic = open_traffic(Path(home), "tiny") if given.pop("logged", True) else None
+    return Job(batch, key, "7", slowly, 64, given.pop("id", "ticket"), Path(output), traffic, 0.1)
+
+
+if __name__ == "__main__":
+    home, source, output, pause = sys.argv[1:]
+    work = job(home, source, output, pause=float(pause))
+    done = score(work, lambda *_: print("part", flush=True))
+    work.log.close()
+    print(done)

@@ -1,0 +1,229 @@
+"""A batch is scored once, whoever is killed on the way: all columns kept, one answer a row, the same result."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import tiny
+from batch_child import answers, job
+
+from configs.errors import InfraError, InputError
+from tasks.serving import batch as scoring
+from tasks.serving.batch import marked, score
+from tasks.serving.batch_input import inspect, place_of
+from tasks.serving.traffic import pending_audits, read_answers
+
+CHILD = Path(__file__).parent / "batch_child.py"
+
+
+def quiet(*_):
+    pass
+
+
+def write(folder, n, name="rows.csv"):
+    frame = pd.DataFrame(tiny.rows(n))
+    frame["text"] = [text[: 20 + place % 60] for place, text in enumerate(frame["text"])]
+    if name.endswith("csv"):
+        frame.to_csv(folder / name, index=False)
+    else:
+        frame.to_parquet(folder / name, index=False)
+    return folder / name, frame
+
+
+def run(home, source, output, **given):
+    work = job(home, source, output, **given)
+    done = score(work, quiet)
+    if work.log:
+        work.log.close()
+    return done
+
+
+def test_every_row_is_answered_in_its_place_and_keeps_its_columns(tmp_path):
+    source, frame = write(tmp_path, 4500)
+    moved = []
+    work = job(tmp_path, source, tmp_path / "out.parquet", logged=False)
+    done = score(work, lambda *given: moved.append(given))
+    found = pd.read_parquet(tmp_path / "out.parquet")
+    assert (done.rows, done.answered, done.kept, done.skipped) == (4500, 4500, 0, False)
+    pd.testing.assert_frame_equal(found[list(frame)], frame, check_dtype=False)
+    assert found["prediction"].tolist() == [f"{len(text) % 3} first" for text in frame["text"]]
+    assert set(found["model_version"]) == {"7"} and found["score"].between(0, 1).all()
+    assert list(found) == [*frame, "prediction", "score", "model_version"]
+    assert moved == [(2000, 4500), (4000, 4500), (4500, 4500)]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_texts_of_like_length_go_together_longest_first(tmp_path):
+    source, frame = write(tmp_path, 500)
+    asked = []
+    work = job(tmp_path, source, tmp_path / "out.parquet", logged=False)
+
+    def noting(texts):
+        asked.append([len(text) for text in texts])
+        return answers(texts)
+
+    score(scoring.Job(**{**vars(work), "answers": noting}), quiet)
+    lengths = [length for group in asked for length in group]
+    assert lengths == sorted(frame["text"].map(len), reverse=True) and {len(group) for group in asked[:-1]} == {64}
+
+
+@pytest.mark.parametrize("kills", [1, 3])
+def test_kill_9_and_again_gives_what_one_run_gives(tmp_path, kills):
+    source, _ = write(tmp_path, 12_000)
+    whole = tmp_path / "whole.parquet"
+    run(tmp_path / "one", source, whole)
+    broken = tmp_path / "broken.parquet"
+    for _ in range(kills):
+        child = subprocess.Popen(
+            [sys.executable, CHILD, tmp_path / "two", source, broken, "0.004"], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout.readline() == "part\n"
+        child.stdout.readline()
+        child.kill()
+        child.wait()
+        assert not broken.exists()
+    done = run(tmp_path / "two", source, broken)
+    assert 2000 <= done.kept < 12_000 and done.rows == 12_000
+    assert pq.read_table(broken).equals(pq.read_table(whole))
+    assert broken.read_bytes() == whole.read_bytes()
+    one, two = (read_answers(tmp_path / home, "tiny").sort_values("id", ignore_index=True) for home in ("one", "two"))
+    kept = ["id", "text", "prediction", "score", "audit", "audit_probability", "origin", "version"]
+    pd.testing.assert_frame_equal(one[kept], two[kept])
+    assert len(two) == 12_000 and set(two["id"]) == set(pd.read_parquet(broken)["answer_id"])
+
+
+def test_a_result_that_is_there_is_not_made_again_and_another_question_makes_another(tmp_path):
+    source, _ = write(tmp_path, 100)
+    first = run(tmp_path, source, tmp_path / "out.parquet")
+    stamp = (tmp_path / "out.parquet").stat().st_mtime_ns
+    again = run(tmp_path, source, tmp_path / "out.parquet", pause=1e6)
+    assert again.skipped and (again.rows, again.answered) == (first.rows, first.answered)
+    assert (tmp_path / "out.parquet").stat().st_mtime_ns == stamp
+    other = run(tmp_path, source, tmp_path / "out.parquet", key="b" * 64)
+    assert not other.skipped and marked(tmp_path / "out.parquet")["key"] == "b" * 64
+    assert len(read_answers(tmp_path, "tiny")) == 200
+
+
+def test_parts_of_another_job_for_the_same_result_are_put_away(tmp_path):
+    source, _ = write(tmp_path, 100)
+    stale = tmp_path / ".out.parquet.0123456789abcdef.parts"
+    stale.mkdir()
+    (stale / ".lock").touch()
+    (stale / "part-0000000.parquet").touch()
+    run(tmp_path, source, tmp_path / "out.parquet")
+    assert not stale.exists() and not list(tmp_path.glob(".out*"))
+
+
+def test_two_at_once_do_not_write_one_result(tmp_path):
+    source, _ = write(tmp_path, 3000)
+    began, go = threading.Event(), threading.Event()
+    work = job(tmp_path, source, tmp_path / "out.parquet", logged=False)
+
+    def waiting(texts):
+        began.set()
+        go.wait(10)
+        return answers(texts)
+
+    first = threading.Thread(target=score, args=(scoring.Job(**{**vars(work), "answers": waiting}), quiet))
+    first.start()
+    began.wait(10)
+    with pytest.raises(InfraError, match="is being scored by another process"):
+        score(work, quiet)
+    go.set()
+    first.join()
+    assert len(pd.read_parquet(tmp_path / "out.parquet")) == 3000
+
+
+def test_a_row_without_text_is_asked_nothing_and_stays(tmp_path):
+    pd.DataFrame({"ticket": ["a", "b", "c"], "text": ["words", "  ", None]}).to_csv(tmp_path / "rows.csv", index=False)
+    done = run(tmp_path, tmp_path / "rows.csv", tmp_path / "out.parquet")
+    found = pd.read_parquet(tmp_path / "out.parquet")
+    assert (done.rows, done.answered) == (3, 1) and found["ticket"].tolist() == ["a", "b", "c"]
+    for column in ("prediction", "score", "model_version", "answer_id"):
+        assert found[column].isna().tolist() == [False, True, True], column
+    assert read_answers(tmp_path, "tiny")["text"].tolist() == ["words"]
+
+
+def test_a_file_of_any_kind_keeps_the_types_it_has(tmp_path):
+    lines = [{"text": "one", "n": 1, "x": 0.5, "ok": True, "mixed": 1, "deep": {"a": [1]}}]
+    lines += [{"text": "two", "n": 2, "x": 2, "mixed": "b"}, {"text": "three", "late": "é"}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    batch = inspect(str(tmp_path / "a.jsonl"), "text", "auto", 1000)
+    kinds = {name: str(kind) for name, kind in batch.columns.items()}
+    assert kinds == {
+        "text": "string",
+        "n": "int64",
+        "x": "double",
+        "ok": "bool",
+        "mixed": "string",
+        "deep": "string",
+        "late": "string",
+    }
+    run(tmp_path, tmp_path / "a.jsonl", tmp_path / "out.parquet", id=None)
+    found = pq.read_table(tmp_path / "out.parquet").drop_columns(["prediction", "score", "model_version", "answer_id"]).to_pylist()
+    assert found[0] == {
+        "id": "a.jsonl#1",
+        "text": "one",
+        "n": 1,
+        "x": 0.5,
+        "ok": True,
+        "mixed": "1",
+        "deep": '{"a": [1]}',
+        "late": None,
+    }
+    assert found[1]["mixed"] == "b" and found[1]["x"] == 2.0 and found[2]["late"] == "é"
+
+    times = pa.array([1, 2, None], type=pa.timestamp("ns", tz="Europe/Berlin"))
+    table = pa.table({"text": pa.array(["a", "b", "c"]).dictionary_encode(), "at": times, "list": pa.array([[1], [], None])})
+    pq.write_table(table, tmp_path / "b.parquet")
+    run(tmp_path, tmp_path / "b.parquet", tmp_path / "out2.parquet")
+    assert pq.read_table(tmp_path / "out2.parquet").column("at").equals(table.column("at"))
+    assert pq.read_table(tmp_path / "out2.parquet").column("list").to_pylist() == [[1], [], None]
+
+
+def test_a_folder_is_one_batch_of_all_columns(tmp_path):
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in", 30, "a.csv")
+    pd.DataFrame({"text": ["x"], "n": [5]}).to_parquet(tmp_path / "in" / "b.parquet")
+    done = run(tmp_path, tmp_path / "in", tmp_path / "out.parquet", id=None)
+    found = pd.read_parquet(tmp_path / "out.parquet")
+    assert done.rows == 31 and found["id"].tolist() == [*(f"a.csv#{n}" for n in range(1, 31)), "b.parquet#1"]
+    assert found["n"].isna().sum() == 30 and found["ticket"].isna().sum() == 1
+
+
+def test_the_draw_for_audit_is_made_for_scored_rows_too(tmp_path):
+    source, _ = write(tmp_path, 2000)
+    run(tmp_path, source, tmp_path / "out.parquet")
+    assert 120 < len(pending_audits(tmp_path, "tiny")) < 280  # 200 expected, six standard errors of 13.4
+    assert set(read_answers(tmp_path, "tiny")["origin"]) == {"score"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("ticket,words\n1,a\n", "has no column `text`"),
+        ("ticket,text\n", "has a header but no rows"),
+        ("", "has no column `text`"),
+        ("text,prediction\na,b\n", "has a column `prediction`"),
+        ("text\n" + "a\n" * 5000 + "a,b\n", "line 5002: has 2 fields"),
+    ],
+)
+def test_what_is_wrong_with_the_input_is_said_before_anything_is_scored(tmp_path, content, message):
+    (tmp_path / "rows.csv").write_text(content)
+    with pytest.raises(InputError, match=message):
+        run(tmp_path, tmp_path / "rows.csv", tmp_path / "out.parquet", pause=1e6)
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_result_goes_where_it_is_not_read_as_input(tmp_path):
+    (tmp_path / "in").mkdir()
+    assert place_of(str(tmp_path / "out.parquet"), str(tmp_path / "in")) == tmp_path / "out.parquet"
+    for output, source in (("in/out.parquet", "in"), ("in", "rows.csv"), ("out.csv", "in"), ("a.parquet", "a.parquet")):
+        with pytest.raises(InputError, match="--output"):
+            place_of(str(tmp_path / output), str(tmp_path / source))
