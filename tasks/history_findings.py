@@ -16,7 +16,7 @@ from tasks.report import history_data as page
 from tasks.report.watch_data import Feedback, Level
 from tasks.requests import requests_of
 from tasks.watch import traffic_url
-from tasks.watch_findings import feedback_of, request_of
+from tasks.watch_findings import feedback_of, level_of, request_of
 
 METRIC = {"text-classification": ("accuracy", "share", True), "text-generation": ("perplexity", "number", False)}
 
@@ -100,7 +100,7 @@ def _audited(one: dict[str, Any], decision: Decision | None, look: Look, metric:
     was = decision.payload["metrics"].get(metric)
     if was is None:
         return None
-    low, high = max(0.0, was - one["high"]), min(1.0, was - one["low"])
+    low, high = level_of(was, one["effect"], one["low"], one["high"], one["alpha"])
     return Level(
         at=look.at, value=was - one["effect"], kind="audit", low=low, high=high, n=one["n_window"], version=look.champion_version
     )

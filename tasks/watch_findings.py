@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -176,9 +177,15 @@ def _levels(reference: Reference, looks: Sequence[page.Look], since: str) -> tup
         for one in look.findings:
             kind = {"performance.accuracy": "audit", "performance.estimate": "estimate"}.get(one.monitor)
             if kind is not None and one.effect is not None and one.low is not None and one.high is not None:
-                ends = {"low": max(0.0, was - one.high), "high": min(1.0, was - one.low)}
-                levels.append(page.Level(at=look.at, value=was - one.effect, kind=kind, n=one.n_window, **ends))  # type: ignore[arg-type]
+                low, high = level_of(was, one.effect, one.low, one.high, one.alpha)
+                levels.append(page.Level(at=look.at, value=was - one.effect, kind=kind, n=one.n_window, low=low, high=high))  # type: ignore[arg-type]
     return tuple(levels)
+
+
+def level_of(was: float, effect: float, low: float, high: float, alpha: float | None) -> tuple[float, float]:
+    """A loss with its band at a look's tiny alpha, as a level with the 95 % interval that readers expect; normal law."""
+    usual = NormalDist().inv_cdf(0.975) / NormalDist().inv_cdf(1 - alpha) if alpha else 1.0
+    return max(0.0, was - effect - (high - effect) * usual), min(1.0, was - effect + (effect - low) * usual)
 
 
 def recent(requests: Sequence[Request], now: datetime, days: float = 60) -> tuple[Request, ...]:
