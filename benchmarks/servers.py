@@ -273,16 +273,26 @@ def tell(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
+def told(command: list[str], environment: dict[str, str]) -> dict[str, Any]:
+    """The one object that `--json` prints."""
+    text = tell([sys.executable, "-m", "flows", *command, "--json"], environment)
+    try:
+        found: dict[str, Any] = json.loads(text)
+    except ValueError:
+        raise RuntimeError(f"{command[0]} --json printed {text[:1000]!r}") from None
+    return found
+
+
 def proofs(there: Stack) -> Iterator[tuple[str, str, bool]]:
     """Claim, what was seen, whether it holds."""
     from tasks.web import ask, basic
 
     worker, service = there.environment("worker"), there.environment("service")
     began = time.monotonic()
-    outcome = json.loads(tell([sys.executable, "-m", "flows", "retrain", there.values["CONFIG"], "--json"], worker))
+    outcome = told(["retrain", there.values["CONFIG"]], worker)
     seen = f"{outcome['verdict']} version {outcome['model']['version']} in {time.monotonic() - began:.0f} s"
     yield "`retrain` against the servers, with auth", seen, outcome["verdict"] == "PROMOTE"
-    again = json.loads(tell([sys.executable, "-m", "flows", "retrain", there.values["CONFIG"], "--json"], worker))
+    again = told(["retrain", there.values["CONFIG"]], worker)
     yield "run again: nothing is trained", f"skipped: {again['skipped']}", bool(again["skipped"])
 
     uri, words = worker["MLFLOW_TRACKING_URI"], service["MLFLOW_TRACKING_PASSWORD"]
@@ -340,7 +350,7 @@ def proofs(there: Stack) -> Iterator[tuple[str, str, bool]]:
     yield "the worker runs the scheduled `reconcile`", run, run == "COMPLETED"
     metrics = ask(f"{uri}/metrics", headers={"Authorization": basic(f"admin:{there.values['MLFLOW_ADMIN_PASSWORD']}")})
     yield "MLflow's metrics for Prometheus", f"HTTP {metrics.status}", metrics.ok and "flask_http" in metrics.text
-    doctor = json.loads(tell([sys.executable, "-m", "flows", "doctor", "--json"], worker))
+    doctor = told(["doctor"], worker)
     wrong = [check["name"] for check in doctor["checks"] if check["state"] == "fail"]
     yield (
         "`doctor` on the worker",
