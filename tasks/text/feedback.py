@@ -1,8 +1,9 @@
 """What people said of answers, as rows of the next snapshot: labels and corrections under their own origin, thumbs never.
 
-Users choose what they comment on, so rows of origin "feedback" are learned from and never measured on. Rows of origin "audit" were
-drawn at random with a recorded probability, and may be either. An audit's label of an answer wins over a user's, newer or not:
-else users would choose which audited rows stay in test. Otherwise the newest wins.
+Users choose what they comment on, so rows of origin "feedback" are learned from and never measured on, and make no class that no
+other row has. Rows of origin "audit" were drawn at random with a recorded probability, and go where rows like them go. An audit's
+label of an answer wins over a user's, newer or not: else users would choose which audited rows stay in test. Otherwise the newest
+wins.
 """
 
 from __future__ import annotations

@@ -97,6 +97,7 @@ def prepare(raw: Raw, data: Data, redactor: Redactor | None, quarantined: Mappin
         later_groups(marks, split, fate)
     as_given = isinstance(data.split, GivenSplit)
     if raw.problem == "text-classification":
+        aside |= _unheard_of(rows, marks, fate, origin)
         aside |= _conflicts(rows, marks, split, fate, as_given, origin)
     order = _canonical_order(rows)
     threshold = data.deduplicate.threshold if data.deduplicate.enabled else None
@@ -154,6 +155,15 @@ def _splits(
             carve = (given == TRAIN) & (not (given == VALIDATION).any())
             split = np.where(carve, carved, given).astype(np.int8)
     return np.where(feedback, TRAIN, split).astype(np.int8)
+
+
+def _unheard_of(rows: Dataset, marks: Marks, fate: NDArray[np.uint8], origin: NDArray[np.int8]) -> dict[int, str]:
+    """Set aside feedback with a label that nobody else gives: whoever may comment does not thereby make a class."""
+    feedback = origin == ORIGINS.index(FEEDBACK)
+    alone = np.flatnonzero((fate == KEPT) & feedback & ~np.isin(marks.target, marks.target[(fate == KEPT) & ~feedback]))
+    fate[alone] = QUARANTINED
+    labels = take(rows, alone, ["target"]).column("target").to_pylist()
+    return {int(i): f"no row of the source is labelled `{label}`" for i, label in zip(alone, labels, strict=True)}
 
 
 def _conflicts(

@@ -198,12 +198,34 @@ def test_a_contradiction_is_quarantined_but_takes_no_held_out_row_with_it(build,
     plain = make(**given)
     chosen = pd.concat([plain.frame(split).iloc[:4] for split in SPLITS])
     answered = answers(*((f"a{n}", text, {}) for n, text in enumerate(chosen["text"])))
-    snapshot = build(answered, said(*((f"a{n}", "another class", {}) for n in range(12))), **given)
+    other = {"class 0": "class 1", "class 1": "class 2", "class 2": "class 0"}
+    snapshot = build(answered, said(*((f"a{n}", other[label], {}) for n, label in enumerate(chosen["target"]))), **given)
     for split in ("validation", "test"):
         assert snapshot.manifest["hashes"][f"{split}_rows"] == plain.manifest["hashes"][f"{split}_rows"]
     assert where(snapshot) == {} and len(snapshot.frame("train")) == len(plain.frame("train")) - 4
     reasons = snapshot.manifest["quarantined"]
-    assert reasons["rows"] == 16 and all("`another class`" in reason for reason in reasons["reasons"])
+    assert reasons["rows"] == 16 and all("the same text is labelled" in reason for reason in reasons["reasons"])
+
+
+def test_feedback_alone_makes_no_class_and_an_audit_does(build, write):
+    answered, heard = fed(audit=False)
+    heard["value"] = ["misspelt" if n % 2 else f"class {n % 3}" for n in heard.index]
+    snapshot = build(answered, heard, source=write(tickets(120)), **SOURCE)
+    assert snapshot.manifest["labels"] == ["class 0", "class 1", "class 2"] and len(where(snapshot)) == 60
+    assert snapshot.manifest["quarantined"]["reasons"] == {"no row of the source is labelled `misspelt`": 60}
+    audited = build(
+        *(frame.assign(**more) for frame, more in ((answered, {"audit": True}), (heard, {"source": "audit"}))),
+        source=write(tickets(120)),
+        **SOURCE,
+    )
+    assert "misspelt" in audited.manifest["labels"]
+
+
+def test_feedback_to_answers_that_are_gone_is_nothing():
+    gone = answers(("a", "x", {})).iloc[:0]
+    assert labelled(gone, said(("b", "l", {}))).empty
+    for problem in ("text-classification", "text-generation"):
+        assert rows_of(gone, said(("b", "l", {}), ("b", "l", {"kind": "correction"})), problem, 100).num_rows == 0
 
 
 def test_two_audits_that_contradict_are_both_set_aside_wherever_they_are(build, write):
