@@ -44,7 +44,8 @@ OF_TINY = {"pipeline": "tiny", "holds": True}
         (run(since=NOW - 40, started=NOW - 40), Machine(), "dead"),  # here a run has a process before it says Running
         (run(since=NOW - 40, started=NOW - 40, beat=None, **OF_TINY), ELSEWHERE, "alive"),
         (run(), Machine(runs=frozenset({"r"})), "alive"),  # a worker's process carries its id
-        (run(beat=NOW - 30), Machine(), "alive"),
+        (run(beat=NOW - 30), ELSEWHERE, "alive"),
+        (run(beat=NOW - 30), Machine(), "dead"),  # here the process would be seen: the heartbeat was its last
         (run(**OF_TINY), holding(LONG_AGO - 9, "tiny"), "alive"),  # it holds the lock, or waits for it
         (run(**OF_TINY), holding(LONG_AGO + 60, "tiny"), "dead"),  # that one came later: it is another run
         (run(**OF_TINY), holding(LONG_AGO - 9, "other"), "dead"),
@@ -206,7 +207,7 @@ def test_flow_runs_without_a_process_are_crashed_or_scheduled_again_and_a_living
             for name, state in states.items()
         }
         others = client.create_flow_run(watched, name="somebody else's", state=Running()).id
-        alive = subprocess.Popen(
+        alive = subprocess.Popen(  # one that a worker began
             [sys.executable, "-c", "import time; time.sleep(60)"], env={**os.environ, "PREFECT__FLOW_RUN_ID": str(made["living"])}
         )
         time.sleep(0.1)
