@@ -40,9 +40,9 @@ def watch(reference: Sample, window: Sample, monitor: Monitor, look: int, seed: 
     able = _able(reference)
     alpha = alpha_at_look(monitor.alpha, monitor.looks_per_year, look) / max(1, sum(able.values()))
     part = _part(window, monitor.max_rows, seed)
-    found = []
+    whole, found = texts_of(reference.texts, part.texts), []
     for name, (minimum, judge) in _judges(monitor.effects).items():
-        asked = Asked(name, minimum, alpha, seed)
+        asked = Asked(name, minimum, alpha, seed, whole)
         if window.n < monitor.min_rows:
             found.append(asked.silent(f"{window.n} rows in the window, fewer than {monitor.min_rows}", (reference.n, window.n)))
         elif not able[name]:

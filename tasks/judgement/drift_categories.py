@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tasks.judgement.drift_records import Asked, Finding, Strings
 from tasks.judgement.drift_tests import Contrast, difference_p, judge_share, permutation_p
-from tasks.judgement.drift_texts import FOLDS, SMALL, Texts, texts_of, too_few
+from tasks.judgement.drift_texts import FOLDS, SMALL, Texts, too_few
 from tasks.judgement.paired import Codes, Floats
 
 SHOWN = 3  # categories that a note names
@@ -23,7 +23,7 @@ def categories(asked: Asked, reference: Strings | None, window: Strings | None, 
     """
     if reference is None or window is None:
         return asked.silent("not given in reference and window")
-    texts, rows = texts_of(*codes), (len(reference), len(window))
+    texts, rows = asked.texts(*codes), (len(reference), len(window))
     if why := too_few(texts):
         return asked.silent(why, rows)
     names, number = np.unique(np.concatenate([reference, window]), return_inverse=True)
@@ -45,11 +45,11 @@ def categories(asked: Asked, reference: Strings | None, window: Strings | None, 
 def _shares_by_fold(texts: Texts, of_row: Codes, weight: Floats, category: Codes, count: int) -> Floats:
     """Weights by fold and category, shape (folds, categories), sum 1."""
     cell = texts.folds[of_row] * count + category
-    return np.bincount(cell, weights=weight, minlength=FOLDS * count).reshape(FOLDS, count).astype(np.float64)
+    return np.asarray(np.bincount(cell, weights=weight, minlength=FOLDS * count).reshape(FOLDS, count), dtype=np.float64)
 
 
 def _outside(table: Floats) -> Floats:
-    return np.maximum(1 - table.sum(axis=1, keepdims=True), 1e-12)
+    return np.asarray(np.maximum(1 - table.sum(axis=1, keepdims=True), 1e-12), dtype=np.float64)
 
 
 def _stratified(texts: Texts, old: Floats, new: Floats, tables: list[Floats]) -> tuple[Contrast, tuple[float, float]]:

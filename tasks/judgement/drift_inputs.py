@@ -18,7 +18,7 @@ def distance(asked: Asked, reference: Sample, window: Sample, kernel: bool) -> F
     if reference.embeddings is None or window.embeddings is None:
         return asked.silent("no embeddings")
     was, now = (np.flatnonzero(np.isfinite(sample.embeddings[:, 0])) for sample in (reference, window))  # type: ignore[index]
-    texts = texts_of(reference.texts[was], window.texts[now])
+    texts = asked.texts(reference.texts[was], window.texts[now])
     if why := too_few(texts):
         return asked.silent(why, (len(was), len(now)))
     first = texts.first_rows()
@@ -38,7 +38,7 @@ def number(asked: Asked, reference: Floats | None, window: Floats | None, codes:
     if reference is None or window is None:
         return asked.silent("not given in reference and window")
     was, now = np.flatnonzero(np.isfinite(reference)), np.flatnonzero(np.isfinite(window))
-    texts = texts_of(codes[0][was], codes[1][now])
+    texts = asked.texts(codes[0][was], codes[1][now])
     if why := too_few(texts):
         return asked.silent(why, (len(was), len(now)))
     old, new = reference[was].astype(np.float64), window[now].astype(np.float64)
@@ -76,8 +76,8 @@ def flag(asked: Asked, reference: Bools | None, window: Bools | None, codes: tup
     """inputs.missing: the share of rows without a text. What is absent is no text: no two such rows repeat one another."""
     if reference is None or window is None:
         return asked.silent("not given in reference and window")
-    apart = [_apart(held, flags, sign) for held, flags, sign in zip(codes, (reference, window), (0, 1), strict=True)]
-    texts = texts_of(*apart)
+    some = bool(reference.any() or window.any())
+    texts = texts_of(_apart(codes[0], reference, 0), _apart(codes[1], window, 1)) if some else asked.whole
     rows = len(reference), len(window)
     if why := too_few(texts):
         return asked.silent(why, rows)
@@ -91,10 +91,9 @@ def flag(asked: Asked, reference: Bools | None, window: Bools | None, codes: tup
 
 def _apart(codes: Codes, flags: Bools, sample: int) -> Codes:
     """Codes in which every flagged row has one of its own, far from all others."""
-    dense = np.unique(codes, return_inverse=True)[1]
     alone = codes.copy()
     alone[flags] = np.iinfo(np.int64).max - 2 * np.arange(int(flags.sum())) - sample
-    return alone if len(dense) else codes
+    return alone
 
 
 def duplicates(asked: Asked, codes: tuple[Codes, Codes]) -> Finding:
@@ -104,7 +103,7 @@ def duplicates(asked: Asked, codes: tuple[Codes, Codes]) -> Finding:
     a row. So a change counts only as far as it is seen both between the samples as they are and with the larger thinned to the
     smaller's size (Hurlbert's rarefaction, 1971), which are right for the one and for the other.
     """
-    texts, rows = texts_of(*codes), (len(codes[0]), len(codes[1]))
+    texts, rows = asked.whole, (len(codes[0]), len(codes[1]))
     if why := too_few(texts):
         return asked.silent(why, rows)
     smaller = min(rows)

@@ -50,7 +50,8 @@ class Features:
     vectors: Singles
 
     def squares(self, weights: NDArray[np.floating]) -> Floats:
-        return np.sum((weights.astype(np.float32) @ self.vectors).astype(np.float64) ** 2, axis=1)
+        sums: Floats = (weights.astype(np.float32) @ self.vectors).astype(np.float64)
+        return np.asarray(np.einsum("ij,ij->i", sums, sums), dtype=np.float64)
 
     def products(self, weights: NDArray[np.floating]) -> Floats:
         return np.asarray((weights.astype(np.float32) @ self.vectors) @ self.vectors.T, dtype=np.float64)
@@ -68,7 +69,7 @@ class Gram:
 
     def squares(self, weights: NDArray[np.floating]) -> Floats:
         small = weights.astype(np.float32)
-        return np.einsum("ij,ij->i", small @ self.kernel, small).astype(np.float64)
+        return np.asarray(np.einsum("ij,ij->i", small @ self.kernel, small), dtype=np.float64)
 
     def products(self, weights: NDArray[np.floating]) -> Floats:
         return np.asarray(weights.astype(np.float32) @ self.kernel, dtype=np.float64)
@@ -101,7 +102,7 @@ def kernel_space(vectors: Singles, reference: Floats) -> Space:
 
 def _squared_distances(vectors: Singles) -> Singles:
     lengths = np.einsum("ij,ij->i", vectors, vectors)
-    return np.maximum(lengths[:, None] + lengths[None, :] - 2 * (vectors @ vectors.T), 0)
+    return np.asarray(np.maximum(lengths[:, None] + lengths[None, :] - 2 * (vectors @ vectors.T), 0), dtype=np.float32)
 
 
 def judge_distance(space: Space, texts: Texts, minimum: float, alpha: float, seed: int) -> tuple[Tested, float]:

@@ -43,9 +43,9 @@ def labelled(sample: Sample, reference: bool) -> Labelled | None:
 
 def accuracy(asked: Asked, reference: Sample, window: Sample) -> Finding:
     """performance.accuracy: the loss against the reference, on audited rows."""
-    old, new, why = _pair(reference, window)
+    old, new = labelled(reference, reference=True), labelled(window, reference=False)
     if old is None or new is None:
-        return asked.silent(why)
+        return asked.silent("the reference does not say what was right" if old is None else "no audited labels")
     texts, rows = _texts(reference, window, old, new), (len(old.rows), len(new.rows))
     if why := _too_few_labels(texts, new):
         return asked.silent(why, rows)
@@ -69,7 +69,7 @@ def estimate(asked: Asked, reference: Sample, window: Sample) -> Finding:
         return asked.silent("no confidence, or none in the reference together with what was right")
     was = np.flatnonzero(np.isfinite(reference.confidence) & np.isfinite(reference.correct))
     now = np.flatnonzero(np.isfinite(window.confidence))
-    texts, rows = texts_of(reference.texts[was], window.texts[now]), (len(was), len(now))
+    texts, rows = asked.texts(reference.texts[was], window.texts[now]), (len(was), len(now))
     if why := too_few(texts):
         return asked.silent(why, rows)
     correct = np.asarray(reference.correct[was], dtype=np.float64)
@@ -91,9 +91,9 @@ def estimate(asked: Asked, reference: Sample, window: Sample) -> Finding:
 
 def calibration(asked: Asked, reference: Sample, window: Sample) -> Finding:
     """predictions.calibration: by how much audited rows are wrong more often (or less) than rows of their confidence used to be."""
-    old, new, why = _pair(reference, window)
+    old, new = labelled(reference, reference=True), labelled(window, reference=False)
     if old is None or new is None:
-        return asked.silent(why)
+        return asked.silent("the reference does not say what was right" if old is None else "no audited labels")
     if reference.confidence is None or window.confidence is None:
         return asked.silent("no confidence")
     was, now = reference.confidence[old.rows], window.confidence[new.rows]
@@ -119,11 +119,6 @@ def calibration(asked: Asked, reference: Sample, window: Sample) -> Finding:
     differ = difference(texts, contrast, old_rest, new_rest, asked.seed)
     said = "surer of itself than it is right" if value > 0 else "right more often than it says"
     return asked.found(tested, differ, rows, f"{said}, by {abs(value):.1%} more than on the reference")
-
-
-def _pair(reference: Sample, window: Sample) -> tuple[Labelled | None, Labelled | None, str]:
-    old, new = labelled(reference, reference=True), labelled(window, reference=False)
-    return old, new, "the reference does not say what was right" if old is None else "no audited labels"
 
 
 def _texts(reference: Sample, window: Sample, old: Labelled, new: Labelled) -> Texts:

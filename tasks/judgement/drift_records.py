@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.judgement.drift_tests import Tested
+from tasks.judgement.drift_texts import Texts, texts_of
 from tasks.judgement.paired import Codes, Floats
 
 Bools = NDArray[np.bool_]
@@ -105,14 +106,20 @@ class Finding:
         return {name: None if value != value else value for name, value in asdict(self).items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Asked:
-    """One monitor's question: what it may spend, and the least effect worth an alarm."""
+    """One monitor's question: what it may spend, and the least effect worth an alarm; `whole` are the texts of all rows."""
 
     monitor: str
     minimum: float
     alpha: float
     seed: int
+    whole: Texts
+
+    def texts(self, reference: Codes, window: Codes) -> Texts:
+        """The texts of some of the rows, by their codes; where those are all, the ones whose rearrangements are shared."""
+        every = len(reference) == len(self.whole.of_reference) and len(window) == len(self.whole.of_window)
+        return self.whole if every else texts_of(reference, window)
 
     def found(self, tested: Tested, difference_p: float, rows: tuple[int, int], note: str = "") -> Finding:
         """Both must speak: that anything differs, and that it differs by more than the minimum."""
