@@ -1,7 +1,9 @@
 """A snapshot: the prepared rows, immutable, named by the hash of their content, with the account of where they came from.
 
 HOME/snapshots/<sha256>/ holds, for each split, SPLIT.parquet in (time, id) order and SPLIT.signatures.npy row by row with it;
-beside them quarantine.parquet and manifest.json. It is there whole or not at all: written in a temporary folder, synced, renamed.
+beside them reference.parquet, quarantine.parquet and manifest.json. The reference is what traffic is later held
+against: rows of the test split as they came, before duplicates and quarantined rows were taken out. It is there whole or not at
+all: written in a temporary folder, synced, renamed.
 """
 
 from __future__ import annotations
@@ -25,14 +27,16 @@ from tasks.text.checks import check_labels, check_rows
 from tasks.text.manifest import account
 from tasks.text.prepare import Candidate, take
 from tasks.text.sift import KEPT, QUARANTINED
-from tasks.text.split import SPLITS
+from tasks.text.split import SPLITS, TRAIN
 from tasks.text.workspace import workspace, world_faults
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-VERSION = 1
+VERSION = 2
+REFERENCE_ROWS = 5_000
+PAIRS = "pairs.parquet"
 _ROWS = 8192  # rows written, and hashed, at a time: part of the hash's definition
 
 
@@ -53,6 +57,10 @@ class Snapshot:
         import pandas as pd
 
         return pd.read_parquet(self.parquet(split))
+
+    def pairs(self) -> Path | None:
+        """The file of preferences (id, prompt, chosen, rejected, time, origin), if there are any."""
+        return self.path / PAIRS if self.manifest.get("pairs") else None
 
     def signatures(self, split: str) -> deduplicate.Signatures:
         """The MinHash signatures of a split's rows, mapped: for `deduplicate.near`."""
@@ -85,8 +93,13 @@ def seal(
         build = folder / "snapshot"
         build.mkdir()
         hashes = {name: _write_split(candidate, fate, code, build) for code, name in enumerate(SPLITS)}
+        hashes["reference"] = _write_reference(candidate, build)
+        pairs = _pairs(candidate, fate)
+        if pairs.num_rows:
+            hashes["pairs"] = _write_pairs(pairs, build / PAIRS)
         write_quarantine(candidate, reasons, build / "quarantine.parquet")
         manifest = account(candidate, fate, reasons) | {
+            "pairs": pairs.num_rows,
             "hashes": {f"{split}_rows": value for split, value in hashes.items()},
             "redactor_key_id": redactor_key_id,
             "sources": dict(sorted(sources.items())),
@@ -159,6 +172,45 @@ def _write_split(candidate: Candidate, fate: NDArray[np.uint8], code: int, folde
     return digest.hexdigest()
 
 
+def _write_reference(candidate: Candidate, folder: Path) -> str:
+    """Write at most REFERENCE_ROWS rows of the test split, drawn by their place in the hash of ids; return their sha256."""
+    import pyarrow.parquet as pq
+
+    rows = candidate.order[candidate.split[candidate.order] == SPLITS.index("test")]
+    if len(rows) > REFERENCE_ROWS:
+        ids = take(candidate.rows, rows, ["id"]).column("id").to_pylist()
+        lots = [hashlib.sha256(f"reference {name}".encode()).digest() for name in ids]
+        rows = rows[np.sort(np.array(sorted(range(len(rows)), key=lots.__getitem__)[:REFERENCE_ROWS]))]
+    table = _named(take(candidate.rows, rows), "test")
+    pq.write_table(table, folder / "reference.parquet", compression="zstd")
+    _sync(folder / "reference.parquet")
+    digest = hashlib.sha256()
+    _update(digest, table)
+    return digest.hexdigest()
+
+
+def _pairs(candidate: Candidate, fate: NDArray[np.uint8]) -> pa.Table:
+    """The preferences of kept training rows, in (time, id) order: what leaks as a row leaks as a pair."""
+    import pyarrow as pa
+
+    if candidate.pairs is None:
+        return pa.table({})
+    places = candidate.pairs.column("row").to_numpy()
+    kept = candidate.pairs.filter(pa.array((fate[places] == KEPT) & (candidate.split[places] == TRAIN)))
+    columns = ["id", "prompt", "chosen", "rejected", "time", "origin"]
+    return kept.sort_by([("time", "ascending"), ("id", "ascending")]).select(columns)
+
+
+def _write_pairs(pairs: pa.Table, path: Path) -> str:
+    import pyarrow.parquet as pq
+
+    pq.write_table(pairs, path, compression="zstd")
+    _sync(path)
+    digest = hashlib.sha256()
+    _update(digest, pairs)
+    return digest.hexdigest()
+
+
 def _named(batch: pa.Table, split: str) -> pa.Table:
     import pyarrow as pa
 
@@ -185,7 +237,7 @@ def _digest_of(value: Mapping[str, Any]) -> str:
 
 
 def _missing(path: Path) -> list[str]:
-    needed = ["manifest.json", *(f"{name}{end}" for name in SPLITS for end in (".parquet", ".signatures.npy"))]
+    needed = ["manifest.json", "reference.parquet", *(f"{name}{end}" for name in SPLITS for end in (".parquet", ".signatures.npy"))]
     return [name for name in needed if not (path / name).is_file()]
 
 
