@@ -36,7 +36,7 @@ HEALTHY_SECONDS = 180
 CLIENT = """
 import sys, mlflow, pandas as pd
 kept = mlflow.pyfunc.load_model("models:/tiny@champion")
-print(kept.predict(pd.DataFrame({"text": [sys.argv[1]]}))["prediction"][0])
+print(next(value for value in kept.predict(pd.DataFrame({"text": [sys.argv[1]]})).iloc[0] if isinstance(value, str)))
 """
 
 

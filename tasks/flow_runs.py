@@ -9,9 +9,9 @@ Where the server is this home's own, and all its processes can be looked into, t
 Elsewhere it may have a process on another machine, for which speak
   4. a heartbeat within the last five minutes;
   5. a lease of its pipeline that has not expired.
-It is dead there if its heartbeats stopped, or if it needs a pipeline that nobody holds; and as a run that has let go of its pipeline
-takes a moment to report its end, a second look, later, has to say the same. Otherwise nobody here can know, and it is left alone
-and said.
+It is dead there if its heartbeats stopped, or if it needs a pipeline that nobody holds; and as a run that has let go of its
+pipeline takes a moment to report its end, a second look, later, has to say the same. Otherwise nobody here can know, and it is
+left alone and said.
 """
 
 from __future__ import annotations
