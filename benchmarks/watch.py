@@ -1,4 +1,4 @@
-"""The monitors' long proof: false alarms over champions' lives, what each strength of drift needs to be seen. `python benchmarks/watch.py`"""
+"""The monitors' long proof: false alarms over champions' lives, what each strength of drift needs to be seen. `python -m benchmarks.watch`"""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "judgement")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "judgement"))
 
 from drift_worlds import (
     KINDS,
