@@ -112,6 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     one = add("serve", _serve, "answer with the champion over HTTP, and follow it")
     one.add_argument("--host", help="the address to listen on; default: 127.0.0.1, this machine alone")
     one.add_argument("--port", type=int, help="default: $TUNEKEEPER_SERVE_PORT, else 8000")
+    one = add("deploy", _deploy, "put schedules and triggers into effect: Prefect's deployments and automations", config=False)
+    one.add_argument("configs", nargs="+", metavar="CONFIG", help="each pipeline's YAML file; key=value changes all of them")
     one = add("up", _up, "MLflow, Prefect, a worker and, with a config, the service on this machine, until Ctrl-C", config=False)
     optional(one, "its champion is served too")
     for name, variable in (("", "SERVE"), ("mlflow-", "MLFLOW"), ("prefect-", "PREFECT")):
@@ -226,6 +228,17 @@ def _reconcile(given: argparse.Namespace) -> int:
     found = put_right(_load(given) if given.config else None, dry_run=given.dry_run, quiet=given.json)
     _print(given, found)
     return 0 if found["ok"] else 1
+
+
+def _deploy(given: argparse.Namespace) -> int:
+    from flows.deploy import deploy
+
+    overrides = [word for word in given.configs if "=" in word and not Path(word).exists()]
+    configs = [Path(word) for word in given.configs if word not in overrides]
+    if not configs:
+        raise InputError("deploy: no config is named: write tunekeeper deploy CONFIG.yaml [CONFIG.yaml ...]")
+    _print(given, deploy(configs, overrides))
+    return 0
 
 
 def _schema(_: argparse.Namespace) -> int:

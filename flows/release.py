@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from configs.errors import InputError
 from configs.schema import Pipeline
+from tasks.approvals import settle
 from tasks.champion import open_ledger
 from tasks.home import Home, find_home, settle_environment
 from tasks.ledger import Entry, Evidence, Ledger, Move, Settled, heal, history, promote, rollback
@@ -36,6 +38,7 @@ def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str)
         ledger, registry, pipeline.name, version, expected=settled.champion, evidence=evidence, who=getpass.getuser(),
         reason=reason, force=force or bool(reason),
     )  # fmt: skip
+    _answered(ledger, registry, pipeline.name)
     return _moved(pipeline, config, move, (*settled.notices, *move.notices))
 
 
@@ -46,6 +49,7 @@ def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str) -> 
     move = rollback(
         ledger, registry, pipeline.name, to, left=settled.champion, who=getpass.getuser(), reason=reason, force=bool(reason and to)
     )
+    _answered(ledger, registry, pipeline.name)
     return _moved(pipeline, config, move, (*settled.notices, *move.notices))
 
 
@@ -114,6 +118,15 @@ def _last_run(ledger: Ledger, pipeline: Pipeline) -> str:
     if found is None or found.run_id is None:
         raise InputError(f"{pipeline.name} was never decided on: `tunekeeper retrain CONFIG` comes first")
     return found.run_id
+
+
+def _answered(ledger: Ledger, registry: Registry, model: str) -> None:
+    """Write down which questions about the model are open no more by this, and close their forms where there is a server."""
+    for asked in settle(ledger, registry, model):
+        if asked.form and os.environ.get("PREFECT_API_URL"):
+            from flows.approve import close_form
+
+            close_form(asked)
 
 
 def _moved(pipeline: Pipeline, config: Path, move: Move, notices: tuple[str, ...]) -> dict[str, Any]:

@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from prefect import flow
+from prefect.states import Completed
 
 from configs.errors import InfraError
 from configs.schema import Pipeline
-from tasks import decide, evaluate, prepare, reference, release, show, train
+from flows import approve
+from flows.elsewhere import train_there
+from tasks import decide, evaluate, news, prepare, reference, release, show, train
 from tasks.aside import Beside
 from tasks.champion import Against, challenged, open_ledger, seen_in_training
 from tasks.decisions import find_decision, look_number, record_decision
-from tasks.exclusion import hold
 from tasks.findings import Findings
 from tasks.home import Home, find_home, settle_environment
 from tasks.identity import decision_key
 from tasks.judgement.evidence import Verdict
-from tasks.ledger import ChampionMovedError, Evidence, Ledger, WithdrawnError, promote
+from tasks.ledger import ChampionMovedError, Evidence, Ledger, WithdrawnError, promote, standing
+from tasks.requests import Turn, Why, admitted
 from tasks.terminal import say, stage
 from tasks.tracking import Registry, Tracking
 
@@ -48,26 +52,42 @@ class Run:
         self.seconds[name] = facts["seconds"]
 
 
-@flow(name="retrain", flow_run_name="{pipeline.name}")
-def retrain(pipeline: Pipeline) -> dict[str, Any]:
-    """One turn of keeping a model; the outcome is that of `tunekeeper retrain --json`."""
+@flow(name="retrain", flow_run_name="retrain {pipeline.name}: {why}")
+def retrain(pipeline: Pipeline, why: Why = "person", asked: datetime | None = None) -> dict[str, Any]:
+    """One turn of keeping a model; the outcome is that of `tunekeeper retrain --json`.
+
+    `why` says who asks, and `asked` when: triggers may be turned away (tasks/requests.py), people and the cron never are.
+    """
     home = find_home()
     settle_environment(home)
-    tracking, ledger = Tracking(home), open_ledger(home)
-    with hold(home.path, pipeline.name, say, ledger=ledger) as held:
-        run = Run(pipeline, home, tracking, ledger, Registry(tracking, pipeline.release.alias), prepare.look(pipeline, home))
-        prepared = prepare.known(home, run.inputs)
-        earlier = None if prepared is None else _earlier(run, prepared)
-        if earlier is not None:
-            return earlier
-        with prepare.temporary(home), closing(Beside(*PREPARING)) as side, closing(release.Reload()) as reload:
-            if prepared is None:
-                prepared = _prepare(run, side)
-                earlier = _earlier(run, prepared)
-                if earlier is not None:
-                    return earlier
-            held.check()
-            return _retrain(run, prepared, _challenged(run, prepared), side, reload)
+    ledger = open_ledger(home)
+    with admitted(home.path, pipeline, ledger, why, asked, say) as turn:
+        if turn.refusal is None:
+            outcome = _keep(pipeline, home, ledger, turn)
+            turn.ended(outcome)
+            return outcome
+    say(f"{pipeline.name} is not retrained ({turn.state}): {turn.refusal}")
+    unneeded: Any = Completed(name=str(turn.state).capitalize(), message=turn.refusal, data=turn.outcome())
+    return unneeded  # type: ignore[no-any-return]  # a state is what Prefect shows, its data what a caller gets
+
+
+def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: Turn) -> dict[str, Any]:
+    """Do what was not done before, alone with the pipeline."""
+    tracking = Tracking(home)
+    run = Run(pipeline, home, tracking, ledger, Registry(tracking, pipeline.release.alias), prepare.look(pipeline, home))
+    turn.saw(news.digest_of(pipeline, run.inputs.sources))
+    prepared = prepare.known(home, run.inputs)
+    earlier = None if prepared is None else _earlier(run, prepared)
+    if earlier is not None:
+        return earlier
+    with prepare.temporary(home), closing(Beside(*PREPARING)) as side, closing(release.Reload()) as reload:
+        if prepared is None:
+            prepared = _prepare(run, side)
+            earlier = _earlier(run, prepared)
+            if earlier is not None:
+                return earlier
+        turn.check()
+        return _retrain(run, prepared, _challenged(run, prepared), side, reload)
 
 
 def _challenged(run: Run, prepared: prepare.Prepared) -> Against:
@@ -86,7 +106,12 @@ def _earlier(run: Run, prepared: prepare.Prepared) -> dict[str, Any] | None:
     if found is None:
         return None
     outcome, version = {**found.payload, "skipped": True}, found.payload["model"]["version"]
+    asked = approve.question(run.ledger, run.registry, name, found.decision_key) if "approval" in outcome else None
+    outcome |= asked.account if asked else {}
     if found.verdict == "PROMOTE" and against.champion != version:
+        if asked and asked.state != "approved":
+            verdict = "PROMOTE" if asked.state == "pending" else "HOLD"
+            return outcome | {"verdict": verdict, "reasons": [asked.sentence, *outcome["reasons"]]}
         taken = f"{name} version {version} was promoted by this verdict and taken back since: only a person may promote it again"
         outcome |= {"verdict": "HOLD", "reasons": [f"{taken} (tunekeeper promote, with a reason)", *outcome["reasons"]]}
     return outcome
@@ -148,9 +173,13 @@ def _closing(tracking: Tracking, run_id: str) -> Iterator[None]:
 
 def _train(run: Run, prepared: prepare.Prepared, against: Against, run_id: str) -> Any:
     pipeline, home, tracking = run.pipeline, run.home, run.tracking
+    pool, which = pipeline.training.work_pool, (prepared.snapshot, against.train_key, run_id)
     with run.stage("train") as facts:
-        start = release.champion_folder(tracking, home, pipeline.name, against.start) if against.start else None
-        trained = train.train(pipeline, home, tracking, run.inputs.base, prepared.snapshot, against.train_key, run_id, start)
+        if pool is not None:
+            trained = train_there(pipeline, home, tracking, run.inputs.base, *which, against.start, pool)
+        else:
+            start = release.champion_folder(tracking, home, pipeline.name, against.start) if against.start else None
+            trained = train.train(pipeline, home, tracking, run.inputs.base, *which, start)
         how = trained.numerics
         facts["note"] = f"{pipeline.adapter.kind}, {trained.steps} steps in {trained.seconds:.0f} s, {how.dtype} on {how.device}"
     return trained
@@ -177,14 +206,23 @@ def _judge(
     found = Findings(
         run.pipeline, run.inputs.base, prepared, trained, scores.challenger, scores.champion, scores.baselines, verdict, run_id,
         version, against.version, (against.train_key, key), run.seconds, tuple(run.notices),
-        _next_command(run, verdict),
+        _next_command(run, verdict, version if _waits(run, against, version, verdict) else None),
     )  # fmt: skip
     outcome = show.publish(found, run.home, run.tracking)
+    if _waits(run, against, version, verdict):
+        keys = (key, against.train_key)
+        asked = approve.ask(run.pipeline, run.ledger, run.registry, version, against.version, run_id, keys, outcome["report"])
+        outcome |= asked.account
     record_decision(
         run.ledger, run.pipeline.name, key, test_rows_hash=prepared.rows["test"], champion_version=against.version,
         verdict=verdict.verdict, run_id=run_id, payload=outcome, train_key=against.train_key, look=verdict.look,
     )  # fmt: skip
     return outcome
+
+
+def _waits(run: Run, against: Against, version: str, verdict: Verdict) -> bool:
+    """Whether a promotion is a person's to make."""
+    return run.pipeline.release.approval == "manual" and verdict.verdict == "PROMOTE" and version != against.champion
 
 
 @dataclass(frozen=True)
@@ -244,6 +282,8 @@ def _release(
     tracking.tag_version(pipeline.name, version, {"verdict": verdict.verdict, "decision_key": key})
     if verdict.verdict != "PROMOTE" or version == against.champion:
         return version, verdict
+    if _waits(run, against, version, verdict) and version not in standing(run.ledger, pipeline.name).withdrawn:
+        return version, verdict
     evidence = Evidence(verdict.verdict, pipeline.gate.rule, run_id, against.train_key, key)
     try:
         move = promote(
@@ -255,8 +295,10 @@ def _release(
     return version, verdict
 
 
-def _next_command(run: Run, verdict: Verdict) -> str:
-    """What a person would do now."""
+def _next_command(run: Run, verdict: Verdict, waiting: str | None) -> str:
+    """What a person would do now; `waiting` is the version that only a person may promote."""
+    if waiting is not None:
+        return f"tunekeeper promote CONFIG --version {waiting}"
     if verdict.verdict == "PROMOTE":
         where = f"MLFLOW_TRACKING_URI={run.home.tracking_uri} " if run.home.tracks_here else ""
         return f"{where}mlflow models serve -m models:/{run.pipeline.name}@{run.pipeline.release.alias} --env-manager local"

@@ -17,7 +17,7 @@ COLOURS = {"PROMOTE": "green", "HOLD": "red", "INCONCLUSIVE": "yellow"}
 
 def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, Any]:
     """The retrain flow in this process, on the server that is configured, or our own."""
-    with here():
+    with here(pipeline.name):
         from flows.retrain import retrain
 
         outcome: dict[str, Any] = retrain(pipeline)
@@ -28,7 +28,7 @@ def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, A
 
 def run_monitor(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, Any]:
     """One look of the monitors in this process."""
-    with here():
+    with here(pipeline.name):
         from flows.monitor import monitor
 
         outcome: dict[str, Any] = monitor(pipeline)
@@ -38,8 +38,8 @@ def run_monitor(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, A
 
 
 @contextmanager
-def here() -> Iterator[None]:
-    """What a flow needs to run in this process: the environment, a server, and no heartbeat.
+def here(*names: str) -> Iterator[None]:
+    """What a flow needs to run in this process: the environment, a server, its tags (those of a deployed run), and no heartbeat.
 
     The heartbeat costs a second at the end of every run, for a server that watches nobody.
     """
@@ -49,9 +49,10 @@ def here() -> Iterator[None]:
     from flows.server import prefect_server
 
     with prefect_server(home):
+        from prefect import tags
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags("tunekeeper", *names):
             yield
 
 

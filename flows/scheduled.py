@@ -1,18 +1,92 @@
-"""What a deployment runs: the retrain flow of a config file, read when it is due."""
+"""What deployments run besides the verbs: a look for new data, a notice of a failure, and the retraining of a config file."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from prefect import flow
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.orchestration import get_client
+from prefect.events import emit_event
+
+from configs.errors import InputError
+from configs.schema import Pipeline
+from tasks import news
+from tasks.champion import open_ledger
+from tasks.exclusion import StillHeldError, hold
+from tasks.home import find_home, settle_environment
+from tasks.requests import bury, last_seen, refusal
+
+NEW_DATA = "tunekeeper.new-data"
+
+
+@flow(name="watch", flow_run_name="new data for {pipeline.name}?")
+def watch(pipeline: Pipeline) -> str:
+    """Emit `tunekeeper.new-data` where the source holds what no run has looked at, and a retraining would not be refused now.
+
+    It compares with what runs saw, not with its own last look: what is refused, dropped or killed on the way is told again.
+    """
+    home = find_home()
+    settle_environment(home)
+    ledger, logger = open_ledger(home), get_run_logger()
+    try:
+        with hold(home.path, pipeline.name, lambda _: None, timeout=0, ledger=ledger):
+            bury(ledger, pipeline.name)
+            seen = last_seen(ledger, pipeline.name)
+    except StillHeldError:
+        logger.info("a run of %s is under way: the next look will tell whether it saw all", pipeline.name)
+        return "busy"
+    found = news.digest_now(pipeline, home)
+    if found == seen:
+        return "nothing new"
+    if reason := refusal(ledger, pipeline):
+        logger.info("new data, but %s", reason)
+        return "refused"
+    emit_event(
+        NEW_DATA,
+        resource={"prefect.resource.id": f"tunekeeper.pipeline.{pipeline.name}", "prefect.resource.name": pipeline.name},
+        payload={"pipeline": pipeline.name, "sources": found},
+    )
+    return "new data"
+
+
+@flow(name="notice", flow_run_name="notice of {pipeline}")
+def notice(pipeline: str, run: str) -> str:
+    """Say that a run failed: in the log, as an artifact, and through the notification block that TUNEKEEPER_NOTIFY names.
+
+    It carries no tag of the pipeline, or a notice that fails would be told of by another.
+    """
+    with get_client(sync_client=True) as client:
+        ended = client.read_flow_run(UUID(run.rpartition(".")[2]))
+        page = client.api_url.host
+    state = ended.state
+    said = f"{ended.name} ended as {state.name if state else 'unknown'}: {(state.message if state else '') or 'see its log'}"
+    get_run_logger().error("%s: %s", pipeline, said)
+    create_markdown_artifact(f"**{pipeline}**: {said}\n\nFlow run `{ended.id}` on {page}.", key=f"notice-{pipeline}")
+    if block := os.environ.get("TUNEKEEPER_NOTIFY"):
+        _notify(block, f"tunekeeper: {pipeline}", said)
+    return said
 
 
 @flow(name="retrain-config", flow_run_name="{config}")
 def retrain_config(config: str, overrides: list[str] | None = None) -> dict[str, Any]:
-    """Read the YAML as it is now, then keep its model."""
+    """Read the YAML as it is now, then keep its model: for those who deploy by `prefect.yaml`."""
     from configs.load import load
     from flows.retrain import retrain
 
-    outcome: dict[str, Any] = retrain(load(Path(config), overrides or []))
+    outcome: dict[str, Any] = retrain(load(Path(config), overrides or []), why="schedule")
     return outcome
+
+
+def _notify(name: str, subject: str, text: str) -> None:
+    """Send through a Prefect notification block, TYPE/NAME."""
+    from prefect.blocks.abstract import NotificationBlock
+    from prefect.blocks.core import Block
+
+    block = Block.load(name)
+    if not isinstance(block, NotificationBlock):
+        raise InputError(f"TUNEKEEPER_NOTIFY={name} is no notification block: name one as TYPE/NAME, such as slack-webhook/ops")
+    block.notify(text, subject=subject)  # type: ignore[unused-coroutine]  # Prefect runs it where nothing awaits

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.learning.fit import Trained
+    from tasks.learning.network import Spec
 
 CHECKED_ROWS = 64
 TOLERANCE = 1e-4  # of a probability: two processes batch alike, so equal code and weights agree far closer than this
@@ -140,16 +141,22 @@ def champion_network(tracking: Tracking, home: Home, model: str, version: str) -
 def champion_files(tracking: Tracking, home: Home, model: str, version: str) -> tuple[Path, Path]:
     """A version's artifact folder and its base's, on this machine: fetched where they are not there yet, or not whole."""
     from tasks.learning.network import read_spec
-    from tasks.serving.model import adopt_base, local_base, read_preparation
-    from tasks.text.workspace import workspace
+    from tasks.serving.model import read_preparation
 
     folder = champion_folder(tracking, home, model, version)
-    spec = read_spec(folder)
-    base = local_base(spec, home.path)
-    if base is None:
-        with workspace(home.path / "work", "base-") as aside:
-            base = adopt_base(spec, tracking.fetch(read_preparation(folder).base_uri, aside), home.path)
-    return folder, base
+    return folder, base_folder(tracking, home, read_spec(folder), read_preparation(folder).base_uri)
+
+
+def base_folder(tracking: Tracking, home: Home, spec: Spec, uri: str) -> Path:
+    """The base that a network needs, by its digest: on this machine already, or fetched once."""
+    from tasks.serving.model import adopt_base, local_base
+    from tasks.text.workspace import workspace
+
+    found = local_base(spec, home.path)
+    if found is not None:
+        return found
+    with workspace(home.path / "work", "base-") as aside:
+        return adopt_base(spec, tracking.fetch(uri, aside), home.path)
 
 
 def _spec(trained: Trained) -> Any:

@@ -6,7 +6,7 @@ this order, each with its reason:
 2. refused, while schedule.cooldown_hours after the last triggered retraining run, or schedule.retrains_per_week are spent;
 3. coalesced, where another triggered request waits for its turn: that one will see all that this one saw;
 4. in its turn, coalesced, where a run that began after this request was made has ended well, or refused as under 2.
-Cooldown and budget count retrainings that reached a decision of their own: a run that was skipped by its keys, failed or died is none.
+Cooldown and budget count retrainings that reached a decision of their own: a run skipped by its keys, failed or dead is none.
 
 A row alone blocks nobody. Who waits holds the seat, who runs holds the pipeline, both by locks that death releases
 (tasks/exclusion.py): what a dead process left as `running` is put right by whoever holds the pipeline next.
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import sqlalchemy as sa
 
-from configs.errors import InfraError
+from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
 from tasks.exclusion import Hold, StillHeldError, hold
 from tasks.ledger_schema import requests as rows
@@ -37,10 +37,11 @@ if TYPE_CHECKING:
 
 Why = Literal["drift", "decay", "new-data", "schedule", "person"]
 State = Literal["running", "done", "skipped", "failed", "coalesced", "refused"]
+WHYS: tuple[Why, ...] = get_args(Why)
 TRIGGERS: frozenset[Why] = frozenset(("drift", "decay", "new-data"))
 SETTLE_SECONDS = 15.0  # the automation passes on one event in this time (flows/deploy.py), and its run looks at nothing before
 WEEK = timedelta(days=7)
-DIED = "its process ended without a word"
+DIED = {"reason": "its process ended without a word", "at_fault": False}
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Turn:
     def refusal(self) -> str | None:
         return self.payload["reason"] if self.state in ("coalesced", "refused") else None
 
+    def check(self) -> None:
+        """Raise InfraError where the pipeline was lost meanwhile: call it before what cannot be undone."""
+        if self.hold is not None:
+            self.hold.check()
+
     def saw(self, sources: str) -> None:
         """Note the digest of the sources that the run looked at, for whoever asks whether there are newer ones."""
         self.payload["sources"] = sources
@@ -96,7 +102,7 @@ class Turn:
         self._write("running")
 
     def failed(self, error: BaseException) -> None:
-        self.payload["reason"] = f"{type(error).__name__}: {error}"[:500]
+        self.payload |= {"reason": f"{type(error).__name__}: {error}"[:500], "at_fault": isinstance(error, InputError)}
         with suppress(InfraError):  # the error that is on its way says more
             self._write("failed")
 
@@ -151,13 +157,15 @@ def refusal(ledger: Ledger, pipeline: Pipeline) -> str | None:
 
 
 def last_seen(ledger: Ledger, model: str) -> str | None:
-    """The digest of the sources that the last run looked at and came to an end with; one that died has seen nothing."""
-    query = sa.select(rows.c.payload).where(
-        rows.c.model == model, rows.c.why.in_(get_args(Why)), rows.c.state.in_(("done", "skipped", "failed"))
-    )
+    """The digest of the sources that the last run looked at to an end: a decision, or a fault of the input.
+
+    One that died, was stopped or met a fault of the world has seen nothing.
+    """
+    ends = ("done", "skipped", "failed")
+    query = sa.select(rows.c.state, rows.c.payload).where(rows.c.model == model, rows.c.why.in_(WHYS), rows.c.state.in_(ends))
     newest = query.order_by(rows.c.at.desc()).limit(100)
-    found = [json.loads(payload) for payload in ledger.read(lambda connection: connection.scalars(newest).all())]
-    return next((each["sources"] for each in found if "sources" in each and each.get("reason") != DIED), None)
+    found = [(state, json.loads(payload)) for state, payload in ledger.read(lambda connection: connection.execute(newest).all())]
+    return next((each["sources"] for state, each in found if "sources" in each and (state != "failed" or each["at_fault"])), None)
 
 
 def requests_of(ledger: Ledger, model: str) -> tuple[Request, ...]:
@@ -169,7 +177,7 @@ def bury(ledger: Ledger, model: str) -> None:
     """Mark as failed what the dead left running; only for whoever holds the pipeline, for then nobody else can be running."""
     for left in _since(ledger, model, datetime.fromtimestamp(0, UTC), ("running",)):
         mine = (rows.c.model == model) & (rows.c.id == left.id)
-        values = {"state": "failed", "at": ledger.stamp(), "payload": json.dumps({**left.payload, "reason": DIED})}
+        values = {"state": "failed", "at": ledger.stamp(), "payload": json.dumps({**left.payload, **DIED})}
         change = sa.update(rows).where(mine).values(**values)
         ledger.write(lambda connection, change=change: connection.execute(change))  # type: ignore[misc]
 
@@ -202,9 +210,7 @@ def _needless(turn: Turn, pipeline: Pipeline, ledger: Ledger) -> bool:
 
 
 def _since(ledger: Ledger, model: str, when: datetime, states: tuple[str, ...] = ("done", "skipped")) -> list[Request]:
-    query = sa.select(rows).where(
-        rows.c.model == model, rows.c.at >= _iso(when), rows.c.state.in_(states), rows.c.why.in_(get_args(Why))
-    )
+    query = sa.select(rows).where(rows.c.model == model, rows.c.at >= _iso(when), rows.c.state.in_(states), rows.c.why.in_(WHYS))
 
     def work(connection: Connection) -> list[Request]:
         found = connection.execute(query.order_by(rows.c.at)).mappings().all()

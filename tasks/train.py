@@ -34,14 +34,28 @@ def train(
     pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, key: str, run_id: str, start: Path | None
 ) -> Trained:
     """Fit the adapter to the snapshot, or find it fitted; every number goes to the one MLflow run of this train-key."""
+    trained = fitted(pipeline, home, tracking, base.path, material(pipeline, home, base, snapshot), key, run_id, start)
+    account(tracking, run_id, trained)
+    return trained
+
+
+def fitted(
+    pipeline: Pipeline, home: Home, tracking: Tracking, base: Path, material: tuple[Spec, Any, Any], key: str, run_id: str,
+    start: Path | None,
+) -> Trained:  # fmt: skip
+    """Fit in a slot of this machine, every number going to journal, terminal and Prefect on the way."""
     from tasks.learning.supervised import train as fit
 
-    spec, rows, held_out = material(pipeline, home, base, snapshot)
+    spec, rows, held_out = material
     with gpu_slot(home.path, devices(), say):
         metrics = MetricLog(tracking, run_id, home.run(key) / "metrics.jsonl", say)
         with metrics.uploading(), training_bar() as bar:
             listener = _listener(metrics, bar)
-            trained = fit(spec, base.path, rows, held_out, pipeline.objective, pipeline.training, home.run(key), listener, start)
+            return fit(spec, base, rows, held_out, pipeline.objective, pipeline.training, home.run(key), listener, start)
+
+
+def account(tracking: Tracking, run_id: str, trained: Trained) -> None:
+    """What the training took and on what, into its run."""
     seen = {
         "training_seconds": trained.seconds,
         "peak_memory_bytes": float(trained.peak_memory),
@@ -51,7 +65,6 @@ def train(
     tracking.tag(
         run_id, {"weights_sha256": trained.weights, **{f"numerics.{k}": str(v) for k, v in asdict(trained.numerics).items()}}
     )
-    return trained
 
 
 def warm_up() -> None:
@@ -63,17 +76,20 @@ def warm_up() -> None:
 
 def material(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> tuple[Spec, Any, Any]:
     """The network's description, the rows to fit to, and those to watch the loss on (none left where `refit` takes them too)."""
-    import pandas as pd
-
     from tasks.learning.network import spec_of
 
     sealed = open_snapshot(home, snapshot)
-    rows, held_out = sealed.frame("train"), sealed.frame("validation")
-    if pipeline.training.refit:
-        rows, held_out = pd.concat([rows, held_out], ignore_index=True), held_out[:0]
+    rows, held_out = parted(pipeline, sealed.frame("train"), sealed.frame("validation"))
     labels = tuple(sorted(set(rows["target"]))) if pipeline.problem == "text-classification" else ()
     spec = spec_of(pipeline.problem, pipeline.adapter, labels, pipeline.model.max_length, pipeline.training.seed, base)
     return spec, rows, held_out
+
+
+def parted(pipeline: Pipeline, rows: Any, held_out: Any) -> tuple[Any, Any]:
+    """The rows of the splits train and validation as those to fit to, and those to watch the loss on."""
+    import pandas as pd
+
+    return (pd.concat([rows, held_out], ignore_index=True), held_out[:0]) if pipeline.training.refit else (rows, held_out)
 
 
 def _listener(metrics: MetricLog, bar: Any) -> Listener:

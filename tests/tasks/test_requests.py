@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from configs.errors import InfraError, InputError
 from configs.schema import Data, Model, Pipeline, Schedule
 from tasks.exclusion import hold
 from tasks.ledger_store import Ledger
@@ -92,12 +93,13 @@ def test_a_request_is_served_by_a_run_that_began_after_it_and_not_by_one_that_be
 def test_a_run_that_failed_serves_nobody_and_starts_no_cooldown(tmp_path, ledger, clock):
     asked = clock.now()
     clock.hours(1)
-    with pytest.raises(ValueError), admitted(tmp_path, pipeline(), ledger, "drift", None, lambda _: None) as turn:
-        turn.saw("rows as they were")
-        raise ValueError("broken rows")
-    (failed,) = requests_of(ledger, "tiny")
-    assert failed.state == "failed" and failed.payload["reason"] == "ValueError: broken rows"
-    assert last_seen(ledger, "tiny") == "rows as they were"
+    for error, seen in ((InfraError("the disk is full"), None), (InputError("broken rows"), "rows as they were")):
+        with pytest.raises(type(error)), admitted(tmp_path, pipeline(), ledger, "drift", None, lambda _: None) as turn:
+            turn.saw("rows as they were")
+            raise error
+        failed = requests_of(ledger, "tiny")[-1]
+        assert failed.state == "failed" and failed.payload["reason"] == f"{type(error).__name__}: {error}"
+        assert last_seen(ledger, "tiny") == seen  # the same rows would break again, another try may find room on the disk
     assert ask(tmp_path, ledger, asked=asked) == "done"
 
 
@@ -122,7 +124,9 @@ def test_fifty_requests_while_one_runs_lead_to_one_more_turn_at_most(tmp_path, l
                 turn.ended(SAME if "done" in said else NEW)
             said.append(turn.state)
 
-    with admitted(tmp_path, pipeline(cooldown_hours=cooldown), ledger, "decay", START - timedelta(hours=1), lambda _: None) as first:
+    with admitted(
+        tmp_path, pipeline(cooldown_hours=cooldown), ledger, "decay", START - timedelta(hours=1), lambda _: None
+    ) as first:
         clock.hours(1)
         threads = [threading.Thread(target=one) for _ in range(50)]
         for thread in threads:

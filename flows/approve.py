@@ -1,0 +1,151 @@
+"""A person says whether a challenger is promoted: a flow run that is suspended, without a process, until its form is filled in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+from httpx import HTTPError
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
+from prefect.flow_runs import suspend_flow_run
+from prefect.input import RunInput
+from prefect.runtime import flow_run as this_run
+from prefect.states import Completed
+from pydantic import Field
+
+from configs.errors import InputError
+from configs.schema import Pipeline
+from tasks import approvals
+from tasks.approvals import Approval
+from tasks.champion import open_ledger
+from tasks.home import Home, find_home, settle_environment
+from tasks.ledger import Ledger
+from tasks.terminal import say
+from tasks.tracking import Registry, Tracking
+
+LEAST_SECONDS = 60  # a form that a worker opens late is open for a moment all the same
+
+
+class Answer(RunInput):
+    """The form."""
+
+    answer: Literal["approve", "reject"] = Field(description="approve: this version becomes champion")
+    who: str = Field(min_length=1, description="your name; the ledger keeps it")
+    reason: str = Field("", description="why; the ledger keeps it too")
+
+
+@flow(name="approve", flow_run_name="approve {pipeline} v{version}")
+def approve(pipeline: str, version: str, decision: str) -> State[Any]:
+    """Wait for a person's answer about a decision, then do as it says.
+
+    It runs twice: to open the form, and again from the top once that was answered. In between the question lives in the databases
+    of ledger and Prefect alone.
+    """
+    home = find_home()
+    settle_environment(home)
+    ledger, tracking = open_ledger(home), Tracking(home)
+    asked = approvals.find(ledger, pipeline, decision)
+    if asked is None:
+        raise InputError(f"no approval of {pipeline} version {version} was asked for under {decision}: `tunekeeper retrain` asks")
+    registry = Registry(tracking, asked.alias)
+    now = approvals.standing(ledger, registry, asked)
+    if now.state in ("pending", "expired"):
+        given = _answer(now, home, tracking)
+        now = approvals.answer(ledger, registry, asked, given.answer == "approve", given.who, given.reason)
+    tracking.tag_version(pipeline, version, {"approval": now.state, "approval_by": now.who, "approval_reason": now.reason})
+    return Completed(name=now.state.capitalize(), message=now.sentence, data=now.account)
+
+
+def ask(
+    pipeline: Pipeline, ledger: Ledger, registry: Registry, version: str, against: str | None, run_id: str, keys: tuple[str, str],
+    report: str,
+) -> Approval:  # fmt: skip
+    """Ask a person to promote a version: once per decision; a question about this model that was open until now is none any more.
+
+    `keys` are the decision's and the training's.
+    """
+    asked, gone = approvals.ask(ledger, pipeline, keys[0], version, against, run_id, keys[1], report)
+    asked = asked if asked.form else open_form(ledger, asked)
+    for each in (*gone, *approvals.settle(ledger, registry, pipeline.name)):
+        close_form(each)
+    say(asked.sentence)
+    return asked
+
+
+def question(ledger: Ledger, registry: Registry, model: str, decision_key: str) -> Approval | None:
+    """What became of a question, if it was asked; its form is opened where a kill, or a server that was away, came in between."""
+    asked = approvals.find(ledger, model, decision_key)
+    if asked is None:
+        return None
+    now = approvals.standing(ledger, registry, asked)
+    return open_form(ledger, now) if now.state == "pending" and not now.form else now
+
+
+def open_form(ledger: Ledger, approval: Approval) -> Approval:
+    """Start the flow run with the form, once, where `tunekeeper deploy` made it known; the approval with the id of its form."""
+    name, version = approval.model, approval.version
+    with get_client(sync_client=True) as client:
+        try:
+            deployed = client.read_deployment_by_name(f"approve/approve-{name}")
+        except ObjectNotFound:
+            return approval
+        run = client.create_flow_run_from_deployment(
+            deployed.id,
+            name=f"approve {name} v{version}",
+            parameters={"pipeline": name, "version": version, "decision": approval.decision_key},
+            tags=["tunekeeper", name],
+            idempotency_key=f"approve-{approval.run_id}-{approval.decision_key}",
+        )
+    return approvals.keep(ledger, replace(approval, form=str(run.id)))
+
+
+def close_form(approval: Approval) -> None:
+    """End the flow run of a question that was answered otherwise, or is none any more; where the server is away, say so."""
+    if not approval.form:
+        return
+    ended: State[Any] = Completed(name=approval.state.capitalize(), message=approval.sentence)
+    try:
+        with get_client(sync_client=True) as client:
+            run = client.read_flow_run(UUID(approval.form))
+            if run.state is not None and not run.state.is_final():
+                client.set_flow_run_state(run.id, ended, force=True)
+    except ObjectNotFound:
+        return  # somebody deleted it
+    except HTTPError as error:
+        say(f"the form of `approve {approval.model} v{approval.version}` stays open: Prefect does not answer ({error})")
+
+
+def _answer(asked: Approval, home: Home, tracking: Tracking) -> Answer:
+    """What the form says; raises Prefect's Pause the first time, which suspends the flow run."""
+    left = (datetime.fromisoformat(asked.until) - datetime.now(UTC)).total_seconds()
+    text = _question(asked, home, tracking)
+    if this_run.run_count <= 1:
+        create_markdown_artifact(text, key=f"approval-{asked.model}", description=f"approve {asked.model} v{asked.version}?")
+    form = Answer.with_initial_data(description=text)
+    return suspend_flow_run(wait_for_input=form, timeout=int(max(left, LEAST_SECONDS)), key="answer")
+
+
+def _question(asked: Approval, home: Home, tracking: Tracking) -> str:
+    champion = f"version {asked.against}" if asked.against else "no champion yet"
+    return (
+        f"# {asked.model}: shall version {asked.version} be `{asked.alias}`?\n\n"
+        f"The gate's verdict is **PROMOTE** ({asked.rule}); champion now: {champion}.\n\n"
+        f"[Report with all the evidence]({_report(asked, home, tracking)})\n\n"
+        f"Without an answer until {asked.until[:16].replace('T', ' ')} UTC it is not promoted. "
+        f"From a terminal: `tunekeeper promote CONFIG --version {asked.version}`.\n"
+    )
+
+
+def _report(asked: Approval, home: Home, tracking: Tracking) -> str:
+    """Where the report is for whoever reads this: on the tracking server's pages, or in a file on this machine."""
+    if not home.tracking_uri.startswith("http"):
+        return Path(asked.report).as_uri()
+    server = home.tracking_uri.rstrip("/")
+    return f"{server}/#/experiments/{tracking.experiment(asked.model)}/runs/{asked.run_id}/artifacts/report/report.html"

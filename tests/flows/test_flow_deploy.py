@@ -1,0 +1,93 @@
+"""What a YAML says of schedules and triggers is what Prefect does: no more after a second time, and one run for fifty events."""
+
+import json
+import time
+import uuid
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+from prefect.events import emit_event
+
+SETTINGS = ("schedule.retrain=0 3 * * 1", "schedule.timezone=Europe/Berlin", "schedule.on_new_data_minutes=30")
+
+
+@pytest.fixture
+def pool(keep):
+    """A pool of this test's own, for no worker serves it; the pipeline is `tiny` for the whole session's server."""
+    name = f"pool-{uuid.uuid4().hex[:8]}"
+    yield name
+    with get_client(sync_client=True) as client:
+        for found in _of(client, pool=name):
+            client.delete_deployment(found.id)
+        for automation in client.read_automations():
+            if automation.name.startswith("tunekeeper tiny: "):
+                client.delete_automation(automation.id)
+
+
+def _of(client, pool):
+    return [each for each in client.read_deployments() if each.work_pool_name == pool]
+
+
+def deploy(keep, pool, *settings):
+    code, printed = keep.command("deploy", str(keep.config), f"schedule.work_pool={pool}", *settings, "--json")
+    return json.loads(printed) if code == 0 else (code, keep.said)
+
+
+def test_what_the_yaml_says_is_deployed_once_however_often_and_what_it_says_no_more_is_gone(keep, pool, monkeypatch):
+    monkeypatch.chdir(keep.folder)
+    deploy(keep, pool, *SETTINGS)
+    with get_client(sync_client=True) as client:
+        retrain = client.read_deployment_by_name("retrain/retrain-tiny")
+        (cron,) = retrain.schedules
+        assert (cron.schedule.cron, cron.schedule.timezone, cron.parameters) == ("0 3 * * 1", "Europe/Berlin", {"why": "schedule"})
+        assert retrain.parameters["pipeline"]["model"]["max_length"] == 16 and retrain.enforce_parameter_schema
+        assert "Pipeline" in retrain.parameter_openapi_schema["definitions"] and set(retrain.tags) == {"tunekeeper", "tiny"}
+        assert retrain.pull_steps == [{"prefect.deployments.steps.set_working_directory": {"directory": str(keep.folder)}}]
+        client.update_deployment_schedule(retrain.id, cron.id, active=False)
+
+        again = deploy(keep, pool, *SETTINGS)
+        names = [each["deployment"] for each in again["deployments"]]
+        assert len(names) == len(set(names)) == len(_of(client, pool))
+        assert {"retrain/retrain-tiny", "watch/new-data-tiny", "approve/approve-tiny", "reconcile/reconcile"} <= set(names)
+        after = client.read_deployment_by_name("retrain/retrain-tiny")
+        assert after.id == retrain.id and [each.active for each in after.schedules] == [False]  # paused by hand stays paused
+        assert len([each for each in client.read_automations() if each.name.startswith("tunekeeper tiny: ")]) == 2
+
+        gone = deploy(keep, pool, "schedule.on_drift=false")
+        assert gone["removed"] == ["watch/new-data-tiny", "tunekeeper tiny: retrain"]
+        assert client.read_deployment_by_name("retrain/retrain-tiny").schedules == []
+        left = {each.name for each in client.read_automations() if each.name.startswith("tunekeeper tiny: ")}
+        assert left == {"tunekeeper tiny: failure"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("schedule.retrain=0 25 * * *", "schedule.retrain = '0 25 * * *' is no cron"),
+        ("schedule.monitor=@daily", "five fields"),
+        ("schedule.retrain=0 0 31 2 *", "never comes"),
+        ("schedule.timezone=Europe/Berln", "did you mean `Europe/Berlin`?"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused_before_anything_is_touched(keep, pool, setting, says):
+    code, said = deploy(keep, pool, setting)
+    assert code == 2 and says in said
+    with get_client(sync_client=True) as client:
+        assert _of(client, pool) == []
+
+
+def test_fifty_events_at_once_start_one_run_that_says_why_and_since_when(keep, pool):
+    deploy(keep, pool)
+    resource = {"prefect.resource.id": "tunekeeper.pipeline.tiny"}
+    with get_client(sync_client=True) as client:
+        deployed = client.read_deployment_by_name("retrain/retrain-tiny")
+        only = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployed.id]))
+        for number in range(50):
+            emit_event(f"tunekeeper.{('drift', 'decay')[number % 2]}", resource=resource, payload={"number": number})
+        deadline = time.monotonic() + 30
+        while not client.read_flow_runs(flow_run_filter=only) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        time.sleep(1)
+        (run,) = client.read_flow_runs(flow_run_filter=only)
+    assert run.parameters["why"] in ("drift", "decay") and run.parameters["asked"] and set(run.tags) == {"tunekeeper", "tiny"}
