@@ -6,7 +6,7 @@ export PYTHONUTF8 = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check prove ui clean
+.PHONY: help install run demo test check prove ui clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ check: install ## lint and types
 
 prove: install ## the long proofs; writes benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.prove
+
+demo: install ## the loop closes: drift, retraining, promotion, rollback, under load, in minutes
+	$(BIN)/python -m examples.helpdesk.demo
 
 ui: install ## MLflow and Prefect on this machine, until Ctrl-C
 	$(BIN)/tunekeeper up

@@ -1,0 +1,286 @@
+"""The loop closes, as one command: `make demo`.
+
+A model is learned from the first months' tickets and served; then the launch of a new product changes what customers write.
+The scheduled monitor notices, its event starts a retraining, the new version is promoted on its evidence, and the service takes
+it over under load. At the end a person rolls back, and the service follows. Everything is real: the commands are those of the
+README, run by this script.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import yaml
+
+HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+HOME = Path(".tunekeeper") / "demo"
+PORTS = {"mlflow": 5050, "prefect": 4250, "": 8050}
+CLIENTS, PAUSE = 6, 0.35  # one client's seconds between two questions: some 15 a second in all, and a training runs beside them
+LATEST = 600.0  # seconds that any one thing may take
+T = TypeVar("T")
+
+# What differs from configs/helpdesk.yaml: minutes where a real pipeline has weeks.
+SETTINGS: dict[str, Any] = {
+    "monitor": {"window_days": 0.0018, "min_rows": 300},  # two and a half minutes
+    "schedule": {"monitor": "* * * * *", "cooldown_hours": 24},
+    "serving": {"audit_rate": 0.25, "follow_seconds": 1.0},
+}
+
+
+@dataclass
+class Story:
+    """What is told on the terminal, each line with the minute it happened in."""
+
+    began: float = field(default_factory=time.monotonic)
+
+    def tell(self, sentence: str) -> None:
+        seconds = int(time.monotonic() - self.began)
+        sys.stdout.write(f"  {seconds // 60}:{seconds % 60:02d}  {sentence}\n")
+        sys.stdout.flush()
+
+    def wait(self, what: str, find: Callable[[], T | None]) -> T:
+        """What `find` finds, in the end."""
+        deadline = time.monotonic() + LATEST
+        while time.monotonic() < deadline:
+            found = find()
+            if found is not None:
+                return found
+            time.sleep(0.5)
+        raise SystemExit(f"error: {what}: not within {LATEST:.0f} s; the logs are in {HOME / 'logs'}")
+
+
+class Customers:
+    """Clients that ask without a pause, remember every answer, and label what the audit asks for."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.rows, self.ended = url, tickets("tickets")[-900:], threading.Event()
+        self.answers: dict[str, tuple[str, str]] = {}  # id -> version, the true intent
+        self.failed: list[str] = []
+        self.labelled = 0
+        self.threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(CLIENTS)]
+        self.threads.append(threading.Thread(target=self._label))
+        for thread in self.threads:
+            thread.start()
+
+    @property
+    def versions(self) -> Counter[str]:
+        return Counter(version for version, _ in list(self.answers.values()))
+
+    def leave(self) -> None:
+        self.ended.set()
+        for thread in self.threads:
+            thread.join()
+
+    def _ask(self, number: int) -> None:
+        dice = random.Random(number)
+        with httpx.Client(base_url=self.url, timeout=15) as client:
+            while not self.ended.wait(PAUSE):
+                row = dice.choice(self.rows)
+                try:
+                    answer = client.post("/predict", json={"text": row["text"]}).raise_for_status().json()
+                except httpx.HTTPError as error:
+                    self.failed.append(f"{type(error).__name__}: {error}")
+                    continue
+                self.answers[answer["id"]] = (answer["version"], row["intent"])
+
+    def _label(self) -> None:
+        with httpx.Client(base_url=self.url, timeout=15) as client:
+            while not self.ended.wait(3.0):
+                try:
+                    pending = client.get("/audit", params={"n": 200}).raise_for_status().json()["answers"]
+                    for one in pending:
+                        if one["id"] in self.answers:
+                            label = {
+                                "answer_id": one["id"],
+                                "kind": "label",
+                                "value": self.answers[one["id"]][1],
+                                "source": "audit",
+                            }
+                            client.post("/feedback", json=label).raise_for_status()
+                            self.labelled += 1
+                except httpx.HTTPError as error:
+                    self.failed.append(f"{type(error).__name__}: {error}")
+
+
+def main() -> None:
+    """Tell the story; exit 1 where it does not end as it should."""
+    environment()
+    story, config = Story(), write_config()
+    story.tell("the first months' tickets: preparing, training, judging ...")
+    first = command("retrain", config)
+    story.tell(f"version {first['model']['version']} is champion: accuracy {first['metrics']['accuracy']:.1%} ({first['verdict']})")
+    with up(story, config) as addresses:
+        customers = play(story, config, addresses)
+    close(story, config, customers)
+
+
+def play(story: Story, config: Path, addresses: dict[str, str]) -> Customers:
+    """From the served champion to the rollback."""
+    service = addresses["service"]
+    story.wait("the service", lambda: ready(service))
+    story.tell("served, watched every minute; Prefect {Prefect}, MLflow {MLflow}, the service {service}".format(**addresses))
+    command("deploy", config)
+    customers = Customers(service)
+    try:
+        story.wait("a quiet look", lambda: look(lambda each: not each["alarm"]))
+        story.tell(f"the monitors have looked: all quiet over {len(customers.answers):,} answers")
+        shutil.copy(HERE / "later.csv", HOME / "tickets" / "later.csv")
+        customers.rows = tickets("later")
+        story.tell("a product is launched: customers write of new things, in new words")
+        alarm = story.wait("an alarm", lambda: look(lambda each: each["alarm"]))
+        story.tell(f"look {alarm['look']}: {', '.join(alarm['monitors'])}; the event starts a retraining by itself")
+        story.wait("version 2", lambda: ready(service, "2"))
+        second = decision()
+        story.tell(f"version 2 is promoted, and answers: {second['reasons'][0]}")
+        before = customers.versions
+        story.wait("answers of version 2", lambda: customers.versions["2"] >= 200 or None)
+        story.tell(
+            f"{before['1']:,} answers by version 1, {customers.versions['2']:,} by version 2, {len(customers.failed)} failed"
+        )
+        command("rollback", config, "--reason", "the demo goes back, to show that it can")
+        story.wait("version 1 again", lambda: ready(service, "1"))
+        story.tell("rolled back by one command: the service follows to version 1")
+        time.sleep(5)
+    finally:
+        customers.leave()
+    return customers
+
+
+def close(story: Story, config: Path, customers: Customers) -> None:
+    """Count, once all has ended, what was promised: no failed request, every answer in the log; then say where to look."""
+    from tasks.serving.traffic import read_answers
+
+    logged = set(read_answers(HOME.absolute(), "helpdesk")["id"])
+    lost = len(customers.answers.keys() - logged)
+    life = command("history", config)
+    story.tell(
+        f"{len(customers.answers):,} answers, {customers.labelled:,} labelled; {len(customers.failed)} failed, {lost} not logged"
+    )
+    story.tell(f"the model's life on one page: {life['page']}")
+    story.tell(f"the look that spoke, the evidence: {HOME / 'looks'}, {HOME / 'runs'}; again by: make demo")
+    if customers.failed or lost:
+        raise SystemExit(f"error: a request failed or was lost: {customers.failed[:3]}")
+
+
+def environment() -> None:
+    """A home and ports of its own, so that nothing that is kept here is touched."""
+    for name in (
+        "MLFLOW_TRACKING_URI",
+        "PREFECT_API_URL",
+        "TUNEKEEPER_LEDGER_URL",
+        "TUNEKEEPER_TRAFFIC_URL",
+        "TUNEKEEPER_API_KEYS",
+    ):
+        os.environ.pop(name, None)
+    shutil.rmtree(HOME, ignore_errors=True)
+    HOME.mkdir(parents=True)
+    os.environ["TUNEKEEPER_HOME"] = str(HOME.absolute())
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # training and service share the cores: threads that wait must not spin
+
+
+def write_config() -> Path:
+    """configs/helpdesk.yaml with a source that will grow, and a clock that runs faster."""
+    (HOME / "tickets").mkdir()
+    shutil.copy(HERE / "tickets.csv", HOME / "tickets" / "tickets.csv")
+    values = yaml.safe_load((ROOT / "configs" / "helpdesk.yaml").read_text())
+    values["data"]["source"] = str((HOME / "tickets").absolute())
+    values["contract"]["suite"] = str((ROOT / values["contract"]["suite"]).absolute())
+    path = HOME / "helpdesk.yaml"
+    path.write_text(yaml.safe_dump(values | SETTINGS, sort_keys=False))
+    return path.absolute()
+
+
+@contextmanager
+def up(story: Story, config: Path) -> Iterator[dict[str, str]]:
+    """`tunekeeper up CONFIG` for as long as the block lasts; its addresses."""
+    ports = [word for name, port in PORTS.items() for word in (f"--{name}port" if not name else f"--{name}-port", str(port))]
+    log = (HOME / "up.log").open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows", "up", str(config), *ports, "--json"], cwd=ROOT, stdout=log, stderr=log
+    )
+    try:
+        yield story.wait("`tunekeeper up`", lambda: addresses_of(process))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+        os.environ.pop("PREFECT_API_URL", None)
+
+
+def addresses_of(process: subprocess.Popen[bytes]) -> dict[str, str] | None:
+    from flows.up import running_up
+    from tasks.home import Home
+
+    if process.poll() is not None:
+        raise SystemExit(f"error: `tunekeeper up` ended with code {process.returncode}: {(HOME / 'up.log').read_text()[-1000:]}")
+    found: dict[str, str] | None = running_up(Home(HOME.absolute())).get("addresses")
+    if found is not None:
+        os.environ["PREFECT_API_URL"] = found["Prefect"] + "/api"
+    return found
+
+
+def command(name: str, config: Path, *words: str) -> dict[str, Any]:
+    """A command line of Tunekeeper, its JSON."""
+    line = [sys.executable, "-m", "flows", name, str(config), *words, "--json"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"error: tunekeeper {name} ended with code {done.returncode}:\n{done.stderr[-2000:]}")
+    outcome: dict[str, Any] = json.loads(done.stdout)
+    return outcome
+
+
+def ready(service: str, version: str | None = None) -> bool | None:
+    """True once the service answers, with that version if one is named."""
+    try:
+        said = httpx.get(f"{service}/ready", timeout=5)
+    except httpx.HTTPError:
+        return None
+    return True if said.status_code == 200 and version in (None, said.json()["version"]) else None
+
+
+def look(wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
+    """The last look of the monitors, if it is as wanted."""
+    from tasks.champion import open_ledger
+    from tasks.home import Home
+    from tasks.looks import all_looks
+
+    for each in all_looks(open_ledger(Home(HOME.absolute())), "helpdesk")[-1:]:
+        found = {"look": each.look, "alarm": each.alarm}
+        found["monitors"] = [one["monitor"] for one in each.payload["findings"] if one["alarm"]]
+        return found if wanted(found) else None
+    return None
+
+
+def decision() -> dict[str, Any]:
+    """The outcome of the last retraining."""
+    from tasks.champion import open_ledger
+    from tasks.decisions import last_decision
+    from tasks.home import Home
+
+    found = last_decision(open_ledger(Home(HOME.absolute())), "helpdesk")
+    return found.payload if found is not None else {"reasons": ["no decision was recorded"]}
+
+
+def tickets(name: str) -> list[dict[str, str]]:
+    """The rows of one of the example's files."""
+    with (HERE / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+if __name__ == "__main__":
+    main()
