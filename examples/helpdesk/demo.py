@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +32,7 @@ import yaml
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 HOME = Path(".tunekeeper") / "demo"
 PORTS = {"mlflow": 5050, "prefect": 4250, "": 8050}
-CLIENTS, PAUSE = 6, 0.35  # one client's seconds between two questions: some 15 a second in all, and a training runs beside them
+CLIENTS, PAUSE = 6, 0.9  # one client's seconds between two questions: some 6 a second in all, for a training runs beside them
 LATEST = 600.0  # seconds that any one thing may take
 T = TypeVar("T")
 
@@ -69,12 +70,11 @@ class Customers:
     """Clients that ask without a pause, remember every answer, and label what the audit asks for."""
 
     def __init__(self, url: str) -> None:
-        self.url, self.rows, self.ended = url, tickets("tickets")[-900:], threading.Event()
+        self.url, self.ended, self.questions = url, threading.Event(), shuffled(tickets("tickets")[-900:])
         self.answers: dict[str, tuple[str, str]] = {}  # id -> version, the true intent
         self.failed: list[str] = []
         self.labelled = 0
-        self.threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(CLIENTS)]
-        self.threads.append(threading.Thread(target=self._label))
+        self.threads = [*(threading.Thread(target=self._ask) for _ in range(CLIENTS)), threading.Thread(target=self._label)]
         for thread in self.threads:
             thread.start()
 
@@ -87,11 +87,10 @@ class Customers:
         for thread in self.threads:
             thread.join()
 
-    def _ask(self, number: int) -> None:
-        dice = random.Random(number)
+    def _ask(self) -> None:
         with httpx.Client(base_url=self.url, timeout=15) as client:
             while not self.ended.wait(PAUSE):
-                row = dice.choice(self.rows)
+                row = next(self.questions)
                 try:
                     answer = client.post("/predict", json={"text": row["text"]}).raise_for_status().json()
                 except httpx.HTTPError as error:
@@ -141,7 +140,7 @@ def play(story: Story, config: Path, addresses: dict[str, str]) -> Customers:
         story.wait("a quiet look", lambda: look(lambda each: not each["alarm"]))
         story.tell(f"the monitors have looked: all quiet over {len(customers.answers):,} answers")
         shutil.copy(HERE / "later.csv", HOME / "tickets" / "later.csv")
-        customers.rows = tickets("later")
+        customers.questions = shuffled(tickets("later"))
         story.tell("a product is launched: customers write of new things, in new words")
         alarm = story.wait("an alarm", lambda: look(lambda each: each["alarm"]))
         story.tell(f"look {alarm['look']}: {', '.join(alarm['monitors'])}; the event starts a retraining by itself")
@@ -274,6 +273,11 @@ def decision() -> dict[str, Any]:
 
     found = last_decision(open_ledger(Home(HOME.absolute())), "helpdesk")
     return found.payload if found is not None else {"reasons": ["no decision was recorded"]}
+
+
+def shuffled(rows: list[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """Over and over in one random order; threads may share it."""
+    return cycle(random.Random(0).sample(rows, len(rows)))
 
 
 def tickets(name: str) -> list[dict[str, str]]:
