@@ -177,8 +177,8 @@ def _levels(reference: Reference, looks: Sequence[page.Look], since: str) -> tup
         for one in look.findings:
             kind = {"performance.accuracy": "audit", "performance.estimate": "estimate"}.get(one.monitor)
             if kind is not None and one.effect is not None and one.low is not None and one.high is not None:
-                low, high = level_of(was, one.effect, one.low, one.high, one.alpha)
-                levels.append(page.Level(at=look.at, value=was - one.effect, kind=kind, n=one.n_window, low=low, high=high))  # type: ignore[arg-type]
+                least, most = level_of(was, one.effect, one.low, one.high, one.alpha)
+                levels.append(page.Level(at=look.at, value=was - one.effect, kind=kind, n=one.n_window, low=least, high=most))  # type: ignore[arg-type]
     return tuple(levels)
 
 
