@@ -29,7 +29,9 @@ def test_a_snapshot_holds_its_rows_their_signatures_and_its_account(make, write)
         assert list(frame) == ["id", "text", "target", "time", "group", "origin", "split", "slice_who"]
     assert manifest["labels"] == ["class 0", "class 1", "class 2"] and manifest["redacted"] == {"PHONE_NUMBER": 1}
     assert set(manifest["sources"]) == {"rows.jsonl"} and len(manifest["redactor_key_id"]) == 12
-    assert manifest["hash"] == made.hash == made.path.name and set(manifest["hashes"]) == {f"{s}_rows" for s in frames}
+    assert manifest["hash"] == made.hash == made.path.name and set(manifest["hashes"]) == {
+        f"{s}_rows" for s in (*frames, "reference")
+    }
     assert manifest["vocabulary"]["words"] and manifest["time"]["first"] < manifest["time"]["last"]
 
 
@@ -53,7 +55,7 @@ def test_any_changed_row_is_another_snapshot_and_only_its_split_has_another_hash
     after = make(source=write(changed), id="n")
     assert before.hash != after.hash
     differing = {name for name, value in before.manifest["hashes"].items() if after.manifest["hashes"][name] != value}
-    assert differing == {"test_rows"}
+    assert differing == {"test_rows", "reference_rows"}
 
 
 def test_rows_in_test_stay_in_test_when_rows_are_added(make, write):
