@@ -134,7 +134,7 @@ class Stack:
     def _run(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         log = self.folder / f"{name}.log"
         with log.open("ab") as out:
-            guard = [sys.executable, "-m", "flows.guard", "25", *command]
+            guard = [sys.executable, "-m", "flows.guard", "25" if name in health_checks() else "3", *command]
             self.running[name] = subprocess.Popen(guard, stdin=subprocess.PIPE, stdout=out, stderr=out, env=environment, cwd=ROOT)
 
     def _await(self, name: str, healthy: Any) -> None:
@@ -349,7 +349,11 @@ def proofs(there: Stack) -> Iterator[tuple[str, str, bool]]:
     run = scheduled(worker)
     yield "the worker runs the scheduled `reconcile`", run, run == "COMPLETED"
     metrics = ask(f"{uri}/metrics", headers={"Authorization": basic(f"admin:{there.values['MLFLOW_ADMIN_PASSWORD']}")})
-    yield "MLflow's metrics for Prometheus", f"HTTP {metrics.status}", metrics.ok and "flask_http" in metrics.text
+    yield (
+        "MLflow's metrics for Prometheus",
+        f"HTTP {metrics.status}, {len(metrics.text.splitlines())} lines",
+        metrics.ok and "mlflow_exporter_info" in metrics.text,
+    )
     doctor = told(["doctor"], worker)
     wrong = [check["name"] for check in doctor["checks"] if check["state"] == "fail"]
     yield (
