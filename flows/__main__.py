@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import errno
 import gc
 import json
 import os
@@ -18,6 +19,7 @@ from configs.errors import InfraError, InputError
 Command = Callable[[argparse.Namespace], int]
 
 
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 OBJECTS = 50_000  # made between two searches for garbage: those that imports make stay, and searching them was a fifth of the start
 
 
@@ -63,6 +65,11 @@ def _told(error: BaseException) -> BaseException:
     while seen is not None:
         if isinstance(seen, InputError | InfraError):
             return seen
+        if isinstance(seen, OSError) and seen.errno in DISK:
+            place = seen.filename or os.environ.get("TUNEKEEPER_HOME", ".tunekeeper")
+            return InfraError(
+                f"{place}: {seen.strerror}: mend the disk, then run the same command again; what was finished is kept"
+            )
         seen = seen.__cause__ or seen.__context__
     return error
 

@@ -1,5 +1,6 @@
 """What cannot be: one clear error, the exit code that says whose fault it is, and nothing stored."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -11,6 +12,8 @@ import tiny
 
 from tasks.ledger import history
 from tasks.tracking import Tracking
+
+REMEDY = "mend the disk, then run the same command again; what was finished is kept"
 
 
 def write(keep, rows, **change):
@@ -166,3 +169,16 @@ def test_help_comes_at_once_and_imports_nothing_heavy():
     check = "print({'torch', 'mlflow', 'prefect', 'pandas'} & sys.modules.keys(), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", heavy + check], capture_output=True, text=True, check=True)
     assert "retrain" in done.stdout and done.stderr.strip() == "set()"
+
+
+def test_a_full_disk_is_named_with_its_remedy_whatever_library_met_it(keep, monkeypatch):
+    def full(_):
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise RuntimeError("a library's own words") from error
+
+    monkeypatch.setattr("flows.__main__._schema", full)
+    code, printed = keep.command("schema")
+    assert code == 1 and printed == ""
+    assert keep.said == f"error: {keep.home.path}: No space left on device: {REMEDY}\n"
