@@ -5,9 +5,18 @@ import time
 import uuid
 
 import pytest
+import tiny
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.events import emit_event
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.logging import disable_run_logger
+from prefect.states import Failed
+
+from configs.load import load
+from flows import scheduled
+from tasks import news
+from tasks.requests import admitted
 
 SETTINGS = ("schedule.retrain=0 3 * * 1", "schedule.timezone=Europe/Berlin", "schedule.on_new_data_minutes=30")
 
@@ -77,17 +86,56 @@ def test_a_schedule_that_cannot_be_is_refused_before_anything_is_touched(keep, p
         assert _of(client, pool) == []
 
 
-def test_fifty_events_at_once_start_one_run_that_says_why_and_since_when(keep, pool):
+def test_fifty_events_at_once_start_one_run_that_says_why_and_since_when_and_a_failure_is_told_of(keep, pool):
     deploy(keep, pool)
     resource = {"prefect.resource.id": "tunekeeper.pipeline.tiny"}
     with get_client(sync_client=True) as client:
-        deployed = client.read_deployment_by_name("retrain/retrain-tiny")
-        only = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployed.id]))
+        failed = client.create_flow_run(scheduled.notice, parameters={"pipeline": "tiny", "run": "-"}, tags=["tunekeeper", "tiny"])
+        client.set_flow_run_state(failed.id, Failed(message="no room on the disk"), force=True)
         for number in range(50):
             emit_event(f"tunekeeper.{('drift', 'decay')[number % 2]}", resource=resource, payload={"number": number})
+        wanted = {name: client.read_deployment_by_name(name).id for name in ("retrain/retrain-tiny", "notice/notice")}
         deadline = time.monotonic() + 30
-        while not client.read_flow_runs(flow_run_filter=only) and time.monotonic() < deadline:
+        while not all(_runs(client, id) for id in wanted.values()) and time.monotonic() < deadline:
             time.sleep(0.2)
         time.sleep(1)
-        (run,) = client.read_flow_runs(flow_run_filter=only)
-    assert run.parameters["why"] in ("drift", "decay") and run.parameters["asked"] and set(run.tags) == {"tunekeeper", "tiny"}
+        (run,), (told,) = (_runs(client, id) for id in wanted.values())
+        assert run.parameters["why"] in ("drift", "decay") and run.parameters["asked"]
+        assert set(run.tags) == {"tunekeeper", "tiny"} and set(told.tags) == {
+            "tunekeeper"
+        }  # a notice that fails is told of by none
+        with disable_run_logger():
+            assert scheduled.notice.fn(**told.parameters) == f"{failed.name} ended as Failed: no room on the disk"
+        for wrong in ({"why": "a whim"}, {"pipeline": {**run.parameters["pipeline"], "nmae": "typo"}}):
+            with pytest.raises(PrefectHTTPStatusError):  # what a person types into the form is checked as the YAML is
+                client.create_flow_run_from_deployment(wanted["retrain/retrain-tiny"], parameters=wrong)
+
+
+def test_the_watch_tells_of_rows_that_no_run_has_looked_at_and_of_none_that_would_be_refused(keep, monkeypatch):
+    pipeline, told = load(keep.config), []
+    monkeypatch.setattr(scheduled, "emit_event", lambda event, resource, payload: told.append((event, *resource.values())))
+
+    def look():
+        with disable_run_logger():
+            return scheduled.watch.fn(pipeline)
+
+    def run(why, skipped=False):
+        with admitted(keep.home.path, pipeline, keep.ledger, why, None, lambda _: None) as turn:
+            turn.saw(news.digest_now(pipeline, keep.home))
+            assert look() == "busy"
+            turn.ended({"skipped": skipped})
+
+    assert look() == "new data" and told == [("tunekeeper.new-data", "tunekeeper.pipeline.tiny", "tiny")]
+    run("person")
+    assert look() == "nothing new"
+    (keep.folder / "rows.csv").touch()
+    assert look() == "nothing new"
+    keep.write(tiny.rows(310))
+    assert look() == look() == "new data"  # until a run has looked: an event may be lost
+    run("new-data")
+    keep.write(tiny.rows(320))
+    assert look() == "refused" and len(told) == 3
+
+
+def _runs(client, deployment):
+    return client.read_flow_runs(flow_run_filter=FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment])))
