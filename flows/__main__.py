@@ -67,9 +67,7 @@ def _told(error: BaseException) -> BaseException:
             return seen
         if isinstance(seen, OSError) and seen.errno in DISK:
             place = seen.filename or os.environ.get("TUNEKEEPER_HOME", ".tunekeeper")
-            return InfraError(
-                f"{place}: {seen.strerror}: mend the disk, then run the same command again; what was finished is kept"
-            )
+            return InfraError(f"{place}: {seen.strerror}: mend the disk, then run the same command again; what was done is kept")
         seen = seen.__cause__ or seen.__context__
     return error
 

@@ -62,7 +62,7 @@ def _look(
     base = champion_files(tracking, home, pipeline.name, version)[1]
     seen = watch.window(pipeline, base, reference, found, end, seed)
     findings = watch.judge(pipeline, reference, seen, number, seed)
-    feedback = read_feedback(home.path, pipeline.name, watch.traffic_url())
+    feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
     asked = recent(requests_of(ledger, pipeline.name), end)
     page = gather(
         pipeline, version, _since(ledger, pipeline.name, version), reference, seen, findings, earlier, number, feedback, asked

@@ -15,7 +15,6 @@ from tasks.looks import Look, all_looks
 from tasks.report import history_data as page
 from tasks.report.watch_data import Feedback, Level
 from tasks.requests import requests_of
-from tasks.watch import traffic_url
 from tasks.watch_findings import feedback_of, level_of, request_of
 
 METRIC = {"text-classification": ("accuracy", "share", True), "text-generation": ("perplexity", "number", False)}
@@ -109,7 +108,7 @@ def _audited(one: dict[str, Any], decision: Decision | None, look: Look, metric:
 def _feedback(pipeline: Pipeline, home: Home, versions: Sequence[str]) -> tuple[Feedback, ...]:
     from tasks.serving.traffic import read_answers, read_feedback
 
-    answers = read_answers(home.path, pipeline.name, traffic_url())
-    said = read_feedback(home.path, pipeline.name, traffic_url())
+    answers = read_answers(home.path, pipeline.name, home.traffic_url)
+    said = read_feedback(home.path, pipeline.name, home.traffic_url)
     served = [version for version in dict.fromkeys(versions) if (answers["version"] == version).any()]
     return tuple(feedback_of(version, answers[answers["version"] == version], said) for version in served)

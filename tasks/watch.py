@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -44,20 +43,15 @@ class Window:
     points: Any
 
 
-def traffic_url() -> str | None:
-    """Where many machines share the traffic log; None: in the home."""
-    return os.environ.get("TUNEKEEPER_TRAFFIC_URL") or None
-
-
 def answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.DataFrame:
     """What the champion answered in the window's days, with audited labels: `correct` is 1, 0 or NaN."""
     from tasks.serving.traffic import read_answers, read_feedback
     from tasks.text.feedback import labelled
 
     start = now - timedelta(days=pipeline.monitor.window_days)
-    found = read_answers(home.path, pipeline.name, traffic_url(), start, now)
+    found = read_answers(home.path, pipeline.name, home.traffic_url, start, now)
     found = found[(found["version"] == version) & (found["origin"] == "predict")].reset_index(drop=True)
-    labels = labelled(found, read_feedback(home.path, pipeline.name, traffic_url()), now=now)
+    labels = labelled(found, read_feedback(home.path, pipeline.name, home.traffic_url), now=now)
     audited = labels[labels["label_source"] == "audit"].set_index("id")["label"]
     label = found["id"].map(audited)
     return found.assign(label=label, correct=(label == found["prediction"]).where(label.notna()).astype("float64"))

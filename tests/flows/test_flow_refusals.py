@@ -13,7 +13,7 @@ import tiny
 from tasks.ledger import history
 from tasks.tracking import Tracking
 
-REMEDY = "mend the disk, then run the same command again; what was finished is kept"
+REMEDY = "mend the disk, then run the same command again; what was done is kept"
 
 
 def write(keep, rows, **change):
