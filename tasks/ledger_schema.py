@@ -93,9 +93,9 @@ requests = Table(  # why a retraining was asked for, and what became of it
     metadata,
     Column("model", String(255), nullable=False),
     Column("id", String(64), nullable=False),
-    Column("why", String(32), nullable=False),  # drift, new-data, schedule, person
+    Column("why", String(32), nullable=False),  # drift, decay, new-data, schedule, person; or approval
     Column("at", String(40), nullable=False),
-    Column("state", String(16), nullable=False),  # running, done, coalesced, refused, failed
+    Column("state", String(16), nullable=False),  # tasks/requests.py, tasks/approvals.py
     Column("payload", Text, nullable=False),
     PrimaryKeyConstraint("model", "id"),
     Index("ledger_requests_at", "model", "at"),

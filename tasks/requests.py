@@ -39,7 +39,7 @@ Why = Literal["drift", "decay", "new-data", "schedule", "person"]
 State = Literal["running", "done", "skipped", "failed", "coalesced", "refused"]
 WHYS: tuple[Why, ...] = get_args(Why)
 TRIGGERS: frozenset[Why] = frozenset(("drift", "decay", "new-data"))
-SETTLE_SECONDS = 15.0  # the automation passes on one event in this time (flows/deploy.py), and its run looks at nothing before
+SETTLE_SECONDS = 15.0  # the automation passes on one event in this time (flows/jobs.py), and its run looks at nothing before
 WEEK = timedelta(days=7)
 DIED = {"reason": "its process ended without a word", "at_fault": False}
 
