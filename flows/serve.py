@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Pipeline
+from flows.services import SERVICE_PORT, port_of
 from tasks.home import Home, find_home, settle_environment
 from tasks.terminal import say
 
@@ -28,10 +30,9 @@ if TYPE_CHECKING:
     from tasks.serving.traffic import Traffic
 
 LOOPBACK = "127.0.0.1"
-PORT = 8000
 # The follower asks again every few seconds anyway: it should hear soon that a registry is away. Threads that spin while they wait
 # for one another take the core that reads the requests.
-ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "OMP_WAIT_POLICY": "PASSIVE"}
+ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def serve(pipeline: Pipeline, host: str | None, port: int | None) -> None:
@@ -44,7 +45,7 @@ def serve(pipeline: Pipeline, host: str | None, port: int | None) -> None:
     from tasks.serving.limits import read_keys
 
     keys = read_keys(os.environ)
-    with _listen(host or LOOPBACK, _port(port)) as listening:
+    with _listen(host or LOOPBACK, port_of(port, *SERVICE_PORT)) as listening:
         _welcome(pipeline, listening, keys)
         _run(pipeline, home, listening, keys)
 
@@ -89,7 +90,7 @@ def ways(pipeline: Pipeline, home: Home) -> Ways[Answering]:
         from tasks.tracking import Registry, Tracking
 
         if not tracking:
-            tracking.append(Tracking(home))
+            tracking.append(Tracking(home, lambda seconds: time.sleep(seconds / 10)))
         return Registry(tracking[0], pipeline.release.alias).champion(name)
 
     def load(version: str) -> tuple[Answering, str]:
@@ -144,14 +145,14 @@ def _traffic(pipeline: Pipeline, home: Home) -> Traffic:
         clean = [normalise(text, layout) for text in texts]
         return redactor.redact(clean) if redactor else clean
 
-    return open_traffic(home.path, pipeline.name, os.environ.get("TUNEKEEPER_TRAFFIC_URL"), prepare)
+    return open_traffic(home.path, pipeline.name, home.traffic_url, prepare)
 
 
 def _audits(pipeline: Pipeline, home: Home) -> Callable[[int], list[dict[Any, Any]]]:
     def audits(most: int) -> list[dict[Any, Any]]:
         from tasks.serving.traffic import pending_audits
 
-        found: pd.DataFrame = pending_audits(home.path, pipeline.name, os.environ.get("TUNEKEEPER_TRAFFIC_URL"), most=most)
+        found: pd.DataFrame = pending_audits(home.path, pipeline.name, home.traffic_url, most=most)
         shown = found[["id", "time", "version", "text", "prediction", "score"]].astype({"score": object})
         rows = shown.assign(time=shown["time"].map(lambda at: at.isoformat())).to_dict("records")
         return [{**row, "score": row["score"] if row["score"] == row["score"] else None} for row in rows]
@@ -159,18 +160,11 @@ def _audits(pipeline: Pipeline, home: Home) -> Callable[[int], list[dict[Any, An
     return audits
 
 
-def _port(given: int | None) -> int:
-    text = os.environ.get("TUNEKEEPER_SERVE_PORT") or str(PORT)
-    if given is None and not (text.isdecimal() and int(text) < 65536):
-        raise InputError(f"TUNEKEEPER_SERVE_PORT is `{text}`: set it to a port, a number from 1 to 65535")
-    return int(text) if given is None else given
-
-
 def _listen(host: str, port: int) -> socket.socket:
     """The socket, bound before anything slow begins: a port that is taken is known at once."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        bound = socket.socket(family)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        bound = socket.socket(family, kind, protocol)  # without the protocol asyncio leaves Nagle's delay of 40 ms on
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
     except (OSError, OverflowError) as error:

@@ -6,27 +6,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+import numpy as np
+import numpy.typing as npt
+
 from tasks.learning.device import Numerics, autocast, numerics
 from tasks.problems import text_classification, text_generation
 from tasks.serving.batcher import Said
+from tasks.serving.flat import Flat
 from tasks.serving.model import Kept
 
 # What one more pass through the model costs, in tokens: MiniLM on a CPU core 3.5 ms beside 0.08 ms a token; a GPU is busy with a
 # few thousand tokens for as long as its kernels take to start.
 PASS = {"cpu": 48, "cuda": 4096}
-WARM = ("a", "a longer text, so that more than one shape has been seen before anybody waits for it " * 8)
+WARM = ("a", "one more", "two more", "a longer text, so that more than one shape has been seen before anybody waits for it " * 8)
 
 
 @dataclass
 class Answering:
-    """A version that answers; one thread at a time may ask it. `how` is what its numbers were computed with."""
+    """A version that answers; one thread at a time may ask it.
+
+    `how` is what its numbers are computed with, `flat` the way without padding where it fits the model.
+    """
 
     version: str
     kept: Kept
     how: Numerics
+    flat: Flat | None = None
 
     def answers(self, texts: Sequence[str]) -> list[Said]:
         """One answer a text, in their order; the texts come back as the model saw them."""
+        if not texts:
+            return []
         ready = self.kept.prepare(texts)
         problem = self.kept.network.spec.problem
         match problem:
@@ -40,15 +50,16 @@ class Answering:
     def _classify(self, ready: list[str]) -> list[Said]:
         network = self.kept.network
         ids = text_classification.encode(network.tokenizer, ready, network.spec.max_length)
-        out: list[Said | None] = [None] * len(ready)
+        said = text_classification.scores(self.flat.logits(ids) if self.flat else self._padded(ids), network.spec.labels)
+        best, scores = said.probabilities.argmax(1).tolist(), said.probabilities.max(1).tolist()
+        return [Said(text, said.labels[place], score) for text, place, score in zip(ready, best, scores, strict=True)]
+
+    def _padded(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        network, out = self.kept.network, np.empty((len(ids), len(self.kept.network.spec.labels)), np.float32)
         for rows in cut([len(row) for row in ids], PASS[self.how.device]):
             batch = [ids[row] for row in rows]
-            logits = text_classification.in_batches(network.model, batch, network.pad_id, len(batch), autocast(self.how))
-            said = text_classification.scores(logits, network.spec.labels)
-            best, scores = said.probabilities.argmax(1).tolist(), said.probabilities.max(1).tolist()
-            for row, place, score in zip(rows, best, scores, strict=True):
-                out[row] = Said(ready[row], said.labels[place], score)
-        return [each for each in out if each is not None]
+            out[rows] = text_classification.in_batches(network.model, batch, network.pad_id, len(batch), autocast(self.how))
+        return out
 
     def _write(self, ready: list[str]) -> list[Said]:
         network, new = self.kept.network, self.kept.preparation.new_tokens
@@ -58,10 +69,16 @@ class Answering:
 
 def make_ready(version: str, kept: Kept) -> Answering:
     """Settle a loaded model's weights and let it answer a few texts, so that the first caller waits no longer than the next."""
-    how = numerics(kept.preparation.precision)  # type: ignore[arg-type]
-    _settle(kept.network.model, how if kept.network.spec.problem == "text-classification" else None)
+    how, network = numerics(kept.preparation.precision), kept.network  # type: ignore[arg-type]
     answering = Answering(version, kept, how)
-    for texts in (WARM[:1], WARM[1:], WARM * 4):
+    if network.spec.problem == "text-classification":
+        _settle(network.model, how)
+        flat = Flat(network.model, autocast(how))
+        ids = text_classification.encode(network.tokenizer, WARM, network.spec.max_length)
+        answering.flat = flat if flat.fits(ids, answering._padded) else None
+    else:
+        _settle(network.model, None)
+    for texts in (WARM[:1], WARM * 4):
         answering.answers(texts)
     return answering
 
@@ -91,6 +108,8 @@ def cut(lengths: Sequence[int], one_pass: int) -> list[list[int]]:
 
     A batch counts as `one_pass` tokens more. Exact, by dynamic programming over the distinct lengths.
     """
+    if not lengths:
+        return []
     order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     starts = [place for place, row in enumerate(order) if place == 0 or lengths[row] != lengths[order[place - 1]]]
     ends = [*starts[1:], len(order)]

@@ -142,13 +142,13 @@ class Batcher:
                 self._seen(sum(len(texts) for _, texts in batch), time.perf_counter() - began)
 
     def _gather(self) -> bool:
-        """Wait for work, then for a batch to fill; False when all is done and there will be no more."""
+        """Take in all that has come; wait for work, then for a batch to fill. False when there will be no more."""
         rows = sum(job.left for job in self._jobs)
         idle, until = not self._jobs and self._inbox.empty(), 0.0
-        while not self._ended and rows < self._limits.batch:
-            patience = None
-            if self._jobs:
-                patience = max(0.0, until - time.perf_counter()) if idle and len(self._jobs) < self._last else 0.0
+        while not self._ended:
+            patience = None if not self._jobs else 0.0
+            if idle and self._jobs and len(self._jobs) < self._last and rows < self._limits.batch:
+                patience = max(0.0, until - time.perf_counter())
             try:
                 job = self._inbox.get(patience != 0, patience)
             except Empty:

@@ -11,6 +11,7 @@ from tasks.serving.messages import EXAMPLES, FaultAnswer, FeedbackTaken, Message
 FAULTS = {
     400: "the body is no JSON",
     401: "no valid API key",
+    408: "the body did not come in time",
     413: "the body is too large",
     415: "the body is not application/json",
     422: "the body holds something else than was asked for",
@@ -32,7 +33,7 @@ def describe(path: str, messages: Messages) -> dict[str, Any]:
         return {
             "response_model": None,
             "status_code": 202,
-            "responses": {202: {"model": FeedbackTaken}, **_faults(400, 401, 413, 415, 422)},
+            "responses": {202: {"model": FeedbackTaken}, **_faults(400, 401, 408, 413, 415, 422)},
             "openapi_extra": _body(messages.feedback, _sayings(messages)),
         }
     return {"response_model": None}

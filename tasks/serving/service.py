@@ -79,7 +79,14 @@ class Service:
 def create_app(service: Service) -> FastAPI:
     """The application; its start starts the follower, its end answers what waits and closes the log."""
     routes = Routes(service)
-    app = FastAPI(title=f"Tunekeeper: {service.name}", version="1", docs_url=None, redoc_url=None, lifespan=routes.life)
+    app = FastAPI(
+        title=f"Tunekeeper: {service.name}",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=routes.life,
+    )
     app.add_middleware(Door, keys=service.keys, local=service.local, requests=routes.watch.requests)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _unreadable)
@@ -132,14 +139,13 @@ class Routes:
     async def predict(self, request: Request) -> Response:
         """Answer one text, or many, with the champion."""
         began = time.perf_counter()
+        question = read(self.messages.question, await self._body(request), QUESTION)
+        single = isinstance(question, self.messages.One)
         try:
-            async with asyncio.timeout(self.settings.timeout_seconds) as limit:
-                question = read(self.messages.question, await self._body(request), QUESTION)
-                single = isinstance(question, self.messages.One)
-                texts = [question.text] if single else question.texts
-                version, said = await self.batcher.answer(texts)
+            async with asyncio.timeout(self.settings.timeout_seconds):
+                version, said = await self.batcher.answer([question.text] if single else question.texts)
         except TimeoutError:
-            raise self._late(limit) from None
+            raise self._late() from None
         except (Busy, NoModel, Failed) as error:
             raise self._unanswered(error) from None
         ids = self._keep(version, said, began)
@@ -170,12 +176,18 @@ class Routes:
         return ids
 
     async def _body(self, request: Request) -> bytes:
+        seconds = self.settings.timeout_seconds
         try:
-            return await read_body(request, self.settings.max_body_bytes)
+            async with asyncio.timeout(seconds):
+                return await read_body(request, self.settings.max_body_bytes)
         except ClientDisconnect:
             raise Refusal(400, "the body ended before its end", "body", "send it again") from None
+        except TimeoutError:
+            raise Refusal(
+                408, f"the body did not come within {seconds:g} s", "body", "send it at once", {"Connection": "close"}
+            ) from None
 
-    def _late(self, limit: asyncio.Timeout) -> Refusal:
+    def _late(self) -> Refusal:
         return Refusal(
             504,
             f"no answer within {self.settings.timeout_seconds:g} s",
@@ -203,8 +215,7 @@ class Routes:
     async def feedback(self, request: Request) -> Response:
         """Keep a label, a thumb or a correction for an answer, at once or weeks later."""
         traffic = self._traffic("/feedback")
-        async with asyncio.timeout(self.settings.timeout_seconds):
-            said = read(self.messages.feedback, await self._body(request), FEEDBACK)
+        said = read(self.messages.feedback, await self._body(request), FEEDBACK)
         record = Feedback(new_id(), said.answer_id, datetime.now(UTC), said.kind, said.value, said.source)
         await asyncio.get_running_loop().run_in_executor(self.behind, traffic.feedback, [record])
         return _json({"id": record.id}, 202)

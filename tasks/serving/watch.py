@@ -22,7 +22,9 @@ class Watch:
         self.registry = CollectorRegistry()
         own = self.registry
         self.requests = Counter("tunekeeper_requests", "Requests by path and status.", ("path", "status"), registry=own)
-        self.seconds = Histogram("tunekeeper_predict_seconds", "Seconds of a /predict that was answered.", buckets=SECONDS, registry=own)
+        self.seconds = Histogram(
+            "tunekeeper_predict_seconds", "Seconds of a /predict that was answered.", buckets=SECONDS, registry=own
+        )
         self.answers = Counter("tunekeeper_answers", "Texts answered, by version.", ("version",), registry=own)
         self.rows = Histogram("tunekeeper_batch_rows", "Texts that went through the model at once.", buckets=ROWS, registry=own)
         self.model_seconds = Counter("tunekeeper_model_seconds", "Seconds that the model was at work.", registry=own)

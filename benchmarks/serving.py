@@ -1,0 +1,387 @@
+"""Requests a second and latencies beside `mlflow models serve`; then a soak with promotions under load.
+
+Run: python -m benchmarks.serving [seconds a measurement] [rounds] [minutes of soak]
+
+The same registered model, the same machine, the same client, in turn, both servers up; each server as its own command starts it. The
+client is a process of its own: raw HTTP over kept connections, a request at a time on each, so it costs a tenth of a millisecond
+a request. Texts are the example's tickets. The model is MiniLM with LoRA as configs/helpdesk.yaml has it, its moved weights drawn
+at random: what it says does not matter here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import itertools
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from configs.load import load
+from configs.schema import Pipeline
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "serving"))
+sys.path.insert(0, str(ROOT / "tests"))
+CONFIG = ROOT / "configs" / "helpdesk.yaml"
+TICKETS = ROOT / "examples" / "helpdesk" / "tickets.csv"
+CLIENTS = (1, 8, 32)
+SECONDS, ROUNDS, MINUTES = 10, 3, 10.0
+GOAL, AIM = 3.0, 5.0  # times mlflow's requests a second at 32 clients
+EVERY = 30.0  # seconds between promotions
+GROWTH = 0.05  # of the memory, over the whole soak, that still counts as flat
+
+
+# --- the client --------------------------------------------------------------------------------------------------------
+
+
+class Client(asyncio.Protocol):
+    """One kept connection that asks again as soon as it is answered."""
+
+    def __init__(self, requests: Iterator[bytes], until: float, answered: Callable[[bytes, float, bytes], None]) -> None:
+        self.requests, self.until, self.answered = requests, until, answered
+        self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.received, self.asked = b"", 0.0
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.ask()
+
+    def ask(self) -> None:
+        if time.perf_counter() >= self.until:
+            self.ended.set_result(True)
+            self.transport.close()
+            return
+        self.asked = time.perf_counter()
+        self.transport.write(next(self.requests))
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        head, found, body = self.received.partition(b"\r\n\r\n")
+        if not found:
+            return
+        size = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        if len(body) >= int(size):
+            self.answered(head[9:12], time.perf_counter() - self.asked, body)
+            self.received = b""
+            self.ask()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(False)
+
+
+async def ask(port: int, path: str, clients: int, seconds: float, keep: bool) -> dict[str, Any]:
+    """What so many clients saw; with `keep` also the id and version of every answer."""
+    with TICKETS.open(newline="") as file:
+        texts = [row["text"] for row in csv.DictReader(file) if row["text"].strip()]
+    bodies = [json.dumps(body(path, text)).encode() for text in texts]
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: "
+    requests = itertools.cycle([f"{head}{len(each)}\r\n\r\n".encode() + each for each in bodies])
+    times: list[float] = []
+    failed: list[str] = []
+    said: list[tuple[str, str]] = []
+
+    def answered(status: bytes, took: float, raw: bytes) -> None:
+        if status != b"200":
+            failed.append(f"{status.decode()} {raw[:200].decode(errors='replace')}")
+            return
+        times.append(took)
+        if keep:
+            value = json.loads(raw)
+            said.append((value["id"], value["version"]))
+
+    began = time.perf_counter()
+    loop = asyncio.get_running_loop()
+    made = [
+        await loop.create_connection(lambda: Client(requests, began + seconds, answered), "127.0.0.1", port) for _ in range(clients)
+    ]
+    whole = await asyncio.gather(*(client.ended for _, client in made))
+    took = time.perf_counter() - began
+    times.sort()
+    at = lambda share: times[min(len(times) - 1, int(share * len(times)))] * 1000 if times else float("nan")  # noqa: E731
+    return {
+        "rate": len(times) / took, "p50": at(0.5), "p99": at(0.99), "most": at(1.0), "requests": len(times),
+        "failed": failed + ["connection lost"] * whole.count(False), "cpu": time.process_time(), "said": said,
+    }  # fmt: skip
+
+
+def body(path: str, text: str) -> dict[str, Any]:
+    """A question as each server wants it."""
+    return {"text": text} if path == "/predict" else {"dataframe_split": {"columns": ["text"], "data": [[text]]}}
+
+
+def clients(port: int, path: str, count: int, seconds: float, keep: bool = False) -> subprocess.Popen[str]:
+    """Start a client process; its standard output is JSON."""
+    words = [str(port), path, str(count), str(seconds), str(int(keep))]
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.serving", "ask", *words], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+
+
+# --- the servers -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Server:
+    """A server process and its children; `cpu` is the processor time that all of them have had."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    path: str
+
+    def family(self) -> list[psutil.Process]:
+        own = psutil.Process(self.process.pid)
+        return [own, *own.children(recursive=True)]
+
+    def cpu(self) -> float:
+        return sum(sum(each.cpu_times()[:2]) for each in self.family())
+
+    def memory(self) -> int:
+        return sum(each.memory_info().rss for each in self.family())
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+
+
+@contextmanager
+def server(command: Sequence[str], port: int, path: str, ready: str, home: Path) -> Iterator[Server]:
+    """Start a server and wait until it answers; ended with all its children."""
+    named = {
+        "TUNEKEEPER_HOME": str(home),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "TUNEKEEPER_"))}
+    own = {**inherited, **named, "HF_HUB_OFFLINE": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    with (home / f"{port}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=own, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    found = Server(process, port, path)
+    try:
+        deadline = time.monotonic() + 180
+        while True:
+            with suppress(OSError):
+                found.get(ready)
+                break
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"error: {command[0]} does not answer: {(home / f'{port}.log').read_text()[-2000:]}")
+            time.sleep(0.2)
+        yield found
+    finally:
+        for which in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, which)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+
+
+def ours(home: Path) -> Any:
+    port = free_port()
+    return server([sys.executable, "-m", "flows", "serve", str(CONFIG), "--port", str(port)], port, "/predict", "/ready", home)
+
+
+def theirs(home: Path, name: str) -> Any:
+    port = free_port()
+    command = ["mlflow", "models", "serve", "-m", f"models:/{name}@champion", "--env-manager", "local", "-p", str(port)]
+    return server([str(Path(sys.executable).parent / command[0]), *command[1:]], port, "/invocations", "/ping", home)
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def prepared(folder: Path) -> tuple[Pipeline, Path]:
+    """A home with two registered versions, the first of them champion."""
+    from serving_parts import register
+
+    pipeline, home = load(CONFIG), folder / "home"
+    home.mkdir()
+    for number in (1, 2):
+        labels = tuple(f"intent {place}" for place in range(14))
+        register(home, pipeline, folder / str(number), seed=number, champion=number == 1, labels=labels, spread=0.02)
+    return pipeline, home
+
+
+# --- throughput --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Seen:
+    """One server at one number of clients, a value a round; `cost` is milliseconds of processor time a request."""
+
+    rate: list[float] = field(default_factory=list)
+    p50: list[float] = field(default_factory=list)
+    p99: list[float] = field(default_factory=list)
+    cost: list[float] = field(default_factory=list)
+    failed: int = 0
+
+    def row(self) -> str:
+        middle = statistics.median
+        return f"{middle(self.rate):,.0f} | {middle(self.p50):,.0f} ms | {middle(self.p99):,.0f} ms | {middle(self.cost):.1f} ms"
+
+
+def measure(server: Server, count: int, seconds: float, seen: Seen) -> None:
+    before = server.cpu()
+    with clients(server.port, server.path, count, seconds) as process:
+        said = json.loads(process.communicate()[0])
+    seen.rate.append(said["rate"])
+    seen.p50.append(said["p50"])
+    seen.p99.append(said["p99"])
+    seen.cost.append((server.cpu() - before) * 1000 / max(1, said["requests"]))
+    seen.failed += len(said["failed"])
+    print(
+        f"  {server.path} {count}: {said['rate']:.0f}/s, p50 {said['p50']:.0f}, p99 {said['p99']:.0f} ms",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def throughput(pipeline: Pipeline, home: Path, seconds: float, rounds: int) -> str:
+    found = {(count, path): Seen() for count in CLIENTS for path in ("/predict", "/invocations")}
+    with ours(home) as own, theirs(home, pipeline.name) as other:
+        for each in (own, other):
+            measure(each, 8, min(3, seconds), Seen())  # warm
+        for turn in range(rounds):
+            for count in CLIENTS:
+                for each in (own, other) if turn % 2 == 0 else (other, own):
+                    measure(each, count, seconds, found[count, each.path])
+    lines = [
+        "| clients | Tunekeeper: requests/s | p50 | p99 | processor a request | mlflow: requests/s | p50 | p99 | processor a request | times |",
+        "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    times = {}
+    for count in CLIENTS:
+        own_seen, other_seen = found[count, "/predict"], found[count, "/invocations"]
+        times[count] = statistics.median(a / b for a, b in zip(own_seen.rate, other_seen.rate, strict=True))
+        lines.append(f"| {count} | {own_seen.row()} | {other_seen.row()} | {times[count]:.1f} |")
+    failed = sum(seen.failed for (_, path), seen in found.items() if path == "/predict")
+    lines.append(
+        f"\nAt {CLIENTS[-1]} clients {times[CLIENTS[-1]]:.1f} times mlflow's requests a second; at least {GOAL:.0f} wanted, {AIM:.0f} aimed at: "
+        f"{'holds' if times[CLIENTS[-1]] >= GOAL else 'DOES NOT HOLD'}. Failed requests of ours: {failed}"
+        f"{'' if not failed else ': DOES NOT HOLD'}."
+    )
+    return "\n".join(lines)
+
+
+# --- the soak ----------------------------------------------------------------------------------------------------------
+
+
+def soak(pipeline: Pipeline, home: Path, minutes: float, every: float) -> str:
+    """Load without a pause, the alias moved to and fro, SIGTERM at the end; then the log is read."""
+    samples: list[tuple[float, int]] = []
+    with ours(home) as own:
+        began = time.monotonic()
+        with clients(own.port, own.path, CLIENTS[-1], minutes * 60, keep=True) as process:
+            moves = _move_to_and_fro(pipeline, home, process, own, samples, every)
+            said = json.loads(process.communicate()[0])
+        ready, numbers = json.loads(own.get("/ready")), own.get("/metrics")
+        took = time.monotonic() - began
+        own.process.terminate()
+        code = own.process.wait(60)
+    from tasks.serving.traffic import read_answers
+
+    logged = read_answers(home, pipeline.name)
+    lost = {each for each, _ in said["said"]} - set(logged["id"])
+    versions = sorted({version for _, version in said["said"]})
+    swaps = int(float(next(line for line in numbers.splitlines() if line.startswith("tunekeeper_swaps_total")).split()[1]))
+    slope, growth = _growth(samples)
+    rows = {
+        "requests": (f"{said['requests']:,} in {took / 60:.1f} minutes, {said['rate']:.0f}/s, p50 {said['p50']:.0f} ms, p99 {said['p99']:.0f} ms, the slowest {said['most']:.0f} ms", True),
+        "failed": (f"{len(said['failed'])}{': ' + said['failed'][0] if said['failed'] else ''}", not said["failed"]),
+        "answered and not in the traffic log": (str(len(lost)), not lost),
+        "promotions": (f"{moves}; swaps {swaps}, answers by versions {', '.join(versions)}", moves == swaps and len(versions) == min(2, moves + 1)),
+        "memory": (f"{samples[0][1] / 2**20:,.0f} MiB, then {samples[-1][1] / 2**20:,.0f}; {slope:+.1f} MiB a minute, {growth:+.1%} over the soak", growth <= GROWTH),
+        "SIGTERM": (f"ended with {code}; last seen: version {ready['version']}, {ready['check']}", code == 0),
+    }  # fmt: skip
+    lines = [f"| {name} | {seen} | {'holds' if good else 'DOES NOT HOLD'} |" for name, (seen, good) in rows.items()]
+    return "\n".join(["| | seen | |", "|---|---|---|", *lines])
+
+
+def _move_to_and_fro(
+    pipeline: Pipeline, home: Path, process: subprocess.Popen[str], own: Server, samples: list[tuple[float, int]], every: float
+) -> int:
+    """Promote every few seconds while the clients ask, and look at the memory; how many promotions there were."""
+    from flows.release import promote_by_hand
+
+    os.environ |= {"TUNEKEEPER_HOME": str(home), "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}"}
+    began, moves, due = time.monotonic(), 0, every
+    while process.poll() is None:
+        now = time.monotonic() - began
+        samples.append((now, own.memory()))
+        if now >= due and not _ending(process, now):
+            promote_by_hand(pipeline, CONFIG, "12"[(moves + 1) % 2], "the soak")
+            moves, due = moves + 1, due + every
+        time.sleep(1)
+    return moves
+
+
+def _ending(process: subprocess.Popen[str], now: float) -> bool:
+    """No promotion in the last seconds: the service would have no time to follow it."""
+    return now > float(process.args[-2]) - 15  # type: ignore[index]
+
+
+def _growth(samples: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    """MiB a minute by least squares after the first fifth, in which caches fill; and that over the whole, as a share."""
+    later = samples[len(samples) // 5 :]
+    times, sizes = [at for at, _ in later], [size / 2**20 for _, size in later]
+    slope = statistics.linear_regression(times, sizes).slope
+    return slope * 60, slope * (samples[-1][0] - samples[0][0]) / statistics.mean(sizes)
+
+
+def section(seconds: float = SECONDS, rounds: int = ROUNDS, minutes: float = MINUTES) -> str:
+    """The measurement as Markdown; about a quarter of an hour beside the soak."""
+    folder = Path(tempfile.mkdtemp(prefix="serving-"))
+    try:
+        pipeline, home = prepared(folder)
+        table = throughput(pipeline, home, seconds, rounds)
+        endured = soak(pipeline, home, minutes, min(EVERY, minutes * 60 / 4))
+    finally:
+        shutil.rmtree(folder)
+    return (
+        "## Serving\n\n`tunekeeper serve` beside `mlflow models serve --env-manager local`: the same registered MiniLM with LoRA, the same "
+        f"machine and client, {rounds} rounds of {seconds:g} s in turn, medians. A client asks again as soon as it is answered, one ticket "
+        f"of the example a request. Processor time is the server's own.\n\n{table}\n\n"
+        f"### {minutes:g} minutes under load at {CLIENTS[-1]} clients, with a promotion every {min(EVERY, minutes * 60 / 4):.0f} s\n\n{endured}\n"
+    )
+
+
+def main() -> None:
+    """Print the section; or, as `ask PORT PATH CLIENTS SECONDS KEEP`, be the client."""
+    words = sys.argv[1:]
+    if words[:1] == ["ask"]:
+        began = time.process_time()
+        said = asyncio.run(ask(int(words[1]), words[2], int(words[3]), float(words[4]), words[5] == "1"))
+        print(json.dumps({**said, "cpu": said["cpu"] - began}))
+        return
+    print(
+        section(
+            *[float(words[0])][: len(words)] if words else [],
+            *[int(word) for word in words[1:2]],
+            *[float(word) for word in words[2:3]],
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

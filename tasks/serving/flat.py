@@ -1,0 +1,135 @@
+"""Texts of any lengths in one pass and no padding: tokens lie end to end, and attention alone knows where a text ends.
+
+Linear layers, norms and activations work on one token at a time, so they may as well work on those of many texts. It fits encoders
+that take positions and attend through transformers' own interface, as most do; whether it fits one is found out by asking it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+NAME = "tunekeeper_flat"
+SMALL = 250_000  # attention scores up to which plain products beat the fused kernel on a CPU
+MOST_TOKENS = 16_384  # in one pass
+TOLERANCE = 1e-3  # of a logit, of those of the padded pass; in bf16 thirty times that
+POOLINGS = ("mean", "first", "last")
+
+
+class Stretch(NamedTuple):
+    """`texts` texts of `length` tokens each, from token `start` on."""
+
+    start: int
+    texts: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.texts * self.length
+
+
+class Flat:
+    """The unpadded way through a classifier; `autocast` as for the padded one."""
+
+    def __init__(self, model: Any, autocast: Callable[[], Any]) -> None:
+        from transformers import AttentionInterface, PreTrainedModel
+
+        AttentionInterface.register(NAME, attend)
+        self.model, self.autocast = model, autocast
+        self.encoder = next(part for part in model.encoder.modules() if isinstance(part, PreTrainedModel))
+        self.before = self.encoder.config._attn_implementation
+
+    def fits(self, ids: Sequence[Sequence[int]], padded: Callable[[Sequence[Sequence[int]]], npt.NDArray[np.float32]]) -> bool:
+        """Whether it says of some texts what the padded way says; if not, the model is left as it was."""
+        if self.model.pooling not in POOLINGS or self.encoder.device.type != "cpu":
+            return False
+        wanted = padded(ids)
+        self.encoder.set_attn_implementation(NAME)
+        try:
+            found = self.logits(ids)
+        except (
+            TypeError,
+            KeyError,
+            ValueError,
+            RuntimeError,
+            IndexError,
+            AttributeError,
+        ):  # it takes no positions, it attends itself
+            found = np.full_like(wanted, np.nan)
+        tolerance = TOLERANCE * (30 if any(value.dtype == torch.bfloat16 for value in self.model.parameters()) else 1)
+        if np.abs(found - wanted).max() <= tolerance * max(1.0, np.abs(wanted).max()):
+            return True
+        self.leave()
+        return False
+
+    def leave(self) -> None:
+        """Let the model attend as before: the padded way is open again."""
+        self.encoder.set_attn_implementation(self.before)
+
+    def logits(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        """(n, labels), in the order given."""
+        order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
+        out: list[npt.NDArray[np.float32]] = []
+        while sum(map(len, out)) < len(order):
+            begin = sum(map(len, out))
+            end, tokens = begin, 0
+            while end < len(order) and (end == begin or tokens + len(ids[order[end]]) <= MOST_TOKENS):
+                tokens += len(ids[order[end]])
+                end += 1
+            out.append(self._one_pass([ids[row] for row in order[begin:end]]))
+        said = np.concatenate(out)
+        unsorted = np.empty_like(said)
+        unsorted[order] = said
+        return unsorted
+
+    def _one_pass(self, rows: list[Sequence[int]]) -> npt.NDArray[np.float32]:
+        stretches, start = [], 0
+        for length, same in groupby(map(len, rows)):
+            stretches.append(Stretch(start, sum(1 for _ in same), length))
+            start = stretches[-1].end
+        tokens = torch.from_numpy(np.concatenate([np.asarray(row, np.int64) for row in rows]))
+        positions = torch.from_numpy(np.concatenate([np.arange(len(row)) for row in rows]))
+        with torch.inference_mode(), self.autocast():
+            hidden = self.encoder(input_ids=tokens[None], position_ids=positions[None], stretches=stretches).last_hidden_state[0]
+            said = self.model.head(torch.cat([self._pool(hidden[part.start : part.end], part) for part in stretches]))
+        return said.float().numpy()  # type: ignore[no-any-return]
+
+    def _pool(self, hidden: torch.Tensor, part: Stretch) -> torch.Tensor:
+        of_texts = hidden.view(part.texts, part.length, -1)
+        match self.model.pooling:
+            case "mean":
+                return of_texts.mean(1)
+            case "first":
+                return of_texts[:, 0]
+            case _:
+                return of_texts[:, -1]
+
+
+def attend(
+    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, _mask: Any, *, stretches: list[Stretch],
+    scaling: float | None = None, is_causal: bool | None = None, **_: Any,
+) -> tuple[torch.Tensor, None]:  # fmt: skip
+    """Attention within each text: (1, heads, tokens, d) thrice -> (1, tokens, heads, d)."""
+    causal = getattr(module, "is_causal", False) if is_causal is None else is_causal
+    grouped = key.shape[1] != query.shape[1]
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    out = torch.empty((1, query.shape[2], query.shape[1], value.shape[-1]), dtype=value.dtype)
+    for part in stretches:
+        q, k, v = (_of_texts(whole, part) for whole in (query, key, value))
+        if causal or grouped or part.texts * part.length**2 * query.shape[1] > SMALL:
+            mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale, enable_gqa=grouped)
+        else:
+            mixed = torch.matmul(torch.softmax(torch.matmul(q, k.transpose(-1, -2)) * scale, -1), v)
+        out[0, part.start : part.end] = mixed.transpose(1, 2).flatten(0, 1)
+    return out, None
+
+
+def _of_texts(whole: torch.Tensor, part: Stretch) -> torch.Tensor:
+    """(1, heads, tokens, d) -> (texts, heads, length, d), a view."""
+    return whole[0, :, part.start : part.end].view(whole.shape[1], part.texts, part.length, -1).transpose(0, 1)

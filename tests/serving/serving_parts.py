@@ -1,0 +1,160 @@
+"""Small versions of a kept model, and a service in this process that answers with them on a port of its own."""
+
+import http.client
+import json
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+
+import tiny
+
+LABELS = ("red first", "blue first", "north first", "south first")
+TEXTS = [row["text"] for row in tiny.rows(40)]
+
+
+def version(
+    folder, base, seed, *, problem="text-classification", home=None, labels=LABELS, texts=TEXTS, adapter=None, **preparation
+):
+    """An artifact folder as a release leaves it, its moved weights drawn with `seed`; with a home texts are redacted."""
+    import torch
+
+    from configs.schema import PATTERN_ENTITIES, Lora
+    from tasks.learning.adapters import save_trainable
+    from tasks.learning.base import find_base
+    from tasks.learning.device import numerics
+    from tasks.learning.network import TRAINABLE, build, spec_of
+    from tasks.serving.check import write_check
+    from tasks.serving.model import Preparation, load, save
+    from tasks.text.key import key_id, redaction_key
+
+    found = find_base(str(base))
+    length = preparation.pop("max_length", 32)
+    spec = spec_of(problem, adapter or Lora(r=4), labels if problem == "text-classification" else (), length, 0, found)
+    network, draw = build(spec, found.path), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for value in network.model.parameters():
+            if value.requires_grad:
+                value.add_(torch.randn(value.shape, generator=draw) * preparation.get("spread", 0.3))
+    (folder / "trained").mkdir(parents=True)
+    save_trainable(network.model, folder / "trained" / TRAINABLE)
+    plain = {"layout": problem == "text-generation", "entities": None, "ner_model": None, "key_id": None, "base_uri": "runs:/base"}
+    redacted = {"entities": PATTERN_ENTITIES, "key_id": key_id(redaction_key(home, {}))} if home is not None else {}
+    given = {name: value for name, value in preparation.items() if name != "spread"}
+    settings = Preparation(**{**plain, **redacted, "new_tokens": 8, "precision": "fp32", **given})
+    kept = save(folder / "trained", spec, settings, folder / "kept")
+    said = load(kept, found.path, home or folder, {}).predict(texts)
+    scores = said["score"].tolist() if "score" in said else None
+    write_check(kept, texts, said.iloc[:, 0].tolist(), scores, numerics(settings.precision))
+    return kept
+
+
+def register(home, pipeline, folder, seed, champion, **settings):
+    """A version in the registry of a home, as a release registers it; the pipeline's champion if wanted. Its number."""
+    import pandas as pd
+
+    from tasks.home import Home
+    from tasks.learning.base import find_base
+    from tasks.release import PYFUNC
+    from tasks.serving.model import load
+    from tasks.tracking import Registry, Tracking
+
+    tracking, base = Tracking(Home(home)), find_base(pipeline.model.base)
+    settings = {
+        "max_length": pipeline.model.max_length,
+        "adapter": pipeline.adapter,
+        "precision": pipeline.training.precision,
+        **settings,
+    }
+    uri = tracking.store_base(base)
+    kept = version(folder, base.path, seed, home=home if pipeline.data.redact.enabled else None, base_uri=uri, **settings)
+    example = pd.DataFrame({pipeline.data.text: TEXTS[:1]})
+    run = tracking.open_run(pipeline.name, str(seed), f"{pipeline.name}-{seed}", {})
+    said = load(kept, base.path, home, {}).predict(TEXTS[:1])
+    stored = tracking.log_model(run, kept, PYFUNC, example, (example, said))
+    number = tracking.register(pipeline.name, stored, run, {})
+    if champion:
+        Registry(tracking, pipeline.release.alias).set_champion(pipeline.name, number)
+    return number
+
+
+class Standing:
+    """A champion that is simply there, or not."""
+
+    def __init__(self, current):
+        from tasks.serving.follow import Standing as Said
+
+        self.current = current
+        self.standing = Said(version=current and current.version, wanted="1", check="checked", since=1.0)
+
+    def start(self):
+        pass
+
+    def stop(self):
+        pass
+
+
+def service(champion, traffic=None, keys=(), problem="text-classification", local=True, audits=lambda n: [], **settings):
+    """The parts of a service with small limits."""
+    from configs.schema import Serving
+    from tasks.serving.limits import Keys
+    from tasks.serving.service import Service
+
+    limits = Serving(**{"max_rows": 20, "max_body_bytes": 4096, "max_batch": 8, **settings})
+    return Service("tiny", problem, limits, 500, champion, Keys(tuple(keys)), local, traffic, audits)
+
+
+@contextmanager
+def served(parts):
+    """The service on a free port of this machine, until the block ends; gives a way to ask it."""
+    import socket
+
+    import uvicorn
+
+    from tasks.serving.service import create_app
+
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(parts), log_level="critical", lifespan="on", ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.005)
+        yield Asker(bound.getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+class Asker:
+    """Asks one service, a connection a request."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def __call__(self, method, path, body=None, headers=None, timeout=20):
+        """Status, headers, and the body as JSON or text."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        sent = json.dumps(body).encode() if isinstance(body, dict | list) else body
+        given = {"Content-Type": "application/json", **(headers or {})}
+        connection.request(method, path, sent, {name: value for name, value in given.items() if value is not None})
+        answer = connection.getresponse()
+        raw = answer.read()
+        connection.close()
+        is_json = (answer.headers.get("Content-Type") or "").startswith("application/json")
+        return answer.status, answer.headers, json.loads(raw) if is_json else raw.decode()
+
+    def predict(self, *texts, headers=None):
+        """The answers to some texts."""
+        status, _, said = self("POST", "/predict", {"texts": list(texts)}, headers)
+        assert status == 200, said
+        return said
+
+
+def restated(champion, **what):
+    """The champion with another standing."""
+    champion.standing = replace(champion.standing, **what)
+    return champion

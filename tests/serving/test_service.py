@@ -1,0 +1,386 @@
+"""The service on a real port with a real, small model: what it answers, what it refuses and how it says so."""
+
+import http.client
+import json
+import re
+import socket
+import threading
+import time
+import unicodedata
+
+import pytest
+from serving_parts import LABELS, TEXTS, Standing, restated, served, service, version
+
+from configs.errors import InputError
+from tasks.serving.batcher import Said
+from tasks.serving.limits import is_local, read_keys
+
+KEYS = ("first-key-of-sixteen-letters", "second-key-of-sixteen-letters")
+HEX = "0" * 32
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def kept(bert_folder, home):
+    from tasks.serving.model import load
+
+    return load(version(home / "one", bert_folder, 1, home=home), bert_folder, home, {})
+
+
+@pytest.fixture(scope="module")
+def expected(kept):
+    """What the artifact says, loaded as a release loads it."""
+    return kept.predict(TEXTS)
+
+
+@pytest.fixture(scope="module")
+def champion(kept, expected):
+    from tasks.serving.answering import make_ready
+
+    return Standing(make_ready("7", kept))
+
+
+@pytest.fixture(scope="module")
+def ask(champion):
+    with served(service(champion)) as asker:
+        yield asker
+
+
+class Slow:
+    """Answers when `gate` is open."""
+
+    version = "1"
+
+    def __init__(self):
+        self.gate = threading.Event()
+
+    def answers(self, texts):
+        self.gate.wait(20)
+        if "!" in texts:
+            raise RuntimeError("no such token, at /some/place")
+        return [Said(text, "red first", 0.5) for text in texts]
+
+
+@pytest.fixture
+def slow():
+    one = Slow()
+    yield one
+    one.gate.set()
+
+
+def fault(asked, status):
+    """The error of an answer that must be one: what, where and remedy, and nothing else."""
+    found, headers, said = asked
+    assert found == status, said
+    assert headers["Content-Type"] == "application/json" and said.keys() == {"error"}
+    assert said["error"].keys() == {"what", "where", "remedy"} and all(said["error"].values())
+    assert "Traceback" not in str(said)
+    return said["error"]
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+def test_one_text_gets_its_label_score_version_and_an_id(ask, expected):
+    status, _, said = ask("POST", "/predict", {"text": TEXTS[3]})
+    assert status == 200 and said.keys() == {"id", "label", "score", "version"}
+    assert (said["label"], said["version"]) == (expected["label"][3], "7") and said["label"] in LABELS
+    assert said["score"] == pytest.approx(expected["score"][3], abs=1e-5)
+    assert re.fullmatch("[0-9a-f]{32}", said["id"])
+
+
+def test_many_texts_are_answered_in_their_order_each_with_an_id_of_its_own(ask, expected):
+    said = ask.predict(*TEXTS[:20])
+    assert [one["label"] for one in said["answers"]] == expected["label"][:20].tolist()
+    assert [one["score"] for one in said["answers"]] == pytest.approx(expected["score"][:20].tolist(), abs=1e-5)
+    assert len({one["id"] for one in said["answers"]}) == 20 and {one["version"] for one in said["answers"]} == {said["version"]}
+
+
+def test_texts_in_any_script_are_answered(ask):
+    texts = ["", " ", "Grüße", "中文", "👩‍👩‍👧", "a\u0000b", "e" + unicodedata.lookup("COMBINING ACUTE ACCENT")]
+    assert len(ask.predict(*texts)["answers"]) == len(texts)
+
+
+def test_a_generator_answers_with_text(llama_folder, tmp_path):
+    from tasks.serving.answering import make_ready
+    from tasks.serving.model import load
+
+    kept = load(version(tmp_path, llama_folder, 1, problem="text-generation"), llama_folder, tmp_path, {})
+    prompts = [" ".join(text.split()[: 2 + place]) for place, text in enumerate(TEXTS[:6])]
+    wanted = kept.predict(prompts)["text"].tolist()
+    with served(service(Standing(make_ready("1", kept)), problem="text-generation")) as asker:
+        assert [one["text"] for one in asker.predict(*prompts)["answers"]] == wanted
+        status, _, said = asker("POST", "/predict", {"text": prompts[0]})
+        assert status == 200 and said.keys() == {"id", "text", "version"}
+        fault(asker("POST", "/feedback", {"answer_id": HEX, "kind": "label", "value": "x"}), 409)
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "where", "what"),
+    [
+        (400, b"{", "body", "no JSON"),
+        (400, b"", "body", "no JSON"),
+        (400, b'{"text": "\xff"}', "body", "no JSON"),
+        (422, b'"text"', "body", "keys"),
+        (422, b"[]", "body", "keys"),
+        (422, {}, "body", "keys"),
+        (422, {"txt": "a"}, "body", "keys"),
+        (422, {"text": 3}, "body.text", "string"),
+        (422, {"text": None}, "body.text", "string"),
+        (422, {"text": "a", "more": 1}, "body.more", "not permitted"),
+        (422, {"text": "a", "texts": ["b"]}, "body.text", "not permitted"),
+        (422, {"text": "a" * 501}, "body.text", "500"),
+        (422, {"texts": []}, "body.texts", "at least 1"),
+        (422, {"texts": ["a"] * 21}, "body.texts", "at most 20"),
+        (422, {"texts": ["a", 3]}, "body.texts.1", "string"),
+        (422, {"texts": "abc"}, "body.texts", "array"),
+        (413, b'{"text": "' + b"a" * 5000 + b'"}', "body", "4,096"),
+    ],
+)
+def test_a_body_that_asks_nothing_is_refused_with_what_where_and_remedy(ask, status, body, where, what):
+    said = fault(ask("POST", "/predict", body), status)
+    assert said["where"] == where and what in said["what"]
+    assert "texts" in said["remedy"]
+
+
+def test_half_a_surrogate_is_refused_or_answered_but_breaks_nothing(ask):
+    status, _, _ = ask("POST", "/predict", b'{"text": "\\ud800"}')
+    assert status in (200, 400, 422)
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "path", "headers"),
+    [
+        (404, "GET", "/", {}),
+        (404, "POST", "/predict/", {}),
+        (405, "GET", "/predict", {}),
+        (415, "POST", "/predict", {"Content-Type": "text/plain"}),
+        (415, "POST", "/predict", {"Content-Type": None}),
+        (403, "GET", "/ready", {"Host": "attacker.example"}),
+        (409, "POST", "/feedback", {}),
+        (409, "GET", "/audit", {}),
+        (422, "GET", "/audit?n=0", {}),
+        (422, "GET", "/audit?n=x", {}),
+    ],
+)
+def test_what_is_not_there_is_refused_in_the_same_form(ask, status, method, path, headers):
+    fault(ask(method, path, {"text": "a"} if method == "POST" else None, headers), status)
+
+
+def test_a_body_without_a_length_is_read_no_further_than_the_limit(ask):
+    connection = http.client.HTTPConnection("127.0.0.1", ask.port, timeout=20)
+    connection.putrequest("POST", "/predict")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()
+    connection.send(b'd\r\n{"text": "aaa\r\n')
+    sent = 0
+    try:
+        while sent < 50_000_000:
+            connection.send(b"1000\r\n" + b"a" * 4096 + b"\r\n")
+            sent += 4096
+    except OSError:
+        pass  # the service has heard enough
+    assert sent < 50_000_000
+    connection.close()
+    ask.predict("a")
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(champion):
+    with served(service(champion, timeout_seconds=0.3)) as asker, socket.create_connection(("127.0.0.1", asker.port)) as half:
+        half.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{")
+        half.settimeout(10)
+        assert half.recv(1000).startswith(b"HTTP/1.1 408")
+        asker.predict("a")
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+def test_with_keys_set_only_who_has_one_is_answered(champion):
+    with served(service(champion, keys=KEYS, local=False)) as asker:
+        for headers in ({}, {"Authorization": "Bearer no"}, {"X-API-Key": "no"}, {"Authorization": f"Basic {KEYS[0]}"}):
+            _, answered, _ = found = asker("POST", "/predict", {"text": "a"}, headers)
+            fault(found, 401)
+            assert answered["WWW-Authenticate"] == "Bearer"
+        for path in ("/feedback", "/audit"):
+            fault(asker("POST" if path == "/feedback" else "GET", path), 401)
+        for headers in ({"Authorization": f"Bearer {KEYS[1]}"}, {"X-API-Key": KEYS[0]}, {"authorization": f"bearer {KEYS[0]}"}):
+            asker.predict("a", headers={**headers, "Host": "service.example"})
+        for path in ("/health", "/ready", "/metrics", "/openapi.json"):
+            assert asker("GET", path)[0] == 200
+
+
+def test_keys_are_read_from_the_environment_and_a_short_one_is_refused():
+    keys = read_keys({"TUNEKEEPER_API_KEYS": f" {KEYS[0]},,{KEYS[1]} "})
+    assert keys and keys.allow(KEYS[1].encode()) and not keys.allow(None) and not keys.allow(b"")
+    assert not read_keys({}) and read_keys({}).allow(None)
+    with pytest.raises(InputError, match="key 2 of 2 has fewer than 16 characters"):
+        read_keys({"TUNEKEEPER_API_KEYS": f"{KEYS[0]},short"})
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        (b"localhost", True), (b"localhost:8000", True), (b"127.0.0.1:1", True), (b"[::1]:80", True), (b"LOCALHOST", True),
+        (b"localhost.example", False), (b"127.0.0.1.example:80", False), (b"", False), (b"[::2]", False),
+    ],
+)  # fmt: skip
+def test_this_machines_own_names(host, local):
+    assert is_local(host) is local
+
+
+# --- when it is busy, or has nothing to answer with --------------------------------------------------------------------
+
+
+def test_too_much_waiting_is_refused_with_when_to_come_back(slow):
+    with served(service(Standing(slow), max_waiting=2)) as asker:
+        waiting = [threading.Thread(target=asker.predict, args=("a",)) for _ in range(2)]
+        for thread in waiting:
+            thread.start()
+        while "tunekeeper_waiting 2.0" not in asker("GET", "/metrics")[2]:
+            time.sleep(0.01)
+        _, headers, _ = found = asker("POST", "/predict", {"text": "b"})
+        assert "2 texts are waiting" in fault(found, 503)["what"] and headers["Retry-After"] == "1"
+        slow.gate.set()
+        for thread in waiting:
+            thread.join()
+        asker.predict("b")
+
+
+def test_an_answer_that_takes_too_long_is_given_up(slow):
+    with served(service(Standing(slow), timeout_seconds=0.2)) as asker:
+        assert "within 0.2 s" in fault(asker("POST", "/predict", {"text": "a"}), 504)["what"]
+        slow.gate.set()
+        asker.predict("a")
+
+
+def test_a_model_that_fails_tells_the_log_why_and_the_caller_what_to_do(slow, caplog):
+    slow.gate.set()
+    with served(service(Standing(slow))) as asker:
+        said = fault(asker("POST", "/predict", {"text": "!"}), 500)
+        assert "/some/place" not in str(said) and "/some/place" in caplog.text
+        asker.predict("a")
+
+
+def test_before_there_is_a_champion_it_lives_and_is_not_ready():
+    champion = restated(Standing(None), wanted=None)
+    with served(service(champion)) as asker:
+        assert asker("GET", "/health")[0] == 200
+        status, _, said = asker("GET", "/ready")
+        assert status == 503 and said["ready"] is False and said["version"] is None
+        _, headers, _ = found = asker("POST", "/predict", {"text": "a"})
+        assert "no version answers yet" in fault(found, 503)["what"] and headers["Retry-After"] == "1"
+
+
+def test_it_says_which_version_answers_and_what_is_not_as_it_should_be(champion):
+    champion = restated(Standing(champion.current), registry="ConnectionError: refused", refused="version 8: damaged", wanted="8")
+    with served(service(champion)) as asker:
+        status, _, said = asker("GET", "/ready")
+        assert status == 200 and said["ready"] and said["version"] == "7" and said["alias_names"] == "8"
+        assert said["registry"] == "ConnectionError: refused" and said["refused"] == "version 8: damaged"
+        numbers = asker("GET", "/metrics")[2]
+        for line in ("tunekeeper_registry_up 0.0", "tunekeeper_model_refused 1.0", "tunekeeper_ready 1.0"):
+            assert line in numbers
+
+
+def test_what_it_did_can_be_counted(champion):
+    with served(service(champion)) as asker:
+        asker.predict(*TEXTS[:20])
+        asker("POST", "/predict", {"text": 3})
+        asker("GET", "/nowhere/12345")
+        numbers = dict(line.rpartition(" ")[::2] for line in asker("GET", "/metrics")[2].splitlines() if not line.startswith("#"))
+    assert numbers['tunekeeper_requests_total{path="/predict",status="200"}'] == "1.0"
+    assert numbers['tunekeeper_requests_total{path="/predict",status="422"}'] == "1.0"
+    assert numbers['tunekeeper_requests_total{path="other",status="404"}'] == "1.0"
+    assert numbers['tunekeeper_answers_total{version="7"}'] == "20.0"
+    assert numbers["tunekeeper_batch_rows_sum"] == "20.0" and numbers["tunekeeper_batch_rows_count"] == "3.0"
+    assert numbers["tunekeeper_predict_seconds_count"] == "1.0" and float(numbers["tunekeeper_model_seconds_total"]) > 0
+    assert numbers['tunekeeper_model_info{model="tiny",version="7"}'] == "1.0"
+    assert {"tunekeeper_waiting", "tunekeeper_swaps_total", "tunekeeper_load_failures_total"} <= numbers.keys()
+
+
+def test_it_describes_itself_with_examples_that_it_answers(ask):
+    status, _, page = ask("GET", "/openapi.json")
+    assert status == 200 and {"/predict", "/feedback", "/audit", "/health", "/ready", "/metrics"} <= page["paths"].keys()
+    body = page["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    assert len(body["examples"]) == 2
+    for example in body["examples"].values():
+        assert ask("POST", "/predict", example["value"])[0] == 200
+    assert json.dumps(page["paths"]["/predict"]["post"]["responses"]["200"]).count("$ref") == 2
+    assert "#/$defs/" not in json.dumps(page)
+
+
+# --- the traffic -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def logged(champion, tmp_path):
+    """A service with a real log; `read` closes nothing and sees all."""
+    from tasks.serving.traffic import open_traffic, pending_audits
+
+    def audits(most):
+        return [{"id": each} for each in pending_audits(tmp_path, "tiny", most=most)["id"]]
+
+    traffic = open_traffic(tmp_path, "tiny", None, lambda texts: [text.replace("anna@example.org", "<E>") for text in texts])
+    with served(service(champion, traffic, audits=audits, audit_rate=0.5)) as asker:
+        asker.home, asker.traffic = tmp_path, traffic
+        yield asker
+
+
+def test_every_answer_is_in_the_log_as_the_model_saw_it_and_said_it(logged, expected):
+    from tasks.serving.traffic import read_answers
+
+    said = logged.predict(*TEXTS[:19], "Write to anna@example.org")["answers"]
+    logged.traffic.flush()
+    rows = read_answers(logged.home, "tiny").set_index("id").loc[[one["id"] for one in said]]
+    assert rows["text"].tolist()[:19] == TEXTS[:19] and re.fullmatch(r"Write to <EMAIL_ADDRESS:[0-9a-f]{8}>", rows["text"].iloc[19])
+    assert rows["prediction"].tolist() == [one["label"] for one in said]
+    assert rows["score"].tolist() == [one["score"] for one in said]
+    assert set(rows["version"]) == {"7"} and set(rows["origin"]) == {"predict"} and (rows["latency_ms"] > 0).all()
+    assert set(rows["audit_probability"]) == {0.5} and set(rows["audit"]) == {True, False}
+
+
+def test_feedback_is_taken_and_refused_by_its_kind_and_size(logged):
+    from tasks.serving.traffic import read_feedback
+
+    one = logged.predict("a")["answers"][0]["id"]
+    for said in ({"kind": "label", "value": "red first"}, {"kind": "thumb", "value": "down", "source": "audit"}):
+        status, _, taken = logged("POST", "/feedback", {"answer_id": one, **said})
+        assert status == 202 and re.fullmatch("[0-9a-f]{32}", taken["id"])
+    for said, where in {
+        '{"kind": "thumb", "value": "sideways"}': "value",
+        '{"kind": "label", "value": ""}': "value",
+        '{"kind": "label", "value": "%s"}' % ("a" * 201): "value",
+        '{"kind": "correction", "value": "a"}': "body",
+        '{"kind": "label", "value": "a", "source": "nobody"}': "source",
+        '{"kind": "label", "value": "a", "answer_id": "../x"}': "answer_id",
+        '{"value": "a"}': "body",
+    }.items():
+        assert where in fault(logged("POST", "/feedback", {"answer_id": one, **json.loads(said)}), 422)["where"]
+    logged.traffic.flush()
+    rows = read_feedback(logged.home, "tiny")
+    assert rows[["answer_id", "kind", "value", "source"]].to_numpy().tolist() == [
+        [one, "label", "red first", "user"],
+        [one, "thumb", "down", "audit"],
+    ]
+
+
+def test_audits_are_listed_until_somebody_has_labelled_them(logged):
+    answered = logged.predict(*TEXTS[:20])["answers"]
+    logged.traffic.flush()
+    _, _, first = logged("GET", "/audit?n=100")
+    drawn = {one["id"] for one in first["answers"]}
+    assert drawn and drawn < {one["id"] for one in answered}
+    label = {"answer_id": first["answers"][0]["id"], "kind": "label", "value": "red first", "source": "audit"}
+    assert logged("POST", "/feedback", label)[0] == 202
+    logged.traffic.flush()
+    assert {one["id"] for one in logged("GET", "/audit?n=100")[2]["answers"]} == drawn - {label["answer_id"]}
+    assert len(logged("GET", "/audit?n=1")[2]["answers"]) == min(1, len(drawn) - 1)

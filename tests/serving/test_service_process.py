@@ -1,0 +1,170 @@
+"""`tunekeeper serve` as a process on a real registry: it follows the alias under load, and ends without losing anything."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from serving_parts import TEXTS, Asker, register
+
+from configs.load import load
+from tasks.home import Home
+from tasks.tracking import Registry, Tracking
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch, empty_database, bert_folder):
+    """A pipeline and its home with versions 1 and 2, and a 3 whose weights were damaged in the store; 1 is champion."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(empty_database, home / "mlflow.db")
+    config = tmp_path / "keep.yaml"
+    data = {"source": "rows.csv", "redact": {"enabled": False}}
+    settings = {"name": "tiny", "problem": "text-classification", "data": data, "training": {"precision": "fp32"}}
+    model = {"base": str(bert_folder), "max_length": 32}
+    config.write_text(json.dumps({**settings, "model": model, "serving": {"follow_seconds": 0.2, "audit_rate": 0}}))
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(home))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for seed in (1, 2, 3):
+        register(home, load(config), tmp_path / str(seed), seed, champion=seed == 1)
+    stored = list((home / "artifacts").rglob("trainable.safetensors"))
+    newest = max(stored, key=lambda path: path.stat().st_mtime)
+    newest.write_bytes(newest.read_bytes()[:-4] + b"\0\0\0\1")
+    return home, config
+
+
+class Serving:
+    """The process; `said` collects the answers of clients that ask until it ends."""
+
+    def __init__(self, config, **environment):
+        command = [sys.executable, "-m", "flows", "serve", str(config), "--port", "0"]
+        given = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        self.process = subprocess.Popen(command, cwd=ROOT, env=given, stderr=subprocess.PIPE, text=True)
+        self.lines, self.said, self.failed, self.stopping = [], [], [], threading.Event()
+        threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True).start()
+        self.ask = Asker(int(self.until(lambda: re.search(r"http://127.0.0.1:(\d+)", "".join(self.lines)))[1]))
+
+    def until(self, seen, seconds=60):
+        """Wait for something to be so; what it was."""
+        deadline = time.monotonic() + seconds
+        while not (found := seen()):
+            assert time.monotonic() < deadline and self.process.poll() is None, "".join(self.lines)
+            time.sleep(0.02)
+        return found
+
+    def ready(self):
+        try:
+            return self.ask("GET", "/ready")[2]
+        except OSError:
+            return {"version": None}
+
+    def version(self, wanted):
+        return self.until(lambda: (found := self.ready())["version"] == wanted and found)
+
+    def clients(self, count):
+        def client():
+            while not self.stopping.is_set():
+                try:
+                    status, _, said = self.ask("POST", "/predict", {"text": TEXTS[len(self.said) % len(TEXTS)]})
+                except OSError as error:  # where it is stopping it takes no more
+                    if not self.stopping.is_set():
+                        self.failed.append(error)
+                    return
+                (self.said if status == 200 else self.failed).append(said)
+
+        threads = [threading.Thread(target=client) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def stop(self):
+        self.stopping.set()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def start(kept):
+    begun = []
+
+    def go(**environment):
+        begun.append(Serving(kept[1], **environment))
+        return begun[-1]
+
+    yield go
+    for one in begun:
+        one.stopping.set()
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+
+
+def test_it_follows_the_alias_under_load_keeps_the_old_version_where_the_new_is_broken_and_loses_nothing(kept, start):
+    from tasks.serving.traffic import read_answers
+
+    home, _ = kept
+    registry = Registry(Tracking(Home(home)), "champion")
+    serving = start()
+    assert serving.version("1")["check"].startswith("checked: 16 of 16")
+    threads = serving.clients(4)
+    registry.set_champion("tiny", "2")
+    serving.version("2")
+    registry.set_champion("tiny", "3")
+    told = serving.until(lambda: (found := serving.ready())["refused"] and found)
+    assert told["ready"] and told["version"] == "2" and told["alias_names"] == "3" and "version 3" in told["refused"]
+    registry.set_champion("tiny", "1")
+    serving.version("1")
+    began = len(serving.said)
+    serving.until(lambda: len(serving.said) > began + 20)
+    assert serving.stop() == 0
+    for thread in threads:
+        thread.join(20)
+    assert not serving.failed, serving.failed[:3]
+    logged = read_answers(home, "tiny")
+    assert {one["id"] for one in serving.said} <= set(logged["id"])
+    assert {one["version"] for one in serving.said} == {"1", "2"}
+    said = "".join(serving.lines)
+    assert "no TUNEKEEPER_API_KEYS is set: only this machine is answered" in said and "Traceback" not in said
+    assert json.loads((home / "serving" / "tiny.json").read_text()) == {"version": "1"}
+
+
+def test_with_the_registry_away_at_start_the_last_version_is_loaded_from_this_machine(kept, monkeypatch):
+    from flows.serve import ways
+
+    home, config = kept
+    there = ways(load(config), Home(home))
+    assert there.look() == "1" and there.remembered() is None
+    there.load("1")
+    assert there.remembered() == "1"  # fetched, though nobody has answered with it
+    there.load("2")
+    there.keep("1")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    away = ways(load(config), Home(home))
+    with pytest.raises(Exception, match="reading the alias champion failed"):
+        away.look()
+    assert away.remembered() == "1"
+    ready, check = away.load("1")
+    assert ready.version == "1" and check.startswith("checked: 16 of 16")
+
+
+def test_a_port_that_is_taken_is_said_before_anything_slow_begins(kept, capsys):
+    import socket
+
+    from flows.__main__ import main
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(SystemExit) as left:
+            main(["serve", str(kept[1]), "--port", str(taken.getsockname()[1])])
+    assert left.value.code == 2 and "cannot listen on 127.0.0.1" in capsys.readouterr().err
