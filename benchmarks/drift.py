@@ -23,7 +23,7 @@ from configs.schema import Monitor
 from tasks.judgement.drift import Sample, watch
 
 SEED, ROWS = 20240702, 2000
-SECONDS = 300  # a peer begins no further window after these
+SECONDS = 240  # of the processor; a peer begins no further window after these
 PEERS = {  # what pip is asked for; the bounds are those without which the newest releases did not import
     "evidently": ("evidently", "pandas<3"),
     "alibi-detect": ("alibi-detect", "torch==2.13.0"),
@@ -83,7 +83,7 @@ def section() -> str:
     return (
         "## Drift: side by side\n\n"
         f"Windows of {ROWS:,} real questions (banking77) against one reference of {ROWS:,}, as MiniLM's embeddings of 384 dimensions, float32, on one "
-        f"core; each with the defaults of its documentation. Windows that alarmed, of those judged (up to {REPEATS} of each kind, as many as {SECONDS} s "
+        f"core; each with the defaults of its documentation. Windows that alarmed, of those judged (up to {REPEATS} of each kind, as many as {SECONDS} cpu-s "
         "allowed). The first two kinds hold no drift: an alarm there is a false one. Peers judge one look; none of them states "
         "the chance of a false alarm over a year of looks.\n\n"
         f"{header}\n" + "\n".join(rows) + "\n\n"

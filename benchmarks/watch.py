@@ -35,7 +35,8 @@ from tasks.judgement.drift import MONITORS, Sample, watch
 SEED = 20240701
 LIVES, LOOKS, WATCHED = 2000, 52, 12
 REFERENCES, WINDOWS = (600, 5000), (100, 1000, 10_000, 100_000)
-TRIALS, STRENGTHS = 8, (0.05, 0.1, 0.2, 0.4, 0.6)
+TRIALS, STRENGTHS = 8, (0.1, 0.2, 0.4, 0.6)
+AUDIT = 0.02  # of the rows are labelled, as by default
 SEEN_BY = ((600, 100), (600, 500), (600, 2000), (5000, 2000))  # rows of the reference, of the window
 FAVOURED = 5  # intents that a shift of labels brings forward
 
@@ -120,7 +121,7 @@ def watched_rows() -> list[Row]:
 
 
 def drifted(world: Banking, rng: np.random.Generator, kind: str, strength: float, n: int) -> Sample:
-    """A window of n rows of which a share is drifted; `answers`: as they were, but the champion is wrong on that share."""
+    """A window of n rows of which a share is drifted; `answers`: all audited, and the champion is wrong on that share."""
     moved = round(strength * n)
     usual = rng.choice(world.pool, n - moved, replace=False)
     if kind == "labels":
@@ -131,10 +132,11 @@ def drifted(world: Banking, rng: np.random.Generator, kind: str, strength: float
     else:
         among = world.drifted[kind]
     other = rng.choice(among, moved, replace=moved > len(among))
-    sample = world.all.sample(np.concatenate([usual, other]))
-    if kind != "answers" or sample.correct is None:
-        return sample
-    return replace(sample, correct=np.where(np.arange(n) < n - moved, sample.correct, 0.0))
+    rows = np.concatenate([usual, other])
+    if kind != "answers":
+        return world.all.sample(rows, audited=rng.random(n) < AUDIT)
+    sample = world.all.sample(rows)
+    return replace(sample, correct=np.where(np.arange(n) < n - moved, world.all.correct[rows], 0.0))
 
 
 def curve(world: Banking, kind: str, settings: Monitor) -> list[Row]:
@@ -147,6 +149,9 @@ def curve(world: Banking, kind: str, settings: Monitor) -> list[Row]:
                 reference = world.all.sample(rng.choice(world.reference, n_reference, replace=False))
                 findings = watch(reference, drifted(world, rng, kind, strength, n_window), settings, 1, trial)
                 alarms = [finding.monitor.partition(".")[2] for finding in findings if finding.alarm]
+                alarms = [
+                    name for name in alarms if name != "duplicates"
+                ]  # the pools of drifted texts are small, and give some twice
                 by.update(alarms)
                 found += bool(alarms)
                 effect = findings[0].effect
@@ -186,7 +191,7 @@ def times() -> list[Row]:
 
 def section() -> str:
     """The whole proof as Markdown."""
-    start, settings = time.perf_counter(), Monitor()
+    start, settings = time.process_time(), Monitor()
     limits = [most_allowed(settings.alpha / share, LIVES) for share in (1, len(MONITORS))]
     parts = [
         "## The monitors\n",
@@ -206,7 +211,7 @@ def section() -> str:
         "All twelve monitors, 384 dimensions, a reference of 5,000, on one core: the process's seconds, and the most memory it has held so far.\n",
         table(("rows of the window", "cpu-s", "GB"), times()),
         *_real(settings),
-        f"Took {time.perf_counter() - start:.0f} s on one core.\n",
+        f"Took {time.process_time() - start:.0f} cpu-s.\n",
     ]
     return "\n".join(parts)
 
@@ -222,7 +227,7 @@ def _real(settings: Monitor) -> list[str]:
         "### What is seen, on banking77's questions\n",
         f"Windows of real questions of which a share is: of twelve intents that the reference has none of (topic), German (language; 160 "
         f"texts), mistyped in one letter of twelve (typo), three questions in one (length), of {FAVOURED} of the 65 intents (labels), answered "
-        f"wrongly and all audited (answers). {TRIALS} windows each; share in which any monitor alarmed, and those that did in half of them or "
+        f"wrongly and all audited (answers; elsewhere {AUDIT:.0%} are). {TRIALS} windows each; share in which any monitor alarmed, and those that did in half of them or "
         f"more, at the alpha of one of {settings.looks_per_year} looks.\n",
         table(header, rows),
         f"Without drift, as they are or with a fifth of the texts each told five times: {alarmed} of {looks} looks alarmed (but for the monitor of "
