@@ -17,7 +17,25 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-PROOFS = ("gate", "ledger", "redaction", "prepare", "kills", "triggers", "skip", "overhead", "serving", "watch")
+PROOFS = (
+    "gate",
+    "ledger",
+    "redaction",
+    "prepare",
+    "kills",
+    "triggers",
+    "skip",
+    "overhead",
+    "serving",
+    "watch",
+    "drift",
+    "storm",
+    "approval",
+    "elsewhere",
+    "up",
+    "servers",
+    "replay",
+)
 FAILED = re.compile(r"DOES NOT HOLD|\*\*no\*\*|\| NO \|")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ROOT = Path(__file__).parent.parent
