@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from prefect import flow, get_run_logger
@@ -14,11 +14,15 @@ from prefect.events import emit_event
 
 from configs.errors import InputError
 from configs.schema import Pipeline
-from tasks import news
+from tasks import approvals, news
 from tasks.champion import open_ledger
 from tasks.exclusion import StillHeldError, hold
 from tasks.home import find_home, settle_environment
 from tasks.requests import bury, last_seen, refusal
+from tasks.tracking import Registry, Tracking
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
 
 NEW_DATA = "tunekeeper.new-data"
 
@@ -62,8 +66,7 @@ def notice(pipeline: str, run: str) -> str:
     with get_client(sync_client=True) as client:
         ended = client.read_flow_run(UUID(run.rpartition(".")[2]))
         page = client.api_url.host
-    state = ended.state
-    said = f"{ended.name} ended as {state.name if state else 'unknown'}: {(state.message if state else '') or 'see its log'}"
+    said = _answered(pipeline, ended.parameters) or _failed(ended)
     get_run_logger().error("%s: %s", pipeline, said)
     create_markdown_artifact(f"**{pipeline}**: {said}\n\nFlow run `{ended.id}` on {page}.", key=f"notice-{pipeline}")
     if block := os.environ.get("TUNEKEEPER_NOTIFY"):
@@ -79,6 +82,23 @@ def retrain_config(config: str, overrides: list[str] | None = None) -> dict[str,
 
     outcome: dict[str, Any] = retrain(load(Path(config), overrides or []), why="schedule")
     return outcome
+
+
+def _failed(run: FlowRun) -> str:
+    state = run.state
+    return f"{run.name} ended as {state.name if state else 'unknown'}: {(state.message if state else '') or 'see its log'}"
+
+
+def _answered(pipeline: str, parameters: dict[str, Any]) -> str | None:
+    """What became of a question whose form was not filled in: nobody answered, or somebody did elsewhere; None for other runs."""
+    home = find_home()
+    settle_environment(home)
+    ledger = open_ledger(home)
+    asked = approvals.find(ledger, pipeline, parameters["decision"]) if "decision" in parameters else None
+    if asked is None:
+        return None
+    now = approvals.standing(ledger, Registry(Tracking(home), asked.alias), asked)
+    return approvals.keep(ledger, now).sentence
 
 
 def _notify(name: str, subject: str, text: str) -> None:

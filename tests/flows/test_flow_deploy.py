@@ -15,7 +15,8 @@ from prefect.states import Failed
 
 from configs.load import load
 from flows import scheduled
-from tasks import news
+from flows.approve import approve
+from tasks import approvals, news
 from tasks.requests import admitted
 
 SETTINGS = ("schedule.retrain=0 3 * * 1", "schedule.timezone=Europe/Berlin", "schedule.on_new_data_minutes=30")
@@ -135,6 +136,18 @@ def test_the_watch_tells_of_rows_that_no_run_has_looked_at_and_of_none_that_woul
     run("new-data")
     keep.write(tiny.rows(320))
     assert look() == "refused" and len(told) == 3
+
+
+def test_a_form_that_nobody_filled_in_is_told_of_in_words(keep):
+    pipeline = load(keep.config, ["release.approval=manual", "release.approval_timeout_hours=0.0000001"])
+    approvals.ask(keep.ledger, pipeline, "why", "1", None, "run", "key", "report.html")
+    with get_client(sync_client=True) as client:
+        form = client.create_flow_run(approve, parameters={"pipeline": "tiny", "version": "1", "decision": "why"})
+        client.set_flow_run_state(form.id, Failed(message="The flow was paused and never resumed."), force=True)
+    with disable_run_logger():
+        said = scheduled.notice.fn("tiny", f"prefect.flow-run.{form.id}")
+    assert "version 1 was not promoted: nobody answered until" in said and "promote CONFIG --version 1" in said
+    assert approvals.find(keep.ledger, "tiny", "why").state == "expired"
 
 
 def _runs(client, deployment):
