@@ -35,7 +35,7 @@ class HereBeside:
         done = Future()
         try:
             done.set_result(function(*args, **kwargs))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (raised again by whoever asks)
             done.set_exception(error)
         return done
 
