@@ -84,11 +84,15 @@ def mean_space(vectors: Singles) -> Space:
 
 
 def kernel_space(vectors: Singles, reference: Floats) -> Space:
-    """The Gaussian kernel's, as wide as the median distance within the reference; `reference` (texts,) are shares of it."""
+    """The Gaussian kernel's, half as wide as the median distance within the reference; `reference` (texts,) are shares of it.
+
+    Half, because as wide as the median it saw on real texts hardly more than the plain mean does: with a fifth of 2,000 of new
+    intents, against 5,000, p was 1e-8 there and 2e-13 here; with a fifth of them longer the lower bound 0.03 there and 0.05 here.
+    """
     centred = vectors - vectors.mean(axis=0)
     inside = centred[np.flatnonzero(reference > 0)[:: max(1, int(np.sum(reference > 0)) // NEAR)]]
     between = _squared_distances(inside)[np.triu_indices(len(inside), 1)]
-    width = float(np.median(between)) if between.size else 1.0
+    width = float(np.median(between)) / 4 if between.size else 1.0  # squared
     width = width if width > 0 else 1.0
     if len(centred) <= EXACT:
         return Gram(np.exp(_squared_distances(centred) / np.float32(-2 * width)))
