@@ -27,12 +27,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
 from configs.load import load
 from configs.schema import Pipeline
+from tasks.home import Home, settle_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "serving"))
@@ -125,12 +126,33 @@ def body(path: str, text: str) -> dict[str, Any]:
     return {"text": text} if path == "/predict" else {"dataframe_split": {"columns": ["text"], "data": [[text]]}}
 
 
-def clients(port: int, path: str, count: int, seconds: float, keep: bool = False) -> subprocess.Popen[str]:
-    """Start a client process; its standard output is JSON."""
+@dataclass
+class Asking:
+    """A client process; what it saw is in a file when it has ended."""
+
+    process: subprocess.Popen[bytes]
+    seconds: float
+    file: IO[bytes]
+
+    def result(self) -> dict[str, Any]:
+        if self.process.wait() != 0:
+            raise SystemExit("error: the clients broke")
+        self.file.seek(0)
+        said: dict[str, Any] = json.load(self.file)
+        return said
+
+
+@contextmanager
+def clients(port: int, path: str, count: int, seconds: float, keep: bool = False) -> Iterator[Asking]:
+    """A client process, while the block lasts."""
     words = [str(port), path, str(count), str(seconds), str(int(keep))]
-    return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.serving", "ask", *words], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+    with tempfile.TemporaryFile() as file:
+        process = subprocess.Popen([sys.executable, "-m", "benchmarks.serving", "ask", *words], cwd=ROOT, stdout=file)
+        try:
+            yield Asking(process, seconds, file)
+        finally:
+            process.kill()
+            process.wait()
 
 
 # --- the servers -------------------------------------------------------------------------------------------------------
@@ -217,6 +239,9 @@ def prepared(folder: Path) -> tuple[Pipeline, Path]:
 
     pipeline, home = load(CONFIG), folder / "home"
     home.mkdir()
+    os.environ["TUNEKEEPER_HOME"] = str(home)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    settle_environment(Home(home))
     for number in (1, 2):
         labels = tuple(f"intent {place}" for place in range(14))
         register(home, pipeline, folder / str(number), seed=number, champion=number == 1, labels=labels, spread=0.02)
@@ -243,8 +268,8 @@ class Seen:
 
 def measure(server: Server, count: int, seconds: float, seen: Seen) -> None:
     before = server.cpu()
-    with clients(server.port, server.path, count, seconds) as process:
-        said = json.loads(process.communicate()[0])
+    with clients(server.port, server.path, count, seconds) as asking:
+        said = asking.result()
     seen.rate.append(said["rate"])
     seen.p50.append(said["p50"])
     seen.p99.append(said["p99"])
@@ -292,9 +317,9 @@ def soak(pipeline: Pipeline, home: Path, minutes: float, every: float) -> str:
     samples: list[tuple[float, int]] = []
     with ours(home) as own:
         began = time.monotonic()
-        with clients(own.port, own.path, CLIENTS[-1], minutes * 60, keep=True) as process:
-            moves = _move_to_and_fro(pipeline, home, process, own, samples, every)
-            said = json.loads(process.communicate()[0])
+        with clients(own.port, own.path, CLIENTS[-1], minutes * 60, keep=True) as asking:
+            moves = _move_to_and_fro(pipeline, asking, own, samples, every)
+            said = asking.result()
         ready, numbers = json.loads(own.get("/ready")), own.get("/metrics")
         took = time.monotonic() - began
         own.process.terminate()
@@ -318,27 +343,19 @@ def soak(pipeline: Pipeline, home: Path, minutes: float, every: float) -> str:
     return "\n".join(["| | seen | |", "|---|---|---|", *lines])
 
 
-def _move_to_and_fro(
-    pipeline: Pipeline, home: Path, process: subprocess.Popen[str], own: Server, samples: list[tuple[float, int]], every: float
-) -> int:
+def _move_to_and_fro(pipeline: Pipeline, asking: Asking, own: Server, samples: list[tuple[float, int]], every: float) -> int:
     """Promote every few seconds while the clients ask, and look at the memory; how many promotions there were."""
     from flows.release import promote_by_hand
 
-    os.environ |= {"TUNEKEEPER_HOME": str(home), "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}"}
     began, moves, due = time.monotonic(), 0, every
-    while process.poll() is None:
+    while asking.process.poll() is None:
         now = time.monotonic() - began
         samples.append((now, own.memory()))
-        if now >= due and not _ending(process, now):
+        if now >= due and now < asking.seconds - 15:  # later it would have no time to follow
             promote_by_hand(pipeline, CONFIG, "12"[(moves + 1) % 2], "the soak")
             moves, due = moves + 1, due + every
         time.sleep(1)
     return moves
-
-
-def _ending(process: subprocess.Popen[str], now: float) -> bool:
-    """No promotion in the last seconds: the service would have no time to follow it."""
-    return now > float(process.args[-2]) - 15  # type: ignore[index]
 
 
 def _growth(samples: Sequence[tuple[float, int]]) -> tuple[float, float]:

@@ -16,9 +16,9 @@ import torch
 from torch.nn import functional
 
 NAME = "tunekeeper_flat"
-SMALL = 250_000  # attention scores up to which plain products beat the fused kernel on a CPU
 MOST_TOKENS = 16_384  # in one pass
 TOLERANCE = 1e-3  # of a logit, of those of the padded pass; in bf16 thirty times that
+STEPS = ((256, 16), (2048, 64), (MOST_TOKENS, 256))  # so many tokens at most: their number is made a multiple of
 POOLINGS = ("mean", "first", "last")
 
 
@@ -93,10 +93,12 @@ class Flat:
         for length, same in groupby(map(len, rows)):
             stretches.append(Stretch(start, sum(1 for _ in same), length))
             start = stretches[-1].end
-        tokens = torch.from_numpy(np.concatenate([np.asarray(row, np.int64) for row in rows]))
-        positions = torch.from_numpy(np.concatenate([np.arange(len(row)) for row in rows]))
+        filled = np.zeros((2, fill(start)), np.int64)
+        np.concatenate([np.asarray(row, np.int64) for row in rows], out=filled[0, :start])
+        np.concatenate([np.arange(len(row)) for row in rows], out=filled[1, :start])
+        tokens, positions = torch.from_numpy(filled).unsqueeze(1)
         with torch.inference_mode(), self.autocast():
-            hidden = self.encoder(input_ids=tokens[None], position_ids=positions[None], stretches=stretches).last_hidden_state[0]
+            hidden = self.encoder(input_ids=tokens, position_ids=positions, stretches=stretches).last_hidden_state[0]
             said = self.model.head(torch.cat([self._pool(hidden[part.start : part.end], part) for part in stretches]))
         return said.float().numpy()  # type: ignore[no-any-return]
 
@@ -111,22 +113,26 @@ class Flat:
                 return of_texts[:, -1]
 
 
+def fill(tokens: int) -> int:
+    """How many tokens a pass is given: the CPU's kernels are made and kept for each number apart, so there are to be few."""
+    step = next((step for most, step in STEPS if tokens <= most), 1)
+    return -(-tokens // step) * step
+
+
 def attend(
     module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, _mask: Any, *, stretches: list[Stretch],
     scaling: float | None = None, is_causal: bool | None = None, **_: Any,
 ) -> tuple[torch.Tensor, None]:  # fmt: skip
-    """Attention within each text: (1, heads, tokens, d) thrice -> (1, tokens, heads, d)."""
+    """Attention within each text, in fp32, which is faster for few tokens: (1, heads, tokens, d) -> (1, tokens, heads, d)."""
     causal = getattr(module, "is_causal", False) if is_causal is None else is_causal
-    grouped = key.shape[1] != query.shape[1]
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    out = torch.empty((1, query.shape[2], query.shape[1], value.shape[-1]), dtype=value.dtype)
-    for part in stretches:
-        q, k, v = (_of_texts(whole, part) for whole in (query, key, value))
-        if causal or grouped or part.texts * part.length**2 * query.shape[1] > SMALL:
-            mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale, enable_gqa=grouped)
-        else:
-            mixed = torch.matmul(torch.softmax(torch.matmul(q, k.transpose(-1, -2)) * scale, -1), v)
-        out[0, part.start : part.end] = mixed.transpose(1, 2).flatten(0, 1)
+    out = torch.zeros((1, query.shape[2], query.shape[1], value.shape[-1]), dtype=value.dtype)
+    with torch.autocast("cpu", enabled=False):
+        whole = (query.float(), key.float(), value.float())
+        for part in stretches:
+            q, k, v = (_of_texts(each, part) for each in whole)
+            grouped = key.shape[1] != query.shape[1]
+            mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scaling, enable_gqa=grouped)
+            out[0, part.start : part.end] = mixed.transpose(1, 2).flatten(0, 1)
     return out, None
 
 

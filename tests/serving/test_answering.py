@@ -14,6 +14,7 @@ from configs.schema import Full
 from tasks.learning.device import numerics
 from tasks.serving.answering import cut, make_ready
 from tasks.serving.check import CHECK, check, write_check
+from tasks.serving.flat import fill
 from tasks.serving.model import load
 
 MIXED = ["", *(" ".join(text.split()[: place % 13 + 1]) for place, text in enumerate(TEXTS)), " ".join(TEXTS[:4])]
@@ -56,11 +57,10 @@ def test_more_tokens_than_one_pass_may_have_are_several(stored, bert_folder, tmp
     assert [one.score for one in answering.answers(MIXED)] == pytest.approx(whole, abs=1e-5)
 
 
-def test_fused_attention_says_the_same_as_plain_products(stored, bert_folder, tmp_path, monkeypatch):
-    answering = ready(stored, bert_folder, tmp_path)
-    plain = [one.score for one in answering.answers(MIXED)]
-    monkeypatch.setattr("tasks.serving.flat.SMALL", 0)
-    assert [one.score for one in answering.answers(MIXED)] == pytest.approx(plain, abs=1e-5)
+def test_passes_come_in_few_sizes_and_none_is_much_larger_than_its_texts():
+    sizes = {fill(tokens) for tokens in range(1, 16_385)}
+    assert len(sizes) == 16 + 28 + 56 and max(sizes) == 16_384
+    assert all(tokens <= fill(tokens) < tokens + max(16, tokens / 4) for tokens in range(1, 16_385))
 
 
 def test_a_model_that_the_way_without_padding_does_not_fit_goes_the_other(stored, bert_folder, tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch, empty_database, bert_folder):
-    """A pipeline and its home with versions 1 and 2, and a 3 whose weights were damaged in the store; 1 is champion."""
+    """A pipeline and its home, with nothing in its registry."""
     home = tmp_path / "home"
     home.mkdir()
     shutil.copy(empty_database, home / "mlflow.db")
@@ -34,12 +34,20 @@ def kept(tmp_path, monkeypatch, empty_database, bert_folder):
     config.write_text(json.dumps({**settings, "model": model, "serving": {"follow_seconds": 0.2, "audit_rate": 0}}))
     monkeypatch.setenv("TUNEKEEPER_HOME", str(home))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    for seed in (1, 2, 3):
-        register(home, load(config), tmp_path / str(seed), seed, champion=seed == 1)
-    stored = list((home / "artifacts").rglob("trainable.safetensors"))
-    newest = max(stored, key=lambda path: path.stat().st_mtime)
-    newest.write_bytes(newest.read_bytes()[:-4] + b"\0\0\0\1")
     return home, config
+
+
+def versions(kept, count):
+    """So many versions, the first of them champion."""
+    home, config = kept
+    for seed in range(1, count + 1):
+        register(home, load(config), config.parent / str(seed), seed, champion=seed == 1)
+
+
+def damage_newest(home):
+    """Change the last bits of the weights that were stored last."""
+    newest = max((home / "artifacts").rglob("trainable.safetensors"), key=lambda path: path.stat().st_mtime)
+    newest.write_bytes(newest.read_bytes()[:-4] + b"\0\0\0\1")
 
 
 class Serving:
@@ -112,6 +120,8 @@ def test_it_follows_the_alias_under_load_keeps_the_old_version_where_the_new_is_
     from tasks.serving.traffic import read_answers
 
     home, _ = kept
+    versions(kept, 3)
+    damage_newest(home)
     registry = Registry(Tracking(Home(home)), "champion")
     serving = start()
     assert serving.version("1")["check"].startswith("checked: 16 of 16")
@@ -141,6 +151,7 @@ def test_with_the_registry_away_at_start_the_last_version_is_loaded_from_this_ma
     from flows.serve import ways
 
     home, config = kept
+    versions(kept, 2)
     there = ways(load(config), Home(home))
     assert there.look() == "1" and there.remembered() is None
     there.load("1")
