@@ -54,7 +54,8 @@ def boundaries(job: Job, context: Any, names: Sequence[str], stride: int) -> lis
     lives = []
     for place in places[::stride]:
         home = job.home(f"boundary-{place}")
-        assert _forked(context, job, home, place + 1) == -signal.SIGKILL
+        if _forked(context, job, home, place + 1) != -signal.SIGKILL:
+            continue  # this run had fewer moments than the recorded one, for some are a matter of time: it ended before this one
         began = time.time()
         code = _forked(context, job, home, None)
         lives.append(_told(Life(names[place], code, small.left(home), _again(home, began))))

@@ -158,14 +158,19 @@ class Tracking:
     # --- bases and models ---------------------------------------------------------------------------------------------
 
     def store_base(self, base: Base) -> str:
-        """Keep a base once, under its digest, beside the models that need it; returns its artifact URI."""
+        """Keep a base once, under its digest, beside the models that need it; returns its artifact URI.
+
+        A run that a killed storing left unfinished is finished, not joined by another.
+        """
         where = self.experiment(BASES)
-        query = f"tags.`{PREFIX}base` = '{base.digest}' and attributes.status = 'FINISHED'"
-        found = self.attempt("looking for the base", lambda: self.client.search_runs([where], query, max_results=1))
-        if found:
-            return self.artifact_uri(found[0].info.run_id, "base")
+        query = f"tags.`{PREFIX}base` = '{base.digest}'"
+        found = self.attempt("looking for the base", lambda: self.client.search_runs([where], query))
+        whole = next((run.info.run_id for run in found if run.info.status == "FINISHED"), None)
+        if whole is not None:
+            return self.artifact_uri(whole, "base")
         tags = {f"{PREFIX}base": base.digest, f"{PREFIX}weights_sha256": base.weights, f"{PREFIX}name": base.name}
-        run = self.attempt("storing the base", lambda: self.client.create_run(where, run_name=base.name, tags=tags)).info.run_id
+        made = found or [self.attempt("storing the base", lambda: self.client.create_run(where, run_name=base.name, tags=tags))]
+        run = made[0].info.run_id
         with tempfile.TemporaryDirectory() as aside:
             for file in base_files(base.path):
                 target = Path(aside) / file.relative_to(base.path)

@@ -9,7 +9,7 @@ from requests import ConnectionError as NoAnswer
 from configs.errors import InfraError
 from tasks.home import Home
 from tasks.learning.base import base_files, find_base
-from tasks.tracking import Registry, Tracking
+from tasks.tracking import BASES, Registry, Tracking
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_base_is_stored_once_and_only_what_belongs_to_it(tracking, bert_folder
     assert find_base(str(fetched)).digest == base.digest and not (fetched / "notes.txt").exists()
 
 
-def test_a_base_whose_storing_was_killed_is_stored_anew(tracking, bert_folder, monkeypatch):
+def test_a_base_whose_storing_was_killed_is_stored_whole_in_the_same_run(tracking, bert_folder, monkeypatch):
     base = find_base(str(bert_folder))
     with monkeypatch.context() as killed:
         killed.setattr(Tracking, "log_folder", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -113,6 +113,8 @@ def test_a_base_whose_storing_was_killed_is_stored_anew(tracking, bert_folder, m
             tracking.store_base(base)
     uri = tracking.store_base(base)
     assert tracking.store_base(base) == uri
+    experiment = tracking.experiment(BASES)
+    assert [run.info.status for run in tracking.client.search_runs([experiment])] == ["FINISHED"]
     assert [run.info.status for run in tracking.client.search_runs([tracking.experiment("tunekeeper-bases")])] == [
         "FINISHED",
         "RUNNING",
