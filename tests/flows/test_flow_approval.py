@@ -18,8 +18,7 @@ from tasks import approvals
 from tasks.exclusion import hold
 from tasks.ledger import history
 
-MANUAL = ("release.approval=manual",)
-TWICE = (*MANUAL, "gate.looks_per_year=4", "training.epochs=4")  # so that a second look can still be won
+MANUAL = ("release.approval=manual", "gate.looks_per_year=4", "training.epochs=4")  # good enough to win more than one look
 
 
 @pytest.fixture
@@ -40,44 +39,41 @@ def work(client, id):
     return client.read_flow_run(run.id).state.name
 
 
-def test_the_form_promotes_with_the_persons_name_and_waits_without_a_process_or_a_lock(keep, forms):
-    asked = keep.retrain(*MANUAL)
-    assert (asked["verdict"], asked["approval"]) == ("PROMOTE", "pending") and "waits until" in keep.said
-    question = approvals.find(keep.ledger, "tiny", asked["decision_key"])
-    assert work(forms, question.form) == "Suspended" and keep.champion() is None
-    with hold(keep.home.path, "tiny", lambda _: None, timeout=0):
-        pass
-    again = keep.retrain(*MANUAL)
-    assert again["skipped"] and again["approval"] == "pending" and "waits until" in again["reasons"][0]
+def asked(keep, *settings):
+    """Retrain, and the question that it asked."""
+    outcome = keep.retrain(*MANUAL, *settings)
+    assert (outcome["verdict"], outcome["approval"]) == ("PROMOTE", "pending") and "waits until" in keep.said
+    return approvals.find(keep.ledger, "tiny", outcome["decision_key"])
 
-    run = forms.read_flow_run(UUID(question.form))
-    assert run.name == "approve tiny v1" and set(run.tags) == {"tunekeeper", "tiny"}
-    description = json.loads(forms.read_flow_run_input(run.id, "suspended-answer-description"))
-    assert "report.html" in description and "promote CONFIG --version 1" in description
+
+def test_a_person_has_the_last_word_and_nothing_waits_or_is_done_again_until_it_is_said(keep, forms):
+    first = asked(keep)
+    assert work(forms, first.form) == "Suspended" and keep.champion() is None
+    second = asked(keep, "gate.alpha=0.06")  # another question about the same weights takes the place of the first
+    assert forms.read_flow_run(UUID(first.form)).state.name == "Superseded"
+
+    assert work(forms, second.form) == "Suspended"
     with pytest.raises(RuntimeError, match="Cannot resume"):  # the form is checked: without a name it is none
-        resume_flow_run(run.id, run_input={"answer": "approve", "who": ""})
-    resume_flow_run(run.id, run_input={"answer": "approve", "who": "Ada", "reason": "better on refunds"})
-    assert work(forms, question.form) == "Approved" and keep.champion() == "1"
-    (row,) = history(keep.ledger, "tiny")
-    assert (row.who, row.reason, row.decision_key) == ("Ada", "better on refunds", asked["decision_key"])
-    assert keep.retrain(*MANUAL)["approval"] == "approved" and len(keep.runs()) == 1 and keep.versions() == {"1"}
-
-
-def test_what_was_rejected_is_not_asked_again_and_a_person_at_a_terminal_may_think_otherwise(keep, forms):
-    asked = keep.retrain(*TWICE)
-    question = approvals.find(keep.ledger, "tiny", asked["decision_key"])
-    assert work(forms, question.form) == "Suspended"
-    resume_flow_run(UUID(question.form), run_input={"answer": "reject", "who": "Ada", "reason": "too slow"})
-    assert work(forms, question.form) == "Rejected" and keep.champion() is None
-    again = keep.retrain(*TWICE)
+        resume_flow_run(UUID(second.form), run_input={"answer": "approve", "who": ""})
+    resume_flow_run(UUID(second.form), run_input={"answer": "reject", "who": "Ada", "reason": "too slow"})
+    assert work(forms, second.form) == "Rejected" and keep.champion() is None
+    again = keep.retrain(*MANUAL, "gate.alpha=0.06")
     assert again["skipped"] and again["verdict"] == "HOLD" and "rejected by Ada: too slow" in again["reasons"][0]
     assert keep.tracking.version_tags("tiny", "1")["approval"] == "rejected"
 
-    other = keep.retrain(*TWICE, "gate.alpha=0.06")  # another question about the same weights
-    question = approvals.find(keep.ledger, "tiny", other["decision_key"])
-    assert work(forms, question.form) == "Suspended"
-    assert keep.command("promote", str(keep.config), "--version", "1", "--reason", "fast enough")[0] == 0
-    assert forms.read_flow_run(UUID(question.form)).state.name == "Approved"  # nobody needs to fill it in any more
-    settled = keep.retrain(*TWICE)
-    assert (settled["verdict"], settled["approval"], settled["approval_reason"]) == ("PROMOTE", "approved", "fast enough")
-    assert keep.champion() == "1" and len(keep.runs()) == 1
+    third = asked(keep, "gate.alpha=0.07")
+    assert work(forms, third.form) == "Suspended"
+    with hold(keep.home.path, "tiny", lambda _: None, timeout=0):
+        pass
+    again = keep.retrain(*MANUAL, "gate.alpha=0.07")
+    assert again["skipped"] and again["approval"] == "pending" and "waits until" in again["reasons"][0]
+    run = forms.read_flow_run(UUID(third.form))
+    assert run.name == "approve tiny v1" and set(run.tags) == {"tunekeeper", "tiny"}
+    description = json.loads(forms.read_flow_run_input(run.id, "suspended-answer-description"))
+    assert "report.html" in description and "promote CONFIG --version 1" in description
+    resume_flow_run(run.id, run_input={"answer": "approve", "who": "Ada", "reason": "better on refunds"})
+    assert work(forms, third.form) == "Approved" and keep.champion() == "1"
+    (row,) = history(keep.ledger, "tiny")
+    assert (row.who, row.reason, row.decision_key) == ("Ada", "better on refunds", third.decision_key)
+    assert keep.retrain(*MANUAL, "gate.alpha=0.07")["approval"] == "approved"
+    assert len(keep.runs()) == 1 and keep.versions() == {"1"}

@@ -1,6 +1,5 @@
 """The train task alone on another machine: the same weights to the bit, and what is not the same is refused."""
 
-import os
 import shutil
 import threading
 from contextvars import copy_context
@@ -9,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from prefect.flow_engine import run_flow
 
+from configs.errors import InfraError
 from flows import elsewhere as flow
 from tasks import elsewhere
 from tasks.learning.network import TRAINABLE
@@ -21,7 +21,7 @@ def machine(keep, monkeypatch):
     """A second machine with a home of its own: what its worker would run is run here, at once, when it is asked for."""
     home = keep.folder / "second machine"
     monkeypatch.setattr(flow, "POLL_SECONDS", 0.05)
-    begun, context, ran = flow._begun, copy_context(), []
+    begun, context, ran, told = flow._begun, copy_context(), [], []
 
     def worker(run):
         with pytest.MonkeyPatch.context() as patch:
@@ -31,49 +31,41 @@ def machine(keep, monkeypatch):
 
     def asked(*given):
         run = begun(*given)
+        told.append(run.parameters["order"])
         thread = threading.Thread(target=context.copy().run, args=(worker, run))
         thread.start()
         thread.join()
         return run
 
     monkeypatch.setattr(flow, "_begun", asked)
-    return SimpleNamespace(home=home, ran=ran)
+    return SimpleNamespace(home=home, ran=ran, told=told)
 
 
-def test_weights_trained_elsewhere_are_those_trained_here_to_the_bit_and_one_run_has_all_their_numbers(keep, machine, bert_folder):
-    base = shutil.copytree(bert_folder, keep.folder / "base")
-    named = f"model.base={base}"
-    there = keep.retrain(THERE, named)
-    assert len(machine.ran) == 1 and there["verdict"] == "PROMOTE"
+def test_weights_trained_elsewhere_are_those_trained_here_to_the_bit_and_what_differs_is_refused(keep, machine, bert_folder):
+    base = f"model.base={shutil.copytree(bert_folder, keep.folder / 'base')}"
+    assert "training diverged" in keep.refused(THERE, base, "training.learning_rate=1e30")  # the user's to mend, wherever it was
+    there = keep.retrain(THERE, base)
+    assert len(machine.ran) == 2 and there["verdict"] == "PROMOTE"
     assert (machine.home / "runs" / there["train_key"] / "trained" / TRAINABLE).is_file()
     assert not list(machine.home.rglob("test.parquet"))  # test rows never leave
-    (run,) = keep.runs()
-    assert keep.tracking.client.get_metric_history(run.info.run_id, "loss") and run.data.tags["tunekeeper.weights_sha256"]
+    run = keep.tracking.client.get_run(there["run_id"])
+    assert keep.tracking.client.get_metric_history(there["run_id"], "loss") and run.data.tags["tunekeeper.weights_sha256"]
 
     shutil.rmtree(keep.home.path / "runs")
-    here = keep.retrain(named, "gate.alpha=0.04")
+    here = keep.retrain(base, "gate.alpha=0.04")
     assert (here["train_key"], here["weights_sha256"]) == (there["train_key"], there["weights_sha256"])
-    assert here["training_seconds"] != there["training_seconds"]
+    assert here["training_seconds"] != there["training_seconds"] and len(machine.ran) == 2
 
     shutil.rmtree(keep.home.path / "runs")  # the result is in the run: it is found there, not trained again
     found = elsewhere.collect(keep.home, keep.tracking, there["train_key"], there["run_id"])
     assert found.weights == there["weights_sha256"] and found.seconds == there["training_seconds"]
+    shutil.rmtree(keep.home.path / "runs")
+    stored = next((keep.home.artifacts / "tiny" / there["run_id"]).rglob(f"{elsewhere.TRAINED}/{TRAINABLE}"))
+    stored.write_bytes(b"other weights")
+    with pytest.raises(InfraError, match=f"{TRAINABLE} is damaged"):
+        elsewhere.collect(keep.home, keep.tracking, there["train_key"], there["run_id"])
 
-
-def test_other_libraries_a_damaged_result_and_a_training_that_cannot_be_are_refused(keep, machine, monkeypatch):
-    assert "training diverged" in keep.refused(THERE, "training.learning_rate=1e30")  # for the user to mend, wherever it was
-    with monkeypatch.context() as patch:
-        patch.setattr(elsewhere, "libraries", lambda names: {name: os.urandom(4).hex() for name in names})
-        assert "would train another model" in keep.refused(THERE, code=1)
-    with monkeypatch.context() as patch:
-        log_folder = elsewhere.Tracking.log_folder
-
-        def damaged(self, run_id, source, folder):
-            if folder == elsewhere.TRAINED:
-                source = shutil.copytree(source, keep.folder / "damaged")
-                (source / TRAINABLE).write_bytes(b"other weights")
-            log_folder(self, run_id, source, folder)
-
-        patch.setattr(elsewhere.Tracking, "log_folder", damaged)
-        assert f"{TRAINABLE} is damaged" in keep.refused(THERE, code=1)
-    assert keep.versions() == set()
+    told = machine.told[-1]
+    for other in ({"libraries": {**told["libraries"], "torch": "1.0+cpu"}}, {"code": "other"}):
+        with pytest.raises(InfraError, match="would train another model"):
+            elsewhere.fulfil(elsewhere.Order(**{**told, **other}), keep.home, keep.tracking)
