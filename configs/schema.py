@@ -261,7 +261,7 @@ class Effects(Frozen):
     """The least change worth an alarm, per kind of monitor: what is smaller is no drift however many rows show it."""
 
     embedding: Annotated[float, Field(gt=0)] = Field(
-        0.10, description="distance of the means, in standard deviations of the reference"
+        0.03, description="distance of the means, in standard deviations of the reference"
     )
     number: Annotated[float, Field(gt=0)] = Field(0.20, description="lengths and the like: standardised mean difference")
     share: Fraction = Field(0.10, description="class, language, missing, duplicate shares: absolute difference")
@@ -283,7 +283,9 @@ class Schedule(Frozen):
     """When it is looked at, and what starts a retraining; `tunekeeper deploy` puts it into effect."""
 
     retrain: str | None = Field(None, description="cron, five fields; default: only triggers and people start one")
-    monitor: str | None = Field("0 * * * *", description="cron of the monitors")
+    monitor: str | None = Field(
+        "0 6 * * *", description="cron of the monitors; more often than monitor.looks_per_year is alpha spent early"
+    )
     timezone: str = "UTC"
     on_drift: bool = Field(True, description="an alarm of a monitor starts a retraining")
     on_new_data_minutes: Annotated[float, Field(gt=0)] | None = Field(
