@@ -158,7 +158,7 @@ class PrefectServer:
         port = int(plan.prefect.removesuffix("/api").rpartition(":")[2])
         self.process: subprocess.Popen[bytes] | None = server.start_at(plan.home, port, SERVER_IDLE_SECONDS)
         self.pid: int | None = self.process.pid if self.process else None
-        self.asked = False
+        self.asked = self.stays = False
 
     def ended(self) -> int | None:
         if self.process is not None:
@@ -170,7 +170,7 @@ class PrefectServer:
         if self.process is None or server.used_by_others(self.home):
             if not self.asked:
                 say("the Prefect server stays for the runs that use it, and ends by itself when none does")
-            self.process = None
+            self.process, self.stays = None, True
         elif self.asked:
             self.process.kill()
         else:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import psutil
+
 from configs.errors import InfraError
 from flows import guard
 
@@ -26,9 +28,13 @@ LOG_BYTES = 10_000_000
 
 
 class Child(Protocol):
-    """A started process: `ended` is its exit code once it has died, `stop` asks it to end, a second time by force."""
+    """A started process: `ended` is its exit code once it has died, `stop` asks it to end, a second time by force.
+
+    `stays` says that it goes on when it was asked to end, for others who use it.
+    """
 
     pid: int | None
+    stays: bool
 
     def ended(self) -> int | None: ...
     def stop(self) -> None: ...
@@ -62,6 +68,7 @@ class Guarded:
         os.close(told)
         os.set_blocking(self.heard, False)
         self.pid: int | None = self.guard.pid
+        self.stays = False
         self.code: int | None = None
 
     def ended(self) -> int | None:
@@ -101,10 +108,12 @@ class Supervisor:
         self.say, self.clock = say, clock
         self.helpers: list[Child] = []  # not kept, only ended
         self.asked = 0
+        self.others: frozenset[psutil.Process] = frozenset()  # offspring of this process that is none of ours
 
     def run(self, on_ready: Callable[[dict[str, float]], None], patience: Sequence[float]) -> None:
         """Keep them all until SIGINT, SIGTERM or SIGHUP; `on_ready` gets seconds by name once; `patience` is per stage."""
         guard.control(guard.ADOPT, 1)  # a killed guard's offspring is found here
+        self.others = frozenset(guard.offspring())
         with self._signals():
             try:
                 told = False
@@ -189,10 +198,15 @@ class Supervisor:
                         child.stop()
                 time.sleep(POLL_SECONDS)
         for send in (signal.SIGTERM, signal.SIGKILL):  # what is still there was a killed guard's, or does not end when asked
-            if strays := guard.offspring():
+            if strays := self._strays():
                 for process in strays:
                     guard.send(process, send)
                 time.sleep(1)
+
+    def _strays(self) -> list[psutil.Process]:
+        """Offspring that should have ended by now."""
+        staying = {kept.child.pid for kept in self.kept.values() if kept.child is not None and kept.child.stays}
+        return [process for process in guard.offspring() if process not in self.others and process.pid not in staying]
 
 
 def _ended(code: int) -> str:

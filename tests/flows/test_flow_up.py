@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from configs.errors import InfraError, InputError
-from flows import supervise
+from flows import guard, supervise
 from flows.server import free
 from flows.services import plan_for
 from flows.supervise import Guarded, Service, Supervisor
@@ -124,6 +124,43 @@ def test_what_keeps_dying_ends_it_with_the_last_lines_of_its_log(tmp_path, monke
     with pytest.raises(InfraError, match=r"(?s)broken ended with code 3 .*5 times in a row.*no such table: models"):
         Supervisor([service], said.append).run(lambda _: None, (1,))
     assert len(said) == supervise.QUICK_DEATHS - 1 and all("starts again in" in sentence for sentence in said)
+
+
+class Staying:
+    """Asked to end, it goes on for others."""
+
+    def __init__(self, process):
+        self.pid, self.stays = process.pid, False
+
+    def ended(self):
+        return None
+
+    def stop(self):
+        self.stays = True
+
+    def over(self):
+        return True
+
+
+def test_what_goes_on_for_others_and_what_was_there_before_are_let_live(tmp_path):
+    sleeping = [sys.executable, "-c", "import time; time.sleep(60)"]
+    before, used = subprocess.Popen(sleeping), []
+
+    def start():
+        used.append(subprocess.Popen(sleeping))
+        subprocess.Popen(sleeping)  # nobody's
+        return Staying(used[0])
+
+    try:
+        supervisor = Supervisor([Service("used", "", tmp_path / "log", start, lambda: True)], lambda _: None)
+        supervisor.run(lambda _: setattr(supervisor, "asked", 1), (1,))
+        assert before.poll() is None and used[0].poll() is None
+        assert {process.pid for process in guard.offspring()} >= {before.pid, used[0].pid}
+        assert not [process for process in guard.offspring() if process not in supervisor.others and process.pid != used[0].pid]
+    finally:
+        for process in (before, *used):
+            process.kill()
+            process.wait()
 
 
 def test_what_can_never_work_is_not_tried_again(tmp_path):
