@@ -71,7 +71,8 @@ class Follower(Generic[M]):
         self.name, self._ways, self._every = name, ways, every
         self.current: M | None = None
         self.standing = Standing()
-        self._left: weakref.ref[M] | None = None
+        self._left: Callable[[], M | None] = lambda: None  # the version before, for as long as somebody is answered by it
+        self._litter = False
         self._attempts, self._again = 0, 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"follow-{name}", daemon=True)
@@ -122,6 +123,7 @@ class Follower(Generic[M]):
     def _change(self, version: str) -> None:
         """Load a version beside the one that answers, and let it answer; or say why not, and when it is tried again."""
         self._say(loading=True)
+        self._litter = True
         began = time.monotonic()
         try:
             model, check = self._ways.load(version)
@@ -132,7 +134,7 @@ class Follower(Generic[M]):
         swaps = self.standing.swaps + (old is not None)
         self._say(version=version, since=time.time(), loading=False, refused=None, check=check, swaps=swaps)
         log.info("%s: version %s answers, loaded in %.1f s; %s", self.name, version, time.monotonic() - began, check)
-        self._left = weakref.ref(old) if old is not None else None
+        self._left = weakref.ref(old) if old is not None else lambda: None
         try:
             self._ways.keep(version)
         except OSError as error:
@@ -148,11 +150,10 @@ class Follower(Generic[M]):
         log.error("%s: %s; %s, tried again in %.0f s", self.name, why, stays, pause, exc_info=log.isEnabledFor(logging.DEBUG))
 
     def _release(self) -> None:
-        """Free the version before: networks hold on to themselves, and only a search for garbage finds them."""
-        if self._left is not None and self._left() is not None:
+        """Free the version before, or what did not load: networks hold on to themselves, only a search for garbage finds them."""
+        if self._litter:
+            self._litter = self._left() is not None
             gc.collect()
-        elif self._left is not None:
-            self._left = None
 
     def _say(self, **what: Any) -> None:
         self.standing = replace(self.standing, **what)

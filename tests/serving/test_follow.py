@@ -10,11 +10,16 @@ from configs.errors import InfraError
 from tasks.serving.follow import Follower, Ways
 
 
-class Version:
+class Network:
     """Holds on to itself, as networks do."""
 
+    def __init__(self):
+        self.me = self
+
+
+class Version:
     def __init__(self, version):
-        self.version, self.me = version, self
+        self.version, self.network = version, Network()
 
 
 class World:
@@ -70,9 +75,13 @@ def test_a_promotion_and_a_rollback_are_followed(world):
 
 def test_the_version_before_is_freed(world):
     world.step()
-    before = weakref.ref(world.follower.current)
+    answering = world.follower.current  # as a request under way does
+    before = weakref.ref(answering.network)
     world.alias = "2"
     world.step()
+    world.step()
+    assert before() is not None
+    del answering
     world.step()
     assert before() is None
 
