@@ -25,7 +25,7 @@ run: install ## keep the example model: data to champion
 	$(BIN)/tunekeeper retrain configs/helpdesk.yaml
 
 test: check ## lint, types and tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: install ## lint and types
 	$(BIN)/ruff check .
