@@ -24,7 +24,7 @@ TASKS = {
     "train": ("train",),
     "evaluate": ("evaluate", "baselines"),
     "decide": ("decide",),
-    "release": ("store",),
+    "release": ("pack", "register"),
     "show": ("describe", "publish"),
 }
 TRACKED = (
@@ -87,6 +87,7 @@ def watch(moments: Moments) -> None:
     for owner, names in owners:
         for name in names:
             setattr(owner, name, moments.around(getattr(owner, name), name))
+    release.Reload.ask = moments.around(release.Reload.ask, "ask")  # type: ignore[method-assign]
     release.Reload.answers = moments.around(release.Reload.answers, "answers")  # type: ignore[method-assign]
     train._listener = _noting_steps(train._listener, moments)
     supervised.finished = _noting_found(supervised.finished, moments)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from prefect import flow
+from prefect.context import TagsContext
 from prefect.states import Completed
 
 from configs.errors import InfraError
@@ -63,7 +64,8 @@ def retrain(pipeline: Pipeline, why: Why = "person", asked: datetime | None = No
     ledger = open_ledger(home)
     with admitted(home.path, pipeline, ledger, why, asked, say) as turn:
         if turn.refusal is None:
-            outcome = _keep(pipeline, home, ledger, turn)
+            with TagsContext():  # before each task, Prefect asks its server for a slot of every tag that the task has from its run
+                outcome = _keep(pipeline, home, ledger, turn)
             turn.ended(outcome)
             return outcome
     say(f"{pipeline.name} is not retrained ({turn.state}): {turn.refusal}")
@@ -140,11 +142,13 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
     with _closing(tracking, run_id):
         show.describe(pipeline, run.home, tracking, prepared, run_id)
         lexical = evaluate.lexical(pipeline, run.home, run.inputs.base, prepared.snapshot, side)
-        reload.wait()  # training has all cores to itself: what would run beside it costs it more than it gains
         trained = _train(run, prepared, against, run_id)
+        with run.stage("pack") as facts:
+            packed = release.pack(pipeline, run.home, tracking, run.inputs.base, prepared.snapshot, trained, run_id, reload)
+            facts["note"] = "stored; a fresh process loads it"
         while True:
             try:
-                outcome = _judge(run, prepared, against, trained, run_id, lexical, reload)
+                outcome = _judge(run, prepared, against, trained, run_id, lexical, packed, reload)
                 break
             except ChampionMovedError as error:
                 moved = _challenged(run, prepared)
@@ -186,8 +190,9 @@ def _train(run: Run, prepared: prepare.Prepared, against: Against, run_id: str) 
 
 
 def _judge(
-    run: Run, prepared: prepare.Prepared, against: Against, trained: Any, run_id: str, lexical: Any, reload: release.Reload
-) -> dict[str, Any]:
+    run: Run, prepared: prepare.Prepared, against: Against, trained: Any, run_id: str, lexical: Any, packed: release.Packed,
+    reload: release.Reload,
+) -> dict[str, Any]:  # fmt: skip
     """Evaluate > decide > release > report, against one champion."""
     with run.stage("evaluate") as facts:
         scores = _scores(run, prepared, against, trained, lexical)
@@ -201,7 +206,7 @@ def _judge(
             run.pipeline, run.home, run.tracking, run.inputs.base, prepared.snapshot, trained, scores.challenger, scores.baselines,
             run_id,
         )  # fmt: skip
-        version, verdict = _release(run, prepared, against, trained, run_id, reload, verdict, key)
+        version, verdict = _release(run, prepared, against, packed, run_id, reload, verdict, key)
         facts["note"] = f"{run.pipeline.name} version {version}"
     found = Findings(
         run.pipeline, run.inputs.base, prepared, trained, scores.challenger, scores.champion, scores.baselines, verdict, run_id,
@@ -269,7 +274,7 @@ def _release(
     run: Run,
     prepared: prepare.Prepared,
     against: Against,
-    trained: Any,
+    packed: release.Packed,
     run_id: str,
     reload: release.Reload,
     verdict: Verdict,
@@ -278,7 +283,7 @@ def _release(
     """Register the challenger whatever its verdict; move the alias only on PROMOTE, and never to what was rolled back."""
     pipeline, tracking, base = run.pipeline, run.tracking, run.inputs.base
     tags = {"train_key": against.train_key, "snapshot": prepared.snapshot, "verdict": verdict.verdict, "base": base.digest}
-    version = release.store(pipeline, run.home, tracking, base, prepared.snapshot, trained, run_id, reload, tags)
+    version = release.register(pipeline, tracking, packed, run_id, reload, tags)
     tracking.tag_version(pipeline.name, version, {"verdict": verdict.verdict, "decision_key": key})
     if verdict.verdict != "PROMOTE" or version == against.champion:
         return version, verdict

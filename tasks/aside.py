@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from configs.errors import InfraError
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # two that wait for each other spin, and take what others need
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class Beside:
 
     def __init__(self, *modules: str) -> None:
         command = [sys.executable, "-m", "tasks.aside", *modules]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **ONE_THREAD})
         self._turns = ThreadPoolExecutor(1)
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -56,6 +57,15 @@ class Beside:
         if error is not None:
             raise error
         return answer
+
+
+def step_back() -> None:
+    """Let this process run only while nobody else wants a core, as a training that beside it would lose more than it gains.
+
+    Where everybody waits for it, it has all cores. Linux alone knows this.
+    """
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Full, Pipeline
+from tasks.aside import step_back
 from tasks.home import Home
 from tasks.identity import digest, scores_key
 from tasks.learning.base import Base
@@ -93,14 +94,18 @@ class Baselines:
 
 
 def lexical(pipeline: Pipeline, home: Home, base: Base, snapshot: str, beside: Any) -> Any:
-    """Let the process `beside` fit the baselines that need no network, unless all were fitted before."""
+    """The Future of the baselines that need no network, fitted by the process `beside` in time that nobody else wants.
+
+    None where all were fitted before.
+    """
     from tasks.problems.baselines import lexical as fitted
 
     if is_valid(_baselines(pipeline, home, base, snapshot)) is None:
         return None
     sealed = open_snapshot(home, snapshot)
     train = ["train", *(["validation"] if pipeline.training.refit else [])]
-    return beside.submit(fitted, pipeline.problem, [sealed.parquet(split) for split in train], sealed.parquet("test")).result()
+    beside.submit(step_back)
+    return beside.submit(fitted, pipeline.problem, [sealed.parquet(split) for split in train], sealed.parquet("test"))
 
 
 def _baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> Path:
@@ -123,7 +128,7 @@ def baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, fitted:
         spec, rows, _ = material(pipeline, home, base, snapshot)
         untuned = build(replace(spec, adapter=Full().model_dump(mode="json")), base.path)
         test = open_snapshot(home, snapshot).frame("test")
-        found = opponents(untuned, rows, test, fitted, pipeline.evaluation, pipeline.training.precision)
+        found = opponents(untuned, rows, test, fitted.result(), pipeline.evaluation, pipeline.training.precision)
         with atomic_folder(folder) as aside:
             np.savez(aside / "scores.npz", *[each.scores for each in found.each])
             metrics = {each.name: {**each.metrics, "seconds": each.seconds} for each in found.each}

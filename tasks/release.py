@@ -7,7 +7,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,43 +41,61 @@ class Reload:
 
     def __init__(self) -> None:
         self.process = self._start()
+        self._aside: tempfile.TemporaryDirectory[str] | None = None
+        self._answered: pd.DataFrame | None = None
 
     def _start(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tasks.serving.reload"]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def wait(self) -> None:
-        """Until it has imported, or died of it, which `answers` will say."""
-        if self.process.stdout is not None:
-            self.process.stdout.readline()
+    def ask(self, fetch: Callable[[Path], Path], texts: list[str]) -> None:
+        """Let it load the model that `fetch` brings into a folder, and answer raw texts; nobody waits yet."""
+        if self.process.poll() is not None:  # somebody ended it
+            self.process = self._start()
+        self._aside = tempfile.TemporaryDirectory()
+        asked, said = (Path(self._aside.name) / name for name in ("texts.json", "answers.json"))
+        asked.write_text(json.dumps(texts))
+        job = {"model": str(fetch(Path(self._aside.name))), "texts": str(asked), "answers": str(said)}
+        if self.process.stdin is not None:
+            with suppress(BrokenPipeError):  # it died just now, which `answers` will say
+                self.process.stdin.write(json.dumps(job) + "\n")
+                self.process.stdin.flush()
 
-    def answers(self, model: Path, texts: list[str]) -> pd.DataFrame:
-        """What the stored model says of raw texts; raises InfraError where it does not load."""
+    def answers(self) -> pd.DataFrame:
+        """What the stored model says; raises InfraError where it does not load."""
         import pandas as pd
 
-        if self.process.poll() is not None:  # it has answered before, or somebody ended it
-            self.process = self._start()
-        with tempfile.TemporaryDirectory() as aside:
-            asked, said = Path(aside) / "texts.json", Path(aside) / "answers.json"
-            asked.write_text(json.dumps(texts))
-            job = json.dumps({"model": str(model), "texts": str(asked), "answers": str(said)}) + "\n"
-            _, errors = self.process.communicate(job, timeout=600)
+        if self._aside is None:
+            raise InfraError("the fresh process was not asked anything: report this")
+        if self._answered is None:
+            _, errors = self.process.communicate(timeout=600)
+            said = Path(self._aside.name) / "answers.json"
             if self.process.returncode != 0 or not said.is_file():
                 raise InfraError(f"the stored model does not load in a fresh process; nothing was registered:\n{errors[-2000:]}")
-            return pd.read_json(said, orient="records", dtype=False)
+            self._answered = pd.read_json(said, orient="records", dtype=False)
+        return self._answered
 
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if self._aside is not None:
+            self._aside.cleanup()
 
 
-@task(name="release", cache_policy=NO_CACHE)
-def store(
-    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, trained: Trained, run_id: str, reload: Any,
-    tags: Mapping[str, str],
-) -> str:  # fmt: skip
-    """Store the model, prove that it reloads to the same answers, register it; returns the version."""
+@dataclass(frozen=True)
+class Packed:
+    """A stored model, not yet registered: its address, and what the model in memory says to the texts it is checked on."""
+
+    uri: str
+    expected: pd.DataFrame
+
+
+@task(name="pack", cache_policy=NO_CACHE)
+def pack(
+    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, trained: Trained, run_id: str, reload: Any
+) -> Packed:
+    """Store the model in its run, and let the fresh process `reload` load it while others go on."""
     from tasks.learning.device import numerics
     from tasks.serving.check import write_check
     from tasks.serving.model import load, save
@@ -89,9 +110,15 @@ def store(
     write_check(folder, texts, said, scores, numerics(pipeline.training.precision))
     example = _example(pipeline, texts)
     uri = tracking.log_model(run_id, folder, PYFUNC, example, (example, expected.head(1)))
-    with tempfile.TemporaryDirectory() as aside:
-        compare(expected, reload.answers(tracking.fetch(uri, Path(aside)), texts), uri)
-    return tracking.register(pipeline.name, uri, run_id, tags)
+    reload.ask(partial(tracking.fetch, uri), texts)
+    return Packed(uri, expected)
+
+
+@task(name="release", cache_policy=NO_CACHE)
+def register(pipeline: Pipeline, tracking: Tracking, packed: Packed, run_id: str, reload: Any, tags: Mapping[str, str]) -> str:
+    """Register a stored model that answered in the fresh process as it did in memory; returns the version."""
+    compare(packed.expected, reload.answers(), packed.uri)
+    return tracking.register(pipeline.name, packed.uri, run_id, tags)
 
 
 def compare(expected: pd.DataFrame, answered: pd.DataFrame, uri: str) -> None:

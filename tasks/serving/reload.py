@@ -2,7 +2,8 @@
 
     python -m tasks.serving.reload < {"model": FOLDER, "texts": FILE, "answers": FILE}
 
-It imports what it needs while it waits for its input, so that it can be started early and answer soon.
+It imports what it needs while it waits for its input, so that it can be started early and answer soon; and it takes only time
+that nobody else wants.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import socket
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
+
+from tasks.aside import step_back
 
 
 def cut_network() -> None:
@@ -28,6 +31,7 @@ def cut_network() -> None:
 
 def main() -> None:
     """Warm up, wait for the job on standard input, do it."""
+    step_back()
     gc.set_threshold(50_000)  # what imports make stays: searching it for garbage was a fifth of their time
     import mlflow.pyfunc
     import pandas as pd
@@ -36,8 +40,6 @@ def main() -> None:
     from tasks.learning.network import warm_up
 
     warm_up()
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
     job = json.loads(sys.stdin.readline())
     cut_network()
     model = mlflow.pyfunc.load_model(job["model"])

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from concurrent.futures import Future
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -12,14 +13,15 @@ import pandas as pd
 class HereReload:
     """Loads the stored model in this process, which has imported everything: what a fresh one does is tested elsewhere."""
 
-    def answers(self, model, texts):
+    def ask(self, fetch, texts):
+        self.aside = tempfile.TemporaryDirectory()
+        self.model, self.texts = fetch(Path(self.aside.name)), texts
+
+    def answers(self):
         import mlflow
 
-        kept = mlflow.pyfunc.load_model(str(model))
-        return kept.predict(pd.DataFrame({kept.metadata.get_input_schema().input_names()[0]: texts}))
-
-    def wait(self) -> None:
-        """It has imported already."""
+        kept = mlflow.pyfunc.load_model(str(self.model))
+        return kept.predict(pd.DataFrame({kept.metadata.get_input_schema().input_names()[0]: self.texts}))
 
     def close(self):
         pass
