@@ -128,7 +128,8 @@ def _prepare(run: Run, side: Beside) -> prepare.Prepared:
             facts["note"] = f"{first.rows:,} rows, {len(first.warnings)} warnings"
         with run.stage("prepare") as facts:
             candidate = prepare.prepare(pipeline, home, raw, first)
-            second = prepare.validate(pipeline, home, inputs, candidate, "prepared", side)
+            greet = partial(run.registry.champion, pipeline.name)  # a registry that is away is found out now, and MLflow imported
+            second = prepare.validate(pipeline, home, inputs, candidate, "prepared", side, greet)
             prepared = prepare.seal(pipeline, home, inputs, candidate, (first, second))
             facts["note"] = f"snapshot {prepared.snapshot[:12]}"
     return prepared
@@ -142,13 +143,14 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
     with _closing(tracking, run_id):
         show.describe(pipeline, run.home, tracking, prepared, run_id)
         lexical = evaluate.lexical(pipeline, run.home, run.inputs.base, prepared.snapshot, side)
+        traits = reference.begin_traits(run.home, prepared.snapshot, side)
         trained = _train(run, prepared, against, run_id)
         with run.stage("pack") as facts:
             packed = release.pack(pipeline, run.home, tracking, run.inputs.base, prepared.snapshot, trained, run_id, reload)
             facts["note"] = "stored; a fresh process loads it"
         while True:
             try:
-                outcome = _judge(run, prepared, against, trained, run_id, lexical, packed, reload)
+                outcome = _judge(run, prepared, against, trained, run_id, lexical, traits, packed, reload)
                 break
             except ChampionMovedError as error:
                 moved = _challenged(run, prepared)
@@ -190,8 +192,8 @@ def _train(run: Run, prepared: prepare.Prepared, against: Against, run_id: str) 
 
 
 def _judge(
-    run: Run, prepared: prepare.Prepared, against: Against, trained: Any, run_id: str, lexical: Any, packed: release.Packed,
-    reload: release.Reload,
+    run: Run, prepared: prepare.Prepared, against: Against, trained: Any, run_id: str, lexical: Any, traits: Any,
+    packed: release.Packed, reload: release.Reload,
 ) -> dict[str, Any]:  # fmt: skip
     """Evaluate > decide > release > report, against one champion."""
     with run.stage("evaluate") as facts:
@@ -204,7 +206,7 @@ def _judge(
     with run.stage("release") as facts:
         reference.write_reference(
             run.pipeline, run.home, run.tracking, run.inputs.base, prepared.snapshot, trained, scores.challenger, scores.baselines,
-            run_id,
+            traits, run_id,
         )  # fmt: skip
         version, verdict = _release(run, prepared, against, packed, run_id, reload, verdict, key)
         facts["note"] = f"{run.pipeline.name} version {version}"

@@ -15,6 +15,7 @@ from threading import Thread
 from typing import Any, ParamSpec, TypeVar
 
 from configs.errors import InfraError
+from tasks.learning.device import step_back
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # two that wait for each other spin, and take what others need
 P = ParamSpec("P")
@@ -35,6 +36,10 @@ class Beside:
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """The Future of its answer; InfraError where the process was ended, and whatever the function raises."""
         return self._turns.submit(self._ask, pickle.dumps((function, args, kwargs)))
+
+    def step_back(self) -> None:
+        """What is submitted from here on is done in time that others leave."""
+        self.submit(step_back)
 
     def close(self) -> None:
         """End it, whatever it is at."""
@@ -57,15 +62,6 @@ class Beside:
         if error is not None:
             raise error
         return answer
-
-
-def step_back() -> None:
-    """Let this process run only while nobody else wants a core, as a training that beside it would lose more than it gains.
-
-    Where everybody waits for it, it has all cores. Linux alone knows this.
-    """
-    if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def main() -> None:

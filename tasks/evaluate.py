@@ -13,7 +13,6 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Full, Pipeline
-from tasks.aside import step_back
 from tasks.home import Home
 from tasks.identity import digest, scores_key
 from tasks.learning.base import Base
@@ -94,7 +93,7 @@ class Baselines:
 
 
 def lexical(pipeline: Pipeline, home: Home, base: Base, snapshot: str, beside: Any) -> Any:
-    """The Future of the baselines that need no network, fitted by the process `beside` in time that nobody else wants.
+    """The Future of the baselines that need no network, fitted by the process `beside` in time that training leaves.
 
     None where all were fitted before.
     """
@@ -104,7 +103,7 @@ def lexical(pipeline: Pipeline, home: Home, base: Base, snapshot: str, beside: A
         return None
     sealed = open_snapshot(home, snapshot)
     train = ["train", *(["validation"] if pipeline.training.refit else [])]
-    beside.submit(step_back)
+    beside.step_back()
     return beside.submit(fitted, pipeline.problem, [sealed.parquet(split) for split in train], sealed.parquet("test"))
 
 

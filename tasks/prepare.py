@@ -139,7 +139,7 @@ def opened(pipeline: Pipeline, home: Home, inputs: Inputs | None = None) -> Iter
 
 @task(name="validate", task_run_name="validate-{stage}", cache_policy=NO_CACHE)
 def validate(
-    pipeline: Pipeline, home: Home, inputs: Inputs, rows: Any, stage: Any, beside: Any, meanwhile: Callable[[], None] | None = None
+    pipeline: Pipeline, home: Home, inputs: Inputs, rows: Any, stage: Any, beside: Any, meanwhile: Callable[[], object]
 ) -> Validation:
     """Hold rows against the contract in the process `beside`, and do something of use `meanwhile`.
 
@@ -153,8 +153,7 @@ def validate(
     asked = beside.submit(
         hold_against, rows.reader(), inputs.suites, stage=stage, context=context, max_quarantined=limit, docs_dir=docs
     )
-    if meanwhile:
-        meanwhile()
+    meanwhile()
     result: Validation = asked.result()
     if not result.success:
         reasons = "\n".join(f"  {reason}" for reason in result.stopped)

@@ -18,11 +18,15 @@ from tasks.learning.base import Base
 from tasks.learning.checkpoints import atomic_folder, is_valid
 from tasks.prepare import open_snapshot
 from tasks.tracking import Tracking
+from tasks.traits import traits_of
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import pandas as pd
 
     from tasks.learning.fit import Trained
+    from tasks.text.snapshot import Snapshot
 
 ROWS, POINTS, WORDS = "reference.parquet", "points.npy", "vocabulary.json"
 
@@ -39,28 +43,47 @@ class Reference:
 @task(name="reference", cache_policy=NO_CACHE)
 def write_reference(
     pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, trained: Trained, scores: Scores,
-    baselines: Baselines, run_id: str,
+    baselines: Baselines, traits: Future[pd.DataFrame], run_id: str,
 ) -> None:  # fmt: skip
-    """Write a challenger's reference into its run, once; all that was scored before is read, not scored again."""
+    """Write a challenger's reference into its run, once; all that was scored before is read, not scored again.
+
+    `traits` is what `begin_traits` gave.
+    """
     folder = trained.folder.parent / "reference"
     if tracking.tags(run_id).get("reference") == snapshot:
         return
     sealed = open_snapshot(home, snapshot)
     rows, test = sealed.frame("reference"), sealed.frame("test")
-    texts = rows["text"].fillna("").tolist()
+    texts = _texts(rows)
     known = dict(zip(test["text"], range(len(test)), strict=True))
-    words = frozenset(sealed.manifest["vocabulary"]["words"])
     rows = rows[["id", "text", "target", "time"]].assign(
         text=texts, **_answers(pipeline, base, trained, scores.frame, texts, known)
     )
     rows["correct"] = (rows["prediction"] == rows["target"]).where(rows["prediction"].notna()).astype("float64")
-    rows = rows.join(traits_of(texts, words))
+    rows = rows.join(traits.result())
     with atomic_folder(folder) as aside:
         rows.to_parquet(aside / ROWS, index=False)
         np.save(aside / POINTS, _points(pipeline, base, baselines, texts, known).astype(np.float16))
-        (aside / WORDS).write_text(json.dumps(sorted(words)))
+        (aside / WORDS).write_text(json.dumps(sorted(_words(sealed))))
     tracking.log_folder(run_id, folder, "reference")
     tracking.tag(run_id, {"reference": snapshot})
+
+
+def begin_traits(home: Home, snapshot: str, beside: Any) -> Future[pd.DataFrame]:
+    """Let the process `beside` work out the traits of a snapshot's reference texts."""
+    sealed = open_snapshot(home, snapshot)
+    found: Future[pd.DataFrame] = beside.submit(traits_of, _texts(sealed.frame("reference")), _words(sealed))
+    return found
+
+
+def _texts(rows: pd.DataFrame) -> list[str]:
+    texts: list[str] = rows["text"].fillna("").tolist()
+    return texts
+
+
+def _words(sealed: Snapshot) -> frozenset[str]:
+    """What training knew."""
+    return frozenset(sealed.manifest["vocabulary"]["words"])
 
 
 def read_reference(home: Home, tracking: Tracking, model: str, version: str) -> Reference:
@@ -77,15 +100,6 @@ def read_reference(home: Home, tracking: Tracking, model: str, version: str) -> 
         tracking.fetch(tracking.artifact_uri(run_id, "reference"), folder.parent)
     points = np.load(folder / POINTS).astype(np.float32)
     return Reference(pd.read_parquet(folder / ROWS), points, frozenset(json.loads((folder / WORDS).read_text())))
-
-
-def traits_of(texts: list[str], vocabulary: frozenset[str]) -> pd.DataFrame:
-    """`tasks.text.traits.traits` with the model of languages that the contracts use too."""
-    from expectations.measures import identifier
-    from tasks.text.traits import traits
-
-    model, _ = identifier()
-    return traits(texts, vocabulary, lambda text: str(model.classify(text[:2000])[0]))
 
 
 def _answers(

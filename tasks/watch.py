@@ -18,8 +18,9 @@ from tasks.home import Home
 from tasks.identity import digest
 from tasks.judgement.drift import Finding, Sample, text_codes
 from tasks.judgement.drift import watch as hold_against
-from tasks.reference import Reference, traits_of
+from tasks.reference import Reference
 from tasks.tracking import Tracking
+from tasks.traits import traits_of
 
 if TYPE_CHECKING:
     import pandas as pd

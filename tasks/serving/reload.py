@@ -2,8 +2,7 @@
 
     python -m tasks.serving.reload < {"model": FOLDER, "texts": FILE, "answers": FILE}
 
-It imports what it needs while it waits for its input, so that it can be started early and answer soon; and it takes only time
-that nobody else wants.
+It imports what it needs while it waits for its input, in time that others leave: so it can be started early and answer soon.
 """
 
 from __future__ import annotations
@@ -14,9 +13,10 @@ import os
 import socket
 import sys
 from pathlib import Path
+from threading import Thread
 from typing import Any, NoReturn
 
-from tasks.aside import step_back
+from tasks.learning.device import step_back
 
 
 def cut_network() -> None:
@@ -31,22 +31,30 @@ def cut_network() -> None:
 
 def main() -> None:
     """Warm up, wait for the job on standard input, do it."""
-    step_back()
     gc.set_threshold(50_000)  # what imports make stays: searching it for garbage was a fifth of their time
+    warming = Thread(target=_warm_up)  # only this thread steps back: once there is a job, somebody waits
+    warming.start()
+    job = json.loads(sys.stdin.readline())
+    warming.join()
     import mlflow.pyfunc
     import pandas as pd
 
-    import tasks.serving.pyfunc  # noqa: F401  (what the model's own code will import)
-    from tasks.learning.network import warm_up
-
-    warm_up()
-    job = json.loads(sys.stdin.readline())
     cut_network()
     model = mlflow.pyfunc.load_model(job["model"])
     texts = json.loads(Path(job["texts"]).read_text())
     column = model.metadata.get_input_schema().input_names()[0]
     answers: pd.DataFrame = model.predict(pd.DataFrame({column: texts}))
     answers.to_json(job["answers"], orient="records", double_precision=15)
+
+
+def _warm_up() -> None:
+    step_back()
+    import mlflow.pyfunc  # noqa: F401
+
+    import tasks.serving.pyfunc  # noqa: F401  (what the model's own code will import)
+    from tasks.learning.network import warm_up
+
+    warm_up()
 
 
 if __name__ == "__main__":

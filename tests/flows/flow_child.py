@@ -41,6 +41,9 @@ class HereBeside:
             done.set_exception(error)
         return done
 
+    def step_back(self):
+        """It is this process."""
+
     def close(self):
         pass
 

@@ -36,6 +36,13 @@ def test_it_answers_in_order_from_another_process():
         assert side.submit(print, "to standard error, for standard output carries the answers").result() is None
 
 
+def test_it_steps_back_and_this_process_does_not():
+    with closing(Beside()) as side:
+        before = os.nice(0)
+        side.step_back()
+        assert side.submit(os.nice, 0).result() == before + 10 and os.nice(0) == before
+
+
 def test_what_a_function_raises_is_raised_here_and_the_next_one_answers(tmp_path):
     with closing(Beside()) as side:
         with pytest.raises(InputError, match="no config at"):
