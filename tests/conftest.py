@@ -1,5 +1,6 @@
 """What tests share: tiny bases on disk, one Prefect server, and an environment that is quiet and local."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -10,6 +11,22 @@ from tasks.home import ENVIRONMENT, Home
 
 # before torch is imported: the tests' nets are too small for more, and equality bit for bit is claimed at equal threads
 os.environ |= {**ENVIRONMENT, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
+
+
+def forget_address():
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        os.environ.pop(name, None)
+
+
+logging.raiseExceptions = False  # libraries' handlers keep the standard error of the test they were made in, closed since
+
+
+@pytest.fixture(autouse=True)
+def own_address():
+    """MLflow writes the address it is given into the environment, where the next test would take it for its own."""
+    forget_address()
+    yield
+    forget_address()
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +63,7 @@ def empty_database(tmp_path_factory):
     from tasks.tracking import Tracking
 
     home = Home(tmp_path_factory.mktemp("mlflow"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        Tracking(home).experiment("first")
+    forget_address()
+    Tracking(home).experiment("first")
+    forget_address()
     return home.path / "mlflow.db"
