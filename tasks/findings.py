@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from configs.schema import Pipeline
 from tasks import findings_by_row as rows
@@ -13,7 +15,7 @@ from tasks.decide import recent
 from tasks.evaluate import Baselines, Scores, folder_bytes, primary_of
 from tasks.identity import TRAIN_LIBRARIES, libraries
 from tasks.judgement.evidence import Comparison, Verdict
-from tasks.judgement.intervals import mean_interval
+from tasks.judgement.intervals import macro_f1, mean_interval, metric_interval
 from tasks.learning.base import Base
 from tasks.prepare import Prepared, open_snapshot
 from tasks.report import data as page
@@ -104,20 +106,35 @@ def _in_window(frame: Any, pipeline: Pipeline) -> int | None:
 
 def _systems(found: Findings) -> tuple[page.System, ...]:
     pipeline = found.pipeline
-    primary = primary_of(pipeline, found.challenger)
-    systems = [_system("challenger", "challenger", found.version, primary, found.challenger.metrics, pipeline)]
+    groups = rows.groups_of(found)
+    systems = [_trained("challenger", found.version, found.challenger, groups, pipeline)]
     if found.champion is not None:
-        scores = primary_of(pipeline, found.champion)
-        systems.append(_system("champion", "champion", found.against, scores, found.champion.metrics, pipeline))
+        systems.append(_trained("champion", found.against, found.champion, groups, pipeline))
     for name, metrics in found.baselines.metrics.items():
-        systems.append(_system(name, "baseline", None, found.baselines.scores[name], metrics, pipeline))
+        systems.append(_system(name, "baseline", None, found.baselines.scores[name], metrics, groups, pipeline))
     return tuple(systems)
 
 
+def _trained(role: Any, version: str | None, scores: Scores, groups: Any, pipeline: Pipeline) -> page.System:
+    """A model's row, F1 with its interval too."""
+    shown = _system(role, role, version, primary_of(pipeline, scores), scores.metrics, groups, pipeline)
+    if pipeline.problem != "text-classification":
+        return shown
+    labels = sorted({*scores.frame["target"], *scores.frame["prediction"]})
+    target, said = (np.searchsorted(labels, scores.frame[name].to_numpy(str)) for name in ("target", "prediction"))
+    interval = metric_interval(target, said, macro_f1, groups, pipeline.evaluation.confidence, pipeline.evaluation.bootstrap)
+    return replace(
+        shown,
+        scores=tuple(
+            replace(score, low=interval.low, high=interval.high) if score.metric == "f1_macro" else score for score in shown.scores
+        ),
+    )
+
+
 def _system(
-    name: str, role: Any, version: str | None, scores: Any, metrics: Mapping[str, float], pipeline: Pipeline
+    name: str, role: Any, version: str | None, scores: Any, metrics: Mapping[str, float], groups: Any, pipeline: Pipeline
 ) -> page.System:
-    interval = mean_interval(scores, None, pipeline.evaluation.confidence, pipeline.evaluation.bootstrap)
+    interval = mean_interval(scores, groups, pipeline.evaluation.confidence, pipeline.evaluation.bootstrap)
     shown = []
     for place, metric in enumerate(SHOWN_METRICS[pipeline.problem]):
         sign = -1 if metric == "nll_per_token" else 1

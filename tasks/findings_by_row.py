@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 WORST = 20
 
 
+def groups_of(found: Findings) -> list[str] | None:
+    """Of each test row, where rows belong together: they count as one in intervals, as they do at the gate."""
+    return found.challenger.frame["group"].tolist() if found.pipeline.data.group else None
+
+
 def classes(found: Findings) -> tuple[page.ClassScore, ...]:
     from tasks.problems.metrics import per_class
 
@@ -27,7 +32,7 @@ def classes(found: Findings) -> tuple[page.ClassScore, ...]:
     labels = sorted({*frame["target"], *frame["prediction"]})
     code = {label: place for place, label in enumerate(labels)}
     targets, predictions = (np.array([code[label] for label in frame[name]]) for name in ("target", "prediction"))
-    recall = {each.value: each for each in by_slice(frame["correct"], {"class": frame["target"].to_numpy()}, None)}
+    recall = {each.value: each for each in by_slice(frame["correct"], {"class": frame["target"].to_numpy()}, groups_of(found))}
     champion = {} if found.champion is None else found.champion.frame.groupby("target")["correct"].mean().to_dict()
     return tuple(
         page.ClassScore(
@@ -43,7 +48,7 @@ def slices(found: Findings) -> tuple[page.SliceScore, ...]:
     columns = slice_columns(frame)
     if not columns:
         return ()
-    ours = by_slice(primary_of(found.pipeline, found.challenger), columns, None)
+    ours = by_slice(primary_of(found.pipeline, found.challenger), columns, groups_of(found))
     theirs = (
         {}
         if found.champion is None
