@@ -136,10 +136,10 @@ class Batcher:
             batch = self._take()
             for model in {id(job.model): job.model for job, _ in batch}.values():
                 _answer(model, [(job, texts) for job, texts in batch if job.model is model])
-            _deliver([job for job, _ in batch if job.failed is not None or job.taken == len(job.texts)])
-            if batch:
+            if batch:  # counted before anybody can know of it
                 self._last = len(batch)
                 self._seen(sum(len(texts) for _, texts in batch), time.perf_counter() - began)
+            _deliver([job for job, _ in batch if job.failed is not None or job.taken == len(job.texts)])
 
     def _gather(self) -> bool:
         """Take in all that has come; wait for work, then for a batch to fill. False when there will be no more."""
