@@ -319,3 +319,14 @@ class Pipeline(Frozen):
     serving: Serving = Serving()
     monitor: Monitor = Monitor()
     schedule: Schedule = Schedule()
+
+    @model_validator(mode="after")
+    def _no_setting_is_without_effect(self) -> Self:
+        if self.training.early_stopping is not None and self.data.split.validation == 0:
+            raise ValueError(
+                "training.early_stopping watches the validation rows, and data.split.validation is 0: "
+                "raise data.split.validation, or drop training.early_stopping"
+            )
+        if self.objective.class_weights != "none" and self.problem != "text-classification":
+            raise ValueError(f"objective.class_weights: {self.problem} has no classes to weigh: set it to none")
+        return self

@@ -81,12 +81,12 @@ def _package_folder(name: str) -> Path:
 def _hub_folder(name: str, revision: str | None) -> Path:
     """The hub's cache first; the hub itself only if the environment does not forbid it."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = [*BASE_FILES, "model*.safetensors", "model.safetensors.index.json"]
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         raise InputError(
             f"model.base {name}: neither a local folder, nor in the hub's cache, nor to be had from the hub "
             f"({type(error).__name__}): check the name, or give the path of a folder"
