@@ -18,7 +18,19 @@ T = TypeVar("T")
 PREFIX = "tunekeeper."
 BASES = "tunekeeper-bases"
 ATTEMPTS = 4
-PIP_PACKAGES = ("mlflow", "torch", "transformers", "peft", "safetensors", "pandas", "numpy", "pydantic")
+PIP_PACKAGES = (
+    "mlflow",
+    "torch",
+    "transformers",
+    "peft",
+    "safetensors",
+    "pandas",
+    "numpy",
+    "pydantic",
+    "google-re2",
+    "presidio_analyzer",
+    "phonenumbers",
+)
 
 
 class Tracking:
