@@ -1,7 +1,7 @@
 """Tunekeeper's monitors beside Evidently, alibi-detect, NannyML and Frouros on the same embeddings. `python -m benchmarks.drift`
 
-Each peer runs in an environment of its own, made by pip in the user's cache folder where it is absent, never in this one. Not a proof
-of `make prove`: it needs a package index and half an hour. The last result is benchmarks/DRIFT.md: `... > benchmarks/DRIFT.md`.
+Each peer runs in an environment of its own, made by pip in the user's cache folder where it is absent, never in this one. It needs a
+package index and half an hour.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def section() -> str:
         "allowed). The first two kinds hold no drift: an alarm there is a false one. Peers judge one look; none of them states "
         "the chance of a false alarm over a year of looks.\n\n"
         f"{header}\n" + "\n".join(rows) + "\n\n"
-        "What is smaller than the minimum (by default a distance of a tenth of a standard deviation) is no drift to Tunekeeper by intent; "
+        f"What is smaller than the minimum (by default a distance of {Monitor().effects.embedding:g} standard deviations) is no drift to Tunekeeper by intent; "
         "the minimum is a line of the YAML (`monitor.effects.embedding`).\n"
     )
 

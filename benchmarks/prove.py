@@ -21,6 +21,7 @@ PROOFS = (
     "gate",
     "ledger",
     "redaction",
+    "accuracy",
     "prepare",
     "kills",
     "triggers",
@@ -36,7 +37,7 @@ PROOFS = (
     "servers",
     "replay",
 )
-FAILED = re.compile(r"DOES NOT HOLD|\*\*no\*\*|\| NO \|")
+FAILED = re.compile(r"DOES NOT HOLD|\*\*no\*\*|\| NO \||Not (run|measured):")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ROOT = Path(__file__).parent.parent
 LIBRARIES = ("torch", "transformers", "peft", "datasets", "prefect", "mlflow", "great_expectations", "scikit-learn", "sqlalchemy")

@@ -459,7 +459,7 @@ def main() -> None:
     try:
         print(section())
     except NotMeasuredError as error:
-        print(f"## Servers\n\nNot measured here: {error}.")
+        print(f"## Servers\n\nNot measured: {error}.")
 
 
 if __name__ == "__main__":

@@ -85,12 +85,12 @@ def unaware_rows(settings: Monitor) -> list[Row]:
 
 
 def watched_rows() -> list[Row]:
-    """Lives of weekly looks through `watch` itself, all twelve monitors; shift 0.1 is the minimum of the embeddings' monitors."""
+    """Lives of weekly looks through `watch` itself, all twelve monitors; the last shift is the minimum of the embeddings' monitors."""
     settings, rows = Monitor(looks_per_year=LOOKS), []
     for kind, n_reference, n_window, shift in (
         *((kind, 600, 100, 0.0) for kind in KINDS),
         (KINDS[0], 600, 1000, 0.0),
-        (KINDS[0], 600, 1000, 0.1),
+        (KINDS[0], 600, 1000, settings.effects.embedding),
     ):
         alarmed, judged = 0, 0
         for life in range(WATCHED):

@@ -31,7 +31,7 @@ LIFE: dict[str, Life] = {
     "a share": partial(life_of_shares, share=0.3, least=0.10, alpha=ALONE),
     "a rare share": partial(life_of_shares, share=0.01, least=0.05, alpha=ALONE),
     "a number": partial(life_of_numbers, least=0.20, alpha=ALONE),
-    "a distance": partial(life_of_distances, least=0.10, alpha=ALONE),
+    "a distance": partial(life_of_distances, least=SETTINGS.effects.embedding, alpha=ALONE),
 }
 
 
