@@ -19,6 +19,7 @@ from flows import approve
 from flows.elsewhere import train_there
 from tasks import decide, evaluate, news, prepare, reference, release, show, train
 from tasks.aside import Beside
+from tasks.assets import alias_asset, snapshot_asset, trace, version_asset
 from tasks.champion import Against, challenged, open_ledger, seen_in_training
 from tasks.decisions import find_decision, look_number, record_decision
 from tasks.findings import Findings
@@ -43,6 +44,7 @@ class Run:
     ledger: Ledger
     registry: Registry
     inputs: prepare.Inputs
+    turn: Turn
     seconds: dict[str, float] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
 
@@ -76,7 +78,7 @@ def retrain(pipeline: Pipeline, why: Why = "person", asked: datetime | None = No
 def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: Turn) -> dict[str, Any]:
     """Do what was not done before, alone with the pipeline."""
     tracking = Tracking(home)
-    run = Run(pipeline, home, tracking, ledger, Registry(tracking, pipeline.release.alias), prepare.look(pipeline, home))
+    run = Run(pipeline, home, tracking, ledger, Registry(tracking, pipeline.release.alias), prepare.look(pipeline, home), turn)
     turn.saw(news.digest_of(pipeline, run.inputs.sources))
     prepared = prepare.known(home, run.inputs)
     earlier = None if prepared is None else _earlier(run, prepared)
@@ -216,6 +218,7 @@ def _judge(
         _next_command(run, verdict, version if _waits(run, against, version, verdict) else None),
     )  # fmt: skip
     outcome = show.publish(found, run.home, run.tracking)
+    _trace(run, prepared, version)
     if _waits(run, against, version, verdict):
         keys = (key, against.train_key)
         asked = approve.ask(run.pipeline, run.ledger, run.registry, version, against.version, run_id, keys, outcome["report"])
@@ -225,6 +228,16 @@ def _judge(
         verdict=verdict.verdict, run_id=run_id, payload=outcome, train_key=against.train_key, look=verdict.look,
     )  # fmt: skip
     return outcome
+
+
+def _trace(run: Run, prepared: prepare.Prepared, version: str) -> None:
+    """Data, model and service, linked in Prefect."""
+    name, alias = run.pipeline.name, run.pipeline.release.alias
+    data, model = snapshot_asset(name, prepared.snapshot), version_asset(name, version)
+    trace(data)
+    trace(model, data)
+    if run.registry.champion(name) == version:
+        trace(alias_asset(name, alias), model)
 
 
 def _waits(run: Run, against: Against, version: str, verdict: Verdict) -> bool:
@@ -285,6 +298,7 @@ def _release(
     """Register the challenger whatever its verdict; move the alias only on PROMOTE, and never to what was rolled back."""
     pipeline, tracking, base = run.pipeline, run.tracking, run.inputs.base
     tags = {"train_key": against.train_key, "snapshot": prepared.snapshot, "verdict": verdict.verdict, "base": base.digest}
+    run.turn.check()  # hours may have passed
     version = release.register(pipeline, tracking, packed, run_id, reload, tags)
     tracking.tag_version(pipeline.name, version, {"verdict": verdict.verdict, "decision_key": key})
     if verdict.verdict != "PROMOTE" or version == against.champion:

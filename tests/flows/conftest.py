@@ -89,6 +89,13 @@ class Keeping:
         process.said = said
         return process
 
+    def artifacts(self):
+        """What Prefect shows, the newest of each key."""
+        from prefect.client.orchestration import get_client
+
+        with get_client(sync_client=True) as client:
+            return {found.key: found.data for found in reversed(client.read_artifacts(limit=200)) if found.key}
+
     def runs(self):
         """The pipeline's MLflow runs, newest first."""
         client = self.tracking.client

@@ -1,6 +1,7 @@
 """Keeping a model over its life: what is new is done, what is not is found again."""
 
 import shutil
+import time
 
 import tiny
 
@@ -22,11 +23,38 @@ def test_a_model_that_beats_the_baselines_is_champion_and_nothing_new_means_noth
     first = keep.retrain()
     assert first.keys() >= KEYS and first["skipped"] is False and first["verdict"] == "PROMOTE", first["reasons"]
     assert first["model"] == {"name": "tiny", "version": "1", "uri": "models:/tiny/1"} and keep.champion() == "1"
+    shown = keep.artifacts()
+    assert shown["training-progress"] == 100 and first["report"] in shown["report"] and "PROMOTE" in shown["verdict"]
+    assert {"contract", "metrics"} <= shown.keys()
     metrics = keep.tracking.client.get_metric_history(first["run_id"], "loss")
     again = keep.retrain()
     assert again == {**first, "skipped": True}
     assert len(keep.runs()) == 1 and keep.versions() == {"1"}
     assert keep.tracking.client.get_metric_history(first["run_id"], "loss") == metrics
+
+
+def test_data_model_and_service_are_linked_as_assets(keep):
+    first = keep.retrain()
+    data, model, service = f"tiny/snapshot/{first['snapshot'][:16]}", "tiny/version/1", "tiny/champion"
+    wanted, deadline = {(data, None), (model, data), (service, model)}, time.monotonic() + 20
+    while not wanted <= (seen := materialized()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert wanted <= seen
+
+
+def materialized():
+    """(made, from what) of every asset that Prefect was told of, without the scheme."""
+    from prefect.client.orchestration import get_client
+
+    asked = {"filter": {"event": {"name": ["prefect.asset.materialization.succeeded"]}}, "limit": 50}
+    with get_client(sync_client=True) as client:
+        found = client._client.post("/events/filter", json=asked).json()["events"]
+    scheme, role, key = "tunekeeper://", "prefect.resource.role", "prefect.resource.id"
+    links = set()
+    for event in found:
+        origins = [each[key].removeprefix(scheme) for each in event["related"] if each.get(role) == "asset"] or [None]
+        links |= {(event["resource"][key].removeprefix(scheme), origin) for origin in origins}
+    return links
 
 
 def test_names_paths_and_checkpoints_are_not_what_a_model_is_made_of(keep):
