@@ -25,7 +25,7 @@ from configs.schema import Pipeline
 from tasks import approvals
 from tasks.approvals import Approval
 from tasks.champion import open_ledger
-from tasks.home import Home, find_home, settle_environment
+from tasks.home import find_home, settle_environment
 from tasks.ledger import Ledger
 from tasks.terminal import say
 from tasks.tracking import Registry, Tracking
@@ -57,7 +57,7 @@ def approve(pipeline: str, version: str, decision: str) -> State[Any]:
     registry = Registry(tracking, asked.alias)
     now = approvals.standing(ledger, registry, asked)
     if now.state in ("pending", "expired"):
-        given = _answer(now, home, tracking)
+        given = _answer(now, tracking)
         now = approvals.answer(ledger, registry, asked, given.answer == "approve", given.who, given.reason)
     tracking.tag_version(pipeline, version, {"approval": now.state, "approval_by": now.who, "approval_reason": now.reason})
     return Completed(name=now.state.capitalize(), message=now.sentence, data=now.account)
@@ -122,30 +122,23 @@ def close_form(approval: Approval) -> None:
         say(f"the form of `approve {approval.model} v{approval.version}` stays open: Prefect does not answer ({error})")
 
 
-def _answer(asked: Approval, home: Home, tracking: Tracking) -> Answer:
+def _answer(asked: Approval, tracking: Tracking) -> Answer:
     """What the form says; raises Prefect's Pause the first time, which suspends the flow run."""
     left = (datetime.fromisoformat(asked.until) - datetime.now(UTC)).total_seconds()
-    text = _question(asked, home, tracking)
+    text = _question(asked, tracking)
     if this_run.run_count <= 1:
         create_markdown_artifact(text, key=f"approval-{asked.model}", description=f"approve {asked.model} v{asked.version}?")
     form = Answer.with_initial_data(description=text)
     return suspend_flow_run(wait_for_input=form, timeout=int(max(left, LEAST_SECONDS)), key="answer")
 
 
-def _question(asked: Approval, home: Home, tracking: Tracking) -> str:
+def _question(asked: Approval, tracking: Tracking) -> str:
+    link = tracking.page_of(asked.model, asked.run_id, "report/report.html", Path(asked.report))
     champion = f"version {asked.against}" if asked.against else "no champion yet"
     return (
         f"# {asked.model}: shall version {asked.version} be `{asked.alias}`?\n\n"
         f"The gate's verdict is **PROMOTE** ({asked.rule}); champion now: {champion}.\n\n"
-        f"[Report with all the evidence]({_report(asked, home, tracking)})\n\n"
+        f"[Report with all the evidence]({link})\n\n"
         f"Without an answer until {asked.until[:16].replace('T', ' ')} UTC it is not promoted. "
         f"From a terminal: `tunekeeper promote CONFIG --version {asked.version}`.\n"
     )
-
-
-def _report(asked: Approval, home: Home, tracking: Tracking) -> str:
-    """Where the report is for whoever reads this: on the tracking server's pages, or in a file on this machine."""
-    if not home.tracking_uri.startswith("http"):
-        return Path(asked.report).as_uri()
-    server = home.tracking_uri.rstrip("/")
-    return f"{server}/#/experiments/{tracking.experiment(asked.model)}/runs/{asked.run_id}/artifacts/report/report.html"

@@ -47,7 +47,11 @@ class Plan:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"PREFECT_API_URL": self.prefect, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        return {
+            "PREFECT_API_URL": self.prefect,
+            "TUNEKEEPER_MLFLOW_PAGES": self.mlflow,
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
 
 
 def plan_for(home: Home, config: Path | None, overrides: Sequence[str], ports: Mapping[str, int | None]) -> Plan:

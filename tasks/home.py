@@ -43,6 +43,13 @@ class Home:
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.path / 'mlflow.db'}"
 
     @property
+    def tracking_pages(self) -> str | None:
+        """Where a browser finds MLflow's pages, if a server shows them; inside a container its address is another one."""
+        served = self.tracking_uri if self.tracking_uri.startswith("http") else None
+        found = os.environ.get("TUNEKEEPER_MLFLOW_PAGES") or served
+        return found.rstrip("/") if found else None
+
+    @property
     def tracks_here(self) -> bool:
         """Whether MLflow's database is this home's own, which other programs do not find by themselves."""
         return self.tracking_uri.startswith(f"sqlite:///{self.path}")

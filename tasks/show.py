@@ -14,7 +14,7 @@ from configs.schema import Pipeline
 from tasks.champion import SIGNATURES
 from tasks.evaluate import Scores
 from tasks.findings import SHOWN_METRICS, Findings, gather
-from tasks.prepare import Prepared, open_snapshot
+from tasks.prepare import Prepared, contract_table, open_snapshot
 from tasks.report import data as page
 from tasks.report.page import render
 from tasks.report.summary import summary_markdown
@@ -34,7 +34,7 @@ def describe(pipeline: Pipeline, home: Home, tracking: Tracking, prepared: Prepa
     for name in ("manifest.json", *SIGNATURES):
         tracking.log_artifact(run_id, sealed.path / name, "snapshot")
     tracking.log_folder(run_id, Path(prepared.docs), "data_docs")
-    create_markdown_artifact(_contract_markdown(prepared), key="contract")
+    create_markdown_artifact(contract_table(prepared.outcomes), key="contract")
     tracking.tag(run_id, {"described": prepared.snapshot})
 
 
@@ -50,7 +50,8 @@ def publish(found: Findings, home: Home, tracking: Tracking) -> dict[str, Any]:
     tracking.log_metrics(
         found.run_id, {f"test.{name}": value for name, value in found.challenger.metrics.items()}, found.trained.steps
     )
-    create_link_artifact((folder / "report.html").as_uri(), link_text=f"{report.verdict}: {report.pipeline}", key="report")
+    link = tracking.page_of(report.pipeline, found.run_id, "report/report.html", folder / "report.html")
+    create_link_artifact(link, link_text=f"{report.verdict}: {report.pipeline}", key="report")
     create_markdown_artifact(summary_markdown(report), key="verdict")
     rows = [{"system": system.name, **{score.metric: score.value for score in system.scores}} for system in report.systems]
     create_table_artifact(rows, key="metrics")
@@ -91,14 +92,3 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in values.items():
         out |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
     return out
-
-
-def _contract_markdown(prepared: Prepared) -> str:
-    lines = ["| stage | expectation | action | held | failing |", "| :-- | :-- | :-- | :-- | --: |"]
-    for o in prepared.outcomes:
-        held = "yes" if o["success"] else "**no**"
-        expectation = o["expectation"].replace("|", "\\|")
-        lines.append(
-            f"| {o['stage']} | {expectation} | {o['action']} | {held if o['evaluated'] else 'not checked'} | {o['failing']} |"
-        )
-    return "\n".join(lines)

@@ -167,6 +167,13 @@ class Tracking:
     def artifact_uri(self, run_id: str, name: str) -> str:
         return f"runs:/{run_id}/{name}"
 
+    def page_of(self, experiment: str, run_id: str, artifact: str, file: Path) -> str:
+        """What shows a browser an artifact of a run: MLflow's page of it where a server is known, else its file on this machine."""
+        pages = self.home.tracking_pages
+        if pages is None:
+            return file.as_uri()
+        return f"{pages}/#/experiments/{self.experiment(experiment)}/runs/{run_id}/artifacts/{artifact}"
+
     # --- bases and models ---------------------------------------------------------------------------------------------
 
     def store_base(self, base: Base) -> str:
