@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect import task
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from configs.errors import InfraError, InputError
@@ -156,8 +158,15 @@ def validate(
     meanwhile()
     result: Validation = asked.result()
     if not result.success:
+        outcomes = [{**asdict(outcome), "stage": stage} for outcome in result.outcomes]
+        create_markdown_artifact(contract_table(outcomes), key="contract")
+        file = docs.with_name(f"{stage}-quarantine.csv")
+        _write_set_aside(file, result.quarantined)
         reasons = "\n".join(f"  {reason}" for reason in result.stopped)
-        raise InputError(f"the data break their contract ({stage} rows):\n{reasons}\nsee {result.docs}, mend the data or the suite")
+        raise InputError(
+            f"the data break their contract ({stage} rows):\n{reasons}\nsee {result.docs}, and {file} for the rows; "
+            "mend the data or the suite"
+        )
     return result
 
 
@@ -188,6 +197,24 @@ def seal(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any, contrac
     _write_json(_index(home, inputs), asdict(prepared))
     _write_json(_latest(pipeline, home), {"snapshot": snapshot.hash})
     return prepared
+
+
+def contract_table(outcomes: Iterable[Mapping[str, Any]]) -> str:
+    """What each expectation came to, as Markdown."""
+    lines = ["| stage | expectation | action | held | failing |", "| :-- | :-- | :-- | :-- | --: |"]
+    for o in outcomes:
+        held = "yes" if o["success"] else "**no**"
+        expectation = o["expectation"].replace("|", "\\|")
+        lines.append(
+            f"| {o['stage']} | {expectation} | {o['action']} | {held if o['evaluated'] else 'not checked'} | {o['failing']} |"
+        )
+    return "\n".join(lines)
+
+
+def _write_set_aside(file: Path, quarantined: Mapping[str, tuple[str, ...]]) -> None:
+    """Which rows broke the contract, and why; of what stands in them nothing, for it is not redacted yet."""
+    with file.open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out).writerows([("row", "reason"), *_sentences(quarantined).items()])
 
 
 def open_snapshot(home: Home, hash: str) -> Snapshot:

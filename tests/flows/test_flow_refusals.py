@@ -98,7 +98,12 @@ def test_rows_that_are_all_quarantined_leave_nothing_to_learn_from(nothing_store
 def test_more_quarantine_than_the_contract_bears_stops_the_run(nothing_stored):
     rows = tiny.rows(60)
     nothing_stored.write([{**row, "text": "" if place % 5 == 0 else row["text"]} for place, row in enumerate(rows)])
-    assert "break their contract" in nothing_stored.refused()
+    said = nothing_stored.refused()
+    (file,) = nothing_stored.home.path.glob("docs/*/raw-quarantine.csv")
+    told = pd.read_csv(file)
+    assert "break their contract" in said and str(file) in said
+    assert told["row"].tolist() == [row["ticket"] for row in rows[::5]] and told["reason"].str.len().min() > 0
+    assert "**no**" in nothing_stored.artifacts()["contract"]
 
 
 def test_a_text_of_a_hundred_megabytes_is_an_error_of_the_data(nothing_stored):
