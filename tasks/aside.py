@@ -77,8 +77,12 @@ def main() -> None:
             function, args, kwargs = pickle.load(sys.stdin.buffer)  # noqa: S301  (our own parent's)
         except EOFError:
             os._exit(0)
-        pickle.dump(_done(function, args, kwargs), answers)
-        answers.flush()
+        done = _done(function, args, kwargs)
+        try:
+            pickle.dump(done, answers)
+            answers.flush()
+        except BrokenPipeError:  # the parent is gone
+            os._exit(1)
 
 
 def _done(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, Exception | None]:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+QUIET_SECONDS = 15.0
+
 
 @cache
 def console() -> Any:
@@ -37,14 +39,18 @@ class Bar:
     """A bar where somebody watches; a line now and then where nobody does."""
 
     def __init__(self, progress: Any, what: str = "train") -> None:
-        self.progress = progress
+        self.progress, self.what, self.loss, self.spoke = progress, what, "", time.monotonic()
         self.task = progress.add_task(what, total=None, loss="") if progress is not None else None
 
     def move(self, step: int, total: int) -> None:
         if self.progress is not None:
             self.progress.update(self.task, completed=step, total=total)
+        elif time.monotonic() - self.spoke > QUIET_SECONDS:
+            self.spoke = time.monotonic()
+            console().print(f"    [dim]{_plain(f'{self.what} {step} of {total} {self.loss}'.rstrip())}[/]")
 
     def say(self, loss: str) -> None:
+        self.loss = loss
         if self.progress is not None:
             self.progress.update(self.task, loss=loss)
 
@@ -53,7 +59,7 @@ class Bar:
 def training_bar(what: str = "train") -> Iterator[Bar]:
     """Progress of optimizer steps, with the newest loss; or of something else that takes long."""
     if not sys.stderr.isatty():
-        yield Bar(None)
+        yield Bar(None, what)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
