@@ -125,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument(f"--{name}port", type=int, help=f"default: $TUNEKEEPER_{variable}_PORT, else the usual one")
     optional(
         add("doctor", _doctor, "what is wrong here, and how to mend it", config=False),
-        "its base, data and champion are looked at too",
+        "its base and data are looked at too",
     )
     mend = add(
         "reconcile", _reconcile, "find and put right what died: runs, half-written files, an unfinished promotion", config=False
