@@ -69,7 +69,8 @@ def prove(name: str) -> tuple[str, bool]:
     holds = FAILED.search(text) is None
     seconds, when = time.monotonic() - began, datetime.now(UTC).date().isoformat()
     print(f"{name}: {'holds' if holds else 'DOES NOT HOLD'}, {seconds:.0f} s", file=sys.stderr, flush=True)
-    return f"{text}\n\n*{when}, {seconds:.0f} s, load {load:.1f} at the start: `python -m benchmarks.prove {name}`*\n", holds
+    where = f"{when}, {_processor()}, {seconds:.0f} s, load {load:.1f} at the start"
+    return f"{text}\n\n*{where}: `python -m benchmarks.prove {name}`*\n", holds
 
 
 def sections(text: str) -> dict[str, str]:
@@ -91,7 +92,7 @@ def header() -> str:
         "# Results\n\n"
         "What Tunekeeper claims, measured. `make prove` measures all of it again (hours on a small machine), "
         "`python -m benchmarks.prove NAME ...` some of it; seeds are fixed.\n\n"
-        f"{platform.system()} {platform.machine()}, {_processor()}, {os.cpu_count()} cores, {memory:.0f} GB; "
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GB, of the processor that each section names; "
         f"Python {platform.python_version()}, {versions}.\n"
     )
 
