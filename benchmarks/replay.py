@@ -3,7 +3,7 @@
 Run: python -m benchmarks.replay [first month] [last month]
 
 Each month the champion answers what is new that month, before its labels are known; then the labels come, the monitors look, and the
-model is retrained or not. All of it through the flows themselves, with the month's last day as their clock. The first champion is
+model is retrained or not. All of it through the flows themselves, with the beginning of the next month as their clock. The first champion is
 put in place by a person: 300 rows prove nothing.
 """
 
@@ -101,6 +101,17 @@ def _pipeline(name: str, before: str) -> Any:
     return load(CONFIG, [f"name={name}", f"data.source={SOURCE}", f"data.window.end={before}-01"])
 
 
+def _set_clock(month: str) -> datetime:
+    """Let every ledger that is opened from here on live at the beginning of a month: looks are counted by its clock."""
+    from tasks.ledger_store import Ledger
+
+    moment = datetime.fromisoformat(f"{month}-01").replace(tzinfo=UTC)
+    defaults = Ledger.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["now"] = lambda: moment
+    return moment
+
+
 def _promoted(life: Life, month: str) -> None:
     """The first champion, put there by hand."""
     from flows.release import promote_by_hand
@@ -114,6 +125,7 @@ def _promoted(life: Life, month: str) -> None:
 def _retrain(life: Life, month: str) -> dict[str, Any]:
     from flows.retrain import retrain
 
+    _set_clock(month)
     outcome: dict[str, Any] = retrain(_pipeline(life.name, month))
     if not outcome["skipped"]:
         life.trainings += 1
@@ -126,7 +138,7 @@ def _watch(life: Life, month: str, following: str) -> None:
     """The monitors' monthly look, and what an alarm starts."""
     from flows.monitor import monitor
 
-    seen = monitor(_pipeline(life.name, following), datetime.fromisoformat(f"{following}-01").replace(tzinfo=UTC))
+    seen = monitor(_pipeline(life.name, following), _set_clock(following))
     if seen["alarm"]:
         outcome = _retrain(life, following)
         life.alarms.append((month, tuple(seen["monitors"]), "skipped" if outcome["skipped"] else outcome["verdict"]))
