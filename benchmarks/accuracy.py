@@ -13,7 +13,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +20,27 @@ from benchmarks import small
 
 DATA = small.ROOT.parent / "shared" / "data"
 SEEDS, LEAST, MOST_SECONDS = (0, 1, 2), 0.932, 360.0
+ADAPTERS = {"lora": ("adapter.kind=lora",), "full": ("adapter.kind=full", "training.learning_rate=1e-4")}
 
 
 def main() -> None:
     """Print the section."""
-    print(section(sys.argv[1:] or ("lora", "full")))
+    print(section())
 
 
-def section(adapters: Sequence[str]) -> str:
+def section() -> str:
     """The measurement as Markdown; half an hour on two cores that nobody else uses."""
     if not DATA.is_dir():
         return "## Accuracy on real texts\n\nNot run: the data sets are not beside this checkout."
     home = Path(tempfile.mkdtemp(prefix="accuracy-"))
     (home / "tmp").mkdir()
     with small.server(home):
-        lines = banking(home, adapters)
+        lines = banking(home)
     shutil.rmtree(home)
     return "\n".join(lines)
 
 
-def banking(home: Path, adapters: Sequence[str]) -> list[str]:
+def banking(home: Path) -> list[str]:
     """One line a run, then the median of the seeds."""
     source = [f"data.{name}={DATA / 'banking77' / file}" for name, file in (("source", "train.csv"), ("test", "test.csv"))]
     lines = [
@@ -51,7 +51,7 @@ def banking(home: Path, adapters: Sequence[str]) -> list[str]:
         "|---|--:|--:|--:|--:|--:|---|",
     ]
     seen: dict[str, list[dict[str, Any]]] = {}
-    for adapter in adapters:
+    for adapter, more in ADAPTERS.items():
         for seed in SEEDS if adapter == "lora" else SEEDS[:1]:
             found = kept(
                 home,
@@ -59,23 +59,20 @@ def banking(home: Path, adapters: Sequence[str]) -> list[str]:
                 *source,
                 f"name=banking-{adapter}-{seed}",
                 f"training.seed={seed}",
-                *MORE[adapter],
+                *more,
             )
             seen.setdefault(adapter, []).append(found)
             lines.append(
                 f"| {adapter} | {seed} | {found['metrics']['accuracy']:.4f} | {found['metrics']['f1_macro']:.4f} "
                 f"| {found['training_seconds']:.0f} | {found['peak_memory_bytes'] / 1e9:.1f} GB | {precision()} |"
             )
-    accuracy = statistics.median(found["metrics"]["accuracy"] for found in seen.get("lora", ()))
-    seconds = statistics.median(found["training_seconds"] for found in seen.get("lora", ()))
+    accuracy = statistics.median(found["metrics"]["accuracy"] for found in seen["lora"])
+    seconds = statistics.median(found["training_seconds"] for found in seen["lora"])
     lines.append(
         f"\nLoRA, median of {len(seen['lora'])} seeds: {accuracy:.4f}, at least {LEAST}: {'holds' if accuracy >= LEAST else 'DOES NOT HOLD'}; "
         f"{seconds:.0f} s of training, at most {MOST_SECONDS:.0f}: {'holds' if seconds <= MOST_SECONDS else 'DOES NOT HOLD'}."
     )
     return lines
-
-
-MORE = {"lora": ("adapter.kind=lora",), "full": ("adapter.kind=full", "training.learning_rate=1e-4")}
 
 
 def precision() -> str:

@@ -17,9 +17,8 @@ from configs.errors import InfraError
 from configs.schema import Pipeline
 from flows import approve
 from flows.elsewhere import train_there
-from tasks import decide, evaluate, news, prepare, reference, release, show, train
+from tasks import assets, decide, evaluate, news, prepare, reference, release, show, train
 from tasks.aside import Beside
-from tasks.assets import alias_asset, snapshot_asset, trace, version_asset
 from tasks.champion import Against, challenged, open_ledger, seen_in_training
 from tasks.decisions import find_decision, look_number, record_decision
 from tasks.findings import Findings
@@ -218,7 +217,8 @@ def _judge(
         _next_command(run, verdict, version if _waits(run, against, version, verdict) else None),
     )  # fmt: skip
     outcome = show.publish(found, run.home, run.tracking)
-    _trace(run, prepared, version)
+    alias = run.pipeline.release.alias if run.registry.champion(run.pipeline.name) == version else None
+    assets.link(run.pipeline.name, prepared.snapshot, version, alias)
     if _waits(run, against, version, verdict):
         keys = (key, against.train_key)
         asked = approve.ask(run.pipeline, run.ledger, run.registry, version, against.version, run_id, keys, outcome["report"])
@@ -228,16 +228,6 @@ def _judge(
         verdict=verdict.verdict, run_id=run_id, payload=outcome, train_key=against.train_key, look=verdict.look,
     )  # fmt: skip
     return outcome
-
-
-def _trace(run: Run, prepared: prepare.Prepared, version: str) -> None:
-    """Data, model and service, linked in Prefect."""
-    name, alias = run.pipeline.name, run.pipeline.release.alias
-    data, model = snapshot_asset(name, prepared.snapshot), version_asset(name, version)
-    trace(data)
-    trace(model, data)
-    if run.registry.champion(name) == version:
-        trace(alias_asset(name, alias), model)
 
 
 def _waits(run: Run, against: Against, version: str, verdict: Verdict) -> bool:

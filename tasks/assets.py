@@ -1,4 +1,4 @@
-"""What came from what, as Prefect's assets: a snapshot from its sources, a version from a snapshot, the alias from a version."""
+"""What came from what, as Prefect's assets: a snapshot, a version from it, the alias from the version."""
 
 from __future__ import annotations
 
@@ -6,24 +6,17 @@ from prefect.assets import Asset, AssetProperties, materialize
 from prefect.cache_policies import NO_CACHE
 
 
-def snapshot_asset(pipeline: str, snapshot: str) -> Asset:
-    """A sealed snapshot."""
-    return _asset(f"{pipeline}/snapshot/{snapshot[:16]}", f"the prepared data of {pipeline}")
+def link(pipeline: str, snapshot: str, version: str, alias: str | None) -> None:
+    """Say in the flow run that is under way what was made from what; `alias` is None where it names another version."""
+    data = _asset(f"{pipeline}/snapshot/{snapshot[:16]}", f"the prepared data of {pipeline}")
+    model = _asset(f"{pipeline}/version/{version}", f"a registered version of {pipeline}")
+    _made(data)
+    _made(model, data)
+    if alias is not None:
+        _made(_asset(f"{pipeline}/{alias}", f"the version of {pipeline} that answers"), model)
 
 
-def version_asset(pipeline: str, version: str) -> Asset:
-    """A version in MLflow's registry."""
-    return _asset(f"{pipeline}/version/{version}", f"a registered version of {pipeline}")
-
-
-def alias_asset(pipeline: str, alias: str) -> Asset:
-    """What users and the service load."""
-    return _asset(f"{pipeline}/{alias}", f"the version of {pipeline} that answers")
-
-
-def trace(made: Asset, *origins: Asset) -> None:
-    """Say that one asset was made from others, in the flow run that is under way."""
-
+def _made(made: Asset, *origins: Asset) -> None:
     name = f"trace-{made.key.rpartition('/')[2]}"
 
     @materialize(made, asset_deps=list(origins), name="trace", task_run_name=name, cache_policy=NO_CACHE)
