@@ -92,9 +92,11 @@ class Keeping:
     def artifacts(self):
         """What Prefect shows, the newest of each key."""
         from prefect.client.orchestration import get_client
+        from prefect.client.schemas.sorting import ArtifactSort
 
         with get_client(sync_client=True) as client:
-            return {found.key: found.data for found in reversed(client.read_artifacts(limit=200)) if found.key}
+            newest_first = client.read_artifacts(sort=ArtifactSort.CREATED_DESC, limit=200)
+        return {found.key: found.data for found in reversed(newest_first) if found.key}
 
     def runs(self):
         """The pipeline's MLflow runs, newest first."""
