@@ -95,7 +95,7 @@ def _start(home: Home) -> str:
             return str(_said(home))
         if not free(own):
             raise InfraError(f"a local Prefect server runs and does not answer: end the process named in {home.prefect / SAID}")
-        process = _spawn(home, free_port(_port_before(home)), own.fileno(), {})
+        process = _spawn(home, [_port_before(home), 0], own.fileno(), {})
         if not _comes_up(home, lambda: process.poll() is None):
             process.kill()
             raise InfraError(
@@ -109,7 +109,7 @@ def start_at(home: Home, port: int, idle_seconds: float) -> subprocess.Popen[byt
     with (home.prefect / "starting.lock").open("a") as starting, (home.prefect / "server.lock").open("a") as own:
         if not free(starting) or not free(own):
             return None
-        return _spawn(home, port, own.fileno(), {"TUNEKEEPER_SERVER_IDLE_SECONDS": str(idle_seconds)})
+        return _spawn(home, [port], own.fileno(), {"TUNEKEEPER_SERVER_IDLE_SECONDS": str(idle_seconds)})
 
 
 def log_of(home: Home) -> Path:
@@ -128,16 +128,15 @@ def used_by_others(home: Home) -> bool:
         return not free(lock)
 
 
-def _spawn(home: Home, port: int, lock: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    url = f"http://127.0.0.1:{port}/api"
-    (home.prefect / SAID).write_text(json.dumps({"url": url}))
-    own = {"PREFECT_SERVER_API_HOST": "127.0.0.1", "PREFECT_SERVER_API_PORT": str(port), "PREFECT_UI_API_URL": url}
+def _spawn(home: Home, ports: list[int], lock: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Begin the process; it says where it is once it has one of the ports, and until then nobody takes an older word for it."""
+    (home.prefect / SAID).unlink(missing_ok=True)
     log_of(home).parent.mkdir(exist_ok=True)
     with log_of(home).open("ab") as out:
         return subprocess.Popen(
-            [sys.executable, "-m", "flows.server", str(home.path), str(port)],
+            [sys.executable, "-m", "flows.server", str(home.path), *map(str, ports)],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=home.path, pass_fds=(lock,),
-            env={**os.environ, **own, **environment},
+            env={**os.environ, **environment},
         )  # fmt: skip
 
 
@@ -160,17 +159,18 @@ def _comes_up(home: Home, alive: Callable[[], bool]) -> bool:
     return True
 
 
-def free_port(wanted: int) -> int:
-    """The port that is wanted, or one that is free."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that a server has just left is free
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise InfraError("no port is free on 127.0.0.1: end some other servers")
+def _listen(ports: list[int]) -> socket.socket:
+    """Listen at the first of the ports that is free; who has the socket has the port, also of two who ask at once."""
+    for port in ports:
+        listening = socket.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that a server has just left is free
+        try:
+            listening.bind(("127.0.0.1", port))
+            listening.listen(2048)
+            return listening
+        except OSError:
+            listening.close()
+    raise InfraError(f"none of the ports {ports} is free on 127.0.0.1 (0: any): end the server that has it")
 
 
 def _end_when_idle(lock: Path, idle_seconds: float) -> None:
@@ -189,15 +189,18 @@ def _end_when_idle(lock: Path, idle_seconds: float) -> None:
 
 
 def main() -> None:
-    """Serve until idle: the process that `_start` begins."""
-    home, port = Path(sys.argv[1]), int(sys.argv[2])
-    (home / "prefect" / SAID).write_text(json.dumps({"url": f"http://127.0.0.1:{port}/api", "pid": os.getpid()}))
+    """Serve until idle: the process that `_spawn` begins."""
+    home, listening = Path(sys.argv[1]), _listen([int(port) for port in sys.argv[2:]])
+    port = listening.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/api"
+    os.environ |= {"PREFECT_SERVER_API_HOST": "127.0.0.1", "PREFECT_SERVER_API_PORT": str(port), "PREFECT_UI_API_URL": url}
+    (home / "prefect" / SAID).write_text(json.dumps({"url": url, "pid": os.getpid()}))
     import uvicorn
     from prefect.server.api.server import create_app
 
     idle = float(os.environ.get("TUNEKEEPER_SERVER_IDLE_SECONDS", IDLE_SECONDS))
     threading.Thread(target=_end_when_idle, args=(home / "prefect" / "in-use.lock", idle), daemon=True).start()
-    uvicorn.run(create_app(), host="127.0.0.1", port=port, log_level="warning", lifespan="on")
+    uvicorn.Server(uvicorn.Config(create_app(), log_level="warning", lifespan="on")).run(sockets=[listening])
 
 
 if __name__ == "__main__":
