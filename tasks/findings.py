@@ -15,7 +15,7 @@ from tasks.decide import recent
 from tasks.evaluate import Baselines, Scores, folder_bytes, primary_of
 from tasks.identity import TRAIN_LIBRARIES, libraries
 from tasks.judgement.evidence import Comparison, Verdict
-from tasks.judgement.intervals import macro_f1, mean_interval, metric_interval
+from tasks.judgement.intervals import macro_f1, mean_interval, metric_interval, ratio_interval
 from tasks.learning.base import Base
 from tasks.prepare import Prepared, open_snapshot
 from tasks.report import data as page
@@ -105,24 +105,24 @@ def _in_window(frame: Any, pipeline: Pipeline) -> int | None:
 
 
 def _systems(found: Findings) -> tuple[page.System, ...]:
-    pipeline = found.pipeline
-    groups = rows.groups_of(found)
-    systems = [_trained("challenger", found.version, found.challenger, groups, pipeline)]
+    systems = [_trained("challenger", found.version, found.challenger, found)]
     if found.champion is not None:
-        systems.append(_trained("champion", found.against, found.champion, groups, pipeline))
+        systems.append(_trained("champion", found.against, found.champion, found))
     for name, metrics in found.baselines.metrics.items():
-        systems.append(_system(name, "baseline", None, found.baselines.scores[name], metrics, groups, pipeline))
+        systems.append(_system(name, "baseline", None, found.baselines.scores[name], metrics, found.challenger.frame, found))
     return tuple(systems)
 
 
-def _trained(role: Any, version: str | None, scores: Scores, groups: Any, pipeline: Pipeline) -> page.System:
+def _trained(role: Any, version: str | None, scores: Scores, found: Findings) -> page.System:
     """A model's row, F1 with its interval too."""
-    shown = _system(role, role, version, primary_of(pipeline, scores), scores.metrics, groups, pipeline)
+    pipeline = found.pipeline
+    shown = _system(role, role, version, primary_of(pipeline, scores), scores.metrics, scores.frame, found)
     if pipeline.problem != "text-classification":
         return shown
     labels = sorted({*scores.frame["target"], *scores.frame["prediction"]})
     target, said = (np.searchsorted(labels, scores.frame[name].to_numpy(str)) for name in ("target", "prediction"))
-    interval = metric_interval(target, said, macro_f1, groups, pipeline.evaluation.confidence, pipeline.evaluation.bootstrap)
+    how = pipeline.evaluation
+    interval = metric_interval(target, said, macro_f1, rows.groups_of(found), how.confidence, how.bootstrap)
     return replace(
         shown,
         scores=tuple(
@@ -132,18 +132,31 @@ def _trained(role: Any, version: str | None, scores: Scores, groups: Any, pipeli
 
 
 def _system(
-    name: str, role: Any, version: str | None, scores: Any, metrics: Mapping[str, float], groups: Any, pipeline: Pipeline
+    name: str, role: Any, version: str | None, scores: Any, metrics: Mapping[str, float], frame: Any, found: Findings
 ) -> page.System:
-    interval = mean_interval(scores, groups, pipeline.evaluation.confidence, pipeline.evaluation.bootstrap)
+    intervals = _intervals(scores, frame, found)
     shown = []
-    for place, metric in enumerate(SHOWN_METRICS[pipeline.problem]):
-        sign = -1 if metric == "nll_per_token" else 1
-        ends = sorted(sign * end for end in (interval.low, interval.high) if end is not None) if place == 0 else []
-        low, high = ends if len(ends) == 2 else (None, None)
-        value = metrics.get(metric) if place else sign * interval.value
-        if value is not None:
-            shown.append(_score(metric, value, low, high))
+    for metric in SHOWN_METRICS[found.pipeline.problem]:
+        if metric in metrics:
+            low, high = intervals.get(metric, (None, None))
+            shown.append(_score(metric, metrics[metric], low, high))
     return page.System(name=name, role=role, version=version, scores=tuple(shown))
+
+
+def _intervals(scores: Any, frame: Any, found: Findings) -> dict[str, tuple[float, float]]:
+    """The ends of the leading metrics; over a corpus each row's likelihood counts for its tokens, those of `frame`."""
+    how = (rows.groups_of(found), found.pipeline.evaluation.confidence, found.pipeline.evaluation.bootstrap)
+    if found.pipeline.problem == "text-classification":
+        interval = mean_interval(scores, *how)
+        return {} if interval.low is None or interval.high is None else {"accuracy": (interval.low, interval.high)}
+    tokens = frame["tokens"].to_numpy(np.float64)
+    interval = ratio_interval(-scores * tokens, tokens, *how)
+    if interval.low is None or interval.high is None:
+        return {}
+    return {
+        "nll_per_token": (interval.low, interval.high),
+        "perplexity": (float(np.exp(interval.low)), float(np.exp(interval.high))),
+    }
 
 
 def _score(metric: str, value: float, low: float | None = None, high: float | None = None) -> page.Score:
@@ -168,7 +181,7 @@ def _comparison(each: Comparison, found: Findings) -> page.Comparison:
         wins=each.wins,
         losses=each.losses,
         unit="share" if share else "number",
-        quantity="accuracy" if share else "log-likelihood per token",
+        quantity="accuracy" if share else "log-likelihood per token, mean of rows",
     )
 
 

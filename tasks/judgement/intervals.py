@@ -55,6 +55,18 @@ def mean_interval(
     return _bootstrap_interval(pairs, confidence, resamples, seed)
 
 
+def ratio_interval(
+    above: ArrayLike, below: ArrayLike, groups: Groups = None, confidence: float = 0.95, resamples: int = 1000, seed: int = 0
+) -> Interval:
+    """Interval of sum(above) / sum(below) over rows, shapes (n,), `below` > 0, by the bootstrap of whole groups."""
+    columns = [np.asarray(column, dtype=np.float64) for column in (above, below)]
+    codes = group_codes(groups, len(columns[0]))
+    sums, sizes = (np.bincount(codes, weights=column).astype(np.float64) for column in columns)
+    value = float(sums.sum() / sizes.sum())
+    low, high = _bca(value, sums, sizes, confidence, resamples, seed)
+    return Interval(value, low, high, confidence, len(columns[0]), len(sums))
+
+
 def difference_interval(
     first: ArrayLike, second: ArrayLike, groups: Groups = None, confidence: float = 0.95, resamples: int = 1000, seed: int = 0
 ) -> Interval:
@@ -84,10 +96,16 @@ def _columns(many: Sequence[Pairs]) -> tuple[list[int], list[int], list[int]]:
 
 
 def _bootstrap_interval(pairs: Pairs, confidence: float, resamples: int, seed: int) -> Interval:
+    low, high = _bca(pairs.difference, pairs.sums, pairs.sizes, confidence, resamples, seed)
+    return Interval(pairs.difference, low, high, confidence, pairs.n, pairs.n_groups)
+
+
+def _bca(
+    value: float, sums: Floats, sizes: Floats, confidence: float, resamples: int, seed: int
+) -> tuple[float, float] | tuple[None, None]:
     """Efron's BCa (1987), 'Better bootstrap confidence intervals', for a ratio of sums, with groups drawn whole."""
-    value, sums, sizes = pairs.difference, pairs.sums, pairs.sizes
-    if pairs.n_groups < 2:
-        return Interval(value, None, None, confidence, pairs.n, pairs.n_groups)
+    if len(sums) < 2:
+        return None, None
     means = bootstrap_means(sums, sizes, resamples, seed)
     share_below = np.mean(means < value) + np.mean(means == value) / 2
     bias = special.ndtri(np.clip(share_below, 1 / (resamples + 1), resamples / (resamples + 1)))
@@ -97,7 +115,7 @@ def _bootstrap_interval(pairs: Pairs, confidence: float, resamples: int, seed: i
     acceleration = np.sum(influence**3) / (6 * spread) if spread > 0 else 0.0
     z = bias + special.ndtri(np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
     low, high = np.quantile(means, special.ndtr(bias + z / (1 - acceleration * z)))
-    return Interval(value, float(low), float(high), confidence, pairs.n, pairs.n_groups)
+    return float(low), float(high)
 
 
 def bootstrap_means(sums: Floats, sizes: Floats, resamples: int = 1000, seed: int = 0) -> Floats:

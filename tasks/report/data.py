@@ -40,7 +40,7 @@ class Comparison:
 
     Outcomes: shown, ruled out or open where `kind` is better or not_worse; harm shown, no harm shown or too few rows for a
     guard; for information; met or missed for a floor. `confidence` is that of [low, high], where it is not the report's.
-    `quantity` names what differs ("accuracy", "log-likelihood per token").
+    `quantity` names what differs ("accuracy", "log-likelihood per token, mean of rows").
     """
 
     name: str

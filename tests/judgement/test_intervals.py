@@ -9,7 +9,16 @@ from sklearn.metrics import accuracy_score, f1_score
 from statsmodels.stats.proportion import proportion_confint
 from trials import clustered
 
-from tasks.judgement.intervals import accuracy, difference_interval, f1_by_class, macro_f1, mean_interval, metric_interval, wilson
+from tasks.judgement.intervals import (
+    accuracy,
+    difference_interval,
+    f1_by_class,
+    macro_f1,
+    mean_interval,
+    metric_interval,
+    ratio_interval,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (93, 100), (1, 3000)])
@@ -35,6 +44,19 @@ def test_the_interval_of_real_scores_is_close_to_scipys_bootstrap() -> None:
     ).confidence_interval
     interval = mean_interval(scores, resamples=20_000)
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=0.01)
+
+
+def test_the_interval_of_a_ratio_of_sums_is_close_to_scipys_bootstrap_of_the_pairs() -> None:
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(5, 200, size=300)
+    losses = tokens * rng.gamma(20, 0.1, size=300)
+    expected = stats.bootstrap(
+        (losses, tokens), lambda a, b, axis: a.sum(axis) / b.sum(axis), paired=True, n_resamples=20_000, method="BCa",
+        rng=np.random.default_rng(1),
+    ).confidence_interval  # fmt: skip
+    interval = ratio_interval(losses, tokens, resamples=20_000)
+    assert interval.value == pytest.approx(losses.sum() / tokens.sum())
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=0.005)
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:

@@ -278,7 +278,7 @@ def generation() -> ReportData:
         alpha=0.00096,
         outcome="shown",
         unit="number",
-        quantity="log-likelihood per token",
+        quantity="log-likelihood per token, mean of rows",
         method="sign-flip permutation",
     )
     samples = tuple(
