@@ -22,6 +22,7 @@ PROOFS = (
     "ledger",
     "redaction",
     "accuracy",
+    "generation",
     "prepare",
     "kills",
     "triggers",
