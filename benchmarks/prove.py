@@ -25,6 +25,7 @@ PROOFS = (
     "generation",
     "prepare",
     "kills",
+    "disks",
     "triggers",
     "skip",
     "overhead",
@@ -35,7 +36,9 @@ PROOFS = (
     "approval",
     "elsewhere",
     "up",
+    "faults",
     "servers",
+    "servers_demo",
     "replay",
 )
 FAILED = re.compile(r"DOES NOT HOLD|\*\*no\*\*|\| NO \||Not (run|measured):")

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -146,70 +146,63 @@ class Stack:
 
     def _postgres(self) -> None:
         """Debian's, as the image does it: initdb with a password, the first database, then the init file."""
-        binaries = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
-        if binaries is None:
-            raise NotMeasuredError("no PostgreSQL: apt-get install postgresql")
         given, place = self.services["postgres"]["environment"], self.folder / "postgres"
         place.mkdir()
         (place / "password").write_text(given["POSTGRES_PASSWORD"])
-        as_user = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"] if os.getuid() == 0 else []
-        if as_user:
+        if as_postgres():
             shutil.chown(place, "postgres", "postgres")
             shutil.chown(place / "password", "postgres", "postgres")
-        initdb = [
-            str(binaries / "initdb"),
-            "-D",
-            str(place / "data"),
-            "-U",
-            given["POSTGRES_USER"],
-            f"--pwfile={place / 'password'}",
-        ]
-        subprocess.run([*as_user, *initdb, *given["POSTGRES_INITDB_ARGS"].split()], check=True, stdout=sys.stderr, cwd=place)
-        server = [
-            str(binaries / "postgres"),
-            "-D",
-            str(place / "data"),
-            "-p",
-            str(self.ports["postgres"]),
-            "-k",
-            str(place),
-            "-h",
-            "127.0.0.1",
-        ]
-        self._run("postgres", [*as_user, *server], dict(os.environ))
-        self._await(
-            "postgres",
-            lambda: (
-                subprocess.run([binaries / "pg_isready", "-h", "127.0.0.1", "-p", server[4]], capture_output=True).returncode == 0
-            ),
-        )
+        initdb = [binary("initdb"), "-D", str(place / "data"), "-U", given["POSTGRES_USER"], f"--pwfile={place / 'password'}"]
+        words = [*as_postgres(), *initdb, *given["POSTGRES_INITDB_ARGS"].split()]
+        subprocess.run(words, check=True, stdout=sys.stderr, cwd=place)
+        self._serve_postgres()
+        who = ["-h", "127.0.0.1", "-p", str(self.ports["postgres"]), "-U", given["POSTGRES_USER"]]
+        password = {**os.environ, "PGPASSWORD": given["POSTGRES_PASSWORD"]}
         for database, sql in (
             ("postgres", f"CREATE DATABASE {given['POSTGRES_DB']}"),
             ("tunekeeper", (ROOT / "infra" / "databases.sql").read_text()),
         ):
-            psql = [
-                str(binaries / "psql"),
-                "-q",
-                "-h",
-                "127.0.0.1",
-                "-p",
-                server[4],
-                "-U",
-                given["POSTGRES_USER"],
-                "-v",
-                "ON_ERROR_STOP=1",
-                database,
-            ]
-            subprocess.run(psql, input=sql.encode(), env={**os.environ, "PGPASSWORD": given["POSTGRES_PASSWORD"]}, check=True)
+            psql = [binary("psql"), "-q", *who, "-v", "ON_ERROR_STOP=1", database]
+            subprocess.run(psql, input=sql.encode(), env=password, check=True)
+
+    def _serve_postgres(self) -> None:
+        place, port = self.folder / "postgres", str(self.ports["postgres"])
+        server = [binary("postgres"), "-D", str(place / "data"), "-p", port, "-k", str(place), "-h", "127.0.0.1"]
+        self._run("postgres", [*as_postgres(), *server], dict(os.environ))
+        asking = [binary("pg_isready"), "-h", "127.0.0.1", "-p", port]
+        self._await("postgres", lambda: subprocess.run(asking, capture_output=True).returncode == 0)
+
+    def stop(self, name: str) -> None:
+        """End one service."""
+        process = self.running.pop(name)
+        process.terminate()
+        process.wait(40)
+
+    def again(self, name: str) -> None:
+        """Start a service that was stopped, on what it had."""
+        if name == "postgres":
+            self._serve_postgres()
+        else:
+            self._start(name)
 
     def down(self) -> float:
         """End all, those who use others first; how long it took."""
         began = time.monotonic()
         for name in reversed(list(self.running)):
-            process = self.running.pop(name)
-            process.terminate()
-            process.wait(40)
+            self.stop(name)
         return time.monotonic() - began
+
+
+def binary(name: str) -> str:
+    """One of PostgreSQL's programs, where Debian has them."""
+    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
+        return str(folder / name)
+    raise NotMeasuredError("no PostgreSQL: apt-get install postgresql")
+
+
+def as_postgres() -> list[str]:
+    """What goes before a command that root may not run."""
+    return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"] if os.getuid() == 0 else []
 
 
 def health_checks() -> dict[str, list[str]]:
@@ -253,12 +246,13 @@ def pipeline(folder: Path) -> Path:
 
 
 @contextmanager
-def stack() -> Iterator[Stack]:
+def stack(config: Callable[[Path], Path] = pipeline) -> Iterator[Stack]:
+    """All of it, up, for the pipeline that `config` writes; it may use the folder that it is given."""
     with tempfile.TemporaryDirectory(prefix="tunekeeper-servers-") as aside:
         folder = Path(aside)
         folder.chmod(0o755)  # PostgreSQL runs as another user
         values = {name: secrets.token_hex(16) for name in SECRETS} | {"PREFECT_AUTH": f"admin:{secrets.token_hex(16)}"}
-        there = Stack(folder, {**values, "CONFIG": str(pipeline(folder))})
+        there = Stack(folder, {**values, "CONFIG": str(config(folder))})
         try:
             there.up()
             yield there
@@ -452,14 +446,20 @@ def environment() -> str:
     return str(python)
 
 
-def main() -> None:
+def told_here(module: str, section: Callable[[], str], title: str) -> None:
+    """Print the section, from an environment that has the servers' packages."""
     if find_spec("psycopg2") is None or find_spec("moto") is None:
         python = environment()
-        os.execv(python, [python, "-m", "benchmarks.servers"])
+        os.execv(python, [python, "-m", module])
     try:
         print(section())
     except NotMeasuredError as error:
-        print(f"## Servers\n\nNot measured: {error}.")
+        print(f"## {title}\n\nNot measured: {error}.")
+
+
+def main() -> None:
+    """Print the section."""
+    told_here("benchmarks.servers", section, "Servers")
 
 
 if __name__ == "__main__":

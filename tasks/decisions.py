@@ -1,4 +1,4 @@
-"""What the ledger remembers besides promotions: every decision, counted as a look, and every training.
+"""What the ledger remembers besides promotions: every decision, counted as a look.
 
 A decision-key seen before gives the earlier verdict back and is no new look: this is the path of a run in which nothing changed, so
 it is one indexed query. Keys hold no names, so all is kept per model.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from configs.errors import InfraError
-from tasks.ledger_schema import decisions, trainings
+from tasks.ledger_schema import decisions
 from tasks.ledger_store import Ledger, lock_table
 
 if TYPE_CHECKING:
@@ -40,18 +40,6 @@ class Decision:
     look: int
     verdict: str
     run_id: str | None
-    at: str
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Training:
-    """A training by its key; `model_version` is None until the version was registered: then the run is there to be resumed."""
-
-    model: str
-    train_key: str
-    run_id: str
-    model_version: str | None
     at: str
     payload: dict[str, Any]
 
@@ -119,44 +107,6 @@ def record_decision(
     return ledger.write(work)
 
 
-def find_training(ledger: Ledger, model: str, train_key: str) -> Training | None:
-    """The training under this key, if one was begun: never train it again."""
-    return ledger.read(lambda connection: _training(connection, model, train_key))
-
-
-def record_training(
-    ledger: Ledger,
-    model: str,
-    train_key: str,
-    run_id: str,
-    model_version: str | None = None,
-    payload: dict[str, Any] | None = None,
-    *,
-    replace: bool = False,
-) -> Training:
-    """Keep a training: first with its run, later with its version; under a known key the first run stays, and comes back.
-
-    `replace` is for a training whose run or version was deleted since, so that it had to be done again.
-    """
-
-    def work(connection: Connection) -> Training:
-        lock_table(connection, ledger, f"trainings:{model}")
-        earlier = _training(connection, model, train_key)
-        if earlier is not None and not replace and not _adds_to(earlier, run_id, model_version):
-            return earlier
-        made = Training(model, train_key, run_id, model_version, ledger.stamp(), payload or (earlier.payload if earlier else {}))
-        row = {**vars(made), "payload": _written(made.payload)}
-        insert = ledger.insert(trainings).values(**row)
-        connection.execute(insert.on_conflict_do_update(index_elements=["model", "train_key"], set_=row))
-        return made
-
-    return ledger.write(work)
-
-
-def _adds_to(earlier: Training, run_id: str, model_version: str | None) -> bool:
-    return earlier.run_id == run_id and earlier.model_version is None and model_version is not None
-
-
 def _decision(connection: Connection, model: str, decision_key: str) -> Decision | None:
     query = sa.select(decisions).where(decisions.c.model == model, decisions.c.decision_key == decision_key)
     row = connection.execute(query).mappings().one_or_none()
@@ -165,12 +115,6 @@ def _decision(connection: Connection, model: str, decision_key: str) -> Decision
 
 def _made(row: RowMapping) -> Decision:
     return Decision(**{**_read(row), "champion_version": row["champion_version"] or None})
-
-
-def _training(connection: Connection, model: str, train_key: str) -> Training | None:
-    query = sa.select(trainings).where(trainings.c.model == model, trainings.c.train_key == train_key)
-    row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else Training(**_read(row))
 
 
 def _next_look(connection: Connection, ledger: Ledger, model: str, champion_version: str | None) -> int:

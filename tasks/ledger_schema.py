@@ -52,18 +52,6 @@ decisions = Table(
     Index("ledger_decisions_looks", "model", "champion_version", "at"),
 )
 
-trainings = Table(
-    "ledger_trainings",
-    metadata,
-    Column("model", String(255), nullable=False),
-    Column("train_key", String(128), nullable=False),
-    Column("run_id", String(255), nullable=False),
-    Column("model_version", String(64)),
-    Column("at", String(40), nullable=False),
-    Column("payload", Text, nullable=False),
-    PrimaryKeyConstraint("model", "train_key"),
-)
-
 leases = Table(
     "ledger_leases",
     metadata,

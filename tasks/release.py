@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 CHECKED_ROWS = 64
 TOLERANCE = 1e-4  # of a probability: two processes batch alike, so equal code and weights agree far closer than this
+ANSWER_SECONDS = 600.0  # a fresh process may take to load a model and answer
 PYFUNC = Path(__file__).parent / "serving" / "pyfunc.py"
 
 
@@ -68,7 +69,13 @@ class Reload:
         if self._aside is None:
             raise InfraError("the fresh process was not asked anything: report this")
         if self._answered is None:
-            _, errors = self.process.communicate(timeout=600)
+            try:
+                _, errors = self.process.communicate(timeout=ANSWER_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise InfraError(
+                    f"the stored model does not answer in a fresh process within {ANSWER_SECONDS:.0f} s; nothing was registered: "
+                    "see what else keeps this machine busy, then run again"
+                ) from None
             said = Path(self._aside.name) / "answers.json"
             if self.process.returncode != 0 or not said.is_file():
                 raise InfraError(f"the stored model does not load in a fresh process; nothing was registered:\n{errors[-2000:]}")

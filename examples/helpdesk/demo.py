@@ -29,6 +29,8 @@ from typing import Any, TypeVar
 import httpx
 import yaml
 
+from tasks.home import find_home
+
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 HOME = Path(".tunekeeper") / "demo"
 PORTS = {"mlflow": 5050, "prefect": 4250, "": 8050}
@@ -55,6 +57,9 @@ class Story:
         sys.stdout.write(f"  {seconds // 60}:{seconds % 60:02d}  {sentence}\n")
         sys.stdout.flush()
 
+    def at(self, moment: str) -> None:
+        """Nothing happens at this moment; in a rehearsal of faults something does."""
+
     def wait(self, what: str, find: Callable[[], T | None]) -> T:
         """What `find` finds, in the end."""
         deadline = time.monotonic() + LATEST
@@ -66,13 +71,32 @@ class Story:
         raise SystemExit(f"error: {what}: not within {LATEST:.0f} s; the logs are in {HOME / 'logs'}")
 
 
+@dataclass(frozen=True)
+class Service:
+    """Where it answers, and what opens it."""
+
+    url: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers=self.headers, timeout=15)
+
+    def ready(self, version: str | None = None) -> bool | None:
+        """True once it answers, with that version if one is named."""
+        try:
+            said = httpx.get(f"{self.url}/ready", timeout=5)
+        except httpx.HTTPError:
+            return None
+        return True if said.status_code == 200 and version in (None, said.json()["version"]) else None
+
+
 class Customers:
     """Clients that ask without a pause, remember every answer, and label what the audit asks for."""
 
-    def __init__(self, url: str) -> None:
-        self.url, self.ended, self.questions = url, threading.Event(), shuffled(tickets("tickets")[-900:])
+    def __init__(self, service: Service) -> None:
+        self.service, self.ended, self.questions = service, threading.Event(), shuffled(tickets("tickets")[-900:])
         self.answers: dict[str, tuple[str, str]] = {}  # id -> version, the true intent
-        self.failed: list[str] = []
+        self.failed: list[tuple[float, str]] = []  # the moment by time.monotonic, what was wrong
         self.labelled = 0
         self.threads = [*(threading.Thread(target=self._ask) for _ in range(CLIENTS)), threading.Thread(target=self._label)]
         for thread in self.threads:
@@ -88,18 +112,18 @@ class Customers:
             thread.join()
 
     def _ask(self) -> None:
-        with httpx.Client(base_url=self.url, timeout=15) as client:
+        with self.service.client() as client:
             while not self.ended.wait(PAUSE):
                 row = next(self.questions)
                 try:
                     answer = client.post("/predict", json={"text": row["text"]}).raise_for_status().json()
                 except httpx.HTTPError as error:
-                    self.failed.append(f"{type(error).__name__}: {error}")
+                    self.failed.append((time.monotonic(), f"{type(error).__name__}: {error}"))
                     continue
                 self.answers[answer["id"]] = (answer["version"], row["intent"])
 
     def _label(self) -> None:
-        with httpx.Client(base_url=self.url, timeout=15) as client:
+        with self.service.client() as client:
             while not self.ended.wait(3.0):
                 try:
                     pending = client.get("/audit", params={"n": 200}).raise_for_status().json()["answers"]
@@ -114,47 +138,58 @@ class Customers:
                             client.post("/feedback", json=label).raise_for_status()
                             self.labelled += 1
                 except httpx.HTTPError as error:
-                    self.failed.append(f"{type(error).__name__}: {error}")
+                    self.failed.append((time.monotonic(), f"{type(error).__name__}: {error}"))
 
 
 def main() -> None:
     """Tell the story; exit 1 where it does not end as it should."""
     environment()
     story, config = Story(), write_config()
+    learn(story, config)
+    with up(story, config) as addresses:
+        story.tell("served, watched every minute; Prefect {Prefect}, MLflow {MLflow}, the service {service}".format(**addresses))
+        customers = play(story, config, Service(addresses["service"]))
+    close(story, config, customers)
+    if customers.failed:
+        raise SystemExit(f"error: a request failed: {customers.failed[:3]}")
+
+
+def learn(story: Story, config: Path) -> None:
+    """The first champion."""
     story.tell("the first months' tickets: preparing, training, judging ...")
     first = command("retrain", config)
     story.tell(f"version {first['model']['version']} is champion: accuracy {first['metrics']['accuracy']:.1%} ({first['verdict']})")
-    with up(story, config) as addresses:
-        customers = play(story, config, addresses)
-    close(story, config, customers)
 
 
-def play(story: Story, config: Path, addresses: dict[str, str]) -> Customers:
+def play(story: Story, config: Path, service: Service) -> Customers:
     """From the served champion to the rollback."""
-    service = addresses["service"]
-    story.wait("the service", lambda: ready(service))
-    story.tell("served, watched every minute; Prefect {Prefect}, MLflow {MLflow}, the service {service}".format(**addresses))
+    story.wait("the service", service.ready)
     command("deploy", config)
     customers = Customers(service)
     try:
         story.wait("a quiet look", lambda: look(lambda each: not each["alarm"]))
         story.tell(f"the monitors have looked: all quiet over {len(customers.answers):,} answers")
+        story.at("quiet")
         shutil.copy(HERE / "later.csv", HOME / "tickets" / "later.csv")
         customers.questions = shuffled(tickets("later"))
         story.tell("a product is launched: customers write of new things, in new words")
+        story.at("launched")
         alarm = story.wait("an alarm", lambda: look(lambda each: each["alarm"]))
         story.tell(f"look {alarm['look']}: {', '.join(alarm['monitors'])}; the event starts a retraining by itself")
-        story.wait("version 2", lambda: ready(service, "2"))
+        story.at("alarmed")
+        story.wait("version 2", lambda: service.ready("2"))
         second = decision()
         story.tell(f"version 2 is promoted, and answers: {second['reasons'][0]}")
+        story.at("promoted")
         before = customers.versions
         story.wait("answers of version 2", lambda: customers.versions["2"] >= 200 or None)
         story.tell(
             f"{before['1']:,} answers by version 1, {customers.versions['2']:,} by version 2, {len(customers.failed)} failed"
         )
         command("rollback", config, "--reason", "the demo goes back, to show that it can")
-        story.wait("version 1 again", lambda: ready(service, "1"))
+        story.wait("version 1 again", lambda: service.ready("1"))
         story.tell("rolled back by one command: the service follows to version 1")
+        story.at("rolled back")
         time.sleep(5)
     finally:
         customers.leave()
@@ -162,19 +197,24 @@ def play(story: Story, config: Path, addresses: dict[str, str]) -> Customers:
 
 
 def close(story: Story, config: Path, customers: Customers) -> None:
-    """Count, once all has ended, what was promised: no failed request, every answer in the log; then say where to look."""
-    from tasks.serving.traffic import read_answers
-
-    logged = set(read_answers(HOME.absolute(), "helpdesk")["id"])
-    lost = len(customers.answers.keys() - logged)
+    """Count, once all has ended, what was promised: every answer is in the log; then say where to look."""
+    home, lost = find_home(), unlogged(customers)
     life = command("history", config)
     story.tell(
         f"{len(customers.answers):,} answers, {customers.labelled:,} labelled; {len(customers.failed)} failed, {lost} not logged"
     )
     story.tell(f"the model's life on one page: {life['page']}")
-    story.tell(f"the look that spoke, the evidence: {HOME / 'looks'}, {HOME / 'runs'}; again by: make demo")
-    if customers.failed or lost:
-        raise SystemExit(f"error: a request failed or was lost: {customers.failed[:3]}")
+    story.tell(f"the look that spoke, the evidence: {home.path / 'looks'}, {home.path / 'runs'}; again by: make demo")
+    if lost:
+        raise SystemExit(f"error: {lost} answers are not in the log")
+
+
+def unlogged(customers: Customers) -> int:
+    """Answers that were given and are not in the traffic log."""
+    from tasks.serving.traffic import read_answers
+
+    home = find_home()
+    return len(customers.answers.keys() - set(read_answers(home.path, "helpdesk", home.traffic_url)["id"]))
 
 
 def environment() -> None:
@@ -243,22 +283,12 @@ def command(name: str, config: Path, *words: str) -> dict[str, Any]:
     return outcome
 
 
-def ready(service: str, version: str | None = None) -> bool | None:
-    """True once the service answers, with that version if one is named."""
-    try:
-        said = httpx.get(f"{service}/ready", timeout=5)
-    except httpx.HTTPError:
-        return None
-    return True if said.status_code == 200 and version in (None, said.json()["version"]) else None
-
-
 def look(wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
     """The last look of the monitors, if it is as wanted."""
     from tasks.champion import open_ledger
-    from tasks.home import Home
     from tasks.looks import all_looks
 
-    for each in all_looks(open_ledger(Home(HOME.absolute())), "helpdesk")[-1:]:
+    for each in all_looks(open_ledger(find_home()), "helpdesk")[-1:]:
         found = {"look": each.look, "alarm": each.alarm}
         found["monitors"] = [one["monitor"] for one in each.payload["findings"] if one["alarm"]]
         return found if wanted(found) else None
@@ -269,9 +299,8 @@ def decision() -> dict[str, Any]:
     """The outcome of the last retraining."""
     from tasks.champion import open_ledger
     from tasks.decisions import last_decision
-    from tasks.home import Home
 
-    found = last_decision(open_ledger(Home(HOME.absolute())), "helpdesk")
+    found = last_decision(open_ledger(find_home()), "helpdesk")
     return found.payload if found is not None else {"reasons": ["no decision was recorded"]}
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from ledger_child import context, database_url, databases, decide
 
-from tasks.decisions import LookTakenError, find_decision, find_training, look_number, record_decision, record_training
+from tasks.decisions import LookTakenError, find_decision, look_number, record_decision
 from tasks.ledger import Ledger
 
 
@@ -113,15 +113,3 @@ def test_finding_a_decision_takes_less_than_50_ms_with_opening_the_ledger(tmp_pa
         assert find_decision(Ledger(url), model, "10") is not None
         seconds.append(time.perf_counter() - began)
     assert min(seconds) < 0.05  # the best of ten: the machine may be busy
-
-
-def test_a_training_is_kept_by_its_key_and_gets_its_version_once(ledger, model):
-    assert find_training(ledger, model, "t") is None
-    record_training(ledger, model, "t", "run-1", payload={"seconds": 3})
-    assert find_training(ledger, model, "t").model_version is None
-    assert record_training(ledger, model, "t", "run-2", "9").run_id == "run-1"
-    done = record_training(ledger, model, "t", "run-1", "4")
-    assert (done.model_version, done.payload) == ("4", {"seconds": 3})
-    assert record_training(ledger, model, "t", "run-1", "5") == find_training(ledger, model, "t") == done
-    again = record_training(ledger, model, "t", "run-3", replace=True)
-    assert again == find_training(ledger, model, "t") and again.model_version is None

@@ -1,0 +1,102 @@
+"""`make demo`'s story on infra/compose.yaml's servers, then each of them away for a minute: `python -m benchmarks.servers_demo`
+
+The servers are those of benchmarks/servers.py: the compose file's own commands, PostgreSQL, an S3 server, auth everywhere. Commands
+are given as the worker's user; customers have an API key.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from benchmarks import servers
+from examples.helpdesk import demo
+
+AWAY = ("mlflow", "s3", "prefect", "postgres")
+AWAY_SECONDS = 60.0
+
+
+@dataclass
+class Told(demo.Story):
+    """A story whose lines are kept."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def tell(self, sentence: str) -> None:
+        self.lines.append(sentence)
+        sys.stderr.write(f"  {time.monotonic() - self.began:5.0f} s  {sentence}\n")
+
+
+def section() -> str:
+    """The story as Markdown, then what held while servers were away."""
+    os.chdir(servers.ROOT)
+    demo.environment()
+    with servers.stack(lambda _: demo.write_config()) as there:
+        os.environ.update(there.environment("worker"))
+        key = there.values["TUNEKEEPER_API_KEYS"]
+        service = demo.Service(f"http://127.0.0.1:{there.ports['service']}", {"Authorization": f"Bearer {key}"})
+        story = Told()
+        claims = list(proofs(there, story, service))
+    return "\n".join(
+        [
+            "## The demo on servers",
+            "",
+            "The story of `make demo` on the servers of `infra/compose.yaml` (as in the section Servers). What it told:",
+            "",
+            *(f"    {line}" for line in story.lines),
+            "",
+            "| claim | seen | holds |",
+            "|---|---|---|",
+            *(f"| {claim} | {seen.replace('|', '/')} | {'yes' if holds else '**no**'} |" for claim, seen, holds in claims),
+        ]
+    )
+
+
+def proofs(there: servers.Stack, story: Told, service: demo.Service) -> Iterator[tuple[str, str, bool]]:
+    """Claim, what was seen, whether it holds."""
+    config = demo.HOME.absolute() / "helpdesk.yaml"
+    demo.learn(story, config)
+    customers = demo.play(story, config, service)
+    seen = customers.versions
+    yield "both versions answered", str(dict(seen)), set(seen) == {"1", "2"}
+    yield "no request failed", f"{len(customers.failed)} of {len(customers.answers):,}", not customers.failed
+    lost = demo.unlogged(customers)
+    yield "every answer is in the traffic log", f"{lost} missing", not lost
+    kinds = [one["kind"] for one in demo.command("history", config)["history"]]
+    yield "promotions in the ledger", ", ".join(kinds), sorted(kinds) == ["FIRST", "PROMOTE", "ROLLBACK"]
+    for name in AWAY:
+        yield away(there, name, service)
+    demo.command("promote", config, "2", "--reason", "back to the better one, all servers being back")
+    story.wait("version 2", lambda: service.ready("2"))
+    yield "afterwards a promotion is followed as before", "version 2 answers", True
+
+
+def away(there: servers.Stack, name: str, service: demo.Service) -> tuple[str, str, bool]:
+    """One server stopped for a minute while customers ask, then started again."""
+    customers = demo.Customers(service)
+    there.stop(name)
+    time.sleep(AWAY_SECONDS)
+    there.again(name)
+    time.sleep(5)
+    customers.leave()
+    failed = [what for _, what in customers.failed]
+    time.sleep(10)  # what waited for the database is written
+    lost = demo.unlogged(customers)
+    claim = f"{name} away for {AWAY_SECONDS:.0f} s: the service answers, and the log has it all in the end"
+    return (
+        claim,
+        f"{len(customers.answers):,} answers, {len(failed)} failed {failed[:1]}, {lost} not logged",
+        not failed and not lost,
+    )
+
+
+def main() -> None:
+    """Print the section."""
+    servers.told_here("benchmarks.servers_demo", section, "The demo on servers")
+
+
+if __name__ == "__main__":
+    main()
