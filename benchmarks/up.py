@@ -31,6 +31,7 @@ class Up:
         self.environment = {**os.environ, "TUNEKEEPER_HOME": str(self.home), "PREFECT_WORKER_QUERY_SECONDS": "2"}
         self.environment |= {"TUNEKEEPER_MLFLOW_PORT": str(self.mlflow), "TUNEKEEPER_PREFECT_PORT": str(self.prefect)}
         self.api = f"http://127.0.0.1:{self.prefect}/api"
+        self.tracking = f"http://127.0.0.1:{self.mlflow}/api/2.0/mlflow"
         self.process: Any = None
 
     def start(self) -> float:
@@ -109,6 +110,7 @@ def proofs(up: Up) -> Iterator[tuple[str, str, bool]]:
     up.deploy()
     run = up.run()
     eventually("a checkpoint", up.checkpoints)
+    yield moving(up)
     for name, words in {
         "worker": ("prefect worker start",), "MLflow": ("mlflow server",), "service": ("flows serve",), "Prefect": ("flows.server",),
     }.items():  # fmt: skip
@@ -123,8 +125,41 @@ def proofs(up: Up) -> Iterator[tuple[str, str, bool]]:
     yield "the training, for all that", up.state(run), up.state(run) == "Completed"
     ready = eventually("the service", lambda: ask(f"http://127.0.0.1:{up.port}/ready").ok)
     yield "the service answers with it", f"{ready:.0f} s later", True
+    yield scheduled(up)
     yield from ended(up)
     yield from killed(up)
+
+
+def moving(up: Up) -> tuple[str, str, bool]:
+    """What both pages show of a training, read twice while it runs, from the servers behind them."""
+    seen = []
+    for _ in range(2):
+        shown = ask(f"{up.api}/artifacts/latest/filter", {"artifacts": {"key": {"any_": ["training-progress"]}}}, seconds=10)
+        experiment = ask(f"{up.tracking}/experiments/get-by-name?experiment_name=tiny", seconds=10).value["experiment"][
+            "experiment_id"
+        ]
+        run = ask(f"{up.tracking}/runs/search", {"experiment_ids": [experiment]}, seconds=10).value["runs"][0]["info"]["run_id"]
+        losses = ask(f"{up.tracking}/metrics/get-history?run_id={run}&metric_key=loss", seconds=10).value["metrics"]
+        seen.append((float(shown.value[0]["data"]), len(losses)))
+        time.sleep(8)
+    (percent, count), (later, more) = seen
+    words = f"{percent:.0f} % then {later:.0f} % in Prefect, {count} then {more} losses in MLflow, 8 s apart"
+    return "progress and loss move in both while it trains", words, 0 < percent < later < 100 and 0 < count < more
+
+
+def scheduled(up: Up) -> tuple[str, str, bool]:
+    """infra/prefect.yaml's deployment, its cron set to the next minute: the scheduler makes the run, the worker runs it."""
+    words = ["deploy", "--name", "helpdesk", "--prefect-file", "infra/prefect.yaml", "--cron", "* * * * *", "--param"]
+    command = [sys.executable, "-m", "prefect", "--no-prompt", *words, f"config={up.config}"]
+    subprocess.run(command, cwd=ROOT, env={**up.environment, "PREFECT_API_URL": up.api}, check=True, stdout=sys.stderr)
+    deployment = ask(f"{up.api}/deployments/name/retrain-config/helpdesk", seconds=10).value["id"]
+    wanted = {"flow_runs": {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ["COMPLETED"]}}}}
+    eventually("a run that the scheduler made", lambda: ask(f"{up.api}/flow_runs/filter", wanted, seconds=10).value, 240)
+    run = ask(f"{up.api}/flow_runs/filter", wanted, seconds=10).value[-1]
+    ask(f"{up.api}/deployments/{deployment}", seconds=10, method="DELETE")
+    late = float(run["estimated_start_time_delta"])
+    seen = f"{run['state_name']}, {late:.0f} s after its time, made by the scheduler: {run['auto_scheduled']}"
+    return "the deployment of infra/prefect.yaml runs when its cron is due", seen, bool(run["auto_scheduled"]) and late < 60
 
 
 def ended(up: Up) -> Iterator[tuple[str, str, bool]]:

@@ -166,6 +166,21 @@ def test_a_ledger_that_does_not_answer_is_named_without_its_password(keep, monke
     assert "ledger" in said and "secret" not in said
 
 
+def test_out_of_memory_even_in_small_pieces_nothing_is_registered_and_with_more_memory_it_goes_on(keep, monkeypatch):
+    import torch
+    from transformers import Trainer
+
+    def too_much(self, model, inputs, *_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    with monkeypatch.context() as small_machine:
+        small_machine.setattr(Trainer, "training_step", too_much)
+        said = keep.refused("training.epochs=4", code=1)
+    assert "out of memory" in said and "lower model.max_length" in said
+    assert keep.versions() == set() and [run.info.status for run in keep.runs()] == ["FAILED"]
+    assert keep.retrain("training.epochs=4")["verdict"] == "PROMOTE" and keep.champion() == "1"
+
+
 def test_only_debug_shows_a_traceback(keep):
     keep.refused("data.source=absent.csv")
     assert keep.command("retrain", str(keep.config), "data.source=absent.csv", "--debug")[0] == 2
