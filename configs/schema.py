@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -80,9 +81,17 @@ class Window(Frozen):
     end: Moment | None = None
 
 
+TABLES = ("postgresql+psycopg2", "sqlite")
+
+
+def is_table(source: str) -> bool:
+    """Whether a source is a table of a database: DIALECT://HOST/DATABASE/TABLE."""
+    return "://" in source and source.partition("://")[0] in TABLES
+
+
 class Data(Frozen):
     source: str | tuple[str, ...] = Field(
-        description="file, folder, glob or hf://dataset/split; the full current state of the data"
+        description="file, folder, glob, hf://dataset/split or DIALECT://HOST/DATABASE/TABLE; the full current state of the data"
     )
     test: str | tuple[str, ...] | None = Field(None, description="the test rows, as given; then split.by is `given`")
     format: Literal["auto", "csv", "jsonl", "parquet"] = "auto"
@@ -100,6 +109,15 @@ class Data(Frozen):
     deduplicate: Deduplicate = Deduplicate()
     max_characters: Annotated[int, Field(ge=1)] = Field(100_000, description="a longer text is an error of the data, not a text")
     feedback: bool = Field(False, description="labels and corrections of served traffic become rows of the next snapshot")
+
+    @model_validator(mode="after")
+    def _no_secret_is_kept(self) -> Self:
+        for part in [part for given in (self.source, self.test or ()) for part in ((given,) if isinstance(given, str) else given)]:
+            if is_table(part) and urlsplit(part).password is not None:
+                raise ValueError(
+                    "a source holds a password, which would be kept with every run: leave it out, set PGPASSWORD or use ~/.pgpass"
+                )
+        return self
 
     @model_validator(mode="after")
     def _split_fits(self) -> Self:

@@ -179,9 +179,9 @@ def data(pipeline: Pipeline) -> Iterator[Check]:
     from tasks.text.sources import source_files
 
     rows, held_out = source_files(pipeline.data.source, pipeline.data.test, pipeline.data.format)
-    local = [Path(file.path) for file in (*rows, *held_out) if file.format != "hf"]
+    local = [Path(file.path) for file in (*rows, *held_out) if file.is_local]
     size = sum(file.stat().st_size for file in local)
-    yield Check("data", "ok", f"{len(rows) + len(held_out)} files, {size / 1e6:.1f} MB")
+    yield Check("data", "ok", f"{len(rows) + len(held_out)} sources, {size / 1e6:.1f} MB")
     suite = pipeline.contract.suite
     if suite is not None and not Path(suite).is_file():
         yield Check("contract", "fail", f"contract.suite {suite}: no such file", "tunekeeper draft-contract CONFIG drafts one")

@@ -1,4 +1,4 @@
-"""Whether a source holds what no run has looked at yet: files by their hash, read again only where touched."""
+"""Whether a source holds what no run has looked at yet: files by hash, tables by their number of rows."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from pathlib import Path
 from configs.schema import Pipeline
 from tasks.home import Home
 from tasks.identity import digest
+from tasks.text import tables
 from tasks.text.sources import File, fingerprint, source_files
 
 
 def digest_of(pipeline: Pipeline, sources: Mapping[str, str]) -> str:
     """The digest of what a run looked at, hash by name, as far as the pipeline's source names it."""
-    return digest({file.name: sources.get(file.name) for file in _files(pipeline)})
+    return digest({file.name: _told(file, sources.get(file.name)) for file in _files(pipeline)})
 
 
 def digest_now(pipeline: Pipeline, home: Home) -> str:
     """The same of the source as it is at this moment."""
     place = home.path / "index" / f"source-{pipeline.name}.json"
-    known, found = _known(place), {}
+    known, found = _known(place), dict[str, dict[str, object]]()
     for file in _files(pipeline):
+        if file.format == "table":
+            found[file.path] = {"name": file.name, "stamp": None, "hash": _rows(tables.count(file.path))}
+            continue
         stamp = _stamp(file)
         earlier = known.get(file.path, {})
         same = stamp is not None and earlier.get("stamp") == stamp
@@ -36,9 +40,18 @@ def _files(pipeline: Pipeline) -> tuple[File, ...]:
     return (*rows, *held_out)
 
 
+def _told(file: File, fingerprint: str | None) -> str | None:
+    """What the next look can tell of it without reading it whole."""
+    return _rows(tables.rows_in(fingerprint)) if file.format == "table" and fingerprint else fingerprint
+
+
+def _rows(count: int) -> str:
+    return f"{count} rows"
+
+
 def _stamp(file: File) -> list[int] | None:
     """What changes whenever a file is written: inode, size and time; None where there is no file to look at."""
-    if file.format == "hf" or not Path(file.path).is_file():
+    if not file.is_local or not Path(file.path).is_file():
         return None
     seen = Path(file.path).stat()
     return [seen.st_ino, seen.st_size, seen.st_mtime_ns]

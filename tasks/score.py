@@ -14,11 +14,11 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 
 from configs.errors import InputError
-from configs.schema import Pipeline
+from configs.schema import Pipeline, is_table
 from tasks.home import Home
 from tasks.identity import TRAIN_CODE, code, digest
 from tasks.release import champion_files
-from tasks.score_table import is_address, staged
+from tasks.score_table import staged
 from tasks.tracking import Registry, Tracking
 
 
@@ -37,12 +37,12 @@ def score(
     if version is not None and version not in Registry(tracking, pipeline.release.alias).versions(pipeline.name):
         raise InputError(f"{pipeline.name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
     told = _artifact(move)
-    with staged(source, place) if is_address(source) else nullcontext(source) as rows:
+    with staged(source, place) if is_table(source) else nullcontext(source) as rows:
         outcome = _score(pipeline, home, champion_files(tracking, home, pipeline.name, which), which, rows, place, told)
     return {
         "pipeline": pipeline.name,
         "version": which,
-        "input": source.partition("://")[0] if is_address(source) else source,
+        "input": source.partition("://")[0] if is_table(source) else source,
         **outcome,
     }
 

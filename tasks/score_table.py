@@ -9,19 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from configs.errors import InfraError, InputError
+from tasks.text.tables import opened
 from tasks.text.workspace import world_faults
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS = 10_000
-DIALECTS = ("postgresql+psycopg2", "sqlite")
-
-
-def is_address(source: str) -> bool:
-    """Whether a source is a table: DIALECT://.../DATABASE/TABLE."""
-    return source.partition("://")[0] in DIALECTS and "://" in source
 
 
 @contextmanager
@@ -45,30 +39,12 @@ def staged(address: str, output: Path) -> Iterator[str]:
 def _copy(address: str, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
-    import sqlalchemy as sa
-    from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
-    url = sa.make_url(address)
-    database, _, named = (url.database or "").rpartition("/")
-    space, _, table_name = named.rpartition(".")
-    shown = url.set(query={}).render_as_string(hide_password=True)
-    if not database or not table_name:
-        raise InputError(f"--input {shown}: names no table: write DIALECT://HOST/DATABASE/TABLE")
-    try:
-        engine = sa.create_engine(url.set(database=database), poolclass=sa.NullPool)
-        table = sa.Table(table_name, sa.MetaData(), autoload_with=engine, schema=space or None)
-        schema = pa.schema([(column.name, _type(column.type)) for column in table.columns])
-        with engine.connect() as connection, pq.ParquetWriter(path, schema, compression="zstd") as writer:
-            result = connection.execution_options(stream_results=True).execute(sa.select(table))
-            for rows in result.partitions(ROWS):
+    with opened(address, "--input") as source:
+        schema = pa.schema([(column.name, _type(column.type)) for column in source.table.columns])
+        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            for rows in source.partitions(ROWS):
                 writer.write_table(_rows(schema, list(zip(*rows, strict=True))))
-    except ModuleNotFoundError as error:
-        raise InfraError(f"--input {shown}: needs the package {error.name}: pip install psycopg2-binary") from error
-    except NoSuchTableError as error:
-        raise InputError(f"--input {shown}: there is no table {named} in that database: correct the name") from error
-    except DBAPIError as error:
-        said = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
-        raise InfraError(f"--input {shown}: the database does not answer ({said[0]}): see that it is up, then run again") from error
 
 
 def _type(kind: Any) -> pa.DataType:

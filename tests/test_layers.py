@@ -61,7 +61,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "datasets": ("tasks.text", "tasks.learning", "tasks.problems"),  # the types of evaluate's columns, the rows of TRL's trainer
     "presidio_analyzer": ("tasks.text",),
     "spacy": ("tasks.text",),
-    "sqlalchemy": ("tasks.*", "tasks.serving.traffic_sql"),  # the traffic log, where many machines share it
+    "sqlalchemy": ("tasks.*", "tasks.serving.traffic_sql", "tasks.text.tables"),  # the shared traffic log; a table as a source
 }
 
 # `--help` and the flow modules stay light: what they import at module level, through whatever chain, is none of these.

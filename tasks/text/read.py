@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from configs.errors import InputError
+from tasks.text import tables
 from tasks.text.sources import File, parse_hub
 
 CHUNK_BYTES = 1 << 30
@@ -43,6 +44,8 @@ def chunks(file: File, wanted: tuple[str, ...], max_characters: int, required: t
             return _jsonl(file, wanted, rows, max_characters, wanted if required is None else required)
         case "parquet":
             return _parquet(file, wanted, rows, max_characters)
+        case "table":
+            return _table(file, wanted, rows)
         case "hf":
             return _hub(file, wanted, rows)
 
@@ -63,6 +66,8 @@ def header(file: File, max_characters: int) -> tuple[str, ...]:
                 return tuple(names)
         case "parquet":
             return tuple(_parquet_schema(file).names)
+        case "table":
+            return tables.columns(file.path)
         case "hf":
             raise InputError(f"{file.path}: is no file: name a CSV, JSONL or Parquet file, or a folder of them")
 
@@ -198,6 +203,17 @@ def _parquet(file: File, wanted: tuple[str, ...], rows: int, max_characters: int
         if error.errno is not None:
             raise
         raise InputError(f"{path}: is a damaged Parquet file ({str(error)[:200]}): write or copy it again") from error
+
+
+def _table(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
+    first = 1
+    with tables.opened(file.path, "data.source") as source:
+        _check_present(set(source.table.c.keys()), wanted, file.path)
+        for part in source.partitions(rows, wanted):
+            yield Chunk(file, first, dict(zip(wanted, map(list, zip(*part, strict=True)), strict=True)))
+            first += len(part)
+    if first == 1:
+        raise InputError(f"{file.path}: has no rows")
 
 
 def _check_width(metadata: Any, wanted: tuple[str, ...], path: str, max_characters: int) -> None:

@@ -1,4 +1,4 @@
-"""Which files a source means, and the hash of their bytes: the standard library alone, since every run asks what changed."""
+"""Which files a source means, and the hash of their bytes: nothing heavy, since every run asks what changed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from configs.errors import InfraError, InputError
+from configs.schema import is_table
 
-Format = Literal["csv", "jsonl", "parquet", "hf"]
+Format = Literal["csv", "jsonl", "parquet", "hf", "table"]
 SUFFIXES: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
 FEEDBACK = "(feedback)"  # how exported feedback is named among a snapshot's sources
 _GLOB = frozenset("*?[")
@@ -19,18 +20,23 @@ _GLOB = frozenset("*?[")
 
 @dataclass(frozen=True)
 class File:
-    """One file of a source. `name` does not depend on where the source lies, so the ids made from it survive a move."""
+    """A file, a table, or a hub data set's split. A file's `name` does not tell where it lies: ids made of it survive a move."""
 
     name: str
     path: str
     format: Format
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a file of this machine."""
+        return self.format not in ("hf", "table")
+
 
 def resolve(source: str | tuple[str, ...], format: str = "auto") -> tuple[File, ...]:
-    """The files of a source (file, folder, glob, `hf://dataset/split`, or several) by name; InputError where there is none."""
+    """The files of a source (file, folder, glob, `hf://dataset/split`, table, or several) by name; InputError if there is none."""
     parts = (source,) if isinstance(source, str) else source
     if not parts:
-        raise InputError("data.source is an empty list: name at least one file, folder, glob or hf://dataset/split")
+        raise InputError("data.source is an empty list: name at least one file, folder, glob, table or hf://dataset/split")
     listed = [_files(part, format) for part in parts]
     names = [file.name for files in listed for file in files]
     if len(set(names)) < len(names):
@@ -48,7 +54,7 @@ def source_files(
     """The files of the source and of `data.test`; a file that both name is test, and names never clash."""
     held_out = () if test is None else resolve(test, format)
     paths = {os.path.realpath(file.path) for file in held_out}
-    rows = tuple(f for f in resolve(source, format) if f.format == "hf" or os.path.realpath(f.path) not in paths)
+    rows = tuple(f for f in resolve(source, format) if os.path.realpath(f.path) not in paths)
     if not rows:
         raise InputError(f"data.source {source}: holds nothing but the test rows of data.test: name the training rows")
     taken = {file.name for file in rows}
@@ -56,8 +62,20 @@ def source_files(
 
 
 def fingerprint(files: Iterable[File]) -> dict[str, str]:
-    """sha256 of each file's bytes by its name, read as a stream; for a hub data set the hash of its name and resolved commit."""
-    return {file.name: _hub_digest(file.path) if file.format == "hf" else _digest(Path(file.path)) for file in files}
+    """By name the sha256 of each file's bytes, of a table's rows, of a hub data set's name and resolved commit; read as streams."""
+    return {file.name: _fingerprint(file) for file in files}
+
+
+def _fingerprint(file: File) -> str:
+    match file.format:
+        case "hf":
+            return _hub_digest(file.path)
+        case "table":
+            from tasks.text import tables
+
+            return tables.digest(file.path)
+        case _:
+            return _digest(Path(file.path))
 
 
 def parse_hub(address: str) -> tuple[str, str, str | None]:
@@ -73,6 +91,8 @@ def _files(part: str, format: str) -> list[File]:
     if part.startswith("hf://"):
         parse_hub(part)
         return [File(part, part, "hf")]
+    if is_table(part):
+        return [File(part, part, "table")]
     path = Path(part).expanduser()
     if path.is_dir():
         found = sorted(p for p in path.rglob("*") if p.is_file() and _is_data(p, format))

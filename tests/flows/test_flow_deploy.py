@@ -1,9 +1,12 @@
 """What a YAML says of schedules and triggers is what Prefect does: no more after a second time, and one run for fifty events."""
 
 import json
+import sqlite3
 import time
 import uuid
+from contextlib import closing
 
+import pandas as pd
 import pytest
 import tiny
 from prefect.client.orchestration import get_client
@@ -136,6 +139,28 @@ def test_the_watch_tells_of_rows_that_no_run_has_looked_at_and_of_none_that_woul
     run("new-data")
     keep.write(tiny.rows(320))
     assert look() == "refused" and len(told) == 3
+
+
+def test_a_table_is_kept_as_a_file_is_and_another_number_of_rows_is_new_data(keep, monkeypatch):
+    told = []
+    monkeypatch.setattr(scheduled, "emit_event", lambda event, resource, payload: told.append(event))
+    place = keep.folder / "rows.db"
+
+    def write(n):
+        with closing(sqlite3.connect(place)) as database:
+            pd.DataFrame(tiny.rows(n)).to_sql("tickets", database, index=False, if_exists="replace")
+
+    def look():
+        with disable_run_logger():
+            return scheduled.watch.fn(load(keep.config, [source]))
+
+    write(300)
+    source = f"data.source=sqlite:///{place}/tickets"
+    first = keep.retrain(source, "training.epochs=4")
+    assert first["verdict"] == "PROMOTE" and keep.retrain(source, "training.epochs=4")["skipped"] and look() == "nothing new"
+    write(310)
+    assert look() == "new data" and told == ["tunekeeper.new-data"]
+    assert keep.retrain(source, "training.epochs=4")["snapshot"] != first["snapshot"] and look() == "nothing new"
 
 
 def test_a_form_that_nobody_filled_in_is_told_of_in_words(keep):
