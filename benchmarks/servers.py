@@ -252,7 +252,8 @@ def stack(config: Callable[[Path], Path] = pipeline) -> Iterator[Stack]:
         folder = Path(aside)
         folder.chmod(0o755)  # PostgreSQL runs as another user
         values = {name: secrets.token_hex(16) for name in SECRETS} | {"PREFECT_AUTH": f"admin:{secrets.token_hex(16)}"}
-        there = Stack(folder, {**values, "CONFIG": str(config(folder))})
+        values["CONFIG"] = values["PIPELINES"] = str(config(folder))
+        there = Stack(folder, values)
         try:
             there.up()
             yield there
@@ -340,6 +341,8 @@ def proofs(there: Stack) -> Iterator[tuple[str, str, bool]]:
     said = tell([sys.executable, "-c", CLIENT, text], bare).strip().splitlines()[-1]
     yield "a second home with an address and a user alone loads the champion", said, said in answer.text
 
+    deployed = ask(f"{worker['PREFECT_API_URL']}/deployments/name/retrain/retrain-tiny", headers=authorized(worker))
+    yield "the pipeline that PIPELINES names is deployed", f"HTTP {deployed.status}", deployed.ok
     run = scheduled(worker)
     yield "the worker runs the scheduled `reconcile`", run, run == "COMPLETED"
     metrics = ask(f"{uri}/metrics", headers={"Authorization": basic(f"admin:{there.values['MLFLOW_ADMIN_PASSWORD']}")})
@@ -386,11 +389,18 @@ def traffic(there: Stack) -> int:
     return sum(int(query(there, f"select count(*) from {name}")[0][0]) for (name,) in tables)
 
 
+def authorized(environment: dict[str, str]) -> dict[str, str]:
+    """The header that Prefect's server asks for."""
+    from tasks.web import basic
+
+    return {"Authorization": basic(environment["PREFECT_API_AUTH_STRING"])}
+
+
 def scheduled(environment: dict[str, str]) -> str:
     """Ask for a run of the deployment; its state in the end."""
-    from tasks.web import ask, basic
+    from tasks.web import ask
 
-    api, who = environment["PREFECT_API_URL"], {"Authorization": basic(environment["PREFECT_API_AUTH_STRING"])}
+    api, who = environment["PREFECT_API_URL"], authorized(environment)
     deployment = ask(f"{api}/deployments/name/reconcile/reconcile", headers=who).value["id"]
     run = ask(f"{api}/deployments/{deployment}/create_flow_run", {}, who, seconds=10).value["id"]
     deadline, state = time.monotonic() + 120, ""

@@ -45,6 +45,8 @@ def examine(home: Home, pipeline: Pipeline | None) -> list[Check]:
         found = [check for checks in pool.map(lambda pair: _safe(*pair), _looks(home, pipeline, api)) for check in checks]
     away = {check.name for check in found if check.state == "fail"}
     found += _safe("strays", lambda: _strays(home, pipeline, None if "prefect" in away else api, away))
+    if pipeline is not None and not away & {"mlflow", "ledger"}:
+        found += _safe("champion", lambda: _champion(home, pipeline))
     return found
 
 
@@ -101,6 +103,32 @@ def _strays(home: Home, pipeline: Pipeline | None, api: str | None, away: set[st
         yield Check("strays", "warn", f"dead and not put away: {counts}", "tunekeeper reconcile; --dry-run only lists them")
     else:
         yield Check("strays", "ok", "nothing died and lies about")
+
+
+def _champion(home: Home, pipeline: Pipeline) -> Check:
+    """Whether there is one, and whether registry and ledger name the same."""
+    if home.tracks_here and not (home.path / "mlflow.db").is_file():
+        return Check("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
+    from tasks.champion import open_ledger
+    from tasks.ledger import replay
+    from tasks.tracking import Registry, Tracking
+
+    with _asking(None):
+        registry = Registry(Tracking(home), pipeline.release.alias)
+        named, told = registry.champion(pipeline.name), replay(open_ledger(home), pipeline.name)
+        there = named is None or named in registry.versions(pipeline.name)
+    if not there:
+        return Check(
+            "champion", "fail", f"{pipeline.name} version {named} was deleted", "tunekeeper rollback CONFIG, or promote another"
+        )
+    if named != told:
+        what = f"the registry says {named or 'none'}, the ledger {told or 'none'}"
+        return Check(
+            "champion", "warn", what, "tunekeeper history CONFIG heals the ledger, or adopts what somebody promoted in MLflow"
+        )
+    if named is None:
+        return Check("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
+    return Check("champion", "ok", f"{pipeline.name} version {named}, registry and ledger agree")
 
 
 @contextmanager

@@ -1,9 +1,10 @@
-"""What servers need once, and again without harm: `python infra/settle.py bucket | users | pool ...`."""
+"""What servers need once, and again without harm: `python infra/settle.py bucket | users | pool | pipelines ...`."""
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from tasks.web import Answer, ask, basic
@@ -13,7 +14,7 @@ USERS = {"worker": "MLFLOW_WORKER_PASSWORD", "service": "MLFLOW_SERVICE_PASSWORD
 
 def main() -> None:
     """Do what is named, in order; the first that fails ends it."""
-    known = {"bucket": bucket, "users": users, "pool": pool}
+    known = {"bucket": bucket, "users": users, "pool": pool, "pipelines": pipelines}
     for name in sys.argv[1:]:
         if name not in known:
             sys.exit(f"error: {name} is not known: name {', '.join(known)}")
@@ -54,6 +55,14 @@ def pool() -> None:
     settle_environment(find_home())
     for sentence in (settle_pool(), schedule()):
         sys.stdout.write(f"{sentence}\n")
+
+
+def pipelines() -> None:
+    """The schedules and triggers of the configs that TUNEKEEPER_PIPELINES names, separated by spaces; none where it names none."""
+    from flows.deploy import deploy
+
+    if configs := [Path(word) for word in os.environ.get("TUNEKEEPER_PIPELINES", "").split()]:
+        deploy(configs)
 
 
 def _admin(call: str, body: dict[str, str], method: str = "POST") -> Answer:

@@ -5,6 +5,8 @@ import time
 
 import tiny
 
+from configs.load import load
+from flows.doctor import examine
 from tasks.ledger import history
 
 KEYS = {
@@ -107,6 +109,21 @@ def test_a_worse_challenger_is_kept_for_the_record_and_users_keep_the_champion(k
     keep.retrain(*GOOD)
     worse = keep.retrain()
     assert worse["verdict"] == "HOLD" and worse["model"]["version"] == "2" and keep.champion() == "1"
+
+
+def test_doctor_tells_of_the_champion_and_of_one_that_the_ledger_does_not_know(keep):
+    def told():
+        (check,) = [check for check in examine(keep.home, load(keep.config)) if check.name == "champion"]
+        return check.state, check.what
+
+    (keep.home.path / "mlflow.db").rename(keep.folder / "mlflow.db")
+    assert told() == ("warn", "tiny has none yet")
+    (keep.folder / "mlflow.db").rename(keep.home.path / "mlflow.db")
+    assert told() == ("warn", "tiny has none yet")
+    assert keep.retrain(*GOOD)["verdict"] == "PROMOTE"
+    assert told() == ("ok", "tiny version 1, registry and ledger agree")
+    keep.tracking.client.delete_registered_model_alias("tiny", "champion")
+    assert told() == ("warn", "the registry says none, the ledger 1")
 
 
 def test_a_promotion_made_in_mlflows_own_pages_is_adopted_and_said(keep):
