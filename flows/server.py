@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from tasks.home import Home
 PORT = 4200
 START_SECONDS = 120
 IDLE_SECONDS = 600
+DATABASE_BYTES = 5_000_000  # of room that its database wants, at the least
 SAID = "server.json"  # where the server is, and its process
 
 
@@ -98,10 +100,15 @@ def _start(home: Home) -> str:
         process = _spawn(home, [_port_before(home), 0], own.fileno(), {})
         if not _comes_up(home, lambda: process.poll() is None):
             process.kill()
-            raise InfraError(
-                f"the local Prefect server did not start; its log is {log_of(home)}. Set PREFECT_API_URL to use another one"
-            )
+            raise InfraError(f"the local Prefect server did not start: {_why(home)}")
         return str(_said(home))
+
+
+def _why(home: Home) -> str:
+    """The likely cause, and what to do."""
+    if (free := shutil.disk_usage(home.path).free) < DATABASE_BYTES:
+        return f"{home.path} has {free / 1e6:.1f} MB of room left: free some space, or set TUNEKEEPER_HOME to another disk"
+    return f"its log is {log_of(home)}. Set PREFECT_API_URL to use another one"
 
 
 def start_at(home: Home, port: int, idle_seconds: float) -> subprocess.Popen[bytes] | None:
