@@ -78,7 +78,7 @@ class Stack:
     def here(self, name: str, text: str) -> str:
         """A word of the compose file as it is on this machine."""
         by_number = {str(PORTS[one]): str(port) for one, port in self.ports.items()}
-        if text in by_number or text.startswith(str(self.folder)):
+        if text in by_number or text.startswith((str(self.folder), str(ROOT))):
             return by_number.get(text, text)
         hosts = "|".join([*PORTS, "localhost", "127.0.0.1"])
         text = re.sub(rf"\b({hosts}):(\d+)\b", lambda m: f"127.0.0.1:{by_number.get(m[2], m[2])}", text).replace(
