@@ -89,8 +89,8 @@ def kept(home: Path, config: Path, *overrides: str) -> dict[str, Any]:
     said, told = process.communicate()
     if process.returncode != 0:
         raise subprocess.CalledProcessError(process.returncode, str(config), said, told[-2000:])
-    sys.stderr.write(f"  {overrides}: {json.loads(said)['metrics']['accuracy']:.4f}\n")
     found: dict[str, Any] = json.loads(said)
+    sys.stderr.write(f"  {' '.join(overrides)}: {found['metrics']}\n")
     return found
 
 
