@@ -101,8 +101,9 @@ def terminated(job: Job) -> tuple[Life, str]:
 
 
 def own_server(job: Job) -> str:
-    """Killed while it starts a Prefect server of its own, and again, then run to the end: one server, which ends itself."""
+    """Killed while it starts a Prefect server and an MLflow database of its own, and again, then run to the end: all is whole."""
     home, chance = job.home("own"), random.Random(SEED)
+    (home / "mlflow.db").unlink()
     alone = {"PREFECT_API_URL": "", "PREFECT_HOME": str(home / "prefect"), "TUNEKEEPER_SERVER_IDLE_SECONDS": "20"}
     for _ in range(6):
         process = small.retrain(job.config, home, **alone)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from flows.services import POOL, Plan, plan_for, services
 from flows.supervise import Guarded, Supervisor
 from tasks.home import Home, find_home, settle_environment
 from tasks.terminal import console, say
+from tasks.tracking import Tracking, make_database
 from tasks.web import ask
 
 LOCK = Path("locks", "up.lock")
@@ -37,6 +39,8 @@ def up(config: Path | None, overrides: Sequence[str], ports: Mapping[str, int | 
         used = stack.enter_context(ExitStack())
         used.enter_context(server.in_use(home))
         plan = plan_for(home, config, overrides, ports)
+        tracking = Tracking(home)
+        tracking.attempt("making its database", partial(make_database, home))
         supervisor = Supervisor(services(plan, used), say)
         supervisor.run(lambda seconds: _ready(plan, supervisor, seconds, as_json), PATIENCE)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import tempfile
 import time
@@ -33,6 +35,28 @@ PIP_PACKAGES = (
 )
 
 
+def make_database(home: Home) -> None:
+    """Make a home's own database aside, and show it when it is whole; nothing where it is there, or where a server keeps it.
+
+    MLflow builds it in some fifty steps and neither goes on with nor mends one that a kill or a full disk left half built.
+    """
+    place = Path(home.tracking_uri.removeprefix("sqlite:///"))
+    if not home.tracks_here or place.exists():
+        return
+    from mlflow import MlflowClient
+
+    (home.path / "locks").mkdir(parents=True, exist_ok=True)
+    with (home.path / "locks" / "mlflow.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if place.exists():
+            return
+        for left in place.parent.glob(f".{place.name}.*"):
+            left.unlink()
+        aside = place.with_name(f".{place.name}.{os.getpid()}.{time.monotonic_ns()}")  # MLflow remembers what it has opened
+        MlflowClient(f"sqlite:///{aside}").search_experiments(max_results=1)
+        aside.replace(place)
+
+
 class Tracking:
     """One tracking server; every call is tried a few times, then fails as InfraError with the address and the remedy."""
 
@@ -43,6 +67,7 @@ class Tracking:
     def client(self) -> Any:
         import mlflow
 
+        make_database(self.home)
         mlflow.set_tracking_uri(self.home.tracking_uri)
         mlflow.set_registry_uri(self.home.tracking_uri)
         return mlflow.MlflowClient(self.home.tracking_uri)

@@ -9,7 +9,7 @@ from requests import ConnectionError as NoAnswer
 from configs.errors import InfraError
 from tasks.home import Home
 from tasks.learning.base import base_files, find_base
-from tasks.tracking import BASES, Registry, Tracking
+from tasks.tracking import BASES, Registry, Tracking, make_database
 
 
 @pytest.fixture
@@ -22,6 +22,24 @@ def tracking(tmp_path, empty_database, monkeypatch):
 def again(tracking):
     """As another process sees it."""
     return Tracking(tracking.home, tracking.pause)
+
+
+def test_a_database_that_was_never_finished_is_begun_anew_and_nobody_sees_half_of_one(tmp_path, monkeypatch):
+    from mlflow.store.db import utils
+
+    def stopped(*_):
+        raise OSError("killed here")
+
+    home = Home(tmp_path)
+    with monkeypatch.context() as dying:
+        dying.setattr(utils, "_upgrade_db", stopped)
+        with pytest.raises(OSError, match="killed here"):
+            make_database(home)
+    half = list(tmp_path.glob(".mlflow.db.*"))
+    assert half and not (tmp_path / "mlflow.db").exists()
+    tracking = Tracking(home)
+    run = tracking.open_run("tiny", "key", "first", {})
+    assert again(tracking).has_run(run) and not list(tmp_path.glob(".mlflow.db.*"))
 
 
 def test_a_train_key_has_one_run_whoever_opens_it_and_whatever_became_of_it(tracking):
