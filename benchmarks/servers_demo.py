@@ -39,7 +39,10 @@ def section() -> str:
         key = there.values["TUNEKEEPER_API_KEYS"]
         service = demo.Service(f"http://127.0.0.1:{there.ports['service']}", {"Authorization": f"Bearer {key}"})
         story = Told()
-        claims = list(proofs(there, story, service))
+        claims = []
+        for claim, seen, holds in proofs(there, story, service):
+            print(f"{'holds' if holds else 'DOES NOT HOLD'}: {claim}: {seen}", file=sys.stderr, flush=True)
+            claims.append((claim, seen, holds))
     return "\n".join(
         [
             "## The demo on servers",
@@ -69,7 +72,7 @@ def proofs(there: servers.Stack, story: Told, service: demo.Service) -> Iterator
     yield "promotions in the ledger", ", ".join(kinds), sorted(kinds) == ["FIRST", "PROMOTE", "ROLLBACK"]
     for name in AWAY:
         yield away(there, name, service)
-    demo.command("promote", config, "2", "--reason", "back to the better one, all servers being back")
+    demo.command("promote", config, "--version", "2", "--reason", "back to the better one, all servers being back")
     story.wait("version 2", lambda: service.ready("2"))
     yield "afterwards a promotion is followed as before", "version 2 answers", True
 

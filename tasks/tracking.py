@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 import tempfile
@@ -67,6 +68,9 @@ class Tracking:
     def client(self) -> Any:
         import mlflow
 
+        logging.getLogger("mlflow.store.db.utils").setLevel(
+            logging.CRITICAL
+        )  # it prints every fault's traceback, which `attempt` tells of
         make_database(self.home)
         mlflow.set_tracking_uri(self.home.tracking_uri)
         mlflow.set_registry_uri(self.home.tracking_uri)
