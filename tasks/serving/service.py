@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from configs.errors import InfraError
 from configs.schema import ProblemName, Serving
 from tasks.serving.batcher import Batcher, Busy, Failed, Limits, NoModel, Said
 from tasks.serving.door import Door, refuse
@@ -223,7 +224,12 @@ class Routes:
     async def audit(self, n: Annotated[int, Query(ge=1, le=1000, description="how many at most")] = 20) -> Response:
         """Answers drawn at random that nobody has labelled yet; label them by /feedback with source `audit`."""
         self._traffic("/audit")
-        found = await asyncio.get_running_loop().run_in_executor(self.behind, self.service.audits, n)
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self.behind, self.service.audits, n)
+        except InfraError as error:
+            log.warning("%s", error)
+            what, remedy = "the log of answers does not answer", "ask again in a minute; answers and feedback are kept meanwhile"
+            raise Refusal(503, what, "/audit", remedy, {"Retry-After": "60"}) from error
         return _json({"answers": found})
 
     def _traffic(self, path: str) -> Log:

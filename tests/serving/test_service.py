@@ -11,7 +11,7 @@ import unicodedata
 import pytest
 from serving_parts import LABELS, TEXTS, Standing, restated, served, service, version
 
-from configs.errors import InputError
+from configs.errors import InfraError, InputError
 from tasks.serving.batcher import Said
 from tasks.serving.limits import is_local, read_keys
 
@@ -384,3 +384,17 @@ def test_audits_are_listed_until_somebody_has_labelled_them(logged):
     logged.traffic.flush()
     assert {one["id"] for one in logged("GET", "/audit?n=100")[2]["answers"]} == drawn - {label["answer_id"]}
     assert len(logged("GET", "/audit?n=1")[2]["answers"]) == min(1, len(drawn) - 1)
+
+
+def test_with_the_log_away_audits_are_put_off_and_answers_are_not(champion, tmp_path):
+    from tasks.serving.traffic import open_traffic
+
+    def away(_):
+        raise InfraError("the traffic log at postgresql://host/db does not answer")
+
+    traffic = open_traffic(tmp_path, "tiny")
+    with served(service(champion, traffic, audits=away)) as asker:
+        status, headers, said = asker("GET", "/audit")
+        assert status == 503 and headers["retry-after"] == "60" and "postgresql" not in str(said)
+        assert len(asker.predict(*TEXTS[:3])["answers"]) == 3
+    traffic.close()
