@@ -152,7 +152,7 @@ def judged(story: Rehearsal, customers: demo.Customers) -> list[tuple[str, str, 
 
 def after(config: Path) -> list[tuple[str, str, bool]]:
     """What disk, ledger and registry say when all has ended."""
-    left = [" ".join(process.cmdline()) for process in processes() if process.pid != os.getpid()]
+    left = [" ".join(process.cmdline()[1:3]) for process in processes() if process.pid != os.getpid()]
     kinds = [one["kind"] for one in demo.command("history", config)["history"]]
     mended = demo.command("reconcile", config)
     return [
