@@ -70,8 +70,8 @@ def disk(job: Job, name: str, size: str) -> Iterator[Path]:
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(home)], capture_output=True, text=True)
     if made.returncode != 0:
         raise PermissionError(f"this user may not mount a tmpfs ({made.stderr.strip()})")
-    (home / "tmp").mkdir()
     try:
+        (home / "tmp").mkdir()
         yield home
     finally:
         ended(home)

@@ -26,14 +26,24 @@ TRAINING_SECONDS = 4.0  # into its training the retraining is killed
 
 
 @dataclass
-class Rehearsal(demo.Story):
+class Told(demo.Story):
+    """A story whose lines are kept."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def tell(self, sentence: str) -> None:
+        self.lines.append(sentence)
+        sys.stderr.write(f"  {time.monotonic() - self.began:5.0f} s  {sentence}\n")
+
+
+@dataclass
+class Rehearsal(Told):
     """A story in which something dies at every moment."""
 
     service: demo.Service = field(default_factory=lambda: demo.Service(""))
     stack: ExitStack = field(default_factory=ExitStack)
     config: Path = Path()
     killed: list[tuple[str, float]] = field(default_factory=list)  # what, the moment by time.monotonic
-    lines: list[str] = field(default_factory=list)
 
     def at(self, moment: str) -> None:
         match moment:
@@ -60,10 +70,6 @@ class Rehearsal(demo.Story):
         if what == "the service":
             self.wait("the service again", self.service.ready)
             self.tell(f"the service answers again after {time.monotonic() - began:.0f} s")
-
-    def tell(self, sentence: str) -> None:
-        self.lines.append(sentence)
-        sys.stderr.write(f"  {time.monotonic() - self.began:5.0f} s  {sentence}\n")
 
 
 def processes() -> list[psutil.Process]:

@@ -10,24 +10,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from benchmarks import servers
+from benchmarks.faults import Told
 from examples.helpdesk import demo
 
 AWAY = ("mlflow", "s3", "prefect", "postgres")
 AWAY_SECONDS = 60.0
-
-
-@dataclass
-class Told(demo.Story):
-    """A story whose lines are kept."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def tell(self, sentence: str) -> None:
-        self.lines.append(sentence)
-        sys.stderr.write(f"  {time.monotonic() - self.began:5.0f} s  {sentence}\n")
 
 
 def section() -> str:

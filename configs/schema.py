@@ -113,7 +113,7 @@ class Data(Frozen):
     @model_validator(mode="after")
     def _no_secret_is_kept(self) -> Self:
         for part in [part for given in (self.source, self.test or ()) for part in ((given,) if isinstance(given, str) else given)]:
-            if is_table(part) and urlsplit(part).password is not None:
+            if is_table(part) and (urlsplit(part).password is not None or "password=" in urlsplit(part).query):
                 raise ValueError(
                     "a source holds a password, which would be kept with every run: leave it out, set PGPASSWORD or use ~/.pgpass"
                 )

@@ -107,8 +107,9 @@ def _strays(home: Home, pipeline: Pipeline | None, api: str | None, away: set[st
 
 def _champion(home: Home, pipeline: Pipeline) -> Check:
     """Whether there is one, and whether registry and ledger name the same."""
+    none = Check("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
     if home.tracks_here and not (home.path / "mlflow.db").is_file():
-        return Check("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
+        return none
     from tasks.champion import open_ledger
     from tasks.ledger import replay
     from tasks.tracking import Registry, Tracking
@@ -127,7 +128,7 @@ def _champion(home: Home, pipeline: Pipeline) -> Check:
             "champion", "warn", what, "tunekeeper history CONFIG heals the ledger, or adopts what somebody promoted in MLflow"
         )
     if named is None:
-        return Check("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
+        return none
     return Check("champion", "ok", f"{pipeline.name} version {named}, registry and ledger agree")
 
 

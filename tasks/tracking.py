@@ -68,9 +68,8 @@ class Tracking:
     def client(self) -> Any:
         import mlflow
 
-        logging.getLogger("mlflow.store.db.utils").setLevel(
-            logging.CRITICAL
-        )  # it prints every fault's traceback, which `attempt` tells of
+        # it prints the traceback of every fault that `attempt` tells of
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         make_database(self.home)
         mlflow.set_tracking_uri(self.home.tracking_uri)
         mlflow.set_registry_uri(self.home.tracking_uri)

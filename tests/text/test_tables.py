@@ -57,10 +57,11 @@ def test_what_is_not_there_is_named(make, tmp_path: Path) -> None:
         list(chunks(resolve(address)[0], ("texts",), 100))
 
 
-def test_a_password_in_a_source_is_refused_and_never_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["me:secret@h/d/t", "me@h/d/t?password=secret"])
+def test_a_password_in_a_source_is_refused_and_never_said(tmp_path: Path, address: str) -> None:
     config = tmp_path / "keep.yaml"
     config.write_text(
-        "name: a\nproblem: text-classification\ndata: {source: 'postgresql+psycopg2://me:secret@h/d/t'}\nmodel: {base: b}\n"
+        f"name: a\nproblem: text-classification\ndata: {{source: 'postgresql+psycopg2://{address}'}}\nmodel: {{base: b}}\n"
     )
     with pytest.raises(InputError, match="PGPASSWORD") as refused:
         load(config)
