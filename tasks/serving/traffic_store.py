@@ -23,8 +23,8 @@ from tasks.serving.traffic_records import KINDS, Kind, empty, schema_of, unique
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SMALL_BYTES = 32 << 20  # smaller files of a day that is over become one
-MOST_FILES = 32  # of a day that is not over yet
+SMALL_BYTES = 8 << 20  # smaller files become one, of a day that is over or has more than MOST_FILES of them
+MOST_FILES = 32
 _ABANDONED_SECONDS = 3600
 _ATTEMPTS = 5
 
@@ -75,10 +75,13 @@ class Store(Protocol):
 
 
 class ParquetStore:
-    """Files by day. Raises OSError where the disk fails."""
+    """Files by day. Raises OSError where the disk fails.
+
+    What moves or reads them holds a few files at a time in memory, whatever the day's traffic was.
+    """
 
     seal_seconds = 600.0
-    seal_bytes = SMALL_BYTES
+    seal_bytes = 8 << 20  # of lines: about a fifth of that as Parquet
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -94,24 +97,25 @@ class ParquetStore:
         for attempt in range(_ATTEMPTS):
             found = empty(kind)
             try:
-                for day in self._days(kind, query):
-                    tables = [_rows(file, kind) for file in _files(day)]
-                    found = _joined(found, query.of(pa.concat_tables(tables)) if tables else empty(kind), query)
-                return found
+                for file in [file for day in self._days(kind, query) for file in _files(day)]:
+                    found = pa.concat_tables([found, query.of(_rows(file, kind))])
+                    found = query.of(found) if query.most is not None else found
+                return query.of(found)
             except FileNotFoundError:  # files became one while we read them
                 if attempt == _ATTEMPTS - 1:
                     raise
         return found
 
     def tidy(self) -> None:
-        """Make one file of the small ones of each day, by one process at a time; remove what was half written."""
+        """Make larger files of the small ones of each day, by one process at a time; remove what was half written."""
         with _alone(self.folder) as mine:
             for day in [day for kind in KINDS for day in sorted((self.folder / kind).glob("day=*"))] if mine else ():
                 _sweep(day)
                 small = [file for file in _files(day) if file.stat().st_size < SMALL_BYTES]
                 over = day.name.removeprefix("day=") < f"{datetime.now(UTC):%Y-%m-%d}"
                 if len(small) > (1 if over else MOST_FILES):
-                    _merge(small, day.parent.name == "answers")
+                    for some in _together(small):
+                        _merge(some, day.parent.name == "answers")
 
     def close(self) -> None:
         return None
@@ -121,13 +125,6 @@ class ParquetStore:
         first = "" if query.start is None else f"day={query.start.astimezone(UTC):%Y-%m-%d}"
         last = "~" if query.end is None else f"day={(query.end.astimezone(UTC) - timedelta(microseconds=1)):%Y-%m-%d}"
         return sorted(day for day in (self.folder / kind).glob("day=*") if first <= day.name <= last)
-
-
-def _joined(found: pa.Table, more: pa.Table, query: Query) -> pa.Table:
-    import pyarrow as pa
-
-    both = pa.concat_tables([found, more])
-    return query.of(both) if query.most is not None else both
 
 
 def _by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
@@ -163,6 +160,21 @@ def _write(rows: pa.Table, path: Path) -> None:
     finally:
         aside.unlink(missing_ok=True)
     _sync(path.parent)
+
+
+def _together(files: list[Path]) -> Iterator[list[Path]]:
+    """Files in their order, each time as many as reach SMALL_BYTES; one alone is left as it is."""
+    some: list[Path] = []
+    size = 0
+    for file in files:
+        some.append(file)
+        size += file.stat().st_size
+        if size >= SMALL_BYTES:
+            if len(some) > 1:
+                yield some
+            some, size = [], 0
+    if len(some) > 1:
+        yield some
 
 
 def _merge(files: list[Path], answers: bool) -> None:

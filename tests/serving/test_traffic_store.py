@@ -138,6 +138,17 @@ def test_the_small_files_of_a_day_that_is_over_become_one(tmp_path):
     assert len(files(tmp_path)) == 3 and len(places(tmp_path)) == 103
 
 
+def test_so_many_files_become_one_as_fit_in_memory(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(ParquetStore, "tidy", lambda _: None)  # whoever keeps tidies up too
+        for place in range(7):
+            keep(tmp_path, [answer(place, time=T0 + timedelta(minutes=place))])
+    size = max(file.stat().st_size for file in files(tmp_path))
+    monkeypatch.setattr(traffic_store, "SMALL_BYTES", int(2.5 * size))
+    ParquetStore(tmp_path / "traffic" / NAME).tidy()
+    assert len(files(tmp_path)) == 3 and places(tmp_path) == list(range(7))
+
+
 @pytest.mark.parametrize("strike", [2, 3, 4, 7])
 def test_a_process_killed_while_it_makes_one_file_of_many_loses_and_doubles_nothing(tmp_path, strike):
     for start in range(3):
