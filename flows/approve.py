@@ -22,7 +22,7 @@ from pydantic import Field
 
 from configs.errors import InputError
 from configs.schema import Pipeline
-from tasks import approvals
+from tasks import approvals, assets
 from tasks.approvals import Approval
 from tasks.champion import open_ledger
 from tasks.home import find_home, settle_environment
@@ -59,6 +59,8 @@ def approve(pipeline: str, version: str, decision: str) -> State[Any]:
     if now.state in ("pending", "expired"):
         given = _answer(now, tracking)
         now = approvals.answer(ledger, registry, asked, given.answer == "approve", given.who, given.reason)
+    if now.state == "approved":
+        assets.moved(pipeline, version, asked.alias)
     tracking.tag_version(pipeline, version, {"approval": now.state, "approval_by": now.who, "approval_reason": now.reason})
     return Completed(name=now.state.capitalize(), message=now.sentence, data=now.account)
 

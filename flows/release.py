@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import getpass
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from configs.errors import InputError
 from configs.schema import Pipeline
+from flows.server import prefect_if_up
 from tasks.approvals import settle
 from tasks.champion import open_ledger
 from tasks.home import Home, find_home, settle_environment
@@ -22,7 +22,7 @@ COLUMNS = ("epoch", "kind", "move", "when", "verdict", "who", "why")
 
 def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str) -> dict[str, Any]:
     """Make a version the champion: as its verdict says, or by force, for which the ledger wants a reason."""
-    _, tracking, ledger, registry = _open(pipeline)
+    home, tracking, ledger, registry = _open(pipeline)
     settled = heal(ledger, registry, pipeline.name)
     if version not in registry.versions(pipeline.name):
         raise InputError(f"{pipeline.name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
@@ -38,18 +38,18 @@ def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str)
         ledger, registry, pipeline.name, version, expected=settled.champion, evidence=evidence, who=getpass.getuser(),
         reason=reason, force=force or bool(reason),
     )  # fmt: skip
-    _answered(ledger, registry, pipeline.name)
+    _tell(home, pipeline, ledger, registry, move.entry)
     return _moved(pipeline, config, move, (*settled.notices, *move.notices))
 
 
 def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str) -> dict[str, Any]:
     """Go back to the champion before this one, or to version `to`."""
-    _, _, ledger, registry = _open(pipeline)
+    home, _, ledger, registry = _open(pipeline)
     settled = heal(ledger, registry, pipeline.name)
     move = rollback(
         ledger, registry, pipeline.name, to, left=settled.champion, who=getpass.getuser(), reason=reason, force=bool(reason and to)
     )
-    _answered(ledger, registry, pipeline.name)
+    _tell(home, pipeline, ledger, registry, move.entry)
     return _moved(pipeline, config, move, (*settled.notices, *move.notices))
 
 
@@ -120,13 +120,21 @@ def _last_run(ledger: Ledger, pipeline: Pipeline) -> str:
     return found.run_id
 
 
-def _answered(ledger: Ledger, registry: Registry, model: str) -> None:
-    """Write down which questions about the model are open no more by this, and close their forms where there is a server."""
-    for asked in settle(ledger, registry, model):
-        if asked.form and os.environ.get("PREFECT_API_URL"):
-            from flows.approve import close_form
+def _tell(home: Home, pipeline: Pipeline, ledger: Ledger, registry: Registry, entry: Entry) -> None:
+    """Write down which questions are open no more by this move; where Prefect runs, close their forms and link the alias."""
+    answered = settle(ledger, registry, pipeline.name)
+    with prefect_if_up(home) as up:
+        if not up:
+            return
+        from flows.approve import close_form
+        from tasks import assets
 
+        for asked in answered:
             close_form(asked)
+        try:
+            assets.moved(pipeline.name, str(entry.to_version), pipeline.release.alias)
+        except Exception as error:  # noqa: BLE001  (whatever Prefect's client raises: the alias is moved, and that is what counts)
+            say(f"Prefect's assets do not show it: its server does not answer ({error})")
 
 
 def _moved(pipeline: Pipeline, config: Path, move: Move, notices: tuple[str, ...]) -> dict[str, Any]:

@@ -45,6 +45,21 @@ def prefect_server(home: Home) -> Iterator[str]:
 
 
 @contextmanager
+def prefect_if_up(home: Home) -> Iterator[bool]:
+    """Whether there is a server to tell something: the one that PREFECT_API_URL names, or our own if it runs; none is started."""
+    if os.environ.get("PREFECT_API_URL"):
+        yield True
+        return
+    with in_use(home):
+        url = running(home)
+        os.environ.update({"PREFECT_API_URL": url} if url else {})
+        try:
+            yield url is not None
+        finally:
+            os.environ.pop("PREFECT_API_URL", None)
+
+
+@contextmanager
 def in_use(home: Home) -> Iterator[None]:
     """A shared lock that death releases: the server ends only when it can have it alone."""
     home.prefect.mkdir(parents=True, exist_ok=True)

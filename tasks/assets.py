@@ -9,11 +9,19 @@ from prefect.cache_policies import NO_CACHE
 def link(pipeline: str, snapshot: str, version: str, alias: str | None) -> None:
     """Say in the flow run that is under way what was made from what; `alias` is None where it names another version."""
     data = _asset(f"{pipeline}/snapshot/{snapshot[:16]}", f"the prepared data of {pipeline}")
-    model = _asset(f"{pipeline}/version/{version}", f"a registered version of {pipeline}")
     _made(data)
-    _made(model, data)
+    _made(_model(pipeline, version), data)
     if alias is not None:
-        _made(_asset(f"{pipeline}/{alias}", f"the version of {pipeline} that answers"), model)
+        moved(pipeline, version, alias)
+
+
+def moved(pipeline: str, version: str, alias: str) -> None:
+    """Say that the alias names this version from now on."""
+    _made(_asset(f"{pipeline}/{alias}", f"the version of {pipeline} that answers"), _model(pipeline, version))
+
+
+def _model(pipeline: str, version: str) -> Asset:
+    return _asset(f"{pipeline}/version/{version}", f"a registered version of {pipeline}")
 
 
 def _made(made: Asset, *origins: Asset) -> None:

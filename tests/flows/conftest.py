@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +100,13 @@ class Keeping:
             newest_first = client.read_artifacts(sort=ArtifactSort.CREATED_DESC, limit=200)
         return {found.key: found.data for found in reversed(newest_first) if found.key}
 
+    def links(self, wanted: set[tuple[str, str | None]], seconds: float = 20.0) -> bool:
+        """Whether Prefect is told in time of these assets: (made, from what), without the scheme."""
+        deadline = time.monotonic() + seconds
+        while not wanted <= (seen := set(_links())) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return wanted <= seen
+
     def runs(self):
         """The pipeline's MLflow runs, newest first."""
         client = self.tracking.client
@@ -111,6 +120,18 @@ class Keeping:
         from tasks.tracking import Registry
 
         return Registry(self.tracking, "champion").champion("tiny")
+
+
+def _links() -> Iterator[tuple[str, str | None]]:
+    from prefect.client.orchestration import get_client
+
+    asked = {"filter": {"event": {"name": ["prefect.asset.materialization.succeeded"]}}, "limit": 50}
+    with get_client(sync_client=True) as client:
+        found = client._client.post("/events/filter", json=asked).json()["events"]
+    scheme, role, key = "tunekeeper://", "prefect.resource.role", "prefect.resource.id"
+    for event in found:
+        for origin in [each[key].removeprefix(scheme) for each in event["related"] if each.get(role) == "asset"] or [None]:
+            yield event["resource"][key].removeprefix(scheme), origin
 
 
 @pytest.fixture

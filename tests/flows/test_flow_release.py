@@ -71,15 +71,16 @@ def test_a_champion_whose_download_was_cut_short_is_fetched_again(keep):
     assert (release.champion_folder(keep.tracking, keep.home, "tiny", "1") / TRAINABLE).is_file()
 
 
-def test_hand_commands_promote_with_a_reason_roll_back_and_tell(keep):
+def test_hand_commands_promote_with_a_reason_roll_back_and_tell(keep, server, monkeypatch):
     keep.retrain(*GOOD)
     worse = keep.retrain()
     assert worse["verdict"] == "HOLD"
     config = str(keep.config)
     assert keep.command("promote", config, "--version", "2")[0] == 2 and "reason" in keep.said
     assert keep.command("promote", config, "--version", "9", "--reason", "x")[0] == 2 and "has no version 9" in keep.said
+    monkeypatch.setenv("PREFECT_API_URL", server)
     assert keep.command("promote", config, "--version", "2", "--reason", "a person knows better")[0] == 0
-    assert keep.champion() == "2"
+    assert keep.champion() == "2" and keep.links({("tiny/champion", "tiny/version/2")})
     assert keep.command("rollback", config)[0] == 0 and keep.champion() == "1"
     assert keep.command("rollback", config)[0] == 2 and keep.champion() == "1"
     code, printed = keep.command("history", config, "--json")

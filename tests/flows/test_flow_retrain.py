@@ -1,7 +1,6 @@
 """Keeping a model over its life: what is new is done, what is not is found again."""
 
 import shutil
-import time
 
 import tiny
 
@@ -38,25 +37,7 @@ def test_a_model_that_beats_the_baselines_is_champion_and_nothing_new_means_noth
 def test_data_model_and_service_are_linked_as_assets(keep):
     first = keep.retrain()
     data, model, service = f"tiny/snapshot/{first['snapshot'][:16]}", "tiny/version/1", "tiny/champion"
-    wanted, deadline = {(data, None), (model, data), (service, model)}, time.monotonic() + 20
-    while not wanted <= (seen := materialized()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert wanted <= seen
-
-
-def materialized():
-    """(made, from what) of every asset that Prefect was told of, without the scheme."""
-    from prefect.client.orchestration import get_client
-
-    asked = {"filter": {"event": {"name": ["prefect.asset.materialization.succeeded"]}}, "limit": 50}
-    with get_client(sync_client=True) as client:
-        found = client._client.post("/events/filter", json=asked).json()["events"]
-    scheme, role, key = "tunekeeper://", "prefect.resource.role", "prefect.resource.id"
-    links = set()
-    for event in found:
-        origins = [each[key].removeprefix(scheme) for each in event["related"] if each.get(role) == "asset"] or [None]
-        links |= {(event["resource"][key].removeprefix(scheme), origin) for origin in origins}
-    return links
+    assert keep.links({(data, None), (model, data), (service, model)})
 
 
 def test_names_paths_and_checkpoints_are_not_what_a_model_is_made_of(keep):
