@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from configs.schema import Pipeline
 from tasks.home import Home
 from tasks.learning.base import Base
-from tasks.learning.device import devices
+from tasks.learning.device import devices, settle_on
 from tasks.metric_log import MetricLog
 from tasks.prepare import open_snapshot
 from tasks.slots import gpu_slot
@@ -47,7 +47,8 @@ def fitted(
     from tasks.learning.supervised import train as fit
 
     spec, rows, held_out = material
-    with gpu_slot(home.path, devices(), say):
+    with gpu_slot(home.path, devices(), say) as number:
+        settle_on(number)
         metrics = MetricLog(tracking, run_id, home.run(key) / "metrics.jsonl", say)
         with metrics.uploading(), training_bar() as bar:
             listener = _listener(metrics, bar)

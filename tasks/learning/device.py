@@ -8,7 +8,7 @@ import resource
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,6 +38,7 @@ def numerics(precision: Literal["auto", "fp32", "bf16"]) -> Numerics:
     return Numerics("cuda" if cuda else "cpu", dtype, torch.get_num_threads(), hardware)
 
 
+@cache
 def devices() -> int:
     """How many trainings this machine can hold at once: its GPUs, or one on the CPU. No torch is imported for that."""
     if not Path("/dev/nvidiactl").exists():
@@ -45,6 +46,18 @@ def devices() -> int:
     import torch
 
     return max(1, torch.cuda.device_count())
+
+
+def settle_on(number: int) -> None:
+    """Let this process see one GPU of several from here on: a Trainer divides each batch among all that it sees.
+
+    Where CUDA runs here already it sees what it saw, as in the second training of one process.
+    """
+    import torch
+
+    if devices() > 1 and not torch.cuda.is_initialized():
+        named = os.environ.get("CUDA_VISIBLE_DEVICES")
+        os.environ["CUDA_VISIBLE_DEVICES"] = named.split(",")[number].strip() if named else str(number)
 
 
 def autocast(how: Numerics) -> Callable[[], Any]:
