@@ -55,7 +55,7 @@ def settle_on(number: int) -> None:
     """
     import torch
 
-    if devices() > 1 and not torch.cuda.is_initialized():
+    if devices() > 1 and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         named = os.environ.get("CUDA_VISIBLE_DEVICES")
         os.environ["CUDA_VISIBLE_DEVICES"] = named.split(",")[number].strip() if named else str(number)
 

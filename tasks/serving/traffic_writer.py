@@ -240,7 +240,7 @@ def settle(folder: Path, store: Store) -> None:
 
 
 def _give_back() -> None:
-    """Arrow keeps the memory of a journal that is moved for the next one: 100 MiB of a service that needs it once in ten minutes."""
+    """Arrow keeps the memory of a journal that is moved for the next one: for a service, 100 MiB needed once in minutes."""
     import pyarrow as pa
 
     pa.default_memory_pool().release_unused()
