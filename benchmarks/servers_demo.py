@@ -1,6 +1,6 @@
 """`make demo`'s story on infra/compose.yaml's servers, then each of them away for a minute: `python -m benchmarks.servers_demo`
 
-The servers are those of benchmarks/servers.py: the compose file's own commands, PostgreSQL, an S3 server, auth everywhere. Commands
+The servers are those of benchmarks/stack.py: the compose file's own commands, PostgreSQL, an S3 server, auth everywhere. Commands
 are given as the worker's user; customers have an API key.
 """
 
@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from benchmarks import servers
+from benchmarks import stack
 from benchmarks.faults import Told
 from examples.helpdesk import demo
 
@@ -21,9 +21,9 @@ AWAY_SECONDS = 60.0
 
 def section() -> str:
     """The story as Markdown, then what held while servers were away."""
-    os.chdir(servers.ROOT)
+    os.chdir(stack.ROOT)
     demo.environment()
-    with servers.stack(lambda _: demo.write_config()) as there:
+    with stack.stack(lambda _: demo.write_config()) as there:
         os.environ.update(there.environment("worker"))
         key = there.values["TUNEKEEPER_API_KEYS"]
         service = demo.Service(f"http://127.0.0.1:{there.ports['service']}", {"Authorization": f"Bearer {key}"})
@@ -47,7 +47,7 @@ def section() -> str:
     )
 
 
-def proofs(there: servers.Stack, story: Told, service: demo.Service) -> Iterator[tuple[str, str, bool]]:
+def proofs(there: stack.Stack, story: Told, service: demo.Service) -> Iterator[tuple[str, str, bool]]:
     """Claim, what was seen, whether it holds."""
     config = demo.HOME.absolute() / "helpdesk.yaml"
     demo.learn(story, config)
@@ -66,7 +66,7 @@ def proofs(there: servers.Stack, story: Told, service: demo.Service) -> Iterator
     yield "afterwards a promotion is followed as before", "version 2 answers", True
 
 
-def away(there: servers.Stack, name: str, service: demo.Service) -> tuple[str, str, bool]:
+def away(there: stack.Stack, name: str, service: demo.Service) -> tuple[str, str, bool]:
     """One server stopped for a minute while customers ask, then started again."""
     customers = demo.Customers(service)
     there.stop(name)
@@ -87,7 +87,7 @@ def away(there: servers.Stack, name: str, service: demo.Service) -> tuple[str, s
 
 def main() -> None:
     """Print the section."""
-    servers.told_here("benchmarks.servers_demo", section, "The demo on servers")
+    stack.told_here("benchmarks.servers_demo", section, "The demo on servers")
 
 
 if __name__ == "__main__":

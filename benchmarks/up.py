@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.servers import ROOT, free_ports, pipeline
+from benchmarks.stack import ROOT, free_ports, pipeline
 from tasks.web import ask
 
 TRAINING = ["training.epochs=150", "training.checkpoint_every=25"]  # long enough to be killed in

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 
+CONNECT_SECONDS = 10
+
+
 @dataclass(frozen=True)
 class Opened:
     """A table and a connection to its database."""
@@ -57,7 +60,8 @@ def opened(address: str, where: str) -> Iterator[Opened]:
     if not database or not name:
         raise InputError(f"{shown}: names no table: write DIALECT://HOST/DATABASE/TABLE")
     try:
-        engine = sa.create_engine(url.set(database=database), poolclass=sa.NullPool)
+        patience = {"connect_timeout": CONNECT_SECONDS} if url.get_backend_name() == "postgresql" else {}
+        engine = sa.create_engine(url.set(database=database), poolclass=sa.NullPool, connect_args=patience)
         table = sa.Table(name, sa.MetaData(), autoload_with=engine, schema=space or None)
         with engine.connect() as connection:
             yield Opened(table, connection)
