@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 
@@ -81,9 +82,15 @@ class Up:
         )
 
     def run(self, *overrides: str) -> str:
+        """Ask for a run; again where the server, just started on SQLite, says 503, as Prefect's own client does."""
         deployment = ask(f"{self.api}/deployments/name/retrain-config/tiny", seconds=10).value["id"]
-        given = {"parameters": {"config": str(self.config), "overrides": [*TRAINING, *overrides]}}
-        return str(ask(f"{self.api}/deployments/{deployment}/create_flow_run", given, seconds=10).value["id"])
+        given = {"parameters": {"config": str(self.config), "overrides": [*TRAINING, *overrides]}, "idempotency_key": str(uuid4())}
+        for _ in range(5):
+            made = ask(f"{self.api}/deployments/{deployment}/create_flow_run", given, seconds=10)
+            if made.ok:
+                return str(made.value["id"])
+            time.sleep(1)
+        raise RuntimeError(f"no run was made: {made.status} {made.text[:200]}")
 
     def state(self, run: str) -> str:
         found = ask(f"{self.api}/flow_runs/{run}", seconds=10).value or {}
