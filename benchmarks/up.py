@@ -139,19 +139,22 @@ def proofs(up: Up) -> Iterator[tuple[str, str, bool]]:
 
 def moving(up: Up) -> tuple[str, str, bool]:
     """What both pages show of a training, read twice while it runs, from the servers behind them."""
-    seen = []
-    for _ in range(2):
-        shown = ask(f"{up.api}/artifacts/latest/filter", {"artifacts": {"key": {"any_": ["training-progress"]}}}, seconds=10)
-        experiment = ask(f"{up.tracking}/experiments/get-by-name?experiment_name=tiny", seconds=10).value["experiment"][
-            "experiment_id"
-        ]
-        run = ask(f"{up.tracking}/runs/search", {"experiment_ids": [experiment]}, seconds=10).value["runs"][0]["info"]["run_id"]
-        losses = ask(f"{up.tracking}/metrics/get-history?run_id={run}&metric_key=loss", seconds=10).value["metrics"]
-        seen.append((float(shown.value[0]["data"]), len(losses)))
-        time.sleep(8)
-    (percent, count), (later, more) = seen
+    eventually("losses in MLflow and progress in Prefect", lambda: min(_shown(up)))
+    percent, count = _shown(up)
+    time.sleep(8)
+    later, more = _shown(up)
     words = f"{percent:.0f} % then {later:.0f} % in Prefect, {count} then {more} losses in MLflow, 8 s apart"
     return "progress and loss move in both while it trains", words, 0 < percent < later < 100 and 0 < count < more
+
+
+def _shown(up: Up) -> tuple[float, int]:
+    """How far the newest training is in percent, as Prefect shows it, and how many losses MLflow has of it."""
+    shown = ask(f"{up.api}/artifacts/latest/filter", {"artifacts": {"key": {"any_": ["training-progress"]}}}, seconds=10)
+    found = ask(f"{up.tracking}/experiments/get-by-name?experiment_name=tiny", seconds=10).value["experiment"]
+    asked = {"experiment_ids": [found["experiment_id"]]}
+    run = ask(f"{up.tracking}/runs/search", asked, seconds=10).value["runs"][0]["info"]["run_id"]
+    losses = ask(f"{up.tracking}/metrics/get-history?run_id={run}&metric_key=loss", seconds=10).value
+    return float(shown.value[0]["data"]), len(losses.get("metrics", []))
 
 
 def scheduled(up: Up) -> tuple[str, str, bool]:
