@@ -76,6 +76,7 @@ def retrain(pipeline: Pipeline, why: Why = "person", asked: datetime | None = No
 
 def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: Turn) -> dict[str, Any]:
     """Do what was not done before, alone with the pipeline."""
+    prepare.clear(home)
     tracking = Tracking(home)
     run = Run(pipeline, home, tracking, ledger, Registry(tracking, pipeline.release.alias), prepare.look(pipeline, home), turn)
     turn.saw(news.digest_of(pipeline, run.inputs.sources))
@@ -164,7 +165,7 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
 
 @contextmanager
 def _closing(tracking: Tracking, run_id: str) -> Iterator[None]:
-    """Leave the MLflow run as what it became: FINISHED, KILLED by a signal, or FAILED."""
+    """Where the block fails, leave the MLflow run as what it became: KILLED by a signal, or FAILED."""
     try:
         yield
     except BaseException as error:
@@ -175,7 +176,6 @@ def _closing(tracking: Tracking, run_id: str) -> Iterator[None]:
         with suppress(InfraError):  # the error that is on its way says more than that MLflow is away too
             tracking.close_run(run_id, "KILLED" if stopped else "FAILED")
         raise
-    tracking.close_run(run_id)
 
 
 def _train(run: Run, prepared: prepare.Prepared, against: Against, run_id: str) -> Any:
@@ -223,7 +223,8 @@ def _judge(
         keys = (key, against.train_key)
         asked = approve.ask(run.pipeline, run.ledger, run.registry, version, against.version, run_id, keys, outcome["report"])
         outcome |= asked.account
-    record_decision(
+    run.tracking.close_run(run_id)
+    record_decision(  # last of all: whoever finds it has nothing left to do
         run.ledger, run.pipeline.name, key, test_rows_hash=prepared.rows["test"], champion_version=against.version,
         verdict=verdict.verdict, run_id=run_id, payload=outcome, train_key=against.train_key, look=verdict.look,
     )  # fmt: skip

@@ -113,16 +113,23 @@ def known(home: Home, inputs: Inputs) -> Prepared | None:
     return Prepared(**{**values, "outcomes": tuple(values["outcomes"])})
 
 
+def clear(home: Home) -> None:
+    """Remove what killed runs left half done."""
+    from tasks.text.workspace import sweep, world_faults
+
+    with world_faults(home.path):
+        sweep(home.snapshots, "sealing-")
+        sweep(home.path / "work", "")
+
+
 @contextmanager
 def temporary(home: Home) -> Iterator[None]:
-    """Keep all temporary files of the block, the libraries' too, where they go with it; what killed runs left goes first."""
-    from tasks.text.workspace import sweep, workspace, world_faults
+    """Keep all temporary files of the block, the libraries' too, where they go with it."""
+    from tasks.text.workspace import workspace, world_faults
 
     before = tempfile.tempdir
     with ExitStack() as stack:
         with world_faults(home.path):
-            sweep(home.snapshots, "sealing-")
-            sweep(home.path / "work", "")
             tempfile.tempdir = str(stack.enter_context(workspace(home.path / "work", "run-")))
         try:
             yield

@@ -42,6 +42,14 @@ def test_killed_before_any_step_and_run_again_there_is_one_run_one_version_and_o
         assert steps and len(steps) == len(set(steps))
 
 
+def test_killed_after_its_last_word_it_is_whole_and_what_it_left_is_cleared(keep):
+    assert forks.was_killed(keep.fork(kill=("flow_child", "HereBeside.close")))
+    assert list(keep.home.path.glob("work/*"))
+    done = keep.retrain()
+    assert done["skipped"] and [run.info.status for run in keep.runs()] == ["FINISHED"] and keep.champion() == "1"
+    assert not list(keep.home.path.glob("work/*"))
+
+
 def test_asked_to_stop_it_leaves_a_clean_state_and_goes_on_when_asked_again(keep):
     process = keep.fork("training.epochs=20", kill=("tasks.metric_log", "MetricLog.log", signal.SIGTERM))
     process.join(120)
