@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Floats = npt.NDArray[np.float64]
-CENTROID_ROWS = 32  # of each class: their mean hardly moves after that, and every one costs a pass through the network
+CENTROID_ROWS = 128  # of each class: as good as all (helpdesk 0.577 of 0.582, banking77 0.851 of 0.850; 32 of each 0.509 and 0.836)
 PRIMARY = {"text-classification": "accuracy", "text-generation": "nll_per_token"}
 
 
