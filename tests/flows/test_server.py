@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from configs.errors import InfraError
-from flows.server import _listen
+from flows import server
+from flows.server import _listen, lives, prefect_if_up, used_by_others
+from tasks.home import Home
 
 
 def test_of_two_that_want_one_port_the_second_takes_another_or_says_that_it_cannot() -> None:
@@ -17,3 +21,18 @@ def test_of_two_that_want_one_port_the_second_takes_another_or_says_that_it_cann
             _listen([wanted])
     with _listen([wanted, 0]) as again:
         assert again.getsockname()[1] == wanted
+
+
+def test_a_server_that_runs_can_be_told_something_and_none_is_started_for_that(tmp_path, monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with prefect_if_up(Home(tmp_path)) as up:
+        assert not up and "PREFECT_API_URL" not in os.environ
+    assert not lives(Home(tmp_path))
+    monkeypatch.setattr(server, "running", lambda _: "http://127.0.0.1:1/api")
+    with prefect_if_up(Home(tmp_path)) as up:
+        assert up and os.environ["PREFECT_API_URL"] == "http://127.0.0.1:1/api" and used_by_others(Home(tmp_path))
+    assert "PREFECT_API_URL" not in os.environ
+    monkeypatch.setenv("PREFECT_API_URL", "http://named/api")
+    with prefect_if_up(Home(tmp_path)) as up:
+        assert up
+    assert os.environ["PREFECT_API_URL"] == "http://named/api"
