@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import shutil
 import socket
@@ -47,16 +48,16 @@ def prefect_server(home: Home) -> Iterator[str]:
 @contextmanager
 def prefect_if_up(home: Home) -> Iterator[bool]:
     """Whether there is a server to tell something: the one that PREFECT_API_URL names, or our own if it runs; none is started."""
-    if os.environ.get("PREFECT_API_URL"):
-        yield True
-        return
     with in_use(home):
-        url = running(home)
-        os.environ.update({"PREFECT_API_URL": url} if url else {})
-        try:
-            yield url is not None
-        finally:
-            os.environ.pop("PREFECT_API_URL", None)
+        url = os.environ.get("PREFECT_API_URL") or running(home)
+        if url is None:
+            yield False
+            return
+        from prefect.settings import PREFECT_API_URL, temporary_settings  # the environment was read as Prefect was imported
+
+        logging.getLogger("prefect").setLevel(logging.ERROR)  # it sends what it was told as Python exits, and warns of that
+        with temporary_settings({PREFECT_API_URL: url}):
+            yield True
 
 
 @contextmanager

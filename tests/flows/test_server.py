@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from prefect.settings import PREFECT_API_URL
 
 from configs.errors import InfraError
 from flows import server
@@ -24,15 +23,16 @@ def test_of_two_that_want_one_port_the_second_takes_another_or_says_that_it_cann
 
 
 def test_a_server_that_runs_can_be_told_something_and_none_is_started_for_that(tmp_path, monkeypatch):
+    home = Home(tmp_path)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    with prefect_if_up(Home(tmp_path)) as up:
-        assert not up and "PREFECT_API_URL" not in os.environ
-    assert not lives(Home(tmp_path))
+    before = PREFECT_API_URL.value()
+    with prefect_if_up(home) as up:
+        assert not up and PREFECT_API_URL.value() == before
+    assert not lives(home)
     monkeypatch.setattr(server, "running", lambda _: "http://127.0.0.1:1/api")
-    with prefect_if_up(Home(tmp_path)) as up:
-        assert up and os.environ["PREFECT_API_URL"] == "http://127.0.0.1:1/api" and used_by_others(Home(tmp_path))
-    assert "PREFECT_API_URL" not in os.environ
+    with prefect_if_up(home) as up:
+        assert up and PREFECT_API_URL.value() == "http://127.0.0.1:1/api" and used_by_others(home)
+    assert PREFECT_API_URL.value() == before
     monkeypatch.setenv("PREFECT_API_URL", "http://named/api")
-    with prefect_if_up(Home(tmp_path)) as up:
-        assert up
-    assert os.environ["PREFECT_API_URL"] == "http://named/api"
+    with prefect_if_up(home) as up:
+        assert up and PREFECT_API_URL.value() == "http://named/api"
