@@ -55,7 +55,7 @@ def prefect_if_up(home: Home) -> Iterator[bool]:
             return
         from prefect.settings import PREFECT_API_URL, temporary_settings  # the environment was read as Prefect was imported
 
-        logging.getLogger("prefect.EventsWorker").setLevel(logging.ERROR)  # it sends its last as Python exits, and warns of that
+        logging.getLogger("EventsWorker").setLevel(logging.ERROR)  # it sends its last as Python exits, and warns of that
         with temporary_settings({PREFECT_API_URL: url}):
             yield True
 
