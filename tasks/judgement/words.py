@@ -133,7 +133,8 @@ def _circumstances(verdict: Verdict, guards: list[Comparison], evidence: Evidenc
     if settings.window is not None and evidence.recent is not None:
         yield f"Compared on the {verdict.n} fair rows of the last {settings.window} days (gate.window)."
     if verdict.excluded:
-        yield f"{verdict.excluded} rows left out: copies or near copies of rows that one of the models was trained or tuned on."
+        rows = "1 row" if verdict.excluded == 1 else f"{verdict.excluded} rows"
+        yield f"{rows} left out: copies or near copies of rows that one of the models was trained or tuned on."
     yield _look(verdict.look, settings)
 
 

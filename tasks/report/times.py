@@ -46,6 +46,8 @@ def span(seconds: float | None) -> str:
     """How long something lasted, in the unit a person would take: 40 minutes, 5 hours, 12 days, 4 months."""
     if seconds is None or not math.isfinite(seconds):
         return ABSENT
+    if seconds < 30:
+        return "less than a minute"
     for name, size, until in (("minute", 60, 90 * 60), ("hour", 3600, 23.5 * 3600), ("day", DAY, 100 * DAY)):
         if seconds < until:
             n = round(seconds / size)
