@@ -7,8 +7,8 @@ IN holds `reference` (n, d) and `window_0`, `window_1`, ... Each peer decides as
 from __future__ import annotations
 
 import json
+import os
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -93,20 +93,25 @@ PEERS: dict[str, Callable[[np.ndarray], Judge]] = {
 }
 
 
+def processor() -> float:
+    """Seconds of processor time of this process and of the children it has waited for: Frouros permutes in those."""
+    return sum(os.times()[:4])
+
+
 def main() -> None:
     name, source, target, seconds = sys.argv[1:]
     warnings.simplefilter("ignore")
     with np.load(source) as held:
         reference, windows = held["reference"], [held[f"window_{i}"] for i in range(len(held.files) - 1)]
-    began, found = time.process_time(), []
+    began, found = processor(), []
     judge = PEERS[name](reference)
     judge(windows[0][:64])  # what is loaded or compiled at the first call is no part of the second's time
     for window in windows:
-        if found and time.process_time() - began > float(seconds):
+        if found and processor() - began > float(seconds):
             break
-        start = time.process_time()
+        start = processor()
         alarm, said = judge(window)
-        found.append([alarm, time.process_time() - start, said])
+        found.append([alarm, processor() - start, said])
         Path(target).write_text(json.dumps(found))
 
 
