@@ -175,7 +175,9 @@ def scheduled(up: Up) -> tuple[str, str, bool]:
 def ended(up: Up) -> Iterator[tuple[str, str, bool]]:
     """SIGTERM under a training."""
     run = up.run("training.seed=1")
-    eventually("a checkpoint", lambda: any(one.stat().st_mtime > time.time() - 3 for one in up.home.glob("runs/*/checkpoint-*")))
+    eventually("the run", lambda: up.state(run) == "Running")
+    running = time.time()
+    eventually("a checkpoint of it", lambda: any(one.stat().st_mtime > running for one in up.home.glob("runs/*/checkpoint-*")))
     before = {one.name for one in up.home.glob("runs/*/checkpoint-*")}
     began = time.monotonic()
     up.process.terminate()
