@@ -38,9 +38,17 @@ def told(command: list[str], environment: dict[str, str]) -> dict[str, Any]:
 
 def proofs(there: Stack) -> Iterator[tuple[str, str, bool]]:
     """Claim, what was seen, whether it holds."""
+    worker, service = there.environment("worker"), there.environment("service")
+    yield from kept(there, worker, service)
+    yield from tables(there, worker)
+    yield from served(there, service)
+    yield from operated(there, worker)
+
+
+def kept(there: Stack, worker: dict[str, str], service: dict[str, str]) -> Iterator[tuple[str, str, bool]]:
+    """A model is made with all state on the servers, and nobody else may touch it."""
     from tasks.web import ask, basic
 
-    worker, service = there.environment("worker"), there.environment("service")
     began = time.monotonic()
     outcome = told(["retrain", there.values["CONFIG"]], worker)
     seen = f"{outcome['verdict']} version {outcome['model']['version']} in {time.monotonic() - began:.0f} s"
@@ -73,7 +81,11 @@ def proofs(there: Stack) -> Iterator[tuple[str, str, bool]]:
     rows = query(there, "select kind, to_version, state from ledger_promotions")
     yield "the ledger in PostgreSQL", str(rows), rows == [("FIRST", outcome["model"]["version"], "applied")]
 
-    yield from tables(there, worker)
+
+def served(there: Stack, service: dict[str, str]) -> Iterator[tuple[str, str, bool]]:
+    """It answers where nothing of it was before, the folder of its base being gone."""
+    from tasks.web import ask
+
     shutil.rmtree(there.folder / "base")
     text = "kan lora mile rust north teka soste rumple mido south kale lon"
     url, key = f"http://127.0.0.1:{there.ports['service']}", there.values["TUNEKEEPER_API_KEYS"]
@@ -100,11 +112,19 @@ def proofs(there: Stack) -> Iterator[tuple[str, str, bool]]:
     said = tell([sys.executable, "-c", CLIENT, text], bare).strip().splitlines()[-1]
     yield "a second home with an address and a user alone loads the champion", said, said in answer.text
 
+
+def operated(there: Stack, worker: dict[str, str]) -> Iterator[tuple[str, str, bool]]:
+    """What runs and is watched by itself."""
+    from tasks.web import ask, basic
+
     deployed = ask(f"{worker['PREFECT_API_URL']}/deployments/name/retrain/retrain-tiny", headers=authorized(worker))
     yield "the pipeline that PIPELINES names is deployed", f"HTTP {deployed.status}", deployed.ok
     run = scheduled(worker)
     yield "the worker runs the scheduled `reconcile`", run, run == "COMPLETED"
-    metrics = ask(f"{uri}/metrics", headers={"Authorization": basic(f"admin:{there.values['MLFLOW_ADMIN_PASSWORD']}")})
+    metrics = ask(
+        f"{worker['MLFLOW_TRACKING_URI']}/metrics",
+        headers={"Authorization": basic(f"admin:{there.values['MLFLOW_ADMIN_PASSWORD']}")},
+    )
     yield (
         "MLflow's metrics for Prometheus",
         f"HTTP {metrics.status}, {len(metrics.text.splitlines())} lines",

@@ -17,7 +17,6 @@ from configs.errors import InfraError, InputError
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-
 CONNECT_SECONDS = 10
 
 
