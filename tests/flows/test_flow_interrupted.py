@@ -2,9 +2,11 @@
 
 import json
 import signal
+import time
 
 import forks
 
+from tasks.exclusion import hold
 from tasks.ledger import history
 
 KILLS = [  # of all places, which `benchmarks/kills.py` goes through, those where one thing is done and the next is not
@@ -19,14 +21,23 @@ def said(process):
     return json.loads(process.said.with_suffix(".json").read_text())
 
 
+def waits(process):
+    file = process.said.with_suffix(".txt")
+    return file.is_file() and "is held by process" in file.read_text()
+
+
 def test_of_two_at_once_one_trains_and_the_other_waits_and_skips(keep):
-    both = [keep.fork(), keep.fork()]
+    with hold(keep.home.path, "tiny", lambda _: None):  # until both are there: else one may have ended before the other came
+        both = [keep.fork(), keep.fork()]
+        deadline = time.monotonic() + 60
+        while not all(map(waits, both)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert all(map(waits, both))
     assert not any(forks.was_killed(process) for process in both)
     outcomes = [said(process) for process in both]
     assert sorted(outcome["skipped"] for outcome in outcomes) == [False, True]
     assert {**outcomes[0], "skipped": None} == {**outcomes[1], "skipped": None}
     assert len(keep.runs()) == 1 and keep.versions() == {"1"}
-    assert any("is held by process" in process.said.with_suffix(".txt").read_text() for process in both)
 
 
 def test_killed_before_any_step_and_run_again_there_is_one_run_one_version_and_one_promotion(keep):
