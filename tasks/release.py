@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.errors import InfraError
 from configs.schema import Pipeline
+from tasks.aside import ONE_THREAD
 from tasks.home import Home
 from tasks.learning.base import Base
 from tasks.prepare import open_snapshot
@@ -46,8 +48,9 @@ class Reload:
         self._answered: pd.DataFrame | None = None
 
     def _start(self) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "tasks.serving.reload"]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command, pipe = [sys.executable, "-m", "tasks.serving.reload"], subprocess.PIPE
+        environment = {**os.environ, **ONE_THREAD}
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
 
     def ask(self, fetch: Callable[[Path], Path], texts: list[str]) -> None:
         """Let it load the model that `fetch` brings into a folder, and answer raw texts; nobody waits yet."""

@@ -13,7 +13,6 @@ import os
 import socket
 import sys
 from pathlib import Path
-from threading import Thread
 from typing import Any, NoReturn
 
 from tasks.learning.device import step_back
@@ -32,10 +31,9 @@ def cut_network() -> None:
 def main() -> None:
     """Warm up, wait for the job on standard input, do it."""
     gc.set_threshold(50_000)  # what imports make stays: searching it for garbage was a fifth of their time
-    warming = Thread(target=_warm_up)  # only this thread steps back: once there is a job, somebody waits
-    warming.start()
+    step_back()
+    _warm_up()
     job = json.loads(sys.stdin.readline())
-    warming.join()
     import mlflow.pyfunc
     import pandas as pd
 
@@ -48,7 +46,6 @@ def main() -> None:
 
 
 def _warm_up() -> None:
-    step_back()
     import mlflow.pyfunc  # noqa: F401
 
     import tasks.serving.pyfunc  # noqa: F401  (what the model's own code will import)
