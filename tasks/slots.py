@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-LIMIT = "gpu"
+LIMIT = f"gpu-{platform.node()}"  # each machine sets its own, by the locks that it sees
 POLL_SECONDS = 0.2
 
 

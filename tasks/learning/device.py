@@ -79,7 +79,7 @@ def peak_memory(how: Numerics) -> int:
 
 
 def check_fits(model: nn.Module, batch: int, tokens: int, how: Numerics) -> None:
-    """Refuse, with the numbers, a model whose weights, gradients and optimizer state cannot fit.
+    """Refuse, with the numbers, a model (see `outline`) whose weights, gradients and optimizer state cannot fit.
 
     Counted: 4 bytes a weight, 12 more for each that trains (gradient, two Adam moments), and for the activations of one batch
     about 34 bytes a token, layer and hidden unit (Korthikanti et al. 2022, "Reducing Activation Recomputation in Large
@@ -87,7 +87,7 @@ def check_fits(model: nn.Module, batch: int, tokens: int, how: Numerics) -> None
     """
     weights = sum(value.numel() for value in model.parameters())
     moving = sum(value.numel() for value in model.parameters() if value.requires_grad)
-    config = getattr(getattr(model, "encoder", model), "config", None)
+    config: Any = model.config
     layers, hidden = (getattr(config, name, 0) or 0 for name in ("num_hidden_layers", "hidden_size"))
     parts = {
         "weights": 4 * weights,
@@ -130,7 +130,7 @@ def _has_bf16() -> bool:
     import torch
 
     if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     said = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
     return bf16_pays(said)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from configs.errors import InfraError, InputError
 from configs.schema import Training
-from tasks.learning.adapters import load_trainable, save_trainable
+from tasks.learning.adapters import load_trainable, save_trainable, trainable
 from tasks.learning.batching import LengthBuckets
 from tasks.learning.checkpoints import atomic_folder, is_valid, keep_newest, newest_valid
 from tasks.learning.device import Numerics, peak_memory
@@ -133,7 +133,7 @@ def keeping(parent: Any) -> Any:
         def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
             loss = super().training_step(model, inputs, num_items_in_batch)
             if not loss.isfinite():
-                raise InputError(_diverged(self.state.global_step + 1, float(loss), self._get_learning_rate()))
+                raise InputError(_diverged(f"loss is {float(loss)}", self.state.global_step + 1, self._get_learning_rate()))
             return loss
 
         def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -191,6 +191,8 @@ def fit(trainer: Any, network: Network, plan: Plan, listener: Listener) -> Train
 
 def _finish(trainer: Any, network: Network, plan: Plan, seconds: float) -> Trained:
     history = tuple({k: float(v) for k, v in entry.items()} for entry in trainer.state.log_history)
+    if not all(bool(value.isfinite().all()) for value in trainable(network.model).values()):  # no loss was seen after the last step
+        raise InputError(_diverged("weights are not finite", trainer.state.global_step, trainer.args.learning_rate))
     with _writing(plan.run), atomic_folder(plan.run / "trained") as aside:
         save_trainable(network.model, aside / TRAINABLE)
         save_spec(network.spec, aside)
@@ -293,9 +295,9 @@ def _signals() -> Iterator[threading.Event]:
             signal.signal(which, handler)
 
 
-def _diverged(step: int, loss: float, rate: float) -> str:
+def _diverged(what: str, step: int, rate: float) -> str:
     return (
-        f"training diverged: the loss is {loss} at step {step} (learning rate {rate:.2g}); nothing was registered. "
+        f"training diverged: the {what} at step {step} (learning rate {rate:.2g}); nothing was registered. "
         "Lower training.learning_rate, raise training.warmup, or look at the rows of this step for broken texts"
     )
 

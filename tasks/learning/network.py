@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from pydantic import TypeAdapter
 
@@ -14,6 +14,9 @@ from configs.schema import Adapter, ProblemName
 from tasks.learning import adapters
 from tasks.learning.base import Base, pooling_of
 from tasks.problems import text_classification, text_generation
+
+if TYPE_CHECKING:
+    from torch import nn
 
 TRAINABLE = "trainable.safetensors"
 SPEC = "network.json"
@@ -57,7 +60,7 @@ def build(spec: Spec, base: Path, moved: Path | None = None) -> Network:
     """The network at its seeded start, or with the weights of `moved` (a trainable.safetensors) in it."""
     import torch
 
-    tokenizer = _tokenizer(base)
+    tokenizer = load_tokenizer(base)
     torch.manual_seed(spec.seed)
     match spec.problem:
         case "text-classification":
@@ -72,6 +75,22 @@ def build(spec: Spec, base: Path, moved: Path | None = None) -> Network:
         adapters.load_trainable(model, moved)
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return Network(spec, model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer, int(pad_id or 0))
+
+
+def outline(spec: Spec, base: Path) -> nn.Module:
+    """The network without its weights (torch's meta device) and its head: what it would need, before anything is loaded."""
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    with torch.device("meta"):
+        match spec.problem:
+            case "text-classification":
+                return adapters.adapt(AutoModel.from_config(config, dtype=torch.float32), spec.moves, "FEATURE_EXTRACTION")
+            case "text-generation":
+                return adapters.adapt(AutoModelForCausalLM.from_config(config, dtype=torch.float32), spec.moves, "CAUSAL_LM")
+            case _:
+                assert_never(spec.problem)
 
 
 def warm_up() -> None:
@@ -93,7 +112,7 @@ def read_spec(folder: Path) -> Spec:
     return Spec(**{**values, "labels": tuple(values["labels"])})
 
 
-def _tokenizer(base: Path) -> Any:
+def load_tokenizer(base: Path) -> Any:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)

@@ -14,7 +14,7 @@ from configs.schema import Supervised, Training
 from tasks.learning import adapters
 from tasks.learning.device import Numerics, check_fits, numerics
 from tasks.learning.fit import Listener, Plan, Trained, arguments, finished, fit, keeping
-from tasks.learning.network import TRAINABLE, Network, Spec, build, read_spec
+from tasks.learning.network import TRAINABLE, Network, Spec, build, load_tokenizer, outline, read_spec
 from tasks.problems import text_classification, text_generation
 
 MICRO = "micro"
@@ -63,18 +63,19 @@ def _attempt(
     spec: Spec, base: Path, rows: pd.DataFrame, held_out: pd.DataFrame, objective: Supervised, training: Training, run: Path,
     listener: Listener, start: Path | None, micro: int, how: Numerics,
 ) -> Trained:  # fmt: skip
-    network = build(spec, base, _weights_of(start, spec) if start else None)
-    rate = training.learning_rate or adapters.default_learning_rate(spec.moves)
+    moved, rate = _weights_of(start, spec) if start else None, training.learning_rate or adapters.default_learning_rate(spec.moves)
+    tokenizer = load_tokenizer(base)
     match spec.problem:
         case "text-classification":
-            data = [_classified(network, frame) for frame in (rows, held_out)]
+            data = [_classified(tokenizer, spec, frame) for frame in (rows, held_out)]
         case "text-generation":
-            data = [text_generation.encode(network.tokenizer, frame, spec.max_length) for frame in (rows, held_out)]
+            data = [text_generation.encode(tokenizer, frame, spec.max_length) for frame in (rows, held_out)]
         case _:
             assert_never(spec.problem)
     lengths = [len(row["input_ids"]) for row in data[0]]
     plan = Plan(training, rate, lengths, micro, how, run)
-    check_fits(network.model, micro, max(lengths), how)
+    check_fits(outline(spec, base), micro, max(lengths), how)
+    network = build(spec, base, moved)
     trainer = _trainer(network, data[0], data[1], objective, plan)
     trainer.plan = plan
     return fit(trainer, network, plan, listener)
@@ -120,14 +121,14 @@ def _trainer(
             assert_never(network.spec.problem)
 
 
-def _classified(network: Network, frame: pd.DataFrame) -> list[dict[str, Any]]:
-    code = {label: place for place, label in enumerate(network.spec.labels)}
+def _classified(tokenizer: Any, spec: Spec, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    code = {label: place for place, label in enumerate(spec.labels)}
     unknown = sorted(set(frame["target"]) - code.keys())
     if unknown:
         raise InputError(
             f"data: {len(unknown)} labels have no training row ({', '.join(unknown[:5])}): add rows, or leave them out"
         )
-    ids = text_classification.encode(network.tokenizer, frame["text"].tolist(), network.spec.max_length) if len(frame) else []
+    ids = text_classification.encode(tokenizer, frame["text"].tolist(), spec.max_length) if len(frame) else []
     return [{"input_ids": row, "labels": code[label]} for row, label in zip(ids, frame["target"], strict=True)]
 
 

@@ -13,7 +13,7 @@ from configs.errors import InfraError, InputError
 from configs.schema import Full, Lora, Supervised, Training
 from tasks.learning import device, fit, supervised
 from tasks.learning.base import find_base
-from tasks.learning.network import TRAINABLE, build, spec_of
+from tasks.learning.network import TRAINABLE, build, outline, spec_of
 
 ROWS = tiny.frame(44)  # 6 batches of 8, the last one short
 QUICK = {"epochs": 2, "batch_size": 8, "learning_rate": 3e-3}
@@ -129,6 +129,7 @@ def test_any_other_error_is_not_taken_for_want_of_memory(train, out_of_memory):
 
 def test_a_model_that_cannot_fit_is_refused_beforehand_with_the_numbers(train, monkeypatch):
     monkeypatch.setattr(device, "free_memory", lambda how: 3 * 2**20 // 10)
+    monkeypatch.setattr(supervised, "build", lambda *_: pytest.fail("loaded before it was known to fit"))
     with pytest.raises(InfraError, match=r"needs weights 0.00 GiB, .* 0.00 GiB are free on .* Use adapter.kind=lora"):
         train()
     assert train.moved == []
@@ -140,6 +141,27 @@ def test_a_loss_that_is_no_number_stops_at_its_step_and_leaves_nothing_trained(t
     ):
         train(learning_rate=1e30, max_grad_norm=1e30, warmup=0)
     assert not (tmp_path / "run" / "trained").exists()
+
+
+def test_weights_that_the_last_step_made_no_numbers_are_not_kept(train, tmp_path):
+    with pytest.raises(InputError, match=r"training diverged: the weights are not finite at step 1 \(learning rate 1e\+38"):
+        train(rows=tiny.frame(4), epochs=1, batch_size=4, learning_rate=1e38, max_grad_norm=1e30, warmup=0)
+    assert not (tmp_path / "run" / "trained").exists()
+
+
+@pytest.mark.parametrize("adapter", [Full(), Lora(r=2)], ids=["full", "lora"])
+@pytest.mark.parametrize(("problem", "made"), [("text-classification", tiny.bert), ("text-generation", tiny.llama)])
+def test_what_a_network_needs_is_known_before_it_is_loaded(problem, made, adapter, tmp_path):
+    base = find_base(str(made(tmp_path / "base")))
+    spec = spec_of(problem, adapter, ("a", "b"), 16, 0, base)
+    hollow, whole = outline(spec, base.path), build(spec, base.path).model
+
+    def weighed(model):
+        return {(name, value.shape, value.requires_grad) for name, value in model.named_parameters()}
+
+    known, there = weighed(hollow), weighed(whole.encoder if problem == "text-classification" else whole)
+    assert there <= known and all("pooler" in name for name, *_ in known - there)  # a mean over tokens leaves the pooler out
+    assert all(value.is_meta for value in hollow.parameters())
 
 
 def test_early_stopping_keeps_the_best_weights_not_the_last(train):
