@@ -119,7 +119,9 @@ def _promoted(life: Life, month: str) -> None:
 
     outcome = _retrain(life, month)
     if outcome["verdict"] != "PROMOTE":
-        promote_by_hand(_pipeline(life.name, month), CONFIG, outcome["model"]["version"], "the first model, for want of data")
+        promote_by_hand(
+            _pipeline(life.name, month), CONFIG, outcome["model"]["version"], "the first model, for want of data", "the replay"
+        )
     life.promotions = 0
 
 

@@ -352,7 +352,7 @@ def _move_to_and_fro(pipeline: Pipeline, asking: Asking, own: Server, samples: l
         now = time.monotonic() - began
         samples.append((now, own.memory()))
         if now >= due and now < asking.seconds - 15:  # later it would have no time to follow
-            promote_by_hand(pipeline, CONFIG, "12"[(moves + 1) % 2], "the soak")
+            promote_by_hand(pipeline, CONFIG, "12"[(moves + 1) % 2], "the soak", "the soak")
             moves, due = moves + 1, due + every
         time.sleep(1)
     return moves

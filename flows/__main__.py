@@ -111,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     add("rollback", _rollback, "go back to the champion before this one").add_argument("--to", help="or to this version")
     for name in ("promote", "rollback"):
         commands.choices[name].add_argument("--reason", default="", help="kept in the ledger")
+        commands.choices[name].add_argument("--who", help="your name, kept in the ledger too; default: the user you are here")
     add("history", _history, "promotions and rollbacks of a model")
     add("report", _report, "draw the report of the last decision again and say where it is")
     add("draft-contract", _draft, "draft a suite of expectations from the data").add_argument("--output", type=Path)
@@ -172,14 +173,14 @@ def _score(given: argparse.Namespace) -> int:
 def _promote(given: argparse.Namespace) -> int:
     from flows.release import promote_by_hand
 
-    _print(given, promote_by_hand(_load(given), given.config, given.version, given.reason))
+    _print(given, promote_by_hand(_load(given), given.config, given.version, given.reason, given.who))
     return 0
 
 
 def _rollback(given: argparse.Namespace) -> int:
     from flows.release import roll_back
 
-    _print(given, roll_back(_load(given), given.config, given.to, given.reason))
+    _print(given, roll_back(_load(given), given.config, given.to, given.reason, given.who))
     return 0
 
 

@@ -61,7 +61,7 @@ def approve(pipeline: str, version: str, decision: str) -> State[Any]:
         now = approvals.answer(ledger, registry, asked, given.answer == "approve", given.who, given.reason)
     if now.state == "approved":
         assets.moved(pipeline, version, asked.alias)
-    tracking.tag_version(pipeline, version, {"approval": now.state, "approval_by": now.who, "approval_reason": now.reason})
+    tracking.tag_version(pipeline, version, now.tags)
     return Completed(name=now.state.capitalize(), message=now.sentence, data=now.account)
 
 

@@ -10,47 +10,82 @@ from typing import Any
 from configs.errors import InputError
 from configs.schema import Pipeline
 from flows.server import prefect_if_up
-from tasks.approvals import settle
+from tasks.approvals import find, settle
+from tasks.approvals import standing as question_now
 from tasks.champion import open_ledger
+from tasks.decisions import find_decision
 from tasks.home import Home, find_home, settle_environment
-from tasks.ledger import Entry, Evidence, Ledger, Move, Settled, heal, history, promote, rollback
+from tasks.ledger import MACHINE, Entry, Evidence, Ledger, Move, Settled, heal, history, named, promote, rollback, standing
 from tasks.terminal import closing, say
 from tasks.tracking import Registry, Tracking
 
 COLUMNS = ("epoch", "kind", "move", "when", "verdict", "who", "why")
 
 
-def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str) -> dict[str, Any]:
-    """Make a version the champion: as its verdict says, or by force, for which the ledger wants a reason."""
+def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str, who: str | None) -> dict[str, Any]:
+    """Make a version the champion: as its decision says, or by force, for which the ledger wants a reason."""
+    person, name = _person(who), pipeline.name
+    home, tracking, ledger, registry = _open(pipeline)
+    settled = heal(ledger, registry, name)
+    if version not in registry.versions(name):
+        raise InputError(f"{name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
+    if version == settled.champion:
+        raise InputError(f"{name} {version} is the champion already: nothing to promote")
+    tags = tracking.version_tags(name, version)
+    keys = {key: tags.get(key) for key in ("verdict", "train_key", "decision_key", "run_id")}
+    evidence = Evidence(rule=None if tags.get("verdict") != "PROMOTE" else pipeline.gate.rule, **keys)
+    objection = _objection(ledger, registry, name, version, evidence, settled.champion)
+    if objection and not reason:
+        raise InputError(f"{objection}. To promote {name} {version} all the same, say why with --reason")
+    move = promote(
+        ledger, registry, name, version, expected=settled.champion, evidence=evidence, who=person, reason=reason,
+        force=objection is not None,
+    )  # fmt: skip
+    _tell(home, pipeline, tracking, ledger, registry, move.entry)
+    return _moved(pipeline, config, move, (*settled.notices, *move.notices))
+
+
+def _objection(
+    ledger: Ledger, registry: Registry, model: str, version: str, evidence: Evidence, champion: str | None
+) -> str | None:
+    """Why a version's decision does not stand for making it champion now, if it does not: what only force overrides."""
+    decision = find_decision(ledger, model, evidence.decision_key) if evidence.decision_key else None
+    asked = find(ledger, model, evidence.decision_key) if evidence.decision_key else None
+    state = asked and question_now(ledger, registry, asked)
+    if evidence.verdict != "PROMOTE":
+        return f"{model} {version} has the verdict {evidence.verdict}"
+    if decision is None:
+        return f"{model} {version} was not decided on to the end (`tunekeeper retrain CONFIG` does that)"
+    if version in standing(ledger, model).withdrawn:
+        return f"{model} {version} was taken back (see `tunekeeper history CONFIG`)"
+    if state and state.state in ("rejected", "superseded", "stale"):
+        return state.sentence
+    if decision.champion_version != champion:
+        seen = named(decision.champion_version)
+        return f"{model} {version} was compared with champion {seen}, but the champion is {named(champion)} now"
+    return None
+
+
+def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str, who: str | None) -> dict[str, Any]:
+    """Go back to the champion before this one, or to version `to`."""
+    person = _person(who)
     home, tracking, ledger, registry = _open(pipeline)
     settled = heal(ledger, registry, pipeline.name)
-    if version not in registry.versions(pipeline.name):
-        raise InputError(f"{pipeline.name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
-    tags = tracking.version_tags(pipeline.name, version)
-    keys = {name: tags.get(name) for name in ("verdict", "train_key", "decision_key", "run_id")}
-    evidence = Evidence(rule=None if tags.get("verdict") != "PROMOTE" else pipeline.gate.rule, **keys)
-    force = evidence.verdict != "PROMOTE"
-    if force and not reason:
-        raise InputError(
-            f"{pipeline.name} {version} has the verdict {evidence.verdict}: to promote it all the same, say why with --reason"
-        )
-    move = promote(
-        ledger, registry, pipeline.name, version, expected=settled.champion, evidence=evidence, who=getpass.getuser(),
-        reason=reason, force=force or bool(reason),
-    )  # fmt: skip
-    _tell(home, pipeline, ledger, registry, move.entry)
+    force = bool(reason) and to in standing(ledger, pipeline.name).withdrawn
+    move = rollback(ledger, registry, pipeline.name, to, left=settled.champion, who=person, reason=reason, force=force)
+    _tell(home, pipeline, tracking, ledger, registry, move.entry)
     return _moved(pipeline, config, move, (*settled.notices, *move.notices))
 
 
-def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str) -> dict[str, Any]:
-    """Go back to the champion before this one, or to version `to`."""
-    home, _, ledger, registry = _open(pipeline)
-    settled = heal(ledger, registry, pipeline.name)
-    move = rollback(
-        ledger, registry, pipeline.name, to, left=settled.champion, who=getpass.getuser(), reason=reason, force=bool(reason and to)
-    )
-    _tell(home, pipeline, ledger, registry, move.entry)
-    return _moved(pipeline, config, move, (*settled.notices, *move.notices))
+def _person(who: str | None) -> str:
+    """Whom the ledger names: the one who says so, else the user of this process, where that is a person."""
+    try:
+        name = who or getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as containers have
+        name = MACHINE
+    if name == MACHINE:
+        raise InputError(f"the ledger keeps who did this, and `{MACHINE}` is what it calls the machine: add --who and your name")
+    return name
 
 
 def show_history(pipeline: Pipeline, config: Path) -> dict[str, Any]:
@@ -120,9 +155,11 @@ def _last_run(ledger: Ledger, pipeline: Pipeline) -> str:
     return found.run_id
 
 
-def _tell(home: Home, pipeline: Pipeline, ledger: Ledger, registry: Registry, entry: Entry) -> None:
+def _tell(home: Home, pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry, entry: Entry) -> None:
     """Write down which questions are open no more by this move; where Prefect runs, close their forms and link the alias."""
     answered = settle(ledger, registry, pipeline.name)
+    for asked in answered:
+        tracking.tag_version(pipeline.name, asked.version, asked.tags)
     with prefect_if_up(home) as up:
         if not up:
             return

@@ -25,7 +25,7 @@ from tasks.findings import Findings
 from tasks.home import Home, find_home, settle_environment
 from tasks.identity import decision_key
 from tasks.judgement.evidence import Verdict
-from tasks.ledger import ChampionMovedError, Evidence, Ledger, WithdrawnError, promote, standing
+from tasks.ledger import MACHINE, ChampionMovedError, Evidence, Ledger, WithdrawnError, promote, standing
 from tasks.requests import Turn, Why, admitted
 from tasks.terminal import say, stage
 from tasks.tracking import Registry, Tracking
@@ -298,9 +298,7 @@ def _release(
         return version, verdict
     evidence = Evidence(verdict.verdict, pipeline.gate.rule, run_id, against.train_key, key)
     try:
-        move = promote(
-            run.ledger, run.registry, pipeline.name, version, expected=against.version, evidence=evidence, who="tunekeeper"
-        )
+        move = promote(run.ledger, run.registry, pipeline.name, version, expected=against.version, evidence=evidence, who=MACHINE)
     except WithdrawnError as error:
         return version, replace(verdict, verdict="HOLD", reasons=(str(error), *verdict.reasons))
     run.notices.extend(move.notices)

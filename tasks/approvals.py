@@ -77,6 +77,11 @@ class Approval:
         answered = {"approval_by": self.who, "approval_reason": self.reason} if self.who else {}
         return {"approval": self.state, "approval_until": self.until, "approval_how": self.how, **answered}
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """What MLflow's registry says of the version."""
+        return {"approval": self.state, "approval_by": self.who, "approval_reason": self.reason}
+
 
 def ask(
     ledger: Ledger, pipeline: Pipeline, decision_key: str, version: str, against: str | None, run_id: str, train_key: str,

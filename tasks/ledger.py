@@ -14,9 +14,11 @@ from tasks.ledger_settle import ChampionMovedError, Evidence, Move, Registry, Se
 from tasks.ledger_store import Ledger
 
 __all__ = [
-    "ChampionMovedError", "Entry", "Evidence", "Ledger", "Move", "Registry", "Settled", "Standing", "WithdrawnError",
-    "anchor", "heal", "history", "promote", "replay", "rollback", "standing",
+    "MACHINE", "ChampionMovedError", "Entry", "Evidence", "Ledger", "Move", "Registry", "Settled", "Standing", "WithdrawnError",
+    "anchor", "heal", "history", "named", "promote", "replay", "rollback", "standing",
 ]  # fmt: skip
+
+MACHINE = "tunekeeper"  # who promotes on a verdict alone
 
 
 class WithdrawnError(InputError):

@@ -1,5 +1,6 @@
 """A version leaves this machine whole: proved in a fresh process, loaded where nothing but the registry is known."""
 
+import getpass
 import json
 import shutil
 
@@ -7,10 +8,11 @@ import pandas as pd
 import pytest
 import tiny
 
-from tasks import release
+from tasks import approvals, release
 from tasks.learning.checkpoints import _write_manifest
 from tasks.learning.network import TRAINABLE
-from tasks.tracking import Tracking
+from tasks.ledger import history
+from tasks.tracking import Registry, Tracking
 
 GOOD = ("training.epochs=4",)
 TEXTS = [row["text"] for row in tiny.rows(20, seed=8)]
@@ -87,3 +89,32 @@ def test_hand_commands_promote_with_a_reason_roll_back_and_tell(keep, server, mo
     told = json.loads(printed)["history"]
     assert code == 0 and [row["kind"] for row in told] == ["FIRST", "PROMOTE", "ROLLBACK"]
     assert told[1]["reason"] == "a person knows better"
+    Registry(keep.tracking, "champion").set_champion("tiny", "2")  # as in MLflow's own pages
+    assert keep.command("promote", config, "--version", "1")[0] == 2
+    assert "1 was compared with champion none, but the champion is version 2 now" in keep.said
+
+
+def test_a_waiting_version_is_promoted_as_its_decision_says_and_otherwise_only_for_a_reason(keep, monkeypatch):
+    config, manual = str(keep.config), (*GOOD, "release.approval=manual", "gate.looks_per_year=4")
+    first, second = keep.retrain(*manual), keep.retrain(*manual, "training.seed=1")
+    assert (first["verdict"], second["verdict"]) == ("PROMOTE", "PROMOTE") and keep.champion() is None
+    assert keep.command("promote", config, "--version", "1")[0] == 2 and "a later challenger took its place" in keep.said
+
+    monkeypatch.setattr(getpass, "getuser", lambda: "tunekeeper")  # as in a container
+    assert keep.command("promote", config, "--version", "2")[0] == 2 and "add --who and your name" in keep.said
+    assert keep.command("promote", config, "--version", "2", "--who", "Ada", "--reason", "as it says")[0] == 0
+    assert keep.command("promote", config, "--version", "2", "--who", "Ada")[0] == 2 and "is the champion already" in keep.said
+    assert keep.command("promote", config, "--version", "1", "--who", "Bea", "--reason", "it is smaller")[0] == 0
+    told = [(row.to_version, row.who, row.reason, row.forced) for row in history(keep.ledger, "tiny")]
+    assert told == [("2", "Ada", "as it says", False), ("1", "Bea", "it is smaller", True)]
+    assert keep.tracking.version_tags("tiny", "2")["approval_by"] == "Ada"
+
+
+def test_what_a_person_rejected_is_promoted_only_for_a_reason(keep):
+    keep.retrain(*GOOD, "release.approval=manual")
+    asked = approvals.find(keep.ledger, "tiny", keep.tracking.version_tags("tiny", "1")["decision_key"])
+    approvals.answer(keep.ledger, Registry(keep.tracking, "champion"), asked, False, "Ada", "too slow")
+    assert keep.command("promote", str(keep.config), "--version", "1")[0] == 2 and "was rejected by Ada: too slow" in keep.said
+    assert keep.command("promote", str(keep.config), "--version", "1", "--reason", "fast enough now")[0] == 0
+    (row,) = history(keep.ledger, "tiny")
+    assert row.forced and row.reason == "fast enough now"
