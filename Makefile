@@ -11,13 +11,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-# The lock is installed without its build-time resolver's freedom: every version is exact. The bundled model comes without what it would pull in.
+# torch with what it pulls in, which differs from build to build (CUDA's libraries, or none); all else exactly as in the lock, and no more:
+# the bundled model would pull in a second framework.
 # Compiled at once and on all cores, which pip does not: where the environment forbids bytecode, nobody would do it later.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock torch
 	$(BIN)/python -m pip install --quiet --no-deps --no-compile --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -c 'import torch'
 	$(BIN)/python -m compileall -q -j 0 -x torch/testing $(VENV)/lib
 	@touch $@
 
