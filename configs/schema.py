@@ -349,4 +349,8 @@ class Pipeline(Frozen):
             )
         if self.objective.class_weights != "none" and self.problem != "text-classification":
             raise ValueError(f"objective.class_weights: {self.problem} has no classes to weigh: set it to none")
+        if self.gate.window is not None and self.data.time is None:
+            raise ValueError(
+                "gate.window is of the newest test rows, and data.time names no column: set data.time, or drop gate.window"
+            )
         return self

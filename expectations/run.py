@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMON", "Action", "Context", "Outcome", "Stage", "Validation", "suite_for", "validate"]
 
+SOURCE = "source"  # the `origin` of rows that the contract is about
 LANGUAGES = "expect_column_values_to_be_in_languages"
 COMMON = Path(__file__).with_name("common.json")
 Frames = Callable[[], Iterable[pd.DataFrame]] | Iterable[pd.DataFrame]
@@ -40,7 +41,10 @@ def validate(
 
     Args:
         frames: chunks of records (e.g. 100,000 rows), read once, or what makes them.
-        max_quarantined: the share of all rows, 0 to 1, above which the run stops.
+        max_quarantined: the share of the source's rows, 0 to 1, above which the run stops.
+
+    Records of another `origin` than "source" are feedback: held against what sets rows aside or stops, one by one, and set aside
+    where they fail; they are counted nowhere and stop nothing.
 
     Raises:
         InputError: a suite is missing or malformed, or an expectation unknown; names the file, the place and the remedy.
@@ -63,12 +67,18 @@ def _tally(chunks: Iterable[pd.DataFrame], suites: Sequence[Suite], stage: Stage
     tally = Tally(checks, {n: part for n, c in checks.items() if (part := engine.lacking(c, context))})
     live = {n: c for n, c in checks.items() if n not in tally.lacking}
     by_chunk = {n: c for n, c in live.items() if by_scope[n] == "chunk"}
+    judging = {n: c for n, c in by_chunk.items() if c.action != "warn"}
     hidden = {"text", "group"}.union(*(s.free_text for s in suites))
     counted = engine.counted_columns(list(live.values()))
-    parts = []
+    parts, read = [], 0
     with engine.comparing(context):
         for chunk in chunks:
-            frame = _numbered(chunk, tally.rows)
+            frame, said = _parted(_numbered(chunk, read))
+            read += len(chunk)
+            if len(said):
+                tally.set_aside(machine.find(said, judging), said)
+            if not len(frame):
+                continue
             for size, group in _samples(by_chunk).items():
                 tally.add(machine.find(_sample(frame, size), group), frame)
             parts.append(compact(frame, hidden, context.vocabulary, counted))
@@ -97,6 +107,12 @@ def _numbered(chunk: pd.DataFrame, start: int) -> pd.DataFrame:
     if not isinstance(chunk, pd.DataFrame):
         raise InputError(f"a chunk of records is a {type(chunk).__name__}: give pandas DataFrames")
     return chunk.set_axis(pd.RangeIndex(start, start + len(chunk)), axis=0)
+
+
+def _parted(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of the source, and those that people said of served answers: what a stranger says is set aside, and stops no run."""
+    of_source = frame["origin"].isin([SOURCE]) if "origin" in frame else pd.Series(True, index=frame.index)
+    return frame[of_source], frame[~of_source]
 
 
 def _samples(checks: dict[int, Check]) -> dict[int | None, dict[int, Check]]:

@@ -49,13 +49,17 @@ class Sum:
 
 @dataclass
 class Tally:
-    """The state of one validation: `lacking` names, per check, what it needed and was not given."""
+    """The state of one validation: `lacking` names, per check, what it needed and was not given.
+
+    `quarantined` are rows of the source, `refused` of feedback, each with its reasons.
+    """
 
     checks: dict[int, Check]
     lacking: dict[int, str]
     rows: int = 0
     sums: dict[int, Sum] = field(default_factory=dict)
     quarantined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    refused: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, found: Mapping[int, Found], frame: pd.DataFrame) -> None:
         """Takes in what was found in one frame, whose index labels the failing rows."""
@@ -63,21 +67,21 @@ class Tally:
             total = self.sums.setdefault(n, Sum())
             total.add(answer)
             if self.checks[n].action == "quarantine" and answer.failing:
-                self._quarantine(self.checks[n], frame.loc[list(answer.failing)])
+                _note(self.quarantined, self.checks[n], frame.loc[list(answer.failing)])
             total.ids += _ids(frame.loc[list(answer.failing[: SHOWN_IDS - len(total.ids)])])
 
-    def _quarantine(self, check: Check, rows: pd.DataFrame) -> None:
-        for name, reason in zip(_ids(rows), _reasons(check, rows), strict=True):
-            earlier = self.quarantined.get(name, ())
-            if reason not in earlier:
-                self.quarantined[name] = (*earlier, reason)
+    def set_aside(self, found: Mapping[int, Found], frame: pd.DataFrame) -> None:
+        """Refuses the rows of feedback that fail, and where a check could not be made of them, all of them."""
+        for n, answer in found.items():
+            _note(self.refused, self.checks[n], frame if answer.error is not None else frame.loc[list(answer.failing)])
 
     def validation(self, stage: Stage, max_quarantined: float) -> Validation:
         outcomes = tuple(self._outcome(n) for n in sorted(self.checks))
         stopped = tuple(o.reason for o in outcomes if o.action != "warn" and not o.success and _halts(o))
         stopped += self._too_few(max_quarantined)
         warnings = tuple(o.reason for o in outcomes if not o.success and o.action == "warn")
-        return Validation(stage, self.rows, not stopped, outcomes, self.quarantined, stopped, warnings, None)
+        aside = {**self.quarantined, **self.refused}
+        return Validation(stage, self.rows, not stopped, outcomes, aside, stopped, warnings, None)
 
     def _outcome(self, n: int) -> Outcome:
         check, total = self.checks[n], self.sums.get(n)
@@ -98,6 +102,13 @@ class Tally:
             limit = f"the contract allows {max_quarantined:.2%}"
             return (f"{counts} would be quarantined, {limit}: correct the data, or raise contract.max_quarantined.",)
         return ()
+
+
+def _note(aside: dict[str, tuple[str, ...]], check: Check, rows: pd.DataFrame) -> None:
+    for name, reason in zip(_ids(rows), _reasons(check, rows), strict=True):
+        earlier = aside.get(name, ())
+        if reason not in earlier:
+            aside[name] = (*earlier, reason)
 
 
 def _ids(rows: pd.DataFrame) -> list[str]:

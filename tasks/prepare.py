@@ -103,12 +103,14 @@ def suites(pipeline: Pipeline) -> tuple[Path, ...]:
 
 
 def known(home: Home, inputs: Inputs) -> Prepared | None:
-    """The snapshot that the same inputs led to before, if it is still there."""
+    """The snapshot that the same inputs led to before, if it is still there, and whole."""
+    from tasks.text.snapshot import is_whole
+
     try:
         values = json.loads(_index(home, inputs).read_text())
     except (FileNotFoundError, ValueError):
         return None
-    if not (home.snapshots / values["snapshot"] / "manifest.json").is_file():
+    if not is_whole(home.path, values["snapshot"]):
         return None
     return Prepared(**{**values, "outcomes": tuple(values["outcomes"])})
 

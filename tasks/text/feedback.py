@@ -78,7 +78,8 @@ def labelled(
 def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName, max_characters: int) -> pa.Table:
     """Rows by id: id, text, target, time, origin, and for generation the prediction that the correction replaces.
 
-    Blank labels and texts longer than any may be are no rows: feedback cannot stop a run as a broken source does.
+    Blank labels and texts longer than any may be are no rows: feedback cannot stop a run as a broken source does, and the contract
+    sets rows of it aside one by one.
     """
     import pyarrow as pa
 
@@ -131,14 +132,13 @@ def read_export(path: Path) -> pa.Table:
 
 
 def as_canonical(path: Path, schema: pa.Schema, chunk_rows: int = 2000) -> Iterator[pa.RecordBatch]:
-    """An export's rows in the canonical columns: no group, no given split, every slice "(none)"."""
+    """An export's rows in the canonical columns: no group, no given split, no slices."""
     import pyarrow as pa
 
     for batch in read_export(path).to_batches(max_chunksize=chunk_rows):
         n = batch.num_rows
-        fill = {field.name: ["(none)" if field.name.startswith("slice_") else None] * n for field in schema}
-        there = {name: batch.column(name) for name in _COLUMNS if name in fill}
-        yield pa.record_batch([there.get(f.name, pa.array(fill[f.name], type=f.type)) for f in schema], schema=schema)
+        there = {name: batch.column(name) for name in _COLUMNS}
+        yield pa.record_batch([there.get(f.name, pa.nulls(n, type=f.type)) for f in schema], schema=schema)
 
 
 def pairs_of(rows: Dataset, path: Path, redactor: Redactor | None) -> pa.Table:

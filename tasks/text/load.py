@@ -28,7 +28,7 @@ COLUMNS = ("id", "text", "target", "time", "group", "origin", "split")
 
 @dataclass(frozen=True)
 class Raw:
-    """The rows of a source as found: text and target may be null, `split` is null unless given; on disk until `loaded` ends."""
+    """The rows of a source as found: what is empty is null, and `split` unless given; on disk until `loaded` ends."""
 
     rows: Dataset
     folder: Path
@@ -126,8 +126,6 @@ def _canonical(
             _check_length(out[name], chunk, column, longest)
         if name == "time":
             out[name] = _times(out[name], chunk, column)
-        if name.startswith("slice_"):
-            out[name] = ["(none)" if v is None else v for v in out[name]]
     if "id" in names and None in out["id"]:
         raise InputError(f"{_row(chunk, out['id'].index(None))}: `{names['id']}` is empty: every row needs an id, or drop data.id")
     if split is not None:

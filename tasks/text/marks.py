@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 NOT_GIVEN = -1
+NOT_NAMED = "(none)"  # the slice of rows that name none
 _BATCH = 2000
 _VOCABULARY = 5000
 _MOST_WORDS = 1_000_000  # distinct words held at a time; beyond it those seen once are forgotten
@@ -94,7 +95,8 @@ class _Pass:
             targets = self._clean(targets)
         self._fill(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
         out = {"text": texts, "target": targets, "group": self._clean_sparse(columns["group"])}
-        out |= {n: self._clean_sparse(batch.column(n).to_pylist()) for n in batch.column_names if n.startswith("slice_")}
+        for name in (name for name in batch.column_names if name.startswith("slice_")):
+            out[name] = [value or NOT_NAMED for value in self._clean_sparse(batch.column(name).to_pylist())]
         for name, values in out.items():
             batch = batch.set_column(batch.column_names.index(name), name, pa.array(values, type=pa.string()))
         return batch

@@ -103,6 +103,7 @@ def seal(
             "hashes": {f"{split}_rows": value for split, value in hashes.items()},
             "redactor_key_id": redactor_key_id,
             "sources": dict(sorted(sources.items())),
+            "files": {file.name: _hash_of(file) for file in sorted(build.iterdir())},
         }
         name = _digest_of({"version": VERSION, "problem": problem, **hashes})
         manifest = {"hash": name, "version": VERSION, **manifest}
@@ -119,6 +120,18 @@ def open_snapshot(home: Path, hash: str) -> Snapshot:
             f"snapshot {hash}: {path} lacks {', '.join(missing)}: restore it, or run `tunekeeper retrain` to make it again"
         )
     return Snapshot(path, hash, json.loads((path / "manifest.json").read_bytes()))
+
+
+def is_whole(home: Path, hash: str) -> bool:
+    """Whether a snapshot is there, and every file of it as it was sealed: all its bytes are read for that."""
+    path = home / "snapshots" / hash
+    if _missing(path):
+        return False
+    try:
+        sealed: dict[str, str] = json.loads((path / "manifest.json").read_bytes()).get("files", {})
+    except ValueError:
+        return False
+    return all((path / name).is_file() and _hash_of(path / name) == value for name, value in sealed.items())
 
 
 def write_quarantine(candidate: Candidate, reasons: Mapping[int, str], path: Path) -> Path:
@@ -244,7 +257,7 @@ def _missing(path: Path) -> list[str]:
 def _publish(build: Path, place: Path) -> None:
     """Rename into place. Where the same snapshot already stands it stays; a damaged one goes with our temporary folder."""
     _sync(build)
-    if place.exists() and _missing(place):
+    if place.exists() and not is_whole(place.parents[1], place.name):
         place.rename(build.with_name("damaged"))
     try:
         build.rename(place)
@@ -252,6 +265,11 @@ def _publish(build: Path, place: Path) -> None:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
     _sync(place.parent)
+
+
+def _hash_of(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _write(path: Path, content: bytes) -> None:

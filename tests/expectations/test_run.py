@@ -71,6 +71,27 @@ def test_bad_rows_are_set_aside_with_their_reasons_while_they_are_few() -> None:
     assert "4 of 240 rows (1.67%)" in stopped.stopped[0] and "1.00%" in stopped.stopped[0]
 
 
+@pytest.mark.parametrize("origin", ["feedback", "audit"])
+def test_what_people_said_is_set_aside_row_by_row_and_stops_nothing(origin: str, tmp_path: Path) -> None:
+    source, heard = records().assign(origin="source"), records(60).assign(origin=origin)
+    heard["id"], heard["target"] = [f"answer:{i}" for i in range(60)], [f"JUNK {i}" for i in range(59)] + ["router"]
+    mine = suite(
+        tmp_path,
+        expect("column_unique_value_count_to_be_between", "stop", column="target", min_value=2, max_value=10),
+        expect("column_values_to_match_regex", "quarantine", column="target", regex="^[a-z]+$"),
+        expect("column_value_lengths_to_be_between", "stop", column="text", min_value=8),
+        expect("column_values_to_be_in_set", column="target", value_set=["printer", "invoice", "password", "router"]),
+    )
+    heard.loc[59, "text"] = "short"
+    for stage in ("raw", "prepared"):
+        alone = check([source], [mine], stage)
+        found = check([pd.concat([source, heard], ignore_index=True)], [mine], stage)
+        assert (found.success, found.rows, found.warnings) == (True, 240, ()) and found.outcomes == alone.outcomes
+        assert found.quarantined.keys() == set(heard["id"])
+    broken = check([source.assign(target="A B"), heard], [mine])
+    assert not broken.success and "All rows fail: 240 of 240 rows" in broken.stopped[-1]
+
+
 def test_nothing_is_left_where_every_row_fails() -> None:
     found = check([records().assign(text="n/a")], CLASSIFICATION, limit=1.0)
     assert not found.success and "nothing is left" in found.stopped[-1]

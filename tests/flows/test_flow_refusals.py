@@ -42,6 +42,7 @@ def nothing_stored(keep):
         (["model.base=no name/absent"], "model.base no name/absent"),
         (["training.early_stopping=2", "data.split.validation=0"], "drop training.early_stopping"),
         (["problem=text-generation", "objective.class_weights=balanced"], "has no classes to weigh"),
+        (["gate.window=30"], "set data.time, or drop gate.window"),
         ([f"model.sha256={'ab' * 32}"], "this is another model"),
         (["contract.suite=absent.json"], "contract.suite absent.json: no such file"),
     ],

@@ -261,7 +261,7 @@ def test_a_given_test_set_takes_no_audited_row(build, write):
     assert set(where(build(*fed(audit=False), **given)).values()) == {"train"}
 
 
-def test_the_window_and_the_contract_hold_for_feedback_too(build, write):
+def test_the_window_holds_for_feedback_too(build, write):
     given = {"source": write(tickets(150)), **SOURCE, "time": "when", "window": {"end": "2026-06-02"}}
     answered, heard = fed(audit=False)
     answered["time"] = pd.Series([T0 + timedelta(days=n) for n in answered.index]).astype(WHEN)

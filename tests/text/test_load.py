@@ -46,7 +46,7 @@ def test_columns_are_found_by_the_names_the_config_gives(tmp_path):
     row = frame(
         tmp_path, source=str(tmp_path / "a.csv"), id="n", text="q", label="kind", time="when", group="who", slices=("region",)
     ).iloc[0]
-    assert row["id"] == "7" and row["group"] == "anna" and row["slice_region"] == "(none)"
+    assert row["id"] == "7" and row["group"] == "anna" and pd.isna(row["slice_region"])
     assert row["time"] == pd.Timestamp("2026-01-31T07:15:00Z")
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from configs.errors import InfraError, InputError
 from tasks.text.deduplicate import near
-from tasks.text.snapshot import open_snapshot
+from tasks.text.snapshot import is_whole, open_snapshot
 
 from .conftest import tickets
 
@@ -123,6 +123,18 @@ def test_a_snapshot_that_is_not_whole_is_not_opened(make, write, home):
     with pytest.raises(InfraError, match=r"lacks test\.parquet"):
         open_snapshot(home, made.hash)
     assert make(source=write(tickets(40)), id="n").hash == made.hash and (made.path / "test.parquet").is_file()
+
+
+def test_a_snapshot_of_which_a_byte_changed_is_not_whole_and_is_made_again(make, write, home):
+    made = make(source=write(tickets(40)), id="n")
+    assert is_whole(home, made.hash) and not is_whole(home, "another")
+    for name in ("train.parquet", "test.signatures.npy", "manifest.json"):
+        file = made.path / name
+        content = file.read_bytes()
+        file.write_bytes(content.replace(b'"hash"', b'"ha') if name == "manifest.json" else content[:-9] + b"x" + content[-8:])
+        assert not is_whole(home, made.hash)
+        assert make(source=write(tickets(40)), id="n").hash == made.hash and is_whole(home, made.hash)
+        assert name == "manifest.json" or file.read_bytes() == content
 
 
 def test_there_may_be_no_validation_rows(make, write):
