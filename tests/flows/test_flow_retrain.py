@@ -2,6 +2,8 @@
 
 import shutil
 
+import pandas as pd
+import pytest
 import tiny
 
 from configs.load import load
@@ -32,6 +34,25 @@ def test_a_model_that_beats_the_baselines_is_champion_and_nothing_new_means_noth
     assert again == {**first, "skipped": True}
     assert len(keep.runs()) == 1 and keep.versions() == {"1"}
     assert keep.tracking.client.get_metric_history(first["run_id"], "loss") == metrics
+
+
+def test_a_run_holds_the_verdict_and_all_that_was_measured(keep):
+    keep.retrain()
+    better = keep.retrain(*GOOD)
+    run = keep.tracking.client.get_run(better["run_id"])
+    assert run.data.tags["tunekeeper.verdict"] == "PROMOTE" and run.data.tags["tunekeeper.reason"] == better["reasons"][0]
+    seen = run.data.metrics
+    assert (
+        seen["test.accuracy"] == better["metrics"]["accuracy"] > better["champion_metrics"]["accuracy"] == seen["champion.accuracy"]
+    )
+    assert {
+        "baseline.majority class.accuracy",
+        "baseline.nearest class centroid.seconds",
+        "seconds.train",
+        "seconds.release",
+    } <= set(seen)
+    scores = pd.read_parquet(keep.tracking.fetch(f"runs:/{better['run_id']}/scores.parquet", keep.folder))
+    assert scores["correct"].mean() == pytest.approx(seen["test.accuracy"]) and "text" not in scores
 
 
 def test_data_model_and_service_are_linked_as_assets(keep):
@@ -136,4 +157,6 @@ def test_prompts_and_completions_go_the_same_way(keep, llama_folder):
     )
     first = keep.retrain(*settings)
     assert first["metrics"].keys() >= {"nll_per_token", "perplexity", "exact_match", "rouge_l"} and first["model"]["version"] == "1"
+    scores = pd.read_parquet(keep.tracking.fetch(f"runs:/{first['run_id']}/scores.parquet", keep.folder))
+    assert {"id", "log_likelihood", "tokens", "rouge_l"} <= set(scores) and not {"text", "target", "prediction"} & set(scores)
     assert keep.retrain(*settings)["skipped"]
