@@ -103,12 +103,14 @@ def _rows(frame: Any) -> Any:
 
 
 def generations(found: Findings, home: Home) -> tuple[page.Generation, ...]:
-    frame = found.challenger.frame
+    """Of the answers that were written, those to rows whose reference was least likely to the model: the worst first."""
+    frame = found.challenger.frame.assign(likelihood=primary_of(found.pipeline, found.challenger))
+    worst = frame[frame["prediction"].notna()].nsmallest(WORST, "likelihood")
     prompts = open_snapshot(home, found.prepared.snapshot).frame("test").set_index("id")["text"]
     return tuple(
         page.Generation(
             id=row.id, prompt=prompts[row.id], reference=row.target, output=row.prediction, rouge_l=float(row.rouge_l),
-            exact_match=bool(row.exact_match),
+            exact_match=bool(row.exact_match), log_likelihood=float(row.likelihood),
         )
-        for row in _rows(frame[frame["prediction"].notna()].head(WORST))
+        for row in _rows(worst)
     )  # fmt: skip

@@ -197,12 +197,15 @@ class WorstError:
 
 @dataclass(frozen=True, kw_only=True)
 class Generation:
+    """An answer. `log_likelihood`: of the reference, the mean of its tokens in nats; what the worst are told by."""
+
     id: str
     prompt: str
     reference: str
     output: str
     rouge_l: float | None = None
     exact_match: bool | None = None
+    log_likelihood: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Keeping a model over its life: what is new is done, what is not is found again."""
 
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ import tiny
 from configs.load import load
 from flows.doctor import examine
 from tasks.ledger import history
+from tasks.report.data import from_json
 
 KEYS = {
     "pipeline", "run_id", "skipped", "verdict", "reasons", "metrics", "champion_metrics", "model", "snapshot", "train_key",
@@ -158,5 +160,8 @@ def test_prompts_and_completions_go_the_same_way(keep, llama_folder):
     first = keep.retrain(*settings)
     assert first["metrics"].keys() >= {"nll_per_token", "perplexity", "exact_match", "rouge_l"} and first["model"]["version"] == "1"
     scores = pd.read_parquet(keep.tracking.fetch(f"runs:/{first['run_id']}/scores.parquet", keep.folder))
+    written = from_json(Path(first["report"]).with_suffix(".json").read_bytes()).generations
+    likely = scores.assign(each=scores["log_likelihood"] / scores["tokens"]).dropna(subset="rouge_l").set_index("id")["each"]
+    assert [one.id for one in written] == likely.nsmallest(4).index.tolist() and len(likely) == 4
     assert {"id", "log_likelihood", "tokens", "rouge_l"} <= set(scores) and not {"text", "target", "prediction"} & set(scores)
     assert keep.retrain(*settings)["skipped"]
