@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from configs.schema import Pipeline
 from tasks.decide import slice_columns
 from tasks.evaluate import primary_of
 from tasks.judgement.calibration import reliability
@@ -23,6 +24,11 @@ WORST = 20
 def groups_of(found: Findings) -> list[str] | None:
     """Of each test row, where rows belong together: they count as one in intervals, as they do at the gate."""
     return found.challenger.frame["group"].tolist() if found.pipeline.data.group else None
+
+
+def unit_of(pipeline: Pipeline) -> page.Unit:
+    """Of what the gate compares."""
+    return "share" if pipeline.problem == "text-classification" else "number"
 
 
 def classes(found: Findings) -> tuple[page.ClassScore, ...]:
@@ -55,7 +61,7 @@ def slices(found: Findings) -> tuple[page.SliceScore, ...]:
         else {(e.name, e.value): e.mean for e in by_slice(primary_of(found.pipeline, found.champion), columns)}
     )
     judged = {each.name: each.outcome for each in found.verdict.comparisons if each.rule == "guard"}
-    unit: page.Unit = "share" if found.pipeline.problem == "text-classification" else "number"
+    unit = unit_of(found.pipeline)
     return tuple(
         page.SliceScore(
             column=e.name, name=e.value, n=e.n, value=e.mean, low=e.low, high=e.high, champion=theirs.get((e.name, e.value)),

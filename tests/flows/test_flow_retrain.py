@@ -115,6 +115,15 @@ def test_a_worse_challenger_is_kept_for_the_record_and_users_keep_the_champion(k
     assert worse["verdict"] == "HOLD" and worse["model"]["version"] == "2" and keep.champion() == "1"
 
 
+def test_a_challenger_that_is_as_good_leaves_the_question_open_and_the_report_says_what_gain_would_have_been_seen(keep):
+    keep.retrain(*GOOD)
+    again = keep.retrain("training.epochs=5")
+    assert again["verdict"] == "INCONCLUSIVE", again["reasons"]
+    report = from_json(Path(again["report"]).with_suffix(".json").read_bytes())
+    assert report.population and report.population.needed and 0 < report.population.detectable < 1
+    assert "smallest gain these rows would show" in Path(again["report"]).read_text()
+
+
 def test_doctor_tells_of_the_champion_and_of_one_that_the_ledger_does_not_know(keep):
     def told():
         (check,) = [check for check in examine(keep.home, load(keep.config)) if check.name == "champion"]
