@@ -72,7 +72,7 @@ def _look(
     payload = {**payload_of(version, seen, findings), "report": report}
     window = payload["window"]
     look = record_look(ledger, pipeline.name, version, window[0], window[1], alarm=bool(alarms), payload=payload)
-    event = watch.announce(pipeline, version, look.look, alarms, report) if alarms else None
+    event = watch.announce(pipeline, look, alarms, report) if alarms else None
     seen_now = {"look": look.look, "alarm": bool(alarms), "monitors": [one.monitor for one in alarms], "event": event}
     return {**_outcome(pipeline, version), "skipped": False, **payload, **seen_now}
 

@@ -18,6 +18,7 @@ from tasks.home import Home
 from tasks.identity import digest
 from tasks.judgement.drift import Finding, Sample, text_codes
 from tasks.judgement.drift import watch as hold_against
+from tasks.looks import Look, look_name
 from tasks.reference import Reference
 from tasks.tracking import Tracking
 from tasks.traits import traits_of
@@ -112,7 +113,7 @@ def publish(watch: Watch, home: Home, tracking: Tracking) -> str:
     from tasks.report.watch_summary import watch_markdown
 
     look = watch.looks[-1]
-    folder = home.path / "looks" / watch.pipeline / f"v{watch.version}-{look.number}"
+    folder = home.path / "looks" / watch.pipeline / look_name(watch.version, look.number)
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "watch.html"
     page.write_text(render(watch))
@@ -132,13 +133,14 @@ def publish(watch: Watch, home: Home, tracking: Tracking) -> str:
     return str(page)
 
 
-def announce(pipeline: Pipeline, version: str, look: int, alarms: tuple[Finding, ...], report: str) -> str:
+def announce(pipeline: Pipeline, look: Look, alarms: tuple[Finding, ...], report: str) -> str:
     """Emit the event that automations wait for: decay where performance itself fell, drift otherwise; its name."""
     name = "tunekeeper.decay" if any(one.monitor.startswith(PERFORMANCE) for one in alarms) else "tunekeeper.drift"
     payload = {
         "pipeline": pipeline.name,
-        "version": version,
-        "look": look,
+        "version": look.champion_version,
+        "look": look.look,
+        "name": look.name,
         "monitors": [one.monitor for one in alarms],
         "report": report,
     }
