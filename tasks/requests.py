@@ -119,7 +119,8 @@ def admitted(
 ) -> Iterator[Turn]:
     """Hold the pipeline for a request, or say in `Turn.refusal` why it need not, or may not, run.
 
-    `asked` is when its event occurred (None: now), `look` the name of the look that found what it is asked for. The caller says what came of it by `Turn.ended`; an error is noted as `failed`.
+    `asked` is when its event occurred (None: now), `look` the name of the look whose alarm it was. The caller says what came of it
+    by `Turn.ended`; an error is noted as `failed`.
     """
     turn, name = Turn(ledger, pipeline.name, why, asked, look), pipeline.name
     with ExitStack() as seat:
