@@ -64,8 +64,8 @@ def show_history(pipeline: Pipeline, config: Path) -> dict[str, Any]:
     entries = history(ledger, pipeline.name)
     rows = [_row(entry) for entry in entries]
     title = f"{pipeline.name}: champion is version {settled.champion}" if settled.champion else f"{pipeline.name} has no champion"
-    following = f"tunekeeper {'report' if last_decision(ledger, pipeline.name) else 'retrain'} {config}"
-    closing(title, "bold", [COLUMNS, *rows], (), (f"next: {following}",))
+    following = f"tunekeeper {'report' if last_decision(ledger, pipeline.name) else 'retrain'} CONFIG"
+    closing(title, "bold", [COLUMNS, *rows], (), (f"next: {following}".replace("CONFIG", str(config)),))
     page = _life(pipeline, tracking, ledger, settled, following)
     named = [{name: value for name, value in asdict(entry).items() if name != "model"} for entry in entries]
     return {

@@ -101,6 +101,7 @@ def test_look_retraining_and_history_lead_to_one_another(kept, monkeypatch, serv
     watch_page = watch_from_json((folder / "looks" / "tiny" / "v1-2" / "watch.json").read_bytes())
     life = history_from_json((folder / "history" / "tiny" / "history.json").read_bytes())
 
+    assert life.next_command == "tunekeeper report CONFIG"
     asked = watch_page.requests[-1]
     assert life.requests[-1] == asked and asked.why == "drift" and asked.version == led_to["model"]["version"] == "2"
     assert asked.look == "look 1 of version 1" and list(asked.monitors) == seen[0]["monitors"] != []
