@@ -27,6 +27,7 @@ from tasks.approvals import Approval
 from tasks.champion import open_ledger
 from tasks.home import find_home, settle_environment
 from tasks.ledger import Ledger
+from tasks.pages import REPORT
 from tasks.terminal import say
 from tasks.tracking import Registry, Tracking
 
@@ -135,7 +136,7 @@ def _answer(asked: Approval, tracking: Tracking) -> Answer:
 
 
 def _question(asked: Approval, tracking: Tracking) -> str:
-    link = tracking.page_of(asked.model, asked.run_id, "report/report.html", Path(asked.report))
+    link = tracking.page_of(asked.model, asked.run_id, REPORT, Path(asked.report))
     champion = f"version {asked.against}" if asked.against else "no champion yet"
     return (
         f"# {asked.model}: shall version {asked.version} be `{asked.alias}`?\n\n"

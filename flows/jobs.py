@@ -123,6 +123,7 @@ def automations_of(pipeline: Pipeline, ids: dict[str, UUID]) -> Iterator[Automat
                     parameters={
                         "why": _template("{{ event.event.split('.')[-1] }}"),
                         "asked": _template("{{ event.occurred.isoformat() }}"),
+                        "look": _template("{{ event.payload.name }}"),
                     },
                 )
             ],

@@ -13,11 +13,11 @@ from tasks import watch
 from tasks.champion import open_ledger
 from tasks.exclusion import hold
 from tasks.home import find_home, settle_environment
-from tasks.ledger import heal, history
+from tasks.ledger import heal
 from tasks.looks import all_looks, look_of_year, record_look
+from tasks.pages import look_page
 from tasks.reference import read_reference
 from tasks.release import champion_files
-from tasks.requests import requests_of
 from tasks.terminal import say
 from tasks.tracking import Registry, Tracking
 
@@ -28,7 +28,10 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
     home = find_home()
     settle_environment(home)
     tracking, ledger = Tracking(home), open_ledger(home)
-    version = heal(ledger, Registry(tracking, pipeline.release.alias), pipeline.name).champion
+    settled = heal(ledger, Registry(tracking, pipeline.release.alias), pipeline.name)
+    for notice in settled.notices:
+        say(notice)
+    version = settled.champion
     if version is None:
         raise InputError(f"{pipeline.name} has no champion whose traffic could be watched: `tunekeeper retrain CONFIG` comes first")
     with hold(home.path, f"{pipeline.name}.monitor", say, ledger=ledger):
@@ -37,7 +40,10 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
         found = watch.answers(pipeline, home, version, end)
         if reason := _no_look(pipeline, found, earlier):
             return {**_outcome(pipeline, version), "skipped": True, "reason": reason, "rows": len(found)}
-        return _look(pipeline, home, tracking, ledger, version, found, end, earlier)
+        from tasks.watch_findings import around
+
+        beside = around(tracking, ledger, pipeline.name, version, earlier, end, settled.notices)
+        return _look(pipeline, home, tracking, ledger, version, found, end, beside)
 
 
 def _no_look(pipeline: Pipeline, found: Any, earlier: Any) -> str | None:
@@ -51,10 +57,10 @@ def _no_look(pipeline: Pipeline, found: Any, earlier: Any) -> str | None:
 
 
 def _look(
-    pipeline: Pipeline, home: Any, tracking: Tracking, ledger: Any, version: str, found: Any, end: datetime, earlier: Any
+    pipeline: Pipeline, home: Any, tracking: Tracking, ledger: Any, version: str, found: Any, end: datetime, beside: Any
 ) -> dict[str, Any]:
     from tasks.serving.traffic import read_feedback
-    from tasks.watch_findings import gather, payload_of, recent
+    from tasks.watch_findings import gather, payload_of
 
     number = look_of_year(ledger, pipeline.name, version)
     seed = watch.seed_of(pipeline, version, number)
@@ -63,24 +69,16 @@ def _look(
     seen = watch.window(pipeline, base, reference, found, end, seed)
     findings = watch.judge(pipeline, reference, seen, number, seed)
     feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
-    asked = recent(requests_of(ledger, pipeline.name), end)
-    page = gather(
-        pipeline, version, _since(ledger, pipeline.name, version), reference, seen, findings, earlier, number, feedback, asked
-    )
-    report = watch.publish(page, home, tracking)
+    page = gather(pipeline, version, beside, reference, seen, findings, number, feedback)
+    shown = watch.publish(page, home, tracking)
     alarms = tuple(one for one in findings if one.alarm)
-    payload = {**payload_of(version, seen, findings), "report": report}
+    payload = {**payload_of(version, seen, findings), **shown}
     window = payload["window"]
     look = record_look(ledger, pipeline.name, version, window[0], window[1], alarm=bool(alarms), payload=payload)
-    event = watch.announce(pipeline, version, look.look, alarms, report) if alarms else None
+    event = watch.announce(pipeline, look, alarms, look_page(tracking, look)) if alarms else None
     seen_now = {"look": look.look, "alarm": bool(alarms), "monitors": [one.monitor for one in alarms], "event": event}
     return {**_outcome(pipeline, version), "skipped": False, **payload, **seen_now}
 
 
 def _outcome(pipeline: Pipeline, version: str) -> dict[str, Any]:
     return {"pipeline": pipeline.name, "version": version, "alarm": False, "monitors": [], "event": None}
-
-
-def _since(ledger: Any, model: str, version: str) -> str:
-    """When this version became champion, the last time it did."""
-    return next((entry.at for entry in reversed(history(ledger, model)) if entry.to_version == version), "")

@@ -7,15 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from configs.errors import InputError
+from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
 from flows.server import prefect_if_up
 from tasks.approvals import find, settle
 from tasks.approvals import standing as question_now
 from tasks.champion import open_ledger
-from tasks.decisions import find_decision
+from tasks.decisions import find_decision, last_decision
 from tasks.home import Home, find_home, settle_environment
 from tasks.ledger import MACHINE, Entry, Evidence, Ledger, Move, Settled, heal, history, named, promote, rollback, standing
+from tasks.pages import history_file, keep_history
 from tasks.terminal import closing, say
 from tasks.tracking import Registry, Tracking
 
@@ -90,16 +91,16 @@ def _person(who: str | None) -> str:
 
 def show_history(pipeline: Pipeline, config: Path) -> dict[str, Any]:
     """Every promotion and rollback, oldest first, and the page of the model's life."""
-    home, _, ledger, registry = _open(pipeline)
+    _, tracking, ledger, registry = _open(pipeline)
     settled = heal(ledger, registry, pipeline.name)
     for notice in settled.notices:
         say(notice)
     entries = history(ledger, pipeline.name)
     rows = [_row(entry) for entry in entries]
     title = f"{pipeline.name}: champion is version {settled.champion}" if settled.champion else f"{pipeline.name} has no champion"
-    closing(title, "bold", [COLUMNS, *rows], (), (f"next: tunekeeper report {config} shows the evidence of the last decision",))
-    page = _life(pipeline, home, ledger, settled)
-    say(f"page: {page}")
+    following = f"tunekeeper {'report' if last_decision(ledger, pipeline.name) else 'retrain'} CONFIG"
+    closing(title, "bold", [COLUMNS, *rows], (), (f"next: {following}".replace("CONFIG", str(config)),))
+    page = _life(pipeline, tracking, ledger, settled, following)
     named = [{name: value for name, value in asdict(entry).items() if name != "model"} for entry in entries]
     return {
         "pipeline": pipeline.name,
@@ -110,18 +111,21 @@ def show_history(pipeline: Pipeline, config: Path) -> dict[str, Any]:
     }
 
 
-def _life(pipeline: Pipeline, home: Home, ledger: Ledger, settled: Settled) -> Path:
-    """Draw the model's life: versions, verdicts, promotions, looks, feedback, cost."""
+def _life(pipeline: Pipeline, tracking: Tracking, ledger: Ledger, settled: Settled, following: str) -> Path:
+    """Draw the model's life: versions, verdicts, promotions, looks, feedback, cost; whoever may write to MLflow shows it there."""
     from tasks.history_findings import gather
     from tasks.report.history_data import to_json
     from tasks.report.history_page import render
 
-    found = gather(pipeline, home, ledger, settled.champion, settled.notices)
-    folder = home.path / "history" / pipeline.name
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "history.json").write_text(to_json(found))
-    page = folder / "history.html"
+    found = gather(pipeline, tracking, ledger, settled.champion, settled.notices, following)
+    page = history_file(tracking, pipeline.name)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.with_suffix(".json").write_text(to_json(found))
     page.write_text(render(found))
+    try:
+        say(f"page: {keep_history(tracking, pipeline.name, page)}")
+    except InfraError as error:  # who may only read sees it all the same
+        say(f"page: {page} (not in MLflow: {error})")
     return page
 
 
@@ -147,8 +151,6 @@ def _open(pipeline: Pipeline) -> tuple[Home, Tracking, Ledger, Registry]:
 
 
 def _last_run(ledger: Ledger, pipeline: Pipeline) -> str:
-    from tasks.decisions import last_decision
-
     found = last_decision(ledger, pipeline.name)
     if found is None or found.run_id is None:
         raise InputError(f"{pipeline.name} was never decided on: `tunekeeper retrain CONFIG` comes first")

@@ -55,15 +55,16 @@ class Run:
 
 
 @flow(name="retrain", flow_run_name="retrain {pipeline.name}: {why}")
-def retrain(pipeline: Pipeline, why: Why = "person", asked: datetime | None = None) -> dict[str, Any]:
+def retrain(pipeline: Pipeline, why: Why = "person", asked: datetime | None = None, look: str = "") -> dict[str, Any]:
     """One turn of keeping a model; the outcome is that of `tunekeeper retrain --json`.
 
-    `why` says who asks, and `asked` when: triggers may be turned away (tasks/requests.py), people and the cron never are.
+    `why` says who asks, and `asked` when: triggers may be turned away (tasks/requests.py), people and the cron never are. `look` is
+    the name of the look whose alarm asks.
     """
     home = find_home()
     settle_environment(home)
     ledger = open_ledger(home)
-    with admitted(home.path, pipeline, ledger, why, asked, say) as turn:
+    with admitted(home.path, pipeline, ledger, why, asked, say, look) as turn:
         if turn.refusal is None:
             with TagsContext():  # before each task, Prefect asks its server for a slot of every tag that the task has from its run
                 outcome = _keep(pipeline, home, ledger, turn)

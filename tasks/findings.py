@@ -79,7 +79,7 @@ def gather(found: Findings, home: Home) -> page.ReportData:
         comparisons=(*(_comparison(each, found) for each in verdict.comparisons), *_floors(found)),
         population=page.Population(
             test=len(frame), judged=verdict.n, window=_in_window(frame, pipeline), left_out=verdict.excluded,
-            groups=verdict.n_groups, needed=verdict.rows_needed,
+            groups=verdict.n_groups, needed=verdict.rows_needed, detectable=verdict.detectable, unit=rows.unit_of(pipeline),
         ),
         classes=() if text else rows.classes(found),
         slices=rows.slices(found),
@@ -165,7 +165,7 @@ def _score(metric: str, value: float, low: float | None = None, high: float | No
 
 
 def _comparison(each: Comparison, found: Findings) -> page.Comparison:
-    share = found.pipeline.problem == "text-classification"
+    unit = rows.unit_of(found.pipeline)
     return page.Comparison(
         name=f"champion version {found.against}" if each.name == "champion" else each.name,
         kind=each.rule,
@@ -180,8 +180,8 @@ def _comparison(each: Comparison, found: Findings) -> page.Comparison:
         margin=each.margin,
         wins=each.wins,
         losses=each.losses,
-        unit="share" if share else "number",
-        quantity="accuracy" if share else "log-likelihood per token, mean of rows",
+        unit=unit,
+        quantity="accuracy" if unit == "share" else "log-likelihood per token, mean of rows",
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from configs.schema import Pipeline
 from tasks.decide import slice_columns
 from tasks.evaluate import primary_of
 from tasks.judgement.calibration import reliability
@@ -23,6 +24,11 @@ WORST = 20
 def groups_of(found: Findings) -> list[str] | None:
     """Of each test row, where rows belong together: they count as one in intervals, as they do at the gate."""
     return found.challenger.frame["group"].tolist() if found.pipeline.data.group else None
+
+
+def unit_of(pipeline: Pipeline) -> page.Unit:
+    """Of what the gate compares."""
+    return "share" if pipeline.problem == "text-classification" else "number"
 
 
 def classes(found: Findings) -> tuple[page.ClassScore, ...]:
@@ -55,7 +61,7 @@ def slices(found: Findings) -> tuple[page.SliceScore, ...]:
         else {(e.name, e.value): e.mean for e in by_slice(primary_of(found.pipeline, found.champion), columns)}
     )
     judged = {each.name: each.outcome for each in found.verdict.comparisons if each.rule == "guard"}
-    unit: page.Unit = "share" if found.pipeline.problem == "text-classification" else "number"
+    unit = unit_of(found.pipeline)
     return tuple(
         page.SliceScore(
             column=e.name, name=e.value, n=e.n, value=e.mean, low=e.low, high=e.high, champion=theirs.get((e.name, e.value)),
@@ -103,12 +109,14 @@ def _rows(frame: Any) -> Any:
 
 
 def generations(found: Findings, home: Home) -> tuple[page.Generation, ...]:
-    frame = found.challenger.frame
+    """Of the answers that were written, those to rows whose reference was least likely to the model: the worst first."""
+    frame = found.challenger.frame.assign(likelihood=primary_of(found.pipeline, found.challenger))
+    worst = frame[frame["prediction"].notna()].nsmallest(WORST, "likelihood")
     prompts = open_snapshot(home, found.prepared.snapshot).frame("test").set_index("id")["text"]
     return tuple(
         page.Generation(
             id=row.id, prompt=prompts[row.id], reference=row.target, output=row.prediction, rouge_l=float(row.rouge_l),
-            exact_match=bool(row.exact_match),
+            exact_match=bool(row.exact_match), log_likelihood=float(row.likelihood),
         )
-        for row in _rows(frame[frame["prediction"].notna()].head(WORST))
+        for row in _rows(worst)
     )  # fmt: skip

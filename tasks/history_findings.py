@@ -12,47 +12,56 @@ from tasks.decisions import Decision, decisions_of
 from tasks.home import Home
 from tasks.ledger import Entry, Ledger, history
 from tasks.looks import Look, all_looks
+from tasks.pages import look_page, report_page
 from tasks.report import history_data as page
 from tasks.report.watch_data import Feedback, Level
 from tasks.requests import requests_of
-from tasks.watch_findings import feedback_of, level_of, request_of
+from tasks.tracking import Tracking
+from tasks.watch_findings import alarms_of, feedback_of, level_of, told
 
 METRIC = {"text-classification": ("accuracy", "share", True), "text-generation": ("perplexity", "number", False)}
 
 
-def gather(pipeline: Pipeline, home: Home, ledger: Ledger, champion: str | None, notices: Sequence[str]) -> page.History:
+def gather(
+    pipeline: Pipeline, tracking: Tracking, ledger: Ledger, champion: str | None, notices: Sequence[str], next_command: str
+) -> page.History:
     """The life of a model so far."""
     metric, unit, higher = METRIC[pipeline.problem]
     looks = all_looks(ledger, pipeline.name)
     decided = decisions_of(ledger, pipeline.name)
-    requests = tuple(request_of(each) for each in requests_of(ledger, pipeline.name))
-    why = {each.run_id: each.why for each in requests if each.run_id}
+    requests = told(tracking, requests_of(ledger, pipeline.name), looks, decided)
+    why = {each.run_id: each.why for each in requests if each.state == "done"}
     return page.History(
         pipeline=pipeline.name,
         problem=pipeline.problem,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         champion=champion,
-        versions=tuple(_version(each, metric, why) for each in decided),
+        versions=tuple(_version(each, metric, why, report_page(tracking, each)) for each in decided),
         moves=tuple(_move(entry) for entry in history(ledger, pipeline.name)),
-        looks=tuple(_mark(look) for look in looks),
+        looks=tuple(_mark(look, look_page(tracking, look)) for look in looks),
         levels=tuple(_levels(decided, looks, metric)),
-        feedback=_feedback(pipeline, home, [each.payload["model"]["version"] for each in decided]),
+        feedback=_feedback(pipeline, tracking.home, [each.payload["model"]["version"] for each in decided]),
         requests=requests,
         metric=metric,
         unit=unit,  # type: ignore[arg-type]
         higher_is_better=higher,
         notices=tuple(notices),
+        next_command=next_command,
     )
 
 
-def _version(decision: Decision, metric: str, why: dict[str, str]) -> page.Version:
+def _version(decision: Decision, metric: str, why: dict[str, str], report: str) -> page.Version:
     said = decision.payload
+    low, high = said.get("intervals", {}).get(metric, (None, None))
     return page.Version(
         version=said["model"]["version"],
         at=decision.at,
         verdict=decision.verdict,
         reasons=tuple(said["reasons"]),
         value=said["metrics"].get(metric),
+        low=low,
+        high=high,
+        rows=said.get("test_rows"),
         against=decision.champion_version or "",
         against_value=(said.get("champion_metrics") or {}).get(metric),
         look=decision.look,
@@ -60,7 +69,7 @@ def _version(decision: Decision, metric: str, why: dict[str, str]) -> page.Versi
         snapshot=said["snapshot"],
         train_key=said["train_key"],
         why=why.get(decision.run_id or "", ""),
-        report=said["report"],
+        report=report,
         training_seconds=said.get("training_seconds"),
         peak_memory_bytes=said.get("peak_memory_bytes"),
     )
@@ -71,11 +80,10 @@ def _move(entry: Entry) -> page.Move:
     return page.Move(**{name: value for name, value in vars(entry).items() if name in known})
 
 
-def _mark(look: Look) -> page.LookMark:
-    alarms = tuple(one["monitor"] for one in look.payload["findings"] if one["alarm"])
+def _mark(look: Look, report: str) -> page.LookMark:
     return page.LookMark(
-        version=look.champion_version, number=look.look, at=look.at, rows=look.payload["rows"], alarms=alarms,
-        report=look.payload.get("report") or "",
+        version=look.champion_version, number=look.look, at=look.at, rows=look.payload["rows"], alarms=alarms_of(look),
+        report=report,
     )  # fmt: skip
 
 

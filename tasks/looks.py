@@ -31,6 +31,15 @@ class Look:
     alarm: bool
     payload: dict[str, Any]
 
+    @property
+    def name(self) -> str:
+        return look_name(self.champion_version, self.look)
+
+
+def look_name(version: str, number: int) -> str:
+    """What a look is called in folders, events and requests."""
+    return f"v{version}-{number}"
+
 
 def all_looks(ledger: Ledger, model: str, version: str | None = None) -> tuple[Look, ...]:
     """The looks at a model's champions, or at one of them, oldest first."""

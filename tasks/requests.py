@@ -59,11 +59,11 @@ class Request:
 class Turn:
     """One request, from being asked to its end; `refusal` says why it does not run, `hold` is the pipeline where it does."""
 
-    def __init__(self, ledger: Ledger, model: str, why: Why, asked: datetime | None) -> None:
+    def __init__(self, ledger: Ledger, model: str, why: Why, asked: datetime | None, look: str = "") -> None:
         now = ledger.now().astimezone(UTC)
         self.ledger, self.model, self.why, self.id = ledger, model, why, uuid.uuid4().hex
         self.made = now if asked is None else asked.astimezone(UTC) + timedelta(seconds=SETTLE_SECONDS)
-        self.payload: dict[str, Any] = {"asked": _iso(asked or now)}
+        self.payload: dict[str, Any] = {"asked": _iso(asked or now), **({"look": look} if look else {})}
         self.state: State | None = None
         self.hold: Hold | None = None
 
@@ -115,13 +115,14 @@ class Turn:
 
 @contextmanager
 def admitted(
-    home: Path, pipeline: Pipeline, ledger: Ledger, why: Why, asked: datetime | None, say: Callable[[str], None]
+    home: Path, pipeline: Pipeline, ledger: Ledger, why: Why, asked: datetime | None, say: Callable[[str], None], look: str = ""
 ) -> Iterator[Turn]:
     """Hold the pipeline for a request, or say in `Turn.refusal` why it need not, or may not, run.
 
-    `asked` is when its event occurred (None: now). The caller says what came of it by `Turn.ended`; an error is noted as `failed`.
+    `asked` is when its event occurred (None: now), `look` the name of the look whose alarm it was. The caller says what came of it
+    by `Turn.ended`; an error is noted as `failed`.
     """
-    turn, name = Turn(ledger, pipeline.name, why, asked), pipeline.name
+    turn, name = Turn(ledger, pipeline.name, why, asked, look), pipeline.name
     with ExitStack() as seat:
         if why in TRIGGERS and not _seated(turn, seat, home, pipeline, ledger):
             yield turn

@@ -12,8 +12,9 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Pipeline
 from tasks.champion import SIGNATURES
-from tasks.evaluate import Scores
+from tasks.evaluate import FRAME, Scores
 from tasks.findings import SHOWN_METRICS, Findings, gather
+from tasks.pages import REPORT
 from tasks.prepare import Prepared, contract_table, open_snapshot
 from tasks.report import data as page
 from tasks.report.page import render
@@ -47,18 +48,34 @@ def publish(found: Findings, home: Home, tracking: Tracking) -> dict[str, Any]:
     (folder / "report.html").write_text(render(report))
     (folder / "report.json").write_text(page.to_json(report))
     tracking.log_folder(found.run_id, folder, "report")
-    tracking.log_metrics(
-        found.run_id, {f"test.{name}": value for name, value in found.challenger.metrics.items()}, found.trained.steps
-    )
-    link = tracking.page_of(report.pipeline, found.run_id, "report/report.html", folder / "report.html")
+    tracking.log_artifact(found.run_id, _scores(found))
+    tracking.log_metrics(found.run_id, _measured(found), found.trained.steps)
+    tracking.tag(found.run_id, {"verdict": report.verdict, "reason": next(iter(report.reasons), "")})
+    link = tracking.page_of(report.pipeline, found.run_id, REPORT, folder / "report.html")
     create_link_artifact(link, link_text=f"{report.verdict}: {report.pipeline}", key="report")
     create_markdown_artifact(summary_markdown(report), key="verdict")
     rows = [{"system": system.name, **{score.metric: score.value for score in system.scores}} for system in report.systems]
     create_table_artifact(rows, key="metrics")
-    return _outcome(found, str(folder / "report.html"))
+    return _outcome(found, report, str(folder / "report.html"))
 
 
-def _outcome(found: Findings, report: str) -> dict[str, Any]:
+def _scores(found: Findings) -> Path:
+    """A file of the challenger's per-example scores without any text: what was written and wanted stays in the snapshot."""
+    texts = ["target", "prediction"] if found.pipeline.problem == "text-generation" else []
+    path = found.trained.folder.parent / FRAME
+    found.challenger.frame.drop(columns=texts).to_parquet(path, index=False)
+    return path
+
+
+def _measured(found: Findings) -> dict[str, float]:
+    """All that was measured, by whom: the challenger (`test`), the champion, each baseline; and what each stage took."""
+    parts = {"test": found.challenger.metrics, "seconds": found.stages}
+    parts |= {f"baseline.{name}": metrics for name, metrics in found.baselines.metrics.items()}
+    parts |= {"champion": found.champion.metrics} if found.champion else {}
+    return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+
+
+def _outcome(found: Findings, said: page.ReportData, report: str) -> dict[str, Any]:
     """What `tunekeeper retrain --json` prints."""
     name, verdict = found.pipeline.name, found.verdict
     return {
@@ -68,6 +85,8 @@ def _outcome(found: Findings, report: str) -> dict[str, Any]:
         "verdict": verdict.verdict,
         "reasons": list(verdict.reasons),
         "metrics": found.challenger.metrics,
+        "intervals": {score.metric: [score.low, score.high] for score in said.systems[0].scores if score.low is not None},
+        "test_rows": len(found.challenger.frame),
         "champion_metrics": found.champion.metrics if found.champion else None,
         "model": {"name": name, "version": found.version, "uri": f"models:/{name}/{found.version}"},
         "snapshot": found.prepared.snapshot,

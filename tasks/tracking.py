@@ -63,6 +63,7 @@ class Tracking:
 
     def __init__(self, home: Home, pause: Callable[[float], None] = time.sleep) -> None:
         self.home, self.pause = home, pause
+        self._experiments: dict[str, str] = {}
 
     @cached_property
     def client(self) -> Any:
@@ -113,17 +114,28 @@ class Tracking:
                     raise
                 return str(found.experiment_id)
 
-        return self.attempt(f"finding experiment {name}", find)
+        if name not in self._experiments:
+            self._experiments[name] = self.attempt(f"finding experiment {name}", find)
+        return self._experiments[name]
+
+    def find_run(self, experiment: str, train_key: str) -> str | None:
+        """The one run of a train-key, if it was ever opened."""
+        where = self.experiment(experiment)
+        return self.attempt("looking for the run", lambda: self._run_of(where, train_key))
+
+    def _run_of(self, where: str, train_key: str) -> str | None:
+        found = self.client.search_runs([where], f"tags.`{PREFIX}train_key` = '{train_key}'", max_results=1)
+        return str(found[0].info.run_id) if found else None
 
     def open_run(self, experiment: str, train_key: str, name: str, tags: Mapping[str, str]) -> str:
         """The one run of a train-key, set to RUNNING: a new one, or the one that an earlier attempt left."""
 
         def find() -> str:
             where = self.experiment(experiment)
-            found = self.client.search_runs([where], f"tags.`{PREFIX}train_key` = '{train_key}'", max_results=1)
-            if found:
-                self.client.update_run(found[0].info.run_id, status="RUNNING")
-                return str(found[0].info.run_id)
+            found = self._run_of(where, train_key)
+            if found is not None:
+                self.client.update_run(found, status="RUNNING")
+                return found
             marked = {f"{PREFIX}{key}": value for key, value in {**tags, "train_key": train_key}.items()}
             return str(self.client.create_run(where, run_name=name, tags=marked).info.run_id)
 

@@ -18,6 +18,8 @@ from tasks.home import Home
 from tasks.identity import digest
 from tasks.judgement.drift import Finding, Sample, text_codes
 from tasks.judgement.drift import watch as hold_against
+from tasks.looks import Look, look_name
+from tasks.pages import look_artifact
 from tasks.reference import Reference
 from tasks.tracking import Tracking
 from tasks.traits import traits_of
@@ -105,14 +107,18 @@ def seed_of(pipeline: Pipeline, version: str, look: int) -> int:
 
 
 @task(name="publish", cache_policy=NO_CACHE)
-def publish(watch: Watch, home: Home, tracking: Tracking) -> str:
-    """Draw the page, keep it and the numbers in the one MLflow run of this champion's watch, point to them from Prefect."""
+def publish(watch: Watch, home: Home, tracking: Tracking) -> dict[str, str]:
+    """Draw the page, keep it and the numbers in the one MLflow run of this champion's watch, point to them from Prefect.
+
+    `report` is the page's file, `run_id` the run's.
+    """
     from tasks.report.watch_data import to_json
     from tasks.report.watch_page import render
     from tasks.report.watch_summary import watch_markdown
 
     look = watch.looks[-1]
-    folder = home.path / "looks" / watch.pipeline / f"v{watch.version}-{look.number}"
+    named = look_name(watch.version, look.number)
+    folder = home.path / "looks" / watch.pipeline / named
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "watch.html"
     page.write_text(render(watch))
@@ -123,22 +129,23 @@ def publish(watch: Watch, home: Home, tracking: Tracking) -> str:
     numbers = {f"{one.monitor}.{part}": getattr(one, part) for one in judged for part in ("effect", "low", "high", "p")}
     numbers |= {f"{one.monitor}.alarm": float(one.alarm) for one in judged} | {"rows": float(look.rows)}
     tracking.log_metrics(run_id, numbers, look.number)
-    tracking.log_folder(run_id, folder, "watch")
+    tracking.log_folder(run_id, folder, f"watch/{named}")
     tracking.close_run(run_id)
-    link = tracking.page_of(watch.pipeline, run_id, f"watch/{page.name}", page)
+    link = tracking.page_of(watch.pipeline, run_id, look_artifact(named), page)
     create_link_artifact(link, link_text=f"look {look.number} at {watch.pipeline} {watch.version}", key="watch")
     create_markdown_artifact(watch_markdown(watch), key="monitors")
     create_table_artifact([_cells(one) for one in look.findings], key="findings")
-    return str(page)
+    return {"report": str(page), "run_id": run_id}
 
 
-def announce(pipeline: Pipeline, version: str, look: int, alarms: tuple[Finding, ...], report: str) -> str:
+def announce(pipeline: Pipeline, look: Look, alarms: tuple[Finding, ...], report: str) -> str:
     """Emit the event that automations wait for: decay where performance itself fell, drift otherwise; its name."""
     name = "tunekeeper.decay" if any(one.monitor.startswith(PERFORMANCE) for one in alarms) else "tunekeeper.drift"
     payload = {
         "pipeline": pipeline.name,
-        "version": version,
-        "look": look,
+        "version": look.champion_version,
+        "look": look.look,
+        "name": look.name,
         "monitors": [one.monitor for one in alarms],
         "report": report,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from statistics import NormalDist
@@ -13,40 +13,72 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from configs.schema import Pipeline
+from tasks.decisions import Decision, decisions_of
 from tasks.judgement.changes import Changes, changed_shares, changed_words, word_counts
 from tasks.judgement.drift import Finding
 from tasks.judgement.intervals import wilson
 from tasks.judgement.unlike import NEIGHBOUR, unlike
-from tasks.looks import Look
+from tasks.ledger import history
+from tasks.looks import Look, all_looks
+from tasks.pages import history_page, look_page, report_of_version, report_page
 from tasks.reference import Reference
 from tasks.report import watch_data as page
-from tasks.requests import Request
+from tasks.requests import Request, requests_of
 from tasks.watch import Window
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasks.ledger import Ledger
+    from tasks.tracking import Tracking
+
 LENGTHS = (5, 10, 20, 40, 80)  # words: the edges of the page's bins
 TYPICAL = 3
+SAID = {"note": "reason", "run_id": "run_id", "verdict": "verdict", "version": "version"}  # a page's words for a request's
+
+
+@dataclass(frozen=True)
+class Around:
+    """What stands around a look: since when its champion serves, the looks before it, what was asked for, said, and drawn."""
+
+    since: str
+    earlier: tuple[page.Look, ...]
+    requests: tuple[page.Request, ...]
+    notices: tuple[str, ...]
+    model_report: str
+    history: str
+
+
+def around(
+    tracking: Tracking, ledger: Ledger, model: str, version: str, earlier: Sequence[Look], end: datetime, notices: Sequence[str]
+) -> Around:
+    """As the ledger tells it, at a look that ends at `end`."""
+    decisions = decisions_of(ledger, model)
+    return Around(
+        since=next((entry.at for entry in reversed(history(ledger, model)) if entry.to_version == version), ""),
+        earlier=tuple(page.look_of(each.look, each.at, {**each.payload, "report": look_page(tracking, each)}) for each in earlier),
+        requests=told(tracking, recent(requests_of(ledger, model), end), all_looks(ledger, model), decisions),
+        notices=tuple(notices),
+        model_report=report_of_version(tracking, decisions, version),
+        history=history_page(tracking, model),
+    )
 
 
 def gather(
     pipeline: Pipeline,
     version: str,
-    since: str,
+    beside: Around,
     reference: Reference,
     seen: Window,
     findings: tuple[Finding, ...],
-    earlier: Sequence[Look],
     look_of_year: int,
     feedback: pd.DataFrame,
-    requests: Sequence[Request],
 ) -> page.Watch:
     """The page of a look that is about to be recorded."""
     now = seen.end.astimezone(UTC).isoformat(timespec="seconds")
-    number = (earlier[-1].look if earlier else 0) + 1
+    number = (beside.earlier[-1].number if beside.earlier else 0) + 1
     this = page.look_of(number, now, payload_of(version, seen, findings))
-    looks = (*(page.look_of(look.look, look.at, look.payload) for look in earlier), this)
+    looks = (*beside.earlier, this)
     classifies = pipeline.problem == "text-classification"
     return page.Watch(
         pipeline=pipeline.name,
@@ -58,16 +90,19 @@ def gather(
         alpha=pipeline.monitor.alpha,
         look_of_year=look_of_year,
         min_rows=pipeline.monitor.min_rows,
-        served_since=since,
+        served_since=beside.since,
         words=_words(reference, seen),
         texts=_texts(reference, seen),
         classes=_shares(reference.rows, seen.rows, "prediction") if classifies else (),
         languages=_shares(reference.rows, seen.rows, "language"),
         lengths=_lengths(reference.rows, seen.rows),
-        levels=_levels(reference, looks, since) if classifies else (),
+        levels=_levels(reference, looks, beside.since) if classifies else (),
         feedback=feedback_of(version, seen.rows, feedback),
-        requests=tuple(request_of(each) for each in requests),
+        requests=beside.requests,
+        notices=beside.notices,
         next_command="tunekeeper retrain CONFIG" if this.alarms else None,
+        model_report=beside.model_report,
+        history=beside.history,
     )
 
 
@@ -77,14 +112,35 @@ def payload_of(version: str, seen: Window, findings: tuple[Finding, ...]) -> dic
     return {"version": version, "rows": len(seen.rows), "window": window, "findings": [one.plain() for one in findings]}
 
 
-def request_of(request: Request) -> page.Request:
-    """A request for a retraining as the pages show it."""
-    said = request.payload
-    note, run_id, verdict, version = (str(said.get(key) or "") for key in ("reason", "run_id", "verdict", "version"))
-    at = said.get("asked") or request.at
-    return page.Request(
-        at=at, why=request.why, state=request.state, id=request.id, note=note, run_id=run_id, verdict=verdict, version=version
+def told(
+    tracking: Tracking, requests: Iterable[Request], looks: Iterable[Look], decisions: Iterable[Decision]
+) -> tuple[page.Request, ...]:
+    """Requests for a retraining as the pages show them, each with the look that asked for it and the report of what it led to."""
+    seen, decided = {each.name: each for each in looks}, {each.decision_key: each for each in decisions}
+    return tuple(
+        _request(tracking, each, seen.get(each.payload.get("look", "")), decided.get(each.payload.get("decision_key", "")))
+        for each in requests
     )
+
+
+def _request(tracking: Tracking, request: Request, look: Look | None, decision: Decision | None) -> page.Request:
+    said = request.payload
+    return page.Request(
+        at=said.get("asked") or request.at,
+        why=request.why,
+        state=request.state,
+        id=request.id,
+        look="" if look is None else f"look {look.look} of version {look.champion_version}",
+        look_report="" if look is None else look_page(tracking, look),
+        monitors=() if look is None else alarms_of(look),
+        report=report_page(tracking, decision),
+        **{name: str(said.get(key) or "") for name, key in SAID.items()},
+    )
+
+
+def alarms_of(look: Look) -> tuple[str, ...]:
+    """The monitors that spoke."""
+    return tuple(one["monitor"] for one in look.payload["findings"] if one["alarm"])
 
 
 def feedback_of(version: str, answered: pd.DataFrame, feedback: pd.DataFrame) -> page.Feedback:

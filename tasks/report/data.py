@@ -66,7 +66,7 @@ class Comparison:
 class Population:
     """Which test rows decided: those of the gate's window, less those that either model may have seen in training.
 
-    `needed` rows would settle a question left open; `detectable` is the smallest gain (a share) that the rows at hand would show.
+    `needed` rows would settle a question left open; `detectable` is the smallest gain, in `unit`, that the rows at hand would show.
     """
 
     test: int
@@ -76,7 +76,7 @@ class Population:
     groups: int | None = None
     needed: int | None = None
     detectable: float | None = None
-    note: str = ""
+    unit: Unit = "share"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,12 +197,15 @@ class WorstError:
 
 @dataclass(frozen=True, kw_only=True)
 class Generation:
+    """An answer. `log_likelihood`: of the reference, the mean of its tokens in nats; what the worst are told by."""
+
     id: str
     prompt: str
     reference: str
     output: str
     rouge_l: float | None = None
     exact_match: bool | None = None
+    log_likelihood: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,6 @@ class Version:
     report: str = ""
     training_seconds: float | None = None
     peak_memory_bytes: int | None = None
-    device: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -154,21 +154,21 @@ class Request:
     """A retraining asked for and what became of it: a row of ledger_requests. `note` says why it was refused or joined another.
 
     `why`: drift, decay, new-data, schedule, person. `state`: running, done, coalesced, refused, failed. `version` is what the
-    run registered, `verdict` the gate's on it.
+    run registered, `verdict` the gate's on it, `report` its page. Where an alarm asked: the `look`, its page, and who spoke.
     """
 
     at: str
     why: str
     state: str
     id: str = ""
-    look: int | None = None
+    look: str = ""
+    look_report: str = ""
     monitors: tuple[str, ...] = ()
     note: str = ""
     run_id: str = ""
     verdict: str = ""
     version: str = ""
     report: str = ""
-    event: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -168,7 +168,7 @@ def _answered(watch: Watch) -> list[str]:
         return []
     last = watch.requests[-1]
     asked, begun = times.instant(last.at), times.instant(first.at)
-    return [done(last)] if last.look == latest(watch).number or (asked and begun and asked >= begun) else []
+    return [done(last)] if asked and begun and asked >= begun else []
 
 
 def allowed(look: Look) -> str:
@@ -212,8 +212,9 @@ def told(requests: Sequence[Request]) -> list[tuple[Request, int, str]]:
     return found[::-1]
 
 
-def why(request: Request) -> str:
-    return WHY.get(request.why, request.why)
+def who(why: str) -> str:
+    """Who asks for a retraining, by its `why`."""
+    return WHY.get(why, why)
 
 
 def done(request: Request) -> str:

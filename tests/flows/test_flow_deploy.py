@@ -97,7 +97,7 @@ def test_fifty_events_at_once_start_one_run_that_says_why_and_since_when_and_a_f
         failed = client.create_flow_run(scheduled.notice, parameters={"pipeline": "tiny", "run": "-"}, tags=["tunekeeper", "tiny"])
         client.set_flow_run_state(failed.id, Failed(message="no room on the disk"), force=True)
         for number in range(50):
-            emit_event(f"tunekeeper.{('drift', 'decay')[number % 2]}", resource=resource, payload={"number": number})
+            emit_event(f"tunekeeper.{('drift', 'decay')[number % 2]}", resource=resource, payload={"name": "v1-8"})
         wanted = {name: client.read_deployment_by_name(name).id for name in ("retrain/retrain-tiny", "notice/notice")}
         deadline = time.monotonic() + 30
         while not all(_runs(client, id) for id in wanted.values()) and time.monotonic() < deadline:
@@ -105,6 +105,7 @@ def test_fifty_events_at_once_start_one_run_that_says_why_and_since_when_and_a_f
         time.sleep(1)
         (run,), (told,) = (_runs(client, id) for id in wanted.values())
         assert run.parameters["why"] in ("drift", "decay") and run.parameters["asked"]
+        assert run.parameters["look"] == "v1-8"
         assert set(run.tags) == {"tunekeeper", "tiny"} and set(told.tags) == {
             "tunekeeper"
         }  # a notice that fails is told of by none

@@ -1,15 +1,22 @@
 """Watching a champion: looks are counted, a change is an alarm and an event, silence spends nothing."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import tiny
 
+from configs.load import load as load_config
+from flows.retrain import retrain
 from tasks import watch
 from tasks.looks import all_looks
 from tasks.reference import read_reference
 from tasks.release import champion_files
+from tasks.report.history_data import from_json as history_from_json
+from tasks.report.watch_data import from_json as watch_from_json
+from tasks.requests import SETTLE_SECONDS
 from tasks.serving.model import load
 from tasks.serving.traffic import Answer, Feedback, new_id, open_traffic
 
@@ -71,6 +78,45 @@ def test_traffic_like_the_reference_is_quiet_and_other_traffic_is_an_alarm_with_
     run = next(run for run in kept.runs() if run.data.tags.get("tunekeeper.watches") == "1")
     history = kept.tracking.client.get_metric_history(run.info.run_id, "inputs.vocabulary.effect")
     assert [point.step for point in history] == [1, 2] and run.info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("server", [None, "http://mlflow.example"])
+def test_look_retraining_and_history_lead_to_one_another(kept, monkeypatch, server):
+    if server:
+        monkeypatch.setenv("TUNEKEEPER_MLFLOW_PAGES", server)
+    strange = [{"text": f"wholly unheard of matter number {n % 83} {'zebra' * (n % 5)}", "label": "x"} for n in range(400)]
+    serve(kept, strange, audit=True)
+    seen = [look(kept)]
+    led_to = retrain(
+        load_config(kept.config, ["training.epochs=5"]),
+        why="drift",
+        asked=datetime.now(UTC) - timedelta(seconds=SETTLE_SECONDS),
+        look="v1-1",
+    )
+    assert kept.command("history", str(kept.config))[0] == 0
+    told = kept.said
+    serve(kept, tiny.rows(60, seed=3))
+    seen.append(look(kept))
+    folder = kept.home.path
+    watch_page = watch_from_json((folder / "looks" / "tiny" / "v1-2" / "watch.json").read_bytes())
+    life = history_from_json((folder / "history" / "tiny" / "history.json").read_bytes())
+
+    assert life.next_command == "tunekeeper report CONFIG"
+    asked = watch_page.requests[-1]
+    assert life.requests[-1] == asked and asked.why == "drift" and asked.version == led_to["model"]["version"] == "2"
+    assert asked.look == "look 1 of version 1" and list(asked.monitors) == seen[0]["monitors"] != []
+    first, second = life.versions
+    assert (first.why, second.why) == ("person", "drift") and second.rows and second.low < second.value <= second.high
+    assert watch_page.model_report == first.report and asked.report == second.report
+    assert watch_page.looks[0].report == asked.look_report == life.looks[0].report
+    links = [watch_page.model_report, watch_page.history, asked.report, asked.look_report]
+    if server is None:
+        assert all(Path(link.removeprefix("file://")).is_file() for link in links)
+        return
+    for link in links:
+        run, artifact = re.fullmatch(rf"{server}/#/experiments/\d+/runs/(\w+)/artifacts/(.*)", link).groups()
+        assert kept.tracking.fetch(f"runs:/{run}/{artifact}", kept.folder / "fetched" / run).is_file()
+    assert f"page: {watch_page.history}" in told
 
 
 def test_answers_outside_the_window_of_another_version_or_scored_in_bulk_are_no_traffic(kept):

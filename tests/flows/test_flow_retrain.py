@@ -1,12 +1,16 @@
 """Keeping a model over its life: what is new is done, what is not is found again."""
 
 import shutil
+from pathlib import Path
 
+import pandas as pd
+import pytest
 import tiny
 
 from configs.load import load
 from flows.doctor import examine
 from tasks.ledger import history
+from tasks.report.data import from_json
 
 KEYS = {
     "pipeline", "run_id", "skipped", "verdict", "reasons", "metrics", "champion_metrics", "model", "snapshot", "train_key",
@@ -32,6 +36,25 @@ def test_a_model_that_beats_the_baselines_is_champion_and_nothing_new_means_noth
     assert again == {**first, "skipped": True}
     assert len(keep.runs()) == 1 and keep.versions() == {"1"}
     assert keep.tracking.client.get_metric_history(first["run_id"], "loss") == metrics
+
+
+def test_a_run_holds_the_verdict_and_all_that_was_measured(keep):
+    keep.retrain()
+    better = keep.retrain(*GOOD)
+    run = keep.tracking.client.get_run(better["run_id"])
+    assert run.data.tags["tunekeeper.verdict"] == "PROMOTE" and run.data.tags["tunekeeper.reason"] == better["reasons"][0]
+    seen = run.data.metrics
+    assert (
+        seen["test.accuracy"] == better["metrics"]["accuracy"] > better["champion_metrics"]["accuracy"] == seen["champion.accuracy"]
+    )
+    assert {
+        "baseline.majority class.accuracy",
+        "baseline.nearest class centroid.seconds",
+        "seconds.train",
+        "seconds.release",
+    } <= set(seen)
+    scores = pd.read_parquet(keep.tracking.fetch(f"runs:/{better['run_id']}/scores.parquet", keep.folder))
+    assert scores["correct"].mean() == pytest.approx(seen["test.accuracy"]) and "text" not in scores
 
 
 def test_data_model_and_service_are_linked_as_assets(keep):
@@ -92,6 +115,15 @@ def test_a_worse_challenger_is_kept_for_the_record_and_users_keep_the_champion(k
     assert worse["verdict"] == "HOLD" and worse["model"]["version"] == "2" and keep.champion() == "1"
 
 
+def test_a_challenger_that_is_as_good_leaves_the_question_open_and_the_report_says_what_gain_would_have_been_seen(keep):
+    keep.retrain(*GOOD)
+    again = keep.retrain("training.epochs=5")
+    assert again["verdict"] == "INCONCLUSIVE", again["reasons"]
+    report = from_json(Path(again["report"]).with_suffix(".json").read_bytes())
+    assert report.population and report.population.needed and 0 < report.population.detectable < 1
+    assert "smallest gain these rows would show" in Path(again["report"]).read_text()
+
+
 def test_doctor_tells_of_the_champion_and_of_one_that_the_ledger_does_not_know(keep):
     def told():
         (check,) = [check for check in examine(keep.home, load(keep.config)) if check.name == "champion"]
@@ -136,4 +168,9 @@ def test_prompts_and_completions_go_the_same_way(keep, llama_folder):
     )
     first = keep.retrain(*settings)
     assert first["metrics"].keys() >= {"nll_per_token", "perplexity", "exact_match", "rouge_l"} and first["model"]["version"] == "1"
+    scores = pd.read_parquet(keep.tracking.fetch(f"runs:/{first['run_id']}/scores.parquet", keep.folder))
+    written = from_json(Path(first["report"]).with_suffix(".json").read_bytes()).generations
+    likely = scores.assign(each=scores["log_likelihood"] / scores["tokens"]).dropna(subset="rouge_l").set_index("id")["each"]
+    assert [one.id for one in written] == likely.nsmallest(4).index.tolist() and len(likely) == 4
+    assert {"id", "log_likelihood", "tokens", "rouge_l"} <= set(scores) and not {"text", "target", "prediction"} & set(scores)
     assert keep.retrain(*settings)["skipped"]

@@ -100,7 +100,7 @@ def test_a_request_for_the_alarm_that_lasts_stands_beside_the_verdict() -> None:
     watch = drift()
     head = render(watch).split("</header>")[0]
     assert "A retraining was started and is running." in head
-    old = replace(watch.requests[0], at="2025-07-04T00:00:00+00:00", look=None)
+    old = replace(watch.requests[0], at="2025-07-04T00:00:00+00:00")
     assert "the champion stays" not in render(replace(watch, requests=(old,))).split("</header>")[0]
 
 

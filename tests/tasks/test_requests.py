@@ -58,6 +58,13 @@ def ask(tmp_path, ledger, why="drift", asked=None, outcome=NEW, **schedule):
     return turn.state
 
 
+def test_a_request_keeps_the_look_that_asked_for_it(tmp_path, ledger):
+    with admitted(tmp_path, pipeline(), ledger, "drift", None, lambda _: None, "v1-8") as turn:
+        turn.ended(NEW)
+    assert ask(tmp_path, ledger, "person") == "done"
+    assert [each.payload.get("look") for each in requests_of(ledger, "tiny")] == ["v1-8", None]
+
+
 def test_after_a_triggered_retraining_no_trigger_starts_another_before_the_cooldown_is_over(tmp_path, ledger, clock):
     assert ask(tmp_path, ledger) == "done"
     clock.hours(23)
