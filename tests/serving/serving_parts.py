@@ -94,7 +94,7 @@ class Standing:
         pass
 
 
-def service(champion, traffic=None, keys=(), problem="text-classification", local=True, audits=lambda n: [], **settings):
+def service(champion, traffic=None, keys=(), problem="text-classification", local=True, audits=lambda n, start: [], **settings):
     """The parts of a service with small limits."""
     from configs.schema import Serving
     from tasks.serving.limits import Keys
