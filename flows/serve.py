@@ -151,10 +151,11 @@ def _traffic(pipeline: Pipeline, home: Home) -> Traffic:
 
 def _audits(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], list[dict[Any, Any]]]:
     def audits(most: int, start: datetime) -> list[dict[Any, Any]]:
+        from tasks.serving.messages import DrawnAnswer
         from tasks.serving.traffic import pending_audits
 
         found: pd.DataFrame = pending_audits(home.path, pipeline.name, home.traffic_url, start, most=most)
-        shown = found[["id", "time", "version", "text", "prediction", "score"]].astype({"score": object})
+        shown = found[list(DrawnAnswer.model_fields)].astype({"score": object})
         rows = shown.assign(time=shown["time"].map(lambda at: at.isoformat())).to_dict("records")
         return [{**row, "score": row["score"] if row["score"] == row["score"] else None} for row in rows]
 

@@ -30,7 +30,7 @@ from tasks.serving.door import Door, refuse
 from tasks.serving.follow import NICENESS, Standing
 from tasks.serving.limits import Keys, read_body
 from tasks.serving.messages import Messages, Refusal, read
-from tasks.serving.openapi import describe
+from tasks.serving.openapi import SCHEMES, describe
 from tasks.serving.traffic_records import Answer, Feedback, draw, new_id
 from tasks.serving.watch import Watch
 
@@ -106,7 +106,9 @@ def create_app(service: Service) -> FastAPI:
         "/metrics": ("GET", routes.metrics),
     }
     for path, (method, answer) in paths.items():
-        app.add_api_route(path, answer, methods=[method], **describe(path, routes.messages))
+        app.add_api_route(path, answer, methods=[method], **describe(path, routes.messages, service.keys, service.local))
+    if service.keys:
+        app.openapi()["components"]["securitySchemes"] = SCHEMES  # FastAPI writes the page once
     return app
 
 

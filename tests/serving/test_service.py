@@ -15,6 +15,7 @@ from serving_parts import LABELS, TEXTS, Standing, restated, served, service, ve
 from configs.errors import InfraError, InputError
 from tasks.serving.batcher import Said
 from tasks.serving.limits import is_local, read_keys
+from tasks.serving.messages import DrawnAnswer
 
 KEYS = ("first-key-of-sixteen-letters", "second-key-of-sixteen-letters")
 HEX = "0" * 32
@@ -319,6 +320,49 @@ def test_it_describes_itself_with_examples_that_it_answers(ask):
     assert "#/$defs/" not in json.dumps(page)
 
 
+def refused(page):
+    """The statuses of each path that are no answers."""
+    return {
+        path: {int(status) for status in operation["responses"] if int(status) >= 400}
+        for path, methods in page["paths"].items()
+        for operation in methods.values()
+    }
+
+
+def test_the_description_is_whole_and_of_its_schema(ask):
+    from fastapi.openapi.models import OpenAPI
+    from jsonschema import Draft202012Validator
+
+    _, _, page = ask("GET", "/openapi.json")
+    OpenAPI.model_validate(page)
+    for schema in page["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(page)))
+    assert named == page["components"]["schemas"].keys()
+    for path, methods in page["paths"].items():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                (kind,) = response["content"]
+                assert kind == ("text/plain" if (path, status) == ("/metrics", "200") else "application/json")
+                assert response["content"][kind]["schema"] and response["description"], (path, status)
+
+
+def test_what_each_path_refuses_is_described_and_a_key_where_one_is_demanded(champion, ask):
+    body = {400, 408, 413, 415, 422, 500, 504}
+    asked = {"/predict": body | {503}, "/feedback": body | {409}, "/audit": {409, 422, 500, 503, 504}}
+    told = {"/health": set(), "/ready": {503}, "/metrics": set()}
+    page = ask("GET", "/openapi.json")[2]
+    assert refused(page) == {path: statuses | {403} for path, statuses in (asked | told).items()}
+    assert "security" not in json.dumps(page)
+    for keys, door in ((KEYS, {401}), ((), set())):
+        with served(service(champion, keys=keys, local=False)) as asker:
+            page = asker("GET", "/openapi.json")[2]
+        assert refused(page) == {path: statuses | door for path, statuses in asked.items()} | told
+        demanded = {path for path, methods in page["paths"].items() for one in methods.values() if "security" in one}
+        assert demanded == (asked.keys() if keys else set())
+    assert "securitySchemes" not in page["components"]
+
+
 # --- the traffic -----------------------------------------------------------------------------------------------------
 
 
@@ -328,7 +372,8 @@ def logged(champion, tmp_path):
     from tasks.serving.traffic import open_traffic, pending_audits
 
     def audits(most, start):
-        return [{"id": each} for each in pending_audits(tmp_path, "tiny", start=start, most=most)["id"]]
+        found = pending_audits(tmp_path, "tiny", start=start, most=most).astype({"time": str})
+        return found[list(DrawnAnswer.model_fields)].to_dict("records")
 
     traffic = open_traffic(tmp_path, "tiny", None, lambda texts: [text.replace("anna@example.org", "<E>") for text in texts])
     with served(service(champion, traffic, audits=audits, audit_rate=0.5)) as asker:
