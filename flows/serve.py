@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,12 +149,13 @@ def _traffic(pipeline: Pipeline, home: Home) -> Traffic:
     return open_traffic(home.path, pipeline.name, home.traffic_url, prepare)
 
 
-def _audits(pipeline: Pipeline, home: Home) -> Callable[[int], list[dict[Any, Any]]]:
-    def audits(most: int) -> list[dict[Any, Any]]:
+def _audits(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], list[dict[Any, Any]]]:
+    def audits(most: int, start: datetime) -> list[dict[Any, Any]]:
+        from tasks.serving.messages import DrawnAnswer
         from tasks.serving.traffic import pending_audits
 
-        found: pd.DataFrame = pending_audits(home.path, pipeline.name, home.traffic_url, most=most)
-        shown = found[["id", "time", "version", "text", "prediction", "score"]].astype({"score": object})
+        found: pd.DataFrame = pending_audits(home.path, pipeline.name, home.traffic_url, start, most=most)
+        shown = found[list(DrawnAnswer.model_fields)].astype({"score": object})
         rows = shown.assign(time=shown["time"].map(lambda at: at.isoformat())).to_dict("records")
         return [{**row, "score": row["score"] if row["score"] == row["score"] else None} for row in rows]
 

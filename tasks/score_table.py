@@ -1,16 +1,19 @@
-"""A table of a database as a Parquet file: read once, so that scoring it again after a kill scores the same rows."""
+"""A table of a database as a Parquet file: one state of it for all that reads its rows, and what was scored of equal rows is kept.
+
+It is read anew each time, for its rows may be others since; equal rows make an equal file, byte for byte, so that the parts that a
+killed scoring left are found again.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.serving.batch_input import staging
 from tasks.text.tables import opened
-from tasks.text.workspace import world_faults
+from tasks.text.workspace import workspace, world_faults
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,20 +23,13 @@ ROWS = 10_000
 
 @contextmanager
 def staged(address: str, output: Path) -> Iterator[str]:
-    """The table's rows in a file beside the result, as they were when scoring began; removed when the block ends well."""
-    name = hashlib.sha256(address.encode()).hexdigest()[:16]
-    place = output.with_name(f".{output.name}.{name}.table.parquet")
-    with world_faults(output.parent):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        if not place.is_file():
-            aside = place.with_suffix(f".{os.getpid()}")
-            try:
-                _copy(address, aside)
-                aside.replace(place)
-            finally:
-                aside.unlink(missing_ok=True)
-    yield str(place)
-    place.unlink(missing_ok=True)
+    """The table's rows as they are now, in a file beside the result that goes when the block ends, or after a kill next time."""
+    with ExitStack() as stack:
+        with world_faults(output.parent):
+            folder = stack.enter_context(workspace(output.parent, staging(output)))
+            place = folder / "table.parquet"
+            _copy(address, place)
+        yield str(place)
 
 
 def _copy(address: str, path: Path) -> None:

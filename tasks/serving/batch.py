@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InfraError, InputError
-from tasks.serving.batch_input import Batch
+from tasks.serving.batch_input import Batch, staging
 from tasks.serving.batcher import Said
 from tasks.serving.traffic import Answer, Traffic, draw
 from tasks.text.read import Chunk
@@ -233,11 +233,12 @@ def _folder(job: Job) -> Path:
 
 
 def _clear(job: Job) -> None:
-    """Remove this job's parts, and those of other jobs for the same result that nobody works on."""
+    """Remove this job's parts, and what is left of other jobs for the same result that nobody works on."""
     shutil.rmtree(_folder(job), ignore_errors=True)
     for other in list(job.output.parent.iterdir()):
         if other.name.startswith(f".{job.output.name}.") and other.name.endswith(".parts"):
             sweep(other.parent, other.name)
+    sweep(job.output.parent, staging(job.output))
 
 
 def _write(table: pa.Table, path: Path) -> None:

@@ -130,3 +130,8 @@ def place_of(path: str, source: str) -> Path:
     if place == rows or (rows.is_dir() and place.is_relative_to(rows)):
         raise InputError(f"--output {path}: lies in --input {source} and would be read as input: name another place")
     return place
+
+
+def staging(output: Path) -> str:
+    """How the folders beside a result begin in which a table's rows lie while they are scored."""
+    return f".{output.name}.table-"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, TypeAdapter, ValidationError, create_model
@@ -52,6 +53,52 @@ class FeedbackTaken(BaseModel):
     """It is kept; the answer it is about is looked up later."""
 
     id: str
+
+
+class DrawnAnswer(BaseModel):
+    """An answer that was drawn to be labelled, its text as the model saw it."""
+
+    id: str
+    time: datetime
+    version: str
+    text: str
+    prediction: str
+    score: float | None
+
+
+class DrawnAnswers(BaseModel):
+    answers: list[DrawnAnswer]
+
+
+class Alive(BaseModel):
+    """For so many seconds."""
+
+    alive: bool
+    seconds: int
+
+
+class Kept(BaseModel):
+    """Records of the traffic log since the start."""
+
+    written: int
+    lost: int
+    waiting: int
+
+
+class Readiness(BaseModel):
+    """Which version answers since when, how it was checked, and what is not as it should be; `traffic` is null without a log."""
+
+    ready: bool
+    model: str
+    version: str | None
+    since: datetime | None
+    check: str | None
+    alias_names: str | None = Field(description="the version that the alias named last")
+    loading: bool
+    registry: str = Field(description="`read`, or why the alias cannot be read now")
+    refused: str | None = Field(description="why that version is not the one that answers")
+    waiting: int = Field(description="texts")
+    traffic: Kept | None
 
 
 class Refusal(Exception):  # noqa: N818

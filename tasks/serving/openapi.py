@@ -5,42 +5,81 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import TypeAdapter
+from starlette.responses import Response
 
-from tasks.serving.messages import EXAMPLES, FaultAnswer, FeedbackTaken, Messages
+from tasks.serving.door import OPEN
+from tasks.serving.limits import Keys
+from tasks.serving.messages import EXAMPLES, Alive, DrawnAnswers, FaultAnswer, FeedbackTaken, Messages, Readiness
 
 FAULTS = {
     400: "the body is no JSON",
     401: "no valid API key",
+    403: "without API keys only this machine's own names are answered",
     408: "the body did not come in time",
+    409: "this service keeps no log of its traffic",
     413: "the body is too large",
     415: "the body is not application/json",
-    422: "the body holds something else than was asked for",
+    422: "something else was asked for than is described here",
+    500: "the model failed on these texts, or the service did: its log says more",
     503: "nothing answers yet, or too much is waiting: see Retry-After",
-    504: "no answer in time",
+    504: "no answer in time: see Retry-After",
 }
+REFUSED = {
+    "/predict": (400, 408, 413, 415, 422, 500, 503, 504),
+    "/feedback": (400, 408, 409, 413, 415, 422, 500, 504),
+    "/audit": (409, 422, 500, 503, 504),
+}
+SCHEMES = {"bearer": {"type": "http", "scheme": "bearer"}, "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+RETRY = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
 HEX = "5f0c1a5ed3a84c1c9a54e1d7c0b1f2a3"
 
 
-def describe(path: str, messages: Messages) -> dict[str, Any]:
+def describe(path: str, messages: Messages, keys: Keys, local: bool) -> dict[str, Any]:
     """What `add_api_route` is told of a path beside its method."""
-    if path == "/predict":
-        return {
-            "response_model": None,
-            "responses": {200: {"model": messages.Answer | messages.Answers}, **_faults(*FAULTS)},
-            "openapi_extra": _body(messages.question, _questions(messages)),
-        }
-    if path == "/feedback":
-        return {
-            "response_model": None,
-            "status_code": 202,
-            "responses": {202: {"model": FeedbackTaken}, **_faults(400, 401, 408, 413, 415, 422)},
-            "openapi_extra": _body(messages.feedback, _sayings(messages)),
-        }
-    return {"response_model": None}
+    locked = bool(keys) and path not in OPEN
+    door = (401,) if locked else (403,) if local and not keys else ()
+    security: dict[str, Any] = {"security": [{name: []} for name in SCHEMES]} if locked else {}
+    return {
+        "response_model": None,
+        "response_class": Response,  # of no type of its own: a model is JSON, what is not says so
+        "status_code": 202 if path == "/feedback" else 200,
+        "responses": {**_answers(path, messages), **_faults(*door, *REFUSED.get(path, ()))},
+        "openapi_extra": {**_asked(path, messages), **security},
+    }
+
+
+def _answers(path: str, messages: Messages) -> dict[int, dict[str, Any]]:
+    match path:
+        case "/predict":
+            return {200: {"model": messages.Answer | messages.Answers}}
+        case "/feedback":
+            return {202: {"model": FeedbackTaken}}
+        case "/audit":
+            return {200: {"model": DrawnAnswers}}
+        case "/health":
+            return {200: {"model": Alive}}
+        case "/ready":
+            return {
+                200: {"model": Readiness, "description": "a version answers"},
+                503: {"model": Readiness, "description": "none does"},
+            }
+        case "/metrics":
+            return {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+    return {}
 
 
 def _faults(*statuses: int) -> dict[int, dict[str, Any]]:
-    return {status: {"model": FaultAnswer, "description": FAULTS[status]} for status in statuses}
+    later = {status: {"headers": RETRY} for status in (503, 504)}
+    return {status: {"model": FaultAnswer, "description": FAULTS[status], **later.get(status, {})} for status in statuses}
+
+
+def _asked(path: str, messages: Messages) -> dict[str, Any]:
+    match path:
+        case "/predict":
+            return _body(messages.question, _questions(messages))
+        case "/feedback":
+            return _body(messages.feedback, _sayings(messages))
+    return {}
 
 
 def _body(adapter: TypeAdapter[Any], examples: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated, Any, Protocol
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import FastAPI, Query
 from fastapi.exceptions import RequestValidationError
@@ -29,13 +30,16 @@ from tasks.serving.door import Door, refuse
 from tasks.serving.follow import NICENESS, Standing
 from tasks.serving.limits import Keys, read_body
 from tasks.serving.messages import Messages, Refusal, read
-from tasks.serving.openapi import describe
+from tasks.serving.openapi import SCHEMES, describe
 from tasks.serving.traffic_records import Answer, Feedback, draw, new_id
 from tasks.serving.watch import Watch
 
 log = logging.getLogger(__name__)
 QUESTION = '{"text": "..."} or {"texts": ["...", ...]} as application/json'
 FEEDBACK = '{"answer_id": "...", "kind": "...", "value": "..."} as /openapi.json describes it'
+AUDIT_DAYS = 7.0  # as far as the monitors look back, unless told otherwise
+SOON = {"Retry-After": "1"}
+T = TypeVar("T")
 
 
 class Following(Protocol):
@@ -61,9 +65,9 @@ class Log(Protocol):
 
 @dataclass(frozen=True)
 class Service:
-    """What one service is made of. `audits` gives up to n answers that wait to be labelled; without `traffic` nothing is kept.
+    """What one service is made of. `audits` gives up to n answers since a moment that wait to be labelled.
 
-    `local` says that only this machine can reach it.
+    Without `traffic` nothing is kept. `local` says that only this machine can reach it.
     """
 
     name: str
@@ -74,7 +78,7 @@ class Service:
     keys: Keys
     local: bool
     traffic: Log | None
-    audits: Callable[[int], list[dict[Any, Any]]]
+    audits: Callable[[int, datetime], list[dict[Any, Any]]]
 
 
 def create_app(service: Service) -> FastAPI:
@@ -102,7 +106,9 @@ def create_app(service: Service) -> FastAPI:
         "/metrics": ("GET", routes.metrics),
     }
     for path, (method, answer) in paths.items():
-        app.add_api_route(path, answer, methods=[method], **describe(path, routes.messages))
+        app.add_api_route(path, answer, methods=[method], **describe(path, routes.messages, service.keys, service.local))
+    if service.keys:
+        app.openapi()["components"]["securitySchemes"] = SCHEMES  # FastAPI writes the page once
     return app
 
 
@@ -121,7 +127,8 @@ class Routes:
         )
         limits = Limits(settings.max_batch, settings.max_wait_ms / 1000, settings.max_waiting)
         self.batcher = Batcher(lambda: service.champion.current, limits, self.watch.batch)
-        self.behind = ThreadPoolExecutor(1, "behind", _behind)  # what may take its time, one at a time
+        # what may take its time, one at a time of its kind: who lists audits holds up no feedback
+        self.hearing, self.listing = (ThreadPoolExecutor(1, name, _behind) for name in ("feedback", "audit"))
         self.draws = random.Random()
         self.began = time.time()
 
@@ -133,7 +140,8 @@ class Routes:
         await self.batcher.close()
         if self.service.traffic is not None:
             await asyncio.to_thread(self.service.traffic.close)
-        self.behind.shutdown(wait=False, cancel_futures=True)
+        for behind in (self.hearing, self.listing):
+            behind.shutdown(wait=False, cancel_futures=True)
 
     # --- answers --------------------------------------------------------------------------------------------------------
 
@@ -146,7 +154,7 @@ class Routes:
             async with asyncio.timeout(self.settings.timeout_seconds):
                 version, said = await self.batcher.answer([question.text] if single else question.texts)
         except TimeoutError:
-            raise self._late() from None
+            raise self._late("/predict", "ask again later or with fewer texts") from None
         except (Busy, NoModel, Failed) as error:
             raise self._unanswered(error) from None
         ids = self._keep(version, said, began)
@@ -188,18 +196,13 @@ class Routes:
                 408, f"the body did not come within {seconds:g} s", "body", "send it at once", {"Connection": "close"}
             ) from None
 
-    def _late(self) -> Refusal:
-        return Refusal(
-            504,
-            f"no answer within {self.settings.timeout_seconds:g} s",
-            "/predict",
-            "ask again later or with fewer texts, or raise serving.timeout_seconds",
-        )
+    def _late(self, path: str, remedy: str) -> Refusal:
+        what = f"no answer within {self.settings.timeout_seconds:g} s"
+        return Refusal(504, what, path, f"{remedy}, or raise serving.timeout_seconds", SOON)
 
     def _unanswered(self, error: Exception) -> Refusal:
-        soon = {"Retry-After": "1"}
         if isinstance(error, Busy):
-            return Refusal(503, f"{self.batcher.waiting} texts are waiting already", "/predict", "ask again in a second", soon)
+            return Refusal(503, f"{self.batcher.waiting} texts are waiting already", "/predict", "ask again in a second", SOON)
         if isinstance(error, Failed):
             log.error("the model failed on a request", exc_info=error)
             return Refusal(
@@ -208,7 +211,7 @@ class Routes:
         standing = self.service.champion.standing
         why = standing.refused or standing.registry or ("one is loading" if standing.loading else "the alias names none")
         return Refusal(
-            503, f"no version answers yet: {why}", "/predict", "see /ready; `tunekeeper retrain CONFIG` makes a champion", soon
+            503, f"no version answers yet: {why}", "/predict", "see /ready; `tunekeeper retrain CONFIG` makes a champion", SOON
         )
 
     # --- what is said of answers ----------------------------------------------------------------------------------------
@@ -218,19 +221,32 @@ class Routes:
         traffic = self._traffic("/feedback")
         said = read(self.messages.feedback, await self._body(request), FEEDBACK)
         record = Feedback(new_id(), said.answer_id, datetime.now(UTC), said.kind, said.value, said.source)
-        await asyncio.get_running_loop().run_in_executor(self.behind, traffic.feedback, [record])
+        await self._in_time(self.hearing, "/feedback", "send it again in a second", partial(traffic.feedback, [record]))
         return _json({"id": record.id}, 202)
 
-    async def audit(self, n: Annotated[int, Query(ge=1, le=1000, description="how many at most")] = 20) -> Response:
+    async def audit(
+        self,
+        n: Annotated[int, Query(ge=1, le=1000, description="how many at most")] = 20,
+        days: Annotated[float, Query(gt=0, le=3650, description="answers of the newest so many days")] = AUDIT_DAYS,
+    ) -> Response:
         """Answers drawn at random that nobody has labelled yet; label them by /feedback with source `audit`."""
         self._traffic("/audit")
+        audits = partial(self.service.audits, n, datetime.now(UTC) - timedelta(days=days))
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self.behind, self.service.audits, n)
+            found = await self._in_time(self.listing, "/audit", "ask again in a second or for fewer `days`", audits)
         except InfraError as error:
             log.warning("%s", error)
             what, remedy = "the log of answers does not answer", "ask again in a minute; answers and feedback are kept meanwhile"
             raise Refusal(503, what, "/audit", remedy, {"Retry-After": "60"}) from error
         return _json({"answers": found})
+
+    async def _in_time(self, behind: ThreadPoolExecutor, path: str, remedy: str, call: Callable[[], T]) -> T:
+        """What `call` gives in that thread; one that has not begun in time never does."""
+        try:
+            async with asyncio.timeout(self.settings.timeout_seconds):
+                return await asyncio.get_running_loop().run_in_executor(behind, call)
+        except TimeoutError:
+            raise self._late(path, remedy) from None
 
     def _traffic(self, path: str) -> Log:
         if self.service.traffic is None:

@@ -72,12 +72,12 @@ def pending_audits(
     end: datetime | None = None,
     most: int | None = None,
 ) -> pd.DataFrame:
-    """Answers drawn to be labelled that no audit has labelled yet.
+    """Answers of [start, end) drawn to be labelled that no audit has labelled yet.
 
     By id, which is a random order: whoever labels only the first of them still labels a fair draw. A user's own label does not
-    count, for users choose what they label.
+    count, for users choose what they label. Nobody speaks of an answer before it is given: older feedback is not read.
     """
-    said = _read(home, pipeline, url, "feedback", Query()).to_pandas()
+    said = _read(home, pipeline, url, "feedback", Query(start)).to_pandas()
     done = said[(said["source"] == "audit") & said["kind"].isin(["label", "correction"])]["answer_id"]
     drawn = _read(home, pipeline, url, "answers", Query(start, end, audits=True)).to_pandas()
     pending: pd.DataFrame = drawn[~drawn["id"].isin(done)].sort_values("id", ignore_index=True)

@@ -73,6 +73,15 @@ def test_the_example_names_every_secret_and_gives_no_value():
     assert "infra/.env" in (INFRA.parent / ".gitignore").read_text().split()
 
 
+def test_what_may_be_left_out_is_named_in_the_example_too():
+    optional = {name for name, how in VARIABLE.findall(COMPOSE.read_text()) if how.startswith(":-")}
+    assert optional <= set(re.findall(r"^#(\w+)=", (INFRA / ".env.example").read_text(), re.MULTILINE))
+
+
+def test_the_worker_is_told_whom_to_tell_of_a_failure_and_nobody_unless_named(services):
+    assert services["worker"]["environment"]["TUNEKEEPER_NOTIFY"] == "${TUNEKEEPER_NOTIFY:-}"
+
+
 def test_every_one_waits_for_what_it_needs_to_be_healthy(services, targets):
     for name, service in services.items():
         for needed, how in service.get("depends_on", {}).items():

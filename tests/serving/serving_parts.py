@@ -94,7 +94,7 @@ class Standing:
         pass
 
 
-def service(champion, traffic=None, keys=(), problem="text-classification", local=True, audits=lambda n: [], **settings):
+def service(champion, traffic=None, keys=(), problem="text-classification", local=True, audits=lambda n, start: [], **settings):
     """The parts of a service with small limits."""
     from configs.schema import Serving
     from tasks.serving.limits import Keys
@@ -115,25 +115,36 @@ def served(parts):
 
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(parts), log_level="critical", lifespan="on", ws="none"))
+    app = create_app(parts)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on", ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
     try:
         while not server.started:
             assert thread.is_alive()
             time.sleep(0.005)
-        yield Asker(bound.getsockname()[1])
+        yield Asker(bound.getsockname()[1], app.openapi())
     finally:
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
 
 
-class Asker:
-    """Asks one service, a connection a request."""
+def described(page, response, headers, kind, said):
+    """Hold an answer against its description, which has to name all that is in it."""
+    from jsonschema import Draft202012Validator
 
-    def __init__(self, port):
-        self.port = port
+    schemas = {name: {"additionalProperties": False, **schema} for name, schema in page["components"]["schemas"].items()}
+    whole = {**response["content"][kind]["schema"], "components": {"schemas": schemas}}
+    Draft202012Validator(whole).validate(said)
+    assert all(name in headers for name in response.get("headers", {}))
+
+
+class Asker:
+    """Asks one service, a connection a request; where it is given the service's description, each answer has to be in it."""
+
+    def __init__(self, port, page=None):
+        self.port, self.page = port, page
 
     def __call__(self, method, path, body=None, headers=None, timeout=20):
         """Status, headers, and the body as JSON or text."""
@@ -144,8 +155,12 @@ class Asker:
         answer = connection.getresponse()
         raw = answer.read()
         connection.close()
-        is_json = (answer.headers.get("Content-Type") or "").startswith("application/json")
-        return answer.status, answer.headers, json.loads(raw) if is_json else raw.decode()
+        kind = (answer.headers.get("Content-Type") or "").partition(";")[0]
+        said = json.loads(raw) if kind == "application/json" else raw.decode()
+        operation = self.page and self.page["paths"].get(path.partition("?")[0], {}).get(method.lower())
+        if operation:
+            described(self.page, operation["responses"][str(answer.status)], answer.headers, kind, said)
+        return answer.status, answer.headers, said
 
     def predict(self, *texts, headers=None):
         """The answers to some texts."""

@@ -109,14 +109,15 @@ def test_a_result_that_is_there_is_not_made_again_and_another_question_makes_ano
     assert len(read_answers(tmp_path, "tiny")) == 200
 
 
-def test_parts_of_another_job_for_the_same_result_are_put_away(tmp_path):
+def test_parts_and_rows_of_another_job_for_the_same_result_are_put_away(tmp_path):
     source, _ = write(tmp_path, 100)
-    stale = tmp_path / ".out.parquet.0123456789abcdef.parts"
-    stale.mkdir()
-    (stale / ".lock").touch()
-    (stale / "part-0000000.parquet").touch()
+    for name, file in {"0123456789abcdef.parts": "part-0000000.parquet", "table-k1ll3d": "table.parquet"}.items():
+        stale = tmp_path / f".out.parquet.{name}"
+        stale.mkdir()
+        (stale / ".lock").touch()
+        (stale / file).touch()
     run(tmp_path, source, tmp_path / "out.parquet")
-    assert not stale.exists() and not list(tmp_path.glob(".out*"))
+    assert not list(tmp_path.glob(".out*"))
 
 
 def test_two_at_once_do_not_write_one_result(tmp_path):

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import unicodedata
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from serving_parts import LABELS, TEXTS, Standing, restated, served, service, version
@@ -14,6 +15,7 @@ from serving_parts import LABELS, TEXTS, Standing, restated, served, service, ve
 from configs.errors import InfraError, InputError
 from tasks.serving.batcher import Said
 from tasks.serving.limits import is_local, read_keys
+from tasks.serving.messages import DrawnAnswer
 
 KEYS = ("first-key-of-sixteen-letters", "second-key-of-sixteen-letters")
 HEX = "0" * 32
@@ -318,6 +320,49 @@ def test_it_describes_itself_with_examples_that_it_answers(ask):
     assert "#/$defs/" not in json.dumps(page)
 
 
+def refused(page):
+    """The statuses of each path that are no answers."""
+    return {
+        path: {int(status) for status in operation["responses"] if int(status) >= 400}
+        for path, methods in page["paths"].items()
+        for operation in methods.values()
+    }
+
+
+def test_the_description_is_whole_and_of_its_schema(ask):
+    from fastapi.openapi.models import OpenAPI
+    from jsonschema import Draft202012Validator
+
+    _, _, page = ask("GET", "/openapi.json")
+    OpenAPI.model_validate(page)
+    for schema in page["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(page)))
+    assert named == page["components"]["schemas"].keys()
+    for path, methods in page["paths"].items():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                (kind,) = response["content"]
+                assert kind == ("text/plain" if (path, status) == ("/metrics", "200") else "application/json")
+                assert response["content"][kind]["schema"] and response["description"], (path, status)
+
+
+def test_what_each_path_refuses_is_described_and_a_key_where_one_is_demanded(champion, ask):
+    body = {400, 408, 413, 415, 422, 500, 504}
+    asked = {"/predict": body | {503}, "/feedback": body | {409}, "/audit": {409, 422, 500, 503, 504}}
+    told = {"/health": set(), "/ready": {503}, "/metrics": set()}
+    page = ask("GET", "/openapi.json")[2]
+    assert refused(page) == {path: statuses | {403} for path, statuses in (asked | told).items()}
+    assert "security" not in json.dumps(page)
+    for keys, door in ((KEYS, {401}), ((), set())):
+        with served(service(champion, keys=keys, local=False)) as asker:
+            page = asker("GET", "/openapi.json")[2]
+        assert refused(page) == {path: statuses | door for path, statuses in asked.items()} | told
+        demanded = {path for path, methods in page["paths"].items() for one in methods.values() if "security" in one}
+        assert demanded == (asked.keys() if keys else set())
+    assert "securitySchemes" not in page["components"]
+
+
 # --- the traffic -----------------------------------------------------------------------------------------------------
 
 
@@ -326,8 +371,9 @@ def logged(champion, tmp_path):
     """A service with a real log; `read` closes nothing and sees all."""
     from tasks.serving.traffic import open_traffic, pending_audits
 
-    def audits(most):
-        return [{"id": each} for each in pending_audits(tmp_path, "tiny", most=most)["id"]]
+    def audits(most, start):
+        found = pending_audits(tmp_path, "tiny", start=start, most=most).astype({"time": str})
+        return found[list(DrawnAnswer.model_fields)].to_dict("records")
 
     traffic = open_traffic(tmp_path, "tiny", None, lambda texts: [text.replace("anna@example.org", "<E>") for text in texts])
     with served(service(champion, traffic, audits=audits, audit_rate=0.5)) as asker:
@@ -389,7 +435,7 @@ def test_audits_are_listed_until_somebody_has_labelled_them(logged):
 def test_with_the_log_away_audits_are_put_off_and_answers_are_not(champion, tmp_path):
     from tasks.serving.traffic import open_traffic
 
-    def away(_):
+    def away(*_):
         raise InfraError("the traffic log at postgresql://host/db does not answer")
 
     traffic = open_traffic(tmp_path, "tiny")
@@ -398,3 +444,62 @@ def test_with_the_log_away_audits_are_put_off_and_answers_are_not(champion, tmp_
         assert status == 503 and headers["retry-after"] == "60" and "postgresql" not in str(said)
         assert len(asker.predict(*TEXTS[:3])["answers"]) == 3
     traffic.close()
+
+
+@pytest.fixture
+def held():
+    """A call that returns when its gate is open; `given` is what it was called with."""
+
+    def call(*given):
+        call.given.append(given)
+        call.gate.wait(20)
+        return []
+
+    call.gate, call.given = threading.Event(), []
+    yield call
+    call.gate.set()
+
+
+def test_audits_that_take_too_long_are_given_up_and_hold_up_no_feedback(champion, tmp_path, held):
+    from tasks.serving.traffic import open_traffic
+
+    traffic = open_traffic(tmp_path, "tiny")
+    with served(service(champion, traffic, audits=held, timeout_seconds=0.3)) as asker:
+        for _ in range(2):
+            _, headers, _ = found = asker("GET", "/audit")
+            assert "fewer `days`" in fault(found, 504)["remedy"] and headers["Retry-After"] == "1"
+        assert len(held.given) == 1, "nobody waits for an answer that was given up"
+        assert asker("POST", "/feedback", {"answer_id": HEX, "kind": "thumb", "value": "up"})[0] == 202
+        held.gate.set()
+        assert asker("GET", "/audit")[2] == {"answers": []}
+    traffic.close()
+
+
+def test_feedback_that_takes_too_long_is_given_up_and_holds_up_no_audit(champion, tmp_path, monkeypatch, held):
+    from tasks.serving.traffic import open_traffic
+
+    traffic = open_traffic(tmp_path, "tiny")
+    monkeypatch.setattr(traffic, "feedback", held)
+    with served(service(champion, traffic, timeout_seconds=0.3)) as asker:
+        _, headers, _ = found = asker("POST", "/feedback", {"answer_id": HEX, "kind": "thumb", "value": "up"})
+        assert "again in a second" in fault(found, 504)["remedy"] and headers["Retry-After"] == "1"
+        assert asker("GET", "/audit")[0] == 200
+        held.gate.set()
+    traffic.close()
+
+
+def test_audits_are_of_the_newest_week_unless_other_days_are_asked_for(champion, tmp_path, held):
+    from tasks.serving.traffic import open_traffic
+
+    held.gate.set()
+    traffic = open_traffic(tmp_path, "tiny")
+    with served(service(champion, traffic, audits=held)) as asker:
+        asker("GET", "/audit")
+        asker("GET", "/audit?n=3&days=0.5")
+        for days in ("0", "-1", "nan", "inf", "x"):
+            assert fault(asker("GET", f"/audit?days={days}"), 422)["where"] == "query.days"
+    traffic.close()
+    now = datetime.now(UTC)
+    assert [n for n, _ in held.given] == [20, 3]
+    for (_, start), days in zip(held.given, (7, 0.5), strict=True):
+        assert timedelta(0) <= now - timedelta(days=days) - start < timedelta(minutes=1)

@@ -245,6 +245,17 @@ def test_what_was_drawn_waits_until_an_audit_labels_it(traffic, tmp_path):
     assert pending_audits(tmp_path, NAME, most=3)["id"].tolist() == pending["id"].tolist()[:3]
 
 
+def test_days_before_the_first_that_is_asked_for_are_not_read(traffic, tmp_path):
+    new = new_id()
+    traffic.answered([Answer(new, T0, "1", "a", "b", 0.5, 1.0, True, 0.5)])
+    traffic.flush()
+    for kind in ("answers", "feedback"):
+        day = tmp_path / "traffic" / NAME / kind / f"day={T0 - timedelta(days=2):%Y-%m-%d}"
+        day.mkdir(parents=True)
+        (day / "old.parquet").write_text("whoever reads this fails")
+    assert pending_audits(tmp_path, NAME, start=T0 - timedelta(hours=1))["id"].tolist() == [new]
+
+
 def test_corrections_are_redacted_before_anything_is_written(tmp_path):
     traffic = open_traffic(tmp_path, NAME, redact=lambda texts: [text.replace("anna@example.org", "<EMAIL>") for text in texts])
     traffic.feedback([label(1, "ask anna@example.org", kind="correction"), label(2, "up", kind="thumb")])
