@@ -52,7 +52,7 @@ def answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.D
     start = now - timedelta(days=pipeline.monitor.window_days)
     found = read_answers(home.path, pipeline.name, home.traffic_url, start, now)
     found = found[(found["version"] == version) & (found["origin"] == "predict")].reset_index(drop=True)
-    labels = labelled(found, read_feedback(home.path, pipeline.name, home.traffic_url), now=now)
+    labels = labelled(found, read_feedback(home.path, pipeline.name, home.traffic_url))
     audited = labels[labels["label_source"] == "audit"].set_index("id")["label"]
     label = found["id"].map(audited)
     return found.assign(label=label, correct=(label == found["prediction"]).where(label.notna()).astype("float64"))

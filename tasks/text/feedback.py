@@ -13,7 +13,6 @@ import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -44,30 +43,16 @@ class Export:
     rows: int
 
 
-def labelled(
-    answers: pd.DataFrame,
-    feedback: pd.DataFrame,
-    max_age: timedelta | None = None,
-    *,
-    kind: Literal["label", "correction"] = "label",
-    now: datetime | None = None,
-) -> pd.DataFrame:
-    """The answers that were labelled, one line each: their own columns and `label`, `label_time`, `label_source`, `label_age`.
+def labelled(answers: pd.DataFrame, feedback: pd.DataFrame, kind: Literal["label", "correction"] = "label") -> pd.DataFrame:
+    """The answers that were labelled, one line each: their own columns and `label`, `label_time`, `label_source`.
 
-    With `max_age` only labels given within it of their answer count, and with `now` besides only answers that have been out for as
-    long: cohorts of the same age, for labels that come late differ from those that come at once. `label_source` is "audit" only
-    where the answer was drawn for it, whatever the feedback says of itself.
+    `label_source` is "audit" only where the answer was drawn for it, whatever the feedback says of itself.
     """
     import numpy as np
 
     said = feedback.loc[feedback["kind"] == kind, ["id", "answer_id", "time", "value", "source"]]
     named = {"id": "label_id", "answer_id": "id", "time": "label_time", "value": "label", "source": "label_source"}
     both = answers.merge(said.rename(columns=named), on="id")
-    both["label_age"] = both["label_time"] - both["time"]
-    if max_age is not None:
-        both = both[both["label_age"] <= max_age]
-        if now is not None:
-            both = both[both["time"] <= now - max_age]
     audit = both["label_source"].eq("audit") & both["audit"]
     both["label_source"] = np.where(audit, "audit", "user")
     ordered = both.assign(_audit=audit).sort_values(["_audit", "label_time", "label_id"])

@@ -79,7 +79,7 @@ def test_the_newest_label_of_an_answer_counts_and_thumbs_are_no_label():
     )
     found = labelled(answers(("a", "x", {}), ("b", "y", {}), ("c", "z", {}), ("d", "w", {})), heard)
     assert found[["id", "label", "label_source"]].values.tolist() == [["a", "new", "user"]]
-    assert found["label_age"][0] == timedelta(days=3)
+    assert found["label_time"][0] == T0 + timedelta(days=3)
 
 
 def test_an_audits_label_wins_over_a_users_newer_one_and_only_a_drawn_answer_is_audited():
@@ -92,15 +92,6 @@ def test_an_audits_label_wins_over_a_users_newer_one_and_only_a_drawn_answer_is_
     )
     found = rows_of(answers(("a", "x", drawn), ("b", "y", {}), ("c", "z", drawn)), heard, "text-classification", 100)
     assert rows(found) == {"a": ("audited", "audit"), "b": ("claimed", "feedback"), "c": ("by a user", "feedback")}
-
-
-def test_cohorts_of_the_same_age_are_compared():
-    heard = said(("old", "x", {"time": T0 + timedelta(days=20)}), ("new", "x", {"time": T0 + timedelta(days=15)}))
-    both = answers(("old", "a", {}), ("new", "b", {"time": T0 + timedelta(days=14)}))
-    assert labelled(both, heard)["id"].tolist() == ["old", "new"]
-    assert labelled(both, heard, timedelta(days=7))["id"].tolist() == ["new"]
-    early = labelled(both, heard, timedelta(days=7), now=T0 + timedelta(days=16))
-    assert early.empty, "the new cohort has not had its seven days yet"
 
 
 def test_a_blank_or_endless_label_is_no_row():
