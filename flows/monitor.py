@@ -60,7 +60,7 @@ def _look(
     seed = watch.seed_of(pipeline, version, number)
     reference = read_reference(home, tracking, pipeline.name, version)
     base = champion_files(tracking, home, pipeline.name, version)[1]
-    seen = watch.window(pipeline, base, reference, found, end, seed)
+    seen = watch.window(pipeline, base, reference, found, end)
     findings = watch.judge(pipeline, reference, seen, number, seed)
     feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
     asked = recent(requests_of(ledger, pipeline.name), end)

@@ -45,27 +45,31 @@ class Window:
 
 
 def answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.DataFrame:
-    """What the champion answered in the window's days, with audited labels: `correct` is 1, 0 or NaN."""
-    from tasks.serving.traffic import read_answers, read_feedback
+    """What the champion answered in the window's days, with audited labels: `correct` is 1, 0 or NaN.
+
+    Of more than `monitor.max_rows` a random part, with all that audits labelled: chance drew those too.
+    """
+    import pandas as pd
+
+    from tasks.serving.traffic import Query, read_answers, read_feedback
     from tasks.text.feedback import labelled
 
-    start = now - timedelta(days=pipeline.monitor.window_days)
-    found = read_answers(home.path, pipeline.name, home.traffic_url, start, now)
-    found = found[(found["version"] == version) & (found["origin"] == "predict")].reset_index(drop=True)
+    start, own = now - timedelta(days=pipeline.monitor.window_days), {"version": version, "origin": "predict"}
+    wanted = Query(start, now, values=own, most=pipeline.monitor.max_rows), Query(start, now, values=own, audits=True)
+    some, audits = (read_answers(home.path, pipeline.name, home.traffic_url, query) for query in wanted)
+    found = pd.concat([some, audits]).drop_duplicates("id").sort_values(["time", "id"], ignore_index=True)
     labels = labelled(found, read_feedback(home.path, pipeline.name, home.traffic_url))
     audited = labels[labels["label_source"] == "audit"].set_index("id")["label"]
     label = found["id"].map(audited)
-    return found.assign(label=label, correct=(label == found["prediction"]).where(label.notna()).astype("float64"))
+    found["correct"] = (label == found["prediction"]).where(label.notna()).astype("float64")
+    return found[found["id"].isin(some["id"]) | found["correct"].notna()].reset_index(drop=True)
 
 
 @task(name="window", cache_policy=NO_CACHE)
-def window(pipeline: Pipeline, base: Path, reference: Reference, found: Any, now: datetime, seed: int) -> Window:
-    """Embed and describe the answers; of more than `monitor.max_rows` a random part, with all that were audited."""
+def window(pipeline: Pipeline, base: Path, reference: Reference, found: Any, now: datetime) -> Window:
+    """Embed and describe the answers."""
     from tasks.learning.embedding import embed
 
-    if len(found) > pipeline.monitor.max_rows:
-        drawn = np.random.default_rng(seed).permutation(len(found)) < pipeline.monitor.max_rows
-        found = found[drawn | found["correct"].notna().to_numpy()].reset_index(drop=True)
     texts = found["text"].tolist()
     points = embed(base, texts, pipeline.model.max_length, pipeline.training.precision)
     return Window(

@@ -17,7 +17,7 @@ from traffic_child import NAME, answer
 
 from configs.errors import InputError
 from tasks.serving import traffic_writer
-from tasks.serving.traffic import Answer, Feedback, draw, new_id, open_traffic, pending_audits, read_answers, read_feedback
+from tasks.serving.traffic import Answer, Feedback, Query, draw, new_id, open_traffic, pending_audits, read_answers, read_feedback
 from tasks.serving.traffic_journal import journals
 from tasks.serving.traffic_records import answer_schema, decode, encode, feedback_schema
 from tasks.serving.traffic_store import ParquetStore
@@ -37,8 +37,8 @@ def traffic(tmp_path):
     opened.close()
 
 
-def places(home, **given):
-    return [int(name, 16) for name in read_answers(home, NAME, **given)["id"]]
+def places(home, url=None, **given):
+    return [int(name, 16) for name in read_answers(home, NAME, url, Query(**given))["id"]]
 
 
 def label(place, value, source="user", kind="label", when=T0):
