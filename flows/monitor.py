@@ -69,7 +69,7 @@ def _look(
     )
     report = watch.publish(page, home, tracking)
     alarms = tuple(one for one in findings if one.alarm)
-    payload = {**payload_of(version, seen, findings), "report": report}
+    payload = {**payload_of(pipeline, version, seen, findings), "report": report}
     window = payload["window"]
     look = record_look(ledger, pipeline.name, version, window[0], window[1], alarm=bool(alarms), payload=payload)
     event = watch.announce(pipeline, version, look.look, alarms, report) if alarms else None

@@ -240,6 +240,7 @@ def test_what_was_drawn_waits_until_an_audit_labels_it(traffic, tmp_path):
     traffic.flush()
     pending = pending_audits(tmp_path, NAME)
     assert set(pending["id"]) == {ids[n] for n in range(2, 40, 2)}
+    assert set(pending_audits(tmp_path, NAME, thumbs=True)["id"]) == set(pending["id"]) - {ids[4]}
     assert pending["id"].is_monotonic_increasing and (pending["audit_probability"] == 0.5).all()
     assert set(pending_audits(tmp_path, NAME, start=T0 + timedelta(hours=30))["id"]) == {ids[n] for n in range(30, 40, 2)}
     assert pending_audits(tmp_path, NAME, most=3)["id"].tolist() == pending["id"].tolist()[:3]

@@ -8,6 +8,7 @@ from configs.schema import Data, Model, Monitor, Pipeline
 from tasks.home import Home
 from tasks.serving.traffic import Answer, Feedback, new_id, open_traffic
 from tasks.watch import answers
+from tasks.watch_findings import accepted
 
 NOW = datetime.now(UTC)
 
@@ -44,3 +45,17 @@ def test_of_many_answers_a_part_is_read_with_all_that_were_audited(home):
     assert 119 < len(found) <= 140  # 100 and those audited that are not among them: 33, six standard errors of 2.3
     assert found["correct"].sum() == found["correct"].notna().sum() == 40 and found["id"].is_unique
     assert found["version"].eq("1").all() and found["origin"].eq("predict").all()
+
+
+def test_audits_of_written_answers_say_how_many_needed_no_correction_and_users_do_not(home):
+    drawn = [answer(f"it is {n}", audit=True, audit_probability=0.5, text=f"t{n}") for n in range(40)]
+    other = [answer("it is", text="t") for _ in range(60)]
+    fine = [(one, "correction", one.prediction, "audit") for one in drawn[:30]]
+    wrong = [(one, "correction", "it is not", "audit") for one in drawn[30:]]
+    keep(home, [*drawn, *other], [*fine, *wrong, *((one, "thumb", "down", "user") for one in other)])
+    found = answers(pipeline("text-generation"), home, "1", NOW)
+    share = accepted(found)
+    assert share["value"] == 0.75 and share["n"] == 40 and share["low"] == pytest.approx(0.598, abs=0.001)  # Wilson's, by hand
+    assert accepted(found[~found["audit"]]) is None
+    told_often = found.assign(text="t")
+    assert accepted(told_often)["high"] - accepted(told_often)["low"] > 0.7, "one text is one event"
