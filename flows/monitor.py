@@ -66,13 +66,13 @@ def _look(
     seed = watch.seed_of(pipeline, version, number)
     reference = read_reference(home, tracking, pipeline.name, version)
     base = champion_files(tracking, home, pipeline.name, version)[1]
-    seen = watch.window(pipeline, base, reference, found, end, seed)
+    seen = watch.window(pipeline, base, reference, found, end)
     findings = watch.judge(pipeline, reference, seen, number, seed)
     feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
     page = gather(pipeline, version, beside, reference, seen, findings, number, feedback)
     shown = watch.publish(page, home, tracking)
     alarms = tuple(one for one in findings if one.alarm)
-    payload = {**payload_of(version, seen, findings), **shown}
+    payload = {**payload_of(pipeline, version, seen, findings), **shown}
     window = payload["window"]
     look = record_look(ledger, pipeline.name, version, window[0], window[1], alarm=bool(alarms), payload=payload)
     event = watch.announce(pipeline, look, alarms, look_page(tracking, look)) if alarms else None

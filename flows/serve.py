@@ -133,28 +133,20 @@ def _remembered(memory: Path, versions: Path) -> str | None:
 
 
 def _traffic(pipeline: Pipeline, home: Home) -> Traffic:
+    from tasks.corrections import cleaner
     from tasks.serving.traffic import open_traffic
-    from tasks.text.key import redaction_key
-    from tasks.text.normalise import normalise
-    from tasks.text.redact import Redactor
 
-    wanted = pipeline.data.redact
-    redactor = Redactor(wanted.entities, redaction_key(home.path), wanted.ner_model) if wanted.enabled else None
-    layout = pipeline.problem == "text-generation"
-
-    def prepare(texts: list[str]) -> list[str]:
-        clean = [normalise(text, layout) for text in texts]
-        return redactor.redact(clean) if redactor else clean
-
-    return open_traffic(home.path, pipeline.name, home.traffic_url, prepare)
+    return open_traffic(home.path, pipeline.name, home.traffic_url, cleaner(pipeline, home))
 
 
 def _audits(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], list[dict[Any, Any]]]:
+    thumbs = pipeline.problem == "text-generation"
+
     def audits(most: int, start: datetime) -> list[dict[Any, Any]]:
         from tasks.serving.messages import DrawnAnswer
         from tasks.serving.traffic import pending_audits
 
-        found: pd.DataFrame = pending_audits(home.path, pipeline.name, home.traffic_url, start, most=most)
+        found: pd.DataFrame = pending_audits(home.path, pipeline.name, home.traffic_url, start, most=most, thumbs=thumbs)
         shown = found[list(DrawnAnswer.model_fields)].astype({"score": object})
         rows = shown.assign(time=shown["time"].map(lambda at: at.isoformat())).to_dict("records")
         return [{**row, "score": row["score"] if row["score"] == row["score"] else None} for row in rows]

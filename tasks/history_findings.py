@@ -114,9 +114,9 @@ def _audited(one: dict[str, Any], decision: Decision | None, look: Look, metric:
 
 
 def _feedback(pipeline: Pipeline, home: Home, versions: Sequence[str]) -> tuple[Feedback, ...]:
-    from tasks.serving.traffic import read_answers, read_feedback
+    from tasks.serving.traffic import Query, read_answers, read_feedback
 
-    answers = read_answers(home.path, pipeline.name, home.traffic_url)
+    answers = read_answers(home.path, pipeline.name, home.traffic_url, Query(columns=("id", "time", "version", "audit")))
     said = read_feedback(home.path, pipeline.name, home.traffic_url)
     served = [version for version in dict.fromkeys(versions) if (answers["version"] == version).any()]
     return tuple(feedback_of(version, answers[answers["version"] == version], said) for version in served)

@@ -14,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from configs.schema import Pipeline
+from tasks.corrections import cleaner
 from tasks.home import Home
 from tasks.identity import digest
 from tasks.judgement.drift import Finding, Sample, text_codes
@@ -47,27 +48,42 @@ class Window:
 
 
 def answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.DataFrame:
-    """What the champion answered in the window's days, with audited labels: `correct` is 1, 0 or NaN."""
-    from tasks.serving.traffic import read_answers, read_feedback
+    """What the champion answered in the window's days, with what audits said: `correct` is 1, 0 or NaN.
+
+    A class is correct where it is the label, a written answer where nothing in it was to be corrected.
+    Of more than `monitor.max_rows` a random part, with all that audits labelled: chance drew those too.
+    """
+    import pandas as pd
+
+    from tasks.serving.traffic import Query, read_answers, read_feedback
+    from tasks.text.feedback import accepted
+
+    start, own = now - timedelta(days=pipeline.monitor.window_days), {"version": version, "origin": "predict"}
+    wanted = Query(start, now, values=own, most=pipeline.monitor.max_rows), Query(start, now, values=own, audits=True)
+    some, audits = (read_answers(home.path, pipeline.name, home.traffic_url, query) for query in wanted)
+    found = pd.concat([some, audits]).drop_duplicates("id").sort_values(["time", "id"], ignore_index=True)
+    said = read_feedback(home.path, pipeline.name, home.traffic_url)
+    found["correct"] = (
+        accepted(found, said, cleaner(pipeline, home)) if pipeline.problem == "text-generation" else _right(found, said)
+    )
+    return found[found["id"].isin(some["id"]) | found["correct"].notna()].reset_index(drop=True)
+
+
+def _right(found: pd.DataFrame, said: pd.DataFrame) -> pd.Series:
+    """Whether each answer is the label that an audit gave it."""
     from tasks.text.feedback import labelled
 
-    start = now - timedelta(days=pipeline.monitor.window_days)
-    found = read_answers(home.path, pipeline.name, home.traffic_url, start, now)
-    found = found[(found["version"] == version) & (found["origin"] == "predict")].reset_index(drop=True)
-    labels = labelled(found, read_feedback(home.path, pipeline.name, home.traffic_url), now=now)
-    audited = labels[labels["label_source"] == "audit"].set_index("id")["label"]
-    label = found["id"].map(audited)
-    return found.assign(label=label, correct=(label == found["prediction"]).where(label.notna()).astype("float64"))
+    labels = labelled(found, said)
+    label = found["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
+    right: pd.Series = (label == found["prediction"]).where(label.notna()).astype("float64")
+    return right
 
 
 @task(name="window", cache_policy=NO_CACHE)
-def window(pipeline: Pipeline, base: Path, reference: Reference, found: Any, now: datetime, seed: int) -> Window:
-    """Embed and describe the answers; of more than `monitor.max_rows` a random part, with all that were audited."""
+def window(pipeline: Pipeline, base: Path, reference: Reference, found: Any, now: datetime) -> Window:
+    """Embed and describe the answers."""
     from tasks.learning.embedding import embed
 
-    if len(found) > pipeline.monitor.max_rows:
-        drawn = np.random.default_rng(seed).permutation(len(found)) < pipeline.monitor.max_rows
-        found = found[drawn | found["correct"].notna().to_numpy()].reset_index(drop=True)
     texts = found["text"].tolist()
     points = embed(base, texts, pipeline.model.max_length, pipeline.training.precision)
     return Window(

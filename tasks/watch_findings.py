@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -43,6 +43,7 @@ class Around:
 
     since: str
     earlier: tuple[page.Look, ...]
+    audited: tuple[page.Level, ...]  # what audits said at those, of written answers
     requests: tuple[page.Request, ...]
     notices: tuple[str, ...]
     model_report: str
@@ -57,6 +58,7 @@ def around(
     return Around(
         since=next((entry.at for entry in reversed(history(ledger, model)) if entry.to_version == version), ""),
         earlier=tuple(page.look_of(each.look, each.at, {**each.payload, "report": look_page(tracking, each)}) for each in earlier),
+        audited=_audited((each.at, each.payload) for each in earlier),
         requests=told(tracking, recent(requests_of(ledger, model), end), all_looks(ledger, model), decisions),
         notices=tuple(notices),
         model_report=report_of_version(tracking, decisions, version),
@@ -77,7 +79,8 @@ def gather(
     """The page of a look that is about to be recorded."""
     now = seen.end.astimezone(UTC).isoformat(timespec="seconds")
     number = (beside.earlier[-1].number if beside.earlier else 0) + 1
-    this = page.look_of(number, now, payload_of(version, seen, findings))
+    said = payload_of(pipeline, version, seen, findings)
+    this = page.look_of(number, now, said)
     looks = (*beside.earlier, this)
     classifies = pipeline.problem == "text-classification"
     return page.Watch(
@@ -89,6 +92,7 @@ def gather(
         looks_per_year=pipeline.monitor.looks_per_year,
         alpha=pipeline.monitor.alpha,
         look_of_year=look_of_year,
+        metric="accuracy" if classifies else "accepted_answers",
         min_rows=pipeline.monitor.min_rows,
         served_since=beside.since,
         words=_words(reference, seen),
@@ -96,7 +100,7 @@ def gather(
         classes=_shares(reference.rows, seen.rows, "prediction") if classifies else (),
         languages=_shares(reference.rows, seen.rows, "language"),
         lengths=_lengths(reference.rows, seen.rows),
-        levels=_levels(reference, looks, beside.since) if classifies else (),
+        levels=_levels(reference, looks, beside.since) if classifies else (*beside.audited, *_audited([(now, said)])),
         feedback=feedback_of(version, seen.rows, feedback),
         requests=beside.requests,
         notices=beside.notices,
@@ -106,10 +110,27 @@ def gather(
     )
 
 
-def payload_of(version: str, seen: Window, findings: tuple[Finding, ...]) -> dict[str, Any]:
+def payload_of(pipeline: Pipeline, version: str, seen: Window, findings: tuple[Finding, ...]) -> dict[str, Any]:
     """What the ledger keeps of a look."""
     window = [each.astimezone(UTC).isoformat(timespec="milliseconds") for each in (seen.start, seen.end)]
-    return {"version": version, "rows": len(seen.rows), "window": window, "findings": [one.plain() for one in findings]}
+    kept = {"version": version, "rows": len(seen.rows), "window": window, "findings": [one.plain() for one in findings]}
+    return kept if pipeline.problem == "text-classification" else {**kept, "accepted": accepted(seen.rows)}
+
+
+def accepted(rows: pd.DataFrame) -> dict[str, Any] | None:
+    """The share of audited answers that needed no correction, with its 95 % interval, or None where none was audited.
+
+    Each by the inverse of the probability with which it was drawn; answers to one text are one event told often.
+    """
+    audited = rows[rows["audit"] & rows["correct"].notna() & (rows["audit_probability"] > 0)]
+    if audited.empty:
+        return None
+    weight = 1 / audited["audit_probability"]
+    value = float((weight * audited["correct"]).sum() / weight.sum())
+    by_text = weight.groupby(audited["text"]).sum()
+    effective = float(by_text.sum() ** 2 / (by_text**2).sum())
+    low, high = wilson(value * effective, effective)
+    return {"value": value, "low": float(low), "high": float(high), "n": len(audited)}
 
 
 def told(
@@ -236,6 +257,11 @@ def _levels(reference: Reference, looks: Sequence[page.Look], since: str) -> tup
                 least, most = level_of(was, one.effect, one.low, one.high, one.alpha)
                 levels.append(page.Level(at=look.at, value=was - one.effect, kind=kind, n=one.n_window, low=least, high=most))  # type: ignore[arg-type]
     return tuple(levels)
+
+
+def _audited(looks: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[page.Level, ...]:
+    """What audits said of written answers, look by look; nothing at release measured the same."""
+    return tuple(page.Level(at=at, kind="audit", **said["accepted"]) for at, said in looks if said.get("accepted"))
 
 
 def level_of(was: float, effect: float, low: float, high: float, alpha: float | None) -> tuple[float, float]:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
-    "Answer", "Counts", "Feedback", "Traffic", "draw", "find_answers", "new_id", "open_traffic", "pending_audits", "read_answers",
-    "read_feedback",
+    "Answer", "Counts", "Feedback", "Query", "Traffic", "draw", "find_answers", "new_id", "open_traffic", "pending_audits",
+    "read_answers", "read_feedback",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -42,16 +42,9 @@ def open_traffic(home: Path, pipeline: str, url: str | None = None, redact: Reda
     return Traffic(_folder(home, pipeline), _store(home, pipeline, url), redact)
 
 
-def read_answers(
-    home: Path,
-    pipeline: str,
-    url: str | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    most: int | None = None,
-) -> pd.DataFrame:
-    """Answers of [start, end) by time, those still in journals too; with `most` a random sample of so many, in bounded memory."""
-    return frame_of(_read(home, pipeline, url, "answers", Query(start, end, most=most)))
+def read_answers(home: Path, pipeline: str, url: str | None = None, query: Query | None = None) -> pd.DataFrame:
+    """Answers by time, those still in journals too; with `query.most` a random sample of so many, in bounded memory."""
+    return frame_of(_read(home, pipeline, url, "answers", query or Query()))
 
 
 def read_feedback(home: Path, pipeline: str, url: str | None = None) -> pd.DataFrame:
@@ -71,14 +64,16 @@ def pending_audits(
     start: datetime | None = None,
     end: datetime | None = None,
     most: int | None = None,
+    thumbs: bool = False,
 ) -> pd.DataFrame:
-    """Answers of [start, end) drawn to be labelled that no audit has labelled yet.
+    """Answers of [start, end) drawn to be labelled that no audit has labelled yet, nor, with `thumbs`, given a thumb.
 
     By id, which is a random order: whoever labels only the first of them still labels a fair draw. A user's own label does not
     count, for users choose what they label. Nobody speaks of an answer before it is given: older feedback is not read.
     """
+    kinds = ["label", "correction", *(["thumb"] if thumbs else [])]
     said = _read(home, pipeline, url, "feedback", Query(start)).to_pandas()
-    done = said[(said["source"] == "audit") & said["kind"].isin(["label", "correction"])]["answer_id"]
+    done = said[(said["source"] == "audit") & said["kind"].isin(kinds)]["answer_id"]
     drawn = _read(home, pipeline, url, "answers", Query(start, end, audits=True)).to_pandas()
     pending: pd.DataFrame = drawn[~drawn["id"].isin(done)].sort_values("id", ignore_index=True)
     return pending if most is None else pending.head(most)
@@ -94,7 +89,7 @@ def _read(home: Path, pipeline: str, url: str | None, kind: Kind, query: Query) 
     except OSError as error:
         log.warning("journals in %s stay where they are (%s)", folder, error.strerror)
     contents = (content_of(path) for path in journals(folder))
-    open_ones = [decode(content)[kind] for content in contents if content]
+    open_ones = [decode(content)[kind].select(query.names(kind)) for content in contents if content]
     kept = store.read(kind, query)
     store.close()
     return query.of(pa.concat_tables([kept, *open_ones]))

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from configs.errors import InfraError, InputError
-from tasks.serving.traffic_records import KINDS, Kind, empty, schema_of
+from tasks.serving.traffic_records import KINDS, Kind, empty
 from tasks.serving.traffic_store import Query
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class SqlStore:
 
         with self._begun() as connection:
             found = [rows for ids in _parts(query.ids) for rows in self._rows(connection, kind, query, ids)]
-        return pa.concat_tables([empty(kind), *found])
+        return pa.concat_tables([empty(kind).select(query.names(kind)), *found])
 
     def tidy(self) -> None:
         return None
@@ -92,8 +92,8 @@ class SqlStore:
         return None
 
     def _rows(self, connection: Connection, kind: Kind, query: Query, ids: list[str] | None) -> Iterator[pa.Table]:
-        table = TABLES[kind]
-        wanted = sa.select(*(table.c[name] for name in _COLUMNS[kind])).where(table.c.pipeline == self.pipeline)
+        table, names = TABLES[kind], query.names(kind)
+        wanted = sa.select(*(table.c[name] for name in names)).where(table.c.pipeline == self.pipeline)
         if query.start is not None:
             wanted = wanted.where(table.c.time >= query.start.astimezone(UTC))
         if query.end is not None:
@@ -102,11 +102,13 @@ class SqlStore:
             wanted = wanted.where(table.c.id.in_(ids))
         if query.audits:
             wanted = wanted.where(table.c.audit)
+        for name, value in query.values.items():
+            wanted = wanted.where(table.c[name] == value)
         if query.most is not None:
             wanted = wanted.order_by(table.c.id).limit(query.most)
         result = connection.execution_options(stream_results=True).execute(wanted)
         for rows in result.partitions(FETCHED):
-            yield _table(kind, list(zip(*rows, strict=True)))
+            yield _table(kind, names, list(zip(*rows, strict=True)))
 
     @property
     def _shared(self) -> bool:
@@ -159,10 +161,10 @@ def _parts(ids: frozenset[str] | None) -> list[list[str] | None]:
     return [ordered[start : start + IDS] for start in range(0, len(ordered), IDS)]
 
 
-def _table(kind: Kind, columns: list[tuple[Any, ...]]) -> pa.Table:
+def _table(kind: Kind, names: list[str], columns: list[tuple[Any, ...]]) -> pa.Table:
     import pyarrow as pa
 
-    schema = schema_of(kind)
-    values = dict(zip(_COLUMNS[kind], columns, strict=True))
+    schema = empty(kind).select(names).schema
+    values = dict(zip(names, columns, strict=True))
     values["time"] = tuple(time if time.tzinfo else time.replace(tzinfo=UTC) for time in values["time"])
     return pa.table([pa.array(values[field.name], type=field.type) for field in schema], schema=schema)

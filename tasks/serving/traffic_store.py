@@ -11,9 +11,9 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -31,13 +31,22 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Query:
-    """Which rows: of [start, end), of these ids, drawn for audit; `most` of them by id, which for random ids is a random sample."""
+    """Which rows: of [start, end), of these ids, drawn for audit, with these `values`; and which columns of them.
+
+    `most` of them by id, which for random ids is a random sample, the same each time. What is asked of a column needs the column.
+    """
 
     start: datetime | None = None
     end: datetime | None = None
     ids: frozenset[str] | None = None
     audits: bool = False
     most: int | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] | None = None
+
+    def names(self, kind: Kind) -> list[str]:
+        """The columns it asks for, in their order."""
+        return [name for name in schema_of(kind).names if self.columns is None or name in self.columns]
 
     def of(self, table: pa.Table) -> pa.Table:
         """The rows it asks for, each once."""
@@ -51,6 +60,8 @@ class Query:
             table = table.filter(pc.is_in(table.column("id"), value_set=pa.array(sorted(self.ids), type=pa.string())))
         if self.audits:
             table = table.filter(table.column("audit"))
+        for name, value in self.values.items():
+            table = table.filter(pc.equal(table.column(name), value))
         table = unique(table)
         if self.most is not None and table.num_rows > self.most:
             table = table.take(pc.sort_indices(table, sort_keys=[("id", "ascending")])[: self.most])
@@ -95,10 +106,10 @@ class ParquetStore:
         import pyarrow as pa
 
         for attempt in range(_ATTEMPTS):
-            found = empty(kind)
+            found = empty(kind).select(query.names(kind))
             try:
                 for file in [file for day in self._days(kind, query) for file in _files(day)]:
-                    found = pa.concat_tables([found, query.of(_rows(file, kind))])
+                    found = pa.concat_tables([found, query.of(_rows(file, kind, query.names(kind)))])
                     found = query.of(found) if query.most is not None else found
                 return query.of(found)
             except FileNotFoundError:  # files became one while we read them
@@ -140,11 +151,11 @@ def _files(day: Path) -> list[Path]:
     return sorted(day.glob("[!.]*.parquet"))
 
 
-def _rows(file: Path, kind: Kind) -> pa.Table:
+def _rows(file: Path, kind: Kind, names: list[str]) -> pa.Table:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file) as parquet:
-        return parquet.read(columns=schema_of(kind).names).cast(schema_of(kind))
+        return parquet.read(columns=names).cast(empty(kind).select(names).schema)
 
 
 def _write(rows: pa.Table, path: Path) -> None:
@@ -183,7 +194,7 @@ def _merge(files: list[Path], answers: bool) -> None:
 
     kind: Kind = "answers" if answers else "feedback"
     name = hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()[:24]
-    whole = unique(pa.concat_tables([_rows(file, kind) for file in files]))
+    whole = unique(pa.concat_tables([_rows(file, kind, schema_of(kind).names) for file in files]))
     _write(whole.sort_by([("time", "ascending"), ("id", "ascending")]), files[0].with_name(f"day-{name}.parquet"))
     for file in files:
         file.unlink(missing_ok=True)

@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -44,35 +43,39 @@ class Export:
     rows: int
 
 
-def labelled(
-    answers: pd.DataFrame,
-    feedback: pd.DataFrame,
-    max_age: timedelta | None = None,
-    *,
-    kind: Literal["label", "correction"] = "label",
-    now: datetime | None = None,
-) -> pd.DataFrame:
-    """The answers that were labelled, one line each: their own columns and `label`, `label_time`, `label_source`, `label_age`.
+def labelled(answers: pd.DataFrame, feedback: pd.DataFrame, kind: Literal["label", "correction"] = "label") -> pd.DataFrame:
+    """The answers that were labelled, one line each: their own columns and `label`, `label_time`, `label_source`.
 
-    With `max_age` only labels given within it of their answer count, and with `now` besides only answers that have been out for as
-    long: cohorts of the same age, for labels that come late differ from those that come at once. `label_source` is "audit" only
-    where the answer was drawn for it, whatever the feedback says of itself.
+    `label_source` is "audit" only where the answer was drawn for it, whatever the feedback says of itself.
     """
     import numpy as np
 
     said = feedback.loc[feedback["kind"] == kind, ["id", "answer_id", "time", "value", "source"]]
     named = {"id": "label_id", "answer_id": "id", "time": "label_time", "value": "label", "source": "label_source"}
     both = answers.merge(said.rename(columns=named), on="id")
-    both["label_age"] = both["label_time"] - both["time"]
-    if max_age is not None:
-        both = both[both["label_age"] <= max_age]
-        if now is not None:
-            both = both[both["time"] <= now - max_age]
     audit = both["label_source"].eq("audit") & both["audit"]
     both["label_source"] = np.where(audit, "audit", "user")
     ordered = both.assign(_audit=audit).sort_values(["_audit", "label_time", "label_id"])
     newest = ordered.drop_duplicates("id", keep="last").drop(columns=["_audit", "label_id"])
     return newest.sort_values(["time", "id"], ignore_index=True)
+
+
+def accepted(answers: pd.DataFrame, feedback: pd.DataFrame, clean: Callable[[list[str]], list[str]]) -> pd.Series:
+    """By row, whether the newest audit of an answer found nothing to correct in it: 1 or 0, NaN where none has spoken.
+
+    A thumb says so, or a text that is the answer itself; `clean` makes of texts what is kept of corrections. As with labels, an
+    audit is one only where the answer was drawn for it.
+    """
+    import numpy as np
+
+    said = feedback[feedback["source"] == "audit"].sort_values(["time", "id"]).drop_duplicates("answer_id", keep="last")
+    drawn = answers.loc[answers["audit"], ["id", "prediction"]]
+    both = drawn.merge(said[["answer_id", "kind", "value"]], left_on="id", right_on="answer_id")
+    texts = [[key_text(text) for text in clean(both[name].tolist())] for name in ("prediction", "value")]
+    same = [answer == text for answer, text in zip(*texts, strict=True)]
+    good = np.where(both["kind"] == "thumb", both["value"] == "up", same).astype(np.float64)
+    found: pd.Series = answers["id"].map(dict(zip(both["id"], good, strict=True))).astype(np.float64)
+    return found
 
 
 def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName, max_characters: int) -> pa.Table:

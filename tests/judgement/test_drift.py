@@ -8,7 +8,7 @@ from math import isnan
 
 import numpy as np
 import pytest
-from drift_worlds import traffic
+from drift_traffic import traffic
 
 from configs.schema import Effects, Monitor
 from tasks.judgement.drift import MONITORS, Finding, Sample, most_changed, text_codes, watch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from drift_worlds import KINDS, texts
+from drift_traffic import KINDS, texts
 from scipy import stats
 from trials import most_allowed
 

@@ -8,7 +8,7 @@ import pytest
 from page_reader import HOSTILE, holds_together, read_page, same_tags, with_every_text
 from watch_samples import EVERY, decay, drift, few, first, life, quiet, unjudged
 
-from tasks.report.watch_data import Look, Watch
+from tasks.report.watch_data import Level, Look, Watch
 from tasks.report.watch_page import render
 
 
@@ -123,6 +123,13 @@ def test_only_safe_addresses_become_links() -> None:
     watch = replace(few(), history="javascript:alert(1)", model_report="//evil.example/x")
     hrefs = [attrs.get("href") or "" for tag, attrs in read_page(render(watch)).tags if tag == "a"]
     assert not [href for href in hrefs if "alert" in href or "evil" in href]
+
+
+def test_a_share_that_nothing_at_release_measured_is_shown_with_its_interval_and_said_to_raise_no_alarm() -> None:
+    audit = Level(at=quiet().looks[-1].at, value=0.75, kind="audit", low=0.598, high=0.858, n=40)
+    text = text_of(replace(quiet(), metric="accepted_answers", levels=(audit,)))
+    assert "Accepted answers on 40 audited answers" in text and "Shown, never an alarm" in text
+    assert "Shown, never an alarm" not in text_of(quiet())
 
 
 def test_equal_data_give_equal_pages() -> None:

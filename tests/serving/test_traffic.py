@@ -17,7 +17,7 @@ from traffic_child import NAME, answer
 
 from configs.errors import InputError
 from tasks.serving import traffic_writer
-from tasks.serving.traffic import Answer, Feedback, draw, new_id, open_traffic, pending_audits, read_answers, read_feedback
+from tasks.serving.traffic import Answer, Feedback, Query, draw, new_id, open_traffic, pending_audits, read_answers, read_feedback
 from tasks.serving.traffic_journal import journals
 from tasks.serving.traffic_records import answer_schema, decode, encode, feedback_schema
 from tasks.serving.traffic_store import ParquetStore
@@ -37,8 +37,8 @@ def traffic(tmp_path):
     opened.close()
 
 
-def places(home, **given):
-    return [int(name, 16) for name in read_answers(home, NAME, **given)["id"]]
+def places(home, url=None, **given):
+    return [int(name, 16) for name in read_answers(home, NAME, url, Query(**given))["id"]]
 
 
 def label(place, value, source="user", kind="label", when=T0):
@@ -240,6 +240,7 @@ def test_what_was_drawn_waits_until_an_audit_labels_it(traffic, tmp_path):
     traffic.flush()
     pending = pending_audits(tmp_path, NAME)
     assert set(pending["id"]) == {ids[n] for n in range(2, 40, 2)}
+    assert set(pending_audits(tmp_path, NAME, thumbs=True)["id"]) == set(pending["id"]) - {ids[4]}
     assert pending["id"].is_monotonic_increasing and (pending["audit_probability"] == 0.5).all()
     assert set(pending_audits(tmp_path, NAME, start=T0 + timedelta(hours=30))["id"]) == {ids[n] for n in range(30, 40, 2)}
     assert pending_audits(tmp_path, NAME, most=3)["id"].tolist() == pending["id"].tolist()[:3]

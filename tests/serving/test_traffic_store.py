@@ -12,7 +12,7 @@ from test_traffic import NAME, T0, answer, label, places, run_child
 
 from configs.errors import InfraError
 from tasks.serving import traffic_store
-from tasks.serving.traffic import find_answers, open_traffic, pending_audits, read_answers, read_feedback
+from tasks.serving.traffic import Query, find_answers, open_traffic, pending_audits, read_answers, read_feedback
 from tasks.serving.traffic_journal import journals
 from tasks.serving.traffic_sql import SqlStore
 from tasks.serving.traffic_store import ParquetStore
@@ -93,11 +93,25 @@ def test_a_sample_is_the_same_each_time_and_favours_no_day(tmp_path, url):
     kept = days(600, per_day=100)
     kept = [type(one)(**{n: getattr(one, n) for n in one.__slots__} | {"id": uuid.uuid4().hex}) for one in kept]
     keep(tmp_path, kept, url=url)
-    found = read_answers(tmp_path, NAME, url, most=300)
-    assert len(found) == 300 and found.equals(read_answers(tmp_path, NAME, url, most=300))
+    found = read_answers(tmp_path, NAME, url, Query(most=300))
+    assert len(found) == 300 and found.equals(read_answers(tmp_path, NAME, url, Query(most=300)))
     by_day = found["time"].dt.date.value_counts()
     assert len(by_day) == 6 and by_day.min() > 20  # of 50 expected, 7.7 standard errors of a draw without replacement
-    assert len(read_answers(tmp_path, NAME, url, most=1000)) == 600
+    assert len(read_answers(tmp_path, NAME, url, Query(most=1000))) == 600
+
+
+def test_only_the_rows_and_columns_asked_for_are_read(tmp_path, url):
+    kept = [answer(place, version=str(place % 2), origin=("predict", "score")[place % 3 == 0]) for place in range(60)]
+    keep(tmp_path, kept, url=url)
+    wanted = Query(values={"version": "1", "origin": "predict"}, most=10)
+    assert {int(name, 16) % 6 for name in read_answers(tmp_path, NAME, url, wanted)["id"]} == {1, 5}
+    counted = read_answers(tmp_path, NAME, url, Query(columns=("id", "time", "version")))
+    assert list(counted) == ["id", "time", "version"] and len(counted) == 60
+    traffic = open_traffic(tmp_path, NAME, url)
+    traffic.answered([answer(60)])
+    traffic.flush()
+    assert len(read_answers(tmp_path, NAME, url, Query(columns=("id", "time", "version")))) == 61, "one is in a journal still"
+    traffic.close()
 
 
 def test_a_journal_that_is_put_twice_is_there_once(tmp_path, url, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 
 from configs.errors import InfraError
 from configs.schema import Data
-from tasks.text.feedback import PREFIX, export, labelled, read_export, rows_of
+from tasks.text.feedback import PREFIX, accepted, export, labelled, read_export, rows_of
 from tasks.text.key import key_id, redaction_key
 from tasks.text.load import loaded
 from tasks.text.prepare import prepare
@@ -79,7 +79,7 @@ def test_the_newest_label_of_an_answer_counts_and_thumbs_are_no_label():
     )
     found = labelled(answers(("a", "x", {}), ("b", "y", {}), ("c", "z", {}), ("d", "w", {})), heard)
     assert found[["id", "label", "label_source"]].values.tolist() == [["a", "new", "user"]]
-    assert found["label_age"][0] == timedelta(days=3)
+    assert found["label_time"][0] == T0 + timedelta(days=3)
 
 
 def test_an_audits_label_wins_over_a_users_newer_one_and_only_a_drawn_answer_is_audited():
@@ -94,13 +94,20 @@ def test_an_audits_label_wins_over_a_users_newer_one_and_only_a_drawn_answer_is_
     assert rows(found) == {"a": ("audited", "audit"), "b": ("claimed", "feedback"), "c": ("by a user", "feedback")}
 
 
-def test_cohorts_of_the_same_age_are_compared():
-    heard = said(("old", "x", {"time": T0 + timedelta(days=20)}), ("new", "x", {"time": T0 + timedelta(days=15)}))
-    both = answers(("old", "a", {}), ("new", "b", {"time": T0 + timedelta(days=14)}))
-    assert labelled(both, heard)["id"].tolist() == ["old", "new"]
-    assert labelled(both, heard, timedelta(days=7))["id"].tolist() == ["new"]
-    early = labelled(both, heard, timedelta(days=7), now=T0 + timedelta(days=16))
-    assert early.empty, "the new cohort has not had its seven days yet"
+def test_a_written_answer_is_accepted_where_the_newest_audit_corrects_nothing():
+    drawn, by_audit = {"audit": True, "audit_probability": 0.1}, {"source": "audit", "kind": "correction"}
+    given = answers(*((name, "x", {"prediction": "call ann@b.org", **drawn}) for name in "abcdef"), ("g", "x", {}))
+    heard = said(
+        ("a", "Call  <MAIL>", by_audit),
+        ("b", "call nobody", by_audit),
+        ("c", "up", {"source": "audit", "kind": "thumb"}),
+        ("d", "up", {"kind": "thumb"}),
+        ("e", "up", {"source": "audit", "kind": "thumb"}),
+        ("e", "call nobody", {**by_audit, "time": T0 + timedelta(days=1)}),
+        ("g", "up", {"source": "audit", "kind": "thumb"}),
+    )
+    found = accepted(given, heard, lambda texts: [text.replace("ann@b.org", "<MAIL>") for text in texts])
+    assert found.fillna(-1).tolist() == [1, 0, 1, -1, 0, -1, -1], "d is a user's, f unheard, g was not drawn"
 
 
 def test_a_blank_or_endless_label_is_no_row():
