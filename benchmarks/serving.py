@@ -184,18 +184,18 @@ class Server:
 
 
 @contextmanager
-def server(command: Sequence[str], port: int, path: str, ready: str, home: Path) -> Iterator[Server]:
-    """Start a server and wait until it answers; ended with all its children."""
+def server(command: Sequence[str], port: int, path: str, ready: str, home: Path, root: Path = ROOT) -> Iterator[Server]:
+    """Start a server, its command named by its path, and wait until it answers; ended with all its children."""
     named = {
         "TUNEKEEPER_HOME": str(home),
         "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "TUNEKEEPER_"))}
-    own = {**inherited, **named, "HF_HUB_OFFLINE": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    own = {**inherited, **named, "HF_HUB_OFFLINE": "1", "PATH": f"{Path(command[0]).parent}:{os.environ['PATH']}"}
     with (home / f"{port}.log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=own, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command, cwd=root, env=own, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     found = Server(process, port, path)
     try:
