@@ -1,4 +1,4 @@
-"""kill -9 at every step boundary of the flow and at random moments, then run again until done: as if nothing had been.
+"""kill -9 at the first and last of every kind of step boundary and at random moments, then run again: as if nothing had been.
 
 Run: python -m benchmarks.kills [every so manieth boundary] [so many random moments]
 """
@@ -181,7 +181,8 @@ def section(stride: int = 1, count: int = RANDOM_KILLS) -> str:
         names = [what for kind, what, _ in _notes(home) if kind == "moment"]
         _forked(context, job, job.home("forked"), None)
         forks = small.left(folder / "forked")
-        lines = _rows("at a step boundary", boundaries(job, context, names, stride), whole)
+        lives = boundaries(job, context, names, stride)
+        lines = _rows(f"at a step boundary, {len(lives)} of {len(names)}", lives, whole)
         lines += _rows("at a random moment", random_moments(job, count, seconds), whole)
         ended, said = terminated(job)
         lines += _rows("SIGTERM while training", [ended], whole)
@@ -189,9 +190,10 @@ def section(stride: int = 1, count: int = RANDOM_KILLS) -> str:
     shutil.rmtree(folder)
     same = _holds(forks == whole and whole.weights is not None)
     return (
-        f"## Kills\n\nA LoRA of a random BERT, {len(names)} moments in a run of {seconds:.0f} s; kill -9, then the same command again. As "
-        "it should be: the weights, bit for bit; one MLflow run of the train-key, finished; one version; the alias and the ledger's "
-        "replay on it; one promotion and one decision; no metric step twice; no process and no unfinished file left. "
+        f"## Kills\n\nA LoRA of a random BERT, {len(names)} step boundaries in a run of {seconds:.0f} s (before and after each call of "
+        f"the flow, and at some optimizer steps), of {len(set(names))} kinds; kill -9 at the first and at the last of each kind, then the "
+        "same command again. As it should be: the weights, bit for bit; one MLflow run of the train-key, finished; one version; the alias and the ledger's "
+        "replay on it; one promotion and one decision; no step of any metric twice; no process and no unfinished file left. "
         f"Seed {SEED}. Two undisturbed runs are equal: {same}.\n\n"
         "| killed | lives | as it should be | training again after | stored twice | |\n|---|--:|--:|---|--:|---|\n"
         + "\n".join(lines)

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 PROOFS = (
+    "fresh",
     "gate",
     "ledger",
     "redaction",

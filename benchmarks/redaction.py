@@ -18,7 +18,16 @@ from tasks.text.redact import Redactor
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 LABELLED = ("synth_dataset_v2", "generated_large", "generated_small")
-ENTITIES = ("EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN")
+FLOORS = {  # the least recall and precision, a little below what was measured
+    "EMAIL_ADDRESS": (0.99, 0.99),
+    "PHONE_NUMBER": (0.97, 0.95),
+    "CREDIT_CARD": (0.99, 0.99),
+    "IBAN_CODE": (0.99, 0.99),
+    "IP_ADDRESS": (0.99, 0.99),
+    "US_SSN": (0.99, 0.99),
+}
+BY_MODEL = ("PERSON", "GPE", "LOCATION", "ORGANIZATION")  # what data.redact.ner_model finds, by the names these texts have for it
+ALARMS = 0.002  # of clean texts: the most in which something may be replaced
 KEY = bytes(32)
 
 
@@ -48,35 +57,60 @@ def section() -> str:
     lines = [
         "## Redaction on labelled texts",
         "",
-        "Pattern entities alone, no NER model. Hidden: all of the value is replaced, by whatever name.",
+        "Pattern entities alone, no NER model: the default. Hidden: all of the value is replaced, by whatever name.",
         "Recall: and by its own. Precision: share of the replaced spans labelled as that kind; personal: as any kind.",
         "The rules were written with these texts in view, so this is how well they fit, not how they do on texts unseen.",
         "",
-        "| texts | entity | labelled | hidden | recall | replaced | precision | personal |",
-        "|---|---|--:|--:|--:|--:|--:|--:|",
+        "| texts | entity | labelled | hidden | recall | at least | replaced | precision | at least | personal | |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
     ]
-    for name in LABELLED:
-        for entity, s in scores(json.loads((folder / f"{name}.json").read_text())).items():
-            lines.append(
-                f"| {name} | {entity} | {s.labelled} | {_share(s.hidden, s.labelled)} | {_share(s.named, s.labelled)} "
-                f"| {s.predicted} | {_share(s.right, s.predicted)} | {_share(s.personal, s.predicted)} |"
-            )
-    return "\n".join([*lines, "", *_clean_lines(), "", *_speed_lines(folder), ""])
+    found = {name: scores(json.loads((folder / f"{name}.json").read_text())) for name in LABELLED}
+    lines += [_line(name, entity, table[entity]) for name, table in found.items() for entity in FLOORS if table[entity].labelled]
+    return "\n".join([*lines, "", *_uncovered(list(found.values())), "", *_clean_lines(), "", *_speed_lines(folder), ""])
+
+
+def _line(name: str, entity: str, s: Score) -> str:
+    recall, precision = FLOORS[entity]
+    good = s.named >= recall * s.labelled and s.right >= precision * s.predicted
+    return (
+        f"| {name} | {entity} | {s.labelled} | {_share(s.hidden, s.labelled)} | {_share(s.named, s.labelled)} | {recall:.2f} "
+        f"| {s.predicted} | {_share(s.right, s.predicted)} | {precision:.2f} | {_share(s.personal, s.predicted)} | {_holds(good)} |"
+    )
+
+
+def _uncovered(tables: list[dict[str, Score]]) -> list[str]:
+    """What else is labelled in all of the texts, and is left as it is."""
+    labelled: Counter[str] = Counter()
+    hidden: Counter[str] = Counter()
+    for table in tables:
+        labelled.update({entity: s.labelled for entity, s in table.items() if entity not in FLOORS})
+        hidden.update({entity: s.hidden for entity, s in table.items() if entity not in FLOORS})
+    lines = [
+        "Not covered by default, and so left in the texts: no pattern finds them, and no model is bundled. What is hidden of them lay",
+        "within something else. CRYPTO and MAC_ADDRESS are found by default too, and labelled in none of these texts.",
+        "",
+        "| entity | labelled | hidden | recall | covered |",
+        "|---|--:|--:|--:|---|",
+    ]
+    for entity, count in labelled.most_common():
+        how = "only by a NER model that `data.redact.ner_model` names" if entity in BY_MODEL else "no"
+        how = "only with `URL` among `data.redact.entities`" if entity == "DOMAIN_NAME" else how
+        lines.append(f"| {entity} | {count:,} | {_share(hidden[entity], count)} | 0 | {how} |")
+    return lines
 
 
 def scores(rows: list[dict[str, object]]) -> dict[str, Score]:
     """Score the finders on rows with `full_text` and `spans`."""
     redactor = Redactor(PATTERN_ENTITIES, KEY)
-    table = {entity: Score() for entity in ENTITIES}
+    table = {entity: Score() for entity in FLOORS}
     for row in rows:
         text, gold = row["full_text"], row["spans"]
         assert isinstance(text, str) and isinstance(gold, list)
         found = redactor.spans(text)
         for label in gold:
-            if label["entity_type"] in table:
-                _score_label(table[label["entity_type"]], label, found)
+            _score_label(table.setdefault(label["entity_type"], Score()), label, found)
         for span in found:
-            if span.entity in table:
+            if span.entity in FLOORS:
                 touched = {g["entity_type"] for g in gold if span.start < g["end_position"] and g["start_position"] < span.end}
                 table[span.entity].predicted += 1
                 table[span.entity].right += span.entity in touched
@@ -110,10 +144,11 @@ def _clean_lines() -> list[str]:
     texts["gsm8k"] = (
         [f"{row['question']}\n{row['answer']}" for row in map(json.loads, gsm8k.read_text().splitlines())] if gsm8k.exists() else []
     )
-    lines = ["| clean texts | rows | replaced |", "|---|--:|---|"]
+    lines = [f"| clean texts | rows | replaced, at most {ALARMS:.1%} | |", "|---|--:|---|---|"]
     for name, rows in texts.items():
         found = false_alarms(rows)
-        lines.append(f"| {name} | {len(rows):,} | {', '.join(f'{n} {e}' for e, n in found.items()) or 'nothing'} |")
+        seen = ", ".join(f"{n} {e}" for e, n in found.items()) or "nothing"
+        lines.append(f"| {name} | {len(rows):,} | {seen} | {_holds(found.total() <= ALARMS * len(rows))} |")
     return lines
 
 
@@ -141,6 +176,10 @@ def _column(file: str, name: str) -> list[str]:
         return []
     with path.open(newline="", encoding="utf-8") as stream:
         return [row[name] for row in csv.DictReader(stream)]
+
+
+def _holds(good: bool) -> str:
+    return "holds" if good else "DOES NOT HOLD"
 
 
 def _share(part: int, whole: int) -> str:

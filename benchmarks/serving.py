@@ -44,7 +44,9 @@ CLIENTS = (1, 8, 32)
 SECONDS, ROUNDS, MINUTES = 10, 3, 10.0
 GOAL, AIM = 3.0, 5.0  # times mlflow's requests a second at 32 clients
 EVERY = 30.0  # seconds between promotions
-GROWTH = 0.05  # of the memory, over the whole soak, that still counts as flat
+WARM = 0.2  # of the soak, in which caches fill
+GROWTH = 0.05  # of the memory after that, up to the end of the soak, that still counts as flat
+A_DAY = 1.0  # of the memory after that, by a day at the pace of the soak's last half, at most
 
 
 # --- the client --------------------------------------------------------------------------------------------------------
@@ -182,18 +184,18 @@ class Server:
 
 
 @contextmanager
-def server(command: Sequence[str], port: int, path: str, ready: str, home: Path) -> Iterator[Server]:
-    """Start a server and wait until it answers; ended with all its children."""
+def server(command: Sequence[str], port: int, path: str, ready: str, home: Path, root: Path = ROOT) -> Iterator[Server]:
+    """Start a server, its command named by its path, and wait until it answers; ended with all its children."""
     named = {
         "TUNEKEEPER_HOME": str(home),
         "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "TUNEKEEPER_"))}
-    own = {**inherited, **named, "HF_HUB_OFFLINE": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    own = {**inherited, **named, "HF_HUB_OFFLINE": "1", "PATH": f"{Path(command[0]).parent}:{os.environ['PATH']}"}
     with (home / f"{port}.log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=own, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command, cwd=root, env=own, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     found = Server(process, port, path)
     try:
@@ -330,13 +332,12 @@ def soak(pipeline: Pipeline, home: Path, minutes: float, every: float) -> str:
     lost = {each for each, _ in said["said"]} - set(logged["id"])
     versions = sorted({version for _, version in said["said"]})
     swaps = int(float(next(line for line in numbers.splitlines() if line.startswith("tunekeeper_swaps_total")).split()[1]))
-    slope, growth = _growth(samples)
     rows = {
         "requests": (f"{said['requests']:,} in {took / 60:.1f} minutes, {said['rate']:.0f}/s, p50 {said['p50']:.0f} ms, p99 {said['p99']:.0f} ms, the slowest {said['most']:.0f} ms", True),
         "failed": (f"{len(said['failed'])}{': ' + said['failed'][0] if said['failed'] else ''}", not said["failed"]),
         "answered and not in the traffic log": (str(len(lost)), not lost),
         "promotions": (f"{moves}; swaps {swaps}, answers by versions {', '.join(versions)}", moves == swaps and len(versions) == min(2, moves + 1)),
-        "memory": (f"{samples[0][1] / 2**20:,.0f} MiB, then {samples[-1][1] / 2**20:,.0f}; {slope:+.1f} MiB a minute, {growth:+.1%} over the soak", growth <= GROWTH),
+        "memory": _memory(samples),
         "SIGTERM": (f"ended with {code}; last seen: version {ready['version']}, {ready['check']}", code == 0),
     }  # fmt: skip
     lines = [f"| {name} | {seen} | {'holds' if good else 'DOES NOT HOLD'} |" for name, (seen, good) in rows.items()]
@@ -358,12 +359,24 @@ def _move_to_and_fro(pipeline: Pipeline, asking: Asking, own: Server, samples: l
     return moves
 
 
-def _growth(samples: Sequence[tuple[float, int]]) -> tuple[float, float]:
-    """MiB a minute by least squares after the first fifth, in which caches fill; and that over the whole, as a share."""
-    later = samples[len(samples) // 5 :]
-    times, sizes = [at for at, _ in later], [size / 2**20 for _, size in later]
-    slope = statistics.linear_regression(times, sizes).slope
-    return slope * 60, slope * (samples[-1][0] - samples[0][0]) / statistics.mean(sizes)
+def _memory(samples: Sequence[tuple[float, int]]) -> tuple[str, bool]:
+    """The memory from start to end, in words, and whether it is flat: after the warm-up, and by what its last half says of a day."""
+    warm, half = samples[int(len(samples) * WARM) :], samples[len(samples) // 2 :]
+    start, settled, end = (samples[place][1] / 2**20 for place in (0, len(samples) - len(warm), -1))
+    slope, late = (_slope(part) for part in (warm, half))
+    since, a_day = slope * (warm[-1][0] - warm[0][0]) / 60 / settled, late * 60 * 24 / settled
+    seen = (
+        f"{start:,.0f} MiB at the start, {settled:,.0f} after the first fifth, {end:,.0f} at the end; since the first fifth {slope:+.1f} MiB "
+        f"a minute, {since:+.1%} in all, at most {GROWTH:.0%}; in the last half {late:+.1f} a minute, {a_day:+.0%} in a day at this "
+        f"pace, at most {A_DAY:.0%}"
+    )
+    return seen, since <= GROWTH and a_day <= A_DAY
+
+
+def _slope(samples: Sequence[tuple[float, int]]) -> float:
+    """MiB a minute, by least squares."""
+    times, sizes = [at / 60 for at, _ in samples], [size / 2**20 for _, size in samples]
+    return float(statistics.linear_regression(times, sizes).slope)
 
 
 def section(seconds: float = SECONDS, rounds: int = ROUNDS, minutes: float = MINUTES) -> str:

@@ -127,7 +127,7 @@ def left(home: Path) -> Left:
     client = tracking.client
     found = {name: client.get_experiment_by_name(name) for name in (NAME, BASES)}
     runs, bases = ([] if one is None else list(client.search_runs([one.experiment_id])) for one in found.values())
-    losses = [client.get_metric_history(run.info.run_id, "loss") for run in runs]
+    logged = [client.get_metric_history(run.info.run_id, name) for run in runs for name in run.data.metrics]
     with sqlite3.connect(home / "ledger.db") as ledgers:
         decisions = ledgers.execute("select count(*) from ledger_decisions").fetchone()[0]
     models = list(client.search_logged_models([found[NAME].experiment_id])) if found[NAME] else []
@@ -141,7 +141,7 @@ def left(home: Path) -> Left:
         ledger_champion=replay(ledger, NAME),
         promotions=len(history(ledger, NAME)),
         decisions=int(decisions),
-        twice_logged=sum(len(each) - len({metric.step for metric in each}) for each in losses),
+        twice_logged=sum(len(each) - len({metric.step for metric in each}) for each in logged),
         weights=next((run.data.tags.get("tunekeeper.weights_sha256") for run in runs), None),
         processes=processes(home),
         files=leftovers(home),
