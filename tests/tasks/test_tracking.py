@@ -69,6 +69,14 @@ def test_parameters_and_metrics_can_be_said_again(tracking):
     assert data.metrics == {"recall _class: a_ b_": 0.5}
 
 
+def test_a_value_of_a_step_is_logged_once_and_another_value_or_step_beside_it(tracking):
+    run = tracking.open_run("tiny", "key", "first", {})
+    for step, value in ((7, 0.5), (7, 0.5), (7, 0.6), (8, 0.6), (8, 0.6)):
+        tracking.log_metrics(run, {"accuracy": value}, step)
+    history = tracking.client.get_metric_history(run, "accuracy")
+    assert sorted((metric.step, metric.value) for metric in history) == [(7, 0.5), (7, 0.6), (8, 0.6)]
+
+
 def test_what_can_never_work_is_not_tried_again_and_says_what_it_was(tracking):
     run = tracking.open_run("tiny", "key", "first", {})
     tracking.log_params(run, {"a": 1})
