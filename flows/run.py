@@ -82,10 +82,15 @@ def _last_words(outcome: dict[str, Any], config: Path) -> None:
     from tasks.report.summary import terminal_table
     from tasks.terminal import closing
 
-    report = from_json(Path(outcome["report"]).with_suffix(".json").read_bytes())
     title = f"{outcome['verdict']}  {outcome['pipeline']} version {outcome['model']['version']}"
     if outcome["skipped"]:
         title = f"skipped: nothing changed; the earlier verdict stands: {title}"
+    numbers = Path(outcome["report"]).with_suffix(".json")
+    if not numbers.is_file():  # decided on another machine, or swept away
+        hints = [f"next: tunekeeper report {config} fetches the report"]
+        closing(title, COLOURS[outcome["verdict"]], (), outcome["reasons"][:3], hints)
+        return
+    report = from_json(numbers.read_bytes())
     hints = [f"report: {outcome['report']}", f"next: {report.next_command}".replace("CONFIG", str(config))]
     table = [row[:COLUMNS] for row in terminal_table(report)]
     closing(title, COLOURS[outcome["verdict"]], table, outcome["reasons"][:3], hints)
