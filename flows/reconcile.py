@@ -86,7 +86,7 @@ def _act(stray: Stray, dry_run: bool) -> Mended:
 def finders(home: Home, pipeline: Pipeline | None, blind: Collection[str] = ()) -> Iterable[Callable[[], Iterable[Stray]]]:
     """All that looks for strays, save on servers in `blind`; each opens what it needs, so that a server away blinds one finder."""
     from tasks.champion import open_ledger
-    from tasks.stray_records import left_requests, open_runs, unsettled
+    from tasks.stray_records import half_models, left_requests, open_runs, unsettled
     from tasks.tracking import Tracking
 
     ledger = open_ledger(home)
@@ -97,6 +97,7 @@ def finders(home: Home, pipeline: Pipeline | None, blind: Collection[str] = ()) 
         yield lambda: flow_strays(home)
     if kept:
         yield lambda: open_runs(home, tracking, ledger if there else None)
+        yield lambda: half_models(home, tracking, ledger if there else None)
     if there:
         yield lambda: left_requests(home, ledger)
     if there and kept:

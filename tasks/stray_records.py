@@ -1,4 +1,4 @@
-"""What died and was not put away in MLflow and the ledger: runs left open, promotions left halfway."""
+"""What died and was not put away in MLflow and the ledger: runs left open, models half stored, promotions left halfway."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from tasks.requests import bury
 from tasks.stray import OLD_SECONDS, Stray, is_free
 from tasks.tracking import BASES, PREFIX, Registry, Tracking
 
+OTHERS = "set TUNEKEEPER_LEDGER_URL to see other machines' holds"
+
 
 def is_held(home: Home, ledger: Ledger | None, name: str) -> bool:
     """Whether a living run holds the pipeline: on this machine by its file lock, elsewhere by a lease that has not expired."""
@@ -34,7 +36,7 @@ def is_held(home: Home, ledger: Ledger | None, name: str) -> bool:
 
 def open_runs(home: Home, tracking: Tracking, ledger: Ledger | None) -> Iterator[Stray]:
     """MLflow runs left RUNNING by a run that is no more, for its pipeline is held by nobody."""
-    names = {e.experiment_id: e.name for e in tracking.attempt("listing experiments", lambda: tracking.client.search_experiments())}
+    names = _experiments(tracking)
     found = tracking.attempt("listing runs", lambda: tracking.client.search_runs(list(names), "attributes.status = 'RUNNING'"))
     for run in found:
         name, run_id = names[run.info.experiment_id], run.info.run_id
@@ -53,15 +55,60 @@ def open_runs(home: Home, tracking: Tracking, ledger: Ledger | None) -> Iterator
                 f"RUNNING, but nobody holds {name}",
                 partial(_close, home, tracking, ledger, name, run_id),
             )
-            if home.tracking_uri.startswith("http") and not (ledger and ledger.shared):
-                yield Stray(
-                    "MLflow run",
-                    f"{name}/{run_id[:8]}",
-                    f"{what} on this machine",
-                    "set TUNEKEEPER_LEDGER_URL to see other machines' holds",
-                )
+            if _sees_no_others(home, ledger):
+                yield Stray("MLflow run", f"{name}/{run_id[:8]}", f"{what} on this machine", OTHERS)
             else:
                 yield Stray("MLflow run", f"{name}/{run_id[:8]}", what, "KILLED; the next retrain goes on in it", close)
+
+
+def half_models(home: Home, tracking: Tracking, ledger: Ledger | None) -> Iterator[Stray]:
+    """Models that a kill or a fault left half stored in our runs, though nobody holds their pipeline.
+
+    Whoever goes on in such a run stores a model anew, or finds the whole one by the run's tag: neither needs the half one.
+    """
+    names = _experiments(tracking)
+    for model in tracking.attempt("listing models", partial(_logged_models, tracking, list(names))):
+        name, run_id = names[model.experiment_id], model.source_run_id
+        if _is_whole(model) or is_held(home, ledger, name) or not _is_ours(tracking, run_id):
+            continue
+        known, what = f"{name}/{model.model_id}", f"half stored in run {run_id[:8]}, and nobody holds {name}"
+        if _sees_no_others(home, ledger):
+            yield Stray("model", known, f"{what} on this machine", OTHERS)
+        else:
+            act = partial(_forget, home, tracking, ledger, name, model.model_id)
+            yield Stray("model", known, what, "deleted; `mlflow gc` frees its space", act)
+
+
+def _forget(home: Home, tracking: Tracking, ledger: Ledger | None, name: str, model_id: str) -> None:
+    with suppress(StillHeldError), hold(home.path, name, lambda _: None, 0, ledger):
+        if not _is_whole(tracking.attempt("reading a model", lambda: tracking.client.get_logged_model(model_id))):
+            tracking.attempt("deleting a model", lambda: tracking.client.delete_logged_model(model_id))
+
+
+def _is_ours(tracking: Tracking, run_id: str | None) -> bool:
+    return run_id is not None and tracking.has_run(run_id) and "train_key" in tracking.tags(run_id)
+
+
+def _is_whole(model: Any) -> bool:
+    return str(model.status) == "READY"
+
+
+def _logged_models(tracking: Tracking, experiments: list[str]) -> list[Any]:
+    found = page = tracking.client.search_logged_models(experiments)
+    while page.token:
+        page = tracking.client.search_logged_models(experiments, page_token=page.token)
+        found = [*found, *page]
+    return list(found)
+
+
+def _experiments(tracking: Tracking) -> dict[str, str]:
+    found = tracking.attempt("listing experiments", lambda: tracking.client.search_experiments())
+    return {one.experiment_id: one.name for one in found}
+
+
+def _sees_no_others(home: Home, ledger: Ledger | None) -> bool:
+    """Whether other machines may work on the same server unseen."""
+    return home.tracking_uri.startswith("http") and not (ledger and ledger.shared)
 
 
 def _close(home: Home, tracking: Tracking, ledger: Ledger | None, name: str, run_id: str) -> None:

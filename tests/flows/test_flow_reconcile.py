@@ -17,6 +17,7 @@ from tasks.home import Home
 from tasks.learning.checkpoints import atomic_folder
 from tasks.ledger import Evidence, Ledger, history, promote
 from tasks.stray import checkpoints, leftovers
+from tasks.stray_records import half_models
 from tasks.text.workspace import workspace
 from tasks.tracking import Registry, Tracking
 
@@ -145,6 +146,34 @@ def test_an_mlflow_run_is_closed_when_nobody_holds_its_pipeline(home, tracked, s
         done = put_right(None, dry_run=False, quiet=True)
     assert done["ok"], done
     assert {name: tracked.client.get_run(run).info.status for name, run in runs.items()} == {"dead": "KILLED", "living": "RUNNING"}
+
+
+def test_a_model_that_a_kill_left_half_stored_goes_and_none_that_anybody_may_need(home, tracked):
+    from mlflow.entities import LoggedModelStatus
+
+    def stored(run, *ends):
+        experiment = tracked.client.get_run(run).info.experiment_id
+        model = tracked.client.create_logged_model(experiment, name="model", source_run_id=run).model_id
+        for status in ends:
+            tracked.client.finalize_logged_model(model, status)
+        return model
+
+    dead, living = (tracked.open_run(name, "key", name, {}) for name in ("dead", "living"))
+    others = tracked.client.create_run(tracked.experiment("dead")).info.run_id  # somebody's own, in our experiment
+    half = {stored(dead), stored(dead, LoggedModelStatus.FAILED)}
+    gone = tracked.open_run("dead", "another key", "gone", {})
+    stay = {stored(dead, LoggedModelStatus.READY), stored(living), stored(others), stored(gone)}
+    tracked.client.delete_run(gone)
+    (home.path / "locks").mkdir()
+    with (home.path / "locks" / "living.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = list(half_models(home, tracked, None))
+        assert names(found) == {f"dead/{model}" for model in half}
+        finished = next(iter(half))
+        tracked.client.finalize_logged_model(finished, LoggedModelStatus.READY)  # its writer lived after all
+        act(found)
+    where = [tracked.experiment(name) for name in ("dead", "living")]
+    assert {model.model_id for model in tracked.client.search_logged_models(where)} == stay | {finished}
 
 
 class KilledError(Exception):
