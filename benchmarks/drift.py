@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.banking import CACHE, Banking, absent, banking
-from configs.schema import Monitor
+from configs.schema import Effects, Monitor
 from tasks.judgement.drift import Sample, watch
 
 SEED, ROWS = 20240702, 2000

@@ -18,7 +18,7 @@ from configs.schema import Pipeline
 from flows import approve
 from flows.elsewhere import train_there
 from tasks import assets, decide, evaluate, news, prepare, reference, release, show, train
-from tasks.aside import Beside
+from tasks.aside import Beside, beside
 from tasks.champion import Against, challenged, open_ledger, seen_in_training
 from tasks.decisions import find_decision, look_number, record_decision
 from tasks.findings import Findings
@@ -29,8 +29,6 @@ from tasks.ledger import MACHINE, ChampionMovedError, Evidence, Ledger, Withdraw
 from tasks.requests import Turn, Why, admitted
 from tasks.terminal import say, stage
 from tasks.tracking import Registry, Tracking
-
-PREPARING = ("datasets", "expectations.custom")  # what the process beside needs first
 
 
 @dataclass
@@ -85,7 +83,7 @@ def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: Turn) -> dict[st
     earlier = None if prepared is None else _earlier(run, prepared)
     if earlier is not None:
         return earlier
-    with prepare.temporary(home), closing(Beside(*PREPARING)) as side, closing(release.Reload()) as reload:
+    with prepare.temporary(home), closing(beside()) as side, closing(release.Reload()) as reload:
         if prepared is None:
             prepared = _prepare(run, side)
             earlier = _earlier(run, prepared)

@@ -17,7 +17,10 @@ COLOURS = {"PROMOTE": "green", "HOLD": "red", "INCONCLUSIVE": "yellow"}
 
 def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, Any]:
     """The retrain flow in this process, on the server that is configured, or our own."""
-    with here(pipeline.name):
+    settle_environment(find_home())
+    from tasks.aside import begun
+
+    with begun(), here(pipeline.name):
         from flows.retrain import retrain
 
         outcome: dict[str, Any] = retrain(pipeline)

@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib import import_module
 from threading import Thread
 from typing import Any, ParamSpec, TypeVar
@@ -18,6 +19,7 @@ from configs.errors import InfraError
 from tasks.learning.device import step_back
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # two that wait for each other spin, and take what others need
+PREPARING = ("datasets", "expectations.custom")  # what preparation needs first
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -62,6 +64,25 @@ class Beside:
         if error is not None:
             raise error
         return answer
+
+
+_begun: list[Beside] = []
+
+
+@contextmanager
+def begun() -> Iterator[None]:
+    """Start a process that prepares, for `beside` to give out: while this one imports, a second core has nothing to do."""
+    _begun.append(Beside(*PREPARING))
+    try:
+        yield
+    finally:
+        while _begun:
+            _begun.pop().close()
+
+
+def beside() -> Beside:
+    """The process that was begun, or one that begins now; whoever gets it closes it."""
+    return _begun.pop() if _begun else Beside(*PREPARING)
 
 
 def main() -> None:

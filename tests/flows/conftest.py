@@ -15,9 +15,8 @@ import pytest
 import tiny
 from flow_child import HereBeside, HereReload, child
 
-from flows import retrain
 from flows.__main__ import main
-from tasks import release
+from tasks import aside, release
 from tasks.champion import open_ledger
 from tasks.home import Home
 from tasks.tracking import Tracking
@@ -146,7 +145,7 @@ def keep(tmp_path, monkeypatch, capsys, server, empty_database, bert_folder):
     keeping.write(tiny.rows(300))
     monkeypatch.setenv("TUNEKEEPER_HOME", str(keeping.home.path))
     monkeypatch.setattr(release, "Reload", HereReload)
-    monkeypatch.setattr(retrain, "Beside", HereBeside)
+    monkeypatch.setattr(aside, "Beside", HereBeside)
     for name in ("MLFLOW_TRACKING_URI", "TUNEKEEPER_LEDGER_URL"):
         monkeypatch.delenv(name, raising=False)
     return keeping

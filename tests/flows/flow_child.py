@@ -52,11 +52,10 @@ def child(environment, words, said, kill=None):
     """`tunekeeper retrain`, what it prints in said.json and said.txt; killed at the call of a function, given as (module, path)."""
     os.environ.clear()  # of the process it was forked from
     os.environ |= environment
-    from flows import retrain
     from flows.__main__ import main
-    from tasks import release
+    from tasks import aside, release
 
-    release.Reload, retrain.Beside = HereReload, HereBeside
+    release.Reload, aside.Beside = HereReload, HereBeside
     if kill:
         _kill_before(*kill)
     with (

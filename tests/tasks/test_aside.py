@@ -14,7 +14,8 @@ import pytest
 
 from configs.errors import InfraError, InputError
 from configs.load import load
-from tasks.aside import Beside
+from tasks import aside
+from tasks.aside import Beside, begun, beside
 
 UNGUARDED = """
 import os, sys
@@ -77,3 +78,11 @@ def _lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_what_was_begun_is_given_out_once_and_ends_with_its_block():
+    with begun(), closing(beside()) as first, closing(beside()) as second:
+        assert first.submit(os.getpid).result() != second.submit(os.getpid).result() != os.getpid()
+    with begun():
+        (waiting,) = aside._begun
+    assert waiting._process.returncode is not None and aside._begun == []
