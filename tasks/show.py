@@ -49,7 +49,8 @@ def publish(found: Findings, home: Home, tracking: Tracking) -> dict[str, Any]:
     (folder / "report.json").write_text(page.to_json(report))
     tracking.log_folder(found.run_id, folder, "report")
     tracking.log_artifact(found.run_id, _scores(found))
-    tracking.log_metrics(found.run_id, _measured(found), found.trained.steps)
+    stages = {f"seconds.{name}": seconds for name, seconds in found.stages.items()}
+    tracking.log_metrics(found.run_id, {**_measured(found), **stages}, found.trained.steps, first=stages)
     tracking.tag(found.run_id, {"verdict": report.verdict, "reason": next(iter(report.reasons), "")})
     link = tracking.page_of(report.pipeline, found.run_id, REPORT, folder / "report.html")
     create_link_artifact(link, link_text=f"{report.verdict}: {report.pipeline}", key="report")
@@ -68,8 +69,8 @@ def _scores(found: Findings) -> Path:
 
 
 def _measured(found: Findings) -> dict[str, float]:
-    """All that was measured, by whom: the challenger (`test`), the champion, each baseline; and what each stage took."""
-    parts = {"test": found.challenger.metrics, "seconds": found.stages}
+    """All that was measured, by whom: the challenger (`test`), the champion, each baseline."""
+    parts = {"test": found.challenger.metrics}
     parts |= {f"baseline.{name}": metrics for name, metrics in found.baselines.metrics.items()}
     parts |= {"champion": found.champion.metrics} if found.champion else {}
     return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -162,18 +162,27 @@ class Tracking:
         entries = [Param(key, str(value)[:6000]) for key, value in values.items()]
         self.attempt("logging parameters", lambda: self.client.log_batch(run_id, params=entries))
 
-    def log_metrics(self, run_id: str, values: Mapping[str, float], step: int = 0) -> None:
-        """Values of a step, once: what an attempt that was killed has logged already is not logged again."""
-        entries = [(step, name, float(value), int(time.time() * 1000)) for name, value in values.items()]
-        self.attempt("logging metrics", lambda: self.upload(run_id, self._new(run_id, entries)))
+    def log_metrics(self, run_id: str, values: Mapping[str, float], step: int = 0, first: Collection[str] = ()) -> None:
+        """Values of a step, once: what an attempt that was killed has logged already is not logged again.
 
-    def _new(self, run_id: str, entries: Sequence[tuple[int, str, float, int]]) -> list[tuple[int, str, float, int]]:
+        Of the names in `first` the run keeps what it was told first: what a later attempt finds done took it no time.
+        """
+        entries = [(step, name, float(value), int(time.time() * 1000)) for name, value in values.items()]
+        self.attempt("logging metrics", lambda: self.upload(run_id, self._new(run_id, entries, first)))
+
+    def _new(
+        self, run_id: str, entries: Sequence[tuple[int, str, float, int]], first: Collection[str]
+    ) -> list[tuple[int, str, float, int]]:
         last: dict[str, float] = self.client.get_run(run_id).data.metrics
 
         def is_last(step: int, name: str, value: float) -> bool:
             return last.get(name) == value and max(each.step for each in self.client.get_metric_history(run_id, name)) == step
 
-        return [entry for entry in entries if not is_last(entry[0], _metric_name(entry[1]), entry[2])]
+        return [
+            entry for entry in entries
+            if not is_last(entry[0], _metric_name(entry[1]), entry[2])
+            and not (entry[1] in first and _metric_name(entry[1]) in last)
+        ]  # fmt: skip
 
     def upload(self, run_id: str, entries: Sequence[tuple[int, str, float, int]]) -> None:
         from mlflow.entities import Metric
