@@ -10,8 +10,7 @@ from typing import Any
 from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
 from flows.server import prefect_if_up
-from tasks.approvals import find, settle
-from tasks.approvals import standing as question_now
+from tasks import approvals
 from tasks.champion import open_ledger
 from tasks.decisions import find_decision, last_decision
 from tasks.home import Home, find_home, settle_environment
@@ -50,17 +49,16 @@ def _objection(
     ledger: Ledger, registry: Registry, model: str, version: str, evidence: Evidence, champion: str | None
 ) -> str | None:
     """Why a version's decision does not stand for making it champion now, if it does not: what only force overrides."""
-    decision = find_decision(ledger, model, evidence.decision_key) if evidence.decision_key else None
-    asked = find(ledger, model, evidence.decision_key) if evidence.decision_key else None
-    state = asked and question_now(ledger, registry, asked)
     if evidence.verdict != "PROMOTE":
         return f"{model} {version} has the verdict {evidence.verdict}"
+    key = evidence.decision_key or ""
+    decision, asked = find_decision(ledger, model, key), approvals.find(ledger, model, key)
     if decision is None:
         return f"{model} {version} was not decided on to the end (`tunekeeper retrain CONFIG` does that)"
     if version in standing(ledger, model).withdrawn:
         return f"{model} {version} was taken back (see `tunekeeper history CONFIG`)"
-    if state and state.state in ("rejected", "superseded", "stale"):
-        return state.sentence
+    if asked and (now := approvals.standing(ledger, registry, asked)).state in ("rejected", "superseded", "stale"):
+        return now.sentence
     if decision.champion_version != champion:
         seen = named(decision.champion_version)
         return f"{model} {version} was compared with champion {seen}, but the champion is {named(champion)} now"
@@ -101,12 +99,12 @@ def show_history(pipeline: Pipeline, config: Path) -> dict[str, Any]:
     following = f"tunekeeper {'report' if last_decision(ledger, pipeline.name) else 'retrain'} CONFIG"
     closing(title, "bold", [COLUMNS, *rows], (), (f"next: {following}".replace("CONFIG", str(config)),))
     page = _life(pipeline, tracking, ledger, settled, following)
-    named = [{name: value for name, value in asdict(entry).items() if name != "model"} for entry in entries]
+    moves = [{name: value for name, value in asdict(entry).items() if name != "model"} for entry in entries]
     return {
         "pipeline": pipeline.name,
         "champion": settled.champion,
         "notices": list(settled.notices),
-        "history": named,
+        "history": moves,
         "page": str(page),
     }
 
@@ -159,7 +157,7 @@ def _last_run(ledger: Ledger, pipeline: Pipeline) -> str:
 
 def _tell(home: Home, pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry, entry: Entry) -> None:
     """Write down which questions are open no more by this move; where Prefect runs, close their forms and link the alias."""
-    answered = settle(ledger, registry, pipeline.name)
+    answered = approvals.settle(ledger, registry, pipeline.name)
     for asked in answered:
         tracking.tag_version(pipeline.name, asked.version, asked.tags)
     with prefect_if_up(home) as up:

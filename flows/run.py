@@ -17,7 +17,7 @@ COLOURS = {"PROMOTE": "green", "HOLD": "red", "INCONCLUSIVE": "yellow"}
 
 def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, Any]:
     """The retrain flow in this process, on the server that is configured, or our own."""
-    settle_environment(find_home())
+    settle_environment(find_home())  # before a process inherits it
     from tasks.aside import begun
 
     with begun(), here(pipeline.name):

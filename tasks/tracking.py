@@ -167,22 +167,18 @@ class Tracking:
 
         Of the names in `first` the run keeps what it was told first: what a later attempt finds done took it no time.
         """
-        entries = [(step, name, float(value), int(time.time() * 1000)) for name, value in values.items()]
-        self.attempt("logging metrics", lambda: self.upload(run_id, self._new(run_id, entries, first)))
+        self.attempt("logging metrics", lambda: self.upload(run_id, self._new(run_id, values, step, first)))
 
     def _new(
-        self, run_id: str, entries: Sequence[tuple[int, str, float, int]], first: Collection[str]
+        self, run_id: str, values: Mapping[str, float], step: int, first: Collection[str]
     ) -> list[tuple[int, str, float, int]]:
         last: dict[str, float] = self.client.get_run(run_id).data.metrics
-
-        def is_last(step: int, name: str, value: float) -> bool:
-            return last.get(name) == value and max(each.step for each in self.client.get_metric_history(run_id, name)) == step
-
-        return [
-            entry for entry in entries
-            if not is_last(entry[0], _metric_name(entry[1]), entry[2])
-            and not (entry[1] in first and _metric_name(entry[1]) in last)
-        ]  # fmt: skip
+        equal = {name for name, value in values.items() if last.get(_metric_name(name)) == value}
+        if equal:  # what is logged together is of one step, and one history tells it of all
+            steps = [each.step for each in self.client.get_metric_history(run_id, _metric_name(min(equal)))]
+            equal = equal if max(steps) == step else set()
+        known = equal | {name for name in first if _metric_name(name) in last}
+        return [(step, name, float(value), int(time.time() * 1000)) for name, value in values.items() if name not in known]
 
     def upload(self, run_id: str, entries: Sequence[tuple[int, str, float, int]]) -> None:
         from mlflow.entities import Metric
