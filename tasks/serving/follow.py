@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from configs.errors import InfraError, InputError
+from tasks.serving.memory import give_back
 
 log = logging.getLogger(__name__)
 LONGEST_PAUSE = 300.0
@@ -154,6 +155,7 @@ class Follower(Generic[M]):
         if self._litter:
             self._litter = self._left() is not None
             gc.collect()
+            give_back()
 
     def _say(self, **what: Any) -> None:
         self.standing = replace(self.standing, **what)

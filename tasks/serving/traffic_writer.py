@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from configs.errors import InfraError
+from tasks.serving.memory import give_back
 from tasks.serving.traffic_journal import Journal, content_of, finished, journals
 from tasks.serving.traffic_records import Answer, Feedback, decode, encode
 from tasks.serving.traffic_store import Store
@@ -236,11 +237,4 @@ def settle(folder: Path, store: Store) -> None:
             if content is not None:
                 store.put(path.stem, decode(content))
                 path.unlink(missing_ok=True)
-                _give_back()
-
-
-def _give_back() -> None:
-    """Arrow keeps the memory of a journal that is moved for the next one: for a service, 100 MiB needed once in minutes."""
-    import pyarrow as pa
-
-    pa.default_memory_pool().release_unused()
+                give_back()
