@@ -232,7 +232,7 @@ def _data(found: Findings, manifest: dict[str, Any]) -> page.DataSummary:
         leakage=overlap["test_rows_with_a_neighbour"],
         leakage_note="the published split is used as given; these rows count in the metrics and are left out at the gate"
         if overlap["test_as_given"]
-        else "",
+        else "those copies were left out there",
         data_docs="Great Expectations' Data Docs: artifact data_docs of this run",
     )
 

@@ -10,7 +10,7 @@ from configs.schema import Pipeline
 from tasks.decide import slice_columns
 from tasks.evaluate import primary_of
 from tasks.judgement.calibration import reliability
-from tasks.judgement.slices import by_slice
+from tasks.judgement.slices import by_slice, recall_by_class
 from tasks.prepare import open_snapshot
 from tasks.report import data as page
 
@@ -38,7 +38,7 @@ def classes(found: Findings) -> tuple[page.ClassScore, ...]:
     labels = sorted({*frame["target"], *frame["prediction"]})
     code = {label: place for place, label in enumerate(labels)}
     targets, predictions = (np.array([code[label] for label in frame[name]]) for name in ("target", "prediction"))
-    recall = {each.value: each for each in by_slice(frame["correct"], {"class": frame["target"].to_numpy()}, groups_of(found))}
+    recall = {each.value: each for each in recall_by_class(frame["correct"], frame["target"].to_numpy(), groups_of(found))}
     champion = {} if found.champion is None else found.champion.frame.groupby("target")["correct"].mean().to_dict()
     return tuple(
         page.ClassScore(
@@ -82,10 +82,17 @@ def confusion(frame: Any) -> page.Confusion:
 def calibration(found: Findings) -> page.Calibration:
     frame = found.challenger.frame
     curve = reliability(frame["confidence"], frame["correct"])
-    width = 1 / 15
     bins = tuple(
-        page.CalibrationBin(low=float(low), high=float(low) + width, n=int(n), confidence=float(said), accuracy=float(right))
-        for low, n, said, right in zip(curve.lower_edge, curve.count, curve.confidence, curve.accuracy, strict=True)
+        page.CalibrationBin(
+            low=float(curve.lower_edge[place]),
+            high=float(curve.upper_edge[place]),
+            n=int(curve.count[place]),
+            confidence=float(curve.confidence[place]),
+            accuracy=float(curve.accuracy[place]),
+            accuracy_low=float(curve.low[place]),
+            accuracy_high=float(curve.high[place]),
+        )
+        for place in range(len(curve.count))
     )
     theirs = None if found.champion is None else found.champion.metrics.get("expected_calibration_error")
     return page.Calibration(bins=bins, ece=float(curve.error), champion_ece=theirs)

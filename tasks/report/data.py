@@ -25,13 +25,12 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """One of those compared: the challenger, the champion, the anchor, or a baseline (the base model itself is one)."""
+    """One of those compared: the challenger, the champion, or a baseline (the base model itself is one)."""
 
     name: str
-    role: Literal["challenger", "champion", "anchor", "baseline"]
+    role: Literal["challenger", "champion", "baseline"]
     scores: tuple[Score, ...]
     version: str | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +57,6 @@ class Comparison:
     losses: int | None = None
     unit: Unit = "share"
     quantity: str = ""
-    method: str = ""
     note: str = ""
 
 
@@ -150,7 +148,6 @@ class Curve:
 class Count:
     name: str
     n: int
-    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,11 +207,10 @@ class Generation:
 
 @dataclass(frozen=True, kw_only=True)
 class StageCost:
-    """Wall seconds of one stage; `note` says, say, that an earlier result was taken."""
+    """Wall seconds of one stage."""
 
     name: str
     seconds: float
-    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

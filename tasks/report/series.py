@@ -109,7 +109,7 @@ def levels(
     body += bands(estimates, xs, y, height, "band estimate")
     body += lines(estimates, xs, y, height, "line estimate")
     if len(estimates) <= FEW:
-        body += whiskers(estimates, xs, y, "anchor")
+        body += whiskers(estimates, xs, y, "estimate")
     return row(height, body + measured(audits, xs, y, height), label)
 
 

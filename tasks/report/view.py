@@ -10,7 +10,7 @@ from tasks.report.charts import Domain, domain_of
 from tasks.report.data import ClassScore, Comparison, Confusion, DataSummary, ReportData, Score, SliceScore, System, Unit
 
 TESTS = ("better", "not_worse")
-ROLE_ORDER = {"challenger": 0, "champion": 1, "anchor": 2, "baseline": 3}
+ROLE_ORDER = {"challenger": 0, "champion": 1, "baseline": 2}
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def score_of(system: System, metric: str) -> Score | None:
 
 
 def ordered_systems(report: ReportData) -> list[System]:
-    """Challenger, champion, anchor, then baselines, the better first."""
+    """Challenger, champion, then baselines, the better first."""
 
     def place(system: System) -> tuple[int, float]:
         score = score_of(system, report.primary_metric)
@@ -72,7 +72,7 @@ def score_domain(report: ReportData) -> Domain:
     best = primary_score(report)
     centre = best.value if best and best.value is not None else 0.0
     far = {system: abs((score.value or 0.0) - centre) for system, score in scores.items()}
-    near = [far[system] for system in scores if system.role in ("champion", "anchor")]
+    near = [far[system] for system in scores if system.role == "champion"]
     nearest = min((far[system] for system in scores if system.role == "baseline"), default=0.0)
     reach = max([2.5 * nearest, *near])
     values = [value for system, score in scores.items() if far[system] <= reach for value in (score.value, score.low, score.high)]

@@ -55,7 +55,7 @@ def class_scores(confusion: Confusion, chance: random.Random) -> tuple[ClassScor
     return tuple(found)
 
 
-def system_of(name: str, role: str, accuracy: float, n: int, loss: float, version: str | None = None, note: str = "") -> System:
+def system_of(name: str, role: str, accuracy: float, n: int, loss: float, version: str | None = None) -> System:
     low, high = interval(accuracy, n)
     f1 = accuracy - 0.006
     scores = (
@@ -64,7 +64,7 @@ def system_of(name: str, role: str, accuracy: float, n: int, loss: float, versio
         Score(metric="log_loss", value=loss, low=loss * 0.9, high=loss * 1.11, unit="number", higher_is_better=False),
         Score(metric="calibration_error", value=0.02 + loss / 50, higher_is_better=False),
     )
-    return System(name=name, role=role, version=version, scores=scores, note=note)  # type: ignore[arg-type]
+    return System(name=name, role=role, version=version, scores=scores)  # type: ignore[arg-type]
 
 
 def guards_of(confusion: Confusion) -> tuple[Comparison, ...]:
@@ -157,7 +157,7 @@ def data_summary() -> DataSummary:
         splits=(Count(name="train", n=2058), Count(name="validation", n=296), Count(name="test", n=600)),
         dropped=(
             Count(name="exact copies", n=61),
-            Count(name="near copies", n=84, note="Jaccard 0.85 or more"),
+            Count(name="near copies", n=84),
             Count(name="outside the window", n=0),
         ),
         redacted=(
@@ -166,7 +166,7 @@ def data_summary() -> DataSummary:
             Count(name="CREDIT_CARD", n=31),
             Count(name="IBAN_CODE", n=9),
         ),
-        quarantined=(Count(name="label_conflict", n=14, note="equal texts, two labels"), Count(name="empty_text", n=7)),
+        quarantined=(Count(name="label_conflict", n=14), Count(name="empty_text", n=7)),
         contract=(
             Expectation(name="text is not empty", success=False, severity="quarantine", unexpected=7),
             Expectation(
@@ -181,7 +181,7 @@ def data_summary() -> DataSummary:
             Expectation(name="label balance against the last snapshot", success=True, severity="warn"),
         ),
         leakage=18,
-        leakage_note="They are left out of the comparison, and stay in the scores above.",
+        leakage_note="those copies were left out there",
         data_docs=".tunekeeper/data_docs/index.html",
     )
 

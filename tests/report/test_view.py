@@ -14,7 +14,6 @@ def test_the_challenger_comes_first_then_the_champion_and_the_better_baseline_be
     assert [system.name for system in view.ordered_systems(classification())] == [
         "challenger",
         "champion",
-        "anchor",
         "TF-IDF + logistic regression",
         "nearest class centroid",
         "majority class",
