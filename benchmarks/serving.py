@@ -365,10 +365,11 @@ def _memory(samples: Sequence[tuple[float, int]], every: float) -> tuple[str, bo
     """
     floors = [min(sizes) / 2**20 for sizes in _periods(samples, every)]
     warm = floors[round(len(floors) * WARM) :]
-    since, late = warm[-1] / warm[0] - 1, _slope(floors[len(floors) // 2 :], every / 60)
+    whole, late = _slope(warm, every / 60), _slope(floors[len(floors) // 2 :], every / 60)
+    since = whole[0] * (len(warm) - 1) * every / 60 / statistics.mean(warm)
     seen = (
-        f"{samples[0][1] / 2**20:,.0f} MiB at the start; at least, between two promotions, {warm[0]:,.0f} after the first fifth and "
-        f"{warm[-1]:,.0f} at the end: {since:+.1%}, at most {GROWTH:.0%}; in the last half {late[0]:+.2f} MiB a minute, with 95 % "
+        f"{samples[0][1] / 2**20:,.0f} MiB at the start; at least, between two promotions, {statistics.mean(warm):,.0f} after the first fifth, "
+        f"from which to the end it grew by {since:+.1%}, at most {GROWTH:.0%}; in the last half by {late[0]:+.2f} MiB a minute, with 95 % "
         f"confidence between {late[1]:+.2f} and {late[2]:+.2f}: {'growth' if late[1] > 0 else 'no growth'} is shown"
     )
     return seen, since <= GROWTH and late[1] <= 0

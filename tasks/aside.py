@@ -8,16 +8,14 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
-from threading import Thread
 from typing import Any, ParamSpec, TypeVar
 
 from configs.errors import InfraError
-from tasks.learning.device import step_back
+from tasks.learning.child import die_with, step_back
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # two that wait for each other spin, and take what others need
 PREPARING = ("datasets", "expectations.custom")  # what preparation needs first
@@ -32,7 +30,7 @@ class Beside:
     """
 
     def __init__(self, *modules: str) -> None:
-        command = [sys.executable, "-m", "tasks.aside", *modules]
+        command = [sys.executable, "-m", "tasks.aside", str(os.getpid()), *modules]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **ONE_THREAD})
         self._turns = ThreadPoolExecutor(1)
 
@@ -92,8 +90,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
-    for module in sys.argv[1:]:
+    die_with(int(sys.argv[1]))
+    for module in sys.argv[2:]:
         import_module(module)
     while True:
         try:
@@ -113,13 +111,6 @@ def _done(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, Ex
         return function(*args, **kwargs), None
     except Exception as error:  # noqa: BLE001  (raised again where it was asked for)
         return None, error
-
-
-def _die_with(parent: int) -> None:
-    """What nobody waits for any more is not worth finishing."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
 
 
 if __name__ == "__main__":

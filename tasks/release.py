@@ -48,7 +48,7 @@ class Reload:
         self._answered: pd.DataFrame | None = None
 
     def _start(self) -> subprocess.Popen[str]:
-        command, pipe = [sys.executable, "-m", "tasks.serving.reload"], subprocess.PIPE
+        command, pipe = [sys.executable, "-m", "tasks.serving.reload", str(os.getpid())], subprocess.PIPE
         environment = {**os.environ, **ONE_THREAD}
         return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
 

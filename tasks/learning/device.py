@@ -118,14 +118,6 @@ def free_memory(how: Numerics) -> int:
     return free if soft == resource.RLIM_INFINITY else min(free, soft - psutil.Process().memory_info().vms)
 
 
-def step_back() -> None:
-    """Let this process, on Linux this thread and those it starts, take what others leave of the cores, and a tenth of the rest.
-
-    No less: where a machine is busy for hours, somebody waits for what is done here.
-    """
-    os.nice(10)
-
-
 def _has_bf16() -> bool:
     import torch
 

@@ -1,8 +1,9 @@
 """Run in a process of its own: load a stored model with the network cut, answer, and write the answers down.
 
-    python -m tasks.serving.reload < {"model": FOLDER, "texts": FILE, "answers": FILE}
+    python -m tasks.serving.reload PARENT < {"model": FOLDER, "texts": FILE, "answers": FILE}
 
 It imports what it needs while it waits for its input, in time that others leave: so it can be started early and answer soon.
+It ends when the process PARENT does.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tasks.learning.device import step_back
+from tasks.learning.child import die_with, step_back
 
 
 def cut_network() -> None:
@@ -31,6 +32,7 @@ def cut_network() -> None:
 def main() -> None:
     """Warm up, wait for the job on standard input, do it."""
     gc.set_threshold(50_000)  # what imports make stays: searching it for garbage was a fifth of their time
+    die_with(int(sys.argv[1]))
     step_back()
     _warm_up()
     job = json.loads(sys.stdin.readline())

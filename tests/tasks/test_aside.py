@@ -66,8 +66,26 @@ def test_a_script_without_a_main_guard_runs_once():
 def test_it_dies_with_its_parent():
     then = "sys.stdout.write(' ' + str(side.submit(os.getpid).result())); sys.stdout.flush(); os.kill(os.getpid(), 9)"
     parent = subprocess.run([sys.executable, "-c", UNGUARDED.format(then=then)], capture_output=True, text=True, timeout=60)
-    child = int(parent.stdout.split()[-1])
-    deadline = time.monotonic() + 10
+    _wait_for_the_end_of(int(parent.stdout.split()[-1]))
+
+
+@pytest.mark.parametrize("helper", ["tasks.aside", "tasks.serving.reload"])
+def test_no_helper_outlives_who_was_killed_just_after_starting_it(helper):
+    script = (
+        "import os, subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-m', '{helper}', str(os.getpid())], stdout=subprocess.DEVNULL)\n"
+        "print(child.pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
+        parent.wait()  # its standard input stays open: nothing but its parent's death can tell it
+        _wait_for_the_end_of(child)
+
+
+def _wait_for_the_end_of(child: int) -> None:
+    deadline = time.monotonic() + 20
     while _lives(child) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _lives(child)
