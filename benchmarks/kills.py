@@ -116,8 +116,10 @@ def own_server(job: Job) -> str:
     deadline = time.monotonic() + 60
     while small.servers(home) and time.monotonic() < deadline:
         time.sleep(1)
-    good = last.returncode == 0 and servers == 1 and not others and small.servers(home) == 0
-    return f"{servers} server up after 6 kills and a whole run, {small.servers(home)} a minute later; {_holds(good)}"
+    amiss = [*(f"alive: {other}" for other in others), *([f"the run ended with {last.returncode}"] if last.returncode else [])]
+    good = servers == 1 and small.servers(home) == 0 and not amiss
+    seen = [f"{servers} server up after 6 kills and a whole run, {small.servers(home)} a minute later", *amiss]
+    return "; ".join([*seen, _holds(good)])
 
 
 def _forked(context: Any, job: Job, home: Path, last: int | None) -> int | None:
