@@ -210,7 +210,7 @@ def _curves(trained: Trained) -> tuple[page.Curve, ...]:
 
 def _data(found: Findings, manifest: dict[str, Any]) -> page.DataSummary:
     overlap = manifest["overlap"]
-    source = found.pipeline.data.source
+    source, near = found.pipeline.data.source, found.pipeline.data.deduplicate
     return page.DataSummary(
         source=source if isinstance(source, str) else ", ".join(source),
         rows_read=manifest["rows"]["read"],
@@ -230,6 +230,7 @@ def _data(found: Findings, manifest: dict[str, Any]) -> page.DataSummary:
             for o in found.prepared.outcomes
         ),
         leakage=overlap["test_rows_with_a_neighbour"],
+        leakage_threshold=near.threshold if near.enabled else None,
         leakage_note="the published split is used as given; these rows count in the metrics and are left out at the gate"
         if overlap["test_as_given"]
         else "those copies were left out there",

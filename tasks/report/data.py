@@ -167,7 +167,10 @@ class Expectation:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSummary:
-    """What came in, what was left out and why, what stayed. `leakage`: rows of test with a near copy in train or validation."""
+    """What came in, what was left out and why, what stayed.
+
+    `leakage`: rows of test with a copy in train or validation, exact or of at least `leakage_threshold` in Jaccard similarity.
+    """
 
     source: str
     rows_read: int
@@ -177,6 +180,7 @@ class DataSummary:
     quarantined: tuple[Count, ...] = ()
     contract: tuple[Expectation, ...] = ()
     leakage: int | None = None
+    leakage_threshold: float | None = None
     leakage_note: str = ""
     data_docs: str | None = None
 

@@ -181,6 +181,7 @@ def data_summary() -> DataSummary:
             Expectation(name="label balance against the last snapshot", success=True, severity="warn"),
         ),
         leakage=18,
+        leakage_threshold=0.85,
         leakage_note="those copies were left out there",
         data_docs=".tunekeeper/data_docs/index.html",
     )

@@ -137,3 +137,18 @@ def test_text_stands_out_enough_in_light_and_in_dark(scheme: int, ink: str, grou
     colours = dict(re.findall(r"--([\w-]+):(#[0-9a-f]{6})", style.split("prefers-color-scheme:dark")[scheme]))
     high, low = sorted((luminance(colours[ink]), luminance(colours[ground])), reverse=True)
     assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def test_copies_of_test_rows_are_said_with_what_became_of_them() -> None:
+    report = classification()
+    data = report.data
+    assert data is not None
+    assert "exact or near copy (Jaccard 0.85 or more) in training or validation: those copies were left out there." in words_of(
+        report
+    )
+    exact = replace(report, data=replace(data, leakage_threshold=None))
+    assert "18 test rows with an exact copy in training or validation: those copies" in words_of(exact)
+
+
+def words_of(report: ReportData) -> str:
+    return " ".join("".join(read(report).text).split())
