@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving import body, free_port, server
+from benchmarks.clients import body, free_port, server
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME, CONFIG, EXAMPLE = "helpdesk", "configs/helpdesk.yaml", Path("examples/helpdesk")

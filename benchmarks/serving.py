@@ -2,44 +2,33 @@
 
 Run: python -m benchmarks.serving [seconds a measurement] [rounds] [minutes of soak]
 
-The same registered model, the same machine, the same client, in turn, both servers up; each server as its own command starts it. The
-client is a process of its own: raw HTTP over kept connections, a request at a time on each, so it costs a tenth of a millisecond
-a request. Texts are the example's tickets. The model is MiniLM with LoRA as configs/helpdesk.yaml has it, its moved weights drawn
-at random: what it says does not matter here.
+The same registered model, the same machine, the same client (benchmarks/clients.py), in turn, both servers up; each server as its own
+command starts it. The model is MiniLM with LoRA as configs/helpdesk.yaml has it, its moved weights drawn at random: what it says does
+not matter here.
 """
 
 from __future__ import annotations
 
-import asyncio
-import csv
-import itertools
 import json
 import os
 import shutil
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import psutil
-
+from benchmarks.clients import ROOT, Asking, Server, clients, free_port, server
 from configs.load import load
 from configs.schema import Pipeline
 from tasks.home import Home, settle_environment
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "serving"))
 sys.path.insert(0, str(ROOT / "tests"))
 CONFIG = ROOT / "configs" / "helpdesk.yaml"
-TICKETS = ROOT / "examples" / "helpdesk" / "tickets.csv"
 CLIENTS = (1, 8, 32)
 SECONDS, ROUNDS, MINUTES = 10, 3, 10.0
 GOAL, AIM = 3.0, 5.0  # times mlflow's requests a second at 32 clients
@@ -47,173 +36,6 @@ EVERY = 30.0  # seconds between promotions
 WARM = 0.2  # of the soak, in which caches fill
 GROWTH = 0.05  # of the memory after that, up to the end of the soak, that still counts as flat
 A_DAY = 1.0  # of the memory after that, by a day at the pace of the soak's last half, at most
-
-
-# --- the client --------------------------------------------------------------------------------------------------------
-
-
-class Client(asyncio.Protocol):
-    """One kept connection that asks again as soon as it is answered."""
-
-    def __init__(self, requests: Iterator[bytes], until: float, answered: Callable[[bytes, float, bytes], None]) -> None:
-        self.requests, self.until, self.answered = requests, until, answered
-        self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.received, self.asked = b"", 0.0
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-        self.ask()
-
-    def ask(self) -> None:
-        if time.perf_counter() >= self.until:
-            self.ended.set_result(True)
-            self.transport.close()
-            return
-        self.asked = time.perf_counter()
-        self.transport.write(next(self.requests))
-
-    def data_received(self, data: bytes) -> None:
-        self.received += data
-        head, found, body = self.received.partition(b"\r\n\r\n")
-        if not found:
-            return
-        size = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-        if len(body) >= int(size):
-            self.answered(head[9:12], time.perf_counter() - self.asked, body)
-            self.received = b""
-            self.ask()
-
-    def connection_lost(self, _: Exception | None) -> None:
-        if not self.ended.done():
-            self.ended.set_result(False)
-
-
-async def ask(port: int, path: str, clients: int, seconds: float, keep: bool) -> dict[str, Any]:
-    """What so many clients saw; with `keep` also the id and version of every answer."""
-    with TICKETS.open(newline="") as file:
-        texts = [row["text"] for row in csv.DictReader(file) if row["text"].strip()]
-    bodies = [json.dumps(body(path, text)).encode() for text in texts]
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: "
-    requests = itertools.cycle([f"{head}{len(each)}\r\n\r\n".encode() + each for each in bodies])
-    times: list[float] = []
-    failed: list[str] = []
-    said: list[tuple[str, str]] = []
-
-    def answered(status: bytes, took: float, raw: bytes) -> None:
-        if status != b"200":
-            failed.append(f"{status.decode()} {raw[:200].decode(errors='replace')}")
-            return
-        times.append(took)
-        if keep:
-            value = json.loads(raw)
-            said.append((value["id"], value["version"]))
-
-    began = time.perf_counter()
-    loop = asyncio.get_running_loop()
-    made = [
-        await loop.create_connection(lambda: Client(requests, began + seconds, answered), "127.0.0.1", port) for _ in range(clients)
-    ]
-    whole = await asyncio.gather(*(client.ended for _, client in made))
-    took = time.perf_counter() - began
-    times.sort()
-    at = lambda share: times[min(len(times) - 1, int(share * len(times)))] * 1000 if times else float("nan")  # noqa: E731
-    return {
-        "rate": len(times) / took, "p50": at(0.5), "p99": at(0.99), "most": at(1.0), "requests": len(times),
-        "failed": failed + ["connection lost"] * whole.count(False), "cpu": time.process_time(), "said": said,
-    }  # fmt: skip
-
-
-def body(path: str, text: str) -> dict[str, Any]:
-    """A question as each server wants it."""
-    return {"text": text} if path == "/predict" else {"dataframe_split": {"columns": ["text"], "data": [[text]]}}
-
-
-@dataclass
-class Asking:
-    """A client process; what it saw is in a file when it has ended."""
-
-    process: subprocess.Popen[bytes]
-    seconds: float
-    file: IO[bytes]
-
-    def result(self) -> dict[str, Any]:
-        if self.process.wait() != 0:
-            raise SystemExit("error: the clients broke")
-        self.file.seek(0)
-        said: dict[str, Any] = json.load(self.file)
-        return said
-
-
-@contextmanager
-def clients(port: int, path: str, count: int, seconds: float, keep: bool = False) -> Iterator[Asking]:
-    """A client process, while the block lasts."""
-    words = [str(port), path, str(count), str(seconds), str(int(keep))]
-    with tempfile.TemporaryFile() as file:
-        process = subprocess.Popen([sys.executable, "-m", "benchmarks.serving", "ask", *words], cwd=ROOT, stdout=file)
-        try:
-            yield Asking(process, seconds, file)
-        finally:
-            process.kill()
-            process.wait()
-
-
-# --- the servers -------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Server:
-    """A server process and its children; `cpu` is the processor time that all of them have had."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    path: str
-
-    def family(self) -> list[psutil.Process]:
-        own = psutil.Process(self.process.pid)
-        return [own, *own.children(recursive=True)]
-
-    def cpu(self) -> float:
-        return sum(sum(each.cpu_times()[:2]) for each in self.family())
-
-    def memory(self) -> int:
-        return sum(each.memory_info().rss for each in self.family())
-
-    def get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
-            return str(answer.read().decode())
-
-
-@contextmanager
-def server(command: Sequence[str], port: int, path: str, ready: str, home: Path, root: Path = ROOT) -> Iterator[Server]:
-    """Start a server, its command named by its path, and wait until it answers; ended with all its children."""
-    named = {
-        "TUNEKEEPER_HOME": str(home),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "TUNEKEEPER_"))}
-    own = {**inherited, **named, "HF_HUB_OFFLINE": "1", "PATH": f"{Path(command[0]).parent}:{os.environ['PATH']}"}
-    with (home / f"{port}.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=root, env=own, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    found = Server(process, port, path)
-    try:
-        deadline = time.monotonic() + 180
-        while True:
-            with suppress(OSError):
-                found.get(ready)
-                break
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"error: {command[0]} does not answer: {(home / f'{port}.log').read_text()[-2000:]}")
-            time.sleep(0.2)
-        yield found
-    finally:
-        for which in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, which)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(20)
 
 
 def ours(home: Path) -> Any:
@@ -225,14 +47,6 @@ def theirs(home: Path, name: str) -> Any:
     port = free_port()
     command = ["mlflow", "models", "serve", "-m", f"models:/{name}@champion", "--env-manager", "local", "-p", str(port)]
     return server([str(Path(sys.executable).parent / command[0]), *command[1:]], port, "/invocations", "/ping", home)
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def prepared(folder: Path) -> tuple[Pipeline, Path]:
@@ -412,13 +226,8 @@ def section(seconds: float = SECONDS, rounds: int = ROUNDS, minutes: float = MIN
 
 
 def main() -> None:
-    """Print the section; or, as `ask PORT PATH CLIENTS SECONDS KEEP`, be the client."""
+    """Print the section."""
     words = sys.argv[1:]
-    if words[:1] == ["ask"]:
-        began = time.process_time()
-        said = asyncio.run(ask(int(words[1]), words[2], int(words[3]), float(words[4]), words[5] == "1"))
-        print(json.dumps({**said, "cpu": said["cpu"] - began}))
-        return
     print(
         section(
             *[float(words[0])][: len(words)] if words else [],
