@@ -190,6 +190,7 @@ def test_readers_see_every_answer_while_files_become_one(tmp_path):
         ParquetStore(tmp_path / "traffic" / NAME).tidy()
     stop.set()
     reader.join()
+    ParquetStore(tmp_path / "traffic" / NAME).tidy()  # a reader moves journals too: the last one perhaps after the tidying above
     assert not faults and places(tmp_path) == list(range(25)) and len(files(tmp_path)) == 1
 
 
