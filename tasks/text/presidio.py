@@ -10,6 +10,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -35,8 +36,12 @@ _PARTS = (
 )
 
 
-def recognizer_classes(entities: list[str]) -> dict[str, type[Any]]:
-    """The recognizer class of each entity; the real package is used where something else has imported it already."""
+@cache
+def recognizer_classes(entities: tuple[str, ...]) -> dict[str, type[Any]]:
+    """The recognizer class of each entity; the real package is used where something else has imported it already.
+
+    Imported once for each choice of entities: what an import makes is never freed, and a service loads models for months.
+    """
     root = "presidio_analyzer"
     if root not in sys.modules:
         with _bare_package(root):

@@ -17,7 +17,7 @@ _SURE = 0.3
 
 def finders(entities: tuple[str, ...]) -> dict[str, Finder]:
     """One function per pattern entity: text in, spans out."""
-    named = [name for name in entities if name in CLASSES]
+    named = tuple(name for name in entities if name in CLASSES)
     classes = recognizer_classes(named) if named else {}
     return {entity: _finder(entity, recognizer) for entity, recognizer in classes.items()}
 

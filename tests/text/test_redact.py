@@ -129,3 +129,13 @@ def test_neither_spacy_nor_torch_is_imported_and_presidio_stays_whole():
         "assert not [m for m in sys.modules if m.startswith('presidio_analyzer')]\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_second_redactor_imports_nothing_anew():
+    code = (
+        "import gc; from tasks.text.redact import Redactor\n"
+        "made = lambda: [Redactor(('EMAIL_ADDRESS', 'URL'), b'k' * 32).redact(['a@b.com']) for _ in range(3)]\n"
+        "made(); gc.collect(); before = len(gc.get_objects())\n"
+        "made(); gc.collect(); assert len(gc.get_objects()) - before < 50, len(gc.get_objects()) - before\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
