@@ -143,9 +143,10 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
     run_id = tracking.open_run(pipeline.name, against.train_key, f"{pipeline.name}-{against.train_key[:8]}", tags)
     with _closing(tracking, run_id):
         show.describe(pipeline, run.home, tracking, prepared, run_id)
-        lexical = evaluate.lexical(pipeline, run.home, run.inputs.base, prepared.snapshot, side)
-        traits = reference.begin_traits(run.home, prepared.snapshot, side)
+        later = train.takes_every_core(pipeline)  # and waits for the slower one: then whoever works beside it holds up both
+        helped = None if later else _helped(run, prepared, side)
         trained = _train(run, prepared, against, run_id)
+        lexical, traits = helped or _helped(run, prepared, side)
         with run.stage("pack") as facts:
             packed = release.pack(pipeline, run.home, tracking, run.inputs.base, prepared.snapshot, trained, run_id, reload)
             facts["note"] = "stored; a fresh process loads it"
@@ -160,6 +161,12 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
                 say(f"{error}: deciding again")
                 against = moved
     return outcome
+
+
+def _helped(run: Run, prepared: prepare.Prepared, side: Beside) -> tuple[Any, Any]:
+    """The Futures of what judging needs and the process beside this one works out: lexical baselines, and traits of the reference."""
+    lexical = evaluate.lexical(run.pipeline, run.home, run.inputs.base, prepared.snapshot, side)
+    return lexical, reference.begin_traits(run.home, prepared.snapshot, side)
 
 
 @contextmanager

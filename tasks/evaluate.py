@@ -93,7 +93,7 @@ class Baselines:
 
 
 def lexical(pipeline: Pipeline, home: Home, base: Base, snapshot: str, beside: Any) -> Any:
-    """The Future of the baselines that need no network, fitted by the process `beside` in time that training leaves.
+    """The Future of the baselines that need no network, fitted by the process `beside` in time that others leave.
 
     None where all were fitted before.
     """

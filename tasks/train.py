@@ -68,6 +68,13 @@ def account(tracking: Tracking, run_id: str, trained: Trained) -> None:
     )
 
 
+def takes_every_core(pipeline: Pipeline) -> bool:
+    """Whether training leaves no core to a process beside it: on this machine's CPU it does not, on a GPU or elsewhere it does."""
+    from tasks.learning.device import numerics
+
+    return pipeline.training.work_pool is None and numerics(pipeline.training.precision).device == "cpu"
+
+
 def warm_up() -> None:
     """Import what training needs, while somebody else works."""
     from tasks.learning import network
