@@ -164,7 +164,7 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
 
 
 def _helped(run: Run, prepared: prepare.Prepared, side: Beside) -> tuple[Any, Any]:
-    """The Futures of what judging needs and the process beside this one works out: lexical baselines, and traits of the reference."""
+    """The Futures of what judging needs and another process works out: the lexical baselines, and the traits of the reference."""
     lexical = evaluate.lexical(run.pipeline, run.home, run.inputs.base, prepared.snapshot, side)
     return lexical, reference.begin_traits(run.home, prepared.snapshot, side)
 
