@@ -251,7 +251,7 @@ class AllScores:
 
 
 def _scores(run: Run, prepared: prepare.Prepared, against: Against, trained: Any, lexical: Any) -> AllScores:
-    """Everybody on the same test rows."""
+    """Everybody on the same test rows; the baselines first, while whoever fits the last of them still has a core to himself."""
     pipeline, home, base = run.pipeline, run.home, run.inputs.base
 
     def of(version: str | None, who: str) -> evaluate.Scores | None:
@@ -261,14 +261,10 @@ def _scores(run: Run, prepared: prepare.Prepared, against: Against, trained: Any
         load = partial(release.champion_network, run.tracking, home, pipeline.name, version)
         return evaluate.evaluate(pipeline, home, prepared.snapshot, key, load, who)
 
+    baselines = evaluate.baselines(pipeline, home, base, prepared.snapshot, lexical)
     load = partial(evaluate.network_of, trained, base.path)
     challenger = evaluate.evaluate(pipeline, home, prepared.snapshot, against.train_key, load, "challenger")
-    return AllScores(
-        challenger,
-        of(against.version, "champion"),
-        of(against.anchor, "anchor"),
-        evaluate.baselines(pipeline, home, base, prepared.snapshot, lexical),
-    )
+    return AllScores(challenger, of(against.version, "champion"), of(against.anchor, "anchor"), baselines)
 
 
 def _decide(run: Run, prepared: prepare.Prepared, against: Against, scores: AllScores) -> Verdict:

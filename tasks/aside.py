@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import signal
@@ -16,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from configs.errors import InfraError
 from tasks.learning.child import die_with, step_back
+from tasks.learning.imports import importing
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # two that wait for each other spin, and take what others need
 PREPARING = ("datasets", "expectations.custom")  # what preparation needs first
@@ -86,13 +86,13 @@ def beside() -> Beside:
 
 def main() -> None:
     """Import, then answer until the parent closes the pipe or dies; what is printed goes to standard error."""
-    gc.set_threshold(50_000)  # what imports make stays: searching it for garbage was a tenth of their time
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     die_with(int(sys.argv[1]))
-    for module in sys.argv[2:]:
-        import_module(module)
+    with importing():
+        for module in sys.argv[2:]:
+            import_module(module)
     while True:
         try:
             function, args, kwargs = pickle.load(sys.stdin.buffer)  # noqa: S301  (our own parent's)

@@ -21,6 +21,7 @@ from configs.schema import Pipeline
 from tasks.home import Home
 from tasks.identity import prepare_key
 from tasks.learning.base import Base, find_base
+from tasks.learning.imports import importing
 from tasks.text.key import key_id, redaction_key
 from tasks.text.sources import FEEDBACK, File, fingerprint, source_files
 
@@ -152,7 +153,7 @@ def opened(pipeline: Pipeline, home: Home, inputs: Inputs | None = None) -> Iter
 def validate(
     pipeline: Pipeline, home: Home, inputs: Inputs, rows: Any, stage: Any, beside: Any, meanwhile: Callable[[], object]
 ) -> Validation:
-    """Hold rows against the contract in the process `beside`, and do something of use `meanwhile`.
+    """Hold rows against the contract in the process `beside`, and import something of use `meanwhile`.
 
     Data Docs are written whatever comes of it, and a critical failure is the user's to mend.
     """
@@ -164,7 +165,8 @@ def validate(
     asked = beside.submit(
         hold_against, rows.reader(), inputs.suites, stage=stage, context=context, max_quarantined=limit, docs_dir=docs
     )
-    meanwhile()
+    with importing():
+        meanwhile()
     result: Validation = asked.result()
     if not result.success:
         outcomes = [{**asdict(outcome), "stage": stage} for outcome in result.outcomes]

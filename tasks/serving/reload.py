@@ -8,7 +8,6 @@ It ends when the process PARENT does.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import socket
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tasks.learning.child import die_with, step_back
+from tasks.learning.imports import importing
 
 
 def cut_network() -> None:
@@ -31,10 +31,10 @@ def cut_network() -> None:
 
 def main() -> None:
     """Warm up, wait for the job on standard input, do it."""
-    gc.set_threshold(50_000)  # what imports make stays: searching it for garbage was a fifth of their time
     die_with(int(sys.argv[1]))
     step_back()
-    _warm_up()
+    with importing():
+        _warm_up()
     job = json.loads(sys.stdin.readline())
     import mlflow.pyfunc
     import pandas as pd
