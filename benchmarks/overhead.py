@@ -22,7 +22,7 @@ from benchmarks import small
 from benchmarks.skip import CONFIG, timed
 from configs.load import load
 
-PAIRS, EPOCHS = 3, (1, 4)
+PAIRS, EPOCHS = 5, (1, 4)
 FIXED, RATIO = 4.0, 1.10  # seconds more, of any job; times as long, of one that takes about a minute
 LONG = 45.0  # seconds of the bare script from which on a job takes about a minute: four epochs do on two cores
 
@@ -90,7 +90,7 @@ def _medians(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def section(count: int = PAIRS, epochs: tuple[int, ...] = EPOCHS) -> str:
-    """The measurement as Markdown; about ten minutes on two cores that nobody else uses."""
+    """The measurement as Markdown; about seventeen minutes on two cores that nobody else uses."""
     home = Path(tempfile.mkdtemp(prefix="overhead-"))
     (home / "tmp").mkdir()
     with small.server(home):
