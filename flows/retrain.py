@@ -143,8 +143,8 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
     run_id = tracking.open_run(pipeline.name, against.train_key, f"{pipeline.name}-{against.train_key[:8]}", tags)
     with _closing(tracking, run_id):
         show.describe(pipeline, run.home, tracking, prepared, run_id)
-        later = train.takes_every_core(pipeline)  # and waits for the slower one: then whoever works beside it holds up both
-        helped = None if later else _helped(run, prepared, side)
+        # A step waits for the slowest of its threads, one on each core: whoever works beside it holds up all of them.
+        helped = None if train.takes_every_core(pipeline) else _helped(run, prepared, side)
         trained = _train(run, prepared, against, run_id)
         lexical, traits = helped or _helped(run, prepared, side)
         with run.stage("pack") as facts:
