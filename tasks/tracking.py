@@ -254,30 +254,39 @@ class Tracking:
         return self.artifact_uri(run, "base")
 
     def log_model(self, run_id: str, folder: Path, code: Path, example: Any, signature_of: tuple[Any, Any]) -> str:
-        """Store an artifact folder as a models-from-code pyfunc; returns models:/m-..., the same again for the same run."""
+        """Store an artifact folder as a models-from-code pyfunc; returns models:/m-..., the same again for the same run.
+
+        By the parts that `mlflow.pyfunc.log_model` is made of: it would load the model in this process and ask it the example, and
+        close the run.
+        """
         import mlflow
-        from mlflow.models import infer_signature
+        from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+        from mlflow.models import Model, infer_signature
 
         earlier = self.tags(run_id).get("model_uri")
         if earlier is not None:
             return earlier
 
         def log() -> str:
-            _ = self.client
-            with mlflow.start_run(run_id=run_id):
-                logged = mlflow.pyfunc.log_model(
-                    name="model",
+            run = self.client.get_run(run_id)
+            made = self.client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
+            self.client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
+            with tempfile.TemporaryDirectory() as aside:
+                mlflow.pyfunc.save_model(
+                    path=f"{aside}/model",
                     python_model=str(code),
                     artifacts={"kept": str(folder)},
                     signature=infer_signature(*signature_of),
                     input_example=example,
                     pip_requirements=_requirements(),
+                    mlflow_model=Model(made.artifact_location, run_id, model_uuid=made.model_id, model_id=made.model_id),
                 )
-            return str(logged.model_uri)
+                self.client.log_model_artifacts(made.model_id, f"{aside}/model")
+            self.client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
+            return f"models:/{made.model_id}"
 
         uri = self.attempt("storing the model", log)
         self.tag(run_id, {"model_uri": uri})
-        self.attempt("reopening the run", lambda: self.client.update_run(run_id, status="RUNNING"))
         return uri
 
     def register(self, model: str, uri: str, run_id: str, tags: Mapping[str, str]) -> str:

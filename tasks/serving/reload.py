@@ -40,7 +40,7 @@ def main() -> None:
     import pandas as pd
 
     cut_network()
-    model = mlflow.pyfunc.load_model(job["model"])
+    model = mlflow.pyfunc.load_model(job["model"], suppress_warnings=True)  # nobody would read them
     texts = json.loads(Path(job["texts"]).read_text())
     column = model.metadata.get_input_schema().input_names()[0]
     answers: pd.DataFrame = model.predict(pd.DataFrame({column: texts}))

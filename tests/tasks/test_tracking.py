@@ -147,8 +147,9 @@ def test_a_base_whose_storing_was_killed_is_stored_whole_in_the_same_run(trackin
 def code(tmp_path):
     file = tmp_path / "echo.py"
     file.write_text(
-        "import mlflow\nfrom mlflow.models import set_model\n\n"
+        "import mlflow, pathlib\nfrom mlflow.models import set_model\n\n"
         "class Echo(mlflow.pyfunc.PythonModel):\n"
+        f"    def load_context(self, context):\n        pathlib.Path({str(tmp_path / 'loaded')!r}).touch()\n"
         "    def predict(self, context, model_input, params=None):\n        return model_input\n\nset_model(Echo())\n"
     )
     return file
@@ -164,7 +165,9 @@ def test_a_run_has_one_model_and_one_version_however_often_it_is_released(tracki
     run = tracking.open_run("tiny", "key", "first", {})
     uri = tracking.log_model(run, tmp_path / "kept", code, frame, (frame, frame))
     assert again(tracking).log_model(run, tmp_path / "kept", code, frame, (frame, frame)) == uri
-    assert tracking.client.get_run(run).info.status == "RUNNING"
+    assert tracking.client.get_run(run).info.status == "RUNNING" and not (tmp_path / "loaded").exists()
+    stored = tracking.client.get_logged_model(uri.removeprefix("models:/"))
+    assert (str(stored.status), stored.source_run_id) == ("READY", run)
     version = tracking.register("tiny", uri, run, {"verdict": "HOLD"})
     assert version == again(tracking).register("tiny", uri, run, {"verdict": "HOLD"}) == "1"
     other = tracking.open_run("tiny", "other", "second", {})
