@@ -219,7 +219,7 @@ def _judge(
         facts["note"] = f"{run.pipeline.name} version {version}"
     found = Findings(
         run.pipeline, run.inputs.base, prepared, trained, scores.challenger, scores.champion, scores.baselines, verdict, run_id,
-        version, against.version, (against.train_key, key), run.seconds, tuple(run.notices),
+        packed.uri, version, against.version, (against.train_key, key), run.seconds, tuple(run.notices),
         _next_command(run, verdict, version if _waits(run, against, version, verdict) else None),
     )  # fmt: skip
     outcome = show.publish(found, run.home, run.tracking)

@@ -45,6 +45,7 @@ class Findings:
     baselines: Baselines
     verdict: Verdict
     run_id: str
+    model: str
     version: str
     against: str | None
     keys: tuple[str, str]

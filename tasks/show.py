@@ -50,7 +50,8 @@ def publish(found: Findings, home: Home, tracking: Tracking) -> dict[str, Any]:
     tracking.log_folder(found.run_id, folder, "report")
     tracking.log_artifact(found.run_id, _scores(found))
     stages = {f"seconds.{name}": seconds for name, seconds in found.stages.items()}
-    tracking.log_metrics(found.run_id, {**_measured(found), **stages}, found.trained.steps, first=stages)
+    tracking.log_metrics(found.run_id, _named("test", found.challenger.metrics), found.trained.steps, model=found.model)
+    tracking.log_metrics(found.run_id, {**_others(found), **stages}, found.trained.steps, first=stages)
     tracking.tag(found.run_id, {"verdict": report.verdict, "reason": next(iter(report.reasons), "")})
     link = tracking.page_of(report.pipeline, found.run_id, REPORT, folder / "report.html")
     create_link_artifact(link, link_text=f"{report.verdict}: {report.pipeline}", key="report")
@@ -68,12 +69,16 @@ def _scores(found: Findings) -> Path:
     return path
 
 
-def _measured(found: Findings) -> dict[str, float]:
-    """All that was measured, by whom: the challenger (`test`), the champion, each baseline."""
-    parts = {"test": found.challenger.metrics}
-    parts |= {f"baseline.{name}": metrics for name, metrics in found.baselines.metrics.items()}
-    parts |= {"champion": found.champion.metrics} if found.champion else {}
-    return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+def _others(found: Findings) -> dict[str, float]:
+    """What was measured of those whom the challenger met: the champion, each baseline."""
+    measured = _named("champion", found.champion.metrics) if found.champion else {}
+    for name, metrics in found.baselines.metrics.items():
+        measured |= _named(f"baseline.{name}", metrics)
+    return measured
+
+
+def _named(part: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    return {f"{part}.{name}": value for name, value in metrics.items()}
 
 
 def _outcome(found: Findings, said: page.ReportData, report: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import shutil
@@ -162,12 +163,15 @@ class Tracking:
         entries = [Param(key, str(value)[:6000]) for key, value in values.items()]
         self.attempt("logging parameters", lambda: self.client.log_batch(run_id, params=entries))
 
-    def log_metrics(self, run_id: str, values: Mapping[str, float], step: int = 0, first: Collection[str] = ()) -> None:
+    def log_metrics(
+        self, run_id: str, values: Mapping[str, float], step: int = 0, first: Collection[str] = (), model: str | None = None
+    ) -> None:
         """Values of a step, once: what an attempt that was killed has logged already is not logged again.
 
-        Of the names in `first` the run keeps what it was told first: what a later attempt finds done took it no time.
+        Of the names in `first` the run keeps what it was told first: what a later attempt finds done took it no time. With `model`
+        (models:/m-...) they are shown with that stored model too.
         """
-        self.attempt("logging metrics", lambda: self.upload(run_id, self._new(run_id, values, step, first)))
+        self.attempt("logging metrics", lambda: self.upload(run_id, self._new(run_id, values, step, first), model))
 
     def _new(
         self, run_id: str, values: Mapping[str, float], step: int, first: Collection[str]
@@ -180,12 +184,13 @@ class Tracking:
         known = equal | {name for name in first if _metric_name(name) in last}
         return [(step, name, float(value), int(time.time() * 1000)) for name, value in values.items() if name not in known]
 
-    def upload(self, run_id: str, entries: Sequence[tuple[int, str, float, int]]) -> None:
+    def upload(self, run_id: str, entries: Sequence[tuple[int, str, float, int]], model: str | None = None) -> None:
         from mlflow.entities import Metric
 
-        for start in range(0, len(entries), 1000):
-            metrics = [Metric(_metric_name(name), value, at, step) for step, name, value, at in entries[start : start + 1000]]
-            self.client.log_batch(run_id, metrics=metrics)
+        of = _model_id(model) if model else None
+        metrics = [Metric(_metric_name(name), value, at, step, of) for step, name, value, at in entries]
+        for start in range(0, len(metrics), 1000):
+            self.client.log_batch(run_id, metrics=metrics[start : start + 1000])
 
     def tag(self, run_id: str, values: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
@@ -290,10 +295,16 @@ class Tracking:
         return uri
 
     def register(self, model: str, uri: str, run_id: str, tags: Mapping[str, str]) -> str:
-        """The one version of a run: the one that is there, or a new one."""
-        from mlflow.exceptions import MlflowException
+        """The one version of a run's stored model `uri` (models:/m-...): the one that is there, or a new one.
 
-        def find() -> str:
+        The stored model names its version, as `mlflow.register_model` would have it do.
+        """
+        from mlflow.exceptions import MlflowException
+        from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+
+        model_id = _model_id(uri)
+
+        def find() -> Any:
             try:
                 self.client.create_registered_model(model)
             except MlflowException as error:
@@ -301,12 +312,17 @@ class Tracking:
                     raise
             for version in self.client.search_model_versions(f"name = '{model}'"):
                 if version.run_id == run_id:
-                    return str(version.version)
+                    return version
             marked = {PREFIX + key: value for key, value in tags.items()}
-            model_id = uri.removeprefix("models:/") if uri.startswith("models:/m-") else None  # a server refuses to guess it
-            return str(self.client.create_model_version(model, uri, run_id, tags=marked, model_id=model_id).version)
+            return self.client.create_model_version(model, uri, run_id, tags=marked, model_id=model_id)  # no server guesses it
 
-        return self.attempt("registering the version", find)
+        def register() -> str:
+            number = find().version
+            said = json.dumps([{"name": model, "version": number}])
+            self.client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: said})
+            return str(number)
+
+        return self.attempt("registering the version", register)
 
     def version_tags(self, model: str, version: str) -> dict[str, str]:
         """Ours, without their prefix, and the version's `run_id` and `source`."""
@@ -368,6 +384,10 @@ def failures() -> tuple[type[Exception], ...]:
 def _metric_name(name: str) -> str:
     """MLflow allows letters, digits, _ - . / : and space."""
     return "".join(letter if letter.isalnum() or letter in "_-. /:" else "_" for letter in name)
+
+
+def _model_id(uri: str) -> str:
+    return uri.removeprefix("models:/")
 
 
 def _passing(error: Exception) -> bool:

@@ -55,6 +55,9 @@ def test_a_run_holds_the_verdict_and_all_that_was_measured(keep):
         "seconds.train",
         "seconds.release",
     } <= set(seen)
+    stored = keep.tracking.client.get_logged_model(run.data.tags["tunekeeper.model_uri"].removeprefix("models:/"))
+    shown = {metric.key: metric.value for metric in stored.metrics}
+    assert shown == {f"test.{name}": value for name, value in better["metrics"].items()}
     scores = pd.read_parquet(keep.tracking.fetch(f"runs:/{better['run_id']}/scores.parquet", keep.folder))
     assert scores["correct"].mean() == pytest.approx(seen["test.accuracy"]) and "text" not in scores
 

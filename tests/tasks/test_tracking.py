@@ -1,5 +1,6 @@
 """MLflow as it is, on SQLite: one run a train-key, one version a run, one copy of a base, and patience with bounds."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -170,6 +171,12 @@ def test_a_run_has_one_model_and_one_version_however_often_it_is_released(tracki
     assert (str(stored.status), stored.source_run_id) == ("READY", run)
     version = tracking.register("tiny", uri, run, {"verdict": "HOLD"})
     assert version == again(tracking).register("tiny", uri, run, {"verdict": "HOLD"}) == "1"
+    for _ in range(2):
+        tracking.log_metrics(run, {"test.accuracy": 0.9}, 7, model=uri)
+    shown = tracking.client.get_logged_model(uri.removeprefix("models:/"))  # the page of a stored model is made of these
+    assert json.loads(shown.tags["mlflow.modelVersions"]) == [{"name": "tiny", "version": 1}]
+    assert [(metric.key, metric.value, metric.step, metric.run_id) for metric in shown.metrics] == [("test.accuracy", 0.9, 7, run)]
+    assert tracking.client.get_run(run).data.metrics == {"test.accuracy": 0.9}
     other = tracking.open_run("tiny", "other", "second", {})
     assert tracking.register("tiny", tracking.log_model(other, tmp_path / "kept", code, frame, (frame, frame)), other, {}) == "2"
     tracking.tag_version("tiny", "1", {"verdict": "PROMOTE"})
