@@ -24,8 +24,8 @@ from configs.load import load
 
 PAIRS, EPOCHS = 9, (1, 4)
 FIXED, RATIO = 4.0, 1.10  # seconds more, of any job; times as long, of one that takes about a minute
-FIT = "(fit alone)"  # the one call that trains, the same in both
 LONG = 45.0  # seconds of the bare script from which on a job takes about a minute: four epochs do on two cores
+FIT = "(fit alone)"  # the one call that trains, the same in both
 
 
 def source(folder: Path, number: int) -> Path:
@@ -127,10 +127,10 @@ def section(count: int = PAIRS, epochs: tuple[int, ...] = EPOCHS) -> str:
             f"{ours / alone:.2f} times as long."
         )
     for each, seen in found.items():
-        low, *_, high = sorted(seen["apart"])
+        apart = seen["apart"]
         lines.append(
             f"\n{each} epochs, each without the call that trains (the same in both; {seen['stages'][FIT]:.1f} s in the flow, "
-            f"{seen['parts'][FIT]:.1f} s in the script): {statistics.median(seen['apart']):.1f} s more, {low:.1f} to {high:.1f} s in the {count} pairs."
+            f"{seen['parts'][FIT]:.1f} s in the script): {statistics.median(apart):.1f} s more, {min(apart):.1f} to {max(apart):.1f} s in the {count} pairs."
         )
     lines += ["\nWhere it goes, medians in seconds:\n"]
     for each, seen in found.items():

@@ -45,7 +45,7 @@ class Findings:
     baselines: Baselines
     verdict: Verdict
     run_id: str
-    model: str
+    model_uri: str
     version: str
     against: str | None
     keys: tuple[str, str]

@@ -50,7 +50,7 @@ def publish(found: Findings, home: Home, tracking: Tracking) -> dict[str, Any]:
     tracking.log_folder(found.run_id, folder, "report")
     tracking.log_artifact(found.run_id, _scores(found))
     stages = {f"seconds.{name}": seconds for name, seconds in found.stages.items()}
-    tracking.log_metrics(found.run_id, _named("test", found.challenger.metrics), found.trained.steps, model=found.model)
+    tracking.log_metrics(found.run_id, _named("test", found.challenger.metrics), found.trained.steps, model_uri=found.model_uri)
     tracking.log_metrics(found.run_id, {**_others(found), **stages}, found.trained.steps, first=stages)
     tracking.tag(found.run_id, {"verdict": report.verdict, "reason": next(iter(report.reasons), "")})
     link = tracking.page_of(report.pipeline, found.run_id, REPORT, folder / "report.html")

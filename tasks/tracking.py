@@ -164,14 +164,14 @@ class Tracking:
         self.attempt("logging parameters", lambda: self.client.log_batch(run_id, params=entries))
 
     def log_metrics(
-        self, run_id: str, values: Mapping[str, float], step: int = 0, first: Collection[str] = (), model: str | None = None
+        self, run_id: str, values: Mapping[str, float], step: int = 0, first: Collection[str] = (), model_uri: str | None = None
     ) -> None:
         """Values of a step, once: what an attempt that was killed has logged already is not logged again.
 
-        Of the names in `first` the run keeps what it was told first: what a later attempt finds done took it no time. With `model`
-        (models:/m-...) they are shown with that stored model too.
+        Of the names in `first` the run keeps what it was told first: what a later attempt finds done took it no time. With
+        `model_uri` (models:/m-...) they are shown with that stored model too.
         """
-        self.attempt("logging metrics", lambda: self.upload(run_id, self._new(run_id, values, step, first), model))
+        self.attempt("logging metrics", lambda: self.upload(run_id, self._new(run_id, values, step, first), model_uri))
 
     def _new(
         self, run_id: str, values: Mapping[str, float], step: int, first: Collection[str]
@@ -184,11 +184,11 @@ class Tracking:
         known = equal | {name for name in first if _metric_name(name) in last}
         return [(step, name, float(value), int(time.time() * 1000)) for name, value in values.items() if name not in known]
 
-    def upload(self, run_id: str, entries: Sequence[tuple[int, str, float, int]], model: str | None = None) -> None:
+    def upload(self, run_id: str, entries: Sequence[tuple[int, str, float, int]], model_uri: str | None = None) -> None:
         from mlflow.entities import Metric
 
-        of = _model_id(model) if model else None
-        metrics = [Metric(_metric_name(name), value, at, step, of) for step, name, value, at in entries]
+        model_id = _model_id(model_uri) if model_uri else None
+        metrics = [Metric(_metric_name(name), value, at, step, model_id) for step, name, value, at in entries]
         for start in range(0, len(metrics), 1000):
             self.client.log_batch(run_id, metrics=metrics[start : start + 1000])
 

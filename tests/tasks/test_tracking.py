@@ -172,7 +172,7 @@ def test_a_run_has_one_model_and_one_version_however_often_it_is_released(tracki
     version = tracking.register("tiny", uri, run, {"verdict": "HOLD"})
     assert version == again(tracking).register("tiny", uri, run, {"verdict": "HOLD"}) == "1"
     for _ in range(2):
-        tracking.log_metrics(run, {"test.accuracy": 0.9}, 7, model=uri)
+        tracking.log_metrics(run, {"test.accuracy": 0.9}, 7, model_uri=uri)
     shown = tracking.client.get_logged_model(uri.removeprefix("models:/"))  # the page of a stored model is made of these
     assert json.loads(shown.tags["mlflow.modelVersions"]) == [{"name": "tiny", "version": 1}]
     assert [(metric.key, metric.value, metric.step, metric.run_id) for metric in shown.metrics] == [("test.accuracy", 0.9, 7, run)]
