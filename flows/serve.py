@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from tasks.serving.traffic import Traffic
 
 LOOPBACK = "127.0.0.1"
-# The follower asks again every few seconds anyway: it should hear soon that a registry is away. Threads that spin while they wait
-# for one another take the core that reads the requests.
-ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "OMP_WAIT_POLICY": "PASSIVE"}
+# The follower asks again every few seconds anyway: it should hear soon that a registry is away.
+ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
 
 def serve(pipeline: Pipeline, host: str | None, port: int | None) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import tiny
 
-from tasks.home import ENVIRONMENT, Home
+from tasks.home import ENVIRONMENT, SPIN_COUNT, Home
 
 # before torch is imported: the tests' nets are too small for more, and equality bit for bit is claimed at equal threads
-os.environ |= {**ENVIRONMENT, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
+os.environ |= {**ENVIRONMENT, **SPIN_COUNT, "OMP_NUM_THREADS": "1"}
+os.environ |= {"HF_HUB_OFFLINE": "1", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
 
 
 def forget_address():

@@ -231,7 +231,6 @@ def environment() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir(parents=True)
     os.environ["TUNEKEEPER_HOME"] = str(HOME.absolute())
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # training and service share the cores: threads that wait must not spin
 
 
 def write_config() -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import InfraError
-from tasks.home import ENVIRONMENT, Home, find_home, settle_environment
+from tasks.home import ENVIRONMENT, SPIN_COUNT, THREAD_SETTINGS, Home, find_home, settle_environment
 
 
 def test_state_lives_where_the_environment_says_else_in_the_working_folder(tmp_path, monkeypatch):
@@ -42,3 +42,15 @@ def test_libraries_are_told_to_be_quiet_and_private_but_not_over_the_users_head(
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == os.environ["DO_NOT_TRACK"] == "true"
     assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false" and os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
     assert Path(os.environ["PREFECT_HOME"]) == tmp_path / "prefect" and os.environ["TUNEKEEPER_HOME"] == str(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "value"), [("GOMP_SPINCOUNT", "5"), ("OMP_WAIT_POLICY", "ACTIVE")])
+def test_threads_that_wait_sleep_unless_the_user_has_chosen_how_they_wait(name, value, tmp_path, monkeypatch):
+    for setting in THREAD_SETTINGS:
+        monkeypatch.delenv(setting, raising=False)
+    settle_environment(Home(tmp_path))
+    assert {setting: os.environ.get(setting) for setting in THREAD_SETTINGS} == {**SPIN_COUNT, "OMP_WAIT_POLICY": None}
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv(name, value)
+    settle_environment(Home(tmp_path))
+    assert {setting for setting in THREAD_SETTINGS if setting in os.environ} == {name} and os.environ[name] == value
