@@ -194,18 +194,14 @@ class Training(Frozen):
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     early_stopping: Annotated[int, Field(ge=1)] | None = Field(None, description="epochs without a better validation loss")
-    refit: bool = Field(False, description="settings are chosen: train on train and validation rows together")
+    refit: bool = Field(
+        False, description="find the number of epochs on the validation rows, then train on train and validation rows together"
+    )
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     length_buckets: bool = True
     checkpoint_every: Annotated[int, Field(ge=1)] = Field(100, description="optimizer steps between checkpoints")
     seed: Annotated[int, Field(ge=0)] = 0
     work_pool: str | None = Field(None, description="the train task alone goes to a worker of this Prefect pool; default: here")
-
-    @model_validator(mode="after")
-    def _refit_has_nothing_to_stop_on(self) -> Self:
-        if self.refit and self.early_stopping is not None:
-            raise ValueError("refit trains on the validation rows too, so nothing is left to stop early on: drop one of the two")
-        return self
 
 
 # --- evaluation, gate, release -----------------------------------------------------------------------------------------

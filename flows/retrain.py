@@ -193,6 +193,8 @@ def _train(run: Run, prepared: prepare.Prepared, against: Against, run_id: str) 
         else:
             start = release.champion_folder(tracking, home, pipeline.name, against.start) if against.start else None
             trained = train.train(pipeline, home, tracking, run.inputs.base, *which, start)
+        if trained.restart:
+            run.notices.append(trained.restart[0].upper() + trained.restart[1:])
         how = trained.numerics
         facts["note"] = f"{pipeline.adapter.kind}, {trained.steps} steps in {trained.seconds:.0f} s, {how.dtype} on {how.device}"
     return trained

@@ -90,7 +90,7 @@ def fulfil(told: Order, home: Home, tracking: Tracking) -> str:
         spec = Spec(**{**told.spec, "labels": tuple(told.spec["labels"])})
         base = base_folder(tracking, home, spec, told.base)
         start = _start(told, pipeline, home, tracking)
-        material = (spec, *train.parted(pipeline, *frames))
+        material = (spec, *frames)
         trained = train.fitted(pipeline, home, tracking, base, material, told.key, told.run_id, start)
         tracking.log_folder(told.run_id, trained.folder, TRAINED)
         returned = _manifest(trained.folder)

@@ -121,13 +121,16 @@ def baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, fitted:
     """
     folder = _baselines(pipeline, home, base, snapshot)
     if is_valid(folder) is not None:
+        import pandas as pd
+
         from tasks.learning.network import build
         from tasks.learning.scoring import opponents
 
-        spec, rows, _ = material(pipeline, home, base, snapshot)
+        spec, rows, held_out = material(pipeline, home, base, snapshot)
+        fitted_rows = pd.concat([rows, held_out], ignore_index=True) if pipeline.training.refit else rows
         untuned = build(replace(spec, adapter=Full().model_dump(mode="json")), base.path)
         test = open_snapshot(home, snapshot).frame("test")
-        found = opponents(untuned, rows, test, fitted.result(), pipeline.evaluation, pipeline.training.precision)
+        found = opponents(untuned, fitted_rows, test, fitted.result(), pipeline.evaluation, pipeline.training.precision)
         with atomic_folder(folder) as aside:
             np.savez(aside / "scores.npz", *[each.scores for each in found.each])
             metrics = {each.name: {**each.metrics, "seconds": each.seconds} for each in found.each}

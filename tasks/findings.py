@@ -87,6 +87,7 @@ def gather(found: Findings, home: Home) -> page.ReportData:
         confusion=None if text else rows.confusion(frame),
         calibration=None if text else rows.calibration(found),
         curves=_curves(found.trained),
+        training=training_sentence(found.trained, pipeline),
         data=_data(found, manifest),
         errors=() if text else rows.worst(found, home),
         generations=rows.generations(found, home) if text else (),
@@ -198,6 +199,21 @@ def _floors(found: Findings) -> tuple[page.Comparison, ...]:
         )
         for name, least in found.pipeline.gate.floors.items()
     )
+
+
+def training_sentence(trained: Trained, pipeline: Pipeline) -> str:
+    """Which epoch's weights a version has, at what learning rate they were reached, and by what its logits are divided."""
+    if not trained.epoch:
+        return ""
+    losses = [entry["eval_loss"] for entry in trained.history if "eval_loss" in entry]
+    why = ", the one with the lowest validation loss" if losses else ", the last one: no validation rows were there to choose by"
+    if losses and pipeline.training.refit:
+        why = ", as many as had the lowest validation loss, on train and validation rows together"
+    sentence = f"Weights of epoch {trained.epoch}{why}; learning rate {trained.learning_rate:.2g}"
+    if pipeline.problem == "text-classification":
+        sentence += f"; logits divided by a temperature of {trained.temperature:.3g}"
+        sentence += ", fitted on validation rows" if losses else ""
+    return f"{sentence}."
 
 
 def _curves(trained: Trained) -> tuple[page.Curve, ...]:

@@ -61,11 +61,13 @@ def account(tracking: Tracking, run_id: str, trained: Trained) -> None:
         "training_seconds": trained.seconds,
         "peak_memory_bytes": float(trained.peak_memory),
         "optimizer_steps": float(trained.steps),
+        "kept_epoch": float(trained.epoch),
+        "temperature": trained.temperature,
+        "learning_rate_used": trained.learning_rate,
     }
     tracking.log_metrics(run_id, seen, trained.steps)
-    tracking.tag(
-        run_id, {"weights_sha256": trained.weights, **{f"numerics.{k}": str(v) for k, v in asdict(trained.numerics).items()}}
-    )
+    tags = {"weights_sha256": trained.weights, **{f"numerics.{k}": str(v) for k, v in asdict(trained.numerics).items()}}
+    tracking.tag(run_id, {**tags, **({"training.restart": trained.restart} if trained.restart else {})})
 
 
 def takes_every_core(pipeline: Pipeline) -> bool:
@@ -83,21 +85,17 @@ def warm_up() -> None:
 
 
 def material(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> tuple[Spec, Any, Any]:
-    """The network's description, the rows to fit to, and those to watch the loss on (none left where `refit` takes them too)."""
+    """The network's description, the rows of the split train, and those of validation."""
+    import pandas as pd
+
     from tasks.learning.network import spec_of
 
     sealed = open_snapshot(home, snapshot)
-    rows, held_out = parted(pipeline, sealed.frame("train"), sealed.frame("validation"))
-    labels = tuple(sorted(set(rows["target"]))) if pipeline.problem == "text-classification" else ()
+    rows, held_out = sealed.frame("train"), sealed.frame("validation")
+    known = pd.concat([rows, held_out]) if pipeline.training.refit else rows
+    labels = tuple(sorted(set(known["target"]))) if pipeline.problem == "text-classification" else ()
     spec = spec_of(pipeline.problem, pipeline.adapter, labels, pipeline.model.max_length, pipeline.training.seed, base)
     return spec, rows, held_out
-
-
-def parted(pipeline: Pipeline, rows: Any, held_out: Any) -> tuple[Any, Any]:
-    """The rows of the splits train and validation as those to fit to, and those to watch the loss on."""
-    import pandas as pd
-
-    return (pd.concat([rows, held_out], ignore_index=True), held_out[:0]) if pipeline.training.refit else (rows, held_out)
 
 
 def _listener(metrics: MetricLog, bar: Any) -> Listener:

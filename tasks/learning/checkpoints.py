@@ -71,7 +71,12 @@ def newest_valid(folder: Path, notice: Callable[[str], None]) -> Path | None:
 
 def in_order(folder: Path) -> list[Path]:
     """The checkpoints of a run, oldest first."""
-    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2])) if folder.is_dir() else []
+    return sorted(folder.glob("checkpoint-*"), key=step_of) if folder.is_dir() else []
+
+
+def step_of(checkpoint: Path) -> int:
+    """The optimizer step that a checkpoint was written after."""
+    return int(checkpoint.name.rpartition("-")[2])
 
 
 def keep_newest(folder: Path) -> None:

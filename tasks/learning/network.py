@@ -24,7 +24,10 @@ SPEC = "network.json"
 
 @dataclass(frozen=True)
 class Spec:
-    """All that is needed, beside the base and the moved weights, to build a network again; stored as JSON with every artifact."""
+    """All that is needed, beside the base and the moved weights, to build a network again; stored as JSON with every artifact.
+
+    `temperature` divides a classifier's logits; versions from before it was fitted have 1.
+    """
 
     problem: ProblemName
     adapter: dict[str, Any]
@@ -34,6 +37,7 @@ class Spec:
     base_name: str
     base_weights: str
     base_digest: str
+    temperature: float = 1.0
 
     @property
     def moves(self) -> Adapter:

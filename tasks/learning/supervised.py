@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gc
+import json
 import math
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -11,33 +15,110 @@ import pandas as pd
 
 from configs.errors import InfraError, InputError
 from configs.schema import Supervised, Training
-from tasks.learning import adapters
-from tasks.learning.device import Numerics, check_fits, numerics
-from tasks.learning.fit import Listener, Plan, Trained, arguments, finished, fit, keeping
+from tasks.learning import adapters, collapse
+from tasks.learning.attention import attend_in_fp32
+from tasks.learning.collapse import CollapsedError
+from tasks.learning.device import Numerics, autocast, check_fits, numerics
+from tasks.learning.fit import Listener, Trained, finished, fit
+from tasks.learning.fused_lora import fuse_lora
 from tasks.learning.network import TRAINABLE, Network, Spec, build, load_tokenizer, outline, read_spec
+from tasks.learning.temperature import fit_temperature
+from tasks.learning.trainer import EarlierFits, Plan, arguments, keeping
 from tasks.problems import text_classification, text_generation
 
 MICRO = "micro"
+COLLAPSED = "collapsed.json"  # how the first attempt went wrong
+SEARCH, AGAIN = "search", "again"  # folders of a run: the fit that finds the number of epochs, the one at a lower rate
+LOWER_RATE = 0.25  # of the learning rate, where a training that went wrong is begun once more
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the attempts at one training share, and what the fits before them did and found, if there were any."""
+
+    spec: Spec
+    base: Path
+    objective: Supervised
+    training: Training
+    listener: Listener
+    start: Path | None
+    learning_rate: float
+    last_epoch: int | None = None
+    temperature: float | None = None
+    earlier: EarlierFits = field(default_factory=EarlierFits)
 
 
 def train(
     spec: Spec, base: Path, rows: pd.DataFrame, held_out: pd.DataFrame, objective: Supervised, training: Training, run: Path,
     listener: Listener, start: Path | None = None,
 ) -> Trained:  # fmt: skip
-    """Fit to `rows`, watching the loss on `held_out` (may be empty); out of memory, once more with a quarter at a time.
+    """Fit to `rows`, keeping the epoch with the lowest loss on `held_out` (may be empty), on which the temperature is fitted too.
 
-    The effective batch stays `training.batch_size`. A run that was completed before is returned as it is. `start` is the
-    folder of an earlier training whose weights this one starts from. Raises InputError if the loss is no number, InfraError
-    if memory or disk run out.
+    With `training.refit` that number of epochs is found first, then both are fitted to for as long. Out of memory, once more with a
+    quarter of the rows at a time: the effective batch stays `training.batch_size`. A loss that climbs back for good, that is no
+    number, or a network that answers one class: once more at a quarter of the learning rate. A run that was completed before is
+    returned as it is. `start` is the folder of an earlier training whose weights this one starts from. Raises InfraError if
+    training goes wrong twice, or if memory or disk run out.
     """
     done = finished(run)
     if done is not None:
         return done
-    how = numerics(training.precision)
-    sizes = _sizes(training.batch_size, run / MICRO)
+    rate = training.learning_rate or adapters.default_learning_rate(spec.moves)
+    job = Job(spec, base, objective, training, listener, start, rate)
+    if not training.refit or held_out.empty:
+        return _steady(job, rows, held_out, run)
+    search = _steady(job, rows, held_out, run / SEARCH)
+    listener.notice(f"the validation loss was lowest after epoch {search.epoch}: training on all rows for as long")
+    earlier = EarlierFits(search.history, search.steps, search.seconds, search.restart)
+    both = replace(
+        job, last_epoch=search.epoch, temperature=search.temperature, learning_rate=search.learning_rate, earlier=earlier
+    )
+    trained = _steady(both, pd.concat([rows, held_out], ignore_index=True), held_out[:0], run)
+    shutil.rmtree(run / SEARCH)
+    return trained
+
+
+def _steady(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
+    """Fit; a training that goes wrong for good is begun once more, at a quarter of its learning rate."""
+    done = finished(run)
+    if done is not None:
+        return done
+    if not (run / COLLAPSED).is_file():
+        try:
+            return _within_memory(job, rows, held_out, run, run)
+        except CollapsedError as error:
+            _note_collapse(error, run)
+    first, lower = json.loads((run / COLLAPSED).read_text()), LOWER_RATE * job.learning_rate
+    failure = f"step {first['step']}, learning rate {job.learning_rate:.2g}: {first['reason']}"
+    restart = f"training went wrong ({failure}) and was begun once more at {lower:.2g}"
+    job.listener.notice(restart)
+    earlier = job.earlier.followed_by(first["history"], first["step"], first["seconds"], restart)
+    try:
+        return _within_memory(replace(job, learning_rate=lower, earlier=earlier), rows, held_out, run / AGAIN, run)
+    except CollapsedError as error:
+        raise InfraError(
+            f"training went wrong twice ({failure}; step {error.step}, {lower:.2g}: {error.reason}): nothing was registered. Lower "
+            "training.learning_rate, raise training.warmup, or look whether the texts say anything of their targets"
+        ) from error
+
+
+def _note_collapse(error: CollapsedError, run: Path) -> None:
+    """Write down how an attempt went wrong, whole or not at all: whoever goes on after a kill must not try it again."""
+    seconds = max((float(entry.get("seconds", 0.0)) for entry in error.history), default=0.0)
+    values = {"reason": error.reason, "step": error.step, "seconds": seconds, "history": error.history}
+    run.mkdir(parents=True, exist_ok=True)
+    aside = run / f".{COLLAPSED}"
+    aside.write_text(json.dumps(values))
+    aside.replace(run / COLLAPSED)
+
+
+def _within_memory(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, result: Path) -> Trained:
+    """Fit with as many rows in memory at once as there is room for."""
+    how = numerics(job.training.precision)
+    sizes = _sizes(job.training.batch_size, run / MICRO)
     for micro in sizes:
         try:
-            return _attempt(spec, base, rows, held_out, objective, training, run, listener, start, micro, how)
+            return _attempt(job, rows, held_out, run, result, micro, how)
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -46,7 +127,7 @@ def train(
                     f"out of memory with {micro} rows at once on {how.hardware} ({_first_line(error)}): lower "
                     "model.max_length, use adapter.kind=lora or a machine with more memory; run again to go on"
                 ) from error
-            listener.notice(f"out of memory with {micro} rows at once; once more with {sizes[-1]} and gradient accumulation")
+            job.listener.notice(f"out of memory with {micro} rows at once; once more with {sizes[-1]} and gradient accumulation")
             run.mkdir(parents=True, exist_ok=True)
             (run / MICRO).write_text(str(sizes[-1]))  # whoever resumes goes on in the same pieces, and to the same weights
         gc.collect()
@@ -59,12 +140,9 @@ def _sizes(batch: int, noted: Path) -> tuple[int, ...]:
     return (int(found),) if found.isdigit() else tuple(dict.fromkeys((batch, _smaller(batch))))
 
 
-def _attempt(
-    spec: Spec, base: Path, rows: pd.DataFrame, held_out: pd.DataFrame, objective: Supervised, training: Training, run: Path,
-    listener: Listener, start: Path | None, micro: int, how: Numerics,
-) -> Trained:  # fmt: skip
-    moved, rate = _weights_of(start, spec) if start else None, training.learning_rate or adapters.default_learning_rate(spec.moves)
-    tokenizer = load_tokenizer(base)
+def _attempt(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, result: Path, micro: int, how: Numerics) -> Trained:
+    spec, moved = job.spec, _weights_of(job.start, job.spec) if job.start else None
+    tokenizer = load_tokenizer(job.base)
     match spec.problem:
         case "text-classification":
             data = [_classified(tokenizer, spec, frame) for frame in (rows, held_out)]
@@ -72,13 +150,56 @@ def _attempt(
             data = [text_generation.encode(tokenizer, frame, spec.max_length) for frame in (rows, held_out)]
         case _:
             assert_never(spec.problem)
+    data[1].sort(key=lambda row: len(row["input_ids"]))  # batches of like length: their order is no matter
     lengths = [len(row["input_ids"]) for row in data[0]]
-    plan = Plan(training, rate, lengths, micro, how, run)
-    check_fits(outline(spec, base), micro, max(lengths), how)
-    network = build(spec, base, moved)
-    trainer = _trainer(network, data[0], data[1], objective, plan)
+    check_fits(outline(spec, job.base), micro, max(lengths), how)
+    network = build(spec, job.base, moved)
+    attend_in_fp32(network.model, how)
+    fuse_lora(network.model, how)
+    plan = Plan(job.training, job.learning_rate, lengths, micro, how, run, result, job.last_epoch, earlier=job.earlier)
+    if spec.problem == "text-classification":
+        plan = replace(
+            plan, untrained=_constant_loss(data[0], spec, job.objective), tells_apart=_tells_apart(network, data[0], how)
+        )
+    trainer = _trainer(network, data[0], data[1], job.objective, plan)
     trainer.plan = plan
-    return fit(trainer, network, plan, listener)
+    return fit(trainer, network, plan, _calibration(job, data[1], how), job.listener.after(job.earlier.steps))
+
+
+def _calibration(job: Job, held_out: list[dict[str, Any]], how: Numerics) -> Callable[[Network], float]:
+    """What gives a trained network its temperature: the one found before, else the held-out rows; 1 for what has no classes."""
+
+    def calibrate(network: Network) -> float:
+        if job.temperature is not None or job.spec.problem != "text-classification" or not held_out:
+            return job.temperature or 1.0
+        logits = _logits(network, held_out, how)
+        return fit_temperature(logits, [row["labels"] for row in held_out])
+
+    return calibrate
+
+
+def _logits(network: Network, rows: list[dict[str, Any]], how: Numerics) -> Any:
+    ids = [row["input_ids"] for row in rows]
+    return text_classification.in_batches(network.model, ids, network.pad_id, 32, autocast(how))
+
+
+def _tells_apart(network: Network, rows: list[dict[str, Any]], how: Numerics) -> Callable[[], bool]:
+    """Whether the network, as it is when asked, answers more than one class to rows of several."""
+    sample = [rows[place] for place in collapse.sample_rows([row["labels"] for row in rows])]
+
+    def tells_apart() -> bool:
+        answers = _logits(network, sample, how).argmax(1).tolist()
+        return not collapse.answers_one_class(answers, [row["labels"] for row in sample])
+
+    return tells_apart
+
+
+def _constant_loss(rows: list[dict[str, Any]], spec: Spec, objective: Supervised) -> float:
+    targets = [row["labels"] for row in rows]
+    weights = None
+    if objective.class_weights == "balanced":
+        weights = text_classification.class_weights(targets, len(spec.labels)).tolist()
+    return collapse.constant_loss(targets, len(spec.labels), objective.label_smoothing, weights)
 
 
 def _weights_of(start: Path, spec: Spec) -> Path:

@@ -153,9 +153,9 @@ def in_batches(
     return np.empty((0, 0), np.float32) if out is None else out
 
 
-def scores(logits: npt.NDArray[np.float32], labels: Sequence[str]) -> Scores:
-    """Softmax in double precision."""
-    shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
+def scores(logits: npt.NDArray[np.float32], labels: Sequence[str], temperature: float = 1.0) -> Scores:
+    """Softmax of logits (n, labels), divided by a temperature, in double precision."""
+    shifted = (logits.astype(np.float64) - logits.max(1, keepdims=True)) / temperature
     exponents = np.exp(shifted)
     return Scores(exponents / exponents.sum(1, keepdims=True), tuple(labels))
 

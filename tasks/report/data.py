@@ -270,6 +270,7 @@ class ReportData:
     confusion: Confusion | None = None
     calibration: Calibration | None = None
     curves: tuple[Curve, ...] = ()
+    training: str = ""  # a sentence: which epoch's weights these are, at what rate and temperature
     data: DataSummary | None = None
     errors: tuple[WorstError, ...] = ()
     generations: tuple[Generation, ...] = ()

@@ -50,7 +50,8 @@ class Answering:
     def _classify(self, ready: list[str]) -> list[Said]:
         network = self.kept.network
         ids = text_classification.encode(network.tokenizer, ready, network.spec.max_length)
-        said = text_classification.scores(self.flat.logits(ids) if self.flat else self._padded(ids), network.spec.labels)
+        logits = self.flat.logits(ids) if self.flat else self._padded(ids)
+        said = text_classification.scores(logits, network.spec.labels, network.spec.temperature)
         best, scores = said.probabilities.argmax(1).tolist(), said.probabilities.max(1).tolist()
         return [Said(text, said.labels[place], score) for text, place, score in zip(ready, best, scores, strict=True)]
 

@@ -11,8 +11,7 @@ import tiny
 
 from configs.errors import InfraError
 from configs.schema import Full, Lora, Supervised, Training
-from tasks.learning import checkpoints
-from tasks.learning import fit as fitting
+from tasks.learning import checkpoints, trainer
 from tasks.learning.base import find_base
 from tasks.learning.fit import Listener, StoppedEarlyError
 from tasks.learning.network import spec_of
@@ -54,7 +53,7 @@ def child(base, run, adapter, settings, moments, room):
     """
     for name in ("_write_manifest", "_flush"):
         moments.around(checkpoints, name)
-    moments.around(fitting, "keep_newest")
+    moments.around(trainer, "keep_newest")
     run = Path(run)
     run.mkdir(exist_ok=True)
     said = []

@@ -1,51 +1,18 @@
 """One fit: what it learns from, how it bears too little memory, a loss that is no number, and being done already."""
 
-import json
-import shutil
-from contextlib import nullcontext
 
 import pandas as pd
 import pytest
 import tiny
 import torch
+from fit_parts import ROWS, losses, measured
 
 from configs.errors import InfraError, InputError
 from configs.schema import Full, Lora, Supervised, Training
 from tasks.learning import device, fit, supervised
 from tasks.learning.base import find_base
 from tasks.learning.network import TRAINABLE, build, outline, spec_of
-
-ROWS = tiny.frame(44)  # 6 batches of 8, the last one short
-QUICK = {"epochs": 2, "batch_size": 8, "learning_rate": 3e-3}
-
-
-@pytest.fixture(scope="session")
-def steady_bert(bert_folder, tmp_path_factory):
-    """Without dropout, so that rows taken in other pieces give the same weights, but for rounding."""
-    folder = shutil.copytree(bert_folder, tmp_path_factory.mktemp("steady") / "bert")
-    settings = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**settings, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}))
-    return folder
-
-
-@pytest.fixture
-def train(steady_bert, tmp_path):
-    """Train on ROWS; `said`, `logged` and `moved` hold what the listener was told."""
-
-    def trained(run="run", adapter=None, rows=ROWS, held_out=None, base=steady_bert, start=None, objective=None, **settings):
-        labels = tuple(sorted(set(rows["target"])))
-        found = find_base(str(base))
-        spec = spec_of("text-classification", adapter or Full(), labels, 16, 0, found)
-        told = (trained.logged.append, trained.moved.append, trained.said.append)
-        listener = fit.Listener(lambda step, values: told[0]((step, values)), lambda step, of: told[1]((step, of)), told[2])
-        training = Training(**{**QUICK, "precision": "fp32", **settings})
-        held_out = tiny.frame(12, 1) if held_out is None else held_out
-        return supervised.train(
-            spec, base, rows, held_out, objective or Supervised(), training, tmp_path / run, listener, start
-        )  # fmt: skip
-
-    trained.logged, trained.moved, trained.said = [], [], []
-    return trained
+from tasks.learning.trainer import Plan
 
 
 @pytest.fixture
@@ -68,19 +35,19 @@ def out_of_memory(monkeypatch):
     return limit
 
 
-def losses(trained):
-    """Every loss of a training, in order."""
-    return [entry[name] for entry in trained.history for name in ("loss", "eval_loss", "train_loss") if name in entry]
-
-
 def test_a_fit_learns_and_tells_every_step(train):
     trained = train(epochs=6)
     assert train.moved == [(step, 36) for step in range(1, 37)]
     seen = [values["eval_loss"] for _, values in train.logged if "eval_loss" in values]
     assert len(seen) == 6 and seen[-1] < seen[0] and trained.steps == 36
     assert [step for step, values in train.logged if "eval_loss" in values] == [6, 12, 18, 24, 30, 36]
-    steps = [step for step, values in train.logged if "loss" in values]
-    assert steps == [10, 20, 30]
+    assert [step for step, values in train.logged if "loss" in values] == list(range(1, 37))
+
+
+@pytest.mark.parametrize(("epochs", "every", "steps"), [(2, 100, 1), (17, 100, 2), (100, 100, 10), (100, 7, 7), (100, 11, 1)])
+def test_a_training_logs_some_thirty_losses_and_none_over_two_checkpoints(epochs, every, steps, tmp_path):
+    training = Training(epochs=epochs, batch_size=8, checkpoint_every=every)
+    assert Plan(training, 1e-3, [4] * 32, 8, device.numerics("fp32"), tmp_path, tmp_path).log_every == steps
 
 
 def test_what_is_done_is_not_done_again(train):
@@ -136,15 +103,13 @@ def test_a_model_that_cannot_fit_is_refused_beforehand_with_the_numbers(train, m
 
 
 def test_a_loss_that_is_no_number_stops_at_its_step_and_leaves_nothing_trained(train, tmp_path):
-    with pytest.raises(
-        InputError, match=r"training diverged: the loss is nan at step \d+ \(learning rate .*Lower training.learning_rate"
-    ):
+    with pytest.raises(InfraError, match=r"went wrong twice .*the loss is nan.* Lower training.learning_rate"):
         train(learning_rate=1e30, max_grad_norm=1e30, warmup=0)
     assert not (tmp_path / "run" / "trained").exists()
 
 
 def test_weights_that_the_last_step_made_no_numbers_are_not_kept(train, tmp_path):
-    with pytest.raises(InputError, match=r"training diverged: the weights are not finite at step 1 \(learning rate 1e\+38"):
+    with pytest.raises(InfraError, match=r"went wrong twice \(step 1, learning rate 1e\+38: the weights are not finite"):
         train(rows=tiny.frame(4), epochs=1, batch_size=4, learning_rate=1e38, max_grad_norm=1e30, warmup=0)
     assert not (tmp_path / "run" / "trained").exists()
 
@@ -169,23 +134,7 @@ def test_early_stopping_keeps_the_best_weights_not_the_last(train):
     stopped = train("stopped", rows=rows, epochs=30, early_stopping=2, learning_rate=1e-2)
     seen = [values["eval_loss"] for _, values in train.logged if "eval_loss" in values]
     assert len(seen) == seen.index(min(seen)) + 3 < 30 and any("stopped early" in sentence for sentence in train.said)
-    spec = spec_of("text-classification", Full(), tuple(sorted(set(rows["target"]))), 16, 0, find_base(stopped_base(stopped)))
-    assert measured(spec, stopped) == pytest.approx(min(seen), abs=1e-4)
-
-
-def stopped_base(trained):
-    return json.loads((trained.folder / "network.json").read_text())["base_name"]
-
-
-def measured(spec, trained):
-    """The mean loss on the held-out rows, worked out anew."""
-    from tasks.problems import text_classification as problem
-
-    network, rows = build(spec, find_base(spec.base_name).path, trained.folder / TRAINABLE), tiny.frame(12, 1)
-    ids = problem.encode(network.tokenizer, rows["text"].tolist(), 16)
-    logits = torch.tensor(problem.in_batches(network.model, ids, network.pad_id, 5, nullcontext))
-    targets = torch.tensor([spec.labels.index(label) for label in rows["target"]])
-    return float(torch.nn.functional.cross_entropy(logits, targets))
+    assert measured(stopped) == pytest.approx(min(seen), abs=1e-4) and stopped.epoch == seen.index(min(seen)) + 1
 
 
 def test_without_held_out_rows_no_loss_is_watched(train):
@@ -226,7 +175,7 @@ def test_the_head_learns_at_its_own_rate_and_biases_do_not_decay(steady_bert, tm
     base = find_base(str(steady_bert))
     network = build(spec_of("text-classification", Full(), ("a", "b"), 16, 0, base), base.path)
     training = Training(learning_rate=1e-3, head_learning_rate_factor=7, weight_decay=0.1)
-    plan = fit.Plan(training, 1e-3, [4], 1, device.numerics("fp32"), tmp_path)
+    plan = Plan(training, 1e-3, [4], 1, device.numerics("fp32"), tmp_path, tmp_path)
     trainer = supervised._trainer(network, [{"input_ids": [2, 9, 10, 3], "labels": 1}], [], Supervised(), plan)
     trainer.plan = plan
     optimizer = trainer.create_optimizer()
