@@ -20,7 +20,7 @@ from flows.elsewhere import train_there
 from tasks import assets, decide, evaluate, news, prepare, reference, release, show, train
 from tasks.aside import Beside, beside
 from tasks.champion import Against, challenged, open_ledger, seen_in_training
-from tasks.decisions import find_decision, look_number, record_decision
+from tasks.decisions import LookTakenError, check_look, find_decision, look_number, record_decision
 from tasks.findings import Findings
 from tasks.home import Home, find_home, settle_environment
 from tasks.identity import decision_key
@@ -154,7 +154,7 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
             try:
                 outcome = _judge(run, prepared, against, trained, run_id, lexical, traits, packed, reload)
                 break
-            except ChampionMovedError as error:
+            except (ChampionMovedError, LookTakenError) as error:
                 moved = _challenged(run, prepared)
                 if moved.train_key != against.train_key:
                     raise
@@ -274,7 +274,7 @@ def _decide(run: Run, prepared: prepare.Prepared, against: Against, scores: AllS
     if against.version is not None and "snapshot" in against.tags:
         seen.append(seen_in_training(home, tracking, against.tags["snapshot"], against.tags["run_id"]))
     fair = decide.fair_rows(pipeline, home, prepared.snapshot, seen)
-    look = look_number(run.ledger, pipeline.name, against.version)
+    look = look_number(run.ledger, pipeline.name)
     return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair, look)
 
 
@@ -298,6 +298,7 @@ def _release(
         return version, verdict
     if _waits(run, against, version, verdict) and version not in standing(run.ledger, pipeline.name).withdrawn:
         return version, verdict
+    check_look(run.ledger, pipeline.name, verdict.look)
     evidence = Evidence(verdict.verdict, pipeline.gate.rule, run_id, against.train_key, key)
     try:
         move = promote(run.ledger, run.registry, pipeline.name, version, expected=against.version, evidence=evidence, who=MACHINE)

@@ -16,6 +16,7 @@ from tasks.learning.base import Base
 from tasks.ledger import Entry, Ledger, Standing, heal, history
 from tasks.ledger_replay import replay_entries
 from tasks.prepare import Prepared, open_snapshot
+from tasks.terminal import say
 from tasks.tracking import Registry, Tracking
 
 SIGNATURES = ("train.signatures.npy", "validation.signatures.npy")
@@ -39,7 +40,7 @@ class Against:
 
 def open_ledger(home: Home) -> Ledger:
     """The ledger of this home, or the shared one."""
-    return Ledger(home.ledger_url)
+    return Ledger(home.ledger_url, notify=say)
 
 
 def challenged(

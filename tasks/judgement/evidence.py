@@ -26,8 +26,8 @@ class Evidence:
     that won by `better`. `groups`: one value per row, null where the row stands alone. `recent` marks the rows of `gate.window`,
     `fair` those that are no exact or near duplicates of a training or validation row of *either* model; None means all. `slices`
     names columns of strings; `classes` are the targets. `look` is the number, from 1, of this decision among all that were taken
-    against this champion in the last 52 weeks, on whatever test rows: a rerun of the same decision-key is no new look. `metrics`
-    are the challenger's, for the floors.
+    on the pipeline in the last 52 weeks, against any champion and on any test rows: a rerun of the same decision-key is no new
+    look. `metrics` are the challenger's, for the floors.
     """
 
     challenger: Floats

@@ -131,7 +131,8 @@ def run_race(url: str, folder: Path, model: str, processes: int, rounds: int) ->
 
 def decide(url: str, model: str, key: str, barrier: Any, results: Any) -> None:
     barrier.wait(60)
+    champion = key[-1]  # several, for a look belongs to none of them
     made = record_decision(
-        Ledger(url), model, key, test_rows_hash="rows", champion_version="1", verdict="HOLD", run_id="run", payload={}
+        Ledger(url), model, key, test_rows_hash="rows", champion_version=champion, verdict="HOLD", run_id="run", payload={}
     )
     results.put((key, made.look))
