@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,10 @@ def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str,
         raise InputError(f"{name} {version} is the champion already: nothing to promote")
     tags = tracking.version_tags(name, version)
     keys = {key: tags.get(key) for key in ("verdict", "train_key", "decision_key", "run_id")}
-    evidence = Evidence(rule=None if tags.get("verdict") != "PROMOTE" else pipeline.gate.rule, **keys)
+    evidence = Evidence(**keys)
     objection = _objection(ledger, registry, name, version, evidence, settled.champion)
+    if objection is None:  # else it won nothing against this champion, and is no anchor
+        evidence = replace(evidence, rule=pipeline.gate.rule_against(settled.champion))
     if objection and not reason:
         raise InputError(f"{objection}. To promote {name} {version} all the same, say why with --reason")
     move = promote(

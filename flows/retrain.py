@@ -299,7 +299,7 @@ def _release(
     if _waits(run, against, version, verdict) and version not in standing(run.ledger, pipeline.name).withdrawn:
         return version, verdict
     check_look(run.ledger, pipeline.name, verdict.look)
-    evidence = Evidence(verdict.verdict, pipeline.gate.rule, run_id, against.train_key, key)
+    evidence = Evidence(verdict.verdict, pipeline.gate.rule_against(against.version), run_id, against.train_key, key)
     try:
         move = promote(run.ledger, run.registry, pipeline.name, version, expected=against.version, evidence=evidence, who=MACHINE)
     except WithdrawnError as error:

@@ -15,6 +15,7 @@ from tasks.home import Home
 from tasks.judgement.evidence import Evidence, Verdict
 from tasks.judgement.gate import decide as judge
 from tasks.prepare import open_snapshot
+from tasks.problems.baselines import TRIVIAL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,7 @@ def decide(
 ) -> Verdict:
     """Put the scores before the gate."""
     frame = challenger.frame
+    trivial = TRIVIAL[pipeline.problem]
     against = [primary_of(pipeline, scores) if scores is not None else None for scores in (champion, anchor)]
     evidence = Evidence(
         challenger=primary_of(pipeline, challenger),
@@ -41,6 +43,8 @@ def decide(
         anchor=against[1],
         baseline=baselines.scores[baselines.best],
         baseline_name=baselines.best,
+        trivial=None if baselines.best == trivial else baselines.scores[trivial],
+        trivial_name=trivial,
         groups=frame["group"].tolist() if pipeline.data.group else None,
         recent=recent(frame, pipeline.gate.window),
         fair=fair,

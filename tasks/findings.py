@@ -76,7 +76,7 @@ def gather(found: Findings, home: Home) -> page.ReportData:
         look=verdict.look,
         looks_per_year=pipeline.gate.looks_per_year,
         next_command=found.next_command,
-        rule=pipeline.gate.rule,
+        rule=pipeline.gate.rule_against(found.against),
         comparisons=(*(_comparison(each, found) for each in verdict.comparisons), *_floors(found)),
         population=page.Population(
             test=len(frame), judged=verdict.n, window=_in_window(frame, pipeline), left_out=verdict.excluded,

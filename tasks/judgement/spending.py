@@ -5,6 +5,16 @@ from __future__ import annotations
 RESERVE = 0.1  # share of alpha kept for looks beyond the declared number
 
 
+def first_release_alpha(alpha: float, looks_per_year: int, look: int) -> float:
+    """What a decision without a champion may spend at that look: `alpha` at the first, `alpha / look**2` after, a share at least.
+
+    A first release replaces nobody, so a wrong one costs less than one that is missing; but a pipeline that tries every week must
+    not release noise in the end. However often it is tried in a year, at most 1.65 alpha (1 + 1/4 + 1/9 + ...) is spent beside
+    the year's shares.
+    """
+    return max(alpha / look**2, alpha_at_look(alpha, looks_per_year, look))
+
+
 def alpha_at_look(alpha: float, looks_per_year: int, look: int) -> float:
     """What decision number `look` (from 1) of a year may spend: summed over however many looks, never more than `alpha`.
 
