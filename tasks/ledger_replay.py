@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["FIRST", "PROMOTE", "ROLLBACK", "EXTERNAL"]
+Kind = Literal["FIRST", "PROMOTE", "ROLLBACK", "EXTERNAL", "ADOPTED"]
 State = Literal["intended", "applied", "abandoned"]
 
 

@@ -13,7 +13,7 @@ from configs.errors import InputError
 from configs.schema import Gate
 from tasks.judgement.paired import Floats
 
-Decision = Literal["PROMOTE", "HOLD", "INCONCLUSIVE"]
+Decision = Literal["PROMOTE", "HOLD", "INCONCLUSIVE", "ADOPTED"]  # the last is a person's, and no answer of the gate
 Rule = Literal["better", "not_worse", "guard", "information"]
 Outcome = Literal["shown", "ruled out", "open", "harm shown", "no harm shown", "too few rows", "for information"]
 

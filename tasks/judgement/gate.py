@@ -23,9 +23,9 @@ from tasks.judgement.evidence import Comparison, Decision, Evidence, Outcome, Ve
 from tasks.judgement.intervals import Interval, difference_intervals
 from tasks.judgement.paired import Pairs, better_p, harm_p, holm, not_worse_p
 from tasks.judgement.power import min_detectable, power_better, power_not_worse, power_of_mean, rows_needed
-from tasks.judgement.questions import Question, guards, information, population, primary_questions
+from tasks.judgement.questions import Question, guards, information, opponents, population, primary_questions
 from tasks.judgement.spending import alpha_at_look, first_release_alpha
-from tasks.judgement.words import reasons
+from tasks.judgement.words import adopted_reasons, reasons
 
 
 def decide(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdict:
@@ -53,6 +53,18 @@ def decide(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdict:
         excluded=rows.excluded,
     )
     return replace(verdict, reasons=reasons(verdict, evidence, settings))
+
+
+def describe(evidence: Evidence, settings: Gate, word: str, seed: int = 0) -> Verdict:
+    """What an adopted model is on these rows beside the champion and the best baseline: for information, nothing is tested.
+
+    `word` is the person's who adopts it: the first of the reasons.
+    """
+    check(evidence, settings)
+    rows = population(evidence)
+    comparisons = _answer(list(opponents(evidence, rows)), settings, settings.alpha, seed)
+    verdict = Verdict("ADOPTED", (), comparisons, None, None, 0, settings.alpha, rows.n, rows.n_groups, rows.excluded)
+    return replace(verdict, reasons=(word, *adopted_reasons(verdict, evidence, settings)))
 
 
 def _decision(n_groups: int, comparisons: tuple[Comparison, ...], floor_missed: bool, settings: Gate) -> Decision:

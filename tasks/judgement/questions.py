@@ -111,3 +111,12 @@ def information(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Ques
         yield Question(f"baseline {evidence.baseline_name}", "information", None, pairs)
     if evidence.anchor is not None and settings.rule == "better":
         yield Question("anchor", "information", None, _pair(evidence, evidence.anchor, rows.primary, rows.codes))
+
+
+def opponents(evidence: Evidence, rows: Rows) -> Iterator[Question]:
+    """The champion and the best baseline, for information alone."""
+    if rows.n == 0:
+        return
+    for name, scores in (("champion", evidence.champion), (f"baseline {evidence.baseline_name}", evidence.baseline)):
+        if scores is not None:
+            yield Question(name, "information", None, _pair(evidence, scores, rows.primary, rows.codes))

@@ -33,6 +33,20 @@ def reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tuple[str, 
     )
 
 
+def adopted_reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tuple[str, ...]:
+    """What is known of a model that a person adopts, and what cannot be."""
+    share = _are_shares(evidence)
+    return (
+        "It was fine-tuned elsewhere: whether it has seen these test rows is not known, so its figures may be too good.",
+        *(f"Beside the {c.name}: {_numbers(c, share)}." for c in verdict.comparisons),
+        *_cheaper(verdict, share),
+        *(
+            f"It stays under a floor of the gate: {name} is {value:.4g}, gate.floors asks a challenger for at least {least:.4g}."
+            for name, (value, least) in missed_floors(evidence, settings).items()
+        ),
+    )
+
+
 def _are_shares(evidence: Evidence) -> bool:
     """Whether scores are right/wrong or lie between the two, so that differences are points and levels percent."""
     arrays = (evidence.challenger, evidence.champion, evidence.anchor, evidence.baseline, evidence.trivial)
