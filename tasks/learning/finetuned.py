@@ -63,6 +63,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise refuse(folder, "has no config.json", "write the folder with save_pretrained") from None
     except ValueError as error:
         raise refuse(folder, f"config.json is no JSON ({error})", "write the folder anew with save_pretrained") from None
+    if not isinstance(config, dict):
+        raise refuse(folder, "config.json is no JSON object", "write the folder anew with save_pretrained")
     return config
 
 
