@@ -12,7 +12,7 @@ from typing import Any
 
 from configs.errors import InputError
 from tasks.decisions import record_decision
-from tasks.ledger import ChampionMovedError, Evidence, Ledger, heal, promote, rollback
+from tasks.ledger import ChampionMovedError, Evidence, Ledger, adopt, heal, promote, rollback
 
 WON = Evidence(verdict="PROMOTE", rule="better")
 PROMOTE_STEPS = ("alone", "intended", "before the alias", "alias set", "applied")
@@ -82,6 +82,11 @@ def die_at(name: str) -> Callable[[str], None]:
 def promote_and_die(url: str, folder: Path, model: str, expected: str | None, to: str, at: str) -> None:
     with suppress(InputError):  # a random life asks for what is refused, too
         promote(Ledger(url), FileRegistry(folder), model, to, expected=expected, evidence=WON, who="a test", step=die_at(at))
+
+
+def adopt_and_die(url: str, folder: Path, model: str, expected: str | None, to: str, at: str) -> None:
+    how = {"evidence": Evidence(run_id="run", train_key="model", decision_key="adoption"), "who": "Ada", "reason": "made elsewhere"}
+    adopt(Ledger(url), FileRegistry(folder), model, to, expected=expected, step=die_at(at), **how)  # type: ignore[arg-type]
 
 
 def rollback_and_die(url: str, folder: Path, model: str, left: str, at: str) -> None:
