@@ -14,7 +14,7 @@ from configs.errors import InfraError
 from configs.schema import Pipeline
 from tasks.evaluate import Baselines, Scores, network_of
 from tasks.home import Home
-from tasks.learning.base import Base
+from tasks.learning.base import Base, pooling_of
 from tasks.learning.checkpoints import atomic_folder, is_valid
 from tasks.prepare import open_snapshot
 from tasks.tracking import Tracking
@@ -127,7 +127,8 @@ def _answers(
 def _points(pipeline: Pipeline, base: Base, baselines: Baselines | None, texts: list[str], known: dict[str, int]) -> Any:
     from tasks.learning.embedding import directions, embed
 
-    held_out = baselines.points if baselines else None
+    pooled_alike = pooling_of(base.path) == "mean"  # as `embed` pools, and with it what the monitors see of the traffic
+    held_out = baselines.points if baselines and pooled_alike else None
     if held_out is None:
         return embed(base.path, texts, pipeline.model.max_length, pipeline.training.precision)
     held_out = directions(held_out)
