@@ -169,7 +169,7 @@ def _release(
     tags = {"train_key": asked.key, "verdict": ADOPTED, "base": asked.model.base.digest, "tested_on": prepared.snapshot}
     run.turn.check()
     version = release.register(pipeline, tracking, packed, run_id, reload, tags)
-    decision = digest({"adopted": asked.key, "version": version, "test_rows": prepared.rows["test"], "replaces": asked.replaces})
+    decision = digest({"adopted": asked.key, "version": version, "replaces": asked.replaces})  # on whatever test rows: once
     tracking.tag_version(pipeline.name, version, {"decision_key": decision})
     evidence = Evidence(run_id=run_id, train_key=asked.key, decision_key=decision)
     move = adopt_version(
