@@ -73,7 +73,6 @@ def test_what_happened_elsewhere_answers_it_too(ledger, registry):
     assert standing(ledger, registry, question).state == "approved" and standing(ledger, registry, question).who == "Eve"
     assert [each.state for each in settle(ledger, registry, "tiny")] == ["approved"] and settle(ledger, registry, "tiny") == ()
     question, _ = asked(ledger, "2", "1")
-    assert question.rule == "better"
     moved(ledger, registry, "3", "1")
     assert standing(ledger, registry, question).state == "stale"
     late = answer(ledger, registry, question, True, "Ada", "")
