@@ -136,7 +136,7 @@ def _judge(
         own = evaluate.evaluate(pipeline, home, prepared.snapshot, asked.key, load, "adopted")
         champion = score_version(run, prepared, asked.replaces, "champion")
         facts["note"] = show.in_short(pipeline, own)
-    word = f"Adopted by {asked.who}, no verdict of the gate" + (f": {asked.reason}" if asked.reason else ".")
+    word = f"Adopted by {asked.who}, without a verdict of the gate: {asked.reason or 'no reason given'}."
     account = decide.describe(pipeline, own, champion, baselines, word)
     with run.stage("release") as facts:
         reference.write_reference(

@@ -31,16 +31,14 @@ def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, A
 
 def run_adopt(pipeline: Pipeline, config: Path, model: Path, reason: str, who: str | None, *, quiet: bool) -> dict[str, Any]:
     """Adopt a model in this process; `model` is its folder, `who` the person's name where the user's is not."""
-    from flows.release import person_named
-
-    person = person_named(who)
-    settle_environment(find_home())
+    settle_environment(find_home())  # before a process inherits it
     from tasks.aside import begun
 
     with begun(), here(pipeline.name):
         from flows.adopt import adopt
+        from flows.release import person_named
 
-        outcome: dict[str, Any] = adopt(pipeline, str(model), reason, person)
+        outcome: dict[str, Any] = adopt(pipeline, str(model), reason, person_named(who))
     if not quiet:
         _last_move(outcome, config, pipeline.release.alias)
     return outcome
