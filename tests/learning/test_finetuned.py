@@ -175,3 +175,11 @@ def test_equal_files_make_the_same_base_wherever_they_lie(folder, classifiers):
     assert read_finetuned(folder, "text-classification", 32).base.digest == one.base.digest
     configure(folder, id2label=dict(enumerate(("a", "b", "c"))))
     assert read_finetuned(folder, "text-classification", 32).base.digest != one.base.digest
+
+
+def test_a_network_that_was_stored_before_heads_were_told_apart_has_a_head_of_ours(folder, tmp_path):
+    save_spec(read_finetuned(folder, "text-classification", 32).spec("text-classification", 32), tmp_path)
+    stored = json.loads((tmp_path / "network.json").read_text())
+    del stored["head"]
+    (tmp_path / "network.json").write_text(json.dumps(stored))
+    assert read_spec(tmp_path).head == "new"
