@@ -237,6 +237,18 @@ class Gate(Frozen):
     min_rows: Annotated[int, Field(ge=1)] = Field(100, description="fewer fair test rows decide nothing")
     floors: dict[str, float] = Field(default={}, description="metric -> the least a challenger may have")
     guards: Guards = Guards()
+    first: Literal["useful", "better"] = Field(
+        "useful",
+        description="where there is no champion. useful: better than the trivial baseline (majority class; unigram), and no loss "
+        "beyond first_margin shown against the best baseline; better: better than the best baseline",
+    )
+    first_margin: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="for first=useful, of the primary score: 0.05 is 5 points of accuracy, or 0.05 nats per token of text"
+    )
+
+    def rule_against(self, champion: str | None) -> str:
+        """The rule of a decision against that champion: `first` where there is none, else `rule`."""
+        return self.first if champion is None else self.rule
 
 
 class Release(Frozen):

@@ -109,7 +109,11 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--version", help="score with this version; default: the champion")
     add("promote", _promote, "make a version the champion, as a person, with a reason").add_argument("--version", required=True)
     add("rollback", _rollback, "go back to the champion before this one").add_argument("--to", help="or to this version")
-    for name in ("promote", "rollback"):
+    help = "make a model that was fine-tuned elsewhere a version, and the champion: checked, and scored on the test rows"
+    add("adopt", _adopt, help).add_argument(
+        "--model", type=Path, required=True, help="its folder, as save_pretrained wrote it, with its tokenizer; adapters merged"
+    )
+    for name in ("promote", "rollback", "adopt"):
         commands.choices[name].add_argument("--reason", default="", help="kept in the ledger")
         commands.choices[name].add_argument("--who", help="your name, kept in the ledger too; default: the user you are here")
     add("history", _history, "promotions and rollbacks of a model")
@@ -174,6 +178,13 @@ def _promote(given: argparse.Namespace) -> int:
     from flows.release import promote_by_hand
 
     _print(given, promote_by_hand(_load(given), given.config, given.version, given.reason, given.who))
+    return 0
+
+
+def _adopt(given: argparse.Namespace) -> int:
+    from flows.run import run_adopt
+
+    _print(given, run_adopt(_load(given), given.config, given.model, given.reason, given.who, quiet=given.json))
     return 0
 
 

@@ -110,13 +110,14 @@ def _champion(home: Home, pipeline: Pipeline) -> Check:
     none = Check("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
     if home.tracks_here and not (home.path / "mlflow.db").is_file():
         return none
-    from tasks.champion import open_ledger
-    from tasks.ledger import replay
+    from tasks.champion import ADOPTED, open_ledger
+    from tasks.ledger import history, replay
     from tasks.tracking import Registry, Tracking
 
     with _asking(None):
-        registry = Registry(Tracking(home), pipeline.release.alias)
-        named, told = registry.champion(pipeline.name), replay(open_ledger(home), pipeline.name)
+        registry, ledger = Registry(Tracking(home), pipeline.release.alias), open_ledger(home)
+        named, told = registry.champion(pipeline.name), replay(ledger, pipeline.name)
+        adopted = {row.to_version for row in history(ledger, pipeline.name) if row.kind == ADOPTED}
         there = named is None or named in registry.versions(pipeline.name)
     if not there:
         return Check(
@@ -129,7 +130,8 @@ def _champion(home: Home, pipeline: Pipeline) -> Check:
         )
     if named is None:
         return none
-    return Check("champion", "ok", f"{pipeline.name} version {named}, registry and ledger agree")
+    origin = " (adopted)" if named in adopted else ""
+    return Check("champion", "ok", f"{pipeline.name} version {named}{origin}, registry and ledger agree")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
 from flows.server import prefect_if_up
 from tasks import approvals
-from tasks.champion import open_ledger
+from tasks.approvals import Approval
+from tasks.champion import ADOPTED, open_ledger
 from tasks.decisions import find_decision, last_decision
 from tasks.home import Home, find_home, settle_environment
 from tasks.ledger import MACHINE, Entry, Evidence, Ledger, Move, Settled, heal, history, named, promote, rollback, standing
@@ -24,7 +25,7 @@ COLUMNS = ("epoch", "kind", "move", "when", "verdict", "who", "why")
 
 def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str, who: str | None) -> dict[str, Any]:
     """Make a version the champion: as its decision says, or by force, for which the ledger wants a reason."""
-    person, name = _person(who), pipeline.name
+    person, name = person_named(who), pipeline.name
     home, tracking, ledger, registry = _open(pipeline)
     settled = heal(ledger, registry, name)
     if version not in registry.versions(name):
@@ -33,8 +34,10 @@ def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str,
         raise InputError(f"{name} {version} is the champion already: nothing to promote")
     tags = tracking.version_tags(name, version)
     keys = {key: tags.get(key) for key in ("verdict", "train_key", "decision_key", "run_id")}
-    evidence = Evidence(rule=None if tags.get("verdict") != "PROMOTE" else pipeline.gate.rule, **keys)
+    evidence = Evidence(**keys)
     objection = _objection(ledger, registry, name, version, evidence, settled.champion)
+    if objection is None:  # else it won nothing against this champion, and is no anchor
+        evidence = replace(evidence, rule=pipeline.gate.rule_against(settled.champion))
     if objection and not reason:
         raise InputError(f"{objection}. To promote {name} {version} all the same, say why with --reason")
     move = promote(
@@ -49,6 +52,8 @@ def _objection(
     ledger: Ledger, registry: Registry, model: str, version: str, evidence: Evidence, champion: str | None
 ) -> str | None:
     """Why a version's decision does not stand for making it champion now, if it does not: what only force overrides."""
+    if evidence.verdict == ADOPTED:
+        return f"{model} {version} was adopted: no gate has compared it with a champion"
     if evidence.verdict != "PROMOTE":
         return f"{model} {version} has the verdict {evidence.verdict}"
     key = evidence.decision_key or ""
@@ -67,7 +72,7 @@ def _objection(
 
 def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str, who: str | None) -> dict[str, Any]:
     """Go back to the champion before this one, or to version `to`."""
-    person = _person(who)
+    person = person_named(who)
     home, tracking, ledger, registry = _open(pipeline)
     settled = heal(ledger, registry, pipeline.name)
     force = bool(reason) and to in standing(ledger, pipeline.name).withdrawn
@@ -76,7 +81,7 @@ def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str, who
     return _moved(pipeline, config, move, (*settled.notices, *move.notices))
 
 
-def _person(who: str | None) -> str:
+def person_named(who: str | None) -> str:
     """Whom the ledger names: the one who says so, else the user of this process, where that is a person."""
     try:
         name = who or getpass.getuser()
@@ -155,11 +160,17 @@ def _last_run(ledger: Ledger, pipeline: Pipeline) -> str:
     return found.run_id
 
 
-def _tell(home: Home, pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry, entry: Entry) -> None:
-    """Write down which questions are open no more by this move; where Prefect runs, close their forms and link the alias."""
+def settle_questions(pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry) -> tuple[Approval, ...]:
+    """Write down which questions are open no more by a move; gives those, for their forms are to be closed."""
     answered = approvals.settle(ledger, registry, pipeline.name)
     for asked in answered:
         tracking.tag_version(pipeline.name, asked.version, asked.tags)
+    return answered
+
+
+def _tell(home: Home, pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry, entry: Entry) -> None:
+    """Write down which questions are open no more by this move; where Prefect runs, close their forms and link the alias."""
+    answered = settle_questions(pipeline, tracking, ledger, registry)
     with prefect_if_up(home) as up:
         if not up:
             return
@@ -182,6 +193,12 @@ def _moved(pipeline: Pipeline, config: Path, move: Move, notices: tuple[str, ...
         f"{pipeline.name}@{pipeline.release.alias} is version {entry.to_version} (was {entry.from_version}), epoch {entry.epoch}"
     )
     closing(title, "green", (), (), (f"next: tunekeeper history {config}",))
+    return moved_outcome(pipeline, move, notices)
+
+
+def moved_outcome(pipeline: Pipeline, move: Move, notices: tuple[str, ...]) -> dict[str, Any]:
+    """What a command that moved the champion prints with --json."""
+    entry = move.entry
     return {
         "pipeline": pipeline.name,
         "epoch": entry.epoch,

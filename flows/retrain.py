@@ -20,7 +20,7 @@ from flows.elsewhere import train_there
 from tasks import assets, decide, evaluate, news, prepare, reference, release, show, train
 from tasks.aside import Beside, beside
 from tasks.champion import Against, challenged, open_ledger, seen_in_training
-from tasks.decisions import find_decision, look_number, record_decision
+from tasks.decisions import LookTakenError, check_look, find_decision, look_number, record_decision
 from tasks.findings import Findings
 from tasks.home import Home, find_home, settle_environment
 from tasks.identity import decision_key
@@ -85,7 +85,7 @@ def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: Turn) -> dict[st
         return earlier
     with prepare.temporary(home), closing(beside()) as side, closing(release.Reload()) as reload:
         if prepared is None:
-            prepared = _prepare(run, side)
+            prepared = prepare_snapshot(run, side)
             earlier = _earlier(run, prepared)
             if earlier is not None:
                 return earlier
@@ -96,9 +96,10 @@ def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: Turn) -> dict[st
 def _challenged(run: Run, prepared: prepare.Prepared) -> Against:
     """Whom the challenger meets; what was found amiss on the way, and healed, is said once and stands in the report."""
     against = challenged(run.pipeline, run.tracking, run.ledger, run.registry, prepared, run.inputs.base)
-    for notice in against.notices:
-        say(notice)
-    run.notices.extend(against.notices)
+    for notice in dict.fromkeys(against.notices):
+        if notice not in run.notices:
+            say(notice)
+            run.notices.append(notice)
     return against
 
 
@@ -120,7 +121,7 @@ def _earlier(run: Run, prepared: prepare.Prepared) -> dict[str, Any] | None:
     return outcome
 
 
-def _prepare(run: Run, side: Beside) -> prepare.Prepared:
+def prepare_snapshot(run: Run, side: Beside) -> prepare.Prepared:
     """Load > raw contract > candidate > prepared contract > seal."""
     pipeline, home, inputs = run.pipeline, run.home, run.inputs
     with prepare.opened(pipeline, home, inputs) as raw:
@@ -141,12 +142,12 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
     pipeline, tracking = run.pipeline, run.tracking
     tags = {"pipeline": pipeline.name, "snapshot": prepared.snapshot}
     run_id = tracking.open_run(pipeline.name, against.train_key, f"{pipeline.name}-{against.train_key[:8]}", tags)
-    with _closing(tracking, run_id):
+    with close_on_error(tracking, run_id):
         show.describe(pipeline, run.home, tracking, prepared, run_id)
         # A step waits for the slowest of its threads, one on each core: whoever works beside it holds up all of them.
-        helped = None if train.takes_every_core(pipeline) else _helped(run, prepared, side)
+        helped = None if train.takes_every_core(pipeline) else help_beside(run, prepared, side)
         trained = _train(run, prepared, against, run_id)
-        lexical, traits = helped or _helped(run, prepared, side)
+        lexical, traits = helped or help_beside(run, prepared, side)
         with run.stage("pack") as facts:
             packed = release.pack(pipeline, run.home, tracking, run.inputs.base, prepared.snapshot, trained, run_id, reload)
             facts["note"] = "stored; a fresh process loads it"
@@ -154,7 +155,7 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
             try:
                 outcome = _judge(run, prepared, against, trained, run_id, lexical, traits, packed, reload)
                 break
-            except ChampionMovedError as error:
+            except (ChampionMovedError, LookTakenError) as error:
                 moved = _challenged(run, prepared)
                 if moved.train_key != against.train_key:
                     raise
@@ -163,14 +164,14 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
     return outcome
 
 
-def _helped(run: Run, prepared: prepare.Prepared, side: Beside) -> tuple[Any, Any]:
+def help_beside(run: Run, prepared: prepare.Prepared, side: Beside) -> tuple[Any, Any]:
     """The Futures of what judging needs and another process works out: the lexical baselines, and the traits of the reference."""
     lexical = evaluate.lexical(run.pipeline, run.home, run.inputs.base, prepared.snapshot, side)
     return lexical, reference.begin_traits(run.home, prepared.snapshot, side)
 
 
 @contextmanager
-def _closing(tracking: Tracking, run_id: str) -> Iterator[None]:
+def close_on_error(tracking: Tracking, run_id: str) -> Iterator[None]:
     """Where the block fails, leave the MLflow run as what it became: KILLED by a signal, or FAILED."""
     try:
         yield
@@ -255,18 +256,23 @@ class AllScores:
 def _scores(run: Run, prepared: prepare.Prepared, against: Against, trained: Any, lexical: Any) -> AllScores:
     """Everybody on the same test rows; the baselines first, while whoever fits the last of them still has a core to himself."""
     pipeline, home, base = run.pipeline, run.home, run.inputs.base
-
-    def of(version: str | None, who: str) -> evaluate.Scores | None:
-        if version is None:
-            return None
-        key = run.tracking.version_tags(pipeline.name, version).get("train_key", f"{pipeline.name} {version}")
-        load = partial(release.champion_network, run.tracking, home, pipeline.name, version)
-        return evaluate.evaluate(pipeline, home, prepared.snapshot, key, load, who)
-
     baselines = evaluate.baselines(pipeline, home, base, prepared.snapshot, lexical)
     load = partial(evaluate.network_of, trained, base.path)
     challenger = evaluate.evaluate(pipeline, home, prepared.snapshot, against.train_key, load, "challenger")
-    return AllScores(challenger, of(against.version, "champion"), of(against.anchor, "anchor"), baselines)
+    champion, anchor = (score_version(run, prepared, version, who) for version, who in (
+        (against.version, "champion"), (against.anchor, "anchor"),
+    ))  # fmt: skip
+    return AllScores(challenger, champion, anchor, baselines)
+
+
+def score_version(run: Run, prepared: prepare.Prepared, version: str | None, who: str) -> evaluate.Scores | None:
+    """A registered version on the snapshot's test rows; None where there is no version."""
+    if version is None:
+        return None
+    name = run.pipeline.name
+    key = run.tracking.version_tags(name, version).get("train_key", f"{name} {version}")
+    load = partial(release.champion_network, run.tracking, run.home, name, version)
+    return evaluate.evaluate(run.pipeline, run.home, prepared.snapshot, key, load, who)
 
 
 def _decide(run: Run, prepared: prepare.Prepared, against: Against, scores: AllScores) -> Verdict:
@@ -276,7 +282,7 @@ def _decide(run: Run, prepared: prepare.Prepared, against: Against, scores: AllS
     if against.version is not None and "snapshot" in against.tags:
         seen.append(seen_in_training(home, tracking, against.tags["snapshot"], against.tags["run_id"]))
     fair = decide.fair_rows(pipeline, home, prepared.snapshot, seen)
-    look = look_number(run.ledger, pipeline.name, against.version)
+    look = look_number(run.ledger, pipeline.name)
     return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair, look)
 
 
@@ -300,7 +306,8 @@ def _release(
         return version, verdict
     if _waits(run, against, version, verdict) and version not in standing(run.ledger, pipeline.name).withdrawn:
         return version, verdict
-    evidence = Evidence(verdict.verdict, pipeline.gate.rule, run_id, against.train_key, key)
+    check_look(run.ledger, pipeline.name, verdict.look)
+    evidence = Evidence(verdict.verdict, pipeline.gate.rule_against(against.version), run_id, against.train_key, key)
     try:
         move = promote(run.ledger, run.registry, pipeline.name, version, expected=against.version, evidence=evidence, who=MACHINE)
     except WithdrawnError as error:

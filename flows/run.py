@@ -29,6 +29,29 @@ def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, A
     return outcome
 
 
+def run_adopt(pipeline: Pipeline, config: Path, model: Path, reason: str, who: str | None, *, quiet: bool) -> dict[str, Any]:
+    """Adopt a model in this process; `model` is its folder, `who` the person's name where the user's is not."""
+    settle_environment(find_home())  # before a process inherits it
+    from tasks.aside import begun
+
+    with begun(), here(pipeline.name):
+        from flows.adopt import adopt
+        from flows.release import person_named
+
+        outcome: dict[str, Any] = adopt(pipeline, str(model), reason, person_named(who))
+    if not quiet:
+        _last_move(outcome, config, pipeline.release.alias)
+    return outcome
+
+
+def _last_move(outcome: dict[str, Any], config: Path, alias: str) -> None:
+    from tasks.terminal import closing
+
+    title = f"{outcome['pipeline']}@{alias} is version {outcome['to']} (was {outcome['from']}), epoch {outcome['epoch']}"
+    hints = [f"report: {outcome['report']}", f"next: tunekeeper history {config}"]
+    closing(title, "green", (), outcome["reasons"] if outcome["fresh"] else (), hints)
+
+
 def run_monitor(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, Any]:
     """One look of the monitors in this process."""
     with here(pipeline.name):

@@ -90,9 +90,9 @@ def ask(
     """Ask for a decision's promotion, once; also the earlier questions about this model that are superseded by it."""
     now = ledger.now().astimezone(UTC)
     until = _iso(now + timedelta(hours=pipeline.release.approval_timeout_hours))
+    alias, rule = pipeline.release.alias, pipeline.gate.rule_against(against)
     made = Approval(
-        pipeline.name, decision_key, version, against, pipeline.release.alias, pipeline.gate.rule, run_id, train_key, report,
-        _iso(now), until,
+        pipeline.name, decision_key, version, against, alias, rule, run_id, train_key, report, _iso(now), until
     )  # fmt: skip
 
     def work(connection: Connection) -> tuple[Approval, tuple[Approval, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from tasks.learning.base import Base
 from tasks.ledger import Entry, Ledger, Standing, heal, history
 from tasks.ledger_replay import replay_entries
 from tasks.prepare import Prepared, open_snapshot
+from tasks.terminal import say
 from tasks.tracking import Registry, Tracking
 
+ADOPTED = "ADOPTED"  # the verdict of a version that a person adopted, and the kind of its row in the ledger
 SIGNATURES = ("train.signatures.npy", "validation.signatures.npy")
 
 
@@ -39,7 +42,14 @@ class Against:
 
 def open_ledger(home: Home) -> Ledger:
     """The ledger of this home, or the shared one."""
-    return Ledger(home.ledger_url)
+    return Ledger(home.ledger_url, notify=say)
+
+
+def adopted_notice(model: str, version: str | None, tags: Mapping[str, str]) -> tuple[str, ...]:
+    """What a comparison with an adopted champion has to say, as a tuple of no sentence or one."""
+    if version is None or tags.get("verdict") != ADOPTED:
+        return ()
+    return (f"{model} version {version} was fine-tuned elsewhere: whether it has seen these test rows is not known",)
 
 
 def challenged(
@@ -62,7 +72,8 @@ def challenged(
         key = train_key(pipeline, prepared.rows, base, tags[start].get("train_key") if start else None)
         if version == live or tags[live or ""].get("train_key") == key:
             break
-    return Against(version, live, _anchor(standing, version), key, start, tags.get(version or "", {}), settled.notices)
+    notices = (*settled.notices, *adopted_notice(pipeline.name, version, tags.get(version or "", {})))
+    return Against(version, live, _anchor(standing, version), key, start, tags.get(version or "", {}), notices)
 
 
 def _predecessor(entries: tuple[Entry, ...], version: str | None) -> str | None:

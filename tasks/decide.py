@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from tasks.evaluate import Baselines, Scores, primary_of
 from tasks.home import Home
 from tasks.judgement.evidence import Evidence, Verdict
 from tasks.judgement.gate import decide as judge
+from tasks.judgement.gate import describe as account
 from tasks.prepare import open_snapshot
+from tasks.problems.baselines import TRIVIAL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,23 +36,36 @@ def decide(
     look: int,
 ) -> Verdict:
     """Put the scores before the gate."""
+    evidence = replace(_evidence(pipeline, challenger, champion, anchor, baselines), fair=fair, look=look)
+    return judge(evidence, pipeline.gate)
+
+
+@task(name="describe", cache_policy=NO_CACHE)
+def describe(pipeline: Pipeline, adopted: Scores, champion: Scores | None, baselines: Baselines, word: str) -> Verdict:
+    """An adopted model beside the champion and the best baseline, on all test rows of the window; `word` is the adopter's."""
+    return account(_evidence(pipeline, adopted, champion, None, baselines), pipeline.gate, word)
+
+
+def _evidence(
+    pipeline: Pipeline, challenger: Scores, champion: Scores | None, anchor: Scores | None, baselines: Baselines
+) -> Evidence:
     frame = challenger.frame
+    trivial = TRIVIAL[pipeline.problem]
     against = [primary_of(pipeline, scores) if scores is not None else None for scores in (champion, anchor)]
-    evidence = Evidence(
+    return Evidence(
         challenger=primary_of(pipeline, challenger),
         champion=against[0],
         anchor=against[1],
         baseline=baselines.scores[baselines.best],
         baseline_name=baselines.best,
+        trivial=None if baselines.best == trivial else baselines.scores[trivial],
+        trivial_name=trivial,
         groups=frame["group"].tolist() if pipeline.data.group else None,
         recent=recent(frame, pipeline.gate.window),
-        fair=fair,
         slices=slice_columns(frame),
         classes=frame["target"].to_numpy() if pipeline.problem == "text-classification" else None,
-        look=look,
         metrics=challenger.metrics,
     )
-    return judge(evidence, pipeline.gate)
 
 
 def fair_rows(pipeline: Pipeline, home: Home, test_of: str, seen: Sequence[Any]) -> Any:

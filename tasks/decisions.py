@@ -1,7 +1,8 @@
-"""What the ledger remembers besides promotions: every decision, counted as a look.
+"""What the ledger remembers besides promotions: every decision, counted as a look of its pipeline's year.
 
-A decision-key seen before gives the earlier verdict back and is no new look: this is the path of a run in which nothing changed, so
-it is one indexed query. Keys hold no names, so all is kept per model.
+Looks are counted per model, not per champion: each spends a share of the year's alpha, and a new champion brings none of it back.
+A decision-key seen before gives the earlier verdict back and is no new look: this is the path of a run in which nothing changed,
+so it is one indexed query. Keys hold no names, so all is kept per model.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ class LookTakenError(InfraError):
 
 @dataclass(frozen=True)
 class Decision:
-    """A verdict as reached at look number `look` (from 1) against that champion; `payload` is its outcome."""
+    """A verdict as reached at look number `look`, against that champion; `payload` is its outcome.
+
+    `look` counts from 1 over the decisions on a model in the 52 weeks before; 0 is no look: nothing was tested. Rows of an earlier
+    schema keep the number they had then, which started anew with each champion.
+    """
 
     model: str
     decision_key: str
@@ -63,12 +68,20 @@ def decisions_of(ledger: Ledger, model: str) -> tuple[Decision, ...]:
     return tuple(_made(row) for row in rows)
 
 
-def look_number(ledger: Ledger, model: str, champion_version: str | None) -> int:
-    """The number the next decision against this champion will have: what alpha is spent by.
+def look_number(ledger: Ledger, model: str) -> int:
+    """The number the next decision on a model will have: what alpha is spent by.
 
-    Decisions of the last 52 weeks count, on whatever test rows: a test set that grows by a row is no new chance.
+    Decisions of the last 52 weeks count, against any champion and on any test rows: neither a promotion nor a test set that grows
+    by a row is a new chance.
     """
-    return ledger.read(lambda connection: _next_look(connection, ledger, model, champion_version))
+    return ledger.read(lambda connection: _next_look(connection, ledger, model))
+
+
+def check_look(ledger: Ledger, model: str, look: int) -> None:
+    """Raise LookTakenError where another decision has this look by now: ask before acting on a verdict."""
+    number = look_number(ledger, model)
+    if look != number:
+        raise _taken(model, look, number)
 
 
 def record_decision(
@@ -86,7 +99,8 @@ def record_decision(
 ) -> Decision:
     """Count and keep a decision, once: under a key seen before, the earlier one comes back and nothing is counted.
 
-    `look` is the number the verdict was reached at; LookTakenError where another decision has it by now.
+    `look` is the number the verdict was reached at; LookTakenError where another decision has it by now. 0 is for what a person did
+    without a test: it is kept, and no look.
     """
 
     def work(connection: Connection) -> Decision:
@@ -94,9 +108,9 @@ def record_decision(
         earlier = _decision(connection, model, decision_key)
         if earlier is not None:
             return earlier
-        number = _next_look(connection, ledger, model, champion_version)
-        if look is not None and look != number:
-            raise LookTakenError(f"{model}: decided at look {look}, but look {number} is the next by now: decide again")
+        number = 0 if look == 0 else _next_look(connection, ledger, model)
+        if look not in (None, number):
+            raise _taken(model, look, number)
         made = Decision(
             model, decision_key, train_key, test_rows_hash, champion_version, number, verdict, run_id, ledger.stamp(), payload
         )
@@ -105,6 +119,10 @@ def record_decision(
         return made
 
     return ledger.write(work)
+
+
+def _taken(model: str, look: int | None, number: int) -> LookTakenError:
+    return LookTakenError(f"{model}: decided at look {look}, but look {number} is the next by now: decide again")
 
 
 def _decision(connection: Connection, model: str, decision_key: str) -> Decision | None:
@@ -117,10 +135,10 @@ def _made(row: RowMapping) -> Decision:
     return Decision(**{**_read(row), "champion_version": row["champion_version"] or None})
 
 
-def _next_look(connection: Connection, ledger: Ledger, model: str, champion_version: str | None) -> int:
+def _next_look(connection: Connection, ledger: Ledger, model: str) -> int:
     since = (ledger.now().astimezone(UTC) - YEAR).isoformat(timespec="milliseconds")
-    against = (decisions.c.model == model) & (decisions.c.champion_version == (champion_version or ""))
-    return (connection.scalar(sa.select(sa.func.count()).where(against, decisions.c.at > since)) or 0) + 1
+    looks = (decisions.c.model == model) & (decisions.c.at > since) & (decisions.c.look > 0)
+    return (connection.scalar(sa.select(sa.func.count()).where(looks)) or 0) + 1
 
 
 def _written(payload: dict[str, Any]) -> str:

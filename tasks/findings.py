@@ -52,6 +52,7 @@ class Findings:
     stages: Mapping[str, float]
     notices: tuple[str, ...]
     next_command: str
+    adopted: bool = False  # fine-tuned elsewhere: how is not known
 
 
 def gather(found: Findings, home: Home) -> page.ReportData:
@@ -76,7 +77,7 @@ def gather(found: Findings, home: Home) -> page.ReportData:
         look=verdict.look,
         looks_per_year=pipeline.gate.looks_per_year,
         next_command=found.next_command,
-        rule=pipeline.gate.rule,
+        rule="adopted" if found.adopted else pipeline.gate.rule_against(found.against),
         comparisons=(*(_comparison(each, found) for each in verdict.comparisons), *_floors(found)),
         population=page.Population(
             test=len(frame), judged=verdict.n, window=_in_window(frame, pipeline), left_out=verdict.excluded,
@@ -264,16 +265,17 @@ def _counts(values: Any) -> tuple[page.Count, ...]:
 def _identity(found: Findings) -> page.Identity:
     pipeline = found.pipeline
     kept = found.trained.folder.parent / "kept"
+    training = pipeline.training.model_dump(mode="json")
     return page.Identity(
         snapshot=found.prepared.snapshot,
         train_key=found.keys[0],
         decision_key=found.keys[1],
-        base=pipeline.model.base,
+        base=found.base.name,
         base_sha256=found.base.weights,
-        adapter=pipeline.adapter.kind,
+        adapter="none: fine-tuned elsewhere" if found.adopted else pipeline.adapter.kind,
         adapter_bytes=folder_bytes(kept) if kept.is_dir() else None,
         base_bytes=found.base.bytes,
-        seeds={"training": pipeline.training.seed},
-        settings={name: str(value) for name, value in pipeline.training.model_dump(mode="json").items()},
+        seeds={} if found.adopted else {"training": pipeline.training.seed},
+        settings={} if found.adopted else {name: str(value) for name, value in training.items()},
         libraries=libraries(TRAIN_LIBRARIES),
     )

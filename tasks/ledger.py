@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from configs.errors import InputError
 from tasks.ledger_replay import Entry, Kind, Standing, replay_entries
-from tasks.ledger_settle import ChampionMovedError, Evidence, Move, Registry, Settled, Step, history, named, take_turn
+from tasks.ledger_settle import ChampionMovedError, Evidence, Move, Registry, Settled, Step, Turn, history, named, take_turn
 from tasks.ledger_store import Ledger
 
 __all__ = [
     "MACHINE", "ChampionMovedError", "Entry", "Evidence", "Ledger", "Move", "Registry", "Settled", "Standing", "WithdrawnError",
-    "anchor", "heal", "history", "named", "promote", "replay", "rollback", "standing",
+    "adopt", "anchor", "heal", "history", "named", "promote", "replay", "rollback", "standing",
 ]  # fmt: skip
 
 MACHINE = "tunekeeper"  # who promotes on a verdict alone
@@ -51,22 +51,50 @@ def promote(
             f"promote {model} {to}: its verdict is {evidence.verdict}, not PROMOTE: a person may force it, with a reason"
         )
     with take_turn(ledger, registry, model, step) as (turn, settled):
-        entries = history(ledger, model)
-        made = _made_before(entries, to, expected, evidence.decision_key)
-        if made is not None and settled.champion == to:
-            return Move(made, settled.notices, fresh=False)
-        _compare(settled, expected, model, f"version {to}")
-        if to == expected:
-            raise InputError(f"{model} {to} is the champion already: nothing to promote")
-        if to not in registry.versions(model):
-            raise InputError(f"{model} has no version {to} in the registry: name one that is there")
-        if to in replay_entries(entries).withdrawn and not force:
-            raise WithdrawnError(
-                f"{model} {to} was taken back (see history): a person may promote it again, with force and a reason"
-            )
         kind: Kind = "FIRST" if expected is None else "PROMOTE"
-        entry = turn.entry(_next(entries), kind, expected, to, evidence=evidence, who=who, reason=reason, forced=force)
-        return turn.move(entry, settled)
+        return _made_champion(turn, settled, kind, to, expected, evidence, who, reason, force)
+
+
+def adopt(
+    ledger: Ledger,
+    registry: Registry,
+    model: str,
+    to: str,
+    *,
+    expected: str | None,
+    evidence: Evidence,
+    who: str,
+    reason: str,
+    step: Step = lambda _: None,
+) -> Move:
+    """Make `to`, a version that was fine-tuned elsewhere, the champion on a person's word: the gate has no say in it.
+
+    `expected` is the champion that it replaces (None: there is none), by force where there is one. The same adoption asked for
+    again gives the row it made. Raises ChampionMovedError, InputError (no such version, no reason), InfraError.
+    """
+    if not reason.strip():
+        raise InputError(f"adopt {model} {to}: the ledger keeps why a model that no gate has seen is champion: give a reason")
+    with take_turn(ledger, registry, model, step) as (turn, settled):
+        return _made_champion(turn, settled, "ADOPTED", to, expected, evidence, who, reason, expected is not None)
+
+
+def _made_champion(
+    turn: Turn, settled: Settled, kind: Kind, to: str, expected: str | None, evidence: Evidence, who: str, reason: str, force: bool
+) -> Move:
+    """The move from `expected` to `to`, or the row that made it before."""
+    model, entries = turn.model, history(turn.ledger, turn.model)
+    made = _made_before(entries, to, expected, evidence.decision_key)
+    if made is not None and settled.champion == to:
+        return Move(made, settled.notices, fresh=False)
+    _compare(settled, expected, model, f"version {to}")
+    if to == expected:
+        raise InputError(f"{model} {to} is the champion already: nothing to promote")
+    if to not in turn.registry.versions(model):
+        raise InputError(f"{model} has no version {to} in the registry: name one that is there")
+    if to in replay_entries(entries).withdrawn and not force:
+        raise WithdrawnError(f"{model} {to} was taken back (see history): a person may promote it again, with force and a reason")
+    entry = turn.entry(_next(entries), kind, expected, to, evidence=evidence, who=who, reason=reason, forced=force)
+    return turn.move(entry, settled)
 
 
 def rollback(
@@ -135,7 +163,7 @@ def _next(entries: Sequence[Entry]) -> int:
 def _made_before(entries: Sequence[Entry], to: str, expected: str | None, decision_key: str | None) -> Entry | None:
     """The last row, if it is this very promotion: asked for again after a kill, it has happened."""
     last = next((row for row in reversed(entries) if row.state == "applied"), None)
-    if last is None or last.kind not in ("FIRST", "PROMOTE"):
+    if last is None or last.kind not in ("FIRST", "PROMOTE", "ADOPTED"):
         return None
     same = (last.from_version, last.to_version, last.decision_key) == (expected, to, decision_key)
     return last if same else None

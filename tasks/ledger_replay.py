@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["FIRST", "PROMOTE", "ROLLBACK", "EXTERNAL"]
+Kind = Literal["FIRST", "PROMOTE", "ROLLBACK", "EXTERNAL", "ADOPTED"]
 State = Literal["intended", "applied", "abandoned"]
 
 
@@ -20,7 +20,7 @@ class Entry:
     from_version: str | None
     to_version: str | None
     verdict: str | None  # of the gate, where there was one
-    rule: str | None  # better or not_worse: the gate's rule at that decision
+    rule: str | None  # the gate's rule at that decision: better or not_worse; for a first release better or useful
     run_id: str | None  # the evidence
     train_key: str | None
     decision_key: str | None

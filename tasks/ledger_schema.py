@@ -6,9 +6,15 @@ lease's, which only the database's clock may judge.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
 from sqlalchemy import Boolean, Column, Double, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
 
-VERSION = 2  # a later one only adds tables, so an earlier ledger is brought up where it is
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+VERSION = 3  # 2 added tables; 3 counts looks per model, which were counted per model and champion: `migrate` brings a ledger up
 metadata = MetaData()
 
 schema = Table("ledger_schema", metadata, Column("version", Integer, primary_key=True))
@@ -49,7 +55,7 @@ decisions = Table(
     Column("at", String(40), nullable=False),
     Column("payload", Text, nullable=False),
     PrimaryKeyConstraint("model", "decision_key"),
-    Index("ledger_decisions_looks", "model", "champion_version", "at"),
+    Index("ledger_decisions_at", "model", "at"),
 )
 
 leases = Table(
@@ -88,3 +94,23 @@ requests = Table(  # why a retraining was asked for, and what became of it
     PrimaryKeyConstraint("model", "id"),
     Index("ledger_requests_at", "model", "at"),
 )
+
+
+def migrate(connection: Connection, before: int | None) -> str | None:
+    """Make the tables, or bring those of schema `before` up where they are; no row is changed, all that was counted counts.
+
+    Returns a sentence for the user where there was an earlier ledger. The caller holds the writers' lock.
+    """
+    metadata.create_all(connection)
+    connection.execute(sa.delete(schema))
+    connection.execute(sa.insert(schema).values(version=VERSION))
+    if before is None:
+        return None
+    connection.execute(sa.text("DROP INDEX IF EXISTS ledger_decisions_looks"))
+    for index in decisions.indexes:
+        index.create(connection, checkfirst=True)
+    counted = connection.scalar(sa.select(sa.func.count()).select_from(decisions))
+    return (
+        f"brought from schema {before} to {VERSION}: looks are counted per pipeline and year, whoever is champion; all {counted} "
+        "decisions are kept, and those of the last 52 weeks count"
+    )

@@ -41,7 +41,7 @@ class ChampionMovedError(InfraError):
 
 @dataclass(frozen=True)
 class Evidence:
-    """Why a promotion is right. `rule` is the gate's (better or not_worse): the anchor is the last version that won by `better`."""
+    """Why a promotion is right. `rule` is the gate's: the anchor is the last version that won by `better`."""
 
     verdict: str | None = None
     rule: str | None = None

@@ -59,14 +59,16 @@ def utc_now() -> datetime:
 class Ledger:
     """One ledger, by its URL (`sqlite:///FILE` or `postgresql+psycopg2://...`); nothing is opened before it is used.
 
-    No connection outlives its transaction, so a forked process shares none. Raises InputError for a URL that cannot be one.
+    No connection outlives its transaction, so a forked process shares none. `notify` is told in a sentence where an older ledger
+    was brought up to this schema. Raises InputError for a URL that cannot be one.
     """
 
     def __init__(
-        self, url: str, *, now: Callable[[], datetime] = utc_now, sleep: Callable[[float], None] = time.sleep, attempts: int = 5
-    ) -> None:
+        self, url: str, *, now: Callable[[], datetime] = utc_now, sleep: Callable[[float], None] = time.sleep, attempts: int = 5,
+        notify: Callable[[str], None] = lambda _: None,
+    ) -> None:  # fmt: skip
         self.url = _parsed(url)
-        self.now, self.sleep, self.attempts = now, sleep, attempts
+        self.now, self.sleep, self.attempts, self.notify = now, sleep, attempts, notify
         self._ready = False
 
     @property
@@ -169,11 +171,12 @@ class Ledger:
         if not self.shared:
             _make_folder(Path(str(self.url.database)).parent, self.name)
         with self._engine.begin() as connection:
-            there = sa.inspect(connection).has_table(tables.schema.name)
-            version = connection.scalar(sa.select(tables.schema.c.version)) if there else None
+            version = _schema_version(connection)
         if version is None or version < tables.VERSION:
             with self._engine.execution_options(tunekeeper_write=True).begin() as connection:
-                _create(connection, self)
+                notice = _migrate(connection, self)
+            if notice is not None:
+                self.notify(f"the ledger at {self.name} was {notice}")
         elif version > tables.VERSION:
             raise InfraError(
                 f"the ledger at {self.name} has schema {version}, this Tunekeeper knows {tables.VERSION}: run the one that made it"
@@ -230,11 +233,16 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _create(connection: Connection, ledger: Ledger) -> None:
+def _schema_version(connection: Connection) -> int | None:
+    there = sa.inspect(connection).has_table(tables.schema.name)
+    return connection.scalar(sa.select(tables.schema.c.version)) if there else None
+
+
+def _migrate(connection: Connection, ledger: Ledger) -> str | None:
+    """Bring the tables up, unless another process did so meanwhile; a sentence for the user where there was an older ledger."""
     lock_table(connection, ledger, "schema")
-    tables.metadata.create_all(connection)
-    connection.execute(sa.delete(tables.schema))
-    connection.execute(sa.insert(tables.schema).values(version=tables.VERSION))
+    version = _schema_version(connection)
+    return None if version == tables.VERSION else tables.migrate(connection, version)
 
 
 def lock_table(connection: Connection, ledger: Ledger, key: str) -> None:

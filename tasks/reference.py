@@ -14,7 +14,7 @@ from configs.errors import InfraError
 from configs.schema import Pipeline
 from tasks.evaluate import Baselines, Scores, network_of
 from tasks.home import Home
-from tasks.learning.base import Base
+from tasks.learning.base import Base, pooling_of
 from tasks.learning.checkpoints import atomic_folder, is_valid
 from tasks.prepare import open_snapshot
 from tasks.tracking import Tracking
@@ -43,11 +43,12 @@ class Reference:
 @task(name="reference", cache_policy=NO_CACHE)
 def write_reference(
     pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, trained: Trained, scores: Scores,
-    baselines: Baselines, traits: Future[pd.DataFrame], run_id: str,
+    baselines: Baselines | None, traits: Future[pd.DataFrame], run_id: str,
 ) -> None:  # fmt: skip
-    """Write a challenger's reference into its run, once; all that was scored before is read, not scored again.
+    """Write a version's reference into its run, once; all that was scored before is read, not scored again.
 
-    `traits` is what `begin_traits` gave.
+    `base` is the version's own; `baselines` those that were fitted on that base, None where there are none. `traits` is what
+    `begin_traits` gave.
     """
     folder = trained.folder.parent / "reference"
     if tracking.tags(run_id).get("reference") == snapshot:
@@ -123,10 +124,11 @@ def _answers(
     return {"prediction": [said[text][0] for text in texts], "score": [said[text][1] for text in texts]}
 
 
-def _points(pipeline: Pipeline, base: Base, baselines: Baselines, texts: list[str], known: dict[str, int]) -> Any:
+def _points(pipeline: Pipeline, base: Base, baselines: Baselines | None, texts: list[str], known: dict[str, int]) -> Any:
     from tasks.learning.embedding import directions, embed
 
-    held_out = baselines.points
+    pooled_alike = pooling_of(base.path) == "mean"  # as `embed` pools, and with it what the monitors see of the traffic
+    held_out = baselines.points if baselines and pooled_alike else None
     if held_out is None:
         return embed(base.path, texts, pipeline.model.max_length, pipeline.training.precision)
     held_out = directions(held_out)

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
 
 @task(name="describe", cache_policy=NO_CACHE)
-def describe(pipeline: Pipeline, home: Home, tracking: Tracking, prepared: Prepared, run_id: str) -> None:
-    """Parameters, the snapshot's account and signatures, Data Docs: into the run, once."""
+def describe(
+    pipeline: Pipeline, home: Home, tracking: Tracking, prepared: Prepared, run_id: str, without: frozenset[str] = frozenset()
+) -> None:
+    """Parameters, the snapshot's account and signatures, Data Docs: into the run, once; `without` are settings that had no part."""
     if tracking.tags(run_id).get("described") == prepared.snapshot:
         return
     sealed = open_snapshot(home, prepared.snapshot)
-    tracking.log_params(run_id, flat(pipeline.model_dump(mode="json", exclude={"name"})))
+    tracking.log_params(run_id, flat(pipeline.model_dump(mode="json", exclude={"name", *without})))
     for name in ("manifest.json", *SIGNATURES):
         tracking.log_artifact(run_id, sealed.path / name, "snapshot")
     tracking.log_folder(run_id, Path(prepared.docs), "data_docs")

@@ -13,7 +13,7 @@ from configs.errors import InputError
 from configs.schema import Gate
 from tasks.judgement.paired import Floats
 
-Decision = Literal["PROMOTE", "HOLD", "INCONCLUSIVE"]
+Decision = Literal["PROMOTE", "HOLD", "INCONCLUSIVE", "ADOPTED"]  # the last is a person's, and no answer of the gate
 Rule = Literal["better", "not_worse", "guard", "information"]
 Outcome = Literal["shown", "ruled out", "open", "harm shown", "no harm shown", "too few rows", "for information"]
 
@@ -22,12 +22,13 @@ Outcome = Literal["shown", "ruled out", "open", "harm shown", "no harm shown", "
 class Evidence:
     """Scores of every model on the same test rows, shape (n,) each, higher is better; 0/1 for right/wrong, else real.
 
-    `champion` is None before the first release; then `baseline` (the best one) has to be beaten. `anchor` is the last version
-    that won by `better`. `groups`: one value per row, null where the row stands alone. `recent` marks the rows of `gate.window`,
+    `champion` is None before the first release; then gate.first says what has to be shown against `trivial`, the trivial baseline,
+    and `baseline`, the best one; `trivial` is None where the best one is the trivial one. `anchor` is the last version that won by
+    `better`. `groups`: one value per row, null where the row stands alone. `recent` marks the rows of `gate.window`,
     `fair` those that are no exact or near duplicates of a training or validation row of *either* model; None means all. `slices`
     names columns of strings; `classes` are the targets. `look` is the number, from 1, of this decision among all that were taken
-    against this champion in the last 52 weeks, on whatever test rows: a rerun of the same decision-key is no new look. `metrics`
-    are the challenger's, for the floors.
+    on the pipeline in the last 52 weeks, against any champion and on any test rows: a rerun of the same decision-key is no new
+    look. `metrics` are the challenger's, for the floors.
     """
 
     challenger: Floats
@@ -35,6 +36,8 @@ class Evidence:
     anchor: Floats | None = None
     baseline: Floats | None = None
     baseline_name: str = "baseline"
+    trivial: Floats | None = None
+    trivial_name: str = "trivial baseline"
     groups: Sequence[object] | NDArray[np.generic] | None = None
     recent: NDArray[np.bool_] | None = None
     fair: NDArray[np.bool_] | None = None
@@ -99,6 +102,7 @@ def check(evidence: Evidence, settings: Gate) -> None:
         "champion": evidence.champion,
         "anchor": evidence.anchor,
         "baseline": evidence.baseline,
+        "trivial baseline": evidence.trivial,
     }
     columns: dict[str, Sequence[object] | NDArray[np.generic] | None] = {
         "groups": evidence.groups,

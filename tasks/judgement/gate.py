@@ -2,7 +2,8 @@
 
 The contract is DESIGN.md's. In one paragraph: the primary comparison is made on the recent, fair rows, with groups counted as
 groups, by one-sided tests at what this look may spend of alpha; `better` must show a gain over the champion, `not_worse` must
-rule out a loss of the margin against the champion *and* the anchor; a first challenger must show a gain over the best baseline.
+rule out a loss of the margin against the champion *and* the anchor; a first challenger must show a gain over the trivial baseline,
+and no loss beyond gate.first_margin may be shown against the best one (or, with gate.first = better, a gain over the best one).
 Guards, on slices, classes and older rows, veto on evidence of harm beyond their margins at alpha, Holm-corrected over all of them
 and not thinned out over the looks: a false veto costs a week, a missed harm costs users. Then the floors.
 
@@ -22,16 +23,17 @@ from tasks.judgement.evidence import Comparison, Decision, Evidence, Outcome, Ve
 from tasks.judgement.intervals import Interval, difference_intervals
 from tasks.judgement.paired import Pairs, better_p, harm_p, holm, not_worse_p
 from tasks.judgement.power import min_detectable, power_better, power_not_worse, power_of_mean, rows_needed
-from tasks.judgement.questions import Question, guards, information, population, primary_questions
-from tasks.judgement.spending import alpha_at_look
-from tasks.judgement.words import reasons
+from tasks.judgement.questions import Question, guards, information, opponents, population, primary_questions
+from tasks.judgement.spending import alpha_at_look, first_release_alpha
+from tasks.judgement.words import adopted_reasons, reasons
 
 
 def decide(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdict:
     """Judge a challenger: the same evidence, settings and seed give the same verdict; `seed` matters for real scores alone."""
     check(evidence, settings)
     rows = population(evidence)
-    alpha = alpha_at_look(settings.alpha, settings.looks_per_year, evidence.look)
+    spend = first_release_alpha if evidence.champion is None and settings.first == "useful" else alpha_at_look
+    alpha = spend(settings.alpha, settings.looks_per_year, evidence.look)
     primary = list(primary_questions(evidence, settings, rows))
     others = [*guards(evidence, settings, rows), *information(evidence, settings, rows)]
     comparisons = _answer([*primary, *others], settings, alpha, seed)
@@ -51,6 +53,18 @@ def decide(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdict:
         excluded=rows.excluded,
     )
     return replace(verdict, reasons=reasons(verdict, evidence, settings))
+
+
+def describe(evidence: Evidence, settings: Gate, word: str, seed: int = 0) -> Verdict:
+    """What an adopted model is on these rows beside the champion and the best baseline: for information, nothing is tested.
+
+    `word` is the person's who adopts it: the first of the reasons.
+    """
+    check(evidence, settings)
+    rows = population(evidence)
+    comparisons = _answer(list(opponents(evidence, rows)), settings, settings.alpha, seed)
+    verdict = Verdict("ADOPTED", (), comparisons, None, None, 0, settings.alpha, rows.n, rows.n_groups, rows.excluded)
+    return replace(verdict, reasons=(word, *adopted_reasons(verdict, evidence, settings)))
 
 
 def _decision(n_groups: int, comparisons: tuple[Comparison, ...], floor_missed: bool, settings: Gate) -> Decision:

@@ -55,14 +55,19 @@ def _pair(evidence: Evidence, other: Floats, mask: Mask, codes: Codes) -> Pairs:
 
 
 def primary_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
-    """What has to be shown, on the recent and fair rows. A first challenger has nothing to be not worse than: it must be better."""
+    """What has to be shown, on the recent and fair rows. A first challenger has nothing to be not worse than: it must be better.
+
+    Better than the best baseline or, where gate.first is `useful`, than the trivial one.
+    """
     if rows.n == 0:
         return
     rule: Rule = "better" if evidence.champion is None else settings.rule
     margin = settings.margin if rule == "not_worse" else None
     named: list[tuple[str, Floats | None]] = [("champion", evidence.champion)]
     if evidence.champion is None:
-        named = [(f"baseline {evidence.baseline_name}", evidence.baseline)]
+        best, trivial = (evidence.baseline_name, evidence.baseline), (evidence.trivial_name, evidence.trivial)
+        name, scores = trivial if held_to_best(evidence, settings) else best
+        named = [(f"baseline {name}", scores)]
     elif rule == "not_worse":
         named.append(("anchor", evidence.anchor))
     for name, other in named:
@@ -70,9 +75,17 @@ def primary_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterato
             yield Question(name, rule, margin, _pair(evidence, other, rows.primary, rows.codes))
 
 
+def held_to_best(evidence: Evidence, settings: Gate) -> bool:
+    """Whether this is a first release that beats the trivial baseline, and only must not lose too much against the best one."""
+    return evidence.champion is None and settings.first == "useful" and evidence.trivial is not None
+
+
 def guards(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
-    """Where harm is looked for: slices and classes of the primary rows, and the older rows as one."""
+    """Where harm is looked for: slices and classes of the primary rows, and the older rows as one; first, against the baseline."""
     if evidence.champion is None:
+        if held_to_best(evidence, settings) and evidence.baseline is not None and rows.n:
+            pairs = _pair(evidence, evidence.baseline, rows.primary, rows.codes)
+            yield Question(f"baseline {evidence.baseline_name}", "guard", settings.first_margin, pairs)
         return
     guards = settings.guards
     parts: list[tuple[str, NDArray[np.generic], float]] = [
@@ -98,3 +111,12 @@ def information(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Ques
         yield Question(f"baseline {evidence.baseline_name}", "information", None, pairs)
     if evidence.anchor is not None and settings.rule == "better":
         yield Question("anchor", "information", None, _pair(evidence, evidence.anchor, rows.primary, rows.codes))
+
+
+def opponents(evidence: Evidence, rows: Rows) -> Iterator[Question]:
+    """The champion and the best baseline, for information alone."""
+    if rows.n == 0:
+        return
+    for name, scores in (("champion", evidence.champion), (f"baseline {evidence.baseline_name}", evidence.baseline)):
+        if scores is not None:
+            yield Question(name, "information", None, _pair(evidence, scores, rows.primary, rows.codes))

@@ -10,6 +10,7 @@ from configs.schema import Gate
 from tasks.judgement.evidence import Comparison, Evidence, Verdict, missed_floors
 
 DECISIVE_FIRST = {"ruled out": 0, "open": 1, "shown": 2}
+BASELINE = "baseline "  # how the names of comparisons with one begin
 
 
 def reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tuple[str, ...]:
@@ -27,13 +28,28 @@ def reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tuple[str, 
         *(_harm(c, share) for c in guards if c.outcome == "harm shown"),
         *(_primary(c, settings, share) for c in sorted(asked, key=lambda c: DECISIVE_FIRST[c.outcome])),
         *([_more_rows(verdict, asked, settings, share)] if verdict.verdict == "INCONCLUSIVE" and not few else []),
+        *([] if few else _cheaper(verdict, share)),
         *_circumstances(verdict, guards, evidence, settings),
+    )
+
+
+def adopted_reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tuple[str, ...]:
+    """What is known of a model that a person adopts, and what cannot be."""
+    share = _are_shares(evidence)
+    return (
+        "It was fine-tuned elsewhere: whether it has seen these test rows is not known, so its figures may be too good.",
+        *(f"Beside the {c.name}: {_numbers(c, share)}." for c in verdict.comparisons),
+        *_cheaper(verdict, share),
+        *(
+            f"It stays under a floor of the gate: {name} is {value:.4g}, gate.floors asks a challenger for at least {least:.4g}."
+            for name, (value, least) in missed_floors(evidence, settings).items()
+        ),
     )
 
 
 def _are_shares(evidence: Evidence) -> bool:
     """Whether scores are right/wrong or lie between the two, so that differences are points and levels percent."""
-    arrays = (evidence.challenger, evidence.champion, evidence.anchor, evidence.baseline)
+    arrays = (evidence.challenger, evidence.champion, evidence.anchor, evidence.baseline, evidence.trivial)
     return all(np.all((scores >= 0) & (scores <= 1)) for scores in arrays if scores is not None)
 
 
@@ -88,10 +104,26 @@ def _numbers(c: Comparison, share: bool) -> str:
 
 
 def _harm(c: Comparison, share: bool) -> str:
+    if c.name.startswith(BASELINE):
+        return (
+            f"Worse than the {c.name}, which costs less: {_numbers(c, share)}, where gate.first_margin tolerates a loss of "
+            f"{amount(c.margin or 0.0, share)}; {_p(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is allowed."
+        )
     return (
         f"Harm shown on {c.name}, against the champion: {_numbers(c, share)}, where a loss of {amount(c.margin or 0.0, share)} is "
         f"tolerated; {_p(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is Holm's level."
     )
+
+
+def _cheaper(verdict: Verdict, share: bool) -> Iterator[str]:
+    """That a baseline would do, where the challenger is not shown to be better than the best of those it was compared with."""
+    met = [c for c in verdict.comparisons if c.name.startswith(BASELINE)]
+    best = max(met, key=lambda c: c.other, default=None)
+    if best is not None and best.outcome != "shown" and (best.low is None or best.low <= 0):
+        yield (
+            f"A cheaper model would do: the {best.name} has {level(best.other, share)} where the challenger has "
+            f"{level(best.challenger, share)}, which is not shown to be better ({_bounds(best, share)} for the difference)."
+        )
 
 
 def _too_few(verdict: Verdict, settings: Gate) -> str:
@@ -123,7 +155,7 @@ def _more_rows(verdict: Verdict, asked: list[Comparison], settings: Gate, share:
 
 def _circumstances(verdict: Verdict, guards: list[Comparison], evidence: Evidence, settings: Gate) -> Iterator[str]:
     if guards:
-        yield _guarding(guards, settings)
+        yield _guarding(guards, settings, _are_shares(evidence))
     missed = missed_floors(evidence, settings)
     kept = [f"{name} {evidence.metrics[name]:.4g} >= {least:.4g}" for name, least in settings.floors.items() if name not in missed]
     if kept:
@@ -135,10 +167,13 @@ def _circumstances(verdict: Verdict, guards: list[Comparison], evidence: Evidenc
     if verdict.excluded:
         rows = "1 row" if verdict.excluded == 1 else f"{verdict.excluded} rows"
         yield f"{rows} left out: copies or near copies of rows that one of the models was trained or tuned on."
-    yield _look(verdict.look, settings)
+    yield _look(verdict.look, settings, first=evidence.champion is None and settings.first == "useful")
 
 
-def _guarding(guards: list[Comparison], settings: Gate) -> str:
+def _guarding(guards: list[Comparison], settings: Gate, share: bool) -> str:
+    if guards[0].name.startswith(BASELINE):
+        shown = {"harm shown": "Loss", "no harm shown": "No loss"}.get(guards[0].outcome, "Not judged: too few rows for a loss")
+        return f"{shown} beyond {amount(settings.first_margin, share)} (gate.first_margin) shown against the {guards[0].name}."
     judged = [c for c in guards if c.outcome != "too few rows"]
     harmed, small = sum(c.outcome == "harm shown" for c in judged), len(guards) - len(judged)
     found = f"{harmed} of them showed harm beyond its margin" if harmed else "none showed harm beyond its margin"
@@ -146,8 +181,10 @@ def _guarding(guards: list[Comparison], settings: Gate) -> str:
     return f"Guards: {len(judged)} slices, classes and older rows judged, {found}{unjudged}."
 
 
-def _look(look: int, settings: Gate) -> str:
+def _look(look: int, settings: Gate, *, first: bool) -> str:
     declared = settings.looks_per_year
+    if first:
+        return f"Look {look} of {declared} a year, for a first release: alpha is {settings.alpha:g} at the first, then less."
     if look <= declared:
         return f"Look {look} of {declared} a year: alpha {settings.alpha:g} is shared among them all."
     return (

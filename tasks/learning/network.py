@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from pydantic import TypeAdapter
 
@@ -27,6 +27,7 @@ class Spec:
     """All that is needed, beside the base and the moved weights, to build a network again; stored as JSON with every artifact.
 
     `temperature` divides a classifier's logits; versions from before it was fitted have 1.
+    `head`: new, a linear head of ours on a base; own, the base's own head, as an adopted model has it: no weight of it moves.
     """
 
     problem: ProblemName
@@ -38,6 +39,7 @@ class Spec:
     base_weights: str
     base_digest: str
     temperature: float = 1.0
+    head: Literal["new", "own"] = "new"
 
     @property
     def moves(self) -> Adapter:
@@ -67,6 +69,8 @@ def build(spec: Spec, base: Path, moved: Path | None = None) -> Network:
     tokenizer = load_tokenizer(base)
     torch.manual_seed(spec.seed)
     match spec.problem:
+        case "text-classification" if spec.head == "own":
+            model = text_classification.load_classifier(base, _padding(tokenizer))
         case "text-classification":
             encoder, hidden, pooling = text_classification.load_encoder(base, pooling_of(base))
             adapted = adapters.adapt(encoder, spec.moves, "FEATURE_EXTRACTION")
@@ -75,10 +79,17 @@ def build(spec: Spec, base: Path, moved: Path | None = None) -> Network:
             model = adapters.adapt(text_generation.load_decoder(base), spec.moves, "CAUSAL_LM")
         case _:
             assert_never(spec.problem)
+    if spec.head == "own":
+        model.requires_grad_(False)
     if moved is not None:
         adapters.load_trainable(model, moved)
+    return Network(spec, model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer, _padding(tokenizer))
+
+
+def _padding(tokenizer: Any) -> int:
+    """The token that fills up a batch; what attends to none of it does not care which it is."""
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    return Network(spec, model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer, int(pad_id or 0))
+    return int(pad_id or 0)
 
 
 def outline(spec: Spec, base: Path) -> nn.Module:

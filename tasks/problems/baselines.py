@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
 MANY_ROWS = 1000
+MAJORITY, UNIGRAM = "majority class", "unigram"
+TRIVIAL = {"text-classification": MAJORITY, "text-generation": UNIGRAM}  # what has learned nothing from any text
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,7 @@ def majority_class(train: Codes, test: Codes, classes: int, clock: Callable[[], 
     known = _counted(train, classes)
     predictions = np.full(len(test), known.argmax(), dtype=np.int64)
     shares = np.tile((known + 1) / (known + 1).sum(), (len(test), 1))
-    return _scored("majority class", predictions, shares, test, clock() - began)
+    return _scored(MAJORITY, predictions, shares, test, clock() - began)
 
 
 def tfidf_logistic(
@@ -148,7 +150,7 @@ def unigram(
     began = clock()
     flat, lengths = _flat(test, vocabulary)
     likelihood = np.log(_token_shares(_flat(train, vocabulary)[0], vocabulary))[flat]
-    return TokenBaseline("unigram", _row_sums(likelihood, lengths), lengths, clock() - began)
+    return TokenBaseline(UNIGRAM, _row_sums(likelihood, lengths), lengths, clock() - began)
 
 
 def bigram(

@@ -85,6 +85,36 @@ def load_encoder(path: Path, pooled: str | None) -> tuple[nn.Module, int, Poolin
     return encoder, int(encoder.config.hidden_size), pooling
 
 
+def load_classifier(path: Path, pad_id: int) -> nn.Module:
+    """A model with the head that it was fine-tuned with, as `save_pretrained` wrote both; `forward` and `embed` as a classifier's.
+
+    A row's vector is the mean over its tokens. There is no unpadded way through it: what its own head reads is its own affair.
+    """
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    network = AutoModelForSequenceClassification.from_pretrained(
+        path, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+    )
+    if network.config.pad_token_id is None:  # a decoder finds a row's last token by it
+        network.config.pad_token_id = pad_id
+
+    class OwnHead(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+            self.encoder = network.base_model
+            self.pooling = "own"
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: Any) -> dict[str, torch.Tensor]:
+            return {"logits": self.network(input_ids=input_ids, attention_mask=attention_mask).logits.float()}
+
+        def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+            return pool(self.encoder(input_ids=input_ids, attention_mask=attention_mask), attention_mask, "mean")
+
+    return OwnHead()
+
+
 def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
     """Token ids of each text, cut at `max_length`."""
     ids: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]

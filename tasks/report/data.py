@@ -248,7 +248,7 @@ class ReportData:
 
     pipeline: str
     problem: str
-    verdict: Literal["PROMOTE", "HOLD", "INCONCLUSIVE"]
+    verdict: Literal["PROMOTE", "HOLD", "INCONCLUSIVE", "ADOPTED"]
     reasons: tuple[str, ...]
     run_id: str
     created: str

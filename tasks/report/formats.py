@@ -31,7 +31,7 @@ NAMES = {
     "brier": "Brier score",
     "top_3_accuracy": "top-3 accuracy",
 }
-VERDICTS = {"PROMOTE": ("good", "\u2713"), "HOLD": ("hold", "\u2016"), "INCONCLUSIVE": ("wait", "?")}
+VERDICTS = {"PROMOTE": ("good", "\u2713"), "HOLD": ("hold", "\u2016"), "INCONCLUSIVE": ("wait", "?"), "ADOPTED": ("good", "+")}
 
 
 def known(value: float | None) -> bool:

@@ -71,6 +71,7 @@ class _Draw:
         """The signs that stand on the lanes, each once, with their words."""
         verdicts = {one.verdict for one in self.history.versions}
         names = {"PROMOTE": "promoted", "HOLD": "held", "INCONCLUSIVE": "not enough evidence"}
+        # an adoption has one sign, and its move carries it
         found = [(*formats.VERDICTS[verdict], name) for verdict, name in names.items() if verdict in verdicts]
         kinds = {move.kind for move in history_view.applied(self.history)} - {"PROMOTE"}
         return found + [mark for kind, mark in history_view.KINDS.items() if kind in kinds]

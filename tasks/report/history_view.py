@@ -19,6 +19,7 @@ KINDS: dict[str, tuple[Tone, str, str]] = {
     "PROMOTE": ("good", "✓", "promoted"),
     "ROLLBACK": ("bad", "↩", "rolled back"),
     "EXTERNAL": ("hold", "⇄", "moved outside"),
+    "ADOPTED": ("good", "+", "adopted"),
 }
 SHOWN = 12
 """Rows of a table before the rest is folded away."""
@@ -112,10 +113,12 @@ def facts(history: History) -> list[str]:
     verdicts = Counter(one.verdict for one in history.versions)
     names = {"PROMOTE": "promoted", "HOLD": "held", "INCONCLUSIVE": "inconclusive"}
     said = []
-    if history.versions:
+    if trained := [one for one in history.versions if one.verdict != "ADOPTED"]:
         parts = [f"{verdicts[verdict]} {name}" for verdict, name in names.items() if verdicts[verdict]]
-        since = min(history.versions, key=lambda one: times.instant(one.at) or 0.0).at
-        said.append(f"{some(len(history.versions), 'version')} trained since {times.day(since, year=True)}: {', '.join(parts)}.")
+        since = min(trained, key=lambda one: times.instant(one.at) or 0.0).at
+        said.append(f"{some(len(trained), 'version')} trained since {times.day(since, year=True)}: {', '.join(parts)}.")
+    if verdicts["ADOPTED"]:
+        said.append(f"{some(verdicts['ADOPTED'], 'version')} adopted: fine-tuned elsewhere.")
     kinds = Counter(move.kind for move in applied(history))
     if kinds["ROLLBACK"] or kinds["EXTERNAL"]:
         parts = [some(kinds["ROLLBACK"], "rollback")] if kinds["ROLLBACK"] else []
@@ -202,14 +205,16 @@ def feedback_sum(found: Sequence[Feedback]) -> Feedback:
 
 def moved(move: Move) -> str:
     """One row of the ledger as a sentence."""
+    over = "" if move.from_version is None else f" in place of version {move.from_version}"
     said = {
         "FIRST": f"version {move.to_version} became the first champion",
         "PROMOTE": f"version {move.to_version} replaced version {move.from_version}",
         "ROLLBACK": f"back from version {move.from_version} to version {move.to_version}",
         "EXTERNAL": f"the alias was found at version {move.to_version} instead of version {move.from_version}",
+        "ADOPTED": f"version {move.to_version}, fine-tuned elsewhere, was adopted{over}",
     }.get(move.kind, f"version {move.from_version} gave way to version {move.to_version}")
     if move.to_version is None:
         said = f"version {move.from_version} was taken off: no champion"
-    elif move.from_version is None and move.kind != "FIRST":
+    elif move.from_version is None and move.kind not in ("FIRST", "ADOPTED"):
         said = f"version {move.to_version} became champion"
     return first_upper(said)

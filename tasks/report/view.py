@@ -119,6 +119,8 @@ def headline(report: ReportData) -> str:
     old = f"version {report.champion_version}" if report.champion_version else ""
     if report.verdict == "PROMOTE":
         sentence = f"{new} replaces {old} as champion" if old else f"{new} becomes the first champion"
+    elif report.verdict == "ADOPTED":
+        sentence = f"{new}, fine-tuned elsewhere, " + (f"replaces {old} as champion" if old else "becomes champion")
     elif report.verdict == "HOLD":
         sentence = f"{old} stays champion" if old else "nothing is released: there is no champion yet"
     else:

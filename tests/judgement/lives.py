@@ -186,8 +186,50 @@ def _answers(
     return np.asarray(luck < bar[:, :, None].astype(np.float32))
 
 
+@dataclass(frozen=True)
+class BusyYear:
+    """A year of a cron and of triggers: `looks` decisions, and with each quarter a challenger that is `gain` better, until it wins.
+
+    All others are as good as their champion: to promote one of them is wrong.
+    """
+
+    looks: int = 208
+    rows: int = 600
+    gain: float = 0.06
+    quarters: int = 4
+
+
+def live_busily(year: BusyYear, settings: Gate, lives: int, seed: int, *, per_champion: bool = False) -> tuple[Floats, Floats]:
+    """Wrong and right promotions in each life, under `better`.
+
+    A decision spends what its look of the pipeline's year may; with `per_champion` looks are counted anew for each champion.
+    """
+    rng = np.random.default_rng(seed)
+    alphas = np.array([alpha_at_look(settings.alpha, settings.looks_per_year, look) for look in range(1, year.looks + 1)])
+    skill, since, due = np.full(lives, 0.70), np.zeros(lives, dtype=np.int64), np.zeros(lives, dtype=bool)
+    wrong, right = np.zeros(lives), np.zeros(lives)
+    for look in range(year.looks):
+        due |= look % (year.looks // year.quarters) == 0
+        new = skill + np.where(due, year.gain, 0.0)
+        difficulty = _normal(rng, (lives, 1, year.rows))
+        challenger, champion = (_right(rng, one, difficulty) for one in (new, skill))
+        p = mcnemar_exact(_count(challenger & ~champion), _count(champion & ~challenger))
+        promoted = p <= (alphas[since] if per_champion else alphas[look])
+        wrong += promoted & ~due
+        right += promoted & due
+        skill, due = np.where(promoted, new, skill), due & ~promoted
+        since = np.where(promoted, 0, since + 1)
+    return wrong, right
+
+
+def _right(rng: np.random.Generator, skill: Floats, difficulty: NDArray[np.float32]) -> Bools:
+    """Who is right where, at a skill that is the same on all rows: shape of `difficulty`."""
+    luck = np.float32(np.sqrt(SHARED)) * difficulty + np.float32(np.sqrt(1 - SHARED)) * _normal(rng, difficulty.shape)
+    return np.asarray(luck < special.ndtri(skill)[:, None, None].astype(np.float32))
+
+
 def spent_per_look(settings: Gate) -> float:
-    """What each declared look may spend; a life's 52 looks are all declared ones, whenever the champion changes."""
+    """What each declared look may spend: a life of 52 looks takes declared ones alone, whoever is champion."""
     return alpha_at_look(settings.alpha, settings.looks_per_year, 1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from lives import WORLDS, World, agreement, at_the_margin, better, live, not_worse, spent_per_look, steady
+from lives import WORLDS, BusyYear, World, agreement, at_the_margin, better, live, live_busily, not_worse, spent_per_look, steady
 from scipy import stats
 
 from configs.schema import Gate
@@ -37,3 +37,13 @@ def test_challengers_at_the_margin_pass_at_most_alpha_in_a_life_under_not_worse(
 def test_the_lives_are_judged_as_the_gate_itself_judges() -> None:
     differing, made = agreement(WORLDS[3], lives=4, seed=5, settings=SETTINGS)
     assert (differing, made) == (0, 208)
+
+
+def test_a_cron_and_triggers_with_a_new_champion_each_quarter_promote_wrongly_at_most_alpha_a_year() -> None:
+    """A life has at most alpha wrong promotions on average: those of all lives stay under a Poisson's 99.9 % quantile."""
+    lives = 400
+    most = stats.poisson.ppf(0.999, lives * SETTINGS.alpha)
+    wrong, right = live_busily(BusyYear(), SETTINGS, lives, seed=6)
+    assert wrong.sum() <= most and right.mean() > 3.8
+    wrong, _ = live_busily(BusyYear(), SETTINGS, lives, seed=6, per_champion=True)
+    assert wrong.sum() > most  # what an alpha for each champion would cost: the simulation can tell

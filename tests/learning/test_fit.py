@@ -1,6 +1,5 @@
 """One fit: what it learns from, how it bears too little memory, a loss that is no number, and being done already."""
 
-
 import pandas as pd
 import pytest
 import tiny

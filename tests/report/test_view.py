@@ -8,6 +8,7 @@ from report_samples import banking, classification, first_release, generation, i
 
 from tasks.report import view
 from tasks.report.data import ClassScore, Confusion
+from tasks.report.page import render
 
 
 def test_the_challenger_comes_first_then_the_champion_and_the_better_baseline_before_the_worse() -> None:
@@ -34,6 +35,15 @@ def test_each_verdict_says_what_it_does_to_the_champion() -> None:
     assert view.headline(inconclusive()) == "Not enough evidence: version 3 stays champion"
     assert view.headline(least()) == "Not enough evidence: there is no champion yet"
     assert view.headline(replace(least(), verdict="HOLD")) == "Nothing is released: there is no champion yet"
+    adopted = replace(classification(), verdict="ADOPTED")
+    assert view.headline(adopted) == "Version 4, fine-tuned elsewhere, replaces version 3 as champion"
+    assert view.headline(replace(adopted, champion_version=None)) == "Version 4, fine-tuned elsewhere, becomes champion"
+
+
+def test_the_page_of_an_adopted_version_and_of_a_first_release_say_what_was_asked_of_it() -> None:
+    adopted = render(replace(classification(), verdict="ADOPTED", rule="adopted"))
+    assert "No rule: a person adopted this version, and nothing was tested" in adopted and "ADOPTED" in adopted
+    assert "a first release must be better than the trivial baseline" in render(replace(first_release(), rule="useful"))
 
 
 def test_a_far_baseline_does_not_squeeze_the_axis() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from configs.errors import InputError
 from tasks.decisions import record_decision
-from tasks.ledger import ChampionMovedError, Evidence, Ledger, heal, promote, rollback
+from tasks.ledger import ChampionMovedError, Evidence, Ledger, adopt, heal, promote, rollback
 
 WON = Evidence(verdict="PROMOTE", rule="better")
 PROMOTE_STEPS = ("alone", "intended", "before the alias", "alias set", "applied")
@@ -84,6 +84,11 @@ def promote_and_die(url: str, folder: Path, model: str, expected: str | None, to
         promote(Ledger(url), FileRegistry(folder), model, to, expected=expected, evidence=WON, who="a test", step=die_at(at))
 
 
+def adopt_and_die(url: str, folder: Path, model: str, expected: str | None, to: str, at: str) -> None:
+    how = {"evidence": Evidence(run_id="run", train_key="model", decision_key="adoption"), "who": "Ada", "reason": "made elsewhere"}
+    adopt(Ledger(url), FileRegistry(folder), model, to, expected=expected, step=die_at(at), **how)  # type: ignore[arg-type]
+
+
 def rollback_and_die(url: str, folder: Path, model: str, left: str, at: str) -> None:
     with suppress(InputError):
         rollback(Ledger(url), FileRegistry(folder), model, left=left, who="a test", step=die_at(at))
@@ -131,7 +136,8 @@ def run_race(url: str, folder: Path, model: str, processes: int, rounds: int) ->
 
 def decide(url: str, model: str, key: str, barrier: Any, results: Any) -> None:
     barrier.wait(60)
+    champion = key[-1]  # several, for a look belongs to none of them
     made = record_decision(
-        Ledger(url), model, key, test_rows_hash="rows", champion_version="1", verdict="HOLD", run_id="run", payload={}
+        Ledger(url), model, key, test_rows_hash="rows", champion_version=champion, verdict="HOLD", run_id="run", payload={}
     )
     results.put((key, made.look))

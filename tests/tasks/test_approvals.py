@@ -59,8 +59,9 @@ def test_a_yes_is_a_promotion_with_the_persons_name_and_a_no_is_kept(ledger, reg
     question, _ = asked(ledger, "1", None)
     assert answer(ledger, registry, question, True, "Ada", "looks right").state == "approved"
     (row,) = history(ledger, "tiny")
-    assert (row.who, row.reason, row.rule, row.to_version, row.forced) == ("Ada", "looks right", "better", "1", False)
+    assert (row.who, row.reason, row.rule, row.to_version, row.forced) == ("Ada", "looks right", "useful", "1", False)
     question, _ = asked(ledger, "2", "1")
+    assert question.rule == "better"
     answer(ledger, registry, question, False, "Ada", "too slow")
     told = standing(ledger, registry, find(ledger, "tiny", "decision 2"))
     assert told.state == "rejected" and told.sentence == "tiny version 2 was rejected by Ada: too slow" and registry.live == "1"

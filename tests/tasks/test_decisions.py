@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from ledger_child import context, database_url, databases, decide
 
-from tasks.decisions import LookTakenError, find_decision, look_number, record_decision
+from tasks.decisions import LookTakenError, check_look, find_decision, look_number, record_decision
+from tasks.judgement.spending import alpha_at_look
 from tasks.ledger import Ledger
 
 
@@ -60,29 +61,54 @@ def test_a_decision_key_seen_before_gives_the_earlier_verdict_and_is_not_counted
     first = decided(ledger, model, "d", verdict="INCONCLUSIVE")
     again = decided(ledger, model, "d", verdict="PROMOTE")
     assert again == first and again.verdict == "INCONCLUSIVE"
-    assert look_number(ledger, model, "1") == 2
+    assert look_number(ledger, model) == 2
 
 
-def test_looks_are_counted_per_model_and_champion_on_whatever_test_rows(ledger, model):
-    assert look_number(ledger, model, "1") == 1
+def test_looks_are_counted_per_model_against_any_champion_and_on_any_test_rows(ledger, model):
+    assert look_number(ledger, model) == 1
     assert [decided(ledger, model, key).look for key in "abc"] == [1, 2, 3]
     assert decided(ledger, model, "d", rows="other").look == 4
-    assert decided(ledger, model, "e", champion="2").look == 1
-    assert decided(ledger, model, "f", champion=None).look == 1
+    assert decided(ledger, model, "e", champion="2").look == 5
+    assert decided(ledger, model, "f", champion=None).look == 6
     assert decided(ledger, f"{model}-b", "a").look == 1
-    assert look_number(ledger, model, "1") == 5
+    assert look_number(ledger, model) == 7
+
+
+def test_what_was_decided_without_a_test_is_kept_and_is_no_look(ledger, model):
+    assert decided(ledger, model, "a").look == 1
+    assert decided(ledger, model, "adopted", verdict="ADOPTED", look=0).look == 0
+    assert find_decision(ledger, model, "adopted").verdict == "ADOPTED" and look_number(ledger, model) == 2
+    assert decided(ledger, model, "b", look=2).look == 2
+
+
+def test_in_any_52_weeks_a_cron_and_triggers_with_a_new_champion_each_quarter_spend_no_more_than_alpha(tmp_path, model):
+    """Four looks a week for a year and a half: 0.18 a year where each champion had a year's alpha of its own."""
+    now = datetime(2026, 1, 5, tzinfo=UTC)
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db", now=lambda: now)
+    spent, anew = [], []
+    for number in range(4 * 78):
+        now = datetime(2026, 1, 5, tzinfo=UTC) + timedelta(days=7 * (number // 4) + number % 4)
+        made = decided(ledger, model, str(number), champion=str(number // 52))
+        spent.append((now, alpha_at_look(0.05, 52, made.look)))
+        anew.append(alpha_at_look(0.05, 52, number % 52 + 1))
+    yearly = [sum(alpha for at, alpha in spent if begin <= at < begin + timedelta(weeks=52)) for begin, _ in spent]
+    assert max(yearly) <= 0.05
+    assert sum(anew[: 4 * 52]) == pytest.approx(0.18)
 
 
 def test_a_look_is_forgotten_after_52_weeks(url, model):
     today = datetime(2026, 6, 1, tzinfo=UTC)
     decided(Ledger(url, now=lambda: today), model, "a")
-    assert look_number(Ledger(url, now=lambda: today + timedelta(days=363)), model, "1") == 2
-    assert look_number(Ledger(url, now=lambda: today + timedelta(days=365)), model, "1") == 1
+    assert look_number(Ledger(url, now=lambda: today + timedelta(days=363)), model) == 2
+    assert look_number(Ledger(url, now=lambda: today + timedelta(days=365)), model) == 1
 
 
 def test_a_decision_whose_look_was_taken_meanwhile_is_refused_and_not_kept(ledger, model):
-    mine = look_number(ledger, model, "1")
-    decided(ledger, model, "another")
+    mine = look_number(ledger, model)
+    check_look(ledger, model, mine)
+    decided(ledger, model, "another", champion="2")
+    with pytest.raises(LookTakenError, match="look 2 is the next"):
+        check_look(ledger, model, mine)
     with pytest.raises(LookTakenError, match="look 2 is the next"):
         decided(ledger, model, "mine", look=mine)
     assert find_decision(ledger, model, "mine") is None
@@ -100,7 +126,7 @@ def test_decisions_made_at_once_get_looks_of_their_own(url, ledger, model):
     for decider in deciders:
         decider.join(30)
     assert sorted(looks.values()) == [1, 2, 3, 4, 5]
-    assert look_number(ledger, model, "1") == 6
+    assert look_number(ledger, model) == 6
 
 
 def test_finding_a_decision_takes_less_than_50_ms_with_opening_the_ledger(tmp_path, model):

@@ -149,15 +149,3 @@ def test_a_disk_that_is_really_full_then_read_only_loses_nothing(tmp_path):
     full, read_only = done.stdout.splitlines()
     assert "disk" in full and "free" in full and "Nothing written to it is lost" in full
     assert "Read-only file system" in read_only
-
-
-def test_a_ledger_of_an_older_tunekeeper_is_brought_up_where_it_is(tmp_path, model):
-    url = f"sqlite:///{tmp_path}/ledger.db"
-    history(Ledger(url), model)
-    with sqlite3.connect(tmp_path / "ledger.db") as connection:
-        connection.execute("UPDATE ledger_schema SET version = 1")
-        connection.execute("DROP TABLE ledger_looks")
-    assert history(Ledger(url), model) == ()
-    with sqlite3.connect(tmp_path / "ledger.db") as connection:
-        assert connection.execute("SELECT version FROM ledger_schema").fetchall() == [(2,)]
-        assert connection.execute("SELECT count(*) FROM ledger_looks").fetchone() == (0,)

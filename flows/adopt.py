@@ -1,0 +1,185 @@
+"""Adopt a model that was fine-tuned elsewhere: check > prepare > keep > evaluate > register > ledger; a person's move."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect import flow
+from prefect.context import TagsContext
+
+from configs.errors import InputError
+from configs.schema import Pipeline
+from flows.approve import close_form
+from flows.release import moved_outcome, settle_questions
+from flows.retrain import Run, close_on_error, help_beside, prepare_snapshot, score_version
+from tasks import adopt as face
+from tasks import assets, decide, evaluate, prepare, reference, release, show
+from tasks.aside import beside
+from tasks.champion import ADOPTED, open_ledger
+from tasks.decisions import record_decision
+from tasks.exclusion import hold
+from tasks.findings import Findings
+from tasks.home import find_home, settle_environment
+from tasks.identity import digest
+from tasks.ledger import Evidence, Move, heal, history
+from tasks.ledger import adopt as adopt_version
+from tasks.requests import Turn
+from tasks.terminal import say
+from tasks.tracking import Registry, Tracking
+
+if TYPE_CHECKING:
+    from tasks.learning.finetuned import Finetuned
+
+UNSEEN = "fine-tuned elsewhere: whether it has seen the test rows is not known"
+NO_PART = frozenset({"adapter", "objective", "training", "gate"})  # settings that an adopted model does not come from
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What is asked: to make the model of `folder` the champion; `key` names it, `replaces` is the champion now."""
+
+    folder: Path
+    model: Finetuned
+    key: str
+    who: str
+    reason: str
+    replaces: str | None
+
+    @property
+    def why(self) -> str:
+        """What the ledger keeps."""
+        return f"{self.reason} ({UNSEEN})" if self.reason else UNSEEN
+
+
+@flow(name="adopt", flow_run_name="adopt {pipeline.name}")
+def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, Any]:
+    """Make the model of a folder a version of the pipeline, and the champion; one that stands is replaced for a reason only."""
+    from tasks.learning.finetuned import read_finetuned
+
+    home = find_home()
+    settle_environment(home)
+    model = read_finetuned(Path(folder), pipeline.problem, pipeline.model.max_length)
+    ledger, tracking = open_ledger(home), Tracking(home)
+    registry, key = Registry(tracking, pipeline.release.alias), face.adoption_key(pipeline, model)
+    with hold(home.path, pipeline.name, say, ledger=ledger) as held, TagsContext():
+        settled = heal(ledger, registry, pipeline.name)
+        known = _known_version(pipeline, ledger, registry, key, settled.champion)
+        if known is not None:
+            return known
+        replaces = _replaced(history(ledger, pipeline.name), key, settled.champion)
+        if replaces is not None and not reason.strip():
+            raise InputError(
+                f"{pipeline.name} has a champion, version {replaces}: to adopt another model in its place, say why with --reason"
+            )
+        prepare.clear(home)
+        turn = Turn(ledger, pipeline.name, "person", None)
+        turn.hold = held
+        run = Run(pipeline, home, tracking, ledger, registry, prepare.look(pipeline, home), turn, notices=[*settled.notices])
+        return _adopt(run, Adoption(Path(folder), model, key, who, reason, replaces))
+
+
+def _known_version(pipeline: Pipeline, ledger: Any, registry: Registry, key: str, champion: str | None) -> dict[str, Any] | None:
+    """The outcome of the adoption that made this model the live champion; InputError where it is a version, and no champion."""
+    earlier = face.adopted_before(ledger, pipeline.name, key)
+    version = earlier.payload["model"]["version"] if earlier else None
+    if earlier is None or version not in registry.versions(pipeline.name):
+        return None
+    when = f"this model is {pipeline.name} version {version}, adopted {earlier.at[:10]}"
+    if version != champion:
+        raise InputError(
+            f"{when}: it is not adopted twice. Make it champion again: tunekeeper promote CONFIG --version {version} --reason WHY"
+        )
+    notice = f"{when}, and the champion: it is not adopted twice"
+    say(notice)
+    return {**earlier.payload, "fresh": False, "notices": [notice]}
+
+
+def _replaced(entries: Any, key: str, champion: str | None) -> str | None:
+    """The champion that is to be replaced: where this adoption moved the alias and was killed then, the one before."""
+    mine = [row for row in entries if row.state == "applied" and row.kind == ADOPTED and row.train_key == key]
+    return mine[-1].from_version if mine and mine[-1].to_version == champion else champion
+
+
+def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
+    """Prepare as a retrain does, then keep, store and judge the model; each step finds what an interrupted run left behind."""
+    pipeline, tracking = run.pipeline, run.tracking
+    with prepare.temporary(run.home), closing(beside()) as side, closing(release.Reload()) as reload:
+        prepared = prepare.known(run.home, run.inputs) or prepare_snapshot(run, side)
+        if pipeline.problem == "text-classification":
+            known = prepare.open_snapshot(run.home, prepared.snapshot).manifest["labels"]
+            face.check_labels(asked.folder, asked.model.labels, known)
+        tags = {"pipeline": pipeline.name, "snapshot": prepared.snapshot, "adopted": str(asked.folder)}
+        name = f"{pipeline.name}-adopted-{asked.model.base.digest[:8]}"
+        run_id = tracking.open_run(pipeline.name, asked.key, name, tags)
+        with close_on_error(tracking, run_id):
+            show.describe(pipeline, run.home, tracking, prepared, run_id, NO_PART)
+            with run.stage("pack") as facts:
+                base, kept = face.keep_network(pipeline, run.home, tracking, asked.model, asked.key)
+                packed = release.pack(pipeline, run.home, tracking, base, prepared.snapshot, kept, run_id, reload)
+                facts["note"] = "stored; a fresh process loads it"
+            return _judge(run, asked, prepared, base, kept, packed, run_id, reload, help_beside(run, prepared, side))
+
+
+def _judge(
+    run: Run, asked: Adoption, prepared: prepare.Prepared, base: Any, kept: Any, packed: release.Packed, run_id: str,
+    reload: release.Reload, helped: tuple[Any, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """Evaluate > release > report."""
+    pipeline, home, tracking = run.pipeline, run.home, run.tracking
+    with run.stage("evaluate") as facts:
+        baselines = evaluate.baselines(pipeline, home, run.inputs.base, prepared.snapshot, helped[0])
+        load = partial(evaluate.network_of, kept, base.path)
+        own = evaluate.evaluate(pipeline, home, prepared.snapshot, asked.key, load, "adopted")
+        champion = score_version(run, prepared, asked.replaces, "champion")
+        facts["note"] = show.in_short(pipeline, own)
+    word = f"Adopted by {asked.who}, without a verdict of the gate: {asked.reason or 'no reason given'}."
+    account = decide.describe(pipeline, own, champion, baselines, word)
+    with run.stage("release") as facts:
+        reference.write_reference(
+            pipeline, home, tracking, base, prepared.snapshot, kept, own, None, helped[1], run_id
+        )  # its points are its own base's
+        version, move, decision = _release(run, asked, prepared, packed, run_id, reload)
+        facts["note"] = f"{pipeline.name} version {version}"
+    found = Findings(
+        pipeline, base, prepared, kept, own, champion, baselines, account, run_id, packed.uri, version, asked.replaces,
+        (asked.key, decision), run.seconds, (*run.notices, *move.notices), "tunekeeper history CONFIG", adopted=True,
+    )  # fmt: skip
+    outcome = show.publish(found, home, tracking) | {"training_seconds": None, "peak_memory_bytes": None}
+    assets.link(pipeline.name, prepared.snapshot, version, pipeline.release.alias)
+    for question in settle_questions(pipeline, tracking, run.ledger, run.registry):
+        close_form(question)
+    tracking.close_run(run_id)
+    outcome |= moved_outcome(pipeline, move, (*run.notices, *move.notices))
+    record_decision(
+        run.ledger, pipeline.name, decision, test_rows_hash=prepared.rows["test"], champion_version=asked.replaces,
+        verdict=ADOPTED, run_id=run_id, payload=outcome, train_key=asked.key, look=0,
+    )  # fmt: skip
+    return outcome
+
+
+def _release(
+    run: Run, asked: Adoption, prepared: prepare.Prepared, packed: release.Packed, run_id: str, reload: release.Reload
+) -> tuple[str, Move, str]:
+    """Register what answered alike in a fresh process, and move the alias; the version, the move and the key of this adoption."""
+    pipeline, tracking = run.pipeline, run.tracking
+    tags = {"train_key": asked.key, "verdict": ADOPTED, "base": asked.model.base.digest, "tested_on": prepared.snapshot}
+    run.turn.check()
+    version = release.register(pipeline, tracking, packed, run_id, reload, tags)
+    decision = digest({"adopted": asked.key, "version": version, "replaces": asked.replaces})  # on whatever test rows: once
+    tracking.tag_version(pipeline.name, version, {"decision_key": decision})
+    evidence = Evidence(run_id=run_id, train_key=asked.key, decision_key=decision)
+    move = adopt_version(
+        run.ledger,
+        run.registry,
+        pipeline.name,
+        version,
+        expected=asked.replaces,
+        evidence=evidence,
+        who=asked.who,
+        reason=asked.why,
+    )
+    return version, move, decision

@@ -1,0 +1,95 @@
+"""The face of adopting: a model that was fine-tuned elsewhere, kept as a base with its own head, and found again by its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from configs.errors import InfraError, InputError
+from configs.schema import Pipeline
+from tasks.champion import ADOPTED
+from tasks.decisions import Decision, decisions_of
+from tasks.home import Home
+from tasks.identity import digest
+from tasks.learning.base import Base
+from tasks.ledger import Ledger
+from tasks.release import base_folder
+from tasks.tracking import Tracking
+
+if TYPE_CHECKING:
+    from tasks.learning.finetuned import Finetuned
+    from tasks.learning.fit import Trained
+
+
+def adoption_key(pipeline: Pipeline, model: Finetuned) -> str:
+    """All that determines the answers of an adopted model: in the place of the train-key that nobody knows."""
+    return digest({"adopted": model.base.digest, "problem": pipeline.problem, "max_length": pipeline.model.max_length})
+
+
+def adopted_before(ledger: Ledger, pipeline: str, key: str) -> Decision | None:
+    """The last adoption of the same model, if it was adopted to the end."""
+    made = (each for each in decisions_of(ledger, pipeline) if each.verdict == ADOPTED and each.train_key == key)
+    return max(made, key=lambda each: each.at, default=None)
+
+
+def check_labels(folder: Path, labels: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse a model whose classes are not those of the data, each spelled alike; raises InputError naming what differs."""
+    from tasks.text.normalise import normalise
+
+    own, given = {normalise(label) for label in labels}, set(known)
+    if own == given:
+        return
+    alike = {label.casefold(): label for label in given - own}
+    twice = [label for label in sorted(own - given) if label.casefold() in alike]
+    respelled = [f"`{label}` is `{alike[label.casefold()]}` in the data" for label in twice]
+    faults = [
+        *respelled,
+        *([f"the data have {_named(given - own)} besides"] if given - own and not respelled else []),
+        *([f"the model has {_named(own - given)} besides"] if own - given and not respelled else []),
+    ]
+    raise InputError(
+        f"--model {folder}: its classes are not those of the data: {'; '.join(faults)}: model and data must know the same classes "
+        "by the same names (id2label of config.json, data.label)"
+    )
+
+
+def _named(labels: set[str]) -> str:
+    first = ", ".join(f"`{label}`" for label in sorted(labels)[:5])
+    return first + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
+
+
+@task(name="keep-model", cache_policy=NO_CACHE)
+def keep_network(pipeline: Pipeline, home: Home, tracking: Tracking, model: Finetuned, key: str) -> tuple[Base, Trained]:
+    """Store the model once, as a base under its hash, and write down the network that it is; from here on its folder is not read.
+
+    The network is a training's result in which nothing was trained: so all that a version goes through, it goes through too.
+    """
+    from tasks.learning.adapters import save_trainable
+    from tasks.learning.checkpoints import atomic_folder
+    from tasks.learning.device import numerics
+    from tasks.learning.fit import RESULT, Trained, finished
+    from tasks.learning.network import TRAINABLE, build, save_spec
+
+    spec = model.spec(pipeline.problem, pipeline.model.max_length)
+    uri = tracking.store_base(replace(model.base, name=spec.base_name))
+    base = replace(model.base, name=spec.base_name, path=base_folder(tracking, home, spec, uri))
+    run = home.run(key)
+    if finished(run) is None:
+        network = build(spec, base.path)
+        with atomic_folder(run / "trained") as aside:
+            save_trainable(network.model, aside / TRAINABLE)
+            save_spec(spec, aside)
+            weights = hashlib.sha256((aside / TRAINABLE).read_bytes()).hexdigest()
+            result = Trained(aside, weights, 0, 0.0, 0, 0, numerics(pipeline.training.precision), ())
+            (aside / RESULT).write_text(json.dumps({**asdict(result), "folder": None}))
+    trained = finished(run)
+    if trained is None:
+        raise InfraError(f"{run / 'trained'} was written and does not read back: check the disk")
+    return base, replace(trained, weights=base.weights)

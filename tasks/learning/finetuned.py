@@ -1,0 +1,155 @@
+"""A model that was fine-tuned elsewhere, in the folder that `save_pretrained` wrote: looked at before anything is done with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import InputError
+from configs.schema import Full, ProblemName
+from tasks.learning.base import Base, read_base
+from tasks.learning.network import Spec, load_tokenizer, spec_of
+
+if TYPE_CHECKING:
+    import torch
+
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.h5", "*.msgpack")
+MERGE = "merge it first: PeftModel.from_pretrained(base, FOLDER).merge_and_unload().save_pretrained(NEW_FOLDER)"
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """A folder that holds a whole model: its files by hash, and what its head calls its classes (none: it writes text)."""
+
+    base: Base
+    labels: tuple[str, ...]
+
+    def spec(self, problem: ProblemName, max_length: int) -> Spec:
+        """The network that it is: its own head, no weight moved. It is named by its hash: its folder may be gone tomorrow."""
+        made = spec_of(problem, Full(), self.labels, max_length, 0, self.base)
+        return replace(made, head="own", base_name=f"adopted:{self.base.digest[:16]}")
+
+
+def read_finetuned(folder: Path, problem: ProblemName, max_length: int) -> Finetuned:
+    """Hash a folder and load its model once, without running code of it; InputError, with the remedy, where it is no whole one.
+
+    Only safetensors are read. Refused: adapters without their base, custom code, quantised weights, heads of another kind or
+    without weights, classes without names, missing tokenizers, models that cannot read `max_length` tokens or, of those that write,
+    models that see later ones.
+    """
+    config = _read_config(folder)
+    _check_files(folder, config)
+    labels = _check_head(folder, config, problem)
+    base = read_base(folder, f"adopted:{folder.name}")
+    _check_network(folder, problem, max_length)
+    return Finetuned(base, labels)
+
+
+def refuse(folder: Path, fault: str, remedy: str) -> InputError:
+    return InputError(f"--model {folder}: {fault}: {remedy}")
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise refuse(folder, "no such folder", "give the folder that save_pretrained wrote")
+    if (folder / "adapter_config.json").is_file():
+        raise refuse(folder, "holds an adapter, which is no model without its base", MERGE)
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise refuse(folder, "has no config.json", "write the folder with save_pretrained") from None
+    except ValueError as error:
+        raise refuse(folder, f"config.json is no JSON ({error})", "write the folder anew with save_pretrained") from None
+    if not isinstance(config, dict):
+        raise refuse(folder, "config.json is no JSON object", "write the folder anew with save_pretrained")
+    return config
+
+
+def _check_files(folder: Path, config: dict[str, Any]) -> None:
+    if not list(folder.glob("model*.safetensors")):
+        pickled = sorted(file.name for pattern in PICKLED for file in folder.glob(pattern))
+        held = f", only {', '.join(pickled)}, which can run code" if pickled else ""
+        remedy = "load it where you trust it, and write it with save_pretrained, which writes safetensors"
+        raise refuse(folder, f"holds no model.safetensors{held}", remedy)
+    for name in ("config.json", "tokenizer_config.json"):
+        if (folder / name).is_file() and "auto_map" in (folder / name).read_text(encoding="utf-8"):
+            remedy = "only architectures of transformers itself are loaded"
+            raise refuse(folder, f"{name} asks for code of its own (auto_map)", remedy)
+    if "quantization_config" in config:
+        raise refuse(folder, "its weights are quantised", "write them with save_pretrained after model.dequantize()")
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise refuse(folder, "has no tokenizer", "write it into the folder: tokenizer.save_pretrained(FOLDER)")
+
+
+def _check_head(folder: Path, config: dict[str, Any], problem: ProblemName) -> tuple[str, ...]:
+    """The labels of a classifier's head, in the order of its logits; none where it writes text."""
+    from transformers.models.auto import modeling_auto
+
+    kind, names = {
+        "text-classification": ("ForSequenceClassification", modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES),
+        "text-generation": ("ForCausalLM", modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES),
+    }[problem]
+    heads = config.get("architectures") or ["no architecture"]
+    if heads[0] not in names.values():
+        remedy = f"write it with AutoModel{kind}, or fine-tune it here: model.base={folder}"
+        raise refuse(folder, f"config.json says {heads[0]}, which is no model for {problem}", remedy)
+    return _labels(folder, config) if problem == "text-classification" else ()
+
+
+def _labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
+    if (kind := config.get("problem_type")) not in (None, "single_label_classification"):
+        raise refuse(folder, f"its problem_type is {kind}", "text-classification gives each text one class")
+    named = {int(code): str(name) for code, name in (config.get("id2label") or {}).items()}
+    remedy = "name the classes as the data do, in id2label and label2id of config.json, in the order of the logits"
+    if len(named) < 2 or sorted(named) != list(range(len(named))):
+        raise refuse(folder, "its config names no two classes (id2label)", remedy)
+    labels = tuple(named[code] for code in sorted(named))
+    if all(name == f"LABEL_{code}" for code, name in named.items()):
+        raise refuse(folder, f"its classes have no names ({labels[0]}, {labels[1]}...)", remedy)
+    if len(set(labels)) < len(labels):
+        raise refuse(folder, "two of its classes have one name", remedy)
+    return labels
+
+
+def _check_network(folder: Path, problem: ProblemName, max_length: int) -> None:
+    """Load it, and let it read as many tokens as it may be given."""
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    loader = AutoModelForSequenceClassification if problem == "text-classification" else AutoModelForCausalLM
+    safe = {"local_files_only": True, "use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
+    again = "write the folder anew with save_pretrained"
+    try:
+        tokenizer = load_tokenizer(folder)
+        model, told = loader.from_pretrained(folder, **safe, dtype=torch.float32)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise refuse(folder, f"does not load ({str(error).strip().splitlines()[0][:200]})", again) from error
+    if absent := sorted({*told["missing_keys"], *(str(key[0]) for key in told["mismatched_keys"])}):
+        raise refuse(folder, f"{len(absent)} of its weights are missing, among them {absent[0]}", again)
+    embedded = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > embedded:
+        fault = f"its tokenizer has {len(tokenizer)} tokens, its embeddings {embedded}"
+        raise refuse(folder, fault, "write both from one training")
+    words = [token for token in range(len(tokenizer)) if token not in tokenizer.all_special_ids][:2]
+    ids = torch.full((1, max_length), words[0])
+    ids[0, -1] = words[-1] if tokenizer.eos_token_id is None else tokenizer.eos_token_id
+    try:
+        logits = _logits(model, ids)
+    except (IndexError, RuntimeError, ValueError) as error:
+        fault = f"cannot read {max_length} tokens ({str(error).strip().splitlines()[0][:200]})"
+        raise refuse(folder, fault, "lower model.max_length to what it was trained with") from error
+    if problem == "text-generation":
+        other = torch.full_like(ids, words[0])
+        if not torch.allclose(logits[0, :-1], _logits(model, other)[0, :-1], atol=1e-3):
+            raise refuse(folder, "a token that comes later changes what it says before", "a model that writes sees none of them")
+
+
+def _logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    with torch.inference_mode():
+        return model.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits  # type: ignore[no-any-return]
