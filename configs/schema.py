@@ -185,7 +185,9 @@ class Supervised(Frozen):
 
 class Training(Frozen):
     start: Literal["base", "champion"] = "base"
-    epochs: Annotated[int, Field(ge=1)] = 5
+    epochs: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="default: as many as make 250 optimizer steps, 4 to 12; the best one is kept"
+    )
     batch_size: Annotated[int, Field(ge=1)] = Field(32, description="rows per optimizer step, whatever fits in memory at once")
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(None, description="default: 2e-3 for lora, 1e-4 for full")
     head_learning_rate_factor: Annotated[float, Field(gt=0)] = 5.0

