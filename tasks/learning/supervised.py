@@ -67,9 +67,9 @@ def _attempt(
     tokenizer = load_tokenizer(base)
     match spec.problem:
         case "text-classification":
-            data = [_classified(tokenizer, spec, frame) for frame in (rows, held_out)]
+            data = [_classified(tokenizer, spec, spec.read_rows(frame)) for frame in (rows, held_out)]
         case "text-generation":
-            data = [text_generation.encode(tokenizer, frame, spec.max_length) for frame in (rows, held_out)]
+            data = [text_generation.encode(tokenizer, spec.read_rows(frame), spec.max_length) for frame in (rows, held_out)]
         case _:
             assert_never(spec.problem)
     lengths = [len(row["input_ids"]) for row in data[0]]

@@ -154,10 +154,14 @@ def in_batches(
 
 
 def scores(logits: npt.NDArray[np.float32], labels: Sequence[str]) -> Scores:
-    """Softmax in double precision."""
+    """Softmax in double precision; columns of one label, which an old network may have under two spellings, are added up."""
     shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
     exponents = np.exp(shifted)
-    return Scores(exponents / exponents.sum(1, keepdims=True), tuple(labels))
+    probabilities, distinct = exponents / exponents.sum(1, keepdims=True), tuple(dict.fromkeys(labels))
+    if len(distinct) < len(labels):
+        named = np.array(labels)
+        probabilities = np.stack([probabilities[:, named == label].sum(1) for label in distinct], axis=1)
+    return Scores(probabilities, distinct)
 
 
 def per_example(rows: pd.DataFrame, said: Scores) -> pd.DataFrame:

@@ -82,7 +82,7 @@ def by_fold(labels: Iterable[str]) -> dict[str, list[str]]:
 
 
 def respell(label: str, folds: dict[str, list[str]]) -> str:
-    """The one label of `folds` (from `by_fold`) that differs from `label` in spelling alone; `label` itself where there is no such."""
+    """The one label of `folds` (from `by_fold`) that differs from `label` in spelling alone, or `label` where there is none."""
     alike = folds.get(fold_label(label), [])
     return alike[0] if len(alike) == 1 else label
 

@@ -187,7 +187,9 @@ def _respelled(batch: pa.RecordBatch, labels: set[str]) -> pa.RecordBatch:
     folds = by_fold(labels)
     spelled = [canonical_label(target) for target in batch.column("target").to_pylist()]
     targets = [label if label is None or label in labels else respell(label, folds) for label in spelled]
-    return batch.set_column(batch.schema.get_field_index("target"), batch.schema.field("target"), pa.array(targets, type=pa.string()))
+    return batch.set_column(
+        batch.schema.get_field_index("target"), batch.schema.field("target"), pa.array(targets, type=pa.string())
+    )
 
 
 def _check_length(values: list[str | None], chunk: Chunk, column: str, longest: int) -> None:
@@ -234,6 +236,11 @@ def _in_window(batch: pa.RecordBatch, window: Window) -> pa.RecordBatch:
             edge = pa.scalar(_bound(bound), type=pa.timestamp("us", tz="UTC"))
             batch = batch.filter(pc.fill_null(keeps(batch.column("time"), edge), True))
     return batch
+
+
+def window_edges(window: Window) -> tuple[Any, Any]:
+    """Start and end as datetimes in UTC, None where the window is open."""
+    return tuple(None if text is None else _bound(text) for text in (window.start, window.end))  # type: ignore[return-value]
 
 
 def _bound(text: str) -> Any:

@@ -1,8 +1,8 @@
 """What a network reads of a redacted value: its kind alone, <PHONE_NUMBER>, where a snapshot keeps <PHONE_NUMBER:1f3a9c2b>.
 
-The tag serves storage and joins: it tells equal values from others. To a network it is a word of random letters, and a text that
-differs by its tag would be another text under each installation's key. So whatever reads texts as a network does (training, scoring,
-baselines, serving, monitors, the search for duplicates) reads them through `network_view`, and weights do not hang on a key.
+The tag serves storage and joins: it tells equal values from others. To a network it is a word of random letters, another one under
+each installation's key. So whatever reads texts as a network does (training, scoring, baselines, serving, monitors, the search for
+duplicates) reads them through `network_view`, and weights do not hang on a key.
 """
 
 from __future__ import annotations
