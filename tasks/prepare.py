@@ -263,12 +263,19 @@ def open_snapshot(home: Home, hash: str) -> Snapshot:
 def _context(pipeline: Pipeline, home: Home, base: Base) -> Any:
     """What expectations compare with: the base's tokens and the last snapshot of this pipeline."""
     from expectations.run import Context
+    from tasks.text.labels import canonical_label
     from tasks.text.tokens import TokenLengths
 
     file = base.path / "tokenizer.json"
     lengths = TokenLengths(file) if file.is_file() else None
     shares, vocabulary = _last(pipeline, home)
-    return Context(token_lengths=lengths, max_tokens=pipeline.model.max_length, label_shares=shares, vocabulary=vocabulary)
+    return Context(
+        token_lengths=lengths,
+        max_tokens=pipeline.model.max_length,
+        label_shares=shares,
+        vocabulary=vocabulary,
+        label=canonical_label if pipeline.problem == "text-classification" else None,
+    )
 
 
 def rows_per_label(manifest: Mapping[str, Any]) -> dict[str, int]:
