@@ -37,9 +37,9 @@ def canonical_label(value: object) -> str | None:
     `2.0`, `2.00` and the float 2.0 give `2`, `-0.0` gives `0`, `True` gives `true`, NaN is empty. Texts such as `007`, `1.50`,
     `1e3` and `2.` stay what they are: they may be codes. Applied again it changes nothing.
     """
-    if isinstance(value, Decimal) and value.is_finite():
-        value = format(value.normalize(), "f")
-    if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):
+    if isinstance(value, Decimal):
+        value = format(value.normalize(), "f") if value.is_finite() else None if value.is_nan() else float(value)
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     text = normalise(str(value))
     if text in _TRUTH:

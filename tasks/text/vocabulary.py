@@ -51,7 +51,7 @@ class KnownLabels:
     def describe(self, label: str) -> str:
         """Where a label is known from."""
         total = sum(self.earlier.values())
-        rows = f"{self.earlier[label]:,} of {total:,} rows ({self.share(label):.1%}) of the earlier snapshot"
+        rows = f"{self.earlier.get(label, 0):,} of {total:,} rows ({self.share(label):.1%}) of the earlier snapshot"
         places = ([rows] if label in self.earlier else []) + (
             [f"champion version {self.version}"] if label in self.champion else []
         )
