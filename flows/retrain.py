@@ -151,7 +151,7 @@ def _prepare(run: Run, side: Beside) -> prepare.Prepared:
 
 
 def _check_labels(run: Run, raw: Any, contract: Any) -> vocabulary.LabelCheck | None:
-    """Hold the data's labels against those known before, where they have labels; what data.window explains is said."""
+    """Hold the data's labels against those known before, where they have labels; how they changed is said."""
     if run.pipeline.problem != "text-classification":
         return None
     known = vocabulary.known_labels(run.pipeline, run.home, run.tracking, run.ledger, run.registry)
@@ -300,8 +300,14 @@ def _decide(run: Run, prepared: prepare.Prepared, against: Against, scores: AllS
     if against.version is not None and "snapshot" in against.tags:
         seen.append(seen_in_training(home, tracking, against.tags["snapshot"], against.tags["run_id"]))
     fair = decide.fair_rows(pipeline, home, prepared.snapshot, seen)
+    alike = decide.asked_alike(pipeline, home, tracking, prepared.snapshot, [v for v in (against.version, against.anchor) if v])
+    if not alike.all():
+        run.notices.append(
+            f"{(~alike).sum():,} test rows are left out of the comparison: their completions hold placeholders, which an earlier "
+            "version was trained to write with tags and this one without"
+        )
     look = look_number(run.ledger, pipeline.name, against.version)
-    return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair, look)
+    return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair & alike, look)
 
 
 def _release(

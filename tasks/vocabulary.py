@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,19 +26,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelCheck:
-    """What the raw rows came to: feedback to set aside (id -> why), and known labels that are gone because of data.window."""
+    """What the raw rows came to: rows of each label, feedback to set aside (id -> why), and labels gone because of data.window."""
 
     known: KnownLabels
+    counts: Mapping[str, int]
     refused: dict[str, str]
     explained: frozenset[str]
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What a person should know though nothing stops for it."""
-        return tuple(
-            f"label `{label}` is gone: its rows lie outside data.window; it had {self.known.describe(label)}"
-            for label in sorted(self.explained)
-        )
+        """How the vocabulary changed, for a person to know though nothing stops for it."""
+        from tasks.text.vocabulary import gone_labels, list_labels
+
+        gone = gone_labels(self.counts, self.known)
+        why = dict.fromkeys(self.explained, ": its rows lie outside data.window")
+        told = [f"label `{label}` is gone{why.get(label, '')}; it had {self.known.describe(label)}" for label in gone]
+        new = self.counts.keys() - self.known.all if self.known.all else ()
+        return (*told, *([f"labels that were not known before: {list_labels(new, self.counts)}"] if new else []))
 
 
 def known_labels(pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Ledger, registry: Registry) -> KnownLabels:
@@ -67,7 +71,7 @@ def check_raw(pipeline: Pipeline, home: Home, raw: Any, contract: Any, known: Kn
     with _shown():
         vocabulary.check_vocabulary(counts, known, policy, explained)
     people = vocabulary.feedback_labels(raw.rows, aside)
-    return LabelCheck(known, vocabulary.refuse_feedback(people, counts, known, policy), explained)
+    return LabelCheck(known, counts, vocabulary.refuse_feedback(people, counts, known, policy), explained)
 
 
 def check_prepared(pipeline: Pipeline, candidate: Any, contract: Any, checked: LabelCheck) -> None:

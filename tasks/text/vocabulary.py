@@ -74,10 +74,10 @@ def check_vocabulary(counts: Mapping[str, int], known: KnownLabels, policy: Poli
         remedies.append("write each label one way, as it is known")
     if gone:
         faults += [f"`{label}` is gone: it had {known.describe(label)}" for label in gone]
-        faults += [f"new are {_listed(new, counts)}"] if new and policy == "may_grow" else []
+        faults += [f"new are {list_labels(new, counts)}"] if new and policy == "may_grow" else []
         remedies.append("give the missing rows back, or let data.window say why they are missing")
     if new and policy == "frozen":
-        faults.append(f"contract.vocabulary is frozen, and new are {_listed(new, counts)}")
+        faults.append(f"contract.vocabulary is frozen, and new are {list_labels(new, counts)}")
         remedies.append("leave the new labels out, or set contract.vocabulary to may_grow")
     if faults:
         lines = "\n".join(f"  {fault}" for fault in faults[:SHOWN])
@@ -158,7 +158,8 @@ def _twin_sentence(label: str, other: str, counts: Mapping[str, int], known: Kno
     return f"`{label}` ({counts[label]:,} rows) and `{other}` ({where}) differ only in case, spacing, punctuation or Unicode form"
 
 
-def _listed(labels: Collection[str], counts: Mapping[str, int]) -> str:
+def list_labels(labels: Collection[str], counts: Mapping[str, int]) -> str:
+    """Labels with their rows, the commonest first and SHOWN of them at most, as words."""
     shown = sorted(labels, key=lambda label: (-counts[label], label))
     more = f" and {len(shown) - SHOWN:,} more" if len(shown) > SHOWN else ""
     return ", ".join(f"`{label}` ({counts[label]:,} rows)" for label in shown[:SHOWN]) + more
