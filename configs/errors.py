@@ -5,5 +5,9 @@ class InputError(Exception):
     """Config, data or contract is wrong: the message names the value, the place and the remedy. Exit code 2."""
 
 
+class ContractError(InputError):
+    """The data break their contract: by hand an error like any other, but a schedule waits until data or contract are mended."""
+
+
 class InfraError(Exception):
     """The world is at fault (disk, server, memory): the message says what, where and what to do. Exit code 1."""

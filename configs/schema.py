@@ -328,6 +328,10 @@ class Schedule(Frozen):
 class Contract(Frozen):
     suite: str | None = Field(None, description="the pipeline's own suite (JSON), beside the common one and the problem's")
     max_quarantined: Annotated[float, Field(ge=0, le=1)] = Field(0.05, description="share of rows; more stops the run")
+    vocabulary: Literal["frozen", "may_grow", "free"] = Field(
+        "may_grow",
+        description="labels: may_grow stops where one is misspelt or gone, frozen also where one is new, free never",
+    )
 
 
 class Pipeline(Frozen):
@@ -359,6 +363,8 @@ class Pipeline(Frozen):
             )
         if self.objective.class_weights != "none" and self.problem != "text-classification":
             raise ValueError(f"objective.class_weights: {self.problem} has no classes to weigh: set it to none")
+        if self.contract.vocabulary != "may_grow" and self.problem != "text-classification":
+            raise ValueError(f"contract.vocabulary: {self.problem} has no labels to hold against one: drop it")
         if self.gate.window is not None and self.data.time is None:
             raise ValueError(
                 "gate.window is of the newest test rows, and data.time names no column: set data.time, or drop gate.window"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from configs.errors import InputError
-from expectations.suites import Check, Suite, read
+from expectations.suites import Check, Suite, read, spelled
 from expectations.tally import Tally
 from expectations.values import Action, Context, Outcome, Stage, Validation
 
@@ -61,7 +61,7 @@ def _tally(chunks: Iterable[pd.DataFrame], suites: Sequence[Suite], stage: Stage
     from expectations import engine
     from expectations.summary import compact, merge
 
-    checks = dict(enumerate(c for s in suites for c in s.checks if stage in c.stages))
+    checks = dict(enumerate(spelled(c, context) for s in suites for c in s.checks if stage in c.stages))
     machine = _machine(checks.values())
     by_scope = {n: engine.scope(c) for n, c in checks.items()}
     tally = Tally(checks, {n: part for n, c in checks.items() if (part := engine.lacking(c, context))})

@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from configs.errors import InputError
-from expectations.values import Action, Stage
+from expectations.values import Action, Context, Stage
 
 ACTIONS: tuple[Action, ...] = get_args(Action)
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -65,6 +65,15 @@ def read(path: Path) -> Suite:
     free_text = meta.get("free_text", []) if isinstance(meta, dict) else []
     checks = tuple(_check(name, f"{path}, expectation {n}", entry) for n, entry in enumerate(content["expectations"], 1))
     return Suite(name, checks, frozenset(map(str, free_text)))
+
+
+def spelled(check: Check, context: Context) -> Check:
+    """A check with the labels that it lists spelled as the data's are; one that lists none stays as it is."""
+    listed = check.kwargs.get("value_set")
+    if context.label is None or check.column != "target" or not isinstance(listed, list):
+        return check
+    labels = [label for label in map(context.label, listed) if label is not None]
+    return replace(check, kwargs={**check.kwargs, "value_set": list(dict.fromkeys(labels))})
 
 
 def _json(path: Path) -> Any:

@@ -16,7 +16,8 @@ class Context:
     """What expectations compare the records with; an expectation whose part is None is reported as not checked.
 
     `token_lengths` maps texts to their lengths in tokens, in order. `label_shares` and `vocabulary` are the last
-    snapshot's, as `reference.describe` gives them.
+    snapshot's, as `reference.describe` gives them. Where targets are labels, `label` is how they are spelled: values that a suite
+    lists of them are spelled so too, and 2.0, "2.0" and "2" in a suite are one label.
     """
 
     token_lengths: Callable[[Sequence[str]], Sequence[int]] | None = None
@@ -24,6 +25,7 @@ class Context:
     label_shares: Mapping[str, float] | None = None
     vocabulary: frozenset[str] | None = None
     languages: tuple[str, ...] | None = None
+    label: Callable[[object], str | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 TAG = "tunekeeper"
-ENDED_BADLY = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed", "prefect.flow-run.TimedOut"}
+TOLD_OF = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut", "Waiting")}
 ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)  # of intervals: deploying again does not put the next run off
 
 
@@ -103,7 +103,7 @@ def shared(pipelines: Sequence[Pipeline], folder: str) -> list[Job]:
 
 
 def automations_of(pipeline: Pipeline, ids: dict[str, UUID]) -> Iterator[AutomationCore]:
-    """Events of the pipeline start its retraining; a run of it that fails is told of."""
+    """Events of the pipeline start its retraining; a run of it that fails or waits is told of."""
     name = pipeline.name
     if events := _events(pipeline):
         yield AutomationCore(
@@ -130,9 +130,9 @@ def automations_of(pipeline: Pipeline, ids: dict[str, UUID]) -> Iterator[Automat
         )
     yield AutomationCore(
         name=f"tunekeeper {name}: failure",
-        description=f"A run of {name} that fails or crashes is told of.",
+        description=f"A run of {name} that fails, crashes, or waits for data or contract to be mended, is told of.",
         trigger=EventTrigger(
-            expect=ENDED_BADLY,
+            expect=TOLD_OF,
             match={"prefect.resource.id": "prefect.flow-run.*"},
             match_related=[{"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{tag}"} for tag in (TAG, name)],
             posture=Posture.Reactive,

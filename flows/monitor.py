@@ -65,8 +65,8 @@ def _look(
     number = look_of_year(ledger, pipeline.name, version)
     seed = watch.seed_of(pipeline, version, number)
     reference = read_reference(home, tracking, pipeline.name, version)
-    base = champion_files(tracking, home, pipeline.name, version)[1]
-    seen = watch.window(pipeline, base, reference, found, end)
+    champion = champion_files(tracking, home, pipeline.name, version)
+    seen = watch.window(pipeline, champion, reference, found, end)
     findings = watch.judge(pipeline, reference, seen, number, seed)
     feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
     page = gather(pipeline, version, beside, reference, seen, findings, number, feedback)

@@ -13,11 +13,11 @@ from prefect import flow
 from prefect.context import TagsContext
 from prefect.states import Completed
 
-from configs.errors import InfraError
+from configs.errors import ContractError, InfraError
 from configs.schema import Pipeline
 from flows import approve
 from flows.elsewhere import train_there
-from tasks import assets, decide, evaluate, news, prepare, reference, release, show, train
+from tasks import assets, decide, evaluate, news, prepare, reference, release, show, train, vocabulary
 from tasks.aside import Beside, beside
 from tasks.champion import Against, challenged, open_ledger, seen_in_training
 from tasks.decisions import LookTakenError, check_look, find_decision, look_number, record_decision
@@ -57,17 +57,26 @@ def retrain(pipeline: Pipeline, why: Why = "person", asked: datetime | None = No
     """One turn of keeping a model; the outcome is that of `tunekeeper retrain --json`.
 
     `why` says who asks, and `asked` when: triggers may be turned away (tasks/requests.py), people and the cron never are. `look` is
-    the name of the look whose alarm asks.
+    the name of the look whose alarm asks. Where the data break their contract a person gets the error; a schedule or a trigger ends
+    as Waiting, and says for what.
     """
     home = find_home()
     settle_environment(home)
     ledger = open_ledger(home)
     with admitted(home.path, pipeline, ledger, why, asked, say, look) as turn:
         if turn.refusal is None:
-            with TagsContext():  # before each task, Prefect asks its server for a slot of every tag that the task has from its run
-                outcome = _keep(pipeline, home, ledger, turn)
-            turn.ended(outcome)
-            return outcome
+            try:
+                with (
+                    TagsContext()
+                ):  # before each task, Prefect asks its server for a slot of every tag that the task has from its run
+                    outcome = _keep(pipeline, home, ledger, turn)
+            except ContractError as error:
+                if why == "person":
+                    raise
+                turn.waits(str(error), prepare.contract_settings(pipeline))
+            else:
+                turn.ended(outcome)
+                return outcome
     say(f"{pipeline.name} is not retrained ({turn.state}): {turn.refusal}")
     unneeded: Any = Completed(name=str(turn.state).capitalize(), message=turn.refusal, data=turn.outcome())
     return unneeded  # type: ignore[no-any-return]  # a state is what Prefect shows, its data what a caller gets
@@ -80,6 +89,8 @@ def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: Turn) -> dict[st
     run = Run(pipeline, home, tracking, ledger, Registry(tracking, pipeline.release.alias), prepare.look(pipeline, home), turn)
     turn.saw(news.digest_of(pipeline, run.inputs.sources))
     prepared = prepare.known(home, run.inputs)
+    if prepared is not None:
+        vocabulary.check_sealed(pipeline, home, tracking, ledger, run.registry, prepared)
     earlier = None if prepared is None else _earlier(run, prepared)
     if earlier is not None:
         return earlier
@@ -122,19 +133,34 @@ def _earlier(run: Run, prepared: prepare.Prepared) -> dict[str, Any] | None:
 
 
 def prepare_snapshot(run: Run, side: Beside) -> prepare.Prepared:
-    """Load > raw contract > candidate > prepared contract > seal."""
+    """Load > raw contract, labels > candidate > prepared contract, labels > seal."""
     pipeline, home, inputs = run.pipeline, run.home, run.inputs
     with prepare.opened(pipeline, home, inputs) as raw:
         with run.stage("validate") as facts:
-            first = prepare.validate(pipeline, home, inputs, raw, "raw", side, train.warm_up)
+            greet = partial(run.registry.champion, pipeline.name)  # a registry that is away is found out now, and MLflow imported
+            first = prepare.validate(pipeline, home, inputs, raw, "raw", side, greet)
+            labels = _check_labels(run, raw, first)
             facts["note"] = f"{first.rows:,} rows, {len(first.warnings)} warnings"
         with run.stage("prepare") as facts:
-            candidate = prepare.prepare(pipeline, home, raw, first)
-            greet = partial(run.registry.champion, pipeline.name)  # a registry that is away is found out now, and MLflow imported
-            second = prepare.validate(pipeline, home, inputs, candidate, "prepared", side, greet)
+            candidate = prepare.prepare(pipeline, home, raw, first, labels.refused if labels else {})
+            second = prepare.validate(pipeline, home, inputs, candidate, "prepared", side, train.warm_up)
+            if labels is not None:
+                vocabulary.check_prepared(pipeline, candidate, second, labels)
             prepared = prepare.seal(pipeline, home, inputs, candidate, (first, second))
             facts["note"] = f"snapshot {prepared.snapshot[:12]}"
     return prepared
+
+
+def _check_labels(run: Run, raw: Any, contract: Any) -> vocabulary.LabelCheck | None:
+    """Hold the data's labels against those known before, where they have labels; how they changed is said."""
+    if run.pipeline.problem != "text-classification":
+        return None
+    known = vocabulary.known_labels(run.pipeline, run.home, run.tracking, run.ledger, run.registry)
+    checked = vocabulary.check_raw(run.pipeline, run.home, raw, contract, known)
+    for notice in checked.notices:
+        say(notice)
+    run.notices.extend(checked.notices)
+    return checked
 
 
 def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Beside, reload: release.Reload) -> dict[str, Any]:
@@ -282,8 +308,14 @@ def _decide(run: Run, prepared: prepare.Prepared, against: Against, scores: AllS
     if against.version is not None and "snapshot" in against.tags:
         seen.append(seen_in_training(home, tracking, against.tags["snapshot"], against.tags["run_id"]))
     fair = decide.fair_rows(pipeline, home, prepared.snapshot, seen)
+    alike = decide.asked_alike(pipeline, home, tracking, prepared.snapshot, [v for v in (against.version, against.anchor) if v])
+    if not alike.all():
+        run.notices.append(
+            f"{(~alike).sum():,} test rows are left out of the comparison: their completions hold placeholders, which an earlier "
+            "version was trained to write with tags and this one without"
+        )
     look = look_number(run.ledger, pipeline.name)
-    return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair, look)
+    return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair & alike, look)
 
 
 def _release(

@@ -14,24 +14,26 @@ from prefect.events import emit_event
 
 from configs.errors import InputError
 from configs.schema import Pipeline
-from tasks import approvals, news
+from tasks import approvals, news, prepare
 from tasks.champion import open_ledger
 from tasks.exclusion import StillHeldError, hold
 from tasks.home import find_home, settle_environment
-from tasks.requests import bury, last_seen, refusal
+from tasks.requests import bury, last_seen, refusal, waited_before, waits_under
 from tasks.tracking import Registry, Tracking
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
 NEW_DATA = "tunekeeper.new-data"
+WAITING = "Waiting"  # the name of a flow run's state, as of a request (tasks/requests.py)
 
 
 @flow(name="watch", flow_run_name="new data for {pipeline.name}?")
 def watch(pipeline: Pipeline) -> str:
     """Emit `tunekeeper.new-data` where the source holds what no run has looked at, and a retraining would not be refused now.
 
-    It compares with what runs saw, not with its own last look: what is refused, dropped or killed on the way is told again.
+    It compares with what runs saw, not with its own last look: what is refused, dropped or killed on the way is told again. A run
+    that waits, because the data broke their contract, has seen them; under another contract they are new.
     """
     home = find_home()
     settle_environment(home)
@@ -39,12 +41,12 @@ def watch(pipeline: Pipeline) -> str:
     try:
         with hold(home.path, pipeline.name, lambda _: None, timeout=0, ledger=ledger):
             bury(ledger, pipeline.name)
-            seen = last_seen(ledger, pipeline.name)
+            seen, contract = last_seen(ledger, pipeline.name), waits_under(ledger, pipeline.name)
     except StillHeldError:
         logger.info("a run of %s is under way: the next look will tell whether it saw all", pipeline.name)
         return "busy"
     found = news.digest_now(pipeline, home)
-    if found == seen:
+    if found == seen and contract in (None, prepare.contract_settings(pipeline)):
         return "nothing new"
     if reason := refusal(ledger, pipeline):
         logger.info("new data, but %s", reason)
@@ -59,9 +61,10 @@ def watch(pipeline: Pipeline) -> str:
 
 @flow(name="notice", flow_run_name="notice of {pipeline}")
 def notice(pipeline: str, run: str) -> str:
-    """Say that a run failed: in the log, as an artifact, and through the notification block that TUNEKEEPER_NOTIFY names.
+    """Say that a run failed or waits: in the log, as an artifact, and through the notification block that TUNEKEEPER_NOTIFY names.
 
-    It carries no tag of the pipeline, or a notice that fails would be told of by another.
+    Of one that waits for the same reason as the run before it the log and the artifact alone tell. The notice carries no tag of the
+    pipeline, or a notice that fails would be told of by another.
     """
     with get_client(sync_client=True) as client:
         ended = client.read_flow_run(UUID(run.rpartition(".")[2]))
@@ -69,19 +72,28 @@ def notice(pipeline: str, run: str) -> str:
     said = _answered(pipeline, ended.parameters) or _failed(ended)
     get_run_logger().error("%s: %s", pipeline, said)
     create_markdown_artifact(f"**{pipeline}**: {said}\n\nFlow run `{ended.id}` on {page}.", key=f"notice-{pipeline}")
-    if block := os.environ.get("TUNEKEEPER_NOTIFY"):
+    if (block := os.environ.get("TUNEKEEPER_NOTIFY")) and not _was_told(pipeline, ended):
         _notify(block, f"tunekeeper: {pipeline}", said)
     return said
 
 
 @flow(name="retrain-config", flow_run_name="{config}")
 def retrain_config(config: str, overrides: list[str] | None = None) -> dict[str, Any]:
-    """Read the YAML as it is now, then keep its model: for those who deploy by `prefect.yaml`."""
+    """Read the YAML as it is now, then keep its model: for those who deploy by `prefect.yaml`. It ends in the state of that run."""
     from configs.load import load
     from flows.retrain import retrain
 
-    outcome: dict[str, Any] = retrain(load(Path(config), overrides or []), why="schedule")
-    return outcome
+    state: Any = retrain(load(Path(config), overrides or []), why="schedule", return_state=True)
+    return state  # type: ignore[no-any-return]  # a state is what Prefect shows, its data what a caller gets
+
+
+def _was_told(pipeline: str, run: FlowRun) -> bool:
+    """Whether a run waits, and people have heard for what when the run before it did."""
+    if run.state is None or run.state.name != WAITING:
+        return False
+    home = find_home()
+    settle_environment(home)
+    return waited_before(open_ledger(home), pipeline)
 
 
 def _failed(run: FlowRun) -> str:

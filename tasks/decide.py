@@ -18,6 +18,7 @@ from tasks.judgement.gate import decide as judge
 from tasks.judgement.gate import describe as account
 from tasks.prepare import open_snapshot
 from tasks.problems.baselines import TRIVIAL
+from tasks.tracking import Tracking
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +78,21 @@ def fair_rows(pipeline: Pipeline, home: Home, test_of: str, seen: Sequence[Any])
     for rows in seen:
         fair &= ~near(rows, held_out, pipeline.data.deduplicate.threshold)
     return fair
+
+
+def asked_alike(pipeline: Pipeline, home: Home, tracking: Tracking, test_of: str, versions: Sequence[str]) -> Any:
+    """(n,) True where challenger and versions are asked for the same completion: a placeholder may be another word to each."""
+    from tasks.learning.network import read_spec
+    from tasks.release import champion_folder
+    from tasks.text.placeholders import VIEW, network_view
+
+    test = open_snapshot(home, test_of).frame("test")
+    if pipeline.problem != "text-generation":
+        return np.ones(len(test), dtype=bool)
+    folders = [champion_folder(tracking, home, pipeline.name, version) for version in versions]
+    views = {VIEW, *(read_spec(folder).text_view for folder in folders)}
+    read = [network_view(test["target"].tolist(), view) for view in views]
+    return np.array([len(set(texts)) == 1 for texts in zip(*read, strict=True)], dtype=bool)
 
 
 def slice_columns(frame: pd.DataFrame) -> dict[str, Any]:

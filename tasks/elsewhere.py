@@ -87,7 +87,7 @@ def fulfil(told: Order, home: Home, tracking: Tracking) -> str:
     with file_lock(home.path / "locks" / f"train-{told.key}.lock", what, say), _beating(tracking, told.run_id):
         folder = home.path / "elsewhere" / told.key
         frames = [_frame(told, tracking, folder, split) for split in SPLITS]
-        spec = Spec(**{**told.spec, "labels": tuple(told.spec["labels"])})
+        spec = Spec(**{**told.spec, **{name: tuple(told.spec[name]) for name in ("labels", "spellings")}})
         base = base_folder(tracking, home, spec, told.base)
         start = _start(told, pipeline, home, tracking)
         material = (spec, *frames)

@@ -47,7 +47,11 @@ def prepare_key(pipeline: Pipeline, sources: Mapping[str, Any], base: Base, reda
             "sources": sources,
             "data": settings,
             "problem": pipeline.problem,
-            "contract": [pipeline.contract.max_quarantined, *(hashlib.sha256(file.read_bytes()).hexdigest() for file in suites)],
+            "contract": [
+                pipeline.contract.max_quarantined,
+                pipeline.contract.vocabulary,
+                *(hashlib.sha256(file.read_bytes()).hexdigest() for file in suites),
+            ],
             "tokens": [base.digest, pipeline.model.max_length],
             "redactor": redactor,
             "code": code(*PREPARE_CODE),

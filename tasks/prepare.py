@@ -6,9 +6,11 @@ import csv
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +18,10 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from configs.errors import InfraError, InputError
+from configs.errors import ContractError, InfraError, InputError
 from configs.schema import Pipeline
 from tasks.home import Home
-from tasks.identity import prepare_key
+from tasks.identity import digest, prepare_key
 from tasks.learning.base import Base, find_base
 from tasks.learning.imports import importing
 from tasks.text.key import key_id, redaction_key
@@ -103,6 +105,13 @@ def suites(pipeline: Pipeline) -> tuple[Path, ...]:
     return (COMMON, suite_for(pipeline.problem), *([Path(own)] if own else []))
 
 
+def contract_settings(pipeline: Pipeline) -> str:
+    """The digest of what a run holds data against: how they are read, the contract's settings and its suites."""
+    contract = pipeline.contract.model_dump(mode="json")
+    texts = [file.read_text(encoding="utf-8") for file in suites(pipeline)]
+    return digest([pipeline.data.model_dump(mode="json"), contract, pipeline.model.model_dump(mode="json"), texts])
+
+
 def known(home: Home, inputs: Inputs) -> Prepared | None:
     """The snapshot that the same inputs led to before, if it is still there, and whole."""
     from tasks.text.snapshot import is_whole
@@ -174,7 +183,7 @@ def validate(
         file = docs.with_name(f"{stage}-quarantine.csv")
         _write_set_aside(file, result.quarantined)
         reasons = "\n".join(f"  {reason}" for reason in result.stopped)
-        raise InputError(
+        raise ContractError(
             f"the data break their contract ({stage} rows):\n{reasons}\nsee {result.docs}, and {file} for the rows; "
             "mend the data or the suite"
         )
@@ -182,14 +191,14 @@ def validate(
 
 
 @task(name="prepare", cache_policy=NO_CACHE)
-def prepare(pipeline: Pipeline, home: Home, raw: Any, contract: Any) -> Candidate:
-    """Normalise, redact, deduplicate, split, and keep the splits apart."""
+def prepare(pipeline: Pipeline, home: Home, raw: Any, contract: Any, refused: Mapping[str, str]) -> Candidate:
+    """Normalise, redact, deduplicate, split, and keep the splits apart; `refused` are rows of feedback (id -> why)."""
     from tasks.text.prepare import prepare as make
     from tasks.text.redact import Redactor
 
     settings = pipeline.data.redact
     redactor = Redactor(settings.entities, redaction_key(home.path), settings.ner_model) if settings.enabled else None
-    return make(raw, pipeline.data, redactor, _sentences(contract.quarantined))
+    return make(raw, pipeline.data, redactor, {**refused, **_sentences(contract.quarantined)})
 
 
 @task(name="seal", cache_policy=NO_CACHE)
@@ -206,8 +215,24 @@ def seal(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any, contrac
     rows = {name.removesuffix("_rows"): value for name, value in snapshot.manifest["hashes"].items()}
     prepared = Prepared(snapshot.hash, rows, outcomes, str(home.path / "docs" / inputs.key[:16]))
     _write_json(_index(home, inputs), asdict(prepared))
-    _write_json(_latest(pipeline, home), {"snapshot": snapshot.hash})
+    note_latest(pipeline, home, snapshot.hash)
     return prepared
+
+
+def latest(pipeline: Pipeline, home: Home) -> tuple[str, str] | None:
+    """The snapshot that this pipeline led to last on this machine, and since when it is that (ISO 8601, UTC)."""
+    place = _latest(pipeline, home)
+    try:
+        values = json.loads(place.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    written = datetime.fromtimestamp(place.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
+    return values["snapshot"], values.get("at", written)
+
+
+def note_latest(pipeline: Pipeline, home: Home, snapshot: str) -> None:
+    """Remember a snapshot as the one that the next is compared with."""
+    _write_json(_latest(pipeline, home), {"snapshot": snapshot, "at": datetime.now(UTC).isoformat(timespec="milliseconds")})
 
 
 def contract_table(outcomes: Iterable[Mapping[str, Any]]) -> str:
@@ -238,20 +263,37 @@ def open_snapshot(home: Home, hash: str) -> Snapshot:
 def _context(pipeline: Pipeline, home: Home, base: Base) -> Any:
     """What expectations compare with: the base's tokens and the last snapshot of this pipeline."""
     from expectations.run import Context
+    from tasks.text.labels import canonical_label
     from tasks.text.tokens import TokenLengths
 
     file = base.path / "tokenizer.json"
     lengths = TokenLengths(file) if file.is_file() else None
     shares, vocabulary = _last(pipeline, home)
-    return Context(token_lengths=lengths, max_tokens=pipeline.model.max_length, label_shares=shares, vocabulary=vocabulary)
+    return Context(
+        token_lengths=lengths,
+        max_tokens=pipeline.model.max_length,
+        label_shares=shares,
+        vocabulary=vocabulary,
+        label=canonical_label if pipeline.problem == "text-classification" else None,
+    )
+
+
+def rows_per_label(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """Label, spelled canonically whatever the manifest's version -> rows of all splits."""
+    from tasks.text.labels import canonical_label
+
+    counts = Counter[str]()
+    for label, splits in manifest.get("label_counts", {}).items():
+        counts[canonical_label(label) or ""] += sum(splits.values())
+    return dict(counts)
 
 
 def _last(pipeline: Pipeline, home: Home) -> tuple[dict[str, float] | None, frozenset[str] | None]:
-    try:
-        manifest = open_snapshot(home, json.loads(_latest(pipeline, home).read_text())["snapshot"]).manifest
-    except (FileNotFoundError, ValueError):
+    earlier = latest(pipeline, home)
+    if earlier is None:
         return None, None
-    counts = {label: sum(splits.values()) for label, splits in manifest["label_counts"].items()}
+    manifest = open_snapshot(home, earlier[0]).manifest
+    counts = rows_per_label(manifest)
     total = sum(counts.values())
     return ({label: n / total for label, n in counts.items()} if total else None), frozenset(manifest["vocabulary"]["words"])
 

@@ -17,6 +17,7 @@ from tasks.home import Home
 from tasks.learning.base import Base, pooling_of
 from tasks.learning.checkpoints import atomic_folder, is_valid
 from tasks.prepare import open_snapshot
+from tasks.text.placeholders import network_view
 from tasks.tracking import Tracking
 from tasks.traits import traits_of
 
@@ -33,7 +34,10 @@ ROWS, POINTS, WORDS = "reference.parquet", "points.npy", "vocabulary.json"
 
 @dataclass(frozen=True)
 class Reference:
-    """`rows`: id, text, target, time, prediction, score, correct, traits; `points` (n, d) of them; the words training knew."""
+    """`rows`: id, text, target, time, prediction, score, correct, traits; `points` (n, d) of them; the words training knew.
+
+    Texts are as the version reads them (`Spec.read`).
+    """
 
     rows: pd.DataFrame
     points: Any
@@ -53,9 +57,11 @@ def write_reference(
     folder = trained.folder.parent / "reference"
     if tracking.tags(run_id).get("reference") == snapshot:
         return
-    sealed = open_snapshot(home, snapshot)
-    rows, test = sealed.frame("reference"), sealed.frame("test")
-    texts = _texts(rows)
+    from tasks.learning.network import read_spec
+
+    sealed, spec = open_snapshot(home, snapshot), read_spec(trained.folder)
+    rows, test = sealed.frame("reference"), spec.read_rows(sealed.frame("test"))
+    texts = spec.read(_texts(rows))
     known = dict(zip(test["text"], range(len(test)), strict=True))
     rows = rows[["id", "text", "target", "time"]].assign(
         text=texts, **_answers(pipeline, base, trained, scores.frame, texts, known)
@@ -73,7 +79,7 @@ def write_reference(
 def begin_traits(home: Home, snapshot: str, beside: Any) -> Future[pd.DataFrame]:
     """Let the process `beside` work out the traits of a snapshot's reference texts."""
     sealed = open_snapshot(home, snapshot)
-    found: Future[pd.DataFrame] = beside.submit(traits_of, _texts(sealed.frame("reference")), _words(sealed))
+    found: Future[pd.DataFrame] = beside.submit(traits_of, network_view(_texts(sealed.frame("reference"))), _words(sealed))
     return found
 
 

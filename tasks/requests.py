@@ -5,8 +5,11 @@ this order, each with its reason:
 1. it settles: it waits until SETTLE_SECONDS after its event, so that one run stands for all that was noticed in that time;
 2. refused, while schedule.cooldown_hours after the last triggered retraining run, or schedule.retrains_per_week are spent;
 3. coalesced, where another triggered request waits for its turn: that one will see all that this one saw;
-4. in its turn, coalesced, where a run that began after this request was made has ended well, or refused as under 2.
+4. in its turn, coalesced, where a run that began after this request was made has ended well or waits, or refused as under 2.
 Cooldown and budget count retrainings that reached a decision of their own: a run skipped by its keys, failed or dead is none.
+
+A run of a schedule or a trigger that meets data which break their contract ends as `waiting`: it has looked at the data, and what
+looks for new data asks for nothing until data or contract have changed. The next run after that goes on.
 
 A row alone blocks nobody. Who waits holds the seat, who runs holds the pipeline, both by locks that death releases
 (tasks/exclusion.py): what a dead process left as `running` is put right by whoever holds the pipeline next.
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from tasks.ledger_store import Ledger
 
 Why = Literal["drift", "decay", "new-data", "schedule", "person"]
-State = Literal["running", "done", "skipped", "failed", "coalesced", "refused"]
+State = Literal["running", "done", "skipped", "failed", "coalesced", "refused", "waiting"]
 WHYS: tuple[Why, ...] = get_args(Why)
 TRIGGERS: frozenset[Why] = frozenset(("drift", "decay", "new-data"))
 SETTLE_SECONDS = 15.0  # the automation passes on one event in this time (flows/jobs.py), and its run looks at nothing before
@@ -69,7 +72,7 @@ class Turn:
 
     @property
     def refusal(self) -> str | None:
-        return self.payload["reason"] if self.state in ("coalesced", "refused") else None
+        return self.payload["reason"] if self.state in ("coalesced", "refused", "waiting") else None
 
     def check(self) -> None:
         """Raise InfraError where the pipeline was lost meanwhile: call it before what cannot be undone."""
@@ -87,8 +90,13 @@ class Turn:
         self.payload |= {**kept, "version": (outcome.get("model") or {}).get("version")}
         self._write("skipped" if outcome["skipped"] else "done")
 
+    def waits(self, reason: str, settings: str) -> None:
+        """Note that the data break their contract, of which `settings` is the digest."""
+        self.payload["settings"] = settings
+        self.turned_away("waiting", reason)
+
     def outcome(self) -> dict[str, Any]:
-        """What a flow returns that did not run."""
+        """What a flow returns that did not run, or not to its end."""
         answer = {"id": self.id, "why": self.why, "state": self.state, "reason": self.refusal}
         return {"pipeline": self.model, "skipped": True, "verdict": None, "request": answer}
 
@@ -162,11 +170,23 @@ def last_seen(ledger: Ledger, model: str) -> str | None:
 
     One that died, was stopped or met a fault of the world has seen nothing.
     """
-    ends = ("done", "skipped", "failed")
+    ends = ("done", "skipped", "failed", "waiting")
     query = sa.select(rows.c.state, rows.c.payload).where(rows.c.model == model, rows.c.why.in_(WHYS), rows.c.state.in_(ends))
     newest = query.order_by(rows.c.at.desc()).limit(100)
     found = [(state, json.loads(payload)) for state, payload in ledger.read(lambda connection: connection.execute(newest).all())]
     return next((each["sources"] for state, each in found if "sources" in each and (state != "failed" or each["at_fault"])), None)
+
+
+def waits_under(ledger: Ledger, model: str) -> str | None:
+    """The digest of the contract that the pipeline's last run waits under, or None where that run did not wait."""
+    ran = _since(ledger, model, datetime.fromtimestamp(0, UTC), ("done", "skipped", "failed", "waiting"))
+    return ran[-1].payload["settings"] if ran and ran[-1].state == "waiting" else None
+
+
+def waited_before(ledger: Ledger, model: str) -> bool:
+    """Whether the pipeline's last two runs wait for the same reason: who was told of the first need not be told again."""
+    ran = _since(ledger, model, datetime.fromtimestamp(0, UTC), ("done", "skipped", "failed", "waiting"))[-2:]
+    return len(ran) == 2 and {each.state for each in ran} == {"waiting"} and len({each.payload["reason"] for each in ran}) == 1
 
 
 def requests_of(ledger: Ledger, model: str) -> tuple[Request, ...]:
@@ -201,8 +221,8 @@ def _seated(turn: Turn, seat: ExitStack, home: Path, pipeline: Pipeline, ledger:
 
 def _needless(turn: Turn, pipeline: Pipeline, ledger: Ledger) -> bool:
     """Whether the turn, now that it has come, is not needed or not allowed any more."""
-    ends = _since(ledger, pipeline.name, turn.made)
-    served = next((r for r in ends if r.state in ("done", "skipped") and r.payload["began"] >= _iso(turn.made)), None)
+    ends = _since(ledger, pipeline.name, turn.made, ("done", "skipped", "waiting"))
+    served = next((r for r in ends if r.payload["began"] >= _iso(turn.made)), None)
     if served is not None:
         turn.turned_away("coalesced", f"a run that began after it was asked for ({served.why}) has ended at {served.at}")
     elif reason := refusal(ledger, pipeline):

@@ -36,7 +36,8 @@ PERFORMANCE = "performance."
 
 @dataclass(frozen=True)
 class Window:
-    """Answers of one champion in [start, end), one line each: as logged, `correct` where an audit labelled them, and their traits.
+    """Answers of one champion in [start, end), one line each: as logged, their texts as the champion reads them, `correct` where an
+    audit labelled them, and their traits.
 
     `points` (n, d) are the untuned base's embeddings.
     """
@@ -70,24 +71,34 @@ def answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.D
 
 
 def _right(found: pd.DataFrame, said: pd.DataFrame) -> pd.Series:
-    """Whether each answer is the label that an audit gave it."""
+    """Whether each answer is the label that an audit gave it, however the auditor spelled that."""
     from tasks.text.feedback import labelled
+    from tasks.text.labels import by_fold, canonical_label, respell
 
     labels = labelled(found, said)
-    label = found["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
-    right: pd.Series = (label == found["prediction"]).where(label.notna()).astype("float64")
+    label = found["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"]).map(canonical_label)
+    answer = found["prediction"].map(canonical_label)
+    answers = set(answer)
+    folds = by_fold(answers)
+    meant = label.map(lambda name: name if name in answers else respell(name, folds), na_action="ignore")
+    right: pd.Series = (meant == answer).where(label.notna()).astype("float64")
     return right
 
 
 @task(name="window", cache_policy=NO_CACHE)
-def window(pipeline: Pipeline, base: Path, reference: Reference, found: Any, now: datetime) -> Window:
-    """Embed and describe the answers."""
+def window(pipeline: Pipeline, champion: tuple[Path, Path], reference: Reference, found: Any, now: datetime) -> Window:
+    """Embed and describe the answers, their texts read as the champion reads them; `champion` is its folder and its base's."""
     from tasks.learning.embedding import embed
+    from tasks.learning.network import read_spec
 
-    texts = found["text"].tolist()
+    folder, base = champion
+    texts = read_spec(folder).read(found["text"].tolist())
     points = embed(base, texts, pipeline.model.max_length, pipeline.training.precision)
     return Window(
-        now - timedelta(days=pipeline.monitor.window_days), now, found.join(traits_of(texts, reference.vocabulary)), points
+        now - timedelta(days=pipeline.monitor.window_days),
+        now,
+        found.assign(text=texts).join(traits_of(texts, reference.vocabulary)),
+        points,
     )
 
 

@@ -22,7 +22,7 @@ PRIOR_TEXTS = 100.0
 """Weight of the prior of `log_odds`: so many texts with the word shares of both sides together."""
 _UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f"  # kana, ideographs, Thai: each character a word
 _WORD = re.compile(rf"<[A-Z][A-Z_]*(?=:)|[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:['’][^\W_{_UNSPACED}]+)*")
-_TAG = re.compile(r"(<[A-Z][A-Z_]*):[0-9a-f]{8}>")
+_TAG = re.compile(r"(<[A-Z][A-Z_]*)(?::[0-9a-f]{8})?>")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Changes:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, case folded; a placeholder of redaction is one word, `<KIND>`, whatever its tag."""
+    """The words of a text, case folded; a placeholder of redaction is one word, `<KIND>`, with a tag or without."""
     return [word + ">" if word[0] == "<" else word.casefold() for word in _WORD.findall(_TAG.sub(r"\1:", text))]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
@@ -14,8 +14,13 @@ from configs.schema import Adapter, ProblemName
 from tasks.learning import adapters
 from tasks.learning.base import Base, pooling_of
 from tasks.problems import text_classification, text_generation
+from tasks.text.labels import canonical_labels
+from tasks.text.placeholders import TAGGED, VIEW, network_view
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
     from torch import nn
 
 TRAINABLE = "trainable.safetensors"
@@ -28,6 +33,8 @@ class Spec:
 
     `temperature` divides a classifier's logits; versions from before it was fitted have 1.
     `head`: new, a linear head of ours on a base; own, the base's own head, as an adopted model has it: no weight of it moves.
+    `labels` are spelled canonically, and so compared; `spellings` are those that a network of an earlier version answers with,
+    where it was stored with others. `text_view` is what it reads of placeholders (`tasks/text/placeholders.py`).
     """
 
     problem: ProblemName
@@ -40,6 +47,22 @@ class Spec:
     base_digest: str
     temperature: float = 1.0
     head: Literal["new", "own"] = "new"
+    text_view: int = TAGGED
+    spellings: tuple[str, ...] = ()
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The labels as callers of the service know them."""
+        return self.spellings or self.labels
+
+    def read(self, texts: Sequence[str]) -> list[str]:
+        """Texts as this network reads them."""
+        return network_view(texts, self.text_view)
+
+    def read_rows(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows with texts, and targets that are texts, as this network reads and writes them."""
+        columns = ("text",) if self.problem == "text-classification" else ("text", "target")
+        return rows.assign(**{name: self.read(rows[name].tolist()) for name in columns})
 
     @property
     def moves(self) -> Adapter:
@@ -59,7 +82,9 @@ class Network:
 
 def spec_of(problem: ProblemName, adapter: Adapter, labels: tuple[str, ...], max_length: int, seed: int, base: Base) -> Spec:
     """The description of a network yet to be built."""
-    return Spec(problem, adapter.model_dump(mode="json"), labels, max_length, seed, base.name, base.weights, base.digest)
+    return Spec(
+        problem, adapter.model_dump(mode="json"), labels, max_length, seed, base.name, base.weights, base.digest, text_view=VIEW
+    )
 
 
 def build(spec: Spec, base: Path, moved: Path | None = None) -> Network:
@@ -122,9 +147,11 @@ def save_spec(spec: Spec, folder: Path) -> None:
 
 
 def read_spec(folder: Path) -> Spec:
-    """As `save_spec` wrote it."""
+    """As `save_spec` wrote it; a file of an earlier version names no view, and may spell its labels otherwise."""
     values = json.loads((folder / SPEC).read_text())
-    return Spec(**{**values, "labels": tuple(values["labels"])})
+    spec = Spec(**{**values, "labels": tuple(values["labels"]), "spellings": tuple(values.get("spellings", ()))})
+    labels = canonical_labels(spec.labels)
+    return spec if labels == spec.labels else replace(spec, labels=labels, spellings=spec.labels)
 
 
 def load_tokenizer(base: Path) -> Any:

@@ -51,7 +51,8 @@ class Opponent:
 
 
 def score(network: Network, rows: pd.DataFrame, evaluation: Evaluation, precision: Any) -> Scored:
-    """Score `rows` (canonical columns); the order is kept."""
+    """Score `rows` (canonical columns), read as the network reads texts; the order is kept."""
+    rows = network.spec.read_rows(rows)
     match network.spec.problem:
         case "text-classification":
             ids = text_classification.encode(network.tokenizer, rows["text"].tolist(), network.spec.max_length)
@@ -95,10 +96,11 @@ def opponents(
     evaluation: Evaluation,
     precision: Any,
 ) -> Opponents:
-    """The baselines of a problem, fitted on the training rows; `network` is the base before any training.
+    """The baselines of a problem, fitted on the training rows; `network` is the base before any training, and reads as it does.
 
     `lexical` are those that `baselines.lexical` has fitted already, because they need no network.
     """
+    train, test = network.spec.read_rows(train), network.spec.read_rows(test)
     match network.spec.problem:
         case "text-classification":
             return _classifying(network, train, test, lexical, evaluation, precision)

@@ -145,9 +145,9 @@ def _attempt(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, re
     tokenizer = load_tokenizer(job.base)
     match spec.problem:
         case "text-classification":
-            data = [_classified(tokenizer, spec, frame) for frame in (rows, held_out)]
+            data = [_classified(tokenizer, spec, spec.read_rows(frame)) for frame in (rows, held_out)]
         case "text-generation":
-            data = [text_generation.encode(tokenizer, frame, spec.max_length) for frame in (rows, held_out)]
+            data = [text_generation.encode(tokenizer, spec.read_rows(frame), spec.max_length) for frame in (rows, held_out)]
         case _:
             assert_never(spec.problem)
     data[1].sort(key=lambda row: len(row["input_ids"]))  # batches of like length: their order is no matter

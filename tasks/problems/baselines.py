@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.text.placeholders import network_view
+
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
 MANY_ROWS = 1000
@@ -48,14 +50,14 @@ class TokenBaseline:
 
 
 def lexical(problem: str, train: Sequence[Path], test: Path) -> tuple[Baseline, ...]:
-    """The baselines that need no network, from the Parquet files of a snapshot: a job for another process."""
+    """The baselines that need no network, from the Parquet files of a snapshot, read as networks do: a job for another process."""
     import pandas as pd
 
     if problem != "text-classification":
         return ()
     rows, held_out = pd.concat([pd.read_parquet(file) for file in train], ignore_index=True), pd.read_parquet(test)
     known, wanted, labels = coded(rows["target"], held_out["target"])
-    texts = [frame["text"].tolist() for frame in (rows, held_out)]
+    texts = [network_view(frame["text"].tolist()) for frame in (rows, held_out)]
     return (
         majority_class(known, wanted, len(labels)),
         tfidf_logistic(texts[0], known, texts[1], wanted, len(labels)),

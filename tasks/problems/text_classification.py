@@ -184,10 +184,17 @@ def in_batches(
 
 
 def scores(logits: npt.NDArray[np.float32], labels: Sequence[str], temperature: float = 1.0) -> Scores:
-    """Softmax of logits (n, labels), divided by a temperature, in double precision."""
+    """Softmax of logits (n, labels), divided by a temperature, in double precision.
+
+    Columns of one label, which an old network may have under two spellings, are added up.
+    """
     shifted = (logits.astype(np.float64) - logits.max(1, keepdims=True)) / temperature
     exponents = np.exp(shifted)
-    return Scores(exponents / exponents.sum(1, keepdims=True), tuple(labels))
+    probabilities, distinct = exponents / exponents.sum(1, keepdims=True), tuple(dict.fromkeys(labels))
+    if len(distinct) < len(labels):
+        named = np.array(labels)
+        probabilities = np.stack([probabilities[:, named == label].sum(1) for label in distinct], axis=1)
+    return Scores(probabilities, distinct)
 
 
 def per_example(rows: pd.DataFrame, said: Scores) -> pd.DataFrame:

@@ -132,7 +132,7 @@ def facts(history: History) -> list[str]:
         )
     if history.requests:
         states = Counter(one.state for one in history.requests)
-        kept = states["coalesced"] + states["refused"]
+        kept = states["coalesced"] + states["refused"] + states["waiting"]
         tail = f"; {kept} of them joined another or had to wait" if kept else ""
         said.append(f"{some(len(history.requests), 'retraining')} asked for by monitors, schedules and people{tail}.")
     return said

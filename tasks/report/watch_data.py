@@ -153,8 +153,8 @@ class Feedback:
 class Request:
     """A retraining asked for and what became of it: a row of ledger_requests. `note` says why it was refused or joined another.
 
-    `why`: drift, decay, new-data, schedule, person. `state`: running, done, coalesced, refused, failed. `version` is what the
-    run registered, `verdict` the gate's on it, `report` its page. Where an alarm asked: the `look`, its page, and who spoke.
+    `why`: drift, decay, new-data, schedule, person. `state`: running, done, coalesced, refused, waiting, failed. `version` is what
+    the run registered, `verdict` the gate's on it, `report` its page. Where an alarm asked: the `look`, its page, and who spoke.
     """
 
     at: str

@@ -19,6 +19,7 @@ STATES = {
     "skipped": ("none", "=", "nothing new"),
     "coalesced": ("none", "⊂", "joined another"),
     "refused": ("hold", "‖", "not started"),
+    "waiting": ("hold", "‖", "waits for data or contract"),
     "failed": ("bad", "✕", "failed"),
 }
 WHY = {"new-data": "new data", "drift": "a drift event", "decay": "a decay event", "schedule": "the schedule", "person": "a person"}
@@ -231,6 +232,7 @@ def done(request: Request) -> str:
         "skipped": "nothing had changed since an earlier decision, which stands",
         "coalesced": "a retraining was already under way, so no second one was started",
         "refused": "no retraining was started",
+        "waiting": "the data break their contract, and the retraining waits until one of the two is mended",
         "failed": "the retraining failed",
     }.get(request.state, request.state)
     return first_upper(f"{said}: {request.note}" if request.note else said).rstrip(".") + "."

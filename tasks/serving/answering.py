@@ -34,7 +34,7 @@ class Answering:
     flat: Flat | None = None
 
     def answers(self, texts: Sequence[str]) -> list[Said]:
-        """One answer a text, in their order; the texts come back as the model saw them."""
+        """One answer a text, in their order; the texts come back as they are logged, their placeholders with tags."""
         if not texts:
             return []
         ready = self.kept.prepare(texts)
@@ -49,9 +49,9 @@ class Answering:
 
     def _classify(self, ready: list[str]) -> list[Said]:
         network = self.kept.network
-        ids = text_classification.encode(network.tokenizer, ready, network.spec.max_length)
+        ids = text_classification.encode(network.tokenizer, network.spec.read(ready), network.spec.max_length)
         logits = self.flat.logits(ids) if self.flat else self._padded(ids)
-        said = text_classification.scores(logits, network.spec.labels, network.spec.temperature)
+        said = text_classification.scores(logits, network.spec.answers, network.spec.temperature)
         best, scores = said.probabilities.argmax(1).tolist(), said.probabilities.max(1).tolist()
         return [Said(text, said.labels[place], score) for text, place, score in zip(ready, best, scores, strict=True)]
 
@@ -64,7 +64,8 @@ class Answering:
 
     def _write(self, ready: list[str]) -> list[Said]:
         network, new = self.kept.network, self.kept.preparation.new_tokens
-        wrote = text_generation.decode(network.model, network.tokenizer, ready, network.spec.max_length, new, len(ready))
+        read = network.spec.read(ready)
+        wrote = text_generation.decode(network.model, network.tokenizer, read, network.spec.max_length, new, len(ready))
         return [Said(text, answer, None) for text, answer in zip(ready, wrote, strict=True)]
 
 

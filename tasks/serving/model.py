@@ -50,7 +50,7 @@ class Kept:
     redactor: Redactor | None
 
     def prepare(self, texts: Sequence[str]) -> list[str]:
-        """Normalise and redact, as in the snapshot."""
+        """Normalise and redact, as in the snapshot: the form that is logged; the network reads its own view of it."""
         clean = [normalise(str(text), self.preparation.layout) for text in texts]
         return self.redactor.redact(clean) if self.redactor else clean
 
@@ -67,20 +67,21 @@ class Kept:
                 best = said.probabilities.argmax(1)
                 return pd.DataFrame({"label": [said.labels[place] for place in best], "score": said.probabilities.max(1)})
             case "text-generation":
-                network, new = self.network, self.preparation.new_tokens
+                network, new, read = self.network, self.preparation.new_tokens, spec.read(ready)
                 return pd.DataFrame(
-                    {"text": text_generation.decode(network.model, network.tokenizer, ready, spec.max_length, new, batch_size)}
+                    {"text": text_generation.decode(network.model, network.tokenizer, read, spec.max_length, new, batch_size)}
                 )
             case _:
                 assert_never(spec.problem)
 
 
 def classify(network: Network, texts: Sequence[str], batch_size: int, precision: Any) -> text_classification.Scores:
-    """Probabilities of prepared texts."""
-    ids = text_classification.encode(network.tokenizer, texts, network.spec.max_length) if len(texts) else []
+    """Probabilities of prepared texts, read as the network reads them."""
+    read = network.spec.read(texts)
+    ids = text_classification.encode(network.tokenizer, read, network.spec.max_length) if len(texts) else []
     how = autocast(numerics(precision))
     logits = text_classification.in_batches(network.model, ids, network.pad_id, batch_size, how)
-    return text_classification.scores(logits, network.spec.labels, network.spec.temperature)
+    return text_classification.scores(logits, network.spec.answers, network.spec.temperature)
 
 
 def save(trained: Path, spec: Spec, preparation: Preparation, target: Path) -> Path:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from configs.errors import InfraError
 from configs.schema import ProblemName
 from tasks.text.normalise import key_text, normalise
+from tasks.text.placeholders import network_view
 from tasks.text.redact import Redactor
 from tasks.text.workspace import world_faults
 
@@ -63,15 +64,15 @@ def labelled(answers: pd.DataFrame, feedback: pd.DataFrame, kind: Literal["label
 def accepted(answers: pd.DataFrame, feedback: pd.DataFrame, clean: Callable[[list[str]], list[str]]) -> pd.Series:
     """By row, whether the newest audit of an answer found nothing to correct in it: 1 or 0, NaN where none has spoken.
 
-    A thumb says so, or a text that is the answer itself; `clean` makes of texts what is kept of corrections. As with labels, an
-    audit is one only where the answer was drawn for it.
+    A thumb says so, or a text that is the answer itself; `clean` makes of texts what is kept of corrections, and a value that was
+    redacted is its kind, which is all that a network can write. As with labels, an audit is one only where the answer was drawn.
     """
     import numpy as np
 
     said = feedback[feedback["source"] == "audit"].sort_values(["time", "id"]).drop_duplicates("answer_id", keep="last")
     drawn = answers.loc[answers["audit"], ["id", "prediction"]]
     both = drawn.merge(said[["answer_id", "kind", "value"]], left_on="id", right_on="answer_id")
-    texts = [[key_text(text) for text in clean(both[name].tolist())] for name in ("prediction", "value")]
+    texts = [[key_text(text) for text in network_view(clean(both[name].tolist()))] for name in ("prediction", "value")]
     same = [answer == text for answer, text in zip(*texts, strict=True)]
     good = np.where(both["kind"] == "thumb", both["value"] == "up", same).astype(np.float64)
     found: pd.Series = answers["id"].map(dict(zip(both["id"], good, strict=True))).astype(np.float64)
@@ -164,7 +165,7 @@ def pairs_of(rows: Dataset, path: Path, redactor: Redactor | None) -> pa.Table:
     rejected = redactor.redact(clean) if redactor else clean
     differs = [
         bool(text.strip()) and key_text(text) != key_text(chosen)
-        for text, chosen in zip(rejected, found.column("chosen").to_pylist(), strict=True)
+        for text, chosen in zip(network_view(rejected), network_view(found.column("chosen").to_pylist()), strict=True)
     ]
     whole = found.append_column("row", pa.array(places)).append_column("rejected", pa.array(rejected, type=pa.string()))
     return whole.filter(pa.array(differs, type=pa.bool_()))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Data, GivenSplit, ProblemName, Window
 from tasks.text.feedback import as_canonical
+from tasks.text.labels import by_fold, canonical_label, respell
 from tasks.text.read import Chunk, chunks
 from tasks.text.sources import source_files
 from tasks.text.split import SPLITS
@@ -28,13 +29,17 @@ COLUMNS = ("id", "text", "target", "time", "group", "origin", "split")
 
 @dataclass(frozen=True)
 class Raw:
-    """The rows of a source as found: what is empty is null, and `split` unless given; on disk until `loaded` ends."""
+    """The rows of a source as found: what is empty is null, and `split` unless given; on disk until `loaded` ends.
+
+    Labels have their canonical spelling (labels.py); `outside_labels` are those of the source's rows outside the window.
+    """
 
     rows: Dataset
     folder: Path
     problem: ProblemName
     outside_window: int
     feedback: Path | None = None  # the export whose rows are among them, if there is one
+    outside_labels: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -67,17 +72,25 @@ def load(data: Data, problem: ProblemName, folder: Path, feedback: Path | None =
     disable_progress_bars()
     target = folder / "raw.arrow"
     schema = canonical_schema(data.slices)
+    classifies = problem == "text-classification"
+    labels, outside = set[str](), set[str]()
     read = 0
     with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        for batch in chain(_batches(data, problem, schema), as_canonical(feedback, schema) if feedback else ()):
+        for batch in _batches(data, problem, schema):
             read += batch.num_rows
             kept = _in_window(batch, data.window)
             writer.write_batch(kept)
+            if classifies:
+                labels |= _distinct_targets(kept)
+                outside |= _distinct_targets(batch) if kept.num_rows < batch.num_rows else set()
+        for batch in as_canonical(feedback, schema) if feedback else ():
+            read += batch.num_rows
+            writer.write_batch(_in_window(_respelled(batch, labels) if classifies else batch, data.window))
     rows = Dataset.from_file(str(target))
     if len(rows) == 0:
         raise InputError(f"data.window {data.window.start} to {data.window.end}: none of the {read:,} rows lies in it: widen it")
     _check_ids(rows, named=data.id)
-    return Raw(rows=rows, folder=folder, problem=problem, outside_window=read - len(rows), feedback=feedback)
+    return Raw(rows, folder, problem, read - len(rows), feedback, frozenset(outside - labels))
 
 
 def canonical_schema(slices: Iterable[str]) -> pa.Schema:
@@ -109,11 +122,11 @@ def _batches(data: Data, problem: ProblemName, schema: pa.Schema) -> Iterator[pa
     source, test = source_files(data.source, data.test, data.format)
     for file, given in [(f, "train" if test else None) for f in source] + [(f, "test") for f in test]:
         for chunk in chunks(file, wanted, data.max_characters):
-            yield _canonical(chunk, names, schema, column, given, data.max_characters)
+            yield _canonical(chunk, names, schema, column, given, data.max_characters, problem == "text-classification")
 
 
 def _canonical(
-    chunk: Chunk, names: dict[str, str], schema: pa.Schema, split: str | None, given: str | None, longest: int
+    chunk: Chunk, names: dict[str, str], schema: pa.Schema, split: str | None, given: str | None, longest: int, labels: bool
 ) -> pa.RecordBatch:
     import pyarrow as pa
 
@@ -121,7 +134,8 @@ def _canonical(
     out: dict[str, Any] = {"origin": ["source"] * n, "split": [given] * n, "group": [None] * n, "time": [None] * n}
     out["id"] = [f"{chunk.file.name}#{i}" for i in range(chunk.first, chunk.first + n)]
     for name, column in names.items():
-        out[name] = [_as_text(v, chunk, column, i) for i, v in enumerate(chunk.columns[column])]
+        as_text = _as_label if labels and name == "target" else _as_text
+        out[name] = [as_text(v, chunk, column, i) for i, v in enumerate(chunk.columns[column])]
         if name in ("text", "target"):
             _check_length(out[name], chunk, column, longest)
         if name == "time":
@@ -155,6 +169,27 @@ def _as_text(value: Any, chunk: Chunk, column: str, index: int) -> str | None:
                 f"{_row(chunk, index)}: `{column}` holds half of a surrogate pair, which is no character: mend it"
             ) from error
     return value
+
+
+def _as_label(value: Any, chunk: Chunk, column: str, index: int) -> str | None:
+    """A cell as the label it is, spelled alike whatever the format."""
+    return canonical_label(value if isinstance(value, Decimal) else _as_text(value, chunk, column, index))
+
+
+def _distinct_targets(batch: pa.RecordBatch) -> set[str]:
+    return set(batch.column("target").drop_null().unique().to_pylist())
+
+
+def _respelled(batch: pa.RecordBatch, labels: set[str]) -> pa.RecordBatch:
+    """Rows of feedback with the source's own label where theirs differs from it in spelling alone: people write as they like."""
+    import pyarrow as pa
+
+    folds = by_fold(labels)
+    spelled = [canonical_label(target) for target in batch.column("target").to_pylist()]
+    targets = [label if label is None or label in labels else respell(label, folds) for label in spelled]
+    return batch.set_column(
+        batch.schema.get_field_index("target"), batch.schema.field("target"), pa.array(targets, type=pa.string())
+    )
 
 
 def _check_length(values: list[str | None], chunk: Chunk, column: str, longest: int) -> None:
@@ -201,6 +236,11 @@ def _in_window(batch: pa.RecordBatch, window: Window) -> pa.RecordBatch:
             edge = pa.scalar(_bound(bound), type=pa.timestamp("us", tz="UTC"))
             batch = batch.filter(pc.fill_null(keeps(batch.column("time"), edge), True))
     return batch
+
+
+def window_edges(window: Window) -> tuple[Any, Any]:
+    """Start and end as datetimes in UTC, None where the window is open."""
+    return tuple(None if text is None else _bound(text) for text in (window.start, window.end))  # type: ignore[return-value]
 
 
 def _bound(text: str) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.text import deduplicate, normalise, redact
+from tasks.text import deduplicate, labels, normalise, placeholders, redact
 from tasks.text import split as splitting
 from tasks.text.feedback import ORIGINS
 from tasks.text.prepare import Candidate, take
@@ -27,21 +27,23 @@ def account(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping[int,
     """Counts and reasons, for people and for the next run to compare with; ids are named, texts never."""
     kept = fate == KEPT
     counts = np.bincount(candidate.split[kept], minlength=len(SPLITS)).tolist()
-    labels = _label_counts(candidate, kept) if candidate.raw.problem == "text-classification" else {}
+    counted = _label_counts(candidate, kept) if candidate.raw.problem == "text-classification" else {}
     times = take(candidate.rows, np.flatnonzero(kept), ["time"]).column("time")
     return {
         "problem": candidate.raw.problem,
         "made_by": {
             "normalise": normalise.VERSION,
+            "labels": labels.VERSION,
             "redact": redact.VERSION,
+            "view": placeholders.VIEW,
             "split": splitting.VERSION,
             "signatures": deduplicate.VERSION,
         },
         "rows": {"read": len(fate), "outside_window": candidate.raw.outside_window, "kept": int(kept.sum())},
         "splits": dict(zip(SPLITS, counts, strict=True)),
         "origins": _origins(candidate, kept),
-        "labels": sorted(labels),
-        "label_counts": labels,
+        "labels": sorted(counted),
+        "label_counts": counted,
         "time": _extent(times),
         "dropped": _dropped(candidate, fate),
         "quarantined": _quarantined(candidate, reasons),

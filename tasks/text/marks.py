@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tasks.text.deduplicate import Signatures, blank_signatures, keys, signatures_of_words, words
 from tasks.text.load import Raw
 from tasks.text.normalise import key_text, normalise
+from tasks.text.placeholders import network_view
 from tasks.text.redact import Redactor
 from tasks.text.split import SPLITS, position
 
@@ -36,7 +37,7 @@ _MOST_WORDS = 1_000_000  # distinct words held at a time; beyond it those seen o
 class Marks:
     """Per row, in the source's order; `unusable` says of rows without text or target why they cannot take part."""
 
-    text: NDArray[np.uint64]  # [rows, 2]: equal for equal texts (redacted, case folded, white space collapsed)
+    text: NDArray[np.uint64]  # [rows, 2]: equal for texts that a network reads alike (case folded, white space collapsed)
     target: NDArray[np.uint64]  # [rows]: equal for equal targets
     group: NDArray[np.uint64]  # [rows]: equal for equal groups, 0 for none
     position: NDArray[np.float64]  # [rows]: where the split's hash puts the row, from its raw text or group
@@ -55,7 +56,8 @@ class Marks:
 def mark(raw: Raw, redactor: Redactor | None) -> tuple[Dataset, Marks]:
     """Write the normalised, redacted rows beside the raw ones and return them, mapped, with their marks.
 
-    For classification targets are labels, only normalised; for generation they are texts, redacted like the prompts, layout kept.
+    For classification targets are labels, spelled canonically since they were loaded; for generation they are texts, redacted like
+    the prompts, layout kept. What makes texts equal or alike, and which words there are, is asked of them as a network reads them.
     """
     marks = Marks.blank(len(raw), raw.folder)
     prepared = raw.rows.with_format("arrow").map(
@@ -90,9 +92,9 @@ class _Pass:
         first, last = indices[0], indices[-1] + 1
         raw = [text or "" for text in columns["text"]]
         texts = self._clean([normalise(text, self.layout) for text in raw])
-        targets = [normalise(target or "", self.layout) for target in columns["target"]]
+        targets = [target or "" for target in columns["target"]]
         if self.layout:
-            targets = self._clean(targets)
+            targets = self._clean([normalise(target, self.layout) for target in targets])
         self._fill(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
         out = {"text": texts, "target": targets, "group": self._clean_sparse(columns["group"])}
         for name in (name for name in batch.column_names if name.startswith("slice_")):
@@ -114,15 +116,16 @@ class _Pass:
         self, rows: slice, raw: list[str], texts: list[str], targets: list[str], groups: list[str | None], given: list[str | None]
     ) -> None:
         marks = self.marks
-        marks.text[rows] = keys([key_text(text) for text in texts])
-        marks.target[rows] = keys(targets)[:, 0]
+        read = network_view(texts)
+        marks.text[rows] = keys([key_text(text) for text in read])
+        marks.target[rows] = keys(network_view(targets))[:, 0]
         marks.group[rows] = [
             0 if g is None else k for g, k in zip(groups, keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
         ]
         marks.position[rows] = [position(text, group) for text, group in zip(raw, groups, strict=True)]
         marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in given]
-        tokens = [words(text) for text in texts]
-        marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(tokens, texts, strict=True)])
+        tokens = [words(text) for text in read]
+        marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(tokens, read, strict=True)])
         marks.words.update(chain.from_iterable(tokens))
         if len(marks.words) > _MOST_WORDS:
             marks.words = Counter({word: count for word, count in marks.words.items() if count > 1})

@@ -195,7 +195,7 @@ def _parquet(file: File, wanted: tuple[str, ...], rows: int, max_characters: int
             _check_width(parquet.metadata, wanted, path, max_characters)
             first = 1
             for batch in parquet.iter_batches(batch_size=rows, columns=list(wanted)):
-                yield Chunk(file, first, {name: batch.column(name).to_pylist() for name in wanted})
+                yield Chunk(file, first, {name: _values(batch.column(name)) for name in wanted})
                 first += batch.num_rows
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputError(f"{path}: is not a whole Parquet file ({str(error)[:200]}): write or copy it again") from error
@@ -243,4 +243,13 @@ def _hub(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
         raise InputError(f"{file.path}: has no rows")
     for start in range(0, len(table), rows):
         batch = table[start : start + rows]
-        yield Chunk(file, start + 1, {column: batch.column(column).to_pylist() for column in wanted})
+        yield Chunk(file, start + 1, {column: _values(batch.column(column)) for column in wanted})
+
+
+def _values(column: Any) -> list[Any]:
+    """An Arrow column's cells; floats of 32 bits as the numbers they were written for: 0.1, not 0.10000000149011612."""
+    import pyarrow as pa
+
+    if pa.types.is_float32(column.type):
+        column = column.cast(pa.string()).cast(pa.float64())
+    return list(column.to_pylist())

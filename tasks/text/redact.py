@@ -2,7 +2,7 @@
 
 The tag is the first 8 hexadecimal digits of HMAC-SHA256 under the installation's key over kind and value. Two different values of a
 kind share a tag with odds of 1 in 4.3 thousand million: any pair among 1,000 values with 0.01 %, 10,000 with 1.2 %, 100,000
-with 69 %. A shared tag reveals nothing; it makes two values look equal. More digits would cost the model tokens.
+with 69 %. A shared tag reveals nothing; it makes two values look equal. A network reads the kind alone (placeholders.py).
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tasks.text.patterns import IN_ANY_DIGITS, PREFILTER, PRIORITY, Finder, Span, byte_patterns
+from tasks.text.placeholders import PLACEHOLDER, TAG_DIGITS
 from tasks.text.recognizers import finders
 
 VERSION = 1
-TAG_DIGITS = 8
-PLACEHOLDER = re.compile(rf"<(?:{'|'.join(PRIORITY)}):[0-9a-f]{{{TAG_DIGITS}}}>")
 _OTHER_DIGIT = re.compile(r"[^\D0-9]")
 _NUMBERS = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE"})
 _RANK = {entity: rank for rank, entity in enumerate(PRIORITY)}

@@ -8,15 +8,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tasks.text.placeholders import network_view
+
 
 @dataclass(frozen=True)
 class TokenLengths:
-    """Texts to their lengths in tokens, uncut; it pickles as the file's name (tokenizer.json)."""
+    """Texts, as a network reads them, to their lengths in tokens, uncut; it pickles as the file's name (tokenizer.json)."""
 
     file: Path
 
     def __call__(self, texts: Sequence[str]) -> list[int]:
-        return [len(row.ids) for row in _tokenizer(self.file).encode_batch(list(texts))]
+        return [len(row.ids) for row in _tokenizer(self.file).encode_batch(network_view(texts))]
 
 
 @cache

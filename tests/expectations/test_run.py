@@ -276,3 +276,13 @@ def test_great_expectations_is_not_imported_before_it_is_used_and_adds_no_noise(
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert not list(tmp_path.iterdir()), "nothing is left in the working directory"
+
+
+@pytest.mark.parametrize("listed", [[0, 1, 2], [0.0, 1.0, 2.0], ["0.0", "1.0", "2.0"], ["0", "1", 2.0]])
+def test_labels_that_a_suite_lists_in_another_spelling_are_the_datas(tmp_path: Path, listed: list[Any]) -> None:
+    from tasks.text.labels import canonical_label
+
+    frame = records().assign(target=[str(i % 4) for i in range(240)])
+    path = suite(tmp_path, expect("column_values_to_be_in_set", "quarantine", column="target", value_set=listed))
+    found = check([frame], [path], limit=0.5, label=canonical_label)
+    assert found.success and len(found.quarantined) == 60, "those labelled 3"

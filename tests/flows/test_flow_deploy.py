@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymen
 from prefect.events import emit_event
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.logging import disable_run_logger
-from prefect.states import Failed
+from prefect.states import Completed, Failed
 
 from configs.load import load
 from flows import scheduled
@@ -114,6 +114,25 @@ def test_fifty_events_at_once_start_one_run_that_says_why_and_since_when_and_a_f
         for wrong in ({"why": "a whim"}, {"pipeline": {**run.parameters["pipeline"], "nmae": "typo"}}):
             with pytest.raises(PrefectHTTPStatusError):  # what a person types into the form is checked as the YAML is
                 client.create_flow_run_from_deployment(wanted["retrain/retrain-tiny"], parameters=wrong)
+
+
+def test_a_run_that_waits_is_told_of_once_for_each_reason(keep, pool, monkeypatch):
+    deploy(keep, pool)
+    pipeline, sent = load(keep.config), []
+    monkeypatch.setenv("TUNEKEEPER_NOTIFY", "slack-webhook/ops")
+    monkeypatch.setattr(scheduled, "_notify", lambda block, subject, text: sent.append(text))
+    with get_client(sync_client=True) as client:
+        waits = client.create_flow_run(scheduled.notice, parameters={"pipeline": "tiny", "run": "-"}, tags=["tunekeeper", "tiny"])
+        client.set_flow_run_state(waits.id, Completed(name="Waiting", message="`a` is gone"), force=True)
+        notice, deadline = client.read_deployment_by_name("notice/notice").id, time.monotonic() + 30
+        while not (told := _runs(client, notice)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+    for reason in ("`a` is gone", "`a` is gone", "`b` is gone"):
+        with admitted(keep.home.path, pipeline, keep.ledger, "schedule", None, lambda _: None) as turn:
+            turn.waits(reason, "contract")
+        with disable_run_logger():
+            assert scheduled.notice.fn(**told[0].parameters) == f"{waits.name} ended as Waiting: `a` is gone"
+    assert len(sent) == 2 and len(told) == 1
 
 
 def test_the_watch_tells_of_rows_that_no_run_has_looked_at_and_of_none_that_would_be_refused(keep, monkeypatch):

@@ -113,3 +113,7 @@ def test_nothing_to_compare_is_no_change() -> None:
     assert changed_words(nothing, word_counts(["a b"])).more == ()
     assert changed_words(word_counts(["a b"]), nothing).tested == 0
     assert changed_shares({}, {"x": 3}) == ()
+
+
+def test_a_placeholder_is_one_word_with_a_tag_or_without() -> None:
+    assert words("call <PHONE_NUMBER:1f3a9c2b> or <PHONE_NUMBER>") == ["call", "<PHONE_NUMBER>", "or", "<PHONE_NUMBER>"]

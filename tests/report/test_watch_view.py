@@ -71,6 +71,10 @@ def test_bins_keep_every_stretch_with_an_alarm() -> None:
             Request(at="", why="decay", state="refused", note="cooldown until 9 Sep"),
             "No retraining was started: cooldown until 9 Sep.",
         ),
+        (
+            Request(at="", why="schedule", state="waiting", note="`a` is gone"),
+            "The data break their contract, and the retraining waits until one of the two is mended: `a` is gone.",
+        ),
         (Request(at="", why="decay", state="failed", note="no disk space."), "The retraining failed: no disk space."),
         (Request(at="", why="decay", state="odd"), "Odd."),
     ],

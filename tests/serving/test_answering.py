@@ -143,3 +143,20 @@ def test_writing_the_same_answers_again_changes_nothing(stored):
     held = json.loads((stored / CHECK).read_text())
     write_check(stored, held["texts"], held["predictions"], held["scores"], numerics("fp32"))
     assert (stored / "manifest.json").stat().st_ino == before and len(LABELS) == 4
+
+
+def test_the_log_gets_tags_and_the_network_reads_kinds_so_that_a_key_changes_no_answer(bert_folder, tmp_path):
+    texts, homes = ["please call 030 1234567", "kan <PHONE_NUMBER> lon"], [tmp_path / name for name in ("a", "b")]
+    folder = version(tmp_path, bert_folder, 3, home=homes[0])
+    said = [ready(folder, bert_folder, home).answers(texts) for home in homes]
+    assert all("<PHONE_NUMBER:" in each[0].text and each[1].text == texts[1] for each in said)
+    assert said[0][0].text != said[1][0].text and [one.score for one in said[0]] == [one.score for one in said[1]]
+    plain = [load(folder, bert_folder, home, {}).predict(texts) for home in homes]
+    assert plain[0].equals(plain[1])
+
+
+def test_a_version_of_before_answers_with_the_labels_it_was_released_with(bert_folder, tmp_path):
+    folder = version(tmp_path, bert_folder, 3, labels=("0.0", "1.0", "True"))
+    answering = ready(folder, bert_folder, tmp_path)
+    assert {one.prediction for one in answering.answers(TEXTS)} <= {"0.0", "1.0", "True"}
+    assert "checked" in check(answering, folder, numerics("fp32")) and answering.kept.network.spec.labels == ("0", "1", "true")

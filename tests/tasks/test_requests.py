@@ -13,7 +13,7 @@ from configs.errors import InfraError, InputError
 from configs.schema import Data, Model, Pipeline, Schedule
 from tasks.exclusion import hold
 from tasks.ledger_store import Ledger
-from tasks.requests import SETTLE_SECONDS, admitted, last_seen, refusal, requests_of
+from tasks.requests import SETTLE_SECONDS, admitted, last_seen, refusal, requests_of, waited_before, waits_under
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NEW, SAME = {"skipped": False, "verdict": "HOLD"}, {"skipped": True}
@@ -186,3 +186,20 @@ def test_one_that_was_killed_while_it_ran_or_waited_blocks_nobody(tmp_path, ledg
     assert last_seen(ledger, "tiny") is None  # what a dead run looked at, nobody has seen
     with hold(tmp_path, "tiny", lambda _: None, timeout=0), hold(tmp_path, "tiny.next", lambda _: None, timeout=0):
         pass
+
+
+def test_a_run_that_waits_has_seen_the_data_serves_who_asked_before_it_and_costs_no_budget(tmp_path, ledger, clock):
+    asked = clock.now()
+    clock.hours(1)
+    with admitted(tmp_path, pipeline(), ledger, "schedule", None, lambda _: None) as turn:
+        turn.saw("renamed labels")
+        turn.waits("`Billing` and `billing` differ", "contract 1")
+    assert turn.refusal == "`Billing` and `billing` differ" and turn.outcome()["request"]["state"] == "waiting"
+    assert last_seen(ledger, "tiny") == "renamed labels" and waits_under(ledger, "tiny") == "contract 1"
+    assert not waited_before(ledger, "tiny") and refusal(ledger, pipeline()) is None
+    assert ask(tmp_path, ledger, asked=asked) == "coalesced"  # it would wait for the same
+    with admitted(tmp_path, pipeline(), ledger, "drift", None, lambda _: None) as turn:
+        turn.waits("`Billing` and `billing` differ", "contract 1")
+    assert waited_before(ledger, "tiny")
+    clock.hours(1)
+    assert ask(tmp_path, ledger) == "done" and waits_under(ledger, "tiny") is None and not waited_before(ledger, "tiny")

@@ -59,3 +59,11 @@ def test_audits_of_written_answers_say_how_many_needed_no_correction_and_users_d
     assert accepted(found[~found["audit"]]) is None
     told_often = found.assign(text="t")
     assert accepted(told_often)["high"] - accepted(told_often)["low"] > 0.7, "one text is one event"
+
+
+def test_an_auditors_spelling_of_the_answers_label_is_that_label_and_another_sign_is_not(home):
+    drawn = [answer(prediction, audit=True, audit_probability=0.1) for prediction in ("log in", "1.0", "-1", "true", "a", "log in")]
+    labels = ("Log-In", "1", "1", "TRUE", "b", "a")
+    keep(home, drawn, [(one, "label", label, "audit") for one, label in zip(drawn, labels, strict=True)])
+    found = answers(pipeline(), home, "1", NOW).set_index("id")["correct"]
+    assert found[[one.id for one in drawn]].tolist() == [1, 1, 0, 1, 0, 0]

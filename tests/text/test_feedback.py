@@ -336,3 +336,10 @@ def test_no_pairs_no_file_and_the_same_snapshot_as_ever(build, make, write):
     thumbs = build(answers(("a", "x", {})), said(("a", "up", {"kind": "thumb"})), "text-generation", **given)
     assert thumbs.hash == plain.hash and thumbs.pairs() is None and not (plain.path / "pairs.parquet").exists()
     assert plain.manifest["pairs"] == 0
+
+
+def test_a_label_that_people_spell_otherwise_is_the_sources_own(build, write):
+    answered, heard = fed(audit=False)
+    heard["value"] = [("CLASS 0", "class_1", "Class-2")[n % 3] for n in heard.index]
+    snapshot = build(answered, heard, source=write(tickets(120)), **SOURCE)
+    assert snapshot.manifest["labels"] == ["class 0", "class 1", "class 2"] and len(where(snapshot)) == 120

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.schema import PATTERN_ENTITIES
-from tasks.text.redact import PLACEHOLDER, Redactor
+from tasks.text.placeholders import PLACEHOLDER
+from tasks.text.redact import Redactor
 
 KEY = b"k" * 32
 SHOWN = {

@@ -1,0 +1,176 @@
+"""The face of the contract on labels: what was known before, and the data held against it before anything is trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect.artifacts import create_markdown_artifact
+
+from configs.errors import ContractError, InfraError
+from configs.schema import Pipeline, Window
+from tasks.decisions import last_decision
+from tasks.home import Home
+from tasks.prepare import Prepared, latest, note_latest, open_snapshot, rows_per_label
+
+if TYPE_CHECKING:
+    from tasks.ledger import Ledger
+    from tasks.text.snapshot import Snapshot
+    from tasks.text.vocabulary import KnownLabels
+    from tasks.tracking import Registry, Tracking
+
+
+@dataclass(frozen=True)
+class LabelCheck:
+    """What the raw rows came to: rows of each label, feedback to set aside (id -> why), and labels gone because of data.window."""
+
+    known: KnownLabels
+    counts: Mapping[str, int]
+    refused: dict[str, str]
+    explained: frozenset[str]
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """How the vocabulary changed, for a person to know though nothing stops for it."""
+        from tasks.text.vocabulary import gone_labels, list_labels
+
+        gone = gone_labels(self.counts, self.known)
+        why = dict.fromkeys(self.explained, ": its rows lie outside data.window")
+        told = [f"label `{label}` is gone{why.get(label, '')}; it had {self.known.describe(label)}" for label in gone]
+        new = self.counts.keys() - self.known.all if self.known.all else ()
+        return (*told, *([f"labels that were not known before: {list_labels(new, self.counts)}"] if new else []))
+
+
+def known_labels(pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Ledger, registry: Registry) -> KnownLabels:
+    """The labels of the earlier snapshot and of the champion, wherever they were made.
+
+    The earlier snapshot is the one that this machine led to last, or that of the newest decision on the model, where another
+    machine made a newer one.
+    """
+    from tasks.learning.network import read_spec
+    from tasks.release import champion_folder
+    from tasks.text.vocabulary import KnownLabels
+
+    snapshot, manifest = _earlier(pipeline, home, tracking, ledger)
+    version = registry.champion(pipeline.name)
+    labels = read_spec(champion_folder(tracking, home, pipeline.name, version)).labels if version else ()
+    return KnownLabels(rows_per_label(manifest), frozenset(labels), snapshot, version)
+
+
+def check_raw(pipeline: Pipeline, home: Home, raw: Any, contract: Any, known: KnownLabels) -> LabelCheck:
+    """Hold the labels of rows that the raw contract let through against the known ones; ContractError, or what may go on."""
+    from tasks.text import vocabulary
+
+    policy, aside = pipeline.contract.vocabulary, contract.quarantined
+    counts = vocabulary.count_labels(raw.rows, aside)
+    explained = _outside_window(pipeline.data.window, home, raw.outside_labels, vocabulary.gone_labels(counts, known), known)
+    with _shown():
+        vocabulary.check_vocabulary(counts, known, policy, explained)
+    people = vocabulary.feedback_labels(raw.rows, aside)
+    return LabelCheck(known, counts, vocabulary.refuse_feedback(people, counts, known, policy), explained)
+
+
+def check_prepared(pipeline: Pipeline, candidate: Any, contract: Any, checked: LabelCheck) -> None:
+    """ContractError where preparation and the prepared contract leave no training row of a label that must not go."""
+    import numpy as np
+
+    from tasks.text import vocabulary
+    from tasks.text.sift import KEPT
+    from tasks.text.split import TRAIN
+
+    if pipeline.contract.vocabulary == "free":
+        return
+    learned = (candidate.fate == KEPT) & (candidate.split == TRAIN)
+    left = vocabulary.count_labels(candidate.rows, contract.quarantined, np.asarray(learned))
+    if lost := [label for label in vocabulary.gone_labels(left, checked.known) if label not in checked.explained]:
+        labels = "\n".join(f"  `{label}`, which had {checked.known.describe(label)}" for label in lost[: vocabulary.SHOWN])
+        with _shown():
+            raise ContractError(
+                f"contract.vocabulary: no row to train on is left of {len(lost)} label(s) that the data have:\n{labels}\n"
+                "their rows were set aside, dropped as copies, or are held out: mend or add rows; or, "
+                f"{vocabulary.ACCEPT}"
+            )
+
+
+def check_sealed(
+    pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Ledger, registry: Registry, prepared: Prepared
+) -> None:
+    """Hold a snapshot that is found again against what is known now, unless it is the last one, which was held so already."""
+    from tasks.text.vocabulary import check_vocabulary
+
+    earlier = latest(pipeline, home)
+    if earlier is not None and earlier[0] == prepared.snapshot:
+        return
+    if pipeline.problem == "text-classification":
+        counts = rows_per_label(open_snapshot(home, prepared.snapshot).manifest)
+        known = known_labels(pipeline, home, tracking, ledger, registry)
+        window, gone = pipeline.data.window, [label for label in known.earlier if label not in counts]
+        with _shown():
+            check_vocabulary(counts, known, pipeline.contract.vocabulary, _outside_window(window, home, frozenset(), gone, known))
+    note_latest(pipeline, home, prepared.snapshot)
+
+
+def _earlier(pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Ledger) -> tuple[str | None, dict[str, Any]]:
+    """Hash and manifest of the pipeline's earlier snapshot, this machine's or that of the newest decision, whichever is newer."""
+    here, decided = latest(pipeline, home), last_decision(ledger, pipeline.name)
+    elsewhere = decided.payload.get("snapshot") if decided is not None else None
+    if here is not None and (decided is None or elsewhere in (None, here[0]) or here[1] >= decided.at):
+        try:
+            return here[0], open_snapshot(home, here[0]).manifest
+        except InfraError:  # it was removed here, which loses nothing where a run has its manifest
+            if decided is None:
+                return None, {}
+    if decided is None or elsewhere is None or not decided.run_id:
+        return None, {}
+    try:
+        return elsewhere, open_snapshot(home, elsewhere).manifest
+    except InfraError:
+        uri = tracking.artifact_uri(decided.run_id, "snapshot/manifest.json")
+        file = tracking.fetch(uri, home.path / "fetched" / str(elsewhere))
+        return elsewhere, json.loads(Path(file).read_text())
+
+
+def _outside_window(
+    window: Window, home: Home, outside: frozenset[str], gone: Collection[str], known: KnownLabels
+) -> frozenset[str]:
+    """Of the labels that are gone those whose rows lie outside data.window, in the source or in the earlier snapshot."""
+    if window == Window() or not gone:
+        return frozenset()
+    rest = [label for label in gone if label not in outside]
+    if not rest or known.snapshot is None:
+        return outside.intersection(gone)
+    try:
+        earlier = open_snapshot(home, known.snapshot)
+    except InfraError:  # another machine's
+        return outside.intersection(gone)
+    return outside.intersection(gone).union(label for label in rest if _lies_outside(earlier, label, window))
+
+
+def _lies_outside(earlier: Snapshot, label: str, window: Window) -> bool:
+    """Whether every row of a label in a snapshot has a time outside the window."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from tasks.text.labels import canonical_label
+    from tasks.text.load import window_edges
+    from tasks.text.split import SPLITS
+
+    start, end = window_edges(window)
+    rows = pa.concat_tables(pq.read_table(earlier.parquet(split), columns=["target", "time"]) for split in SPLITS)
+    spelled = zip(rows.column("target").to_pylist(), rows.column("time").to_pylist(), strict=True)
+    times = [time for target, time in spelled if canonical_label(target) == label]
+    return all(time is not None and ((start and time < start) or (end and time >= end)) for time in times)
+
+
+@contextmanager
+def _shown() -> Iterator[None]:
+    """Show on Prefect's page what breaks the contract, then raise it."""
+    try:
+        yield
+    except ContractError as error:
+        create_markdown_artifact(f"```\n{error}\n```", key="contract")
+        raise
