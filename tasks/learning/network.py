@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from pydantic import TypeAdapter
 
 from configs.errors import InputError
 from configs.schema import Adapter, ProblemName
 from tasks.learning import adapters
-from tasks.learning.base import Base, pooling_of
+from tasks.learning.base import Base, earlier_pooling_of, pooling_of
 from tasks.problems import text_classification, text_generation
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TRAINABLE = "trainable.safetensors"
 SPEC = "network.json"
+EARLIER: Literal["earlier"] = "earlier"  # the pooling of a stored network that does not name it: as the rule of its day has it
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Spec:
     base_name: str
     base_weights: str
     base_digest: str
+    pooling: text_classification.Pooling | Literal["earlier"] | None = None  # of a classifier; None: its base is asked
 
     @property
     def moves(self) -> Adapter:
@@ -64,9 +66,10 @@ def build(spec: Spec, base: Path, moved: Path | None = None) -> Network:
     torch.manual_seed(spec.seed)
     match spec.problem:
         case "text-classification":
-            encoder, hidden, pooling = text_classification.load_encoder(base, pooling_of(base))
+            encoder, hidden, pooling = _load_encoder(spec, base)
             adapted = adapters.adapt(encoder, spec.moves, "FEATURE_EXTRACTION")
             model = text_classification.classifier(adapted, hidden, len(spec.labels), pooling)
+            spec = spec if spec.pooling == EARLIER else replace(spec, pooling=pooling)
         case "text-generation":
             model = adapters.adapt(text_generation.load_decoder(base), spec.moves, "CAUSAL_LM")
         case _:
@@ -75,6 +78,26 @@ def build(spec: Spec, base: Path, moved: Path | None = None) -> Network:
         adapters.load_trainable(model, moved)
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return Network(spec, model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer, int(pad_id or 0))
+
+
+def _load_encoder(spec: Spec, base: Path) -> tuple[nn.Module, int, text_classification.Pooling]:
+    if spec.pooling == EARLIER:
+        return text_classification.load_earlier_encoder(base, earlier_pooling_of(base))
+    return text_classification.load_encoder(base, spec.pooling or pooling_of(base))
+
+
+def refuse_blind(network: Network) -> None:
+    """Refuse to train on a network that pools the first token and sees no later one: all texts that begin alike are alike to it.
+
+    Versions of before may be such; what starts from their weights would stay so.
+    """
+    from tasks.problems.probing import probe
+
+    if network.spec.problem == "text-classification" and network.model.pooling == "first" and probe(network.model.encoder).causal:
+        raise InputError(
+            "training.start: the champion reads nothing but the first token of a text, as its base sees no later token there: "
+            "set training.start=base"
+        )
 
 
 def outline(spec: Spec, base: Path) -> nn.Module:
@@ -86,7 +109,10 @@ def outline(spec: Spec, base: Path) -> nn.Module:
     with torch.device("meta"):
         match spec.problem:
             case "text-classification":
-                return adapters.adapt(AutoModel.from_config(config, dtype=torch.float32), spec.moves, "FEATURE_EXTRACTION")
+                network = AutoModel.from_config(config, dtype=torch.float32)
+                if config.is_encoder_decoder and spec.pooling != EARLIER:
+                    network = network.get_encoder()
+                return adapters.adapt(network, spec.moves, "FEATURE_EXTRACTION")
             case "text-generation":
                 return adapters.adapt(AutoModelForCausalLM.from_config(config, dtype=torch.float32), spec.moves, "CAUSAL_LM")
             case _:
@@ -107,9 +133,10 @@ def save_spec(spec: Spec, folder: Path) -> None:
 
 
 def read_spec(folder: Path) -> Spec:
-    """As `save_spec` wrote it."""
+    """As `save_spec` wrote it; one that was stored before it named the pooling keeps the rule of its day."""
     values = json.loads((folder / SPEC).read_text())
-    return Spec(**{**values, "labels": tuple(values["labels"])})
+    earlier = {} if "pooling" in values else {"pooling": EARLIER}
+    return Spec(**{**values, **earlier, "labels": tuple(values["labels"])})
 
 
 def load_tokenizer(base: Path) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -14,7 +15,7 @@ from configs.schema import Supervised, Training
 from tasks.learning import adapters
 from tasks.learning.device import Numerics, check_fits, numerics
 from tasks.learning.fit import Listener, Plan, Trained, arguments, finished, fit, keeping
-from tasks.learning.network import TRAINABLE, Network, Spec, build, load_tokenizer, outline, read_spec
+from tasks.learning.network import TRAINABLE, Network, Spec, build, load_tokenizer, outline, read_spec, refuse_blind
 from tasks.problems import text_classification, text_generation
 
 MICRO = "micro"
@@ -63,7 +64,8 @@ def _attempt(
     spec: Spec, base: Path, rows: pd.DataFrame, held_out: pd.DataFrame, objective: Supervised, training: Training, run: Path,
     listener: Listener, start: Path | None, micro: int, how: Numerics,
 ) -> Trained:  # fmt: skip
-    moved, rate = _weights_of(start, spec) if start else None, training.learning_rate or adapters.default_learning_rate(spec.moves)
+    moved, spec = _weights_of(start, spec) if start else (None, spec)
+    rate = training.learning_rate or adapters.default_learning_rate(spec.moves)
     tokenizer = load_tokenizer(base)
     match spec.problem:
         case "text-classification":
@@ -76,13 +78,18 @@ def _attempt(
     plan = Plan(training, rate, lengths, micro, how, run)
     check_fits(outline(spec, base), micro, max(lengths), how)
     network = build(spec, base, moved)
+    if start is not None:
+        refuse_blind(network)
     trainer = _trainer(network, data[0], data[1], objective, plan)
     trainer.plan = plan
     return fit(trainer, network, plan, listener)
 
 
-def _weights_of(start: Path, spec: Spec) -> Path:
-    """The weights to start from; those of a network with other labels, adapter or base mean something else, or do not fit."""
+def _weights_of(start: Path, spec: Spec) -> tuple[Path, Spec]:
+    """The weights to start from, and the network pooled as they were trained with.
+
+    Those of a network with other labels, adapter or base mean something else, or do not fit.
+    """
     earlier = read_spec(start)
     other = [name for name in ("problem", "adapter", "labels", "base_digest") if getattr(earlier, name) != getattr(spec, name)]
     if other:
@@ -90,7 +97,7 @@ def _weights_of(start: Path, spec: Spec) -> Path:
             f"training.start: the champion has another {' and '.join(other).replace('_digest', '')} than this training, "
             "so nothing can start from its weights: set training.start=base"
         )
-    return start / TRAINABLE
+    return start / TRAINABLE, replace(spec, pooling=earlier.pooling)
 
 
 def _trainer(
