@@ -44,12 +44,9 @@ def tokenizer_file(home: Home, base: Base) -> Path | None:
 def notices_of(pipeline: Pipeline, base: Base) -> tuple[str, ...]:
     """The check itself, which writes nothing."""
     from tasks.learning.base_check import check_base as check
-    from tasks.learning.network import warm_up
 
     with importing():
-        warm_up()
-
-    return check(base, pipeline.problem, pipeline.model.max_length, pipeline.adapter)
+        return check(base, pipeline.problem, pipeline.model.max_length, pipeline.adapter)
 
 
 def _file(pipeline: Pipeline, home: Home, base: Base) -> Path:

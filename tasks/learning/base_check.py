@@ -10,9 +10,10 @@ from configs.errors import InputError
 from configs.schema import Adapter, Full, ProblemName
 from tasks.learning import adapters
 from tasks.learning.base import Base, pooling_of
-from tasks.learning.base_files import FETCH, read_config, read_shapes
+from tasks.learning.base_files import FETCH, check_tokenizer_files, read_config, read_shapes
 from tasks.learning.base_tokenizer import check_embedded, usable_tokenizer
 from tasks.learning.base_weights import fitting_network, listed
+from tasks.problems.library_errors import REFUSALS, first_line
 
 if TYPE_CHECKING:
     from tasks.problems.probing import Probe
@@ -25,12 +26,13 @@ def check_base(base: Base, problem: ProblemName, max_length: int, adapter: Adapt
 
     The weights' values are not read: a base of any size takes seconds.
     """
-    from tasks.problems import probing
-
     name, path = base.name, base.path
     raw = read_config(name, path)
     shapes = read_shapes(name, path)
+    check_tokenizer_files(name, path)
     pooling = pooling_of(path) if problem == "text-classification" else None
+    from tasks.problems import probing  # seconds: what the files tell is told before
+
     config = _config(name, path, raw)
     _check_padding(name, config)
     small, asked = _asked(name, config, problem)
@@ -52,8 +54,6 @@ def check_base(base: Base, problem: ProblemName, max_length: int, adapter: Adapt
 def _config(name: str, path: Path, raw: dict[str, Any]) -> Any:
     """The settings as transformers knows them; InputError where it does not, or only by code that comes with the base."""
     from transformers import AutoConfig
-
-    from tasks.problems.probing import REFUSALS, first_line
 
     kind = raw["model_type"]
     try:
@@ -93,10 +93,10 @@ def _asked(name: str, config: Any, problem: ProblemName) -> tuple[Any, Probe]:
     kind = transformers.AutoModel if problem == "text-classification" else transformers.AutoModelForCausalLM
     try:
         small: Any = probing.build_reduced(kind, config)
-    except probing.REFUSALS as error:
+    except REFUSALS as error:
         if problem == "text-generation" and kind.__name__ in str(error):  # there is none of this kind
             raise InputError(_no_decoder(name)) from None
-        reason = probing.first_line(error)
+        reason = first_line(error)
         raise InputError(f"model.base {name}: its config.json describes no network ({reason}): correct it, or {FETCH}") from None
     if problem == "text-classification" and config.is_encoder_decoder:
         small = small.get_encoder()
@@ -128,7 +128,6 @@ def _check_adapter(name: str, whole: Any, small: Any, adapter: Adapter, problem:
 
     Tried on the small network; on the outline of the whole one where single layers are named, which the small one lacks.
     """
-    from tasks.problems.probing import REFUSALS, first_line
 
     if isinstance(adapter, Full):
         return

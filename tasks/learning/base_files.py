@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import InputError
-from tasks.learning.base import read_json
+from tasks.learning.base import OTHER_TOKENIZER_FILES, read_json
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 LENGTH_BYTES = 8  # a safetensors file: the length of its header (little-endian), the header (JSON), the tensors
 MOST_HEADER = 100_000_000  # bytes; the format allows no more
 FETCH = "fetch the base again"
+TOKENIZER_FILES = (
+    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", *OTHER_TOKENIZER_FILES
+)  # fmt: skip
 
 
 def read_config(name: str, path: Path) -> dict[str, Any]:
@@ -33,6 +36,18 @@ def read_config(name: str, path: Path) -> dict[str, Any]:
             "made from"
         )
     return config
+
+
+def check_tokenizer_files(name: str, path: Path) -> None:
+    """Raises InputError where there is no file of a tokenizer at all; what those that are there are worth is asked later."""
+    if not any((path / file).is_file() for file in (*TOKENIZER_FILES, "tokenizer_config.json")):
+        raise InputError(f"model.base {name}: {no_tokenizer(path)}")
+
+
+def no_tokenizer(path: Path) -> str:
+    """The sentence that names the missing file, with the remedy."""
+    others = ", ".join(TOKENIZER_FILES[1:6])
+    return f"{path} holds no {TOKENIZER_FILES[0]} (nor {others}): copy it from where the weights came from"
 
 
 def read_shapes(name: str, path: Path) -> dict[str, tuple[int, ...]]:

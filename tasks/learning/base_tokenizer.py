@@ -10,10 +10,10 @@ from typing import Any
 from configs.errors import InputError
 from configs.schema import ProblemName
 from tasks.learning.base import base_files
-from tasks.problems.probing import REFUSALS, first_line
+from tasks.learning.base_files import TOKENIZER_FILES, no_tokenizer
+from tasks.problems.library_errors import REFUSALS, first_line
 
 SAMPLE = 200  # words of its own vocabulary that a tokenizer is asked to read
-USUAL = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model")
 
 
 def usable_tokenizer(name: str, path: Path, problem: ProblemName, max_length: int) -> Any:
@@ -61,9 +61,9 @@ def check_embedded(name: str, tokenizer: Any, rows: int | None) -> None:
 
 
 def _absent(path: Path) -> str:
-    if any((path / file).is_file() for file in USUAL):
+    if any((path / file).is_file() for file in TOKENIZER_FILES):
         return ": put the tokenizer there that the weights were trained with"
-    return f": {path} holds no tokenizer.json (nor {', '.join(USUAL[1:])}): copy it from where the weights came from"
+    return f": {no_tokenizer(path)}"
 
 
 def _reads_its_own_words(tokenizer: Any) -> bool:

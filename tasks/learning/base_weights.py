@@ -10,7 +10,7 @@ from typing import Any
 from configs.errors import InputError
 from configs.schema import ProblemName
 from tasks.learning.base_files import FETCH
-from tasks.problems.probing import REFUSALS, first_line
+from tasks.problems.library_errors import REFUSALS, first_line
 
 NAMED = 4  # weights that one message names
 MENDED = "put the config.json there that the weights were made with"

@@ -13,6 +13,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from configs.errors import InputError
+from tasks.problems.library_errors import REFUSALS, first_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,7 +23,6 @@ KEPT = 4  # tokens at its beginning that stay when the rest is changed
 NOISE = 1e-5  # of the largest output: what fp32 may differ by where nothing reaches a position
 FEW_LAYERS, FEW_TOKENS, NARROW = 2, 512, 128  # of a reduced network
 EFFORT = 10**10  # tokens times weights of a pass that takes about a second
-REFUSALS = (TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError, RuntimeError, ImportError)  # of libraries
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,6 @@ def build_reduced(model_class: Any, config: Any) -> nn.Module:
             return model_class.from_config(reduced(config), dtype=torch.float32)  # type: ignore[no-any-return]
         except REFUSALS:  # settings that hang on one another; a fault of the config itself shows once more
             return model_class.from_config(config, dtype=torch.float32)  # type: ignore[no-any-return]
-
-
-def first_line(error: BaseException) -> str:
-    """What a library's error says, short enough for one message."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
 
 
 def _probes(network: Any) -> tuple[torch.Tensor, torch.Tensor]:

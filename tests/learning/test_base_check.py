@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 import tiny
@@ -234,6 +236,8 @@ def test_weights_that_would_start_at_random_are_refused_but_for_a_pooler(bert, l
 def test_a_base_without_its_tokenizer_is_refused_and_the_missing_file_named(bert):
     for file in bert.glob("tokenizer*"):
         file.unlink()
+    refused(bert, "holds no tokenizer.json")
+    (bert / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
     refused(bert, "reads every text as unknown tokens: .* holds no tokenizer.json")
 
 
@@ -279,3 +283,16 @@ def test_a_tokenizer_of_other_files_is_read_from_them(bert, tmp_path):
 
     write_tokenizer(bert, tmp_path / "written.json")
     assert json.loads((tmp_path / "written.json").read_text())["model"]["vocab"] == words
+
+
+def test_what_the_files_tell_is_told_before_anything_heavy_is_imported(bert):
+    for file in bert.glob("tokenizer*"):
+        file.unlink()
+    code = (
+        "import sys; from configs.errors import InputError; from configs.schema import Full\n"
+        "from tasks.learning.base import find_base; from tasks.learning.base_check import check_base\n"
+        f"try: check_base(find_base({str(bert)!r}), 'text-classification', 16, Full())\n"
+        "except InputError as error: print('torch' in sys.modules, 'transformers' in sys.modules, error)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("False False") and "holds no tokenizer.json" in said
