@@ -152,7 +152,7 @@ class Model(Frozen):
     base: str = Field(description="local folder, installed package (`package:NAME/FOLDER`) or hub name")
     revision: str | None = None
     sha256: str | None = Field(None, description="of model.safetensors; anything else is refused")
-    max_length: Annotated[int, Field(ge=4)] = Field(128, description="tokens; longer inputs are cut")
+    max_length: Annotated[int, Field(ge=4, le=2**20)] = Field(128, description="tokens; longer inputs are cut")
 
     @field_validator("sha256")
     @classmethod
@@ -202,7 +202,7 @@ class Training(Frozen):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     length_buckets: bool = True
     checkpoint_every: Annotated[int, Field(ge=1)] = Field(100, description="optimizer steps between checkpoints")
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="32 bits: the libraries that draw take no more")
     work_pool: str | None = Field(None, description="the train task alone goes to a worker of this Prefect pool; default: here")
 
 

@@ -131,6 +131,28 @@ class ExpectColumnTokenCountsToBeBetween(Spoken, ColumnMapExpectation):
     max_value: int | None = None
 
 
+class ColumnValuesUnknownTokenShare(ColumnMapMetricProvider):
+    condition_metric_name = "column_values.unknown_token_share"
+    condition_value_keys = ("max_share",)
+
+    @column_condition_partial(engine=PandasExecutionEngine)
+    def _pandas(cls, column: pd.Series, max_share: float, **_: Any) -> pd.Series:
+        shares = COMPARED.get().unknown_shares
+        if shares is None:
+            raise ValueError("no tokenizer was given")
+        return pd.Series(np.asarray(shares([measures.bare(text) for text in column])) <= max_share, index=column.index)
+
+
+class ExpectColumnUnknownTokenSharesToBeAtMost(Spoken, ColumnMapExpectation):
+    """Of a text's tokens at most `max_share` are unknown to the model: it reads nothing where its vocabulary has no token."""
+
+    spoken: ClassVar[str] = "the model's vocabulary knows the texts' tokens"
+    needs: ClassVar[dict[str, str]] = {"unknown_shares": ""}
+    map_metric: ClassVar[str | None] = "column_values.unknown_token_share"
+    success_keys: ClassVar[tuple[str, ...]] = ("max_share", "mostly")
+    max_share: float = 0.2
+
+
 class ColumnPairOneTarget(ColumnPairMapMetricProvider):
     condition_metric_name = "column_pair_values.one_target"
     condition_domain_keys = ("batch_id", "table", "column_A", "column_B", "row_condition", "condition_parser", "ignore_row_if")

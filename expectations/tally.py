@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MISSING_PARTS = {
     "token_lengths": "no tokenizer was given",
+    "unknown_shares": "no tokenizer was given",
     "label_shares": "there is no earlier snapshot to compare with",
     "vocabulary": "there is no earlier snapshot to compare with",
     "languages": "no languages were named",

@@ -15,12 +15,14 @@ Stage = Literal["raw", "prepared"]
 class Context:
     """What expectations compare the records with; an expectation whose part is None is reported as not checked.
 
-    `token_lengths` maps texts to their lengths in tokens, in order. `label_shares` and `vocabulary` are the last
-    snapshot's, as `reference.describe` gives them. Where targets are labels, `label` is how they are spelled: values that a suite
-    lists of them are spelled so too, and 2.0, "2.0" and "2" in a suite are one label.
+    `token_lengths` maps texts to their lengths in tokens, `unknown_shares` to the share of tokens that the model does not know, in
+    order. `label_shares` and `vocabulary` are the last snapshot's, as `reference.describe` gives them. Where targets are labels,
+    `label` is how they are spelled: values that a suite lists of them are spelled so too, and 2.0, "2.0" and "2" in a suite are
+    one label.
     """
 
     token_lengths: Callable[[Sequence[str]], Sequence[int]] | None = None
+    unknown_shares: Callable[[Sequence[str]], Sequence[float]] | None = None
     max_tokens: int | None = None
     label_shares: Mapping[str, float] | None = None
     vocabulary: frozenset[str] | None = None

@@ -67,7 +67,7 @@ def _looks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[t
     yield "traffic", lambda: health_servers.traffic(home)
     yield "ports", lambda: _ports(home)
     if pipeline is not None:
-        yield "base", lambda: health.base(pipeline)
+        yield "base", lambda: health.base(pipeline, home)
         yield "data", lambda: health.data(pipeline)
 
 

@@ -17,7 +17,7 @@ from configs.errors import ContractError, InfraError
 from configs.schema import Pipeline
 from flows import approve
 from flows.elsewhere import train_there
-from tasks import assets, decide, evaluate, news, prepare, reference, release, show, train, vocabulary
+from tasks import assets, base_check, decide, evaluate, news, prepare, reference, release, show, train, vocabulary
 from tasks.aside import Beside, beside
 from tasks.champion import Against, challenged, open_ledger, seen_in_training
 from tasks.decisions import LookTakenError, check_look, find_decision, look_number, record_decision
@@ -94,6 +94,7 @@ def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: Turn) -> dict[st
     earlier = None if prepared is None else _earlier(run, prepared)
     if earlier is not None:
         return earlier
+    _check_base(run)
     with prepare.temporary(home), closing(beside()) as side, closing(release.Reload()) as reload:
         if prepared is None:
             prepared = prepare_snapshot(run, side)
@@ -102,6 +103,18 @@ def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: Turn) -> dict[st
                 return earlier
         turn.check()
         return _retrain(run, prepared, _challenged(run, prepared), side, reload)
+
+
+def _check_base(run: Run) -> None:
+    """Refuse a base that cannot work with these settings before anything is done with the data."""
+    notices = base_check.earlier_notices(run.pipeline, run.home, run.inputs.base)
+    if notices is None:
+        with run.stage("check") as facts:
+            notices = base_check.check_base(run.pipeline, run.home, run.inputs.base)
+            facts["note"] = f"{run.pipeline.model.base} fits"
+    for notice in notices:
+        say(notice)
+    run.notices.extend(notices)
 
 
 def _challenged(run: Run, prepared: prepare.Prepared) -> Against:

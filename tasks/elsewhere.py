@@ -79,7 +79,7 @@ def fulfil(told: Order, home: Home, tracking: Tracking) -> str:
 
     Raises InfraError where this machine has other code or libraries, or what arrived is not what was sent: then nothing is trained.
     """
-    from tasks.learning.network import Spec
+    from tasks.learning.network import spec_from
 
     _check_alike(told)
     pipeline = Pipeline.model_validate(told.pipeline)
@@ -87,7 +87,7 @@ def fulfil(told: Order, home: Home, tracking: Tracking) -> str:
     with file_lock(home.path / "locks" / f"train-{told.key}.lock", what, say), _beating(tracking, told.run_id):
         folder = home.path / "elsewhere" / told.key
         frames = [_frame(told, tracking, folder, split) for split in SPLITS]
-        spec = Spec(**{**told.spec, **{name: tuple(told.spec[name]) for name in ("labels", "spellings")}})
+        spec = spec_from(told.spec)
         base = base_folder(tracking, home, spec, told.base)
         start = _start(told, pipeline, home, tracking)
         material = (spec, *frames)

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from configs.schema import Pipeline
 from tasks.home import ENVIRONMENT, Home
 from tasks.text.key import VARIABLE
+
+if TYPE_CHECKING:
+    from tasks.learning.base import Base
 
 LOCK = Path(__file__).parents[1] / "requirements.lock"
 GB = 1e9
@@ -148,21 +151,36 @@ def redaction(home: Home, environment: Mapping[str, str] = os.environ) -> Check:
 # --- one pipeline -----------------------------------------------------------------------------------------------------------
 
 
-def base(pipeline: Pipeline) -> Check:
-    """The right weights, by their hash; a hub's name is looked up in its cache alone."""
+def base(pipeline: Pipeline, home: Home) -> Iterator[Check]:
+    """The right weights, by their hash, fit for the settings; a hub's name is looked up in its cache alone."""
     from tasks.learning.base import find_base, read_base
 
     model = pipeline.model
     if not model.base.startswith("package:") and not Path(model.base).expanduser().is_dir() and model.base.count("/") == 1:
         folder = _cached(model.base, model.revision)
         if folder is None:
-            return Check("base", "warn", f"{model.base} is not here yet", "the first run downloads it, if the hub can be reached")
-        found = read_base(folder, model.base, model.sha256)
+            yield Check("base", "warn", f"{model.base} is not here yet", "the first run downloads it, if the hub can be reached")
+            return
+        base = read_base(folder, model.base, model.sha256)
     else:
-        found = find_base(model.base, model.revision, model.sha256)
+        base = find_base(model.base, model.revision, model.sha256)
     if model.sha256 is None:
-        return Check("base", "warn", f"{model.base}, whatever its weights", f"pin it: model.sha256: {found.weights}")
-    return Check("base", "ok", f"{model.base}, {found.bytes / 1e6:.0f} MB, sha256 as pinned")
+        yield Check("base", "warn", f"{model.base}, whatever its weights", f"pin it: model.sha256: {base.weights}")
+    else:
+        yield Check("base", "ok", f"{model.base}, {base.bytes / 1e6:.0f} MB, sha256 as pinned")
+    yield from _fitness(pipeline, home, base)
+
+
+def _fitness(pipeline: Pipeline, home: Home, base: Base) -> Iterator[Check]:
+    """What the first run would refuse: the check that a run remembers, made here without a trace."""
+    from tasks.base_check import earlier_notices, notices_of
+
+    notices = earlier_notices(pipeline, home, base)
+    notices = notices_of(pipeline, base) if notices is None else notices
+    for notice in notices:
+        yield Check("base", "warn", notice, "set model.max_length lower, or name a base made for more")
+    if not notices:
+        yield Check("base", "ok", f"fits {pipeline.problem}, {pipeline.model.max_length} tokens, adapter {pipeline.adapter.kind}")
 
 
 def _cached(name: str, revision: str | None) -> Path | None:

@@ -20,6 +20,7 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.errors import ContractError, InfraError, InputError
 from configs.schema import Pipeline
+from tasks.base_check import tokenizer_file
 from tasks.home import Home
 from tasks.identity import digest, prepare_key
 from tasks.learning.base import Base, find_base
@@ -264,13 +265,14 @@ def _context(pipeline: Pipeline, home: Home, base: Base) -> Any:
     """What expectations compare with: the base's tokens and the last snapshot of this pipeline."""
     from expectations.run import Context
     from tasks.text.labels import canonical_label
-    from tasks.text.tokens import TokenLengths
+    from tasks.text.tokens import TokenLengths, UnknownShares
 
-    file = base.path / "tokenizer.json"
-    lengths = TokenLengths(file) if file.is_file() else None
+    file = tokenizer_file(home, base)
+    lengths, unknown = (TokenLengths(file), UnknownShares(file)) if file else (None, None)
     shares, vocabulary = _last(pipeline, home)
     return Context(
         token_lengths=lengths,
+        unknown_shares=unknown,
         max_tokens=pipeline.model.max_length,
         label_shares=shares,
         vocabulary=vocabulary,

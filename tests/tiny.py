@@ -87,3 +87,22 @@ def llama(folder: Path, seed=0):
     marks = {"pad_token_id": 0, "bos_token_id": None, "eos_token_id": 3}
     LlamaForCausalLM(LlamaConfig(vocab_size=size, **shape, **marks, max_position_embeddings=64)).save_pretrained(folder)
     return folder
+
+
+def base(folder: Path, model, config, *, wrap: bool, seed=0, **settings):
+    """A random base of any kind of network that transformers has: 2 layers, hidden size 32, unless `settings` say otherwise."""
+    import torch
+
+    size = tokenizer(folder, wrap=wrap)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    marks = {"pad_token_id": 0, "bos_token_id": 2 if wrap else None, "eos_token_id": 3}
+    torch.manual_seed(seed)
+    model(config(**{"vocab_size": size, **marks, **shape, **settings})).save_pretrained(folder)
+    return folder
+
+
+T5 = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2, "decoder_start_token_id": 0}
+BART = {
+    "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "max_position_embeddings": 64, "init_std": 0.2,
+}  # fmt: skip

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from configs.errors import InputError
 
@@ -16,6 +18,19 @@ BASE_FILES = (
     "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model", "1_Pooling/config.json",
     "chat_template.jinja",
 )  # fmt: skip
+# Read only where there is no tokenizer.json, which says all of it.
+OTHER_TOKENIZER_FILES = (
+    "sentencepiece.bpe.model", "source.spm", "target.spm", "spm.model", "bpe.codes", "tekken.json", "spm_char.model",
+)  # fmt: skip
+POOLING_FILE = "1_Pooling/config.json"
+POOLINGS: dict[str, Literal["mean", "first", "last", "max"]] = {
+    "mean": "mean", "cls": "first", "lasttoken": "last", "max": "max"
+}  # fmt: skip
+FLAGS = {  # sentence-transformers' older settings
+    "pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+}  # fmt: skip
+POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,7 @@ def read_base(path: Path, name: str, sha256: str | None = None) -> Base:
     shards = [file for file in files if file.suffix == ".safetensors"]
     if not shards or not (path / "config.json").is_file():
         raise InputError(f"model.base {name}: {path} holds no config.json with model.safetensors; other weight formats are refused")
+    refuse_pointers(files)
     hashes = {file.relative_to(path).as_posix(): _sha256(file) for file in files}
     weights = hashes[shards[0].name] if len(shards) == 1 else _combined({s.name: hashes[s.name] for s in shards})
     if sha256 is not None and weights != sha256:
@@ -53,7 +69,8 @@ def read_base(path: Path, name: str, sha256: str | None = None) -> Base:
 def base_files(path: Path) -> list[Path]:
     """The files that make up a base, in a fixed order."""
     extra = sorted(path.glob("model*.safetensors")) + sorted(path.glob("model.safetensors.index.json"))
-    return [file for name in BASE_FILES if (file := path / name).is_file()] + extra
+    names = BASE_FILES if (path / "tokenizer.json").is_file() else (*BASE_FILES, *OTHER_TOKENIZER_FILES)
+    return [file for name in names if (file := path / name).is_file()] + extra
 
 
 def _folder(name: str, revision: str | None) -> Path:
@@ -83,7 +100,7 @@ def _hub_folder(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    patterns = [*BASE_FILES, "model*.safetensors", "model.safetensors.index.json"]
+    patterns = [*BASE_FILES, *OTHER_TOKENIZER_FILES, "model*.safetensors", "model.safetensors.index.json"]
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
@@ -93,15 +110,69 @@ def _hub_folder(name: str, revision: str | None) -> Path:
         ) from None
 
 
-def pooling_of(path: Path) -> str | None:
-    """How a sentence-transformers base was trained to pool (`1_Pooling/config.json`): mean, first, or None if unsaid."""
-    file = path / "1_Pooling" / "config.json"
-    if not file.is_file():
+def pooling_of(path: Path) -> Literal["mean", "first", "last", "max"] | None:
+    """How a sentence-transformers base was trained to pool (`1_Pooling/config.json`), or None if it does not say.
+
+    Raises InputError where it names a way, or a joint use of several, that is not supported.
+    """
+    ways = _pooling_ways(path)
+    if not ways:
         return None
-    settings = json.loads(file.read_text())
-    if settings.get("pooling_mode_mean_tokens") or settings.get("pooling_mode") == "mean":
-        return "mean"
-    return "first" if settings.get("pooling_mode_cls_token") or settings.get("pooling_mode") == "cls" else None
+    if len(ways) > 1 or ways[0] not in POOLINGS:
+        raise InputError(
+            f"model.base {path}: {POOLING_FILE} names the pooling {' + '.join(ways)}; supported is one of {', '.join(POOLINGS)}: "
+            "name another base, or remove that file to pool as its network suggests"
+        )
+    return POOLINGS[ways[0]]
+
+
+def earlier_pooling_of(path: Path) -> str | None:
+    """What networks heeded of it that were stored without their pooling: the first of mean and cls."""
+    ways = _pooling_ways(path)
+    return "mean" if "mean" in ways else "first" if "cls" in ways else None
+
+
+def _pooling_ways(path: Path) -> list[str]:
+    """The ways that are switched on, by the names of sentence-transformers' `pooling_mode`."""
+    file = path / POOLING_FILE
+    if not file.is_file():
+        return []
+    settings = read_json(file)
+    flags = [name for name, value in settings.items() if name.startswith("pooling_mode_") and value is True]
+    named = settings.get("pooling_mode")
+    listed = [named] if isinstance(named, str) else named if isinstance(named, list) else []
+    ways = [FLAGS.get(name, name.removeprefix("pooling_mode_")) for name in flags]
+    return list(dict.fromkeys([*map(str, listed), *ways]))
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A settings file of a base; raises InputError that names line and column where it is no JSON object."""
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InputError(f"model.base: {file} is no JSON ({error.msg} at {where}): fetch the base again, or mend it") from None
+    except UnicodeDecodeError:
+        raise InputError(f"model.base: {file} is no text in UTF-8: fetch the base again") from None
+    if not isinstance(values, dict):
+        raise InputError(f"model.base: {file} holds no JSON object: fetch the base again, or mend it")
+    return values
+
+
+def refuse_pointers(files: Iterable[Path]) -> None:
+    """Refuse what git-LFS leaves in place of files that were not fetched."""
+    pointers = [file for file in files if _begins_with(file, POINTER)]
+    if pointers:
+        names = ", ".join(file.name for file in pointers)
+        raise InputError(
+            f"model.base: {names} in {pointers[0].parent} is a git-LFS pointer, not the file itself: run `git lfs pull` there, "
+            "or fetch the base again"
+        )
+
+
+def _begins_with(file: Path, start: bytes) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(len(start)) == start
 
 
 def _sha256(file: Path) -> str:

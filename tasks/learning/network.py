@@ -12,19 +12,20 @@ from pydantic import TypeAdapter
 from configs.errors import InputError
 from configs.schema import Adapter, ProblemName
 from tasks.learning import adapters
-from tasks.learning.base import Base, pooling_of
+from tasks.learning.base import Base, earlier_pooling_of, pooling_of
 from tasks.problems import text_classification, text_generation
 from tasks.text.labels import canonical_labels
 from tasks.text.placeholders import TAGGED, VIEW, network_view
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from torch import nn
 
 TRAINABLE = "trainable.safetensors"
 SPEC = "network.json"
+EARLIER: Literal["earlier"] = "earlier"  # the pooling of a stored network that does not name it: as the rule of its day has it
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Spec:
     head: Literal["new", "own"] = "new"
     text_view: int = TAGGED
     spellings: tuple[str, ...] = ()
+    pooling: text_classification.Pooling | Literal["earlier"] | None = None  # of a classifier; None: its base is asked
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -97,9 +99,10 @@ def build(spec: Spec, base: Path, moved: Path | None = None) -> Network:
         case "text-classification" if spec.head == "own":
             model = text_classification.load_classifier(base, _padding(tokenizer))
         case "text-classification":
-            encoder, hidden, pooling = text_classification.load_encoder(base, pooling_of(base))
+            encoder, hidden, pooling = _load_encoder(spec, base)
             adapted = adapters.adapt(encoder, spec.moves, "FEATURE_EXTRACTION")
             model = text_classification.classifier(adapted, hidden, len(spec.labels), pooling)
+            spec = spec if spec.pooling == EARLIER else replace(spec, pooling=pooling)
         case "text-generation":
             model = adapters.adapt(text_generation.load_decoder(base), spec.moves, "CAUSAL_LM")
         case _:
@@ -117,6 +120,26 @@ def _padding(tokenizer: Any) -> int:
     return int(pad_id or 0)
 
 
+def _load_encoder(spec: Spec, base: Path) -> tuple[nn.Module, int, text_classification.Pooling]:
+    if spec.pooling == EARLIER:
+        return text_classification.load_earlier_encoder(base, earlier_pooling_of(base))
+    return text_classification.load_encoder(base, spec.pooling or pooling_of(base))
+
+
+def refuse_blind(network: Network) -> None:
+    """Refuse to train on a network that pools the first token and sees no later one: all texts that begin alike are alike to it.
+
+    Versions of before may be such; what starts from their weights would stay so.
+    """
+    from tasks.problems.probing import probe
+
+    if network.spec.problem == "text-classification" and network.model.pooling == "first" and probe(network.model.encoder).causal:
+        raise InputError(
+            "training.start: the champion reads nothing but the first token of a text, as its base sees no later token there: "
+            "set training.start=base"
+        )
+
+
 def outline(spec: Spec, base: Path) -> nn.Module:
     """The network without its weights (torch's meta device) and its head: what it would need, before anything is loaded."""
     import torch
@@ -126,7 +149,10 @@ def outline(spec: Spec, base: Path) -> nn.Module:
     with torch.device("meta"):
         match spec.problem:
             case "text-classification":
-                return adapters.adapt(AutoModel.from_config(config, dtype=torch.float32), spec.moves, "FEATURE_EXTRACTION")
+                network = AutoModel.from_config(config, dtype=torch.float32)
+                if config.is_encoder_decoder and spec.pooling != EARLIER:
+                    network = network.get_encoder()
+                return adapters.adapt(network, spec.moves, "FEATURE_EXTRACTION")
             case "text-generation":
                 return adapters.adapt(AutoModelForCausalLM.from_config(config, dtype=torch.float32), spec.moves, "CAUSAL_LM")
             case _:
@@ -147,11 +173,21 @@ def save_spec(spec: Spec, folder: Path) -> None:
 
 
 def read_spec(folder: Path) -> Spec:
-    """As `save_spec` wrote it; a file of an earlier version names no view, and may spell its labels otherwise."""
+    """As `save_spec` wrote it.
+
+    A file of an earlier version names neither the view nor the pooling, keeps the rules of its day, and may spell its labels
+    otherwise.
+    """
     values = json.loads((folder / SPEC).read_text())
-    spec = Spec(**{**values, "labels": tuple(values["labels"]), "spellings": tuple(values.get("spellings", ()))})
+    earlier = {} if "pooling" in values else {"pooling": EARLIER}
+    spec = spec_from(values | earlier)
     labels = canonical_labels(spec.labels)
     return spec if labels == spec.labels else replace(spec, labels=labels, spellings=spec.labels)
+
+
+def spec_from(values: Mapping[str, Any]) -> Spec:
+    """A description from its JSON, which knows no tuples."""
+    return Spec(**{**values, "labels": tuple(values["labels"]), "spellings": tuple(values.get("spellings", ()))})
 
 
 def load_tokenizer(base: Path) -> Any:

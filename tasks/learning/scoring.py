@@ -34,7 +34,7 @@ class Scored:
 
 @dataclass(frozen=True, eq=False)
 class Opponents:
-    """All baselines; `points` are the untuned base's embeddings of the test rows (n, d), where one of them needed those."""
+    """All baselines; `points` are the untuned base's mean embeddings of the test rows (n, d), where one of them needed those."""
 
     each: tuple[Opponent, ...]
     points: npt.NDArray[np.float32] | None = None
@@ -137,7 +137,7 @@ def _classifying(
         )
         for each in found
     )
-    return Opponents(each, near[1])
+    return Opponents(each, near[1] if network.model.pooling == "mean" else None)  # monitors compare means over tokens
 
 
 def _writing(

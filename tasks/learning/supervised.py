@@ -21,7 +21,7 @@ from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics, autocast, check_fits, numerics
 from tasks.learning.fit import Listener, Trained, finished, fit
 from tasks.learning.fused_lora import fuse_lora
-from tasks.learning.network import TRAINABLE, Network, Spec, build, load_tokenizer, outline, read_spec
+from tasks.learning.network import TRAINABLE, Network, Spec, build, load_tokenizer, outline, read_spec, refuse_blind
 from tasks.learning.temperature import fit_temperature
 from tasks.learning.trainer import EarlierFits, Plan, arguments, keeping
 from tasks.problems import text_classification, text_generation
@@ -141,7 +141,7 @@ def _sizes(batch: int, noted: Path) -> tuple[int, ...]:
 
 
 def _attempt(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, result: Path, micro: int, how: Numerics) -> Trained:
-    spec, moved = job.spec, _weights_of(job.start, job.spec) if job.start else None
+    moved, spec = _weights_of(job.start, job.spec) if job.start else (None, job.spec)
     tokenizer = load_tokenizer(job.base)
     match spec.problem:
         case "text-classification":
@@ -154,6 +154,8 @@ def _attempt(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, re
     lengths = [len(row["input_ids"]) for row in data[0]]
     check_fits(outline(spec, job.base), micro, max(lengths), how)
     network = build(spec, job.base, moved)
+    if job.start is not None:
+        refuse_blind(network)
     attend_in_fp32(network.model, how)
     fuse_lora(network.model, how)
     plan = Plan(job.training, job.learning_rate, lengths, micro, how, run, result, job.last_epoch, earlier=job.earlier)
@@ -202,8 +204,11 @@ def _constant_loss(rows: list[dict[str, Any]], spec: Spec, objective: Supervised
     return collapse.constant_loss(targets, len(spec.labels), objective.label_smoothing, weights)
 
 
-def _weights_of(start: Path, spec: Spec) -> Path:
-    """The weights to start from; those of a network with other labels, adapter or base mean something else, or do not fit."""
+def _weights_of(start: Path, spec: Spec) -> tuple[Path, Spec]:
+    """The weights to start from, and the network pooled as they were trained with.
+
+    Those of a network with other labels, adapter or base mean something else, or do not fit.
+    """
     earlier = read_spec(start)
     other = [name for name in ("problem", "adapter", "labels", "base_digest") if getattr(earlier, name) != getattr(spec, name)]
     if other:
@@ -211,7 +216,7 @@ def _weights_of(start: Path, spec: Spec) -> Path:
             f"training.start: the champion has another {' and '.join(other).replace('_digest', '')} than this training, "
             "so nothing can start from its weights: set training.start=base"
         )
-    return start / TRAINABLE
+    return start / TRAINABLE, replace(spec, pooling=earlier.pooling)
 
 
 def _trainer(

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from configs.errors import InputError
+
 if TYPE_CHECKING:
     import pandas as pd
     import torch
     from torch import nn
 
-Pooling = Literal["mean", "first", "last", "pooler"]
+Pooling = Literal["mean", "first", "last", "max", "pooler"]
 HEAD = "head"  # the parameters that start from nothing, and so learn faster
 UNSEEN = -27.631021115928547  # log(1e-12): what a model gives a class it has never heard of
 
@@ -52,7 +54,9 @@ def classifier(encoder: nn.Module, hidden_size: int, labels: int, pooling: Pooli
 
 
 def pool(outputs: Any, attention_mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
-    """One vector a row, (batch, hidden), from (batch, tokens, hidden)."""
+    """One vector a row, (batch, hidden), from (batch, tokens, hidden); padding, on the right, has no part in it."""
+    import torch
+
     if pooling == "pooler":
         pooled: torch.Tensor = outputs.pooler_output
         return pooled
@@ -61,28 +65,79 @@ def pool(outputs: Any, attention_mask: torch.Tensor, pooling: Pooling) -> torch.
         return hidden[:, 0]  # type: ignore[no-any-return]
     if pooling == "last":
         return hidden[range(len(hidden)), attention_mask.sum(1) - 1]  # type: ignore[no-any-return]
+    if pooling == "max":
+        beside = attention_mask.unsqueeze(-1) == 0
+        return hidden.masked_fill(beside, -torch.inf).amax(1).nan_to_num(neginf=0.0)  # type: ignore[no-any-return]
     mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
     return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)  # type: ignore[no-any-return]
 
 
-def load_encoder(path: Path, pooled: str | None) -> tuple[nn.Module, int, Pooling]:
-    """The base without its language-model head, its hidden size, and how to pool it.
+def load_encoder(path: Path, pooling: Pooling | None) -> tuple[nn.Module, int, Pooling]:
+    """The base without its language-model head, the width of its output, and how to pool it.
 
-    `pooled` is what the base says of itself; where it says nothing, its own pooler is used, else its first token (encoders)
-    or its last (decoders).
+    Of an encoder-decoder it is the encoder. `pooling` is what the base says of itself; where it says nothing, the network is
+    asked. One that sees no later token pools its last token, which has seen all others. One that sees them pools as it was
+    trained to: by its pooler, if the base holds weights for it (else it would be random); by its first token, if that is a mark
+    of its tokenizer made for this; else, as the encoder of an encoder-decoder, which is read at all positions, by their mean.
+    Raises InputError where the network does not read texts.
     """
+    from tasks.problems.probing import probe
+
+    network, info = _load(path)
+    encoder = network.get_encoder() if network.config.is_encoder_decoder else network
+    try:
+        asked = probe(encoder)
+    except InputError as error:
+        raise InputError(f"model.base {path}: {error}: name another base") from None
+    has_pooler = getattr(encoder, "pooler", None) is not None
+    if pooling is None:
+        trained = has_pooler and not any(name.startswith("pooler.") for name in info["missing_keys"])
+        pooling = unsaid_pooling(
+            causal=asked.causal, pooler=trained, first=encoder is network and marks_first_token(_tokenizer(path))
+        )
+    if has_pooler and pooling != "pooler":
+        encoder.pooler = None  # unused weights would be adapted, stored and decayed for nothing
+    return encoder, asked.width, pooling
+
+
+def unsaid_pooling(*, causal: bool, pooler: bool, first: bool) -> Pooling:
+    """The rule for bases that do not say how they pool; `pooler` and `first`: it has trained ones."""
+    return "last" if causal else "pooler" if pooler else "first" if first else "mean"
+
+
+def load_earlier_encoder(path: Path, pooling: str | None) -> tuple[nn.Module, int, Pooling]:
+    """As `load_encoder` was when networks were stored without their pooling: those keep what their weights were trained with."""
+    encoder, _ = _load(path)
+    has_pooler = getattr(encoder, "pooler", None) is not None
+    is_decoder = encoder.config.model_type in ("gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "phi")  # of that rule
+    default: Pooling = "pooler" if has_pooler else "last" if is_decoder else "first"
+    pooled: Pooling = "mean" if pooling == "mean" else "first" if pooling == "first" else default
+    if has_pooler and pooled != "pooler":
+        encoder.pooler = None
+    return encoder, int(encoder.config.hidden_size), pooled
+
+
+def marks_first_token(tokenizer: Any) -> bool:
+    """Whether a tokenizer puts a special token of its own before every text, as [CLS]."""
+    whole, bare = tokenizer("a")["input_ids"], tokenizer("a", add_special_tokens=False)["input_ids"]
+    return bool(whole) and whole[0] in tokenizer.all_special_ids and whole[1 : 1 + len(bare)] == bare
+
+
+def _load(path: Path) -> tuple[Any, dict[str, Any]]:
+    """The whole network in fp32, and what transformers says of the weights that were there."""
     import torch
     from transformers import AutoModel
 
-    encoder = AutoModel.from_pretrained(
-        path, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+    network, info = AutoModel.from_pretrained(
+        path, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
     )
-    has_pooler = getattr(encoder, "pooler", None) is not None
-    is_decoder = encoder.config.model_type in ("gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "phi")
-    pooling: Pooling = pooled if pooled in ("mean", "first") else "pooler" if has_pooler else "last" if is_decoder else "first"  # type: ignore[assignment]
-    if has_pooler and pooling != "pooler":
-        encoder.pooler = None  # unused weights would be adapted, stored and decayed for nothing
-    return encoder, int(encoder.config.hidden_size), pooling
+    return network, info
+
+
+def _tokenizer(path: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
 
 
 def load_classifier(path: Path, pad_id: int) -> nn.Module:

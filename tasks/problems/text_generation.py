@@ -139,9 +139,16 @@ def decode(model: Any, tokenizer: Any, prompts: Sequence[str], max_length: int, 
                     num_beams=1,
                     max_new_tokens=new_tokens,
                     pad_token_id=tokenizer.pad_token_id,
+                    eos_token_id=_ends(model, tokenizer),
                     use_cache=True,
                 )
             answers += tokenizer.batch_decode(written[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
     finally:
         tokenizer.padding_side = side
     return [answer.strip() for answer in answers]
+
+
+def _ends(model: Any, tokenizer: Any) -> list[int]:
+    """The tokens that end an answer: the one that training put there, and those that the base was made with."""
+    own = model.generation_config.eos_token_id
+    return sorted({tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None})

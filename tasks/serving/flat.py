@@ -19,7 +19,7 @@ NAME = "tunekeeper_flat"
 MOST_TOKENS = 16_384  # in one pass
 TOLERANCE = 1e-3  # of a logit, of those of the padded pass; in bf16 thirty times that
 STEPS = ((256, 16), (2048, 64), (MOST_TOKENS, 256))  # so many tokens at most: their number is made a multiple of
-POOLINGS = ("mean", "first", "last")
+POOLINGS = ("mean", "first", "last", "max")
 
 
 class Stretch(NamedTuple):
@@ -107,6 +107,8 @@ class Flat:
         match self.model.pooling:
             case "mean":
                 return of_texts.mean(1)
+            case "max":
+                return of_texts.amax(1)
             case "first":
                 return of_texts[:, 0]
             case _:

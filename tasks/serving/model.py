@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from configs.errors import InfraError, InputError
-from tasks.learning.base import BASE_FILES, find_base, read_base
+from tasks.learning.base import base_files, find_base, read_base
 from tasks.learning.checkpoints import atomic_folder, is_valid
 from tasks.learning.device import autocast, numerics
 from tasks.learning.network import SPEC, TRAINABLE, Network, Spec, build, read_spec, save_spec
@@ -121,10 +121,10 @@ def adopt_base(spec: Spec, fetched: Path, home: Path) -> Path:
         )
     target = home / "bases" / spec.base_digest
     with atomic_folder(target) as aside:
-        for name in (*BASE_FILES, *(file.name for file in fetched.glob("model*.safetensors*"))):
-            if (fetched / name).is_file():
-                (aside / name).parent.mkdir(parents=True, exist_ok=True)
-                os.link(fetched / name, aside / name)
+        for file in base_files(fetched):
+            copy = aside / file.relative_to(fetched)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            os.link(file, copy)
     return target
 
 

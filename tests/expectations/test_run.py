@@ -225,8 +225,9 @@ def test_our_expectations_of_the_whole_see_the_planted_change(
 def test_without_an_earlier_snapshot_there_is_nothing_to_compare_with() -> None:
     found = check([records()], CLASSIFICATION, "prepared")
     unchecked = {o.type: o.reason for o in found.outcomes if not o.evaluated}
-    assert len(unchecked) == 3
+    assert len(unchecked) == 4
     assert "no tokenizer was given" in unchecked["expect_column_token_counts_to_be_between"]
+    assert "no tokenizer was given" in unchecked["expect_column_unknown_token_shares_to_be_at_most"]
     assert "no earlier snapshot" in unchecked["expect_column_unseen_word_share_to_be_at_most"]
     assert "no earlier snapshot" in unchecked["expect_column_shares_to_match_snapshot"]
 
@@ -286,3 +287,35 @@ def test_labels_that_a_suite_lists_in_another_spelling_are_the_datas(tmp_path: P
     path = suite(tmp_path, expect("column_values_to_be_in_set", "quarantine", column="target", value_set=listed))
     found = check([frame], [path], limit=0.5, label=canonical_label)
     assert found.success and len(found.quarantined) == 60, "those labelled 3"
+
+
+@pytest.mark.parametrize(
+    ("known", "warned", "stopped"),
+    [(1.0, 0, 0), (0.85, 0, 0), (0.7, 1, 0), (0.3, 1, 0), (0.05, 1, 1), (0.0, 1, 1)],
+)
+def test_texts_that_the_base_does_not_know_are_warned_of_and_where_it_knows_next_to_nothing_the_run_stops(
+    known: float, warned: int, stopped: int
+) -> None:
+    def shares(texts: list[str]) -> list[float]:
+        return [1 - known] * len(texts)
+
+    found = check([records()], CLASSIFICATION, "prepared", unknown_shares=shares)
+    assert (sum("unknown to the base" in why for why in found.warnings), len(found.stopped)) == (warned, stopped)
+    assert found.success == (not stopped) and all("model.base has to be another" in why for why in found.stopped)
+
+
+def test_some_unknown_texts_among_known_ones_are_no_finding() -> None:
+    found = check([records()], CLASSIFICATION, "prepared", unknown_shares=lambda texts: [float("day 7" in text) for text in texts])
+    assert found.success and not found.warnings
+
+
+def test_redacted_values_are_no_unknown_tokens() -> None:
+    read: list[str] = []
+
+    def shares(texts: list[str]) -> list[float]:
+        read.extend(texts)
+        return [0.0] * len(texts)
+
+    frame = records().assign(text=lambda rows: rows["text"] + " <EMAIL_ADDRESS:1f3a9c2b>")
+    assert check([frame], CLASSIFICATION, "prepared", unknown_shares=shares).success
+    assert read and not any("EMAIL" in text for text in read)

@@ -85,7 +85,7 @@ def said(checks):
 def test_a_new_machine_is_well_and_looking_leaves_no_trace(home, tmp_path):
     found = doctor(None, quiet=True)
     faults = [check for check in found["checks"] if check["state"] == "fail"]
-    assert faults == [] and found["ok"] and found["seconds"] < 5
+    assert faults == [] and found["ok"]
     assert list(tmp_path.iterdir()) == []
     names = {check["name"] for check in found["checks"]}
     assert names >= {

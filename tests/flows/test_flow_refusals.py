@@ -1,7 +1,9 @@
 """What cannot be: one clear error, the exit code that says whose fault it is, and nothing stored."""
 
 import errno
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -45,10 +47,35 @@ def nothing_stored(keep):
         (["gate.window=30"], "set data.time, or drop gate.window"),
         ([f"model.sha256={'ab' * 32}"], "this is another model"),
         (["contract.suite=absent.json"], "contract.suite absent.json: no such file"),
+        ([f"training.seed={2**32}"], "training.seed"),
+        (["model.max_length=128"], "has positions for 64 tokens: set model.max_length=64 or less"),
+        (["adapter.kind=lora", 'adapter.target_modules=["quary"]'], "adapter.target_modules: quary names no module"),
+        (["problem=text-generation", "data.prompt=text", "data.completion=label"], "text-generation needs a causal decoder"),
     ],
 )
 def test_a_config_at_fault_is_told_by_its_key(nothing_stored, overrides, message):
     assert message in nothing_stored.refused(*overrides)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda base: [file.unlink() for file in base.glob("tokenizer*")], "holds no tokenizer.json"),
+        (lambda base: (base / "config.json").write_text("{not json"), "config.json is no JSON"),
+        (lambda base: (base / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n"), "git lfs pull"),
+        (lambda base: (base / "model.safetensors").write_bytes((base / "model.safetensors").read_bytes()[:-9]), "bytes where"),
+        (lambda base: (base / "1_Pooling/config.json").write_text('{"pooling_mode": "weightedmean"}'), "pooling weightedmean"),
+    ],
+    ids=["no tokenizer", "bad config", "pointer", "truncated", "unknown pooling"],
+)
+def test_a_base_that_cannot_work_is_told_before_anything_is_prepared_and_by_doctor(nothing_stored, bert_folder, break_it, message):
+    base = shutil.copytree(bert_folder, nothing_stored.folder / "base")
+    break_it(base)
+    assert message in nothing_stored.refused(f"model.base={base}")
+    assert not (nothing_stored.home.path / "docs").exists(), "the data were not looked at"
+    code, printed = nothing_stored.command("doctor", str(nothing_stored.config), f"model.base={base}", "--json")
+    faults = [check for check in json.loads(printed)["checks"] if check["state"] == "fail"]
+    assert code == 1 and [check["name"] for check in faults] == ["base"] and message in faults[0]["what"]
 
 
 def test_a_config_that_is_not_there_is_told_by_its_name(keep):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from configs.errors import InputError
-from tasks.learning.base import base_files, find_base, pooling_of, read_base
+from tasks.learning.base import base_files, earlier_pooling_of, find_base, pooling_of, read_base
 
 
 @pytest.fixture
@@ -88,7 +88,11 @@ def test_sharded_weights_have_one_hash(copy):
         ('{"pooling_mode_mean_tokens": true}', "mean"),
         ('{"pooling_mode": "mean"}', "mean"),
         ('{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}', "first"),
-        ('{"pooling_mode_max_tokens": true}', None),
+        ('{"pooling_mode_max_tokens": true, "include_prompt": true}', "max"),
+        ('{"pooling_mode_lasttoken": true}', "last"),
+        ('{"pooling_mode": "lasttoken", "embedding_dimension": 32}', "last"),
+        ('{"pooling_mode": ["cls"]}', "first"),
+        ("{}", None),
     ],
 )
 def test_a_base_says_how_it_was_trained_to_pool(copy, said, pooling):
@@ -96,3 +100,47 @@ def test_a_base_says_how_it_was_trained_to_pool(copy, said, pooling):
     assert pooling_of(copy) == pooling
     shutil.rmtree(copy / "1_Pooling")
     assert pooling_of(copy) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ('{"pooling_mode_weightedmean_tokens": true}', "weightedmean"),
+        ('{"pooling_mode_mean_sqrt_len_tokens": true}', "mean_sqrt_len_tokens"),
+        ('{"pooling_mode_mean_tokens": true, "pooling_mode_max_tokens": true}', r"mean \+ max"),
+        ('{"pooling_mode": "weightedmean"}', "weightedmean"),
+        ("{", "1_Pooling/config.json is no JSON .*line 1, column 2"),
+    ],
+)
+def test_a_pooling_that_is_not_supported_is_refused_by_name(copy, said, named):
+    (copy / "1_Pooling" / "config.json").write_text(said)
+    with pytest.raises(InputError, match=named):
+        pooling_of(copy)
+
+
+@pytest.mark.parametrize(
+    ("said", "pooling"),
+    [
+        ('{"pooling_mode_max_tokens": true}', None),
+        ('{"pooling_mode_mean_tokens": true, "pooling_mode_max_tokens": true}', "mean"),
+        ('{"pooling_mode": "cls"}', "first"),
+    ],
+)
+def test_versions_of_before_keep_what_was_heeded_of_it_then(copy, said, pooling):
+    (copy / "1_Pooling" / "config.json").write_text(said)
+    assert earlier_pooling_of(copy) == pooling
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_pointer_in_place_of_a_file_is_refused_with_the_command_that_fetches_it(copy, name):
+    (copy / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(InputError, match=rf"{name} in .* is a git-LFS pointer.*git lfs pull"):
+        find_base(str(copy), sha256="ab" * 32)
+
+
+def test_the_files_of_another_tokenizer_belong_to_a_base_that_has_no_tokenizer_json(copy):
+    before = read_base(copy, "x").digest
+    (copy / "sentencepiece.bpe.model").write_bytes(b"pieces")
+    assert read_base(copy, "x").digest == before
+    (copy / "tokenizer.json").unlink()
+    assert "sentencepiece.bpe.model" in {file.name for file in base_files(copy)}

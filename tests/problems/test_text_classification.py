@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+import transformers as hf
 
 from tasks.problems import text_classification as problem
 
@@ -22,6 +23,7 @@ OUTPUTS = SimpleNamespace(last_hidden_state=HIDDEN, pooler_output=HIDDEN[:, 0] *
         ("mean", [HIDDEN[0].mean(0), HIDDEN[1, :2].mean(0), HIDDEN[2, 0]]),
         ("first", [HIDDEN[0, 0], HIDDEN[1, 0], HIDDEN[2, 0]]),
         ("last", [HIDDEN[0, 3], HIDDEN[1, 1], HIDDEN[2, 0]]),
+        ("max", [HIDDEN[0].amax(0), HIDDEN[1, :2].amax(0), HIDDEN[2, 0]]),
         ("pooler", [HIDDEN[0, 0] * 2, HIDDEN[1, 0] * 2, HIDDEN[2, 0] * 2]),
     ],
 )
@@ -35,6 +37,44 @@ def test_a_base_pools_as_it_says_else_by_its_pooler_and_drops_the_pooler_it_does
     encoder, _, pooling = problem.load_encoder(bert_folder, None)
     assert pooling == "pooler" and encoder.pooler is not None
     assert problem.load_encoder(llama_folder, None)[2] == "last"
+
+
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "wrap", "settings", "pooling"),
+    [
+        (hf.GPTNeoXForCausalLM, hf.GPTNeoXConfig, False, {}, "last"),
+        (hf.Gemma2ForCausalLM, hf.Gemma2Config, False, {"head_dim": 16, "num_key_value_heads": 2}, "last"),
+        (hf.OPTForCausalLM, hf.OPTConfig, False, {"ffn_dim": 64, "word_embed_proj_dim": 16}, "last"),
+        (hf.DistilBertModel, hf.DistilBertConfig, True, {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}, "first"),
+        (hf.DistilBertModel, hf.DistilBertConfig, False, {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}, "mean"),
+        (hf.RobertaForMaskedLM, hf.RobertaConfig, True, {}, "first"),  # without weights for its pooler, which would be random
+        (hf.RobertaModel, hf.RobertaConfig, True, {}, "pooler"),
+        (hf.T5ForConditionalGeneration, hf.T5Config, False, tiny.T5, "mean"),
+        (hf.BartForConditionalGeneration, hf.BartConfig, True, tiny.BART, "mean"),
+    ],
+)
+def test_a_base_that_does_not_say_how_it_pools_is_asked(tmp_path, model, config, wrap, settings, pooling):
+    folder = tiny.base(tmp_path, model, config, wrap=wrap, **settings)
+    encoder, width, chosen = problem.load_encoder(folder, None)
+    assert (chosen == pooling and getattr(encoder, "pooler", None) is None) or chosen == pooling == "pooler"
+    torch.manual_seed(0)
+    network = problem.classifier(encoder, width, 3, chosen).eval()
+    rows = [[2, 9, 10, 3], [2, 9, 11, 3], [2, 12, 10, 3]]
+    points = problem.in_batches(network, rows, 0, 2, nullcontext, embeddings=True)
+    assert width == points.shape[1] and all(np.abs(points[row] - points[0]).max() > 1e-4 for row in (1, 2))
+
+
+def test_versions_of_before_pool_as_they_were_trained_to(tmp_path, bert_folder, llama_folder):
+    neox = tiny.base(tmp_path / "neox", hf.GPTNeoXForCausalLM, hf.GPTNeoXConfig, wrap=False)
+    bart = tiny.base(tmp_path / "bart", hf.BartForConditionalGeneration, hf.BartConfig, wrap=True, **tiny.BART)
+    roberta = tiny.base(tmp_path / "roberta", hf.RobertaForMaskedLM, hf.RobertaConfig, wrap=True)
+    rules = {folder: problem.load_earlier_encoder(folder, None)[2] for folder in (neox, bart, roberta, bert_folder, llama_folder)}
+    assert list(rules.values()) == ["first", "first", "pooler", "pooler", "last"]
+    assert type(problem.load_earlier_encoder(bart, None)[0]).__name__ == "BartModel", "the whole of it, as its weights were stored"
+    assert problem.load_earlier_encoder(bert_folder, "mean")[2] == "mean"
 
 
 @pytest.fixture(scope="module")

@@ -134,3 +134,23 @@ def test_a_training_is_the_same_every_time_and_in_smaller_pieces_but_for_roundin
     assert pieces.micro == 2 and fitted.said
     losses = [[entry["eval_loss"] for entry in trained.history if "eval_loss" in entry] for trained in (one, pieces)]
     assert losses[0] == pytest.approx(losses[1], rel=2e-4)
+
+
+def test_an_answer_ends_where_training_put_its_end_whatever_the_base_says_of_it(network):
+    """A base may name another end token than its tokenizer, or none: then no answer would ever end."""
+    model, tokenizer = network.model.eval(), network.tokenizer
+    before = model.generation_config.eos_token_id
+    (prompt,) = ROWS["text"].head(1)
+    ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"]
+    with torch.no_grad():
+        first = int(model(ids).logits[0, -1].argmax())
+    try:
+        for own in (None, 0, [0, 1]):
+            model.generation_config.eos_token_id = own
+            wanted = {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
+            assert problem._ends(model, tokenizer) == sorted(wanted)
+        model.generation_config.eos_token_id = None
+        tokenizer.eos_token = end = tokenizer.convert_ids_to_tokens(first)  # the token it says first is its end
+        assert problem.decode(model, tokenizer, [prompt], 24, 8, 1) == [end]
+    finally:
+        model.generation_config.eos_token_id, tokenizer.eos_token = before, "[SEP]"

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from counting import calls
 from traffic_child import NAME, answer
 
 from configs.errors import InputError
@@ -94,14 +95,11 @@ def test_damaged_and_unfinished_lines_are_left_out_and_cost_no_other():
 # --- without slowing anybody ----------------------------------------------------------------------------------------------
 
 
-def test_an_answer_is_kept_in_microseconds(traffic):
+def test_keeping_an_answer_is_a_few_calls_however_many_wait_and_waits_for_no_disk(traffic):
     batches = [[answer(place) for place in range(start, start + 8)] for start in range(0, 8000, 8)]
-    took = []
-    for batch in batches:
-        began = time.perf_counter()
-        traffic.answered(batch)
-        took.append(time.perf_counter() - began)
-    assert sorted(took)[len(took) // 2] < 100e-6  # eight answers; 2e-6 was measured
+    with traffic._turn:  # as while the journal is written
+        counted = [calls(traffic.answered, batch) for batch in batches]
+    assert set(counted) == {counted[0]} and counted[0] < 100
 
 
 def test_many_threads_keep_all_they_answered(traffic, tmp_path):
@@ -143,18 +141,18 @@ def test_a_log_that_is_closed_takes_nothing_and_says_so(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("wait", [0.2, 1.3])
-def test_kill_9_costs_less_than_the_last_second(tmp_path, wait):
+def test_kill_9_costs_no_answer_that_was_written_which_it_is_within_a_tick(tmp_path, wait):
     child = run_child("answering", tmp_path)
     said = [child.stdout.readline()]
+    while int(said[-1].split()[1]) == 0:  # nothing is written yet
+        said.append(child.stdout.readline())
     time.sleep(wait)
     child.kill()
-    killed = time.monotonic()
     said += child.stdout.readlines()
     child.wait()
-    counted = [(int(n), float(when)) for n, when in (line.split() for line in said if line.endswith("\n"))]
-    due = max((n for n, when in counted if when < killed - 1), default=0)
+    written = max(int(line.split()[1]) for line in said if line.endswith("\n"))
     found = sorted(places(tmp_path))
-    assert found == list(range(len(found))) and len(found) >= due
+    assert traffic_writer.TICK_SECONDS < 1 and found == list(range(len(found))) and len(found) >= written > 0
     assert not journals(tmp_path / "traffic" / NAME), "the reader moved what the dead process left"
     assert sorted(places(tmp_path)) == found
 

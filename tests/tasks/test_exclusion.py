@@ -57,8 +57,8 @@ def test_death_releases_a_pipeline_at_once(holder, tmp_path):
     ):
         pass
     process.kill()
-    with hold(tmp_path, "helpdesk", ignore, timeout=5) as held:
-        assert held.waited < 5
+    process.wait()
+    with hold(tmp_path, "helpdesk", ignore, timeout=0) as held:  # at the first try
         held.check()
 
 
@@ -77,9 +77,13 @@ def test_a_forked_child_that_outlives_its_killed_parent_holds_nothing(holder, tm
 def test_who_waits_is_told_once_who_holds_the_pipeline_and_then_gets_it(holder, tmp_path):
     process, _ = holder()
     told = []
-    threading.Timer(0.5, process.kill).start()
-    with hold(tmp_path, "helpdesk", told.append, timeout=10) as held:
-        assert 0.2 < held.waited < 10
+
+    def wait(sentence):
+        told.append(sentence)
+        process.kill()
+
+    with hold(tmp_path, "helpdesk", wait, timeout=60) as held:
+        held.check()
     assert len(told) == 1 and told[0].startswith(f"pipeline helpdesk is held by process {process.pid} since 20")
 
 
@@ -144,6 +148,5 @@ def test_a_rerun_on_the_same_machine_inherits_the_lease_of_the_killed_and_anothe
     process.wait()
     with pytest.raises(InfraError):
         stack.enter_context(hold(elsewhere, "helpdesk", told.append, timeout=0.6, ledger=Ledger(url)))
-    with hold(tmp_path, "helpdesk", ignore, timeout=2, ledger=Ledger(url)) as held:
+    with hold(tmp_path, "helpdesk", ignore, timeout=0, ledger=Ledger(url)) as held:  # at the first try
         held.check()
-        assert held.waited < 2

@@ -1,0 +1,67 @@
+"""The face of the check of a base: done once for a base, the settings that concern it and the code, and remembered."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from configs.schema import Pipeline
+from tasks.home import Home
+from tasks.identity import TRAIN_CODE, TRAIN_LIBRARIES, code, digest, libraries
+from tasks.learning.base import Base
+from tasks.learning.imports import importing
+
+
+def earlier_notices(pipeline: Pipeline, home: Home, base: Base) -> tuple[str, ...] | None:
+    """What is to be known of a base that this home found fit for these settings before; None where it did not."""
+    try:
+        return tuple(json.loads(_file(pipeline, home, base).read_text()))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def check_base(pipeline: Pipeline, home: Home, base: Base) -> tuple[str, ...]:
+    """What is to be known of a base that fits; raises InputError, with setting and remedy, for one that cannot work."""
+    notices = notices_of(pipeline, base)
+    file = _file(pipeline, home, base)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not (base.path / "tokenizer.json").is_file():
+        from tasks.learning.base_tokenizer import write_tokenizer
+
+        write_tokenizer(base.path, _tokenizer_file(home, base))
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    aside.write_text(json.dumps(notices))
+    aside.replace(file)
+    return notices
+
+
+def tokenizer_file(home: Home, base: Base) -> Path | None:
+    """The base's tokenizer.json, or what the check made of its other files; None where there is neither."""
+    return next((file for file in (base.path / "tokenizer.json", _tokenizer_file(home, base)) if file.is_file()), None)
+
+
+def notices_of(pipeline: Pipeline, base: Base) -> tuple[str, ...]:
+    """The check itself, which writes nothing."""
+    from tasks.learning.base_check import check_base as check
+
+    with importing():
+        return check(base, pipeline.problem, pipeline.model.max_length, pipeline.adapter)
+
+
+def _file(pipeline: Pipeline, home: Home, base: Base) -> Path:
+    key = digest(
+        {
+            "base": base.digest,
+            "problem": pipeline.problem,
+            "max_length": pipeline.model.max_length,
+            "adapter": pipeline.adapter.model_dump(mode="json"),
+            "code": code(*TRAIN_CODE),
+            "libraries": libraries(TRAIN_LIBRARIES),
+        }
+    )
+    return home.path / "index" / f"base-{key}.json"
+
+
+def _tokenizer_file(home: Home, base: Base) -> Path:
+    return home.path / "index" / f"tokenizer-{base.digest}.json"

@@ -1,0 +1,162 @@
+"""Whether a base can be trained as the config asks, found within seconds: from files, headers, and a small network of its kind."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import InputError
+from configs.schema import Adapter, Full, ProblemName
+from tasks.learning import adapters
+from tasks.learning.base import Base, pooling_of
+from tasks.learning.base_files import FETCH, check_tokenizer_files, read_config, read_shapes
+from tasks.learning.base_tokenizer import check_embedded, usable_tokenizer
+from tasks.learning.base_weights import fitting_network, listed
+from tasks.problems.library_errors import REFUSALS, first_line
+
+if TYPE_CHECKING:
+    from tasks.problems.probing import Probe
+
+NAMED = 8  # modules that one message names
+
+
+def check_base(base: Base, problem: ProblemName, max_length: int, adapter: Adapter) -> tuple[str, ...]:
+    """What a person should know of a base that works, as sentences; InputError, with setting and remedy, of one that cannot.
+
+    The weights' values are not read: a base of any size takes seconds.
+    """
+    name, path = base.name, base.path
+    raw = read_config(name, path)
+    shapes = read_shapes(name, path)
+    check_tokenizer_files(name, path)
+    pooling = pooling_of(path) if problem == "text-classification" else None
+    from tasks.problems import probing  # seconds: what the files tell is told before
+
+    config = _config(name, path, raw)
+    _check_padding(name, config)
+    small, asked = _asked(name, config, problem)
+    _check_direction(name, problem, asked, pooling)
+    tokenizer = usable_tokenizer(name, path, problem, max_length)
+    longest = probing.longest_text(small, asked, max_length)
+    if longest < max_length:
+        raise InputError(
+            f"model.max_length {max_length}: {name} has positions for {longest} tokens: set model.max_length={longest} or less"
+        )
+    whole, trained_pooler = fitting_network(name, path, problem, config, shapes)
+    check_embedded(name, tokenizer, probing.embedding_rows(whole))
+    if problem == "text-classification" and (pooling is not None or asked.causal or not trained_pooler):
+        whole.pooler = small.pooler = None  # as load_encoder has it
+    _check_adapter(name, whole, small, adapter, problem)
+    return _notices(name, config, max_length)
+
+
+def _config(name: str, path: Path, raw: dict[str, Any]) -> Any:
+    """The settings as transformers knows them; InputError where it does not, or only by code that comes with the base."""
+    from transformers import AutoConfig
+
+    kind = raw["model_type"]
+    try:
+        return AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    except (*REFUSALS, OSError) as error:
+        if "auto_map" in raw:
+            raise InputError(
+                f"model.base {name}: its network (model_type {kind}) is code of its own, which is not run: name a base of a kind "
+                "that transformers has itself"
+            ) from None
+        if kind in str(error) or "model type" in str(error).lower():
+            raise InputError(
+                f"model.base {name}: transformers does not know its model_type {kind}: correct it in config.json, name another "
+                "base, or use a Tunekeeper with a newer transformers"
+            ) from None
+        raise InputError(f"model.base {name}: its config.json is refused ({first_line(error)}): correct it, or {FETCH}") from None
+
+
+def _check_padding(name: str, config: Any) -> None:
+    settings = config.get_text_config()
+    pad, rows = getattr(settings, "pad_token_id", None), getattr(settings, "vocab_size", None)
+    if isinstance(pad, int) and isinstance(rows, int) and pad >= rows:
+        raise InputError(
+            f"model.base {name}: config.json says pad_token_id {pad} and vocab_size {rows}: a padding token lies within the "
+            "vocabulary: correct pad_token_id"
+        )
+
+
+def _asked(name: str, config: Any, problem: ProblemName) -> tuple[Any, Probe]:
+    """A small network of the same kind, and what it answered."""
+    import transformers
+
+    from tasks.problems import probing
+
+    if problem == "text-generation" and config.is_encoder_decoder:
+        raise InputError(_no_decoder(name))
+    kind = transformers.AutoModel if problem == "text-classification" else transformers.AutoModelForCausalLM
+    try:
+        small: Any = probing.build_reduced(kind, config)
+    except REFUSALS as error:
+        if problem == "text-generation" and kind.__name__ in str(error):  # there is none of this kind
+            raise InputError(_no_decoder(name)) from None
+        reason = first_line(error)
+        raise InputError(f"model.base {name}: its config.json describes no network ({reason}): correct it, or {FETCH}") from None
+    if problem == "text-classification" and config.is_encoder_decoder:
+        small = small.get_encoder()
+    try:
+        return small, probing.probe(small)
+    except InputError as error:
+        raise InputError(f"model.base {name}: {error}: name a base that reads text") from None
+
+
+def _check_direction(name: str, problem: ProblemName, asked: Probe, pooling: str | None) -> None:
+    if problem == "text-generation" and not asked.causal:
+        raise InputError(_no_decoder(name))
+    if problem == "text-classification" and asked.causal and pooling == "first":
+        raise InputError(
+            f"model.base {name}: 1_Pooling/config.json pools the first token, which sees no later token in this network, so all "
+            "texts would be alike: set pooling_mode_lasttoken there, or remove the file"
+        )
+
+
+def _no_decoder(name: str) -> str:
+    return (
+        f"model.base {name}: text-generation needs a causal decoder, and a position of this network sees the tokens after it: name "
+        "a base that was trained to continue texts (GPT-2, Llama, Qwen, ...)"
+    )
+
+
+def _check_adapter(name: str, whole: Any, small: Any, adapter: Adapter, problem: ProblemName) -> None:
+    """Every name of adapter.target_modules has to mean a module, and peft to find a layer that it can adapt.
+
+    Tried on the small network; on the outline of the whole one where single layers are named, which the small one lacks.
+    """
+
+    if isinstance(adapter, Full):
+        return
+    modules = [key for key, _ in whole.named_modules()]
+    wanted = () if isinstance(adapter.target_modules, str) else adapter.target_modules
+    idle = [target for target in wanted if not any(f".{key}".endswith(f".{target}") for key in modules)]
+    linear = sorted({key.rpartition(".")[2] for key, part in whole.named_modules() if type(part).__name__ in ("Linear", "Conv1D")})
+    if idle:
+        raise InputError(
+            f"adapter.target_modules: {', '.join(idle)} names no module of {name}: its linear layers are {listed(linear, NAMED)}"
+        )
+    task: adapters.TaskType = "FEATURE_EXTRACTION" if problem == "text-classification" else "CAUSAL_LM"
+    try:
+        adapters.adapt(small, adapter, task)
+    except (*REFUSALS, re.error):
+        try:
+            adapters.adapt(whole, adapter, task)
+        except (*REFUSALS, re.error) as error:
+            raise InputError(
+                f"adapter.target_modules {adapter.target_modules}: not to be had with {name} ({first_line(error)}): its linear "
+                f"layers are {listed(linear, NAMED)}; all-linear takes all of them"
+            ) from None
+
+
+def _notices(name: str, config: Any, max_length: int) -> tuple[str, ...]:
+    trained = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if isinstance(trained, int) and 0 < trained < max_length:
+        return (
+            f"model.max_length {max_length} is beyond the {trained} tokens that {name} was made for: it reads them, but has hardly "
+            "learned to",
+        )
+    return ()

@@ -1,0 +1,104 @@
+"""Whether a base's tokenizer can be used: asked, not looked up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from configs.errors import InputError
+from configs.schema import ProblemName
+from tasks.learning.base import base_files
+from tasks.learning.base_files import TOKENIZER_FILES, no_tokenizer
+from tasks.problems.library_errors import REFUSALS, first_line
+
+SAMPLE = 200  # words of its own vocabulary that a tokenizer is asked to read
+
+
+def usable_tokenizer(name: str, path: Path, problem: ProblemName, max_length: int) -> Any:
+    """The tokenizer; raises InputError where it is missing, knows no word, or lacks a token that the problem needs."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    except (*REFUSALS, OSError) as error:
+        raise InputError(f"model.base {name}: its tokenizer cannot be read ({first_line(error)}){_absent(path)}") from None
+    if not _reads_its_own_words(tokenizer):
+        raise InputError(f"model.base {name}: its tokenizer reads every text as unknown tokens{_absent(path)}")
+    _check_stored(name, path, tokenizer)
+    _check_ends(name, tokenizer, problem)
+    added = len(tokenizer("")["input_ids"])
+    if added >= max_length:
+        raise InputError(
+            f"model.max_length {max_length}: the tokenizer of {name} adds {added} tokens to each text, so nothing of it is left: "
+            f"set model.max_length to {added + 1} or more"
+        )
+    return tokenizer
+
+
+def write_tokenizer(path: Path, file: Path) -> None:
+    """The tokenizer of a base as a tokenizer.json, for what reads no other form; nothing where it has none, as one of bytes."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        aside = file.with_name(f".{file.name}.{os.getpid()}")
+        backend.save(str(aside))
+        aside.replace(file)
+
+
+def check_embedded(name: str, tokenizer: Any, rows: int | None) -> None:
+    """Raises InputError where the tokenizer gives ids that the network has no embedding for; `rows` None: it computes them."""
+    highest = max(tokenizer.get_vocab().values())
+    if rows is not None and highest >= rows:
+        raise InputError(
+            f"model.base {name}: its network has embeddings for {rows:,} tokens, its tokenizer gives ids up to {highest:,}: put "
+            "the tokenizer there that the weights were trained with, or enlarge the network (resize_token_embeddings) "
+            "and save it again"
+        )
+
+
+def _absent(path: Path) -> str:
+    if any((path / file).is_file() for file in TOKENIZER_FILES):
+        return ": put the tokenizer there that the weights were trained with"
+    return f": {no_tokenizer(path)}"
+
+
+def _reads_its_own_words(tokenizer: Any) -> bool:
+    """Whether it finds known tokens in at least one of the words that it is made of."""
+    special, unknown = set(tokenizer.all_special_ids), tokenizer.unk_token_id
+    words = sorted(place for place in tokenizer.get_vocab().values() if place not in special)
+    if not words:  # a tokenizer of bytes may list none
+        return _knows(tokenizer, ["a text"], unknown)
+    step = max(1, len(words) // SAMPLE)
+    return _knows(tokenizer, [tokenizer.decode([word]) for word in words[::step]], unknown)
+
+
+def _knows(tokenizer: Any, texts: Sequence[str], unknown: int | None) -> bool:
+    rows = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    return any(token != unknown for row in rows for token in row)
+
+
+def _check_stored(name: str, path: Path, tokenizer: Any) -> None:
+    """A file that the tokenizer reads has to be one of those that are hashed, and stored with the model."""
+    kept = {file.name for file in base_files(path)}
+    other = sorted({str(file) for file in tokenizer.vocab_files_names.values() if (path / str(file)).is_file()} - kept)
+    if other and "tokenizer.json" not in kept:
+        raise InputError(
+            f"model.base {name}: its tokenizer reads {', '.join(other)}, which is not stored with a model: load and save it by "
+            "transformers' AutoTokenizer, which writes a tokenizer.json"
+        )
+
+
+def _check_ends(name: str, tokenizer: Any, problem: ProblemName) -> None:
+    if tokenizer.eos_token_id is None and problem == "text-generation":
+        raise InputError(
+            f"model.base {name}: its tokenizer has no end token, so a model could not learn where an answer ends: name one as "
+            "eos_token in tokenizer_config.json"
+        )
+    if tokenizer.pad_token_id is None and tokenizer.eos_token_id is None:
+        raise InputError(
+            f"model.base {name}: its tokenizer has neither a padding nor an end token: add one to tokenizer_config.json"
+        )

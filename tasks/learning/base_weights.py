@@ -1,0 +1,121 @@
+"""Whether a base's weights are those that its config.json describes, by names and shapes; no value is read if it can be helped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from configs.errors import InputError
+from configs.schema import ProblemName
+from tasks.learning.base_files import FETCH
+from tasks.problems.library_errors import REFUSALS, first_line
+
+NAMED = 4  # weights that one message names
+MENDED = "put the config.json there that the weights were made with"
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def fitting_network(name: str, path: Path, problem: ProblemName, config: Any, shapes: Shapes) -> tuple[Any, bool]:
+    """The network without its values (torch's meta device), and whether its pooler has weights in the base.
+
+    `shapes` are those that the files hold. Of an encoder-decoder it is the encoder. Raises InputError where weights are missing
+    (a pooler alone may be), of another shape, or of layers that config.json does not describe.
+    """
+    import torch
+    import transformers
+
+    kind = transformers.AutoModel if problem == "text-classification" else transformers.AutoModelForCausalLM
+    try:
+        with torch.device("meta"):
+            whole = kind.from_config(config, dtype=torch.float32)
+    except REFUSALS as error:
+        raise InputError(
+            f"model.base {name}: its config.json describes no network ({first_line(error)}): correct it, or {FETCH}"
+        ) from None
+    if not _explained(whole, shapes):  # renamed, merged or tied weights, or a misfit: transformers itself tells which
+        whole, misfits = _loaded(name, path, kind)
+        _check(name, _used(whole), *misfits)
+    network = _part(whole)
+    return network, getattr(network, "pooler", None) is not None and any("pooler." in key for key in shapes)
+
+
+def _part(whole: Any) -> Any:
+    return whole.get_encoder() if whole.config.is_encoder_decoder else whole
+
+
+def _used(whole: Any) -> set[str]:
+    """The names of the weights that are trained or used."""
+    wanted = {id(value) for value in _part(whole).parameters()}
+    return {key for key, value in whole.named_parameters(remove_duplicate=False) if id(value) in wanted}
+
+
+def _explained(whole: Any, shapes: Shapes) -> bool:
+    """Whether all weights are in the files in their shapes, named as here but for the prefix of heads, and no layer more is.
+
+    Weights that share memory are one.
+    """
+    prefix = f"{whole.base_model_prefix}."
+    wanted = dict(whole.named_parameters(remove_duplicate=False))
+    places = {key: next((n for n in (key, prefix + key, key.removeprefix(prefix)) if n in shapes), "") for key in wanted}
+    held = {id(value) for key, value in wanted.items() if places[key] and shapes[places[key]] == tuple(value.shape)}
+    fits = all(id(value) in held for value in wanted.values())
+    return fits and not _further_layers(wanted, shapes.keys() - set(places.values()))
+
+
+def _loaded(name: str, path: Path, kind: Any) -> tuple[Any, tuple[list[Any], set[str], set[str]]]:
+    """As transformers would load it: what has another shape, is missing, or is not expected."""
+    import torch
+
+    try:
+        whole, info = kind.from_pretrained(
+            path, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, device_map="meta",
+            output_loading_info=True, ignore_mismatched_sizes=True,
+        )  # fmt: skip
+    except (*REFUSALS, OSError) as error:
+        reason = first_line(error)
+        raise InputError(f"model.base {name}: config.json and weights make no network ({reason}): {MENDED}, or {FETCH}") from None
+    return whole, (list(info["mismatched_keys"]), set(info["missing_keys"]), set(info["unexpected_keys"]))
+
+
+def _check(name: str, used: set[str], misfits: list[Any], missing: set[str], unexpected: set[str]) -> None:
+    other = [entry for entry in misfits if entry[0] in used]
+    if other:
+        key, held, wanted = other[0]
+        raise InputError(
+            f"model.base {name}: its weights have {key} as {_shape(held)}, its config.json makes it {_shape(wanted)} "
+            f"({len(other)} differ): {MENDED}"
+        )
+    absent = sorted(key for key in missing & used if not key.startswith("pooler."))
+    if absent:
+        raise InputError(
+            f"model.base {name}: its weights lack {listed(absent)} of what its config.json describes, which would start at random: "
+            f"{MENDED}, or name a base that was saved whole"
+        )
+    further = _further_layers(used, unexpected)
+    if further:
+        raise InputError(
+            f"model.base {name}: its weights hold {listed(further)}, more layers than its config.json describes: {MENDED}"
+        )
+
+
+def _further_layers(names: Iterable[str], others: Iterable[str]) -> list[str]:
+    """Of other weights those that differ from a network's own by a number alone: layers that it leaves out."""
+    known = {_open(key) for key in names if _open(key) != key}
+    return sorted(key for key in others if any(_open(key) == each or _open(key).endswith(f".{each}") for each in known))
+
+
+def _open(key: str) -> str:
+    """A weight's name with its numbers left open."""
+    return re.sub(r"(^|\.)\d+(?=\.|$)", r"\1*", key)
+
+
+def _shape(value: Any) -> str:
+    return "x".join(map(str, value))
+
+
+def listed(names: list[str], most: int = NAMED) -> str:
+    """The first few of some names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,82 @@
+"""A network is built again as it was trained, also one that was stored before it named its pooling."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tiny
+import torch
+import transformers as hf
+
+from configs.errors import InputError
+from configs.schema import Full, Lora
+from tasks.learning.base import find_base
+from tasks.learning.network import EARLIER, build, read_spec, refuse_blind, save_spec, spec_of
+
+
+@pytest.fixture(scope="module")
+def neox(tmp_path_factory):
+    return tiny.base(tmp_path_factory.mktemp("neox"), hf.GPTNeoXForCausalLM, hf.GPTNeoXConfig, wrap=False)
+
+
+def spec(folder, adapter=None):
+    return spec_of("text-classification", adapter or Lora(r=2), ("a", "b"), 16, 0, find_base(str(folder)))
+
+
+def test_what_was_found_of_a_base_is_stored_with_the_network(neox, bert_folder, tmp_path):
+    assert spec(neox).pooling is None
+    for folder, pooling in ((neox, "last"), (bert_folder, "mean")):
+        network = build(spec(folder), folder)
+        assert network.spec.pooling == network.model.pooling == pooling
+        save_spec(network.spec, tmp_path)
+        assert read_spec(tmp_path) == network.spec and build(read_spec(tmp_path), folder).spec == network.spec
+
+
+def test_a_network_stored_before_it_named_its_pooling_keeps_the_rule_of_its_day(neox, tmp_path):
+    save_spec(spec(neox), tmp_path)
+    values = json.loads((tmp_path / "network.json").read_text())
+    del values["pooling"]
+    (tmp_path / "network.json").write_text(json.dumps(values))
+    earlier = read_spec(tmp_path)
+    network = build(earlier, neox)
+    assert earlier.pooling == EARLIER and network.spec == earlier and network.model.pooling == "first"
+    ids, mask = torch.tensor([[9, 10], [9, 11]]), torch.ones(2, 2, dtype=torch.long)
+    one, other = network.model.eval()(ids, mask)["logits"]
+    assert torch.equal(one, other), "all texts that begin alike are alike to it"
+    with pytest.raises(InputError, match=r"set training\.start=base"):
+        refuse_blind(network)
+    refuse_blind(build(spec(neox), neox))
+
+
+@pytest.mark.parametrize("adapter", [Full(), Lora(r=8)])
+@pytest.mark.parametrize(
+    ("model", "config", "settings"),
+    [
+        (hf.T5ForConditionalGeneration, hf.T5Config, tiny.T5),
+        (hf.BartForConditionalGeneration, hf.BartConfig, tiny.BART),
+        (hf.GPTNeoXForCausalLM, hf.GPTNeoXConfig, {}),
+    ],
+)
+def test_encoders_of_encoder_decoders_and_decoders_learn_to_classify(tmp_path, model, config, settings, adapter):
+    folder = tiny.base(tmp_path, model, config, wrap=False, **settings)
+    network = build(spec(folder, adapter), folder)
+    ids, labels = torch.tensor([[9, 10, 12, 13], [9, 11, 12, 13]]), torch.tensor([0, 1])
+    optimizer = torch.optim.Adam([value for value in network.model.parameters() if value.requires_grad], lr=0.02)
+    losses = []
+    for _ in range(100):
+        loss = torch.nn.functional.cross_entropy(network.model(ids, torch.ones_like(ids))["logits"], labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert np.mean(losses[-5:]) < 0.3 * losses[0]
+    assert not any("decoder" in name for name, _ in network.model.named_parameters()), "the encoder alone"
+
+
+def test_weights_of_a_champion_are_gone_on_with_as_they_were_pooled(bert_folder, tmp_path):
+    from tasks.learning.supervised import _weights_of
+
+    champion = build(replace(spec(bert_folder), pooling="first"), bert_folder).spec
+    save_spec(champion, tmp_path)
+    assert _weights_of(tmp_path, spec(bert_folder))[1].pooling == "first"
