@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from configs.load import load
+from tasks.findings import training_sentence
 from tasks.learning import device
-from tasks.train import takes_every_core
+from tasks.train import account, takes_every_core
 
 HELPDESK = Path(__file__).parents[2] / "configs" / "helpdesk.yaml"
 
@@ -17,3 +18,55 @@ def test_a_training_takes_every_core_on_this_machines_cpu_alone(monkeypatch, har
     here = device.numerics("fp32")
     monkeypatch.setattr(device, "numerics", lambda _: replace(here, device=hardware))
     assert takes_every_core(load(HELPDESK, [f"training.work_pool={pool}"] if pool else [])) is every
+
+
+def trained(**changes):
+    """A finished training as its record on disk has it; `changes` are its fields."""
+    from tasks.learning.fit import Trained
+
+    history = ({"step": 10.0, "eval_loss": 0.5}, {"step": 20.0, "eval_loss": 0.4})
+    fields = {"folder": Path("runs/a/trained"), "weights": "ab", "steps": 20, "seconds": 3.0, "peak_memory": 9, "micro": 8}
+    how = device.numerics("fp32")
+    account = {"numerics": how, "history": history, "epoch": 2, "learning_rate": 1e-3, "temperature": 1.25}
+    return Trained(**{**fields, **account, **changes})
+
+
+class Recorder:
+    """A tracking that keeps what it is told."""
+
+    def __init__(self):
+        self.metrics, self.tags = {}, {}
+
+    def log_metrics(self, run_id, values, step):
+        self.metrics |= values
+
+    def tag(self, run_id, values):
+        self.tags |= values
+
+
+@pytest.mark.parametrize(
+    "restart", ["", "training went wrong (step 9, learning rate 0.002: the loss is nan) and was begun once more"]
+)
+def test_a_run_tells_its_epoch_its_rate_its_temperature_and_a_second_attempt(restart):
+    tracking = Recorder()
+    account(tracking, "run", trained(restart=restart))
+    assert {name: tracking.metrics[name] for name in ("kept_epoch", "temperature", "learning_rate_used")} == {
+        "kept_epoch": 2.0, "temperature": 1.25, "learning_rate_used": 1e-3,
+    }  # fmt: skip
+    assert tracking.tags.get("training.restart", "") == restart
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "sentence"),
+    [
+        ({}, [], "Weights of epoch 2, the one with the lowest validation loss; learning rate 0.001; logits divided by a "
+         "temperature of 1.25, fitted on validation rows."),
+        ({}, ["training.refit=true"], "Weights of epoch 2, as many as had the lowest validation loss, on train and validation rows "
+         "together; learning rate 0.001; logits divided by a temperature of 1.25, fitted on validation rows."),
+        ({"history": (), "temperature": 1.0}, [], "Weights of epoch 2, the last one: no validation rows were there to choose by; "
+         "learning rate 0.001; logits divided by a temperature of 1."),
+        ({"epoch": 0}, [], ""),
+    ],
+)  # fmt: skip
+def test_a_report_says_in_a_sentence_which_weights_a_version_has(changes, settings, sentence):
+    assert training_sentence(trained(**changes), load(HELPDESK, settings)) == sentence
