@@ -80,3 +80,14 @@ def test_weights_of_a_champion_are_gone_on_with_as_they_were_pooled(bert_folder,
     champion = build(replace(spec(bert_folder), pooling="first"), bert_folder).spec
     save_spec(champion, tmp_path)
     assert _weights_of(tmp_path, spec(bert_folder))[1].pooling == "first"
+
+
+@pytest.mark.parametrize(("pooling", "there"), [("mean", True), ("first", False), ("max", False)])
+def test_points_for_the_monitors_are_means_over_tokens_or_none(bert_folder, pooling, there):
+    """The monitors embed traffic by means: test rows embedded by another pooling would lie elsewhere, and look like drift."""
+    from configs.schema import Evaluation
+    from tasks.learning.scoring import opponents
+
+    network = build(replace(spec(bert_folder, Full()), pooling=pooling), bert_folder)
+    train, test = tiny.frame(40), tiny.frame(20, seed=1)
+    assert (opponents(network, train, test, (), Evaluation(), "fp32").points is not None) == there
