@@ -275,7 +275,13 @@ def _decide(run: Run, prepared: prepare.Prepared, against: Against, scores: AllS
         seen.append(seen_in_training(home, tracking, against.tags["snapshot"], against.tags["run_id"]))
     fair = decide.fair_rows(pipeline, home, prepared.snapshot, seen)
     look = look_number(run.ledger, pipeline.name, against.version)
-    return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair, look)
+    versions = {"champion": against.version, "anchor": against.anchor}
+    labels = {
+        who: release.labels_of(tracking, home, pipeline.name, version)
+        for who, version in versions.items()
+        if version is not None and pipeline.problem == "text-classification"
+    }
+    return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair, look, labels)
 
 
 def _release(

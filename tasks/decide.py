@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +15,14 @@ from tasks.home import Home
 from tasks.judgement.evidence import Evidence, Verdict
 from tasks.judgement.gate import decide as judge
 from tasks.prepare import open_snapshot
+from tasks.problems import text_generation
 
 if TYPE_CHECKING:
     import pandas as pd
 
+LARGEST_DIFFERENCE = {
+    "text-generation": text_generation.LARGEST_DIFFERENCE
+}  # of one row's primary score; else it is right or wrong
 DAY = np.timedelta64(1, "D")
 
 
@@ -31,9 +35,10 @@ def decide(
     baselines: Baselines,
     fair: Any,
     look: int,
+    labels: Mapping[str, Sequence[str]] | None = None,
 ) -> Verdict:
-    """Put the scores before the gate."""
-    frame = challenger.frame
+    """Put the scores before the gate. `labels` are those that "champion" and "anchor" were trained on, of a classifier."""
+    frame, known = challenger.frame, labels or {}
     against = [primary_of(pipeline, scores) if scores is not None else None for scores in (champion, anchor)]
     evidence = Evidence(
         challenger=primary_of(pipeline, challenger),
@@ -48,6 +53,9 @@ def decide(
         classes=frame["target"].to_numpy() if pipeline.problem == "text-classification" else None,
         look=look,
         metrics=challenger.metrics,
+        largest_difference=LARGEST_DIFFERENCE.get(pipeline.problem),
+        new_to_champion=new_labels(frame, known.get("champion")),
+        new_to_anchor=new_labels(frame, known.get("anchor")),
     )
     return judge(evidence, pipeline.gate)
 
@@ -61,6 +69,11 @@ def fair_rows(pipeline: Pipeline, home: Home, test_of: str, seen: Sequence[Any])
     for rows in seen:
         fair &= ~near(rows, held_out, pipeline.data.deduplicate.threshold)
     return fair
+
+
+def new_labels(frame: pd.DataFrame, known: Sequence[str] | None) -> Any:
+    """(n,) True for the rows of per-example scores whose target is none of the `known` labels; None where those do not matter."""
+    return None if known is None else ~frame["target"].isin(list(known)).to_numpy(bool)
 
 
 def slice_columns(frame: pd.DataFrame) -> dict[str, Any]:
