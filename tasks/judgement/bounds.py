@@ -15,7 +15,7 @@ arithmetic and geometric means); so groups enter as their sums, and the largest 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil, log, sqrt
+from math import ceil, exp, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +23,13 @@ from scipy import special
 
 Floats = NDArray[np.float64]
 RATIO = 1.5  # between one bet and the next smaller: the wealth of a bet a quarter off the best one grows 6 % more slowly
-STEPS = 40  # bisections: the range to 1e-12 of itself
+STEPS = 34  # bisections: the range to 1e-10 of itself
 
 
 def betting_p(values: Floats, limits: Floats) -> float:
     """p-value of 'the mean of `values` is zero or less': shape (g,) each, independent, none below minus its own limit > 0."""
     shares, log_weights = bets(limits, len(limits))
-    wealth = special.logsumexp(log_weights + _log_growth(values, limits, shares).sum(axis=1))
-    return float(np.exp(-max(0.0, float(wealth))))
+    return exp(-max(0.0, _log_mean(log_weights, _log_growth(values, limits, shares).sum(axis=1))))
 
 
 def bets(limits: Floats, count: float) -> tuple[Floats, Floats]:
@@ -79,6 +78,10 @@ def power_of_bound(values: Floats, limits: Floats, count: float, alpha: float) -
     mean, deviation = count * growth.mean(axis=1), sqrt(count) * growth.std(axis=1)
 
     def falls_short(z: float) -> bool:
-        return float(special.logsumexp(log_weights + mean + z * deviation)) < -log(alpha)
+        return _log_mean(log_weights, mean + z * deviation) < -log(alpha)
 
     return float(special.ndtr(-_bisect(falls_short, -40.0, 40.0)))
+
+
+def _log_mean(log_weights: Floats, log_values: Floats) -> float:
+    return float(np.logaddexp.reduce(log_weights + log_values))
