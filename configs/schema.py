@@ -225,7 +225,7 @@ class Guards(Frozen):
     slice_margin: Annotated[float, Field(ge=0, lt=1)] = 0.03
     older_margin: Annotated[float, Field(ge=0, lt=1)] = Field(0.02, description="on the test rows before gate.window")
     class_margin: Annotated[float, Field(ge=0, lt=1)] = Field(0.10, description="on the recall of each class")
-    min_n: Annotated[int, Field(ge=1)] = Field(30, description="a smaller slice or class is reported, not judged")
+    min_n: Annotated[int, Field(ge=1)] = Field(30, description="a slice or class of fewer effective rows is reported, not judged")
 
 
 class Gate(Frozen):
@@ -236,7 +236,7 @@ class Gate(Frozen):
     effect: Annotated[float, Field(gt=0, lt=1)] = Field(0.02, description="the gain that `rows needed` is worked out for")
     looks_per_year: Annotated[int, Field(ge=1)] = 52
     window: Annotated[int, Field(ge=1)] | None = Field(None, description="days before the newest test row; default: all")
-    min_rows: Annotated[int, Field(ge=1)] = Field(100, description="fewer fair test rows decide nothing")
+    min_rows: Annotated[int, Field(ge=1)] = Field(100, description="fewer effective fair test rows decide nothing")
     floors: dict[str, float] = Field(default={}, description="metric -> the least a challenger may have")
     guards: Guards = Guards()
     first: Literal["useful", "better"] = Field(

@@ -328,7 +328,13 @@ def _decide(run: Run, prepared: prepare.Prepared, against: Against, scores: AllS
             "version was trained to write with tags and this one without"
         )
     look = look_number(run.ledger, pipeline.name)
-    return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair & alike, look)
+    versions = {"champion": against.version, "anchor": against.anchor}
+    labels = {
+        who: release.labels_of(tracking, home, pipeline.name, version)
+        for who, version in versions.items()
+        if version is not None and pipeline.problem == "text-classification"
+    }
+    return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair & alike, look, labels)
 
 
 def _release(

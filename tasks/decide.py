@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,16 @@ from tasks.judgement.evidence import Evidence, Verdict
 from tasks.judgement.gate import decide as judge
 from tasks.judgement.gate import describe as account
 from tasks.prepare import open_snapshot
+from tasks.problems import text_generation
 from tasks.problems.baselines import TRIVIAL
 from tasks.tracking import Tracking
 
 if TYPE_CHECKING:
     import pandas as pd
 
+LARGEST_DIFFERENCE = {
+    "text-generation": text_generation.LARGEST_DIFFERENCE
+}  # of one row's primary score; else it is right or wrong
 DAY = np.timedelta64(1, "D")
 
 
@@ -35,9 +39,17 @@ def decide(
     baselines: Baselines,
     fair: Any,
     look: int,
+    labels: Mapping[str, Sequence[str]] | None = None,
 ) -> Verdict:
-    """Put the scores before the gate."""
-    evidence = replace(_evidence(pipeline, challenger, champion, anchor, baselines), fair=fair, look=look)
+    """Put the scores before the gate. `labels` are those that "champion" and "anchor" were trained on, of a classifier."""
+    frame, known = challenger.frame, labels or {}
+    evidence = replace(
+        _evidence(pipeline, challenger, champion, anchor, baselines),
+        fair=fair,
+        look=look,
+        new_to_champion=new_labels(frame, known.get("champion")),
+        new_to_anchor=new_labels(frame, known.get("anchor")),
+    )
     return judge(evidence, pipeline.gate)
 
 
@@ -66,6 +78,7 @@ def _evidence(
         slices=slice_columns(frame),
         classes=frame["target"].to_numpy() if pipeline.problem == "text-classification" else None,
         metrics=challenger.metrics,
+        largest_difference=LARGEST_DIFFERENCE.get(pipeline.problem),
     )
 
 
@@ -93,6 +106,11 @@ def asked_alike(pipeline: Pipeline, home: Home, tracking: Tracking, test_of: str
     views = {VIEW, *(read_spec(folder).text_view for folder in folders)}
     read = [network_view(test["target"].tolist(), view) for view in views]
     return np.array([len(set(texts)) == 1 for texts in zip(*read, strict=True)], dtype=bool)
+
+
+def new_labels(frame: pd.DataFrame, known: Sequence[str] | None) -> Any:
+    """(n,) True for the rows of per-example scores whose target is none of the `known` labels; None where those do not matter."""
+    return None if known is None else ~frame["target"].isin(list(known)).to_numpy(bool)
 
 
 def slice_columns(frame: pd.DataFrame) -> dict[str, Any]:

@@ -81,7 +81,8 @@ def gather(found: Findings, home: Home) -> page.ReportData:
         comparisons=(*(_comparison(each, found) for each in verdict.comparisons), *_floors(found)),
         population=page.Population(
             test=len(frame), judged=verdict.n, window=_in_window(frame, pipeline), left_out=verdict.excluded,
-            groups=verdict.n_groups, needed=verdict.rows_needed, detectable=verdict.detectable, unit=rows.unit_of(pipeline),
+            groups=verdict.n_groups, effective=verdict.n_effective, new_rows=verdict.new_rows, new_labels=verdict.new_labels,
+            needed=verdict.rows_needed, detectable=verdict.detectable, unit=rows.unit_of(pipeline),
         ),
         classes=() if text else rows.classes(found),
         slices=rows.slices(found),
@@ -170,7 +171,7 @@ def _score(metric: str, value: float, low: float | None = None, high: float | No
 def _comparison(each: Comparison, found: Findings) -> page.Comparison:
     unit = rows.unit_of(found.pipeline)
     return page.Comparison(
-        name=f"champion version {found.against}" if each.name == "champion" else each.name,
+        name=_opponent(each.name, found.against),
         kind=each.rule,
         n=each.n,
         outcome=each.outcome,
@@ -185,7 +186,13 @@ def _comparison(each: Comparison, found: Findings) -> page.Comparison:
         losses=each.losses,
         unit=unit,
         quantity="accuracy" if unit == "share" else "log-likelihood per token, mean of rows",
+        note=f"{each.clipped:,} rows clipped" if each.clipped else "",
     )
+
+
+def _opponent(name: str, version: str | None) -> str:
+    """Whom or what a comparison is with; the champion by its version."""
+    return name.replace("champion", f"champion version {version}", 1) if name.startswith("champion") else name
 
 
 def _floors(found: Findings) -> tuple[page.Comparison, ...]:

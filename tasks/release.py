@@ -175,6 +175,13 @@ def champion_network(tracking: Tracking, home: Home, model: str, version: str) -
     return build(read_spec(folder), base, folder / TRAINABLE)
 
 
+def labels_of(tracking: Tracking, home: Home, model: str, version: str) -> tuple[str, ...]:
+    """The labels that a registered classifier can answer with."""
+    from tasks.learning.network import read_spec
+
+    return read_spec(champion_folder(tracking, home, model, version)).labels
+
+
 def champion_files(tracking: Tracking, home: Home, model: str, version: str) -> tuple[Path, Path]:
     """A version's artifact folder and its base's, on this machine: fetched where they are not there yet, or not whole."""
     from tasks.learning.network import read_spec

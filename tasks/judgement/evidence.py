@@ -28,7 +28,9 @@ class Evidence:
     `fair` those that are no exact or near duplicates of a training or validation row of *either* model; None means all. `slices`
     names columns of strings; `classes` are the targets. `look` is the number, from 1, of this decision among all that were taken
     on the pipeline in the last 52 weeks, against any champion and on any test rows: a rerun of the same decision-key is no new
-    look. `metrics` are the challenger's, for the floors.
+    look. `metrics` are the challenger's, for the floors. `largest_difference`, which real scores need: what one row can differ by,
+    as the problem declares it; larger differences are clipped. `new_to_champion` and `new_to_anchor` mark the rows whose label that
+    version never had; None means none.
     """
 
     challenger: Floats
@@ -45,6 +47,9 @@ class Evidence:
     classes: NDArray[np.generic] | None = None
     look: int = 1
     metrics: Mapping[str, float] = field(default_factory=dict)
+    largest_difference: float | None = None
+    new_to_champion: NDArray[np.bool_] | None = None
+    new_to_anchor: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,16 @@ class Comparison:
 
     `low` and `high` bound the difference, two-sided at `confidence` = 1 - 2 gate.alpha (0.5 at least): what these rows show when
     looked at once. `alpha` is what `p_value` is held against; both are None where nothing was tested. Read `outcome` with `rule`:
-    primary rules are shown, ruled out or open; guards find harm shown, no harm shown or too few rows.
+    primary rules are shown, ruled out or open; guards find harm shown, no harm shown or too few rows. `n_effective` is what
+    the rows count for where groups are unequal; `clipped` rows differed by more than the largest difference and count as that.
     """
 
     name: str
     rule: Rule
     n: int
     n_groups: int
+    n_effective: float
+    clipped: int
     challenger: float
     other: float
     wins: int
@@ -76,7 +84,8 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer. `reasons` are sentences, the most important first; `n` and `n_groups` count the rows of the primary comparison.
+    """The answer. `reasons` are sentences, the most important first; `n`, `n_groups` and `n_effective` count the rows of the
+    primary comparison, `new_rows` those among them whose label, one of `new_labels`, the champion never had.
 
     `alpha` is what this look may spend of `gate.alpha`. For INCONCLUSIVE alone: `rows_needed`, None where no number of rows would
     do, and `detectable`, the smallest true gain that the rows at hand show at `gate.power`, None where they show none.
@@ -91,7 +100,10 @@ class Verdict:
     alpha: float
     n: int
     n_groups: int
+    n_effective: float
     excluded: int
+    new_rows: int = 0
+    new_labels: tuple[str, ...] = ()
 
 
 def check(evidence: Evidence, settings: Gate) -> None:
@@ -109,6 +121,8 @@ def check(evidence: Evidence, settings: Gate) -> None:
         "recent": evidence.recent,
         "fair": evidence.fair,
         "classes": evidence.classes,
+        "new_to_champion": evidence.new_to_champion,
+        "new_to_anchor": evidence.new_to_anchor,
         **{f"slices[{name}]": values for name, values in evidence.slices.items()},
     }
     for name, values in {**scores, **columns}.items():
@@ -117,6 +131,8 @@ def check(evidence: Evidence, settings: Gate) -> None:
     for name, values in scores.items():
         if values is not None and not np.all(np.isfinite(values)):
             raise ValueError(f"{name} has {np.count_nonzero(~np.isfinite(values))} scores that are no finite numbers")
+    if evidence.largest_difference is None and not all(right_or_wrong(values) for values in scores.values() if values is not None):
+        raise ValueError("scores are neither 0 nor 1: real scores need `largest_difference`, which their problem declares")
     if evidence.champion is None and evidence.baseline is None:
         raise ValueError("there is neither a champion nor a baseline: a first challenger has to beat the best baseline")
     if evidence.look < 1:
@@ -125,6 +141,11 @@ def check(evidence: Evidence, settings: Gate) -> None:
         if name not in evidence.metrics:
             known = ", ".join(sorted(evidence.metrics)) or "none"
             raise InputError(f"gate.floors.{name}: there is no metric `{name}`; the evaluation gives: {known}")
+
+
+def right_or_wrong(scores: Floats) -> bool:
+    """Whether all scores are 0 or 1."""
+    return bool(np.all((scores == 0) | (scores == 1)))
 
 
 def missed_floors(evidence: Evidence, settings: Gate) -> dict[str, tuple[float, float]]:

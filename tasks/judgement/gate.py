@@ -4,11 +4,12 @@ The contract is DESIGN.md's. In one paragraph: the primary comparison is made on
 groups, by one-sided tests at what this look may spend of alpha; `better` must show a gain over the champion, `not_worse` must
 rule out a loss of the margin against the champion *and* the anchor; a first challenger must show a gain over the trivial baseline,
 and no loss beyond gate.first_margin may be shown against the best one (or, with gate.first = better, a gain over the best one).
+Rows whose label the champion never had do not decide alone: on the others a loss of the margin must be ruled out, under both rules.
 Guards, on slices, classes and older rows, veto on evidence of harm beyond their margins at alpha, Holm-corrected over all of them
 and not thinned out over the looks: a false veto costs a week, a missed harm costs users. Then the floors.
 
 PROMOTE: all shown, no veto. HOLD: evidence against (a floor missed, harm shown, or the interval rules the wished-for result out).
-INCONCLUSIVE: neither, or fewer than gate.min_rows independent rows; then the number of rows needed is worked out.
+INCONCLUSIVE: neither, or fewer than gate.min_rows effective rows; then the number of rows needed is worked out.
 """
 
 from __future__ import annotations
@@ -18,12 +19,24 @@ from functools import partial
 from math import ceil
 from typing import Protocol
 
+import numpy as np
+
 from configs.schema import Gate
+from tasks.judgement.bounds import power_of_bound
 from tasks.judgement.evidence import Comparison, Decision, Evidence, Outcome, Verdict, check, missed_floors
 from tasks.judgement.intervals import Interval, difference_intervals
-from tasks.judgement.paired import Pairs, better_p, harm_p, holm, not_worse_p
+from tasks.judgement.paired import Floats, Pairs, better_p, effective_size, harm_p, holm, not_worse_p
 from tasks.judgement.power import min_detectable, power_better, power_not_worse, power_of_mean, rows_needed
-from tasks.judgement.questions import Question, guards, information, opponents, population, primary_questions
+from tasks.judgement.questions import (
+    Question,
+    guards,
+    information,
+    known_label_questions,
+    new_rows,
+    opponents,
+    population,
+    primary_questions,
+)
 from tasks.judgement.spending import alpha_at_look, first_release_alpha
 from tasks.judgement.words import adopted_reasons, reasons
 
@@ -34,23 +47,29 @@ def decide(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdict:
     rows = population(evidence)
     spend = first_release_alpha if evidence.champion is None and settings.first == "useful" else alpha_at_look
     alpha = spend(settings.alpha, settings.looks_per_year, evidence.look)
-    primary = list(primary_questions(evidence, settings, rows))
+    primary = [*primary_questions(evidence, settings, rows), *known_label_questions(evidence, settings, rows)]
     others = [*guards(evidence, settings, rows), *information(evidence, settings, rows)]
     comparisons = _answer([*primary, *others], settings, alpha, seed)
-    decision = _decision(rows.n_groups, comparisons, bool(missed_floors(evidence, settings)), settings)
+    sizes, new = rows.group_sizes, new_rows(evidence, rows)
+    n_effective = effective_size(sizes)
+    few = n_effective < settings.min_rows or 0 < rows.n == new.sum()
+    decision = _decision(few, comparisons, bool(missed_floors(evidence, settings)))
     asked = list(zip(comparisons, (question.pairs for question in primary), strict=False))
     open_question = decision == "INCONCLUSIVE"
     verdict = Verdict(
         verdict=decision,
         reasons=(),
         comparisons=comparisons,
-        rows_needed=_needed(asked, settings, alpha) if open_question else None,
+        rows_needed=_needed(asked, rows.n, n_effective, settings, alpha) if open_question else None,
         detectable=_detectable(*asked[0], settings, alpha) if open_question and asked else None,
         look=evidence.look,
         alpha=alpha,
         n=rows.n,
-        n_groups=rows.n_groups,
+        n_groups=len(sizes),
+        n_effective=n_effective,
         excluded=rows.excluded,
+        new_rows=int(new.sum()),
+        new_labels=() if evidence.classes is None else tuple(sorted({str(label) for label in np.asarray(evidence.classes)[new]})),
     )
     return replace(verdict, reasons=reasons(verdict, evidence, settings))
 
@@ -63,13 +82,26 @@ def describe(evidence: Evidence, settings: Gate, word: str, seed: int = 0) -> Ve
     check(evidence, settings)
     rows = population(evidence)
     comparisons = _answer(list(opponents(evidence, rows)), settings, settings.alpha, seed)
-    verdict = Verdict("ADOPTED", (), comparisons, None, None, 0, settings.alpha, rows.n, rows.n_groups, rows.excluded)
+    sizes = rows.group_sizes
+    verdict = Verdict(
+        verdict="ADOPTED",
+        reasons=(),
+        comparisons=comparisons,
+        rows_needed=None,
+        detectable=None,
+        look=0,
+        alpha=settings.alpha,
+        n=rows.n,
+        n_groups=len(sizes),
+        n_effective=effective_size(sizes),
+        excluded=rows.excluded,
+    )
     return replace(verdict, reasons=(word, *adopted_reasons(verdict, evidence, settings)))
 
 
-def _decision(n_groups: int, comparisons: tuple[Comparison, ...], floor_missed: bool, settings: Gate) -> Decision:
+def _decision(few: bool, comparisons: tuple[Comparison, ...], floor_missed: bool) -> Decision:
     outcomes = {comparison.outcome for comparison in comparisons}
-    if n_groups < settings.min_rows:
+    if few:
         return "INCONCLUSIVE"
     if floor_missed or "harm shown" in outcomes or "ruled out" in outcomes:
         return "HOLD"
@@ -81,7 +113,7 @@ def _decision(n_groups: int, comparisons: tuple[Comparison, ...], floor_missed: 
 
 def _answer(questions: list[Question], settings: Gate, alpha: float, seed: int) -> tuple[Comparison, ...]:
     intervals = difference_intervals([question.pairs for question in questions], max(0.5, 1 - 2 * settings.alpha), seed=seed)
-    judged = [i for i, q in enumerate(questions) if q.rule == "guard" and q.pairs.n_groups >= settings.guards.min_n]
+    judged = [i for i, q in enumerate(questions) if q.rule == "guard" and q.pairs.n_effective >= settings.guards.min_n]
     strictest = settings.alpha / max(1, len(judged))
     harms = [harm_p(questions[i].pairs, questions[i].margin or 0.0, strictest, seed) for i in judged]
     levels, rejected = holm(harms, settings.alpha)
@@ -119,6 +151,8 @@ def _comparison(question: Question, interval: Interval, p: float | None, level: 
         rule=question.rule,
         n=pairs.n,
         n_groups=pairs.n_groups,
+        n_effective=pairs.n_effective,
+        clipped=pairs.clipped,
         challenger=pairs.first_mean,
         other=pairs.second_mean,
         wins=pairs.wins,
@@ -142,40 +176,54 @@ class PowerOf(Protocol):
 
 
 def _power(margin: float | None, pairs: Pairs, alpha: float) -> PowerOf:
-    """Power as a function of (independent rows, true difference), at the discordance or spread that these rows have.
+    """Power as a function of (rows of groups like these, true difference), at the discordance or spread that these rows have.
 
-    One win and one loss are added to the discordant rows, so that a handful of rows does not promise too much.
+    Where the bound of bounds.py has to agree, its power counts too: the lower one, as both look at the same sum.
     """
-    discordance = min(1.0, (pairs.wins + pairs.losses + 2) / (pairs.n + 2))
 
     def power(n: float, difference: float) -> float:
+        share = n / pairs.n
         if not pairs.binary:
-            return power_of_mean(n, difference + (margin or 0.0), pairs.deviation, alpha)
-        if margin is None:
-            return power_better(n, difference, discordance, alpha)
-        return power_not_worse(n, difference, discordance, margin, alpha)
+            test = power_of_mean(share * pairs.n / pairs.design, difference + (margin or 0.0), pairs.deviation, alpha)
+        else:
+            test = _power_of_shares(share * pairs.n / pairs.design, difference, margin, pairs, alpha)
+        if pairs.symmetric:
+            return test
+        return min(test, power_of_bound(*_shifted(pairs, difference, margin or 0.0), share * pairs.n_groups, alpha))
 
     return power
 
 
-def _needed(asked: list[tuple[Comparison, Pairs]], settings: Gate, alpha: float) -> int | None:
-    """Rows to show a true gain of gate.effect under `better`, or to pass with a challenger equal to the other under `not_worse`.
+def _power_of_shares(independent: float, difference: float, margin: float | None, pairs: Pairs, alpha: float) -> float:
+    """One win and one loss are added to the discordant rows, so that a handful of rows does not promise too much."""
+    discordance = min(1.0, (pairs.wins + pairs.losses + 2) / (pairs.n + 2))
+    if margin is None:
+        return power_better(independent, difference, discordance, alpha)
+    return power_not_worse(independent, difference, discordance, margin, alpha)
 
-    None where no number of rows that anyone has would do.
+
+def _shifted(pairs: Pairs, difference: float, margin: float) -> tuple[Floats, Floats]:
+    """The group sums that enter the bound if the true difference were `difference`, and how far below zero each could lie."""
+    return pairs.sums + (difference - pairs.difference + margin) * pairs.sizes, (pairs.limit - margin) * pairs.sizes
+
+
+def _needed(asked: list[tuple[Comparison, Pairs]], n: int, n_effective: float, settings: Gate, alpha: float) -> int | None:
+    """Rows, in groups like these, to show a true gain of gate.effect under `better`, or under `not_worse` to pass with a challenger
+    equal to the other; at least as many as count for gate.min_rows. None where no number of rows that anyone has would do.
     """
-    most = settings.min_rows
+    most = ceil(settings.min_rows * (n / n_effective if n else 1.0))
     for comparison, pairs in asked:
         if comparison.outcome == "shown":
             continue
         truth = settings.effect if comparison.rule == "better" else 0.0
-        independent = rows_needed(partial(_power(comparison.margin, pairs, alpha), difference=truth), settings.power)
-        if independent is None:
+        rows = rows_needed(partial(_power(comparison.margin, pairs, alpha), difference=truth), settings.power)
+        if rows is None:
             return None
-        most = max(most, ceil(independent * pairs.design))
+        most = max(most, ceil(rows * n / pairs.n))
     return most
 
 
 def _detectable(comparison: Comparison, pairs: Pairs, settings: Gate, alpha: float) -> float | None:
     """The smallest true gain that the rows at hand would show or, under `not_worse`, let pass: 0 where an equal model would."""
-    power = partial(_power(comparison.margin, pairs, alpha), pairs.n / pairs.design)
-    return min_detectable(power, settings.power, 1.0 if pairs.binary else 20 * max(pairs.deviation, 1e-9))
+    power = partial(_power(comparison.margin, pairs, alpha), pairs.n)
+    return min_detectable(power, settings.power, 1.0 if pairs.binary else pairs.limit)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from tasks.judgement.paired import Codes, Floats, Pairs, group_codes, pair, tango_interval
+from tasks.judgement.bounds import betting_bound
+from tasks.judgement.paired import Codes, Floats, Pairs, effective_size, group_codes, pair, tango_interval
 
 CELLS = 4_000_000  # numbers held at once while resampling: 32 MB
 Groups = Sequence[object] | NDArray[np.generic] | None
@@ -18,7 +19,10 @@ Metric = Callable[[Floats], Floats]
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its two-sided interval; `low` and `high` are None where one group alone cannot tell."""
+    """An estimate and its two-sided interval; `low` and `high` are None where one group alone cannot tell.
+
+    `n_effective` is the number of groups of equal size that would tell as much as these groups do.
+    """
 
     value: float
     low: float | None
@@ -26,12 +30,16 @@ class Interval:
     confidence: float
     n: int
     n_groups: int
+    n_effective: float
 
 
-def wilson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
-    """Wilson's (1927) score interval of a share; broadcasts, takes fractional counts, and is (0, 1) where n is 0."""
+def wilson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95, freedom: float = np.inf) -> tuple[Floats, Floats]:
+    """Wilson's (1927) score interval of a share; broadcasts, takes fractional counts, and is (0, 1) where n is 0.
+
+    `freedom` above 0: the degrees of freedom, for Student's t, of a variance estimated between groups; infinite for single rows.
+    """
     k, rows = np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64)
-    z2 = float(special.ndtri((1 + confidence) / 2)) ** 2
+    z2 = min(float(special.stdtrit(freedom, (1 + confidence) / 2)), 1e6) ** 2
     share = k / np.maximum(rows, 1e-300)
     centre = (k + z2 / 2) / (rows + z2)
     half = np.sqrt(z2 * np.maximum(rows * share * (1 - share) + z2 / 4, 0)) / (rows + z2)
@@ -43,15 +51,19 @@ def mean_interval(
 ) -> Interval:
     """Interval of the mean of per-example scores, shape (n,), n > 0, with groups resampled whole.
 
-    Right/wrong scores: Wilson's at the effective number of rows, which stays honest near 0 and 1, where a bootstrap collapses.
+    Right/wrong scores: Wilson's at the effective number of rows, which stays honest near 0 and 1, where a bootstrap collapses; by
+    group with Student's t, for the few groups that may hold most rows.
     Real scores: the bootstrap by group.
     """
     values = np.asarray(scores, dtype=np.float64)
     codes = None if groups is None else group_codes(groups, len(values))
     pairs = pair(values, np.zeros(len(values)), codes)
     if pairs.binary:
-        low, high = wilson(pairs.wins / pairs.design, pairs.n / pairs.design, confidence)
-        return Interval(pairs.first_mean, float(low), float(high), confidence, pairs.n, pairs.n_groups)
+        freedom = pairs.n_effective - 1 if pairs.n_groups < pairs.n else np.inf
+        if freedom <= 0:
+            return _interval(pairs, None, None, confidence)
+        low, high = wilson(pairs.wins / pairs.design, pairs.n / pairs.design, confidence, freedom)
+        return _interval(pairs, float(low), float(high), confidence)
     return _bootstrap_interval(pairs, confidence, resamples, seed)
 
 
@@ -64,40 +76,67 @@ def ratio_interval(
     sums, sizes = (np.bincount(codes, weights=column).astype(np.float64) for column in columns)
     value = float(sums.sum() / sizes.sum())
     low, high = _bca(value, sums, sizes, confidence, resamples, seed)
-    return Interval(value, low, high, confidence, len(columns[0]), len(sums))
+    rows = np.bincount(codes).astype(np.float64)
+    return Interval(value, low, high, confidence, len(columns[0]), len(sums), effective_size(rows[rows > 0]))
 
 
 def difference_interval(
-    first: ArrayLike, second: ArrayLike, groups: Groups = None, confidence: float = 0.95, resamples: int = 1000, seed: int = 0
+    first: ArrayLike,
+    second: ArrayLike,
+    groups: Groups = None,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+    limit: float | None = None,
 ) -> Interval:
-    """Interval of mean(first) - mean(second) over the same rows: Tango's for right/wrong, the bootstrap by group otherwise."""
-    one, two = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    codes = None if groups is None else group_codes(groups, len(one))
-    return difference_intervals([pair(one, two, codes)], confidence, resamples, seed)[0]
+    """Interval of mean(first) - mean(second) over the same rows; `limit`: the largest difference that a row can have."""
+    minuend, subtrahend = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    codes = None if groups is None else group_codes(groups, len(minuend))
+    return difference_intervals([pair(minuend, subtrahend, codes, limit)], confidence, resamples, seed)[0]
 
 
 def difference_intervals(many: Sequence[Pairs], confidence: float, resamples: int = 1000, seed: int = 0) -> list[Interval]:
-    """`difference_interval` for many comparisons at once: all of Tango's are found in one pass."""
-    binary = [pairs for pairs in many if pairs.binary]
+    """Intervals of many comparisons at once.
+
+    Right/wrong: Tango's at the effective number of rows with Student's t, as the gate tests, all found in one pass. Real scores:
+    the bootstrap by group, widened to what the betting bound does not reject, so that no interval claims more than the gate's test.
+    """
+    binary = [pairs for pairs in many if pairs.binary and pairs.n_effective > 1]
     design = np.array([pairs.design for pairs in binary])
     wins, losses, n = (np.array(column, dtype=np.float64) / design for column in _columns(binary))
-    low, high = tango_interval(wins, losses, n, confidence)
+    low, high = tango_interval(wins, losses, n, confidence, np.array([pairs.n_effective - 1 for pairs in binary]))
     bounds = iter(zip(low.tolist(), high.tolist(), strict=True))
-    return [
-        Interval(pairs.difference, *next(bounds), confidence, pairs.n, pairs.n_groups)
-        if pairs.binary
-        else _bootstrap_interval(pairs, confidence, resamples, seed)
-        for pairs in many
-    ]
+    intervals = []
+    for pairs in many:
+        if pairs.binary:
+            lowest, highest = next(bounds) if pairs.n_effective > 1 else (None, None)
+            intervals.append(_interval(pairs, lowest, highest, confidence))
+        else:
+            intervals.append(_real_interval(pairs, confidence, resamples, seed))
+    return intervals
 
 
 def _columns(many: Sequence[Pairs]) -> tuple[list[int], list[int], list[int]]:
     return [pairs.wins for pairs in many], [pairs.losses for pairs in many], [pairs.n for pairs in many]
 
 
+def _interval(pairs: Pairs, low: float | None, high: float | None, confidence: float) -> Interval:
+    return Interval(pairs.difference, low, high, confidence, pairs.n, pairs.n_groups, pairs.n_effective)
+
+
 def _bootstrap_interval(pairs: Pairs, confidence: float, resamples: int, seed: int) -> Interval:
     low, high = _bca(pairs.difference, pairs.sums, pairs.sizes, confidence, resamples, seed)
-    return Interval(pairs.difference, low, high, confidence, pairs.n, pairs.n_groups)
+    return _interval(pairs, low, high, confidence)
+
+
+def _real_interval(pairs: Pairs, confidence: float, resamples: int, seed: int) -> Interval:
+    interval = _bootstrap_interval(pairs, confidence, resamples, seed)
+    if interval.low is None or interval.high is None or not np.isfinite(pairs.limit):
+        return interval
+    level = (1 - confidence) / 2
+    low = betting_bound(pairs.sums, pairs.sizes, pairs.limit, level)
+    high = -betting_bound(-pairs.sums, pairs.sizes, pairs.limit, level)
+    return replace(interval, low=min(interval.low, low), high=max(interval.high, high))
 
 
 def _bca(
@@ -177,7 +216,8 @@ def metric_interval(
     step = max(1, CELLS // classes**2)
     values = np.concatenate([metric(_confusions(draws[i : i + step], cells, classes)) for i in range(0, resamples, step)])
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(value), float(low), float(high), confidence, len(truth), n_groups)
+    rows = np.bincount(codes).astype(np.float64)
+    return Interval(float(value), float(low), float(high), confidence, len(truth), n_groups, effective_size(rows[rows > 0]))
 
 
 def _confusions(counts: Floats, cells: Codes, classes: int) -> Floats:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from tasks.judgement.bounds import betting_p
+
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
@@ -21,7 +23,8 @@ class Pairs:
     """What the tests need of two score vectors: sums of differences by group, and the discordant rows.
 
     `sums` and `sizes` have one entry per group; `wins` counts rows that the first model scores higher, `losses` lower.
-    `design` is the design effect: the variance of the difference over what independent rows would give, at least 1.
+    `design` is the design effect: the variance of the difference over what independent rows would give, at least 1. `limit` is the
+    largest difference that a row can have: 1 for right/wrong, infinite where nobody declared one; `clipped` rows had a larger one.
     """
 
     n: int
@@ -34,14 +37,40 @@ class Pairs:
     second_mean: float
     deviation: float
     design: float
+    limit: float
+    clipped: int
 
     @property
     def n_groups(self) -> int:
         return len(self.sums)
 
     @property
+    def symmetric(self) -> bool:
+        """Whether sums of mean zero are symmetric: right/wrong rows on their own are, or the same rows told equally often.
+
+        Of the latter every group is won or lost whole. No smaller losses hide behind it unseen: to make up for a gain of whole
+        groups they would have to be more frequent than those.
+        """
+        size_of_sum = np.abs(self.sums)
+        whole = bool(np.all((size_of_sum == 0) | (size_of_sum == self.sizes))) and size_of_sum.sum() == self.wins + self.losses
+        return self.binary and whole and bool(np.all(self.sizes == self.sizes[0]))
+
+    @property
+    def n_effective(self) -> float:
+        return effective_size(self.sizes)
+
+    @property
     def difference(self) -> float:
-        return self.first_mean - self.second_mean
+        """The mean over rows of the differences, none beyond the limit."""
+        return float(self.sums.sum()) / self.n
+
+
+def effective_size(sizes: Floats) -> float:
+    """How many groups of equal size tell as much as groups of these sizes, (sum m)^2 / sum m^2, where a group's rows are all alike.
+
+    Kish (1965), 'Survey Sampling'. One customer of 300 rows beside 120 single rows counts as 2: it alone decides most of the mean.
+    """
+    return float(sizes.sum() ** 2 / np.sum(sizes**2)) if len(sizes) else 0.0
 
 
 def group_codes(groups: Sequence[object] | NDArray[np.generic] | None, n: int) -> Codes:
@@ -59,14 +88,19 @@ def group_codes(groups: Sequence[object] | NDArray[np.generic] | None, n: int) -
     return codes
 
 
-def pair(first: Floats, second: Floats, codes: Codes | None = None) -> Pairs:
-    """Reduce two score vectors of shape (n,), n > 0, to the sums that every test here reads. `codes` come from `group_codes`."""
+def pair(first: Floats, second: Floats, codes: Codes | None = None, limit: float | None = None) -> Pairs:
+    """Reduce two score vectors of shape (n,), n > 0, to the sums that every test here reads. `codes` come from `group_codes`.
+
+    A difference beyond plus or minus `limit` counts as the limit.
+    """
     n = len(first)
-    differences = first - second
+    raw = first - second
+    binary = bool(np.all((first == 0) | (first == 1)) and np.all((second == 0) | (second == 1)))
+    largest = 1.0 if binary else np.inf if limit is None else limit
+    differences = np.clip(raw, -largest, largest)
     dense: Codes = np.arange(n) if codes is None else np.unique(codes, return_inverse=True)[1].astype(np.int64)
     sums: Floats = np.bincount(dense, weights=differences).astype(np.float64)
     sizes: Floats = np.bincount(dense).astype(np.float64)
-    binary = bool(np.all((first == 0) | (first == 1)) and np.all((second == 0) | (second == 1)))
     return Pairs(
         n=n,
         sums=np.rint(sums) if binary else sums,
@@ -78,6 +112,8 @@ def pair(first: Floats, second: Floats, codes: Codes | None = None) -> Pairs:
         second_mean=float(second.mean()),
         deviation=float(differences.std()),
         design=_design_effect(differences, dense, sums, sizes),
+        limit=largest,
+        clipped=int(np.count_nonzero(np.abs(raw) > largest)),
     )
 
 
@@ -176,11 +212,27 @@ def tango_z(wins: ArrayLike, losses: ArrayLike, n: ArrayLike, at: ArrayLike) -> 
     return np.asarray(np.where(variance > 1e-12, distance / np.sqrt(safe), np.sign(np.round(distance, 9)) * 1e6), dtype=np.float64)
 
 
-def tango_interval(wins: ArrayLike, losses: ArrayLike, n: ArrayLike, confidence: float) -> tuple[Floats, Floats]:
-    """The differences that Tango's test does not reject, two-sided at `confidence`, by bisection to 1e-11. Broadcasts."""
-    b, c, rows = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (wins, losses, n)))
-    z = float(special.ndtri((1 + confidence) / 2))
-    target = np.stack([np.full(b.shape, z), np.full(b.shape, -z)])
+def tango_p(wins: ArrayLike, losses: ArrayLike, n: ArrayLike, at: ArrayLike, freedom: ArrayLike) -> Floats:
+    """p-value of 'P(win) - P(loss) is `at` or less' by Tango's statistic; 1 where `freedom` is 0. Broadcasts.
+
+    The statistic is referred to Student's t with `freedom` degrees of freedom: the number of independent rows, or the effective
+    number of groups, less one. Where a few groups hold most rows, the variance between groups is known from those few alone.
+    """
+    freedom = np.asarray(freedom, dtype=np.float64)
+    tail = special.stdtr(np.maximum(freedom, 1e-9), -tango_z(wins, losses, n, at))
+    return np.asarray(np.where(freedom > 0, tail, 1.0), dtype=np.float64)
+
+
+def tango_interval(
+    wins: ArrayLike, losses: ArrayLike, n: ArrayLike, confidence: float, freedom: ArrayLike = np.inf
+) -> tuple[Floats, Floats]:
+    """The differences that Tango's test does not reject, two-sided at `confidence`, by bisection to 1e-11. Broadcasts.
+
+    `freedom` is that of `tango_p`, above 0; infinite, as by default, it is the published interval.
+    """
+    b, c, rows, df = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (wins, losses, n, freedom)))
+    z = special.stdtrit(df, (1 + confidence) / 2)
+    target = np.stack([z, -z])
     estimate = (b - c) / rows
     low, high = np.stack([np.full(b.shape, -1.0), estimate]), np.stack([estimate, np.full(b.shape, 1.0)])
     for _ in range(38):
@@ -191,27 +243,58 @@ def tango_interval(wins: ArrayLike, losses: ArrayLike, n: ArrayLike, confidence:
 
 
 def better_p(pairs: Pairs, alpha: float, seed: int = 0) -> float:
-    """p-value of 'the first model is no better': exact for right/wrong, sign flips by group for real scores."""
-    return sign_flip_exact(pairs.sums) if pairs.binary else sign_flip(pairs.sums, alpha, seed)
+    """p-value of 'the first model is no better': by sign flips, exact for right/wrong rows on their own, where it is McNemar's.
+
+    By group and for real scores a mean of zero need not be symmetric: there the bound of bounds.py has to agree.
+    """
+    if pairs.symmetric:
+        return sign_flip_exact(pairs.sums)
+    bound = gain_bound_p(pairs, 0.0)
+    return max(bound, sign_flip_exact(pairs.sums) if pairs.binary else sign_flip(pairs.sums, max(alpha, bound), seed))
 
 
 def not_worse_p(pairs: Pairs, margin: float, alpha: float, seed: int = 0) -> float:
-    """p-value of 'the first model is worse by `margin` or more'. Groups enter Tango's test by the effective number of rows."""
-    if not pairs.binary:
-        return sign_flip(pairs.sums + margin * pairs.sizes, alpha, seed)
-    return float(special.ndtr(-_tango_of(pairs, -margin)))
+    """p-value of 'the first model is worse by `margin` or more'; by group and for real scores the bound has to agree here too.
+
+    Groups enter Tango's test by the effective number of rows.
+    """
+    bound = 0.0 if pairs.symmetric else gain_bound_p(pairs, -margin)
+    if pairs.binary:
+        return max(bound, _tango_p(pairs.wins, pairs.losses, pairs, -margin))
+    return max(bound, sign_flip(pairs.sums + margin * pairs.sizes, max(alpha, bound), seed))
 
 
 def harm_p(pairs: Pairs, margin: float, alpha: float, seed: int = 0) -> float:
-    """p-value of 'the first model loses no more than `margin`': small means evidence of harm."""
-    if not pairs.binary:
-        return sign_flip(-(pairs.sums + margin * pairs.sizes), alpha, seed)
-    return float(special.ndtr(_tango_of(pairs, -margin)))
+    """p-value of 'the first model loses no more than `margin`': small means evidence of harm.
+
+    Of right/wrong rows by group no bound has to agree: it would see half of the harm, and a false veto costs a week, a missed harm
+    costs users.
+    """
+    if pairs.binary:
+        return _tango_p(pairs.losses, pairs.wins, pairs, margin)
+    bound = loss_bound_p(pairs, margin)
+    return max(bound, sign_flip(-(pairs.sums + margin * pairs.sizes), max(alpha, bound), seed))
 
 
-def _tango_of(pairs: Pairs, at: float) -> float:
+def _tango_p(above: int, below: int, pairs: Pairs, at: float) -> float:
     design = pairs.design
-    return float(tango_z(pairs.wins / design, pairs.losses / design, pairs.n / design, at))
+    return float(tango_p(above / design, below / design, pairs.n / design, at, pairs.n_effective - 1))
+
+
+def gain_bound_p(pairs: Pairs, at: float) -> float:
+    """p-value of 'the first model's gain is `at` or less', whatever the distribution of the differences."""
+    return betting_p(pairs.sums - at * pairs.sizes, _limits(pairs, at))
+
+
+def loss_bound_p(pairs: Pairs, at: float) -> float:
+    """p-value of 'the first model's loss is `at` or less', whatever the distribution of the differences."""
+    return betting_p(-pairs.sums - at * pairs.sizes, _limits(pairs, at))
+
+
+def _limits(pairs: Pairs, at: float) -> Floats:
+    if not np.isfinite(pairs.limit):
+        raise ValueError("real scores without a largest difference of a row: `pair` needs the `limit` that the problem declares")
+    return np.asarray(max(pairs.limit + at, 1e-9) * pairs.sizes, dtype=np.float64)
 
 
 def holm(p_values: Sequence[float], alpha: float) -> tuple[list[float], list[bool]]:

@@ -45,13 +45,17 @@ def _critical_wins(m: Floats, alpha: float) -> Floats:
 
 
 def power_not_worse(n: float, difference: float, discordance: float, margin: float, alpha: float) -> float:
-    """Asymptotic power of Tango's test at the margin: the variance under the hypothesis sets the bar, the true one the chance."""
+    """Power of Tango's test at the margin, by the normal approximation.
+
+    The variance under the hypothesis sets the bar, with Student's t of n - 1 degrees of freedom; the true one sets the chance.
+    """
     discordance = min(1.0, max(discordance, abs(difference), 1e-9))
     wins, losses = (discordance + difference) / 2, (discordance - difference) / 2
     shift = difference + margin
     null_deviation = shift / float(tango_z(wins, losses, 1.0, -margin))
     deviation = sqrt(max(discordance - difference**2, 1e-12))
-    return float(special.ndtr((sqrt(n) * shift - float(special.ndtri(1 - alpha)) * null_deviation) / deviation))
+    bar = float(special.stdtrit(max(n - 1, 1.0), 1 - alpha))
+    return float(special.ndtr((sqrt(n) * shift - bar * null_deviation) / deviation))
 
 
 def power_of_mean(n: float, difference: float, deviation: float, alpha: float) -> float:

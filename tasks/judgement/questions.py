@@ -39,8 +39,8 @@ class Rows:
         return int(self.primary.sum())
 
     @property
-    def n_groups(self) -> int:
-        return len(np.unique(self.codes[self.primary]))
+    def group_sizes(self) -> Floats:
+        return np.unique(self.codes[self.primary], return_counts=True)[1].astype(np.float64)
 
 
 def population(evidence: Evidence) -> Rows:
@@ -51,7 +51,8 @@ def population(evidence: Evidence) -> Rows:
 
 
 def _pair(evidence: Evidence, other: Floats, mask: Mask, codes: Codes) -> Pairs:
-    return pair(evidence.challenger[mask].astype(np.float64), other[mask].astype(np.float64), codes[mask])
+    scores = (evidence.challenger[mask].astype(np.float64), other[mask].astype(np.float64))
+    return pair(*scores, codes[mask], evidence.largest_difference)
 
 
 def primary_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
@@ -78,6 +79,30 @@ def primary_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterato
 def held_to_best(evidence: Evidence, settings: Gate) -> bool:
     """Whether this is a first release that beats the trivial baseline, and only must not lose too much against the best one."""
     return evidence.champion is None and settings.first == "useful" and evidence.trivial is not None
+
+
+def known_label_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
+    """What has to be shown besides, where the test rows have labels that a version never had: no loss on the rows of the others.
+
+    That version is wrong on every row of such a label, so that a new class alone would promote whatever challenger knows of it.
+    """
+    versions: list[tuple[str, Floats | None, Mask | None]] = [("champion", evidence.champion, evidence.new_to_champion)]
+    if settings.rule == "not_worse":
+        versions.append(("anchor", evidence.anchor, evidence.new_to_anchor))
+    for name, scores, new in versions:
+        if scores is None or new is None or not new[rows.primary].any():
+            continue
+        known = rows.primary & ~np.asarray(new, dtype=bool)
+        if known.any():
+            name = f"{name} on the labels it knows"
+            yield Question(name, "not_worse", settings.margin, _pair(evidence, scores, known, rows.codes))
+
+
+def new_rows(evidence: Evidence, rows: Rows) -> Mask:
+    """(n,) True for the primary rows whose label the champion never had."""
+    if evidence.champion is None or evidence.new_to_champion is None:
+        return np.zeros(len(rows.primary), dtype=bool)
+    return np.asarray(rows.primary & evidence.new_to_champion, dtype=bool)
 
 
 def guards(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:

@@ -14,7 +14,7 @@ from tasks.judgement.paired import group_codes
 
 @dataclass(frozen=True)
 class SliceScore:
-    """The mean score of the rows where column `name` is `value`; `judged` is False under `min_n` rows that count."""
+    """The mean score of the rows where column `name` is `value`; `judged` is False under `min_n` effective rows."""
 
     name: str
     value: str
@@ -44,7 +44,7 @@ def by_slice(
         for value in np.unique(told):
             rows = told == value
             interval = mean_interval(values[rows], None if codes is None else codes[rows], confidence, resamples, seed)
-            judged = interval.n_groups >= min_n
+            judged = interval.n_effective >= min_n
             found.append(
                 SliceScore(name, str(value), interval.n, interval.n_groups, interval.value, interval.low, interval.high, judged)
             )

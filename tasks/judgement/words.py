@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import floor
 
 import numpy as np
 
 from configs.schema import Gate
 from tasks.judgement.evidence import Comparison, Evidence, Verdict, missed_floors
 
+MOST_LABELS = 10  # named in a sentence
 DECISIVE_FIRST = {"ruled out": 0, "open": 1, "shown": 2}
 BASELINE = "baseline "  # how the names of comparisons with one begin
 
@@ -18,16 +20,17 @@ def reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tuple[str, 
     share = _are_shares(evidence)
     asked = [c for c in verdict.comparisons if c.rule in ("better", "not_worse")]
     guards = [c for c in verdict.comparisons if c.rule == "guard"]
-    few = verdict.n_groups < settings.min_rows
+    few, all_new = verdict.n_effective < settings.min_rows, 0 < verdict.n == verdict.new_rows
     return (
         *([_too_few(verdict, settings)] if few else []),
+        *([_all_new(verdict)] if all_new else []),
         *(
             f"Floor missed: {name} is {value:.4g}, gate.floors asks for at least {least:.4g}."
             for name, (value, least) in missed_floors(evidence, settings).items()
         ),
         *(_harm(c, share) for c in guards if c.outcome == "harm shown"),
         *(_primary(c, settings, share) for c in sorted(asked, key=lambda c: DECISIVE_FIRST[c.outcome])),
-        *([_more_rows(verdict, asked, settings, share)] if verdict.verdict == "INCONCLUSIVE" and not few else []),
+        *([_more_rows(verdict, asked, settings, share)] if verdict.verdict == "INCONCLUSIVE" and not few and not all_new else []),
         *([] if few else _cheaper(verdict, share)),
         *_circumstances(verdict, guards, evidence, settings),
     )
@@ -66,12 +69,17 @@ def level(value: float, share: bool) -> str:
 def _rows_of(comparison: Comparison) -> str:
     if comparison.n == comparison.n_groups:
         return f"{comparison.n} rows"
-    return f"{comparison.n} rows in {comparison.n_groups} groups"
+    return f"{comparison.n} rows in {comparison.n_groups} groups ({effective(comparison.n_effective)})"
+
+
+def effective(rows: float) -> str:
+    """What grouped rows count for, rounded down."""
+    return "1 effective row" if 1 <= rows < 2 else f"{floor(rows + 1e-9)} effective rows"
 
 
 def _bounds(comparison: Comparison, share: bool) -> str:
     if comparison.low is None or comparison.high is None:
-        return "no interval from one group"
+        return "no interval from one row or group"
     unit = 100 if share else 1
     digits = ".1f" if share else ".4g"
     return f"{100 * comparison.confidence:g} % interval {unit * comparison.low:{digits}} to {unit * comparison.high:{digits}}"
@@ -100,7 +108,8 @@ def _primary(c: Comparison, settings: Gate, share: bool) -> str:
 
 def _numbers(c: Comparison, share: bool) -> str:
     moved = f"{100 * c.difference:+.1f} points" if share else f"{c.difference:+.4g}"
-    return f"{level(c.challenger, share)} against {level(c.other, share)} on {_rows_of(c)}, {moved} ({_bounds(c, share)})"
+    clipped = f"; {c.clipped} of them clipped" if c.clipped else ""
+    return f"{level(c.challenger, share)} against {level(c.other, share)} on {_rows_of(c)}{clipped}, {moved} ({_bounds(c, share)})"
 
 
 def _harm(c: Comparison, share: bool) -> str:
@@ -129,11 +138,30 @@ def _cheaper(verdict: Verdict, share: bool) -> Iterator[str]:
 def _too_few(verdict: Verdict, settings: Gate) -> str:
     held = f"{verdict.n} fair rows"
     if verdict.n != verdict.n_groups:
-        held += f" in {verdict.n_groups} groups, which count as {verdict.n_groups} rows,"
+        held += f" in {verdict.n_groups} groups, which count as {effective(verdict.n_effective)},"
+    needed = _count(verdict.rows_needed) + (" in groups like these" if verdict.n != verdict.n_groups else "")
     return (
-        f"Too few rows to decide anything: {held} where gate.min_rows asks for {settings.min_rows}; "
-        f"{_count(verdict.rows_needed)} would be needed. Collect more test rows, or widen gate.window."
+        f"Too few rows to decide anything: {held} where gate.min_rows asks for {settings.min_rows}; {needed} would be needed. "
+        f"Collect more test rows{_of_other_groups(verdict)}, or widen gate.window."
     )
+
+
+def _of_other_groups(verdict: Verdict) -> str:
+    """Where some groups are much larger than others, rows of those add little."""
+    uneven = verdict.n_effective < verdict.n_groups / 2
+    return " of other groups (a few groups hold most rows, and more rows of those add little)" if uneven else ""
+
+
+def _all_new(verdict: Verdict) -> str:
+    return (
+        f"All {verdict.n} rows have labels that the champion never had{_listed(verdict.new_labels)}: they cannot show what would "
+        "be lost. Add test rows of the labels that it knows."
+    )
+
+
+def _listed(labels: tuple[str, ...]) -> str:
+    more = f" and {len(labels) - MOST_LABELS} more" if len(labels) > MOST_LABELS else ""
+    return f" ({', '.join(labels[:MOST_LABELS])}{more})" if labels else ""
 
 
 def _count(rows: int | None) -> str:
@@ -141,15 +169,24 @@ def _count(rows: int | None) -> str:
 
 
 def _more_rows(verdict: Verdict, asked: list[Comparison], settings: Gate, share: bool) -> str:
-    better = any(c.rule == "better" for c in asked)
-    aim = f"to show a true gain of {amount(settings.effect, share)}" if better else "to pass a challenger that is exactly as good"
+    rules = {c.rule for c in asked if c.outcome != "shown"}
+    better = asked[0].rule == "better"
+    aims = {
+        "better": f"to show a true gain of {amount(settings.effect, share)}",
+        "not_worse": "to pass a challenger that is exactly as good",
+    }
+    aim = " and ".join(aims[rule] for rule in ("better", "not_worse") if rule in rules)
     if verdict.rows_needed is not None and verdict.rows_needed <= verdict.n:
         return (
             f"{verdict.n} rows are enough {aim} with power {settings.power:g}, but these leave it open: the true difference may be "
             "smaller, or luck was against it."
         )
     shown = "show" if better else "pass"
-    least = f"; {verdict.n} rows {shown} one of {amount(verdict.detectable, share)}" if verdict.detectable is not None else ""
+    least = (
+        f"; {verdict.n} rows {shown} one of {amount(verdict.detectable, share)}"
+        if verdict.detectable is not None and asked[0].outcome != "shown"
+        else ""
+    )
     return f"{_count(verdict.rows_needed).capitalize()} rows are needed {aim} with power {settings.power:g}{least}."
 
 
@@ -164,10 +201,24 @@ def _circumstances(verdict: Verdict, guards: list[Comparison], evidence: Evidenc
         yield "No anchor was given: the champion alone was compared, and a chain of small losses would not be seen."
     if settings.window is not None and evidence.recent is not None:
         yield f"Compared on the {verdict.n} fair rows of the last {settings.window} days (gate.window)."
+    if verdict.new_rows:
+        yield _new_rows(verdict, settings, _are_shares(evidence))
+    if any(c.clipped for c in verdict.comparisons if c.rule != "information"):
+        yield (
+            f"A row counts for a difference of {evidence.largest_difference:g} at most: rows that differ by more are clipped to it."
+        )
     if verdict.excluded:
         rows = "1 row" if verdict.excluded == 1 else f"{verdict.excluded} rows"
         yield f"{rows} left out: copies or near copies of rows that one of the models was trained or tuned on."
     yield _look(verdict.look, settings, first=evidence.champion is None and settings.first == "useful")
+
+
+def _new_rows(verdict: Verdict, settings: Gate, share: bool) -> str:
+    rows = "1 row has a label" if verdict.new_rows == 1 else f"{verdict.new_rows} rows have labels"
+    return (
+        f"{rows} that the champion never had{_listed(verdict.new_labels)}. They count above, and do not decide alone: on the other "
+        f"{verdict.n - verdict.new_rows} rows a loss of {amount(settings.margin, share)} (gate.margin) has to be ruled out too."
+    )
 
 
 def _guarding(guards: list[Comparison], settings: Gate, share: bool) -> str:
@@ -177,7 +228,8 @@ def _guarding(guards: list[Comparison], settings: Gate, share: bool) -> str:
     judged = [c for c in guards if c.outcome != "too few rows"]
     harmed, small = sum(c.outcome == "harm shown" for c in judged), len(guards) - len(judged)
     found = f"{harmed} of them showed harm beyond its margin" if harmed else "none showed harm beyond its margin"
-    unjudged = f"; {small} with fewer than {settings.guards.min_n} rows are reported, not judged" if small else ""
+    rows = "rows" if all(c.n == c.n_groups for c in guards) else "effective rows"
+    unjudged = f"; {small} with fewer than {settings.guards.min_n} {rows} are reported, not judged" if small else ""
     return f"Guards: {len(judged)} slices, classes and older rows judged, {found}{unjudged}."
 
 

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 IGNORED = -100  # the label of a token that no loss is taken on
 
+# The most that two models' mean log-likelihoods of a row's tokens may differ by, in nats, at the gate; a larger difference counts
+# as this. At 5 each token of a completion is e^5 = 148 times less likely, about half of the way from certainty to a uniform guess
+# over a vocabulary of 50,000 (log 50,000 = 10.8). A smaller limit would count a ruined answer for too little; a larger one asks for
+# more rows.
+LARGEST_DIFFERENCE = 5.0
+
 
 def load_decoder(path: Path) -> nn.Module:
     """The base with its language-model head, in fp32."""

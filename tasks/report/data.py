@@ -65,6 +65,7 @@ class Population:
     """Which test rows decided: those of the gate's window, less those that either model may have seen in training.
 
     `needed` rows would settle a question left open; `detectable` is the smallest gain, in `unit`, that the rows at hand would show.
+    `effective` is what the rows count for where groups are unequal; `new_rows` have `new_labels`, which the champion never had.
     """
 
     test: int
@@ -72,6 +73,9 @@ class Population:
     window: int | None = None
     left_out: int = 0
     groups: int | None = None
+    effective: float | None = None
+    new_rows: int = 0
+    new_labels: tuple[str, ...] = ()
     needed: int | None = None
     detectable: float | None = None
     unit: Unit = "share"

@@ -17,7 +17,7 @@ from scipy import special
 from configs.schema import Gate
 from tasks.judgement.evidence import Evidence
 from tasks.judgement.gate import decide
-from tasks.judgement.paired import mcnemar_exact, tango_z
+from tasks.judgement.paired import mcnemar_exact, tango_p
 from tasks.judgement.spending import alpha_at_look
 
 Floats = NDArray[np.float64]
@@ -110,10 +110,10 @@ def not_worse(alpha: float, margin: float, anchored: bool) -> Judge:
     """The rule `not_worse`, with or without the anchor."""
 
     def judge(challenger: Bools, champion: Bools, anchor: Bools) -> Bools:
-        bar, n = float(special.ndtri(1 - alpha)), challenger[0].size
+        n = challenger[0].size
         passed = np.ones(len(challenger), dtype=bool)
         for other in (champion, anchor) if anchored else (champion,):
-            passed &= tango_z(_count(challenger & ~other), _count(other & ~challenger), n, -margin) >= bar
+            passed &= tango_p(_count(challenger & ~other), _count(other & ~challenger), n, -margin, n - 1) <= alpha
         return passed
 
     return judge

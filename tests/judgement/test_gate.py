@@ -99,7 +99,7 @@ def test_rows_repeated_in_a_group_make_no_win() -> None:
 def test_a_hundred_rows_in_thirty_groups_count_as_thirty() -> None:
     verdict = decide(Evidence(*exact(120, 40, 0, 60), groups=np.repeat(np.arange(30), 4)), Gate())
     assert verdict.verdict == "INCONCLUSIVE"
-    assert "120 fair rows in 30 groups, which count as 30 rows" in verdict.reasons[0]
+    assert "120 fair rows in 30 groups, which count as 30 effective rows" in verdict.reasons[0]
 
 
 def test_unfair_rows_are_left_out_counted_and_told() -> None:
@@ -232,14 +232,15 @@ def test_equal_models_are_promoted_at_most_as_often_as_the_look_may_spend() -> N
 def test_real_scores_by_group_are_compared_and_told_in_their_own_unit() -> None:
     generator = rng(3)
     champion = generator.normal(-40, 5, 600)
-    verdict = decide(Evidence(champion + generator.normal(0.6, 2, 600), champion, groups=np.repeat(np.arange(200), 3)), Gate())
+    challenger, groups = champion + generator.normal(0.6, 0.5, 600), np.repeat(np.arange(200), 3)
+    verdict = decide(Evidence(challenger, champion, groups=groups, largest_difference=5.0), Gate())
     assert verdict.verdict == "PROMOTE"
     assert "points" not in verdict.reasons[0]
 
 
 def test_the_same_evidence_gives_the_same_verdict() -> None:
     generator = rng(4)
-    evidence = Evidence(generator.normal(size=300), generator.normal(size=300))
+    evidence = Evidence(generator.normal(size=300), generator.normal(size=300), largest_difference=10.0)
     assert decide(evidence, Gate()) == decide(evidence, Gate())
 
 
@@ -273,6 +274,7 @@ def test_more_looks_than_declared_are_told() -> None:
 
 def test_where_no_number_of_rows_would_do_none_is_given() -> None:
     generator = rng(6)
-    verdict = decide(Evidence(generator.normal(0, 1e5, 300), generator.normal(0, 1e5, 300)), Gate())
+    evidence = Evidence(generator.normal(0, 1e5, 300), generator.normal(0, 1e5, 300), largest_difference=1e6)
+    verdict = decide(evidence, Gate())
     assert (verdict.verdict, verdict.rows_needed) == ("INCONCLUSIVE", None)
     assert any(reason.startswith("More than a thousand million rows are needed") for reason in verdict.reasons)

@@ -33,7 +33,8 @@ def test_the_interval_of_a_share_is_wilsons() -> None:
 
 def test_all_right_is_not_said_to_be_certain() -> None:
     interval = mean_interval(np.ones(90), groups=np.repeat(np.arange(30), 3))
-    assert interval.low == pytest.approx(float(wilson(30, 30)[0]))
+    assert interval.low == pytest.approx(float(wilson(30, 30, freedom=29)[0]))
+    assert interval.low < float(wilson(30, 30)[0])
 
 
 def test_the_interval_of_real_scores_is_close_to_scipys_bootstrap() -> None:

@@ -134,7 +134,9 @@ def classification(labels: tuple[str, ...] = HELPDESK, rows: int = 600, error: f
         looks_per_year=52,
         next_command="tunekeeper monitor configs/helpdesk.yaml",
         comparisons=(primary, anchor, floor, *guards_of(confusion)),
-        population=Population(test=n, window=n, left_out=18, judged=n - 18, groups=n - 40),
+        population=Population(
+            test=n, window=n, left_out=18, judged=n - 18, groups=n - 40, effective=n - 71.5, new_rows=12, new_labels=("refunds",)
+        ),
         classes=class_scores(confusion, chance),
         slices=slices,
         confusion=confusion,

@@ -152,3 +152,10 @@ def test_copies_of_test_rows_are_said_with_what_became_of_them() -> None:
 
 def words_of(report: ReportData) -> str:
     return " ".join("".join(read(report).text).split())
+
+
+def test_rows_of_labels_new_to_the_champion_and_what_unequal_groups_count_for_are_said() -> None:
+    text = " ".join(read(classification()).text)
+    assert "rows of labels new to the champion" in text and "refunds" in text
+    assert "effective rows, as groups are unequal" in text
+    assert "rows of labels new to the champion" not in " ".join(read(generation()).text)
