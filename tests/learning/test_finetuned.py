@@ -140,10 +140,13 @@ def test_a_head_whose_weights_are_not_there_is_refused(folder, bert_folder):
     assert "of its weights are missing, among them classifier" in refused(folder)
 
 
-@pytest.mark.parametrize("content", [b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", b""])
-def test_weights_that_are_a_pointer_or_cut_short_are_refused(folder, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "is a git-LFS pointer"), (b"", "does not load")],
+)
+def test_weights_that_are_a_pointer_or_cut_short_are_refused(folder, content, message):
     (folder / "model.safetensors").write_bytes(content)
-    assert "does not load" in refused(folder)
+    assert message in refused(folder)
 
 
 def test_a_model_that_cannot_read_as_many_tokens_as_it_may_be_given_is_refused(folder):
