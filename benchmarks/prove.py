@@ -22,6 +22,8 @@ PROOFS = (
     "gate",
     "ledger",
     "redaction",
+    "recipes",
+    "training",
     "accuracy",
     "generation",
     "prepare",

@@ -66,9 +66,8 @@ def retrain(pipeline: Pipeline, why: Why = "person", asked: datetime | None = No
     with admitted(home.path, pipeline, ledger, why, asked, say, look) as turn:
         if turn.refusal is None:
             try:
-                with (
-                    TagsContext()
-                ):  # before each task, Prefect asks its server for a slot of every tag that the task has from its run
+                # Before each task, Prefect asks its server for a slot of every tag that the task has from its run.
+                with TagsContext():
                     outcome = _keep(pipeline, home, ledger, turn)
             except ContractError as error:
                 if why == "person":
