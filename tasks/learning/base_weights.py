@@ -80,7 +80,7 @@ def _loaded(name: str, path: Path, kind: Any) -> tuple[Any, tuple[list[Any], set
 
 
 def _check(name: str, used: set[str], misfits: list[Any], missing: set[str], unexpected: set[str]) -> None:
-    other = [entry for entry in misfits if entry[0] in used]
+    other = sorted((entry for entry in misfits if entry[0] in used), key=lambda entry: str(entry[0]))
     if other:
         key, held, wanted = other[0]
         raise InputError(

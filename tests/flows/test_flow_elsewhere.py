@@ -43,18 +43,20 @@ def machine(keep, monkeypatch):
 
 def test_weights_trained_elsewhere_are_those_trained_here_to_the_bit_and_what_differs_is_refused(keep, machine, bert_folder):
     base = f"model.base={shutil.copytree(bert_folder, keep.folder / 'base')}"
-    assert "training diverged" in keep.refused(THERE, base, "training.learning_rate=1e30")  # the user's to mend, wherever it was
+    assert "training went wrong twice" in keep.refused(THERE, base, "training.learning_rate=1e30", code=1)
     there = keep.retrain(THERE, base)
     assert len(machine.ran) == 2 and there["verdict"] == "PROMOTE"
     assert (machine.home / "runs" / there["train_key"] / "trained" / TRAINABLE).is_file()
     assert not list(machine.home.rglob("test.parquet"))  # test rows never leave
     run = keep.tracking.client.get_run(there["run_id"])
     assert keep.tracking.client.get_metric_history(there["run_id"], "loss") and run.data.tags["tunekeeper.weights_sha256"]
+    other = keep.refused(THERE, base, "training.start=champion", "adapter.kind=lora")
+    assert "the champion has another adapter" in other  # the user's to mend, wherever it was found
 
     shutil.rmtree(keep.home.path / "runs")
     here = keep.retrain(base, "gate.alpha=0.04")
     assert (here["train_key"], here["weights_sha256"]) == (there["train_key"], there["weights_sha256"])
-    assert here["training_seconds"] != there["training_seconds"] and len(machine.ran) == 2
+    assert here["training_seconds"] != there["training_seconds"] and len(machine.ran) == 3
 
     shutil.rmtree(keep.home.path / "runs")  # the result is in the run: it is found there, not trained again
     found = elsewhere.collect(keep.home, keep.tracking, there["train_key"], there["run_id"])
@@ -65,7 +67,7 @@ def test_weights_trained_elsewhere_are_those_trained_here_to_the_bit_and_what_di
     with pytest.raises(InfraError, match=f"{TRAINABLE} is damaged"):
         elsewhere.collect(keep.home, keep.tracking, there["train_key"], there["run_id"])
 
-    told = machine.told[-1]
+    told = machine.told[1]
     for other in ({"libraries": {**told["libraries"], "torch": "1.0+cpu"}}, {"code": "other"}):
         with pytest.raises(InfraError, match="would train another model"):
             elsewhere.fulfil(elsewhere.Order(**{**told, **other}), keep.home, keep.tracking)

@@ -141,8 +141,8 @@ def test_a_text_of_a_hundred_megabytes_is_an_error_of_the_data(nothing_stored):
 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_its_step_and_registers_nothing(keep):
-    said = keep.refused("training.learning_rate=1e30", "training.max_grad_norm=1e30", "training.warmup=0")
-    assert "training diverged" in said and "at step" in said
+    message = keep.refused("training.learning_rate=1e30", "training.max_grad_norm=1e30", "training.warmup=0", code=1)
+    assert "training went wrong twice (step" in message and "learning rate 1e+30: the loss is nan" in message
     assert keep.versions() == set() and keep.champion() is None and [run.info.status for run in keep.runs()] == ["FAILED"]
     assert not list(keep.home.path.glob("runs/*/trained"))
 

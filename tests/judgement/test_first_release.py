@@ -96,7 +96,7 @@ def test_likelihoods_are_held_against_the_trivial_baseline_and_the_margin_in_nat
     generator = rng(1)
     unigram, bigram = generator.normal(-4.0, 0.5, 800), generator.normal(-2.5, 0.5, 800)
     little, much = bigram - 0.02 + generator.normal(0, 0.1, 800), bigram - 0.2 + generator.normal(0, 0.1, 800)
-    names = {"baseline_name": "bigram", "trivial_name": "unigram"}
+    names = {"baseline_name": "bigram", "trivial_name": "unigram", "largest_difference": 5.0}
     near = decide(Evidence(little, baseline=bigram, trivial=unigram, **names), Gate())
     assert near.verdict == "PROMOTE" and "No loss beyond 0.05 (gate.first_margin) shown" in " ".join(near.reasons)
     far = decide(Evidence(much, baseline=bigram, trivial=unigram, **names), Gate())
