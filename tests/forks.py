@@ -10,11 +10,16 @@ HEAVY = [
 ]  # fmt: skip
 
 
-def start(target, *given):
-    """Begin target(*given) in a process of its own."""
+def context():
+    """The way to fork: a test process has one server, whose imports are those that it is first started with."""
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(HEAVY)
-    process = server.Process(target=target, args=given)
+    return server
+
+
+def start(target, *given):
+    """Begin target(*given) in a process of its own."""
+    process = context().Process(target=target, args=given)
     process.start()
     return process
 

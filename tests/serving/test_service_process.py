@@ -61,7 +61,7 @@ class Serving:
         threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True).start()
         self.ask = Asker(int(self.until(lambda: re.search(r"http://127.0.0.1:(\d+)", "".join(self.lines)))[1]))
 
-    def until(self, seen, seconds=60):
+    def until(self, seen, seconds=240):
         """Wait for something to be so; what it was."""
         deadline = time.monotonic() + seconds
         while not (found := seen()):

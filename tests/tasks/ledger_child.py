@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import forks
 
 from configs.errors import InputError
 from tasks.decisions import record_decision
@@ -64,13 +65,6 @@ def database_url(kind: str, folder: Path) -> str:
     return f"sqlite:///{folder}/ledger.db" if kind == "sqlite" else os.environ["TUNEKEEPER_TEST_POSTGRES_URL"]
 
 
-def context() -> Any:
-    """Processes forked from a server that has only the imports: cheap, and free of the parent's threads."""
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["__main__", "ledger_child"])
-    return forks
-
-
 def die_at(name: str) -> Callable[[str], None]:
     def step(at: str) -> None:
         if at == name:
@@ -100,9 +94,9 @@ def heal_and_die(url: str, folder: Path, model: str, at: str) -> None:
 
 def killed(target: Callable[..., None], *arguments: object) -> bool:
     """Run `target` in a process of its own; whether it was killed, as it was to be."""
-    process = context().Process(target=target, args=arguments)
+    process = forks.context().Process(target=target, args=arguments)
     process.start()
-    process.join(60)
+    process.join(180)
     return bool(process.exitcode == -signal.SIGKILL)
 
 
@@ -111,21 +105,21 @@ def race(url: str, folder: Path, model: str, number: int, rounds: int, barrier: 
     ledger, registry = Ledger(url), FileRegistry(folder)
     for turn in range(rounds):
         champion = registry.champion(model)
-        barrier.wait(60)
+        barrier.wait(180)
         try:
             promote(ledger, registry, model, f"{turn}.{number}", expected=champion, evidence=WON, who=f"process {number}")
             results.put((turn, number, True))
         except ChampionMovedError:
             results.put((turn, number, False))
-        barrier.wait(60)
+        barrier.wait(180)
 
 
 def run_race(url: str, folder: Path, model: str, processes: int, rounds: int) -> list[tuple[int, int, bool]]:
     """(round, process, whether it won) of every attempt."""
     FileRegistry(folder).add(*(f"{turn}.{number}" for turn in range(rounds) for number in range(processes)))
-    forks = context()
-    barrier, results = forks.Barrier(processes), forks.Queue()
-    racers = [forks.Process(target=race, args=(url, folder, model, n, rounds, barrier, results)) for n in range(processes)]
+    server = forks.context()
+    barrier, results = server.Barrier(processes), server.Queue()
+    racers = [server.Process(target=race, args=(url, folder, model, n, rounds, barrier, results)) for n in range(processes)]
     for racer in racers:
         racer.start()
     found = [results.get(timeout=120) for _ in range(processes * rounds)]
@@ -135,7 +129,7 @@ def run_race(url: str, folder: Path, model: str, processes: int, rounds: int) ->
 
 
 def decide(url: str, model: str, key: str, barrier: Any, results: Any) -> None:
-    barrier.wait(60)
+    barrier.wait(180)
     champion = key[-1]  # several, for a look belongs to none of them
     made = record_decision(
         Ledger(url), model, key, test_rows_hash="rows", champion_version=champion, verdict="HOLD", run_id="run", payload={}

@@ -1,8 +1,9 @@
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import forks
 import pytest
-from ledger_child import context, database_url, databases, decide
+from ledger_child import database_url, databases, decide
 from sqlalchemy import event
 
 from tasks.decisions import LookTakenError, check_look, find_decision, look_number, record_decision
@@ -116,13 +117,13 @@ def test_a_decision_whose_look_was_taken_meanwhile_is_refused_and_not_kept(ledge
 
 
 def test_decisions_made_at_once_get_looks_of_their_own(url, ledger, model):
-    forks = context()
-    barrier, results = forks.Barrier(6), forks.Queue()
+    server = forks.context()
+    barrier, results = server.Barrier(6), server.Queue()
     keys = [f"key {number % 5}" for number in range(6)]  # one key twice
-    deciders = [forks.Process(target=decide, args=(url, model, key, barrier, results)) for key in keys]
+    deciders = [server.Process(target=decide, args=(url, model, key, barrier, results)) for key in keys]
     for decider in deciders:
         decider.start()
-    looks = dict(results.get(timeout=60) for _ in deciders)
+    looks = dict(results.get(timeout=180) for _ in deciders)
     for decider in deciders:
         decider.join(30)
     assert sorted(looks.values()) == [1, 2, 3, 4, 5]
