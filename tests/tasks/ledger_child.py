@@ -9,8 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import forks
-
 from configs.errors import InputError
 from tasks.decisions import record_decision
 from tasks.ledger import ChampionMovedError, Evidence, Ledger, adopt, heal, promote, rollback
@@ -94,6 +92,8 @@ def heal_and_die(url: str, folder: Path, model: str, at: str) -> None:
 
 def killed(target: Callable[..., None], *arguments: object) -> bool:
     """Run `target` in a process of its own; whether it was killed, as it was to be."""
+    import forks  # not at the top: a process with this folder alone on its path imports this module too
+
     process = forks.context().Process(target=target, args=arguments)
     process.start()
     process.join(180)
@@ -117,6 +117,8 @@ def race(url: str, folder: Path, model: str, number: int, rounds: int, barrier: 
 def run_race(url: str, folder: Path, model: str, processes: int, rounds: int) -> list[tuple[int, int, bool]]:
     """(round, process, whether it won) of every attempt."""
     FileRegistry(folder).add(*(f"{turn}.{number}" for turn in range(rounds) for number in range(processes)))
+    import forks
+
     server = forks.context()
     barrier, results = server.Barrier(processes), server.Queue()
     racers = [server.Process(target=race, args=(url, folder, model, n, rounds, barrier, results)) for n in range(processes)]
