@@ -207,7 +207,7 @@ def _has_learned(logged: Sequence[dict[str, float]], training: Training) -> bool
 
 def _is_over(checkpoint: Path, logged: Sequence[dict[str, float]], plan: Plan) -> bool:
     """Whether nothing is left to train after a checkpoint with this log, though its schedule would go on."""
-    return _has_learned(logged, plan.training) or step_of(checkpoint) >= plan.last_step
+    return _has_learned(logged, plan.training) or step_of(checkpoint) >= plan.last_step < plan.steps
 
 
 @contextmanager
