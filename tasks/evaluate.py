@@ -18,7 +18,7 @@ from tasks.identity import digest, scores_key
 from tasks.learning.base import Base
 from tasks.learning.checkpoints import atomic_folder, is_valid
 from tasks.prepare import open_snapshot
-from tasks.train import material
+from tasks.train import fitted_splits, material
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,9 +102,9 @@ def lexical(pipeline: Pipeline, home: Home, base: Base, snapshot: str, beside: A
     if is_valid(_baselines(pipeline, home, base, snapshot)) is None:
         return None
     sealed = open_snapshot(home, snapshot)
-    train = ["train", *(["validation"] if pipeline.training.refit else [])]
     beside.step_back()
-    return beside.submit(fitted, pipeline.problem, [sealed.parquet(split) for split in train], sealed.parquet("test"))
+    train = [sealed.parquet(split) for split in fitted_splits(pipeline)]
+    return beside.submit(fitted, pipeline.problem, train, sealed.parquet("test"))
 
 
 def _baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> Path:
@@ -126,10 +126,10 @@ def baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, fitted:
         from tasks.learning.network import build
         from tasks.learning.scoring import opponents
 
-        spec, rows, held_out = material(pipeline, home, base, snapshot)
-        fitted_rows = pd.concat([rows, held_out], ignore_index=True) if pipeline.training.refit else rows
+        sealed, (spec, *_) = open_snapshot(home, snapshot), material(pipeline, home, base, snapshot)
+        fitted_rows = pd.concat([sealed.frame(split) for split in fitted_splits(pipeline)], ignore_index=True)
         untuned = build(replace(spec, adapter=Full().model_dump(mode="json")), base.path)
-        test = open_snapshot(home, snapshot).frame("test")
+        test = sealed.frame("test")
         found = opponents(untuned, fitted_rows, test, fitted.result(), pipeline.evaluation, pipeline.training.precision)
         with atomic_folder(folder) as aside:
             np.savez(aside / "scores.npz", *[each.scores for each in found.each])

@@ -14,7 +14,7 @@ from configs.errors import InfraError
 from configs.schema import Pipeline
 from tasks.evaluate import Baselines, Scores, network_of
 from tasks.home import Home
-from tasks.learning.base import Base, pooling_of
+from tasks.learning.base import Base
 from tasks.learning.checkpoints import atomic_folder, is_valid
 from tasks.prepare import open_snapshot
 from tasks.text.placeholders import network_view
@@ -133,8 +133,7 @@ def _answers(
 def _points(pipeline: Pipeline, base: Base, baselines: Baselines | None, texts: list[str], known: dict[str, int]) -> Any:
     from tasks.learning.embedding import directions, embed
 
-    pooled_alike = pooling_of(base.path) == "mean"  # as `embed` pools, and with it what the monitors see of the traffic
-    held_out = baselines.points if baselines and pooled_alike else None
+    held_out = baselines.points if baselines else None
     if held_out is None:
         return embed(base.path, texts, pipeline.model.max_length, pipeline.training.precision)
     held_out = directions(held_out)

@@ -84,6 +84,11 @@ def warm_up() -> None:
     network.warm_up()
 
 
+def fitted_splits(pipeline: Pipeline) -> tuple[str, ...]:
+    """The splits whose rows the final weights, and the baselines, are fitted to."""
+    return ("train", "validation") if pipeline.training.refit else ("train",)
+
+
 def material(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> tuple[Spec, Any, Any]:
     """The network's description, the rows of the split train, and those of validation."""
     import pandas as pd
@@ -92,7 +97,7 @@ def material(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> tuple
 
     sealed = open_snapshot(home, snapshot)
     rows, held_out = sealed.frame("train"), sealed.frame("validation")
-    known = pd.concat([rows, held_out]) if pipeline.training.refit else rows
+    known = pd.concat([sealed.frame(split) for split in fitted_splits(pipeline)])
     labels = tuple(sorted(set(known["target"]))) if pipeline.problem == "text-classification" else ()
     spec = spec_of(pipeline.problem, pipeline.adapter, labels, pipeline.model.max_length, pipeline.training.seed, base)
     return spec, rows, held_out

@@ -1,29 +1,13 @@
-import uuid
 from datetime import UTC, datetime, timedelta
 
 import forks
 import pytest
-from ledger_child import database_url, databases, decide
+from ledger_child import decide
 from sqlalchemy import event
 
 from tasks.decisions import LookTakenError, check_look, find_decision, look_number, record_decision
 from tasks.judgement.spending import alpha_at_look
 from tasks.ledger import Ledger
-
-
-@pytest.fixture(params=databases())
-def url(request, tmp_path):
-    return database_url(request.param, tmp_path)
-
-
-@pytest.fixture
-def ledger(url):
-    return Ledger(url)
-
-
-@pytest.fixture
-def model():
-    return f"helpdesk-{uuid.uuid4().hex[:8]}"
 
 
 def decided(ledger, model, key, rows="rows", champion="1", verdict="HOLD", **more):

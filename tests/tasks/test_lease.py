@@ -5,7 +5,6 @@ import uuid
 
 import pytest
 import sqlalchemy as sa
-from ledger_child import database_url, databases
 
 from configs.errors import InfraError
 from tasks.lease import POLL_SECONDS, TTL_SECONDS, LeaseLostError, lease
@@ -20,11 +19,6 @@ with lease(Ledger(sys.argv[1]), sys.argv[2], lambda _: None, token="dead", ttl=f
     print("held", flush=True)
     time.sleep(60)
 """
-
-
-@pytest.fixture(params=databases())
-def url(request, tmp_path):
-    return database_url(request.param, tmp_path)
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 import itertools
 import random
-import uuid
 
 import pytest
 from ledger_child import (
     PROMOTE_STEPS,
     WON,
     FileRegistry,
-    database_url,
     databases,
     heal_and_die,
     killed,
@@ -33,21 +31,6 @@ from tasks.ledger import (
 )
 
 NOT_WORSE = Evidence(verdict="PROMOTE", rule="not_worse")
-
-
-@pytest.fixture(params=databases())
-def url(request, tmp_path):
-    return database_url(request.param, tmp_path)
-
-
-@pytest.fixture
-def ledger(url):
-    return Ledger(url)
-
-
-@pytest.fixture
-def model():
-    return f"helpdesk-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture

@@ -1,29 +1,12 @@
 """Adoptions in the ledger: a person's move, through the same intended and applied as every other."""
 
-import uuid
-
 import pytest
-from ledger_child import PROMOTE_STEPS, WON, FileRegistry, adopt_and_die, database_url, databases, killed, promoted
+from ledger_child import PROMOTE_STEPS, WON, FileRegistry, adopt_and_die, killed, promoted
 
 from configs.errors import InputError
-from tasks.ledger import ChampionMovedError, Evidence, Ledger, adopt, heal, history, promote, replay, rollback, standing
+from tasks.ledger import ChampionMovedError, Evidence, adopt, heal, history, promote, replay, rollback, standing
 
 MADE = Evidence(run_id="run", train_key="model", decision_key="adoption")
-
-
-@pytest.fixture(params=databases())
-def url(request, tmp_path):
-    return database_url(request.param, tmp_path)
-
-
-@pytest.fixture
-def ledger(url):
-    return Ledger(url)
-
-
-@pytest.fixture
-def model():
-    return f"helpdesk-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture
