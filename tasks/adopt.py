@@ -21,6 +21,7 @@ from tasks.identity import digest
 from tasks.learning.base import Base
 from tasks.ledger import Ledger
 from tasks.release import base_folder
+from tasks.text.labels import fold_label
 from tasks.tracking import Tracking
 
 if TYPE_CHECKING:
@@ -41,14 +42,13 @@ def adopted_before(ledger: Ledger, pipeline: str, key: str) -> Decision | None:
 
 def check_labels(folder: Path, labels: Sequence[str], known: Sequence[str]) -> None:
     """Refuse a model whose classes are not those of the data, each spelled alike; raises InputError naming what differs."""
-    from tasks.text.normalise import normalise
-
-    own, given = {normalise(label) for label in labels}, set(known)
+    own, given = set(labels), set(known)
     if own == given:
         return
-    alike = {label.casefold(): label for label in given - own}
-    twice = [label for label in sorted(own - given) if label.casefold() in alike]
-    respelled = [f"`{label}` is `{alike[label.casefold()]}` in the data" for label in twice]
+    alike = {fold_label(label): label for label in given - own}
+    respelled = [
+        f"`{label}` is `{alike[fold_label(label)]}` in the data" for label in sorted(own - given) if fold_label(label) in alike
+    ]
     faults = [
         *respelled,
         *([f"the data have {_named(given - own)} besides"] if given - own and not respelled else []),

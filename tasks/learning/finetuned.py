@@ -11,6 +11,7 @@ from configs.errors import InputError
 from configs.schema import Full, ProblemName
 from tasks.learning.base import Base, read_base
 from tasks.learning.network import Spec, load_tokenizer, spec_of
+from tasks.text.labels import canonical_labels
 
 if TYPE_CHECKING:
     import torch
@@ -106,11 +107,11 @@ def _labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
     remedy = "name the classes as the data do, in id2label and label2id of config.json, in the order of the logits"
     if len(named) < 2 or sorted(named) != list(range(len(named))):
         raise refuse(folder, "its config names no two classes (id2label)", remedy)
-    labels = tuple(named[code] for code in sorted(named))
+    labels = canonical_labels(named[code] for code in sorted(named))
     if all(name == f"LABEL_{code}" for code, name in named.items()):
         raise refuse(folder, f"its classes have no names ({labels[0]}, {labels[1]}...)", remedy)
     if len(set(labels)) < len(labels):
-        raise refuse(folder, "two of its classes have one name", remedy)
+        raise refuse(folder, "two of its classes have one name, as labels are spelled here (2.0 is 2, True is true)", remedy)
     return labels
 
 

@@ -78,6 +78,11 @@ def test_no_weight_of_an_adopted_model_moves_and_none_is_stored_beside_its_base(
     build(spec, folder, tmp_path / TRAINABLE)
 
 
+def test_the_classes_of_a_model_are_spelled_as_those_of_data_are(folder):
+    configure(folder, id2label={"0": "0.0", "1": "True", "2": "yes"})
+    assert read_finetuned(folder, "text-classification", 32).labels == ("0", "true", "yes")
+
+
 def test_a_decoder_is_read_as_a_model_that_writes(llama_folder):
     model = read_finetuned(llama_folder, "text-generation", 32)
     assert model.labels == () and build(model.spec("text-generation", 32), llama_folder).spec.head == "own"
@@ -118,6 +123,7 @@ def test_what_a_trainer_leaves_beside_the_weights_does_no_harm(folder):
         ({"problem_type": "multi_label_classification"}, "its problem_type is multi_label_classification"),
         ({"id2label": {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}}, "its classes have no names (LABEL_0, LABEL_1...)"),
         ({"id2label": {"0": "no", "1": "no", "2": "yes"}}, "two of its classes have one name"),
+        ({"id2label": {"0": "1", "1": "1.0", "2": "2"}}, "two of its classes have one name"),
         ({"id2label": {"0": "only"}}, "names no two classes"),
         ({"model_type": "unheard-of"}, "does not load"),
         ({"vocab_size": 20}, "write the folder anew"),
