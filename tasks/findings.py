@@ -214,13 +214,13 @@ def training_sentence(trained: Trained, pipeline: Pipeline) -> str:
     if not trained.epoch:
         return ""
     losses = [entry["eval_loss"] for entry in trained.history if "eval_loss" in entry]
-    why = ", the one with the lowest validation loss" if losses else ", the last one: no validation rows were there to choose by"
+    lowest = "the lowest validation loss" + (" after its temperature was fitted" if pipeline.problem == "text-classification" else "")
+    why = f", the one with {lowest}" if losses else ", the last one: no validation rows were there to choose by"
     if losses and pipeline.training.refit:
-        why = ", as many as had the lowest validation loss, on train and validation rows together"
+        why = f", as many as had {lowest}, on train and validation rows together"
     sentence = f"Weights of epoch {trained.epoch}{why}; learning rate {trained.learning_rate:.2g}"
     if pipeline.problem == "text-classification":
         sentence += f"; logits divided by a temperature of {trained.temperature:.3g}"
-        sentence += ", fitted on validation rows" if losses else ""
     return f"{sentence}."
 
 

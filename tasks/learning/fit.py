@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from configs.errors import InfraError
-from configs.schema import Training
 from tasks.learning.adapters import load_trainable, save_trainable, trainable
 from tasks.learning.checkpoints import atomic_folder, is_valid, newest_valid, step_of
 from tasks.learning.collapse import ASKED_FROM, CollapsedError, climbed_back, learned_nothing
@@ -23,6 +24,8 @@ from tasks.learning.network import TRAINABLE, Network, save_spec
 from tasks.learning.trainer import Plan, writing
 
 RESULT, STATE, TRAINED, BEST = "training.json", "trainer_state.json", "trained", "best"
+CALIBRATED_LOSS = "eval_calibrated_loss"  # of held-out rows, after a temperature was fitted to them
+ONE_CLASS = "one_class"  # 1.0 where an epoch's network answers one class to training rows of several
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,8 @@ def finished(run: Path) -> Trained | None:
 def fit(trainer: Any, network: Network, plan: Plan, calibrate: Callable[[Network], float], listener: Listener) -> Trained:
     """Train to the end, from the newest valid checkpoint where there is one; the result appears whole in `plan.result`/trained.
 
-    The weights kept are those of the epoch with the lowest validation loss, the last one's where no row is held out; `calibrate`
-    gives their temperature. Raises CollapsedError where training goes wrong for good.
+    The weights kept are those of the best epoch on the held-out rows (see `best_epoch`), the last one's where there are none;
+    `calibrate` gives their temperature. Raises CollapsedError where training goes wrong for good.
     """
     plan.run.mkdir(parents=True, exist_ok=True)
     start = newest_valid(plan.run, listener.notice)
@@ -103,8 +106,8 @@ def fit(trainer: Any, network: Network, plan: Plan, calibrate: Callable[[Network
         raise StoppedEarlyError(
             f"stopped by a signal at step {trainer.state.global_step}; a checkpoint is kept: run the same command to go on"
         )
-    epoch = _best_epoch(trainer.state.log_history)
-    if epoch is not None and _since_best(trainer.state.log_history) > 0:
+    epoch = best_epoch(trainer.state.log_history, plan.untrained)
+    if epoch is not None and _since_best(trainer.state.log_history, plan) > 0:
         load_trainable(network.model, plan.run / BEST / TRAINABLE)
     if not all(bool(value.isfinite().all()) for value in trainable(network.model).values()):  # no loss was seen after the last step
         raise CollapsedError("the weights are not finite", trainer.state.global_step, trainer.state.log_history)
@@ -145,15 +148,17 @@ def _watcher(listener: Listener, stop: threading.Event, plan: Plan, began: float
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
             state.log_history[-1]["seconds"] = before + time.monotonic() - began
+            if "eval_loss" in logs and plan.tells_apart is not None:
+                state.log_history[-1][ONE_CLASS] = float(not plan.tells_apart())
             listener.log(state.global_step, {name: float(value) for name, value in logs.items()})
             if "loss" in logs and (reason := climbed_back(_losses(state.log_history), plan.entries, plan.untrained)):
                 raise CollapsedError(reason, state.global_step, state.log_history)
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if _since_best(state.log_history) == 0 and state.global_step < plan.last_step:
+            if _since_best(state.log_history, plan) == 0 and state.global_step < plan.last_step:
                 with writing(plan.run), atomic_folder(plan.run / BEST) as aside:
                     save_trainable(self.model, aside / TRAINABLE)
-            elif _has_learned(state.log_history, plan.training) and state.global_step < plan.last_step:
+            elif _has_learned(state.log_history, plan) and state.global_step < plan.last_step:
                 listener.notice(f"stopped early: the validation loss has not fallen for {plan.training.early_stopping} epochs")
                 control.should_training_stop = True
 
@@ -188,26 +193,38 @@ def _logged(checkpoint: Path | None) -> list[dict[str, float]]:
     return entries
 
 
-def _since_best(logged: Sequence[dict[str, float]]) -> int:
-    """Evaluations since the one with the lowest validation loss."""
-    losses = [entry["eval_loss"] for entry in logged if "eval_loss" in entry]
-    return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+def best_epoch(logged: Sequence[dict[str, float]], untrained: float | None) -> int | None:
+    """The epoch, from 1, whose weights are kept; None where no row is held out.
+
+    It has the lowest loss on the held-out rows: of a classifier after its temperature is fitted to them, as it will be used. The
+    raw loss would end a training when confidence runs ahead of accuracy, which the temperature mends (Berta et al. 2025,
+    'Rethinking early stopping: refine, then calibrate'). An epoch that answers one class to training rows of several is kept only
+    if no other has a loss below `untrained`, that of an answer without any training.
+    """
+    entries = [entry for entry in logged if "eval_loss" in entry]
+    if not entries:
+        return None
+    losses = [entry.get(CALIBRATED_LOSS, entry["eval_loss"]) for entry in entries]
+    learned = [
+        loss for loss, entry in zip(losses, entries, strict=True) if not entry.get(ONE_CLASS) and loss < (untrained or np.inf)
+    ]
+    return losses.index(min(learned or losses)) + 1
 
 
-def _best_epoch(logged: Sequence[dict[str, float]]) -> int | None:
-    """The epoch, from 1, with the lowest validation loss; None where none was measured."""
-    losses = [entry["eval_loss"] for entry in logged if "eval_loss" in entry]
-    return losses.index(min(losses)) + 1 if losses else None
+def _since_best(logged: Sequence[dict[str, float]], plan: Plan) -> int:
+    """Epochs since the best one."""
+    best = best_epoch(logged, plan.untrained)
+    return 0 if best is None else sum("eval_loss" in entry for entry in logged) - best
 
 
-def _has_learned(logged: Sequence[dict[str, float]], training: Training) -> bool:
+def _has_learned(logged: Sequence[dict[str, float]], plan: Plan) -> bool:
     """Whether early stopping ends the training here."""
-    return training.early_stopping is not None and _since_best(logged) >= training.early_stopping
+    return plan.training.early_stopping is not None and _since_best(logged, plan) >= plan.training.early_stopping
 
 
 def _is_over(checkpoint: Path, logged: Sequence[dict[str, float]], plan: Plan) -> bool:
     """Whether nothing is left to train after a checkpoint with this log, though its schedule would go on."""
-    return _has_learned(logged, plan.training) or step_of(checkpoint) >= plan.last_step < plan.steps
+    return _has_learned(logged, plan) or step_of(checkpoint) >= plan.last_step < plan.steps
 
 
 @contextmanager

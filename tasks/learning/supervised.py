@@ -19,10 +19,10 @@ from tasks.learning import adapters, collapse
 from tasks.learning.attention import attend_in_fp32
 from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics, autocast, check_fits, numerics
-from tasks.learning.fit import Listener, Trained, finished, fit
+from tasks.learning.fit import CALIBRATED_LOSS, Listener, Trained, finished, fit
 from tasks.learning.fused_lora import fuse_lora
 from tasks.learning.network import TRAINABLE, Network, Spec, build, load_tokenizer, outline, read_spec, refuse_blind
-from tasks.learning.temperature import fit_temperature
+from tasks.learning.temperature import fit_temperature, log_loss
 from tasks.learning.trainer import EarlierFits, Plan, arguments, keeping
 from tasks.problems import text_classification, text_generation
 
@@ -52,7 +52,7 @@ def train(
     spec: Spec, base: Path, rows: pd.DataFrame, held_out: pd.DataFrame, objective: Supervised, training: Training, run: Path,
     listener: Listener, start: Path | None = None,
 ) -> Trained:  # fmt: skip
-    """Fit to `rows`, keeping the epoch with the lowest loss on `held_out` (may be empty), on which the temperature is fitted too.
+    """Fit to `rows`, keeping the epoch that is best on `held_out` (may be empty), on which the temperature is fitted too.
 
     With `training.refit` that number of epochs is found first, then both are fitted to for as long. Out of memory, once more with a
     quarter of the rows at a time: the effective batch stays `training.batch_size`. A loss that climbs back for good, that is no
@@ -68,7 +68,7 @@ def train(
     if not training.refit or held_out.empty:
         return _steady(job, rows, held_out, run)
     search = _steady(job, rows, held_out, run / SEARCH)
-    listener.notice(f"the validation loss was lowest after epoch {search.epoch}: training on all rows for as long")
+    listener.notice(f"validation rows were answered best after epoch {search.epoch}: training on all rows for as long")
     earlier = EarlierFits(search.history, search.steps, search.seconds, search.restart)
     both = replace(
         job, last_epoch=search.epoch, temperature=search.temperature, learning_rate=search.learning_rate, earlier=earlier
@@ -235,6 +235,7 @@ def _trainer(
                 eval_dataset=held_out or None,
                 data_collator=text_classification.collate(network.pad_id),
                 compute_loss_func=text_classification.loss(weights, objective.label_smoothing),
+                compute_metrics=_calibrated_loss,
             )
             trainer._loss_shifts_labels = False  # one label a row: nothing is shifted, every row counts
             return trainer
@@ -245,6 +246,12 @@ def _trainer(
             )  # fmt: skip
         case _:
             assert_never(network.spec.problem)
+
+
+def _calibrated_loss(validation: Any) -> dict[str, float]:
+    """What the Trainer logs as CALIBRATED_LOSS beside the loss of the held-out rows."""
+    logits, targets = validation.predictions, validation.label_ids
+    return {CALIBRATED_LOSS.removeprefix("eval_"): log_loss(logits, targets, fit_temperature(logits, targets))}
 
 
 def _classified(tokenizer: Any, spec: Spec, frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -18,17 +18,21 @@ def fit_temperature(logits: npt.ArrayLike, targets: Sequence[int]) -> float:
     would ask for a temperature of 0. No rows: 1.
     """
     from scipy.optimize import minimize_scalar
-    from scipy.special import logsumexp
 
-    values, places = np.asarray(logits, dtype=np.float64), np.asarray(targets, dtype=np.int64)
-    if len(places) == 0:
+    if len(targets) == 0:
         return 1.0
 
     def cost(log_temperature: float) -> float:
-        scaled = values / np.exp(log_temperature)
-        lost = logsumexp(scaled, axis=1) - scaled[np.arange(len(places)), places]
-        return float(lost.sum() + log_temperature**2 / (2 * DOUBT**2))
+        return len(targets) * log_loss(logits, targets, float(np.exp(log_temperature))) + log_temperature**2 / (2 * DOUBT**2)
 
     limit = float(np.log(LIMIT))
     best = minimize_scalar(cost, bounds=(-limit, limit), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(best.x))
+
+
+def log_loss(logits: npt.ArrayLike, targets: Sequence[int], temperature: float) -> float:
+    """The mean log loss, in nats, of `targets` (n,), n > 0, under `logits` (n, classes) divided by `temperature`."""
+    from scipy.special import logsumexp
+
+    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    return float(np.mean(logsumexp(scaled, axis=1) - scaled[np.arange(len(targets)), np.asarray(targets, dtype=np.int64)]))

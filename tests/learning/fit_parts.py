@@ -19,8 +19,8 @@ def losses(trained):
 
 
 def held_out_losses(trained):
-    """The validation loss after each epoch."""
-    return [entry["eval_loss"] for entry in trained.history if "eval_loss" in entry]
+    """The calibrated validation loss after each epoch."""
+    return [entry["eval_calibrated_loss"] for entry in trained.history if "eval_loss" in entry]
 
 
 def measured(trained, temperature=1.0, rows=None):
