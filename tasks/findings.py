@@ -214,7 +214,8 @@ def training_sentence(trained: Trained, pipeline: Pipeline) -> str:
     if not trained.epoch:
         return ""
     losses = [entry["eval_loss"] for entry in trained.history if "eval_loss" in entry]
-    lowest = "the lowest validation loss" + (" after its temperature was fitted" if pipeline.problem == "text-classification" else "")
+    calibrated = " after its temperature was fitted" if pipeline.problem == "text-classification" else ""
+    lowest = f"the lowest validation loss{calibrated}"
     why = f", the one with {lowest}" if losses else ", the last one: no validation rows were there to choose by"
     if losses and pipeline.training.refit:
         why = f", as many as had {lowest}, on train and validation rows together"

@@ -59,8 +59,8 @@ def test_a_run_tells_its_epoch_its_rate_its_temperature_and_a_second_attempt(res
 @pytest.mark.parametrize(
     ("changes", "settings", "sentence"),
     [
-        ({}, [], "Weights of epoch 2, the one with the lowest validation loss after its temperature was fitted; learning rate 0.001; "
-         "logits divided by a temperature of 1.25."),
+        ({}, [], "Weights of epoch 2, the one with the lowest validation loss after its temperature was fitted; learning rate "
+         "0.001; logits divided by a temperature of 1.25."),
         ({}, ["training.refit=true"], "Weights of epoch 2, as many as had the lowest validation loss after its temperature was "
          "fitted, on train and validation rows together; learning rate 0.001; logits divided by a temperature of 1.25."),
         ({"history": (), "temperature": 1.0}, [], "Weights of epoch 2, the last one: no validation rows were there to choose by; "
