@@ -188,11 +188,11 @@ class Training(Frozen):
     epochs: Annotated[int, Field(ge=1)] | None = Field(
         None, description="default: as many as make 250 optimizer steps, 4 to 12; the best one is kept"
     )
-    batch_size: Annotated[int, Field(ge=1)] = Field(32, description="rows per optimizer step, whatever fits in memory at once")
-    learning_rate: Annotated[float, Field(gt=0)] | None = Field(None, description="default: 2e-3 for lora, 1e-4 for full")
-    head_learning_rate_factor: Annotated[float, Field(gt=0)] = 5.0
+    batch_size: Annotated[int, Field(ge=1)] = Field(16, description="rows per optimizer step, whatever fits in memory at once")
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(None, description="default: 5e-4 for lora, 5e-5 for full")
+    head_learning_rate_factor: Annotated[float, Field(gt=0)] = 10.0
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.06, description="share of the steps")
+    warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the steps")
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     early_stopping: Annotated[int, Field(ge=1)] | None = Field(None, description="epochs without a better validation loss")
