@@ -11,13 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from configs.errors import InfraError
 from configs.schema import ProblemName
+from tasks.text.labels import by_fold, canonical_label, respell
 from tasks.text.normalise import key_text, normalise, unusable
 from tasks.text.placeholders import network_view
 from tasks.text.redact import Redactor
@@ -134,6 +135,25 @@ def read_export(path: Path) -> pa.Table:
     if _digest(rows) != path.stem:
         raise InfraError(f"{path}: is not what it is named by: remove it and run again, it is made anew")
     return rows
+
+
+def spelled_as_known(labels: Sequence[str | None], known: set[str], redactor: Redactor | None) -> list[str | None]:
+    """Labels that people wrote, each as the known one that it means: in another spelling, or redacted as the log keeps it.
+
+    What means none of them is free text: it is redacted before anything is kept of it.
+    """
+    folds = by_fold(known)
+    spelled = [canonical_label(label) for label in labels]
+    meant = [label if label is None or label in known else respell(label, folds) for label in spelled]
+    if redactor is None or all(label is None or label in known for label in meant):
+        return meant
+    names = sorted(known)
+    masks = {mask: name for mask, name in zip(redactor.redact(names), names, strict=True) if mask != name}
+    clean = redactor.redact([label or "" for label in meant])
+    return [
+        label if label is None or label in known else masks.get(label, masks.get(mask, mask))
+        for label, mask in zip(meant, clean, strict=True)
+    ]
 
 
 def as_canonical(path: Path, schema: pa.Schema, chunk_rows: int = 2000) -> Iterator[pa.RecordBatch]:
