@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +47,11 @@ def _bound(text: str) -> Any:
     import pandas as pd
 
     try:
+        if not re.fullmatch(_WRITTEN, text):
+            raise ValueError("no ISO 8601")
         time = pd.Timestamp(text)
     except ValueError as error:
-        raise InputError(f"data.window: {text!r} is no time: write ISO 8601, as 2026-01-31") from error
+        raise InputError(f"data.window: {text[:_SHOWN]!r} is no time: write ISO 8601, as 2026-01-31") from error
     return (time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")).to_pydatetime()
 
 
