@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InfraError, InputError
 from tasks.text import deduplicate
-from tasks.text.checks import check_labels, check_rows
+from tasks.text.checks import check_groups, check_labels, check_rows
 from tasks.text.manifest import account
 from tasks.text.prepare import Candidate, take
 from tasks.text.sift import KEPT, QUARANTINED
@@ -82,6 +82,7 @@ def seal(
     fate, reasons = _set_aside(candidate, quarantined or {})
     problem = candidate.raw.problem
     try:
+        check_groups(candidate, fate)
         if problem == "text-classification":
             check_labels(candidate, fate, reasons)
         check_rows(candidate, fate)

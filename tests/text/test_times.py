@@ -50,3 +50,10 @@ def test_every_way_of_writing_iso_8601_is_read(tmp_path):
         "2026-01-31T00Z",
     ]
     assert set(times(tmp_path, *written)) == {pd.Timestamp("2026-01-31", tz="UTC")}
+
+
+def test_a_window_is_written_out_too(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label,t\na,x,2026-01-31\n")
+    data = Data(source=str(tmp_path / "a.csv"), time="t", window={"start": "today"})
+    with pytest.raises(InputError, match=r"data\.window: 'today' is no time"), loaded(data, "text-classification", tmp_path):
+        pass
