@@ -103,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     add("monitor", _monitor, "look at the champion's traffic, and say what changed")
     one = add("score", _score, "answer all rows of a file, a folder or a table with the champion")
     one.add_argument(
-        "--input", required=True, help="CSV, JSONL or Parquet, a folder of them, or a table: DIALECT://HOST/DATABASE/TABLE"
+        "--input",
+        required=True,
+        help="what data.source may be too: a file, a folder, an address, a table: DIALECT://HOST/DATABASE/TABLE",
     )
     one.add_argument("--output", required=True, help="the Parquet file of the result; killed on the way, the same command goes on")
     one.add_argument("--version", help="score with this version; default: the champion")

@@ -108,6 +108,13 @@ def suites(pipeline: Pipeline) -> tuple[Path, ...]:
     return (COMMON, suite_for(pipeline.problem), *([Path(own)] if own else []))
 
 
+def left_out(pipeline: Pipeline) -> tuple[str, ...]:
+    """What lies in the source's folders and is not read, a sentence for each."""
+    from tasks.text.sources import left_out as sentences
+
+    return sentences(pipeline.data)
+
+
 def contract_settings(pipeline: Pipeline) -> str:
     """The digest of what a run holds data against: how they are read, the contract's settings and its suites."""
     contract = pipeline.contract.model_dump(mode="json")

@@ -20,8 +20,8 @@ def check_groups(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
     kept = take(candidate.rows, np.flatnonzero(fate == KEPT), ["group"]).column("group")
     if len(kept) and kept.null_count == 0 and len(pc.unique(kept)) == 1:
         raise InputError(
-            f"data.group: all {len(kept):,} rows are of one group, and rows of a group stay in one split, so that nothing is left to "
-            "train on or to test on: name a column that tells customers or threads apart, or drop data.group"
+            f"data.group: all {len(kept):,} rows are of one group, and rows of a group stay in one split, so that nothing is left "
+            "to train on or to test on: name a column that tells customers or threads apart, or drop data.group"
         )
 
 

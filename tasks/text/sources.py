@@ -68,15 +68,19 @@ def source_files(
 
 def left_out(data: Data) -> tuple[str, ...]:
     """For each folder of the source and of `data.test` a sentence on the files in it that are not read, with the remedy."""
-    sentences = []
-    for setting, given in (("data.source", data.source), ("data.test", data.test)):
-        for part in (given,) if isinstance(given, str) else given or ():
-            others = [] if part.startswith("hf://") or is_table(part) else _listed(part, data.format)[1]
-            if others:
-                more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
-                named = "; ".join(f"{name} ({remedy_for(name, data.format)})" for name in others[:_NAMED])
-                sentences.append(f"{setting} {part}: {len(others):,} files in it are not read: {named}{more}")
-    return tuple(sentences)
+    named = (("data.source", data.source), ("data.test", data.test or ()))
+    parts = [(setting, part) for setting, given in named for part in ((given,) if isinstance(given, str) else given)]
+    return tuple(sentence for setting, part in parts for sentence in left_out_of(setting, part, data.format))
+
+
+def left_out_of(setting: str, part: str, format: str) -> tuple[str, ...]:
+    """The sentence of `left_out` for one source, which the user named by `setting`; none where every file is read."""
+    others = [] if part.startswith("hf://") or is_table(part) else _listed(part, format)[1]
+    if not others:
+        return ()
+    more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+    named = "; ".join(f"{name} ({remedy_for(name, format)})" for name in others[:_NAMED])
+    return (f"{setting} {part}: {len(others):,} of its files are not read: {named}{more}",)
 
 
 def fingerprint(files: Iterable[File], columns: tuple[str, ...] | None = None) -> dict[str, str]:

@@ -83,7 +83,7 @@ def test_a_folder_of_many_formats_is_read_whole_and_what_is_not_read_is_named_wi
     for name in ("notes.txt", "old.zip", "sheet.xls"):
         (place / name).write_text("x")
     (sentence,) = left_out(Data(source=str(place), test=str(place / "0-a.csv.gz")))
-    assert "3 files in it are not read: notes.txt (name it .csv or .tsv if it holds a table); old.zip (unpack it)" in sentence
+    assert "3 of its files are not read: notes.txt (name it .csv or .tsv if it holds a table); old.zip (unpack it)" in sentence
     assert "sheet.xls (save it as .xlsx)" in sentence
     (sentence,) = left_out(Data(source=str(place), format="csv"))
     assert "data.format is csv: set it to auto to read it too" in sentence
