@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -55,18 +55,18 @@ def parts(data: Data, problem: ProblemName, schema: pa.Schema, redactor: Redacto
             yield _part(reading, chunk, given, own)
 
 
-def places(data: Data, problem: ProblemName, kept_id: str, redactor: Redactor | None, most: int = 5) -> list[str]:
-    """Where the rows of a kept id stand in the source as it is now: `FILE row N`, at most so many; only the ids are read."""
+def places(data: Data, problem: ProblemName, kept_ids: Collection[str], redactor: Redactor | None, most: int = 5) -> list[str]:
+    """Where the rows of kept ids stand in the source as it is now: `FILE row N`, at most so many; only the ids are read."""
     source, test = data_files(data)
     column = data.id or source_columns(data, problem)[0]
     found: list[str] = []
     for file in (*source, *test):
         own = file_name(file.name, redactor)
-        if data.id is None and kept_id.rpartition("#")[0] != own:
+        if data.id is None and all(kept.rpartition("#")[0] != own for kept in kept_ids):
             continue
         for chunk in chunks(file, (column,), data.max_characters):
             names = _own_ids(chunk, own) if data.id is None else _ids(chunk, data.id, redactor)
-            found += [chunk.place(index) for index, name in enumerate(names) if name == kept_id]
+            found += [chunk.place(index) for index, name in enumerate(names) if name in kept_ids]
             if len(found) >= most:
                 return found[:most]
     return found

@@ -162,7 +162,7 @@ def _check_ids(rows: Dataset, data: Data, problem: ProblemName, redactor: Redact
     value, repeats = ordered[pc.index(same, True).as_py()].as_py(), pc.sum(same).as_py()
     what = f"data.id: `{data.id}` is" if data.id else "data.source: the name of a row is"
     named = f" ({value})" if PSEUDONYM.fullmatch(value) else ""
-    where = ", ".join(places(data, problem, value, redactor)) or "rows of the source and of feedback"
+    where = ", ".join(places(data, problem, (value,), redactor)) or "rows of the source and of feedback"
     raise InputError(
         f"{what} the same{named} in {where}; {repeats:,} repeats in all: ids must be unique: remove the copies, or name another"
     )
