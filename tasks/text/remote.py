@@ -99,6 +99,7 @@ def _system(address: str) -> tuple[Any, str]:
             f"data.source {address}: {scheme}:// is no kind of address that is known: write s3://, gs://, abfs:// or https://, "
             "DIALECT://HOST/DATABASE/TABLE, hf://dataset/split, or a path"
         ) from error
+    system.invalidate_cache()  # what is there now, not what this process saw before
     return system, str(path)
 
 
@@ -119,7 +120,8 @@ def _faults(address: str) -> Iterator[None]:
     except _network_errors() as error:
         # Of the web fsspec says "not found" whatever it was.
         cause = error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ is not None else error
-        if isinstance(cause, PermissionError) or getattr(cause, "status", None) in (401, 403):
+        refused = isinstance(cause, PermissionError) or "Credential" in type(cause).__name__
+        if refused or getattr(cause, "status", None) in (401, 403):
             what = "may not be read with the login of this environment: set the store's own variables or profile"
             raise InputError(f"data.source {address}: {what}") from error
         absent = isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) in (404, 410)

@@ -81,6 +81,29 @@ def test_the_fingerprint_follows_the_content(store):
     assert {name for name in before if before[name] != after[name]} == {"a.csv"}
 
 
+class Remembering(fsspec.get_filesystem_class("memory")):
+    """A store whose client remembers what it saw, as those of S3 and Azure do."""
+
+    protocol, seen = "remembering", {}
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.replace("remembering://", "memory://"))
+
+    def info(self, path, **more):
+        return self.seen.setdefault(path, {**super().info(path, **more), "ETag": f"{self.cat_file(path)!r}"})
+
+    def invalidate_cache(self, path=None):
+        self.seen.clear()
+
+
+def test_what_a_client_remembers_is_not_taken_for_what_is_there(store):
+    fsspec.register_implementation("remembering", Remembering, clobber=True)
+    before = fingerprint(resolve("remembering://tickets/a.csv"))
+    store.pipe("/tickets/a.csv", b"text,label\nhello,x\n")
+    assert fingerprint(resolve("remembering://tickets/a.csv")) != before
+
+
 def test_what_a_store_says_of_an_object_is_its_state_so_that_it_is_not_read_again(store, monkeypatch):
     told = {"size": 3, "ETag": '"one"'}
     monkeypatch.setattr(type(store), "info", lambda self, path, **_: {"name": path, "type": "file", **told})
