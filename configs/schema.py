@@ -136,6 +136,13 @@ class Data(Frozen):
     max_characters: Annotated[int, Field(ge=1)] = Field(100_000, description="a longer text is an error of the data, not a text")
     feedback: bool = Field(False, description="labels and corrections of served traffic become rows of the next snapshot")
 
+    @field_validator("separator")
+    @classmethod
+    def _is_a_separator(cls, value: str | None) -> str | None:
+        if value is not None and (value.isalnum() or value in '"\r\n'):
+            raise ValueError("separates no fields: set it to a sign such as ; or a tab, or leave it out")
+        return value
+
     @model_validator(mode="after")
     def _no_secret_is_kept(self) -> Self:
         for part in [part for given in (self.source, self.test or ()) for part in ((given,) if isinstance(given, str) else given)]:

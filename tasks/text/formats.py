@@ -52,7 +52,8 @@ def remedy_for(name: str, format: str) -> str:
         return f"data.format is {format}: set it to auto to read it too"
     if packing(name) and SUFFIXES.get(suffix(name)) in ("parquet", "xlsx"):
         return "unpack it: that format is packed in itself"
-    return _REMEDIES.get(PurePosixPath(name.lower()).suffix, f"rows are read from {READABLE}")
+    ends = (PurePosixPath(name.lower()).suffix, suffix(name))
+    return next((_REMEDIES[end] for end in ends if end in _REMEDIES), f"rows are read from {READABLE}")
 
 
 def refuse(path: str) -> InputError:

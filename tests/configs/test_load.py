@@ -31,7 +31,7 @@ def config(folder: Path, text: str) -> Path:
         (f"{HEAD}data: {{max_characters: {'9' * 5000}}}\n", r"a value that is none of its kind"),
         (f"{HEAD}data: {'[' * 50_000}\n", r"nested too deeply"),
         (f"{HEAD}data: {{source: a.csv\n", r"is no YAML"),
-        ("a" * 1_000_001, r"and a config at most 1,000,000"),
+        ("a" * 250_001, r"and a config at most 250,000"),
     ],
 )
 def test_what_no_config_may_hold_is_named_by_its_line(tmp_path: Path, text: str, says: str) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from configs.errors import InfraError, InputError
 from configs.schema import Data
@@ -80,10 +81,10 @@ def test_a_folder_of_many_formats_is_read_whole_and_what_is_not_read_is_named_wi
         (place / f"{number}-{name}").write_bytes(content)
     (place / ".hidden.csv").write_text("x")
     assert len(frame(tmp_path / "home", source=str(place))) == len(FILES) * len(ROWS) and left_out(Data(source=str(place))) == ()
-    for name in ("notes.txt", "old.zip", "sheet.xls"):
+    for name in ("notes.txt", "old.tar.gz", "sheet.xls"):
         (place / name).write_text("x")
     (sentence,) = left_out(Data(source=str(place), test=str(place / "0-a.csv.gz")))
-    assert "3 of its files are not read: notes.txt (name it .csv or .tsv if it holds a table); old.zip (unpack it)" in sentence
+    assert "3 of its files are not read: notes.txt (name it .csv or .tsv if it holds a table); old.tar.gz (unpack it)" in sentence
     assert "sheet.xls (save it as .xlsx)" in sentence
     (sentence,) = left_out(Data(source=str(place), format="csv"))
     assert "data.format is csv: set it to auto to read it too" in sentence
@@ -94,6 +95,12 @@ def test_a_separator_that_no_header_tells_is_a_setting(tmp_path):
     with pytest.raises(InputError, match=r"no column `text`.*set data\.separator \(it was read with `,`\)"):
         frame(tmp_path, source=str(tmp_path / "a.csv"))
     assert len(frame(tmp_path, source=str(tmp_path / "a.csv"), separator="~")) == 6
+
+
+@pytest.mark.parametrize("sign", ["a", "7", '"', "\n", ";;", ""])
+def test_what_separates_nothing_is_refused(sign):
+    with pytest.raises(ValidationError, match="separator"):
+        Data(source="a.csv", separator=sign)
 
 
 def test_the_separator_is_the_one_that_gives_the_columns_that_are_wanted(tmp_path):
