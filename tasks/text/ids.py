@@ -22,6 +22,7 @@ _AT_ONCE = frozenset({"EMAIL_ADDRESS", "IP_ADDRESS"})  # what their prefilter le
 LEAST_DIGITS = 9  # of a number that may be a person's; a table of 100 million rows counts them with fewer
 PSEUDONYM = re.compile(rf"<ID:[0-9a-f]{{{DIGITS}}}>")
 _OPAQUE = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?=(?:[0-9]*[a-fA-F]){4})[0-9a-fA-F]{16,128}")
+_SERIAL = re.compile(r"[A-Za-z]{0,16}[-_]?[0-9]{0,8}")  # nothing that is sought fits: most ids are told at once
 _DAY = re.compile(r"(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]")  # its digits are no number
 
 
@@ -49,10 +50,12 @@ def file_name(name: str, redactor: Redactor | None) -> str:
 
 
 def _may_be_personal(value: str, redactor: Redactor) -> bool:
+    if _SERIAL.fullmatch(value) or _OPAQUE.fullmatch(value) or PSEUDONYM.fullmatch(value):
+        return False
     if holds_half_character(value):
         return True
     kinds = redactor.possible(value)
-    if not kinds or PSEUDONYM.fullmatch(value) or _OPAQUE.fullmatch(value):
+    if not kinds:
         return False
     if _AT_ONCE.intersection(kinds):
         return True
