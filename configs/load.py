@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from configs.errors import InputError
 from configs.schema import Pipeline
+from configs.yaml_text import HALF_CHARACTER, LONGEST, YamlError, YamlSyntaxError, parse
+
+SHOWN = 200  # characters of a value that an error shows
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
@@ -28,15 +30,16 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            values = parse(file.read(LONGEST + 1))
     except FileNotFoundError:
         raise InputError(f"no config at {path}: name a YAML file, such as configs/helpdesk.yaml") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder: name the YAML file in it") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 at byte {error.start}: save it as UTF-8") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+    except YamlError as error:
+        raise InputError(f"{path} {error}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path} holds no keys: start with `name:`, `problem:`, `data:` and `model:`")
     return values
@@ -45,6 +48,8 @@ def _read(path: Path) -> dict[str, Any]:
 def _put(values: dict[str, Any], override: str) -> None:
     """Set one dotted key in place; a changed `kind` or `by` starts that union member afresh."""
     path, equals, text = override.partition("=")
+    if HALF_CHARACTER.search(override):
+        raise InputError(f"`{path!a}` is set to what holds half of a surrogate pair, which is no character: write it in UTF-8")
     if not equals or not path:
         raise InputError(f"`{override}` is no override: write key=value, such as training.seed=1")
     *parents, last = path.split(".")
@@ -55,9 +60,11 @@ def _put(values: dict[str, Any], override: str) -> None:
             raise InputError(f"`{override}`: {parent} holds the value {child!r}, no keys: set {parent} itself")
         place = child
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = parse(text)
+    except YamlSyntaxError:
         value = text
+    except YamlError as error:
+        raise InputError(f"`{override[:SHOWN]}`: {error}") from None
     if last in ("kind", "by") and place.get(last, value) != value:
         place.clear()
     place[last] = value
@@ -72,7 +79,17 @@ def _explain(fault: Any) -> str:
         return f"{where}: unknown key; " + (f"did you mean `{near[0]}`?" if near else "drop it")
     if fault["type"] == "missing":
         return f"{where}: is required but absent: add it"
-    return f"{where} = {fault['input']!r}: {message}" if not isinstance(fault["input"], dict) else f"{where}: {message}"
+    return f"{where}: {message}" if isinstance(fault["input"], dict) else f"{where} = {_short(fault['input'])}: {message}"
+
+
+def _short(value: object) -> str:
+    """A value as it is shown in an error; of what holds others only so many are written out at all."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_short(each) for each in value[:3])}{', ...' if len(value) > 3 else ''}]"
+    if isinstance(value, dict):
+        return f"the keys {', '.join(str(key)[:SHOWN] for key in list(value)[:5])}"
+    shown = repr(value) if not isinstance(value, int) or value.bit_length() < 1000 else "a number of hundreds of digits"
+    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
 
 
 def _keys_at(location: Iterable[int | str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -89,12 +89,38 @@ def is_table(source: str) -> bool:
     return "://" in source and source.partition("://")[0] in TABLES
 
 
+_SECRET = re.compile(r"pass(word|wd)?|pwd|secret|token|sig(nature)?|key|credential|auth", re.IGNORECASE)  # in a parameter's name
+
+
+def _check_address(address: str) -> None:
+    """Refuse an address that holds a login or a port that is none; neither is repeated in the error."""
+    try:
+        parts = urlsplit(address)
+        wrong_port = parts.port == 0
+    except ValueError:
+        raise ValueError("a source has an address that is none: a port is a number from 1 to 65535") from None
+    if wrong_port:
+        raise ValueError("a source has the port 0: a port is a number from 1 to 65535")
+    if not is_table(address):
+        where = "the store's own environment variables or profile"
+        login = "@" in parts.netloc
+    else:
+        where = "PGPASSWORD or use ~/.pgpass"
+        login = parts.password is not None
+    if login or any(_SECRET.search(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+        raise ValueError(f"a source holds a login (a password, say), which would be kept with every run: leave it out, set {where}")
+
+
 class Data(Frozen):
     source: str | tuple[str, ...] = Field(
-        description="file, folder, glob, hf://dataset/split or DIALECT://HOST/DATABASE/TABLE; the full current state of the data"
+        description="file, folder, glob, address (s3://, https://...), hf://dataset/split or DIALECT://HOST/DATABASE/TABLE; "
+        "the full current state of the data"
     )
     test: str | tuple[str, ...] | None = Field(None, description="the test rows, as given; then split.by is `given`")
-    format: Literal["auto", "csv", "jsonl", "parquet"] = "auto"
+    format: Literal["auto", "csv", "json", "jsonl", "parquet", "xlsx"] = "auto"
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
+        None, description="of the fields of CSV files; default: found from the header (, ; tab |), a tab in .tsv files"
+    )
     id: str | None = Field(None, description="column of unique ids; without it a row is named by file and number")
     text: str = Field("text", description="text-classification: the column to classify")
     label: str = Field("label", description="text-classification: the column of its class")
@@ -110,13 +136,18 @@ class Data(Frozen):
     max_characters: Annotated[int, Field(ge=1)] = Field(100_000, description="a longer text is an error of the data, not a text")
     feedback: bool = Field(False, description="labels and corrections of served traffic become rows of the next snapshot")
 
+    @field_validator("separator")
+    @classmethod
+    def _is_a_separator(cls, value: str | None) -> str | None:
+        if value is not None and (value.isalnum() or value in '"\r\n'):
+            raise ValueError("separates no fields: set it to a sign such as ; or a tab, or leave it out")
+        return value
+
     @model_validator(mode="after")
     def _no_secret_is_kept(self) -> Self:
         for part in [part for given in (self.source, self.test or ()) for part in ((given,) if isinstance(given, str) else given)]:
-            if is_table(part) and (urlsplit(part).password is not None or "password=" in urlsplit(part).query):
-                raise ValueError(
-                    "a source holds a password, which would be kept with every run: leave it out, set PGPASSWORD or use ~/.pgpass"
-                )
+            if "://" in part and not part.startswith("hf://"):
+                _check_address(part)
         return self
 
     @model_validator(mode="after")

@@ -103,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     add("monitor", _monitor, "look at the champion's traffic, and say what changed")
     one = add("score", _score, "answer all rows of a file, a folder or a table with the champion")
     one.add_argument(
-        "--input", required=True, help="CSV, JSONL or Parquet, a folder of them, or a table: DIALECT://HOST/DATABASE/TABLE"
+        "--input",
+        required=True,
+        help="what data.source may be too: a file, a folder, an address, a table: DIALECT://HOST/DATABASE/TABLE",
     )
     one.add_argument("--output", required=True, help="the Parquet file of the result; killed on the way, the same command goes on")
     one.add_argument("--version", help="score with this version; default: the champion")
@@ -117,6 +119,12 @@ def _parser() -> argparse.ArgumentParser:
         commands.choices[name].add_argument("--reason", default="", help="kept in the ledger")
         commands.choices[name].add_argument("--who", help="your name, kept in the ledger too; default: the user you are here")
     add("history", _history, "promotions and rollbacks of a model")
+    one = add(
+        "find",
+        _find,
+        "where the row of an id is: in the source, in a split of a snapshot or in none and why; and its scores",
+    )
+    one.add_argument("--id", required=True, help="as the source has it, or the pseudonym that it is kept as: <ID:...>")
     add("report", _report, "draw the report of the last decision again and say where it is")
     add("draft-contract", _draft, "draft a suite of expectations from the data").add_argument("--output", type=Path)
     one = add("serve", _serve, "answer with the champion over HTTP, and follow it")
@@ -199,6 +207,13 @@ def _history(given: argparse.Namespace) -> int:
     from flows.release import show_history
 
     _print(given, show_history(_load(given), given.config))
+    return 0
+
+
+def _find(given: argparse.Namespace) -> int:
+    from flows.find import find
+
+    _print(given, find(_load(given), given.config, given.id, quiet=given.json))
     return 0
 
 

@@ -86,6 +86,9 @@ def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: Turn) -> dict[st
     prepare.clear(home)
     tracking = Tracking(home)
     run = Run(pipeline, home, tracking, ledger, Registry(tracking, pipeline.release.alias), prepare.look(pipeline, home), turn)
+    for sentence in prepare.left_out(pipeline):
+        say(sentence)
+        run.notices.append(sentence)
     turn.saw(news.digest_of(pipeline, run.inputs.sources))
     prepared = prepare.known(home, run.inputs)
     if prepared is not None:

@@ -11,13 +11,11 @@ Clean = Callable[[list[str]], list[str]]
 
 
 def cleaner(pipeline: Pipeline, home: Home) -> Clean:
-    """Texts -> what the traffic log keeps of them as corrections."""
-    from tasks.text.key import redaction_key
+    """Texts -> what the traffic log keeps of them as labels and corrections."""
+    from tasks.text.load import redactor_of
     from tasks.text.normalise import normalise
-    from tasks.text.redact import Redactor
 
-    wanted = pipeline.data.redact
-    redactor = Redactor(wanted.entities, redaction_key(home.path), wanted.ner_model) if wanted.enabled else None
+    redactor = redactor_of(pipeline.data, home.path)
     layout = pipeline.problem == "text-generation"
 
     def clean(texts: list[str]) -> list[str]:

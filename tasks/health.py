@@ -194,12 +194,14 @@ def _cached(name: str, revision: str | None) -> Path | None:
 
 
 def data(pipeline: Pipeline) -> Iterator[Check]:
-    from tasks.text.sources import source_files
+    from tasks.text.sources import data_files, left_out
 
-    rows, held_out = source_files(pipeline.data.source, pipeline.data.test, pipeline.data.format)
+    rows, held_out = data_files(pipeline.data)
     local = [Path(file.path) for file in (*rows, *held_out) if file.is_local]
     size = sum(file.stat().st_size for file in local)
     yield Check("data", "ok", f"{len(rows) + len(held_out)} sources, {size / 1e6:.1f} MB")
+    for sentence in left_out(pipeline.data):
+        yield Check("data", "warn", sentence, "move these files away, or name the others by a pattern, as in FOLDER/*.csv")
     suite = pipeline.contract.suite
     if suite is not None and not Path(suite).is_file():
         yield Check("contract", "fail", f"contract.suite {suite}: no such file", "tunekeeper draft-contract CONFIG drafts one")

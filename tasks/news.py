@@ -11,7 +11,7 @@ from configs.schema import Pipeline
 from tasks.home import Home
 from tasks.identity import digest
 from tasks.text import tables
-from tasks.text.sources import File, fingerprint, source_files
+from tasks.text.sources import File, data_files, fingerprint
 
 
 def digest_of(pipeline: Pipeline, sources: Mapping[str, str]) -> str:
@@ -36,7 +36,7 @@ def digest_now(pipeline: Pipeline, home: Home) -> str:
 
 
 def _files(pipeline: Pipeline) -> tuple[File, ...]:
-    rows, held_out = source_files(pipeline.data.source, pipeline.data.test, pipeline.data.format)
+    rows, held_out = data_files(pipeline.data)
     return (*rows, *held_out)
 
 

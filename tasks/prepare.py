@@ -25,8 +25,9 @@ from tasks.home import Home
 from tasks.identity import digest, prepare_key
 from tasks.learning.base import Base, find_base
 from tasks.learning.imports import importing
+from tasks.text.columns import source_columns
 from tasks.text.key import key_id, redaction_key
-from tasks.text.sources import FEEDBACK, File, fingerprint, source_files
+from tasks.text.sources import FEEDBACK, data_files, fingerprint
 
 if TYPE_CHECKING:
     from expectations.run import Validation
@@ -65,8 +66,8 @@ class Prepared:
 def look(pipeline: Pipeline, home: Home) -> Inputs:
     """Hash what the run starts from; of the data only feedback is read yet, and written down as it is now."""
     base = find_base(pipeline.model.base, pipeline.model.revision, pipeline.model.sha256)
-    rows, held_out = source_files(pipeline.data.source, pipeline.data.test, pipeline.data.format)
-    sources = fingerprint((*rows, *held_out))
+    rows, held_out = data_files(pipeline.data)
+    sources = _sources(pipeline)
     files = suites(pipeline)
     redactor = key_id(redaction_key(home.path)) if pipeline.data.redact.enabled else None
     named = {"rows": [sources[file.name] for file in rows], "test": [sources[file.name] for file in held_out]}
@@ -91,9 +92,10 @@ def _feedback(pipeline: Pipeline, home: Home) -> Export | None:
     return export(rows, home.path / "feedback" / pipeline.name)
 
 
-def _files(pipeline: Pipeline) -> tuple[File, ...]:
-    rows, held_out = source_files(pipeline.data.source, pipeline.data.test, pipeline.data.format)
-    return (*rows, *held_out)
+def _sources(pipeline: Pipeline) -> dict[str, str]:
+    """The hashes of the source and of the test rows by name, as they are now."""
+    rows, held_out = data_files(pipeline.data)
+    return fingerprint((*rows, *held_out), source_columns(pipeline.data, pipeline.problem))
 
 
 def suites(pipeline: Pipeline) -> tuple[Path, ...]:
@@ -104,6 +106,13 @@ def suites(pipeline: Pipeline) -> tuple[Path, ...]:
     if own is not None and not Path(own).is_file():
         raise InputError(f"contract.suite {own}: no such file; `tunekeeper draft-contract CONFIG` drafts one from the data")
     return (COMMON, suite_for(pipeline.problem), *([Path(own)] if own else []))
+
+
+def left_out(pipeline: Pipeline) -> tuple[str, ...]:
+    """What lies in the source's folders and is not read, a sentence for each."""
+    from tasks.text.sources import left_out as sentences
+
+    return sentences(pipeline.data)
 
 
 def contract_settings(pipeline: Pipeline) -> str:
@@ -194,12 +203,10 @@ def validate(
 @task(name="prepare", cache_policy=NO_CACHE)
 def prepare(pipeline: Pipeline, home: Home, raw: Any, contract: Any, refused: Mapping[str, str]) -> Candidate:
     """Normalise, redact, deduplicate, split, and keep the splits apart; `refused` are rows of feedback (id -> why)."""
+    from tasks.text.load import redactor_of
     from tasks.text.prepare import prepare as make
-    from tasks.text.redact import Redactor
 
-    settings = pipeline.data.redact
-    redactor = Redactor(settings.entities, redaction_key(home.path), settings.ner_model) if settings.enabled else None
-    return make(raw, pipeline.data, redactor, {**refused, **_sentences(contract.quarantined)})
+    return make(raw, pipeline.data, redactor_of(pipeline.data, home.path), {**refused, **_sentences(contract.quarantined)})
 
 
 @task(name="seal", cache_policy=NO_CACHE)
@@ -208,7 +215,7 @@ def seal(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any, contrac
     from tasks.text.snapshot import seal as write
 
     fixed = {name: value for name, value in inputs.sources.items() if name == FEEDBACK}  # named by its content
-    if (now := fingerprint(_files(pipeline)) | fixed) != inputs.sources:
+    if (now := _sources(pipeline) | fixed) != inputs.sources:
         changed = ", ".join(sorted(name for name in {*now, *inputs.sources} if now.get(name) != inputs.sources.get(name)))
         raise InfraError(f"{changed} changed while it was read: nothing was sealed; run again when nobody writes to it")
     snapshot = write(candidate, home.path, inputs.sources, inputs.redactor, _sentences(contracts[1].quarantined))

@@ -19,6 +19,7 @@ from tasks.home import Home
 from tasks.identity import TRAIN_CODE, code, digest
 from tasks.release import champion_files
 from tasks.score_table import staged
+from tasks.terminal import say
 from tasks.tracking import Registry, Tracking
 
 
@@ -70,12 +71,14 @@ def _score(
     from tasks.serving.batch_input import inspect
     from tasks.serving.model import load
     from tasks.serving.traffic import open_traffic
-    from tasks.text.sources import fingerprint
+    from tasks.text.sources import fingerprint, left_out_of
 
     data = pipeline.data
     text = data.text if pipeline.problem == "text-classification" else data.prompt
     format = "auto" if Path(rows).suffix == ".parquet" else data.format
-    batch = inspect(rows, text, format, data.max_characters)
+    for sentence in left_out_of("--input", rows, format):
+        say(sentence)
+    batch = inspect(rows, text, format, data.max_characters, data.separator)
     at_once, logged, rate = pipeline.evaluation.batch_size, pipeline.serving.log, pipeline.serving.audit_rate
     ready: list[Any] = []
 

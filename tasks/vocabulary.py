@@ -156,8 +156,8 @@ def _lies_outside(earlier: Snapshot, label: str, window: Window) -> bool:
     import pyarrow.parquet as pq
 
     from tasks.text.labels import canonical_label
-    from tasks.text.load import window_edges
     from tasks.text.split import SPLITS
+    from tasks.text.times import window_edges
 
     start, end = window_edges(window)
     rows = pa.concat_tables(pq.read_table(earlier.parquet(split), columns=["target", "time"]) for split in SPLITS)

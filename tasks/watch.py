@@ -65,22 +65,26 @@ def answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.D
     found = pd.concat([some, audits]).drop_duplicates("id").sort_values(["time", "id"], ignore_index=True)
     said = read_feedback(home.path, pipeline.name, home.traffic_url)
     found["correct"] = (
-        accepted(found, said, cleaner(pipeline, home)) if pipeline.problem == "text-generation" else _right(found, said)
+        accepted(found, said, cleaner(pipeline, home))
+        if pipeline.problem == "text-generation"
+        else _right(pipeline, home, found, said)
     )
     return found[found["id"].isin(some["id"]) | found["correct"].notna()].reset_index(drop=True)
 
 
-def _right(found: pd.DataFrame, said: pd.DataFrame) -> pd.Series:
-    """Whether each answer is the label that an audit gave it, however the auditor spelled that."""
-    from tasks.text.feedback import labelled
-    from tasks.text.labels import by_fold, canonical_label, respell
+def _right(pipeline: Pipeline, home: Home, found: pd.DataFrame, said: pd.DataFrame) -> pd.Series:
+    """Whether each answer is the label that an audit gave it, however the auditor spelled that, and the log redacted it."""
+    import pandas as pd
+
+    from tasks.text.feedback import labelled, spelled_as_known
+    from tasks.text.labels import canonical_label
+    from tasks.text.load import redactor_of
 
     labels = labelled(found, said)
-    label = found["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"]).map(canonical_label)
+    label = found["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
     answer = found["prediction"].map(canonical_label)
-    answers = set(answer)
-    folds = by_fold(answers)
-    meant = label.map(lambda name: name if name in answers else respell(name, folds), na_action="ignore")
+    heard = label.astype(object).where(label.notna(), None).tolist()
+    meant = pd.Series(spelled_as_known(heard, set(answer), redactor_of(pipeline.data, home.path)), index=found.index, dtype=object)
     right: pd.Series = (meant == answer).where(label.notna()).astype("float64")
     return right
 

@@ -45,7 +45,8 @@ NOBODY_IMPORTS = ("flows.__main__",)
 ONLY_THESE_LIBRARIES: dict[str, tuple[str, ...]] = {
     "configs.errors": (),
     "configs.schema": ("pydantic",),
-    "configs.load": ("pydantic", "yaml"),
+    "configs.load": ("pydantic",),
+    "configs.yaml_text": ("yaml",),
     "tasks.judgement": ("numpy", "scipy"),
 }
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
+from tasks.text import read_parquet
+from tasks.text.normalise import holds_half_character
 from tasks.text.read import Chunk, chunks, header
 from tasks.text.sources import File, resolve
 
@@ -31,7 +34,8 @@ class Batch:
     def chunks(self) -> Iterator[Chunk]:
         """All rows, in the files' order, the same chunks each time."""
         for file in self.files:
-            yield from chunks(file, header(file, self.max_characters), self.max_characters, required=(self.text,))
+            names = header(file, self.max_characters, (self.text,))
+            yield from chunks(file, names, self.max_characters, required=(self.text,))
 
     def table(self, chunk: Chunk) -> pa.Table:
         """A chunk's columns with the batch's types; null where its file has no such column."""
@@ -39,6 +43,8 @@ class Batch:
 
         n = len(chunk.columns[self.text])
         values = {name: chunk.columns.get(name, [None] * n) for name in self.columns}
+        if pa.types.is_string(self.columns[self.text]):  # what no file can hold is no text; other columns keep what they can of it
+            values[self.text] = [None if _is_broken(value) else value for value in values[self.text]]
         arrays = {
             name: pa.array(map(_as_text, found) if pa.types.is_string(self.columns[name]) else found, type=self.columns[name])
             for name, found in values.items()
@@ -46,18 +52,18 @@ class Batch:
         return pa.table(arrays)
 
 
-def inspect(source: str, text: str, format: str, max_characters: int) -> Batch:
+def inspect(source: str, text: str, format: str, max_characters: int, separator: str | None = None) -> Batch:
     """Read the files to their ends: what is wrong with a row is said now, not after an hour.
 
     InputError names what is malformed, or a file without the column `text`.
     """
     if source.startswith("hf://"):
         raise InputError(f"--input {source}: is no file: name a CSV, JSONL or Parquet file, or a folder of them")
-    files = resolve(source, format)
+    files = resolve(source, format, separator)
     kinds: dict[str, Any] = {}
     rows = 0
     for file in files:
-        names = header(file, max_characters)
+        names = header(file, max_characters, (text,))
         if text not in names:
             raise InputError(
                 f"{file.path}: has no column `{text}`; it has {', '.join(names)[:500]}: correct the file, or the names under data"
@@ -72,17 +78,15 @@ def inspect(source: str, text: str, format: str, max_characters: int) -> Batch:
 def _types(file: File, names: tuple[str, ...], text: str, max_characters: int) -> tuple[dict[str, Any], int]:
     """What each column holds, and the number of rows."""
     if file.format == "parquet":
-        import pyarrow.parquet as pq
-
-        schema = pq.read_schema(file.path)
-        count = pq.read_metadata(file.path).num_rows
+        with read_parquet.opened(file) as parquet:
+            schema, count = parquet.schema_arrow, parquet.metadata.num_rows
         if count == 0:
             raise InputError(f"{file.path}: has no rows")
         return {name: _plain(schema.field(name).type) for name in names}, count
     rows, seen = 0, dict.fromkeys(names)
     for chunk in chunks(file, names, max_characters, required=(text,)):
         rows += len(chunk.columns[text])
-        for name in names if file.format == "jsonl" else ():
+        for name in names if file.format != "csv" else ():
             for kind in {type(value) for value in chunk.columns[name] if value is not None}:
                 seen[name] = _kind(kind) if seen[name] is None else _common(seen[name], _kind(kind))
     return {name: TEXT if file.format == "csv" else (seen[name] or None) for name in names}, rows
@@ -116,9 +120,17 @@ def _arrow(kind: Any) -> pa.DataType:
     return named[kind] if kind is None or isinstance(kind, str) else kind
 
 
+def _is_broken(value: Any) -> bool:
+    return isinstance(value, str) and holds_half_character(value)
+
+
 def _as_text(value: Any) -> str | None:
+    if _is_broken(value):
+        return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, date | time):
+        return str(value)
     return json.dumps(value, ensure_ascii=False, default=str)
 
 

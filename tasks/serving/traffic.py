@@ -5,8 +5,8 @@ kill -9 costs what waited, and the machine's end one second. Another moves finis
 tables in a database; while that is away journals wait. A full disk or a full queue costs records, which are counted and said
 once, never answers.
 
-Open it in the process that answers, after any fork. Texts come redacted; corrections are redacted by `redact`, if it is given,
-in the thread that calls `feedback`.
+Open it in the process that answers, after any fork. Texts come redacted; labels and corrections are redacted by `redact`, if it is
+given, in the thread that calls `feedback`.
 """
 
 from __future__ import annotations

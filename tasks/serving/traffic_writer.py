@@ -73,12 +73,11 @@ class Traffic:
         self._accept(answers, sum(len(answer.text) + len(answer.prediction) for answer in answers))
 
     def feedback(self, feedback: Sequence[Feedback]) -> None:
-        """Keep feedback; corrections are redacted first."""
-        if self._redact is not None and any(said.kind == "correction" for said in feedback):
-            values = self._redact([said.value if said.kind == "correction" else "" for said in feedback])
+        """Keep feedback; what people write, labels and corrections, is redacted first."""
+        if self._redact is not None and any(said.kind != "thumb" for said in feedback):
+            values = self._redact(["" if said.kind == "thumb" else said.value for said in feedback])
             feedback = [
-                replace(said, value=value) if said.kind == "correction" else said
-                for said, value in zip(feedback, values, strict=True)
+                said if said.kind == "thumb" else replace(said, value=value) for said, value in zip(feedback, values, strict=True)
             ]
         self._accept(feedback, sum(len(said.value) for said in feedback))
 

@@ -11,14 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from configs.errors import InfraError
 from configs.schema import ProblemName
-from tasks.text.normalise import key_text, normalise
+from tasks.text.labels import by_fold, canonical_label, respell
+from tasks.text.normalise import key_text, normalise, unusable
 from tasks.text.placeholders import network_view
 from tasks.text.redact import Redactor
 from tasks.text.workspace import world_faults
@@ -82,13 +83,14 @@ def accepted(answers: pd.DataFrame, feedback: pd.DataFrame, clean: Callable[[lis
 def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName, max_characters: int) -> pa.Table:
     """Rows by id: id, text, target, time, origin, and for generation the prediction that the correction replaces.
 
-    Blank labels and texts longer than any may be are no rows: feedback cannot stop a run as a broken source does, and the contract
-    sets rows of it aside one by one.
+    Labels and texts that are none (normalise.unusable) or longer than any may be are no rows: feedback cannot stop a run as a
+    broken source does, and the contract sets rows of it aside one by one.
     """
     import pyarrow as pa
 
     found = labelled(answers, feedback, kind=KIND[problem])
-    usable = found["label"].str.strip().ne("") & (found[["text", "label"]].map(len).max(axis=1) <= max_characters)
+    said = found[["text", "label"]]
+    usable = said.map(lambda text: unusable(text) is None).all(axis=1) & (said.map(len).max(axis=1) <= max_characters)
     found = found[usable].sort_values("id")
     predictions = found["prediction"].tolist() if problem == "text-generation" else [None] * len(found)
     columns = {
@@ -135,6 +137,25 @@ def read_export(path: Path) -> pa.Table:
     return rows
 
 
+def spelled_as_known(labels: Sequence[str | None], known: set[str], redactor: Redactor | None) -> list[str | None]:
+    """Labels that people wrote, each as the known one that it means: in another spelling, or redacted as the log keeps it.
+
+    What means none of them is free text: it is redacted before anything is kept of it.
+    """
+    folds = by_fold(known)
+    spelled = [canonical_label(label) for label in labels]
+    meant = [label if label is None or label in known else respell(label, folds) for label in spelled]
+    if redactor is None or all(label is None or label in known for label in meant):
+        return meant
+    names = sorted(known)
+    masks = {mask: name for mask, name in zip(redactor.redact(names), names, strict=True) if mask != name}
+    clean = redactor.redact([label or "" for label in meant])
+    return [
+        label if label is None or label in known else masks.get(label, masks.get(mask, mask))
+        for label, mask in zip(meant, clean, strict=True)
+    ]
+
+
 def as_canonical(path: Path, schema: pa.Schema, chunk_rows: int = 2000) -> Iterator[pa.RecordBatch]:
     """An export's rows in the canonical columns: no group, no given split, no slices."""
     import pyarrow as pa
@@ -164,7 +185,7 @@ def pairs_of(rows: Dataset, path: Path, redactor: Redactor | None) -> pa.Table:
     clean = [normalise(said.get(name) or "", layout=True) for name in found.column("id").to_pylist()]
     rejected = redactor.redact(clean) if redactor else clean
     differs = [
-        bool(text.strip()) and key_text(text) != key_text(chosen)
+        unusable(text) is None and key_text(text) != key_text(chosen)
         for text, chosen in zip(network_view(rejected), network_view(found.column("chosen").to_pylist()), strict=True)
     ]
     whole = found.append_column("row", pa.array(places)).append_column("rejected", pa.array(rejected, type=pa.string()))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.text import deduplicate, labels, normalise, placeholders, redact
+from tasks.text import deduplicate, ids, labels, normalise, placeholders, redact
 from tasks.text import split as splitting
 from tasks.text.feedback import ORIGINS
 from tasks.text.prepare import Candidate, take
@@ -34,6 +34,7 @@ def account(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping[int,
         "made_by": {
             "normalise": normalise.VERSION,
             "labels": labels.VERSION,
+            "ids": ids.VERSION,
             "redact": redact.VERSION,
             "view": placeholders.VIEW,
             "split": splitting.VERSION,

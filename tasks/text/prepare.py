@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from configs.schema import Data, GivenSplit, HashSplit, TimeSplit
 from tasks.text.deduplicate import Signatures
 from tasks.text.feedback import FEEDBACK, ORIGINS, pairs_of
+from tasks.text.ids import PSEUDONYM
 from tasks.text.load import Raw
 from tasks.text.marks import NOT_GIVEN, Marks, mark, vocabulary
 from tasks.text.redact import Redactor
@@ -99,7 +100,7 @@ def prepare(raw: Raw, data: Data, redactor: Redactor | None, quarantined: Mappin
     if raw.problem == "text-classification":
         aside |= _unheard_of(rows, marks, fate, origin)
         aside |= _conflicts(rows, marks, split, fate, as_given, origin)
-    order = _canonical_order(rows)
+    order = _canonical_order(rows, marks)
     threshold = data.deduplicate.threshold if data.deduplicate.enabled else None
     overlap = sift(marks, order[np.argsort(origin[order], kind="stable")], split, fate, threshold, as_given)
     pairs = pairs_of(rows, raw.feedback, redactor) if raw.feedback and raw.problem == "text-generation" else None
@@ -128,7 +129,7 @@ def _unusable(raw: Raw, data: Data, marks: Marks, times: NDArray[np.int64], quar
         places = np.flatnonzero(named.to_numpy())
         ids = take(raw.rows, places, ["id"]).column("id").to_pylist()
         aside = {int(i): quarantined[name] for i, name in zip(places, ids, strict=True)} | aside
-    return aside
+    return aside | raw.unusable
 
 
 def _splits(
@@ -198,9 +199,22 @@ def _origins(rows: Dataset) -> NDArray[np.int8]:
     return np.asarray(pc.index_in(rows.data.column("origin"), value_set=pa.array(ORIGINS)), dtype=np.int8)
 
 
-def _canonical_order(rows: Dataset) -> NDArray[np.int64]:
-    """Rows by time (none last), then id."""
+def _canonical_order(rows: Dataset, marks: Marks) -> NDArray[np.int64]:
+    """Rows by time (none last), then id.
+
+    Pseudonyms are other ones under another key, and weights must not hang on a key: their rows come last at their time, by what a
+    network reads of them.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     keys = rows.data.table.select(["time", "id"])
-    return np.asarray(pc.sort_indices(keys, sort_keys=[("time", "ascending"), ("id", "ascending")]), dtype=np.int64)
+    hidden = pc.match_substring_regex(keys.column("id"), f"^{PSEUDONYM.pattern}")
+    names = ["time", "id"]
+    if pc.any(hidden).as_py():
+        plain = pc.if_else(hidden, pa.scalar(None, pa.string()), keys.column("id"))
+        read = {"text": marks.text[:, 0], "more": marks.text[:, 1], "target": marks.target}
+        shown = {name: pc.if_else(hidden, pa.array(values), pa.scalar(0, pa.uint64())) for name, values in read.items()}
+        keys = pa.table({"time": keys.column("time"), "plain": plain, **shown, "id": keys.column("id")})
+        names = keys.column_names
+    return np.asarray(pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in names]), dtype=np.int64)

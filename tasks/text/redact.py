@@ -47,17 +47,16 @@ class Redactor:
     def redact(self, texts: Sequence[str]) -> list[str]:
         """Replace every found value; texts without any come back as they are."""
         if self.ner_model is None:
-            possible = self._possible
+            possible = self.possible
             return [self._replace(text, list(self._found(text, kinds))) if (kinds := possible(text)) else text for text in texts]
         named = self._names(texts)
         return [
-            self._replace(text, [*self._found(text, self._possible(text)), *extra])
-            for text, extra in zip(texts, named, strict=True)
+            self._replace(text, [*self._found(text, self.possible(text)), *extra]) for text, extra in zip(texts, named, strict=True)
         ]
 
     def spans(self, text: str) -> list[Span]:
         """What would be replaced in a text, by position: for measuring."""
-        found = [*self._found(text, self._possible(text)), *self._names([text])[0]]
+        found = [*self._found(text, self.possible(text)), *self._names([text])[0]]
         return [Span(start, end, entity, 1.0) for start, end, entity in _merged(found)] if found else []
 
     def tag(self, entity: str, value: str) -> str:
@@ -75,7 +74,7 @@ class Redactor:
                 yield span
                 rest = f"{rest[: span.start]}{'_' * (span.end - span.start)}{rest[span.end :]}"
 
-    def _possible(self, text: str) -> list[str]:
+    def possible(self, text: str) -> list[str]:
         """The entities whose necessary condition the text meets, in one linear pass; phones last, in what the others leave."""
         if not self.prefilter or not self._patterns:
             return self._patterns

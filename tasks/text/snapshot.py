@@ -1,9 +1,9 @@
 """A snapshot: the prepared rows, immutable, named by the hash of their content, with the account of where they came from.
 
 HOME/snapshots/<sha256>/ holds, for each split, SPLIT.parquet in (time, id) order and SPLIT.signatures.npy row by row with it;
-beside them reference.parquet, quarantine.parquet and manifest.json. The reference is what traffic is later held
-against: rows of the test split as they came, before duplicates and quarantined rows were taken out. It is there whole or not at
-all: written in a temporary folder, synced, renamed.
+beside them reference.parquet, quarantine.parquet, dropped.parquet (ids and reasons alone) and manifest.json. The reference is
+what traffic is later held against: rows of the test split as they came, before duplicates and quarantined rows were taken out. It
+is there whole or not at all: written in a temporary folder, synced, renamed.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from configs.errors import InfraError, InputError
 from tasks.text import deduplicate
-from tasks.text.checks import check_labels, check_rows
+from tasks.text.checks import check_groups, check_labels, check_rows
 from tasks.text.manifest import account
 from tasks.text.prepare import Candidate, take
-from tasks.text.sift import KEPT, QUARANTINED
+from tasks.text.sift import KEPT, QUARANTINED, REASONS
 from tasks.text.split import SPLITS, TRAIN
 from tasks.text.workspace import workspace, world_faults
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 VERSION = 2
 REFERENCE_ROWS = 5_000
 PAIRS = "pairs.parquet"
+DROPPED = "dropped.parquet"
 _ROWS = 8192  # rows written, and hashed, at a time: part of the hash's definition
 
 
@@ -82,6 +83,7 @@ def seal(
     fate, reasons = _set_aside(candidate, quarantined or {})
     problem = candidate.raw.problem
     try:
+        check_groups(candidate, fate)
         if problem == "text-classification":
             check_labels(candidate, fate, reasons)
         check_rows(candidate, fate)
@@ -98,6 +100,7 @@ def seal(
         if pairs.num_rows:
             hashes["pairs"] = _write_pairs(pairs, build / PAIRS)
         write_quarantine(candidate, reasons, build / "quarantine.parquet")
+        _write_dropped(candidate, fate, build / DROPPED)
         manifest = account(candidate, fate, reasons) | {
             "pairs": pairs.num_rows,
             "hashes": {f"{split}_rows": value for split, value in hashes.items()},
@@ -147,6 +150,16 @@ def write_quarantine(candidate: Candidate, reasons: Mapping[int, str], path: Pat
         pq.write_table(table.drop_columns(["split"]), temporary, compression="zstd")
         temporary.replace(path)
     return path
+
+
+def _write_dropped(candidate: Candidate, fate: NDArray[np.uint8], path: Path) -> None:
+    """Write which rows are in no split and in no quarantine, and why: ids and reasons, for `tunekeeper find`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    places = candidate.order[fate[candidate.order] > QUARANTINED]
+    reasons = pa.array([REASONS[code] for code in fate[places].tolist()], type=pa.string())
+    pq.write_table(take(candidate.rows, places, ["id"]).append_column("reason", reasons), path, compression="zstd")
 
 
 def _set_aside(candidate: Candidate, quarantined: Mapping[str, str]) -> tuple[NDArray[np.uint8], dict[int, str]]:

@@ -7,73 +7,100 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from configs.errors import InfraError, InputError
-from configs.schema import is_table
+from configs.schema import Data, is_table
+from tasks.text.formats import READABLE, TABBED, Format, format_of, is_data, refuse, remedy_for, suffix
 
-Format = Literal["csv", "jsonl", "parquet", "hf", "table"]
-SUFFIXES: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
 FEEDBACK = "(feedback)"  # how exported feedback is named among a snapshot's sources
 _GLOB = frozenset("*?[")
+_NAMED = 5  # files that a notice names
 
 
 @dataclass(frozen=True)
 class File:
-    """A file, a table, or a hub data set's split. A file's `name` does not tell where it lies: ids made of it survive a move."""
+    """A file, a table, or a hub data set's split. A file's `name` does not tell where it lies: ids made of it survive a move.
+
+    `separator` is what separates the fields of a CSV file; None: its header tells.
+    """
 
     name: str
     path: str
     format: Format
+    separator: str | None = None
 
     @property
     def is_local(self) -> bool:
         """Whether it is a file of this machine."""
-        return self.format not in ("hf", "table")
+        return self.format not in ("hf", "table") and "://" not in self.path
 
 
-def resolve(source: str | tuple[str, ...], format: str = "auto") -> tuple[File, ...]:
-    """The files of a source (file, folder, glob, `hf://dataset/split`, table, or several) by name; InputError if there is none."""
+def data_files(data: Data) -> tuple[tuple[File, ...], tuple[File, ...]]:
+    """The files of the training rows and of `data.test`."""
+    return source_files(data.source, data.test, data.format, data.separator)
+
+
+def resolve(source: str | tuple[str, ...], format: str = "auto", separator: str | None = None) -> tuple[File, ...]:
+    """The files of a source (file, folder, glob, address, `hf://dataset/split`, table, or several) by name; InputError if none."""
     parts = (source,) if isinstance(source, str) else source
     if not parts:
-        raise InputError("data.source is an empty list: name at least one file, folder, glob, table or hf://dataset/split")
-    listed = [_files(part, format) for part in parts]
+        raise InputError("data.source is an empty list: name at least one file, folder, glob, address, table or hf://dataset/split")
+    listed = [_files(part, format, separator) for part in parts]
     names = [file.name for files in listed for file in files]
     if len(set(names)) < len(names):
-        listed = [
-            [File(f"{part}:{file.name}", file.path, file.format) for file in files]
-            for part, files in zip(parts, listed, strict=True)
-        ]
+        listed = [[replace(file, name=f"{part}:{file.name}") for file in files] for part, files in zip(parts, listed, strict=True)]
     unique = {file.name: file for files in listed for file in files}
     return tuple(unique[name] for name in sorted(unique))
 
 
 def source_files(
-    source: str | tuple[str, ...], test: str | tuple[str, ...] | None = None, format: str = "auto"
+    source: str | tuple[str, ...], test: str | tuple[str, ...] | None = None, format: str = "auto", separator: str | None = None
 ) -> tuple[tuple[File, ...], tuple[File, ...]]:
     """The files of the source and of `data.test`; a file that both name is test, and names never clash."""
-    held_out = () if test is None else resolve(test, format)
-    paths = {os.path.realpath(file.path) for file in held_out}
-    rows = tuple(f for f in resolve(source, format) if os.path.realpath(f.path) not in paths)
+    held_out = () if test is None else resolve(test, format, separator)
+    paths = {_place(file) for file in held_out}
+    rows = tuple(f for f in resolve(source, format, separator) if _place(f) not in paths)
     if not rows:
         raise InputError(f"data.source {source}: holds nothing but the test rows of data.test: name the training rows")
     taken = {file.name for file in rows}
     return rows, tuple(replace(f, name=f"test:{f.name}") if f.name in taken else f for f in held_out)
 
 
-def fingerprint(files: Iterable[File]) -> dict[str, str]:
-    """By name the sha256 of each file's bytes, of a table's rows, of a hub data set's name and resolved commit; read as streams."""
-    return {file.name: _fingerprint(file) for file in files}
+def left_out(data: Data) -> tuple[str, ...]:
+    """For each folder of the source and of `data.test` a sentence on the files in it that are not read, with the remedy."""
+    named = (("data.source", data.source), ("data.test", data.test or ()))
+    parts = [(setting, part) for setting, given in named for part in ((given,) if isinstance(given, str) else given)]
+    return tuple(sentence for setting, part in parts for sentence in left_out_of(setting, part, data.format))
 
 
-def _fingerprint(file: File) -> str:
+def left_out_of(setting: str, part: str, format: str) -> tuple[str, ...]:
+    """The sentence of `left_out` for one source, which the user named by `setting`; none where every file is read."""
+    others = [] if part.startswith("hf://") or is_table(part) else _listed(part, format)[1]
+    if not others:
+        return ()
+    more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+    named = "; ".join(f"{name} ({remedy_for(name, format)})" for name in others[:_NAMED])
+    return (f"{setting} {part}: {len(others):,} of its files are not read: {named}{more}",)
+
+
+def fingerprint(files: Iterable[File], columns: tuple[str, ...] | None = None) -> dict[str, str]:
+    """By name the sha256 of each file's bytes, of a table's rows (of those columns alone, where they are named), of a hub data
+    set's name and resolved commit, of what a store says of an object; read as streams."""
+    return {file.name: _fingerprint(file, columns) for file in files}
+
+
+def _fingerprint(file: File, columns: tuple[str, ...] | None) -> str:
     match file.format:
         case "hf":
             return _hub_digest(file.path)
         case "table":
             from tasks.text import tables
 
-            return tables.digest(file.path)
+            return tables.digest(file.path, columns)
+        case _ if not file.is_local:
+            from tasks.text import remote
+
+            return remote.digest(file.path)
         case _:
             return _digest(Path(file.path))
 
@@ -87,35 +114,61 @@ def parse_hub(address: str) -> tuple[str, str, str | None]:
     return name, split, revision or None
 
 
-def _files(part: str, format: str) -> list[File]:
+def _files(part: str, format: str, separator: str | None) -> list[File]:
     if part.startswith("hf://"):
         parse_hub(part)
         return [File(part, part, "hf")]
     if is_table(part):
         return [File(part, part, "table")]
+    files = []
+    for name, path in _listed(part, format)[0]:
+        known = format_of(name, format)
+        if known is None:
+            raise refuse(path)
+        tab = "\t" if suffix(name) in TABBED else None
+        files.append(File(name, path, known, (separator or tab) if known == "csv" else None))
+    return files
+
+
+def _listed(part: str, format: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """(name, path) of the files that a part of a source means, and the names of those that lie with them and are not read."""
+    if "://" in part:
+        from tasks.text import remote
+
+        found, lone = remote.list_files(part)
+    else:
+        found, lone = _local(part)
+    if lone:
+        return found, []
+    seen = [(name, path) for name, path in found if not any(piece.startswith(".") for piece in Path(name).parts)]
+    rows = [(name, path) for name, path in seen if is_data(name, format)]
+    others = [name for name, _ in seen if not is_data(name, format)]
+    if not rows:
+        kinds = READABLE if format == "auto" else format
+        also = f" (only {', '.join(others[:_NAMED])}: {remedy_for(others[0], format)})" if others else ""
+        raise InputError(f"data.source {part}: holds no file of rows ({kinds}){also}: correct the path")
+    return rows, others
+
+
+def _local(part: str) -> tuple[list[tuple[str, str]], bool]:
+    """(name, path) of the files that a path means, and whether it names them itself (a file, a pattern) or their folder."""
     path = Path(part).expanduser()
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.is_file() and _is_data(p, format))
-        root = path
+        root, found, lone = path, sorted(p for p in path.rglob("*") if p.is_file()), False
     elif path.exists():
-        found, root = [path], path.parent
+        root, found, lone = path.parent, [path], True
     elif _GLOB & set(part):
-        root = _fixed_part(path)
+        root, lone = _fixed_part(path), True
         found = sorted(p for p in root.glob(str(path.relative_to(root))) if p.is_file())
     else:
         raise InputError(f"data.source {part}: there is no such file or folder (looked from {Path.cwd()}): correct the path")
     if not found:
-        raise InputError(
-            f"data.source {part}: holds no {'.csv, .jsonl or .parquet' if format == 'auto' else format} file: correct the path"
-        )
-    return [File(file.relative_to(root).as_posix(), str(file), _format(file, format)) for file in found]
+        raise InputError(f"data.source {part}: holds no file: correct the path")
+    return [(file.relative_to(root).as_posix(), str(file)) for file in found], lone
 
 
-def _is_data(path: Path, format: str) -> bool:
-    if any(part.startswith(".") for part in path.parts[-2:]):
-        return False
-    known = SUFFIXES.get(path.suffix.lower())
-    return known is not None if format == "auto" else known == format
+def _place(file: File) -> str:
+    return os.path.realpath(file.path) if file.is_local else file.path
 
 
 def _fixed_part(path: Path) -> Path:
@@ -126,15 +179,6 @@ def _fixed_part(path: Path) -> Path:
             break
         fixed.append(part)
     return Path(*fixed) if fixed else Path()
-
-
-def _format(path: Path, format: str) -> Format:
-    if format != "auto":
-        return SUFFIXES[f".{format}"]
-    known = SUFFIXES.get(path.suffix.lower())
-    if known is None:
-        raise InputError(f"{path}: its format cannot be told from `{path.suffix}`: set data.format to csv, jsonl or parquet")
-    return known
 
 
 def _digest(path: Path) -> str:

@@ -1,16 +1,21 @@
 """A table of a database as a source of rows: DIALECT://HOST/DATABASE/TABLE, read as a stream in an order that does not change.
 
 The order is that of the primary key, or of all columns where there is none, so that equal content is read and hashed equally.
+Only the columns that are wanted are read: what another column holds stops nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import InvalidOperation
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from configs.errors import InfraError, InputError
 
@@ -22,20 +27,56 @@ CONNECT_SECONDS = 10
 
 @dataclass(frozen=True)
 class Opened:
-    """A table and a connection to its database."""
+    """A table and a connection to its database; `shown` is how an error names it."""
 
     table: sa.Table
     connection: sa.Connection
+    shown: str
 
     def partitions(self, rows: int, wanted: tuple[str, ...] | None = None) -> Iterator[list[tuple[Any, ...]]]:
         """Lists of at most so many rows, of the wanted columns (all where none are named), never all in memory."""
         import sqlalchemy as sa
 
-        named = [self.table.c[name] for name in (wanted or self.table.c.keys())]
-        order = list(self.table.primary_key.columns) or list(self.table.c)
-        result = self.connection.execution_options(stream_results=True).execute(sa.select(*named).order_by(*order))
-        for part in result.partitions(rows):
-            yield [tuple(row) for row in part]
+        named = [self.table.c[name] for name in dict.fromkeys(wanted or self.table.c.keys())]
+        order = list(self.table.primary_key.columns) or [_sortable(column) for column in self.table.c]
+        lenient = self.connection.dialect.name == "sqlite"  # any cell of it may hold anything
+        asked = [sa.type_coerce(c, sa.types.NullType()).label(f"c{i}") for i, c in enumerate(named)] if lenient else named
+        read = [_reader(column, self.connection.dialect) if lenient else None for column in named]
+        result = self.connection.execution_options(stream_results=True).execute(sa.select(*asked).order_by(*order))
+        try:
+            for part in result.partitions(rows):
+                if any(read):
+                    yield [tuple(f(v) if f else v for f, v in zip(read, row, strict=True)) for row in part]
+                else:
+                    yield [tuple(row) for row in part]
+        except (ValueError, OverflowError) as error:  # a driver's: a time that Python cannot hold
+            columns = ", ".join(f"`{column.name}`" for column in named)
+            raise InputError(
+                f"{self.shown}: one of the columns {columns} holds a value that cannot be read ({str(error)[:200]}): correct it, "
+                "or name a view that leaves it out"
+            ) from error
+
+
+def _reader(column: sa.Column[Any], dialect: sa.Dialect) -> Callable[[Any], Any] | None:
+    """A cell as its column's type has it, or as it stands there where it is none of that type; None where they are the same."""
+    process = column.type.dialect_impl(dialect).result_processor(dialect, None)
+    if process is None:
+        return None
+
+    def read(value: Any) -> Any:
+        try:
+            return process(value)
+        except (ValueError, TypeError, InvalidOperation):
+            return value
+
+    return read
+
+
+def _sortable(column: sa.Column[Any]) -> Any:
+    """What rows are ordered by; databases do not order JSON."""
+    import sqlalchemy as sa
+
+    return sa.cast(column, sa.Text) if type(column.type).__name__ in ("JSON", "XML", "NullType") else column
 
 
 def without_login(address: str) -> str:
@@ -59,18 +100,37 @@ def opened(address: str, where: str) -> Iterator[Opened]:
     if not database or not name:
         raise InputError(f"{shown}: names no table: write DIALECT://HOST/DATABASE/TABLE")
     try:
-        patience = {"connect_timeout": CONNECT_SECONDS} if url.get_backend_name() == "postgresql" else {}
-        engine = sa.create_engine(url.set(database=database), poolclass=sa.NullPool, connect_args=patience)
+        engine = _engine(url, database, shown)
         table = sa.Table(name, sa.MetaData(), autoload_with=engine, schema=space or None)
         with engine.connect() as connection:
-            yield Opened(table, connection)
+            yield Opened(table, connection, shown)
     except ModuleNotFoundError as error:
         raise InfraError(f"{shown}: needs the package {error.name}: pip install psycopg2-binary") from error
     except NoSuchTableError as error:
         raise InputError(f"{shown}: there is no table {named} in that database: correct the name") from error
     except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
+            raise InputError(f"{shown}: is no SQLite database: correct the path") from error
         said = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
         raise InfraError(f"{shown}: the database does not answer ({said[0]}): see that it is up, then run again") from error
+
+
+def _engine(url: sa.URL, database: str, shown: str) -> sa.Engine:
+    import sqlalchemy as sa
+
+    if url.get_backend_name() != "sqlite":
+        patience = {"connect_timeout": CONNECT_SECONDS} if url.get_backend_name() == "postgresql" else {}
+        return sa.create_engine(url.set(database=database), poolclass=sa.NullPool, connect_args=patience)
+    place = Path(database).expanduser().absolute()
+    if not place.is_file():
+        raise InputError(f"{shown}: there is no file {place}: correct the path, as in sqlite:///FOLDER/FILE.db/TABLE")
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(f"file:{quote(str(place))}?mode=ro", uri=True)
+        connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+        return connection
+
+    return sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
 
 
 def columns(address: str) -> tuple[str, ...]:
@@ -87,15 +147,25 @@ def count(address: str) -> int:
         return int(source.connection.scalar(sa.select(sa.func.count()).select_from(source.table)) or 0)
 
 
-def digest(address: str) -> str:
-    """`N rows, sha256 HASH` of all that the table holds, whatever the order it is stored in."""
+def digest(address: str, wanted: tuple[str, ...] | None = None) -> str:
+    """`N rows, sha256 HASH` of what the table holds (in the wanted columns), whatever the order it is stored in."""
     seen, hashed = 0, hashlib.sha256()
     with opened(address, "data.source") as source:
-        hashed.update(json.dumps(source.table.c.keys()).encode())
-        for part in source.partitions(10_000):
+        named = tuple(wanted or source.table.c.keys())
+        check_columns(source, named)
+        hashed.update(json.dumps(named).encode())
+        for part in source.partitions(10_000, named):
             seen += len(part)
             hashed.update("\n".join(json.dumps(row, default=str) for row in part).encode() + b"\n")
     return f"{seen} rows, sha256 {hashed.hexdigest()}"
+
+
+def check_columns(source: Opened, wanted: tuple[str, ...]) -> None:
+    """Refuse a column that the table does not have."""
+    there = source.table.c.keys()
+    if missing := [name for name in wanted if name not in there]:
+        listed = ", ".join(there)[:500]
+        raise InputError(f"{source.shown}: has no column `{missing[0]}`; its columns are {listed}: correct the names under data")
 
 
 def rows_in(found: str) -> int:

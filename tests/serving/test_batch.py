@@ -209,7 +209,7 @@ def test_the_draw_for_audit_is_made_for_scored_rows_too(tmp_path):
     [
         ("ticket,words\n1,a\n", "has no column `text`"),
         ("ticket,text\n", "has a header but no rows"),
-        ("", "has no column `text`"),
+        ("", "is empty: it needs a header line"),
         ("text,prediction\na,b\n", "has a column `prediction`"),
         ("text\n" + "a\n" * 5000 + "a,b\n", "line 5002: has 2 fields"),
     ],
@@ -227,3 +227,30 @@ def test_a_result_goes_where_it_is_not_read_as_input(tmp_path):
     for output, source in (("in/out.parquet", "in"), ("in", "rows.csv"), ("out.csv", "in"), ("a.parquet", "a.parquet")):
         with pytest.raises(InputError, match="--output"):
             place_of(str(tmp_path / output), str(tmp_path / source))
+
+
+def test_ids_in_a_result_are_the_users_own_and_a_text_that_says_nothing_is_asked_nothing(tmp_path):
+    rows = [
+        {"ticket": "ann@example.org", "text": "hello", "note": "half \ud800"},
+        {"ticket": "+49 30 1234567", "text": "\u200d\ufe0f", "note": "fine"},
+        {"ticket": "4155552671", "text": "half \udc00", "note": None},
+    ]
+    source = tmp_path / "rows.json"
+    source.write_text(json.dumps(rows))
+    done = run(tmp_path / "home", source, tmp_path / "out.parquet")
+    found = pd.read_parquet(tmp_path / "out.parquet")
+    assert (done.rows, done.answered) == (3, 1) and found["ticket"].tolist() == [row["ticket"] for row in rows]
+    assert found["prediction"].notna().tolist() == [True, False, False] and found["note"].tolist()[0] == "half \ufffd"
+
+
+@pytest.mark.parametrize("name", ["rows.tsv", "rows.csv.gz", "rows.xlsx", "semicolons.csv"])
+def test_what_training_reads_scoring_reads(tmp_path, name):
+    _, frame = write(tmp_path, 30)
+    place = tmp_path / name
+    if name.endswith("xlsx"):
+        frame.to_excel(place, index=False)
+    else:
+        frame.to_csv(place, index=False, sep={"rows.tsv": "\t", "semicolons.csv": ";"}.get(name, ","))
+    done = run(tmp_path / "home", place, tmp_path / "out.parquet", logged=False)
+    found = pd.read_parquet(tmp_path / "out.parquet")
+    assert done.answered == 30 and found["text"].tolist() == frame["text"].tolist()

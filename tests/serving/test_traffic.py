@@ -255,11 +255,12 @@ def test_days_before_the_first_that_is_asked_for_are_not_read(traffic, tmp_path)
     assert pending_audits(tmp_path, NAME, start=T0 - timedelta(hours=1))["id"].tolist() == [new]
 
 
-def test_corrections_are_redacted_before_anything_is_written(tmp_path):
+def test_what_people_write_is_redacted_before_anything_is_written(tmp_path):
     traffic = open_traffic(tmp_path, NAME, redact=lambda texts: [text.replace("anna@example.org", "<EMAIL>") for text in texts])
     traffic.feedback([label(1, "ask anna@example.org", kind="correction"), label(2, "up", kind="thumb")])
+    traffic.feedback([label(3, "anna@example.org"), label(4, "billing")])
     traffic.flush()
-    assert sorted(read_feedback(tmp_path, NAME)["value"]) == ["ask <EMAIL>", "up"]
+    assert sorted(read_feedback(tmp_path, NAME)["value"]) == ["<EMAIL>", "ask <EMAIL>", "billing", "up"]
     assert not any(b"anna" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     traffic.close()
 

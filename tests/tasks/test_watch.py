@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from configs.schema import Data, Model, Monitor, Pipeline
+from tasks.corrections import cleaner
 from tasks.home import Home
 from tasks.serving.traffic import Answer, Feedback, new_id, open_traffic
 from tasks.watch import answers
@@ -45,6 +46,14 @@ def test_of_many_answers_a_part_is_read_with_all_that_were_audited(home):
     assert 119 < len(found) <= 140  # 100 and those audited that are not among them: 33, six standard errors of 2.3
     assert found["correct"].sum() == found["correct"].notna().sum() == 40 and found["id"].is_unique
     assert found["version"].eq("1").all() and found["origin"].eq("predict").all()
+
+
+def test_a_label_that_the_log_redacted_is_the_class_it_was(home):
+    masked = cleaner(pipeline(), home)(["desk@example.org"])[0]
+    assert masked.startswith("<EMAIL_ADDRESS:")
+    drawn = [answer("desk@example.org", audit=True, audit_probability=0.5, text=f"t{n}") for n in range(4)]
+    keep(home, drawn, [(drawn[0], "label", masked, "audit"), (drawn[1], "label", "other@example.org", "audit")])
+    assert answers(pipeline(), home, "1", NOW).set_index("text")["correct"].dropna().to_dict() == {"t0": 1.0, "t1": 0.0}
 
 
 def test_audits_of_written_answers_say_how_many_needed_no_correction_and_users_do_not(home):

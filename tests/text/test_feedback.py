@@ -7,7 +7,7 @@ import pytest
 
 from configs.errors import InfraError
 from configs.schema import Data
-from tasks.text.feedback import PREFIX, accepted, export, labelled, read_export, rows_of
+from tasks.text.feedback import PREFIX, accepted, export, labelled, read_export, rows_of, spelled_as_known
 from tasks.text.key import key_id, redaction_key
 from tasks.text.load import loaded
 from tasks.text.prepare import prepare
@@ -343,3 +343,28 @@ def test_a_label_that_people_spell_otherwise_is_the_sources_own(build, write):
     heard["value"] = [("CLASS 0", "class_1", "Class-2")[n % 3] for n in heard.index]
     snapshot = build(answered, heard, source=write(tickets(120)), **SOURCE)
     assert snapshot.manifest["labels"] == ["class 0", "class 1", "class 2"] and len(where(snapshot)) == 120
+
+
+# --- what people write in a label ------------------------------------------------------------------------------------------
+
+
+def test_a_label_that_is_a_class_in_disguise_is_that_class_and_any_other_is_redacted():
+    redactor = Redactor(("EMAIL_ADDRESS",), b"k" * 32)
+    known = {"billing", "desk@example.org"}
+    masked = redactor.redact(["desk@example.org"])[0]
+    heard = ["billing", "BILLING", "desk@example.org", masked, "ann@b.org is angry", None]
+    meant = spelled_as_known(heard, known, redactor)
+    assert meant[:4] == ["billing", "billing", "desk@example.org", "desk@example.org"] and meant[5] is None
+    assert "ann@b.org" not in meant[4] and meant[4].endswith("> is angry")
+    assert spelled_as_known(heard, known, None)[4] == "ann@b.org is angry"
+
+
+def test_an_address_in_a_label_is_in_nothing_that_is_kept(home, build, write):
+    heard = said(("a", "ann@b.org", {}), ("b", "class 1", {}), ("c", "\u200d", {}))
+    given = answers(*((name, f"said to {name} in so many words", {}) for name in "abc"))
+    made = build(given, heard, source=write(tickets(80)), id="n")
+    aside = pd.read_parquet(made.path / "quarantine.parquet").set_index("id")
+    assert aside.loc["answer:a", "reason"].startswith("no row of the source is labelled `<EMAIL_ADDRESS:")
+    assert set(where(made)) == {"b"} and len(aside) == 1
+    rows = "".join(pd.read_parquet(file).to_csv() for file in made.path.glob("*.parquet"))
+    assert "ann@b.org" not in rows + (made.path / "manifest.json").read_text()

@@ -112,7 +112,6 @@ def test_a_bad_csv_is_an_error_that_names_the_place(tmp_path, name):
         ('{"text": "a"', "line 2: is not JSON"),
         ('["a"]', "line 2: is a list, not an object"),
         ('{"text": {"a": 1}, "label": "x"}', "row 2: `text` holds a dict"),
-        ('{"text": "\\ud800", "label": "x"}', "row 2: .*surrogate"),
     ],
 )
 def test_a_bad_jsonl_line_is_named(tmp_path, line, problem):
@@ -133,7 +132,7 @@ def test_a_truncated_parquet_is_an_input_error(tmp_path):
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        ({"id": "n"}, "`n` is '1' more than once"),
+        ({"id": "n"}, r"`n` is the same in \S+a\.csv row 1, \S+a\.csv row 2; 1 repeats in all"),
         ({"time": "t"}, "row 2: `t` is 'soon', which is no time"),
         ({"split": {"by": "given", "column": "n"}}, "a given split is one of train, validation, test"),
     ],

@@ -32,6 +32,12 @@ def test_rows_come_out_normalised_redacted_and_with_a_split(home, write):
     assert made.redacted == {"EMAIL_ADDRESS": 1}
 
 
+@pytest.mark.parametrize("text", ["\u200d", "\ufe0f", "\u3164 \u2800", "\u034f\u200b"])
+def test_a_row_whose_text_shows_nothing_is_set_aside(home, write, text):
+    _, aside, _ = candidate_of(home, source=write([*tickets(20), {"n": "x", "text": text, "label": "a"}]), id="n")
+    assert aside == {"x": "its text is empty"}
+
+
 def test_rows_without_text_or_label_are_set_aside_with_the_reason(home, write):
     rows = [*tickets(20), {"n": "x", "text": " \u200b ", "label": "a"}, {"n": "y", "text": "hello", "label": None}]
     _, aside, _ = candidate_of(home, source=write(rows), id="n")

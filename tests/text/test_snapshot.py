@@ -94,6 +94,12 @@ def test_near_duplicates_of_old_training_rows_are_found_by_signature(make, write
         ([{"text": f"a {i}", "label": "x"} for i in range(40)], {}, "one class only"),
         ([{"text": " ", "label": "x"}] * 10, {}, "all 10 rows were quarantined"),
         (tickets(40), {"split": {"by": "hash", "test": 0.0}}, "no test rows"),
+        ([{**row, "who": "one"} for row in tickets(40)], {"group": "who"}, "data.group: all 40 rows are of one group"),
+        (
+            [{**row, "who": row["n"][-1:] in "02468"} for row in tickets(40)],
+            {"group": "who", "split": {"by": "hash", "test": 0.001}},
+            r"no test rows are left of 40 \(in 2 groups",
+        ),
     ],
 )
 def test_what_cannot_be_learned_or_measured_is_refused_and_explained(make, write, home, rows, data, problem):

@@ -9,7 +9,9 @@ import pytest
 
 from configs.errors import InputError
 from configs.load import load
+from configs.schema import Data
 from tasks.text import tables
+from tasks.text.load import loaded
 from tasks.text.read import chunks, header
 from tasks.text.sources import fingerprint, resolve
 
@@ -67,3 +69,55 @@ def test_a_password_in_a_source_is_refused_and_never_said(tmp_path: Path, addres
         load(config)
     assert "secret" not in str(refused.value)
     assert tables.without_login("postgresql+psycopg2://me:secret@h:1/d/t?x=1") == "postgresql+psycopg2://h:1/d/t"
+
+
+def test_a_mistyped_path_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no file .*typo\.db: correct the path"):
+        tables.count(f"sqlite:///{tmp_path}/typo.db/t")
+    (tmp_path / "no.db").write_text("no database, but text that is longer than a header of SQLite is, by some words more than that")
+    with pytest.raises(InputError, match="is no SQLite database"):
+        tables.count(f"sqlite:///{tmp_path}/no.db/t")
+    assert [path.name for path in tmp_path.iterdir()] == ["no.db"]
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> str:
+    """A table whose cells are none of their column's type."""
+    with sqlite3.connect(tmp_path / "odd.db") as database:
+        database.execute("CREATE TABLE t (id TEXT, text TEXT, label TEXT, at DATETIME, extra JSON, price NUMERIC)")
+        for i in range(60):
+            at, extra, price = ("31.01.2026", "no json", "free") if i == 30 else ("2026-01-31 00:00:00.000000", "{}", 1.5)
+            database.execute("INSERT INTO t VALUES (?,?,?,?,?,?)", (f"r{i:02}", f"ticket {i}", "ab"[i % 2], at, extra, price))
+        database.execute("INSERT INTO t VALUES ('r99', CAST(X'FF41' AS TEXT), 'a', NULL, NULL, NULL)")
+    database.close()
+    return f"sqlite:///{tmp_path}/odd.db/t"
+
+
+def test_what_a_column_that_is_not_used_holds_stops_nothing(odd, tmp_path: Path) -> None:
+    with loaded(Data(source=odd, id="id"), "text-classification", tmp_path / "home") as raw:
+        assert len(raw) == 61 and list(raw.unusable.values()) == [
+            "its `text` holds half of a surrogate pair, which is no character"
+        ]
+    (file,) = resolve(odd)
+    used = fingerprint([file], ("id", "text"))
+    with sqlite3.connect(tmp_path / "odd.db") as database:
+        database.execute("UPDATE t SET extra = 'none at all', price = 'dear', at = 'never'")
+    assert fingerprint([file], ("id", "text")) == used and fingerprint([file]) != used
+
+
+def test_an_odd_cell_is_named_by_row_and_column(odd, tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=r"odd\.db/t row 31: `at` is '31\.01\.2026', which is no time"),
+        loaded(Data(source=odd, time="at"), "text-classification", tmp_path / "home"),
+    ):
+        pass
+    with pytest.raises(InputError, match=r"has no column `when`; its columns are id, text"):
+        fingerprint(resolve(odd), ("when",))
+
+
+def test_rows_are_those_that_they_were_before_odd_cells_were_read(odd, tmp_path: Path) -> None:
+    (chunk,) = chunks(resolve(odd)[0], ("at", "price", "extra"), 100)
+    assert str(chunk.columns["at"][0]) == "2026-01-31 00:00:00" and str(chunk.columns["price"][0]) == "1.5000000000"
+    assert (
+        chunk.columns["price"][30] == "free" and chunk.columns["extra"][:2] == [{}, {}] and chunk.columns["extra"][30] == "no json"
+    )

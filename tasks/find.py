@@ -1,0 +1,85 @@
+"""The face of `find`: where the row of an id is, in the source, in the snapshots and among the scores of this home."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from configs.errors import InfraError, InputError
+from configs.schema import Pipeline
+from tasks.evaluate import FRAME
+from tasks.home import Home
+from tasks.identity import scores_key
+from tasks.prepare import latest
+from tasks.tracking import Registry, Tracking
+
+HIDDEN = ("id", "time", "group", "target")  # of a row's scores: where they come from says the snapshot
+
+
+def find_row(pipeline: Pipeline, home: Home, value: str) -> dict[str, Any]:
+    """Places of a row by its id (or by the pseudonym that it is kept as); InputError where there is none, without the id."""
+    from tasks.text.canonical import places
+    from tasks.text.key import key_id
+    from tasks.text.load import redactor_of
+    from tasks.text.whereabouts import find_in_snapshot, kept_ids, manifest_of
+
+    redactor = redactor_of(pipeline.data, home.path)
+    ids = kept_ids(value, pipeline.data, redactor)
+    newest = latest(pipeline, home)
+    found, others, read = [], 0, 0
+    for folder in sorted(home.snapshots.glob("*")):
+        manifest = manifest_of(folder)
+        if manifest is None:
+            continue
+        read += 1
+        here = find_in_snapshot(folder, ids)
+        found += [{**asdict(place), "latest": newest is not None and newest[0] == folder.name} for place in here]
+        own = key_id(redactor.key) if redactor else None
+        others += not here and manifest.get("redactor_key_id") not in (None, own)
+    source: list[str] = []
+    trouble = None
+    try:
+        source = places(pipeline.data, pipeline.problem, ids, redactor)
+    except (InputError, InfraError) as error:
+        trouble = str(error)
+    scores = _scores(pipeline, home, ids, {place["snapshot"] for place in found})
+    if not (found or source or scores):
+        more = f"; {others} of them were made under another redaction key" if others else ""
+        why = f"; the source cannot be read: {trouble}" if trouble else ""
+        where = f"in the source as it is now, nor in the {read} snapshots of {home.path}"
+        raise InputError(f"--id: no row of this id is {where}{more}{why}: see that it is spelled as in the source")
+    return {
+        "pipeline": pipeline.name, "ids": sorted({place["id"] for place in found}), "source": source, "source_error": trouble,
+        "snapshots": found, "scores": scores, "snapshots_of_other_keys": others,
+    }  # fmt: skip
+
+
+def _scores(pipeline: Pipeline, home: Home, ids: Collection[str], snapshots: Collection[str]) -> list[dict[str, Any]]:
+    """What models said of the row when they were tested on it; `version` is null where the code that scored it was another."""
+    from tasks.text.whereabouts import rows_of
+
+    files = sorted((home.path / "scores").glob(f"*/{FRAME}"))
+    said = [(file.parent, row) for file in files for row in rows_of(file, ids, None)]
+    versions = _versions(pipeline, home, snapshots) if said else {}
+    return [{"scores": folder.name, "version": versions.get(folder.name), **_shown(row)} for folder, row in said]
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """Of a row's scores what a model said, and how it did."""
+    return {name: cell for name, cell in row.items() if cell is not None and name not in HIDDEN and not name.startswith("slice_")}
+
+
+def _versions(pipeline: Pipeline, home: Home, snapshots: Collection[str]) -> dict[str, str]:
+    """Key of scores -> the registered version whose they are."""
+    from tasks.text.whereabouts import manifest_of
+
+    hashes = [found["hashes"]["test_rows"] for name in snapshots if (found := manifest_of(home.snapshots / name)) is not None]
+    named: dict[str, str] = {}
+    with suppress(InfraError):  # a registry that is away takes nothing from what lies here
+        tracking = Tracking(home)
+        for version in Registry(tracking, pipeline.release.alias).versions(pipeline.name):
+            trained = tracking.version_tags(pipeline.name, version).get("train_key", f"{pipeline.name} {version}")
+            named |= {scores_key(trained, rows, pipeline): version for rows in hashes}
+    return named

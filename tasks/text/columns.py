@@ -1,0 +1,23 @@
+"""Which columns of a source are read, and what they are called from then on."""
+
+from __future__ import annotations
+
+from configs.schema import Data, GivenSplit, ProblemName
+
+
+def wanted_columns(data: Data, problem: ProblemName) -> dict[str, str]:
+    """Canonical name -> the source's column, for all that the config names (the split column apart)."""
+    inputs = (data.text, data.label) if problem == "text-classification" else (data.prompt, data.completion)
+    names = {"text": inputs[0], "target": inputs[1], "id": data.id, "time": data.time, "group": data.group}
+    return {k: v for k, v in names.items() if v is not None} | {f"slice_{name}": name for name in data.slices}
+
+
+def split_column(data: Data) -> str | None:
+    """The column that holds each row's split, where the source gives it."""
+    return data.split.column if isinstance(data.split, GivenSplit) and data.test is None else None
+
+
+def source_columns(data: Data, problem: ProblemName) -> tuple[str, ...]:
+    """All columns that are read, each once."""
+    split = split_column(data)
+    return tuple(dict.fromkeys([*wanted_columns(data, problem).values(), *([split] if split else [])]))

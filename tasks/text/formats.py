@@ -1,0 +1,64 @@
+"""What a file's name says of its content: the format, and what it is packed with."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Literal
+
+from configs.errors import InputError
+
+Format = Literal["csv", "jsonl", "parquet", "xlsx", "hf", "table"]
+SUFFIXES: dict[str, Format] = {
+    ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
+    ".parquet": "parquet", ".pq": "parquet", ".xlsx": "xlsx",
+}  # fmt: skip
+TABBED = (".tsv", ".tab")
+PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}  # as pyarrow names them
+READABLE = "CSV or TSV, JSON (lines or an array), Parquet or XLSX, the first two also as .gz, .zst or .bz2"
+_REMEDIES = {
+    ".zip": "unpack it", ".7z": "unpack it", ".rar": "unpack it", ".tar": "unpack it", ".tgz": "unpack it",
+    ".xls": "save it as .xlsx", ".xlsm": "save it as .xlsx", ".ods": "save it as .xlsx",
+    ".xz": "pack it as .gz or .zst", ".lz4": "pack it as .gz or .zst", ".lzma": "pack it as .gz or .zst",
+    ".txt": "name it .csv or .tsv if it holds a table",
+}  # fmt: skip
+
+
+def suffix(name: str) -> str:
+    """The last suffix that tells the format, in lower case: `.csv` of `a.csv` and of `a.csv.gz`."""
+    path = PurePosixPath(name.lower())
+    return PurePosixPath(path.stem).suffix if path.suffix in PACKED else path.suffix
+
+
+def packing(name: str) -> str | None:
+    """What a file is packed with, as pyarrow names it; None for a plain file."""
+    return PACKED.get(PurePosixPath(name.lower()).suffix)
+
+
+def format_of(name: str, format: str) -> Format | None:
+    """The format of a file where `data.format` is `format`; None where it cannot be told, or cannot be read."""
+    known = SUFFIXES.get(suffix(name)) if format == "auto" else SUFFIXES[f".{format}"]
+    return None if packing(name) and known in ("parquet", "xlsx") else known
+
+
+def is_data(name: str, format: str) -> bool:
+    """Whether a file of a folder is read where `data.format` is `format`."""
+    known = format_of(name, "auto")
+    return known is not None and (format == "auto" or known == SUFFIXES[f".{format}"])
+
+
+def remedy_for(name: str, format: str) -> str:
+    """What to do about a file that is not read."""
+    if format_of(name, "auto") is not None:
+        return f"data.format is {format}: set it to auto to read it too"
+    if packing(name) and SUFFIXES.get(suffix(name)) in ("parquet", "xlsx"):
+        return "unpack it: that format is packed in itself"
+    ends = (PurePosixPath(name.lower()).suffix, suffix(name))
+    return next((_REMEDIES[end] for end in ends if end in _REMEDIES), f"rows are read from {READABLE}")
+
+
+def refuse(path: str) -> InputError:
+    """The error for a file that was named and whose format cannot be told."""
+    end = PurePosixPath(path).suffix
+    return InputError(
+        f"{path}: its format cannot be told from `{end}`: {remedy_for(path, 'auto')}; or set data.format to csv, jsonl or parquet"
+    )

@@ -1,0 +1,103 @@
+"""CSV in its dialects: the separator is given, or the one under which the header has the columns that are wanted."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+from configs.errors import InputError
+from tasks.text.chunk import WIDEST, Chunk, check_present, line_limit, lines
+from tasks.text.sources import File
+from tasks.text.streams import open_text
+
+SEPARATORS = (",", ";", "\t", "|")  # tried in this order where none is given
+_SAYS = "sep="  # how Excel names the separator, in a line before the header
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The records after the header, and what counts the lines."""
+
+    columns: list[str]
+    records: Iterator[list[str]]
+    reader: Any
+    separator: str
+
+
+def read(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) -> Iterator[Chunk]:
+    """Chunks of the wanted columns."""
+    path = file.path
+    with _opened(file, wanted, max_characters) as table:
+        lone = "" if len(table.columns) > 1 else f", or set data.separator (it was read with `{table.separator}`)"
+        check_present(table.columns, wanted, path, lone)
+        where = {name: table.columns.index(name) for name in wanted}
+        first, line = 1, table.reader.line_num + 1
+        while records := list(islice(table.records, rows)):
+            if set(map(len, records)) != {len(table.columns)}:
+                _blame_width(records, len(table.columns), path, line)
+            columns = list(zip(*records, strict=True))
+            yield Chunk(file, first, {name: list(columns[i]) for name, i in where.items()})
+            first, line = first + len(records), table.reader.line_num + 1
+        if first == 1:
+            raise InputError(f"{path}: has a header but no rows")
+
+
+def header(file: File, wanted: tuple[str, ...], max_characters: int) -> tuple[str, ...]:
+    """The columns by name."""
+    with _opened(file, wanted, max_characters) as table:
+        return tuple(table.columns)
+
+
+@contextmanager
+def _opened(file: File, wanted: Sequence[str], max_characters: int) -> Iterator[_Table]:
+    before = csv.field_size_limit(max(max_characters, WIDEST))
+    reader: Any = None
+    try:
+        with open_text(file) as stream:
+            plain = lines(stream, file.path, line_limit(max_characters))
+            skipped, head = _first_line(plain)
+            separator = file.separator or _separator(head, wanted)
+            if head.lower().startswith(_SAYS) and len(head.strip("\r\n")) == len(_SAYS) + 1:
+                separator, (more, head) = file.separator or head[len(_SAYS)], _first_line(plain)
+                skipped = [*skipped, "\n", *more]
+            reader = csv.reader(chain(skipped, [head], plain), strict=True, delimiter=separator)
+            filled = (record for record in reader if record)
+            columns = next(filled, None)
+            if columns is None:
+                raise InputError(f"{file.path}: is empty: it needs a header line and rows")
+            yield _Table(columns, filled, reader, separator)
+    except csv.Error as error:
+        line = 1 if reader is None else reader.line_num
+        raise InputError(f"{file.path} line {line}: {error}: mend the quotes or the length of this line") from error
+    finally:
+        csv.field_size_limit(before)
+
+
+def _first_line(plain: Iterator[str]) -> tuple[list[str], str]:
+    """The empty lines before the first one that is none, and that."""
+    skipped: list[str] = []
+    for line in plain:
+        if line.strip("\r\n"):
+            return skipped, line
+        skipped.append(line)
+    return skipped, ""
+
+
+def _separator(head: str, wanted: Sequence[str]) -> str:
+    """The first separator that gives all wanted columns, else the first that gives more than one, else the comma."""
+    fields = {sign: next(csv.reader([head], delimiter=sign), []) for sign in SEPARATORS}
+    fitting = [sign for sign in SEPARATORS if wanted and set(wanted) <= set(fields[sign])]
+    return next(iter([*fitting, *(sign for sign in SEPARATORS if len(fields[sign]) > 1)]), ",")
+
+
+def _blame_width(records: list[list[str]], width: int, path: str, line: int) -> None:
+    for record in records:
+        if len(record) != width:
+            raise InputError(
+                f"{path} line {line}: has {len(record)} fields where the header has {width}: quote the text or mend the line"
+            )
+        line += 1 + sum(value.count("\n") for value in record)

@@ -1,0 +1,77 @@
+"""A config that says something twice, or stands for more than it shows, is an error that names key and line."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from configs.errors import InputError
+from configs.load import load
+
+HEAD = "name: a\nproblem: text-classification\nmodel: {base: b}\n"
+
+
+def config(folder: Path, text: str) -> Path:
+    path = folder / "keep.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"{HEAD}data:\n  source: a.csv\n  source: b.csv\n", r"line 6: the key `source` is there already, in line 5"),
+        (f'{HEAD}data: {{source: a.csv}}\n"name": b\n', r"line 5: the key `name` is there already, in line 1"),
+        (f"{HEAD}data: &x\n  source: *x\n", r"line 4: a value that holds itself"),
+        (f"{HEAD}data: {{? [a, b] : c}}\n", r"line 4: a key is a list"),
+        (f'{HEAD}data: {{source: "\\ud800.csv"}}\n', r"line 4: holds half of a surrogate pair"),
+        (f"{HEAD}data: {{source: a.csv, time: 2026-02-31}}\n", r"a value that is none of its kind"),
+        (f"{HEAD}data: {{max_characters: {'9' * 5000}}}\n", r"a value that is none of its kind"),
+        (f"{HEAD}data: {'[' * 50_000}\n", r"nested too deeply"),
+        (f"{HEAD}data: {{source: a.csv\n", r"is no YAML"),
+        ("a" * 250_001, r"and a config at most 250,000"),
+    ],
+)
+def test_what_no_config_may_hold_is_named_by_its_line(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(InputError, match=says) as refused:
+        load(config(tmp_path, text))
+    assert "keep.yaml" in str(refused.value) and len(str(refused.value)) < 1000
+
+
+def test_aliases_that_stand_for_values_without_end_are_refused_before_any_is_built(tmp_path: Path) -> None:
+    levels = "\n".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 30))
+    path = config(tmp_path, f"l0: &l0 [a, b]\n{levels}\n")
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"line 6: stands for more than 100,000 values"):
+            load(path)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_value_of_many_parts_is_not_written_out_in_an_error(tmp_path: Path) -> None:
+    many = "[" + ", ".join(["[a, b]"] * 20_000) + "]"
+    with pytest.raises(InputError, match=r"data\.time") as refused:
+        load(config(tmp_path, f"{HEAD}data: {{source: a.csv, time: {many}}}\n"))
+    assert len(str(refused.value)) < 500
+
+
+def test_aliases_and_merged_keys_are_read_as_ever(tmp_path: Path) -> None:
+    text = f"{HEAD}data: &data\n  source: &file a.csv\n  test: *file\n"
+    assert load(config(tmp_path, text)).data.test == "a.csv"
+    merged = f"{HEAD}data:\n  <<: {{source: a.csv, text: words}}\n  text: body\n"
+    assert load(config(tmp_path, merged)).data.text == "body"
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [("data.window={start: 2026-01-01, start: 2026-02-01}", "`start` is there already"), ("data.text=\udcff", "surrogate")],
+)
+def test_an_override_is_read_as_strictly_as_the_file(tmp_path: Path, override: str, says: str) -> None:
+    path = config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n")
+    with pytest.raises(InputError, match=says):
+        load(path, [override])
+    assert load(path, ["data.text=a: b: c"]).data.text == "a: b: c"

@@ -1,0 +1,142 @@
+"""A person who knows an id learns where its row is; nobody learns the id from what they are told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from configs.load import load
+from flows.__main__ import main
+from tasks.evaluate import FRAME
+from tasks.home import Home
+from tasks.text.ids import pseudonym
+from tasks.text.key import key_id, redaction_key
+from tasks.text.load import loaded, redactor_of
+from tasks.text.prepare import prepare
+from tasks.text.snapshot import DROPPED, seal
+from tasks.text.sources import data_files, fingerprint
+
+WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch, empty_database):
+    place = tmp_path / "home"
+    place.mkdir()
+    shutil.copy(empty_database, place / "mlflow.db")
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(place))
+    for name in ("MLFLOW_TRACKING_URI", "TUNEKEEPER_LEDGER_URL", "TUNEKEEPER_REDACTION_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return Home(place)
+
+
+def people(n=90):
+    return [
+        {
+            "n": f"user{i}@example.com",
+            "text": f"{WORDS[i % 12]} {WORDS[i // 12]} and {i * 31 % 997} more of it",
+            "label": "ab"[i % 2],
+        }
+        for i in range(n)
+    ]
+
+
+def config(tmp_path, rows, **data):
+    pd.DataFrame(rows).to_csv(tmp_path / "rows.csv", index=False)
+    values = {
+        "name": "tiny", "problem": "text-classification", "model": {"base": "x"}, "data": {"source": "rows.csv", "id": "n", **data},
+    }  # fmt: skip
+    (tmp_path / "keep.yaml").write_text(yaml.safe_dump(values))
+    return str(tmp_path / "keep.yaml")
+
+
+def sealed(home, path):
+    kept = load(Path(path))
+    redactor = redactor_of(kept.data, home.path)
+    source, test = data_files(kept.data)
+    with loaded(kept.data, kept.problem, home.path) as raw:
+        candidate = prepare(raw, kept.data, redactor)
+        return seal(candidate, home.path, fingerprint(source + test), key_id(redactor.key) if redactor else None)
+
+
+def find(capsys, path, value, code=0):
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as left:
+        main(["find", path, "--id", value, "--json"])
+    printed, said = capsys.readouterr()
+    assert left.value.code == code, said
+    return json.loads(printed) if code == 0 else said
+
+
+def test_an_id_leads_to_its_split_and_a_pseudonym_back_to_its_row(home, tmp_path, capsys):
+    path = config(tmp_path, people())
+    made = sealed(home, path)
+    tag = pseudonym("user7@example.com", redaction_key(home.path))
+    split = next(s for s in ("train", "validation", "test") if tag in set(made.frame(s)["id"]))
+    for asked in ("user7@example.com", tag):
+        found = find(capsys, path, asked)
+        assert found["source"] == ["rows.csv row 8"] and found["ids"] == [tag]
+        assert [(p["snapshot"], p["where"], p["latest"]) for p in found["snapshots"]] == [(made.hash, split, False)]
+        assert "example.com" not in json.dumps(found)
+
+
+def test_why_a_row_is_in_no_split_is_said(home, tmp_path, capsys):
+    rows = [*people(), {"n": "bad@example.com", "text": "\u200d", "label": "a"}, {**people()[3], "n": "copy@example.com"}]
+    path = config(tmp_path, rows)
+    made = sealed(home, path)
+    (bad,) = find(capsys, path, "bad@example.com")["snapshots"]
+    assert (bad["where"], bad["reason"]) == ("quarantined", "its text is empty")
+    twins = [find(capsys, path, name)["snapshots"][0] for name in ("user3@example.com", "copy@example.com")]
+    dropped = [twin for twin in twins if twin["where"] == "dropped"]
+    assert [twin["reason"] for twin in dropped] == ["exact duplicate"]
+    assert list(pd.read_parquet(made.path / DROPPED).columns) == ["id", "reason"]
+
+
+def test_its_scores_are_told(home, tmp_path, capsys):
+    path = config(tmp_path, people())
+    row = sealed(home, path).frame("test").iloc[0]
+    folder = home.path / "scores" / "abc"
+    folder.mkdir(parents=True)
+    pd.DataFrame([{"id": row["id"], "target": "a", "prediction": "b", "correct": 0, "slice_x": "y"}]).to_parquet(folder / FRAME)
+    found = find(capsys, path, row["id"])
+    assert found["scores"] == [{"scores": "abc", "version": None, "prediction": "b", "correct": 0}]
+
+
+def test_an_older_snapshot_with_plain_ids_is_searched_too(home, tmp_path, capsys):
+    old = sealed(home, config(tmp_path, people(), redact={"enabled": False}))
+    (old.path / DROPPED).unlink()
+    found = find(capsys, config(tmp_path, people()), "user7@example.com")
+    assert [(p["snapshot"], p["id"]) for p in found["snapshots"]] == [(old.hash, "user7@example.com")]
+
+
+def test_rows_without_ids_are_found_by_file_and_number(home, tmp_path, capsys):
+    path = config(tmp_path, people(), id=None)
+    made = sealed(home, path)
+    found = find(capsys, path, "rows.csv#8")
+    assert found["source"] == ["rows.csv row 8"] and found["snapshots"][0]["snapshot"] == made.hash
+
+
+def test_an_id_that_is_nowhere_is_said_to_be_nowhere_and_not_repeated(home, tmp_path, capsys):
+    path = config(tmp_path, people())
+    sealed(home, path)
+    said = find(capsys, path, "nobody@example.com", code=2)
+    assert "no row of this id" in said and "1 snapshots" in said and "nobody" not in said
+    (home.path / "redaction.key").write_text("0" * 64)
+    assert "1 of them were made under another redaction key" in find(capsys, path, "nobody@example.com", code=2)
+    (tmp_path / "rows.csv").unlink()
+    assert "the source cannot be read" in find(capsys, path, "nobody@example.com", code=2)
+
+
+def test_without_json_it_is_told_in_words(home, tmp_path, capsys):
+    path = config(tmp_path, people())
+    sealed(home, path)
+    with pytest.raises(SystemExit):
+        main(["find", path, "--id", "user7@example.com"])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "source: rows.csv row 8" in said and "snapshot " in said and "user7" not in said
