@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from configs.errors import InfraError
 from configs.schema import ProblemName
-from tasks.text.normalise import key_text, normalise
+from tasks.text.normalise import key_text, normalise, unusable
 from tasks.text.placeholders import network_view
 from tasks.text.redact import Redactor
 from tasks.text.workspace import world_faults
@@ -82,13 +82,14 @@ def accepted(answers: pd.DataFrame, feedback: pd.DataFrame, clean: Callable[[lis
 def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName, max_characters: int) -> pa.Table:
     """Rows by id: id, text, target, time, origin, and for generation the prediction that the correction replaces.
 
-    Blank labels and texts longer than any may be are no rows: feedback cannot stop a run as a broken source does, and the contract
-    sets rows of it aside one by one.
+    Labels and texts that are none (normalise.unusable) or longer than any may be are no rows: feedback cannot stop a run as a
+    broken source does, and the contract sets rows of it aside one by one.
     """
     import pyarrow as pa
 
     found = labelled(answers, feedback, kind=KIND[problem])
-    usable = found["label"].str.strip().ne("") & (found[["text", "label"]].map(len).max(axis=1) <= max_characters)
+    said = found[["text", "label"]]
+    usable = said.map(lambda text: unusable(text) is None).all(axis=1) & (said.map(len).max(axis=1) <= max_characters)
     found = found[usable].sort_values("id")
     predictions = found["prediction"].tolist() if problem == "text-generation" else [None] * len(found)
     columns = {
@@ -164,7 +165,7 @@ def pairs_of(rows: Dataset, path: Path, redactor: Redactor | None) -> pa.Table:
     clean = [normalise(said.get(name) or "", layout=True) for name in found.column("id").to_pylist()]
     rejected = redactor.redact(clean) if redactor else clean
     differs = [
-        bool(text.strip()) and key_text(text) != key_text(chosen)
+        unusable(text) is None and key_text(text) != key_text(chosen)
         for text, chosen in zip(network_view(rejected), network_view(found.column("chosen").to_pylist()), strict=True)
     ]
     whole = found.append_column("row", pa.array(places)).append_column("rejected", pa.array(rejected, type=pa.string()))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tasks.text.deduplicate import Signatures, blank_signatures, keys, signatures_of_words, words
 from tasks.text.load import Raw
-from tasks.text.normalise import key_text, normalise
+from tasks.text.normalise import key_text, normalise, unusable
 from tasks.text.placeholders import network_view
 from tasks.text.redact import OVER_BUDGET, Redactor
 from tasks.text.split import SPLITS, position
@@ -150,5 +150,7 @@ class _Pass:
         if len(marks.words) > _MOST_WORDS:
             marks.words = Counter({word: count for word, count in marks.words.items() if count > 1})
         for i, (text, target) in enumerate(zip(texts, targets, strict=True), start=rows.start):
-            if not text.strip() or not target.strip():
-                marks.unusable[i] = "its text is empty" if not text.strip() else "its target is empty"
+            if why := unusable(text):
+                marks.unusable[i] = f"its text {why}"
+            elif why := unusable(target):
+                marks.unusable[i] = f"its target {why}"

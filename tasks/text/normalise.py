@@ -17,6 +17,12 @@ _LINE_END = re.compile("\r\n?|[\u0085\u2028\u2029\v\f]")
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
 )
+# Besides those, all that Unicode says to show nothing for (default ignorable), the fillers of Hangul, and the blank of Braille.
+_SHOWN = re.compile(
+    "[^\\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_HALF = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _RUN = re.compile("[ \t]+")
 _BLANK_LINES = re.compile(" ?\n(?: ?\n)+ ?")
@@ -32,6 +38,22 @@ def normalise(text: str, layout: bool = False) -> str:
     text = compose(text)
     text = _SPACE.sub(" ", _INVISIBLE.sub("", _LINE_END.sub("\n", text)))
     return text if layout else _collapse(text)
+
+
+def unusable(text: str) -> str | None:
+    """Why nothing can be learned from a text, nor answered to it, as what follows "its text": None for a text that says something.
+
+    The one answer of preparation, scoring and service. What shows nothing (spaces, joiners, fillers, control characters) is empty;
+    half of a surrogate pair is no character, and no file, hash or tokenizer takes it.
+    """
+    if holds_half_character(text):
+        return "holds half of a surrogate pair, which is no character"
+    return None if _SHOWN.search(text) else "is empty"
+
+
+def holds_half_character(text: str) -> bool:
+    """Whether a text cannot be written as UTF-8."""
+    return not text.isascii() and _HALF.search(text) is not None
 
 
 def key_text(text: str) -> str:

@@ -2,10 +2,11 @@
 
 import unicodedata
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.text.normalise import key_text, normalise
+from tasks.text.normalise import key_text, normalise, unusable
 
 
 def test_accents_spaces_and_invisible_characters_get_one_form():
@@ -40,3 +41,22 @@ def test_the_quick_way_for_plain_texts_gives_what_the_long_way_gives(text):
 def test_the_key_ignores_case_and_spacing_only():
     assert key_text("  My  Card\n") == key_text("my card")
     assert key_text("my card") != key_text("my cards")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "\t\n", "\u200d", "\u200b\u200c\u200d", "\ufe0f", "\u2060 \ufeff", "\u00ad", "\u3164", "\uffa0\u115f", "\u2800",
+     "\u034f", "\x07\x1b", "\u3000\u2028", "\U000e0020\U000e007f", "\u180e", "\u202e\u2066"],
+)  # fmt: skip
+def test_a_text_that_shows_nothing_is_empty(text):
+    assert unusable(text) == "is empty" and unusable(f"{text}a") is None
+
+
+@pytest.mark.parametrize("text", ["a", "?", "👩‍👩‍👧", "نمی\u200cدانم", "0", "\ufffd", "<EMAIL_ADDRESS>", "é"])
+def test_a_text_that_shows_something_is_a_text(text):
+    assert unusable(text) is None
+
+
+@pytest.mark.parametrize("text", ["\ud800", "hello \udfff", "\udc80"])
+def test_half_of_a_surrogate_pair_is_no_text(text):
+    assert "surrogate" in (unusable(text) or "")
