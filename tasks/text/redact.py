@@ -57,13 +57,13 @@ class Redactor:
     def redact_each(self, texts: Sequence[str]) -> list[str | None]:
         """As `redact`, but None for a text whose search would take more steps than one of its length is given."""
         if self.ner_model is None:
-            possible = self._possible
+            possible = self.possible
             return [self._redacted(text, kinds, []) if (kinds := possible(text)) else text for text in texts]
-        return [self._redacted(text, self._possible(text), named) for text, named in zip(texts, self._names(texts), strict=True)]
+        return [self._redacted(text, self.possible(text), named) for text, named in zip(texts, self._names(texts), strict=True)]
 
     def spans(self, text: str) -> list[Span]:
         """What would be replaced in a text, by position: for measuring."""
-        found = [*self._found(text, self._possible(text)), *self._names([text])[0]]
+        found = [*self._found(text, self.possible(text)), *self._names([text])[0]]
         return [Span(start, end, entity, 1.0) for start, end, entity in _merged(found)]
 
     def tag(self, entity: str, value: str) -> str:
@@ -91,13 +91,13 @@ class Redactor:
         """All but phones; of a long text window by window, for no recognizer is linear in more than that."""
         for window in windows(text):
             part = text[window.start : window.end]
-            for entity in possible if len(part) == len(text) else self._possible(part):
+            for entity in possible if len(part) == len(text) else self.possible(part):
                 for span in self._finders[entity](part) if self._finders and entity != "PHONE_NUMBER" else ():
                     start, end = window.start + span.start, window.start + span.end
                     if window.first <= start < window.last:
                         yield Span(start, end if end < window.end else end_of_word(text, end), entity, span.score)
 
-    def _possible(self, text: str) -> list[str]:
+    def possible(self, text: str) -> list[str]:
         """The entities whose necessary condition the text meets, in one linear pass; phones last, in what the others leave."""
         if not self.prefilter or not self._patterns:
             return self._patterns
