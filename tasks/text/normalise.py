@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 VERSION = 1
 
@@ -65,19 +66,24 @@ def key_text(text: str) -> str:
 
 
 def compose(text: str) -> str:
-    """Unicode NFC, of a run of more than 32 combining marks piece by piece: its time grows with the square of such a run.
+    """Unicode NFC; of a run of more than 32 combining marks the first 32 stay, for its time grows with the square of such a run.
 
-    No language writes more than a few, and Unicode's stream-safe form allows 30.
+    No language writes more than a few on a letter, and Unicode's stream-safe form allows 30.
     """
-    if len(text) <= _SHORT or text.isascii():
-        return unicodedata.normalize("NFC", text)
-    pieces, start, run = [], 0, 0
+    if len(text) > _SHORT and not text.isascii():
+        text = "".join(_few_marks(text))
+    return unicodedata.normalize("NFC", text)
+
+
+def _few_marks(text: str) -> Iterator[str]:
+    start = run = 0
     for at, character in enumerate(text):
         run = run + 1 if unicodedata.combining(character) else 0
-        if run > _MOST_MARKS:
-            pieces.append(text[start:at])
-            start, run = at, 1
-    return "".join(unicodedata.normalize("NFC", piece) for piece in [*pieces, text[start:]])
+        if run == _MOST_MARKS:
+            yield text[start : at + 1]
+        if run >= _MOST_MARKS:
+            start = at + 1
+    yield text[start:]
 
 
 def _collapse(text: str) -> str:

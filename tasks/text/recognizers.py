@@ -85,19 +85,19 @@ def _emails(recognizer: type[Any]) -> Finder:
         if len(text) <= 4 * _LONGEST_EMAIL:
             yield from plain(text)
             return
-        for start, end in _windows(text, "@", _LONGEST_EMAIL):
+        for start, end in _around(text, "@", _LONGEST_EMAIL):
             for span in plain(text[start:end]):
                 yield Span(start + span.start, start + span.end, span.entity, span.score)
 
     return find
 
 
-def _windows(text: str, mark: str, reach: int) -> Iterator[tuple[int, int]]:
+def _around(text: str, mark: str, reach: int) -> Iterator[tuple[int, int]]:
     """Merged stretches of the text within `reach` of each mark."""
-    start = end = -1
+    start, end = 0, -1
     at = text.find(mark)
     while at >= 0:
-        if at - reach > end:
+        if end < 0 or at - reach > end:
             if end >= 0:
                 yield start, end
             start = max(0, at - reach)
