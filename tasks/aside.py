@@ -63,6 +63,8 @@ class Beside:
             asked.flush()
             answer, error = pickle.load(said)  # noqa: S301  (our own child's)
         except (EOFError, OSError) as fault:
+            self._process.kill()
+            self._process.wait()
             raise InfraError(
                 "the process beside this one was ended, as the system does where memory is short: run again"
             ) from fault

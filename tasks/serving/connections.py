@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import time
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0
+YOUNG_SECONDS = 0.1
 KEEP_ALIVE_SECONDS = 75
 OPEN_FILES = 65_536  # asked of the system, as far as it lets
 RESERVED_FILES = 256  # for the model, the log, the registry
@@ -27,16 +29,18 @@ class Waiting:
 
     def __init__(self, most: int, header_seconds: float) -> None:
         self.most, self.header_seconds = most, header_seconds
-        self._protocols: dict[Bounded, None] = {}
+        self._protocols: dict[Bounded, float] = {}  # and since when
 
     def add(self, protocol: Bounded) -> None:
-        self._protocols[protocol] = None
+        self._protocols[protocol] = time.monotonic()
 
     def drop(self, protocol: Bounded) -> None:
         self._protocols.pop(protocol, None)
 
     def longest(self) -> Bounded | None:
-        return next(iter(self._protocols), None)
+        """The one that has waited longest; None where all have only come, and may be about to ask."""
+        protocol, since = next(iter(self._protocols.items()), (None, 0.0))
+        return protocol if time.monotonic() - since >= YOUNG_SECONDS else None
 
 
 class Bounded(H11Protocol):
@@ -50,7 +54,7 @@ class Bounded(H11Protocol):
         if len(self.connections) > self.waiting.most:
             longest = self.waiting.longest()
             if longest is None:
-                what = f"{self.waiting.most} connections are being answered"
+                what = f"{self.waiting.most} connections are being answered, as many as there may be"
                 self.refuse(b"503 Service Unavailable", what, "ask again in a second, over one connection that stays open")
                 return
             longest.leave()
