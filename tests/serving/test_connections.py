@@ -57,10 +57,10 @@ def test_headers_that_do_not_come_are_not_waited_for(sent):
 
 def test_a_byte_now_and_then_does_not_put_the_deadline_off():
     with served(service(Standing(Ready())), header_seconds=0.5) as asker:
-        slow, began = opened(asker.port, b"POST /predict HTTP/1.1\r\n"), time.monotonic()
+        slow = opened(asker.port, b"POST /predict HTTP/1.1\r\n")
         slow.settimeout(0.05)
         answer = b""
-        while not answer and time.monotonic() - began < 20:
+        while not answer:
             try:
                 slow.sendall(b"X: y\r\n")
                 answer = slow.recv(100)
