@@ -33,6 +33,7 @@ PROOFS = (
     "skip",
     "overhead",
     "serving",
+    "beside",
     "watch",
     "drift",
     "storm",

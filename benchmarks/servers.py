@@ -88,7 +88,7 @@ def served(there: Stack, service: dict[str, str]) -> Iterator[tuple[str, str, bo
 
     shutil.rmtree(there.folder / "base")
     text = "kan lora mile rust north teka soste rumple mido south kale lon"
-    url, key = f"http://127.0.0.1:{there.ports['service']}", there.values["TUNEKEEPER_API_KEYS"]
+    url, key = f"http://127.0.0.1:{there.ports['service']}", there.values["TUNEKEEPER_API_KEYS"].rpartition(":")[2]
     deadline = time.monotonic() + 60
     while not ask(f"{url}/ready").ok and time.monotonic() < deadline:
         time.sleep(0.5)

@@ -25,7 +25,7 @@ def section() -> str:
     demo.environment()
     with stack.stack(lambda _: demo.write_config()) as there:
         os.environ.update(there.environment("worker"))
-        key = there.values["TUNEKEEPER_API_KEYS"]
+        key = there.values["TUNEKEEPER_API_KEYS"].rpartition(":")[2]
         service = demo.Service(f"http://127.0.0.1:{there.ports['service']}", {"Authorization": f"Bearer {key}"})
         story = Told()
         claims = []

@@ -246,7 +246,10 @@ def stack(config: Callable[[Path], Path] = pipeline) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="tunekeeper-servers-") as aside:
         folder = Path(aside)
         folder.chmod(0o755)  # PostgreSQL runs as another user
-        values = {name: secrets.token_hex(16) for name in SECRETS} | {"PREFECT_AUTH": f"admin:{secrets.token_hex(16)}"}
+        values = {name: secrets.token_hex(16) for name in SECRETS} | {
+            "PREFECT_AUTH": f"admin:{secrets.token_hex(16)}",
+            "TUNEKEEPER_API_KEYS": f"people:ask+feedback+audit+metrics:{secrets.token_hex(16)}",
+        }
         values["CONFIG"] = values["PIPELINES"] = str(config(folder))
         there = Stack(folder, values)
         try:

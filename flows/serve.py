@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Pipeline
+from flows.logs import Sparing
 from flows.services import SERVICE_PORT, port_of
 from tasks.home import Home, find_home, settle_environment
 from tasks.terminal import say
@@ -25,9 +26,10 @@ from tasks.terminal import say
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasks.aside import Renewed
     from tasks.serving.answering import Answering
     from tasks.serving.follow import Ways
-    from tasks.serving.limits import Keys
+    from tasks.serving.keys import Keys
     from tasks.serving.traffic import Traffic
 
 LOOPBACK = "127.0.0.1"
@@ -42,21 +44,24 @@ def serve(pipeline: Pipeline, host: str | None, port: int | None) -> None:
     home = find_home()
     settle_environment(home)
     _log_to_stderr()
-    from tasks.serving.limits import read_keys
+    from tasks.serving.keys import read_keys
 
     keys = read_keys(os.environ)
-    with _listen(host or LOOPBACK, port_of(port, *SERVICE_PORT)) as listening:
+    with _listen(host or LOOPBACK, port_of(port, *SERVICE_PORT, lowest=0)) as listening:
         _welcome(pipeline, listening, keys)
         _run(pipeline, home, listening, keys)
 
 
 def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -> None:
-    import uvicorn
-
+    from tasks.aside import Renewed
+    from tasks.serving.connections import server
     from tasks.serving.follow import Follower
+    from tasks.serving.preparing import Recipe, prepare
     from tasks.serving.service import Service, create_app
 
-    traffic = _traffic(pipeline, home) if pipeline.serving.log else None
+    preparing = Renewed("tasks.serving.preparing")
+    preparing.submit(prepare, Recipe(False, ("PHONE_NUMBER",)), ["call 030 1234567"])  # so that nobody waits for its imports
+    traffic = _traffic(pipeline, home, preparing) if pipeline.serving.log else None
     service = Service(
         pipeline.name,
         pipeline.problem,
@@ -67,16 +72,15 @@ def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -
         _is_loopback(listening),
         traffic,
         _audits(pipeline, home),
+        preparing.submit,
     )
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(service), lifespan="on", ws="none", access_log=False, server_header=False, log_level="warning",
-            timeout_keep_alive=75, timeout_graceful_shutdown=int(pipeline.serving.timeout_seconds) + 5, backlog=2048,
-        )
-    )  # fmt: skip
+    serving = server(create_app(service), pipeline.serving.max_connections, pipeline.serving.timeout_seconds + 5)
     for which in (signal.SIGTERM, signal.SIGINT):  # uvicorn ends in peace, then raises what it was sent again: that is all it is
         signal.signal(which, lambda *_: None)
-    server.run(sockets=[listening])
+    try:
+        serving.run(sockets=[listening])
+    finally:
+        preparing.close()
 
 
 def ways(pipeline: Pipeline, home: Home) -> Ways[Answering]:
@@ -131,11 +135,24 @@ def _remembered(memory: Path, versions: Path) -> str | None:
         return fetched[-1].name if fetched else None
 
 
-def _traffic(pipeline: Pipeline, home: Home) -> Traffic:
-    from tasks.corrections import cleaner
+def _traffic(pipeline: Pipeline, home: Home, preparing: Renewed) -> Traffic:
+    """The log, which has corrections prepared as the data are, in the process beside: they may be long."""
+    from tasks.serving.preparing import Recipe, prepare
     from tasks.serving.traffic import open_traffic
+    from tasks.text.key import redaction_key
+    from tasks.text.redact import OVER_BUDGET
 
-    return open_traffic(home.path, pipeline.name, home.traffic_url, cleaner(pipeline, home))
+    wanted, layout = pipeline.data.redact, pipeline.problem == "text-generation"
+    redacted = (wanted.entities, redaction_key(home.path), wanted.ner_model) if wanted.enabled else (None,)
+    recipe = Recipe(layout, *redacted)
+
+    def clean(texts: list[str]) -> list[str]:
+        ready: list[str | None] = preparing.submit(prepare, recipe, texts).result()
+        if None in ready:
+            raise InputError(OVER_BUDGET)
+        return [text for text in ready if text is not None]
+
+    return open_traffic(home.path, pipeline.name, home.traffic_url, clean)
 
 
 def _audits(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], list[dict[Any, Any]]]:
@@ -175,23 +192,27 @@ def _is_loopback(listening: socket.socket) -> bool:
 
 def _welcome(pipeline: Pipeline, listening: socket.socket, keys: Keys) -> None:
     """Where it is, who may ask, and what to do next."""
-    from tasks.serving.limits import VARIABLE
+    from tasks.serving.keys import VARIABLE
 
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     say(f"{pipeline.name}@{pipeline.release.alias} at {url}; /ready says when it answers, /openapi.json what it reads")
     if keys:
-        say(f"whoever asks needs one of the keys in {VARIABLE}")
+        named = ", ".join(f"{caller.name} ({'+'.join(sorted(caller.roles))})" for caller in keys.callers)
+        say(f"whoever asks needs one of the keys in {VARIABLE}: {named}")
+        if not any("audit" in caller.roles for caller in keys.callers):
+            say("none of them has the role `audit`: nobody can label audits, and no accuracy will be known")
     elif _is_loopback(listening):
         say(f"no {VARIABLE} is set: only this machine is answered")
     else:
-        say(f"no {VARIABLE} is set, and {host} can be reached from elsewhere: everybody who reaches it is answered")
+        say(f"no {VARIABLE} is set, and {host} can be reached from elsewhere: everybody who reaches it is answered, but for audits")
     say(f"next: curl {url}/predict -H 'Content-Type: application/json' -d '{{\"text\": \"...\"}}'")
 
 
 def _log_to_stderr() -> None:
     """The service's own log, a line an event; libraries are heard from warnings on."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Sparing())
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
     logging.getLogger("tasks").setLevel(logging.INFO)

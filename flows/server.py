@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from configs.errors import InfraError
+from flows.logs import opened, rotate
 from tasks.home import Home
 
 PORT = 4200
@@ -154,8 +155,7 @@ def used_by_others(home: Home) -> bool:
 def _spawn(home: Home, ports: list[int], lock: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Begin the process; it says where it is once it has one of the ports, and until then nobody takes an older word for it."""
     (home.prefect / SAID).unlink(missing_ok=True)
-    log_of(home).parent.mkdir(exist_ok=True)
-    with log_of(home).open("ab") as out:
+    with opened(log_of(home)) as out:
         return subprocess.Popen(
             [sys.executable, "-m", "flows.server", str(home.path), *map(str, ports)],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=home.path, pass_fds=(lock,),
@@ -196,11 +196,15 @@ def _listen(ports: list[int]) -> socket.socket:
     raise InfraError(f"none of the ports {ports} is free on 127.0.0.1 (0: any): end the server that has it")
 
 
-def _end_when_idle(lock: Path, idle_seconds: float) -> None:
-    """Leave when nobody has held the lock for a while, holding it: whoever comes then finds no server, not a dying one."""
+def _end_when_idle(lock: Path, idle_seconds: float, log: Path) -> None:
+    """Leave when nobody has held the lock for a while, holding it: whoever comes then finds no server, not a dying one.
+
+    Meanwhile keep the server's log small: it outlives whoever started it.
+    """
     idle_since = time.monotonic()
     while lock.exists():  # a home that was deleted needs no server
         time.sleep(min(5.0, idle_seconds / 4))
+        rotate(log)
         with suppress(FileNotFoundError), lock.open("r") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -222,7 +226,8 @@ def main() -> None:
     from prefect.server.api.server import create_app
 
     idle = float(os.environ.get("TUNEKEEPER_SERVER_IDLE_SECONDS", IDLE_SECONDS))
-    threading.Thread(target=_end_when_idle, args=(home / "prefect" / "in-use.lock", idle), daemon=True).start()
+    watched = home / "prefect" / "in-use.lock", idle, home / "logs" / "prefect.log"
+    threading.Thread(target=_end_when_idle, args=watched, daemon=True).start()
     uvicorn.Server(uvicorn.Config(create_app(), log_level="warning", lifespan="on")).run(sockets=[listening])
 
 

@@ -58,9 +58,8 @@ def plan_for(home: Home, config: Path | None, overrides: Sequence[str], ports: M
     """Addresses, after a look at the ports: every one that is taken is said at once, before anything starts."""
     prefect = os.environ.get("PREFECT_API_URL") or _adopted(home)
     mlflow = home.tracking_uri if home.tracking_uri.startswith("http") else None
-    found = {
-        name: port_of(ports.get(name), *PORTS[name]) for name, given in (("MLflow", mlflow), ("Prefect", prefect)) if given is None
-    }
+    own = [name for name, given in (("MLflow", mlflow), ("Prefect", prefect)) if given is None]
+    found = {name: port_of(ports.get(name), *PORTS[name], option=f"--{name.lower()}-port") for name in own}
     port = port_of(ports.get("service"), *SERVICE_PORT)
     named = {**{name: (PORTS[name][0], port) for name, port in found.items()}}
     if config is not None:
@@ -77,12 +76,11 @@ def plan_for(home: Home, config: Path | None, overrides: Sequence[str], ports: M
     )
 
 
-def port_of(given: int | None, variable: str, usual: int) -> int:
-    if given is not None:
-        return given
-    text = os.environ.get(variable) or str(usual)
-    if not text.isdigit() or not 0 < int(text) < 65536:
-        raise InputError(f"{variable} is `{text}`: set it to a port, a number from 1 to 65535")
+def port_of(given: int | None, variable: str, usual: int, option: str = "--port", lowest: int = 1) -> int:
+    """The port that the option names, else the variable, else the usual one; InputError where that is no port."""
+    name, text = (option, str(given)) if given is not None else (variable, os.environ.get(variable) or str(usual))
+    if not (text.isascii() and text.isdigit()) or len(text) > 5 or not (lowest if given is not None else 1) <= int(text) < 65536:
+        raise InputError(f"{name} is `{text[:20]}`: set it to a port, a number from 1 to 65535")
     return int(text)
 
 

@@ -17,6 +17,7 @@ import psutil
 
 from configs.errors import InfraError
 from flows import guard
+from flows.logs import opened, rotate
 
 POLL_SECONDS = 0.2
 START_SECONDS = 120.0  # a first start makes databases
@@ -24,7 +25,7 @@ QUICK_SECONDS = 30.0  # who dies sooner has a cause that a restart does not mend
 QUICK_DEATHS = 5
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 LAST_LINES = 15
-LOG_BYTES = 10_000_000
+ROTATE_SECONDS = 5.0
 
 
 class Child(Protocol):
@@ -60,7 +61,7 @@ class Guarded:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path, grace: float) -> None:
         self.heard, told = os.pipe()
-        with _opened(log) as out:
+        with opened(log) as out:
             self.guard = subprocess.Popen(
                 [sys.executable, "-m", "flows.guard", str(grace), *command],
                 stdin=subprocess.PIPE, stdout=told, stderr=out, start_new_session=True, env={**os.environ, **environment},
@@ -116,8 +117,10 @@ class Supervisor:
         self.others = frozenset(guard.offspring())
         with self._signals():
             try:
-                told = False
+                told, rotated = False, self.clock()
                 while not self.asked:
+                    if self.clock() - rotated >= ROTATE_SECONDS:
+                        rotated = self._rotate()
                     for kept in self.kept.values():
                         self._tend(kept)
                     seconds = {name: kept.ready_after for name, kept in self.kept.items() if kept.ready_after is not None}
@@ -127,6 +130,12 @@ class Supervisor:
                     time.sleep(POLL_SECONDS)
             finally:
                 self._end(patience)
+
+    def _rotate(self) -> float:
+        """Cut the logs that have grown large; when that was."""
+        for kept in self.kept.values():
+            rotate(kept.service.log)
+        return self.clock()
 
     def pids(self) -> dict[str, int | None]:
         return {name: kept.child.pid for name, kept in self.kept.items() if kept.child is not None}
@@ -216,17 +225,6 @@ def _ended(code: int) -> str:
         return f"was ended by {signal.Signals(-code).name}"
     except ValueError:
         return f"was ended by signal {-code}"
-
-
-@contextmanager
-def _opened(log: Path) -> Iterator[int]:
-    """A log to append to; one that has grown large becomes the old one first."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileNotFoundError):
-        if log.stat().st_size > LOG_BYTES:
-            log.replace(log.with_suffix(".old.log"))
-    with log.open("ab") as out:
-        yield out.fileno()
 
 
 def _last_lines(log: Path) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
+from threading import Lock
 from typing import Any, ParamSpec, TypeVar
 
 from configs.errors import InfraError
@@ -42,6 +43,11 @@ class Beside:
         """What is submitted from here on is done in time that others leave."""
         self.submit(step_back)
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
     def close(self) -> None:
         """End it, whatever it is at."""
         self._process.kill()
@@ -57,12 +63,38 @@ class Beside:
             asked.flush()
             answer, error = pickle.load(said)  # noqa: S301  (our own child's)
         except (EOFError, OSError) as fault:
+            self._process.kill()
+            self._process.wait()
             raise InfraError(
                 "the process beside this one was ended, as the system does where memory is short: run again"
             ) from fault
         if error is not None:
             raise error
         return answer
+
+
+class Renewed:
+    """Such a process for as long as this one lives: begun with the first task, and again where it was ended."""
+
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
+        self._beside: Beside | None = None
+        self._lock = Lock()
+
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """As `Beside.submit`; what is done here is done in time that others leave."""
+        with self._lock:
+            if self._beside is None or not self._beside.alive:
+                self.close()
+                self._beside = Beside(*self._modules)
+                self._beside.step_back()
+            return self._beside.submit(function, *args, **kwargs)
+
+    def close(self) -> None:
+        """End the process; the next task begins another."""
+        if self._beside is not None:
+            self._beside.close()
+            self._beside = None
 
 
 _begun: list[Beside] = []

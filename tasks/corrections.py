@@ -20,6 +20,6 @@ def cleaner(pipeline: Pipeline, home: Home) -> Clean:
 
     def clean(texts: list[str]) -> list[str]:
         plain = [normalise(text, layout) for text in texts]
-        return redactor.redact(plain) if redactor else plain
+        return [text or "" for text in redactor.redact_each(plain)] if redactor else plain  # nothing of one over its budget
 
     return clean

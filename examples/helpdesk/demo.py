@@ -84,7 +84,7 @@ class Service:
     def ready(self, version: str | None = None) -> bool | None:
         """True once it answers, with that version if one is named."""
         try:
-            said = httpx.get(f"{self.url}/ready", timeout=5)
+            said = httpx.get(f"{self.url}/ready", headers=self.headers, timeout=5)
         except httpx.HTTPError:
             return None
         return True if said.status_code == 200 and version in (None, said.json()["version"]) else None

@@ -14,9 +14,11 @@ from tasks.problems import text_classification, text_generation
 from tasks.serving.batcher import Said
 from tasks.serving.flat import Flat
 from tasks.serving.model import Kept
+from tasks.serving.preparing import Recipe
 
 # What one more pass through the model costs, in tokens: MiniLM on a CPU core 3.5 ms beside 0.08 ms a token; a GPU is busy with a
 # few thousand tokens for as long as its kernels take to start.
+HEAD = 12  # characters a token, far more than words have
 PASS = {"cpu": 48, "cuda": 4096}
 WARM = ("a", "one more", "two more", "a longer text, so that more than one shape has been seen before anybody waits for it " * 8)
 
@@ -33,11 +35,22 @@ class Answering:
     how: Numerics
     flat: Flat | None = None
 
-    def answers(self, texts: Sequence[str]) -> list[Said]:
-        """One answer a text, in their order; the texts come back as they are logged, their placeholders with tags."""
-        if not texts:
-            return []
-        ready = self.kept.prepare(texts)
+    @property
+    def recipe(self) -> Recipe:
+        """How its texts are prepared."""
+        return self.kept.recipe
+
+    def answers(self, texts: Sequence[str]) -> list[Said | None]:
+        """One answer a text, in their order; the texts come back as they are logged, their placeholders with tags.
+
+        None for a text that is not answered: its search for personal data is over its budget.
+        """
+        prepared = self.kept.prepare_each(texts)
+        ready = [text for text in prepared if text is not None]
+        said = iter(self._answers(ready) if ready else ())
+        return [None if text is None else next(said) for text in prepared]
+
+    def _answers(self, ready: list[str]) -> list[Said]:
         problem = self.kept.network.spec.problem
         match problem:
             case "text-classification":
@@ -49,7 +62,7 @@ class Answering:
 
     def _classify(self, ready: list[str]) -> list[Said]:
         network = self.kept.network
-        ids = text_classification.encode(network.tokenizer, network.spec.read(ready), network.spec.max_length)
+        ids = encode_heads(network.tokenizer, network.spec.read(ready), network.spec.max_length)
         logits = self.flat.logits(ids) if self.flat else self._padded(ids)
         said = text_classification.scores(logits, network.spec.answers, network.spec.temperature)
         best, scores = said.probabilities.argmax(1).tolist(), said.probabilities.max(1).tolist()
@@ -67,6 +80,26 @@ class Answering:
         read = network.spec.read(ready)
         wrote = text_generation.decode(network.model, network.tokenizer, read, network.spec.max_length, new, len(ready))
         return [Said(text, answer, None) for text, answer in zip(ready, wrote, strict=True)]
+
+
+def encode_heads(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Token ids as `text_classification.encode` gives them, of a long text from its head where that fills `max_length`.
+
+    100 kB are 50,000 tokens, of which a few hundred are read. What a word's tokens are hangs on that word alone.
+    """
+    heads = [_head(text, HEAD * max_length) for text in texts]
+    ids = text_classification.encode(tokenizer, heads, max_length)
+    short = [place for place, row in enumerate(ids) if len(row) < max_length and heads[place] is not texts[place]]
+    for place in short:
+        ids[place] = text_classification.encode(tokenizer, [texts[place]], max_length)[0]
+    return ids
+
+
+def _head(text: str, size: int) -> str:
+    """A text up to the last word that ends within `size` characters; all of it where it is not much longer."""
+    if len(text) <= 2 * size:
+        return text
+    return text[: text.rfind(" ", 0, size)] if " " in text[:size] else text
 
 
 def make_ready(version: str, kept: Kept) -> Answering:

@@ -44,7 +44,7 @@ class Job:
     batch: Batch
     key: str
     version: str
-    answers: Callable[[Sequence[str]], Sequence[Said]]
+    answers: Callable[[Sequence[str]], Sequence[Said | None]]
     at_once: int
     id: str | None
     output: Path
@@ -111,13 +111,13 @@ def _score_parts(job: Job, folder: Path, move: Callable[[int, int], None]) -> in
 
 
 def _scored(job: Job, chunk: Chunk, number: int) -> pa.Table:
-    """A chunk's own columns and what the model says of each row; a row without text is asked nothing."""
+    """A chunk's own columns and what the model says of each row; nothing of a row without text, or one that is over its budget."""
     import pyarrow as pa
 
     table = job.batch.table(chunk)
     texts = ["" if value is None else str(value) for value in table.column(job.batch.text).to_pylist()]
     said, seconds = _said(job, texts)
-    asked = [unusable(text) is None for text in texts]
+    asked = [one is not _EMPTY for one in said]
     n = len(texts)
     if job.id is None and "id" not in job.batch.columns:
         names = [f"{chunk.file.name}#{place}" for place in range(chunk.first, chunk.first + n)]
@@ -137,13 +137,12 @@ def _scored(job: Job, chunk: Chunk, number: int) -> pa.Table:
 def _said(job: Job, texts: list[str]) -> tuple[list[Said], float]:
     """Answers in the order of the texts; texts of like length go through the model together."""
     out, began = [_EMPTY] * len(texts), time.perf_counter()
-    order = sorted(
-        (place for place, text in enumerate(texts) if unusable(text) is None), key=lambda place: (-len(texts[place]), place)
-    )
+    asked = [place for place, text in enumerate(texts) if unusable(text) is None]
+    order = sorted(asked, key=lambda place: (-len(texts[place]), place))
     for start in range(0, len(order), job.at_once):
         places = order[start : start + job.at_once]
         for place, one in zip(places, job.answers([texts[place] for place in places]), strict=True):
-            out[place] = one
+            out[place] = one or _EMPTY
     return out, time.perf_counter() - began
 
 

@@ -13,8 +13,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from queue import Empty, SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from tasks.serving.preparing import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +36,10 @@ class Model(Protocol):
 
     @property
     def version(self) -> str: ...
+    @property
+    def recipe(self) -> Recipe | None: ...  # how its texts are prepared; None: not at all
 
-    def answers(self, texts: Sequence[str]) -> list[Said]: ...
+    def answers(self, texts: Sequence[str]) -> list[Said | None]: ...  # None: not to be answered, for it costs too much
 
 
 class Busy(Exception):  # noqa: N818  (a state of the service, no mistake)
@@ -50,11 +56,15 @@ class Failed(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Limits:
-    """Texts in one batch, seconds that an idle model waits for one to fill, texts that may wait."""
+    """Texts in one batch, seconds that an idle model waits for one to fill, texts that may wait, characters in one batch.
+
+    A text alone may be longer than a batch.
+    """
 
     batch: int
     wait: float
     waiting: int
+    characters: int = 50_000
 
 
 class Job:
@@ -65,7 +75,7 @@ class Job:
     def __init__(self, texts: Sequence[str], model: Model, loop: asyncio.AbstractEventLoop) -> None:
         self.texts, self.model, self.loop, self.taken = texts, model, loop, 0
         self.future: asyncio.Future[None] = loop.create_future()
-        self.said: list[Said] = []
+        self.said: list[Said | None] = []
         self.failed: Exception | None = None
 
     @property
@@ -101,12 +111,12 @@ class Batcher:
 
     # --- the caller's side: the event loop ------------------------------------------------------------------------------
 
-    async def answer(self, texts: Sequence[str]) -> tuple[str, list[Said]]:
-        """The version that answered, and what it said of each text.
+    async def answer(self, texts: Sequence[str], model: Model | None = None) -> tuple[str, list[Said | None]]:
+        """The version that answered, the given one if one is given, and what it said of each text.
 
         Raises Busy or NoModel at once, and Failed where the model did. Cancelled, as by a timeout, it leaves nothing behind.
         """
-        model = self._current()
+        model = model or self._current()
         if self._closing or model is None:
             raise NoModel
         if self.waiting + len(texts) > self._limits.waiting:
@@ -163,21 +173,32 @@ class Batcher:
 
     def _take(self) -> list[tuple[Job, Sequence[str]]]:
         """The next texts, in order of arrival; a request larger than the room that is left goes on behind the others."""
-        room = self._limits.batch
+        room, characters = self._limits.batch, self._limits.characters
         batch: list[tuple[Job, Sequence[str]]] = []
         for _ in range(len(self._jobs)):
-            if not room:
+            if not room or (batch and characters <= 0):
                 break
             job = self._jobs.popleft()
-            texts = job.texts[job.taken : job.taken + min(room, job.left)]
+            texts = _within(job.texts[job.taken : job.taken + min(room, job.left)], characters, at_least=0 if batch else 1)
             if not texts:
+                if job.left:
+                    self._jobs.append(job)
                 continue
             job.taken += len(texts)
             room -= len(texts)
+            characters -= sum(map(len, texts))
             batch.append((job, texts))
             if job.left:
                 self._jobs.append(job)
         return batch
+
+
+def _within(texts: Sequence[str], characters: int, at_least: int) -> Sequence[str]:
+    """The first texts, as many as have so many characters together."""
+    for place, size in enumerate(accumulate(map(len, texts))):
+        if size > characters:
+            return texts[: max(place, at_least)]
+    return texts
 
 
 def _answer(model: Model, batch: list[tuple[Job, Sequence[str]]]) -> None:

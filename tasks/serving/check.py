@@ -57,11 +57,14 @@ def check(model: Model, folder: Path, how: Numerics) -> str:
     return f"checked: {len(texts) - strays} of {len(texts)} answers as at release" + (f", scores within {gap:.1g}" if gap else "")
 
 
-def _apart(said: Sequence[Said], held: dict[str, Any], tolerance: float) -> tuple[int, float]:
+def _apart(said: Sequence[Said | None], held: dict[str, Any], tolerance: float) -> tuple[int, float]:
     """How many answers are others, and the largest gap between scores of equal answers."""
     scores = held["scores"] or [None] * len(said)
     strays, gap = abs(len(said) - len(held["texts"])), 0.0
     for now, prediction, score in zip(said, held["predictions"], scores, strict=False):
+        if now is None:
+            strays += 1
+            continue
         apart = 0.0 if score is None or now.score is None else abs(now.score - score)
         if now.prediction != prediction or not apart <= tolerance:
             strays += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -101,6 +102,12 @@ class Readiness(BaseModel):
     traffic: Kept | None
 
 
+class Ready(BaseModel):
+    """Whether a version answers: all that is said to callers whose key has not the role `metrics`."""
+
+    ready: bool
+
+
 class Refusal(Exception):  # noqa: N818
     """A request that is not answered: status, what is wrong, where, what to do."""
 
@@ -163,6 +170,8 @@ def read(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
         return adapter.validate_json(body)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
+    if faults[0]["type"] == "json_invalid" and _holds_half_character(body):
+        raise Refusal(422, "a text holds half of a surrogate pair, which is no character", "body", f"send {expected}")
     if faults[0]["type"] == "json_invalid":
         raise Refusal(400, f"the body is no JSON: {faults[0]['msg'].removeprefix('Invalid JSON: ')}", "body", f"send {expected}")
     if faults[0]["type"] in ("union_tag_not_found", "union_tag_invalid", "model_attributes_type", "dict_type"):
@@ -170,3 +179,14 @@ def read(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
     first, more = faults[0], len(faults) - 1
     where = ".".join(["body", *(str(part) for part in first["loc"][1:])])
     raise Refusal(422, first["msg"] + (f" (and {more} more)" if more else ""), where, f"send {expected}")
+
+
+def _holds_half_character(body: bytes) -> bool:
+    """Whether a body that is no JSON to Unicode is JSON otherwise: its grammar lets half a character stand, as `\\ud800`."""
+    if b"\\ud" not in body.lower():
+        return False
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True

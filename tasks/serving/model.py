@@ -17,6 +17,7 @@ from tasks.learning.checkpoints import atomic_folder, is_valid
 from tasks.learning.device import autocast, numerics
 from tasks.learning.network import SPEC, TRAINABLE, Network, Spec, build, read_spec, save_spec
 from tasks.problems import text_classification, text_generation
+from tasks.serving.preparing import Prepared, Recipe
 from tasks.text.key import key_id, redaction_key
 from tasks.text.normalise import normalise
 from tasks.text.redact import Redactor
@@ -49,10 +50,28 @@ class Kept:
     preparation: Preparation
     redactor: Redactor | None
 
+    @property
+    def recipe(self) -> Recipe:
+        """How it prepares texts, for another process."""
+        redactor = self.redactor
+        if redactor is None:
+            return Recipe(self.preparation.layout, None)
+        return Recipe(self.preparation.layout, redactor.entities, redactor.key, redactor.ner_model)
+
     def prepare(self, texts: Sequence[str]) -> list[str]:
-        """Normalise and redact, as in the snapshot: the form that is logged; the network reads its own view of it."""
+        """Normalise and redact, as in the snapshot: the form that is logged; the network reads its own view of it.
+
+        InputError where the search of a text for personal data is over its budget.
+        """
         clean = [normalise(str(text), self.preparation.layout) for text in texts]
         return self.redactor.redact(clean) if self.redactor else clean
+
+    def prepare_each(self, texts: Sequence[str]) -> list[str | None]:
+        """As `prepare`, but None for a text over its budget; what is prepared already stays as it is."""
+        raw = [text for text in texts if not isinstance(text, Prepared)]
+        clean: list[str] = [normalise(text, self.preparation.layout) for text in raw]
+        fresh = iter(self.redactor.redact_each(clean) if self.redactor else clean)
+        return [text if isinstance(text, Prepared) else next(fresh) for text in texts]
 
     def predict(self, texts: Sequence[str], batch_size: int = 64) -> pd.DataFrame:
         """Raw texts -> one line each: `label` and `score` (its probability), or `text` (the answer, greedily decoded)."""

@@ -7,19 +7,20 @@ from typing import Any
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
-from tasks.serving.door import OPEN
-from tasks.serving.limits import Keys
-from tasks.serving.messages import EXAMPLES, Alive, DrawnAnswers, FaultAnswer, FeedbackTaken, Messages, Readiness
+from tasks.serving.door import NEEDS, OPEN
+from tasks.serving.keys import Keys
+from tasks.serving.messages import EXAMPLES, Alive, DrawnAnswers, FaultAnswer, FeedbackTaken, Messages, Readiness, Ready
 
 FAULTS = {
     400: "the body is no JSON",
     401: "no valid API key",
-    403: "without API keys only this machine's own names are answered",
+    403: "the key has not the role that this needs; or, without API keys, a name that is not this machine's own",
     408: "the body did not come in time",
     409: "this service keeps no log of its traffic",
     413: "the body is too large",
     415: "the body is not application/json",
     422: "something else was asked for than is described here",
+    429: "more than one key may send: see Retry-After",
     500: "the model failed on these texts, or the service did: its log says more",
     503: "nothing answers yet, or too much is waiting: see Retry-After",
     504: "no answer in time: see Retry-After",
@@ -29,6 +30,7 @@ REFUSED = {
     "/feedback": (400, 408, 409, 413, 415, 422, 500, 504),
     "/audit": (409, 422, 500, 503, 504),
 }
+LIMITED = {"/predict": (429,), "/feedback": (429,)}
 SCHEMES = {"bearer": {"type": "http", "scheme": "bearer"}, "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
 RETRY = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
 HEX = "5f0c1a5ed3a84c1c9a54e1d7c0b1f2a3"
@@ -37,15 +39,32 @@ HEX = "5f0c1a5ed3a84c1c9a54e1d7c0b1f2a3"
 def describe(path: str, messages: Messages, keys: Keys, local: bool) -> dict[str, Any]:
     """What `add_api_route` is told of a path beside its method."""
     locked = bool(keys) and path not in OPEN
-    door = (401,) if locked else (403,) if local and not keys else ()
+    door = _door(path, keys, local)
     security: dict[str, Any] = {"security": [{name: []} for name in SCHEMES]} if locked else {}
     return {
         "response_model": None,
         "response_class": Response,  # of no type of its own: a model is JSON, what is not says so
         "status_code": 202 if path == "/feedback" else 200,
         "responses": {**_answers(path, messages), **_faults(*door, *REFUSED.get(path, ()))},
+        "description": _needed(path) if keys else None,
         "openapi_extra": {**_asked(path, messages), **security},
     }
+
+
+def _door(path: str, keys: Keys, local: bool) -> tuple[int, ...]:
+    """The statuses of those who are not let in, or not now."""
+    if keys:
+        return () if path in OPEN else (401, 403, *LIMITED.get(path, ()))
+    return (403,) if local or path in ("/audit", "/feedback") else ()
+
+
+def _needed(path: str) -> str | None:
+    """What a key has to open for this path."""
+    if path == "/ready":
+        return "Anybody learns whether a version answers; a key with the role `metrics` the rest."
+    role = NEEDS.get(path)
+    more = "; with source `audit` the role `audit` too" if path == "/feedback" else ""
+    return f"Wants a key with the role `{role}`{more}." if role else None
 
 
 def _answers(path: str, messages: Messages) -> dict[int, dict[str, Any]]:
@@ -60,8 +79,8 @@ def _answers(path: str, messages: Messages) -> dict[int, dict[str, Any]]:
             return {200: {"model": Alive}}
         case "/ready":
             return {
-                200: {"model": Readiness, "description": "a version answers"},
-                503: {"model": Readiness, "description": "none does"},
+                200: {"model": Readiness | Ready, "description": "a version answers"},
+                503: {"model": Readiness | Ready, "description": "none does"},
             }
         case "/metrics":
             return {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
@@ -69,7 +88,7 @@ def _answers(path: str, messages: Messages) -> dict[int, dict[str, Any]]:
 
 
 def _faults(*statuses: int) -> dict[int, dict[str, Any]]:
-    later = {status: {"headers": RETRY} for status in (503, 504)}
+    later = {status: {"headers": RETRY} for status in (429, 503, 504)}
     return {status: {"model": FaultAnswer, "description": FAULTS[status], **later.get(status, {})} for status in statuses}
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,16 +23,22 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from configs.errors import InfraError
+from configs.errors import InfraError, InputError
 from configs.schema import ProblemName, Serving
 from tasks.serving.batcher import Batcher, Busy, Failed, Limits, NoModel, Said
-from tasks.serving.door import Door, refuse
+from tasks.serving.door import CALLER, Door, lacks_role, refuse
 from tasks.serving.follow import NICENESS, Standing
-from tasks.serving.limits import Keys, read_body
+from tasks.serving.keys import Caller, Keys
+from tasks.serving.limits import read_body
 from tasks.serving.messages import Messages, Refusal, read
 from tasks.serving.openapi import SCHEMES, describe
+from tasks.serving.preparing import Preparer, Submit
+from tasks.serving.quotas import Quotas
 from tasks.serving.traffic_records import Answer, Feedback, draw, new_id
+from tasks.serving.waiting import while_connected
 from tasks.serving.watch import Watch
+from tasks.text.normalise import unusable
+from tasks.text.redact import OVER_BUDGET
 
 log = logging.getLogger(__name__)
 QUESTION = '{"text": "..."} or {"texts": ["...", ...]} as application/json'
@@ -67,7 +73,8 @@ class Log(Protocol):
 class Service:
     """What one service is made of. `audits` gives up to n answers since a moment that wait to be labelled.
 
-    Without `traffic` nothing is kept. `local` says that only this machine can reach it.
+    Without `traffic` nothing is kept. `local` says that only this machine can reach it. `submit` runs a function in another
+    process; without it long texts are prepared in a thread.
     """
 
     name: str
@@ -79,6 +86,7 @@ class Service:
     local: bool
     traffic: Log | None
     audits: Callable[[int, datetime], list[dict[Any, Any]]]
+    submit: Submit | None = None
 
 
 def create_app(service: Service) -> FastAPI:
@@ -129,6 +137,9 @@ class Routes:
         self.batcher = Batcher(lambda: service.champion.current, limits, self.watch.batch)
         # what may take its time, one at a time of its kind: who lists audits holds up no feedback
         self.hearing, self.listing = (ThreadPoolExecutor(1, name, _behind) for name in ("feedback", "audit"))
+        self.preparing = ThreadPoolExecutor(1, "preparing", _behind)
+        self.preparer = Preparer(service.submit or self.preparing.submit)
+        self.quotas = Quotas(settings) if service.keys else None
         self.draws = random.Random()
         self.began = time.time()
 
@@ -140,7 +151,7 @@ class Routes:
         await self.batcher.close()
         if self.service.traffic is not None:
             await asyncio.to_thread(self.service.traffic.close)
-        for behind in (self.hearing, self.listing):
+        for behind in (self.hearing, self.listing, self.preparing):
             behind.shutdown(wait=False, cancel_futures=True)
 
     # --- answers --------------------------------------------------------------------------------------------------------
@@ -150,13 +161,17 @@ class Routes:
         began = time.perf_counter()
         question = read(self.messages.question, await self._body(request), QUESTION)
         single = isinstance(question, self.messages.One)
-        try:
-            async with asyncio.timeout(self.settings.timeout_seconds):
-                version, said = await self.batcher.answer([question.text] if single else question.texts)
-        except TimeoutError:
-            raise self._late("/predict", "ask again later or with fewer texts") from None
-        except (Busy, NoModel, Failed) as error:
-            raise self._unanswered(error) from None
+        texts = [question.text] if single else question.texts
+        for place, text in enumerate(texts):
+            if why := unusable(text):
+                raise Refusal(422, f"the text {why}", _where(single, place), "send a text that says something")
+        caller: Caller = request.scope[CALLER]
+        with self.quotas.texts(caller, len(texts)) if self.quotas else nullcontext():
+            version, answered = await self._answered(request, texts)
+        said = [one for one in answered if one is not None]
+        if len(said) < len(answered):
+            where = _where(single, answered.index(None))
+            raise Refusal(422, OVER_BUDGET, where, "leave it out, or send a part of it: nothing of this request was logged")
         ids = self._keep(version, said, began)
         self.watch.answers.labels(version).inc(len(said))
         self.watch.seconds.observe(time.perf_counter() - began)
@@ -164,6 +179,28 @@ class Routes:
             return _json({**self._answer(ids[0], said[0]), "version": version})
         answers = [{**self._answer(each, one), "version": version} for each, one in zip(ids, said, strict=True)]
         return _json({"answers": answers, "version": version})
+
+    async def _answered(self, request: Request, texts: list[str]) -> tuple[str, list[Said | None]]:
+        """The version and its answers, None for a text over its budget; given up in time, and where the caller is gone."""
+        try:
+            async with asyncio.timeout(self.settings.timeout_seconds):
+                return await while_connected(request, self._ask(texts))
+        except TimeoutError:
+            raise self._late("/predict", "ask again later or with fewer texts") from None
+        except ClientDisconnect:
+            raise Refusal(499, "the caller has gone", "/predict", "stay until the answer") from None
+        except (Busy, NoModel, Failed) as error:
+            raise self._unanswered(error) from None
+
+    async def _ask(self, texts: list[str]) -> tuple[str, list[Said | None]]:
+        """Prepared and answered by the version that is current now."""
+        model = self.service.champion.current
+        if model is None:
+            raise NoModel
+        ready = await self.preparer.prepare(model.recipe, texts)
+        if None in ready:  # refused as a whole, so that nothing of it is asked
+            return model.version, [None if text is None else Said(text, "", None) for text in ready]
+        return await self.batcher.answer([text for text in ready if text is not None], model)
 
     def _answer(self, answer_id: str, said: Said) -> dict[str, Any]:
         if self.service.problem == "text-classification":
@@ -218,10 +255,20 @@ class Routes:
 
     async def feedback(self, request: Request) -> Response:
         """Keep a label, a thumb or a correction for an answer, at once or weeks later."""
+        caller: Caller = request.scope[CALLER]
+        if self.quotas:
+            self.quotas.feedback(caller)
         traffic = self._traffic("/feedback")
         said = read(self.messages.feedback, await self._body(request), FEEDBACK)
+        if said.source == "audit" and "audit" not in caller.roles:
+            raise lacks_role("audit", "body.source")
+        if why := unusable(said.value):
+            raise Refusal(422, f"the value {why}", "body.value", "send one that says something")
         record = Feedback(new_id(), said.answer_id, datetime.now(UTC), said.kind, said.value, said.source)
-        await self._in_time(self.hearing, "/feedback", "send it again in a second", partial(traffic.feedback, [record]))
+        try:
+            await self._in_time(self.hearing, "/feedback", "send it again in a second", partial(traffic.feedback, [record]))
+        except InputError:
+            raise Refusal(422, OVER_BUDGET, "body.value", "send a part of it: nothing of this request was logged") from None
         return _json({"id": record.id}, 202)
 
     async def audit(
@@ -259,9 +306,12 @@ class Routes:
         """Whether the process lives."""
         return _json({"alive": True, "seconds": round(time.time() - self.began)})
 
-    async def ready(self) -> Response:
-        """Whether a version answers, which, and what is not as it should be."""
+    async def ready(self, request: Request) -> Response:
+        """Whether a version answers; and, for whoever may know, which, and what is not as it should be."""
         now = self.service.champion.standing
+        caller: Caller | None = request.scope[CALLER]
+        if caller is None or "metrics" not in caller.roles:
+            return _json({"ready": now.version is not None}, 200 if now.version is not None else 503)
         counts = self.service.traffic.counts if self.service.traffic is not None else None
         said = {
             "ready": now.version is not None,
@@ -285,6 +335,10 @@ class Routes:
 
 def _json(value: dict[str, Any], status: int = 200) -> Response:
     return Response(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"), status, media_type="application/json")
+
+
+def _where(single: bool, place: int) -> str:
+    return "body.text" if single else f"body.texts.{place}"
 
 
 def _behind() -> None:

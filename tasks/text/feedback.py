@@ -183,7 +183,7 @@ def pairs_of(rows: Dataset, path: Path, redactor: Redactor | None) -> pa.Table:
         ["id", "prompt", "chosen", "time", "origin"]
     )  # fmt: skip
     clean = [normalise(said.get(name) or "", layout=True) for name in found.column("id").to_pylist()]
-    rejected = redactor.redact(clean) if redactor else clean
+    rejected = [text or "" for text in redactor.redact_each(clean)] if redactor else clean  # one over its budget is no pair
     differs = [
         unusable(text) is None and key_text(text) != key_text(chosen)
         for text, chosen in zip(network_view(rejected), network_view(found.column("chosen").to_pylist()), strict=True)

@@ -19,7 +19,7 @@ from tasks.text.deduplicate import Signatures, blank_signatures, keys, signature
 from tasks.text.load import Raw
 from tasks.text.normalise import key_text, normalise, unusable
 from tasks.text.placeholders import network_view
-from tasks.text.redact import Redactor
+from tasks.text.redact import OVER_BUDGET, Redactor
 from tasks.text.split import SPLITS, position
 
 if TYPE_CHECKING:
@@ -84,14 +84,17 @@ class _Pass:
 
     def __init__(self, marks: Marks, redactor: Redactor | None, layout: bool) -> None:
         self.marks, self.redactor, self.layout = marks, redactor, layout
+        self.costly: set[str] = set()  # values of this batch over the budget of their search
 
     def __call__(self, batch: pa.Table, indices: Sequence[int]) -> pa.Table:
         import pyarrow as pa
 
         columns = {name: batch.column(name).to_pylist() for name in ("text", "target", "group", "split")}
         first, last = indices[0], indices[-1] + 1
+        self.costly.clear()
         raw = [text or "" for text in columns["text"]]
-        texts = self._clean([normalise(text, self.layout) for text in raw])
+        plain = [normalise(text, self.layout) for text in raw]
+        texts = self._clean(plain)
         targets = [target or "" for target in columns["target"]]
         if self.layout:
             targets = self._clean([normalise(target, self.layout) for target in targets])
@@ -99,12 +102,29 @@ class _Pass:
         out = {"text": texts, "target": targets, "group": self._clean_sparse(columns["group"])}
         for name in (name for name in batch.column_names if name.startswith("slice_")):
             out[name] = [value or NOT_NAMED for value in self._clean_sparse(batch.column(name).to_pylist())]
+        if self.costly:
+            self._set_aside(first, plain, batch)
         for name, values in out.items():
             batch = batch.set_column(batch.column_names.index(name), name, pa.array(values, type=pa.string()))
         return batch
 
     def _clean(self, texts: list[str]) -> list[str]:
-        return self.redactor.redact(texts) if self.redactor else texts
+        """The texts redacted; in the place of one over its budget stands nothing."""
+        if self.redactor is None:
+            return texts
+        clean = self.redactor.redact_each(texts)
+        self.costly.update(text for text, after in zip(texts, clean, strict=True) if after is None)
+        return [after or "" for after in clean]
+
+    def _set_aside(self, first: int, texts: list[str], batch: pa.Table) -> None:
+        """Quarantine the rows that hold a value over its budget; `batch` is as it came."""
+        names = ["target", "group", *(name for name in batch.column_names if name.startswith("slice_"))]
+        columns = [batch.column(name).to_pylist() for name in names]
+        if self.layout:
+            columns[0] = [normalise(target or "", self.layout) for target in columns[0]]
+        for place, values in enumerate(zip(texts, *columns, strict=True)):
+            if not self.costly.isdisjoint(values):
+                self.marks.unusable[first + place] = OVER_BUDGET
 
     def _clean_sparse(self, values: list[str | None]) -> list[str | None]:
         """Each distinct value once: groups and slices repeat."""

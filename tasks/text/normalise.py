@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 VERSION = 1
 
@@ -26,6 +27,8 @@ _HALF = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _RUN = re.compile("[ \t]+")
 _BLANK_LINES = re.compile(" ?\n(?: ?\n)+ ?")
+_SHORT = 500  # characters; what is no longer is composed at once, whatever it holds
+_MOST_MARKS = 32
 _EDGE = re.compile(" ?\n ?")
 
 
@@ -33,7 +36,7 @@ def normalise(text: str, layout: bool = False) -> str:
     """Bring a text to its one form; with `layout` its spaces and line breaks are kept."""
     if text.isascii() and text.isprintable():  # the common case: nothing to compose, nothing to remove
         return text if layout or ("  " not in text and text == text.strip(" ")) else _collapse(text)
-    text = unicodedata.normalize("NFC", text)
+    text = compose(text)
     text = _SPACE.sub(" ", _INVISIBLE.sub("", _LINE_END.sub("\n", text)))
     return text if layout else _collapse(text)
 
@@ -59,7 +62,28 @@ def key_text(text: str) -> str:
 
     The split hashes it and exact duplicates are found by it. It is frozen with split.VERSION: a change would move rows.
     """
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    return " ".join(compose(text).casefold().split())
+
+
+def compose(text: str) -> str:
+    """Unicode NFC; of a run of more than 32 combining marks the first 32 stay, for its time grows with the square of such a run.
+
+    No language writes more than a few on a letter, and Unicode's stream-safe form allows 30.
+    """
+    if len(text) > _SHORT and not text.isascii():
+        text = "".join(_few_marks(text))
+    return unicodedata.normalize("NFC", text)
+
+
+def _few_marks(text: str) -> Iterator[str]:
+    start = run = 0
+    for at, character in enumerate(text):
+        run = run + 1 if unicodedata.combining(character) else 0
+        if run == _MOST_MARKS:
+            yield text[start : at + 1]
+        if run >= _MOST_MARKS:
+            start = at + 1
+    yield text[start:]
 
 
 def _collapse(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 import re2
@@ -30,7 +29,7 @@ _SUM_BEFORE = re2.compile(r"(?:[=*^$€£¥]|<<) ?$")
 _SUM_AFTER = re2.compile(r"^ ?[=*^%€£¥]")
 _SUM_INSIDE = re2.compile(r"/| - |\.\d{1,2}-")
 _PHONE_LIKE = re2.compile(r"(?:\+|\(\+?)?\d(?:[ ()./\-–]{0,3}\d){6,14}(?: ?(?:x|ext\.?) ?\d{1,6})?")
-_SEVEN = re.compile(r"\d(?:[^\w\n]{0,6}x?[^\w\n]{0,3}\d){6}", re.IGNORECASE)
+_SEVEN = re.compile(r"\d(?>[^\w\n]{0,6}x?[^\w\n]{0,3}\d){6}", re.IGNORECASE)
 _CARD_LIKE = re2.compile(r"\b\d(?:[ -]?\d){11,18}\b")
 
 
@@ -49,20 +48,20 @@ def _digits(text: str) -> str:
 
 
 def phones(recognizer: Any) -> Finder:
-    """Phone numbers of presidio's regions, one after another until no run of digits is left: each costs a millisecond."""
-    import phonenumbers
+    """Phone numbers of presidio's regions, and those of other regions that words beside them vouch for."""
+    from tasks.text.phone_match import PhoneFinder
 
-    def regional(text: str) -> Iterator[Span]:
-        for region in recognizer.supported_regions:
-            blank = list(text)
-            for match in phonenumbers.PhoneNumberMatcher(text, region, leniency=recognizer.leniency):
-                yield Span(match.start, match.end, "PHONE_NUMBER", recognizer.SCORE)
-                blank[match.start : match.end] = "_" * (match.end - match.start)
-            text = "".join(blank)
-            if not _SEVEN.search(text):
-                return
+    finder = PhoneFinder(tuple(recognizer.supported_regions), recognizer.leniency)
+    score = recognizer.SCORE
 
-    return lambda text: chain((span for span in regional(text) if _is_phone(text, span)), _more_phones(text))
+    def find(text: str) -> Iterator[Span]:
+        for start, end in finder.find(text):
+            span = Span(start, end, "PHONE_NUMBER", score)
+            if _is_phone(text, span):
+                yield span
+        yield from _more_phones(text)
+
+    return find
 
 
 def _is_phone(text: str, span: Span) -> bool:

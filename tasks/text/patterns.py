@@ -23,6 +23,10 @@ class Span:
     score: float
 
 
+class OverBudget(Exception):  # noqa: N818  (a property of the text, no fault of the code)
+    """To search a text takes more steps than one of its length is given."""
+
+
 Finder = Callable[[str], Iterator[Span]]
 
 # What a text must contain for a kind to be possible: small linear-time patterns over bytes, so that most rows skip the recognizers.

@@ -37,6 +37,8 @@ def _finder(entity: str, recognizer: type[Any]) -> Finder:
         case "US_SSN":
             plain = _plain(entity, recognizer())
             return lambda text: (s for s in plain(text) if is_ssn(text, s))
+        case "URL":
+            return _urls(recognizer())
         case _:
             plain = _plain(entity, recognizer())
             return lambda text: (s for s in plain(text) if s.score >= _SURE)
@@ -46,6 +48,22 @@ def _plain(entity: str, recognizer: Any) -> Finder:
     def find(text: str) -> Iterator[Span]:
         for result in recognizer.analyze(text, [entity], None):
             yield Span(result.start, result.end, entity, result.score)
+
+    return find
+
+
+def _urls(recognizer: Any) -> Finder:
+    """Addresses of pages, by presidio's own patterns in linear time: each names 1,400 endings, tried at every dot and length."""
+    import re2
+
+    options = re2.Options()
+    options.case_sensitive, options.max_mem = False, 64 << 20
+    patterns = [(re2.compile(pattern.regex.removeprefix("(?i)"), options), pattern.score) for pattern in recognizer.patterns]
+
+    def find(text: str) -> Iterator[Span]:
+        for pattern, score in patterns:
+            for match in pattern.finditer(text):
+                yield Span(match.start(), match.end(), "URL", score)
 
     return find
 
@@ -67,19 +85,19 @@ def _emails(recognizer: type[Any]) -> Finder:
         if len(text) <= 4 * _LONGEST_EMAIL:
             yield from plain(text)
             return
-        for start, end in _windows(text, "@", _LONGEST_EMAIL):
+        for start, end in _around(text, "@", _LONGEST_EMAIL):
             for span in plain(text[start:end]):
                 yield Span(start + span.start, start + span.end, span.entity, span.score)
 
     return find
 
 
-def _windows(text: str, mark: str, reach: int) -> Iterator[tuple[int, int]]:
+def _around(text: str, mark: str, reach: int) -> Iterator[tuple[int, int]]:
     """Merged stretches of the text within `reach` of each mark."""
-    start = end = -1
+    start, end = 0, -1
     at = text.find(mark)
     while at >= 0:
-        if at - reach > end:
+        if end < 0 or at - reach > end:
             if end >= 0:
                 yield start, end
             start = max(0, at - reach)

@@ -10,15 +10,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tasks.text.patterns import IN_ANY_DIGITS, PREFILTER, PRIORITY, Finder, Span, byte_patterns
+from configs.errors import InputError
+from tasks.text.patterns import IN_ANY_DIGITS, PREFILTER, PRIORITY, Finder, OverBudget, Span, byte_patterns
 from tasks.text.placeholders import PLACEHOLDER, TAG_DIGITS
 from tasks.text.recognizers import finders
+from tasks.text.windows import end_of_word, windows
 
 VERSION = 1
+OVER_BUDGET = "to search it for personal data takes more steps than a text of its length is given"
 _OTHER_DIGIT = re.compile(r"[^\D0-9]")
 _NUMBERS = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE"})
 _RANK = {entity: rank for rank, entity in enumerate(PRIORITY)}
@@ -45,14 +48,18 @@ class Redactor:
         return Redactor, (self.entities, self.key, self.ner_model, self.prefilter)
 
     def redact(self, texts: Sequence[str]) -> list[str]:
-        """Replace every found value; texts without any come back as they are."""
+        """Replace every found value; texts without any come back as they are. InputError where one is over its budget."""
+        redacted = self.redact_each(texts)
+        if None in redacted:
+            raise InputError(f"text {redacted.index(None) + 1} of {len(texts)}: {OVER_BUDGET}: leave it out")
+        return redacted  # type: ignore[return-value]
+
+    def redact_each(self, texts: Sequence[str]) -> list[str | None]:
+        """As `redact`, but None for a text whose search would take more steps than one of its length is given."""
         if self.ner_model is None:
             possible = self.possible
-            return [self._replace(text, list(self._found(text, kinds))) if (kinds := possible(text)) else text for text in texts]
-        named = self._names(texts)
-        return [
-            self._replace(text, [*self._found(text, self.possible(text)), *extra]) for text, extra in zip(texts, named, strict=True)
-        ]
+            return [self._redacted(text, kinds, []) if (kinds := possible(text)) else text for text in texts]
+        return [self._redacted(text, self.possible(text), named) for text, named in zip(texts, self._names(texts), strict=True)]
 
     def spans(self, text: str) -> list[Span]:
         """What would be replaced in a text, by position: for measuring."""
@@ -65,14 +72,30 @@ class Redactor:
         digest = hmac.new(self.key, f"{entity}\0{plain}".encode(), hashlib.sha256).hexdigest()
         return f"<{entity}:{digest[:TAG_DIGITS]}>"
 
+    def _redacted(self, text: str, possible: list[str], named: list[Span]) -> str | None:
+        try:
+            return self._replace(text, [*self._found(text, possible), *named])
+        except OverBudget:
+            return None
+
     def _found(self, text: str, possible: list[str]) -> Iterator[Span]:
-        rest = text
-        for entity in possible:
-            if self._finders is None:
-                self._finders = finders(tuple(self._patterns))
-            for span in self._finders[entity](rest if entity == "PHONE_NUMBER" else text):
-                yield span
-                rest = f"{rest[: span.start]}{'_' * (span.end - span.start)}{rest[span.end :]}"
+        """The values of a text, of the kinds that are possible in it; phones last, in what the others leave."""
+        if self._finders is None:
+            self._finders = finders(tuple(self._patterns))
+        checked = list(self._found_in_windows(text, possible))
+        yield from checked
+        if "PHONE_NUMBER" in possible:
+            yield from self._finders["PHONE_NUMBER"](_blanked(text, checked))
+
+    def _found_in_windows(self, text: str, possible: list[str]) -> Iterator[Span]:
+        """All but phones; of a long text window by window, for no recognizer is linear in more than that."""
+        for window in windows(text):
+            part = text[window.start : window.end]
+            for entity in possible if len(part) == len(text) else self.possible(part):
+                for span in self._finders[entity](part) if self._finders and entity != "PHONE_NUMBER" else ():
+                    start, end = window.start + span.start, window.start + span.end
+                    if window.first <= start < window.last:
+                        yield Span(start, end if end < window.end else end_of_word(text, end), entity, span.score)
 
     def possible(self, text: str) -> list[str]:
         """The entities whose necessary condition the text meets, in one linear pass; phones last, in what the others leave."""
@@ -103,10 +126,12 @@ class Redactor:
     def _replace(self, text: str, spans: list[Span]) -> str:
         if not spans:
             return text
-        done = [match.span() for match in PLACEHOLDER.finditer(text)]
+        done = deque(match.span() for match in PLACEHOLDER.finditer(text))
         parts, at = [], 0
         for start, end, entity in _merged(spans):
-            if any(start < b and a < end for a, b in done):
+            while done and done[0][1] <= start:
+                done.popleft()
+            if done and done[0][0] < end:
                 continue
             self.counts[entity] += 1
             parts += [text[at:start], self.tag(entity, text[start:end])]
@@ -114,8 +139,19 @@ class Redactor:
         return "".join([*parts, text[at:]])
 
 
-def _merged(spans: list[Span]) -> Iterator[tuple[int, int, str]]:
+def _blanked(text: str, spans: Sequence[Span]) -> str:
+    """The text with other characters in the places of these values."""
+    parts, at = [], 0
+    for start, end, _ in _merged(spans):
+        parts += [text[at:start], "_" * (end - start)]
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+def _merged(spans: Sequence[Span]) -> Iterator[tuple[int, int, str]]:
     """Overlapping spans become one, of the most specific kind: nothing of either value is left standing."""
+    if not spans:
+        return
     start = end = -1
     best = spans[0]
     for span in sorted(spans, key=lambda s: (s.start, -s.end)):

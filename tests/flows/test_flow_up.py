@@ -222,3 +222,22 @@ def test_signals_are_as_before_when_it_has_ended(tmp_path):
     supervisor.asked = 1
     supervisor.run(lambda _: None, (1,))
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("ports", "variable", "says"),
+    [
+        ({"service": 70_000}, None, "--port is `70000`"),
+        ({"service": 0}, None, "--port is `0`"),
+        ({"MLflow": -1}, None, "--mlflow-port is `-1`"),
+        ({"Prefect": 65_536}, None, "--prefect-port is `65536`"),
+        ({}, ("TUNEKEEPER_SERVE_PORT", "99999"), "TUNEKEEPER_SERVE_PORT is `99999`"),
+        ({}, ("TUNEKEEPER_MLFLOW_PORT", "\u0661"), "TUNEKEEPER_MLFLOW_PORT is"),
+    ],
+)
+def test_a_port_out_of_range_is_refused_by_the_name_it_was_given_with(alone, monkeypatch, ports, variable, says):
+    if variable:
+        monkeypatch.setenv(*variable)
+    with pytest.raises(InputError, match=says) as refused:
+        plan_for(alone, None, (), ports)
+    assert "from 1 to 65535" in str(refused.value)

@@ -97,35 +97,34 @@ class Standing:
 def service(champion, traffic=None, keys=(), problem="text-classification", local=True, audits=lambda n, start: [], **settings):
     """The parts of a service with small limits."""
     from configs.schema import Serving
-    from tasks.serving.limits import Keys
+    from tasks.serving.keys import VARIABLE, read_keys
     from tasks.serving.service import Service
 
     limits = Serving(**{"max_rows": 20, "max_body_bytes": 4096, "max_batch": 8, **settings})
-    return Service("tiny", problem, limits, 500, champion, Keys(tuple(keys)), local, traffic, audits)
+    return Service("tiny", problem, limits, 500, champion, read_keys({VARIABLE: ",".join(keys)}), local, traffic, audits)
 
 
 @contextmanager
-def served(parts):
+def served(parts, header_seconds=10.0):
     """The service on a free port of this machine, until the block ends; gives a way to ask it."""
     import socket
 
-    import uvicorn
-
+    from tasks.serving.connections import server
     from tasks.serving.service import create_app
 
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
     app = create_app(parts)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    running = server(app, parts.settings.max_connections, 5, header_seconds)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [bound]})
     thread.start()
     try:
-        while not server.started:
+        while not running.started:
             assert thread.is_alive()
             time.sleep(0.005)
         yield Asker(bound.getsockname()[1], app.openapi())
     finally:
-        server.should_exit = True
+        running.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
 
@@ -156,7 +155,7 @@ class Asker:
         raw = answer.read()
         connection.close()
         kind = (answer.headers.get("Content-Type") or "").partition(";")[0]
-        said = json.loads(raw) if kind == "application/json" else raw.decode()
+        said = json.loads(raw) if kind == "application/json" and method != "HEAD" else raw.decode()
         operation = self.page and self.page["paths"].get(path.partition("?")[0], {}).get(method.lower())
         if operation:
             described(self.page, operation["responses"][str(answer.status)], answer.headers, kind, said)

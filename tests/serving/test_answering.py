@@ -160,3 +160,23 @@ def test_a_version_of_before_answers_with_the_labels_it_was_released_with(bert_f
     answering = ready(folder, bert_folder, tmp_path)
     assert {one.prediction for one in answering.answers(TEXTS)} <= {"0.0", "1.0", "True"}
     assert "checked" in check(answering, folder, numerics("fp32")) and answering.kept.network.spec.labels == ("0", "1", "true")
+
+
+def test_of_a_long_text_only_the_head_is_read_and_its_tokens_are_those_of_the_whole(stored, bert_folder, tmp_path):
+    from tasks.problems.text_classification import encode
+    from tasks.serving.answering import encode_heads
+
+    tokenizer, draw, sizes = load(stored, bert_folder, tmp_path, {}).network.tokenizer, random.Random(2), []
+
+    class Counting:
+        def __call__(self, texts, **given):
+            sizes.append(sum(map(len, texts)))
+            return tokenizer(texts, **given)
+
+    words = [word for text in TEXTS for word in text.split()]
+    texts = [" ".join(draw.choices([*words, "unbekannt", "é", "x" * 150, "..."], k=3000)), "a" * 5000, "word\n" * 2000, "short", ""]
+    texts += ["\u200d " * 3000, f"{'x' * 9000} {texts[0]}"]
+    assert encode_heads(Counting(), texts, 32) == encode(tokenizer, texts, 32)
+    sizes.clear()
+    encode_heads(Counting(), [" ".join(draw.choices(words, k=20_000))], 32)
+    assert sum(sizes) <= 12 * 32

@@ -254,3 +254,19 @@ def test_what_training_reads_scoring_reads(tmp_path, name):
     done = run(tmp_path / "home", place, tmp_path / "out.parquet", logged=False)
     found = pd.read_parquet(tmp_path / "out.parquet")
     assert done.answered == 30 and found["text"].tolist() == frame["text"].tolist()
+
+
+def test_a_row_that_says_nothing_or_is_over_its_budget_has_no_answer(tmp_path):
+    source, frame = write(tmp_path, 6)
+    frame.loc[[1, 2], "text"] = ["\u200d", "over"]
+    frame.to_csv(source, index=False)
+    work = job(tmp_path, source, tmp_path / "out.parquet", logged=True)
+
+    def some(texts):
+        return [None if text == "over" else one for text, one in zip(texts, answers(texts), strict=True)]
+
+    done = score(scoring.Job(**{**vars(work), "answers": some}), quiet)
+    work.log.close()
+    found = pd.read_parquet(tmp_path / "out.parquet")
+    assert found["prediction"].isna().tolist() == [False, True, True, False, False, False] and done.answered == 4
+    assert len(read_answers(tmp_path, "tiny")) == 4

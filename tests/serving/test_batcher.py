@@ -208,3 +208,20 @@ def test_closing_answers_what_waits_and_then_no_more():
         assert [len(said) for _, said in await asyncio.gather(first, *waiting)] == [1, 1, 20]
 
     story(World(), tell)
+
+
+def test_long_texts_share_a_batch_with_no_more_than_fit_and_short_ones_are_not_kept_waiting_by_all_of_them():
+    async def tell(world):
+        first = await world.held("first")
+        long = asyncio.create_task(world.ask(*["a" * 40] * 3))
+        await asyncio.sleep(0.01)
+        short = asyncio.create_task(world.ask("b", "c"))
+        await asyncio.sleep(0.01)
+        world.model.gate.set()
+        await asyncio.gather(first, long, short)
+        assert [[text[0] for text in batch] for batch in world.model.batches[1:]] == [["a", "b", "c"], ["a"], ["a"]]
+
+    world = World()
+    asyncio.run(world.batcher.close())
+    world.batcher = Batcher(lambda: world.model, Limits(8, 0.0, 1000, 50), lambda *one: world.seen.append(one))
+    story(world, tell)

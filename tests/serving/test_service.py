@@ -14,11 +14,17 @@ from serving_parts import LABELS, TEXTS, Standing, restated, served, service, ve
 
 from configs.errors import InfraError, InputError
 from tasks.serving.batcher import Said
-from tasks.serving.limits import is_local, read_keys
+from tasks.serving.keys import is_local, read_keys
 from tasks.serving.messages import DrawnAnswer
 
 KEYS = ("first-key-of-sixteen-letters", "second-key-of-sixteen-letters")
 HEX = "0" * 32
+NAMED = {
+    "app": "app:ask+feedback:key-of-the-application",
+    "both": "both:ask+feedback+audit:key-of-the-people",
+    "graphs": "graphs:metrics:key-of-prometheus",
+    "plain": "key-without-any-name",
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +62,7 @@ class Slow:
     """Answers when `gate` is open."""
 
     version = "1"
+    recipe = None
 
     def __init__(self):
         self.gate = threading.Event()
@@ -103,7 +110,7 @@ def test_many_texts_are_answered_in_their_order_each_with_an_id_of_its_own(ask, 
 
 
 def test_texts_in_any_script_are_answered(ask):
-    texts = ["", " ", "Grüße", "中文", "👩‍👩‍👧", "a\u0000b", "e" + unicodedata.lookup("COMBINING ACUTE ACCENT")]
+    texts = ["Grüße", "中文", "👩‍👩‍👧", "a\u0000b", "e" + unicodedata.lookup("COMBINING ACUTE ACCENT")]
     assert len(ask.predict(*texts)["answers"]) == len(texts)
 
 
@@ -152,9 +159,24 @@ def test_a_body_that_asks_nothing_is_refused_with_what_where_and_remedy(ask, sta
     assert "texts" in said["remedy"]
 
 
-def test_half_a_surrogate_is_refused_or_answered_but_breaks_nothing(ask):
-    status, _, _ = ask("POST", "/predict", b'{"text": "\\ud800"}')
-    assert status in (200, 400, 422)
+@pytest.mark.parametrize(
+    "text", ["", " ", "\\u200d", "\\u200b\\u200c\\u200d", "\\ufe0f", "\\u3164", "\\u00ad\\n", "\\ud800", "hi \\udfff"]
+)
+def test_what_training_sets_aside_is_not_answered(ask, text):
+    from tasks.text.normalise import unusable
+
+    assert unusable(json.loads(f'"{text}"'))
+    said = fault(ask("POST", "/predict", f'{{"text": "{text}"}}'.encode()), 422)
+    assert said["where"] in ("body.text", "body") and unusable(json.loads(f'"{text}"')) in said["what"]
+    said = fault(ask("POST", "/predict", f'{{"texts": ["fine", "{text}"]}}'.encode()), 422)
+    assert said["where"] in ("body.texts.1", "body")
+    ask.predict("a")
+
+
+def test_head_is_answered_as_get_is_without_a_body(ask):
+    for path, status in (("/health", 200), ("/ready", 200), ("/predict", 405), ("/nowhere", 404)):
+        found, headers, said = ask("HEAD", path)
+        assert (found, said) == (status, "") and headers["Content-Type"] == "application/json", path
 
 
 @pytest.mark.parametrize(
@@ -206,26 +228,133 @@ def test_a_body_that_does_not_come_is_not_waited_for(champion):
 # --- keys ------------------------------------------------------------------------------------------------------------
 
 
+def bearer(name):
+    """The headers of one of NAMED's keys."""
+    return {"Authorization": f"Bearer {NAMED[name].rpartition(':')[2]}"}
+
+
 def test_with_keys_set_only_who_has_one_is_answered(champion):
     with served(service(champion, keys=KEYS, local=False)) as asker:
         for headers in ({}, {"Authorization": "Bearer no"}, {"X-API-Key": "no"}, {"Authorization": f"Basic {KEYS[0]}"}):
             _, answered, _ = found = asker("POST", "/predict", {"text": "a"}, headers)
             fault(found, 401)
             assert answered["WWW-Authenticate"] == "Bearer"
-        for path in ("/feedback", "/audit"):
+        for path in ("/feedback", "/audit", "/metrics", "/openapi.json"):
             fault(asker("POST" if path == "/feedback" else "GET", path), 401)
         for headers in ({"Authorization": f"Bearer {KEYS[1]}"}, {"X-API-Key": KEYS[0]}, {"authorization": f"bearer {KEYS[0]}"}):
             asker.predict("a", headers={**headers, "Host": "service.example"})
-        for path in ("/health", "/ready", "/metrics", "/openapi.json"):
+        for path in ("/health", "/ready"):
             assert asker("GET", path)[0] == 200
 
 
-def test_keys_are_read_from_the_environment_and_a_short_one_is_refused():
-    keys = read_keys({"TUNEKEEPER_API_KEYS": f" {KEYS[0]},,{KEYS[1]} "})
-    assert keys and keys.allow(KEYS[1].encode()) and not keys.allow(None) and not keys.allow(b"")
-    assert not read_keys({}) and read_keys({}).allow(None)
-    with pytest.raises(InputError, match="key 2 of 2 has fewer than 16 characters"):
-        read_keys({"TUNEKEEPER_API_KEYS": f"{KEYS[0]},short"})
+def test_each_role_opens_its_own_and_a_key_that_names_none_asks_and_comments(logged_with_keys):
+    opens = {
+        "/predict": {"app", "both", "plain"},
+        "/feedback": {"app", "both", "plain"},
+        "/audit": {"both"},
+        "/metrics": {"graphs"},
+    }
+    thumb = {"answer_id": HEX, "kind": "thumb", "value": "up"}
+    bodies = {"/predict": {"text": "a"}, "/feedback": thumb}
+    for path, names in opens.items():
+        for name in NAMED:
+            found = logged_with_keys("POST" if path in bodies else "GET", path, bodies.get(path), bearer(name))
+            if name in names:
+                assert found[0] in (200, 202), (path, name)
+            else:
+                assert "role" in fault(found, 403)["what"], (path, name)
+    for name in NAMED:
+        assert logged_with_keys("GET", "/openapi.json", None, bearer(name))[0] == 200
+
+
+def test_nobody_labels_an_audit_without_the_role_for_it(logged_with_keys):
+    label = {"answer_id": HEX, "kind": "label", "value": "red first", "source": "audit"}
+    for name in ("app", "plain"):
+        said = fault(logged_with_keys("POST", "/feedback", label, bearer(name)), 403)
+        assert said["where"] == "body.source" and "`audit`" in said["what"]
+        assert logged_with_keys("POST", "/feedback", {**label, "source": "user"}, bearer(name))[0] == 202
+    assert logged_with_keys("POST", "/feedback", label, bearer("both"))[0] == 202
+
+
+def test_ready_tells_its_details_to_the_role_for_them_alone(logged_with_keys):
+    for headers in ({}, bearer("app"), bearer("both"), {"Authorization": "Bearer nobodys"}):
+        assert logged_with_keys("GET", "/ready", None, headers)[2] == {"ready": True}
+    assert logged_with_keys("GET", "/ready", None, bearer("graphs"))[2]["version"] == "7"
+
+
+def test_without_keys_audits_are_this_machines_alone(champion, tmp_path):
+    from tasks.serving.traffic import open_traffic
+
+    label, traffic = {"answer_id": HEX, "kind": "label", "value": "red first", "source": "audit"}, open_traffic(tmp_path, "tiny")
+    with served(service(champion, traffic, local=False)) as asker:
+        fault(asker("GET", "/audit"), 403)
+        assert fault(asker("POST", "/feedback", label), 403)["where"] == "body.source"
+        asker.predict("a")
+    with served(service(champion, traffic)) as asker:
+        assert asker("GET", "/audit")[0] == 200 and asker("POST", "/feedback", label)[0] == 202
+    traffic.close()
+
+
+def test_a_key_has_its_rates_and_its_share_of_what_waits(champion, slow, tmp_path):
+    from tasks.serving.traffic import open_traffic
+
+    traffic = open_traffic(tmp_path, "tiny")
+    limits = {"texts_per_minute": 10, "feedback_per_minute": 2, "max_waiting": 8, "key_share": 0.5}
+    thumb = {"answer_id": HEX, "kind": "thumb", "value": "up"}
+    with served(service(champion, traffic, keys=NAMED.values(), **limits)) as asker:
+        for count in (4, 4, 2):
+            asker.predict(*["a"] * count, headers=bearer("app"))
+        _, headers, _ = found = asker("POST", "/predict", {"text": "a"}, bearer("app"))
+        assert "10 texts a minute" in fault(found, 429)["what"] and 0 < int(headers["Retry-After"]) <= 7
+        asker.predict("a", headers=bearer("plain"))
+        assert [asker("POST", "/feedback", thumb, bearer("app"))[0] for _ in range(3)] == [202, 202, 429]
+        assert asker("POST", "/feedback", thumb, bearer("plain"))[0] == 202
+    with served(service(Standing(slow), keys=NAMED.values(), max_waiting=4)) as asker:
+        waiting = threading.Thread(target=asker.predict, args=("a", "a"), kwargs={"headers": bearer("app")})
+        waiting.start()
+        while "tunekeeper_waiting 2.0" not in asker("GET", "/metrics", None, bearer("graphs"))[2]:
+            time.sleep(0.01)
+        assert "2 texts of this key" in fault(asker("POST", "/predict", {"text": "a"}, bearer("app")), 429)["what"]
+        slow.gate.set()
+        asker.predict("a", headers=bearer("plain"))
+        waiting.join()
+    traffic.close()
+
+
+def test_keys_are_read_from_the_environment():
+    keys = read_keys({"TUNEKEEPER_API_KEYS": f" {KEYS[0]},,{NAMED['both']} "})
+    both = keys.caller(NAMED["both"].encode().rpartition(b":")[2])
+    assert keys and both.name == "both" and both.roles == {"ask", "feedback", "audit"}
+    assert keys.caller(KEYS[0].encode()).roles == {"ask", "feedback"}
+    assert not any(keys.caller(key) for key in (None, b"", b"both", NAMED["both"].encode(), KEYS[1].encode()))
+    assert not read_keys({}) and read_keys({}).caller(b"") is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ("short", "fewer than 16 characters"),
+        ("name:ask:short", "fewer than 16|shorter than its key"),
+        ("name:ask+admin:SECRET", "role 2 of 2 is none of ask, feedback, audit, metrics"),
+        ("name::SECRET", "role 1 of 1"),
+        ("ask:SECRET", "one colon"),
+        ("SECRET:ask:name", "does not begin with a name"),
+        ("ask:SECRET:name", "does not begin with a name|role 1 of 1|shorter"),
+        (":ask:SECRET", "does not begin with a name"),
+        ("name;metrics;SECRET", "a character that no key has"),
+        ("name:ask:SECRET SECRET", "a character that no key has"),
+        (KEYS[0], "the key of an earlier one"),
+        ("app:ask:SECRET", "the name of an earlier one"),
+    ],
+)
+def test_an_entry_that_is_mistyped_is_refused_by_its_place_and_never_shown(entry, says):
+    secret = "4f9d0c2b7a61e8d35c90"
+    entries = [KEYS[0], NAMED["app"], entry.replace("SECRET", secret)]
+    with pytest.raises(InputError, match=says) as refused_entry:
+        read_keys({"TUNEKEEPER_API_KEYS": ",".join(entries)})
+    said = str(refused_entry.value)
+    assert ("TUNEKEEPER_API_KEYS: entry 3 of 3" in said and "name:role+role:KEY" in said) or "earlier" in said
+    assert secret not in said and KEYS[0] not in said
 
 
 @pytest.mark.parametrize(
@@ -354,13 +483,25 @@ def test_what_each_path_refuses_is_described_and_a_key_where_one_is_demanded(cha
     page = ask("GET", "/openapi.json")[2]
     assert refused(page) == {path: statuses | {403} for path, statuses in (asked | told).items()}
     assert "security" not in json.dumps(page)
-    for keys, door in ((KEYS, {401}), ((), set())):
-        with served(service(champion, keys=keys, local=False)) as asker:
-            page = asker("GET", "/openapi.json")[2]
-        assert refused(page) == {path: statuses | door for path, statuses in asked.items()} | told
-        demanded = {path for path, methods in page["paths"].items() for one in methods.values() if "security" in one}
-        assert demanded == (asked.keys() if keys else set())
-    assert "securitySchemes" not in page["components"]
+    with served(service(champion, local=False)) as asker:
+        page = asker("GET", "/openapi.json")[2]
+    audits = {path: statuses | ({403} if path != "/predict" else set()) for path, statuses in asked.items()}
+    assert refused(page) == audits | told and "securitySchemes" not in page["components"]
+    with served(service(champion, keys=NAMED.values(), local=False)) as asker:
+        page = asker("GET", "/openapi.json", None, bearer("app"))[2]
+    limited = {"/predict": {429}, "/feedback": {429}}
+    locked = {path: statuses | {401, 403} | limited.get(path, set()) for path, statuses in (asked | {"/metrics": set()}).items()}
+    assert refused(page) == told | locked
+    demanded = {path for path, methods in page["paths"].items() for one in methods.values() if "security" in one}
+    assert demanded == locked.keys() and page["components"]["securitySchemes"].keys() == {"bearer", "header"}
+    for path, role in {
+        "/predict": "ask",
+        "/feedback": "audit",
+        "/audit": "audit",
+        "/metrics": "metrics",
+        "/ready": "metrics",
+    }.items():
+        assert f"`{role}`" in next(iter(page["paths"][path].values()))["description"]
 
 
 # --- the traffic -----------------------------------------------------------------------------------------------------
@@ -379,6 +520,17 @@ def logged(champion, tmp_path):
     with served(service(champion, traffic, audits=audits, audit_rate=0.5)) as asker:
         asker.home, asker.traffic = tmp_path, traffic
         yield asker
+
+
+@pytest.fixture
+def logged_with_keys(champion, tmp_path):
+    """A service with keys of all roles."""
+    from tasks.serving.traffic import open_traffic
+
+    traffic = open_traffic(tmp_path, "tiny")
+    with served(service(champion, traffic, keys=NAMED.values(), local=False)) as asker:
+        yield asker
+    traffic.close()
 
 
 def test_every_answer_is_in_the_log_as_the_model_saw_it_and_said_it(logged, expected):

@@ -179,3 +179,16 @@ def test_a_port_that_is_taken_is_said_before_anything_slow_begins(kept, capsys):
         with pytest.raises(SystemExit) as left:
             main(["serve", str(kept[1]), "--port", str(taken.getsockname()[1])])
     assert left.value.code == 2 and "cannot listen on 127.0.0.1" in capsys.readouterr().err
+
+
+def test_a_port_out_of_range_and_a_mistyped_key_are_refused_at_start(kept, capsys, monkeypatch):
+    from flows.__main__ import main
+
+    with pytest.raises(SystemExit) as left:
+        main(["serve", str(kept[1]), "--port", "70000"])
+    assert left.value.code == 2 and "--port is `70000`" in capsys.readouterr().err
+    monkeypatch.setenv("TUNEKEEPER_API_KEYS", "app:ask+admin:a-secret-of-many-letters")
+    with pytest.raises(SystemExit) as left:
+        main(["serve", str(kept[1]), "--port", "0"])
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and "role 2 of 2" in said and "a-secret" not in said

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.text.normalise import key_text, normalise, unusable
+from tasks.text.normalise import compose, key_text, normalise, unusable
 
 
 def test_accents_spaces_and_invisible_characters_get_one_form():
@@ -60,3 +60,12 @@ def test_a_text_that_shows_something_is_a_text(text):
 @pytest.mark.parametrize("text", ["\ud800", "hello \udfff", "\udc80"])
 def test_half_of_a_surrogate_pair_is_no_text(text):
     assert "surrogate" in (unusable(text) or "")
+
+
+def test_of_a_long_run_of_marks_the_first_stay_and_all_else_is_composed_as_unicode_has_it():
+    texts = ["e\u0301" * 600, "Fu\u0308\u00dfe " * 200, "\u1100\u1161\u11a8" * 300, "a" + "\u0301\u0323" * 15 + " b" * 400]
+    for text in texts:
+        assert len(text) > 500 and compose(text) == unicodedata.normalize("NFC", text)
+    hostile = "a" + "\u0300\u0316" * 50_000 + "b"  # to compose it whole takes seconds
+    assert compose(hostile) == unicodedata.normalize("NFC", "a" + "\u0300\u0316" * 16 + "b")
+    assert normalise(normalise(hostile)) == normalise(hostile) and key_text(normalise(hostile)) == key_text(hostile)

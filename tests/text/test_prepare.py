@@ -109,3 +109,15 @@ def test_a_split_column_is_obeyed(home, write):
 def test_fractions_that_leave_nothing_are_refused(home, write):
     with pytest.raises(ValidationError, match="nothing is left to train on"):
         candidate_of(home, source=write(tickets(10)), split={"by": "hash", "test": 0.6, "validation": 0.45})
+
+
+def test_a_row_over_the_budget_of_its_search_is_set_aside_for_that(home, write):
+    from tasks.text.redact import OVER_BUDGET
+
+    over = "030 1234567 ~02079460958 123-45-6789\u0663(x" * 100
+    rows = [*tickets(30), {"n": "x", "text": over, "label": "class 0"}, {"n": "y", "text": "fine", "label": "class 0", "who": over}]
+    kept, aside, _ = candidate_of(home, source=write(rows), id="n", group="who")
+    assert aside == dict.fromkeys("xy", OVER_BUDGET) and not {"x", "y"} & set(kept["id"])
+    rows = [{"prompt": f"say {i} of it", "completion": over if i == 3 else f"answer {i}"} for i in range(8)]
+    _, aside, _ = candidate_of(home, "text-generation", source=write(rows, "pairs.jsonl"))
+    assert list(aside.values()) == [OVER_BUDGET]

@@ -1,0 +1,68 @@
+"""Logs stay small: the files of what runs here are cut by size, and what says the same again and again is counted instead."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+LOG_BYTES = 10_000_000
+PER_MINUTE = 20  # lines that one place in the code may write
+_COUNTED_PLACES = 1000
+
+
+@contextmanager
+def opened(log: Path) -> Iterator[int]:
+    """A log to append to; one that has grown large becomes the old one first."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    rotate(log)
+    with log.open("ab") as out:
+        yield out.fileno()
+
+
+def rotate(log: Path, most: int = LOG_BYTES) -> bool:
+    """Cut a log that is larger than `most`: its last `most` bytes become NAME.old.log, and it begins anew; whether it was cut.
+
+    Whoever has it open to append writes on in the same file, from its beginning: nobody has to be told. What is written between the
+    copy and the cut is lost.
+    """
+    with suppress(OSError):  # it is gone, or the disk is full: then it is cut when there is room, and the services go on
+        if log.stat().st_size <= most:
+            return False
+        with log.open("rb+") as source:
+            fcntl.flock(source, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of two who see it one cuts it
+            source.seek(-most, os.SEEK_END)
+            old = log.with_suffix(".old.log")
+            with old.with_suffix(".tmp").open("wb") as target:
+                shutil.copyfileobj(source, target)
+            old.with_suffix(".tmp").replace(old)
+            source.truncate(0)
+            return True
+    return False
+
+
+class Sparing(logging.Filter):
+    """Lets a place in the code write so many lines a minute; how many were left out is said with its next one."""
+
+    def __init__(self, per_minute: int = PER_MINUTE, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._per_minute, self._clock = per_minute, clock
+        self._places: dict[tuple[str, int], tuple[float, int]] = {}  # the minute's beginning, and lines in it
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        place, now = (record.pathname, record.lineno), self._clock()
+        began, lines = self._places.get(place, (now, 0))
+        if now - began >= 60:
+            if lines > self._per_minute:
+                more = f" ({lines - self._per_minute} more like it before)"
+                record.msg, record.args = record.getMessage() + more, None
+            began, lines = now, 0
+        if len(self._places) >= _COUNTED_PLACES and place not in self._places:
+            self._places.clear()
+        self._places[place] = (began, lines + 1)
+        return lines < self._per_minute

@@ -1,0 +1,153 @@
+"""Connections have a deadline and a number: whoever opens many and sends little takes nothing from the others.
+
+A connection waits from its opening, or from its last answer, until the headers of a request are there. One that has begun to send
+them and does not end in time is told so (408) and closed; one too many closes the one that has waited longest, or is refused (503)
+where all are being answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import time
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADER_SECONDS = 10.0
+YOUNG_SECONDS = 0.1
+KEEP_ALIVE_SECONDS = 75
+OPEN_FILES = 65_536  # asked of the system, as far as it lets
+RESERVED_FILES = 256  # for the model, the log, the registry
+BACKLOG = 512  # connections that are taken at once, and stand beside those that are to close
+
+
+class Waiting:
+    """The connections of a server that wait, longest first, and how many it may have in all."""
+
+    def __init__(self, most: int, header_seconds: float) -> None:
+        self.most, self.header_seconds = most, header_seconds
+        self._protocols: dict[Bounded, float] = {}  # and since when
+
+    def add(self, protocol: Bounded) -> None:
+        self._protocols[protocol] = time.monotonic()
+
+    def drop(self, protocol: Bounded) -> None:
+        self._protocols.pop(protocol, None)
+
+    def longest(self) -> Bounded | None:
+        """The one that has waited longest; None where all have only come, and may be about to ask."""
+        protocol, since = next(iter(self._protocols.items()), (None, 0.0))
+        return protocol if time.monotonic() - since >= YOUNG_SECONDS else None
+
+
+class Bounded(H11Protocol):
+    """uvicorn's protocol of one connection, with a deadline for headers and a place among the others."""
+
+    waiting: Waiting  # the server's, set in `protocol`
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.waiting.most:
+            longest = self.waiting.longest()
+            if longest is None:
+                what = f"{self.waiting.most} connections are being answered, as many as there may be"
+                self.refuse(b"503 Service Unavailable", what, "ask again in a second, over one connection that stays open")
+                return
+            longest.leave()
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._work()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self.transport.is_closing():
+            super().data_received(data)
+            self._settle()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._answers():
+            return
+        self._work()
+        if not self.transport.is_closing():
+            self.waiting.add(self)  # until its next byte uvicorn's own deadline for idle connections holds
+
+    def leave(self) -> None:
+        """Close a connection that waits, so that another has its place."""
+        self._work()
+        self.transport.close()
+
+    def refuse(self, status: bytes, what: str, remedy: str) -> None:
+        """Say why, in the form of every refusal, and close."""
+        self._work()
+        body = json.dumps({"error": {"what": what, "where": "connection", "remedy": remedy}}).encode()
+        head = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+        self.transport.write(head % (status, len(body)) + body)
+        self.transport.close()
+
+    def _answers(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _settle(self) -> None:
+        if self.transport.is_closing() or self._answers():
+            self._work()
+        elif self._deadline is None:
+            self._wait()
+
+    def _wait(self) -> None:
+        self.waiting.add(self)
+        self._deadline = self.loop.call_later(self.waiting.header_seconds, self._late)
+
+    def _work(self) -> None:
+        self.waiting.drop(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        if self.transport.is_closing() or self._answers():
+            return
+        seconds = f"the headers did not come within {self.waiting.header_seconds:g} s"
+        self.refuse(b"408 Request Timeout", seconds, "send them at once")
+
+
+def protocol(most: int, header_seconds: float) -> type[Bounded]:
+    """The protocol of one server, whose connections count together."""
+    return type("Connections", (Bounded,), {"waiting": Waiting(most, header_seconds)})
+
+
+def server(app: Any, connections: int, grace: float, header_seconds: float = HEADER_SECONDS) -> uvicorn.Server:
+    """A uvicorn server of the app, which takes `grace` seconds to end; what it has to say goes to this process's own log."""
+    backlog, most = room(connections, raise_open_files())
+    return uvicorn.Server(
+        uvicorn.Config(
+            app, http=protocol(most, header_seconds), lifespan="on", ws="none", access_log=False, server_header=False,
+            log_config=None, log_level="warning", timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=int(grace), backlog=backlog,
+        )
+    )  # fmt: skip
+
+
+def room(connections: int, files: int) -> tuple[int, int]:
+    """How many connections are taken at once, and how many are had, where so many files may be open."""
+    left = max(16, files - RESERVED_FILES)
+    backlog = min(BACKLOG, left // 2)
+    return backlog, min(connections, left - backlog)
+
+
+def raise_open_files() -> int:
+    """Let this process open as many files as the system allows, up to OPEN_FILES; how many that are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return OPEN_FILES if soft == resource.RLIM_INFINITY else soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError):
+        return soft
+    return wanted

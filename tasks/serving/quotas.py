@@ -1,0 +1,61 @@
+"""What one API key may take of the service, so that the others have their part. Without keys nothing is counted: all are one."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from configs.schema import Serving
+from tasks.serving.keys import Caller
+from tasks.serving.messages import Refusal
+
+
+class Quotas:
+    """Texts and feedback a minute, and texts that wait, of each key."""
+
+    def __init__(self, settings: Serving, clock: Callable[[], float] = time.monotonic) -> None:
+        self._texts = Rates("texts", settings.texts_per_minute, "serving.texts_per_minute", clock)
+        self._feedback = Rates("pieces of feedback", settings.feedback_per_minute, "serving.feedback_per_minute", clock)
+        self._share = max(1, int(settings.key_share * settings.max_waiting))
+        self._waiting: Counter[str] = Counter()
+
+    @contextmanager
+    def texts(self, caller: Caller, count: int) -> Iterator[None]:
+        """So many texts are one caller's to be answered while the block lasts; Refusal (429) where they are too many."""
+        if self._waiting[caller.name] + count > self._share:
+            what = f"{self._waiting[caller.name]:,} texts of this key are waiting, and it may have {self._share:,}"
+            raise Refusal(429, what, "/predict", "wait for their answers first, or raise serving.key_share", {"Retry-After": "1"})
+        self._texts.take(caller, count, "/predict")
+        self._waiting[caller.name] += count
+        try:
+            yield
+        finally:
+            self._waiting[caller.name] -= count
+
+    def feedback(self, caller: Caller) -> None:
+        """Refusal (429) where a caller sends too much of it."""
+        self._feedback.take(caller, 1, "/feedback")
+
+
+class Rates:
+    """Tokens of each caller: `per_minute` at once, and as many a minute after that; None: no limit."""
+
+    def __init__(self, what: str, per_minute: int | None, setting: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._what, self._per_minute, self._setting, self._clock = what, per_minute, setting, clock
+        self._left: dict[str, tuple[float, float]] = {}  # what is left, and when that was
+
+    def take(self, caller: Caller, count: int, path: str) -> None:
+        """Refusal (429) where the caller has not so many left; then nothing is taken."""
+        if self._per_minute is None:
+            return
+        now = self._clock()
+        left, since = self._left.get(caller.name, (float(self._per_minute), now))
+        left = min(float(self._per_minute), left + (now - since) * self._per_minute / 60)
+        self._left[caller.name] = (left if left < count else left - count, now)
+        if left < count:
+            seconds = math.ceil((min(count, self._per_minute) - left) * 60 / self._per_minute)
+            what = f"this key may send {self._per_minute:,} {self._what} a minute"
+            raise Refusal(429, what, path, f"send fewer at once or later, or raise {self._setting}", {"Retry-After": str(seconds)})

@@ -1,0 +1,137 @@
+"""Connections that send nothing, or little, or are too many, are closed; the others are answered."""
+
+import contextlib
+import json
+import resource
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from serving_parts import Standing, served, service
+
+from tasks.serving.batcher import Said
+from tasks.serving.connections import BACKLOG, RESERVED_FILES, YOUNG_SECONDS, room
+
+
+class Ready:
+    version, recipe = "1", None
+
+    def answers(self, texts):
+        return [Said(text, "red first", 0.5) for text in texts]
+
+
+def opened(port, sent=b""):
+    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    connection.sendall(sent)
+    return connection
+
+
+def received(connection):
+    """All that comes until the connection is closed."""
+    parts = []
+    with contextlib.suppress(ConnectionResetError):
+        while part := connection.recv(10_000):
+            parts.append(part)
+    connection.close()
+    return b"".join(parts)
+
+
+def healthy(connection, answers):
+    """So many whole answers of /health come."""
+    came = b""
+    while came.count(b"}") < answers:
+        came += connection.recv(10_000)
+    assert came.count(b"HTTP/1.1 200") == answers
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /pred", b"POST /predict HTTP/1.1\r\nHost: localhost\r\n"])
+def test_headers_that_do_not_come_are_not_waited_for(sent):
+    with served(service(Standing(Ready())), header_seconds=0.3) as asker:
+        head, _, body = received(opened(asker.port, sent)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 408") and json.loads(body)["error"].keys() == {"what", "where", "remedy"}
+        asker.predict("a")
+
+
+def test_a_byte_now_and_then_does_not_put_the_deadline_off():
+    with served(service(Standing(Ready())), header_seconds=0.5) as asker:
+        slow = opened(asker.port, b"POST /predict HTTP/1.1\r\n")
+        slow.settimeout(0.05)
+        answer = b""
+        while not answer:
+            try:
+                slow.sendall(b"X: y\r\n")
+                answer = slow.recv(100)
+            except TimeoutError:
+                continue
+        assert answer.startswith(b"HTTP/1.1 408")
+        slow.close()
+
+
+def test_a_connection_that_stays_open_is_asked_again_and_its_next_headers_have_a_deadline_too():
+    request = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with served(service(Standing(Ready())), header_seconds=0.5) as asker:
+        kept = opened(asker.port)
+        for _ in range(3):
+            kept.sendall(request)
+            healthy(kept, 1)
+        time.sleep(0.8)  # idle, it may stay
+        kept.sendall(request + request)
+        healthy(kept, 2)
+        kept.sendall(b"GET /hea")
+        assert received(kept).startswith(b"HTTP/1.1 408")
+
+
+def test_one_too_many_closes_the_one_that_waits_longest():
+    with served(service(Standing(Ready()), max_connections=8)) as asker:
+        half = []
+        for _ in range(20):
+            half.append(opened(asker.port, b"POST /predict HTTP/1.1\r\n"))
+            time.sleep(0.05)
+        for _ in range(3):
+            time.sleep(2 * YOUNG_SECONDS)
+            asker.predict("a")
+        assert received(half[0]) == b""
+        for each in half[1:]:
+            each.close()
+
+
+def test_where_all_are_being_answered_one_more_is_told_so():
+    class Held(Ready):
+        gate = threading.Event()
+
+        def answers(self, texts):
+            self.gate.wait(20)
+            return super().answers(texts)
+
+    held, body = Held(), b'{"text": "a"}'
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    head += b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    with served(service(Standing(held), max_connections=8)) as asker:
+        callers = [opened(asker.port, head % len(body) + body) for _ in range(8)]
+        answer = received(opened(asker.port))
+        assert answer.startswith(b"HTTP/1.1 503") and b"8 connections are being answered" in answer
+        held.gate.set()
+        assert all(received(each).startswith(b"HTTP/1.1 200") for each in callers)
+        asker.predict("a")
+
+
+def test_there_is_room_for_what_is_taken_beside_what_is_had():
+    for files in (256, 1024, 4096, 65_536):
+        backlog, most = room(1000, files)
+        assert 0 < backlog <= BACKLOG and 0 < most <= 1000 and backlog + most <= max(16, files - RESERVED_FILES)
+    assert room(1000, 65_536) == (BACKLOG, 1000)
+
+
+def test_as_many_files_as_the_system_allows_may_be_open():
+    code = (
+        "import resource; from tasks.serving.connections import raise_open_files\n"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, min(hard, 2048) if hard > 0 else 2048))\n"
+        "assert raise_open_files() == resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 64\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128)); assert raise_open_files() == 128\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 64
