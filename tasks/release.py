@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from tasks.aside import ONE_THREAD
 from tasks.home import Home
 from tasks.learning.base import Base
 from tasks.prepare import open_snapshot
+from tasks.stored_model import champion_folder as champion_folder  # what others ask of a release
 from tasks.tracking import Tracking
 
 if TYPE_CHECKING:
@@ -143,28 +143,6 @@ def compare(expected: pd.DataFrame, answered: pd.DataFrame, uri: str) -> None:
             f"{uri} does not answer as the trained model did: {wrong} of {len(expected)} answers differ, scores by up to "
             f"{gap:.2g}. Nothing was registered; the stored artifact is corrupt: please report this with the run's id"
         )
-
-
-def champion_folder(tracking: Tracking, home: Home, model: str, version: str) -> Path:
-    """A version's artifact folder on this machine, fetched once, and again where a kill left half of it."""
-    target = home.path / "versions" / model / version
-    found = _whole(target)
-    if found is None:
-        shutil.rmtree(target, ignore_errors=True)
-        tracking.fetch(f"models:/{model}/{version}", target)
-        found = _whole(target)
-    if found is None:
-        raise InfraError(
-            f"{model} version {version} holds no whole tunekeeper model: was it registered by other means? Roll back or delete it"
-        )
-    return found
-
-
-def _whole(target: Path) -> Path | None:
-    from tasks.learning.checkpoints import is_valid
-
-    found = next(target.rglob("network.json"), None)
-    return found.parent if found is not None and is_valid(found.parent) is None else None
 
 
 def champion_network(tracking: Tracking, home: Home, model: str, version: str) -> Any:

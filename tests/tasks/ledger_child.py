@@ -41,6 +41,17 @@ class FileRegistry:
     def versions(self, model: str) -> set[str]:
         return {path.name for path in (self.folder / "versions").iterdir()}
 
+    @property
+    def place(self) -> str:
+        return str(self.folder)
+
+    def knows(self, model: str) -> bool:
+        return (self.folder / "versions").is_dir()
+
+    def run_of(self, model: str, version: str) -> str | None:
+        made_by = self.folder / "versions" / version
+        return made_by.read_text() or None
+
     def delete(self, version: str) -> None:
         """As MLflow does: the alias goes with its version."""
         (self.folder / "versions" / version).unlink()

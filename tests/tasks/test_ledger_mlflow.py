@@ -21,6 +21,12 @@ class MlflowRegistry:
     def set_champion(self, model, version):
         self.client.set_registered_model_alias(model, ALIAS, version)
 
+    def knows(self, model):
+        return True
+
+    def run_of(self, model, version):
+        return self.client.get_model_version(model, version).run_id or None
+
     def versions(self, model):
         return {str(found.version) for found in self.client.search_model_versions(f"name='{model}'")}
 
