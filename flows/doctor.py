@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -160,9 +160,9 @@ def _asking(api: str | None) -> Iterator[None]:
     """Prefect's client asks this server and starts none of its own; MLflow's does not wait long."""
     before = dict(os.environ)
     os.environ.update({"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "3"})
-    os.environ.update({"PREFECT_API_URL": api} if api else {})
     try:
-        yield
+        with server.at_address(api) if api else nullcontext():
+            yield
     finally:
         os.environ.clear()
         os.environ.update(before)
