@@ -170,9 +170,9 @@ def _asking(api: str | None) -> Iterator[None]:
 
 def _show(checks: list[Check], home: Home) -> None:
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(box=None, padding=(0, 1), show_header=False)
+    table = Table("", "", Column(overflow="fold"), box=None, padding=(0, 1), show_header=False)  # a hash is shown whole
     for check in checks:
         remedy = f"\n[bold]{escape(check.remedy)}[/]" if check.remedy and check.state != "ok" else ""
         table.add_row(MARKS[check.state], check.name, f"{escape(check.what)}{remedy}")

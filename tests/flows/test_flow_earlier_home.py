@@ -1,6 +1,7 @@
 """A home that an earlier version made, in another place, opens and goes on; and its champion's files are looked at."""
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -8,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from configs.errors import InfraError
-from tasks import stored_model
+from configs.load import load
+from flows import serve
+from tasks import health_servers, stored_model
 from tasks.health_model import champion_files, moved
+from tasks.ledger import history
 from tasks.moved_home import COLUMNS, settle_places
 from tasks.release import champion_folder
 from tasks.tracking import Tracking
@@ -107,3 +111,23 @@ def test_a_damaged_base_of_the_champion_is_named_by_its_digests(earlier, champio
     flip(stored)
     (fault,) = champion[2]()
     assert "digest of its files is" in fault.what and f"copy the files of {'base'}" in fault.remedy
+
+
+def test_another_mlflow_than_the_ledgers_is_asked_about_and_nothing_is_recorded(earlier, monkeypatch, empty_database):
+    before = history(earlier.ledger, "tiny")
+    another = shutil.copy(empty_database, earlier.folder / "another.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{another}")
+    code, printed = earlier.command("history", "keep.yaml")
+    assert (code, printed) == (1, "") and "is this the right MLflow? Check MLFLOW_TRACKING_URI" in earlier.said
+    with pytest.raises(InfraError, match="is this the right MLflow"):  # what a service says instead of missing a champion
+        serve.ways(load(earlier.folder / "keep.yaml"), earlier.home).look()
+    assert history(earlier.ledger, "tiny") == before
+
+
+def test_an_mlflow_database_that_is_gone_is_missed_and_nothing_is_recorded(earlier):
+    (earlier.home.path / "mlflow.db").rename(earlier.folder / "lost.db")
+    code, _ = earlier.command("history", "keep.yaml")
+    assert code == 1 and "mlflow.db is gone, though" in earlier.said and not (earlier.home.path / "mlflow.db").exists()
+    assert [row.kind for row in history(earlier.ledger, "tiny")] == ["FIRST"]
+    (fault,) = [check for check in health_servers.mlflow(earlier.home) if check.state == "fail"]
+    assert "is gone, though" in fault.what and "restore it from a copy" in fault.remedy
