@@ -4,6 +4,7 @@ import logging
 import os
 from pathlib import Path
 
+import postgres
 import pytest
 import tiny
 
@@ -17,6 +18,17 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": 
 def forget_address():
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         os.environ.pop(name, None)
+
+
+def pytest_sessionfinish():
+    postgres.stop()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say plainly, in the last lines, what was not tested for want of a database."""
+    missed = [report for report in terminalreporter.stats.get("skipped", ()) if postgres.WITHOUT in str(report.longrepr)]
+    if missed:
+        terminalreporter.write_line(f"{len(missed)} tests did NOT run: {postgres.WITHOUT}", red=True)
 
 
 logging.raiseExceptions = False  # libraries' handlers keep the standard error of the test they were made in, closed since

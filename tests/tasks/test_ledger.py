@@ -7,7 +7,6 @@ from ledger_child import (
     PROMOTE_STEPS,
     WON,
     FileRegistry,
-    databases,
     heal_and_die,
     killed,
     promote_and_die,
@@ -41,11 +40,6 @@ def registry(tmp_path):
 
 def told(ledger, model):
     return [(row.epoch, row.kind, row.from_version, row.to_version, row.state) for row in history(ledger, model)]
-
-
-def test_the_ledger_is_tested_on_postgresql_too():
-    if "postgresql" not in databases():
-        pytest.skip("TUNEKEEPER_TEST_POSTGRES_URL names no PostgreSQL to test against")
 
 
 def test_a_promotion_is_a_row_and_an_alias(ledger, registry, model):
