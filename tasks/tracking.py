@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -246,14 +246,16 @@ class Tracking:
         """The files of an artifact folder, by their paths in it."""
         import mlflow
 
-        def walk(folder: str, prefix: str) -> set[str]:
-            entries = mlflow.artifacts.list_artifacts(artifact_uri=folder)
-            names = {entry: PurePosixPath(entry.path).name for entry in entries}
-            files = {prefix + name for entry, name in names.items() if not entry.is_dir}
-            return files.union(*(walk(f"{folder}/{name}", f"{prefix}{name}/") for entry, name in names.items() if entry.is_dir))
+        def walk(folder: str, prefix: str) -> Iterator[str]:
+            for entry in mlflow.artifacts.list_artifacts(artifact_uri=folder):
+                name = PurePosixPath(entry.path).name
+                if entry.is_dir:
+                    yield from walk(f"{folder}/{name}", f"{prefix}{name}/")
+                else:
+                    yield prefix + name
 
         _ = self.client
-        return self.attempt(f"listing {uri}", lambda: walk(uri.rstrip("/"), ""))
+        return self.attempt(f"listing {uri}", lambda: set(walk(uri.rstrip("/"), "")))
 
     def artifact_uri(self, run_id: str, name: str) -> str:
         return f"runs:/{run_id}/{name}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import postgres
 import pytest
 import tiny
+from filelock import FileLock
 
 from tasks.home import ENVIRONMENT, SPIN_COUNT, Home
 
@@ -71,12 +72,17 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    """MLflow's database as its first call leaves it: made once, for that takes seconds."""
+def empty_database(tmp_path_factory, request):
+    """MLflow's database as its first call leaves it: made once for all test processes, for that takes seconds."""
     from tasks.tracking import Tracking
 
-    home = Home(tmp_path_factory.mktemp("mlflow"))
-    forget_address()
-    Tracking(home).experiment("first")
-    forget_address()
+    base = tmp_path_factory.getbasetemp()
+    home = Home((base.parent if hasattr(request.config, "workerinput") else base) / "empty-mlflow")
+    with FileLock(f"{home.path}.lock"):
+        home.path.mkdir(exist_ok=True)
+        if not (home.path / "done").exists():
+            forget_address()
+            Tracking(home).experiment("first")
+            forget_address()
+            (home.path / "done").touch()
     return home.path / "mlflow.db"

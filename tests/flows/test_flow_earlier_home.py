@@ -11,7 +11,7 @@ import pytest
 from configs.errors import InfraError
 from configs.load import load
 from flows import serve
-from tasks import health_servers, stored_model
+from tasks import health_model, health_servers, stored_model
 from tasks.health_model import champion_files, moved
 from tasks.ledger import history
 from tasks.moved_home import COLUMNS, settle_places
@@ -111,6 +111,18 @@ def test_a_damaged_base_of_the_champion_is_named_by_its_digests(earlier, champio
     flip(stored)
     (fault,) = champion[2]()
     assert "digest of its files is" in fault.what and f"copy the files of {'base'}" in fault.remedy
+
+
+def test_in_a_store_that_is_no_folder_here_the_list_of_files_is_compared(earlier, champion, monkeypatch):
+    _, place, look = champion
+    monkeypatch.setattr(health_model, "place_of", lambda *_: None)
+    assert look() == []
+    (place / "artifacts" / "kept" / "network.json").rename(earlier.folder / "lost")
+    (fault,) = look()
+    assert "artifacts/kept/network.json is gone" in fault.what and "may be the only copy" in fault.remedy
+    (place / "artifacts" / "kept" / "manifest.json").rename(earlier.folder / "lost")
+    (fault,) = look()
+    assert "manifest.json" in fault.what and "may be the only copy" in fault.remedy
 
 
 def test_another_mlflow_than_the_ledgers_is_asked_about_and_nothing_is_recorded(earlier, monkeypatch, empty_database):

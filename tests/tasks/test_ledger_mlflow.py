@@ -1,6 +1,7 @@
 """The ledger before MLflow's own registry, in SQLite: what the file double stands for elsewhere."""
 
 import os
+import shutil
 
 import pytest
 from ledger_child import WON
@@ -32,10 +33,11 @@ class MlflowRegistry:
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
+def client(tmp_path_factory, empty_database):
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     mlflow = pytest.importorskip("mlflow")
     folder = tmp_path_factory.mktemp("mlflow")
+    shutil.copy(empty_database, folder / "mlflow.db")
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db", registry_uri=f"sqlite:///{folder}/mlflow.db")
     client.create_registered_model(MODEL)
     for _ in range(4):
