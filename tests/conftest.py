@@ -21,6 +21,14 @@ def forget_address():
         os.environ.pop(name, None)
 
 
+LONGEST = ("flows", "learning", "judgement", "serving", "tasks")  # folders whose files take minutes
+
+
+def pytest_collection_modifyitems(items):
+    """Long files first: where files are dealt out to several processes, a long one at the end leaves the others idle."""
+    items.sort(key=lambda item: LONGEST.index(item.path.parent.name) if item.path.parent.name in LONGEST else len(LONGEST))
+
+
 def pytest_sessionfinish():
     postgres.stop()
 
