@@ -23,6 +23,7 @@ from configs.schema import Pipeline
 from tasks.aside import ONE_THREAD
 from tasks.home import Home
 from tasks.learning.base import Base
+from tasks.moved_home import local_path
 from tasks.prepare import open_snapshot
 from tasks.stored_model import champion_folder as champion_folder  # what others ask of a release
 from tasks.tracking import Tracking
@@ -177,6 +178,13 @@ def base_folder(tracking: Tracking, home: Home, spec: Spec, uri: str) -> Path:
     found = local_base(spec, home.path)
     if found is not None:
         return found
+    place = local_path(tracking.location_of_artifact(uri))
+    if place is not None and not home.rebased(place).is_dir():
+        own = home.path / "bases" / spec.base_digest
+        raise InfraError(
+            f"the base {spec.base_name} is gone from {home.rebased(place)}: restore that folder from a copy, or put the base of "
+            f"this digest into {own}"
+        )
     with workspace(home.path / "work", "base-") as aside:
         return adopt_base(spec, tracking.fetch(uri, aside), home.path)
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from configs.errors import InfraError
+from configs.errors import InfraError, InputError
 from configs.load import load
 from flows import serve
 from tasks import health_model, health_servers, stored_model
 from tasks.health_model import champion_files, moved
 from tasks.ledger import history
 from tasks.moved_home import COLUMNS, settle_places
+from tasks.release import champion_files as champion_files_here
 from tasks.release import champion_folder
 from tasks.tracking import Tracking
 
@@ -109,8 +110,17 @@ def test_a_folder_or_file_of_the_champion_that_is_gone_is_named(earlier, champio
 def test_a_damaged_base_of_the_champion_is_named_by_its_digests(earlier, champion):
     (stored,) = (earlier.home.artifacts / "tunekeeper-bases").glob("*/artifacts/base/model.safetensors")
     flip(stored)
-    (fault,) = champion[2]()
-    assert "digest of its files is" in fault.what and f"copy the files of {'base'}" in fault.remedy
+    tracking, _, look = champion
+    (fault,) = look()
+    assert "digest of its files is" in fault.what and "copy the files of base, which is whole" in fault.remedy
+    (earlier.folder / "base").rename(earlier.folder / "no longer there")
+    (fault,) = look()
+    assert "restore it from a copy" in fault.remedy
+    with pytest.raises(InputError, match=r"has digest .*, the model was trained on .*restore the stored one"):
+        champion_files_here(tracking, earlier.home, "tiny", "1")
+    stored.parent.rename(earlier.folder / "lost")
+    with pytest.raises(InfraError, match=r"the base base is gone from .*restore that folder"):
+        champion_files_here(tracking, earlier.home, "tiny", "1")
 
 
 def test_in_a_store_that_is_no_folder_here_the_list_of_files_is_compared(earlier, champion, monkeypatch):
