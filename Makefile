@@ -30,7 +30,7 @@ run: install ## keep the example model: data to champion
 	$(BIN)/tunekeeper retrain configs/helpdesk.yaml
 
 test: check ## lint, types and tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: install ## lint and types
 	$(BIN)/ruff check .

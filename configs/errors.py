@@ -11,3 +11,14 @@ class ContractError(InputError):
 
 class InfraError(Exception):
     """The world is at fault (disk, server, memory): the message says what, where and what to do. Exit code 1."""
+
+
+class StoppedError(Exception):
+    """A signal asked for an end in the middle of work: the message says what is kept and how to go on. Exit code 128 + `signal`."""
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message, signal)
+        self.signal = signal
+
+    def __str__(self) -> str:
+        return str(self.args[0])

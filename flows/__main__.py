@@ -8,13 +8,17 @@ import errno
 import gc
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from configs.errors import InfraError, InputError
+from configs.errors import InfraError, InputError, StoppedError
+from tasks.home import named_home, settle_environment
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -24,7 +28,7 @@ OBJECTS = 50_000  # made between two searches for garbage: those that imports ma
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; exit 0 when done, 2 where the input is at fault, 1 for anything else."""
+    """Run one command; exit 0 when done, 2 where the input is at fault, 128 + n when stopped by signal n, 1 for anything else."""
     gc.set_threshold(OBJECTS)
     parser = _parser()
     given, rest = parser.parse_known_args(arguments)
@@ -47,23 +51,60 @@ def _leave(code: list[int]) -> None:
 
 
 def _guarded(command: Command, given: argparse.Namespace) -> int:
+    if command is not _schema:
+        settle_environment(named_home())  # before a command imports Prefect, which reads the environment once
     try:
-        return command(given)
-    except InputError as error:
-        return _complain(error, 2, given.debug)
-    except InfraError as error:
-        return _complain(error, 1, given.debug)
-    except KeyboardInterrupt:
-        return _complain(InfraError("stopped by Ctrl-C; what was finished is kept: run the same command to go on"), 1, given.debug)
+        with _stoppable():
+            return command(given)
+    except (StoppedError, KeyboardInterrupt) as error:
+        return _complain(_stopped(error), 128 + _signal_of(error), given.debug)
     except Exception as error:  # noqa: BLE001  (the last resort: one line for the user, the traceback behind --debug)
-        return _complain(_told(error), 2 if isinstance(_told(error), InputError) else 1, given.debug)
+        cause = _told(error)
+        if isinstance(cause, StoppedError):
+            return _complain(cause, 128 + _signal_of(cause), given.debug)
+        return _complain(cause, 2 if isinstance(cause, InputError) else 1, given.debug)
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM, on its way through the code that is interrupted, as Ctrl-C is."""
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, wherever nobody minds it otherwise: a flow tells Prefect first, a service closes."""
+
+    def stop(*_: object) -> NoReturn:
+        raise _TerminatedError
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _signal_of(error: BaseException) -> int:
+    if isinstance(error, StoppedError):
+        return error.signal
+    return signal.SIGTERM if isinstance(error, _TerminatedError) else signal.SIGINT
+
+
+def _stopped(error: BaseException) -> BaseException:
+    """What is said of a stop that says nothing itself."""
+    if isinstance(error, StoppedError):
+        return error
+    how = "Ctrl-C" if _signal_of(error) == signal.SIGINT else "SIGTERM"
+    return InfraError(f"stopped by {how}; what was finished is kept: run the same command to go on")
 
 
 def _told(error: BaseException) -> BaseException:
     """The error of ours that a library wrapped in its own, if there is one."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, InputError | InfraError):
+        if isinstance(seen, InputError | InfraError | StoppedError):
             return seen
         if isinstance(seen, OSError) and seen.errno in DISK:
             place = seen.filename or os.environ.get("TUNEKEEPER_HOME", ".tunekeeper")
@@ -75,7 +116,7 @@ def _told(error: BaseException) -> BaseException:
 def _complain(error: BaseException, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    kind = "" if isinstance(error, InputError | InfraError) else f"{type(error).__name__}: "
+    kind = "" if isinstance(error, InputError | InfraError | StoppedError) else f"{type(error).__name__}: "
     sys.stderr.write(f"error: {kind}{error}\n")
     return code
 
@@ -176,7 +217,7 @@ def _monitor(given: argparse.Namespace) -> int:
 
 
 def _score(given: argparse.Namespace) -> int:
-    from flows.score import run_score
+    from flows.run import run_score
 
     _print(given, run_score(_load(given), given.config, given.input, given.output, given.version, quiet=given.json))
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
@@ -136,7 +135,7 @@ def _answer(asked: Approval, tracking: Tracking) -> Answer:
 
 
 def _question(asked: Approval, tracking: Tracking) -> str:
-    link = tracking.page_of(asked.model, asked.run_id, REPORT, Path(asked.report))
+    link = tracking.page_of(asked.model, asked.run_id, REPORT, tracking.home.rebased(asked.report))
     champion = f"version {asked.against}" if asked.against else "no champion yet"
     return (
         f"# {asked.model}: shall version {asked.version} be `{asked.alias}`?\n\n"

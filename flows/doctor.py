@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,17 @@ from flows.services import POOL, PORTS, SERVICE_PORT, port_of
 from flows.up import running_up
 from tasks import health, health_servers
 from tasks.health import Check
-from tasks.home import Home, settle_environment
+from tasks.home import Home, named_home, settle_environment
 from tasks.terminal import console
 
 MARKS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
+SPENT = 2  # finished trainings whose checkpoints one line names
 Look = Callable[[], Check | Iterable[Check]]
 
 
 def doctor(pipeline: Pipeline | None, *, quiet: bool) -> dict[str, Any]:
     """Run every check; `ok` is False where one failed. A home that is not there yet is not made."""
-    home = Home(Path(os.environ.get("TUNEKEEPER_HOME") or ".tunekeeper").expanduser().absolute())
+    home = named_home()
     settle_environment(home)
     began = time.monotonic()
     checks = examine(home, pipeline)
@@ -63,6 +64,7 @@ def _looks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[t
     if api is not None:
         yield "pool", lambda: health_servers.pools(api, health_servers.pool_names(pipeline, POOL))
     yield "mlflow", lambda: health_servers.mlflow(home)
+    yield "paths", lambda: _moved(home)
     yield "ledger", lambda: health_servers.ledger(home)
     yield "traffic", lambda: health_servers.traffic(home)
     yield "ports", lambda: _ports(home)
@@ -96,42 +98,61 @@ def _strays(home: Home, pipeline: Pipeline | None, api: str | None, away: set[st
         return
     blind = away | (set() if api else {"prefect"})
     with _asking(api):
-        found = [stray for look in finders(home, pipeline, blind) for stray in look()]
-    if found:
-        kinds = sorted({stray.kind for stray in found})
-        counts = ", ".join(f"{sum(stray.kind == kind for stray in found)} x {kind}" for kind in kinds)
+        found = [stray for look in finders(home, pipeline, blind, only_look=True) for stray in look()]
+    dead, spent = [stray for stray in found if not stray.spent], [stray for stray in found if stray.spent]
+    if dead:
+        kinds = sorted({stray.kind for stray in dead})
+        counts = ", ".join(f"{sum(stray.kind == kind for stray in dead)} x {kind}" for kind in kinds)
         yield Check("strays", "warn", f"dead and not put away: {counts}", "tunekeeper reconcile; --dry-run only lists them")
     else:
         yield Check("strays", "ok", "nothing died and lies about")
+    if spent:
+        what = "; ".join(f"{stray.name}: {stray.fault}" for stray in spent[:SPENT])
+        more = f" and of {len(spent) - SPENT} more" if len(spent) > SPENT else ""
+        yield Check("room", "ok", f"`tunekeeper reconcile` frees it when wanted: {what}{more}")
 
 
-def _champion(home: Home, pipeline: Pipeline) -> Check:
-    """Whether there is one, and whether registry and ledger name the same."""
+def _moved(home: Home) -> Iterator[Check]:
+    from tasks.health_model import moved
+
+    yield from moved(home)
+
+
+def _champion(home: Home, pipeline: Pipeline) -> Iterator[Check]:
+    """Whether there is one, whether registry and ledger name the same, and whether its files are whole."""
     none = Check("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
-    if home.tracks_here and not (home.path / "mlflow.db").is_file():
-        return none
     from tasks.champion import ADOPTED, open_ledger
-    from tasks.ledger import history, replay
+    from tasks.health_model import champion_files
+    from tasks.ledger import check_registry, history, replay
     from tasks.tracking import Registry, Tracking
 
+    ledger = open_ledger(home)
+    if home.tracks_here and not (home.path / "mlflow.db").is_file():
+        recorded = ledger.shared or Path(str(ledger.url.database)).is_file()
+        told = replay(ledger, pipeline.name) if recorded else None
+        lost = Check(
+            "champion", "fail", f"the ledger says version {told}, but {home.path / 'mlflow.db'} is gone", "restore it from a copy"
+        )
+        yield none if told is None else lost
+        return
     with _asking(None):
-        registry, ledger = Registry(Tracking(home), pipeline.release.alias), open_ledger(home)
+        tracking = Tracking(home, only_look=True)
+        registry = Registry(tracking, pipeline.release.alias)
+        entries = history(ledger, pipeline.name)
+        check_registry(entries, registry, pipeline.name)
         named, told = registry.champion(pipeline.name), replay(ledger, pipeline.name)
-        adopted = {row.to_version for row in history(ledger, pipeline.name) if row.kind == ADOPTED}
-        there = named is None or named in registry.versions(pipeline.name)
-    if not there:
-        return Check(
-            "champion", "fail", f"{pipeline.name} version {named} was deleted", "tunekeeper rollback CONFIG, or promote another"
-        )
-    if named != told:
-        what = f"the registry says {named or 'none'}, the ledger {told or 'none'}"
-        return Check(
-            "champion", "warn", what, "tunekeeper history CONFIG heals the ledger, or adopts what somebody promoted in MLflow"
-        )
-    if named is None:
-        return none
-    origin = " (adopted)" if named in adopted else ""
-    return Check("champion", "ok", f"{pipeline.name} version {named}{origin}, registry and ledger agree")
+        adopted = {row.to_version for row in entries if row.kind == ADOPTED}
+        if named != told:
+            what = f"the registry says {named or 'none'}, the ledger {told or 'none'}"
+            remedy = "tunekeeper history CONFIG heals the ledger, or adopts what somebody promoted in MLflow"
+            yield Check("champion", "warn", what, remedy)
+        elif named is None:
+            yield none
+        else:
+            origin = " (adopted)" if named in adopted else ""
+            yield Check("champion", "ok", f"{pipeline.name} version {named}{origin}, registry and ledger agree")
+        if named is not None:
+            yield from champion_files(tracking, home, pipeline.name, named)
 
 
 @contextmanager
@@ -139,9 +160,9 @@ def _asking(api: str | None) -> Iterator[None]:
     """Prefect's client asks this server and starts none of its own; MLflow's does not wait long."""
     before = dict(os.environ)
     os.environ.update({"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "3"})
-    os.environ.update({"PREFECT_API_URL": api} if api else {})
     try:
-        yield
+        with server.at_address(api) if api else nullcontext():
+            yield
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -149,9 +170,9 @@ def _asking(api: str | None) -> Iterator[None]:
 
 def _show(checks: list[Check], home: Home) -> None:
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(box=None, padding=(0, 1), show_header=False)
+    table = Table("", "", Column(overflow="fold"), box=None, padding=(0, 1), show_header=False)  # a hash is shown whole
     for check in checks:
         remedy = f"\n[bold]{escape(check.remedy)}[/]" if check.remedy and check.state != "ok" else ""
         table.add_row(MARKS[check.state], check.name, f"{escape(check.what)}{remedy}")

@@ -83,7 +83,9 @@ def _act(stray: Stray, dry_run: bool) -> Mended:
     return Mended(stray, True)
 
 
-def finders(home: Home, pipeline: Pipeline | None, blind: Collection[str] = ()) -> Iterable[Callable[[], Iterable[Stray]]]:
+def finders(
+    home: Home, pipeline: Pipeline | None, blind: Collection[str] = (), *, only_look: bool = False
+) -> Iterable[Callable[[], Iterable[Stray]]]:
     """All that looks for strays, save on servers in `blind`; each opens what it needs, so that a server away blinds one finder."""
     from tasks.champion import open_ledger
     from tasks.stray_records import half_models, left_requests, open_runs, unsettled
@@ -91,7 +93,7 @@ def finders(home: Home, pipeline: Pipeline | None, blind: Collection[str] = ()) 
 
     ledger = open_ledger(home)
     there = "ledger" not in blind and (ledger.shared or Path(str(ledger.url.database)).is_file())
-    tracking = Tracking(home, pause=lambda _: None)
+    tracking = Tracking(home, pause=lambda _: None, only_look=only_look)
     kept = "mlflow" not in blind and (not home.tracks_here or (home.path / "mlflow.db").is_file())
     if "prefect" not in blind:
         yield lambda: flow_strays(home)
@@ -163,6 +165,10 @@ def _show(found: list[Mended], blind: list[str], dry_run: bool) -> None:
     for sentence in blind:
         say(f"not looked at: {sentence}")
     mended, left = sum(one.done is True for one in found), sum(one.done is not True for one in found)
+    if not any(not one.stray.spent for one in found) and found:
+        title = "nothing died here; what served can go" if left else "nothing died here; what had served is gone"
+        closing(title, "green", [COLUMNS, *map(_row, found)], (), ())
+        return
     if not found:
         closing("nothing died here" if not blind else "nothing found where it could be looked", "green", (), (), ())
         return

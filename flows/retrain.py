@@ -135,7 +135,8 @@ def _earlier(run: Run, prepared: prepare.Prepared) -> dict[str, Any] | None:
     found = find_decision(run.ledger, name, decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version))
     if found is None:
         return None
-    outcome, version = {**found.payload, "skipped": True}, found.payload["model"]["version"]
+    report, version = str(run.home.rebased(found.payload["report"])), found.payload["model"]["version"]
+    outcome = {**found.payload, "report": report, "skipped": True}
     asked = approve.question(run.ledger, run.registry, name, found.decision_key) if "approval" in outcome else None
     outcome |= asked.account if asked else {}
     if found.verdict == "PROMOTE" and against.champion != version:

@@ -63,6 +63,30 @@ def run_monitor(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, A
     return outcome
 
 
+def run_score(pipeline: Pipeline, config: Path, source: str, output: str, version: str | None, *, quiet: bool) -> dict[str, Any]:
+    """The flow in this process, and its last words."""
+    with here():
+        from flows.score import score
+
+        outcome: dict[str, Any] = score(pipeline, source, output, version)
+    if not quiet:
+        _last_scores(outcome, config)
+    return outcome
+
+
+def _last_scores(outcome: dict[str, Any], config: Path) -> None:
+    from tasks.terminal import closing
+
+    title = f"{outcome['answered']:,} of {outcome['rows']:,} rows answered by {outcome['pipeline']} version {outcome['version']}"
+    if outcome["skipped"]:
+        title = f"skipped: the result is there already: {title}"
+    rate = outcome["rows_per_second"]
+    reasons = (
+        [f"{rate:,.0f} rows/s" + (f"; {outcome['kept']:,} rows were scored before" if outcome["kept"] else "")] if rate else []
+    )
+    closing(title, "green", (), reasons, (f"result: {outcome['output']}", f"next: tunekeeper monitor {config}"))
+
+
 @contextmanager
 def here(*names: str) -> Iterator[None]:
     """What a flow needs to run in this process: the environment, a server, its tags (those of a deployed run), and no heartbeat.

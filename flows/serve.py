@@ -85,17 +85,24 @@ def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -
 
 def ways(pipeline: Pipeline, home: Home) -> Ways[Answering]:
     """How the follower of this pipeline's champion reads the alias, loads a version, and remembers the last one."""
+    from tasks.ledger_store import Ledger
     from tasks.serving.follow import Ways
 
+    ledger = Ledger(home.ledger_url, notify=say)
     name, memory = pipeline.name, home.path / "serving" / f"{pipeline.name}.json"
     tracking: list[Any] = []  # made in the follower's thread: importing MLflow takes seconds
 
     def look() -> str | None:
+        from tasks.ledger import check_registry, history
         from tasks.tracking import Registry, Tracking
 
         if not tracking:
             tracking.append(Tracking(home, lambda seconds: time.sleep(seconds / 10)))
-        return Registry(tracking[0], pipeline.release.alias).champion(name)
+        registry = Registry(tracking[0], pipeline.release.alias)
+        version = registry.champion(name)
+        if version is None:  # another MLflow than the one that was released to names none either
+            check_registry(history(ledger, name), registry, name)
+        return version
 
     def load(version: str) -> tuple[Answering, str]:
         from tasks.release import champion_files

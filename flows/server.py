@@ -36,14 +36,34 @@ def prefect_server(home: Home) -> Iterator[str]:
     """The API of the server that PREFECT_API_URL names, else of our own, started if it is not up; in use while the block lasts."""
     given = os.environ.get("PREFECT_API_URL")
     if given:
-        yield given
+        with at_address(given):
+            yield given
         return
     with in_use(home):
-        os.environ["PREFECT_API_URL"] = running(home) or _start(home)
-        try:
-            yield os.environ["PREFECT_API_URL"]
-        finally:
+        url = running(home) or _start(home)
+        with at_address(url):
+            yield url
+
+
+@contextmanager
+def at_address(url: str) -> Iterator[None]:
+    """Prefect's client in this process asks `url`, and so do processes started from here.
+
+    Prefect reads the environment once, as it is imported, and a client that knows no address starts a server of its own: whatever
+    imported Prefect before, its settings say the address too.
+    """
+    before = os.environ.get("PREFECT_API_URL")
+    os.environ["PREFECT_API_URL"] = url
+    try:
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
+        with temporary_settings({PREFECT_API_URL: url}):
+            yield
+    finally:
+        if before is None:
             del os.environ["PREFECT_API_URL"]
+        else:
+            os.environ["PREFECT_API_URL"] = before
 
 
 @contextmanager
@@ -54,10 +74,8 @@ def prefect_if_up(home: Home) -> Iterator[bool]:
         if url is None:
             yield False
             return
-        from prefect.settings import PREFECT_API_URL, temporary_settings  # the environment was read as Prefect was imported
-
         logging.getLogger("EventsWorker").setLevel(logging.ERROR)  # it sends its last as Python exits, and warns of that
-        with temporary_settings({PREFECT_API_URL: url}):
+        with at_address(url):
             yield True
 
 

@@ -18,11 +18,12 @@ from flows.services import POOL, Plan, plan_for, services
 from flows.supervise import Guarded, Supervisor
 from tasks.home import Home, find_home, settle_environment
 from tasks.terminal import console, say
-from tasks.tracking import Tracking, make_database
-from tasks.web import ask
+from tasks.tracking import Tracking, open_database
+from tasks.web import Answer, ask
 
 LOCK = Path("locks", "up.lock")
 SAID = "up.json"  # what runs where, for a second `up` and for `doctor`
+NOT_LOOKED = "not looked at yet"  # what a service says of a registry that it has not asked
 PATIENCE = (17.0, 5.0)  # seconds for the worker and the service, then for the servers: less than 25 in all
 
 
@@ -40,7 +41,7 @@ def up(config: Path | None, overrides: Sequence[str], ports: Mapping[str, int | 
         used.enter_context(server.in_use(home))
         plan = plan_for(home, config, overrides, ports)
         tracking = Tracking(home)
-        tracking.attempt("making its database", partial(make_database, home))
+        tracking.attempt("opening its database", partial(open_database, home))
         supervisor = Supervisor(services(plan, used), say)
         supervisor.run(lambda seconds: _ready(plan, supervisor, seconds, as_json), PATIENCE)
 
@@ -112,5 +113,18 @@ def _show(plan: Plan, seconds: dict[str, float]) -> None:
 
 
 def _state(plan: Plan) -> str:
-    ready = ask(f"{plan.service}/ready")
-    return "answers" if ready.ok else f"waits for a champion: tunekeeper retrain {plan.config}"
+    return said_of(ask(f"{plan.service}/ready"), plan.config)
+
+
+def said_of(ready: Answer, config: Path | None) -> str:
+    """The service's state in words, by its answer to /ready: a champion is missed only where one was looked for."""
+    now = ready.value if isinstance(ready.value, dict) else {}
+    if ready.ok:
+        return "answers"
+    if now.get("refused"):
+        return f"does not answer yet: {now['refused']}"
+    if now.get("alias_names"):
+        return f"loads version {now['alias_names']}"
+    if now.get("registry") == "read":
+        return f"waits for a champion: tunekeeper retrain {config}"
+    return "looks for its champion" if now.get("registry", NOT_LOOKED) == NOT_LOOKED else f"waits: {now['registry']}"

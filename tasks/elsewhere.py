@@ -116,7 +116,7 @@ def collect(home: Home, tracking: Tracking, key: str, run_id: str) -> Trained | 
         if fault:
             raise InfraError(
                 f"what came back from training elsewhere is not what was sent ({fault}; run {run_id}, artifact {TRAINED}): "
-                "check the artifact store, delete that run, then run again"
+                f"check the artifact store, put there what lies in runs/{key}/{TRAINED} of the worker's home, then run again"
             )
         home.run(key).mkdir(parents=True, exist_ok=True)
         shutil.rmtree(home.run(key) / TRAINED, ignore_errors=True)  # a damaged one; a whole one was returned above

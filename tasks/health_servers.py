@@ -67,7 +67,7 @@ def _workers(api: str, pool: str) -> Check:
 def mlflow(home: Home) -> Iterator[Check]:
     uri = home.tracking_uri
     if uri.startswith("sqlite:///"):
-        yield _mlflow_file(Path(uri.removeprefix("sqlite:///")))
+        yield _mlflow_file(Path(uri.removeprefix("sqlite:///")), home)
     elif uri.startswith(("http://", "https://")):
         yield from _mlflow_server(uri.rstrip("/"))
     elif uri.startswith("postgresql+psycopg2://"):
@@ -81,12 +81,15 @@ def mlflow(home: Home) -> Iterator[Check]:
         )
 
 
-def _mlflow_file(file: Path) -> Check:
+def _mlflow_file(file: Path, home: Home) -> Check:
+    if not file.is_file() and home.tracks_here and home.artifacts.is_dir() and any(home.artifacts.iterdir()):
+        remedy = "restore it from a copy of this home; to begin anew, set TUNEKEEPER_HOME to another folder"
+        return Check("mlflow", "fail", f"{file} is gone, though {home.artifacts} holds what it lists", remedy)
     if not file.is_file():
         return Check("mlflow", "ok", f"{file}, made by the first run")
     fault = _sqlite_fault(file, "select version_num from alembic_version")
     if fault:
-        return Check("mlflow", "fail", f"{file}: {fault}", "restore it from a copy, or move it away to begin anew")
+        return Check("mlflow", "fail", f"{file}: {fault}", "restore it from a copy, and keep this one beside it")
     return Check("mlflow", "ok", f"{file}, {file.stat().st_size / 1e6:.1f} MB")
 
 

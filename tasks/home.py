@@ -27,7 +27,7 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
     "TRL_EXPERIMENTAL_SILENCE": "1",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+    "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",  # a client that knows no address fails, and starts no second server
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
 # OpenMP's threads wait for one another in a loop, which takes the cores from whatever runs beside a training: with two busy
@@ -56,7 +56,7 @@ class Home:
     @property
     def tracks_here(self) -> bool:
         """Whether MLflow's database is this home's own, which other programs do not find by themselves."""
-        return self.tracking_uri.startswith(f"sqlite:///{self.path}")
+        return self.tracking_uri.startswith(f"sqlite:///{self.path}/")
 
     @property
     def ledger_url(self) -> str:
@@ -79,14 +79,27 @@ class Home:
     def snapshots(self) -> Path:
         return self.path / "snapshots"
 
+    def rebased(self, recorded: str | Path) -> Path:
+        """Where a recorded path lies now: in this home, which may have been moved or copied since, else as recorded."""
+        path = Path(recorded)
+        if path.is_relative_to(self.path) or not path.is_absolute():
+            return path
+        inside = (self.path.joinpath(*path.parts[start:]) for start in range(1, len(path.parts)))
+        return next((place for place in inside if place.exists()), path)
+
     def run(self, train_key: str) -> Path:
         """Where the training of one train-key keeps its checkpoints and its result."""
         return self.path / "runs" / train_key
 
 
+def named_home() -> Home:
+    """$TUNEKEEPER_HOME, else .tunekeeper in the working folder, whether it is there or not."""
+    return Home(Path(os.environ.get("TUNEKEEPER_HOME") or ".tunekeeper").expanduser().absolute())
+
+
 def find_home() -> Home:
-    """$TUNEKEEPER_HOME, else .tunekeeper in the working folder; made if absent."""
-    path = Path(os.environ.get("TUNEKEEPER_HOME") or ".tunekeeper").expanduser().absolute()
+    """The named home, made if absent."""
+    path = named_home().path
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -10,12 +10,24 @@ from collections.abc import Sequence
 
 from configs.errors import InputError
 from tasks.ledger_replay import Entry, Kind, Standing, replay_entries
-from tasks.ledger_settle import ChampionMovedError, Evidence, Move, Registry, Settled, Step, Turn, history, named, take_turn
+from tasks.ledger_settle import (
+    ChampionMovedError,
+    Evidence,
+    Move,
+    Registry,
+    Settled,
+    Step,
+    Turn,
+    check_registry,
+    history,
+    named,
+    take_turn,
+)
 from tasks.ledger_store import Ledger
 
 __all__ = [
     "MACHINE", "ChampionMovedError", "Entry", "Evidence", "Ledger", "Move", "Registry", "Settled", "Standing", "WithdrawnError",
-    "adopt", "anchor", "heal", "history", "named", "promote", "replay", "rollback", "standing",
+    "adopt", "anchor", "check_registry", "heal", "history", "named", "promote", "replay", "rollback", "standing",
 ]  # fmt: skip
 
 MACHINE = "tunekeeper"  # who promotes on a verdict alone

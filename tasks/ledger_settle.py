@@ -28,11 +28,19 @@ COLUMNS = tuple(field.name for field in fields(Entry))
 
 
 class Registry(Protocol):
-    """What the ledger needs of MLflow's registry: one alias, and which versions there are."""
+    """What the ledger needs of MLflow's registry: one alias, which versions there are, and whether it is the right one.
+
+    `run_of` is the run that made a version, None where that is not known; `place` names the registry to people.
+    """
 
     def champion(self, model: str) -> str | None: ...
     def set_champion(self, model: str, version: str) -> None: ...
     def versions(self, model: str) -> set[str]: ...
+    def knows(self, model: str) -> bool: ...
+    def run_of(self, model: str, version: str) -> str | None: ...
+
+    @property
+    def place(self) -> str: ...
 
 
 class ChampionMovedError(InfraError):
@@ -86,6 +94,8 @@ class Turn:
             entries, live = history(self.ledger, self.model), self.registry.champion(self.model)
             known = replay_entries(entries).champion
             head = entries[-1] if entries else None
+            if live != known or (head is not None and head.state == "intended"):
+                check_registry(entries, self.registry, self.model)
             if head is not None and head.state == "intended":
                 if live == head.to_version:
                     finished = self.mark(head, "applied")
@@ -191,6 +201,29 @@ def history(ledger: Ledger, model: str) -> tuple[Entry, ...]:
     """Every row of the model, in order of epoch; also those only intended, and those abandoned."""
     query = sa.select(*(rows.c[name] for name in COLUMNS)).where(rows.c.model == model).order_by(rows.c.epoch)
     return tuple(Entry(**row) for row in ledger.read(lambda connection: connection.execute(query).mappings().all()))
+
+
+def check_registry(entries: Sequence[Entry], registry: Registry, model: str) -> None:
+    """Refuse a registry that cannot be the one which these rows are about: nothing is to be recorded by what it says.
+
+    Raises InfraError where it knows no such model, though rows name versions of it, or where a version's run is another.
+    """
+    named = {row.to_version: row.run_id for row in entries if row.to_version is not None}
+    if not named:
+        return
+    if not registry.knows(model):
+        versions = f"version {', '.join(sorted(named))} of {model}"
+        what = f"the ledger names {versions}, and MLflow at {registry.place} has no model of that name"
+        lost = "If its database was lost, restore it from a copy; to begin anew on purpose, give the pipeline another `name`"
+        raise InfraError(f"{what}: is this the right MLflow? Check MLFLOW_TRACKING_URI. {lost}. Nothing was recorded")
+    there = registry.versions(model)
+    for version, run_id in named.items():
+        other = registry.run_of(model, version) if run_id and version in there else None
+        if other is not None and other != run_id:
+            raise InfraError(
+                f"version {version} of {model} was made by run {run_id} as the ledger says, but in MLflow at {registry.place} by "
+                f"{other}: is this the right MLflow? Check MLFLOW_TRACKING_URI and TUNEKEEPER_LEDGER_URL. Nothing was recorded"
+            )
 
 
 @contextmanager

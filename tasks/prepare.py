@@ -132,7 +132,7 @@ def known(home: Home, inputs: Inputs) -> Prepared | None:
         return None
     if not is_whole(home.path, values["snapshot"]):
         return None
-    return Prepared(**{**values, "outcomes": tuple(values["outcomes"])})
+    return Prepared(**{**values, "outcomes": tuple(values["outcomes"]), "docs": str(home.rebased(values["docs"]))})
 
 
 def clear(home: Home) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,9 @@ from configs.schema import Pipeline
 from tasks.aside import ONE_THREAD
 from tasks.home import Home
 from tasks.learning.base import Base
+from tasks.moved_home import local_path
 from tasks.prepare import open_snapshot
+from tasks.stored_model import champion_folder as champion_folder  # what others ask of a release
 from tasks.tracking import Tracking
 
 if TYPE_CHECKING:
@@ -145,28 +146,6 @@ def compare(expected: pd.DataFrame, answered: pd.DataFrame, uri: str) -> None:
         )
 
 
-def champion_folder(tracking: Tracking, home: Home, model: str, version: str) -> Path:
-    """A version's artifact folder on this machine, fetched once, and again where a kill left half of it."""
-    target = home.path / "versions" / model / version
-    found = _whole(target)
-    if found is None:
-        shutil.rmtree(target, ignore_errors=True)
-        tracking.fetch(f"models:/{model}/{version}", target)
-        found = _whole(target)
-    if found is None:
-        raise InfraError(
-            f"{model} version {version} holds no whole tunekeeper model: was it registered by other means? Roll back or delete it"
-        )
-    return found
-
-
-def _whole(target: Path) -> Path | None:
-    from tasks.learning.checkpoints import is_valid
-
-    found = next(target.rglob("network.json"), None)
-    return found.parent if found is not None and is_valid(found.parent) is None else None
-
-
 def champion_network(tracking: Tracking, home: Home, model: str, version: str) -> Any:
     """The network of a registered version, on its own base."""
     from tasks.learning.network import TRAINABLE, build, read_spec
@@ -199,6 +178,13 @@ def base_folder(tracking: Tracking, home: Home, spec: Spec, uri: str) -> Path:
     found = local_base(spec, home.path)
     if found is not None:
         return found
+    place = local_path(tracking.location_of_artifact(uri))
+    if place is not None and not home.rebased(place).is_dir():
+        own = home.path / "bases" / spec.base_digest
+        raise InfraError(
+            f"the base {spec.base_name} is gone from {home.rebased(place)}: restore that folder from a copy, or put the base of "
+            f"this digest into {own}"
+        )
     with workspace(home.path / "work", "base-") as aside:
         return adopt_base(spec, tracking.fetch(uri, aside), home.path)
 

@@ -25,13 +25,17 @@ WORKSPACES = ("work/*", "snapshots/sealing-*")  # workspace's
 
 @dataclass(frozen=True)
 class Stray:
-    """`kind` and `name` say what, `fault` what is wrong, `remedy` what `mend` does; without one a person has to decide."""
+    """`kind` and `name` say what, `fault` what is wrong, `remedy` what `mend` does; without one a person has to decide.
+
+    `spent` is what did not die: it is whole and has served, and its room can be had back.
+    """
 
     kind: str
     name: str
     fault: str
     remedy: str
     mend: Callable[[], object] | None = None
+    spent: bool = False
 
 
 def leftovers(home: Home, now: float | None = None) -> Iterator[Stray]:
@@ -61,7 +65,8 @@ def checkpoints(home: Home) -> Iterator[Stray]:
         if spent and (run / "trained" / "training.json").is_file() and is_valid(run / "trained") is None:
             size = _size(*spent)
             what = f"{len(spent)} checkpoints of a finished training, {size}"
-            yield Stray("checkpoints", _within(home, run), what, f"removed; its result stays, {size} are free", partial(_drop, run))
+            remedy = f"removed; its result stays, {size} are free"
+            yield Stray("checkpoints", _within(home, run), what, remedy, partial(_drop, run), spent=True)
 
 
 def held_slots(home: Home) -> int:

@@ -9,14 +9,17 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from configs.errors import InfraError
 from tasks.home import Home
 from tasks.learning.base import Base, base_files
+from tasks.learning.checkpoints import atomic_folder
+from tasks.moved_home import settle_places
+from tasks.terminal import say
 
 T = TypeVar("T")
 PREFIX = "tunekeeper."
@@ -45,6 +48,11 @@ def make_database(home: Home) -> None:
     place = Path(home.tracking_uri.removeprefix("sqlite:///"))
     if not home.tracks_here or place.exists():
         return
+    if home.artifacts.is_dir() and any(home.artifacts.iterdir()):
+        raise InfraError(
+            f"{place} is gone, though {home.artifacts} holds what it lists: restore it from a copy of this home, or set "
+            "TUNEKEEPER_HOME to another folder to begin anew; nothing was made or recorded"
+        )
     from mlflow import MlflowClient
 
     (home.path / "locks").mkdir(parents=True, exist_ok=True)
@@ -59,11 +67,21 @@ def make_database(home: Home) -> None:
         aside.replace(place)
 
 
-class Tracking:
-    """One tracking server; every call is tried a few times, then fails as InfraError with the address and the remedy."""
+def open_database(home: Home) -> None:
+    """Make a home's own database where there is none; where the home was moved or copied, set its paths right, and say so."""
+    make_database(home)
+    if notice := settle_places(home):
+        say(notice)
 
-    def __init__(self, home: Home, pause: Callable[[float], None] = time.sleep) -> None:
-        self.home, self.pause = home, pause
+
+class Tracking:
+    """One tracking server; every call is tried a few times, then fails as InfraError with the address and the remedy.
+
+    `only_look` leaves a database as it is: for those who say what is wrong and mend nothing.
+    """
+
+    def __init__(self, home: Home, pause: Callable[[float], None] = time.sleep, *, only_look: bool = False) -> None:
+        self.home, self.pause, self.only_look = home, pause, only_look
         self._experiments: dict[str, str] = {}
 
     @cached_property
@@ -72,7 +90,8 @@ class Tracking:
 
         # it prints the traceback of every fault that `attempt` tells of
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-        make_database(self.home)
+        if not self.only_look:
+            open_database(self.home)
         mlflow.set_tracking_uri(self.home.tracking_uri)
         mlflow.set_registry_uri(self.home.tracking_uri)
         return mlflow.MlflowClient(self.home.tracking_uri)
@@ -223,6 +242,21 @@ class Tracking:
         target.mkdir(parents=True, exist_ok=True)
         return self.attempt(f"fetching {uri}", download)
 
+    def names_of(self, uri: str) -> set[str]:
+        """The files of an artifact folder, by their paths in it."""
+        import mlflow
+
+        def walk(folder: str, prefix: str) -> Iterator[str]:
+            for entry in mlflow.artifacts.list_artifacts(artifact_uri=folder):
+                name = PurePosixPath(entry.path).name
+                if entry.is_dir:
+                    yield from walk(f"{folder}/{name}", f"{prefix}{name}/")
+                else:
+                    yield prefix + name
+
+        _ = self.client
+        return self.attempt(f"listing {uri}", lambda: set(walk(uri.rstrip("/"), "")))
+
     def artifact_uri(self, run_id: str, name: str) -> str:
         return f"runs:/{run_id}/{name}"
 
@@ -277,15 +311,16 @@ class Tracking:
             made = self.client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
             self.client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
             with tempfile.TemporaryDirectory() as aside:
-                mlflow.pyfunc.save_model(
-                    path=f"{aside}/model",
-                    python_model=str(code),
-                    artifacts={"kept": str(folder)},
-                    signature=infer_signature(*signature_of),
-                    input_example=example,
-                    pip_requirements=_requirements(),
-                    mlflow_model=Model(made.artifact_location, run_id, model_uuid=made.model_id, model_id=made.model_id),
-                )
+                with atomic_folder(Path(aside, "model")) as whole:  # with the hashes of all its files
+                    mlflow.pyfunc.save_model(
+                        path=str(whole),
+                        python_model=str(code),
+                        artifacts={"kept": str(folder)},
+                        signature=infer_signature(*signature_of),
+                        input_example=example,
+                        pip_requirements=_requirements(),
+                        mlflow_model=Model(made.artifact_location, run_id, model_uuid=made.model_id, model_id=made.model_id),
+                    )
                 self.client.log_model_artifacts(made.model_id, f"{aside}/model")
             self.client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
             return f"models:/{made.model_id}"
@@ -330,6 +365,15 @@ class Tracking:
         own = {key.removeprefix(PREFIX): value for key, value in found.tags.items() if key.startswith(PREFIX)}
         return {**own, "run_id": found.run_id or "", "source": found.source or ""}
 
+    def location_of_version(self, model: str, version: str) -> str:
+        """Where its artifact folder lies, in whatever store."""
+        return str(self.attempt(f"reading {model} {version}", lambda: self.client.get_model_version_download_uri(model, version)))
+
+    def location_of_artifact(self, uri: str) -> str:
+        """Where an artifact of a run, `runs:/RUN/NAME`, lies."""
+        run_id, _, name = uri.removeprefix("runs:/").partition("/")
+        return f"{self.attempt('reading a run', lambda: self.client.get_run(run_id)).info.artifact_uri}/{name}"
+
     def tag_version(self, model: str, version: str, values: Mapping[str, str]) -> None:
         def put() -> None:
             for key, value in values.items():
@@ -339,7 +383,7 @@ class Tracking:
 
 
 class Registry:
-    """What the ledger may do in MLflow's registry: read and move one alias, and see which versions are there."""
+    """What the ledger may do in MLflow's registry: read and move one alias, see which versions are there and who made them."""
 
     def __init__(self, tracking: Tracking, alias: str) -> None:
         self.tracking, self.alias = tracking, alias
@@ -353,13 +397,26 @@ class Registry:
             except MlflowException as error:
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     return None
-                if error.error_code == "PERMISSION_DENIED" and not self._seen(model):  # what auth says of a model that is not there
+                if error.error_code == "PERMISSION_DENIED" and not self._known(model):  # auth's word for a model that is not there
                     return None
                 raise
 
         return self.tracking.attempt(f"reading the alias {self.alias}", find)
 
-    def _seen(self, model: str) -> bool:
+    @property
+    def place(self) -> str:
+        """MLflow's address, without a password."""
+        return self.tracking.home.tracking_uri.rpartition("@")[2]
+
+    def knows(self, model: str) -> bool:
+        """Whether a model of this name is registered, with versions or without."""
+        return self.tracking.attempt(f"looking for {model}", lambda: self._known(model))
+
+    def run_of(self, model: str, version: str) -> str | None:
+        """The run that made a version."""
+        return self.tracking.version_tags(model, version)["run_id"] or None
+
+    def _known(self, model: str) -> bool:
         return bool(self.tracking.client.search_registered_models(f"name = '{model}'"))
 
     def set_champion(self, model: str, version: str) -> None:

@@ -4,8 +4,10 @@ import logging
 import os
 from pathlib import Path
 
+import postgres
 import pytest
 import tiny
+from filelock import FileLock
 
 from tasks.home import ENVIRONMENT, SPIN_COUNT, Home
 
@@ -17,6 +19,25 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": 
 def forget_address():
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         os.environ.pop(name, None)
+
+
+LONGEST = ("flows", "learning", "judgement", "serving", "tasks")  # folders whose files take minutes
+
+
+def pytest_collection_modifyitems(items):
+    """Long files first: where files are dealt out to several processes, a long one at the end leaves the others idle."""
+    items.sort(key=lambda item: LONGEST.index(item.path.parent.name) if item.path.parent.name in LONGEST else len(LONGEST))
+
+
+def pytest_sessionfinish():
+    postgres.stop()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say plainly, in the last lines, what was not tested for want of a database."""
+    missed = [report for report in terminalreporter.stats.get("skipped", ()) if postgres.WITHOUT in str(report.longrepr)]
+    if missed:
+        terminalreporter.write_line(f"{len(missed)} tests did NOT run: {postgres.WITHOUT}", red=True)
 
 
 logging.raiseExceptions = False  # libraries' handlers keep the standard error of the test they were made in, closed since
@@ -59,12 +80,17 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    """MLflow's database as its first call leaves it: made once, for that takes seconds."""
+def empty_database(tmp_path_factory, request):
+    """MLflow's database as its first call leaves it: made once for all test processes, for that takes seconds."""
     from tasks.tracking import Tracking
 
-    home = Home(tmp_path_factory.mktemp("mlflow"))
-    forget_address()
-    Tracking(home).experiment("first")
-    forget_address()
+    base = tmp_path_factory.getbasetemp()
+    home = Home((base.parent if hasattr(request.config, "workerinput") else base) / "empty-mlflow")
+    with FileLock(f"{home.path}.lock"):
+        home.path.mkdir(exist_ok=True)
+        if not (home.path / "done").exists():
+            forget_address()
+            Tracking(home).experiment("first")
+            forget_address()
+            (home.path / "done").touch()
     return home.path / "mlflow.db"

@@ -121,7 +121,7 @@ def pooling_of(path: Path) -> Literal["mean", "first", "last", "max"] | None:
     if len(ways) > 1 or ways[0] not in POOLINGS:
         raise InputError(
             f"model.base {path}: {POOLING_FILE} names the pooling {' + '.join(ways)}; supported is one of {', '.join(POOLINGS)}: "
-            "name another base, or remove that file to pool as its network suggests"
+            "name another base, or move that file aside to pool as its network suggests"
         )
     return POOLINGS[ways[0]]
 

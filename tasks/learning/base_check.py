@@ -112,7 +112,7 @@ def _check_direction(name: str, problem: ProblemName, asked: Probe, pooling: str
     if problem == "text-classification" and asked.causal and pooling == "first":
         raise InputError(
             f"model.base {name}: 1_Pooling/config.json pools the first token, which sees no later token in this network, so all "
-            "texts would be alike: set pooling_mode_lasttoken there, or remove the file"
+            "texts would be alike: set pooling_mode_lasttoken there, or move the file aside"
         )
 
 

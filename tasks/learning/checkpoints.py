@@ -43,7 +43,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 def is_valid(folder: Path, required: frozenset[str] = frozenset()) -> str | None:
     """None if the folder is whole, else what is wrong with it."""
     try:
-        hashes: dict[str, str] = json.loads((folder / MANIFEST).read_text())
+        hashes = manifest_of(folder)
     except (OSError, ValueError):
         return f"no readable {MANIFEST}"
     if missing := required - hashes.keys():
@@ -52,9 +52,15 @@ def is_valid(folder: Path, required: frozenset[str] = frozenset()) -> str | None
         file = folder / name
         if not file.is_file():
             return f"{name} is gone"
-        if _sha256(file) != wanted:
-            return f"{name} is damaged"
+        if (found := _sha256(file)) != wanted:
+            return f"{name} is damaged: its sha256 is {found}, it was stored with {wanted}"
     return None
+
+
+def manifest_of(folder: Path) -> dict[str, str]:
+    """The sha256 of every file of a folder, as it was stored; OSError or ValueError where there is none that can be read."""
+    hashes: dict[str, str] = json.loads((folder / MANIFEST).read_text())
+    return hashes
 
 
 def newest_valid(folder: Path, notice: Callable[[str], None]) -> Path | None:

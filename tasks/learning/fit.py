@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from configs.errors import InfraError
+from configs.errors import InfraError, StoppedError
 from tasks.learning.adapters import load_trainable, save_trainable, trainable
 from tasks.learning.checkpoints import atomic_folder, is_valid, newest_valid, step_of
 from tasks.learning.collapse import ASKED_FROM, CollapsedError, climbed_back, learned_nothing
@@ -67,7 +67,7 @@ class Trained:
     restart: str = ""
 
 
-class StoppedEarlyError(Exception):
+class StoppedEarlyError(StoppedError):
     """A signal asked training to stop; a checkpoint is on disk."""
 
 
@@ -104,7 +104,8 @@ def fit(trainer: Any, network: Network, plan: Plan, calibrate: Callable[[Network
             trainer.train(resume_from_checkpoint=str(start) if start else None)
     if stop.is_set() and trainer.state.global_step < trainer.state.max_steps:
         raise StoppedEarlyError(
-            f"stopped by a signal at step {trainer.state.global_step}; a checkpoint is kept: run the same command to go on"
+            f"stopped by a signal at step {trainer.state.global_step}; a checkpoint is kept: run the same command to go on",
+            stop.which,
         )
     epoch = best_epoch(trainer.state.log_history, plan.untrained)
     if epoch is not None and _since_best(trainer.state.log_history, plan) > 0:
@@ -227,16 +228,23 @@ def _is_over(checkpoint: Path, logged: Sequence[dict[str, float]], plan: Plan) -
     return _has_learned(logged, plan) or step_of(checkpoint) >= plan.last_step < plan.steps
 
 
+class _Stop(threading.Event):
+    """Set by the signal that asks training to stop."""
+
+    which: int = signal.SIGTERM
+
+
 @contextmanager
-def _signals() -> Iterator[threading.Event]:
+def _signals() -> Iterator[_Stop]:
     """Turn SIGTERM and a first Ctrl-C into a request to stop after this step; a second one acts at once."""
-    stop = threading.Event()
+    stop = _Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
     before = {which: signal.getsignal(which) for which in (signal.SIGTERM, signal.SIGINT)}
 
     def ask(which: int, _: Any) -> None:
+        stop.which = which
         stop.set()
         signal.signal(which, before[signal.Signals(which)])
 

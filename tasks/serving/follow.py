@@ -37,12 +37,14 @@ M = TypeVar("M", bound=Versioned)
 class Standing:
     """What a follower says of itself; None where there is nothing to say.
 
-    `wanted` is the version the alias named last, `registry` why the alias could not be read now, `refused` why `wanted` is not the
-    one that answers, `check` how the one that answers was checked, `since` when it began to (Unix seconds).
+    `looked` says whether the alias has been asked for at all, `wanted` is the version it named last, `registry` why it could not
+    be read now, `refused` why `wanted` is not the one that answers, `check` how the one that answers was checked, `since` when it
+    began to (Unix seconds).
     """
 
     version: str | None = None
     since: float | None = None
+    looked: bool = False
     wanted: str | None = None
     loading: bool = False
     registry: str | None = None
@@ -111,11 +113,11 @@ class Follower(Generic[M]):
         except Exception as error:  # noqa: BLE001  (whatever a registry's client raises, answers go on)
             if self.standing.registry is None:
                 log.warning("%s: the alias cannot be read, what answers goes on: %s", self.name, error)
-            self._say(registry=_line(error))
+            self._say(looked=True, registry=_line(error))
             return self._ways.remembered() if self.current is None else None
         if self.standing.registry is not None:
             log.info("%s: the alias is read again", self.name)
-        self._say(registry=None)
+        self._say(looked=True, registry=None)
         if named is None and self.standing.wanted is not None:
             log.warning("%s: the alias names no version any more, what answers goes on", self.name)
             self._say(wanted=None, refused=None)

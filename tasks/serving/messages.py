@@ -96,7 +96,7 @@ class Readiness(BaseModel):
     check: str | None
     alias_names: str | None = Field(description="the version that the alias named last")
     loading: bool
-    registry: str = Field(description="`read`, or why the alias cannot be read now")
+    registry: str = Field(description="`read`, `not looked at yet`, or why the alias cannot be read now")
     refused: str | None = Field(description="why that version is not the one that answers")
     waiting: int = Field(description="texts")
     traffic: Kept | None

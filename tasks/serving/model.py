@@ -136,7 +136,8 @@ def adopt_base(spec: Spec, fetched: Path, home: Path) -> Path:
     base = read_base(fetched, spec.base_name)
     if base.digest != spec.base_digest:
         raise InputError(
-            f"the base stored for {spec.base_name} has digest {base.digest}, the model was trained on {spec.base_digest}: refused"
+            f"the base stored for {spec.base_name} has digest {base.digest}, the model was trained on {spec.base_digest}: refused; "
+            "restore the stored one from a copy, or put the right base where its name leads"
         )
     target = home / "bases" / spec.base_digest
     with atomic_folder(target) as aside:

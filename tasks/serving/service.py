@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 QUESTION = '{"text": "..."} or {"texts": ["...", ...]} as application/json'
 FEEDBACK = '{"answer_id": "...", "kind": "...", "value": "..."} as /openapi.json describes it'
 AUDIT_DAYS = 7.0  # as far as the monitors look back, unless told otherwise
+NOT_LOOKED = "not looked at yet"
 SOON = {"Retry-After": "1"}
 T = TypeVar("T")
 
@@ -245,11 +246,8 @@ class Routes:
             return Refusal(
                 500, "the model failed on these texts", "/predict", "leave the unusual ones out; the service's log says more"
             )
-        standing = self.service.champion.standing
-        why = standing.refused or standing.registry or ("one is loading" if standing.loading else "the alias names none")
-        return Refusal(
-            503, f"no version answers yet: {why}", "/predict", "see /ready; `tunekeeper retrain CONFIG` makes a champion", SOON
-        )
+        why, remedy = _waits_for(self.service.champion.standing)
+        return Refusal(503, f"no version answers yet: {why}", "/predict", remedy, SOON)
 
     # --- what is said of answers ----------------------------------------------------------------------------------------
 
@@ -321,7 +319,7 @@ class Routes:
             "check": now.check or None,
             "alias_names": now.wanted,
             "loading": now.loading,
-            "registry": now.registry or "read",
+            "registry": now.registry or ("read" if now.looked else NOT_LOOKED),
             "refused": now.refused,
             "waiting": self.batcher.waiting,
             "traffic": None if counts is None else {"written": counts.written, "lost": counts.lost, "waiting": counts.waiting},
@@ -331,6 +329,19 @@ class Routes:
     async def metrics(self) -> Response:
         """For Prometheus."""
         return Response(self.watch.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _waits_for(now: Standing) -> tuple[str, str]:
+    """Why no version answers, and what helps; a champion is missed only where one was looked for."""
+    if now.refused:
+        return now.refused, "see the service's log; the version is tried again by itself"
+    if now.registry:
+        return now.registry, "see that MLflow answers; the service asks again by itself"
+    if not now.looked:
+        return "the service has only begun, and has not looked for its champion", "ask again in a second"
+    if now.wanted is not None:
+        return f"version {now.wanted} is loading", "ask again in a few seconds; /ready says when it answers"
+    return "the alias names none", "see /ready; `tunekeeper retrain CONFIG` makes a champion"
 
 
 def _json(value: dict[str, Any], status: int = 200) -> Response:

@@ -131,9 +131,9 @@ def read_export(path: Path) -> pa.Table:
             with pq.ParquetFile(path) as parquet:
                 rows = parquet.read().cast(_schema())
         except (pa.ArrowInvalid, ValueError) as error:
-            raise InfraError(f"{path}: is damaged ({str(error)[:200]}): remove it and run again, it is made anew") from error
+            raise InfraError(f"{path}: is damaged ({str(error)[:200]}): move it aside and run again, it is made anew") from error
     if _digest(rows) != path.stem:
-        raise InfraError(f"{path}: is not what it is named by: remove it and run again, it is made anew")
+        raise InfraError(f"{path}: is not what it is named by: move it aside and run again, it is made anew")
     return rows
 
 

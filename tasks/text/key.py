@@ -26,7 +26,8 @@ def redaction_key(home: Path, environment: Mapping[str, str] = os.environ) -> by
     text = path.read_text().strip()
     if len(text) != 64 or any(c not in "0123456789abcdef" for c in text):
         raise InputError(
-            f"{path}: holds no key (64 hexadecimal digits): restore it, or remove it to make a new one, which changes every tag"
+            f"{path}: holds no key (64 hexadecimal digits): restore it from a copy; where there is none, move it aside, and a new "
+            "one is made, which changes every tag"
         )
     return bytes.fromhex(text)
 

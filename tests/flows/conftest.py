@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -134,18 +135,34 @@ def _links() -> Iterator[tuple[str, str | None]]:
 
 
 @pytest.fixture
-def keep(tmp_path, monkeypatch, capsys, server, empty_database, bert_folder):
-    """A kept model of 300 rows that no one has trained yet."""
+def kept_here(tmp_path, monkeypatch, capsys, server):
+    """A folder for a kept model, whose home is `home` in it and whose commands run in this process alone."""
     keeping = Keeping(tmp_path, capsys, release.Reload)
-    keeping.home.path.mkdir()
-    shutil.copy(empty_database, keeping.home.path / "mlflow.db")
-    data = {**DATA, "source": str(tmp_path / "rows.csv")}
-    settings = {"name": "tiny", **SETTINGS, "data": data, "model": {"base": str(bert_folder), "max_length": 16}}
-    keeping.config.write_text(json.dumps(settings))
-    keeping.write(tiny.rows(300))
     monkeypatch.setenv("TUNEKEEPER_HOME", str(keeping.home.path))
     monkeypatch.setattr(release, "Reload", HereReload)
     monkeypatch.setattr(aside, "Beside", HereBeside)
     for name in ("MLFLOW_TRACKING_URI", "TUNEKEEPER_LEDGER_URL"):
         monkeypatch.delenv(name, raising=False)
     return keeping
+
+
+@pytest.fixture
+def keep(tmp_path, kept_here, empty_database, bert_folder):
+    """A kept model of 300 rows that no one has trained yet."""
+    keeping = kept_here
+    keeping.home.path.mkdir()
+    shutil.copy(empty_database, keeping.home.path / "mlflow.db")
+    data = {**DATA, "source": str(tmp_path / "rows.csv")}
+    settings = {"name": "tiny", **SETTINGS, "data": data, "model": {"base": str(bert_folder), "max_length": 16}}
+    keeping.config.write_text(json.dumps(settings))
+    keeping.write(tiny.rows(300))
+    return keeping
+
+
+@pytest.fixture(params=sorted((Path(__file__).parents[1] / "homes").glob("*.tar.xz")), ids=lambda file: file.name.partition(".")[0])
+def earlier(request, kept_here, monkeypatch):
+    """A model that an earlier version kept in another folder: champion 1, and a second version that was not promoted."""
+    with tarfile.open(request.param) as archive:
+        archive.extractall(kept_here.folder, filter="data")
+    monkeypatch.chdir(kept_here.folder)  # the paths of its config lead from there
+    return kept_here

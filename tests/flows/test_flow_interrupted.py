@@ -62,11 +62,23 @@ def test_killed_after_its_last_word_it_is_whole_and_what_it_left_is_cleared(keep
     assert not list(keep.home.path.glob("work/*"))
 
 
-def test_asked_to_stop_it_leaves_a_clean_state_and_goes_on_when_asked_again(keep):
-    process = keep.fork("training.epochs=20", kill=("tasks.metric_log", "MetricLog.log", signal.SIGTERM))
+def stopped(process):
+    """What a command that was asked to stop says last: how to go on, and nothing of what it was in the middle of."""
     process.join(120)
-    assert process.exitcode == 1
-    assert "error: " in process.said.with_suffix(".txt").read_text()
+    text = process.said.with_suffix(".txt").read_text()
+    assert process.exitcode == 128 + signal.SIGTERM and text.count("error: ") == 1, text
+    assert not any(word in text for word in ("Traceback", "Crash", "TerminationSignal", "StoppedEarlyError")), text
+    assert process.said.with_suffix(".json").read_text() == ""
+    return text[text.index("error: ") :]
+
+
+def test_asked_to_stop_it_leaves_a_clean_state_and_goes_on_when_asked_again(keep):
+    in_preparation = keep.fork("training.epochs=20", kill=("tasks.text.snapshot", "seal", signal.SIGTERM))
+    said_last = stopped(in_preparation)
+    assert said_last == "error: stopped by SIGTERM; what was finished is kept: run the same command to go on\n"
+    assert "is kept: run the same command" in stopped(
+        keep.fork("training.epochs=20", kill=("tasks.metric_log", "MetricLog.log", signal.SIGTERM))
+    )
     assert [run.info.status for run in keep.runs()] == ["KILLED"] and keep.versions() == set()
     done = keep.retrain("training.epochs=20")
     assert [run.info.status for run in keep.runs()] == ["FINISHED"] and keep.versions() == {"1"} and not done["skipped"]

@@ -16,8 +16,9 @@ from flows import guard, supervise
 from flows.server import free
 from flows.services import plan_for
 from flows.supervise import Guarded, Service, Supervisor
-from flows.up import up
+from flows.up import said_of, up
 from tasks.home import Home
+from tasks.web import Answer
 
 KEEPER = """
 import sys
@@ -191,6 +192,23 @@ def test_every_port_that_is_taken_is_named_before_anything_starts(alone):
     for name, port in ports.items():
         assert f"{port} for {name}: taken by process {os.getpid()} (" in str(refusal.value)
         assert f"set TUNEKEEPER_{name.upper()}_PORT" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("ready", "says"),
+    [
+        (Answer(0, "refused"), "looks for its champion"),
+        (Answer(503, '{"registry": "not looked at yet", "alias_names": null}'), "looks for its champion"),
+        (Answer(503, '{"registry": "read", "alias_names": null}'), "waits for a champion: tunekeeper retrain keep.yaml"),
+        (Answer(503, '{"registry": "read", "alias_names": "3"}'), "loads version 3"),
+        (Answer(503, '{"registry": "MLflow is away", "alias_names": null}'), "waits: MLflow is away"),
+        (Answer(503, '{"registry": "read", "alias_names": "3", "refused": "version 3: damaged"}'), "version 3: damaged"),
+        (Answer(200, '{"registry": "read", "alias_names": "3"}'), "answers"),
+    ],
+)
+def test_the_greeting_misses_a_champion_only_where_the_service_has_looked_for_one(ready, says):
+    said = said_of(ready, Path("keep.yaml"))
+    assert says in said and ("retrain" in said) == ("retrain" in says)
 
 
 def test_a_port_that_is_none_is_refused_by_the_name_of_its_variable(alone, monkeypatch):

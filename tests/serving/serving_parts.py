@@ -85,7 +85,7 @@ class Standing:
         from tasks.serving.follow import Standing as Said
 
         self.current = current
-        self.standing = Said(version=current and current.version, wanted="1", check="checked", since=1.0)
+        self.standing = Said(version=current and current.version, wanted="1", check="checked", since=1.0, looked=True)
 
     def start(self):
         pass

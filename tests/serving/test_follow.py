@@ -167,6 +167,15 @@ def test_a_memory_that_cannot_be_written_is_no_reason_not_to_answer(world, caplo
     assert world.step().version == "1" and "no space left" in caplog.text
 
 
+def test_before_its_first_look_it_says_that_it_has_not_looked(world):
+    assert not world.follower.standing.looked
+    world.alias = None
+    assert world.step().looked and world.follower.standing.registry is None
+    away = World()
+    away.alias = InfraError("away")
+    assert away.step().looked and away.follower.standing.registry == "away"
+
+
 def test_it_follows_by_itself_until_it_is_stopped():
     world = World(every=0.01)
     world.follower.start()

@@ -411,6 +411,26 @@ def test_before_there_is_a_champion_it_lives_and_is_not_ready():
         assert "no version answers yet" in fault(found, 503)["what"] and headers["Retry-After"] == "1"
 
 
+@pytest.mark.parametrize(
+    ("now", "what", "remedy"),
+    [
+        ({"looked": False}, "has not looked for its champion", "ask again in a second"),
+        ({"wanted": "3"}, "version 3 is loading", "ask again in a few seconds"),
+        ({"registry": "MLflow is away"}, "MLflow is away", "see that MLflow answers"),
+        ({"wanted": "3", "refused": "version 3: damaged"}, "version 3: damaged", "see the service's log"),
+        ({}, "the alias names none", "tunekeeper retrain"),
+    ],
+)
+def test_a_champion_is_missed_only_where_one_was_looked_for(now, what, remedy):
+    champion = restated(Standing(None), **{"wanted": None, **now})
+    with served(service(champion)) as asker:
+        said = fault(asker("POST", "/predict", {"text": "a"}), 503)
+        assert what in said["what"] and remedy in said["remedy"]
+        assert ("retrain" in said["remedy"]) == (now == {})
+        registry = asker("GET", "/ready")[2]["registry"]
+    assert registry == now.get("registry", "read" if now.get("looked", True) else "not looked at yet")
+
+
 def test_it_says_which_version_answers_and_what_is_not_as_it_should_be(champion):
     champion = restated(Standing(champion.current), registry="ConnectionError: refused", refused="version 8: damaged", wanted="8")
     with served(service(champion)) as asker:

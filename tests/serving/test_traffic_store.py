@@ -1,11 +1,11 @@
 """Where traffic lies for good: days that find their rows, files that become one, a database that may be away."""
 
-import os
 import signal
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import postgres
 import pytest
 import sqlalchemy as sa
 from test_traffic import NAME, T0, answer, label, places, run_child
@@ -41,9 +41,7 @@ def url(request, tmp_path):
     elif request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/traffic.db"
     else:
-        server = os.environ.get("TUNEKEEPER_TEST_POSTGRES_URL")
-        if not server:
-            pytest.skip("TUNEKEEPER_TEST_POSTGRES_URL names no PostgreSQL to test against")
+        server = postgres.wanted()
         schema = f"traffic_{uuid.uuid4().hex[:8]}"
         engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         with engine.connect() as connection:

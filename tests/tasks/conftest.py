@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from ledger_child import database_url, databases
+from ledger_child import DATABASES, database_url
 
 from tasks.ledger import Ledger
 
 
-@pytest.fixture(params=databases())
+@pytest.fixture(params=DATABASES)
 def url(request, tmp_path):
     return database_url(request.param, tmp_path)
 

@@ -41,6 +41,17 @@ class FileRegistry:
     def versions(self, model: str) -> set[str]:
         return {path.name for path in (self.folder / "versions").iterdir()}
 
+    @property
+    def place(self) -> str:
+        return str(self.folder)
+
+    def knows(self, model: str) -> bool:
+        return (self.folder / "versions").is_dir()
+
+    def run_of(self, model: str, version: str) -> str | None:
+        made_by = self.folder / "versions" / version
+        return made_by.read_text() or None
+
     def delete(self, version: str) -> None:
         """As MLflow does: the alias goes with its version."""
         (self.folder / "versions" / version).unlink()
@@ -54,13 +65,16 @@ def promoted(ledger: Ledger, registry: FileRegistry, model: str, *versions: str,
         promote(ledger, registry, model, version, expected=registry.champion(model), evidence=evidence, who="a test")
 
 
-def databases() -> list[str]:
-    """The kinds of database to test on: PostgreSQL only where TUNEKEEPER_TEST_POSTGRES_URL names one."""
-    return ["sqlite", *(["postgresql"] if os.environ.get("TUNEKEEPER_TEST_POSTGRES_URL") else [])]
+DATABASES = ("sqlite", "postgresql")
 
 
 def database_url(kind: str, folder: Path) -> str:
-    return f"sqlite:///{folder}/ledger.db" if kind == "sqlite" else os.environ["TUNEKEEPER_TEST_POSTGRES_URL"]
+    """The address of a database of this kind; where there is no PostgreSQL, the test is skipped, and the run says so."""
+    if kind == "sqlite":
+        return f"sqlite:///{folder}/ledger.db"
+    import postgres  # not at the top: a process with this folder alone on its path imports this module too
+
+    return postgres.wanted()
 
 
 def die_at(name: str) -> Callable[[str], None]:

@@ -24,6 +24,12 @@ class Registry:
     def versions(self, model):
         return {"1", "2", "3"}
 
+    def knows(self, model):
+        return True
+
+    def run_of(self, model, version):
+        return None
+
 
 @pytest.fixture
 def registry():

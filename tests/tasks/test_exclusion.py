@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from ledger_child import database_url, databases
+from ledger_child import database_url
 
 from configs.errors import InfraError
 from tasks.exclusion import hold
@@ -135,7 +135,6 @@ def test_a_lock_folder_that_cannot_be_made_is_an_infra_error(tmp_path):
         pass
 
 
-@pytest.mark.skipif("postgresql" not in databases(), reason="TUNEKEEPER_TEST_POSTGRES_URL names no PostgreSQL to test against")
 def test_a_rerun_on_the_same_machine_inherits_the_lease_of_the_killed_and_another_machine_waits(holder, tmp_path):
     stack = ExitStack()
     url = database_url("postgresql", tmp_path)

@@ -1,12 +1,12 @@
 import itertools
 import random
+from functools import partial
 
 import pytest
 from ledger_child import (
     PROMOTE_STEPS,
     WON,
     FileRegistry,
-    databases,
     heal_and_die,
     killed,
     promote_and_die,
@@ -15,7 +15,7 @@ from ledger_child import (
     run_race,
 )
 
-from configs.errors import InputError
+from configs.errors import InfraError, InputError
 from tasks.ledger import (
     ChampionMovedError,
     Evidence,
@@ -40,11 +40,6 @@ def registry(tmp_path):
 
 def told(ledger, model):
     return [(row.epoch, row.kind, row.from_version, row.to_version, row.state) for row in history(ledger, model)]
-
-
-def test_the_ledger_is_tested_on_postgresql_too():
-    if "postgresql" not in databases():
-        pytest.skip("TUNEKEEPER_TEST_POSTGRES_URL names no PostgreSQL to test against")
 
 
 def test_a_promotion_is_a_row_and_an_alias(ledger, registry, model):
@@ -206,6 +201,45 @@ def test_a_deleted_champion_is_reported_until_there_is_another(ledger, registry,
         assert "version 2 was deleted" in settled.notices[-1] and "tunekeeper rollback" in settled.notices[-1]
     assert rollback(ledger, registry, model, who="a person").entry.to_version == "1"
     assert heal(ledger, registry, model).notices == () and replay(ledger, model) == "1"
+
+
+def test_a_registry_that_knows_no_such_model_is_another_one_and_nothing_is_recorded_by_it(ledger, registry, model):
+    promoted(ledger, registry, model, "1", "2")
+    with pytest.raises(KilledError):
+        promote(ledger, registry, model, "3", expected="2", evidence=WON, who="the flow", step=killed_at("intended"))
+    before, empty = told(ledger, model), FileRegistry(registry.folder.with_name("empty"))
+    for call in (partial(heal, ledger, empty, model), partial(rollback, ledger, empty, model, who="a person")):
+        with pytest.raises(
+            InfraError, match=rf"names version 1, 2, 3 of {model}.*no model of that name.*right MLflow.*Nothing was rec"
+        ):
+            call()
+    assert told(ledger, model) == before
+    assert heal(ledger, registry, model).champion == "3"  # in the right one the move goes on
+
+
+def test_a_registry_whose_version_another_run_made_is_another_one(ledger, registry, model):
+    evidence = Evidence("PROMOTE", "better", "run-7")
+    promote(ledger, registry, model, "1", expected=None, evidence=evidence, who="the flow")
+    other = FileRegistry(registry.folder.with_name("other")).add("1", "2")
+    other.set_champion(model, "2")
+    (other.folder / "versions" / "1").write_text("run-8")
+    with pytest.raises(InfraError, match=r"version 1 of .* run run-7 as the ledger says, but in MLflow at .*other by run-8"):
+        heal(ledger, other, model)
+    assert replay(ledger, model) == "1"
+    (other.folder / "versions" / "1").write_text("run-7")
+    assert heal(ledger, other, model).champion == "2"
+
+
+class KilledError(Exception):
+    pass
+
+
+def killed_at(name):
+    def step(at):
+        if at == name:
+            raise KilledError
+
+    return step
 
 
 def test_an_alias_taken_off_by_a_person_is_told_from_a_deleted_version(ledger, registry, model):

@@ -1,6 +1,5 @@
 """Ledgers that earlier versions wrote open where they are, and what was counted stays counted."""
 
-import os
 import sqlite3
 import threading
 import uuid
@@ -9,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
-from ledger_child import databases
+from ledger_child import DATABASES, database_url
 
 from tasks.decisions import decisions_of, find_decision, look_number, record_decision
 from tasks.ledger import Ledger, history, replay
@@ -50,7 +49,7 @@ def database(kind, folder):
     if kind == "sqlite":
         yield f"sqlite:///{folder}/ledger.db"
         return
-    server, name = sa.make_url(os.environ["TUNEKEEPER_TEST_POSTGRES_URL"]), f"old_{uuid.uuid4().hex}"
+    server, name = sa.make_url(database_url(kind, folder)), f"old_{uuid.uuid4().hex}"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
@@ -58,7 +57,7 @@ def database(kind, folder):
         connection.execute(sa.text(f"DROP DATABASE {name}"))
 
 
-@pytest.fixture(params=databases())
+@pytest.fixture(params=DATABASES)
 def old(request, tmp_path):
     """A ledger of schema 2: a model with two champions and five decisions, of which four lie within 52 weeks."""
     with database(request.param, tmp_path) as url:

@@ -1,6 +1,7 @@
 """The ledger before MLflow's own registry, in SQLite: what the file double stands for elsewhere."""
 
 import os
+import shutil
 
 import pytest
 from ledger_child import WON
@@ -21,15 +22,22 @@ class MlflowRegistry:
     def set_champion(self, model, version):
         self.client.set_registered_model_alias(model, ALIAS, version)
 
+    def knows(self, model):
+        return True
+
+    def run_of(self, model, version):
+        return self.client.get_model_version(model, version).run_id or None
+
     def versions(self, model):
         return {str(found.version) for found in self.client.search_model_versions(f"name='{model}'")}
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
+def client(tmp_path_factory, empty_database):
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     mlflow = pytest.importorskip("mlflow")
     folder = tmp_path_factory.mktemp("mlflow")
+    shutil.copy(empty_database, folder / "mlflow.db")
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db", registry_uri=f"sqlite:///{folder}/mlflow.db")
     client.create_registered_model(MODEL)
     for _ in range(4):
