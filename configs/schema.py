@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from configs.credentials import credential_in, refused_pattern, remedy_for
 
 ProblemName = Literal["text-classification", "text-generation"]
 Moment = Annotated[str, BeforeValidator(lambda value: value.isoformat() if isinstance(value, date) else value)]  # YAML reads dates
@@ -21,8 +22,30 @@ PATTERN_ENTITIES: tuple[Entity, ...] = (
 )  # fmt: skip
 
 
+def _refuse_credentials(schema: dict[str, Any]) -> None:
+    """Let servers that check parameters against the JSON schema refuse a text with a credential before they keep it."""
+    waiting = list(schema.get("properties", {}).values())
+    while waiting:
+        each = waiting.pop()
+        if each.get("type") == "string" and not {"pattern", "enum", "const"} & each.keys():
+            each["pattern"] = refused_pattern()
+        waiting += [*each.get("anyOf", ()), *([each["items"]] if isinstance(each.get("items"), dict) else [])]
+
+
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    """A section of a config. No text in it holds a credential: it is kept with every run, by MLflow, Prefect and the ledger."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, json_schema_extra=_refuse_credentials)
+
+    @field_validator("*")
+    @classmethod
+    def _no_credential_is_kept(cls, value: object) -> object:
+        for each in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(each, str) and (what := credential_in(each)) is not None:
+                raise ValueError(
+                    f"holds {what}, which would be kept with every run: leave it out of the config; {remedy_for(each)}"
+                )
+        return value
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
@@ -109,15 +132,6 @@ class Data(Frozen):
     deduplicate: Deduplicate = Deduplicate()
     max_characters: Annotated[int, Field(ge=1)] = Field(100_000, description="a longer text is an error of the data, not a text")
     feedback: bool = Field(False, description="labels and corrections of served traffic become rows of the next snapshot")
-
-    @model_validator(mode="after")
-    def _no_secret_is_kept(self) -> Self:
-        for part in [part for given in (self.source, self.test or ()) for part in ((given,) if isinstance(given, str) else given)]:
-            if is_table(part) and (urlsplit(part).password is not None or "password=" in urlsplit(part).query):
-                raise ValueError(
-                    "a source holds a password, which would be kept with every run: leave it out, set PGPASSWORD or use ~/.pgpass"
-                )
-        return self
 
     @model_validator(mode="after")
     def _split_fits(self) -> Self:

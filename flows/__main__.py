@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from configs.credentials import cleaned, credential_in, remedy_for, without_credentials
 from configs.errors import InfraError, InputError
 
 Command = Callable[[argparse.Namespace], int]
@@ -39,6 +40,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code[0])
 
 
+def _refuse_credentials(given: argparse.Namespace) -> None:
+    """No word of a command holds a credential: Prefect would keep it with the run, the shell keeps it in its history."""
+    for name, value in vars(given).items():
+        for word in map(str, value if isinstance(value, list) else [value]):
+            text = word.partition("=")[2] if name in ("overrides", "configs") else word
+            if (what := credential_in(text)) is not None:
+                kept = f"holds {what}, which would be kept with the run: leave it out"
+                raise InputError(f"{name} {word}: {kept}; {remedy_for(text)}")
+
+
 def _leave(code: list[int]) -> None:
     """End the process here: taking the imported libraries apart piece by piece takes seconds, and serves nobody."""
     sys.stdout.flush()
@@ -48,6 +59,7 @@ def _leave(code: list[int]) -> None:
 
 def _guarded(command: Command, given: argparse.Namespace) -> int:
     try:
+        _refuse_credentials(given)
         return command(given)
     except InputError as error:
         return _complain(error, 2, given.debug)
@@ -74,9 +86,9 @@ def _told(error: BaseException) -> BaseException:
 
 def _complain(error: BaseException, code: int, debug: bool) -> int:
     if debug:
-        traceback.print_exception(error)
+        sys.stderr.write(without_credentials("".join(traceback.format_exception(error))))
     kind = "" if isinstance(error, InputError | InfraError) else f"{type(error).__name__}: "
-    sys.stderr.write(f"error: {kind}{error}\n")
+    sys.stderr.write(without_credentials(f"error: {kind}{error}\n"))
     return code
 
 
@@ -149,7 +161,7 @@ def _load(given: argparse.Namespace) -> Any:
 
 def _print(given: argparse.Namespace, value: dict[str, Any]) -> None:
     if given.json:
-        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(cleaned(value), ensure_ascii=False) + "\n")
 
 
 def _retrain(given: argparse.Namespace) -> int:

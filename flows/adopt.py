@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect import flow
 from prefect.context import TagsContext
 
 from configs.errors import InputError
@@ -27,6 +26,7 @@ from tasks.home import find_home, settle_environment
 from tasks.identity import digest
 from tasks.ledger import Evidence, Move, heal, history
 from tasks.ledger import adopt as adopt_version
+from tasks.orchestration import flow
 from tasks.requests import Turn
 from tasks.terminal import say
 from tasks.tracking import Registry, Tracking

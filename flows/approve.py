@@ -9,8 +9,6 @@ from typing import Any, Literal
 from uuid import UUID
 
 from httpx import HTTPError
-from prefect import flow
-from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
@@ -27,6 +25,7 @@ from tasks.approvals import Approval
 from tasks.champion import open_ledger
 from tasks.home import find_home, settle_environment
 from tasks.ledger import Ledger
+from tasks.orchestration import create_markdown_artifact, flow
 from tasks.pages import REPORT
 from tasks.terminal import say
 from tasks.tracking import Registry, Tracking

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect import flow
-
 from configs.errors import InputError
 from configs.schema import Pipeline
 from tasks import watch
@@ -15,6 +13,7 @@ from tasks.exclusion import hold
 from tasks.home import find_home, settle_environment
 from tasks.ledger import heal
 from tasks.looks import all_looks, look_of_year, record_look
+from tasks.orchestration import flow
 from tasks.pages import look_page
 from tasks.reference import read_reference
 from tasks.release import champion_files

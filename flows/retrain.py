@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from prefect import flow
 from prefect.context import TagsContext
 from prefect.states import Completed
 
@@ -26,6 +25,7 @@ from tasks.home import Home, find_home, settle_environment
 from tasks.identity import decision_key
 from tasks.judgement.evidence import Verdict
 from tasks.ledger import MACHINE, ChampionMovedError, Evidence, Ledger, WithdrawnError, promote, standing
+from tasks.orchestration import flow
 from tasks.requests import Turn, Why, admitted
 from tasks.terminal import say, stage
 from tasks.tracking import Registry, Tracking

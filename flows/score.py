@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
-
 from configs.schema import Pipeline
+from tasks.orchestration import flow
 
 
 @flow(name="score", flow_run_name="{pipeline.name}")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Full, Pipeline
@@ -17,6 +16,7 @@ from tasks.home import Home
 from tasks.identity import digest, scores_key
 from tasks.learning.base import Base
 from tasks.learning.checkpoints import atomic_folder, is_valid
+from tasks.orchestration import task
 from tasks.prepare import open_snapshot
 from tasks.train import fitted_splits, material
 

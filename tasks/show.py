@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect import task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Pipeline
 from tasks.champion import SIGNATURES
 from tasks.evaluate import FRAME, Scores
 from tasks.findings import SHOWN_METRICS, Findings, gather
+from tasks.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, task
 from tasks.pages import REPORT
 from tasks.prepare import Prepared, contract_table, open_snapshot
 from tasks.report import data as page
@@ -56,7 +55,7 @@ def publish(found: Findings, home: Home, tracking: Tracking) -> dict[str, Any]:
     tracking.log_metrics(found.run_id, {**_others(found), **stages}, found.trained.steps, first=stages)
     tracking.tag(found.run_id, {"verdict": report.verdict, "reason": next(iter(report.reasons), "")})
     link = tracking.page_of(report.pipeline, found.run_id, REPORT, folder / "report.html")
-    create_link_artifact(link, link_text=f"{report.verdict}: {report.pipeline}", key="report")
+    create_link_artifact(link, f"{report.verdict}: {report.pipeline}", key="report")
     create_markdown_artifact(summary_markdown(report), key="verdict")
     rows = [{"system": system.name, **{score.metric: score.value for score in system.scores}} for system in report.systems]
     create_table_artifact(rows, key="metrics")

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from configs.credentials import without_credentials
 from configs.errors import InfraError
 from tasks.home import Home
 from tasks.learning.base import Base, base_files
@@ -89,7 +90,7 @@ class Tracking:
         raise AssertionError("unreachable")
 
     def _fault(self, what: str, error: Exception) -> InfraError:
-        where = self.home.tracking_uri.rpartition("@")[2]
+        where = without_credentials(self.home.tracking_uri)
         return InfraError(
             f"MLflow at {where}: {what} failed ({first_line(error)}): "
             "see that the server answers and the disk has room, then run again"
@@ -160,7 +161,7 @@ class Tracking:
         """All parameters in one call; the same values logged again change nothing."""
         from mlflow.entities import Param
 
-        entries = [Param(key, str(value)[:6000]) for key, value in values.items()]
+        entries = [Param(key, without_credentials(str(value))[:6000]) for key, value in values.items()]
         self.attempt("logging parameters", lambda: self.client.log_batch(run_id, params=entries))
 
     def log_metrics(
@@ -195,7 +196,7 @@ class Tracking:
     def tag(self, run_id: str, values: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
 
-        tags = [RunTag(PREFIX + key, value) for key, value in values.items()]
+        tags = [RunTag(PREFIX + key, without_credentials(value)) for key, value in values.items()]
         self.attempt("tagging the run", lambda: self.client.log_batch(run_id, tags=tags))
 
     def tags(self, run_id: str) -> dict[str, str]:
@@ -210,7 +211,7 @@ class Tracking:
         self.attempt(f"storing {folder}", lambda: self.client.log_artifacts(run_id, str(source), folder))
 
     def log_text(self, run_id: str, text: str, name: str) -> None:
-        self.attempt(f"storing {name}", lambda: self.client.log_text(run_id, text, name))
+        self.attempt(f"storing {name}", lambda: self.client.log_text(run_id, without_credentials(text), name))
 
     def fetch(self, uri: str, target: Path) -> Path:
         """Download an artifact into a folder; its path there."""
@@ -333,7 +334,7 @@ class Tracking:
     def tag_version(self, model: str, version: str, values: Mapping[str, str]) -> None:
         def put() -> None:
             for key, value in values.items():
-                self.client.set_model_version_tag(model, version, PREFIX + key, value)
+                self.client.set_model_version_tag(model, version, PREFIX + key, without_credentials(value))
 
         self.attempt("tagging the version", put)
 
@@ -403,4 +404,4 @@ def _requirements() -> list[str]:
 
 
 def first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+    return next(iter(without_credentials(str(error)).strip().splitlines()), type(error).__name__)[:200]

@@ -6,10 +6,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
-from prefect import get_run_logger, task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect import get_run_logger
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Pipeline
@@ -17,6 +15,7 @@ from tasks.home import Home
 from tasks.learning.base import Base
 from tasks.learning.device import devices, settle_on
 from tasks.metric_log import MetricLog
+from tasks.orchestration import create_progress_artifact, task, update_progress_artifact
 from tasks.prepare import open_snapshot
 from tasks.slots import gpu_slot
 from tasks.terminal import say, training_bar
@@ -108,7 +107,7 @@ def _listener(metrics: MetricLog, bar: Any) -> Listener:
     from tasks.learning.fit import Listener
 
     logger = get_run_logger()
-    artifact: UUID = create_progress_artifact(0.0, key="training-progress", description="not begun")  # type: ignore[assignment]
+    artifact = create_progress_artifact("training-progress")
     latest: dict[str, float] = {}
     shown = [time.monotonic()]
 
@@ -125,7 +124,7 @@ def _listener(metrics: MetricLog, bar: Any) -> Listener:
         if time.monotonic() - shown[0] > SHOW_SECONDS or step == total:
             shown[0] = time.monotonic()
             loss = f", loss {latest['loss']:.4f}" if "loss" in latest else ""
-            update_progress_artifact(artifact, 100 * step / total, description=f"step {step} of {total}{loss}")
+            update_progress_artifact(artifact, 100 * step / total, f"step {step} of {total}{loss}")
 
     def notice(sentence: str) -> None:
         logger.warning(sentence)

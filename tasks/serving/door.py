@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
+from configs.credentials import cleaned
 from tasks.serving.limits import VARIABLE, Keys, is_local, key_of
 from tasks.serving.messages import Refusal
 
@@ -20,7 +21,7 @@ PATHS = OPEN | {"/predict", "/feedback", "/audit"}
 
 def refuse(refusal: Refusal) -> Response:
     """A refusal as an answer."""
-    body = json.dumps({"error": refusal.fault}, ensure_ascii=False).encode("utf-8", "replace")
+    body = json.dumps(cleaned({"error": refusal.fault}), ensure_ascii=False).encode("utf-8", "replace")
     return Response(body, refusal.status, refusal.headers, "application/json")
 
 

@@ -111,7 +111,9 @@ def test_fifty_events_at_once_start_one_run_that_says_why_and_since_when_and_a_f
         }  # a notice that fails is told of by none
         with disable_run_logger():
             assert scheduled.notice.fn(**told.parameters) == f"{failed.name} ended as Failed: no room on the disk"
-        for wrong in ({"why": "a whim"}, {"pipeline": {**run.parameters["pipeline"], "nmae": "typo"}}):
+        settings = run.parameters["pipeline"]
+        secret = {**settings, "data": {**settings["data"], "source": "Postgres+psycopg2://me:Zqsecret1@h/d/t"}}
+        for wrong in ({"why": "a whim"}, {"pipeline": {**settings, "nmae": "typo"}}, {"pipeline": secret}):
             with pytest.raises(PrefectHTTPStatusError):  # what a person types into the form is checked as the YAML is
                 client.create_flow_run_from_deployment(wanted["retrain/retrain-tiny"], parameters=wrong)
 

@@ -117,7 +117,7 @@ def test_a_server_that_stays_away_is_given_up_by_its_address_and_without_its_pas
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example:5000")
     with pytest.raises(InfraError) as told:
         tracking.close_run("any")
-    assert waited == [1, 2, 4] and "MLflow at mlflow.example:5000: closing the run failed" in str(told.value)
+    assert waited == [1, 2, 4] and "MLflow at https://***@mlflow.example:5000: closing the run failed" in str(told.value)
     assert "secret" not in str(told.value) and "\n" not in str(told.value)
 
 
