@@ -114,7 +114,7 @@ def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
             face.check_labels(asked.folder, asked.model.labels, known)
         tags = {"pipeline": pipeline.name, "snapshot": prepared.snapshot, "adopted": str(asked.folder)}
         name = f"{pipeline.name}-adopted-{asked.model.base.digest[:8]}"
-        run_id = tracking.open_run(pipeline.name, asked.key, name, tags)
+        run_id = tracking.open_run(pipeline.name, asked.key, name, tags, "tunekeeper adopt")
         with close_on_error(tracking, run_id):
             show.describe(pipeline, run.home, tracking, prepared, run_id, NO_PART)
             with run.stage("pack") as facts:

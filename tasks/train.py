@@ -17,6 +17,7 @@ from tasks.learning.device import devices, settle_on
 from tasks.metric_log import MetricLog
 from tasks.orchestration import create_progress_artifact, task, update_progress_artifact
 from tasks.prepare import open_snapshot
+from tasks.run_facts import system_sampler
 from tasks.slots import gpu_slot
 from tasks.terminal import say, training_bar
 from tasks.tracking import Tracking
@@ -48,7 +49,7 @@ def fitted(
     spec, rows, held_out = material
     with gpu_slot(home.path, devices(), say) as number:
         settle_on(number)
-        metrics = MetricLog(tracking, run_id, home.run(key) / "metrics.jsonl", say)
+        metrics = MetricLog(tracking, run_id, home.run(key) / "metrics.jsonl", say, system_sampler())
         with metrics.uploading(), training_bar() as bar:
             listener = _listener(metrics, bar)
             return fit(spec, base, rows, held_out, pipeline.objective, pipeline.training, home.run(key), listener, start)
@@ -102,6 +103,15 @@ def material(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> tuple
     return spec, rows, held_out
 
 
+def metric_of(logged: str) -> str:
+    """What a training's own number is called in MLflow: it says of which rows it is."""
+    if logged == "epoch":
+        return logged
+    if logged.startswith("eval_"):
+        return f"validation/{logged.removeprefix('eval_')}"
+    return f"train/{logged.removeprefix('train_')}"
+
+
 def _listener(metrics: MetricLog, bar: Any) -> Listener:
     """Tell the journal, the terminal and Prefect, the last one every few seconds."""
     from tasks.learning.fit import Listener
@@ -112,9 +122,10 @@ def _listener(metrics: MetricLog, bar: Any) -> Listener:
     shown = [time.monotonic()]
 
     def log(step: int, values: dict[str, float]) -> None:
-        metrics.log(step, values)
+        metrics.log(step, {metric_of(name): value for name, value in values.items()})
         latest.update(values)
-        loss = next((f"{name} {values[name]:.4f}" for name in ("eval_loss", "loss") if name in values), None)
+        names = {"eval_loss": "validation loss", "loss": "loss"}
+        loss = next((f"{shown} {values[name]:.4f}" for name, shown in names.items() if name in values), None)
         if loss is not None:
             logger.info("step %d: %s", step, loss)
             bar.say(loss)

@@ -149,7 +149,9 @@ def publish(watch: Watch, home: Home, tracking: Tracking) -> dict[str, str]:
     page.write_text(render(watch))
     (folder / "watch.json").write_text(to_json(watch))
     name = f"watch {watch.pipeline} {watch.version}"
-    run_id = tracking.open_run(watch.pipeline, digest(name), name, {"pipeline": watch.pipeline, "watches": watch.version})
+    run_id = tracking.open_run(
+        watch.pipeline, digest(name), name, {"pipeline": watch.pipeline, "watches": watch.version}, "tunekeeper monitor"
+    )
     judged = [one for one in look.findings if one.p is not None]
     numbers = {f"{one.monitor}.{part}": getattr(one, part) for one in judged for part in ("effect", "low", "high", "p")}
     numbers |= {f"{one.monitor}.alarm": float(one.alarm) for one in judged} | {"rows": float(look.rows)}
