@@ -21,7 +21,7 @@ from tasks.terminal import say
 from tasks.tracking import Registry, Tracking
 
 
-@flow(name="monitor", flow_run_name="{pipeline.name}")
+@flow(name="monitor", flow_run_name="monitor {pipeline.name}")
 def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
     """One look; the outcome is that of `tunekeeper monitor --json`. Where nothing new was answered none is taken."""
     home = find_home()

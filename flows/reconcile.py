@@ -42,10 +42,22 @@ def reconcile(dry_run: bool = False) -> dict[str, Any]:
     home = find_home()
     settle_environment(home)
     found, blind = mend(home, None, dry_run=dry_run)
+    if not dry_run:
+        _name_planned()
     rows = [dict(zip(COLUMNS, _row(one), strict=True)) for one in found]
     if rows:
         create_table_artifact(rows, "reconcile", "what had died, and what was done about it")
     return _account(home, found, blind, dry_run)
+
+
+def _name_planned() -> None:
+    from prefect.client.orchestration import get_client
+
+    from flows.jobs import TAG
+    from flows.run_names import name_planned
+
+    with get_client(sync_client=True) as client:
+        name_planned(client, TAG)
 
 
 def put_right(pipeline: Pipeline | None, *, dry_run: bool, quiet: bool) -> dict[str, Any]:

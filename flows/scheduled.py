@@ -77,7 +77,7 @@ def notice(pipeline: str, run: str) -> str:
     return said
 
 
-@flow(name="retrain-config", flow_run_name="{config}")
+@flow(name="retrain-config", flow_run_name="retrain {config}")
 def retrain_config(config: str, overrides: list[str] | None = None) -> dict[str, Any]:
     """Read the YAML as it is now, then keep its model: for those who deploy by `prefect.yaml`. It ends in the state of that run."""
     from configs.load import load

@@ -9,7 +9,7 @@ from configs.schema import Pipeline
 from tasks.orchestration import flow
 
 
-@flow(name="score", flow_run_name="{pipeline.name}")
+@flow(name="score", flow_run_name="score {pipeline.name}")
 def score(pipeline: Pipeline, source: str, output: str, version: str | None = None) -> dict[str, Any]:
     """The rows of `source` with the champion's answers, in `output`; the outcome is that of `tunekeeper score --json`."""
     from tasks.home import find_home, settle_environment

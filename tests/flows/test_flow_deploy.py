@@ -19,6 +19,7 @@ from prefect.states import Completed, Failed
 from configs.load import load
 from flows import scheduled
 from flows.approve import approve
+from flows.run_names import name_planned
 from tasks import approvals, news
 from tasks.requests import admitted
 
@@ -72,6 +73,20 @@ def test_what_the_yaml_says_is_deployed_once_however_often_and_what_it_says_no_m
         assert client.read_deployment_by_name("retrain/retrain-tiny").schedules == []
         left = {each.name for each in client.read_automations() if each.name.startswith("tunekeeper tiny: ")}
         assert left == {"tunekeeper tiny: failure"}
+
+
+def test_runs_that_a_schedule_has_planned_carry_their_pipelines_name(keep, pool):
+    deploy(keep, pool, *SETTINGS)
+    with get_client(sync_client=True) as client:
+        ids = {name: client.read_deployment_by_name(name).id for name in ("retrain/retrain-tiny", "watch/new-data-tiny")}
+        for id in ids.values():
+            client._client.post(f"/deployments/{id}/schedule", json={"min_runs": 3}).raise_for_status()
+        assert name_planned(client, "tunekeeper") >= 6
+        for name, id in ids.items():
+            planned = [run for run in _runs(client, id) if run.auto_scheduled]
+            expected = {f"{name.partition('/')[2]} {run.expected_start_time:%Y-%m-%d %H:%M} UTC" for run in planned}
+            assert len(planned) >= 3 and {run.name for run in planned} == expected
+        assert name_planned(client, "tunekeeper") == 0
 
 
 @pytest.mark.parametrize(
