@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -19,14 +18,13 @@ from configs.credentials import without_credentials
 from configs.errors import InfraError
 from tasks.home import Home
 from tasks.learning.base import Base, base_files
+from tasks.run_description import describe
 from tasks.run_facts import SplitFacts, dataset_inputs, origin_tags
 
 T = TypeVar("T")
 PREFIX = "tunekeeper."
 BASES = "tunekeeper-bases"
 ATTEMPTS = 4
-DESCRIPTION = f"{PREFIX}description"  # the hash of the description that we wrote
-LONGEST_TEXT = 4900  # characters of a description; MLflow's databases keep 5,000
 PIP_PACKAGES = (
     "mlflow",
     "torch",
@@ -218,28 +216,7 @@ class Tracking:
 
     def describe(self, run_id: str, model: str, version: str, text: str) -> None:
         """Put Markdown where MLflow shows a description: of the run, the version and the model. What a person wrote there stays."""
-        from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
-
-        text = _shortened(without_credentials(text))
-        client = self.client
-
-        def put() -> None:
-            tags = client.get_run(run_id).data.tags
-            if _is_ours(tags.get(MLFLOW_RUN_NOTE), tags):
-                client.set_tag(run_id, MLFLOW_RUN_NOTE, text)
-                client.set_tag(run_id, DESCRIPTION, digest_of(text))
-            found = client.get_model_version(model, version)
-            if _is_ours(found.description, found.tags):
-                client.update_model_version(model, version, text)
-                client.set_model_version_tag(model, version, DESCRIPTION, digest_of(text))
-            whole = client.get_registered_model(model)
-            if _is_ours(whole.description, whole.tags):
-                client.update_registered_model(
-                    model, headed := f"The last decision was on version {version}.\n\n{text}"[:LONGEST_TEXT]
-                )
-                client.set_registered_model_tag(model, DESCRIPTION, digest_of(headed))
-
-        self.attempt("describing the run", put)
+        self.attempt("describing the run", lambda: describe(self.client, run_id, model, version, text))
 
     def log_artifact(self, run_id: str, file: Path, folder: str | None = None) -> None:
         self.attempt(f"storing {file.name}", lambda: self.client.log_artifact(run_id, str(file), folder))
@@ -417,20 +394,6 @@ def failures() -> tuple[type[Exception], ...]:
     from sqlalchemy.exc import OperationalError
 
     return MlflowException, RequestException, OperationalError, OSError
-
-
-def digest_of(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _is_ours(text: str | None, tags: Mapping[str, str]) -> bool:
-    """Whether a description is absent, or as we wrote it last."""
-    return not text or tags.get(DESCRIPTION) == digest_of(text)
-
-
-def _shortened(text: str) -> str:
-    """Whole lines, as many as MLflow keeps."""
-    return text if len(text) <= LONGEST_TEXT else text[: text.rfind("\n", 0, LONGEST_TEXT - 2)] + "\n…"
 
 
 def _metric_name(name: str) -> str:

@@ -55,7 +55,7 @@ ONLY_THESE_LIBRARIES: dict[str, tuple[str, ...]] = {
 NETWORKS = ("tasks.learning", "tasks.problems", "tasks.serving")
 OWNERS: dict[str, tuple[str, ...]] = {
     "prefect": ("flows", "tasks.*"),
-    "mlflow": ("tasks.tracking", "tasks.run_facts", "tasks.serving.pyfunc", "tasks.serving.reload"),
+    "mlflow": ("tasks.tracking", "tasks.run_facts", "tasks.run_description", "tasks.serving.pyfunc", "tasks.serving.reload"),
     "great_expectations": ("expectations",),
     "evaluate": ("tasks.problems",),
     "torch": NETWORKS,

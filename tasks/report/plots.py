@@ -70,7 +70,8 @@ def lines(
     xs = (low, high) if x_title == "epoch" and high > low else (min(0.0, low), high or 1.0)
     ys = domain_of([y for _, points in kept for _, y in points], floor=0.0)
     x, y = _scale(xs, LEFT, WIDTH - RIGHT), _scale(ys, HEIGHT - BOTTOM, TOP)
-    body = _frame(xs, ys, lambda tick: f"{tick:g}", show, x_title)
+    whole = x_title == "epoch"  # there is no epoch one and a half
+    body = _frame(xs, ys, lambda tick: f"{tick:g}" if not whole or float(tick).is_integer() else "", show, x_title)
     if mark is not None and xs[0] <= mark[0] <= xs[1]:
         body += _mark(x(mark[0]), *mark)
     for rank, (name, points) in enumerate(kept):

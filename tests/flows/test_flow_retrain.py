@@ -209,3 +209,22 @@ def test_prompts_and_completions_go_the_same_way(keep, llama_folder):
     assert [one.id for one in written] == likely.nsmallest(4).index.tolist() and len(likely) == 4
     assert {"id", "log_likelihood", "tokens", "rouge_l"} <= set(scores) and not {"text", "target", "prediction"} & set(scores)
     assert keep.retrain(*settings)["skipped"]
+
+
+def test_a_generators_report_shows_both_sums_of_its_score_and_what_it_knows_of_its_own_rows(keep, llama_folder):
+    pairs = tiny.pairs(300).rename(columns={"id": "ticket", "text": "question", "target": "answer"})
+    pairs.assign(half=[f"h{number % 2}" for number in range(300)]).to_csv(keep.folder / "rows.csv", index=False)
+    done = keep.retrain(
+        "problem=text-generation", "data.prompt=question", "data.completion=answer", f"model.base={llama_folder}",
+        "evaluation.decode_rows=8", "evaluation.max_new_tokens=6",
+    )  # fmt: skip
+    report = from_json(Path(done["report"]).with_suffix(".json").read_bytes())
+    scores = pd.read_parquet(keep.tracking.fetch(f"runs:/{done['run_id']}/scores.parquet", keep.folder))
+    shown = {score.metric: score for score in report.systems[0].scores}
+    over_tokens = -scores["log_likelihood"].sum() / scores["tokens"].sum()
+    assert shown["nll_per_token"].value == pytest.approx(over_tokens)
+    assert shown["nll_per_token_row_mean"].value == pytest.approx(-(scores["log_likelihood"] / scores["tokens"]).mean())
+    assert shown["nll_per_token_row_mean"].low < shown["nll_per_token_row_mean"].value < shown["nll_per_token_row_mean"].high
+    assert report.fit and [score.metric for score in report.fit.scores] == ["nll_per_token", "perplexity"]
+    page = Path(done["report"]).read_text()
+    assert "NLL per token, over all tokens" in page and "NLL per token, mean of rows" in page

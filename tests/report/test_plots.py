@@ -71,3 +71,4 @@ def test_a_place_on_the_axis_is_marked_in_words_and_one_beyond_it_is_not() -> No
     point = ElementTree.fromstring(drawn).findall("circle")[1]
     assert mark is not None and mark.get("x1") == mark.get("x2") == point.get("cx") and ">epoch 2 is kept<" in drawn
     assert "marked" not in plots.lines(curve, str, "loss", "epoch", (9.0, "epoch 9 is kept"))
+    assert ">1.5<" not in plots.lines([("a", [(1.0, 2.0), (2.0, 1.0)])], lambda _: "", "loss", "epoch")
