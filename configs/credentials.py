@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import traceback
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -100,6 +102,11 @@ class Record(logging.LogRecord):
 
     def getMessage(self) -> str:  # noqa: N802  (the name is logging's)
         return without_credentials(super().getMessage())
+
+
+def show_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What Python does with an error that nobody caught, without credentials: `sys.excepthook`."""
+    sys.stderr.write(without_credentials("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _cleaned(value: Any) -> Any:

@@ -2,8 +2,11 @@
 
 import json
 import logging
+import os
 import re
 import string
+import subprocess
+import sys
 from urllib.parse import quote
 
 import pytest
@@ -177,3 +180,12 @@ def test_an_error_of_a_library_reaches_prefect_without_its_credential():
 def test_a_text_of_any_kind_costs_a_bounded_number_of_steps(unit):
     text = unit * (20_000 // len(unit))
     assert isinstance(without_credentials(text), str)
+
+
+def test_an_error_that_nobody_catches_is_shown_without_its_credential(tmp_path):
+    code = "from tasks.home import *; settle_environment(find_home()); raise ValueError('http://u:Zqsecret1@h is away')"
+    environment = {**os.environ, "TUNEKEEPER_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code.replace("; ", "\n")], capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and "ValueError: http://***@h is away" in done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("Traceback") and "Zqsecret1" not in lines[-1]
