@@ -12,6 +12,7 @@ from configs.credentials import credential_in, refused_pattern, remedy_for
 
 ProblemName = Literal["text-classification", "text-generation"]
 Moment = Annotated[str, BeforeValidator(lambda value: value.isoformat() if isinstance(value, date) else value)]  # YAML reads dates
+Plain = Annotated[str, Field(json_schema_extra={"pattern": refused_pattern()})]  # a flow's text: its server refuses a credential
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Entity = Literal[
     "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN", "URL", "CRYPTO", "MAC_ADDRESS",

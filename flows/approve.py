@@ -19,7 +19,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from configs.errors import InputError
-from configs.schema import Pipeline
+from configs.schema import Pipeline, Plain
 from tasks import approvals, assets
 from tasks.approvals import Approval
 from tasks.champion import open_ledger
@@ -37,8 +37,8 @@ class Answer(RunInput):
     """The form."""
 
     answer: Literal["approve", "reject"] = Field(description="approve: this version becomes champion")
-    who: str = Field(min_length=1, description="your name; the ledger keeps it")
-    reason: str = Field("", description="why; the ledger keeps it too")
+    who: Plain = Field(min_length=1, description="your name; the ledger keeps it")
+    reason: Plain = Field("", description="why; the ledger keeps it too")
 
 
 @flow(name="approve", flow_run_name="approve {pipeline} v{version}")

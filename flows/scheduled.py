@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 
 from configs.credentials import without_credentials
 from configs.errors import InputError
-from configs.schema import Pipeline
+from configs.schema import Pipeline, Plain
 from tasks import approvals, news, prepare
 from tasks.champion import open_ledger
 from tasks.exclusion import StillHeldError, hold
@@ -78,7 +78,7 @@ def notice(pipeline: str, run: str) -> str:
 
 
 @flow(name="retrain-config", flow_run_name="retrain {config}")
-def retrain_config(config: str, overrides: list[str] | None = None) -> dict[str, Any]:
+def retrain_config(config: Plain, overrides: list[Plain] | None = None) -> dict[str, Any]:
     """Read the YAML as it is now, then keep its model: for those who deploy by `prefect.yaml`. It ends in the state of that run."""
     from configs.load import load
     from flows.retrain import retrain

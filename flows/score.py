@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from configs.schema import Pipeline
+from configs.schema import Pipeline, Plain
 from tasks.orchestration import flow
 
 
 @flow(name="score", flow_run_name="score {pipeline.name}")
-def score(pipeline: Pipeline, source: str, output: str, version: str | None = None) -> dict[str, Any]:
+def score(pipeline: Pipeline, source: Plain, output: Plain, version: str | None = None) -> dict[str, Any]:
     """The rows of `source` with the champion's answers, in `output`; the outcome is that of `tunekeeper score --json`."""
     from tasks.home import find_home, settle_environment
     from tasks.score import score as score_rows
