@@ -1,7 +1,16 @@
 """The one error that means "the user's input is at fault"; everything else is a fault of ours or of the world."""
 
+from configs.credentials import without_credentials
 
-class InputError(Exception):
+
+class _PlainError(Exception):
+    """An error whose message is without credentials, wherever it is shown."""
+
+    def __init__(self, *said: object) -> None:
+        super().__init__(*(without_credentials(each) if isinstance(each, str) else each for each in said))
+
+
+class InputError(_PlainError):
     """Config, data or contract is wrong: the message names the value, the place and the remedy. Exit code 2."""
 
 
@@ -9,7 +18,7 @@ class ContractError(InputError):
     """The data break their contract: by hand an error like any other, but a schedule waits until data or contract are mended."""
 
 
-class InfraError(Exception):
+class InfraError(_PlainError):
     """The world is at fault (disk, server, memory): the message says what, where and what to do. Exit code 1."""
 
 

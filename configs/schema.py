@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Literal, Self
-from urllib.parse import parse_qsl, urlsplit
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from configs.credentials import credential_in, refused_pattern, remedy_for
+
 ProblemName = Literal["text-classification", "text-generation"]
 Moment = Annotated[str, BeforeValidator(lambda value: value.isoformat() if isinstance(value, date) else value)]  # YAML reads dates
+Plain = Annotated[str, Field(json_schema_extra={"pattern": refused_pattern()})]  # a flow's text: its server refuses a credential
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Entity = Literal[
     "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN", "URL", "CRYPTO", "MAC_ADDRESS",
@@ -21,8 +24,30 @@ PATTERN_ENTITIES: tuple[Entity, ...] = (
 )  # fmt: skip
 
 
+def _refuse_credentials(schema: dict[str, Any]) -> None:
+    """Let servers that check parameters against the JSON schema refuse a text with a credential before they keep it."""
+    waiting = list(schema.get("properties", {}).values())
+    while waiting:
+        each = waiting.pop()
+        if each.get("type") == "string" and not {"pattern", "enum", "const"} & each.keys():
+            each["pattern"] = refused_pattern()
+        waiting += [*each.get("anyOf", ()), *([each["items"]] if isinstance(each.get("items"), dict) else [])]
+
+
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    """A section of a config. No text in it holds a credential: it is kept with every run, by MLflow, Prefect and the ledger."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, json_schema_extra=_refuse_credentials)
+
+    @field_validator("*")
+    @classmethod
+    def _no_credential_is_kept(cls, value: object) -> object:
+        for each in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(each, str) and (what := credential_in(each)) is not None:
+                raise ValueError(
+                    f"holds {what}, which would be kept with every run: leave it out of the config; {remedy_for(each)}"
+                )
+        return value
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
@@ -89,26 +114,14 @@ def is_table(source: str) -> bool:
     return "://" in source and source.partition("://")[0] in TABLES
 
 
-_SECRET = re.compile(r"pass(word|wd)?|pwd|secret|token|sig(nature)?|key|credential|auth", re.IGNORECASE)  # in a parameter's name
-
-
-def _check_address(address: str) -> None:
-    """Refuse an address that holds a login or a port that is none; neither is repeated in the error."""
+def _check_port(address: str) -> None:
+    """Refuse an address whose port is none; it is not repeated in the error, as it may hold a login."""
     try:
-        parts = urlsplit(address)
-        wrong_port = parts.port == 0
+        wrong = urlsplit(address).port == 0
     except ValueError:
-        raise ValueError("a source has an address that is none: a port is a number from 1 to 65535") from None
-    if wrong_port:
-        raise ValueError("a source has the port 0: a port is a number from 1 to 65535")
-    if not is_table(address):
-        where = "the store's own environment variables or profile"
-        login = "@" in parts.netloc
-    else:
-        where = "PGPASSWORD or use ~/.pgpass"
-        login = parts.password is not None
-    if login or any(_SECRET.search(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
-        raise ValueError(f"a source holds a login (a password, say), which would be kept with every run: leave it out, set {where}")
+        wrong = True
+    if wrong:
+        raise ValueError("a source has an address that is none: a port is a number from 1 to 65535")
 
 
 class Data(Frozen):
@@ -144,10 +157,10 @@ class Data(Frozen):
         return value
 
     @model_validator(mode="after")
-    def _no_secret_is_kept(self) -> Self:
+    def _ports_are_ports(self) -> Self:
         for part in [part for given in (self.source, self.test or ()) for part in ((given,) if isinstance(given, str) else given)]:
             if "://" in part and not part.startswith("hf://"):
-                _check_address(part)
+                _check_port(part)
         return self
 
     @model_validator(mode="after")

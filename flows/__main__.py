@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from configs.credentials import cleaned, credential_in, remedy_for, without_credentials
 from configs.errors import InfraError, InputError, StoppedError
 from tasks.home import named_home, settle_environment
 
@@ -43,6 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code[0])
 
 
+def _refuse_credentials(given: argparse.Namespace) -> None:
+    """No word of a command holds a credential: Prefect would keep it with the run, the shell keeps it in its history."""
+    for name, value in vars(given).items():
+        for word in map(str, value if isinstance(value, list) else [value]):
+            text = word.partition("=")[2] if name in ("overrides", "configs") else word
+            if (what := credential_in(text)) is not None:
+                kept = f"holds {what}, which would be kept with the run: leave it out"
+                raise InputError(f"{name} {word}: {kept}; {remedy_for(text)}")
+
+
 def _leave(code: list[int]) -> None:
     """End the process here: taking the imported libraries apart piece by piece takes seconds, and serves nobody."""
     sys.stdout.flush()
@@ -55,6 +66,7 @@ def _guarded(command: Command, given: argparse.Namespace) -> int:
         settle_environment(named_home())  # before a command imports Prefect, which reads the environment once
     try:
         with _stoppable():
+            _refuse_credentials(given)
             return command(given)
     except (StoppedError, KeyboardInterrupt) as error:
         return _complain(_stopped(error), 128 + _signal_of(error), given.debug)
@@ -115,9 +127,9 @@ def _told(error: BaseException) -> BaseException:
 
 def _complain(error: BaseException, code: int, debug: bool) -> int:
     if debug:
-        traceback.print_exception(error)
+        sys.stderr.write(without_credentials("".join(traceback.format_exception(error))))
     kind = "" if isinstance(error, InputError | InfraError | StoppedError) else f"{type(error).__name__}: "
-    sys.stderr.write(f"error: {kind}{error}\n")
+    sys.stderr.write(without_credentials(f"error: {kind}{error}\n"))
     return code
 
 
@@ -198,7 +210,7 @@ def _load(given: argparse.Namespace) -> Any:
 
 def _print(given: argparse.Namespace, value: dict[str, Any]) -> None:
     if given.json:
-        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(cleaned(value), ensure_ascii=False) + "\n")
 
 
 def _retrain(given: argparse.Namespace) -> int:

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect import flow
 from prefect.context import TagsContext
 
 from configs.errors import InputError
@@ -27,6 +26,7 @@ from tasks.home import find_home, settle_environment
 from tasks.identity import digest
 from tasks.ledger import Evidence, Move, heal, history
 from tasks.ledger import adopt as adopt_version
+from tasks.orchestration import flow
 from tasks.requests import Turn
 from tasks.terminal import say
 from tasks.tracking import Registry, Tracking
@@ -114,7 +114,7 @@ def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
             face.check_labels(asked.folder, asked.model.labels, known)
         tags = {"pipeline": pipeline.name, "snapshot": prepared.snapshot, "adopted": str(asked.folder)}
         name = f"{pipeline.name}-adopted-{asked.model.base.digest[:8]}"
-        run_id = tracking.open_run(pipeline.name, asked.key, name, tags)
+        run_id = tracking.open_run(pipeline.name, asked.key, name, tags, "tunekeeper adopt")
         with close_on_error(tracking, run_id):
             show.describe(pipeline, run.home, tracking, prepared, run_id, NO_PART)
             with run.stage("pack") as facts:

@@ -8,8 +8,6 @@ from typing import Any, Literal
 from uuid import UUID
 
 from httpx import HTTPError
-from prefect import flow
-from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
@@ -20,12 +18,13 @@ from prefect.states import Completed
 from pydantic import Field
 
 from configs.errors import InputError
-from configs.schema import Pipeline
+from configs.schema import Pipeline, Plain
 from tasks import approvals, assets
 from tasks.approvals import Approval
 from tasks.champion import open_ledger
 from tasks.home import find_home, settle_environment
 from tasks.ledger import Ledger
+from tasks.orchestration import create_markdown_artifact, flow
 from tasks.pages import REPORT
 from tasks.terminal import say
 from tasks.tracking import Registry, Tracking
@@ -37,8 +36,8 @@ class Answer(RunInput):
     """The form."""
 
     answer: Literal["approve", "reject"] = Field(description="approve: this version becomes champion")
-    who: str = Field(min_length=1, description="your name; the ledger keeps it")
-    reason: str = Field("", description="why; the ledger keeps it too")
+    who: Plain = Field(min_length=1, description="your name; the ledger keeps it")
+    reason: Plain = Field("", description="why; the ledger keeps it too")
 
 
 @flow(name="approve", flow_run_name="approve {pipeline} v{version}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from configs.credentials import without_credentials
 from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
 from flows import server
@@ -48,7 +49,7 @@ def examine(home: Home, pipeline: Pipeline | None) -> list[Check]:
     found += _safe("strays", lambda: _strays(home, pipeline, None if "prefect" in away else api, away))
     if pipeline is not None and not away & {"mlflow", "ledger"}:
         found += _safe("champion", lambda: _champion(home, pipeline))
-    return found
+    return [Check(check.name, check.state, without_credentials(check.what), without_credentials(check.remedy)) for check in found]
 
 
 def _looks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[tuple[str, Look]]:

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
@@ -20,6 +19,7 @@ from tasks import elsewhere, train
 from tasks.elsewhere import Order
 from tasks.home import Home, find_home, settle_environment
 from tasks.learning.base import Base
+from tasks.orchestration import flow
 from tasks.terminal import say
 from tasks.tracking import Tracking
 

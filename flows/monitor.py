@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect import flow
-
 from configs.errors import InputError
 from configs.schema import Pipeline
 from tasks import watch
@@ -15,6 +13,7 @@ from tasks.exclusion import hold
 from tasks.home import find_home, settle_environment
 from tasks.ledger import heal
 from tasks.looks import all_looks, look_of_year, record_look
+from tasks.orchestration import flow
 from tasks.pages import look_page
 from tasks.reference import read_reference
 from tasks.release import champion_files
@@ -22,7 +21,7 @@ from tasks.terminal import say
 from tasks.tracking import Registry, Tracking
 
 
-@flow(name="monitor", flow_run_name="{pipeline.name}")
+@flow(name="monitor", flow_run_name="monitor {pipeline.name}")
 def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
     """One look; the outcome is that of `tunekeeper monitor --json`. Where nothing new was answered none is taken."""
     home = find_home()

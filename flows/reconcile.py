@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
-
 from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
 from tasks.home import Home, find_home, settle_environment
+from tasks.orchestration import flow
 from tasks.stray import Stray, checkpoints, leftovers
 from tasks.terminal import closing, say
 
@@ -38,15 +37,27 @@ class Mended:
 @flow(name="reconcile", flow_run_name="reconcile")
 def reconcile(dry_run: bool = False) -> dict[str, Any]:
     """Find what died and put it right; with `dry_run` only say it. The account is the run's artifact."""
-    from prefect.artifacts import create_table_artifact
+    from tasks.orchestration import create_table_artifact
 
     home = find_home()
     settle_environment(home)
     found, blind = mend(home, None, dry_run=dry_run)
+    if not dry_run:
+        _name_planned()
     rows = [dict(zip(COLUMNS, _row(one), strict=True)) for one in found]
     if rows:
-        create_table_artifact(rows, key="reconcile", description="what had died, and what was done about it")
+        create_table_artifact(rows, "reconcile", "what had died, and what was done about it")
     return _account(home, found, blind, dry_run)
+
+
+def _name_planned() -> None:
+    from prefect.client.orchestration import get_client
+
+    from flows.jobs import TAG
+    from flows.run_names import name_planned
+
+    with get_client(sync_client=True) as client:
+        name_planned(client, TAG)
 
 
 def put_right(pipeline: Pipeline | None, *, dry_run: bool, quiet: bool) -> dict[str, Any]:
@@ -214,7 +225,9 @@ def schedule() -> str:
     from flows.services import POOL
 
     root = Path(__file__).parent.parent
-    here: Any = flow.from_source(source=str(root), entrypoint="flows/reconcile.py:reconcile")
+    from prefect import Flow
+
+    here: Any = Flow.from_source(source=str(root), entrypoint="flows/reconcile.py:reconcile")
     here.to_deployment("reconcile", interval=EVERY_SECONDS, work_pool_name=POOL, tags=["tunekeeper"], concurrency_limit=1).apply()
     return f"reconcile is deployed, every {EVERY_SECONDS // 60} minutes"
 

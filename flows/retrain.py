@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
-from prefect import flow
 from prefect.context import TagsContext
 from prefect.states import Completed
 
@@ -26,6 +25,7 @@ from tasks.home import Home, find_home, settle_environment
 from tasks.identity import decision_key
 from tasks.judgement.evidence import Verdict
 from tasks.ledger import MACHINE, ChampionMovedError, Evidence, Ledger, WithdrawnError, promote, standing
+from tasks.orchestration import flow
 from tasks.requests import Turn, Why, admitted
 from tasks.terminal import say, stage
 from tasks.tracking import Registry, Tracking
@@ -183,7 +183,9 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
     """Train, then judge; each step finds what an interrupted run left behind."""
     pipeline, tracking = run.pipeline, run.tracking
     tags = {"pipeline": pipeline.name, "snapshot": prepared.snapshot}
-    run_id = tracking.open_run(pipeline.name, against.train_key, f"{pipeline.name}-{against.train_key[:8]}", tags)
+    run_id = tracking.open_run(
+        pipeline.name, against.train_key, f"{pipeline.name}-{against.train_key[:8]}", tags, "tunekeeper retrain"
+    )
     with close_on_error(tracking, run_id):
         show.describe(pipeline, run.home, tracking, prepared, run_id)
         # A step waits for the slowest of its threads, one on each core: whoever works beside it holds up all of them.
@@ -265,7 +267,7 @@ def _judge(
     found = Findings(
         run.pipeline, run.inputs.base, prepared, trained, scores.challenger, scores.champion, scores.baselines, verdict, run_id,
         packed.uri, version, against.version, (against.train_key, key), run.seconds, tuple(run.notices),
-        _next_command(run, verdict, version if _waits(run, against, version, verdict) else None),
+        _next_command(run, verdict, version if _waits(run, against, version, verdict) else None), fit=scores.fit,
     )  # fmt: skip
     outcome = show.publish(found, run.home, run.tracking)
     alias = run.pipeline.release.alias if run.registry.champion(run.pipeline.name) == version else None
@@ -293,18 +295,20 @@ class AllScores:
     champion: evaluate.Scores | None
     anchor: evaluate.Scores | None
     baselines: evaluate.Baselines
+    fit: dict[str, dict[str, float]]  # of the challenger, on rows it was trained on
 
 
 def _scores(run: Run, prepared: prepare.Prepared, against: Against, trained: Any, lexical: Any) -> AllScores:
     """Everybody on the same test rows; the baselines first, while whoever fits the last of them still has a core to himself."""
     pipeline, home, base = run.pipeline, run.home, run.inputs.base
     baselines = evaluate.baselines(pipeline, home, base, prepared.snapshot, lexical)
-    load = partial(evaluate.network_of, trained, base.path)
+    load = cache(partial(evaluate.network_of, trained, base.path))
     challenger = evaluate.evaluate(pipeline, home, prepared.snapshot, against.train_key, load, "challenger")
+    fit = evaluate.evaluate_fit(pipeline, home, prepared.snapshot, against.train_key, load)
     champion, anchor = (score_version(run, prepared, version, who) for version, who in (
         (against.version, "champion"), (against.anchor, "anchor"),
     ))  # fmt: skip
-    return AllScores(challenger, champion, anchor, baselines)
+    return AllScores(challenger, champion, anchor, baselines, fit)
 
 
 def score_version(run: Run, prepared: prepare.Prepared, version: str | None, who: str) -> evaluate.Scores | None:

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from prefect import flow, get_run_logger
-from prefect.artifacts import create_markdown_artifact
+from prefect import get_run_logger
 from prefect.client.orchestration import get_client
-from prefect.events import emit_event
 
+from configs.credentials import without_credentials
 from configs.errors import InputError
-from configs.schema import Pipeline
+from configs.schema import Pipeline, Plain
 from tasks import approvals, news, prepare
 from tasks.champion import open_ledger
 from tasks.exclusion import StillHeldError, hold
 from tasks.home import find_home, settle_environment
+from tasks.orchestration import create_markdown_artifact, emit_event, flow
 from tasks.requests import bury, last_seen, refusal, waited_before, waits_under
 from tasks.tracking import Registry, Tracking
 
@@ -69,7 +69,7 @@ def notice(pipeline: str, run: str) -> str:
     with get_client(sync_client=True) as client:
         ended = client.read_flow_run(UUID(run.rpartition(".")[2]))
         page = client.api_url.host
-    said = _answered(pipeline, ended.parameters) or _failed(ended)
+    said = without_credentials(_answered(pipeline, ended.parameters) or _failed(ended))
     get_run_logger().error("%s: %s", pipeline, said)
     create_markdown_artifact(f"**{pipeline}**: {said}\n\nFlow run `{ended.id}` on {page}.", key=f"notice-{pipeline}")
     if (block := os.environ.get("TUNEKEEPER_NOTIFY")) and not _was_told(pipeline, ended):
@@ -77,8 +77,8 @@ def notice(pipeline: str, run: str) -> str:
     return said
 
 
-@flow(name="retrain-config", flow_run_name="{config}")
-def retrain_config(config: str, overrides: list[str] | None = None) -> dict[str, Any]:
+@flow(name="retrain-config", flow_run_name="retrain {config}")
+def retrain_config(config: Plain, overrides: list[Plain] | None = None) -> dict[str, Any]:
     """Read the YAML as it is now, then keep its model: for those who deploy by `prefect.yaml`. It ends in the state of that run."""
     from configs.load import load
     from flows.retrain import retrain

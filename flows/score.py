@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow
+from configs.schema import Pipeline, Plain
+from tasks.orchestration import flow
 
-from configs.schema import Pipeline
 
-
-@flow(name="score", flow_run_name="{pipeline.name}")
-def score(pipeline: Pipeline, source: str, output: str, version: str | None = None) -> dict[str, Any]:
+@flow(name="score", flow_run_name="score {pipeline.name}")
+def score(pipeline: Pipeline, source: Plain, output: Plain, version: str | None = None) -> dict[str, Any]:
     """The rows of `source` with the champion's answers, in `output`; the outcome is that of `tunekeeper score --json`."""
     from tasks.home import find_home, settle_environment
     from tasks.score import score as score_rows

@@ -111,7 +111,7 @@ def services(plan: Plan, used: ExitStack) -> list[Service]:
         start: Callable[[], Any] = lambda: PrefectServer(plan, used)  # noqa: E731
         found.append(Service("Prefect", ui, server.log_of(plan.home), start, lambda: _healthy(f"{plan.prefect}/health"), stage=1))
     if "MLflow" in plan.own:
-        begin = _guarded(plan, _mlflow(plan), logs / "mlflow.log", 4)
+        begin = _guarded(plan, _mlflow(plan), logs / "mlflow.log", 4, MLFLOW_BACKEND_STORE_URI=plan.home.tracking_uri)
         found.append(Service("MLflow", plan.mlflow, logs / "mlflow.log", begin, lambda: _healthy(f"{plan.mlflow}/health"), stage=1))
     servers, log = ("Prefect", "MLflow"), logs / "worker.log"
     began: list[float] = []
@@ -126,20 +126,21 @@ def services(plan: Plan, used: ExitStack) -> list[Service]:
 
 
 def _guarded(
-    plan: Plan, command: Sequence[str], log: Path, grace: float, before: Callable[[], Any] = lambda: None
+    plan: Plan, command: Sequence[str], log: Path, grace: float, before: Callable[[], Any] = lambda: None, **environment: str
 ) -> Callable[[], Guarded]:
     def start() -> Guarded:
         before()
-        return Guarded(command, plan.environment, log, grace)
+        return Guarded(command, {**plan.environment, **environment}, log, grace)
 
     return start
 
 
 def _mlflow(plan: Plan) -> list[str]:
+    """Its database is named by the environment: every user of a machine can read the words of a command."""
     home, port = plan.home, plan.mlflow.rpartition(":")[2]
     return [
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port,
-        "--backend-store-uri", home.tracking_uri, "--default-artifact-root", home.artifacts.as_uri(), "--workers", "1",
+        "--default-artifact-root", home.artifacts.as_uri(), "--workers", "1",
     ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from configs.credentials import cleaned
 from configs.errors import InfraError
 from flows import server
 from flows.services import POOL, Plan, plan_for, services
@@ -83,7 +84,7 @@ def running_up(home: Home) -> dict[str, Any]:
 
 def _ready(plan: Plan, supervisor: Supervisor, seconds: dict[str, float], as_json: bool) -> None:
     """Say where everything is, to people and to files; then put right what an earlier kill left."""
-    addresses = {"MLflow": plan.mlflow, "Prefect": plan.prefect.removesuffix("/api")}
+    addresses = cleaned({"MLflow": plan.mlflow, "Prefect": plan.prefect.removesuffix("/api")})
     if plan.config is not None:
         addresses["service"] = plan.service
     since = datetime.now(UTC).isoformat(timespec="seconds")
@@ -101,7 +102,7 @@ def _show(plan: Plan, seconds: dict[str, float]) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2), show_header=False)
-    rows = {"MLflow": plan.mlflow, "Prefect": plan.prefect.removesuffix("/api"), "worker": f"pool {POOL}"}
+    rows = cleaned({"MLflow": plan.mlflow, "Prefect": plan.prefect.removesuffix("/api"), "worker": f"pool {POOL}"})
     if plan.config is not None:
         rows["service"] = plan.service
     for name, where in rows.items():

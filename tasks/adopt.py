@@ -9,7 +9,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.errors import InfraError, InputError
@@ -20,6 +19,7 @@ from tasks.home import Home
 from tasks.identity import digest
 from tasks.learning.base import Base
 from tasks.ledger import Ledger
+from tasks.orchestration import task
 from tasks.release import base_folder
 from tasks.text.labels import fold_label
 from tasks.tracking import Tracking

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Pipeline
@@ -16,6 +15,7 @@ from tasks.home import Home
 from tasks.judgement.evidence import Evidence, Verdict
 from tasks.judgement.gate import decide as judge
 from tasks.judgement.gate import describe as account
+from tasks.orchestration import task
 from tasks.prepare import open_snapshot
 from tasks.problems import text_generation
 from tasks.problems.baselines import TRIVIAL

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Full, Pipeline
@@ -17,6 +16,7 @@ from tasks.home import Home
 from tasks.identity import digest, scores_key
 from tasks.learning.base import Base
 from tasks.learning.checkpoints import atomic_folder, is_valid
+from tasks.orchestration import task
 from tasks.prepare import open_snapshot
 from tasks.train import fitted_splits, material
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tasks.learning.network import Network
 
 FRAME, METRICS, PROBABILITIES, POINTS = "scores.parquet", "metrics.json", "probabilities.npy", "points.npy"
+FIT_ROWS = 500  # of a split that the weights were fitted to or chosen by: its accuracy is known to two points
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,35 @@ def evaluate(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, lo
             if scored.said is not None:
                 np.save(aside / PROBABILITIES, scored.said.probabilities.astype(np.float32))
     return Scores(folder)
+
+
+@task(name="evaluate-fit", cache_policy=NO_CACHE)
+def evaluate_fit(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: Any) -> dict[str, dict[str, float]]:
+    """The final weights' metrics on rows that they were fitted to and chosen by, beside which those of test rows show an overfit.
+
+    Split -> metric -> value, and `rows`: of a larger split so many are drawn. What a generator writes is not decoded.
+    """
+    return {
+        split: found for split in ("train", "validation") if (found := _fit(pipeline, home, snapshot, trained_key, load, split))
+    }
+
+
+def _fit(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: Any, split: str) -> dict[str, float]:
+    sealed = open_snapshot(home, snapshot)
+    if not sealed.manifest["splits"].get(split):
+        return {}
+    drawn = digest([sealed.manifest["hashes"][f"{split}_rows"], FIT_ROWS])
+    folder = home.path / "scores" / scores_key(trained_key, drawn, pipeline)
+    if is_valid(folder, frozenset({METRICS})) is not None:
+        from tasks.learning.scoring import score
+
+        rows = sealed.frame(split)
+        rows = rows.sample(FIT_ROWS, random_state=0) if len(rows) > FIT_ROWS else rows
+        how = pipeline.evaluation.model_copy(update={"decode_rows": 0})
+        scored = score(load(), rows.reset_index(drop=True), how, pipeline.training.precision)
+        with atomic_folder(folder) as aside:
+            (aside / METRICS).write_text(json.dumps({**scored.metrics, "rows": len(rows)}))
+    return Scores(folder).metrics
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,10 @@ import numpy as np
 
 from configs.schema import Pipeline
 from tasks import findings_by_row as rows
+from tasks import findings_of_training as training
 from tasks.decide import recent
 from tasks.evaluate import Baselines, Scores, folder_bytes, primary_of
+from tasks.findings_of_training import LOWER_IS_BETTER, ROW_MEAN, SHARES, SHOWN_METRICS
 from tasks.identity import TRAIN_LIBRARIES, libraries
 from tasks.judgement.evidence import Comparison, Verdict
 from tasks.judgement.intervals import macro_f1, mean_interval, metric_interval, ratio_interval
@@ -23,13 +25,6 @@ from tasks.report import data as page
 if TYPE_CHECKING:
     from tasks.home import Home
     from tasks.learning.fit import Trained
-
-SHOWN_METRICS = {
-    "text-classification": ("accuracy", "f1_macro", "log_loss", "expected_calibration_error"),
-    "text-generation": ("nll_per_token", "perplexity", "exact_match", "rouge_l"),
-}
-SHARES = {"accuracy", "f1_macro", "expected_calibration_error", "exact_match", "rouge_l"}
-LOWER_IS_BETTER = {"log_loss", "expected_calibration_error", "nll_per_token", "perplexity"}
 
 
 @dataclass(frozen=True)
@@ -53,6 +48,7 @@ class Findings:
     notices: tuple[str, ...]
     next_command: str
     adopted: bool = False  # fine-tuned elsewhere: how is not known
+    fit: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # split -> metrics, on rows of training
 
 
 def gather(found: Findings, home: Home) -> page.ReportData:
@@ -88,8 +84,10 @@ def gather(found: Findings, home: Home) -> page.ReportData:
         slices=rows.slices(found),
         confusion=None if text else rows.confusion(frame),
         calibration=None if text else rows.calibration(found),
-        curves=_curves(found.trained),
-        training=training_sentence(found.trained, pipeline),
+        curves=training.curves_of(found.trained),
+        kept_epoch=found.trained.epoch or None,
+        fit=training.fit_of(found, manifest),
+        training=training.training_sentence(found.trained, pipeline),
         data=_data(found, manifest),
         errors=() if text else rows.worst(found, home),
         generations=rows.generations(found, home) if text else (),
@@ -144,6 +142,8 @@ def _system(
         if metric in metrics:
             low, high = intervals.get(metric, (None, None))
             shown.append(_score(metric, metrics[metric], low, high))
+    if found.pipeline.problem == "text-generation":
+        shown.insert(1, _score(ROW_MEAN, -float(scores.mean()), *intervals.get(ROW_MEAN, (None, None))))
     return page.System(name=name, role=role, version=version, scores=tuple(shown))
 
 
@@ -155,9 +155,11 @@ def _intervals(scores: Any, frame: Any, found: Findings) -> dict[str, tuple[floa
         return {} if interval.low is None or interval.high is None else {"accuracy": (interval.low, interval.high)}
     tokens = frame["tokens"].to_numpy(np.float64)
     interval = ratio_interval(-scores * tokens, tokens, *how)
-    if interval.low is None or interval.high is None:
+    by_row = mean_interval(-scores, *how)
+    if interval.low is None or interval.high is None or by_row.low is None or by_row.high is None:
         return {}
     return {
+        ROW_MEAN: (by_row.low, by_row.high),
         "nll_per_token": (interval.low, interval.high),
         "perplexity": (float(np.exp(interval.low)), float(np.exp(interval.high))),
     }
@@ -209,31 +211,6 @@ def _floors(found: Findings) -> tuple[page.Comparison, ...]:
     )
 
 
-def training_sentence(trained: Trained, pipeline: Pipeline) -> str:
-    """Which epoch's weights a version has, at what learning rate they were reached, and by what its logits are divided."""
-    if not trained.epoch:
-        return ""
-    losses = [entry["eval_loss"] for entry in trained.history if "eval_loss" in entry]
-    calibrated = " after its temperature was fitted" if pipeline.problem == "text-classification" else ""
-    lowest = f"the lowest validation loss{calibrated}"
-    why = f", the one with {lowest}" if losses else ", the last one: no validation rows were there to choose by"
-    if losses and pipeline.training.refit:
-        why = f", as many as had {lowest}, on train and validation rows together"
-    sentence = f"Weights of epoch {trained.epoch}{why}; learning rate {trained.learning_rate:.2g}"
-    if pipeline.problem == "text-classification":
-        sentence += f"; logits divided by a temperature of {trained.temperature:.3g}"
-    return f"{sentence}."
-
-
-def _curves(trained: Trained) -> tuple[page.Curve, ...]:
-    curves = []
-    for key, name in (("loss", "train loss"), ("eval_loss", "validation loss")):
-        points = tuple((entry["step"], entry[key]) for entry in trained.history if key in entry)
-        if points:
-            curves.append(page.Curve(name=name, panel="loss", points=points))
-    return tuple(curves)
-
-
 def _data(found: Findings, manifest: dict[str, Any]) -> page.DataSummary:
     overlap = manifest["overlap"]
     source, near = found.pipeline.data.source, found.pipeline.data.deduplicate
@@ -260,20 +237,20 @@ def _data(found: Findings, manifest: dict[str, Any]) -> page.DataSummary:
         leakage_note="the published split is used as given; these rows count in the metrics and are left out at the gate"
         if overlap["test_as_given"]
         else "those copies were left out there",
-        data_docs="Great Expectations' Data Docs: artifact data_docs of this run",
+        data_docs="the artifact data_docs of this run",
     )
 
 
 def _counts(values: Any) -> tuple[page.Count, ...]:
     """Counts by name, from a manifest's {name: n} or {name: {"rows": n, ...}}."""
     pairs = ((name, n["rows"] if isinstance(n, dict) else n) for name, n in values.items())
-    return tuple(page.Count(name=name.replace("_", " ") if not name.isupper() else name, n=int(n)) for name, n in pairs if n)
+    return tuple(page.Count(name=name, n=int(n)) for name, n in pairs if n)
 
 
 def _identity(found: Findings) -> page.Identity:
     pipeline = found.pipeline
     kept = found.trained.folder.parent / "kept"
-    training = pipeline.training.model_dump(mode="json")
+    settings = pipeline.training.model_dump(mode="json")
     return page.Identity(
         snapshot=found.prepared.snapshot,
         train_key=found.keys[0],
@@ -284,6 +261,6 @@ def _identity(found: Findings) -> page.Identity:
         adapter_bytes=folder_bytes(kept) if kept.is_dir() else None,
         base_bytes=found.base.bytes,
         seeds={} if found.adopted else {"training": pipeline.training.seed},
-        settings={} if found.adopted else {name: str(value) for name, value in training.items()},
+        settings={} if found.adopted else {name: str(value) for name, value in settings.items()},
         libraries=libraries(TRAIN_LIBRARIES),
     )

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from configs.credentials import without_credentials
 from configs.schema import Pipeline
 from tasks import ledger_schema
 from tasks.health import Check
@@ -94,7 +95,7 @@ def _mlflow_file(file: Path, home: Home) -> Check:
 
 
 def _mlflow_server(uri: str) -> Iterator[Check]:
-    shown, healthy = _hidden(uri), ask(f"{uri}/health")
+    shown, healthy = without_credentials(uri), ask(f"{uri}/health")
     if not healthy.ok:
         yield Check("mlflow", "fail", f"{shown} does not answer ({_why(healthy)})", "start it, or correct MLFLOW_TRACKING_URI")
         return
@@ -215,8 +216,3 @@ def _first(file: Path, query: str) -> Any:
 
 def _why(answer: Answer) -> str:
     return answer.text if answer.status == 0 else f"HTTP {answer.status}"
-
-
-def _hidden(uri: str) -> str:
-    scheme, _, rest = uri.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

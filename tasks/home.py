@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from configs.credentials import Record, show_uncaught
 from configs.errors import InfraError
 
 # Set before the libraries are imported; a value that the user has set stays.
@@ -114,4 +117,6 @@ def settle_environment(home: Home) -> None:
     threads = {} if any(name in os.environ for name in THREAD_SETTINGS) else SPIN_COUNT
     for name, value in {**ENVIRONMENT, **threads, "PREFECT_HOME": str(home.prefect), "TUNEKEEPER_HOME": str(home.path)}.items():
         os.environ.setdefault(name, value)
+    logging.setLogRecordFactory(Record)
+    sys.excepthook = show_uncaught
     warnings.filterwarnings("ignore", category=FutureWarning)  # libraries to one another; users can do nothing about them

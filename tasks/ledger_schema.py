@@ -9,13 +9,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy import Boolean, Column, Double, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy import Boolean, Column, Double, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text, TypeDecorator
+
+from configs.credentials import without_credentials
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import Connection, Dialect
 
 VERSION = 3  # 2 added tables; 3 counts looks per model, which were counted per model and champion: `migrate` brings a ledger up
 metadata = MetaData()
+
+
+class PlainText(TypeDecorator[str]):
+    """Text that is written without the credentials of any URL in it."""
+
+    impl, cache_ok = Text, True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else without_credentials(value)
+
 
 schema = Table("ledger_schema", metadata, Column("version", Integer, primary_key=True))
 
@@ -33,9 +45,9 @@ promotions = Table(
     Column("run_id", String(255)),
     Column("train_key", String(128)),
     Column("decision_key", String(128)),
-    Column("who", Text, nullable=False),
+    Column("who", PlainText, nullable=False),
     Column("at", String(40), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", PlainText, nullable=False),
     Column("forced", Boolean, nullable=False),
     Column("state", String(16), nullable=False),
     PrimaryKeyConstraint("model", "epoch"),
@@ -53,7 +65,7 @@ decisions = Table(
     Column("verdict", String(32), nullable=False),
     Column("run_id", String(255)),
     Column("at", String(40), nullable=False),
-    Column("payload", Text, nullable=False),
+    Column("payload", PlainText, nullable=False),
     PrimaryKeyConstraint("model", "decision_key"),
     Index("ledger_decisions_at", "model", "at"),
 )
@@ -63,7 +75,7 @@ leases = Table(
     metadata,
     Column("name", String(255), primary_key=True),
     Column("token", String(32), nullable=False),
-    Column("holder", Text, nullable=False),
+    Column("holder", PlainText, nullable=False),
     Column("since", String(40), nullable=False),
     Column("expires", Double, nullable=False),  # seconds since 1970 by the database's clock
 )
@@ -78,7 +90,7 @@ looks = Table(  # what the monitors saw of a champion's traffic
     Column("window_start", String(40), nullable=False),
     Column("window_end", String(40), nullable=False),
     Column("alarm", Boolean, nullable=False),
-    Column("payload", Text, nullable=False),
+    Column("payload", PlainText, nullable=False),
     PrimaryKeyConstraint("model", "champion_version", "look"),
 )
 
@@ -90,7 +102,7 @@ requests = Table(  # why a retraining was asked for, and what became of it
     Column("why", String(32), nullable=False),  # drift, decay, new-data, schedule, person; or approval
     Column("at", String(40), nullable=False),
     Column("state", String(16), nullable=False),  # tasks/requests.py, tasks/approvals.py
-    Column("payload", Text, nullable=False),
+    Column("payload", PlainText, nullable=False),
     PrimaryKeyConstraint("model", "id"),
     Index("ledger_requests_at", "model", "at"),
 )

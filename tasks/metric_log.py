@@ -12,6 +12,7 @@ from pathlib import Path
 from tasks.tracking import Tracking, failures, first_line
 
 FLUSH_SECONDS = 2.0
+SAMPLE_SECONDS = 10.0  # from one look at the machine to the next
 
 
 class MetricLog:
@@ -20,8 +21,13 @@ class MetricLog:
     An outage of the tracking server is noticed and waited out; what is in the journal is uploaded when it answers again.
     """
 
-    def __init__(self, tracking: Tracking, run_id: str, journal: Path, notice: Callable[[str], None]) -> None:
-        self.tracking, self.run_id, self.journal, self.notice = tracking, run_id, journal, notice
+    def __init__(
+        self, tracking: Tracking, run_id: str, journal: Path, notice: Callable[[str], None],
+        sample: Callable[[], Mapping[str, float]] = dict,
+    ) -> None:  # fmt: skip
+        """`sample` tells how busy the machine is: asked now and then while metrics are uploaded, its values are kept too."""
+        self.tracking, self.run_id, self.journal, self.notice, self.sample = tracking, run_id, journal, notice, sample
+        self.writing = threading.Lock()
         journal.parent.mkdir(parents=True, exist_ok=True)
         self.entries = [tuple(json.loads(line)) for line in _whole_lines(journal)]
         self.seen = {(name, step) for step, name, _, _ in self.entries}
@@ -31,11 +37,12 @@ class MetricLog:
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Keep values of a step; those of a step that an earlier attempt had logged are the same, and skipped."""
         now = int(time.time() * 1000)
-        new = [(step, name, value, now) for name, value in values.items() if (name, step) not in self.seen]
-        with self.journal.open("a") as file:
-            file.writelines(json.dumps(entry) + "\n" for entry in new)
-        self.seen |= {(name, step) for step, name, _, _ in new}
-        self.entries += new
+        with self.writing:
+            new = [(step, name, value, now) for name, value in values.items() if (name, step) not in self.seen]
+            with self.journal.open("a") as file:
+                file.writelines(json.dumps(entry) + "\n" for entry in new)
+            self.seen |= {(name, step) for step, name, _, _ in new}
+            self.entries += new
 
     @contextmanager
     def uploading(self) -> Iterator[None]:
@@ -57,8 +64,11 @@ class MetricLog:
         thread.join()
 
     def _upload_until_closed(self) -> None:
-        away = False
+        away, looked = False, 0.0
         while not self.closing.wait(FLUSH_SECONDS):
+            if time.monotonic() - looked >= SAMPLE_SECONDS:
+                looked = time.monotonic()
+                self._look_at_machine()
             try:
                 self._upload()
             except failures() as error:
@@ -69,6 +79,15 @@ class MetricLog:
                 away = True
             else:
                 away = False
+
+    def _look_at_machine(self) -> None:
+        """One more step of the machine's own curves; a machine that cannot be read is looked at no more."""
+        try:
+            if seen := self.sample():
+                self.log(max((step for name, step in self.seen if name in seen), default=-1) + 1, seen)
+        except Exception as error:  # noqa: BLE001  (whatever a driver raises: training is worth more than its curves)
+            self.notice(f"how busy this machine is cannot be read, and is not shown ({first_line(error)})")
+            self.sample = dict
 
     def _upload(self) -> None:
         end = len(self.entries)

@@ -39,7 +39,7 @@ def look_artifact(name: str) -> str:
 
 def keep_history(tracking: Tracking, model: str, page: Path) -> str:
     """Put the page of a model's life, with its numbers, into the one run that has it; where a person finds it."""
-    run_id = tracking.open_run(model, _history_key(model), f"history {model}", {"pipeline": model})
+    run_id = tracking.open_run(model, _history_key(model), f"history {model}", {"pipeline": model}, "tunekeeper history")
     tracking.log_folder(run_id, page.parent, "history")
     tracking.close_run(run_id)
     return str(page) if tracking.home.tracking_pages is None else tracking.page_of(model, run_id, HISTORY, page)

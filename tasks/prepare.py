@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect import task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from configs.errors import ContractError, InfraError, InputError
@@ -25,6 +23,7 @@ from tasks.home import Home
 from tasks.identity import digest, prepare_key
 from tasks.learning.base import Base, find_base
 from tasks.learning.imports import importing
+from tasks.orchestration import create_markdown_artifact, task
 from tasks.text.columns import source_columns
 from tasks.text.key import key_id, redaction_key
 from tasks.text.sources import FEEDBACK, data_files, fingerprint

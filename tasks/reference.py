@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.errors import InfraError
@@ -16,6 +15,7 @@ from tasks.evaluate import Baselines, Scores, network_of
 from tasks.home import Home
 from tasks.learning.base import Base
 from tasks.learning.checkpoints import atomic_folder, is_valid
+from tasks.orchestration import task
 from tasks.prepare import open_snapshot
 from tasks.text.placeholders import network_view
 from tasks.tracking import Tracking

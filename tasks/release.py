@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.errors import InfraError
@@ -24,6 +23,7 @@ from tasks.aside import ONE_THREAD
 from tasks.home import Home
 from tasks.learning.base import Base
 from tasks.moved_home import local_path
+from tasks.orchestration import task
 from tasks.prepare import open_snapshot
 from tasks.stored_model import champion_folder as champion_folder  # what others ask of a release
 from tasks.tracking import Tracking

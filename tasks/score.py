@@ -7,16 +7,14 @@ from collections.abc import Callable
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-from prefect import task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 
 from configs.errors import InputError
 from configs.schema import Pipeline, is_table
 from tasks.home import Home
 from tasks.identity import TRAIN_CODE, code, digest
+from tasks.orchestration import create_progress_artifact, task, update_progress_artifact
 from tasks.release import champion_files
 from tasks.score_table import staged
 from tasks.terminal import say
@@ -50,7 +48,7 @@ def score(
 
 def _artifact(move: Callable[[int, int], None]) -> Callable[[int, int], None]:
     """Progress for Prefect's page too, every twentieth of the way."""
-    artifact: UUID = create_progress_artifact(0.0, key="score-progress", description="not begun")  # type: ignore[assignment]
+    artifact = create_progress_artifact("score-progress")
     said = 0
 
     def told(done: int, total: int) -> None:
@@ -58,7 +56,7 @@ def _artifact(move: Callable[[int, int], None]) -> Callable[[int, int], None]:
         move(done, total)
         if 20 * done // total > said:
             said = 20 * done // total
-            update_progress_artifact(artifact, 100 * done / total, description=f"{done:,} of {total:,} rows")
+            update_progress_artifact(artifact, 100 * done / total, f"{done:,} of {total:,} rows")
 
     return told
 

@@ -6,23 +6,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect import task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Pipeline
 from tasks.champion import SIGNATURES
 from tasks.evaluate import FRAME, Scores
-from tasks.findings import SHOWN_METRICS, Findings, gather
+from tasks.findings import Findings, gather
+from tasks.findings_of_training import SHOWN_METRICS
+from tasks.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, task
 from tasks.pages import REPORT
 from tasks.prepare import Prepared, contract_table, open_snapshot
 from tasks.report import data as page
 from tasks.report.page import render
 from tasks.report.summary import summary_markdown
+from tasks.run_facts import SplitFacts
 from tasks.tracking import Tracking
 
 if TYPE_CHECKING:
     from tasks.home import Home
+
+CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}  # what MLflow calls the use of a data set
 
 
 @task(name="describe", cache_policy=NO_CACHE)
@@ -37,8 +40,23 @@ def describe(
     for name in ("manifest.json", *SIGNATURES):
         tracking.log_artifact(run_id, sealed.path / name, "snapshot")
     tracking.log_folder(run_id, Path(prepared.docs), "data_docs")
+    tracking.log_datasets(run_id, _splits(pipeline, sealed))
     create_markdown_artifact(contract_table(prepared.outcomes), key="contract")
     tracking.tag(run_id, {"described": prepared.snapshot})
+
+
+def _splits(pipeline: Pipeline, sealed: Any) -> list[SplitFacts]:
+    """The snapshot's splits, as MLflow names data sets."""
+    import pyarrow.parquet as pq
+
+    source = pipeline.data.source if isinstance(pipeline.data.source, str) else ", ".join(pipeline.data.source)
+    columns = {field.name: str(field.type) for field in pq.read_schema(sealed.parquet("test"))}
+    hashes, counts = sealed.manifest["hashes"], sealed.manifest["splits"]
+    return [
+        SplitFacts(f"{pipeline.name} {split}", context, hashes[f"{split}_rows"], source, counts[split], columns)
+        for split, context in CONTEXTS.items()
+        if counts.get(split)
+    ]
 
 
 @task(name="report", cache_policy=NO_CACHE)
@@ -51,13 +69,15 @@ def publish(found: Findings, home: Home, tracking: Tracking) -> dict[str, Any]:
     (folder / "report.json").write_text(page.to_json(report))
     tracking.log_folder(found.run_id, folder, "report")
     tracking.log_artifact(found.run_id, _scores(found))
-    stages = {f"seconds.{name}": seconds for name, seconds in found.stages.items()}
+    stages = {f"seconds/{name}": seconds for name, seconds in found.stages.items()}
     tracking.log_metrics(found.run_id, _named("test", found.challenger.metrics), found.trained.steps, model_uri=found.model_uri)
-    tracking.log_metrics(found.run_id, {**_others(found), **stages}, found.trained.steps, first=stages)
+    tracking.log_metrics(found.run_id, {**_others(found), **_fit(report), **stages}, found.trained.steps, first=stages)
+    described = summary_markdown(report)
+    tracking.describe(found.run_id, report.pipeline, found.version, described)
     tracking.tag(found.run_id, {"verdict": report.verdict, "reason": next(iter(report.reasons), "")})
     link = tracking.page_of(report.pipeline, found.run_id, REPORT, folder / "report.html")
-    create_link_artifact(link, link_text=f"{report.verdict}: {report.pipeline}", key="report")
-    create_markdown_artifact(summary_markdown(report), key="verdict")
+    create_link_artifact(link, f"{report.verdict}: {report.pipeline}", key="report")
+    create_markdown_artifact(described, key="verdict")
     rows = [{"system": system.name, **{score.metric: score.value for score in system.scores}} for system in report.systems]
     create_table_artifact(rows, key="metrics")
     return _outcome(found, report, str(folder / "report.html"))
@@ -73,14 +93,25 @@ def _scores(found: Findings) -> Path:
 
 def _others(found: Findings) -> dict[str, float]:
     """What was measured of those whom the challenger met: the champion, each baseline."""
-    measured = _named("champion", found.champion.metrics) if found.champion else {}
+    measured = _named("test/champion", found.champion.metrics) if found.champion else {}
     for name, metrics in found.baselines.metrics.items():
-        measured |= _named(f"baseline.{name}", metrics)
+        measured |= _named(f"test/baseline/{name}", metrics)
+    return measured
+
+
+def _fit(report: page.ReportData) -> dict[str, float]:
+    """The challenger on training and validation rows, and how far from test: above zero it knows them better."""
+    measured = {}
+    for score in report.fit.scores if report.fit else ():
+        for split, value in (("train", score.train), ("validation", score.validation)):
+            if value is not None and score.test is not None:
+                measured[f"{split}/{score.metric}"] = value
+                measured[f"gap/{split}_test/{score.metric}"] = (value - score.test) * (1 if score.higher_is_better else -1)
     return measured
 
 
 def _named(part: str, metrics: Mapping[str, float]) -> dict[str, float]:
-    return {f"{part}.{name}": value for name, value in metrics.items()}
+    return {f"{part}/{name}": value for name, value in metrics.items()}
 
 
 def _outcome(found: Findings, said: page.ReportData, report: str) -> dict[str, Any]:

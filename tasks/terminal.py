@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from configs.credentials import without_credentials
+
 QUIET_SECONDS = 15.0
 
 
@@ -83,10 +85,10 @@ def closing(title: str, colour: str, rows: Sequence[Sequence[str]], reasons: Seq
     for place, name in enumerate(head):
         table.add_column(name, justify="left" if place == 0 else "right", no_wrap=place < len(head) - 1)
     for row in body:
-        table.add_row(*row)
+        table.add_row(*map(without_credentials, row))
     console().print()
     console().print(table)
-    console().print(f"\n  [bold {colour}]{title}[/]")
+    console().print(f"\n  [bold {colour}]{without_credentials(title)}[/]")
     for reason in reasons:
         console().print(f"    {_plain(reason)}")
     for hint in hints:
@@ -96,4 +98,4 @@ def closing(title: str, colour: str, rows: Sequence[Sequence[str]], reasons: Seq
 def _plain(text: str) -> str:
     from rich.markup import escape
 
-    return escape(text)
+    return escape(without_credentials(text))

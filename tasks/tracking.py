@@ -14,11 +14,14 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from configs.credentials import without_credentials
 from configs.errors import InfraError
 from tasks.home import Home
 from tasks.learning.base import Base, base_files
 from tasks.learning.checkpoints import atomic_folder
 from tasks.moved_home import settle_places
+from tasks.run_description import describe
+from tasks.run_facts import SplitFacts, dataset_inputs, origin_tags
 from tasks.terminal import say
 
 T = TypeVar("T")
@@ -108,7 +111,7 @@ class Tracking:
         raise AssertionError("unreachable")
 
     def _fault(self, what: str, error: Exception) -> InfraError:
-        where = self.home.tracking_uri.rpartition("@")[2]
+        where = without_credentials(self.home.tracking_uri)
         return InfraError(
             f"MLflow at {where}: {what} failed ({first_line(error)}): "
             "see that the server answers and the disk has room, then run again"
@@ -147,8 +150,11 @@ class Tracking:
         found = self.client.search_runs([where], f"tags.`{PREFIX}train_key` = '{train_key}'", max_results=1)
         return str(found[0].info.run_id) if found else None
 
-    def open_run(self, experiment: str, train_key: str, name: str, tags: Mapping[str, str]) -> str:
-        """The one run of a train-key, set to RUNNING: a new one, or the one that an earlier attempt left."""
+    def open_run(self, experiment: str, train_key: str, name: str, tags: Mapping[str, str], command: str = "tunekeeper") -> str:
+        """The one run of a train-key, set to RUNNING: a new one, or the one that an earlier attempt left.
+
+        `command` is what MLflow shows as its source.
+        """
 
         def find() -> str:
             where = self.experiment(experiment)
@@ -156,8 +162,9 @@ class Tracking:
             if found is not None:
                 self.client.update_run(found, status="RUNNING")
                 return found
-            marked = {f"{PREFIX}{key}": value for key, value in {**tags, "train_key": train_key}.items()}
-            return str(self.client.create_run(where, run_name=name, tags=marked).info.run_id)
+            marked = {f"{PREFIX}{key}": without_credentials(value) for key, value in {**tags, "train_key": train_key}.items()}
+            origin = origin_tags(command, Path.cwd())
+            return str(self.client.create_run(where, run_name=name, tags={**origin, **marked}).info.run_id)
 
         return self.attempt("opening the run", find)
 
@@ -179,7 +186,7 @@ class Tracking:
         """All parameters in one call; the same values logged again change nothing."""
         from mlflow.entities import Param
 
-        entries = [Param(key, str(value)[:6000]) for key, value in values.items()]
+        entries = [Param(key, without_credentials(str(value))[:6000]) for key, value in values.items()]
         self.attempt("logging parameters", lambda: self.client.log_batch(run_id, params=entries))
 
     def log_metrics(
@@ -214,13 +221,21 @@ class Tracking:
     def tag(self, run_id: str, values: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
 
-        tags = [RunTag(PREFIX + key, value) for key, value in values.items()]
+        tags = [RunTag(PREFIX + key, without_credentials(value)) for key, value in values.items()]
         self.attempt("tagging the run", lambda: self.client.log_batch(run_id, tags=tags))
 
     def tags(self, run_id: str) -> dict[str, str]:
         """Ours alone, without their prefix."""
         found = self.attempt("reading the run", lambda: self.client.get_run(run_id)).data.tags
         return {key.removeprefix(PREFIX): value for key, value in found.items() if key.startswith(PREFIX)}
+
+    def log_datasets(self, run_id: str, splits: Sequence[SplitFacts]) -> None:
+        """The data that a run is made from, as MLflow's page of it lists them; the same ones again change nothing."""
+        self.attempt("naming the data sets", lambda: self.client.log_inputs(run_id, dataset_inputs(splits)))
+
+    def describe(self, run_id: str, model: str, version: str, text: str) -> None:
+        """Put Markdown where MLflow shows a description: of the run, the version and the model. What a person wrote there stays."""
+        self.attempt("describing the run", lambda: describe(self.client, run_id, model, version, text))
 
     def log_artifact(self, run_id: str, file: Path, folder: str | None = None) -> None:
         self.attempt(f"storing {file.name}", lambda: self.client.log_artifact(run_id, str(file), folder))
@@ -229,7 +244,7 @@ class Tracking:
         self.attempt(f"storing {folder}", lambda: self.client.log_artifacts(run_id, str(source), folder))
 
     def log_text(self, run_id: str, text: str, name: str) -> None:
-        self.attempt(f"storing {name}", lambda: self.client.log_text(run_id, text, name))
+        self.attempt(f"storing {name}", lambda: self.client.log_text(run_id, without_credentials(text), name))
 
     def fetch(self, uri: str, target: Path) -> Path:
         """Download an artifact into a folder; its path there."""
@@ -377,7 +392,7 @@ class Tracking:
     def tag_version(self, model: str, version: str, values: Mapping[str, str]) -> None:
         def put() -> None:
             for key, value in values.items():
-                self.client.set_model_version_tag(model, version, PREFIX + key, value)
+                self.client.set_model_version_tag(model, version, PREFIX + key, without_credentials(value))
 
         self.attempt("tagging the version", put)
 
@@ -460,4 +475,4 @@ def _requirements() -> list[str]:
 
 
 def first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+    return next(iter(without_credentials(str(error)).strip().splitlines()), type(error).__name__)[:200]

@@ -6,10 +6,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
-from prefect import get_run_logger, task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect import get_run_logger
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Pipeline
@@ -17,7 +15,9 @@ from tasks.home import Home
 from tasks.learning.base import Base
 from tasks.learning.device import devices, settle_on
 from tasks.metric_log import MetricLog
+from tasks.orchestration import create_progress_artifact, task, update_progress_artifact
 from tasks.prepare import open_snapshot
+from tasks.run_facts import system_sampler
 from tasks.slots import gpu_slot
 from tasks.terminal import say, training_bar
 from tasks.tracking import Tracking
@@ -49,7 +49,7 @@ def fitted(
     spec, rows, held_out = material
     with gpu_slot(home.path, devices(), say) as number:
         settle_on(number)
-        metrics = MetricLog(tracking, run_id, home.run(key) / "metrics.jsonl", say)
+        metrics = MetricLog(tracking, run_id, home.run(key) / "metrics.jsonl", say, system_sampler())
         with metrics.uploading(), training_bar() as bar:
             listener = _listener(metrics, bar)
             return fit(spec, base, rows, held_out, pipeline.objective, pipeline.training, home.run(key), listener, start)
@@ -103,19 +103,29 @@ def material(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> tuple
     return spec, rows, held_out
 
 
+def metric_of(logged: str) -> str:
+    """What a training's own number is called in MLflow: it says of which rows it is."""
+    if logged == "epoch":
+        return logged
+    if logged.startswith("eval_"):
+        return f"validation/{logged.removeprefix('eval_')}"
+    return f"train/{logged.removeprefix('train_')}"
+
+
 def _listener(metrics: MetricLog, bar: Any) -> Listener:
     """Tell the journal, the terminal and Prefect, the last one every few seconds."""
     from tasks.learning.fit import Listener
 
     logger = get_run_logger()
-    artifact: UUID = create_progress_artifact(0.0, key="training-progress", description="not begun")  # type: ignore[assignment]
+    artifact = create_progress_artifact("training-progress")
     latest: dict[str, float] = {}
     shown = [time.monotonic()]
 
     def log(step: int, values: dict[str, float]) -> None:
-        metrics.log(step, values)
+        metrics.log(step, {metric_of(name): value for name, value in values.items()})
         latest.update(values)
-        loss = next((f"{name} {values[name]:.4f}" for name in ("eval_loss", "loss") if name in values), None)
+        names = {"eval_loss": "validation loss", "loss": "loss"}
+        loss = next((f"{shown} {values[name]:.4f}" for name, shown in names.items() if name in values), None)
         if loss is not None:
             logger.info("step %d: %s", step, loss)
             bar.say(loss)
@@ -125,7 +135,7 @@ def _listener(metrics: MetricLog, bar: Any) -> Listener:
         if time.monotonic() - shown[0] > SHOW_SECONDS or step == total:
             shown[0] = time.monotonic()
             loss = f", loss {latest['loss']:.4f}" if "loss" in latest else ""
-            update_progress_artifact(artifact, 100 * step / total, description=f"step {step} of {total}{loss}")
+            update_progress_artifact(artifact, 100 * step / total, f"step {step} of {total}{loss}")
 
     def notice(sentence: str) -> None:
         logger.warning(sentence)

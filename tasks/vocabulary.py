@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect.artifacts import create_markdown_artifact
-
 from configs.errors import ContractError, InfraError
 from configs.schema import Pipeline, Window
 from tasks.decisions import last_decision
 from tasks.home import Home
+from tasks.orchestration import create_markdown_artifact
 from tasks.prepare import Prepared, latest, note_latest, open_snapshot, rows_per_label
 
 if TYPE_CHECKING:

@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from prefect import task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.events import emit_event
 
 from configs.schema import Pipeline
 from tasks.corrections import cleaner
@@ -20,6 +17,7 @@ from tasks.identity import digest
 from tasks.judgement.drift import Finding, Sample, text_codes
 from tasks.judgement.drift import watch as hold_against
 from tasks.looks import Look, look_name
+from tasks.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, emit_event, task
 from tasks.pages import look_artifact
 from tasks.reference import Reference
 from tasks.tracking import Tracking
@@ -155,7 +153,9 @@ def publish(watch: Watch, home: Home, tracking: Tracking) -> dict[str, str]:
     page.write_text(render(watch))
     (folder / "watch.json").write_text(to_json(watch))
     name = f"watch {watch.pipeline} {watch.version}"
-    run_id = tracking.open_run(watch.pipeline, digest(name), name, {"pipeline": watch.pipeline, "watches": watch.version})
+    run_id = tracking.open_run(
+        watch.pipeline, digest(name), name, {"pipeline": watch.pipeline, "watches": watch.version}, "tunekeeper monitor"
+    )
     judged = [one for one in look.findings if one.p is not None]
     numbers = {f"{one.monitor}.{part}": getattr(one, part) for one in judged for part in ("effect", "low", "high", "p")}
     numbers |= {f"{one.monitor}.alarm": float(one.alarm) for one in judged} | {"rows": float(look.rows)}
@@ -163,7 +163,7 @@ def publish(watch: Watch, home: Home, tracking: Tracking) -> dict[str, str]:
     tracking.log_folder(run_id, folder, f"watch/{named}")
     tracking.close_run(run_id)
     link = tracking.page_of(watch.pipeline, run_id, look_artifact(named), page)
-    create_link_artifact(link, link_text=f"look {look.number} at {watch.pipeline} {watch.version}", key="watch")
+    create_link_artifact(link, f"look {look.number} at {watch.pipeline} {watch.version}", key="watch")
     create_markdown_artifact(watch_markdown(watch), key="monitors")
     create_table_artifact([_cells(one) for one in look.findings], key="findings")
     return {"report": str(page), "run_id": run_id}

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from configs.credentials import without_credentials
+
 SECONDS = 2.0
 
 
@@ -118,7 +120,7 @@ def main() -> None:
     """`python -m tasks.web URL`: exit 0 where it answers well; a container's health check."""
     found = ask(sys.argv[1], seconds=4)
     if not found.ok:
-        sys.exit(f"{sys.argv[1]}: {found.status or ''} {found.text[:200]}")
+        sys.exit(without_credentials(f"{sys.argv[1]}: {found.status or ''} {found.text[:200]}"))
 
 
 if __name__ == "__main__":

@@ -140,12 +140,43 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One line over optimizer steps; curves of the same `panel` ("loss", "accuracy") share a chart."""
+    """One line over optimizer steps or epochs; curves of the same `panel` ("loss", "accuracy") share a chart."""
 
     name: str
     panel: str
     points: tuple[tuple[float, float | None], ...]
     unit: Unit = "number"
+    by: Literal["step", "epoch"] = "step"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitScore:
+    """One metric of the challenger on rows it was trained on, on those that chose its epoch, and on test rows."""
+
+    metric: str
+    train: float | None
+    test: float | None
+    validation: float | None = None
+    unit: Unit = "share"
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSplit:
+    """A split of that table: `scored` of its `rows`."""
+
+    name: str
+    scored: int
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """How much better the challenger knows what it was trained on; with `refit` the validation rows are trained on too."""
+
+    scores: tuple[FitScore, ...]
+    splits: tuple[FitSplit, ...]
+    refit: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,6 +305,8 @@ class ReportData:
     confusion: Confusion | None = None
     calibration: Calibration | None = None
     curves: tuple[Curve, ...] = ()
+    kept_epoch: int | None = None
+    fit: Fit | None = None
     training: str = ""  # a sentence: which epoch's weights these are, at what rate and temperature
     data: DataSummary | None = None
     errors: tuple[WorstError, ...] = ()

@@ -29,6 +29,8 @@ NAMES = {
     "expected_calibration_error": "calibration error",
     "matthews_correlation": "Matthews correlation",
     "brier": "Brier score",
+    "nll_per_token": "NLL per token, over all tokens",
+    "nll_per_token_row_mean": "NLL per token, mean of rows",
     "top_3_accuracy": "top-3 accuracy",
 }
 VERDICTS = {"PROMOTE": ("good", "\u2713"), "HOLD": ("hold", "\u2016"), "INCONCLUSIVE": ("wait", "?"), "ADOPTED": ("good", "+")}
@@ -152,8 +154,8 @@ def clip(text: str, length: int = 700) -> str:
 
 
 def words(name: str) -> str:
-    """A metric's or a reason's machine name as words."""
-    return NAMES.get(name, name.replace("_", " "))
+    """A metric's or a reason's machine name as words; what is words already keeps the names in it."""
+    return NAMES.get(name, name if " " in name else name.replace("_", " "))
 
 
 def first_upper(sentence: str) -> str:

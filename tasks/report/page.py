@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from tasks.report import charts, formats, plots, view
-from tasks.report.data import Comparison, ReportData, Unit
+from tasks.report.data import Comparison, Curve, ReportData, Unit
 from tasks.report.environment import UNPRINTABLE, page
 from tasks.report.environment import svg as _svg
 
@@ -68,11 +68,12 @@ class _Draw:
         label = f"{one.column} {one.name}: {formats.shown(one.value, one.unit)} of {one.n} rows"
         return _svg(charts.bar(one.value, one.low, one.high, one.champion, domain, label))
 
-    def curves(self, panel: str, curves: list[tuple[str, tuple[tuple[float, float | None], ...], Unit]]) -> Markup:
-        unit = curves[0][2]
-        return _svg(
-            plots.lines([(name, points) for name, points, _ in curves], partial(_tick, unit=unit), f"{panel} by optimizer step")
-        )
+    def curves(self, panel: str, curves: list[Curve]) -> Markup:
+        by, kept = curves[0].by, self.report.kept_epoch
+        mark = (float(kept), f"epoch {kept} is kept") if by == "epoch" and kept is not None else None
+        label = f"{panel} by {'optimizer step' if by == 'step' else by}" + (f", epoch {kept} kept" if mark else "")
+        points = [(curve.name, curve.points) for curve in curves]
+        return _svg(plots.lines(points, partial(_tick, unit=curves[0].unit), label, by, mark))
 
     def reliability(self) -> Markup:
         calibration = self.report.calibration

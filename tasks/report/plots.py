@@ -54,16 +54,26 @@ def thin(points: Sequence[Point], most: int = 240) -> list[tuple[float, float]]:
     return [(part[-1][0], sum(y for _, y in part) / len(part)) for part in parts if part]
 
 
-def lines(curves: Sequence[tuple[str, Sequence[Point]]], show: Callable[[float], str], label: str, x_title: str = "step") -> str:
-    """Curves on shared axes; the first three differ in colour and in dash, so that neither alone is needed. Empty: ''."""
+def lines(
+    curves: Sequence[tuple[str, Sequence[Point]]], show: Callable[[float], str], label: str, x_title: str = "step",
+    mark: tuple[float, str] | None = None,
+) -> str:  # fmt: skip
+    """Curves on shared axes; the first three differ in colour and in dash, so that neither alone is needed. Empty: ''.
+
+    `mark` is a place on the horizontal axis, in words.
+    """
     kept = [(name, points) for name, points in ((name, thin(points)) for name, points in curves) if points]
     if not kept:
         return ""
     steps = [x for _, points in kept for x, _ in points]
-    xs = (min(0.0, min(steps)), max(steps) or 1.0)
+    low, high = min(steps), max(steps)
+    xs = (low, high) if x_title == "epoch" and high > low else (min(0.0, low), high or 1.0)
     ys = domain_of([y for _, points in kept for _, y in points], floor=0.0)
     x, y = _scale(xs, LEFT, WIDTH - RIGHT), _scale(ys, HEIGHT - BOTTOM, TOP)
-    body = _frame(xs, ys, lambda tick: f"{tick:g}", show, x_title)
+    whole = x_title == "epoch"  # there is no epoch one and a half
+    body = _frame(xs, ys, lambda tick: f"{tick:g}" if not whole or float(tick).is_integer() else "", show, x_title)
+    if mark is not None and xs[0] <= mark[0] <= xs[1]:
+        body += _mark(x(mark[0]), *mark)
     for rank, (name, points) in enumerate(kept):
         path = " ".join(f"{x(a)},{y(b)}" for a, b in points)
         dash = f' stroke-dasharray="{DASHES[rank % 4]}"' if rank % 4 else ""
@@ -75,6 +85,16 @@ def lines(curves: Sequence[tuple[str, Sequence[Point]]], show: Callable[[float],
                 for a, b in points
             )
     return _svg(WIDTH, HEIGHT, body, label)
+
+
+def _mark(at: float, value: float, words: str) -> str:
+    """A line across the plot, with its words to the side where there is room."""
+    left = at > (LEFT + WIDTH - RIGHT) / 2
+    return (
+        f'<line class="marked" x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"><title>{escape(f"{words}: {value:g}")}</title>'
+        f'</line><text class="tick" x="{at - 5 if left else at + 5}" y="{TOP + 9}" text-anchor="{"end" if left else "start"}">'
+        f"{escape(words)}</text>"
+    )
 
 
 def reliability(bins: Sequence[Bin], label: str) -> str:

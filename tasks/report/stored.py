@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from configs.credentials import without_credentials
 from configs.errors import InputError
 
 T = TypeVar("T")
@@ -20,7 +21,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 def dumped(value: Any) -> str:
     """A frozen dataclass as JSON; a number that is not finite becomes null, which pages show as absent."""
     kind: Any = type(value)
-    return _adapter(kind).dump_json(value, indent=1).decode()
+    return without_credentials(_adapter(kind).dump_json(value, indent=1).decode())
 
 
 def loaded(kind: type[T], text: str | bytes, what: str, remedy: str) -> T:

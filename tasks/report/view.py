@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tasks.report import formats
 from tasks.report.charts import Domain, domain_of
-from tasks.report.data import ClassScore, Comparison, Confusion, DataSummary, ReportData, Score, SliceScore, System, Unit
+from tasks.report.data import (
+    ClassScore,
+    Comparison,
+    Confusion,
+    Curve,
+    DataSummary,
+    FitScore,
+    ReportData,
+    Score,
+    SliceScore,
+    System,
+    Unit,
+)
 
 TESTS = ("better", "not_worse")
 ROLE_ORDER = {"challenger": 0, "champion": 1, "baseline": 2}
@@ -151,12 +164,20 @@ def most_confused(confusion: Confusion, most: int = 12) -> list[Pair]:
     return sorted(pairs, key=lambda pair: (-pair.n, -pair.n / pair.of, pair.true, pair.predicted))[:most]
 
 
-def panels(report: ReportData) -> dict[str, list[tuple[str, tuple[tuple[float, float | None], ...], Unit]]]:
+def panels(report: ReportData) -> dict[str, list[Curve]]:
     """Curves grouped by the chart that they share."""
-    groups: dict[str, list[tuple[str, tuple[tuple[float, float | None], ...], Unit]]] = {}
+    groups: dict[str, list[Curve]] = {}
     for curve in report.curves:
-        groups.setdefault(curve.panel, []).append((curve.name, curve.points, curve.unit))
+        groups.setdefault(curve.panel, []).append(curve)
     return groups
+
+
+def fit_gap(score: FitScore, split: Literal["train", "validation"]) -> float | None:
+    """How much better the challenger is on rows of `split` than on test rows, whichever way its metric is better."""
+    own = score.train if split == "train" else score.validation
+    if own is None or score.test is None:
+        return None
+    return own - score.test if score.higher_is_better else score.test - own
 
 
 def split_parts(data: DataSummary) -> list[tuple[str, float]]:

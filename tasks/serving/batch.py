@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InfraError, InputError
+from tasks.serving.batch_answers import Answers
 from tasks.serving.batch_input import Batch, staging
 from tasks.serving.batcher import Said
 from tasks.serving.traffic import Answer, Traffic, draw
@@ -104,19 +105,22 @@ def _score_parts(job: Job, folder: Path, move: Callable[[int, int], None]) -> in
         if part.is_file():
             kept += rows
         else:
-            _write(_scored(job, chunk, number), part)
+            answers = Answers(part.with_suffix(".answers"))
+            kept += answers.kept
+            _write(_scored(job, chunk, number, answers), part)
+            answers.drop()
         done += rows
         move(done, job.batch.rows)
     return kept
 
 
-def _scored(job: Job, chunk: Chunk, number: int) -> pa.Table:
+def _scored(job: Job, chunk: Chunk, number: int, answers: Answers) -> pa.Table:
     """A chunk's own columns and what the model says of each row; nothing of a row without text, or one that is over its budget."""
     import pyarrow as pa
 
     table = job.batch.table(chunk)
     texts = ["" if value is None else str(value) for value in table.column(job.batch.text).to_pylist()]
-    said, seconds = _said(job, texts)
+    said = _said(job, texts, answers)
     asked = [one is not _EMPTY for one in said]
     n = len(texts)
     if job.id is None and "id" not in job.batch.columns:
@@ -130,20 +134,20 @@ def _scored(job: Job, chunk: Chunk, number: int) -> pa.Table:
     if job.log is None:
         return table
     ids = [hashlib.sha256(f"{job.key} {number} {place}".encode()).hexdigest()[:32] for place in range(n)]
-    _log(job, number, said, asked, ids, 1000 * seconds / max(1, sum(asked)))
+    _log(job, number, said, asked, ids, 1000 * answers.seconds / max(1, sum(asked)))
     return table.append_column("answer_id", pa.array(ids, type=pa.string(), mask=mask))
 
 
-def _said(job: Job, texts: list[str]) -> tuple[list[Said], float]:
+def _said(job: Job, texts: list[str], answers: Answers) -> list[Said]:
     """Answers in the order of the texts; texts of like length go through the model together."""
-    out, began = [_EMPTY] * len(texts), time.perf_counter()
+    out = [_EMPTY] * len(texts)
     asked = [place for place, text in enumerate(texts) if unusable(text) is None]
     order = sorted(asked, key=lambda place: (-len(texts[place]), place))
     for start in range(0, len(order), job.at_once):
         places = order[start : start + job.at_once]
-        for place, one in zip(places, job.answers([texts[place] for place in places]), strict=True):
+        for place, one in zip(places, answers.ask(start, [texts[place] for place in places], job.answers), strict=True):
             out[place] = one or _EMPTY
-    return out, time.perf_counter() - began
+    return out
 
 
 def _log(job: Job, number: int, said: list[Said], asked: list[bool], ids: list[str], latency: float) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
+from configs.credentials import cleaned
 from tasks.serving.keys import VARIABLE, Caller, Keys, Role, anybody, is_local, key_of
 from tasks.serving.messages import Refusal
 
@@ -24,7 +25,7 @@ CALLER = "tunekeeper.caller"  # where a request's scope says who sent it
 
 def refuse(refusal: Refusal) -> Response:
     """A refusal as an answer."""
-    body = json.dumps({"error": refusal.fault}, ensure_ascii=False).encode("utf-8", "replace")
+    body = json.dumps(cleaned({"error": refusal.fault}), ensure_ascii=False).encode("utf-8", "replace")
     return Response(body, refusal.status, refusal.headers, "application/json")
 
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
+from configs.credentials import without_credentials
 from configs.errors import InfraError, InputError
 from tasks.serving.memory import give_back
 
@@ -165,5 +166,5 @@ class Follower(Generic[M]):
 
 def _line(error: Exception) -> str:
     """An error in one line."""
-    said = " ".join(str(error).split())
+    said = without_credentials(" ".join(str(error).split()))  # before it is cut
     return (said if isinstance(error, InputError | InfraError) else f"{type(error).__name__}: {said}")[:500]

@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from configs.credentials import cleaned
 from configs.errors import InfraError, InputError
 from configs.schema import ProblemName, Serving
 from tasks.serving.batcher import Batcher, Busy, Failed, Limits, NoModel, Said
@@ -324,7 +325,7 @@ class Routes:
             "waiting": self.batcher.waiting,
             "traffic": None if counts is None else {"written": counts.written, "lost": counts.lost, "waiting": counts.waiting},
         }
-        return _json(said, 200 if now.version is not None else 503)
+        return _json(cleaned(said), 200 if now.version is not None else 503)
 
     async def metrics(self) -> Response:
         """For Prometheus."""

@@ -183,6 +183,17 @@ def test_mlflow_that_refuses_this_user_is_no_mlflow_that_is_away(serve, home, mo
     assert "postgresql+psycopg2" in said(health_servers.mlflow(home))["mlflow"].remedy
 
 
+def test_no_address_is_shown_with_its_password(home, monkeypatch, capsys):
+    for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(name, "http://me:Zqsecret1@127.0.0.1:9/api")
+    for name in ("TUNEKEEPER_LEDGER_URL", "TUNEKEEPER_TRAFFIC_URL"):
+        monkeypatch.setenv(name, "postgresql+psycopg2://me:Zqsecret1@127.0.0.1:9/d?password=Zqsecret1")
+    found = doctor(None, quiet=False)
+    checks = {check["name"]: check["what"] for check in found["checks"]}
+    assert "http://***@127.0.0.1:9/api" in checks["prefect"] and "http://***@127.0.0.1:9/api" in checks["mlflow"]
+    assert "Zqsecret1" not in json.dumps(found) + "".join(capsys.readouterr())
+
+
 def test_a_ledger_that_is_damaged_or_newer_than_this_is_found(home):
     home.path.mkdir()
     file = home.path / "ledger.db"

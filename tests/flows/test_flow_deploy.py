@@ -19,6 +19,7 @@ from prefect.states import Completed, Failed
 from configs.load import load
 from flows import scheduled
 from flows.approve import approve
+from flows.run_names import name_planned
 from tasks import approvals, news
 from tasks.requests import admitted
 
@@ -74,6 +75,20 @@ def test_what_the_yaml_says_is_deployed_once_however_often_and_what_it_says_no_m
         assert left == {"tunekeeper tiny: failure"}
 
 
+def test_runs_that_a_schedule_has_planned_carry_their_pipelines_name(keep, pool):
+    deploy(keep, pool, *SETTINGS)
+    with get_client(sync_client=True) as client:
+        ids = {name: client.read_deployment_by_name(name).id for name in ("retrain/retrain-tiny", "watch/new-data-tiny")}
+        for id in ids.values():
+            client._client.post(f"/deployments/{id}/schedule", json={"min_runs": 3}).raise_for_status()
+        assert name_planned(client, "tunekeeper") >= 6
+        for name, id in ids.items():
+            planned = [run for run in _runs(client, id) if run.auto_scheduled]
+            expected = {f"{name.partition('/')[2]} {run.expected_start_time:%Y-%m-%d %H:%M} UTC" for run in planned}
+            assert len(planned) >= 3 and {run.name for run in planned} == expected
+        assert name_planned(client, "tunekeeper") == 0
+
+
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
@@ -111,7 +126,9 @@ def test_fifty_events_at_once_start_one_run_that_says_why_and_since_when_and_a_f
         }  # a notice that fails is told of by none
         with disable_run_logger():
             assert scheduled.notice.fn(**told.parameters) == f"{failed.name} ended as Failed: no room on the disk"
-        for wrong in ({"why": "a whim"}, {"pipeline": {**run.parameters["pipeline"], "nmae": "typo"}}):
+        settings = run.parameters["pipeline"]
+        secret = {**settings, "data": {**settings["data"], "source": "Postgres+psycopg2://me:Zqsecret1@h/d/t"}}
+        for wrong in ({"why": "a whim"}, {"pipeline": {**settings, "nmae": "typo"}}, {"pipeline": secret}):
             with pytest.raises(PrefectHTTPStatusError):  # what a person types into the form is checked as the YAML is
                 client.create_flow_run_from_deployment(wanted["retrain/retrain-tiny"], parameters=wrong)
 

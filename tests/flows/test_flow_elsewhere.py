@@ -49,7 +49,7 @@ def test_weights_trained_elsewhere_are_those_trained_here_to_the_bit_and_what_di
     assert (machine.home / "runs" / there["train_key"] / "trained" / TRAINABLE).is_file()
     assert not list(machine.home.rglob("test.parquet"))  # test rows never leave
     run = keep.tracking.client.get_run(there["run_id"])
-    assert keep.tracking.client.get_metric_history(there["run_id"], "loss") and run.data.tags["tunekeeper.weights_sha256"]
+    assert keep.tracking.client.get_metric_history(there["run_id"], "train/loss") and run.data.tags["tunekeeper.weights_sha256"]
     other = keep.refused(THERE, base, "training.start=champion", "adapter.kind=lora")
     assert "the champion has another adapter" in other  # the user's to mend, wherever it was found
 

@@ -48,7 +48,7 @@ def test_killed_before_any_step_and_run_again_there_is_one_run_one_version_and_o
     (run,) = keep.runs()
     assert run.info.status == "FINISHED" and run.data.tags["tunekeeper.weights_sha256"] == done["weights_sha256"]
     assert [row.kind for row in history(keep.ledger, "tiny")] == ["FIRST"]
-    assert {"loss", "eval_loss"} <= run.data.metrics.keys()
+    assert {"train/loss", "validation/loss"} <= run.data.metrics.keys()
     for name in run.data.metrics:
         steps = [metric.step for metric in keep.tracking.client.get_metric_history(run.info.run_id, name)]
         assert steps and len(steps) == len(set(steps))

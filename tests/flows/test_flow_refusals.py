@@ -7,12 +7,15 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 
 import pandas as pd
 import pytest
 import tiny
 
+from tasks import prepare
 from tasks.ledger import history
+from tasks.requests import requests_of
 from tasks.tracking import Tracking
 
 REMEDY = "mend the disk, then run the same command again; what was done is kept"
@@ -192,6 +195,56 @@ def test_a_ledger_that_does_not_answer_is_named_without_its_password(keep, monke
     monkeypatch.setenv("TUNEKEEPER_LEDGER_URL", f"postgresql+psycopg2://me:secret@127.0.0.1:{closed_port()}/ledger")
     said = keep.refused(code=1)
     assert "ledger" in said and "secret" not in said
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "postgresql://me:Zqsecret1@h/d/t",
+        "postgres+psycopg2://me:Zqsecret1@h/d/t",
+        "POSTGRESQL+psycopg2://h/d/t?Password=Zqsecret1",
+    ],
+)
+def test_a_credential_in_a_config_or_a_command_is_refused_before_prefect_hears_of_it(nothing_stored, source):
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        before = {run.id for run in client.read_flow_runs()}
+        settings = json.loads(nothing_stored.config.read_text())
+        nothing_stored.config.write_text(json.dumps({**settings, "data": {**settings["data"], "source": source}}))
+        said = nothing_stored.refused()
+        assert "data.source" in said and "PGPASSWORD" in said and "PGSERVICE" in said and "Zqsecret1" not in said
+        nothing_stored.config.write_text(json.dumps(settings))
+        for words in (
+            ["retrain", f"data.source={source}"], ["score", f"--input={source}", "--output=a.parquet"],
+            ["promote", "--version=1", f"--reason=from {source}"],
+        ):  # fmt: skip
+            code, printed = nothing_stored.command(words[0], str(nothing_stored.config), *words[1:])
+            assert code == 2 and "leave it out" in nothing_stored.said and "Zqsecret1" not in nothing_stored.said + printed
+        assert {run.id for run in client.read_flow_runs()} == before
+
+
+def test_what_a_library_says_of_an_address_reaches_no_state_log_ledger_or_terminal_with_its_password(keep, monkeypatch):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.sorting import LogSort
+
+    def away(*_):
+        raise ValueError("no route to postgresql://me:Zqsecret1@h/d")
+
+    monkeypatch.setattr(prepare, "known", away)
+    said = keep.refused(code=1)
+    assert "postgresql://***@h/d" in said
+    assert keep.command("retrain", str(keep.config), "--debug")[0] == 1 and "Traceback" in keep.said
+    assert "Zqsecret1" not in said + keep.said
+    (asked, *_) = requests_of(keep.ledger, "tiny")
+    assert asked.state == "failed" and "postgresql://***@h/d" in asked.payload["reason"]
+    with get_client(sync_client=True) as client:
+        runs = [run for run in client.read_flow_runs() if run.state and "h/d" in (run.state.message or "")]
+        assert runs and not any("Zqsecret1" in str(run.state.message) for run in runs)
+        deadline = time.monotonic() + 20
+        while not (logs := client.read_logs(sort=LogSort.TIMESTAMP_DESC, limit=50)) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert logs and not any("Zqsecret1" in log.message for log in logs)
 
 
 def test_out_of_memory_even_in_small_pieces_nothing_is_registered_and_with_more_memory_it_goes_on(keep, monkeypatch):

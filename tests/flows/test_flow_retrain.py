@@ -1,5 +1,6 @@
 """Keeping a model over its life: what is new is done, what is not is found again."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -31,13 +32,13 @@ def test_a_model_that_beats_the_baselines_is_champion_and_nothing_new_means_noth
     shown = keep.artifacts()
     assert shown["training-progress"] == 100 and first["report"] in shown["report"] and "PROMOTE" in shown["verdict"]
     assert {"contract", "metrics"} <= shown.keys()
-    metrics = keep.tracking.client.get_metric_history(first["run_id"], "loss")
+    metrics = keep.tracking.client.get_metric_history(first["run_id"], "train/loss")
     again = keep.retrain()
     assert again == {**first, "skipped": True}
     shutil.rmtree(Path(first["report"]).parent)  # as on another machine with the same ledger
     assert keep.command("retrain", str(keep.config))[0] == 0 and "tunekeeper report" in keep.said
     assert len(keep.runs()) == 1 and keep.versions() == {"1"}
-    assert keep.tracking.client.get_metric_history(first["run_id"], "loss") == metrics
+    assert keep.tracking.client.get_metric_history(first["run_id"], "train/loss") == metrics
 
 
 def test_a_run_holds_the_verdict_and_all_that_was_measured(keep):
@@ -46,20 +47,49 @@ def test_a_run_holds_the_verdict_and_all_that_was_measured(keep):
     run = keep.tracking.client.get_run(better["run_id"])
     assert run.data.tags["tunekeeper.verdict"] == "PROMOTE" and run.data.tags["tunekeeper.reason"] == better["reasons"][0]
     seen = run.data.metrics
-    assert (
-        seen["test.accuracy"] == better["metrics"]["accuracy"] > better["champion_metrics"]["accuracy"] == seen["champion.accuracy"]
-    )
+    own, champion = better["metrics"]["accuracy"], better["champion_metrics"]["accuracy"]
+    assert seen["test/accuracy"] == own > champion == seen["test/champion/accuracy"]
     assert {
-        "baseline.majority class.accuracy",
-        "baseline.nearest class centroid.seconds",
-        "seconds.train",
-        "seconds.release",
-    } <= set(seen)
+        "train/loss", "validation/loss", "validation/calibrated_loss", "train/accuracy", "validation/accuracy", "test/log_loss",
+        "test/baseline/majority class/accuracy", "test/baseline/nearest class centroid/seconds", "seconds/train", "seconds/release",
+    } <= set(seen)  # fmt: skip
+    assert seen["gap/train_test/accuracy"] == pytest.approx(seen["train/accuracy"] - own)
+    assert seen["gap/train_test/log_loss"] == pytest.approx(seen["test/log_loss"] - seen["train/log_loss"])
     stored = keep.tracking.client.get_logged_model(run.data.tags["tunekeeper.model_uri"].removeprefix("models:/"))
     shown = {metric.key: metric.value for metric in stored.metrics}
-    assert shown == {f"test.{name}": value for name, value in better["metrics"].items()}
+    assert shown == {f"test/{name}": value for name, value in better["metrics"].items()}
     scores = pd.read_parquet(keep.tracking.fetch(f"runs:/{better['run_id']}/scores.parquet", keep.folder))
-    assert scores["correct"].mean() == pytest.approx(seen["test.accuracy"]) and "text" not in scores
+    assert scores["correct"].mean() == pytest.approx(seen["test/accuracy"]) and "text" not in scores
+
+
+def test_mlflows_own_fields_say_what_was_decided_by_whom_from_what_and_on_which_data(keep):
+    first = keep.retrain()
+    run = keep.tracking.client.get_run(first["run_id"])
+    note, version = run.data.tags["mlflow.note.content"], keep.tracking.client.get_model_version("tiny", "1")
+    assert "PROMOTE: tiny" in note and version.description == note and first["reasons"][0][:20] in note.replace("\\", "")
+    assert note in keep.tracking.client.get_registered_model("tiny").description
+    assert run.data.tags["mlflow.source.name"] == "tunekeeper retrain" and run.data.tags["mlflow.user"]
+    manifest = json.loads((keep.home.snapshots / first["snapshot"] / "manifest.json").read_text())
+    inputs = {each.tags[0].value: each.dataset for each in run.inputs.dataset_inputs}
+    for context, split in {"training": "train", "validation": "validation", "test": "test"}.items():
+        assert inputs[context].digest == manifest["hashes"][f"{split}_rows"][:36]
+        assert json.loads(inputs[context].profile) == {"num_rows": manifest["splits"][split]}
+        assert json.loads(inputs[context].source) == {"uri": str(keep.folder / "rows.csv")}
+    assert len(inputs) == 3 and not any(row["text"] in str(vars(each)) for each in inputs.values() for row in tiny.rows(300))
+
+
+def test_a_report_shows_the_losses_of_each_epoch_and_how_well_the_model_knows_its_own_rows(keep):
+    first = keep.retrain(*GOOD)
+    report = from_json(Path(first["report"]).with_suffix(".json").read_bytes())
+    curves = {curve.name: curve for curve in report.curves}
+    assert [x for x, _ in curves["training"].points] == [x for x, _ in curves["validation"].points] == [1.0, 2.0, 3.0, 4.0]
+    assert report.kept_epoch in (1, 2, 3, 4)
+    assert report.fit and {split.name for split in report.fit.splits} == {"train", "validation", "test"}
+    accuracy = next(score for score in report.fit.scores if score.metric == "accuracy")
+    assert accuracy.test == first["metrics"]["accuracy"] and accuracy.train is not None and accuracy.validation is not None
+    scored = sorted(keep.home.path.glob("scores/*/metrics.json"))
+    keep.retrain(*GOOD, "gate.alpha=0.04")  # decided again, on scores that are there
+    assert sorted(keep.home.path.glob("scores/*/metrics.json")) == scored
 
 
 def test_data_model_and_service_are_linked_as_assets(keep):
@@ -179,3 +209,22 @@ def test_prompts_and_completions_go_the_same_way(keep, llama_folder):
     assert [one.id for one in written] == likely.nsmallest(4).index.tolist() and len(likely) == 4
     assert {"id", "log_likelihood", "tokens", "rouge_l"} <= set(scores) and not {"text", "target", "prediction"} & set(scores)
     assert keep.retrain(*settings)["skipped"]
+
+
+def test_a_generators_report_shows_both_sums_of_its_score_and_what_it_knows_of_its_own_rows(keep, llama_folder):
+    pairs = tiny.pairs(300).rename(columns={"id": "ticket", "text": "question", "target": "answer"})
+    pairs.assign(half=[f"h{number % 2}" for number in range(300)]).to_csv(keep.folder / "rows.csv", index=False)
+    done = keep.retrain(
+        "problem=text-generation", "data.prompt=question", "data.completion=answer", f"model.base={llama_folder}",
+        "evaluation.decode_rows=8", "evaluation.max_new_tokens=6",
+    )  # fmt: skip
+    report = from_json(Path(done["report"]).with_suffix(".json").read_bytes())
+    scores = pd.read_parquet(keep.tracking.fetch(f"runs:/{done['run_id']}/scores.parquet", keep.folder))
+    shown = {score.metric: score for score in report.systems[0].scores}
+    over_tokens = -scores["log_likelihood"].sum() / scores["tokens"].sum()
+    assert shown["nll_per_token"].value == pytest.approx(over_tokens)
+    assert shown["nll_per_token_row_mean"].value == pytest.approx(-(scores["log_likelihood"] / scores["tokens"]).mean())
+    assert shown["nll_per_token_row_mean"].low < shown["nll_per_token_row_mean"].value < shown["nll_per_token_row_mean"].high
+    assert report.fit and [score.metric for score in report.fit.scores] == ["nll_per_token", "perplexity"]
+    page = Path(done["report"]).read_text()
+    assert "NLL per token, over all tokens" in page and "NLL per token, mean of rows" in page

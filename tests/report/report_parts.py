@@ -15,6 +15,9 @@ from tasks.report.data import (
     Curve,
     DataSummary,
     Expectation,
+    Fit,
+    FitScore,
+    FitSplit,
     Identity,
     Score,
     StageCost,
@@ -135,19 +138,30 @@ def calibration_of(chance: random.Random) -> Calibration:
     return Calibration(bins=tuple(bins), ece=0.021, champion_ece=0.034)
 
 
-def curves_of(start: float, end: float, chance: random.Random) -> tuple[Curve, ...]:
-    train, validation, accuracy = [], [], []
-    for step in range(5, 405, 5):
-        fall = end + (start - end) * 2.718 ** (-step / 70)
-        train.append((float(step), fall * (1 + chance.gauss(0, 0.05))))
-        if step % 80 == 0:
-            validation.append((float(step), fall * 1.12 + 0.03))
-            accuracy.append((float(step), 0.95 - 0.5 * 2.718 ** (-step / 90)))
-    return (
-        Curve(name="training loss", panel="loss", points=tuple(train)),
-        Curve(name="validation loss", panel="loss", points=tuple(validation)),
-        Curve(name="validation accuracy", panel="accuracy", points=tuple(accuracy), unit="share"),
-    )
+def curves_of(start: float, end: float) -> tuple[Curve, ...]:
+    """Five epochs, the fourth of them kept: from there on the validation loss rises."""
+    falls = [end + (start - end) * 2.718 ** (-epoch) for epoch in range(1, 6)]
+    kinds = {"training": [0.9, 0.7, 0.5, 0.4, 0.3], "validation": [1.1, 1.0, 1.0, 1.0, 1.2]}
+    return tuple(
+        Curve(
+            name=name, panel="loss", by="epoch",
+            points=tuple((float(epoch), fall * factor) for epoch, (fall, factor) in enumerate(zip(falls, factors, strict=True), 1)),
+        )
+        for name, factors in kinds.items()
+    )  # fmt: skip
+
+
+def fit_of(train: float, validation: float, test: float) -> Fit:
+    return Fit(
+        scores=(
+            FitScore(metric="accuracy", train=train, validation=validation, test=test),
+            FitScore(metric="log_loss", train=0.1, validation=0.24, test=0.25, unit="number", higher_is_better=False),
+        ),
+        splits=(
+            FitSplit(name="train", scored=500, rows=2058), FitSplit(name="validation", scored=296, rows=296),
+            FitSplit(name="test", scored=600, rows=600),
+        ),
+    )  # fmt: skip
 
 
 def data_summary() -> DataSummary:

@@ -12,6 +12,7 @@ from report_parts import (
     cost,
     curves_of,
     data_summary,
+    fit_of,
     guards_of,
     identity,
     interval,
@@ -141,7 +142,9 @@ def classification(labels: tuple[str, ...] = HELPDESK, rows: int = 600, error: f
         slices=slices,
         confusion=confusion,
         calibration=calibration_of(chance),
-        curves=curves_of(2.5, 0.12, chance),
+        curves=curves_of(2.5, 0.12),
+        kept_epoch=4,
+        fit=fit_of(0.991, 0.945, right),
         data=data_summary(),
         errors=tuple(
             WorstError(
@@ -246,18 +249,11 @@ def inconclusive() -> ReportData:
 
 
 def generation() -> ReportData:
-    chance = random.Random(5)
-
-    def system(name: str, role: str, perplexity: float, rouge: float, version: str | None = None) -> System:
+    def system(name: str, role: str, nll: float, rouge: float, version: str | None = None) -> System:
         scores = (
-            Score(
-                metric="perplexity",
-                value=perplexity,
-                low=perplexity * 0.97,
-                high=perplexity * 1.03,
-                unit="number",
-                higher_is_better=False,
-            ),
+            Score(metric="nll_per_token", value=nll, low=nll - 0.03, high=nll + 0.03, unit="number", higher_is_better=False),
+            Score(metric="nll_per_token_row_mean", value=nll + 0.4, unit="number", higher_is_better=False),
+            Score(metric="perplexity", value=2.718**nll, unit="number", higher_is_better=False),
             Score(metric="rouge_l", value=rouge, low=rouge - 0.013, high=rouge + 0.013),
             Score(metric="exact_match", value=0.0, low=0.0, high=0.018),
         )
@@ -293,14 +289,13 @@ def generation() -> ReportData:
         )
         for k in range(3)
     )
-    loss, validation, _ = curves_of(7.1, 3.9, chance)
     return replace(
         classification(),
         pipeline="scitldr-stories",
         problem="text-generation",
-        primary_metric="perplexity",
+        primary_metric="nll_per_token",
         comparisons=(primary,),
-        systems=(system("challenger", "challenger", 48.3, 0.19, "1"), system("base model", "baseline", 110.2, 0.11)),
+        systems=(system("challenger", "challenger", 3.88, 0.19, "1"), system("base model", "baseline", 4.7, 0.11)),
         model_version="1",
         model_name="scitldr-stories",
         champion_version=None,
@@ -311,7 +306,8 @@ def generation() -> ReportData:
         calibration=None,
         errors=(),
         generations=samples,
-        curves=(loss, validation),
+        curves=curves_of(7.1, 3.9),
+        fit=None,
         reasons=("Better than the base model: held-out log-likelihood per token rose by 0.82.",),
         population=Population(test=618, judged=618),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from page_reader import HOSTILE, Reader, read_page, with_every_text
 from report_samples import EVERY, banking, classification, first_release, generation, inconclusive, least
 
 from tasks.report import page
-from tasks.report.data import ReportData
+from tasks.report.data import Count, ReportData, from_json, to_json
 
 
 def read(report: ReportData) -> Reader:
@@ -159,3 +160,43 @@ def test_rows_of_labels_new_to_the_champion_and_what_unequal_groups_count_for_ar
     assert "rows of labels new to the champion" in text and "refunds" in text
     assert "effective rows, as groups are unequal" in text
     assert "rows of labels new to the champion" not in " ".join(read(generation()).text)
+
+
+def test_how_much_better_a_model_knows_its_own_rows_is_said_with_the_epoch_that_was_kept() -> None:
+    report = classification()
+    text = " ".join(" ".join(read(report).text).split())
+    assert "500 of 2 058 training rows" in text and "A gap far above zero is overfitting" in text
+    html = page.render(report)
+    assert report.fit is not None and report.fit.scores[0].test is not None
+    gap = 100 * (0.991 - report.fit.scores[0].test)
+    assert f"{gap:+.1f} points" in html and "+0.150" in html and "epoch 4 is kept" in html
+    assert "loss by epoch, epoch 4 kept" in html
+    refit = page.render(replace(report, fit=replace(report.fit, refit=True)))
+    assert "fitted to the training rows and the validation rows" in refit and "chosen by" not in refit
+    assert "Does it know" not in page.render(replace(report, fit=None))
+
+
+def test_a_generators_page_says_which_of_its_two_sums_is_which() -> None:
+    html = page.render(generation())
+    assert "NLL per token, over all tokens" in html and "NLL per token, mean of rows" in html
+    assert "where a long answer counts for more" in html and "as the gate and the slices below do" in html
+
+
+def test_a_report_of_an_earlier_version_is_drawn_as_it_was() -> None:
+    old = json.loads(to_json(classification()))
+    for name in ("fit", "kept_epoch"):
+        del old[name]
+    for curve in old["curves"]:
+        del curve["by"]
+    html = page.render(from_json(json.dumps(old)))
+    assert "by optimizer step" in html and "marked" not in re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+
+
+def test_a_label_in_a_reason_keeps_its_underscore_and_a_password_in_a_text_is_not_shown() -> None:
+    report = classification()
+    assert report.data is not None
+    data = replace(
+        report.data, source="http://me:Zqsecret1@h/x", quarantined=(Count(name="the same text is labelled `a_b`, `c_d`", n=1),)
+    )
+    html = page.render(replace(report, data=data))
+    assert "`a_b`, `c_d`" in html and "Zqsecret1" not in html + to_json(replace(report, data=data))

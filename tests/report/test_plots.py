@@ -62,3 +62,13 @@ def test_a_heatmap_has_one_cell_for_each_count_and_numbers_while_they_can_be_rea
 
 def test_a_heatmap_of_no_class_is_still_a_drawing() -> None:
     ElementTree.fromstring(plots.heatmap([], [], "confusion"))
+
+
+def test_a_place_on_the_axis_is_marked_in_words_and_one_beyond_it_is_not() -> None:
+    curve = [("a", [(1.0, 2.0), (2.0, 1.0), (3.0, 1.5)])]
+    drawn = plots.lines(curve, str, "loss", "epoch", (2.0, "epoch 2 is kept"))
+    mark = ElementTree.fromstring(drawn).find("line[@class='marked']")
+    point = ElementTree.fromstring(drawn).findall("circle")[1]
+    assert mark is not None and mark.get("x1") == mark.get("x2") == point.get("cx") and ">epoch 2 is kept<" in drawn
+    assert "marked" not in plots.lines(curve, str, "loss", "epoch", (9.0, "epoch 9 is kept"))
+    assert ">1.5<" not in plots.lines([("a", [(1.0, 2.0), (2.0, 1.0)])], lambda _: "", "loss", "epoch")

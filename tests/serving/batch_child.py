@@ -1,9 +1,10 @@
-"""Batch scoring with answers that take their time, in a process to be killed: `python batch_child.py HOME INPUT OUTPUT SECONDS`."""
+"""Batch scoring with answers that take their time, to be killed: `python batch_child.py HOME INPUT OUTPUT SECONDS [KEEP]`."""
 
 import sys
 import time
 from pathlib import Path
 
+from tasks.serving import batch_answers
 from tasks.serving.batch import Job, score
 from tasks.serving.batch_input import inspect
 from tasks.serving.batcher import Said
@@ -27,7 +28,11 @@ def job(home, source, output, key="a" * 64, pause=0.0, **given):
 
 
 if __name__ == "__main__":
-    home, source, output, pause = sys.argv[1:]
+    home, source, output, pause, *keep = sys.argv[1:]
+    if keep:  # seconds from one writing of answers to the next; each group that is answered is told then
+        batch_answers.KEEP_SECONDS = float(keep[0])
+        whole = batch_answers.Answers._write
+        batch_answers.Answers._write = lambda self: (whole(self), print("kept", flush=True))[0]
     work = job(home, source, output, pause=float(pause))
     done = score(work, lambda *_: print("part", flush=True))
     work.log.close()

@@ -431,6 +431,15 @@ def test_a_champion_is_missed_only_where_one_was_looked_for(now, what, remedy):
     assert registry == now.get("registry", "read" if now.get("looked", True) else "not looked at yet")
 
 
+def test_ready_is_open_to_all_and_names_no_address_with_its_password():
+    address = "http://me:Zqsecret1@mlflow:5000/api"
+    champion = restated(Standing(None), registry=f"ConnectionError: {address} refused", refused=f"version 8: at {address}")
+    with served(service(champion)) as asker:
+        _, _, said = asker("GET", "/ready")
+        assert said["registry"] == "ConnectionError: http://***@mlflow:5000/api refused"
+        assert "Zqsecret1" not in str(said) + str(asker("POST", "/predict", {"text": "a"})) + str(asker("GET", "/metrics"))
+
+
 def test_it_says_which_version_answers_and_what_is_not_as_it_should_be(champion):
     champion = restated(Standing(champion.current), registry="ConnectionError: refused", refused="version 8: damaged", wanted="8")
     with served(service(champion)) as asker:

@@ -154,3 +154,42 @@ def test_times_are_those_of_the_first_telling(opened, tracking, run):
         steps(log, range(3))
     times = [metric.timestamp for metric in tracking.client.get_metric_history(run, "loss")]
     assert all(one <= other for one, other in pairwise(times))
+
+
+def test_how_busy_the_machine_was_is_kept_step_by_step_through_a_kill_and_nothing_waits_for_it(
+    tracking, run, said, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(metric_log, "SAMPLE_SECONDS", 0.0)
+    values = iter(range(1000))
+
+    def opened():
+        sample = lambda: {"system/cpu": float(next(values))}  # noqa: E731
+        return MetricLog(tracking, run, tmp_path / "run" / "metrics.jsonl", said.append, sample)
+
+    for least in (2, 4):  # a second process goes on counting
+        log = opened()
+        with log.uploading():
+            deadline = time.monotonic() + 20
+            while len(history(tracking, run, "system/cpu")) < least and time.monotonic() < deadline:
+                time.sleep(0.02)
+            log.log(least, {"loss": 1.0})
+    kept = history(tracking, run, "system/cpu")
+    assert [step for step, _ in kept] == list(range(len(kept))) and len(kept) >= 4 and said == []
+    assert history(tracking, run) == [(2, 1.0), (4, 1.0)]
+
+
+def test_a_machine_that_cannot_be_read_is_said_once_and_training_goes_on(tracking, run, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(metric_log, "SAMPLE_SECONDS", 0.0)
+    asked = []
+
+    def broken():
+        asked.append(1)
+        raise RuntimeError("driver mismatch")
+
+    log = MetricLog(tracking, run, tmp_path / "run" / "metrics.jsonl", said.append, broken)
+    with log.uploading():
+        deadline = time.monotonic() + 20
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.02)
+        steps(log, range(3))
+    assert len(asked) == 1 and len(said) == 1 and "driver mismatch" in said[0] and len(history(tracking, run)) == 3

@@ -65,6 +65,14 @@ def test_a_request_keeps_the_look_that_asked_for_it(tmp_path, ledger):
     assert [each.payload.get("look") for each in requests_of(ledger, "tiny")] == ["v1-8", None]
 
 
+def test_no_row_of_the_ledger_holds_a_password_of_an_address(tmp_path, ledger):
+    with pytest.raises(ValueError, match="h/d"), admitted(tmp_path, pipeline(), ledger, "person", None, lambda _: None):
+        raise ValueError("no answer from postgresql://me:Zqsecret1@h/d")
+    (request,) = requests_of(ledger, "tiny")
+    assert request.payload["reason"] == "ValueError: no answer from postgresql://***@h/d"
+    assert b"Zqsecret1" not in (tmp_path / "ledger.db").read_bytes()
+
+
 def test_after_a_triggered_retraining_no_trigger_starts_another_before_the_cooldown_is_over(tmp_path, ledger, clock):
     assert ask(tmp_path, ledger) == "done"
     clock.hours(23)

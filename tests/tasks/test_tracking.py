@@ -10,6 +10,7 @@ from requests import ConnectionError as NoAnswer
 from configs.errors import InfraError
 from tasks.home import Home
 from tasks.learning.base import base_files, find_base
+from tasks.run_facts import SplitFacts
 from tasks.tracking import BASES, Registry, Tracking, make_database
 
 
@@ -117,7 +118,7 @@ def test_a_server_that_stays_away_is_given_up_by_its_address_and_without_its_pas
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example:5000")
     with pytest.raises(InfraError) as told:
         tracking.close_run("any")
-    assert waited == [1, 2, 4] and "MLflow at mlflow.example:5000: closing the run failed" in str(told.value)
+    assert waited == [1, 2, 4] and "MLflow at https://***@mlflow.example:5000: closing the run failed" in str(told.value)
     assert "secret" not in str(told.value) and "\n" not in str(told.value)
 
 
@@ -172,11 +173,11 @@ def test_a_run_has_one_model_and_one_version_however_often_it_is_released(tracki
     version = tracking.register("tiny", uri, run, {"verdict": "HOLD"})
     assert version == again(tracking).register("tiny", uri, run, {"verdict": "HOLD"}) == "1"
     for _ in range(2):
-        tracking.log_metrics(run, {"test.accuracy": 0.9}, 7, model_uri=uri)
+        tracking.log_metrics(run, {"test/accuracy": 0.9}, 7, model_uri=uri)
     shown = tracking.client.get_logged_model(uri.removeprefix("models:/"))  # the page of a stored model is made of these
     assert json.loads(shown.tags["mlflow.modelVersions"]) == [{"name": "tiny", "version": 1}]
-    assert [(metric.key, metric.value, metric.step, metric.run_id) for metric in shown.metrics] == [("test.accuracy", 0.9, 7, run)]
-    assert tracking.client.get_run(run).data.metrics == {"test.accuracy": 0.9}
+    assert [(metric.key, metric.value, metric.step, metric.run_id) for metric in shown.metrics] == [("test/accuracy", 0.9, 7, run)]
+    assert tracking.client.get_run(run).data.metrics == {"test/accuracy": 0.9}
     other = tracking.open_run("tiny", "other", "second", {})
     assert tracking.register("tiny", tracking.log_model(other, tmp_path / "kept", code, frame, (frame, frame)), other, {}) == "2"
     tracking.tag_version("tiny", "1", {"verdict": "PROMOTE"})
@@ -186,6 +187,45 @@ def test_a_run_has_one_model_and_one_version_however_often_it_is_released(tracki
     assert next(model.rglob("weights")).read_text() == "w"
     requirements = (model / "requirements.txt").read_text()
     assert "torch==" in requirements and "+" not in requirements
+
+
+def test_run_version_and_model_are_described_and_what_a_person_wrote_stays(tracking, code, tmp_path):
+    import pandas as pd
+
+    (tmp_path / "kept").mkdir()
+    frame = pd.DataFrame({"text": ["a"]})
+    run = tracking.open_run("tiny", "key", "first", {}, "tunekeeper retrain")
+    version = tracking.register("tiny", tracking.log_model(run, tmp_path / "kept", code, frame, (frame, frame)), run, {})
+    client = tracking.client
+
+    def said():
+        note = client.get_run(run).data.tags["mlflow.note.content"]
+        return note, client.get_model_version("tiny", version).description, client.get_registered_model("tiny").description
+
+    tracking.describe(run, "tiny", version, "## HOLD\n\nfrom http://me:Zqsecret1@h")
+    assert said() == (
+        "## HOLD\n\nfrom http://***@h", "## HOLD\n\nfrom http://***@h",
+        "The last decision was on version 1.\n\n## HOLD\n\nfrom http://***@h",
+    )  # fmt: skip
+    tracking.describe(run, "tiny", version, "## PROMOTE\n" + "a line\n" * 2000)
+    assert all("PROMOTE" in each and 4800 < len(each) <= 4990 for each in said())
+    client.set_tag(run, "mlflow.note.content", "mine")
+    client.update_model_version("tiny", version, "mine")
+    client.update_registered_model("tiny", "mine")
+    tracking.describe(run, "tiny", version, "## HOLD")
+    assert said() == ("mine", "mine", "mine")
+
+
+def test_a_run_shows_its_data_sets_once_and_who_started_it_with_what(tracking):
+    run = tracking.open_run("tiny", "key", "first", {"pipeline": "tiny"}, "tunekeeper retrain")
+    splits = [SplitFacts(f"tiny {name}", name, name * 8, "rows.csv", 3, {"text": "string"}) for name in ("training", "test")]
+    for _ in range(2):
+        tracking.log_datasets(run, splits)
+    found = tracking.client.get_run(run)
+    shown = [(each.dataset.name, each.dataset.digest[:4], each.tags[0].value) for each in found.inputs.dataset_inputs]
+    assert sorted(shown) == [("tiny test", "test", "test"), ("tiny training", "trai", "training")]
+    assert found.data.tags["mlflow.source.name"] == "tunekeeper retrain" and found.data.tags["mlflow.user"]
+    assert tracking.tags(run) == {"pipeline": "tiny", "train_key": "key"}
 
 
 def test_the_registry_reads_and_moves_one_alias(tracking):

@@ -1,0 +1,133 @@
+"""Credentials in URLs: found, so that no config holds one, and taken out of every text that leaves the process.
+
+The standard library alone: errors, the schema and all above them use it. Of `SCHEME://USER:PASSWORD@HOST/...?KEY=VALUE#...` what
+stands before the host goes (of http a user alone too, for tokens are written so), and the value of every key in query, fragment or
+a connection string whose name says that it is secret. Passwords whose characters should have been percent-encoded go too.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+T = TypeVar("T")
+MASK = "***"
+LONGEST = 1000  # characters of a login or a value; more are none, and so each costs a bounded time
+_SECRET_WORDS = "password|passwd|passphrase|pwd|secret|token|apikey|accesskey|privatekey|accountkey|authkey|signature|credential"  # noqa: S105
+_SECRET_NAME = re.compile(rf"(?:{_SECRET_WORDS})(?!s$)|^(?:pass|pw|pat|sig|auth|key|jwt|sas|authorization)$")
+_ASSIGNED_NAME = re.compile(r"password|passwd|passphrase|secret|apikey|accesskey|privatekey|accountkey|authstring")
+_WEB = ("https", "http", "wss", "ws", "ftps", "ftp")
+_PASSWORD = rf"(?:[^\s\"<>]{{0,{LONGEST}}}@|[^\s@]{{0,{LONGEST}}}@)"
+_LOGIN = re.compile(
+    rf"(?:(?P<web>{'|'.join(_WEB)})|{''.join(f'(?<!{name})' for name in _WEB)})://(?!\[)"
+    rf"(?:[^\s@/?#:\"<>]{{0,{LONGEST}}}:(?(web)(?!\d{{1,5}}(?:[/?#]|$))){_PASSWORD}|(?(web)[^\s@/?#:\"<>]{{1,{LONGEST}}}@|(?!)))",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"(?P<start>[?&;#]|(?<![\w%.\-]))(?P<name>[\w%.\-]{1,100})\s?=\s?")
+_VALUE = re.compile(rf"'[^']{{1,{LONGEST}}}'|[^\s&\"<>]{{1,{LONGEST}}}")
+_DATABASE = re.compile(rf"(?!(?:{'|'.join(_WEB)})://)[A-Za-z][\w+.\-]*://", re.IGNORECASE)
+_WEBHOOK = re.compile(
+    r"((?:hooks\.slack\.com/(?:services|workflows)|discord(?:app)?\.com/api/webhooks|webhook\.office\.com|api\.telegram\.org)/)"
+    rf"[^\s\"<>]{{1,{LONGEST}}}",
+    re.IGNORECASE,
+)  # their path is the secret
+_AFTER = "'),.;:]}`"  # what follows a URL in a sentence, and is no part of it
+
+
+def without_credentials(text: str) -> str:
+    """The text with MASK in the place of every credential of a URL or a connection string in it."""
+    if "://" in text:
+        text = _LOGIN.sub(lambda found: f"{found['web'] or ''}://{MASK}@", text)
+        text = _WEBHOOK.sub(rf"\g<1>{MASK}", text)
+    parts, end = [], 0
+    for start, stop, _ in _secret_values(text):
+        parts += [text[end:start], MASK]
+        end = stop
+    return "".join([*parts, text[end:]])
+
+
+def credential_in(text: str) -> str | None:
+    """What is secret in a text, in words without the secret; None where nothing is."""
+    address = "".join(text.split()) if _DATABASE.match(text) else text  # a password may hold a space
+    if (found := _LOGIN.search(address)) is not None:
+        return "a password before its @" if ":" in found[0].partition("://")[2] else "a token before its @"
+    if _WEBHOOK.search(address) is not None:
+        return "the path of a webhook"
+    name = next((name for _, _, name in _secret_values(text)), None)
+    return None if name is None else f"a credential in its part `{name}`"
+
+
+def remedy_for(text: str) -> str:
+    """Where a credential belongs instead, by the kind of address."""
+    scheme = text.partition("://")[0].strip().lower()
+    if scheme.startswith(("postgres", "redshift", "cockroach")):
+        login = "user and password come from PGUSER and PGPASSWORD, ~/.pgpass or PGSERVICE"
+        return f"write postgresql+psycopg2://HOST/DATABASE/TABLE; {login}"
+    if scheme == "hf":
+        return "the hub's token comes from HF_TOKEN in the environment"
+    if scheme.startswith("s3"):
+        return "the keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or from ~/.aws"
+    return "give it by the environment of the process"
+
+
+def cleaned(value: T) -> T:
+    """A plain value (texts, mappings, lists, tuples) whose texts are without credentials."""
+    return _cleaned(value)  # type: ignore[no-any-return]
+
+
+def refused_pattern() -> str:
+    """A pattern of JSON Schema that texts without credentials match: a server refuses others before it keeps them.
+
+    It knows less than `credential_in`, as it has to be read by several dialects of regular expressions.
+    """
+    words = ("passw", "passp", "pass=", "pwd=", "secret", "token", "apikey", "api_key")
+    either = "|".join("".join(f"[{each.upper()}{each}]" if each.isalpha() else each for each in word) for word in words)
+    return rf"^(?!.*://([^/]*:[^/]*@|[^/:[]*:[^/@]*[^0-9/].*@))(?!.*[?&;#][^=]*({either}))"
+
+
+class Record(logging.LogRecord):
+    """A record of a log whose message, arguments and traceback are without credentials."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.args = _cleaned(self.args)
+        if self.exc_info and self.exc_info[0] is not None:
+            self.exc_text = without_credentials("".join(traceback.format_exception(*self.exc_info)).rstrip("\n"))
+
+    def getMessage(self) -> str:  # noqa: N802  (the name is logging's)
+        return without_credentials(super().getMessage())
+
+
+def show_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What Python does with an error that nobody caught, without credentials: `sys.excepthook`."""
+    sys.stderr.write(without_credentials("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_credentials(value)
+    if type(value) is dict:
+        return {_cleaned(name): _cleaned(each) for name, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_cleaned(each) for each in value)
+    return value
+
+
+def _secret_values(text: str) -> Iterator[tuple[int, int, str]]:
+    """Where the values of secret names begin and end, and each one's name; in a query more names are secret than in a sentence."""
+    end = 0
+    for found in _NAME.finditer(text) if "=" in text else ():
+        name = re.sub(r"[^a-z0-9]", "", unquote(found["name"]).lower())
+        if found.start() < end or not (_SECRET_NAME if found["start"] else _ASSIGNED_NAME).search(name):
+            continue
+        value = _VALUE.match(text, found.end())
+        if value is not None:
+            quoted = value[0].startswith("'")
+            end = found.end() + len(value[0] if quoted else value[0].rstrip(_AFTER) or value[0])
+            yield found.end(), end, found["name"]
