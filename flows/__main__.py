@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from configs.errors import InfraError, InputError, StoppedError
-from tasks.home import named_home, settle_environment
+from tasks.home import configured_home, settle_environment
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -52,7 +52,7 @@ def _leave(code: list[int]) -> None:
 
 def _guarded(command: Command, given: argparse.Namespace) -> int:
     if command is not _schema:
-        settle_environment(named_home())  # before a command imports Prefect, which reads the environment once
+        settle_environment(configured_home())  # before a command imports Prefect, which reads the environment once
     try:
         with _stoppable():
             return command(given)
