@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from configs.credentials import cleaned, credential_in, remedy_for, without_credentials
 from configs.errors import InfraError, InputError, StoppedError
-from tasks.home import named_home, settle_environment
+from tasks.home import configured_home, settle_environment
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -63,7 +63,7 @@ def _leave(code: list[int]) -> None:
 
 def _guarded(command: Command, given: argparse.Namespace) -> int:
     if command is not _schema:
-        settle_environment(named_home())  # before a command imports Prefect, which reads the environment once
+        settle_environment(configured_home())  # before a command imports Prefect, which reads the environment once
     try:
         with _stoppable():
             _refuse_credentials(given)

@@ -69,7 +69,7 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
         settled = heal(ledger, registry, pipeline.name)
         known = _known_version(pipeline, ledger, registry, key, settled.champion)
         if known is not None:
-            return known | {"report": str(home.rebased(known["report"]))}
+            return known | {"report": str(home.locate(known["report"]))}
         replaces = _replaced(history(ledger, pipeline.name), key, settled.champion)
         if replaces is not None and not reason.strip():
             raise InputError(

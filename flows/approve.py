@@ -134,7 +134,7 @@ def _answer(asked: Approval, tracking: Tracking) -> Answer:
 
 
 def _question(asked: Approval, tracking: Tracking) -> str:
-    link = tracking.page_of(asked.model, asked.run_id, REPORT, tracking.home.rebased(asked.report))
+    link = tracking.page_of(asked.model, asked.run_id, REPORT, tracking.home.locate(asked.report))
     champion = f"version {asked.against}" if asked.against else "no champion yet"
     return (
         f"# {asked.model}: shall version {asked.version} be `{asked.alias}`?\n\n"

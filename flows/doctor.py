@@ -20,7 +20,7 @@ from flows.services import POOL, PORTS, SERVICE_PORT, port_of
 from flows.up import running_up
 from tasks import health, health_servers
 from tasks.health import Check
-from tasks.home import Home, named_home, settle_environment
+from tasks.home import Home, configured_home, settle_environment
 from tasks.terminal import console
 
 MARKS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
@@ -30,7 +30,7 @@ Look = Callable[[], Check | Iterable[Check]]
 
 def doctor(pipeline: Pipeline | None, *, quiet: bool) -> dict[str, Any]:
     """Run every check; `ok` is False where one failed. A home that is not there yet is not made."""
-    home = named_home()
+    home = configured_home()
     settle_environment(home)
     began = time.monotonic()
     checks = examine(home, pipeline)
@@ -65,7 +65,7 @@ def _looks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[t
     if api is not None:
         yield "pool", lambda: health_servers.pools(api, health_servers.pool_names(pipeline, POOL))
     yield "mlflow", lambda: health_servers.mlflow(home)
-    yield "paths", lambda: _moved(home)
+    yield "paths", lambda: _paths(home)
     yield "ledger", lambda: health_servers.ledger(home)
     yield "traffic", lambda: health_servers.traffic(home)
     yield "ports", lambda: _ports(home)
@@ -113,10 +113,10 @@ def _strays(home: Home, pipeline: Pipeline | None, api: str | None, away: set[st
         yield Check("room", "ok", f"`tunekeeper reconcile` frees it when wanted: {what}{more}")
 
 
-def _moved(home: Home) -> Iterator[Check]:
-    from tasks.health_model import moved
+def _paths(home: Home) -> Iterator[Check]:
+    from tasks.health_model import home_paths
 
-    yield from moved(home)
+    yield from home_paths(home)
 
 
 def _champion(home: Home, pipeline: Pipeline) -> Iterator[Check]:

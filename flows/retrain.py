@@ -135,7 +135,7 @@ def _earlier(run: Run, prepared: prepare.Prepared) -> dict[str, Any] | None:
     found = find_decision(run.ledger, name, decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version))
     if found is None:
         return None
-    report, version = str(run.home.rebased(found.payload["report"])), found.payload["model"]["version"]
+    report, version = str(run.home.locate(found.payload["report"])), found.payload["model"]["version"]
     outcome = {**found.payload, "report": report, "skipped": True}
     asked = approve.question(run.ledger, run.registry, name, found.decision_key) if "approval" in outcome else None
     outcome |= asked.account if asked else {}

@@ -114,10 +114,10 @@ def _show(plan: Plan, seconds: dict[str, float]) -> None:
 
 
 def _state(plan: Plan) -> str:
-    return said_of(ask(f"{plan.service}/ready"), plan.config)
+    return service_state(ask(f"{plan.service}/ready"), plan.config)
 
 
-def said_of(ready: Answer, config: Path | None) -> str:
+def service_state(ready: Answer, config: Path | None) -> str:
     """The service's state in words, by its answer to /ready: a champion is missed only where one was looked for."""
     now = ready.value if isinstance(ready.value, dict) else {}
     if ready.ok:

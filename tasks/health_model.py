@@ -20,7 +20,7 @@ from tasks.tracking import Tracking
 NAME = "champion files"
 
 
-def moved(home: Home) -> Iterator[Check]:
+def home_paths(home: Home) -> Iterator[Check]:
     """Whether MLflow's paths lead to where this home was before; the first command that works in it sets them right."""
     for place in earlier_places(home):
         what = f"MLflow's database still names {place}, where this home was before it was moved or copied"
@@ -58,7 +58,7 @@ def _base(tracking: Tracking, home: Home, kept: Path) -> Iterator[Check]:
     stored = local_path(tracking.location_of_artifact(uri))
     if stored is None:
         return
-    place = home.rebased(stored)
+    place = home.locate(stored)
     try:
         digest = read_base(place, spec.base_name).digest
     except (InputError, OSError) as error:

@@ -82,7 +82,7 @@ class Home:
     def snapshots(self) -> Path:
         return self.path / "snapshots"
 
-    def rebased(self, recorded: str | Path) -> Path:
+    def locate(self, recorded: str | Path) -> Path:
         """Where a recorded path lies now: in this home, which may have been moved or copied since, else as recorded."""
         path = Path(recorded)
         if path.is_relative_to(self.path) or not path.is_absolute():
@@ -95,14 +95,14 @@ class Home:
         return self.path / "runs" / train_key
 
 
-def named_home() -> Home:
+def configured_home() -> Home:
     """$TUNEKEEPER_HOME, else .tunekeeper in the working folder, whether it is there or not."""
     return Home(Path(os.environ.get("TUNEKEEPER_HOME") or ".tunekeeper").expanduser().absolute())
 
 
 def find_home() -> Home:
     """The named home, made if absent."""
-    path = named_home().path
+    path = configured_home().path
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

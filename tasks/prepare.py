@@ -131,7 +131,7 @@ def known(home: Home, inputs: Inputs) -> Prepared | None:
         return None
     if not is_whole(home.path, values["snapshot"]):
         return None
-    return Prepared(**{**values, "outcomes": tuple(values["outcomes"]), "docs": str(home.rebased(values["docs"]))})
+    return Prepared(**{**values, "outcomes": tuple(values["outcomes"]), "docs": str(home.locate(values["docs"]))})
 
 
 def clear(home: Home) -> None:

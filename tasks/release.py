@@ -179,10 +179,10 @@ def base_folder(tracking: Tracking, home: Home, spec: Spec, uri: str) -> Path:
     if found is not None:
         return found
     place = local_path(tracking.location_of_artifact(uri))
-    if place is not None and not home.rebased(place).is_dir():
+    if place is not None and not home.locate(place).is_dir():
         own = home.path / "bases" / spec.base_digest
         raise InfraError(
-            f"the base {spec.base_name} is gone from {home.rebased(place)}: restore that folder from a copy, or put the base of "
+            f"the base {spec.base_name} is gone from {home.locate(place)}: restore that folder from a copy, or put the base of "
             f"this digest into {own}"
         )
     with workspace(home.path / "work", "base-") as aside:

@@ -47,7 +47,7 @@ def cached_folder(home: Home, model: str, version: str) -> Path:
 def place_of(tracking: Tracking, home: Home, model: str, version: str) -> Path | None:
     """The folder in which the store keeps a version, where the store is this machine's own disk."""
     place = local_path(tracking.location_of_version(model, version))
-    return None if place is None else home.rebased(place)
+    return None if place is None else home.locate(place)
 
 
 def fault_of(folder: Path) -> str | None:

@@ -38,7 +38,7 @@ def url() -> str:
     return os.environ.get(VARIABLE) or _begin()
 
 
-def wanted() -> str:
+def url_or_skip() -> str:
     """The same for a test, which is skipped where there is none."""
     if not is_there():
         pytest.skip(WITHOUT)

@@ -135,7 +135,7 @@ def _links() -> Iterator[tuple[str, str | None]]:
 
 
 @pytest.fixture
-def kept_here(tmp_path, monkeypatch, capsys, server):
+def bare_keep(tmp_path, monkeypatch, capsys, server):
     """A folder for a kept model, whose home is `home` in it and whose commands run in this process alone."""
     keeping = Keeping(tmp_path, capsys, release.Reload)
     monkeypatch.setenv("TUNEKEEPER_HOME", str(keeping.home.path))
@@ -147,9 +147,9 @@ def kept_here(tmp_path, monkeypatch, capsys, server):
 
 
 @pytest.fixture
-def keep(tmp_path, kept_here, empty_database, bert_folder):
+def keep(tmp_path, bare_keep, empty_database, bert_folder):
     """A kept model of 300 rows that no one has trained yet."""
-    keeping = kept_here
+    keeping = bare_keep
     keeping.home.path.mkdir()
     shutil.copy(empty_database, keeping.home.path / "mlflow.db")
     data = {**DATA, "source": str(tmp_path / "rows.csv")}
@@ -160,9 +160,9 @@ def keep(tmp_path, kept_here, empty_database, bert_folder):
 
 
 @pytest.fixture(params=sorted((Path(__file__).parents[1] / "homes").glob("*.tar.xz")), ids=lambda file: file.name.partition(".")[0])
-def earlier(request, kept_here, monkeypatch):
+def earlier(request, bare_keep, monkeypatch):
     """A model that an earlier version kept in another folder: champion 1, and a second version that was not promoted."""
     with tarfile.open(request.param) as archive:
-        archive.extractall(kept_here.folder, filter="data")
-    monkeypatch.chdir(kept_here.folder)  # the paths of its config lead from there
-    return kept_here
+        archive.extractall(bare_keep.folder, filter="data")
+    monkeypatch.chdir(bare_keep.folder)  # the paths of its config lead from there
+    return bare_keep

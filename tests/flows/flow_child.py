@@ -68,7 +68,7 @@ def child(environment, words, said, kill=None):
         main(words)
 
 
-def deployed_here(environment, words, said):
+def only_this_server(environment, words, said):
     """A command that may ask the one server that runs, and start none: what it prints as `child` keeps it."""
     os.environ.clear()
     os.environ |= environment

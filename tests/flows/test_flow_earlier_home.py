@@ -12,7 +12,7 @@ from configs.errors import InfraError, InputError
 from configs.load import load
 from flows import serve
 from tasks import health_model, health_servers, stored_model
-from tasks.health_model import champion_files, moved
+from tasks.health_model import champion_files, home_paths
 from tasks.ledger import history
 from tasks.moved_home import COLUMNS, settle_places
 from tasks.release import champion_files as champion_files_here
@@ -69,7 +69,7 @@ def champion(earlier):
     def look():
         return [check for check in champion_files(tracking, earlier.home, "tiny", "1") if check.state == "fail"]
 
-    assert list(moved(earlier.home)) == [] and look() == []
+    assert list(home_paths(earlier.home)) == [] and look() == []
     return tracking, stored_model.place_of(tracking, earlier.home, "tiny", "1"), look
 
 

@@ -5,7 +5,7 @@ import os
 
 import forks
 import pytest
-from flow_child import deployed_here
+from flow_child import only_this_server
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def at_home(keep, monkeypatch):
 
     def run(*words):
         said = keep.folder / f"said-{len(list(keep.folder.glob('said-*.json')))}"
-        process = forks.start(deployed_here, dict(os.environ), [*words, "--json"], str(said))
+        process = forks.start(only_this_server, dict(os.environ), [*words, "--json"], str(said))
         process.join(120)
         error = said.with_suffix(".txt").read_text()
         assert process.exitcode == 0 and "Traceback" not in error, error

@@ -16,7 +16,7 @@ from flows import guard, supervise
 from flows.server import free
 from flows.services import plan_for
 from flows.supervise import Guarded, Service, Supervisor
-from flows.up import said_of, up
+from flows.up import service_state, up
 from tasks.home import Home
 from tasks.web import Answer
 
@@ -207,7 +207,7 @@ def test_every_port_that_is_taken_is_named_before_anything_starts(alone):
     ],
 )
 def test_the_greeting_misses_a_champion_only_where_the_service_has_looked_for_one(ready, says):
-    said = said_of(ready, Path("keep.yaml"))
+    said = service_state(ready, Path("keep.yaml"))
     assert says in said and ("retrain" in said) == ("retrain" in says)
 
 

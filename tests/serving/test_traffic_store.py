@@ -41,7 +41,7 @@ def url(request, tmp_path):
     elif request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/traffic.db"
     else:
-        server = postgres.wanted()
+        server = postgres.url_or_skip()
         schema = f"traffic_{uuid.uuid4().hex[:8]}"
         engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         with engine.connect() as connection:

@@ -74,7 +74,7 @@ def database_url(kind: str, folder: Path) -> str:
         return f"sqlite:///{folder}/ledger.db"
     import postgres  # not at the top: a process with this folder alone on its path imports this module too
 
-    return postgres.wanted()
+    return postgres.url_or_skip()
 
 
 def die_at(name: str) -> Callable[[str], None]:

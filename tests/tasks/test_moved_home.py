@@ -97,9 +97,9 @@ def test_a_path_that_a_record_names_lies_where_the_home_lies_now(home, tmp_path)
     page = home.path / "runs" / "key" / "report" / "report.html"
     page.parent.mkdir(parents=True)
     page.touch()
-    assert home.rebased(page) == page
-    assert home.rebased("/another/home/runs/key/report/report.html") == page
-    assert str(home.rebased("/another/home/runs/other/report.html")) == "/another/home/runs/other/report.html"
+    assert home.locate(page) == page
+    assert home.locate("/another/home/runs/key/report/report.html") == page
+    assert str(home.locate("/another/home/runs/other/report.html")) == "/another/home/runs/other/report.html"
 
 
 def test_a_database_of_another_home_whose_name_only_begins_alike_is_not_this_ones(tmp_path, monkeypatch):
