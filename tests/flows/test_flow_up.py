@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ import pytest
 
 from configs.errors import InfraError, InputError
 from flows import guard, supervise
+from flows.logs import rotate
 from flows.server import free
 from flows.services import plan_for
 from flows.supervise import Guarded, Service, Supervisor
@@ -259,3 +261,21 @@ def test_a_port_out_of_range_is_refused_by_the_name_it_was_given_with(alone, mon
     with pytest.raises(InputError, match=says) as refused:
         plan_for(alone, None, (), ports)
     assert "from 1 to 65535" in str(refused.value)
+
+
+def test_a_log_that_grows_while_its_service_runs_is_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervise, "ROTATE_SECONDS", 0.0)
+    monkeypatch.setattr(supervise, "rotate", partial(rotate, most=10_000))
+    log, code = tmp_path / "loud.log", "import time\nwhile True: print('x' * 999, flush=True); time.sleep(0.001)"
+    loud = Service("loud", "", log, lambda: Guarded([sys.executable, "-c", code], {}, log, 1), lambda: True)
+    supervisor = Supervisor([loud], print)
+
+    def tend(kept):
+        Supervisor._tend(supervisor, kept)
+        if log.with_suffix(".old.log").exists():
+            supervisor.asked = 1
+
+    monkeypatch.setattr(supervisor, "_tend", tend)
+    supervisor.run(lambda _: None, (5,))
+    old = log.with_suffix(".old.log")
+    assert old.stat().st_size == 10_000 and set(old.read_text()) == {"x", "\n"}
