@@ -164,5 +164,6 @@ def _check_ids(rows: Dataset, data: Data, problem: ProblemName, redactor: Redact
     named = f" ({value})" if PSEUDONYM.fullmatch(value) else ""
     where = ", ".join(places(data, problem, (value,), redactor)) or "rows of the source and of feedback"
     raise InputError(
-        f"{what} the same{named} in {where}; {repeats:,} repeats in all: ids must be unique: remove the copies, or name another"
+        f"{what} the same{named} in {where}; {repeats:,} repeats in all: ids must be unique: keep one row of each, or name another "
+        "column"
     )
