@@ -1,6 +1,7 @@
 """Which defaults a training should have: several recipes on many sets, then the one that was chosen with five seeds.
 
-`python -m benchmarks.recipes` prints the section, running what is not in the cache yet (hours); `... fit JOB` is one fit.
+`python -m benchmarks.recipes` prints the section, running what is not in recipes.jsonl yet (hours); `... table` prints it of what is
+there; `... fit JOB` is one fit.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tunekeeper" / "recipes.jsonl"
+FITS = Path(__file__).with_suffix(".jsonl")  # a line a fit; those of other settings than today's are passed over
 TEST = 500
 SEEDS = 5
 BASELINE = "TF-IDF + logistic regression"
@@ -199,32 +200,33 @@ def jobs(recipes: Iterable[str], adapters: Iterable[str], seeds: Iterable[int], 
     ]
 
 
+def stored(wanted: list[Job]) -> list[dict[str, Any]]:
+    """Results of those jobs that are in FITS, in their order."""
+    lines = [json.loads(line) for line in FITS.read_text().splitlines()] if FITS.is_file() else []
+    done = {result["key"]: result for result in lines}
+    return [done[key_of(job)] for job in wanted if key_of(job) in done]
+
+
 def results(wanted: list[Job]) -> list[dict[str, Any]]:
-    """Results of jobs in their order, from the cache or run now, two at a time with a thread each."""
-    CACHE.parent.mkdir(parents=True, exist_ok=True)
-    stored = [json.loads(line) for line in CACHE.read_text().splitlines()] if CACHE.is_file() else []
-    done = {result["key"]: result for result in stored}
+    """Results of jobs in their order; those that are not in FITS are run now, two at a time with a thread each."""
+    done = {result["key"] for result in stored(wanted)}
 
     def run(job: Job) -> None:
         command = [sys.executable, "-m", "benchmarks.recipes", "fit", json.dumps(asdict(job))]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
         answer = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-        line = (
-            answer.stdout.strip().splitlines()[-1]
-            if answer.returncode == 0
-            else json.dumps({**asdict(job), "key": key_of(job), "failed": True})
-        )
-        with CACHE.open("a") as out:
+        failed = json.dumps({**asdict(job), "key": key_of(job), "failed": True})
+        line = answer.stdout.strip().splitlines()[-1] if answer.returncode == 0 else failed
+        with FITS.open("a") as out:
             out.write(line + "\n")
-        done[key_of(job)] = json.loads(line)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(run, [job for job in wanted if key_of(job) not in done]))
-    return [done[key_of(job)] for job in wanted]
+    return stored(wanted)
 
 
-def main() -> None:
-    """Print the section."""
+def main(fits: Callable[[list[Job]], list[dict[str, Any]]]) -> None:
+    """Print the section; `fits` gives the results of jobs."""
     if not SHARED.is_dir():
         print("## The default recipe\n\nNot measured: no folder of texts beside the checkout.")
         return
@@ -233,28 +235,33 @@ def main() -> None:
         f"MiniLM on {len(SETS)} sets of 300 to 2,000 rows: 0.7 of them trained on, 0.1 held out, {TEST} others tested; the epoch with the "
         f"lowest validation loss is kept, the temperature fitted. Differences are to {BASELINE} on the same rows.\n"
     )
-    chosen = results(jobs([*RECIPES], ["lora"], [0], largest=300))
+    chosen = fits(jobs([*RECIPES], ["lora"], [0], largest=300))
     print("### Recipes, lora, one seed, sets of 300 rows\n")
     print(
         "| recipe | accuracy, mean difference | worst | log loss, mean difference | worst | ends as one class |\n|---|--:|--:|--:|--:|--:|"
     )
     for recipe in RECIPES:
         print(f"| {recipe} | {_summary([each for each in chosen if each['recipe'] == recipe])} |")
-    final = results(jobs([DEFAULT], ["lora", "full"], range(SEEDS)))
+    final = fits(jobs([DEFAULT], ["lora", "full"], range(SEEDS)))
     print(f"\n### The defaults, {SEEDS} seeds (other rows, other starts): medians\n")
-    print("| set | rows | adapter | accuracy | TF-IDF | log loss | TF-IDF | restarts | one class where TF-IDF has several |")
-    print("|---|--:|---|--:|--:|--:|--:|--:|--:|")
-    fallen = 0
+    print(
+        "| set | rows | adapter | seeds | accuracy | TF-IDF | log loss | TF-IDF | restarts | one class where TF-IDF has several |"
+    )
+    print("|---|--:|---|--:|--:|--:|--:|--:|--:|--:|")
+    fallen = absent = 0
     for name, (_, sizes) in SETS.items():
         for rows in sizes:
             for adapter in ("lora", "full"):
                 same = [each for each in final if (each["name"], each["rows"], each["adapter"]) == (name, rows, adapter)]
-                line, holds = _line(same)
-                fallen += not holds
-                print(f"| {name} | {rows:,} | {adapter} | {line} |")
+                absent += SEEDS - len(same)
+                if same:
+                    line, holds = _line(same)
+                    fallen += not holds
+                    print(f"| {name} | {rows:,} | {adapter} | {len(same)} | {line} |")
     print(
         f"\nNo run ends as one class where TF-IDF does not, median accuracy at least TF-IDF's less 1 point, median log loss at most "
         f"TF-IDF's, on every set: {'holds' if not fallen else f'DOES NOT HOLD on {fallen} of them'}."
+        + (f" {absent} of the fits were not run." if absent else "")
     )
 
 
@@ -285,4 +292,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["fit"]:
         print(json.dumps(fit(Job(**json.loads(sys.argv[2])))))
     else:
-        main()
+        main(stored if sys.argv[1:2] == ["table"] else results)
