@@ -1,8 +1,8 @@
 """Connections have a deadline and a number: whoever opens many and sends little takes nothing from the others.
 
 A connection waits from its opening, or from its last answer, until the headers of a request are there. One that has begun to send
-them and does not end in time is told so (408) and closed; one too many closes the one that has waited longest, or is refused (503)
-where all are being answered.
+them and does not end in time is told so (408) and closed; one too many closes one that waits, first of those that never asked
+anything, or is refused (503) where all are being answered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0
-YOUNG_SECONDS = 0.1
+YOUNG_SECONDS, IDLE_SECONDS = 0.1, 1.0  # so long a new connection, and one that was answered, is let wait in any case
 KEEP_ALIVE_SECONDS = 75
 OPEN_FILES = 65_536  # asked of the system, as far as it lets
 RESERVED_FILES = 256  # for the model, the log, the registry
@@ -25,22 +25,31 @@ BACKLOG = 512  # connections that are taken at once, and stand beside those that
 
 
 class Waiting:
-    """The connections of a server that wait, longest first, and how many it may have in all."""
+    """The connections of a server that wait, and how many it may have in all."""
 
     def __init__(self, most: int, header_seconds: float) -> None:
         self.most, self.header_seconds = most, header_seconds
-        self._protocols: dict[Bounded, float] = {}  # and since when
+        self._strangers: dict[Bounded, float] = {}  # never answered yet, and since when they wait
+        self._known: dict[Bounded, float] = {}
 
     def add(self, protocol: Bounded) -> None:
-        self._protocols[protocol] = time.monotonic()
+        (self._known if protocol.cycle is not None else self._strangers)[protocol] = time.monotonic()
 
     def drop(self, protocol: Bounded) -> None:
-        self._protocols.pop(protocol, None)
+        self._strangers.pop(protocol, None)
+        self._known.pop(protocol, None)
 
     def longest(self) -> Bounded | None:
-        """The one that has waited longest; None where all have only come, and may be about to ask."""
-        protocol, since = next(iter(self._protocols.items()), (None, 0.0))
-        return protocol if time.monotonic() - since >= YOUNG_SECONDS else None
+        """The one to close for another: who has not asked anything yet before who has, and of those who has waited longest.
+
+        None where all have only come, or been answered, and may be about to ask.
+        """
+        now = time.monotonic()
+        for waiting, least in ((self._strangers, YOUNG_SECONDS), (self._known, IDLE_SECONDS)):
+            protocol, since = next(iter(waiting.items()), (None, now))
+            if now - since >= least:
+                return protocol
+        return None
 
 
 class Bounded(H11Protocol):

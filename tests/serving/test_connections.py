@@ -98,6 +98,21 @@ def test_one_too_many_closes_the_one_that_waits_longest():
             each.close()
 
 
+def test_one_that_was_answered_stays_while_others_come_that_ask_nothing():
+    request = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with served(service(Standing(Ready()), max_connections=8)) as asker:
+        kept, half = opened(asker.port, request), []
+        healthy(kept, 1)
+        for _ in range(20):
+            half.append(opened(asker.port, b"POST /predict HTTP/1.1\r\n"))
+            time.sleep(0.03)
+        time.sleep(2 * YOUNG_SECONDS)
+        kept.sendall(request)
+        healthy(kept, 1)
+        for each in (kept, *half):
+            each.close()
+
+
 def test_where_all_are_being_answered_one_more_is_told_so():
     class Held(Ready):
         gate = threading.Event()
