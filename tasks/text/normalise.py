@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-VERSION = 1
+VERSION = 2
 
 _LINE_END = re.compile("\r\n?|[\u0085\u2028\u2029\v\f]")
 # C0 and C1 controls but for tab and line feed; soft hyphen; zero-width space, word joiner, byte order mark; direction marks.

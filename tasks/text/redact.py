@@ -20,7 +20,7 @@ from tasks.text.placeholders import PLACEHOLDER, TAG_DIGITS
 from tasks.text.recognizers import finders
 from tasks.text.windows import end_of_word, windows
 
-VERSION = 1
+VERSION = 2
 OVER_BUDGET = "to search it for personal data takes more steps than a text of its length is given"
 _OTHER_DIGIT = re.compile(r"[^\D0-9]")
 _NUMBERS = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE"})
