@@ -6,6 +6,7 @@ password. One that does is replaced before Prefect sees it.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
 from types import FunctionType
@@ -14,6 +15,7 @@ from uuid import UUID
 
 import prefect
 from prefect import artifacts, events
+from prefect.utilities.hashing import file_hash
 
 from configs.credentials import cleaned, without_credentials
 from configs.errors import InfraError
@@ -28,8 +30,13 @@ def task(**options: Any) -> Callable[[Callable[P, R]], prefect.Task[P, R]]:
 
 
 def flow(**options: Any) -> Callable[[Callable[P, R]], prefect.Flow[P, R]]:
-    """Prefect's `flow`, whose errors are without credentials."""
-    return lambda function: prefect.flow(**options)(_plain(function))
+    """Prefect's `flow`, whose errors are without credentials; its version is the hash of the file that it is written in."""
+
+    def decorate(function: Callable[P, R]) -> prefect.Flow[P, R]:
+        version = file_hash(inspect.getfile(function))[:32]
+        return prefect.flow(**{"version": version, **options})(_plain(function))
+
+    return decorate
 
 
 def create_markdown_artifact(markdown: str, key: str, description: str | None = None) -> None:
