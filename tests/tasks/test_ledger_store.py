@@ -36,9 +36,7 @@ def test_a_server_that_does_not_answer_is_tried_a_bounded_number_of_times(model)
     pytest.importorskip("psycopg2", reason="psycopg2-binary is not installed")
     slept = []
     ledger = Ledger("postgresql+psycopg2://u:secret@127.0.0.1:9/d?application_name=secret", sleep=slept.append)
-    with pytest.raises(
-        InfraError, match=r"postgresql\+psycopg2://\*\*\*@127.0.0.1:9/d does not answer after 5 attempts"
-    ) as caught:
+    with pytest.raises(InfraError, match=r"postgresql\+psycopg2://\*\*\*@127.0.0.1:9/d does not answer after 5 attempts") as caught:
         history(ledger, model)
     assert "secret" not in str(caught.value) and "run the same command again" in str(caught.value)
     assert slept == pytest.approx([0.2, 0.4, 0.8, 1.6])
