@@ -182,9 +182,10 @@ def key_of(job: Job) -> str:
     """A result counts for these settings alone."""
     from configs.schema import Full, Lora, Training
     from tasks.learning.adapters import default_learning_rate
+    from tasks.learning.temperature import DOUBT, USUAL
 
     rates = [default_learning_rate(adapter) for adapter in (Lora(), Full())]
-    settings = RECIPES.get(job.recipe) or {**Training().model_dump(mode="json"), "rates": rates}
+    settings = RECIPES.get(job.recipe) or {**Training().model_dump(mode="json"), "rates": rates, "temperature": [USUAL, DOUBT]}
     return hashlib.sha256(json.dumps([asdict(job), settings], sort_keys=True).encode()).hexdigest()[:16]
 
 

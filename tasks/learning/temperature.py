@@ -8,14 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 LIMIT = 10.0  # temperatures lie between 1 / LIMIT and LIMIT
-DOUBT = 0.7  # standard deviation of log T before any row is seen: few rows move it little
+USUAL, DOUBT = (
+    0.4,
+    0.5,
+)  # mean and standard deviation of log T before any row is seen; USUAL is that of networks trained on few rows
 
 
 def fit_temperature(logits: npt.ArrayLike, targets: Sequence[int]) -> float:
-    """The temperature that minimises the log loss of `targets` (n,) under `logits` (n, classes), near 1 where rows are few.
+    """The temperature that minimises the log loss of `targets` (n,) under `logits` (n, classes), near exp(USUAL) for few rows.
 
     Guo et al. (2017), 'On Calibration of Modern Neural Networks', with a log-normal prior: without one, rows that are all right
-    would ask for a temperature of 0. No rows: 1.
+    would ask for a temperature of 0. Its mean says what networks are that were trained until a few held-out rows are answered well:
+    too sure (chosen on seven sets of 300 to 1,000 rows). No rows: 1.
     """
     from scipy.optimize import minimize_scalar
 
@@ -23,7 +27,10 @@ def fit_temperature(logits: npt.ArrayLike, targets: Sequence[int]) -> float:
         return 1.0
 
     def cost(log_temperature: float) -> float:
-        return len(targets) * log_loss(logits, targets, float(np.exp(log_temperature))) + log_temperature**2 / (2 * DOUBT**2)
+        return (
+            len(targets) * log_loss(logits, targets, float(np.exp(log_temperature)))
+            + 0.5 * ((log_temperature - USUAL) / DOUBT) ** 2
+        )
 
     limit = float(np.log(LIMIT))
     best = minimize_scalar(cost, bounds=(-limit, limit), method="bounded", options={"xatol": 1e-6})
