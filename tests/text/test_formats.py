@@ -9,6 +9,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 
 from configs.errors import InfraError, InputError
 from configs.schema import Data
+from tasks.serving.batch_input import inspect
 from tasks.text import read_csv, streams
 from tasks.text.load import loaded
 from tasks.text.read import chunks, header
@@ -255,3 +257,59 @@ def test_a_missing_extra_is_an_error_that_names_it(tmp_path, monkeypatch):
     (tmp_path / "a.xlsx").write_bytes(FILES["a.xlsx"])
     with pytest.raises(InfraError, match=r"pip install 'tunekeeper\[xlsx\]'"):
         frame(tmp_path / "home", source=str(tmp_path / "a.xlsx"))
+
+
+# --- what spreadsheets and exports do -------------------------------------------------------------------------------------
+
+
+def sheet(path: Path, *rows: list[object]) -> str:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    return str(path)
+
+
+@pytest.mark.parametrize("end", ["csv", "xlsx"])
+def test_the_last_columns_without_a_name_are_none(tmp_path, end):
+    path = tmp_path / f"a.{end}"
+    rows = [["text", "label", "", " "], ["hello", "x", "", ""], ["there", "y", "", ""]]
+    if end == "csv":
+        path.write_text("".join(",".join(row) + "\n" for row in rows))
+    else:
+        sheet(path, *rows)
+    (file,) = resolve(str(path))
+    assert header(file, 100) == ("text", "label")
+    batch = inspect(str(path), "text", "auto", 100)
+    assert list(batch.columns) == ["text", "label"] and batch.rows == len(frame(tmp_path / "home", source=str(path))) == 2
+
+
+def test_escapes_of_a_spreadsheet_are_the_characters_that_they_stand_for(tmp_path):
+    text = "one_x000D_\ntwo _x005F_x000D_ _xD83D__xDE00_ a_xyz_"
+    source = sheet(tmp_path / "a.xlsx", ["te_x005F_x0041_xt", "label"], [text, "x"])
+    (chunk,) = chunks(resolve(source)[0], ("te_x0041_xt",), 100)
+    assert chunk.columns["te_x0041_xt"] == ["one\r\ntwo _x000D_ \U0001f600 a_xyz_"]
+
+
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/styles.xml", "[Content_Types].xml"])
+def test_a_spreadsheet_with_damaged_bytes_is_an_input_error(tmp_path, part):
+    whole = xlsx_of(one=TABLE)
+    info = zipfile.ZipFile(io.BytesIO(whole)).getinfo(part)
+    start = info.header_offset + 30 + len(part)
+    for place in range(0, info.compress_size, max(1, info.compress_size // 20)):
+        (tmp_path / "a.xlsx").write_bytes(whole[: start + place] + b"\xff\xff\xff" + whole[start + place + 3 :])
+        with pytest.raises(InputError, match=r"a\.xlsx: is no whole XLSX file .*: save or copy it again"):
+            frame(tmp_path / "home", source=str(tmp_path / "a.xlsx"))
+
+
+def test_a_bad_line_is_named_by_its_own_number_below_blank_ones(tmp_path):
+    (tmp_path / "a.csv").write_text('text,label\n\n"a\n\nb",x\n\n\n"c\nd",x,more\n')
+    with pytest.raises(InputError, match=r"a\.csv line 8: has 3 fields where the header has 2"):
+        frame(tmp_path / "home", source=str(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize(("content", "line"), [("text,label\ra,x\rb,y\r", 1), ("text,label\na,x\nb\rc,y\n", 3)])
+def test_lines_that_end_with_a_carriage_return_alone_are_named_as_such(tmp_path, content, line):
+    (tmp_path / "a.csv").write_bytes(content.encode())
+    with pytest.raises(InputError, match=rf"line {line}: has a carriage return .*save the file with LF line ends"):
+        frame(tmp_path / "home", source=str(tmp_path / "a.csv"))
