@@ -313,3 +313,71 @@ def test_lines_that_end_with_a_carriage_return_alone_are_named_as_such(tmp_path,
     (tmp_path / "a.csv").write_bytes(content.encode())
     with pytest.raises(InputError, match=rf"line {line}: has a carriage return .*save the file with LF line ends"):
         frame(tmp_path / "home", source=str(tmp_path / "a.csv"))
+
+
+# --- Parquet and JSON -----------------------------------------------------------------------------------------------------
+
+
+def test_objects_need_not_all_have_a_column_and_a_column_that_none_has_is_named(tmp_path):
+    rows = [{"text": f"t{i}"} if i < 2500 else {"text": f"t{i}", "label": "x"} for i in range(2600)]
+    for name, content in (("a.json", json.dumps(rows)), ("a.jsonl", "\n".join(map(json.dumps, rows)))):
+        (tmp_path / name).write_text(content)
+        (file,) = resolve(str(tmp_path / name))
+        read = [cell for chunk in chunks(file, ("label",), 100) for cell in chunk.columns["label"]]
+        assert read == [None] * 2500 + ["x"] * 100
+        with pytest.raises(InputError, match=rf"{name}: has no column `kind`; its columns are label, text"):
+            list(chunks(file, ("kind",), 100))
+
+
+def not_utf8(kind: pa.DataType) -> pa.Array:
+    """Two texts, the second of which is none."""
+    raw = pa.array([b"fine", b"\xff\xfe"], type=pa.binary())
+    texts = pa.Array.from_buffers(pa.string(), 2, raw.buffers())
+    if pa.types.is_list(kind):
+        return pa.ListArray.from_arrays([0, 1, 2], texts)
+    return pa.StructArray.from_arrays([texts], ["a"]) if pa.types.is_struct(kind) else texts
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.struct([("a", pa.string())]), pa.string()])
+def test_bytes_that_are_no_utf8_cost_their_row_at_any_depth_and_scoring_keeps_it(tmp_path, kind):
+    source = str(tmp_path / "a.parquet")
+    pq.write_table(pa.table({"text": ["one", "two"], "label": ["a", "b"], "more": not_utf8(kind)}), source)
+    batch = inspect(source, "text", "auto", 100)
+    (table,) = [batch.table(chunk) for chunk in batch.chunks()]
+    assert "fine" in str(table["more"][0].as_py()) and "\ufffd" in str(table["more"][1].as_py())
+    if pa.types.is_list(kind):
+        pq.write_table(pa.table({"text": not_utf8(kind), "label": ["a", "b"]}), source)
+        with loaded(Data(source=source), "text-classification", tmp_path / "home") as one:
+            assert one.unusable == {1: "its `text` holds half of a surrogate pair, which is no character"}
+        batch = inspect(source, "text", "auto", 100)
+        (table,) = [batch.table(chunk) for chunk in batch.chunks()]
+        assert table["text"].to_pylist() == [["fine"], None]
+
+
+@pytest.mark.parametrize("unit", ["ms", "us"])
+def test_a_time_beyond_the_year_9999_is_named_by_its_column(tmp_path, unit):
+    times = pa.array([0, 2**60], pa.timestamp(unit))
+    pq.write_table(pa.table({"text": ["one", "two"], "label": ["a", "b"], "at": times}), tmp_path / "a.parquet")
+    assert len(frame(tmp_path / "home", source=str(tmp_path / "a.parquet"))) == 2
+    with pytest.raises(InputError, match=r"a\.parquet: `at` holds a value that cannot be read .*: correct it"):
+        frame(tmp_path / "home", source=str(tmp_path / "a.parquet"), time="at")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kind", "kept"),
+    [
+        ([2**53 + 1, 1.5], "string", ["9007199254740993", "1.5"]),
+        ([1.5, -(2**53) - 1], "string", ["1.5", "-9007199254740993"]),
+        ([2**53, 1.5], "double", [2.0**53, 1.5]),
+        ([2**53 + 1, 1], "int64", [2**53 + 1, 1]),
+        ([2**63, 1], "string", ["9223372036854775808", "1"]),
+        ([10**30, 1.5], "string", [str(10**30), "1.5"]),
+        ([{"a": "\ud800"}, None], "string", ['{"a": "\ufffd"}', None]),
+    ],
+)
+def test_a_batch_keeps_every_digit_of_a_number(tmp_path, numbers, kind, kept):
+    rows = [{"text": "one", "n": n} for n in numbers]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    batch = inspect(str(tmp_path / "a.jsonl"), "text", "auto", 100)
+    (table,) = [batch.table(chunk) for chunk in batch.chunks()]
+    assert str(batch.columns["n"]) == kind and table["n"].to_pylist() == kept
