@@ -381,3 +381,43 @@ def test_a_batch_keeps_every_digit_of_a_number(tmp_path, numbers, kind, kept):
     batch = inspect(str(tmp_path / "a.jsonl"), "text", "auto", 100)
     (table,) = [batch.table(chunk) for chunk in batch.chunks()]
     assert str(batch.columns["n"]) == kind and table["n"].to_pylist() == kept
+
+
+# --- packed files ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("codec", [bz2, gzip])
+def test_members_that_are_empty_and_zeros_at_the_end_hide_no_row(tmp_path, codec):
+    start, rest = csv_of()[:40], csv_of()[40:]
+    packed = codec.compress(start) + codec.compress(b"") + codec.compress(rest) + b"\0" * (512 if codec is gzip else 0)
+    path = tmp_path / f"a.csv.{'gz' if codec is gzip else 'bz2'}"
+    path.write_bytes(packed)
+    assert len(frame(tmp_path / "home", source=str(path))) == len(TABLE)
+
+
+@pytest.mark.parametrize("end", ["gz", "bz2", "zst"])
+def test_a_packed_file_with_damaged_bytes_is_an_input_error(tmp_path, end):
+    whole = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zst_of}[end](csv_of() * 50)
+    refused = []
+    for place in range(0, len(whole) - 3, max(1, len(whole) // 20)):
+        path = tmp_path / f"a.csv.{end}"
+        path.write_bytes(whole[:place] + bytes(byte ^ 255 for byte in whole[place : place + 3]) + whole[place + 3 :])
+        try:
+            frame(tmp_path / "home", source=str(path))
+        except InputError as error:
+            refused.append(str(error))
+    assert len(refused) > 10 and all(f"a.csv.{end}" in message for message in refused)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (xlsx_of(one=TABLE), r"is a \.xlsx file by its first bytes, and is read as csv: name it \.xlsx"),
+        (b"PK\x03\x04rest", r"is a \.zip file by its first bytes, and is read as csv: unpack it"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", r"is a \.xls file by its first bytes, and is read as csv: save it as \.xlsx"),
+    ],
+)
+def test_a_file_of_another_name_is_told_what_helps(tmp_path, content, says):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(InputError, match=says):
+        frame(tmp_path / "home", source=str(tmp_path / "a.csv"))
