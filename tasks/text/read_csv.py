@@ -15,6 +15,7 @@ from tasks.text.sources import File
 from tasks.text.streams import open_text
 
 SEPARATORS = (",", ";", "\t", "|")  # tried in this order where none is given
+_HEADER_LINES = 20  # at most, in which the separator is looked for
 _SAYS = "sep="  # how Excel names the separator, in a line before the header
 
 
@@ -57,11 +58,13 @@ def _opened(file: File, wanted: Sequence[str], max_characters: int) -> Iterator[
         with open_text(file) as stream:
             plain = lines(stream, file.path, line_limit(max_characters))
             skipped, head = _first_line(plain)
-            separator = file.separator or _separator(head, wanted)
+            separator = file.separator
             if head.lower().startswith(_SAYS) and len(head.strip("\r\n")) == len(_SAYS) + 1:
-                separator, (more, head) = file.separator or head[len(_SAYS)], _first_line(plain)
+                separator, (more, head) = separator or head[len(_SAYS)], _first_line(plain)
                 skipped = [*skipped, "\n", *more]
-            reader = csv.reader(chain(skipped, [head], plain), strict=True, delimiter=separator)
+            header_lines = [head] if separator else _header_lines(head, plain)
+            separator = separator or _separator(header_lines, wanted)
+            reader = csv.reader(chain(skipped, header_lines, plain), strict=True, delimiter=separator)
             columns = next((record for record in reader if record), None)
             if columns is None:
                 raise InputError(f"{file.path}: is empty: it needs a header line and rows")
@@ -87,9 +90,24 @@ def _first_line(plain: Iterator[str]) -> tuple[list[str], str]:
     return skipped, ""
 
 
-def _separator(head: str, wanted: Sequence[str]) -> str:
+def _header_lines(head: str, plain: Iterator[str]) -> list[str]:
+    """The lines of the header: the next ones too where a quoted name has a line break."""
+    header_lines = [head]
+    while (
+        sum(line.count('"') for line in header_lines) % 2
+        and len(header_lines) < _HEADER_LINES
+        and sum(map(len, header_lines)) < WIDEST
+    ):
+        line = next(plain, None)
+        if line is None:
+            break
+        header_lines.append(line)
+    return header_lines
+
+
+def _separator(header_lines: list[str], wanted: Sequence[str]) -> str:
     """The first separator that gives all wanted columns, else the first that gives more than one, else the comma."""
-    fields = {sign: next(csv.reader([head], delimiter=sign), []) for sign in SEPARATORS}
+    fields = {sign: next(csv.reader(header_lines, delimiter=sign), []) for sign in SEPARATORS}
     fitting = [sign for sign in SEPARATORS if wanted and set(wanted) <= set(fields[sign])]
     return next(iter([*fitting, *(sign for sign in SEPARATORS if len(fields[sign]) > 1)]), ",")
 

@@ -421,3 +421,18 @@ def test_a_file_of_another_name_is_told_what_helps(tmp_path, content, says):
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(InputError, match=says):
         frame(tmp_path / "home", source=str(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize("before", ["", "\n\n", "sep=;\n"])
+def test_the_separator_is_seen_where_a_name_in_the_header_has_a_line_break(tmp_path, before):
+    (tmp_path / "a.csv").write_text(f'{before}"more, or\n\nless";text;label\n1;hello, you;x\n')
+    (file,) = resolve(str(tmp_path / "a.csv"))
+    assert header(file, 100) == ("more, or\n\nless", "text", "label")
+    (chunk,) = chunks(file, ("text", "label"), 100)
+    assert chunk.columns == {"text": ["hello, you"], "label": ["x"]}
+
+
+def test_a_quote_that_never_ends_in_the_header_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text('text,"label\n' + "a,b\n" * 100)
+    with pytest.raises(InputError, match=r"a\.csv line 101: unexpected end"):
+        frame(tmp_path / "home", source=str(tmp_path / "a.csv"))
