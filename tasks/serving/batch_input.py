@@ -18,7 +18,9 @@ from tasks.text.sources import File, resolve
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TEXT, WHOLE, REAL, TRUTH = "text", "whole", "real", "truth"
+TEXT, WHOLE, LARGE, REAL, TRUTH = "text", "whole", "large", "real", "truth"
+_EXACT = 1 << 53  # whole numbers up to it are real ones too, digit by digit
+_LARGEST = (1 << 63) - 1  # of a column of whole numbers
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,10 @@ class Batch:
 
         n = len(chunk.columns[self.text])
         values = {name: chunk.columns.get(name, [None] * n) for name in self.columns}
-        if pa.types.is_string(self.columns[self.text]):  # what no file can hold is no text; other columns keep what they can of it
-            values[self.text] = [None if _is_broken(value) else value for value in values[self.text]]
+        # What no file can hold is no text; other columns keep what they can of it.
+        values[self.text] = [None if _is_broken(value) else value for value in values[self.text]]
         arrays = {
-            name: pa.array(map(_as_text, found) if pa.types.is_string(self.columns[name]) else found, type=self.columns[name])
+            name: pa.array(map(_as_text if pa.types.is_string(self.columns[name]) else _whole, found), type=self.columns[name])
             for name, found in values.items()
         }
         return pa.table(arrays)
@@ -87,8 +89,8 @@ def _types(file: File, names: tuple[str, ...], text: str, max_characters: int) -
     for chunk in chunks(file, names, max_characters, required=(text,)):
         rows += len(chunk.columns[text])
         for name in names if file.format != "csv" else ():
-            for kind in {type(value) for value in chunk.columns[name] if value is not None}:
-                seen[name] = _kind(kind) if seen[name] is None else _common(seen[name], _kind(kind))
+            for kind in {_kind(value) for value in chunk.columns[name] if value is not None}:
+                seen[name] = _common(seen[name], kind)
     return {name: TEXT if file.format == "csv" else (seen[name] or None) for name in names}, rows
 
 
@@ -101,32 +103,47 @@ def _plain(kind: pa.DataType) -> Any:
     return TEXT if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
 
 
-def _kind(kind: type) -> str:
-    """A value of JSON; objects and lists are written out again."""
-    return {bool: TRUTH, int: WHOLE, float: REAL}.get(kind, TEXT)
+def _kind(value: Any) -> str:
+    """What a value of JSON is; objects, lists and whole numbers beyond 64 bits are written out again."""
+    if type(value) is int:
+        return WHOLE if abs(value) <= _EXACT else LARGE if -_LARGEST <= value <= _LARGEST else TEXT
+    return {bool: TRUTH, float: REAL}.get(type(value), TEXT)
 
 
 def _common(a: Any, b: Any) -> Any:
-    """What holds both: of whole and real numbers real ones, of all else that differs text; None is of no type yet."""
+    """What holds both: of whole and real numbers real ones where no digit is lost, of all else that differs text; None is of no
+    type yet."""
     if a is None or b is None or a == b:
         return b if a is None else a
-    return REAL if {a, b} == {WHOLE, REAL} else TEXT
+    numbers = {frozenset((WHOLE, REAL)): REAL, frozenset((WHOLE, LARGE)): LARGE}
+    return numbers.get(frozenset((a, b)), TEXT)
 
 
 def _arrow(kind: Any) -> pa.DataType:
     import pyarrow as pa
 
-    named = {TEXT: pa.string(), WHOLE: pa.int64(), REAL: pa.float64(), TRUTH: pa.bool_(), None: pa.string()}
+    named = {TEXT: pa.string(), WHOLE: pa.int64(), LARGE: pa.int64(), REAL: pa.float64(), TRUTH: pa.bool_(), None: pa.string()}
     return named[kind] if kind is None or isinstance(kind, str) else kind
 
 
 def _is_broken(value: Any) -> bool:
-    return isinstance(value, str) and holds_half_character(value)
+    return isinstance(value, str | list | dict) and bool(_whole(value) != value)
+
+
+def _whole(value: Any) -> Any:
+    """A value with a mark in the place of what is no character, at any depth; as it is where there is none."""
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if holds_half_character(value) else value
+        case list() | tuple():
+            return type(value)(map(_whole, value))
+        case dict():
+            return {_whole(name): _whole(part) for name, part in value.items()}
+    return value
 
 
 def _as_text(value: Any) -> str | None:
-    if _is_broken(value):
-        return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    value = _whole(value)
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, date | time):

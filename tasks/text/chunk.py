@@ -25,6 +25,14 @@ class Chunk:
         return f"{self.file.path} row {self.first + index}"
 
 
+def named_columns(columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns of a header but for the last ones that have no name: spreadsheets write such cells where nothing is."""
+    end = len(columns)
+    while end and not columns[end - 1].strip():
+        end -= 1
+    return tuple(columns[:end])
+
+
 def line_limit(max_characters: int) -> int:
     """Bytes of the longest line that is read."""
     return max(4 * max_characters, WIDEST) + (1 << 20)

@@ -56,9 +56,9 @@ def remedy_for(name: str, format: str) -> str:
     return next((_REMEDIES[end] for end in ends if end in _REMEDIES), f"rows are read from {READABLE}")
 
 
-def refuse(path: str) -> InputError:
-    """The error for a file that was named and whose format cannot be told."""
-    end = PurePosixPath(path).suffix
+def refuse(path: str, name: str) -> InputError:
+    """The error for a file that was named and whose format cannot be told; an address may end otherwise than the file's name."""
+    end = PurePosixPath(name).suffix or name
     return InputError(
-        f"{path}: its format cannot be told from `{end}`: {remedy_for(path, 'auto')}; or set data.format to csv, jsonl or parquet"
+        f"{path}: its format cannot be told from `{end}`: {remedy_for(name, 'auto')}; or set data.format to csv, jsonl or parquet"
     )

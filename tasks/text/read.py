@@ -23,7 +23,8 @@ CHUNK_BYTES = 1 << 30
 def chunks(file: File, wanted: tuple[str, ...], max_characters: int, required: tuple[str, ...] | None = None) -> Iterator[Chunk]:
     """Read the wanted columns of a file in chunks of bounded size; InputError names what is malformed, missing or empty.
 
-    Lines of JSON need not all have the same columns: their first chunk must have the `required` ones (default: all).
+    Objects of JSON need not all have the same columns: each of the `required` ones (default: all) must be in one of them, which is
+    known once all are read.
     """
     rows = max(1, min(2000, CHUNK_BYTES // (4 * max_characters)))
     match file.format:
@@ -67,15 +68,17 @@ def header(file: File, max_characters: int, wanted: tuple[str, ...] = ()) -> tup
 
 def _json(file: File, wanted: tuple[str, ...], rows: int, max_characters: int, required: tuple[str, ...]) -> Iterator[Chunk]:
     first = 1
+    names: set[str] = set()
     with open_text(file) as stream:
         found = read_json.records(stream, file.path, line_limit(max_characters))
         while records := list(islice(found, rows)):
-            if first == 1:
-                check_present(set[str]().union(*records), required, file.path)
+            if not names.issuperset(required):
+                names.update(*records)
             yield Chunk(file, first, {name: [record.get(name) for record in records] for name in wanted})
             first += len(records)
     if first == 1:
         raise InputError(f"{file.path}: is empty: it needs one JSON object per line, or an array of them")
+    check_present(names, required, file.path)
 
 
 def _table(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
@@ -105,7 +108,8 @@ def _hub(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
     used = table.select_columns(list(_once(wanted))).with_format("arrow")
     for start in range(0, len(table), rows):
         batch = used[start : start + rows]
-        yield Chunk(file, start + 1, {column: read_parquet.cells(batch.column(column)) for column in wanted})
+        where = {column: f"{file.path}: `{column}`" for column in wanted}
+        yield Chunk(file, start + 1, {column: read_parquet.cells(batch.column(column), where[column]) for column in wanted})
 
 
 def _once(names: Iterable[str]) -> tuple[str, ...]:

@@ -10,21 +10,21 @@ from itertools import chain, islice
 from typing import Any
 
 from configs.errors import InputError
-from tasks.text.chunk import WIDEST, Chunk, check_present, line_limit, lines
+from tasks.text.chunk import WIDEST, Chunk, check_present, line_limit, lines, named_columns
 from tasks.text.sources import File
 from tasks.text.streams import open_text
 
 SEPARATORS = (",", ";", "\t", "|")  # tried in this order where none is given
+_HEADER_LINES = 20  # at most, in which the separator is looked for
 _SAYS = "sep="  # how Excel names the separator, in a line before the header
 
 
 @dataclass(frozen=True)
 class _Table:
-    """The records after the header, and what counts the lines."""
+    """The header, and the records after it."""
 
     columns: list[str]
     records: Iterator[list[str]]
-    reader: Any
     separator: str
 
 
@@ -35,13 +35,11 @@ def read(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) ->
         lone = "" if len(table.columns) > 1 else f", or set data.separator (it was read with `{table.separator}`)"
         check_present(table.columns, wanted, path, lone)
         where = {name: table.columns.index(name) for name in wanted}
-        first, line = 1, table.reader.line_num + 1
+        first = 1
         while records := list(islice(table.records, rows)):
-            if set(map(len, records)) != {len(table.columns)}:
-                _blame_width(records, len(table.columns), path, line)
             columns = list(zip(*records, strict=True))
             yield Chunk(file, first, {name: list(columns[i]) for name, i in where.items()})
-            first, line = first + len(records), table.reader.line_num + 1
+            first += len(records)
         if first == 1:
             raise InputError(f"{path}: has a header but no rows")
 
@@ -49,7 +47,7 @@ def read(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) ->
 def header(file: File, wanted: tuple[str, ...], max_characters: int) -> tuple[str, ...]:
     """The columns by name."""
     with _opened(file, wanted, max_characters) as table:
-        return tuple(table.columns)
+        return named_columns(table.columns)
 
 
 @contextmanager
@@ -60,19 +58,24 @@ def _opened(file: File, wanted: Sequence[str], max_characters: int) -> Iterator[
         with open_text(file) as stream:
             plain = lines(stream, file.path, line_limit(max_characters))
             skipped, head = _first_line(plain)
-            separator = file.separator or _separator(head, wanted)
+            separator = file.separator
             if head.lower().startswith(_SAYS) and len(head.strip("\r\n")) == len(_SAYS) + 1:
-                separator, (more, head) = file.separator or head[len(_SAYS)], _first_line(plain)
+                separator, (more, head) = separator or head[len(_SAYS)], _first_line(plain)
                 skipped = [*skipped, "\n", *more]
-            reader = csv.reader(chain(skipped, [head], plain), strict=True, delimiter=separator)
-            filled = (record for record in reader if record)
-            columns = next(filled, None)
+            header_lines = [head] if separator else _header_lines(head, plain)
+            separator = separator or _separator(header_lines, wanted)
+            reader = csv.reader(chain(skipped, header_lines, plain), strict=True, delimiter=separator)
+            columns = next((record for record in reader if record), None)
             if columns is None:
                 raise InputError(f"{file.path}: is empty: it needs a header line and rows")
-            yield _Table(columns, filled, reader, separator)
+            yield _Table(columns, _records(reader, len(columns), file.path), separator)
     except csv.Error as error:
         line = 1 if reader is None else reader.line_num
-        raise InputError(f"{file.path} line {line}: {error}: mend the quotes or the length of this line") from error
+        if "new-line character" in str(error):
+            what = "has a carriage return (CR) outside of quotes: save the file with LF line ends, or quote the text"
+        else:
+            what = f"{error}: mend the quotes or the length of this line"
+        raise InputError(f"{file.path} line {line}: {what}") from error
     finally:
         csv.field_size_limit(before)
 
@@ -87,17 +90,36 @@ def _first_line(plain: Iterator[str]) -> tuple[list[str], str]:
     return skipped, ""
 
 
-def _separator(head: str, wanted: Sequence[str]) -> str:
+def _header_lines(head: str, plain: Iterator[str]) -> list[str]:
+    """The lines of the header: the next ones too where a quoted name has a line break."""
+    header_lines = [head]
+    while (
+        sum(line.count('"') for line in header_lines) % 2
+        and len(header_lines) < _HEADER_LINES
+        and sum(map(len, header_lines)) < WIDEST
+    ):
+        line = next(plain, None)
+        if line is None:
+            break
+        header_lines.append(line)
+    return header_lines
+
+
+def _separator(header_lines: list[str], wanted: Sequence[str]) -> str:
     """The first separator that gives all wanted columns, else the first that gives more than one, else the comma."""
-    fields = {sign: next(csv.reader([head], delimiter=sign), []) for sign in SEPARATORS}
+    fields = {sign: next(csv.reader(header_lines, delimiter=sign), []) for sign in SEPARATORS}
     fitting = [sign for sign in SEPARATORS if wanted and set(wanted) <= set(fields[sign])]
     return next(iter([*fitting, *(sign for sign in SEPARATORS if len(fields[sign]) > 1)]), ",")
 
 
-def _blame_width(records: list[list[str]], width: int, path: str, line: int) -> None:
-    for record in records:
+def _records(reader: Any, width: int, path: str) -> Iterator[list[str]]:
+    """The records that are no empty lines; one of another width is named by the line that it begins in."""
+    for record in reader:
+        if not record:
+            continue
         if len(record) != width:
+            line = reader.line_num - sum(value.count("\n") for value in record)
             raise InputError(
                 f"{path} line {line}: has {len(record)} fields where the header has {width}: quote the text or mend the line"
             )
-        line += 1 + sum(value.count("\n") for value in record)
+        yield record

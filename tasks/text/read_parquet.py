@@ -24,7 +24,7 @@ def read(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) ->
         _check_width(parquet.metadata, wanted, path, max_characters)
         first = 1
         for batch in parquet.iter_batches(batch_size=rows, columns=list(wanted)):
-            yield Chunk(file, first, {name: cells(batch.column(name)) for name in wanted})
+            yield Chunk(file, first, {name: cells(batch.column(name), f"{path}: `{name}`") for name in wanted})
             first += batch.num_rows
 
 
@@ -37,43 +37,69 @@ def header(file: File) -> tuple[str, ...]:
 @contextmanager
 def opened(file: File) -> Iterator[Any]:
     """The file as a pyarrow.parquet.ParquetFile; InputError where it is damaged, or claims far more rows than it can hold."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = file.path
+    if file.is_local:
+        with _faults(file.path), pq.ParquetFile(file.path, memory_map=True) as parquet:
+            yield _checked(parquet, file.path)
+    else:
+        # The stream is outermost: to a store, an error of Parquet's would look like one of its own.
+        with open_packed(file) as stream, _faults(file.path), pq.ParquetFile(stream) as parquet:
+            yield _checked(parquet, file.path)
+
+
+@contextmanager
+def _faults(path: str) -> Iterator[None]:
+    """Tell what the library says of a damaged file; an error of a store or a disk passes."""
+    import pyarrow as pa
+
     try:
-        if file.is_local:
-            with pq.ParquetFile(path, memory_map=True) as parquet:
-                yield _checked(parquet, path)
-        else:
-            with open_packed(file) as stream, pq.ParquetFile(stream) as parquet:
-                yield _checked(parquet, path)
+        yield
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputError(f"{path}: is not a whole Parquet file ({str(error)[:200]}): write or copy it again") from error
     except OSError as error:
-        if error.errno is not None:
+        if type(error) is not OSError or error.errno is not None:
             raise
         raise InputError(f"{path}: is a damaged Parquet file ({str(error)[:200]}): write or copy it again") from error
 
 
-def cells(column: Any) -> list[Any]:
+def cells(column: Any, where: str) -> list[Any]:
     """An Arrow column's cells; floats of 32 bits as the numbers they were written for: 0.1, not 0.10000000149011612.
 
-    Bytes of a text that are no UTF-8 become halves of surrogate pairs: they cost their row, not the file.
+    Bytes of a text that are no UTF-8 become halves of surrogate pairs: they cost their row, not the file. InputError, which begins
+    with `where`, for a value that Python cannot hold.
     """
     import pyarrow as pa
 
     if pa.types.is_float32(column.type):
         column = column.cast(pa.string()).cast(pa.float64())
     try:
-        return list(column.to_pylist())
+        try:
+            return list(column.to_pylist())
+        except UnicodeDecodeError:
+            return [_cell(scalar) for scalar in column]
+    except (ValueError, OverflowError) as error:  # a time before the year 1 or after 9999
+        raise InputError(
+            f"{where} holds a value that cannot be read ({str(error)[:200]}): correct it, or write the column as text"
+        ) from error
+
+
+def _cell(scalar: Any) -> Any:
+    """A cell in which bytes, at any depth, may be no UTF-8."""
+    import pyarrow as pa
+
+    try:
+        return scalar.as_py()
     except UnicodeDecodeError:
-        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-        plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            raise
-        found = plain.cast(pa.large_binary() if pa.types.is_large_string(kind) else pa.binary()).to_pylist()
-        return [None if value is None else value.decode("utf-8", "surrogateescape") for value in found]
+        if isinstance(scalar, pa.DictionaryScalar):
+            return _cell(scalar.value)
+        if isinstance(scalar, pa.StructScalar):
+            return {name: _cell(part) for name, part in scalar.items()}
+        if isinstance(scalar, pa.MapScalar):
+            return [(_cell(part["key"]), _cell(part["value"])) for part in scalar.values]
+        if isinstance(scalar, pa.ListScalar):
+            return [_cell(part) for part in scalar.values]
+        return scalar.as_buffer().to_pybytes().decode("utf-8", "surrogateescape")
 
 
 def _checked(parquet: Any, path: str) -> Any:

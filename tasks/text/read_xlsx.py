@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 from configs.errors import InfraError, InputError
-from tasks.text.chunk import Chunk, check_present
+from tasks.text.chunk import Chunk, check_present, named_columns
 from tasks.text.sources import File
 from tasks.text.streams import check_growth, open_packed
+
+# openpyxl has no error of its own: these are of zipfile, zlib and XML (a SyntaxError), and of parts that are not as they must be.
+_DAMAGED = (
+    BadZipFile, zlib.error, EOFError, SyntaxError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError,
+    RuntimeError,
+)  # fmt: skip
 
 
 def read(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
@@ -29,7 +38,7 @@ def read(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
 def header(file: File) -> tuple[str, ...]:
     """The columns by name."""
     with _opened(file) as (columns, _):
-        return tuple(columns)
+        return named_columns(columns)
 
 
 @contextmanager
@@ -39,30 +48,38 @@ def _opened(file: File) -> Iterator[tuple[list[str], Iterator[tuple[Any, ...]]]]
         import openpyxl
     except ImportError as error:
         raise InfraError(f"{file.path}: XLSX needs a package that is not installed: pip install 'tunekeeper[xlsx]'") from error
-    from zipfile import BadZipFile
-
-    damaged = f"{file.path}: is no whole XLSX file (%s): save or copy it again"
     with open_packed(file) as stream:
-        try:
+        with _faults(file.path):
             _check_size(stream, file.path)
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
-        except (BadZipFile, KeyError, ValueError, SyntaxError) as error:  # openpyxl has no error of its own; XML's is a SyntaxError
-            raise InputError(damaged % str(error)[:200]) from error
         try:
-            records = _filled(_sheet(book, file.path))
+            with _faults(file.path):
+                records = _rows(_sheet(book, file.path), file.path)
             top = next(records, None)
             if top is None:
                 raise InputError(f"{file.path}: is empty: it needs a header row and rows")
-            yield ["" if name is None else str(name) for name in top], records
-        except (BadZipFile, KeyError, SyntaxError) as error:
-            raise InputError(damaged % str(error)[:200]) from error
+            yield ["" if name is None else str(_plain(name)) for name in top], records
         finally:
             book.close()
 
 
-def _check_size(stream: Any, path: str) -> None:
-    from zipfile import ZipFile
+@contextmanager
+def _faults(path: str) -> Iterator[None]:
+    """Tell what the libraries say of a damaged file."""
+    try:
+        yield
+    except (*_DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the beginning, by a damaged directory
+            raise
+        raise InputError(f"{path}: is no whole XLSX file ({str(error)[:200]}): save or copy it again") from error
 
+
+def _rows(sheet: Any, path: str) -> Iterator[tuple[Any, ...]]:
+    with _faults(path):
+        yield from _filled(sheet)
+
+
+def _check_size(stream: Any, path: str) -> None:
     with ZipFile(stream) as archive:
         parts = archive.infolist()
     check_growth(path, sum(part.compress_size for part in parts), sum(part.file_size for part in parts))
@@ -88,4 +105,13 @@ def _filled(sheet: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _cell(row: tuple[Any, ...], place: int) -> Any:
-    return row[place] if place < len(row) else None
+    return _plain(row[place]) if place < len(row) else None
+
+
+def _plain(value: Any) -> Any:
+    """A text with its escapes as what they mean (`_x000D_` is a carriage return, `_x005F_` an underscore); all else as it is."""
+    if not isinstance(value, str) or "_x" not in value:
+        return value
+    from openpyxl.utils.escape import unescape
+
+    return unescape(value).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

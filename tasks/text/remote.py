@@ -37,10 +37,10 @@ def list_files(address: str) -> tuple[list[tuple[str, str]], bool]:
         if urlsplit(address).scheme in WEB:
             system.info(path)
             return [(urlsplit(address).path.rpartition("/")[2] or "index", address)], True
-        if set("*?[") & set(path):
-            root, found, lone = _fixed_part(path), sorted(p for p in system.glob(path) if system.isfile(p)), True
-        elif system.isfile(path):
+        if system.isfile(path):
             root, found, lone = path.rpartition("/")[0], [path], True
+        elif set("*?[") & set(path) and not system.isdir(path):  # a name may hold such a sign
+            root, found, lone = _fixed_part(path), sorted(p for p in system.glob(path) if system.isfile(p)), True
         else:
             root, found, lone = path.rstrip("/"), sorted(system.find(path)), False
         if not found:
@@ -88,8 +88,10 @@ def _system(address: str) -> tuple[Any, str]:
     scheme = address.partition("://")[0]
     if "::" in address:
         raise InputError(f"data.source {address}: is a chain of addresses: name the file itself")
+    # Else a server may pack a file on its way, or say that a .gz file is one packed so, which is then unpacked before it is seen.
+    plain = {"headers": {"Accept-Encoding": "identity"}} if scheme in WEB else {}
     try:
-        system, path = url_to_fs(address)
+        system, path = url_to_fs(address, **plain)
     except ImportError as error:
         extra = EXTRAS.get(scheme)
         remedy = f"pip install 'tunekeeper[{extra}]'" if extra else str(error)

@@ -124,7 +124,7 @@ def _files(part: str, format: str, separator: str | None) -> list[File]:
     for name, path in _listed(part, format)[0]:
         known = format_of(name, format)
         if known is None:
-            raise refuse(path)
+            raise refuse(path, name)
         tab = "\t" if suffix(name) in TABBED else None
         files.append(File(name, path, known, (separator or tab) if known == "csv" else None))
     return files

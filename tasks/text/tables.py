@@ -62,14 +62,28 @@ def _reader(column: sa.Column[Any], dialect: sa.Dialect) -> Callable[[Any], Any]
     process = column.type.dialect_impl(dialect).result_processor(dialect, None)
     if process is None:
         return None
+    fits = _stored_as(column.type)
 
     def read(value: Any) -> Any:
         try:
-            return process(value)
+            return process(value) if fits(value) else value
         except (ValueError, TypeError, InvalidOperation):
             return value
 
     return read
+
+
+def _stored_as(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], bool]:
+    """Which cells SQLite stores for a type: of others the processor would make another value without an error."""
+    import sqlalchemy as sa
+
+    if isinstance(kind, sa.Boolean):
+        return lambda value: value in (0, 1)
+    if isinstance(kind, sa.Numeric):  # a whole number would get ten decimals, or lose its last digits
+        return lambda value: isinstance(value, float)
+    if isinstance(kind, sa.LargeBinary):
+        return lambda value: isinstance(value, bytes)
+    return lambda _: True
 
 
 def _sortable(column: sa.Column[Any]) -> Any:

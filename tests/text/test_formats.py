@@ -9,6 +9,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 
 from configs.errors import InfraError, InputError
 from configs.schema import Data
+from tasks.serving.batch_input import inspect
 from tasks.text import read_csv, streams
 from tasks.text.load import loaded
 from tasks.text.read import chunks, header
@@ -255,3 +257,182 @@ def test_a_missing_extra_is_an_error_that_names_it(tmp_path, monkeypatch):
     (tmp_path / "a.xlsx").write_bytes(FILES["a.xlsx"])
     with pytest.raises(InfraError, match=r"pip install 'tunekeeper\[xlsx\]'"):
         frame(tmp_path / "home", source=str(tmp_path / "a.xlsx"))
+
+
+# --- what spreadsheets and exports do -------------------------------------------------------------------------------------
+
+
+def sheet(path: Path, *rows: list[object]) -> str:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    return str(path)
+
+
+@pytest.mark.parametrize("end", ["csv", "xlsx"])
+def test_the_last_columns_without_a_name_are_none(tmp_path, end):
+    path = tmp_path / f"a.{end}"
+    rows = [["text", "label", "", " "], ["hello", "x", "", ""], ["there", "y", "", ""]]
+    if end == "csv":
+        path.write_text("".join(",".join(row) + "\n" for row in rows))
+    else:
+        sheet(path, *rows)
+    (file,) = resolve(str(path))
+    assert header(file, 100) == ("text", "label")
+    batch = inspect(str(path), "text", "auto", 100)
+    assert list(batch.columns) == ["text", "label"] and batch.rows == len(frame(tmp_path / "home", source=str(path))) == 2
+
+
+def test_escapes_of_a_spreadsheet_are_the_characters_that_they_stand_for(tmp_path):
+    text = "one_x000D_\ntwo _x005F_x000D_ _xD83D__xDE00_ a_xyz_"
+    source = sheet(tmp_path / "a.xlsx", ["te_x005F_x0041_xt", "label"], [text, "x"])
+    (chunk,) = chunks(resolve(source)[0], ("te_x0041_xt",), 100)
+    assert chunk.columns["te_x0041_xt"] == ["one\r\ntwo _x000D_ \U0001f600 a_xyz_"]
+
+
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/styles.xml", "[Content_Types].xml"])
+def test_a_spreadsheet_with_damaged_bytes_is_an_input_error(tmp_path, part):
+    whole = xlsx_of(one=TABLE)
+    info = zipfile.ZipFile(io.BytesIO(whole)).getinfo(part)
+    start = info.header_offset + 30 + len(part)
+    for place in range(0, info.compress_size, max(1, info.compress_size // 20)):
+        (tmp_path / "a.xlsx").write_bytes(whole[: start + place] + b"\xff\xff\xff" + whole[start + place + 3 :])
+        with pytest.raises(InputError, match=r"a\.xlsx: is no whole XLSX file .*: save or copy it again"):
+            frame(tmp_path / "home", source=str(tmp_path / "a.xlsx"))
+
+
+def test_a_bad_line_is_named_by_its_own_number_below_blank_ones(tmp_path):
+    (tmp_path / "a.csv").write_text('text,label\n\n"a\n\nb",x\n\n\n"c\nd",x,more\n')
+    with pytest.raises(InputError, match=r"a\.csv line 8: has 3 fields where the header has 2"):
+        frame(tmp_path / "home", source=str(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize(("content", "line"), [("text,label\ra,x\rb,y\r", 1), ("text,label\na,x\nb\rc,y\n", 3)])
+def test_lines_that_end_with_a_carriage_return_alone_are_named_as_such(tmp_path, content, line):
+    (tmp_path / "a.csv").write_bytes(content.encode())
+    with pytest.raises(InputError, match=rf"line {line}: has a carriage return .*save the file with LF line ends"):
+        frame(tmp_path / "home", source=str(tmp_path / "a.csv"))
+
+
+# --- Parquet and JSON -----------------------------------------------------------------------------------------------------
+
+
+def test_objects_need_not_all_have_a_column_and_a_column_that_none_has_is_named(tmp_path):
+    rows = [{"text": f"t{i}"} if i < 2500 else {"text": f"t{i}", "label": "x"} for i in range(2600)]
+    for name, content in (("a.json", json.dumps(rows)), ("a.jsonl", "\n".join(map(json.dumps, rows)))):
+        (tmp_path / name).write_text(content)
+        (file,) = resolve(str(tmp_path / name))
+        read = [cell for chunk in chunks(file, ("label",), 100) for cell in chunk.columns["label"]]
+        assert read == [None] * 2500 + ["x"] * 100
+        with pytest.raises(InputError, match=rf"{name}: has no column `kind`; its columns are label, text"):
+            list(chunks(file, ("kind",), 100))
+
+
+def not_utf8(kind: pa.DataType) -> pa.Array:
+    """Two texts, the second of which is none."""
+    raw = pa.array([b"fine", b"\xff\xfe"], type=pa.binary())
+    texts = pa.Array.from_buffers(pa.string(), 2, raw.buffers())
+    if pa.types.is_list(kind):
+        return pa.ListArray.from_arrays([0, 1, 2], texts)
+    return pa.StructArray.from_arrays([texts], ["a"]) if pa.types.is_struct(kind) else texts
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.struct([("a", pa.string())]), pa.string()])
+def test_bytes_that_are_no_utf8_cost_their_row_at_any_depth_and_scoring_keeps_it(tmp_path, kind):
+    source = str(tmp_path / "a.parquet")
+    pq.write_table(pa.table({"text": ["one", "two"], "label": ["a", "b"], "more": not_utf8(kind)}), source)
+    batch = inspect(source, "text", "auto", 100)
+    (table,) = [batch.table(chunk) for chunk in batch.chunks()]
+    assert "fine" in str(table["more"][0].as_py()) and "\ufffd" in str(table["more"][1].as_py())
+    if pa.types.is_list(kind):
+        pq.write_table(pa.table({"text": not_utf8(kind), "label": ["a", "b"]}), source)
+        with loaded(Data(source=source), "text-classification", tmp_path / "home") as one:
+            assert one.unusable == {1: "its `text` holds half of a surrogate pair, which is no character"}
+        batch = inspect(source, "text", "auto", 100)
+        (table,) = [batch.table(chunk) for chunk in batch.chunks()]
+        assert table["text"].to_pylist() == [["fine"], None]
+
+
+@pytest.mark.parametrize("unit", ["ms", "us"])
+def test_a_time_beyond_the_year_9999_is_named_by_its_column(tmp_path, unit):
+    times = pa.array([0, 2**60], pa.timestamp(unit))
+    pq.write_table(pa.table({"text": ["one", "two"], "label": ["a", "b"], "at": times}), tmp_path / "a.parquet")
+    assert len(frame(tmp_path / "home", source=str(tmp_path / "a.parquet"))) == 2
+    with pytest.raises(InputError, match=r"a\.parquet: `at` holds a value that cannot be read .*: correct it"):
+        frame(tmp_path / "home", source=str(tmp_path / "a.parquet"), time="at")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kind", "kept"),
+    [
+        ([2**53 + 1, 1.5], "string", ["9007199254740993", "1.5"]),
+        ([1.5, -(2**53) - 1], "string", ["1.5", "-9007199254740993"]),
+        ([2**53, 1.5], "double", [2.0**53, 1.5]),
+        ([2**53 + 1, 1], "int64", [2**53 + 1, 1]),
+        ([2**63, 1], "string", ["9223372036854775808", "1"]),
+        ([10**30, 1.5], "string", [str(10**30), "1.5"]),
+        ([{"a": "\ud800"}, None], "string", ['{"a": "\ufffd"}', None]),
+    ],
+)
+def test_a_batch_keeps_every_digit_of_a_number(tmp_path, numbers, kind, kept):
+    rows = [{"text": "one", "n": n} for n in numbers]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    batch = inspect(str(tmp_path / "a.jsonl"), "text", "auto", 100)
+    (table,) = [batch.table(chunk) for chunk in batch.chunks()]
+    assert str(batch.columns["n"]) == kind and table["n"].to_pylist() == kept
+
+
+# --- packed files ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("codec", [bz2, gzip])
+def test_members_that_are_empty_and_zeros_at_the_end_hide_no_row(tmp_path, codec):
+    start, rest = csv_of()[:40], csv_of()[40:]
+    packed = codec.compress(start) + codec.compress(b"") + codec.compress(rest) + b"\0" * (512 if codec is gzip else 0)
+    path = tmp_path / f"a.csv.{'gz' if codec is gzip else 'bz2'}"
+    path.write_bytes(packed)
+    assert len(frame(tmp_path / "home", source=str(path))) == len(TABLE)
+
+
+@pytest.mark.parametrize("end", ["gz", "bz2", "zst"])
+def test_a_packed_file_with_damaged_bytes_is_an_input_error(tmp_path, end):
+    whole = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zst_of}[end](csv_of() * 50)
+    refused = []
+    for place in range(0, len(whole) - 3, max(1, len(whole) // 20)):
+        path = tmp_path / f"a.csv.{end}"
+        path.write_bytes(whole[:place] + bytes(byte ^ 255 for byte in whole[place : place + 3]) + whole[place + 3 :])
+        try:
+            frame(tmp_path / "home", source=str(path))
+        except InputError as error:
+            refused.append(str(error))
+    assert len(refused) > 10 and all(f"a.csv.{end}" in message for message in refused)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (xlsx_of(one=TABLE), r"is a \.xlsx file by its first bytes, and is read as csv: name it \.xlsx"),
+        (b"PK\x03\x04rest", r"is a \.zip file by its first bytes, and is read as csv: unpack it"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", r"is a \.xls file by its first bytes, and is read as csv: save it as \.xlsx"),
+    ],
+)
+def test_a_file_of_another_name_is_told_what_helps(tmp_path, content, says):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(InputError, match=says):
+        frame(tmp_path / "home", source=str(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize("before", ["", "\n\n", "sep=;\n"])
+def test_the_separator_is_seen_where_a_name_in_the_header_has_a_line_break(tmp_path, before):
+    (tmp_path / "a.csv").write_text(f'{before}"more, or\n\nless";text;label\n1;hello, you;x\n')
+    (file,) = resolve(str(tmp_path / "a.csv"))
+    assert header(file, 100) == ("more, or\n\nless", "text", "label")
+    (chunk,) = chunks(file, ("text", "label"), 100)
+    assert chunk.columns == {"text": ["hello, you"], "label": ["x"]}
+
+
+def test_a_quote_that_never_ends_in_the_header_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text('text,"label\n' + "a,b\n" * 100)
+    with pytest.raises(InputError, match=r"a\.csv line 101: unexpected end"):
+        frame(tmp_path / "home", source=str(tmp_path / "a.csv"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import functools
 import gzip
 import http.server
@@ -18,6 +19,7 @@ from configs.errors import InfraError, InputError
 from configs.schema import Data
 from tasks.text import remote
 from tasks.text.load import loaded
+from tasks.text.read import chunks
 from tasks.text.sources import fingerprint, left_out, resolve, source_files
 
 TABLE = pd.DataFrame([{"text": f"ticket {i}", "label": "a" if i % 2 else "b"} for i in range(6)])
@@ -181,3 +183,44 @@ def test_a_port_that_is_none_is_refused(address):
 def test_an_address_needs_nothing_to_be_imported_until_it_is_asked():
     code = "import sys, tasks.text.sources; print('fsspec' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def test_a_damaged_file_of_a_store_is_the_users(store):
+    whole = store.cat_file("/tickets/c.parquet")
+    for content in (whole[:-20], whole[:4] + b"\xff" * 40 + whole[44:], whole[:40] + b"\xff" * 40 + whole[80:], b""):
+        store.pipe("/tickets/c.parquet", content)
+        (file,) = resolve("memory://tickets/c.parquet")
+        with pytest.raises(InputError, match=r"(?s)tickets/c\.parquet: is (not a whole|a damaged) Parquet file .*copy it again"):
+            list(chunks(file, ("text", "label"), 100))
+    for name, codec in (("d.csv.gz", gzip), ("d.csv.bz2", bz2)):
+        store.pipe(f"/tickets/{name}", codec.compress(TABLE.to_csv().encode())[:-9])
+        with pytest.raises(InputError, match="is no whole"):
+            list(chunks(resolve(f"memory://tickets/{name}")[0], ("text",), 100))
+
+
+def test_a_name_may_hold_the_signs_of_a_pattern(store):
+    for name in ("[old]/y.csv", "what?.csv"):
+        store.pipe(f"/tickets/{name}", TABLE.to_csv(index=False).encode())
+    assert [file.path for file in resolve("memory://tickets/[old]/y.csv")] == ["memory:///tickets/[old]/y.csv"]
+    assert [file.name for file in resolve("memory://tickets/[old]")] == ["y.csv"]
+    assert [file.name for file in resolve("memory://tickets/what?.csv")] == ["what?.csv"]
+    assert [file.name for file in resolve("memory://tickets/[ab].csv")] == ["a.csv"]
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+def test_a_packed_file_that_a_server_says_is_packed_on_its_way_is_read(web, tmp_path, monkeypatch, obeys):
+    def end_headers(self):
+        if not obeys or self.headers["Accept-Encoding"] != "identity":
+            self.send_header("Content-Encoding", "gzip")
+        http.server.SimpleHTTPRequestHandler.end_headers(self)
+
+    monkeypatch.setattr(Silent, "end_headers", end_headers)
+    (tmp_path / "web" / "x.csv.gz").write_bytes(gzip.compress(TABLE.to_csv(index=False).encode()))
+    assert texts(tmp_path / "home", source=f"{web}/x.csv.gz")["text"].tolist() == TABLE["text"].tolist()
+
+
+def test_the_format_of_an_address_is_told_by_its_name_and_so_is_the_remedy(web, tmp_path):
+    (tmp_path / "web" / "dl").write_bytes(TABLE.to_csv(index=False).encode())
+    with pytest.raises(InputError, match=r"x\.csv: its format cannot be told from `dl`: rows are .*; or set data\.format to csv"):
+        resolve(f"{web}/dl?file=x.csv")
+    assert len(texts(tmp_path / "home", source=f"{web}/dl?file=x.csv", format="csv")) == 6

@@ -121,3 +121,30 @@ def test_rows_are_those_that_they_were_before_odd_cells_were_read(odd, tmp_path:
     assert (
         chunk.columns["price"][30] == "free" and chunk.columns["extra"][:2] == [{}, {}] and chunk.columns["extra"][30] == "no json"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells"),
+    [
+        ("BOOLEAN", ["f", "false", "t", "", 2]),
+        ("NUMERIC", [12345678901234567, 12345678901234568, 2, "free"]),
+        ("DECIMAL(20, 2)", [12345678901234567, 12345678901234568, 2, "free"]),
+        ("BLOB", [3, "free"]),
+    ],
+)
+def test_a_cell_that_is_none_of_its_columns_type_stays_as_it_is(tmp_path: Path, kind: str, cells: list[object]) -> None:
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        database.execute(f"CREATE TABLE t (n INTEGER PRIMARY KEY, cell {kind})")
+        database.executemany("INSERT INTO t (cell) VALUES (?)", [(cell,) for cell in cells])
+    database.close()
+    (chunk,) = chunks(resolve(f"sqlite:///{tmp_path}/a.db/t")[0], ("cell",), 100)
+    assert chunk.columns["cell"] == cells and list(map(type, chunk.columns["cell"])) == list(map(type, cells))
+
+
+def test_what_sqlite_stores_for_a_truth_is_one(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        database.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, cell BOOLEAN)")
+        database.executemany("INSERT INTO t (cell) VALUES (?)", [(0,), (1,), (None,)])
+    database.close()
+    (chunk,) = chunks(resolve(f"sqlite:///{tmp_path}/a.db/t")[0], ("cell",), 100)
+    assert [repr(cell) for cell in chunk.columns["cell"]] == ["False", "True", "None"]
