@@ -109,7 +109,9 @@ def refused_pattern() -> str:
     owners = _either("access", "auth", "security", "refresh", "api", "bearer", "session", "sas", "private", "client", "hf", "hub")
     token = rf"({before}{owners}[_.-]?)?{_either('token')}"
     assignment = rf"""[?&;#]({before}{words}{after}|{token}|{_either("pass")})=[^\s&"'<>]"""
-    return rf"^(?!.*({login}|{assignment}))"
+    port = r"""(\s*[0-9]){1,5}\s*[/?#"']"""
+    spaced = rf"""\s*(?!{_either(*_WEB)}://)[A-Za-z][A-Za-z0-9_+.-]*://[^@/?#:"<>\[]{{0,999}}:(?!{port})[^"<>]{{0,999}}@"""
+    return rf"^(?!{spaced}|.*({login}|{assignment}))"
 
 
 class Record(logging.LogRecord):

@@ -182,7 +182,9 @@ def test_what_the_pattern_of_a_server_refuses_is_a_credential(text):
     assert re.search(refused_pattern(), text) or credential_in(text) is not None
 
 
-@pytest.mark.parametrize("text", ["a?token=x", "a?access_token=x", "a;PASSWORD=x", "a&client_secret=x", "a#api-key=x", "a://u:p@h"])
+@pytest.mark.parametrize(
+    "text", ["a?token=x", "a?access_token=x", "a;PASSWORD=x", "a&client_secret=x", "a#api-key=x", "a://u:p@h", "a://u:p q@h"]
+)
 def test_the_pattern_of_a_server_knows_what_is_assigned(text):
     assert not re.search(refused_pattern(), text) and credential_in(text) is not None
 
