@@ -19,18 +19,27 @@ from urllib.parse import unquote
 T = TypeVar("T")
 MASK = "***"
 LONGEST = 1000  # characters of a login or a value; more are none, and so each costs a bounded time
-_SECRET_WORDS = "password|passwd|passphrase|pwd|secret|token|apikey|accesskey|privatekey|accountkey|authkey|signature|credential"  # noqa: S105
-_SECRET_NAME = re.compile(rf"(?:{_SECRET_WORDS})(?!s$)|^(?:pass|pw|pat|sig|auth|key|jwt|sas|authorization)$")
+_SECRET_WORDS = "password|passwd|passphrase|pwd|secret|apikey|accesskey|privatekey|accountkey|authkey|signature|credential"  # noqa: S105
+# Tokens of a listing's pages and of a tokenizer are none.
+_PLAIN_TOKENS = ("page", "next", "continuation", "pagination", "sync", "pad", "eos", "bos", "unk", "sep", "cls", "mask")
+_TOKEN = "".join(f"(?<!{name})" for name in _PLAIN_TOKENS) + r"token\d*$"
+_SECRET_NAME = re.compile(rf"(?:{_SECRET_WORDS})(?!s$)|{_TOKEN}|^(?:pass|pw|pat|sig|auth|key|jwt|sas|authorization)$")
 _ASSIGNED_NAME = re.compile(r"password|passwd|passphrase|secret|apikey|accesskey|privatekey|accountkey|authstring")
 _WEB = ("https", "http", "wss", "ws", "ftps", "ftp")
-_PASSWORD = rf"(?:[^\s\"<>]{{0,{LONGEST}}}@|[^\s@]{{0,{LONGEST}}}@)"
+_PASSWORD = rf"(?:[^\s\"<>]{{0,{LONGEST}}}@|(?:(?!\",\"|\":\")[^\s@]){{0,{LONGEST}}}@)"
+# A port: of the web where a path or the end follows, of others where a quote ends the address and another value follows.
+_ENDED = rf"(?:[/?#][^\s@\"']{{0,{LONGEST}}})?(?:\"[\])}}]{{0,9}}[,:]|'[\])}}]{{0,9}},\s?')"
+_PORT = rf"[0-9]{{1,5}}(?:{_ENDED}|(?(web)(?:[/?#]|$)|(?!)))"
 _LOGIN = re.compile(
     rf"(?:(?P<web>{'|'.join(_WEB)})|{''.join(f'(?<!{name})' for name in _WEB)})://(?!\[)"
-    rf"(?:[^\s@/?#:\"<>]{{0,{LONGEST}}}:(?(web)(?!\d{{1,5}}(?:[/?#]|$))){_PASSWORD}|(?(web)[^\s@/?#:\"<>]{{1,{LONGEST}}}@|(?!)))",
+    rf"(?:[^\s@/?#:\"<>]{{0,{LONGEST}}}:(?!{_PORT}){_PASSWORD}|(?(web)[^\s@/?#:\"<>]{{1,{LONGEST}}}@|(?!)))",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"(?P<start>[?&;#]|(?<![\w%.\-]))(?P<name>[\w%.\-]{1,100})\s?=\s?")
-_VALUE = re.compile(rf"'[^']{{1,{LONGEST}}}'|[^\s&\"<>]{{1,{LONGEST}}}")
+_NAME = re.compile(r"(?P<start>[?&;#]|(?<![\w%.\-/]))(?P<name>[\w%.\-]{1,100})\s?=\s?")  # a/NAME=1/b.csv is a folder of a partition
+_VALUE = re.compile(
+    rf"(?P<quote>\\{{0,9}}[\"'])(?!,\s?[\"']|[\]}}])(?:(?!(?P=quote))(?:\\[\s\S]|[^\\])){{1,{LONGEST}}}(?P=quote)"
+    rf"|(?:\\{{0,9}}\"(?!,\s?[\"']|[\]}}]))?(?:(?!',')[^\s&\"<>]){{1,{LONGEST}}}"
+)
 _DATABASE = re.compile(rf"(?!(?:{'|'.join(_WEB)})://)[A-Za-z][\w+.\-]*://", re.IGNORECASE)
 _WEBHOOK = re.compile(
     r"((?:hooks\.slack\.com/(?:services|workflows)|discord(?:app)?\.com/api/webhooks|webhook\.office\.com|api\.telegram\.org)/)"
@@ -54,13 +63,21 @@ def without_credentials(text: str) -> str:
 
 def credential_in(text: str) -> str | None:
     """What is secret in a text, in words without the secret; None where nothing is."""
-    address = "".join(text.split()) if _DATABASE.match(text) else text  # a password may hold a space
+    address = _joined(text)
     if (found := _LOGIN.search(address)) is not None:
         return "a password before its @" if ":" in found[0].partition("://")[2] else "a token before its @"
     if _WEBHOOK.search(address) is not None:
         return "the path of a webhook"
     name = next((name for _, _, name in _secret_values(text)), None)
     return None if name is None else f"a credential in its part `{name}`"
+
+
+def shown(value: str) -> str:
+    """One value of a config or a command as an error shows it: without credentials, those that hold spaces too."""
+    if any(map(str.isspace, value)) and _DATABASE.match(value.strip()) and _LOGIN.search(_joined(value)) is not None:
+        scheme, _, rest = value.partition("://")
+        value = f"{scheme}://{MASK}@{rest.rpartition('@')[2]}"
+    return without_credentials(value)
 
 
 def remedy_for(text: str) -> str:
@@ -86,9 +103,15 @@ def refused_pattern() -> str:
 
     It knows less than `credential_in`, as it has to be read by several dialects of regular expressions.
     """
-    words = ("passw", "passp", "pass=", "pwd=", "secret", "token", "apikey", "api_key")
-    either = "|".join("".join(f"[{each.upper()}{each}]" if each.isalpha() else each for each in word) for word in words)
-    return rf"^(?!.*://([^/]*:[^/]*@|[^/:[]*:[^/@]*[^0-9/].*@))(?!.*[?&;#][^=]*({either}))"
+    login = r"""://[^\s@/?#:"<>\[]{0,999}:(?![0-9]{1,5}[/?#"'])[^\s"<>]{0,999}@"""
+    words = _either("password", "passwd", "passphrase", "pwd", "secret", "apikey", "api_key", "api-key")
+    before, after = r"[A-Za-z0-9_.-]{0,40}", r"([_.-]?[A-RT-Za-rt-z0-9][A-Za-z0-9_.-]{0,40})?"
+    owners = _either("access", "auth", "security", "refresh", "api", "bearer", "session", "sas", "private", "client", "hf", "hub")
+    token = rf"({before}{owners}[_.-]?)?{_either('token')}"
+    assignment = rf"""[?&;#]({before}{words}{after}|{token}|{_either("pass")})=[^\s&"'<>]"""
+    port = r"""(\s*[0-9]){1,5}\s*[/?#"']"""
+    spaced = rf"""\s*(?!{_either(*_WEB)}://)[A-Za-z][A-Za-z0-9_+.-]*://[^@/?#:"<>\[]{{0,999}}:(?!{port})[^"<>]{{0,999}}@"""
+    return rf"^(?!{spaced}|.*({login}|{assignment}))"
 
 
 class Record(logging.LogRecord):
@@ -107,6 +130,16 @@ class Record(logging.LogRecord):
 def show_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What Python does with an error that nobody caught, without credentials: `sys.excepthook`."""
     sys.stderr.write(without_credentials("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _either(*words: str) -> str:
+    """A pattern of any of these words in whatever case."""
+    return f"({'|'.join(''.join(f'[{each.upper()}{each}]' if each.isalpha() else each for each in word) for word in words)})"
+
+
+def _joined(text: str) -> str:
+    """The text in which to look for a login: that of a database may hold a space."""
+    return "".join(text.split()) if _DATABASE.match(text.strip()) else text
 
 
 def _cleaned(value: Any) -> Any:
@@ -128,6 +161,5 @@ def _secret_values(text: str) -> Iterator[tuple[int, int, str]]:
             continue
         value = _VALUE.match(text, found.end())
         if value is not None:
-            quoted = value[0].startswith("'")
-            end = found.end() + len(value[0] if quoted else value[0].rstrip(_AFTER) or value[0])
+            end = found.end() + len(value[0] if value["quote"] else value[0].rstrip(_AFTER) or value[0])
             yield found.end(), end, found["name"]

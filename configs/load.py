@@ -9,6 +9,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from configs.credentials import shown
 from configs.errors import InputError
 from configs.schema import Pipeline
 from configs.yaml_text import HALF_CHARACTER, LONGEST, YamlError, YamlSyntaxError, parse
@@ -48,23 +49,24 @@ def _read(path: Path) -> dict[str, Any]:
 def _put(values: dict[str, Any], override: str) -> None:
     """Set one dotted key in place; a changed `kind` or `by` starts that union member afresh."""
     path, equals, text = override.partition("=")
+    plain = f"{shown(path)}{equals}{shown(text)}"
     if HALF_CHARACTER.search(override):
         raise InputError(f"`{path!a}` is set to what holds half of a surrogate pair, which is no character: write it in UTF-8")
     if not equals or not path:
-        raise InputError(f"`{override}` is no override: write key=value, such as training.seed=1")
+        raise InputError(f"`{plain}` is no override: write key=value, such as training.seed=1")
     *parents, last = path.split(".")
     place = values
     for parent in parents:
         child = place.setdefault(parent, {})
         if not isinstance(child, dict):
-            raise InputError(f"`{override}`: {parent} holds the value {child!r}, no keys: set {parent} itself")
+            raise InputError(f"`{plain}`: {parent} holds the value {_short(child)}, no keys: set {parent} itself")
         place = child
     try:
         value = parse(text)
     except YamlSyntaxError:
         value = text
     except YamlError as error:
-        raise InputError(f"`{override[:SHOWN]}`: {error}") from None
+        raise InputError(f"`{plain[:SHOWN]}`: {error}") from None
     if last in ("kind", "by") and place.get(last, value) != value:
         place.clear()
     place[last] = value
@@ -87,9 +89,11 @@ def _short(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_short(each) for each in value[:3])}{', ...' if len(value) > 3 else ''}]"
     if isinstance(value, dict):
-        return f"the keys {', '.join(str(key)[:SHOWN] for key in list(value)[:5])}"
-    shown = repr(value) if not isinstance(value, int) or value.bit_length() < 1000 else "a number of hundreds of digits"
-    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
+        return f"the keys {', '.join(shown(str(key))[:SHOWN] for key in list(value)[:5])}"
+    if isinstance(value, int) and value.bit_length() >= 1000:
+        return "a number of hundreds of digits"
+    text = repr(shown(value) if isinstance(value, str) else value)  # before it is cut: half a login is not known as one
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _keys_at(location: Iterable[int | str]) -> list[str]:

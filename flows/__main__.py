@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from configs.credentials import cleaned, credential_in, remedy_for, without_credentials
+from configs.credentials import cleaned, credential_in, remedy_for, shown, without_credentials
 from configs.errors import InfraError, InputError, StoppedError
 from tasks.home import configured_home, settle_environment
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = _parser()
     given, rest = parser.parse_known_args(arguments)
     if stray := [word for word in rest if word.startswith("-") or "=" not in word or not hasattr(given, "overrides")]:
-        parser.error(f"unrecognized arguments: {' '.join(stray)}")
+        parser.error(f"unrecognized arguments: {' '.join(map(shown, stray))}")
     if rest:  # argparse takes no more positionals once it has met an option
         given.overrides = [*given.overrides, *rest]
     code = [1]
@@ -47,11 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _refuse_credentials(given: argparse.Namespace) -> None:
     """No word of a command holds a credential: Prefect would keep it with the run, the shell keeps it in its history."""
     for name, value in vars(given).items():
+        if name == "id":  # of a row that is only looked for: kept nowhere
+            continue
         for word in map(str, value if isinstance(value, list) else [value]):
-            text = word.partition("=")[2] if name in ("overrides", "configs") else word
+            key, equals, text = word.partition("=") if name in ("overrides", "configs") else ("", "", word)
             if (what := credential_in(text)) is not None:
                 kept = f"holds {what}, which would be kept with the run: leave it out"
-                raise InputError(f"{name} {word}: {kept}; {remedy_for(text)}")
+                raise InputError(f"{name} {key}{equals}{shown(text)}: {kept}; {remedy_for(text)}")
 
 
 def _leave(code: list[int]) -> None:

@@ -15,6 +15,8 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from prefect.client.orchestration import SyncPrefectClient
 
 PLANNED = "auto-scheduled"  # the tag that Prefect's scheduler gives
@@ -26,10 +28,7 @@ def name_planned(client: SyncPrefectClient, tag: str) -> int:
 
     What starts is named by its flow then.
     """
-    deployments = {
-        each.id: each.name
-        for each in client.read_deployments(deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[tag])))
-    }
+    deployments = _names_of_deployments(client, tag)
     planned = FlowRunFilter(
         tags=FlowRunFilterTags(all_=[PLANNED, tag]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
@@ -44,3 +43,13 @@ def name_planned(client: SyncPrefectClient, tag: str) -> int:
                     client.update_flow_run(run.id, name=name)
                     named += 1
     return named
+
+
+def _names_of_deployments(client: SyncPrefectClient, tag: str) -> dict[UUID, str]:
+    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[tag]))
+    names: dict[UUID, str] = {}
+    seen = 0
+    while page := client.read_deployments(deployment_filter=tagged, limit=PAGE, offset=seen):
+        seen += len(page)
+        names |= {each.id: each.name for each in page}
+    return names

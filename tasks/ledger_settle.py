@@ -222,7 +222,8 @@ def check_registry(entries: Sequence[Entry], registry: Registry, model: str) -> 
         if other is not None and other != run_id:
             raise InfraError(
                 f"version {version} of {model} was made by run {run_id} as the ledger says, but in MLflow at {registry.place} by "
-                f"{other}: is this the right MLflow? Check MLFLOW_TRACKING_URI and TUNEKEEPER_LEDGER_URL. Nothing was recorded"
+                f"{other}: is this the right MLflow? Check MLFLOW_TRACKING_URI and TUNEKEEPER_LEDGER_URL. If the model was "
+                "made anew under its name on purpose, give the pipeline another `name`. Nothing was recorded"
             )
 
 

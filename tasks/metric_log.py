@@ -83,8 +83,10 @@ class MetricLog:
     def _look_at_machine(self) -> None:
         """One more step of the machine's own curves; a machine that cannot be read is looked at no more."""
         try:
-            if seen := self.sample():
-                self.log(max((step for name, step in self.seen if name in seen), default=-1) + 1, seen)
+            if values := self.sample():
+                with self.writing:  # training adds to it meanwhile
+                    last = max((step for name, step in self.seen if name in values), default=-1)
+                self.log(last + 1, values)
         except Exception as error:  # noqa: BLE001  (whatever a driver raises: training is worth more than its curves)
             self.notice(f"how busy this machine is cannot be read, and is not shown ({first_line(error)})")
             self.sample = dict

@@ -26,7 +26,8 @@ PLACES = f"select name, artifact_location from experiments where experiment_id i
 def earlier_places(home: Home) -> tuple[Path, ...]:
     """The folders in which this home's artifacts lie by its own MLflow database, though they are here; nothing is written.
 
-    Only of experiments that Tunekeeper made and whose artifacts are in this home: one that lies elsewhere on purpose stays there.
+    Only of experiments that Tunekeeper made and whose artifacts are in this home, or in another home that this is a copy of: one
+    that lies elsewhere on purpose stays there.
     """
     file = home.path / "mlflow.db"
     if not home.tracks_here or not file.is_file():
@@ -69,7 +70,10 @@ def _elsewhere(home: Home, rows: list[tuple[str, str]]) -> Iterator[Path]:
     for name, location in rows:
         place = local_path(location)
         named_so = place is not None and (place.name, place.parent.name) == (name, home.artifacts.name)
-        if place is None or not named_so or place.parent == home.artifacts or not (home.artifacts / name).is_dir():
+        if place is None or not named_so or place.parent == home.artifacts:
+            continue
+        copied = (place.parent.parent / "mlflow.db").is_file() and not place.exists()  # nothing is stored in either home yet
+        if not (copied or (home.artifacts / name).is_dir()):
             continue
         if not (place.parent.is_dir() and place.parent.samefile(home.artifacts)):  # one folder may have two names
             yield place.parent

@@ -8,7 +8,7 @@ from typing import Any
 
 from configs.credentials import without_credentials
 
-DESCRIPTION = "tunekeeper.description"  # a tag: the hash of the description that we wrote
+DESCRIPTION = "tunekeeper.description"  # a tag: the hash of what we wrote, or `OLD,NEW` with that of what it replaces
 LONGEST = 4900  # characters; MLflow's databases keep 5,000
 
 
@@ -18,28 +18,35 @@ def describe(client: Any, run_id: str, model: str, version: str, text: str) -> N
 
     text = _shortened(without_credentials(text))
     tags = client.get_run(run_id).data.tags
-    if _is_ours(tags.get(MLFLOW_RUN_NOTE), tags):
+    if (mark := _mark(tags.get(MLFLOW_RUN_NOTE), tags, text)) is not None:
+        client.set_tag(run_id, DESCRIPTION, mark)
         client.set_tag(run_id, MLFLOW_RUN_NOTE, text)
-        client.set_tag(run_id, DESCRIPTION, _hash(text))
     one = client.get_model_version(model, version)
-    if _is_ours(one.description, one.tags):
+    if (mark := _mark(one.description, one.tags, text)) is not None:
+        client.set_model_version_tag(model, version, DESCRIPTION, mark)
         client.update_model_version(model, version, text)
-        client.set_model_version_tag(model, version, DESCRIPTION, _hash(text))
     whole = client.get_registered_model(model)
-    if _is_ours(whole.description, whole.tags):
-        headed = f"The last decision was on version {version}.\n\n{text}"
+    headed = f"The last decision was on version {version}.\n\n{text}"
+    if (mark := _mark(whole.description, whole.tags, headed)) is not None:
+        client.set_registered_model_tag(model, DESCRIPTION, mark)
         client.update_registered_model(model, headed)
-        client.set_registered_model_tag(model, DESCRIPTION, _hash(headed))
 
 
-def _is_ours(text: str | None, tags: Mapping[str, str]) -> bool:
-    """Whether a description is absent, or as we wrote it last."""
-    return not text or tags.get(DESCRIPTION) == _hash(text)
+def _mark(old: str | None, tags: Mapping[str, str], new: str) -> str | None:
+    """The tag to set before a description is replaced: a kill between the two leaves it ours. None where it is a person's."""
+    if not old:
+        return _hash(new)
+    if _hash(old) not in tags.get(DESCRIPTION, "").split(","):
+        return None
+    return ",".join(dict.fromkeys((_hash(old), _hash(new))))
 
 
 def _shortened(text: str) -> str:
-    """Whole lines, as many as MLflow keeps."""
-    return text if len(text) <= LONGEST else text[: text.rfind("\n", 0, LONGEST - 2)] + "\n…"
+    """Whole lines, as many as MLflow keeps; of a longer line its beginning."""
+    if len(text) <= LONGEST:
+        return text
+    end = text.rfind("\n", 0, LONGEST - 2)
+    return text[: end if end > 0 else LONGEST - 2] + "\n…"
 
 
 def _hash(text: str) -> str:

@@ -128,9 +128,11 @@ class Tracking:
             found = self.client.get_experiment_by_name(name)
             if found is not None:
                 return str(found.experiment_id)
-            local = self.home.tracking_uri.startswith("sqlite")
+            place = self.home.artifacts / name if self.home.tracking_uri.startswith("sqlite") else None
+            if place is not None:  # made at once: a home that is moved before anything is stored knows its experiment by it
+                place.mkdir(parents=True, exist_ok=True)
             try:
-                return str(self.client.create_experiment(name, (self.home.artifacts / name).as_uri() if local else None))
+                return str(self.client.create_experiment(name, place.as_uri() if place is not None else None))
             except MlflowException:  # made by another process between the two calls
                 found = self.client.get_experiment_by_name(name)
                 if found is None:

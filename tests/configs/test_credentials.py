@@ -14,7 +14,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from configs.credentials import Record, cleaned, credential_in, refused_pattern, without_credentials
+from configs.credentials import Record, cleaned, credential_in, refused_pattern, shown, without_credentials
 from configs.errors import InfraError, InputError
 from configs.schema import Data, Pipeline
 from tasks.orchestration import task
@@ -113,6 +113,21 @@ PLAIN = (
     "set PREFECT_API_AUTH_STRING (USER:PASSWORD)",
     "ask a@b.example: the tickets of 10:30 are late",
     "examples/helpdesk/tickets.csv",
+    "Is it better? Yes: fewer tokens",
+    "ok; the secret-santa rows are gone",
+    "exports/Q&A tokens/x.csv",
+    "s3://b/R&D/secret-santa/x.csv",
+    "data#1/passwords.csv",
+    "data/secret=1/x.csv",
+    "s3://b/data/password=yes/x.csv",
+    "https://h/x?page_token=1&nextToken=2&continuation-token=3",
+    "https://h/x?token_type=csv&tokenizer=bert",
+    "see http://h: and mail a@b",
+    "http://[::1]:5000 is a@b",
+    '{"url":"postgresql://host:5432/db","who":"a@b"}',
+    '[{"url":"redis://host:6379"},{"who":"a@b"}]',
+    "['http://host:80','a@b']",
+    '{"q":"password=","b":1}',
 )
 
 
@@ -137,6 +152,47 @@ def test_the_path_of_a_webhook_is_a_credential(text):
 def test_a_connection_string_and_an_assignment_hold_one_too():
     said = without_credentials("could not connect with host=db user=me password='Zq secret' dbname=shop; PGPASSWORD=Zqsecret1")
     assert said == "could not connect with host=db user=me password=*** dbname=shop; PGPASSWORD=***"
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ('password="hunter2"', "password=***"),
+        ('password = "hunter2 two" x=1', "password = *** x=1"),
+        (r"password='it\'s hunter2' x=1", "password=*** x=1"),
+        (r'password="a \" hunter2" x=1', "password=*** x=1"),
+        (r'{"dsn":"password=\"hunter2\" x","b":1}', '{"dsn":"password=*** x","b":1}'),
+        ('password="hunter2', "password=***"),
+        ("['--url=http://h?token=hunter2','b=1']", "['--url=http://h?token=***','b=1']"),
+    ],
+)
+def test_a_value_in_quotes_is_masked_to_its_last_quote_and_no_further(text, plain):
+    assert without_credentials(text) == plain and credential_in(text) is not None
+
+
+PARTS = (
+    "://", "http", "pg", "u", ":", "@", "/", "?", "&", ";", "#", "=", " ", "[", "'", '"', "5432", "a", "s", "_", "-", "%73",
+    "\u0663", ",", "}", "password", "Secret", "token", "page", "access_", "api_key", "pass",
+)  # fmt: skip
+
+
+@settings(max_examples=3000, deadline=None)
+@given(st.lists(st.sampled_from(PARTS), max_size=12).map("".join))
+def test_what_the_pattern_of_a_server_refuses_is_a_credential(text):
+    assert re.search(refused_pattern(), text) or credential_in(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["a?token=x", "a?access_token=x", "a;PASSWORD=x", "a&client_secret=x", "a#api-key=x", "a://u:p@h", "a://u:p q@h"]
+)
+def test_the_pattern_of_a_server_knows_what_is_assigned(text):
+    assert not re.search(refused_pattern(), text) and credential_in(text) is not None
+
+
+def test_a_password_with_a_space_is_not_shown_where_it_is_refused():
+    assert shown("postgresql://u:hunter two@host/db/t") == "postgresql://***@host/db/t"
+    assert shown("postgresql://u:hunter two@host/db/t?password=hunter") == "postgresql://***@host/db/t?password=***"
+    assert shown("a b://c d") == "a b://c d"
 
 
 def test_the_traceback_of_a_log_is_without_credentials(caplog):

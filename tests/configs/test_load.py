@@ -75,3 +75,20 @@ def test_an_override_is_read_as_strictly_as_the_file(tmp_path: Path, override: s
     with pytest.raises(InputError, match=says):
         load(path, [override])
     assert load(path, ["data.text=a: b: c"]).data.text == "a: b: c"
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "data.source=postgresql://u:hunter two@host/db/t",
+        f"data.source=postgresql://u:{'hunter' * 60}@host/db/t",  # more than an error shows
+        "data.source=[rows.csv, 'postgresql://u:hunter two@host/db/t']",
+        "postgresql://u:hunter two@host/db/t",
+        "name.x=postgresql://u:hunter two@host/db/t",
+    ],
+)
+def test_an_error_does_not_show_a_password_that_holds_a_space_or_is_long(tmp_path: Path, override: str) -> None:
+    path = config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n")
+    with pytest.raises(InputError, match=r"postgresql://\*\*\*@host/db/t") as refused:
+        load(path, [override])
+    assert "hunter" not in str(refused.value) and "two@" not in str(refused.value)

@@ -17,7 +17,7 @@ from prefect.logging import disable_run_logger
 from prefect.states import Completed, Failed
 
 from configs.load import load
-from flows import scheduled
+from flows import run_names, scheduled
 from flows.approve import approve
 from flows.run_names import name_planned
 from tasks import approvals, news
@@ -75,7 +75,8 @@ def test_what_the_yaml_says_is_deployed_once_however_often_and_what_it_says_no_m
         assert left == {"tunekeeper tiny: failure"}
 
 
-def test_runs_that_a_schedule_has_planned_carry_their_pipelines_name(keep, pool):
+def test_runs_that_a_schedule_has_planned_carry_their_pipelines_name(keep, pool, monkeypatch):
+    monkeypatch.setattr(run_names, "PAGE", 2)  # there are more deployments and runs than one page of the server holds
     deploy(keep, pool, *SETTINGS)
     with get_client(sync_client=True) as client:
         ids = {name: client.read_deployment_by_name(name).id for name in ("retrain/retrain-tiny", "watch/new-data-tiny")}

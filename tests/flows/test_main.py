@@ -1,12 +1,13 @@
 """What a command says and how it exits where a signal ends it: in a line, how to go on."""
 
+import argparse
 import os
 import signal
 import time
 
 import pytest
 
-from configs.errors import InfraError, StoppedError
+from configs.errors import InfraError, InputError, StoppedError
 from flows import __main__ as command_line
 
 HOW = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
@@ -54,3 +55,27 @@ def test_what_is_no_stop_exits_as_before(run):
         raise InfraError("the disk is full: free some space")
 
     assert run(fail) == (1, "error: the disk is full: free some space\n") and run(lambda: 0)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"overrides": ["data.source=postgresql://u:hunter two@host/db/t"]}, {"reason": "postgresql://u:hunter two@host/db/t"}],
+)
+def test_a_password_with_a_space_is_refused_and_not_shown(given):
+    with pytest.raises(InputError, match=r"postgresql://\*\*\*@host/db/t: holds a password") as refused:
+        command_line._refuse_credentials(argparse.Namespace(**given))
+    assert "two@" not in str(refused.value) and "hunter" not in str(refused.value)
+
+
+def test_a_word_that_no_command_takes_is_shown_without_its_credential(capsys):
+    with pytest.raises(SystemExit):
+        command_line.main(["doctor", "--addres", "http://u:hunter2@h"])
+    assert "hunter2" not in capsys.readouterr().err
+
+
+def test_the_id_of_a_row_may_be_an_address_with_a_key(monkeypatch, capsys):
+    monkeypatch.setattr(command_line, "settle_environment", lambda _: None)
+    monkeypatch.setattr(command_line, "_find", lambda given: print(given.id) or 0)
+    with pytest.raises(SystemExit) as left:
+        command_line.main(["find", "a.yaml", "--id", "https://shop.example/o?key=42"])
+    assert left.value.code == 0 and capsys.readouterr().out == "https://shop.example/o?key=42\n"

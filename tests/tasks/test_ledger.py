@@ -223,7 +223,7 @@ def test_a_registry_whose_version_another_run_made_is_another_one(ledger, regist
     other = FileRegistry(registry.folder.with_name("other")).add("1", "2")
     other.set_champion(model, "2")
     (other.folder / "versions" / "1").write_text("run-8")
-    with pytest.raises(InfraError, match=r"version 1 of .* run run-7 as the ledger says, but in MLflow at .*other by run-8"):
+    with pytest.raises(InfraError, match=r"version 1 of .* run run-7 as the ledger says, .*other by run-8: .* another `name`"):
         heal(ledger, other, model)
     assert replay(ledger, model) == "1"
     (other.folder / "versions" / "1").write_text("run-7")

@@ -193,3 +193,17 @@ def test_a_machine_that_cannot_be_read_is_said_once_and_training_goes_on(trackin
             time.sleep(0.02)
         steps(log, range(3))
     assert len(asked) == 1 and len(said) == 1 and "driver mismatch" in said[0] and len(history(tracking, run)) == 3
+
+
+def test_the_machine_s_curve_is_counted_while_nobody_adds_to_what_was_logged(opened, said):
+    log = opened()
+
+    class Watched(set):
+        def __iter__(self):
+            assert log.writing.locked()
+            return super().__iter__()
+
+    log.seen, log.sample = Watched(), lambda: {"system/cpu": 1.0}
+    for _ in range(3):
+        log._look_at_machine()
+    assert said == [] and [entry[:2] for entry in log.entries] == [(step, "system/cpu") for step in range(3)]

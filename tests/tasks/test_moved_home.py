@@ -65,6 +65,35 @@ def test_what_a_copy_does_is_not_done_to_the_home_it_was_copied_from(home, tmp_p
     assert sorted(home.path.rglob("*")) == before and settle_places(home) is None
 
 
+@pytest.fixture
+def unstored(tmp_path, empty_database):
+    """A home with a run whose training has stored nothing yet."""
+    home = Home(tmp_path / "first")
+    home.path.mkdir()
+    shutil.copy(empty_database, home.path / "mlflow.db")
+    Tracking(home).open_run("tiny", "key", "run", {})
+    return home
+
+
+def test_a_home_that_moved_before_anything_was_stored_stores_where_it_lies_now(unstored, tmp_path):
+    moved = Home(unstored.path.rename(tmp_path / "second"))
+    tracking = Tracking(moved)
+    tracking.log_text(tracking.find_run("tiny", "key"), "kept", "note.txt")
+    assert note_of(moved)[1].is_relative_to(moved.path) and not unstored.path.exists()
+
+
+@pytest.mark.parametrize("with_folder", [True, False])  # earlier homes have none
+def test_a_copy_made_before_anything_was_stored_lets_the_old_home_be(unstored, tmp_path, with_folder):
+    if not with_folder:
+        shutil.rmtree(unstored.artifacts)
+    before = sorted(unstored.path.rglob("*"))
+    copy = Home(shutil.copytree(unstored.path, tmp_path / "copy"))
+    tracking = Tracking(copy)
+    tracking.log_text(tracking.find_run("tiny", "key"), "of the copy", "note.txt")
+    assert note_of(copy)[1].is_relative_to(copy.path)
+    assert sorted(unstored.path.rglob("*")) == before and settle_places(unstored) is None
+
+
 def test_one_home_by_two_names_stays_as_it_is(home, tmp_path):
     (tmp_path / "link").symlink_to(home.path)
     assert earlier_places(Home(tmp_path / "link")) == () and note_of(Home(tmp_path / "link"))[0] == "kept"
