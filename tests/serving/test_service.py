@@ -14,8 +14,9 @@ from serving_parts import LABELS, TEXTS, Standing, restated, served, service, ve
 
 from configs.errors import InfraError, InputError
 from tasks.serving.batcher import Said
+from tasks.serving.door import PATHS
 from tasks.serving.keys import is_local, read_keys
-from tasks.serving.messages import DrawnAnswer
+from tasks.serving.messages import LONGEST_WHAT, LONGEST_WHERE, DrawnAnswer, Refusal
 
 KEYS = ("first-key-of-sixteen-letters", "second-key-of-sixteen-letters")
 HEX = "0" * 32
@@ -159,6 +160,19 @@ def test_a_body_that_asks_nothing_is_refused_with_what_where_and_remedy(ask, sta
     assert "texts" in said["remedy"]
 
 
+def test_of_what_a_caller_sent_a_refusal_repeats_a_beginning_alone(ask):
+    name = "<'://a:'" * 450
+    for where, found in {
+        "body.<'://": ask("POST", "/predict", {"text": "a", name: 1}),
+        "/<'://": ask("GET", "/" + name),
+    }.items():
+        said = fault(found, 404 if where.startswith("/") else 422)
+        assert said["where"].startswith(where) and len(said["where"]) == LONGEST_WHERE + 1
+    long = Refusal(422, name, name, "send less")
+    assert (len(long.fault["what"]), len(long.fault["where"])) == (LONGEST_WHAT + 1, LONGEST_WHERE + 1)
+    assert Refusal(422, "short", "here", "x").fault == {"what": "short", "where": "here", "remedy": "x"}
+
+
 @pytest.mark.parametrize(
     "text", ["", " ", "\\u200d", "\\u200b\\u200c\\u200d", "\\ufe0f", "\\u3164", "\\u00ad\\n", "\\ud800", "hi \\udfff"]
 )
@@ -265,6 +279,15 @@ def test_each_role_opens_its_own_and_a_key_that_names_none_asks_and_comments(log
                 assert "role" in fault(found, 403)["what"], (path, name)
     for name in NAMED:
         assert logged_with_keys("GET", "/openapi.json", None, bearer(name))[0] == 200
+
+
+@pytest.mark.parametrize("end", ["%0A", "%0D", "%0D%0A", "%00", "%20", "/", "%2F", ";"])
+def test_only_a_path_as_it_is_written_is_answered_whatever_the_role(logged_with_keys, ask, end):
+    for path in PATHS:
+        for headers in ({}, *(bearer(name) for name in NAMED)):
+            for method in ("GET", "POST", "HEAD"):
+                assert logged_with_keys(method, path + end, {"text": "a"}, headers)[0] == 404, (method, path, headers)
+        fault(ask("GET", path + end), 404)
 
 
 def test_nobody_labels_an_audit_without_the_role_for_it(logged_with_keys):
