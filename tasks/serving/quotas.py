@@ -24,7 +24,13 @@ class Quotas:
 
     @contextmanager
     def texts(self, caller: Caller, count: int) -> Iterator[None]:
-        """So many texts are one caller's to be answered while the block lasts; Refusal (429) where they are too many."""
+        """So many texts are one caller's to be answered while the block lasts.
+
+        Refusal where they are too many: 429 now, 422 at any time, for then no waiting helps.
+        """
+        if count > self._share:
+            what = f"{count:,} texts in one request are more than the {self._share:,} that this key may have waiting"
+            raise Refusal(422, what, "body", f"send at most {self._share:,} at once, or raise serving.key_share")
         if self._waiting[caller.name] + count > self._share:
             what = f"{self._waiting[caller.name]:,} texts of this key are waiting, and it may have {self._share:,}"
             raise Refusal(429, what, "/predict", "wait for their answers first, or raise serving.key_share", {"Retry-After": "1"})
@@ -48,14 +54,17 @@ class Rates:
         self._left: dict[str, tuple[float, float]] = {}  # what is left, and when that was
 
     def take(self, caller: Caller, count: int, path: str) -> None:
-        """Refusal (429) where the caller has not so many left; then nothing is taken."""
+        """Refusal where the caller has not so many left (429), or never has (422); then nothing is taken."""
         if self._per_minute is None:
             return
+        if count > self._per_minute:
+            what = f"{count:,} {self._what} in one request are more than the {self._per_minute:,} that this key may send a minute"
+            raise Refusal(422, what, "body", f"send at most {self._per_minute:,} at once, or raise {self._setting}")
         now = self._clock()
         left, since = self._left.get(caller.name, (float(self._per_minute), now))
         left = min(float(self._per_minute), left + (now - since) * self._per_minute / 60)
         self._left[caller.name] = (left if left < count else left - count, now)
         if left < count:
-            seconds = math.ceil((min(count, self._per_minute) - left) * 60 / self._per_minute)
+            seconds = max(1, math.ceil((count - left) * 60 / self._per_minute))
             what = f"this key may send {self._per_minute:,} {self._what} a minute"
             raise Refusal(429, what, path, f"send fewer at once or later, or raise {self._setting}", {"Retry-After": str(seconds)})
