@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -36,7 +36,7 @@ class Recipe:
 
     layout: bool
     entities: tuple[str, ...] | None
-    key: bytes = b""
+    key: bytes = field(default=b"", repr=False)
     ner_model: str | None = None
 
 

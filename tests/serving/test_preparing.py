@@ -48,6 +48,10 @@ def test_texts_are_prepared_as_a_model_prepares_them():
     assert prepare(RECIPE, ["fine", OVER]) == ["fine", None]
 
 
+def test_the_key_of_a_recipe_is_not_shown():
+    assert "kkk" not in repr(RECIPE) and "PHONE_NUMBER" in repr(RECIPE) and Recipe(False, PATTERN_ENTITIES) != RECIPE
+
+
 def test_only_long_requests_go_elsewhere_and_come_back_prepared():
     with ThreadPoolExecutor(1) as pool:
         preparer = Preparer(pool.submit)
