@@ -191,7 +191,7 @@ class Routes:
             raise self._late("/predict", "ask again later or with fewer texts") from None
         except ClientDisconnect:
             raise Refusal(499, "the caller has gone", "/predict", "stay until the answer") from None
-        except (Busy, NoModel, Failed) as error:
+        except (Busy, NoModel, Failed, InfraError) as error:
             raise self._unanswered(error) from None
 
     async def _ask(self, texts: list[str]) -> tuple[str, list[Said | None]]:
@@ -247,6 +247,8 @@ class Routes:
             return Refusal(
                 500, "the model failed on these texts", "/predict", "leave the unusual ones out; the service's log says more"
             )
+        if isinstance(error, InfraError):
+            return _unprepared(error, "/predict")
         why, remedy = _waits_for(self.service.champion.standing)
         return Refusal(503, f"no version answers yet: {why}", "/predict", remedy, SOON)
 
@@ -268,6 +270,8 @@ class Routes:
             await self._in_time(self.hearing, "/feedback", "send it again in a second", partial(traffic.feedback, [record]))
         except InputError:
             raise Refusal(422, OVER_BUDGET, "body.value", "send a part of it: nothing of this request was logged") from None
+        except InfraError as error:
+            raise _unprepared(error, "/feedback") from None
         return _json({"id": record.id}, 202)
 
     async def audit(
@@ -343,6 +347,14 @@ def _waits_for(now: Standing) -> tuple[str, str]:
     if now.wanted is not None:
         return f"version {now.wanted} is loading", "ask again in a few seconds; /ready says when it answers"
     return "the alias names none", "see /ready; `tunekeeper retrain CONFIG` makes a champion"
+
+
+def _unprepared(error: InfraError, path: str) -> Refusal:
+    """What a caller is told whose texts could not be prepared, at the second try neither."""
+    log.error("texts could not be prepared: %s", error)
+    return Refusal(
+        503, "the texts cannot be prepared now", path, "send them again in a few seconds: nothing of them was logged", SOON
+    )
 
 
 def _json(value: dict[str, Any], status: int = 200) -> Response:

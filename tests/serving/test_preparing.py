@@ -114,6 +114,41 @@ def test_a_process_that_is_ended_is_begun_again_and_the_request_does_not_notice(
             elsewhere.submit(signal.pause).result()
 
 
+def test_whatever_waits_for_a_process_that_is_ended_is_asked_again_or_told_so():
+    from tasks.aside import Beside, Renewed
+
+    with closing(Renewed("tasks.serving.preparing")) as elsewhere:
+        first = elsewhere.submit(os.getpid).result()
+        held, *queued = [elsewhere.submit(signal.pause), *(elsewhere.submit(os.getpid) for _ in range(20))]
+        os.kill(first, signal.SIGKILL)
+        assert elsewhere.result(os.getpid) != first
+        assert {type(future.exception()) for future in (held, *queued)} == {InfraError}
+        with pytest.raises(InfraError):
+            elsewhere.result(signal.raise_signal, signal.SIGKILL)
+    beside = Beside("tasks.serving.preparing")
+    waiting = [beside.submit(signal.pause) for _ in range(3)]
+    beside.close()
+    assert {type(future.exception()) for future in waiting} == {InfraError}
+
+
+def test_many_requests_that_wait_when_the_process_is_ended_are_all_answered():
+    from tasks.aside import Renewed
+
+    with closing(Renewed("tasks.serving.preparing")) as elsewhere:
+
+        async def story():
+            preparer = Preparer(elsewhere.submit)
+            pid = elsewhere.submit(os.getpid).result()
+            held = elsewhere.submit(signal.pause)
+            requests = [asyncio.create_task(preparer.prepare(RECIPE, [LONG])) for _ in range(20)]
+            await asyncio.sleep(0)
+            os.kill(pid, signal.SIGKILL)
+            assert await asyncio.gather(*requests) == [prepare(RECIPE, [LONG])] * 20
+            assert type(held.exception()) is InfraError
+
+        asyncio.run(story())
+
+
 @pytest.fixture(scope="module")
 def redacting(bert_folder, tmp_path_factory):
     """A version that redacts, ready to answer."""
@@ -147,6 +182,19 @@ def test_a_request_over_its_budget_is_refused_and_not_logged(redacting, tmp_path
         assert len(asker.predict(TEXTS[1])["answers"]) == 1
     traffic.close()
     assert TEXTS[0] not in set(read_answers(tmp_path, "tiny")["text"]) or status == 200
+
+
+def test_texts_that_cannot_be_prepared_now_are_put_off(redacting):
+    def submit(*_):
+        future = Future()
+        future.set_exception(InfraError("the process beside this one was ended"))
+        return future
+
+    parts = service(Standing(redacting), max_body_bytes=100_000)
+    with served(parts.__class__(**{**vars(parts), "max_characters": 100_000, "submit": submit})) as asker:
+        status, headers, said = asker("POST", "/predict", {"text": LONG})
+        assert (status, headers["Retry-After"]) == (503, "1") and "again" in said["error"]["remedy"]
+        asker.predict(TEXTS[0])
 
 
 def test_a_caller_who_goes_is_dropped_and_the_next_one_answered(tmp_path):

@@ -529,8 +529,8 @@ def test_the_description_is_whole_and_of_its_schema(ask):
 
 
 def test_what_each_path_refuses_is_described_and_a_key_where_one_is_demanded(champion, ask):
-    body = {400, 408, 413, 415, 422, 500, 504}
-    asked = {"/predict": body | {503}, "/feedback": body | {409}, "/audit": {409, 422, 500, 503, 504}}
+    body = {400, 408, 413, 415, 422, 500, 503, 504}
+    asked = {"/predict": body, "/feedback": body | {409}, "/audit": {409, 422, 500, 503, 504}}
     told = {"/health": set(), "/ready": {503}, "/metrics": set()}
     page = ask("GET", "/openapi.json")[2]
     assert refused(page) == {path: statuses | {403} for path, statuses in (asked | told).items()}
@@ -621,6 +621,21 @@ def test_feedback_is_taken_and_refused_by_its_kind_and_size(logged):
         [one, "label", "red first", "user"],
         [one, "thumb", "down", "audit"],
     ]
+
+
+def test_feedback_that_cannot_be_prepared_now_is_put_off(champion, tmp_path):
+    from tasks.serving.traffic import open_traffic, read_feedback
+
+    def away(_):
+        raise InfraError("the process beside this one was ended")
+
+    traffic = open_traffic(tmp_path, "tiny", None, away)
+    with served(service(champion, traffic)) as asker:
+        _, headers, _ = found = asker("POST", "/feedback", {"answer_id": HEX, "kind": "label", "value": "red first"})
+        assert "again" in fault(found, 503)["remedy"] and headers["Retry-After"] == "1"
+        assert asker("POST", "/feedback", {"answer_id": HEX, "kind": "thumb", "value": "up"})[0] == 202
+    traffic.close()
+    assert read_feedback(tmp_path, "tiny")["kind"].tolist() == ["thumb"]
 
 
 def test_audits_are_listed_until_somebody_has_labelled_them(logged):
