@@ -168,7 +168,7 @@ class Routes:
             if why := unusable(text):
                 raise Refusal(422, f"the text {why}", _where(single, place), "send a text that says something")
         caller: Caller = request.scope[CALLER]
-        with self.quotas.texts(caller, len(texts)) if self.quotas else nullcontext():
+        with self.quotas.texts(caller, texts) if self.quotas else nullcontext():
             version, answered = await self._answered(request, texts)
         said = [one for one in answered if one is not None]
         if len(said) < len(answered):
@@ -186,7 +186,7 @@ class Routes:
         """The version and its answers, None for a text over its budget; given up in time, and where the caller is gone."""
         try:
             async with asyncio.timeout(self.settings.timeout_seconds):
-                return await while_connected(request, self._ask(texts))
+                return await while_connected(request, self._ask(texts, request.scope[CALLER]))
         except TimeoutError:
             raise self._late("/predict", "ask again later or with fewer texts") from None
         except ClientDisconnect:
@@ -194,12 +194,12 @@ class Routes:
         except (Busy, NoModel, Failed, InfraError) as error:
             raise self._unanswered(error) from None
 
-    async def _ask(self, texts: list[str]) -> tuple[str, list[Said | None]]:
+    async def _ask(self, texts: list[str], caller: Caller) -> tuple[str, list[Said | None]]:
         """Prepared and answered by the version that is current now."""
         model = self.service.champion.current
         if model is None:
             raise NoModel
-        ready = await self.preparer.prepare(model.recipe, texts)
+        ready = await self.preparer.prepare(model.recipe, texts, caller.name)
         if None in ready:  # refused as a whole, so that nothing of it is asked
             return model.version, [None if text is None else Said(text, "", None) for text in ready]
         return await self.batcher.answer([text for text in ready if text is not None], model)

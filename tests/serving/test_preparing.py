@@ -78,6 +78,27 @@ def test_requests_take_turns_piece_by_piece():
     asyncio.run(story())
 
 
+def test_a_key_with_many_requests_has_no_more_turns_than_one_with_few():
+    async def story():
+        elsewhere = Elsewhere()
+        preparer = Preparer(elsewhere.submit)
+        many = [asyncio.create_task(preparer.prepare(RECIPE, ["a" * PIECE] * 2, "greedy")) for _ in range(50)]
+        await asyncio.sleep(0)
+        few = [asyncio.create_task(preparer.prepare(RECIPE, [name * PIECE] * 2, name)) for name in "bc"]
+        await asyncio.sleep(0)
+        for gone in many[10:]:
+            gone.cancel()
+        while not all(task.done() for task in (*many, *few)):
+            if elsewhere.waiting:
+                assert len(elsewhere.waiting) == 1
+                elsewhere.release()
+            await asyncio.sleep(0)
+        assert "".join(piece[0][0] for piece in elsewhere.pieces) == "abcabc" + "a" * 18
+        assert not preparer._waiting and not preparer._turns._waiting and not preparer._turns._taken
+
+    asyncio.run(story())
+
+
 def test_what_nobody_waits_for_any_more_is_not_begun():
     async def story():
         elsewhere = Elsewhere()
@@ -94,6 +115,13 @@ def test_what_nobody_waits_for_any_more_is_not_begun():
         with pytest.raises(Busy):
             await preparer.prepare(RECIPE, ["c" * (AT_ONCE + 1)])
         stays.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stays
+        elsewhere.waiting.clear()
+        alone = asyncio.create_task(preparer.prepare(RECIPE, ["d" * (MOST_WAITING + 1)]))
+        await asyncio.sleep(0)
+        assert len(elsewhere.waiting) == 1
+        alone.cancel()
 
     asyncio.run(story())
 
