@@ -267,7 +267,8 @@ class Routes:
             raise Refusal(422, f"the value {why}", "body.value", "send one that says something")
         record = Feedback(new_id(), said.answer_id, datetime.now(UTC), said.kind, said.value, said.source)
         try:
-            await self._in_time(self.hearing, "/feedback", "send it again in a second", partial(traffic.feedback, [record]))
+            keep = partial(traffic.feedback, [record])
+            await self._in_time(self.hearing, "/feedback", "send it again in a second", keep, keeps=True)
         except InputError:
             raise Refusal(422, OVER_BUDGET, "body.value", "send a part of it: nothing of this request was logged") from None
         except InfraError as error:
@@ -290,13 +291,19 @@ class Routes:
             raise Refusal(503, what, "/audit", remedy, {"Retry-After": "60"}) from error
         return _json({"answers": found})
 
-    async def _in_time(self, behind: ThreadPoolExecutor, path: str, remedy: str, call: Callable[[], T]) -> T:
-        """What `call` gives in that thread; one that has not begun in time never does."""
-        try:
-            async with asyncio.timeout(self.settings.timeout_seconds):
-                return await asyncio.get_running_loop().run_in_executor(behind, call)
-        except TimeoutError:
-            raise self._late(path, remedy) from None
+    async def _in_time(self, behind: ThreadPoolExecutor, path: str, remedy: str, call: Callable[[], T], keeps: bool = False) -> T:
+        """What `call` gives in that thread; one that has not begun in time never does.
+
+        One that `keeps` something is waited for once it has begun, so that nobody is told to send again what is kept.
+        """
+        working = behind.submit(call)
+        answer = asyncio.wrap_future(working)
+        await asyncio.wait({answer}, timeout=self.settings.timeout_seconds)
+        given_up = not answer.done() and (working.cancel() or not keeps)
+        if given_up:
+            answer.cancel()
+            raise self._late(path, remedy)
+        return await answer
 
     def _traffic(self, path: str) -> Log:
         if self.service.traffic is None:

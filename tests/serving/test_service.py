@@ -694,17 +694,28 @@ def test_audits_that_take_too_long_are_given_up_and_hold_up_no_feedback(champion
     traffic.close()
 
 
-def test_feedback_that_takes_too_long_is_given_up_and_holds_up_no_audit(champion, tmp_path, monkeypatch, held):
-    from tasks.serving.traffic import open_traffic
+def test_feedback_that_has_not_begun_in_time_is_given_up_and_never_kept_and_what_has_is_waited_for(champion, tmp_path, held):
+    from tasks.serving.traffic import open_traffic, read_feedback
 
-    traffic = open_traffic(tmp_path, "tiny")
-    monkeypatch.setattr(traffic, "feedback", held)
+    def clean(texts):
+        held(texts)
+        return texts
+
+    answers, label = [], {"answer_id": HEX, "kind": "label", "source": "user"}
+    traffic = open_traffic(tmp_path, "tiny", None, clean)
     with served(service(champion, traffic, timeout_seconds=0.3)) as asker:
-        _, headers, _ = found = asker("POST", "/feedback", {"answer_id": HEX, "kind": "thumb", "value": "up"})
+        first = threading.Thread(target=lambda: answers.append(asker("POST", "/feedback", {**label, "value": "begun"})))
+        first.start()
+        while not held.given:
+            time.sleep(0.005)
+        _, headers, _ = found = asker("POST", "/feedback", {**label, "value": "late"})
         assert "again in a second" in fault(found, 504)["remedy"] and headers["Retry-After"] == "1"
-        assert asker("GET", "/audit")[0] == 200
+        assert asker("GET", "/audit")[0] == 200 and not answers
         held.gate.set()
+        first.join()
+        assert answers[0][0] == 202
     traffic.close()
+    assert read_feedback(tmp_path, "tiny")[["id", "value"]].to_numpy().tolist() == [[answers[0][2]["id"], "begun"]]
 
 
 def test_audits_are_of_the_newest_week_unless_other_days_are_asked_for(champion, tmp_path, held):
