@@ -326,7 +326,7 @@ class Serving(Frozen):
     max_connections: Annotated[int, Field(ge=8)] = Field(1000, description="at once; one more closes the one that idles longest")
     texts_per_minute: Annotated[int, Field(ge=1)] | None = Field(None, description="of one API key; more are refused (429)")
     feedback_per_minute: Annotated[int, Field(ge=1)] = Field(600, description="of one API key; more are refused (429)")
-    key_share: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="of max_waiting that the texts of one API key may take")
+    key_share: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="of what may wait that one API key may take")
     timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
     follow_seconds: Annotated[float, Field(gt=0)] = Field(2.0, description="how often the alias is looked at")
     log: bool = Field(True, description="keep every answer, its text redacted as in preparation")

@@ -154,7 +154,7 @@ def _traffic(pipeline: Pipeline, home: Home, preparing: Renewed) -> Traffic:
     recipe = Recipe(layout, *redacted)
 
     def clean(texts: list[str]) -> list[str]:
-        ready: list[str | None] = preparing.submit(prepare, recipe, texts).result()
+        ready = preparing.result(prepare, recipe, texts)
         if None in ready:
             raise InputError(OVER_BUDGET)
         return [text for text in ready if text is not None]

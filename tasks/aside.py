@@ -20,6 +20,7 @@ from tasks.learning.imports import importing
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # two that wait for each other spin, and take what others need
 PREPARING = ("datasets", "expectations.custom")  # what preparation needs first
+ENDED = "the process beside this one was ended, as the system does where memory is short: run again"
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -49,15 +50,17 @@ class Beside:
         return self._process.poll() is None
 
     def close(self) -> None:
-        """End it, whatever it is at."""
+        """End it, whatever it is at; what was submitted and is not done raises InfraError."""
         self._process.kill()
         self._process.wait()
-        self._turns.shutdown(cancel_futures=True)
+        self._turns.shutdown()
 
     def _ask(self, job: bytes) -> Any:
         asked, said = self._process.stdin, self._process.stdout
         if asked is None or said is None:
             raise InfraError("the process beside this one has no pipes: report this")
+        if not self.alive:
+            raise InfraError(ENDED)
         try:
             asked.write(job)
             asked.flush()
@@ -65,9 +68,7 @@ class Beside:
         except (EOFError, OSError) as fault:
             self._process.kill()
             self._process.wait()
-            raise InfraError(
-                "the process beside this one was ended, as the system does where memory is short: run again"
-            ) from fault
+            raise InfraError(ENDED) from fault
         if error is not None:
             raise error
         return answer
@@ -89,6 +90,13 @@ class Renewed:
                 self._beside = Beside(*self._modules)
                 self._beside.step_back()
             return self._beside.submit(function, *args, **kwargs)
+
+    def result(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The answer itself, asked for once more where the process was ended; then InfraError."""
+        try:
+            return self.submit(function, *args, **kwargs).result()
+        except InfraError:
+            return self.submit(function, *args, **kwargs).result()
 
     def close(self) -> None:
         """End the process; the next task begins another."""

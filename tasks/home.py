@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,4 +120,18 @@ def settle_environment(home: Home) -> None:
         os.environ.setdefault(name, value)
     logging.setLogRecordFactory(Record)
     sys.excepthook = show_uncaught
+    if threading.excepthook is threading.__excepthook__:  # another one is the program's own
+        threading.excepthook = _show_uncaught_in_thread
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _show_unraisable
     warnings.filterwarnings("ignore", category=FutureWarning)  # libraries to one another; users can do nothing about them
+
+
+def _show_uncaught_in_thread(error: threading.ExceptHookArgs) -> None:
+    if error.exc_value is not None and not isinstance(error.exc_value, SystemExit):  # which ends a thread in silence
+        show_uncaught(error.exc_type, error.exc_value, error.exc_traceback)
+
+
+def _show_unraisable(error: sys.UnraisableHookArgs) -> None:
+    if error.exc_value is not None:
+        show_uncaught(error.exc_type, error.exc_value, error.exc_traceback)

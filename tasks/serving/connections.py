@@ -2,7 +2,7 @@
 
 A connection waits from its opening, or from its last answer, until the headers of a request are there. One that has begun to send
 them and does not end in time is told so (408) and closed; one too many closes one that waits, first of those that never asked
-anything, or is refused (503) where all are being answered.
+anything, or is refused (503) where all are being answered. One that does not read what it is answered is cut off.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0
+READ_SECONDS, LEAST_READ = 10.0, 65_536  # in so long the other side reads so many bytes of what waits to be sent, or all of it
 YOUNG_SECONDS, IDLE_SECONDS = 0.1, 1.0  # so long a new connection, and one that was answered, is let wait in any case
 KEEP_ALIVE_SECONDS = 75
 OPEN_FILES = 65_536  # asked of the system, as far as it lets
@@ -56,7 +57,9 @@ class Bounded(H11Protocol):
     """uvicorn's protocol of one connection, with a deadline for headers and a place among the others."""
 
     waiting: Waiting  # the server's, set in `protocol`
+    read_seconds: float  # likewise
     _deadline: asyncio.TimerHandle | None = None
+    _cut: asyncio.TimerHandle | None = None  # ends a connection whose other side does not read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -71,7 +74,31 @@ class Bounded(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._work()
+        self._spare()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """More waits to be sent than is read: whoever does not go on reading is cut off."""
+        super().pause_writing()
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._spare()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._expect_reading()
+
+    def send_400_response(self, msg: str) -> None:
+        super().send_400_response(msg)
+        self._expect_reading()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.transport.is_closing():
+            self._expect_reading()
 
     def data_received(self, data: bytes) -> None:
         if not self.transport.is_closing():
@@ -83,13 +110,16 @@ class Bounded(H11Protocol):
         if self._answers():
             return
         self._work()
-        if not self.transport.is_closing():
+        if self.transport.is_closing():
+            self._expect_reading()
+        else:
             self.waiting.add(self)  # until its next byte uvicorn's own deadline for idle connections holds
 
     def leave(self) -> None:
         """Close a connection that waits, so that another has its place."""
         self._work()
         self.transport.close()
+        self._expect_reading()
 
     def refuse(self, status: bytes, what: str, remedy: str) -> None:
         """Say why, in the form of every refusal, and close."""
@@ -98,6 +128,7 @@ class Bounded(H11Protocol):
         head = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
         self.transport.write(head % (status, len(body)) + body)
         self.transport.close()
+        self._expect_reading()
 
     def _answers(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
@@ -118,6 +149,23 @@ class Bounded(H11Protocol):
             self._deadline.cancel()
             self._deadline = None
 
+    def _expect_reading(self) -> None:
+        """From here on the other side has to read what waits to be sent."""
+        if self._cut is None:
+            self._cut = self.loop.call_later(self.read_seconds, self._cut_off, self.transport.get_write_buffer_size())
+
+    def _cut_off(self, before: int) -> None:
+        self._cut = None
+        if before - self.transport.get_write_buffer_size() >= LEAST_READ:
+            self._expect_reading()
+        else:
+            self.transport.abort()
+
+    def _spare(self) -> None:
+        if self._cut is not None:
+            self._cut.cancel()
+            self._cut = None
+
     def _late(self) -> None:
         if self.transport.is_closing() or self._answers():
             return
@@ -125,17 +173,19 @@ class Bounded(H11Protocol):
         self.refuse(b"408 Request Timeout", seconds, "send them at once")
 
 
-def protocol(most: int, header_seconds: float) -> type[Bounded]:
+def protocol(most: int, header_seconds: float, read_seconds: float) -> type[Bounded]:
     """The protocol of one server, whose connections count together."""
-    return type("Connections", (Bounded,), {"waiting": Waiting(most, header_seconds)})
+    return type("Connections", (Bounded,), {"waiting": Waiting(most, header_seconds), "read_seconds": read_seconds})
 
 
-def server(app: Any, connections: int, grace: float, header_seconds: float = HEADER_SECONDS) -> uvicorn.Server:
+def server(
+    app: Any, connections: int, grace: float, header_seconds: float = HEADER_SECONDS, read_seconds: float = READ_SECONDS
+) -> uvicorn.Server:
     """A uvicorn server of the app, which takes `grace` seconds to end; what it has to say goes to this process's own log."""
     backlog, most = room(connections, raise_open_files())
     return uvicorn.Server(
         uvicorn.Config(
-            app, http=protocol(most, header_seconds), lifespan="on", ws="none", access_log=False, server_header=False,
+            app, http=protocol(most, header_seconds, read_seconds), lifespan="on", ws="none", access_log=False, server_header=False,
             log_config=None, log_level="warning", timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(grace), backlog=backlog,
         )

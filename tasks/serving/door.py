@@ -70,6 +70,8 @@ class Door:
         if not self.strangers and not is_local(headers.get(b"host", b"localhost")):
             said = "without API keys only this machine's own names are answered"
             return Refusal(403, said, "header Host", f"ask localhost, or set {VARIABLE}")
+        if path not in PATHS:  # a router may read a path more freely than NEEDS is looked up: `$` matches before a final newline
+            return Refusal(404, "there is nothing here", path, "see /openapi.json for what there is")
         if path in OPEN:
             return None
         if caller is None:

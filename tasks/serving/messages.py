@@ -15,6 +15,9 @@ EXAMPLES = {
     "text-classification": ("Where is my refund?", "I cannot log in any more"),
     "text-generation": ("Question: 3 + 4 = ?\nAnswer:", "Question: 5 + 2 = ?\nAnswer:"),
 }
+# Characters of a refusal: whatever is repeated of a request is searched for credentials.
+LONGEST_WHERE = 200
+LONGEST_WHAT = 600  # why a version does not load, which has 500, is told whole
 
 
 class Strict(BaseModel):
@@ -108,12 +111,21 @@ class Ready(BaseModel):
     ready: bool
 
 
+def shorten(text: str, most: int) -> str:
+    """The text, or where it is longer its first `most` characters and an ellipsis."""
+    return text if len(text) <= most else text[:most] + "…"
+
+
 class Refusal(Exception):  # noqa: N818
-    """A request that is not answered: status, what is wrong, where, what to do."""
+    """A request that is not answered: status, what is wrong, where, what to do.
+
+    Of `what` and `where`, which may hold parts of the request, only the beginnings are kept.
+    """
 
     def __init__(self, status: int, what: str, where: str, remedy: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(what)
-        self.status, self.fault, self.headers = status, {"what": what, "where": where, "remedy": remedy}, headers or {}
+        fault = {"what": shorten(what, LONGEST_WHAT), "where": shorten(where, LONGEST_WHERE), "remedy": remedy}
+        super().__init__(fault["what"])
+        self.status, self.fault, self.headers = status, fault, headers or {}
 
 
 class Messages:
@@ -177,7 +189,7 @@ def read(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
     if faults[0]["type"] in ("union_tag_not_found", "union_tag_invalid", "model_attributes_type", "dict_type"):
         raise Refusal(422, "the body has not the keys that are read here", "body", f"send {expected}")
     first, more = faults[0], len(faults) - 1
-    where = ".".join(["body", *(str(part) for part in first["loc"][1:])])
+    where = ".".join(["body", *(shorten(str(part), LONGEST_WHERE) for part in first["loc"][1:])])
     raise Refusal(422, first["msg"] + (f" (and {more} more)" if more else ""), where, f"send {expected}")
 
 

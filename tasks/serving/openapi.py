@@ -22,12 +22,12 @@ FAULTS = {
     422: "something else was asked for than is described here",
     429: "more than one key may send: see Retry-After",
     500: "the model failed on these texts, or the service did: its log says more",
-    503: "nothing answers yet, or too much is waiting: see Retry-After",
+    503: "nothing answers yet, too much is waiting, or texts cannot be prepared now: see Retry-After",
     504: "no answer in time: see Retry-After",
 }
 REFUSED = {
     "/predict": (400, 408, 413, 415, 422, 500, 503, 504),
-    "/feedback": (400, 408, 409, 413, 415, 422, 500, 504),
+    "/feedback": (400, 408, 409, 413, 415, 422, 500, 503, 504),
     "/audit": (409, 422, 500, 503, 504),
 }
 LIMITED = {"/predict": (429,), "/feedback": (429,)}

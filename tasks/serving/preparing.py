@@ -1,7 +1,7 @@
 """Texts are normalised and redacted: short ones where they are answered, long ones in another process.
 
 To search 100 kB for personal data takes up to half a second of Python, and the answering thread, which wants the interpreter at
-every step of a model, would wait for it each time. So what is long is prepared elsewhere, a piece at a time, by turns.
+every step of a model, would wait for it each time. So what is long is prepared elsewhere, a piece at a time, callers by turns.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from configs.errors import InfraError
 from tasks.serving.batcher import Busy
+from tasks.serving.turns import Turns
 from tasks.text.normalise import normalise
 from tasks.text.redact import Redactor
 
@@ -36,7 +37,7 @@ class Recipe:
 
     layout: bool
     entities: tuple[str, ...] | None
-    key: bytes = b""
+    key: bytes = field(default=b"", repr=False)
     ner_model: str | None = None
 
 
@@ -56,23 +57,26 @@ class Preparer:
     """Has long requests prepared by `submit`, which runs a function elsewhere, one after another."""
 
     def __init__(self, submit: Submit) -> None:
-        self._submit, self._waiting = submit, 0
+        self._submit, self._waiting, self._turns = submit, 0, Turns()
 
-    async def prepare(self, recipe: Recipe | None, texts: Sequence[str]) -> list[str | None]:
+    async def prepare(self, recipe: Recipe | None, texts: Sequence[str], caller: str = "") -> list[str | None]:
         """The texts, prepared if that would take long; None for one over its budget. Busy where too much waits.
+
+        Callers, by the names of their keys, have turns: each piece of one is followed by a piece of the next.
 
         Cancelled, as where the caller is gone, it leaves at most one piece to be finished.
         """
         size = sum(map(len, texts))
         if recipe is None or size <= AT_ONCE:
             return list(texts)
-        if self._waiting + size > MOST_WAITING:
+        if self._waiting and self._waiting + size > MOST_WAITING:  # what is larger alone would be put off for ever
             raise Busy
         self._waiting += size
         try:
             ready: list[str | None] = []
             for piece in _pieces(texts):
-                ready += await self._prepared(recipe, piece)
+                async with self._turns.turn(caller):
+                    ready += await self._prepared(recipe, piece)
             return [None if text is None else Prepared(text) for text in ready]
         finally:
             self._waiting -= size

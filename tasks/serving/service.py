@@ -168,7 +168,7 @@ class Routes:
             if why := unusable(text):
                 raise Refusal(422, f"the text {why}", _where(single, place), "send a text that says something")
         caller: Caller = request.scope[CALLER]
-        with self.quotas.texts(caller, len(texts)) if self.quotas else nullcontext():
+        with self.quotas.texts(caller, texts) if self.quotas else nullcontext():
             version, answered = await self._answered(request, texts)
         said = [one for one in answered if one is not None]
         if len(said) < len(answered):
@@ -186,20 +186,20 @@ class Routes:
         """The version and its answers, None for a text over its budget; given up in time, and where the caller is gone."""
         try:
             async with asyncio.timeout(self.settings.timeout_seconds):
-                return await while_connected(request, self._ask(texts))
+                return await while_connected(request, self._ask(texts, request.scope[CALLER]))
         except TimeoutError:
             raise self._late("/predict", "ask again later or with fewer texts") from None
         except ClientDisconnect:
             raise Refusal(499, "the caller has gone", "/predict", "stay until the answer") from None
-        except (Busy, NoModel, Failed) as error:
+        except (Busy, NoModel, Failed, InfraError) as error:
             raise self._unanswered(error) from None
 
-    async def _ask(self, texts: list[str]) -> tuple[str, list[Said | None]]:
+    async def _ask(self, texts: list[str], caller: Caller) -> tuple[str, list[Said | None]]:
         """Prepared and answered by the version that is current now."""
         model = self.service.champion.current
         if model is None:
             raise NoModel
-        ready = await self.preparer.prepare(model.recipe, texts)
+        ready = await self.preparer.prepare(model.recipe, texts, caller.name)
         if None in ready:  # refused as a whole, so that nothing of it is asked
             return model.version, [None if text is None else Said(text, "", None) for text in ready]
         return await self.batcher.answer([text for text in ready if text is not None], model)
@@ -247,6 +247,8 @@ class Routes:
             return Refusal(
                 500, "the model failed on these texts", "/predict", "leave the unusual ones out; the service's log says more"
             )
+        if isinstance(error, InfraError):
+            return _unprepared(error, "/predict")
         why, remedy = _waits_for(self.service.champion.standing)
         return Refusal(503, f"no version answers yet: {why}", "/predict", remedy, SOON)
 
@@ -265,9 +267,12 @@ class Routes:
             raise Refusal(422, f"the value {why}", "body.value", "send one that says something")
         record = Feedback(new_id(), said.answer_id, datetime.now(UTC), said.kind, said.value, said.source)
         try:
-            await self._in_time(self.hearing, "/feedback", "send it again in a second", partial(traffic.feedback, [record]))
+            keep = partial(traffic.feedback, [record])
+            await self._in_time(self.hearing, "/feedback", "send it again in a second", keep, keeps=True)
         except InputError:
             raise Refusal(422, OVER_BUDGET, "body.value", "send a part of it: nothing of this request was logged") from None
+        except InfraError as error:
+            raise _unprepared(error, "/feedback") from None
         return _json({"id": record.id}, 202)
 
     async def audit(
@@ -286,13 +291,19 @@ class Routes:
             raise Refusal(503, what, "/audit", remedy, {"Retry-After": "60"}) from error
         return _json({"answers": found})
 
-    async def _in_time(self, behind: ThreadPoolExecutor, path: str, remedy: str, call: Callable[[], T]) -> T:
-        """What `call` gives in that thread; one that has not begun in time never does."""
-        try:
-            async with asyncio.timeout(self.settings.timeout_seconds):
-                return await asyncio.get_running_loop().run_in_executor(behind, call)
-        except TimeoutError:
-            raise self._late(path, remedy) from None
+    async def _in_time(self, behind: ThreadPoolExecutor, path: str, remedy: str, call: Callable[[], T], keeps: bool = False) -> T:
+        """What `call` gives in that thread; one that has not begun in time never does.
+
+        One that `keeps` something is waited for once it has begun, so that nobody is told to send again what is kept.
+        """
+        working = behind.submit(call)
+        answer = asyncio.wrap_future(working)
+        await asyncio.wait({answer}, timeout=self.settings.timeout_seconds)
+        given_up = not answer.done() and (working.cancel() or not keeps)
+        if given_up:
+            answer.cancel()
+            raise self._late(path, remedy)
+        return await answer
 
     def _traffic(self, path: str) -> Log:
         if self.service.traffic is None:
@@ -343,6 +354,14 @@ def _waits_for(now: Standing) -> tuple[str, str]:
     if now.wanted is not None:
         return f"version {now.wanted} is loading", "ask again in a few seconds; /ready says when it answers"
     return "the alias names none", "see /ready; `tunekeeper retrain CONFIG` makes a champion"
+
+
+def _unprepared(error: InfraError, path: str) -> Refusal:
+    """What a caller is told whose texts could not be prepared, at the second try neither."""
+    log.error("texts could not be prepared: %s", error)
+    return Refusal(
+        503, "the texts cannot be prepared now", path, "send them again in a few seconds: nothing of them was logged", SOON
+    )
 
 
 def _json(value: dict[str, Any], status: int = 200) -> Response:

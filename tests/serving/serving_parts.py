@@ -105,7 +105,7 @@ def service(champion, traffic=None, keys=(), problem="text-classification", loca
 
 
 @contextmanager
-def served(parts, header_seconds=10.0):
+def served(parts, header_seconds=10.0, read_seconds=10.0):
     """The service on a free port of this machine, until the block ends; gives a way to ask it."""
     import socket
 
@@ -115,7 +115,7 @@ def served(parts, header_seconds=10.0):
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
     app = create_app(parts)
-    running = server(app, parts.settings.max_connections, 5, header_seconds)
+    running = server(app, parts.settings.max_connections, 5, header_seconds, read_seconds)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [bound]})
     thread.start()
     try:

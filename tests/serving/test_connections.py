@@ -1,5 +1,6 @@
 """Connections that send nothing, or little, or are too many, are closed; the others are answered."""
 
+import asyncio
 import contextlib
 import json
 import resource
@@ -10,10 +11,12 @@ import threading
 import time
 
 import pytest
+import uvicorn
 from serving_parts import Standing, served, service
+from uvicorn.server import ServerState
 
 from tasks.serving.batcher import Said
-from tasks.serving.connections import BACKLOG, RESERVED_FILES, YOUNG_SECONDS, room
+from tasks.serving.connections import BACKLOG, LEAST_READ, RESERVED_FILES, YOUNG_SECONDS, protocol, room
 
 
 class Ready:
@@ -131,6 +134,68 @@ def test_where_all_are_being_answered_one_more_is_told_so():
         held.gate.set()
         assert all(received(each).startswith(b"HTTP/1.1 200") for each in callers)
         asker.predict("a")
+
+
+def test_whoever_asks_and_never_reads_is_cut_off():
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100
+    with served(service(Standing(Ready()), max_connections=8), read_seconds=0.2) as asker:
+        deaf = []
+        for _ in range(8):
+            deaf.append(socket.socket())
+            deaf[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf[-1].settimeout(20)
+            deaf[-1].connect(("127.0.0.1", asker.port))
+        for each in deaf:
+            with pytest.raises((ConnectionResetError, BrokenPipeError)):
+                while True:
+                    each.sendall(request)
+            each.close()
+        asker.predict("a")
+
+
+class Unread:
+    """The server's end of a connection: `size` bytes wait to be read by the other side."""
+
+    def __init__(self, size):
+        self.size, self.closed, self.aborted = size, False, False
+
+    def get_write_buffer_size(self):
+        return self.size
+
+    def get_extra_info(self, name):
+        return None
+
+    def write(self, data):
+        self.size += len(data)
+
+    def close(self):
+        self.closed = True
+
+    def is_closing(self):
+        return self.closed
+
+    def abort(self):
+        self.aborted = True
+
+
+@pytest.mark.parametrize("end", ["leave", "refuse", "timeout_keep_alive_handler", "send_400_response", "shutdown", "pause_writing"])
+def test_however_it_is_closed_a_connection_whose_answers_are_not_read_ends(end):
+    given = {"refuse": (b"503 Service Unavailable", "full", "later"), "send_400_response": ("bad",)}.get(end, ())
+
+    async def story():
+        config = uvicorn.Config(None, ws="none", log_config=None)
+        config.load()
+        connection = protocol(8, 20, 20)(config, ServerState(), {})
+        connection.connection_made(Unread(3 * LEAST_READ))
+        getattr(connection, end)(*given)
+        before, first = connection.transport.size, connection._cut
+        connection.transport.size -= LEAST_READ  # whoever goes on reading goes on being waited for
+        connection._cut_off(before)
+        assert connection._cut is not first and not connection.transport.aborted
+        connection._cut_off(before - LEAST_READ)
+        assert connection.transport.aborted
+
+    asyncio.run(story())
 
 
 def test_there_is_room_for_what_is_taken_beside_what_is_had():

@@ -48,6 +48,10 @@ def test_texts_are_prepared_as_a_model_prepares_them():
     assert prepare(RECIPE, ["fine", OVER]) == ["fine", None]
 
 
+def test_the_key_of_a_recipe_is_not_shown():
+    assert "kkk" not in repr(RECIPE) and "PHONE_NUMBER" in repr(RECIPE) and Recipe(False, PATTERN_ENTITIES) != RECIPE
+
+
 def test_only_long_requests_go_elsewhere_and_come_back_prepared():
     with ThreadPoolExecutor(1) as pool:
         preparer = Preparer(pool.submit)
@@ -74,6 +78,27 @@ def test_requests_take_turns_piece_by_piece():
     asyncio.run(story())
 
 
+def test_a_key_with_many_requests_has_no_more_turns_than_one_with_few():
+    async def story():
+        elsewhere = Elsewhere()
+        preparer = Preparer(elsewhere.submit)
+        many = [asyncio.create_task(preparer.prepare(RECIPE, ["a" * PIECE] * 2, "greedy")) for _ in range(50)]
+        await asyncio.sleep(0)
+        few = [asyncio.create_task(preparer.prepare(RECIPE, [name * PIECE] * 2, name)) for name in "bc"]
+        await asyncio.sleep(0)
+        for gone in many[10:]:
+            gone.cancel()
+        while not all(task.done() for task in (*many, *few)):
+            if elsewhere.waiting:
+                assert len(elsewhere.waiting) == 1
+                elsewhere.release()
+            await asyncio.sleep(0)
+        assert "".join(piece[0][0] for piece in elsewhere.pieces) == "abcabc" + "a" * 18
+        assert not preparer._waiting and not preparer._turns._waiting and not preparer._turns._taken
+
+    asyncio.run(story())
+
+
 def test_what_nobody_waits_for_any_more_is_not_begun():
     async def story():
         elsewhere = Elsewhere()
@@ -90,6 +115,13 @@ def test_what_nobody_waits_for_any_more_is_not_begun():
         with pytest.raises(Busy):
             await preparer.prepare(RECIPE, ["c" * (AT_ONCE + 1)])
         stays.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stays
+        elsewhere.waiting.clear()
+        alone = asyncio.create_task(preparer.prepare(RECIPE, ["d" * (MOST_WAITING + 1)]))
+        await asyncio.sleep(0)
+        assert len(elsewhere.waiting) == 1
+        alone.cancel()
 
     asyncio.run(story())
 
@@ -108,6 +140,41 @@ def test_a_process_that_is_ended_is_begun_again_and_the_request_does_not_notice(
         os.kill(elsewhere.submit(os.getpid).result(), signal.SIGKILL)
         with pytest.raises(InfraError):
             elsewhere.submit(signal.pause).result()
+
+
+def test_whatever_waits_for_a_process_that_is_ended_is_asked_again_or_told_so():
+    from tasks.aside import Beside, Renewed
+
+    with closing(Renewed("tasks.serving.preparing")) as elsewhere:
+        first = elsewhere.submit(os.getpid).result()
+        held, *queued = [elsewhere.submit(signal.pause), *(elsewhere.submit(os.getpid) for _ in range(20))]
+        os.kill(first, signal.SIGKILL)
+        assert elsewhere.result(os.getpid) != first
+        assert {type(future.exception()) for future in (held, *queued)} == {InfraError}
+        with pytest.raises(InfraError):
+            elsewhere.result(signal.raise_signal, signal.SIGKILL)
+    beside = Beside("tasks.serving.preparing")
+    waiting = [beside.submit(signal.pause) for _ in range(3)]
+    beside.close()
+    assert {type(future.exception()) for future in waiting} == {InfraError}
+
+
+def test_many_requests_that_wait_when_the_process_is_ended_are_all_answered():
+    from tasks.aside import Renewed
+
+    with closing(Renewed("tasks.serving.preparing")) as elsewhere:
+
+        async def story():
+            preparer = Preparer(elsewhere.submit)
+            pid = elsewhere.submit(os.getpid).result()
+            held = elsewhere.submit(signal.pause)
+            requests = [asyncio.create_task(preparer.prepare(RECIPE, [LONG])) for _ in range(20)]
+            await asyncio.sleep(0)
+            os.kill(pid, signal.SIGKILL)
+            assert await asyncio.gather(*requests) == [prepare(RECIPE, [LONG])] * 20
+            assert type(held.exception()) is InfraError
+
+        asyncio.run(story())
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +210,19 @@ def test_a_request_over_its_budget_is_refused_and_not_logged(redacting, tmp_path
         assert len(asker.predict(TEXTS[1])["answers"]) == 1
     traffic.close()
     assert TEXTS[0] not in set(read_answers(tmp_path, "tiny")["text"]) or status == 200
+
+
+def test_texts_that_cannot_be_prepared_now_are_put_off(redacting):
+    def submit(*_):
+        future = Future()
+        future.set_exception(InfraError("the process beside this one was ended"))
+        return future
+
+    parts = service(Standing(redacting), max_body_bytes=100_000)
+    with served(parts.__class__(**{**vars(parts), "max_characters": 100_000, "submit": submit})) as asker:
+        status, headers, said = asker("POST", "/predict", {"text": LONG})
+        assert (status, headers["Retry-After"]) == (503, "1") and "again" in said["error"]["remedy"]
+        asker.predict(TEXTS[0])
 
 
 def test_a_caller_who_goes_is_dropped_and_the_next_one_answered(tmp_path):

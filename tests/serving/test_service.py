@@ -14,8 +14,9 @@ from serving_parts import LABELS, TEXTS, Standing, restated, served, service, ve
 
 from configs.errors import InfraError, InputError
 from tasks.serving.batcher import Said
+from tasks.serving.door import PATHS
 from tasks.serving.keys import is_local, read_keys
-from tasks.serving.messages import DrawnAnswer
+from tasks.serving.messages import LONGEST_WHAT, LONGEST_WHERE, DrawnAnswer, Refusal
 
 KEYS = ("first-key-of-sixteen-letters", "second-key-of-sixteen-letters")
 HEX = "0" * 32
@@ -159,6 +160,19 @@ def test_a_body_that_asks_nothing_is_refused_with_what_where_and_remedy(ask, sta
     assert "texts" in said["remedy"]
 
 
+def test_of_what_a_caller_sent_a_refusal_repeats_a_beginning_alone(ask):
+    name = "<'://a:'" * 450
+    for where, found in {
+        "body.<'://": ask("POST", "/predict", {"text": "a", name: 1}),
+        "/<'://": ask("GET", "/" + name),
+    }.items():
+        said = fault(found, 404 if where.startswith("/") else 422)
+        assert said["where"].startswith(where) and len(said["where"]) == LONGEST_WHERE + 1
+    long = Refusal(422, name, name, "send less")
+    assert (len(long.fault["what"]), len(long.fault["where"])) == (LONGEST_WHAT + 1, LONGEST_WHERE + 1)
+    assert Refusal(422, "short", "here", "x").fault == {"what": "short", "where": "here", "remedy": "x"}
+
+
 @pytest.mark.parametrize(
     "text", ["", " ", "\\u200d", "\\u200b\\u200c\\u200d", "\\ufe0f", "\\u3164", "\\u00ad\\n", "\\ud800", "hi \\udfff"]
 )
@@ -265,6 +279,15 @@ def test_each_role_opens_its_own_and_a_key_that_names_none_asks_and_comments(log
                 assert "role" in fault(found, 403)["what"], (path, name)
     for name in NAMED:
         assert logged_with_keys("GET", "/openapi.json", None, bearer(name))[0] == 200
+
+
+@pytest.mark.parametrize("end", ["%0A", "%0D", "%0D%0A", "%00", "%20", "/", "%2F", ";"])
+def test_only_a_path_as_it_is_written_is_answered_whatever_the_role(logged_with_keys, ask, end):
+    for path in PATHS:
+        for headers in ({}, *(bearer(name) for name in NAMED)):
+            for method in ("GET", "POST", "HEAD"):
+                assert logged_with_keys(method, path + end, {"text": "a"}, headers)[0] == 404, (method, path, headers)
+        fault(ask("GET", path + end), 404)
 
 
 def test_nobody_labels_an_audit_without_the_role_for_it(logged_with_keys):
@@ -506,8 +529,8 @@ def test_the_description_is_whole_and_of_its_schema(ask):
 
 
 def test_what_each_path_refuses_is_described_and_a_key_where_one_is_demanded(champion, ask):
-    body = {400, 408, 413, 415, 422, 500, 504}
-    asked = {"/predict": body | {503}, "/feedback": body | {409}, "/audit": {409, 422, 500, 503, 504}}
+    body = {400, 408, 413, 415, 422, 500, 503, 504}
+    asked = {"/predict": body, "/feedback": body | {409}, "/audit": {409, 422, 500, 503, 504}}
     told = {"/health": set(), "/ready": {503}, "/metrics": set()}
     page = ask("GET", "/openapi.json")[2]
     assert refused(page) == {path: statuses | {403} for path, statuses in (asked | told).items()}
@@ -600,6 +623,21 @@ def test_feedback_is_taken_and_refused_by_its_kind_and_size(logged):
     ]
 
 
+def test_feedback_that_cannot_be_prepared_now_is_put_off(champion, tmp_path):
+    from tasks.serving.traffic import open_traffic, read_feedback
+
+    def away(_):
+        raise InfraError("the process beside this one was ended")
+
+    traffic = open_traffic(tmp_path, "tiny", None, away)
+    with served(service(champion, traffic)) as asker:
+        _, headers, _ = found = asker("POST", "/feedback", {"answer_id": HEX, "kind": "label", "value": "red first"})
+        assert "again" in fault(found, 503)["remedy"] and headers["Retry-After"] == "1"
+        assert asker("POST", "/feedback", {"answer_id": HEX, "kind": "thumb", "value": "up"})[0] == 202
+    traffic.close()
+    assert read_feedback(tmp_path, "tiny")["kind"].tolist() == ["thumb"]
+
+
 def test_audits_are_listed_until_somebody_has_labelled_them(logged):
     answered = logged.predict(*TEXTS[:20])["answers"]
     logged.traffic.flush()
@@ -656,17 +694,28 @@ def test_audits_that_take_too_long_are_given_up_and_hold_up_no_feedback(champion
     traffic.close()
 
 
-def test_feedback_that_takes_too_long_is_given_up_and_holds_up_no_audit(champion, tmp_path, monkeypatch, held):
-    from tasks.serving.traffic import open_traffic
+def test_feedback_that_has_not_begun_in_time_is_given_up_and_never_kept_and_what_has_is_waited_for(champion, tmp_path, held):
+    from tasks.serving.traffic import open_traffic, read_feedback
 
-    traffic = open_traffic(tmp_path, "tiny")
-    monkeypatch.setattr(traffic, "feedback", held)
+    def clean(texts):
+        held(texts)
+        return texts
+
+    answers, label = [], {"answer_id": HEX, "kind": "label", "source": "user"}
+    traffic = open_traffic(tmp_path, "tiny", None, clean)
     with served(service(champion, traffic, timeout_seconds=0.3)) as asker:
-        _, headers, _ = found = asker("POST", "/feedback", {"answer_id": HEX, "kind": "thumb", "value": "up"})
+        first = threading.Thread(target=lambda: answers.append(asker("POST", "/feedback", {**label, "value": "begun"})))
+        first.start()
+        while not held.given:
+            time.sleep(0.005)
+        _, headers, _ = found = asker("POST", "/feedback", {**label, "value": "late"})
         assert "again in a second" in fault(found, 504)["remedy"] and headers["Retry-After"] == "1"
-        assert asker("GET", "/audit")[0] == 200
+        assert asker("GET", "/audit")[0] == 200 and not answers
         held.gate.set()
+        first.join()
+        assert answers[0][0] == 202
     traffic.close()
+    assert read_feedback(tmp_path, "tiny")[["id", "value"]].to_numpy().tolist() == [[answers[0][2]["id"], "begun"]]
 
 
 def test_audits_are_of_the_newest_week_unless_other_days_are_asked_for(champion, tmp_path, held):

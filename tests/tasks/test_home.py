@@ -1,6 +1,8 @@
 """Where state lives, and what is said to every library before it is imported."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,29 @@ def test_threads_that_wait_sleep_unless_the_user_has_chosen_how_they_wait(name, 
     monkeypatch.setenv(name, value)
     settle_environment(Home(tmp_path))
     assert {setting for setting in THREAD_SETTINGS if setting in os.environ} == {name} and os.environ[name] == value
+
+
+def test_an_error_that_nobody_caught_is_shown_without_its_credentials_wherever_it_was(tmp_path):
+    code = """
+import sys, threading
+from pathlib import Path
+from tasks.home import Home, settle_environment
+
+class Left:
+    def __del__(self):
+        fail("a leftover")
+
+def fail(where):
+    raise OSError(f"{where}: postgresql://me:" + "hidden" + "@host/db")
+
+settle_environment(Home(Path(sys.argv[1])))
+for target, args in ((fail, ("a thread",)), (sys.exit, ("in silence",))):
+    thread = threading.Thread(target=target, args=args)
+    thread.start()
+    thread.join()
+Left()
+fail("the end")
+"""
+    shown = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False).stderr
+    assert all(f"OSError: {where}: postgresql://***@host/db" in shown for where in ("a thread", "a leftover", "the end"))
+    assert "me:hidden" not in shown and "in silence" not in shown

@@ -1,0 +1,64 @@
+"""One thing at a time, callers by turns: whoever sends much waits behind its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class Turns:
+    """A lock of one event loop that goes from caller to caller, and among what one caller sent by who came first."""
+
+    def __init__(self) -> None:
+        self._taken = False
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # nobody's queue is empty
+        self._turns, self._last = 0, dict[str, int]()  # how many there were, and the last one of each caller
+
+    @asynccontextmanager
+    async def turn(self, caller: str) -> AsyncIterator[None]:
+        """Nobody else has a turn while the block lasts."""
+        await self._begin(caller)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _begin(self, caller: str) -> None:
+        if not self._taken:
+            self._take(caller)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(caller, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._leave(caller, turn)
+            else:  # its turn had come
+                self._pass_on()
+            raise
+
+    def _leave(self, caller: str, turn: asyncio.Future[None]) -> None:
+        queue = self._waiting.get(caller, deque())
+        if turn in queue:
+            queue.remove(turn)
+            if not queue:
+                del self._waiting[caller]
+
+    def _take(self, caller: str) -> None:
+        self._taken = True
+        self._turns += 1
+        self._last[caller] = self._turns
+
+    def _pass_on(self) -> None:
+        """To whoever has waited longest since a turn of its own."""
+        self._taken = False
+        while self._waiting and not self._taken:
+            caller = min(self._waiting, key=lambda each: self._last.get(each, 0))
+            turn = self._waiting[caller][0]
+            self._leave(caller, turn)
+            if not turn.done():
+                turn.set_result(None)
+                self._take(caller)
