@@ -51,26 +51,23 @@ def phones(recognizer: Any) -> Finder:
     """Phone numbers of presidio's regions, and those of other regions that words beside them vouch for."""
     from tasks.text.phone_match import PhoneFinder
 
-    finder = PhoneFinder(tuple(recognizer.supported_regions), recognizer.leniency)
+    finder = PhoneFinder(tuple(recognizer.supported_regions), recognizer.leniency, is_phone)
     score = recognizer.SCORE
 
     def find(text: str) -> Iterator[Span]:
-        for start, end in finder.find(text):
-            span = Span(start, end, "PHONE_NUMBER", score)
-            if _is_phone(text, span):
-                yield span
+        yield from (Span(start, end, "PHONE_NUMBER", score) for start, end in finder.find(text))
         yield from _more_phones(text)
 
     return find
 
 
-def _is_phone(text: str, span: Span) -> bool:
-    """Keep what presidio found unless it is a date, part of a sum, or a short bare number with no word of calling near it."""
-    found = text[span.start : span.end]
-    if not _SEVEN.search(found) or _is_date_or_sum(text, span.start, span.end):
+def is_phone(text: str, start: int, end: int) -> bool:
+    """Whether what a region reads as a number is one: no date, part of a sum, or short bare number without a word of calling."""
+    found = text[start:end]
+    if not _SEVEN.search(found) or _is_date_or_sum(text, start, end):
         return False
     sure = (len(_digits(found)) >= 10 or not found.isdigit()) and not _SUM_INSIDE.search(found)
-    return sure or _is_called(text, span.start, span.end)
+    return sure or _is_called(text, start, end)
 
 
 def _is_date_or_sum(text: str, start: int, end: int) -> bool:
