@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import re
 import subprocess
 import sys
 
@@ -75,6 +76,20 @@ def test_overlapping_finds_leave_nothing_standing():
     assert "anna" not in found and "example" not in found and found.endswith(" now")
 
 
+@pytest.mark.parametrize(
+    "number",
+    ["+33.1.42.68.53.00", "+44 4111 1111 1111 1111 22", "+33.1.42.68.53.00.17", "+4111-1111-1111-1111-2", "+44 123-45-6780 12"],
+)
+def test_nothing_stays_of_a_phone_in_which_another_kind_of_number_matches(number):
+    found = redacted(f"call {number} today")
+    assert found.startswith("call <PHONE_NUMBER:") and found.endswith("> today") and len(PLACEHOLDER.findall(found)) == 1
+
+
+def test_numbers_side_by_side_stay_what_they_are():
+    found = redacted("192.168.10.44 030 1234567, 4111-1111-1111-1111 +44 20 7946 0958")
+    assert re.sub(r":\w+>", ">", found) == "<IP_ADDRESS> <PHONE_NUMBER>, <CREDIT_CARD> <PHONE_NUMBER>"
+
+
 def test_only_the_named_entities_are_replaced_and_all_are_counted():
     redactor = Redactor(("EMAIL_ADDRESS",), KEY)
     assert redactor.redact(["a@b.com 192.168.10.44", "c@d.org"])[0].endswith("> 192.168.10.44")
@@ -145,7 +160,8 @@ def test_a_second_redactor_imports_nothing_anew():
 
 COSTLY = [
     *(v for values in SHOWN.values() for v in values), "1", "1 ", "9", "0", "a", "A", "f", "@", ".", ":", "-", "/", "(", ")", "+",
-    "x", "~", "#", " ", ", ", "\n", "\u0663", "\u00a0", "2125550123 ", "030 1234567 ", "call ", "www.", "http://", "bc1q", " ext 1",
+    "x", "~", "#", " ", ", ", "\n", "\u0663", "\u00a0", "2125550123 ", "030 1234567 ", "call ",
+    "+33.1.42.68.53.00 ", "www.", "http://", "bc1q", " ext 1",
 ]  # fmt: skip
 
 
