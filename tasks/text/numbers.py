@@ -11,7 +11,7 @@ import re2
 from tasks.text.patterns import Finder, Span
 
 _NEAR = 40  # characters before a match in which a word may vouch for it; half as many after
-_CALL = re2.compile(
+CALL = re2.compile(
     r"(?i)\b(?:phones?|tel|telephone|call(?:ed|ing)?|mobile|cell(?:phone)?|fax|desk|office|home|hotline|dial|ring|sms|whatsapp|"
     r"reach(?:ed)?|contact|answering|messages?|callback|telefon|t[ée]l[ée]phone|handy|m[óo]vil)\b"
 )
@@ -40,7 +40,7 @@ def _vouched(text: str, start: int, end: int, words: Any) -> bool:
 
 def _is_called(text: str, start: int, end: int) -> bool:
     """A word of calling stands by, and none that makes the number an order's, an account's..."""
-    return _vouched(text, start, end, _CALL) and not _REFERENCE.search(text[max(0, start - _NEAR // 2) : start])
+    return _vouched(text, start, end, CALL) and not _REFERENCE.search(text[max(0, start - _NEAR // 2) : start])
 
 
 def _digits(text: str) -> str:
