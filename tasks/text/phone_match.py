@@ -8,14 +8,13 @@ length is given is given up.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from itertools import chain
 
 import phonenumbers
 from phonenumbers import phonenumbermatcher as library
 
-from tasks.text.patterns import OverBudget
+from tasks.text.patterns import OverBudget, ascii_digits
 from tasks.text.phone_forms import PhoneForms, phone_forms
 
 LEAST_DIGITS = 7
@@ -179,5 +178,4 @@ def _shortened(candidate: str) -> str:
 
 def _digits(group: str) -> str:
     """The digits of a group, of whatever script, as ASCII has them."""
-    digits = _NO_DIGITS.sub("", group)
-    return digits if digits.isascii() else "".join(str(unicodedata.decimal(digit)) for digit in digits)
+    return ascii_digits(_NO_DIGITS.sub("", group))

@@ -15,14 +15,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from configs.errors import InputError
-from tasks.text.patterns import IN_ANY_DIGITS, PREFILTER, PRIORITY, Finder, OverBudget, Span, byte_patterns
+from tasks.text.patterns import PREFILTER, PRIORITY, Finder, OverBudget, Span, ascii_digits, byte_patterns
 from tasks.text.placeholders import PLACEHOLDER, TAG_DIGITS
 from tasks.text.recognizers import finders
 from tasks.text.windows import end_of_word, windows
 
 VERSION = 2
 OVER_BUDGET = "to search it for personal data takes more steps than a text of its length is given"
-_OTHER_DIGIT = re.compile(r"[^\D0-9]")
 _NUMBERS = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE"})
 _WITHIN_PHONES = frozenset({"CREDIT_CARD", "IP_ADDRESS", "US_SSN"})  # kinds that match within a longer phone number
 _BEFORE, _AFTER = re.compile(r"(?:\+[(]?|\d[ ().-]{0,2})$"), re.compile(r"[ ().-]{0,2}\d")
@@ -70,7 +69,8 @@ class Redactor:
         return [Span(start, end, entity, 1.0) for start, end, entity in _merged(found)] if found else []
 
     def tag(self, entity: str, value: str) -> str:
-        """The placeholder of a value: the same for the same value however it is spaced, hyphenated or capitalised."""
+        """The placeholder of a value: the same however it is spaced, hyphenated or capitalised, in the digits of any script."""
+        value = ascii_digits(value)
         plain = "".join(c for c in value if c.isalnum() or c == "+").upper() if entity in _NUMBERS else value.casefold()
         digest = hmac.new(self.key, f"{entity}\0{plain}".encode(), hashlib.sha256).hexdigest()
         return f"<{entity}:{digest[:TAG_DIGITS]}>"
@@ -85,6 +85,7 @@ class Redactor:
         """The values of a text, of the kinds that are possible in it; phones last, in what the others leave and around it."""
         if self._finders is None:
             self._finders = finders(tuple(self._patterns))
+        text = ascii_digits(text)
         checked = list(self._found_in_windows(text, possible))
         if "PHONE_NUMBER" not in possible:
             yield from checked
@@ -120,10 +121,8 @@ class Redactor:
             for entity in self._patterns:
                 self._set.Add(PREFILTER[entity])
             self._set.Compile()
-        matched = self._set.Match(text)
-        if not text.isascii() and _OTHER_DIGIT.search(text):
-            matched = [*(matched or ()), *(i for i, entity in enumerate(self._patterns) if entity in IN_ANY_DIGITS)]
-        return [self._patterns[i] for i in sorted(set(matched))] if matched else []
+        matched = self._set.Match(ascii_digits(text))
+        return [self._patterns[i] for i in sorted(matched)] if matched else []
 
     def _names(self, texts: Sequence[str]) -> list[list[Span]]:
         if self.ner_model is None:

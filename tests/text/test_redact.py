@@ -62,6 +62,14 @@ def test_equal_values_stay_equal_however_they_are_written_and_others_differ():
     assert x == y
 
 
+@pytest.mark.parametrize("zero", [0xFF10, 0x0660, 0x0966])
+@pytest.mark.parametrize("entity", ["CREDIT_CARD", "PHONE_NUMBER", "US_SSN", "IP_ADDRESS"])
+def test_a_number_has_one_tag_in_the_digits_of_every_script(entity, zero):
+    texts = [f"here: {value} thanks" for value in SHOWN[entity] if not set(value) & set("abcdef")]
+    other = [text.translate({48 + n: zero + n for n in range(10)}) for text in texts]
+    assert other != texts and FAST.redact(other) == FAST.redact(texts) != texts
+
+
 def test_another_key_gives_another_tag():
     assert redacted("a@b.com") != Redactor(PATTERN_ENTITIES, b"j" * 32).redact(["a@b.com"])[0]
 
