@@ -140,7 +140,7 @@ def read_export(path: Path) -> pa.Table:
 def spelled_as_known(labels: Sequence[str | None], known: set[str], redactor: Redactor | None) -> list[str | None]:
     """Labels that people wrote, each as the known one that it means: in another spelling, or redacted as the log keeps it.
 
-    What means none of them is free text: it is redacted before anything is kept of it.
+    What means none of them is free text: it is redacted before anything is kept of it, and None where that is over its budget.
     """
     folds = by_fold(known)
     spelled = [canonical_label(label) for label in labels]
@@ -148,10 +148,10 @@ def spelled_as_known(labels: Sequence[str | None], known: set[str], redactor: Re
     if redactor is None or all(label is None or label in known for label in meant):
         return meant
     names = sorted(known)
-    masks = {mask: name for mask, name in zip(redactor.redact(names), names, strict=True) if mask != name}
-    clean = redactor.redact([label or "" for label in meant])
+    masks = {mask: name for mask, name in zip(redactor.redact_each(names), names, strict=True) if mask not in (name, None)}
+    clean = redactor.redact_each([label or "" for label in meant])
     return [
-        label if label is None or label in known else masks.get(label, masks.get(mask, mask))
+        label if label is None or label in known else masks.get(label, mask and masks.get(mask, mask))
         for label, mask in zip(meant, clean, strict=True)
     ]
 

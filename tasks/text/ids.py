@@ -1,8 +1,9 @@
 """The names of rows: an id that may say who wrote a row is kept as a pseudonym alone (<ID:5f0c...>) under the installation's key.
 
-Ids are read more widely than texts are: an `@`, a `+`, nine digits or more. A pseudonym too many costs nothing, since
-`tunekeeper find` goes from an id to its rows and back; and the judgement is one linear pass, for there are as many ids as rows.
-What is an id by its form (a UUID, a hexadecimal hash) stays. Unlike the tags in texts a pseudonym has 80 bits: ids stay unique.
+Ids are read more widely than texts are: an `@`, a `+`, nine digits or more, and whatever would be redacted in a text.
+A pseudonym too many costs nothing, since `tunekeeper find` goes from an id to its rows and back; and the judgement
+of most is one linear pass, for there are as many ids as rows. What is an id by its form (a UUID, a hexadecimal hash) stays.
+Unlike the tags in texts a pseudonym has 80 bits: ids stay unique.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections.abc import Sequence
 
 from tasks.text.normalise import holds_half_character
+from tasks.text.numbers import CALL
 from tasks.text.redact import Redactor
 
 VERSION = 1
@@ -22,7 +24,7 @@ _AT_ONCE = frozenset({"EMAIL_ADDRESS", "IP_ADDRESS"})  # what their prefilter le
 LEAST_DIGITS = 9  # of a number that may be a person's; a table of 100 million rows counts them with fewer
 PSEUDONYM = re.compile(rf"<ID:[0-9a-f]{{{DIGITS}}}>")
 _OPAQUE = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?=(?:[0-9]*[a-fA-F]){4})[0-9a-fA-F]{16,128}")
-_SERIAL = re.compile(r"[A-Za-z]{0,16}[-_]?[0-9]{0,8}")  # nothing that is sought fits: most ids are told at once
+_SERIAL = re.compile(r"[A-Za-z]{0,16}[-_]?[0-9]{0,8}")  # only a word of calling makes one personal: most ids are told at once
 _DAY = re.compile(r"(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]")  # its digits are no number
 
 
@@ -37,20 +39,24 @@ def pseudonyms(ids: Sequence[str], redactor: Redactor) -> list[str]:
     personal = [_may_be_personal(value, redactor) for value in ids]
     if redactor.ner_model is not None:
         rest = [place for place, yes in enumerate(personal) if not yes]
-        for place, clean in zip(rest, redactor.redact([ids[place] for place in rest]), strict=True):
+        for place, clean in zip(rest, redactor.redact_each([ids[place] for place in rest]), strict=True):
             personal[place] = clean != ids[place]
     return [pseudonym(value, redactor.key) if yes else value for value, yes in zip(ids, personal, strict=True)]
 
 
 def file_name(name: str, redactor: Redactor | None) -> str:
     """How the ids of rows that have none of their own begin: the file's name, or its pseudonym where a person is named in it."""
-    if redactor is None or redactor.redact([name]) == [name]:
+    if redactor is None or redactor.redact_each([name]) == [name]:
         return name
     return pseudonym(name, redactor.key)
 
 
+def _is_serial(value: str) -> bool:
+    return _SERIAL.fullmatch(value) is not None and not ("-" in value and CALL.search(value))
+
+
 def _may_be_personal(value: str, redactor: Redactor) -> bool:
-    if _SERIAL.fullmatch(value) or _OPAQUE.fullmatch(value) or PSEUDONYM.fullmatch(value):
+    if _is_serial(value) or _OPAQUE.fullmatch(value) or PSEUDONYM.fullmatch(value):
         return False
     if holds_half_character(value):
         return True
@@ -61,4 +67,4 @@ def _may_be_personal(value: str, redactor: Redactor) -> bool:
         return True
     if _NUMBERS.intersection(kinds) and ("+" in value or sum(map(str.isdigit, _DAY.sub("", value))) >= LEAST_DIGITS):
         return True
-    return not _NUMBERS.issuperset(kinds) and redactor.redact([value]) != [value]
+    return redactor.redact_each([value])[0] != value  # none comes back where the search is over its budget

@@ -11,7 +11,7 @@ import re2
 from tasks.text.patterns import Finder, Span
 
 _NEAR = 40  # characters before a match in which a word may vouch for it; half as many after
-_CALL = re2.compile(
+CALL = re2.compile(
     r"(?i)\b(?:phones?|tel|telephone|call(?:ed|ing)?|mobile|cell(?:phone)?|fax|desk|office|home|hotline|dial|ring|sms|whatsapp|"
     r"reach(?:ed)?|contact|answering|messages?|callback|telefon|t[ée]l[ée]phone|handy|m[óo]vil)\b"
 )
@@ -40,7 +40,7 @@ def _vouched(text: str, start: int, end: int, words: Any) -> bool:
 
 def _is_called(text: str, start: int, end: int) -> bool:
     """A word of calling stands by, and none that makes the number an order's, an account's..."""
-    return _vouched(text, start, end, _CALL) and not _REFERENCE.search(text[max(0, start - _NEAR // 2) : start])
+    return _vouched(text, start, end, CALL) and not _REFERENCE.search(text[max(0, start - _NEAR // 2) : start])
 
 
 def _digits(text: str) -> str:
@@ -51,26 +51,23 @@ def phones(recognizer: Any) -> Finder:
     """Phone numbers of presidio's regions, and those of other regions that words beside them vouch for."""
     from tasks.text.phone_match import PhoneFinder
 
-    finder = PhoneFinder(tuple(recognizer.supported_regions), recognizer.leniency)
+    finder = PhoneFinder(tuple(recognizer.supported_regions), recognizer.leniency, is_phone)
     score = recognizer.SCORE
 
     def find(text: str) -> Iterator[Span]:
-        for start, end in finder.find(text):
-            span = Span(start, end, "PHONE_NUMBER", score)
-            if _is_phone(text, span):
-                yield span
+        yield from (Span(start, end, "PHONE_NUMBER", score) for start, end in finder.find(text))
         yield from _more_phones(text)
 
     return find
 
 
-def _is_phone(text: str, span: Span) -> bool:
-    """Keep what presidio found unless it is a date, part of a sum, or a short bare number with no word of calling near it."""
-    found = text[span.start : span.end]
-    if not _SEVEN.search(found) or _is_date_or_sum(text, span.start, span.end):
+def is_phone(text: str, start: int, end: int) -> bool:
+    """Whether what a region reads as a number is one: no date, part of a sum, or short bare number without a word of calling."""
+    found = text[start:end]
+    if not _SEVEN.search(found) or _is_date_or_sum(text, start, end):
         return False
     sure = (len(_digits(found)) >= 10 or not found.isdigit()) and not _SUM_INSIDE.search(found)
-    return sure or _is_called(text, span.start, span.end)
+    return sure or _is_called(text, start, end)
 
 
 def _is_date_or_sum(text: str, start: int, end: int) -> bool:

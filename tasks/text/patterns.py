@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +32,7 @@ class OverBudget(Exception):  # noqa: N818  (a property of the text, no fault of
 Finder = Callable[[str], Iterator[Span]]
 
 # What a text must contain for a kind to be possible: small linear-time patterns over bytes, so that most rows skip the recognizers.
-# Digits of other scripts than ASCII's are the caller's to see to: their class would make the automaton a thousand times larger.
+# Digits of other scripts are made ASCII's first (ascii_digits): their class would make the automaton a thousand times larger.
 _SEVEN_DIGITS = r"[0-9](?:[-xX /()\[\].~\x80-\xff]*[0-9]){6}"
 PREFILTER = {
     "EMAIL_ADDRESS": r"@",
@@ -43,7 +45,12 @@ PREFILTER = {
     "MAC_ADDRESS": r"[0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.",
     "US_SSN": r"[0-9]{3}[- .]?[0-9]{2}[- .]?[0-9]{4}",
 }
-IN_ANY_DIGITS = ("CREDIT_CARD", "PHONE_NUMBER")  # these recognizers read the digits of every script
+_OTHER_DIGIT = re.compile(r"[^\D0-9]")
+
+
+def ascii_digits(text: str) -> str:
+    """The text with the digits of every script as ASCII's, each in its place: a number is found, and tagged, in any."""
+    return text if text.isascii() else _OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit.group())), text)
 
 
 def byte_patterns() -> Any:

@@ -8,21 +8,21 @@ length is given is given up.
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 import phonenumbers
 from phonenumbers import phonenumbermatcher as library
 
-from tasks.text.patterns import OverBudget
+from tasks.text.patterns import OverBudget, ascii_digits
 from tasks.text.phone_forms import PhoneForms, phone_forms
 
 LEAST_DIGITS = 7
 MOST_DIGITS = 40  # a number of 20 with its country's code, and an extension of 20
 LONGEST = 80  # characters
 PARSE_STEPS = 15  # a group that is looked at is one step (2 to 3 microseconds), one that is parsed is fifteen
-FREE_STEPS, STEPS_PER_CHARACTER = 600, 1.8
+FREE_STEPS, STEPS_PER_CHARACTER = 600, 2.4
+Accepts = Callable[[str, int, int], bool]
 _A_NUMBER = phonenumbers.PhoneNumber()  # which one it is is not asked
 _MOST_TRIES = 10_000  # far more than a candidate has groups
 _GAP = re.compile(r"(?<=\d)\D")
@@ -32,56 +32,111 @@ _MAYBE_EXTENSION = re.compile(r"[^\d\s().\[\]/+-]+")
 
 
 class PhoneFinder:
-    """Finds the numbers of these regions; made once, it may be asked for many texts."""
+    """Finds the numbers of these regions; made once, it may be asked for many texts.
 
-    def __init__(self, regions: tuple[str, ...], leniency: int) -> None:
-        self._forms, self._leniency = phone_forms(regions), leniency
+    `accepts` judges what a region reads as a number, by text, start and end: what it turns down is read on in shorter groups.
+    """
+
+    def __init__(self, regions: tuple[str, ...], leniency: int, accepts: Accepts = lambda *_: True) -> None:
+        self._forms, self._leniency, self._accepts = phone_forms(regions), leniency, accepts
 
     def find(self, text: str) -> Iterator[tuple[int, int]]:
-        """Start and end of each number; raises OverBudget where that takes more steps than a text of this length is given."""
-        return _Matcher(text, self._forms, self._leniency).matches(0, len(text))
+        """Start and end of each number, in no order: where groups can be cut in two ways, numbers overlap.
+
+        Raises OverBudget where that takes more steps than a text of this length is given.
+        """
+        return _Matcher(text, self._forms, self._leniency, self._accepts).matches(0, len(text))
 
 
 class _Matcher(phonenumbers.PhoneNumberMatcher):
-    """The library's matcher, its groups tried in the regions that could read them, in the regions' order."""
+    """The library's matcher, its groups tried in the regions that could read them; each that is a number counts, not the first."""
 
-    def __init__(self, text: str, forms: PhoneForms, leniency: int) -> None:
+    def __init__(self, text: str, forms: PhoneForms, leniency: int, accepts: Accepts) -> None:
         super().__init__(text, None, leniency)
-        self._forms = forms
+        self._forms, self._accepts = forms, accepts
         self._steps = FREE_STEPS + int(STEPS_PER_CHARACTER * len(text))
         self._known: dict[str, dict[str, bool]] = {}
+        self._spans: dict[tuple[int, int], bool | None] = {}  # the groups of the stretch at hand
+        self._judged = dict(self._spans)  # of the whole text
+        self._tried: set[tuple[int, int]] = set()
 
     def matches(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """The numbers within [start, end); what stands before one in its stretch of digits is read for itself."""
+        """The numbers within [start, end); what stands before the first in its stretch of digits is read for itself.
+
+        Regions differ in where a number ends, and each would read on from there: so does this while digits are left over.
+        """
         while (stretch := library._PATTERN.search(self.text, start, end)) is not None:
             self._take(4)
             first = stretch.start()
+            if (first, end) in self._tried:
+                return
+            self._tried.add((first, end))
             candidate = _shortened(self._trim_after_first_match(_SECOND_NUMBER, stretch.group()))
-            self._max_tries = _MOST_TRIES
-            number = self._extract_match(candidate, first) if len(_NO_DIGITS.sub("", candidate)) >= LEAST_DIGITS else None
-            if number is None:
-                start = first + len(candidate)
+            start = first + len(candidate)
+            spans = self._read(candidate, first)
+            numbers = [span for span, is_number in spans.items() if is_number]
+            yield from numbers
+            left = self._left(first, start, numbers) if spans and (first, start) not in numbers else -1
+            if left < 0:
                 continue
-            yield from self.matches(first, number.start)
-            yield number.start, number.end
-            start = number.end
+            if numbers and self._may_hold_number(first, min(numbers)[0]):
+                yield from self.matches(first, min(numbers)[0])
+            stop = min(end, self._end_of_next(start))
+            for each in sorted({span[1] for span in spans if span[1] <= left and self._may_hold_number(span[1], stop)}):
+                yield from self.matches(each, stop)
+
+    def _end_of_next(self, at: int) -> int:
+        """Where the stretch ends that begins here, if one does: read from elsewhere, a number may reach into it."""
+        following = library._PATTERN.search(self.text, at, at + LONGEST)
+        return following.end() if following and following.start() <= at + 1 else at
+
+    def _may_hold_number(self, start: int, end: int) -> bool:
+        return len(_NO_DIGITS.sub("", self.text[start:end])) >= LEAST_DIGITS
+
+    def _read(self, candidate: str, first: int) -> dict[tuple[int, int], bool]:
+        """The groups of a stretch that a region may read as numbers, and whether each is one; the whole alone where it is."""
+        self._max_tries, self._spans = _MOST_TRIES, {}
+        if len(_NO_DIGITS.sub("", candidate)) >= LEAST_DIGITS:
+            self._extract_match(candidate, first)
+        return {span: accepted for span, accepted in self._spans.items() if accepted is not None}
+
+    def _left(self, start: int, end: int, numbers: list[tuple[int, int]]) -> int:
+        """The last digit of a stretch that is in none of these numbers; -1 where all are."""
+        self._take(2)
+        for first, last in sorted(numbers, key=lambda number: -number[1]):
+            if _NO_DIGITS.sub("", self.text[last:end]):
+                break
+            end = min(end, first)
+        digits = [place for place in range(start, end) if self.text[place].isdigit()]
+        return digits[-1] if digits else -1
 
     def _parse_and_verify(self, candidate: str, offset: int) -> phonenumbers.PhoneNumberMatch | None:
-        """The group as a number of the first region that reads it as one."""
+        """Notes what the group is, and goes on to the next unless it is the whole stretch, which comes first."""
         self._take(1)
-        regions = self._known.get(candidate)
+        span, is_whole = (offset, offset + len(candidate)), not self._spans
+        if span not in self._judged:
+            self._judged[span] = self._is_number(candidate, offset)
+        self._spans[span] = self._judged[span]
+        return phonenumbers.PhoneNumberMatch(offset, candidate, _A_NUMBER) if is_whole and self._spans[span] else None
+
+    def _is_number(self, group: str, offset: int) -> bool | None:
+        """Whether the group is accepted and a region reads it as a number; None where none does or could."""
+        regions = self._known.get(group)
         if regions is None:
-            regions = self._known[candidate] = self._possible(candidate)
-        for self.preferred_region, sure in regions.items():
-            if sure:
-                return (
-                    phonenumbers.PhoneNumberMatch(offset, candidate, _A_NUMBER) if self._stands_alone(candidate, offset) else None
-                )
-            self._take(PARSE_STEPS)
-            number = super()._parse_and_verify(candidate, offset)
-            if number is not None:
-                return number
-        return None
+            regions = self._known[group] = self._possible(group)
+        if not regions:
+            return None
+        self._take(1)
+        if not self._accepts(self.text, offset, offset + len(group)):
+            return False
+        return any(self._reads(region, sure, group, offset) for region, sure in regions.items()) or None
+
+    def _reads(self, region: str, sure: bool, group: str, offset: int) -> bool:
+        if sure:
+            return self._stands_alone(group, offset)
+        self._take(PARSE_STEPS)
+        self.preferred_region = region
+        return super()._parse_and_verify(group, offset) is not None
 
     def _possible(self, group: str) -> dict[str, bool]:
         """The regions that may read a group as a number, in their order, and whether one surely does."""
@@ -89,7 +144,7 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         if not LEAST_DIGITS <= len(digits) <= MOST_DIGITS:
             return {}
         self._take(1)
-        if "+" in group or "\uff0b" in group:  # read alike in every region
+        if ("+" in group or "\uff0b" in group) and not digits.startswith("0"):  # read alike in every region
             return {self._forms.regions[0]: False}
         heads = {_digits(group[: each.start()]) for each in _MAYBE_EXTENSION.finditer(group)}
         self._take(1 + len(heads))
@@ -123,5 +178,4 @@ def _shortened(candidate: str) -> str:
 
 def _digits(group: str) -> str:
     """The digits of a group, of whatever script, as ASCII has them."""
-    digits = _NO_DIGITS.sub("", group)
-    return digits if digits.isascii() else "".join(str(unicodedata.decimal(digit)) for digit in digits)
+    return ascii_digits(_NO_DIGITS.sub("", group))

@@ -15,15 +15,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from configs.errors import InputError
-from tasks.text.patterns import IN_ANY_DIGITS, PREFILTER, PRIORITY, Finder, OverBudget, Span, byte_patterns
+from tasks.text.patterns import PREFILTER, PRIORITY, Finder, OverBudget, Span, ascii_digits, byte_patterns
 from tasks.text.placeholders import PLACEHOLDER, TAG_DIGITS
 from tasks.text.recognizers import finders
 from tasks.text.windows import end_of_word, windows
 
 VERSION = 2
 OVER_BUDGET = "to search it for personal data takes more steps than a text of its length is given"
-_OTHER_DIGIT = re.compile(r"[^\D0-9]")
 _NUMBERS = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE"})
+_WITHIN_PHONES = frozenset({"CREDIT_CARD", "IP_ADDRESS", "US_SSN"})  # kinds that match within a longer phone number
+_BEFORE, _AFTER = re.compile(r"(?:\+[(]?|\d[ ().-]{0,2})$"), re.compile(r"[ ().-]{0,2}\d")
+_PLUS, _REST = re.compile(r"\+[\d ().-]{0,7}$"), re.compile(r"(?:[ ().-]?\d)*")
 _RANK = {entity: rank for rank, entity in enumerate(PRIORITY)}
 
 
@@ -67,7 +69,8 @@ class Redactor:
         return [Span(start, end, entity, 1.0) for start, end, entity in _merged(found)] if found else []
 
     def tag(self, entity: str, value: str) -> str:
-        """The placeholder of a value: the same for the same value however it is spaced, hyphenated or capitalised."""
+        """The placeholder of a value: the same however it is spaced, hyphenated or capitalised, in the digits of any script."""
+        value = ascii_digits(value)
         plain = "".join(c for c in value if c.isalnum() or c == "+").upper() if entity in _NUMBERS else value.casefold()
         digest = hmac.new(self.key, f"{entity}\0{plain}".encode(), hashlib.sha256).hexdigest()
         return f"<{entity}:{digest[:TAG_DIGITS]}>"
@@ -79,13 +82,23 @@ class Redactor:
             return None
 
     def _found(self, text: str, possible: list[str]) -> Iterator[Span]:
-        """The values of a text, of the kinds that are possible in it; phones last, in what the others leave."""
+        """The values of a text, of the kinds that are possible in it; phones last, in what the others leave and around it."""
         if self._finders is None:
             self._finders = finders(tuple(self._patterns))
+        text = ascii_digits(text)
         checked = list(self._found_in_windows(text, possible))
+        if "PHONE_NUMBER" not in possible:
+            yield from checked
+            return
+        search = self._finders["PHONE_NUMBER"]
+        phones = list(search(_blanked(text, checked)))
+        whole = [span for span in checked if not _goes_on(text, span)]
+        if len(whole) < len(checked):
+            phones += [*search(_blanked(text, whole)), *_abroad(text, checked)]
+            abroad = [phone for phone in phones if text[phone.start] == "+"]
+            checked = _not_within(checked, abroad, len(text))
         yield from checked
-        if "PHONE_NUMBER" in possible:
-            yield from self._finders["PHONE_NUMBER"](_blanked(text, checked))
+        yield from phones
 
     def _found_in_windows(self, text: str, possible: list[str]) -> Iterator[Span]:
         """All but phones; of a long text window by window, for no recognizer is linear in more than that."""
@@ -108,10 +121,8 @@ class Redactor:
             for entity in self._patterns:
                 self._set.Add(PREFILTER[entity])
             self._set.Compile()
-        matched = self._set.Match(text)
-        if not text.isascii() and _OTHER_DIGIT.search(text):
-            matched = [*(matched or ()), *(i for i, entity in enumerate(self._patterns) if entity in IN_ANY_DIGITS)]
-        return [self._patterns[i] for i in sorted(set(matched))] if matched else []
+        matched = self._set.Match(ascii_digits(text))
+        return [self._patterns[i] for i in sorted(matched)] if matched else []
 
     def _names(self, texts: Sequence[str]) -> list[list[Span]]:
         if self.ner_model is None:
@@ -137,6 +148,29 @@ class Redactor:
             parts += [text[at:start], self.tag(entity, text[start:end])]
             at = end
         return "".join([*parts, text[at:]])
+
+
+def _goes_on(text: str, span: Span) -> bool:
+    """Whether digits or a plus beside a number say that it may be a part of a phone's."""
+    beside = _BEFORE.search(text[max(0, span.start - 3) : span.start]) or _AFTER.match(text[span.end : span.end + 3])
+    return span.entity in _WITHIN_PHONES and beside is not None
+
+
+def _not_within(spans: Sequence[Span], phones: Sequence[Span], size: int) -> list[Span]:
+    """The values but those that are a part of these phones."""
+    covered = bytearray(size)
+    for phone in phones:
+        covered[phone.start : phone.end] = b"\1" * (phone.end - phone.start)
+    return [s for s in spans if s.entity not in _WITHIN_PHONES or not (covered[s.start] and covered[s.end - 1])]
+
+
+def _abroad(text: str, spans: Sequence[Span]) -> Iterator[Span]:
+    """Runs of digits behind a plus around these numbers, though no region knows them."""
+    for span in spans:
+        before = _PLUS.search(text[max(0, span.start - 8) : span.start]) if span.entity in _WITHIN_PHONES else None
+        after = _REST.match(text[span.end : span.end + 24])
+        if before and after:
+            yield Span(span.start - len(before.group()), span.end + after.end(), "PHONE_NUMBER", span.score)
 
 
 def _blanked(text: str, spans: Sequence[Span]) -> str:

@@ -359,6 +359,21 @@ def test_a_label_that_is_a_class_in_disguise_is_that_class_and_any_other_is_reda
     assert spelled_as_known(heard, known, None)[4] == "ann@b.org is angry"
 
 
+def test_a_label_whose_search_is_over_its_budget_costs_its_rows_and_no_other():
+    redactor = Redactor(("PHONE_NUMBER",), b"k" * 32)
+    costly = "030 1234567 ~02079460958 123-45-6789\u0663(x" * 100
+    assert redactor.redact_each([costly]) == [None]
+    assert spelled_as_known(["billing", costly, "new"], {"billing"}, redactor) == ["billing", None, "new"]
+    assert spelled_as_known(["new", costly], {"billing", costly}, redactor) == ["new", costly]
+
+
+def test_a_row_whose_label_is_over_its_budget_is_set_aside_and_the_run_goes_on(build, write):
+    heard = said(("a", "030 1234567 ~02079460958 123-45-6789\u0663(x" * 100, {}), ("b", "class 1", {}))
+    given = answers(*((name, f"said to {name} in so many words", {}) for name in "ab"))
+    made = build(given, heard, source=write(tickets(80)), id="n")
+    assert set(where(made)) == {"b"} and pd.read_parquet(made.path / "quarantine.parquet")["id"].tolist() == ["answer:a"]
+
+
 def test_an_address_in_a_label_is_in_nothing_that_is_kept(home, build, write):
     heard = said(("a", "ann@b.org", {}), ("b", "class 1", {}), ("c", "\u200d", {}))
     given = answers(*((name, f"said to {name} in so many words", {}) for name in "abc"))

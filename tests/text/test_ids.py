@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from counting import calls
 
 from configs.errors import InputError
 from configs.schema import PATTERN_ENTITIES, Data
@@ -24,7 +25,7 @@ PERSONAL = [
     "ann@example.com", "cust-ann@b.org", "+49 30 1234567", "+4930123", "4155552671",
     "(415) 555-2671", "user-4155552671", "078-05-1120",
     "4111 1111 1111 1111", "DE89370400440532013000", "192.168.17.4", 
-    "00:1B:44:11:3A:B7", "٠٣٠١٢٣٤٥٦٧٨", "half \ud800",
+    "tel:555-1234", "call 5551234", "tel-5551234", "00:1B:44:11:3A:B7", "٠٣٠١٢٣٤٥٦٧٨", "half \ud800",
 ]  # fmt: skip
 PLAIN = [
     "r0001", "HD-100001", "10000001", "2026-01-31-7", "CVE-2021-2", "550e8400-e29b-41d4-a716-446655440000", 
@@ -42,6 +43,22 @@ def test_an_id_that_may_name_a_person_is_kept_as_a_pseudonym(value):
 @pytest.mark.parametrize("value", PLAIN)
 def test_an_id_that_names_nobody_stays_as_it_is(value):
     assert pseudonyms([value], REDACTOR) == [value]
+
+
+def test_whatever_would_be_redacted_in_a_text_is_no_plain_id():
+    written = [f"{word}{joint}{n}" for word in ("tel", "call", "order", "") for joint in ":- _/" for n in ("5551234", "555-1234")]
+    kept = pseudonyms(written, REDACTOR)
+    assert not [v for v, k in zip(written, kept, strict=True) if v == k and REDACTOR.redact_each([v]) != [v]]
+
+
+def test_an_id_whose_search_is_over_its_budget_is_a_pseudonym(monkeypatch):
+    monkeypatch.setattr(Redactor, "redact_each", lambda self, texts: [None for _ in texts])
+    assert PSEUDONYM.fullmatch(pseudonyms(["x 555-1234"], REDACTOR)[0]) and PSEUDONYM.fullmatch(file_name("tickets.csv", REDACTOR))
+
+
+def test_a_serial_number_is_told_at_once():
+    ids = [f"{head}{n}" for head in ("", "r", "HD-", "ticket_") for n in range(10_000_000, 10_000_100)]
+    assert pseudonyms(ids, REDACTOR) == ids and calls(pseudonyms, ids, REDACTOR) <= 15 * len(ids)
 
 
 def test_ids_that_differ_stay_different_and_pseudonyms_stay_what_they_are():

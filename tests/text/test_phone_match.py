@@ -9,6 +9,7 @@ from counting import calls
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.text.numbers import is_phone
 from tasks.text.patterns import OverBudget
 from tasks.text.phone_forms import phone_forms
 from tasks.text.phone_match import PhoneFinder
@@ -57,6 +58,50 @@ def test_in_a_jumble_of_digits_it_finds_at_least_as_much_wherever_numbers_can_be
     assert len(theirs - mine) <= 12
 
 
+JOINTS = [" ", ", ", "; ", "\n", " / ", "/", " - ", "-", ".", " call ", " or ", "/1 ", " (", "x", " ext 5 "]
+JUDGING = PhoneFinder(REGIONS, 1, is_phone)
+
+
+def drawn(draw):
+    """A text of one to four numbers, some of other digits, some with a character too many, however joined."""
+    pieces = [draw.choice(["", "call ", "mobil ", "order "])]
+    for _ in range(draw.randint(1, 4)):
+        number = draw.choice([*WRITTEN, "077-123-4567", "0121.234.5678", "07400 123456", "01512 3456789", "0 801 23 45 67"])
+        if draw.random() < 0.5:
+            number = "".join(draw.choice("0123456789") if c.isdigit() and draw.random() < 0.3 else c for c in number)
+        if draw.random() < 0.3:
+            place = draw.randrange(len(number))
+            number = number[:place] + draw.choice(" /-.()10") + number[place:]
+        pieces += [number, draw.choice(JOINTS)]
+    return "".join(pieces)
+
+
+def test_no_digit_stays_that_the_library_finds_in_any_region_and_that_is_a_phones():
+    left = {}
+    for seed in range(1500):
+        text = drawn(random.Random(seed))
+        matches = (match for region in REGIONS for match in phonenumbers.PhoneNumberMatcher(text, region, leniency=1))
+        accepted = [(match.start, match.end) for match in matches if is_phone(text, match.start, match.end)]
+        left[text] = digits_in(text, accepted) - digits_in(text, JUDGING.find(text))
+    assert not {text: places for text, places in left.items() if places}
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("01512 3456789/1", "/1"),
+        ("mobil 01512 3456789/7", "mobil /7"),
+        ("07400 123456 / 1", " / 1"),
+        ("0 801 23 45 67 / 1", " / 1"),
+        ("077-123-4567 0121.234.5678", ""),
+    ],
+)
+def test_what_a_region_reads_too_widely_is_read_on_in_shorter_groups(text, rest):
+    places = {place for span in JUDGING.find(text) for place in range(*span)}
+    left = "".join(c for place, c in enumerate(text) if place not in places)
+    assert left.split() == rest.split()
+
+
 def test_every_number_that_the_library_takes_has_a_form_and_those_of_national_form_are_sure():
     draw, forms = random.Random(7), phone_forms(REGIONS)
     matchers = {region: phonenumbers.PhoneNumberMatcher("", region, leniency=1) for region in REGIONS}
@@ -95,6 +140,8 @@ def test_lists_of_numbers_are_within_the_budget_however_long():
         assert len(list(FINDER.find(joint.join(numbers)))) > 400
         abroad = [f"+{draw.choice((1212555, 4420794, 4930123, 3314268))}{draw.randrange(10**3, 10**4)}" for _ in range(1000)]
         assert len(list(FINDER.find(joint.join(abroad)))) > 700
+        halves = [f"0{draw.randrange(1000, 9999)} {draw.randrange(10**6, 10**7)}/1" for _ in range(500)]
+        assert len(list(JUDGING.find(joint.join(halves)))) > 400
 
 
 def test_a_text_that_takes_too_many_steps_is_given_up():

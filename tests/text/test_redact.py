@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import re
 import subprocess
 import sys
 
@@ -61,6 +62,14 @@ def test_equal_values_stay_equal_however_they_are_written_and_others_differ():
     assert x == y
 
 
+@pytest.mark.parametrize("zero", [0xFF10, 0x0660, 0x0966])
+@pytest.mark.parametrize("entity", ["CREDIT_CARD", "PHONE_NUMBER", "US_SSN", "IP_ADDRESS"])
+def test_a_number_has_one_tag_in_the_digits_of_every_script(entity, zero):
+    texts = [f"here: {value} thanks" for value in SHOWN[entity] if not set(value) & set("abcdef")]
+    other = [text.translate({48 + n: zero + n for n in range(10)}) for text in texts]
+    assert other != texts and FAST.redact(other) == FAST.redact(texts) != texts
+
+
 def test_another_key_gives_another_tag():
     assert redacted("a@b.com") != Redactor(PATTERN_ENTITIES, b"j" * 32).redact(["a@b.com"])[0]
 
@@ -73,6 +82,20 @@ def test_redacting_twice_changes_nothing_more():
 def test_overlapping_finds_leave_nothing_standing():
     found = Redactor((*PATTERN_ENTITIES, "URL"), KEY).redact(["see https://example.com/?u=anna@example.com now"])[0]
     assert "anna" not in found and "example" not in found and found.endswith(" now")
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["+33.1.42.68.53.00", "+44 4111 1111 1111 1111 22", "+33.1.42.68.53.00.17", "+4111-1111-1111-1111-2", "+44 123-45-6780 12"],
+)
+def test_nothing_stays_of_a_phone_in_which_another_kind_of_number_matches(number):
+    found = redacted(f"call {number} today")
+    assert found.startswith("call <PHONE_NUMBER:") and found.endswith("> today") and len(PLACEHOLDER.findall(found)) == 1
+
+
+def test_numbers_side_by_side_stay_what_they_are():
+    found = redacted("192.168.10.44 030 1234567, 4111-1111-1111-1111 +44 20 7946 0958")
+    assert re.sub(r":\w+>", ">", found) == "<IP_ADDRESS> <PHONE_NUMBER>, <CREDIT_CARD> <PHONE_NUMBER>"
 
 
 def test_only_the_named_entities_are_replaced_and_all_are_counted():
@@ -145,7 +168,8 @@ def test_a_second_redactor_imports_nothing_anew():
 
 COSTLY = [
     *(v for values in SHOWN.values() for v in values), "1", "1 ", "9", "0", "a", "A", "f", "@", ".", ":", "-", "/", "(", ")", "+",
-    "x", "~", "#", " ", ", ", "\n", "\u0663", "\u00a0", "2125550123 ", "030 1234567 ", "call ", "www.", "http://", "bc1q", " ext 1",
+    "x", "~", "#", " ", ", ", "\n", "\u0663", "\u00a0", "2125550123 ", "030 1234567 ", "call ",
+    "+33.1.42.68.53.00 ", "www.", "http://", "bc1q", " ext 1",
 ]  # fmt: skip
 
 
