@@ -259,10 +259,12 @@ def main(fits: Callable[[list[Job]], list[dict[str, Any]]]) -> None:
                     line, holds = _line(same)
                     fallen += not holds
                     print(f"| {name} | {rows:,} | {adapter} | {len(same)} | {line} |")
+    verdict = "holds" if not fallen else f"DOES NOT HOLD on {fallen} of them"
+    if absent:
+        verdict = f"not judged yet: {absent} of the fits were not run"
     print(
         f"\nNo run ends as one class where TF-IDF does not, median accuracy at least TF-IDF's less 1 point, median log loss at most "
-        f"TF-IDF's, on every set: {'holds' if not fallen else f'DOES NOT HOLD on {fallen} of them'}."
-        + (f" {absent} of the fits were not run." if absent else "")
+        f"TF-IDF's, on every set: {verdict}."
     )
 
 
