@@ -18,6 +18,7 @@ from tasks.text.patterns import OverBudget, ascii_digits
 from tasks.text.phone_forms import PhoneForms, phone_forms
 
 LEAST_DIGITS = 7
+SHORTEST = 6  # a local number of so few digits is none of a person, but a region may read on from behind it
 MOST_DIGITS = 40  # a number of 20 with its country's code, and an extension of 20
 LONGEST = 80  # characters
 PARSE_STEPS = 15  # a group that is looked at is one step (2 to 3 microseconds), one that is parsed is fifteen
@@ -125,7 +126,7 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         if regions is None:
             regions = self._known[group] = self._possible(group)
         if not regions:
-            return None
+            return False if SHORTEST <= len(_NO_DIGITS.sub("", group)) < LEAST_DIGITS else None
         self._take(1)
         if not self._accepts(self.text, offset, offset + len(group)):
             return False
