@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import re2
 
-from tasks.text.patterns import Finder, Span
+from tasks.text.patterns import PhoneFinder, Span
 
 _NEAR = 40  # characters before a match in which a word may vouch for it; half as many after
 CALL = re2.compile(
@@ -47,16 +47,17 @@ def _digits(text: str) -> str:
     return "".join(c for c in text if c.isdigit())
 
 
-def phones(recognizer: Any) -> Finder:
+def phones(recognizer: Any) -> PhoneFinder:
     """Phone numbers of presidio's regions, and those of other regions that words beside them vouch for."""
-    from tasks.text.phone_match import PhoneFinder
+    from tasks.text.phone_match import PhoneMatcher
 
-    finder = PhoneFinder(tuple(recognizer.supported_regions), recognizer.leniency, is_phone)
+    matcher = PhoneMatcher(tuple(recognizer.supported_regions), recognizer.leniency, is_phone)
     score = recognizer.SCORE
 
-    def find(text: str) -> Iterator[Span]:
-        yield from (Span(start, end, "PHONE_NUMBER", score) for start, end in finder.find(text))
-        yield from _more_phones(text)
+    def find(readings: Sequence[str]) -> Iterator[Span]:
+        yield from (Span(start, end, "PHONE_NUMBER", score) for start, end in matcher.find(*readings))
+        for text in readings:
+            yield from _more_phones(text)
 
     return find
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ class OverBudget(Exception):  # noqa: N818  (a property of the text, no fault of
 
 
 Finder = Callable[[str], Iterator[Span]]
+PhoneFinder = Callable[[Sequence[str]], Iterator[Span]]  # of several readings of one text, which share its budget
 
 # What a text must contain for a kind to be possible: small linear-time patterns over bytes, so that most rows skip the recognizers.
 # Digits of other scripts are made ASCII's first (ascii_digits): their class would make the automaton a thousand times larger.

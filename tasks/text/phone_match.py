@@ -32,7 +32,7 @@ _NO_DIGITS = re.compile(r"\D+")
 _MAYBE_EXTENSION = re.compile(r"[^\d\s().\[\]/+-]+")
 
 
-class PhoneFinder:
+class PhoneMatcher:
     """Finds the numbers of these regions; made once, it may be asked for many texts.
 
     `accepts` judges what a region reads as a number, by text, start and end: what it turns down is read on in shorter groups.
@@ -41,21 +41,35 @@ class PhoneFinder:
     def __init__(self, regions: tuple[str, ...], leniency: int, accepts: Accepts = lambda *_: True) -> None:
         self._forms, self._leniency, self._accepts = phone_forms(regions), leniency, accepts
 
-    def find(self, text: str) -> Iterator[tuple[int, int]]:
-        """Start and end of each number, in no order: where groups can be cut in two ways, numbers overlap.
+    def find(self, *readings: str) -> Iterator[tuple[int, int]]:
+        """Start and end of each number in readings of one text, in no order: where groups can be cut in two ways, numbers overlap.
 
-        Raises OverBudget where that takes more steps than a text of this length is given.
+        Raises OverBudget where all of that takes more steps than a text of this length is given.
         """
-        return _Matcher(text, self._forms, self._leniency, self._accepts).matches(0, len(text))
+        budget = Budget(len(readings[0]))
+        for text in readings:
+            yield from _Matcher(text, self._forms, self._leniency, self._accepts, budget).matches(0, len(text))
+
+
+class Budget:
+    """The steps that are left to a text of so many characters."""
+
+    def __init__(self, characters: int) -> None:
+        self._steps = FREE_STEPS + int(STEPS_PER_CHARACTER * characters)
+
+    def take(self, steps: int) -> None:
+        """Raises OverBudget where so many are not left."""
+        self._steps -= steps
+        if self._steps < 0:
+            raise OverBudget
 
 
 class _Matcher(phonenumbers.PhoneNumberMatcher):
     """The library's matcher, its groups tried in the regions that could read them; each that is a number counts, not the first."""
 
-    def __init__(self, text: str, forms: PhoneForms, leniency: int, accepts: Accepts) -> None:
+    def __init__(self, text: str, forms: PhoneForms, leniency: int, accepts: Accepts, budget: Budget) -> None:
         super().__init__(text, None, leniency)
-        self._forms, self._accepts = forms, accepts
-        self._steps = FREE_STEPS + int(STEPS_PER_CHARACTER * len(text))
+        self._forms, self._accepts, self._take = forms, accepts, budget.take
         self._known: dict[str, dict[str, bool]] = {}
         self._spans: dict[tuple[int, int], bool | None] = {}  # the groups of the stretch at hand
         self._judged = dict(self._spans)  # of the whole text
@@ -162,11 +176,6 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         before = self.text[offset - 1 : offset] if not library._LEAD_PATTERN.match(group) else ""
         after = self.text[offset + len(group) : offset + len(group) + 1]
         return not any(self._is_latin_letter(c) or self._is_invalid_punctuation_symbol(c) for c in before + after)
-
-    def _take(self, steps: int) -> None:
-        self._steps -= steps
-        if self._steps < 0:
-            raise OverBudget
 
 
 def _shortened(candidate: str) -> str:

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from tasks.text.numbers import is_ssn, more_cards, phones
-from tasks.text.patterns import Finder, Span
+from tasks.text.patterns import Finder, PhoneFinder, Span
 from tasks.text.presidio import CLASSES, recognizer_classes
 
 _UPPER = {ord(c): ord(c) - 32 for c in "abcdefghijklmnopqrstuvwxyz"}
@@ -16,10 +16,15 @@ _SURE = 0.3
 
 
 def finders(entities: tuple[str, ...]) -> dict[str, Finder]:
-    """One function per pattern entity: text in, spans out."""
-    named = tuple(name for name in entities if name in CLASSES)
+    """One function per pattern entity but phones: text in, spans out."""
+    named = tuple(name for name in entities if name in CLASSES and name != "PHONE_NUMBER")
     classes = recognizer_classes(named) if named else {}
     return {entity: _finder(entity, recognizer) for entity, recognizer in classes.items()}
+
+
+def phone_finder() -> PhoneFinder:
+    """Of phones, whose readings are several."""
+    return phones(recognizer_classes(("PHONE_NUMBER",))["PHONE_NUMBER"]())
 
 
 def _finder(entity: str, recognizer: type[Any]) -> Finder:
@@ -32,8 +37,6 @@ def _finder(entity: str, recognizer: type[Any]) -> Finder:
         case "CREDIT_CARD":
             plain = _plain(entity, recognizer())
             return lambda text: chain(plain(text), more_cards(text))
-        case "PHONE_NUMBER":
-            return phones(recognizer())
         case "US_SSN":
             plain = _plain(entity, recognizer())
             return lambda text: (s for s in plain(text) if is_ssn(text, s))

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from configs.errors import InputError
-from tasks.text.patterns import PREFILTER, PRIORITY, Finder, OverBudget, Span, ascii_digits, byte_patterns
+from tasks.text.patterns import PREFILTER, PRIORITY, Finder, OverBudget, PhoneFinder, Span, ascii_digits, byte_patterns
 from tasks.text.placeholders import PLACEHOLDER, TAG_DIGITS
-from tasks.text.recognizers import finders
+from tasks.text.recognizers import finders, phone_finder
 from tasks.text.windows import end_of_word, windows
 
 VERSION = 2
@@ -43,6 +43,7 @@ class Redactor:
         self.counts: Counter[str] = Counter()
         self._patterns = [entity for entity in PRIORITY if entity in PREFILTER and entity in self.entities]
         self._finders: dict[str, Finder] | None = None
+        self._find_phones: PhoneFinder | None = None
         self._set: Any = None
         self._ner: Any = None
 
@@ -90,11 +91,13 @@ class Redactor:
         if "PHONE_NUMBER" not in possible:
             yield from checked
             return
-        search = self._finders["PHONE_NUMBER"]
-        phones = list(search(_blanked(text, checked)))
+        if self._find_phones is None:
+            self._find_phones = phone_finder()
         whole = [span for span in checked if not _goes_on(text, span)]
-        if len(whole) < len(checked):
-            phones += [*search(_blanked(text, whole)), *_abroad(text, checked)]
+        readings = [_blanked(text, checked), *([_blanked(text, whole)] if len(whole) < len(checked) else [])]
+        phones = list(self._find_phones(readings))
+        if len(readings) > 1:
+            phones += _abroad(text, checked)
             abroad = [phone for phone in phones if text[phone.start] == "+"]
             checked = _not_within(checked, abroad, len(text))
         yield from checked

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tasks.text.numbers import is_phone
 from tasks.text.patterns import OverBudget
 from tasks.text.phone_forms import phone_forms
-from tasks.text.phone_match import PhoneFinder
+from tasks.text.phone_match import PhoneMatcher
 
 REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR")
-FINDER = PhoneFinder(REGIONS, 1)
+FINDER = PhoneMatcher(REGIONS, 1)
 SEVEN = re.compile(r"\d(?:[^\w\n]{0,6}x?[^\w\n]{0,3}\d){6}", re.IGNORECASE)
 WRITTEN = [
     "+44 20 7946 0958", "(212) 555-0123", "00 49 30 901820", "030 1234567", "0800 555 0123", "02079460958", "2125550123",
@@ -59,7 +59,7 @@ def test_in_a_jumble_of_digits_it_finds_at_least_as_much_wherever_numbers_can_be
 
 
 JOINTS = [" ", ", ", "; ", "\n", " / ", "/", " - ", "-", ".", " call ", " or ", "/1 ", " (", "x", " ext 5 "]
-JUDGING = PhoneFinder(REGIONS, 1, is_phone)
+JUDGING = PhoneMatcher(REGIONS, 1, is_phone)
 
 
 def drawn(draw):
@@ -145,6 +145,10 @@ def test_lists_of_numbers_are_within_the_budget_however_long():
 
 
 def test_a_text_that_takes_too_many_steps_is_given_up():
+    text = "0171 2345678, " * 40
+    assert len(list(FINDER.find(text))) == 40
+    with pytest.raises(OverBudget):
+        list(FINDER.find(*[text] * 10))  # readings of one text have one budget
     with pytest.raises(OverBudget):
         list(FINDER.find("030 1234567 ~02079460958 123-45-6789\u0663(x" * 100))
     assert len(list(FINDER.find("030 1234567 ~02079460958 123-45-6789\u0663(x"))) == 3
