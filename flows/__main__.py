@@ -70,13 +70,9 @@ def _guarded(command: Command, given: argparse.Namespace) -> int:
         with _stoppable():
             _refuse_credentials(given)
             return command(given)
-    except (StoppedError, KeyboardInterrupt) as error:
-        return _complain(_stopped(error), 128 + _signal_of(error), given.debug)
-    except Exception as error:  # noqa: BLE001  (the last resort: one line for the user, the traceback behind --debug)
-        cause = _told(error)
-        if isinstance(cause, StoppedError):
-            return _complain(cause, 128 + _signal_of(cause), given.debug)
-        return _complain(cause, 2 if isinstance(cause, InputError) else 1, given.debug)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the last resort: one line for the user, the traceback behind --debug)
+        cause = _stopped(error) if isinstance(error, KeyboardInterrupt) else _told(error)
+        return _complain(cause, _exit_code(cause), given.debug)
 
 
 class _TerminatedError(KeyboardInterrupt):
@@ -100,18 +96,16 @@ def _stoppable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _signal_of(error: BaseException) -> int:
+def _exit_code(error: BaseException) -> int:
     if isinstance(error, StoppedError):
-        return error.signal
-    return signal.SIGTERM if isinstance(error, _TerminatedError) else signal.SIGINT
+        return 128 + error.signal
+    return 2 if isinstance(error, InputError) else 1
 
 
-def _stopped(error: BaseException) -> BaseException:
-    """What is said of a stop that says nothing itself."""
-    if isinstance(error, StoppedError):
-        return error
-    how = "Ctrl-C" if _signal_of(error) == signal.SIGINT else "SIGTERM"
-    return InfraError(f"stopped by {how}; what was finished is kept: run the same command to go on")
+def _stopped(error: KeyboardInterrupt) -> StoppedError:
+    """What a Ctrl-C or a SIGTERM leaves behind, and how to go on."""
+    which, name = (signal.SIGTERM, "SIGTERM") if isinstance(error, _TerminatedError) else (signal.SIGINT, "Ctrl-C")
+    return StoppedError(f"stopped by {name}; what was finished is kept: run the same command to go on", which)
 
 
 def _told(error: BaseException) -> BaseException:

@@ -144,14 +144,12 @@ def _remembered(memory: Path, versions: Path) -> str | None:
 
 def _traffic(pipeline: Pipeline, home: Home, preparing: Renewed) -> Traffic:
     """The log, which has corrections prepared as the data are, in the process beside: they may be long."""
-    from tasks.serving.preparing import Recipe, prepare
+    from tasks.corrections import recipe_of
+    from tasks.serving.preparing import prepare
     from tasks.serving.traffic import open_traffic
-    from tasks.text.key import redaction_key
     from tasks.text.redact import OVER_BUDGET
 
-    wanted, layout = pipeline.data.redact, pipeline.problem == "text-generation"
-    redacted = (wanted.entities, redaction_key(home.path), wanted.ner_model) if wanted.enabled else (None,)
-    recipe = Recipe(layout, *redacted)
+    recipe = recipe_of(pipeline, home)
 
     def clean(texts: list[str]) -> list[str]:
         ready = preparing.result(prepare, recipe, texts)

@@ -1,4 +1,4 @@
-"""How what people write of answers is kept: normalised and redacted as the data are."""
+"""How what people write of answers is prepared: normalised and redacted as the data are."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from collections.abc import Callable
 
 from configs.schema import Pipeline
 from tasks.home import Home
+from tasks.serving.preparing import Recipe, prepare
+from tasks.text.key import redaction_key
 
 Clean = Callable[[list[str]], list[str]]
 
 
+def recipe_of(pipeline: Pipeline, home: Home) -> Recipe:
+    """How labels and corrections of a pipeline's answers are prepared."""
+    redact, layout = pipeline.data.redact, pipeline.problem == "text-generation"
+    return Recipe(layout, redact.entities, redaction_key(home.path), redact.ner_model) if redact.enabled else Recipe(layout, None)
+
+
 def cleaner(pipeline: Pipeline, home: Home) -> Clean:
-    """Texts -> what the traffic log keeps of them as labels and corrections."""
-    from tasks.text.load import redactor_of
-    from tasks.text.normalise import normalise
-
-    redactor = redactor_of(pipeline.data, home.path)
-    layout = pipeline.problem == "text-generation"
-
-    def clean(texts: list[str]) -> list[str]:
-        plain = [normalise(text, layout) for text in texts]
-        return [text or "" for text in redactor.redact_each(plain)] if redactor else plain  # nothing of one over its budget
-
-    return clean
+    """Texts -> what the traffic log keeps of them as labels and corrections; nothing of one over its budget."""
+    recipe = recipe_of(pipeline, home)
+    return lambda texts: [text or "" for text in prepare(recipe, texts)]
