@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from html import escape
 
 from tasks.report import formats, view
 from tasks.report.data import Comparison, ReportData, Score, System
 
-MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
+MARKUP = re.compile(r"([\\`*_{}\[\]#|~!])")
 
 
 def summary_markdown(report: ReportData) -> str:
@@ -25,8 +26,8 @@ def summary_markdown(report: ReportData) -> str:
         parts.append(table([header, *(_comparison_row(one) for one in judged)]))
     guards = [one for one in report.comparisons if one.kind == "guard"]
     if guards:
-        fired = sum(one.outcome == "harm shown" for one in guards)
-        parts.append(f"{len(guards)} guards, {fired} showed harm.")
+        judged_guards = [one.outcome for one in guards if one.outcome != "too few rows"]
+        parts.append(f"Guards: {len(judged_guards)} of {len(guards)} judged, {judged_guards.count('harm shown')} showed harm.")
     if report.next_command:
         parts.append(f"Next: `{report.next_command.replace('`', '')}`")
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -88,7 +89,7 @@ def _with_interval(score: Score | None) -> str:
 
 def plain(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
-    return MARKUP.sub(r"\\\1", " ".join(text.split()))
+    return MARKUP.sub(r"\\\1", escape(" ".join(text.split()), quote=False))  # MLflow shows a backslash before < as it is
 
 
 def table(rows: list[tuple[str, ...]]) -> str:

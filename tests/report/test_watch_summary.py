@@ -39,7 +39,7 @@ def test_names_cannot_break_the_table_or_become_markup() -> None:
     assert watch.words is not None
     hostile = replace(watch.words, more=(replace(watch.words.more[0], name="<img src=x>|`\n# big"),))
     text = watch_markdown(replace(watch, words=hostile, pipeline="a|b"))
-    assert "<img" not in text.replace("\\<", "") and "\n# big" not in text and "a\\|b" in text
+    assert "<img" not in text and "\n# big" not in text and "a\\|b" in text
 
 
 def test_a_look_of_nothing_gives_no_table() -> None:
