@@ -72,7 +72,7 @@ def credential_in(text: str) -> str | None:
     return None if name is None else f"a credential in its part `{name}`"
 
 
-def shown(value: str) -> str:
+def masked(value: str) -> str:
     """One value of a config or a command as an error shows it: without credentials, those that hold spaces too."""
     if any(map(str.isspace, value)) and _DATABASE.match(value.strip()) and _LOGIN.search(_joined(value)) is not None:
         scheme, _, rest = value.partition("://")

@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from configs.credentials import shown
+from configs.credentials import masked
 from configs.errors import InputError
 from configs.schema import Pipeline
 from configs.yaml_text import HALF_CHARACTER, LONGEST, YamlError, YamlSyntaxError, parse
@@ -49,7 +49,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _put(values: dict[str, Any], override: str) -> None:
     """Set one dotted key in place; a changed `kind` or `by` starts that union member afresh."""
     path, equals, text = override.partition("=")
-    plain = f"{shown(path)}{equals}{shown(text)}"
+    plain = f"{masked(path)}{equals}{masked(text)}"
     if HALF_CHARACTER.search(override):
         raise InputError(f"`{path!a}` is set to what holds half of a surrogate pair, which is no character: write it in UTF-8")
     if not equals or not path:
@@ -89,10 +89,10 @@ def _short(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_short(each) for each in value[:3])}{', ...' if len(value) > 3 else ''}]"
     if isinstance(value, dict):
-        return f"the keys {', '.join(shown(str(key))[:SHOWN] for key in list(value)[:5])}"
+        return f"the keys {', '.join(masked(str(key))[:SHOWN] for key in list(value)[:5])}"
     if isinstance(value, int) and value.bit_length() >= 1000:
         return "a number of hundreds of digits"
-    text = repr(shown(value) if isinstance(value, str) else value)  # before it is cut: half a login is not known as one
+    text = repr(masked(value) if isinstance(value, str) else value)  # before it is cut: half a login is not known as one
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 

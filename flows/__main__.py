@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from configs.credentials import cleaned, credential_in, remedy_for, shown, without_credentials
+from configs.credentials import cleaned, credential_in, masked, remedy_for, without_credentials
 from configs.errors import InfraError, InputError, StoppedError
 from tasks.home import configured_home, settle_environment
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = _parser()
     given, rest = parser.parse_known_args(arguments)
     if stray := [word for word in rest if word.startswith("-") or "=" not in word or not hasattr(given, "overrides")]:
-        parser.error(f"unrecognized arguments: {' '.join(map(shown, stray))}")
+        parser.error(f"unrecognized arguments: {' '.join(map(masked, stray))}")
     if rest:  # argparse takes no more positionals once it has met an option
         given.overrides = [*given.overrides, *rest]
     code = [1]
@@ -53,7 +53,7 @@ def _refuse_credentials(given: argparse.Namespace) -> None:
             key, equals, text = word.partition("=") if name in ("overrides", "configs") else ("", "", word)
             if (what := credential_in(text)) is not None:
                 kept = f"holds {what}, which would be kept with the run: leave it out"
-                raise InputError(f"{name} {key}{equals}{shown(text)}: {kept}; {remedy_for(text)}")
+                raise InputError(f"{name} {key}{equals}{masked(text)}: {kept}; {remedy_for(text)}")
 
 
 def _leave(code: list[int]) -> None:

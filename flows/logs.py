@@ -17,7 +17,7 @@ _COUNTED_PLACES = 1000
 
 
 @contextmanager
-def opened(log: Path) -> Iterator[int]:
+def log_file(log: Path) -> Iterator[int]:
     """A log to append to; one that has grown large becomes the old one first."""
     log.parent.mkdir(parents=True, exist_ok=True)
     rotate(log)
@@ -46,7 +46,7 @@ def rotate(log: Path, most: int = LOG_BYTES) -> bool:
     return False
 
 
-class Sparing(logging.Filter):
+class RepeatLimit(logging.Filter):
     """Lets a place in the code write so many lines a minute; how many were left out is said with its next one."""
 
     def __init__(self, per_minute: int = PER_MINUTE, clock: Callable[[], float] = time.monotonic) -> None:

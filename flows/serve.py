@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Pipeline
-from flows.logs import Sparing
+from flows.logs import RepeatLimit
 from flows.services import SERVICE_PORT, port_of
 from tasks.home import Home, find_home, settle_environment
 from tasks.terminal import say
@@ -26,7 +26,7 @@ from tasks.terminal import say
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.aside import Renewed
+    from tasks.aside import RestartedProcess
     from tasks.serving.answering import Answering
     from tasks.serving.follow import Ways
     from tasks.serving.keys import Keys
@@ -53,13 +53,13 @@ def serve(pipeline: Pipeline, host: str | None, port: int | None) -> None:
 
 
 def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -> None:
-    from tasks.aside import Renewed
+    from tasks.aside import RestartedProcess
     from tasks.serving.connections import server
     from tasks.serving.follow import Follower
     from tasks.serving.preparing import Recipe, prepare
     from tasks.serving.service import Service, create_app
 
-    preparing = Renewed("tasks.serving.preparing")
+    preparing = RestartedProcess("tasks.serving.preparing")
     preparing.submit(prepare, Recipe(False, ("PHONE_NUMBER",)), ["call 030 1234567"])  # so that nobody waits for its imports
     traffic = _traffic(pipeline, home, preparing) if pipeline.serving.log else None
     service = Service(
@@ -142,7 +142,7 @@ def _remembered(memory: Path, versions: Path) -> str | None:
         return fetched[-1].name if fetched else None
 
 
-def _traffic(pipeline: Pipeline, home: Home, preparing: Renewed) -> Traffic:
+def _traffic(pipeline: Pipeline, home: Home, preparing: RestartedProcess) -> Traffic:
     """The log, which has corrections prepared as the data are, in the process beside: they may be long."""
     from tasks.corrections import recipe_of
     from tasks.serving.preparing import prepare
@@ -217,7 +217,7 @@ def _welcome(pipeline: Pipeline, listening: socket.socket, keys: Keys) -> None:
 def _log_to_stderr() -> None:
     """The service's own log, a line an event; libraries are heard from warnings on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(Sparing())
+    handler.addFilter(RepeatLimit())
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
     logging.getLogger("tasks").setLevel(logging.INFO)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from configs.errors import InfraError
-from flows.logs import opened, rotate
+from flows.logs import log_file, rotate
 from tasks.home import Home
 
 PORT = 4200
@@ -173,7 +173,7 @@ def used_by_others(home: Home) -> bool:
 def _spawn(home: Home, ports: list[int], lock: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Begin the process; it says where it is once it has one of the ports, and until then nobody takes an older word for it."""
     (home.prefect / SAID).unlink(missing_ok=True)
-    with opened(log_of(home)) as out:
+    with log_file(log_of(home)) as out:
         return subprocess.Popen(
             [sys.executable, "-m", "flows.server", str(home.path), *map(str, ports)],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=home.path, pass_fds=(lock,),

@@ -17,7 +17,7 @@ import psutil
 
 from configs.errors import InfraError
 from flows import guard
-from flows.logs import opened, rotate
+from flows.logs import log_file, rotate
 
 POLL_SECONDS = 0.2
 START_SECONDS = 120.0  # a first start makes databases
@@ -61,7 +61,7 @@ class Guarded:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path, grace: float) -> None:
         self.heard, told = os.pipe()
-        with opened(log) as out:
+        with log_file(log) as out:
             self.guard = subprocess.Popen(
                 [sys.executable, "-m", "flows.guard", str(grace), *command],
                 stdin=subprocess.PIPE, stdout=told, stderr=out, start_new_session=True, env={**os.environ, **environment},

@@ -74,7 +74,7 @@ class Beside:
         return answer
 
 
-class Renewed:
+class RestartedProcess:
     """Such a process for as long as this one lives: begun with the first task, and again where it was ended."""
 
     def __init__(self, *modules: str) -> None:

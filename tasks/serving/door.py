@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from configs.credentials import cleaned
-from tasks.serving.keys import VARIABLE, Caller, Keys, Role, anybody, is_local, key_of
+from tasks.serving.keys import VARIABLE, Caller, Keys, Role, is_local, key_of, keyless_caller
 from tasks.serving.messages import Refusal
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Door:
 
     def __init__(self, app: ASGIApp, keys: Keys, local: bool, requests: Counter) -> None:
         self.app, self.keys, self.requests = app, keys, requests
-        self.anybody = anybody(local)
+        self.keyless_caller = keyless_caller(local)
         self.strangers = not (local and not keys)  # without keys this machine's own names are what keeps a browser's pages out
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +56,7 @@ class Door:
             await send(message)
 
         path, headers = scope["path"], dict(scope["headers"])
-        caller = self.keys.caller(key_of(headers)) if self.keys else self.anybody
+        caller = self.keys.caller(key_of(headers)) if self.keys else self.keyless_caller
         refusal = self._refusal(path, headers, caller)
         if scope["method"] == "HEAD" and path in PATHS:  # as GET, of whose answer the server sends the headers alone
             scope = {**scope, "method": "GET"}

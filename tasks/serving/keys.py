@@ -59,7 +59,7 @@ class Keys:
         return matching[0] if matching else None
 
 
-def anybody(local: bool) -> Caller:
+def keyless_caller(local: bool) -> Caller:
     """Whoever asks a service without keys: all is open to this machine, and from elsewhere all but audits."""
     return Caller("anybody", frozenset(ROLES) if local else frozenset(ROLES) - {"audit"})
 

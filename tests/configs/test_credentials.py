@@ -14,7 +14,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from configs.credentials import Record, cleaned, credential_in, refused_pattern, shown, without_credentials
+from configs.credentials import Record, cleaned, credential_in, masked, refused_pattern, without_credentials
 from configs.errors import InfraError, InputError
 from configs.schema import Data, Pipeline
 from tasks.orchestration import task
@@ -190,9 +190,9 @@ def test_the_pattern_of_a_server_knows_what_is_assigned(text):
 
 
 def test_a_password_with_a_space_is_not_shown_where_it_is_refused():
-    assert shown("postgresql://u:hunter two@host/db/t") == "postgresql://***@host/db/t"
-    assert shown("postgresql://u:hunter two@host/db/t?password=hunter") == "postgresql://***@host/db/t?password=***"
-    assert shown("a b://c d") == "a b://c d"
+    assert masked("postgresql://u:hunter two@host/db/t") == "postgresql://***@host/db/t"
+    assert masked("postgresql://u:hunter two@host/db/t?password=hunter") == "postgresql://***@host/db/t?password=***"
+    assert masked("a b://c d") == "a b://c d"
 
 
 def test_the_traceback_of_a_log_is_without_credentials(caplog):

@@ -4,12 +4,12 @@ import logging
 import subprocess
 import sys
 
-from flows.logs import Sparing, opened, rotate
+from flows.logs import RepeatLimit, log_file, rotate
 
 
 def test_a_log_that_grows_is_cut_while_it_is_written_and_the_writer_goes_on(tmp_path):
     log = tmp_path / "logs" / "service.log"
-    with opened(log) as out:
+    with log_file(log) as out:
         code = "import sys\nfor line in sys.stdin: sys.stderr.write(line * 100); sys.stderr.flush(); print(flush=True)"
         writer = subprocess.Popen(
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=out, text=True
@@ -33,7 +33,7 @@ def test_a_small_log_and_one_that_is_not_there_stay_as_they_are(tmp_path):
     small = tmp_path / "small.log"
     small.write_text("a line\n")
     assert not rotate(small) and small.read_text() == "a line\n" and not rotate(tmp_path / "none.log")
-    with opened(small) as out:
+    with log_file(small) as out:
         assert out > 0
     assert [path.name for path in tmp_path.iterdir()] == ["small.log"]
 
@@ -42,7 +42,7 @@ def test_one_place_writes_so_many_lines_a_minute_and_says_how_many_were_left_out
     now, lines = [0.0], []
     handler, log = logging.Handler(), logging.Logger("service")
     handler.emit = lambda record: lines.append(record.getMessage())
-    handler.addFilter(Sparing(3, lambda: now[0]))
+    handler.addFilter(RepeatLimit(3, lambda: now[0]))
     log.addHandler(handler)
 
     def connection_lost(number):
@@ -59,7 +59,7 @@ def test_one_place_writes_so_many_lines_a_minute_and_says_how_many_were_left_out
 
 
 def test_places_are_not_counted_without_end():
-    spare = Sparing(1)
+    spare = RepeatLimit(1)
     for number in range(3000):
         spare.filter(logging.LogRecord("a", logging.INFO, f"file-{number}", 1, "x", None, None))
     assert len(spare._places) <= 1000

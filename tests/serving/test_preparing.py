@@ -127,9 +127,9 @@ def test_what_nobody_waits_for_any_more_is_not_begun():
 
 
 def test_a_process_that_is_ended_is_begun_again_and_the_request_does_not_notice():
-    from tasks.aside import Renewed
+    from tasks.aside import RestartedProcess
 
-    with closing(Renewed("tasks.serving.preparing")) as elsewhere:
+    with closing(RestartedProcess("tasks.serving.preparing")) as elsewhere:
         preparer = Preparer(elsewhere.submit)
         assert asyncio.run(preparer.prepare(RECIPE, [LONG])) == prepare(RECIPE, [LONG])
         first = elsewhere.submit(os.getpid).result()
@@ -143,9 +143,9 @@ def test_a_process_that_is_ended_is_begun_again_and_the_request_does_not_notice(
 
 
 def test_whatever_waits_for_a_process_that_is_ended_is_asked_again_or_told_so():
-    from tasks.aside import Beside, Renewed
+    from tasks.aside import Beside, RestartedProcess
 
-    with closing(Renewed("tasks.serving.preparing")) as elsewhere:
+    with closing(RestartedProcess("tasks.serving.preparing")) as elsewhere:
         first = elsewhere.submit(os.getpid).result()
         held, *queued = [elsewhere.submit(signal.pause), *(elsewhere.submit(os.getpid) for _ in range(20))]
         os.kill(first, signal.SIGKILL)
@@ -160,9 +160,9 @@ def test_whatever_waits_for_a_process_that_is_ended_is_asked_again_or_told_so():
 
 
 def test_many_requests_that_wait_when_the_process_is_ended_are_all_answered():
-    from tasks.aside import Renewed
+    from tasks.aside import RestartedProcess
 
-    with closing(Renewed("tasks.serving.preparing")) as elsewhere:
+    with closing(RestartedProcess("tasks.serving.preparing")) as elsewhere:
 
         async def story():
             preparer = Preparer(elsewhere.submit)
