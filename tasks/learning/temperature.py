@@ -8,10 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 LIMIT = 10.0  # temperatures lie between 1 / LIMIT and LIMIT
-USUAL, DOUBT = (
-    0.4,
-    0.5,
-)  # mean and standard deviation of log T before any row is seen; USUAL is that of networks trained on few rows
+# Mean and standard deviation of log T before any row is seen: a network that was trained on few rows is too sure of itself.
+USUAL, DOUBT = 0.4, 0.5
 
 
 def fit_temperature(logits: npt.ArrayLike, targets: Sequence[int]) -> float:
@@ -27,10 +25,8 @@ def fit_temperature(logits: npt.ArrayLike, targets: Sequence[int]) -> float:
         return 1.0
 
     def cost(log_temperature: float) -> float:
-        return (
-            len(targets) * log_loss(logits, targets, float(np.exp(log_temperature)))
-            + 0.5 * ((log_temperature - USUAL) / DOUBT) ** 2
-        )
+        surprise = ((log_temperature - USUAL) / DOUBT) ** 2 / 2
+        return len(targets) * log_loss(logits, targets, float(np.exp(log_temperature))) + surprise
 
     limit = float(np.log(LIMIT))
     best = minimize_scalar(cost, bounds=(-limit, limit), method="bounded", options={"xatol": 1e-6})
