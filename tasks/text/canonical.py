@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Data, ProblemName
-from tasks.text.chunk import Chunk
+from tasks.text.chunk import Chunk, cell_shape
 from tasks.text.columns import source_columns, split_column, wanted_columns
 from tasks.text.ids import file_name, pseudonyms
 from tasks.text.labels import canonical_label
@@ -162,5 +162,8 @@ def _check_length(values: list[str | None], chunk: Chunk, column: str, longest: 
 
 def _split_name(value: Any, chunk: Chunk, column: str, index: int) -> str:
     if value not in SPLITS:
-        raise InputError(f"{chunk.place(index)}: `{column}` is {str(value)[:60]!r}: a given split is one of {', '.join(SPLITS)}")
+        shape = cell_shape(str(value))
+        raise InputError(
+            f"{chunk.place(index)}: `{column}` names no split: it is one of {', '.join(SPLITS)}, and the cell is of the form {shape!r}"
+        )
     return str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -10,6 +11,8 @@ from configs.errors import InputError
 from tasks.text.sources import File
 
 WIDEST = 16 << 20  # bytes: a field beyond this is refused even in a column that is not used
+_LONGEST_SHAPE = 40
+_COLUMN_NAME = re.compile(r"(?!.*\d{5})[\w .:/()\[\]%#&+-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -66,5 +69,16 @@ def check_present(present: Iterable[str], wanted: Sequence[str], path: str, hint
     for name in wanted:
         if named.count(name) != 1:
             problem = "has no column" if name not in named else "has more than one column"
-            listed = ", ".join(map(str, sorted(named) if isinstance(present, set) else named))[:500]
+            listed = ", ".join(map(_shown_name, map(str, sorted(named) if isinstance(present, set) else named)))[:500]
             raise InputError(f"{path}: {problem} `{name}`; its columns are {listed}: correct the names under data{hint}")
+
+
+def cell_shape(text: str) -> str:
+    """How a cell is written, with x, X and 9 in the place of its letters and digits: errors are stored, and a cell may be anyone's."""
+    masked = "".join("9" if c.isdigit() else ("X" if c.isupper() else "x") if c.isalpha() else c for c in text[:_LONGEST_SHAPE])
+    return masked if len(text) <= _LONGEST_SHAPE else f"{masked}..."
+
+
+def _shown_name(name: str) -> str:
+    """A column's name; of what is hardly one, as of a first row where there is no header, the shape alone."""
+    return name if _COLUMN_NAME.fullmatch(name) else cell_shape(name)

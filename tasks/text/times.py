@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Window
-from tasks.text.chunk import Chunk
+from tasks.text.chunk import Chunk, cell_shape
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,12 +29,19 @@ def read_times(values: list[str | None], chunk: Chunk, column: str) -> pa.Array:
     parsed = pd.to_datetime(written, utc=True, format="ISO8601", errors="coerce").astype("datetime64[us, UTC]")
     bad = (parsed.isna() & given.notna()).to_numpy()
     if bad.any():
-        raise _error(values, int(bad.argmax()), chunk, column, "is no time: write ISO 8601, as 2026-01-31T08:15:00Z")
+        index = int(bad.argmax())
+        shape = cell_shape(str(values[index]))
+        raise InputError(
+            f"{chunk.place(index)}: `{column}` is no time: write ISO 8601, as 2026-01-31T08:15:00Z; the cell is of the form {shape!r}"
+        )
     latest = datetime.now(UTC) + AHEAD
     absurd = ((parsed < EARLIEST) | (parsed > latest)).fillna(False).to_numpy(dtype=bool)
     if absurd.any():
-        reason = f"no row can have (from the year {EARLIEST.year} to {latest:%Y-%m-%d}): correct it, or leave it empty"
-        raise _error(values, int(absurd.argmax()), chunk, column, reason)
+        index = int(absurd.argmax())
+        raise InputError(
+            f"{chunk.place(index)}: `{column}` is {str(values[index])[:_SHOWN]!r}, which no row can have (from the year {EARLIEST.year} to "
+            f"{latest:%Y-%m-%d}): correct it, or leave it empty"
+        )
     return pa.array(parsed, type=pa.timestamp("us", tz="UTC"))
 
 
@@ -53,7 +60,3 @@ def _bound(text: str) -> Any:
     except ValueError as error:
         raise InputError(f"data.window: {text[:_SHOWN]!r} is no time: write ISO 8601, as 2026-01-31") from error
     return (time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")).to_pydatetime()
-
-
-def _error(values: list[str | None], index: int, chunk: Chunk, column: str, reason: str) -> InputError:
-    return InputError(f"{chunk.place(index)}: `{column}` is {str(values[index])[:_SHOWN]!r}, which {reason}")

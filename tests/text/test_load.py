@@ -133,14 +133,21 @@ def test_a_truncated_parquet_is_an_input_error(tmp_path):
     ("data", "problem"),
     [
         ({"id": "n"}, r"`n` is the same in \S+a\.csv row 1, \S+a\.csv row 2; 1 repeats in all"),
-        ({"time": "t"}, "row 2: `t` is 'soon', which is no time"),
-        ({"split": {"by": "given", "column": "n"}}, "a given split is one of train, validation, test"),
+        ({"time": "t"}, "row 2: `t` is no time.* of the form 'xxxx'"),
+        ({"split": {"by": "given", "column": "n"}}, "`n` names no split: it is one of train, validation, test, .* '9'"),
     ],
 )
 def test_ids_times_and_splits_are_checked(tmp_path, data, problem):
     source = csv(tmp_path / "a.csv", "n,text,label,t\n1,a,x,2026-01-01\n1,b,x,soon\n")
     with pytest.raises(InputError, match=problem):
         frame(tmp_path, source=source, **data)
+
+
+def test_a_first_row_where_no_header_is_is_not_printed(tmp_path):
+    source = csv(tmp_path / "a.csv", "anna@example.org,030 1234567,order 12,label\n")
+    with pytest.raises(InputError) as raised:
+        frame(tmp_path, source=source)
+    assert "its columns are xxxx@xxxxxxx.xxx, 999 9999999, order 12, label: " in str(raised.value)
 
 
 @pytest.mark.parametrize("end", ["csv", "jsonl"])
