@@ -118,7 +118,7 @@ def test_the_servers_lock_is_exact_and_apart_from_the_main_one():
         return dict(line.lower().split("==") for line in path.read_text().splitlines() if not line.startswith("#"))
 
     own, main = pins(INFRA / "requirements-servers.lock"), pins(INFRA.parent / "requirements.lock")
-    assert {"boto3", "flask-wtf", "prometheus_flask_exporter"} <= set(own) and {"asyncpg", "psycopg2-binary"} <= set(main)
+    assert {"boto3", "s3fs", "flask-wtf", "prometheus_flask_exporter"} <= set(own) and {"asyncpg", "psycopg2-binary"} <= set(main)
     assert not set(own) & set(main)
 
 
