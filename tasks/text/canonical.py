@@ -164,6 +164,6 @@ def _split_name(value: Any, chunk: Chunk, column: str, index: int) -> str:
     if value not in SPLITS:
         shape = cell_shape(str(value))
         raise InputError(
-            f"{chunk.place(index)}: `{column}` names no split: it is one of {', '.join(SPLITS)}, and the cell is of the form {shape!r}"
+            f"{chunk.place(index)}: `{column}` names no split: it is one of {', '.join(SPLITS)}, the cell is of the form {shape!r}"
         )
     return str(value)

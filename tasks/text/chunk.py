@@ -74,7 +74,7 @@ def check_present(present: Iterable[str], wanted: Sequence[str], path: str, hint
 
 
 def cell_shape(text: str) -> str:
-    """How a cell is written, with x, X and 9 in the place of its letters and digits: errors are stored, and a cell may be anyone's."""
+    """How a cell is written, with x, X and 9 in the place of letters and digits: errors are stored, and a cell may be personal."""
     masked = "".join("9" if c.isdigit() else ("X" if c.isupper() else "x") if c.isalpha() else c for c in text[:_LONGEST_SHAPE])
     return masked if len(text) <= _LONGEST_SHAPE else f"{masked}..."
 

@@ -32,15 +32,15 @@ def read_times(values: list[str | None], chunk: Chunk, column: str) -> pa.Array:
         index = int(bad.argmax())
         shape = cell_shape(str(values[index]))
         raise InputError(
-            f"{chunk.place(index)}: `{column}` is no time: write ISO 8601, as 2026-01-31T08:15:00Z; the cell is of the form {shape!r}"
+            f"{chunk.place(index)}: `{column}` is no time: write ISO 8601, as 2026-01-31T08:15:00Z; the cell has the form {shape!r}"
         )
     latest = datetime.now(UTC) + AHEAD
     absurd = ((parsed < EARLIEST) | (parsed > latest)).fillna(False).to_numpy(dtype=bool)
     if absurd.any():
         index = int(absurd.argmax())
         raise InputError(
-            f"{chunk.place(index)}: `{column}` is {str(values[index])[:_SHOWN]!r}, which no row can have (from the year {EARLIEST.year} to "
-            f"{latest:%Y-%m-%d}): correct it, or leave it empty"
+            f"{chunk.place(index)}: `{column}` is {str(values[index])[:_SHOWN]!r}, which no row can have (from the year "
+            f"{EARLIEST.year} to {latest:%Y-%m-%d}): correct it, or leave it empty"
         )
     return pa.array(parsed, type=pa.timestamp("us", tz="UTC"))
 

@@ -133,7 +133,7 @@ def test_a_truncated_parquet_is_an_input_error(tmp_path):
     ("data", "problem"),
     [
         ({"id": "n"}, r"`n` is the same in \S+a\.csv row 1, \S+a\.csv row 2; 1 repeats in all"),
-        ({"time": "t"}, "row 2: `t` is no time.* of the form 'xxxx'"),
+        ({"time": "t"}, "row 2: `t` is no time.* the form 'xxxx'"),
         ({"split": {"by": "given", "column": "n"}}, "`n` names no split: it is one of train, validation, test, .* '9'"),
     ],
 )

@@ -107,7 +107,7 @@ def test_what_a_column_that_is_not_used_holds_stops_nothing(odd, tmp_path: Path)
 
 def test_an_odd_cell_is_named_by_row_and_column(odd, tmp_path: Path) -> None:
     with (
-        pytest.raises(InputError, match=r"odd\.db/t row 31: `at` is no time.*of the form '99\.99\.9999'"),
+        pytest.raises(InputError, match=r"odd\.db/t row 31: `at` is no time.*the form '99\.99\.9999'"),
         loaded(Data(source=odd, time="at"), "text-classification", tmp_path / "home"),
     ):
         pass

@@ -30,7 +30,7 @@ def test_what_is_no_iso_8601_is_named(tmp_path, value):
 def test_a_cell_that_is_no_time_is_shown_by_its_form_alone(tmp_path):
     with pytest.raises(InputError) as raised:
         times(tmp_path, "2026-01-31", "Anna Müller, 030 1234567, anna@example.org, who called twice")
-    assert str(raised.value).endswith("the cell is of the form 'Xxxx Xxxxxx, 999 9999999, xxxx@xxxxxxx.x...'")
+    assert str(raised.value).endswith("the cell has the form 'Xxxx Xxxxxx, 999 9999999, xxxx@xxxxxxx.x...'")
 
 
 @pytest.mark.parametrize("value", ["9999-12-31", "0001-01-01", "2999-01-01T00:00:00Z"])
