@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -38,6 +38,7 @@ class Frozen(BaseModel):
     """A section of a config. No text in it holds a credential: it is kept with every run, by MLflow, Prefect and the ledger."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, json_schema_extra=_refuse_credentials)
+    DEFAULTS: ClassVar[int] = 0  # raised by whoever changes a default: keys leave out what stands at its default
 
     @field_validator("*")
     @classmethod
@@ -246,6 +247,9 @@ class Training(Frozen):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     length_buckets: bool = True
     checkpoint_every: Annotated[int, Field(ge=1)] = Field(100, description="optimizer steps between checkpoints")
+    pin: Literal["none", "libraries"] = Field(
+        "none", description="libraries: another version of torch, transformers... trains anew; none: at the next change of data"
+    )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="32 bits: the libraries that draw take no more")
     work_pool: str | None = Field(None, description="the train task alone goes to a worker of this Prefect pool; default: here")
 

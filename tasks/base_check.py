@@ -8,7 +8,7 @@ from pathlib import Path
 
 from configs.schema import Pipeline
 from tasks.home import Home
-from tasks.identity import TRAIN_CODE, TRAIN_LIBRARIES, code, digest, libraries
+from tasks.identity import TRAIN_LIBRARIES, code_of, digest, libraries, settings_of
 from tasks.learning.base import Base
 from tasks.learning.imports import importing
 
@@ -54,9 +54,8 @@ def _file(pipeline: Pipeline, home: Home, base: Base) -> Path:
         {
             "base": base.digest,
             "problem": pipeline.problem,
-            "max_length": pipeline.model.max_length,
-            "adapter": pipeline.adapter.model_dump(mode="json"),
-            "code": code(*TRAIN_CODE),
+            "settings": [settings_of(pipeline.model, ("max_length",)), settings_of(pipeline, ("adapter",))],
+            "code": code_of("check", pipeline),
             "libraries": libraries(TRAIN_LIBRARIES),
         }
     )

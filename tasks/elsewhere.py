@@ -21,7 +21,7 @@ from configs.schema import Pipeline
 from tasks import train
 from tasks.exclusion import file_lock
 from tasks.home import Home
-from tasks.identity import TRAIN_CODE, TRAIN_LIBRARIES, code, digest, libraries
+from tasks.identity import TRAIN_LIBRARIES, changed_code, code_of, digest, libraries
 from tasks.learning.base import Base
 from tasks.prepare import open_snapshot
 from tasks.release import base_folder, champion_folder
@@ -48,7 +48,7 @@ class Order:
     spec: dict[str, Any]  # of the network
     base: str  # artifact URI; its digest is in the spec
     start: dict[str, str] | None  # version and sha256 of its weights
-    code: str
+    code: dict[str, str]
     libraries: dict[str, str]
 
 
@@ -69,7 +69,7 @@ def order(
     if start is not None:
         begins = {"version": start, "weights": _sha256(champion_folder(tracking, home, pipeline.name, start) / TRAINABLE)}
     return Order(
-        pipeline.model_dump(mode="json"), run_id, key, rows, asdict(spec), tracking.store_base(base), begins, code(*TRAIN_CODE),
+        pipeline.model_dump(mode="json"), run_id, key, rows, asdict(spec), tracking.store_base(base), begins, code_of("train", pipeline),
         libraries(TRAIN_LIBRARIES),
     )  # fmt: skip
 
@@ -137,8 +137,8 @@ def _check_alike(told: Order) -> None:
         for name, version in told.libraries.items()
         if here[name].partition("+")[0] != version.partition("+")[0]
     ]
-    if code(*TRAIN_CODE) != told.code:
-        other.insert(0, "other code in tasks/text, tasks/problems or tasks/learning")
+    if changed := changed_code(told.code, code_of("train", Pipeline.model_validate(told.pipeline))):
+        other.insert(0, f"other code in {', '.join(changed)}")
     if other:
         raise InfraError(
             f"this machine would train another model under the same key: {', '.join(other)}: install the same Tunekeeper with its "

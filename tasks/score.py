@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from configs.errors import InputError
 from configs.schema import Pipeline, is_table
 from tasks.home import Home
-from tasks.identity import TRAIN_CODE, code, digest
+from tasks.identity import code_of, digest
 from tasks.orchestration import create_progress_artifact, task, update_progress_artifact
 from tasks.release import champion_files
 from tasks.score_table import staged
@@ -91,7 +91,7 @@ def _score(
         {
             "rows": list(fingerprint(batch.files).items()), "text": text, "id": named, "longest": data.max_characters,
             "model": model, "version": version, "at_once": at_once, "logged": rate if logged else None,
-            "code": code(*TRAIN_CODE, "tasks/serving"),
+            "code": code_of("batch", pipeline),
         }
     )  # fmt: skip
     with closing(open_traffic(home.path, pipeline.name, home.traffic_url)) if logged else nullcontext() as log:

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from configs.schema import Pipeline
-from tasks import identity
-from tasks.identity import decision_key, prepare_key, scores_key, train_key
+from configs.schema import Guards, Pipeline, Training
+from tasks import executed_code, identity
+from tasks.identity import decision_key, prepare_key, scores_key, settings_of, train_key
 from tasks.learning.base import Base
 
 BASE = Base("package:a/model", None, "weights", "digest", 7)
@@ -105,51 +105,114 @@ def test_what_makes_the_verdict_alone_trains_nothing(given, what):
 
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
-    """The project's code, to be changed."""
+    """The project's code, to be changed: `edit(file, old, new)` does, and reads it anew."""
     for folder in ("tasks", "expectations"):
-        shutil.copytree(identity.ROOT / folder, tmp_path / folder)
+        shutil.copytree(identity.ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(identity, "ROOT", tmp_path)
-    identity.code.cache_clear()
-    yield tmp_path
-    identity.code.cache_clear()
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(tmp_path / "none"))
+    caches = (identity._code_of, executed_code._read, executed_code._file)
+
+    def edit(file, old, new):
+        text = (tmp_path / file).read_text() if old else ""
+        assert text.count(old) >= 1, f"{file} has no {old!r}"
+        (tmp_path / file).write_text(text.replace(old, new, 1))
+        for each in caches:
+            each.cache_clear()
+
+    for each in caches:
+        each.cache_clear()
+    yield edit
+    for each in caches:
+        each.cache_clear()
+
+
+NOTHING, ALL = (False, False, False), (True, True, True)
+FIT, GATE = "tasks/learning/fit.py", "tasks/judgement/gate.py"
 
 
 @pytest.mark.parametrize(
-    ("file", "what"),
+    ("file", "old", "new", "what"),
     [
-        ("tasks/learning/fit.py", (True, True, True)),
-        ("tasks/problems/text_generation.py", (True, True, True)),
-        ("tasks/text/split.py", (True, True, True)),
-        ("tasks/judgement/gate.py", (False, True, False)),
-        ("tasks/show.py", (False, False, False)),
-        ("expectations/prose.py", (False, False, False)),
+        # what is executed
+        (FIT, "losses.index(min(learned or losses)) + 1", "losses.index(max(learned or losses)) + 1", ALL),
+        (FIT, 'TRAINED, BEST = "training.json"', 'TRAINED, BEST = "other.json"', ALL),
+        ("tasks/learning/adapters.py", "case Lora():", "case Lora() if True:", ALL),
+        ("tasks/text/placeholders.py", 'r"<\\1>"', 'r"[\\1]"', ALL),
+        ("tasks/train.py", "with gpu_slot(home.path, devices(), say) as number:", "with gpu_slot(home.path, 1, say) as number:", ALL),
+        ("tasks/learning/scoring.py", "def score(", "SCORE = 1\n\n\ndef score(", NOTHING),
+        ("tasks/problems/baselines.py", "TfidfVectorizer(", "TfidfVectorizer(binary=True, ", (False, True, True)),
+        (GATE, "def decide(", "from math import ceil as floor\n\n\ndef decide(", NOTHING),
+        ("tasks/judgement/paired.py", "from scipy", "from numpy", (False, True, False)),
+        ("tasks/decide.py", "fair &= ~near", "fair |= ~near", (False, True, False)),
+        # what is not
+        (FIT, "def best_epoch(", "# a comment\ndef best_epoch(", NOTHING),
+        (FIT, '"""The epoch, from 1, whose weights are kept', '"""Another docstring', NOTHING),
+        (FIT, "untrained: float | None) -> int | None:", "untrained: float) -> int:", NOTHING),
+        (FIT, "was written and does not read back: check the disk", "does not read back", NOTHING),
+        ("tasks/show.py", "def ", "def more() -> int:\n    return 3\n\n\ndef ", NOTHING),
+        ("tasks/problems/token_classification.py", "", "def encode() -> int:\n    return 3\n", NOTHING),
+        ("tasks/problems/text_generation.py", "def encode(", "def encoded() -> int:\n    return 3\n\n\ndef encode(", NOTHING),
+        ("tasks/learning/adapters.py", "case Full():\n", "case Full():\n            print()\n", NOTHING),
+        ("tasks/learning/adapters.py", "case Full():\n", "case Dora():\n            return 3\n        case Full():\n", NOTHING),
     ],
-)
-def test_a_line_of_code_changes_the_keys_of_what_it_does(copied, file, what):
+)  # fmt: skip
+def test_code_is_in_a_key_where_it_is_executed(copied, monkeypatch, file, old, new, what):
+    choice = replace(executed_code.choice_of(pipeline()), possible=executed_code.choice_of(pipeline()).possible | {"Dora"})
+    monkeypatch.setattr(identity, "choice_of", lambda _: choice)
     before = keys()
-    with (copied / file).open("a") as stream:
-        stream.write("\n# another line\n")
-    identity.code.cache_clear()
+    copied(file, old, new)
     assert tuple(one != other for one, other in zip(before, keys(), strict=True)) == what
 
 
-def test_where_the_code_lies_and_what_was_compiled_changes_nothing(copied, monkeypatch):
-    moved = keys()
-    (copied / "tasks" / "learning" / "__pycache__").mkdir(exist_ok=True)
-    (copied / "tasks" / "learning" / "__pycache__" / "fit.pyc").write_bytes(b"compiled")
-    identity.code.cache_clear()
-    assert keys() == moved
+def test_a_branch_counts_for_those_who_take_it(copied):
+    lora, full = keys(), keys(adapter={"kind": "full"})
+    copied("tasks/learning/adapters.py", "case Full():\n", "case Full():\n            print()\n")
+    assert keys() == lora and keys(adapter={"kind": "full"})[0] != full[0]
+
+
+def test_code_read_before_is_found_in_the_home(copied, monkeypatch, tmp_path):
+    home = tmp_path / "home"
+    (home / "index").mkdir(parents=True)
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(home))
+    first = keys()
+    written = list((home / "index").iterdir())
+    assert len(written) == 3
+    copied(FIT, "def best_epoch(", "# a comment\ndef best_epoch(")
+    assert keys() == first
+    for file in written:
+        file.write_text("{")  # damaged: read anew
+    identity._code_of.cache_clear()
+    assert keys() == first
+
+
+def test_settings_at_their_defaults_are_in_no_key():
+    class Grown(Training):
+        novelty: int = 3
+
+    assert settings_of(Grown()) == settings_of(Training()) == {}
+    assert settings_of(Grown(novelty=4, epochs=2)) == {"epochs": 2, "novelty": 4}
+
+
+def test_a_default_that_was_changed_is_in_every_key_that_hangs_on_it(monkeypatch):
+    before = keys()
+    monkeypatch.setattr(Training, "DEFAULTS", 1)
+    assert all(one != other for one, other in zip(before, keys(), strict=True))
     monkeypatch.undo()
-    identity.code.cache_clear()
-    assert keys() == moved
+    monkeypatch.setattr(Guards, "DEFAULTS", 1)
+    after = keys()
+    assert after[0] == before[0] and after[1] != before[1]
+
+
+def test_another_library_trains_anew_only_where_it_is_pinned(monkeypatch):
+    before, pinned = keys(), keys(training__pin="libraries")
+    monkeypatch.setattr(identity, "_version", lambda name: "99")
+    assert keys() == before and keys(training__pin="libraries")[0] != pinned[0]
 
 
 def test_scores_of_a_champion_are_made_anew_by_other_scoring_code(copied):
     """The champion's train-key is the one of its day: code that scores otherwise now must not meet its old scores."""
     before = scores_key("the champion's", "s", pipeline())
-    with (copied / "tasks/problems/text_classification.py").open("a") as stream:
-        stream.write("\n# another line\n")
-    identity.code.cache_clear()
+    copied("tasks/learning/scoring.py", "def score(", "@print\ndef score(")
     assert scores_key("the champion's", "s", pipeline()) != before
 
 
