@@ -126,6 +126,7 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[Check]:
     from tasks.health_model import champion_files
     from tasks.ledger import check_registry, history, replay
     from tasks.tracking import Registry, Tracking
+    from tasks.upgrade import upgrade
 
     ledger = open_ledger(home)
     if home.tracks_here and not (home.path / "mlflow.db").is_file():
@@ -154,6 +155,7 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[Check]:
             yield Check("champion", "ok", f"{pipeline.name} version {named}{origin}, registry and ledger agree")
         if named is not None:
             yield from champion_files(tracking, home, pipeline.name, named)
+            yield upgrade(pipeline, home, tracking, registry, named)
 
 
 @contextmanager

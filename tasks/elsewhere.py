@@ -69,7 +69,8 @@ def order(
     if start is not None:
         begins = {"version": start, "weights": _sha256(champion_folder(tracking, home, pipeline.name, start) / TRAINABLE)}
     return Order(
-        pipeline.model_dump(mode="json"), run_id, key, rows, asdict(spec), tracking.store_base(base), begins, code_of("train", pipeline),
+        pipeline.model_dump(mode="json"), run_id, key, rows, asdict(spec), tracking.store_base(base), begins,
+        code_of("train", pipeline),
         libraries(TRAIN_LIBRARIES),
     )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """The code of this project that a computation executes: definition by definition, hashed as what it does.
 
-From entry points (functions, by module and name) names are followed through imports, wherever those stand, as far as the packages in
-SCIENCES and the modules of the entries themselves: what carries files and records between them changes no result. Comments,
-docstrings, annotations and the words of errors are no part of a hash. Of a `match` or a dictionary whose cases or keys are the names
+From entry points (functions, by module and name) names are followed through imports, wherever those stand, as far as the packages
+in SCIENCES and the modules of the entries themselves: what carries files and records between them changes no result. Comments,
+docstrings, annotations and the words of errors are no part of a hash. Of a `match` or a dictionary whose cases or keys are names
 of a choice (a problem; the settings of an objective or an adapter) those of what was chosen count alone. So another file, another
 adapter's `case` and a comment change nothing; a changed line that is executed does.
 """

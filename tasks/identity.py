@@ -18,7 +18,9 @@ from tasks.executed_code import Choice, Definition, choice_of, executed_code, so
 from tasks.home import configured_home
 from tasks.learning.base import Base
 
+IDENTITY = "identity/identity.json"  # the artifact of a run that says what it was made by
 ROOT = Path(__file__).parent.parent
+READ_BY = tuple(name for name in Data.model_fields if name not in ("source", "test"))  # how data are read, wherever they are
 PREPARE_LIBRARIES = ("datasets", "great_expectations", "presidio_analyzer", "rensa", "py3langid", "tokenizers")
 TRAIN_LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "peft", "trl", "safetensors")
 ENTRIES: dict[str, tuple[Definition, ...]] = {  # what each key's computation begins with
@@ -28,9 +30,13 @@ ENTRIES: dict[str, tuple[Definition, ...]] = {  # what each key's computation be
     ),
     "check": (("tasks.base_check", "check_base"),),
     "train": (("tasks.train", "train"),),
-    "score": (("tasks.evaluate", "evaluate"), ("tasks.evaluate", "evaluate_fit"), ("tasks.evaluate", "lexical"), ("tasks.evaluate", "baselines")),
+    "score": (
+        ("tasks.evaluate", "evaluate"), ("tasks.evaluate", "evaluate_fit"), ("tasks.evaluate", "lexical"),
+        ("tasks.evaluate", "baselines"),
+    ),
     "decide": (
-        ("tasks.decide", "decide"), ("tasks.decide", "fair_rows"), ("tasks.decide", "asked_alike"), ("tasks.evaluate", "primary_of"),
+        ("tasks.decide", "decide"), ("tasks.decide", "fair_rows"), ("tasks.decide", "asked_alike"),
+        ("tasks.evaluate", "primary_of"),
     ),
     "batch": (("tasks.score", "score"),),
 }  # fmt: skip
@@ -96,7 +102,7 @@ def prepare_key(pipeline: Pipeline, sources: Mapping[str, Any], base: Base, reda
     return digest(
         {
             "sources": sources,
-            "data": settings_of(pipeline.data, [name for name in Data.model_fields if name not in ("source", "test")]),
+            "data": settings_of(pipeline.data, READ_BY),
             "problem": pipeline.problem,
             "contract": settings_of(pipeline.contract, ("max_quarantined", "vocabulary")),
             "suites": [hashlib.sha256(file.read_bytes()).hexdigest() for file in suites],
@@ -126,6 +132,14 @@ def train_identity(pipeline: Pipeline, rows: Mapping[str, str], base: Base, line
         "code": code_of("train", pipeline),
         "libraries": libraries(TRAIN_LIBRARIES) if pipeline.training.pin == "libraries" else {},
     }
+
+
+def stage_identity(pipeline: Pipeline) -> dict[str, Any]:
+    """Settings, code and libraries of a run, whatever its data: kept with it, so that a later version can tell what is other."""
+    settings = settings_of(pipeline, ("problem", "model", "contract", "adapter", "objective", "training", "evaluation", "gate"))
+    settings["data"] = settings_of(pipeline.data, READ_BY)
+    code = {stage: code_of(stage, pipeline) for stage in ("prepare", "train", "score", "decide")}
+    return {"settings": settings, "code": code, "libraries": libraries(TRAIN_LIBRARIES)}
 
 
 def train_key(pipeline: Pipeline, rows: Mapping[str, str], base: Base, lineage: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from tasks.champion import SIGNATURES
 from tasks.evaluate import FRAME, Scores
 from tasks.findings import Findings, gather
 from tasks.findings_of_training import SHOWN_METRICS
+from tasks.identity import IDENTITY, stage_identity
 from tasks.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, task
 from tasks.pages import REPORT
 from tasks.prepare import Prepared, contract_table, open_snapshot
@@ -41,6 +43,7 @@ def describe(
         tracking.log_artifact(run_id, sealed.path / name, "snapshot")
     tracking.log_folder(run_id, Path(prepared.docs), "data_docs")
     tracking.log_datasets(run_id, _splits(pipeline, sealed))
+    tracking.log_text(run_id, json.dumps(stage_identity(pipeline), indent=1), IDENTITY)
     create_markdown_artifact(contract_table(prepared.outcomes), key="contract")
     tracking.tag(run_id, {"described": prepared.snapshot})
 

@@ -138,7 +138,7 @@ FIT, GATE = "tasks/learning/fit.py", "tasks/judgement/gate.py"
         (FIT, 'TRAINED, BEST = "training.json"', 'TRAINED, BEST = "other.json"', ALL),
         ("tasks/learning/adapters.py", "case Lora():", "case Lora() if True:", ALL),
         ("tasks/text/placeholders.py", 'r"<\\1>"', 'r"[\\1]"', ALL),
-        ("tasks/train.py", "with gpu_slot(home.path, devices(), say) as number:", "with gpu_slot(home.path, 1, say) as number:", ALL),
+        ("tasks/train.py", "gpu_slot(home.path, devices(), say)", "gpu_slot(home.path, 1, say)", ALL),
         ("tasks/learning/scoring.py", "def score(", "SCORE = 1\n\n\ndef score(", NOTHING),
         ("tasks/problems/baselines.py", "TfidfVectorizer(", "TfidfVectorizer(binary=True, ", (False, True, True)),
         (GATE, "def decide(", "from math import ceil as floor\n\n\ndef decide(", NOTHING),
