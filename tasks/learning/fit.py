@@ -44,6 +44,14 @@ class Listener:
             self.notice,
         )
 
+    def amid(self, before: int, behind: int, *, silent: bool = False) -> Listener:
+        """A listener to a fit amid others that are progress alone, so many steps before and behind; a silent one logs nothing."""
+        return Listener(
+            (lambda *_: None) if silent else self.log,
+            lambda step, of: self.progress(before + step, before + of + behind),
+            self.notice,
+        )
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -80,11 +88,11 @@ def finished(run: Path) -> Trained | None:
     return Trained(**{**values, "folder": folder, "numerics": Numerics(**values["numerics"]), "history": tuple(values["history"])})
 
 
-def fit(trainer: Any, network: Network, plan: Plan, calibrate: Callable[[Network], float], listener: Listener) -> Trained:
+def fit(trainer: Any, network: Network, plan: Plan, calibrate: Callable[[Network, int], float], listener: Listener) -> Trained:
     """Train to the end, from the newest valid checkpoint where there is one; the result appears whole in `plan.result`/trained.
 
     The weights kept are those of the best epoch on the held-out rows (see `best_epoch`), the last one's where there are none;
-    `calibrate` gives their temperature. Raises CollapsedError where training goes wrong for good.
+    `calibrate` gives the temperature of weights of an epoch. Raises CollapsedError where training goes wrong for good.
     """
     plan.run.mkdir(parents=True, exist_ok=True)
     start = newest_valid(plan.run, listener.notice)
@@ -113,7 +121,7 @@ def fit(trainer: Any, network: Network, plan: Plan, calibrate: Callable[[Network
     if not all(bool(value.isfinite().all()) for value in trainable(network.model).values()):  # no loss was seen after the last step
         raise CollapsedError("the weights are not finite", trainer.state.global_step, trainer.state.log_history)
     epoch = epoch or round(trainer.state.global_step / plan.steps_per_epoch)
-    return _finish(trainer, network, plan, epoch, calibrate(network), before + time.monotonic() - began)
+    return _finish(trainer, network, plan, epoch, calibrate(network, epoch), before + time.monotonic() - began)
 
 
 def _finish(trainer: Any, network: Network, plan: Plan, epoch: int, temperature: float, seconds: float) -> Trained:

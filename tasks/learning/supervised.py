@@ -20,15 +20,17 @@ from tasks.learning.attention import attend_in_fp32
 from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics, autocast, check_fits, numerics
 from tasks.learning.fit import CALIBRATED_LOSS, Listener, Trained, finished, fit
+from tasks.learning.folds import FoldAnswers, folds_of, gather_epochs, load_answers, note_epoch, pooled, save_answers
 from tasks.learning.fused_lora import fuse_lora
 from tasks.learning.network import TRAINABLE, Network, Spec, build, load_tokenizer, outline, read_spec, refuse_blind
 from tasks.learning.temperature import fit_temperature, log_loss
-from tasks.learning.trainer import EarlierFits, Plan, arguments, keeping
+from tasks.learning.trainer import EarlierFits, Plan, arguments, default_epochs, keeping, writing
 from tasks.problems import text_classification, text_generation
 
 MICRO = "micro"
 COLLAPSED = "collapsed.json"  # how the first attempt went wrong
 SEARCH, AGAIN = "search", "again"  # folders of a run: the fit that finds the number of epochs, the one at a lower rate
+FOLD = "fold-{}"
 LOWER_RATE = 0.25  # of the learning rate, where a training that went wrong is begun once more
 
 
@@ -46,6 +48,8 @@ class Job:
     last_epoch: int | None = None
     temperature: float | None = None
     earlier: EarlierFits = field(default_factory=EarlierFits)
+    folds: FoldAnswers | None = None
+    answers: Path | None = None  # where a fold leaves what it answers after each epoch
 
 
 def train(
@@ -65,6 +69,8 @@ def train(
         return done
     rate = training.learning_rate or adapters.default_learning_rate(spec.moves)
     job = Job(spec, base, objective, training, listener, start, rate)
+    if spec.problem == "text-classification" and (pairs := folds_of(training, rows, held_out)):
+        job = _with_folds(job, pairs, len(rows), run)
     if not training.refit or held_out.empty:
         return _steady(job, rows, held_out, run)
     search = _steady(job, rows, held_out, run / SEARCH)
@@ -76,6 +82,35 @@ def train(
     trained = _steady(both, pd.concat([rows, held_out], ignore_index=True), held_out[:0], run)
     shutil.rmtree(run / SEARCH)
     return trained
+
+
+def _with_folds(job: Job, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], rows: int, run: Path) -> Job:
+    """The same training, once each fold of its rows was answered by a network that learned from the others."""
+    batch, listener = job.training.batch_size, job.listener
+    epochs = job.training.epochs or default_epochs(math.ceil(rows / batch))
+    listener.notice(f"few rows are held out: {len(pairs)} folds of the training rows help to choose the epoch")
+    sizes = [epochs * math.ceil(size / batch) for size in (*(len(fitted) for fitted, _ in pairs), rows)]
+    training, folds = job.training.model_copy(update={"epochs": epochs}), []
+    for number, (fitted, answered) in enumerate(pairs):
+        amid = listener.amid(sum(sizes[:number]), sum(sizes[number + 1 :]), silent=True)
+        folds.append(_fold(replace(job, training=training, listener=amid), fitted, answered, run / FOLD.format(number + 1)))
+    every = pooled(folds)
+    earlier = replace(job.earlier, seconds=job.earlier.seconds + every.seconds)
+    return replace(job, folds=every, earlier=earlier, listener=listener.amid(sum(sizes[:-1]), 0))
+
+
+def _fold(job: Job, rows: pd.DataFrame, answered: pd.DataFrame, run: Path) -> FoldAnswers:
+    """Fit to one fold's rows, or find it fitted; what it answers the others after each epoch."""
+    if (earlier := load_answers(run)) is not None:
+        return earlier
+    fit_folder = run.with_name(f"{run.name}-fit")
+    trained = _steady(replace(job, answers=fit_folder / "answers"), rows, answered, fit_folder)
+    save_answers(run, gather_epochs(fit_folder / "answers", trained.seconds))
+    shutil.rmtree(fit_folder)
+    answers = load_answers(run)
+    if answers is None:
+        raise InfraError(f"{run} was written and does not read back: check the disk")
+    return answers
 
 
 def _steady(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
@@ -159,6 +194,7 @@ def _attempt(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, re
     attend_in_fp32(network.model, how)
     fuse_lora(network.model, how)
     plan = Plan(job.training, job.learning_rate, lengths, micro, how, run, result, job.last_epoch, earlier=job.earlier)
+    plan = replace(plan, folds=job.folds, answers=job.answers)
     if spec.problem == "text-classification":
         plan = replace(
             plan, untrained=_constant_loss(data[0], spec, job.objective), tells_apart=_tells_apart(network, data[0], how)
@@ -168,14 +204,14 @@ def _attempt(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, re
     return fit(trainer, network, plan, _calibration(job, data[1], how), job.listener.after(job.earlier.steps))
 
 
-def _calibration(job: Job, held_out: list[dict[str, Any]], how: Numerics) -> Callable[[Network], float]:
+def _calibration(job: Job, held_out: list[dict[str, Any]], how: Numerics) -> Callable[[Network, int], float]:
     """What gives a trained network its temperature: the one found before, else the held-out rows; 1 for what has no classes."""
 
-    def calibrate(network: Network) -> float:
+    def calibrate(network: Network, epoch: int) -> float:
         if job.temperature is not None or job.spec.problem != "text-classification" or not held_out:
             return job.temperature or 1.0
-        logits = _logits(network, held_out, how)
-        return fit_temperature(logits, [row["labels"] for row in held_out])
+        logits, targets = _logits(network, held_out, how), [row["labels"] for row in held_out]
+        return fit_temperature(*(job.folds.with_held_out(epoch, logits, targets) if job.folds else (logits, targets)))
 
     return calibrate
 
@@ -235,8 +271,8 @@ def _trainer(
                 eval_dataset=held_out or None,
                 data_collator=text_classification.collate(network.pad_id),
                 compute_loss_func=text_classification.loss(weights, objective.label_smoothing),
-                compute_metrics=_calibrated_loss,
             )
+            trainer.compute_metrics = lambda answers: _calibrated_loss(answers, plan, trainer.state.global_step)
             trainer._loss_shifts_labels = False  # one label a row: nothing is shifted, every row counts
             return trainer
         case "text-generation":
@@ -248,9 +284,15 @@ def _trainer(
             assert_never(network.spec.problem)
 
 
-def _calibrated_loss(validation: Any) -> dict[str, float]:
+def _calibrated_loss(validation: Any, plan: Plan, step: int) -> dict[str, float]:
     """What the Trainer logs as CALIBRATED_LOSS beside the loss of the held-out rows."""
     logits, targets = validation.predictions, validation.label_ids
+    epoch = round(step / plan.steps_per_epoch)
+    if plan.answers is not None:
+        with writing(plan.answers):
+            note_epoch(plan.answers, epoch, logits, targets)
+    if plan.folds is not None:
+        logits, targets = plan.folds.with_held_out(epoch, logits, targets)
     return {CALIBRATED_LOSS.removeprefix("eval_"): log_loss(logits, targets, fit_temperature(logits, targets))}
 
 
