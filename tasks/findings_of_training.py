@@ -28,7 +28,8 @@ def training_sentence(trained: Trained, pipeline: Pipeline) -> str:
         return ""
     losses = [entry["eval_loss"] for entry in trained.history if "eval_loss" in entry]
     calibrated = " after its temperature was fitted" if pipeline.problem == "text-classification" else ""
-    lowest = f"the lowest validation loss{calibrated}"
+    folds = f" of the validation rows and {trained.fold_rows:,} training rows that folds answered" if trained.fold_rows else ""
+    lowest = f"the lowest {'loss' if folds else 'validation loss'}{folds}{calibrated}"
     why = f", the one with {lowest}" if losses else ", the last one: no validation rows were there to choose by"
     if losses and pipeline.training.refit:
         why = f", as many as had {lowest}, on train and validation rows together"

@@ -58,7 +58,8 @@ class Trained:
     """A finished training on disk; `weights` is the sha256 of its trainable.safetensors, `history` the log entries by step.
 
     `epoch` is the one whose weights these are (0: of an earlier version, which did not say); `temperature` divides the logits of a
-    classifier; `restart` says why training was begun once more at a lower `learning_rate`, if it was.
+    classifier; `restart` says why training was begun once more at a lower `learning_rate`, if it was; `fold_rows` training rows,
+    answered by networks that had not learned from them, helped to choose the epoch.
     """
 
     folder: Path
@@ -73,6 +74,7 @@ class Trained:
     learning_rate: float = 0.0
     temperature: float = 1.0
     restart: str = ""
+    fold_rows: int = 0
 
 
 class StoppedEarlyError(StoppedError):
@@ -132,7 +134,7 @@ def _finish(trainer: Any, network: Network, plan: Plan, epoch: int, temperature:
         weights = hashlib.sha256((aside / TRAINABLE).read_bytes()).hexdigest()
         result = Trained(
             aside, weights, earlier.steps, earlier.seconds, peak_memory(plan.numerics), plan.micro, plan.numerics, earlier.history,
-            epoch, plan.learning_rate, temperature, earlier.restart,
+            epoch, plan.learning_rate, temperature, earlier.restart, len(plan.folds.targets) if plan.folds else 0,
         )  # fmt: skip
         (aside / RESULT).write_text(json.dumps({**asdict(result), "folder": None}))
     done = finished(plan.result)
