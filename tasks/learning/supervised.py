@@ -69,12 +69,22 @@ def train(
         return done
     rate = training.learning_rate or adapters.default_learning_rate(spec.moves)
     job = Job(spec, base, objective, training, listener, start, rate)
-    if spec.problem == "text-classification" and (pairs := folds_of(training, rows, held_out)):
-        job = _with_folds(job, pairs, len(rows), run)
-    if not training.refit or held_out.empty:
+    if spec.problem == "text-classification":
+        _check_labels(spec, held_out)
+        pairs = folds_of(training, rows, held_out)
+        job = _with_folds(job, pairs, len(rows), run) if pairs else job
+    trained = _fit_once_or_twice(job, rows, held_out, run)
+    for folder in run.glob(FOLD.format("*")):
+        shutil.rmtree(folder)
+    return trained
+
+
+def _fit_once_or_twice(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
+    """Fit to `rows`; with `training.refit` once more to all rows, for as many epochs as were best."""
+    if not job.training.refit or held_out.empty:
         return _steady(job, rows, held_out, run)
     search = _steady(job, rows, held_out, run / SEARCH)
-    listener.notice(f"validation rows were answered best after epoch {search.epoch}: training on all rows for as long")
+    job.listener.notice(f"validation rows were answered best after epoch {search.epoch}: training on all rows for as long")
     earlier = EarlierFits(search.history, search.steps, search.seconds, search.restart)
     both = replace(
         job, last_epoch=search.epoch, temperature=search.temperature, learning_rate=search.learning_rate, earlier=earlier
@@ -87,7 +97,7 @@ def train(
 def _with_folds(job: Job, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], rows: int, run: Path) -> Job:
     """The same training, once each fold of its rows was answered by a network that learned from the others."""
     batch, listener = job.training.batch_size, job.listener
-    epochs = job.training.epochs or default_epochs(math.ceil(rows / batch))
+    epochs = default_epochs(math.ceil(rows / batch))
     listener.notice(f"few rows are held out: {len(pairs)} folds of the training rows help to choose the epoch")
     sizes = [epochs * math.ceil(size / batch) for size in (*(len(fitted) for fitted, _ in pairs), rows)]
     training, folds = job.training.model_copy(update={"epochs": epochs}), []
@@ -105,7 +115,8 @@ def _fold(job: Job, rows: pd.DataFrame, answered: pd.DataFrame, run: Path) -> Fo
         return earlier
     fit_folder = run.with_name(f"{run.name}-fit")
     trained = _steady(replace(job, answers=fit_folder / "answers"), rows, answered, fit_folder)
-    save_answers(run, gather_epochs(fit_folder / "answers", trained.seconds))
+    with writing(run):
+        save_answers(run, gather_epochs(fit_folder / "answers", trained.seconds))
     shutil.rmtree(fit_folder)
     answers = load_answers(run)
     if answers is None:
@@ -296,13 +307,16 @@ def _calibrated_loss(validation: Any, plan: Plan, step: int) -> dict[str, float]
     return {CALIBRATED_LOSS.removeprefix("eval_"): log_loss(logits, targets, fit_temperature(logits, targets))}
 
 
-def _classified(tokenizer: Any, spec: Spec, frame: pd.DataFrame) -> list[dict[str, Any]]:
-    code = {label: place for place, label in enumerate(spec.labels)}
-    unknown = sorted(set(frame["target"]) - code.keys())
+def _check_labels(spec: Spec, held_out: pd.DataFrame) -> None:
+    unknown = sorted(set(held_out["target"]) - set(spec.labels))
     if unknown:
         raise InputError(
             f"data: {len(unknown)} labels have no training row ({', '.join(unknown[:5])}): add rows, or leave them out"
         )
+
+
+def _classified(tokenizer: Any, spec: Spec, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    code = {label: place for place, label in enumerate(spec.labels)}
     ids = text_classification.encode(tokenizer, frame["text"].tolist(), spec.max_length) if len(frame) else []
     return [{"input_ids": row, "labels": code[label]} for row, label in zip(ids, frame["target"], strict=True)]
 
