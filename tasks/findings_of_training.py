@@ -23,7 +23,7 @@ LOWER_IS_BETTER = {ROW_MEAN, "log_loss", "expected_calibration_error", "nll_per_
 
 
 def training_sentence(trained: Trained, pipeline: Pipeline) -> str:
-    """Which epoch's weights a version has, at what learning rate they were reached, and by what its logits are divided."""
+    """Which epoch's weights a version has, at what learning rate they were reached, and its temperature."""
     if not trained.epoch:
         return ""
     losses = [entry["eval_loss"] for entry in trained.history if "eval_loss" in entry]
@@ -35,7 +35,7 @@ def training_sentence(trained: Trained, pipeline: Pipeline) -> str:
         why = f", as many as had {lowest}, on train and validation rows together"
     sentence = f"Weights of epoch {trained.epoch}{why}; learning rate {trained.learning_rate:.2g}"
     if pipeline.problem == "text-classification":
-        sentence += f"; logits divided by a temperature of {trained.temperature:.3g}"
+        sentence += f"; calibrated with a temperature of {trained.temperature:.3g}"
     return f"{sentence}."
 
 

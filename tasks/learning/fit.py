@@ -26,6 +26,7 @@ from tasks.learning.trainer import Plan, writing
 RESULT, STATE, TRAINED, BEST = "training.json", "trainer_state.json", "trained", "best"
 CALIBRATED_LOSS = "eval_calibrated_loss"  # of held-out rows, after a temperature was fitted to them
 ONE_CLASS = "one_class"  # 1.0 where an epoch's network answers one class to training rows of several
+HELD_OUT_ONE_CLASS = "eval_one_class"  # the same of held-out rows, calibrated, if there are enough of them to tell
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Listener:
 class Trained:
     """A finished training on disk; `weights` is the sha256 of its trainable.safetensors, `history` the log entries by step.
 
-    `epoch` is the one whose weights these are (0: of an earlier version, which did not say); `temperature` divides the logits of a
+    `epoch` is the one whose weights these are (0: of an earlier version, which did not say); `temperature` calibrates a
     classifier; `restart` says why training was begun once more at a lower `learning_rate`, if it was; `fold_rows` training rows,
     answered by networks that had not learned from them, helped to choose the epoch.
     """
@@ -130,7 +131,7 @@ def _finish(trainer: Any, network: Network, plan: Plan, epoch: int, temperature:
     earlier = plan.earlier.followed_by(trainer.state.log_history, trainer.state.global_step, seconds)
     with writing(plan.result), atomic_folder(plan.result / TRAINED) as aside:
         save_trainable(network.model, aside / TRAINABLE)
-        save_spec(replace(network.spec, temperature=temperature), aside)
+        save_spec(replace(network.spec, temperature=temperature, shares=plan.shares), aside)
         weights = hashlib.sha256((aside / TRAINABLE).read_bytes()).hexdigest()
         result = Trained(
             aside, weights, earlier.steps, earlier.seconds, peak_memory(plan.numerics), plan.micro, plan.numerics, earlier.history,
@@ -209,16 +210,15 @@ def best_epoch(logged: Sequence[dict[str, float]], untrained: float | None) -> i
 
     It has the lowest loss on the held-out rows: of a classifier after its temperature is fitted to them, as it will be used. The
     raw loss would end a training when confidence runs ahead of accuracy, which the temperature mends (Berta et al. 2025,
-    'Rethinking early stopping: refine, then calibrate'). An epoch that answers one class to training rows of several is kept only
-    if no other has a loss below `untrained`, that of an answer without any training.
+    'Rethinking early stopping: refine, then calibrate'). An epoch that answers one class to rows of several is kept only if no
+    other has a loss below `untrained`, that of an answer without any training.
     """
     entries = [entry for entry in logged if "eval_loss" in entry]
     if not entries:
         return None
     losses = [entry.get(CALIBRATED_LOSS, entry["eval_loss"]) for entry in entries]
-    learned = [
-        loss for loss, entry in zip(losses, entries, strict=True) if not entry.get(ONE_CLASS) and loss < (untrained or np.inf)
-    ]
+    several = [not entry.get(ONE_CLASS) and not entry.get(HELD_OUT_ONE_CLASS) for entry in entries]
+    learned = [loss for loss, each in zip(losses, several, strict=True) if each and loss < (untrained or np.inf)]
     return losses.index(min(learned or losses)) + 1
 
 

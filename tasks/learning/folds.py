@@ -34,7 +34,7 @@ class FoldAnswers:
     targets: npt.NDArray[np.int64]
     seconds: float
 
-    def with_held_out(self, epoch: int, logits: npt.ArrayLike, targets: Sequence[int]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    def with_held_out(self, epoch: int, logits: npt.ArrayLike, targets: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Logits and targets of these rows and the held-out ones, after an epoch, from 1."""
         return np.concatenate([np.asarray(logits), self.logits[epoch - 1]]), np.concatenate([np.asarray(targets), self.targets])
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, assert_never
 
+import numpy as np
 import pandas as pd
 
 from configs.errors import InfraError, InputError
@@ -19,8 +20,8 @@ from tasks.learning import adapters, collapse
 from tasks.learning.attention import attend_in_fp32
 from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics, autocast, check_fits, numerics
-from tasks.learning.fit import CALIBRATED_LOSS, Listener, Trained, finished, fit
-from tasks.learning.folds import FoldAnswers, folds_of, gather_epochs, load_answers, note_epoch, pooled, save_answers
+from tasks.learning.fit import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS, Listener, Trained, finished, fit
+from tasks.learning.folds import FEW_HELD_OUT, FoldAnswers, folds_of, gather_epochs, load_answers, note_epoch, pooled, save_answers
 from tasks.learning.fused_lora import fuse_lora
 from tasks.learning.network import TRAINABLE, Network, Spec, build, load_tokenizer, outline, read_spec, refuse_blind
 from tasks.learning.temperature import fit_temperature, log_loss
@@ -208,21 +209,24 @@ def _attempt(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, re
     plan = replace(plan, folds=job.folds, answers=job.answers)
     if spec.problem == "text-classification":
         plan = replace(
-            plan, untrained=_constant_loss(data[0], spec, job.objective), tells_apart=_tells_apart(network, data[0], how)
-        )
+            plan, untrained=_constant_loss(data[0], spec, job.objective), tells_apart=_tells_apart(network, data[0], how),
+            shares=_shares(data[0], spec, job.objective),
+        )  # fmt: skip
     trainer = _trainer(network, data[0], data[1], job.objective, plan)
     trainer.plan = plan
-    return fit(trainer, network, plan, _calibration(job, data[1], how), job.listener.after(job.earlier.steps))
+    return fit(trainer, network, plan, _calibration(job, data[1], plan), job.listener.after(job.earlier.steps))
 
 
-def _calibration(job: Job, held_out: list[dict[str, Any]], how: Numerics) -> Callable[[Network, int], float]:
+def _calibration(job: Job, held_out: list[dict[str, Any]], plan: Plan) -> Callable[[Network, int], float]:
     """What gives a trained network its temperature: the one found before, else the held-out rows; 1 for what has no classes."""
 
     def calibrate(network: Network, epoch: int) -> float:
         if job.temperature is not None or job.spec.problem != "text-classification" or not held_out:
             return job.temperature or 1.0
-        logits, targets = _logits(network, held_out, how), [row["labels"] for row in held_out]
-        return fit_temperature(*(job.folds.with_held_out(epoch, logits, targets) if job.folds else (logits, targets)))
+        logits, targets = _logits(network, held_out, plan.numerics), np.array(_targets(held_out))
+        if job.folds is not None:
+            logits, targets = job.folds.with_held_out(epoch, logits, targets)
+        return fit_temperature(logits, targets, plan.shares)
 
     return calibrate
 
@@ -234,17 +238,26 @@ def _logits(network: Network, rows: list[dict[str, Any]], how: Numerics) -> Any:
 
 def _tells_apart(network: Network, rows: list[dict[str, Any]], how: Numerics) -> Callable[[], bool]:
     """Whether the network, as it is when asked, answers more than one class to rows of several."""
-    sample = [rows[place] for place in collapse.sample_rows([row["labels"] for row in rows])]
+    sample = [rows[place] for place in collapse.sample_rows(_targets(rows))]
 
     def tells_apart() -> bool:
         answers = _logits(network, sample, how).argmax(1).tolist()
-        return not collapse.answers_one_class(answers, [row["labels"] for row in sample])
+        return not collapse.answers_one_class(answers, _targets(sample))
 
     return tells_apart
 
 
+def _shares(rows: list[dict[str, Any]], spec: Spec, objective: Supervised) -> tuple[float, ...]:
+    """The class shares that training shows the network; none where it weighs all classes alike."""
+    return () if objective.class_weights == "balanced" else text_classification.class_shares(_targets(rows), len(spec.labels))
+
+
+def _targets(rows: list[dict[str, Any]]) -> list[int]:
+    return [row["labels"] for row in rows]
+
+
 def _constant_loss(rows: list[dict[str, Any]], spec: Spec, objective: Supervised) -> float:
-    targets = [row["labels"] for row in rows]
+    targets = _targets(rows)
     weights = None
     if objective.class_weights == "balanced":
         weights = text_classification.class_weights(targets, len(spec.labels)).tolist()
@@ -296,7 +309,7 @@ def _trainer(
 
 
 def _calibrated_loss(validation: Any, plan: Plan, step: int) -> dict[str, float]:
-    """What the Trainer logs as CALIBRATED_LOSS beside the loss of the held-out rows."""
+    """What the Trainer logs of the held-out rows beside their loss: that after calibration, and whether one class is answered."""
     logits, targets = validation.predictions, validation.label_ids
     epoch = round(step / plan.steps_per_epoch)
     if plan.answers is not None:
@@ -304,7 +317,12 @@ def _calibrated_loss(validation: Any, plan: Plan, step: int) -> dict[str, float]
             note_epoch(plan.answers, epoch, logits, targets)
     if plan.folds is not None:
         logits, targets = plan.folds.with_held_out(epoch, logits, targets)
-    return {CALIBRATED_LOSS.removeprefix("eval_"): log_loss(logits, targets, fit_temperature(logits, targets))}
+    temperature = fit_temperature(logits, targets, plan.shares)
+    found = {CALIBRATED_LOSS: log_loss(logits, targets, temperature, plan.shares)}
+    if len(targets) >= FEW_HELD_OUT:
+        answers = text_classification.calibrated(logits, temperature, plan.shares).argmax(1).tolist()
+        found[HELD_OUT_ONE_CLASS] = float(collapse.answers_one_class(answers, targets.tolist()))
+    return {name.removeprefix("eval_"): value for name, value in found.items()}
 
 
 def _check_labels(spec: Spec, held_out: pd.DataFrame) -> None:
@@ -326,7 +344,7 @@ def _class_weights(rows: list[dict[str, Any]], spec: Spec, objective: Supervised
         return None
     import torch
 
-    return torch.tensor(text_classification.class_weights([row["labels"] for row in rows], len(spec.labels)), dtype=torch.float32)
+    return torch.tensor(text_classification.class_weights(_targets(rows), len(spec.labels)), dtype=torch.float32)
 
 
 def _smaller(batch: int) -> int:
