@@ -192,7 +192,7 @@ def key_of(job: Job) -> str:
     from tasks.learning.temperature import DOUBT, USUAL
 
     rates = [default_learning_rate(adapter) for adapter in (Lora(), Full())]
-    defaults = {**Training().model_dump(mode="json"), "rates": rates, "temperature": [USUAL, DOUBT]}
+    defaults = {**Training().model_dump(mode="json"), "rates": rates, "temperature": [USUAL, DOUBT], "drawn to": "class shares"}
     if round(HELD_OUT * job.rows) < FEW_HELD_OUT:
         defaults["folds"] = FOLDS
     settings = _settings(job) or defaults
