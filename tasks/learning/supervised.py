@@ -321,7 +321,7 @@ def _calibrated_loss(validation: Any, plan: Plan, step: int) -> dict[str, float]
     found = {CALIBRATED_LOSS: log_loss(logits, targets, temperature, plan.shares)}
     if len(targets) >= FEW_HELD_OUT:
         answers = text_classification.calibrated(logits, temperature, plan.shares).argmax(1).tolist()
-        found[HELD_OUT_ONE_CLASS] = float(collapse.answers_one_class(answers, targets.tolist()))
+        found[HELD_OUT_ONE_CLASS] = float(collapse.hardly_varies(answers, targets.tolist()))
     return {name.removeprefix("eval_"): value for name, value in found.items()}
 
 
