@@ -16,6 +16,7 @@ LEAST = 6  # entries, at the least
 CLEAR = 8.0  # standard errors of a stretch's median: a rise that is no larger may be the luck of its batches
 ASKED_FROM = 25  # steps: a network that has taken fewer is not asked yet
 SELDOM = 0.1  # of their rate: a network that names all but the commonest class less often than that hardly names them
+SEEN = 3  # held-out rows of rare classes, at the least, by which to tell
 SAMPLE = 64  # training rows that a network is asked whether it still tells classes apart
 
 
@@ -86,6 +87,9 @@ def answers_one_class(predictions: Sequence[int], targets: Sequence[int]) -> boo
 
 
 def hardly_varies(predictions: Sequence[int], targets: Sequence[int]) -> bool:
-    """Whether nearly all predictions are one class where the targets are several: others come at less than SELDOM of their rate."""
-    shares = [1 - float(np.bincount(np.asarray(codes)).max()) / len(codes) for codes in (predictions, targets)]
-    return shares[0] < SELDOM * shares[1]
+    """Whether nearly all predictions are one class where the targets are several.
+
+    Other classes than the commonest are named at less than SELDOM of their rate; fewer than SEEN rows of them tell nothing.
+    """
+    named, there = (len(codes) - int(np.bincount(np.asarray(codes)).max()) for codes in (predictions, targets))
+    return there >= SEEN and named < SELDOM * there

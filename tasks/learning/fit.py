@@ -26,7 +26,7 @@ from tasks.learning.trainer import Plan, writing
 RESULT, STATE, TRAINED, BEST = "training.json", "trainer_state.json", "trained", "best"
 CALIBRATED_LOSS = "eval_calibrated_loss"  # of held-out rows, after a temperature was fitted to them
 ONE_CLASS = "one_class"  # 1.0 where an epoch's network answers one class to training rows of several
-HELD_OUT_ONE_CLASS = "eval_one_class"  # 1.0 where it answers nearly all held-out rows so, calibrated, of enough rows to tell
+HELD_OUT_ONE_CLASS = "eval_one_class"  # 1.0 where, calibrated, it answers nearly all held-out rows so
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tasks.learning.attention import attend_in_fp32
 from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics, autocast, check_fits, numerics
 from tasks.learning.fit import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS, Listener, Trained, finished, fit
-from tasks.learning.folds import FEW_HELD_OUT, FoldAnswers, folds_of, gather_epochs, load_answers, note_epoch, pooled, save_answers
+from tasks.learning.folds import FoldAnswers, folds_of, gather_epochs, load_answers, note_epoch, pooled, save_answers
 from tasks.learning.fused_lora import fuse_lora
 from tasks.learning.network import TRAINABLE, Network, Spec, build, load_tokenizer, outline, read_spec, refuse_blind
 from tasks.learning.temperature import fit_temperature, log_loss
@@ -310,18 +310,18 @@ def _trainer(
 
 def _calibrated_loss(validation: Any, plan: Plan, step: int) -> dict[str, float]:
     """What the Trainer logs of the held-out rows beside their loss: that after calibration, and whether one class is answered."""
-    logits, targets = validation.predictions, validation.label_ids
+    own, own_targets = validation.predictions, validation.label_ids
     epoch = round(step / plan.steps_per_epoch)
     if plan.answers is not None:
         with writing(plan.answers):
-            note_epoch(plan.answers, epoch, logits, targets)
-    if plan.folds is not None:
-        logits, targets = plan.folds.with_held_out(epoch, logits, targets)
+            note_epoch(plan.answers, epoch, own, own_targets)
+    logits, targets = plan.folds.with_held_out(epoch, own, own_targets) if plan.folds else (own, own_targets)
     temperature = fit_temperature(logits, targets, plan.shares)
-    found = {CALIBRATED_LOSS: log_loss(logits, targets, temperature, plan.shares)}
-    if len(targets) >= FEW_HELD_OUT:
-        answers = text_classification.calibrated(logits, temperature, plan.shares).argmax(1).tolist()
-        found[HELD_OUT_ONE_CLASS] = float(collapse.hardly_varies(answers, targets.tolist()))
+    answers = text_classification.calibrated(own, temperature, plan.shares).argmax(1).tolist()
+    found = {
+        CALIBRATED_LOSS: log_loss(logits, targets, temperature, plan.shares),
+        HELD_OUT_ONE_CLASS: float(collapse.hardly_varies(answers, own_targets.tolist())),
+    }
     return {name.removeprefix("eval_"): value for name, value in found.items()}
 
 

@@ -95,7 +95,7 @@ def test_one_class_for_rows_of_several_is_one_class_too_few():
 
 @pytest.mark.parametrize(
     ("rare_answers", "rare", "hardly"),
-    [(0, 21, True), (2, 21, True), (3, 21, False), (21, 21, False), (0, 0, False), (0, 1, True), (1, 5, False)],
+    [(0, 21, True), (2, 21, True), (3, 21, False), (21, 21, False), (0, 0, False), (0, 2, False), (0, 3, True), (1, 5, False)],
 )
 def test_answers_hardly_vary_where_rare_classes_are_named_at_less_than_a_tenth_of_their_rate(rare_answers, rare, hardly):
     answers, targets = ([1] * many + [0] * (100 - many) for many in (rare_answers, rare))
