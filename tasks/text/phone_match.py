@@ -14,6 +14,7 @@ from itertools import accumulate, chain
 
 import phonenumbers
 from phonenumbers import phonenumbermatcher as library
+from phonenumbers.phonenumberutil import _UNWANTED_END_CHAR_PATTERN
 
 from tasks.text.patterns import OverBudget, ascii_digits
 from tasks.text.phone_forms import PhoneForms, phone_forms
@@ -153,9 +154,7 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
     def _try_group(self, candidate: str, offset: int, start: int, end: int) -> None:
         self._take(1)
         if SHORTEST <= self._count(offset + start, offset + end) <= MOST_DIGITS:
-            self._parse_and_verify(
-                self._trim_after_first_match(library._UNWANTED_END_CHAR_PATTERN, candidate[start:end]), offset + start
-            )
+            self._parse_and_verify(self._trim_after_first_match(_UNWANTED_END_CHAR_PATTERN, candidate[start:end]), offset + start)
 
     def _parse_and_verify(self, candidate: str, offset: int) -> phonenumbers.PhoneNumberMatch | None:
         """Notes what the group is, and goes on to the next unless it is the whole stretch, which comes first."""
