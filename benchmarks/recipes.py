@@ -188,11 +188,18 @@ def key_of(job: Job) -> str:
     """A result counts for these settings alone."""
     from configs.schema import Full, Lora, Training
     from tasks.learning.adapters import default_learning_rate
+    from tasks.learning.collapse import SELDOM
     from tasks.learning.folds import FEW_HELD_OUT, FOLDS
     from tasks.learning.temperature import DOUBT, USUAL
 
     rates = [default_learning_rate(adapter) for adapter in (Lora(), Full())]
-    defaults = {**Training().model_dump(mode="json"), "rates": rates, "temperature": [USUAL, DOUBT], "drawn to": "class shares"}
+    defaults = {
+        **Training().model_dump(mode="json"),
+        "rates": rates,
+        "temperature": [USUAL, DOUBT],
+        "drawn to": "class shares",
+        "seldom": SELDOM,
+    }
     if round(HELD_OUT * job.rows) < FEW_HELD_OUT:
         defaults["folds"] = FOLDS
     settings = _settings(job) or defaults
