@@ -231,10 +231,12 @@ class Supervised(Frozen):
 class Training(Frozen):
     start: Literal["base", "champion"] = "base"
     epochs: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="default: as many as make 250 optimizer steps, 4 to 12; the best one is kept"
+        None,
+        description="default: as many as make 250 optimizer steps, 4 to 12; the best one is kept. Where fewer than 100 rows are "
+        "held out, three folds of up to 1,000 training rows help to choose it",
     )
     batch_size: Annotated[int, Field(ge=1)] = Field(16, description="rows per optimizer step, whatever fits in memory at once")
-    learning_rate: Annotated[float, Field(gt=0)] | None = Field(None, description="default: 5e-4 for lora, 5e-5 for full")
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(None, description="default: 5e-4 for lora, 1e-4 for full")
     head_learning_rate_factor: Annotated[float, Field(gt=0)] = 10.0
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the steps")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -39,7 +38,7 @@ def rotate(log: Path, most: int = LOG_BYTES) -> bool:
             source.seek(-most, os.SEEK_END)
             old = log.with_suffix(".old.log")
             with old.with_suffix(".tmp").open("wb") as target:
-                shutil.copyfileobj(source, target)
+                target.write(source.read(most))  # what is written meanwhile makes the old one no larger
             old.with_suffix(".tmp").replace(old)
             source.truncate(0)
             return True

@@ -39,7 +39,7 @@ def default_learning_rate(adapter: Adapter) -> float:
     """Low-rank updates start at zero and bear ten times the rate of whole weights; chosen on nine sets (benchmarks/recipes.py)."""
     match adapter:
         case Full():
-            return 5e-5
+            return 1e-4
         case Lora():
             return 5e-4
         case _:

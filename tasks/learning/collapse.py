@@ -15,6 +15,8 @@ STRETCH = 0.1  # of all entries of the log are looked at together: so long a los
 LEAST = 6  # entries, at the least
 CLEAR = 8.0  # standard errors of a stretch's median: a rise that is no larger may be the luck of its batches
 ASKED_FROM = 25  # steps: a network that has taken fewer is not asked yet
+SELDOM = 0.1  # of their rate: a network that names all but the commonest class less often than that hardly names them
+SEEN = 3  # held-out rows of rare classes, at the least, by which to tell
 SAMPLE = 64  # training rows that a network is asked whether it still tells classes apart
 
 
@@ -82,3 +84,12 @@ def sample_rows(targets: Sequence[int]) -> npt.NDArray[np.int64]:
 def answers_one_class(predictions: Sequence[int], targets: Sequence[int]) -> bool:
     """Whether all predictions are one class where the targets are several."""
     return len(set(predictions)) == 1 and len(set(targets)) > 1
+
+
+def hardly_varies(predictions: Sequence[int], targets: Sequence[int]) -> bool:
+    """Whether nearly all predictions are one class where the targets are several.
+
+    Other classes than the commonest are named at less than SELDOM of their rate; fewer than SEEN rows of them tell nothing.
+    """
+    named, there = (len(codes) - int(np.bincount(np.asarray(codes)).max()) for codes in (predictions, targets))
+    return there >= SEEN and named < SELDOM * there

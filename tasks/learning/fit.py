@@ -26,6 +26,7 @@ from tasks.learning.trainer import Plan, writing
 RESULT, STATE, TRAINED, BEST = "training.json", "trainer_state.json", "trained", "best"
 CALIBRATED_LOSS = "eval_calibrated_loss"  # of held-out rows, after a temperature was fitted to them
 ONE_CLASS = "one_class"  # 1.0 where an epoch's network answers one class to training rows of several
+HELD_OUT_ONE_CLASS = "eval_one_class"  # 1.0 where, calibrated, it answers nearly all held-out rows so
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,22 @@ class Listener:
             self.notice,
         )
 
+    def amid(self, before: int, behind: int, *, silent: bool = False) -> Listener:
+        """A listener to a fit amid others that are progress alone, so many steps before and behind; a silent one logs nothing."""
+        return Listener(
+            (lambda *_: None) if silent else self.log,
+            lambda step, of: self.progress(before + step, before + of + behind),
+            self.notice,
+        )
+
 
 @dataclass(frozen=True)
 class Trained:
     """A finished training on disk; `weights` is the sha256 of its trainable.safetensors, `history` the log entries by step.
 
-    `epoch` is the one whose weights these are (0: of an earlier version, which did not say); `temperature` divides the logits of a
-    classifier; `restart` says why training was begun once more at a lower `learning_rate`, if it was.
+    `epoch` is the one whose weights these are (0: of an earlier version, which did not say); `temperature` calibrates a
+    classifier; `restart` says why training was begun once more at a lower `learning_rate`, if it was; `fold_rows` training rows,
+    answered by networks that had not learned from them, helped to choose the epoch.
     """
 
     folder: Path
@@ -65,6 +75,7 @@ class Trained:
     learning_rate: float = 0.0
     temperature: float = 1.0
     restart: str = ""
+    fold_rows: int = 0
 
 
 class StoppedEarlyError(StoppedError):
@@ -80,11 +91,11 @@ def finished(run: Path) -> Trained | None:
     return Trained(**{**values, "folder": folder, "numerics": Numerics(**values["numerics"]), "history": tuple(values["history"])})
 
 
-def fit(trainer: Any, network: Network, plan: Plan, calibrate: Callable[[Network], float], listener: Listener) -> Trained:
+def fit(trainer: Any, network: Network, plan: Plan, calibrate: Callable[[Network, int], float], listener: Listener) -> Trained:
     """Train to the end, from the newest valid checkpoint where there is one; the result appears whole in `plan.result`/trained.
 
     The weights kept are those of the best epoch on the held-out rows (see `best_epoch`), the last one's where there are none;
-    `calibrate` gives their temperature. Raises CollapsedError where training goes wrong for good.
+    `calibrate` gives the temperature of weights of an epoch. Raises CollapsedError where training goes wrong for good.
     """
     plan.run.mkdir(parents=True, exist_ok=True)
     start = newest_valid(plan.run, listener.notice)
@@ -113,18 +124,18 @@ def fit(trainer: Any, network: Network, plan: Plan, calibrate: Callable[[Network
     if not all(bool(value.isfinite().all()) for value in trainable(network.model).values()):  # no loss was seen after the last step
         raise CollapsedError("the weights are not finite", trainer.state.global_step, trainer.state.log_history)
     epoch = epoch or round(trainer.state.global_step / plan.steps_per_epoch)
-    return _finish(trainer, network, plan, epoch, calibrate(network), before + time.monotonic() - began)
+    return _finish(trainer, network, plan, epoch, calibrate(network, epoch), before + time.monotonic() - began)
 
 
 def _finish(trainer: Any, network: Network, plan: Plan, epoch: int, temperature: float, seconds: float) -> Trained:
     earlier = plan.earlier.followed_by(trainer.state.log_history, trainer.state.global_step, seconds)
     with writing(plan.result), atomic_folder(plan.result / TRAINED) as aside:
         save_trainable(network.model, aside / TRAINABLE)
-        save_spec(replace(network.spec, temperature=temperature), aside)
+        save_spec(replace(network.spec, temperature=temperature, shares=plan.shares), aside)
         weights = hashlib.sha256((aside / TRAINABLE).read_bytes()).hexdigest()
         result = Trained(
             aside, weights, earlier.steps, earlier.seconds, peak_memory(plan.numerics), plan.micro, plan.numerics, earlier.history,
-            epoch, plan.learning_rate, temperature, earlier.restart,
+            epoch, plan.learning_rate, temperature, earlier.restart, len(plan.folds.targets) if plan.folds else 0,
         )  # fmt: skip
         (aside / RESULT).write_text(json.dumps({**asdict(result), "folder": None}))
     done = finished(plan.result)
@@ -199,16 +210,15 @@ def best_epoch(logged: Sequence[dict[str, float]], untrained: float | None) -> i
 
     It has the lowest loss on the held-out rows: of a classifier after its temperature is fitted to them, as it will be used. The
     raw loss would end a training when confidence runs ahead of accuracy, which the temperature mends (Berta et al. 2025,
-    'Rethinking early stopping: refine, then calibrate'). An epoch that answers one class to training rows of several is kept only
-    if no other has a loss below `untrained`, that of an answer without any training.
+    'Rethinking early stopping: refine, then calibrate'). An epoch that answers one class to rows of several is kept only if no
+    other has a loss below `untrained`, that of an answer without any training.
     """
     entries = [entry for entry in logged if "eval_loss" in entry]
     if not entries:
         return None
     losses = [entry.get(CALIBRATED_LOSS, entry["eval_loss"]) for entry in entries]
-    learned = [
-        loss for loss, entry in zip(losses, entries, strict=True) if not entry.get(ONE_CLASS) and loss < (untrained or np.inf)
-    ]
+    several = [not entry.get(ONE_CLASS) and not entry.get(HELD_OUT_ONE_CLASS) for entry in entries]
+    learned = [loss for loss, each in zip(losses, several, strict=True) if each and loss < (untrained or np.inf)]
     return losses.index(min(learned or losses)) + 1
 
 

@@ -32,7 +32,8 @@ EARLIER: Literal["earlier"] = "earlier"  # the pooling of a stored network that 
 class Spec:
     """All that is needed, beside the base and the moved weights, to build a network again; stored as JSON with every artifact.
 
-    `temperature` divides a classifier's logits; versions from before it was fitted have 1.
+    `temperature` divides a classifier's logits; versions from before it was fitted have 1. `shares` are the class shares towards
+    which it draws them; versions from before have none.
     `head`: new, a linear head of ours on a base; own, the base's own head, as an adopted model has it: no weight of it moves.
     `labels` are spelled canonically, and so compared; `spellings` are those that a network of an earlier version answers with,
     where it was stored with others. `text_view` is what it reads of placeholders (`tasks/text/placeholders.py`).
@@ -47,6 +48,7 @@ class Spec:
     base_weights: str
     base_digest: str
     temperature: float = 1.0
+    shares: tuple[float, ...] = ()
     head: Literal["new", "own"] = "new"
     text_view: int = TAGGED
     spellings: tuple[str, ...] = ()
@@ -56,6 +58,10 @@ class Spec:
     def answers(self) -> tuple[str, ...]:
         """The labels as callers of the service know them."""
         return self.spellings or self.labels
+
+    def scores(self, logits: Any, labels: Sequence[str]) -> text_classification.Scores:
+        """What a classifier's logits (n, labels) say, calibrated; `labels` are its own, as the caller knows them."""
+        return text_classification.scores(logits, labels, self.temperature, self.shares)
 
     def read(self, texts: Sequence[str]) -> list[str]:
         """Texts as this network reads them."""
@@ -187,7 +193,8 @@ def read_spec(folder: Path) -> Spec:
 
 def spec_from(values: Mapping[str, Any]) -> Spec:
     """A description from its JSON, which knows no tuples."""
-    return Spec(**{**values, "labels": tuple(values["labels"]), "spellings": tuple(values.get("spellings", ()))})
+    tuples = {name: tuple(values.get(name, ())) for name in ("labels", "spellings", "shares")}
+    return Spec(**{**values, **tuples})
 
 
 def load_tokenizer(base: Path) -> Any:

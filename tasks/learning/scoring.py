@@ -58,7 +58,7 @@ def score(network: Network, rows: pd.DataFrame, evaluation: Evaluation, precisio
             ids = text_classification.encode(network.tokenizer, rows["text"].tolist(), network.spec.max_length)
             how = autocast(numerics(precision))
             logits = text_classification.in_batches(network.model, ids, network.pad_id, evaluation.batch_size, how)
-            return classified(rows, text_classification.scores(logits, network.spec.labels, network.spec.temperature))
+            return classified(rows, network.spec.scores(logits, network.spec.labels))
         case "text-generation":
             return _generated(network, rows, evaluation, precision)
         case _:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, assert_never
 
+import numpy as np
 import pandas as pd
 
 from configs.errors import InfraError, InputError
@@ -19,16 +20,18 @@ from tasks.learning import adapters, collapse
 from tasks.learning.attention import attend_in_fp32
 from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics, autocast, check_fits, numerics
-from tasks.learning.fit import CALIBRATED_LOSS, Listener, Trained, finished, fit
+from tasks.learning.fit import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS, Listener, Trained, finished, fit
+from tasks.learning.folds import FoldAnswers, folds_of, gather_epochs, load_answers, note_epoch, pooled, save_answers
 from tasks.learning.fused_lora import fuse_lora
 from tasks.learning.network import TRAINABLE, Network, Spec, build, load_tokenizer, outline, read_spec, refuse_blind
 from tasks.learning.temperature import fit_temperature, log_loss
-from tasks.learning.trainer import EarlierFits, Plan, arguments, keeping
+from tasks.learning.trainer import EarlierFits, Plan, arguments, default_epochs, keeping, writing
 from tasks.problems import text_classification, text_generation
 
 MICRO = "micro"
 COLLAPSED = "collapsed.json"  # how the first attempt went wrong
 SEARCH, AGAIN = "search", "again"  # folders of a run: the fit that finds the number of epochs, the one at a lower rate
+FOLD = "fold-{}"
 LOWER_RATE = 0.25  # of the learning rate, where a training that went wrong is begun once more
 
 
@@ -46,6 +49,8 @@ class Job:
     last_epoch: int | None = None
     temperature: float | None = None
     earlier: EarlierFits = field(default_factory=EarlierFits)
+    folds: FoldAnswers | None = None
+    answers: Path | None = None  # where a fold leaves what it answers after each epoch
 
 
 def train(
@@ -65,10 +70,22 @@ def train(
         return done
     rate = training.learning_rate or adapters.default_learning_rate(spec.moves)
     job = Job(spec, base, objective, training, listener, start, rate)
-    if not training.refit or held_out.empty:
+    if spec.problem == "text-classification":
+        _check_labels(spec, held_out)
+        pairs = folds_of(training, rows, held_out)
+        job = _with_folds(job, pairs, len(rows), run) if pairs else job
+    trained = _fit_once_or_twice(job, rows, held_out, run)
+    for folder in run.glob(FOLD.format("*")):
+        shutil.rmtree(folder)
+    return trained
+
+
+def _fit_once_or_twice(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
+    """Fit to `rows`; with `training.refit` once more to all rows, for as many epochs as were best."""
+    if not job.training.refit or held_out.empty:
         return _steady(job, rows, held_out, run)
     search = _steady(job, rows, held_out, run / SEARCH)
-    listener.notice(f"validation rows were answered best after epoch {search.epoch}: training on all rows for as long")
+    job.listener.notice(f"validation rows were answered best after epoch {search.epoch}: training on all rows for as long")
     earlier = EarlierFits(search.history, search.steps, search.seconds, search.restart)
     both = replace(
         job, last_epoch=search.epoch, temperature=search.temperature, learning_rate=search.learning_rate, earlier=earlier
@@ -76,6 +93,36 @@ def train(
     trained = _steady(both, pd.concat([rows, held_out], ignore_index=True), held_out[:0], run)
     shutil.rmtree(run / SEARCH)
     return trained
+
+
+def _with_folds(job: Job, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], rows: int, run: Path) -> Job:
+    """The same training, once each fold of its rows was answered by a network that learned from the others."""
+    batch, listener = job.training.batch_size, job.listener
+    epochs = default_epochs(math.ceil(rows / batch))
+    listener.notice(f"few rows are held out: {len(pairs)} folds of the training rows help to choose the epoch")
+    sizes = [epochs * math.ceil(size / batch) for size in (*(len(fitted) for fitted, _ in pairs), rows)]
+    training, folds = job.training.model_copy(update={"epochs": epochs}), []
+    for number, (fitted, answered) in enumerate(pairs):
+        amid = listener.amid(sum(sizes[:number]), sum(sizes[number + 1 :]), silent=True)
+        folds.append(_fold(replace(job, training=training, listener=amid), fitted, answered, run / FOLD.format(number + 1)))
+    every = pooled(folds)
+    earlier = replace(job.earlier, seconds=job.earlier.seconds + every.seconds)
+    return replace(job, folds=every, earlier=earlier, listener=listener.amid(sum(sizes[:-1]), 0))
+
+
+def _fold(job: Job, rows: pd.DataFrame, answered: pd.DataFrame, run: Path) -> FoldAnswers:
+    """Fit to one fold's rows, or find it fitted; what it answers the others after each epoch."""
+    if (earlier := load_answers(run)) is not None:
+        return earlier
+    fit_folder = run.with_name(f"{run.name}-fit")
+    trained = _steady(replace(job, answers=fit_folder / "answers"), rows, answered, fit_folder)
+    with writing(run):
+        save_answers(run, gather_epochs(fit_folder / "answers", trained.seconds))
+    shutil.rmtree(fit_folder)
+    answers = load_answers(run)
+    if answers is None:
+        raise InfraError(f"{run} was written and does not read back: check the disk")
+    return answers
 
 
 def _steady(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
@@ -159,23 +206,27 @@ def _attempt(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, re
     attend_in_fp32(network.model, how)
     fuse_lora(network.model, how)
     plan = Plan(job.training, job.learning_rate, lengths, micro, how, run, result, job.last_epoch, earlier=job.earlier)
+    plan = replace(plan, folds=job.folds, answers=job.answers)
     if spec.problem == "text-classification":
         plan = replace(
-            plan, untrained=_constant_loss(data[0], spec, job.objective), tells_apart=_tells_apart(network, data[0], how)
-        )
+            plan, untrained=_constant_loss(data[0], spec, job.objective), tells_apart=_tells_apart(network, data[0], how),
+            shares=_shares(data[0], spec, job.objective),
+        )  # fmt: skip
     trainer = _trainer(network, data[0], data[1], job.objective, plan)
     trainer.plan = plan
-    return fit(trainer, network, plan, _calibration(job, data[1], how), job.listener.after(job.earlier.steps))
+    return fit(trainer, network, plan, _calibration(job, data[1], plan), job.listener.after(job.earlier.steps))
 
 
-def _calibration(job: Job, held_out: list[dict[str, Any]], how: Numerics) -> Callable[[Network], float]:
+def _calibration(job: Job, held_out: list[dict[str, Any]], plan: Plan) -> Callable[[Network, int], float]:
     """What gives a trained network its temperature: the one found before, else the held-out rows; 1 for what has no classes."""
 
-    def calibrate(network: Network) -> float:
+    def calibrate(network: Network, epoch: int) -> float:
         if job.temperature is not None or job.spec.problem != "text-classification" or not held_out:
             return job.temperature or 1.0
-        logits = _logits(network, held_out, how)
-        return fit_temperature(logits, [row["labels"] for row in held_out])
+        logits, targets = _logits(network, held_out, plan.numerics), np.array(_targets(held_out))
+        if job.folds is not None:
+            logits, targets = job.folds.with_held_out(epoch, logits, targets)
+        return fit_temperature(logits, targets, plan.shares)
 
     return calibrate
 
@@ -187,17 +238,26 @@ def _logits(network: Network, rows: list[dict[str, Any]], how: Numerics) -> Any:
 
 def _tells_apart(network: Network, rows: list[dict[str, Any]], how: Numerics) -> Callable[[], bool]:
     """Whether the network, as it is when asked, answers more than one class to rows of several."""
-    sample = [rows[place] for place in collapse.sample_rows([row["labels"] for row in rows])]
+    sample = [rows[place] for place in collapse.sample_rows(_targets(rows))]
 
     def tells_apart() -> bool:
         answers = _logits(network, sample, how).argmax(1).tolist()
-        return not collapse.answers_one_class(answers, [row["labels"] for row in sample])
+        return not collapse.answers_one_class(answers, _targets(sample))
 
     return tells_apart
 
 
+def _shares(rows: list[dict[str, Any]], spec: Spec, objective: Supervised) -> tuple[float, ...]:
+    """The class shares that training shows the network; none where it weighs all classes alike."""
+    return () if objective.class_weights == "balanced" else text_classification.class_shares(_targets(rows), len(spec.labels))
+
+
+def _targets(rows: list[dict[str, Any]]) -> list[int]:
+    return [row["labels"] for row in rows]
+
+
 def _constant_loss(rows: list[dict[str, Any]], spec: Spec, objective: Supervised) -> float:
-    targets = [row["labels"] for row in rows]
+    targets = _targets(rows)
     weights = None
     if objective.class_weights == "balanced":
         weights = text_classification.class_weights(targets, len(spec.labels)).tolist()
@@ -235,8 +295,8 @@ def _trainer(
                 eval_dataset=held_out or None,
                 data_collator=text_classification.collate(network.pad_id),
                 compute_loss_func=text_classification.loss(weights, objective.label_smoothing),
-                compute_metrics=_calibrated_loss,
             )
+            trainer.compute_metrics = lambda answers: _calibrated_loss(answers, plan, trainer.state.global_step)
             trainer._loss_shifts_labels = False  # one label a row: nothing is shifted, every row counts
             return trainer
         case "text-generation":
@@ -248,19 +308,33 @@ def _trainer(
             assert_never(network.spec.problem)
 
 
-def _calibrated_loss(validation: Any) -> dict[str, float]:
-    """What the Trainer logs as CALIBRATED_LOSS beside the loss of the held-out rows."""
-    logits, targets = validation.predictions, validation.label_ids
-    return {CALIBRATED_LOSS.removeprefix("eval_"): log_loss(logits, targets, fit_temperature(logits, targets))}
+def _calibrated_loss(validation: Any, plan: Plan, step: int) -> dict[str, float]:
+    """What the Trainer logs of the held-out rows beside their loss: that after calibration, and whether one class is answered."""
+    own, own_targets = validation.predictions, validation.label_ids
+    epoch = round(step / plan.steps_per_epoch)
+    if plan.answers is not None:
+        with writing(plan.answers):
+            note_epoch(plan.answers, epoch, own, own_targets)
+    logits, targets = plan.folds.with_held_out(epoch, own, own_targets) if plan.folds else (own, own_targets)
+    temperature = fit_temperature(logits, targets, plan.shares)
+    answers = text_classification.calibrated(own, temperature, plan.shares).argmax(1).tolist()
+    found = {
+        CALIBRATED_LOSS: log_loss(logits, targets, temperature, plan.shares),
+        HELD_OUT_ONE_CLASS: float(collapse.hardly_varies(answers, own_targets.tolist())),
+    }
+    return {name.removeprefix("eval_"): value for name, value in found.items()}
 
 
-def _classified(tokenizer: Any, spec: Spec, frame: pd.DataFrame) -> list[dict[str, Any]]:
-    code = {label: place for place, label in enumerate(spec.labels)}
-    unknown = sorted(set(frame["target"]) - code.keys())
+def _check_labels(spec: Spec, held_out: pd.DataFrame) -> None:
+    unknown = sorted(set(held_out["target"]) - set(spec.labels))
     if unknown:
         raise InputError(
             f"data: {len(unknown)} labels have no training row ({', '.join(unknown[:5])}): add rows, or leave them out"
         )
+
+
+def _classified(tokenizer: Any, spec: Spec, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    code = {label: place for place, label in enumerate(spec.labels)}
     ids = text_classification.encode(tokenizer, frame["text"].tolist(), spec.max_length) if len(frame) else []
     return [{"input_ids": row, "labels": code[label]} for row, label in zip(ids, frame["target"], strict=True)]
 
@@ -270,7 +344,7 @@ def _class_weights(rows: list[dict[str, Any]], spec: Spec, objective: Supervised
         return None
     import torch
 
-    return torch.tensor(text_classification.class_weights([row["labels"] for row in rows], len(spec.labels)), dtype=torch.float32)
+    return torch.tensor(text_classification.class_weights(_targets(rows), len(spec.labels)), dtype=torch.float32)
 
 
 def _smaller(batch: int) -> int:

@@ -1,4 +1,4 @@
-"""One number that makes a classifier's confidence honest: its logits are divided by it before the softmax."""
+"""One number that makes a classifier's confidence honest: it draws the logits towards the class shares before the softmax."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from tasks.problems.text_classification import calibrated
+
 LIMIT = 10.0  # temperatures lie between 1 / LIMIT and LIMIT
 # Mean and standard deviation of log T before any row is seen: a network that was trained on few rows is too sure of itself.
 USUAL, DOUBT = 0.4, 0.5
 
 
-def fit_temperature(logits: npt.ArrayLike, targets: Sequence[int]) -> float:
+def fit_temperature(logits: npt.ArrayLike, targets: Sequence[int] | npt.NDArray[np.int64], shares: Sequence[float] = ()) -> float:
     """The temperature that minimises the log loss of `targets` (n,) under `logits` (n, classes), near exp(USUAL) for few rows.
 
-    Guo et al. (2017), 'On Calibration of Modern Neural Networks', with a log-normal prior: without one, rows that are all right
-    would ask for a temperature of 0. Its mean says what networks are that were trained until a few held-out rows are answered well:
-    too sure (chosen on seven sets of 300 to 1,000 rows). No rows: 1.
+    It draws the logits towards class `shares` (see `calibrated`). Guo et al. (2017), 'On Calibration of Modern Neural Networks',
+    with a log-normal prior: without one, rows that are all right would ask for a temperature of 0. Its mean says what networks are
+    that were trained until a few held-out rows are answered well: too sure (chosen on seven sets of 300 to 1,000 rows). No rows: 1.
     """
     from scipy.optimize import minimize_scalar
 
@@ -26,16 +28,18 @@ def fit_temperature(logits: npt.ArrayLike, targets: Sequence[int]) -> float:
 
     def cost(log_temperature: float) -> float:
         surprise = ((log_temperature - USUAL) / DOUBT) ** 2 / 2
-        return len(targets) * log_loss(logits, targets, float(np.exp(log_temperature))) + surprise
+        return len(targets) * log_loss(logits, targets, float(np.exp(log_temperature)), shares) + surprise
 
     limit = float(np.log(LIMIT))
     best = minimize_scalar(cost, bounds=(-limit, limit), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(best.x))
 
 
-def log_loss(logits: npt.ArrayLike, targets: Sequence[int], temperature: float) -> float:
-    """The mean log loss, in nats, of `targets` (n,), n > 0, under `logits` (n, classes) divided by `temperature`."""
+def log_loss(
+    logits: npt.ArrayLike, targets: Sequence[int] | npt.NDArray[np.int64], temperature: float, shares: Sequence[float] = ()
+) -> float:
+    """The mean log loss, in nats, of `targets` (n,), n > 0, under calibrated `logits` (n, classes)."""
     from scipy.special import logsumexp
 
-    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    scaled = calibrated(logits, temperature, shares)
     return float(np.mean(logsumexp(scaled, axis=1) - scaled[np.arange(len(targets)), np.asarray(targets, dtype=np.int64)]))

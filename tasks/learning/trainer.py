@@ -16,6 +16,7 @@ from tasks.learning.batching import LengthBuckets
 from tasks.learning.checkpoints import atomic_folder, keep_newest
 from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics
+from tasks.learning.folds import FoldAnswers
 from tasks.learning.network import TRAINABLE
 from tasks.problems.text_classification import HEAD
 
@@ -47,7 +48,9 @@ class Plan:
 
     `lengths` are token counts of the training rows; `micro` rows are held in memory at once; checkpoints go to `run`, the result to
     `result`/trained. `last_epoch` ends a fit before its schedule does. `untrained` is the loss of an answer that is the same for
-    every row, None where no such answer is known; `tells_apart` asks the network whether it answers more than one class.
+    every row, None where no such answer is known; `tells_apart` asks the network whether it answers more than one class. A
+    temperature draws a classifier's answers towards the class `shares` of the training rows. `folds`
+    help the held-out rows to choose an epoch; a fit that is a fold itself leaves what it answers after each epoch in `answers`.
     """
 
     training: Training
@@ -61,6 +64,9 @@ class Plan:
     untrained: float | None = None
     tells_apart: Callable[[], bool] | None = None
     earlier: EarlierFits = EarlierFits()
+    shares: tuple[float, ...] = ()
+    folds: FoldAnswers | None = None
+    answers: Path | None = None
 
     @property
     def steps_per_epoch(self) -> int:

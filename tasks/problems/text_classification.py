@@ -238,13 +238,31 @@ def in_batches(
     return np.empty((0, 0), np.float32) if out is None else out
 
 
-def scores(logits: npt.NDArray[np.float32], labels: Sequence[str], temperature: float = 1.0) -> Scores:
-    """Softmax of logits (n, labels), divided by a temperature, in double precision.
+def calibrated(logits: npt.ArrayLike, temperature: float, shares: Sequence[float] = ()) -> npt.NDArray[np.float64]:
+    """Logits (n, labels) divided by a temperature and drawn towards what is known without reading: the class shares, if given.
+
+    A temperature of 1 changes nothing; a very high one leaves the shares. Divided alone, logits are drawn towards equal classes,
+    and a rare class is named too often.
+    """
+    divided = np.asarray(logits, dtype=np.float64) / temperature
+    return divided + (1 - 1 / temperature) * np.log(shares) if len(shares) else divided
+
+
+def class_shares(targets: Sequence[int], classes: int) -> tuple[float, ...]:
+    """The share of each class among `targets`, as if each had one row more: none is 0."""
+    counts = np.bincount(np.asarray(targets, dtype=np.int64), minlength=classes) + 1.0
+    return tuple((counts / counts.sum()).tolist())
+
+
+def scores(
+    logits: npt.NDArray[np.float32], labels: Sequence[str], temperature: float = 1.0, shares: Sequence[float] = ()
+) -> Scores:
+    """Softmax of calibrated logits (n, labels) in double precision.
 
     Columns of one label, which an old network may have under two spellings, are added up.
     """
-    shifted = (logits.astype(np.float64) - logits.max(1, keepdims=True)) / temperature
-    exponents = np.exp(shifted)
+    drawn = calibrated(logits, temperature, shares)
+    exponents = np.exp(drawn - drawn.max(1, keepdims=True))
     probabilities, distinct = exponents / exponents.sum(1, keepdims=True), tuple(dict.fromkeys(labels))
     if len(distinct) < len(labels):
         named = np.array(labels)

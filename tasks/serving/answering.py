@@ -64,7 +64,7 @@ class Answering:
         network = self.kept.network
         ids = encode_heads(network.tokenizer, network.spec.read(ready), network.spec.max_length)
         logits = self.flat.logits(ids) if self.flat else self._padded(ids)
-        said = text_classification.scores(logits, network.spec.answers, network.spec.temperature)
+        said = network.spec.scores(logits, network.spec.answers)
         best, scores = said.probabilities.argmax(1).tolist(), said.probabilities.max(1).tolist()
         return [Said(text, said.labels[place], score) for text, place, score in zip(ready, best, scores, strict=True)]
 

@@ -100,7 +100,7 @@ def classify(network: Network, texts: Sequence[str], batch_size: int, precision:
     ids = text_classification.encode(network.tokenizer, read, network.spec.max_length) if len(texts) else []
     how = autocast(numerics(precision))
     logits = text_classification.in_batches(network.model, ids, network.pad_id, batch_size, how)
-    return text_classification.scores(logits, network.spec.answers, network.spec.temperature)
+    return network.spec.scores(logits, network.spec.answers)
 
 
 def save(trained: Path, spec: Spec, preparation: Preparation, target: Path) -> Path:

@@ -8,11 +8,13 @@ length is given is given up.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import accumulate, chain
 
 import phonenumbers
 from phonenumbers import phonenumbermatcher as library
+from phonenumbers.phonenumberutil import _UNWANTED_END_CHAR_PATTERN
 
 from tasks.text.patterns import OverBudget, ascii_digits
 from tasks.text.phone_forms import PhoneForms, phone_forms
@@ -25,8 +27,7 @@ PARSE_STEPS = 15  # a group that is looked at is one step (2 to 3 microseconds),
 FREE_STEPS, STEPS_PER_CHARACTER = 600, 2.4
 Accepts = Callable[[str, int, int], bool]
 _A_NUMBER = phonenumbers.PhoneNumber()  # which one it is is not asked
-_MOST_TRIES = 10_000  # far more than a candidate has groups
-_GAP = re.compile(r"(?<=\d)\D")
+_CUTS = (re.compile(r"\s+(?=[(+])"), re.compile(r"(?<=\d)\s"), re.compile(r"(?<=\d)\D"))  # the likeliest ends of a number first
 _SECOND_NUMBER = re.compile(r"[\\/] *x")
 _NO_DIGITS = re.compile(r"\D+")
 _MAYBE_EXTENSION = re.compile(r"[^\d\s().\[\]/+-]+")
@@ -74,6 +75,8 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         self._spans: dict[tuple[int, int], bool | None] = {}  # the groups of the stretch at hand
         self._judged = dict(self._spans)  # of the whole text
         self._tried: set[tuple[int, int]] = set()
+        self._inner: dict[int, tuple[int, dict[tuple[int, int], bool | None]]] = {}  # start and groups of a candidate, by its end
+        self._digits_before = [0, *accumulate(map(str.isdecimal, text))]  # by place, up to the text's end
 
     def matches(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """The numbers within [start, end); what stands before the first in its stretch of digits is read for itself.
@@ -106,12 +109,16 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         return following.end() if following and following.start() <= at + 1 else at
 
     def _may_hold_number(self, start: int, end: int) -> bool:
-        return len(_NO_DIGITS.sub("", self.text[start:end])) >= LEAST_DIGITS
+        return self._count(start, end) >= LEAST_DIGITS
+
+    def _count(self, start: int, end: int) -> int:
+        """How many digits stand in [start, end)."""
+        return self._digits_before[end] - self._digits_before[start] if end > start else 0
 
     def _read(self, candidate: str, first: int) -> dict[tuple[int, int], bool]:
         """The groups of a stretch that a region may read as numbers, and whether each is one; the whole alone where it is."""
-        self._max_tries, self._spans = _MOST_TRIES, {}
-        if len(_NO_DIGITS.sub("", candidate)) >= LEAST_DIGITS:
+        self._spans = {}
+        if self._may_hold_number(first, first + len(candidate)):
             self._extract_match(candidate, first)
         return {span: accepted for span, accepted in self._spans.items() if accepted is not None}
 
@@ -119,11 +126,35 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         """The last digit of a stretch that is in none of these numbers; -1 where all are."""
         self._take(2)
         for first, last in sorted(numbers, key=lambda number: -number[1]):
-            if _NO_DIGITS.sub("", self.text[last:end]):
+            if self._count(last, end):
                 break
             end = min(end, first)
-        digits = [place for place in range(start, end) if self.text[place].isdigit()]
-        return digits[-1] if digits else -1
+        return bisect_left(self._digits_before, self._digits_before[end]) - 1 if self._count(start, end) else -1
+
+    def _extract_inner_match(self, candidate: str, offset: int) -> None:
+        """Notes the groups that the library would try, but those of too few or too many digits for any region.
+
+        Of a candidate that is the end of another, read before, they are those that begin with it, and the other's.
+        """
+        end = offset + len(candidate)
+        longer, groups = self._inner.get(end, (end, {}))
+        is_read = longer <= offset
+        for pattern in library._INNER_MATCHES:
+            group = pattern.search(candidate)
+            if group is not None:
+                self._try_group(candidate, offset, 0, group.start())
+            while group is not None and not is_read:
+                self._try_group(candidate, offset, *group.span(1))
+                group = pattern.search(candidate, group.start() + 1)
+        if is_read:
+            self._spans |= {span: number for span, number in groups.items() if span[0] >= offset}
+        else:
+            self._inner[end] = (offset, self._spans)
+
+    def _try_group(self, candidate: str, offset: int, start: int, end: int) -> None:
+        self._take(1)
+        if SHORTEST <= self._count(offset + start, offset + end) <= MOST_DIGITS:
+            self._parse_and_verify(self._trim_after_first_match(_UNWANTED_END_CHAR_PATTERN, candidate[start:end]), offset + start)
 
     def _parse_and_verify(self, candidate: str, offset: int) -> phonenumbers.PhoneNumberMatch | None:
         """Notes what the group is, and goes on to the next unless it is the whole stretch, which comes first."""
@@ -179,11 +210,11 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
 
 
 def _shortened(candidate: str) -> str:
-    """A long stretch of digits up to where one of its groups ends: no number is as long."""
+    """A long stretch of digits up to where a number in it may end: no number is as long."""
     if len(candidate) <= LONGEST:
         return candidate
-    ends = [each.start() for each in _GAP.finditer(candidate, LEAST_DIGITS, LONGEST)]
-    return candidate[: ends[-1] if ends else LONGEST]
+    ends = ([each.start() for each in cut.finditer(candidate, LEAST_DIGITS, LONGEST)] for cut in _CUTS)
+    return candidate[: next((places[-1] for places in ends if places), LONGEST)]
 
 
 def _digits(group: str) -> str:

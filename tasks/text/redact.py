@@ -93,8 +93,9 @@ class Redactor:
             return
         if self._find_phones is None:
             self._find_phones = phone_finder()
-        whole = [span for span in checked if not _goes_on(text, span)]
-        readings = [_blanked(text, checked), *([_blanked(text, whole)] if len(whole) < len(checked) else [])]
+        left = _blanked(text, checked)
+        whole = [span for span in checked if not _goes_on(left, span)]
+        readings = [left, *([_blanked(text, whole)] if len(whole) < len(checked) else [])]
         phones = list(self._find_phones(readings))
         if len(readings) > 1:
             phones += _abroad(text, checked)
@@ -153,9 +154,9 @@ class Redactor:
         return "".join([*parts, text[at:]])
 
 
-def _goes_on(text: str, span: Span) -> bool:
-    """Whether digits or a plus beside a number say that it may be a part of a phone's."""
-    beside = _BEFORE.search(text[max(0, span.start - 3) : span.start]) or _AFTER.match(text[span.end : span.end + 3])
+def _goes_on(left: str, span: Span) -> bool:
+    """Whether digits or a plus beside a number, in no other value, say that it may be a part of a phone's."""
+    beside = _BEFORE.search(left[max(0, span.start - 3) : span.start]) or _AFTER.match(left[span.end : span.end + 3])
     return span.entity in _WITHIN_PHONES and beside is not None
 
 

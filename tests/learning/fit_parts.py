@@ -24,10 +24,11 @@ def held_out_losses(trained):
 
 
 def measured(trained, temperature=1.0, rows=None):
-    """The mean loss of a finished training on the held-out rows, its logits divided by a temperature."""
+    """The mean loss of a finished training on the held-out rows, its logits calibrated with a temperature."""
     spec, rows = read_spec(trained.folder), tiny.frame(12, 1) if rows is None else rows
     network = build(spec, find_base(spec.base_name).path, trained.folder / TRAINABLE)
     ids = problem.encode(network.tokenizer, rows["text"].tolist(), 16)
-    logits = torch.tensor(problem.in_batches(network.model, ids, network.pad_id, 5, nullcontext)) / temperature
+    logits = problem.in_batches(network.model, ids, network.pad_id, 5, nullcontext)
+    logits = torch.tensor(problem.calibrated(logits, temperature, spec.shares))
     targets = torch.tensor([spec.labels.index(label) for label in rows["target"]])
     return float(torch.nn.functional.cross_entropy(logits, targets))

@@ -81,7 +81,7 @@ def test_weights_that_would_be_broadcast_are_refused(network, tmp_path):
 
 
 def test_low_rank_updates_learn_at_a_higher_rate():
-    assert default_learning_rate(Lora()) == 5e-4 and default_learning_rate(Full()) == 5e-5
+    assert default_learning_rate(Lora()) == 5e-4 and default_learning_rate(Full()) == 1e-4
 
 
 def test_full_is_the_network_itself():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.learning.collapse import answers_one_class, climbed_back, constant_loss, learned_nothing, sample_rows
+from tasks.learning.collapse import answers_one_class, climbed_back, constant_loss, hardly_varies, learned_nothing, sample_rows
 
 ENTRIES = 60
 
@@ -91,3 +91,12 @@ def test_a_network_is_asked_about_rows_of_all_classes_alike():
 def test_one_class_for_rows_of_several_is_one_class_too_few():
     assert answers_one_class([1, 1, 1], [0, 1, 2]) and not answers_one_class([1, 1, 1], [1, 1, 1])
     assert not answers_one_class([1, 0], [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("rare_answers", "rare", "hardly"),
+    [(0, 21, True), (2, 21, True), (3, 21, False), (21, 21, False), (0, 0, False), (0, 2, False), (0, 3, True), (1, 5, False)],
+)
+def test_answers_hardly_vary_where_rare_classes_are_named_at_less_than_a_tenth_of_their_rate(rare_answers, rare, hardly):
+    answers, targets = ([1] * many + [0] * (100 - many) for many in (rare_answers, rare))
+    assert hardly_varies(answers, targets) == hardly

@@ -136,6 +136,7 @@ def test_what_a_network_needs_is_known_before_it_is_loaded(problem, made, adapte
         ([{"eval_loss": 0.4, "eval_calibrated_loss": 0.4}, {"eval_loss": 0.9, "eval_calibrated_loss": 0.3}], 2),
         ([{"eval_loss": 0.5, "one_class": 1.0}, {"eval_loss": 0.55, "one_class": 0.0}], 2),  # one that learned comes first
         ([{"eval_loss": 0.5, "one_class": 1.0}, {"eval_loss": 0.71, "one_class": 0.0}], 1),  # if it does better than no training
+        ([{"eval_loss": 0.5, "eval_one_class": 1.0}, {"eval_loss": 0.55, "eval_one_class": 0.0}], 2),  # of held-out rows likewise
     ],
 )
 def test_the_best_epoch_is_the_one_whose_answers_will_be_best_once_calibrated(epochs, best):

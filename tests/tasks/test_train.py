@@ -60,11 +60,13 @@ def test_a_run_tells_its_epoch_its_rate_its_temperature_and_a_second_attempt(res
     ("changes", "settings", "sentence"),
     [
         ({}, [], "Weights of epoch 2, the one with the lowest validation loss after its temperature was fitted; learning rate "
-         "0.001; logits divided by a temperature of 1.25."),
+         "0.001; calibrated with a temperature of 1.25."),
         ({}, ["training.refit=true"], "Weights of epoch 2, as many as had the lowest validation loss after its temperature was "
-         "fitted, on train and validation rows together; learning rate 0.001; logits divided by a temperature of 1.25."),
+         "fitted, on train and validation rows together; learning rate 0.001; calibrated with a temperature of 1.25."),
+        ({"fold_rows": 700}, [], "Weights of epoch 2, the one with the lowest loss of the validation rows and 700 training rows "
+         "that folds answered after its temperature was fitted; learning rate 0.001; calibrated with a temperature of 1.25."),
         ({"history": (), "temperature": 1.0}, [], "Weights of epoch 2, the last one: no validation rows were there to choose by; "
-         "learning rate 0.001; logits divided by a temperature of 1."),
+         "learning rate 0.001; calibrated with a temperature of 1."),
         ({"epoch": 0}, [], ""),
     ],
 )  # fmt: skip
