@@ -32,7 +32,7 @@ def test_what_was_found_fit_is_remembered_until_base_or_settings_change(home, be
     for other in (pipeline(bert_folder, 32), pipeline(bert_folder, adapter={"kind": "lora", "r": 3})):
         assert base_check.earlier_notices(other, home, base) is None
     assert base_check.earlier_notices(settings, home, find_base(str(llama_folder))) is None
-    monkeypatch.setattr(base_check, "code", lambda *_: "another")
+    monkeypatch.setattr(base_check, "code_of", lambda *_: "another")
     assert base_check.earlier_notices(settings, home, base) is None
 
 
