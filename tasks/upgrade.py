@@ -27,10 +27,11 @@ def upgrade(pipeline: Pipeline, home: Home, tracking: Tracking, registry: Regist
     made = _made_by(home, tracking, registry.run_of(pipeline.name, version))
     if made is None:
         return Check(NAME, "ok", f"version {version} does not say which code made it: the next run may train anew")
-    return _check(version, made, stage_identity(pipeline))
+    return check_upgrade(version, made, stage_identity(pipeline))
 
 
-def _check(version: str, made: Mapping[str, Any], now: Mapping[str, Any]) -> Check:
+def check_upgrade(version: str, made: Mapping[str, Any], now: Mapping[str, Any]) -> Check:
+    """The finding, from what a version's run kept (`stage_identity`) and what it would be now."""
     if made["settings"] != now["settings"]:
         return Check(NAME, "ok", f"the config has changed since version {version}: the next run asks a new question")
     for stage, consequence in CONSEQUENCES.items():

@@ -10,6 +10,7 @@ import tiny
 
 from configs.load import load
 from flows.doctor import examine
+from tasks import upgrade
 from tasks.ledger import history
 from tasks.report.data import from_json
 
@@ -39,6 +40,21 @@ def test_a_model_that_beats_the_baselines_is_champion_and_nothing_new_means_noth
     assert keep.command("retrain", str(keep.config))[0] == 0 and "tunekeeper report" in keep.said
     assert len(keep.runs()) == 1 and keep.versions() == {"1"}
     assert keep.tracking.client.get_metric_history(first["run_id"], "train/loss") == metrics
+
+
+def test_an_upgrade_says_what_it_will_do_anew_and_does_nothing_where_no_executed_line_changed(keep, monkeypatch):
+    keep.retrain()
+    pipeline = load(keep.config)
+
+    def said():
+        return next(check.what for check in examine(keep.home, pipeline) if check.name == "upgrade")
+
+    assert said() == "version 1 was made by this code"
+    other = json.loads(json.dumps(upgrade.stage_identity(pipeline)).replace('"tasks.learning.fit.fit"', '"other"'))
+    monkeypatch.setattr(upgrade, "stage_identity", lambda _: other)
+    assert said().startswith(
+        "the next run trains anew: code is another than when version 1 was made: other, tasks.learning.fit.fit"
+    )
 
 
 def test_a_run_holds_the_verdict_and_all_that_was_measured(keep):
