@@ -75,7 +75,7 @@ def urls(draw):
 @example(("http://u:1/Zqsecret1@h/x", "Zqsecret1"), "'{}'")
 def test_no_text_shows_a_credential(built, dress):
     url, secret = built
-    assume(not re.match(r"https?://[^/@]*:\d{1,5}[/?#]", url, re.IGNORECASE))  # a port: no client reads a password there
+    assume(not re.match(r"(?:[a-z]+\+)?https?://[^/@]*:\d{1,5}[/?#]", url, re.IGNORECASE))  # a port: no client reads a password there
     text = dress.format(url, url)
     plain = without_credentials(text)
     assert secret not in plain and "***" in plain
@@ -91,7 +91,7 @@ def test_no_text_shows_a_credential(built, dress):
 @example(("postgresql+psycopg2://u:my Zqpass@h/d/t", "Zqpass"))
 def test_no_config_takes_a_credential_and_the_refusal_does_not_say_it(built):
     url, secret = built
-    assume(not re.match(r"https?://[^/@]*:\d{1,5}[/?#]", url, re.IGNORECASE))
+    assume(not re.match(r"(?:[a-z]+\+)?https?://[^/@]*:\d{1,5}[/?#]", url, re.IGNORECASE))
     assert credential_in(url) is not None and secret not in credential_in(url)
     for source in (url, ("rows.csv", url)):
         with pytest.raises(ValidationError) as refused:
