@@ -194,7 +194,7 @@ def key_of(job: Job) -> str:
 
     rates = [default_learning_rate(adapter) for adapter in (Lora(), Full())]
     defaults = {
-        **Training().model_dump(mode="json"),
+        **Training().model_dump(mode="json", exclude={"pin"}),
         "rates": rates,
         "temperature": [USUAL, DOUBT],
         "drawn to": "class shares",
