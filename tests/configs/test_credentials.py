@@ -75,7 +75,7 @@ def urls(draw):
 @example(("http://u:1/Zqsecret1@h/x", "Zqsecret1"), "'{}'")
 def test_no_text_shows_a_credential(built, dress):
     url, secret = built
-    assume(not re.match(r"(?:[a-z]+\+)?https?://[^/@]*:\d{1,5}[/?#]", url, re.IGNORECASE))  # a port: no client reads a password there
+    assume(not re.match(r"(?:[a-z]+\+)?https?://[^/@]*:\d{1,5}[/?#]", url, re.IGNORECASE))  # a port, no password
     text = dress.format(url, url)
     plain = without_credentials(text)
     assert secret not in plain and "***" in plain
