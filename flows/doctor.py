@@ -155,7 +155,7 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[Check]:
             yield Check("champion", "ok", f"{pipeline.name} version {named}{origin}, registry and ledger agree")
         if named is not None:
             yield from champion_files(tracking, home, pipeline.name, named)
-            yield upgrade(pipeline, home, tracking, registry, named)
+            yield upgrade(pipeline, tracking, registry, named)
 
 
 @contextmanager

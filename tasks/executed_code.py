@@ -260,6 +260,12 @@ class _Bare(ast.NodeTransformer):
     """Drops docstrings, annotations and imports, whose targets are named apart."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         node.returns = None
         for each in ast.walk(node.args):
             if isinstance(each, ast.arg):
@@ -280,7 +286,7 @@ class _Bare(ast.NodeTransformer):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
         return ast.copy_location(ast.Pass(), node)
 
-    def _without_docstring(self, node: ast.FunctionDef | ast.ClassDef) -> ast.AST:
+    def _without_docstring(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.AST:
         first = node.body[0]
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
             node.body = node.body[1:] or [ast.copy_location(ast.Pass(), first)]

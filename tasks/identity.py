@@ -56,7 +56,7 @@ def code_of(stage: str, pipeline: Pipeline) -> dict[str, str]:
 def _code_of(stage: str, choice: Choice) -> dict[str, str]:
     """From the home, if this very code was read before: to read it takes up to a second, and a run that has nothing to do waits."""
     entries = ENTRIES[stage]
-    key = digest([source_bytes(ROOT), entries, sorted(choice.chosen), sys.version_info[:2]])
+    key = digest([source_bytes(ROOT), entries, sorted(choice.chosen), sorted(choice.possible), sys.version_info[:2]])
     file = configured_home().path / "index" / f"code-{key[:32]}.json"
     with suppress(OSError, ValueError):
         found: dict[str, str] = json.loads(file.read_text())

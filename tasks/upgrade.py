@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from configs.schema import Pipeline
 from tasks.health import Check
-from tasks.home import Home
 from tasks.identity import IDENTITY, changed_code, stage_identity
-from tasks.text.workspace import workspace
 from tasks.tracking import Registry, Tracking
 
 NAME = "upgrade"
@@ -22,9 +22,9 @@ CONSEQUENCES = {  # the first stage whose code is another decides what has to be
 }
 
 
-def upgrade(pipeline: Pipeline, home: Home, tracking: Tracking, registry: Registry, version: str) -> Check:
+def upgrade(pipeline: Pipeline, tracking: Tracking, registry: Registry, version: str) -> Check:
     """What the next run of a pipeline does anew since its champion was made; its data are not read, and may give another reason."""
-    made = _made_by(home, tracking, registry.run_of(pipeline.name, version))
+    made = _made_by(tracking, registry.run_of(pipeline.name, version))
     if made is None:
         return Check(NAME, "ok", f"version {version} does not say which code made it: the next run may train anew")
     return check_upgrade(version, made, stage_identity(pipeline))
@@ -50,10 +50,10 @@ def check_upgrade(version: str, made: Mapping[str, Any], now: Mapping[str, Any])
     return Check(NAME, "ok", f"version {version} was made by this code")
 
 
-def _made_by(home: Home, tracking: Tracking, run_id: str | None) -> dict[str, Any] | None:
+def _made_by(tracking: Tracking, run_id: str | None) -> dict[str, Any] | None:
     """What a version's run kept of how it was made; None of an adopted version, and of one that an earlier version made."""
     if run_id is None or not tracking.names_of(tracking.artifact_uri(run_id, IDENTITY.partition("/")[0])):
         return None
-    with workspace(home.path / "work", "identity-") as folder:
-        made: dict[str, Any] = json.loads(tracking.fetch(tracking.artifact_uri(run_id, IDENTITY), folder).read_text())
+    with tempfile.TemporaryDirectory() as folder:  # whoever only looks leaves nothing in the home
+        made: dict[str, Any] = json.loads(tracking.fetch(tracking.artifact_uri(run_id, IDENTITY), Path(folder)).read_text())
         return made
