@@ -45,7 +45,7 @@ class Listener:
             self.notice,
         )
 
-    def amid(self, before: int, behind: int, *, silent: bool = False) -> Listener:
+    def with_steps_around(self, before: int, behind: int, *, silent: bool = False) -> Listener:
         """A listener to a fit amid others that are progress alone, so many steps before and behind; a silent one logs nothing."""
         return Listener(
             (lambda *_: None) if silent else self.log,

@@ -103,11 +103,11 @@ def _with_folds(job: Job, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], rows: 
     sizes = [epochs * math.ceil(size / batch) for size in (*(len(fitted) for fitted, _ in pairs), rows)]
     training, folds = job.training.model_copy(update={"epochs": epochs}), []
     for number, (fitted, answered) in enumerate(pairs):
-        amid = listener.amid(sum(sizes[:number]), sum(sizes[number + 1 :]), silent=True)
-        folds.append(_fold(replace(job, training=training, listener=amid), fitted, answered, run / FOLD.format(number + 1)))
+        around = listener.with_steps_around(sum(sizes[:number]), sum(sizes[number + 1 :]), silent=True)
+        folds.append(_fold(replace(job, training=training, listener=around), fitted, answered, run / FOLD.format(number + 1)))
     every = pooled(folds)
     earlier = replace(job.earlier, seconds=job.earlier.seconds + every.seconds)
-    return replace(job, folds=every, earlier=earlier, listener=listener.amid(sum(sizes[:-1]), 0))
+    return replace(job, folds=every, earlier=earlier, listener=listener.with_steps_around(sum(sizes[:-1]), 0))
 
 
 def _fold(job: Job, rows: pd.DataFrame, answered: pd.DataFrame, run: Path) -> FoldAnswers:
