@@ -34,8 +34,9 @@ def test_lora_takes_the_linear_layers_it_is_given(network):
 
 
 def test_an_adapter_starts_as_the_base_and_its_draw_hangs_on_the_seed(network, bert_folder):
-    ids, mask = torch.tensor([[2, 9, 10, 3]]), torch.ones(1, 4, dtype=torch.long)
     plain, low = network(Full()).eval(), network().eval()
+    ids = torch.tensor([[2, 9, 10, 3]], device=low.head.weight.device)
+    mask = torch.ones_like(ids)
     torch.testing.assert_close(low.embed(ids, mask), plain.embed(ids, mask), rtol=0, atol=1e-6)
     same, other = (trainable(network(seed=seed)) for seed in (0, 1))
     assert all(torch.equal(value, same[name]) for name, value in trainable(network()).items())

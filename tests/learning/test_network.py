@@ -41,8 +41,8 @@ def test_a_network_stored_before_it_named_its_pooling_keeps_the_rule_of_its_day(
     earlier = read_spec(tmp_path)
     network = build(earlier, neox)
     assert earlier.pooling == EARLIER and network.spec == earlier and network.model.pooling == "first"
-    ids, mask = torch.tensor([[9, 10], [9, 11]]), torch.ones(2, 2, dtype=torch.long)
-    one, other = network.model.eval()(ids, mask)["logits"]
+    ids = torch.tensor([[9, 10], [9, 11]], device=network.model.head.weight.device)
+    one, other = network.model.eval()(ids, torch.ones_like(ids))["logits"]
     assert torch.equal(one, other), "all texts that begin alike are alike to it"
     with pytest.raises(InputError, match=r"set training\.start=base"):
         refuse_blind(network)
@@ -61,7 +61,8 @@ def test_a_network_stored_before_it_named_its_pooling_keeps_the_rule_of_its_day(
 def test_encoders_of_encoder_decoders_and_decoders_learn_to_classify(tmp_path, model, config, settings, adapter):
     folder = tiny.base(tmp_path, model, config, wrap=False, **settings)
     network = build(spec(folder, adapter), folder)
-    ids, labels = torch.tensor([[9, 10, 12, 13], [9, 11, 12, 13]]), torch.tensor([0, 1])
+    device = network.model.head.weight.device
+    ids, labels = torch.tensor([[9, 10, 12, 13], [9, 11, 12, 13]], device=device), torch.tensor([0, 1], device=device)
     optimizer = torch.optim.Adam([value for value in network.model.parameters() if value.requires_grad], lr=0.02)
     losses = []
     for _ in range(100):

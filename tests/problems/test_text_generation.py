@@ -55,7 +55,7 @@ def test_where_both_do_not_fit_the_prompt_loses_its_beginning_and_a_long_complet
 def naive(model, row):
     """Token by token, the row alone."""
     with torch.inference_mode():
-        said = torch.log_softmax(model(input_ids=torch.tensor([row["input_ids"]])).logits[0].double(), -1)
+        said = torch.log_softmax(model(input_ids=torch.tensor([row["input_ids"]], device=model.device)).logits[0].double(), -1)
     chosen = [said[place - 1, token] for place, token in enumerate(row["labels"]) if token != problem.IGNORED]
     return float(sum(chosen)), len(chosen)
 
@@ -141,7 +141,7 @@ def test_an_answer_ends_where_training_put_its_end_whatever_the_base_says_of_it(
     model, tokenizer = network.model.eval(), network.tokenizer
     before = model.generation_config.eos_token_id
     (prompt,) = ROWS["text"].head(1)
-    ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"]
+    ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"].to(model.device)
     with torch.no_grad():
         first = int(model(ids).logits[0, -1].argmax())
     try:
