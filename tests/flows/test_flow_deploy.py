@@ -115,7 +115,7 @@ def test_fifty_events_at_once_start_one_run_that_says_why_and_since_when_and_a_f
         for number in range(50):
             emit_event(f"tunekeeper.{('drift', 'decay')[number % 2]}", resource=resource, payload={"name": "v1-8"})
         wanted = {name: client.read_deployment_by_name(name).id for name in ("retrain/retrain-tiny", "notice/notice")}
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120  # seconds; at once on a quiet machine
         while not all(_runs(client, id) for id in wanted.values()) and time.monotonic() < deadline:
             time.sleep(0.2)
         time.sleep(1)
