@@ -173,6 +173,7 @@ def fit(job: Job) -> dict[str, Any]:
         "temperature": trained.temperature,
         "restart": trained.restart,
         "seconds": trained.seconds,
+        "hardware": f"{trained.numerics.hardware}, {trained.numerics.dtype}",
         "peer_accuracy": theirs["accuracy"],
         "peer_log_loss": theirs["log_loss"],
         "peer_classes": len(set(peer.predictions.tolist())),
@@ -226,7 +227,7 @@ def stored(wanted: list[Job]) -> list[dict[str, Any]]:
 
 
 def results(wanted: list[Job]) -> list[dict[str, Any]]:
-    """Results of jobs in their order; those that are not in FITS are run now, two at a time with a thread each."""
+    """Results of jobs in their order; those that are not in FITS are run now, with a thread each."""
     done = {result["key"] for result in stored(wanted)}
 
     def run(job: Job) -> None:
@@ -238,7 +239,7 @@ def results(wanted: list[Job]) -> list[dict[str, Any]]:
         with FITS.open("a") as out:
             out.write(line + "\n")
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(max(2, (os.cpu_count() or 1) - 2)) as pool:
         list(pool.map(run, [job for job in wanted if key_of(job) not in done]))
     return stored(wanted)
 

@@ -117,6 +117,7 @@ def ours(seed: int) -> dict[str, Any]:
 
 def stock(seed: int) -> dict[str, Any]:
     """The fit of transformers' Trainer on the same rows, as its documentation has it."""
+    import torch
     from peft import LoraConfig, get_peft_model
     from transformers import (
         AutoModelForSequenceClassification,
@@ -133,7 +134,7 @@ def stock(seed: int) -> dict[str, Any]:
     code = {label: place for place, label in enumerate(sorted(set(rows["target"])))}
     run = tempfile.mkdtemp()
     settings = TrainingArguments(
-        output_dir=run, per_device_train_batch_size=BATCH, num_train_epochs=EPOCHS, learning_rate=RATE, use_cpu=True, report_to=[],
+        output_dir=run, per_device_train_batch_size=BATCH, num_train_epochs=EPOCHS, learning_rate=RATE, use_cpu=not torch.cuda.is_available(), report_to=[],
         disable_tqdm=True, save_strategy="no", logging_steps=10, seed=seed,
     )  # fmt: skip
 
