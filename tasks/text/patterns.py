@@ -26,7 +26,7 @@ class Span:
 
 
 class OverBudget(Exception):  # noqa: N818  (a property of the text, no fault of the code)
-    """To search a text takes more steps than one of its length is given."""
+    """To search a text costs more than one of its length may."""
 
 
 Finder = Callable[[str], Iterator[Span]]

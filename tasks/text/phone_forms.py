@@ -23,10 +23,11 @@ class PhoneForms:
         self.regions = regions
         self._forms: list[tuple[str, str]] = []  # region and kind, by place in the set
         self._set = re2.Set.FullMatchSet()
-        self._formats = {}
+        self._formats: dict[str, _Formats] = {}
+        self._prefixes: dict[str, str] = {}
         for region in regions:
-            known = PhoneMetadata.metadata_for_region(region)
-            self._formats[region] = _Formats(known)
+            known: Any = PhoneMetadata.metadata_for_region(region)
+            self._formats[region], self._prefixes[region] = _Formats(known), known.international_prefix
             for kind, pattern in _patterns(known).items():
                 self._forms.append((region, kind))
                 self._set.Add(pattern)
@@ -36,13 +37,41 @@ class PhoneForms:
         """The regions in which these ASCII digits, dialled as they stand, may be a valid number, and whether they surely are.
 
         National numbers that match are valid; behind a country's code the library has rules of its own, and has to be asked.
+        Behind an international prefix a number is read alike in all regions of that prefix: the first is enough.
         """
         regions: dict[str, bool] = {}
+        abroad: set[str] = set()
         for place in self._set.Match(digits) or ():
             region, kind = self._forms[place]
-            if kind != "bare" or not self._formats[region].want_prefix(digits):
+            prefix = self._prefixes[region]
+            if kind == "abroad":
+                if prefix not in abroad:
+                    regions[region] = regions.get(region, False) or self._is_abroad(prefix, digits)
+                abroad.add(prefix)
+            elif kind != "bare" or not self._formats[region].want_prefix(digits):
                 regions[region] = regions.get(region, False) or kind in ("bare", "national")
         return regions
+
+    def _is_abroad(self, prefix: str, digits: str) -> bool:
+        return prefix.isdecimal() and self.is_international(digits.removeprefix(prefix))
+
+    def is_international(self, digits: str) -> bool:
+        """Whether these ASCII digits, dialled behind a plus, surely are a valid number: a country's code and a number of it."""
+        return any(_is_valid(digits[:size], digits[size:]) for size in (1, 2, 3))
+
+
+def _is_valid(code: str, number: str) -> bool:
+    pattern = _international(code)
+    return pattern is not None and pattern.fullmatch(number) is not None
+
+
+@cache
+def _international(code: str) -> Any:
+    """The numbers behind a country's code, None where no country has it."""
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
+    known = code.isdecimal() and not code.startswith("0") and int(code) in COUNTRY_CODE_TO_REGION_CODE
+    return re2.compile(_valid_numbers(int(code))) if known else None
 
 
 class _Formats:
@@ -96,7 +125,7 @@ def _valid_numbers(code: int) -> str:
         "fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail",
     )  # fmt: skip
     regions = [PhoneMetadata.metadata_for_region(region) for region in COUNTRY_CODE_TO_REGION_CODE[code]]
-    described = (getattr(region, name) for region in regions for name in types)
+    described = (getattr(region, name) for region in regions if region for name in types)
     return f"(?:{'|'.join(sorted({each.national_number_pattern for each in described if each and each.national_number_pattern}))})"
 
 

@@ -1,8 +1,8 @@
 """The phone numbers of several regions in one pass, where the library's matcher makes one for each region.
 
 That matcher tries every group of digits in every region, and parses each: up to 200 ms a kilobyte of digits. Here a group is parsed
-only in regions whose numbers have its form (phone_forms.py), and steps are counted: a text that takes more of them than one of its
-length is given is given up.
+only in regions whose numbers have its form (phone_forms.py), and what a step costs is counted: a text that costs more than one of
+its length may is given up, the same text on every machine.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ LEAST_DIGITS = 7
 SHORTEST = 6  # a local number of so few digits is none of a person, but a region may read on from behind it
 MOST_DIGITS = 40  # a number of 20 with its country's code, and an extension of 20
 LONGEST = 80  # characters
-PARSE_STEPS = 15  # a group that is looked at is one step (2 to 3 microseconds), one that is parsed is fifteen
-FREE_STEPS, STEPS_PER_CHARACTER = 600, 2.4
+# Microseconds, as measured on one processor: of texts that cost much, the sum is right within a third.
+READING_COST, STRETCH_COST, REST_COST, GROUP_COST, NOTE_COST, JUDGE_COST = 0.2, 5, 1, 0.5, 1.8, 1.8
+FORM_COST, HEAD_COST, ACCEPT_COST, ALONE_COST, PARSE_COST = 7, 3, 4.5, 2, 52
+FREE_COST, COST_PER_CHARACTER = 3_000, 2.7  # what a text may cost
 Accepts = Callable[[str, int, int], bool]
 _A_NUMBER = phonenumbers.PhoneNumber()  # which one it is is not asked
 _CUTS = (re.compile(r"\s+(?=[(+])"), re.compile(r"(?<=\d)\s"), re.compile(r"(?<=\d)\D"))  # the likeliest ends of a number first
@@ -45,33 +47,45 @@ class PhoneMatcher:
     def find(self, *readings: str) -> Iterator[tuple[int, int]]:
         """Start and end of each number in readings of one text, in no order: where groups can be cut in two ways, numbers overlap.
 
-        Raises OverBudget where all of that takes more steps than a text of this length is given.
+        Readings have the same length and lines. Raises OverBudget where all of that costs more than a text of this length may.
         """
-        budget = Budget(len(readings[0]))
-        for text in readings:
-            yield from _Matcher(text, self._forms, self._leniency, self._accepts, budget).matches(0, len(text))
+        first, *others = readings
+        budget, known = Budget(len(first)), dict[str, dict[str, bool]]()
+        yield from self._matcher(first, budget, known).matches(0, len(first))
+        for text in others:
+            matcher = self._matcher(text, budget, known)
+            for start, end in _lines_that_differ(text, first):  # no number goes beyond its line
+                yield from matcher.matches(start, end)
+
+    def _matcher(self, text: str, budget: Budget, known: dict[str, dict[str, bool]]) -> _Matcher:
+        budget.take(READING_COST * len(text))
+        return _Matcher(text, self._forms, self._leniency, self._accepts, budget, known)
 
 
 class Budget:
-    """The steps that are left to a text of so many characters."""
+    """What is left to spend on a text of so many characters, in microseconds."""
 
     def __init__(self, characters: int) -> None:
-        self._steps = FREE_STEPS + int(STEPS_PER_CHARACTER * characters)
+        self._left = FREE_COST + COST_PER_CHARACTER * characters
 
-    def take(self, steps: int) -> None:
-        """Raises OverBudget where so many are not left."""
-        self._steps -= steps
-        if self._steps < 0:
+    def take(self, cost: float) -> None:
+        """Raises OverBudget where so much is not left."""
+        self._left -= cost
+        if self._left < 0:
             raise OverBudget
 
 
 class _Matcher(phonenumbers.PhoneNumberMatcher):
-    """The library's matcher, its groups tried in the regions that could read them; each that is a number counts, not the first."""
+    """The library's matcher, its groups tried in the regions that could read them; each that is a number counts, not the first.
 
-    def __init__(self, text: str, forms: PhoneForms, leniency: int, accepts: Accepts, budget: Budget) -> None:
+    `known` holds the regions that may read a group, of all readings of the text.
+    """
+
+    def __init__(
+        self, text: str, forms: PhoneForms, leniency: int, accepts: Accepts, budget: Budget, known: dict[str, dict[str, bool]]
+    ) -> None:
         super().__init__(text, None, leniency)
-        self._forms, self._accepts, self._take = forms, accepts, budget.take
-        self._known: dict[str, dict[str, bool]] = {}
+        self._forms, self._accepts, self._take, self._known = forms, accepts, budget.take, known
         self._spans: dict[tuple[int, int], bool | None] = {}  # the groups of the stretch at hand
         self._judged = dict(self._spans)  # of the whole text
         self._tried: set[tuple[int, int]] = set()
@@ -84,7 +98,7 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         Regions differ in where a number ends, and each would read on from there: so does this while digits are left over.
         """
         while (stretch := library._PATTERN.search(self.text, start, end)) is not None:
-            self._take(4)
+            self._take(STRETCH_COST)
             first = stretch.start()
             if (first, end) in self._tried:
                 return
@@ -124,7 +138,7 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
 
     def _left(self, start: int, end: int, numbers: list[tuple[int, int]]) -> int:
         """The last digit of a stretch that is in none of these numbers; -1 where all are."""
-        self._take(2)
+        self._take(REST_COST)
         for first, last in sorted(numbers, key=lambda number: -number[1]):
             if self._count(last, end):
                 break
@@ -152,15 +166,16 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
             self._inner[end] = (offset, self._spans)
 
     def _try_group(self, candidate: str, offset: int, start: int, end: int) -> None:
-        self._take(1)
+        self._take(GROUP_COST)
         if SHORTEST <= self._count(offset + start, offset + end) <= MOST_DIGITS:
             self._parse_and_verify(self._trim_after_first_match(_UNWANTED_END_CHAR_PATTERN, candidate[start:end]), offset + start)
 
     def _parse_and_verify(self, candidate: str, offset: int) -> phonenumbers.PhoneNumberMatch | None:
         """Notes what the group is, and goes on to the next unless it is the whole stretch, which comes first."""
-        self._take(1)
+        self._take(NOTE_COST)
         span, is_whole = (offset, offset + len(candidate)), not self._spans
         if span not in self._judged:
+            self._take(JUDGE_COST)
             self._judged[span] = self._is_number(candidate, offset)
         self._spans[span] = self._judged[span]
         return phonenumbers.PhoneNumberMatch(offset, candidate, _A_NUMBER) if is_whole and self._spans[span] else None
@@ -172,15 +187,16 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
             regions = self._known[group] = self._possible(group)
         if not regions:
             return False if SHORTEST <= len(_NO_DIGITS.sub("", group)) < LEAST_DIGITS else None
-        self._take(1)
+        self._take(ACCEPT_COST)
         if not self._accepts(self.text, offset, offset + len(group)):
             return False
         return any(self._reads(region, sure, group, offset) for region, sure in regions.items()) or None
 
     def _reads(self, region: str, sure: bool, group: str, offset: int) -> bool:
         if sure:
+            self._take(ALONE_COST)
             return self._stands_alone(group, offset)
-        self._take(PARSE_STEPS)
+        self._take(PARSE_COST)
         self.preferred_region = region
         return super()._parse_and_verify(group, offset) is not None
 
@@ -189,11 +205,11 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         digits = _digits(group)
         if not LEAST_DIGITS <= len(digits) <= MOST_DIGITS:
             return {}
-        self._take(1)
-        if ("+" in group or "\uff0b" in group) and not digits.startswith("0"):  # read alike in every region
-            return {self._forms.regions[0]: False}
+        self._take(FORM_COST)
         heads = {_digits(group[: each.start()]) for each in _MAYBE_EXTENSION.finditer(group)}
-        self._take(1 + len(heads))
+        if ("+" in group or "\uff0b" in group) and not digits.startswith("0"):  # read alike in every region
+            return {self._forms.regions[0]: not heads and self._forms.is_international(digits)}
+        self._take(HEAD_COST * len(heads))
         if not heads:
             possible = self._forms.possible(digits)
         else:
@@ -207,6 +223,16 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         before = self.text[offset - 1 : offset] if not library._LEAD_PATTERN.match(group) else ""
         after = self.text[offset + len(group) : offset + len(group) + 1]
         return not any(self._is_latin_letter(c) or self._is_invalid_punctuation_symbol(c) for c in before + after)
+
+
+def _lines_that_differ(text: str, other: str) -> Iterator[tuple[int, int]]:
+    """Start and end of the lines of a text that are not those of another of the same length and lines."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        if text[start:end] != other[start:end]:
+            yield start, end
+        start = end
 
 
 def _shortened(candidate: str) -> str:

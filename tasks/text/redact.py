@@ -21,7 +21,7 @@ from tasks.text.recognizers import finders, phone_finder
 from tasks.text.windows import end_of_word, windows
 
 VERSION = 2
-OVER_BUDGET = "to search it for personal data takes more steps than a text of its length is given"
+OVER_BUDGET = "to search it for personal data costs more than a text of its length may"
 _NUMBERS = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE"})
 _WITHIN_PHONES = frozenset({"CREDIT_CARD", "IP_ADDRESS", "US_SSN"})  # kinds that match within a longer phone number
 _BEFORE, _AFTER = re.compile(r"(?:\+[(]?|\d[ ().-]{0,2})$"), re.compile(r"[ ().-]{0,2}\d")
@@ -58,7 +58,7 @@ class Redactor:
         return redacted  # type: ignore[return-value]
 
     def redact_each(self, texts: Sequence[str]) -> list[str | None]:
-        """As `redact`, but None for a text whose search would take more steps than one of its length is given."""
+        """As `redact`, but None for a text whose search would cost more than one of its length may."""
         if self.ner_model is None:
             possible = self.possible
             return [self._redacted(text, kinds, []) if (kinds := possible(text)) else text for text in texts]

@@ -105,6 +105,7 @@ def test_what_a_region_reads_too_widely_is_read_on_in_shorter_groups(text, rest)
 def test_every_number_that_the_library_takes_has_a_form_and_those_of_national_form_are_sure():
     draw, forms = random.Random(7), phone_forms(REGIONS)
     matchers = {region: phonenumbers.PhoneNumberMatcher("", region, leniency=1) for region in REGIONS}
+    abroad = {region: phonenumbers.PhoneMetadata.metadata_for_region(region).international_prefix for region in REGIONS}
     prefixes = ["", "", "0", "00", "1", "01", "011", "44", "49", "0044", "90", "015", "0031", "91", "972", "55", "33"]
     sure = wrong = 0
     for _ in range(3000):
@@ -112,7 +113,8 @@ def test_every_number_that_the_library_takes_has_a_form_and_those_of_national_fo
         possible = forms.possible(digits)
         for region, matcher in matchers.items():
             taken = matcher._parse_and_verify(digits, 0) is not None
-            assert not taken or region in possible, (digits, region)
+            alike = {other for other in REGIONS if abroad[other] == abroad[region] and re.match(abroad[region], digits)}
+            assert not taken or possible.keys() & {region, *alike}, (digits, region)
             sure += possible.get(region, False)
             wrong += possible.get(region, False) and not taken
     assert sure > 1000 and wrong <= 0.02 * sure
@@ -133,22 +135,26 @@ def test_the_work_grows_with_the_text_or_is_given_up(part):
     assert long < 5 * short + 1000 and short < 60 * 4_000
 
 
-def test_lists_of_numbers_are_within_the_budget_however_long():
+def test_lists_of_numbers_are_within_the_budget_however_long_and_costly_forms_up_to_a_hundred():
     draw = random.Random(1)
     for joint in ("\n", ", ", "; "):
         numbers = [f"0{draw.randrange(20, 90)} {draw.randrange(10**6, 10**7)}" for _ in range(500)]
         assert len(list(FINDER.find(joint.join(numbers)))) > 400
         abroad = [f"+{draw.choice((1212555, 4420794, 4930123, 3314268))}{draw.randrange(10**3, 10**4)}" for _ in range(1000)]
         assert len(list(FINDER.find(joint.join(abroad)))) > 700
-        halves = [f"0{draw.randrange(1000, 9999)} {draw.randrange(10**6, 10**7)}/1" for _ in range(500)]
-        assert len(list(JUDGING.find(joint.join(halves)))) > 400
+        halves = [f"0{draw.randrange(1000, 9999)} {draw.randrange(10**6, 10**7)}/1" for _ in range(100)]
+        assert len(list(JUDGING.find(joint.join(halves)))) > 70
+        extended = [f"{draw.randrange(201, 990)}-{draw.randrange(200, 999)}-{draw.randrange(1000, 9999)}x42" for _ in range(100)]
+        assert len(list(JUDGING.find(joint.join(extended)))) > 80
+        behind_00 = [f"00{draw.choice((1212555, 4420794, 4930123, 3314268))}{draw.randrange(10**3, 10**4)}" for _ in range(100)]
+        assert len(list(JUDGING.find(joint.join(behind_00)))) > 70
 
 
-def test_a_text_that_takes_too_many_steps_is_given_up():
+def test_a_text_that_costs_too_much_is_given_up():
     text = "0171 2345678, " * 40
     assert len(list(FINDER.find(text))) == 40
     with pytest.raises(OverBudget):
-        list(FINDER.find(*[text] * 10))  # readings of one text have one budget
+        list(FINDER.find(*(text.replace("5678", str(end)) for end in range(1000, 1010))))  # readings of one text have one budget
     with pytest.raises(OverBudget):
         list(FINDER.find("030 1234567 ~02079460958 123-45-6789\u0663(x" * 100))
     assert len(list(FINDER.find("030 1234567 ~02079460958 123-45-6789\u0663(x"))) == 3
