@@ -55,7 +55,7 @@ def ended(flow: str, state: str) -> Callable[[], Any]:
 
 def held(home: Path) -> list[str]:
     """Locks of the home that somebody has while the question waits."""
-    from tasks.exclusion import StillHeldError, hold
+    from tasks.ledger.pipeline_lock import StillHeldError, hold
 
     found = []
     for name in (small.NAME, "gpu-0"):
@@ -108,9 +108,9 @@ def section() -> str:
 
 
 def _row(home: Path) -> str:
-    from tasks.champion import open_ledger
-    from tasks.home import Home
-    from tasks.ledger import history
+    from tasks.common.home import Home
+    from tasks.ledger.promotions import history
+    from tasks.opponent import open_ledger
 
     row = history(open_ledger(Home(home)), small.NAME)[-1]
     return f"{row.who}: {row.reason}"

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.judgement.drift import Sample
-from tasks.judgement.drift_texts import text_codes
+from tasks.drift.distinct_texts import text_codes
+from tasks.drift.monitors import Sample
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "banking77"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tunekeeper"

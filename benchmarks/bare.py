@@ -20,11 +20,11 @@ def main() -> None:
 
     from configs.load import load
     from configs.schema import Full
-    from tasks.learning.base import find_base
+    from tasks.common.bases import find_base
     from tasks.learning.fit import Listener
     from tasks.learning.network import TRAINABLE, build, read_spec, spec_of
+    from tasks.learning.objectives.supervised import train
     from tasks.learning.scoring import opponents, score
-    from tasks.learning.supervised import train
     from tasks.problems.baselines import lexical
 
     config, snapshot, run, *overrides = sys.argv[1:]

@@ -26,7 +26,7 @@ from pathlib import Path
 from benchmarks.clients import Server, clients
 from benchmarks.serving import ours, prepared
 from configs.schema import PATTERN_ENTITIES
-from tasks.text.redact import Redactor
+from tasks.data.redaction.redact import Redactor
 
 SECONDS, SEARCH_SECONDS = 5.0, 30.0
 CLIENTS, ROUNDS = 4, 3

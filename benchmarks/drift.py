@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.banking import CACHE, Banking, absent, banking
 from configs.schema import Effects, Monitor
-from tasks.judgement.drift import Sample, watch
+from tasks.drift.monitors import Sample, watch
 
 SEED, ROWS = 20240702, 2000
 SECONDS = 240  # of the processor; a peer begins no further window after these

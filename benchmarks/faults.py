@@ -51,7 +51,7 @@ class Rehearsal(Told):
                 self.kill("MLflow's server", lambda: one("-m", "mlflow", "server"))
                 self.kill("the service", lambda: one("-m", "flows", "serve"))
             case "launched":
-                self.kill("Prefect's server", lambda: one("-m", "flows.server"))
+                self.kill("Prefect's server", lambda: one("-m", "flows.local.server"))
             case "alarmed":
                 self.kill("the worker", lambda: one("worker", "start"))
                 self.kill("the retraining", training, "in mid-training")
@@ -91,7 +91,7 @@ def one(*words: str) -> psutil.Process | None:
             line = process.cmdline()
         except psutil.Error:
             continue
-        if "flows.guard" not in line and any(tuple(line[i : i + len(words)]) == words for i in range(len(line))):
+        if "flows.local.guard" not in line and any(tuple(line[i : i + len(words)]) == words for i in range(len(line))):
             return process
     return None
 
@@ -165,7 +165,7 @@ def after(config: Path) -> list[tuple[str, str, bool]]:
         (
             "left behind: nothing but Prefect's server, which ends itself when idle",
             f"{left}",
-            all("flows.server" in line for line in left),
+            all("flows.local.server" in line for line in left),
         ),
         ("promotions", ", ".join(kinds), sorted(kinds) == ["FIRST", "PROMOTE", "ROLLBACK"]),
         ("`reconcile` puts right what is left", "yes" if mended["ok"] else str(mended)[:300], mended["ok"]),

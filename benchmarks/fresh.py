@@ -52,10 +52,10 @@ class Clone:
 
     def kept(self) -> dict[str, Any]:
         """The champion, and the outcome of the last decision, if there was one."""
-        from tasks.champion import open_ledger
-        from tasks.decisions import decisions_of
-        from tasks.home import Home
-        from tasks.tracking import Registry, Tracking
+        from tasks.common.home import Home
+        from tasks.ledger.decisions import decisions_of
+        from tasks.opponent import open_ledger
+        from tasks.tracking.client import Registry, Tracking
 
         made = decisions_of(open_ledger(Home(self.home)), NAME)
         champion = Registry(Tracking(Home(self.home)), "champion").champion(NAME)

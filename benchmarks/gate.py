@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from scipy import special, stats
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "judgement"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from lives import (
+from simulations.gate_lives import (
     WORLDS,
     World,
     agreement,
@@ -25,14 +25,14 @@ from lives import (
     spent_per_look,
     steady,
 )
-from trials import clustered, counts, most_allowed, scores
+from simulations.trials import clustered, counts, most_allowed, scores
 
 from benchmarks import gate_truths as truths
 from configs.schema import Gate, Guards
-from tasks.judgement.evidence import Evidence
-from tasks.judgement.gate import decide
-from tasks.judgement.paired import Pairs, better_p, mcnemar_exact, not_worse_p, pair, tango_p
-from tasks.judgement.power import power_better, power_not_worse
+from tasks.gate.evidence import Evidence
+from tasks.gate.gate import decide
+from tasks.gate.power import power_better, power_not_worse
+from tasks.stats.paired import Pairs, better_p, mcnemar_exact, not_worse_p, pair, tango_p
 
 SEED = 20240601
 LIVES, DECIDED_LIVES = 5000, 20

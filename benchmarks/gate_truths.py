@@ -8,8 +8,8 @@ from math import sqrt
 import numpy as np
 from scipy import special, stats
 
-from tasks.judgement.bounds import betting_p
-from tasks.judgement.paired import Pairs, better_p, gain_bound_p, not_worse_p, pair, sign_flip, sign_flip_exact, tango_z
+from tasks.stats.bounds import betting_p
+from tasks.stats.paired import Pairs, better_p, gain_bound_p, not_worse_p, pair, sign_flip, sign_flip_exact, tango_z
 
 LOOK = 0.9 * 0.05 / 52
 LIMIT = 5.0

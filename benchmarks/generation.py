@@ -18,7 +18,7 @@ from scipy import stats
 
 from benchmarks import small
 from benchmarks.accuracy import DATA, kept
-from tasks.judgement.intervals import ratio_interval
+from tasks.stats.intervals import ratio_interval
 
 ALPHA = 0.01
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "tasks"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "ledger"))
 
 from ledger_child import (
     PROMOTE_STEPS,
@@ -22,8 +22,8 @@ from ledger_child import (
     run_race,
 )
 
-from tasks.decisions import find_decision, record_decision
-from tasks.ledger import Ledger, heal, history, promote, replay, rollback
+from tasks.ledger.decisions import find_decision, record_decision
+from tasks.ledger.promotions import Ledger, heal, history, promote, replay, rollback
 
 PROCESSES, ROUNDS, REPEATS, LIVES, SEED = 16, 25, 5, 60, 20240601
 QUICK = 30.0  # milliseconds: a hundredth of a run in which nothing changed
@@ -154,7 +154,7 @@ def section() -> str:
     head = (
         f"## Ledger\n\nThe ledger itself on SQLite, in many processes; the registry beside it is a stand-in in files (an alias, a file per "
         "version; each change one rename), not MLflow's, so that hundreds of kills take minutes. On MLflow's own registry: one life "
-        f"in `tests/tasks/test_ledger_mlflow.py`, and the whole flow under kill -9 in the section Kills. Seed {SEED}, {os.cpu_count()} cores.\n\n"
+        f"in `tests/ledger/test_ledger_mlflow.py`, and the whole flow under kill -9 in the section Kills. Seed {SEED}, {os.cpu_count()} cores.\n\n"
         "| What | Seen | |\n|---|---|---|\n"
     )
     return head + "\n".join(rows) + "\n"

@@ -66,13 +66,14 @@ class Moments:
 
 def watch(moments: Moments) -> None:
     """Wrap what the flow calls."""
-    import tasks.learning.supervised as supervised
+    import tasks.learning.objectives.supervised as supervised
     from flows import retrain as flow
-    from tasks import decide, evaluate, prepare, release, show, train
-    from tasks.learning import checkpoints, fit
-    from tasks.tracking import Registry, Tracking
+    from tasks import decide, evaluate, prepare, publish_report, release, train
+    from tasks.common import files
+    from tasks.learning import fit
+    from tasks.tracking.client import Registry, Tracking
 
-    faces = {"prepare": prepare, "train": train, "evaluate": evaluate, "decide": decide, "release": release, "show": show}
+    faces = {"prepare": prepare, "train": train, "evaluate": evaluate, "decide": decide, "release": release, "show": publish_report}
     for face, names in TASKS.items():
         for name in names:
             task = getattr(faces[face], name)
@@ -81,7 +82,7 @@ def watch(moments: Moments) -> None:
         (Tracking, TRACKED),
         (Registry, ("set_champion",)),
         (flow, FLOW),
-        (checkpoints, ("_write_manifest",)),
+        (files, ("_write_manifest",)),
         (fit, ("keep_newest",)),
     )
     for owner, names in owners:
@@ -143,7 +144,7 @@ def live(config: str, notes: str, last: int | None) -> None:
     """Retrain, noting the moments, up to number `last`."""
     moments = Moments(Path(notes), last)
     moments.note("start", "python is up")
-    from tasks.home import find_home, settle_environment
+    from tasks.common.home import find_home, settle_environment
 
     settle_environment(find_home())
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

@@ -180,8 +180,8 @@ def _one(source: Path) -> None:
     from configs.schema import Pipeline
     from flows.retrain import PREPARING
     from tasks import prepare
-    from tasks.aside import Beside
-    from tasks.home import find_home, settle_environment
+    from tasks.common.home import find_home, settle_environment
+    from tasks.common.processes import Beside
 
     home, nothing = find_home(), lambda: None
     settle_environment(home)

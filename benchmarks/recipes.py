@@ -140,12 +140,12 @@ def frames(job: Job) -> list[Any]:
 def fit(job: Job) -> dict[str, Any]:
     """Metrics of a network and of TF-IDF on the same test rows."""
     from configs.schema import Evaluation, Full, Lora, Supervised, Training
+    from tasks.common.bases import find_base
     from tasks.evaluate import network_of
-    from tasks.learning.base import find_base
     from tasks.learning.fit import Listener
     from tasks.learning.network import spec_of
+    from tasks.learning.objectives.supervised import train
     from tasks.learning.scoring import score
-    from tasks.learning.supervised import train
     from tasks.problems import metrics
     from tasks.problems.baselines import coded, tfidf_logistic
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from configs.schema import PATTERN_ENTITIES
-from tasks.text.patterns import Span
-from tasks.text.redact import Redactor
+from tasks.data.redaction.patterns import Span
+from tasks.data.redaction.redact import Redactor
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 LABELLED = ("synth_dataset_v2", "generated_large", "generated_small")

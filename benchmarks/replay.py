@@ -54,7 +54,7 @@ def section(first: str = FIRST, last: str = LAST) -> str:
     home = Path(tempfile.mkdtemp(prefix="replay-"))
     os.environ["TUNEKEEPER_HOME"] = str(home)
     began = time.monotonic()
-    from flows.run import here
+    from flows.cli.launch import here
 
     with here():
         lives = replay(home, first, last)
@@ -104,7 +104,7 @@ def _pipeline(name: str, before: str) -> Any:
 
 def _set_clock(month: str) -> datetime:
     """Let every ledger that is opened from here on live at the beginning of a month: looks are counted by its clock."""
-    from tasks.ledger_store import Ledger
+    from tasks.ledger.store import Ledger
 
     moment = datetime.fromisoformat(f"{month}-01").replace(tzinfo=UTC)
     defaults = Ledger.__init__.__kwdefaults__
@@ -115,7 +115,7 @@ def _set_clock(month: str) -> datetime:
 
 def _promoted(life: Life, month: str) -> None:
     """The first champion, put there by hand."""
-    from flows.release import promote_by_hand
+    from flows.cli.promote import promote_by_hand
 
     outcome = _retrain(life, month)
     if outcome["verdict"] != "PROMOTE":
@@ -154,21 +154,21 @@ def _answers(home: Path, version: str, new: Any, model: str = "gated") -> Any:
 
 @lru_cache(maxsize=8)
 def _kept(home: Path, model: str, version: str) -> Any:
-    from tasks.home import Home
+    from tasks.common.home import Home
     from tasks.release import champion_files
-    from tasks.serving.model import load
-    from tasks.tracking import Tracking
+    from tasks.serving.packaged_model import load
+    from tasks.tracking.client import Tracking
 
     return load(*champion_files(Tracking(Home(home)), Home(home), model, version), home)
 
 
 def _served(home: Path, life: Life, new: Any) -> Any:
     """What the champion of a life answers; the watched one's answers are logged, all of them audited, as the labels do come."""
-    from tasks.champion import open_ledger
-    from tasks.home import Home
-    from tasks.ledger import history
-    from tasks.ledger_replay import replay_entries
-    from tasks.serving.traffic import Answer, Feedback, new_id, open_traffic
+    from tasks.common.home import Home
+    from tasks.ledger.promotions import history
+    from tasks.ledger.replay import replay_entries
+    from tasks.opponent import open_ledger
+    from tasks.traffic.log import Answer, Feedback, new_id, open_traffic
 
     if not len(new):
         return None

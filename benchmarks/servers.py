@@ -47,7 +47,7 @@ def proofs(there: Stack) -> Iterator[tuple[str, str, bool]]:
 
 def kept(there: Stack, worker: dict[str, str], service: dict[str, str]) -> Iterator[tuple[str, str, bool]]:
     """A model is made with all state on the servers, and nobody else may touch it."""
-    from tasks.web import ask, basic
+    from tasks.common.http import ask, basic
 
     began = time.monotonic()
     outcome = told(["retrain", there.values["CONFIG"]], worker)
@@ -84,7 +84,7 @@ def kept(there: Stack, worker: dict[str, str], service: dict[str, str]) -> Itera
 
 def served(there: Stack, service: dict[str, str]) -> Iterator[tuple[str, str, bool]]:
     """It answers where nothing of it was before, the folder of its base being gone."""
-    from tasks.web import ask
+    from tasks.common.http import ask
 
     shutil.rmtree(there.folder / "base")
     text = "kan lora mile rust north teka soste rumple mido south kale lon"
@@ -115,7 +115,7 @@ def served(there: Stack, service: dict[str, str]) -> Iterator[tuple[str, str, bo
 
 def operated(there: Stack, worker: dict[str, str]) -> Iterator[tuple[str, str, bool]]:
     """What runs and is watched by itself."""
-    from tasks.web import ask, basic
+    from tasks.common.http import ask, basic
 
     deployed = ask(f"{worker['PREFECT_API_URL']}/deployments/name/retrain/retrain-tiny", headers=authorized(worker))
     yield "the pipeline that PIPELINES names is deployed", f"HTTP {deployed.status}", deployed.ok
@@ -193,14 +193,14 @@ def traffic(there: Stack) -> int:
 
 def authorized(environment: dict[str, str]) -> dict[str, str]:
     """The header that Prefect's server asks for."""
-    from tasks.web import basic
+    from tasks.common.http import basic
 
     return {"Authorization": basic(environment["PREFECT_API_AUTH_STRING"])}
 
 
 def scheduled(environment: dict[str, str]) -> str:
     """Ask for a run of the deployment; its state in the end."""
-    from tasks.web import ask
+    from tasks.common.http import ask
 
     api, who = environment["PREFECT_API_URL"], authorized(environment)
     deployment = ask(f"{api}/deployments/name/reconcile/reconcile", headers=who).value["id"]

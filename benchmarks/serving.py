@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks.clients import ROOT, Asking, Server, clients, free_port, server
 from configs.load import load
 from configs.schema import Pipeline
-from tasks.home import Home, settle_environment
+from tasks.common.home import Home, settle_environment
 
 sys.path.insert(0, str(ROOT / "tests" / "serving"))
 sys.path.insert(0, str(ROOT / "tests"))
@@ -140,7 +140,7 @@ def soak(pipeline: Pipeline, home: Path, minutes: float, every: float) -> str:
         took = time.monotonic() - began
         own.process.terminate()
         code = own.process.wait(60)
-    from tasks.serving.traffic import read_answers
+    from tasks.traffic.log import read_answers
 
     logged = read_answers(home, pipeline.name)
     lost = {each for each, _ in said["said"]} - set(logged["id"])
@@ -160,7 +160,7 @@ def soak(pipeline: Pipeline, home: Path, minutes: float, every: float) -> str:
 
 def _move_to_and_fro(pipeline: Pipeline, asking: Asking, own: Server, samples: list[tuple[float, int]], every: float) -> int:
     """Promote every few seconds while the clients ask, and look at the memory; how many promotions there were."""
-    from flows.release import promote_by_hand
+    from flows.cli.promote import promote_by_hand
 
     began, moves, due = time.monotonic(), 0, every
     while asking.process.poll() is None:

@@ -51,8 +51,8 @@ def make_job(folder: Path, rows: int = 300) -> Job:
     import pandas as pd
     import tiny
 
-    from tasks.home import Home
-    from tasks.tracking import Tracking
+    from tasks.common.home import Home
+    from tasks.tracking.client import Tracking
 
     tiny.bert(folder / "base")
     pd.DataFrame(tiny.rows(rows)).to_csv(folder / "rows.csv", index=False)
@@ -73,8 +73,8 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
     """The Prefect server that Tunekeeper keeps, up for as long as the block lasts and for all who start a process in it."""
-    from flows.server import prefect_server
-    from tasks.home import Home, settle_environment
+    from flows.local.server import prefect_server
+    from tasks.common.home import Home, settle_environment
 
     home = Home(folder)
     settle_environment(home)
@@ -118,10 +118,10 @@ def left(home: Path) -> Left:
     import sqlite3
 
     os.environ.pop("MLFLOW_TRACKING_URI", None)  # MLflow puts there the address it was last told
-    from tasks.champion import open_ledger
-    from tasks.home import Home
-    from tasks.ledger import history, replay
-    from tasks.tracking import BASES, Registry, Tracking
+    from tasks.common.home import Home
+    from tasks.ledger.promotions import history, replay
+    from tasks.opponent import open_ledger
+    from tasks.tracking.client import BASES, Registry, Tracking
 
     tracking, ledger = Tracking(Home(home)), open_ledger(Home(home))
     client = tracking.client
@@ -170,7 +170,7 @@ def servers(home: Path) -> int:
     """Live Prefect servers of this home, the kept one among them."""
     mark = f"TUNEKEEPER_HOME={home}\0".encode()
     live = [each for each in Path("/proc").glob("[0-9]*") if mark in _bytes(each / "environ")]
-    return sum(b"flows.server" in _bytes(each / "cmdline") for each in live)
+    return sum(b"flows.local.server" in _bytes(each / "cmdline") for each in live)
 
 
 def _server(home: Path) -> str | None:

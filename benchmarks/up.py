@@ -17,7 +17,7 @@ from uuid import uuid4
 import psutil
 
 from benchmarks.stack import ROOT, free_ports, pipeline
-from tasks.web import ask
+from tasks.common.http import ask
 
 TRAINING = ["training.epochs=150", "training.checkpoint_every=25"]  # long enough to be killed in
 
@@ -63,7 +63,7 @@ class Up:
         """The process whose command line has these words, not its guard."""
         for process in self.living():
             line = " ".join(process.cmdline())
-            if all(word in line for word in words) and "flows.guard" not in line:
+            if all(word in line for word in words) and "flows.local.guard" not in line:
                 return process
         raise RuntimeError(f"no process of {words}")
 
@@ -119,7 +119,7 @@ def proofs(up: Up) -> Iterator[tuple[str, str, bool]]:
     eventually("a checkpoint", up.checkpoints)
     yield moving(up)
     for name, words in {
-        "worker": ("prefect worker start",), "MLflow": ("mlflow server",), "service": ("flows serve",), "Prefect": ("flows.server",),
+        "worker": ("prefect worker start",), "MLflow": ("mlflow server",), "service": ("flows serve",), "Prefect": ("flows.local.server",),
     }.items():  # fmt: skip
         up.find(*words).kill()
         back = eventually(f"{name} back", lambda name=name: f"{name} is back" in up.said())

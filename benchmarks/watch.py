@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "judgement"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from drift_traffic import KINDS, World, against_the_minimum_alone, embedded, labelled, least_p, traffic, whole
-from drift_worlds import (
+from simulations.drift_traffic import KINDS, World, against_the_minimum_alone, embedded, labelled, least_p, traffic, whole
+from simulations.drift_worlds import (
     Life,
     Setting,
     in_parts,
@@ -27,11 +27,11 @@ from drift_worlds import (
     spent,
     unaware_life,
 )
-from trials import most_allowed
+from simulations.trials import most_allowed
 
 from benchmarks.banking import Banking, absent, banking
 from configs.schema import Effects, Monitor
-from tasks.judgement.drift import MONITORS, Sample, watch
+from tasks.drift.monitors import MONITORS, Sample, watch
 
 SEED = 20240701
 LIVES, LOOKS, WATCHED, REPEATED = 2000, 26, 200, 60

@@ -28,9 +28,9 @@ from great_expectations.expectations.metrics.map_metric_provider import ColumnPa
 from great_expectations.expectations.metrics.metric_provider import metric_value
 
 from expectations import measures
-from expectations.prose import Aggregate, Spoken
+from expectations.rendering import Aggregate, Spoken
 from expectations.summary import UNSEEN, WORDS
-from expectations.values import Context
+from expectations.types import Context
 
 NOTHING = Context()
 # Great Expectations passes JSON to metrics; a tokenizer or a vocabulary travels beside it.

@@ -16,7 +16,7 @@ from typing import Any
 
 from configs.errors import InfraError
 from expectations.suites import SEVERITY, Check
-from expectations.values import Outcome, Validation
+from expectations.types import Outcome, Validation
 
 # Everything that asks a network or runs: a page of results needs neither.
 _REMOTE = re.compile(

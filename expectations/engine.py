@@ -14,7 +14,7 @@ import pandas as pd
 
 from configs.errors import InputError
 from expectations.suites import SEVERITY, Check
-from expectations.values import Context
+from expectations.types import Context
 
 Scope = Literal["chunk", "whole"]
 # Row by row in form, but a row's verdict depends on the others.

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from configs.errors import InputError
+from expectations.aggregate import Tally
 from expectations.suites import Check, Suite, read, spelled
-from expectations.tally import Tally
-from expectations.values import Action, Context, Outcome, Stage, Validation
+from expectations.types import Action, Context, Outcome, Stage, Validation
 
 if TYPE_CHECKING:
     from expectations.engine import Engine

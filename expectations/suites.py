@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from configs.errors import InputError
-from expectations.values import Action, Context, Stage
+from expectations.types import Action, Context, Stage
 
 ACTIONS: tuple[Action, ...] = get_args(Action)
 STAGES: tuple[Stage, ...] = get_args(Stage)

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from configs.credentials import cleaned, credential_in, masked, remedy_for, without_credentials
 from configs.errors import InfraError, InputError, StoppedError
-from tasks.home import configured_home, settle_environment
+from tasks.common.home import configured_home, settle_environment
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -210,7 +210,7 @@ def _print(given: argparse.Namespace, value: dict[str, Any]) -> None:
 
 
 def _retrain(given: argparse.Namespace) -> int:
-    from flows.run import run_retrain
+    from flows.cli.launch import run_retrain
 
     outcome = run_retrain(_load(given), given.config, quiet=given.json)
     _print(given, outcome)
@@ -218,77 +218,77 @@ def _retrain(given: argparse.Namespace) -> int:
 
 
 def _monitor(given: argparse.Namespace) -> int:
-    from flows.run import run_monitor
+    from flows.cli.launch import run_monitor
 
     _print(given, run_monitor(_load(given), given.config, quiet=given.json))
     return 0
 
 
 def _score(given: argparse.Namespace) -> int:
-    from flows.run import run_score
+    from flows.cli.launch import run_score
 
     _print(given, run_score(_load(given), given.config, given.input, given.output, given.version, quiet=given.json))
     return 0
 
 
 def _promote(given: argparse.Namespace) -> int:
-    from flows.release import promote_by_hand
+    from flows.cli.promote import promote_by_hand
 
     _print(given, promote_by_hand(_load(given), given.config, given.version, given.reason, given.who))
     return 0
 
 
 def _adopt(given: argparse.Namespace) -> int:
-    from flows.run import run_adopt
+    from flows.cli.launch import run_adopt
 
     _print(given, run_adopt(_load(given), given.config, given.model, given.reason, given.who, quiet=given.json))
     return 0
 
 
 def _rollback(given: argparse.Namespace) -> int:
-    from flows.release import roll_back
+    from flows.cli.promote import roll_back
 
     _print(given, roll_back(_load(given), given.config, given.to, given.reason, given.who))
     return 0
 
 
 def _history(given: argparse.Namespace) -> int:
-    from flows.release import show_history
+    from flows.cli.promote import show_history
 
     _print(given, show_history(_load(given), given.config))
     return 0
 
 
 def _find(given: argparse.Namespace) -> int:
-    from flows.find import find
+    from flows.cli.find import find
 
     _print(given, find(_load(given), given.config, given.id, quiet=given.json))
     return 0
 
 
 def _report(given: argparse.Namespace) -> int:
-    from flows.release import redraw_report
+    from flows.cli.promote import redraw_report
 
     _print(given, redraw_report(_load(given)))
     return 0
 
 
 def _draft(given: argparse.Namespace) -> int:
-    from flows.draft import draft_contract
+    from flows.cli.draft_contract import draft_contract
 
     _print(given, draft_contract(_load(given), given.output))
     return 0
 
 
 def _serve(given: argparse.Namespace) -> int:
-    from flows.serve import serve
+    from flows.cli.serve import serve
 
     serve(_load(given), given.host, given.port)
     return 0
 
 
 def _up(given: argparse.Namespace) -> int:
-    from flows.up import up
+    from flows.local.up import up
 
     ports = {"service": given.port, "MLflow": given.mlflow_port, "Prefect": given.prefect_port}
     up(given.config, given.overrides, ports, as_json=given.json)
@@ -296,7 +296,7 @@ def _up(given: argparse.Namespace) -> int:
 
 
 def _doctor(given: argparse.Namespace) -> int:
-    from flows.doctor import doctor
+    from flows.cli.doctor import doctor
 
     found = doctor(_load(given) if given.config else None, quiet=given.json)
     _print(given, found)
@@ -312,7 +312,7 @@ def _reconcile(given: argparse.Namespace) -> int:
 
 
 def _deploy(given: argparse.Namespace) -> int:
-    from flows.deploy import deploy
+    from flows.deploy.apply import deploy
 
     overrides = [word for word in given.configs if "=" in word and not Path(word).exists()]
     configs = [Path(word) for word in given.configs if word not in overrides]

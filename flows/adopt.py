@@ -13,23 +13,23 @@ from prefect.context import TagsContext
 from configs.errors import InputError
 from configs.schema import Pipeline
 from flows.approve import close_form
-from flows.release import moved_outcome, settle_questions
+from flows.cli.promote import moved_outcome, settle_questions
 from flows.retrain import Run, close_on_error, help_beside, prepare_snapshot, score_version
 from tasks import adopt as face
-from tasks import assets, decide, evaluate, prepare, reference, release, show
-from tasks.aside import beside
-from tasks.champion import ADOPTED, open_ledger
-from tasks.decisions import record_decision
-from tasks.exclusion import hold
-from tasks.findings import Findings
-from tasks.home import find_home, settle_environment
-from tasks.identity import digest
-from tasks.ledger import Evidence, Move, heal, history
-from tasks.ledger import adopt as adopt_version
-from tasks.orchestration import flow
-from tasks.requests import Turn
-from tasks.terminal import say
-from tasks.tracking import Registry, Tracking
+from tasks import assets, decide, evaluate, prepare, publish_report, reference, release
+from tasks.collect.run import Findings
+from tasks.common.home import find_home, settle_environment
+from tasks.common.orchestration import flow
+from tasks.common.processes import beside
+from tasks.common.terminal import say
+from tasks.identity.keys import digest
+from tasks.ledger.decisions import record_decision
+from tasks.ledger.pipeline_lock import hold
+from tasks.ledger.promotions import Evidence, Move, heal, history
+from tasks.ledger.promotions import adopt as adopt_version
+from tasks.ledger.retrain_requests import Turn
+from tasks.opponent import ADOPTED, open_ledger
+from tasks.tracking.client import Registry, Tracking
 
 if TYPE_CHECKING:
     from tasks.learning.finetuned import Finetuned
@@ -116,7 +116,7 @@ def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
         name = f"{pipeline.name}-adopted-{asked.model.base.digest[:8]}"
         run_id = tracking.open_run(pipeline.name, asked.key, name, tags, "tunekeeper adopt")
         with close_on_error(tracking, run_id):
-            show.describe(pipeline, run.home, tracking, prepared, run_id, NO_PART)
+            publish_report.describe(pipeline, run.home, tracking, prepared, run_id, NO_PART)
             with run.stage("pack") as facts:
                 base, kept = face.keep_network(pipeline, run.home, tracking, asked.model, asked.key)
                 packed = release.pack(pipeline, run.home, tracking, base, prepared.snapshot, kept, run_id, reload)
@@ -135,7 +135,7 @@ def _judge(
         load = partial(evaluate.network_of, kept, base.path)
         own = evaluate.evaluate(pipeline, home, prepared.snapshot, asked.key, load, "adopted")
         champion = score_version(run, prepared, asked.replaces, "champion")
-        facts["note"] = show.in_short(pipeline, own)
+        facts["note"] = publish_report.in_short(pipeline, own)
     word = f"Adopted by {asked.who}, without a verdict of the gate: {asked.reason or 'no reason given'}."
     account = decide.describe(pipeline, own, champion, baselines, word)
     with run.stage("release") as facts:
@@ -148,7 +148,7 @@ def _judge(
         pipeline, base, prepared, kept, own, champion, baselines, account, run_id, packed.uri, version, asked.replaces,
         (asked.key, decision), run.seconds, (*run.notices, *move.notices), "tunekeeper history CONFIG", adopted=True,
     )  # fmt: skip
-    outcome = show.publish(found, home, tracking) | {"training_seconds": None, "peak_memory_bytes": None}
+    outcome = publish_report.publish(found, home, tracking) | {"training_seconds": None, "peak_memory_bytes": None}
     assets.link(pipeline.name, prepared.snapshot, version, pipeline.release.alias)
     for question in settle_questions(pipeline, tracking, run.ledger, run.registry):
         close_form(question)

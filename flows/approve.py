@@ -19,15 +19,16 @@ from pydantic import Field
 
 from configs.errors import InputError
 from configs.schema import Pipeline, Plain
-from tasks import approvals, assets
-from tasks.approvals import Approval
-from tasks.champion import open_ledger
-from tasks.home import find_home, settle_environment
-from tasks.ledger import Ledger
-from tasks.orchestration import create_markdown_artifact, flow
-from tasks.pages import REPORT
-from tasks.terminal import say
-from tasks.tracking import Registry, Tracking
+from tasks import assets
+from tasks.collect.links import REPORT
+from tasks.common.home import find_home, settle_environment
+from tasks.common.orchestration import create_markdown_artifact, flow
+from tasks.common.terminal import say
+from tasks.ledger import approvals
+from tasks.ledger.approvals import Approval
+from tasks.ledger.promotions import Ledger
+from tasks.opponent import open_ledger
+from tasks.tracking.client import Registry, Tracking
 
 LEAST_SECONDS = 60  # a form that a worker opens late is open for a moment all the same
 

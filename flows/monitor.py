@@ -7,18 +7,18 @@ from typing import Any
 
 from configs.errors import InputError
 from configs.schema import Pipeline
-from tasks import watch
-from tasks.champion import open_ledger
-from tasks.exclusion import hold
-from tasks.home import find_home, settle_environment
-from tasks.ledger import heal
-from tasks.looks import all_looks, look_of_year, record_look
-from tasks.orchestration import flow
-from tasks.pages import look_page
+from tasks import monitor as watch
+from tasks.collect.links import look_page
+from tasks.common.home import find_home, settle_environment
+from tasks.common.orchestration import flow
+from tasks.common.terminal import say
+from tasks.ledger.monitor_runs import all_looks, look_of_year, record_look
+from tasks.ledger.pipeline_lock import hold
+from tasks.ledger.promotions import heal
+from tasks.opponent import open_ledger
 from tasks.reference import read_reference
 from tasks.release import champion_files
-from tasks.terminal import say
-from tasks.tracking import Registry, Tracking
+from tasks.tracking.client import Registry, Tracking
 
 
 @flow(name="monitor", flow_run_name="monitor {pipeline.name}")
@@ -39,7 +39,7 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
         found = watch.answers(pipeline, home, version, end)
         if reason := _no_look(pipeline, found, earlier):
             return {**_outcome(pipeline, version), "skipped": True, "reason": reason, "rows": len(found)}
-        from tasks.watch_findings import around
+        from tasks.collect.monitor import around
 
         beside = around(tracking, ledger, pipeline.name, version, earlier, end, settled.notices)
         return _look(pipeline, home, tracking, ledger, version, found, end, beside)
@@ -58,8 +58,8 @@ def _no_look(pipeline: Pipeline, found: Any, earlier: Any) -> str | None:
 def _look(
     pipeline: Pipeline, home: Any, tracking: Tracking, ledger: Any, version: str, found: Any, end: datetime, beside: Any
 ) -> dict[str, Any]:
-    from tasks.serving.traffic import read_feedback
-    from tasks.watch_findings import gather, payload_of
+    from tasks.collect.monitor import gather, payload_of
+    from tasks.traffic.log import read_feedback
 
     number = look_of_year(ledger, pipeline.name, version)
     seed = watch.seed_of(pipeline, version, number)

@@ -10,10 +10,10 @@ from typing import Any
 
 from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
-from tasks.home import Home, find_home, settle_environment
-from tasks.orchestration import flow
-from tasks.stray import Stray, checkpoints, leftovers
-from tasks.terminal import closing, say
+from tasks.common.home import Home, find_home, settle_environment
+from tasks.common.orchestration import flow
+from tasks.common.terminal import closing, say
+from tasks.recovery.leftovers import Stray, checkpoints, leftovers
 
 EVERY_SECONDS = 900
 COLUMNS = ("what", "which", "what is wrong", "what was done")
@@ -37,7 +37,7 @@ class Mended:
 @flow(name="reconcile", flow_run_name="reconcile")
 def reconcile(dry_run: bool = False) -> dict[str, Any]:
     """Find what died and put it right; with `dry_run` only say it. The account is the run's artifact."""
-    from tasks.orchestration import create_table_artifact
+    from tasks.common.orchestration import create_table_artifact
 
     home = find_home()
     settle_environment(home)
@@ -53,8 +53,8 @@ def reconcile(dry_run: bool = False) -> dict[str, Any]:
 def _name_planned() -> None:
     from prefect.client.orchestration import get_client
 
-    from flows.jobs import TAG
-    from flows.run_names import name_planned
+    from flows.deploy.run_names import name_planned
+    from flows.deploy.specs import TAG
 
     with get_client(sync_client=True) as client:
         name_planned(client, TAG)
@@ -64,7 +64,7 @@ def put_right(pipeline: Pipeline | None, *, dry_run: bool, quiet: bool) -> dict[
     """The same from the command line."""
     home = find_home()
     settle_environment(home)
-    from flows.server import prefect_server
+    from flows.local.server import prefect_server
 
     with prefect_server(home):
         found, blind = mend(home, pipeline, dry_run=dry_run)
@@ -98,9 +98,9 @@ def finders(
     home: Home, pipeline: Pipeline | None, blind: Collection[str] = (), *, only_look: bool = False
 ) -> Iterable[Callable[[], Iterable[Stray]]]:
     """All that looks for strays, save on servers in `blind`; each opens what it needs, so that a server away blinds one finder."""
-    from tasks.champion import open_ledger
-    from tasks.stray_records import half_models, left_requests, open_runs, unsettled
-    from tasks.tracking import Tracking
+    from tasks.opponent import open_ledger
+    from tasks.recovery.records import half_models, left_requests, open_runs, unsettled
+    from tasks.tracking.client import Tracking
 
     ledger = open_ledger(home)
     there = "ledger" not in blind and (ledger.shared or Path(str(ledger.url.database)).is_file())
@@ -121,11 +121,11 @@ def finders(
 
 def flow_strays(home: Home) -> Iterator[Stray]:
     """Of the Prefect server that PREFECT_API_URL names; this home's own knows no runs of other machines."""
-    from tasks.champion import open_ledger
-    from tasks.flow_runs import dead_runs, late_runs, look_around, stale_slots
-    from tasks.slots import LIMIT
-    from tasks.stray import held_slots
-    from tasks.stray_records import is_held
+    from tasks.common.gpu_slots import LIMIT
+    from tasks.opponent import open_ledger
+    from tasks.recovery.flow_runs import dead_runs, late_runs, look_around, stale_slots
+    from tasks.recovery.leftovers import held_slots
+    from tasks.recovery.records import is_held
 
     own, ledger = _is_own(home), open_ledger(home)
     with _client() as client:
@@ -138,7 +138,7 @@ def flow_strays(home: Home) -> Iterator[Stray]:
 def _is_own(home: Home) -> bool:
     import os
 
-    from flows.server import running
+    from flows.local.server import running
 
     return running(home) == os.environ.get("PREFECT_API_URL")
 
@@ -202,7 +202,7 @@ def settle_pool() -> str:
     from prefect.exceptions import ObjectNotFound
     from prefect.workers.process import ProcessWorker
 
-    from flows.services import POOL
+    from flows.local.services import POOL
 
     with _client() as client:
         try:
@@ -222,7 +222,7 @@ def _quiet(template: dict[str, Any]) -> dict[str, Any]:
 
 def schedule() -> str:
     """The deployment that reconciles every quarter of an hour, on this home's pool."""
-    from flows.services import POOL
+    from flows.local.services import POOL
 
     root = Path(__file__).parent.parent
     from prefect import Flow

@@ -15,20 +15,21 @@ from prefect.states import Completed
 from configs.errors import ContractError, InfraError
 from configs.schema import Pipeline
 from flows import approve
-from flows.elsewhere import train_there
-from tasks import assets, base_check, decide, evaluate, news, prepare, reference, release, show, train, vocabulary
-from tasks.aside import Beside, beside
-from tasks.champion import Against, challenged, open_ledger, seen_in_training
-from tasks.decisions import LookTakenError, check_look, find_decision, look_number, record_decision
-from tasks.findings import Findings
-from tasks.home import Home, find_home, settle_environment
-from tasks.identity import decision_key
-from tasks.judgement.evidence import Verdict
-from tasks.ledger import MACHINE, ChampionMovedError, Evidence, Ledger, WithdrawnError, promote, standing
-from tasks.orchestration import flow
-from tasks.requests import Turn, Why, admitted
-from tasks.terminal import say, stage
-from tasks.tracking import Registry, Tracking
+from flows.train_remote import train_there
+from tasks import assets, base_check, decide, evaluate, prepare, publish_report, reference, release, train, vocabulary
+from tasks.collect.run import Findings
+from tasks.common.home import Home, find_home, settle_environment
+from tasks.common.orchestration import flow
+from tasks.common.processes import Beside, beside
+from tasks.common.terminal import say, stage
+from tasks.data.sources import changes
+from tasks.gate.evidence import Verdict
+from tasks.identity.keys import decision_key
+from tasks.ledger.decisions import LookTakenError, check_look, find_decision, look_number, record_decision
+from tasks.ledger.promotions import MACHINE, ChampionMovedError, Evidence, Ledger, WithdrawnError, promote, standing
+from tasks.ledger.retrain_requests import Turn, Why, admitted
+from tasks.opponent import Against, challenged, open_ledger, seen_in_training
+from tasks.tracking.client import Registry, Tracking
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Run:
 def retrain(pipeline: Pipeline, why: Why = "person", asked: datetime | None = None, look: str = "") -> dict[str, Any]:
     """One turn of keeping a model; the outcome is that of `tunekeeper retrain --json`.
 
-    `why` says who asks, and `asked` when: triggers may be turned away (tasks/requests.py), people and the cron never are. `look` is
+    `why` says who asks, and `asked` when: triggers may be turned away (retrain_requests.py), people and the cron never. `look` is
     the name of the look whose alarm asks. Where the data break their contract a person gets the error; a schedule or a trigger ends
     as Waiting, and says for what.
     """
@@ -89,7 +90,7 @@ def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: Turn) -> dict[st
     for sentence in prepare.left_out(pipeline):
         say(sentence)
         run.notices.append(sentence)
-    turn.saw(news.digest_of(pipeline, run.inputs.sources))
+    turn.saw(changes.digest_of(pipeline, run.inputs.sources))
     prepared = prepare.known(home, run.inputs)
     if prepared is not None:
         vocabulary.check_sealed(pipeline, home, tracking, ledger, run.registry, prepared)
@@ -187,7 +188,7 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
         pipeline.name, against.train_key, f"{pipeline.name}-{against.train_key[:8]}", tags, "tunekeeper retrain"
     )
     with close_on_error(tracking, run_id):
-        show.describe(pipeline, run.home, tracking, prepared, run_id)
+        publish_report.describe(pipeline, run.home, tracking, prepared, run_id)
         # A step waits for the slowest of its threads, one on each core: whoever works beside it holds up all of them.
         helped = None if train.takes_every_core(pipeline) else help_beside(run, prepared, side)
         trained = _train(run, prepared, against, run_id)
@@ -252,7 +253,7 @@ def _judge(
     """Evaluate > decide > release > report, against one champion."""
     with run.stage("evaluate") as facts:
         scores = _scores(run, prepared, against, trained, lexical)
-        facts["note"] = show.in_short(run.pipeline, scores.challenger)
+        facts["note"] = publish_report.in_short(run.pipeline, scores.challenger)
     with run.stage("decide") as facts:
         verdict = _decide(run, prepared, against, scores)
         facts["note"] = verdict.verdict
@@ -269,7 +270,7 @@ def _judge(
         packed.uri, version, against.version, (against.train_key, key), run.seconds, tuple(run.notices),
         _next_command(run, verdict, version if _waits(run, against, version, verdict) else None), fit=scores.fit,
     )  # fmt: skip
-    outcome = show.publish(found, run.home, run.tracking)
+    outcome = publish_report.publish(found, run.home, run.tracking)
     alias = run.pipeline.release.alias if run.registry.champion(run.pipeline.name) == version else None
     assets.link(run.pipeline.name, prepared.snapshot, version, alias)
     if _waits(run, against, version, verdict):

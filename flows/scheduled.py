@@ -13,19 +13,21 @@ from prefect.client.orchestration import get_client
 from configs.credentials import without_credentials
 from configs.errors import InputError
 from configs.schema import Pipeline, Plain
-from tasks import approvals, news, prepare
-from tasks.champion import open_ledger
-from tasks.exclusion import StillHeldError, hold
-from tasks.home import find_home, settle_environment
-from tasks.orchestration import create_markdown_artifact, emit_event, flow
-from tasks.requests import bury, last_seen, refusal, waited_before, waits_under
-from tasks.tracking import Registry, Tracking
+from tasks import prepare
+from tasks.common.home import find_home, settle_environment
+from tasks.common.orchestration import create_markdown_artifact, emit_event, flow
+from tasks.data.sources import changes
+from tasks.ledger import approvals
+from tasks.ledger.pipeline_lock import StillHeldError, hold
+from tasks.ledger.retrain_requests import bury, last_seen, refusal, waited_before, waits_under
+from tasks.opponent import open_ledger
+from tasks.tracking.client import Registry, Tracking
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
 NEW_DATA = "tunekeeper.new-data"
-WAITING = "Waiting"  # the name of a flow run's state, as of a request (tasks/requests.py)
+WAITING = "Waiting"  # the name of a flow run's state, as of a request (tasks/ledger/retrain_requests.py)
 
 
 @flow(name="watch", flow_run_name="new data for {pipeline.name}?")
@@ -45,7 +47,7 @@ def watch(pipeline: Pipeline) -> str:
     except StillHeldError:
         logger.info("a run of %s is under way: the next look will tell whether it saw all", pipeline.name)
         return "busy"
-    found = news.digest_now(pipeline, home)
+    found = changes.digest_now(pipeline, home)
     if found == seen and contract in (None, prepare.contract_settings(pipeline)):
         return "nothing new"
     if reason := refusal(ledger, pipeline):

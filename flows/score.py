@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from configs.schema import Pipeline, Plain
-from tasks.orchestration import flow
+from tasks.common.orchestration import flow
 
 
 @flow(name="score", flow_run_name="score {pipeline.name}")
 def score(pipeline: Pipeline, source: Plain, output: Plain, version: str | None = None) -> dict[str, Any]:
     """The rows of `source` with the champion's answers, in `output`; the outcome is that of `tunekeeper score --json`."""
-    from tasks.home import find_home, settle_environment
+    from tasks.common.home import find_home, settle_environment
+    from tasks.common.terminal import training_bar
     from tasks.score import score as score_rows
-    from tasks.terminal import training_bar
 
     home = find_home()
     settle_environment(home)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tasks.web import Answer, ask, basic
+from tasks.common.http import Answer, ask, basic
 
 USERS = {"worker": "MLFLOW_WORKER_PASSWORD", "service": "MLFLOW_SERVICE_PASSWORD"}
 
@@ -50,7 +50,7 @@ def users() -> None:
 def pool() -> None:
     """The worker's pool, and the schedule of `reconcile`."""
     from flows.reconcile import schedule, settle_pool
-    from tasks.home import find_home, settle_environment
+    from tasks.common.home import find_home, settle_environment
 
     settle_environment(find_home())
     for sentence in (settle_pool(), schedule()):
@@ -59,7 +59,7 @@ def pool() -> None:
 
 def pipelines() -> None:
     """The schedules and triggers of the configs that TUNEKEEPER_PIPELINES names, separated by spaces; none where it names none."""
-    from flows.deploy import deploy
+    from flows.deploy.apply import deploy
 
     if configs := [Path(word) for word in os.environ.get("TUNEKEEPER_PIPELINES", "").split()]:
         deploy(configs)

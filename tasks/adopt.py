@@ -13,16 +13,16 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
-from tasks.champion import ADOPTED
-from tasks.decisions import Decision, decisions_of
-from tasks.home import Home
-from tasks.identity import digest
-from tasks.learning.base import Base
-from tasks.ledger import Ledger
-from tasks.orchestration import task
+from tasks.common.bases import Base
+from tasks.common.home import Home
+from tasks.common.orchestration import task
+from tasks.data.labels import fold_label
+from tasks.identity.keys import digest
+from tasks.ledger.decisions import Decision, decisions_of
+from tasks.ledger.promotions import Ledger
+from tasks.opponent import ADOPTED
 from tasks.release import base_folder
-from tasks.text.labels import fold_label
-from tasks.tracking import Tracking
+from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:
     from tasks.learning.finetuned import Finetuned
@@ -71,8 +71,8 @@ def keep_network(pipeline: Pipeline, home: Home, tracking: Tracking, model: Fine
 
     The network is a training's result in which nothing was trained: so all that a version goes through, it goes through too.
     """
+    from tasks.common.files import atomic_folder
     from tasks.learning.adapters import save_trainable
-    from tasks.learning.checkpoints import atomic_folder
     from tasks.learning.device import numerics
     from tasks.learning.fit import RESULT, Trained, finished
     from tasks.learning.network import TRAINABLE, build, save_spec

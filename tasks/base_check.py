@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 from configs.schema import Pipeline
-from tasks.home import Home
-from tasks.identity import TRAIN_LIBRARIES, code_of, digest, libraries, settings_of
-from tasks.learning.base import Base
-from tasks.learning.imports import importing
+from tasks.common.bases import Base
+from tasks.common.home import Home
+from tasks.common.quick_import import importing
+from tasks.identity.keys import TRAIN_LIBRARIES, code_of, digest, libraries, settings_of
 
 
 def earlier_notices(pipeline: Pipeline, home: Home, base: Base) -> tuple[str, ...] | None:

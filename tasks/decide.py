@@ -10,16 +10,16 @@ import numpy as np
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Pipeline
+from tasks.common.home import Home
+from tasks.common.orchestration import task
 from tasks.evaluate import Baselines, Scores, primary_of
-from tasks.home import Home
-from tasks.judgement.evidence import Evidence, Verdict
-from tasks.judgement.gate import decide as judge
-from tasks.judgement.gate import describe as account
-from tasks.orchestration import task
+from tasks.gate.evidence import Evidence, Verdict
+from tasks.gate.gate import decide as judge
+from tasks.gate.gate import describe as account
 from tasks.prepare import open_snapshot
 from tasks.problems import text_generation
 from tasks.problems.baselines import TRIVIAL
-from tasks.tracking import Tracking
+from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +84,7 @@ def _evidence(
 
 def fair_rows(pipeline: Pipeline, home: Home, test_of: str, seen: Sequence[Any]) -> Any:
     """(n,) True where a test row is no near copy of one in `seen`, the signatures of what either model was trained on."""
-    from tasks.text.deduplicate import near
+    from tasks.data.preparation.deduplicate import near
 
     held_out = open_snapshot(home, test_of).signatures("test")
     fair = np.ones(len(held_out), dtype=bool)
@@ -95,9 +95,9 @@ def fair_rows(pipeline: Pipeline, home: Home, test_of: str, seen: Sequence[Any])
 
 def asked_alike(pipeline: Pipeline, home: Home, tracking: Tracking, test_of: str, versions: Sequence[str]) -> Any:
     """(n,) True where challenger and versions are asked for the same completion: a placeholder may be another word to each."""
+    from tasks.data.redaction.placeholders import VIEW, network_view
     from tasks.learning.network import read_spec
     from tasks.release import champion_folder
-    from tasks.text.placeholders import VIEW, network_view
 
     test = open_snapshot(home, test_of).frame("test")
     if pipeline.problem != "text-generation":

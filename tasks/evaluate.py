@@ -12,11 +12,11 @@ import numpy as np
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Full, Pipeline
-from tasks.home import Home
-from tasks.identity import digest, scores_key
-from tasks.learning.base import Base
-from tasks.learning.checkpoints import atomic_folder, is_valid
-from tasks.orchestration import task
+from tasks.common.bases import Base
+from tasks.common.files import atomic_folder, is_valid
+from tasks.common.home import Home
+from tasks.common.orchestration import task
+from tasks.identity.keys import digest, scores_key
 from tasks.prepare import open_snapshot
 from tasks.train import fitted_splits, material
 

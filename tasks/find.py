@@ -9,21 +9,21 @@ from typing import Any
 
 from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
+from tasks.common.home import Home
 from tasks.evaluate import FRAME
-from tasks.home import Home
-from tasks.identity import scores_key
+from tasks.identity.keys import scores_key
 from tasks.prepare import latest
-from tasks.tracking import Registry, Tracking
+from tasks.tracking.client import Registry, Tracking
 
 HIDDEN = ("id", "time", "group", "target")  # of a row's scores: where they come from says the snapshot
 
 
 def find_row(pipeline: Pipeline, home: Home, value: str) -> dict[str, Any]:
     """Places of a row by its id (or by the pseudonym that it is kept as); InputError where there is none, without the id."""
-    from tasks.text.canonical import places
-    from tasks.text.key import key_id
-    from tasks.text.load import redactor_of
-    from tasks.text.whereabouts import find_in_snapshot, kept_ids, manifest_of
+    from tasks.data.preparation.canonical import places
+    from tasks.data.preparation.load import redactor_of
+    from tasks.data.redaction.key import key_id
+    from tasks.data.snapshot.row_places import find_in_snapshot, kept_ids, manifest_of
 
     redactor = redactor_of(pipeline.data, home.path)
     ids = kept_ids(value, pipeline.data, redactor)
@@ -58,7 +58,7 @@ def find_row(pipeline: Pipeline, home: Home, value: str) -> dict[str, Any]:
 
 def _scores(pipeline: Pipeline, home: Home, ids: Collection[str], snapshots: Collection[str]) -> list[dict[str, Any]]:
     """What models said of the row when they were tested on it; `version` is null where the code that scored it was another."""
-    from tasks.text.whereabouts import rows_of
+    from tasks.data.snapshot.row_places import rows_of
 
     files = sorted((home.path / "scores").glob(f"*/{FRAME}"))
     said = [(file.parent, row) for file in files for row in rows_of(file, ids, None)]
@@ -73,7 +73,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 def _versions(pipeline: Pipeline, home: Home, snapshots: Collection[str]) -> dict[str, str]:
     """Key of scores -> the registered version whose they are."""
-    from tasks.text.whereabouts import manifest_of
+    from tasks.data.snapshot.row_places import manifest_of
 
     hashes = [found["hashes"]["test_rows"] for name in snapshots if (found := manifest_of(home.snapshots / name)) is not None]
     named: dict[str, str] = {}

@@ -19,21 +19,21 @@ from prefect.cache_policies import NO_CACHE
 from configs.errors import ContractError, InfraError, InputError
 from configs.schema import Pipeline
 from tasks.base_check import tokenizer_file
-from tasks.home import Home
-from tasks.identity import digest, prepare_key
-from tasks.learning.base import Base, find_base
-from tasks.learning.imports import importing
-from tasks.orchestration import create_markdown_artifact, task
-from tasks.text.columns import source_columns
-from tasks.text.key import key_id, redaction_key
-from tasks.text.sources import FEEDBACK, data_files, fingerprint
+from tasks.common.bases import Base, find_base
+from tasks.common.home import Home
+from tasks.common.orchestration import create_markdown_artifact, task
+from tasks.common.quick_import import importing
+from tasks.data.redaction.key import key_id, redaction_key
+from tasks.data.sources.columns import source_columns
+from tasks.data.sources.source_files import FEEDBACK, data_files, fingerprint
+from tasks.identity.keys import digest, prepare_key
 
 if TYPE_CHECKING:
     from expectations.run import Validation
-    from tasks.text.feedback import Export
-    from tasks.text.load import Raw
-    from tasks.text.prepare import Candidate
-    from tasks.text.snapshot import Snapshot
+    from tasks.data.feedback import Export
+    from tasks.data.preparation.load import Raw
+    from tasks.data.preparation.prepare import Candidate
+    from tasks.data.snapshot.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def look(pipeline: Pipeline, home: Home) -> Inputs:
 
 def _feedback(pipeline: Pipeline, home: Home) -> Export | None:
     """What was said of served answers up to now, as a file named by its content: nothing new, the same file."""
-    from tasks.serving.traffic import find_answers, read_feedback
-    from tasks.text.feedback import KIND, export, rows_of
+    from tasks.data.feedback import KIND, export, rows_of
+    from tasks.traffic.log import find_answers, read_feedback
 
     said = read_feedback(home.path, pipeline.name, home.traffic_url)
     said = said[said["kind"] == KIND[pipeline.problem]]
@@ -109,7 +109,7 @@ def suites(pipeline: Pipeline) -> tuple[Path, ...]:
 
 def left_out(pipeline: Pipeline) -> tuple[str, ...]:
     """What lies in the source's folders and is not read, a sentence for each."""
-    from tasks.text.sources import left_out as sentences
+    from tasks.data.sources.source_files import left_out as sentences
 
     return sentences(pipeline.data)
 
@@ -123,7 +123,7 @@ def contract_settings(pipeline: Pipeline) -> str:
 
 def known(home: Home, inputs: Inputs) -> Prepared | None:
     """The snapshot that the same inputs led to before, if it is still there, and whole."""
-    from tasks.text.snapshot import is_whole
+    from tasks.data.snapshot.snapshot import is_whole
 
     try:
         values = json.loads(_index(home, inputs).read_text())
@@ -136,7 +136,7 @@ def known(home: Home, inputs: Inputs) -> Prepared | None:
 
 def clear(home: Home) -> None:
     """Remove what killed runs left half done."""
-    from tasks.text.workspace import sweep, world_faults
+    from tasks.common.workspace import sweep, world_faults
 
     with world_faults(home.path):
         sweep(home.snapshots, "sealing-")
@@ -146,7 +146,7 @@ def clear(home: Home) -> None:
 @contextmanager
 def temporary(home: Home) -> Iterator[None]:
     """Keep all temporary files of the block, the libraries' too, where they go with it."""
-    from tasks.text.workspace import workspace, world_faults
+    from tasks.common.workspace import workspace, world_faults
 
     before = tempfile.tempdir
     with ExitStack() as stack:
@@ -161,7 +161,7 @@ def temporary(home: Home) -> Iterator[None]:
 @contextmanager
 def opened(pipeline: Pipeline, home: Home, inputs: Inputs | None = None) -> Iterator[Raw]:
     """The raw rows, on disk for as long as the block lasts; of feedback those that the inputs name."""
-    from tasks.text.load import loaded
+    from tasks.data.preparation.load import loaded
 
     with loaded(pipeline.data, pipeline.problem, home.path, inputs.feedback if inputs else None) as raw:
         yield raw
@@ -202,8 +202,8 @@ def validate(
 @task(name="prepare", cache_policy=NO_CACHE)
 def prepare(pipeline: Pipeline, home: Home, raw: Any, contract: Any, refused: Mapping[str, str]) -> Candidate:
     """Normalise, redact, deduplicate, split, and keep the splits apart; `refused` are rows of feedback (id -> why)."""
-    from tasks.text.load import redactor_of
-    from tasks.text.prepare import prepare as make
+    from tasks.data.preparation.load import redactor_of
+    from tasks.data.preparation.prepare import prepare as make
 
     return make(raw, pipeline.data, redactor_of(pipeline.data, home.path), {**refused, **_sentences(contract.quarantined)})
 
@@ -211,7 +211,7 @@ def prepare(pipeline: Pipeline, home: Home, raw: Any, contract: Any, refused: Ma
 @task(name="seal", cache_policy=NO_CACHE)
 def seal(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any, contracts: tuple[Any, Any]) -> Prepared:
     """Write the snapshot, and under the inputs' key where to find it again."""
-    from tasks.text.snapshot import seal as write
+    from tasks.data.snapshot.snapshot import seal as write
 
     fixed = {name: value for name, value in inputs.sources.items() if name == FEEDBACK}  # named by its content
     if (now := _sources(pipeline) | fixed) != inputs.sources:
@@ -262,7 +262,7 @@ def _write_set_aside(file: Path, quarantined: Mapping[str, tuple[str, ...]]) -> 
 
 def open_snapshot(home: Home, hash: str) -> Snapshot:
     """A sealed snapshot by its hash."""
-    from tasks.text.snapshot import open_snapshot as read
+    from tasks.data.snapshot.snapshot import open_snapshot as read
 
     return read(home.path, hash)
 
@@ -270,8 +270,8 @@ def open_snapshot(home: Home, hash: str) -> Snapshot:
 def _context(pipeline: Pipeline, home: Home, base: Base) -> Any:
     """What expectations compare with: the base's tokens and the last snapshot of this pipeline."""
     from expectations.run import Context
-    from tasks.text.labels import canonical_label
-    from tasks.text.tokens import TokenLengths, UnknownShares
+    from tasks.data.labels import canonical_label
+    from tasks.data.preparation.token_lengths import TokenLengths, UnknownShares
 
     file = tokenizer_file(home, base)
     lengths, unknown = (TokenLengths(file), UnknownShares(file)) if file else (None, None)
@@ -288,7 +288,7 @@ def _context(pipeline: Pipeline, home: Home, base: Base) -> Any:
 
 def rows_per_label(manifest: Mapping[str, Any]) -> dict[str, int]:
     """Label, spelled canonically whatever the manifest's version -> rows of all splits."""
-    from tasks.text.labels import canonical_label
+    from tasks.data.labels import canonical_label
 
     counts = Counter[str]()
     for label, splits in manifest.get("label_counts", {}).items():

@@ -11,23 +11,23 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.errors import InfraError
 from configs.schema import Pipeline
+from tasks.common.bases import Base
+from tasks.common.files import atomic_folder, is_valid
+from tasks.common.home import Home
+from tasks.common.orchestration import task
+from tasks.data.language_stats import traits_of
+from tasks.data.redaction.placeholders import network_view
 from tasks.evaluate import Baselines, Scores, network_of
-from tasks.home import Home
-from tasks.learning.base import Base
-from tasks.learning.checkpoints import atomic_folder, is_valid
-from tasks.orchestration import task
 from tasks.prepare import open_snapshot
-from tasks.text.placeholders import network_view
-from tasks.tracking import Tracking
-from tasks.traits import traits_of
+from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     import pandas as pd
 
+    from tasks.data.snapshot.snapshot import Snapshot
     from tasks.learning.fit import Trained
-    from tasks.text.snapshot import Snapshot
 
 ROWS, POINTS, WORDS = "reference.parquet", "points.npy", "vocabulary.json"
 
@@ -115,7 +115,7 @@ def _answers(
     """`prediction` and `score` of each text: as scored on the test rows, else now; none where the answer is written text."""
     if pipeline.problem != "text-classification":
         return {"prediction": None, "score": np.nan}
-    from tasks.serving.model import classify
+    from tasks.serving.packaged_model import classify
 
     predictions, confidence = scored["prediction"].tolist(), scored["confidence"].tolist()
     said = {text: (predictions[row], confidence[row]) for text, row in known.items()}

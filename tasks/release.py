@@ -19,14 +19,14 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.errors import InfraError
 from configs.schema import Pipeline
-from tasks.aside import ONE_THREAD
-from tasks.home import Home
-from tasks.learning.base import Base
-from tasks.moved_home import local_path
-from tasks.orchestration import task
+from tasks.common.bases import Base
+from tasks.common.home import Home
+from tasks.common.orchestration import task
+from tasks.common.processes import ONE_THREAD
 from tasks.prepare import open_snapshot
-from tasks.stored_model import champion_folder as champion_folder  # what others ask of a release
-from tasks.tracking import Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.moved_home import local_path
+from tasks.tracking.stored_model import champion_folder as champion_folder  # what others ask of a release
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ class Reload:
         self._answered: pd.DataFrame | None = None
 
     def _start(self) -> subprocess.Popen[str]:
-        command, pipe = [sys.executable, "-m", "tasks.serving.reload", str(os.getpid())], subprocess.PIPE
+        command, pipe = [sys.executable, "-m", "tasks.serving.reload_check", str(os.getpid())], subprocess.PIPE
         environment = {**os.environ, **ONE_THREAD}
         return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
 
@@ -108,8 +108,8 @@ def pack(
 ) -> Packed:
     """Store the model in its run, and let the fresh process `reload` load it while others go on."""
     from tasks.learning.device import numerics
-    from tasks.serving.check import write_check
-    from tasks.serving.model import load, save
+    from tasks.serving.packaged_model import load, save
+    from tasks.serving.smoke_test import write_check
 
     folder = save(
         trained.folder, _spec(trained), _preparation(pipeline, home, tracking.store_base(base)), trained.folder.parent / "kept"
@@ -164,7 +164,7 @@ def labels_of(tracking: Tracking, home: Home, model: str, version: str) -> tuple
 def champion_files(tracking: Tracking, home: Home, model: str, version: str) -> tuple[Path, Path]:
     """A version's artifact folder and its base's, on this machine: fetched where they are not there yet, or not whole."""
     from tasks.learning.network import read_spec
-    from tasks.serving.model import read_preparation
+    from tasks.serving.packaged_model import read_preparation
 
     folder = champion_folder(tracking, home, model, version)
     return folder, base_folder(tracking, home, read_spec(folder), read_preparation(folder).base_uri)
@@ -172,8 +172,8 @@ def champion_files(tracking: Tracking, home: Home, model: str, version: str) -> 
 
 def base_folder(tracking: Tracking, home: Home, spec: Spec, uri: str) -> Path:
     """The base that a network needs, by its digest: on this machine already, or fetched once."""
-    from tasks.serving.model import adopt_base, local_base
-    from tasks.text.workspace import workspace
+    from tasks.common.workspace import workspace
+    from tasks.serving.packaged_model import adopt_base, local_base
 
     found = local_base(spec, home.path)
     if found is not None:
@@ -196,8 +196,8 @@ def _spec(trained: Trained) -> Any:
 
 
 def _preparation(pipeline: Pipeline, home: Home, base_uri: str) -> Any:
-    from tasks.serving.model import Preparation
-    from tasks.text.key import key_id, redaction_key
+    from tasks.data.redaction.key import key_id, redaction_key
+    from tasks.serving.packaged_model import Preparation
 
     redact = pipeline.data.redact
     key = key_id(redaction_key(home.path)) if redact.enabled else None

@@ -12,13 +12,13 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.errors import InputError
 from configs.schema import Pipeline, is_table
-from tasks.home import Home
-from tasks.identity import code_of, digest
-from tasks.orchestration import create_progress_artifact, task, update_progress_artifact
+from tasks.common.home import Home
+from tasks.common.orchestration import create_progress_artifact, task, update_progress_artifact
+from tasks.common.terminal import say
+from tasks.identity.keys import code_of, digest
 from tasks.release import champion_files
-from tasks.score_table import staged
-from tasks.terminal import say
-from tasks.tracking import Registry, Tracking
+from tasks.serving.batch.staged_table import staged
+from tasks.tracking.client import Registry, Tracking
 
 
 @task(name="score", cache_policy=NO_CACHE)
@@ -26,7 +26,7 @@ def score(
     pipeline: Pipeline, home: Home, source: str, output: str, version: str | None, move: Callable[[int, int], None]
 ) -> dict[str, Any]:
     """Score files or a table with the champion, or with `version`; the outcome is that of `tunekeeper score --json`."""
-    from tasks.serving.batch_input import place_of
+    from tasks.serving.batch.input_files import place_of
 
     place = place_of(output, source)
     tracking = Tracking(home)
@@ -64,12 +64,12 @@ def _artifact(move: Callable[[int, int], None]) -> Callable[[int, int], None]:
 def _score(
     pipeline: Pipeline, home: Home, files: tuple[Path, Path], version: str, rows: str, place: Path, move: Callable[[int, int], None]
 ) -> dict[str, Any]:
-    from tasks.serving.answering import make_ready
-    from tasks.serving.batch import Job, score
-    from tasks.serving.batch_input import inspect
-    from tasks.serving.model import load
-    from tasks.serving.traffic import open_traffic
-    from tasks.text.sources import fingerprint, left_out_of
+    from tasks.data.sources.source_files import fingerprint, left_out_of
+    from tasks.serving.batch.input_files import inspect
+    from tasks.serving.batch.scoring import Job, score
+    from tasks.serving.packaged_model import load
+    from tasks.serving.predictor import make_ready
+    from tasks.traffic.log import open_traffic
 
     data = pipeline.data
     text = data.text if pipeline.problem == "text-classification" else data.prompt

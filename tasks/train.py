@@ -11,16 +11,16 @@ from prefect import get_run_logger
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Pipeline
-from tasks.home import Home
-from tasks.learning.base import Base
+from tasks.common.bases import Base
+from tasks.common.gpu_slots import gpu_slot
+from tasks.common.home import Home
+from tasks.common.orchestration import create_progress_artifact, task, update_progress_artifact
+from tasks.common.terminal import say, training_bar
 from tasks.learning.device import devices, settle_on
-from tasks.metric_log import MetricLog
-from tasks.orchestration import create_progress_artifact, task, update_progress_artifact
 from tasks.prepare import open_snapshot
-from tasks.run_facts import system_sampler
-from tasks.slots import gpu_slot
-from tasks.terminal import say, training_bar
-from tasks.tracking import Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.metric_log import MetricLog
+from tasks.tracking.run_facts import system_sampler
 
 if TYPE_CHECKING:
     from tasks.learning.fit import Listener, Trained
@@ -44,7 +44,7 @@ def fitted(
     start: Path | None,
 ) -> Trained:  # fmt: skip
     """Fit in a slot of this machine, every number going to journal, terminal and Prefect on the way."""
-    from tasks.learning.supervised import train as fit
+    from tasks.learning.objectives.supervised import train as fit
 
     spec, rows, held_out = material
     with gpu_slot(home.path, devices(), say) as number:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import ContractError, InfraError
 from configs.schema import Pipeline, Window
-from tasks.decisions import last_decision
-from tasks.home import Home
-from tasks.orchestration import create_markdown_artifact
+from tasks.common.home import Home
+from tasks.common.orchestration import create_markdown_artifact
+from tasks.ledger.decisions import last_decision
 from tasks.prepare import Prepared, latest, note_latest, open_snapshot, rows_per_label
 
 if TYPE_CHECKING:
-    from tasks.ledger import Ledger
-    from tasks.text.snapshot import Snapshot
-    from tasks.text.vocabulary import KnownLabels
-    from tasks.tracking import Registry, Tracking
+    from tasks.data.preparation.vocabulary import KnownLabels
+    from tasks.data.snapshot.snapshot import Snapshot
+    from tasks.ledger.promotions import Ledger
+    from tasks.tracking.client import Registry, Tracking
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class LabelCheck:
     @property
     def notices(self) -> tuple[str, ...]:
         """How the vocabulary changed, for a person to know though nothing stops for it."""
-        from tasks.text.vocabulary import gone_labels, list_labels
+        from tasks.data.preparation.vocabulary import gone_labels, list_labels
 
         gone = gone_labels(self.counts, self.known)
         why = dict.fromkeys(self.explained, ": its rows lie outside data.window")
@@ -50,9 +50,9 @@ def known_labels(pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Led
     The earlier snapshot is the one that this machine led to last, or that of the newest decision on the model, where another
     machine made a newer one.
     """
+    from tasks.data.preparation.vocabulary import KnownLabels
     from tasks.learning.network import read_spec
     from tasks.release import champion_folder
-    from tasks.text.vocabulary import KnownLabels
 
     snapshot, manifest = _earlier(pipeline, home, tracking, ledger)
     version = registry.champion(pipeline.name)
@@ -62,7 +62,7 @@ def known_labels(pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Led
 
 def check_raw(pipeline: Pipeline, home: Home, raw: Any, contract: Any, known: KnownLabels) -> LabelCheck:
     """Hold the labels of rows that the raw contract let through against the known ones; ContractError, or what may go on."""
-    from tasks.text import vocabulary
+    from tasks.data.preparation import vocabulary
 
     policy, aside = pipeline.contract.vocabulary, contract.quarantined
     counts = vocabulary.count_labels(raw.rows, aside)
@@ -77,9 +77,9 @@ def check_prepared(pipeline: Pipeline, candidate: Any, contract: Any, checked: L
     """ContractError where preparation and the prepared contract leave no training row of a label that must not go."""
     import numpy as np
 
-    from tasks.text import vocabulary
-    from tasks.text.sift import KEPT
-    from tasks.text.split import TRAIN
+    from tasks.data.preparation import vocabulary
+    from tasks.data.preparation.row_filters import KEPT
+    from tasks.data.preparation.split import TRAIN
 
     if pipeline.contract.vocabulary == "free":
         return
@@ -99,7 +99,7 @@ def check_sealed(
     pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Ledger, registry: Registry, prepared: Prepared
 ) -> None:
     """Hold a snapshot that is found again against what is known now, unless it is the last one, which was held so already."""
-    from tasks.text.vocabulary import check_vocabulary
+    from tasks.data.preparation.vocabulary import check_vocabulary
 
     earlier = latest(pipeline, home)
     if earlier is not None and earlier[0] == prepared.snapshot:
@@ -154,9 +154,9 @@ def _lies_outside(earlier: Snapshot, label: str, window: Window) -> bool:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from tasks.text.labels import canonical_label
-    from tasks.text.split import SPLITS
-    from tasks.text.times import window_edges
+    from tasks.data.labels import canonical_label
+    from tasks.data.preparation.split import SPLITS
+    from tasks.data.sources.times import window_edges
 
     start, end = window_edges(window)
     rows = pa.concat_tables(pq.read_table(earlier.parquet(split), columns=["target", "time"]) for split in SPLITS)

@@ -9,7 +9,7 @@ import pytest
 import tiny
 from filelock import FileLock
 
-from tasks.home import ENVIRONMENT, SPIN_COUNT, Home
+from tasks.common.home import ENVIRONMENT, SPIN_COUNT, Home
 
 # before torch is imported: the tests' nets are too small for more, and equality bit for bit is claimed at equal threads
 os.environ |= {**ENVIRONMENT, **SPIN_COUNT, "OMP_NUM_THREADS": "1"}
@@ -21,7 +21,7 @@ def forget_address():
         os.environ.pop(name, None)
 
 
-LONGEST = ("flows", "learning", "judgement", "serving", "tasks")  # folders whose files take minutes
+LONGEST = ("flows", "learning", "drift", "gate", "stats", "serving", "ledger", "tasks")  # folders whose files take minutes
 
 
 def pytest_collection_modifyitems(items):
@@ -64,7 +64,7 @@ def llama_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """The server that Tunekeeper starts for itself, in a home of its own."""
-    from flows.server import prefect_server
+    from flows.local.server import prefect_server
 
     home = Home(tmp_path_factory.mktemp("server"))
     with pytest.MonkeyPatch.context() as patch:
@@ -82,7 +82,7 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory, request):
     """MLflow's database as its first call leaves it: made once for all test processes, for that takes seconds."""
-    from tasks.tracking import Tracking
+    from tasks.tracking.client import Tracking
 
     base = tmp_path_factory.getbasetemp()
     home = Home((base.parent if hasattr(request.config, "workerinput") else base) / "empty-mlflow")

@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("configs", "expectations", "tasks", "flows")
 TYPES = ("configs.schema", "configs.errors", "configs.credentials")
 SPELLING = (
-    "tasks.text.labels",
-    "tasks.text.placeholders",
-)  # how a label is spelled, what a network reads: no part of preparing data
+    "tasks.data.labels",
+    "tasks.data.redaction.placeholders",
+)  # of a label, and what a network reads: no part of preparing data
 
 # One direction: a module (the longest name that fits) may import, of this project, only these.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -30,16 +30,45 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "configs.schema": ("configs.credentials",),
     "configs": ("configs",),
     "expectations": (*TYPES, "expectations"),
-    "tasks.text": (*TYPES, "tasks.text"),
+    # the ground floor
+    "tasks.common": (*TYPES, "tasks.common"),
+    "tasks.identity": (*TYPES, "configs", "tasks.identity", "tasks.common"),
+    # the sciences
+    "tasks.stats": (*TYPES, "tasks.stats"),
+    "tasks.gate": (*TYPES, "tasks.gate", "tasks.stats"),
+    "tasks.drift": (*TYPES, "tasks.drift", "tasks.stats"),
+    "tasks.data.normalise": (*TYPES,),
+    "tasks.data.labels": (*TYPES, "tasks.data.normalise"),
+    "tasks.data.feedback": (*TYPES, "tasks.data.normalise", "tasks.data.labels", "tasks.data.redaction", "tasks.common"),
+    "tasks.data.redaction": (*TYPES, "tasks.data.redaction", "tasks.data.normalise"),
+    "tasks.data.sources": (*TYPES, "tasks.data.sources", "tasks.common", "tasks.identity"),
+    "tasks.data.preparation": (
+        *TYPES, "tasks.data.preparation", "tasks.data.sources", "tasks.data.redaction", "tasks.data.normalise", "tasks.data.labels",
+        "tasks.data.feedback", "tasks.common",
+    ),
+    "tasks.data": (*TYPES, "tasks.data", "tasks.common"),
+    "tasks.data.language_stats": ("tasks.data", "expectations.measures"),
     "tasks.problems": (*TYPES, "tasks.problems", *SPELLING),
-    "tasks.learning": (*TYPES, "tasks.learning", "tasks.problems", *SPELLING),
-    "tasks.judgement": (*TYPES, "tasks.judgement"),
-    "tasks.serving": (*TYPES, "tasks.serving", "tasks.problems", "tasks.text", "tasks.learning"),  # a release rebuilds the network
+    "tasks.learning": (*TYPES, "tasks.learning", "tasks.problems", "tasks.common", *SPELLING),
+    # what keeps records
+    "tasks.tracking": (*TYPES, "tasks.tracking", "tasks.common"),
+    "tasks.ledger": (*TYPES, "tasks.ledger"),
+    "tasks.traffic": (*TYPES, "tasks.traffic", "tasks.common"),
+    # what stands upon them
+    "tasks.serving": (  # a release rebuilds the network
+        *TYPES, "tasks.serving", "tasks.problems", "tasks.data", "tasks.learning", "tasks.traffic", "tasks.common",
+    ),
+    "tasks.recovery": (*TYPES, "tasks.recovery", "tasks.ledger", "tasks.tracking", "tasks.common"),
+    "tasks.health": (
+        *TYPES, "tasks.health", "tasks.ledger", "tasks.tracking", "tasks.serving", "tasks.learning", "tasks.data", "tasks.identity",
+        "tasks.common", "tasks.base_check",
+    ),
     "tasks.report": (*TYPES, "tasks.report"),
+    "tasks.text": ("tasks.common.workspace",),  # what stored models import by names of before
     "tasks": ("configs", "expectations", "tasks"),
     "flows.__main__": ("configs", "expectations", "tasks", "flows"),
     "flows": ("configs", "expectations", "tasks", "flows"),
-}
+}  # fmt: skip
 NOBODY_IMPORTS = ("flows.__main__",)
 
 # Where the standard library alone does not do: all that these may import from outside.
@@ -49,26 +78,36 @@ ONLY_THESE_LIBRARIES: dict[str, tuple[str, ...]] = {
     "configs.schema": ("pydantic",),
     "configs.load": ("pydantic",),
     "configs.yaml_text": ("yaml",),
-    "tasks.judgement": ("numpy", "scipy"),
+    "tasks.stats": ("numpy", "scipy"),
+    "tasks.gate": ("numpy", "scipy"),
+    "tasks.drift": ("numpy", "scipy"),
 }
 
 # One owner per heavy library.
 NETWORKS = ("tasks.learning", "tasks.problems", "tasks.serving")
 OWNERS: dict[str, tuple[str, ...]] = {
-    "prefect": ("flows", "tasks.*"),
-    "mlflow": ("tasks.tracking", "tasks.run_facts", "tasks.run_description", "tasks.serving.pyfunc", "tasks.serving.reload"),
+    "prefect": ("flows", "tasks.*", "tasks.common.orchestration", "tasks.common.gpu_slots", "tasks.recovery.flow_runs"),
+    "mlflow": ("tasks.tracking", "tasks.serving.pyfunc", "tasks.serving.reload_check"),
     "great_expectations": ("expectations",),
     "evaluate": ("tasks.problems",),
     "torch": NETWORKS,
-    "transformers": (*NETWORKS, "tasks.text.names"),  # the NER model
+    "transformers": (*NETWORKS, "tasks.data.redaction.ner"),
     "peft": NETWORKS,
     "trl": NETWORKS,
     "accelerate": NETWORKS,
     "sklearn": NETWORKS,
-    "datasets": ("tasks.text", "tasks.learning", "tasks.problems"),  # the types of evaluate's columns, the rows of TRL's trainer
-    "presidio_analyzer": ("tasks.text",),
-    "spacy": ("tasks.text",),
-    "sqlalchemy": ("tasks.*", "tasks.serving.traffic_sql", "tasks.text.tables"),  # the shared traffic log; a table as a source
+    "datasets": ("tasks.data", "tasks.learning", "tasks.problems"),  # the types of evaluate's columns, the rows of TRL's trainer
+    "presidio_analyzer": ("tasks.data.redaction",),
+    "spacy": ("tasks.data.redaction",),
+    "sqlalchemy": (  # records, the shared traffic log; a table as a source
+        "tasks.*",
+        "tasks.ledger",
+        "tasks.tracking",
+        "tasks.recovery",
+        "tasks.health",
+        "tasks.traffic.sql",
+        "tasks.data.sources.tables",
+    ),
 }
 
 # `--help` and the flow modules stay light: what they import at module level, through whatever chain, is none of these.
@@ -78,7 +117,7 @@ HEAVY = (*(library for library in OWNERS if library not in {"prefect", "sqlalche
 # Nothing happens at import: no such call or name among what runs when a module is loaded.
 # Prefect's own doors to its server, which let a credential through: one module has them all.
 DOORS = {"prefect": {"flow", "task"}, "prefect.artifacts": None, "prefect.events": {"emit_event"}}  # None: all it has
-DOORKEEPER = "tasks.orchestration"
+DOORKEEPER = "tasks.common.orchestration"
 
 ACTS = {
     "open", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "makedirs", "unlink", "glob", "iterdir", "exists",
@@ -199,10 +238,15 @@ def test_every_wall_of_the_house_stands() -> None:
 @pytest.mark.parametrize(
     ("path", "code", "says"),
     [
-        ("tasks/text/load.py", "def f():\n    import torch", ":2: imports torch; one owner"),
-        ("tasks/text/load.py", "from tasks.problems import metrics", ":1: imports tasks.problems; one direction"),
-        ("tasks/text/load.py", "from ..judgement.gate import judge", ":1: imports tasks.judgement.gate; one direction"),
-        ("tasks/text/load.py", "from tasks import tracking", ":1: imports tasks.tracking; one direction"),
+        ("tasks/data/load.py", "def f():\n    import torch", ":2: imports torch; one owner"),
+        ("tasks/data/load.py", "from tasks.problems import metrics", ":1: imports tasks.problems; one direction"),
+        ("tasks/data/load.py", "from ..gate.gate import judge", ":1: imports tasks.gate.gate; one direction"),
+        ("tasks/data/load.py", "from tasks.tracking import client", ":1: imports tasks.tracking.client; one direction"),
+        ("tasks/data/redaction/redact.py", "from tasks.data.sources import load", "one direction"),
+        ("tasks/data/sources/read_csv.py", "from tasks.data.preparation import split", "one direction"),
+        ("tasks/stats/bounds.py", "from tasks.gate import gate", "one direction"),
+        ("tasks/ledger/store.py", "from tasks.tracking import client", "one direction"),
+        ("tasks/common/home.py", "from tasks.identity import keys", "one direction"),
         ("tasks/problems/head.py", "import tasks.learning.fit", "one direction"),
         ("tasks/learning/fit.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import mlflow", ":3: imports mlflow"),
         (
@@ -210,20 +254,20 @@ def test_every_wall_of_the_house_stands() -> None:
             "from importlib import import_module\ndef f():\n    import_module('prefect.states')",
             ":3: imports prefect",
         ),
-        ("tasks/judgement/gate.py", "import pandas", "it may use numpy, scipy"),
-        ("tasks/text/load.py", "from configs.load import read", "one direction"),
-        ("tasks/serving/pyfunc.py", "from tasks import tracking", "one direction"),
+        ("tasks/gate/gate.py", "import pandas", "it may use numpy, scipy"),
+        ("tasks/data/load.py", "from configs.load import read", "one direction"),
+        ("tasks/serving/pyfunc.py", "from tasks.tracking import client", "one direction"),
         ("tasks/train.py", "import great_expectations as gx", "one owner"),
         ("tasks/train.py", "from flows.retrain import retrain", "one direction"),
-        ("tasks/train.py", "from prefect import task", "tasks.orchestration has it"),
-        ("flows/retrain.py", "from prefect.events import emit_event", "tasks.orchestration has it"),
-        ("tasks/show.py", "from prefect.artifacts import create_table_artifact", "tasks.orchestration has it"),
+        ("tasks/train.py", "from prefect import task", "tasks.common.orchestration has it"),
+        ("flows/retrain.py", "from prefect.events import emit_event", "tasks.common.orchestration has it"),
+        ("tasks/train.py", "from prefect.artifacts import create_table_artifact", "tasks.common.orchestration has it"),
         ("flows/retrain.py", "import mlflow", "one owner"),
         ("flows/retrain.py", "from flows.__main__ import main", "nobody"),
         (
             "flows/retrain.py",
-            "from tasks import tracking",
-            "tasks/tracking.py:1: loads mlflow at import, and so does flows.retrain",
+            "from tasks.tracking import client",
+            "tasks/tracking/client.py:1: loads mlflow at import, and so does flows.retrain",
         ),
         ("configs/errors.py", "import re", "imports nothing"),
         ("configs/schema.py", "import yaml", "it may use pydantic"),
@@ -237,7 +281,7 @@ def test_every_wall_of_the_house_stands() -> None:
     ],
 )
 def test_a_breach_is_named_by_file_line_and_rule(tmp_path: Path, path: str, code: str, says: str) -> None:
-    for name, text in {"tasks/problems/__init__.py": "", "tasks/tracking.py": "import mlflow", path: code}.items():
+    for name, text in {"tasks/problems/__init__.py": "", "tasks/tracking/client.py": "import mlflow", path: code}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     found = breaches_in(tmp_path)
@@ -264,8 +308,8 @@ if __name__ == "__main__":
 '''
     for name, text in {
         "tasks/plain.py": code,
-        "tasks/tracking.py": "import mlflow",
-        "flows/a.py": "def f():\n    import tasks.tracking",
+        "tasks/tracking/client.py": "import mlflow",
+        "flows/a.py": "def f():\n    import tasks.tracking.client",
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")

@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 import httpx
 import yaml
 
-from tasks.home import find_home
+from tasks.common.home import find_home
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 HOME = Path(".tunekeeper") / "demo"
@@ -212,7 +212,7 @@ def close(story: Story, config: Path, customers: Customers) -> None:
 
 def unlogged(customers: Customers) -> int:
     """Answers that were given and are not in the traffic log."""
-    from tasks.serving.traffic import read_answers
+    from tasks.traffic.log import read_answers
 
     home = find_home()
     return len(customers.answers.keys() - set(read_answers(home.path, "helpdesk", home.traffic_url)["id"]))
@@ -262,8 +262,8 @@ def up(story: Story, config: Path) -> Iterator[dict[str, str]]:
 
 
 def addresses_of(process: subprocess.Popen[bytes]) -> dict[str, str] | None:
-    from flows.up import running_up
-    from tasks.home import Home
+    from flows.local.up import running_up
+    from tasks.common.home import Home
 
     if process.poll() is not None:
         raise SystemExit(f"error: `tunekeeper up` ended with code {process.returncode}: {(HOME / 'up.log').read_text()[-1000:]}")
@@ -285,8 +285,8 @@ def command(name: str, config: Path, *words: str) -> dict[str, Any]:
 
 def look(wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
     """The last look of the monitors, if it is as wanted."""
-    from tasks.champion import open_ledger
-    from tasks.looks import all_looks
+    from tasks.ledger.monitor_runs import all_looks
+    from tasks.opponent import open_ledger
 
     for each in all_looks(open_ledger(find_home()), "helpdesk")[-1:]:
         found = {"look": each.look, "alarm": each.alarm}
@@ -297,8 +297,8 @@ def look(wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
 
 def decision() -> dict[str, Any]:
     """The outcome of the last retraining."""
-    from tasks.champion import open_ledger
-    from tasks.decisions import last_decision
+    from tasks.ledger.decisions import last_decision
+    from tasks.opponent import open_ledger
 
     found = last_decision(open_ledger(find_home()), "helpdesk")
     return found.payload if found is not None else {"reasons": ["no decision was recorded"]}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Adapter, Full, ProblemName
+from tasks.common.bases import Base, pooling_of
 from tasks.learning import adapters
-from tasks.learning.base import Base, pooling_of
 from tasks.learning.base_files import FETCH, check_tokenizer_files, read_config, read_shapes
 from tasks.learning.base_tokenizer import check_embedded, usable_tokenizer
 from tasks.learning.base_weights import fitting_network, listed

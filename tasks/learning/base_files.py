@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import InputError
-from tasks.learning.base import OTHER_TOKENIZER_FILES, read_json
+from tasks.common.bases import OTHER_TOKENIZER_FILES, read_json
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 LENGTH_BYTES = 8  # a safetensors file: the length of its header (little-endian), the header (JSON), the tensors

@@ -9,7 +9,7 @@ from typing import Any
 
 from configs.errors import InputError
 from configs.schema import ProblemName
-from tasks.learning.base import base_files
+from tasks.common.bases import base_files
 from tasks.learning.base_files import TOKENIZER_FILES, no_tokenizer
 from tasks.problems.library_errors import REFUSALS, first_line
 

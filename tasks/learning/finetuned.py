@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Full, ProblemName
-from tasks.learning.base import Base, read_base
+from tasks.common.bases import Base, read_base
+from tasks.data.labels import canonical_labels
 from tasks.learning.network import Spec, load_tokenizer, spec_of
-from tasks.text.labels import canonical_labels
 
 if TYPE_CHECKING:
     import torch

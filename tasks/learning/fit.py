@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from configs.errors import InfraError, StoppedError
+from tasks.common.files import atomic_folder, is_valid, newest_valid, step_of
 from tasks.learning.adapters import load_trainable, save_trainable, trainable
-from tasks.learning.checkpoints import atomic_folder, is_valid, newest_valid, step_of
 from tasks.learning.collapse import ASKED_FROM, CollapsedError, climbed_back, learned_nothing
 from tasks.learning.device import Numerics, peak_memory
 from tasks.learning.network import TRAINABLE, Network, save_spec

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from configs.schema import Training
-from tasks.learning.checkpoints import atomic_folder, is_valid
+from tasks.common.files import atomic_folder, is_valid
 
 FEW_HELD_OUT = 100  # rows; from here on they choose alone
 MOST_ROWS = 1_000  # of training: with more of them it takes too long, and few held-out rows are then what was asked for

@@ -11,11 +11,11 @@ from pydantic import TypeAdapter
 
 from configs.errors import InputError
 from configs.schema import Adapter, ProblemName
+from tasks.common.bases import Base, earlier_pooling_of, pooling_of
+from tasks.data.labels import canonical_labels
+from tasks.data.redaction.placeholders import TAGGED, VIEW, network_view
 from tasks.learning import adapters
-from tasks.learning.base import Base, earlier_pooling_of, pooling_of
 from tasks.problems import text_classification, text_generation
-from tasks.text.labels import canonical_labels
-from tasks.text.placeholders import TAGGED, VIEW, network_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ class Spec:
     which it draws them; versions from before have none.
     `head`: new, a linear head of ours on a base; own, the base's own head, as an adopted model has it: no weight of it moves.
     `labels` are spelled canonically, and so compared; `spellings` are those that a network of an earlier version answers with,
-    where it was stored with others. `text_view` is what it reads of placeholders (`tasks/text/placeholders.py`).
+    where it was stored with others. `text_view` is what it reads of placeholders (`tasks/data/redaction/placeholders.py`).
     """
 
     problem: ProblemName

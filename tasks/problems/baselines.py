@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.text.placeholders import network_view
+from tasks.data.redaction.placeholders import network_view
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from tasks.serving.preparing import Recipe
+    from tasks.serving.text_preparation import Recipe
 
 log = logging.getLogger(__name__)
 

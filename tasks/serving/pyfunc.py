@@ -10,9 +10,9 @@ import mlflow
 import pandas as pd
 from mlflow.models import set_model
 
+from tasks.common.workspace import workspace
 from tasks.learning.network import read_spec
-from tasks.serving.model import Kept, adopt_base, load, local_base, read_preparation
-from tasks.text.workspace import workspace
+from tasks.serving.packaged_model import Kept, adopt_base, load, local_base, read_preparation
 
 
 class KeptModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from configs.credentials import Record, cleaned, credential_in, masked, refused_pattern, without_credentials
 from configs.errors import InfraError, InputError
 from configs.schema import Data, Pipeline
-from tasks.orchestration import task
+from tasks.common.orchestration import task
 
 SCHEMES = (
     "postgresql",
@@ -239,7 +239,7 @@ def test_a_text_of_any_kind_costs_a_bounded_number_of_steps(unit):
 
 
 def test_an_error_that_nobody_catches_is_shown_without_its_credential(tmp_path):
-    code = "from tasks.home import *; settle_environment(find_home()); raise ValueError('http://u:Zqsecret1@h is away')"
+    code = "from tasks.common.home import *; settle_environment(find_home()); raise ValueError('http://u:Zqsecret1@h is away')"
     environment = {**os.environ, "TUNEKEEPER_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code.replace("; ", "\n")], capture_output=True, text=True, env=environment)
     assert done.returncode == 1 and "ValueError: http://***@h is away" in done.stderr

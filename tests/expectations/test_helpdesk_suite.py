@@ -7,7 +7,7 @@ import pandas as pd
 from configs.load import load
 from expectations.reference import describe
 from expectations.run import COMMON, Context, suite_for, validate
-from tasks.text.load import loaded
+from tasks.data.preparation.load import loaded
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "helpdesk"
 SUITES = [COMMON, suite_for("text-classification"), COMMON.with_name("helpdesk.json")]

@@ -281,7 +281,7 @@ def test_great_expectations_is_not_imported_before_it_is_used_and_adds_no_noise(
 
 @pytest.mark.parametrize("listed", [[0, 1, 2], [0.0, 1.0, 2.0], ["0.0", "1.0", "2.0"], ["0", "1", 2.0]])
 def test_labels_that_a_suite_lists_in_another_spelling_are_the_datas(tmp_path: Path, listed: list[Any]) -> None:
-    from tasks.text.labels import canonical_label
+    from tasks.data.labels import canonical_label
 
     frame = records().assign(target=[str(i % 4) for i in range(240)])
     path = suite(tmp_path, expect("column_values_to_be_in_set", "quarantine", column="target", value_set=listed))

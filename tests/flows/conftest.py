@@ -17,10 +17,11 @@ import tiny
 from flow_child import HereBeside, HereReload, child
 
 from flows.__main__ import main
-from tasks import aside, release
-from tasks.champion import open_ledger
-from tasks.home import Home
-from tasks.tracking import Tracking
+from tasks import release
+from tasks.common import processes
+from tasks.common.home import Home
+from tasks.opponent import open_ledger
+from tasks.tracking.client import Tracking
 
 SETTINGS = {
     "problem": "text-classification",
@@ -117,7 +118,7 @@ class Keeping:
         return {str(found.version) for found in self.tracking.client.search_model_versions("name = 'tiny'")}
 
     def champion(self):
-        from tasks.tracking import Registry
+        from tasks.tracking.client import Registry
 
         return Registry(self.tracking, "champion").champion("tiny")
 
@@ -140,7 +141,7 @@ def bare_keep(tmp_path, monkeypatch, capsys, server):
     keeping = Keeping(tmp_path, capsys, release.Reload)
     monkeypatch.setenv("TUNEKEEPER_HOME", str(keeping.home.path))
     monkeypatch.setattr(release, "Reload", HereReload)
-    monkeypatch.setattr(aside, "Beside", HereBeside)
+    monkeypatch.setattr(processes, "Beside", HereBeside)
     for name in ("MLFLOW_TRACKING_URI", "TUNEKEEPER_LEDGER_URL"):
         monkeypatch.delenv(name, raising=False)
     return keeping

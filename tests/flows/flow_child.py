@@ -54,9 +54,10 @@ def child(environment, words, said, kill=None):
     os.environ.clear()  # of the process it was forked from
     os.environ |= environment
     from flows.__main__ import main
-    from tasks import aside, release
+    from tasks import release
+    from tasks.common import processes
 
-    release.Reload, aside.Beside = HereReload, HereBeside
+    release.Reload, processes.Beside = HereReload, HereBeside
     if kill:
         _kill_before(*kill)
     with (
@@ -79,7 +80,7 @@ def only_this_server(environment, words, said):
     started = subprocess.Popen.__init__
 
     def refuse(self, command, *given, **named):
-        assert not any("uvicorn" in str(word) or "flows.server" in str(word) for word in command), command
+        assert not any("uvicorn" in str(word) or "flows.local.server" in str(word) for word in command), command
         started(self, command, *given, **named)
 
     subprocess.Popen.__init__ = refuse

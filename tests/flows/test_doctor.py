@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from configs.load import load
-from flows.doctor import doctor
-from tasks import health, health_servers
-from tasks.home import Home
-from tasks.web import Answer, ask
+from flows.cli.doctor import doctor
+from tasks.common.home import Home
+from tasks.common.http import Answer, ask
+from tasks.health import machine
+from tasks.health import servers as health_servers
 
 ROOT = Path(__file__).parents[2]
 
@@ -121,9 +122,9 @@ def test_the_pipelines_base_data_and_contract_are_looked_at(home, monkeypatch, t
 
 def test_a_library_beyond_its_bound_is_a_fault_and_one_beside_the_lock_is_said(tmp_path):
     (tmp_path / "requirements.lock").write_text("# lock\npydantic==1.0.0\nnobody-has-this==1.0\n")
-    broken = health.libraries(tmp_path / "requirements.lock", ["sqlalchemy<1.0", "nobody-has-this>=1"])
+    broken = machine.libraries(tmp_path / "requirements.lock", ["sqlalchemy<1.0", "nobody-has-this>=1"])
     assert broken.state == "fail" and "sqlalchemy" in broken.what and "nobody-has-this is absent" in broken.what and broken.remedy
-    beside = health.libraries(tmp_path / "requirements.lock", [])
+    beside = machine.libraries(tmp_path / "requirements.lock", [])
     assert beside.state == "warn" and "pydantic" in beside.what and "absent: nobody-has-this" in beside.what
 
 
@@ -131,19 +132,19 @@ def test_a_library_beyond_its_bound_is_a_fault_and_one_beside_the_lock_is_said(t
     ("given", "state"), [({}, "ok"), ({"DO_NOT_TRACK": "false"}, "warn"), ({"MLFLOW_DISABLE_TELEMETRY": "1"}, "warn")]
 )
 def test_telemetry_that_somebody_turned_on_is_said(given, state):
-    assert health.telemetry(given).state == state
+    assert machine.telemetry(given).state == state
 
 
 def test_a_redaction_key_that_is_none_or_too_short_or_read_by_others_is_found(home, tmp_path):
     home.path.mkdir()
     file = home.path / "redaction.key"
-    assert health.redaction(home, {}).state == "ok"
-    assert health.redaction(home, {"TUNEKEEPER_REDACTION_KEY": "short"}).state == "fail"
+    assert machine.redaction(home, {}).state == "ok"
+    assert machine.redaction(home, {"TUNEKEEPER_REDACTION_KEY": "short"}).state == "fail"
     file.write_text("ab" * 32)
     file.chmod(0o644)
-    assert health.redaction(home, {}).remedy == f"chmod 600 {file}"
+    assert machine.redaction(home, {}).remedy == f"chmod 600 {file}"
     file.write_text("half a k")
-    assert health.redaction(home, {}).state == "fail"
+    assert machine.redaction(home, {}).state == "fail"
 
 
 def test_prefect_away_locked_of_another_version_or_of_another_time_is_told_apart(serve):
@@ -212,7 +213,7 @@ def test_a_home_that_cannot_be_written_is_a_fault(tmp_path):
     if os.getuid() == 0:
         pytest.skip("root writes everywhere")
     tmp_path.chmod(0o500)
-    assert said(health.home_folder(Home(tmp_path / "home")))["home"].state == "fail"
+    assert said(machine.home_folder(Home(tmp_path / "home")))["home"].state == "fail"
 
 
 def test_what_is_no_web_address_is_not_asked():

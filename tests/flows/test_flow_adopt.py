@@ -13,16 +13,16 @@ import torch
 
 from configs.load import load
 from flows import adopt as flow
-from flows.doctor import examine
-from flows.serve import ways
-from tasks.decisions import decisions_of, look_number
+from flows.cli.doctor import examine
+from flows.cli.serve import ways
 from tasks.learning.network import read_spec
-from tasks.ledger import history, standing
+from tasks.ledger.decisions import decisions_of, look_number
+from tasks.ledger.promotions import history, standing
 from tasks.reference import read_reference
 from tasks.release import champion_files
-from tasks.report.data import from_json
-from tasks.report.history_data import from_json as history_from_json
-from tasks.serving.traffic import Answer, new_id, open_traffic
+from tasks.report.history.data import from_json as history_from_json
+from tasks.report.run.data import from_json
+from tasks.traffic.log import Answer, new_id, open_traffic
 
 GOOD = ("training.epochs=4",)
 CLASSES = ("south first", "red first", "north first", "blue first")  # as somebody wrote them down, in no order

@@ -12,11 +12,11 @@ from prefect.flow_runs import resume_flow_run
 
 from configs.load import load
 from flows.approve import approve
-from flows.deployments import apply, remove
-from flows.jobs import jobs_of
-from tasks import approvals
-from tasks.exclusion import hold
-from tasks.ledger import history
+from flows.deploy.deployments import apply, remove
+from flows.deploy.specs import jobs_of
+from tasks.ledger import approvals
+from tasks.ledger.pipeline_lock import hold
+from tasks.ledger.promotions import history
 
 MANUAL = ("release.approval=manual", "gate.looks_per_year=4", "training.epochs=4")  # good enough to win more than one look
 

@@ -17,11 +17,13 @@ from prefect.logging import disable_run_logger
 from prefect.states import Completed, Failed
 
 from configs.load import load
-from flows import run_names, scheduled
+from flows import scheduled
 from flows.approve import approve
-from flows.run_names import name_planned
-from tasks import approvals, news
-from tasks.requests import admitted
+from flows.deploy import run_names
+from flows.deploy.run_names import name_planned
+from tasks.data.sources import changes
+from tasks.ledger import approvals
+from tasks.ledger.retrain_requests import admitted
 
 SETTINGS = ("schedule.retrain=0 3 * * 1", "schedule.timezone=Europe/Berlin", "schedule.on_new_data_minutes=30")
 
@@ -163,7 +165,7 @@ def test_the_watch_tells_of_rows_that_no_run_has_looked_at_and_of_none_that_woul
 
     def run(why, skipped=False):
         with admitted(keep.home.path, pipeline, keep.ledger, why, None, lambda _: None) as turn:
-            turn.saw(news.digest_now(pipeline, keep.home))
+            turn.saw(changes.digest_now(pipeline, keep.home))
             assert look() == "busy"
             turn.ended({"skipped": skipped})
 

@@ -10,14 +10,16 @@ import pytest
 
 from configs.errors import InfraError, InputError
 from configs.load import load
-from flows import serve
-from tasks import health_model, health_servers, stored_model
-from tasks.health_model import champion_files, home_paths
-from tasks.ledger import history
-from tasks.moved_home import COLUMNS, settle_places
+from flows.cli import serve
+from tasks.health import champion_files as health_model
+from tasks.health import servers
+from tasks.health.champion_files import champion_files, home_paths
+from tasks.ledger.promotions import history
 from tasks.release import champion_files as champion_files_here
 from tasks.release import champion_folder
-from tasks.tracking import Tracking
+from tasks.tracking import stored_model
+from tasks.tracking.client import Tracking
+from tasks.tracking.moved_home import COLUMNS, settle_places
 
 
 def places(home) -> list[str]:
@@ -151,5 +153,5 @@ def test_an_mlflow_database_that_is_gone_is_missed_and_nothing_is_recorded(earli
     code, _ = earlier.command("history", "keep.yaml")
     assert code == 1 and "mlflow.db is gone, though" in earlier.said and not (earlier.home.path / "mlflow.db").exists()
     assert [row.kind for row in history(earlier.ledger, "tiny")] == ["FIRST"]
-    (fault,) = [check for check in health_servers.mlflow(earlier.home) if check.state == "fail"]
+    (fault,) = [check for check in servers.mlflow(earlier.home) if check.state == "fail"]
     assert "is gone, though" in fault.what and "restore it from a copy" in fault.remedy

@@ -6,13 +6,13 @@ import time
 
 import forks
 
-from tasks.exclusion import hold
-from tasks.ledger import history
+from tasks.ledger.pipeline_lock import hold
+from tasks.ledger.promotions import history
 
 KILLS = [  # of all places, which `benchmarks/kills.py` goes through, those where one thing is done and the next is not
-    ("tasks.text.snapshot", "seal"),
+    ("tasks.data.snapshot.snapshot", "seal"),
     ("tasks.learning.fit", "_finish"),
-    ("tasks.tracking", "Tracking.register"),
+    ("tasks.tracking.client", "Tracking.register"),
     ("flows.retrain", "record_decision"),
 ]
 
@@ -73,11 +73,11 @@ def stopped(process):
 
 
 def test_asked_to_stop_it_leaves_a_clean_state_and_goes_on_when_asked_again(keep):
-    in_preparation = keep.fork("training.epochs=20", kill=("tasks.text.snapshot", "seal", signal.SIGTERM))
+    in_preparation = keep.fork("training.epochs=20", kill=("tasks.data.snapshot.snapshot", "seal", signal.SIGTERM))
     said_last = stopped(in_preparation)
     assert said_last == "error: stopped by SIGTERM; what was finished is kept: run the same command to go on\n"
     assert "is kept: run the same command" in stopped(
-        keep.fork("training.epochs=20", kill=("tasks.metric_log", "MetricLog.log", signal.SIGTERM))
+        keep.fork("training.epochs=20", kill=("tasks.tracking.metric_log", "MetricLog.log", signal.SIGTERM))
     )
     assert [run.info.status for run in keep.runs()] == ["KILLED"] and keep.versions() == set()
     done = keep.retrain("training.epochs=20")

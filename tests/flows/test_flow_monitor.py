@@ -10,15 +10,15 @@ import tiny
 
 from configs.load import load as load_config
 from flows.retrain import retrain
-from tasks import watch
-from tasks.looks import all_looks
+from tasks import monitor
+from tasks.ledger.monitor_runs import all_looks
+from tasks.ledger.retrain_requests import SETTLE_SECONDS
 from tasks.reference import read_reference
 from tasks.release import champion_files
-from tasks.report.history_data import from_json as history_from_json
-from tasks.report.watch_data import from_json as watch_from_json
-from tasks.requests import SETTLE_SECONDS
-from tasks.serving.model import load
-from tasks.serving.traffic import Answer, Feedback, new_id, open_traffic
+from tasks.report.history.data import from_json as history_from_json
+from tasks.report.monitor.data import from_json as watch_from_json
+from tasks.serving.packaged_model import load
+from tasks.traffic.log import Answer, Feedback, new_id, open_traffic
 
 GOOD = ("training.epochs=4",)
 WATCH = ("monitor.min_rows=50", "monitor.looks_per_year=1")
@@ -57,7 +57,7 @@ def look(keep, *overrides):
 
 def test_traffic_like_the_reference_is_quiet_and_other_traffic_is_an_alarm_with_its_event(kept, monkeypatch):
     events = []
-    monkeypatch.setattr(watch, "emit_event", lambda name, resource, payload: events.append((name, resource, payload)))
+    monkeypatch.setattr(monitor, "emit_event", lambda name, resource, payload: events.append((name, resource, payload)))
     assert look(kept)["reason"].startswith("0 answers in the last 7 days, fewer than monitor.min_rows")
     serve(kept, tiny.rows(150, seed=3), audit=True)
     quiet = look(kept)

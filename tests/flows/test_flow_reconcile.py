@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from flows.reconcile import mend, put_right
-from tasks import flow_runs
-from tasks.flow_runs import Machine, Process, Seen, judge
-from tasks.home import Home
-from tasks.learning.checkpoints import atomic_folder
-from tasks.ledger import Evidence, Ledger, history, promote
-from tasks.stray import checkpoints, leftovers
-from tasks.stray_records import half_models
-from tasks.text.workspace import workspace
-from tasks.tracking import Registry, Tracking
+from tasks.common.files import atomic_folder
+from tasks.common.home import Home
+from tasks.common.workspace import workspace
+from tasks.ledger.promotions import Evidence, Ledger, history, promote
+from tasks.recovery import flow_runs
+from tasks.recovery.flow_runs import Machine, Process, Seen, judge
+from tasks.recovery.leftovers import checkpoints, leftovers
+from tasks.recovery.records import half_models
+from tasks.tracking.client import Registry, Tracking
 
 NOW = 1_000_000.0
 LONG_AGO = NOW - 7200

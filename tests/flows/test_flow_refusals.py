@@ -14,9 +14,9 @@ import pytest
 import tiny
 
 from tasks import prepare
-from tasks.ledger import history
-from tasks.requests import requests_of
-from tasks.tracking import Tracking
+from tasks.ledger.promotions import history
+from tasks.ledger.retrain_requests import requests_of
+from tasks.tracking.client import Tracking
 
 REMEDY = "mend the disk, then run the same command again; what was done is kept"
 

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 import tiny
 
-from tasks import approvals, release
-from tasks.learning.checkpoints import _write_manifest
+from tasks import release
+from tasks.common.files import _write_manifest
 from tasks.learning.network import TRAINABLE
-from tasks.ledger import history
-from tasks.tracking import Registry, Tracking
+from tasks.ledger import approvals
+from tasks.ledger.promotions import history
+from tasks.tracking.client import Registry, Tracking
 
 GOOD = ("training.epochs=4",)
 TEXTS = [row["text"] for row in tiny.rows(20, seed=8)]

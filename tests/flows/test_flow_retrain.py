@@ -9,10 +9,10 @@ import pytest
 import tiny
 
 from configs.load import load
-from flows.doctor import examine
-from tasks import upgrade
-from tasks.ledger import history
-from tasks.report.data import from_json
+from flows.cli.doctor import examine
+from tasks.health import upgrade
+from tasks.ledger.promotions import history
+from tasks.report.run.data import from_json
 
 KEYS = {
     "pipeline", "run_id", "skipped", "verdict", "reasons", "metrics", "champion_metrics", "model", "snapshot", "train_key",

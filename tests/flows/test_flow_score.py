@@ -8,7 +8,7 @@ import pandas as pd
 import tiny
 
 from tasks import prepare
-from tasks.serving.traffic import Feedback, new_id, open_traffic, read_answers
+from tasks.traffic.log import Feedback, new_id, open_traffic, read_answers
 
 
 def score(keep, source, output, *words):

@@ -13,19 +13,19 @@ import psutil
 import pytest
 
 from configs.errors import InfraError, InputError
-from flows import guard, supervise
-from flows.logs import rotate
-from flows.server import free
-from flows.services import plan_for
-from flows.supervise import Guarded, Service, Supervisor
-from flows.up import service_state, up
-from tasks.home import Home
-from tasks.web import Answer
+from flows.local import guard, supervise
+from flows.local.logs import rotate
+from flows.local.server import free
+from flows.local.services import plan_for
+from flows.local.supervise import Guarded, Service, Supervisor
+from flows.local.up import service_state, up
+from tasks.common.home import Home
+from tasks.common.http import Answer
 
 KEEPER = """
 import sys
 from pathlib import Path
-from flows.supervise import Guarded, Service, Supervisor
+from flows.local.supervise import Guarded, Service, Supervisor
 folder = Path(sys.argv[1])
 def service(name, code, stage):
     command, log = [sys.executable, "-c", code, str(folder)], folder / f"{name}.log"

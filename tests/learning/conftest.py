@@ -8,9 +8,10 @@ import tiny
 from fit_parts import QUICK, ROWS
 
 from configs.schema import Full, Supervised, Training
-from tasks.learning import fit, supervised
-from tasks.learning.base import find_base
+from tasks.common.bases import find_base
+from tasks.learning import fit
 from tasks.learning.network import spec_of
+from tasks.learning.objectives import supervised
 
 
 @pytest.fixture(scope="session")

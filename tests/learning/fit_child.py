@@ -11,11 +11,12 @@ import tiny
 
 from configs.errors import InfraError
 from configs.schema import Full, Lora, Supervised, Training
-from tasks.learning import checkpoints, trainer
-from tasks.learning.base import find_base
+from tasks.common import files
+from tasks.common.bases import find_base
+from tasks.learning import trainer
 from tasks.learning.fit import Listener, StoppedEarlyError
 from tasks.learning.network import spec_of
-from tasks.learning.supervised import train
+from tasks.learning.objectives.supervised import train
 
 ADAPTERS = {"full": Full(), "lora": Lora(r=4, dropout=0.1), "decoder": Lora(r=4, dropout=0.1)}
 TRAINING = {"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "checkpoint_every": 4, "seed": 3}
@@ -52,7 +53,7 @@ def child(base, run, adapter, settings, moments, room):
     A file can have no more than `room` bytes: what a full disk does, without one.
     """
     for name in ("_write_manifest", "_flush"):
-        moments.around(checkpoints, name)
+        moments.around(files, name)
     moments.around(trainer, "keep_newest")
     run = Path(run)
     run.mkdir(exist_ok=True)

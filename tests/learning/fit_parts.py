@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import tiny
 import torch
 
-from tasks.learning.base import find_base
+from tasks.common.bases import find_base
 from tasks.learning.network import TRAINABLE, build, read_spec
 from tasks.problems import text_classification as problem
 

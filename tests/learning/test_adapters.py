@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from configs.schema import Full, Lora
+from tasks.common.bases import find_base
 from tasks.learning.adapters import adapt, default_learning_rate, load_trainable, save_trainable, trainable
-from tasks.learning.base import find_base
 from tasks.learning.network import build, spec_of
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from configs.errors import InputError
 from configs.schema import Full, Lora
-from tasks.learning.base import Base, find_base
+from tasks.common.bases import Base, find_base
 from tasks.learning.base_check import check_base
 
 CLASSIFY, WRITE = "text-classification", "text-generation"
@@ -290,7 +290,7 @@ def test_what_the_files_tell_is_told_before_anything_heavy_is_imported(bert):
         file.unlink()
     code = (
         "import sys; from configs.errors import InputError; from configs.schema import Full\n"
-        "from tasks.learning.base import find_base; from tasks.learning.base_check import check_base\n"
+        "from tasks.common.bases import find_base; from tasks.learning.base_check import check_base\n"
         f"try: check_base(find_base({str(bert)!r}), 'text-classification', 16, Full())\n"
         "except InputError as error: print('torch' in sys.modules, 'transformers' in sys.modules, error)"
     )

@@ -3,12 +3,12 @@
 import sys
 
 from configs.schema import Lora, Pipeline
-from tasks import executed_code, identity
+from tasks.identity import executed_code, keys
 
 PIPELINE = Pipeline(name="a", problem="text-classification", data={"source": "a.csv"}, model={"base": "b"})
 ENTRIES = (
-    ("tasks.learning.supervised", "train"),
-    ("tasks.learning.base", "find_base"),  # this and the next are called by the fixture
+    ("tasks.learning.objectives.supervised", "train"),
+    ("tasks.common.bases", "find_base"),  # this and the next are called by the fixture
     ("tasks.learning.network", "spec_of"),
 )
 
@@ -27,6 +27,6 @@ def test_all_that_a_training_executes_is_in_its_key(train):
         train(epochs=1, adapter=Lora(r=4))
     finally:
         sys.setprofile(None)
-    hashed = executed_code.executed_code(ENTRIES, executed_code.choice_of(PIPELINE), identity.ROOT)
+    hashed = executed_code.executed_code(ENTRIES, executed_code.choice_of(PIPELINE), keys.ROOT)
     assert "tasks.learning.fit.fit" in entered
     assert sorted(entered - hashed.keys()) == []

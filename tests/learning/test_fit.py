@@ -8,9 +8,10 @@ from fit_parts import ROWS, losses, measured
 
 from configs.errors import InfraError, InputError
 from configs.schema import Full, Lora, Supervised, Training
-from tasks.learning import device, fit, supervised
-from tasks.learning.base import find_base
+from tasks.common.bases import find_base
+from tasks.learning import device, fit
 from tasks.learning.network import TRAINABLE, build, outline, spec_of
+from tasks.learning.objectives import supervised
 from tasks.learning.trainer import Plan
 
 

@@ -9,8 +9,9 @@ from fit_parts import ROWS, held_out_losses, losses, measured
 
 from configs.errors import InfraError
 from configs.schema import Lora
-from tasks.learning import collapse, fit, supervised
+from tasks.learning import collapse, fit
 from tasks.learning.network import read_spec
+from tasks.learning.objectives import supervised
 
 SHUFFLED = ROWS.assign(target=lambda frame: frame["target"].sample(frac=1, random_state=0).to_numpy())  # nothing to learn
 STEADY = {"schedule": "constant", "warmup": 0.0}

@@ -10,8 +10,9 @@ from fit_child import outcome
 from fit_parts import ROWS
 
 from configs.schema import Training
-from tasks.learning import folds, supervised
+from tasks.learning import folds
 from tasks.learning.folds import FoldAnswers, folds_of, load_answers, pooled
+from tasks.learning.objectives import supervised
 from tasks.learning.temperature import fit_temperature, log_loss
 
 OPEN = Training()

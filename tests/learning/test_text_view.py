@@ -10,17 +10,18 @@ import pytest
 import tiny
 
 from configs.schema import Data, Evaluation, Full, Lora, Supervised, Training
-from tasks.learning import fit, supervised
-from tasks.learning.base import find_base
+from tasks.common.bases import find_base
+from tasks.data.preparation.load import loaded
+from tasks.data.preparation.prepare import prepare
+from tasks.data.preparation.split import SPLITS
+from tasks.data.redaction.placeholders import TAGGED, VIEW, network_view
+from tasks.data.redaction.redact import Redactor
+from tasks.data.snapshot.snapshot import seal
+from tasks.learning import fit
 from tasks.learning.network import SPEC, build, read_spec, save_spec, spec_of
+from tasks.learning.objectives import supervised
 from tasks.learning.scoring import score
 from tasks.problems import text_classification
-from tasks.text.load import loaded
-from tasks.text.placeholders import TAGGED, VIEW, network_view
-from tasks.text.prepare import prepare
-from tasks.text.redact import Redactor
-from tasks.text.snapshot import seal
-from tasks.text.split import SPLITS
 
 QUICK = Training(epochs=2, batch_size=8, learning_rate=3e-3, precision="fp32")
 

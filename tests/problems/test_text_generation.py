@@ -8,10 +8,10 @@ import tiny
 import torch
 
 from configs.schema import Full, Lora, Supervised, Training
-from tasks.learning.base import find_base
+from tasks.common.bases import find_base
 from tasks.learning.fit import Listener
 from tasks.learning.network import TRAINABLE, build, spec_of
-from tasks.learning.supervised import train
+from tasks.learning.objectives.supervised import train
 from tasks.problems import text_generation as problem
 
 ROWS = tiny.pairs(40)

@@ -9,8 +9,8 @@ from functools import cache
 
 from report_parts import interval
 
-from tasks.report.history_data import History, LookMark, Move, Version
-from tasks.report.watch_data import Feedback, Level, Request
+from tasks.report.history.data import History, LookMark, Move, Version
+from tasks.report.monitor.data import Feedback, Level, Request
 
 START = datetime(2025, 11, 24, 6, 0, tzinfo=UTC)
 REASONS = {

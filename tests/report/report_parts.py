@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tasks.report.data import (
+from tasks.report.run.data import (
     Calibration,
     CalibrationBin,
     ClassScore,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.report import charts
+from tasks.report.draw import charts
 
 NAME = "a<script>\"&'"
 anything = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.report import formats
+from tasks.report.draw import formats
 
 
 def plain(text: str) -> str:

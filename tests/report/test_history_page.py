@@ -10,10 +10,10 @@ import pytest
 from history_samples import EVERY, first, generation, story, vacant, year
 from page_reader import HOSTILE, holds_together, read_page, same_tags, with_every_text
 
-from tasks.report.history_data import History, Move, from_json, to_json
-from tasks.report.history_page import render
-from tasks.report.history_summary import history_markdown, history_table
-from tasks.report.history_view import newest_first, reigns, served, standing, sums, watched
+from tasks.report.history.data import History, Move, from_json, to_json
+from tasks.report.history.page import render
+from tasks.report.history.summary import history_markdown, history_table
+from tasks.report.history.view import newest_first, reigns, served, standing, sums, watched
 
 
 def text_of(history: History) -> str:

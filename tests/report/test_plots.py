@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tasks.report import plots
+from tasks.report.draw import plots
 
 NAME = "a<script>\"&'"
 

@@ -4,11 +4,11 @@ import sys
 import time
 from pathlib import Path
 
-from tasks.serving import batch_answers
-from tasks.serving.batch import Job, score
-from tasks.serving.batch_input import inspect
+from tasks.serving.batch import partial_answers
+from tasks.serving.batch.input_files import inspect
+from tasks.serving.batch.scoring import Job, score
 from tasks.serving.batcher import Said
-from tasks.serving.traffic import open_traffic
+from tasks.traffic.log import open_traffic
 
 
 def answers(texts):
@@ -30,9 +30,9 @@ def job(home, source, output, key="a" * 64, pause=0.0, **given):
 if __name__ == "__main__":
     home, source, output, pause, *keep = sys.argv[1:]
     if keep:  # seconds from one writing of answers to the next; each group that is answered is told then
-        batch_answers.KEEP_SECONDS = float(keep[0])
-        whole = batch_answers.Answers._write
-        batch_answers.Answers._write = lambda self: (whole(self), print("kept", flush=True))[0]
+        partial_answers.KEEP_SECONDS = float(keep[0])
+        whole = partial_answers.Answers._write
+        partial_answers.Answers._write = lambda self: (whole(self), print("kept", flush=True))[0]
     work = job(home, source, output, pause=float(pause))
     done = score(work, lambda *_: print("part", flush=True))
     work.log.close()

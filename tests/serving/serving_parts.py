@@ -20,13 +20,13 @@ def version(
     import torch
 
     from configs.schema import PATTERN_ENTITIES, Lora
+    from tasks.common.bases import find_base
+    from tasks.data.redaction.key import key_id, redaction_key
     from tasks.learning.adapters import save_trainable
-    from tasks.learning.base import find_base
     from tasks.learning.device import numerics
     from tasks.learning.network import TRAINABLE, build, spec_of
-    from tasks.serving.check import write_check
-    from tasks.serving.model import Preparation, load, save
-    from tasks.text.key import key_id, redaction_key
+    from tasks.serving.packaged_model import Preparation, load, save
+    from tasks.serving.smoke_test import write_check
 
     found = find_base(str(base))
     length = preparation.pop("max_length", 32)
@@ -53,11 +53,11 @@ def register(home, pipeline, folder, seed, champion, **settings):
     """A version in the registry of a home, as a release registers it; the pipeline's champion if wanted. Its number."""
     import pandas as pd
 
-    from tasks.home import Home
-    from tasks.learning.base import find_base
+    from tasks.common.bases import find_base
+    from tasks.common.home import Home
     from tasks.release import PYFUNC
-    from tasks.serving.model import load
-    from tasks.tracking import Registry, Tracking
+    from tasks.serving.packaged_model import load
+    from tasks.tracking.client import Registry, Tracking
 
     tracking, base = Tracking(Home(home)), find_base(pipeline.model.base)
     settings = {
@@ -82,7 +82,7 @@ class Standing:
     """A champion that is simply there, or not."""
 
     def __init__(self, current):
-        from tasks.serving.follow import Standing as Said
+        from tasks.serving.alias_follower import Standing as Said
 
         self.current = current
         self.standing = Said(version=current and current.version, wanted="1", check="checked", since=1.0, looked=True)
@@ -97,8 +97,8 @@ class Standing:
 def service(champion, traffic=None, keys=(), problem="text-classification", local=True, audits=lambda n, start: [], **settings):
     """The parts of a service with small limits."""
     from configs.schema import Serving
-    from tasks.serving.keys import VARIABLE, read_keys
-    from tasks.serving.service import Service
+    from tasks.serving.http.auth import VARIABLE, read_keys
+    from tasks.serving.http.service import Service
 
     limits = Serving(**{"max_rows": 20, "max_body_bytes": 4096, "max_batch": 8, **settings})
     return Service("tiny", problem, limits, 500, champion, read_keys({VARIABLE: ",".join(keys)}), local, traffic, audits)
@@ -109,8 +109,8 @@ def served(parts, header_seconds=10.0, read_seconds=10.0):
     """The service on a free port of this machine, until the block ends; gives a way to ask it."""
     import socket
 
-    from tasks.serving.connections import server
-    from tasks.serving.service import create_app
+    from tasks.serving.http.connections import server
+    from tasks.serving.http.service import create_app
 
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))

@@ -14,12 +14,11 @@ import tiny
 from batch_child import answers, job
 
 from configs.errors import InfraError, InputError
-from tasks.serving import batch as scoring
-from tasks.serving import batch_answers
-from tasks.serving.batch import marked, score
-from tasks.serving.batch_input import inspect, place_of
+from tasks.serving.batch import partial_answers, scoring
+from tasks.serving.batch.input_files import inspect, place_of
+from tasks.serving.batch.scoring import marked, score
 from tasks.serving.batcher import Said
-from tasks.serving.traffic import pending_audits, read_answers
+from tasks.traffic.log import pending_audits, read_answers
 
 CHILD = Path(__file__).parent / "batch_child.py"
 
@@ -113,7 +112,7 @@ def test_kill_9_within_a_part_loses_only_what_was_answered_since_the_last_writin
         child.kill()
         child.wait()
         (file,) = tmp_path.glob(".broken*/part-0000000.answers")
-        groups = len(batch_answers.Answers(file).groups)
+        groups = len(partial_answers.Answers(file).groups)
         assert groups >= before + 5 and not broken.exists()
         before = groups
     asked = []
@@ -126,9 +125,9 @@ def test_kill_9_within_a_part_loses_only_what_was_answered_since_the_last_writin
 
 def test_answers_are_written_every_few_seconds_and_a_slow_group_when_it_is_answered(tmp_path, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(batch_answers.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(partial_answers.time, "monotonic", lambda: now[0])
     file = tmp_path / "part.answers"
-    kept = batch_answers.Answers(file)
+    kept = partial_answers.Answers(file)
 
     def taking(seconds):
         def slowly(texts):
@@ -141,22 +140,22 @@ def test_answers_are_written_every_few_seconds_and_a_slow_group_when_it_is_answe
     for group, seconds in enumerate([0.1] * 60 + [7.0] + [0.1] * 60 + [2.0] * 5):
         kept.ask(group, ["a", "bb"], taking(seconds))
         lost.append(now[0] - kept._written)
-    assert max(lost) < batch_answers.KEEP_SECONDS
-    assert len(batch_answers.Answers(file).groups) == 126 - len(kept._waiting)
+    assert max(lost) < partial_answers.KEEP_SECONDS
+    assert len(partial_answers.Answers(file).groups) == 126 - len(kept._waiting)
 
 
 def test_a_line_that_a_kill_cut_short_is_asked_again_and_every_text_comes_back_as_it_was(tmp_path, monkeypatch):
-    monkeypatch.setattr(batch_answers, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(partial_answers, "KEEP_SECONDS", 0.0)
     file = tmp_path / "part.answers"
     odd = [Said("\ud800 a\u2028b\x85\r\n", "é\n", 1 / 3), Said("", "", None)]
-    first = batch_answers.Answers(file)
+    first = partial_answers.Answers(file)
     first.ask(0, ["x", "y"], lambda _: odd)
     first.ask(64, ["z"], lambda _: odd[:1])
     file.write_bytes(file.read_bytes()[:-5])
-    again = batch_answers.Answers(file)
+    again = partial_answers.Answers(file)
     assert again.groups == {0: odd} and again.kept == 2
     again.ask(64, ["z"], lambda _: odd[:1])
-    assert batch_answers.Answers(file).groups == {0: odd, 64: odd[:1]}
+    assert partial_answers.Answers(file).groups == {0: odd, 64: odd[:1]}
 
 
 def test_a_result_that_is_there_is_not_made_again_and_another_question_makes_another(tmp_path):

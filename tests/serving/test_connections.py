@@ -16,7 +16,7 @@ from serving_parts import Standing, served, service
 from uvicorn.server import ServerState
 
 from tasks.serving.batcher import Said
-from tasks.serving.connections import BACKLOG, LEAST_READ, RESERVED_FILES, YOUNG_SECONDS, protocol, room
+from tasks.serving.http.connections import BACKLOG, LEAST_READ, RESERVED_FILES, YOUNG_SECONDS, protocol, room
 
 
 class Ready:
@@ -207,7 +207,7 @@ def test_there_is_room_for_what_is_taken_beside_what_is_had():
 
 def test_as_many_files_as_the_system_allows_may_be_open():
     code = (
-        "import resource; from tasks.serving.connections import raise_open_files\n"
+        "import resource; from tasks.serving.http.connections import raise_open_files\n"
         "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (64, min(hard, 2048) if hard > 0 else 2048))\n"
         "assert raise_open_files() == resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 64\n"

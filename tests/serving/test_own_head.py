@@ -7,8 +7,8 @@ import torch
 
 from tasks.learning.finetuned import read_finetuned
 from tasks.learning.network import build
-from tasks.serving.answering import make_ready
-from tasks.serving.model import Kept, Preparation
+from tasks.serving.packaged_model import Kept, Preparation
+from tasks.serving.predictor import make_ready
 
 TEXTS = [row["text"] for row in tiny.rows(40, seed=2)] + ["north"]
 

@@ -3,10 +3,10 @@
 import pytest
 
 from configs.schema import Serving
-from tasks.serving.keys import PLAIN, Caller
-from tasks.serving.messages import Refusal
-from tasks.serving.preparing import MOST_WAITING
-from tasks.serving.quotas import Quotas
+from tasks.serving.http.auth import PLAIN, Caller
+from tasks.serving.http.messages import Refusal
+from tasks.serving.http.quotas import Quotas
+from tasks.serving.text_preparation import MOST_WAITING
 
 APP = Caller("app", PLAIN)
 

@@ -14,9 +14,9 @@ from serving_parts import LABELS, TEXTS, Standing, restated, served, service, ve
 
 from configs.errors import InfraError, InputError
 from tasks.serving.batcher import Said
-from tasks.serving.door import PATHS
-from tasks.serving.keys import is_local, read_keys
-from tasks.serving.messages import LONGEST_WHAT, LONGEST_WHERE, DrawnAnswer, Refusal
+from tasks.serving.http.auth import is_local, read_keys
+from tasks.serving.http.messages import LONGEST_WHAT, LONGEST_WHERE, DrawnAnswer, Refusal
+from tasks.serving.http.middleware import PATHS
 
 KEYS = ("first-key-of-sixteen-letters", "second-key-of-sixteen-letters")
 HEX = "0" * 32
@@ -35,7 +35,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def kept(bert_folder, home):
-    from tasks.serving.model import load
+    from tasks.serving.packaged_model import load
 
     return load(version(home / "one", bert_folder, 1, home=home), bert_folder, home, {})
 
@@ -48,7 +48,7 @@ def expected(kept):
 
 @pytest.fixture(scope="module")
 def champion(kept, expected):
-    from tasks.serving.answering import make_ready
+    from tasks.serving.predictor import make_ready
 
     return Standing(make_ready("7", kept))
 
@@ -116,8 +116,8 @@ def test_texts_in_any_script_are_answered(ask):
 
 
 def test_a_generator_answers_with_text(llama_folder, tmp_path):
-    from tasks.serving.answering import make_ready
-    from tasks.serving.model import load
+    from tasks.serving.packaged_model import load
+    from tasks.serving.predictor import make_ready
 
     kept = load(version(tmp_path, llama_folder, 1, problem="text-generation"), llama_folder, tmp_path, {})
     prompts = [" ".join(text.split()[: 2 + place]) for place, text in enumerate(TEXTS[:6])]
@@ -177,7 +177,7 @@ def test_of_what_a_caller_sent_a_refusal_repeats_a_beginning_alone(ask):
     "text", ["", " ", "\\u200d", "\\u200b\\u200c\\u200d", "\\ufe0f", "\\u3164", "\\u00ad\\n", "\\ud800", "hi \\udfff"]
 )
 def test_what_training_sets_aside_is_not_answered(ask, text):
-    from tasks.text.normalise import unusable
+    from tasks.data.normalise import unusable
 
     assert unusable(json.loads(f'"{text}"'))
     said = fault(ask("POST", "/predict", f'{{"text": "{text}"}}'.encode()), 422)
@@ -306,7 +306,7 @@ def test_ready_tells_its_details_to_the_role_for_them_alone(logged_with_keys):
 
 
 def test_without_keys_audits_are_this_machines_alone(champion, tmp_path):
-    from tasks.serving.traffic import open_traffic
+    from tasks.traffic.log import open_traffic
 
     label, traffic = {"answer_id": HEX, "kind": "label", "value": "red first", "source": "audit"}, open_traffic(tmp_path, "tiny")
     with served(service(champion, traffic, local=False)) as asker:
@@ -319,7 +319,7 @@ def test_without_keys_audits_are_this_machines_alone(champion, tmp_path):
 
 
 def test_a_key_has_its_rates_and_its_share_of_what_waits(champion, slow, tmp_path):
-    from tasks.serving.traffic import open_traffic
+    from tasks.traffic.log import open_traffic
 
     traffic = open_traffic(tmp_path, "tiny")
     limits = {"texts_per_minute": 10, "feedback_per_minute": 2, "max_waiting": 8, "key_share": 0.5}
@@ -562,7 +562,7 @@ def test_what_each_path_refuses_is_described_and_a_key_where_one_is_demanded(cha
 @pytest.fixture
 def logged(champion, tmp_path):
     """A service with a real log; `read` closes nothing and sees all."""
-    from tasks.serving.traffic import open_traffic, pending_audits
+    from tasks.traffic.log import open_traffic, pending_audits
 
     def audits(most, start):
         found = pending_audits(tmp_path, "tiny", start=start, most=most).astype({"time": str})
@@ -577,7 +577,7 @@ def logged(champion, tmp_path):
 @pytest.fixture
 def logged_with_keys(champion, tmp_path):
     """A service with keys of all roles."""
-    from tasks.serving.traffic import open_traffic
+    from tasks.traffic.log import open_traffic
 
     traffic = open_traffic(tmp_path, "tiny")
     with served(service(champion, traffic, keys=NAMED.values(), local=False)) as asker:
@@ -586,7 +586,7 @@ def logged_with_keys(champion, tmp_path):
 
 
 def test_every_answer_is_in_the_log_as_the_model_saw_it_and_said_it(logged, expected):
-    from tasks.serving.traffic import read_answers
+    from tasks.traffic.log import read_answers
 
     said = logged.predict(*TEXTS[:19], "Write to anna@example.org")["answers"]
     logged.traffic.flush()
@@ -599,7 +599,7 @@ def test_every_answer_is_in_the_log_as_the_model_saw_it_and_said_it(logged, expe
 
 
 def test_feedback_is_taken_and_refused_by_its_kind_and_size(logged):
-    from tasks.serving.traffic import read_feedback
+    from tasks.traffic.log import read_feedback
 
     one = logged.predict("a")["answers"][0]["id"]
     for said in ({"kind": "label", "value": "red first"}, {"kind": "thumb", "value": "down", "source": "audit"}):
@@ -624,7 +624,7 @@ def test_feedback_is_taken_and_refused_by_its_kind_and_size(logged):
 
 
 def test_feedback_that_cannot_be_prepared_now_is_put_off(champion, tmp_path):
-    from tasks.serving.traffic import open_traffic, read_feedback
+    from tasks.traffic.log import open_traffic, read_feedback
 
     def away(_):
         raise InfraError("the process beside this one was ended")
@@ -652,7 +652,7 @@ def test_audits_are_listed_until_somebody_has_labelled_them(logged):
 
 
 def test_with_the_log_away_audits_are_put_off_and_answers_are_not(champion, tmp_path):
-    from tasks.serving.traffic import open_traffic
+    from tasks.traffic.log import open_traffic
 
     def away(*_):
         raise InfraError("the traffic log at postgresql://host/db does not answer")
@@ -680,7 +680,7 @@ def held():
 
 
 def test_audits_that_take_too_long_are_given_up_and_hold_up_no_feedback(champion, tmp_path, held):
-    from tasks.serving.traffic import open_traffic
+    from tasks.traffic.log import open_traffic
 
     traffic = open_traffic(tmp_path, "tiny")
     with served(service(champion, traffic, audits=held, timeout_seconds=0.3)) as asker:
@@ -695,7 +695,7 @@ def test_audits_that_take_too_long_are_given_up_and_hold_up_no_feedback(champion
 
 
 def test_feedback_that_has_not_begun_in_time_is_given_up_and_never_kept_and_what_has_is_waited_for(champion, tmp_path, held):
-    from tasks.serving.traffic import open_traffic, read_feedback
+    from tasks.traffic.log import open_traffic, read_feedback
 
     def clean(texts):
         held(texts)
@@ -719,7 +719,7 @@ def test_feedback_that_has_not_begun_in_time_is_given_up_and_never_kept_and_what
 
 
 def test_audits_are_of_the_newest_week_unless_other_days_are_asked_for(champion, tmp_path, held):
-    from tasks.serving.traffic import open_traffic
+    from tasks.traffic.log import open_traffic
 
     held.gate.set()
     traffic = open_traffic(tmp_path, "tiny")

@@ -15,8 +15,8 @@ import pytest
 from serving_parts import TEXTS, Asker, register
 
 from configs.load import load
-from tasks.home import Home
-from tasks.tracking import Registry, Tracking
+from tasks.common.home import Home
+from tasks.tracking.client import Registry, Tracking
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,7 +117,7 @@ def start(kept):
 
 
 def test_it_follows_the_alias_under_load_keeps_the_old_version_where_the_new_is_broken_and_loses_nothing(kept, start):
-    from tasks.serving.traffic import read_answers
+    from tasks.traffic.log import read_answers
 
     home, _ = kept
     versions(kept, 3)
@@ -148,7 +148,7 @@ def test_it_follows_the_alias_under_load_keeps_the_old_version_where_the_new_is_
 
 
 def test_with_the_registry_away_at_start_the_last_version_is_loaded_from_this_machine(kept, monkeypatch):
-    from flows.serve import ways
+    from flows.cli.serve import ways
 
     home, config = kept
     versions(kept, 2)

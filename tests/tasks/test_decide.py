@@ -7,15 +7,15 @@ import pytest
 
 from configs.schema import Data, Lora, Model, Pipeline
 from tasks import release
+from tasks.common.bases import find_base
+from tasks.common.home import Home
+from tasks.data.preparation.load import loaded
+from tasks.data.preparation.prepare import prepare
+from tasks.data.redaction.placeholders import TAGGED
+from tasks.data.redaction.redact import Redactor
+from tasks.data.snapshot.snapshot import seal
 from tasks.decide import asked_alike
-from tasks.home import Home
-from tasks.learning.base import find_base
 from tasks.learning.network import save_spec, spec_of
-from tasks.text.load import loaded
-from tasks.text.placeholders import TAGGED
-from tasks.text.prepare import prepare
-from tasks.text.redact import Redactor
-from tasks.text.snapshot import seal
 
 
 @pytest.mark.parametrize("before", [True, False])

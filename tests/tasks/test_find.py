@@ -12,14 +12,14 @@ import yaml
 
 from configs.load import load
 from flows.__main__ import main
+from tasks.common.home import Home
+from tasks.data.preparation.load import loaded, redactor_of
+from tasks.data.preparation.prepare import prepare
+from tasks.data.redaction.key import key_id, redaction_key
+from tasks.data.redaction.pseudonyms import pseudonym
+from tasks.data.snapshot.snapshot import DROPPED, seal
+from tasks.data.sources.source_files import data_files, fingerprint
 from tasks.evaluate import FRAME
-from tasks.home import Home
-from tasks.text.ids import pseudonym
-from tasks.text.key import key_id, redaction_key
-from tasks.text.load import loaded, redactor_of
-from tasks.text.prepare import prepare
-from tasks.text.snapshot import DROPPED, seal
-from tasks.text.sources import data_files, fingerprint
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 

@@ -7,8 +7,8 @@ import pytest
 import tiny
 
 from configs.schema import Evaluation, Full
+from tasks.common.bases import find_base
 from tasks.evaluate import POINTS, Baselines
-from tasks.learning.base import find_base
 from tasks.learning.embedding import embed
 from tasks.learning.network import build, spec_of
 from tasks.learning.scoring import opponents

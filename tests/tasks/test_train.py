@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from configs.load import load
-from tasks.findings_of_training import training_sentence
+from tasks.collect.training import training_sentence
 from tasks.learning import device
 from tasks.train import account, takes_every_core
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from configs.schema import Data, Model, Pipeline
-from tasks.decisions import record_decision
-from tasks.home import Home
-from tasks.ledger import Ledger
+from tasks.common.home import Home
+from tasks.ledger.decisions import record_decision
+from tasks.ledger.promotions import Ledger
 from tasks.prepare import latest, note_latest
 from tasks.vocabulary import known_labels
 

@@ -1,0 +1,176 @@
+"""What the chunks said, added up into one outcome per expectation, and the outcomes into one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from expectations.suites import Check
+from expectations.types import Outcome, Stage, Validation
+
+if TYPE_CHECKING:
+    from expectations.engine import Found
+
+MISSING_PARTS = {
+    "token_lengths": "no tokenizer was given",
+    "unknown_shares": "no tokenizer was given",
+    "label_shares": "there is no earlier snapshot to compare with",
+    "vocabulary": "there is no earlier snapshot to compare with",
+    "languages": "no languages were named",
+}
+SHOWN_IDS = 20
+
+
+@dataclass
+class Sum:
+    """One expectation's answers so far."""
+
+    success: bool = True
+    checked: int = 0
+    failing: int = 0
+    is_rows: bool = False
+    observed: Any = None
+    details: str | None = None
+    error: str | None = None
+    ids: list[str] = field(default_factory=list)
+
+    def add(self, found: Found) -> None:
+        self.checked += found.checked
+        self.failing += len(found.failing)
+        self.is_rows = self.is_rows or found.is_rows
+        if found.error is not None and self.error is None:
+            self.error = found.error
+        if self.observed is None or not found.success:
+            self.observed, self.details = found.observed, found.details
+        self.success = self.success and found.success
+
+
+@dataclass
+class Tally:
+    """The state of one validation: `lacking` names, per check, what it needed and was not given.
+
+    `quarantined` are rows of the source, `refused` of feedback, each with its reasons.
+    """
+
+    checks: dict[int, Check]
+    lacking: dict[int, str]
+    rows: int = 0
+    sums: dict[int, Sum] = field(default_factory=dict)
+    quarantined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    refused: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def add(self, found: Mapping[int, Found], frame: pd.DataFrame) -> None:
+        """Takes in what was found in one frame, whose index labels the failing rows."""
+        for n, answer in found.items():
+            total = self.sums.setdefault(n, Sum())
+            total.add(answer)
+            if self.checks[n].action == "quarantine" and answer.failing:
+                _note(self.quarantined, self.checks[n], frame.loc[list(answer.failing)])
+            total.ids += _ids(frame.loc[list(answer.failing[: SHOWN_IDS - len(total.ids)])])
+
+    def set_aside(self, found: Mapping[int, Found], frame: pd.DataFrame) -> None:
+        """Refuses the rows of feedback that fail, and where a check could not be made of them, all of them."""
+        for n, answer in found.items():
+            _note(self.refused, self.checks[n], frame if answer.error is not None else frame.loc[list(answer.failing)])
+
+    def validation(self, stage: Stage, max_quarantined: float) -> Validation:
+        outcomes = tuple(self._outcome(n) for n in sorted(self.checks))
+        stopped = tuple(o.reason for o in outcomes if o.action != "warn" and not o.success and _halts(o))
+        stopped += self._too_few(max_quarantined)
+        warnings = tuple(o.reason for o in outcomes if not o.success and o.action == "warn")
+        aside = {**self.quarantined, **self.refused}
+        return Validation(stage, self.rows, not stopped, outcomes, aside, stopped, warnings, None)
+
+    def _outcome(self, n: int) -> Outcome:
+        check, total = self.checks[n], self.sums.get(n)
+        if n in self.lacking or total is None:
+            why = MISSING_PARTS[self.lacking[n]] if n in self.lacking else "there are no rows"
+            return _outcome(check, Sum(), success=True, evaluated=False, reason=f"{_named(check)}: not checked, {why}.")
+        success = total.error is None and (_mostly(total, check) if total.is_rows else total.success)
+        return _outcome(check, total, success=success, evaluated=total.error is None, reason=_reason(check, total, success))
+
+    def _too_few(self, max_quarantined: float) -> tuple[str, ...]:
+        if self.rows == 0:
+            return ("There are no rows: check data.source and data.window.",)
+        out = len(self.quarantined)
+        counts = f"{out:,} of {self.rows:,} rows ({out / self.rows:.2%})"
+        if out >= self.rows:
+            return (f"All rows fail: {counts} would be quarantined, so nothing is left; correct the data or the suite.",)
+        if out / self.rows > max_quarantined:
+            limit = f"the contract allows {max_quarantined:.2%}"
+            return (f"{counts} would be quarantined, {limit}: correct the data, or raise contract.max_quarantined.",)
+        return ()
+
+
+def _note(aside: dict[str, tuple[str, ...]], check: Check, rows: pd.DataFrame) -> None:
+    for name, reason in zip(_ids(rows), _reasons(check, rows), strict=True):
+        earlier = aside.get(name, ())
+        if reason not in earlier:
+            aside[name] = (*earlier, reason)
+
+
+def _ids(rows: pd.DataFrame) -> list[str]:
+    """The rows' ids; where one is missing, the row's number, counted from 1."""
+    names = rows["id"] if "id" in rows else pd.Series(None, index=rows.index, dtype=object)
+    return [f"row {label + 1}" if pd.isna(name) else str(name) for label, name in zip(rows.index, names, strict=True)]
+
+
+def _halts(outcome: Outcome) -> bool:
+    """Rows can be set aside; an expectation about rows that could not be computed leaves none to set aside."""
+    return outcome.action == "stop" or not outcome.evaluated
+
+
+def _mostly(total: Sum, check: Check) -> bool:
+    allowed = (1.0 - float(check.kwargs.get("mostly", 1.0))) * total.checked
+    return total.failing <= allowed + 1e-9
+
+
+def _reasons(check: Check, rows: pd.DataFrame) -> list[str]:
+    reason = f"{check.suite}: {check.words}"
+    if check.type != "expect_equal_texts_to_have_one_target":
+        return [reason] * len(rows)
+    text, target = check.kwargs.get("column_A", "text"), check.kwargs.get("column_B", "target")
+    labels = rows.groupby(text)[target].agg(lambda values: ", ".join(sorted({str(v) for v in values})[:5]))
+    return [f"{reason} (found: {labels[key]})" for key in rows[text]]
+
+
+def _named(check: Check) -> str:
+    return f"{check.suite}: {check.words.rstrip('.')}"
+
+
+def _reason(check: Check, total: Sum, success: bool) -> str:
+    if total.error is not None:
+        return f"{_named(check)}: not checked, {total.error}; correct the data's columns or {check.where}."
+    if total.is_rows:
+        verb = "fails" if total.failing == 1 else "fail"
+        share = total.failing / total.checked if total.checked else 0.0
+        return f"{_named(check)}: {total.failing:,} of {total.checked:,} rows ({share:.2%}) {verb}."
+    seen = "" if total.observed is None else f", observed {_said(total)}"
+    return f"{_named(check)}: {'holds' if success else 'does not hold'}{seen}{_bounds(check) if not success else ''}."
+
+
+def _said(total: Sum) -> str:
+    value = total.observed
+    shown = f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else _short(value)
+    return f"{shown} ({total.details})" if total.details else shown
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _bounds(check: Check) -> str:
+    named = [f"{k} {check.kwargs[k]}" for k in ("min_value", "max_value") if check.kwargs.get(k) is not None]
+    return f" ({', '.join(named)})" if named else ""
+
+
+def _outcome(check: Check, total: Sum, *, success: bool, evaluated: bool, reason: str) -> Outcome:
+    observed = None if total.observed is None else _said(total)
+    return Outcome(
+        check.suite, check.type, check.words, check.column, check.action, success, evaluated, observed, total.failing,
+        total.checked if total.is_rows else 0, tuple(total.ids), reason,
+    )  # fmt: skip

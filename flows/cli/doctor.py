@@ -1,0 +1,185 @@
+"""What is wrong here and how to mend it: every check at once, in seconds, nothing written."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from configs.credentials import without_credentials
+from configs.errors import InfraError, InputError
+from configs.schema import Pipeline
+from flows.local import server
+from flows.local.services import POOL, PORTS, SERVICE_PORT, port_of
+from flows.local.up import running_up
+from tasks.common.home import Home, configured_home, settle_environment
+from tasks.common.terminal import console
+from tasks.health import machine, servers
+from tasks.health.machine import Check
+
+MARKS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
+SPENT = 2  # finished trainings whose checkpoints one line names
+Look = Callable[[], Check | Iterable[Check]]
+
+
+def doctor(pipeline: Pipeline | None, *, quiet: bool) -> dict[str, Any]:
+    """Run every check; `ok` is False where one failed. A home that is not there yet is not made."""
+    home = configured_home()
+    settle_environment(home)
+    began = time.monotonic()
+    checks = examine(home, pipeline)
+    if not quiet:
+        _show(checks, home)
+    fine, seconds = all(check.state != "fail" for check in checks), round(time.monotonic() - began, 2)
+    return {"ok": fine, "home": str(home.path), "seconds": seconds, "checks": [asdict(check) for check in checks]}
+
+
+def examine(home: Home, pipeline: Pipeline | None) -> list[Check]:
+    """Side by side, as most of them wait; the strays last, for they need servers that answer."""
+    api = os.environ.get("PREFECT_API_URL") or server.running(home)
+    with ThreadPoolExecutor() as pool:
+        found = [check for checks in pool.map(lambda pair: _safe(*pair), _looks(home, pipeline, api)) for check in checks]
+    away = {check.name for check in found if check.state == "fail"}
+    found += _safe("strays", lambda: _strays(home, pipeline, None if "prefect" in away else api, away))
+    if pipeline is not None and not away & {"mlflow", "ledger"}:
+        found += _safe("champion", lambda: _champion(home, pipeline))
+    return [Check(check.name, check.state, without_credentials(check.what), without_credentials(check.remedy)) for check in found]
+
+
+def _looks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[tuple[str, Look]]:
+    yield "python", machine.python
+    yield "libraries", machine.libraries
+    yield "mlflow command", machine.tools
+    yield "telemetry", machine.telemetry
+    yield "home", lambda: machine.home_folder(home)
+    yield "memory", machine.memory
+    yield "gpu", machine.gpu
+    yield "redaction key", lambda: machine.redaction(home)
+    yield "prefect", lambda: servers.prefect(api)
+    if api is not None:
+        yield "pool", lambda: servers.pools(api, servers.pool_names(pipeline, POOL))
+    yield "mlflow", lambda: servers.mlflow(home)
+    yield "paths", lambda: _paths(home)
+    yield "ledger", lambda: servers.ledger(home)
+    yield "traffic", lambda: servers.traffic(home)
+    yield "ports", lambda: _ports(home)
+    if pipeline is not None:
+        yield "base", lambda: machine.base(pipeline, home)
+        yield "data", lambda: machine.data(pipeline)
+
+
+def _safe(name: str, look: Look) -> list[Check]:
+    """A check that cannot be made has failed, and says why."""
+    try:
+        found = look()
+        return [found] if isinstance(found, Check) else list(found)
+    except (InputError, InfraError, OSError) as error:
+        return [Check(name, "fail", str(error), "")]
+
+
+def _ports(home: Home) -> Iterable[Check]:
+    up = running_up(home)
+    ours = {urlsplit(url).port or 0 for url in up.get("addresses", {}).values()}
+    ours |= {urlsplit(server.running(home) or "").port or 0}
+    known = {**PORTS, "service": SERVICE_PORT}
+    return servers.ports({name: (where[0], port_of(None, *where)) for name, where in known.items()}, ours)
+
+
+def _strays(home: Home, pipeline: Pipeline | None, api: str | None, away: set[str]) -> Iterator[Check]:
+    """What `reconcile` would put right, by its own finders, as far as their servers answer."""
+    from flows.reconcile import finders
+
+    if not home.path.is_dir():
+        return
+    blind = away | (set() if api else {"prefect"})
+    with _asking(api):
+        found = [stray for look in finders(home, pipeline, blind, only_look=True) for stray in look()]
+    dead, spent = [stray for stray in found if not stray.spent], [stray for stray in found if stray.spent]
+    if dead:
+        kinds = sorted({stray.kind for stray in dead})
+        counts = ", ".join(f"{sum(stray.kind == kind for stray in dead)} x {kind}" for kind in kinds)
+        yield Check("strays", "warn", f"dead and not put away: {counts}", "tunekeeper reconcile; --dry-run only lists them")
+    else:
+        yield Check("strays", "ok", "nothing died and lies about")
+    if spent:
+        what = "; ".join(f"{stray.name}: {stray.fault}" for stray in spent[:SPENT])
+        more = f" and of {len(spent) - SPENT} more" if len(spent) > SPENT else ""
+        yield Check("room", "ok", f"`tunekeeper reconcile` frees it when wanted: {what}{more}")
+
+
+def _paths(home: Home) -> Iterator[Check]:
+    from tasks.health.champion_files import home_paths
+
+    yield from home_paths(home)
+
+
+def _champion(home: Home, pipeline: Pipeline) -> Iterator[Check]:
+    """Whether there is one, whether registry and ledger name the same, and whether its files are whole."""
+    none = Check("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
+    from tasks.health.champion_files import champion_files
+    from tasks.health.upgrade import upgrade
+    from tasks.ledger.promotions import check_registry, history, replay
+    from tasks.opponent import ADOPTED, open_ledger
+    from tasks.tracking.client import Registry, Tracking
+
+    ledger = open_ledger(home)
+    if home.tracks_here and not (home.path / "mlflow.db").is_file():
+        recorded = ledger.shared or Path(str(ledger.url.database)).is_file()
+        told = replay(ledger, pipeline.name) if recorded else None
+        lost = Check(
+            "champion", "fail", f"the ledger says version {told}, but {home.path / 'mlflow.db'} is gone", "restore it from a copy"
+        )
+        yield none if told is None else lost
+        return
+    with _asking(None):
+        tracking = Tracking(home, only_look=True)
+        registry = Registry(tracking, pipeline.release.alias)
+        entries = history(ledger, pipeline.name)
+        check_registry(entries, registry, pipeline.name)
+        named, told = registry.champion(pipeline.name), replay(ledger, pipeline.name)
+        adopted = {row.to_version for row in entries if row.kind == ADOPTED}
+        if named != told:
+            what = f"the registry says {named or 'none'}, the ledger {told or 'none'}"
+            remedy = "tunekeeper history CONFIG heals the ledger, or adopts what somebody promoted in MLflow"
+            yield Check("champion", "warn", what, remedy)
+        elif named is None:
+            yield none
+        else:
+            origin = " (adopted)" if named in adopted else ""
+            yield Check("champion", "ok", f"{pipeline.name} version {named}{origin}, registry and ledger agree")
+        if named is not None:
+            yield from champion_files(tracking, home, pipeline.name, named)
+            yield upgrade(pipeline, tracking, registry, named)
+
+
+@contextmanager
+def _asking(api: str | None) -> Iterator[None]:
+    """Prefect's client asks this server and starts none of its own; MLflow's does not wait long."""
+    before = dict(os.environ)
+    os.environ.update({"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "3"})
+    try:
+        with server.at_address(api) if api else nullcontext():
+            yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _show(checks: list[Check], home: Home) -> None:
+    from rich.markup import escape
+    from rich.table import Column, Table
+
+    table = Table("", "", Column(overflow="fold"), box=None, padding=(0, 1), show_header=False)  # a hash is shown whole
+    for check in checks:
+        remedy = f"\n[bold]{escape(check.remedy)}[/]" if check.remedy and check.state != "ok" else ""
+        table.add_row(MARKS[check.state], check.name, f"{escape(check.what)}{remedy}")
+    console().print(table)
+    failed, warned = (sum(check.state == state for check in checks) for state in ("fail", "warn"))
+    verdict = "[bold green]all is well[/]" if not failed + warned else f"[bold]{failed} to mend, {warned} to know[/]"
+    console().print(f"\n  {verdict} [dim]in {escape(str(home.path))}[/]")

@@ -1,0 +1,42 @@
+"""Say where a row is: which split of which snapshot, or why in none, and what models said of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from configs.schema import Pipeline
+from tasks.common.home import find_home, settle_environment
+
+
+def find(pipeline: Pipeline, config: Path, value: str, *, quiet: bool) -> dict[str, Any]:
+    """The outcome of `tunekeeper find --json`; the id itself is not in it where it is kept as a pseudonym."""
+    home = find_home()
+    settle_environment(home)
+    from tasks.find import find_row
+
+    outcome = find_row(pipeline, home, value)
+    if not quiet:
+        _show(outcome, config)
+    return outcome
+
+
+def _show(outcome: dict[str, Any], config: Path) -> None:
+    from tasks.common.terminal import closing
+
+    lines = [f"source: {place}" for place in outcome["source"]]
+    if outcome["source_error"]:
+        lines.append(f"source: cannot be read: {outcome['source_error']}")
+    for place in outcome["snapshots"]:
+        why = f": {place['reason']}" if place["reason"] else ""
+        newest = ", the latest" if place["latest"] else ""
+        reference = ", in the reference of the monitors" if place["in_reference"] else ""
+        lines.append(f"snapshot {place['snapshot'][:12]}{newest}: {place['where']}{why}{reference}, as {place['id']}")
+    for said in outcome["scores"]:
+        who = f"version {said['version']}" if said["version"] else f"scores {said['scores'][:12]}"
+        values = ", ".join(f"{name} {cell}" for name, cell in said.items() if name not in ("scores", "version"))
+        lines.append(f"{who}: {values}")
+    if outcome["snapshots_of_other_keys"]:
+        lines.append(f"{outcome['snapshots_of_other_keys']} snapshots were made under another redaction key: not searched by it")
+    places = len(outcome["source"]) + len(outcome["snapshots"])
+    closing(f"{outcome['pipeline']}: {places} places", "green", (), lines, (f"next: tunekeeper report {config}",))

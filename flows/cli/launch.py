@@ -1,0 +1,146 @@
+"""Run a flow from the command line: environment first, then the server, then the flow, then the last words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from configs.schema import Pipeline
+from tasks.common.home import find_home, settle_environment
+
+COLUMNS = 5  # what fits a terminal of 80 columns; the report has all
+COLOURS = {"PROMOTE": "green", "HOLD": "red", "INCONCLUSIVE": "yellow"}
+
+
+def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, Any]:
+    """The retrain flow in this process, on the server that is configured, or our own."""
+    settle_environment(find_home())  # before a process inherits it
+    from tasks.common.processes import begun
+
+    with begun(), here(pipeline.name):
+        from flows.retrain import retrain
+
+        outcome: dict[str, Any] = retrain(pipeline)
+    if not quiet:
+        _last_words(outcome, config)
+    return outcome
+
+
+def run_adopt(pipeline: Pipeline, config: Path, model: Path, reason: str, who: str | None, *, quiet: bool) -> dict[str, Any]:
+    """Adopt a model in this process; `model` is its folder, `who` the person's name where the user's is not."""
+    settle_environment(find_home())  # before a process inherits it
+    from tasks.common.processes import begun
+
+    with begun(), here(pipeline.name):
+        from flows.adopt import adopt
+        from flows.cli.promote import person_named
+
+        outcome: dict[str, Any] = adopt(pipeline, str(model), reason, person_named(who))
+    if not quiet:
+        _last_move(outcome, config, pipeline.release.alias)
+    return outcome
+
+
+def _last_move(outcome: dict[str, Any], config: Path, alias: str) -> None:
+    from tasks.common.terminal import closing
+
+    title = f"{outcome['pipeline']}@{alias} is version {outcome['to']} (was {outcome['from']}), epoch {outcome['epoch']}"
+    hints = [f"report: {outcome['report']}", f"next: tunekeeper history {config}"]
+    closing(title, "green", (), outcome["reasons"] if outcome["fresh"] else (), hints)
+
+
+def run_monitor(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, Any]:
+    """One look of the monitors in this process."""
+    with here(pipeline.name):
+        from flows.monitor import monitor
+
+        outcome: dict[str, Any] = monitor(pipeline)
+    if not quiet:
+        _last_look(outcome, config)
+    return outcome
+
+
+def run_score(pipeline: Pipeline, config: Path, source: str, output: str, version: str | None, *, quiet: bool) -> dict[str, Any]:
+    """The flow in this process, and its last words."""
+    with here():
+        from flows.score import score
+
+        outcome: dict[str, Any] = score(pipeline, source, output, version)
+    if not quiet:
+        _last_scores(outcome, config)
+    return outcome
+
+
+def _last_scores(outcome: dict[str, Any], config: Path) -> None:
+    from tasks.common.terminal import closing
+
+    title = f"{outcome['answered']:,} of {outcome['rows']:,} rows answered by {outcome['pipeline']} version {outcome['version']}"
+    if outcome["skipped"]:
+        title = f"skipped: the result is there already: {title}"
+    rate = outcome["rows_per_second"]
+    reasons = (
+        [f"{rate:,.0f} rows/s" + (f"; {outcome['kept']:,} rows were scored before" if outcome["kept"] else "")] if rate else []
+    )
+    closing(title, "green", (), reasons, (f"result: {outcome['output']}", f"next: tunekeeper monitor {config}"))
+
+
+@contextmanager
+def here(*names: str) -> Iterator[None]:
+    """What a flow needs to run in this process: the environment, a server, its tags (those of a deployed run), and no heartbeat.
+
+    The heartbeat costs a second at the end of every run, for a server that watches nobody.
+    """
+    home = find_home()
+    settle_environment(home)
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    from flows.local.server import prefect_server
+
+    with prefect_server(home):
+        from prefect import tags
+        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags("tunekeeper", *names):
+            yield
+
+
+def _last_look(outcome: dict[str, Any], config: Path) -> None:
+    from tasks.common.terminal import closing
+
+    name = f"{outcome['pipeline']} version {outcome['version']}"
+    if outcome["skipped"]:
+        closing(f"no look at {name}: {outcome['reason']}", "yellow", (), (), ())
+        return
+    table = [("monitor", "change", "least", "p", ""), *(_line(each) for each in outcome["findings"])]
+    spoke = ", ".join(outcome["monitors"])
+    title = f"{name}: {spoke} changed" if outcome["alarm"] else f"{name}: no change worth an alarm in {outcome['rows']:,} answers"
+    hints = [f"report: {outcome['report']}", f"next: tunekeeper {'retrain' if outcome['alarm'] else 'history'} {config}"]
+    closing(title, "red" if outcome["alarm"] else "green", table, (), hints)
+
+
+def _line(found: dict[str, Any]) -> tuple[str, ...]:
+    if found["p"] is None:
+        return found["monitor"], "-", f"{found['minimum']:.3g}", "-", found["note"]
+    alarm = "ALARM" if found["alarm"] else ""
+    return found["monitor"], f"{found['effect']:.3g}", f"{found['minimum']:.3g}", f"{found['p']:.2g}", alarm
+
+
+def _last_words(outcome: dict[str, Any], config: Path) -> None:
+    from tasks.common.terminal import closing
+    from tasks.report.run.data import from_json
+    from tasks.report.run.summary import terminal_table
+
+    title = f"{outcome['verdict']}  {outcome['pipeline']} version {outcome['model']['version']}"
+    if outcome["skipped"]:
+        title = f"skipped: nothing changed; the earlier verdict stands: {title}"
+    numbers = Path(outcome["report"]).with_suffix(".json")
+    if not numbers.is_file():  # decided on another machine, or swept away
+        hints = [f"next: tunekeeper report {config} fetches the report"]
+        closing(title, COLOURS[outcome["verdict"]], (), outcome["reasons"][:3], hints)
+        return
+    report = from_json(numbers.read_bytes())
+    hints = [f"report: {outcome['report']}", f"next: {report.next_command}".replace("CONFIG", str(config))]
+    table = [row[:COLUMNS] for row in terminal_table(report)]
+    closing(title, COLOURS[outcome["verdict"]], table, outcome["reasons"][:3], hints)

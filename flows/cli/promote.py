@@ -1,0 +1,228 @@
+"""What a person does to a kept model by hand: promote, roll back, look at its history, draw its report again."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from configs.errors import InfraError, InputError
+from configs.schema import Pipeline
+from flows.local.server import prefect_if_up
+from tasks.collect.links import history_file, keep_history
+from tasks.common.home import Home, find_home, settle_environment
+from tasks.common.terminal import closing, say
+from tasks.ledger import approvals
+from tasks.ledger.approvals import Approval
+from tasks.ledger.decisions import find_decision, last_decision
+from tasks.ledger.promotions import (
+    MACHINE,
+    Entry,
+    Evidence,
+    Ledger,
+    Move,
+    Settled,
+    heal,
+    history,
+    named,
+    promote,
+    rollback,
+    standing,
+)
+from tasks.opponent import ADOPTED, open_ledger
+from tasks.tracking.client import Registry, Tracking
+
+COLUMNS = ("epoch", "kind", "move", "when", "verdict", "who", "why")
+
+
+def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str, who: str | None) -> dict[str, Any]:
+    """Make a version the champion: as its decision says, or by force, for which the ledger wants a reason."""
+    person, name = person_named(who), pipeline.name
+    home, tracking, ledger, registry = _open(pipeline)
+    settled = heal(ledger, registry, name)
+    if version not in registry.versions(name):
+        raise InputError(f"{name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
+    if version == settled.champion:
+        raise InputError(f"{name} {version} is the champion already: nothing to promote")
+    tags = tracking.version_tags(name, version)
+    keys = {key: tags.get(key) for key in ("verdict", "train_key", "decision_key", "run_id")}
+    evidence = Evidence(**keys)
+    objection = _objection(ledger, registry, name, version, evidence, settled.champion)
+    if objection is None:  # else it won nothing against this champion, and is no anchor
+        evidence = replace(evidence, rule=pipeline.gate.rule_against(settled.champion))
+    if objection and not reason:
+        raise InputError(f"{objection}. To promote {name} {version} all the same, say why with --reason")
+    move = promote(
+        ledger, registry, name, version, expected=settled.champion, evidence=evidence, who=person, reason=reason,
+        force=objection is not None,
+    )  # fmt: skip
+    _tell(home, pipeline, tracking, ledger, registry, move.entry)
+    return _moved(pipeline, config, move, (*settled.notices, *move.notices))
+
+
+def _objection(
+    ledger: Ledger, registry: Registry, model: str, version: str, evidence: Evidence, champion: str | None
+) -> str | None:
+    """Why a version's decision does not stand for making it champion now, if it does not: what only force overrides."""
+    if evidence.verdict == ADOPTED:
+        return f"{model} {version} was adopted: no gate has compared it with a champion"
+    if evidence.verdict != "PROMOTE":
+        return f"{model} {version} has the verdict {evidence.verdict}"
+    key = evidence.decision_key or ""
+    decision, asked = find_decision(ledger, model, key), approvals.find(ledger, model, key)
+    if decision is None:
+        return f"{model} {version} was not decided on to the end (`tunekeeper retrain CONFIG` does that)"
+    if version in standing(ledger, model).withdrawn:
+        return f"{model} {version} was taken back (see `tunekeeper history CONFIG`)"
+    if asked and (now := approvals.standing(ledger, registry, asked)).state in ("rejected", "superseded", "stale"):
+        return now.sentence
+    if decision.champion_version != champion:
+        seen = named(decision.champion_version)
+        return f"{model} {version} was compared with champion {seen}, but the champion is {named(champion)} now"
+    return None
+
+
+def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str, who: str | None) -> dict[str, Any]:
+    """Go back to the champion before this one, or to version `to`."""
+    person = person_named(who)
+    home, tracking, ledger, registry = _open(pipeline)
+    settled = heal(ledger, registry, pipeline.name)
+    force = bool(reason) and to in standing(ledger, pipeline.name).withdrawn
+    move = rollback(ledger, registry, pipeline.name, to, left=settled.champion, who=person, reason=reason, force=force)
+    _tell(home, pipeline, tracking, ledger, registry, move.entry)
+    return _moved(pipeline, config, move, (*settled.notices, *move.notices))
+
+
+def person_named(who: str | None) -> str:
+    """Whom the ledger names: the one who says so, else the user of this process, where that is a person."""
+    try:
+        name = who or getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as containers have
+        name = MACHINE
+    if name == MACHINE:
+        raise InputError(f"the ledger keeps who did this, and `{MACHINE}` is what it calls the machine: add --who and your name")
+    return name
+
+
+def show_history(pipeline: Pipeline, config: Path) -> dict[str, Any]:
+    """Every promotion and rollback, oldest first, and the page of the model's life."""
+    _, tracking, ledger, registry = _open(pipeline)
+    settled = heal(ledger, registry, pipeline.name)
+    for notice in settled.notices:
+        say(notice)
+    entries = history(ledger, pipeline.name)
+    rows = [_row(entry) for entry in entries]
+    title = f"{pipeline.name}: champion is version {settled.champion}" if settled.champion else f"{pipeline.name} has no champion"
+    following = f"tunekeeper {'report' if last_decision(ledger, pipeline.name) else 'retrain'} CONFIG"
+    closing(title, "bold", [COLUMNS, *rows], (), (f"next: {following}".replace("CONFIG", str(config)),))
+    page = _life(pipeline, tracking, ledger, settled, following)
+    moves = [{name: value for name, value in asdict(entry).items() if name != "model"} for entry in entries]
+    return {
+        "pipeline": pipeline.name,
+        "champion": settled.champion,
+        "notices": list(settled.notices),
+        "history": moves,
+        "page": str(page),
+    }
+
+
+def _life(pipeline: Pipeline, tracking: Tracking, ledger: Ledger, settled: Settled, following: str) -> Path:
+    """Draw the model's life: versions, verdicts, promotions, looks, feedback, cost; whoever may write to MLflow shows it there."""
+    from tasks.collect.history import gather
+    from tasks.report.history.data import to_json
+    from tasks.report.history.page import render
+
+    found = gather(pipeline, tracking, ledger, settled.champion, settled.notices, following)
+    page = history_file(tracking, pipeline.name)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.with_suffix(".json").write_text(to_json(found))
+    page.write_text(render(found))
+    try:
+        say(f"page: {keep_history(tracking, pipeline.name, page)}")
+    except InfraError as error:  # who may only read sees it all the same
+        say(f"page: {page} (not in MLflow: {error})")
+    return page
+
+
+def redraw_report(pipeline: Pipeline) -> dict[str, Any]:
+    """Fetch report.json of the last decided run and draw it with this version's page."""
+    from tasks.report.run.data import from_json
+    from tasks.report.run.page import render
+
+    home, tracking, ledger, _ = _open(pipeline)
+    run_id = _last_run(ledger, pipeline)
+    folder = tracking.fetch(tracking.artifact_uri(run_id, "report"), home.path / "reports" / run_id)
+    page = folder / "report.html"
+    page.write_text(render(from_json((folder / "report.json").read_bytes())))
+    say(f"report: {page}")
+    return {"pipeline": pipeline.name, "run_id": run_id, "report": str(page)}
+
+
+def _open(pipeline: Pipeline) -> tuple[Home, Tracking, Ledger, Registry]:
+    home = find_home()
+    settle_environment(home)
+    tracking = Tracking(home)
+    return home, tracking, open_ledger(home), Registry(tracking, pipeline.release.alias)
+
+
+def _last_run(ledger: Ledger, pipeline: Pipeline) -> str:
+    found = last_decision(ledger, pipeline.name)
+    if found is None or found.run_id is None:
+        raise InputError(f"{pipeline.name} was never decided on: `tunekeeper retrain CONFIG` comes first")
+    return found.run_id
+
+
+def settle_questions(pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry) -> tuple[Approval, ...]:
+    """Write down which questions are open no more by a move; gives those, for their forms are to be closed."""
+    answered = approvals.settle(ledger, registry, pipeline.name)
+    for asked in answered:
+        tracking.tag_version(pipeline.name, asked.version, asked.tags)
+    return answered
+
+
+def _tell(home: Home, pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry, entry: Entry) -> None:
+    """Write down which questions are open no more by this move; where Prefect runs, close their forms and link the alias."""
+    answered = settle_questions(pipeline, tracking, ledger, registry)
+    with prefect_if_up(home) as up:
+        if not up:
+            return
+        from flows.approve import close_form
+        from tasks import assets
+
+        for asked in answered:
+            close_form(asked)
+        try:
+            assets.moved(pipeline.name, str(entry.to_version), pipeline.release.alias)
+        except Exception as error:  # noqa: BLE001  (whatever Prefect's client raises: the alias is moved, and that is what counts)
+            say(f"Prefect's assets do not show it: its server does not answer ({error})")
+
+
+def _moved(pipeline: Pipeline, config: Path, move: Move, notices: tuple[str, ...]) -> dict[str, Any]:
+    entry = move.entry
+    for notice in notices:
+        say(notice)
+    title = (
+        f"{pipeline.name}@{pipeline.release.alias} is version {entry.to_version} (was {entry.from_version}), epoch {entry.epoch}"
+    )
+    closing(title, "green", (), (), (f"next: tunekeeper history {config}",))
+    return moved_outcome(pipeline, move, notices)
+
+
+def moved_outcome(pipeline: Pipeline, move: Move, notices: tuple[str, ...]) -> dict[str, Any]:
+    """What a command that moved the champion prints with --json."""
+    entry = move.entry
+    return {
+        "pipeline": pipeline.name,
+        "epoch": entry.epoch,
+        "kind": entry.kind,
+        "from": entry.from_version,
+        "to": entry.to_version,
+        "fresh": move.fresh,
+        "notices": list(notices),
+    }
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    move = f"{entry.from_version or '-'} → {entry.to_version or '-'}"
+    return str(entry.epoch), entry.kind, move, entry.at[:16].replace("T", " "), entry.verdict or "", entry.who, entry.reason

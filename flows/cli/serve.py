@@ -1,0 +1,223 @@
+"""`tunekeeper serve`: answer with the champion over HTTP, and follow it."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import InputError
+from configs.schema import Pipeline
+from flows.local.logs import RepeatLimit
+from flows.local.services import SERVICE_PORT, port_of
+from tasks.common.home import Home, find_home, settle_environment
+from tasks.common.terminal import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.common.processes import RestartedProcess
+    from tasks.serving.alias_follower import Ways
+    from tasks.serving.http.auth import Keys
+    from tasks.serving.predictor import Answering
+    from tasks.traffic.log import Traffic
+
+LOOPBACK = "127.0.0.1"
+# The follower asks again every few seconds anyway: it should hear soon that a registry is away.
+ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+
+
+def serve(pipeline: Pipeline, host: str | None, port: int | None) -> None:
+    """Answer until SIGTERM or Ctrl-C; then finish what is under way, close the traffic log and return."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    home = find_home()
+    settle_environment(home)
+    _log_to_stderr()
+    from tasks.serving.http.auth import read_keys
+
+    keys = read_keys(os.environ)
+    with _listen(host or LOOPBACK, port_of(port, *SERVICE_PORT, lowest=0)) as listening:
+        _welcome(pipeline, listening, keys)
+        _run(pipeline, home, listening, keys)
+
+
+def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -> None:
+    from tasks.common.processes import RestartedProcess
+    from tasks.serving.alias_follower import Follower
+    from tasks.serving.http.connections import server
+    from tasks.serving.http.service import Service, create_app
+    from tasks.serving.text_preparation import Recipe, prepare
+
+    preparing = RestartedProcess("tasks.serving.text_preparation")
+    preparing.submit(prepare, Recipe(False, ("PHONE_NUMBER",)), ["call 030 1234567"])  # so that nobody waits for its imports
+    traffic = _traffic(pipeline, home, preparing) if pipeline.serving.log else None
+    service = Service(
+        pipeline.name,
+        pipeline.problem,
+        pipeline.serving,
+        pipeline.data.max_characters,
+        Follower(f"{pipeline.name}@{pipeline.release.alias}", ways(pipeline, home), pipeline.serving.follow_seconds),
+        keys,
+        _is_loopback(listening),
+        traffic,
+        _audits(pipeline, home),
+        preparing.submit,
+    )
+    serving = server(create_app(service), pipeline.serving.max_connections, pipeline.serving.timeout_seconds + 5)
+    for which in (signal.SIGTERM, signal.SIGINT):  # uvicorn ends in peace, then raises what it was sent again: that is all it is
+        signal.signal(which, lambda *_: None)
+    try:
+        serving.run(sockets=[listening])
+    finally:
+        preparing.close()
+
+
+def ways(pipeline: Pipeline, home: Home) -> Ways[Answering]:
+    """How the follower of this pipeline's champion reads the alias, loads a version, and remembers the last one."""
+    from tasks.ledger.store import Ledger
+    from tasks.serving.alias_follower import Ways
+
+    ledger = Ledger(home.ledger_url, notify=say)
+    name, memory = pipeline.name, home.path / "serving" / f"{pipeline.name}.json"
+    tracking: list[Any] = []  # made in the follower's thread: importing MLflow takes seconds
+
+    def look() -> str | None:
+        from tasks.ledger.promotions import check_registry, history
+        from tasks.tracking.client import Registry, Tracking
+
+        if not tracking:
+            tracking.append(Tracking(home, lambda seconds: time.sleep(seconds / 10)))
+        registry = Registry(tracking[0], pipeline.release.alias)
+        version = registry.champion(name)
+        if version is None:  # another MLflow than the one that was released to names none either
+            check_registry(history(ledger, name), registry, name)
+        return version
+
+    def load(version: str) -> tuple[Answering, str]:
+        from tasks.release import champion_files
+        from tasks.serving import packaged_model, smoke_test
+        from tasks.serving.predictor import make_ready
+
+        _settle_memory()
+        folder, base = champion_files(tracking[0], home, name, version)
+        ready = make_ready(version, packaged_model.load(folder, base, home.path))
+        return ready, smoke_test.check(ready, folder, ready.how)
+
+    def keep(version: str) -> None:
+        memory.parent.mkdir(exist_ok=True)
+        aside = memory.with_suffix(".tmp")
+        aside.write_text(json.dumps({"version": version}))
+        aside.replace(memory)
+
+    return Ways(look, load, lambda: _remembered(memory, home.path / "versions" / name), keep)
+
+
+@cache
+def _settle_memory() -> None:
+    """Import all that a model needs, and keep what that makes out of every later search for garbage: it holds everybody up."""
+    from tasks.learning.network import warm_up
+
+    warm_up()
+    gc.collect()
+    gc.freeze()
+
+
+def _remembered(memory: Path, versions: Path) -> str | None:
+    """The version that answered last on this machine, else the one that was fetched last."""
+    try:
+        return str(json.loads(memory.read_text())["version"])
+    except (OSError, ValueError, KeyError):
+        fetched = sorted(versions.glob("*/"), key=lambda path: path.stat().st_mtime) if versions.is_dir() else []
+        return fetched[-1].name if fetched else None
+
+
+def _traffic(pipeline: Pipeline, home: Home, preparing: RestartedProcess) -> Traffic:
+    """The log, which has corrections prepared as the data are, in the process beside: they may be long."""
+    from tasks.data.redaction.redact import OVER_BUDGET
+    from tasks.serving.feedback_cleaning import recipe_of
+    from tasks.serving.text_preparation import prepare
+    from tasks.traffic.log import open_traffic
+
+    recipe = recipe_of(pipeline, home)
+
+    def clean(texts: list[str]) -> list[str]:
+        ready = preparing.result(prepare, recipe, texts)
+        if None in ready:
+            raise InputError(OVER_BUDGET)
+        return [text for text in ready if text is not None]
+
+    return open_traffic(home.path, pipeline.name, home.traffic_url, clean)
+
+
+def _audits(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], list[dict[Any, Any]]]:
+    thumbs = pipeline.problem == "text-generation"
+
+    def audits(most: int, start: datetime) -> list[dict[Any, Any]]:
+        from tasks.serving.http.messages import DrawnAnswer
+        from tasks.traffic.log import pending_audits
+
+        found: pd.DataFrame = pending_audits(home.path, pipeline.name, home.traffic_url, start, most=most, thumbs=thumbs)
+        shown = found[list(DrawnAnswer.model_fields)].astype({"score": object})
+        rows = shown.assign(time=shown["time"].map(lambda at: at.isoformat())).to_dict("records")
+        return [{**row, "score": row["score"] if row["score"] == row["score"] else None} for row in rows]
+
+    return audits
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The socket, bound before anything slow begins: a port that is taken is known at once."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        bound = socket.socket(family, kind, protocol)  # without the protocol asyncio leaves Nagle's delay of 40 ms on
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"cannot listen on {host}:{port} ({getattr(error, 'strerror', None) or error}): name another --port or --host"
+        ) from None
+    bound.set_inheritable(False)
+    return bound
+
+
+def _is_loopback(listening: socket.socket) -> bool:
+    address = str(listening.getsockname()[0])
+    return address.startswith("127.") or address == "::1"
+
+
+def _welcome(pipeline: Pipeline, listening: socket.socket, keys: Keys) -> None:
+    """Where it is, who may ask, and what to do next."""
+    from tasks.serving.http.auth import VARIABLE
+
+    host, port = listening.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    say(f"{pipeline.name}@{pipeline.release.alias} at {url}; /ready says when it answers, /openapi.json what it reads")
+    if keys:
+        named = ", ".join(f"{caller.name} ({'+'.join(sorted(caller.roles))})" for caller in keys.callers)
+        say(f"whoever asks needs one of the keys in {VARIABLE}: {named}")
+        if not any("audit" in caller.roles for caller in keys.callers):
+            say("none of them has the role `audit`: nobody can label audits, and no accuracy will be known")
+    elif _is_loopback(listening):
+        say(f"no {VARIABLE} is set: only this machine is answered")
+    else:
+        say(f"no {VARIABLE} is set, and {host} can be reached from elsewhere: everybody who reaches it is answered, but for audits")
+    say(f"next: curl {url}/predict -H 'Content-Type: application/json' -d '{{\"text\": \"...\"}}'")
+
+
+def _log_to_stderr() -> None:
+    """The service's own log, a line an event; libraries are heard from warnings on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(RepeatLimit())
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("tasks").setLevel(logging.INFO)

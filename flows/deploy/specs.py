@@ -1,0 +1,192 @@
+"""What a pipeline's YAML means to Prefect: deployments, and automations that turn events into runs and failures into notices.
+
+The automation lets one event through in SETTLE_SECONDS and drops the others of that time. Nothing is lost by it: a triggered run
+looks at nothing before that time is over (tasks/ledger/retrain_requests.py), so it stands for them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.events import AutomationCore
+from prefect.events.actions import RunDeployment
+from prefect.events.schemas.automations import EventTrigger, Posture
+
+from configs.schema import Pipeline
+from flows import train_remote
+from flows.deploy.deployments import Job, apply, automate, remove, stop
+from tasks.ledger.retrain_requests import SETTLE_SECONDS
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+TAG = "tunekeeper"
+TOLD_OF = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut", "Waiting")}
+ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)  # of intervals: deploying again does not put the next run off
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Plain values, as `tunekeeper deploy --json` prints them."""
+
+    jobs: list[dict[str, str]]
+    automations: list[str]
+    removed: list[str]
+
+
+def install(client: SyncPrefectClient, pipelines: Sequence[Pipeline], folder: str) -> Installed:
+    """Make or bring up to date all that these pipelines want, and remove what they want no more."""
+    jobs, automations, removed = [], [], []
+    common = shared(pipelines, folder)
+    ids = {_full_name(job): apply(client, job) for job in common}
+    for pipeline in pipelines:
+        wanted = jobs_of(pipeline, folder)
+        ids |= {_full_name(job): apply(client, job) for job in wanted}
+        kept = {_full_name(job) for job in wanted}
+        removed += [name for name in _possible(pipeline) if name not in kept and remove(client, name)]
+        for automation in automations_of(pipeline, ids):
+            automate(client, automation)
+            automations.append(automation.name)
+        if not _events(pipeline):
+            found = client.read_automations_by_name(_retraining(pipeline))
+            stop(client, found)
+            removed += [each.name for each in found]
+        jobs += wanted
+    told = [{"deployment": _full_name(job), "pool": job.pool, "when": _when(job)} for job in (*jobs, *common)]
+    return Installed(told, automations, removed)
+
+
+def jobs_of(pipeline: Pipeline, folder: str) -> list[Job]:
+    """The deployments of one pipeline; its YAML is their parameter, so that the Prefect UI shows it as a form."""
+    name, schedule = pipeline.name, pipeline.schedule
+
+    def job(entrypoint: str, kind: str, what: str, *schedules: DeploymentScheduleCreate, **parameters: Any) -> Job:
+        tags = (TAG, name, *schedule.tags)
+        return Job(entrypoint, f"{kind}-{name}", schedule.work_pool, what, tags, parameters, schedules, folder)
+
+    values, zone, minutes = pipeline.model_dump(mode="json"), schedule.timezone, schedule.on_new_data_minutes
+    found = [
+        job(
+            "flows.retrain.retrain", "retrain", f"Keeps the model {name}; does nothing where nothing changed.",
+            *_cron(schedule.retrain, zone, why="schedule"), pipeline=values,
+        ),
+        job(
+            "flows.monitor.monitor", "monitor", f"Looks at the traffic of {name}; an alarm starts a retraining.",
+            *_cron(schedule.monitor, zone), pipeline=values,
+        ),
+        job("flows.approve.approve", "approve", f"Asks a person whether a challenger of {name} is promoted.", pipeline=name),
+    ]  # fmt: skip
+    if minutes is not None:
+        what = f"Looks whether the source of {name} holds anything new, which starts a retraining."
+        found.append(job("flows.scheduled.watch", "new-data", what, _every(timedelta(minutes=minutes)), pipeline=values))
+    return found
+
+
+def shared(pipelines: Sequence[Pipeline], folder: str) -> list[Job]:
+    """The deployments that an installation has once, and those of the pools that train."""
+    from flows.reconcile import EVERY_SECONDS
+
+    pool = pipelines[0].schedule.work_pool
+    mend = "Finds and puts right what died: runs, half-written files, an unfinished promotion."
+    pools = sorted({pipeline.training.work_pool for pipeline in pipelines if pipeline.training.work_pool})
+    return [
+        Job("flows.reconcile.reconcile", "reconcile", pool, mend, (TAG,), {}, (_every(timedelta(seconds=EVERY_SECONDS)),), folder),
+        Job("flows.scheduled.notice", "notice", pool, "Says that a run failed.", (TAG,), folder=folder),
+        *(train_remote.job(pool) for pool in pools),
+    ]
+
+
+def automations_of(pipeline: Pipeline, ids: dict[str, UUID]) -> Iterator[AutomationCore]:
+    """Events of the pipeline start its retraining; a run of it that fails or waits is told of."""
+    name = pipeline.name
+    if events := _events(pipeline):
+        yield AutomationCore(
+            name=_retraining(pipeline),
+            description=f"An alarm of a monitor, or new data, starts retrain-{name}.",
+            trigger=EventTrigger(
+                expect=events,
+                match={"prefect.resource.id": f"tunekeeper.pipeline.{name}"},
+                posture=Posture.Reactive,
+                threshold=1,
+                within=timedelta(seconds=SETTLE_SECONDS),
+            ),
+            actions=[
+                RunDeployment(
+                    source="selected",
+                    deployment_id=ids[f"retrain/retrain-{name}"],
+                    parameters={
+                        "why": _template("{{ event.event.split('.')[-1] }}"),
+                        "asked": _template("{{ event.occurred.isoformat() }}"),
+                        "look": _template("{{ event.payload.name }}"),
+                    },
+                )
+            ],
+        )
+    yield AutomationCore(
+        name=f"tunekeeper {name}: failure",
+        description=f"A run of {name} that fails, crashes, or waits for data or contract to be mended, is told of.",
+        trigger=EventTrigger(
+            expect=TOLD_OF,
+            match={"prefect.resource.id": "prefect.flow-run.*"},
+            match_related=[{"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{tag}"} for tag in (TAG, name)],
+            posture=Posture.Reactive,
+            threshold=1,
+        ),
+        actions=[
+            RunDeployment(
+                source="selected",
+                deployment_id=ids["notice/notice"],
+                parameters={"pipeline": name, "run": _template("{{ event.resource.id }}")},
+            )
+        ],
+    )
+
+
+def _events(pipeline: Pipeline) -> set[str]:
+    """What starts a retraining of this pipeline."""
+    drift = {"tunekeeper.drift", "tunekeeper.decay"} if pipeline.schedule.on_drift else set()
+    return drift | ({"tunekeeper.new-data"} if pipeline.schedule.on_new_data_minutes is not None else set())
+
+
+def _possible(pipeline: Pipeline) -> list[str]:
+    """Deployments that the YAML may want no more; an approval's form stays open whatever the YAML says by now."""
+    return [f"watch/new-data-{pipeline.name}"]
+
+
+def _retraining(pipeline: Pipeline) -> str:
+    return f"tunekeeper {pipeline.name}: retrain"
+
+
+def _template(text: str) -> dict[str, str]:
+    return {"__prefect_kind": "jinja", "template": text}
+
+
+def _cron(cron: str | None, timezone: str, **parameters: Any) -> list[DeploymentScheduleCreate]:
+    if cron is None:
+        return []
+    return [DeploymentScheduleCreate(schedule=CronSchedule(cron=cron, timezone=timezone), parameters=parameters, slug="cron")]
+
+
+def _every(interval: timedelta) -> DeploymentScheduleCreate:
+    return DeploymentScheduleCreate(schedule=IntervalSchedule(interval=interval, anchor_date=ANCHOR), slug="interval")
+
+
+def _full_name(job: Job) -> str:
+    """As Prefect calls it: FLOW/DEPLOYMENT; a flow has the name of its function."""
+    return f"{job.entrypoint.rpartition('.')[2].replace('_', '-')}/{job.name}"
+
+
+def _when(job: Job) -> str:
+    """In words for the terminal."""
+    for each in job.schedules:
+        if isinstance(each.schedule, CronSchedule):
+            return f"{each.schedule.cron} ({each.schedule.timezone})"
+        if isinstance(each.schedule, IntervalSchedule):
+            return f"every {each.schedule.interval}"
+    return "when asked for"

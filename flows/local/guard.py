@@ -1,0 +1,143 @@
+"""One process with all its offspring, ended when its owner asks or is gone: what stands between a killed `up` and orphans.
+
+`python -m flows.local.guard GRACE COMMAND...`. Where standard input is a pipe, it is the owner's, whose death closes it;
+in a container there is none, and the guard is the first process. Standard output tells the owner the exit code of the command; both
+outputs of the command go to standard error, the log.
+
+A kernel's parent-death signal alone does not do: it reaches one process, and Prefect's worker starts each flow run in a session of
+its own. So the guard adopts whatever its offspring leaves behind and ends all of it. A flow run whose worker died is let finish.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import stat
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import psutil
+
+POLL_SECONDS = 0.1
+ORPHAN_SECONDS = 10.0  # what a process whose owner was killed gets to save its work
+KILL_SECONDS = 3.0
+ADOPT, DIE_WITH_PARENT = 36, 1  # PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
+
+
+def control(option: int, value: int) -> None:
+    """Linux's prctl; elsewhere nothing, and then only direct offspring is found."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def main() -> None:
+    """Run the command until it and all it left behind have ended; exit as it did, or 0 when asked to end."""
+    grace, command = float(sys.argv[1]), sys.argv[2:]
+    owned = stat.S_ISFIFO(os.fstat(0).st_mode)
+    asked: list[int] = []
+    for which in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(which, lambda number, _: asked.append(number))
+    control(ADOPT, 1)
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, preexec_fn=_die_with_parent).pid
+    told, codes = False, dict[int, int]()
+    while True:
+        gone = _owner_is_gone(owned)
+        codes |= reaped()
+        if asked or gone:
+            _end_all(child, min(grace, ORPHAN_SECONDS) if gone else grace, asked)
+            return
+        if child in codes and not told:
+            told = _tell(codes[child]) if owned else True
+            _end_session()
+        if told and not psutil.Process().children():
+            sys.exit(max(codes[child], 0) or int(codes[child] < 0))
+
+
+def _die_with_parent() -> None:
+    control(DIE_WITH_PARENT, signal.SIGTERM)
+
+
+def _owner_is_gone(owned: bool) -> bool:
+    """Wait a moment for the pipe to close, if there is one."""
+    ready, _, _ = select.select([0] if owned else [], [], [], POLL_SECONDS)
+    return bool(ready) and not os.read(0, 1)
+
+
+def _tell(code: int) -> bool:
+    with suppress(BrokenPipeError):
+        os.write(1, f"{code}\n".encode())
+    return True
+
+
+def reaped() -> dict[int, int]:
+    """Exit codes of the offspring that has ended, the adopted too."""
+    codes = {}
+    with suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            codes[ended[0]] = os.waitstatus_to_exitcode(ended[1])
+    return codes
+
+
+def _end_session() -> None:
+    """End what the command left in its own session; other sessions, a worker's flow runs, are let finish."""
+    for process in psutil.Process().children(recursive=True):
+        if _session(process.pid) == os.getsid(0):
+            send(process, signal.SIGKILL)
+
+
+def _end_all(child: int, grace: float, asked: list[int]) -> None:
+    """Leaders of other sessions first (flow runs: they save, and report to servers that still stand), then all, then by force.
+
+    Being asked a second time means at once.
+    """
+    deadline, patience = time.monotonic() + grace, len(asked)
+    leaders = [process for process in offspring() if process.pid != child and _session(process.pid) == process.pid]
+    for process in leaders:
+        send(process, signal.SIGTERM)
+    while any(map(_lives, leaders)) and time.monotonic() < deadline - 1 and len(asked) == patience:
+        _breathe()
+    for process in offspring():
+        send(process, signal.SIGTERM)
+    while offspring() and time.monotonic() < deadline and len(asked) == patience:
+        _breathe()
+    deadline = time.monotonic() + KILL_SECONDS
+    while (rest := offspring()) and time.monotonic() < deadline:
+        for process in rest:
+            send(process, signal.SIGKILL)
+        _breathe()
+
+
+def offspring() -> list[psutil.Process]:
+    return [process for process in psutil.Process().children(recursive=True) if _lives(process)]
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return -1
+
+
+def send(process: psutil.Process, which: int) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(which)
+
+
+def _breathe() -> None:
+    time.sleep(POLL_SECONDS)
+    reaped()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""A Prefect server that Tunekeeper starts once and keeps: it outlives runs, and ends itself when nobody has used it for a while."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from configs.errors import InfraError
+from flows.local.logs import log_file, rotate
+from tasks.common.home import Home
+
+PORT = 4200
+START_SECONDS = 120
+IDLE_SECONDS = 600
+DATABASE_BYTES = 5_000_000  # of room that its database wants, at the least
+SAID = "server.json"  # where the server is, and its process
+
+
+@contextmanager
+def prefect_server(home: Home) -> Iterator[str]:
+    """The API of the server that PREFECT_API_URL names, else of our own, started if it is not up; in use while the block lasts."""
+    given = os.environ.get("PREFECT_API_URL")
+    if given:
+        with at_address(given):
+            yield given
+        return
+    with in_use(home):
+        url = running(home) or _start(home)
+        with at_address(url):
+            yield url
+
+
+@contextmanager
+def at_address(url: str) -> Iterator[None]:
+    """Prefect's client in this process asks `url`, and so do processes started from here.
+
+    Prefect reads the environment once, as it is imported, and a client that knows no address starts a server of its own: whatever
+    imported Prefect before, its settings say the address too.
+    """
+    before = os.environ.get("PREFECT_API_URL")
+    os.environ["PREFECT_API_URL"] = url
+    try:
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
+        with temporary_settings({PREFECT_API_URL: url}):
+            yield
+    finally:
+        if before is None:
+            del os.environ["PREFECT_API_URL"]
+        else:
+            os.environ["PREFECT_API_URL"] = before
+
+
+@contextmanager
+def prefect_if_up(home: Home) -> Iterator[bool]:
+    """Whether there is a server to tell something: the one that PREFECT_API_URL names, or our own if it runs; none is started."""
+    with in_use(home):
+        url = os.environ.get("PREFECT_API_URL") or running(home)
+        if url is None:
+            yield False
+            return
+        logging.getLogger("EventsWorker").setLevel(logging.ERROR)  # it sends its last as Python exits, and warns of that
+        with at_address(url):
+            yield True
+
+
+@contextmanager
+def in_use(home: Home) -> Iterator[None]:
+    """A shared lock that death releases: the server ends only when it can have it alone."""
+    home.prefect.mkdir(parents=True, exist_ok=True)
+    with (home.prefect / "in-use.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def running(home: Home) -> str | None:
+    """The address of our server if it lives and answers; another home's may have its port by now."""
+    url = _said(home)
+    try:
+        with (home.prefect / "server.lock").open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return url if url is not None and _answers(url) else None
+    return None
+
+
+def _port_before(home: Home) -> int:
+    """The port it had last, so that who knows its address finds it again; else Prefect's usual one."""
+    return urllib.parse.urlsplit(_said(home) or "").port or PORT
+
+
+def _said(home: Home) -> str | None:
+    try:
+        return str(json.loads((home.prefect / SAID).read_text())["url"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310  (our own address)
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _start(home: Home) -> str:
+    """Start it in a session of its own; of many who try at once one does, the others wait for it.
+
+    The server holds `server.lock` from its first moment, so that one whose starter was killed is waited for, not doubled.
+    """
+    with (home.prefect / "starting.lock").open("a") as starting, (home.prefect / "server.lock").open("a") as own:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        if _comes_up(home, lambda: not free(own)):
+            return str(_said(home))
+        if not free(own):
+            raise InfraError(f"a local Prefect server runs and does not answer: end the process named in {home.prefect / SAID}")
+        process = _spawn(home, [_port_before(home), 0], own.fileno(), {})
+        if not _comes_up(home, lambda: process.poll() is None):
+            process.kill()
+            raise InfraError(f"the local Prefect server did not start: {_why(home)}")
+        return str(_said(home))
+
+
+def _why(home: Home) -> str:
+    """The likely cause, and what to do."""
+    if (free := shutil.disk_usage(home.path).free) < DATABASE_BYTES:
+        return f"{home.path} has {free / 1e6:.1f} MB of room left: free some space, or set TUNEKEEPER_HOME to another disk"
+    return f"its log is {log_of(home)}. Set PREFECT_API_URL to use another one"
+
+
+def start_at(home: Home, port: int, idle_seconds: float) -> subprocess.Popen[bytes] | None:
+    """Begin it at a port, for a caller who watches it; None where one lives already, or is being started."""
+    with (home.prefect / "starting.lock").open("a") as starting, (home.prefect / "server.lock").open("a") as own:
+        if not free(starting) or not free(own):
+            return None
+        return _spawn(home, [port], own.fileno(), {"TUNEKEEPER_SERVER_IDLE_SECONDS": str(idle_seconds)})
+
+
+def log_of(home: Home) -> Path:
+    return home.path / "logs" / "prefect.log"
+
+
+def lives(home: Home) -> bool:
+    """Whether a server of this home is there, answering or not."""
+    with (home.prefect / "server.lock").open("a") as lock:
+        return not free(lock)
+
+
+def used_by_others(home: Home) -> bool:
+    """Whether a run holds the server in use; the caller has let go of it."""
+    with (home.prefect / "in-use.lock").open("a") as lock:
+        return not free(lock)
+
+
+def _spawn(home: Home, ports: list[int], lock: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Begin the process; it says where it is once it has one of the ports, and until then nobody takes an older word for it."""
+    (home.prefect / SAID).unlink(missing_ok=True)
+    with log_file(log_of(home)) as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.local.server", str(home.path), *map(str, ports)],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=home.path, pass_fds=(lock,),
+            env={**os.environ, **environment},
+        )  # fmt: skip
+
+
+def free(lock: IO[str]) -> bool:
+    """Whether no server has the lock; if so, it is held from here on."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _comes_up(home: Home, alive: Callable[[], bool]) -> bool:
+    """Wait until the server answers; False where it is dead or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while running(home) is None:
+        if not alive() or time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _listen(ports: list[int]) -> socket.socket:
+    """Listen at the first of the ports that is free; who has the socket has the port, also of two who ask at once."""
+    for port in ports:
+        listening = socket.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that a server has just left is free
+        try:
+            listening.bind(("127.0.0.1", port))
+            listening.listen(2048)
+            return listening
+        except OSError:
+            listening.close()
+    raise InfraError(f"none of the ports {ports} is free on 127.0.0.1 (0: any): end the server that has it")
+
+
+def _end_when_idle(lock: Path, idle_seconds: float, log: Path) -> None:
+    """Leave when nobody has held the lock for a while, holding it: whoever comes then finds no server, not a dying one.
+
+    Meanwhile keep the server's log small: it outlives whoever started it.
+    """
+    idle_since = time.monotonic()
+    while lock.exists():  # a home that was deleted needs no server
+        time.sleep(min(5.0, idle_seconds / 4))
+        rotate(log)
+        with suppress(FileNotFoundError), lock.open("r") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                idle_since = time.monotonic()
+            if time.monotonic() - idle_since >= idle_seconds:
+                os._exit(0)
+    os._exit(0)
+
+
+def main() -> None:
+    """Serve until idle: the process that `_spawn` begins."""
+    home, listening = Path(sys.argv[1]), _listen([int(port) for port in sys.argv[2:]])
+    port = listening.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/api"
+    os.environ |= {"PREFECT_SERVER_API_HOST": "127.0.0.1", "PREFECT_SERVER_API_PORT": str(port), "PREFECT_UI_API_URL": url}
+    (home / "prefect" / SAID).write_text(json.dumps({"url": url, "pid": os.getpid()}))
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    idle = float(os.environ.get("TUNEKEEPER_SERVER_IDLE_SECONDS", IDLE_SECONDS))
+    watched = home / "prefect" / "in-use.lock", idle, home / "logs" / "prefect.log"
+    threading.Thread(target=_end_when_idle, args=watched, daemon=True).start()
+    uvicorn.Server(uvicorn.Config(create_app(), log_level="warning", lifespan="on")).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""What `up` runs on this machine and where: addresses, ports that are free, the commands, how each is known to answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from configs.errors import InfraError, InputError
+from flows.local import server
+from flows.local.supervise import Guarded, Service
+from tasks.common.home import Home
+from tasks.common.http import ask, listener, port_is_free, prefect_headers
+from tasks.common.terminal import say
+
+POOL = "tunekeeper"
+GRACE_SECONDS = 14.0  # what a training gets to save its checkpoint
+SERVER_IDLE_SECONDS = 15.0  # how long the Prefect server outlives an `up` that was killed
+PORTS = {"MLflow": ("TUNEKEEPER_MLFLOW_PORT", 5000), "Prefect": ("TUNEKEEPER_PREFECT_PORT", 4200)}
+SERVICE_PORT = ("TUNEKEEPER_SERVE_PORT", 8000)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to run where: `prefect` and `mlflow` are addresses, and those not in `own` are others' servers."""
+
+    home: Home
+    prefect: str
+    mlflow: str
+    own: frozenset[str]
+    config: Path | None
+    overrides: Sequence[str]
+    port: int
+
+    @property
+    def service(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "PREFECT_API_URL": self.prefect,
+            "TUNEKEEPER_MLFLOW_PAGES": self.mlflow,
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
+
+
+def plan_for(home: Home, config: Path | None, overrides: Sequence[str], ports: Mapping[str, int | None]) -> Plan:
+    """Addresses, after a look at the ports: every one that is taken is said at once, before anything starts."""
+    prefect = os.environ.get("PREFECT_API_URL") or _adopted(home)
+    mlflow = home.tracking_uri if home.tracking_uri.startswith("http") else None
+    own = [name for name, given in (("MLflow", mlflow), ("Prefect", prefect)) if given is None]
+    found = {name: port_of(ports.get(name), *PORTS[name], option=f"--{name.lower()}-port") for name in own}
+    port = port_of(ports.get("service"), *SERVICE_PORT)
+    named = {**{name: (PORTS[name][0], port) for name, port in found.items()}}
+    if config is not None:
+        named["the service"] = (SERVICE_PORT[0], port)
+    _check(named)
+    return Plan(
+        home,
+        prefect or f"http://127.0.0.1:{found['Prefect']}/api",
+        mlflow or f"http://127.0.0.1:{found['MLflow']}",
+        frozenset(found),
+        config,
+        overrides,
+        port,
+    )
+
+
+def port_of(given: int | None, variable: str, usual: int, option: str = "--port", lowest: int = 1) -> int:
+    """The port that the option names, else the variable, else the usual one; InputError where that is no port."""
+    name, text = (option, str(given)) if given is not None else (variable, os.environ.get(variable) or str(usual))
+    if not (text.isascii() and text.isdigit()) or len(text) > 5 or not (lowest if given is not None else 1) <= int(text) < 65536:
+        raise InputError(f"{name} is `{text[:20]}`: set it to a port, a number from 1 to 65535")
+    return int(text)
+
+
+def _check(ports: Mapping[str, tuple[str, int]]) -> None:
+    faults = [
+        f"  {port} for {name}: taken by {listener(port) or 'another process'}; end it, or set {variable} to another port"
+        for name, (variable, port) in ports.items()
+        if not port_is_free(port)
+    ]
+    numbers = [port for _, port in ports.values()]
+    faults += [f"  {port} is asked for twice: choose another" for port in sorted({n for n in numbers if numbers.count(n) > 1})]
+    if faults:
+        raise InfraError("nothing was started, for want of ports:\n" + "\n".join(faults))
+
+
+def _adopted(home: Home) -> str | None:
+    """The address of this home's server that a run has started; waited for where it is only being started."""
+    deadline = time.monotonic() + server.START_SECONDS
+    while (found := server.running(home)) is None and server.lives(home) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
+
+
+def services(plan: Plan, used: ExitStack) -> list[Service]:
+    logs, found = plan.home.path / "logs", list[Service]()
+    ui = plan.prefect.removesuffix("/api")
+    if not os.environ.get("PREFECT_API_URL"):
+        start: Callable[[], Any] = lambda: PrefectServer(plan, used)  # noqa: E731
+        found.append(Service("Prefect", ui, server.log_of(plan.home), start, lambda: _healthy(f"{plan.prefect}/health"), stage=1))
+    if "MLflow" in plan.own:
+        begin = _guarded(plan, _mlflow(plan), logs / "mlflow.log", 4, MLFLOW_BACKEND_STORE_URI=plan.home.tracking_uri)
+        found.append(Service("MLflow", plan.mlflow, logs / "mlflow.log", begin, lambda: _healthy(f"{plan.mlflow}/health"), stage=1))
+    servers, log = ("Prefect", "MLflow"), logs / "worker.log"
+    began: list[float] = []
+    worker = _guarded(plan, _worker(), log, GRACE_SECONDS, lambda: began.append(time.time()))
+    found.append(Service("worker", f"pool {POOL}", log, worker, lambda: _beats(plan.prefect, began[-1]), servers))
+    if plan.config is not None:
+        log = logs / "service.log"
+        serve = _guarded(plan, _serve(plan, plan.config), log, GRACE_SECONDS)
+        health = f"{plan.service}/health"
+        found.append(Service("service", plan.service, log, serve, lambda: _healthy(health), servers, hopeless=frozenset({2})))
+    return found
+
+
+def _guarded(
+    plan: Plan, command: Sequence[str], log: Path, grace: float, before: Callable[[], Any] = lambda: None, **environment: str
+) -> Callable[[], Guarded]:
+    def start() -> Guarded:
+        before()
+        return Guarded(command, {**plan.environment, **environment}, log, grace)
+
+    return start
+
+
+def _mlflow(plan: Plan) -> list[str]:
+    """Its database is named by the environment: every user of a machine can read the words of a command."""
+    home, port = plan.home, plan.mlflow.rpartition(":")[2]
+    return [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port,
+        "--default-artifact-root", home.artifacts.as_uri(), "--workers", "1",
+    ]  # fmt: skip
+
+
+def _worker() -> list[str]:
+    name = f"up-{socket.gethostname()}"
+    return [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--name", name]
+
+
+def _serve(plan: Plan, config: Path) -> list[str]:
+    return [sys.executable, "-m", "flows", "serve", str(config), *plan.overrides, "--port", str(plan.port)]
+
+
+class PrefectServer:
+    """This home's server: begun here, or a run's that is adopted; it ends with `up` unless a run still uses it."""
+
+    def __init__(self, plan: Plan, used: ExitStack) -> None:
+        self.home, self.used = plan.home, used
+        port = int(plan.prefect.removesuffix("/api").rpartition(":")[2])
+        self.process: subprocess.Popen[bytes] | None = server.start_at(plan.home, port, SERVER_IDLE_SECONDS)
+        self.pid: int | None = self.process.pid if self.process else None
+        self.asked = self.stays = False
+
+    def ended(self) -> int | None:
+        if self.process is not None:
+            return self.process.poll()
+        return None if server.lives(self.home) else -signal.SIGKILL
+
+    def stop(self) -> None:
+        self.used.close()
+        if self.process is None or server.used_by_others(self.home):
+            if not self.asked:
+                say("the Prefect server stays for the runs that use it, and ends by itself when none does")
+            self.process, self.stays = None, True
+        elif self.asked:
+            self.process.kill()
+        else:
+            self.process.terminate()
+        self.asked = True
+
+    def over(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
+
+def _healthy(url: str) -> bool:
+    return ask(url, headers=prefect_headers(), seconds=1).ok
+
+
+def _beats(api: str, since: float) -> bool:
+    """Whether a worker of the pool has sent a heartbeat since then."""
+    found = ask(f"{api}/work_pools/{POOL}/workers/filter", {}, prefect_headers(), seconds=1)
+    beats = [worker.get("last_heartbeat_time") or "" for worker in found.value or []] if found.ok else []
+    return any(_moment(beat) >= since for beat in beats)
+
+
+def _moment(text: str) -> float:
+    with suppress(ValueError):
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return 0.0

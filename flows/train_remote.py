@@ -1,0 +1,146 @@
+"""The train task alone, on a worker of another pool: sent there as references, waited for, its result checked and taken in."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Completed, Crashed, Failed
+
+from configs.errors import InfraError, InputError
+from configs.schema import Pipeline
+from flows.deploy.deployments import Job, apply
+from tasks import remote_training, train
+from tasks.common.bases import Base
+from tasks.common.home import Home, find_home, settle_environment
+from tasks.common.orchestration import flow
+from tasks.common.terminal import say
+from tasks.remote_training import Order
+from tasks.tracking.client import Tracking
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+
+    from tasks.learning.fit import Trained
+
+POLL_SECONDS = 2.0
+SILENT_SECONDS = 120.0  # a machine that trains says so every ten
+ATTEMPTS = 3  # that a machine may die under one run; each goes on where the one before it stopped
+AT_FAULT = "InputAtFault"  # the name of a state: what was asked for cannot be trained, here or elsewhere
+FLOW_RUN = "elsewhere.flow_run"  # a tag of the MLflow run
+
+
+@flow(name="train-elsewhere")
+def train_elsewhere(order: dict[str, Any]) -> State[Any]:
+    """Do one training as told, with nothing but the addresses of MLflow and Prefect, and a home of this machine's own."""
+    home = find_home()
+    settle_environment(home)
+    try:
+        returned = remote_training.fulfil(Order(**order), home, Tracking(home))
+    except InputError as error:
+        return Failed(name=AT_FAULT, message=str(error))
+    return Completed(message=f"the result is in run {order['run_id']}", data={"returned": returned})
+
+
+def job(pool: str) -> Job:
+    """What `tunekeeper deploy` makes for a pool that trains: no folder of the project is needed there, only its packages."""
+    return Job(
+        entrypoint="flows.train_remote.train_elsewhere",
+        name=pool,
+        pool=pool,
+        tags=("tunekeeper",),
+        description=f"Trains where training.work_pool is {pool}; its workers need MLFLOW_TRACKING_URI and PREFECT_API_URL.",
+    )
+
+
+def train_there(
+    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, key: str, run_id: str, start: str | None,
+    pool: str,
+) -> Trained:  # fmt: skip
+    """The training of this key, done by a worker of `pool`; found again where it was done, or is being done, already.
+
+    A run that ends while it waits leaves the training alone: the next one finds it. Where the other machine dies, a worker of the
+    pool goes on from its last checkpoint there. Raises InputError where what was asked for cannot be trained.
+    """
+    done = remote_training.collect(home, tracking, key, run_id)
+    if done is None:
+        told = remote_training.order(pipeline, home, tracking, base, snapshot, key, run_id, start)
+        with get_client(sync_client=True) as client:
+            for _ in range(ATTEMPTS):
+                if _completes(client, _begun(client, told, tracking, pipeline.name, pool), tracking, run_id, pool):
+                    break
+        done = remote_training.collect(home, tracking, key, run_id)
+    if done is None:
+        raise InfraError(
+            f"pool {pool} left no trained model in run {run_id}, tried {ATTEMPTS} times at most: see its workers' logs"
+        )
+    train.account(tracking, run_id, done)
+    return done
+
+
+def _begun(client: SyncPrefectClient, told: Order, tracking: Tracking, name: str, pool: str) -> FlowRun:
+    """The flow run that trains this: the one that is under way, else a new one, of which there is one however often one asks."""
+    last = tracking.tags(told.run_id).get(FLOW_RUN)
+    run = _read(client, last)
+    if run is not None and run.state is not None and not run.state.is_final():
+        say(f"going on with the training that flow run {run.name} does in pool {pool}")
+        return run
+    deployment = apply(client, job(pool))
+    run = client.create_flow_run_from_deployment(
+        deployment,
+        name=f"train {name} {told.key[:8]}",
+        parameters={"order": asdict(told)},
+        tags=["tunekeeper", name],
+        idempotency_key=f"{told.run_id}-after-{last or 'none'}",
+    )
+    tracking.tag(told.run_id, {FLOW_RUN: str(run.id)})
+    say(f"training goes to pool {pool}: flow run {run.name}")
+    return run
+
+
+def _completes(client: SyncPrefectClient, run: FlowRun, tracking: Tracking, run_id: str, pool: str) -> bool:
+    """Wait for its end; False where it died. Whether it lives is told by its beat in the MLflow run: the dead leave their state."""
+    beat, heard, told = "", time.monotonic(), False
+    while True:
+        state = run.state
+        if state is None or state.is_scheduled() or state.is_pending():
+            heard = time.monotonic()
+            if not told:
+                say(f"no worker of pool {pool} has taken it yet: `prefect worker start --pool {pool} --type process` starts one")
+            told = True
+        elif state.is_completed():
+            return True
+        elif state.is_crashed():
+            say(f"flow run {run.name} in pool {pool} crashed: {state.message}")
+            return False
+        elif state.is_final():
+            _raise(state, run, pool)
+        elif (now := remote_training.beat(tracking, run_id)) != beat:
+            beat, heard = now, time.monotonic()
+        elif time.monotonic() - heard > SILENT_SECONDS:
+            silent = f"its machine has been silent for {SILENT_SECONDS:.0f} s, and is taken for dead"
+            client.set_flow_run_state(run.id, Crashed(message=silent), force=True)
+        time.sleep(POLL_SECONDS)
+        run = client.read_flow_run(run.id)
+
+
+def _raise(state: State[Any], run: FlowRun, pool: str) -> None:
+    if state.name == AT_FAULT:
+        raise InputError(str(state.message))
+    raise InfraError(
+        f"training in pool {pool} ended as {state.name} (flow run {run.name}): {state.message or 'see its log'}; run again to go on"
+    )
+
+
+def _read(client: SyncPrefectClient, id: str | None) -> FlowRun | None:
+    if id is None:
+        return None
+    try:
+        return client.read_flow_run(UUID(id))
+    except ObjectNotFound:
+        return None

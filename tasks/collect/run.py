@@ -1,0 +1,266 @@
+"""What the stages found, as the plain values that a report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from configs.schema import Pipeline
+from tasks.collect import run_rows as rows
+from tasks.collect import training
+from tasks.collect.training import LOWER_IS_BETTER, ROW_MEAN, SHARES, SHOWN_METRICS
+from tasks.common.bases import Base
+from tasks.decide import recent
+from tasks.evaluate import Baselines, Scores, folder_bytes, primary_of
+from tasks.gate.evidence import Comparison, Verdict
+from tasks.identity.keys import TRAIN_LIBRARIES, libraries
+from tasks.prepare import Prepared, open_snapshot
+from tasks.report.run import data as page
+from tasks.stats.intervals import macro_f1, mean_interval, metric_interval, ratio_interval
+
+if TYPE_CHECKING:
+    from tasks.common.home import Home
+    from tasks.learning.fit import Trained
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that a report is made of."""
+
+    pipeline: Pipeline
+    base: Base
+    prepared: Prepared
+    trained: Trained
+    challenger: Scores
+    champion: Scores | None
+    baselines: Baselines
+    verdict: Verdict
+    run_id: str
+    model_uri: str
+    version: str
+    against: str | None
+    keys: tuple[str, str]
+    stages: Mapping[str, float]
+    notices: tuple[str, ...]
+    next_command: str
+    adopted: bool = False  # fine-tuned elsewhere: how is not known
+    fit: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # split -> metrics, on rows of training
+
+
+def gather(found: Findings, home: Home) -> page.ReportData:
+    """The report as plain values."""
+    pipeline, verdict, frame = found.pipeline, found.verdict, found.challenger.frame
+    text = pipeline.problem == "text-generation"
+    manifest = open_snapshot(home, found.prepared.snapshot).manifest
+    return page.ReportData(
+        pipeline=pipeline.name,
+        problem=pipeline.problem,
+        verdict=verdict.verdict,
+        reasons=verdict.reasons,
+        run_id=found.run_id,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        primary_metric=SHOWN_METRICS[pipeline.problem][0],
+        systems=_systems(found),
+        identity=_identity(found),
+        confidence=pipeline.evaluation.confidence,
+        model_name=pipeline.name,
+        model_version=found.version,
+        champion_version=found.against,
+        look=verdict.look,
+        looks_per_year=pipeline.gate.looks_per_year,
+        next_command=found.next_command,
+        rule="adopted" if found.adopted else pipeline.gate.rule_against(found.against),
+        comparisons=(*(_comparison(each, found) for each in verdict.comparisons), *_floors(found)),
+        population=page.Population(
+            test=len(frame), judged=verdict.n, window=_in_window(frame, pipeline), left_out=verdict.excluded,
+            groups=verdict.n_groups, effective=verdict.n_effective, new_rows=verdict.new_rows, new_labels=verdict.new_labels,
+            needed=verdict.rows_needed, detectable=verdict.detectable, unit=rows.unit_of(pipeline),
+        ),
+        classes=() if text else rows.classes(found),
+        slices=rows.slices(found),
+        confusion=None if text else rows.confusion(frame),
+        calibration=None if text else rows.calibration(found),
+        curves=training.curves_of(found.trained),
+        kept_epoch=found.trained.epoch or None,
+        fit=training.fit_of(found, manifest),
+        training=training.training_sentence(found.trained, pipeline),
+        data=_data(found, manifest),
+        errors=() if text else rows.worst(found, home),
+        generations=rows.generations(found, home) if text else (),
+        cost=page.Cost(
+            stages=tuple(page.StageCost(name=name, seconds=seconds) for name, seconds in found.stages.items()),
+            peak_bytes=found.trained.peak_memory,
+            device=found.trained.numerics.hardware,
+            numerics={"dtype": found.trained.numerics.dtype, "threads": str(found.trained.numerics.threads)},
+        ),
+        notices=found.notices,
+    )  # fmt: skip
+
+
+def _in_window(frame: Any, pipeline: Pipeline) -> int | None:
+    rows = recent(frame, pipeline.gate.window)
+    return None if rows is None else int(rows.sum())
+
+
+def _systems(found: Findings) -> tuple[page.System, ...]:
+    systems = [_trained("challenger", found.version, found.challenger, found)]
+    if found.champion is not None:
+        systems.append(_trained("champion", found.against, found.champion, found))
+    for name, metrics in found.baselines.metrics.items():
+        systems.append(_system(name, "baseline", None, found.baselines.scores[name], metrics, found.challenger.frame, found))
+    return tuple(systems)
+
+
+def _trained(role: Any, version: str | None, scores: Scores, found: Findings) -> page.System:
+    """A model's row, F1 with its interval too."""
+    pipeline = found.pipeline
+    shown = _system(role, role, version, primary_of(pipeline, scores), scores.metrics, scores.frame, found)
+    if pipeline.problem != "text-classification":
+        return shown
+    labels = sorted({*scores.frame["target"], *scores.frame["prediction"]})
+    target, said = (np.searchsorted(labels, scores.frame[name].to_numpy(str)) for name in ("target", "prediction"))
+    how = pipeline.evaluation
+    interval = metric_interval(target, said, macro_f1, rows.groups_of(found), how.confidence, how.bootstrap)
+    return replace(
+        shown,
+        scores=tuple(
+            replace(score, low=interval.low, high=interval.high) if score.metric == "f1_macro" else score for score in shown.scores
+        ),
+    )
+
+
+def _system(
+    name: str, role: Any, version: str | None, scores: Any, metrics: Mapping[str, float], frame: Any, found: Findings
+) -> page.System:
+    intervals = _intervals(scores, frame, found)
+    shown = []
+    for metric in SHOWN_METRICS[found.pipeline.problem]:
+        if metric in metrics:
+            low, high = intervals.get(metric, (None, None))
+            shown.append(_score(metric, metrics[metric], low, high))
+    if found.pipeline.problem == "text-generation":
+        shown.insert(1, _score(ROW_MEAN, -float(scores.mean()), *intervals.get(ROW_MEAN, (None, None))))
+    return page.System(name=name, role=role, version=version, scores=tuple(shown))
+
+
+def _intervals(scores: Any, frame: Any, found: Findings) -> dict[str, tuple[float, float]]:
+    """The ends of the leading metrics; over a corpus each row's likelihood counts for its tokens, those of `frame`."""
+    how = (rows.groups_of(found), found.pipeline.evaluation.confidence, found.pipeline.evaluation.bootstrap)
+    if found.pipeline.problem == "text-classification":
+        interval = mean_interval(scores, *how)
+        return {} if interval.low is None or interval.high is None else {"accuracy": (interval.low, interval.high)}
+    tokens = frame["tokens"].to_numpy(np.float64)
+    interval = ratio_interval(-scores * tokens, tokens, *how)
+    by_row = mean_interval(-scores, *how)
+    if interval.low is None or interval.high is None or by_row.low is None or by_row.high is None:
+        return {}
+    return {
+        ROW_MEAN: (by_row.low, by_row.high),
+        "nll_per_token": (interval.low, interval.high),
+        "perplexity": (float(np.exp(interval.low)), float(np.exp(interval.high))),
+    }
+
+
+def _score(metric: str, value: float, low: float | None = None, high: float | None = None) -> page.Score:
+    unit: page.Unit = "share" if metric in SHARES else "number"
+    return page.Score(metric=metric, value=value, low=low, high=high, unit=unit, higher_is_better=metric not in LOWER_IS_BETTER)
+
+
+def _comparison(each: Comparison, found: Findings) -> page.Comparison:
+    unit = rows.unit_of(found.pipeline)
+    return page.Comparison(
+        name=_opponent(each.name, found.against),
+        kind=each.rule,
+        n=each.n,
+        outcome=each.outcome,
+        difference=each.difference,
+        low=each.low,
+        high=each.high,
+        confidence=each.confidence,
+        p_value=each.p_value,
+        alpha=each.alpha,
+        margin=each.margin,
+        wins=each.wins,
+        losses=each.losses,
+        unit=unit,
+        quantity="accuracy" if unit == "share" else "log-likelihood per token, mean of rows",
+        note=f"{each.clipped:,} rows clipped" if each.clipped else "",
+    )
+
+
+def _opponent(name: str, version: str | None) -> str:
+    """Whom or what a comparison is with; the champion by its version."""
+    return name.replace("champion", f"champion version {version}", 1) if name.startswith("champion") else name
+
+
+def _floors(found: Findings) -> tuple[page.Comparison, ...]:
+    metrics, n = found.challenger.metrics, len(found.challenger.frame)
+    return tuple(
+        page.Comparison(
+            name=f"{name} at least {least:g}",
+            kind="floor",
+            n=n,
+            outcome="met" if metrics[name] >= least else "missed",
+            note=f"{metrics[name]:.4g}",
+        )
+        for name, least in found.pipeline.gate.floors.items()
+    )
+
+
+def _data(found: Findings, manifest: dict[str, Any]) -> page.DataSummary:
+    overlap = manifest["overlap"]
+    source, near = found.pipeline.data.source, found.pipeline.data.deduplicate
+    return page.DataSummary(
+        source=source if isinstance(source, str) else ", ".join(source),
+        rows_read=manifest["rows"]["read"],
+        splits=tuple(page.Count(name=name, n=n) for name, n in manifest["splits"].items()),
+        dropped=_counts(manifest["dropped"]),
+        redacted=_counts(manifest["redacted"]),
+        quarantined=_counts(manifest["quarantined"]["reasons"]),
+        contract=tuple(
+            page.Expectation(
+                name=f"{o['stage']}: {o['expectation']}",
+                success=o["success"],
+                severity=o["action"],
+                unexpected=o["failing"],
+                detail=o["reason"],
+                evaluated=o["evaluated"],
+            )
+            for o in found.prepared.outcomes
+        ),
+        leakage=overlap["test_rows_with_a_neighbour"],
+        leakage_threshold=near.threshold if near.enabled else None,
+        leakage_note="the published split is used as given; these rows count in the metrics and are left out at the gate"
+        if overlap["test_as_given"]
+        else "those copies were left out there",
+        data_docs="the artifact data_docs of this run",
+    )
+
+
+def _counts(values: Any) -> tuple[page.Count, ...]:
+    """Counts by name, from a manifest's {name: n} or {name: {"rows": n, ...}}."""
+    pairs = ((name, n["rows"] if isinstance(n, dict) else n) for name, n in values.items())
+    return tuple(page.Count(name=name, n=int(n)) for name, n in pairs if n)
+
+
+def _identity(found: Findings) -> page.Identity:
+    pipeline = found.pipeline
+    kept = found.trained.folder.parent / "kept"
+    settings = pipeline.training.model_dump(mode="json")
+    return page.Identity(
+        snapshot=found.prepared.snapshot,
+        train_key=found.keys[0],
+        decision_key=found.keys[1],
+        base=found.base.name,
+        base_sha256=found.base.weights,
+        adapter="none: fine-tuned elsewhere" if found.adopted else pipeline.adapter.kind,
+        adapter_bytes=folder_bytes(kept) if kept.is_dir() else None,
+        base_bytes=found.base.bytes,
+        seeds={} if found.adopted else {"training": pipeline.training.seed},
+        settings={} if found.adopted else {name: str(value) for name, value in settings.items()},
+        libraries=libraries(TRAIN_LIBRARIES),
+    )

@@ -1,0 +1,129 @@
+"""What single test rows, classes and slices show, as the plain values of a report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from configs.schema import Pipeline
+from tasks.decide import slice_columns
+from tasks.evaluate import primary_of
+from tasks.gate.calibration import reliability
+from tasks.gate.slices import by_slice, recall_by_class
+from tasks.prepare import open_snapshot
+from tasks.report.run import data as page
+
+if TYPE_CHECKING:
+    from tasks.collect.run import Findings
+    from tasks.common.home import Home
+
+WORST = 20
+
+
+def groups_of(found: Findings) -> list[str] | None:
+    """Of each test row, where rows belong together: they count as one in intervals, as they do at the gate."""
+    return found.challenger.frame["group"].tolist() if found.pipeline.data.group else None
+
+
+def unit_of(pipeline: Pipeline) -> page.Unit:
+    """Of what the gate compares."""
+    return "share" if pipeline.problem == "text-classification" else "number"
+
+
+def classes(found: Findings) -> tuple[page.ClassScore, ...]:
+    from tasks.problems.metrics import per_class
+
+    frame = found.challenger.frame
+    labels = sorted({*frame["target"], *frame["prediction"]})
+    code = {label: place for place, label in enumerate(labels)}
+    targets, predictions = (np.array([code[label] for label in frame[name]]) for name in ("target", "prediction"))
+    recall = {each.value: each for each in recall_by_class(frame["correct"], frame["target"].to_numpy(), groups_of(found))}
+    champion = {} if found.champion is None else found.champion.frame.groupby("target")["correct"].mean().to_dict()
+    return tuple(
+        page.ClassScore(
+            name=each.label, n=each.support, recall=recall[each.label].mean, precision=each.precision, f1=each.f1,
+            low=recall[each.label].low, high=recall[each.label].high, champion=champion.get(each.label),
+        )
+        for each in per_class(targets, predictions, labels) if each.support
+    )  # fmt: skip
+
+
+def slices(found: Findings) -> tuple[page.SliceScore, ...]:
+    frame = found.challenger.frame
+    columns = slice_columns(frame)
+    if not columns:
+        return ()
+    ours = by_slice(primary_of(found.pipeline, found.challenger), columns, groups_of(found))
+    theirs = (
+        {}
+        if found.champion is None
+        else {(e.name, e.value): e.mean for e in by_slice(primary_of(found.pipeline, found.champion), columns)}
+    )
+    judged = {each.name: each.outcome for each in found.verdict.comparisons if each.rule == "guard"}
+    unit = unit_of(found.pipeline)
+    return tuple(
+        page.SliceScore(
+            column=e.name, name=e.value, n=e.n, value=e.mean, low=e.low, high=e.high, champion=theirs.get((e.name, e.value)),
+            outcome=judged.get(f"slice {e.name}={e.value}", ""), unit=unit,
+        )
+        for e in ours
+    )  # fmt: skip
+
+
+def confusion(frame: Any) -> page.Confusion:
+    import pandas as pd
+
+    labels = sorted({*frame["target"], *frame["prediction"]})
+    table = pd.crosstab(frame["target"], frame["prediction"]).reindex(index=labels, columns=labels, fill_value=0)
+    return page.Confusion(labels=tuple(labels), counts=tuple(tuple(int(n) for n in row) for row in table.to_numpy()))
+
+
+def calibration(found: Findings) -> page.Calibration:
+    frame = found.challenger.frame
+    curve = reliability(frame["confidence"], frame["correct"])
+    bins = tuple(
+        page.CalibrationBin(
+            low=float(curve.lower_edge[place]),
+            high=float(curve.upper_edge[place]),
+            n=int(curve.count[place]),
+            confidence=float(curve.confidence[place]),
+            accuracy=float(curve.accuracy[place]),
+            accuracy_low=float(curve.low[place]),
+            accuracy_high=float(curve.high[place]),
+        )
+        for place in range(len(curve.count))
+    )
+    theirs = None if found.champion is None else found.champion.metrics.get("expected_calibration_error")
+    return page.Calibration(bins=bins, ece=float(curve.error), champion_ece=theirs)
+
+
+def worst(found: Findings, home: Home) -> tuple[page.WorstError, ...]:
+    frame = found.challenger.frame
+    wrong = frame[frame["correct"] == 0].nlargest(WORST, "confidence")
+    texts = open_snapshot(home, found.prepared.snapshot).frame("test").set_index("id")["text"]
+    return tuple(
+        page.WorstError(
+            id=row.id, text=texts[row.id], target=row.target, prediction=row.prediction, confidence=float(row.confidence)
+        )
+        for row in _rows(wrong)
+    )
+
+
+def _rows(frame: Any) -> Any:
+    """Rows with their columns as attributes, of any type."""
+    return frame.itertuples()
+
+
+def generations(found: Findings, home: Home) -> tuple[page.Generation, ...]:
+    """Of the answers that were written, those to rows whose reference was least likely to the model: the worst first."""
+    frame = found.challenger.frame.assign(likelihood=primary_of(found.pipeline, found.challenger))
+    worst = frame[frame["prediction"].notna()].nsmallest(WORST, "likelihood")
+    prompts = open_snapshot(home, found.prepared.snapshot).frame("test").set_index("id")["text"]
+    return tuple(
+        page.Generation(
+            id=row.id, prompt=prompts[row.id], reference=row.target, output=row.prediction, rouge_l=float(row.rouge_l),
+            exact_match=bool(row.exact_match), log_likelihood=float(row.likelihood),
+        )
+        for row in _rows(worst)
+    )  # fmt: skip

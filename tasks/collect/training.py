@@ -1,0 +1,86 @@
+"""What a training shows of itself, as the plain values of a report: its losses by epoch, and how well it knows its own rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from configs.schema import Pipeline
+from tasks.report.run import data as page
+
+if TYPE_CHECKING:
+    from tasks.collect.run import Findings
+    from tasks.learning.fit import Trained
+
+SHOWN_METRICS = {
+    "text-classification": ("accuracy", "f1_macro", "log_loss", "expected_calibration_error"),
+    "text-generation": ("nll_per_token", "perplexity", "exact_match", "rouge_l"),
+}
+SHARES = {"accuracy", "f1_macro", "expected_calibration_error", "exact_match", "rouge_l"}
+ROW_MEAN = "nll_per_token_row_mean"  # what the gate compares, of each row alike
+LOWER_IS_BETTER = {ROW_MEAN, "log_loss", "expected_calibration_error", "nll_per_token", "perplexity"}
+
+
+def training_sentence(trained: Trained, pipeline: Pipeline) -> str:
+    """Which epoch's weights a version has, at what learning rate they were reached, and its temperature."""
+    if not trained.epoch:
+        return ""
+    losses = [entry["eval_loss"] for entry in trained.history if "eval_loss" in entry]
+    calibrated = " after its temperature was fitted" if pipeline.problem == "text-classification" else ""
+    folds = f" of the validation rows and {trained.fold_rows:,} training rows that folds answered" if trained.fold_rows else ""
+    lowest = f"the lowest {'loss' if folds else 'validation loss'}{folds}{calibrated}"
+    why = f", the one with {lowest}" if losses else ", the last one: no validation rows were there to choose by"
+    if losses and pipeline.training.refit:
+        why = f", as many as had {lowest}, on train and validation rows together"
+    sentence = f"Weights of epoch {trained.epoch}{why}; learning rate {trained.learning_rate:.2g}"
+    if pipeline.problem == "text-classification":
+        sentence += f"; calibrated with a temperature of {trained.temperature:.3g}"
+    return f"{sentence}."
+
+
+def curves_of(trained: Trained) -> tuple[page.Curve, ...]:
+    """The losses of each epoch of the training that chose the weights: of training rows the mean over its steps."""
+    logged = _choosing_fit(trained.history)
+    series: dict[str, list[tuple[float, float]]] = {"training": _epoch_means(logged)}
+    for key, name in (("eval_loss", "validation"), ("eval_calibrated_loss", "validation, calibrated")):
+        series[name] = [(round(entry["epoch"]), entry[key]) for entry in logged if key in entry]
+    return tuple(page.Curve(name=name, panel="loss", points=tuple(points), by="epoch") for name, points in series.items() if points)
+
+
+def _choosing_fit(history: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
+    """The last of several fits that had validation rows, else the last: each begins where the number of the epoch falls."""
+    fits: list[list[Mapping[str, float]]] = [[]]
+    for entry in history:
+        if fits[-1] and entry.get("epoch", 0.0) < fits[-1][-1].get("epoch", 0.0):
+            fits.append([])
+        fits[-1].append(entry)
+    return next((fit for fit in reversed(fits) if any("eval_loss" in entry for entry in fit)), fits[-1])
+
+
+def _epoch_means(logged: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:
+    epochs: dict[int, list[float]] = {}
+    for entry in logged:
+        if "loss" in entry and "epoch" in entry:
+            epochs.setdefault(max(1, math.ceil(entry["epoch"] - 1e-9)), []).append(entry["loss"])
+    return [(float(epoch), sum(losses) / len(losses)) for epoch, losses in sorted(epochs.items())]
+
+
+def fit_of(found: Findings, manifest: Mapping[str, Any]) -> page.Fit | None:
+    """The shown metrics on training, validation and test rows, where the first are known."""
+    if "train" not in found.fit:
+        return None
+    known = {**found.fit, "test": found.challenger.metrics}
+    scores = tuple(
+        page.FitScore(
+            metric=metric, unit="share" if metric in SHARES else "number", higher_is_better=metric not in LOWER_IS_BETTER,
+            train=known["train"][metric], validation=known.get("validation", {}).get(metric), test=known["test"][metric],
+        )
+        for metric in SHOWN_METRICS[found.pipeline.problem]
+        if metric in known["train"] and metric in known["test"]
+    )  # fmt: skip
+    splits = tuple(
+        page.FitSplit(name=split, scored=int(metrics.get("rows", len(found.challenger.frame))), rows=manifest["splits"][split])
+        for split, metrics in known.items()
+    )
+    return page.Fit(scores=scores, splits=splits, refit=found.pipeline.training.refit)

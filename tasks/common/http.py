@@ -1,0 +1,127 @@
+"""Small questions to servers over HTTP, by the standard library alone: is it there, and what does it say."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from configs.credentials import without_credentials
+
+SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`status` is 0 where nothing answered, and `text` says why; `time` is the server's clock, in seconds since 1970."""
+
+    status: int
+    text: str
+    time: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def value(self) -> Any:
+        """The body as JSON; None where it is none."""
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            return None
+
+
+def ask(
+    url: str, body: Any = None, headers: dict[str, str] | None = None, seconds: float = SECONDS, method: str | None = None
+) -> Answer:
+    """GET, or POST where there is a body; never raises for what the server or the network does."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        return Answer(0, f"{parts.scheme or 'nothing'} is no web address")
+    given = {"Content-Type": "application/json", **(headers or {})}
+    if parts.username:
+        given["Authorization"] = basic(f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}")
+        url = urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), given, method=method)  # noqa: S310  (checked above)
+    try:
+        with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
+            return Answer(answer.status, answer.read().decode(errors="replace"), _clock(answer.headers.get("Date")))
+    except urllib.error.HTTPError as error:
+        return Answer(error.code, error.read().decode(errors="replace"), _clock(error.headers.get("Date")))
+    except urllib.error.URLError as error:
+        return Answer(0, str(getattr(error.reason, "strerror", None) or error.reason))
+    except (OSError, ValueError) as error:
+        return Answer(0, str(error) or type(error).__name__)
+
+
+def basic(who: str) -> str:
+    """The header of `user:password`."""
+    return "Basic " + base64.b64encode(who.encode()).decode()
+
+
+def prefect_headers() -> dict[str, str]:
+    """What Prefect's server wants to know: the words it was started with, or a key."""
+    if who := os.environ.get("PREFECT_API_AUTH_STRING"):
+        return {"Authorization": basic(who)}
+    if key := os.environ.get("PREFECT_API_KEY"):
+        return {"Authorization": f"Bearer {key}"}
+    return {}
+
+
+def mlflow_headers() -> dict[str, str]:
+    name, word = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    return {"Authorization": basic(f"{name}:{word}")} if name and word else {}
+
+
+def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether nobody listens there; a port that a server has just left is free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def listener(port: int) -> str | None:
+    """Who listens on a port, as `process 123 (mlflow)`; None where the system does not say."""
+    import psutil
+
+    try:
+        found = next(c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port and c.pid)
+        return f"process {found} ({_called(psutil.Process(found))})"
+    except (StopIteration, psutil.Error):
+        return None
+
+
+def _called(process: Any) -> str:
+    words = [word.rpartition("/")[2] for word in process.cmdline() if not word.startswith("-")]
+    return " ".join(words[:3]) or str(process.name())
+
+
+def _clock(date: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except ValueError:
+        return None
+
+
+def main() -> None:
+    """`python -m tasks.common.http URL`: exit 0 where it answers well; a container's health check."""
+    found = ask(sys.argv[1], seconds=4)
+    if not found.ok:
+        sys.exit(without_credentials(f"{sys.argv[1]}: {found.status or ''} {found.text[:200]}"))
+
+
+if __name__ == "__main__":
+    main()

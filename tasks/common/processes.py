@@ -1,0 +1,157 @@
+"""A second process beside this one: it imports while this one prepares, and does what needs neither the network nor its memory."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib import import_module
+from threading import Lock
+from typing import Any, ParamSpec, TypeVar
+
+from configs.errors import InfraError
+from tasks.common.child_process import die_with, step_back
+from tasks.common.quick_import import importing
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # two that wait for each other spin, and take what others need
+PREPARING = ("datasets", "expectations.custom")  # what preparation needs first
+ENDED = "the process beside this one was ended, as the system does where memory is short: run again"
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Beside:
+    """A fresh interpreter that has imported `modules` and does what is submitted, in order; functions and values must pickle.
+
+    Not `multiprocessing`: its spawn runs the caller's script a second time, which trains twice where that has no main guard.
+    """
+
+    def __init__(self, *modules: str) -> None:
+        command = [sys.executable, "-m", "tasks.common.processes", str(os.getpid()), *modules]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **ONE_THREAD})
+        self._turns = ThreadPoolExecutor(1)
+
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """The Future of its answer; InfraError where the process was ended, and whatever the function raises."""
+        return self._turns.submit(self._ask, pickle.dumps((function, args, kwargs)))
+
+    def step_back(self) -> None:
+        """What is submitted from here on is done in time that others leave."""
+        self.submit(step_back)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End it, whatever it is at; what was submitted and is not done raises InfraError."""
+        self._process.kill()
+        self._process.wait()
+        self._turns.shutdown()
+
+    def _ask(self, job: bytes) -> Any:
+        asked, said = self._process.stdin, self._process.stdout
+        if asked is None or said is None:
+            raise InfraError("the process beside this one has no pipes: report this")
+        if not self.alive:
+            raise InfraError(ENDED)
+        try:
+            asked.write(job)
+            asked.flush()
+            answer, error = pickle.load(said)  # noqa: S301  (our own child's)
+        except (EOFError, OSError) as fault:
+            self._process.kill()
+            self._process.wait()
+            raise InfraError(ENDED) from fault
+        if error is not None:
+            raise error
+        return answer
+
+
+class RestartedProcess:
+    """Such a process for as long as this one lives: begun with the first task, and again where it was ended."""
+
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
+        self._beside: Beside | None = None
+        self._lock = Lock()
+
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """As `Beside.submit`; what is done here is done in time that others leave."""
+        with self._lock:
+            if self._beside is None or not self._beside.alive:
+                self.close()
+                self._beside = Beside(*self._modules)
+                self._beside.step_back()
+            return self._beside.submit(function, *args, **kwargs)
+
+    def result(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The answer itself, asked for once more where the process was ended; then InfraError."""
+        try:
+            return self.submit(function, *args, **kwargs).result()
+        except InfraError:
+            return self.submit(function, *args, **kwargs).result()
+
+    def close(self) -> None:
+        """End the process; the next task begins another."""
+        if self._beside is not None:
+            self._beside.close()
+            self._beside = None
+
+
+_begun: list[Beside] = []
+
+
+@contextmanager
+def begun() -> Iterator[None]:
+    """Start a process that prepares, for `beside` to give out: while this one imports, a second core has nothing to do."""
+    _begun.append(Beside(*PREPARING))
+    try:
+        yield
+    finally:
+        while _begun:
+            _begun.pop().close()
+
+
+def beside() -> Beside:
+    """The process that was begun, or one that begins now; whoever gets it closes it."""
+    return _begun.pop() if _begun else Beside(*PREPARING)
+
+
+def main() -> None:
+    """Import, then answer until the parent closes the pipe or dies; what is printed goes to standard error."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    die_with(int(sys.argv[1]))
+    with importing():
+        for module in sys.argv[2:]:
+            import_module(module)
+    while True:
+        try:
+            function, args, kwargs = pickle.load(sys.stdin.buffer)  # noqa: S301  (our own parent's)
+        except EOFError:
+            os._exit(0)
+        done = _done(function, args, kwargs)
+        try:
+            pickle.dump(done, answers)
+            answers.flush()
+        except BrokenPipeError:  # the parent is gone
+            os._exit(1)
+
+
+def _done(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, Exception | None]:
+    try:
+        return function(*args, **kwargs), None
+    except Exception as error:  # noqa: BLE001  (raised again where it was asked for)
+        return None, error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""A working folder that never outlives its owner: removed at the end, and after a kill by whoever comes next."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from configs.errors import InfraError
+
+
+@contextmanager
+def workspace(parent: Path, prefix: str) -> Iterator[Path]:
+    """Make a folder under `parent` that this process holds by a file lock; remove it at the end, however that comes."""
+    parent.mkdir(parents=True, exist_ok=True)
+    sweep(parent, prefix)
+    folder, lock = _made(parent, prefix)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def sweep(parent: Path, prefix: str) -> int:
+    """Remove the folders that dead processes left behind, and say how many: a living owner's lock cannot be taken."""
+    return sum(_removed(folder) for folder in parent.glob(f"{prefix}*") if folder.is_dir())
+
+
+@contextmanager
+def world_faults(place: Path) -> Iterator[None]:
+    """Tell a fault of the disk as such: what failed, where, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InfraError(f"{place}: {reason}: free space there or make it writable, then run again; nothing was lost") from error
+
+
+def _made(parent: Path, prefix: str) -> tuple[Path, int]:
+    """A new folder and its lock; another one where somebody swept it before it was locked."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        with suppress(FileNotFoundError):
+            lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if (folder / ".lock").exists():
+                return folder, lock
+            os.close(lock)
+
+
+def _removed(folder: Path) -> bool:
+    """Remove a folder whose lock nobody has, holding it meanwhile; one killed before it was locked has none."""
+    try:
+        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        shutil.rmtree(folder, ignore_errors=True)
+        return True
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True

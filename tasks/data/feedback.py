@@ -1,0 +1,210 @@
+"""What people said of answers, as rows of the next snapshot: labels and corrections under their own origin, thumbs never.
+
+Users choose what they comment on, so rows of origin "feedback" are learned from and never measured on, and make no class that no
+other row has. Rows of origin "audit" were drawn at random with a recorded probability, and go where rows like them go. An audit's
+label of an answer wins over a user's, newer or not: else users would choose which audited rows stay in test. Otherwise the newest
+wins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from configs.errors import InfraError
+from configs.schema import ProblemName
+from tasks.common.workspace import world_faults
+from tasks.data.labels import by_fold, canonical_label, respell
+from tasks.data.normalise import key_text, normalise, unusable
+from tasks.data.redaction.placeholders import network_view
+from tasks.data.redaction.redact import Redactor
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from datasets import Dataset
+
+SOURCE, AUDIT, FEEDBACK = "source", "audit", "feedback"
+ORIGINS = (SOURCE, AUDIT, FEEDBACK)  # of equal rows the first origin's stays
+KIND: dict[ProblemName, Literal["label", "correction"]] = {"text-classification": "label", "text-generation": "correction"}
+PREFIX = "answer:"  # of the row's id; the answer's own follows
+_COLUMNS = ("id", "text", "target", "time", "origin", "prediction")
+
+
+@dataclass(frozen=True)
+class Export:
+    """Rows of feedback on disk; `digest` is of their content, whatever wrote the file."""
+
+    path: Path
+    digest: str
+    rows: int
+
+
+def labelled(answers: pd.DataFrame, feedback: pd.DataFrame, kind: Literal["label", "correction"] = "label") -> pd.DataFrame:
+    """The answers that were labelled, one line each: their own columns and `label`, `label_time`, `label_source`.
+
+    `label_source` is "audit" only where the answer was drawn for it, whatever the feedback says of itself.
+    """
+    import numpy as np
+
+    said = feedback.loc[feedback["kind"] == kind, ["id", "answer_id", "time", "value", "source"]]
+    named = {"id": "label_id", "answer_id": "id", "time": "label_time", "value": "label", "source": "label_source"}
+    both = answers.merge(said.rename(columns=named), on="id")
+    audit = both["label_source"].eq("audit") & both["audit"]
+    both["label_source"] = np.where(audit, "audit", "user")
+    ordered = both.assign(_audit=audit).sort_values(["_audit", "label_time", "label_id"])
+    newest = ordered.drop_duplicates("id", keep="last").drop(columns=["_audit", "label_id"])
+    return newest.sort_values(["time", "id"], ignore_index=True)
+
+
+def accepted(answers: pd.DataFrame, feedback: pd.DataFrame, clean: Callable[[list[str]], list[str]]) -> pd.Series:
+    """By row, whether the newest audit of an answer found nothing to correct in it: 1 or 0, NaN where none has spoken.
+
+    A thumb says so, or a text that is the answer itself; `clean` makes of texts what is kept of corrections, and a value that was
+    redacted is its kind, which is all that a network can write. As with labels, an audit is one only where the answer was drawn.
+    """
+    import numpy as np
+
+    said = feedback[feedback["source"] == "audit"].sort_values(["time", "id"]).drop_duplicates("answer_id", keep="last")
+    drawn = answers.loc[answers["audit"], ["id", "prediction"]]
+    both = drawn.merge(said[["answer_id", "kind", "value"]], left_on="id", right_on="answer_id")
+    texts = [[key_text(text) for text in network_view(clean(both[name].tolist()))] for name in ("prediction", "value")]
+    same = [answer == text for answer, text in zip(*texts, strict=True)]
+    good = np.where(both["kind"] == "thumb", both["value"] == "up", same).astype(np.float64)
+    found: pd.Series = answers["id"].map(dict(zip(both["id"], good, strict=True))).astype(np.float64)
+    return found
+
+
+def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName, max_characters: int) -> pa.Table:
+    """Rows by id: id, text, target, time, origin, and for generation the prediction that the correction replaces.
+
+    Labels and texts that are none (normalise.unusable) or longer than any may be are no rows: feedback cannot stop a run as a
+    broken source does, and the contract sets rows of it aside one by one.
+    """
+    import pyarrow as pa
+
+    found = labelled(answers, feedback, kind=KIND[problem])
+    said = found[["text", "label"]]
+    usable = said.map(lambda text: unusable(text) is None).all(axis=1) & (said.map(len).max(axis=1) <= max_characters)
+    found = found[usable].sort_values("id")
+    predictions = found["prediction"].tolist() if problem == "text-generation" else [None] * len(found)
+    columns = {
+        "id": [PREFIX + name for name in found["id"]],
+        "text": found["text"].tolist(),
+        "target": found["label"].tolist(),
+        "time": pa.array(found["time"], type=pa.timestamp("us", tz="UTC")),
+        "origin": [AUDIT if source == "audit" else FEEDBACK for source in found["label_source"]],
+        "prediction": predictions,
+    }
+    return pa.table({name: pa.array(columns[name], type=_schema().field(name).type) for name in _COLUMNS})
+
+
+def export(rows: pa.Table, folder: Path) -> Export | None:
+    """Write rows to `folder`/<digest>.parquet unless they are there; nothing for no rows."""
+    import pyarrow.parquet as pq
+
+    if rows.num_rows == 0:
+        return None
+    digest = _digest(rows)
+    path = folder / f"{digest}.parquet"
+    with world_faults(folder):
+        if not path.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            aside = folder / f".{digest}.{secrets.token_hex(4)}"
+            pq.write_table(rows, aside, compression="zstd")
+            aside.replace(path)
+    return Export(path, digest, rows.num_rows)
+
+
+def read_export(path: Path) -> pa.Table:
+    """The rows of an export; InfraError where they are not those it is named by."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with world_faults(path):
+        try:
+            with pq.ParquetFile(path) as parquet:
+                rows = parquet.read().cast(_schema())
+        except (pa.ArrowInvalid, ValueError) as error:
+            raise InfraError(f"{path}: is damaged ({str(error)[:200]}): move it aside and run again, it is made anew") from error
+    if _digest(rows) != path.stem:
+        raise InfraError(f"{path}: is not what it is named by: move it aside and run again, it is made anew")
+    return rows
+
+
+def spelled_as_known(labels: Sequence[str | None], known: set[str], redactor: Redactor | None) -> list[str | None]:
+    """Labels that people wrote, each as the known one that it means: in another spelling, or redacted as the log keeps it.
+
+    What means none of them is free text: it is redacted before anything is kept of it, and None where that is over its budget.
+    """
+    folds = by_fold(known)
+    spelled = [canonical_label(label) for label in labels]
+    meant = [label if label is None or label in known else respell(label, folds) for label in spelled]
+    if redactor is None or all(label is None or label in known for label in meant):
+        return meant
+    names = sorted(known)
+    masks = {mask: name for mask, name in zip(redactor.redact_each(names), names, strict=True) if mask not in (name, None)}
+    clean = redactor.redact_each([label or "" for label in meant])
+    return [
+        label if label is None or label in known else masks.get(label, mask and masks.get(mask, mask))
+        for label, mask in zip(meant, clean, strict=True)
+    ]
+
+
+def as_canonical(path: Path, schema: pa.Schema, chunk_rows: int = 2000) -> Iterator[pa.RecordBatch]:
+    """An export's rows in the canonical columns: no group, no given split, no slices."""
+    import pyarrow as pa
+
+    for batch in read_export(path).to_batches(max_chunksize=chunk_rows):
+        n = batch.num_rows
+        there = {name: batch.column(name) for name in _COLUMNS}
+        yield pa.record_batch([there.get(f.name, pa.nulls(n, type=f.type)) for f in schema], schema=schema)
+
+
+def pairs_of(rows: Dataset, path: Path, redactor: Redactor | None) -> pa.Table:
+    """Preference pairs of the corrected rows: `row` (its place), id, prompt, chosen, rejected, time, origin.
+
+    Prompt and chosen are the prepared row's; rejected, what the model had said, is prepared likewise. A correction that changes
+    nothing prefers nothing.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    said = dict(zip(*(read_export(path).column(name).to_pylist() for name in ("id", "prediction")), strict=True))
+    table = rows.data.table
+    places = np.flatnonzero(pc.not_equal(table.column("origin"), SOURCE).to_numpy())
+    found = table.select(["id", "text", "target", "time", "origin"]).take(places).rename_columns(
+        ["id", "prompt", "chosen", "time", "origin"]
+    )  # fmt: skip
+    clean = [normalise(said.get(name) or "", layout=True) for name in found.column("id").to_pylist()]
+    rejected = [text or "" for text in redactor.redact_each(clean)] if redactor else clean  # one over its budget is no pair
+    differs = [
+        unusable(text) is None and key_text(text) != key_text(chosen)
+        for text, chosen in zip(network_view(rejected), network_view(found.column("chosen").to_pylist()), strict=True)
+    ]
+    whole = found.append_column("row", pa.array(places)).append_column("rejected", pa.array(rejected, type=pa.string()))
+    return whole.filter(pa.array(differs, type=pa.bool_()))
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([(name, pa.timestamp("us", tz="UTC") if name == "time" else pa.string()) for name in _COLUMNS])
+
+
+def _digest(rows: pa.Table) -> str:
+    """sha256 of the rows as lines of JSON."""
+    import pyarrow as pa
+
+    digest = hashlib.sha256()
+    whole = rows.set_column(_COLUMNS.index("time"), "time", rows.column("time").cast(pa.int64()))
+    for batch in whole.to_batches(max_chunksize=10_000):
+        for values in zip(*(batch.column(name).to_pylist() for name in _COLUMNS), strict=True):
+            digest.update(json.dumps(values).encode() + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,169 @@
+"""A chunk of a source as canonical rows: cells as text, times as times, ids as they are kept, and which rows cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import InputError
+from configs.schema import Data, ProblemName
+from tasks.data.labels import canonical_label
+from tasks.data.normalise import holds_half_character
+from tasks.data.preparation.split import SPLITS
+from tasks.data.redaction.pseudonyms import file_name, pseudonyms
+from tasks.data.redaction.redact import Redactor
+from tasks.data.sources.chunk import Chunk, cell_shape
+from tasks.data.sources.columns import source_columns, split_column, wanted_columns
+from tasks.data.sources.read_files import chunks
+from tasks.data.sources.source_files import data_files
+from tasks.data.sources.times import read_times
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one chunk; `refused` says of the rows that no file can hold as they are why they cannot be used."""
+
+    chunk: Chunk
+    rows: pa.RecordBatch
+    refused: dict[int, str]
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What is the same for all chunks."""
+
+    data: Data
+    names: dict[str, str]
+    schema: pa.Schema
+    labels: bool
+    redactor: Redactor | None
+
+
+def parts(data: Data, problem: ProblemName, schema: pa.Schema, redactor: Redactor | None) -> Iterator[Part]:
+    """All rows of the source and of `data.test`, chunk by chunk; `redactor` is None where ids are kept as they are."""
+    reading = _Reading(data, wanted_columns(data, problem), schema, problem == "text-classification", redactor)
+    columns = source_columns(data, problem)
+    source, test = data_files(data)
+    for file, given in [(f, "train" if test else None) for f in source] + [(f, "test") for f in test]:
+        own = file_name(file.name, redactor)
+        for chunk in chunks(file, columns, data.max_characters):
+            yield _part(reading, chunk, given, own)
+
+
+def places(data: Data, problem: ProblemName, kept_ids: Collection[str], redactor: Redactor | None, most: int = 5) -> list[str]:
+    """Where the rows of kept ids stand in the source as it is now: `FILE row N`, at most so many; only the ids are read."""
+    source, test = data_files(data)
+    column = data.id or source_columns(data, problem)[0]
+    found: list[str] = []
+    for file in (*source, *test):
+        own = file_name(file.name, redactor)
+        if data.id is None and all(kept.rpartition("#")[0] != own for kept in kept_ids):
+            continue
+        for chunk in chunks(file, (column,), data.max_characters):
+            names = _own_ids(chunk, own) if data.id is None else _ids(chunk, data.id, redactor)
+            found += [chunk.place(index) for index, name in enumerate(names) if name in kept_ids]
+            if len(found) >= most:
+                return found[:most]
+    return found
+
+
+def _own_ids(chunk: Chunk, own: str) -> list[str]:
+    """The ids of rows that have none: by file and number."""
+    n = len(next(iter(chunk.columns.values())))
+    return [f"{own}#{i}" for i in range(chunk.first, chunk.first + n)]
+
+
+def _part(reading: _Reading, chunk: Chunk, given: str | None, own: str) -> Part:
+    import pyarrow as pa
+
+    n = len(next(iter(chunk.columns.values())))
+    out: dict[str, Any] = {"origin": ["source"] * n, "split": [given] * n, "group": [None] * n, "time": [None] * n}
+    out["id"] = _own_ids(chunk, own)
+    for name, column in reading.names.items():
+        if name == "id":
+            out[name] = _ids(chunk, column, reading.redactor)
+            continue
+        as_text = _as_label if reading.labels and name == "target" else _as_text
+        out[name] = [as_text(v, chunk, column, i) for i, v in enumerate(chunk.columns[column])]
+        if name in ("text", "target"):
+            _check_length(out[name], chunk, column, reading.data.max_characters)
+        if name == "time":
+            out[name] = read_times(out[name], chunk, column)
+    split = split_column(reading.data)
+    if split is not None:
+        out["split"] = [_split_name(v, chunk, split, i) for i, v in enumerate(chunk.columns[split])]
+    refused: dict[int, str] = {}
+    arrays = [_array(out[f.name], f, reading.names, refused) for f in reading.schema]
+    return Part(chunk, pa.record_batch(arrays, schema=reading.schema), refused)
+
+
+def _array(values: Any, field: pa.Field, names: dict[str, str], refused: dict[int, str]) -> pa.Array:
+    """A column; a cell that cannot be written as UTF-8 costs its row, and is kept as nothing."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, type=field.type)
+    except UnicodeEncodeError:
+        whole = []
+        for index, value in enumerate(values):
+            broken = isinstance(value, str) and holds_half_character(value)
+            whole.append(None if broken else value)
+            if broken:
+                refused[index] = f"its `{names[field.name]}` holds half of a surrogate pair, which is no character"
+        return pa.array(whole, type=field.type)
+
+
+def _ids(chunk: Chunk, column: str, redactor: Redactor | None) -> list[str]:
+    """The ids of a chunk as they are kept."""
+    plain = [_as_text(value, chunk, column, i) for i, value in enumerate(chunk.columns[column])]
+    present = [value for value in plain if value is not None]
+    if len(present) < len(plain):
+        raise InputError(f"{chunk.place(plain.index(None))}: `{column}` is empty: every row needs an id, or drop data.id")
+    if redactor is not None:
+        return pseudonyms(present, redactor)
+    return [value.encode("utf-8", "backslashreplace").decode() if holds_half_character(value) else value for value in present]
+
+
+def _as_text(value: Any, chunk: Chunk, column: str, index: int) -> str | None:
+    """A cell as text: nothing and the empty string are null, sentences in a list are joined, numbers are written out."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        value = " ".join(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str):
+        if isinstance(value, dict | list | bytes):
+            raise InputError(
+                f"{chunk.place(index)}: `{column}` holds a {type(value).__name__}: it must be text, a number or a date"
+            )
+        return None if value != value else str(value)
+    return value
+
+
+def _as_label(value: Any, chunk: Chunk, column: str, index: int) -> str | None:
+    """A cell as the label it is, spelled alike whatever the format."""
+    return canonical_label(value if isinstance(value, Decimal) else _as_text(value, chunk, column, index))
+
+
+def _check_length(values: list[str | None], chunk: Chunk, column: str, longest: int) -> None:
+    size = max((len(v) for v in values if v is not None), default=0)
+    if size > longest:
+        index = next(i for i, v in enumerate(values) if v is not None and len(v) == size)
+        raise InputError(
+            f"{chunk.place(index)}: `{column}` has {size:,} characters, over data.max_characters ({longest:,}): shorten or raise it"
+        )
+
+
+def _split_name(value: Any, chunk: Chunk, column: str, index: int) -> str:
+    if value not in SPLITS:
+        shape = cell_shape(str(value))
+        raise InputError(
+            f"{chunk.place(index)}: `{column}` names no split: it is one of {', '.join(SPLITS)}, the cell is of the form {shape!r}"
+        )
+    return str(value)

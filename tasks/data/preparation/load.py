@@ -1,0 +1,169 @@
+"""Any source as canonical rows, on disk and memory-mapped: the one shape every later stage reads, however large the files are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import InputError
+from configs.schema import Data, ProblemName, Window
+from tasks.common.workspace import workspace, world_faults
+from tasks.data.feedback import as_canonical, spelled_as_known
+from tasks.data.preparation.canonical import parts, places
+from tasks.data.redaction.key import redaction_key
+from tasks.data.redaction.pseudonyms import PSEUDONYM
+from tasks.data.redaction.redact import Redactor
+from tasks.data.sources.times import window_edges
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from datasets import Dataset
+
+COLUMNS = ("id", "text", "target", "time", "group", "origin", "split")
+
+
+@dataclass(frozen=True)
+class Raw:
+    """The rows of a source as found: what is empty is null, and `split` unless given; on disk until `loaded` ends.
+
+    Ids are as they are kept (pseudonyms.py), labels in their canonical spelling; `outside_labels` are those of the source's
+    rows outside the window. `unusable` says of rows by place why they cannot take part, whatever their other cells hold.
+    """
+
+    rows: Dataset
+    folder: Path
+    problem: ProblemName
+    outside_window: int
+    feedback: Path | None = None  # the export whose rows are among them, if there is one
+    outside_labels: frozenset[str] = frozenset()
+    unusable: dict[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def frames(self, chunk_rows: int = 50_000) -> Iterator[pd.DataFrame]:
+        """The canonical columns as pandas frames of at most `chunk_rows` rows."""
+        return frames_of(self.rows, chunk_rows)
+
+    def reader(self) -> Callable[[], Iterator[pd.DataFrame]]:
+        """`frames` for another process: it pickles as the file's name."""
+        return partial(frames_of, self.rows)
+
+
+@contextmanager
+def loaded(data: Data, problem: ProblemName, home: Path, feedback: Path | None = None) -> Iterator[Raw]:
+    """Load the source (and `data.test`, and exported feedback) into a working folder under `home`, which is removed at the end.
+
+    InputError for whatever is wrong with the files: absent, empty, malformed, not UTF-8, a column missing, ids not unique, a time
+    that cannot be read, a text beyond `data.max_characters`, no row in the window. InfraError where the disk fails.
+    """
+    with world_faults(home), workspace(home / "work", "prepare-") as folder:
+        yield load(data, problem, folder, feedback, redactor_of(data, home))
+
+
+def redactor_of(data: Data, home: Path) -> Redactor | None:
+    """What redacts under the home's key, as the config says; None where redaction is off."""
+    settings = data.redact
+    return Redactor(settings.entities, redaction_key(home), settings.ner_model) if settings.enabled else None
+
+
+def load(data: Data, problem: ProblemName, folder: Path, feedback: Path | None = None, redactor: Redactor | None = None) -> Raw:
+    """Write the canonical rows to `folder`/raw.arrow and map them; see `loaded`. Ids are kept as they are without a redactor."""
+    import pyarrow as pa
+    from datasets import Dataset, disable_progress_bars
+
+    disable_progress_bars()
+    target = folder / "raw.arrow"
+    schema = canonical_schema(data.slices)
+    classifies = problem == "text-classification"
+    labels, outside, unusable = set[str](), set[str](), dict[int, str]()
+    read = written = 0
+    with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        for part in parts(data, problem, schema, redactor):
+            inside = _in_window(part.rows, data.window)
+            kept = part.rows if inside.all() else part.rows.filter(pa.array(inside))
+            writer.write_batch(kept)
+            unusable |= {written + int(inside[:i].sum()): why for i, why in part.refused.items() if inside[i]}
+            read, written = read + part.rows.num_rows, written + kept.num_rows
+            if classifies:
+                labels |= _distinct_targets(kept)
+                outside |= _distinct_targets(part.rows) if kept.num_rows < part.rows.num_rows else set()
+        for batch in as_canonical(feedback, schema) if feedback else ():
+            read += batch.num_rows
+            whole = _respelled(batch, labels, redactor) if classifies else batch
+            writer.write_batch(whole.filter(pa.array(_in_window(whole, data.window))))
+    rows = Dataset.from_file(str(target))
+    if len(rows) == 0:
+        raise InputError(f"data.window {data.window.start} to {data.window.end}: none of the {read:,} rows lies in it: widen it")
+    _check_ids(rows, data, problem, redactor)
+    return Raw(rows, folder, problem, read - len(rows), feedback, frozenset(outside - labels), unusable)
+
+
+def canonical_schema(slices: Iterable[str]) -> pa.Schema:
+    """The Arrow schema of canonical rows."""
+    import pyarrow as pa
+
+    text = [(name, pa.timestamp("us", tz="UTC") if name == "time" else pa.string()) for name in COLUMNS]
+    return pa.schema(text + [(f"slice_{name}", pa.string()) for name in slices])
+
+
+def frames_of(rows: Dataset, chunk_rows: int = 50_000) -> Iterator[pd.DataFrame]:
+    """Mapped rows as pandas frames, one chunk in memory at a time."""
+    arrow = rows.with_format("arrow")
+    for start in range(0, len(rows), chunk_rows):
+        yield arrow[start : start + chunk_rows].to_pandas()
+
+
+def _distinct_targets(batch: pa.RecordBatch) -> set[str]:
+    return set(batch.column("target").drop_null().unique().to_pylist())
+
+
+def _respelled(batch: pa.RecordBatch, labels: set[str], redactor: Redactor | None) -> pa.RecordBatch:
+    """Rows of feedback with the source's own label where theirs differs from it in spelling alone: people write as they like."""
+    import pyarrow as pa
+
+    targets = spelled_as_known(batch.column("target").to_pylist(), labels, redactor)
+    return batch.set_column(
+        batch.schema.get_field_index("target"), batch.schema.field("target"), pa.array(targets, type=pa.string())
+    )
+
+
+def _in_window(batch: pa.RecordBatch, window: Window) -> NDArray[np.bool_]:
+    """Which rows lie in [start, end); a row without a time does, to be quarantined with that as its reason."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    inside = np.ones(batch.num_rows, dtype=bool)
+    for edge, keeps in zip(window_edges(window), (pc.greater_equal, pc.less), strict=True):
+        if edge is not None:
+            bound = pa.scalar(edge, type=pa.timestamp("us", tz="UTC"))
+            inside &= np.asarray(pc.fill_null(keeps(batch.column("time"), bound), True))
+    return inside
+
+
+def _check_ids(rows: Dataset, data: Data, problem: ProblemName, redactor: Redactor | None) -> None:
+    """Ids are unique, by sorting them: exact, and far smaller in memory than a set of strings. An id is named by its rows."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ids = rows.data.column("id").cast(pa.large_string()).combine_chunks()
+    ordered = ids.take(pc.sort_indices(ids))
+    same = pc.equal(ordered.slice(1), ordered.slice(0, len(ordered) - 1))
+    if not pc.any(same).as_py():
+        return
+    value, repeats = ordered[pc.index(same, True).as_py()].as_py(), pc.sum(same).as_py()
+    what = f"data.id: `{data.id}` is" if data.id else "data.source: the name of a row is"
+    named = f" ({value})" if PSEUDONYM.fullmatch(value) else ""
+    where = ", ".join(places(data, problem, (value,), redactor)) or "rows of the source and of feedback"
+    raise InputError(
+        f"{what} the same{named} in {where}; {repeats:,} repeats in all: ids must be unique: keep one row of each, or name another "
+        "column"
+    )

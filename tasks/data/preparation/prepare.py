@@ -1,0 +1,220 @@
+"""Raw rows to a candidate snapshot: normalise, redact, split; then conflicts, copies and leaks go, each row with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import Data, GivenSplit, HashSplit, TimeSplit
+from tasks.common.workspace import world_faults
+from tasks.data.feedback import FEEDBACK, ORIGINS, pairs_of
+from tasks.data.preparation.deduplicate import Signatures
+from tasks.data.preparation.load import Raw
+from tasks.data.preparation.row_filters import HELD_OUT_TIME, KEPT, QUARANTINED, Overlap, conflicts, later_groups, sift
+from tasks.data.preparation.row_index import NOT_GIVEN, Marks, mark, vocabulary
+from tasks.data.preparation.split import SPLITS, TEST, TRAIN, VALIDATION, by_hash, by_time
+from tasks.data.redaction.pseudonyms import PSEUDONYM
+from tasks.data.redaction.redact import Redactor
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from datasets import Dataset
+
+_NO_TIME = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What would be sealed, on disk. The arrays are row by row in the source's order; `order` lists the rows by (time, id).
+
+    It lives as long as the `loaded` block its raw rows came from.
+    """
+
+    rows: Dataset
+    raw: Raw
+    folder: Path
+    order: NDArray[np.int64]
+    split: NDArray[np.int8]
+    fate: NDArray[np.uint8]
+    signatures: Signatures
+    quarantine: dict[int, str]
+    redacted: dict[str, int]
+    vocabulary: dict[str, Any]
+    overlap: Overlap
+    test_as_given: bool
+    origin: NDArray[np.int8]  # places in feedback.ORIGINS
+    pairs: pa.Table | None = None  # preferences, each with the `row` it came with
+
+    def frames(self, chunk_rows: int = 50_000) -> Iterator[pd.DataFrame]:
+        """The kept rows as pandas frames with the canonical columns: text, target, group and slices redacted, `split` filled in."""
+        return kept_frames(self.rows, self.split, self.fate, chunk_rows)
+
+    def reader(self) -> Callable[[], Iterator[pd.DataFrame]]:
+        """`frames` for another process."""
+        return partial(kept_frames, self.rows, self.split, self.fate)
+
+    def quarantined(self) -> dict[str, str]:
+        """Why each row was set aside, by its id."""
+        places = sorted(self.quarantine)
+        ids = take(self.rows, np.array(places, dtype=np.int64), ["id"]).column("id").to_pylist()
+        return dict(zip(ids, (self.quarantine[i] for i in places), strict=True))
+
+
+def kept_frames(
+    rows: Dataset, split: NDArray[np.int8], fate: NDArray[np.uint8], chunk_rows: int = 50_000
+) -> Iterator[pd.DataFrame]:
+    """The frames of `Candidate.frames`."""
+    arrow = rows.with_format("arrow")
+    names = np.array(SPLITS, dtype=object)
+    for start in range(0, len(rows), chunk_rows):
+        end = min(start + chunk_rows, len(rows))
+        frame = arrow[start:end].to_pandas()
+        frame["split"] = names[split[start:end]]
+        yield frame[fate[start:end] == KEPT].reset_index(drop=True)
+
+
+def prepare(raw: Raw, data: Data, redactor: Redactor | None, quarantined: Mapping[str, str] | None = None) -> Candidate:
+    """Make the candidate of raw rows; `quarantined` (id -> reason) are those that the raw contract set aside.
+
+    `redactor` is None where redaction is off. Rows without text, target or (where it is needed) time are quarantined, and for
+    classification so are equal texts with different labels.
+    """
+    with world_faults(raw.folder):
+        rows, marks = mark(raw, redactor)
+    times = np.asarray(raw.rows.data.column("time").cast("int64").fill_null(_NO_TIME))
+    aside = _unusable(raw, data, marks, times, quarantined or {})
+    fate = np.full(len(rows), KEPT, dtype=np.uint8)
+    fate[list(aside)] = QUARANTINED
+    origin = _origins(raw.rows)
+    split = _splits(data, marks, times, fate, origin)
+    if isinstance(data.split, TimeSplit):
+        later_groups(marks, split, fate)
+    as_given = isinstance(data.split, GivenSplit)
+    if raw.problem == "text-classification":
+        aside |= _unheard_of(rows, marks, fate, origin)
+        aside |= _conflicts(rows, marks, split, fate, as_given, origin)
+    order = _canonical_order(rows, marks)
+    threshold = data.deduplicate.threshold if data.deduplicate.enabled else None
+    overlap = sift(marks, order[np.argsort(origin[order], kind="stable")], split, fate, threshold, as_given)
+    pairs = pairs_of(rows, raw.feedback, redactor) if raw.feedback and raw.problem == "text-generation" else None
+    redacted = dict(sorted(redactor.counts.items())) if redactor else {}
+    known = vocabulary(marks.words)
+    return Candidate(
+        rows, raw, raw.folder, order, split, fate, marks.signatures, aside, redacted, known, overlap, as_given, origin, pairs
+    )
+
+
+def take(rows: Dataset, indices: NDArray[np.int64], columns: list[str] | None = None) -> pa.Table:
+    """Rows by index, in that order."""
+    table = rows.data.table
+    return (table.select(columns) if columns else table).take(indices)
+
+
+def _unusable(raw: Raw, data: Data, marks: Marks, times: NDArray[np.int64], quarantined: Mapping[str, str]) -> dict[int, str]:
+    aside = dict(marks.unusable)
+    if data.split.by == "time" or data.window.start is not None or data.window.end is not None:
+        aside = {int(i): "it has no time" for i in np.flatnonzero(times == _NO_TIME)} | aside
+    if quarantined:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        named = pc.is_in(raw.rows.data.column("id"), value_set=pa.array(list(quarantined), type=pa.string()))
+        places = np.flatnonzero(named.to_numpy())
+        ids = take(raw.rows, places, ["id"]).column("id").to_pylist()
+        aside = {int(i): quarantined[name] for i, name in zip(places, ids, strict=True)} | aside
+    return aside | raw.unusable
+
+
+def _splits(
+    data: Data, marks: Marks, times: NDArray[np.int64], fate: NDArray[np.uint8], origin: NDArray[np.int8]
+) -> NDArray[np.int8]:
+    """Feedback is for training alone, however the rest is split; audited rows go where rows like them go, but into no given test.
+
+    By time, feedback from the time that is held out waits until that has passed: it would tell training of what test is about.
+    """
+    feedback = origin == ORIGINS.index(FEEDBACK)
+    match data.split:
+        case HashSplit():
+            split = by_hash(marks.position, data.split.validation, data.split.test)
+        case TimeSplit():
+            split = np.full(len(times), TRAIN, dtype=np.int8)
+            usable = (fate == KEPT) & ~feedback
+            split[usable] = by_time(times[usable], data.split.validation, data.split.test)
+            held_out = times[usable & (split != TRAIN)]
+            if len(held_out):
+                fate[feedback & (fate == KEPT) & (times >= held_out.min())] = HELD_OUT_TIME
+        case GivenSplit():
+            given = np.where(marks.given == NOT_GIVEN, TRAIN, marks.given).astype(np.int8)
+            carved = by_hash(marks.position, data.split.validation, test=0.0)
+            carve = (given == TRAIN) & (not (given == VALIDATION).any())
+            split = np.where(carve, carved, given).astype(np.int8)
+    return np.where(feedback, TRAIN, split).astype(np.int8)
+
+
+def _unheard_of(rows: Dataset, marks: Marks, fate: NDArray[np.uint8], origin: NDArray[np.int8]) -> dict[int, str]:
+    """Set aside feedback with a label that nobody else gives: whoever may comment does not thereby make a class."""
+    feedback = origin == ORIGINS.index(FEEDBACK)
+    alone = np.flatnonzero((fate == KEPT) & feedback & ~np.isin(marks.target, marks.target[(fate == KEPT) & ~feedback]))
+    fate[alone] = QUARANTINED
+    labels = take(rows, alone, ["target"]).column("target").to_pylist()
+    return {int(i): f"no row of the source is labelled `{label}`" for i, label in zip(alone, labels, strict=True)}
+
+
+def _conflicts(
+    rows: Dataset, marks: Marks, split: NDArray[np.int8], fate: NDArray[np.uint8], as_given: bool, origin: NDArray[np.int8]
+) -> dict[int, str]:
+    """Set aside equal texts with different labels, naming the labels.
+
+    A given test set keeps its rows; and feedback that contradicts a held-out row goes alone: users do not choose what is judged on.
+    """
+    own = conflicts(marks, np.where(origin == ORIGINS.index(FEEDBACK), np.uint8(QUARANTINED), fate))
+    contested = np.zeros(len(fate), dtype=bool)
+    contested[own] = True
+    mixed = conflicts(marks, fate)
+    labels = take(rows, mixed, ["target"]).column("target").to_pylist()
+    by_text: dict[bytes, set[str]] = {}
+    for i, label in zip(mixed, labels, strict=True):
+        by_text.setdefault(marks.text[i].tobytes(), set()).add(label)
+    aside = {}
+    for i in mixed:
+        if not (as_given and split[i] == TEST) and (split[i] == TRAIN or contested[i]):
+            names = ", ".join(f"`{label}`" for label in sorted(by_text[marks.text[i].tobytes()]))
+            aside[int(i)] = f"the same text is labelled {names}"
+    fate[list(aside)] = QUARANTINED
+    return aside
+
+
+def _origins(rows: Dataset) -> NDArray[np.int8]:
+    """Per row its origin's place in ORIGINS."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return np.asarray(pc.index_in(rows.data.column("origin"), value_set=pa.array(ORIGINS)), dtype=np.int8)
+
+
+def _canonical_order(rows: Dataset, marks: Marks) -> NDArray[np.int64]:
+    """Rows by time (none last), then id.
+
+    Pseudonyms are other ones under another key, and weights must not hang on a key: their rows come last at their time, by what a
+    network reads of them.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keys = rows.data.table.select(["time", "id"])
+    hidden = pc.match_substring_regex(keys.column("id"), f"^{PSEUDONYM.pattern}")
+    names = ["time", "id"]
+    if pc.any(hidden).as_py():
+        plain = pc.if_else(hidden, pa.scalar(None, pa.string()), keys.column("id"))
+        read = {"text": marks.text[:, 0], "more": marks.text[:, 1], "target": marks.target}
+        shown = {name: pc.if_else(hidden, pa.array(values), pa.scalar(0, pa.uint64())) for name, values in read.items()}
+        keys = pa.table({"time": keys.column("time"), "plain": plain, **shown, "id": keys.column("id")})
+        names = keys.column_names
+    return np.asarray(pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in names]), dtype=np.int64)

@@ -1,0 +1,156 @@
+"""The one pass over all rows: texts normalised and redacted on disk, and per row the few numbers that every later step needs.
+
+A row costs about 190 bytes of marks, most of them in a mapped file, so rows may be many more than memory holds texts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.data.normalise import key_text, normalise, unusable
+from tasks.data.preparation.deduplicate import Signatures, blank_signatures, keys, signatures_of_words, words
+from tasks.data.preparation.load import Raw
+from tasks.data.preparation.split import SPLITS, position
+from tasks.data.redaction.placeholders import network_view
+from tasks.data.redaction.redact import OVER_BUDGET, Redactor
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+
+NOT_GIVEN = -1
+NOT_NAMED = "(none)"  # the slice of rows that name none
+_BATCH = 2000
+_VOCABULARY = 5000
+_MOST_WORDS = 1_000_000  # distinct words held at a time; beyond it those seen once are forgotten
+
+
+@dataclass
+class Marks:
+    """Per row, in the source's order; `unusable` says of rows without text or target why they cannot take part."""
+
+    text: NDArray[np.uint64]  # [rows, 2]: equal for texts that a network reads alike (case folded, white space collapsed)
+    target: NDArray[np.uint64]  # [rows]: equal for equal targets
+    group: NDArray[np.uint64]  # [rows]: equal for equal groups, 0 for none
+    position: NDArray[np.float64]  # [rows]: where the split's hash puts the row, from its raw text or group
+    given: NDArray[np.int8]  # [rows]: the split it was given, or NOT_GIVEN
+    signatures: Signatures
+    unusable: dict[int, str] = field(default_factory=dict)
+    words: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def blank(cls, n: int, folder: Path) -> Marks:
+        signatures = blank_signatures(folder / "signatures.npy", n)
+        wide, one = np.zeros((n, 2), dtype=np.uint64), np.zeros(n, dtype=np.uint64)
+        return cls(wide, one, one.copy(), np.zeros(n), np.full(n, NOT_GIVEN, dtype=np.int8), signatures)
+
+
+def mark(raw: Raw, redactor: Redactor | None) -> tuple[Dataset, Marks]:
+    """Write the normalised, redacted rows beside the raw ones and return them, mapped, with their marks.
+
+    For classification targets are labels, spelled canonically since they were loaded; for generation they are texts, redacted like
+    the prompts, layout kept. What makes texts equal or alike, and which words there are, is asked of them as a network reads them.
+    """
+    marks = Marks.blank(len(raw), raw.folder)
+    prepared = raw.rows.with_format("arrow").map(
+        _Pass(marks, redactor, layout=raw.problem == "text-generation"),
+        batched=True,
+        batch_size=_BATCH,
+        with_indices=True,
+        features=raw.rows.features,
+        cache_file_name=str(raw.folder / "prepared.arrow"),
+        new_fingerprint="prepared",
+        load_from_cache_file=False,
+    )
+    return prepared, marks
+
+
+def vocabulary(counted: Counter[str]) -> dict[str, Any]:
+    """The commonest words in at least 5 rows (rarer ones may be a person's), with how many words there were in all."""
+    common = [(word, count) for word, count in counted.most_common(_VOCABULARY) if count >= 5]
+    return {"distinct": len(counted), "total": counted.total(), "words": dict(sorted(common))}
+
+
+class _Pass:
+    """One batch at a time: prepared columns out, marks filled in."""
+
+    def __init__(self, marks: Marks, redactor: Redactor | None, layout: bool) -> None:
+        self.marks, self.redactor, self.layout = marks, redactor, layout
+        self.costly: set[str] = set()  # values of this batch over the budget of their search
+
+    def __call__(self, batch: pa.Table, indices: Sequence[int]) -> pa.Table:
+        import pyarrow as pa
+
+        columns = {name: batch.column(name).to_pylist() for name in ("text", "target", "group", "split")}
+        first, last = indices[0], indices[-1] + 1
+        self.costly.clear()
+        raw = [text or "" for text in columns["text"]]
+        plain = [normalise(text, self.layout) for text in raw]
+        texts = self._clean(plain)
+        targets = [target or "" for target in columns["target"]]
+        if self.layout:
+            targets = self._clean([normalise(target, self.layout) for target in targets])
+        self._fill(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
+        out = {"text": texts, "target": targets, "group": self._clean_sparse(columns["group"])}
+        for name in (name for name in batch.column_names if name.startswith("slice_")):
+            out[name] = [value or NOT_NAMED for value in self._clean_sparse(batch.column(name).to_pylist())]
+        if self.costly:
+            self._set_aside(first, plain, batch)
+        for name, values in out.items():
+            batch = batch.set_column(batch.column_names.index(name), name, pa.array(values, type=pa.string()))
+        return batch
+
+    def _clean(self, texts: list[str]) -> list[str]:
+        """The texts redacted; in the place of one over its budget stands nothing."""
+        if self.redactor is None:
+            return texts
+        clean = self.redactor.redact_each(texts)
+        self.costly.update(text for text, after in zip(texts, clean, strict=True) if after is None)
+        return [after or "" for after in clean]
+
+    def _set_aside(self, first: int, texts: list[str], batch: pa.Table) -> None:
+        """Quarantine the rows that hold a value over its budget; `batch` is as it came."""
+        names = ["target", "group", *(name for name in batch.column_names if name.startswith("slice_"))]
+        columns = [batch.column(name).to_pylist() for name in names]
+        if self.layout:
+            columns[0] = [normalise(target or "", self.layout) for target in columns[0]]
+        for place, values in enumerate(zip(texts, *columns, strict=True)):
+            if not self.costly.isdisjoint(values):
+                self.marks.unusable[first + place] = OVER_BUDGET
+
+    def _clean_sparse(self, values: list[str | None]) -> list[str | None]:
+        """Each distinct value once: groups and slices repeat."""
+        distinct = [v for v in dict.fromkeys(values) if v is not None]
+        clean: dict[str | None, str | None] = dict(zip(distinct, self._clean(distinct), strict=True))
+        return [clean.get(v) for v in values]
+
+    def _fill(
+        self, rows: slice, raw: list[str], texts: list[str], targets: list[str], groups: list[str | None], given: list[str | None]
+    ) -> None:
+        marks = self.marks
+        read = network_view(texts)
+        marks.text[rows] = keys([key_text(text) for text in read])
+        marks.target[rows] = keys(network_view(targets))[:, 0]
+        marks.group[rows] = [
+            0 if g is None else k for g, k in zip(groups, keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
+        ]
+        marks.position[rows] = [position(text, group) for text, group in zip(raw, groups, strict=True)]
+        marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in given]
+        tokens = [words(text) for text in read]
+        marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(tokens, read, strict=True)])
+        marks.words.update(chain.from_iterable(tokens))
+        if len(marks.words) > _MOST_WORDS:
+            marks.words = Counter({word: count for word, count in marks.words.items() if count > 1})
+        for i, (text, target) in enumerate(zip(texts, targets, strict=True), start=rows.start):
+            if why := unusable(text):
+                marks.unusable[i] = f"its text {why}"
+            elif why := unusable(target):
+                marks.unusable[i] = f"its target {why}"

@@ -1,0 +1,122 @@
+"""Rules for numbers: the phones and cards that presidio's patterns miss, and the words that must stand beside a weak match."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import re2
+
+from tasks.data.redaction.patterns import PhoneFinder, Span
+
+_NEAR = 40  # characters before a match in which a word may vouch for it; half as many after
+CALL = re2.compile(
+    r"(?i)\b(?:phones?|tel|telephone|call(?:ed|ing)?|mobile|cell(?:phone)?|fax|desk|office|home|hotline|dial|ring|sms|whatsapp|"
+    r"reach(?:ed)?|contact|answering|messages?|callback|telefon|t[ée]l[ée]phone|handy|m[óo]vil)\b"
+)
+_REFERENCE = re2.compile(
+    r"(?i)\b(?:orders?|tickets?|invoices?|case|ref(?:erence)?|accounts?|tracking|serial|"
+    r"policy|booking|transaction|id|isbn|licen[cs]e)\b"
+)
+_CARD = re2.compile(r"(?i)\b(?:cards?|credit|debit|visa|master ?card|amex|cc|maestro|discover|jcb|diners|karte|carte|tarjeta)\b")
+_SSN = re2.compile(r"(?i)\b(?:ssn|ssns|ssid|social|security)\b")
+_DATE = re.compile(  # of a few characters each, and linear: re is faster there
+    r"(?:(?:19|20)\d\d[-/. ]\d{1,2}[-/. ]\d{1,2}|\d{1,2}[-/. ]\d{1,2}[-/. ](?:19|20)\d\d|"
+    r"(?:19|20)\d\d ?[-–/] ?(?:19|20)\d\d)(?:\D.*)?"
+)
+_SUM_BEFORE = re.compile(r"(?:[=*^$€£¥]|<<) ?$")
+_SUM_AFTER = re.compile(r"^ ?[=*^%€£¥]")
+_SUM_INSIDE = re.compile(r"/| - |\.\d{1,2}-")
+_PHONE_LIKE = re2.compile(r"(?:\+|\(\+?)?\d(?:[ ()./\-–]{0,3}\d){6,14}(?: ?(?:x|ext\.?) ?\d{1,6})?")
+_SEVEN = re.compile(r"\d(?>[^\w\n]{0,6}x?[^\w\n]{0,3}\d){6}", re.IGNORECASE)
+_CARD_LIKE = re2.compile(r"\b\d(?:[ -]?\d){11,18}\b")
+
+
+def _vouched(text: str, start: int, end: int, words: Any) -> bool:
+    before, after = text[max(0, start - _NEAR) : start], text[end : end + _NEAR // 2]
+    return bool(words.search(before)) or bool(words.search(after))
+
+
+def _is_called(text: str, start: int, end: int) -> bool:
+    """A word of calling stands by, and none that makes the number an order's, an account's..."""
+    return _vouched(text, start, end, CALL) and not _REFERENCE.search(text[max(0, start - _NEAR // 2) : start])
+
+
+def _digits(text: str) -> str:
+    return "".join(c for c in text if c.isdigit())
+
+
+def phones(recognizer: Any) -> PhoneFinder:
+    """Phone numbers of presidio's regions, and those of other regions that words beside them vouch for."""
+    from tasks.data.redaction.phone_match import PhoneMatcher
+
+    matcher = PhoneMatcher(tuple(recognizer.supported_regions), recognizer.leniency, is_phone)
+    score = recognizer.SCORE
+
+    def find(readings: Sequence[str]) -> Iterator[Span]:
+        yield from (Span(start, end, "PHONE_NUMBER", score) for start, end in matcher.find(*readings))
+        for text in readings:
+            yield from _more_phones(text)
+
+    return find
+
+
+def is_phone(text: str, start: int, end: int) -> bool:
+    """Whether what a region reads as a number is one: no date, part of a sum, or short bare number without a word of calling."""
+    found = text[start:end]
+    if not _SEVEN.search(found) or _is_date_or_sum(text, start, end):
+        return False
+    sure = (len(_digits(found)) >= 10 or not found.isdigit()) and not _SUM_INSIDE.search(found)
+    return sure or _is_called(text, start, end)
+
+
+def _is_date_or_sum(text: str, start: int, end: int) -> bool:
+    before, after = text[max(0, start - 3) : start], text[end : end + 2]
+    return bool(_DATE.fullmatch(text[start:end]) or _SUM_BEFORE.search(before) or _SUM_AFTER.search(after))
+
+
+def _more_phones(text: str) -> Iterator[Span]:
+    """Numbers of no region presidio looks at: written internationally, or in groups beside a word of calling."""
+    for match in _PHONE_LIKE.finditer(text):
+        start, end = match.span()
+        found = match.group()
+        if (start and text[start - 1].isalnum()) or (end < len(text) and text[end].isalnum()) or _is_date_or_sum(text, start, end):
+            continue
+        abroad = found.startswith(("+", "(+", "00")) and len(_digits(found)) >= 9
+        if abroad or _is_called(text, start, end):
+            yield Span(start, end, "PHONE_NUMBER", 0.4)
+
+
+def more_cards(text: str) -> Iterator[Span]:
+    """Ranges that presidio's pattern leaves out, by the issuers' own prefixes and lengths, with the Luhn check."""
+    for match in _CARD_LIKE.finditer(text):
+        number = _digits(match.group())
+        sure, possible = _issued(number)
+        if possible and _luhn(number) and (sure or _vouched(text, match.start(), match.end(), _CARD)):
+            yield Span(match.start(), match.end(), "CREDIT_CARD", 1.0)
+
+
+def _issued(number: str) -> tuple[bool, bool]:
+    """Whether prefix and length are a scheme's for sure, and whether they may be one's (then a word must vouch)."""
+    n, four = len(number), int(number[:4])
+    visa = number[0] == "4" and n in (13, 16, 19)
+    mastercard = n == 16 and (5100 <= four <= 5599 or 2221 <= four <= 2720)
+    amex = n == 15 and number[:2] in ("34", "37")
+    jcb = (n == 16 and 3528 <= four <= 3589) or (n == 15 and number[:4] in ("2131", "1800"))
+    diners = n == 14 and (3000 <= four <= 3059 or number[:2] in ("36", "38", "39"))
+    discover = n == 16 and (number[:4] == "6011" or 6440 <= four <= 6599)
+    maestro = number[:2] in ("50", "56", "57", "58") or number[0] == "6"
+    sure = (visa and n == 16) or mastercard or amex or jcb or diners or discover
+    return sure, sure or visa or maestro
+
+
+def _luhn(number: str) -> bool:
+    doubled = [2 * int(d) - 9 * (int(d) > 4) for d in number[-2::-2]]
+    return (sum(doubled) + sum(int(d) for d in number[-1::-2])) % 10 == 0
+
+
+def is_ssn(text: str, span: Span) -> bool:
+    """Nine digits alone are no SSN; nor are groups parted by spaces, unless a word says so."""
+    sure = span.score >= 0.5 and " " not in text[span.start : span.end]
+    return sure or _vouched(text, span.start, span.end, _SSN)

@@ -1,0 +1,28 @@
+"""What a network reads of a redacted value: its kind alone, <PHONE_NUMBER>, where a snapshot keeps <PHONE_NUMBER:1f3a9c2b>.
+
+The tag serves storage and joins: it tells equal values from others. To a network it is a word of random letters, another one under
+each installation's key. So whatever reads texts as a network does (training, scoring, baselines, serving, monitors, the search for
+duplicates) reads them through `network_view`, and weights do not hang on a key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from tasks.data.redaction.patterns import PRIORITY
+
+TAG_DIGITS = 8
+PLACEHOLDER = re.compile(rf"<({'|'.join(PRIORITY)}):[0-9a-f]{{{TAG_DIGITS}}}>")
+
+TextView = Literal[0, 1]
+TAGGED: TextView = 0  # as stored: networks whose network.json names no view were trained so, and are asked so
+VIEW: TextView = 1  # kinds alone: every network that is trained today
+
+
+def network_view(texts: Sequence[str], view: int = VIEW) -> list[str]:
+    """Texts as a network of this view reads them, in their order; a text that was viewed before stays as it is."""
+    if view == TAGGED:
+        return list(texts)
+    return [PLACEHOLDER.sub(r"<\1>", text) if "<" in text else text for text in texts]

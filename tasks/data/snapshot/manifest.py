@@ -1,0 +1,102 @@
+"""A snapshot's account of itself: how many rows of what, what was dropped or set aside and why, what was redacted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.data import labels, normalise
+from tasks.data.feedback import ORIGINS
+from tasks.data.preparation import deduplicate
+from tasks.data.preparation import split as splitting
+from tasks.data.preparation.prepare import Candidate, take
+from tasks.data.preparation.row_filters import KEPT, QUARANTINED, REASONS
+from tasks.data.preparation.split import SPLITS
+from tasks.data.redaction import placeholders, redact
+from tasks.data.redaction import pseudonyms as ids
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SAMPLES = 20
+
+
+def account(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping[int, str]) -> dict[str, Any]:
+    """Counts and reasons, for people and for the next run to compare with; ids are named, texts never."""
+    kept = fate == KEPT
+    counts = np.bincount(candidate.split[kept], minlength=len(SPLITS)).tolist()
+    counted = _label_counts(candidate, kept) if candidate.raw.problem == "text-classification" else {}
+    times = take(candidate.rows, np.flatnonzero(kept), ["time"]).column("time")
+    return {
+        "problem": candidate.raw.problem,
+        "made_by": {
+            "normalise": normalise.VERSION,
+            "labels": labels.VERSION,
+            "ids": ids.VERSION,
+            "redact": redact.VERSION,
+            "view": placeholders.VIEW,
+            "split": splitting.VERSION,
+            "signatures": deduplicate.VERSION,
+        },
+        "rows": {"read": len(fate), "outside_window": candidate.raw.outside_window, "kept": int(kept.sum())},
+        "splits": dict(zip(SPLITS, counts, strict=True)),
+        "origins": _origins(candidate, kept),
+        "labels": sorted(counted),
+        "label_counts": counted,
+        "time": _extent(times),
+        "dropped": _dropped(candidate, fate),
+        "quarantined": _quarantined(candidate, reasons),
+        "overlap": {"test_as_given": candidate.test_as_given, **asdict(candidate.overlap)},
+        "redacted": candidate.redacted,
+        "vocabulary": candidate.vocabulary,
+    }
+
+
+def _label_counts(candidate: Candidate, kept: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
+    """Label -> split -> rows."""
+    labels = candidate.rows.data.table.column("target").combine_chunks().dictionary_encode()
+    codes, names = np.asarray(labels.indices)[kept], labels.dictionary.to_pylist()
+    table = np.zeros((len(names), len(SPLITS)), dtype=np.int64)
+    np.add.at(table, (codes, candidate.split[kept]), 1)
+    return {name: dict(zip(SPLITS, row, strict=True)) for name, row in sorted(zip(names, table.tolist(), strict=True)) if any(row)}
+
+
+def _origins(candidate: Candidate, kept: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
+    """Origin -> split -> rows, of the origins that there are."""
+    table = np.zeros((len(ORIGINS), len(SPLITS)), dtype=np.int64)
+    np.add.at(table, (candidate.origin[kept], candidate.split[kept]), 1)
+    return {name: dict(zip(SPLITS, row, strict=True)) for name, row in zip(ORIGINS, table.tolist(), strict=True) if any(row)}
+
+
+def _extent(times: pa.ChunkedArray) -> dict[str, str] | None:
+    import pyarrow.compute as pc
+
+    ends = pc.min_max(times).as_py()
+    return None if ends["min"] is None else {"first": ends["min"].isoformat(), "last": ends["max"].isoformat()}
+
+
+def _dropped(candidate: Candidate, fate: NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
+    """Reason -> how many rows, and the ids of the first few in canonical order; never a text."""
+    found = {}
+    for code in range(QUARANTINED + 1, len(REASONS)):
+        rows = candidate.order[fate[candidate.order] == code]
+        if len(rows):
+            ids = take(candidate.rows, rows[:_SAMPLES], ["id"]).column("id").to_pylist()
+            found[REASONS[code]] = {"rows": len(rows), "ids": ids}
+    return found
+
+
+def _quarantined(candidate: Candidate, reasons: Mapping[int, str]) -> dict[str, Any]:
+    places = np.array(sorted(reasons), dtype=np.int64)
+    ids = take(candidate.rows, places[:_SAMPLES], ["id"]).column("id").to_pylist()
+    by_reason = Counter(reasons.values()).most_common(_SAMPLES)
+    return {
+        "rows": len(reasons),
+        "reasons": dict(by_reason),
+        "ids": dict(zip(ids, (reasons[i] for i in places[:_SAMPLES].tolist()), strict=True)),
+    }

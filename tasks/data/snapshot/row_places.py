@@ -1,0 +1,67 @@
+"""Where a row is: in which split of which snapshot, or why it is in none; found by its id alone, never by its text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from configs.schema import Data
+from tasks.data.preparation.split import SPLITS
+from tasks.data.redaction.pseudonyms import PSEUDONYM, file_name, pseudonym
+from tasks.data.redaction.redact import Redactor
+from tasks.data.snapshot.snapshot import DROPPED
+
+
+@dataclass(frozen=True)
+class Place:
+    """A row in a snapshot: `where` is a split, "quarantined" or "dropped", `reason` why it is in no split."""
+
+    snapshot: str
+    id: str
+    where: str
+    reason: str | None
+    in_reference: bool
+
+
+def kept_ids(value: str, data: Data, redactor: Redactor | None) -> tuple[str, ...]:
+    """What an id may be kept as: a pseudonym under this key, or as it is (older snapshots, redaction off, a pseudonym itself)."""
+    if redactor is None or PSEUDONYM.fullmatch(value):
+        return (value,)
+    name, mark, number = value.rpartition("#")
+    if data.id is None and mark:
+        return (value, f"{file_name(name, redactor)}#{number}")
+    return (value, pseudonym(value, redactor.key))
+
+
+def find_in_snapshot(folder: Path, ids: Collection[str]) -> list[Place]:
+    """The rows of these ids in one snapshot, however old it is; those that it dropped are named since it lists them."""
+    found = []
+    reference = {row["id"] for row in rows_of(folder / "reference.parquet", ids)}
+    for split in SPLITS:
+        found += [(row["id"], split, None) for row in rows_of(folder / f"{split}.parquet", ids)]
+    for name, where in (("quarantine.parquet", "quarantined"), (DROPPED, "dropped")):
+        found += [(row["id"], where, row["reason"]) for row in rows_of(folder / name, ids, ("id", "reason"))]
+    return [Place(folder.name, name, where, reason, name in reference) for name, where, reason in found]
+
+
+def rows_of(path: Path, ids: Collection[str], columns: tuple[str, ...] | None = ("id",)) -> list[dict[str, Any]]:
+    """The rows of a Parquet file with one of these ids; none where there is no such file."""
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        return []
+    table = pq.read_table(path, columns=list(columns) if columns else None, filters=[("id", "in", list(ids))])
+    found: list[dict[str, Any]] = table.to_pylist()
+    return found
+
+
+def manifest_of(folder: Path) -> dict[str, Any] | None:
+    """A snapshot's account of itself; None for a folder that is none."""
+    try:
+        found: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return found

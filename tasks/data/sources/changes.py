@@ -1,0 +1,72 @@
+"""Whether a source holds what no run has looked at yet: files by hash, tables by their number of rows."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from configs.schema import Pipeline
+from tasks.common.home import Home
+from tasks.data.sources import tables
+from tasks.data.sources.source_files import File, data_files, fingerprint
+from tasks.identity.keys import digest
+
+
+def digest_of(pipeline: Pipeline, sources: Mapping[str, str]) -> str:
+    """The digest of what a run looked at, hash by name, as far as the pipeline's source names it."""
+    return digest({file.name: _told(file, sources.get(file.name)) for file in _files(pipeline)})
+
+
+def digest_now(pipeline: Pipeline, home: Home) -> str:
+    """The same of the source as it is at this moment."""
+    place = home.path / "index" / f"source-{pipeline.name}.json"
+    known, found = _known(place), dict[str, dict[str, object]]()
+    for file in _files(pipeline):
+        if file.format == "table":
+            found[file.path] = {"name": file.name, "stamp": None, "hash": _rows(tables.count(file.path))}
+            continue
+        stamp = _stamp(file)
+        earlier = known.get(file.path, {})
+        same = stamp is not None and earlier.get("stamp") == stamp
+        found[file.path] = {"name": file.name, "stamp": stamp, "hash": earlier["hash"] if same else fingerprint([file])[file.name]}
+    _write(place, found)
+    return digest({each["name"]: each["hash"] for each in found.values()})
+
+
+def _files(pipeline: Pipeline) -> tuple[File, ...]:
+    rows, held_out = data_files(pipeline.data)
+    return (*rows, *held_out)
+
+
+def _told(file: File, fingerprint: str | None) -> str | None:
+    """What the next look can tell of it without reading it whole."""
+    return _rows(tables.rows_in(fingerprint)) if file.format == "table" and fingerprint else fingerprint
+
+
+def _rows(count: int) -> str:
+    return f"{count} rows"
+
+
+def _stamp(file: File) -> list[int] | None:
+    """What changes whenever a file is written: inode, size and time; None where there is no file to look at."""
+    if not file.is_local or not Path(file.path).is_file():
+        return None
+    seen = Path(file.path).stat()
+    return [seen.st_ino, seen.st_size, seen.st_mtime_ns]
+
+
+def _known(place: Path) -> dict[str, dict[str, object]]:
+    try:
+        found = json.loads(place.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(place: Path, values: object) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    aside = place.with_name(f".{place.name}.{os.getpid()}")
+    aside.write_text(json.dumps(values))
+    aside.replace(place)

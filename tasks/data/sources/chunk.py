@@ -1,0 +1,84 @@
+"""What every reader gives, and the limits and refusals that all of them share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from configs.errors import InputError
+from tasks.data.sources.source_files import File
+
+WIDEST = 16 << 20  # bytes: a field beyond this is refused even in a column that is not used
+_LONGEST_SHAPE = 40
+_COLUMN_NAME = re.compile(r"(?!.*\d{5})[\w .:/()\[\]%#&+-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some consecutive rows of a file: values as found by column (None where absent), `first` the first row's number, from 1."""
+
+    file: File
+    first: int
+    columns: dict[str, list[Any]]
+
+    def place(self, index: int) -> str:
+        """Where a row is, for people."""
+        return f"{self.file.path} row {self.first + index}"
+
+
+def named_columns(columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns of a header but for the last ones that have no name: spreadsheets write such cells where nothing is."""
+    end = len(columns)
+    while end and not columns[end - 1].strip():
+        end -= 1
+    return tuple(columns[:end])
+
+
+def line_limit(max_characters: int) -> int:
+    """Bytes of the longest line that is read."""
+    return max(4 * max_characters, WIDEST) + (1 << 20)
+
+
+def lines(stream: BinaryIO, path: str, limit: int) -> Iterator[str]:
+    """Decoded lines of at most `limit` bytes each."""
+    number = 0
+    while line := stream.readline(limit + 1):
+        number += 1
+        if len(line) > limit:
+            raise InputError(
+                f"{path} line {number}: is longer than {limit:,} bytes: shorten its text, or raise data.max_characters"
+            )
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise not_utf8(f"{path} line {number}", line, error) from error
+
+
+def not_utf8(where: str, block: bytes, error: UnicodeDecodeError) -> InputError:
+    """The error for bytes that are no UTF-8."""
+    return InputError(
+        f"{where}: byte 0x{block[error.start : error.start + 1].hex()} is not UTF-8: save the file as UTF-8, e.g. with iconv"
+    )
+
+
+def check_present(present: Iterable[str], wanted: Sequence[str], path: str, hint: str = "") -> None:
+    """Refuse columns that are not there, or there more than once: which of them is meant cannot be told."""
+    named = list(present)
+    for name in wanted:
+        if named.count(name) != 1:
+            problem = "has no column" if name not in named else "has more than one column"
+            listed = ", ".join(map(_shown_name, map(str, sorted(named) if isinstance(present, set) else named)))[:500]
+            raise InputError(f"{path}: {problem} `{name}`; its columns are {listed}: correct the names under data{hint}")
+
+
+def cell_shape(text: str) -> str:
+    """How a cell is written, with x, X and 9 in the place of letters and digits: errors are stored, and a cell may be personal."""
+    masked = "".join("9" if c.isdigit() else ("X" if c.isupper() else "x") if c.isalpha() else c for c in text[:_LONGEST_SHAPE])
+    return masked if len(text) <= _LONGEST_SHAPE else f"{masked}..."
+
+
+def _shown_name(name: str) -> str:
+    """A column's name; of what is hardly one, as of a first row where there is no header, the shape alone."""
+    return name if _COLUMN_NAME.fullmatch(name) else cell_shape(name)

@@ -1,0 +1,125 @@
+"""CSV in its dialects: the separator is given, or the one under which the header has the columns that are wanted."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+from configs.errors import InputError
+from tasks.data.sources.chunk import WIDEST, Chunk, check_present, line_limit, lines, named_columns
+from tasks.data.sources.source_files import File
+from tasks.data.sources.streams import open_text
+
+SEPARATORS = (",", ";", "\t", "|")  # tried in this order where none is given
+_HEADER_LINES = 20  # at most, in which the separator is looked for
+_SAYS = "sep="  # how Excel names the separator, in a line before the header
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The header, and the records after it."""
+
+    columns: list[str]
+    records: Iterator[list[str]]
+    separator: str
+
+
+def read(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) -> Iterator[Chunk]:
+    """Chunks of the wanted columns."""
+    path = file.path
+    with _opened(file, wanted, max_characters) as table:
+        lone = "" if len(table.columns) > 1 else f", or set data.separator (it was read with `{table.separator}`)"
+        check_present(table.columns, wanted, path, lone)
+        where = {name: table.columns.index(name) for name in wanted}
+        first = 1
+        while records := list(islice(table.records, rows)):
+            columns = list(zip(*records, strict=True))
+            yield Chunk(file, first, {name: list(columns[i]) for name, i in where.items()})
+            first += len(records)
+        if first == 1:
+            raise InputError(f"{path}: has a header but no rows")
+
+
+def header(file: File, wanted: tuple[str, ...], max_characters: int) -> tuple[str, ...]:
+    """The columns by name."""
+    with _opened(file, wanted, max_characters) as table:
+        return named_columns(table.columns)
+
+
+@contextmanager
+def _opened(file: File, wanted: Sequence[str], max_characters: int) -> Iterator[_Table]:
+    before = csv.field_size_limit(max(max_characters, WIDEST))
+    reader: Any = None
+    try:
+        with open_text(file) as stream:
+            plain = lines(stream, file.path, line_limit(max_characters))
+            skipped, head = _first_line(plain)
+            separator = file.separator
+            if head.lower().startswith(_SAYS) and len(head.strip("\r\n")) == len(_SAYS) + 1:
+                separator, (more, head) = separator or head[len(_SAYS)], _first_line(plain)
+                skipped = [*skipped, "\n", *more]
+            header_lines = [head] if separator else _header_lines(head, plain)
+            separator = separator or _separator(header_lines, wanted)
+            reader = csv.reader(chain(skipped, header_lines, plain), strict=True, delimiter=separator)
+            columns = next((record for record in reader if record), None)
+            if columns is None:
+                raise InputError(f"{file.path}: is empty: it needs a header line and rows")
+            yield _Table(columns, _records(reader, len(columns), file.path), separator)
+    except csv.Error as error:
+        line = 1 if reader is None else reader.line_num
+        if "new-line character" in str(error):
+            what = "has a carriage return (CR) outside of quotes: save the file with LF line ends, or quote the text"
+        else:
+            what = f"{error}: mend the quotes or the length of this line"
+        raise InputError(f"{file.path} line {line}: {what}") from error
+    finally:
+        csv.field_size_limit(before)
+
+
+def _first_line(plain: Iterator[str]) -> tuple[list[str], str]:
+    """The empty lines before the first one that is none, and that."""
+    skipped: list[str] = []
+    for line in plain:
+        if line.strip("\r\n"):
+            return skipped, line
+        skipped.append(line)
+    return skipped, ""
+
+
+def _header_lines(head: str, plain: Iterator[str]) -> list[str]:
+    """The lines of the header: the next ones too where a quoted name has a line break."""
+    header_lines = [head]
+    while (
+        sum(line.count('"') for line in header_lines) % 2
+        and len(header_lines) < _HEADER_LINES
+        and sum(map(len, header_lines)) < WIDEST
+    ):
+        line = next(plain, None)
+        if line is None:
+            break
+        header_lines.append(line)
+    return header_lines
+
+
+def _separator(header_lines: list[str], wanted: Sequence[str]) -> str:
+    """The first separator that gives all wanted columns, else the first that gives more than one, else the comma."""
+    fields = {sign: next(csv.reader(header_lines, delimiter=sign), []) for sign in SEPARATORS}
+    fitting = [sign for sign in SEPARATORS if wanted and set(wanted) <= set(fields[sign])]
+    return next(iter([*fitting, *(sign for sign in SEPARATORS if len(fields[sign]) > 1)]), ",")
+
+
+def _records(reader: Any, width: int, path: str) -> Iterator[list[str]]:
+    """The records that are no empty lines; one of another width is named by the line that it begins in."""
+    for record in reader:
+        if not record:
+            continue
+        if len(record) != width:
+            line = reader.line_num - sum(value.count("\n") for value in record)
+            raise InputError(
+                f"{path} line {line}: has {len(record)} fields where the header has {width}: quote the text or mend the line"
+            )
+        yield record

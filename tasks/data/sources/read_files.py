@@ -1,0 +1,116 @@
+"""Files as streams of chunks of columns, strict about what they hold: every fault is named by its file and line.
+
+The readers are our own because the quick ones guess: types per block, `NA` and `null` as nothing, short lines filled up. A file is
+never held in memory, nor is a line of it that is longer than any text may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from configs.errors import InputError
+from tasks.data.sources import read_csv, read_json, read_parquet, read_xlsx, tables
+from tasks.data.sources.chunk import Chunk, check_present, line_limit
+from tasks.data.sources.source_files import File, parse_hub
+from tasks.data.sources.streams import open_text
+
+__all__ = ["CHUNK_BYTES", "Chunk", "chunks", "header"]
+
+CHUNK_BYTES = 1 << 30
+
+
+def chunks(file: File, wanted: tuple[str, ...], max_characters: int, required: tuple[str, ...] | None = None) -> Iterator[Chunk]:
+    """Read the wanted columns of a file in chunks of bounded size; InputError names what is malformed, missing or empty.
+
+    Objects of JSON need not all have the same columns: each of the `required` ones (default: all) must be in one of them, which is
+    known once all are read.
+    """
+    rows = max(1, min(2000, CHUNK_BYTES // (4 * max_characters)))
+    match file.format:
+        case "csv":
+            return read_csv.read(file, wanted, rows, max_characters)
+        case "jsonl":
+            return _json(file, wanted, rows, max_characters, wanted if required is None else required)
+        case "parquet":
+            return read_parquet.read(file, wanted, rows, max_characters)
+        case "xlsx":
+            return read_xlsx.read(file, wanted, rows)
+        case "table":
+            return _table(file, wanted, rows)
+        case "hf":
+            return _hub(file, wanted, rows)
+
+
+def header(file: File, max_characters: int, wanted: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The columns of a file by name; of JSON all that any row has, for which all are read.
+
+    The separator of a CSV file is the one that gives the wanted columns.
+    """
+    match file.format:
+        case "csv":
+            return read_csv.header(file, wanted, max_characters)
+        case "jsonl":
+            names: dict[str, None] = {}
+            with open_text(file) as stream:
+                for record in read_json.records(stream, file.path, line_limit(max_characters)):
+                    names |= dict.fromkeys(record)
+            return tuple(names)
+        case "parquet":
+            return read_parquet.header(file)
+        case "xlsx":
+            return read_xlsx.header(file)
+        case "table":
+            return tables.columns(file.path)
+        case "hf":
+            raise InputError(f"{file.path}: is no file: name a CSV, JSONL or Parquet file, or a folder of them")
+
+
+def _json(file: File, wanted: tuple[str, ...], rows: int, max_characters: int, required: tuple[str, ...]) -> Iterator[Chunk]:
+    first = 1
+    names: set[str] = set()
+    with open_text(file) as stream:
+        found = read_json.records(stream, file.path, line_limit(max_characters))
+        while records := list(islice(found, rows)):
+            if not names.issuperset(required):
+                names.update(*records)
+            yield Chunk(file, first, {name: [record.get(name) for record in records] for name in wanted})
+            first += len(records)
+    if first == 1:
+        raise InputError(f"{file.path}: is empty: it needs one JSON object per line, or an array of them")
+    check_present(names, required, file.path)
+
+
+def _table(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
+    first = 1
+    with tables.opened(file.path, "data.source") as source:
+        tables.check_columns(source, wanted)
+        for part in source.partitions(rows, wanted):
+            yield Chunk(file, first, dict(zip(wanted, map(list, zip(*part, strict=True)), strict=True)))
+            first += len(part)
+    if first == 1:
+        raise InputError(f"{file.path}: has no rows")
+
+
+def _hub(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
+    import datasets
+
+    name, split, revision = parse_hub(file.path)
+    try:
+        table = datasets.load_dataset(name, split=split, revision=revision)
+    except (FileNotFoundError, ValueError, ConnectionError) as error:
+        raise InputError(
+            f"{file.path}: cannot be loaded ({str(error)[:300]}): check its name, its split and the network"
+        ) from error
+    check_present(table.column_names, wanted, file.path)
+    if len(table) == 0:
+        raise InputError(f"{file.path}: has no rows")
+    used = table.select_columns(list(_once(wanted))).with_format("arrow")
+    for start in range(0, len(table), rows):
+        batch = used[start : start + rows]
+        where = {column: f"{file.path}: `{column}`" for column in wanted}
+        yield Chunk(file, start + 1, {column: read_parquet.cells(batch.column(column), where[column]) for column in wanted})
+
+
+def _once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,117 @@
+"""JSON as records: one object per line, or one array of objects, read piece by piece."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from configs.errors import InputError
+from tasks.data.sources.chunk import lines, not_utf8
+
+_BLOCK = 1 << 16
+_SPACE = " \t\r\n"
+
+
+def records(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, Any]]:
+    """The objects of a file in their order; one of more than `limit` bytes is refused, and so is what is no object."""
+    return _array(stream, path, limit) if _begins_array(stream) else _lines(stream, path, limit)
+
+
+def _begins_array(stream: BinaryIO) -> bool:
+    """Whether the first character that is no space is a bracket; nothing is read off."""
+    start = stream.peek(_BLOCK).removeprefix(codecs.BOM_UTF8)  # type: ignore[attr-defined]
+    return bool(start.lstrip()[:1] == b"[")
+
+
+def _lines(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines(stream, path, limit), 1):
+        if line.isspace():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"{path} line {number}: is not JSON ({error}): each line holds one object, or the whole file one array of objects"
+            ) from error
+        yield _object(value, f"{path} line {number}")
+
+
+def _array(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, Any]]:
+    text = _Text(stream, path)
+    text.skip()
+    text.at += 1  # the bracket
+    number = 0
+    if text.skip() == "]":
+        text.at += 1
+    else:
+        while True:
+            number += 1
+            yield _object(_value(text, f"{path} item {number}", limit), f"{path} item {number}")
+            sign = text.skip()
+            text.at += 1
+            if sign == "]":
+                break
+            if sign != ",":
+                what = "the file ends" if sign == "" else f"{sign!r} follows"
+                raise InputError(f"{path} item {number}: {what} where a comma or the bracket must be: write or copy it again")
+    if text.skip():
+        raise InputError(f"{path}: something follows the array of {number:,} items: a file holds one array, or one object per line")
+
+
+def _value(text: _Text, where: str, limit: int) -> Any:
+    """The value that begins here; read on until it is whole."""
+    text.skip()
+    while True:
+        try:
+            value, text.at = _DECODER.raw_decode(text.held, text.at)
+            return value
+        except (ValueError, RecursionError) as error:
+            rest = len(text.held) - text.at
+            if rest > limit:
+                raise InputError(f"{where}: is longer than {limit:,} characters, or is not JSON ({error}): correct it") from error
+            if isinstance(error, RecursionError) or not text.more(max(_BLOCK, rest)):
+                raise InputError(f"{where}: is not JSON ({error}): write or copy the file again") from error
+
+
+class _Text:
+    """A window on a stream's characters: `held` from `at` on is not used yet."""
+
+    def __init__(self, stream: BinaryIO, path: str) -> None:
+        self.stream, self.path = stream, path
+        self.held, self.at = "", 0
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._ended = False
+
+    def skip(self) -> str:
+        """The next character that is no space, which stays the next; empty at the end."""
+        while True:
+            while self.at < len(self.held):
+                if self.held[self.at] not in _SPACE:
+                    return self.held[self.at]
+                self.at += 1
+            if not self.more(_BLOCK):
+                return ""
+
+    def more(self, size: int) -> bool:
+        """Hold so many bytes more; whether there were any."""
+        if self._ended:
+            return False
+        block = self.stream.read(size)
+        self._ended = not block
+        try:
+            self.held = self.held[self.at :] + self._decoder.decode(block, final=self._ended)
+        except UnicodeDecodeError as error:
+            raise not_utf8(self.path, bytes(error.object), error) from error
+        self.at = 0
+        return bool(block)
+
+
+def _object(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(f'{where}: is a {type(value).__name__}, not an object such as {{"text": ...}}')
+    return value
+
+
+_DECODER = json.JSONDecoder()

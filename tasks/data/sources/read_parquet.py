@@ -1,0 +1,122 @@
+"""Parquet, batch by batch; what a small file claims to hold is looked at before any of it is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from configs.errors import InputError
+from tasks.data.sources.chunk import Chunk, check_present
+from tasks.data.sources.source_files import File
+from tasks.data.sources.streams import check_growth, open_packed
+
+_ROW_BYTES = 16  # what a row costs at least once it is read, however little of the file it takes
+
+
+def read(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) -> Iterator[Chunk]:
+    """Chunks of the wanted columns."""
+    path = file.path
+    with opened(file) as parquet:
+        check_present(parquet.schema_arrow.names, wanted, path)
+        if parquet.metadata.num_rows == 0:
+            raise InputError(f"{path}: has no rows")
+        _check_width(parquet.metadata, wanted, path, max_characters)
+        first = 1
+        for batch in parquet.iter_batches(batch_size=rows, columns=list(wanted)):
+            yield Chunk(file, first, {name: cells(batch.column(name), f"{path}: `{name}`") for name in wanted})
+            first += batch.num_rows
+
+
+def header(file: File) -> tuple[str, ...]:
+    """The columns by name."""
+    with opened(file) as parquet:
+        return tuple(parquet.schema_arrow.names)
+
+
+@contextmanager
+def opened(file: File) -> Iterator[Any]:
+    """The file as a pyarrow.parquet.ParquetFile; InputError where it is damaged, or claims far more rows than it can hold."""
+    import pyarrow.parquet as pq
+
+    if file.is_local:
+        with _faults(file.path), pq.ParquetFile(file.path, memory_map=True) as parquet:
+            yield _checked(parquet, file.path)
+    else:
+        # The stream is outermost: to a store, an error of Parquet's would look like one of its own.
+        with open_packed(file) as stream, _faults(file.path), pq.ParquetFile(stream) as parquet:
+            yield _checked(parquet, file.path)
+
+
+@contextmanager
+def _faults(path: str) -> Iterator[None]:
+    """Tell what the library says of a damaged file; an error of a store or a disk passes."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InputError(f"{path}: is not a whole Parquet file ({str(error)[:200]}): write or copy it again") from error
+    except OSError as error:
+        if type(error) is not OSError or error.errno is not None:
+            raise
+        raise InputError(f"{path}: is a damaged Parquet file ({str(error)[:200]}): write or copy it again") from error
+
+
+def cells(column: Any, where: str) -> list[Any]:
+    """An Arrow column's cells; floats of 32 bits as the numbers they were written for: 0.1, not 0.10000000149011612.
+
+    Bytes of a text that are no UTF-8 become halves of surrogate pairs: they cost their row, not the file. InputError, which begins
+    with `where`, for a value that Python cannot hold.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_float32(column.type):
+        column = column.cast(pa.string()).cast(pa.float64())
+    try:
+        try:
+            return list(column.to_pylist())
+        except UnicodeDecodeError:
+            return [_cell(scalar) for scalar in column]
+    except (ValueError, OverflowError) as error:  # a time before the year 1 or after 9999
+        raise InputError(
+            f"{where} holds a value that cannot be read ({str(error)[:200]}): correct it, or write the column as text"
+        ) from error
+
+
+def _cell(scalar: Any) -> Any:
+    """A cell in which bytes, at any depth, may be no UTF-8."""
+    import pyarrow as pa
+
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        if isinstance(scalar, pa.DictionaryScalar):
+            return _cell(scalar.value)
+        if isinstance(scalar, pa.StructScalar):
+            return {name: _cell(part) for name, part in scalar.items()}
+        if isinstance(scalar, pa.MapScalar):
+            return [(_cell(part["key"]), _cell(part["value"])) for part in scalar.values]
+        if isinstance(scalar, pa.ListScalar):
+            return [_cell(part) for part in scalar.values]
+        return scalar.as_buffer().to_pybytes().decode("utf-8", "surrogateescape")
+
+
+def _checked(parquet: Any, path: str) -> Any:
+    metadata = parquet.metadata
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    packed = sum(group.column(i).total_compressed_size for group in groups for i in range(group.num_columns))
+    check_growth(path, packed, _ROW_BYTES * metadata.num_rows)
+    return parquet
+
+
+def _check_width(metadata: Any, wanted: tuple[str, ...], path: str, max_characters: int) -> None:
+    """Refuse, before any page is decoded, a row group whose texts must on average be too long."""
+    for group in (metadata.row_group(i) for i in range(metadata.num_row_groups)):
+        for column in (group.column(i) for i in range(group.num_columns)):
+            widest = column.total_uncompressed_size / max(1, group.num_rows)
+            if column.path_in_schema in wanted and widest > 4 * max_characters + 65536 and column.physical_type == "BYTE_ARRAY":
+                raise InputError(
+                    f"{path}: texts of `{column.path_in_schema}` take {widest:,.0f} bytes on average, over data.max_characters "
+                    f"({max_characters:,}): shorten them, or raise it"
+                )

@@ -1,0 +1,117 @@
+"""The one sheet of a spreadsheet (XLSX), row by row: its first row that is not empty is the header."""
+
+from __future__ import annotations
+
+import errno
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+from configs.errors import InfraError, InputError
+from tasks.data.sources.chunk import Chunk, check_present, named_columns
+from tasks.data.sources.source_files import File
+from tasks.data.sources.streams import check_growth, open_packed
+
+# openpyxl has no error of its own: these are of zipfile, zlib and XML (a SyntaxError), and of parts that are not as they must be.
+_DAMAGED = (
+    BadZipFile, zlib.error, EOFError, SyntaxError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError,
+    RuntimeError,
+)  # fmt: skip
+
+
+def read(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
+    """Chunks of the wanted columns."""
+    with _opened(file) as (columns, records):
+        check_present(columns, wanted, file.path)
+        where = {name: columns.index(name) for name in wanted}
+        first = 1
+        while part := list(islice(records, rows)):
+            yield Chunk(file, first, {name: [_cell(row, place) for row in part] for name, place in where.items()})
+            first += len(part)
+        if first == 1:
+            raise InputError(f"{file.path}: has a header but no rows")
+
+
+def header(file: File) -> tuple[str, ...]:
+    """The columns by name."""
+    with _opened(file) as (columns, _):
+        return named_columns(columns)
+
+
+@contextmanager
+def _opened(file: File) -> Iterator[tuple[list[str], Iterator[tuple[Any, ...]]]]:
+    """The columns, and the rows below them that are not empty."""
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise InfraError(f"{file.path}: XLSX needs a package that is not installed: pip install 'tunekeeper[xlsx]'") from error
+    with open_packed(file) as stream:
+        with _faults(file.path):
+            _check_size(stream, file.path)
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+        try:
+            with _faults(file.path):
+                records = _rows(_sheet(book, file.path), file.path)
+            top = next(records, None)
+            if top is None:
+                raise InputError(f"{file.path}: is empty: it needs a header row and rows")
+            yield ["" if name is None else str(_plain(name)) for name in top], records
+        finally:
+            book.close()
+
+
+@contextmanager
+def _faults(path: str) -> Iterator[None]:
+    """Tell what the libraries say of a damaged file."""
+    try:
+        yield
+    except (*_DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the beginning, by a damaged directory
+            raise
+        raise InputError(f"{path}: is no whole XLSX file ({str(error)[:200]}): save or copy it again") from error
+
+
+def _rows(sheet: Any, path: str) -> Iterator[tuple[Any, ...]]:
+    with _faults(path):
+        yield from _filled(sheet)
+
+
+def _check_size(stream: Any, path: str) -> None:
+    with ZipFile(stream) as archive:
+        parts = archive.infolist()
+    check_growth(path, sum(part.compress_size for part in parts), sum(part.file_size for part in parts))
+    stream.seek(0)
+
+
+def _sheet(book: Any, path: str) -> Any:
+    """The sheet that has rows; of two of them nobody can tell which is meant."""
+    filled = []
+    for sheet in book.worksheets:
+        sheet.reset_dimensions()  # what a sheet says of its size need not be true
+        if next(_filled(sheet), None) is not None:
+            filled.append(sheet)
+    if len(filled) > 1:
+        names = ", ".join(f"`{sheet.title}`" for sheet in filled[:10])
+        raise InputError(f"{path}: has rows in {len(filled)} sheets ({names}): save the one that is meant as a file of its own")
+    return filled[0] if filled else ()
+
+
+def _filled(sheet: Any) -> Iterator[tuple[Any, ...]]:
+    rows = sheet.iter_rows(values_only=True) if hasattr(sheet, "iter_rows") else iter(sheet)
+    return (row for row in rows if any(cell is not None and cell != "" for cell in row))
+
+
+def _cell(row: tuple[Any, ...], place: int) -> Any:
+    return _plain(row[place]) if place < len(row) else None
+
+
+def _plain(value: Any) -> Any:
+    """A text with its escapes as what they mean (`_x000D_` is a carriage return, `_x005F_` an underscore); all else as it is."""
+    if not isinstance(value, str) or "_x" not in value:
+        return value
+    from openpyxl.utils.escape import unescape
+
+    return unescape(value).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

@@ -1,0 +1,225 @@
+"""Which files a source means, and the hash of their bytes: nothing heavy, since every run asks what changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from configs.errors import InfraError, InputError
+from configs.schema import Data, is_table
+from tasks.data.sources.formats import READABLE, TABBED, Format, format_of, is_data, refuse, remedy_for, suffix
+
+FEEDBACK = "(feedback)"  # how exported feedback is named among a snapshot's sources
+_GLOB = frozenset("*?[")
+_NAMED = 5  # files that a notice names
+
+
+@dataclass(frozen=True)
+class File:
+    """A file, a table, or a hub data set's split. A file's `name` does not tell where it lies: ids made of it survive a move.
+
+    `separator` is what separates the fields of a CSV file; None: its header tells.
+    """
+
+    name: str
+    path: str
+    format: Format
+    separator: str | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a file of this machine."""
+        return self.format not in ("hf", "table") and "://" not in self.path
+
+
+def data_files(data: Data) -> tuple[tuple[File, ...], tuple[File, ...]]:
+    """The files of the training rows and of `data.test`."""
+    return source_files(data.source, data.test, data.format, data.separator)
+
+
+def resolve(source: str | tuple[str, ...], format: str = "auto", separator: str | None = None) -> tuple[File, ...]:
+    """The files of a source (file, folder, glob, address, `hf://dataset/split`, table, or several) by name; InputError if none."""
+    parts = (source,) if isinstance(source, str) else source
+    if not parts:
+        raise InputError("data.source is an empty list: name at least one file, folder, glob, address, table or hf://dataset/split")
+    listed = [_files(part, format, separator) for part in parts]
+    names = [file.name for files in listed for file in files]
+    if len(set(names)) < len(names):
+        listed = [[replace(file, name=f"{part}:{file.name}") for file in files] for part, files in zip(parts, listed, strict=True)]
+    unique = {file.name: file for files in listed for file in files}
+    return tuple(unique[name] for name in sorted(unique))
+
+
+def source_files(
+    source: str | tuple[str, ...], test: str | tuple[str, ...] | None = None, format: str = "auto", separator: str | None = None
+) -> tuple[tuple[File, ...], tuple[File, ...]]:
+    """The files of the source and of `data.test`; a file that both name is test, and names never clash."""
+    held_out = () if test is None else resolve(test, format, separator)
+    paths = {_place(file) for file in held_out}
+    rows = tuple(f for f in resolve(source, format, separator) if _place(f) not in paths)
+    if not rows:
+        raise InputError(f"data.source {source}: holds nothing but the test rows of data.test: name the training rows")
+    taken = {file.name for file in rows}
+    return rows, tuple(replace(f, name=f"test:{f.name}") if f.name in taken else f for f in held_out)
+
+
+def left_out(data: Data) -> tuple[str, ...]:
+    """For each folder of the source and of `data.test` a sentence on the files in it that are not read, with the remedy."""
+    named = (("data.source", data.source), ("data.test", data.test or ()))
+    parts = [(setting, part) for setting, given in named for part in ((given,) if isinstance(given, str) else given)]
+    return tuple(sentence for setting, part in parts for sentence in left_out_of(setting, part, data.format))
+
+
+def left_out_of(setting: str, part: str, format: str) -> tuple[str, ...]:
+    """The sentence of `left_out` for one source, which the user named by `setting`; none where every file is read."""
+    others = [] if part.startswith("hf://") or is_table(part) else _listed(part, format)[1]
+    if not others:
+        return ()
+    more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+    named = "; ".join(f"{name} ({remedy_for(name, format)})" for name in others[:_NAMED])
+    return (f"{setting} {part}: {len(others):,} of its files are not read: {named}{more}",)
+
+
+def fingerprint(files: Iterable[File], columns: tuple[str, ...] | None = None) -> dict[str, str]:
+    """By name the sha256 of each file's bytes, of a table's rows (of those columns alone, where they are named), of a hub data
+    set's name and resolved commit, of what a store says of an object; read as streams."""
+    return {file.name: _fingerprint(file, columns) for file in files}
+
+
+def _fingerprint(file: File, columns: tuple[str, ...] | None) -> str:
+    match file.format:
+        case "hf":
+            return _hub_digest(file.path)
+        case "table":
+            from tasks.data.sources import tables
+
+            return tables.digest(file.path, columns)
+        case _ if not file.is_local:
+            from tasks.data.sources import remote
+
+            return remote.digest(file.path)
+        case _:
+            return _digest(Path(file.path))
+
+
+def parse_hub(address: str) -> tuple[str, str, str | None]:
+    """Take `hf://owner/name/split@revision` apart into data set, split and revision (None: the newest)."""
+    body, _, revision = address.removeprefix("hf://").partition("@")
+    name, _, split = body.rpartition("/")
+    if not name or not split:
+        raise InputError(f"data.source {address}: an hf:// source names a data set and a split, as in hf://owner/name/train")
+    return name, split, revision or None
+
+
+def _files(part: str, format: str, separator: str | None) -> list[File]:
+    if part.startswith("hf://"):
+        parse_hub(part)
+        return [File(part, part, "hf")]
+    if is_table(part):
+        return [File(part, part, "table")]
+    files = []
+    for name, path in _listed(part, format)[0]:
+        known = format_of(name, format)
+        if known is None:
+            raise refuse(path, name)
+        tab = "\t" if suffix(name) in TABBED else None
+        files.append(File(name, path, known, (separator or tab) if known == "csv" else None))
+    return files
+
+
+def _listed(part: str, format: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """(name, path) of the files that a part of a source means, and the names of those that lie with them and are not read."""
+    if "://" in part:
+        from tasks.data.sources import remote
+
+        found, lone = remote.list_files(part)
+    else:
+        found, lone = _local(part)
+    if lone:
+        return found, []
+    seen = [(name, path) for name, path in found if not any(piece.startswith(".") for piece in Path(name).parts)]
+    rows = [(name, path) for name, path in seen if is_data(name, format)]
+    others = [name for name, _ in seen if not is_data(name, format)]
+    if not rows:
+        kinds = READABLE if format == "auto" else format
+        also = f" (only {', '.join(others[:_NAMED])}: {remedy_for(others[0], format)})" if others else ""
+        raise InputError(f"data.source {part}: holds no file of rows ({kinds}){also}: correct the path")
+    return rows, others
+
+
+def _local(part: str) -> tuple[list[tuple[str, str]], bool]:
+    """(name, path) of the files that a path means, and whether it names them itself (a file, a pattern) or their folder."""
+    path = Path(part).expanduser()
+    if path.is_dir():
+        root, found, lone = path, sorted(p for p in path.rglob("*") if p.is_file()), False
+    elif path.exists():
+        root, found, lone = path.parent, [path], True
+    elif _GLOB & set(part):
+        root, lone = _fixed_part(path), True
+        found = sorted(p for p in root.glob(str(path.relative_to(root))) if p.is_file())
+    else:
+        raise InputError(f"data.source {part}: there is no such file or folder (looked from {Path.cwd()}): correct the path")
+    if not found:
+        raise InputError(f"data.source {part}: holds no file: correct the path")
+    return [(file.relative_to(root).as_posix(), str(file)) for file in found], lone
+
+
+def _place(file: File) -> str:
+    return os.path.realpath(file.path) if file.is_local else file.path
+
+
+def _fixed_part(path: Path) -> Path:
+    """The folder above the first wildcard: names are relative to it."""
+    fixed = []
+    for part in path.parts:
+        if _GLOB & set(part):
+            break
+        fixed.append(part)
+    return Path(*fixed) if fixed else Path()
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except PermissionError as error:
+        raise InputError(f"{path}: may not be read by this user: change its permissions") from error
+    except OSError as error:
+        raise InfraError(f"{path}: cannot be read ({error.strerror}): check the disk or the mount, then run again") from error
+
+
+def _hub_digest(address: str) -> str:
+    name, split, revision = parse_hub(address)
+    if Path(name).is_dir():
+        content = [f"{p.relative_to(name)}={_digest(p)}" for p in sorted(Path(name).rglob("*")) if p.is_file()]
+    else:
+        content = [_hub_commit(name, revision)]
+    return hashlib.sha256("\n".join([name, split, *content]).encode()).hexdigest()
+
+
+def _hub_commit(name: str, revision: str | None) -> str:
+    """The commit a hub data set stands at: asked of the hub, else the one in the local cache."""
+    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or "~/.cache/huggingface") / "hub").expanduser()
+    ref = cache / f"datasets--{name.replace('/', '--')}" / "refs" / (revision or "main")
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() not in ("1", "true", "yes", "on"):
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+        try:
+            commit: str | None = HfApi().dataset_info(name, revision=revision, timeout=10).sha
+        except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+            if not ref.is_file():
+                raise InputError(
+                    f"hf://{name}: the hub did not answer for it ({type(error).__name__}): check name and network"
+                ) from error
+            commit = None
+        if commit:
+            return commit
+    if not ref.is_file():
+        raise InputError(
+            f"hf://{name}: is not in the local cache and HF_HUB_OFFLINE is set: download it first, or allow the network"
+        )
+    return ref.read_text().strip()

@@ -1,0 +1,129 @@
+"""The bytes of a file as a stream, wherever it lies and whatever it is packed with; what a packed file may grow to is bounded."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from configs.errors import InputError
+from tasks.data.sources.formats import packing, remedy_for
+from tasks.data.sources.source_files import File
+
+MOST_TIMES = 200  # as large as what was read of the packed file: texts pack to a tenth or so, logs to a fiftieth
+_PEEKED = 4096  # bytes of a beginning that is looked at
+ALWAYS = 64 << 20  # bytes that any packed file may grow to
+_GZIP = b"\x1f\x8b"
+_MAGIC = {
+    _GZIP: ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2", b"PK\x03\x04": ".zip", b"PAR1": ".parquet",
+    b"\xd0\xcf\x11\xe0": ".xls",
+}  # fmt: skip
+
+
+@contextmanager
+def open_packed(file: File, seeks: bool = True) -> Iterator[BinaryIO]:
+    """The bytes as they lie there."""
+    if file.is_local:
+        with Path(file.path).open("rb") as stream:
+            yield stream
+        return
+    from tasks.data.sources import remote
+
+    with remote.opened(file.path, seeks) as stream:
+        yield stream
+
+
+@contextmanager
+def open_text(file: File) -> Iterator[BinaryIO]:
+    """The bytes of a file of lines, unpacked.
+
+    InputError where it is damaged, is packed and does not say so, or unpacks to more than MOST_TIMES its size.
+    """
+    codec = packing(file.name)
+    with open_packed(file, seeks=False) as stream:
+        lying = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
+        start = lying.peek(_PEEKED)[:_PEEKED]
+        if codec is None or (codec == "gzip" and not file.is_local and _is_unpacked(start)):
+            _check_plain(file, start)
+            yield lying
+        else:
+            with io.BufferedReader(_Unpacked(lying, codec, file.path), 1 << 20) as unpacked:
+                yield unpacked
+
+
+def check_growth(path: str, packed: int, plain: int) -> None:
+    """Refuse what claims to hold far more than it is large; both in bytes."""
+    if plain > ALWAYS + MOST_TIMES * packed:
+        raise InputError(
+            f"{path}: unpacks to more than {MOST_TIMES} times its size, which no table of texts does: unpack it yourself and look, "
+            "then name the unpacked file"
+        )
+
+
+def _is_unpacked(start: bytes) -> bool:
+    """Whether a server unpacked a file on its way (Content-Encoding: gzip), so that its name says what it no longer is."""
+    return bool(start) and not start.startswith(_GZIP) and b"\0" not in start
+
+
+def _check_plain(file: File, start: bytes) -> None:
+    for magic, end in _MAGIC.items():
+        if not start.startswith(magic):
+            continue
+        if end == ".zip" and (b"[Content_Types].xml" in start or b"xl/" in start):
+            end = ".xlsx"
+        remedy = f"name it {end}" if end not in (".zip", ".xls") else remedy_for(f"a{end}", "auto")
+        raise InputError(f"{file.path}: is a {end} file by its first bytes, and is read as {file.format}: {remedy}")
+
+
+class _Counted:
+    """What a decompressor reads from; it says how much was read."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream, self.read_bytes, self.closed = stream, 0, False
+
+    def read(self, size: int = -1) -> bytes:
+        block = self.stream.read(size)
+        self.read_bytes += len(block)
+        return block
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class _Unpacked(io.RawIOBase):
+    def __init__(self, stream: BinaryIO, codec: str, path: str) -> None:
+        self._path, self._codec, self._given = path, codec, 0
+        self._packed = _Counted(stream)
+        self._plain = _decompressor(self._packed, codec)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        try:
+            block = self._plain.read(len(target))
+        except (EOFError, ValueError, zlib.error, OSError) as error:
+            if isinstance(error, OSError) and (error.errno is not None or type(error) not in (OSError, gzip.BadGzipFile)):
+                raise
+            raise InputError(f"{self._path}: is no whole {self._codec} file ({str(error)[:200]}): pack or copy it again") from error
+        self._given += len(block)
+        check_growth(self._path, self._packed.read_bytes, self._given)
+        target[: len(block)] = block
+        return len(block)
+
+
+def _decompressor(packed: Any, codec: str) -> Any:
+    """What reads on over the members of a file, be some of them empty, and over the zeros that fill up its last block."""
+    match codec:
+        case "gzip":
+            return gzip.GzipFile(fileobj=packed, mode="rb")
+        case "bz2":
+            return bz2.BZ2File(packed)
+    import pyarrow as pa
+
+    return pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), codec)

@@ -1,0 +1,62 @@
+"""When a row came to be: ISO 8601, and a time that a row can have."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import InputError
+from configs.schema import Window
+from tasks.data.sources.chunk import Chunk, cell_shape
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+EARLIEST = datetime(1000, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=366)  # how far clocks and plans may run ahead; beyond it a time is a mistake, or stands for none
+_WRITTEN = r"[ 0-9TZ:.,+−-]+"  # `today` and `now` are read as the moment of reading, which no row means
+_SHOWN = 60
+
+
+def read_times(values: list[str | None], chunk: Chunk, column: str) -> pa.Array:
+    """Texts as times in UTC; InputError names the row of one that is no ISO 8601, or lies where no row's time can."""
+    import pandas as pd
+    import pyarrow as pa
+
+    given = pd.Series(values, dtype="str")
+    written = given.where(given.str.fullmatch(_WRITTEN).fillna(False).astype(bool))
+    parsed = pd.to_datetime(written, utc=True, format="ISO8601", errors="coerce").astype("datetime64[us, UTC]")
+    bad = (parsed.isna() & given.notna()).to_numpy()
+    if bad.any():
+        index = int(bad.argmax())
+        shape = cell_shape(str(values[index]))
+        raise InputError(
+            f"{chunk.place(index)}: `{column}` is no time: write ISO 8601, as 2026-01-31T08:15:00Z; the cell has the form {shape!r}"
+        )
+    latest = datetime.now(UTC) + AHEAD
+    absurd = ((parsed < EARLIEST) | (parsed > latest)).fillna(False).to_numpy(dtype=bool)
+    if absurd.any():
+        index = int(absurd.argmax())
+        raise InputError(
+            f"{chunk.place(index)}: `{column}` is {str(values[index])[:_SHOWN]!r}, which no row can have (from the year "
+            f"{EARLIEST.year} to {latest:%Y-%m-%d}): correct it, or leave it empty"
+        )
+    return pa.array(parsed, type=pa.timestamp("us", tz="UTC"))
+
+
+def window_edges(window: Window) -> tuple[Any, Any]:
+    """Start and end as datetimes in UTC, None where the window is open."""
+    return tuple(None if text is None else _bound(text) for text in (window.start, window.end))  # type: ignore[return-value]
+
+
+def _bound(text: str) -> Any:
+    import pandas as pd
+
+    try:
+        if not re.fullmatch(_WRITTEN, text):
+            raise ValueError("no ISO 8601")
+        time = pd.Timestamp(text)
+    except ValueError as error:
+        raise InputError(f"data.window: {text[:_SHOWN]!r} is no time: write ISO 8601, as 2026-01-31") from error
+    return (time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")).to_pydatetime()

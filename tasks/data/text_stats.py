@@ -1,0 +1,32 @@
+"""What can be told of a text without a network: its length, its language, its words that are new, whether it is there at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from tasks.data.preparation.deduplicate import words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNSURE = "(unsure)"  # fewer letters than tell a language
+LETTERS = 20
+
+
+def traits(texts: Sequence[str], vocabulary: Collection[str], language_of: Callable[[str], str]) -> pd.DataFrame:
+    """One line a text: `length` in words; `language`; `vocabulary`, the share of its words outside `vocabulary` (NaN where it has
+    none); `missing`. Equal texts are looked at once.
+    """  # fmt: skip
+    import pandas as pd
+
+    known = frozenset(vocabulary)
+    seen = {text: _traits(text, known, language_of) for text in dict.fromkeys(texts)}
+    return pd.DataFrame([seen[text] for text in texts], columns=["length", "language", "vocabulary", "missing"])
+
+
+def _traits(text: str, known: frozenset[str], language_of: Callable[[str], str]) -> tuple[float, str, float, bool]:
+    found = words(text)
+    new = sum(word not in known for word in found) / len(found) if found else float("nan")
+    language = language_of(text) if sum(letter.isalpha() for letter in text) >= LETTERS else UNSURE
+    return float(len(found)), language, new, not text.strip()

@@ -1,0 +1,131 @@
+"""What comes in, and how sure the answers are: embeddings, lengths, words, gaps, repetitions, confidence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tasks.drift.distinct_texts import Texts, texts_of, too_few
+from tasks.drift.mmd import judge_distance, kernel_space, mean_space
+from tasks.drift.statistics import Contrast, Tested, difference, difference_p, judge_mean, judge_share, mean_contrast
+from tasks.drift.types import Asked, Bools, Finding, Sample
+from tasks.stats.paired import Codes, Floats
+
+OUTER = 0.01  # a number is cut off a width of the reference's inner 98 % beyond it: one text of a million letters is no drift
+
+
+def distance(asked: Asked, reference: Sample, window: Sample, kernel: bool) -> Finding:
+    """inputs.topics (kernel) and inputs.mean: how far the embeddings have moved, in standard deviations of the reference."""
+    if reference.embeddings is None or window.embeddings is None:
+        return asked.silent("no embeddings")
+    was, now = (np.flatnonzero(np.isfinite(sample.embeddings[:, 0])) for sample in (reference, window))  # type: ignore[index]
+    texts = asked.texts(reference.texts[was], window.texts[now])
+    if why := too_few(texts):
+        return asked.silent(why, (len(was), len(now)))
+    first = texts.first_rows()
+    vectors = np.empty((texts.n, reference.embeddings.shape[1]), dtype=np.float32)
+    in_reference = first < len(was)
+    vectors[in_reference] = reference.embeddings[was[first[in_reference]]]
+    vectors[~in_reference] = window.embeddings[now[first[~in_reference] - len(was)]]
+    space = kernel_space(vectors, texts.reference) if kernel else mean_space(vectors)
+    if space.variance(texts.reference) <= 1e-9:
+        return asked.silent("all embeddings of the reference are the same", (len(was), len(now)))
+    tested, differ = judge_distance(space, texts, asked.minimum, asked.alpha, asked.seed)
+    return asked.found(tested, differ, (len(was), len(now)))
+
+
+def number(asked: Asked, reference: Floats | None, window: Floats | None, codes: tuple[Codes, Codes], scaled: bool) -> Finding:
+    """inputs.length, predictions.confidence (`scaled`: in the reference's standard deviations), inputs.vocabulary (as it is)."""
+    if reference is None or window is None:
+        return asked.silent("not given in reference and window")
+    was, now = np.flatnonzero(np.isfinite(reference)), np.flatnonzero(np.isfinite(window))
+    texts = asked.texts(codes[0][was], codes[1][now])
+    if why := too_few(texts):
+        return asked.silent(why, (len(was), len(now)))
+    old, new = reference[was].astype(np.float64), window[now].astype(np.float64)
+    note = f"mean {old.mean():.4g}, now {new.mean():.4g}"
+    if scaled:
+        old, new = _cut(old, new)
+        if old.std() == 0:
+            return asked.silent("it does not vary in the reference", (len(was), len(now)))
+        contrast = _standardised(texts, old, new)
+    else:
+        contrast = mean_contrast(texts, old, new)
+    tested = judge_mean(contrast, texts, asked.minimum, asked.alpha, sides=2)
+    return asked.found(tested, difference(texts, contrast, old, new, asked.seed), (len(was), len(now)), note)
+
+
+def _cut(reference: Floats, window: Floats) -> tuple[Floats, Floats]:
+    low, high = np.quantile(reference, [OUTER, 1 - OUTER])
+    reach = high - low
+    if reach == 0:
+        return reference, window
+    return np.clip(reference, low - reach, high + reach), np.clip(window, low - reach, high + reach)
+
+
+def _standardised(texts: Texts, reference: Floats, window: Floats) -> Contrast:
+    """The standardised mean difference by the reference's deviation (Glass 1976), whose own error is part of it."""
+    plain, deviation = mean_contrast(texts, reference, window), float(reference.std())
+    value = plain.value / deviation
+    of_deviation = value / 2 * (((reference - reference.mean()) / deviation) ** 2 - 1)
+    by_text = plain.by_text / deviation - texts.summed(texts.of_reference, texts.row_reference * of_deviation)
+    added = float(texts.row_reference @ of_deviation**2) * texts.noise[0]
+    return Contrast(value, by_text, plain.row_variance / deviation**2 + added)
+
+
+def flag(asked: Asked, reference: Bools | None, window: Bools | None, codes: tuple[Codes, Codes]) -> Finding:
+    """inputs.missing: the share of rows without a text. What is absent is no text: no two such rows repeat one another."""
+    if reference is None or window is None:
+        return asked.silent("not given in reference and window")
+    some = bool(reference.any() or window.any())
+    texts = texts_of(_apart(codes[0], reference, 0), _apart(codes[1], window, 1)) if some else asked.whole
+    rows = len(reference), len(window)
+    if why := too_few(texts):
+        return asked.silent(why, rows)
+    old, new = reference.astype(np.float64), window.astype(np.float64)
+    shares = float(old.mean()), float(new.mean())
+    contrast = mean_contrast(texts, old, new)
+    tested = judge_share(contrast, shares, texts, asked.minimum, asked.alpha, sides=2)
+    note = f"{shares[0]:.1%} of rows, now {shares[1]:.1%}"
+    return asked.found(tested, difference(texts, contrast, old, new, asked.seed), rows, note)
+
+
+def _apart(codes: Codes, flags: Bools, sample: int) -> Codes:
+    """Codes in which every flagged row has one of its own, far from all others."""
+    alone = codes.copy()
+    alone[flags] = np.iinfo(np.int64).max - 2 * np.arange(int(flags.sum())) - sample
+    return alone
+
+
+def duplicates(asked: Asked, codes: tuple[Codes, Codes]) -> Finding:
+    """inputs.duplicates: the share of rows that repeat another row of their sample.
+
+    A larger sample repeats more where texts are drawn from a stock of popular ones, and no more where each is sent several times in
+    a row. So a change counts only as far as it is seen both between the samples as they are and with the larger thinned to the
+    smaller's size (Hurlbert's rarefaction, 1971), which are right for the one and for the other.
+    """
+    texts, rows = asked.whole, (len(codes[0]), len(codes[1]))
+    if why := too_few(texts):
+        return asked.silent(why, rows)
+    smaller = min(rows)
+    views = [_repeats(texts, 1.0, 1.0), _repeats(texts, smaller / rows[0], smaller / rows[1])]
+    tested = [judge_mean(view, texts, asked.minimum, asked.alpha, sides=2) for view in views]
+    found = min(tested, key=lambda one: abs(one.effect))
+    if tested[0].effect * tested[1].effect < 0:
+        found = Tested(0.0, min(one.low for one in tested), max(one.high for one in tested), 1.0)
+    p, differ = max(one.p for one in (*tested, found)), max(difference_p(view, texts) for view in views)
+    shares = [1 - len(np.unique(held)) / len(held) for held in codes]
+    note = f"{shares[0]:.1%} of rows, now {shares[1]:.1%}; the commonest text of the window: {texts.window.max():.1%} of its rows"
+    return asked.found(Tested(found.effect, found.low, found.high, p), differ, rows, note)
+
+
+def _repeats(texts: Texts, keep_reference: float, keep_window: float) -> Contrast:
+    """The change in the share of repeating rows when a share of each sample's rows is kept at random; the error is by text."""
+    values, by_text = [], np.zeros(texts.n)
+    for sign, of_row, keep in ((-1, texts.of_reference, keep_reference), (1, texts.of_window, keep_window)):
+        count = np.bincount(of_row, minlength=texts.n).astype(np.float64)
+        seen = 1 - (1 - keep) ** count if keep < 1 else (count > 0).astype(np.float64)
+        rows = keep * count.sum()
+        distinct = float(seen.sum()) / rows
+        values.append(sign * (1 - distinct))
+        by_text -= sign * (seen - distinct * keep * count) / rows
+    return Contrast(float(sum(values)), by_text, float(np.sum(by_text**2)) / texts.design)

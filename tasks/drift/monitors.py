@@ -1,0 +1,134 @@
+"""Has the traffic moved away from what the champion was judged on? A year of looks with one stated chance of any false alarm.
+
+`watch` holds a window of traffic against the champion's own reference, monitor by monitor. An alarm says that the change is larger
+than the least one worth an alarm (`Effects`), by a test that counts the luck of both samples. One that asked whether window and
+reference differ *at all* would in time always say yes: the reference is one draw, kept for the champion's whole life, and 100,000
+rows a week show any draw to be off.
+
+alpha is the chance of any false alarm per champion and year. Each look may spend its share of it (`alpha_at_look`), each monitor
+that the reference can speak on an equal part of that. Nothing is assumed of how looks and monitors depend on one another: windows
+overlap, and all share the reference. A false alarm is one where the true change is at most the minimum, were it just that all year.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from configs.schema import Effects, Monitor
+from tasks.drift import inputs, performance
+from tasks.drift.categories import categories
+from tasks.drift.distinct_texts import text_codes, texts_of
+from tasks.drift.mmd import kernel_space, strangest
+from tasks.drift.types import MONITORS, Asked, Finding, Sample
+from tasks.stats.multiplicity import alpha_at_look
+from tasks.stats.paired import Codes
+
+__all__ = ["MONITORS", "Finding", "Sample", "most_changed", "text_codes", "watch"]
+
+Judge = Callable[[Asked, Sample, Sample], Finding]
+
+
+def watch(reference: Sample, window: Sample, monitor: Monitor, look: int, seed: int) -> tuple[Finding, ...]:
+    """One look: a finding per monitor, in the order of MONITORS; `look` counts from 1 within the champion's year.
+
+    A window of fewer than `min_rows` rows is not judged. Of one of more than `max_rows` a random part is, but for audited labels,
+    all of which are. `seed` decides on that part and on the permutations.
+    """
+    able = _able(reference)
+    alpha = alpha_at_look(monitor.alpha, monitor.looks_per_year, look) / max(1, sum(able.values()))
+    part = _part(window, monitor.max_rows, seed)
+    whole, found = texts_of(reference.texts, part.texts), []
+    for name, (minimum, judge) in _judges(monitor.effects).items():
+        asked = Asked(name, minimum, alpha, seed, whole)
+        if window.n < monitor.min_rows:
+            found.append(asked.silent(f"{window.n} rows in the window, fewer than {monitor.min_rows}", (reference.n, window.n)))
+        elif not able[name]:
+            found.append(asked.silent("the reference does not hold what it takes"))
+        else:
+            found.append(judge(asked, reference, window if name in LABELS else part))
+    return tuple(found)
+
+
+LABELS = ("predictions.calibration", "performance.accuracy")
+
+
+def _able(reference: Sample) -> Mapping[str, bool]:
+    """Which monitors the reference can speak on: fixed for the champion's life, whatever a window turns out to hold."""
+    scored, right = reference.confidence is not None, reference.correct is not None
+    embedded = reference.embeddings is not None
+    return {
+        "inputs.topics": embedded,
+        "inputs.mean": embedded,
+        "inputs.length": "length" in reference.numbers,
+        "inputs.language": "language" in reference.categories,
+        "inputs.vocabulary": "vocabulary" in reference.numbers,
+        "inputs.missing": "missing" in reference.flags,
+        "inputs.duplicates": True,
+        "predictions.classes": reference.prediction is not None,
+        "predictions.confidence": scored,
+        "predictions.calibration": scored and right,
+        "performance.accuracy": right,
+        "performance.estimate": scored and right,
+    }
+
+
+def _judges(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
+    """The least effect worth an alarm, and the test, of each monitor."""
+
+    def number(name: str, scaled: bool) -> Judge:
+        return lambda asked, old, new: inputs.number(asked, old.numbers.get(name), new.numbers.get(name), _codes(old, new), scaled)
+
+    return {
+        "inputs.topics": (effects.embedding, lambda asked, old, new: inputs.distance(asked, old, new, kernel=True)),
+        "inputs.mean": (effects.embedding, lambda asked, old, new: inputs.distance(asked, old, new, kernel=False)),
+        "inputs.length": (effects.number, number("length", scaled=True)),
+        "inputs.language": (
+            effects.share,
+            lambda asked, old, new: categories(
+                asked, old.categories.get("language"), new.categories.get("language"), _codes(old, new)
+            ),
+        ),
+        "inputs.vocabulary": (effects.share, number("vocabulary", scaled=False)),
+        "inputs.missing": (
+            effects.share,
+            lambda asked, old, new: inputs.flag(asked, old.flags.get("missing"), new.flags.get("missing"), _codes(old, new)),
+        ),
+        "inputs.duplicates": (effects.share, lambda asked, old, new: inputs.duplicates(asked, _codes(old, new))),
+        "predictions.classes": (
+            effects.share,
+            lambda asked, old, new: categories(asked, old.prediction, new.prediction, _codes(old, new)),
+        ),
+        "predictions.confidence": (
+            effects.number,
+            lambda asked, old, new: inputs.number(asked, old.confidence, new.confidence, _codes(old, new), scaled=True),
+        ),
+        "predictions.calibration": (effects.accuracy, performance.calibration),
+        "performance.accuracy": (effects.accuracy, performance.accuracy),
+        "performance.estimate": (effects.accuracy, performance.estimate),
+    }
+
+
+def _codes(reference: Sample, window: Sample) -> tuple[Codes, Codes]:
+    return reference.texts, window.texts
+
+
+def _part(window: Sample, most: int, seed: int) -> Sample:
+    if window.n <= most:
+        return window
+    return window.rows(np.sort(np.random.default_rng(seed).choice(window.n, most, replace=False)))
+
+
+def most_changed(reference: Sample, window: Sample, count: int = 10) -> tuple[int, ...]:
+    """Rows of the window whose texts are most typical of how its embeddings differ from the reference's, the most typical first."""
+    if reference.embeddings is None or window.embeddings is None:
+        return ()
+    was, now = (np.flatnonzero(np.isfinite(sample.embeddings[:, 0])) for sample in (reference, window))  # type: ignore[index]
+    if not len(was) or not len(now):
+        return ()
+    texts = texts_of(reference.texts[was], window.texts[now])
+    vectors = np.concatenate([reference.embeddings[was], window.embeddings[now]])[texts.first_rows()]
+    chosen = strangest(kernel_space(vectors, texts.reference), texts, count)
+    of_text = dict(zip(texts.of_window[::-1].tolist(), now[::-1].tolist(), strict=True))
+    return tuple(of_text[number] for number in chosen)

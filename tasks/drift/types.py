@@ -1,0 +1,146 @@
+"""What the monitors are given and what they find: plain values in, plain values out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from math import isnan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.drift.distinct_texts import Texts, texts_of
+from tasks.drift.statistics import Tested
+from tasks.stats.paired import Codes, Floats
+
+Bools = NDArray[np.bool_]
+Strings = NDArray[np.str_]
+
+MONITORS = (
+    "inputs.topics",
+    "inputs.mean",
+    "inputs.length",
+    "inputs.language",
+    "inputs.vocabulary",
+    "inputs.missing",
+    "inputs.duplicates",
+    "predictions.classes",
+    "predictions.confidence",
+    "predictions.calibration",
+    "performance.accuracy",
+    "performance.estimate",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows of a reference or of a window, duplicates included; every array has shape (n,) but `embeddings`, which is (n, d).
+
+    `texts`: a number per row, equal where the text is, *across both samples too* (`text_codes`). `embeddings`: of the untuned base;
+    a row of NaN was not embedded and is left out. `numbers`: "length", and "vocabulary" (the share of a row's words that training
+    did not know); NaN is left out. `categories`: "language". `flags`: "missing". `correct`: 1 or 0, or a score between, NaN where
+    unknown. `audit_probability`: with which a row was drawn to be labelled; a label without one is no audit, and not counted.
+    In a reference None means that every known label counts alike.
+    """
+
+    texts: Codes
+    embeddings: NDArray[np.float32] | None = None
+    numbers: Mapping[str, Floats] = field(default_factory=dict)
+    categories: Mapping[str, Strings] = field(default_factory=dict)
+    flags: Mapping[str, Bools] = field(default_factory=dict)
+    confidence: Floats | None = None
+    prediction: Strings | None = None
+    correct: Floats | None = None
+    audit_probability: Floats | None = None
+
+    @property
+    def n(self) -> int:
+        return len(self.texts)
+
+    def rows(self, chosen: Codes) -> Sample:
+        """A sample of some of the rows."""
+
+        def some(values: NDArray[np.generic] | None) -> NDArray[np.generic] | None:
+            return None if values is None else values[chosen]
+
+        return Sample(
+            texts=self.texts[chosen],
+            embeddings=some(self.embeddings),  # type: ignore[arg-type]
+            numbers={name: values[chosen] for name, values in self.numbers.items()},
+            categories={name: values[chosen] for name, values in self.categories.items()},
+            flags={name: values[chosen] for name, values in self.flags.items()},
+            confidence=some(self.confidence),  # type: ignore[arg-type]
+            prediction=some(self.prediction),  # type: ignore[arg-type]
+            correct=some(self.correct),  # type: ignore[arg-type]
+            audit_probability=some(self.audit_probability),  # type: ignore[arg-type]
+        )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one monitor found at one look.
+
+    `effect`, in the unit of `minimum`; `low`, `high`: its band at `alpha`, so that all bands of a champion's year hold the truth
+    together but for the year's alpha on either side; `p`: of 'the effect is at most the minimum', or of 'nothing differs' where
+    that is larger; `alarm`: p is at most `alpha`. NaN where it was not judged, and `note` says why.
+    """
+
+    monitor: str
+    effect: float
+    low: float
+    high: float
+    minimum: float
+    p: float
+    alpha: float
+    alarm: bool
+    n_reference: int
+    n_window: int
+    note: str
+
+    @property
+    def judged(self) -> bool:
+        return not isnan(self.p)
+
+    def plain(self) -> dict[str, object]:
+        """Its fields for JSON, which has no NaN: None instead."""
+        return {name: None if value != value else value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """One monitor's question: what it may spend, and the least effect worth an alarm; `whole` are the texts of all rows."""
+
+    monitor: str
+    minimum: float
+    alpha: float
+    seed: int
+    whole: Texts
+
+    def texts(self, reference: Codes, window: Codes) -> Texts:
+        """The texts of some of the rows, by their codes; where those are all, the ones whose rearrangements are shared."""
+        every = len(reference) == len(self.whole.of_reference) and len(window) == len(self.whole.of_window)
+        return self.whole if every else texts_of(reference, window)
+
+    def found(self, tested: Tested, difference_p: float, rows: tuple[int, int], note: str = "") -> Finding:
+        """Both must speak: that anything differs, and that it differs by more than the minimum."""
+        p = max(tested.p, difference_p)
+        if p > self.alpha >= tested.p:
+            note = "; ".join([*([note] if note else []), "not shown to differ at all when texts are rearranged at random"])
+        return Finding(
+            monitor=self.monitor,
+            effect=tested.effect,
+            low=min(tested.low, tested.effect),
+            high=max(tested.high, tested.effect),
+            minimum=self.minimum,
+            p=p,
+            alpha=self.alpha,
+            alarm=p <= self.alpha,
+            n_reference=rows[0],
+            n_window=rows[1],
+            note=note,
+        )
+
+    def silent(self, why: str, rows: tuple[int, int] = (0, 0)) -> Finding:
+        """Not judged, with the reason."""
+        nan = float("nan")
+        return Finding(self.monitor, nan, nan, nan, self.minimum, nan, self.alpha, False, *rows, note=f"not judged: {why}")

@@ -1,0 +1,58 @@
+"""A model's score on each slice and its recall on each class, with intervals: an average hides who pays for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tasks.stats.intervals import Groups, mean_interval
+from tasks.stats.paired import group_codes
+
+
+@dataclass(frozen=True)
+class SliceScore:
+    """The mean score of the rows where column `name` is `value`; `judged` is False under `min_n` effective rows."""
+
+    name: str
+    value: str
+    n: int
+    n_groups: int
+    mean: float
+    low: float | None
+    high: float | None
+    judged: bool
+
+
+def by_slice(
+    scores: ArrayLike,
+    slices: Mapping[str, ArrayLike],
+    groups: Groups = None,
+    min_n: int = 30,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[SliceScore, ...]:
+    """Means of per-example scores, shape (n,), over each value of each slice column; columns as given, values in order."""
+    values = np.asarray(scores, dtype=np.float64)
+    codes = None if groups is None else group_codes(groups, len(values))
+    found = []
+    for name, column in slices.items():
+        told = np.asarray(column).astype(str)
+        for value in np.unique(told):
+            rows = told == value
+            interval = mean_interval(values[rows], None if codes is None else codes[rows], confidence, resamples, seed)
+            judged = interval.n_effective >= min_n
+            found.append(
+                SliceScore(name, str(value), interval.n, interval.n_groups, interval.value, interval.low, interval.high, judged)
+            )
+    return tuple(found)
+
+
+def recall_by_class(
+    correct: ArrayLike, target: ArrayLike, groups: Groups = None, min_n: int = 30, confidence: float = 0.95
+) -> tuple[SliceScore, ...]:
+    """Share right among the rows of each target class: its recall. `correct` is 0/1, shape (n,)."""
+    return by_slice(correct, {"class": target}, groups, min_n, confidence)

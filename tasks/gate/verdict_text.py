@@ -1,0 +1,245 @@
+"""The verdict in plain words: what a person who did not see the numbers needs in order to agree or to object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import floor
+
+import numpy as np
+
+from configs.schema import Gate
+from tasks.gate.evidence import Comparison, Evidence, Verdict, missed_floors
+
+MOST_LABELS = 10  # named in a sentence
+DECISIVE_FIRST = {"ruled out": 0, "open": 1, "shown": 2}
+BASELINE = "baseline "  # how the names of comparisons with one begin
+
+
+def reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tuple[str, ...]:
+    """Sentences, the decisive ones first: what vetoes or is missing, what was compared, then the circumstances."""
+    share = _are_shares(evidence)
+    asked = [c for c in verdict.comparisons if c.rule in ("better", "not_worse")]
+    guards = [c for c in verdict.comparisons if c.rule == "guard"]
+    few, all_new = verdict.n_effective < settings.min_rows, 0 < verdict.n == verdict.new_rows
+    return (
+        *([_too_few(verdict, settings)] if few else []),
+        *([_all_new(verdict)] if all_new else []),
+        *(
+            f"Floor missed: {name} is {value:.4g}, gate.floors asks for at least {least:.4g}."
+            for name, (value, least) in missed_floors(evidence, settings).items()
+        ),
+        *(_harm(c, share) for c in guards if c.outcome == "harm shown"),
+        *(_primary(c, settings, share) for c in sorted(asked, key=lambda c: DECISIVE_FIRST[c.outcome])),
+        *([_more_rows(verdict, asked, settings, share)] if verdict.verdict == "INCONCLUSIVE" and not few and not all_new else []),
+        *([] if few else _cheaper(verdict, share)),
+        *_circumstances(verdict, guards, evidence, settings),
+    )
+
+
+def adopted_reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tuple[str, ...]:
+    """What is known of a model that a person adopts, and what cannot be."""
+    share = _are_shares(evidence)
+    return (
+        "It was fine-tuned elsewhere: whether it has seen these test rows is not known, so its figures may be too good.",
+        *(f"Beside the {c.name}: {_numbers(c, share)}." for c in verdict.comparisons),
+        *_cheaper(verdict, share),
+        *(
+            f"It stays under a floor of the gate: {name} is {value:.4g}, gate.floors asks a challenger for at least {least:.4g}."
+            for name, (value, least) in missed_floors(evidence, settings).items()
+        ),
+    )
+
+
+def _are_shares(evidence: Evidence) -> bool:
+    """Whether scores are right/wrong or lie between the two, so that differences are points and levels percent."""
+    arrays = (evidence.challenger, evidence.champion, evidence.anchor, evidence.baseline, evidence.trivial)
+    return all(np.all((scores >= 0) & (scores <= 1)) for scores in arrays if scores is not None)
+
+
+def amount(value: float, share: bool) -> str:
+    """A difference: in percentage points where the scores are shares, else as it is."""
+    return f"{100 * value:.1f} points" if share else f"{value:.4g}"
+
+
+def level(value: float, share: bool) -> str:
+    """A mean score: in percent where the scores are shares."""
+    return f"{100 * value:.1f} %" if share else f"{value:.4g}"
+
+
+def _rows_of(comparison: Comparison) -> str:
+    if comparison.n == comparison.n_groups:
+        return f"{comparison.n} rows"
+    return f"{comparison.n} rows in {comparison.n_groups} groups ({effective(comparison.n_effective)})"
+
+
+def effective(rows: float) -> str:
+    """What grouped rows count for, rounded down."""
+    return "1 effective row" if 1 <= rows < 2 else f"{floor(rows + 1e-9)} effective rows"
+
+
+def _bounds(comparison: Comparison, share: bool) -> str:
+    if comparison.low is None or comparison.high is None:
+        return "no interval from one row or group"
+    unit = 100 if share else 1
+    digits = ".1f" if share else ".4g"
+    return f"{100 * comparison.confidence:g} % interval {unit * comparison.low:{digits}} to {unit * comparison.high:{digits}}"
+
+
+def _p(value: float) -> str:
+    return f"p = {value:.2g}" if value >= 1e-6 else "p < 0.000001"
+
+
+def _primary(c: Comparison, settings: Gate, share: bool) -> str:
+    """One primary comparison: the claim, the numbers, the p-value beside what it was held against."""
+    margin, effect = amount(c.margin or 0.0, share), amount(settings.effect, share)
+    claims = {
+        ("better", "shown"): f"Better than the {c.name}",
+        ("better", "ruled out"): f"A gain of {effect} over the {c.name} is ruled out",
+        ("better", "open"): f"Not shown to be better than the {c.name}",
+        ("not_worse", "shown"): f"Less than {margin} worse than the {c.name}, if worse at all",
+        ("not_worse", "ruled out"): f"Worse than the {c.name} by more than the margin of {margin}",
+        ("not_worse", "open"): f"Not shown to be within {margin} of the {c.name}",
+    }
+    return (
+        f"{claims[c.rule, c.outcome]}: {_numbers(c, share)}; ahead on {c.wins} of them, behind on {c.losses}; "
+        f"{_p(c.p_value or 0.0)}, where this look allows {c.alpha or 0.0:.2g}."
+    )
+
+
+def _numbers(c: Comparison, share: bool) -> str:
+    moved = f"{100 * c.difference:+.1f} points" if share else f"{c.difference:+.4g}"
+    clipped = f"; {c.clipped} of them clipped" if c.clipped else ""
+    return f"{level(c.challenger, share)} against {level(c.other, share)} on {_rows_of(c)}{clipped}, {moved} ({_bounds(c, share)})"
+
+
+def _harm(c: Comparison, share: bool) -> str:
+    if c.name.startswith(BASELINE):
+        return (
+            f"Worse than the {c.name}, which costs less: {_numbers(c, share)}, where gate.first_margin tolerates a loss of "
+            f"{amount(c.margin or 0.0, share)}; {_p(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is allowed."
+        )
+    return (
+        f"Harm shown on {c.name}, against the champion: {_numbers(c, share)}, where a loss of {amount(c.margin or 0.0, share)} is "
+        f"tolerated; {_p(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is Holm's level."
+    )
+
+
+def _cheaper(verdict: Verdict, share: bool) -> Iterator[str]:
+    """That a baseline would do, where the challenger is not shown to be better than the best of those it was compared with."""
+    met = [c for c in verdict.comparisons if c.name.startswith(BASELINE)]
+    best = max(met, key=lambda c: c.other, default=None)
+    if best is not None and best.outcome != "shown" and (best.low is None or best.low <= 0):
+        yield (
+            f"A cheaper model would do: the {best.name} has {level(best.other, share)} where the challenger has "
+            f"{level(best.challenger, share)}, which is not shown to be better ({_bounds(best, share)} for the difference)."
+        )
+
+
+def _too_few(verdict: Verdict, settings: Gate) -> str:
+    held = f"{verdict.n} fair rows"
+    if verdict.n != verdict.n_groups:
+        held += f" in {verdict.n_groups} groups, which count as {effective(verdict.n_effective)},"
+    needed = _count(verdict.rows_needed) + (" in groups like these" if verdict.n != verdict.n_groups else "")
+    return (
+        f"Too few rows to decide anything: {held} where gate.min_rows asks for {settings.min_rows}; {needed} would be needed. "
+        f"Collect more test rows{_of_other_groups(verdict)}, or widen gate.window."
+    )
+
+
+def _of_other_groups(verdict: Verdict) -> str:
+    """Where some groups are much larger than others, rows of those add little."""
+    uneven = verdict.n_effective < verdict.n_groups / 2
+    return " of other groups (a few groups hold most rows, and more rows of those add little)" if uneven else ""
+
+
+def _all_new(verdict: Verdict) -> str:
+    return (
+        f"All {verdict.n} rows have labels that the champion never had{_listed(verdict.new_labels)}: they cannot show what would "
+        "be lost. Add test rows of the labels that it knows."
+    )
+
+
+def _listed(labels: tuple[str, ...]) -> str:
+    more = f" and {len(labels) - MOST_LABELS} more" if len(labels) > MOST_LABELS else ""
+    return f" ({', '.join(labels[:MOST_LABELS])}{more})" if labels else ""
+
+
+def _count(rows: int | None) -> str:
+    return "more than a thousand million" if rows is None else f"about {rows}"
+
+
+def _more_rows(verdict: Verdict, asked: list[Comparison], settings: Gate, share: bool) -> str:
+    rules = {c.rule for c in asked if c.outcome != "shown"}
+    better = asked[0].rule == "better"
+    aims = {
+        "better": f"to show a true gain of {amount(settings.effect, share)}",
+        "not_worse": "to pass a challenger that is exactly as good",
+    }
+    aim = " and ".join(aims[rule] for rule in ("better", "not_worse") if rule in rules)
+    if verdict.rows_needed is not None and verdict.rows_needed <= verdict.n:
+        return (
+            f"{verdict.n} rows are enough {aim} with power {settings.power:g}, but these leave it open: the true difference may be "
+            "smaller, or luck was against it."
+        )
+    shown = "show" if better else "pass"
+    least = (
+        f"; {verdict.n} rows {shown} one of {amount(verdict.detectable, share)}"
+        if verdict.detectable is not None and asked[0].outcome != "shown"
+        else ""
+    )
+    return f"{_count(verdict.rows_needed).capitalize()} rows are needed {aim} with power {settings.power:g}{least}."
+
+
+def _circumstances(verdict: Verdict, guards: list[Comparison], evidence: Evidence, settings: Gate) -> Iterator[str]:
+    if guards:
+        yield _guarding(guards, settings, _are_shares(evidence))
+    missed = missed_floors(evidence, settings)
+    kept = [f"{name} {evidence.metrics[name]:.4g} >= {least:.4g}" for name, least in settings.floors.items() if name not in missed]
+    if kept:
+        yield f"Floors kept: {', '.join(kept)}."
+    if evidence.champion is not None and settings.rule == "not_worse" and evidence.anchor is None:
+        yield "No anchor was given: the champion alone was compared, and a chain of small losses would not be seen."
+    if settings.window is not None and evidence.recent is not None:
+        yield f"Compared on the {verdict.n} fair rows of the last {settings.window} days (gate.window)."
+    if verdict.new_rows:
+        yield _new_rows(verdict, settings, _are_shares(evidence))
+    if any(c.clipped for c in verdict.comparisons if c.rule != "information"):
+        yield (
+            f"A row counts for a difference of {evidence.largest_difference:g} at most: rows that differ by more are clipped to it."
+        )
+    if verdict.excluded:
+        rows = "1 row" if verdict.excluded == 1 else f"{verdict.excluded} rows"
+        yield f"{rows} left out: copies or near copies of rows that one of the models was trained or tuned on."
+    yield _look(verdict.look, settings, first=evidence.champion is None and settings.first == "useful")
+
+
+def _new_rows(verdict: Verdict, settings: Gate, share: bool) -> str:
+    rows = "1 row has a label" if verdict.new_rows == 1 else f"{verdict.new_rows} rows have labels"
+    return (
+        f"{rows} that the champion never had{_listed(verdict.new_labels)}. They count above, and do not decide alone: on the other "
+        f"{verdict.n - verdict.new_rows} rows a loss of {amount(settings.margin, share)} (gate.margin) has to be ruled out too."
+    )
+
+
+def _guarding(guards: list[Comparison], settings: Gate, share: bool) -> str:
+    if guards[0].name.startswith(BASELINE):
+        shown = {"harm shown": "Loss", "no harm shown": "No loss"}.get(guards[0].outcome, "Not judged: too few rows for a loss")
+        return f"{shown} beyond {amount(settings.first_margin, share)} (gate.first_margin) shown against the {guards[0].name}."
+    judged = [c for c in guards if c.outcome != "too few rows"]
+    harmed, small = sum(c.outcome == "harm shown" for c in judged), len(guards) - len(judged)
+    found = f"{harmed} of them showed harm beyond its margin" if harmed else "none showed harm beyond its margin"
+    rows = "rows" if all(c.n == c.n_groups for c in guards) else "effective rows"
+    unjudged = f"; {small} with fewer than {settings.guards.min_n} {rows} are reported, not judged" if small else ""
+    return f"Guards: {len(judged)} slices, classes and older rows judged, {found}{unjudged}."
+
+
+def _look(look: int, settings: Gate, *, first: bool) -> str:
+    declared = settings.looks_per_year
+    if first:
+        return f"Look {look} of {declared} a year, for a first release: alpha is {settings.alpha:g} at the first, then less."
+    if look <= declared:
+        return f"Look {look} of {declared} a year: alpha {settings.alpha:g} is shared among them all."
+    return (
+        f"Look {look}, where gate.looks_per_year declares {declared}: the year's alpha is nearly spent, so that ever more is "
+        "asked of a challenger; declare more looks for the coming year, or look less often."
+    )

@@ -1,0 +1,218 @@
+"""What can be wrong with the servers: do they answer, to this user, with the versions, pools, tables and clocks they need."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from configs.credentials import without_credentials
+from configs.schema import Pipeline
+from tasks.common.home import Home
+from tasks.common.http import Answer, ask, listener, mlflow_headers, port_is_free, prefect_headers
+from tasks.health.machine import Check
+from tasks.ledger import schema
+
+SKEW_SECONDS, BROKEN_SKEW_SECONDS = 5.0, 60.0
+DATABASE_SECONDS = 3
+
+
+def prefect(api: str | None) -> Iterator[Check]:
+    """The server alone; None where none runs, which is no fault: a command starts it."""
+    if api is None:
+        yield Check("prefect", "ok", "no server runs: a command starts its own, `tunekeeper up` keeps one")
+        return
+    healthy = ask(f"{api}/health")
+    if not healthy.ok:
+        yield Check("prefect", "fail", f"{api} does not answer ({_why(healthy)})", "start it, or correct PREFECT_API_URL")
+        return
+    version, own = ask(f"{api}/admin/version", headers=prefect_headers()), metadata.version("prefect")
+    if version.status in (401, 403):
+        yield Check("prefect", "fail", f"{api} refuses this user ({version.status})", "set PREFECT_API_AUTH_STRING (USER:PASSWORD)")
+    elif version.ok and version.value != own:
+        yield Check("prefect", "warn", f"{api} is {version.value}, this is {own}", "use the same version on both sides")
+    else:
+        yield Check("prefect", "ok", f"{api}, {own}")
+    yield from _skew("prefect clock", healthy.time)
+
+
+def pools(api: str, names: set[str]) -> Iterator[Check]:
+    """Each pool that a run may wait in: is it there, open, and does a worker's heart beat for it?"""
+    for name in sorted(names):
+        found = ask(f"{api}/work_pools/{name}", headers=prefect_headers())
+        if found.status == 404:
+            yield Check(f"pool {name}", "warn", "is not there", "`tunekeeper up` makes it, and so does `tunekeeper deploy`")
+        elif not isinstance(found.value, dict):
+            yield Check(f"pool {name}", "fail", f"cannot be read ({_why(found)})", "see prefect above")
+        elif found.value.get("is_paused"):
+            yield Check(f"pool {name}", "warn", "is paused: no run of it starts", f"prefect work-pool resume {name}")
+        else:
+            yield _workers(api, name)
+
+
+def _workers(api: str, pool: str) -> Check:
+    found = ask(f"{api}/work_pools/{pool}/workers/filter", {}, prefect_headers()).value
+    live = [str(worker["name"]) for worker in found or [] if worker.get("status") == "ONLINE"]
+    if not live:
+        return Check(
+            f"pool {pool}", "warn", "no worker: what is due waits", f"tunekeeper up, or prefect worker start --pool {pool}"
+        )
+    return Check(f"pool {pool}", "ok", f"{len(live)} workers: {', '.join(sorted(live)[:3])}")
+
+
+def mlflow(home: Home) -> Iterator[Check]:
+    uri = home.tracking_uri
+    if uri.startswith("sqlite:///"):
+        yield _mlflow_file(Path(uri.removeprefix("sqlite:///")), home)
+    elif uri.startswith(("http://", "https://")):
+        yield from _mlflow_server(uri.rstrip("/"))
+    elif uri.startswith("postgresql+psycopg2://"):
+        yield from _database("mlflow", uri, "alembic_version", "MLFLOW_TRACKING_URI")
+    else:
+        yield Check(
+            "mlflow",
+            "fail",
+            f"MLFLOW_TRACKING_URI begins with {uri.partition(':')[0]}",
+            "write http(s)://, sqlite:/// or postgresql+psycopg2://",
+        )
+
+
+def _mlflow_file(file: Path, home: Home) -> Check:
+    if not file.is_file() and home.tracks_here and home.artifacts.is_dir() and any(home.artifacts.iterdir()):
+        remedy = "restore it from a copy of this home; to begin anew, set TUNEKEEPER_HOME to another folder"
+        return Check("mlflow", "fail", f"{file} is gone, though {home.artifacts} holds what it lists", remedy)
+    if not file.is_file():
+        return Check("mlflow", "ok", f"{file}, made by the first run")
+    fault = _sqlite_fault(file, "select version_num from alembic_version")
+    if fault:
+        return Check("mlflow", "fail", f"{file}: {fault}", "restore it from a copy, and keep this one beside it")
+    return Check("mlflow", "ok", f"{file}, {file.stat().st_size / 1e6:.1f} MB")
+
+
+def _mlflow_server(uri: str) -> Iterator[Check]:
+    shown, healthy = without_credentials(uri), ask(f"{uri}/health")
+    if not healthy.ok:
+        yield Check("mlflow", "fail", f"{shown} does not answer ({_why(healthy)})", "start it, or correct MLFLOW_TRACKING_URI")
+        return
+    found, own = ask(f"{uri}/api/2.0/mlflow/experiments/search", {"max_results": 1}, mlflow_headers()), metadata.version("mlflow")
+    if found.status in (401, 403):
+        remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        yield Check("mlflow", "fail", f"{shown} refuses this user ({found.status})", remedy)
+    elif not found.ok:
+        yield Check("mlflow", "fail", f"{shown} answers {_why(found)}", "see the server's log: its database may be away")
+    else:
+        theirs = ask(f"{uri}/version", headers=mlflow_headers()).text.strip()
+        if theirs[:1].isdigit() and theirs != own:
+            yield Check("mlflow", "warn", f"{shown} is {theirs}, this is {own}", "use the same version on both sides")
+        else:
+            yield Check("mlflow", "ok", f"{shown}, {own}")
+    yield from _skew("mlflow clock", healthy.time)
+
+
+def ledger(home: Home) -> Iterator[Check]:
+    """Reachable, and of a schema that this version knows; one that a newer Tunekeeper made is refused by every command."""
+    from tasks.ledger.store import Ledger
+
+    found = Ledger(home.ledger_url)  # InputError for a URL that cannot be one
+    if found.shared:
+        yield from _database("ledger", home.ledger_url, schema.schema.name, "TUNEKEEPER_LEDGER_URL")
+        return
+    file = Path(str(found.url.database))
+    if not file.is_file():
+        yield Check("ledger", "ok", f"{file}, made by the first run")
+        return
+    fault = _sqlite_fault(file, f"select version from {schema.schema.name}")  # noqa: S608  (a constant)
+    if fault:
+        yield Check("ledger", "fail", f"{file}: {fault}", "restore it from a copy; it is the record of every promotion")
+    else:
+        yield _schema(file, _first(file, f"select version from {schema.schema.name}"))  # noqa: S608
+
+
+def _schema(where: object, version: Any) -> Check:
+    if version is not None and version > schema.VERSION:
+        what = f"{where} has schema {version}, this Tunekeeper knows {schema.VERSION}"
+        return Check("ledger", "fail", what, "run the Tunekeeper that made it, or a newer one")
+    return Check("ledger", "ok", f"{where}, schema {version or 'none yet: the first run makes it'}")
+
+
+def traffic(home: Home, environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
+    url = environment.get("TUNEKEEPER_TRAFFIC_URL")
+    if not url:
+        folder = home.path / "traffic"
+        fine = not folder.exists() or os.access(folder, os.W_OK | os.X_OK)
+        what = f"{folder}" if folder.exists() else f"{folder}, made by the first answer"
+        yield Check("traffic", "ok" if fine else "fail", what, "" if fine else f"make {folder} writable for the service")
+    else:
+        yield from _database("traffic", url, None, "TUNEKEEPER_TRAFFIC_URL")
+
+
+def ports(wanted: Mapping[str, tuple[str, int]], ours: set[int]) -> Iterator[Check]:
+    """Those that `up` will want; taken by an `up` of this home is as it should be."""
+    taken = {name: (variable, port) for name, (variable, port) in wanted.items() if port not in ours and not port_is_free(port)}
+    for name, (variable, port) in taken.items():
+        what = f"{port} for {name} is taken by {listener(port) or 'another process'}"
+        yield Check("ports", "warn", what, f"end it, or set {variable} before `tunekeeper up`")
+    if not taken:
+        yield Check("ports", "ok", ", ".join(f"{name} {port}" for name, (_, port) in wanted.items()))
+
+
+def pool_names(pipeline: Pipeline | None, usual: str) -> set[str]:
+    if pipeline is None:
+        return {usual}
+    return {pipeline.schedule.work_pool} | ({pipeline.training.work_pool} if pipeline.training.work_pool else set())
+
+
+def _database(name: str, url: str, table: str | None, variable: str) -> Iterator[Check]:
+    """A database server: does it let us in, is the table there, is its clock ours?"""
+    import sqlalchemy as sa
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        where = sa.make_url(url).set(query={}).render_as_string(hide_password=True)
+        arguments = {"connect_timeout": DATABASE_SECONDS} if url.startswith("postgresql") else {}
+        engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=arguments)
+        with engine.connect() as connection:
+            version = None
+            if table is not None and sa.inspect(connection).has_table(table):
+                version = connection.scalar(sa.text(f"select * from {table}"))  # noqa: S608  (a constant)
+            clock = connection.scalar(sa.text("select extract(epoch from clock_timestamp())")) if arguments else None
+    except ModuleNotFoundError as error:
+        yield Check(name, "fail", f"{variable} needs the package {error.name}", "pip install psycopg2-binary")
+    except (SQLAlchemyError, OSError) as error:
+        said = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        yield Check(name, "fail", f"{variable}: {said}", f"see that the database runs and lets this user in; check {variable}")
+    else:
+        yield _schema(where, version) if name == "ledger" else Check(name, "ok", where)
+        yield from _skew(f"{name} clock", float(clock) if clock is not None else None)
+
+
+def _skew(name: str, theirs: float | None) -> Iterator[Check]:
+    """Leases live by the database's clock and heartbeats by the server's: said only where it is off."""
+    off = 0.0 if theirs is None else abs(theirs - time.time())
+    if off > SKEW_SECONDS:
+        yield Check(
+            name, "fail" if off > BROKEN_SKEW_SECONDS else "warn", f"{off:.0f} s off this machine's", "let NTP set both clocks"
+        )
+
+
+def _sqlite_fault(file: Path, query: str) -> str | None:
+    try:
+        _first(file, query)
+    except sqlite3.Error as error:
+        return str(error)
+    return None
+
+
+def _first(file: Path, query: str) -> Any:
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=2)) as connection:
+        row = connection.execute(query).fetchone()
+    return row[0] if row else None
+
+
+def _why(answer: Answer) -> str:
+    return answer.text if answer.status == 0 else f"HTTP {answer.status}"

@@ -1,0 +1,59 @@
+"""What this version of the project will do anew for a champion that an earlier one made, and why."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from configs.schema import Pipeline
+from tasks.health.machine import Check
+from tasks.identity.keys import IDENTITY, changed_code, stage_identity
+from tasks.tracking.client import Registry, Tracking
+
+NAME = "upgrade"
+CONSEQUENCES = {  # the first stage whose code is another decides what has to be done
+    "train": "the next run trains anew",
+    "prepare": "the next run prepares the data anew, and trains if a row comes out another",
+    "score": "the next run scores and decides anew (one look), without training",
+    "decide": "the next run decides anew (one look), without training",
+}
+
+
+def upgrade(pipeline: Pipeline, tracking: Tracking, registry: Registry, version: str) -> Check:
+    """What the next run of a pipeline does anew since its champion was made; its data are not read, and may give another reason."""
+    made = _made_by(tracking, registry.run_of(pipeline.name, version))
+    if made is None:
+        return Check(NAME, "ok", f"version {version} does not say which code made it: the next run may train anew")
+    return check_upgrade(version, made, stage_identity(pipeline))
+
+
+def check_upgrade(version: str, made: Mapping[str, Any], now: Mapping[str, Any]) -> Check:
+    """The finding, from what a version's run kept (`stage_identity`) and what it would be now."""
+    if made["settings"] != now["settings"]:
+        return Check(NAME, "ok", f"the config has changed since version {version}: the next run asks a new question")
+    for stage, consequence in CONSEQUENCES.items():
+        if changed := changed_code(made["code"][stage], now["code"][stage]):
+            why = f"code is another than when version {version} was made: {', '.join(changed)}"
+            return Check(
+                NAME, "warn", f"{consequence}: {why}", "nothing to do; keep the earlier version of Tunekeeper to put it off"
+            )
+    other = [
+        f"{name} {now['libraries'][name]} (was {was})" for name, was in made["libraries"].items() if now["libraries"][name] != was
+    ]
+    if other:
+        pinned = "training.pin is libraries: the next run trains anew"
+        later = "they take part at the next change of data"
+        return Check(NAME, "ok", f"{', '.join(other)}: {pinned if now['settings'].get('training', {}).get('pin') else later}")
+    return Check(NAME, "ok", f"version {version} was made by this code")
+
+
+def _made_by(tracking: Tracking, run_id: str | None) -> dict[str, Any] | None:
+    """What a version's run kept of how it was made; None of an adopted version, and of one that an earlier version made."""
+    if run_id is None or not tracking.names_of(tracking.artifact_uri(run_id, IDENTITY.partition("/")[0])):
+        return None
+    with tempfile.TemporaryDirectory() as folder:  # whoever only looks leaves nothing in the home
+        made: dict[str, Any] = json.loads(tracking.fetch(tracking.artifact_uri(run_id, IDENTITY), Path(folder)).read_text())
+        return made

@@ -1,0 +1,179 @@
+"""What is the same and what is not: the keys under which work is found again instead of done twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from configs.schema import Data, Frozen, Pipeline, Training
+from tasks.common.bases import Base
+from tasks.common.home import configured_home
+from tasks.identity.executed_code import Choice, Definition, choice_of, executed_code, source_bytes
+
+IDENTITY = "identity/identity.json"  # the artifact of a run that says what it was made by
+ROOT = Path(__file__).parents[2]
+READ_BY = tuple(name for name in Data.model_fields if name not in ("source", "test"))  # how data are read, wherever they are
+PREPARE_LIBRARIES = ("datasets", "great_expectations", "presidio_analyzer", "rensa", "py3langid", "tokenizers")
+TRAIN_LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "peft", "trl", "safetensors")
+ENTRIES: dict[str, tuple[Definition, ...]] = {  # what each key's computation begins with
+    "prepare": (
+        ("tasks.prepare", "opened"), ("tasks.prepare", "validate"), ("tasks.prepare", "prepare"), ("tasks.prepare", "seal"),
+        ("tasks.vocabulary", "check_raw"), ("tasks.vocabulary", "check_prepared"),
+    ),
+    "check": (("tasks.base_check", "check_base"),),
+    "train": (("tasks.train", "train"),),
+    "score": (
+        ("tasks.evaluate", "evaluate"), ("tasks.evaluate", "evaluate_fit"), ("tasks.evaluate", "lexical"),
+        ("tasks.evaluate", "baselines"),
+    ),
+    "decide": (
+        ("tasks.decide", "decide"), ("tasks.decide", "fair_rows"), ("tasks.decide", "asked_alike"),
+        ("tasks.evaluate", "primary_of"),
+    ),
+    "batch": (("tasks.score", "score"),),
+}  # fmt: skip
+
+
+def digest(value: Any) -> str:
+    """sha256 of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
+
+
+def code_of(stage: str, pipeline: Pipeline) -> dict[str, str]:
+    """`module.name` -> sha256 of every definition that a stage (one of ENTRIES) executes for this pipeline."""
+    return dict(_code_of(stage, choice_of(pipeline)))
+
+
+@cache
+def _code_of(stage: str, choice: Choice) -> dict[str, str]:
+    """From the home, if this very code was read before: to read it takes up to a second, and a run that has nothing to do waits."""
+    entries = ENTRIES[stage]
+    key = digest([source_bytes(ROOT), entries, sorted(choice.chosen), sorted(choice.possible), sys.version_info[:2]])
+    file = configured_home().path / "index" / f"code-{key[:32]}.json"
+    with suppress(OSError, ValueError):
+        found: dict[str, str] = json.loads(file.read_text())
+        return found
+    code = executed_code(entries, choice, ROOT)
+    with suppress(OSError):  # no home yet, or one that cannot be written: read again next time
+        aside = file.with_name(f".{file.name}.{os.getpid()}")
+        aside.write_text(json.dumps(code))
+        aside.replace(file)
+    return code
+
+
+def changed_code(earlier: Mapping[str, str], now: Mapping[str, str], most: int = 5) -> list[str]:
+    """The definitions that differ, by name; of more than `most` the rest is counted."""
+    names = sorted(name for name in earlier.keys() | now.keys() if earlier.get(name) != now.get(name))
+    return names if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
+
+
+def settings_of(section: Frozen, names: Iterable[str] | None = None) -> dict[str, Any]:
+    """The settings of a section, or those named, that are not at their defaults.
+
+    `defaults` is the number of the defaults themselves, where one of them was ever changed: see `Frozen.DEFAULTS`.
+    """
+    values: dict[str, Any] = {"defaults": section.DEFAULTS} if section.DEFAULTS else {}
+    plain = section.model_dump(mode="json")
+    for name in type(section).model_fields if names is None else names:
+        value, default = getattr(section, name), type(section).model_fields[name].get_default(call_default_factory=True)
+        if not isinstance(value, Frozen):
+            values |= {} if value == default else {name: plain[name]}
+            continue
+        kind = {} if value == default else {key: plain[name][key] for key in ("kind", "by") if key in plain[name]}
+        values |= {name: within} if (within := kind | settings_of(value)) else {}
+    return values
+
+
+def libraries(names: Iterable[str]) -> dict[str, str]:
+    """The installed versions."""
+    return {name: _version(name) for name in names}
+
+
+def prepare_key(pipeline: Pipeline, sources: Mapping[str, Any], base: Base, redactor: str, suites: Iterable[Path]) -> str:
+    """All that determines a snapshot: the bytes of the sources, how they are read, the contract, the code."""
+    return digest(
+        {
+            "sources": sources,
+            "data": settings_of(pipeline.data, READ_BY),
+            "problem": pipeline.problem,
+            "contract": settings_of(pipeline.contract, ("max_quarantined", "vocabulary")),
+            "suites": [hashlib.sha256(file.read_bytes()).hexdigest() for file in suites],
+            "tokens": [base.digest, settings_of(pipeline.model, ("max_length",))],
+            "redactor": redactor,
+            "code": code_of("prepare", pipeline),
+        }
+    )
+
+
+def train_identity(pipeline: Pipeline, rows: Mapping[str, str], base: Base, lineage: str | None) -> dict[str, Any]:
+    """All that determines a run's weights, by kind; `lineage` is the train-key of the champion that training starts from, if any.
+
+    The versions of libraries are among it where `training.pin` asks for them.
+    """
+    of_training = [name for name in Training.model_fields if name not in ("checkpoint_every", "work_pool", "pin")]
+    return {
+        "rows": {name: rows[name] for name in ("train", "validation")},
+        "settings": {
+            "problem": pipeline.problem,
+            "max_length": settings_of(pipeline.model, ("max_length",)),
+            **settings_of(pipeline, ("adapter", "objective")),
+            "training": settings_of(pipeline.training, of_training),
+        },
+        "base": base.digest,
+        "lineage": lineage,
+        "code": code_of("train", pipeline),
+        "libraries": libraries(TRAIN_LIBRARIES) if pipeline.training.pin == "libraries" else {},
+    }
+
+
+def stage_identity(pipeline: Pipeline) -> dict[str, Any]:
+    """Settings, code and libraries of a run, whatever its data: kept with it, so that a later version can tell what is other."""
+    settings = settings_of(pipeline, ("problem", "model", "contract", "adapter", "objective", "training", "evaluation", "gate"))
+    settings["data"] = settings_of(pipeline.data, READ_BY)
+    code = {stage: code_of(stage, pipeline) for stage in ("prepare", "train", "score", "decide")}
+    return {"settings": settings, "code": code, "libraries": libraries(TRAIN_LIBRARIES)}
+
+
+def train_key(pipeline: Pipeline, rows: Mapping[str, str], base: Base, lineage: str | None) -> str:
+    """The digest of what determines a run's weights."""
+    return digest(train_identity(pipeline, rows, base, lineage))
+
+
+def decision_key(pipeline: Pipeline, trained: str, test_rows: str, against: str | None) -> str:
+    """All that determines a verdict; `against` is the version that the challenger is compared with."""
+    return digest(
+        {
+            "scores": scores_key(trained, test_rows, pipeline),
+            "near": settings_of(pipeline.data.deduplicate, ("threshold",)),  # which test rows are fair
+            "gate": settings_of(pipeline.gate),
+            "against": against,
+            "code": code_of("decide", pipeline),
+        }
+    )
+
+
+def scores_key(trained: str, test_rows: str, pipeline: Pipeline) -> str:
+    """All that determines a model's per-example scores on a test set; a champion's train-key names the code of its own day."""
+    return digest(
+        {
+            "train_key": trained,
+            "test_rows": test_rows,
+            "evaluation": settings_of(pipeline.evaluation),
+            "code": code_of("score", pipeline),
+        }
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"

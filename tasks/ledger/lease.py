@@ -1,0 +1,133 @@
+"""A lease row in the ledger's database: one holder across machines, by the database's clock, kept alive by a heartbeat.
+
+A file lock ends with its process; a row does not. So it is renewed, and expires 15 seconds after its last beat: a rerun after
+kill -9, on another machine, is training again within 30.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from configs.errors import InfraError
+from tasks.ledger.pipeline_lock import StillHeldError
+from tasks.ledger.schema import leases as rows
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from tasks.ledger.store import Ledger
+
+TTL_SECONDS = 15.0
+BEAT_SECONDS = 3.0
+POLL_SECONDS = 0.5
+
+
+class LeaseLostError(InfraError):
+    """Another may hold the pipeline by now: stop, and write nothing more in its name."""
+
+
+class Lease:
+    """A lease held by this process, renewed by a thread until it is closed."""
+
+    def __init__(self, ledger: Ledger, name: str, token: str, ttl: float, beat: float, taken: float) -> None:
+        self.ledger, self.name, self.token, self.ttl, self.beat = ledger, name, token, ttl, beat
+        self._renewed = taken  # monotonic, read before the statement was sent, so that we never believe too long
+        self._over, self._lost = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._renew, name=f"lease of {name}", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise LeaseLostError unless the lease is surely still ours."""
+        if self._lost.is_set() or time.monotonic() - self._renewed > self.ttl:
+            raise LeaseLostError(
+                f"the lease of pipeline {self.name} at {self.ledger.name} was not renewed in time, so another run may hold it: "
+                "this run stops here; run it again"
+            )
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join(timeout=self.ttl)
+
+    def _renew(self) -> None:
+        while not self._over.wait(self.beat):
+            sent = time.monotonic()
+            try:
+                renewed = self.ledger.write(self._beat_once)
+            except InfraError:
+                continue  # the database is away: the next beat tries again, and `check` knows how long it has been
+            if not renewed:
+                self._lost.set()
+                return
+            self._renewed = sent
+
+    def _beat_once(self, connection: Connection) -> bool:
+        mine = (rows.c.name == self.name) & (rows.c.token == self.token)
+        return connection.execute(sa.update(rows).where(mine).values(expires=self.ledger.clock + self.ttl)).rowcount == 1
+
+
+@contextmanager
+def lease(
+    ledger: Ledger,
+    name: str,
+    on_wait: Callable[[str], None],
+    timeout: float | None = None,
+    *,
+    token: str,
+    heir_of: str | None = None,
+    ttl: float = TTL_SECONDS,
+    beat: float = BEAT_SECONDS,
+) -> Iterator[Lease]:
+    """Hold the lease `name` until the block ends; `heir_of` is the token of a holder known to be dead: its lease is taken over.
+
+    Raises InfraError after `timeout` seconds of waiting, and LeaseLostError at the block's end if it was lost.
+    """
+    taken = _acquire(ledger, name, on_wait, timeout, token, heir_of, ttl)
+    held = Lease(ledger, name, token, ttl, beat, taken)
+    try:
+        yield held
+        held.check()
+    finally:
+        held.close()
+        mine = (rows.c.name == name) & (rows.c.token == token)
+        with suppress(InfraError):  # the database is away: the row expires by itself, and the work in the block is done
+            ledger.write(lambda connection: connection.execute(sa.delete(rows).where(mine)))
+
+
+def _acquire(
+    ledger: Ledger, name: str, on_wait: Callable[[str], None], timeout: float | None, token: str, heir_of: str | None, ttl: float
+) -> float:
+    began, told = time.monotonic(), ""
+    while True:
+        sent = time.monotonic()
+        holder = ledger.write(lambda connection: _try(connection, ledger, name, token, heir_of, ttl))
+        if holder is None:
+            return sent
+        if holder != told:
+            on_wait(f"pipeline {name} is held by {holder}: waiting for it to end")
+            told = holder
+        if timeout is not None and time.monotonic() - began >= timeout:
+            raise StillHeldError(
+                f"pipeline {name} is still held by {holder} after {timeout:g} s: let it end, or stop it, then run again"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _try(connection: Connection, ledger: Ledger, name: str, token: str, heir_of: str | None, ttl: float) -> str | None:
+    """Take the row if it is free, expired, ours or inherited; else say who has it."""
+    row = {"token": token, "holder": f"process {os.getpid()} on {socket.gethostname()}", "since": ledger.stamp()}
+    expires = ledger.clock + ttl
+    free = (rows.c.expires < ledger.clock) | rows.c.token.in_([token, heir_of or token])
+    insert = ledger.insert(rows).values(name=name, expires=expires, **row)
+    connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={**row, "expires": expires}, where=free))
+    found = connection.execute(sa.select(rows.c.token, rows.c.holder, rows.c.since).where(rows.c.name == name)).one_or_none()
+    if found is None or found.token == token:
+        return None
+    return f"{found.holder} since {found.since}"

@@ -1,0 +1,164 @@
+"""One pipeline, one run at a time: an OS file lock that death releases, and across machines a lease besides.
+
+The file is never deleted (a waiter would hold the old one) and says who holds it, for whoever waits.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from configs.errors import InfraError
+
+if TYPE_CHECKING:
+    from tasks.ledger.store import Ledger
+
+POLL_SECONDS = 0.05
+_held: set[int] = set()  # file descriptors this process holds locks by
+
+
+class StillHeldError(InfraError):
+    """Somebody living held it for all the time that there was to wait."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A pipeline held by this process; `check` raises InfraError once that was lost: call it before what cannot be undone."""
+
+    waited: float  # seconds
+    check: Callable[[], None]
+
+
+@contextmanager
+def hold(
+    home: Path, name: str, on_wait: Callable[[str], None], timeout: float | None = None, ledger: Ledger | None = None
+) -> Iterator[Hold]:
+    """Hold pipeline `name` until the block ends or the process dies; `on_wait` is told who has it, once per holder.
+
+    With a ledger that other machines share, its lease row is held too. A rerun after kill -9 on the same machine inherits the dead
+    run's lease: whoever holds the file lock knows that the one named in the file no longer does. Elsewhere the lease expires.
+    Raises StillHeldError when `timeout` seconds are over, InfraError when the lease was lost.
+    """
+    began = time.monotonic()
+    with ExitStack() as stack:
+        path = home / "locks" / f"{name}.lock"
+        lock = stack.enter_context(file_lock(path, f"pipeline {name}", on_wait, timeout))
+        check: Callable[[], None] = _nothing
+        if ledger is not None and ledger.shared:
+            from tasks.ledger.lease import lease
+
+            left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
+            held = stack.enter_context(lease(ledger, name, on_wait, left, token=lock.token, heir_of=lock.before))
+            check = held.check
+        yield Hold(time.monotonic() - began, check)
+
+
+@dataclass(frozen=True)
+class FileLock:
+    """`token` names this hold; `before` is the token of the last one, which is over, released or not."""
+
+    token: str
+    before: str | None
+
+
+@contextmanager
+def file_lock(path: Path, what: str, on_wait: Callable[[str], None], timeout: float | None = None) -> Iterator[FileLock]:
+    """Hold the OS lock on `path`; threads of one process exclude each other too.
+
+    A forked child (a data loader's worker) lets go of its copy, or it would keep the lock after its parent was killed.
+    """
+    _let_go_in_children()
+    descriptor, owner = _open(path), os.getpid()
+    _held.add(descriptor)
+    try:
+        _wait(descriptor, what, on_wait, timeout)
+        lock = FileLock(uuid.uuid4().hex, _read(descriptor).get("token"))
+        _say(descriptor, path, lock.token)
+        yield lock
+    finally:
+        if os.getpid() == owner:
+            _held.discard(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
+
+
+def _nothing() -> None:
+    return None
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise InfraError(f"the lock {path} cannot be opened ({error.strerror}): check the disk and its permissions") from error
+
+
+def _wait(descriptor: int, what: str, on_wait: Callable[[str], None], timeout: float | None) -> None:
+    deadline, told = None if timeout is None else time.monotonic() + timeout, ""
+    while not _taken(descriptor):
+        holder = _holder(descriptor)
+        if holder != told:
+            on_wait(f"{what} is held by {holder}: waiting for it to end")
+            told = holder
+        if deadline is not None and time.monotonic() >= deadline:
+            raise StillHeldError(
+                f"{what} is still held by {holder} after {timeout:g} s: let it end, or stop that process, then run again"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(descriptor: int) -> str:
+    said = _read(descriptor)
+    return f"process {said.get('pid', 'unknown')} since {said.get('since', 'just now')}"
+
+
+def _read(descriptor: int) -> dict[str, str]:
+    """What the file says; half a note (its writer was killed) says nothing."""
+    try:
+        said = json.loads(os.pread(descriptor, 4096, 0) or b"{}")
+    except ValueError:
+        return {}
+    same_file = isinstance(said, dict) and said.get("inode") == str(os.fstat(descriptor).st_ino)  # not a copy of another HOME
+    return said if same_file else {}
+
+
+def _say(descriptor: int, path: Path, token: str) -> None:
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    note = {"pid": str(os.getpid()), "since": since, "token": token, "inode": str(os.fstat(descriptor).st_ino)}
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(note).encode(), 0)
+    except OSError as error:
+        raise InfraError(
+            f"the lock {path} cannot be written ({error.strerror}): free or remount the disk, then run again"
+        ) from error
+
+
+@cache
+def _let_go_in_children() -> None:
+    os.register_at_fork(after_in_child=_close_copies)
+
+
+def _close_copies() -> None:
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()

@@ -1,0 +1,207 @@
+"""The only writer of promotions: who became champion, on what evidence, and how to go back.
+
+A promotion is a row that goes intended -> applied with the alias set in between, and every call first brings row and alias
+together, so kill -9 at any point is finished, or found, by whoever comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from configs.errors import InputError
+from tasks.ledger.reconcile import (
+    ChampionMovedError,
+    Evidence,
+    Move,
+    Registry,
+    Settled,
+    Step,
+    Turn,
+    check_registry,
+    history,
+    named,
+    take_turn,
+)
+from tasks.ledger.replay import Entry, Kind, Standing, replay_entries
+from tasks.ledger.store import Ledger
+
+__all__ = [
+    "MACHINE", "ChampionMovedError", "Entry", "Evidence", "Ledger", "Move", "Registry", "Settled", "Standing", "WithdrawnError",
+    "adopt", "anchor", "check_registry", "heal", "history", "named", "promote", "replay", "rollback", "standing",
+]  # fmt: skip
+
+MACHINE = "tunekeeper"  # who promotes on a verdict alone
+
+
+class WithdrawnError(InputError):
+    """The version was taken back; only a person may promote it again, by force and with a reason."""
+
+
+def promote(
+    ledger: Ledger,
+    registry: Registry,
+    model: str,
+    to: str,
+    *,
+    expected: str | None,
+    evidence: Evidence,
+    who: str,
+    reason: str = "",
+    force: bool = False,
+    step: Step = lambda _: None,
+) -> Move:
+    """Make `to` the champion, if the champion still is `expected` (None: there is none), the one it was compared against.
+
+    `force` is a person's: it needs a `reason`, and overrides the verdict and a withdrawal, never the comparison. The same promotion
+    asked for again gives the row it made. `step` is called between the steps, for tests that kill there.
+    Raises ChampionMovedError, WithdrawnError, InputError (no such version, no PROMOTE verdict, no reason), InfraError.
+    """
+    if force and not reason.strip():
+        raise InputError(f"promote {model} {to}: force needs a reason, which the ledger keeps: give one")
+    if not force and evidence.verdict != "PROMOTE":
+        raise InputError(
+            f"promote {model} {to}: its verdict is {evidence.verdict}, not PROMOTE: a person may force it, with a reason"
+        )
+    with take_turn(ledger, registry, model, step) as (turn, settled):
+        kind: Kind = "FIRST" if expected is None else "PROMOTE"
+        return _made_champion(turn, settled, kind, to, expected, evidence, who, reason, force)
+
+
+def adopt(
+    ledger: Ledger,
+    registry: Registry,
+    model: str,
+    to: str,
+    *,
+    expected: str | None,
+    evidence: Evidence,
+    who: str,
+    reason: str,
+    step: Step = lambda _: None,
+) -> Move:
+    """Make `to`, a version that was fine-tuned elsewhere, the champion on a person's word: the gate has no say in it.
+
+    `expected` is the champion that it replaces (None: there is none), by force where there is one. The same adoption asked for
+    again gives the row it made. Raises ChampionMovedError, InputError (no such version, no reason), InfraError.
+    """
+    if not reason.strip():
+        raise InputError(f"adopt {model} {to}: the ledger keeps why a model that no gate has seen is champion: give a reason")
+    with take_turn(ledger, registry, model, step) as (turn, settled):
+        return _made_champion(turn, settled, "ADOPTED", to, expected, evidence, who, reason, expected is not None)
+
+
+def _made_champion(
+    turn: Turn, settled: Settled, kind: Kind, to: str, expected: str | None, evidence: Evidence, who: str, reason: str, force: bool
+) -> Move:
+    """The move from `expected` to `to`, or the row that made it before."""
+    model, entries = turn.model, history(turn.ledger, turn.model)
+    made = _made_before(entries, to, expected, evidence.decision_key)
+    if made is not None and settled.champion == to:
+        return Move(made, settled.notices, fresh=False)
+    _compare(settled, expected, model, f"version {to}")
+    if to == expected:
+        raise InputError(f"{model} {to} is the champion already: nothing to promote")
+    if to not in turn.registry.versions(model):
+        raise InputError(f"{model} has no version {to} in the registry: name one that is there")
+    if to in replay_entries(entries).withdrawn and not force:
+        raise WithdrawnError(f"{model} {to} was taken back (see history): a person may promote it again, with force and a reason")
+    entry = turn.entry(_next(entries), kind, expected, to, evidence=evidence, who=who, reason=reason, forced=force)
+    return turn.move(entry, settled)
+
+
+def rollback(
+    ledger: Ledger,
+    registry: Registry,
+    model: str,
+    to: str | None = None,
+    *,
+    left: str | None = None,
+    who: str,
+    reason: str = "",
+    force: bool = False,
+    step: Step = lambda _: None,
+) -> Move:
+    """Go back to the champion before this one, or to version `to`; what is left behind no machine promotes again.
+
+    `left` is the version meant to be left: give it where it is known, so that two people do not go back twice. A rollback that was
+    interrupted and only had to be finished counts as this one. A withdrawn `to` needs `force`, with a reason.
+    Raises ChampionMovedError where `left` is champion no more, InputError where there is nothing to go back to.
+    """
+    if force and not reason.strip():
+        raise InputError(f"rollback {model}: force needs a reason, which the ledger keeps: give one")
+    with take_turn(ledger, registry, model, step) as (turn, settled):
+        finished = settled.finished
+        if finished is not None and finished.kind == "ROLLBACK" and to in (None, finished.to_version):
+            return Move(finished, settled.notices, fresh=False)
+        if left is not None:
+            _compare(settled, left, model, "the rollback")
+        entries = history(ledger, model)
+        target = _target(replay_entries(entries), registry.versions(model), model, to, force)
+        entry = turn.entry(_next(entries), "ROLLBACK", settled.champion, target, who=who, reason=reason, forced=force)
+        return turn.move(entry, settled)
+
+
+def heal(ledger: Ledger, registry: Registry, model: str, step: Step = lambda _: None) -> Settled:
+    """Bring ledger and alias together: finish what was interrupted, adopt what was done in MLflow's own UI, report what is gone.
+
+    Cheap where nothing is amiss: one query and one look at the alias, no lock.
+    """
+    entries, live = history(ledger, model), registry.champion(model)
+    settled = all(row.state != "intended" for row in entries[-1:])
+    if settled and replay_entries(entries).champion == live and (live is not None or not entries):
+        return Settled(live)
+    with take_turn(ledger, registry, model, step) as (_, found):
+        return found
+
+
+def replay(ledger: Ledger, model: str) -> str | None:
+    """The champion as the rows alone tell it; after `heal` it is the live alias."""
+    return standing(ledger, model).champion
+
+
+def anchor(ledger: Ledger, model: str) -> str | None:
+    """The last version that won by `better`, against which `not_worse` must hold too; Standing says how a rollback moves it."""
+    return standing(ledger, model).anchor
+
+
+def standing(ledger: Ledger, model: str) -> Standing:
+    return replay_entries(history(ledger, model))
+
+
+def _next(entries: Sequence[Entry]) -> int:
+    return entries[-1].epoch + 1 if entries else 1
+
+
+def _made_before(entries: Sequence[Entry], to: str, expected: str | None, decision_key: str | None) -> Entry | None:
+    """The last row, if it is this very promotion: asked for again after a kill, it has happened."""
+    last = next((row for row in reversed(entries) if row.state == "applied"), None)
+    if last is None or last.kind not in ("FIRST", "PROMOTE", "ADOPTED"):
+        return None
+    same = (last.from_version, last.to_version, last.decision_key) == (expected, to, decision_key)
+    return last if same else None
+
+
+def _compare(settled: Settled, expected: str | None, model: str, move: str) -> None:
+    if settled.champion != expected:
+        raise ChampionMovedError(
+            f"{model}: {move} was compared with champion {named(expected)}, but the champion is {named(settled.champion)} now: "
+            f"decide again against that one. {' '.join(settled.notices)}".rstrip()
+        )
+
+
+def _target(now: Standing, versions: set[str], model: str, to: str | None, force: bool) -> str:
+    if to is None:
+        earlier = (version for version in reversed(now.lineage) if version != now.champion and version in versions)
+        found = next(earlier, None)
+        if found is None:
+            raise InputError(f"{model} has no earlier champion to go back to (champion: {named(now.champion)}): see history")
+        return found
+    if to not in versions:
+        raise InputError(f"{model} has no version {to} in the registry: name one of history that is still there")
+    if to == now.champion:
+        raise InputError(f"{model} {to} is the champion already: nothing to roll back")
+    if to not in now.anchors:
+        raise InputError(f"{model} {to} was never champion, so nothing leads back to it: promote it")
+    if to in now.withdrawn and not force:
+        raise WithdrawnError(f"{model} {to} was taken back (see history): it needs force and a reason")
+    return to

@@ -1,0 +1,248 @@
+"""Ledger and alias brought together, one step at a time: the same code moves a champion and mends what a kill left of a move.
+
+MLflow sets an alias without comparing. Therefore callers take turns (`Ledger.exclusive`), the alias is compared right before it is
+set, and the head is read again after.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Protocol
+
+import sqlalchemy as sa
+
+from configs.errors import InfraError
+from tasks.ledger.replay import Entry, Kind, State, replay_entries
+from tasks.ledger.schema import promotions as rows
+from tasks.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+Step = Callable[[str], None]
+ROUNDS = 10  # an alias that people move more often than this within one call is not ours to chase
+COLUMNS = tuple(field.name for field in fields(Entry))
+
+
+class Registry(Protocol):
+    """What the ledger needs of MLflow's registry: one alias, which versions there are, and whether it is the right one.
+
+    `run_of` is the run that made a version, None where that is not known; `place` names the registry to people.
+    """
+
+    def champion(self, model: str) -> str | None: ...
+    def set_champion(self, model: str, version: str) -> None: ...
+    def versions(self, model: str) -> set[str]: ...
+    def knows(self, model: str) -> bool: ...
+    def run_of(self, model: str, version: str) -> str | None: ...
+
+    @property
+    def place(self) -> str: ...
+
+
+class ChampionMovedError(InfraError):
+    """The champion is no longer the one compared against, so the evidence is about another: decide again."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Why a promotion is right. `rule` is the gate's: the anchor is the last version that won by `better`."""
+
+    verdict: str | None = None
+    rule: str | None = None
+    run_id: str | None = None
+    train_key: str | None = None
+    decision_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Ledger and alias agree on `champion`; `notices` say, in plain words, what had to be mended or adopted for that."""
+
+    champion: str | None
+    notices: tuple[str, ...] = ()
+    finished: Entry | None = None  # the interrupted move that this call completed
+
+
+@dataclass(frozen=True)
+class Move:
+    """A promotion or rollback that holds; `fresh` is False where an earlier, perhaps interrupted, call had made it already."""
+
+    entry: Entry
+    notices: tuple[str, ...] = ()
+    fresh: bool = True
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One caller, alone with one model."""
+
+    ledger: Ledger
+    registry: Registry
+    model: str
+    step: Step
+    still_mine: Callable[[], None]
+
+    def settle(self) -> Settled:
+        """One step nearer per round, until alias and rows agree: so the head is read until it is stable."""
+        notices: list[str] = []
+        finished: Entry | None = None
+        for _ in range(ROUNDS):
+            entries, live = history(self.ledger, self.model), self.registry.champion(self.model)
+            known = replay_entries(entries).champion
+            head = entries[-1] if entries else None
+            if live != known or (head is not None and head.state == "intended"):
+                check_registry(entries, self.registry, self.model)
+            if head is not None and head.state == "intended":
+                if live == head.to_version:
+                    finished = self.mark(head, "applied")
+                elif live == head.from_version and head.to_version in self.registry.versions(self.model):
+                    self.set_alias(str(head.to_version))
+                else:
+                    notices.append(self.abandon(head, live))
+            elif live == known:
+                return Settled(live, (*notices, *self.vacancy(entries, live)), finished)
+            else:
+                notices.append(self.adopt(head, known, live))
+        raise InfraError(
+            f"the champion of {self.model} moved {ROUNDS} times while it was read: find out who moves it, then run again"
+        )
+
+    def move(self, entry: Entry, before: Settled) -> Move:
+        """Intend, then let `settle` do the rest: the same code that heals a stranger's interrupted move."""
+        if not self.append(entry):
+            raise ChampionMovedError(
+                f"{self.model}: another promotion took epoch {entry.epoch} before {arrow(entry)}: decide again"
+            )
+        self.step("intended")
+        after = self.settle()
+        made = next(row for row in history(self.ledger, self.model) if row.epoch == entry.epoch)
+        notices = (*before.notices, *after.notices)
+        if made.state != "applied":
+            raise ChampionMovedError(
+                f"{self.model}: {arrow(entry)} was given up, the champion is {named(after.champion)} now. {' '.join(notices)}"
+            )
+        return Move(made, notices)
+
+    def entry(
+        self,
+        epoch: int,
+        kind: Kind,
+        left: str | None,
+        to: str | None,
+        *,
+        who: str,
+        reason: str,
+        evidence: Evidence = Evidence(),
+        forced: bool = False,
+        state: State = "intended",
+    ) -> Entry:
+        why, at = evidence, self.ledger.stamp()
+        proof = (why.verdict, why.rule, why.run_id, why.train_key, why.decision_key)
+        return Entry(self.model, epoch, kind, left, to, *proof, who, at, reason, forced, state)
+
+    def append(self, entry: Entry) -> bool:
+        """Write the row if its epoch is free; the token tells it from another's after a commit whose answer was lost."""
+        token = uuid.uuid4().hex
+        insert = self.ledger.insert(rows).values(token=token, **asdict(entry)).on_conflict_do_nothing()
+        there = sa.select(rows.c.token).where(rows.c.model == entry.model, rows.c.epoch == entry.epoch)
+
+        def work(connection: Connection) -> bool:
+            connection.execute(insert)
+            return connection.scalar(there) == token
+
+        return self.ledger.write(work)
+
+    def mark(self, entry: Entry, state: State) -> Entry:
+        """intended -> applied or abandoned: the one change a row ever sees."""
+        mine = (rows.c.model == entry.model) & (rows.c.epoch == entry.epoch) & (rows.c.state == "intended")
+        self.ledger.write(lambda connection: connection.execute(sa.update(rows).where(mine).values(state=state)))
+        self.step(state)
+        return replace(entry, state=state)
+
+    def set_alias(self, version: str) -> None:
+        self.step("before the alias")
+        self.still_mine()
+        self.registry.set_champion(self.model, version)
+        self.step("alias set")
+
+    def abandon(self, entry: Entry, live: str | None) -> str:
+        self.mark(entry, "abandoned")
+        return f"{self.model}: {arrow(entry)} was interrupted and is given up, as the champion is {named(live)} now"
+
+    def adopt(self, head: Entry | None, known: str | None, live: str | None) -> str:
+        epoch = head.epoch + 1 if head else 1
+        what = self.why_vacant(known) if live is None else f"version {live} was made champion outside Tunekeeper"
+        self.append(self.entry(epoch, "EXTERNAL", known, live, who="outside Tunekeeper", reason=what, state="applied"))
+        self.step("adopted")
+        return f"{self.model}: {what}; adopted as epoch {epoch} (EXTERNAL), before it was {named(known)}"
+
+    def vacancy(self, entries: Sequence[Entry], live: str | None) -> tuple[str, ...]:
+        """Said at every call until it is mended: users are without a champion."""
+        last = next((row.from_version for row in reversed(entries) if row.state == "applied" and row.from_version), None)
+        if live is not None or last is None:
+            return ()
+        return (
+            f"{self.model} has no champion: {self.why_vacant(last)}. Go back with `tunekeeper rollback`, or let the next "
+            "retrain find a new one",
+        )
+
+    def why_vacant(self, version: str | None) -> str:
+        deleted = version not in self.registry.versions(self.model)
+        return (
+            f"champion version {version} was deleted from the registry" if deleted else f"the alias was taken off version {version}"
+        )
+
+
+def history(ledger: Ledger, model: str) -> tuple[Entry, ...]:
+    """Every row of the model, in order of epoch; also those only intended, and those abandoned."""
+    query = sa.select(*(rows.c[name] for name in COLUMNS)).where(rows.c.model == model).order_by(rows.c.epoch)
+    return tuple(Entry(**row) for row in ledger.read(lambda connection: connection.execute(query).mappings().all()))
+
+
+def check_registry(entries: Sequence[Entry], registry: Registry, model: str) -> None:
+    """Refuse a registry that cannot be the one which these rows are about: nothing is to be recorded by what it says.
+
+    Raises InfraError where it knows no such model, though rows name versions of it, or where a version's run is another.
+    """
+    named = {row.to_version: row.run_id for row in entries if row.to_version is not None}
+    if not named:
+        return
+    if not registry.knows(model):
+        versions = f"version {', '.join(sorted(named))} of {model}"
+        what = f"the ledger names {versions}, and MLflow at {registry.place} has no model of that name"
+        lost = "If its database was lost, restore it from a copy; to begin anew on purpose, give the pipeline another `name`"
+        raise InfraError(f"{what}: is this the right MLflow? Check MLFLOW_TRACKING_URI. {lost}. Nothing was recorded")
+    there = registry.versions(model)
+    for version, run_id in named.items():
+        other = registry.run_of(model, version) if run_id and version in there else None
+        if other is not None and other != run_id:
+            raise InfraError(
+                f"version {version} of {model} was made by run {run_id} as the ledger says, but in MLflow at {registry.place} by "
+                f"{other}: is this the right MLflow? Check MLFLOW_TRACKING_URI and TUNEKEEPER_LEDGER_URL. If the model was "
+                "made anew under its name on purpose, give the pipeline another `name`. Nothing was recorded"
+            )
+
+
+@contextmanager
+def take_turn(ledger: Ledger, registry: Registry, model: str, step: Step) -> Iterator[tuple[Turn, Settled]]:
+    """Be alone with `model`, its ledger and alias already brought together."""
+    with ledger.exclusive(model) as still_mine:
+        turn = Turn(ledger, registry, model, step, still_mine)
+        step("alone")
+        settled = turn.settle()
+        if settled.finished is not None:
+            notice = f"{model}: {arrow(settled.finished)} had been interrupted and is finished now"
+            settled = replace(settled, notices=(notice, *settled.notices))
+        yield turn, settled
+
+
+def named(version: str | None) -> str:
+    return "none" if version is None else f"version {version}"
+
+
+def arrow(entry: Entry) -> str:
+    return f"the {entry.kind.lower()} from {named(entry.from_version)} to {named(entry.to_version)}"

@@ -1,0 +1,253 @@
+"""Who may retrain now: requests of one pipeline, coalesced, spaced and budgeted in the ledger, whoever makes them.
+
+A request is *triggered* by drift, decay or new data, or comes from a person or the cron. Only triggered ones are turned away, in
+this order, each with its reason:
+1. it settles: it waits until SETTLE_SECONDS after its event, so that one run stands for all that was noticed in that time;
+2. refused, while schedule.cooldown_hours after the last triggered retraining run, or schedule.retrains_per_week are spent;
+3. coalesced, where another triggered request waits for its turn: that one will see all that this one saw;
+4. in its turn, coalesced, where a run that began after this request was made has ended well or waits, or refused as under 2.
+Cooldown and budget count retrainings that reached a decision of their own: a run skipped by its keys, failed or dead is none.
+
+A run of a schedule or a trigger that meets data which break their contract ends as `waiting`: it has looked at the data, and what
+looks for new data asks for nothing until data or contract have changed. The next run after that goes on.
+
+A row alone blocks nobody. Who waits holds the seat, who runs holds the pipeline, both by locks that death releases
+(tasks/ledger/pipeline_lock.py): what a dead process left as `running` is put right by whoever holds the pipeline next.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import sqlalchemy as sa
+
+from configs.errors import InfraError, InputError
+from configs.schema import Pipeline
+from tasks.ledger.pipeline_lock import Hold, StillHeldError, hold
+from tasks.ledger.schema import requests as rows
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from tasks.ledger.store import Ledger
+
+Why = Literal["drift", "decay", "new-data", "schedule", "person"]
+State = Literal["running", "done", "skipped", "failed", "coalesced", "refused", "waiting"]
+WHYS: tuple[Why, ...] = get_args(Why)
+TRIGGERS: frozenset[Why] = frozenset(("drift", "decay", "new-data"))
+SETTLE_SECONDS = 15.0  # the automation passes on one event in this time (flows/deploy/specs.py); its run looks at nothing before
+WEEK = timedelta(days=7)
+DIED = {"reason": "its process ended without a word", "at_fault": False}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A row: `at` is when it came to its state; `payload` says when it was asked for and began, and what came of it."""
+
+    model: str
+    id: str
+    why: str
+    at: str
+    state: str
+    payload: dict[str, Any]
+
+
+class Turn:
+    """One request, from being asked to its end; `refusal` says why it does not run, `hold` is the pipeline where it does."""
+
+    def __init__(self, ledger: Ledger, model: str, why: Why, asked: datetime | None, look: str = "") -> None:
+        now = ledger.now().astimezone(UTC)
+        self.ledger, self.model, self.why, self.id = ledger, model, why, uuid.uuid4().hex
+        self.made = now if asked is None else asked.astimezone(UTC) + timedelta(seconds=SETTLE_SECONDS)
+        self.payload: dict[str, Any] = {"asked": _iso(asked or now), **({"look": look} if look else {})}
+        self.state: State | None = None
+        self.hold: Hold | None = None
+
+    @property
+    def refusal(self) -> str | None:
+        return self.payload["reason"] if self.state in ("coalesced", "refused", "waiting") else None
+
+    def check(self) -> None:
+        """Raise InfraError where the pipeline was lost meanwhile: call it before what cannot be undone."""
+        if self.hold is not None:
+            self.hold.check()
+
+    def saw(self, sources: str) -> None:
+        """Note the digest of the sources that the run looked at, for whoever asks whether there are newer ones."""
+        self.payload["sources"] = sources
+        self._write("running")
+
+    def ended(self, outcome: dict[str, Any]) -> None:
+        """Note what came of it: `done` where it was decided anew, `skipped` where an earlier decision stands."""
+        kept = {name: outcome.get(name) for name in ("verdict", "run_id", "decision_key")}
+        self.payload |= {**kept, "version": (outcome.get("model") or {}).get("version")}
+        self._write("skipped" if outcome["skipped"] else "done")
+
+    def waits(self, reason: str, settings: str) -> None:
+        """Note that the data break their contract, of which `settings` is the digest."""
+        self.payload["settings"] = settings
+        self.turned_away("waiting", reason)
+
+    def outcome(self) -> dict[str, Any]:
+        """What a flow returns that did not run, or not to its end."""
+        answer = {"id": self.id, "why": self.why, "state": self.state, "reason": self.refusal}
+        return {"pipeline": self.model, "skipped": True, "verdict": None, "request": answer}
+
+    def turned_away(self, state: State, reason: str) -> None:
+        self.payload["reason"] = reason
+        self._write(state)
+
+    def began(self, held: Hold) -> None:
+        self.hold = held
+        self.payload["began"] = self.ledger.stamp()
+        self._write("running")
+
+    def failed(self, error: BaseException) -> None:
+        self.payload |= {"reason": f"{type(error).__name__}: {error}"[:500], "at_fault": isinstance(error, InputError)}
+        with suppress(InfraError):  # the error that is on its way says more
+            self._write("failed")
+
+    def _write(self, state: State) -> None:
+        self.state = state
+        row = {"why": self.why, "at": self.ledger.stamp(), "state": state, "payload": json.dumps(self.payload, ensure_ascii=False)}
+        insert = self.ledger.insert(rows).values(model=self.model, id=self.id, **row)
+        self.ledger.write(lambda c: c.execute(insert.on_conflict_do_update(index_elements=["model", "id"], set_=row)))
+
+
+@contextmanager
+def admitted(
+    home: Path, pipeline: Pipeline, ledger: Ledger, why: Why, asked: datetime | None, say: Callable[[str], None], look: str = ""
+) -> Iterator[Turn]:
+    """Hold the pipeline for a request, or say in `Turn.refusal` why it need not, or may not, run.
+
+    `asked` is when its event occurred (None: now), `look` the name of the look whose alarm it was. The caller says what came of it
+    by `Turn.ended`; an error is noted as `failed`.
+    """
+    turn, name = Turn(ledger, pipeline.name, why, asked, look), pipeline.name
+    with ExitStack() as seat:
+        if why in TRIGGERS and not _seated(turn, seat, home, pipeline, ledger):
+            yield turn
+            return
+        with hold(home, name, say, ledger=ledger) as held:
+            bury(ledger, name)
+            if why in TRIGGERS and _needless(turn, pipeline, ledger):
+                yield turn
+                return
+            turn.began(held)
+            seat.close()  # whoever found it taken was before this moment, and the caller looks at nothing before it
+            try:
+                yield turn
+            except BaseException as error:
+                turn.failed(error)
+                raise
+
+
+def refusal(ledger: Ledger, pipeline: Pipeline) -> str | None:
+    """Why a triggered request would be refused now, if it would: ask before making one."""
+    now, schedule = ledger.now().astimezone(UTC), pipeline.schedule
+    cooldown = timedelta(hours=schedule.cooldown_hours)
+    done = [r for r in _since(ledger, pipeline.name, now - max(cooldown, WEEK)) if r.state == "done" and r.why in TRIGGERS]
+    if done and (free := _time(done[-1].at) + cooldown) > now:
+        last = f"the last triggered retraining ({done[-1].why}) ended {_short(_time(done[-1].at))}"
+        return f"{last}: no trigger starts another before {_short(free)} (schedule.cooldown_hours={schedule.cooldown_hours:g})"
+    week = [_time(r.at) for r in done if _time(r.at) > now - WEEK]
+    if len(week) >= schedule.retrains_per_week:
+        free = week[-schedule.retrains_per_week] + WEEK
+        spent = f"{len(week)} triggered retrainings since {_short(week[0])}"
+        return f"{spent}: no trigger starts another before {_short(free)} (schedule.retrains_per_week={schedule.retrains_per_week})"
+    return None
+
+
+def last_seen(ledger: Ledger, model: str) -> str | None:
+    """The digest of the sources that the last run looked at to an end: a decision, or a fault of the input.
+
+    One that died, was stopped or met a fault of the world has seen nothing.
+    """
+    ends = ("done", "skipped", "failed", "waiting")
+    query = sa.select(rows.c.state, rows.c.payload).where(rows.c.model == model, rows.c.why.in_(WHYS), rows.c.state.in_(ends))
+    newest = query.order_by(rows.c.at.desc()).limit(100)
+    found = [(state, json.loads(payload)) for state, payload in ledger.read(lambda connection: connection.execute(newest).all())]
+    return next((each["sources"] for state, each in found if "sources" in each and (state != "failed" or each["at_fault"])), None)
+
+
+def waits_under(ledger: Ledger, model: str) -> str | None:
+    """The digest of the contract that the pipeline's last run waits under, or None where that run did not wait."""
+    ran = _since(ledger, model, datetime.fromtimestamp(0, UTC), ("done", "skipped", "failed", "waiting"))
+    return ran[-1].payload["settings"] if ran and ran[-1].state == "waiting" else None
+
+
+def waited_before(ledger: Ledger, model: str) -> bool:
+    """Whether the pipeline's last two runs wait for the same reason: who was told of the first need not be told again."""
+    ran = _since(ledger, model, datetime.fromtimestamp(0, UTC), ("done", "skipped", "failed", "waiting"))[-2:]
+    return len(ran) == 2 and {each.state for each in ran} == {"waiting"} and len({each.payload["reason"] for each in ran}) == 1
+
+
+def requests_of(ledger: Ledger, model: str) -> tuple[Request, ...]:
+    """Every request for a retraining of a model, in order of time."""
+    return tuple(_since(ledger, model, datetime.fromtimestamp(0, UTC), get_args(State)))
+
+
+def bury(ledger: Ledger, model: str) -> None:
+    """Mark as failed what the dead left running; only for whoever holds the pipeline, for then nobody else can be running."""
+    for left in _since(ledger, model, datetime.fromtimestamp(0, UTC), ("running",)):
+        mine = (rows.c.model == model) & (rows.c.id == left.id)
+        values = {"state": "failed", "at": ledger.stamp(), "payload": json.dumps({**left.payload, **DIED})}
+        change = sa.update(rows).where(mine).values(**values)
+        ledger.write(lambda connection, change=change: connection.execute(change))  # type: ignore[misc]
+
+
+def _seated(turn: Turn, seat: ExitStack, home: Path, pipeline: Pipeline, ledger: Ledger) -> bool:
+    """Settle, then take the one seat of those who wait for their turn."""
+    pause = (turn.made - ledger.now().astimezone(UTC)).total_seconds()
+    if pause > 0:
+        ledger.sleep(min(pause, SETTLE_SECONDS))  # no longer, whatever the clock of another machine says
+    if reason := refusal(ledger, pipeline):
+        turn.turned_away("refused", reason)
+        return False
+    try:
+        seat.enter_context(hold(home, f"{pipeline.name}.next", lambda _: None, timeout=0, ledger=ledger))
+    except StillHeldError:
+        turn.turned_away("coalesced", "another request waits for its turn, and will see what this one saw")
+        return False
+    return True
+
+
+def _needless(turn: Turn, pipeline: Pipeline, ledger: Ledger) -> bool:
+    """Whether the turn, now that it has come, is not needed or not allowed any more."""
+    ends = _since(ledger, pipeline.name, turn.made, ("done", "skipped", "waiting"))
+    served = next((r for r in ends if r.payload["began"] >= _iso(turn.made)), None)
+    if served is not None:
+        turn.turned_away("coalesced", f"a run that began after it was asked for ({served.why}) has ended at {served.at}")
+    elif reason := refusal(ledger, pipeline):
+        turn.turned_away("refused", reason)
+    return turn.refusal is not None
+
+
+def _since(ledger: Ledger, model: str, when: datetime, states: tuple[str, ...] = ("done", "skipped")) -> list[Request]:
+    query = sa.select(rows).where(rows.c.model == model, rows.c.at >= _iso(when), rows.c.state.in_(states), rows.c.why.in_(WHYS))
+
+    def work(connection: Connection) -> list[Request]:
+        found = connection.execute(query.order_by(rows.c.at)).mappings().all()
+        return [Request(**{**row, "payload": json.loads(row["payload"])}) for row in found]
+
+    return ledger.read(work)
+
+
+def _iso(when: datetime) -> str:
+    """As `Ledger.stamp` writes it, so that texts compare as times do."""
+    return when.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _time(stamp: str) -> datetime:
+    return datetime.fromisoformat(stamp)
+
+
+def _short(when: datetime) -> str:
+    return when.strftime("%Y-%m-%d %H:%M UTC")

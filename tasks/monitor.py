@@ -1,0 +1,196 @@
+"""Faces of monitoring: served traffic as a sample, held against the champion's reference, and what is made known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from prefect.cache_policies import NO_CACHE
+
+from configs.schema import Pipeline
+from tasks.collect.links import look_artifact
+from tasks.common.home import Home
+from tasks.common.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, emit_event, task
+from tasks.data.language_stats import traits_of
+from tasks.drift.monitors import Finding, Sample, text_codes
+from tasks.drift.monitors import watch as hold_against
+from tasks.identity.keys import digest
+from tasks.ledger.monitor_runs import Look, look_name
+from tasks.reference import Reference
+from tasks.serving.feedback_cleaning import cleaner
+from tasks.tracking.client import Tracking
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.report.monitor.data import Watch
+
+RESOURCE = "tunekeeper.pipeline."
+PERFORMANCE = "performance."
+
+
+@dataclass(frozen=True)
+class Window:
+    """Answers of one champion in [start, end), one line each: as logged, their texts as the champion reads them, `correct` where an
+    audit labelled them, and their traits.
+
+    `points` (n, d) are the untuned base's embeddings.
+    """
+
+    start: datetime
+    end: datetime
+    rows: pd.DataFrame
+    points: Any
+
+
+def answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.DataFrame:
+    """What the champion answered in the window's days, with what audits said: `correct` is 1, 0 or NaN.
+
+    A class is correct where it is the label, a written answer where nothing in it was to be corrected.
+    Of more than `monitor.max_rows` a random part, with all that audits labelled: chance drew those too.
+    """
+    import pandas as pd
+
+    from tasks.data.feedback import accepted
+    from tasks.traffic.log import Query, read_answers, read_feedback
+
+    start, own = now - timedelta(days=pipeline.monitor.window_days), {"version": version, "origin": "predict"}
+    wanted = Query(start, now, values=own, most=pipeline.monitor.max_rows), Query(start, now, values=own, audits=True)
+    some, audits = (read_answers(home.path, pipeline.name, home.traffic_url, query) for query in wanted)
+    found = pd.concat([some, audits]).drop_duplicates("id").sort_values(["time", "id"], ignore_index=True)
+    said = read_feedback(home.path, pipeline.name, home.traffic_url)
+    found["correct"] = (
+        accepted(found, said, cleaner(pipeline, home))
+        if pipeline.problem == "text-generation"
+        else _right(pipeline, home, found, said)
+    )
+    return found[found["id"].isin(some["id"]) | found["correct"].notna()].reset_index(drop=True)
+
+
+def _right(pipeline: Pipeline, home: Home, found: pd.DataFrame, said: pd.DataFrame) -> pd.Series:
+    """Whether each answer is the label that an audit gave it, however the auditor spelled that, and the log redacted it."""
+    import pandas as pd
+
+    from tasks.data.feedback import labelled, spelled_as_known
+    from tasks.data.labels import canonical_label
+    from tasks.data.preparation.load import redactor_of
+
+    labels = labelled(found, said)
+    label = found["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
+    answer = found["prediction"].map(canonical_label)
+    heard = label.astype(object).where(label.notna(), None).tolist()
+    meant = pd.Series(spelled_as_known(heard, set(answer), redactor_of(pipeline.data, home.path)), index=found.index, dtype=object)
+    right: pd.Series = (meant == answer).where(label.notna()).astype("float64")
+    return right
+
+
+@task(name="window", cache_policy=NO_CACHE)
+def window(pipeline: Pipeline, champion: tuple[Path, Path], reference: Reference, found: Any, now: datetime) -> Window:
+    """Embed and describe the answers, their texts read as the champion reads them; `champion` is its folder and its base's."""
+    from tasks.learning.embedding import embed
+    from tasks.learning.network import read_spec
+
+    folder, base = champion
+    texts = read_spec(folder).read(found["text"].tolist())
+    points = embed(base, texts, pipeline.model.max_length, pipeline.training.precision)
+    return Window(
+        now - timedelta(days=pipeline.monitor.window_days),
+        now,
+        found.assign(text=texts).join(traits_of(texts, reference.vocabulary)),
+        points,
+    )
+
+
+@task(name="judge", cache_policy=NO_CACHE)
+def judge(pipeline: Pipeline, reference: Reference, seen: Window, look: int, seed: int) -> tuple[Finding, ...]:
+    """Put window and reference before the monitors."""
+    codes = text_codes([*reference.rows["text"], *seen.rows["text"]])
+    cut = len(reference.rows)
+    audits = seen.rows["audit_probability"].where(seen.rows["audit"]).to_numpy(np.float64)
+    old = _sample(pipeline, reference.rows, codes[:cut], reference.points, None)
+    new = _sample(pipeline, seen.rows, codes[cut:], seen.points, audits)
+    return hold_against(old, new, pipeline.monitor, look, seed)
+
+
+def _sample(pipeline: Pipeline, rows: pd.DataFrame, codes: Any, points: Any, audits: Any) -> Sample:
+    classifies = pipeline.problem == "text-classification"
+    return Sample(
+        texts=codes,
+        embeddings=points,
+        numbers={name: rows[name].to_numpy(np.float64) for name in ("length", "vocabulary")},
+        categories={"language": rows["language"].to_numpy(str)},
+        flags={"missing": rows["missing"].to_numpy(bool)},
+        confidence=rows["score"].to_numpy(np.float64) if classifies else None,
+        prediction=rows["prediction"].to_numpy(str) if classifies else None,
+        correct=rows["correct"].to_numpy(np.float64) if classifies else None,
+        audit_probability=audits,
+    )
+
+
+def seed_of(pipeline: Pipeline, version: str, look: int) -> int:
+    """The seed of a look: the same question asked again has the same answer."""
+    return int(digest([pipeline.name, version, look])[:8], 16)
+
+
+@task(name="publish", cache_policy=NO_CACHE)
+def publish(watch: Watch, home: Home, tracking: Tracking) -> dict[str, str]:
+    """Draw the page, keep it and the numbers in the one MLflow run of this champion's watch, point to them from Prefect.
+
+    `report` is the page's file, `run_id` the run's.
+    """
+    from tasks.report.monitor.data import to_json
+    from tasks.report.monitor.page import render
+    from tasks.report.monitor.summary import watch_markdown
+
+    look = watch.looks[-1]
+    named = look_name(watch.version, look.number)
+    folder = home.path / "looks" / watch.pipeline / named
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / "watch.html"
+    page.write_text(render(watch))
+    (folder / "watch.json").write_text(to_json(watch))
+    name = f"watch {watch.pipeline} {watch.version}"
+    run_id = tracking.open_run(
+        watch.pipeline, digest(name), name, {"pipeline": watch.pipeline, "watches": watch.version}, "tunekeeper monitor"
+    )
+    judged = [one for one in look.findings if one.p is not None]
+    numbers = {f"{one.monitor}.{part}": getattr(one, part) for one in judged for part in ("effect", "low", "high", "p")}
+    numbers |= {f"{one.monitor}.alarm": float(one.alarm) for one in judged} | {"rows": float(look.rows)}
+    tracking.log_metrics(run_id, numbers, look.number)
+    tracking.log_folder(run_id, folder, f"watch/{named}")
+    tracking.close_run(run_id)
+    link = tracking.page_of(watch.pipeline, run_id, look_artifact(named), page)
+    create_link_artifact(link, f"look {look.number} at {watch.pipeline} {watch.version}", key="watch")
+    create_markdown_artifact(watch_markdown(watch), key="monitors")
+    create_table_artifact([_cells(one) for one in look.findings], key="findings")
+    return {"report": str(page), "run_id": run_id}
+
+
+def announce(pipeline: Pipeline, look: Look, alarms: tuple[Finding, ...], report: str) -> str:
+    """Emit the event that automations wait for: decay where performance itself fell, drift otherwise; its name."""
+    name = "tunekeeper.decay" if any(one.monitor.startswith(PERFORMANCE) for one in alarms) else "tunekeeper.drift"
+    payload = {
+        "pipeline": pipeline.name,
+        "version": look.champion_version,
+        "look": look.look,
+        "name": look.name,
+        "monitors": [one.monitor for one in alarms],
+        "report": report,
+    }
+    emit_event(name, resource={"prefect.resource.id": RESOURCE + pipeline.name}, payload=payload)
+    return name
+
+
+def _cells(one: Any) -> dict[str, Any]:
+    return {
+        "monitor": one.monitor,
+        "effect": one.effect,
+        "least": one.minimum,
+        "p": one.p,
+        "alpha": one.alpha,
+        "alarm": one.alarm,
+        "note": one.note,
+    }

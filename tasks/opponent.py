@@ -1,0 +1,101 @@
+"""Whom a challenger has to meet: the champion as ledger and registry agree on it, and under which key the challenger goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from configs.errors import InfraError
+from configs.schema import Pipeline
+from tasks.common.bases import Base
+from tasks.common.home import Home
+from tasks.common.terminal import say
+from tasks.identity.keys import train_key
+from tasks.ledger.promotions import Entry, Ledger, Standing, heal, history
+from tasks.ledger.replay import replay_entries
+from tasks.prepare import Prepared, open_snapshot
+from tasks.tracking.client import Registry, Tracking
+
+ADOPTED = "ADOPTED"  # the verdict of a version that a person adopted, and the kind of its row in the ledger
+SIGNATURES = ("train.signatures.npy", "validation.signatures.npy")
+
+
+@dataclass(frozen=True)
+class Against:
+    """`version` is compared with (None: a first release); `champion` is live now, the same one unless the challenger itself reigns.
+
+    `train_key` is the challenger's; `start` the version whose weights it starts from, if any; `anchor` the last to win by `better`.
+    """
+
+    version: str | None
+    champion: str | None
+    anchor: str | None
+    train_key: str
+    start: str | None
+    tags: dict[str, str]
+    notices: tuple[str, ...]
+
+
+def open_ledger(home: Home) -> Ledger:
+    """The ledger of this home, or the shared one."""
+    return Ledger(home.ledger_url, notify=say)
+
+
+def adopted_notice(model: str, version: str | None, tags: Mapping[str, str]) -> tuple[str, ...]:
+    """What a comparison with an adopted champion has to say, as a tuple of no sentence or one."""
+    if version is None or tags.get("verdict") != ADOPTED:
+        return ()
+    return (f"{model} version {version} was fine-tuned elsewhere: whether it has seen these test rows is not known",)
+
+
+def challenged(
+    pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry, prepared: Prepared, base: Base
+) -> Against:
+    """Heal ledger and alias, then say whom the challenger of this snapshot meets.
+
+    Where the live champion *is* what this snapshot and these settings lead to, it meets whom it met when it was promoted: the same
+    question as then, so that a run in which nothing changed finds its answer instead of training.
+    """
+    settled = heal(ledger, registry, pipeline.name)
+    entries = history(ledger, pipeline.name)
+    standing, live = replay_entries(entries), settled.champion
+    versions = registry.versions(pipeline.name) if live else set()
+    before = _predecessor(entries, live)
+    rivals = [before if before in versions else None, live] if live else [None]
+    tags = {version: tracking.version_tags(pipeline.name, version) for version in {*rivals} if version}
+    for version in rivals:
+        start = version if pipeline.training.start == "champion" else None
+        key = train_key(pipeline, prepared.rows, base, tags[start].get("train_key") if start else None)
+        if version == live or tags[live or ""].get("train_key") == key:
+            break
+    notices = (*settled.notices, *adopted_notice(pipeline.name, version, tags.get(version or "", {})))
+    return Against(version, live, _anchor(standing, version), key, start, tags.get(version or "", {}), notices)
+
+
+def _predecessor(entries: tuple[Entry, ...], version: str | None) -> str | None:
+    """Whom a version was compared with when it was promoted."""
+    won = [
+        entry
+        for entry in entries
+        if entry.to_version == version and entry.kind in ("FIRST", "PROMOTE") and entry.state == "applied"
+    ]
+    return won[-1].from_version if won else None
+
+
+def _anchor(standing: Standing, version: str | None) -> str | None:
+    anchor = standing.anchors.get(version) if version else None
+    return None if anchor == version else anchor
+
+
+def seen_in_training(home: Home, tracking: Tracking, snapshot: str, run_id: str) -> Any:
+    """(n, slots) signatures of what a snapshot's model was trained or watched on; from its run where the snapshot is elsewhere."""
+    try:
+        sealed = open_snapshot(home, snapshot)
+    except InfraError:
+        folder = tracking.fetch(tracking.artifact_uri(run_id, "snapshot"), home.path / "fetched" / snapshot)
+        return np.concatenate([np.load(Path(folder) / name) for name in SIGNATURES])
+    return np.concatenate([np.asarray(sealed.signatures(split)) for split in ("train", "validation")])

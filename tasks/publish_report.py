@@ -1,0 +1,155 @@
+"""The face of the report: one page of what the stages found, in MLflow and linked from Prefect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect.cache_policies import NO_CACHE
+
+from configs.schema import Pipeline
+from tasks.collect.links import REPORT
+from tasks.collect.run import Findings, gather
+from tasks.collect.training import SHOWN_METRICS
+from tasks.common.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, task
+from tasks.evaluate import FRAME, Scores
+from tasks.identity.keys import IDENTITY, stage_identity
+from tasks.opponent import SIGNATURES
+from tasks.prepare import Prepared, contract_table, open_snapshot
+from tasks.report.run import data as page
+from tasks.report.run.page import render
+from tasks.report.run.summary import summary_markdown
+from tasks.tracking.client import Tracking
+from tasks.tracking.run_facts import SplitFacts
+
+if TYPE_CHECKING:
+    from tasks.common.home import Home
+
+CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}  # what MLflow calls the use of a data set
+
+
+@task(name="describe", cache_policy=NO_CACHE)
+def describe(
+    pipeline: Pipeline, home: Home, tracking: Tracking, prepared: Prepared, run_id: str, without: frozenset[str] = frozenset()
+) -> None:
+    """Parameters, the snapshot's account and signatures, Data Docs: into the run, once; `without` are settings that had no part."""
+    if tracking.tags(run_id).get("described") == prepared.snapshot:
+        return
+    sealed = open_snapshot(home, prepared.snapshot)
+    tracking.log_params(run_id, flat(pipeline.model_dump(mode="json", exclude={"name", *without})))
+    for name in ("manifest.json", *SIGNATURES):
+        tracking.log_artifact(run_id, sealed.path / name, "snapshot")
+    tracking.log_folder(run_id, Path(prepared.docs), "data_docs")
+    tracking.log_datasets(run_id, _splits(pipeline, sealed))
+    tracking.log_text(run_id, json.dumps(stage_identity(pipeline), indent=1), IDENTITY)
+    create_markdown_artifact(contract_table(prepared.outcomes), key="contract")
+    tracking.tag(run_id, {"described": prepared.snapshot})
+
+
+def _splits(pipeline: Pipeline, sealed: Any) -> list[SplitFacts]:
+    """The snapshot's splits, as MLflow names data sets."""
+    import pyarrow.parquet as pq
+
+    source = pipeline.data.source if isinstance(pipeline.data.source, str) else ", ".join(pipeline.data.source)
+    columns = {field.name: str(field.type) for field in pq.read_schema(sealed.parquet("test"))}
+    hashes, counts = sealed.manifest["hashes"], sealed.manifest["splits"]
+    return [
+        SplitFacts(f"{pipeline.name} {split}", context, hashes[f"{split}_rows"], source, counts[split], columns)
+        for split, context in CONTEXTS.items()
+        if counts.get(split)
+    ]
+
+
+@task(name="report", cache_policy=NO_CACHE)
+def publish(found: Findings, home: Home, tracking: Tracking) -> dict[str, Any]:
+    """Write report.html and report.json to the run, point to them from Prefect, and return the run's outcome."""
+    report = gather(found, home)
+    folder = found.trained.folder.parent / "report"
+    folder.mkdir(exist_ok=True)
+    (folder / "report.html").write_text(render(report))
+    (folder / "report.json").write_text(page.to_json(report))
+    tracking.log_folder(found.run_id, folder, "report")
+    tracking.log_artifact(found.run_id, _scores(found))
+    stages = {f"seconds/{name}": seconds for name, seconds in found.stages.items()}
+    tracking.log_metrics(found.run_id, _named("test", found.challenger.metrics), found.trained.steps, model_uri=found.model_uri)
+    tracking.log_metrics(found.run_id, {**_others(found), **_fit(report), **stages}, found.trained.steps, first=stages)
+    described = summary_markdown(report)
+    tracking.describe(found.run_id, report.pipeline, found.version, described)
+    tracking.tag(found.run_id, {"verdict": report.verdict, "reason": next(iter(report.reasons), "")})
+    link = tracking.page_of(report.pipeline, found.run_id, REPORT, folder / "report.html")
+    create_link_artifact(link, f"{report.verdict}: {report.pipeline}", key="report")
+    create_markdown_artifact(described, key="verdict")
+    rows = [{"system": system.name, **{score.metric: score.value for score in system.scores}} for system in report.systems]
+    create_table_artifact(rows, key="metrics")
+    return _outcome(found, report, str(folder / "report.html"))
+
+
+def _scores(found: Findings) -> Path:
+    """A file of the challenger's per-example scores without any text: what was written and wanted stays in the snapshot."""
+    texts = ["target", "prediction"] if found.pipeline.problem == "text-generation" else []
+    path = found.trained.folder.parent / FRAME
+    found.challenger.frame.drop(columns=texts).to_parquet(path, index=False)
+    return path
+
+
+def _others(found: Findings) -> dict[str, float]:
+    """What was measured of those whom the challenger met: the champion, each baseline."""
+    measured = _named("test/champion", found.champion.metrics) if found.champion else {}
+    for name, metrics in found.baselines.metrics.items():
+        measured |= _named(f"test/baseline/{name}", metrics)
+    return measured
+
+
+def _fit(report: page.ReportData) -> dict[str, float]:
+    """The challenger on training and validation rows, and how far from test: above zero it knows them better."""
+    measured = {}
+    for score in report.fit.scores if report.fit else ():
+        for split, value in (("train", score.train), ("validation", score.validation)):
+            if value is not None and score.test is not None:
+                measured[f"{split}/{score.metric}"] = value
+                measured[f"gap/{split}_test/{score.metric}"] = (value - score.test) * (1 if score.higher_is_better else -1)
+    return measured
+
+
+def _named(part: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    return {f"{part}/{name}": value for name, value in metrics.items()}
+
+
+def _outcome(found: Findings, said: page.ReportData, report: str) -> dict[str, Any]:
+    """What `tunekeeper retrain --json` prints."""
+    name, verdict = found.pipeline.name, found.verdict
+    return {
+        "pipeline": name,
+        "run_id": found.run_id,
+        "skipped": False,
+        "verdict": verdict.verdict,
+        "reasons": list(verdict.reasons),
+        "metrics": found.challenger.metrics,
+        "intervals": {score.metric: [score.low, score.high] for score in said.systems[0].scores if score.low is not None},
+        "test_rows": len(found.challenger.frame),
+        "champion_metrics": found.champion.metrics if found.champion else None,
+        "model": {"name": name, "version": found.version, "uri": f"models:/{name}/{found.version}"},
+        "snapshot": found.prepared.snapshot,
+        "train_key": found.keys[0],
+        "decision_key": found.keys[1],
+        "look": verdict.look,
+        "report": report,
+        "weights_sha256": found.trained.weights,
+        "training_seconds": found.trained.seconds,
+        "peak_memory_bytes": found.trained.peak_memory,
+    }
+
+
+def in_short(pipeline: Pipeline, scores: Scores) -> str:
+    """The first two metrics in a few words."""
+    return ", ".join(f"{name} {scores.metrics[name]:.4g}" for name in SHOWN_METRICS[pipeline.problem][:2] if name in scores.metrics)
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys as dotted ones."""
+    out: dict[str, Any] = {}
+    for name, value in values.items():
+        out |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
+    return out

@@ -1,0 +1,131 @@
+"""What died and was not put away: the record that every finder of `reconcile` gives, and the leftovers on disk.
+
+A finder only looks; each stray carries the act that puts it right, which looks again before it acts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tasks.common.files import is_valid
+from tasks.common.home import Home
+
+OLD_SECONDS = 3600.0  # younger leftovers may be a living process's, between two of its steps
+ASIDES = ("*/.*.tmp", "*/*/.*.tmp", "*/*/*/.*.tmp")  # atomic_folder's
+WORKSPACES = ("work/*", "snapshots/sealing-*")  # workspace's
+
+
+@dataclass(frozen=True)
+class Stray:
+    """`kind` and `name` say what, `fault` what is wrong, `remedy` what `mend` does; without one a person has to decide.
+
+    `spent` is what did not die: it is whole and has served, and its room can be had back.
+    """
+
+    kind: str
+    name: str
+    fault: str
+    remedy: str
+    mend: Callable[[], object] | None = None
+    spent: bool = False
+
+
+def leftovers(home: Home, now: float | None = None) -> Iterator[Stray]:
+    """Folders and files that a killed process wrote aside: an hour old, and nobody holds their lock."""
+    before = (time.time() if now is None else now) - OLD_SECONDS
+    for pattern in (*ASIDES, *WORKSPACES):
+        for folder in home.path.glob(pattern):
+            lock = folder / ".lock" if pattern in WORKSPACES else folder
+            if folder.is_dir() and _age(folder) < before and is_free(lock):
+                what, remedy = f"half-written, {_size(folder)}, and its writer is gone", "removed"
+                yield Stray("leftover", _within(home, folder), what, remedy, partial(_remove, folder, lock))
+    for file in home.path.glob("redaction.key.*"):
+        if file.is_file() and _age(file) < before:
+            yield Stray(
+                "leftover",
+                file.name,
+                "a key that was never put in place",
+                "removed",
+                partial(file.unlink, missing_ok=True),
+            )
+
+
+def checkpoints(home: Home) -> Iterator[Stray]:
+    """Checkpoints of trainings whose result is whole: nothing resumes from them. Those of unfinished ones are never touched."""
+    for run in sorted((home.path / "runs").glob("*")):
+        spent = [*run.glob("checkpoint-*"), *(run / name for name in ("best",) if (run / name).is_dir())]
+        if spent and (run / "trained" / "training.json").is_file() and is_valid(run / "trained") is None:
+            size = _size(*spent)
+            what = f"{len(spent)} checkpoints of a finished training, {size}"
+            remedy = f"removed; its result stays, {size} are free"
+            yield Stray("checkpoints", _within(home, run), what, remedy, partial(_drop, run), spent=True)
+
+
+def held_slots(home: Home) -> int:
+    """How many device slots living processes hold (tasks/common/gpu_slots.py)."""
+    return sum(not is_free(lock) for lock in (home.path / "locks").glob("gpu-[0-9]*.lock"))
+
+
+def _drop(run: Path) -> None:
+    if is_valid(run / "trained") is None:
+        for folder in (*run.glob("checkpoint-*"), run / "best"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove(folder: Path, lock: Path) -> None:
+    """Remove it while holding its lock, unless somebody took that meanwhile."""
+    with suppress(FileNotFoundError, BlockingIOError), _locked(lock):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    if not lock.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_free(lock: Path) -> bool:
+    """Whether nobody holds it, shared or alone; one killed before it locked has none."""
+    try:
+        with _locked(lock):
+            return True
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _age(path: Path) -> float:
+    """When something in it was last written."""
+    newest = 0.0
+    for place in (path, *(path.rglob("*") if path.is_dir() else ())):
+        with suppress(FileNotFoundError):
+            newest = max(newest, place.stat().st_mtime)
+    return newest
+
+
+def _size(*folders: Path) -> str:
+    total = 0
+    for file in (file for folder in folders for file in folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size if file.is_file() else 0
+    return f"{total / 1e6:.1f} MB"
+
+
+def _within(home: Home, path: Path) -> str:
+    return path.relative_to(home.path).as_posix()

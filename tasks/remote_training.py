@@ -1,0 +1,202 @@
+"""A training on another machine: what goes there and what comes back are artifacts of its one MLflow run, each known by its hash.
+
+The machine needs nothing but the addresses of MLflow and Prefect. It gets the training and validation rows (test rows never leave),
+the base under its digest and, where training starts from the champion, that version; it gives back the folder a local training
+leaves. Rows are redacted as in the snapshot, and no key of the installation goes with them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import InfraError
+from configs.schema import Pipeline
+from tasks import train
+from tasks.common.bases import Base
+from tasks.common.home import Home
+from tasks.common.terminal import say
+from tasks.identity.keys import TRAIN_LIBRARIES, changed_code, code_of, digest, libraries
+from tasks.ledger.pipeline_lock import file_lock
+from tasks.prepare import open_snapshot
+from tasks.release import base_folder, champion_folder
+from tasks.tracking.client import Tracking
+
+if TYPE_CHECKING:
+    from tasks.learning.fit import Trained
+
+SPLITS = ("train", "validation")
+INPUTS, TRAINED = "inputs", "trained"  # folders of the run's artifacts
+RETURNED, BEAT = "elsewhere.trained", "elsewhere.beat"  # tags of the run
+BEAT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """All that a machine elsewhere is told; plain values, since they travel as a flow's parameters."""
+
+    pipeline: dict[str, Any]
+    run_id: str
+    key: str
+    rows: dict[str, str]  # file -> sha256
+    spec: dict[str, Any]  # of the network
+    base: str  # artifact URI; its digest is in the spec
+    start: dict[str, str] | None  # version and sha256 of its weights
+    code: dict[str, str]
+    libraries: dict[str, str]
+
+
+def order(
+    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, key: str, run_id: str, start: str | None
+) -> Order:
+    """Put the rows into the run, once, the base into its store, and say where all of it is."""
+    from tasks.learning.network import TRAINABLE
+
+    sealed = open_snapshot(home, snapshot)
+    rows = {sealed.parquet(split).name: _sha256(sealed.parquet(split)) for split in SPLITS}
+    if tracking.tags(run_id).get("elsewhere.inputs") != digest(rows):
+        for split in SPLITS:
+            tracking.log_artifact(run_id, sealed.parquet(split), INPUTS)
+        tracking.tag(run_id, {"elsewhere.inputs": digest(rows)})
+    spec, _, _ = train.material(pipeline, home, base, snapshot)
+    begins = None
+    if start is not None:
+        begins = {"version": start, "weights": _sha256(champion_folder(tracking, home, pipeline.name, start) / TRAINABLE)}
+    return Order(
+        pipeline.model_dump(mode="json"), run_id, key, rows, asdict(spec), tracking.store_base(base), begins,
+        code_of("train", pipeline),
+        libraries(TRAIN_LIBRARIES),
+    )  # fmt: skip
+
+
+def fulfil(told: Order, home: Home, tracking: Tracking) -> str:
+    """Train as told on this machine, or go on where a killed one stopped; put the result into the run, and give its digest.
+
+    Raises InfraError where this machine has other code or libraries, or what arrived is not what was sent: then nothing is trained.
+    """
+    from tasks.learning.network import spec_from
+
+    _check_alike(told)
+    pipeline = Pipeline.model_validate(told.pipeline)
+    what = f"the training {told.key[:8]} of {pipeline.name}"
+    with file_lock(home.path / "locks" / f"train-{told.key}.lock", what, say), _beating(tracking, told.run_id):
+        folder = home.path / "elsewhere" / told.key
+        frames = [_frame(told, tracking, folder, split) for split in SPLITS]
+        spec = spec_from(told.spec)
+        base = base_folder(tracking, home, spec, told.base)
+        start = _start(told, pipeline, home, tracking)
+        material = (spec, *frames)
+        trained = train.fitted(pipeline, home, tracking, base, material, told.key, told.run_id, start)
+        tracking.log_folder(told.run_id, trained.folder, TRAINED)
+        returned = _manifest(trained.folder)
+        tracking.tag(told.run_id, {RETURNED: returned})
+        shutil.rmtree(folder, ignore_errors=True)
+    return returned
+
+
+def collect(home: Home, tracking: Tracking, key: str, run_id: str) -> Trained | None:
+    """The training that another machine put into the run, on this one; None where there is none. Every file is checked."""
+    from tasks.common.files import is_valid
+    from tasks.common.workspace import workspace
+    from tasks.learning.fit import finished
+
+    if (done := finished(home.run(key))) is not None:
+        return done
+    returned = tracking.tags(run_id).get(RETURNED)
+    if returned is None:
+        return None
+    with workspace(home.path / "work", "trained-") as aside:
+        fetched = tracking.fetch(tracking.artifact_uri(run_id, TRAINED), aside)
+        fault = is_valid(fetched) or ("its manifest is another" if _manifest(fetched) != returned else None)
+        if fault:
+            raise InfraError(
+                f"what came back from training elsewhere is not what was sent ({fault}; run {run_id}, artifact {TRAINED}): "
+                f"check the artifact store, put there what lies in runs/{key}/{TRAINED} of the worker's home, then run again"
+            )
+        home.run(key).mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(home.run(key) / TRAINED, ignore_errors=True)  # a damaged one; a whole one was returned above
+        fetched.rename(home.run(key) / TRAINED)
+    return finished(home.run(key))
+
+
+def beat(tracking: Tracking, run_id: str) -> str:
+    """What changes as long as the machine elsewhere lives."""
+    return tracking.tags(run_id).get(BEAT, "")
+
+
+def _check_alike(told: Order) -> None:
+    """Other code or libraries may train another model under the same key: refuse. Builds (+cpu, +cu126) may differ."""
+    here = libraries(TRAIN_LIBRARIES)
+    other = [
+        f"{name} {here[name]} (not {version})"
+        for name, version in told.libraries.items()
+        if here[name].partition("+")[0] != version.partition("+")[0]
+    ]
+    if changed := changed_code(told.code, code_of("train", Pipeline.model_validate(told.pipeline))):
+        other.insert(0, f"other code in {', '.join(changed)}")
+    if other:
+        raise InfraError(
+            f"this machine would train another model under the same key: {', '.join(other)}: install the same Tunekeeper with its "
+            "lock here, then run `tunekeeper retrain` again"
+        )
+
+
+def _frame(told: Order, tracking: Tracking, folder: Path, split: str) -> Any:
+    import pandas as pd
+
+    name = f"{split}.parquet"
+    file = folder / INPUTS / name
+    if not file.is_file() or _sha256(file) != told.rows[name]:
+        file = tracking.fetch(tracking.artifact_uri(told.run_id, f"{INPUTS}/{name}"), folder / INPUTS)
+    if (found := _sha256(file)) != told.rows[name]:
+        raise InfraError(f"{name} arrived with sha256 {found}, not {told.rows[name]}: check the artifact store, then run again")
+    return pd.read_parquet(file)
+
+
+def _start(told: Order, pipeline: Pipeline, home: Home, tracking: Tracking) -> Path | None:
+    from tasks.learning.network import TRAINABLE
+
+    if told.start is None:
+        return None
+    folder = champion_folder(tracking, home, pipeline.name, told.start["version"])
+    if (found := _sha256(folder / TRAINABLE)) != told.start["weights"]:
+        raise InfraError(f"{pipeline.name} version {told.start['version']} arrived with weights {found}: check the artifact store")
+    return folder
+
+
+@contextmanager
+def _beating(tracking: Tracking, run_id: str) -> Iterator[None]:
+    """Say every few seconds that this machine lives; whoever waits believes a change, not a clock."""
+    over = threading.Event()
+
+    def go_on() -> None:
+        number = 0
+        while not over.wait(BEAT_SECONDS if number else 0):
+            number += 1
+            with suppress(InfraError):  # away for a moment: the next beat tells as much
+                tracking.tag(run_id, {BEAT: f"{threading.get_native_id()}.{number}"})
+
+    thread = threading.Thread(target=go_on, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _manifest(folder: Path) -> str:
+    from tasks.common.files import MANIFEST
+
+    return _sha256(folder / MANIFEST)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

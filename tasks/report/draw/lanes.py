@@ -1,0 +1,83 @@
+"""Lanes of a time line as inline SVG: what served when, what happened, when it was looked at. As series.py: fluid, pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from tasks.report.draw.charts import Domain, drawn_at, row
+from tasks.report.draw.series import Dot, Tone, diamond, height_of, levels_grid, measured, placed, whiskers
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of a lane: `name` is written into it where there is room."""
+
+    start: float
+    end: float
+    name: str
+    tone: str
+    title: str
+
+
+def lane(spans: Sequence[Span], xs: Domain, changes: Sequence[float], label: str, height: int = 34) -> str:
+    """Which version served when: one block each, its name in it where there is room."""
+    body = hairlines(changes, xs, height)
+    for one in spans:
+        start, end = placed(one.start, xs), placed(one.end, xs)
+        body += (
+            f'<g class="span {one.tone}"><title>{escape(one.title)}</title>'
+            f'<rect x="{100 * start:.2f}%" y="4" width="{max(100 * (end - start), 0.3):.2f}%" height="{height - 8}" rx="4"/>'
+        )
+        if end - start > 0.012 * (len(one.name) + 1.5):
+            body += f'<text x="{50 * (start + end):.2f}%" y="{height / 2 + 4.5}" text-anchor="middle">{escape(one.name)}</text>'
+        body += "</g>"
+    return row(height, body, label)
+
+
+def events(
+    marks: Sequence[tuple[float, Tone, str, str]], xs: Domain, changes: Sequence[float], label: str, height: int = 30
+) -> str:
+    """Signs on a lane: (time, tone, sign, title). The sign says what the colour says."""
+    middle = height / 2
+    body = hairlines(changes, xs, height) + f'<line class="rail" x1="0" x2="100%" y1="{middle}" y2="{middle}"/>'
+    for at, tone, sign, title in marks:
+        body += (
+            f'<svg x="{drawn_at(at, xs)}" y="{middle}" overflow="visible"><g class="event {tone}"><title>{escape(title)}</title>'
+            f'<circle r="9"/><text y="4.5" text-anchor="middle">{escape(sign)}</text></g></svg>'
+        )
+    return row(height, body, label)
+
+
+def looks(marks: Sequence[tuple[float, bool, str]], xs: Domain, changes: Sequence[float], label: str, height: int = 30) -> str:
+    """One stroke a look, tall with a diamond where a monitor spoke: (time, alarm, title)."""
+    middle = height / 2
+    body = hairlines(changes, xs, height) + f'<line class="rail" x1="0" x2="100%" y1="{middle}" y2="{middle}"/>'
+    body += "".join(
+        f'<line class="look" x1="{drawn_at(at, xs)}" x2="{drawn_at(at, xs)}" y1="{middle - 5}" y2="{middle + 5}"/>'
+        for at, alarm, _ in marks
+        if not alarm
+    )
+    body += "".join(diamond(at, middle, xs, title) for at, alarm, title in marks if alarm)
+    return row(height, body, label)
+
+
+def hairlines(changes: Sequence[float], xs: Domain, height: int) -> str:
+    return "".join(f'<line class="change" x1="{drawn_at(at, xs)}" x2="{drawn_at(at, xs)}" y1="0" y2="{height}"/>' for at in changes)
+
+
+def scores(
+    audits: Sequence[Dot],
+    tests: Sequence[Dot],
+    xs: Domain,
+    ys: Domain,
+    changes: Sequence[float],
+    label: str,
+    height: int,
+) -> str:
+    """A metric along a model's life: each version's test score at its release, and what audits said since."""
+    y = height_of(ys, height)
+    body = levels_grid(ys, height, 4) + hairlines(changes, xs, height)
+    body += measured(audits, xs, y, height)
+    return row(height, body + whiskers(tests, xs, y, "champion"), label)

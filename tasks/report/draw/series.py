@@ -1,0 +1,233 @@
+"""Inline SVG over time: strips, trends with their band, levels. Pure functions, as fluid as the rows of charts.py.
+
+Places are per cent of the width. Lines need a view box, so they lie in an inner one that stretches while their strokes do not:
+text, dots and marks keep their size on a phone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+from tasks.report.draw import times
+from tasks.report.draw.charts import Domain, drawn_at, row, ticks
+
+Tone = Literal["good", "hold", "bad", "wait", "none"]
+WIDE = 1000
+MANY = 40
+"""Of more values than this only alarms and the last are marked."""
+FEW = 3
+"""So few estimates are dots: they make no line."""
+LEAST = 24
+"""Columns that a strip has room for at least: a first look does not fill the page."""
+DIAMOND = "M0 -6L6 0L0 6L-6 0z"
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A value at a time with its interval; None is a gap. `title` is read out and shown by pointing."""
+
+    x: float
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    tone: Tone = "none"
+    title: str = ""
+
+
+def time_domain(moments: Sequence[float], pad: float = 0.03) -> Domain:
+    """The stretch that holds all moments with a little air; of a single one, the days around it."""
+    low, high = min(moments, default=0.0), max(moments, default=times.DAY)
+    air = (high - low) * pad if high > low else 3 * times.DAY
+    return low - air, high + air
+
+
+def time_axis(xs: Domain, wanted: int = 6) -> str:
+    """Dates under charts that share `xs`."""
+    body = ""
+    for at, name in times.ticks(*xs, wanted):
+        place = (at - xs[0]) / (xs[1] - xs[0])
+        anchor = "start" if place < 0.05 else "end" if place > 0.95 else "middle"
+        body += f'<text class="tick" x="{drawn_at(at, xs)}" y="12" text-anchor="{anchor}">{escape(name)}</text>'
+    return row(16, body, "")
+
+
+def strip(cells: Sequence[tuple[float | None, Tone, str]], label: str, least: int = LEAST, height: int = 26) -> str:
+    """One column a look: its height is the effect as a multiple of the least that matters (the line), twice that at most.
+
+    Fewer than `least` looks leave room to the right: a first look does not fill the page.
+    """
+    slots, middle = max(len(cells), least), height / 2
+    body = f'<line class="limit" x1="0" x2="100%" y1="{middle}" y2="{middle}"/>'
+    wide = 100 / slots
+    for n, (ratio, tone, title) in enumerate(cells):
+        tall = 2.0 if ratio is None else max(2.0, min(1.0, max(ratio, 0.0) / 2) * height)
+        body += (
+            f'<rect class="cell {tone}" x="{n * wide + 0.1 * wide:.3f}%" y="{height - tall:.1f}" width="{0.8 * wide:.3f}%" '
+            f'height="{tall:.1f}"><title>{escape(title)}</title></rect>'
+        )
+    return row(height, body, label)
+
+
+def scale(show: Callable[[float], str], ys: Domain, height: int, wanted: int = 3) -> str:
+    """The labels left of a trend, as wide as its column."""
+    y = height_of(ys, height)
+    marks = "".join(
+        f'<text class="tick" x="100%" y="{y(tick) + 4:.1f}" text-anchor="end">{escape(show(tick))}</text>'
+        for tick in ticks(ys, wanted)
+    )
+    return row(height, marks, "")
+
+
+def trend(
+    dots: Sequence[Dot], xs: Domain, ys: Domain, limits: tuple[float | None, float | None], label: str, height: int, wanted: int = 3
+) -> str:
+    """Values over time with their band; what lies above or below the `limits` is tinted; alarms are diamonds, in any colour."""
+    y = height_of(ys, height)
+    body = grid(xs, height) + levels_grid(ys, height, wanted)
+    for limit, start, end in ((limits[0], ys[1], limits[0]), (limits[1], limits[1], ys[0])):
+        if limit is not None and start is not None and end is not None:
+            body += f'<rect class="beyond" x="0" y="{y(start):.1f}" width="100%" height="{max(y(end) - y(start), 0):.1f}"/>'
+            body += f'<line class="limit" x1="0" x2="100%" y1="{y(limit):.1f}" y2="{y(limit):.1f}"/>'
+    body += bands(dots, xs, y, height, "band")
+    body += lines(dots, xs, y, height, "line tone-0")
+    return row(height, body + _marks(dots, xs, y), label)
+
+
+def levels(
+    audits: Sequence[Dot], estimates: Sequence[Dot], test: Dot | None, xs: Domain, ys: Domain, label: str, height: int = 190
+) -> str:
+    """A metric over time: audited with whiskers, estimated as a dashed line in its band, and the level at release across."""
+    y = height_of(ys, height)
+    body = grid(xs, height) + levels_grid(ys, height, 5)
+    if test is not None and test.value is not None:
+        if test.low is not None and test.high is not None:
+            body += f'<rect class="release" x="0" width="100%" y="{y(test.high):.1f}" height="{y(test.low) - y(test.high):.1f}"/>'
+        body += f'<line class="release-line" x1="0" x2="100%" y1="{y(test.value):.1f}" y2="{y(test.value):.1f}"/>'
+    body += bands(estimates, xs, y, height, "band estimate")
+    body += lines(estimates, xs, y, height, "line estimate")
+    if len(estimates) <= FEW:
+        body += whiskers(estimates, xs, y, "estimate")
+    return row(height, body + measured(audits, xs, y, height), label)
+
+
+# --- parts ---------------------------------------------------------------------------------------------------------------
+
+
+def grid(xs: Domain, height: int) -> str:
+    return "".join(
+        f'<line class="grid" x1="{drawn_at(at, xs)}" x2="{drawn_at(at, xs)}" y1="0" y2="{height}"/>' for at, _ in times.ticks(*xs)
+    )
+
+
+def diamond(at: float, y: float, xs: Domain, title: str) -> str:
+    return (
+        f'<svg x="{drawn_at(at, xs)}" y="{y:.1f}" overflow="visible"><path class="alarm" d="{DIAMOND}">'
+        f"<title>{escape(title)}</title></path></svg>"
+    )
+
+
+def whiskers(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], tone: str = "challenger") -> str:
+    """Dots with their intervals upright."""
+    body = ""
+    for one in dots:
+        if one.value is None:
+            continue
+        x = drawn_at(one.x, xs)
+        if one.low is not None and one.high is not None:
+            body += f'<line class="whisker {tone}" x1="{x}" x2="{x}" y1="{y(one.low):.1f}" y2="{y(one.high):.1f}"/>'
+        body += f'<circle class="dot {tone}" cx="{x}" cy="{y(one.value):.1f}" r="4.5"><title>{escape(one.title)}</title></circle>'
+    return body
+
+
+def measured(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: int) -> str:
+    """What was measured, upright intervals joined by a faint line; of very many a line in its band, with the last one marked."""
+    if len(dots) <= MANY:
+        return lines(dots, xs, y, height, "line faint") + whiskers(dots, xs, y)
+    return bands(dots, xs, y, height, "band") + lines(dots, xs, y, height, "line tone-0") + whiskers(dots[-1:], xs, y)
+
+
+def thinned(dots: Sequence[Dot], most: int = 240) -> list[Dot]:
+    """At most so many, evenly, the last one among them."""
+    step = -(-len(dots) // most) or 1
+    return list(dots[::-1][::step][::-1])
+
+
+def lines(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: int, kind: str) -> str:
+    """The values joined, a gap where one is missing."""
+    paths = [
+        "M" + "L".join(f"{_wide(one.x, xs)} {y(one.value or 0.0):.1f}" for one in part) for part in _runs(dots) if len(part) > 1
+    ]
+    return _stretched(f'<path class="{kind}" d="{"".join(paths)}"/>', height) if paths else ""
+
+
+def bands(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: int, kind: str) -> str:
+    """The intervals as a band; a lone value has a whisker instead."""
+    shapes, lone = "", ""
+    for part in _runs([one for one in dots if one.value is None or (one.low is not None and one.high is not None)]):
+        if len(part) == 1:
+            x = drawn_at(part[0].x, xs)
+            lone += f'<line class="whisker" x1="{x}" x2="{x}" y1="{y(part[0].low or 0.0):.1f}" y2="{y(part[0].high or 0.0):.1f}"/>'
+            continue
+        there = [f"{_wide(one.x, xs)},{y(one.high or 0.0):.1f}" for one in part]
+        back = [f"{_wide(one.x, xs)},{y(one.low or 0.0):.1f}" for one in reversed(part)]
+        shapes += f'<polygon class="{kind}" points="{" ".join([*there, *back])}"/>'
+    return (_stretched(shapes, height) if shapes else "") + lone
+
+
+def _marks(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float]) -> str:
+    """Every look that few looks have, of many only the alarms and the last; gaps as open rings on the floor."""
+    few, body = len(dots) <= MANY, ""
+    for n, one in enumerate(dots):
+        if one.value is None:
+            body += _ring(one, xs, y) if few else ""
+        elif one.tone == "bad":
+            body += diamond(one.x, y(one.value), xs, one.title)
+        elif few or n == len(dots) - 1:
+            body += f'<circle class="dot {one.tone} look-dot" cx="{drawn_at(one.x, xs)}" cy="{y(one.value):.1f}" r="3.4">'
+            body += f"<title>{escape(one.title)}</title></circle>"
+    return body
+
+
+def _ring(one: Dot, xs: Domain, y: Callable[[float], float]) -> str:
+    return f'<circle class="ring" cx="{drawn_at(one.x, xs)}" cy="{y(0.0):.1f}" r="3"><title>{escape(one.title)}</title></circle>'
+
+
+def levels_grid(ys: Domain, height: int, wanted: int) -> str:
+    y = height_of(ys, height)
+    return "".join(f'<line class="grid" x1="0" x2="100%" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>' for tick in ticks(ys, wanted))
+
+
+def _runs(dots: Sequence[Dot]) -> list[list[Dot]]:
+    """The dots between gaps."""
+    found: list[list[Dot]] = [[]]
+    for one in dots:
+        if one.value is None:
+            found.append([])
+        else:
+            found[-1].append(one)
+    return [part for part in found if part]
+
+
+def _stretched(body: str, height: int) -> str:
+    return f'<svg viewBox="0 0 {WIDE} {height}" width="100%" height="{height}" preserveAspectRatio="none">{body}</svg>'
+
+
+def placed(value: float, xs: Domain) -> float:
+    return min(1.0, max(0.0, (value - xs[0]) / (xs[1] - xs[0]) if xs[1] > xs[0] else 0.5))
+
+
+def _wide(value: float, xs: Domain) -> str:
+    return f"{WIDE * placed(value, xs):.1f}"
+
+
+def height_of(ys: Domain, height: int) -> Callable[[float], float]:
+    low, high = ys
+    span = high - low if high > low else 1.0
+    return lambda value: min(height + 2.0, max(-2.0, height - (value - low) / span * height))
+
+
+def level_tick(value: float, share: bool) -> str:
+    return f"{100 * value:g}%" if share else f"{value:g}"

@@ -1,0 +1,59 @@
+"""A model's life in a few lines: Markdown for a Prefect artifact, rows for the terminal. Same numbers, same words as the page."""
+
+from __future__ import annotations
+
+from tasks.report.draw import formats, times
+from tasks.report.history import view
+from tasks.report.history.data import History, Move, Version
+from tasks.report.run.summary import plain, table
+
+MOST = 15
+
+
+def history_markdown(history: History) -> str:
+    """Who serves, the life in sentences, the newest versions, the newest moves, the cost, and the next command; all escaped."""
+    parts = [f"## {plain(history.pipeline)}: history", f"**{plain(view.headline(history))}.**"]
+    parts.append("\n".join(f"- {plain(fact)}" for fact in view.facts(history)))
+    if history.versions:
+        parts.append(table(_rows(history, MOST)))
+        left = len(history.versions) - MOST
+        parts.append(f"{left} earlier versions are on the page." if left > 0 else "")
+    moves = [f"- {times.day(move.at, year=True)}: {plain(_moved(move))}" for move in history.moves[::-1][:5]]
+    if moves:
+        parts.append("\n".join(["The last moves:", "", *moves]))
+    sums = view.sums(history)
+    if sums.trained:
+        peak = f", peak memory {formats.size(sums.peak_bytes)}" if sums.peak_bytes is not None else ""
+        parts.append(f"Training took {formats.seconds(sums.seconds)} in all, over {sums.trained} trainings{peak}.")
+    if history.next_command:
+        parts.append(f"Next: `{history.next_command.replace('`', '')}`")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def history_table(history: History, most: int = MOST) -> list[tuple[str, ...]]:
+    """Rows of plain text, the first the header: the newest versions; empty where there is none."""
+    found = _rows(history, most) if history.versions else []
+    return [tuple(cell.replace(formats.THIN, " ") for cell in row) for row in found]
+
+
+def _moved(move: Move) -> str:
+    return f"{view.moved(move)}{f', by {move.who}' if move.who else ''}{f': {move.reason}' if move.reason else ''}"
+
+
+def _rows(history: History, most: int) -> list[tuple[str, ...]]:
+    header = ("version", "decided", "verdict", formats.words(history.metric), "interval", "training", "served")
+    return [header, *(_row(history, one) for one in view.newest_first(history)[:most])]
+
+
+def _row(history: History, one: Version) -> tuple[str, ...]:
+    _, sign, stands = view.standing(history, one.version)
+    lasted = view.served(history, one.version)
+    return (
+        one.version,
+        times.day(one.at, year=True),
+        f"{formats.VERDICTS.get(one.verdict, ('', '·'))[1]} {one.verdict}",
+        formats.shown(one.value, history.unit),
+        formats.interval(one.low, one.high, history.unit),
+        formats.seconds(one.training_seconds),
+        f"{sign} {stands}" + (f", {times.span(lasted)}" if lasted is not None else ""),
+    )

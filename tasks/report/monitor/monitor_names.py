@@ -1,0 +1,79 @@
+"""What each monitor watches, in words and units. A monitor that is not listed is shown under its own name."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.report.draw import formats
+
+Unit = Literal["share", "deviation", "number"]
+GROUPS = ("inputs", "predictions", "performance")
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """`says` tells what the effect measures, `unit` in what, its minimum too; `sides` is 1 where only growth matters."""
+
+    name: str
+    title: str
+    unit: Unit
+    says: str
+    sides: int = 2
+
+    @property
+    def group(self) -> str:
+        return self.name.split(".", 1)[0]
+
+
+KNOWN = (
+    Monitor("inputs.topics", "Topics", "deviation", "how far the texts moved as a whole, by their embeddings", 1),
+    Monitor("inputs.mean", "Average meaning", "deviation", "how far the average text moved, by its embedding", 1),
+    Monitor("inputs.vocabulary", "Vocabulary", "share", "more or fewer words that training did not know"),
+    Monitor("inputs.length", "Length", "deviation", "how much longer or shorter texts are"),
+    Monitor("inputs.language", "Languages", "share", "largest change of a language's share", 1),
+    Monitor("inputs.duplicates", "Duplicates", "share", "more or fewer texts that repeat another"),
+    Monitor("inputs.missing", "Missing texts", "share", "more or fewer empty texts"),
+    Monitor("predictions.classes", "Predicted classes", "share", "largest change of a class's share", 1),
+    Monitor("predictions.confidence", "Confidence", "deviation", "how much surer or less sure the model is"),
+    Monitor("predictions.calibration", "Calibration", "share", "wrong more (or less) often than its confidence used to mean"),
+    Monitor("performance.accuracy", "Accuracy on labels", "share", "loss against the reference, on audited answers", 1),
+    Monitor("performance.estimate", "Estimated accuracy", "share", "loss foretold by the model's confidence, before labels", 1),
+)
+BY_NAME = {one.name: one for one in KNOWN}
+ORDER = {one.name: n for n, one in enumerate(KNOWN)}
+
+
+def monitor_of(name: str) -> Monitor:
+    """The monitor of that name; one that this version does not know by its own name, as a plain number."""
+    title = formats.first_upper(formats.words(name.split(".", 1)[-1]))
+    return BY_NAME.get(name) or Monitor(name, title, "number", "")
+
+
+def in_order(names: set[str]) -> list[str]:
+    """Known monitors as a reader expects them, others by name under their group."""
+
+    def place(name: str) -> tuple[int, int, str]:
+        group = name.split(".", 1)[0]
+        return GROUPS.index(group) if group in GROUPS else len(GROUPS), ORDER.get(name, len(ORDER)), name
+
+    return sorted(names, key=place)
+
+
+def amount(value: float | None, unit: Unit, signed: bool = False) -> str:
+    """An effect: 12.3 points, 0.24 SD, or the number."""
+    if value is None or not math.isfinite(value):
+        return formats.ABSENT
+    return (
+        f"{bare(value, unit, signed)}{ {'share': f'{formats.THIN}points', 'deviation': f'{formats.THIN}SD', 'number': ''}[unit] }"
+    )
+
+
+def bare(value: float | None, unit: Unit, signed: bool = False) -> str:
+    """An effect without its unit."""
+    if value is None or not math.isfinite(value):
+        return formats.ABSENT
+    sign = "+" if signed and value > 0 else ""
+    text = f"{100 * value:.1f}" if unit == "share" else f"{value:.2f}"
+    return sign + (text[1:] if float(text) == 0 and text.startswith("-") else text).replace("-", formats.MINUS)

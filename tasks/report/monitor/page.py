@@ -1,0 +1,131 @@
+"""The HTML page of one look of the monitors: one file, no script, no network, made as the page of a run is."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from markupsafe import Markup
+
+from tasks.report.draw import charts, formats, series, times
+from tasks.report.draw.charts import Domain
+from tasks.report.environment import framed, page, svg
+from tasks.report.monitor import monitor_names, tracks, view
+from tasks.report.monitor.data import Change, Watch
+from tasks.report.run.page import DENSE
+
+HEIGHT, TALL = 112, 200
+
+
+def render(watch: Watch) -> str:
+    """The page of a look, as HTML. Pure: equal data give equal pages; every text from data is escaped."""
+    look = view.latest(watch)
+    return page(
+        "watch.html",
+        watch=watch,
+        look=look,
+        view=view,
+        tracks=tracks,
+        verdict=view.verdict(watch),
+        monitors=tracks.names(watch),
+        judged_names=[one.monitor for one in look.findings if tracks.judged(one)],
+        changes=bool(watch.words or watch.texts or watch.classes or watch.languages or watch.lengths),
+        overused=[one.name for one in watch.words.more] if watch.words else [],
+        alphas=view.allowed(look),
+        reference_rows=max((one.n_reference for one in look.findings), default=0),
+        draw=_Draw(watch),
+        dense=DENSE,
+        name_of=monitor_names.monitor_of,
+        amount=monitor_names.amount,
+        bare=monitor_names.bare,
+        anchor=_anchor,
+    )
+
+
+def _anchor(name: str) -> str:
+    return f"monitor-{name}"
+
+
+class _Draw:
+    """The charts of one look's page; all trends share one axis of time."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.xs = series.time_domain([at for look in watch.looks if (at := times.instant(look.at)) is not None])
+
+    def strip(self, name: str) -> Markup:
+        found = tracks.binned(self.watch.looks, name)
+        unit = monitor_names.monitor_of(name).unit
+        cells = [
+            (tracks.ratio(one) if one is not None else None, tracks.status(one)[0], tracks.title(look, one, unit))
+            for look, one in found
+        ]
+        alarms = sum(one is not None and one.alarm for _, one in found)
+        return svg(series.strip(cells, f"{monitor_names.monitor_of(name).title}: {alarms} of {len(found)} looks are alarms"))
+
+    def binned(self) -> int:
+        return -(-len(self.watch.looks) // tracks.MOST_COLUMNS)
+
+    def first_look(self) -> str:
+        return times.day(self.watch.looks[0].at, self._long()) if self.watch.looks else ""
+
+    def last_look(self) -> str:
+        return times.day(self.watch.looks[-1].at, self._long()) if len(self.watch.looks) >= series.LEAST else ""
+
+    def _long(self) -> bool:
+        return self.xs[1] - self.xs[0] > 300 * times.DAY
+
+    def trend(self, name: str) -> Markup:
+        dots = tracks.dots(self.watch, name)
+        kind = monitor_names.monitor_of(name)
+        limit = next((one.minimum for look in reversed(self.watch.looks) for one in look.findings if one.monitor == name), None)
+        if not any(one.value is not None for one in dots):
+            return Markup("")
+        below = -limit if limit and kind.sides == 2 and any((one.value or 0.0) < -limit / 2 for one in dots) else None
+        ends = _calm([end for one in dots for end in (one.low, one.high)])
+        ys = charts.domain_of([0.0, limit and 1.25 * limit, below and 1.25 * below, *(one.value for one in dots), *ends], 0.06)
+        label = f"{kind.title} over {len(dots)} looks; the last: {dots[-1].title}"
+        show = partial(_tick, unit=kind.unit)
+        return framed(
+            series.scale(show, ys, HEIGHT),
+            series.trend(dots, self.xs, ys, (limit, below), label, HEIGHT),
+            series.time_axis(self.xs, 5),
+        )
+
+    def levels(self) -> Markup:
+        watch = self.watch
+        audits, estimates = (series.thinned(self._levels(kind)) for kind in ("audit", "estimate"))
+        test = next(iter(reversed(self._levels("test"))), None)
+        moments = [one.x for one in (*audits, *estimates)]
+        xs = series.time_domain([*moments, *self.xs], 0.0)
+        every = [*audits, *estimates, *([test] if test else [])]
+        values = [value for one in every for value in (one.value, one.low, one.high)]
+        share = watch.unit == "share"
+        ys = charts.domain_of(values, floor=0.0, ceiling=1.0 if share else None)
+        show = partial(series.level_tick, share=share)
+        label = f"{formats.words(watch.metric)} over time: {len(audits)} audits, {len(estimates)} estimates"
+        drawn = series.levels(audits, estimates, test, xs, ys, label, TALL)
+        return framed(series.scale(show, ys, TALL, 5), drawn, series.time_axis(xs))
+
+    def _levels(self, kind: str) -> list[series.Dot]:
+        return [dot for one in self.watch.levels if one.kind == kind and (dot := view.level_dot(one, self.watch.unit))]
+
+    def share_domain(self, found: tuple[Change, ...]) -> Domain:
+        return (
+            0.0,
+            min(1.0, 1.04 * max((value or 0.0 for one in found for value in (one.window, one.reference)), default=1.0)) or 1.0,
+        )
+
+    def share_bar(self, one: Change, domain: Domain) -> Markup:
+        label = f"{one.name}: {formats.share(one.window)} now, {formats.share(one.reference)} in the reference"
+        return svg(charts.bar(one.window, one.window_low, one.window_high, one.reference, domain, label))
+
+
+def _calm(ends: list[float | None]) -> list[float]:
+    """The ends of intervals that may set an axis: those of a look with few rows reach far, and would flatten all others."""
+    known = sorted(end for end in ends if end is not None and formats.known(end))
+    cut = len(known) // 50 if len(known) >= 20 else 0
+    return known[cut : len(known) - cut]
+
+
+def _tick(value: float, unit: monitor_names.Unit) -> str:
+    return formats.MINUS.join(f"{100 * value if unit == 'share' else value:g}".split("-"))

@@ -1,0 +1,262 @@
+"""What a look's page works out before it draws: the verdict in plain words, tracks of monitors, since when. No HTML here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tasks.report.draw import formats, times
+from tasks.report.draw.formats import first_upper
+from tasks.report.draw.series import Dot, Tone
+from tasks.report.monitor import monitor_names
+from tasks.report.monitor.data import Change, Finding, Level, Look, Request, Watch
+from tasks.report.monitor.tracks import ends_of, finding_of, judged, ratio, silence, status
+from tasks.report.run.data import Unit
+
+STATES = {
+    "done": ("good", "✓", "done"),
+    "running": ("wait", "…", "running"),
+    "skipped": ("none", "=", "nothing new"),
+    "coalesced": ("none", "⊂", "joined another"),
+    "refused": ("hold", "‖", "not started"),
+    "waiting": ("hold", "‖", "waits for data or contract"),
+    "failed": ("bad", "✕", "failed"),
+}
+WHY = {"new-data": "new data", "drift": "a drift event", "decay": "a decay event", "schedule": "the schedule", "person": "a person"}
+EMPTY = Look(number=0, at="", start="", end="", rows=0, findings=())
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What this look comes to: a word, its sign and tone, and one sentence."""
+
+    word: str
+    tone: Tone
+    sign: str
+    headline: str
+
+
+def latest(watch: Watch) -> Look:
+    return watch.looks[-1] if watch.looks else EMPTY
+
+
+def since(watch: Watch, chosen: Iterable[str]) -> Look | None:
+    """The first look of the unbroken alarm that lasts until now, of any of these monitors; looks not judged do not break it."""
+    first: Look | None = None
+    for name in chosen:
+        start: Look | None = None
+        for look in reversed(watch.looks):
+            finding = finding_of(look, name)
+            if finding is not None and finding.alarm:
+                start = look
+            elif finding is not None and judged(finding):
+                break
+        if start is not None and (first is None or start.number < first.number):
+            first = start
+    return first
+
+
+def last_alarm(watch: Watch) -> Look | None:
+    return next((look for look in reversed(watch.looks) if look.alarms), None)
+
+
+def verdict(watch: Watch) -> Verdict:
+    """The word and sentence at the top of the page."""
+    look = latest(watch)
+    alarms = [one.monitor for one in look.alarms]
+    decay = [name for name in alarms if name.startswith("performance.")]
+    drift = [name for name in alarms if name not in decay]
+    if not any(judged(one) for one in look.findings) and not alarms:
+        return Verdict("NOT JUDGED", "wait", "?", "Too few answers to say whether anything changed")
+    if decay:
+        with_drift = f", with drift in {listed(drift)}" if drift else ""
+        what = "Accuracy has fallen" if "performance.accuracy" in decay else "Accuracy has probably fallen"
+        return Verdict("DECAY", "bad", "↓", f"{what}{_since(watch, decay)}{with_drift}")
+    if drift:
+        return Verdict("DRIFT", "hold", "≠", f"Drift in {listed(drift)}{_since(watch, drift)}")
+    doubtful = [one.monitor for one in look.findings if status(one)[0] == "hold"]
+    if doubtful:
+        what = f"{first_upper(listed(doubtful))} may have changed, or it is chance"
+        return Verdict("NO ALARM YET", "wait", "?", f"{what}: more answers will tell")
+    able = sum(judged(one) for one in look.findings)
+    who = f"None of {able} monitors" if able > 1 else "The one monitor that could judge"
+    return Verdict("QUIET", "good", "\u2713", f"{who} found {'a' if able > 1 else 'no'} change worth an alarm")
+
+
+def _since(watch: Watch, chosen: Sequence[str]) -> str:
+    first = since(watch, chosen)
+    if first is None:
+        return ""
+    return ", first seen at this look" if first.number == latest(watch).number else f" since {times.day(first.at)}"
+
+
+def listed(chosen: Sequence[str], most: int = 3) -> str:
+    """Monitors in a sentence: topics, vocabulary and 2 more."""
+    titles = [low(monitor_names.monitor_of(name).title) for name in chosen]
+    if len(titles) > most:
+        titles = [*titles[: most - 1], f"{len(titles) - most + 1} more"]
+    return titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}" if titles else ""
+
+
+def low(title: str) -> str:
+    return title[:1].lower() + title[1:]
+
+
+def reasons(watch: Watch) -> list[str]:
+    """What the verdict rests on: alarms with their numbers, accuracy, what was done, what could not be judged."""
+    look = latest(watch)
+    return [
+        *(_alarm(watch, one) for one in loudest(look.alarms)[:4]),
+        *_quiet(watch),
+        *_accuracy(watch),
+        *_answered(watch),
+        *_unjudged(look),
+    ]
+
+
+def loudest(alarms: Iterable[Finding]) -> list[Finding]:
+    """By how many times its minimum the effect is."""
+    return sorted(alarms, key=lambda one: -ratio(one) if ratio(one) is not None else 0.0)  # type: ignore[operator]
+
+
+def _alarm(watch: Watch, one: Finding) -> str:
+    kind = monitor_names.monitor_of(one.monitor)
+    ends = f" ({ends_of(one)})" if ends_of(one) else ""
+    effect, least = (monitor_names.amount(value, kind.unit) for value in (one.effect, one.minimum))
+    said = f"{kind.title}: {effect}{ends}, an alarm from {least}"
+    first = since(watch, [one.monitor])
+    begun = f"; since look {first.number}, {times.day(first.at)}" if first and first.number != latest(watch).number else "; new"
+    return f"{said}; {formats.p_equals(one.p)}{begun}."
+
+
+def _quiet(watch: Watch) -> list[str]:
+    """Of a look without alarms: how near the nearest came, and when something last spoke."""
+    look = latest(watch)
+    near = loudest(one for one in look.findings if judged(one))
+    if look.alarms or not near:
+        return []
+    one, kind = near[0], monitor_names.monitor_of(near[0].monitor)
+    said = [
+        f"The nearest to an alarm is {low(kind.title)}: {monitor_names.amount(one.effect, kind.unit)}, where "
+        f"{monitor_names.amount(one.minimum, kind.unit)} would matter."
+    ]
+    before = last_alarm(watch)
+    if before is not None:
+        said.append(
+            f"The last alarm was at look {before.number}, {times.day(before.at)}: {listed([a.monitor for a in before.alarms])}."
+        )
+    return said
+
+
+def _accuracy(watch: Watch) -> list[str]:
+    audit, test = newest(watch, "audit"), newest(watch, "test")
+    if audit is None or watch.unit != "share":
+        return []
+    ends = formats.interval(audit.low, audit.high, watch.unit)
+    spread = f" ({ends})" if ends else ""
+    then = f"; {formats.shown(test.value, watch.unit)} at release" if test else ""
+    name = first_upper(formats.words(watch.metric))
+    return [f"{name} on {formats.count(audit.n)} audited answers: {formats.shown(audit.value, watch.unit)}{spread}{then}."]
+
+
+def newest(watch: Watch, kind: str) -> Level | None:
+    return next((one for one in reversed(watch.levels) if one.kind == kind and formats.known(one.value)), None)
+
+
+def _answered(watch: Watch) -> list[str]:
+    """The last request, if it was made for the alarm that lasts."""
+    first = since(watch, [one.monitor for one in latest(watch).alarms])
+    if first is None or not watch.requests:
+        return []
+    last = watch.requests[-1]
+    asked, begun = times.instant(last.at), times.instant(first.at)
+    return [done(last)] if asked and begun and asked >= begun else []
+
+
+def allowed(look: Look) -> str:
+    """What p each monitor was held against at this look: one bound, or the range of them; "" where none was judged."""
+    known = sorted(one.alpha for one in look.findings if one.alpha is not None and formats.known(one.alpha))
+    if not known:
+        return ""
+    same = formats.p_value(known[0]) == formats.p_value(known[-1])
+    return f"≤ {formats.p_value(known[-1])}" if same else f"≤ {formats.p_value(known[0])} to {formats.p_value(known[-1])}"
+
+
+def level_dot(one: Level, unit: Unit) -> Dot | None:
+    """One level as a dot with its title, or None where it has no time or value."""
+    at = times.instant(one.at)
+    if at is None or not formats.known(one.value):
+        return None
+    ends = formats.interval(one.low, one.high, unit)
+    known = formats.known(one.low) and formats.known(one.high)
+    said = f"{times.day(one.at)}: {formats.shown(one.value, unit)}{f' ({ends})' if ends else ''}, {formats.count(one.n)} rows"
+    return Dot(at, one.value, one.low if known else None, one.high if known else None, "none", said)
+
+
+def _unjudged(look: Look) -> list[str]:
+    silent = [one for one in look.findings if not judged(one) and not one.alarm]
+    if not silent:
+        return []
+    if len(silent) == len(look.findings):
+        return [f"{first_upper(why)}." for why in dict.fromkeys(silence(one).removeprefix("not judged: ") for one in silent)][:3]
+    return [f"Not judged: {listed([one.monitor for one in silent], 4)}. Silence of these is no good news."]
+
+
+def told(requests: Sequence[Request]) -> list[tuple[Request, int, str]]:
+    """Requests, the newest first, those in a row that came to the same told once: (the newest, how many, when the first was)."""
+    found: list[tuple[Request, int, str]] = []
+    for one in requests:
+        last = found[-1][0] if found else None
+        if last is not None and not one.run_id and (last.why, last.state, last.note) == (one.why, one.state, one.note):
+            found[-1] = (one, found[-1][1] + 1, found[-1][2])
+        else:
+            found.append((one, 1, one.at))
+    return found[::-1]
+
+
+def who(why: str) -> str:
+    """Who asks for a retraining, by its `why`."""
+    return WHY.get(why, why)
+
+
+def done(request: Request) -> str:
+    """One request and what became of it, as a sentence."""
+    version = f"version {request.version}" if request.version else "a challenger"
+    verdicts = {
+        "PROMOTE": f"{version} was trained and promoted",
+        "HOLD": f"{version} was trained, and the champion stays",
+        "INCONCLUSIVE": f"{version} was trained; not enough evidence to replace the champion",
+    }
+    said = {
+        "running": "a retraining was started and is running",
+        "done": verdicts.get(request.verdict, "the retraining is done"),
+        "skipped": "nothing had changed since an earlier decision, which stands",
+        "coalesced": "a retraining was already under way, so no second one was started",
+        "refused": "no retraining was started",
+        "waiting": "the data break their contract, and the retraining waits until one of the two is mended",
+        "failed": "the retraining failed",
+    }.get(request.state, request.state)
+    return first_upper(f"{said}: {request.note}" if request.note else said).rstrip(".") + "."
+
+
+# --- what changed ---------------------------------------------------------------------------------------------------------
+
+
+def times_as_often(one: Change) -> str:
+    """How the odds changed: new, gone, 8 times, a third."""
+    if one.n_reference == 0:
+        return "new"
+    if one.n_window == 0:
+        return "gone"
+    factor = one.window / one.reference if one.reference else 0.0
+    return f"×{formats.number(factor, 2)}"
+
+
+def marked(text: str, chosen: Sequence[str]) -> list[tuple[str, bool]]:
+    """A text in pieces, those that are one of the changed words marked."""
+    wanted = sorted({one for one in chosen if one and not one.startswith("<")}, key=len, reverse=True)
+    if not wanted:
+        return [(text, False)]
+    found = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, wanted))})(?!\w)", re.IGNORECASE).split(text)
+    return [(part, n % 2 == 1) for n, part in enumerate(found) if part]

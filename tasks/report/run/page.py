@@ -1,0 +1,106 @@
+"""The HTML page of a run: one file, no script, no network. Templates hold the words, charts and plots the lines, view the order."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from markupsafe import Markup
+
+from tasks.report.draw import charts, formats, plots
+from tasks.report.environment import UNPRINTABLE, page
+from tasks.report.environment import svg as _svg
+from tasks.report.run import view
+from tasks.report.run.data import Comparison, Curve, ReportData, Unit
+
+__all__ = ["UNPRINTABLE", "render"]
+DENSE = 25
+"""Above so many classes the page turns to small rows and a small heatmap."""
+
+
+def render(report: ReportData) -> str:
+    """The page of a report, as HTML. Pure: equal reports give equal pages.
+
+    Every text from data is escaped (autoescape), and characters that no page can hold become U+FFFD.
+    """
+    return page("page.html", report=report, view=view, draw=_Draw(report), dense=DENSE)
+
+
+class _Draw:
+    """The charts of one report, each as markup that the templates place: holds the axes that rows share."""
+
+    def __init__(self, report: ReportData) -> None:
+        self.report = report
+        self.scores = view.score_domain(report)
+        self.slices = charts.domain_of([v for s in report.slices for v in (s.value, s.low, s.high, s.champion)], floor=0.0)
+
+    def score(self, system: Any) -> Markup:
+        score = view.score_of(system, self.report.primary_metric)
+        if score is None:
+            return Markup("")
+        label = f"{system.name}: {formats.shown(score.value, score.unit)} {formats.interval(score.low, score.high, score.unit)}"
+        return _svg(charts.interval(score.value, score.low, score.high, self.scores, system.role, label.strip()))
+
+    def score_axis(self) -> Markup:
+        score = view.primary_score(self.report)
+        return _svg(charts.axis(self.scores, partial(_tick, unit=score.unit if score else "number")))
+
+    def difference(self, one: Comparison, axis: charts.Domain, height: int = 28) -> Markup:
+        """One difference of the gate on the axis that it shares with its table."""
+        if not formats.known(one.difference):
+            return Markup("")
+        ends = formats.signed_interval(one.low, one.high, one.unit)
+        label = f"{one.name}: {formats.difference(one.difference, one.unit)}" + (f", interval {ends}" if ends else "")
+        return _svg(
+            charts.difference(
+                one.difference, one.low, one.high, axis, formats.outcome(one.outcome)[0], one.margin or 0.0, label, height
+            )
+        )
+
+    def difference_axis(self, unit: Unit, axis: charts.Domain) -> Markup:
+        return _svg(charts.axis(axis, partial(_signed_tick, unit=unit), 5))
+
+    def class_bar(self, one: Any) -> Markup:
+        label = f"{one.name}: recall {formats.share(one.recall)} of {one.n}"
+        return _svg(charts.bar(one.recall, one.low, one.high, one.champion, (0.0, 1.0), label))
+
+    def slice_bar(self, one: Any) -> Markup:
+        domain = (0.0, 1.0) if one.unit == "share" else (0.0, self.slices[1])
+        label = f"{one.column} {one.name}: {formats.shown(one.value, one.unit)} of {one.n} rows"
+        return _svg(charts.bar(one.value, one.low, one.high, one.champion, domain, label))
+
+    def curves(self, panel: str, curves: list[Curve]) -> Markup:
+        by, kept = curves[0].by, self.report.kept_epoch
+        mark = (float(kept), f"epoch {kept} is kept") if by == "epoch" and kept is not None else None
+        label = f"{panel} by {'optimizer step' if by == 'step' else by}" + (f", epoch {kept} kept" if mark else "")
+        points = [(curve.name, curve.points) for curve in curves]
+        return _svg(plots.lines(points, partial(_tick, unit=curves[0].unit), label, by, mark))
+
+    def reliability(self) -> Markup:
+        calibration = self.report.calibration
+        if calibration is None:
+            return Markup("")
+        bins = [(b.low, b.high, b.n, b.confidence, b.accuracy, b.accuracy_low, b.accuracy_high) for b in calibration.bins]
+        return _svg(plots.reliability(bins, f"Reliability: expected calibration error {formats.share(calibration.ece)}"))
+
+    def heatmap(self) -> Markup:
+        confusion = self.report.confusion
+        if confusion is None:
+            return Markup("")
+        return _svg(plots.heatmap(confusion.labels, confusion.counts, f"Confusion matrix of {len(confusion.labels)} classes"))
+
+    def stage_bar(self, one: Any) -> Markup:
+        longest = max((stage.seconds for stage in self.report.cost.stages), default=0.0) if self.report.cost else 0.0
+        return _svg(charts.bar(one.seconds, domain=(0.0, longest or 1.0), label=f"{one.name}: {formats.seconds(one.seconds)}"))
+
+    def stack(self, parts: list[tuple[str, float]], label: str) -> Markup:
+        toned = [(title, amount, f"tone-{rank % 6}") for rank, (title, amount) in enumerate(parts)]
+        return _svg(charts.stack(toned, label))
+
+
+def _tick(value: float, unit: Unit) -> str:
+    return f"{100 * value:g}%" if unit == "share" else f"{value:g}"
+
+
+def _signed_tick(value: float, unit: Unit) -> str:
+    return formats.MINUS.join(f"{100 * value if unit == 'share' else value:+g}".split("-")) if value else "0"

@@ -1,0 +1,170 @@
+"""The alias is followed: a new version is loaded, warmed and checked beside the one that answers, then takes its place.
+
+What goes wrong on the way changes nothing for whoever asks: the version that answers goes on, and it is said why. A follower keeps
+one alias; a second model beside the champion is a second follower.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+from configs.credentials import without_credentials
+from configs.errors import InfraError, InputError
+from tasks.common.memory import give_back
+
+log = logging.getLogger(__name__)
+LONGEST_PAUSE = 300.0
+NICENESS = 15
+
+
+class Versioned(Protocol):
+    @property
+    def version(self) -> str: ...
+
+
+M = TypeVar("M", bound=Versioned)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a follower says of itself; None where there is nothing to say.
+
+    `looked` says whether the alias has been asked for at all, `wanted` is the version it named last, `registry` why it could not
+    be read now, `refused` why `wanted` is not the one that answers, `check` how the one that answers was checked, `since` when it
+    began to (Unix seconds).
+    """
+
+    version: str | None = None
+    since: float | None = None
+    looked: bool = False
+    wanted: str | None = None
+    loading: bool = False
+    registry: str | None = None
+    refused: str | None = None
+    check: str = ""
+    swaps: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True)
+class Ways(Generic[M]):
+    """What a follower is given: `look` reads the alias, `load` brings a version to where it can answer and says how it was checked.
+
+    `remembered` names the version to start from where the alias cannot be read; `keep` remembers the one that answers.
+    """
+
+    look: Callable[[], str | None]
+    load: Callable[[str], tuple[M, str]]
+    remembered: Callable[[], str | None]
+    keep: Callable[[str], None]
+
+
+class Follower(Generic[M]):
+    """A thread that holds `current` to what the alias names; it runs behind all others, for answers come first."""
+
+    def __init__(self, name: str, ways: Ways[M], every: float) -> None:
+        self.name, self._ways, self._every = name, ways, every
+        self.current: M | None = None
+        self.standing = Standing()
+        self._left: Callable[[], M | None] = lambda: None  # the version before, for as long as somebody is answered by it
+        self._litter = False
+        self._attempts, self._again = 0, 0.0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name=f"follow-{name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Do not begin anything new; what is loading is left to end with the process."""
+        self._stopped.set()
+
+    def _follow(self) -> None:
+        with suppress(OSError):  # a system that knows no priorities of threads
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        while not self._stopped.is_set():
+            self.step()
+            self._stopped.wait(self._every)
+
+    def step(self) -> None:
+        """Look once, and do what is due."""
+        self._release()
+        wanted = self._look()
+        if wanted is None:
+            return
+        if wanted != self.standing.wanted:
+            self._attempts, self._again = 0, 0.0
+            self._say(wanted=wanted, refused=None)
+        if (self.current is None or wanted != self.current.version) and time.monotonic() >= self._again:
+            self._change(wanted)
+
+    def _look(self) -> str | None:
+        """The version to have: the one the alias names or, where that cannot be read at start, the one of an earlier life."""
+        try:
+            named = self._ways.look()
+        except Exception as error:  # noqa: BLE001  (whatever a registry's client raises, answers go on)
+            if self.standing.registry is None:
+                log.warning("%s: the alias cannot be read, what answers goes on: %s", self.name, error)
+            self._say(looked=True, registry=_line(error))
+            return self._ways.remembered() if self.current is None else None
+        if self.standing.registry is not None:
+            log.info("%s: the alias is read again", self.name)
+        self._say(looked=True, registry=None)
+        if named is None and self.standing.wanted is not None:
+            log.warning("%s: the alias names no version any more, what answers goes on", self.name)
+            self._say(wanted=None, refused=None)
+        return named
+
+    def _change(self, version: str) -> None:
+        """Load a version beside the one that answers, and let it answer; or say why not, and when it is tried again."""
+        self._say(loading=True)
+        self._litter = True
+        began = time.monotonic()
+        try:
+            model, check = self._ways.load(version)
+        except Exception as error:  # noqa: BLE001  (files, weights, memory: whatever is wrong with it, the other one goes on)
+            self._refuse(version, error)
+            return
+        old, self.current = self.current, model
+        swaps = self.standing.swaps + (old is not None)
+        self._say(version=version, since=time.time(), loading=False, refused=None, check=check, swaps=swaps)
+        log.info("%s: version %s answers, loaded in %.1f s; %s", self.name, version, time.monotonic() - began, check)
+        self._left = weakref.ref(old) if old is not None else lambda: None
+        try:
+            self._ways.keep(version)
+        except OSError as error:
+            log.warning("%s: version %s cannot be remembered for a start without the registry: %s", self.name, version, error)
+
+    def _refuse(self, version: str, error: Exception) -> None:
+        self._attempts += 1
+        pause = min(LONGEST_PAUSE, self._every * 2**self._attempts)
+        self._again = time.monotonic() + pause
+        why = f"version {version}: {_line(error)}"
+        self._say(loading=False, refused=why, failures=self.standing.failures + 1)
+        stays = f"version {self.current.version} goes on" if self.current is not None else "nothing answers yet"
+        log.error("%s: %s; %s, tried again in %.0f s", self.name, why, stays, pause, exc_info=log.isEnabledFor(logging.DEBUG))
+
+    def _release(self) -> None:
+        """Free the version before, or what did not load: networks hold on to themselves, only a search for garbage finds them."""
+        if self._litter:
+            self._litter = self._left() is not None
+            gc.collect()
+            give_back()
+
+    def _say(self, **what: Any) -> None:
+        self.standing = replace(self.standing, **what)
+
+
+def _line(error: Exception) -> str:
+    """An error in one line."""
+    said = without_credentials(" ".join(str(error).split()))  # before it is cut
+    return (said if isinstance(error, InputError | InfraError) else f"{type(error).__name__}: {said}")[:500]

@@ -1,0 +1,166 @@
+"""What a batch is scored from: files as they come, all their columns kept, read once to the end before anything is scored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import InputError
+from tasks.data.normalise import holds_half_character
+from tasks.data.sources import read_parquet
+from tasks.data.sources.read_files import Chunk, chunks, header
+from tasks.data.sources.source_files import File, resolve
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TEXT, WHOLE, LARGE, REAL, TRUTH = "text", "whole", "large", "real", "truth"
+_EXACT = 1 << 53  # whole numbers up to it are real ones too, digit by digit
+_LARGEST = (1 << 63) - 1  # of a column of whole numbers
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Files with the same meaning: `columns` is the union of theirs, with their types; `rows` how many there are in all."""
+
+    files: tuple[File, ...]
+    text: str
+    columns: dict[str, pa.DataType]
+    rows: int
+    max_characters: int
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All rows, in the files' order, the same chunks each time."""
+        for file in self.files:
+            names = header(file, self.max_characters, (self.text,))
+            yield from chunks(file, names, self.max_characters, required=(self.text,))
+
+    def table(self, chunk: Chunk) -> pa.Table:
+        """A chunk's columns with the batch's types; null where its file has no such column."""
+        import pyarrow as pa
+
+        n = len(chunk.columns[self.text])
+        values = {name: chunk.columns.get(name, [None] * n) for name in self.columns}
+        # What no file can hold is no text; other columns keep what they can of it.
+        values[self.text] = [None if _is_broken(value) else value for value in values[self.text]]
+        arrays = {
+            name: pa.array(map(_as_text if pa.types.is_string(self.columns[name]) else _whole, found), type=self.columns[name])
+            for name, found in values.items()
+        }
+        return pa.table(arrays)
+
+
+def inspect(source: str, text: str, format: str, max_characters: int, separator: str | None = None) -> Batch:
+    """Read the files to their ends: what is wrong with a row is said now, not after an hour.
+
+    InputError names what is malformed, or a file without the column `text`.
+    """
+    if source.startswith("hf://"):
+        raise InputError(f"--input {source}: is no file: name a CSV, JSONL or Parquet file, or a folder of them")
+    files = resolve(source, format, separator)
+    kinds: dict[str, Any] = {}
+    rows = 0
+    for file in files:
+        names = header(file, max_characters, (text,))
+        if text not in names:
+            raise InputError(
+                f"{file.path}: has no column `{text}`; it has {', '.join(names)[:500]}: correct the file, or the names under data"
+            )
+        found, count = _types(file, names, text, max_characters)
+        rows += count
+        for name, kind in found.items():
+            kinds[name] = _common(kinds[name], kind) if name in kinds else kind
+    return Batch(files, text, {name: _arrow(kind) for name, kind in kinds.items()}, rows, max_characters)
+
+
+def _types(file: File, names: tuple[str, ...], text: str, max_characters: int) -> tuple[dict[str, Any], int]:
+    """What each column holds, and the number of rows."""
+    if file.format == "parquet":
+        with read_parquet.opened(file) as parquet:
+            schema, count = parquet.schema_arrow, parquet.metadata.num_rows
+        if count == 0:
+            raise InputError(f"{file.path}: has no rows")
+        return {name: _plain(schema.field(name).type) for name in names}, count
+    rows, seen = 0, dict.fromkeys(names)
+    for chunk in chunks(file, names, max_characters, required=(text,)):
+        rows += len(chunk.columns[text])
+        for name in names if file.format != "csv" else ():
+            for kind in {_kind(value) for value in chunk.columns[name] if value is not None}:
+                seen[name] = _common(seen[name], kind)
+    return {name: TEXT if file.format == "csv" else (seen[name] or None) for name in names}, rows
+
+
+def _plain(kind: pa.DataType) -> Any:
+    """An Arrow type, dictionaries and long strings as what they hold."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    return TEXT if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
+
+
+def _kind(value: Any) -> str:
+    """What a value of JSON is; objects, lists and whole numbers beyond 64 bits are written out again."""
+    if type(value) is int:
+        return WHOLE if abs(value) <= _EXACT else LARGE if -_LARGEST <= value <= _LARGEST else TEXT
+    return {bool: TRUTH, float: REAL}.get(type(value), TEXT)
+
+
+def _common(a: Any, b: Any) -> Any:
+    """What holds both: of whole and real numbers real ones where no digit is lost, of all else that differs text; None is of no
+    type yet."""
+    if a is None or b is None or a == b:
+        return b if a is None else a
+    numbers = {frozenset((WHOLE, REAL)): REAL, frozenset((WHOLE, LARGE)): LARGE}
+    return numbers.get(frozenset((a, b)), TEXT)
+
+
+def _arrow(kind: Any) -> pa.DataType:
+    import pyarrow as pa
+
+    named = {TEXT: pa.string(), WHOLE: pa.int64(), LARGE: pa.int64(), REAL: pa.float64(), TRUTH: pa.bool_(), None: pa.string()}
+    return named[kind] if kind is None or isinstance(kind, str) else kind
+
+
+def _is_broken(value: Any) -> bool:
+    return isinstance(value, str | list | dict) and bool(_whole(value) != value)
+
+
+def _whole(value: Any) -> Any:
+    """A value with a mark in the place of what is no character, at any depth; as it is where there is none."""
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if holds_half_character(value) else value
+        case list() | tuple():
+            return type(value)(map(_whole, value))
+        case dict():
+            return {_whole(name): _whole(part) for name, part in value.items()}
+    return value
+
+
+def _as_text(value: Any) -> str | None:
+    value = _whole(value)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, date | time):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def place_of(path: str, source: str) -> Path:
+    """Where a result goes; InputError where it cannot, or would be read as input the next time."""
+    place, rows = Path(path).expanduser().resolve(), Path(source).expanduser().resolve()
+    if place.suffix != ".parquet" or place.is_dir():
+        raise InputError(f"--output {path}: name a file that ends in .parquet")
+    if place == rows or (rows.is_dir() and place.is_relative_to(rows)):
+        raise InputError(f"--output {path}: lies in --input {source} and would be read as input: name another place")
+    return place
+
+
+def staging(output: Path) -> str:
+    """How the folders beside a result begin in which a table's rows lie while they are scored."""
+    return f".{output.name}.table-"

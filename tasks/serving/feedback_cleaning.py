@@ -1,0 +1,24 @@
+"""How what people write of answers is prepared: normalised and redacted as the data are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from configs.schema import Pipeline
+from tasks.common.home import Home
+from tasks.data.redaction.key import redaction_key
+from tasks.serving.text_preparation import Recipe, prepare
+
+Clean = Callable[[list[str]], list[str]]
+
+
+def recipe_of(pipeline: Pipeline, home: Home) -> Recipe:
+    """How labels and corrections of a pipeline's answers are prepared."""
+    redact, layout = pipeline.data.redact, pipeline.problem == "text-generation"
+    return Recipe(layout, redact.entities, redaction_key(home.path), redact.ner_model) if redact.enabled else Recipe(layout, None)
+
+
+def cleaner(pipeline: Pipeline, home: Home) -> Clean:
+    """Texts -> what the traffic log keeps of them as labels and corrections; nothing of one over its budget."""
+    recipe = recipe_of(pipeline, home)
+    return lambda texts: [text or "" for text in prepare(recipe, texts)]

@@ -1,0 +1,64 @@
+"""What a service counts, as Prometheus reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from tasks.serving.alias_follower import Standing
+
+SECONDS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Watch:
+    """The numbers of one service; what changes by itself (versions, queues) is asked for when somebody reads."""
+
+    def __init__(self, model: str, standing: Callable[[], Standing], waiting: Callable[[], int], kept: Callable[[], Any]) -> None:
+        self._model, self._standing, self._waiting, self._kept = model, standing, waiting, kept
+        self.registry = CollectorRegistry()
+        own = self.registry
+        self.requests = Counter("tunekeeper_requests", "Requests by path and status.", ("path", "status"), registry=own)
+        self.seconds = Histogram(
+            "tunekeeper_predict_seconds", "Seconds of a /predict that was answered.", buckets=SECONDS, registry=own
+        )
+        self.answers = Counter("tunekeeper_answers", "Texts answered, by version.", ("version",), registry=own)
+        self.rows = Histogram("tunekeeper_batch_rows", "Texts that went through the model at once.", buckets=ROWS, registry=own)
+        self.model_seconds = Counter("tunekeeper_model_seconds", "Seconds that the model was at work.", registry=own)
+        ProcessCollector(registry=self.registry)
+        self.registry.register(self)
+
+    def batch(self, rows: int, seconds: float) -> None:
+        """Told by the thread that answers."""
+        self.rows.observe(rows)
+        self.model_seconds.inc(seconds)
+
+    def collect(self) -> Iterator[Any]:
+        """What is only known at the moment it is asked for."""
+        now = self._standing()
+        info = GaugeMetricFamily("tunekeeper_model_info", "1 for the version that answers.", labels=("model", "version"))
+        if now.version is not None:
+            info.add_metric((self._model, now.version), 1)
+        yield info
+        gauges = {
+            "ready": ("1 if a version answers.", now.version is not None),
+            "registry_up": ("1 if the alias could be read when last tried.", now.registry is None),
+            "model_refused": ("1 while the version that the alias names does not load or check.", now.refused is not None),
+            "model_loading": ("1 while a version is being loaded.", now.loading),
+            "waiting": ("Texts that wait for an answer.", self._waiting()),
+        }
+        for name, (said, value) in gauges.items():
+            yield GaugeMetricFamily(f"tunekeeper_{name}", said, value=float(value))
+        yield CounterMetricFamily("tunekeeper_swaps", "Times a version took another's place.", value=now.swaps)
+        yield CounterMetricFamily("tunekeeper_load_failures", "Times a version did not load or check.", value=now.failures)
+        kept = self._kept()
+        if kept is not None:
+            yield CounterMetricFamily("tunekeeper_traffic_written", "Records of the traffic log on disk.", value=kept.written)
+            yield CounterMetricFamily("tunekeeper_traffic_lost", "Records that the traffic log could not take.", value=kept.lost)
+            yield GaugeMetricFamily("tunekeeper_traffic_waiting", "Records on their way to the disk.", value=kept.waiting)
+
+    def page(self) -> bytes:
+        return generate_latest(self.registry)

@@ -1,0 +1,81 @@
+"""What every request passes on its way in: who may ask; and on its way out: that it is counted."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from configs.credentials import cleaned
+from tasks.serving.http.auth import VARIABLE, Caller, Keys, Role, is_local, key_of, keyless_caller
+from tasks.serving.http.messages import Refusal
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# Which role opens what. Probes carry no keys: /health and /ready answer everybody, and /ready tells details to `metrics` alone.
+NEEDS: dict[str, Role] = {"/predict": "ask", "/feedback": "feedback", "/audit": "audit", "/metrics": "metrics"}
+OPEN = frozenset({"/health", "/ready"})
+ANY_KEY = frozenset({"/openapi.json"})
+PATHS = OPEN | ANY_KEY | NEEDS.keys()
+CALLER = "tunekeeper.caller"  # where a request's scope says who sent it
+
+
+def refuse(refusal: Refusal) -> Response:
+    """A refusal as an answer."""
+    body = json.dumps(cleaned({"error": refusal.fault}), ensure_ascii=False).encode("utf-8", "replace")
+    return Response(body, refusal.status, refusal.headers, "application/json")
+
+
+def lacks_role(role: Role, where: str) -> Refusal:
+    """What a known caller is told whose key does not open this."""
+    remedy = f"send a key that has it: an entry of the service's {VARIABLE} as name:{role}:KEY"
+    return Refusal(403, f"this needs the role `{role}`", where, remedy)
+
+
+class Door:
+    """ASGI middleware. Nothing of a body is read before its sender is known."""
+
+    def __init__(self, app: ASGIApp, keys: Keys, local: bool, requests: Counter) -> None:
+        self.app, self.keys, self.requests = app, keys, requests
+        self.keyless_caller = keyless_caller(local)
+        self.strangers = not (local and not keys)  # without keys this machine's own names are what keeps a browser's pages out
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        status = 500
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        path, headers = scope["path"], dict(scope["headers"])
+        caller = self.keys.caller(key_of(headers)) if self.keys else self.keyless_caller
+        refusal = self._refusal(path, headers, caller)
+        if scope["method"] == "HEAD" and path in PATHS:  # as GET, of whose answer the server sends the headers alone
+            scope = {**scope, "method": "GET"}
+        scope[CALLER] = caller
+        try:
+            await (self.app if refusal is None else refuse(refusal))(scope, receive, counted)
+        finally:
+            self.requests.labels(path if path in PATHS else "other", str(status)).inc()
+
+    def _refusal(self, path: str, headers: dict[bytes, Any], caller: Caller | None) -> Refusal | None:
+        if not self.strangers and not is_local(headers.get(b"host", b"localhost")):
+            said = "without API keys only this machine's own names are answered"
+            return Refusal(403, said, "header Host", f"ask localhost, or set {VARIABLE}")
+        if path not in PATHS:  # a router may read a path more freely than NEEDS is looked up: `$` matches before a final newline
+            return Refusal(404, "there is nothing here", path, "see /openapi.json for what there is")
+        if path in OPEN:
+            return None
+        if caller is None:
+            remedy = f"send `Authorization: Bearer KEY` with one of the keys in the service's {VARIABLE}"
+            return Refusal(401, "no valid API key", "header Authorization", remedy, {"WWW-Authenticate": "Bearer"})
+        role = NEEDS.get(path)
+        return None if role is None or role in caller.roles else lacks_role(role, path)

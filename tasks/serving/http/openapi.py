@@ -1,0 +1,124 @@
+"""How the service describes itself: FastAPI writes the page, from the types that bodies are read with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+from starlette.responses import Response
+
+from tasks.serving.http.auth import Keys
+from tasks.serving.http.messages import EXAMPLES, Alive, DrawnAnswers, FaultAnswer, FeedbackTaken, Messages, Readiness, Ready
+from tasks.serving.http.middleware import NEEDS, OPEN
+
+FAULTS = {
+    400: "the body is no JSON",
+    401: "no valid API key",
+    403: "the key has not the role that this needs; or, without API keys, a name that is not this machine's own",
+    408: "the body did not come in time",
+    409: "this service keeps no log of its traffic",
+    413: "the body is too large",
+    415: "the body is not application/json",
+    422: "something else was asked for than is described here",
+    429: "more than one key may send: see Retry-After",
+    500: "the model failed on these texts, or the service did: its log says more",
+    503: "nothing answers yet, too much is waiting, or texts cannot be prepared now: see Retry-After",
+    504: "no answer in time: see Retry-After",
+}
+REFUSED = {
+    "/predict": (400, 408, 413, 415, 422, 500, 503, 504),
+    "/feedback": (400, 408, 409, 413, 415, 422, 500, 503, 504),
+    "/audit": (409, 422, 500, 503, 504),
+}
+LIMITED = {"/predict": (429,), "/feedback": (429,)}
+SCHEMES = {"bearer": {"type": "http", "scheme": "bearer"}, "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+RETRY = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+HEX = "5f0c1a5ed3a84c1c9a54e1d7c0b1f2a3"
+
+
+def describe(path: str, messages: Messages, keys: Keys, local: bool) -> dict[str, Any]:
+    """What `add_api_route` is told of a path beside its method."""
+    locked = bool(keys) and path not in OPEN
+    door = _door(path, keys, local)
+    security: dict[str, Any] = {"security": [{name: []} for name in SCHEMES]} if locked else {}
+    return {
+        "response_model": None,
+        "response_class": Response,  # of no type of its own: a model is JSON, what is not says so
+        "status_code": 202 if path == "/feedback" else 200,
+        "responses": {**_answers(path, messages), **_faults(*door, *REFUSED.get(path, ()))},
+        "description": _needed(path) if keys else None,
+        "openapi_extra": {**_asked(path, messages), **security},
+    }
+
+
+def _door(path: str, keys: Keys, local: bool) -> tuple[int, ...]:
+    """The statuses of those who are not let in, or not now."""
+    if keys:
+        return () if path in OPEN else (401, 403, *LIMITED.get(path, ()))
+    return (403,) if local or path in ("/audit", "/feedback") else ()
+
+
+def _needed(path: str) -> str | None:
+    """What a key has to open for this path."""
+    if path == "/ready":
+        return "Anybody learns whether a version answers; a key with the role `metrics` the rest."
+    role = NEEDS.get(path)
+    more = "; with source `audit` the role `audit` too" if path == "/feedback" else ""
+    return f"Wants a key with the role `{role}`{more}." if role else None
+
+
+def _answers(path: str, messages: Messages) -> dict[int, dict[str, Any]]:
+    match path:
+        case "/predict":
+            return {200: {"model": messages.Answer | messages.Answers}}
+        case "/feedback":
+            return {202: {"model": FeedbackTaken}}
+        case "/audit":
+            return {200: {"model": DrawnAnswers}}
+        case "/health":
+            return {200: {"model": Alive}}
+        case "/ready":
+            return {
+                200: {"model": Readiness | Ready, "description": "a version answers"},
+                503: {"model": Readiness | Ready, "description": "none does"},
+            }
+        case "/metrics":
+            return {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+    return {}
+
+
+def _faults(*statuses: int) -> dict[int, dict[str, Any]]:
+    later = {status: {"headers": RETRY} for status in (429, 503, 504)}
+    return {status: {"model": FaultAnswer, "description": FAULTS[status], **later.get(status, {})} for status in statuses}
+
+
+def _asked(path: str, messages: Messages) -> dict[str, Any]:
+    match path:
+        case "/predict":
+            return _body(messages.question, _questions(messages))
+        case "/feedback":
+            return _body(messages.feedback, _sayings(messages))
+    return {}
+
+
+def _body(adapter: TypeAdapter[Any], examples: dict[str, Any]) -> dict[str, Any]:
+    """A request body that the handler reads by itself, described by the type it reads it with."""
+    schema = adapter.json_schema(ref_template="#/$defs/{model}")
+    defined = schema.pop("$defs", {})
+    for key in ("oneOf", "anyOf"):
+        if key in schema:
+            schema[key] = [defined[each["$ref"].rpartition("/")[2]] for each in schema[key]]
+    schema.pop("discriminator", None)
+    content = {"schema": schema, "examples": {name: {"value": value} for name, value in examples.items()}}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+def _questions(messages: Messages) -> dict[str, Any]:
+    one, two = EXAMPLES[messages.problem]
+    return {"one": {"text": one}, "many": {"texts": [one, two]}}
+
+
+def _sayings(messages: Messages) -> dict[str, Any]:
+    label = {"kind": "label", "value": "refund_status", "source": "audit"}
+    better = label if messages.problem == "text-classification" else {"kind": "correction", "value": "7"}
+    return {"thumb": {"answer_id": HEX, "kind": "thumb", "value": "up"}, "better": {"answer_id": HEX, **better}}

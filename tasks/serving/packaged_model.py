@@ -1,0 +1,169 @@
+"""A kept model, loaded whole: the text preparation, tokens and weights that training saw, from an artifact and its base."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, assert_never
+
+from configs.errors import InfraError, InputError
+from tasks.common.bases import base_files, find_base, read_base
+from tasks.common.files import atomic_folder, is_valid
+from tasks.data.normalise import normalise
+from tasks.data.redaction.key import key_id, redaction_key
+from tasks.data.redaction.redact import Redactor
+from tasks.learning.device import autocast, numerics
+from tasks.learning.network import SPEC, TRAINABLE, Network, Spec, build, read_spec, save_spec
+from tasks.problems import text_classification, text_generation
+from tasks.serving.text_preparation import Prepared, Recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PREPARATION = "preparation.json"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How a raw text becomes what the model saw: normalised, and redacted where `entities` is not None, under that key."""
+
+    layout: bool
+    entities: tuple[str, ...] | None
+    ner_model: str | None
+    key_id: str | None
+    base_uri: str
+    new_tokens: int
+    precision: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A model ready to answer."""
+
+    network: Network
+    preparation: Preparation
+    redactor: Redactor | None
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it prepares texts, for another process."""
+        redactor = self.redactor
+        if redactor is None:
+            return Recipe(self.preparation.layout, None)
+        return Recipe(self.preparation.layout, redactor.entities, redactor.key, redactor.ner_model)
+
+    def prepare(self, texts: Sequence[str]) -> list[str]:
+        """Normalise and redact, as in the snapshot: the form that is logged; the network reads its own view of it.
+
+        InputError where the search of a text for personal data is over its budget.
+        """
+        clean = [normalise(str(text), self.preparation.layout) for text in texts]
+        return self.redactor.redact(clean) if self.redactor else clean
+
+    def prepare_each(self, texts: Sequence[str]) -> list[str | None]:
+        """As `prepare`, but None for a text over its budget; what is prepared already stays as it is."""
+        raw = [text for text in texts if not isinstance(text, Prepared)]
+        clean: list[str] = [normalise(text, self.preparation.layout) for text in raw]
+        fresh = iter(self.redactor.redact_each(clean) if self.redactor else clean)
+        return [text if isinstance(text, Prepared) else next(fresh) for text in texts]
+
+    def predict(self, texts: Sequence[str], batch_size: int = 64) -> pd.DataFrame:
+        """Raw texts -> one line each: `label` and `score` (its probability), or `text` (the answer, greedily decoded)."""
+        import pandas as pd
+
+        if not texts:
+            return pd.DataFrame({"label": [], "score": []} if self.network.spec.problem == "text-classification" else {"text": []})
+        ready, spec = self.prepare(texts), self.network.spec
+        match spec.problem:
+            case "text-classification":
+                said = classify(self.network, ready, batch_size, self.preparation.precision)
+                best = said.probabilities.argmax(1)
+                return pd.DataFrame({"label": [said.labels[place] for place in best], "score": said.probabilities.max(1)})
+            case "text-generation":
+                network, new, read = self.network, self.preparation.new_tokens, spec.read(ready)
+                return pd.DataFrame(
+                    {"text": text_generation.decode(network.model, network.tokenizer, read, spec.max_length, new, batch_size)}
+                )
+            case _:
+                assert_never(spec.problem)
+
+
+def classify(network: Network, texts: Sequence[str], batch_size: int, precision: Any) -> text_classification.Scores:
+    """Probabilities of prepared texts, read as the network reads them."""
+    read = network.spec.read(texts)
+    ids = text_classification.encode(network.tokenizer, read, network.spec.max_length) if len(texts) else []
+    how = autocast(numerics(precision))
+    logits = text_classification.in_batches(network.model, ids, network.pad_id, batch_size, how)
+    return network.spec.scores(logits, network.spec.answers)
+
+
+def save(trained: Path, spec: Spec, preparation: Preparation, target: Path) -> Path:
+    """Write the artifact folder of a finished training: moved weights, network, preparation; whole or not at all."""
+    with atomic_folder(target) as aside:
+        os.link(trained / TRAINABLE, aside / TRAINABLE)
+        save_spec(spec, aside)
+        (aside / PREPARATION).write_text(json.dumps(asdict(preparation), indent=1, sort_keys=True))
+    return target
+
+
+def read_preparation(folder: Path) -> Preparation:
+    """As `save` wrote it."""
+    values = json.loads((folder / PREPARATION).read_text())
+    return Preparation(**{**values, "entities": None if values["entities"] is None else tuple(values["entities"])})
+
+
+def local_base(spec: Spec, home: Path) -> Path | None:
+    """The base's folder on this machine if its hash is right: in the home's cache, or where the config's name leads."""
+    cached = home / "bases" / spec.base_digest
+    for find in (partial(read_base, cached, spec.base_name), partial(find_base, spec.base_name)):
+        try:
+            base = find()
+        except InputError:
+            continue
+        if base.digest == spec.base_digest:
+            return base.path
+    return None
+
+
+def adopt_base(spec: Spec, fetched: Path, home: Path) -> Path:
+    """Put a downloaded base into the home's cache; another base than the one the model was trained on is refused."""
+    base = read_base(fetched, spec.base_name)
+    if base.digest != spec.base_digest:
+        raise InputError(
+            f"the base stored for {spec.base_name} has digest {base.digest}, the model was trained on {spec.base_digest}: refused; "
+            "restore the stored one from a copy, or put the right base where its name leads"
+        )
+    target = home / "bases" / spec.base_digest
+    with atomic_folder(target) as aside:
+        for file in base_files(fetched):
+            copy = aside / file.relative_to(fetched)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            os.link(file, copy)
+    return target
+
+
+def load(folder: Path, base: Path, home: Path, environment: Mapping[str, str] = os.environ) -> Kept:
+    """Build the model of an artifact folder on its base.
+
+    Redaction needs the installation's key for placeholders to be the ones seen in training; with another key they are typed alike
+    but tagged otherwise, which is said once. Raises InfraError where a file is not as it was stored.
+    """
+    if fault := is_valid(folder, frozenset({TRAINABLE, SPEC, PREPARATION})):
+        raise InfraError(f"the stored model {folder}: {fault}: fetch it again, or roll back to another version")
+    spec, preparation = read_spec(folder), read_preparation(folder)
+    network = build(spec, base, folder / TRAINABLE)
+    network.model.eval()
+    if preparation.entities is None:
+        return Kept(network, preparation, None)
+    key = redaction_key(home, environment)
+    if key_id(key) != preparation.key_id:
+        log.warning(
+            "redaction key %s is not the one of training, %s: placeholders differ in their tags", key_id(key), preparation.key_id
+        )
+    return Kept(network, preparation, Redactor(preparation.entities, key, preparation.ner_model))

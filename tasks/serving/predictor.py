@@ -1,0 +1,160 @@
+"""A kept model made ready to answer: adapters merged, weights held as they are multiplied, batches that pad next to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.learning.device import Numerics, autocast, numerics
+from tasks.learning.unpadded import Flat
+from tasks.problems import text_classification, text_generation
+from tasks.serving.batcher import Said
+from tasks.serving.packaged_model import Kept
+from tasks.serving.text_preparation import Recipe
+
+# What one more pass through the model costs, in tokens: MiniLM on a CPU core 3.5 ms beside 0.08 ms a token; a GPU is busy with a
+# few thousand tokens for as long as its kernels take to start.
+HEAD = 12  # characters a token, far more than words have
+PASS = {"cpu": 48, "cuda": 4096}
+WARM = ("a", "one more", "two more", "a longer text, so that more than one shape has been seen before anybody waits for it " * 8)
+
+
+@dataclass
+class Answering:
+    """A version that answers; one thread at a time may ask it.
+
+    `how` is what its numbers are computed with, `flat` the way without padding where it fits the model.
+    """
+
+    version: str
+    kept: Kept
+    how: Numerics
+    flat: Flat | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its texts are prepared."""
+        return self.kept.recipe
+
+    def answers(self, texts: Sequence[str]) -> list[Said | None]:
+        """One answer a text, in their order; the texts come back as they are logged, their placeholders with tags.
+
+        None for a text that is not answered: its search for personal data is over its budget.
+        """
+        prepared = self.kept.prepare_each(texts)
+        ready = [text for text in prepared if text is not None]
+        said = iter(self._answers(ready) if ready else ())
+        return [None if text is None else next(said) for text in prepared]
+
+    def _answers(self, ready: list[str]) -> list[Said]:
+        problem = self.kept.network.spec.problem
+        match problem:
+            case "text-classification":
+                return self._classify(ready)
+            case "text-generation":
+                return self._write(ready)
+            case _:
+                assert_never(problem)
+
+    def _classify(self, ready: list[str]) -> list[Said]:
+        network = self.kept.network
+        ids = encode_heads(network.tokenizer, network.spec.read(ready), network.spec.max_length)
+        logits = self.flat.logits(ids) if self.flat else self._padded(ids)
+        said = network.spec.scores(logits, network.spec.answers)
+        best, scores = said.probabilities.argmax(1).tolist(), said.probabilities.max(1).tolist()
+        return [Said(text, said.labels[place], score) for text, place, score in zip(ready, best, scores, strict=True)]
+
+    def _padded(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        network, out = self.kept.network, np.empty((len(ids), len(self.kept.network.spec.labels)), np.float32)
+        for rows in cut([len(row) for row in ids], PASS[self.how.device]):
+            batch = [ids[row] for row in rows]
+            out[rows] = text_classification.in_batches(network.model, batch, network.pad_id, len(batch), autocast(self.how))
+        return out
+
+    def _write(self, ready: list[str]) -> list[Said]:
+        network, new = self.kept.network, self.kept.preparation.new_tokens
+        read = network.spec.read(ready)
+        wrote = text_generation.decode(network.model, network.tokenizer, read, network.spec.max_length, new, len(ready))
+        return [Said(text, answer, None) for text, answer in zip(ready, wrote, strict=True)]
+
+
+def encode_heads(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Token ids as `text_classification.encode` gives them, of a long text from its head where that fills `max_length`.
+
+    100 kB are 50,000 tokens, of which a few hundred are read. What a word's tokens are hangs on that word alone.
+    """
+    heads = [_head(text, HEAD * max_length) for text in texts]
+    ids = text_classification.encode(tokenizer, heads, max_length)
+    short = [place for place, row in enumerate(ids) if len(row) < max_length and heads[place] is not texts[place]]
+    for place in short:
+        ids[place] = text_classification.encode(tokenizer, [texts[place]], max_length)[0]
+    return ids
+
+
+def _head(text: str, size: int) -> str:
+    """A text up to the last word that ends within `size` characters; all of it where it is not much longer."""
+    if len(text) <= 2 * size:
+        return text
+    return text[: text.rfind(" ", 0, size)] if " " in text[:size] else text
+
+
+def make_ready(version: str, kept: Kept) -> Answering:
+    """Settle a loaded model's weights and let it answer a few texts, so that the first caller waits no longer than the next."""
+    how, network = numerics(kept.preparation.precision), kept.network  # type: ignore[arg-type]
+    answering = Answering(version, kept, how)
+    if network.spec.problem == "text-classification":
+        _settle(network.model, how)
+        flat = Flat(network.model, autocast(how))
+        ids = text_classification.encode(network.tokenizer, WARM, network.spec.max_length)
+        answering.flat = flat if flat.fits(ids, answering._padded) else None
+    else:
+        _settle(network.model, None)
+    for texts in (WARM[:1], WARM * 4):
+        answering.answers(texts)
+    return answering
+
+
+def _settle(model: Any, how: Numerics | None) -> None:
+    """Merge adapters into the layers they are beside and, where products run in bf16, hold those weights in bf16.
+
+    Autocast would cast them at each pass, to the same values. A decoder writes in the precision it was stored in.
+    """
+    import torch
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, BaseTunerLayer):
+                layer.merge()
+                setattr(parent, name, layer.get_base_layer())
+    model.requires_grad_(False)
+    if how is not None and how.dtype == "bf16":
+        for layer in model.modules():
+            if isinstance(layer, torch.nn.Linear):
+                layer.to(torch.bfloat16)
+
+
+def cut(lengths: Sequence[int], one_pass: int) -> list[list[int]]:
+    """Rows in batches of like length: of all ways to cut the sorted rows the one with the fewest tokens, padding included.
+
+    A batch counts as `one_pass` tokens more. Exact, by dynamic programming over the distinct lengths.
+    """
+    if not lengths:
+        return []
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    starts = [place for place, row in enumerate(order) if place == 0 or lengths[row] != lengths[order[place - 1]]]
+    ends = [*starts[1:], len(order)]
+    cost, come = [0, *([0] * len(starts))], [0] * (len(starts) + 1)
+    for done, end in enumerate(ends, 1):
+        cost[done], come[done] = min(
+            (cost[first] + one_pass + (end - starts[first]) * lengths[order[starts[first]]], first) for first in range(done)
+        )
+    batches, done = [], len(starts)
+    while done:
+        batches.append(order[starts[come[done]] : ends[done - 1]])
+        done = come[done]
+    return batches[::-1]

@@ -1,0 +1,73 @@
+"""What a released model answered to a few texts, stored with it: whoever loads it later can see that it still answers so."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from configs.errors import InfraError
+from tasks.common.files import MANIFEST, atomic_folder
+from tasks.learning.device import Numerics
+from tasks.serving.batcher import Model, Said
+
+CHECK = "check.json"
+ROWS = 16
+EXACT = 1e-4  # of a probability in fp32, whatever else is in the batch
+ROUGH = 0.05  # in bf16, or on another device than the release's
+STRAYS = 8  # where rounding decides, one row in so many may tip to another answer
+
+
+def write_check(
+    folder: Path, texts: Sequence[str], predictions: Sequence[str], scores: Sequence[float] | None, how: Numerics
+) -> None:
+    """Put the first answers into a sealed artifact folder; the same again changes nothing."""
+    held = {
+        "texts": list(texts[:ROWS]),
+        "predictions": list(predictions[:ROWS]),
+        "scores": None if scores is None else list(scores[:ROWS]),
+        "numerics": asdict(how),
+    }
+    with atomic_folder(folder) as aside:
+        for file in folder.iterdir():
+            if file.name != MANIFEST:
+                os.link(file, aside / file.name)
+        (aside / CHECK).unlink(missing_ok=True)  # or what was linked would be written
+        (aside / CHECK).write_text(json.dumps(held, ensure_ascii=False, indent=1))
+
+
+def check(model: Model, folder: Path, how: Numerics) -> str:
+    """Ask what was asked at release; a sentence on how it went, or InfraError where the answers are others."""
+    file = folder / CHECK
+    if not file.is_file():
+        return "not checked: it was released without answers to compare"
+    held = json.loads(file.read_text())
+    then, texts = Numerics(**held["numerics"]), held["texts"]
+    rough = how.dtype != "fp32" or (how.device, how.dtype) != (then.device, then.dtype)
+    allowed = len(texts) // STRAYS if rough else 0
+    strays, gap = _apart(model.answers(texts), held, ROUGH if rough else EXACT)
+    if strays > allowed:
+        raise InfraError(
+            f"it answers {strays} of {len(texts)} texts otherwise than at its release (scores differ by up to {gap:.2g}): "
+            "its files are not what was released; roll back, or release it anew"
+        )
+    return f"checked: {len(texts) - strays} of {len(texts)} answers as at release" + (f", scores within {gap:.1g}" if gap else "")
+
+
+def _apart(said: Sequence[Said | None], held: dict[str, Any], tolerance: float) -> tuple[int, float]:
+    """How many answers are others, and the largest gap between scores of equal answers."""
+    scores = held["scores"] or [None] * len(said)
+    strays, gap = abs(len(said) - len(held["texts"])), 0.0
+    for now, prediction, score in zip(said, held["predictions"], scores, strict=False):
+        if now is None:
+            strays += 1
+            continue
+        apart = 0.0 if score is None or now.score is None else abs(now.score - score)
+        if now.prediction != prediction or not apart <= tolerance:
+            strays += 1
+        else:
+            gap = max(gap, apart)
+    return strays, gap

@@ -1,0 +1,105 @@
+"""Texts are normalised and redacted: short ones where they are answered, long ones in another process.
+
+To search 100 kB for personal data takes up to half a second of Python, and the answering thread, which wants the interpreter at
+every step of a model, would wait for it each time. So what is long is prepared elsewhere, a piece at a time, callers by turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from configs.errors import InfraError
+from tasks.data.normalise import normalise
+from tasks.data.redaction.redact import Redactor
+from tasks.serving.batcher import Busy
+from tasks.serving.fair_queue import Turns
+
+AT_ONCE = 1_000  # characters of a request that are prepared where they are answered: at most 5 ms
+PIECE = 20_000  # characters that a request has prepared before it is another's turn
+MOST_WAITING = 20_000_000  # characters
+Submit = Callable[..., Future[Any]]
+
+
+class Prepared(str):
+    """A text that is prepared already."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How texts are prepared, as plain values that another process can be told; `entities` None: they are not redacted."""
+
+    layout: bool
+    entities: tuple[str, ...] | None
+    key: bytes = field(default=b"", repr=False)
+    ner_model: str | None = None
+
+
+def prepare(recipe: Recipe, texts: Sequence[str]) -> list[str | None]:
+    """The texts normalised and redacted; None for one over the budget of its search."""
+    plain = [normalise(text, recipe.layout) for text in texts]
+    redactor = _redactor(recipe)
+    return redactor.redact_each(plain) if redactor else list(plain)
+
+
+@lru_cache(8)
+def _redactor(recipe: Recipe) -> Redactor | None:
+    return None if recipe.entities is None else Redactor(recipe.entities, recipe.key, recipe.ner_model)
+
+
+class Preparer:
+    """Has long requests prepared by `submit`, which runs a function elsewhere, one after another."""
+
+    def __init__(self, submit: Submit) -> None:
+        self._submit, self._waiting, self._turns = submit, 0, Turns()
+
+    async def prepare(self, recipe: Recipe | None, texts: Sequence[str], caller: str = "") -> list[str | None]:
+        """The texts, prepared if that would take long; None for one over its budget. Busy where too much waits.
+
+        Callers, by the names of their keys, have turns: each piece of one is followed by a piece of the next.
+
+        Cancelled, as where the caller is gone, it leaves at most one piece to be finished.
+        """
+        size = sum(map(len, texts))
+        if recipe is None or size <= AT_ONCE:
+            return list(texts)
+        if self._waiting and self._waiting + size > MOST_WAITING:  # what is larger alone would be put off for ever
+            raise Busy
+        self._waiting += size
+        try:
+            ready: list[str | None] = []
+            for piece in _pieces(texts):
+                async with self._turns.turn(caller):
+                    ready += await self._prepared(recipe, piece)
+            return [None if text is None else Prepared(text) for text in ready]
+        finally:
+            self._waiting -= size
+
+    async def _prepared(self, recipe: Recipe, piece: list[str]) -> list[str | None]:
+        """Once more where the process was ended, as the system does where memory is short."""
+        try:
+            return await self._elsewhere(recipe, piece)
+        except InfraError:
+            return await self._elsewhere(recipe, piece)
+
+    async def _elsewhere(self, recipe: Recipe, piece: list[str]) -> list[str | None]:
+        ready: list[str | None] = await asyncio.wrap_future(self._submit(prepare, recipe, piece))
+        return ready
+
+
+def _pieces(texts: Sequence[str]) -> list[list[str]]:
+    pieces: list[list[str]] = [[]]
+    room = PIECE
+    for text in texts:
+        if pieces[-1] and len(text) > room:
+            pieces.append([])
+            room = PIECE
+        pieces[-1].append(text)
+        room -= len(text)
+    return pieces

@@ -1,0 +1,107 @@
+"""The traffic log: every answer and every feedback, kept without slowing the answer.
+
+The caller only appends to a list. A thread writes what waits to this process's journal every 0.2 s and syncs it every second, so
+kill -9 costs what waited, and the machine's end one second. Another moves finished journals to their store: Parquet by day, or
+tables in a database; while that is away journals wait. A full disk or a full queue costs records, which are counted and said
+once, never answers.
+
+Open it in the process that answers, after any fork. Texts come redacted; labels and corrections are redacted by `redact`, if it is
+given, in the thread that calls `feedback`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.traffic.journal import content_of, journals
+from tasks.traffic.records import Answer, Feedback, Kind, decode, draw, frame_of, new_id
+from tasks.traffic.store import ParquetStore, Query, Store
+from tasks.traffic.writer import Counts, Redact, Traffic, settle
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+__all__ = [
+    "Answer", "Counts", "Feedback", "Query", "Traffic", "draw", "find_answers", "new_id", "open_traffic", "pending_audits",
+    "read_answers", "read_feedback",
+]  # fmt: skip
+
+log = logging.getLogger(__name__)
+
+
+def open_traffic(home: Path, pipeline: str, url: str | None = None, redact: Redact | None = None) -> Traffic:
+    """The log of a pipeline's traffic: in HOME/traffic/PIPELINE, or, with a URL, in that database by way of journals there.
+
+    Nothing is written before the first record. Raises InputError for a URL that cannot be one.
+    """
+    return Traffic(_folder(home, pipeline), _store(home, pipeline, url), redact)
+
+
+def read_answers(home: Path, pipeline: str, url: str | None = None, query: Query | None = None) -> pd.DataFrame:
+    """Answers by time, those still in journals too; with `query.most` a random sample of so many, in bounded memory."""
+    return frame_of(_read(home, pipeline, url, "answers", query or Query()))
+
+
+def read_feedback(home: Path, pipeline: str, url: str | None = None) -> pd.DataFrame:
+    """All feedback by time."""
+    return frame_of(_read(home, pipeline, url, "feedback", Query()))
+
+
+def find_answers(home: Path, pipeline: str, url: str | None, ids: Collection[str]) -> pd.DataFrame:
+    """The answers with these ids, of those that are there."""
+    return frame_of(_read(home, pipeline, url, "answers", Query(ids=frozenset(ids))))
+
+
+def pending_audits(
+    home: Path,
+    pipeline: str,
+    url: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    most: int | None = None,
+    thumbs: bool = False,
+) -> pd.DataFrame:
+    """Answers of [start, end) drawn to be labelled that no audit has labelled yet, nor, with `thumbs`, given a thumb.
+
+    By id, which is a random order: whoever labels only the first of them still labels a fair draw. A user's own label does not
+    count, for users choose what they label. Nobody speaks of an answer before it is given: older feedback is not read.
+    """
+    kinds = ["label", "correction", *(["thumb"] if thumbs else [])]
+    said = _read(home, pipeline, url, "feedback", Query(start)).to_pandas()
+    done = said[(said["source"] == "audit") & said["kind"].isin(kinds)]["answer_id"]
+    drawn = _read(home, pipeline, url, "answers", Query(start, end, audits=True)).to_pandas()
+    pending: pd.DataFrame = drawn[~drawn["id"].isin(done)].sort_values("id", ignore_index=True)
+    return pending if most is None else pending.head(most)
+
+
+def _read(home: Path, pipeline: str, url: str | None, kind: Kind, query: Query) -> pa.Table:
+    """Journals first, then the store: what moves meanwhile is seen twice rather than not at all."""
+    import pyarrow as pa
+
+    folder, store = _folder(home, pipeline), _store(home, pipeline, url)
+    try:
+        settle(folder, store)
+    except OSError as error:
+        log.warning("journals in %s stay where they are (%s)", folder, error.strerror)
+    contents = (content_of(path) for path in journals(folder))
+    open_ones = [decode(content)[kind].select(query.names(kind)) for content in contents if content]
+    kept = store.read(kind, query)
+    store.close()
+    return query.of(pa.concat_tables([kept, *open_ones]))
+
+
+def _folder(home: Path, pipeline: str) -> Path:
+    return home / "traffic" / pipeline
+
+
+def _store(home: Path, pipeline: str, url: str | None) -> Store:
+    if url is None:
+        return ParquetStore(_folder(home, pipeline))
+    from tasks.traffic.sql import SqlStore
+
+    return SqlStore(url, pipeline)

@@ -1,0 +1,229 @@
+"""Where traffic lies for good on one machine: Parquet by day, FOLDER/{answers,feedback}/day=YYYY-MM-DD/NAME.parquet.
+
+A file is there whole or not at all, and a row may be there twice where somebody was killed while moving it: readers take the first
+of each id.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from tasks.traffic.records import KINDS, Kind, empty, schema_of, unique
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SMALL_BYTES = 8 << 20  # smaller files become one, of a day that is over or has more than MOST_FILES of them
+MOST_FILES = 32
+_ABANDONED_SECONDS = 3600
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which rows: of [start, end), of these ids, drawn for audit, with these `values`; and which columns of them.
+
+    `most` of them by id, which for random ids is a random sample, the same each time. What is asked of a column needs the column.
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+    ids: frozenset[str] | None = None
+    audits: bool = False
+    most: int | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] | None = None
+
+    def names(self, kind: Kind) -> list[str]:
+        """The columns it asks for, in their order."""
+        return [name for name in schema_of(kind).names if self.columns is None or name in self.columns]
+
+    def of(self, table: pa.Table) -> pa.Table:
+        """The rows it asks for, each once."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        for bound, holds in ((self.start, pc.greater_equal), (self.end, pc.less)):
+            if bound is not None:
+                table = table.filter(holds(table.column("time"), pa.scalar(bound, type=pa.timestamp("us", tz="UTC"))))
+        if self.ids is not None:
+            table = table.filter(pc.is_in(table.column("id"), value_set=pa.array(sorted(self.ids), type=pa.string())))
+        if self.audits:
+            table = table.filter(table.column("audit"))
+        for name, value in self.values.items():
+            table = table.filter(pc.equal(table.column(name), value))
+        table = unique(table)
+        if self.most is not None and table.num_rows > self.most:
+            table = table.take(pc.sort_indices(table, sort_keys=[("id", "ascending")])[: self.most])
+        return table
+
+
+class Store(Protocol):
+    """Where finished journals go: after so many seconds or bytes a journal is finished."""
+
+    seal_seconds: float
+    seal_bytes: int
+
+    def put(self, name: str, tables: dict[Kind, pa.Table]) -> None:
+        """Keep a journal's rows, as often as it is asked to: the second time changes nothing."""
+
+    def read(self, kind: Kind, query: Query) -> pa.Table: ...
+
+    def tidy(self) -> None:
+        """What is to be done now and then."""
+
+    def close(self) -> None: ...
+
+
+class ParquetStore:
+    """Files by day. Raises OSError where the disk fails.
+
+    What moves or reads them holds a few files at a time in memory, whatever the day's traffic was.
+    """
+
+    seal_seconds = 600.0
+    seal_bytes = 8 << 20  # of lines: about a fifth of that as Parquet
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, name: str, tables: dict[Kind, pa.Table]) -> None:
+        for kind in KINDS:
+            for day, rows in _by_day(tables[kind]):
+                _write(rows, self.folder / kind / f"day={day}" / f"{name}.parquet")
+
+    def read(self, kind: Kind, query: Query) -> pa.Table:
+        import pyarrow as pa
+
+        for attempt in range(_ATTEMPTS):
+            found = empty(kind).select(query.names(kind))
+            try:
+                for file in [file for day in self._days(kind, query) for file in _files(day)]:
+                    found = pa.concat_tables([found, query.of(_rows(file, kind, query.names(kind)))])
+                    found = query.of(found) if query.most is not None else found
+                return query.of(found)
+            except FileNotFoundError:  # files became one while we read them
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        return found
+
+    def tidy(self) -> None:
+        """Make larger files of the small ones of each day, by one process at a time; remove what was half written."""
+        with _alone(self.folder) as mine:
+            for day in [day for kind in KINDS for day in sorted((self.folder / kind).glob("day=*"))] if mine else ():
+                _sweep(day)
+                small = [file for file in _files(day) if file.stat().st_size < SMALL_BYTES]
+                over = day.name.removeprefix("day=") < f"{datetime.now(UTC):%Y-%m-%d}"
+                if len(small) > (1 if over else MOST_FILES):
+                    for some in _together(small):
+                        _merge(some, day.parent.name == "answers")
+
+    def close(self) -> None:
+        return None
+
+    def _days(self, kind: Kind, query: Query) -> list[Path]:
+        """The days a query may find rows in."""
+        first = "" if query.start is None else f"day={query.start.astimezone(UTC):%Y-%m-%d}"
+        last = "~" if query.end is None else f"day={(query.end.astimezone(UTC) - timedelta(microseconds=1)):%Y-%m-%d}"
+        return sorted(day for day in (self.folder / kind).glob("day=*") if first <= day.name <= last)
+
+
+def _by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    days = table.column("time").cast(pa.timestamp("us")).cast(pa.date32())
+    for day in sorted(pc.unique(days).to_pylist()):
+        yield day.isoformat(), table.filter(pc.equal(days, pa.scalar(day, type=pa.date32())))
+
+
+def _files(day: Path) -> list[Path]:
+    return sorted(day.glob("[!.]*.parquet"))
+
+
+def _rows(file: Path, kind: Kind, names: list[str]) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file) as parquet:
+        return parquet.read(columns=names).cast(empty(kind).select(names).schema)
+
+
+def _write(rows: pa.Table, path: Path) -> None:
+    """Whole or not at all: written aside, synced, renamed, and the folder synced too."""
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        pq.write_table(rows, aside, compression="zstd")
+        _sync(aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _together(files: list[Path]) -> Iterator[list[Path]]:
+    """Files in their order, each time as many as reach SMALL_BYTES; one alone is left as it is."""
+    some: list[Path] = []
+    size = 0
+    for file in files:
+        some.append(file)
+        size += file.stat().st_size
+        if size >= SMALL_BYTES:
+            if len(some) > 1:
+                yield some
+            some, size = [], 0
+    if len(some) > 1:
+        yield some
+
+
+def _merge(files: list[Path], answers: bool) -> None:
+    """The rows of all in one new file, then the old ones go: killed in between, they are there twice, and merged again."""
+    import pyarrow as pa
+
+    kind: Kind = "answers" if answers else "feedback"
+    name = hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()[:24]
+    whole = unique(pa.concat_tables([_rows(file, kind, schema_of(kind).names) for file in files]))
+    _write(whole.sort_by([("time", "ascending"), ("id", "ascending")]), files[0].with_name(f"day-{name}.parquet"))
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+def _sweep(day: Path) -> None:
+    for aside in day.glob(".*"):
+        if time.time() - aside.stat().st_mtime > _ABANDONED_SECONDS:
+            aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether there is something to tidy up and nobody else does; nobody does while the block lasts."""
+    if not folder.is_dir():
+        yield False
+        return
+    with (folder / ".tidy.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,239 @@
+"""The traffic log's writing side: a list to append to, a thread that writes it down, one that moves what is finished."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from configs.errors import InfraError
+from tasks.common.memory import give_back
+from tasks.traffic.journal import Journal, content_of, finished, journals
+from tasks.traffic.records import Answer, Feedback, decode, encode
+from tasks.traffic.store import Store
+
+TICK_SECONDS = 0.2
+SYNC_SECONDS = 1.0
+TIDY_SECONDS = 3600.0
+SAY_SECONDS = 60.0
+MOST_WAITING = 200_000  # records
+MOST_CHARACTERS = 64 << 20
+_OVERHEAD = 200  # characters that a record counts for beside its texts
+_LONGEST_PAUSE = 60.0
+log = logging.getLogger(__name__)
+Redact = Callable[[list[str]], list[str]]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Since it was opened: records taken, written to the journal, lost (queue or disk full); and how many wait now."""
+
+    accepted: int
+    written: int
+    lost: int
+    waiting: int
+
+
+class Traffic:
+    """One process's log; threads may share it. `counts` says what was taken, written and lost."""
+
+    def __init__(self, folder: Path, store: Store, redact: Redact | None = None, tick: float = TICK_SECONDS) -> None:
+        self._folder, self._store, self._redact = folder, store, redact
+        self._lock, self._turn = threading.Lock(), threading.Lock()  # of what waits; of the journal
+        self._waiting: list[Answer | Feedback] = []
+        self._characters = 0
+        self._accepted = self._written = self._lost = 0
+        self._unwritten = memoryview(b"")
+        self._unwritten_records = 0
+        self._journal: Journal | None = None
+        self._synced, self._said = 0.0, -SAY_SECONDS
+        self._in_trouble = self._behind = self._closed = False
+        self._ended, self._sealed = threading.Event(), threading.Event()
+        self._process = os.getpid()
+        self._threads = [
+            threading.Thread(target=work, args=given, name=f"traffic-{name}", daemon=True)
+            for name, work, given in (("writer", self._write_on, (tick,)), ("keeper", self._keep_on, ()))
+        ]
+        for thread in self._threads:
+            thread.start()
+        atexit.register(self.close)
+
+    @property
+    def counts(self) -> Counts:
+        with self._lock:
+            return Counts(self._accepted, self._written, self._lost, len(self._waiting) + self._unwritten_records)
+
+    def answered(self, answers: Sequence[Answer]) -> None:
+        """Keep answers; returns at once, whatever the disk does."""
+        self._accept(answers, sum(len(answer.text) + len(answer.prediction) for answer in answers))
+
+    def feedback(self, feedback: Sequence[Feedback]) -> None:
+        """Keep feedback; what people write, labels and corrections, is redacted first."""
+        if self._redact is not None and any(said.kind != "thumb" for said in feedback):
+            values = self._redact(["" if said.kind == "thumb" else said.value for said in feedback])
+            feedback = [
+                said if said.kind == "thumb" else replace(said, value=value) for said, value in zip(feedback, values, strict=True)
+            ]
+        self._accept(feedback, sum(len(said.value) for said in feedback))
+
+    def flush(self) -> bool:
+        """Write and sync what waits now; whether all of it is on disk."""
+        with self._turn:
+            return self._write(sync=True) and self._write(sync=True)  # what the disk refused before, then the rest
+
+    def close(self) -> None:
+        """Write all that was taken, and move it to its store if that answers; journals that cannot be moved wait for the next."""
+        if os.getpid() != self._process:
+            return
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        atexit.unregister(self.close)
+        self._ended.set()
+        self._sealed.set()
+        for thread in self._threads:
+            thread.join(15)
+        kept = self.flush()
+        with self._turn:
+            self._seal()
+        if not kept:
+            self._lose(self._unwritten_records, "the disk did not take them before the end")
+        self._settle()
+        self._store.close()
+
+    # --- the caller's side: a list and two numbers ----------------------------------------------------------------------
+
+    def _accept(self, records: Sequence[Answer | Feedback], characters: int) -> None:
+        size = characters + _OVERHEAD * len(records)
+        with self._lock:
+            full = len(self._waiting) + len(records) > MOST_WAITING or self._characters + size > MOST_CHARACTERS
+            if not full and not self._closed and os.getpid() == self._process:
+                self._waiting.extend(records)
+                self._characters += size
+                self._accepted += len(records)
+                return
+        self._lose(len(records), "the queue is full" if full else "the log is closed, or was opened before a fork")
+
+    def _lose(self, records: int, why: str) -> None:
+        """Count what is lost, and say so once a minute."""
+        now = time.monotonic()
+        with self._lock:
+            self._lost += records
+            lost, due = self._lost, records > 0 and now - self._said >= SAY_SECONDS
+            self._said = now if due else self._said
+        if due:
+            log.error("the traffic log in %s has lost %d records so far: %s; answers go on", self._folder, lost, why)
+
+    # --- the writer: what waits goes to the journal ---------------------------------------------------------------------
+
+    def _write_on(self, tick: float) -> None:
+        while not self._ended.wait(tick):
+            with self._turn:
+                self._write(sync=False)
+
+    def _write(self, sync: bool) -> bool:
+        """Write what waits, or what the disk refused before; whether it took it."""
+        if not self._unwritten_records:
+            self._drain()
+        try:
+            while self._unwritten:
+                self._journal = self._journal or Journal(self._folder)
+                self._unwritten = self._unwritten[self._journal.append(self._unwritten) :]
+            self._took()
+            now = time.monotonic()
+            if self._journal is not None and (sync or now - self._synced >= SYNC_SECONDS):
+                self._journal.sync()
+                self._synced = now
+            self._seal_if_due(now)
+        except OSError as error:
+            self._trouble(error)
+            return False
+        return True
+
+    def _drain(self) -> None:
+        with self._lock:
+            records, self._waiting, self._characters = self._waiting, [], 0
+        lines = []
+        for record in records:
+            try:
+                lines.append(encode(record))
+            except (ValueError, TypeError, OverflowError) as error:
+                self._lose(1, f"one cannot be written ({error})")
+        self._unwritten, self._unwritten_records = memoryview(b"".join(lines)), len(lines)
+
+    def _took(self) -> None:
+        with self._lock:
+            self._written += self._unwritten_records
+            self._unwritten_records = 0
+            lost = self._lost
+        if self._in_trouble:
+            self._in_trouble = False
+            log.warning("the traffic log in %s is written again; %d records were lost so far", self._folder, lost)
+
+    def _trouble(self, error: OSError) -> None:
+        if not self._in_trouble:
+            self._in_trouble = True
+            log.error("the traffic log in %s cannot be written (%s): free the disk; answers go on", self._folder, error.strerror)
+
+    def _seal_if_due(self, now: float) -> None:
+        """Finish a journal that is old or large enough; while its store is away only a large one, or there would be thousands."""
+        journal = self._journal
+        if journal is not None:
+            old = not self._behind and now - journal.began >= self._store.seal_seconds
+            if old or journal.size >= self._store.seal_bytes:
+                self._seal()
+                self._sealed.set()
+
+    def _seal(self) -> None:
+        """Let go of the journal; where the disk holds half a line of it, whoever reads it leaves that out."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    # --- the keeper: finished journals go to their store ----------------------------------------------------------------
+
+    def _keep_on(self) -> None:
+        usual = min(30.0, self._store.seal_seconds)
+        pause, tidied = usual, -TIDY_SECONDS
+        while not self._ended.is_set():
+            done = self._settle()
+            if done and time.monotonic() - tidied >= TIDY_SECONDS:
+                tidied = time.monotonic()
+                self._attempt(self._store.tidy)
+            pause = usual if done else min(2 * pause, _LONGEST_PAUSE)
+            (self._sealed if done else self._ended).wait(pause)
+            self._sealed.clear()
+
+    def _settle(self) -> bool:
+        return self._attempt(lambda: settle(self._folder, self._store))
+
+    def _attempt(self, work: Callable[[], None]) -> bool:
+        """Whether it could be done; a store that is away is said once."""
+        try:
+            work()
+        except (OSError, InfraError) as error:
+            if not self._behind:
+                log.error("journals in %s wait: %s", self._folder, error)
+            self._behind = True
+            return False
+        if self._behind:
+            log.warning("journals in %s are moved again", self._folder)
+        self._behind = False
+        return True
+
+
+def settle(folder: Path, store: Store) -> None:
+    """Move every finished journal to the store; killed in between, the next does it again, and nothing is there twice."""
+    for path in journals(folder):
+        with finished(path) as mine:
+            content = content_of(path) if mine else None
+            if content is not None:
+                store.put(path.stem, decode(content))
+                path.unlink(missing_ok=True)
+                give_back()

@@ -1,0 +1,84 @@
+"""Where state lives, and what is said to every library before it is imported."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from configs.errors import InfraError
+from tasks.common.home import ENVIRONMENT, SPIN_COUNT, THREAD_SETTINGS, Home, find_home, settle_environment
+
+
+def test_state_lives_where_the_environment_says_else_in_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(tmp_path / "there" / "deep"))
+    assert find_home().path == tmp_path / "there" / "deep" and find_home().path.is_dir()
+    monkeypatch.delenv("TUNEKEEPER_HOME")
+    monkeypatch.chdir(tmp_path)
+    assert find_home().path == tmp_path / ".tunekeeper"
+
+
+def test_addresses_are_local_until_they_are_given(tmp_path, monkeypatch):
+    for name in ("MLFLOW_TRACKING_URI", "TUNEKEEPER_LEDGER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    assert Home(tmp_path).tracking_uri == f"sqlite:///{tmp_path}/mlflow.db"
+    assert Home(tmp_path).ledger_url == f"sqlite:///{tmp_path}/ledger.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    monkeypatch.setenv("TUNEKEEPER_LEDGER_URL", "postgresql+psycopg2://db/ledger")
+    assert (Home(tmp_path).tracking_uri, Home(tmp_path).ledger_url) == ("http://mlflow:5000", "postgresql+psycopg2://db/ledger")
+
+
+def test_a_home_below_a_file_is_the_worlds_fault(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(tmp_path / "file" / "home"))
+    with pytest.raises(InfraError, match=r"cannot make .*set TUNEKEEPER_HOME"):
+        find_home()
+
+
+def test_libraries_are_told_to_be_quiet_and_private_but_not_over_the_users_head(tmp_path, monkeypatch):
+    for name in (*ENVIRONMENT, "PREFECT_HOME", "TUNEKEEPER_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
+    settle_environment(Home(tmp_path))
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == os.environ["DO_NOT_TRACK"] == "true"
+    assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false" and os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+    assert Path(os.environ["PREFECT_HOME"]) == tmp_path / "prefect" and os.environ["TUNEKEEPER_HOME"] == str(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "value"), [("GOMP_SPINCOUNT", "5"), ("OMP_WAIT_POLICY", "ACTIVE")])
+def test_threads_that_wait_sleep_unless_the_user_has_chosen_how_they_wait(name, value, tmp_path, monkeypatch):
+    for setting in THREAD_SETTINGS:
+        monkeypatch.delenv(setting, raising=False)
+    settle_environment(Home(tmp_path))
+    assert {setting: os.environ.get(setting) for setting in THREAD_SETTINGS} == {**SPIN_COUNT, "OMP_WAIT_POLICY": None}
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv(name, value)
+    settle_environment(Home(tmp_path))
+    assert {setting for setting in THREAD_SETTINGS if setting in os.environ} == {name} and os.environ[name] == value
+
+
+def test_an_error_that_nobody_caught_is_shown_without_its_credentials_wherever_it_was(tmp_path):
+    code = """
+import sys, threading
+from pathlib import Path
+from tasks.common.home import Home, settle_environment
+
+class Left:
+    def __del__(self):
+        fail("a leftover")
+
+def fail(where):
+    raise OSError(f"{where}: postgresql://me:" + "hidden" + "@host/db")
+
+settle_environment(Home(Path(sys.argv[1])))
+for target, args in ((fail, ("a thread",)), (sys.exit, ("in silence",))):
+    thread = threading.Thread(target=target, args=args)
+    thread.start()
+    thread.join()
+Left()
+fail("the end")
+"""
+    shown = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False).stderr
+    assert all(f"OSError: {where}: postgresql://***@host/db" in shown for where in ("a thread", "a leftover", "the end"))
+    assert "me:hidden" not in shown and "in silence" not in shown

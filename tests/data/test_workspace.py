@@ -1,0 +1,33 @@
+"""A working folder never outlives its owner."""
+
+import pytest
+
+from configs.errors import InfraError
+from tasks.common.workspace import sweep, workspace, world_faults
+
+
+def test_the_folder_goes_at_the_end_even_after_an_error(tmp_path):
+    with pytest.raises(ZeroDivisionError), workspace(tmp_path, "w-") as folder:
+        (folder / "file").write_text("x")
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_living_owners_folder_is_not_swept_and_a_dead_ones_is(tmp_path):
+    with workspace(tmp_path, "w-") as folder:
+        for name in ("w-dead", "w-killed-before-it-was-locked"):
+            (tmp_path / name).mkdir()
+        (tmp_path / "w-dead" / ".lock").touch()
+        assert sweep(tmp_path, "w-") == 2 and folder.is_dir()
+
+
+def test_what_a_killed_process_left_is_gone_when_the_next_one_begins(tmp_path):
+    (tmp_path / "w-dead").mkdir()
+    (tmp_path / "w-dead" / ".lock").touch()
+    with workspace(tmp_path, "w-") as folder:
+        assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_fault_of_the_disk_is_told_with_its_place(tmp_path):
+    with pytest.raises(InfraError, match="No such file"), world_faults(tmp_path):
+        (tmp_path / "none" / "x").write_text("x")

@@ -1,0 +1,38 @@
+"""The Prefect server that Tunekeeper keeps: one per home, each at a port of its own."""
+
+from __future__ import annotations
+
+import pytest
+from prefect.settings import PREFECT_API_URL
+
+from configs.errors import InfraError
+from flows.local import server
+from flows.local.server import _listen, lives, prefect_if_up, used_by_others
+from tasks.common.home import Home
+
+
+def test_of_two_that_want_one_port_the_second_takes_another_or_says_that_it_cannot() -> None:
+    with _listen([0]) as first:
+        wanted = first.getsockname()[1]
+        with _listen([wanted, 0]) as second:
+            assert second.getsockname()[1] != wanted
+        with pytest.raises(InfraError, match=f"{wanted}.*is free"):
+            _listen([wanted])
+    with _listen([wanted, 0]) as again:
+        assert again.getsockname()[1] == wanted
+
+
+def test_a_server_that_runs_can_be_told_something_and_none_is_started_for_that(tmp_path, monkeypatch):
+    home = Home(tmp_path)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    before = PREFECT_API_URL.value()
+    with prefect_if_up(home) as up:
+        assert not up and PREFECT_API_URL.value() == before
+    assert not lives(home)
+    monkeypatch.setattr(server, "running", lambda _: "http://127.0.0.1:1/api")
+    with prefect_if_up(home) as up:
+        assert up and PREFECT_API_URL.value() == "http://127.0.0.1:1/api" and used_by_others(home)
+    assert PREFECT_API_URL.value() == before
+    monkeypatch.setenv("PREFECT_API_URL", "http://named/api")
+    with prefect_if_up(home) as up:
+        assert up and PREFECT_API_URL.value() == "http://named/api"

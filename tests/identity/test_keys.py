@@ -1,0 +1,245 @@
+"""What changes a key and what must not: work is found again by it, or done twice."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from configs.schema import Guards, Pipeline, Training
+from tasks.common.bases import Base
+from tasks.identity import executed_code
+from tasks.identity import keys as identity
+from tasks.identity.keys import decision_key, prepare_key, scores_key, settings_of, train_key
+
+BASE = Base("package:a/model", None, "weights", "digest", 7)
+ROWS = {"train": "t", "validation": "v", "test": "s"}
+PLAIN = {
+    "name": "helpdesk",
+    "problem": "text-classification",
+    "data": {"source": "a.csv", "time": "at", "group": "who"},
+    "model": {"base": "package:a/model"},
+}
+
+
+def pipeline(**changes):
+    """PLAIN with dotted keys set, their dots written as __."""
+    values = {name: dict(value) if isinstance(value, dict) else value for name, value in PLAIN.items()}
+    for path, value in changes.items():
+        place = values
+        *parents, last = path.split("__")
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    return Pipeline.model_validate(values)
+
+
+def keys(rows=ROWS, base=BASE, lineage=None, against="3", test_rows=None, **changes):
+    """(train, decision, scores) of a pipeline."""
+    made = pipeline(**changes)
+    trained = train_key(made, rows, base, lineage)
+    test_rows = test_rows or rows["test"]
+    return trained, decision_key(made, trained, test_rows, against), scores_key(trained, test_rows, made)
+
+
+def changed(**given):
+    return tuple(one != other for one, other in zip(keys(), keys(**given), strict=True))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"name": "other"},
+        {"data__source": "b.csv"},
+        {"data__window": {"start": "2026-01-01"}},
+        {"training__checkpoint_every": 7},
+        {"release__alias": "live"},
+        {"contract__max_quarantined": 0.5},
+        {"model__revision": "abc"},
+        {"model__sha256": "a" * 64},
+        {"model__base": "./elsewhere"},
+        {"base": replace(BASE, name="./elsewhere")},
+    ],
+    ids=str,
+)
+def test_names_and_paths_are_in_no_key(given):
+    assert changed(**given) == (False, False, False)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"rows": {**ROWS, "train": "other"}},
+        {"rows": {**ROWS, "validation": "other"}},
+        {"base": replace(BASE, digest="other")},
+        {"lineage": "the champion's key"},
+        {"model__max_length": 64},
+        {"adapter": {"kind": "full"}},
+        {"adapter": {"kind": "lora", "r": 4}},
+        {"objective__label_smoothing": 0.1},
+        {"training__seed": 1},
+        {"training__epochs": 6},
+        {"training__precision": "fp32"},
+        {"training__refit": True},
+    ],
+    ids=str,
+)
+def test_what_makes_the_weights_is_in_every_key(given):
+    assert changed(**given) == (True, True, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"gate__alpha": 0.04}, (False, True, False)),
+        ({"gate__guards": {"min_n": 10}}, (False, True, False)),
+        ({"against": "4"}, (False, True, False)),
+        ({"against": None}, (False, True, False)),
+        ({"data__deduplicate": {"threshold": 0.5}}, (False, True, False)),  # which rows are fair
+        ({"rows": {**ROWS, "test": "other"}}, (False, True, True)),
+        ({"evaluation__max_new_tokens": 7}, (False, True, True)),
+    ],
+    ids=str,
+)
+def test_what_makes_the_verdict_alone_trains_nothing(given, what):
+    assert changed(**given) == what
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """The project's code, to be changed: `edit(file, old, new)` does, and reads it anew."""
+    for folder in ("tasks", "expectations"):
+        shutil.copytree(identity.ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(identity, "ROOT", tmp_path)
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(tmp_path / "none"))
+    caches = (identity._code_of, executed_code._read, executed_code._file)
+
+    def edit(file, old, new):
+        text = (tmp_path / file).read_text() if old else ""
+        assert text.count(old) >= 1, f"{file} has no {old!r}"
+        (tmp_path / file).write_text(text.replace(old, new, 1))
+        for each in caches:
+            each.cache_clear()
+
+    for each in caches:
+        each.cache_clear()
+    yield edit
+    for each in caches:
+        each.cache_clear()
+
+
+NOTHING, ALL = (False, False, False), (True, True, True)
+FIT, GATE = "tasks/learning/fit.py", "tasks/gate/gate.py"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "what"),
+    [
+        # what is executed
+        (FIT, "losses.index(min(learned or losses)) + 1", "losses.index(max(learned or losses)) + 1", ALL),
+        (FIT, 'TRAINED, BEST = "training.json"', 'TRAINED, BEST = "other.json"', ALL),
+        ("tasks/learning/adapters.py", "case Lora():", "case Lora() if True:", ALL),
+        ("tasks/data/redaction/placeholders.py", 'r"<\\1>"', 'r"[\\1]"', ALL),
+        ("tasks/train.py", "gpu_slot(home.path, devices(), say)", "gpu_slot(home.path, 1, say)", ALL),
+        ("tasks/learning/scoring.py", "def score(", "SCORE = 1\n\n\ndef score(", NOTHING),
+        ("tasks/problems/baselines.py", "TfidfVectorizer(", "TfidfVectorizer(binary=True, ", (False, True, True)),
+        (GATE, "def decide(", "from math import ceil as floor\n\n\ndef decide(", NOTHING),
+        ("tasks/stats/paired.py", "from scipy", "from numpy", (False, True, False)),
+        ("tasks/decide.py", "fair &= ~near", "fair |= ~near", (False, True, False)),
+        # what is not
+        (FIT, "def best_epoch(", "# a comment\ndef best_epoch(", NOTHING),
+        (FIT, '"""The epoch, from 1, whose weights are kept', '"""Another docstring', NOTHING),
+        (FIT, "untrained: float | None) -> int | None:", "untrained: float) -> int:", NOTHING),
+        (FIT, "was written and does not read back: check the disk", "does not read back", NOTHING),
+        ("tasks/publish_report.py", "def ", "def more() -> int:\n    return 3\n\n\ndef ", NOTHING),
+        ("tasks/problems/token_classification.py", "", "def encode() -> int:\n    return 3\n", NOTHING),
+        ("tasks/problems/text_generation.py", "def encode(", "def encoded() -> int:\n    return 3\n\n\ndef encode(", NOTHING),
+        ("tasks/learning/adapters.py", "case Full():\n", "case Full():\n            print()\n", NOTHING),
+        ("tasks/learning/adapters.py", "case Full():\n", "case Dora():\n            return 3\n        case Full():\n", NOTHING),
+    ],
+)  # fmt: skip
+def test_code_is_in_a_key_where_it_is_executed(copied, monkeypatch, file, old, new, what):
+    choice = replace(executed_code.choice_of(pipeline()), possible=executed_code.choice_of(pipeline()).possible | {"Dora"})
+    monkeypatch.setattr(identity, "choice_of", lambda _: choice)
+    before = keys()
+    copied(file, old, new)
+    assert tuple(one != other for one, other in zip(before, keys(), strict=True)) == what
+
+
+def test_a_branch_counts_for_those_who_take_it(copied):
+    lora, full = keys(), keys(adapter={"kind": "full"})
+    copied("tasks/learning/adapters.py", "case Full():\n", "case Full():\n            print()\n")
+    assert keys() == lora and keys(adapter={"kind": "full"})[0] != full[0]
+
+
+def test_code_read_before_is_found_in_the_home(copied, monkeypatch, tmp_path):
+    home = tmp_path / "home"
+    (home / "index").mkdir(parents=True)
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(home))
+    first = keys()
+    written = list((home / "index").iterdir())
+    assert len(written) == 3
+    copied(FIT, "def best_epoch(", "# a comment\ndef best_epoch(")
+    assert keys() == first
+    for file in written:
+        file.write_text("{")  # damaged: read anew
+    identity._code_of.cache_clear()
+    assert keys() == first
+
+
+def test_settings_at_their_defaults_are_in_no_key():
+    class Grown(Training):
+        novelty: int = 3
+
+    assert settings_of(Grown()) == settings_of(Training()) == {}
+    assert settings_of(Grown(novelty=4, epochs=2)) == {"epochs": 2, "novelty": 4}
+
+
+def test_a_default_that_was_changed_is_in_every_key_that_hangs_on_it(monkeypatch):
+    before = keys()
+    monkeypatch.setattr(Training, "DEFAULTS", 1)
+    assert all(one != other for one, other in zip(before, keys(), strict=True))
+    monkeypatch.undo()
+    monkeypatch.setattr(Guards, "DEFAULTS", 1)
+    after = keys()
+    assert after[0] == before[0] and after[1] != before[1]
+
+
+def test_another_library_trains_anew_only_where_it_is_pinned(monkeypatch):
+    before, pinned = keys(), keys(training__pin="libraries")
+    monkeypatch.setattr(identity, "_version", lambda name: "99")
+    assert keys() == before and keys(training__pin="libraries")[0] != pinned[0]
+
+
+def test_scores_of_a_champion_are_made_anew_by_other_scoring_code(copied):
+    """The champion's train-key is the one of its day: code that scores otherwise now must not meet its old scores."""
+    before = scores_key("the champion's", "s", pipeline())
+    copied("tasks/learning/scoring.py", "def score(", "@print\ndef score(")
+    assert scores_key("the champion's", "s", pipeline()) != before
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    suite = tmp_path / "suite.json"
+    suite.write_text("{}")
+
+    def key(sources=None, base=BASE, redactor="key 1", suite_says="{}", **changes):
+        suite.write_text(suite_says)
+        return prepare_key(pipeline(**changes), sources or {"rows": ["h"], "test": []}, base, redactor, [suite])
+
+    return key
+
+
+def test_a_snapshot_hangs_on_bytes_and_settings_and_not_on_names(prepared):
+    for same in ({"data__source": "b.csv"}, {"name": "other"}, {"training__epochs": 9}, {"gate__alpha": 0.01}):
+        assert prepared(**same) == prepared()
+    others = (
+        {"sources": {"rows": ["other"], "test": []}},
+        {"sources": {"rows": [], "test": ["h"]}},
+        {"redactor": "key 2"},
+        {"suite_says": '{"name": "x"}'},
+        {"data__label": "kind"},
+        {"data__split": {"by": "hash", "test": 0.3}},
+        {"contract__max_quarantined": 0.5},
+        {"base": replace(BASE, digest="other")},
+    )
+    assert len({prepared(), *(prepared(**other) for other in others)}) == 1 + len(others)
