@@ -107,6 +107,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "tasks.health",
         "tasks.traffic.sql",
         "tasks.data.sources.tables",
+        "tasks.serving.batch.staged_table",
     ),
 }
 

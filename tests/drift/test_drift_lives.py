@@ -155,7 +155,7 @@ def test_the_moments_of_a_days_rows_are_those_of_rows() -> None:
     with pytest.MonkeyPatch.context() as patched:
         kinds = []
         for least in (0, 10_000):
-            patched.setattr("drift_worlds.WISHART", least)
+            patched.setattr("simulations.drift_worlds.WISHART", least)
             kinds.append(draw_moments(rng, (4000, 1), 100, root))
     for whole, by_row in zip(*([each.count, each.total, each.products] for each in kinds), strict=True):
         for power in (1, 2):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import postgres
 import pytest
 import sqlalchemy as sa
-from test_traffic import NAME, T0, answer, label, places, run_child
+from test_log import NAME, T0, answer, label, places, run_child
 
 from configs.errors import InfraError
 from tasks.traffic import store
