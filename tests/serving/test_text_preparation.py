@@ -17,7 +17,7 @@ from tasks.serving.text_preparation import AT_ONCE, MOST_WAITING, PIECE, Prepare
 
 KEY = b"k" * 32
 RECIPE = Recipe(False, PATTERN_ENTITIES, KEY)
-OVER = "030 1234567 ~02079460958 123-45-6789\u0663(x" * 100  # more steps than a text of its length is given
+OVER = "030 1234567 ~02079460958 123-45-6789\u0663(x" * 100  # costs more than a text of its length may
 LONG = "write  to anna@example.org \n" * 60
 
 
