@@ -55,12 +55,12 @@ def ended(flow: str, state: str) -> Callable[[], Any]:
 
 def held(home: Path) -> list[str]:
     """Locks of the home that somebody has while the question waits."""
-    from tasks.ledger.pipeline_lock import StillHeldError, hold
+    from tasks.ledger.pipeline_lock import StillHeldError, hold_pipeline
 
     found = []
     for name in (small.NAME, "gpu-0"):
         try:
-            with hold(home, name, lambda _: None, timeout=0):
+            with hold_pipeline(home, name, lambda _: None, timeout=0):
                 pass
         except StillHeldError:
             found.append(name)
@@ -109,10 +109,10 @@ def section() -> str:
 
 def _row(home: Path) -> str:
     from tasks.common.home import Home
-    from tasks.ledger.promotions import history
+    from tasks.ledger.promotions import ledger_history
     from tasks.opponent import open_ledger
 
-    row = history(open_ledger(Home(home)), small.NAME)[-1]
+    row = ledger_history(open_ledger(Home(home)), small.NAME)[-1]
     return f"{row.who}: {row.reason}"
 
 

@@ -18,31 +18,31 @@ def main() -> None:
     """Read a snapshot's rows, fit, score the test rows, fit and score the baselines; print seconds by part."""
     import pandas as pd
 
-    from configs.load import load
+    from configs.load import load_pipeline
     from configs.schema import Full
     from tasks.common.bases import find_base
     from tasks.learning.fit import Listener
-    from tasks.learning.network import TRAINABLE, build, read_spec, spec_of
-    from tasks.learning.objectives.supervised import train
-    from tasks.learning.scoring import opponents, score
-    from tasks.problems.baselines import lexical
+    from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
+    from tasks.learning.objectives.supervised import train_supervised
+    from tasks.learning.scoring import score_network, score_opponents
+    from tasks.problems.baselines import fit_lexical
 
     config, snapshot, run, *overrides = sys.argv[1:]
-    pipeline = load(Path(config), overrides)
+    pipeline = load_pipeline(Path(config), overrides)
     rows, held_out, test = (pd.read_parquet(Path(snapshot) / f"{name}.parquet") for name in ("train", "validation", "test"))
     base = find_base(pipeline.model.base, pipeline.model.revision, pipeline.model.sha256)
     labels = tuple(sorted(set(rows["target"])))
     spec = spec_of(pipeline.problem, pipeline.adapter, labels, pipeline.model.max_length, pipeline.training.seed, base)
     times = [time.perf_counter()]
     listener = Listener(lambda *_: None, lambda *_: None, lambda _: None)
-    trained = train(spec, base.path, rows, held_out, pipeline.objective, pipeline.training, Path(run), listener)
+    trained = train_supervised(spec, base.path, rows, held_out, pipeline.objective, pipeline.training, Path(run), listener)
     times.append(time.perf_counter())
-    network = build(read_spec(trained.folder), base.path, trained.folder / TRAINABLE)
-    scored = score(network, test, pipeline.evaluation, pipeline.training.precision)
+    network = build_network(read_spec(trained.folder), base.path, trained.folder / TRAINABLE)
+    scored = score_network(network, test, pipeline.evaluation, pipeline.training.precision)
     times.append(time.perf_counter())
-    cheap = lexical(pipeline.problem, [Path(snapshot) / "train.parquet"], Path(snapshot) / "test.parquet")
-    untuned = build(replace(spec, adapter=Full().model_dump(mode="json")), base.path)
-    opponents(untuned, rows, test, cheap, pipeline.evaluation, pipeline.training.precision)
+    cheap = fit_lexical(pipeline.problem, [Path(snapshot) / "train.parquet"], Path(snapshot) / "test.parquet")
+    untuned = build_network(replace(spec, adapter=Full().model_dump(mode="json")), base.path)
+    score_opponents(untuned, rows, test, cheap, pipeline.evaluation, pipeline.training.precision)
     times.append(time.perf_counter())
     names = ("before", "train", "evaluate", "baselines")
     parts = {name: end - begun for name, begun, end in zip(names, [BEGAN, *times], times, strict=False)}

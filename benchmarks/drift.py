@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.banking import CACHE, Banking, absent, banking
 from configs.schema import Effects, Monitor
-from tasks.drift.monitors import Sample, watch
+from tasks.drift.monitors import Sample, run_monitors
 
 SEED, ROWS = 20240702, 2000
 SECONDS = 240  # of the processor; a peer begins no further window after these
@@ -123,7 +123,7 @@ def ours(world: Banking, reference: np.ndarray, windows: list[np.ndarray], monit
     held, verdicts = sample(reference), []
     for number, rows in enumerate(windows):
         window, start = sample(rows), time.process_time()
-        findings = watch(held, window, monitor, 1, number)
+        findings = run_monitors(held, window, monitor, 1, number)
         seconds = time.process_time() - start
         told = "told" in CASES[number % len(CASES)]
         verdicts.append((any(f.alarm for f in findings if not (told and f.monitor == "inputs.duplicates")), seconds))

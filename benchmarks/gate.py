@@ -30,9 +30,9 @@ from simulations.trials import clustered, counts, most_allowed, scores
 from benchmarks import gate_truths as truths
 from configs.schema import Gate, Guards
 from tasks.gate.evidence import Evidence
-from tasks.gate.gate import decide
+from tasks.gate.gate import judge_challenger
 from tasks.gate.power import power_better, power_not_worse
-from tasks.stats.paired import Pairs, better_p, mcnemar_exact, not_worse_p, pair, tango_p
+from tasks.stats.paired import Pairs, better_p, mcnemar_exact, not_worse_p, pair_scores, tango_p
 
 SEED = 20240601
 LIVES, DECIDED_LIVES = 5000, 20
@@ -103,19 +103,19 @@ def _grouped(
     repeated: float,
     test: Callable[[Pairs], float],
 ) -> np.ndarray:
-    return np.array([test(pair(*clustered(rng, sizes(rng), discordance, difference, repeated))) for _ in range(SOME)])
+    return np.array([test(pair_scores(*clustered(rng, sizes(rng), discordance, difference, repeated))) for _ in range(SOME)])
 
 
 def _real(rng: np.random.Generator) -> np.ndarray:
     found, codes = [], np.repeat(np.arange(100), 2)
     for _ in range(SOME):
         first, second = (rng.gamma(2, size=100)[codes] + rng.normal(size=200) for _ in range(2))
-        found.append(better_p(pair(first, second, codes, limit=20.0), LEVELS[1]))
+        found.append(better_p(pair_scores(first, second, codes, limit=20.0), LEVELS[1]))
     return np.array(found)
 
 
 def _unaware(first: np.ndarray, second: np.ndarray) -> float:
-    return better_p(pair(first, second), 0.05)
+    return better_p(pair_scores(first, second), 0.05)
 
 
 def _shares(name: str, p_values: np.ndarray, *, compared: bool = False) -> list[Row]:
@@ -163,7 +163,7 @@ def vetoes() -> list[Row]:
         fired = 0
         for _ in range(FEW):
             first, second = scores(rng, len(classes), 0.16, difference)
-            verdict = decide(Evidence(first, second, slices=slices, classes=classes), settings)
+            verdict = judge_challenger(Evidence(first, second, slices=slices, classes=classes), settings)
             fired += any(comparison.outcome == "harm shown" for comparison in verdict.comparisons)
         most = most_allowed(settings.alpha, FEW)
         rows.append((name, FEW, f"{fired / FEW:.1%}", f"{most / FEW:.1%}", holds(fired <= most)))

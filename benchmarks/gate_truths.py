@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special, stats
 
 from tasks.stats.bounds import betting_p
-from tasks.stats.paired import Pairs, better_p, gain_bound_p, not_worse_p, pair, sign_flip, sign_flip_exact, tango_z
+from tasks.stats.paired import Pairs, better_p, gain_bound_p, not_worse_p, pair_scores, sign_flip, sign_flip_exact, tango_z
 
 LOOK = 0.9 * 0.05 / 52
 LIMIT = 5.0
@@ -108,7 +108,7 @@ def grouped_false_alarms(seed: int, trials: int, most_allowed: Callable[[float, 
         for rule, mean in (("better", 0.0), ("not_worse", -margin)):
             before = now = 0
             for _ in range(trials):
-                pairs = pair(*draw(rng, mean))
+                pairs = pair_scores(*draw(rng, mean))
                 earlier = p_before(pairs, rule, margin) <= LOOK
                 before += earlier
                 now += earlier and p_now(pairs, rule, margin) <= LOOK  # the test of now is the earlier one and more
@@ -137,7 +137,7 @@ def grouped_power(seed: int, trials: int) -> list[Row]:
                 differing = rng.binomial(sizes - repeated, 0.15)
                 won = rng.binomial(differing, (0.15 + gain) / 0.3)
                 wins, losses = won + repeated * (outcome > 0), differing - won + repeated * (outcome < 0)
-                pairs = pair(*rows_of(wins, losses, sizes))
+                pairs = pair_scores(*rows_of(wins, losses, sizes))
                 found += [p_before(pairs, rule, 0.02) <= LOOK, p_now(pairs, rule, 0.02) <= LOOK]
             shares = (f"{share:.2f}" for share in found / trials)
             rows.append(
@@ -167,7 +167,7 @@ def in_groups(rng: np.random.Generator, n: int) -> Pairs:
     """Groups of 1 to 5 rows, all of which lose together."""
     sizes = rng.integers(1, 6, size=n // 3)
     codes = np.repeat(np.arange(len(sizes)), sizes)
-    return pair(rare_losses(rng, len(sizes))[codes], np.zeros(len(codes)), codes, LIMIT)
+    return pair_scores(rare_losses(rng, len(sizes))[codes], np.zeros(len(codes)), codes, LIMIT)
 
 
 def skewed_false_alarms(seed: int, trials: int, most_allowed: Callable[[float, int], int]) -> list[Row]:
@@ -178,7 +178,7 @@ def skewed_false_alarms(seed: int, trials: int, most_allowed: Callable[[float, i
             repeats, flipped, both = max(300, trials * 100 // n), 0, 0
             for _ in range(repeats):
                 values = draw(rng, n)
-                pairs = values if isinstance(values, Pairs) else pair(values, np.zeros(n), limit=LIMIT)
+                pairs = values if isinstance(values, Pairs) else pair_scores(values, np.zeros(n), limit=LIMIT)
                 flips = _flips_reject(pairs.sums)
                 flipped += flips
                 both += flips and gain_bound_p(pairs, 0.0) <= LOOK
@@ -222,7 +222,7 @@ def skewed_power(seed: int, trials: int) -> list[Row]:
                 gain = errors * deviation / sqrt(n)
                 found = np.zeros(2)
                 for _ in range(trials):
-                    pairs = pair(rng.normal(gain, deviation, n), np.zeros(n), limit=LIMIT)
+                    pairs = pair_scores(rng.normal(gain, deviation, n), np.zeros(n), limit=LIMIT)
                     flips = _flips_reject(pairs.sums)
                     found += [flips, flips and betting_p(pairs.sums, LIMIT * pairs.sizes) <= LOOK]
                 rows.append((deviation, n, f"{gain:.4f} ({errors} standard errors)", trials, *(f"{x:.2f}" for x in found / trials)))

@@ -23,7 +23,7 @@ from ledger_child import (
 )
 
 from tasks.ledger.decisions import find_decision, record_decision
-from tasks.ledger.promotions import Ledger, heal, history, promote, replay, rollback
+from tasks.ledger.promotions import Ledger, ledger_history, promote, reconcile_alias, replayed_champion, rollback
 
 PROCESSES, ROUNDS, REPEATS, LIVES, SEED = 16, 25, 5, 60, 20240601
 QUICK = 30.0  # milliseconds: a hundredth of a run in which nothing changed
@@ -34,9 +34,9 @@ def races(folder: Path) -> str:
     url = f"sqlite:///{folder}/ledger.db"
     attempts = run_race(url, folder / "registry", MODEL, PROCESSES, ROUNDS)
     winners = [sum(won for turn, _, won in attempts if turn == at) for at in range(ROUNDS)]
-    rows = history(Ledger(url), MODEL)
+    rows = ledger_history(Ledger(url), MODEL)
     whole = [row.epoch for row in rows] == list(range(1, ROUNDS + 1)) and all(row.state == "applied" for row in rows)
-    live = FileRegistry(folder / "registry").champion(MODEL) == replay(Ledger(url), MODEL)
+    live = FileRegistry(folder / "registry").champion(MODEL) == replayed_champion(Ledger(url), MODEL)
     one = sum(count == 1 for count in winners)
     return _line(
         f"{PROCESSES} processes promote at once, {ROUNDS} rounds",
@@ -64,21 +64,21 @@ def killed_promotion(folder: Path, at: str, heal_at: str | None) -> bool:
     died = killed(promote_and_die, url, registry.folder, MODEL, "2", "3", at)
     if heal_at is not None:
         killed(heal_and_die, url, registry.folder, MODEL, heal_at)
-    healed = heal(ledger, registry, MODEL).champion
-    agrees = healed == registry.champion(MODEL) == replay(ledger, MODEL) == ("2" if at == "alone" else "3")
+    healed = reconcile_alias(ledger, registry, MODEL).champion
+    agrees = healed == registry.champion(MODEL) == replayed_champion(ledger, MODEL) == ("2" if at == "alone" else "3")
     promote(ledger, registry, MODEL, "3", expected="2", evidence=WON, who="the rerun")
-    once = [row.to_version for row in history(ledger, MODEL)] == ["1", "2", "3"]
+    once = [row.to_version for row in ledger_history(ledger, MODEL)] == ["1", "2", "3"]
     return died and agrees and once and registry.champion(MODEL) == "3"
 
 
 def killed_rollback(folder: Path, at: str) -> bool:
     url, ledger, registry = _ready(folder)
     died = killed(rollback_and_die, url, registry.folder, MODEL, "2", at)
-    healed = heal(ledger, registry, MODEL).champion
-    agrees = healed == registry.champion(MODEL) == replay(ledger, MODEL) == ("2" if at == "alone" else "1")
+    healed = reconcile_alias(ledger, registry, MODEL).champion
+    agrees = healed == registry.champion(MODEL) == replayed_champion(ledger, MODEL) == ("2" if at == "alone" else "1")
     if healed == "2":
         rollback(ledger, registry, MODEL, left="2", who="the rerun")
-    return died and agrees and registry.champion(MODEL) == "1" and len(history(ledger, MODEL)) == 3
+    return died and agrees and registry.champion(MODEL) == "1" and len(ledger_history(ledger, MODEL)) == 3
 
 
 def kills(folder: Path) -> list[str]:
@@ -124,7 +124,7 @@ def _live_once(chance: random.Random, url: str, ledger: Ledger, registry: FileRe
         registry.set_champion(MODEL, fresh)
     elif act == "delete" and len(versions) > 4:
         registry.delete(fresh)
-    return heal(ledger, registry, MODEL).champion == registry.champion(MODEL) == replay(ledger, MODEL), died
+    return reconcile_alias(ledger, registry, MODEL).champion == registry.champion(MODEL) == replayed_champion(ledger, MODEL), died
 
 
 def skip_path(folder: Path) -> str:

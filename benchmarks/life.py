@@ -91,7 +91,7 @@ def watch(moments: Moments) -> None:
     release.Reload.ask = moments.around(release.Reload.ask, "ask")  # type: ignore[method-assign]
     release.Reload.answers = moments.around(release.Reload.answers, "answers")  # type: ignore[method-assign]
     train._listener = _noting_steps(train._listener, moments)
-    supervised.finished = _noting_found(supervised.finished, moments)
+    supervised.finished_fit = _noting_found(supervised.finished_fit, moments)
 
 
 def _noting_steps(make: Callable[..., Any], moments: Moments) -> Callable[..., Any]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks import small
 from benchmarks.skip import CONFIG, timed
-from configs.load import load
+from configs.load import load_pipeline
 
 PAIRS, EPOCHS = 9, (1, 4)
 FIXED, RATIO = 4.0, 1.10  # seconds more, of any job; times as long, of one that takes about a minute
@@ -30,7 +30,7 @@ FIT = "(fit alone)"  # the one call that trains, the same in both
 
 def source(folder: Path, number: int) -> Path:
     """The pipeline's rows, one of them changed: a new snapshot, of the same size."""
-    with Path(str(load(CONFIG).data.source)).open(newline="") as file:
+    with Path(str(load_pipeline(CONFIG).data.source)).open(newline="") as file:
         head, *rows = csv.reader(file)
     place = head.index("text")
     rows[number][place] = f"{rows[number][place]} {number}"

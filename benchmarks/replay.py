@@ -54,9 +54,9 @@ def section(first: str = FIRST, last: str = LAST) -> str:
     home = Path(tempfile.mkdtemp(prefix="replay-"))
     os.environ["TUNEKEEPER_HOME"] = str(home)
     began = time.monotonic()
-    from flows.cli.launch import here
+    from flows.cli.launch import flow_environment
 
-    with here():
+    with flow_environment():
         lives = replay(home, first, last)
     shutil.rmtree(home, ignore_errors=True)
     return page(lives, first, last, time.monotonic() - began)
@@ -97,9 +97,9 @@ def replay(home: Path, first: str, last: str) -> list[Life]:
 
 def _pipeline(name: str, before: str) -> Any:
     """The pipeline as it is at the beginning of a month."""
-    from configs.load import load
+    from configs.load import load_pipeline
 
-    return load(CONFIG, [f"name={name}", f"data.source={SOURCE}", f"data.window.end={before}-01"])
+    return load_pipeline(CONFIG, [f"name={name}", f"data.source={SOURCE}", f"data.window.end={before}-01"])
 
 
 def _set_clock(month: str) -> datetime:
@@ -156,23 +156,23 @@ def _answers(home: Path, version: str, new: Any, model: str = "gated") -> Any:
 def _kept(home: Path, model: str, version: str) -> Any:
     from tasks.common.home import Home
     from tasks.release import champion_files
-    from tasks.serving.packaged_model import load
+    from tasks.serving.packaged_model import load_package
     from tasks.tracking.client import Tracking
 
-    return load(*champion_files(Tracking(Home(home)), Home(home), model, version), home)
+    return load_package(*champion_files(Tracking(Home(home)), Home(home), model, version), home)
 
 
 def _served(home: Path, life: Life, new: Any) -> Any:
     """What the champion of a life answers; the watched one's answers are logged, all of them audited, as the labels do come."""
     from tasks.common.home import Home
-    from tasks.ledger.promotions import history
+    from tasks.ledger.promotions import ledger_history
     from tasks.ledger.replay import replay_entries
     from tasks.opponent import open_ledger
     from tasks.traffic.log import Answer, Feedback, new_id, open_traffic
 
     if not len(new):
         return None
-    version = str(replay_entries(history(open_ledger(Home(home)), life.name)).champion)
+    version = str(replay_entries(ledger_history(open_ledger(Home(home)), life.name)).champion)
     said = _answers(home, version, new, life.name)
     if life.name == "watched":
         log = open_traffic(home, life.name)

@@ -47,7 +47,7 @@ def proofs(there: Stack) -> Iterator[tuple[str, str, bool]]:
 
 def kept(there: Stack, worker: dict[str, str], service: dict[str, str]) -> Iterator[tuple[str, str, bool]]:
     """A model is made with all state on the servers, and nobody else may touch it."""
-    from tasks.common.http import ask, basic
+    from tasks.common.http import basic_auth, fetch
 
     began = time.monotonic()
     outcome = told(["retrain", there.values["CONFIG"]], worker)
@@ -57,14 +57,14 @@ def kept(there: Stack, worker: dict[str, str], service: dict[str, str]) -> Itera
     yield "run again: nothing is trained", f"skipped: {again['skipped']}", bool(again["skipped"])
 
     uri, words = worker["MLFLOW_TRACKING_URI"], service["MLFLOW_TRACKING_PASSWORD"]
-    reader = {"Authorization": basic(f"service:{words}")}
-    alias = ask(f"{uri}/api/2.0/mlflow/registered-models/alias?name=tiny&alias=champion", headers=reader)
+    reader = {"Authorization": basic_auth(f"service:{words}")}
+    alias = fetch(f"{uri}/api/2.0/mlflow/registered-models/alias?name=tiny&alias=champion", headers=reader)
     yield "the alias in the registry", str((alias.value or {}).get("model_version", {}).get("version")), alias.ok
     move = {"name": "tiny", "alias": "champion", "version": outcome["model"]["version"]}
     refused = [
-        ask(f"{uri}/api/2.0/mlflow/registered-models/alias", move, reader).status,
-        ask(f"{uri}/api/2.0/mlflow/experiments/search", {"max_results": 1}).status,
-        ask(f"{worker['PREFECT_API_URL']}/flow_runs/filter", {}).status,
+        fetch(f"{uri}/api/2.0/mlflow/registered-models/alias", move, reader).status,
+        fetch(f"{uri}/api/2.0/mlflow/experiments/search", {"max_results": 1}).status,
+        fetch(f"{worker['PREFECT_API_URL']}/flow_runs/filter", {}).status,
     ]
     yield (
         "refused: the service's user moving the alias; nobody at MLflow; nobody at Prefect",
@@ -84,16 +84,16 @@ def kept(there: Stack, worker: dict[str, str], service: dict[str, str]) -> Itera
 
 def served(there: Stack, service: dict[str, str]) -> Iterator[tuple[str, str, bool]]:
     """It answers where nothing of it was before, the folder of its base being gone."""
-    from tasks.common.http import ask
+    from tasks.common.http import fetch
 
     shutil.rmtree(there.folder / "base")
     text = "kan lora mile rust north teka soste rumple mido south kale lon"
     url, key = f"http://127.0.0.1:{there.ports['service']}", there.values["TUNEKEEPER_API_KEYS"].rpartition(":")[2]
     deadline = time.monotonic() + 60
-    while not ask(f"{url}/ready").ok and time.monotonic() < deadline:
+    while not fetch(f"{url}/ready").ok and time.monotonic() < deadline:
         time.sleep(0.5)
-    nobody = ask(f"{url}/predict", {"text": text})
-    answer = ask(f"{url}/predict", {"text": text}, {"Authorization": f"Bearer {key}", "X-API-Key": key}, seconds=20)
+    nobody = fetch(f"{url}/predict", {"text": text})
+    answer = fetch(f"{url}/predict", {"text": text}, {"Authorization": f"Bearer {key}", "X-API-Key": key}, seconds=20)
     yield (
         "the service, with its own home, answers; and nobody without a key",
         f"{answer.text[:120]} / {nobody.status}",
@@ -115,15 +115,15 @@ def served(there: Stack, service: dict[str, str]) -> Iterator[tuple[str, str, bo
 
 def operated(there: Stack, worker: dict[str, str]) -> Iterator[tuple[str, str, bool]]:
     """What runs and is watched by itself."""
-    from tasks.common.http import ask, basic
+    from tasks.common.http import basic_auth, fetch
 
-    deployed = ask(f"{worker['PREFECT_API_URL']}/deployments/name/retrain/retrain-tiny", headers=authorized(worker))
+    deployed = fetch(f"{worker['PREFECT_API_URL']}/deployments/name/retrain/retrain-tiny", headers=authorized(worker))
     yield "the pipeline that PIPELINES names is deployed", f"HTTP {deployed.status}", deployed.ok
     run = scheduled(worker)
     yield "the worker runs the scheduled `reconcile`", run, run == "COMPLETED"
-    metrics = ask(
+    metrics = fetch(
         f"{worker['MLFLOW_TRACKING_URI']}/metrics",
-        headers={"Authorization": basic(f"admin:{there.values['MLFLOW_ADMIN_PASSWORD']}")},
+        headers={"Authorization": basic_auth(f"admin:{there.values['MLFLOW_ADMIN_PASSWORD']}")},
     )
     yield (
         "MLflow's metrics for Prometheus",
@@ -193,22 +193,22 @@ def traffic(there: Stack) -> int:
 
 def authorized(environment: dict[str, str]) -> dict[str, str]:
     """The header that Prefect's server asks for."""
-    from tasks.common.http import basic
+    from tasks.common.http import basic_auth
 
-    return {"Authorization": basic(environment["PREFECT_API_AUTH_STRING"])}
+    return {"Authorization": basic_auth(environment["PREFECT_API_AUTH_STRING"])}
 
 
 def scheduled(environment: dict[str, str]) -> str:
     """Ask for a run of the deployment; its state in the end."""
-    from tasks.common.http import ask
+    from tasks.common.http import fetch
 
     api, who = environment["PREFECT_API_URL"], authorized(environment)
-    deployment = ask(f"{api}/deployments/name/reconcile/reconcile", headers=who).value["id"]
-    run = ask(f"{api}/deployments/{deployment}/create_flow_run", {}, who, seconds=10).value["id"]
+    deployment = fetch(f"{api}/deployments/name/reconcile/reconcile", headers=who).value["id"]
+    run = fetch(f"{api}/deployments/{deployment}/create_flow_run", {}, who, seconds=10).value["id"]
     deadline, state = time.monotonic() + 120, ""
     while state not in ("COMPLETED", "FAILED", "CRASHED") and time.monotonic() < deadline:
         time.sleep(1)
-        state = str((ask(f"{api}/flow_runs/{run}", headers=who, seconds=10).value or {}).get("state_type"))
+        state = str((fetch(f"{api}/flow_runs/{run}", headers=who, seconds=10).value or {}).get("state_type"))
     return state
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.clients import ROOT, Asking, Server, clients, free_port, server
-from configs.load import load
+from configs.load import load_pipeline
 from configs.schema import Pipeline
 from tasks.common.home import Home, settle_environment
 
@@ -53,7 +53,7 @@ def prepared(folder: Path) -> tuple[Pipeline, Path]:
     """A home with two registered versions, the first of them champion."""
     from serving_parts import register
 
-    pipeline, home = load(CONFIG), folder / "home"
+    pipeline, home = load_pipeline(CONFIG), folder / "home"
     home.mkdir()
     os.environ["TUNEKEEPER_HOME"] = str(home)
     os.environ.pop("MLFLOW_TRACKING_URI", None)

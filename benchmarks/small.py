@@ -119,7 +119,7 @@ def left(home: Path) -> Left:
 
     os.environ.pop("MLFLOW_TRACKING_URI", None)  # MLflow puts there the address it was last told
     from tasks.common.home import Home
-    from tasks.ledger.promotions import history, replay
+    from tasks.ledger.promotions import ledger_history, replayed_champion
     from tasks.opponent import open_ledger
     from tasks.tracking.client import BASES, Registry, Tracking
 
@@ -138,8 +138,8 @@ def left(home: Path) -> Left:
         models=len(models),
         bases=len(bases),
         champion=Registry(tracking, "champion").champion(NAME),
-        ledger_champion=replay(ledger, NAME),
-        promotions=len(history(ledger, NAME)),
+        ledger_champion=replayed_champion(ledger, NAME),
+        promotions=len(ledger_history(ledger, NAME)),
         decisions=int(decisions),
         twice_logged=sum(len(each) - len({metric.step for metric in each}) for each in logged),
         weights=next((run.data.tags.get("tunekeeper.weights_sha256") for run in runs), None),

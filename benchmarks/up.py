@@ -17,7 +17,7 @@ from uuid import uuid4
 import psutil
 
 from benchmarks.stack import ROOT, free_ports, pipeline
-from tasks.common.http import ask
+from tasks.common.http import fetch
 
 TRAINING = ["training.epochs=150", "training.checkpoint_every=25"]  # long enough to be killed in
 
@@ -83,17 +83,17 @@ class Up:
 
     def run(self, *overrides: str) -> str:
         """Ask for a run; again where the server, just started on SQLite, says 503, as Prefect's own client does."""
-        deployment = ask(f"{self.api}/deployments/name/retrain-config/tiny", seconds=10).value["id"]
+        deployment = fetch(f"{self.api}/deployments/name/retrain-config/tiny", seconds=10).value["id"]
         given = {"parameters": {"config": str(self.config), "overrides": [*TRAINING, *overrides]}, "idempotency_key": str(uuid4())}
         for _ in range(5):
-            made = ask(f"{self.api}/deployments/{deployment}/create_flow_run", given, seconds=10)
+            made = fetch(f"{self.api}/deployments/{deployment}/create_flow_run", given, seconds=10)
             if made.ok:
                 return str(made.value["id"])
             time.sleep(1)
         raise RuntimeError(f"no run was made: {made.status} {made.text[:200]}")
 
     def state(self, run: str) -> str:
-        found = ask(f"{self.api}/flow_runs/{run}", seconds=10).value or {}
+        found = fetch(f"{self.api}/flow_runs/{run}", seconds=10).value or {}
         return str(found.get("state_name"))
 
     def checkpoints(self) -> int:
@@ -113,7 +113,7 @@ def proofs(up: Up) -> Iterator[tuple[str, str, bool]]:
     """Claim, what was seen, whether it holds."""
     seconds = up.start()
     yield "all ready, the first time", f"{seconds:.0f} s, {len(up.living())} processes", True
-    eventually("the pool", lambda: ask(f"{up.api}/deployments/name/reconcile/reconcile").ok)
+    eventually("the pool", lambda: fetch(f"{up.api}/deployments/name/reconcile/reconcile").ok)
     up.deploy()
     run = up.run()
     eventually("a checkpoint", up.checkpoints)
@@ -130,7 +130,7 @@ def proofs(up: Up) -> Iterator[tuple[str, str, bool]]:
         )
     eventually("the training", lambda: up.state(run) not in ("Running",), 300)
     yield "the training, for all that", up.state(run), up.state(run) == "Completed"
-    ready = eventually("the service", lambda: ask(f"http://127.0.0.1:{up.port}/ready").ok)
+    ready = eventually("the service", lambda: fetch(f"http://127.0.0.1:{up.port}/ready").ok)
     yield "the service answers with it", f"{ready:.0f} s later", True
     yield scheduled(up)
     yield from ended(up)
@@ -149,11 +149,11 @@ def moving(up: Up) -> tuple[str, str, bool]:
 
 def _shown(up: Up) -> tuple[float, int]:
     """How far the newest training is in percent, as Prefect shows it, and how many losses MLflow has of it."""
-    shown = ask(f"{up.api}/artifacts/latest/filter", {"artifacts": {"key": {"any_": ["training-progress"]}}}, seconds=10)
-    found = ask(f"{up.tracking}/experiments/get-by-name?experiment_name=tiny", seconds=10).value["experiment"]
+    shown = fetch(f"{up.api}/artifacts/latest/filter", {"artifacts": {"key": {"any_": ["training-progress"]}}}, seconds=10)
+    found = fetch(f"{up.tracking}/experiments/get-by-name?experiment_name=tiny", seconds=10).value["experiment"]
     asked = {"experiment_ids": [found["experiment_id"]]}
-    run = ask(f"{up.tracking}/runs/search", asked, seconds=10).value["runs"][0]["info"]["run_id"]
-    losses = ask(f"{up.tracking}/metrics/get-history?run_id={run}&metric_key=loss", seconds=10).value
+    run = fetch(f"{up.tracking}/runs/search", asked, seconds=10).value["runs"][0]["info"]["run_id"]
+    losses = fetch(f"{up.tracking}/metrics/get-history?run_id={run}&metric_key=loss", seconds=10).value
     return float(shown.value[0]["data"]), len(losses.get("metrics", []))
 
 
@@ -162,11 +162,11 @@ def scheduled(up: Up) -> tuple[str, str, bool]:
     words = ["deploy", "--name", "helpdesk", "--prefect-file", "infra/prefect.yaml", "--cron", "* * * * *", "--param"]
     command = [sys.executable, "-m", "prefect", "--no-prompt", *words, f"config={up.config}"]
     subprocess.run(command, cwd=ROOT, env={**up.environment, "PREFECT_API_URL": up.api}, check=True, stdout=sys.stderr)
-    deployment = ask(f"{up.api}/deployments/name/retrain-config/helpdesk", seconds=10).value["id"]
+    deployment = fetch(f"{up.api}/deployments/name/retrain-config/helpdesk", seconds=10).value["id"]
     wanted = {"flow_runs": {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ["COMPLETED"]}}}}
-    eventually("a run that the scheduler made", lambda: ask(f"{up.api}/flow_runs/filter", wanted, seconds=10).value, 240)
-    run = ask(f"{up.api}/flow_runs/filter", wanted, seconds=10).value[-1]
-    ask(f"{up.api}/deployments/{deployment}", seconds=10, method="DELETE")
+    eventually("a run that the scheduler made", lambda: fetch(f"{up.api}/flow_runs/filter", wanted, seconds=10).value, 240)
+    run = fetch(f"{up.api}/flow_runs/filter", wanted, seconds=10).value[-1]
+    fetch(f"{up.api}/deployments/{deployment}", seconds=10, method="DELETE")
     late = float(run["estimated_start_time_delta"])
     seen = f"{run['state_name']}, {late:.0f} s after its time, made by the scheduler: {run['auto_scheduled']}"
     return "the deployment of infra/prefect.yaml runs when its cron is due", seen, bool(run["auto_scheduled"]) and late < 60

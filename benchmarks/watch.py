@@ -31,7 +31,7 @@ from simulations.trials import most_allowed
 
 from benchmarks.banking import Banking, absent, banking
 from configs.schema import Effects, Monitor
-from tasks.drift.monitors import MONITORS, Sample, watch
+from tasks.drift.monitors import MONITORS, Sample, run_monitors
 
 SEED = 20240701
 LIVES, LOOKS, WATCHED, REPEATED = 2000, 26, 200, 60
@@ -148,7 +148,7 @@ def repeated_life(kind: str, settings: Monitor, life: int) -> bool:
     """Whether a life of texts that are sent often holds an alarm."""
     reference = traffic(SEED + life, 200, kind)
     looks = ((look, traffic(SEED + 1000 * (life + 1) + look, 100, kind)) for look in range(1, LOOKS + 1))
-    return any(finding.alarm for look, window in looks for finding in watch(reference, window, settings, look, look))
+    return any(finding.alarm for look, window in looks for finding in run_monitors(reference, window, settings, look, look))
 
 
 # --- what is seen ----------------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def curve(world: Banking, kind: str, settings: Monitor) -> list[Row]:
             rng, by, found = np.random.default_rng((SEED, n_reference, n_window)), Counter[str](), 0
             for trial in range(TRIALS):
                 reference = world.all.sample(rng.choice(world.reference, n_reference, replace=False))
-                findings = watch(reference, drifted(world, rng, kind, strength, n_window), settings, 1, trial)
+                findings = run_monitors(reference, drifted(world, rng, kind, strength, n_window), settings, 1, trial)
                 alarms = [finding.monitor.partition(".")[2] for finding in findings if finding.alarm]
                 alarms = [
                     name for name in alarms if name != "duplicates"
@@ -203,7 +203,7 @@ def quiet(world: Banking, settings: Monitor) -> tuple[int, int]:
             reference = world.all.sample(rng.choice(world.reference, n_reference, replace=False))
             rows = rng.choice(world.pool, n_window, replace=False)
             for chosen in (rows, np.repeat(rows[: n_window // 5], 5)):
-                findings = watch(reference, world.all.sample(chosen), settings, 1, trial)
+                findings = run_monitors(reference, world.all.sample(chosen), settings, 1, trial)
                 alarmed += any(finding.alarm for finding in findings if finding.monitor != "inputs.duplicates")
                 looks += 1
     return alarmed, looks
@@ -214,7 +214,7 @@ def times() -> list[Row]:
     for n_window in WINDOWS:
         window = traffic(2, n_window, axes=384)
         start = time.process_time()
-        watch(reference, window, Monitor(max_rows=WINDOWS[-1]), 1, 0)
+        run_monitors(reference, window, Monitor(max_rows=WINDOWS[-1]), 1, 0)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         rows.append((f"{n_window:,}", f"{time.process_time() - start:.2f}", f"{peak:.1f}"))
     return rows

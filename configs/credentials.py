@@ -72,7 +72,7 @@ def credential_in(text: str) -> str | None:
     return None if name is None else f"a credential in its part `{name}`"
 
 
-def masked(value: str) -> str:
+def mask_value(value: str) -> str:
     """One value of a config or a command as an error shows it: without credentials, those that hold spaces too."""
     if any(map(str.isspace, value)) and _DATABASE.match(value.strip()) and _LOGIN.search(_joined(value)) is not None:
         scheme, _, rest = value.partition("://")
@@ -93,7 +93,7 @@ def remedy_for(text: str) -> str:
     return "give it by the environment of the process"
 
 
-def cleaned(value: T) -> T:
+def clean_value(value: T) -> T:
     """A plain value (texts, mappings, lists, tuples) whose texts are without credentials."""
     return _cleaned(value)  # type: ignore[no-any-return]
 

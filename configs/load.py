@@ -9,15 +9,15 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from configs.credentials import masked
+from configs.credentials import mask_value
 from configs.errors import InputError
 from configs.schema import Pipeline
-from configs.yaml_text import HALF_CHARACTER, LONGEST, YamlError, YamlSyntaxError, parse
+from configs.yaml_text import HALF_CHARACTER, LONGEST, YamlError, YamlSyntaxError, parse_yaml
 
 SHOWN = 200  # characters of a value that an error shows
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
+def load_pipeline(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
     """Read one pipeline; raises InputError with every fault of the file and the overrides together."""
     values = _read(path)
     for override in overrides:
@@ -32,7 +32,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
 def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open(encoding="utf-8") as file:
-            values = parse(file.read(LONGEST + 1))
+            values = parse_yaml(file.read(LONGEST + 1))
     except FileNotFoundError:
         raise InputError(f"no config at {path}: name a YAML file, such as configs/helpdesk.yaml") from None
     except IsADirectoryError:
@@ -49,7 +49,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _put(values: dict[str, Any], override: str) -> None:
     """Set one dotted key in place; a changed `kind` or `by` starts that union member afresh."""
     path, equals, text = override.partition("=")
-    plain = f"{masked(path)}{equals}{masked(text)}"
+    plain = f"{mask_value(path)}{equals}{mask_value(text)}"
     if HALF_CHARACTER.search(override):
         raise InputError(f"`{path!a}` is set to what holds half of a surrogate pair, which is no character: write it in UTF-8")
     if not equals or not path:
@@ -62,7 +62,7 @@ def _put(values: dict[str, Any], override: str) -> None:
             raise InputError(f"`{plain}`: {parent} holds the value {_short(child)}, no keys: set {parent} itself")
         place = child
     try:
-        value = parse(text)
+        value = parse_yaml(text)
     except YamlSyntaxError:
         value = text
     except YamlError as error:
@@ -89,10 +89,10 @@ def _short(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_short(each) for each in value[:3])}{', ...' if len(value) > 3 else ''}]"
     if isinstance(value, dict):
-        return f"the keys {', '.join(masked(str(key))[:SHOWN] for key in list(value)[:5])}"
+        return f"the keys {', '.join(mask_value(str(key))[:SHOWN] for key in list(value)[:5])}"
     if isinstance(value, int) and value.bit_length() >= 1000:
         return "a number of hundreds of digits"
-    text = repr(masked(value) if isinstance(value, str) else value)  # before it is cut: half a login is not known as one
+    text = repr(mask_value(value) if isinstance(value, str) else value)  # before it is cut: half a login is not known as one
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 

@@ -24,7 +24,7 @@ class YamlSyntaxError(YamlError):
     """The text is no YAML at all."""
 
 
-def parse(text: str) -> Any:
+def parse_yaml(text: str) -> Any:
     """The values of one document; YamlError where it is no YAML, names a key twice, or stands for more than MOST_VALUES values."""
     if len(text) > LONGEST:
         raise YamlError(f"has {len(text):,} characters, and a config at most {LONGEST:,}: name the data by file, not one by one")

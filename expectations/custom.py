@@ -72,7 +72,7 @@ class ColumnValuesUndamaged(ColumnMapMetricProvider):
 
     @column_condition_partial(engine=PandasExecutionEngine)
     def _pandas(cls, column: pd.Series, **_: Any) -> pd.Series:
-        return ~measures.damaged(column)
+        return ~measures.damaged_rows(column)
 
 
 class ExpectColumnValuesToBeDecodedSoundly(Spoken, ColumnMapExpectation):
@@ -91,7 +91,7 @@ class ColumnValuesInLanguages(ColumnMapMetricProvider):
         cls, column: pd.Series, languages: list[str] | None, min_characters: int, min_confidence: float, **_: Any
     ) -> pd.Series:
         wanted = languages if languages is not None else (COMPARED.get().languages or ())
-        return ~measures.foreign(column, wanted, min_characters, min_confidence)
+        return ~measures.foreign_rows(column, wanted, min_characters, min_confidence)
 
 
 class ExpectColumnValuesToBeInLanguages(Spoken, ColumnMapExpectation):
@@ -140,7 +140,9 @@ class ColumnValuesUnknownTokenShare(ColumnMapMetricProvider):
         shares = COMPARED.get().unknown_shares
         if shares is None:
             raise ValueError("no tokenizer was given")
-        return pd.Series(np.asarray(shares([measures.bare(text) for text in column])) <= max_share, index=column.index)
+        return pd.Series(
+            np.asarray(shares([measures.without_placeholders(text) for text in column])) <= max_share, index=column.index
+        )
 
 
 class ExpectColumnUnknownTokenSharesToBeAtMost(Spoken, ColumnMapExpectation):
@@ -180,7 +182,7 @@ class ColumnSnapshotDistance(ColumnAggregateMetricProvider):
 
     @column_aggregate_value(engine=PandasExecutionEngine)
     def _pandas(cls, column: pd.Series, **_: Any) -> dict[str, Any]:
-        theirs, ours = COMPARED.get().label_shares or {}, measures.shares(column)
+        theirs, ours = COMPARED.get().label_shares or {}, measures.value_shares(column)
         moved = sorted({**ours, **theirs}, key=lambda k: -abs(ours.get(k, 0) - theirs.get(k, 0)))[:3]
         details = ", ".join(f"{k} {theirs.get(k, 0):.1%} > {ours.get(k, 0):.1%}" for k in moved)
         return {"value": measures.total_variation(ours, theirs), "details": f"most changed: {details}"}
@@ -205,7 +207,7 @@ class ColumnUnseenWordShare(ColumnAggregateMetricProvider):
         if name + WORDS in frame:
             total, unseen = int(frame[name + WORDS].sum()), int(frame[name + UNSEEN].sum())
         else:
-            found = [w for text in frame[name].dropna() for w in measures.words(text)]
+            found = [w for text in frame[name].dropna() for w in measures.words_of(text)]
             total, unseen = len(found), sum(w not in (COMPARED.get().vocabulary or ()) for w in found)
         return {"value": unseen / total if total else 0.0, "details": f"{unseen:,} of {total:,} words"}
 

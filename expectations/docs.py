@@ -29,7 +29,7 @@ SHOWN_REASONS = 50
 _STYLE = Path(__file__).with_name("docs.css")
 
 
-def write(validation: Validation, checks: Sequence[Check], docs_dir: Path) -> Path:
+def write_docs(validation: Validation, checks: Sequence[Check], docs_dir: Path) -> Path:
     """Writes `docs_dir`/index.html and returns its path.
 
     Raises:

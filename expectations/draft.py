@@ -14,7 +14,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from configs.errors import InputError
-from expectations.measures import identifier
+from expectations.measures import language_model
 
 MANY = 100  # more distinct values than this are no list to keep by hand
 SAMPLED = 2_000  # texts of each chunk whose language is looked at
@@ -31,7 +31,7 @@ class Seen:
     languages: Counter[str] = field(default_factory=Counter)
 
 
-def draft(
+def draft_suite(
     frames: Callable[[], Iterable[pd.DataFrame]] | Iterable[pd.DataFrame],
     problem: Literal["text-classification", "text-generation"],
     name: str,
@@ -77,7 +77,7 @@ def _look(seen: Seen, chunk: pd.DataFrame, labels: bool) -> None:
 
 
 def _guesses(texts: Iterable[str]) -> Iterator[str]:
-    model, _ = identifier()
+    model, _ = language_model()
     for text in texts:
         if len(text.strip()) >= 40:
             code, probability = model.classify(text[:2000])

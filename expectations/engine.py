@@ -62,7 +62,7 @@ class Engine:
 
 
 @contextmanager
-def comparing(context: Context) -> Iterator[None]:
+def visible_context(context: Context) -> Iterator[None]:
     """Makes the context visible to our metrics, which receive nothing but JSON."""
     from expectations.custom import COMPARED
 
@@ -73,7 +73,7 @@ def comparing(context: Context) -> Iterator[None]:
         COMPARED.reset(token)
 
 
-def scope(check: Check) -> Scope:
+def check_scope(check: Check) -> Scope:
     """Whether chunks can be judged one by one, or only all rows together.
 
     Raises:
@@ -107,7 +107,7 @@ def implementation_of(check: Check) -> Any:
         raise InputError(f"{check.where}: there is no such expectation; {remedy}") from None
 
 
-def lacking(check: Check, context: Context) -> str | None:
+def missing_context(check: Check, context: Context) -> str | None:
     """The part of the context that an expectation needs and nobody gave, if any."""
     for part, stand_in in getattr(implementation_of(check), "needs", {}).items():
         if getattr(context, part) is None and check.kwargs.get(stand_in) is None:

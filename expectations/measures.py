@@ -25,19 +25,19 @@ _BYTES = {bytes([b]).decode("cp1252", "replace"): b for b in range(0x80, 0x100) 
 _SUSPECT = f"\ufffd|[\u00c2-\u00f4][{_CONTINUATION}]"
 
 
-def words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
     """The text's words in lower case, without digits and without redacted values."""
-    return WORD.findall(bare(text).lower())
+    return WORD.findall(without_placeholders(text).lower())
 
 
-def bare(text: str) -> str:
+def without_placeholders(text: str) -> str:
     """A text without its redacted values; most have none, and a look for a bracket is ten times cheaper than the pattern."""
     return PLACEHOLDER.sub(" ", text) if "<" in text or "[" in text else text
 
 
 def says_something(text: str) -> bool:
     """Whether anything is left of a text once stand-ins ("n/a", "test"), redacted values and marks are taken away."""
-    rest = bare(text).strip()
+    rest = without_placeholders(text).strip()
     return rest.lower().strip(" .!?-") not in STAND_INS and any(c.isalnum() for c in rest)
 
 
@@ -59,14 +59,14 @@ def _decodes(run: str) -> bool:
     return True
 
 
-def damaged(texts: pd.Series[str]) -> pd.Series[bool]:
+def damaged_rows(texts: pd.Series[str]) -> pd.Series[bool]:
     """`is_damaged` per row; one vectorised pass leaves only suspects for the slow look."""
     found = texts.str.contains(_SUSPECT, regex=True).to_numpy(dtype=bool, copy=True)
     found[found] = [is_damaged(t) for t in texts.to_numpy(dtype=object)[found]]
     return pd.Series(found, index=texts.index)
 
 
-def foreign(texts: pd.Series[str], languages: Collection[str], min_characters: int, min_confidence: float) -> pd.Series[bool]:
+def foreign_rows(texts: pd.Series[str], languages: Collection[str], min_characters: int, min_confidence: float) -> pd.Series[bool]:
     """Rows whose language is, with at least `min_confidence`, none of `languages` (ISO 639-1 codes).
 
     Shorter texts and unsure guesses pass: a language model of byte n-grams is often wrong on five words.
@@ -74,14 +74,14 @@ def foreign(texts: pd.Series[str], languages: Collection[str], min_characters: i
     Raises:
         ValueError: a code that the identifier does not know.
     """
-    model, known = identifier()
+    model, known = language_model()
     unknown = sorted(set(languages) - known)
     if unknown:
         raise ValueError(f"unknown language codes {unknown}: use ISO 639-1 codes such as en, de, fr")
     wanted = set(languages)
 
     def is_foreign(text: str) -> bool:
-        rest = bare(text).strip()
+        rest = without_placeholders(text).strip()
         if len(rest) < min_characters:
             return False
         code, probability = model.classify(rest[:2000])
@@ -91,7 +91,7 @@ def foreign(texts: pd.Series[str], languages: Collection[str], min_characters: i
 
 
 @cache
-def identifier() -> tuple[Any, frozenset[str]]:
+def language_model() -> tuple[Any, frozenset[str]]:
     """The model of languages and the codes that it knows: loaded once (0.5 s), as the library's own gives no probabilities."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
@@ -99,7 +99,7 @@ def identifier() -> tuple[Any, frozenset[str]]:
     return model, frozenset(str(c) for c in model.labels)
 
 
-def shares(values: pd.Series[str]) -> dict[str, float]:
+def value_shares(values: pd.Series[str]) -> dict[str, float]:
     """Each value's share of the rows, nulls left out, most frequent first."""
     return {str(k): float(v) for k, v in values.value_counts(normalize=True).items() if v > 0}
 

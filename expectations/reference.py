@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from expectations.measures import words
+from expectations.measures import words_of
 
 MANY_WORDS = 200_000
 
@@ -21,7 +21,7 @@ class Reference:
     vocabulary: tuple[str, ...]
 
 
-def describe(frames: Iterable[pd.DataFrame], *, labels: bool, most_words: int = MANY_WORDS) -> Reference:
+def describe_records(frames: Iterable[pd.DataFrame], *, labels: bool, most_words: int = MANY_WORDS) -> Reference:
     """The reference of a snapshot's records (columns text and target), in one pass.
 
     `labels` is False where targets are free text (text-generation): their shares would be a list of texts. Of more than
@@ -31,7 +31,7 @@ def describe(frames: Iterable[pd.DataFrame], *, labels: bool, most_words: int = 
     targets: Counter[str] = Counter()
     for frame in frames:
         for text in frame["text"].dropna():
-            seen.update(words(str(text)))
+            seen.update(words_of(str(text)))
         if labels:
             targets.update({str(k): int(v) for k, v in frame["target"].value_counts().items()})
         if len(seen) > 4 * most_words:

@@ -15,13 +15,13 @@ import pandas as pd
 
 from configs.errors import InputError
 from expectations.aggregate import Tally
-from expectations.suites import Check, Suite, read, spelled
+from expectations.suites import Check, Suite, read_suite, spell_labels
 from expectations.types import Action, Context, Outcome, Stage, Validation
 
 if TYPE_CHECKING:
     from expectations.engine import Engine
 
-__all__ = ["COMMON", "Action", "Context", "Outcome", "Stage", "Validation", "suite_for", "validate"]
+__all__ = ["COMMON", "Action", "Context", "Outcome", "Stage", "Validation", "suite_for", "validate_records"]
 
 SOURCE = "source"  # the `origin` of rows that the contract is about
 LANGUAGES = "expect_column_values_to_be_in_languages"
@@ -34,7 +34,7 @@ def suite_for(problem: str) -> Path:
     return Path(__file__).with_name(f"{problem}.json")
 
 
-def validate(
+def validate_records(
     frames: Frames, suites: Sequence[Path], *, stage: Stage, context: Context, max_quarantined: float, docs_dir: Path | None
 ) -> Validation:
     """Holds canonical records against suites, and writes `docs_dir`/index.html unless that is None.
@@ -49,7 +49,7 @@ def validate(
     Raises:
         InputError: a suite is missing or malformed, or an expectation unknown; names the file, the place and the remedy.
     """
-    read_suites = [read(path) for path in suites]
+    read_suites = [read_suite(path) for path in suites]
     if isinstance(frames, pd.DataFrame):
         frames = (frames,)
     tally = _tally(frames() if callable(frames) else frames, read_suites, stage, context)
@@ -59,19 +59,19 @@ def validate(
 
 def _tally(chunks: Iterable[pd.DataFrame], suites: Sequence[Suite], stage: Stage, context: Context) -> Tally:
     from expectations import engine
-    from expectations.summary import compact, merge
+    from expectations.summary import compact_chunk, merge_summaries
 
-    checks = dict(enumerate(spelled(c, context) for s in suites for c in s.checks if stage in c.stages))
+    checks = dict(enumerate(spell_labels(c, context) for s in suites for c in s.checks if stage in c.stages))
     machine = _machine(checks.values())
-    by_scope = {n: engine.scope(c) for n, c in checks.items()}
-    tally = Tally(checks, {n: part for n, c in checks.items() if (part := engine.lacking(c, context))})
+    by_scope = {n: engine.check_scope(c) for n, c in checks.items()}
+    tally = Tally(checks, {n: part for n, c in checks.items() if (part := engine.missing_context(c, context))})
     live = {n: c for n, c in checks.items() if n not in tally.lacking}
     by_chunk = {n: c for n, c in live.items() if by_scope[n] == "chunk"}
     judging = {n: c for n, c in by_chunk.items() if c.action != "warn"}
     hidden = {"text", "group"}.union(*(s.free_text for s in suites))
     counted = engine.counted_columns(list(live.values()))
     parts, read = [], 0
-    with engine.comparing(context):
+    with engine.visible_context(context):
         for chunk in chunks:
             frame, said = _parted(_numbered(chunk, read))
             read += len(chunk)
@@ -81,10 +81,10 @@ def _tally(chunks: Iterable[pd.DataFrame], suites: Sequence[Suite], stage: Stage
                 continue
             for size, group in _samples(by_chunk).items():
                 tally.add(machine.find(_sample(frame, size), group), frame)
-            parts.append(compact(frame, hidden, context.vocabulary, counted))
+            parts.append(compact_chunk(frame, hidden, context.vocabulary, counted))
             tally.rows += len(frame)
         if parts and tally.rows:
-            whole = merge(parts)
+            whole = merge_summaries(parts)
             tally.add(machine.find(whole, {n: c for n, c in live.items() if by_scope[n] == "whole"}), whole)
     return tally
 
@@ -93,7 +93,7 @@ def _machine(checks: Iterable[Check]) -> Engine:
     """Great Expectations, imported while a second core unpacks the model of languages where one is asked for."""
     from expectations import engine, measures
 
-    unpacking = Thread(target=measures.identifier, daemon=True) if any(c.type == LANGUAGES for c in checks) else None
+    unpacking = Thread(target=measures.language_model, daemon=True) if any(c.type == LANGUAGES for c in checks) else None
     if unpacking:
         unpacking.start()
     machine = engine.Engine()
@@ -134,6 +134,6 @@ def _documented(validation: Validation, checks: dict[int, Check], docs_dir: Path
         return validation
     from dataclasses import replace
 
-    from expectations.docs import write
+    from expectations.docs import write_docs
 
-    return replace(validation, docs=write(validation, list(checks.values()), docs_dir))
+    return replace(validation, docs=write_docs(validation, list(checks.values()), docs_dir))

@@ -49,7 +49,7 @@ class Suite:
     free_text: frozenset[str]
 
 
-def read(path: Path) -> Suite:
+def read_suite(path: Path) -> Suite:
     """The suite in a file.
 
     Raises:
@@ -67,7 +67,7 @@ def read(path: Path) -> Suite:
     return Suite(name, checks, frozenset(map(str, free_text)))
 
 
-def spelled(check: Check, context: Context) -> Check:
+def spell_labels(check: Check, context: Context) -> Check:
     """A check with the labels that it lists spelled as the data's are; one that lists none stays as it is."""
     listed = check.kwargs.get("value_set")
     if context.label is None or check.column != "target" or not isinstance(listed, list):

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from expectations.measures import words
+from expectations.measures import words_of
 
 MANY = 10_000  # distinct values beyond which a column names no classes
 WORDS, UNSEEN = ".words", ".unseen"  # suffixes of the columns that count a text's words
 
 
-def compact(
+def compact_chunk(
     chunk: pd.DataFrame, free_text: Iterable[str], vocabulary: frozenset[str] | None, counted: Iterable[str]
 ) -> pd.DataFrame:
     """One chunk's rows, small; for each column of `counted` also how many words it has, and how many `vocabulary` lacks."""
@@ -47,13 +47,13 @@ def _hashed(values: pd.Series) -> pd.Series:
 
 
 def _count_words(texts: pd.Series, vocabulary: frozenset[str]) -> tuple[pd.Series, pd.Series]:
-    found = [words(t) if isinstance(t, str) else [] for t in texts]
+    found = [words_of(t) if isinstance(t, str) else [] for t in texts]
     counts = np.array([len(w) for w in found], dtype=np.int32)
     unseen = counts - np.array([sum(map(vocabulary.__contains__, w)) for w in found], dtype=np.int32)
     return pd.Series(counts, index=texts.index), pd.Series(unseen, index=texts.index)
 
 
-def merge(parts: list[pd.DataFrame]) -> pd.DataFrame:
+def merge_summaries(parts: list[pd.DataFrame]) -> pd.DataFrame:
     """All chunks' summaries as one frame with rows numbered from 0; a column hashed in one chunk is hashed in all."""
     columns: dict[str, pd.Series] = {}
     for name in dict.fromkeys(c for part in parts for c in part.columns):

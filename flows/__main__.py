@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from configs.credentials import cleaned, credential_in, masked, remedy_for, without_credentials
+from configs.credentials import clean_value, credential_in, mask_value, remedy_for, without_credentials
 from configs.errors import InfraError, InputError, StoppedError
 from tasks.common.home import configured_home, settle_environment
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = _parser()
     given, rest = parser.parse_known_args(arguments)
     if stray := [word for word in rest if word.startswith("-") or "=" not in word or not hasattr(given, "overrides")]:
-        parser.error(f"unrecognized arguments: {' '.join(map(masked, stray))}")
+        parser.error(f"unrecognized arguments: {' '.join(map(mask_value, stray))}")
     if rest:  # argparse takes no more positionals once it has met an option
         given.overrides = [*given.overrides, *rest]
     code = [1]
@@ -53,7 +53,7 @@ def _refuse_credentials(given: argparse.Namespace) -> None:
             key, equals, text = word.partition("=") if name in ("overrides", "configs") else ("", "", word)
             if (what := credential_in(text)) is not None:
                 kept = f"holds {what}, which would be kept with the run: leave it out"
-                raise InputError(f"{name} {key}{equals}{masked(text)}: {kept}; {remedy_for(text)}")
+                raise InputError(f"{name} {key}{equals}{mask_value(text)}: {kept}; {remedy_for(text)}")
 
 
 def _leave(code: list[int]) -> None:
@@ -199,14 +199,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _load(given: argparse.Namespace) -> Any:
-    from configs.load import load
+    from configs.load import load_pipeline
 
-    return load(given.config, given.overrides)
+    return load_pipeline(given.config, given.overrides)
 
 
 def _print(given: argparse.Namespace, value: dict[str, Any]) -> None:
     if given.json:
-        sys.stdout.write(json.dumps(cleaned(value), ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(clean_value(value), ensure_ascii=False) + "\n")
 
 
 def _retrain(given: argparse.Namespace) -> int:
@@ -260,9 +260,9 @@ def _history(given: argparse.Namespace) -> int:
 
 
 def _find(given: argparse.Namespace) -> int:
-    from flows.cli.find import find
+    from flows.cli.find import find_row
 
-    _print(given, find(_load(given), given.config, given.id, quiet=given.json))
+    _print(given, find_row(_load(given), given.config, given.id, quiet=given.json))
     return 0
 
 
@@ -281,24 +281,24 @@ def _draft(given: argparse.Namespace) -> int:
 
 
 def _serve(given: argparse.Namespace) -> int:
-    from flows.cli.serve import serve
+    from flows.cli.serve import serve_champion
 
-    serve(_load(given), given.host, given.port)
+    serve_champion(_load(given), given.host, given.port)
     return 0
 
 
 def _up(given: argparse.Namespace) -> int:
-    from flows.local.up import up
+    from flows.local.up import run_services
 
     ports = {"service": given.port, "MLflow": given.mlflow_port, "Prefect": given.prefect_port}
-    up(given.config, given.overrides, ports, as_json=given.json)
+    run_services(given.config, given.overrides, ports, as_json=given.json)
     return 0
 
 
 def _doctor(given: argparse.Namespace) -> int:
-    from flows.cli.doctor import doctor
+    from flows.cli.doctor import run_doctor
 
-    found = doctor(_load(given) if given.config else None, quiet=given.json)
+    found = run_doctor(_load(given) if given.config else None, quiet=given.json)
     _print(given, found)
     return 0 if found["ok"] else 1
 
@@ -312,13 +312,13 @@ def _reconcile(given: argparse.Namespace) -> int:
 
 
 def _deploy(given: argparse.Namespace) -> int:
-    from flows.deploy.apply import deploy
+    from flows.deploy.apply import deploy_pipelines
 
     overrides = [word for word in given.configs if "=" in word and not Path(word).exists()]
     configs = [Path(word) for word in given.configs if word not in overrides]
     if not configs:
         raise InputError("deploy: no config is named: write tunekeeper deploy CONFIG.yaml [CONFIG.yaml ...]")
-    _print(given, deploy(configs, overrides))
+    _print(given, deploy_pipelines(configs, overrides))
     return 0
 
 

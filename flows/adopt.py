@@ -20,13 +20,13 @@ from tasks import assets, decide, evaluate, prepare, publish_report, reference, 
 from tasks.collect.run import Findings
 from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import flow
-from tasks.common.processes import beside
-from tasks.common.terminal import say
-from tasks.identity.keys import digest
+from tasks.common.processes import helper_process
+from tasks.common.terminal import print_notice
+from tasks.identity.keys import json_sha256
 from tasks.ledger.decisions import record_decision
-from tasks.ledger.pipeline_lock import hold
-from tasks.ledger.promotions import Evidence, Move, heal, history
-from tasks.ledger.promotions import adopt as adopt_version
+from tasks.ledger.pipeline_lock import hold_pipeline
+from tasks.ledger.promotions import Evidence, Move, ledger_history, reconcile_alias
+from tasks.ledger.promotions import adopt_version as adopt_version
 from tasks.ledger.retrain_requests import Turn
 from tasks.opponent import ADOPTED, open_ledger
 from tasks.tracking.client import Registry, Tracking
@@ -65,20 +65,20 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
     model = read_finetuned(Path(folder), pipeline.problem, pipeline.model.max_length)
     ledger, tracking = open_ledger(home), Tracking(home)
     registry, key = Registry(tracking, pipeline.release.alias), face.adoption_key(pipeline, model)
-    with hold(home.path, pipeline.name, say, ledger=ledger) as held, TagsContext():
-        settled = heal(ledger, registry, pipeline.name)
+    with hold_pipeline(home.path, pipeline.name, print_notice, ledger=ledger) as held, TagsContext():
+        settled = reconcile_alias(ledger, registry, pipeline.name)
         known = _known_version(pipeline, ledger, registry, key, settled.champion)
         if known is not None:
             return known | {"report": str(home.locate(known["report"]))}
-        replaces = _replaced(history(ledger, pipeline.name), key, settled.champion)
+        replaces = _replaced(ledger_history(ledger, pipeline.name), key, settled.champion)
         if replaces is not None and not reason.strip():
             raise InputError(
                 f"{pipeline.name} has a champion, version {replaces}: to adopt another model in its place, say why with --reason"
             )
-        prepare.clear(home)
+        prepare.clear_leftovers(home)
         turn = Turn(ledger, pipeline.name, "person", None)
         turn.hold = held
-        run = Run(pipeline, home, tracking, ledger, registry, prepare.look(pipeline, home), turn, notices=[*settled.notices])
+        run = Run(pipeline, home, tracking, ledger, registry, prepare.read_inputs(pipeline, home), turn, notices=[*settled.notices])
         return _adopt(run, Adoption(Path(folder), model, key, who, reason, replaces))
 
 
@@ -94,7 +94,7 @@ def _known_version(pipeline: Pipeline, ledger: Any, registry: Registry, key: str
             f"{when}: it is not adopted twice. Make it champion again: tunekeeper promote CONFIG --version {version} --reason WHY"
         )
     notice = f"{when}, and the champion: it is not adopted twice"
-    say(notice)
+    print_notice(notice)
     return {**earlier.payload, "fresh": False, "notices": [notice]}
 
 
@@ -107,8 +107,8 @@ def _replaced(entries: Any, key: str, champion: str | None) -> str | None:
 def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
     """Prepare as a retrain does, then keep, store and judge the model; each step finds what an interrupted run left behind."""
     pipeline, tracking = run.pipeline, run.tracking
-    with prepare.temporary(run.home), closing(beside()) as side, closing(release.Reload()) as reload:
-        prepared = prepare.known(run.home, run.inputs) or prepare_snapshot(run, side)
+    with prepare.temporary_folder(run.home), closing(helper_process()) as side, closing(release.Reload()) as reload:
+        prepared = prepare.known_snapshot(run.home, run.inputs) or prepare_snapshot(run, side)
         if pipeline.problem == "text-classification":
             known = prepare.open_snapshot(run.home, prepared.snapshot).manifest["labels"]
             face.check_labels(asked.folder, asked.model.labels, known)
@@ -116,10 +116,10 @@ def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
         name = f"{pipeline.name}-adopted-{asked.model.base.digest[:8]}"
         run_id = tracking.open_run(pipeline.name, asked.key, name, tags, "tunekeeper adopt")
         with close_on_error(tracking, run_id):
-            publish_report.describe(pipeline, run.home, tracking, prepared, run_id, NO_PART)
+            publish_report.describe_run(pipeline, run.home, tracking, prepared, run_id, NO_PART)
             with run.stage("pack") as facts:
                 base, kept = face.keep_network(pipeline, run.home, tracking, asked.model, asked.key)
-                packed = release.pack(pipeline, run.home, tracking, base, prepared.snapshot, kept, run_id, reload)
+                packed = release.pack_model(pipeline, run.home, tracking, base, prepared.snapshot, kept, run_id, reload)
                 facts["note"] = "stored; a fresh process loads it"
             return _judge(run, asked, prepared, base, kept, packed, run_id, reload, help_beside(run, prepared, side))
 
@@ -131,13 +131,13 @@ def _judge(
     """Evaluate > release > report."""
     pipeline, home, tracking = run.pipeline, run.home, run.tracking
     with run.stage("evaluate") as facts:
-        baselines = evaluate.baselines(pipeline, home, run.inputs.base, prepared.snapshot, helped[0])
+        baselines = evaluate.score_baselines(pipeline, home, run.inputs.base, prepared.snapshot, helped[0])
         load = partial(evaluate.network_of, kept, base.path)
         own = evaluate.evaluate(pipeline, home, prepared.snapshot, asked.key, load, "adopted")
         champion = score_version(run, prepared, asked.replaces, "champion")
         facts["note"] = publish_report.in_short(pipeline, own)
     word = f"Adopted by {asked.who}, without a verdict of the gate: {asked.reason or 'no reason given'}."
-    account = decide.describe(pipeline, own, champion, baselines, word)
+    account = decide.describe_adopted(pipeline, own, champion, baselines, word)
     with run.stage("release") as facts:
         reference.write_reference(
             pipeline, home, tracking, base, prepared.snapshot, kept, own, None, helped[1], run_id
@@ -148,8 +148,8 @@ def _judge(
         pipeline, base, prepared, kept, own, champion, baselines, account, run_id, packed.uri, version, asked.replaces,
         (asked.key, decision), run.seconds, (*run.notices, *move.notices), "tunekeeper history CONFIG", adopted=True,
     )  # fmt: skip
-    outcome = publish_report.publish(found, home, tracking) | {"training_seconds": None, "peak_memory_bytes": None}
-    assets.link(pipeline.name, prepared.snapshot, version, pipeline.release.alias)
+    outcome = publish_report.publish_report(found, home, tracking) | {"training_seconds": None, "peak_memory_bytes": None}
+    assets.link_assets(pipeline.name, prepared.snapshot, version, pipeline.release.alias)
     for question in settle_questions(pipeline, tracking, run.ledger, run.registry):
         close_form(question)
     tracking.close_run(run_id)
@@ -168,8 +168,8 @@ def _release(
     pipeline, tracking = run.pipeline, run.tracking
     tags = {"train_key": asked.key, "verdict": ADOPTED, "base": asked.model.base.digest, "tested_on": prepared.snapshot}
     run.turn.check()
-    version = release.register(pipeline, tracking, packed, run_id, reload, tags)
-    decision = digest({"adopted": asked.key, "version": version, "replaces": asked.replaces})  # on whatever test rows: once
+    version = release.register_model(pipeline, tracking, packed, run_id, reload, tags)
+    decision = json_sha256({"adopted": asked.key, "version": version, "replaces": asked.replaces})  # on whatever test rows: once
     tracking.tag_version(pipeline.name, version, {"decision_key": decision})
     evidence = Evidence(run_id=run_id, train_key=asked.key, decision_key=decision)
     move = adopt_version(

@@ -23,7 +23,7 @@ from tasks import assets
 from tasks.collect.links import REPORT
 from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import create_markdown_artifact, flow
-from tasks.common.terminal import say
+from tasks.common.terminal import print_notice
 from tasks.ledger import approvals
 from tasks.ledger.approvals import Approval
 from tasks.ledger.promotions import Ledger
@@ -51,21 +51,21 @@ def approve(pipeline: str, version: str, decision: str) -> State[Any]:
     home = find_home()
     settle_environment(home)
     ledger, tracking = open_ledger(home), Tracking(home)
-    asked = approvals.find(ledger, pipeline, decision)
+    asked = approvals.find_approval(ledger, pipeline, decision)
     if asked is None:
         raise InputError(f"no approval of {pipeline} version {version} was asked for under {decision}: `tunekeeper retrain` asks")
     registry = Registry(tracking, asked.alias)
-    now = approvals.standing(ledger, registry, asked)
+    now = approvals.approval_state(ledger, registry, asked)
     if now.state in ("pending", "expired"):
         given = _answer(now, tracking)
-        now = approvals.answer(ledger, registry, asked, given.answer == "approve", given.who, given.reason)
+        now = approvals.answer_approval(ledger, registry, asked, given.answer == "approve", given.who, given.reason)
     if now.state == "approved":
-        assets.moved(pipeline, version, asked.alias)
+        assets.record_alias(pipeline, version, asked.alias)
     tracking.tag_version(pipeline, version, now.tags)
     return Completed(name=now.state.capitalize(), message=now.sentence, data=now.account)
 
 
-def ask(
+def ask_person(
     pipeline: Pipeline, ledger: Ledger, registry: Registry, version: str, against: str | None, run_id: str, keys: tuple[str, str],
     report: str,
 ) -> Approval:  # fmt: skip
@@ -73,20 +73,20 @@ def ask(
 
     `keys` are the decision's and the training's.
     """
-    asked, gone = approvals.ask(ledger, pipeline, keys[0], version, against, run_id, keys[1], report)
+    asked, gone = approvals.ask_approval(ledger, pipeline, keys[0], version, against, run_id, keys[1], report)
     asked = asked if asked.form else open_form(ledger, asked)
-    for each in (*gone, *approvals.settle(ledger, registry, pipeline.name)):
+    for each in (*gone, *approvals.settle_approvals(ledger, registry, pipeline.name)):
         close_form(each)
-    say(asked.sentence)
+    print_notice(asked.sentence)
     return asked
 
 
-def question(ledger: Ledger, registry: Registry, model: str, decision_key: str) -> Approval | None:
+def open_question(ledger: Ledger, registry: Registry, model: str, decision_key: str) -> Approval | None:
     """What became of a question, if it was asked; its form is opened where a kill, or a server that was away, came in between."""
-    asked = approvals.find(ledger, model, decision_key)
+    asked = approvals.find_approval(ledger, model, decision_key)
     if asked is None:
         return None
-    now = approvals.standing(ledger, registry, asked)
+    now = approvals.approval_state(ledger, registry, asked)
     return open_form(ledger, now) if now.state == "pending" and not now.form else now
 
 
@@ -105,7 +105,7 @@ def open_form(ledger: Ledger, approval: Approval) -> Approval:
             tags=["tunekeeper", name],
             idempotency_key=f"approve-{approval.run_id}-{approval.decision_key}",
         )
-    return approvals.keep(ledger, replace(approval, form=str(run.id)))
+    return approvals.write_approval(ledger, replace(approval, form=str(run.id)))
 
 
 def close_form(approval: Approval) -> None:
@@ -121,7 +121,7 @@ def close_form(approval: Approval) -> None:
     except ObjectNotFound:
         return  # somebody deleted it
     except HTTPError as error:
-        say(f"the form of `approve {approval.model} v{approval.version}` stays open: Prefect does not answer ({error})")
+        print_notice(f"the form of `approve {approval.model} v{approval.version}` stays open: Prefect does not answer ({error})")
 
 
 def _answer(asked: Approval, tracking: Tracking) -> Answer:

@@ -11,10 +11,10 @@ from tasks import monitor as watch
 from tasks.collect.links import look_page
 from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import flow
-from tasks.common.terminal import say
+from tasks.common.terminal import print_notice
 from tasks.ledger.monitor_runs import all_looks, look_of_year, record_look
-from tasks.ledger.pipeline_lock import hold
-from tasks.ledger.promotions import heal
+from tasks.ledger.pipeline_lock import hold_pipeline
+from tasks.ledger.promotions import reconcile_alias
 from tasks.opponent import open_ledger
 from tasks.reference import read_reference
 from tasks.release import champion_files
@@ -27,21 +27,21 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
     home = find_home()
     settle_environment(home)
     tracking, ledger = Tracking(home), open_ledger(home)
-    settled = heal(ledger, Registry(tracking, pipeline.release.alias), pipeline.name)
+    settled = reconcile_alias(ledger, Registry(tracking, pipeline.release.alias), pipeline.name)
     for notice in settled.notices:
-        say(notice)
+        print_notice(notice)
     version = settled.champion
     if version is None:
         raise InputError(f"{pipeline.name} has no champion whose traffic could be watched: `tunekeeper retrain CONFIG` comes first")
-    with hold(home.path, f"{pipeline.name}.monitor", say, ledger=ledger):
+    with hold_pipeline(home.path, f"{pipeline.name}.monitor", print_notice, ledger=ledger):
         end = (now or datetime.now(UTC)).astimezone(UTC)
         earlier = all_looks(ledger, pipeline.name, version)
-        found = watch.answers(pipeline, home, version, end)
+        found = watch.window_answers(pipeline, home, version, end)
         if reason := _no_look(pipeline, found, earlier):
             return {**_outcome(pipeline, version), "skipped": True, "reason": reason, "rows": len(found)}
-        from tasks.collect.monitor import around
+        from tasks.collect.monitor import state_at_look
 
-        beside = around(tracking, ledger, pipeline.name, version, earlier, end, settled.notices)
+        beside = state_at_look(tracking, ledger, pipeline.name, version, earlier, end, settled.notices)
         return _look(pipeline, home, tracking, ledger, version, found, end, beside)
 
 
@@ -58,23 +58,23 @@ def _no_look(pipeline: Pipeline, found: Any, earlier: Any) -> str | None:
 def _look(
     pipeline: Pipeline, home: Any, tracking: Tracking, ledger: Any, version: str, found: Any, end: datetime, beside: Any
 ) -> dict[str, Any]:
-    from tasks.collect.monitor import gather, payload_of
+    from tasks.collect.monitor import collect_look, payload_of
     from tasks.traffic.log import read_feedback
 
     number = look_of_year(ledger, pipeline.name, version)
     seed = watch.seed_of(pipeline, version, number)
     reference = read_reference(home, tracking, pipeline.name, version)
     champion = champion_files(tracking, home, pipeline.name, version)
-    seen = watch.window(pipeline, champion, reference, found, end)
-    findings = watch.judge(pipeline, reference, seen, number, seed)
+    seen = watch.describe_window(pipeline, champion, reference, found, end)
+    findings = watch.judge_window(pipeline, reference, seen, number, seed)
     feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
-    page = gather(pipeline, version, beside, reference, seen, findings, number, feedback)
-    shown = watch.publish(page, home, tracking)
+    page = collect_look(pipeline, version, beside, reference, seen, findings, number, feedback)
+    shown = watch.publish_look(page, home, tracking)
     alarms = tuple(one for one in findings if one.alarm)
     payload = {**payload_of(pipeline, version, seen, findings), **shown}
     window = payload["window"]
     look = record_look(ledger, pipeline.name, version, window[0], window[1], alarm=bool(alarms), payload=payload)
-    event = watch.announce(pipeline, look, alarms, look_page(tracking, look)) if alarms else None
+    event = watch.announce_alarm(pipeline, look, alarms, look_page(tracking, look)) if alarms else None
     seen_now = {"look": look.look, "alarm": bool(alarms), "monitors": [one.monitor for one in alarms], "event": event}
     return {**_outcome(pipeline, version), "skipped": False, **payload, **seen_now}
 

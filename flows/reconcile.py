@@ -12,8 +12,8 @@ from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
 from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.orchestration import flow
-from tasks.common.terminal import closing, say
-from tasks.recovery.leftovers import Stray, checkpoints, leftovers
+from tasks.common.terminal import print_closing, print_notice
+from tasks.recovery.leftovers import Stray, find_leftovers, spent_checkpoints
 
 EVERY_SECONDS = 900
 COLUMNS = ("what", "which", "what is wrong", "what was done")
@@ -41,7 +41,7 @@ def reconcile(dry_run: bool = False) -> dict[str, Any]:
 
     home = find_home()
     settle_environment(home)
-    found, blind = mend(home, None, dry_run=dry_run)
+    found, blind = mend_leftovers(home, None, dry_run=dry_run)
     if not dry_run:
         _name_planned()
     rows = [dict(zip(COLUMNS, _row(one), strict=True)) for one in found]
@@ -67,16 +67,16 @@ def put_right(pipeline: Pipeline | None, *, dry_run: bool, quiet: bool) -> dict[
     from flows.local.server import prefect_server
 
     with prefect_server(home):
-        found, blind = mend(home, pipeline, dry_run=dry_run)
+        found, blind = mend_leftovers(home, pipeline, dry_run=dry_run)
     if not quiet:
         _show(found, blind, dry_run)
     return _account(home, found, blind, dry_run)
 
 
-def mend(home: Home, pipeline: Pipeline | None, *, dry_run: bool) -> tuple[list[Mended], list[str]]:
+def mend_leftovers(home: Home, pipeline: Pipeline | None, *, dry_run: bool) -> tuple[list[Mended], list[str]]:
     """Look everywhere; what could not be looked at is said in the second list and stops nobody."""
     mended, blind = list[Mended](), list[str]()
-    for look in finders(home, pipeline):
+    for look in leftover_finders(home, pipeline):
         try:
             mended += [_act(stray, dry_run) for stray in look()]
         except (InfraError, InputError) as error:
@@ -94,12 +94,12 @@ def _act(stray: Stray, dry_run: bool) -> Mended:
     return Mended(stray, True)
 
 
-def finders(
+def leftover_finders(
     home: Home, pipeline: Pipeline | None, blind: Collection[str] = (), *, only_look: bool = False
 ) -> Iterable[Callable[[], Iterable[Stray]]]:
     """All that looks for strays, save on servers in `blind`; each opens what it needs, so that a server away blinds one finder."""
     from tasks.opponent import open_ledger
-    from tasks.recovery.records import half_models, left_requests, open_runs, unsettled
+    from tasks.recovery.records import half_models, left_requests, open_runs, unsettled_models
     from tasks.tracking.client import Tracking
 
     ledger = open_ledger(home)
@@ -114,9 +114,9 @@ def finders(
     if there:
         yield lambda: left_requests(home, ledger)
     if there and kept:
-        yield lambda: unsettled(tracking, ledger, pipeline)
-    yield lambda: leftovers(home)
-    yield lambda: checkpoints(home)
+        yield lambda: unsettled_models(tracking, ledger, pipeline)
+    yield lambda: find_leftovers(home)
+    yield lambda: spent_checkpoints(home)
 
 
 def flow_strays(home: Home) -> Iterator[Stray]:
@@ -138,9 +138,9 @@ def flow_strays(home: Home) -> Iterator[Stray]:
 def _is_own(home: Home) -> bool:
     import os
 
-    from flows.local.server import running
+    from flows.local.server import server_address
 
-    return running(home) == os.environ.get("PREFECT_API_URL")
+    return server_address(home) == os.environ.get("PREFECT_API_URL")
 
 
 @contextmanager
@@ -174,25 +174,25 @@ def _account(home: Home, found: list[Mended], blind: list[str], dry_run: bool) -
 
 def _show(found: list[Mended], blind: list[str], dry_run: bool) -> None:
     for sentence in blind:
-        say(f"not looked at: {sentence}")
+        print_notice(f"not looked at: {sentence}")
     mended, left = sum(one.done is True for one in found), sum(one.done is not True for one in found)
     if not any(not one.stray.spent for one in found) and found:
         title = "nothing died here; what served can go" if left else "nothing died here; what had served is gone"
-        closing(title, "green", [COLUMNS, *map(_row, found)], (), ())
+        print_closing(title, "green", [COLUMNS, *map(_row, found)], (), ())
         return
     if not found:
-        closing("nothing died here" if not blind else "nothing found where it could be looked", "green", (), (), ())
+        print_closing("nothing died here" if not blind else "nothing found where it could be looked", "green", (), (), ())
         return
     title = f"{len(found)} found: `tunekeeper reconcile` puts them right" if dry_run else f"{mended} put right, {left} left"
-    closing(title, "yellow" if left else "green", [COLUMNS, *map(_row, found)], (), ())
+    print_closing(title, "yellow" if left else "green", [COLUMNS, *map(_row, found)], (), ())
 
 
 def main() -> None:
     """What `up` does once its servers answer: the pool and the schedule, then a first look."""
     home = find_home()
     settle_environment(home)
-    for sentence in (settle_pool(), schedule()):
-        say(sentence)
+    for sentence in (settle_pool(), schedule_reconcile()):
+        print_notice(sentence)
     put_right(None, dry_run=False, quiet=False)
 
 
@@ -220,7 +220,7 @@ def _quiet(template: dict[str, Any]) -> dict[str, Any]:
     return template
 
 
-def schedule() -> str:
+def schedule_reconcile() -> str:
     """The deployment that reconciles every quarter of an hour, on this home's pool."""
     from flows.local.services import POOL
 

@@ -20,15 +20,15 @@ from tasks import assets, base_check, decide, evaluate, prepare, publish_report,
 from tasks.collect.run import Findings
 from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.orchestration import flow
-from tasks.common.processes import Beside, beside
-from tasks.common.terminal import say, stage
+from tasks.common.processes import Beside, helper_process
+from tasks.common.terminal import print_notice, stage
 from tasks.data.sources import changes
 from tasks.gate.evidence import Verdict
 from tasks.identity.keys import decision_key
 from tasks.ledger.decisions import LookTakenError, check_look, find_decision, look_number, record_decision
-from tasks.ledger.promotions import MACHINE, ChampionMovedError, Evidence, Ledger, WithdrawnError, promote, standing
-from tasks.ledger.retrain_requests import Turn, Why, admitted
-from tasks.opponent import Against, challenged, open_ledger, seen_in_training
+from tasks.ledger.promotions import MACHINE, ChampionMovedError, Evidence, Ledger, WithdrawnError, champion_entry, promote
+from tasks.ledger.retrain_requests import Turn, Why, admit_request
+from tasks.opponent import Against, find_opponent, open_ledger, seen_in_training
 from tasks.tracking.client import Registry, Tracking
 
 
@@ -64,7 +64,7 @@ def retrain(pipeline: Pipeline, why: Why = "person", asked: datetime | None = No
     home = find_home()
     settle_environment(home)
     ledger = open_ledger(home)
-    with admitted(home.path, pipeline, ledger, why, asked, say, look) as turn:
+    with admit_request(home.path, pipeline, ledger, why, asked, print_notice, look) as turn:
         if turn.refusal is None:
             try:
                 # Before each task, Prefect asks its server for a slot of every tag that the task has from its run.
@@ -77,28 +77,30 @@ def retrain(pipeline: Pipeline, why: Why = "person", asked: datetime | None = No
             else:
                 turn.ended(outcome)
                 return outcome
-    say(f"{pipeline.name} is not retrained ({turn.state}): {turn.refusal}")
+    print_notice(f"{pipeline.name} is not retrained ({turn.state}): {turn.refusal}")
     unneeded: Any = Completed(name=str(turn.state).capitalize(), message=turn.refusal, data=turn.outcome())
     return unneeded  # type: ignore[no-any-return]  # a state is what Prefect shows, its data what a caller gets
 
 
 def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: Turn) -> dict[str, Any]:
     """Do what was not done before, alone with the pipeline."""
-    prepare.clear(home)
+    prepare.clear_leftovers(home)
     tracking = Tracking(home)
-    run = Run(pipeline, home, tracking, ledger, Registry(tracking, pipeline.release.alias), prepare.look(pipeline, home), turn)
+    run = Run(
+        pipeline, home, tracking, ledger, Registry(tracking, pipeline.release.alias), prepare.read_inputs(pipeline, home), turn
+    )
     for sentence in prepare.left_out(pipeline):
-        say(sentence)
+        print_notice(sentence)
         run.notices.append(sentence)
     turn.saw(changes.digest_of(pipeline, run.inputs.sources))
-    prepared = prepare.known(home, run.inputs)
+    prepared = prepare.known_snapshot(home, run.inputs)
     if prepared is not None:
         vocabulary.check_sealed(pipeline, home, tracking, ledger, run.registry, prepared)
     earlier = None if prepared is None else _earlier(run, prepared)
     if earlier is not None:
         return earlier
     _check_base(run)
-    with prepare.temporary(home), closing(beside()) as side, closing(release.Reload()) as reload:
+    with prepare.temporary_folder(home), closing(helper_process()) as side, closing(release.Reload()) as reload:
         if prepared is None:
             prepared = prepare_snapshot(run, side)
             earlier = _earlier(run, prepared)
@@ -116,16 +118,16 @@ def _check_base(run: Run) -> None:
             notices = base_check.check_base(run.pipeline, run.home, run.inputs.base)
             facts["note"] = f"{run.pipeline.model.base} fits"
     for notice in notices:
-        say(notice)
+        print_notice(notice)
     run.notices.extend(notices)
 
 
 def _challenged(run: Run, prepared: prepare.Prepared) -> Against:
     """Whom the challenger meets; what was found amiss on the way, and healed, is said once and stands in the report."""
-    against = challenged(run.pipeline, run.tracking, run.ledger, run.registry, prepared, run.inputs.base)
+    against = find_opponent(run.pipeline, run.tracking, run.ledger, run.registry, prepared, run.inputs.base)
     for notice in dict.fromkeys(against.notices):
         if notice not in run.notices:
-            say(notice)
+            print_notice(notice)
             run.notices.append(notice)
     return against
 
@@ -138,7 +140,7 @@ def _earlier(run: Run, prepared: prepare.Prepared) -> dict[str, Any] | None:
         return None
     report, version = str(run.home.locate(found.payload["report"])), found.payload["model"]["version"]
     outcome = {**found.payload, "report": report, "skipped": True}
-    asked = approve.question(run.ledger, run.registry, name, found.decision_key) if "approval" in outcome else None
+    asked = approve.open_question(run.ledger, run.registry, name, found.decision_key) if "approval" in outcome else None
     outcome |= asked.account if asked else {}
     if found.verdict == "PROMOTE" and against.champion != version:
         if asked and asked.state != "approved":
@@ -152,7 +154,7 @@ def _earlier(run: Run, prepared: prepare.Prepared) -> dict[str, Any] | None:
 def prepare_snapshot(run: Run, side: Beside) -> prepare.Prepared:
     """Load > raw contract, labels > candidate > prepared contract, labels > seal."""
     pipeline, home, inputs = run.pipeline, run.home, run.inputs
-    with prepare.opened(pipeline, home, inputs) as raw:
+    with prepare.open_source(pipeline, home, inputs) as raw:
         with run.stage("validate") as facts:
             greet = partial(run.registry.champion, pipeline.name)  # a registry that is away is found out now, and MLflow imported
             first = prepare.validate(pipeline, home, inputs, raw, "raw", side, greet)
@@ -163,7 +165,7 @@ def prepare_snapshot(run: Run, side: Beside) -> prepare.Prepared:
             second = prepare.validate(pipeline, home, inputs, candidate, "prepared", side, train.warm_up)
             if labels is not None:
                 vocabulary.check_prepared(pipeline, candidate, second, labels)
-            prepared = prepare.seal(pipeline, home, inputs, candidate, (first, second))
+            prepared = prepare.seal_snapshot(pipeline, home, inputs, candidate, (first, second))
             facts["note"] = f"snapshot {prepared.snapshot[:12]}"
     return prepared
 
@@ -175,7 +177,7 @@ def _check_labels(run: Run, raw: Any, contract: Any) -> vocabulary.LabelCheck | 
     known = vocabulary.known_labels(run.pipeline, run.home, run.tracking, run.ledger, run.registry)
     checked = vocabulary.check_raw(run.pipeline, run.home, raw, contract, known)
     for notice in checked.notices:
-        say(notice)
+        print_notice(notice)
     run.notices.extend(checked.notices)
     return checked
 
@@ -188,13 +190,13 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
         pipeline.name, against.train_key, f"{pipeline.name}-{against.train_key[:8]}", tags, "tunekeeper retrain"
     )
     with close_on_error(tracking, run_id):
-        publish_report.describe(pipeline, run.home, tracking, prepared, run_id)
+        publish_report.describe_run(pipeline, run.home, tracking, prepared, run_id)
         # A step waits for the slowest of its threads, one on each core: whoever works beside it holds up all of them.
         helped = None if train.takes_every_core(pipeline) else help_beside(run, prepared, side)
         trained = _train(run, prepared, against, run_id)
         lexical, traits = helped or help_beside(run, prepared, side)
         with run.stage("pack") as facts:
-            packed = release.pack(pipeline, run.home, tracking, run.inputs.base, prepared.snapshot, trained, run_id, reload)
+            packed = release.pack_model(pipeline, run.home, tracking, run.inputs.base, prepared.snapshot, trained, run_id, reload)
             facts["note"] = "stored; a fresh process loads it"
         while True:
             try:
@@ -204,14 +206,14 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
                 moved = _challenged(run, prepared)
                 if moved.train_key != against.train_key:
                     raise
-                say(f"{error}: deciding again")
+                print_notice(f"{error}: deciding again")
                 against = moved
     return outcome
 
 
 def help_beside(run: Run, prepared: prepare.Prepared, side: Beside) -> tuple[Any, Any]:
     """The Futures of what judging needs and another process works out: the lexical baselines, and the traits of the reference."""
-    lexical = evaluate.lexical(run.pipeline, run.home, run.inputs.base, prepared.snapshot, side)
+    lexical = evaluate.lexical_baselines(run.pipeline, run.home, run.inputs.base, prepared.snapshot, side)
     return lexical, reference.begin_traits(run.home, prepared.snapshot, side)
 
 
@@ -270,12 +272,14 @@ def _judge(
         packed.uri, version, against.version, (against.train_key, key), run.seconds, tuple(run.notices),
         _next_command(run, verdict, version if _waits(run, against, version, verdict) else None), fit=scores.fit,
     )  # fmt: skip
-    outcome = publish_report.publish(found, run.home, run.tracking)
+    outcome = publish_report.publish_report(found, run.home, run.tracking)
     alias = run.pipeline.release.alias if run.registry.champion(run.pipeline.name) == version else None
-    assets.link(run.pipeline.name, prepared.snapshot, version, alias)
+    assets.link_assets(run.pipeline.name, prepared.snapshot, version, alias)
     if _waits(run, against, version, verdict):
         keys = (key, against.train_key)
-        asked = approve.ask(run.pipeline, run.ledger, run.registry, version, against.version, run_id, keys, outcome["report"])
+        asked = approve.ask_person(
+            run.pipeline, run.ledger, run.registry, version, against.version, run_id, keys, outcome["report"]
+        )
         outcome |= asked.account
     run.tracking.close_run(run_id)
     record_decision(  # last of all: whoever finds it has nothing left to do
@@ -302,7 +306,7 @@ class AllScores:
 def _scores(run: Run, prepared: prepare.Prepared, against: Against, trained: Any, lexical: Any) -> AllScores:
     """Everybody on the same test rows; the baselines first, while whoever fits the last of them still has a core to himself."""
     pipeline, home, base = run.pipeline, run.home, run.inputs.base
-    baselines = evaluate.baselines(pipeline, home, base, prepared.snapshot, lexical)
+    baselines = evaluate.score_baselines(pipeline, home, base, prepared.snapshot, lexical)
     load = cache(partial(evaluate.network_of, trained, base.path))
     challenger = evaluate.evaluate(pipeline, home, prepared.snapshot, against.train_key, load, "challenger")
     fit = evaluate.evaluate_fit(pipeline, home, prepared.snapshot, against.train_key, load)
@@ -359,11 +363,11 @@ def _release(
     pipeline, tracking, base = run.pipeline, run.tracking, run.inputs.base
     tags = {"train_key": against.train_key, "snapshot": prepared.snapshot, "verdict": verdict.verdict, "base": base.digest}
     run.turn.check()  # hours may have passed
-    version = release.register(pipeline, tracking, packed, run_id, reload, tags)
+    version = release.register_model(pipeline, tracking, packed, run_id, reload, tags)
     tracking.tag_version(pipeline.name, version, {"verdict": verdict.verdict, "decision_key": key})
     if verdict.verdict != "PROMOTE" or version == against.champion:
         return version, verdict
-    if _waits(run, against, version, verdict) and version not in standing(run.ledger, pipeline.name).withdrawn:
+    if _waits(run, against, version, verdict) and version not in champion_entry(run.ledger, pipeline.name).withdrawn:
         return version, verdict
     check_look(run.ledger, pipeline.name, verdict.look)
     evidence = Evidence(verdict.verdict, pipeline.gate.rule_against(against.version), run_id, against.train_key, key)

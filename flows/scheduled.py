@@ -18,8 +18,8 @@ from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import create_markdown_artifact, emit_event, flow
 from tasks.data.sources import changes
 from tasks.ledger import approvals
-from tasks.ledger.pipeline_lock import StillHeldError, hold
-from tasks.ledger.retrain_requests import bury, last_seen, refusal, waited_before, waits_under
+from tasks.ledger.pipeline_lock import StillHeldError, hold_pipeline
+from tasks.ledger.retrain_requests import fail_dead_requests, last_seen, refusal_of, waited_before, waits_under
 from tasks.opponent import open_ledger
 from tasks.tracking.client import Registry, Tracking
 
@@ -41,8 +41,8 @@ def watch(pipeline: Pipeline) -> str:
     settle_environment(home)
     ledger, logger = open_ledger(home), get_run_logger()
     try:
-        with hold(home.path, pipeline.name, lambda _: None, timeout=0, ledger=ledger):
-            bury(ledger, pipeline.name)
+        with hold_pipeline(home.path, pipeline.name, lambda _: None, timeout=0, ledger=ledger):
+            fail_dead_requests(ledger, pipeline.name)
             seen, contract = last_seen(ledger, pipeline.name), waits_under(ledger, pipeline.name)
     except StillHeldError:
         logger.info("a run of %s is under way: the next look will tell whether it saw all", pipeline.name)
@@ -50,7 +50,7 @@ def watch(pipeline: Pipeline) -> str:
     found = changes.digest_now(pipeline, home)
     if found == seen and contract in (None, prepare.contract_settings(pipeline)):
         return "nothing new"
-    if reason := refusal(ledger, pipeline):
+    if reason := refusal_of(ledger, pipeline):
         logger.info("new data, but %s", reason)
         return "refused"
     emit_event(
@@ -82,10 +82,10 @@ def notice(pipeline: str, run: str) -> str:
 @flow(name="retrain-config", flow_run_name="retrain {config}")
 def retrain_config(config: Plain, overrides: list[Plain] | None = None) -> dict[str, Any]:
     """Read the YAML as it is now, then keep its model: for those who deploy by `prefect.yaml`. It ends in the state of that run."""
-    from configs.load import load
+    from configs.load import load_pipeline
     from flows.retrain import retrain
 
-    state: Any = retrain(load(Path(config), overrides or []), why="schedule", return_state=True)
+    state: Any = retrain(load_pipeline(Path(config), overrides or []), why="schedule", return_state=True)
     return state  # type: ignore[no-any-return]  # a state is what Prefect shows, its data what a caller gets
 
 
@@ -108,11 +108,11 @@ def _answered(pipeline: str, parameters: dict[str, Any]) -> str | None:
     home = find_home()
     settle_environment(home)
     ledger = open_ledger(home)
-    asked = approvals.find(ledger, pipeline, parameters["decision"]) if "decision" in parameters else None
+    asked = approvals.find_approval(ledger, pipeline, parameters["decision"]) if "decision" in parameters else None
     if asked is None:
         return None
-    now = approvals.standing(ledger, Registry(Tracking(home), asked.alias), asked)
-    return approvals.keep(ledger, now).sentence
+    now = approvals.approval_state(ledger, Registry(Tracking(home), asked.alias), asked)
+    return approvals.write_approval(ledger, now).sentence
 
 
 def _notify(name: str, subject: str, text: str) -> None:

@@ -14,12 +14,12 @@ from prefect.states import Completed, Crashed, Failed
 
 from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
-from flows.deploy.deployments import Job, apply
+from flows.deploy.deployments import Job, apply_deployment
 from tasks import remote_training, train
 from tasks.common.bases import Base
 from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.orchestration import flow
-from tasks.common.terminal import say
+from tasks.common.terminal import print_notice
 from tasks.remote_training import Order
 from tasks.tracking.client import Tracking
 
@@ -41,13 +41,13 @@ def train_elsewhere(order: dict[str, Any]) -> State[Any]:
     home = find_home()
     settle_environment(home)
     try:
-        returned = remote_training.fulfil(Order(**order), home, Tracking(home))
+        returned = remote_training.train_order(Order(**order), home, Tracking(home))
     except InputError as error:
         return Failed(name=AT_FAULT, message=str(error))
     return Completed(message=f"the result is in run {order['run_id']}", data={"returned": returned})
 
 
-def job(pool: str) -> Job:
+def pool_job(pool: str) -> Job:
     """What `tunekeeper deploy` makes for a pool that trains: no folder of the project is needed there, only its packages."""
     return Job(
         entrypoint="flows.train_remote.train_elsewhere",
@@ -67,19 +67,19 @@ def train_there(
     A run that ends while it waits leaves the training alone: the next one finds it. Where the other machine dies, a worker of the
     pool goes on from its last checkpoint there. Raises InputError where what was asked for cannot be trained.
     """
-    done = remote_training.collect(home, tracking, key, run_id)
+    done = remote_training.collect_result(home, tracking, key, run_id)
     if done is None:
-        told = remote_training.order(pipeline, home, tracking, base, snapshot, key, run_id, start)
+        told = remote_training.write_order(pipeline, home, tracking, base, snapshot, key, run_id, start)
         with get_client(sync_client=True) as client:
             for _ in range(ATTEMPTS):
                 if _completes(client, _begun(client, told, tracking, pipeline.name, pool), tracking, run_id, pool):
                     break
-        done = remote_training.collect(home, tracking, key, run_id)
+        done = remote_training.collect_result(home, tracking, key, run_id)
     if done is None:
         raise InfraError(
             f"pool {pool} left no trained model in run {run_id}, tried {ATTEMPTS} times at most: see its workers' logs"
         )
-    train.account(tracking, run_id, done)
+    train.record_training(tracking, run_id, done)
     return done
 
 
@@ -88,9 +88,9 @@ def _begun(client: SyncPrefectClient, told: Order, tracking: Tracking, name: str
     last = tracking.tags(told.run_id).get(FLOW_RUN)
     run = _read(client, last)
     if run is not None and run.state is not None and not run.state.is_final():
-        say(f"going on with the training that flow run {run.name} does in pool {pool}")
+        print_notice(f"going on with the training that flow run {run.name} does in pool {pool}")
         return run
-    deployment = apply(client, job(pool))
+    deployment = apply_deployment(client, pool_job(pool))
     run = client.create_flow_run_from_deployment(
         deployment,
         name=f"train {name} {told.key[:8]}",
@@ -99,7 +99,7 @@ def _begun(client: SyncPrefectClient, told: Order, tracking: Tracking, name: str
         idempotency_key=f"{told.run_id}-after-{last or 'none'}",
     )
     tracking.tag(told.run_id, {FLOW_RUN: str(run.id)})
-    say(f"training goes to pool {pool}: flow run {run.name}")
+    print_notice(f"training goes to pool {pool}: flow run {run.name}")
     return run
 
 
@@ -111,16 +111,18 @@ def _completes(client: SyncPrefectClient, run: FlowRun, tracking: Tracking, run_
         if state is None or state.is_scheduled() or state.is_pending():
             heard = time.monotonic()
             if not told:
-                say(f"no worker of pool {pool} has taken it yet: `prefect worker start --pool {pool} --type process` starts one")
+                print_notice(
+                    f"no worker of pool {pool} has taken it yet: `prefect worker start --pool {pool} --type process` starts one"
+                )
             told = True
         elif state.is_completed():
             return True
         elif state.is_crashed():
-            say(f"flow run {run.name} in pool {pool} crashed: {state.message}")
+            print_notice(f"flow run {run.name} in pool {pool} crashed: {state.message}")
             return False
         elif state.is_final():
             _raise(state, run, pool)
-        elif (now := remote_training.beat(tracking, run_id)) != beat:
+        elif (now := remote_training.touch_run(tracking, run_id)) != beat:
             beat, heard = now, time.monotonic()
         elif time.monotonic() - heard > SILENT_SECONDS:
             silent = f"its machine has been silent for {SILENT_SECONDS:.0f} s, and is taken for dead"

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tasks.common.http import Answer, ask, basic
+from tasks.common.http import Answer, basic_auth, fetch
 
 USERS = {"worker": "MLFLOW_WORKER_PASSWORD", "service": "MLFLOW_SERVICE_PASSWORD"}
 
@@ -49,26 +49,26 @@ def users() -> None:
 
 def pool() -> None:
     """The worker's pool, and the schedule of `reconcile`."""
-    from flows.reconcile import schedule, settle_pool
+    from flows.reconcile import schedule_reconcile, settle_pool
     from tasks.common.home import find_home, settle_environment
 
     settle_environment(find_home())
-    for sentence in (settle_pool(), schedule()):
+    for sentence in (settle_pool(), schedule_reconcile()):
         sys.stdout.write(f"{sentence}\n")
 
 
 def pipelines() -> None:
     """The schedules and triggers of the configs that TUNEKEEPER_PIPELINES names, separated by spaces; none where it names none."""
-    from flows.deploy.apply import deploy
+    from flows.deploy.apply import deploy_pipelines
 
     if configs := [Path(word) for word in os.environ.get("TUNEKEEPER_PIPELINES", "").split()]:
-        deploy(configs)
+        deploy_pipelines(configs)
 
 
 def _admin(call: str, body: dict[str, str], method: str = "POST") -> Answer:
     who = f"{_needed('MLFLOW_TRACKING_USERNAME')}:{_needed('MLFLOW_TRACKING_PASSWORD')}"
     url = f"{_needed('MLFLOW_TRACKING_URI')}/api/2.0/mlflow/{call}"
-    return ask(url, body, {"Authorization": basic(who)}, seconds=20, method=method)
+    return fetch(url, body, {"Authorization": basic_auth(who)}, seconds=20, method=method)
 
 
 def _needed(variable: str) -> str:

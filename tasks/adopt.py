@@ -17,7 +17,7 @@ from tasks.common.bases import Base
 from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.data.labels import fold_label
-from tasks.identity.keys import digest
+from tasks.identity.keys import json_sha256
 from tasks.ledger.decisions import Decision, decisions_of
 from tasks.ledger.promotions import Ledger
 from tasks.opponent import ADOPTED
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def adoption_key(pipeline: Pipeline, model: Finetuned) -> str:
     """All that determines the answers of an adopted model: in the place of the train-key that nobody knows."""
-    return digest({"adopted": model.base.digest, "problem": pipeline.problem, "max_length": pipeline.model.max_length})
+    return json_sha256({"adopted": model.base.digest, "problem": pipeline.problem, "max_length": pipeline.model.max_length})
 
 
 def adopted_before(ledger: Ledger, pipeline: str, key: str) -> Decision | None:
@@ -74,22 +74,22 @@ def keep_network(pipeline: Pipeline, home: Home, tracking: Tracking, model: Fine
     from tasks.common.files import atomic_folder
     from tasks.learning.adapters import save_trainable
     from tasks.learning.device import numerics
-    from tasks.learning.fit import RESULT, Trained, finished
-    from tasks.learning.network import TRAINABLE, build, save_spec
+    from tasks.learning.fit import RESULT, Trained, finished_fit
+    from tasks.learning.network import TRAINABLE, build_network, save_spec
 
     spec = model.spec(pipeline.problem, pipeline.model.max_length)
     uri = tracking.store_base(replace(model.base, name=spec.base_name))
     base = replace(model.base, name=spec.base_name, path=base_folder(tracking, home, spec, uri))
     run = home.run(key)
-    if finished(run) is None:
-        network = build(spec, base.path)
+    if finished_fit(run) is None:
+        network = build_network(spec, base.path)
         with atomic_folder(run / "trained") as aside:
             save_trainable(network.model, aside / TRAINABLE)
             save_spec(spec, aside)
             weights = hashlib.sha256((aside / TRAINABLE).read_bytes()).hexdigest()
             result = Trained(aside, weights, 0, 0.0, 0, 0, numerics(pipeline.training.precision), ())
             (aside / RESULT).write_text(json.dumps({**asdict(result), "folder": None}))
-    trained = finished(run)
+    trained = finished_fit(run)
     if trained is None:
         raise InfraError(f"{run / 'trained'} was written and does not read back: check the disk")
     return base, replace(trained, weights=base.weights)

@@ -6,16 +6,16 @@ from prefect.assets import Asset, AssetProperties, materialize
 from prefect.cache_policies import NO_CACHE
 
 
-def link(pipeline: str, snapshot: str, version: str, alias: str | None) -> None:
+def link_assets(pipeline: str, snapshot: str, version: str, alias: str | None) -> None:
     """Say in the flow run that is under way what was made from what; `alias` is None where it names another version."""
     data = _asset(f"{pipeline}/snapshot/{snapshot[:16]}", f"the prepared data of {pipeline}")
     _made(data)
     _made(_model(pipeline, version), data)
     if alias is not None:
-        moved(pipeline, version, alias)
+        record_alias(pipeline, version, alias)
 
 
-def moved(pipeline: str, version: str, alias: str) -> None:
+def record_alias(pipeline: str, version: str, alias: str) -> None:
     """Say that the alias names this version from now on."""
     _made(_asset(f"{pipeline}/{alias}", f"the version of {pipeline} that answers"), _model(pipeline, version))
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from configs.schema import Pipeline
 from tasks.common.bases import Base
 from tasks.common.home import Home
-from tasks.common.quick_import import importing
-from tasks.identity.keys import TRAIN_LIBRARIES, code_of, digest, libraries, settings_of
+from tasks.common.quick_import import quick_import
+from tasks.identity.keys import TRAIN_LIBRARIES, code_of, json_sha256, library_versions, settings_of
 
 
 def earlier_notices(pipeline: Pipeline, home: Home, base: Base) -> tuple[str, ...] | None:
@@ -45,18 +45,18 @@ def notices_of(pipeline: Pipeline, base: Base) -> tuple[str, ...]:
     """The check itself, which writes nothing."""
     from tasks.learning.base_check import check_base as check
 
-    with importing():
+    with quick_import():
         return check(base, pipeline.problem, pipeline.model.max_length, pipeline.adapter)
 
 
 def _file(pipeline: Pipeline, home: Home, base: Base) -> Path:
-    key = digest(
+    key = json_sha256(
         {
             "base": base.digest,
             "problem": pipeline.problem,
             "settings": [settings_of(pipeline.model, ("max_length",)), settings_of(pipeline, ("adapter",))],
             "code": code_of("check", pipeline),
-            "libraries": libraries(TRAIN_LIBRARIES),
+            "libraries": library_versions(TRAIN_LIBRARIES),
         }
     )
     return home.path / "index" / f"base-{key}.json"

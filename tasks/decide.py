@@ -14,8 +14,8 @@ from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.evaluate import Baselines, Scores, primary_of
 from tasks.gate.evidence import Evidence, Verdict
-from tasks.gate.gate import decide as judge
-from tasks.gate.gate import describe as account
+from tasks.gate.gate import describe_adopted as account
+from tasks.gate.gate import judge_challenger as judge
 from tasks.prepare import open_snapshot
 from tasks.problems import text_generation
 from tasks.problems.baselines import TRIVIAL
@@ -54,7 +54,7 @@ def decide(
 
 
 @task(name="describe", cache_policy=NO_CACHE)
-def describe(pipeline: Pipeline, adopted: Scores, champion: Scores | None, baselines: Baselines, word: str) -> Verdict:
+def describe_adopted(pipeline: Pipeline, adopted: Scores, champion: Scores | None, baselines: Baselines, word: str) -> Verdict:
     """An adopted model beside the champion and the best baseline, on all test rows of the window; `word` is the adopter's."""
     return account(_evidence(pipeline, adopted, champion, None, baselines), pipeline.gate, word)
 
@@ -74,7 +74,7 @@ def _evidence(
         trivial=None if baselines.best == trivial else baselines.scores[trivial],
         trivial_name=trivial,
         groups=frame["group"].tolist() if pipeline.data.group else None,
-        recent=recent(frame, pipeline.gate.window),
+        recent=recent_rows(frame, pipeline.gate.window),
         slices=slice_columns(frame),
         classes=frame["target"].to_numpy() if pipeline.problem == "text-classification" else None,
         metrics=challenger.metrics,
@@ -84,12 +84,12 @@ def _evidence(
 
 def fair_rows(pipeline: Pipeline, home: Home, test_of: str, seen: Sequence[Any]) -> Any:
     """(n,) True where a test row is no near copy of one in `seen`, the signatures of what either model was trained on."""
-    from tasks.data.preparation.deduplicate import near
+    from tasks.data.preparation.deduplicate import has_near_copy
 
     held_out = open_snapshot(home, test_of).signatures("test")
     fair = np.ones(len(held_out), dtype=bool)
     for rows in seen:
-        fair &= ~near(rows, held_out, pipeline.data.deduplicate.threshold)
+        fair &= ~has_near_copy(rows, held_out, pipeline.data.deduplicate.threshold)
     return fair
 
 
@@ -119,7 +119,7 @@ def slice_columns(frame: pd.DataFrame) -> dict[str, Any]:
     return {name.removeprefix("slice_"): frame[name].astype(str).to_numpy() for name in names}
 
 
-def recent(frame: pd.DataFrame, days: int | None) -> Any:
+def recent_rows(frame: pd.DataFrame, days: int | None) -> Any:
     """The rows of the last `days` before the newest one; rows without a time are old."""
     if days is None or frame["time"].isna().all():
         return None

@@ -16,9 +16,9 @@ from tasks.common.bases import Base
 from tasks.common.files import atomic_folder, is_valid
 from tasks.common.home import Home
 from tasks.common.orchestration import task
-from tasks.identity.keys import digest, scores_key
+from tasks.identity.keys import json_sha256, scores_key
 from tasks.prepare import open_snapshot
-from tasks.train import fitted_splits, material
+from tasks.train import fitted_splits, training_material
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,9 +54,9 @@ def evaluate(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, lo
     sealed = open_snapshot(home, snapshot)
     folder = home.path / "scores" / scores_key(trained_key, sealed.manifest["hashes"]["test_rows"], pipeline)
     if is_valid(folder, frozenset({FRAME, METRICS})) is not None:
-        from tasks.learning.scoring import score
+        from tasks.learning.scoring import score_network
 
-        scored = score(load(), sealed.frame("test"), pipeline.evaluation, pipeline.training.precision)
+        scored = score_network(load(), sealed.frame("test"), pipeline.evaluation, pipeline.training.precision)
         with atomic_folder(folder) as aside:
             scored.frame.to_parquet(aside / FRAME, index=False)
             (aside / METRICS).write_text(json.dumps(scored.metrics))
@@ -80,15 +80,15 @@ def _fit(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: 
     sealed = open_snapshot(home, snapshot)
     if not sealed.manifest["splits"].get(split):
         return {}
-    drawn = digest([sealed.manifest["hashes"][f"{split}_rows"], FIT_ROWS])
+    drawn = json_sha256([sealed.manifest["hashes"][f"{split}_rows"], FIT_ROWS])
     folder = home.path / "scores" / scores_key(trained_key, drawn, pipeline)
     if is_valid(folder, frozenset({METRICS})) is not None:
-        from tasks.learning.scoring import score
+        from tasks.learning.scoring import score_network
 
         rows = sealed.frame(split)
         rows = rows.sample(FIT_ROWS, random_state=0) if len(rows) > FIT_ROWS else rows
         how = pipeline.evaluation.model_copy(update={"decode_rows": 0})
-        scored = score(load(), rows.reset_index(drop=True), how, pipeline.training.precision)
+        scored = score_network(load(), rows.reset_index(drop=True), how, pipeline.training.precision)
         with atomic_folder(folder) as aside:
             (aside / METRICS).write_text(json.dumps({**scored.metrics, "rows": len(rows)}))
     return Scores(folder).metrics
@@ -122,12 +122,12 @@ class Baselines:
         return max(self.scores, key=lambda name: float(self.scores[name].mean()))
 
 
-def lexical(pipeline: Pipeline, home: Home, base: Base, snapshot: str, beside: Any) -> Any:
+def lexical_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, beside: Any) -> Any:
     """The Future of the baselines that need no network, fitted by the process `beside` in time that others leave.
 
     None where all were fitted before.
     """
-    from tasks.problems.baselines import lexical as fitted
+    from tasks.problems.baselines import fit_lexical as fitted
 
     if is_valid(_baselines(pipeline, home, base, snapshot)) is None:
         return None
@@ -139,12 +139,14 @@ def lexical(pipeline: Pipeline, home: Home, base: Base, snapshot: str, beside: A
 
 def _baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> Path:
     hashes = open_snapshot(home, snapshot).manifest["hashes"]
-    key = scores_key(digest([hashes, base.digest, pipeline.training.refit, pipeline.model.max_length, "baselines"]), "", pipeline)
+    key = scores_key(
+        json_sha256([hashes, base.digest, pipeline.training.refit, pipeline.model.max_length, "baselines"]), "", pipeline
+    )
     return home.path / "scores" / key
 
 
 @task(name="baselines", cache_policy=NO_CACHE)
-def baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, fitted: Any) -> Baselines:
+def score_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, fitted: Any) -> Baselines:
     """What the model has to be worth its cost against; fitted once per train and test rows, base and code.
 
     `fitted` is what `lexical` gave.
@@ -153,14 +155,14 @@ def baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, fitted:
     if is_valid(folder) is not None:
         import pandas as pd
 
-        from tasks.learning.network import build
-        from tasks.learning.scoring import opponents
+        from tasks.learning.network import build_network
+        from tasks.learning.scoring import score_opponents
 
-        sealed, (spec, *_) = open_snapshot(home, snapshot), material(pipeline, home, base, snapshot)
+        sealed, (spec, *_) = open_snapshot(home, snapshot), training_material(pipeline, home, base, snapshot)
         fitted_rows = pd.concat([sealed.frame(split) for split in fitted_splits(pipeline)], ignore_index=True)
-        untuned = build(replace(spec, adapter=Full().model_dump(mode="json")), base.path)
+        untuned = build_network(replace(spec, adapter=Full().model_dump(mode="json")), base.path)
         test = sealed.frame("test")
-        found = opponents(untuned, fitted_rows, test, fitted.result(), pipeline.evaluation, pipeline.training.precision)
+        found = score_opponents(untuned, fitted_rows, test, fitted.result(), pipeline.evaluation, pipeline.training.precision)
         with atomic_folder(folder) as aside:
             np.savez(aside / "scores.npz", *[each.scores for each in found.each])
             metrics = {each.name: {**each.metrics, "seconds": each.seconds} for each in found.each}
@@ -172,16 +174,16 @@ def baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, fitted:
 
 def primary_of(pipeline: Pipeline, scores: Scores) -> Any:
     """(n,) what the gate compares, per test row, higher is better."""
-    from tasks.learning.scoring import primary
+    from tasks.learning.scoring import primary_scores
 
-    return primary(pipeline.problem, scores.frame)
+    return primary_scores(pipeline.problem, scores.frame)
 
 
 def network_of(trained: Trained, base: Path) -> Network:
     """The network of a finished training."""
-    from tasks.learning.network import TRAINABLE, build, read_spec
+    from tasks.learning.network import TRAINABLE, build_network, read_spec
 
-    return build(read_spec(trained.folder), base, trained.folder / TRAINABLE)
+    return build_network(read_spec(trained.folder), base, trained.folder / TRAINABLE)
 
 
 def folder_bytes(folder: Path) -> int:

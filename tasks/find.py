@@ -12,7 +12,7 @@ from configs.schema import Pipeline
 from tasks.common.home import Home
 from tasks.evaluate import FRAME
 from tasks.identity.keys import scores_key
-from tasks.prepare import latest
+from tasks.prepare import latest_snapshot
 from tasks.tracking.client import Registry, Tracking
 
 HIDDEN = ("id", "time", "group", "target")  # of a row's scores: where they come from says the snapshot
@@ -20,14 +20,14 @@ HIDDEN = ("id", "time", "group", "target")  # of a row's scores: where they come
 
 def find_row(pipeline: Pipeline, home: Home, value: str) -> dict[str, Any]:
     """Places of a row by its id (or by the pseudonym that it is kept as); InputError where there is none, without the id."""
-    from tasks.data.preparation.canonical import places
+    from tasks.data.preparation.canonical import source_places
     from tasks.data.preparation.load import redactor_of
     from tasks.data.redaction.key import key_id
     from tasks.data.snapshot.row_places import find_in_snapshot, kept_ids, manifest_of
 
     redactor = redactor_of(pipeline.data, home.path)
     ids = kept_ids(value, pipeline.data, redactor)
-    newest = latest(pipeline, home)
+    newest = latest_snapshot(pipeline, home)
     found, others, read = [], 0, 0
     for folder in sorted(home.snapshots.glob("*")):
         manifest = manifest_of(folder)
@@ -41,7 +41,7 @@ def find_row(pipeline: Pipeline, home: Home, value: str) -> dict[str, Any]:
     source: list[str] = []
     trouble = None
     try:
-        source = places(pipeline.data, pipeline.problem, ids, redactor)
+        source = source_places(pipeline.data, pipeline.problem, ids, redactor)
     except (InputError, InfraError) as error:
         trouble = str(error)
     scores = _scores(pipeline, home, ids, {place["snapshot"] for place in found})

@@ -14,13 +14,13 @@ from configs.schema import Pipeline
 from tasks.collect.links import look_artifact
 from tasks.common.home import Home
 from tasks.common.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, emit_event, task
-from tasks.data.language_stats import traits_of
+from tasks.data.language_stats import text_stats_of
 from tasks.drift.monitors import Finding, Sample, text_codes
-from tasks.drift.monitors import watch as hold_against
-from tasks.identity.keys import digest
+from tasks.drift.monitors import run_monitors as hold_against
+from tasks.identity.keys import json_sha256
 from tasks.ledger.monitor_runs import Look, look_name
 from tasks.reference import Reference
-from tasks.serving.feedback_cleaning import cleaner
+from tasks.serving.feedback_cleaning import feedback_cleaner
 from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Window:
     points: Any
 
 
-def answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.DataFrame:
+def window_answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.DataFrame:
     """What the champion answered in the window's days, with what audits said: `correct` is 1, 0 or NaN.
 
     A class is correct where it is the label, a written answer where nothing in it was to be corrected.
@@ -54,7 +54,7 @@ def answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.D
     """
     import pandas as pd
 
-    from tasks.data.feedback import accepted
+    from tasks.data.feedback import accepted_answers
     from tasks.traffic.log import Query, read_answers, read_feedback
 
     start, own = now - timedelta(days=pipeline.monitor.window_days), {"version": version, "origin": "predict"}
@@ -63,7 +63,7 @@ def answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.D
     found = pd.concat([some, audits]).drop_duplicates("id").sort_values(["time", "id"], ignore_index=True)
     said = read_feedback(home.path, pipeline.name, home.traffic_url)
     found["correct"] = (
-        accepted(found, said, cleaner(pipeline, home))
+        accepted_answers(found, said, feedback_cleaner(pipeline, home))
         if pipeline.problem == "text-generation"
         else _right(pipeline, home, found, said)
     )
@@ -74,11 +74,11 @@ def _right(pipeline: Pipeline, home: Home, found: pd.DataFrame, said: pd.DataFra
     """Whether each answer is the label that an audit gave it, however the auditor spelled that, and the log redacted it."""
     import pandas as pd
 
-    from tasks.data.feedback import labelled, spelled_as_known
+    from tasks.data.feedback import labelled_answers, spelled_as_known
     from tasks.data.labels import canonical_label
     from tasks.data.preparation.load import redactor_of
 
-    labels = labelled(found, said)
+    labels = labelled_answers(found, said)
     label = found["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
     answer = found["prediction"].map(canonical_label)
     heard = label.astype(object).where(label.notna(), None).tolist()
@@ -88,24 +88,24 @@ def _right(pipeline: Pipeline, home: Home, found: pd.DataFrame, said: pd.DataFra
 
 
 @task(name="window", cache_policy=NO_CACHE)
-def window(pipeline: Pipeline, champion: tuple[Path, Path], reference: Reference, found: Any, now: datetime) -> Window:
+def describe_window(pipeline: Pipeline, champion: tuple[Path, Path], reference: Reference, found: Any, now: datetime) -> Window:
     """Embed and describe the answers, their texts read as the champion reads them; `champion` is its folder and its base's."""
-    from tasks.learning.embedding import embed
+    from tasks.learning.embedding import embed_texts
     from tasks.learning.network import read_spec
 
     folder, base = champion
     texts = read_spec(folder).read(found["text"].tolist())
-    points = embed(base, texts, pipeline.model.max_length, pipeline.training.precision)
+    points = embed_texts(base, texts, pipeline.model.max_length, pipeline.training.precision)
     return Window(
         now - timedelta(days=pipeline.monitor.window_days),
         now,
-        found.assign(text=texts).join(traits_of(texts, reference.vocabulary)),
+        found.assign(text=texts).join(text_stats_of(texts, reference.vocabulary)),
         points,
     )
 
 
 @task(name="judge", cache_policy=NO_CACHE)
-def judge(pipeline: Pipeline, reference: Reference, seen: Window, look: int, seed: int) -> tuple[Finding, ...]:
+def judge_window(pipeline: Pipeline, reference: Reference, seen: Window, look: int, seed: int) -> tuple[Finding, ...]:
     """Put window and reference before the monitors."""
     codes = text_codes([*reference.rows["text"], *seen.rows["text"]])
     cut = len(reference.rows)
@@ -132,17 +132,17 @@ def _sample(pipeline: Pipeline, rows: pd.DataFrame, codes: Any, points: Any, aud
 
 def seed_of(pipeline: Pipeline, version: str, look: int) -> int:
     """The seed of a look: the same question asked again has the same answer."""
-    return int(digest([pipeline.name, version, look])[:8], 16)
+    return int(json_sha256([pipeline.name, version, look])[:8], 16)
 
 
 @task(name="publish", cache_policy=NO_CACHE)
-def publish(watch: Watch, home: Home, tracking: Tracking) -> dict[str, str]:
+def publish_look(watch: Watch, home: Home, tracking: Tracking) -> dict[str, str]:
     """Draw the page, keep it and the numbers in the one MLflow run of this champion's watch, point to them from Prefect.
 
     `report` is the page's file, `run_id` the run's.
     """
     from tasks.report.monitor.data import to_json
-    from tasks.report.monitor.page import render
+    from tasks.report.monitor.page import render_look
     from tasks.report.monitor.summary import watch_markdown
 
     look = watch.looks[-1]
@@ -150,11 +150,11 @@ def publish(watch: Watch, home: Home, tracking: Tracking) -> dict[str, str]:
     folder = home.path / "looks" / watch.pipeline / named
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "watch.html"
-    page.write_text(render(watch))
+    page.write_text(render_look(watch))
     (folder / "watch.json").write_text(to_json(watch))
     name = f"watch {watch.pipeline} {watch.version}"
     run_id = tracking.open_run(
-        watch.pipeline, digest(name), name, {"pipeline": watch.pipeline, "watches": watch.version}, "tunekeeper monitor"
+        watch.pipeline, json_sha256(name), name, {"pipeline": watch.pipeline, "watches": watch.version}, "tunekeeper monitor"
     )
     judged = [one for one in look.findings if one.p is not None]
     numbers = {f"{one.monitor}.{part}": getattr(one, part) for one in judged for part in ("effect", "low", "high", "p")}
@@ -169,7 +169,7 @@ def publish(watch: Watch, home: Home, tracking: Tracking) -> dict[str, str]:
     return {"report": str(page), "run_id": run_id}
 
 
-def announce(pipeline: Pipeline, look: Look, alarms: tuple[Finding, ...], report: str) -> str:
+def announce_alarm(pipeline: Pipeline, look: Look, alarms: tuple[Finding, ...], report: str) -> str:
     """Emit the event that automations wait for: decay where performance itself fell, drift otherwise; its name."""
     name = "tunekeeper.decay" if any(one.monitor.startswith(PERFORMANCE) for one in alarms) else "tunekeeper.drift"
     payload = {

@@ -13,9 +13,9 @@ from configs.errors import InfraError
 from configs.schema import Pipeline
 from tasks.common.bases import Base
 from tasks.common.home import Home
-from tasks.common.terminal import say
+from tasks.common.terminal import print_notice
 from tasks.identity.keys import train_key
-from tasks.ledger.promotions import Entry, Ledger, Standing, heal, history
+from tasks.ledger.promotions import Entry, Ledger, Standing, ledger_history, reconcile_alias
 from tasks.ledger.replay import replay_entries
 from tasks.prepare import Prepared, open_snapshot
 from tasks.tracking.client import Registry, Tracking
@@ -42,7 +42,7 @@ class Against:
 
 def open_ledger(home: Home) -> Ledger:
     """The ledger of this home, or the shared one."""
-    return Ledger(home.ledger_url, notify=say)
+    return Ledger(home.ledger_url, notify=print_notice)
 
 
 def adopted_notice(model: str, version: str | None, tags: Mapping[str, str]) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ def adopted_notice(model: str, version: str | None, tags: Mapping[str, str]) -> 
     return (f"{model} version {version} was fine-tuned elsewhere: whether it has seen these test rows is not known",)
 
 
-def challenged(
+def find_opponent(
     pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry, prepared: Prepared, base: Base
 ) -> Against:
     """Heal ledger and alias, then say whom the challenger of this snapshot meets.
@@ -60,8 +60,8 @@ def challenged(
     Where the live champion *is* what this snapshot and these settings lead to, it meets whom it met when it was promoted: the same
     question as then, so that a run in which nothing changed finds its answer instead of training.
     """
-    settled = heal(ledger, registry, pipeline.name)
-    entries = history(ledger, pipeline.name)
+    settled = reconcile_alias(ledger, registry, pipeline.name)
+    entries = ledger_history(ledger, pipeline.name)
     standing, live = replay_entries(entries), settled.champion
     versions = registry.versions(pipeline.name) if live else set()
     before = _predecessor(entries, live)

@@ -22,11 +22,11 @@ from tasks.base_check import tokenizer_file
 from tasks.common.bases import Base, find_base
 from tasks.common.home import Home
 from tasks.common.orchestration import create_markdown_artifact, task
-from tasks.common.quick_import import importing
+from tasks.common.quick_import import quick_import
 from tasks.data.redaction.key import key_id, redaction_key
 from tasks.data.sources.columns import source_columns
-from tasks.data.sources.source_files import FEEDBACK, data_files, fingerprint
-from tasks.identity.keys import digest, prepare_key
+from tasks.data.sources.source_files import FEEDBACK, data_files, fingerprint_files
+from tasks.identity.keys import json_sha256, prepare_key
 
 if TYPE_CHECKING:
     from expectations.run import Validation
@@ -62,12 +62,12 @@ class Prepared:
 
 
 @task(name="look", cache_policy=NO_CACHE)
-def look(pipeline: Pipeline, home: Home) -> Inputs:
+def read_inputs(pipeline: Pipeline, home: Home) -> Inputs:
     """Hash what the run starts from; of the data only feedback is read yet, and written down as it is now."""
     base = find_base(pipeline.model.base, pipeline.model.revision, pipeline.model.sha256)
     rows, held_out = data_files(pipeline.data)
     sources = _sources(pipeline)
-    files = suites(pipeline)
+    files = contract_suites(pipeline)
     redactor = key_id(redaction_key(home.path)) if pipeline.data.redact.enabled else None
     named = {"rows": [sources[file.name] for file in rows], "test": [sources[file.name] for file in held_out]}
     said = _feedback(pipeline, home) if pipeline.data.feedback else None
@@ -79,7 +79,7 @@ def look(pipeline: Pipeline, home: Home) -> Inputs:
 
 def _feedback(pipeline: Pipeline, home: Home) -> Export | None:
     """What was said of served answers up to now, as a file named by its content: nothing new, the same file."""
-    from tasks.data.feedback import KIND, export, rows_of
+    from tasks.data.feedback import KIND, export_feedback, rows_of
     from tasks.traffic.log import find_answers, read_feedback
 
     said = read_feedback(home.path, pipeline.name, home.traffic_url)
@@ -88,16 +88,16 @@ def _feedback(pipeline: Pipeline, home: Home) -> Export | None:
         return None
     answers = find_answers(home.path, pipeline.name, home.traffic_url, set(said["answer_id"]))
     rows = rows_of(answers, said, pipeline.problem, pipeline.data.max_characters)
-    return export(rows, home.path / "feedback" / pipeline.name)
+    return export_feedback(rows, home.path / "feedback" / pipeline.name)
 
 
 def _sources(pipeline: Pipeline) -> dict[str, str]:
     """The hashes of the source and of the test rows by name, as they are now."""
     rows, held_out = data_files(pipeline.data)
-    return fingerprint((*rows, *held_out), source_columns(pipeline.data, pipeline.problem))
+    return fingerprint_files((*rows, *held_out), source_columns(pipeline.data, pipeline.problem))
 
 
-def suites(pipeline: Pipeline) -> tuple[Path, ...]:
+def contract_suites(pipeline: Pipeline) -> tuple[Path, ...]:
     """The contract: one suite for all records, one for the problem, one of the pipeline's own."""
     from expectations.run import COMMON, suite_for
 
@@ -117,11 +117,11 @@ def left_out(pipeline: Pipeline) -> tuple[str, ...]:
 def contract_settings(pipeline: Pipeline) -> str:
     """The digest of what a run holds data against: how they are read, the contract's settings and its suites."""
     contract = pipeline.contract.model_dump(mode="json")
-    texts = [file.read_text(encoding="utf-8") for file in suites(pipeline)]
-    return digest([pipeline.data.model_dump(mode="json"), contract, pipeline.model.model_dump(mode="json"), texts])
+    texts = [file.read_text(encoding="utf-8") for file in contract_suites(pipeline)]
+    return json_sha256([pipeline.data.model_dump(mode="json"), contract, pipeline.model.model_dump(mode="json"), texts])
 
 
-def known(home: Home, inputs: Inputs) -> Prepared | None:
+def known_snapshot(home: Home, inputs: Inputs) -> Prepared | None:
     """The snapshot that the same inputs led to before, if it is still there, and whole."""
     from tasks.data.snapshot.snapshot import is_whole
 
@@ -134,17 +134,17 @@ def known(home: Home, inputs: Inputs) -> Prepared | None:
     return Prepared(**{**values, "outcomes": tuple(values["outcomes"]), "docs": str(home.locate(values["docs"]))})
 
 
-def clear(home: Home) -> None:
+def clear_leftovers(home: Home) -> None:
     """Remove what killed runs left half done."""
-    from tasks.common.workspace import sweep, world_faults
+    from tasks.common.workspace import remove_orphans, world_faults
 
     with world_faults(home.path):
-        sweep(home.snapshots, "sealing-")
-        sweep(home.path / "work", "")
+        remove_orphans(home.snapshots, "sealing-")
+        remove_orphans(home.path / "work", "")
 
 
 @contextmanager
-def temporary(home: Home) -> Iterator[None]:
+def temporary_folder(home: Home) -> Iterator[None]:
     """Keep all temporary files of the block, the libraries' too, where they go with it."""
     from tasks.common.workspace import workspace, world_faults
 
@@ -159,11 +159,11 @@ def temporary(home: Home) -> Iterator[None]:
 
 
 @contextmanager
-def opened(pipeline: Pipeline, home: Home, inputs: Inputs | None = None) -> Iterator[Raw]:
+def open_source(pipeline: Pipeline, home: Home, inputs: Inputs | None = None) -> Iterator[Raw]:
     """The raw rows, on disk for as long as the block lasts; of feedback those that the inputs name."""
-    from tasks.data.preparation.load import loaded
+    from tasks.data.preparation.load import loaded_source
 
-    with loaded(pipeline.data, pipeline.problem, home.path, inputs.feedback if inputs else None) as raw:
+    with loaded_source(pipeline.data, pipeline.problem, home.path, inputs.feedback if inputs else None) as raw:
         yield raw
 
 
@@ -175,7 +175,7 @@ def validate(
 
     Data Docs are written whatever comes of it, and a critical failure is the user's to mend.
     """
-    from expectations.run import validate as hold_against
+    from expectations.run import validate_records as hold_against
 
     docs = home.path / "docs" / inputs.key[:16] / stage
     context = _context(pipeline, home, inputs.base)
@@ -183,7 +183,7 @@ def validate(
     asked = beside.submit(
         hold_against, rows.reader(), inputs.suites, stage=stage, context=context, max_quarantined=limit, docs_dir=docs
     )
-    with importing():
+    with quick_import():
         meanwhile()
     result: Validation = asked.result()
     if not result.success:
@@ -203,15 +203,15 @@ def validate(
 def prepare(pipeline: Pipeline, home: Home, raw: Any, contract: Any, refused: Mapping[str, str]) -> Candidate:
     """Normalise, redact, deduplicate, split, and keep the splits apart; `refused` are rows of feedback (id -> why)."""
     from tasks.data.preparation.load import redactor_of
-    from tasks.data.preparation.prepare import prepare as make
+    from tasks.data.preparation.prepare import prepare_rows as make
 
     return make(raw, pipeline.data, redactor_of(pipeline.data, home.path), {**refused, **_sentences(contract.quarantined)})
 
 
 @task(name="seal", cache_policy=NO_CACHE)
-def seal(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any, contracts: tuple[Any, Any]) -> Prepared:
+def seal_snapshot(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any, contracts: tuple[Any, Any]) -> Prepared:
     """Write the snapshot, and under the inputs' key where to find it again."""
-    from tasks.data.snapshot.snapshot import seal as write
+    from tasks.data.snapshot.snapshot import write_snapshot as write
 
     fixed = {name: value for name, value in inputs.sources.items() if name == FEEDBACK}  # named by its content
     if (now := _sources(pipeline) | fixed) != inputs.sources:
@@ -226,7 +226,7 @@ def seal(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any, contrac
     return prepared
 
 
-def latest(pipeline: Pipeline, home: Home) -> tuple[str, str] | None:
+def latest_snapshot(pipeline: Pipeline, home: Home) -> tuple[str, str] | None:
     """The snapshot that this pipeline led to last on this machine, and since when it is that (ISO 8601, UTC)."""
     place = _latest(pipeline, home)
     try:
@@ -297,7 +297,7 @@ def rows_per_label(manifest: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _last(pipeline: Pipeline, home: Home) -> tuple[dict[str, float] | None, frozenset[str] | None]:
-    earlier = latest(pipeline, home)
+    earlier = latest_snapshot(pipeline, home)
     if earlier is None:
         return None, None
     manifest = open_snapshot(home, earlier[0]).manifest

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Pipeline
 from tasks.collect.links import REPORT
-from tasks.collect.run import Findings, gather
+from tasks.collect.run import Findings, collect_report
 from tasks.collect.training import SHOWN_METRICS
 from tasks.common.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, task
 from tasks.evaluate import FRAME, Scores
@@ -19,7 +19,7 @@ from tasks.identity.keys import IDENTITY, stage_identity
 from tasks.opponent import SIGNATURES
 from tasks.prepare import Prepared, contract_table, open_snapshot
 from tasks.report.run import data as page
-from tasks.report.run.page import render
+from tasks.report.run.page import render_report
 from tasks.report.run.summary import summary_markdown
 from tasks.tracking.client import Tracking
 from tasks.tracking.run_facts import SplitFacts
@@ -31,14 +31,14 @@ CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}  # 
 
 
 @task(name="describe", cache_policy=NO_CACHE)
-def describe(
+def describe_run(
     pipeline: Pipeline, home: Home, tracking: Tracking, prepared: Prepared, run_id: str, without: frozenset[str] = frozenset()
 ) -> None:
     """Parameters, the snapshot's account and signatures, Data Docs: into the run, once; `without` are settings that had no part."""
     if tracking.tags(run_id).get("described") == prepared.snapshot:
         return
     sealed = open_snapshot(home, prepared.snapshot)
-    tracking.log_params(run_id, flat(pipeline.model_dump(mode="json", exclude={"name", *without})))
+    tracking.log_params(run_id, flat_keys(pipeline.model_dump(mode="json", exclude={"name", *without})))
     for name in ("manifest.json", *SIGNATURES):
         tracking.log_artifact(run_id, sealed.path / name, "snapshot")
     tracking.log_folder(run_id, Path(prepared.docs), "data_docs")
@@ -63,12 +63,12 @@ def _splits(pipeline: Pipeline, sealed: Any) -> list[SplitFacts]:
 
 
 @task(name="report", cache_policy=NO_CACHE)
-def publish(found: Findings, home: Home, tracking: Tracking) -> dict[str, Any]:
+def publish_report(found: Findings, home: Home, tracking: Tracking) -> dict[str, Any]:
     """Write report.html and report.json to the run, point to them from Prefect, and return the run's outcome."""
-    report = gather(found, home)
+    report = collect_report(found, home)
     folder = found.trained.folder.parent / "report"
     folder.mkdir(exist_ok=True)
-    (folder / "report.html").write_text(render(report))
+    (folder / "report.html").write_text(render_report(report))
     (folder / "report.json").write_text(page.to_json(report))
     tracking.log_folder(found.run_id, folder, "report")
     tracking.log_artifact(found.run_id, _scores(found))
@@ -147,9 +147,9 @@ def in_short(pipeline: Pipeline, scores: Scores) -> str:
     return ", ".join(f"{name} {scores.metrics[name]:.4g}" for name in SHOWN_METRICS[pipeline.problem][:2] if name in scores.metrics)
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat_keys(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested keys as dotted ones."""
     out: dict[str, Any] = {}
     for name, value in values.items():
-        out |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
+        out |= flat_keys(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
     return out

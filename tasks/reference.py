@@ -15,7 +15,7 @@ from tasks.common.bases import Base
 from tasks.common.files import atomic_folder, is_valid
 from tasks.common.home import Home
 from tasks.common.orchestration import task
-from tasks.data.language_stats import traits_of
+from tasks.data.language_stats import text_stats_of
 from tasks.data.redaction.placeholders import network_view
 from tasks.evaluate import Baselines, Scores, network_of
 from tasks.prepare import open_snapshot
@@ -79,7 +79,7 @@ def write_reference(
 def begin_traits(home: Home, snapshot: str, beside: Any) -> Future[pd.DataFrame]:
     """Let the process `beside` work out the traits of a snapshot's reference texts."""
     sealed = open_snapshot(home, snapshot)
-    found: Future[pd.DataFrame] = beside.submit(traits_of, network_view(_texts(sealed.frame("reference"))), _words(sealed))
+    found: Future[pd.DataFrame] = beside.submit(text_stats_of, network_view(_texts(sealed.frame("reference"))), _words(sealed))
     return found
 
 
@@ -115,13 +115,13 @@ def _answers(
     """`prediction` and `score` of each text: as scored on the test rows, else now; none where the answer is written text."""
     if pipeline.problem != "text-classification":
         return {"prediction": None, "score": np.nan}
-    from tasks.serving.packaged_model import classify
+    from tasks.serving.packaged_model import classify_texts
 
     predictions, confidence = scored["prediction"].tolist(), scored["confidence"].tolist()
     said = {text: (predictions[row], confidence[row]) for text, row in known.items()}
     missing = [text for text in dict.fromkeys(texts) if text not in said]
     if missing:
-        new = classify(network_of(trained, base.path), missing, pipeline.evaluation.batch_size, pipeline.training.precision)
+        new = classify_texts(network_of(trained, base.path), missing, pipeline.evaluation.batch_size, pipeline.training.precision)
         best = new.probabilities.argmax(1)
         said |= {
             text: (new.labels[place], float(new.probabilities[row, place]))
@@ -131,16 +131,16 @@ def _answers(
 
 
 def _points(pipeline: Pipeline, base: Base, baselines: Baselines | None, texts: list[str], known: dict[str, int]) -> Any:
-    from tasks.learning.embedding import directions, embed
+    from tasks.learning.embedding import embed_texts, unit_rows
 
     held_out = baselines.points if baselines else None
     if held_out is None:
-        return embed(base.path, texts, pipeline.model.max_length, pipeline.training.precision)
-    held_out = directions(held_out)
+        return embed_texts(base.path, texts, pipeline.model.max_length, pipeline.training.precision)
+    held_out = unit_rows(held_out)
     points = np.empty((len(texts), held_out.shape[1]), dtype=np.float32)
     new = [row for row, text in enumerate(texts) if text not in known]
     old = [row for row, text in enumerate(texts) if text in known]
     points[old] = held_out[[known[texts[row]] for row in old]]
     if new:
-        points[new] = embed(base.path, [texts[row] for row in new], pipeline.model.max_length, pipeline.training.precision)
+        points[new] = embed_texts(base.path, [texts[row] for row in new], pipeline.model.max_length, pipeline.training.precision)
     return points

@@ -103,18 +103,18 @@ class Packed:
 
 
 @task(name="pack", cache_policy=NO_CACHE)
-def pack(
+def pack_model(
     pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, trained: Trained, run_id: str, reload: Any
 ) -> Packed:
     """Store the model in its run, and let the fresh process `reload` load it while others go on."""
     from tasks.learning.device import numerics
-    from tasks.serving.packaged_model import load, save
+    from tasks.serving.packaged_model import load_package, save_package
     from tasks.serving.smoke_test import write_check
 
-    folder = save(
+    folder = save_package(
         trained.folder, _spec(trained), _preparation(pipeline, home, tracking.store_base(base)), trained.folder.parent / "kept"
     )
-    kept = load(folder, base.path, home.path)
+    kept = load_package(folder, base.path, home.path)
     texts = open_snapshot(home, snapshot).frame("test")["text"].head(CHECKED_ROWS).tolist()
     expected = kept.predict(texts)
     said, scores = expected.iloc[:, 0].tolist(), expected["score"].tolist() if "score" in expected else None
@@ -126,13 +126,15 @@ def pack(
 
 
 @task(name="release", cache_policy=NO_CACHE)
-def register(pipeline: Pipeline, tracking: Tracking, packed: Packed, run_id: str, reload: Any, tags: Mapping[str, str]) -> str:
+def register_model(
+    pipeline: Pipeline, tracking: Tracking, packed: Packed, run_id: str, reload: Any, tags: Mapping[str, str]
+) -> str:
     """Register a stored model that answered in the fresh process as it did in memory; returns the version."""
-    compare(packed.expected, reload.answers(), packed.uri)
+    compare_answers(packed.expected, reload.answers(), packed.uri)
     return tracking.register(pipeline.name, packed.uri, run_id, tags)
 
 
-def compare(expected: pd.DataFrame, answered: pd.DataFrame, uri: str) -> None:
+def compare_answers(expected: pd.DataFrame, answered: pd.DataFrame, uri: str) -> None:
     """Refuse a stored model whose answers are not those of the model in memory."""
     if len(answered) != len(expected):
         raise InfraError(f"{uri} does not answer as the trained model did: {len(answered)} answers to {len(expected)} texts")
@@ -148,10 +150,10 @@ def compare(expected: pd.DataFrame, answered: pd.DataFrame, uri: str) -> None:
 
 def champion_network(tracking: Tracking, home: Home, model: str, version: str) -> Any:
     """The network of a registered version, on its own base."""
-    from tasks.learning.network import TRAINABLE, build, read_spec
+    from tasks.learning.network import TRAINABLE, build_network, read_spec
 
     folder, base = champion_files(tracking, home, model, version)
-    return build(read_spec(folder), base, folder / TRAINABLE)
+    return build_network(read_spec(folder), base, folder / TRAINABLE)
 
 
 def labels_of(tracking: Tracking, home: Home, model: str, version: str) -> tuple[str, ...]:

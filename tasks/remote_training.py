@@ -21,8 +21,8 @@ from configs.schema import Pipeline
 from tasks import train
 from tasks.common.bases import Base
 from tasks.common.home import Home
-from tasks.common.terminal import say
-from tasks.identity.keys import TRAIN_LIBRARIES, changed_code, code_of, digest, libraries
+from tasks.common.terminal import print_notice
+from tasks.identity.keys import TRAIN_LIBRARIES, changed_code, code_of, json_sha256, library_versions
 from tasks.ledger.pipeline_lock import file_lock
 from tasks.prepare import open_snapshot
 from tasks.release import base_folder, champion_folder
@@ -52,7 +52,7 @@ class Order:
     libraries: dict[str, str]
 
 
-def order(
+def write_order(
     pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, key: str, run_id: str, start: str | None
 ) -> Order:
     """Put the rows into the run, once, the base into its store, and say where all of it is."""
@@ -60,22 +60,22 @@ def order(
 
     sealed = open_snapshot(home, snapshot)
     rows = {sealed.parquet(split).name: _sha256(sealed.parquet(split)) for split in SPLITS}
-    if tracking.tags(run_id).get("elsewhere.inputs") != digest(rows):
+    if tracking.tags(run_id).get("elsewhere.inputs") != json_sha256(rows):
         for split in SPLITS:
             tracking.log_artifact(run_id, sealed.parquet(split), INPUTS)
-        tracking.tag(run_id, {"elsewhere.inputs": digest(rows)})
-    spec, _, _ = train.material(pipeline, home, base, snapshot)
+        tracking.tag(run_id, {"elsewhere.inputs": json_sha256(rows)})
+    spec, _, _ = train.training_material(pipeline, home, base, snapshot)
     begins = None
     if start is not None:
         begins = {"version": start, "weights": _sha256(champion_folder(tracking, home, pipeline.name, start) / TRAINABLE)}
     return Order(
         pipeline.model_dump(mode="json"), run_id, key, rows, asdict(spec), tracking.store_base(base), begins,
         code_of("train", pipeline),
-        libraries(TRAIN_LIBRARIES),
+        library_versions(TRAIN_LIBRARIES),
     )  # fmt: skip
 
 
-def fulfil(told: Order, home: Home, tracking: Tracking) -> str:
+def train_order(told: Order, home: Home, tracking: Tracking) -> str:
     """Train as told on this machine, or go on where a killed one stopped; put the result into the run, and give its digest.
 
     Raises InfraError where this machine has other code or libraries, or what arrived is not what was sent: then nothing is trained.
@@ -85,14 +85,14 @@ def fulfil(told: Order, home: Home, tracking: Tracking) -> str:
     _check_alike(told)
     pipeline = Pipeline.model_validate(told.pipeline)
     what = f"the training {told.key[:8]} of {pipeline.name}"
-    with file_lock(home.path / "locks" / f"train-{told.key}.lock", what, say), _beating(tracking, told.run_id):
+    with file_lock(home.path / "locks" / f"train-{told.key}.lock", what, print_notice), _beating(tracking, told.run_id):
         folder = home.path / "elsewhere" / told.key
         frames = [_frame(told, tracking, folder, split) for split in SPLITS]
         spec = spec_from(told.spec)
         base = base_folder(tracking, home, spec, told.base)
         start = _start(told, pipeline, home, tracking)
         material = (spec, *frames)
-        trained = train.fitted(pipeline, home, tracking, base, material, told.key, told.run_id, start)
+        trained = train.fit_in_slot(pipeline, home, tracking, base, material, told.key, told.run_id, start)
         tracking.log_folder(told.run_id, trained.folder, TRAINED)
         returned = _manifest(trained.folder)
         tracking.tag(told.run_id, {RETURNED: returned})
@@ -100,13 +100,13 @@ def fulfil(told: Order, home: Home, tracking: Tracking) -> str:
     return returned
 
 
-def collect(home: Home, tracking: Tracking, key: str, run_id: str) -> Trained | None:
+def collect_result(home: Home, tracking: Tracking, key: str, run_id: str) -> Trained | None:
     """The training that another machine put into the run, on this one; None where there is none. Every file is checked."""
     from tasks.common.files import is_valid
     from tasks.common.workspace import workspace
-    from tasks.learning.fit import finished
+    from tasks.learning.fit import finished_fit
 
-    if (done := finished(home.run(key))) is not None:
+    if (done := finished_fit(home.run(key))) is not None:
         return done
     returned = tracking.tags(run_id).get(RETURNED)
     if returned is None:
@@ -122,17 +122,17 @@ def collect(home: Home, tracking: Tracking, key: str, run_id: str) -> Trained | 
         home.run(key).mkdir(parents=True, exist_ok=True)
         shutil.rmtree(home.run(key) / TRAINED, ignore_errors=True)  # a damaged one; a whole one was returned above
         fetched.rename(home.run(key) / TRAINED)
-    return finished(home.run(key))
+    return finished_fit(home.run(key))
 
 
-def beat(tracking: Tracking, run_id: str) -> str:
+def touch_run(tracking: Tracking, run_id: str) -> str:
     """What changes as long as the machine elsewhere lives."""
     return tracking.tags(run_id).get(BEAT, "")
 
 
 def _check_alike(told: Order) -> None:
     """Other code or libraries may train another model under the same key: refuse. Builds (+cpu, +cu126) may differ."""
-    here = libraries(TRAIN_LIBRARIES)
+    here = library_versions(TRAIN_LIBRARIES)
     other = [
         f"{name} {here[name]} (not {version})"
         for name, version in told.libraries.items()

@@ -14,10 +14,10 @@ from configs.errors import InputError
 from configs.schema import Pipeline, is_table
 from tasks.common.home import Home
 from tasks.common.orchestration import create_progress_artifact, task, update_progress_artifact
-from tasks.common.terminal import say
-from tasks.identity.keys import code_of, digest
+from tasks.common.terminal import print_notice
+from tasks.identity.keys import code_of, json_sha256
 from tasks.release import champion_files
-from tasks.serving.batch.staged_table import staged
+from tasks.serving.batch.staged_table import stage_table
 from tasks.tracking.client import Registry, Tracking
 
 
@@ -36,7 +36,7 @@ def score(
     if version is not None and version not in Registry(tracking, pipeline.release.alias).versions(pipeline.name):
         raise InputError(f"{pipeline.name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
     told = _artifact(move)
-    with staged(source, place) if is_table(source) else nullcontext(source) as rows:
+    with stage_table(source, place) if is_table(source) else nullcontext(source) as rows:
         outcome = _score(pipeline, home, champion_files(tracking, home, pipeline.name, which), which, rows, place, told)
     return {
         "pipeline": pipeline.name,
@@ -64,10 +64,10 @@ def _artifact(move: Callable[[int, int], None]) -> Callable[[int, int], None]:
 def _score(
     pipeline: Pipeline, home: Home, files: tuple[Path, Path], version: str, rows: str, place: Path, move: Callable[[int, int], None]
 ) -> dict[str, Any]:
-    from tasks.data.sources.source_files import fingerprint, left_out_of
-    from tasks.serving.batch.input_files import inspect
-    from tasks.serving.batch.scoring import Job, score
-    from tasks.serving.packaged_model import load
+    from tasks.data.sources.source_files import fingerprint_files, left_out_of
+    from tasks.serving.batch.input_files import inspect_files
+    from tasks.serving.batch.scoring import Job, score_files
+    from tasks.serving.packaged_model import load_package
     from tasks.serving.predictor import make_ready
     from tasks.traffic.log import open_traffic
 
@@ -75,27 +75,27 @@ def _score(
     text = data.text if pipeline.problem == "text-classification" else data.prompt
     format = "auto" if Path(rows).suffix == ".parquet" else data.format
     for sentence in left_out_of("--input", rows, format):
-        say(sentence)
-    batch = inspect(rows, text, format, data.max_characters, data.separator)
+        print_notice(sentence)
+    batch = inspect_files(rows, text, format, data.max_characters, data.separator)
     at_once, logged, rate = pipeline.evaluation.batch_size, pipeline.serving.log, pipeline.serving.audit_rate
     ready: list[Any] = []
 
     def answers(texts: Any) -> Any:  # a result that is there already needs no model
         if not ready:
-            ready.append(make_ready(version, load(files[0], files[1], home.path)))
+            ready.append(make_ready(version, load_package(files[0], files[1], home.path)))
         return ready[0].answers(texts)
 
     model = hashlib.sha256((files[0] / "manifest.json").read_bytes()).hexdigest()
     named = data.id if data.id in batch.columns else None
-    key = digest(
+    key = json_sha256(
         {
-            "rows": list(fingerprint(batch.files).items()), "text": text, "id": named, "longest": data.max_characters,
+            "rows": list(fingerprint_files(batch.files).items()), "text": text, "id": named, "longest": data.max_characters,
             "model": model, "version": version, "at_once": at_once, "logged": rate if logged else None,
             "code": code_of("batch", pipeline),
         }
     )  # fmt: skip
     with closing(open_traffic(home.path, pipeline.name, home.traffic_url)) if logged else nullcontext() as log:
-        done = score(Job(batch, key, version, answers, at_once, named, place, log, rate), move)
+        done = score_files(Job(batch, key, version, answers, at_once, named, place, log, rate), move)
     fresh = 0 if done.skipped else done.rows - done.kept
     return {
         "output": str(place), "rows": done.rows, "answered": done.answered, "kept": done.kept, "skipped": done.skipped,

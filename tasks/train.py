@@ -15,8 +15,8 @@ from tasks.common.bases import Base
 from tasks.common.gpu_slots import gpu_slot
 from tasks.common.home import Home
 from tasks.common.orchestration import create_progress_artifact, task, update_progress_artifact
-from tasks.common.terminal import say, training_bar
-from tasks.learning.device import devices, settle_on
+from tasks.common.terminal import print_notice, training_bar
+from tasks.learning.device import count_devices, settle_on
 from tasks.prepare import open_snapshot
 from tasks.tracking.client import Tracking
 from tasks.tracking.metric_log import MetricLog
@@ -34,28 +34,30 @@ def train(
     pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, key: str, run_id: str, start: Path | None
 ) -> Trained:
     """Fit the adapter to the snapshot, or find it fitted; every number goes to the one MLflow run of this train-key."""
-    trained = fitted(pipeline, home, tracking, base.path, material(pipeline, home, base, snapshot), key, run_id, start)
-    account(tracking, run_id, trained)
+    trained = fit_in_slot(
+        pipeline, home, tracking, base.path, training_material(pipeline, home, base, snapshot), key, run_id, start
+    )
+    record_training(tracking, run_id, trained)
     return trained
 
 
-def fitted(
+def fit_in_slot(
     pipeline: Pipeline, home: Home, tracking: Tracking, base: Path, material: tuple[Spec, Any, Any], key: str, run_id: str,
     start: Path | None,
 ) -> Trained:  # fmt: skip
     """Fit in a slot of this machine, every number going to journal, terminal and Prefect on the way."""
-    from tasks.learning.objectives.supervised import train as fit
+    from tasks.learning.objectives.supervised import train_supervised as fit
 
     spec, rows, held_out = material
-    with gpu_slot(home.path, devices(), say) as number:
+    with gpu_slot(home.path, count_devices(), print_notice) as number:
         settle_on(number)
-        metrics = MetricLog(tracking, run_id, home.run(key) / "metrics.jsonl", say, system_sampler())
+        metrics = MetricLog(tracking, run_id, home.run(key) / "metrics.jsonl", print_notice, system_sampler())
         with metrics.uploading(), training_bar() as bar:
             listener = _listener(metrics, bar)
             return fit(spec, base, rows, held_out, pipeline.objective, pipeline.training, home.run(key), listener, start)
 
 
-def account(tracking: Tracking, run_id: str, trained: Trained) -> None:
+def record_training(tracking: Tracking, run_id: str, trained: Trained) -> None:
     """What the training took and on what, into its run."""
     seen = {
         "training_seconds": trained.seconds,
@@ -89,7 +91,7 @@ def fitted_splits(pipeline: Pipeline) -> tuple[str, ...]:
     return ("train", "validation") if pipeline.training.refit else ("train",)
 
 
-def material(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> tuple[Spec, Any, Any]:
+def training_material(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> tuple[Spec, Any, Any]:
     """The network's description, the rows of the split train, and those of validation."""
     import pandas as pd
 
@@ -139,6 +141,6 @@ def _listener(metrics: MetricLog, bar: Any) -> Listener:
 
     def notice(sentence: str) -> None:
         logger.warning(sentence)
-        say(sentence)
+        print_notice(sentence)
 
     return Listener(log, progress, notice)

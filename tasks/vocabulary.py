@@ -14,7 +14,7 @@ from configs.schema import Pipeline, Window
 from tasks.common.home import Home
 from tasks.common.orchestration import create_markdown_artifact
 from tasks.ledger.decisions import last_decision
-from tasks.prepare import Prepared, latest, note_latest, open_snapshot, rows_per_label
+from tasks.prepare import Prepared, latest_snapshot, note_latest, open_snapshot, rows_per_label
 
 if TYPE_CHECKING:
     from tasks.data.preparation.vocabulary import KnownLabels
@@ -101,7 +101,7 @@ def check_sealed(
     """Hold a snapshot that is found again against what is known now, unless it is the last one, which was held so already."""
     from tasks.data.preparation.vocabulary import check_vocabulary
 
-    earlier = latest(pipeline, home)
+    earlier = latest_snapshot(pipeline, home)
     if earlier is not None and earlier[0] == prepared.snapshot:
         return
     if pipeline.problem == "text-classification":
@@ -115,7 +115,7 @@ def check_sealed(
 
 def _earlier(pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Ledger) -> tuple[str | None, dict[str, Any]]:
     """Hash and manifest of the pipeline's earlier snapshot, this machine's or that of the newest decision, whichever is newer."""
-    here, decided = latest(pipeline, home), last_decision(ledger, pipeline.name)
+    here, decided = latest_snapshot(pipeline, home), last_decision(ledger, pipeline.name)
     elsewhere = decided.payload.get("snapshot") if decided is not None else None
     if here is not None and (decided is None or elsewhere in (None, here[0]) or here[1] >= decided.at):
         try:

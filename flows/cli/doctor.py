@@ -28,21 +28,21 @@ SPENT = 2  # finished trainings whose checkpoints one line names
 Look = Callable[[], Check | Iterable[Check]]
 
 
-def doctor(pipeline: Pipeline | None, *, quiet: bool) -> dict[str, Any]:
+def run_doctor(pipeline: Pipeline | None, *, quiet: bool) -> dict[str, Any]:
     """Run every check; `ok` is False where one failed. A home that is not there yet is not made."""
     home = configured_home()
     settle_environment(home)
     began = time.monotonic()
-    checks = examine(home, pipeline)
+    checks = run_checks(home, pipeline)
     if not quiet:
         _show(checks, home)
     fine, seconds = all(check.state != "fail" for check in checks), round(time.monotonic() - began, 2)
     return {"ok": fine, "home": str(home.path), "seconds": seconds, "checks": [asdict(check) for check in checks]}
 
 
-def examine(home: Home, pipeline: Pipeline | None) -> list[Check]:
+def run_checks(home: Home, pipeline: Pipeline | None) -> list[Check]:
     """Side by side, as most of them wait; the strays last, for they need servers that answer."""
-    api = os.environ.get("PREFECT_API_URL") or server.running(home)
+    api = os.environ.get("PREFECT_API_URL") or server.server_address(home)
     with ThreadPoolExecutor() as pool:
         found = [check for checks in pool.map(lambda pair: _safe(*pair), _looks(home, pipeline, api)) for check in checks]
     away = {check.name for check in found if check.state == "fail"}
@@ -53,25 +53,25 @@ def examine(home: Home, pipeline: Pipeline | None) -> list[Check]:
 
 
 def _looks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[tuple[str, Look]]:
-    yield "python", machine.python
-    yield "libraries", machine.libraries
-    yield "mlflow command", machine.tools
-    yield "telemetry", machine.telemetry
+    yield "python", machine.check_python
+    yield "libraries", machine.check_libraries
+    yield "mlflow command", machine.check_tools
+    yield "telemetry", machine.check_telemetry
     yield "home", lambda: machine.home_folder(home)
-    yield "memory", machine.memory
-    yield "gpu", machine.gpu
-    yield "redaction key", lambda: machine.redaction(home)
-    yield "prefect", lambda: servers.prefect(api)
+    yield "memory", machine.check_memory
+    yield "gpu", machine.check_gpu
+    yield "redaction key", lambda: machine.check_redaction(home)
+    yield "prefect", lambda: servers.check_prefect(api)
     if api is not None:
-        yield "pool", lambda: servers.pools(api, servers.pool_names(pipeline, POOL))
-    yield "mlflow", lambda: servers.mlflow(home)
+        yield "pool", lambda: servers.check_pools(api, servers.pool_names(pipeline, POOL))
+    yield "mlflow", lambda: servers.check_mlflow(home)
     yield "paths", lambda: _paths(home)
-    yield "ledger", lambda: servers.ledger(home)
-    yield "traffic", lambda: servers.traffic(home)
+    yield "ledger", lambda: servers.check_ledger(home)
+    yield "traffic", lambda: servers.check_traffic(home)
     yield "ports", lambda: _ports(home)
     if pipeline is not None:
-        yield "base", lambda: machine.base(pipeline, home)
-        yield "data", lambda: machine.data(pipeline)
+        yield "base", lambda: machine.check_base_of(pipeline, home)
+        yield "data", lambda: machine.check_data(pipeline)
 
 
 def _safe(name: str, look: Look) -> list[Check]:
@@ -86,20 +86,20 @@ def _safe(name: str, look: Look) -> list[Check]:
 def _ports(home: Home) -> Iterable[Check]:
     up = running_up(home)
     ours = {urlsplit(url).port or 0 for url in up.get("addresses", {}).values()}
-    ours |= {urlsplit(server.running(home) or "").port or 0}
+    ours |= {urlsplit(server.server_address(home) or "").port or 0}
     known = {**PORTS, "service": SERVICE_PORT}
-    return servers.ports({name: (where[0], port_of(None, *where)) for name, where in known.items()}, ours)
+    return servers.check_ports({name: (where[0], port_of(None, *where)) for name, where in known.items()}, ours)
 
 
 def _strays(home: Home, pipeline: Pipeline | None, api: str | None, away: set[str]) -> Iterator[Check]:
     """What `reconcile` would put right, by its own finders, as far as their servers answer."""
-    from flows.reconcile import finders
+    from flows.reconcile import leftover_finders
 
     if not home.path.is_dir():
         return
     blind = away | (set() if api else {"prefect"})
     with _asking(api):
-        found = [stray for look in finders(home, pipeline, blind, only_look=True) for stray in look()]
+        found = [stray for look in leftover_finders(home, pipeline, blind, only_look=True) for stray in look()]
     dead, spent = [stray for stray in found if not stray.spent], [stray for stray in found if stray.spent]
     if dead:
         kinds = sorted({stray.kind for stray in dead})
@@ -123,15 +123,15 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[Check]:
     """Whether there is one, whether registry and ledger name the same, and whether its files are whole."""
     none = Check("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
     from tasks.health.champion_files import champion_files
-    from tasks.health.upgrade import upgrade
-    from tasks.ledger.promotions import check_registry, history, replay
+    from tasks.health.upgrade import upgrade_check
+    from tasks.ledger.promotions import check_registry, ledger_history, replayed_champion
     from tasks.opponent import ADOPTED, open_ledger
     from tasks.tracking.client import Registry, Tracking
 
     ledger = open_ledger(home)
     if home.tracks_here and not (home.path / "mlflow.db").is_file():
         recorded = ledger.shared or Path(str(ledger.url.database)).is_file()
-        told = replay(ledger, pipeline.name) if recorded else None
+        told = replayed_champion(ledger, pipeline.name) if recorded else None
         lost = Check(
             "champion", "fail", f"the ledger says version {told}, but {home.path / 'mlflow.db'} is gone", "restore it from a copy"
         )
@@ -140,9 +140,9 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[Check]:
     with _asking(None):
         tracking = Tracking(home, only_look=True)
         registry = Registry(tracking, pipeline.release.alias)
-        entries = history(ledger, pipeline.name)
+        entries = ledger_history(ledger, pipeline.name)
         check_registry(entries, registry, pipeline.name)
-        named, told = registry.champion(pipeline.name), replay(ledger, pipeline.name)
+        named, told = registry.champion(pipeline.name), replayed_champion(ledger, pipeline.name)
         adopted = {row.to_version for row in entries if row.kind == ADOPTED}
         if named != told:
             what = f"the registry says {named or 'none'}, the ledger {told or 'none'}"
@@ -155,7 +155,7 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[Check]:
             yield Check("champion", "ok", f"{pipeline.name} version {named}{origin}, registry and ledger agree")
         if named is not None:
             yield from champion_files(tracking, home, pipeline.name, named)
-            yield upgrade(pipeline, tracking, registry, named)
+            yield upgrade_check(pipeline, tracking, registry, named)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 from configs.errors import InputError
 from configs.schema import Pipeline
 from tasks.common.home import find_home, settle_environment
-from tasks.common.terminal import say
+from tasks.common.terminal import print_notice
 
 
 def draft_contract(pipeline: Pipeline, output: Path | None) -> dict[str, Any]:
@@ -19,12 +19,12 @@ def draft_contract(pipeline: Pipeline, output: Path | None) -> dict[str, Any]:
     target = output or Path("expectations") / f"{pipeline.name}.json"
     if target.exists():
         raise InputError(f"{target} is there already: move it away, or name another file with --output")
-    from expectations.draft import draft
-    from tasks.prepare import opened
+    from expectations.draft import draft_suite
+    from tasks.prepare import open_source
 
-    with opened(pipeline, home) as raw:
-        suite = draft(raw.frames, pipeline.problem, pipeline.name)
+    with open_source(pipeline, home) as raw:
+        suite = draft_suite(raw.frames, pipeline.problem, pipeline.name)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(suite, indent=2, ensure_ascii=False) + "\n")
-    say(f"{target}: {len(suite['expectations'])} expectations; read them, edit them, then set contract.suite: {target}")
+    print_notice(f"{target}: {len(suite['expectations'])} expectations; read them, edit them, then set contract.suite: {target}")
     return {"suite": str(target), "expectations": len(suite["expectations"])}

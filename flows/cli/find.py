@@ -9,7 +9,7 @@ from configs.schema import Pipeline
 from tasks.common.home import find_home, settle_environment
 
 
-def find(pipeline: Pipeline, config: Path, value: str, *, quiet: bool) -> dict[str, Any]:
+def find_row(pipeline: Pipeline, config: Path, value: str, *, quiet: bool) -> dict[str, Any]:
     """The outcome of `tunekeeper find --json`; the id itself is not in it where it is kept as a pseudonym."""
     home = find_home()
     settle_environment(home)
@@ -22,7 +22,7 @@ def find(pipeline: Pipeline, config: Path, value: str, *, quiet: bool) -> dict[s
 
 
 def _show(outcome: dict[str, Any], config: Path) -> None:
-    from tasks.common.terminal import closing
+    from tasks.common.terminal import print_closing
 
     lines = [f"source: {place}" for place in outcome["source"]]
     if outcome["source_error"]:
@@ -39,4 +39,4 @@ def _show(outcome: dict[str, Any], config: Path) -> None:
     if outcome["snapshots_of_other_keys"]:
         lines.append(f"{outcome['snapshots_of_other_keys']} snapshots were made under another redaction key: not searched by it")
     places = len(outcome["source"]) + len(outcome["snapshots"])
-    closing(f"{outcome['pipeline']}: {places} places", "green", (), lines, (f"next: tunekeeper report {config}",))
+    print_closing(f"{outcome['pipeline']}: {places} places", "green", (), lines, (f"next: tunekeeper report {config}",))

@@ -18,9 +18,9 @@ COLOURS = {"PROMOTE": "green", "HOLD": "red", "INCONCLUSIVE": "yellow"}
 def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, Any]:
     """The retrain flow in this process, on the server that is configured, or our own."""
     settle_environment(find_home())  # before a process inherits it
-    from tasks.common.processes import begun
+    from tasks.common.processes import helper_started
 
-    with begun(), here(pipeline.name):
+    with helper_started(), flow_environment(pipeline.name):
         from flows.retrain import retrain
 
         outcome: dict[str, Any] = retrain(pipeline)
@@ -32,9 +32,9 @@ def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, A
 def run_adopt(pipeline: Pipeline, config: Path, model: Path, reason: str, who: str | None, *, quiet: bool) -> dict[str, Any]:
     """Adopt a model in this process; `model` is its folder, `who` the person's name where the user's is not."""
     settle_environment(find_home())  # before a process inherits it
-    from tasks.common.processes import begun
+    from tasks.common.processes import helper_started
 
-    with begun(), here(pipeline.name):
+    with helper_started(), flow_environment(pipeline.name):
         from flows.adopt import adopt
         from flows.cli.promote import person_named
 
@@ -45,16 +45,16 @@ def run_adopt(pipeline: Pipeline, config: Path, model: Path, reason: str, who: s
 
 
 def _last_move(outcome: dict[str, Any], config: Path, alias: str) -> None:
-    from tasks.common.terminal import closing
+    from tasks.common.terminal import print_closing
 
     title = f"{outcome['pipeline']}@{alias} is version {outcome['to']} (was {outcome['from']}), epoch {outcome['epoch']}"
     hints = [f"report: {outcome['report']}", f"next: tunekeeper history {config}"]
-    closing(title, "green", (), outcome["reasons"] if outcome["fresh"] else (), hints)
+    print_closing(title, "green", (), outcome["reasons"] if outcome["fresh"] else (), hints)
 
 
 def run_monitor(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, Any]:
     """One look of the monitors in this process."""
-    with here(pipeline.name):
+    with flow_environment(pipeline.name):
         from flows.monitor import monitor
 
         outcome: dict[str, Any] = monitor(pipeline)
@@ -65,7 +65,7 @@ def run_monitor(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, A
 
 def run_score(pipeline: Pipeline, config: Path, source: str, output: str, version: str | None, *, quiet: bool) -> dict[str, Any]:
     """The flow in this process, and its last words."""
-    with here():
+    with flow_environment():
         from flows.score import score
 
         outcome: dict[str, Any] = score(pipeline, source, output, version)
@@ -75,7 +75,7 @@ def run_score(pipeline: Pipeline, config: Path, source: str, output: str, versio
 
 
 def _last_scores(outcome: dict[str, Any], config: Path) -> None:
-    from tasks.common.terminal import closing
+    from tasks.common.terminal import print_closing
 
     title = f"{outcome['answered']:,} of {outcome['rows']:,} rows answered by {outcome['pipeline']} version {outcome['version']}"
     if outcome["skipped"]:
@@ -84,11 +84,11 @@ def _last_scores(outcome: dict[str, Any], config: Path) -> None:
     reasons = (
         [f"{rate:,.0f} rows/s" + (f"; {outcome['kept']:,} rows were scored before" if outcome["kept"] else "")] if rate else []
     )
-    closing(title, "green", (), reasons, (f"result: {outcome['output']}", f"next: tunekeeper monitor {config}"))
+    print_closing(title, "green", (), reasons, (f"result: {outcome['output']}", f"next: tunekeeper monitor {config}"))
 
 
 @contextmanager
-def here(*names: str) -> Iterator[None]:
+def flow_environment(*names: str) -> Iterator[None]:
     """What a flow needs to run in this process: the environment, a server, its tags (those of a deployed run), and no heartbeat.
 
     The heartbeat costs a second at the end of every run, for a server that watches nobody.
@@ -107,17 +107,17 @@ def here(*names: str) -> Iterator[None]:
 
 
 def _last_look(outcome: dict[str, Any], config: Path) -> None:
-    from tasks.common.terminal import closing
+    from tasks.common.terminal import print_closing
 
     name = f"{outcome['pipeline']} version {outcome['version']}"
     if outcome["skipped"]:
-        closing(f"no look at {name}: {outcome['reason']}", "yellow", (), (), ())
+        print_closing(f"no look at {name}: {outcome['reason']}", "yellow", (), (), ())
         return
     table = [("monitor", "change", "least", "p", ""), *(_line(each) for each in outcome["findings"])]
     spoke = ", ".join(outcome["monitors"])
     title = f"{name}: {spoke} changed" if outcome["alarm"] else f"{name}: no change worth an alarm in {outcome['rows']:,} answers"
     hints = [f"report: {outcome['report']}", f"next: tunekeeper {'retrain' if outcome['alarm'] else 'history'} {config}"]
-    closing(title, "red" if outcome["alarm"] else "green", table, (), hints)
+    print_closing(title, "red" if outcome["alarm"] else "green", table, (), hints)
 
 
 def _line(found: dict[str, Any]) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ def _line(found: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _last_words(outcome: dict[str, Any], config: Path) -> None:
-    from tasks.common.terminal import closing
+    from tasks.common.terminal import print_closing
     from tasks.report.run.data import from_json
     from tasks.report.run.summary import terminal_table
 
@@ -138,9 +138,9 @@ def _last_words(outcome: dict[str, Any], config: Path) -> None:
     numbers = Path(outcome["report"]).with_suffix(".json")
     if not numbers.is_file():  # decided on another machine, or swept away
         hints = [f"next: tunekeeper report {config} fetches the report"]
-        closing(title, COLOURS[outcome["verdict"]], (), outcome["reasons"][:3], hints)
+        print_closing(title, COLOURS[outcome["verdict"]], (), outcome["reasons"][:3], hints)
         return
     report = from_json(numbers.read_bytes())
     hints = [f"report: {outcome['report']}", f"next: {report.next_command}".replace("CONFIG", str(config))]
     table = [row[:COLUMNS] for row in terminal_table(report)]
-    closing(title, COLOURS[outcome["verdict"]], table, outcome["reasons"][:3], hints)
+    print_closing(title, COLOURS[outcome["verdict"]], table, outcome["reasons"][:3], hints)

@@ -12,7 +12,7 @@ from configs.schema import Pipeline
 from flows.local.server import prefect_if_up
 from tasks.collect.links import history_file, keep_history
 from tasks.common.home import Home, find_home, settle_environment
-from tasks.common.terminal import closing, say
+from tasks.common.terminal import print_closing, print_notice
 from tasks.ledger import approvals
 from tasks.ledger.approvals import Approval
 from tasks.ledger.decisions import find_decision, last_decision
@@ -23,12 +23,12 @@ from tasks.ledger.promotions import (
     Ledger,
     Move,
     Settled,
-    heal,
-    history,
-    named,
+    champion_entry,
+    ledger_history,
     promote,
+    reconcile_alias,
     rollback,
-    standing,
+    version_text,
 )
 from tasks.opponent import ADOPTED, open_ledger
 from tasks.tracking.client import Registry, Tracking
@@ -40,7 +40,7 @@ def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str,
     """Make a version the champion: as its decision says, or by force, for which the ledger wants a reason."""
     person, name = person_named(who), pipeline.name
     home, tracking, ledger, registry = _open(pipeline)
-    settled = heal(ledger, registry, name)
+    settled = reconcile_alias(ledger, registry, name)
     if version not in registry.versions(name):
         raise InputError(f"{name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
     if version == settled.champion:
@@ -70,16 +70,16 @@ def _objection(
     if evidence.verdict != "PROMOTE":
         return f"{model} {version} has the verdict {evidence.verdict}"
     key = evidence.decision_key or ""
-    decision, asked = find_decision(ledger, model, key), approvals.find(ledger, model, key)
+    decision, asked = find_decision(ledger, model, key), approvals.find_approval(ledger, model, key)
     if decision is None:
         return f"{model} {version} was not decided on to the end (`tunekeeper retrain CONFIG` does that)"
-    if version in standing(ledger, model).withdrawn:
+    if version in champion_entry(ledger, model).withdrawn:
         return f"{model} {version} was taken back (see `tunekeeper history CONFIG`)"
-    if asked and (now := approvals.standing(ledger, registry, asked)).state in ("rejected", "superseded", "stale"):
+    if asked and (now := approvals.approval_state(ledger, registry, asked)).state in ("rejected", "superseded", "stale"):
         return now.sentence
     if decision.champion_version != champion:
-        seen = named(decision.champion_version)
-        return f"{model} {version} was compared with champion {seen}, but the champion is {named(champion)} now"
+        seen = version_text(decision.champion_version)
+        return f"{model} {version} was compared with champion {seen}, but the champion is {version_text(champion)} now"
     return None
 
 
@@ -87,8 +87,8 @@ def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str, who
     """Go back to the champion before this one, or to version `to`."""
     person = person_named(who)
     home, tracking, ledger, registry = _open(pipeline)
-    settled = heal(ledger, registry, pipeline.name)
-    force = bool(reason) and to in standing(ledger, pipeline.name).withdrawn
+    settled = reconcile_alias(ledger, registry, pipeline.name)
+    force = bool(reason) and to in champion_entry(ledger, pipeline.name).withdrawn
     move = rollback(ledger, registry, pipeline.name, to, left=settled.champion, who=person, reason=reason, force=force)
     _tell(home, pipeline, tracking, ledger, registry, move.entry)
     return _moved(pipeline, config, move, (*settled.notices, *move.notices))
@@ -108,14 +108,14 @@ def person_named(who: str | None) -> str:
 def show_history(pipeline: Pipeline, config: Path) -> dict[str, Any]:
     """Every promotion and rollback, oldest first, and the page of the model's life."""
     _, tracking, ledger, registry = _open(pipeline)
-    settled = heal(ledger, registry, pipeline.name)
+    settled = reconcile_alias(ledger, registry, pipeline.name)
     for notice in settled.notices:
-        say(notice)
-    entries = history(ledger, pipeline.name)
+        print_notice(notice)
+    entries = ledger_history(ledger, pipeline.name)
     rows = [_row(entry) for entry in entries]
     title = f"{pipeline.name}: champion is version {settled.champion}" if settled.champion else f"{pipeline.name} has no champion"
     following = f"tunekeeper {'report' if last_decision(ledger, pipeline.name) else 'retrain'} CONFIG"
-    closing(title, "bold", [COLUMNS, *rows], (), (f"next: {following}".replace("CONFIG", str(config)),))
+    print_closing(title, "bold", [COLUMNS, *rows], (), (f"next: {following}".replace("CONFIG", str(config)),))
     page = _life(pipeline, tracking, ledger, settled, following)
     moves = [{name: value for name, value in asdict(entry).items() if name != "model"} for entry in entries]
     return {
@@ -129,33 +129,33 @@ def show_history(pipeline: Pipeline, config: Path) -> dict[str, Any]:
 
 def _life(pipeline: Pipeline, tracking: Tracking, ledger: Ledger, settled: Settled, following: str) -> Path:
     """Draw the model's life: versions, verdicts, promotions, looks, feedback, cost; whoever may write to MLflow shows it there."""
-    from tasks.collect.history import gather
+    from tasks.collect.history import collect_history
     from tasks.report.history.data import to_json
-    from tasks.report.history.page import render
+    from tasks.report.history.page import render_history
 
-    found = gather(pipeline, tracking, ledger, settled.champion, settled.notices, following)
+    found = collect_history(pipeline, tracking, ledger, settled.champion, settled.notices, following)
     page = history_file(tracking, pipeline.name)
     page.parent.mkdir(parents=True, exist_ok=True)
     page.with_suffix(".json").write_text(to_json(found))
-    page.write_text(render(found))
+    page.write_text(render_history(found))
     try:
-        say(f"page: {keep_history(tracking, pipeline.name, page)}")
+        print_notice(f"page: {keep_history(tracking, pipeline.name, page)}")
     except InfraError as error:  # who may only read sees it all the same
-        say(f"page: {page} (not in MLflow: {error})")
+        print_notice(f"page: {page} (not in MLflow: {error})")
     return page
 
 
 def redraw_report(pipeline: Pipeline) -> dict[str, Any]:
     """Fetch report.json of the last decided run and draw it with this version's page."""
     from tasks.report.run.data import from_json
-    from tasks.report.run.page import render
+    from tasks.report.run.page import render_report
 
     home, tracking, ledger, _ = _open(pipeline)
     run_id = _last_run(ledger, pipeline)
     folder = tracking.fetch(tracking.artifact_uri(run_id, "report"), home.path / "reports" / run_id)
     page = folder / "report.html"
-    page.write_text(render(from_json((folder / "report.json").read_bytes())))
-    say(f"report: {page}")
+    page.write_text(render_report(from_json((folder / "report.json").read_bytes())))
+    print_notice(f"report: {page}")
     return {"pipeline": pipeline.name, "run_id": run_id, "report": str(page)}
 
 
@@ -175,7 +175,7 @@ def _last_run(ledger: Ledger, pipeline: Pipeline) -> str:
 
 def settle_questions(pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry) -> tuple[Approval, ...]:
     """Write down which questions are open no more by a move; gives those, for their forms are to be closed."""
-    answered = approvals.settle(ledger, registry, pipeline.name)
+    answered = approvals.settle_approvals(ledger, registry, pipeline.name)
     for asked in answered:
         tracking.tag_version(pipeline.name, asked.version, asked.tags)
     return answered
@@ -193,19 +193,19 @@ def _tell(home: Home, pipeline: Pipeline, tracking: Tracking, ledger: Ledger, re
         for asked in answered:
             close_form(asked)
         try:
-            assets.moved(pipeline.name, str(entry.to_version), pipeline.release.alias)
+            assets.record_alias(pipeline.name, str(entry.to_version), pipeline.release.alias)
         except Exception as error:  # noqa: BLE001  (whatever Prefect's client raises: the alias is moved, and that is what counts)
-            say(f"Prefect's assets do not show it: its server does not answer ({error})")
+            print_notice(f"Prefect's assets do not show it: its server does not answer ({error})")
 
 
 def _moved(pipeline: Pipeline, config: Path, move: Move, notices: tuple[str, ...]) -> dict[str, Any]:
     entry = move.entry
     for notice in notices:
-        say(notice)
+        print_notice(notice)
     title = (
         f"{pipeline.name}@{pipeline.release.alias} is version {entry.to_version} (was {entry.from_version}), epoch {entry.epoch}"
     )
-    closing(title, "green", (), (), (f"next: tunekeeper history {config}",))
+    print_closing(title, "green", (), (), (f"next: tunekeeper history {config}",))
     return moved_outcome(pipeline, move, notices)
 
 

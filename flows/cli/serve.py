@@ -21,7 +21,7 @@ from configs.schema import Pipeline
 from flows.local.logs import RepeatLimit
 from flows.local.services import SERVICE_PORT, port_of
 from tasks.common.home import Home, find_home, settle_environment
-from tasks.common.terminal import say
+from tasks.common.terminal import print_notice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ LOOPBACK = "127.0.0.1"
 ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
 
-def serve(pipeline: Pipeline, host: str | None, port: int | None) -> None:
+def serve_champion(pipeline: Pipeline, host: str | None, port: int | None) -> None:
     """Answer until SIGTERM or Ctrl-C; then finish what is under way, close the traffic log and return."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -55,26 +55,26 @@ def serve(pipeline: Pipeline, host: str | None, port: int | None) -> None:
 def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -> None:
     from tasks.common.processes import RestartedProcess
     from tasks.serving.alias_follower import Follower
-    from tasks.serving.http.connections import server
+    from tasks.serving.http.connections import uvicorn_server
     from tasks.serving.http.service import Service, create_app
-    from tasks.serving.text_preparation import Recipe, prepare
+    from tasks.serving.text_preparation import Recipe, prepare_texts
 
     preparing = RestartedProcess("tasks.serving.text_preparation")
-    preparing.submit(prepare, Recipe(False, ("PHONE_NUMBER",)), ["call 030 1234567"])  # so that nobody waits for its imports
+    preparing.submit(prepare_texts, Recipe(False, ("PHONE_NUMBER",)), ["call 030 1234567"])  # so that nobody waits for its imports
     traffic = _traffic(pipeline, home, preparing) if pipeline.serving.log else None
     service = Service(
         pipeline.name,
         pipeline.problem,
         pipeline.serving,
         pipeline.data.max_characters,
-        Follower(f"{pipeline.name}@{pipeline.release.alias}", ways(pipeline, home), pipeline.serving.follow_seconds),
+        Follower(f"{pipeline.name}@{pipeline.release.alias}", follower_ways(pipeline, home), pipeline.serving.follow_seconds),
         keys,
         _is_loopback(listening),
         traffic,
         _audits(pipeline, home),
         preparing.submit,
     )
-    serving = server(create_app(service), pipeline.serving.max_connections, pipeline.serving.timeout_seconds + 5)
+    serving = uvicorn_server(create_app(service), pipeline.serving.max_connections, pipeline.serving.timeout_seconds + 5)
     for which in (signal.SIGTERM, signal.SIGINT):  # uvicorn ends in peace, then raises what it was sent again: that is all it is
         signal.signal(which, lambda *_: None)
     try:
@@ -83,17 +83,17 @@ def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -
         preparing.close()
 
 
-def ways(pipeline: Pipeline, home: Home) -> Ways[Answering]:
+def follower_ways(pipeline: Pipeline, home: Home) -> Ways[Answering]:
     """How the follower of this pipeline's champion reads the alias, loads a version, and remembers the last one."""
     from tasks.ledger.store import Ledger
     from tasks.serving.alias_follower import Ways
 
-    ledger = Ledger(home.ledger_url, notify=say)
+    ledger = Ledger(home.ledger_url, notify=print_notice)
     name, memory = pipeline.name, home.path / "serving" / f"{pipeline.name}.json"
     tracking: list[Any] = []  # made in the follower's thread: importing MLflow takes seconds
 
     def look() -> str | None:
-        from tasks.ledger.promotions import check_registry, history
+        from tasks.ledger.promotions import check_registry, ledger_history
         from tasks.tracking.client import Registry, Tracking
 
         if not tracking:
@@ -101,7 +101,7 @@ def ways(pipeline: Pipeline, home: Home) -> Ways[Answering]:
         registry = Registry(tracking[0], pipeline.release.alias)
         version = registry.champion(name)
         if version is None:  # another MLflow than the one that was released to names none either
-            check_registry(history(ledger, name), registry, name)
+            check_registry(ledger_history(ledger, name), registry, name)
         return version
 
     def load(version: str) -> tuple[Answering, str]:
@@ -111,8 +111,8 @@ def ways(pipeline: Pipeline, home: Home) -> Ways[Answering]:
 
         _settle_memory()
         folder, base = champion_files(tracking[0], home, name, version)
-        ready = make_ready(version, packaged_model.load(folder, base, home.path))
-        return ready, smoke_test.check(ready, folder, ready.how)
+        ready = make_ready(version, packaged_model.load_package(folder, base, home.path))
+        return ready, smoke_test.check_answers(ready, folder, ready.how)
 
     def keep(version: str) -> None:
         memory.parent.mkdir(exist_ok=True)
@@ -146,13 +146,13 @@ def _traffic(pipeline: Pipeline, home: Home, preparing: RestartedProcess) -> Tra
     """The log, which has corrections prepared as the data are, in the process beside: they may be long."""
     from tasks.data.redaction.redact import OVER_BUDGET
     from tasks.serving.feedback_cleaning import recipe_of
-    from tasks.serving.text_preparation import prepare
+    from tasks.serving.text_preparation import prepare_texts
     from tasks.traffic.log import open_traffic
 
     recipe = recipe_of(pipeline, home)
 
     def clean(texts: list[str]) -> list[str]:
-        ready = preparing.result(prepare, recipe, texts)
+        ready = preparing.result(prepare_texts, recipe, texts)
         if None in ready:
             raise InputError(OVER_BUDGET)
         return [text for text in ready if text is not None]
@@ -201,17 +201,19 @@ def _welcome(pipeline: Pipeline, listening: socket.socket, keys: Keys) -> None:
 
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    say(f"{pipeline.name}@{pipeline.release.alias} at {url}; /ready says when it answers, /openapi.json what it reads")
+    print_notice(f"{pipeline.name}@{pipeline.release.alias} at {url}; /ready says when it answers, /openapi.json what it reads")
     if keys:
         named = ", ".join(f"{caller.name} ({'+'.join(sorted(caller.roles))})" for caller in keys.callers)
-        say(f"whoever asks needs one of the keys in {VARIABLE}: {named}")
+        print_notice(f"whoever asks needs one of the keys in {VARIABLE}: {named}")
         if not any("audit" in caller.roles for caller in keys.callers):
-            say("none of them has the role `audit`: nobody can label audits, and no accuracy will be known")
+            print_notice("none of them has the role `audit`: nobody can label audits, and no accuracy will be known")
     elif _is_loopback(listening):
-        say(f"no {VARIABLE} is set: only this machine is answered")
+        print_notice(f"no {VARIABLE} is set: only this machine is answered")
     else:
-        say(f"no {VARIABLE} is set, and {host} can be reached from elsewhere: everybody who reaches it is answered, but for audits")
-    say(f"next: curl {url}/predict -H 'Content-Type: application/json' -d '{{\"text\": \"...\"}}'")
+        print_notice(
+            f"no {VARIABLE} is set, and {host} can be reached from elsewhere: everybody who reaches it is answered, but for audits"
+        )
+    print_notice(f"next: curl {url}/predict -H 'Content-Type: application/json' -d '{{\"text\": \"...\"}}'")
 
 
 def _log_to_stderr() -> None:

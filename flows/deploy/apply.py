@@ -10,22 +10,22 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from configs.errors import InputError
-from configs.load import load
+from configs.load import load_pipeline
 from configs.schema import Pipeline
 from tasks.common.home import find_home, settle_environment
-from tasks.common.terminal import closing
+from tasks.common.terminal import print_closing
 
 COLUMNS = ("deployment", "pool", "when")
 
 
-def deploy(configs: Sequence[Path], overrides: Sequence[str] = ()) -> dict[str, Any]:
+def deploy_pipelines(configs: Sequence[Path], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Bring Prefect up to date with these pipelines; all of them are checked before anything is touched.
 
     Relative paths in the configs lead from the working folder, for the deployed runs as now.
     """
     home = find_home()
     settle_environment(home)  # before Prefect is imported
-    pipelines = [load(config, overrides) for config in configs]
+    pipelines = [load_pipeline(config, overrides) for config in configs]
     if faults := [fault for pair in zip(configs, pipelines, strict=True) for fault in _faults(*pair, pipelines)]:
         raise InputError("\n".join(["nothing was deployed:", *(f"  {fault}" for fault in faults)]))
     from flows.local.server import prefect_server
@@ -33,15 +33,15 @@ def deploy(configs: Sequence[Path], overrides: Sequence[str] = ()) -> dict[str, 
     with prefect_server(home):
         from prefect.client.orchestration import get_client
 
-        from flows.deploy.specs import install
+        from flows.deploy.specs import install_pipelines
 
         with get_client(sync_client=True) as client:
-            installed = install(client, pipelines, str(Path.cwd()))
+            installed = install_pipelines(client, pipelines, str(Path.cwd()))
     rows = [(each["deployment"], each["pool"], each["when"]) for each in installed.jobs]
     workers = " and ".join(f"prefect worker start --pool {pool} --type process" for pool in sorted({row[1] for row in rows}))
     title = f"deployed: {', '.join(pipeline.name for pipeline in pipelines)}"
     hints = [*(f"removed: {name}" for name in installed.removed), f"next: tunekeeper up; on servers a worker: {workers}"]
-    closing(title, "green", [COLUMNS, *rows], (), hints)
+    print_closing(title, "green", [COLUMNS, *rows], (), hints)
     return {
         "pipelines": [pipeline.name for pipeline in pipelines],
         "deployments": installed.jobs,

@@ -33,7 +33,7 @@ class Job:
     folder: str | None = None
 
 
-def apply(client: SyncPrefectClient, job: Job) -> UUID:
+def apply_deployment(client: SyncPrefectClient, job: Job) -> UUID:
     """Make the deployment, or bring it up to date; its work pool is made if absent. A schedule that was paused by hand stays so."""
     from prefect.utilities.callables import parameter_schema
 
@@ -56,7 +56,7 @@ def apply(client: SyncPrefectClient, job: Job) -> UUID:
     )
 
 
-def remove(client: SyncPrefectClient, full_name: str) -> bool:
+def remove_deployment(client: SyncPrefectClient, full_name: str) -> bool:
     """Whether there was a deployment `FLOW/NAME` to remove."""
     try:
         client.delete_deployment(client.read_deployment_by_name(full_name).id)
@@ -81,17 +81,17 @@ def ensure_pool(client: SyncPrefectClient, name: str) -> None:
             client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
 
 
-def automate(client: SyncPrefectClient, wanted: AutomationCore) -> None:
+def apply_automation(client: SyncPrefectClient, wanted: AutomationCore) -> None:
     """Make the automation of this name, or bring it up to date; one that was switched off by hand stays so."""
     found = client.read_automations_by_name(wanted.name)
     if not found:
         client.create_automation(wanted)
         return
     client.update_automation(found[0].id, wanted.model_copy(update={"enabled": found[0].enabled}))
-    stop(client, found[1:])
+    delete_automations(client, found[1:])
 
 
-def stop(client: SyncPrefectClient, automations: Iterable[Any]) -> None:
+def delete_automations(client: SyncPrefectClient, automations: Iterable[Any]) -> None:
     """Delete automations."""
     for each in automations:
         client.delete_automation(each.id)

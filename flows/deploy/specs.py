@@ -20,7 +20,7 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 
 from configs.schema import Pipeline
 from flows import train_remote
-from flows.deploy.deployments import Job, apply, automate, remove, stop
+from flows.deploy.deployments import Job, apply_automation, apply_deployment, delete_automations, remove_deployment
 from tasks.ledger.retrain_requests import SETTLE_SECONDS
 
 if TYPE_CHECKING:
@@ -40,22 +40,22 @@ class Installed:
     removed: list[str]
 
 
-def install(client: SyncPrefectClient, pipelines: Sequence[Pipeline], folder: str) -> Installed:
+def install_pipelines(client: SyncPrefectClient, pipelines: Sequence[Pipeline], folder: str) -> Installed:
     """Make or bring up to date all that these pipelines want, and remove what they want no more."""
     jobs, automations, removed = [], [], []
-    common = shared(pipelines, folder)
-    ids = {_full_name(job): apply(client, job) for job in common}
+    common = shared_jobs(pipelines, folder)
+    ids = {_full_name(job): apply_deployment(client, job) for job in common}
     for pipeline in pipelines:
         wanted = jobs_of(pipeline, folder)
-        ids |= {_full_name(job): apply(client, job) for job in wanted}
+        ids |= {_full_name(job): apply_deployment(client, job) for job in wanted}
         kept = {_full_name(job) for job in wanted}
-        removed += [name for name in _possible(pipeline) if name not in kept and remove(client, name)]
+        removed += [name for name in _possible(pipeline) if name not in kept and remove_deployment(client, name)]
         for automation in automations_of(pipeline, ids):
-            automate(client, automation)
+            apply_automation(client, automation)
             automations.append(automation.name)
         if not _events(pipeline):
             found = client.read_automations_by_name(_retraining(pipeline))
-            stop(client, found)
+            delete_automations(client, found)
             removed += [each.name for each in found]
         jobs += wanted
     told = [{"deployment": _full_name(job), "pool": job.pool, "when": _when(job)} for job in (*jobs, *common)]
@@ -88,7 +88,7 @@ def jobs_of(pipeline: Pipeline, folder: str) -> list[Job]:
     return found
 
 
-def shared(pipelines: Sequence[Pipeline], folder: str) -> list[Job]:
+def shared_jobs(pipelines: Sequence[Pipeline], folder: str) -> list[Job]:
     """The deployments that an installation has once, and those of the pools that train."""
     from flows.reconcile import EVERY_SECONDS
 
@@ -98,7 +98,7 @@ def shared(pipelines: Sequence[Pipeline], folder: str) -> list[Job]:
     return [
         Job("flows.reconcile.reconcile", "reconcile", pool, mend, (TAG,), {}, (_every(timedelta(seconds=EVERY_SECONDS)),), folder),
         Job("flows.scheduled.notice", "notice", pool, "Says that a run failed.", (TAG,), folder=folder),
-        *(train_remote.job(pool) for pool in pools),
+        *(train_remote.pool_job(pool) for pool in pools),
     ]
 
 

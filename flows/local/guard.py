@@ -28,7 +28,7 @@ KILL_SECONDS = 3.0
 ADOPT, DIE_WITH_PARENT = 36, 1  # PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
 
 
-def control(option: int, value: int) -> None:
+def process_control(option: int, value: int) -> None:
     """Linux's prctl; elsewhere nothing, and then only direct offspring is found."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
@@ -41,12 +41,12 @@ def main() -> None:
     asked: list[int] = []
     for which in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(which, lambda number, _: asked.append(number))
-    control(ADOPT, 1)
+    process_control(ADOPT, 1)
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, preexec_fn=_die_with_parent).pid
     told, codes = False, dict[int, int]()
     while True:
         gone = _owner_is_gone(owned)
-        codes |= reaped()
+        codes |= reap_offspring()
         if asked or gone:
             _end_all(child, min(grace, ORPHAN_SECONDS) if gone else grace, asked)
             return
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _die_with_parent() -> None:
-    control(DIE_WITH_PARENT, signal.SIGTERM)
+    process_control(DIE_WITH_PARENT, signal.SIGTERM)
 
 
 def _owner_is_gone(owned: bool) -> bool:
@@ -73,7 +73,7 @@ def _tell(code: int) -> bool:
     return True
 
 
-def reaped() -> dict[int, int]:
+def reap_offspring() -> dict[int, int]:
     """Exit codes of the offspring that has ended, the adopted too."""
     codes = {}
     with suppress(ChildProcessError):
@@ -86,7 +86,7 @@ def _end_session() -> None:
     """End what the command left in its own session; other sessions, a worker's flow runs, are let finish."""
     for process in psutil.Process().children(recursive=True):
         if _session(process.pid) == os.getsid(0):
-            send(process, signal.SIGKILL)
+            send_signal(process, signal.SIGKILL)
 
 
 def _end_all(child: int, grace: float, asked: list[int]) -> None:
@@ -95,23 +95,23 @@ def _end_all(child: int, grace: float, asked: list[int]) -> None:
     Being asked a second time means at once.
     """
     deadline, patience = time.monotonic() + grace, len(asked)
-    leaders = [process for process in offspring() if process.pid != child and _session(process.pid) == process.pid]
+    leaders = [process for process in list_offspring() if process.pid != child and _session(process.pid) == process.pid]
     for process in leaders:
-        send(process, signal.SIGTERM)
+        send_signal(process, signal.SIGTERM)
     while any(map(_lives, leaders)) and time.monotonic() < deadline - 1 and len(asked) == patience:
         _breathe()
-    for process in offspring():
-        send(process, signal.SIGTERM)
-    while offspring() and time.monotonic() < deadline and len(asked) == patience:
+    for process in list_offspring():
+        send_signal(process, signal.SIGTERM)
+    while list_offspring() and time.monotonic() < deadline and len(asked) == patience:
         _breathe()
     deadline = time.monotonic() + KILL_SECONDS
-    while (rest := offspring()) and time.monotonic() < deadline:
+    while (rest := list_offspring()) and time.monotonic() < deadline:
         for process in rest:
-            send(process, signal.SIGKILL)
+            send_signal(process, signal.SIGKILL)
         _breathe()
 
 
-def offspring() -> list[psutil.Process]:
+def list_offspring() -> list[psutil.Process]:
     return [process for process in psutil.Process().children(recursive=True) if _lives(process)]
 
 
@@ -129,14 +129,14 @@ def _session(pid: int) -> int:
         return -1
 
 
-def send(process: psutil.Process, which: int) -> None:
+def send_signal(process: psutil.Process, which: int) -> None:
     with suppress(psutil.NoSuchProcess):
         process.send_signal(which)
 
 
 def _breathe() -> None:
     time.sleep(POLL_SECONDS)
-    reaped()
+    reap_offspring()
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ _COUNTED_PLACES = 1000
 def log_file(log: Path) -> Iterator[int]:
     """A log to append to; one that has grown large becomes the old one first."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    rotate(log)
+    rotate_log(log)
     with log.open("ab") as out:
         yield out.fileno()
 
 
-def rotate(log: Path, most: int = LOG_BYTES) -> bool:
+def rotate_log(log: Path, most: int = LOG_BYTES) -> bool:
     """Cut a log that is larger than `most`: its last `most` bytes become NAME.old.log, and it begins anew; whether it was cut.
 
     Whoever has it open to append writes on in the same file, from its beginning: nobody has to be told. What is written between the

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from configs.errors import InfraError
-from flows.local.logs import log_file, rotate
+from flows.local.logs import log_file, rotate_log
 from tasks.common.home import Home
 
 PORT = 4200
@@ -40,7 +40,7 @@ def prefect_server(home: Home) -> Iterator[str]:
             yield given
         return
     with in_use(home):
-        url = running(home) or _start(home)
+        url = server_address(home) or _start(home)
         with at_address(url):
             yield url
 
@@ -70,7 +70,7 @@ def at_address(url: str) -> Iterator[None]:
 def prefect_if_up(home: Home) -> Iterator[bool]:
     """Whether there is a server to tell something: the one that PREFECT_API_URL names, or our own if it runs; none is started."""
     with in_use(home):
-        url = os.environ.get("PREFECT_API_URL") or running(home)
+        url = os.environ.get("PREFECT_API_URL") or server_address(home)
         if url is None:
             yield False
             return
@@ -88,7 +88,7 @@ def in_use(home: Home) -> Iterator[None]:
         yield
 
 
-def running(home: Home) -> str | None:
+def server_address(home: Home) -> str | None:
     """The address of our server if it lives and answers; another home's may have its port by now."""
     url = _said(home)
     try:
@@ -128,9 +128,9 @@ def _start(home: Home) -> str:
     """
     with (home.prefect / "starting.lock").open("a") as starting, (home.prefect / "server.lock").open("a") as own:
         fcntl.flock(starting, fcntl.LOCK_EX)
-        if _comes_up(home, lambda: not free(own)):
+        if _comes_up(home, lambda: not take_lock(own)):
             return str(_said(home))
-        if not free(own):
+        if not take_lock(own):
             raise InfraError(f"a local Prefect server runs and does not answer: end the process named in {home.prefect / SAID}")
         process = _spawn(home, [_port_before(home), 0], own.fileno(), {})
         if not _comes_up(home, lambda: process.poll() is None):
@@ -149,7 +149,7 @@ def _why(home: Home) -> str:
 def start_at(home: Home, port: int, idle_seconds: float) -> subprocess.Popen[bytes] | None:
     """Begin it at a port, for a caller who watches it; None where one lives already, or is being started."""
     with (home.prefect / "starting.lock").open("a") as starting, (home.prefect / "server.lock").open("a") as own:
-        if not free(starting) or not free(own):
+        if not take_lock(starting) or not take_lock(own):
             return None
         return _spawn(home, [port], own.fileno(), {"TUNEKEEPER_SERVER_IDLE_SECONDS": str(idle_seconds)})
 
@@ -158,16 +158,16 @@ def log_of(home: Home) -> Path:
     return home.path / "logs" / "prefect.log"
 
 
-def lives(home: Home) -> bool:
+def is_alive(home: Home) -> bool:
     """Whether a server of this home is there, answering or not."""
     with (home.prefect / "server.lock").open("a") as lock:
-        return not free(lock)
+        return not take_lock(lock)
 
 
 def used_by_others(home: Home) -> bool:
     """Whether a run holds the server in use; the caller has let go of it."""
     with (home.prefect / "in-use.lock").open("a") as lock:
-        return not free(lock)
+        return not take_lock(lock)
 
 
 def _spawn(home: Home, ports: list[int], lock: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -181,7 +181,7 @@ def _spawn(home: Home, ports: list[int], lock: int, environment: dict[str, str])
         )  # fmt: skip
 
 
-def free(lock: IO[str]) -> bool:
+def take_lock(lock: IO[str]) -> bool:
     """Whether no server has the lock; if so, it is held from here on."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -193,7 +193,7 @@ def free(lock: IO[str]) -> bool:
 def _comes_up(home: Home, alive: Callable[[], bool]) -> bool:
     """Wait until the server answers; False where it is dead or takes too long."""
     deadline = time.monotonic() + START_SECONDS
-    while running(home) is None:
+    while server_address(home) is None:
         if not alive() or time.monotonic() > deadline:
             return False
         time.sleep(0.1)
@@ -222,7 +222,7 @@ def _end_when_idle(lock: Path, idle_seconds: float, log: Path) -> None:
     idle_since = time.monotonic()
     while lock.exists():  # a home that was deleted needs no server
         time.sleep(min(5.0, idle_seconds / 4))
-        rotate(log)
+        rotate_log(log)
         with suppress(FileNotFoundError), lock.open("r") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -19,8 +19,8 @@ from configs.errors import InfraError, InputError
 from flows.local import server
 from flows.local.supervise import Guarded, Service
 from tasks.common.home import Home
-from tasks.common.http import ask, listener, port_is_free, prefect_headers
-from tasks.common.terminal import say
+from tasks.common.http import fetch, port_is_free, port_listener, prefect_headers
+from tasks.common.terminal import print_notice
 
 POOL = "tunekeeper"
 GRACE_SECONDS = 14.0  # what a training gets to save its checkpoint
@@ -86,7 +86,7 @@ def port_of(given: int | None, variable: str, usual: int, option: str = "--port"
 
 def _check(ports: Mapping[str, tuple[str, int]]) -> None:
     faults = [
-        f"  {port} for {name}: taken by {listener(port) or 'another process'}; end it, or set {variable} to another port"
+        f"  {port} for {name}: taken by {port_listener(port) or 'another process'}; end it, or set {variable} to another port"
         for name, (variable, port) in ports.items()
         if not port_is_free(port)
     ]
@@ -99,12 +99,12 @@ def _check(ports: Mapping[str, tuple[str, int]]) -> None:
 def _adopted(home: Home) -> str | None:
     """The address of this home's server that a run has started; waited for where it is only being started."""
     deadline = time.monotonic() + server.START_SECONDS
-    while (found := server.running(home)) is None and server.lives(home) and time.monotonic() < deadline:
+    while (found := server.server_address(home)) is None and server.is_alive(home) and time.monotonic() < deadline:
         time.sleep(0.2)
     return found
 
 
-def services(plan: Plan, used: ExitStack) -> list[Service]:
+def local_services(plan: Plan, used: ExitStack) -> list[Service]:
     logs, found = plan.home.path / "logs", list[Service]()
     ui = plan.prefect.removesuffix("/api")
     if not os.environ.get("PREFECT_API_URL"):
@@ -166,13 +166,13 @@ class PrefectServer:
     def ended(self) -> int | None:
         if self.process is not None:
             return self.process.poll()
-        return None if server.lives(self.home) else -signal.SIGKILL
+        return None if server.is_alive(self.home) else -signal.SIGKILL
 
     def stop(self) -> None:
         self.used.close()
         if self.process is None or server.used_by_others(self.home):
             if not self.asked:
-                say("the Prefect server stays for the runs that use it, and ends by itself when none does")
+                print_notice("the Prefect server stays for the runs that use it, and ends by itself when none does")
             self.process, self.stays = None, True
         elif self.asked:
             self.process.kill()
@@ -185,12 +185,12 @@ class PrefectServer:
 
 
 def _healthy(url: str) -> bool:
-    return ask(url, headers=prefect_headers(), seconds=1).ok
+    return fetch(url, headers=prefect_headers(), seconds=1).ok
 
 
 def _beats(api: str, since: float) -> bool:
     """Whether a worker of the pool has sent a heartbeat since then."""
-    found = ask(f"{api}/work_pools/{POOL}/workers/filter", {}, prefect_headers(), seconds=1)
+    found = fetch(f"{api}/work_pools/{POOL}/workers/filter", {}, prefect_headers(), seconds=1)
     beats = [worker.get("last_heartbeat_time") or "" for worker in found.value or []] if found.ok else []
     return any(_moment(beat) >= since for beat in beats)
 

@@ -17,7 +17,7 @@ import psutil
 
 from configs.errors import InfraError
 from flows.local import guard
-from flows.local.logs import log_file, rotate
+from flows.local.logs import log_file, rotate_log
 
 POLL_SECONDS = 0.2
 START_SECONDS = 120.0  # a first start makes databases
@@ -113,8 +113,8 @@ class Supervisor:
 
     def run(self, on_ready: Callable[[dict[str, float]], None], patience: Sequence[float]) -> None:
         """Keep them all until SIGINT, SIGTERM or SIGHUP; `on_ready` gets seconds by name once; `patience` is per stage."""
-        guard.control(guard.ADOPT, 1)  # a killed guard's offspring is found here
-        self.others = frozenset(guard.offspring())
+        guard.process_control(guard.ADOPT, 1)  # a killed guard's offspring is found here
+        self.others = frozenset(guard.list_offspring())
         with self._signals():
             try:
                 told, rotated = False, self.clock()
@@ -134,7 +134,7 @@ class Supervisor:
     def _rotate(self) -> float:
         """Cut the logs that have grown large; when that was."""
         for kept in self.kept.values():
-            rotate(kept.service.log)
+            rotate_log(kept.service.log)
         return self.clock()
 
     def pids(self) -> dict[str, int | None]:
@@ -209,13 +209,13 @@ class Supervisor:
         for send in (signal.SIGTERM, signal.SIGKILL):  # what is still there was a killed guard's, or does not end when asked
             if strays := self._strays():
                 for process in strays:
-                    guard.send(process, send)
+                    guard.send_signal(process, send)
                 time.sleep(1)
 
     def _strays(self) -> list[psutil.Process]:
         """Offspring that should have ended by now."""
         staying = {kept.child.pid for kept in self.kept.values() if kept.child is not None and kept.child.stays}
-        return [process for process in guard.offspring() if process not in self.others and process.pid not in staying]
+        return [process for process in guard.list_offspring() if process not in self.others and process.pid not in staying]
 
 
 def _ended(code: int) -> str:

@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from configs.credentials import cleaned
+from configs.credentials import clean_value
 from configs.errors import InfraError
 from flows.local import server
-from flows.local.services import POOL, Plan, plan_for, services
+from flows.local.services import POOL, Plan, local_services, plan_for
 from flows.local.supervise import Guarded, Supervisor
 from tasks.common.home import Home, find_home, settle_environment
-from tasks.common.http import Answer, ask
-from tasks.common.terminal import console, say
+from tasks.common.http import Answer, fetch
+from tasks.common.terminal import console, print_notice
 from tasks.tracking.client import Tracking, open_database
 
 LOCK = Path("locks", "up.lock")
@@ -28,14 +28,14 @@ NOT_LOOKED = "not looked at yet"  # what a service says of a registry that it ha
 PATIENCE = (17.0, 5.0)  # seconds for the worker and the service, then for the servers: less than 25 in all
 
 
-def up(config: Path | None, overrides: Sequence[str], ports: Mapping[str, int | None], *, as_json: bool = False) -> None:
+def run_services(config: Path | None, overrides: Sequence[str], ports: Mapping[str, int | None], *, as_json: bool = False) -> None:
     """Start what is not up yet, say where it is, and keep it; what was started here ends with this process."""
     home = find_home()
     settle_environment(home)
     if config is not None:
-        from configs.load import load
+        from configs.load import load_pipeline
 
-        load(config, overrides)
+        load_pipeline(config, overrides)
     with ExitStack() as stack:
         stack.enter_context(_alone(home))
         used = stack.enter_context(ExitStack())
@@ -43,7 +43,7 @@ def up(config: Path | None, overrides: Sequence[str], ports: Mapping[str, int | 
         plan = plan_for(home, config, overrides, ports)
         tracking = Tracking(home)
         tracking.attempt("opening its database", partial(open_database, home))
-        supervisor = Supervisor(services(plan, used), say)
+        supervisor = Supervisor(local_services(plan, used), print_notice)
         supervisor.run(lambda seconds: _ready(plan, supervisor, seconds, as_json), PATIENCE)
 
 
@@ -52,7 +52,7 @@ def _alone(home: Home) -> Iterator[None]:
     """Refuse a second one on the same home, saying where the first one's servers are."""
     (home.path / LOCK).parent.mkdir(exist_ok=True)
     with (home.path / LOCK).open("a") as lock:
-        if not server.free(lock):
+        if not server.take_lock(lock):
             found = running_up(home)
             where = "".join(f"\n  {name:<8} {url}" for name, url in found.get("addresses", {}).items())
             raise InfraError(
@@ -74,7 +74,7 @@ def running_up(home: Home) -> dict[str, Any]:
     """What the `up` of this home said of itself: pid, since, addresses; empty where none runs, whatever a killed one left."""
     try:
         with (home.path / LOCK).open("r") as lock:
-            if server.free(lock):
+            if server.take_lock(lock):
                 return {}
         found: dict[str, Any] = json.loads((home.path / SAID).read_text())
     except (OSError, ValueError):
@@ -84,7 +84,7 @@ def running_up(home: Home) -> dict[str, Any]:
 
 def _ready(plan: Plan, supervisor: Supervisor, seconds: dict[str, float], as_json: bool) -> None:
     """Say where everything is, to people and to files; then put right what an earlier kill left."""
-    addresses = cleaned({"MLflow": plan.mlflow, "Prefect": plan.prefect.removesuffix("/api")})
+    addresses = clean_value({"MLflow": plan.mlflow, "Prefect": plan.prefect.removesuffix("/api")})
     if plan.config is not None:
         addresses["service"] = plan.service
     since = datetime.now(UTC).isoformat(timespec="seconds")
@@ -102,7 +102,7 @@ def _show(plan: Plan, seconds: dict[str, float]) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2), show_header=False)
-    rows = cleaned({"MLflow": plan.mlflow, "Prefect": plan.prefect.removesuffix("/api"), "worker": f"pool {POOL}"})
+    rows = clean_value({"MLflow": plan.mlflow, "Prefect": plan.prefect.removesuffix("/api"), "worker": f"pool {POOL}"})
     if plan.config is not None:
         rows["service"] = plan.service
     for name, where in rows.items():
@@ -114,7 +114,7 @@ def _show(plan: Plan, seconds: dict[str, float]) -> None:
 
 
 def _state(plan: Plan) -> str:
-    return service_state(ask(f"{plan.service}/ready"), plan.config)
+    return service_state(fetch(f"{plan.service}/ready"), plan.config)
 
 
 def service_state(ready: Answer, config: Path | None) -> str:

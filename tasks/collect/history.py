@@ -9,11 +9,11 @@ from typing import Any
 
 from configs.schema import Pipeline
 from tasks.collect.links import look_page, report_page
-from tasks.collect.monitor import alarms_of, feedback_of, level_of, told
+from tasks.collect.monitor import alarms_of, feedback_of, level_of, requests_of_page
 from tasks.common.home import Home
 from tasks.ledger.decisions import Decision, decisions_of
 from tasks.ledger.monitor_runs import Look, all_looks
-from tasks.ledger.promotions import Entry, Ledger, history
+from tasks.ledger.promotions import Entry, Ledger, ledger_history
 from tasks.ledger.retrain_requests import requests_of
 from tasks.report.history import data as page
 from tasks.report.monitor.data import Feedback, Level
@@ -22,14 +22,14 @@ from tasks.tracking.client import Tracking
 METRIC = {"text-classification": ("accuracy", "share", True), "text-generation": ("perplexity", "number", False)}
 
 
-def gather(
+def collect_history(
     pipeline: Pipeline, tracking: Tracking, ledger: Ledger, champion: str | None, notices: Sequence[str], next_command: str
 ) -> page.History:
     """The life of a model so far."""
     metric, unit, higher = METRIC[pipeline.problem]
     looks = all_looks(ledger, pipeline.name)
     decided = decisions_of(ledger, pipeline.name)
-    requests = told(tracking, requests_of(ledger, pipeline.name), looks, decided)
+    requests = requests_of_page(tracking, requests_of(ledger, pipeline.name), looks, decided)
     why = {each.run_id: each.why for each in requests if each.state == "done"}
     return page.History(
         pipeline=pipeline.name,
@@ -37,7 +37,7 @@ def gather(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         champion=champion,
         versions=tuple(_version(each, metric, why, report_page(tracking, each)) for each in decided),
-        moves=tuple(_move(entry) for entry in history(ledger, pipeline.name)),
+        moves=tuple(_move(entry) for entry in ledger_history(ledger, pipeline.name)),
         looks=tuple(_mark(look, look_page(tracking, look)) for look in looks),
         levels=tuple(_levels(decided, looks, metric)),
         feedback=_feedback(pipeline, tracking.home, [each.payload["model"]["version"] for each in decided]),

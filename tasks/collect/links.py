@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from tasks.identity.keys import digest
+from tasks.identity.keys import json_sha256
 from tasks.ledger.decisions import Decision
 from tasks.ledger.monitor_runs import Look
 from tasks.tracking.client import Tracking
@@ -59,4 +59,4 @@ def history_file(tracking: Tracking, model: str) -> Path:
 
 
 def _history_key(model: str) -> str:
-    return digest(f"history {model}")
+    return json_sha256(f"history {model}")

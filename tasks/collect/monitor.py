@@ -16,10 +16,10 @@ from configs.schema import Pipeline
 from tasks.collect.links import history_page, look_page, report_of_version, report_page
 from tasks.drift.frequency_shift import Changes, changed_shares, changed_words, word_counts
 from tasks.drift.monitors import Finding
-from tasks.drift.novelty import NEIGHBOUR, unlike
+from tasks.drift.novelty import NEIGHBOUR, novel_texts
 from tasks.ledger.decisions import Decision, decisions_of
 from tasks.ledger.monitor_runs import Look, all_looks
-from tasks.ledger.promotions import history
+from tasks.ledger.promotions import ledger_history
 from tasks.ledger.retrain_requests import Request, requests_of
 from tasks.monitor import Window
 from tasks.reference import Reference
@@ -50,23 +50,23 @@ class Around:
     history: str
 
 
-def around(
+def state_at_look(
     tracking: Tracking, ledger: Ledger, model: str, version: str, earlier: Sequence[Look], end: datetime, notices: Sequence[str]
 ) -> Around:
     """As the ledger tells it, at a look that ends at `end`."""
     decisions = decisions_of(ledger, model)
     return Around(
-        since=next((entry.at for entry in reversed(history(ledger, model)) if entry.to_version == version), ""),
+        since=next((entry.at for entry in reversed(ledger_history(ledger, model)) if entry.to_version == version), ""),
         earlier=tuple(page.look_of(each.look, each.at, {**each.payload, "report": look_page(tracking, each)}) for each in earlier),
         audited=_audited((each.at, each.payload) for each in earlier),
-        requests=told(tracking, recent(requests_of(ledger, model), end), all_looks(ledger, model), decisions),
+        requests=requests_of_page(tracking, recent_requests(requests_of(ledger, model), end), all_looks(ledger, model), decisions),
         notices=tuple(notices),
         model_report=report_of_version(tracking, decisions, version),
         history=history_page(tracking, model),
     )
 
 
-def gather(
+def collect_look(
     pipeline: Pipeline,
     version: str,
     beside: Around,
@@ -114,10 +114,10 @@ def payload_of(pipeline: Pipeline, version: str, seen: Window, findings: tuple[F
     """What the ledger keeps of a look."""
     window = [each.astimezone(UTC).isoformat(timespec="milliseconds") for each in (seen.start, seen.end)]
     kept = {"version": version, "rows": len(seen.rows), "window": window, "findings": [one.plain() for one in findings]}
-    return kept if pipeline.problem == "text-classification" else {**kept, "accepted": accepted(seen.rows)}
+    return kept if pipeline.problem == "text-classification" else {**kept, "accepted": acceptance_rate(seen.rows)}
 
 
-def accepted(rows: pd.DataFrame) -> dict[str, Any] | None:
+def acceptance_rate(rows: pd.DataFrame) -> dict[str, Any] | None:
     """The share of audited answers that needed no correction, with its 95 % interval, or None where none was audited.
 
     Each by the inverse of the probability with which it was drawn; answers to one text are one event told often.
@@ -133,7 +133,7 @@ def accepted(rows: pd.DataFrame) -> dict[str, Any] | None:
     return {"value": value, "low": float(low), "high": float(high), "n": len(audited)}
 
 
-def told(
+def requests_of_page(
     tracking: Tracking, requests: Iterable[Request], looks: Iterable[Look], decisions: Iterable[Decision]
 ) -> tuple[page.Request, ...]:
     """Requests for a retraining as the pages show them, each with the look that asked for it and the report of what it led to."""
@@ -193,7 +193,7 @@ def _words(reference: Reference, seen: Window) -> page.Words:
 def _texts(reference: Reference, seen: Window) -> page.Texts | None:
     if len(reference.rows["text"].drop_duplicates()) <= NEIGHBOUR or not len(seen.rows):
         return None
-    found = unlike(reference.points, seen.points)
+    found = novel_texts(reference.points, seen.points)
     old = reference.rows["text"].tolist()
 
     def example(row: int, **more: Any) -> page.Example:
@@ -270,6 +270,6 @@ def level_of(was: float, effect: float, low: float, high: float, alpha: float | 
     return max(0.0, was - effect - (high - effect) * usual), min(1.0, was - effect + (effect - low) * usual)
 
 
-def recent(requests: Sequence[Request], now: datetime, days: float = 60) -> tuple[Request, ...]:
+def recent_requests(requests: Sequence[Request], now: datetime, days: float = 60) -> tuple[Request, ...]:
     """The requests that a look's page has room for."""
     return tuple(each for each in requests if datetime.fromisoformat(each.at) > now - timedelta(days=days))

@@ -14,10 +14,10 @@ from tasks.collect import run_rows as rows
 from tasks.collect import training
 from tasks.collect.training import LOWER_IS_BETTER, ROW_MEAN, SHARES, SHOWN_METRICS
 from tasks.common.bases import Base
-from tasks.decide import recent
+from tasks.decide import recent_rows
 from tasks.evaluate import Baselines, Scores, folder_bytes, primary_of
 from tasks.gate.evidence import Comparison, Verdict
-from tasks.identity.keys import TRAIN_LIBRARIES, libraries
+from tasks.identity.keys import TRAIN_LIBRARIES, library_versions
 from tasks.prepare import Prepared, open_snapshot
 from tasks.report.run import data as page
 from tasks.stats.intervals import macro_f1, mean_interval, metric_interval, ratio_interval
@@ -51,7 +51,7 @@ class Findings:
     fit: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # split -> metrics, on rows of training
 
 
-def gather(found: Findings, home: Home) -> page.ReportData:
+def collect_report(found: Findings, home: Home) -> page.ReportData:
     """The report as plain values."""
     pipeline, verdict, frame = found.pipeline, found.verdict, found.challenger.frame
     text = pipeline.problem == "text-generation"
@@ -80,17 +80,17 @@ def gather(found: Findings, home: Home) -> page.ReportData:
             groups=verdict.n_groups, effective=verdict.n_effective, new_rows=verdict.new_rows, new_labels=verdict.new_labels,
             needed=verdict.rows_needed, detectable=verdict.detectable, unit=rows.unit_of(pipeline),
         ),
-        classes=() if text else rows.classes(found),
-        slices=rows.slices(found),
-        confusion=None if text else rows.confusion(frame),
-        calibration=None if text else rows.calibration(found),
+        classes=() if text else rows.class_scores(found),
+        slices=rows.slice_scores(found),
+        confusion=None if text else rows.confusion_of(frame),
+        calibration=None if text else rows.calibration_of(found),
         curves=training.curves_of(found.trained),
         kept_epoch=found.trained.epoch or None,
         fit=training.fit_of(found, manifest),
         training=training.training_sentence(found.trained, pipeline),
         data=_data(found, manifest),
-        errors=() if text else rows.worst(found, home),
-        generations=rows.generations(found, home) if text else (),
+        errors=() if text else rows.worst_errors(found, home),
+        generations=rows.worst_generations(found, home) if text else (),
         cost=page.Cost(
             stages=tuple(page.StageCost(name=name, seconds=seconds) for name, seconds in found.stages.items()),
             peak_bytes=found.trained.peak_memory,
@@ -102,7 +102,7 @@ def gather(found: Findings, home: Home) -> page.ReportData:
 
 
 def _in_window(frame: Any, pipeline: Pipeline) -> int | None:
-    rows = recent(frame, pipeline.gate.window)
+    rows = recent_rows(frame, pipeline.gate.window)
     return None if rows is None else int(rows.sum())
 
 
@@ -262,5 +262,5 @@ def _identity(found: Findings) -> page.Identity:
         base_bytes=found.base.bytes,
         seeds={} if found.adopted else {"training": pipeline.training.seed},
         settings={} if found.adopted else {name: str(value) for name, value in settings.items()},
-        libraries=libraries(TRAIN_LIBRARIES),
+        libraries=library_versions(TRAIN_LIBRARIES),
     )

@@ -9,7 +9,7 @@ import numpy as np
 from configs.schema import Pipeline
 from tasks.decide import slice_columns
 from tasks.evaluate import primary_of
-from tasks.gate.calibration import reliability
+from tasks.gate.calibration import reliability_bins
 from tasks.gate.slices import by_slice, recall_by_class
 from tasks.prepare import open_snapshot
 from tasks.report.run import data as page
@@ -31,7 +31,7 @@ def unit_of(pipeline: Pipeline) -> page.Unit:
     return "share" if pipeline.problem == "text-classification" else "number"
 
 
-def classes(found: Findings) -> tuple[page.ClassScore, ...]:
+def class_scores(found: Findings) -> tuple[page.ClassScore, ...]:
     from tasks.problems.metrics import per_class
 
     frame = found.challenger.frame
@@ -49,7 +49,7 @@ def classes(found: Findings) -> tuple[page.ClassScore, ...]:
     )  # fmt: skip
 
 
-def slices(found: Findings) -> tuple[page.SliceScore, ...]:
+def slice_scores(found: Findings) -> tuple[page.SliceScore, ...]:
     frame = found.challenger.frame
     columns = slice_columns(frame)
     if not columns:
@@ -71,7 +71,7 @@ def slices(found: Findings) -> tuple[page.SliceScore, ...]:
     )  # fmt: skip
 
 
-def confusion(frame: Any) -> page.Confusion:
+def confusion_of(frame: Any) -> page.Confusion:
     import pandas as pd
 
     labels = sorted({*frame["target"], *frame["prediction"]})
@@ -79,9 +79,9 @@ def confusion(frame: Any) -> page.Confusion:
     return page.Confusion(labels=tuple(labels), counts=tuple(tuple(int(n) for n in row) for row in table.to_numpy()))
 
 
-def calibration(found: Findings) -> page.Calibration:
+def calibration_of(found: Findings) -> page.Calibration:
     frame = found.challenger.frame
-    curve = reliability(frame["confidence"], frame["correct"])
+    curve = reliability_bins(frame["confidence"], frame["correct"])
     bins = tuple(
         page.CalibrationBin(
             low=float(curve.lower_edge[place]),
@@ -98,7 +98,7 @@ def calibration(found: Findings) -> page.Calibration:
     return page.Calibration(bins=bins, ece=float(curve.error), champion_ece=theirs)
 
 
-def worst(found: Findings, home: Home) -> tuple[page.WorstError, ...]:
+def worst_errors(found: Findings, home: Home) -> tuple[page.WorstError, ...]:
     frame = found.challenger.frame
     wrong = frame[frame["correct"] == 0].nlargest(WORST, "confidence")
     texts = open_snapshot(home, found.prepared.snapshot).frame("test").set_index("id")["text"]
@@ -115,7 +115,7 @@ def _rows(frame: Any) -> Any:
     return frame.itertuples()
 
 
-def generations(found: Findings, home: Home) -> tuple[page.Generation, ...]:
+def worst_generations(found: Findings, home: Home) -> tuple[page.Generation, ...]:
     """Of the answers that were written, those to rows whose reference was least likely to the model: the worst first."""
     frame = found.challenger.frame.assign(likelihood=primary_of(found.pipeline, found.challenger))
     worst = frame[frame["prediction"].notna()].nsmallest(WORST, "likelihood")

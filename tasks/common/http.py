@@ -40,7 +40,7 @@ class Answer:
             return None
 
 
-def ask(
+def fetch(
     url: str, body: Any = None, headers: dict[str, str] | None = None, seconds: float = SECONDS, method: str | None = None
 ) -> Answer:
     """GET, or POST where there is a body; never raises for what the server or the network does."""
@@ -49,7 +49,7 @@ def ask(
         return Answer(0, f"{parts.scheme or 'nothing'} is no web address")
     given = {"Content-Type": "application/json", **(headers or {})}
     if parts.username:
-        given["Authorization"] = basic(f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}")
+        given["Authorization"] = basic_auth(f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}")
         url = urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), given, method=method)  # noqa: S310  (checked above)
     try:
@@ -63,7 +63,7 @@ def ask(
         return Answer(0, str(error) or type(error).__name__)
 
 
-def basic(who: str) -> str:
+def basic_auth(who: str) -> str:
     """The header of `user:password`."""
     return "Basic " + base64.b64encode(who.encode()).decode()
 
@@ -71,7 +71,7 @@ def basic(who: str) -> str:
 def prefect_headers() -> dict[str, str]:
     """What Prefect's server wants to know: the words it was started with, or a key."""
     if who := os.environ.get("PREFECT_API_AUTH_STRING"):
-        return {"Authorization": basic(who)}
+        return {"Authorization": basic_auth(who)}
     if key := os.environ.get("PREFECT_API_KEY"):
         return {"Authorization": f"Bearer {key}"}
     return {}
@@ -79,7 +79,7 @@ def prefect_headers() -> dict[str, str]:
 
 def mlflow_headers() -> dict[str, str]:
     name, word = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
-    return {"Authorization": basic(f"{name}:{word}")} if name and word else {}
+    return {"Authorization": basic_auth(f"{name}:{word}")} if name and word else {}
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -93,7 +93,7 @@ def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def listener(port: int) -> str | None:
+def port_listener(port: int) -> str | None:
     """Who listens on a port, as `process 123 (mlflow)`; None where the system does not say."""
     import psutil
 
@@ -118,7 +118,7 @@ def _clock(date: str | None) -> float | None:
 
 def main() -> None:
     """`python -m tasks.common.http URL`: exit 0 where it answers well; a container's health check."""
-    found = ask(sys.argv[1], seconds=4)
+    found = fetch(sys.argv[1], seconds=4)
     if not found.ok:
         sys.exit(without_credentials(f"{sys.argv[1]}: {found.status or ''} {found.text[:200]}"))
 

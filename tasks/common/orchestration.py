@@ -17,7 +17,7 @@ import prefect
 from prefect import artifacts, events
 from prefect.utilities.hashing import file_hash
 
-from configs.credentials import cleaned, without_credentials
+from configs.credentials import clean_value, without_credentials
 from configs.errors import InfraError
 
 P = ParamSpec("P")
@@ -44,7 +44,7 @@ def create_markdown_artifact(markdown: str, key: str, description: str | None = 
 
 
 def create_table_artifact(rows: list[dict[str, Any]], key: str, description: str | None = None) -> None:
-    artifacts.create_table_artifact(cleaned(rows), key=key, description=description)
+    artifacts.create_table_artifact(clean_value(rows), key=key, description=description)
 
 
 def create_link_artifact(link: str, text: str, key: str) -> None:
@@ -62,7 +62,7 @@ def update_progress_artifact(artifact: UUID, percent: float, description: str) -
 
 
 def emit_event(name: str, resource: dict[str, str], payload: dict[str, Any]) -> None:
-    events.emit_event(name, resource=cleaned(resource), payload=cleaned(payload))
+    events.emit_event(name, resource=clean_value(resource), payload=clean_value(payload))
 
 
 def _plain(function: Callable[P, R]) -> Callable[P, R]:

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from configs.errors import InfraError
 from tasks.common.child_process import die_with, step_back
-from tasks.common.quick_import import importing
+from tasks.common.quick_import import quick_import
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # two that wait for each other spin, and take what others need
 PREPARING = ("datasets", "expectations.custom")  # what preparation needs first
@@ -109,7 +109,7 @@ _begun: list[Beside] = []
 
 
 @contextmanager
-def begun() -> Iterator[None]:
+def helper_started() -> Iterator[None]:
     """Start a process that prepares, for `beside` to give out: while this one imports, a second core has nothing to do."""
     _begun.append(Beside(*PREPARING))
     try:
@@ -119,7 +119,7 @@ def begun() -> Iterator[None]:
             _begun.pop().close()
 
 
-def beside() -> Beside:
+def helper_process() -> Beside:
     """The process that was begun, or one that begins now; whoever gets it closes it."""
     return _begun.pop() if _begun else Beside(*PREPARING)
 
@@ -130,7 +130,7 @@ def main() -> None:
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     die_with(int(sys.argv[1]))
-    with importing():
+    with quick_import():
         for module in sys.argv[2:]:
             import_module(module)
     while True:

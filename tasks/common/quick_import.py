@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def importing() -> Iterator[None]:
+def quick_import() -> Iterator[None]:
     """Import in peace: of a million objects none is garbage, now or later, so later searches leave them out too.
 
     For a process that imports torch, MLflow and Prefect this is a second of six.

@@ -22,7 +22,7 @@ def console() -> Any:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def say(sentence: str) -> None:
+def print_notice(sentence: str) -> None:
     """One notice."""
     console().print(f"  [yellow]![/] {_plain(sentence)}")
 
@@ -76,7 +76,7 @@ def training_bar(what: str = "train") -> Iterator[Bar]:
         yield Bar(progress, what)
 
 
-def closing(title: str, colour: str, rows: Sequence[Sequence[str]], reasons: Sequence[str], hints: Sequence[str]) -> None:
+def print_closing(title: str, colour: str, rows: Sequence[Sequence[str]], reasons: Sequence[str], hints: Sequence[str]) -> None:
     """The end of a run: a short table, the verdict and why, and what to do next."""
     from rich.table import Table
 

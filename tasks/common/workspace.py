@@ -17,7 +17,7 @@ from configs.errors import InfraError
 def workspace(parent: Path, prefix: str) -> Iterator[Path]:
     """Make a folder under `parent` that this process holds by a file lock; remove it at the end, however that comes."""
     parent.mkdir(parents=True, exist_ok=True)
-    sweep(parent, prefix)
+    remove_orphans(parent, prefix)
     folder, lock = _made(parent, prefix)
     try:
         yield folder
@@ -26,7 +26,7 @@ def workspace(parent: Path, prefix: str) -> Iterator[Path]:
         os.close(lock)
 
 
-def sweep(parent: Path, prefix: str) -> int:
+def remove_orphans(parent: Path, prefix: str) -> int:
     """Remove the folders that dead processes left behind, and say how many: a living owner's lock cannot be taken."""
     return sum(_removed(folder) for folder in parent.glob(f"{prefix}*") if folder.is_dir())
 

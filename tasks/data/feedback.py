@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Literal
 from configs.errors import InfraError
 from configs.schema import ProblemName
 from tasks.common.workspace import world_faults
-from tasks.data.labels import by_fold, canonical_label, respell
-from tasks.data.normalise import key_text, normalise, unusable
+from tasks.data.labels import by_fold, canonical_label, respell_label
+from tasks.data.normalise import key_text, normalise_text, unusable_reason
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import Redactor
 
@@ -45,7 +45,7 @@ class Export:
     rows: int
 
 
-def labelled(answers: pd.DataFrame, feedback: pd.DataFrame, kind: Literal["label", "correction"] = "label") -> pd.DataFrame:
+def labelled_answers(answers: pd.DataFrame, feedback: pd.DataFrame, kind: Literal["label", "correction"] = "label") -> pd.DataFrame:
     """The answers that were labelled, one line each: their own columns and `label`, `label_time`, `label_source`.
 
     `label_source` is "audit" only where the answer was drawn for it, whatever the feedback says of itself.
@@ -62,7 +62,7 @@ def labelled(answers: pd.DataFrame, feedback: pd.DataFrame, kind: Literal["label
     return newest.sort_values(["time", "id"], ignore_index=True)
 
 
-def accepted(answers: pd.DataFrame, feedback: pd.DataFrame, clean: Callable[[list[str]], list[str]]) -> pd.Series:
+def accepted_answers(answers: pd.DataFrame, feedback: pd.DataFrame, clean: Callable[[list[str]], list[str]]) -> pd.Series:
     """By row, whether the newest audit of an answer found nothing to correct in it: 1 or 0, NaN where none has spoken.
 
     A thumb says so, or a text that is the answer itself; `clean` makes of texts what is kept of corrections, and a value that was
@@ -88,9 +88,9 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
     """
     import pyarrow as pa
 
-    found = labelled(answers, feedback, kind=KIND[problem])
+    found = labelled_answers(answers, feedback, kind=KIND[problem])
     said = found[["text", "label"]]
-    usable = said.map(lambda text: unusable(text) is None).all(axis=1) & (said.map(len).max(axis=1) <= max_characters)
+    usable = said.map(lambda text: unusable_reason(text) is None).all(axis=1) & (said.map(len).max(axis=1) <= max_characters)
     found = found[usable].sort_values("id")
     predictions = found["prediction"].tolist() if problem == "text-generation" else [None] * len(found)
     columns = {
@@ -104,7 +104,7 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
     return pa.table({name: pa.array(columns[name], type=_schema().field(name).type) for name in _COLUMNS})
 
 
-def export(rows: pa.Table, folder: Path) -> Export | None:
+def export_feedback(rows: pa.Table, folder: Path) -> Export | None:
     """Write rows to `folder`/<digest>.parquet unless they are there; nothing for no rows."""
     import pyarrow.parquet as pq
 
@@ -144,7 +144,7 @@ def spelled_as_known(labels: Sequence[str | None], known: set[str], redactor: Re
     """
     folds = by_fold(known)
     spelled = [canonical_label(label) for label in labels]
-    meant = [label if label is None or label in known else respell(label, folds) for label in spelled]
+    meant = [label if label is None or label in known else respell_label(label, folds) for label in spelled]
     if redactor is None or all(label is None or label in known for label in meant):
         return meant
     names = sorted(known)
@@ -182,10 +182,10 @@ def pairs_of(rows: Dataset, path: Path, redactor: Redactor | None) -> pa.Table:
     found = table.select(["id", "text", "target", "time", "origin"]).take(places).rename_columns(
         ["id", "prompt", "chosen", "time", "origin"]
     )  # fmt: skip
-    clean = [normalise(said.get(name) or "", layout=True) for name in found.column("id").to_pylist()]
+    clean = [normalise_text(said.get(name) or "", layout=True) for name in found.column("id").to_pylist()]
     rejected = [text or "" for text in redactor.redact_each(clean)] if redactor else clean  # one over its budget is no pair
     differs = [
-        unusable(text) is None and key_text(text) != key_text(chosen)
+        unusable_reason(text) is None and key_text(text) != key_text(chosen)
         for text, chosen in zip(network_view(rejected), network_view(found.column("chosen").to_pylist()), strict=True)
     ]
     whole = found.append_column("row", pa.array(places)).append_column("rejected", pa.array(rejected, type=pa.string()))

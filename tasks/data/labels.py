@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from itertools import groupby
 
-from tasks.data.normalise import normalise
+from tasks.data.normalise import normalise_text
 
 VERSION = 1
 WHOLE_BELOW = 1e16  # from here on Python and pandas write floats with an exponent: their last digits are not the number's own
@@ -41,7 +41,7 @@ def canonical_label(value: object) -> str | None:
         value = format(value.normalize(), "f") if value.is_finite() else None if value.is_nan() else float(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    text = normalise(str(value))
+    text = normalise_text(str(value))
     if text in _TRUTH:
         return _TRUTH[text]
     if _INTEGRAL.fullmatch(text) or _SCIENTIFIC.fullmatch(text):
@@ -81,7 +81,7 @@ def by_fold(labels: Iterable[str]) -> dict[str, list[str]]:
     return dict(groups)
 
 
-def respell(label: str, folds: dict[str, list[str]]) -> str:
+def respell_label(label: str, folds: dict[str, list[str]]) -> str:
     """The one label of `folds` (from `by_fold`) that differs from `label` in spelling alone, or `label` where there is none."""
     alike = folds.get(fold_label(label), [])
     return alike[0] if len(alike) == 1 else label

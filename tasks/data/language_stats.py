@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def traits_of(texts: list[str], vocabulary: frozenset[str]) -> pd.DataFrame:
-    """`tasks.data.text_stats.traits` of each text."""
-    from expectations.measures import identifier
-    from tasks.data.text_stats import traits
+def text_stats_of(texts: list[str], vocabulary: frozenset[str]) -> pd.DataFrame:
+    """`tasks.data.text_stats.text_stats` of each text."""
+    from expectations.measures import language_model
+    from tasks.data.text_stats import text_stats
 
-    model, _ = identifier()
-    return traits(texts, vocabulary, lambda text: str(model.classify(text[:2000])[0]))
+    model, _ = language_model()
+    return text_stats(texts, vocabulary, lambda text: str(model.classify(text[:2000])[0]))

@@ -32,16 +32,16 @@ _MOST_MARKS = 32
 _EDGE = re.compile(" ?\n ?")
 
 
-def normalise(text: str, layout: bool = False) -> str:
+def normalise_text(text: str, layout: bool = False) -> str:
     """Bring a text to its one form; with `layout` its spaces and line breaks are kept."""
     if text.isascii() and text.isprintable():  # the common case: nothing to compose, nothing to remove
         return text if layout or ("  " not in text and text == text.strip(" ")) else _collapse(text)
-    text = compose(text)
+    text = compose_unicode(text)
     text = _SPACE.sub(" ", _INVISIBLE.sub("", _LINE_END.sub("\n", text)))
     return text if layout else _collapse(text)
 
 
-def unusable(text: str) -> str | None:
+def unusable_reason(text: str) -> str | None:
     """Why nothing can be learned from a text, nor answered to it, as what follows "its text": None for a text that says something.
 
     The one answer of preparation, scoring and service. What shows nothing (spaces, joiners, fillers, control characters) is empty;
@@ -62,10 +62,10 @@ def key_text(text: str) -> str:
 
     The split hashes it and exact duplicates are found by it. It is frozen with split.VERSION: a change would move rows.
     """
-    return " ".join(compose(text).casefold().split())
+    return " ".join(compose_unicode(text).casefold().split())
 
 
-def compose(text: str) -> str:
+def compose_unicode(text: str) -> str:
     """Unicode NFC; of a run of more than 32 combining marks the first 32 stay, for its time grows with the square of such a run.
 
     No language writes more than a few on a letter, and Unicode's stream-safe form allows 30.

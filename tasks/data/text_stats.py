@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
-from tasks.data.preparation.deduplicate import words
+from tasks.data.preparation.deduplicate import shingle_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,7 +14,7 @@ UNSURE = "(unsure)"  # fewer letters than tell a language
 LETTERS = 20
 
 
-def traits(texts: Sequence[str], vocabulary: Collection[str], language_of: Callable[[str], str]) -> pd.DataFrame:
+def text_stats(texts: Sequence[str], vocabulary: Collection[str], language_of: Callable[[str], str]) -> pd.DataFrame:
     """One line a text: `length` in words; `language`; `vocabulary`, the share of its words outside `vocabulary` (NaN where it has
     none); `missing`. Equal texts are looked at once.
     """  # fmt: skip
@@ -26,7 +26,7 @@ def traits(texts: Sequence[str], vocabulary: Collection[str], language_of: Calla
 
 
 def _traits(text: str, known: frozenset[str], language_of: Callable[[str], str]) -> tuple[float, str, float, bool]:
-    found = words(text)
+    found = shingle_words(text)
     new = sum(word not in known for word in found) / len(found) if found else float("nan")
     language = language_of(text) if sum(letter.isalpha() for letter in text) >= LETTERS else UNSURE
     return float(len(found)), language, new, not text.strip()

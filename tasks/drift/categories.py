@@ -15,7 +15,7 @@ from tasks.stats.paired import Codes, Floats
 SHOWN = 3  # categories that a note names
 
 
-def categories(asked: Asked, reference: Strings | None, window: Strings | None, codes: tuple[Codes, Codes]) -> Finding:
+def category_shift(asked: Asked, reference: Strings | None, window: Strings | None, codes: tuple[Codes, Codes]) -> Finding:
     """inputs.language, predictions.classes: how much of the traffic is of other categories than before (total variation).
 
     That is the largest difference in the share of *any set* of categories; so a set is learned on four fifths of the texts and its

@@ -70,7 +70,7 @@ class Changes:
     texts_window: int
 
 
-def words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
     """The words of a text, case folded; a placeholder of redaction is one word, `<KIND>`, with a tag or without."""
     return [word + ">" if word[0] == "<" else word.casefold() for word in _WORD.findall(_TAG.sub(r"\1:", text))]
 
@@ -86,7 +86,7 @@ def word_counts(texts: Iterable[str], clusters: Iterable[object] | None = None) 
     keys = iter(clusters) if clusters is not None else None
     for text in texts:
         rows += 1
-        said = words(text)
+        said = words_of(text)
         key = next(keys) if keys is not None else tuple(word for word in said if not any(map(str.isdigit, word)))
         found.setdefault(key, set()).update(said)
     return WordCounts(len(found), Counter(word for said in found.values() for word in said), rows)

@@ -6,14 +6,14 @@ import numpy as np
 
 from tasks.drift.distinct_texts import Texts, texts_of, too_few
 from tasks.drift.mmd import judge_distance, kernel_space, mean_space
-from tasks.drift.statistics import Contrast, Tested, difference, difference_p, judge_mean, judge_share, mean_contrast
+from tasks.drift.statistics import Contrast, Tested, any_difference_p, difference_p, judge_mean, judge_share, mean_contrast
 from tasks.drift.types import Asked, Bools, Finding, Sample
 from tasks.stats.paired import Codes, Floats
 
 OUTER = 0.01  # a number is cut off a width of the reference's inner 98 % beyond it: one text of a million letters is no drift
 
 
-def distance(asked: Asked, reference: Sample, window: Sample, kernel: bool) -> Finding:
+def embedding_distance(asked: Asked, reference: Sample, window: Sample, kernel: bool) -> Finding:
     """inputs.topics (kernel) and inputs.mean: how far the embeddings have moved, in standard deviations of the reference."""
     if reference.embeddings is None or window.embeddings is None:
         return asked.silent("no embeddings")
@@ -33,7 +33,9 @@ def distance(asked: Asked, reference: Sample, window: Sample, kernel: bool) -> F
     return asked.found(tested, differ, (len(was), len(now)))
 
 
-def number(asked: Asked, reference: Floats | None, window: Floats | None, codes: tuple[Codes, Codes], scaled: bool) -> Finding:
+def number_shift(
+    asked: Asked, reference: Floats | None, window: Floats | None, codes: tuple[Codes, Codes], scaled: bool
+) -> Finding:
     """inputs.length, predictions.confidence (`scaled`: in the reference's standard deviations), inputs.vocabulary (as it is)."""
     if reference is None or window is None:
         return asked.silent("not given in reference and window")
@@ -51,7 +53,7 @@ def number(asked: Asked, reference: Floats | None, window: Floats | None, codes:
     else:
         contrast = mean_contrast(texts, old, new)
     tested = judge_mean(contrast, texts, asked.minimum, asked.alpha, sides=2)
-    return asked.found(tested, difference(texts, contrast, old, new, asked.seed), (len(was), len(now)), note)
+    return asked.found(tested, any_difference_p(texts, contrast, old, new, asked.seed), (len(was), len(now)), note)
 
 
 def _cut(reference: Floats, window: Floats) -> tuple[Floats, Floats]:
@@ -72,7 +74,7 @@ def _standardised(texts: Texts, reference: Floats, window: Floats) -> Contrast:
     return Contrast(value, by_text, plain.row_variance / deviation**2 + added)
 
 
-def flag(asked: Asked, reference: Bools | None, window: Bools | None, codes: tuple[Codes, Codes]) -> Finding:
+def missing_shift(asked: Asked, reference: Bools | None, window: Bools | None, codes: tuple[Codes, Codes]) -> Finding:
     """inputs.missing: the share of rows without a text. What is absent is no text: no two such rows repeat one another."""
     if reference is None or window is None:
         return asked.silent("not given in reference and window")
@@ -86,7 +88,7 @@ def flag(asked: Asked, reference: Bools | None, window: Bools | None, codes: tup
     contrast = mean_contrast(texts, old, new)
     tested = judge_share(contrast, shares, texts, asked.minimum, asked.alpha, sides=2)
     note = f"{shares[0]:.1%} of rows, now {shares[1]:.1%}"
-    return asked.found(tested, difference(texts, contrast, old, new, asked.seed), rows, note)
+    return asked.found(tested, any_difference_p(texts, contrast, old, new, asked.seed), rows, note)
 
 
 def _apart(codes: Codes, flags: Bools, sample: int) -> Codes:
@@ -96,7 +98,7 @@ def _apart(codes: Codes, flags: Bools, sample: int) -> Codes:
     return alone
 
 
-def duplicates(asked: Asked, codes: tuple[Codes, Codes]) -> Finding:
+def duplicate_shift(asked: Asked, codes: tuple[Codes, Codes]) -> Finding:
     """inputs.duplicates: the share of rows that repeat another row of their sample.
 
     A larger sample repeats more where texts are drawn from a stock of popular ones, and no more where each is sent several times in

@@ -152,7 +152,7 @@ def _along(space: Space, texts: Texts, second_order: float) -> tuple[Contrast, f
     return Contrast(value, by_text, variance), extra
 
 
-def strangest(space: Space, texts: Texts, count: int) -> list[int]:
+def strangest_texts(space: Space, texts: Texts, count: int) -> list[int]:
     """The distinct texts of the window that lie farthest along the change, as numbers in `texts`."""
     along = space.products(texts.excess[None])[0]
     inside = np.flatnonzero(texts.window > 0)

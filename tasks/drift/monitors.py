@@ -18,19 +18,19 @@ import numpy as np
 
 from configs.schema import Effects, Monitor
 from tasks.drift import inputs, performance
-from tasks.drift.categories import categories
+from tasks.drift.categories import category_shift
 from tasks.drift.distinct_texts import text_codes, texts_of
-from tasks.drift.mmd import kernel_space, strangest
+from tasks.drift.mmd import kernel_space, strangest_texts
 from tasks.drift.types import MONITORS, Asked, Finding, Sample
 from tasks.stats.multiplicity import alpha_at_look
 from tasks.stats.paired import Codes
 
-__all__ = ["MONITORS", "Finding", "Sample", "most_changed", "text_codes", "watch"]
+__all__ = ["MONITORS", "Finding", "Sample", "most_changed", "run_monitors", "text_codes"]
 
 Judge = Callable[[Asked, Sample, Sample], Finding]
 
 
-def watch(reference: Sample, window: Sample, monitor: Monitor, look: int, seed: int) -> tuple[Finding, ...]:
+def run_monitors(reference: Sample, window: Sample, monitor: Monitor, look: int, seed: int) -> tuple[Finding, ...]:
     """One look: a finding per monitor, in the order of MONITORS; `look` counts from 1 within the champion's year.
 
     A window of fewer than `min_rows` rows is not judged. Of one of more than `max_rows` a random part is, but for audited labels,
@@ -78,35 +78,39 @@ def _judges(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
     """The least effect worth an alarm, and the test, of each monitor."""
 
     def number(name: str, scaled: bool) -> Judge:
-        return lambda asked, old, new: inputs.number(asked, old.numbers.get(name), new.numbers.get(name), _codes(old, new), scaled)
+        return lambda asked, old, new: inputs.number_shift(
+            asked, old.numbers.get(name), new.numbers.get(name), _codes(old, new), scaled
+        )
 
     return {
-        "inputs.topics": (effects.embedding, lambda asked, old, new: inputs.distance(asked, old, new, kernel=True)),
-        "inputs.mean": (effects.embedding, lambda asked, old, new: inputs.distance(asked, old, new, kernel=False)),
+        "inputs.topics": (effects.embedding, lambda asked, old, new: inputs.embedding_distance(asked, old, new, kernel=True)),
+        "inputs.mean": (effects.embedding, lambda asked, old, new: inputs.embedding_distance(asked, old, new, kernel=False)),
         "inputs.length": (effects.number, number("length", scaled=True)),
         "inputs.language": (
             effects.share,
-            lambda asked, old, new: categories(
+            lambda asked, old, new: category_shift(
                 asked, old.categories.get("language"), new.categories.get("language"), _codes(old, new)
             ),
         ),
         "inputs.vocabulary": (effects.share, number("vocabulary", scaled=False)),
         "inputs.missing": (
             effects.share,
-            lambda asked, old, new: inputs.flag(asked, old.flags.get("missing"), new.flags.get("missing"), _codes(old, new)),
+            lambda asked, old, new: inputs.missing_shift(
+                asked, old.flags.get("missing"), new.flags.get("missing"), _codes(old, new)
+            ),
         ),
-        "inputs.duplicates": (effects.share, lambda asked, old, new: inputs.duplicates(asked, _codes(old, new))),
+        "inputs.duplicates": (effects.share, lambda asked, old, new: inputs.duplicate_shift(asked, _codes(old, new))),
         "predictions.classes": (
             effects.share,
-            lambda asked, old, new: categories(asked, old.prediction, new.prediction, _codes(old, new)),
+            lambda asked, old, new: category_shift(asked, old.prediction, new.prediction, _codes(old, new)),
         ),
         "predictions.confidence": (
             effects.number,
-            lambda asked, old, new: inputs.number(asked, old.confidence, new.confidence, _codes(old, new), scaled=True),
+            lambda asked, old, new: inputs.number_shift(asked, old.confidence, new.confidence, _codes(old, new), scaled=True),
         ),
-        "predictions.calibration": (effects.accuracy, performance.calibration),
-        "performance.accuracy": (effects.accuracy, performance.accuracy),
-        "performance.estimate": (effects.accuracy, performance.estimate),
+        "predictions.calibration": (effects.accuracy, performance.calibration_shift),
+        "performance.accuracy": (effects.accuracy, performance.accuracy_loss),
+        "performance.estimate": (effects.accuracy, performance.estimated_loss),
     }
 
 
@@ -129,6 +133,6 @@ def most_changed(reference: Sample, window: Sample, count: int = 10) -> tuple[in
         return ()
     texts = texts_of(reference.texts[was], window.texts[now])
     vectors = np.concatenate([reference.embeddings[was], window.embeddings[now]])[texts.first_rows()]
-    chosen = strangest(kernel_space(vectors, texts.reference), texts, count)
+    chosen = strangest_texts(kernel_space(vectors, texts.reference), texts, count)
     of_text = dict(zip(texts.of_window[::-1].tolist(), now[::-1].tolist(), strict=True))
     return tuple(of_text[number] for number in chosen)

@@ -68,7 +68,7 @@ class Unlike:
     n_window: int
 
 
-def unlike(
+def novel_texts(
     reference_embeddings: ArrayLike, window_embeddings: ArrayLike, k: int = 8, groups: int = 4, rate: float = 0.05
 ) -> Unlike:
     """The `k` window texts most unlike the reference, and at most `groups` kinds of text that grew.

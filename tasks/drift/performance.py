@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.drift.distinct_texts import LEAST_TEXTS, Texts, texts_of, too_few
-from tasks.drift.statistics import Contrast, difference, judge_mean, judge_share, mean_contrast
+from tasks.drift.statistics import Contrast, any_difference_p, judge_mean, judge_share, mean_contrast
 from tasks.drift.types import Asked, Finding, Sample
 from tasks.stats.paired import Codes, Floats
 
@@ -31,7 +31,7 @@ class Labelled:
     weight: Floats
 
 
-def labelled(sample: Sample, reference: bool) -> Labelled | None:
+def labelled_rows(sample: Sample, reference: bool) -> Labelled | None:
     """The rows that speak of accuracy, or None where there can be none."""
     if sample.correct is None or (sample.audit_probability is None and not reference):
         return None
@@ -41,9 +41,9 @@ def labelled(sample: Sample, reference: bool) -> Labelled | None:
     return Labelled(rows, np.asarray(sample.correct[rows], dtype=np.float64), 1 / probability[rows])
 
 
-def accuracy(asked: Asked, reference: Sample, window: Sample) -> Finding:
+def accuracy_loss(asked: Asked, reference: Sample, window: Sample) -> Finding:
     """performance.accuracy: the loss against the reference, on audited rows."""
-    old, new = labelled(reference, reference=True), labelled(window, reference=False)
+    old, new = labelled_rows(reference, reference=True), labelled_rows(window, reference=False)
     if old is None or new is None:
         return asked.silent("the reference does not say what was right" if old is None else "no audited labels")
     texts, rows = _texts(reference, window, old, new), (len(old.rows), len(new.rows))
@@ -55,11 +55,11 @@ def accuracy(asked: Asked, reference: Sample, window: Sample) -> Finding:
         tested = judge_share(contrast, (1 - was, 1 - now), texts, asked.minimum, asked.alpha, sides=1)
     else:
         tested = judge_mean(contrast, texts, asked.minimum, asked.alpha, sides=1)
-    differ = difference(texts, contrast, old.correct, new.correct, asked.seed)
+    differ = any_difference_p(texts, contrast, old.correct, new.correct, asked.seed)
     return asked.found(tested, differ, rows, f"{was:.1%} on the reference, now {now:.1%} on {rows[1]} audited rows")
 
 
-def estimate(asked: Asked, reference: Sample, window: Sample) -> Finding:
+def estimated_loss(asked: Asked, reference: Sample, window: Sample) -> Finding:
     """performance.estimate: the loss that the window's confidence foretells, by the reference's accuracy in bands of confidence.
 
     The idea of estimating performance by calibrated confidence is known as CBPE; here the reference's own rows calibrate it, and
@@ -81,7 +81,7 @@ def estimate(asked: Asked, reference: Sample, window: Sample) -> Finding:
     by_text = plain.by_text + texts.summed(texts.of_reference, texts.row_reference * own)
     variance = plain.row_variance + float(texts.row_reference @ own**2) * texts.noise[0]
     tested = judge_mean(Contrast(plain.value, by_text, variance), texts, asked.minimum, asked.alpha, sides=1)
-    differ = difference(texts, plain, by_band[old_band], by_band[new_band], asked.seed)
+    differ = any_difference_p(texts, plain, by_band[old_band], by_band[new_band], asked.seed)
     note = (
         f"{correct.mean():.1%} on the reference, now about {correct.mean() - plain.value:.1%}, from the reference's accuracy in "
         f"{count} bands of confidence; a change of what texts mean is not seen here"
@@ -89,9 +89,9 @@ def estimate(asked: Asked, reference: Sample, window: Sample) -> Finding:
     return asked.found(tested, differ, rows, note)
 
 
-def calibration(asked: Asked, reference: Sample, window: Sample) -> Finding:
+def calibration_shift(asked: Asked, reference: Sample, window: Sample) -> Finding:
     """predictions.calibration: by how much audited rows are wrong more often (or less) than rows of their confidence used to be."""
-    old, new = labelled(reference, reference=True), labelled(window, reference=False)
+    old, new = labelled_rows(reference, reference=True), labelled_rows(window, reference=False)
     if old is None or new is None:
         return asked.silent("the reference does not say what was right" if old is None else "no audited labels")
     if reference.confidence is None or window.confidence is None:
@@ -116,7 +116,7 @@ def calibration(asked: Asked, reference: Sample, window: Sample) -> Finding:
     spread = max(*spreads, float(texts.row_reference @ (shares[old_band] * old_rest) ** 2))
     contrast = Contrast(value, by_text, spread * sum(texts.noise))
     tested = judge_mean(contrast, texts, asked.minimum, asked.alpha, sides=2)
-    differ = difference(texts, contrast, old_rest, new_rest, asked.seed)
+    differ = any_difference_p(texts, contrast, old_rest, new_rest, asked.seed)
     said = "surer of itself than it is right" if value > 0 else "right more often than it says"
     return asked.found(tested, differ, rows, f"{said}, by {abs(value):.1%} more than on the reference")
 

@@ -183,7 +183,7 @@ def difference_p(contrast: Contrast, texts: Texts) -> float:
     return max(LEAST_P, 2 * float(special.ndtr(-abs(contrast.value) / error))) if error > 0 else float(contrast.value == 0)
 
 
-def difference(texts: Texts, contrast: Contrast, reference: Floats, window: Floats, seed: int) -> float:
+def any_difference_p(texts: Texts, contrast: Contrast, reference: Floats, window: Floats, seed: int) -> float:
     """p-value of 'no difference at all': by permutation of the texts where they are few, by the normal law where they are many."""
     if texts.n > SMALL:
         return difference_p(contrast, texts)

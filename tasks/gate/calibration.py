@@ -27,7 +27,7 @@ class Reliability:
     largest_error: float
 
 
-def reliability(
+def reliability_bins(
     confidence: ArrayLike,
     correct: ArrayLike,
     bins: int = 15,
@@ -66,4 +66,4 @@ def reliability(
 
 def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
     """The mean gap between confidence and share right, over `bins` bins of equal width."""
-    return reliability(confidence, correct, bins).error
+    return reliability_bins(confidence, correct, bins).error

@@ -106,7 +106,7 @@ class Verdict:
     new_labels: tuple[str, ...] = ()
 
 
-def check(evidence: Evidence, settings: Gate) -> None:
+def check_evidence(evidence: Evidence, settings: Gate) -> None:
     """Refuse evidence that cannot be judged: ValueError for the caller's mistakes, InputError for a floor on an unknown metric."""
     n = len(evidence.challenger)
     scores = {

@@ -22,33 +22,33 @@ from typing import Protocol
 import numpy as np
 
 from configs.schema import Gate
-from tasks.gate.evidence import Comparison, Decision, Evidence, Outcome, Verdict, check, missed_floors
+from tasks.gate.evidence import Comparison, Decision, Evidence, Outcome, Verdict, check_evidence, missed_floors
 from tasks.gate.hypotheses import (
     Question,
-    guards,
-    information,
+    guard_questions,
     known_label_questions,
     new_rows,
-    opponents,
-    population,
+    opponent_comparisons,
     primary_questions,
+    primary_rows,
+    side_comparisons,
 )
 from tasks.gate.power import min_detectable, power_better, power_not_worse, power_of_mean, rows_needed
-from tasks.gate.verdict_text import adopted_reasons, reasons
+from tasks.gate.verdict_text import adopted_reasons, verdict_reasons
 from tasks.stats.bounds import power_of_bound
 from tasks.stats.intervals import Interval, difference_intervals
 from tasks.stats.multiplicity import alpha_at_look, first_release_alpha
 from tasks.stats.paired import Floats, Pairs, better_p, effective_size, harm_p, holm, not_worse_p
 
 
-def decide(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdict:
+def judge_challenger(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdict:
     """Judge a challenger: the same evidence, settings and seed give the same verdict; `seed` matters for real scores alone."""
-    check(evidence, settings)
-    rows = population(evidence)
+    check_evidence(evidence, settings)
+    rows = primary_rows(evidence)
     spend = first_release_alpha if evidence.champion is None and settings.first == "useful" else alpha_at_look
     alpha = spend(settings.alpha, settings.looks_per_year, evidence.look)
     primary = [*primary_questions(evidence, settings, rows), *known_label_questions(evidence, settings, rows)]
-    others = [*guards(evidence, settings, rows), *information(evidence, settings, rows)]
+    others = [*guard_questions(evidence, settings, rows), *side_comparisons(evidence, settings, rows)]
     comparisons = _answer([*primary, *others], settings, alpha, seed)
     sizes, new = rows.group_sizes, new_rows(evidence, rows)
     n_effective = effective_size(sizes)
@@ -71,17 +71,17 @@ def decide(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdict:
         new_rows=int(new.sum()),
         new_labels=() if evidence.classes is None else tuple(sorted({str(label) for label in np.asarray(evidence.classes)[new]})),
     )
-    return replace(verdict, reasons=reasons(verdict, evidence, settings))
+    return replace(verdict, reasons=verdict_reasons(verdict, evidence, settings))
 
 
-def describe(evidence: Evidence, settings: Gate, word: str, seed: int = 0) -> Verdict:
+def describe_adopted(evidence: Evidence, settings: Gate, word: str, seed: int = 0) -> Verdict:
     """What an adopted model is on these rows beside the champion and the best baseline: for information, nothing is tested.
 
     `word` is the person's who adopts it: the first of the reasons.
     """
-    check(evidence, settings)
-    rows = population(evidence)
-    comparisons = _answer(list(opponents(evidence, rows)), settings, settings.alpha, seed)
+    check_evidence(evidence, settings)
+    rows = primary_rows(evidence)
+    comparisons = _answer(list(opponent_comparisons(evidence, rows)), settings, settings.alpha, seed)
     sizes = rows.group_sizes
     verdict = Verdict(
         verdict="ADOPTED",

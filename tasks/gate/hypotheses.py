@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from configs.schema import Gate
 from tasks.gate.evidence import Evidence, Rule
-from tasks.stats.paired import Codes, Floats, Pairs, group_codes, pair
+from tasks.stats.paired import Codes, Floats, Pairs, group_codes, pair_scores
 
 Mask = NDArray[np.bool_]
 
@@ -43,7 +43,7 @@ class Rows:
         return np.unique(self.codes[self.primary], return_counts=True)[1].astype(np.float64)
 
 
-def population(evidence: Evidence) -> Rows:
+def primary_rows(evidence: Evidence) -> Rows:
     n = len(evidence.challenger)
     fair = np.ones(n, dtype=bool) if evidence.fair is None else np.asarray(evidence.fair, dtype=bool)
     recent = np.ones(n, dtype=bool) if evidence.recent is None else np.asarray(evidence.recent, dtype=bool)
@@ -52,7 +52,7 @@ def population(evidence: Evidence) -> Rows:
 
 def _pair(evidence: Evidence, other: Floats, mask: Mask, codes: Codes) -> Pairs:
     scores = (evidence.challenger[mask].astype(np.float64), other[mask].astype(np.float64))
-    return pair(*scores, codes[mask], evidence.largest_difference)
+    return pair_scores(*scores, codes[mask], evidence.largest_difference)
 
 
 def primary_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
@@ -105,7 +105,7 @@ def new_rows(evidence: Evidence, rows: Rows) -> Mask:
     return np.asarray(rows.primary & evidence.new_to_champion, dtype=bool)
 
 
-def guards(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
+def guard_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
     """Where harm is looked for: slices and classes of the primary rows, and the older rows as one; first, against the baseline."""
     if evidence.champion is None:
         if held_to_best(evidence, settings) and evidence.baseline is not None and rows.n:
@@ -127,7 +127,7 @@ def guards(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]
         yield Question("older rows", "guard", guards.older_margin, _pair(evidence, evidence.champion, rows.older, rows.codes))
 
 
-def information(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
+def side_comparisons(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
     """What a reader wants to see beside, and nothing hangs on: the baseline once there is a champion, the anchor under `better`."""
     if rows.n == 0 or evidence.champion is None:
         return
@@ -138,7 +138,7 @@ def information(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Ques
         yield Question("anchor", "information", None, _pair(evidence, evidence.anchor, rows.primary, rows.codes))
 
 
-def opponents(evidence: Evidence, rows: Rows) -> Iterator[Question]:
+def opponent_comparisons(evidence: Evidence, rows: Rows) -> Iterator[Question]:
     """The champion and the best baseline, for information alone."""
     if rows.n == 0:
         return

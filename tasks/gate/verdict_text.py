@@ -15,7 +15,7 @@ DECISIVE_FIRST = {"ruled out": 0, "open": 1, "shown": 2}
 BASELINE = "baseline "  # how the names of comparisons with one begin
 
 
-def reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tuple[str, ...]:
+def verdict_reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tuple[str, ...]:
     """Sentences, the decisive ones first: what vetoes or is missing, what was compared, then the circumstances."""
     share = _are_shares(evidence)
     asked = [c for c in verdict.comparisons if c.rule in ("better", "not_worse")]
@@ -56,12 +56,12 @@ def _are_shares(evidence: Evidence) -> bool:
     return all(np.all((scores >= 0) & (scores <= 1)) for scores in arrays if scores is not None)
 
 
-def amount(value: float, share: bool) -> str:
+def difference_text(value: float, share: bool) -> str:
     """A difference: in percentage points where the scores are shares, else as it is."""
     return f"{100 * value:.1f} points" if share else f"{value:.4g}"
 
 
-def level(value: float, share: bool) -> str:
+def score_text(value: float, share: bool) -> str:
     """A mean score: in percent where the scores are shares."""
     return f"{100 * value:.1f} %" if share else f"{value:.4g}"
 
@@ -69,10 +69,10 @@ def level(value: float, share: bool) -> str:
 def _rows_of(comparison: Comparison) -> str:
     if comparison.n == comparison.n_groups:
         return f"{comparison.n} rows"
-    return f"{comparison.n} rows in {comparison.n_groups} groups ({effective(comparison.n_effective)})"
+    return f"{comparison.n} rows in {comparison.n_groups} groups ({effective_rows(comparison.n_effective)})"
 
 
-def effective(rows: float) -> str:
+def effective_rows(rows: float) -> str:
     """What grouped rows count for, rounded down."""
     return "1 effective row" if 1 <= rows < 2 else f"{floor(rows + 1e-9)} effective rows"
 
@@ -91,7 +91,7 @@ def _p(value: float) -> str:
 
 def _primary(c: Comparison, settings: Gate, share: bool) -> str:
     """One primary comparison: the claim, the numbers, the p-value beside what it was held against."""
-    margin, effect = amount(c.margin or 0.0, share), amount(settings.effect, share)
+    margin, effect = difference_text(c.margin or 0.0, share), difference_text(settings.effect, share)
     claims = {
         ("better", "shown"): f"Better than the {c.name}",
         ("better", "ruled out"): f"A gain of {effect} over the {c.name} is ruled out",
@@ -109,18 +109,19 @@ def _primary(c: Comparison, settings: Gate, share: bool) -> str:
 def _numbers(c: Comparison, share: bool) -> str:
     moved = f"{100 * c.difference:+.1f} points" if share else f"{c.difference:+.4g}"
     clipped = f"; {c.clipped} of them clipped" if c.clipped else ""
-    return f"{level(c.challenger, share)} against {level(c.other, share)} on {_rows_of(c)}{clipped}, {moved} ({_bounds(c, share)})"
+    scores = f"{score_text(c.challenger, share)} against {score_text(c.other, share)}"
+    return f"{scores} on {_rows_of(c)}{clipped}, {moved} ({_bounds(c, share)})"
 
 
 def _harm(c: Comparison, share: bool) -> str:
     if c.name.startswith(BASELINE):
         return (
             f"Worse than the {c.name}, which costs less: {_numbers(c, share)}, where gate.first_margin tolerates a loss of "
-            f"{amount(c.margin or 0.0, share)}; {_p(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is allowed."
+            f"{difference_text(c.margin or 0.0, share)}; {_p(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is allowed."
         )
     return (
-        f"Harm shown on {c.name}, against the champion: {_numbers(c, share)}, where a loss of {amount(c.margin or 0.0, share)} is "
-        f"tolerated; {_p(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is Holm's level."
+        f"Harm shown on {c.name}, against the champion: {_numbers(c, share)}, "
+        f"where a loss of {difference_text(c.margin or 0.0, share)} is tolerated; {_p(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is Holm's level."
     )
 
 
@@ -130,15 +131,15 @@ def _cheaper(verdict: Verdict, share: bool) -> Iterator[str]:
     best = max(met, key=lambda c: c.other, default=None)
     if best is not None and best.outcome != "shown" and (best.low is None or best.low <= 0):
         yield (
-            f"A cheaper model would do: the {best.name} has {level(best.other, share)} where the challenger has "
-            f"{level(best.challenger, share)}, which is not shown to be better ({_bounds(best, share)} for the difference)."
+            f"A cheaper model would do: the {best.name} has {score_text(best.other, share)} where the challenger has "
+            f"{score_text(best.challenger, share)}, which is not shown to be better ({_bounds(best, share)} for the difference)."
         )
 
 
 def _too_few(verdict: Verdict, settings: Gate) -> str:
     held = f"{verdict.n} fair rows"
     if verdict.n != verdict.n_groups:
-        held += f" in {verdict.n_groups} groups, which count as {effective(verdict.n_effective)},"
+        held += f" in {verdict.n_groups} groups, which count as {effective_rows(verdict.n_effective)},"
     needed = _count(verdict.rows_needed) + (" in groups like these" if verdict.n != verdict.n_groups else "")
     return (
         f"Too few rows to decide anything: {held} where gate.min_rows asks for {settings.min_rows}; {needed} would be needed. "
@@ -172,7 +173,7 @@ def _more_rows(verdict: Verdict, asked: list[Comparison], settings: Gate, share:
     rules = {c.rule for c in asked if c.outcome != "shown"}
     better = asked[0].rule == "better"
     aims = {
-        "better": f"to show a true gain of {amount(settings.effect, share)}",
+        "better": f"to show a true gain of {difference_text(settings.effect, share)}",
         "not_worse": "to pass a challenger that is exactly as good",
     }
     aim = " and ".join(aims[rule] for rule in ("better", "not_worse") if rule in rules)
@@ -183,7 +184,7 @@ def _more_rows(verdict: Verdict, asked: list[Comparison], settings: Gate, share:
         )
     shown = "show" if better else "pass"
     least = (
-        f"; {verdict.n} rows {shown} one of {amount(verdict.detectable, share)}"
+        f"; {verdict.n} rows {shown} one of {difference_text(verdict.detectable, share)}"
         if verdict.detectable is not None and asked[0].outcome != "shown"
         else ""
     )
@@ -216,15 +217,17 @@ def _circumstances(verdict: Verdict, guards: list[Comparison], evidence: Evidenc
 def _new_rows(verdict: Verdict, settings: Gate, share: bool) -> str:
     rows = "1 row has a label" if verdict.new_rows == 1 else f"{verdict.new_rows} rows have labels"
     return (
-        f"{rows} that the champion never had{_listed(verdict.new_labels)}. They count above, and do not decide alone: on the other "
-        f"{verdict.n - verdict.new_rows} rows a loss of {amount(settings.margin, share)} (gate.margin) has to be ruled out too."
+        f"{rows} that the champion never had{_listed(verdict.new_labels)}. They count above, and do not decide alone: "
+        f"on the other {verdict.n - verdict.new_rows} rows a loss of {difference_text(settings.margin, share)} (gate.margin) "
+        "has to be ruled out too."
     )
 
 
 def _guarding(guards: list[Comparison], settings: Gate, share: bool) -> str:
     if guards[0].name.startswith(BASELINE):
         shown = {"harm shown": "Loss", "no harm shown": "No loss"}.get(guards[0].outcome, "Not judged: too few rows for a loss")
-        return f"{shown} beyond {amount(settings.first_margin, share)} (gate.first_margin) shown against the {guards[0].name}."
+        margin = difference_text(settings.first_margin, share)
+        return f"{shown} beyond {margin} (gate.first_margin) shown against the {guards[0].name}."
     judged = [c for c in guards if c.outcome != "too few rows"]
     harmed, small = sum(c.outcome == "harm shown" for c in judged), len(guards) - len(judged)
     found = f"{harmed} of them showed harm beyond its margin" if harmed else "none showed harm beyond its margin"

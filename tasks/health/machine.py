@@ -42,7 +42,7 @@ class Check:
     remedy: str = ""
 
 
-def python() -> Check:
+def check_python() -> Check:
     """Older ones than pyproject.toml names do not get this far."""
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.prefix == sys.base_prefix:
@@ -50,7 +50,7 @@ def python() -> Check:
     return Check("python", "ok", f"{version} in {sys.prefix}")
 
 
-def libraries(lock: Path = LOCK, demands: Iterable[str] | None = None) -> Check:
+def check_libraries(lock: Path = LOCK, demands: Iterable[str] | None = None) -> Check:
     """What the project demands must hold; what differs from the lock beside that is only said."""
     from packaging.requirements import Requirement
 
@@ -88,7 +88,7 @@ def home_folder(home: Home) -> Iterator[Check]:
     yield Check("disk", state, f"{free:.1f} GB free", "" if state == "ok" else "tunekeeper reconcile drops what is not needed")
 
 
-def memory() -> Check:
+def check_memory() -> Check:
     import psutil
 
     free, limit = psutil.virtual_memory().available, Path("/sys/fs/cgroup/memory.max")
@@ -100,8 +100,8 @@ def memory() -> Check:
     return Check("memory", state, f"{free / GB:.1f} GB free", remedy)
 
 
-def gpu() -> Check:
-    from tasks.learning.device import devices, numerics
+def check_gpu() -> Check:
+    from tasks.learning.device import count_devices, numerics
 
     if not Path("/dev/nvidiactl").exists():
         return Check("gpu", "ok", f"none: training runs on {os.cpu_count()} CPU cores")
@@ -109,10 +109,10 @@ def gpu() -> Check:
     if found.device == "cpu":
         remedy = "install torch's CUDA build, and see that nvidia-smi works"
         return Check("gpu", "warn", "there is one, but torch does not see it: training runs on the CPU", remedy)
-    return Check("gpu", "ok", f"{devices()} x {found.hardware}, {found.dtype}")
+    return Check("gpu", "ok", f"{count_devices()} x {found.hardware}, {found.dtype}")
 
 
-def telemetry(environment: Mapping[str, str] = os.environ) -> Check:
+def check_telemetry(environment: Mapping[str, str] = os.environ) -> Check:
     """As a command would set them: what the user has set stays."""
     wrong = [
         f"{name}={value}"
@@ -124,13 +124,13 @@ def telemetry(environment: Mapping[str, str] = os.environ) -> Check:
     return Check("telemetry", "ok", "off in every library")
 
 
-def tools() -> Check:
+def check_tools() -> Check:
     if shutil.which("mlflow") is None:
         return Check("mlflow command", "warn", "not on PATH", f"export PATH={Path(sys.executable).parent}:$PATH")
     return Check("mlflow command", "ok", str(shutil.which("mlflow")))
 
 
-def redaction(home: Home, environment: Mapping[str, str] = os.environ) -> Check:
+def check_redaction(home: Home, environment: Mapping[str, str] = os.environ) -> Check:
     """One key on all machines, and nobody else may read it."""
     given, file = environment.get(VARIABLE), home.path / "redaction.key"
     if given is not None and len(given) < 16:
@@ -151,7 +151,7 @@ def redaction(home: Home, environment: Mapping[str, str] = os.environ) -> Check:
 # --- one pipeline -----------------------------------------------------------------------------------------------------------
 
 
-def base(pipeline: Pipeline, home: Home) -> Iterator[Check]:
+def check_base_of(pipeline: Pipeline, home: Home) -> Iterator[Check]:
     """The right weights, by their hash, fit for the settings; a hub's name is looked up in its cache alone."""
     from tasks.common.bases import find_base, read_base
 
@@ -193,7 +193,7 @@ def _cached(name: str, revision: str | None) -> Path | None:
         return None
 
 
-def data(pipeline: Pipeline) -> Iterator[Check]:
+def check_data(pipeline: Pipeline) -> Iterator[Check]:
     from tasks.data.sources.source_files import data_files, left_out
 
     rows, held_out = data_files(pipeline.data)

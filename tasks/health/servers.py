@@ -14,7 +14,7 @@ from typing import Any
 from configs.credentials import without_credentials
 from configs.schema import Pipeline
 from tasks.common.home import Home
-from tasks.common.http import Answer, ask, listener, mlflow_headers, port_is_free, prefect_headers
+from tasks.common.http import Answer, fetch, mlflow_headers, port_is_free, port_listener, prefect_headers
 from tasks.health.machine import Check
 from tasks.ledger import schema
 
@@ -22,16 +22,16 @@ SKEW_SECONDS, BROKEN_SKEW_SECONDS = 5.0, 60.0
 DATABASE_SECONDS = 3
 
 
-def prefect(api: str | None) -> Iterator[Check]:
+def check_prefect(api: str | None) -> Iterator[Check]:
     """The server alone; None where none runs, which is no fault: a command starts it."""
     if api is None:
         yield Check("prefect", "ok", "no server runs: a command starts its own, `tunekeeper up` keeps one")
         return
-    healthy = ask(f"{api}/health")
+    healthy = fetch(f"{api}/health")
     if not healthy.ok:
         yield Check("prefect", "fail", f"{api} does not answer ({_why(healthy)})", "start it, or correct PREFECT_API_URL")
         return
-    version, own = ask(f"{api}/admin/version", headers=prefect_headers()), metadata.version("prefect")
+    version, own = fetch(f"{api}/admin/version", headers=prefect_headers()), metadata.version("prefect")
     if version.status in (401, 403):
         yield Check("prefect", "fail", f"{api} refuses this user ({version.status})", "set PREFECT_API_AUTH_STRING (USER:PASSWORD)")
     elif version.ok and version.value != own:
@@ -41,10 +41,10 @@ def prefect(api: str | None) -> Iterator[Check]:
     yield from _skew("prefect clock", healthy.time)
 
 
-def pools(api: str, names: set[str]) -> Iterator[Check]:
+def check_pools(api: str, names: set[str]) -> Iterator[Check]:
     """Each pool that a run may wait in: is it there, open, and does a worker's heart beat for it?"""
     for name in sorted(names):
-        found = ask(f"{api}/work_pools/{name}", headers=prefect_headers())
+        found = fetch(f"{api}/work_pools/{name}", headers=prefect_headers())
         if found.status == 404:
             yield Check(f"pool {name}", "warn", "is not there", "`tunekeeper up` makes it, and so does `tunekeeper deploy`")
         elif not isinstance(found.value, dict):
@@ -56,7 +56,7 @@ def pools(api: str, names: set[str]) -> Iterator[Check]:
 
 
 def _workers(api: str, pool: str) -> Check:
-    found = ask(f"{api}/work_pools/{pool}/workers/filter", {}, prefect_headers()).value
+    found = fetch(f"{api}/work_pools/{pool}/workers/filter", {}, prefect_headers()).value
     live = [str(worker["name"]) for worker in found or [] if worker.get("status") == "ONLINE"]
     if not live:
         return Check(
@@ -65,7 +65,7 @@ def _workers(api: str, pool: str) -> Check:
     return Check(f"pool {pool}", "ok", f"{len(live)} workers: {', '.join(sorted(live)[:3])}")
 
 
-def mlflow(home: Home) -> Iterator[Check]:
+def check_mlflow(home: Home) -> Iterator[Check]:
     uri = home.tracking_uri
     if uri.startswith("sqlite:///"):
         yield _mlflow_file(Path(uri.removeprefix("sqlite:///")), home)
@@ -95,18 +95,18 @@ def _mlflow_file(file: Path, home: Home) -> Check:
 
 
 def _mlflow_server(uri: str) -> Iterator[Check]:
-    shown, healthy = without_credentials(uri), ask(f"{uri}/health")
+    shown, healthy = without_credentials(uri), fetch(f"{uri}/health")
     if not healthy.ok:
         yield Check("mlflow", "fail", f"{shown} does not answer ({_why(healthy)})", "start it, or correct MLFLOW_TRACKING_URI")
         return
-    found, own = ask(f"{uri}/api/2.0/mlflow/experiments/search", {"max_results": 1}, mlflow_headers()), metadata.version("mlflow")
+    found, own = fetch(f"{uri}/api/2.0/mlflow/experiments/search", {"max_results": 1}, mlflow_headers()), metadata.version("mlflow")
     if found.status in (401, 403):
         remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         yield Check("mlflow", "fail", f"{shown} refuses this user ({found.status})", remedy)
     elif not found.ok:
         yield Check("mlflow", "fail", f"{shown} answers {_why(found)}", "see the server's log: its database may be away")
     else:
-        theirs = ask(f"{uri}/version", headers=mlflow_headers()).text.strip()
+        theirs = fetch(f"{uri}/version", headers=mlflow_headers()).text.strip()
         if theirs[:1].isdigit() and theirs != own:
             yield Check("mlflow", "warn", f"{shown} is {theirs}, this is {own}", "use the same version on both sides")
         else:
@@ -114,7 +114,7 @@ def _mlflow_server(uri: str) -> Iterator[Check]:
     yield from _skew("mlflow clock", healthy.time)
 
 
-def ledger(home: Home) -> Iterator[Check]:
+def check_ledger(home: Home) -> Iterator[Check]:
     """Reachable, and of a schema that this version knows; one that a newer Tunekeeper made is refused by every command."""
     from tasks.ledger.store import Ledger
 
@@ -140,7 +140,7 @@ def _schema(where: object, version: Any) -> Check:
     return Check("ledger", "ok", f"{where}, schema {version or 'none yet: the first run makes it'}")
 
 
-def traffic(home: Home, environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
+def check_traffic(home: Home, environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
     url = environment.get("TUNEKEEPER_TRAFFIC_URL")
     if not url:
         folder = home.path / "traffic"
@@ -151,11 +151,11 @@ def traffic(home: Home, environment: Mapping[str, str] = os.environ) -> Iterator
         yield from _database("traffic", url, None, "TUNEKEEPER_TRAFFIC_URL")
 
 
-def ports(wanted: Mapping[str, tuple[str, int]], ours: set[int]) -> Iterator[Check]:
+def check_ports(wanted: Mapping[str, tuple[str, int]], ours: set[int]) -> Iterator[Check]:
     """Those that `up` will want; taken by an `up` of this home is as it should be."""
     taken = {name: (variable, port) for name, (variable, port) in wanted.items() if port not in ours and not port_is_free(port)}
     for name, (variable, port) in taken.items():
-        what = f"{port} for {name} is taken by {listener(port) or 'another process'}"
+        what = f"{port} for {name} is taken by {port_listener(port) or 'another process'}"
         yield Check("ports", "warn", what, f"end it, or set {variable} before `tunekeeper up`")
     if not taken:
         yield Check("ports", "ok", ", ".join(f"{name} {port}" for name, (_, port) in wanted.items()))

@@ -22,7 +22,7 @@ CONSEQUENCES = {  # the first stage whose code is another decides what has to be
 }
 
 
-def upgrade(pipeline: Pipeline, tracking: Tracking, registry: Registry, version: str) -> Check:
+def upgrade_check(pipeline: Pipeline, tracking: Tracking, registry: Registry, version: str) -> Check:
     """What the next run of a pipeline does anew since its champion was made; its data are not read, and may give another reason."""
     made = _made_by(tracking, registry.run_of(pipeline.name, version))
     if made is None:

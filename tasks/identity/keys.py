@@ -25,14 +25,15 @@ PREPARE_LIBRARIES = ("datasets", "great_expectations", "presidio_analyzer", "ren
 TRAIN_LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "peft", "trl", "safetensors")
 ENTRIES: dict[str, tuple[Definition, ...]] = {  # what each key's computation begins with
     "prepare": (
-        ("tasks.prepare", "opened"), ("tasks.prepare", "validate"), ("tasks.prepare", "prepare"), ("tasks.prepare", "seal"),
+        ("tasks.prepare", "open_source"), ("tasks.prepare", "validate"), ("tasks.prepare", "prepare"),
+        ("tasks.prepare", "seal_snapshot"),
         ("tasks.vocabulary", "check_raw"), ("tasks.vocabulary", "check_prepared"),
     ),
     "check": (("tasks.base_check", "check_base"),),
     "train": (("tasks.train", "train"),),
     "score": (
-        ("tasks.evaluate", "evaluate"), ("tasks.evaluate", "evaluate_fit"), ("tasks.evaluate", "lexical"),
-        ("tasks.evaluate", "baselines"),
+        ("tasks.evaluate", "evaluate"), ("tasks.evaluate", "evaluate_fit"), ("tasks.evaluate", "lexical_baselines"),
+        ("tasks.evaluate", "score_baselines"),
     ),
     "decide": (
         ("tasks.decide", "decide"), ("tasks.decide", "fair_rows"), ("tasks.decide", "asked_alike"),
@@ -42,7 +43,7 @@ ENTRIES: dict[str, tuple[Definition, ...]] = {  # what each key's computation be
 }  # fmt: skip
 
 
-def digest(value: Any) -> str:
+def json_sha256(value: Any) -> str:
     """sha256 of a value's canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
 
@@ -56,7 +57,7 @@ def code_of(stage: str, pipeline: Pipeline) -> dict[str, str]:
 def _code_of(stage: str, choice: Choice) -> dict[str, str]:
     """From the home, if this very code was read before: to read it takes up to a second, and a run that has nothing to do waits."""
     entries = ENTRIES[stage]
-    key = digest([source_bytes(ROOT), entries, sorted(choice.chosen), sorted(choice.possible), sys.version_info[:2]])
+    key = json_sha256([source_bytes(ROOT), entries, sorted(choice.chosen), sorted(choice.possible), sys.version_info[:2]])
     file = configured_home().path / "index" / f"code-{key[:32]}.json"
     with suppress(OSError, ValueError):
         found: dict[str, str] = json.loads(file.read_text())
@@ -92,14 +93,14 @@ def settings_of(section: Frozen, names: Iterable[str] | None = None) -> dict[str
     return values
 
 
-def libraries(names: Iterable[str]) -> dict[str, str]:
+def library_versions(names: Iterable[str]) -> dict[str, str]:
     """The installed versions."""
     return {name: _version(name) for name in names}
 
 
 def prepare_key(pipeline: Pipeline, sources: Mapping[str, Any], base: Base, redactor: str, suites: Iterable[Path]) -> str:
     """All that determines a snapshot: the bytes of the sources, how they are read, the contract, the code."""
-    return digest(
+    return json_sha256(
         {
             "sources": sources,
             "data": settings_of(pipeline.data, READ_BY),
@@ -130,7 +131,7 @@ def train_identity(pipeline: Pipeline, rows: Mapping[str, str], base: Base, line
         "base": base.digest,
         "lineage": lineage,
         "code": code_of("train", pipeline),
-        "libraries": libraries(TRAIN_LIBRARIES) if pipeline.training.pin == "libraries" else {},
+        "libraries": library_versions(TRAIN_LIBRARIES) if pipeline.training.pin == "libraries" else {},
     }
 
 
@@ -139,17 +140,17 @@ def stage_identity(pipeline: Pipeline) -> dict[str, Any]:
     settings = settings_of(pipeline, ("problem", "model", "contract", "adapter", "objective", "training", "evaluation", "gate"))
     settings["data"] = settings_of(pipeline.data, READ_BY)
     code = {stage: code_of(stage, pipeline) for stage in ("prepare", "train", "score", "decide")}
-    return {"settings": settings, "code": code, "libraries": libraries(TRAIN_LIBRARIES)}
+    return {"settings": settings, "code": code, "libraries": library_versions(TRAIN_LIBRARIES)}
 
 
 def train_key(pipeline: Pipeline, rows: Mapping[str, str], base: Base, lineage: str | None) -> str:
     """The digest of what determines a run's weights."""
-    return digest(train_identity(pipeline, rows, base, lineage))
+    return json_sha256(train_identity(pipeline, rows, base, lineage))
 
 
 def decision_key(pipeline: Pipeline, trained: str, test_rows: str, against: str | None) -> str:
     """All that determines a verdict; `against` is the version that the challenger is compared with."""
-    return digest(
+    return json_sha256(
         {
             "scores": scores_key(trained, test_rows, pipeline),
             "near": settings_of(pipeline.data.deduplicate, ("threshold",)),  # which test rows are fair
@@ -162,7 +163,7 @@ def decision_key(pipeline: Pipeline, trained: str, test_rows: str, against: str 
 
 def scores_key(trained: str, test_rows: str, pipeline: Pipeline) -> str:
     """All that determines a model's per-example scores on a test set; a champion's train-key names the code of its own day."""
-    return digest(
+    return json_sha256(
         {
             "train_key": trained,
             "test_rows": test_rows,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TaskType = Literal["FEATURE_EXTRACTION", "CAUSAL_LM"]
 
 
-def adapt(network: Any, adapter: Adapter, task: TaskType) -> nn.Module:
+def add_adapter(network: Any, adapter: Adapter, task: TaskType) -> nn.Module:
     """Wrap a pretrained network for training; the caller seeds, because LoRA's A matrices are drawn at random."""
     match adapter:
         case Full():
@@ -46,7 +46,7 @@ def default_learning_rate(adapter: Adapter) -> float:
             assert_never(adapter)
 
 
-def trainable(model: nn.Module) -> dict[str, torch.Tensor]:
+def trainable_weights(model: nn.Module) -> dict[str, torch.Tensor]:
     """The weights that move, by name, on the CPU: all that a checkpoint or a released model has to hold beside the base."""
     return {name: value.detach().cpu().contiguous() for name, value in model.named_parameters() if value.requires_grad}
 
@@ -57,7 +57,7 @@ def save_trainable(model: nn.Module, file: Path) -> None:
     from safetensors.torch import save_file
 
     try:
-        save_file({name: value.clone() for name, value in trainable(model).items()}, file, metadata={"format": "pt"})
+        save_file({name: value.clone() for name, value in trainable_weights(model).items()}, file, metadata={"format": "pt"})
     except SafetensorError as error:  # a plain Exception, even for a full disk
         raise OSError(str(error)) from error
 

@@ -12,7 +12,7 @@ from tasks.common.bases import Base, pooling_of
 from tasks.learning import adapters
 from tasks.learning.base_files import FETCH, check_tokenizer_files, read_config, read_shapes
 from tasks.learning.base_tokenizer import check_embedded, usable_tokenizer
-from tasks.learning.base_weights import fitting_network, listed
+from tasks.learning.base_weights import first_names, fitting_network
 from tasks.problems.library_errors import REFUSALS, first_line
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _asked(name: str, config: Any, problem: ProblemName) -> tuple[Any, Probe]:
     if problem == "text-classification" and config.is_encoder_decoder:
         small = small.get_encoder()
     try:
-        return small, probing.probe(small)
+        return small, probing.probe_network(small)
     except InputError as error:
         raise InputError(f"model.base {name}: {error}: name a base that reads text") from None
 
@@ -137,18 +137,19 @@ def _check_adapter(name: str, whole: Any, small: Any, adapter: Adapter, problem:
     linear = sorted({key.rpartition(".")[2] for key, part in whole.named_modules() if type(part).__name__ in ("Linear", "Conv1D")})
     if idle:
         raise InputError(
-            f"adapter.target_modules: {', '.join(idle)} names no module of {name}: its linear layers are {listed(linear, NAMED)}"
+            f"adapter.target_modules: {', '.join(idle)} names no module of {name}: "
+            f"its linear layers are {first_names(linear, NAMED)}"
         )
     task: adapters.TaskType = "FEATURE_EXTRACTION" if problem == "text-classification" else "CAUSAL_LM"
     try:
-        adapters.adapt(small, adapter, task)
+        adapters.add_adapter(small, adapter, task)
     except (*REFUSALS, re.error):
         try:
-            adapters.adapt(whole, adapter, task)
+            adapters.add_adapter(whole, adapter, task)
         except (*REFUSALS, re.error) as error:
             raise InputError(
                 f"adapter.target_modules {adapter.target_modules}: not to be had with {name} ({first_line(error)}): its linear "
-                f"layers are {listed(linear, NAMED)}; all-linear takes all of them"
+                f"layers are {first_names(linear, NAMED)}; all-linear takes all of them"
             ) from None
 
 

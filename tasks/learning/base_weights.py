@@ -90,13 +90,13 @@ def _check(name: str, used: set[str], misfits: list[Any], missing: set[str], une
     absent = sorted(key for key in missing & used if not key.startswith("pooler."))
     if absent:
         raise InputError(
-            f"model.base {name}: its weights lack {listed(absent)} of what its config.json describes, which would start at random: "
-            f"{MENDED}, or name a base that was saved whole"
+            f"model.base {name}: its weights lack {first_names(absent)} of what its config.json describes, "
+            f"which would start at random: {MENDED}, or name a base that was saved whole"
         )
     further = _further_layers(used, unexpected)
     if further:
         raise InputError(
-            f"model.base {name}: its weights hold {listed(further)}, more layers than its config.json describes: {MENDED}"
+            f"model.base {name}: its weights hold {first_names(further)}, more layers than its config.json describes: {MENDED}"
         )
 
 
@@ -115,7 +115,7 @@ def _shape(value: Any) -> str:
     return "x".join(map(str, value))
 
 
-def listed(names: list[str], most: int = NAMED) -> str:
+def first_names(names: list[str], most: int = NAMED) -> str:
     """The first few of some names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

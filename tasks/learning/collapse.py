@@ -39,7 +39,7 @@ def constant_loss(targets: Sequence[int], classes: int, smoothing: float, weight
     return float(-np.sum(known * np.log(known)))
 
 
-def stretch(entries: int) -> int:
+def entries_compared(entries: int) -> int:
     """How many entries of a log that will have `entries` are looked at together."""
     return max(LEAST, round(STRETCH * entries))
 
@@ -51,7 +51,7 @@ def climbed_back(losses: Sequence[float], entries: int, untrained: float | None)
     loss (None: the median of the first tenth), by more than the luck of batches explains; or, from half the training on, above 1.25
     times the untrained loss. A spike that falls again is no matter.
     """
-    width = stretch(entries)
+    width = entries_compared(entries)
     if len(losses) < 2 * width:
         return None
     values = np.asarray(losses, dtype=np.float64)
@@ -69,7 +69,7 @@ def climbed_back(losses: Sequence[float], entries: int, untrained: float | None)
 
 def learned_nothing(losses: Sequence[float], entries: int, untrained: float) -> bool:
     """Whether the last tenth of the losses is, on average, about that of an answer without any training."""
-    return len(losses) > 0 and float(np.mean(losses[-stretch(entries) :])) >= UNTRAINED * untrained
+    return len(losses) > 0 and float(np.mean(losses[-entries_compared(entries) :])) >= UNTRAINED * untrained
 
 
 def sample_rows(targets: Sequence[int]) -> npt.NDArray[np.int64]:

@@ -39,7 +39,7 @@ def numerics(precision: Literal["auto", "fp32", "bf16"]) -> Numerics:
 
 
 @cache
-def devices() -> int:
+def count_devices() -> int:
     """How many trainings this machine can hold at once: its GPUs, or one on the CPU. No torch is imported for that."""
     if not Path("/dev/nvidiactl").exists():
         return 1
@@ -55,7 +55,7 @@ def settle_on(number: int) -> None:
     """
     import torch
 
-    if devices() > 1 and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if count_devices() > 1 and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         named = os.environ.get("CUDA_VISIBLE_DEVICES")
         os.environ["CUDA_VISIBLE_DEVICES"] = named.split(",")[number].strip() if named else str(number)
 

@@ -15,7 +15,7 @@ from tasks.problems import text_classification
 BATCH = 64
 
 
-def embed(base: Path, texts: Sequence[str], max_length: int, precision: Any) -> NDArray[np.float32]:
+def embed_texts(base: Path, texts: Sequence[str], max_length: int, precision: Any) -> NDArray[np.float32]:
     """(n, d) unit vectors, the means over tokens; equal texts go through the network once. `base` is its folder."""
     import torch
     from transformers import AutoTokenizer
@@ -25,15 +25,15 @@ def embed(base: Path, texts: Sequence[str], max_length: int, precision: Any) -> 
     distinct = list(dict.fromkeys(texts))
     tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     encoder, hidden, pooling = text_classification.load_encoder(base, "mean")
-    model = text_classification.classifier(encoder, hidden, 1, pooling).to("cuda" if torch.cuda.is_available() else "cpu")
+    model = text_classification.build_classifier(encoder, hidden, 1, pooling).to("cuda" if torch.cuda.is_available() else "cpu")
     ids = text_classification.encode(tokenizer, distinct, max_length)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     points = text_classification.in_batches(model, ids, int(pad or 0), BATCH, autocast(numerics(precision)), embeddings=True)
     place = {text: row for row, text in enumerate(distinct)}
-    return directions(points[[place[text] for text in texts]])
+    return unit_rows(points[[place[text] for text in texts]])
 
 
-def directions(points: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit_rows(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows scaled to length 1; a row of zeros stays."""
     lengths = np.linalg.norm(points, axis=1, keepdims=True)
     return np.asarray(points / np.where(lengths > 0, lengths, 1), dtype=np.float32)

@@ -49,23 +49,23 @@ def read_finetuned(folder: Path, problem: ProblemName, max_length: int) -> Finet
     return Finetuned(base, labels)
 
 
-def refuse(folder: Path, fault: str, remedy: str) -> InputError:
+def refuse_folder(folder: Path, fault: str, remedy: str) -> InputError:
     return InputError(f"--model {folder}: {fault}: {remedy}")
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
-        raise refuse(folder, "no such folder", "give the folder that save_pretrained wrote")
+        raise refuse_folder(folder, "no such folder", "give the folder that save_pretrained wrote")
     if (folder / "adapter_config.json").is_file():
-        raise refuse(folder, "holds an adapter, which is no model without its base", MERGE)
+        raise refuse_folder(folder, "holds an adapter, which is no model without its base", MERGE)
     try:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise refuse(folder, "has no config.json", "write the folder with save_pretrained") from None
+        raise refuse_folder(folder, "has no config.json", "write the folder with save_pretrained") from None
     except ValueError as error:
-        raise refuse(folder, f"config.json is no JSON ({error})", "write the folder anew with save_pretrained") from None
+        raise refuse_folder(folder, f"config.json is no JSON ({error})", "write the folder anew with save_pretrained") from None
     if not isinstance(config, dict):
-        raise refuse(folder, "config.json is no JSON object", "write the folder anew with save_pretrained")
+        raise refuse_folder(folder, "config.json is no JSON object", "write the folder anew with save_pretrained")
     return config
 
 
@@ -74,15 +74,15 @@ def _check_files(folder: Path, config: dict[str, Any]) -> None:
         pickled = sorted(file.name for pattern in PICKLED for file in folder.glob(pattern))
         held = f", only {', '.join(pickled)}, which can run code" if pickled else ""
         remedy = "load it where you trust it, and write it with save_pretrained, which writes safetensors"
-        raise refuse(folder, f"holds no model.safetensors{held}", remedy)
+        raise refuse_folder(folder, f"holds no model.safetensors{held}", remedy)
     for name in ("config.json", "tokenizer_config.json"):
         if (folder / name).is_file() and "auto_map" in (folder / name).read_text(encoding="utf-8"):
             remedy = "only architectures of transformers itself are loaded"
-            raise refuse(folder, f"{name} asks for code of its own (auto_map)", remedy)
+            raise refuse_folder(folder, f"{name} asks for code of its own (auto_map)", remedy)
     if "quantization_config" in config:
-        raise refuse(folder, "its weights are quantised", "write them with save_pretrained after model.dequantize()")
+        raise refuse_folder(folder, "its weights are quantised", "write them with save_pretrained after model.dequantize()")
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise refuse(folder, "has no tokenizer", "write it into the folder: tokenizer.save_pretrained(FOLDER)")
+        raise refuse_folder(folder, "has no tokenizer", "write it into the folder: tokenizer.save_pretrained(FOLDER)")
 
 
 def _check_head(folder: Path, config: dict[str, Any], problem: ProblemName) -> tuple[str, ...]:
@@ -96,22 +96,22 @@ def _check_head(folder: Path, config: dict[str, Any], problem: ProblemName) -> t
     heads = config.get("architectures") or ["no architecture"]
     if heads[0] not in names.values():
         remedy = f"write it with AutoModel{kind}, or fine-tune it here: model.base={folder}"
-        raise refuse(folder, f"config.json says {heads[0]}, which is no model for {problem}", remedy)
+        raise refuse_folder(folder, f"config.json says {heads[0]}, which is no model for {problem}", remedy)
     return _labels(folder, config) if problem == "text-classification" else ()
 
 
 def _labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
     if (kind := config.get("problem_type")) not in (None, "single_label_classification"):
-        raise refuse(folder, f"its problem_type is {kind}", "text-classification gives each text one class")
+        raise refuse_folder(folder, f"its problem_type is {kind}", "text-classification gives each text one class")
     named = {int(code): str(name) for code, name in (config.get("id2label") or {}).items()}
     remedy = "name the classes as the data do, in id2label and label2id of config.json, in the order of the logits"
     if len(named) < 2 or sorted(named) != list(range(len(named))):
-        raise refuse(folder, "its config names no two classes (id2label)", remedy)
+        raise refuse_folder(folder, "its config names no two classes (id2label)", remedy)
     labels = canonical_labels(named[code] for code in sorted(named))
     if all(name == f"LABEL_{code}" for code, name in named.items()):
-        raise refuse(folder, f"its classes have no names ({labels[0]}, {labels[1]}...)", remedy)
+        raise refuse_folder(folder, f"its classes have no names ({labels[0]}, {labels[1]}...)", remedy)
     if len(set(labels)) < len(labels):
-        raise refuse(folder, "two of its classes have one name, as labels are spelled here (2.0 is 2, True is true)", remedy)
+        raise refuse_folder(folder, "two of its classes have one name, as labels are spelled here (2.0 is 2, True is true)", remedy)
     return labels
 
 
@@ -128,13 +128,13 @@ def _check_network(folder: Path, problem: ProblemName, max_length: int) -> None:
         tokenizer = load_tokenizer(folder)
         model, told = loader.from_pretrained(folder, **safe, dtype=torch.float32)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise refuse(folder, f"does not load ({str(error).strip().splitlines()[0][:200]})", again) from error
+        raise refuse_folder(folder, f"does not load ({str(error).strip().splitlines()[0][:200]})", again) from error
     if absent := sorted({*told["missing_keys"], *(str(key[0]) for key in told["mismatched_keys"])}):
-        raise refuse(folder, f"{len(absent)} of its weights are missing, among them {absent[0]}", again)
+        raise refuse_folder(folder, f"{len(absent)} of its weights are missing, among them {absent[0]}", again)
     embedded = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > embedded:
         fault = f"its tokenizer has {len(tokenizer)} tokens, its embeddings {embedded}"
-        raise refuse(folder, fault, "write both from one training")
+        raise refuse_folder(folder, fault, "write both from one training")
     words = [token for token in range(len(tokenizer)) if token not in tokenizer.all_special_ids][:2]
     ids = torch.full((1, max_length), words[0])
     ids[0, -1] = words[-1] if tokenizer.eos_token_id is None else tokenizer.eos_token_id
@@ -142,11 +142,13 @@ def _check_network(folder: Path, problem: ProblemName, max_length: int) -> None:
         logits = _logits(model, ids)
     except (IndexError, RuntimeError, ValueError) as error:
         fault = f"cannot read {max_length} tokens ({str(error).strip().splitlines()[0][:200]})"
-        raise refuse(folder, fault, "lower model.max_length to what it was trained with") from error
+        raise refuse_folder(folder, fault, "lower model.max_length to what it was trained with") from error
     if problem == "text-generation":
         other = torch.full_like(ids, words[0])
         if not torch.allclose(logits[0, :-1], _logits(model, other)[0, :-1], atol=1e-3):
-            raise refuse(folder, "a token that comes later changes what it says before", "a model that writes sees none of them")
+            raise refuse_folder(
+                folder, "a token that comes later changes what it says before", "a model that writes sees none of them"
+            )
 
 
 def _logits(model: Any, ids: torch.Tensor) -> torch.Tensor:

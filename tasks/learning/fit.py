@@ -17,11 +17,11 @@ import numpy as np
 
 from configs.errors import InfraError, StoppedError
 from tasks.common.files import atomic_folder, is_valid, newest_valid, step_of
-from tasks.learning.adapters import load_trainable, save_trainable, trainable
+from tasks.learning.adapters import load_trainable, save_trainable, trainable_weights
 from tasks.learning.collapse import ASKED_FROM, CollapsedError, climbed_back, learned_nothing
 from tasks.learning.device import Numerics, peak_memory
 from tasks.learning.network import TRAINABLE, Network, save_spec
-from tasks.learning.trainer import Plan, writing
+from tasks.learning.trainer import Plan, disk_errors
 
 RESULT, STATE, TRAINED, BEST = "training.json", "trainer_state.json", "trained", "best"
 CALIBRATED_LOSS = "eval_calibrated_loss"  # of held-out rows, after a temperature was fitted to them
@@ -82,7 +82,7 @@ class StoppedEarlyError(StoppedError):
     """A signal asked training to stop; a checkpoint is on disk."""
 
 
-def finished(run: Path) -> Trained | None:
+def finished_fit(run: Path) -> Trained | None:
     """The training that an earlier run of the same train-key completed, if it is whole."""
     folder = run / TRAINED
     if is_valid(folder, frozenset({TRAINABLE, RESULT})) is not None:
@@ -91,7 +91,9 @@ def finished(run: Path) -> Trained | None:
     return Trained(**{**values, "folder": folder, "numerics": Numerics(**values["numerics"]), "history": tuple(values["history"])})
 
 
-def fit(trainer: Any, network: Network, plan: Plan, calibrate: Callable[[Network, int], float], listener: Listener) -> Trained:
+def fit_network(
+    trainer: Any, network: Network, plan: Plan, calibrate: Callable[[Network, int], float], listener: Listener
+) -> Trained:
     """Train to the end, from the newest valid checkpoint where there is one; the result appears whole in `plan.result`/trained.
 
     The weights kept are those of the best epoch on the held-out rows (see `best_epoch`), the last one's where there are none;
@@ -121,7 +123,9 @@ def fit(trainer: Any, network: Network, plan: Plan, calibrate: Callable[[Network
     epoch = best_epoch(trainer.state.log_history, plan.untrained)
     if epoch is not None and _since_best(trainer.state.log_history, plan) > 0:
         load_trainable(network.model, plan.run / BEST / TRAINABLE)
-    if not all(bool(value.isfinite().all()) for value in trainable(network.model).values()):  # no loss was seen after the last step
+    if not all(
+        bool(value.isfinite().all()) for value in trainable_weights(network.model).values()
+    ):  # no loss was seen after the last step
         raise CollapsedError("the weights are not finite", trainer.state.global_step, trainer.state.log_history)
     epoch = epoch or round(trainer.state.global_step / plan.steps_per_epoch)
     return _finish(trainer, network, plan, epoch, calibrate(network, epoch), before + time.monotonic() - began)
@@ -129,7 +133,7 @@ def fit(trainer: Any, network: Network, plan: Plan, calibrate: Callable[[Network
 
 def _finish(trainer: Any, network: Network, plan: Plan, epoch: int, temperature: float, seconds: float) -> Trained:
     earlier = plan.earlier.followed_by(trainer.state.log_history, trainer.state.global_step, seconds)
-    with writing(plan.result), atomic_folder(plan.result / TRAINED) as aside:
+    with disk_errors(plan.result), atomic_folder(plan.result / TRAINED) as aside:
         save_trainable(network.model, aside / TRAINABLE)
         save_spec(replace(network.spec, temperature=temperature, shares=plan.shares), aside)
         weights = hashlib.sha256((aside / TRAINABLE).read_bytes()).hexdigest()
@@ -138,7 +142,7 @@ def _finish(trainer: Any, network: Network, plan: Plan, epoch: int, temperature:
             epoch, plan.learning_rate, temperature, earlier.restart, len(plan.folds.targets) if plan.folds else 0,
         )  # fmt: skip
         (aside / RESULT).write_text(json.dumps({**asdict(result), "folder": None}))
-    done = finished(plan.result)
+    done = finished_fit(plan.result)
     if done is None:
         raise InfraError(f"{plan.result / TRAINED} was written and does not read back: check the disk")
     return done
@@ -168,7 +172,7 @@ def _watcher(listener: Listener, stop: threading.Event, plan: Plan, began: float
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if _since_best(state.log_history, plan) == 0 and state.global_step < plan.last_step:
-                with writing(plan.run), atomic_folder(plan.run / BEST) as aside:
+                with disk_errors(plan.run), atomic_folder(plan.run / BEST) as aside:
                     save_trainable(self.model, aside / TRAINABLE)
             elif _has_learned(state.log_history, plan) and state.global_step < plan.last_step:
                 listener.notice(f"stopped early: the validation loss has not fallen for {plan.training.early_stopping} epochs")

@@ -102,7 +102,7 @@ def load_answers(folder: Path) -> FoldAnswers | None:
         return FoldAnswers(held["logits"], held["targets"], float(held["seconds"]))
 
 
-def pooled(folds: Sequence[FoldAnswers]) -> FoldAnswers:
+def pool_answers(folds: Sequence[FoldAnswers]) -> FoldAnswers:
     """The answers of all folds as one."""
     logits = np.concatenate([fold.logits for fold in folds], axis=1)
     return FoldAnswers(logits, np.concatenate([fold.targets for fold in folds]), sum(fold.seconds for fold in folds))

@@ -61,7 +61,7 @@ class Spec:
 
     def scores(self, logits: Any, labels: Sequence[str]) -> text_classification.Scores:
         """What a classifier's logits (n, labels) say, calibrated; `labels` are its own, as the caller knows them."""
-        return text_classification.scores(logits, labels, self.temperature, self.shares)
+        return text_classification.class_probabilities(logits, labels, self.temperature, self.shares)
 
     def read(self, texts: Sequence[str]) -> list[str]:
         """Texts as this network reads them."""
@@ -95,7 +95,7 @@ def spec_of(problem: ProblemName, adapter: Adapter, labels: tuple[str, ...], max
     )
 
 
-def build(spec: Spec, base: Path, moved: Path | None = None) -> Network:
+def build_network(spec: Spec, base: Path, moved: Path | None = None) -> Network:
     """The network at its seeded start, or with the weights of `moved` (a trainable.safetensors) in it."""
     import torch
 
@@ -106,11 +106,11 @@ def build(spec: Spec, base: Path, moved: Path | None = None) -> Network:
             model = text_classification.load_classifier(base, _padding(tokenizer))
         case "text-classification":
             encoder, hidden, pooling = _load_encoder(spec, base)
-            adapted = adapters.adapt(encoder, spec.moves, "FEATURE_EXTRACTION")
-            model = text_classification.classifier(adapted, hidden, len(spec.labels), pooling)
+            adapted = adapters.add_adapter(encoder, spec.moves, "FEATURE_EXTRACTION")
+            model = text_classification.build_classifier(adapted, hidden, len(spec.labels), pooling)
             spec = spec if spec.pooling == EARLIER else replace(spec, pooling=pooling)
         case "text-generation":
-            model = adapters.adapt(text_generation.load_decoder(base), spec.moves, "CAUSAL_LM")
+            model = adapters.add_adapter(text_generation.load_decoder(base), spec.moves, "CAUSAL_LM")
         case _:
             assert_never(spec.problem)
     if spec.head == "own":
@@ -137,16 +137,20 @@ def refuse_blind(network: Network) -> None:
 
     Versions of before may be such; what starts from their weights would stay so.
     """
-    from tasks.problems.probing import probe
+    from tasks.problems.probing import probe_network
 
-    if network.spec.problem == "text-classification" and network.model.pooling == "first" and probe(network.model.encoder).causal:
+    if (
+        network.spec.problem == "text-classification"
+        and network.model.pooling == "first"
+        and probe_network(network.model.encoder).causal
+    ):
         raise InputError(
             "training.start: the champion reads nothing but the first token of a text, as its base sees no later token there: "
             "set training.start=base"
         )
 
 
-def outline(spec: Spec, base: Path) -> nn.Module:
+def outline_network(spec: Spec, base: Path) -> nn.Module:
     """The network without its weights (torch's meta device) and its head: what it would need, before anything is loaded."""
     import torch
     from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
@@ -158,9 +162,9 @@ def outline(spec: Spec, base: Path) -> nn.Module:
                 network = AutoModel.from_config(config, dtype=torch.float32)
                 if config.is_encoder_decoder and spec.pooling != EARLIER:
                     network = network.get_encoder()
-                return adapters.adapt(network, spec.moves, "FEATURE_EXTRACTION")
+                return adapters.add_adapter(network, spec.moves, "FEATURE_EXTRACTION")
             case "text-generation":
-                return adapters.adapt(AutoModelForCausalLM.from_config(config, dtype=torch.float32), spec.moves, "CAUSAL_LM")
+                return adapters.add_adapter(AutoModelForCausalLM.from_config(config, dtype=torch.float32), spec.moves, "CAUSAL_LM")
             case _:
                 assert_never(spec.problem)
 

@@ -50,7 +50,7 @@ class Opponent:
     seconds: float
 
 
-def score(network: Network, rows: pd.DataFrame, evaluation: Evaluation, precision: Any) -> Scored:
+def score_network(network: Network, rows: pd.DataFrame, evaluation: Evaluation, precision: Any) -> Scored:
     """Score `rows` (canonical columns), read as the network reads texts; the order is kept."""
     rows = network.spec.read_rows(rows)
     match network.spec.problem:
@@ -58,14 +58,14 @@ def score(network: Network, rows: pd.DataFrame, evaluation: Evaluation, precisio
             ids = text_classification.encode(network.tokenizer, rows["text"].tolist(), network.spec.max_length)
             how = autocast(numerics(precision))
             logits = text_classification.in_batches(network.model, ids, network.pad_id, evaluation.batch_size, how)
-            return classified(rows, network.spec.scores(logits, network.spec.labels))
+            return classification_frame(rows, network.spec.scores(logits, network.spec.labels))
         case "text-generation":
             return _generated(network, rows, evaluation, precision)
         case _:
             assert_never(network.spec.problem)
 
 
-def classified(rows: pd.DataFrame, said: text_classification.Scores) -> Scored:
+def classification_frame(rows: pd.DataFrame, said: text_classification.Scores) -> Scored:
     """Frame and metrics of a classifier's probabilities, over its labels and those of the rows together."""
     frame = text_classification.per_example(rows, said)
     labels = sorted({*said.labels, *rows["target"]})
@@ -77,7 +77,7 @@ def classified(rows: pd.DataFrame, said: text_classification.Scores) -> Scored:
     return Scored(frame, metrics.classification_metrics(targets, predictions, wide, labels), said)
 
 
-def primary(problem: ProblemName, frame: pd.DataFrame) -> Floats:
+def primary_scores(problem: ProblemName, frame: pd.DataFrame) -> Floats:
     """What the gate compares, per row and higher is better: right or wrong; or the mean log-likelihood of a token, in nats."""
     match problem:
         case "text-classification":
@@ -88,7 +88,7 @@ def primary(problem: ProblemName, frame: pd.DataFrame) -> Floats:
             assert_never(problem)
 
 
-def opponents(
+def score_opponents(
     network: Network,
     train: pd.DataFrame,
     test: pd.DataFrame,
@@ -118,7 +118,7 @@ def _classifying(
     evaluation: Evaluation,
     precision: Any,
 ) -> Opponents:
-    known, wanted, labels = baselines.coded(train["target"], test["target"])
+    known, wanted, labels = baselines.encode_labels(train["target"], test["target"])
     few = baselines.few_of_each(known, CENTROID_ROWS)
     ids = [
         text_classification.encode(network.tokenizer, frame["text"].tolist(), network.spec.max_length)
@@ -146,9 +146,9 @@ def _writing(
     rows = [text_generation.encode(network.tokenizer, frame, network.spec.max_length) for frame in (train, test)]
     answers = [[[token for token in row["labels"] if token != text_generation.IGNORED] for row in part] for part in rows]
     size = len(network.tokenizer)
-    floor = (baselines.unigram(answers[0], answers[1], size), baselines.bigram(answers[0], answers[1], size))
+    floor = (baselines.unigram_scores(answers[0], answers[1], size), baselines.bigram_scores(answers[0], answers[1], size))
     untuned = _generated(network, test, evaluation.model_copy(update={"decode_rows": 0}), precision)
-    own = Opponent("base model", primary("text-generation", untuned.frame), untuned.metrics, 0.0)
+    own = Opponent("base model", primary_scores("text-generation", untuned.frame), untuned.metrics, 0.0)
     return (
         *(
             Opponent(
@@ -170,7 +170,7 @@ def _generated(network: Network, rows: pd.DataFrame, evaluation: Evaluation, pre
     decoded = rows.iloc[: evaluation.decode_rows]
     said: Sequence[str] = ()
     if len(decoded):
-        said = text_generation.decode(
+        said = text_generation.generate_answers(
             network.model, network.tokenizer, decoded["text"].tolist(), network.spec.max_length, evaluation.max_new_tokens,
             evaluation.batch_size,
         )  # fmt: skip

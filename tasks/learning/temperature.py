@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tasks.problems.text_classification import calibrated
+from tasks.problems.text_classification import calibrate_logits
 
 LIMIT = 10.0  # temperatures lie between 1 / LIMIT and LIMIT
 # Mean and standard deviation of log T before any row is seen: a network that was trained on few rows is too sure of itself.
@@ -41,5 +41,5 @@ def log_loss(
     """The mean log loss, in nats, of `targets` (n,), n > 0, under calibrated `logits` (n, classes)."""
     from scipy.special import logsumexp
 
-    scaled = calibrated(logits, temperature, shares)
+    scaled = calibrate_logits(logits, temperature, shares)
     return float(np.mean(logsumexp(scaled, axis=1) - scaled[np.arange(len(targets)), np.asarray(targets, dtype=np.int64)]))

@@ -104,7 +104,7 @@ def default_epochs(steps_per_epoch: int) -> int:
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / steps_per_epoch)))
 
 
-def arguments(plan: Plan) -> dict[str, Any]:
+def trainer_arguments(plan: Plan) -> dict[str, Any]:
     """The Trainer's arguments that follow from the config; the same for every problem."""
     training = plan.training
     return {
@@ -134,7 +134,7 @@ def arguments(plan: Plan) -> dict[str, Any]:
     }
 
 
-def keeping(parent: Any) -> Any:
+def checkpointing_trainer(parent: Any) -> Any:
     """A Trainer class whose checkpoints are whole or absent, whose batches are LengthBuckets, whose head learns at its own rate."""
     from torch.utils.data import DataLoader
 
@@ -176,7 +176,7 @@ def keeping(parent: Any) -> Any:
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
             name = f"checkpoint-{self.state.global_step}"
             try:
-                with writing(self.plan.run), atomic_folder(self.plan.run / name) as aside:
+                with disk_errors(self.plan.run), atomic_folder(self.plan.run / name) as aside:
                     self.aside = aside
                     super()._save_checkpoint(model, trial)
                     for file in (aside / name).iterdir():
@@ -208,7 +208,7 @@ def _groups(trainer: Any, training: Training) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def writing(run: Path) -> Iterator[None]:
+def disk_errors(run: Path) -> Iterator[None]:
     """A disk that does not take what the block writes is the world's fault; torch says so by RuntimeError."""
     try:
         yield

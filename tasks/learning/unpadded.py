@@ -40,7 +40,7 @@ class Flat:
     def __init__(self, model: Any, autocast: Callable[[], Any]) -> None:
         from transformers import AttentionInterface, PreTrainedModel
 
-        AttentionInterface.register(NAME, attend)
+        AttentionInterface.register(NAME, attend_within_texts)
         self.model, self.autocast = model, autocast
         self.encoder = next(part for part in model.encoder.modules() if isinstance(part, PreTrainedModel))
         self.before = self.encoder.config._attn_implementation
@@ -93,7 +93,7 @@ class Flat:
         for length, same in groupby(map(len, rows)):
             stretches.append(Stretch(start, sum(1 for _ in same), length))
             start = stretches[-1].end
-        filled = np.zeros((2, fill(start)), np.int64)
+        filled = np.zeros((2, pass_tokens(start)), np.int64)
         np.concatenate([np.asarray(row, np.int64) for row in rows], out=filled[0, :start])
         np.concatenate([np.arange(len(row)) for row in rows], out=filled[1, :start])
         tokens, positions = torch.from_numpy(filled).unsqueeze(1)
@@ -115,13 +115,13 @@ class Flat:
                 return of_texts[:, -1]
 
 
-def fill(tokens: int) -> int:
+def pass_tokens(tokens: int) -> int:
     """How many tokens a pass is given: the CPU's kernels are made and kept for each number apart, so there are to be few."""
     step = next((step for most, step in STEPS if tokens <= most), 1)
     return -(-tokens // step) * step
 
 
-def attend(
+def attend_within_texts(
     module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, _mask: Any, *, stretches: list[Stretch],
     scaling: float | None = None, is_causal: bool | None = None, **_: Any,
 ) -> tuple[torch.Tensor, None]:  # fmt: skip

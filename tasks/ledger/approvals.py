@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy as sa
 
 from configs.schema import Pipeline
-from tasks.ledger.promotions import ChampionMovedError, Evidence, WithdrawnError, history, promote
+from tasks.ledger.promotions import ChampionMovedError, Evidence, WithdrawnError, ledger_history, promote
 from tasks.ledger.schema import requests as rows
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Approval:
         return {"approval": self.state, "approval_by": self.who, "approval_reason": self.reason}
 
 
-def ask(
+def ask_approval(
     ledger: Ledger, pipeline: Pipeline, decision_key: str, version: str, against: str | None, run_id: str, train_key: str,
     report: str,
 ) -> tuple[Approval, tuple[Approval, ...]]:  # fmt: skip
@@ -107,14 +107,14 @@ def ask(
     return ledger.write(work)
 
 
-def find(ledger: Ledger, model: str, decision_key: str) -> Approval | None:
+def find_approval(ledger: Ledger, model: str, decision_key: str) -> Approval | None:
     """The question about a decision, as its row tells it; `standing` says what became of it."""
     return next(iter(ledger.read(lambda connection: _read(connection, model, decision_key))), None)
 
 
-def standing(ledger: Ledger, registry: Registry, asked: Approval) -> Approval:
+def approval_state(ledger: Ledger, registry: Registry, asked: Approval) -> Approval:
     """The question as it stands now, whoever answered it, and where."""
-    since = [row for row in history(ledger, asked.model) if row.at >= asked.asked and row.state == "applied"]
+    since = [row for row in ledger_history(ledger, asked.model) if row.at >= asked.asked and row.state == "applied"]
     promoted = next((row for row in since if row.to_version == asked.version), None)
     if promoted is not None and asked.state != "approved":
         return replace(asked, state="approved", who=promoted.who, reason=promoted.reason)
@@ -125,28 +125,28 @@ def standing(ledger: Ledger, registry: Registry, asked: Approval) -> Approval:
     return replace(asked, state="expired") if asked.until < ledger.stamp() else asked
 
 
-def settle(ledger: Ledger, registry: Registry, model: str) -> tuple[Approval, ...]:
+def settle_approvals(ledger: Ledger, registry: Registry, model: str) -> tuple[Approval, ...]:
     """Write down what became of open questions; gives those that are open no more."""
     open_ones = [each for each in ledger.read(lambda connection: _read(connection, model)) if each.state == "pending"]
-    closed = tuple(now for each in open_ones if (now := standing(ledger, registry, each)).state != "pending")
+    closed = tuple(now for each in open_ones if (now := approval_state(ledger, registry, each)).state != "pending")
     for each in closed:
-        keep(ledger, each)
+        write_approval(ledger, each)
     return closed
 
 
-def answer(ledger: Ledger, registry: Registry, asked: Approval, yes: bool, who: str, reason: str) -> Approval:
+def answer_approval(ledger: Ledger, registry: Registry, asked: Approval, yes: bool, who: str, reason: str) -> Approval:
     """Promote, or not, as a person says; an answer that comes too late for that (another is champion) is stale, and says so."""
     if not yes:
-        return keep(ledger, replace(asked, state="rejected", who=who, reason=reason))
+        return write_approval(ledger, replace(asked, state="rejected", who=who, reason=reason))
     evidence = Evidence("PROMOTE", asked.rule, asked.run_id, asked.train_key, asked.decision_key)
     try:
         promote(ledger, registry, asked.model, asked.version, expected=asked.against, evidence=evidence, who=who, reason=reason)
     except (ChampionMovedError, WithdrawnError):
-        return keep(ledger, replace(asked, state="stale", who=who, reason=reason))
-    return keep(ledger, replace(asked, state="approved", who=who, reason=reason))
+        return write_approval(ledger, replace(asked, state="stale", who=who, reason=reason))
+    return write_approval(ledger, replace(asked, state="approved", who=who, reason=reason))
 
 
-def keep(ledger: Ledger, asked: Approval) -> Approval:
+def write_approval(ledger: Ledger, asked: Approval) -> Approval:
     """Write a question as it is now."""
     ledger.write(lambda connection: _write(connection, asked))
     return asked

@@ -74,7 +74,7 @@ class Lease:
 
 
 @contextmanager
-def lease(
+def hold_lease(
     ledger: Ledger,
     name: str,
     on_wait: Callable[[str], None],

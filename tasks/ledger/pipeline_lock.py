@@ -40,7 +40,7 @@ class Hold:
 
 
 @contextmanager
-def hold(
+def hold_pipeline(
     home: Path, name: str, on_wait: Callable[[str], None], timeout: float | None = None, ledger: Ledger | None = None
 ) -> Iterator[Hold]:
     """Hold pipeline `name` until the block ends or the process dies; `on_wait` is told who has it, once per holder.
@@ -55,10 +55,10 @@ def hold(
         lock = stack.enter_context(file_lock(path, f"pipeline {name}", on_wait, timeout))
         check: Callable[[], None] = _nothing
         if ledger is not None and ledger.shared:
-            from tasks.ledger.lease import lease
+            from tasks.ledger.lease import hold_lease
 
             left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
-            held = stack.enter_context(lease(ledger, name, on_wait, left, token=lock.token, heir_of=lock.before))
+            held = stack.enter_context(hold_lease(ledger, name, on_wait, left, token=lock.token, heir_of=lock.before))
             check = held.check
         yield Hold(time.monotonic() - began, check)
 

@@ -18,16 +18,34 @@ from tasks.ledger.reconcile import (
     Step,
     Turn,
     check_registry,
-    history,
-    named,
+    ledger_history,
     take_turn,
+    version_text,
 )
 from tasks.ledger.replay import Entry, Kind, Standing, replay_entries
 from tasks.ledger.store import Ledger
 
 __all__ = [
-    "MACHINE", "ChampionMovedError", "Entry", "Evidence", "Ledger", "Move", "Registry", "Settled", "Standing", "WithdrawnError",
-    "adopt", "anchor", "check_registry", "heal", "history", "named", "promote", "replay", "rollback", "standing",
+    "MACHINE",
+    "ChampionMovedError",
+    "Entry",
+    "Evidence",
+    "Ledger",
+    "Move",
+    "Registry",
+    "Settled",
+    "Standing",
+    "WithdrawnError",
+    "adopt_version",
+    "anchor_version",
+    "champion_entry",
+    "check_registry",
+    "ledger_history",
+    "promote",
+    "reconcile_alias",
+    "replayed_champion",
+    "rollback",
+    "version_text",
 ]  # fmt: skip
 
 MACHINE = "tunekeeper"  # who promotes on a verdict alone
@@ -67,7 +85,7 @@ def promote(
         return _made_champion(turn, settled, kind, to, expected, evidence, who, reason, force)
 
 
-def adopt(
+def adopt_version(
     ledger: Ledger,
     registry: Registry,
     model: str,
@@ -94,7 +112,7 @@ def _made_champion(
     turn: Turn, settled: Settled, kind: Kind, to: str, expected: str | None, evidence: Evidence, who: str, reason: str, force: bool
 ) -> Move:
     """The move from `expected` to `to`, or the row that made it before."""
-    model, entries = turn.model, history(turn.ledger, turn.model)
+    model, entries = turn.model, ledger_history(turn.ledger, turn.model)
     made = _made_before(entries, to, expected, evidence.decision_key)
     if made is not None and settled.champion == to:
         return Move(made, settled.notices, fresh=False)
@@ -135,18 +153,18 @@ def rollback(
             return Move(finished, settled.notices, fresh=False)
         if left is not None:
             _compare(settled, left, model, "the rollback")
-        entries = history(ledger, model)
+        entries = ledger_history(ledger, model)
         target = _target(replay_entries(entries), registry.versions(model), model, to, force)
         entry = turn.entry(_next(entries), "ROLLBACK", settled.champion, target, who=who, reason=reason, forced=force)
         return turn.move(entry, settled)
 
 
-def heal(ledger: Ledger, registry: Registry, model: str, step: Step = lambda _: None) -> Settled:
+def reconcile_alias(ledger: Ledger, registry: Registry, model: str, step: Step = lambda _: None) -> Settled:
     """Bring ledger and alias together: finish what was interrupted, adopt what was done in MLflow's own UI, report what is gone.
 
     Cheap where nothing is amiss: one query and one look at the alias, no lock.
     """
-    entries, live = history(ledger, model), registry.champion(model)
+    entries, live = ledger_history(ledger, model), registry.champion(model)
     settled = all(row.state != "intended" for row in entries[-1:])
     if settled and replay_entries(entries).champion == live and (live is not None or not entries):
         return Settled(live)
@@ -154,18 +172,18 @@ def heal(ledger: Ledger, registry: Registry, model: str, step: Step = lambda _: 
         return found
 
 
-def replay(ledger: Ledger, model: str) -> str | None:
+def replayed_champion(ledger: Ledger, model: str) -> str | None:
     """The champion as the rows alone tell it; after `heal` it is the live alias."""
-    return standing(ledger, model).champion
+    return champion_entry(ledger, model).champion
 
 
-def anchor(ledger: Ledger, model: str) -> str | None:
+def anchor_version(ledger: Ledger, model: str) -> str | None:
     """The last version that won by `better`, against which `not_worse` must hold too; Standing says how a rollback moves it."""
-    return standing(ledger, model).anchor
+    return champion_entry(ledger, model).anchor
 
 
-def standing(ledger: Ledger, model: str) -> Standing:
-    return replay_entries(history(ledger, model))
+def champion_entry(ledger: Ledger, model: str) -> Standing:
+    return replay_entries(ledger_history(ledger, model))
 
 
 def _next(entries: Sequence[Entry]) -> int:
@@ -184,8 +202,8 @@ def _made_before(entries: Sequence[Entry], to: str, expected: str | None, decisi
 def _compare(settled: Settled, expected: str | None, model: str, move: str) -> None:
     if settled.champion != expected:
         raise ChampionMovedError(
-            f"{model}: {move} was compared with champion {named(expected)}, but the champion is {named(settled.champion)} now: "
-            f"decide again against that one. {' '.join(settled.notices)}".rstrip()
+            f"{model}: {move} was compared with champion {version_text(expected)}, "
+            f"but the champion is {version_text(settled.champion)} now: decide again against that one. {' '.join(settled.notices)}".rstrip()
         )
 
 
@@ -194,7 +212,7 @@ def _target(now: Standing, versions: set[str], model: str, to: str | None, force
         earlier = (version for version in reversed(now.lineage) if version != now.champion and version in versions)
         found = next(earlier, None)
         if found is None:
-            raise InputError(f"{model} has no earlier champion to go back to (champion: {named(now.champion)}): see history")
+            raise InputError(f"{model} has no earlier champion to go back to (champion: {version_text(now.champion)}): see history")
         return found
     if to not in versions:
         raise InputError(f"{model} has no version {to} in the registry: name one of history that is still there")

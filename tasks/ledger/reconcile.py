@@ -91,7 +91,7 @@ class Turn:
         notices: list[str] = []
         finished: Entry | None = None
         for _ in range(ROUNDS):
-            entries, live = history(self.ledger, self.model), self.registry.champion(self.model)
+            entries, live = ledger_history(self.ledger, self.model), self.registry.champion(self.model)
             known = replay_entries(entries).champion
             head = entries[-1] if entries else None
             if live != known or (head is not None and head.state == "intended"):
@@ -115,15 +115,16 @@ class Turn:
         """Intend, then let `settle` do the rest: the same code that heals a stranger's interrupted move."""
         if not self.append(entry):
             raise ChampionMovedError(
-                f"{self.model}: another promotion took epoch {entry.epoch} before {arrow(entry)}: decide again"
+                f"{self.model}: another promotion took epoch {entry.epoch} before {move_text(entry)}: decide again"
             )
         self.step("intended")
         after = self.settle()
-        made = next(row for row in history(self.ledger, self.model) if row.epoch == entry.epoch)
+        made = next(row for row in ledger_history(self.ledger, self.model) if row.epoch == entry.epoch)
         notices = (*before.notices, *after.notices)
         if made.state != "applied":
             raise ChampionMovedError(
-                f"{self.model}: {arrow(entry)} was given up, the champion is {named(after.champion)} now. {' '.join(notices)}"
+                f"{self.model}: {move_text(entry)} was given up, "
+                f"the champion is {version_text(after.champion)} now. {' '.join(notices)}"
             )
         return Move(made, notices)
 
@@ -171,14 +172,14 @@ class Turn:
 
     def abandon(self, entry: Entry, live: str | None) -> str:
         self.mark(entry, "abandoned")
-        return f"{self.model}: {arrow(entry)} was interrupted and is given up, as the champion is {named(live)} now"
+        return f"{self.model}: {move_text(entry)} was interrupted and is given up, as the champion is {version_text(live)} now"
 
     def adopt(self, head: Entry | None, known: str | None, live: str | None) -> str:
         epoch = head.epoch + 1 if head else 1
         what = self.why_vacant(known) if live is None else f"version {live} was made champion outside Tunekeeper"
         self.append(self.entry(epoch, "EXTERNAL", known, live, who="outside Tunekeeper", reason=what, state="applied"))
         self.step("adopted")
-        return f"{self.model}: {what}; adopted as epoch {epoch} (EXTERNAL), before it was {named(known)}"
+        return f"{self.model}: {what}; adopted as epoch {epoch} (EXTERNAL), before it was {version_text(known)}"
 
     def vacancy(self, entries: Sequence[Entry], live: str | None) -> tuple[str, ...]:
         """Said at every call until it is mended: users are without a champion."""
@@ -197,7 +198,7 @@ class Turn:
         )
 
 
-def history(ledger: Ledger, model: str) -> tuple[Entry, ...]:
+def ledger_history(ledger: Ledger, model: str) -> tuple[Entry, ...]:
     """Every row of the model, in order of epoch; also those only intended, and those abandoned."""
     query = sa.select(*(rows.c[name] for name in COLUMNS)).where(rows.c.model == model).order_by(rows.c.epoch)
     return tuple(Entry(**row) for row in ledger.read(lambda connection: connection.execute(query).mappings().all()))
@@ -235,14 +236,14 @@ def take_turn(ledger: Ledger, registry: Registry, model: str, step: Step) -> Ite
         step("alone")
         settled = turn.settle()
         if settled.finished is not None:
-            notice = f"{model}: {arrow(settled.finished)} had been interrupted and is finished now"
+            notice = f"{model}: {move_text(settled.finished)} had been interrupted and is finished now"
             settled = replace(settled, notices=(notice, *settled.notices))
         yield turn, settled
 
 
-def named(version: str | None) -> str:
+def version_text(version: str | None) -> str:
     return "none" if version is None else f"version {version}"
 
 
-def arrow(entry: Entry) -> str:
-    return f"the {entry.kind.lower()} from {named(entry.from_version)} to {named(entry.to_version)}"
+def move_text(entry: Entry) -> str:
+    return f"the {entry.kind.lower()} from {version_text(entry.from_version)} to {version_text(entry.to_version)}"

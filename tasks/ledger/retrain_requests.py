@@ -30,7 +30,7 @@ import sqlalchemy as sa
 
 from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
-from tasks.ledger.pipeline_lock import Hold, StillHeldError, hold
+from tasks.ledger.pipeline_lock import Hold, StillHeldError, hold_pipeline
 from tasks.ledger.schema import requests as rows
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Turn:
 
 
 @contextmanager
-def admitted(
+def admit_request(
     home: Path, pipeline: Pipeline, ledger: Ledger, why: Why, asked: datetime | None, say: Callable[[str], None], look: str = ""
 ) -> Iterator[Turn]:
     """Hold the pipeline for a request, or say in `Turn.refusal` why it need not, or may not, run.
@@ -135,8 +135,8 @@ def admitted(
         if why in TRIGGERS and not _seated(turn, seat, home, pipeline, ledger):
             yield turn
             return
-        with hold(home, name, say, ledger=ledger) as held:
-            bury(ledger, name)
+        with hold_pipeline(home, name, say, ledger=ledger) as held:
+            fail_dead_requests(ledger, name)
             if why in TRIGGERS and _needless(turn, pipeline, ledger):
                 yield turn
                 return
@@ -149,7 +149,7 @@ def admitted(
                 raise
 
 
-def refusal(ledger: Ledger, pipeline: Pipeline) -> str | None:
+def refusal_of(ledger: Ledger, pipeline: Pipeline) -> str | None:
     """Why a triggered request would be refused now, if it would: ask before making one."""
     now, schedule = ledger.now().astimezone(UTC), pipeline.schedule
     cooldown = timedelta(hours=schedule.cooldown_hours)
@@ -194,7 +194,7 @@ def requests_of(ledger: Ledger, model: str) -> tuple[Request, ...]:
     return tuple(_since(ledger, model, datetime.fromtimestamp(0, UTC), get_args(State)))
 
 
-def bury(ledger: Ledger, model: str) -> None:
+def fail_dead_requests(ledger: Ledger, model: str) -> None:
     """Mark as failed what the dead left running; only for whoever holds the pipeline, for then nobody else can be running."""
     for left in _since(ledger, model, datetime.fromtimestamp(0, UTC), ("running",)):
         mine = (rows.c.model == model) & (rows.c.id == left.id)
@@ -208,11 +208,11 @@ def _seated(turn: Turn, seat: ExitStack, home: Path, pipeline: Pipeline, ledger:
     pause = (turn.made - ledger.now().astimezone(UTC)).total_seconds()
     if pause > 0:
         ledger.sleep(min(pause, SETTLE_SECONDS))  # no longer, whatever the clock of another machine says
-    if reason := refusal(ledger, pipeline):
+    if reason := refusal_of(ledger, pipeline):
         turn.turned_away("refused", reason)
         return False
     try:
-        seat.enter_context(hold(home, f"{pipeline.name}.next", lambda _: None, timeout=0, ledger=ledger))
+        seat.enter_context(hold_pipeline(home, f"{pipeline.name}.next", lambda _: None, timeout=0, ledger=ledger))
     except StillHeldError:
         turn.turned_away("coalesced", "another request waits for its turn, and will see what this one saw")
         return False
@@ -225,7 +225,7 @@ def _needless(turn: Turn, pipeline: Pipeline, ledger: Ledger) -> bool:
     served = next((r for r in ends if r.payload["began"] >= _iso(turn.made)), None)
     if served is not None:
         turn.turned_away("coalesced", f"a run that began after it was asked for ({served.why}) has ended at {served.at}")
-    elif reason := refusal(ledger, pipeline):
+    elif reason := refusal_of(ledger, pipeline):
         turn.turned_away("refused", reason)
     return turn.refusal is not None
 

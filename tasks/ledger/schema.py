@@ -108,7 +108,7 @@ requests = Table(  # why a retraining was asked for, and what became of it
 )
 
 
-def migrate(connection: Connection, before: int | None) -> str | None:
+def migrate_schema(connection: Connection, before: int | None) -> str | None:
     """Make the tables, or bring those of schema `before` up where they are; no row is changed, all that was counted counts.
 
     Returns a sentence for the user where there was an earlier ledger. The caller holds the writers' lock.

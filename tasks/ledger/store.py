@@ -242,7 +242,7 @@ def _migrate(connection: Connection, ledger: Ledger) -> str | None:
     """Bring the tables up, unless another process did so meanwhile; a sentence for the user where there was an older ledger."""
     lock_table(connection, ledger, "schema")
     version = _schema_version(connection)
-    return None if version == tables.VERSION else tables.migrate(connection, version)
+    return None if version == tables.VERSION else tables.migrate_schema(connection, version)
 
 
 def lock_table(connection: Connection, ledger: Ledger, key: str) -> None:

@@ -49,14 +49,14 @@ class TokenBaseline:
     seconds: float
 
 
-def lexical(problem: str, train: Sequence[Path], test: Path) -> tuple[Baseline, ...]:
+def fit_lexical(problem: str, train: Sequence[Path], test: Path) -> tuple[Baseline, ...]:
     """The baselines that need no network, from the Parquet files of a snapshot, read as networks do: a job for another process."""
     import pandas as pd
 
     if problem != "text-classification":
         return ()
     rows, held_out = pd.concat([pd.read_parquet(file) for file in train], ignore_index=True), pd.read_parquet(test)
-    known, wanted, labels = coded(rows["target"], held_out["target"])
+    known, wanted, labels = encode_labels(rows["target"], held_out["target"])
     texts = [network_view(frame["text"].tolist()) for frame in (rows, held_out)]
     return (
         majority_class(known, wanted, len(labels)),
@@ -64,7 +64,7 @@ def lexical(problem: str, train: Sequence[Path], test: Path) -> tuple[Baseline, 
     )
 
 
-def coded(train: Iterable[str], test: Iterable[str]) -> tuple[Codes, Codes, list[str]]:
+def encode_labels(train: Iterable[str], test: Iterable[str]) -> tuple[Codes, Codes, list[str]]:
     """The labels of train and test rows as codes, and what they stand for: all labels of both, in order."""
     given = [list(train), list(test)]
     labels = sorted({*given[0], *given[1]})
@@ -142,7 +142,7 @@ def nearest_centroid(
     return _scored("nearest class centroid", similarity.argmax(axis=1), None, test, clock() - began)
 
 
-def unigram(
+def unigram_scores(
     train: Sequence[Sequence[int]], test: Sequence[Sequence[int]], vocabulary: int, clock: Callable[[], float] = time.perf_counter
 ) -> TokenBaseline:
     """Each token at its add-one share in the train completions, whatever stands before it: the floor of perplexity.
@@ -155,7 +155,7 @@ def unigram(
     return TokenBaseline(UNIGRAM, _row_sums(likelihood, lengths), lengths, clock() - began)
 
 
-def bigram(
+def bigram_scores(
     train: Sequence[Sequence[int]], test: Sequence[Sequence[int]], vocabulary: int, clock: Callable[[], float] = time.perf_counter
 ) -> TokenBaseline:
     """Each token given the one before it, falling back on `unigram` by Witten and Bell's rule (1991), which has nothing to tune.

@@ -34,7 +34,7 @@ class Probe:
     positions: int | None
 
 
-def probe(network: nn.Module) -> Probe:
+def probe_network(network: nn.Module) -> Probe:
     """Ask a network of token ids by three forward passes over a few tokens; its mode and the random state stay.
 
     Raises InputError where it does not take token ids with a mask, or its output is no number or the same for all tokens.
@@ -88,7 +88,7 @@ def embedding_rows(network: Any) -> int | None:
     return None if weight is None else int(weight.shape[0])
 
 
-def reduced(config: Any) -> Any:
+def reduced_config(config: Any) -> Any:
     """The same kind of network with few layers, tokens and inner units: as causal as the whole, and made in a moment."""
     layers = getattr(config.get_text_config(), "num_hidden_layers", None)
 
@@ -118,7 +118,7 @@ def build_reduced(model_class: Any, config: Any) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         try:
-            return model_class.from_config(reduced(config), dtype=torch.float32)  # type: ignore[no-any-return]
+            return model_class.from_config(reduced_config(config), dtype=torch.float32)  # type: ignore[no-any-return]
         except REFUSALS:  # settings that hang on one another; a fault of the config itself shows once more
             return model_class.from_config(config, dtype=torch.float32)  # type: ignore[no-any-return]
 

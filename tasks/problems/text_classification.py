@@ -30,7 +30,7 @@ class Scores:
     labels: tuple[str, ...]
 
 
-def classifier(encoder: nn.Module, hidden_size: int, labels: int, pooling: Pooling) -> nn.Module:
+def build_classifier(encoder: nn.Module, hidden_size: int, labels: int, pooling: Pooling) -> nn.Module:
     """An encoder with a fresh head of shape (labels, hidden_size); the caller seeds."""
     from torch import nn
 
@@ -48,12 +48,12 @@ def classifier(encoder: nn.Module, hidden_size: int, labels: int, pooling: Pooli
 
         def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
             outputs = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
-            return pool(outputs, attention_mask, self.pooling)
+            return pool_tokens(outputs, attention_mask, self.pooling)
 
     return Classifier()
 
 
-def pool(outputs: Any, attention_mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
+def pool_tokens(outputs: Any, attention_mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
     """One vector a row, (batch, hidden), from (batch, tokens, hidden); padding, on the right, has no part in it."""
     import torch
 
@@ -81,12 +81,12 @@ def load_encoder(path: Path, pooling: Pooling | None) -> tuple[nn.Module, int, P
     of its tokenizer made for this; else, as the encoder of an encoder-decoder, which is read at all positions, by their mean.
     Raises InputError where the network does not read texts.
     """
-    from tasks.problems.probing import probe
+    from tasks.problems.probing import probe_network
 
     network, info = _load(path)
     encoder = network.get_encoder() if network.config.is_encoder_decoder else network
     try:
-        asked = probe(encoder)
+        asked = probe_network(encoder)
     except InputError as error:
         raise InputError(f"model.base {path}: {error}: name another base") from None
     has_pooler = getattr(encoder, "pooler", None) is not None
@@ -165,7 +165,7 @@ def load_classifier(path: Path, pad_id: int) -> nn.Module:
             return {"logits": self.network(input_ids=input_ids, attention_mask=attention_mask).logits.float()}
 
         def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            return pool(self.encoder(input_ids=input_ids, attention_mask=attention_mask), attention_mask, "mean")
+            return pool_tokens(self.encoder(input_ids=input_ids, attention_mask=attention_mask), attention_mask, "mean")
 
     return OwnHead()
 
@@ -238,7 +238,7 @@ def in_batches(
     return np.empty((0, 0), np.float32) if out is None else out
 
 
-def calibrated(logits: npt.ArrayLike, temperature: float, shares: Sequence[float] = ()) -> npt.NDArray[np.float64]:
+def calibrate_logits(logits: npt.ArrayLike, temperature: float, shares: Sequence[float] = ()) -> npt.NDArray[np.float64]:
     """Logits (n, labels) divided by a temperature and drawn towards what is known without reading: the class shares, if given.
 
     A temperature of 1 changes nothing; a very high one leaves the shares. Divided alone, logits are drawn towards equal classes,
@@ -254,14 +254,14 @@ def class_shares(targets: Sequence[int], classes: int) -> tuple[float, ...]:
     return tuple((counts / counts.sum()).tolist())
 
 
-def scores(
+def class_probabilities(
     logits: npt.NDArray[np.float32], labels: Sequence[str], temperature: float = 1.0, shares: Sequence[float] = ()
 ) -> Scores:
     """Softmax of calibrated logits (n, labels) in double precision.
 
     Columns of one label, which an old network may have under two spellings, are added up.
     """
-    drawn = calibrated(logits, temperature, shares)
+    drawn = calibrate_logits(logits, temperature, shares)
     exponents = np.exp(drawn - drawn.max(1, keepdims=True))
     probabilities, distinct = exponents / exponents.sum(1, keepdims=True), tuple(dict.fromkeys(labels))
     if len(distinct) < len(labels):

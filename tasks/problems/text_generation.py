@@ -116,7 +116,9 @@ def log_likelihoods(
     return out
 
 
-def decode(model: Any, tokenizer: Any, prompts: Sequence[str], max_length: int, new_tokens: int, batch_size: int) -> list[str]:
+def generate_answers(
+    model: Any, tokenizer: Any, prompts: Sequence[str], max_length: int, new_tokens: int, batch_size: int
+) -> list[str]:
     """Greedy answers to prompts, in their order: left-padded batches, the same every time.
 
     Prompt and answer share `max_length` as in training: an answer takes half of it at most, a longer prompt loses its beginning.

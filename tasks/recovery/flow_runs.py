@@ -71,7 +71,7 @@ class Machine:
     held: Callable[[str], bool] = field(default=lambda _: False)
 
 
-def judge(run: Seen, machine: Machine, now: float) -> Literal["alive", "dead", "unknown"]:
+def judge_flow_run(run: Seen, machine: Machine, now: float) -> Literal["alive", "dead", "unknown"]:
     """The rule at the top of this file."""
     moment = OWN_MOMENT_SECONDS if machine.own else MOMENT_SECONDS
     if now - run.since < moment or run.id in machine.runs:
@@ -134,7 +134,7 @@ def dead_runs(client: Any, machine: Callable[[], Machine]) -> Iterator[Stray]:
     now, around = time.time(), machine()
     later = time.monotonic() + (0.0 if around.own else AGAIN_SECONDS)
     for raw, run in list(_runs(client, ("RUNNING", "CANCELLING", "PENDING"))):  # all, before a state that is set moves the pages
-        verdict = judge(run, around, now)
+        verdict = judge_flow_run(run, around, now)
         if verdict == "alive" or (run.state == "PENDING" and now - run.since < PENDING_SECONDS):
             continue
         said = f"says {raw.state.name} since {_clock(now - run.since)}, and nothing speaks for it"
@@ -183,7 +183,7 @@ def _mend(client: Any, run: Seen, remedy: str, machine: Callable[[], Machine], a
     def act() -> None:
         time.sleep(max(0.0, again - time.monotonic()))
         seen = next((one for _, one in _runs(client, (run.state,)) if one.id == run.id), None)
-        if seen is not None and seen.since == run.since and judge(seen, machine(), time.time()) == "dead":
+        if seen is not None and seen.since == run.since and judge_flow_run(seen, machine(), time.time()) == "dead":
             _set(client, run.id, remedy, "its process is gone; found by `tunekeeper reconcile`")()
 
     return act

@@ -38,7 +38,7 @@ class Stray:
     spent: bool = False
 
 
-def leftovers(home: Home, now: float | None = None) -> Iterator[Stray]:
+def find_leftovers(home: Home, now: float | None = None) -> Iterator[Stray]:
     """Folders and files that a killed process wrote aside: an hour old, and nobody holds their lock."""
     before = (time.time() if now is None else now) - OLD_SECONDS
     for pattern in (*ASIDES, *WORKSPACES):
@@ -58,7 +58,7 @@ def leftovers(home: Home, now: float | None = None) -> Iterator[Stray]:
             )
 
 
-def checkpoints(home: Home) -> Iterator[Stray]:
+def spent_checkpoints(home: Home) -> Iterator[Stray]:
     """Checkpoints of trainings whose result is whole: nothing resumes from them. Those of unfinished ones are never touched."""
     for run in sorted((home.path / "runs").glob("*")):
         spent = [*run.glob("checkpoint-*"), *(run / name for name in ("best",) if (run / name).is_dir())]

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from configs.errors import InfraError
 from configs.schema import Pipeline
 from tasks.common.home import Home
-from tasks.ledger.pipeline_lock import StillHeldError, hold
-from tasks.ledger.promotions import Ledger, heal, history
+from tasks.ledger.pipeline_lock import StillHeldError, hold_pipeline
+from tasks.ledger.promotions import Ledger, ledger_history, reconcile_alias
 from tasks.ledger.replay import Entry, replay_entries
-from tasks.ledger.retrain_requests import bury
+from tasks.ledger.retrain_requests import fail_dead_requests
 from tasks.ledger.schema import leases, promotions, requests
 from tasks.recovery.leftovers import OLD_SECONDS, Stray, is_free
 from tasks.tracking.client import BASES, PREFIX, Registry, Tracking
@@ -80,7 +80,7 @@ def half_models(home: Home, tracking: Tracking, ledger: Ledger | None) -> Iterat
 
 
 def _forget(home: Home, tracking: Tracking, ledger: Ledger | None, name: str, model_id: str) -> None:
-    with suppress(StillHeldError), hold(home.path, name, lambda _: None, 0, ledger):
+    with suppress(StillHeldError), hold_pipeline(home.path, name, lambda _: None, 0, ledger):
         if not _is_whole(tracking.attempt("reading a model", lambda: tracking.client.get_logged_model(model_id))):
             tracking.attempt("deleting a model", lambda: tracking.client.delete_logged_model(model_id))
 
@@ -113,7 +113,7 @@ def _sees_no_others(home: Home, ledger: Ledger | None) -> bool:
 
 def _close(home: Home, tracking: Tracking, ledger: Ledger | None, name: str, run_id: str) -> None:
     """Hold the pipeline meanwhile, so that it is surely no living run's."""
-    with suppress(StillHeldError), hold(home.path, name, lambda _: None, 0, ledger):
+    with suppress(StillHeldError), hold_pipeline(home.path, name, lambda _: None, 0, ledger):
         run = tracking.attempt("reading a run", lambda: tracking.client.get_run(run_id))
         if run.info.status == "RUNNING":
             tracking.close_run(run_id, "KILLED")
@@ -133,11 +133,11 @@ def left_requests(home: Home, ledger: Ledger) -> Iterator[Stray]:
 
 
 def _bury(home: Home, ledger: Ledger, model: str) -> None:
-    with suppress(StillHeldError), hold(home.path, model, lambda _: None, 0, ledger):
-        bury(ledger, model)
+    with suppress(StillHeldError), hold_pipeline(home.path, model, lambda _: None, 0, ledger):
+        fail_dead_requests(ledger, model)
 
 
-def unsettled(tracking: Tracking, ledger: Ledger, pipeline: Pipeline | None) -> Iterator[Stray]:
+def unsettled_models(tracking: Tracking, ledger: Ledger, pipeline: Pipeline | None) -> Iterator[Stray]:
     """Models whose ledger and alias disagree, or whose last move was interrupted.
 
     The ledger does not know an alias's name: it is the config's, or the only one that the model has. By a wrong one a champion
@@ -145,7 +145,7 @@ def unsettled(tracking: Tracking, ledger: Ledger, pipeline: Pipeline | None) -> 
     """
     models = sa.select(promotions.c.model).distinct()
     for model in ledger.read(lambda connection: connection.scalars(models).all()):
-        entries, aliases = history(ledger, model), _aliases(tracking, model)
+        entries, aliases = ledger_history(ledger, model), _aliases(tracking, model)
         fault = _fault(entries, set(aliases.values()))
         if fault is None:
             continue
@@ -159,7 +159,11 @@ def unsettled(tracking: Tracking, ledger: Ledger, pipeline: Pipeline | None) -> 
         else:
             registry = Registry(tracking, alias)
             yield Stray(
-                "ledger", model, fault, f"ledger and alias {alias} brought together", partial(heal, ledger, registry, model)
+                "ledger",
+                model,
+                fault,
+                f"ledger and alias {alias} brought together",
+                partial(reconcile_alias, ledger, registry, model),
             )
 
 

@@ -16,7 +16,7 @@ from tasks.report.draw import formats, times
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
-def page(template: str, **context: Any) -> str:
+def render_page(template: str, **context: Any) -> str:
     """A template filled in, as HTML. Every text is escaped (autoescape); what no page can hold becomes U+FFFD."""
     return UNPRINTABLE.sub("\ufffd", _environment().get_template(template).render(fmt=formats, **context))
 
@@ -32,32 +32,32 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        share=formats.share,
-        shown=formats.shown,
-        number=formats.number,
-        count=formats.count,
-        size=formats.size,
-        seconds=formats.seconds,
+        share=formats.format_share,
+        shown=formats.with_unit,
+        number=formats.format_number,
+        count=formats.format_count,
+        size=formats.byte_size,
+        seconds=formats.format_seconds,
         p_value=formats.p_value,
-        clip=formats.clip,
-        words=formats.words,
+        clip=formats.clip_text,
+        words=formats.plain_name,
         first_upper=formats.first_upper,
-        href=formats.href,
+        href=formats.safe_link,
         breakable=_breakable,
-        day=times.day,
-        moment=times.moment,
+        day=times.day_text,
+        moment=times.moment_text,
     )
     return environment
 
 
-def svg(drawing: str) -> Markup:
+def trusted_svg(drawing: str) -> Markup:
     """Trusts a drawing: those who draw escape every name they are given."""
     return Markup(drawing)  # noqa: S704
 
 
-def framed(scale: str, drawing: str, axis: str) -> Markup:
+def framed_chart(scale: str, drawing: str, axis: str) -> Markup:
     """A drawing with its scale to the left and its axis below."""
-    return Markup('<div class="trend">{}{}{}</div>').format(svg(scale), svg(drawing), svg(axis))
+    return Markup('<div class="trend">{}{}{}</div>').format(trusted_svg(scale), trusted_svg(drawing), trusted_svg(axis))
 
 
 def _breakable(name: str) -> Markup:

@@ -18,13 +18,13 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def dumped(value: Any) -> str:
+def dump_page(value: Any) -> str:
     """A frozen dataclass as JSON; a number that is not finite becomes null, which pages show as absent."""
     kind: Any = type(value)
     return without_credentials(_adapter(kind).dump_json(value, indent=1).decode())
 
 
-def loaded(kind: type[T], text: str | bytes, what: str, remedy: str) -> T:
+def load_page(kind: type[T], text: str | bytes, what: str, remedy: str) -> T:
     """The value stored, less the fields that this version does not know. Raises InputError, naming the place, on anything else."""
     which: Any = kind  # a class is hashable, whatever its own instances are
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from configs.schema import Pipeline
 from tasks.common.home import Home
 from tasks.data.redaction.key import redaction_key
-from tasks.serving.text_preparation import Recipe, prepare
+from tasks.serving.text_preparation import Recipe, prepare_texts
 
 Clean = Callable[[list[str]], list[str]]
 
@@ -18,7 +18,7 @@ def recipe_of(pipeline: Pipeline, home: Home) -> Recipe:
     return Recipe(layout, redact.entities, redaction_key(home.path), redact.ner_model) if redact.enabled else Recipe(layout, None)
 
 
-def cleaner(pipeline: Pipeline, home: Home) -> Clean:
+def feedback_cleaner(pipeline: Pipeline, home: Home) -> Clean:
     """Texts -> what the traffic log keeps of them as labels and corrections; nothing of one over its budget."""
     recipe = recipe_of(pipeline, home)
-    return lambda texts: [text or "" for text in prepare(recipe, texts)]
+    return lambda texts: [text or "" for text in prepare_texts(recipe, texts)]

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, assert_never
 from configs.errors import InfraError, InputError
 from tasks.common.bases import base_files, find_base, read_base
 from tasks.common.files import atomic_folder, is_valid
-from tasks.data.normalise import normalise
+from tasks.data.normalise import normalise_text
 from tasks.data.redaction.key import key_id, redaction_key
 from tasks.data.redaction.redact import Redactor
 from tasks.learning.device import autocast, numerics
-from tasks.learning.network import SPEC, TRAINABLE, Network, Spec, build, read_spec, save_spec
+from tasks.learning.network import SPEC, TRAINABLE, Network, Spec, build_network, read_spec, save_spec
 from tasks.problems import text_classification, text_generation
 from tasks.serving.text_preparation import Prepared, Recipe
 
@@ -63,13 +63,13 @@ class Kept:
 
         InputError where the search of a text for personal data is over its budget.
         """
-        clean = [normalise(str(text), self.preparation.layout) for text in texts]
+        clean = [normalise_text(str(text), self.preparation.layout) for text in texts]
         return self.redactor.redact(clean) if self.redactor else clean
 
     def prepare_each(self, texts: Sequence[str]) -> list[str | None]:
         """As `prepare`, but None for a text over its budget; what is prepared already stays as it is."""
         raw = [text for text in texts if not isinstance(text, Prepared)]
-        clean: list[str] = [normalise(text, self.preparation.layout) for text in raw]
+        clean: list[str] = [normalise_text(text, self.preparation.layout) for text in raw]
         fresh = iter(self.redactor.redact_each(clean) if self.redactor else clean)
         return [text if isinstance(text, Prepared) else next(fresh) for text in texts]
 
@@ -82,19 +82,23 @@ class Kept:
         ready, spec = self.prepare(texts), self.network.spec
         match spec.problem:
             case "text-classification":
-                said = classify(self.network, ready, batch_size, self.preparation.precision)
+                said = classify_texts(self.network, ready, batch_size, self.preparation.precision)
                 best = said.probabilities.argmax(1)
                 return pd.DataFrame({"label": [said.labels[place] for place in best], "score": said.probabilities.max(1)})
             case "text-generation":
                 network, new, read = self.network, self.preparation.new_tokens, spec.read(ready)
                 return pd.DataFrame(
-                    {"text": text_generation.decode(network.model, network.tokenizer, read, spec.max_length, new, batch_size)}
+                    {
+                        "text": text_generation.generate_answers(
+                            network.model, network.tokenizer, read, spec.max_length, new, batch_size
+                        )
+                    }
                 )
             case _:
                 assert_never(spec.problem)
 
 
-def classify(network: Network, texts: Sequence[str], batch_size: int, precision: Any) -> text_classification.Scores:
+def classify_texts(network: Network, texts: Sequence[str], batch_size: int, precision: Any) -> text_classification.Scores:
     """Probabilities of prepared texts, read as the network reads them."""
     read = network.spec.read(texts)
     ids = text_classification.encode(network.tokenizer, read, network.spec.max_length) if len(texts) else []
@@ -103,7 +107,7 @@ def classify(network: Network, texts: Sequence[str], batch_size: int, precision:
     return network.spec.scores(logits, network.spec.answers)
 
 
-def save(trained: Path, spec: Spec, preparation: Preparation, target: Path) -> Path:
+def save_package(trained: Path, spec: Spec, preparation: Preparation, target: Path) -> Path:
     """Write the artifact folder of a finished training: moved weights, network, preparation; whole or not at all."""
     with atomic_folder(target) as aside:
         os.link(trained / TRAINABLE, aside / TRAINABLE)
@@ -148,7 +152,7 @@ def adopt_base(spec: Spec, fetched: Path, home: Path) -> Path:
     return target
 
 
-def load(folder: Path, base: Path, home: Path, environment: Mapping[str, str] = os.environ) -> Kept:
+def load_package(folder: Path, base: Path, home: Path, environment: Mapping[str, str] = os.environ) -> Kept:
     """Build the model of an artifact folder on its base.
 
     Redaction needs the installation's key for placeholders to be the ones seen in training; with another key they are typed alike
@@ -157,7 +161,7 @@ def load(folder: Path, base: Path, home: Path, environment: Mapping[str, str] = 
     if fault := is_valid(folder, frozenset({TRAINABLE, SPEC, PREPARATION})):
         raise InfraError(f"the stored model {folder}: {fault}: fetch it again, or roll back to another version")
     spec, preparation = read_spec(folder), read_preparation(folder)
-    network = build(spec, base, folder / TRAINABLE)
+    network = build_network(spec, base, folder / TRAINABLE)
     network.model.eval()
     if preparation.entities is None:
         return Kept(network, preparation, None)

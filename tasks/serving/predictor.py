@@ -70,7 +70,7 @@ class Answering:
 
     def _padded(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         network, out = self.kept.network, np.empty((len(ids), len(self.kept.network.spec.labels)), np.float32)
-        for rows in cut([len(row) for row in ids], PASS[self.how.device]):
+        for rows in cut_batches([len(row) for row in ids], PASS[self.how.device]):
             batch = [ids[row] for row in rows]
             out[rows] = text_classification.in_batches(network.model, batch, network.pad_id, len(batch), autocast(self.how))
         return out
@@ -78,7 +78,7 @@ class Answering:
     def _write(self, ready: list[str]) -> list[Said]:
         network, new = self.kept.network, self.kept.preparation.new_tokens
         read = network.spec.read(ready)
-        wrote = text_generation.decode(network.model, network.tokenizer, read, network.spec.max_length, new, len(ready))
+        wrote = text_generation.generate_answers(network.model, network.tokenizer, read, network.spec.max_length, new, len(ready))
         return [Said(text, answer, None) for text, answer in zip(ready, wrote, strict=True)]
 
 
@@ -138,7 +138,7 @@ def _settle(model: Any, how: Numerics | None) -> None:
                 layer.to(torch.bfloat16)
 
 
-def cut(lengths: Sequence[int], one_pass: int) -> list[list[int]]:
+def cut_batches(lengths: Sequence[int], one_pass: int) -> list[list[int]]:
     """Rows in batches of like length: of all ways to cut the sorted rows the one with the fewest tokens, padding included.
 
     A batch counts as `one_pass` tokens more. Exact, by dynamic programming over the distinct lengths.

@@ -12,7 +12,7 @@ from mlflow.models import set_model
 
 from tasks.common.workspace import workspace
 from tasks.learning.network import read_spec
-from tasks.serving.packaged_model import Kept, adopt_base, load, local_base, read_preparation
+from tasks.serving.packaged_model import Kept, adopt_base, load_package, local_base, read_preparation
 
 
 class KeptModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -31,7 +31,7 @@ class KeptModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             uri = read_preparation(folder).base_uri
             with workspace(home / "work", "base-") as aside:
                 base = adopt_base(spec, Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(aside))), home)
-        self.kept = load(folder, base, home)
+        self.kept = load_package(folder, base, home)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """One line of answer per row of input."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tasks.common.child_process import die_with, step_back
-from tasks.common.quick_import import importing
+from tasks.common.quick_import import quick_import
 
 
 def cut_network() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     """Warm up, wait for the job on standard input, do it."""
     die_with(int(sys.argv[1]))
     step_back()
-    with importing():
+    with quick_import():
         _warm_up()
     job = json.loads(sys.stdin.readline())
     import mlflow.pyfunc

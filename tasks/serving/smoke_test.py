@@ -39,7 +39,7 @@ def write_check(
         (aside / CHECK).write_text(json.dumps(held, ensure_ascii=False, indent=1))
 
 
-def check(model: Model, folder: Path, how: Numerics) -> str:
+def check_answers(model: Model, folder: Path, how: Numerics) -> str:
     """Ask what was asked at release; a sentence on how it went, or InfraError where the answers are others."""
     file = folder / CHECK
     if not file.is_file():

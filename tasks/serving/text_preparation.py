@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from configs.errors import InfraError
-from tasks.data.normalise import normalise
+from tasks.data.normalise import normalise_text
 from tasks.data.redaction.redact import Redactor
 from tasks.serving.batcher import Busy
 from tasks.serving.fair_queue import Turns
@@ -41,9 +41,9 @@ class Recipe:
     ner_model: str | None = None
 
 
-def prepare(recipe: Recipe, texts: Sequence[str]) -> list[str | None]:
+def prepare_texts(recipe: Recipe, texts: Sequence[str]) -> list[str | None]:
     """The texts normalised and redacted; None for one over the budget of its search."""
-    plain = [normalise(text, recipe.layout) for text in texts]
+    plain = [normalise_text(text, recipe.layout) for text in texts]
     redactor = _redactor(recipe)
     return redactor.redact_each(plain) if redactor else list(plain)
 
@@ -89,7 +89,7 @@ class Preparer:
             return await self._elsewhere(recipe, piece)
 
     async def _elsewhere(self, recipe: Recipe, piece: list[str]) -> list[str | None]:
-        ready: list[str | None] = await asyncio.wrap_future(self._submit(prepare, recipe, piece))
+        ready: list[str | None] = await asyncio.wrap_future(self._submit(prepare_texts, recipe, piece))
         return ready
 
 

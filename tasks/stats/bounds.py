@@ -28,11 +28,11 @@ STEPS = 34  # bisections: the range to 1e-10 of itself
 
 def betting_p(values: Floats, limits: Floats) -> float:
     """p-value of 'the mean of `values` is zero or less': shape (g,) each, independent, none below minus its own limit > 0."""
-    shares, log_weights = bets(limits, len(limits))
+    shares, log_weights = betting_shares(limits, len(limits))
     return exp(-max(0.0, _log_mean(log_weights, _log_growth(values, limits, shares).sum(axis=1))))
 
 
-def bets(limits: Floats, count: float) -> tuple[Floats, Floats]:
+def betting_shares(limits: Floats, count: float) -> tuple[Floats, Floats]:
     """Shares of the largest safe bet, and the logarithms of their weights, for `count` values whose limits are like `limits`.
 
     From all of it down to what suits values that all lie at their limits, the most they can spread: there the best bet is, for a
@@ -73,7 +73,7 @@ def power_of_bound(values: Floats, limits: Floats, count: float, alpha: float) -
 
     Under each bet the logarithm of the wealth is a sum, so nearly normal; one quantile at a time is taken for all bets together.
     """
-    shares, log_weights = bets(limits, count)
+    shares, log_weights = betting_shares(limits, count)
     growth = np.log1p(shares[:, None] * np.maximum(values / limits.max(), -1 + 1e-9))
     mean, deviation = count * growth.mean(axis=1), sqrt(count) * growth.std(axis=1)
 

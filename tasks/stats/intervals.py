@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from tasks.stats.bounds import betting_bound
-from tasks.stats.paired import Codes, Floats, Pairs, effective_size, group_codes, pair, tango_interval
+from tasks.stats.paired import Codes, Floats, Pairs, effective_size, group_codes, pair_scores, tango_interval
 
 CELLS = 4_000_000  # numbers held at once while resampling: 32 MB
 Groups = Sequence[object] | NDArray[np.generic] | None
@@ -57,7 +57,7 @@ def mean_interval(
     """
     values = np.asarray(scores, dtype=np.float64)
     codes = None if groups is None else group_codes(groups, len(values))
-    pairs = pair(values, np.zeros(len(values)), codes)
+    pairs = pair_scores(values, np.zeros(len(values)), codes)
     if pairs.binary:
         freedom = pairs.n_effective - 1 if pairs.n_groups < pairs.n else np.inf
         if freedom <= 0:
@@ -92,7 +92,7 @@ def difference_interval(
     """Interval of mean(first) - mean(second) over the same rows; `limit`: the largest difference that a row can have."""
     minuend, subtrahend = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     codes = None if groups is None else group_codes(groups, len(minuend))
-    return difference_intervals([pair(minuend, subtrahend, codes, limit)], confidence, resamples, seed)[0]
+    return difference_intervals([pair_scores(minuend, subtrahend, codes, limit)], confidence, resamples, seed)[0]
 
 
 def difference_intervals(many: Sequence[Pairs], confidence: float, resamples: int = 1000, seed: int = 0) -> list[Interval]:
@@ -176,7 +176,7 @@ def _drawn_groups(n_groups: int, resamples: int, seed: int) -> Iterator[Codes]:
 # --- metrics of a confusion matrix ---------------------------------------------------------------------------------------
 
 
-def accuracy(confusions: Floats) -> Floats:
+def accuracy_of(confusions: Floats) -> Floats:
     """Share of rows on the diagonal of confusion matrices of shape (..., classes, classes), targets in rows."""
     return np.asarray(np.trace(confusions, axis1=-2, axis2=-1) / confusions.sum(axis=(-2, -1)), dtype=np.float64)
 

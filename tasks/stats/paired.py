@@ -88,7 +88,7 @@ def group_codes(groups: Sequence[object] | NDArray[np.generic] | None, n: int) -
     return codes
 
 
-def pair(first: Floats, second: Floats, codes: Codes | None = None, limit: float | None = None) -> Pairs:
+def pair_scores(first: Floats, second: Floats, codes: Codes | None = None, limit: float | None = None) -> Pairs:
     """Reduce two score vectors of shape (n,), n > 0, to the sums that every test here reads. `codes` come from `group_codes`.
 
     A difference beyond plus or minus `limit` counts as the limit.

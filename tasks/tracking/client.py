@@ -19,9 +19,9 @@ from configs.errors import InfraError
 from tasks.common.bases import Base, base_files
 from tasks.common.files import atomic_folder
 from tasks.common.home import Home
-from tasks.common.terminal import say
+from tasks.common.terminal import print_notice
 from tasks.tracking.moved_home import settle_places
-from tasks.tracking.run_description import describe
+from tasks.tracking.run_description import describe_everywhere
 from tasks.tracking.run_facts import SplitFacts, dataset_inputs, origin_tags
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ def open_database(home: Home) -> None:
     """Make a home's own database where there is none; where the home was moved or copied, set its paths right, and say so."""
     make_database(home)
     if notice := settle_places(home):
-        say(notice)
+        print_notice(notice)
 
 
 class Tracking:
@@ -104,7 +104,7 @@ class Tracking:
         for number in range(ATTEMPTS):
             try:
                 return call()
-            except failures() as error:
+            except tracking_failures() as error:
                 if not _passing(error) or number == ATTEMPTS - 1:
                     raise self._fault(what, error) from error
                 self.pause(2.0**number)
@@ -237,7 +237,7 @@ class Tracking:
 
     def describe(self, run_id: str, model: str, version: str, text: str) -> None:
         """Put Markdown where MLflow shows a description: of the run, the version and the model. What a person wrote there stays."""
-        self.attempt("describing the run", lambda: describe(self.client, run_id, model, version, text))
+        self.attempt("describing the run", lambda: describe_everywhere(self.client, run_id, model, version, text))
 
     def log_artifact(self, run_id: str, file: Path, folder: str | None = None) -> None:
         self.attempt(f"storing {file.name}", lambda: self.client.log_artifact(run_id, str(file), folder))
@@ -446,7 +446,7 @@ class Registry:
         return {str(version.version) for version in found}
 
 
-def failures() -> tuple[type[Exception], ...]:
+def tracking_failures() -> tuple[type[Exception], ...]:
     """What a tracking server, its database or its disk may raise."""
     from mlflow.exceptions import MlflowException
     from requests import RequestException

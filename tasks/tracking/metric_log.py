@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tasks.tracking.client import Tracking, failures, first_line
+from tasks.tracking.client import Tracking, first_line, tracking_failures
 
 FLUSH_SECONDS = 2.0
 SAMPLE_SECONDS = 10.0  # from one look at the machine to the next
@@ -53,7 +53,9 @@ class MetricLog:
             yield
         except BaseException:
             self._close(thread)
-            with suppress(*failures()):  # the last losses say what went wrong; an outage would say less than the error itself
+            with suppress(
+                *tracking_failures()
+            ):  # the last losses say what went wrong; an outage would say less than the error itself
                 self._upload()
             raise
         self._close(thread)
@@ -71,7 +73,7 @@ class MetricLog:
                 self._look_at_machine()
             try:
                 self._upload()
-            except failures() as error:
+            except tracking_failures() as error:
                 if not away:
                     self.notice(
                         f"MLflow does not answer ({first_line(error)}): training goes on, metrics are kept and uploaded later"

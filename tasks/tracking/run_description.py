@@ -12,7 +12,7 @@ DESCRIPTION = "tunekeeper.description"  # a tag: the hash of what we wrote, or `
 LONGEST = 4900  # characters; MLflow's databases keep 5,000
 
 
-def describe(client: Any, run_id: str, model: str, version: str, text: str) -> None:
+def describe_everywhere(client: Any, run_id: str, model: str, version: str, text: str) -> None:
     """Write it in all three places through MLflow's client, save where a person has written something of their own."""
     from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 

@@ -50,7 +50,7 @@ class Journal:
         os.close(self._file)
 
 
-def journals(folder: Path) -> list[Path]:
+def list_journals(folder: Path) -> list[Path]:
     """All journals of a folder, oldest first: those in use too."""
     return sorted(folder.glob(f"[!.]*{SUFFIX}"))
 
@@ -64,7 +64,7 @@ def content_of(path: Path) -> bytes | None:
 
 
 @contextmanager
-def finished(path: Path) -> Iterator[bool]:
+def claim_finished(path: Path) -> Iterator[bool]:
     """Whether a journal's owner let go or died; if so, nobody else moves it while the block lasts."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)

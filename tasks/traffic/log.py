@@ -17,17 +17,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.traffic.journal import content_of, journals
-from tasks.traffic.records import Answer, Feedback, Kind, decode, draw, frame_of, new_id
+from tasks.traffic.journal import content_of, list_journals
+from tasks.traffic.records import Answer, Feedback, Kind, decode_records, draw_audit, frame_of, new_id
 from tasks.traffic.store import ParquetStore, Query, Store
-from tasks.traffic.writer import Counts, Redact, Traffic, settle
+from tasks.traffic.writer import Counts, Redact, Traffic, settle_journals
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
 __all__ = [
-    "Answer", "Counts", "Feedback", "Query", "Traffic", "draw", "find_answers", "new_id", "open_traffic", "pending_audits",
+    "Answer", "Counts", "Feedback", "Query", "Traffic", "draw_audit", "find_answers", "new_id", "open_traffic", "pending_audits",
     "read_answers", "read_feedback",
 ]  # fmt: skip
 
@@ -85,11 +85,11 @@ def _read(home: Path, pipeline: str, url: str | None, kind: Kind, query: Query) 
 
     folder, store = _folder(home, pipeline), _store(home, pipeline, url)
     try:
-        settle(folder, store)
+        settle_journals(folder, store)
     except OSError as error:
         log.warning("journals in %s stay where they are (%s)", folder, error.strerror)
-    contents = (content_of(path) for path in journals(folder))
-    open_ones = [decode(content)[kind].select(query.names(kind)) for content in contents if content]
+    contents = (content_of(path) for path in list_journals(folder))
+    open_ones = [decode_records(content)[kind].select(query.names(kind)) for content in contents if content]
     kept = store.read(kind, query)
     store.close()
     return query.of(pa.concat_tables([kept, *open_ones]))

@@ -55,7 +55,7 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def draw(rate: float, rng: random.Random) -> tuple[bool, float]:
+def draw_audit(rate: float, rng: random.Random) -> tuple[bool, float]:
     """Whether an answer is drawn to be labelled, and the probability with which it was: `audit` and `audit_probability`."""
     return rate > 0 and rng.random() < rate, float(rate)
 
@@ -80,7 +80,7 @@ def schema_of(kind: Kind) -> pa.Schema:
     return answer_schema() if kind == "answers" else feedback_schema()
 
 
-def encode(record: Answer | Feedback) -> bytes:
+def encode_record(record: Answer | Feedback) -> bytes:
     """A record as one line of JSON. Half a surrogate pair and NUL, which no store takes, become `?` and nothing.
 
     ValueError or TypeError where it holds no such values.
@@ -95,7 +95,7 @@ def encode(record: Answer | Feedback) -> bytes:
     return line.encode("utf-8", "replace") + b"\n"
 
 
-def decode(content: bytes) -> dict[Kind, pa.Table]:
+def decode_records(content: bytes) -> dict[Kind, pa.Table]:
     """The records of a journal's lines; a last line without its end is not there yet, and a damaged one is left out."""
     import pyarrow as pa
 
@@ -108,11 +108,11 @@ def decode(content: bytes) -> dict[Kind, pa.Table]:
     return {kind: _of_kind(both, kind) for kind in KINDS}
 
 
-def empty(kind: Kind) -> pa.Table:
+def empty_table(kind: Kind) -> pa.Table:
     return schema_of(kind).empty_table()
 
 
-def unique(table: pa.Table) -> pa.Table:
+def unique_rows(table: pa.Table) -> pa.Table:
     """The first row of each id: a row may lie in a journal and in its Parquet file, where somebody was killed between the two."""
     import numpy as np
 

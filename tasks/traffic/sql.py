@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from configs.errors import InfraError, InputError
-from tasks.traffic.records import KINDS, Kind, empty
+from tasks.traffic.records import KINDS, Kind, empty_table
 from tasks.traffic.store import Query
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class SqlStore:
 
         with self._begun() as connection:
             found = [rows for ids in _parts(query.ids) for rows in self._rows(connection, kind, query, ids)]
-        return pa.concat_tables([empty(kind).select(query.names(kind)), *found])
+        return pa.concat_tables([empty_table(kind).select(query.names(kind)), *found])
 
     def tidy(self) -> None:
         return None
@@ -164,7 +164,7 @@ def _parts(ids: frozenset[str] | None) -> list[list[str] | None]:
 def _table(kind: Kind, names: list[str], columns: list[tuple[Any, ...]]) -> pa.Table:
     import pyarrow as pa
 
-    schema = empty(kind).select(names).schema
+    schema = empty_table(kind).select(names).schema
     values = dict(zip(names, columns, strict=True))
     values["time"] = tuple(time if time.tzinfo else time.replace(tzinfo=UTC) for time in values["time"])
     return pa.table([pa.array(values[field.name], type=field.type) for field in schema], schema=schema)

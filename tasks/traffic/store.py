@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.traffic.records import KINDS, Kind, empty, schema_of, unique
+from tasks.traffic.records import KINDS, Kind, empty_table, schema_of, unique_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,7 +62,7 @@ class Query:
             table = table.filter(table.column("audit"))
         for name, value in self.values.items():
             table = table.filter(pc.equal(table.column(name), value))
-        table = unique(table)
+        table = unique_rows(table)
         if self.most is not None and table.num_rows > self.most:
             table = table.take(pc.sort_indices(table, sort_keys=[("id", "ascending")])[: self.most])
         return table
@@ -106,7 +106,7 @@ class ParquetStore:
         import pyarrow as pa
 
         for attempt in range(_ATTEMPTS):
-            found = empty(kind).select(query.names(kind))
+            found = empty_table(kind).select(query.names(kind))
             try:
                 for file in [file for day in self._days(kind, query) for file in _files(day)]:
                     found = pa.concat_tables([found, query.of(_rows(file, kind, query.names(kind)))])
@@ -155,7 +155,7 @@ def _rows(file: Path, kind: Kind, names: list[str]) -> pa.Table:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file) as parquet:
-        return parquet.read(columns=names).cast(empty(kind).select(names).schema)
+        return parquet.read(columns=names).cast(empty_table(kind).select(names).schema)
 
 
 def _write(rows: pa.Table, path: Path) -> None:
@@ -194,7 +194,7 @@ def _merge(files: list[Path], answers: bool) -> None:
 
     kind: Kind = "answers" if answers else "feedback"
     name = hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()[:24]
-    whole = unique(pa.concat_tables([_rows(file, kind, schema_of(kind).names) for file in files]))
+    whole = unique_rows(pa.concat_tables([_rows(file, kind, schema_of(kind).names) for file in files]))
     _write(whole.sort_by([("time", "ascending"), ("id", "ascending")]), files[0].with_name(f"day-{name}.parquet"))
     for file in files:
         file.unlink(missing_ok=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from configs.errors import InfraError
 from tasks.common.memory import give_back
-from tasks.traffic.journal import Journal, content_of, finished, journals
-from tasks.traffic.records import Answer, Feedback, decode, encode
+from tasks.traffic.journal import Journal, claim_finished, content_of, list_journals
+from tasks.traffic.records import Answer, Feedback, decode_records, encode_record
 from tasks.traffic.store import Store
 
 TICK_SECONDS = 0.2
@@ -162,7 +162,7 @@ class Traffic:
         lines = []
         for record in records:
             try:
-                lines.append(encode(record))
+                lines.append(encode_record(record))
             except (ValueError, TypeError, OverflowError) as error:
                 self._lose(1, f"one cannot be written ({error})")
         self._unwritten, self._unwritten_records = memoryview(b"".join(lines)), len(lines)
@@ -211,7 +211,7 @@ class Traffic:
             self._sealed.clear()
 
     def _settle(self) -> bool:
-        return self._attempt(lambda: settle(self._folder, self._store))
+        return self._attempt(lambda: settle_journals(self._folder, self._store))
 
     def _attempt(self, work: Callable[[], None]) -> bool:
         """Whether it could be done; a store that is away is said once."""
@@ -228,12 +228,12 @@ class Traffic:
         return True
 
 
-def settle(folder: Path, store: Store) -> None:
+def settle_journals(folder: Path, store: Store) -> None:
     """Move every finished journal to the store; killed in between, the next does it again, and nothing is there twice."""
-    for path in journals(folder):
-        with finished(path) as mine:
+    for path in list_journals(folder):
+        with claim_finished(path) as mine:
             content = content_of(path) if mine else None
             if content is not None:
-                store.put(path.stem, decode(content))
+                store.put(path.stem, decode_records(content))
                 path.unlink(missing_ok=True)
                 give_back()

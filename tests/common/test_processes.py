@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from configs.errors import InfraError, InputError
-from configs.load import load
+from configs.load import load_pipeline
 from tasks.common import processes
-from tasks.common.processes import Beside, begun, beside
+from tasks.common.processes import Beside, helper_process, helper_started
 
 UNGUARDED = """
 import os, sys
@@ -47,7 +47,7 @@ def test_it_steps_back_and_this_process_does_not():
 def test_what_a_function_raises_is_raised_here_and_the_next_one_answers(tmp_path):
     with closing(Beside()) as side:
         with pytest.raises(InputError, match="no config at"):
-            side.submit(load, tmp_path / "absent.yaml", []).result()
+            side.submit(load_pipeline, tmp_path / "absent.yaml", []).result()
         assert side.submit(abs, -1).result() == 1
 
 
@@ -99,8 +99,8 @@ def _lives(pid: int) -> bool:
 
 
 def test_what_was_begun_is_given_out_once_and_ends_with_its_block():
-    with begun(), closing(beside()) as first, closing(beside()) as second:
+    with helper_started(), closing(helper_process()) as first, closing(helper_process()) as second:
         assert first.submit(os.getpid).result() != second.submit(os.getpid).result() != os.getpid()
-    with begun():
+    with helper_started():
         (waiting,) = processes._begun
     assert waiting._process.returncode is not None and processes._begun == []

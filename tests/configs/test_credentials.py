@@ -14,7 +14,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from configs.credentials import Record, cleaned, credential_in, masked, refused_pattern, without_credentials
+from configs.credentials import Record, clean_value, credential_in, mask_value, refused_pattern, without_credentials
 from configs.errors import InfraError, InputError
 from configs.schema import Data, Pipeline
 from tasks.common.orchestration import task
@@ -80,7 +80,7 @@ def test_no_text_shows_a_credential(built, dress):
     plain = without_credentials(text)
     assert secret not in plain and "***" in plain
     assert without_credentials(plain) == plain
-    assert secret not in json.dumps(cleaned({url: [url, (text, 1, None)]}))
+    assert secret not in json.dumps(clean_value({url: [url, (text, 1, None)]}))
     assert secret not in str(InfraError(text)) + str(InputError(text))
     record = Record("a", logging.ERROR, "a.py", 1, "at %s: %s", (url, ValueError(text)), None)
     assert secret not in record.getMessage() + str(record.args[0])
@@ -190,9 +190,9 @@ def test_the_pattern_of_a_server_knows_what_is_assigned(text):
 
 
 def test_a_password_with_a_space_is_not_shown_where_it_is_refused():
-    assert masked("postgresql://u:hunter two@host/db/t") == "postgresql://***@host/db/t"
-    assert masked("postgresql://u:hunter two@host/db/t?password=hunter") == "postgresql://***@host/db/t?password=***"
-    assert masked("a b://c d") == "a b://c d"
+    assert mask_value("postgresql://u:hunter two@host/db/t") == "postgresql://***@host/db/t"
+    assert mask_value("postgresql://u:hunter two@host/db/t?password=hunter") == "postgresql://***@host/db/t?password=***"
+    assert mask_value("a b://c d") == "a b://c d"
 
 
 def test_the_traceback_of_a_log_is_without_credentials(caplog):

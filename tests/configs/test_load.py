@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import InputError
-from configs.load import load
+from configs.load import load_pipeline
 
 HEAD = "name: a\nproblem: text-classification\nmodel: {base: b}\n"
 
@@ -36,7 +36,7 @@ def config(folder: Path, text: str) -> Path:
 )
 def test_what_no_config_may_hold_is_named_by_its_line(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(InputError, match=says) as refused:
-        load(config(tmp_path, text))
+        load_pipeline(config(tmp_path, text))
     assert "keep.yaml" in str(refused.value) and len(str(refused.value)) < 1000
 
 
@@ -46,7 +46,7 @@ def test_aliases_that_stand_for_values_without_end_are_refused_before_any_is_bui
     tracemalloc.start()
     try:
         with pytest.raises(InputError, match=r"line 6: stands for more than 100,000 values"):
-            load(path)
+            load_pipeline(path)
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
@@ -55,15 +55,15 @@ def test_aliases_that_stand_for_values_without_end_are_refused_before_any_is_bui
 def test_a_value_of_many_parts_is_not_written_out_in_an_error(tmp_path: Path) -> None:
     many = "[" + ", ".join(["[a, b]"] * 20_000) + "]"
     with pytest.raises(InputError, match=r"data\.time") as refused:
-        load(config(tmp_path, f"{HEAD}data: {{source: a.csv, time: {many}}}\n"))
+        load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv, time: {many}}}\n"))
     assert len(str(refused.value)) < 500
 
 
 def test_aliases_and_merged_keys_are_read_as_ever(tmp_path: Path) -> None:
     text = f"{HEAD}data: &data\n  source: &file a.csv\n  test: *file\n"
-    assert load(config(tmp_path, text)).data.test == "a.csv"
+    assert load_pipeline(config(tmp_path, text)).data.test == "a.csv"
     merged = f"{HEAD}data:\n  <<: {{source: a.csv, text: words}}\n  text: body\n"
-    assert load(config(tmp_path, merged)).data.text == "body"
+    assert load_pipeline(config(tmp_path, merged)).data.text == "body"
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_aliases_and_merged_keys_are_read_as_ever(tmp_path: Path) -> None:
 def test_an_override_is_read_as_strictly_as_the_file(tmp_path: Path, override: str, says: str) -> None:
     path = config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n")
     with pytest.raises(InputError, match=says):
-        load(path, [override])
-    assert load(path, ["data.text=a: b: c"]).data.text == "a: b: c"
+        load_pipeline(path, [override])
+    assert load_pipeline(path, ["data.text=a: b: c"]).data.text == "a: b: c"
 
 
 @pytest.mark.parametrize(
@@ -90,5 +90,5 @@ def test_an_override_is_read_as_strictly_as_the_file(tmp_path: Path, override: s
 def test_an_error_does_not_show_a_password_that_holds_a_space_or_is_long(tmp_path: Path, override: str) -> None:
     path = config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n")
     with pytest.raises(InputError, match=r"postgresql://\*\*\*@host/db/t") as refused:
-        load(path, [override])
+        load_pipeline(path, [override])
     assert "hunter" not in str(refused.value) and "two@" not in str(refused.value)

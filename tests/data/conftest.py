@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from configs.schema import Data
-from tasks.data.preparation.load import loaded
-from tasks.data.preparation.prepare import prepare
+from tasks.data.preparation.load import loaded_source
+from tasks.data.preparation.prepare import prepare_rows
 from tasks.data.redaction.key import key_id, redaction_key
 from tasks.data.redaction.redact import Redactor
-from tasks.data.snapshot.snapshot import seal
-from tasks.data.sources.source_files import fingerprint, source_files
+from tasks.data.snapshot.snapshot import write_snapshot
+from tasks.data.sources.source_files import fingerprint_files, source_files
 
 WORDS = [a + b for a in ("ka", "lo", "mi", "ru", "te") for b in ("n", "st", "ra", "le", "mp", "do")]
 
@@ -54,9 +54,9 @@ def make(home):
         data = Data(**given)
         key = redaction_key(home, {})
         source, test = source_files(data.source, data.test, data.format)
-        with loaded(data, problem, home) as raw:
-            candidate = prepare(raw, data, Redactor(data.redact.entities, key) if data.redact.enabled else None, before)
-            return seal(candidate, home, fingerprint(source + test), key_id(key), after)
+        with loaded_source(data, problem, home) as raw:
+            candidate = prepare_rows(raw, data, Redactor(data.redact.entities, key) if data.redact.enabled else None, before)
+            return write_snapshot(candidate, home, fingerprint_files(source + test), key_id(key), after)
 
     return _make
 

@@ -7,14 +7,14 @@ import pytest
 
 from configs.errors import InfraError
 from configs.schema import Data
-from tasks.data.feedback import PREFIX, accepted, export, labelled, read_export, rows_of, spelled_as_known
-from tasks.data.preparation.load import loaded
-from tasks.data.preparation.prepare import prepare
-from tasks.data.preparation.split import SPLITS, position
+from tasks.data.feedback import PREFIX, accepted_answers, export_feedback, labelled_answers, read_export, rows_of, spelled_as_known
+from tasks.data.preparation.load import loaded_source
+from tasks.data.preparation.prepare import prepare_rows
+from tasks.data.preparation.split import SPLITS, split_position
 from tasks.data.redaction.key import key_id, redaction_key
 from tasks.data.redaction.redact import Redactor
-from tasks.data.snapshot.snapshot import seal
-from tasks.data.sources.source_files import fingerprint, source_files
+from tasks.data.snapshot.snapshot import write_snapshot
+from tasks.data.sources.source_files import fingerprint_files, source_files
 
 from .conftest import tickets
 
@@ -47,11 +47,11 @@ def build(home):
     def _build(answered, heard, problem="text-classification", **given):
         data = Data(feedback=True, **given)
         key = redaction_key(home, {})
-        made = export(rows_of(answered, heard, problem, data.max_characters), home / "feedback")
+        made = export_feedback(rows_of(answered, heard, problem, data.max_characters), home / "feedback")
         source, test = source_files(data.source, data.test, data.format)
-        with loaded(data, problem, home, made.path if made else None) as raw:
-            candidate = prepare(raw, data, Redactor(data.redact.entities, key) if data.redact.enabled else None)
-            return seal(candidate, home, fingerprint(source + test), key_id(key))
+        with loaded_source(data, problem, home, made.path if made else None) as raw:
+            candidate = prepare_rows(raw, data, Redactor(data.redact.entities, key) if data.redact.enabled else None)
+            return write_snapshot(candidate, home, fingerprint_files(source + test), key_id(key))
 
     return _build
 
@@ -77,7 +77,7 @@ def test_the_newest_label_of_an_answer_counts_and_thumbs_are_no_label():
         ("c", "a better text", {"kind": "correction"}),
         ("unknown", "x", {}),
     )
-    found = labelled(answers(("a", "x", {}), ("b", "y", {}), ("c", "z", {}), ("d", "w", {})), heard)
+    found = labelled_answers(answers(("a", "x", {}), ("b", "y", {}), ("c", "z", {}), ("d", "w", {})), heard)
     assert found[["id", "label", "label_source"]].values.tolist() == [["a", "new", "user"]]
     assert found["label_time"][0] == T0 + timedelta(days=3)
 
@@ -106,7 +106,7 @@ def test_a_written_answer_is_accepted_where_the_newest_audit_corrects_nothing():
         ("e", "call nobody", {**by_audit, "time": T0 + timedelta(days=1)}),
         ("g", "up", {"source": "audit", "kind": "thumb"}),
     )
-    found = accepted(given, heard, lambda texts: [text.replace("ann@b.org", "<MAIL>") for text in texts])
+    found = accepted_answers(given, heard, lambda texts: [text.replace("ann@b.org", "<MAIL>") for text in texts])
     assert found.fillna(-1).tolist() == [1, 0, 1, -1, 0, -1, -1], "d is a user's, f unheard, g was not drawn"
 
 
@@ -121,20 +121,22 @@ def test_a_blank_or_endless_label_is_no_row():
 
 def test_the_same_feedback_is_the_same_file_and_a_new_label_another(tmp_path):
     answered, heard = answers(("a", "x", {}), ("b", "y", {})), said(("b", "l", {}), ("a", "m", {}))
-    first = export(rows_of(answered, heard, "text-classification", 100), tmp_path)
-    again = export(rows_of(answered[::-1], heard[::-1], "text-classification", 100), tmp_path)
+    first = export_feedback(rows_of(answered, heard, "text-classification", 100), tmp_path)
+    again = export_feedback(rows_of(answered[::-1], heard[::-1], "text-classification", 100), tmp_path)
     assert first == again and first.rows == 2 and first.path == tmp_path / f"{first.digest}.parquet"
     repeated = pd.concat([heard, said(("a", "m", {"time": T0 + timedelta(days=5)})).assign(id="f9")])
-    assert export(rows_of(answered, repeated, "text-classification", 100), tmp_path) == first, "the same said again is nothing new"
-    other = export(rows_of(answered, said(("b", "l", {}), ("a", "other", {})), "text-classification", 100), tmp_path)
+    assert export_feedback(rows_of(answered, repeated, "text-classification", 100), tmp_path) == first, (
+        "the same said again is nothing new"
+    )
+    other = export_feedback(rows_of(answered, said(("b", "l", {}), ("a", "other", {})), "text-classification", 100), tmp_path)
     assert other.digest != first.digest
-    assert export(rows_of(answered, heard[:0], "text-classification", 100), tmp_path) is None
+    assert export_feedback(rows_of(answered, heard[:0], "text-classification", 100), tmp_path) is None
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_an_export_that_was_changed_is_refused(tmp_path):
-    one = export(rows_of(answers(("a", "x", {})), said(("a", "m", {})), "text-classification", 100), tmp_path)
-    two = export(rows_of(answers(("a", "x", {})), said(("a", "n", {})), "text-classification", 100), tmp_path)
+    one = export_feedback(rows_of(answers(("a", "x", {})), said(("a", "m", {})), "text-classification", 100), tmp_path)
+    two = export_feedback(rows_of(answers(("a", "x", {})), said(("a", "n", {})), "text-classification", 100), tmp_path)
     one.path.write_bytes(two.path.read_bytes())
     with pytest.raises(InfraError, match="is not what it is named by"):
         read_export(one.path)
@@ -170,7 +172,7 @@ def test_feedback_is_only_ever_learned_from_and_audits_go_where_their_hash_says(
     answered, heard = fed(audit=True)
     audited = build(answered, heard, source=source, **SOURCE, split={"by": "hash", "validation": 0.3, "test": 0.4})
     for name, text in zip(answered["id"], answered["text"], strict=True):
-        place = position(text, None)
+        place = split_position(text, None)
         assert where(audited)[name] == ("test" if place < 0.4 else "validation" if place >= 0.7 else "train")
     assert min(audited.manifest["origins"]["audit"].values()) > 20
 
@@ -230,7 +232,7 @@ def test_feedback_alone_makes_no_class_and_an_audit_does(build, write):
 
 def test_feedback_to_answers_that_are_gone_is_nothing():
     gone = answers(("a", "x", {})).iloc[:0]
-    assert labelled(gone, said(("b", "l", {}))).empty
+    assert labelled_answers(gone, said(("b", "l", {}))).empty
     for problem in ("text-classification", "text-generation"):
         assert rows_of(gone, said(("b", "l", {}), ("b", "l", {"kind": "correction"})), problem, 100).num_rows == 0
 
@@ -313,7 +315,7 @@ def test_a_correction_prefers_the_better_text_to_what_the_model_said(build, writ
 def test_pairs_are_of_kept_training_rows_alone_and_rejected_texts_are_redacted(build, write):
     source = tickets(200)
     given = {"source": write(source), **PROMPTS, "split": {"by": "hash", "validation": 0.1, "test": 0.3}}
-    in_test = next(row for row in source if position(row["text"], None) < 0.3)
+    in_test = next(row for row in source if split_position(row["text"], None) < 0.3)
     answered, heard = corrected(40)
     answered.loc[0, "text"] = in_test["text"]
     answered.loc[1, "prediction"] = "ask anna@example.org"

@@ -18,18 +18,18 @@ from pydantic import ValidationError
 
 from configs.errors import InfraError, InputError
 from configs.schema import Data
-from tasks.data.preparation.load import loaded
+from tasks.data.preparation.load import loaded_source
 from tasks.data.sources import read_csv, streams
-from tasks.data.sources.read_files import chunks, header
-from tasks.data.sources.source_files import left_out, resolve
-from tasks.serving.batch.input_files import inspect
+from tasks.data.sources.read_files import file_header, read_chunks
+from tasks.data.sources.source_files import left_out, resolve_source
+from tasks.serving.batch.input_files import inspect_files
 
 ROWS = [{"text": f'ticket "{i}", and\nmore', "label": "a" if i % 2 else "b"} for i in range(6)]
 TABLE = pd.DataFrame(ROWS)
 
 
 def frame(home: Path, problem="text-classification", **data) -> pd.DataFrame:
-    with loaded(Data(**data), problem, home) as raw:
+    with loaded_source(Data(**data), problem, home) as raw:
         return pd.concat(raw.frames(), ignore_index=True)
 
 
@@ -107,9 +107,9 @@ def test_what_separates_nothing_is_refused(sign):
 
 def test_the_separator_is_the_one_that_gives_the_columns_that_are_wanted(tmp_path):
     (tmp_path / "a.csv").write_text("text,more;label\nhello,there;x\n")
-    (file,) = resolve(str(tmp_path / "a.csv"))
-    assert header(file, 100) == ("text", "more;label") and header(file, 100, ("label",)) == ("text,more", "label")
-    assert read_csv.header(file, ("text",), 100) == ("text", "more;label")
+    (file,) = resolve_source(str(tmp_path / "a.csv"))
+    assert file_header(file, 100) == ("text", "more;label") and file_header(file, 100, ("label",)) == ("text,more", "label")
+    assert read_csv.csv_header(file, ("text",), 100) == ("text", "more;label")
 
 
 # --- columns that are not used --------------------------------------------------------------------------------------------
@@ -191,14 +191,14 @@ def bomb(line: bytes, times: int) -> bytes:
 def test_a_packed_file_that_grows_without_measure_is_refused_before_it_is_read_whole(tmp_path, monkeypatch, line):
     monkeypatch.setattr(streams, "ALWAYS", 1 << 20)
     (tmp_path / "a.csv.gz").write_bytes(bomb(line, 40))
-    (file,) = resolve(str(tmp_path / "a.csv.gz"))
+    (file,) = resolve_source(str(tmp_path / "a.csv.gz"))
     given = 0
     with pytest.raises(InputError, match="unpacks to more than 200 times its size"), streams.open_text(file) as stream:
         while block := stream.read(1 << 16):
             given += len(block)
     assert given <= (1 << 20) + streams.MOST_TIMES * (tmp_path / "a.csv.gz").stat().st_size
     with pytest.raises(InputError, match="unpacks to more than 200 times its size"):
-        list(chunks(file, ("text",), 100))
+        list(read_chunks(file, ("text",), 100))
 
 
 def test_a_spreadsheet_that_unpacks_without_measure_is_refused_before_it_is_read(tmp_path, monkeypatch):
@@ -238,7 +238,7 @@ def test_bytes_that_are_no_utf8_cost_their_row_in_parquet(tmp_path):
     raw = pa.array([b"fine", b"\xff\xfe", b"fine too"], type=pa.binary())
     texts = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
     pq.write_table(pa.table({"text": texts, "label": ["a", "b", "a"]}), tmp_path / "a.parquet")
-    with loaded(Data(source=str(tmp_path / "a.parquet")), "text-classification", tmp_path / "home") as one:
+    with loaded_source(Data(source=str(tmp_path / "a.parquet")), "text-classification", tmp_path / "home") as one:
         assert one.unusable == {1: "its `text` holds half of a surrogate pair, which is no character"} and len(one) == 3
 
 
@@ -246,7 +246,7 @@ def test_the_places_of_broken_rows_are_those_within_the_window(tmp_path):
     rows = [{"text": "\ud800" if i % 3 == 0 else "a", "label": "x", "t": f"2026-01-0{1 + i}"} for i in range(8)]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
     data = Data(source=str(tmp_path / "a.jsonl"), time="t", window={"start": "2026-01-03"})
-    with loaded(data, "text-classification", tmp_path / "home") as one:
+    with loaded_source(data, "text-classification", tmp_path / "home") as one:
         assert sorted(one.unusable) == [1, 4] and one.rows[1]["text"] is None and one.rows[4]["text"] is None
 
 
@@ -278,16 +278,16 @@ def test_the_last_columns_without_a_name_are_none(tmp_path, end):
         path.write_text("".join(",".join(row) + "\n" for row in rows))
     else:
         sheet(path, *rows)
-    (file,) = resolve(str(path))
-    assert header(file, 100) == ("text", "label")
-    batch = inspect(str(path), "text", "auto", 100)
+    (file,) = resolve_source(str(path))
+    assert file_header(file, 100) == ("text", "label")
+    batch = inspect_files(str(path), "text", "auto", 100)
     assert list(batch.columns) == ["text", "label"] and batch.rows == len(frame(tmp_path / "home", source=str(path))) == 2
 
 
 def test_escapes_of_a_spreadsheet_are_the_characters_that_they_stand_for(tmp_path):
     text = "one_x000D_\ntwo _x005F_x000D_ _xD83D__xDE00_ a_xyz_"
     source = sheet(tmp_path / "a.xlsx", ["te_x005F_x0041_xt", "label"], [text, "x"])
-    (chunk,) = chunks(resolve(source)[0], ("te_x0041_xt",), 100)
+    (chunk,) = read_chunks(resolve_source(source)[0], ("te_x0041_xt",), 100)
     assert chunk.columns["te_x0041_xt"] == ["one\r\ntwo _x000D_ \U0001f600 a_xyz_"]
 
 
@@ -322,11 +322,11 @@ def test_objects_need_not_all_have_a_column_and_a_column_that_none_has_is_named(
     rows = [{"text": f"t{i}"} if i < 2500 else {"text": f"t{i}", "label": "x"} for i in range(2600)]
     for name, content in (("a.json", json.dumps(rows)), ("a.jsonl", "\n".join(map(json.dumps, rows)))):
         (tmp_path / name).write_text(content)
-        (file,) = resolve(str(tmp_path / name))
-        read = [cell for chunk in chunks(file, ("label",), 100) for cell in chunk.columns["label"]]
+        (file,) = resolve_source(str(tmp_path / name))
+        read = [cell for chunk in read_chunks(file, ("label",), 100) for cell in chunk.columns["label"]]
         assert read == [None] * 2500 + ["x"] * 100
         with pytest.raises(InputError, match=rf"{name}: has no column `kind`; its columns are label, text"):
-            list(chunks(file, ("kind",), 100))
+            list(read_chunks(file, ("kind",), 100))
 
 
 def not_utf8(kind: pa.DataType) -> pa.Array:
@@ -342,14 +342,14 @@ def not_utf8(kind: pa.DataType) -> pa.Array:
 def test_bytes_that_are_no_utf8_cost_their_row_at_any_depth_and_scoring_keeps_it(tmp_path, kind):
     source = str(tmp_path / "a.parquet")
     pq.write_table(pa.table({"text": ["one", "two"], "label": ["a", "b"], "more": not_utf8(kind)}), source)
-    batch = inspect(source, "text", "auto", 100)
+    batch = inspect_files(source, "text", "auto", 100)
     (table,) = [batch.table(chunk) for chunk in batch.chunks()]
     assert "fine" in str(table["more"][0].as_py()) and "\ufffd" in str(table["more"][1].as_py())
     if pa.types.is_list(kind):
         pq.write_table(pa.table({"text": not_utf8(kind), "label": ["a", "b"]}), source)
-        with loaded(Data(source=source), "text-classification", tmp_path / "home") as one:
+        with loaded_source(Data(source=source), "text-classification", tmp_path / "home") as one:
             assert one.unusable == {1: "its `text` holds half of a surrogate pair, which is no character"}
-        batch = inspect(source, "text", "auto", 100)
+        batch = inspect_files(source, "text", "auto", 100)
         (table,) = [batch.table(chunk) for chunk in batch.chunks()]
         assert table["text"].to_pylist() == [["fine"], None]
 
@@ -378,7 +378,7 @@ def test_a_time_beyond_the_year_9999_is_named_by_its_column(tmp_path, unit):
 def test_a_batch_keeps_every_digit_of_a_number(tmp_path, numbers, kind, kept):
     rows = [{"text": "one", "n": n} for n in numbers]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    batch = inspect(str(tmp_path / "a.jsonl"), "text", "auto", 100)
+    batch = inspect_files(str(tmp_path / "a.jsonl"), "text", "auto", 100)
     (table,) = [batch.table(chunk) for chunk in batch.chunks()]
     assert str(batch.columns["n"]) == kind and table["n"].to_pylist() == kept
 
@@ -426,9 +426,9 @@ def test_a_file_of_another_name_is_told_what_helps(tmp_path, content, says):
 @pytest.mark.parametrize("before", ["", "\n\n", "sep=;\n"])
 def test_the_separator_is_seen_where_a_name_in_the_header_has_a_line_break(tmp_path, before):
     (tmp_path / "a.csv").write_text(f'{before}"more, or\n\nless";text;label\n1;hello, you;x\n')
-    (file,) = resolve(str(tmp_path / "a.csv"))
-    assert header(file, 100) == ("more, or\n\nless", "text", "label")
-    (chunk,) = chunks(file, ("text", "label"), 100)
+    (file,) = resolve_source(str(tmp_path / "a.csv"))
+    assert file_header(file, 100) == ("more, or\n\nless", "text", "label")
+    (chunk,) = read_chunks(file, ("text", "label"), 100)
     assert chunk.columns == {"text": ["hello, you"], "label": ["x"]}
 
 

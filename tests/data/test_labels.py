@@ -16,8 +16,8 @@ from hypothesis import strategies as some
 
 from configs.errors import InputError
 from configs.schema import Data
-from tasks.data.labels import by_fold, canonical_label, fold_label, respell
-from tasks.data.preparation.load import load
+from tasks.data.labels import by_fold, canonical_label, fold_label, respell_label
+from tasks.data.preparation.load import load_source
 
 SPELLINGS = {
     "2": [2, 2.0, "2", "2.0", "2.00", Decimal("2.00"), np.float64(2), np.int64(2), " 2 ", "2e+00", "2.0E0"],
@@ -88,38 +88,38 @@ def write(tmp_path, how, column):
 @pytest.mark.parametrize("how", ["csv", "jsonl", "parquet", "parquet float", "parquet double", "parquet int8"])
 def test_whole_numbers_are_the_same_classes_in_every_format(tmp_path, how):
     column = [0, 1, 2, 2] if "int" in how else [0.0, 1.0, 2.0, 2.0]
-    raw = load(Data(source=write(tmp_path, how, column)), "text-classification", tmp_path)
+    raw = load_source(Data(source=write(tmp_path, how, column)), "text-classification", tmp_path)
     assert list(raw.rows["target"]) == ["0", "1", "2", "2"]
 
 
 @pytest.mark.parametrize("how", ["csv", "jsonl", "parquet"])
 def test_truth_is_spelled_alike_in_every_format(tmp_path, how):
-    raw = load(Data(source=write(tmp_path, how, [True, False])), "text-classification", tmp_path)
+    raw = load_source(Data(source=write(tmp_path, how, [True, False])), "text-classification", tmp_path)
     assert list(raw.rows["target"]) == ["true", "false"]
 
 
 def test_floats_of_few_bits_and_numbers_of_a_table_are_written_as_they_were_meant(tmp_path):
-    single = load(Data(source=write(tmp_path, "parquet float", [0.1, 2.5])), "text-classification", tmp_path)
+    single = load_source(Data(source=write(tmp_path, "parquet float", [0.1, 2.5])), "text-classification", tmp_path)
     assert list(single.rows["target"]) == ["0.1", "2.5"]
     address = table(tmp_path / "t.db", [2, 1.5], "numeric(3, 2)")
-    assert sorted(load(Data(source=address), "text-classification", tmp_path).rows["target"]) == ["1.5", "2"]
+    assert sorted(load_source(Data(source=address), "text-classification", tmp_path).rows["target"]) == ["1.5", "2"]
 
 
 def test_test_rows_in_a_file_of_their_own_have_the_same_classes(tmp_path):
     (tmp_path / "test").mkdir()
     source, test = write(tmp_path, "csv", [0, 1]), write(tmp_path / "test", "parquet double", [0.0, 1.0])
-    raw = load(Data(source=source, test=test), "text-classification", tmp_path)
+    raw = load_source(Data(source=source, test=test), "text-classification", tmp_path)
     assert sorted(raw.rows["target"]) == ["0", "0", "1", "1"]
 
 
 def test_a_completion_is_no_label(tmp_path):
     data = Data(source=write(tmp_path, "csv", ["2.0", "True"]), prompt="text", completion="label")
-    assert list(load(data, "text-generation", tmp_path).rows["target"]) == ["2.0", "True"]
+    assert list(load_source(data, "text-generation", tmp_path).rows["target"]) == ["2.0", "True"]
 
 
 def test_a_label_that_is_no_label_is_an_error_with_its_row(tmp_path):
     with pytest.raises(InputError, match="row 2: `label` holds a dict"):
-        load(Data(source=write(tmp_path, "jsonl", [1, {"a": 1}])), "text-classification", tmp_path)
+        load_source(Data(source=write(tmp_path, "jsonl", [1, {"a": 1}])), "text-classification", tmp_path)
 
 
 # --- spelling alone ---------------------------------------------------------------------------------------------------------
@@ -159,5 +159,5 @@ def test_signs_symbols_and_points_within_numbers_are_meaning():
 
 def test_a_label_is_respelled_only_where_one_label_can_be_meant():
     folds = by_fold(["billing", "log in", "Log-in", "C", "C++"])
-    assert respell("Billing!", folds) == "billing" and respell("c++", folds) == "C++"
-    assert respell("LOGIN", folds) == "LOGIN" and respell("shipping", folds) == "shipping"
+    assert respell_label("Billing!", folds) == "billing" and respell_label("c++", folds) == "C++"
+    assert respell_label("LOGIN", folds) == "LOGIN" and respell_label("shipping", folds) == "shipping"

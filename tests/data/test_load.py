@@ -8,7 +8,7 @@ import pytest
 
 from configs.errors import InputError
 from configs.schema import Data
-from tasks.data.preparation.load import loaded
+from tasks.data.preparation.load import loaded_source
 
 ROWS = [{"text": f"ticket {i}", "label": "a" if i % 2 else "b"} for i in range(6)]
 
@@ -19,7 +19,7 @@ def csv(path, text):
 
 
 def frame(home, problem="text-classification", **data):
-    with loaded(Data(**data), problem, home) as raw:
+    with loaded_source(Data(**data), problem, home) as raw:
         return pd.concat(raw.frames(4), ignore_index=True)
 
 

@@ -3,14 +3,14 @@
 import pytest
 
 from configs.schema import Data
-from tasks.data.feedback import accepted
-from tasks.data.preparation.load import loaded
-from tasks.data.preparation.prepare import prepare
+from tasks.data.feedback import accepted_answers
+from tasks.data.preparation.load import loaded_source
+from tasks.data.preparation.prepare import prepare_rows
 from tasks.data.preparation.split import SPLITS
 from tasks.data.redaction.placeholders import TAGGED, VIEW, network_view
 from tasks.data.redaction.redact import Redactor
-from tasks.data.snapshot.snapshot import seal
-from tasks.data.sources.source_files import fingerprint, source_files
+from tasks.data.snapshot.snapshot import write_snapshot
+from tasks.data.sources.source_files import fingerprint_files, source_files
 
 from .conftest import tickets
 from .test_feedback import answers, said
@@ -30,9 +30,9 @@ def build(write, tmp_path):
     def _build(rows, key, name, **more):
         data = Data(source=write(rows), id="n", **more)
         source, test = source_files(data.source, data.test, data.format)
-        with loaded(data, "text-classification", tmp_path / name) as raw:
-            candidate = prepare(raw, data, Redactor(data.redact.entities, key))
-            return seal(candidate, tmp_path / name, fingerprint(source + test), name)
+        with loaded_source(data, "text-classification", tmp_path / name) as raw:
+            candidate = prepare_rows(raw, data, Redactor(data.redact.entities, key))
+            return write_snapshot(candidate, tmp_path / name, fingerprint_files(source + test), name)
 
     return _build
 
@@ -72,4 +72,4 @@ def test_a_correction_that_names_a_value_where_the_answer_named_its_kind_correct
     drawn = {"audit": True, "audit_probability": 0.1, "prediction": "call <PHONE_NUMBER>"}
     heard = said(("a", "call 030 1234567", {"source": "audit", "kind": "correction"}))
     redactor = Redactor(("PHONE_NUMBER",), KEYS[0])
-    assert accepted(answers(("a", "x", drawn)), heard, redactor.redact).tolist() == [1.0]
+    assert accepted_answers(answers(("a", "x", drawn)), heard, redactor.redact).tolist() == [1.0]

@@ -5,8 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from configs.schema import Data
-from tasks.data.preparation.load import loaded
-from tasks.data.preparation.prepare import prepare
+from tasks.data.preparation.load import loaded_source
+from tasks.data.preparation.prepare import prepare_rows
 from tasks.data.redaction.redact import Redactor
 
 from .conftest import tickets
@@ -18,8 +18,8 @@ def candidate_of(home, problem="text-classification", quarantined=None, **given)
     """The kept rows as one frame, the reasons of those set aside, and the candidate's overlap."""
     data = Data(**given)
     redactor = Redactor(data.redact.entities, KEY) if data.redact.enabled else None
-    with loaded(data, problem, home) as raw:
-        made = prepare(raw, data, redactor, quarantined)
+    with loaded_source(data, problem, home) as raw:
+        made = prepare_rows(raw, data, redactor, quarantined)
         return pd.concat(made.frames(7), ignore_index=True), made.quarantined(), made
 
 

@@ -11,8 +11,8 @@ from counting import calls
 
 from configs.errors import InputError
 from configs.schema import PATTERN_ENTITIES, Data
-from tasks.data.preparation.load import loaded
-from tasks.data.redaction.pseudonyms import PSEUDONYM, file_name, pseudonym, pseudonyms
+from tasks.data.preparation.load import loaded_source
+from tasks.data.redaction.pseudonyms import PSEUDONYM, file_name, pseudonym_of, pseudonyms_of
 from tasks.data.redaction.redact import Redactor
 from tasks.data.snapshot.snapshot import open_snapshot
 
@@ -36,39 +36,41 @@ PLAIN = [
 
 @pytest.mark.parametrize("value", PERSONAL)
 def test_an_id_that_may_name_a_person_is_kept_as_a_pseudonym(value):
-    (kept,) = pseudonyms([value], REDACTOR)
-    assert PSEUDONYM.fullmatch(kept) and kept == pseudonym(value, KEY) and kept != pseudonym(value, b"other" * 8)
+    (kept,) = pseudonyms_of([value], REDACTOR)
+    assert PSEUDONYM.fullmatch(kept) and kept == pseudonym_of(value, KEY) and kept != pseudonym_of(value, b"other" * 8)
 
 
 @pytest.mark.parametrize("value", PLAIN)
 def test_an_id_that_names_nobody_stays_as_it_is(value):
-    assert pseudonyms([value], REDACTOR) == [value]
+    assert pseudonyms_of([value], REDACTOR) == [value]
 
 
 def test_whatever_would_be_redacted_in_a_text_is_no_plain_id():
     written = [f"{word}{joint}{n}" for word in ("tel", "call", "order", "") for joint in ":- _/" for n in ("5551234", "555-1234")]
-    kept = pseudonyms(written, REDACTOR)
+    kept = pseudonyms_of(written, REDACTOR)
     assert not [v for v, k in zip(written, kept, strict=True) if v == k and REDACTOR.redact_each([v]) != [v]]
 
 
 def test_an_id_whose_search_is_over_its_budget_is_a_pseudonym(monkeypatch):
     monkeypatch.setattr(Redactor, "redact_each", lambda self, texts: [None for _ in texts])
-    assert PSEUDONYM.fullmatch(pseudonyms(["x 555-1234"], REDACTOR)[0]) and PSEUDONYM.fullmatch(file_name("tickets.csv", REDACTOR))
+    assert PSEUDONYM.fullmatch(pseudonyms_of(["x 555-1234"], REDACTOR)[0]) and PSEUDONYM.fullmatch(
+        file_name("tickets.csv", REDACTOR)
+    )
 
 
 def test_a_serial_number_is_told_at_once():
     ids = [f"{head}{n}" for head in ("", "r", "HD-", "ticket_") for n in range(10_000_000, 10_000_100)]
-    assert pseudonyms(ids, REDACTOR) == ids and calls(pseudonyms, ids, REDACTOR) <= 15 * len(ids)
+    assert pseudonyms_of(ids, REDACTOR) == ids and calls(pseudonyms_of, ids, REDACTOR) <= 15 * len(ids)
 
 
 def test_ids_that_differ_stay_different_and_pseudonyms_stay_what_they_are():
     many = [f"user{i}@example.com" for i in range(20_000)] + ["Ann@example.com", "ann@example.com"]
-    kept = pseudonyms(many, REDACTOR)
-    assert len(set(kept)) == len(many) and pseudonyms(kept, REDACTOR) == kept
+    kept = pseudonyms_of(many, REDACTOR)
+    assert len(set(kept)) == len(many) and pseudonyms_of(kept, REDACTOR) == kept
 
 
 def test_what_is_no_entity_of_the_config_is_left_as_groups_are():
-    assert pseudonyms(["ann@example.com", "4155552671"], Redactor(("EMAIL_ADDRESS",), KEY))[1] == "4155552671"
+    assert pseudonyms_of(["ann@example.com", "4155552671"], Redactor(("EMAIL_ADDRESS",), KEY))[1] == "4155552671"
 
 
 def test_a_file_that_is_named_for_a_person_gives_no_id_that_names_them():
@@ -96,7 +98,7 @@ def test_no_address_that_is_an_id_is_in_a_snapshot(make, write, home):
 
 
 def test_the_contract_of_raw_rows_never_sees_the_ids(write, home):
-    with loaded(Data(source=write(people(5)), id="n"), "text-classification", home) as raw:
+    with loaded_source(Data(source=write(people(5)), id="n"), "text-classification", home) as raw:
         assert all(PSEUDONYM.fullmatch(name) for frame in raw.frames() for name in frame["id"])
 
 
@@ -119,7 +121,7 @@ def test_rows_come_in_the_same_order_under_every_key_so_that_weights_do_not_hang
 
 def test_ids_that_are_there_twice_are_named_by_their_rows_and_not_by_themselves(write, home):
     source = write([*people(5), people(3)[2], people(3)[2]])
-    with pytest.raises(InputError) as refused, loaded(Data(source=source, id="n"), "text-classification", home):
+    with pytest.raises(InputError) as refused, loaded_source(Data(source=source, id="n"), "text-classification", home):
         pass
     said = str(refused.value)
     assert f"{source} row 3, {source} row 6, {source} row 7; 2 repeats in all" in said

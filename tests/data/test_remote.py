@@ -17,10 +17,10 @@ from pydantic import ValidationError
 
 from configs.errors import InfraError, InputError
 from configs.schema import Data
-from tasks.data.preparation.load import loaded
+from tasks.data.preparation.load import loaded_source
 from tasks.data.sources import remote
-from tasks.data.sources.read_files import chunks
-from tasks.data.sources.source_files import fingerprint, left_out, resolve, source_files
+from tasks.data.sources.read_files import read_chunks
+from tasks.data.sources.source_files import fingerprint_files, left_out, resolve_source, source_files
 
 TABLE = pd.DataFrame([{"text": f"ticket {i}", "label": "a" if i % 2 else "b"} for i in range(6)])
 
@@ -56,14 +56,16 @@ class Silent(http.server.SimpleHTTPRequestHandler):
 
 
 def texts(home, **data):
-    with loaded(Data(**data), "text-classification", home) as raw:
+    with loaded_source(Data(**data), "text-classification", home) as raw:
         return pd.concat(raw.frames(), ignore_index=True)
 
 
 def test_a_file_a_folder_and_a_pattern_of_a_store_are_sources(store, tmp_path):
-    assert [file.name for file in resolve("memory://tickets")] == ["a.csv", "c.parquet", "deep/b.csv.gz"]
-    assert [file.name for file in resolve("memory://tickets/*.csv")] == ["a.csv"]
-    assert [(file.name, file.format, file.is_local) for file in resolve("memory://tickets/a.csv")] == [("a.csv", "csv", False)]
+    assert [file.name for file in resolve_source("memory://tickets")] == ["a.csv", "c.parquet", "deep/b.csv.gz"]
+    assert [file.name for file in resolve_source("memory://tickets/*.csv")] == ["a.csv"]
+    assert [(file.name, file.format, file.is_local) for file in resolve_source("memory://tickets/a.csv")] == [
+        ("a.csv", "csv", False)
+    ]
     assert left_out(Data(source="memory://tickets"))[0].endswith("notes.txt (name it .csv or .tsv if it holds a table)")
     found = texts(tmp_path / "home", source="memory://tickets")
     assert found["text"].tolist() == 3 * TABLE["text"].tolist() and found["id"][0] == "a.csv#1"
@@ -76,10 +78,10 @@ def test_rows_of_a_store_are_those_of_the_same_files_here(store, tmp_path):
 
 
 def test_the_fingerprint_follows_the_content(store):
-    before = fingerprint(resolve("memory://tickets"))
-    assert before == fingerprint(resolve("memory://tickets"))
+    before = fingerprint_files(resolve_source("memory://tickets"))
+    assert before == fingerprint_files(resolve_source("memory://tickets"))
     store.pipe("/tickets/a.csv", b"text,label\nhello,x\n")
-    after = fingerprint(resolve("memory://tickets"))
+    after = fingerprint_files(resolve_source("memory://tickets"))
     assert {name for name in before if before[name] != after[name]} == {"a.csv"}
 
 
@@ -101,19 +103,19 @@ class Remembering(fsspec.get_filesystem_class("memory")):
 
 def test_what_a_client_remembers_is_not_taken_for_what_is_there(store):
     fsspec.register_implementation("remembering", Remembering, clobber=True)
-    before = fingerprint(resolve("remembering://tickets/a.csv"))
+    before = fingerprint_files(resolve_source("remembering://tickets/a.csv"))
     store.pipe("/tickets/a.csv", b"text,label\nhello,x\n")
-    assert fingerprint(resolve("remembering://tickets/a.csv")) != before
+    assert fingerprint_files(resolve_source("remembering://tickets/a.csv")) != before
 
 
 def test_what_a_store_says_of_an_object_is_its_state_so_that_it_is_not_read_again(store, monkeypatch):
     told = {"size": 3, "ETag": '"one"'}
     monkeypatch.setattr(type(store), "info", lambda self, path, **_: {"name": path, "type": "file", **told})
     monkeypatch.setattr(type(store), "open", lambda *_, **__: pytest.fail("it was read"))
-    first = remote.digest("memory://tickets/a.csv")
-    assert remote.digest("memory://tickets/a.csv") == first
+    first = remote.remote_digest("memory://tickets/a.csv")
+    assert remote.remote_digest("memory://tickets/a.csv") == first
     told["ETag"] = '"two"'
-    assert remote.digest("memory://tickets/a.csv") != first
+    assert remote.remote_digest("memory://tickets/a.csv") != first
 
 
 def test_a_test_file_that_lies_in_the_source_is_not_trained_on(store):
@@ -130,19 +132,19 @@ def test_a_file_on_the_web_is_a_source(web, tmp_path, monkeypatch, name):
     )
     found = texts(tmp_path / "home", source=f"{web}/{name}")
     assert found["text"].tolist() == TABLE["text"].tolist() and found["id"][0] == f"{name}#1"
-    assert list(fingerprint(resolve(f"{web}/{name}"))) == [name]
+    assert list(fingerprint_files(resolve_source(f"{web}/{name}"))) == [name]
 
 
 def test_what_is_not_there_is_the_users_and_a_store_that_is_away_is_not(store, web, tmp_path):
     for address in ("memory://tickets/none.csv", "memory://tickets/*.jsonl", "memory://nowhere", f"{web}/none.csv"):
         with pytest.raises(InputError, match="there is no such file or folder"):
-            resolve(address)
+            resolve_source(address)
     with pytest.raises(InfraError, match=r"its store does not answer"):
-        resolve("http://127.0.0.1:9/a.csv")
+        resolve_source("http://127.0.0.1:9/a.csv")
     with pytest.raises(InputError, match="is no kind of address that is known"):
-        resolve("s4://bucket/a.csv")
+        resolve_source("s4://bucket/a.csv")
     with pytest.raises(InputError, match="a chain of addresses"):
-        resolve("simplecache::memory://tickets/a.csv")
+        resolve_source("simplecache::memory://tickets/a.csv")
 
 
 @pytest.mark.parametrize(("scheme", "extra", "module"), [("s3", "s3", "s3fs"), ("gs", "gcs", "gcsfs"), ("abfs", "azure", "adlfs")])
@@ -150,7 +152,7 @@ def test_a_missing_extra_is_named(monkeypatch, scheme, extra, module):
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, scheme, raising=False)
     with pytest.raises(InfraError, match=rf"{scheme}:// needs a package.*pip install 'tunekeeper\[{extra}\]'"):
-        resolve(f"{scheme}://bucket/a.csv")
+        resolve_source(f"{scheme}://bucket/a.csv")
 
 
 @pytest.mark.parametrize(
@@ -189,22 +191,22 @@ def test_a_damaged_file_of_a_store_is_the_users(store):
     whole = store.cat_file("/tickets/c.parquet")
     for content in (whole[:-20], whole[:4] + b"\xff" * 40 + whole[44:], whole[:40] + b"\xff" * 40 + whole[80:], b""):
         store.pipe("/tickets/c.parquet", content)
-        (file,) = resolve("memory://tickets/c.parquet")
+        (file,) = resolve_source("memory://tickets/c.parquet")
         with pytest.raises(InputError, match=r"(?s)tickets/c\.parquet: is (not a whole|a damaged) Parquet file .*copy it again"):
-            list(chunks(file, ("text", "label"), 100))
+            list(read_chunks(file, ("text", "label"), 100))
     for name, codec in (("d.csv.gz", gzip), ("d.csv.bz2", bz2)):
         store.pipe(f"/tickets/{name}", codec.compress(TABLE.to_csv().encode())[:-9])
         with pytest.raises(InputError, match="is no whole"):
-            list(chunks(resolve(f"memory://tickets/{name}")[0], ("text",), 100))
+            list(read_chunks(resolve_source(f"memory://tickets/{name}")[0], ("text",), 100))
 
 
 def test_a_name_may_hold_the_signs_of_a_pattern(store):
     for name in ("[old]/y.csv", "what?.csv"):
         store.pipe(f"/tickets/{name}", TABLE.to_csv(index=False).encode())
-    assert [file.path for file in resolve("memory://tickets/[old]/y.csv")] == ["memory:///tickets/[old]/y.csv"]
-    assert [file.name for file in resolve("memory://tickets/[old]")] == ["y.csv"]
-    assert [file.name for file in resolve("memory://tickets/what?.csv")] == ["what?.csv"]
-    assert [file.name for file in resolve("memory://tickets/[ab].csv")] == ["a.csv"]
+    assert [file.path for file in resolve_source("memory://tickets/[old]/y.csv")] == ["memory:///tickets/[old]/y.csv"]
+    assert [file.name for file in resolve_source("memory://tickets/[old]")] == ["y.csv"]
+    assert [file.name for file in resolve_source("memory://tickets/what?.csv")] == ["what?.csv"]
+    assert [file.name for file in resolve_source("memory://tickets/[ab].csv")] == ["a.csv"]
 
 
 @pytest.mark.parametrize("obeys", [True, False])
@@ -222,5 +224,5 @@ def test_a_packed_file_that_a_server_says_is_packed_on_its_way_is_read(web, tmp_
 def test_the_format_of_an_address_is_told_by_its_name_and_so_is_the_remedy(web, tmp_path):
     (tmp_path / "web" / "dl").write_bytes(TABLE.to_csv(index=False).encode())
     with pytest.raises(InputError, match=r"x\.csv: its format cannot be told from `dl`: rows are .*; or set data\.format to csv"):
-        resolve(f"{web}/dl?file=x.csv")
+        resolve_source(f"{web}/dl?file=x.csv")
     assert len(texts(tmp_path / "home", source=f"{web}/dl?file=x.csv", format="csv")) == 6

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tasks.data.preparation.deduplicate import keys, signatures
+from tasks.data.preparation.deduplicate import minhash_signatures, text_keys
 from tasks.data.preparation.row_filters import (
     EXACT,
     KEPT,
@@ -10,9 +10,9 @@ from tasks.data.preparation.row_filters import (
     LEAKS_TEST,
     LEAKS_VALIDATION,
     NEAR,
-    conflicts,
+    conflicting_rows,
+    filter_rows,
     later_groups,
-    sift,
 )
 from tasks.data.preparation.row_index import Marks
 from tasks.data.preparation.split import TEST, TRAIN, VALIDATION
@@ -23,17 +23,17 @@ LONG = " ".join(f"word{i}" for i in range(40))
 def marks(folder, rows):
     """Rows are (text, target, group)."""
     made = Marks.blank(len(rows), folder)
-    made.text[:] = keys([text for text, _, _ in rows])
-    made.target[:] = keys([target for _, target, _ in rows])[:, 0]
+    made.text[:] = text_keys([text for text, _, _ in rows])
+    made.target[:] = text_keys([target for _, target, _ in rows])[:, 0]
     made.group[:] = [0 if group is None else group for _, _, group in rows]
-    made.signatures[:] = signatures([text for text, _, _ in rows])
+    made.signatures[:] = minhash_signatures([text for text, _, _ in rows])
     return made
 
 
 def sifted(folder, rows, splits, threshold=0.85, given=False):
     fate = np.zeros(len(rows), dtype=np.uint8)
     made = marks(folder, [(*row, None) if len(row) == 2 else row for row in rows])
-    overlap = sift(made, np.arange(len(rows)), np.array(splits, dtype=np.int8), fate, threshold, given)
+    overlap = filter_rows(made, np.arange(len(rows)), np.array(splits, dtype=np.int8), fate, threshold, given)
     return fate.tolist(), overlap
 
 
@@ -82,4 +82,4 @@ def test_a_group_stays_in_its_latest_split(tmp_path):
 
 def test_equal_texts_with_different_targets_are_conflicts(tmp_path):
     made = marks(tmp_path, [("x", "a", None), ("y", "a", None), ("x", "b", None), ("x", "a", None), ("y", "a", None)])
-    assert conflicts(made, np.zeros(5, dtype=np.uint8)).tolist() == [0, 2, 3]
+    assert conflicting_rows(made, np.zeros(5, dtype=np.uint8)).tolist() == [0, 2, 3]

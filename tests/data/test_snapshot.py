@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from configs.errors import InfraError, InputError
-from tasks.data.preparation.deduplicate import near
+from tasks.data.preparation.deduplicate import has_near_copy
 from tasks.data.snapshot.snapshot import is_whole, open_snapshot
 
 from .conftest import tickets
@@ -84,7 +84,7 @@ def test_near_duplicates_of_old_training_rows_are_found_by_signature(make, write
     rows = [{**row, "text": row["text"] * 3} for row in tickets(80)]
     old = make(source=write(rows), id="n")
     fresh = make(source=write([{**row, "text": row["text"] + " once more"} for row in rows]), id="n")
-    like = near(np.asarray(old.signatures("train")), np.asarray(fresh.signatures("train")), 0.8)
+    like = has_near_copy(np.asarray(old.signatures("train")), np.asarray(fresh.signatures("train")), 0.8)
     assert like.mean() > 0.5
 
 

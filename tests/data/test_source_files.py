@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from configs.errors import InputError
-from tasks.data.sources.source_files import fingerprint, resolve, source_files
+from tasks.data.sources.source_files import fingerprint_files, resolve_source, source_files
 
 
 def write(path, text="text,label\na,b\n"):
@@ -19,21 +19,21 @@ def write(path, text="text,label\na,b\n"):
 def test_a_file_a_folder_a_glob_and_a_tuple_are_sources(tmp_path):
     one, two = write(tmp_path / "a.csv"), write(tmp_path / "deep" / "b.jsonl")
     write(tmp_path / "notes.txt")
-    assert [f.name for f in resolve(one)] == ["a.csv"]
-    assert [f.name for f in resolve(str(tmp_path))] == ["a.csv", "deep/b.jsonl"]
-    assert [f.name for f in resolve(str(tmp_path / "**" / "*.jsonl"))] == ["deep/b.jsonl"]
-    assert [(f.name, f.format) for f in resolve((two, one))] == [("a.csv", "csv"), ("b.jsonl", "jsonl")]
+    assert [f.name for f in resolve_source(one)] == ["a.csv"]
+    assert [f.name for f in resolve_source(str(tmp_path))] == ["a.csv", "deep/b.jsonl"]
+    assert [f.name for f in resolve_source(str(tmp_path / "**" / "*.jsonl"))] == ["deep/b.jsonl"]
+    assert [(f.name, f.format) for f in resolve_source((two, one))] == [("a.csv", "csv"), ("b.jsonl", "jsonl")]
 
 
 def test_names_do_not_depend_on_where_a_source_lies(tmp_path):
     for place in ("here", "there"):
         write(tmp_path / place / "day" / "a.csv")
-    assert [f.name for f in resolve(str(tmp_path / "here"))] == [f.name for f in resolve(str(tmp_path / "there"))]
+    assert [f.name for f in resolve_source(str(tmp_path / "here"))] == [f.name for f in resolve_source(str(tmp_path / "there"))]
 
 
 def test_two_files_of_one_name_are_told_apart(tmp_path):
     both = (write(tmp_path / "x" / "a.csv"), write(tmp_path / "y" / "a.csv"))
-    assert len({f.name for f in resolve(both)}) == 2
+    assert len({f.name for f in resolve_source(both)}) == 2
 
 
 def test_a_file_that_is_test_is_not_training_too(tmp_path):
@@ -59,31 +59,31 @@ def test_what_is_no_source_is_an_error_that_says_so(tmp_path, monkeypatch, sourc
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.xyz").write_text("x")
     with pytest.raises(InputError, match=problem):
-        resolve(source)
+        resolve_source(source)
 
 
 def test_the_fingerprint_is_the_hash_of_the_bytes(tmp_path):
     path = tmp_path / "a.csv"
     write(path)
-    assert fingerprint(resolve(str(path))) == {"a.csv": hashlib.sha256(path.read_bytes()).hexdigest()}
+    assert fingerprint_files(resolve_source(str(path))) == {"a.csv": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def test_the_fingerprint_of_a_local_hub_data_set_follows_its_files(tmp_path):
     write(tmp_path / "set" / "train.csv")
-    source = resolve(f"hf://{tmp_path}/set/train")
-    before = fingerprint(source)
+    source = resolve_source(f"hf://{tmp_path}/set/train")
+    before = fingerprint_files(source)
     write(tmp_path / "set" / "train.csv", "text,label\nc,d\n")
-    assert fingerprint(source) != before
+    assert fingerprint_files(source) != before
 
 
 def test_a_hub_data_set_that_is_not_cached_is_refused_offline(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     with pytest.raises(InputError, match="local cache"):
-        fingerprint(resolve("hf://owner/name/train"))
+        fingerprint_files(resolve_source("hf://owner/name/train"))
     ref = tmp_path / "hub" / "datasets--owner--name" / "refs" / "main"
     write(ref, "abc")
-    assert len(fingerprint(resolve("hf://owner/name/train"))) == 1
+    assert len(fingerprint_files(resolve_source("hf://owner/name/train"))) == 1
 
 
 def test_asking_what_changed_imports_nothing_heavy():

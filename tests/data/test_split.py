@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from tasks.data.preparation.split import TEST, VALIDATION, by_hash, by_time, position
+from tasks.data.preparation.split import TEST, VALIDATION, by_hash, by_time, split_position
 
 TEXTS = [f"ticket {i} about something" for i in range(20_000)]
 
 
 def codes(texts, groups=None, validation=0.1, test=0.2):
-    where = [position(text, group) for text, group in zip(texts, groups or [None] * len(texts), strict=True)]
+    where = [split_position(text, group) for text, group in zip(texts, groups or [None] * len(texts), strict=True)]
     return by_hash(np.array(where), validation, test)
 
 
@@ -30,11 +30,14 @@ def test_a_larger_test_share_takes_rows_from_train_only():
 
 def test_rows_of_a_group_stay_together_and_case_or_spacing_moves_nothing():
     assert len(set(codes(TEXTS[:100], ["anna"] * 100).tolist())) == 1
-    assert position("My  card", None) == position("my card ", None)
+    assert split_position("My  card", None) == split_position("my card ", None)
 
 
 def test_the_split_of_version_1_is_this_one():
-    assert [round(position(text, group), 6) for text, group in (("my card", None), ("my card", "anna"))] == [0.922742, 0.860924]
+    assert [round(split_position(text, group), 6) for text, group in (("my card", None), ("my card", "anna"))] == [
+        0.922742,
+        0.860924,
+    ]
 
 
 def test_the_newest_rows_are_test_and_equal_times_are_not_parted():

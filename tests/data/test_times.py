@@ -9,12 +9,12 @@ import pytest
 
 from configs.errors import InputError
 from configs.schema import Data
-from tasks.data.preparation.load import loaded
+from tasks.data.preparation.load import loaded_source
 
 
 def times(home, *values: str) -> list[datetime]:
     (home / "a.csv").write_text("text,label,t\n" + "".join(f'a,x,"{value}"\n' for value in values))
-    with loaded(Data(source=str(home / "a.csv"), time="t"), "text-classification", home) as raw:
+    with loaded_source(Data(source=str(home / "a.csv"), time="t"), "text-classification", home) as raw:
         return pd.concat(raw.frames())["time"].tolist()
 
 
@@ -61,5 +61,5 @@ def test_every_way_of_writing_iso_8601_is_read(tmp_path):
 def test_a_window_is_written_out_too(tmp_path):
     (tmp_path / "a.csv").write_text("text,label,t\na,x,2026-01-31\n")
     data = Data(source=str(tmp_path / "a.csv"), time="t", window={"start": "today"})
-    with pytest.raises(InputError, match=r"data\.window: 'today' is no time"), loaded(data, "text-classification", tmp_path):
+    with pytest.raises(InputError, match=r"data\.window: 'today' is no time"), loaded_source(data, "text-classification", tmp_path):
         pass

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from configs.schema import PATTERN_ENTITIES
 from tasks.data.redaction.placeholders import PLACEHOLDER
 from tasks.data.redaction.redact import Redactor
-from tasks.data.redaction.windows import AFTER, WINDOW, end_of_word, windows
+from tasks.data.redaction.windows import AFTER, WINDOW, end_of_word, text_windows
 
 REDACTOR = Redactor((*PATTERN_ENTITIES, "URL"), b"k" * 32)
 VALUES = [
@@ -26,9 +26,9 @@ VALUES += ["1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2", "00:1A:2B:3C:4D:5E", "https://e
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.text(alphabet="ab \n1.", max_size=400), st.integers(5, 60))
 def test_every_place_is_the_first_of_one_window_that_reaches_beyond_it(text, size):
-    seen = [place for each in windows(text, size) for place in range(each.first, each.last) if place < len(text)]
+    seen = [place for each in text_windows(text, size) for place in range(each.first, each.last) if place < len(text)]
     assert seen == list(range(len(text)))
-    for each in windows(text, size):
+    for each in text_windows(text, size):
         assert each.start <= each.first < each.last or not text
         assert each.end == min(len(text), each.last + AFTER) or len(text) <= size
 
@@ -60,7 +60,7 @@ def test_addresses_of_pages_are_found_by_the_linear_engine_as_the_recognizer_fin
     import regex
 
     from tasks.data.redaction.presidio import recognizer_classes
-    from tasks.data.redaction.recognizers import finders
+    from tasks.data.redaction.recognizers import pattern_finders
 
     recognizer = recognizer_classes(("URL",))["URL"]()
     for text in ('see https://example.com/?u=a and "http://a.org/b" or www.example.co.uk, not a.b', "x.com y.de/z?q=1 'a.net'"):
@@ -69,7 +69,7 @@ def test_addresses_of_pages_are_found_by_the_linear_engine_as_the_recognizer_fin
             for each in recognizer.patterns
             for match in regex.finditer(each.regex, text, flags=recognizer.global_regex_flags)
         }
-        assert {(span.start, span.end) for span in finders(("URL",))["URL"](text)} == theirs
+        assert {(span.start, span.end) for span in pattern_finders(("URL",))["URL"](text)} == theirs
     assert "3www" in REDACTOR.redact(["3www.www.x" * 10_000])[0]  # in which every dot might begin an ending
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from configs.errors import InfraError
-from tasks.common.workspace import sweep, workspace, world_faults
+from tasks.common.workspace import remove_orphans, workspace, world_faults
 
 
 def test_the_folder_goes_at_the_end_even_after_an_error(tmp_path):
@@ -18,7 +18,7 @@ def test_a_living_owners_folder_is_not_swept_and_a_dead_ones_is(tmp_path):
         for name in ("w-dead", "w-killed-before-it-was-locked"):
             (tmp_path / name).mkdir()
         (tmp_path / "w-dead" / ".lock").touch()
-        assert sweep(tmp_path, "w-") == 2 and folder.is_dir()
+        assert remove_orphans(tmp_path, "w-") == 2 and folder.is_dir()
 
 
 def test_what_a_killed_process_left_is_gone_when_the_next_one_begins(tmp_path):

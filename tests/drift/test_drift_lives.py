@@ -28,7 +28,7 @@ from simulations.trials import most_allowed
 
 from configs.schema import Monitor
 from tasks.drift.distinct_texts import FOLDS, texts_of
-from tasks.drift.monitors import MONITORS, Finding, Sample, watch
+from tasks.drift.monitors import MONITORS, Finding, Sample, run_monitors
 from tasks.drift.statistics import share_change
 from tasks.stats.multiplicity import alpha_at_look
 
@@ -64,7 +64,7 @@ def test_small_lives_through_watch_itself_hold_no_more_false_alarms_than_alpha(k
     monitor, alarmed = Monitor(alpha=0.2, looks_per_year=3), 0
     for life in range(40):
         reference = traffic(1000 + life, 200, kind)
-        looks = (watch(reference, traffic(9000 + 10 * life + look, 100, kind), monitor, look, look) for look in (1, 2, 3))
+        looks = (run_monitors(reference, traffic(9000 + 10 * life + look, 100, kind), monitor, look, look) for look in (1, 2, 3))
         alarmed += any(finding.alarm for findings in looks for finding in findings)
     assert alarmed <= most_allowed(monitor.alpha, 40)
 
@@ -74,7 +74,7 @@ def test_the_lives_of_shares_are_judged_as_watch_judges() -> None:
     reference, window = traffic(5, 600), traffic(6, 300)
     for _ in range(20):
         was, now = rng.integers(0, 300), rng.integers(0, 300)
-        found = watch(
+        found = run_monitors(
             replace(reference, flags={"missing": np.arange(600) < was}, embeddings=None),
             replace(window, flags={"missing": np.arange(300) < now}, embeddings=None),
             SETTINGS.model_copy(update={"alpha": SETTINGS.alpha * 10 / 12}),  # two monitors fewer share it
@@ -87,7 +87,7 @@ def test_the_lives_of_shares_are_judged_as_watch_judges() -> None:
 
 
 def found(reference: Sample, window: Sample, monitor: str) -> Finding:
-    return watch(reference, window, SETTINGS, 1, 0)[MONITORS.index(monitor)]
+    return run_monitors(reference, window, SETTINGS, 1, 0)[MONITORS.index(monitor)]
 
 
 @pytest.mark.parametrize("n_window", [100, 700])
@@ -182,7 +182,7 @@ def test_the_minimum_alone_never_silences() -> None:
     rng, at = np.random.default_rng(8), World(300, 100, change=2, harder=2, other=2)
     for _ in range(5):
         reference, window = rows(rng, 300, World(300, 300)), rows(rng, 100, at)
-        both = [finding.p for finding in watch(reference, window, SETTINGS, 1, 0)]
+        both = [finding.p for finding in run_monitors(reference, window, SETTINGS, 1, 0)]
         with against_the_minimum_alone():
-            alone = [finding.p for finding in watch(reference, window, SETTINGS, 1, 0)]
+            alone = [finding.p for finding in run_monitors(reference, window, SETTINGS, 1, 0)]
         assert np.all(np.array(alone) <= both)

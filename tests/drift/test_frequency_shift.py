@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tasks.drift.frequency_shift import WordCounts, changed_shares, changed_words, word_counts, words
+from tasks.drift.frequency_shift import WordCounts, changed_shares, changed_words, word_counts, words_of
 
 TRIALS = 200
 RATE = 0.05
@@ -57,8 +57,8 @@ def test_a_customer_with_many_texts_counts_once_where_texts_are_clustered() -> N
 
 
 def test_words_are_folded_placeholders_are_words_and_unspaced_scripts_are_cut() -> None:
-    assert words("Don't mail <EMAIL_ADDRESS:1f3a9c2b>, ΣΊΓΜΑ 退款!") == ["don't", "mail", "<EMAIL_ADDRESS>", "σίγμα", "退", "款"]
-    assert words("a < b <not:a tag> <EMAIL_ADDRESS:zz>")[0] == "a"
+    assert words_of("Don't mail <EMAIL_ADDRESS:1f3a9c2b>, ΣΊΓΜΑ 退款!") == ["don't", "mail", "<EMAIL_ADDRESS>", "σίγμα", "退", "款"]
+    assert words_of("a < b <not:a tag> <EMAIL_ADDRESS:zz>")[0] == "a"
 
 
 def test_without_a_change_some_word_is_called_changed_at_the_stated_rate_at_most() -> None:
@@ -116,4 +116,4 @@ def test_nothing_to_compare_is_no_change() -> None:
 
 
 def test_a_placeholder_is_one_word_with_a_tag_or_without() -> None:
-    assert words("call <PHONE_NUMBER:1f3a9c2b> or <PHONE_NUMBER>") == ["call", "<PHONE_NUMBER>", "or", "<PHONE_NUMBER>"]
+    assert words_of("call <PHONE_NUMBER:1f3a9c2b> or <PHONE_NUMBER>") == ["call", "<PHONE_NUMBER>", "or", "<PHONE_NUMBER>"]

@@ -11,14 +11,14 @@ import pytest
 from simulations.drift_traffic import traffic
 
 from configs.schema import Effects, Monitor
-from tasks.drift.monitors import MONITORS, Finding, Sample, most_changed, text_codes, watch
+from tasks.drift.monitors import MONITORS, Finding, Sample, most_changed, run_monitors, text_codes
 from tasks.stats.multiplicity import alpha_at_look
 
 REFERENCE = traffic(0, 600)
 
 
 def seen(window: Sample, reference: Sample = REFERENCE, monitor: Monitor | None = None, look: int = 1) -> dict[str, Finding]:
-    return {finding.monitor: finding for finding in watch(reference, window, monitor or Monitor(), look, seed=0)}
+    return {finding.monitor: finding for finding in run_monitors(reference, window, monitor or Monitor(), look, seed=0)}
 
 
 def alarms(findings: dict[str, Finding]) -> set[str]:
@@ -30,7 +30,7 @@ def changed(seed: int, n: int, **fields: object) -> Sample:
 
 
 def test_every_monitor_speaks_once_in_a_fixed_order_and_shares_alpha_evenly() -> None:
-    findings = watch(REFERENCE, traffic(1, 300), Monitor(), look=3, seed=0)
+    findings = run_monitors(REFERENCE, traffic(1, 300), Monitor(), look=3, seed=0)
     assert tuple(finding.monitor for finding in findings) == MONITORS
     assert all(finding.judged and not finding.alarm for finding in findings)
     assert sum(finding.alpha for finding in findings) == pytest.approx(alpha_at_look(0.05, 365, 3))
@@ -39,7 +39,7 @@ def test_every_monitor_speaks_once_in_a_fixed_order_and_shares_alpha_evenly() ->
 
 def test_the_same_look_twice_finds_the_same() -> None:
     window = traffic(2, 200)
-    assert watch(REFERENCE, window, Monitor(), 1, seed=5) == watch(REFERENCE, window, Monitor(), 1, seed=5)
+    assert run_monitors(REFERENCE, window, Monitor(), 1, seed=5) == run_monitors(REFERENCE, window, Monitor(), 1, seed=5)
 
 
 def test_other_topics_are_seen_by_the_embeddings_alone_and_named_by_example() -> None:

@@ -10,7 +10,7 @@ from simulations.trials import most_allowed
 
 from tasks.drift.distinct_texts import PERMUTATIONS, Texts, texts_of
 from tasks.drift.mmd import EXACT, judge_distance, kernel_space, mean_space
-from tasks.drift.statistics import difference, judge_mean, judge_share, mean_contrast, permutation_p, share_change
+from tasks.drift.statistics import any_difference_p, judge_mean, judge_share, mean_contrast, permutation_p, share_change
 
 ONE_OF_MANY = 0.9 * 0.05 / 365 / 12  # what one of twelve monitors may spend at one of 365 looks
 
@@ -83,7 +83,7 @@ def test_without_drift_permutations_reject_with_alpha(kind: str) -> None:
         popular = held.codes < 300
         values[popular] = stock[held.codes[popular]]
         was, now = values[held.of_reference], values[held.of_window]
-        found.append(difference(held, mean_contrast(held, was, now), was, now, trial))
+        found.append(any_difference_p(held, mean_contrast(held, was, now), was, now, trial))
     assert np.sum(np.array(found) <= 0.05) <= most_allowed(0.05, trials)
 
 

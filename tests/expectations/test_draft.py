@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from configs.errors import InputError
-from expectations.draft import draft
-from expectations.run import COMMON, Context, suite_for, validate
+from expectations.draft import draft_suite
+from expectations.run import COMMON, Context, suite_for, validate_records
 
 
 def records(n: int = 600) -> pd.DataFrame:
@@ -26,39 +26,41 @@ def records(n: int = 600) -> pd.DataFrame:
 @pytest.mark.parametrize("problem", ["text-classification", "text-generation"])
 def test_a_draft_holds_for_its_own_data(tmp_path: Path, problem: Literal["text-classification", "text-generation"]) -> None:
     frame = records()
-    suite = draft([frame[:250], frame[250:]], problem, "mine")
+    suite = draft_suite([frame[:250], frame[250:]], problem, "mine")
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(suite))
-    found = validate([frame], [COMMON, suite_for(problem), path], stage="raw", context=Context(), max_quarantined=0, docs_dir=None)
+    found = validate_records(
+        [frame], [COMMON, suite_for(problem), path], stage="raw", context=Context(), max_quarantined=0, docs_dir=None
+    )
     assert found.success and not [w for w in found.warnings if w.startswith("mine")] and not found.quarantined
     assert {o.suite for o in found.outcomes} == {"common", problem, "mine"}
 
 
 def test_a_draft_says_no_to_other_data(tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
-    path.write_text(json.dumps(draft(lambda: [records()], "text-classification", "mine")))
+    path.write_text(json.dumps(draft_suite(lambda: [records()], "text-classification", "mine")))
     other = records(200)
     other["text"] = "Dieser Satz ist ganz auf Deutsch geschrieben, und das von vorne bis hinten."
     other.loc[0, "target"] = "misspelt"
     other.loc[1, "text"] = "x" * 5000
-    found = validate([other], [path], stage="raw", context=Context(), max_quarantined=1, docs_dir=None)
+    found = validate_records([other], [path], stage="raw", context=Context(), max_quarantined=1, docs_dir=None)
     assert not found.success and "at least 300 records (today 600)" in found.stopped[0]
     assert set(found.quarantined) == {"t-0", "t-1"}
     assert any("are in en" in w for w in found.warnings)
 
 
 def test_every_drafted_expectation_has_notes_and_an_action() -> None:
-    for expectation in draft([records()], "text-classification", "mine")["expectations"]:
+    for expectation in draft_suite([records()], "text-classification", "mine")["expectations"]:
         assert expectation["meta"]["action"] in ("warn", "quarantine", "stop") and expectation["meta"]["notes"].endswith(".")
 
 
 def test_a_draft_of_free_text_quotes_none_of_it() -> None:
-    suite = draft([records().assign(target=lambda f: "SECRET " + f["id"])], "text-generation", "mine")
+    suite = draft_suite([records().assign(target=lambda f: "SECRET " + f["id"])], "text-generation", "mine")
     assert "SECRET" not in json.dumps(suite) and suite["meta"]["free_text"] == ["target"]
 
 
 def test_a_draft_needs_records_with_their_columns() -> None:
     with pytest.raises(InputError, match="no records"):
-        draft([], "text-classification", "mine")
+        draft_suite([], "text-classification", "mine")
     with pytest.raises(InputError, match="lack target"):
-        draft([records().drop(columns="target")], "text-classification", "mine")
+        draft_suite([records().drop(columns="target")], "text-classification", "mine")

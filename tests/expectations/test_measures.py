@@ -28,7 +28,7 @@ def test_damage_is_what_a_wrong_code_page_makes_of_a_text_and_nothing_else(sound
 
 def test_damage_by_column_is_damage_by_text() -> None:
     texts = pd.Series(["plain", "cafÃ©", "Âge", "x\ufffd", "â€œquotedâ€\u009d"], index=[7, 3, 9, 1, 4])
-    found = measures.damaged(texts)
+    found = measures.damaged_rows(texts)
     assert list(found.index) == list(texts.index)
     assert found.tolist() == [measures.is_damaged(t) for t in texts] == [False, True, False, True, True]
 
@@ -41,17 +41,17 @@ def test_only_long_texts_of_which_the_identifier_is_sure_are_foreign() -> None:
             "My router is off since the storm of last night.",
         ]
     )
-    assert measures.foreign(texts, ["en"], 40, 0.9).tolist() == [True, False, False]
-    assert not measures.foreign(texts, ["en", "de"], 40, 0.9).any()
+    assert measures.foreign_rows(texts, ["en"], 40, 0.9).tolist() == [True, False, False]
+    assert not measures.foreign_rows(texts, ["en", "de"], 40, 0.9).any()
 
 
 def test_an_unknown_language_code_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="english"):
-        measures.foreign(pd.Series(["some text"]), ["english"], 5, 0.5)
+        measures.foreign_rows(pd.Series(["some text"]), ["english"], 5, 0.5)
 
 
 def test_words_leave_out_digits_and_redacted_values() -> None:
-    assert measures.words("Order 123 for <EMAIL_ADDRESS:1f3a9c2b> is LATE, très late") == [
+    assert measures.words_of("Order 123 for <EMAIL_ADDRESS:1f3a9c2b> is LATE, très late") == [
         "order",
         "for",
         "is",

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from expectations.reference import describe
-from expectations.run import COMMON, Context, Outcome, Validation, suite_for, validate
+from expectations.reference import describe_records
+from expectations.run import COMMON, Context, Outcome, Validation, suite_for, validate_records
 
 CLASSIFICATION = [COMMON, suite_for("text-classification")]
 ACTIONS = ("warn", "quarantine", "stop")
@@ -39,7 +39,7 @@ def expect(kind: str, action: str = "warn", **kwargs: Any) -> dict[str, Any]:
 def check(
     frames: Any, suites: list[Path], stage: Any = "raw", limit: float = 0.05, docs: Path | None = None, **context: Any
 ) -> Validation:
-    return validate(frames, suites, stage=stage, context=Context(**context), max_quarantined=limit, docs_dir=docs)
+    return validate_records(frames, suites, stage=stage, context=Context(**context), max_quarantined=limit, docs_dir=docs)
 
 
 def only(validation: Validation) -> Outcome:
@@ -213,7 +213,7 @@ def test_our_expectations_of_the_whole_see_the_planted_change(
     tmp_path: Path, kind: str, column: str, change: dict[str, Any], observed: str
 ) -> None:
     frame = records()
-    last = describe([frame], labels=True)
+    last = describe_records([frame], labels=True)
     context = {"label_shares": last.label_shares, "vocabulary": frozenset(last.vocabulary)}
     path = suite(tmp_path, expect(kind, column=column))
     assert only(check([frame], [path], **context)).success

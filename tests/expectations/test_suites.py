@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from configs.errors import InputError
-from expectations.run import COMMON, Context, suite_for, validate
-from expectations.suites import read
+from expectations.run import COMMON, Context, suite_for, validate_records
+from expectations.suites import read_suite
 
 NULLS = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "text"}}
 
@@ -34,13 +34,13 @@ def test_a_malformed_suite_is_refused_by_file_and_place(tmp_path: Path, content:
     path = tmp_path / "broken.json"
     path.write_text(content)
     with pytest.raises(InputError, match=said) as refused:
-        read(path)
+        read_suite(path)
     assert str(path) in str(refused.value)
 
 
 def test_a_missing_suite_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no suite at .*none\.json.*draft-contract"):
-        read(tmp_path / "none.json")
+        read_suite(tmp_path / "none.json")
 
 
 @pytest.mark.parametrize(
@@ -57,17 +57,17 @@ def test_a_missing_suite_is_refused_with_the_remedy(tmp_path: Path) -> None:
 def test_an_expectation_that_cannot_be_checked_is_refused(tmp_path: Path, expectation: Any, said: str) -> None:
     path = written(tmp_path, NULLS, expectation)
     with pytest.raises(InputError, match=said) as refused:
-        validate([], [path], stage="raw", context=Context(), max_quarantined=1, docs_dir=None)
+        validate_records([], [path], stage="raw", context=Context(), max_quarantined=1, docs_dir=None)
     assert f"{path}, expectation 2" in str(refused.value)
 
 
 def test_severity_decides_where_no_action_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, {**NULLS, "severity": "critical"}, {**NULLS, "severity": "warning"}, NULLS)
-    assert [c.action for c in read(path).checks] == ["stop", "warn", "warn"]
+    assert [c.action for c in read_suite(path).checks] == ["stop", "warn", "warn"]
 
 
 def test_an_expectation_without_notes_is_still_said_in_words(tmp_path: Path) -> None:
-    assert read(written(tmp_path, NULLS)).checks[0].words == "text: values to not be null"
+    assert read_suite(written(tmp_path, NULLS)).checks[0].words == "text: values to not be null"
 
 
 @pytest.mark.parametrize(

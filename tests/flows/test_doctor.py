@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from configs.load import load
-from flows.cli.doctor import doctor
+from configs.load import load_pipeline
+from flows.cli.doctor import run_doctor
 from tasks.common.home import Home
-from tasks.common.http import Answer, ask
+from tasks.common.http import Answer, fetch
 from tasks.health import machine
 from tasks.health import servers as health_servers
 
@@ -84,7 +84,7 @@ def said(checks):
 
 
 def test_a_new_machine_is_well_and_looking_leaves_no_trace(home, tmp_path):
-    found = doctor(None, quiet=True)
+    found = run_doctor(None, quiet=True)
     faults = [check for check in found["checks"] if check["state"] == "fail"]
     assert faults == [] and found["ok"]
     assert list(tmp_path.iterdir()) == []
@@ -110,21 +110,23 @@ def test_the_pipelines_base_data_and_contract_are_looked_at(home, monkeypatch, t
         "model": {"base": str(bert_folder), "sha256": "0" * 64},
     }  # fmt: skip
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(given))
-    found = doctor(load(tmp_path / "tiny.yaml"), quiet=True)
+    found = run_doctor(load_pipeline(tmp_path / "tiny.yaml"), quiet=True)
     faults = {check["name"]: check["what"] for check in found["checks"] if check["state"] == "fail"}
     assert not found["ok"] and set(faults) == {"base", "data"} and "sha256" in faults["base"] and "rows.csv" in faults["data"]
     (tmp_path / "rows.csv").write_text("text,label\na,b\n")
     faults = {
-        check["name"]: check for check in doctor(load(tmp_path / "tiny.yaml"), quiet=True)["checks"] if check["state"] == "fail"
+        check["name"]: check
+        for check in run_doctor(load_pipeline(tmp_path / "tiny.yaml"), quiet=True)["checks"]
+        if check["state"] == "fail"
     }
     assert set(faults) == {"base", "contract"} and "none.json" in faults["contract"]["what"]
 
 
 def test_a_library_beyond_its_bound_is_a_fault_and_one_beside_the_lock_is_said(tmp_path):
     (tmp_path / "requirements.lock").write_text("# lock\npydantic==1.0.0\nnobody-has-this==1.0\n")
-    broken = machine.libraries(tmp_path / "requirements.lock", ["sqlalchemy<1.0", "nobody-has-this>=1"])
+    broken = machine.check_libraries(tmp_path / "requirements.lock", ["sqlalchemy<1.0", "nobody-has-this>=1"])
     assert broken.state == "fail" and "sqlalchemy" in broken.what and "nobody-has-this is absent" in broken.what and broken.remedy
-    beside = machine.libraries(tmp_path / "requirements.lock", [])
+    beside = machine.check_libraries(tmp_path / "requirements.lock", [])
     assert beside.state == "warn" and "pydantic" in beside.what and "absent: nobody-has-this" in beside.what
 
 
@@ -132,29 +134,29 @@ def test_a_library_beyond_its_bound_is_a_fault_and_one_beside_the_lock_is_said(t
     ("given", "state"), [({}, "ok"), ({"DO_NOT_TRACK": "false"}, "warn"), ({"MLFLOW_DISABLE_TELEMETRY": "1"}, "warn")]
 )
 def test_telemetry_that_somebody_turned_on_is_said(given, state):
-    assert machine.telemetry(given).state == state
+    assert machine.check_telemetry(given).state == state
 
 
 def test_a_redaction_key_that_is_none_or_too_short_or_read_by_others_is_found(home, tmp_path):
     home.path.mkdir()
     file = home.path / "redaction.key"
-    assert machine.redaction(home, {}).state == "ok"
-    assert machine.redaction(home, {"TUNEKEEPER_REDACTION_KEY": "short"}).state == "fail"
+    assert machine.check_redaction(home, {}).state == "ok"
+    assert machine.check_redaction(home, {"TUNEKEEPER_REDACTION_KEY": "short"}).state == "fail"
     file.write_text("ab" * 32)
     file.chmod(0o644)
-    assert machine.redaction(home, {}).remedy == f"chmod 600 {file}"
+    assert machine.check_redaction(home, {}).remedy == f"chmod 600 {file}"
     file.write_text("half a k")
-    assert machine.redaction(home, {}).state == "fail"
+    assert machine.check_redaction(home, {}).state == "fail"
 
 
 def test_prefect_away_locked_of_another_version_or_of_another_time_is_told_apart(serve):
-    assert said(health_servers.prefect("http://127.0.0.1:9/api"))["prefect"].what.startswith(
+    assert said(health_servers.check_prefect("http://127.0.0.1:9/api"))["prefect"].what.startswith(
         "http://127.0.0.1:9/api does not answer"
     )
     locked = serve({"/api/health": (200, True), "/api/admin/version": (401, {})})
-    assert "PREFECT_API_AUTH_STRING" in said(health_servers.prefect(f"{locked}/api"))["prefect"].remedy
+    assert "PREFECT_API_AUTH_STRING" in said(health_servers.check_prefect(f"{locked}/api"))["prefect"].remedy
     other = serve({"/api/health": (200, True), "/api/admin/version": (200, "1.2.3")}, off=90)
-    found = said(health_servers.prefect(f"{other}/api"))
+    found = said(health_servers.check_prefect(f"{other}/api"))
     assert found["prefect"].state == "warn" and "1.2.3" in found["prefect"].what and found["prefect clock"].state == "fail"
 
 
@@ -167,7 +169,7 @@ def test_a_pool_that_is_missing_paused_or_without_a_worker_is_told_apart(serve):
             "/work_pools/busy": (200, {"is_paused": False}), "/work_pools/busy/workers/filter": (200, online),
         }
     )  # fmt: skip
-    found = said(health_servers.pools(api, {"paused", "idle", "busy", "none"}))
+    found = said(health_servers.check_pools(api, {"paused", "idle", "busy", "none"}))
     assert {name.split()[1]: check.state for name, check in found.items()} == {
         "paused": "warn", "idle": "warn", "busy": "ok", "none": "warn"
     }  # fmt: skip
@@ -176,12 +178,12 @@ def test_a_pool_that_is_missing_paused_or_without_a_worker_is_told_apart(serve):
 
 def test_mlflow_that_refuses_this_user_is_no_mlflow_that_is_away(serve, home, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", serve({"/health": (200, "OK"), "/api/2.0/mlflow/experiments/search": (401, {})}))
-    assert "MLFLOW_TRACKING_USERNAME" in said(health_servers.mlflow(home))["mlflow"].remedy
+    assert "MLFLOW_TRACKING_USERNAME" in said(health_servers.check_mlflow(home))["mlflow"].remedy
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:word@127.0.0.1:9")
-    away = said(health_servers.mlflow(home))["mlflow"]
+    away = said(health_servers.check_mlflow(home))["mlflow"]
     assert away.state == "fail" and "does not answer" in away.what and "word" not in away.what
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://here")
-    assert "postgresql+psycopg2" in said(health_servers.mlflow(home))["mlflow"].remedy
+    assert "postgresql+psycopg2" in said(health_servers.check_mlflow(home))["mlflow"].remedy
 
 
 def test_no_address_is_shown_with_its_password(home, monkeypatch, capsys):
@@ -189,7 +191,7 @@ def test_no_address_is_shown_with_its_password(home, monkeypatch, capsys):
         monkeypatch.setenv(name, "http://me:Zqsecret1@127.0.0.1:9/api")
     for name in ("TUNEKEEPER_LEDGER_URL", "TUNEKEEPER_TRAFFIC_URL"):
         monkeypatch.setenv(name, "postgresql+psycopg2://me:Zqsecret1@127.0.0.1:9/d?password=Zqsecret1")
-    found = doctor(None, quiet=False)
+    found = run_doctor(None, quiet=False)
     checks = {check["name"]: check["what"] for check in found["checks"]}
     assert "http://***@127.0.0.1:9/api" in checks["prefect"] and "http://***@127.0.0.1:9/api" in checks["mlflow"]
     assert "Zqsecret1" not in json.dumps(found) + "".join(capsys.readouterr())
@@ -199,13 +201,13 @@ def test_a_ledger_that_is_damaged_or_newer_than_this_is_found(home):
     home.path.mkdir()
     file = home.path / "ledger.db"
     file.write_bytes(b"no database at all, and long enough to be read as one" * 40)
-    assert said(health_servers.ledger(home))["ledger"].state == "fail"
+    assert said(health_servers.check_ledger(home))["ledger"].state == "fail"
     file.unlink()
     with sqlite3.connect(file) as connection:
         connection.execute("create table ledger_schema (version integer)")
         connection.execute("insert into ledger_schema values (99)")
     connection.close()
-    newer = said(health_servers.ledger(home))["ledger"]
+    newer = said(health_servers.check_ledger(home))["ledger"]
     assert newer.state == "fail" and "schema 99" in newer.what
 
 
@@ -217,4 +219,4 @@ def test_a_home_that_cannot_be_written_is_a_fault(tmp_path):
 
 
 def test_what_is_no_web_address_is_not_asked():
-    assert ask("file:///etc/passwd") == Answer(0, "file is no web address")
+    assert fetch("file:///etc/passwd") == Answer(0, "file is no web address")

@@ -11,13 +11,13 @@ import pytest
 import tiny
 import torch
 
-from configs.load import load
+from configs.load import load_pipeline
 from flows import adopt as flow
-from flows.cli.doctor import examine
-from flows.cli.serve import ways
+from flows.cli.doctor import run_checks
+from flows.cli.serve import follower_ways
 from tasks.learning.network import read_spec
 from tasks.ledger.decisions import decisions_of, look_number
-from tasks.ledger.promotions import history, standing
+from tasks.ledger.promotions import champion_entry, ledger_history
 from tasks.reference import read_reference
 from tasks.release import champion_files
 from tasks.report.history.data import from_json as history_from_json
@@ -74,10 +74,10 @@ def test_an_adopted_model_is_version_1_and_challengers_are_compared_with_it(keep
         "pipeline": "tiny", "epoch": 1, "kind": "ADOPTED", "from": None, "to": "1", "fresh": True,
     }  # fmt: skip
     assert done["metrics"]["accuracy"] > 0.8 and keep.champion() == "1" and done["verdict"] == "ADOPTED"
-    (row,) = history(keep.ledger, "tiny")
+    (row,) = ledger_history(keep.ledger, "tiny")
     assert (row.kind, row.who, row.state, row.verdict) == ("ADOPTED", "Ada", "applied", None)
     assert row.reason == "fine-tuned elsewhere: whether it has seen the test rows is not known"
-    assert standing(keep.ledger, "tiny").anchor == "1" and look_number(keep.ledger, "tiny") == 1
+    assert champion_entry(keep.ledger, "tiny").anchor == "1" and look_number(keep.ledger, "tiny") == 1
 
     page, report = Path(done["report"]).read_text(), from_json(Path(done["report"]).with_suffix(".json").read_bytes())
     assert "whether it has seen these test rows is not known" in page and "Adopted by Ada" in page
@@ -89,7 +89,7 @@ def test_an_adopted_model_is_version_1_and_challengers_are_compared_with_it(keep
     drawn = (keep.home.path / "history" / "tiny" / "history.html").read_text()
     assert "Version 1, fine-tuned elsewhere, was adopted" in drawn and "1 version adopted" in drawn
     assert keep.command("report", str(keep.config))[0] == 0
-    (check,) = [check for check in examine(keep.home, load(keep.config)) if check.name == "champion"]
+    (check,) = [check for check in run_checks(keep.home, load_pipeline(keep.config)) if check.name == "champion"]
     assert (check.state, check.what) == ("ok", "tiny version 1 (adopted), registry and ledger agree")
 
     challenger = keep.retrain()
@@ -113,7 +113,7 @@ def test_an_adopted_version_serves_scores_and_is_watched_as_any_other(keep, fine
     assert read_spec(kept).head == "own" and base.parent == keep.home.path / "bases"
     assert (kept / "trainable.safetensors").stat().st_size < 100
 
-    serving = ways(load(keep.config), keep.home)
+    serving = follower_ways(load_pipeline(keep.config), keep.home)
     assert serving.look() == "1"
     ready, check = serving.load("1")
     assert [said.prediction for said in ready.answers(texts)] == wanted and check.startswith("checked: 16 of 16")
@@ -143,7 +143,7 @@ def test_where_a_champion_stands_another_model_is_adopted_for_a_reason_only(keep
     assert "has a champion, version 1" in keep.said and "--reason" in keep.said and keep.versions() == {"1"}
     done = adopt(keep, finetuned, "--reason", "trained on ten times the rows")
     assert (done["from"], done["to"], done["champion_metrics"]["accuracy"] > 0) == ("1", "2", True)
-    row = history(keep.ledger, "tiny")[-1]
+    row = ledger_history(keep.ledger, "tiny")[-1]
     assert row.reason.startswith("trained on ten times the rows (fine-tuned elsewhere") and row.forced
     assert keep.command("rollback", config)[0] == 0 and keep.champion() == "1"
     assert keep.command("adopt", config, "--model", str(finetuned), "--who", "Ada", "--reason", "again")[0] == 2
@@ -161,7 +161,7 @@ def test_an_adoption_that_was_interrupted_is_finished_by_the_same_command(keep, 
         assert keep.command("adopt", str(keep.config), "--model", str(finetuned), "--who", "Ada")[0] == 1, keep.said
     done = adopt(keep, finetuned)
     assert keep.versions() == {"1"} and keep.champion() == "1" and done["metrics"]["accuracy"] > 0.8
-    assert [row.kind for row in history(keep.ledger, "tiny")] == ["ADOPTED"]
+    assert [row.kind for row in ledger_history(keep.ledger, "tiny")] == ["ADOPTED"]
     assert [each.verdict for each in decisions_of(keep.ledger, "tiny")] == ["ADOPTED"]
     assert adopt(keep, finetuned)["fresh"] is False
 
@@ -183,7 +183,7 @@ def test_a_model_of_other_classes_than_the_data_or_an_adapter_is_refused_and_not
     (folder / "adapter_config.json").write_text("{}")
     assert keep.command("adopt", str(keep.config), "--model", str(folder), "--who", "Ada")[0] == 2
     assert "merge it first" in keep.said
-    assert keep.versions() == set() and keep.runs() == [] and history(keep.ledger, "tiny") == ()
+    assert keep.versions() == set() and keep.runs() == [] and ledger_history(keep.ledger, "tiny") == ()
 
 
 def test_a_model_that_writes_is_adopted_too(keep, llama_folder):
@@ -191,7 +191,7 @@ def test_a_model_that_writes_is_adopted_too(keep, llama_folder):
     settings = ("problem=text-generation", f"model.base={llama_folder}", "evaluation.decode_rows=4")
     done = adopt(keep, llama_folder, *settings)
     assert (done["to"], keep.champion()) == ("1", "1") and done["metrics"].keys() >= {"nll_per_token", "perplexity"}
-    serving = ways(load(keep.config, list(settings)), keep.home)
+    serving = follower_ways(load_pipeline(keep.config, list(settings)), keep.home)
     assert serving.look() == "1"
     ready, check = serving.load("1")
     assert check.startswith("checked") and len(ready.answers(["north kan"])) == 1

@@ -10,13 +10,13 @@ from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 from prefect.flow_runs import resume_flow_run
 
-from configs.load import load
+from configs.load import load_pipeline
 from flows.approve import approve
-from flows.deploy.deployments import apply, remove
+from flows.deploy.deployments import apply_deployment, remove_deployment
 from flows.deploy.specs import jobs_of
 from tasks.ledger import approvals
-from tasks.ledger.pipeline_lock import hold
-from tasks.ledger.promotions import history
+from tasks.ledger.pipeline_lock import hold_pipeline
+from tasks.ledger.promotions import ledger_history
 
 MANUAL = ("release.approval=manual", "gate.looks_per_year=4", "training.epochs=4")  # good enough to win more than one look
 
@@ -24,11 +24,11 @@ MANUAL = ("release.approval=manual", "gate.looks_per_year=4", "training.epochs=4
 @pytest.fixture
 def forms(keep):
     """The deployment that opens forms is there; its runs are executed here, as a worker would in a process of its own."""
-    job = next(job for job in jobs_of(load(keep.config), str(keep.folder)) if job.name == "approve-tiny")
+    job = next(job for job in jobs_of(load_pipeline(keep.config), str(keep.folder)) if job.name == "approve-tiny")
     with get_client(sync_client=True) as client:
-        apply(client, job)
+        apply_deployment(client, job)
         yield client
-        remove(client, "approve/approve-tiny")
+        remove_deployment(client, "approve/approve-tiny")
 
 
 def work(client, id):
@@ -43,7 +43,7 @@ def asked(keep, *settings):
     """Retrain, and the question that it asked."""
     outcome = keep.retrain(*MANUAL, *settings)
     assert (outcome["verdict"], outcome["approval"]) == ("PROMOTE", "pending") and "waits until" in keep.said
-    return approvals.find(keep.ledger, "tiny", outcome["decision_key"])
+    return approvals.find_approval(keep.ledger, "tiny", outcome["decision_key"])
 
 
 def test_a_person_has_the_last_word_and_nothing_waits_or_is_done_again_until_it_is_said(keep, forms):
@@ -63,7 +63,7 @@ def test_a_person_has_the_last_word_and_nothing_waits_or_is_done_again_until_it_
 
     third = asked(keep, "gate.alpha=0.07")
     assert work(forms, third.form) == "Suspended"
-    with hold(keep.home.path, "tiny", lambda _: None, timeout=0):
+    with hold_pipeline(keep.home.path, "tiny", lambda _: None, timeout=0):
         pass
     again = keep.retrain(*MANUAL, "gate.alpha=0.07")
     assert again["skipped"] and again["approval"] == "pending" and "waits until" in again["reasons"][0]
@@ -73,7 +73,7 @@ def test_a_person_has_the_last_word_and_nothing_waits_or_is_done_again_until_it_
     assert "report.html" in description and "promote CONFIG --version 1" in description
     resume_flow_run(run.id, run_input={"answer": "approve", "who": "Ada", "reason": "better on refunds"})
     assert work(forms, third.form) == "Approved" and keep.champion() == "1"
-    (row,) = history(keep.ledger, "tiny")
+    (row,) = ledger_history(keep.ledger, "tiny")
     assert (row.who, row.reason, row.decision_key) == ("Ada", "better on refunds", third.decision_key)
     assert keep.retrain(*MANUAL, "gate.alpha=0.07")["approval"] == "approved"
     assert len(keep.runs()) == 1 and keep.versions() == {"1"}

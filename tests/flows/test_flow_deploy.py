@@ -16,14 +16,14 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.logging import disable_run_logger
 from prefect.states import Completed, Failed
 
-from configs.load import load
+from configs.load import load_pipeline
 from flows import scheduled
 from flows.approve import approve
 from flows.deploy import run_names
 from flows.deploy.run_names import name_planned
 from tasks.data.sources import changes
 from tasks.ledger import approvals
-from tasks.ledger.retrain_requests import admitted
+from tasks.ledger.retrain_requests import admit_request
 
 SETTINGS = ("schedule.retrain=0 3 * * 1", "schedule.timezone=Europe/Berlin", "schedule.on_new_data_minutes=30")
 
@@ -138,7 +138,7 @@ def test_fifty_events_at_once_start_one_run_that_says_why_and_since_when_and_a_f
 
 def test_a_run_that_waits_is_told_of_once_for_each_reason(keep, pool, monkeypatch):
     deploy(keep, pool)
-    pipeline, sent = load(keep.config), []
+    pipeline, sent = load_pipeline(keep.config), []
     monkeypatch.setenv("TUNEKEEPER_NOTIFY", "slack-webhook/ops")
     monkeypatch.setattr(scheduled, "_notify", lambda block, subject, text: sent.append(text))
     with get_client(sync_client=True) as client:
@@ -148,7 +148,7 @@ def test_a_run_that_waits_is_told_of_once_for_each_reason(keep, pool, monkeypatc
         while not (told := _runs(client, notice)) and time.monotonic() < deadline:
             time.sleep(0.2)
     for reason in ("`a` is gone", "`a` is gone", "`b` is gone"):
-        with admitted(keep.home.path, pipeline, keep.ledger, "schedule", None, lambda _: None) as turn:
+        with admit_request(keep.home.path, pipeline, keep.ledger, "schedule", None, lambda _: None) as turn:
             turn.waits(reason, "contract")
         with disable_run_logger():
             assert scheduled.notice.fn(**told[0].parameters) == f"{waits.name} ended as Waiting: `a` is gone"
@@ -156,7 +156,7 @@ def test_a_run_that_waits_is_told_of_once_for_each_reason(keep, pool, monkeypatc
 
 
 def test_the_watch_tells_of_rows_that_no_run_has_looked_at_and_of_none_that_would_be_refused(keep, monkeypatch):
-    pipeline, told = load(keep.config), []
+    pipeline, told = load_pipeline(keep.config), []
     monkeypatch.setattr(scheduled, "emit_event", lambda event, resource, payload: told.append((event, *resource.values())))
 
     def look():
@@ -164,7 +164,7 @@ def test_the_watch_tells_of_rows_that_no_run_has_looked_at_and_of_none_that_woul
             return scheduled.watch.fn(pipeline)
 
     def run(why, skipped=False):
-        with admitted(keep.home.path, pipeline, keep.ledger, why, None, lambda _: None) as turn:
+        with admit_request(keep.home.path, pipeline, keep.ledger, why, None, lambda _: None) as turn:
             turn.saw(changes.digest_now(pipeline, keep.home))
             assert look() == "busy"
             turn.ended({"skipped": skipped})
@@ -192,7 +192,7 @@ def test_a_table_is_kept_as_a_file_is_and_another_number_of_rows_is_new_data(kee
 
     def look():
         with disable_run_logger():
-            return scheduled.watch.fn(load(keep.config, [source]))
+            return scheduled.watch.fn(load_pipeline(keep.config, [source]))
 
     write(300)
     source = f"data.source=sqlite:///{place}/tickets"
@@ -204,15 +204,15 @@ def test_a_table_is_kept_as_a_file_is_and_another_number_of_rows_is_new_data(kee
 
 
 def test_a_form_that_nobody_filled_in_is_told_of_in_words(keep):
-    pipeline = load(keep.config, ["release.approval=manual", "release.approval_timeout_hours=0.0000001"])
-    approvals.ask(keep.ledger, pipeline, "why", "1", None, "run", "key", "report.html")
+    pipeline = load_pipeline(keep.config, ["release.approval=manual", "release.approval_timeout_hours=0.0000001"])
+    approvals.ask_approval(keep.ledger, pipeline, "why", "1", None, "run", "key", "report.html")
     with get_client(sync_client=True) as client:
         form = client.create_flow_run(approve, parameters={"pipeline": "tiny", "version": "1", "decision": "why"})
         client.set_flow_run_state(form.id, Failed(message="The flow was paused and never resumed."), force=True)
     with disable_run_logger():
         said = scheduled.notice.fn("tiny", f"prefect.flow-run.{form.id}")
     assert "version 1 was not promoted: nobody answered until" in said and "promote CONFIG --version 1" in said
-    assert approvals.find(keep.ledger, "tiny", "why").state == "expired"
+    assert approvals.find_approval(keep.ledger, "tiny", "why").state == "expired"
 
 
 def _runs(client, deployment):

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from configs.errors import InfraError, InputError
-from configs.load import load
+from configs.load import load_pipeline
 from flows.cli import serve
 from tasks.health import champion_files as health_model
 from tasks.health import servers
 from tasks.health.champion_files import champion_files, home_paths
-from tasks.ledger.promotions import history
+from tasks.ledger.promotions import ledger_history
 from tasks.release import champion_files as champion_files_here
 from tasks.release import champion_folder
 from tasks.tracking import stored_model
@@ -138,20 +138,20 @@ def test_in_a_store_that_is_no_folder_here_the_list_of_files_is_compared(earlier
 
 
 def test_another_mlflow_than_the_ledgers_is_asked_about_and_nothing_is_recorded(earlier, monkeypatch, empty_database):
-    before = history(earlier.ledger, "tiny")
+    before = ledger_history(earlier.ledger, "tiny")
     another = shutil.copy(empty_database, earlier.folder / "another.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{another}")
     code, printed = earlier.command("history", "keep.yaml")
     assert (code, printed) == (1, "") and "is this the right MLflow? Check MLFLOW_TRACKING_URI" in earlier.said
     with pytest.raises(InfraError, match="is this the right MLflow"):  # what a service says instead of missing a champion
-        serve.ways(load(earlier.folder / "keep.yaml"), earlier.home).look()
-    assert history(earlier.ledger, "tiny") == before
+        serve.follower_ways(load_pipeline(earlier.folder / "keep.yaml"), earlier.home).look()
+    assert ledger_history(earlier.ledger, "tiny") == before
 
 
 def test_an_mlflow_database_that_is_gone_is_missed_and_nothing_is_recorded(earlier):
     (earlier.home.path / "mlflow.db").rename(earlier.folder / "lost.db")
     code, _ = earlier.command("history", "keep.yaml")
     assert code == 1 and "mlflow.db is gone, though" in earlier.said and not (earlier.home.path / "mlflow.db").exists()
-    assert [row.kind for row in history(earlier.ledger, "tiny")] == ["FIRST"]
-    (fault,) = [check for check in servers.mlflow(earlier.home) if check.state == "fail"]
+    assert [row.kind for row in ledger_history(earlier.ledger, "tiny")] == ["FIRST"]
+    (fault,) = [check for check in servers.check_mlflow(earlier.home) if check.state == "fail"]
     assert "is gone, though" in fault.what and "restore it from a copy" in fault.remedy

@@ -6,11 +6,11 @@ import time
 
 import forks
 
-from tasks.ledger.pipeline_lock import hold
-from tasks.ledger.promotions import history
+from tasks.ledger.pipeline_lock import hold_pipeline
+from tasks.ledger.promotions import ledger_history
 
 KILLS = [  # of all places, which `benchmarks/kills.py` goes through, those where one thing is done and the next is not
-    ("tasks.data.snapshot.snapshot", "seal"),
+    ("tasks.data.snapshot.snapshot", "write_snapshot"),
     ("tasks.learning.fit", "_finish"),
     ("tasks.tracking.client", "Tracking.register"),
     ("flows.retrain", "record_decision"),
@@ -27,7 +27,9 @@ def waits(process):
 
 
 def test_of_two_at_once_one_trains_and_the_other_waits_and_skips(keep):
-    with hold(keep.home.path, "tiny", lambda _: None):  # until both are there: else one may have ended before the other came
+    with hold_pipeline(
+        keep.home.path, "tiny", lambda _: None
+    ):  # until both are there: else one may have ended before the other came
         both = [keep.fork(), keep.fork()]
         deadline = time.monotonic() + 60
         while not all(map(waits, both)) and time.monotonic() < deadline:
@@ -47,7 +49,7 @@ def test_killed_before_any_step_and_run_again_there_is_one_run_one_version_and_o
     assert done["verdict"] == "PROMOTE" and not done["skipped"] and keep.champion() == "1" and keep.versions() == {"1"}
     (run,) = keep.runs()
     assert run.info.status == "FINISHED" and run.data.tags["tunekeeper.weights_sha256"] == done["weights_sha256"]
-    assert [row.kind for row in history(keep.ledger, "tiny")] == ["FIRST"]
+    assert [row.kind for row in ledger_history(keep.ledger, "tiny")] == ["FIRST"]
     assert {"train/loss", "validation/loss"} <= run.data.metrics.keys()
     for name in run.data.metrics:
         steps = [metric.step for metric in keep.tracking.client.get_metric_history(run.info.run_id, name)]

@@ -7,7 +7,7 @@ import pytest
 import tiny
 from prefect.logging import disable_run_logger
 
-from configs.load import load
+from configs.load import load_pipeline
 from flows import scheduled
 from flows.retrain import retrain
 from tasks.ledger.retrain_requests import requests_of, waited_before
@@ -65,7 +65,7 @@ def test_a_class_that_is_gone_stops_unless_the_window_explains_it(keep):
 
 
 def test_a_schedule_waits_for_mended_data_says_so_and_goes_on_when_they_are(keep, monkeypatch):
-    pipeline, sent = load(keep.config, list(GOOD)), []
+    pipeline, sent = load_pipeline(keep.config, list(GOOD)), []
     keep.retrain(*GOOD)
     keep.write(relabelled(tiny.rows(300), str.title))
     for _ in range(2):
@@ -81,7 +81,7 @@ def test_a_schedule_waits_for_mended_data_says_so_and_goes_on_when_they_are(keep
 
     def look(*overrides):
         with disable_run_logger():
-            return scheduled.watch.fn(load(keep.config, [*GOOD, *overrides]))
+            return scheduled.watch.fn(load_pipeline(keep.config, [*GOOD, *overrides]))
 
     assert look() == "nothing new" and sent == []  # the same rows would wait again
     assert look("contract.vocabulary=free") == "new data"
@@ -94,5 +94,5 @@ def test_a_schedule_waits_for_mended_data_says_so_and_goes_on_when_they_are(keep
 
 def test_a_suite_that_is_broken_lets_a_schedule_wait_too(keep):
     keep.write([{**row, "label": "one"} for row in tiny.rows(60)])
-    state = retrain(load(keep.config), why="schedule", return_state=True)
+    state = retrain(load_pipeline(keep.config), why="schedule", return_state=True)
     assert state.name == "Waiting" and "at least two labels" in state.message

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from configs.load import load as load_config
+from configs.load import load_pipeline as load_config
 from flows.retrain import retrain
 from tasks import monitor
 from tasks.ledger.monitor_runs import all_looks
@@ -17,7 +17,7 @@ from tasks.reference import read_reference
 from tasks.release import champion_files
 from tasks.report.history.data import from_json as history_from_json
 from tasks.report.monitor.data import from_json as watch_from_json
-from tasks.serving.packaged_model import load
+from tasks.serving.packaged_model import load_package
 from tasks.traffic.log import Answer, Feedback, new_id, open_traffic
 
 GOOD = ("training.epochs=4",)
@@ -33,7 +33,7 @@ def kept(keep):
 
 def serve(keep, rows, *, audit=False, when=None):
     """Let the champion answer rows' texts, as the service logs it; audits are labelled with the rows' labels."""
-    model = load(*champion_files(keep.tracking, keep.home, "tiny", "1"), keep.home.path)
+    model = load_package(*champion_files(keep.tracking, keep.home, "tiny", "1"), keep.home.path)
     texts = [row["text"] for row in rows]
     said = model.predict(texts)
     when = when or datetime.now(UTC)
@@ -142,7 +142,7 @@ def test_the_reference_is_the_test_split_as_it_came_with_the_versions_own_answer
     assert len(reference.rows) == len(reference.points) > json_rows(keep, found)
     copies = reference.rows["text"].duplicated()
     assert copies.any() and reference.rows["prediction"].notna().all() and reference.rows["correct"].isin([0, 1]).all()
-    model = load(*champion_files(keep.tracking, keep.home, "tiny", "1"), keep.home.path)
+    model = load_package(*champion_files(keep.tracking, keep.home, "tiny", "1"), keep.home.path)
     assert model.predict(reference.rows["text"].tolist())["label"].tolist() == reference.rows["prediction"].tolist()
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.reconcile import mend, put_right
+from flows.reconcile import mend_leftovers, put_right
 from tasks.common.files import atomic_folder
 from tasks.common.home import Home
 from tasks.common.workspace import workspace
-from tasks.ledger.promotions import Evidence, Ledger, history, promote
+from tasks.ledger.promotions import Evidence, Ledger, ledger_history, promote
 from tasks.recovery import flow_runs
-from tasks.recovery.flow_runs import Machine, Process, Seen, judge
-from tasks.recovery.leftovers import checkpoints, leftovers
+from tasks.recovery.flow_runs import Machine, Process, Seen, judge_flow_run
+from tasks.recovery.leftovers import find_leftovers, spent_checkpoints
 from tasks.recovery.records import half_models
 from tasks.tracking.client import Registry, Tracking
 
@@ -59,7 +59,7 @@ OF_TINY = {"pipeline": "tiny", "holds": True}
     ],
 )
 def test_a_run_is_dead_only_where_nothing_speaks_for_it(seen, machine, verdict):
-    assert judge(seen, machine, NOW) == verdict
+    assert judge_flow_run(seen, machine, NOW) == verdict
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_what_killed_writers_left_goes_and_what_living_ones_hold_stays(home):
     with workspace(home.path / "work", "prepare-") as mine, atomic_folder(home.run("key") / "trained") as aside:
         left[0].mkdir(exist_ok=True)  # a workspace sweeps what has its own prefix alone
         held = [age(mine), age(aside)]
-        found = list(leftovers(home))
+        found = list(find_leftovers(home))
         assert names(found) == {folder.relative_to(home.path).as_posix() for folder in left}
         act(found)
         assert all(folder.is_dir() for folder in (*held, young)) and not any(folder.exists() for folder in left)
@@ -106,7 +106,7 @@ def test_a_folder_taken_up_again_after_it_was_found_is_not_removed(home):
     folder = home.path / "work" / "run-x"
     folder.mkdir(parents=True)
     (folder / ".lock").touch()
-    (found,) = leftovers(home) if age(folder) else ()
+    (found,) = find_leftovers(home) if age(folder) else ()
     with (folder / ".lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found.mend()
@@ -122,7 +122,7 @@ def test_checkpoints_go_once_their_training_has_a_whole_result_and_never_before(
         with atomic_folder(home.run(key) / "trained") as aside:
             (aside / "training.json").write_text("{}")
     (home.run("damaged") / "trained" / "training.json").write_text("{ ")
-    found = list(checkpoints(home))
+    found = list(spent_checkpoints(home))
     assert names(found) == {"runs/done"}
     act(found)
     assert [path.name for path in home.run("done").iterdir()] == ["trained"]
@@ -210,9 +210,9 @@ def test_an_interrupted_promotion_is_finished_by_its_only_alias_and_otherwise_wa
     tracked.client.set_registered_model_alias("two", "second", "1")
     found = {one["name"]: one for one in put_right(None, dry_run=False, quiet=True)["found"] if one["kind"] == "ledger"}
     assert found["tiny"]["done"] is True and Registry(tracked, "production").champion("tiny") == "2"
-    assert [row.state for row in history(ledger, "tiny")] == ["applied", "applied"]
+    assert [row.state for row in ledger_history(ledger, "tiny")] == ["applied", "applied"]
     assert found["two"]["done"] is None and "reconcile CONFIG" in found["two"]["remedy"]
-    assert history(ledger, "two")[-1].state == "intended"
+    assert ledger_history(ledger, "two")[-1].state == "intended"
 
 
 def test_flow_runs_without_a_process_are_crashed_or_scheduled_again_and_a_living_one_goes_on(home, server, monkeypatch):
@@ -241,7 +241,7 @@ def test_flow_runs_without_a_process_are_crashed_or_scheduled_again_and_a_living
         )
         time.sleep(0.1)
         try:
-            found, blind = mend(home, None, dry_run=False)
+            found, blind = mend_leftovers(home, None, dry_run=False)
         finally:
             alive.kill()
             alive.wait()

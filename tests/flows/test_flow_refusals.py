@@ -14,7 +14,7 @@ import pytest
 import tiny
 
 from tasks import prepare
-from tasks.ledger.promotions import history
+from tasks.ledger.promotions import ledger_history
 from tasks.ledger.retrain_requests import requests_of
 from tasks.tracking.client import Tracking
 
@@ -30,7 +30,7 @@ def nothing_stored(keep):
     """Whatever was refused left no snapshot, no run, no version, no row in the ledger."""
     yield keep
     assert not list(keep.home.path.glob("snapshots/*/manifest.json"))
-    assert keep.runs() == [] and keep.versions() == set() and history(keep.ledger, "tiny") == ()
+    assert keep.runs() == [] and keep.versions() == set() and ledger_history(keep.ledger, "tiny") == ()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_label_of_test_that_training_never_saw_is_named(keep):
     keep.write([{**row, "label": "unheard of"} for row in tiny.rows(10, seed=5, start=500)], "test.csv")
     said = keep.refused("data.split.by=given", f"data.test={keep.folder}/test.csv")
     assert "unheard of" in said
-    assert keep.versions() == set() and history(keep.ledger, "tiny") == ()
+    assert keep.versions() == set() and ledger_history(keep.ledger, "tiny") == ()
 
 
 def test_rows_that_are_all_quarantined_leave_nothing_to_learn_from(nothing_stored):
@@ -231,7 +231,7 @@ def test_what_a_library_says_of_an_address_reaches_no_state_log_ledger_or_termin
     def away(*_):
         raise ValueError("no route to postgresql://me:Zqsecret1@h/d")
 
-    monkeypatch.setattr(prepare, "known", away)
+    monkeypatch.setattr(prepare, "known_snapshot", away)
     said = keep.refused(code=1)
     assert "postgresql://***@h/d" in said
     assert keep.command("retrain", str(keep.config), "--debug")[0] == 1 and "Traceback" in keep.said

@@ -12,7 +12,7 @@ from tasks import release
 from tasks.common.files import _write_manifest
 from tasks.learning.network import TRAINABLE
 from tasks.ledger import approvals
-from tasks.ledger.promotions import history
+from tasks.ledger.promotions import ledger_history
 from tasks.tracking.client import Registry, Tracking
 
 GOOD = ("training.epochs=4",)
@@ -106,16 +106,16 @@ def test_a_waiting_version_is_promoted_as_its_decision_says_and_otherwise_only_f
     assert keep.command("promote", config, "--version", "2", "--who", "Ada", "--reason", "as it says")[0] == 0
     assert keep.command("promote", config, "--version", "2", "--who", "Ada")[0] == 2 and "is the champion already" in keep.said
     assert keep.command("promote", config, "--version", "1", "--who", "Bea", "--reason", "it is smaller")[0] == 0
-    told = [(row.to_version, row.who, row.reason, row.forced) for row in history(keep.ledger, "tiny")]
+    told = [(row.to_version, row.who, row.reason, row.forced) for row in ledger_history(keep.ledger, "tiny")]
     assert told == [("2", "Ada", "as it says", False), ("1", "Bea", "it is smaller", True)]
     assert keep.tracking.version_tags("tiny", "2")["approval_by"] == "Ada"
 
 
 def test_what_a_person_rejected_is_promoted_only_for_a_reason(keep):
     keep.retrain(*GOOD, "release.approval=manual")
-    asked = approvals.find(keep.ledger, "tiny", keep.tracking.version_tags("tiny", "1")["decision_key"])
-    approvals.answer(keep.ledger, Registry(keep.tracking, "champion"), asked, False, "Ada", "too slow")
+    asked = approvals.find_approval(keep.ledger, "tiny", keep.tracking.version_tags("tiny", "1")["decision_key"])
+    approvals.answer_approval(keep.ledger, Registry(keep.tracking, "champion"), asked, False, "Ada", "too slow")
     assert keep.command("promote", str(keep.config), "--version", "1")[0] == 2 and "was rejected by Ada: too slow" in keep.said
     assert keep.command("promote", str(keep.config), "--version", "1", "--reason", "fast enough now")[0] == 0
-    (row,) = history(keep.ledger, "tiny")
+    (row,) = ledger_history(keep.ledger, "tiny")
     assert row.forced and row.reason == "fast enough now"

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import tiny
 
-from configs.load import load
-from flows.cli.doctor import examine
+from configs.load import load_pipeline
+from flows.cli.doctor import run_checks
 from tasks.health import upgrade
-from tasks.ledger.promotions import history
+from tasks.ledger.promotions import ledger_history
 from tasks.report.run.data import from_json
 
 KEYS = {
@@ -44,16 +44,16 @@ def test_a_model_that_beats_the_baselines_is_champion_and_nothing_new_means_noth
 
 def test_an_upgrade_says_what_it_will_do_anew_and_does_nothing_where_no_executed_line_changed(keep, monkeypatch):
     keep.retrain()
-    pipeline = load(keep.config)
+    pipeline = load_pipeline(keep.config)
 
     def said():
-        return next(check.what for check in examine(keep.home, pipeline) if check.name == "upgrade")
+        return next(check.what for check in run_checks(keep.home, pipeline) if check.name == "upgrade")
 
     assert said() == "version 1 was made by this code"
-    other = json.loads(json.dumps(upgrade.stage_identity(pipeline)).replace('"tasks.learning.fit.fit"', '"other"'))
+    other = json.loads(json.dumps(upgrade.stage_identity(pipeline)).replace('"tasks.learning.fit.fit_network"', '"other"'))
     monkeypatch.setattr(upgrade, "stage_identity", lambda _: other)
     assert said().startswith(
-        "the next run trains anew: code is another than when version 1 was made: other, tasks.learning.fit.fit"
+        "the next run trains anew: code is another than when version 1 was made: other, tasks.learning.fit.fit_network"
     )
 
 
@@ -129,7 +129,7 @@ def test_another_gate_decides_again_and_trains_nothing(keep):
     same = ("run_id", "weights_sha256", "training_seconds", "train_key", "model", "snapshot", "metrics")
     assert [again[name] for name in same] == [first[name] for name in same]
     assert keep.versions() == {"1"} and len(keep.runs()) == 1 and keep.champion() == "1"
-    assert [row.kind for row in history(keep.ledger, "tiny")] == ["FIRST"]
+    assert [row.kind for row in ledger_history(keep.ledger, "tiny")] == ["FIRST"]
 
 
 def test_a_changed_row_is_another_snapshot_and_another_run(keep):
@@ -157,7 +157,7 @@ def test_a_challenger_that_is_better_replaces_the_champion_and_what_was_rolled_b
     assert again["verdict"] != "PROMOTE" and keep.champion() == "1", again["reasons"]
     keep.retrain(*GOOD, "gate.alpha=0.06")
     assert keep.champion() == "1" and len(keep.runs()) == 2
-    assert [row.kind for row in history(keep.ledger, "tiny")] == ["FIRST", "PROMOTE", "ROLLBACK"]
+    assert [row.kind for row in ledger_history(keep.ledger, "tiny")] == ["FIRST", "PROMOTE", "ROLLBACK"]
 
 
 def test_a_worse_challenger_is_kept_for_the_record_and_users_keep_the_champion(keep):
@@ -177,7 +177,7 @@ def test_a_challenger_that_is_as_good_leaves_the_question_open_and_the_report_sa
 
 def test_doctor_tells_of_the_champion_and_of_one_that_the_ledger_does_not_know(keep):
     def told():
-        (check,) = [check for check in examine(keep.home, load(keep.config)) if check.name == "champion"]
+        (check,) = [check for check in run_checks(keep.home, load_pipeline(keep.config)) if check.name == "champion"]
         return check.state, check.what
 
     (keep.home.path / "mlflow.db").rename(keep.folder / "mlflow.db")
@@ -195,7 +195,7 @@ def test_a_promotion_made_in_mlflows_own_pages_is_adopted_and_said(keep):
     worse = keep.retrain()
     keep.tracking.client.set_registered_model_alias("tiny", "champion", worse["model"]["version"])
     keep.retrain("training.seed=1")
-    assert [row.kind for row in history(keep.ledger, "tiny")][:2] == ["FIRST", "EXTERNAL"]
+    assert [row.kind for row in ledger_history(keep.ledger, "tiny")][:2] == ["FIRST", "EXTERNAL"]
     assert (
         "EXTERNAL" in (keep.tracking.fetch(f"runs:/{keep.runs()[0].info.run_id}/report", keep.folder) / "report.json").read_text()
     )

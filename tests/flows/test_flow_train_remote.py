@@ -60,17 +60,17 @@ def test_weights_trained_elsewhere_are_those_trained_here_to_the_bit_and_what_di
     assert here["training_seconds"] != there["training_seconds"] and len(machine.ran) == 3
 
     shutil.rmtree(keep.home.path / "runs")  # the result is in the run: it is found there, not trained again
-    found = remote_training.collect(keep.home, keep.tracking, there["train_key"], there["run_id"])
+    found = remote_training.collect_result(keep.home, keep.tracking, there["train_key"], there["run_id"])
     assert found.weights == there["weights_sha256"] and found.seconds == there["training_seconds"]
     shutil.rmtree(keep.home.path / "runs")
     stored = next((keep.home.artifacts / "tiny" / there["run_id"]).rglob(f"{remote_training.TRAINED}/{TRAINABLE}"))
     stored.write_bytes(b"other weights")
     with pytest.raises(InfraError, match=f"{TRAINABLE} is damaged"):
-        remote_training.collect(keep.home, keep.tracking, there["train_key"], there["run_id"])
+        remote_training.collect_result(keep.home, keep.tracking, there["train_key"], there["run_id"])
 
     told = machine.told[1]
-    changes = {"libraries": ("torch", "1.0+cpu"), "code": ("tasks.learning.fit.fit", "other")}
+    changes = {"libraries": ("torch", "1.0+cpu"), "code": ("tasks.learning.fit.fit_network", "other")}
     for part, (name, value) in changes.items():
         other = {part: {**told[part], name: value}}
         with pytest.raises(InfraError, match=rf"would train another model.*{re.escape(name)}"):
-            remote_training.fulfil(remote_training.Order(**{**told, **other}), keep.home, keep.tracking)
+            remote_training.train_order(remote_training.Order(**{**told, **other}), keep.home, keep.tracking)

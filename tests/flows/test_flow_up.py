@@ -14,11 +14,11 @@ import pytest
 
 from configs.errors import InfraError, InputError
 from flows.local import guard, supervise
-from flows.local.logs import rotate
-from flows.local.server import free
+from flows.local.logs import rotate_log
+from flows.local.server import take_lock
 from flows.local.services import plan_for
 from flows.local.supervise import Guarded, Service, Supervisor
-from flows.local.up import service_state, up
+from flows.local.up import run_services, service_state
 from tasks.common.home import Home
 from tasks.common.http import Answer
 
@@ -158,8 +158,10 @@ def test_what_goes_on_for_others_and_what_was_there_before_are_let_live(tmp_path
         supervisor = Supervisor([Service("used", "", tmp_path / "log", start, lambda: True)], lambda _: None)
         supervisor.run(lambda _: setattr(supervisor, "asked", 1), (1,))
         assert before.poll() is None and used[0].poll() is None
-        assert {process.pid for process in guard.offspring()} >= {before.pid, used[0].pid}
-        assert not [process for process in guard.offspring() if process not in supervisor.others and process.pid != used[0].pid]
+        assert {process.pid for process in guard.list_offspring()} >= {before.pid, used[0].pid}
+        assert not [
+            process for process in guard.list_offspring() if process not in supervisor.others and process.pid != used[0].pid
+        ]
     finally:
         for process in (before, *used):
             process.kill()
@@ -230,9 +232,9 @@ def test_a_second_one_on_the_same_home_says_where_the_first_one_is(alone):
     (alone.path / "locks").mkdir()
     (alone.path / "up.json").write_text('{"pid": 4711, "addresses": {"MLflow": "http://127.0.0.1:5055"}}')
     with (alone.path / "locks" / "up.lock").open("a") as lock:
-        assert free(lock)
+        assert take_lock(lock)
         with pytest.raises(InfraError, match=r"(?s)runs already .*process 4711.*MLflow +http://127.0.0.1:5055"):
-            up(None, (), {})
+            run_services(None, (), {})
     assert (alone.path / "up.json").exists()
 
 
@@ -265,7 +267,7 @@ def test_a_port_out_of_range_is_refused_by_the_name_it_was_given_with(alone, mon
 
 def test_a_log_that_grows_while_its_service_runs_is_cut(tmp_path, monkeypatch):
     monkeypatch.setattr(supervise, "ROTATE_SECONDS", 0.0)
-    monkeypatch.setattr(supervise, "rotate", partial(rotate, most=10_000))
+    monkeypatch.setattr(supervise, "rotate_log", partial(rotate_log, most=10_000))
     log, code = tmp_path / "loud.log", "import time\nwhile True: print('x' * 999, flush=True); time.sleep(0.001)"
     loud = Service("loud", "", log, lambda: Guarded([sys.executable, "-c", code], {}, log, 1), lambda: True)
     supervisor = Supervisor([loud], print)

@@ -4,7 +4,7 @@ import logging
 import subprocess
 import sys
 
-from flows.local.logs import RepeatLimit, log_file, rotate
+from flows.local.logs import RepeatLimit, log_file, rotate_log
 
 
 def test_a_log_that_grows_is_cut_while_it_is_written_and_the_writer_goes_on(tmp_path):
@@ -19,7 +19,7 @@ def test_a_log_that_grows_is_cut_while_it_is_written_and_the_writer_goes_on(tmp_
         writer.stdin.write(f"line {number:04}\n")
         writer.stdin.flush()
         writer.stdout.readline()
-        rotate(log, 5_000)
+        rotate_log(log, 5_000)
         sizes.append(log.stat().st_size)
     writer.stdin.close()
     assert writer.wait(20) == 0
@@ -32,7 +32,7 @@ def test_a_log_that_grows_is_cut_while_it_is_written_and_the_writer_goes_on(tmp_
 def test_a_small_log_and_one_that_is_not_there_stay_as_they_are(tmp_path):
     small = tmp_path / "small.log"
     small.write_text("a line\n")
-    assert not rotate(small) and small.read_text() == "a line\n" and not rotate(tmp_path / "none.log")
+    assert not rotate_log(small) and small.read_text() == "a line\n" and not rotate_log(tmp_path / "none.log")
     with log_file(small) as out:
         assert out > 0
     assert [path.name for path in tmp_path.iterdir()] == ["small.log"]

@@ -7,7 +7,7 @@ from prefect.settings import PREFECT_API_URL
 
 from configs.errors import InfraError
 from flows.local import server
-from flows.local.server import _listen, lives, prefect_if_up, used_by_others
+from flows.local.server import _listen, is_alive, prefect_if_up, used_by_others
 from tasks.common.home import Home
 
 
@@ -28,8 +28,8 @@ def test_a_server_that_runs_can_be_told_something_and_none_is_started_for_that(t
     before = PREFECT_API_URL.value()
     with prefect_if_up(home) as up:
         assert not up and PREFECT_API_URL.value() == before
-    assert not lives(home)
-    monkeypatch.setattr(server, "running", lambda _: "http://127.0.0.1:1/api")
+    assert not is_alive(home)
+    monkeypatch.setattr(server, "server_address", lambda _: "http://127.0.0.1:1/api")
     with prefect_if_up(home) as up:
         assert up and PREFECT_API_URL.value() == "http://127.0.0.1:1/api" and used_by_others(home)
     assert PREFECT_API_URL.value() == before

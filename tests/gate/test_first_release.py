@@ -7,10 +7,10 @@ import pytest
 from simulations.trials import most_allowed
 
 from configs.errors import InputError
-from configs.load import load
+from configs.load import load_pipeline
 from configs.schema import Gate
 from tasks.gate.evidence import Evidence, Verdict
-from tasks.gate.gate import decide
+from tasks.gate.gate import judge_challenger
 from tasks.stats.multiplicity import alpha_at_look, first_release_alpha
 
 TFIDF, MAJORITY = "TF-IDF + logistic regression", "majority class"
@@ -23,7 +23,7 @@ def rng(seed: int) -> np.random.Generator:
 
 def first(challenger, best, trivial, settings=DEFAULTS, look: int = 1) -> Verdict:
     names = {"baseline_name": TFIDF, "trivial_name": MAJORITY}
-    return decide(Evidence(challenger, baseline=best, trivial=trivial, **names, look=look), settings)
+    return judge_challenger(Evidence(challenger, baseline=best, trivial=trivial, **names, look=look), settings)
 
 
 def right(n: int, *wrong: range) -> np.ndarray:
@@ -82,7 +82,7 @@ def test_a_first_model_no_better_than_the_majority_class_is_not_released() -> No
 
 
 def test_where_no_baseline_is_better_than_the_trivial_one_that_one_is_to_be_beaten() -> None:
-    verdict = decide(Evidence(right(500, range(100)), baseline=right(500, range(250)), baseline_name=MAJORITY), Gate())
+    verdict = judge_challenger(Evidence(right(500, range(100)), baseline=right(500, range(250)), baseline_name=MAJORITY), Gate())
     assert verdict.verdict == "PROMOTE" and [c.name for c in verdict.comparisons] == [f"baseline {MAJORITY}"]
     assert verdict.comparisons[0].alpha == 0.05
 
@@ -97,9 +97,9 @@ def test_likelihoods_are_held_against_the_trivial_baseline_and_the_margin_in_nat
     unigram, bigram = generator.normal(-4.0, 0.5, 800), generator.normal(-2.5, 0.5, 800)
     little, much = bigram - 0.02 + generator.normal(0, 0.1, 800), bigram - 0.2 + generator.normal(0, 0.1, 800)
     names = {"baseline_name": "bigram", "trivial_name": "unigram", "largest_difference": 5.0}
-    near = decide(Evidence(little, baseline=bigram, trivial=unigram, **names), Gate())
+    near = judge_challenger(Evidence(little, baseline=bigram, trivial=unigram, **names), Gate())
     assert near.verdict == "PROMOTE" and "No loss beyond 0.05 (gate.first_margin) shown" in " ".join(near.reasons)
-    far = decide(Evidence(much, baseline=bigram, trivial=unigram, **names), Gate())
+    far = judge_challenger(Evidence(much, baseline=bigram, trivial=unigram, **names), Gate())
     assert far.verdict == "HOLD" and far.reasons[0].startswith("Worse than the baseline bigram")
 
 
@@ -142,8 +142,8 @@ def test_noise_that_is_tried_every_week_is_seldom_released_within_a_year() -> No
 def test_the_rule_of_a_first_release_is_a_setting_and_a_wrong_one_is_named(tmp_path) -> None:
     config = tmp_path / "p.yaml"
     config.write_text("name: p\nproblem: text-classification\ndata: {source: rows.csv}\nmodel: {base: b}\n")
-    assert (load(config).gate.first, load(config).gate.first_margin) == ("useful", 0.05)
-    gate = load(config, ["gate.first=better", "gate.rule=not_worse"]).gate
+    assert (load_pipeline(config).gate.first, load_pipeline(config).gate.first_margin) == ("useful", 0.05)
+    gate = load_pipeline(config, ["gate.first=better", "gate.rule=not_worse"]).gate
     assert (gate.rule_against(None), gate.rule_against("1")) == ("better", "not_worse")
     with pytest.raises(InputError, match=r"gate\.first"):
-        load(config, ["gate.first=best"])
+        load_pipeline(config, ["gate.first=best"])

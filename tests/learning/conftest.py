@@ -35,7 +35,7 @@ def train(steady_bert, tmp_path):
         listener = fit.Listener(lambda step, values: told[0]((step, values)), lambda step, of: told[1]((step, of)), told[2])
         training = Training(**{**QUICK, "precision": "fp32", **settings})
         held_out = tiny.frame(12, 1) if held_out is None else held_out
-        return supervised.train(
+        return supervised.train_supervised(
             spec, base, rows, held_out, objective or Supervised(), training, tmp_path / run, listener, start
         )  # fmt: skip
 

@@ -6,8 +6,8 @@ from safetensors.torch import load_file, save_file
 
 from configs.schema import Full, Lora
 from tasks.common.bases import find_base
-from tasks.learning.adapters import adapt, default_learning_rate, load_trainable, save_trainable, trainable
-from tasks.learning.network import build, spec_of
+from tasks.learning.adapters import add_adapter, default_learning_rate, load_trainable, save_trainable, trainable_weights
+from tasks.learning.network import build_network, spec_of
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def network(bert_folder):
     def made(adapter=None, seed=0):
         adapter = adapter or Lora(r=4)
         base = find_base(str(bert_folder))
-        return build(spec_of("text-classification", adapter, ("a", "b"), 16, seed, base), base.path).model
+        return build_network(spec_of("text-classification", adapter, ("a", "b"), 16, seed, base), base.path).model
 
     return made
 
@@ -23,13 +23,13 @@ def network(bert_folder):
 def test_full_moves_everything_and_lora_a_little_and_the_head(network):
     full, low = network(Full()), network()
     assert all(value.requires_grad for value in full.parameters())
-    names = trainable(low).keys()
+    names = trainable_weights(low).keys()
     assert {"head.weight", "head.bias"} < names and all("lora_" in name for name in names if not name.startswith("head."))
-    assert sum(value.numel() for value in trainable(low).values()) < sum(value.numel() for value in full.parameters()) / 3
+    assert sum(value.numel() for value in trainable_weights(low).values()) < sum(value.numel() for value in full.parameters()) / 3
 
 
 def test_lora_takes_the_linear_layers_it_is_given(network):
-    names = trainable(network(Lora(r=2, target_modules=("query",)))).keys()
+    names = trainable_weights(network(Lora(r=2, target_modules=("query",)))).keys()
     assert sum("lora_A" in name for name in names) == 2 and all("query" in name for name in names if "lora_" in name)
 
 
@@ -38,8 +38,8 @@ def test_an_adapter_starts_as_the_base_and_its_draw_hangs_on_the_seed(network, b
     ids = torch.tensor([[2, 9, 10, 3]], device=low.head.weight.device)
     mask = torch.ones_like(ids)
     torch.testing.assert_close(low.embed(ids, mask), plain.embed(ids, mask), rtol=0, atol=1e-6)
-    same, other = (trainable(network(seed=seed)) for seed in (0, 1))
-    assert all(torch.equal(value, same[name]) for name, value in trainable(network()).items())
+    same, other = (trainable_weights(network(seed=seed)) for seed in (0, 1))
+    assert all(torch.equal(value, same[name]) for name, value in trainable_weights(network()).items())
     assert any(not torch.equal(value, other[name]) for name, value in same.items())
 
 
@@ -47,7 +47,7 @@ def test_what_is_saved_comes_back_bit_for_bit(network, tmp_path):
     one, other = network(seed=0), network(seed=1)
     save_trainable(one, tmp_path / "weights")
     load_trainable(other, tmp_path / "weights")
-    assert all(torch.equal(value, trainable(other)[name]) for name, value in trainable(one).items())
+    assert all(torch.equal(value, trainable_weights(other)[name]) for name, value in trainable_weights(one).items())
 
 
 @pytest.mark.parametrize("change", ["renamed", "missing", "more"])
@@ -74,7 +74,7 @@ def test_weights_of_another_shape_are_refused(network, tmp_path):
 
 def test_weights_that_would_be_broadcast_are_refused(network, tmp_path):
     model = network()
-    held = {name: value.clone() for name, value in trainable(model).items()}
+    held = {name: value.clone() for name, value in trainable_weights(model).items()}
     held["head.bias"] = held["head.bias"][:1]
     save_file(held, tmp_path / "weights")
     with pytest.raises(ValueError, match="shape"):
@@ -87,4 +87,4 @@ def test_low_rank_updates_learn_at_a_higher_rate():
 
 def test_full_is_the_network_itself():
     network = torch.nn.Linear(2, 2)
-    assert adapt(network, Full(), "FEATURE_EXTRACTION") is network
+    assert add_adapter(network, Full(), "FEATURE_EXTRACTION") is network

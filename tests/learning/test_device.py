@@ -24,7 +24,7 @@ def test_bf16_is_taken_where_a_cpu_multiplies_it_faster(cpuinfo, pays):
 
 @pytest.mark.parametrize(("before", "after"), [(None, "1"), ("4, 6", "6"), ("GPU-a,GPU-b", "GPU-b")])
 def test_a_training_sees_the_gpu_of_its_slot_alone(monkeypatch, before, after):
-    monkeypatch.setattr(device, "devices", lambda: 2)
+    monkeypatch.setattr(device, "count_devices", lambda: 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if before is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", before)
@@ -33,7 +33,7 @@ def test_a_training_sees_the_gpu_of_its_slot_alone(monkeypatch, before, after):
 
 
 def test_one_gpu_or_none_is_left_as_it_is(monkeypatch):
-    monkeypatch.setattr(device, "devices", lambda: 1)
+    monkeypatch.setattr(device, "count_devices", lambda: 1)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     device.settle_on(0)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"

@@ -7,7 +7,7 @@ from tasks.identity import executed_code, keys
 
 PIPELINE = Pipeline(name="a", problem="text-classification", data={"source": "a.csv"}, model={"base": "b"})
 ENTRIES = (
-    ("tasks.learning.objectives.supervised", "train"),
+    ("tasks.learning.objectives.supervised", "train_supervised"),
     ("tasks.common.bases", "find_base"),  # this and the next are called by the fixture
     ("tasks.learning.network", "spec_of"),
 )
@@ -28,5 +28,5 @@ def test_all_that_a_training_executes_is_in_its_key(train):
     finally:
         sys.setprofile(None)
     hashed = executed_code.executed_code(ENTRIES, executed_code.choice_of(PIPELINE), keys.ROOT)
-    assert "tasks.learning.fit.fit" in entered
+    assert "tasks.learning.fit.fit_network" in entered
     assert sorted(entered - hashed.keys()) == []

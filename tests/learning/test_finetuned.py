@@ -9,7 +9,7 @@ import torch
 from configs.errors import InputError
 from tasks.learning.adapters import save_trainable
 from tasks.learning.finetuned import read_finetuned
-from tasks.learning.network import TRAINABLE, build, read_spec, save_spec
+from tasks.learning.network import TRAINABLE, build_network, read_spec, save_spec
 from tasks.problems import text_classification as classification
 
 CLASSES = ("no", "yes", "perhaps")
@@ -56,7 +56,7 @@ def test_a_model_with_a_head_of_its_own_answers_as_transformers_itself_does_padd
     model = read_finetuned(folder, "text-classification", 32)
     assert model.labels == CLASSES
     save_spec(model.spec("text-classification", 32), tmp_path)
-    network = build(read_spec(tmp_path), folder)
+    network = build_network(read_spec(tmp_path), folder)
     assert (network.spec.head, network.spec.base_name) == ("own", f"adopted:{model.base.digest[:16]}")
     ids = classification.encode(network.tokenizer, TEXTS, 32)
     found = classification.in_batches(network.model, ids, network.pad_id, 3, torch.inference_mode)
@@ -71,11 +71,11 @@ def test_a_model_with_a_head_of_its_own_answers_as_transformers_itself_does_padd
 
 def test_no_weight_of_an_adopted_model_moves_and_none_is_stored_beside_its_base(folder, tmp_path):
     spec = read_finetuned(folder, "text-classification", 32).spec("text-classification", 32)
-    network = build(spec, folder)
+    network = build_network(spec, folder)
     assert not [value for value in network.model.parameters() if value.requires_grad]
     save_trainable(network.model, tmp_path / TRAINABLE)
     assert (tmp_path / TRAINABLE).stat().st_size < 100
-    build(spec, folder, tmp_path / TRAINABLE)
+    build_network(spec, folder, tmp_path / TRAINABLE)
 
 
 def test_the_classes_of_a_model_are_spelled_as_those_of_data_are(folder):
@@ -85,7 +85,7 @@ def test_the_classes_of_a_model_are_spelled_as_those_of_data_are(folder):
 
 def test_a_decoder_is_read_as_a_model_that_writes(llama_folder):
     model = read_finetuned(llama_folder, "text-generation", 32)
-    assert model.labels == () and build(model.spec("text-generation", 32), llama_folder).spec.head == "own"
+    assert model.labels == () and build_network(model.spec("text-generation", 32), llama_folder).spec.head == "own"
 
 
 def test_a_lora_model_is_refused_as_adapter_and_read_once_it_is_merged(classifiers, tmp_path):

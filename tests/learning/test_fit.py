@@ -10,7 +10,7 @@ from configs.errors import InfraError, InputError
 from configs.schema import Full, Lora, Supervised, Training
 from tasks.common.bases import find_base
 from tasks.learning import device, fit
-from tasks.learning.network import TRAINABLE, build, outline, spec_of
+from tasks.learning.network import TRAINABLE, build_network, outline_network, spec_of
 from tasks.learning.objectives import supervised
 from tasks.learning.trainer import Plan
 
@@ -59,7 +59,7 @@ def test_what_is_done_is_not_done_again(train):
 def test_a_finished_training_that_was_damaged_is_done_again(train):
     first = train()
     (first.folder / TRAINABLE).write_bytes(b"damaged")
-    assert fit.finished(first.folder.parent) is None
+    assert fit.finished_fit(first.folder.parent) is None
     assert train().weights == first.weights
 
 
@@ -96,7 +96,7 @@ def test_any_other_error_is_not_taken_for_want_of_memory(train, out_of_memory):
 
 def test_a_model_that_cannot_fit_is_refused_beforehand_with_the_numbers(train, monkeypatch):
     monkeypatch.setattr(device, "free_memory", lambda how: 3 * 2**20 // 10)
-    monkeypatch.setattr(supervised, "build", lambda *_: pytest.fail("loaded before it was known to fit"))
+    monkeypatch.setattr(supervised, "build_network", lambda *_: pytest.fail("loaded before it was known to fit"))
     with pytest.raises(InfraError, match=r"needs weights 0.00 GiB, .* 0.00 GiB are free on .* Use adapter.kind=lora"):
         train()
     assert train.moved == []
@@ -119,7 +119,7 @@ def test_weights_that_the_last_step_made_no_numbers_are_not_kept(train, tmp_path
 def test_what_a_network_needs_is_known_before_it_is_loaded(problem, made, adapter, tmp_path):
     base = find_base(str(made(tmp_path / "base")))
     spec = spec_of(problem, adapter, ("a", "b"), 16, 0, base)
-    hollow, whole = outline(spec, base.path), build(spec, base.path).model
+    hollow, whole = outline_network(spec, base.path), build_network(spec, base.path).model
 
     def weighed(model):
         return {(name, value.shape, value.requires_grad) for name, value in model.named_parameters()}
@@ -190,7 +190,7 @@ def test_a_champion_of_another_make_is_no_start(train, change, said):
 
 def test_the_head_learns_at_its_own_rate_and_biases_do_not_decay(steady_bert, tmp_path):
     base = find_base(str(steady_bert))
-    network = build(spec_of("text-classification", Full(), ("a", "b"), 16, 0, base), base.path)
+    network = build_network(spec_of("text-classification", Full(), ("a", "b"), 16, 0, base), base.path)
     training = Training(learning_rate=1e-3, head_learning_rate_factor=7, weight_decay=0.1)
     plan = Plan(training, 1e-3, [4], 1, device.numerics("fp32"), tmp_path, tmp_path)
     trainer = supervised._trainer(network, [{"input_ids": [2, 9, 10, 3], "labels": 1}], [], Supervised(), plan)

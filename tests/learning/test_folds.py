@@ -11,7 +11,7 @@ from fit_parts import ROWS
 
 from configs.schema import Training
 from tasks.learning import folds
-from tasks.learning.folds import FoldAnswers, folds_of, load_answers, pooled
+from tasks.learning.folds import FoldAnswers, folds_of, load_answers, pool_answers
 from tasks.learning.objectives import supervised
 from tasks.learning.temperature import fit_temperature, log_loss
 
@@ -64,10 +64,10 @@ def test_folds_and_held_out_rows_choose_epoch_and_temperature_together(train, mo
     seen = {}
 
     def keep(every):
-        seen["folds"] = pooled(every)
+        seen["folds"] = pool_answers(every)
         return seen["folds"]
 
-    monkeypatch.setattr(supervised, "pooled", keep)
+    monkeypatch.setattr(supervised, "pool_answers", keep)
     trained = train(epochs=None)
     answers = seen["folds"]
     assert answers.logits.shape == (12, 44, 4) and trained.steps == 72
@@ -84,7 +84,7 @@ def test_folds_and_held_out_rows_choose_epoch_and_temperature_together(train, mo
 
 def test_pooled_answers_stand_beside_those_of_the_held_out_rows():
     fold = FoldAnswers(np.arange(12.0).reshape(2, 3, 2).astype(np.float32), np.array([0, 1, 1]), 2.0)
-    both = pooled([fold, fold])
+    both = pool_answers([fold, fold])
     logits, targets = both.with_held_out(2, np.zeros((1, 2)), [1])
     assert both.seconds == 4.0 and both.logits.shape == (2, 6, 2)
     assert logits.tolist() == [[0, 0], *fold.logits[1].tolist(), *fold.logits[1].tolist()] and targets.tolist() == [

@@ -12,7 +12,7 @@ import transformers as hf
 from configs.errors import InputError
 from configs.schema import Full, Lora
 from tasks.common.bases import find_base
-from tasks.learning.network import EARLIER, build, read_spec, refuse_blind, save_spec, spec_of
+from tasks.learning.network import EARLIER, build_network, read_spec, refuse_blind, save_spec, spec_of
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,10 @@ def spec(folder, adapter=None):
 def test_what_was_found_of_a_base_is_stored_with_the_network(neox, bert_folder, tmp_path):
     assert spec(neox).pooling is None
     for folder, pooling in ((neox, "last"), (bert_folder, "mean")):
-        network = build(spec(folder), folder)
+        network = build_network(spec(folder), folder)
         assert network.spec.pooling == network.model.pooling == pooling
         save_spec(network.spec, tmp_path)
-        assert read_spec(tmp_path) == network.spec and build(read_spec(tmp_path), folder).spec == network.spec
+        assert read_spec(tmp_path) == network.spec and build_network(read_spec(tmp_path), folder).spec == network.spec
 
 
 def test_a_network_stored_before_it_named_its_pooling_keeps_the_rule_of_its_day(neox, tmp_path):
@@ -39,14 +39,14 @@ def test_a_network_stored_before_it_named_its_pooling_keeps_the_rule_of_its_day(
     del values["pooling"]
     (tmp_path / "network.json").write_text(json.dumps(values))
     earlier = read_spec(tmp_path)
-    network = build(earlier, neox)
+    network = build_network(earlier, neox)
     assert earlier.pooling == EARLIER and network.spec == earlier and network.model.pooling == "first"
     ids = torch.tensor([[9, 10], [9, 11]], device=network.model.head.weight.device)
     one, other = network.model.eval()(ids, torch.ones_like(ids))["logits"]
     assert torch.equal(one, other), "all texts that begin alike are alike to it"
     with pytest.raises(InputError, match=r"set training\.start=base"):
         refuse_blind(network)
-    refuse_blind(build(spec(neox), neox))
+    refuse_blind(build_network(spec(neox), neox))
 
 
 @pytest.mark.parametrize("adapter", [Full(), Lora(r=8)])
@@ -60,7 +60,7 @@ def test_a_network_stored_before_it_named_its_pooling_keeps_the_rule_of_its_day(
 )
 def test_encoders_of_encoder_decoders_and_decoders_learn_to_classify(tmp_path, model, config, settings, adapter):
     folder = tiny.base(tmp_path, model, config, wrap=False, **settings)
-    network = build(spec(folder, adapter), folder)
+    network = build_network(spec(folder, adapter), folder)
     device = network.model.head.weight.device
     ids, labels = torch.tensor([[9, 10, 12, 13], [9, 11, 12, 13]], device=device), torch.tensor([0, 1], device=device)
     optimizer = torch.optim.Adam([value for value in network.model.parameters() if value.requires_grad], lr=0.02)
@@ -78,7 +78,7 @@ def test_encoders_of_encoder_decoders_and_decoders_learn_to_classify(tmp_path, m
 def test_weights_of_a_champion_are_gone_on_with_as_they_were_pooled(bert_folder, tmp_path):
     from tasks.learning.objectives.supervised import _weights_of
 
-    champion = build(replace(spec(bert_folder), pooling="first"), bert_folder).spec
+    champion = build_network(replace(spec(bert_folder), pooling="first"), bert_folder).spec
     save_spec(champion, tmp_path)
     assert _weights_of(tmp_path, spec(bert_folder))[1].pooling == "first"
 
@@ -87,8 +87,8 @@ def test_weights_of_a_champion_are_gone_on_with_as_they_were_pooled(bert_folder,
 def test_points_for_the_monitors_are_means_over_tokens_or_none(bert_folder, pooling, there):
     """The monitors embed traffic by means: test rows embedded by another pooling would lie elsewhere, and look like drift."""
     from configs.schema import Evaluation
-    from tasks.learning.scoring import opponents
+    from tasks.learning.scoring import score_opponents
 
-    network = build(replace(spec(bert_folder, Full()), pooling=pooling), bert_folder)
+    network = build_network(replace(spec(bert_folder, Full()), pooling=pooling), bert_folder)
     train, test = tiny.frame(40), tiny.frame(20, seed=1)
-    assert (opponents(network, train, test, (), Evaluation(), "fp32").points is not None) == there
+    assert (score_opponents(network, train, test, (), Evaluation(), "fp32").points is not None) == there

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.learning.temperature import LIMIT, USUAL, fit_temperature, log_loss
-from tasks.problems.text_classification import calibrated, class_shares, scores
+from tasks.problems.text_classification import calibrate_logits, class_probabilities, class_shares
 
 
 def overconfident(n, factor, classes=5, seed=0):
@@ -52,10 +52,13 @@ def test_ten_rows_move_the_log_loss_of_others_by_little_and_a_hundred_make_it_be
 def test_a_temperature_draws_logits_towards_the_class_shares():
     logits, shares = np.array([[1.0, -1.0], [-3.0, 3.0]], np.float32), class_shares([0] * 79 + [1] * 19, 2)
     assert shares == pytest.approx((0.8, 0.2))
-    assert np.allclose(calibrated(logits, 1.0, shares), logits)
-    assert np.allclose(scores(logits, ("a", "b"), 1e9, shares).probabilities, [[0.8, 0.2]] * 2)
-    assert np.allclose(scores(logits, ("a", "b"), 1e9).probabilities, 0.5)
-    assert np.allclose(scores(logits, ("a", "b"), 2.0, (0.5, 0.5)).probabilities, scores(logits, ("a", "b"), 2.0).probabilities)
+    assert np.allclose(calibrate_logits(logits, 1.0, shares), logits)
+    assert np.allclose(class_probabilities(logits, ("a", "b"), 1e9, shares).probabilities, [[0.8, 0.2]] * 2)
+    assert np.allclose(class_probabilities(logits, ("a", "b"), 1e9).probabilities, 0.5)
+    assert np.allclose(
+        class_probabilities(logits, ("a", "b"), 2.0, (0.5, 0.5)).probabilities,
+        class_probabilities(logits, ("a", "b"), 2.0).probabilities,
+    )
 
 
 def test_a_class_without_a_row_has_a_share():
@@ -74,7 +77,7 @@ def test_of_rare_classes_and_weak_signs_answers_drawn_to_the_shares_are_better_t
         shares = class_shares(targets[:200], 2)
         for drawn_to, sums in ((shares, (1, 1)), ((), (-1, -1))):
             temperature = fit_temperature(logits[:200], targets[:200], drawn_to)
-            answers = calibrated(logits[200:], temperature, drawn_to).argmax(1)
+            answers = calibrate_logits(logits[200:], temperature, drawn_to).argmax(1)
             accuracy.append(sums[0] * float((answers == targets[200:]).mean()))
             losses.append(sums[1] * log_loss(logits[200:], targets[200:], temperature, drawn_to))
     assert 2 * np.mean(accuracy) > 0.02, "points of accuracy won"

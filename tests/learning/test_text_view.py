@@ -11,16 +11,16 @@ import tiny
 
 from configs.schema import Data, Evaluation, Full, Lora, Supervised, Training
 from tasks.common.bases import find_base
-from tasks.data.preparation.load import loaded
-from tasks.data.preparation.prepare import prepare
+from tasks.data.preparation.load import loaded_source
+from tasks.data.preparation.prepare import prepare_rows
 from tasks.data.preparation.split import SPLITS
 from tasks.data.redaction.placeholders import TAGGED, VIEW, network_view
 from tasks.data.redaction.redact import Redactor
-from tasks.data.snapshot.snapshot import seal
+from tasks.data.snapshot.snapshot import write_snapshot
 from tasks.learning import fit
-from tasks.learning.network import SPEC, build, read_spec, save_spec, spec_of
+from tasks.learning.network import SPEC, build_network, read_spec, save_spec, spec_of
 from tasks.learning.objectives import supervised
-from tasks.learning.scoring import score
+from tasks.learning.scoring import score_network
 from tasks.problems import text_classification
 
 QUICK = Training(epochs=2, batch_size=8, learning_rate=3e-3, precision="fp32")
@@ -60,15 +60,15 @@ def fitted(letters, folder, key, view):
     folder.mkdir()
     write_rows(folder / "rows.csv")
     data = Data(source=str(folder / "rows.csv"), id="n", deduplicate={"enabled": False})
-    with loaded(data, "text-classification", folder) as raw:
-        snapshot = seal(prepare(raw, data, Redactor(data.redact.entities, key)), folder, {}, None)
+    with loaded_source(data, "text-classification", folder) as raw:
+        snapshot = write_snapshot(prepare_rows(raw, data, Redactor(data.redact.entities, key)), folder, {}, None)
     train, held_out, test = (snapshot.frame(split) for split in SPLITS)
     base = find_base(str(letters))
     spec = replace(spec_of("text-classification", Full(), ("blue", "red"), 96, 0, base), text_view=view)
     silent = fit.Listener(lambda *_: None, lambda *_: None, lambda _: None)
-    trained = supervised.train(spec, base.path, train, held_out, Supervised(), QUICK, folder / "run", silent)
-    network = build(read_spec(trained.folder), base.path, trained.folder / "trainable.safetensors")
-    return trained.weights, score(network, test, Evaluation(), "fp32").metrics, read_spec(trained.folder)
+    trained = supervised.train_supervised(spec, base.path, train, held_out, Supervised(), QUICK, folder / "run", silent)
+    network = build_network(read_spec(trained.folder), base.path, trained.folder / "trainable.safetensors")
+    return trained.weights, score_network(network, test, Evaluation(), "fp32").metrics, read_spec(trained.folder)
 
 
 def test_two_installations_train_the_same_weights_whatever_their_redaction_keys(letters, tmp_path):
@@ -92,8 +92,8 @@ def test_a_network_of_before_reads_tags_and_one_of_today_reads_kinds(letters, tm
     )
     seen = {}
     for name, each in (("old", old), ("new", spec)):
-        network = build(each, base.path)
-        seen[name] = score(network, tagged, Evaluation(), "fp32").said.probabilities
+        network = build_network(each, base.path)
+        seen[name] = score_network(network, tagged, Evaluation(), "fp32").said.probabilities
     assert abs(np.subtract(*seen["old"])).max() > 1e-7 > abs(np.subtract(*seen["new"])).max()
     assert spec.read_rows(tagged)["text"].tolist() == ["call <PHONE_NUMBER>"] * 2
 
@@ -104,8 +104,8 @@ def test_a_generator_learns_and_is_asked_for_kinds(llama_folder):
     rows = pd.DataFrame({"id": ["1"], "text": ["kan <PHONE_NUMBER:1f3a9c2b>"], "target": ["lon <EMAIL_ADDRESS:00000000>"]})
     read = spec.read_rows(rows)
     assert read.loc[0, ["text", "target"]].tolist() == ["kan <PHONE_NUMBER>", "lon <EMAIL_ADDRESS>"]
-    network = build(spec, base.path)
-    likely = [score(network, each, Evaluation(decode_rows=1), "fp32").frame["log_likelihood"] for each in (rows, read)]
+    network = build_network(spec, base.path)
+    likely = [score_network(network, each, Evaluation(decode_rows=1), "fp32").frame["log_likelihood"] for each in (rows, read)]
     assert likely[0].equals(likely[1])
 
 
@@ -125,8 +125,8 @@ def test_a_champion_whose_labels_were_spelled_otherwise_is_compared_by_todays_an
     save_spec(old, tmp_path)
     assert read_spec(tmp_path) == old
     rows = tiny.frame(40).assign(target=["0", "1"] * 20)
-    networks = [build(each, base.path) for each in (old, plain)]
-    frames = [score(network, rows, Evaluation(), "fp32").frame for network in networks]
+    networks = [build_network(each, base.path) for each in (old, plain)]
+    frames = [score_network(network, rows, Evaluation(), "fp32").frame for network in networks]
     assert frames[0]["correct"].sum() == frames[1]["correct"].sum() == (frames[1]["prediction"] == rows["target"]).sum() > 0
 
 
@@ -134,12 +134,12 @@ def test_a_label_that_an_old_network_has_in_two_spellings_is_one_with_both_proba
     spec = spec_of("text-classification", Lora(r=4), ("a",), 16, 0, find_base(str(bert_folder)))
     old = spelled(tmp_path, spec, ("1", "1.0", "2"))
     assert old.labels == ("1", "1", "2")
-    said = text_classification.scores(np.log(np.array([[0.3, 0.3, 0.4]], dtype=np.float32)), old.labels)
+    said = text_classification.class_probabilities(np.log(np.array([[0.3, 0.3, 0.4]], dtype=np.float32)), old.labels)
     assert said.labels == ("1", "2") and said.probabilities[0] == pytest.approx([0.6, 0.4])
 
 
 def test_the_view_of_a_text_is_what_the_tfidf_baseline_reads(tmp_path):
-    from tasks.problems.baselines import lexical
+    from tasks.problems.baselines import fit_lexical
 
     draw = random.Random(1)
     rows = [{"text": f"kan <PHONE_NUMBER:{draw.randrange(16**8):08x}> lon {i % 2}", "target": f"c{i % 2}"} for i in range(80)]
@@ -147,6 +147,6 @@ def test_the_view_of_a_text_is_what_the_tfidf_baseline_reads(tmp_path):
     for name, texts in (("tagged", lambda t: t), ("read", lambda t: network_view([t])[0])):
         for part in ("train", "test"):
             pd.DataFrame([{**row, "text": texts(row["text"])} for row in rows]).to_parquet(tmp_path / f"{name}-{part}.parquet")
-        found.append(lexical("text-classification", [tmp_path / f"{name}-train.parquet"], tmp_path / f"{name}-test.parquet"))
+        found.append(fit_lexical("text-classification", [tmp_path / f"{name}-train.parquet"], tmp_path / f"{name}-test.parquet"))
     for one, other in zip(*found, strict=True):
         assert one.probabilities is not None and np.array_equal(one.probabilities, other.probabilities)

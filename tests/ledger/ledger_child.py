@@ -11,7 +11,7 @@ from typing import Any
 
 from configs.errors import InputError
 from tasks.ledger.decisions import record_decision
-from tasks.ledger.promotions import ChampionMovedError, Evidence, Ledger, adopt, heal, promote, rollback
+from tasks.ledger.promotions import ChampionMovedError, Evidence, Ledger, adopt_version, promote, reconcile_alias, rollback
 
 WON = Evidence(verdict="PROMOTE", rule="better")
 PROMOTE_STEPS = ("alone", "intended", "before the alias", "alias set", "applied")
@@ -92,7 +92,7 @@ def promote_and_die(url: str, folder: Path, model: str, expected: str | None, to
 
 def adopt_and_die(url: str, folder: Path, model: str, expected: str | None, to: str, at: str) -> None:
     how = {"evidence": Evidence(run_id="run", train_key="model", decision_key="adoption"), "who": "Ada", "reason": "made elsewhere"}
-    adopt(Ledger(url), FileRegistry(folder), model, to, expected=expected, step=die_at(at), **how)  # type: ignore[arg-type]
+    adopt_version(Ledger(url), FileRegistry(folder), model, to, expected=expected, step=die_at(at), **how)  # type: ignore[arg-type]
 
 
 def rollback_and_die(url: str, folder: Path, model: str, left: str, at: str) -> None:
@@ -101,7 +101,7 @@ def rollback_and_die(url: str, folder: Path, model: str, left: str, at: str) -> 
 
 
 def heal_and_die(url: str, folder: Path, model: str, at: str) -> None:
-    heal(Ledger(url), FileRegistry(folder), model, step=die_at(at))
+    reconcile_alias(Ledger(url), FileRegistry(folder), model, step=die_at(at))
 
 
 def killed(target: Callable[..., None], *arguments: object) -> bool:

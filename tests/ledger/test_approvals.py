@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from configs.schema import Data, Model, Pipeline, Release
-from tasks.ledger.approvals import answer, ask, find, settle, standing
-from tasks.ledger.promotions import Evidence, history, promote, rollback
+from tasks.ledger.approvals import answer_approval, approval_state, ask_approval, find_approval, settle_approvals
+from tasks.ledger.promotions import Evidence, ledger_history, promote, rollback
 from tasks.ledger.store import Ledger
 
 
@@ -46,7 +46,7 @@ def ledger(tmp_path):
 def asked(ledger, version, against, hours=72.0):
     data, model, manual = Data(source="r.csv"), Model(base="b"), Release(approval="manual", approval_timeout_hours=hours)
     pipeline = Pipeline(name="tiny", problem="text-classification", data=data, model=model, release=manual)
-    return ask(ledger, pipeline, f"decision {version}", version, against, "run", "key", "report.html")
+    return ask_approval(ledger, pipeline, f"decision {version}", version, against, "run", "key", "report.html")
 
 
 def moved(ledger, registry, to, expected, **more):
@@ -63,25 +63,29 @@ def test_asked_again_it_is_the_same_question_and_its_time_does_not_begin_anew(le
 
 def test_a_yes_is_a_promotion_with_the_persons_name_and_a_no_is_kept(ledger, registry):
     question, _ = asked(ledger, "1", None)
-    assert answer(ledger, registry, question, True, "Ada", "looks right").state == "approved"
-    (row,) = history(ledger, "tiny")
+    assert answer_approval(ledger, registry, question, True, "Ada", "looks right").state == "approved"
+    (row,) = ledger_history(ledger, "tiny")
     assert (row.who, row.reason, row.rule, row.to_version, row.forced) == ("Ada", "looks right", "useful", "1", False)
     question, _ = asked(ledger, "2", "1")
     assert question.rule == "better"
-    answer(ledger, registry, question, False, "Ada", "too slow")
-    told = standing(ledger, registry, find(ledger, "tiny", "decision 2"))
+    answer_approval(ledger, registry, question, False, "Ada", "too slow")
+    told = approval_state(ledger, registry, find_approval(ledger, "tiny", "decision 2"))
     assert told.state == "rejected" and told.sentence == "tiny version 2 was rejected by Ada: too slow" and registry.live == "1"
 
 
 def test_what_happened_elsewhere_answers_it_too(ledger, registry):
     question, _ = asked(ledger, "1", None)
     moved(ledger, registry, "1", None)
-    assert standing(ledger, registry, question).state == "approved" and standing(ledger, registry, question).who == "Eve"
-    assert [each.state for each in settle(ledger, registry, "tiny")] == ["approved"] and settle(ledger, registry, "tiny") == ()
+    assert (
+        approval_state(ledger, registry, question).state == "approved" and approval_state(ledger, registry, question).who == "Eve"
+    )
+    assert [each.state for each in settle_approvals(ledger, registry, "tiny")] == ["approved"] and settle_approvals(
+        ledger, registry, "tiny"
+    ) == ()
     question, _ = asked(ledger, "2", "1")
     moved(ledger, registry, "3", "1")
-    assert standing(ledger, registry, question).state == "stale"
-    late = answer(ledger, registry, question, True, "Ada", "")
+    assert approval_state(ledger, registry, question).state == "stale"
+    late = answer_approval(ledger, registry, question, True, "Ada", "")
     assert late.state == "stale" and registry.live == "3" and "decides again" in late.sentence
 
 
@@ -89,10 +93,10 @@ def test_time_ends_it_a_later_challenger_takes_its_place_and_a_person_may_still_
     moved(ledger, registry, "1", None)
     question, _ = asked(ledger, "2", "1", hours=2)
     ledger.time += timedelta(hours=3)
-    assert standing(ledger, registry, question).state == "expired"
+    assert approval_state(ledger, registry, question).state == "expired"
     later, gone = asked(ledger, "3", "1")
     assert [(each.version, each.state) for each in gone] == [("2", "superseded")] and later.state == "pending"
     moved(ledger, registry, "2", "1", reason="all the same", force=True)
-    assert standing(ledger, registry, find(ledger, "tiny", "decision 2")).state == "approved"
+    assert approval_state(ledger, registry, find_approval(ledger, "tiny", "decision 2")).state == "approved"
     rollback(ledger, registry, "tiny", who="Eve")
-    assert standing(ledger, registry, later).state == "pending"  # the champion is again the one it was compared with
+    assert approval_state(ledger, registry, later).state == "pending"  # the champion is again the one it was compared with

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from configs.errors import InfraError
-from tasks.ledger.lease import POLL_SECONDS, TTL_SECONDS, LeaseLostError, lease
+from tasks.ledger.lease import POLL_SECONDS, TTL_SECONDS, LeaseLostError, hold_lease
 from tasks.ledger.promotions import Ledger
 from tasks.ledger.schema import leases
 
@@ -65,7 +65,7 @@ def wait_until(state):
 
 def test_a_lease_is_gone_when_its_block_ends(url, name):
     ledger = Ledger(url)
-    with lease(ledger, name, ignore, token="me") as held:
+    with hold_lease(ledger, name, ignore, token="me") as held:
         held.check()
         assert len(rows(ledger, name)) == 1
     assert rows(ledger, name) == []
@@ -74,14 +74,14 @@ def test_a_lease_is_gone_when_its_block_ends(url, name):
 def test_a_lease_is_kept_by_its_heartbeat_beyond_its_time(url, name, holder):
     holder(ttl=1.0)
     told = []
-    with pytest.raises(InfraError, match="still held by process"), lease(Ledger(url), name, told.append, 2.0, token="me"):
+    with pytest.raises(InfraError, match="still held by process"), hold_lease(Ledger(url), name, told.append, 2.0, token="me"):
         pass
     assert len(told) == 1
 
 
 def test_a_lease_renewed_in_time_is_still_ours_long_after(url, name):
     ledger = Ledger(url)
-    with lease(ledger, name, ignore, token="me", ttl=60.0, beat=0.05) as held:
+    with hold_lease(ledger, name, ignore, token="me", ttl=60.0, beat=0.05) as held:
         taken = expiry(ledger, name)
         wait_until(lambda: expiry(ledger, name) > taken + 0.2)
         held.check()
@@ -93,7 +93,7 @@ def test_a_lease_expires_when_its_holder_was_killed(url, name, holder):
     process.wait()
     ledger, told = Ledger(url), []
     assert expiry(ledger, name) <= ledger.read(lambda connection: connection.scalar(sa.select(ledger.clock))) + 1.5
-    with lease(ledger, name, told.append, 60, token="me") as held:
+    with hold_lease(ledger, name, told.append, 60, token="me") as held:
         held.check()
     assert len(told) <= 1 and POLL_SECONDS <= 1  # none where its time was over before anybody asked
 
@@ -104,14 +104,14 @@ def test_a_lease_expires_soon_enough_to_train_again_within_30_seconds():
 
 def test_an_heir_takes_over_at_once(url, name, holder):
     holder(ttl=60.0).kill()
-    with lease(Ledger(url), name, ignore, 0.0, token="me", heir_of="dead") as held:
+    with hold_lease(Ledger(url), name, ignore, 0.0, token="me", heir_of="dead") as held:
         held.check()
 
 
 def test_the_loss_of_a_lease_is_raised_to_its_holder(url, name):
     ledger = Ledger(url)
-    mine = lease(ledger, name, ignore, token="me", beat=0.05)
-    thief = lease(Ledger(url), name, ignore, 0.0, token="thief", heir_of="me")
+    mine = hold_lease(ledger, name, ignore, token="me", beat=0.05)
+    thief = hold_lease(Ledger(url), name, ignore, 0.0, token="thief", heir_of="me")
     with pytest.raises(LeaseLostError, match="this run stops here"), mine as held, thief, pytest.raises(LeaseLostError):
         for _ in range(1000):
             time.sleep(0.05)
@@ -124,7 +124,7 @@ def test_a_database_that_is_away_longer_than_the_lease_loses_it(url, name, monke
     def away(_):
         raise InfraError("away")
 
-    with pytest.raises(LeaseLostError), lease(ledger, name, ignore, token="me", ttl=60.0, beat=0.05) as held:
+    with pytest.raises(LeaseLostError), hold_lease(ledger, name, ignore, token="me", ttl=60.0, beat=0.05) as held:
         monkeypatch.setattr(held.ledger, "write", away)
         time.sleep(0.2)  # some beats fail
         held.check()

@@ -4,7 +4,17 @@ import pytest
 from ledger_child import PROMOTE_STEPS, WON, FileRegistry, adopt_and_die, killed, promoted
 
 from configs.errors import InputError
-from tasks.ledger.promotions import ChampionMovedError, Evidence, adopt, heal, history, promote, replay, rollback, standing
+from tasks.ledger.promotions import (
+    ChampionMovedError,
+    Evidence,
+    adopt_version,
+    champion_entry,
+    ledger_history,
+    promote,
+    reconcile_alias,
+    replayed_champion,
+    rollback,
+)
 
 MADE = Evidence(run_id="run", train_key="model", decision_key="adoption")
 
@@ -15,23 +25,23 @@ def registry(tmp_path):
 
 
 def adopted(ledger, registry, model, to, expected, reason="made elsewhere"):
-    return adopt(ledger, registry, model, to, expected=expected, evidence=MADE, who="Ada", reason=reason)
+    return adopt_version(ledger, registry, model, to, expected=expected, evidence=MADE, who="Ada", reason=reason)
 
 
 def test_an_adopted_model_is_champion_its_own_anchor_and_can_be_gone_back_to(ledger, registry, model):
     entry = adopted(ledger, registry, model, "1", None).entry
     assert (entry.kind, entry.from_version, entry.to_version, entry.state) == ("ADOPTED", None, "1", "applied")
     assert (entry.who, entry.reason, entry.forced, entry.verdict) == ("Ada", "made elsewhere", False, None)
-    assert registry.champion(model) == replay(ledger, model) == "1" and standing(ledger, model).anchor == "1"
+    assert registry.champion(model) == replayed_champion(ledger, model) == "1" and champion_entry(ledger, model).anchor == "1"
     promoted(ledger, registry, model, "2")
-    assert standing(ledger, model).anchor == "2"
-    assert rollback(ledger, registry, model, who="Ada").entry.to_version == "1" and standing(ledger, model).anchor == "1"
+    assert champion_entry(ledger, model).anchor == "2"
+    assert rollback(ledger, registry, model, who="Ada").entry.to_version == "1" and champion_entry(ledger, model).anchor == "1"
 
 
 def test_an_adoption_in_the_place_of_a_champion_is_no_evidence_and_inherits_its_anchor(ledger, registry, model):
     promoted(ledger, registry, model, "1")
     entry = adopted(ledger, registry, model, "2", "1").entry
-    assert entry.forced and standing(ledger, model).anchor == "1" and standing(ledger, model).champion == "2"
+    assert entry.forced and champion_entry(ledger, model).anchor == "1" and champion_entry(ledger, model).champion == "2"
 
 
 def test_an_adoption_without_a_reason_or_against_another_champion_is_refused_and_writes_nothing(ledger, registry, model):
@@ -42,23 +52,23 @@ def test_an_adoption_without_a_reason_or_against_another_champion_is_refused_and
     promoted(ledger, registry, model, "1")
     with pytest.raises(ChampionMovedError, match="compared with champion none, but the champion is version 1"):
         adopted(ledger, registry, model, "2", None)
-    assert [row.kind for row in history(ledger, model)] == ["FIRST"]
+    assert [row.kind for row in ledger_history(ledger, model)] == ["FIRST"]
 
 
 def test_the_same_adoption_asked_for_again_gives_the_row_it_made(ledger, registry, model):
     first = adopted(ledger, registry, model, "1", None)
     again = adopted(ledger, registry, model, "1", None)
-    assert first.fresh and not again.fresh and again.entry == first.entry and len(history(ledger, model)) == 1
+    assert first.fresh and not again.fresh and again.entry == first.entry and len(ledger_history(ledger, model)) == 1
 
 
 @pytest.mark.parametrize("at", PROMOTE_STEPS)
 def test_an_adoption_killed_between_any_two_steps_is_healed_and_finished(url, ledger, registry, model, at):
     promoted(ledger, registry, model, "1")
     assert killed(adopt_and_die, url, registry.folder, model, "1", "2", at)
-    assert heal(ledger, registry, model).champion == replay(ledger, model) == registry.champion(model)
+    assert reconcile_alias(ledger, registry, model).champion == replayed_champion(ledger, model) == registry.champion(model)
     if registry.champion(model) == "1":
         adopted(ledger, registry, model, "2", "1")
-    rows = [(row.kind, row.to_version) for row in history(ledger, model) if row.state == "applied"]
+    rows = [(row.kind, row.to_version) for row in ledger_history(ledger, model) if row.state == "applied"]
     assert rows == [("FIRST", "1"), ("ADOPTED", "2")] and registry.champion(model) == "2"
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ledger_child import DATABASES, database_url
 
 from tasks.ledger.decisions import decisions_of, find_decision, look_number, record_decision
-from tasks.ledger.promotions import Ledger, history, replay
+from tasks.ledger.promotions import Ledger, ledger_history, replayed_champion
 from tasks.ledger.schema import VERSION
 
 SCHEMA_2 = """
@@ -104,7 +104,9 @@ def test_decisions_that_were_counted_per_champion_all_count_from_now_on(old):
 
 def test_promotions_of_an_older_ledger_still_name_the_champion(old):
     ledger = Ledger(old)
-    assert [entry.kind for entry in history(ledger, "tiny")] == ["FIRST", "PROMOTE"] and replay(ledger, "tiny") == "2"
+    assert [entry.kind for entry in ledger_history(ledger, "tiny")] == ["FIRST", "PROMOTE"] and replayed_champion(
+        ledger, "tiny"
+    ) == "2"
 
 
 def test_an_older_ledger_gets_the_index_that_the_new_count_needs(old):
@@ -142,11 +144,11 @@ def test_a_new_ledger_is_of_todays_schema_and_nothing_is_told(tmp_path):
 
 def test_a_ledger_of_the_first_schema_gets_the_tables_it_lacks(tmp_path):
     url = f"sqlite:///{tmp_path}/ledger.db"
-    history(Ledger(url), "tiny")
+    ledger_history(Ledger(url), "tiny")
     with sqlite3.connect(tmp_path / "ledger.db") as connection:
         connection.execute("UPDATE ledger_schema SET version = 1")
         connection.execute("DROP TABLE ledger_looks")
-    assert history(Ledger(url), "tiny") == ()
+    assert ledger_history(Ledger(url), "tiny") == ()
     with sqlite3.connect(tmp_path / "ledger.db") as connection:
         assert connection.execute("SELECT version FROM ledger_schema").fetchall() == [(VERSION,)]
         assert connection.execute("SELECT count(*) FROM ledger_looks").fetchone() == (0,)

@@ -6,7 +6,15 @@ import shutil
 import pytest
 from ledger_child import WON
 
-from tasks.ledger.promotions import ChampionMovedError, Ledger, heal, history, promote, replay, rollback
+from tasks.ledger.promotions import (
+    ChampionMovedError,
+    Ledger,
+    ledger_history,
+    promote,
+    reconcile_alias,
+    replayed_champion,
+    rollback,
+)
 
 MODEL, ALIAS = "helpdesk", "champion"
 
@@ -56,16 +64,16 @@ def test_a_champions_life_in_mlflows_registry(client, tmp_path):
     promote(ledger, registry, MODEL, "2", expected="1", evidence=WON, who="the flow")
     with pytest.raises(ChampionMovedError):
         promote(ledger, registry, MODEL, "3", expected="1", evidence=WON, who="the flow")
-    assert live() == replay(ledger, MODEL) == "2"
+    assert live() == replayed_champion(ledger, MODEL) == "2"
 
     client.set_registered_model_alias(MODEL, ALIAS, "4")  # a person, in MLflow's own UI
-    assert "EXTERNAL" in heal(ledger, registry, MODEL).notices[0]
-    assert live() == replay(ledger, MODEL) == "4"
+    assert "EXTERNAL" in reconcile_alias(ledger, registry, MODEL).notices[0]
+    assert live() == replayed_champion(ledger, MODEL) == "4"
 
     client.delete_model_version(MODEL, "4")  # and the alias with it
-    assert "version 4 was deleted" in heal(ledger, registry, MODEL).notices[-1]
-    assert live() is None is replay(ledger, MODEL)
+    assert "version 4 was deleted" in reconcile_alias(ledger, registry, MODEL).notices[-1]
+    assert live() is None is replayed_champion(ledger, MODEL)
 
     rollback(ledger, registry, MODEL, who="a person")
-    assert live() == replay(ledger, MODEL) == "2"
-    assert [row.kind for row in history(ledger, MODEL)] == ["FIRST", "PROMOTE", "EXTERNAL", "EXTERNAL", "ROLLBACK"]
+    assert live() == replayed_champion(ledger, MODEL) == "2"
+    assert [row.kind for row in ledger_history(ledger, MODEL)] == ["FIRST", "PROMOTE", "EXTERNAL", "EXTERNAL", "ROLLBACK"]

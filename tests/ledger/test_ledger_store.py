@@ -12,7 +12,7 @@ from ledger_child import WON, FileRegistry, promoted
 
 from configs.errors import InfraError, InputError
 from tasks.ledger import store
-from tasks.ledger.promotions import Ledger, history, promote, replay
+from tasks.ledger.promotions import Ledger, ledger_history, promote, replayed_champion
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_server_that_does_not_answer_is_tried_a_bounded_number_of_times(model)
     slept = []
     ledger = Ledger("postgresql+psycopg2://u:secret@127.0.0.1:9/d?application_name=secret", sleep=slept.append)
     with pytest.raises(InfraError, match=r"postgresql\+psycopg2://\*\*\*@127.0.0.1:9/d does not answer after 5 attempts") as caught:
-        history(ledger, model)
+        ledger_history(ledger, model)
     assert "secret" not in str(caught.value) and "run the same command again" in str(caught.value)
     assert slept == pytest.approx([0.2, 0.4, 0.8, 1.6])
 
@@ -63,9 +63,9 @@ def test_a_full_disk_stops_a_promotion_and_loses_nothing(tmp_path, model, regist
     sa.event.listen(full._engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count=1"))
     with pytest.raises(InfraError, match="the disk is full: free some space"):
         promote(full, registry, model, "2", expected="1", evidence=WON, who="x", reason="long" * 5000)
-    assert (registry.champion(model), replay(Ledger(url), model)) == ("1", "1")
+    assert (registry.champion(model), replayed_champion(Ledger(url), model)) == ("1", "1")
     promoted(Ledger(url), registry, model, "2")
-    assert replay(Ledger(url), model) == "2"
+    assert replayed_champion(Ledger(url), model) == "2"
 
 
 @pytest.mark.parametrize("content", [b"this is no database, and it is long enough to be read as a header, or so one hopes" * 20])
@@ -73,23 +73,23 @@ def test_a_file_that_is_no_ledger_is_named_and_left_alone(tmp_path, content, mod
     path = tmp_path / "ledger.db"
     path.write_bytes(content)
     with pytest.raises(InfraError, match="no SQLite database"):
-        history(Ledger(f"sqlite:///{path}"), model)
+        ledger_history(Ledger(f"sqlite:///{path}"), model)
     assert path.read_bytes() == content
 
 
 def test_a_ledger_of_a_newer_tunekeeper_is_refused(tmp_path, model):
     url = f"sqlite:///{tmp_path}/ledger.db"
-    history(Ledger(url), model)
+    ledger_history(Ledger(url), model)
     with sqlite3.connect(tmp_path / "ledger.db") as connection:
         connection.execute("UPDATE ledger_schema SET version = 99")
     with pytest.raises(InfraError, match="has schema 99"):
-        history(Ledger(url), model)
+        ledger_history(Ledger(url), model)
 
 
 def test_a_folder_that_cannot_be_made_is_an_infra_error(tmp_path, model):
     (tmp_path / "file").touch()
     with pytest.raises(InfraError, match="cannot be made"):
-        history(Ledger(f"sqlite:///{tmp_path}/file/ledger.db"), model)
+        ledger_history(Ledger(f"sqlite:///{tmp_path}/file/ledger.db"), model)
 
 
 ON_A_SMALL_DISK = """

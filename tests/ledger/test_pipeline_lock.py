@@ -10,7 +10,7 @@ import pytest
 from ledger_child import database_url
 
 from configs.errors import InfraError
-from tasks.ledger.pipeline_lock import hold
+from tasks.ledger.pipeline_lock import hold_pipeline
 from tasks.ledger.promotions import Ledger
 
 HOLDER = """
@@ -53,12 +53,12 @@ def test_death_releases_a_pipeline_at_once(holder, tmp_path):
     process, _ = holder()
     with (
         pytest.raises(InfraError, match=f"still held by process {process.pid} since 20.* after 0.2 s"),
-        hold(tmp_path, "helpdesk", ignore, timeout=0.2),
+        hold_pipeline(tmp_path, "helpdesk", ignore, timeout=0.2),
     ):
         pass
     process.kill()
     process.wait()
-    with hold(tmp_path, "helpdesk", ignore, timeout=0) as held:  # at the first try
+    with hold_pipeline(tmp_path, "helpdesk", ignore, timeout=0) as held:  # at the first try
         held.check()
 
 
@@ -68,7 +68,7 @@ def test_a_forked_child_that_outlives_its_killed_parent_holds_nothing(holder, tm
         process.kill()
         process.wait()
         os.kill(child, 0)  # it lives
-        with hold(tmp_path, "helpdesk", ignore, timeout=5):
+        with hold_pipeline(tmp_path, "helpdesk", ignore, timeout=5):
             pass
     finally:
         os.kill(child, signal.SIGKILL)
@@ -82,14 +82,14 @@ def test_who_waits_is_told_once_who_holds_the_pipeline_and_then_gets_it(holder, 
         told.append(sentence)
         process.kill()
 
-    with hold(tmp_path, "helpdesk", wait, timeout=60) as held:
+    with hold_pipeline(tmp_path, "helpdesk", wait, timeout=60) as held:
         held.check()
     assert len(told) == 1 and told[0].startswith(f"pipeline helpdesk is held by process {process.pid} since 20")
 
 
 def test_other_pipelines_are_not_held_up(holder, tmp_path):
     holder()
-    with hold(tmp_path, "banking77", ignore, timeout=0.1):
+    with hold_pipeline(tmp_path, "banking77", ignore, timeout=0.1):
         pass
 
 
@@ -97,7 +97,7 @@ def test_threads_of_one_process_exclude_each_other(tmp_path):
     inside, most = [], []
 
     def work():
-        with hold(tmp_path, "helpdesk", ignore, timeout=20):
+        with hold_pipeline(tmp_path, "helpdesk", ignore, timeout=20):
             inside.append(1)
             most.append(len(inside))
             time.sleep(0.02)
@@ -112,9 +112,9 @@ def test_threads_of_one_process_exclude_each_other(tmp_path):
 
 
 def test_an_error_inside_releases_the_pipeline(tmp_path):
-    with pytest.raises(ZeroDivisionError), hold(tmp_path, "helpdesk", ignore):
+    with pytest.raises(ZeroDivisionError), hold_pipeline(tmp_path, "helpdesk", ignore):
         _ = 1 / 0
-    with hold(tmp_path, "helpdesk", ignore, timeout=0.1):
+    with hold_pipeline(tmp_path, "helpdesk", ignore, timeout=0.1):
         pass
 
 
@@ -131,7 +131,7 @@ def test_a_note_half_written_or_copied_from_elsewhere_says_nothing(tmp_path, not
 
 def test_a_lock_folder_that_cannot_be_made_is_an_infra_error(tmp_path):
     (tmp_path / "locks").touch()
-    with pytest.raises(InfraError, match="cannot be opened"), hold(tmp_path, "helpdesk", ignore):
+    with pytest.raises(InfraError, match="cannot be opened"), hold_pipeline(tmp_path, "helpdesk", ignore):
         pass
 
 
@@ -142,10 +142,10 @@ def test_a_rerun_on_the_same_machine_inherits_the_lease_of_the_killed_and_anothe
     told: list[str] = []
     elsewhere = tmp_path / "elsewhere"  # another HOME is as another machine
     with pytest.raises(InfraError, match=f"held by process {process.pid} on"):
-        stack.enter_context(hold(elsewhere, "helpdesk", told.append, timeout=0.6, ledger=Ledger(url)))
+        stack.enter_context(hold_pipeline(elsewhere, "helpdesk", told.append, timeout=0.6, ledger=Ledger(url)))
     process.kill()
     process.wait()
     with pytest.raises(InfraError):
-        stack.enter_context(hold(elsewhere, "helpdesk", told.append, timeout=0.6, ledger=Ledger(url)))
-    with hold(tmp_path, "helpdesk", ignore, timeout=0, ledger=Ledger(url)) as held:  # at the first try
+        stack.enter_context(hold_pipeline(elsewhere, "helpdesk", told.append, timeout=0.6, ledger=Ledger(url)))
+    with hold_pipeline(tmp_path, "helpdesk", ignore, timeout=0, ledger=Ledger(url)) as held:  # at the first try
         held.check()

@@ -21,13 +21,13 @@ from tasks.ledger.promotions import (
     Evidence,
     Ledger,
     WithdrawnError,
-    anchor,
-    heal,
-    history,
+    anchor_version,
+    champion_entry,
+    ledger_history,
     promote,
-    replay,
+    reconcile_alias,
+    replayed_champion,
     rollback,
-    standing,
 )
 
 NOT_WORSE = Evidence(verdict="PROMOTE", rule="not_worse")
@@ -39,15 +39,15 @@ def registry(tmp_path):
 
 
 def told(ledger, model):
-    return [(row.epoch, row.kind, row.from_version, row.to_version, row.state) for row in history(ledger, model)]
+    return [(row.epoch, row.kind, row.from_version, row.to_version, row.state) for row in ledger_history(ledger, model)]
 
 
 def test_a_promotion_is_a_row_and_an_alias(ledger, registry, model):
     evidence = Evidence("PROMOTE", "better", "run-7", "train-7", "decision-7")
     move = promote(ledger, registry, model, "1", expected=None, evidence=evidence, who="the flow", reason="won")
     assert move.fresh and not move.notices
-    assert registry.champion(model) == replay(ledger, model) == "1"
-    (row,) = history(ledger, model)
+    assert registry.champion(model) == replayed_champion(ledger, model) == "1"
+    (row,) = ledger_history(ledger, model)
     assert row == move.entry
     assert (row.kind, row.state, row.run_id, row.train_key, row.decision_key) == (
         "FIRST",
@@ -64,7 +64,7 @@ def test_a_promotion_compared_with_another_champion_is_refused_naming_both(ledge
     promoted(ledger, registry, model, "1", "2")
     with pytest.raises(ChampionMovedError, match=r"version 1, but the champion is version 2 now"):
         promote(ledger, registry, model, "3", expected="1", evidence=WON, who="late")
-    assert registry.champion(model) == "2" and len(history(ledger, model)) == 2
+    assert registry.champion(model) == "2" and len(ledger_history(ledger, model)) == 2
 
 
 def test_the_same_promotion_asked_for_again_gives_the_row_it_made(ledger, registry, model):
@@ -92,18 +92,18 @@ def test_a_promotion_without_ground_is_the_users_fault_and_writes_nothing(
     promoted(ledger, registry, model, "1")
     with pytest.raises(InputError, match=said):
         promote(ledger, registry, model, to, expected="1", evidence=evidence, who="x", reason=reason, force=force)
-    assert len(history(ledger, model)) == 1 and registry.champion(model) == "1"
+    assert len(ledger_history(ledger, model)) == 1 and registry.champion(model) == "1"
 
 
 @pytest.mark.parametrize("at", PROMOTE_STEPS)
 def test_a_promotion_killed_between_any_two_steps_is_healed(url, ledger, registry, model, at):
     promoted(ledger, registry, model, "1")
     assert killed(promote_and_die, url, registry.folder, model, "1", "2", at)
-    settled = heal(ledger, registry, model)
+    settled = reconcile_alias(ledger, registry, model)
     happened = at != "alone"
-    assert settled.champion == registry.champion(model) == replay(ledger, model) == ("2" if happened else "1")
+    assert settled.champion == registry.champion(model) == replayed_champion(ledger, model) == ("2" if happened else "1")
     assert (settled.finished is not None) == (at in ("intended", "before the alias", "alias set"))
-    assert heal(ledger, registry, model).notices == ()
+    assert reconcile_alias(ledger, registry, model).notices == ()
     move = promote(ledger, registry, model, "2", expected="1", evidence=WON, who="the rerun")
     assert move.fresh is not happened
     assert told(ledger, model) == [(1, "FIRST", None, "1", "applied"), (2, "PROMOTE", "1", "2", "applied")]
@@ -113,8 +113,8 @@ def test_a_promotion_killed_between_any_two_steps_is_healed(url, ledger, registr
 def test_a_rollback_killed_between_any_two_steps_is_healed(url, ledger, registry, model, at):
     promoted(ledger, registry, model, "1", "2")
     assert killed(rollback_and_die, url, registry.folder, model, "2", at)
-    settled = heal(ledger, registry, model)
-    assert settled.champion == registry.champion(model) == replay(ledger, model) == ("2" if at == "alone" else "1")
+    settled = reconcile_alias(ledger, registry, model)
+    assert settled.champion == registry.champion(model) == replayed_champion(ledger, model) == ("2" if at == "alone" else "1")
 
 
 @pytest.mark.parametrize("at", ["alone", "before the alias", "alias set", "applied"])
@@ -122,8 +122,8 @@ def test_a_healing_that_is_killed_is_healed(url, ledger, registry, model, at):
     promoted(ledger, registry, model, "1")
     assert killed(promote_and_die, url, registry.folder, model, "1", "2", "intended")
     assert killed(heal_and_die, url, registry.folder, model, at)
-    assert heal(ledger, registry, model).champion == registry.champion(model) == replay(ledger, model) == "2"
-    assert len(history(ledger, model)) == 2
+    assert reconcile_alias(ledger, registry, model).champion == registry.champion(model) == replayed_champion(ledger, model) == "2"
+    assert len(ledger_history(ledger, model)) == 2
 
 
 def test_a_rollback_that_only_had_to_be_finished_does_not_go_back_twice(url, ledger, registry, model):
@@ -131,7 +131,7 @@ def test_a_rollback_that_only_had_to_be_finished_does_not_go_back_twice(url, led
     assert killed(rollback_and_die, url, registry.folder, model, "3", "intended")
     move = rollback(ledger, registry, model, who="the same person")
     assert not move.fresh and "interrupted" in move.notices[0]
-    assert registry.champion(model) == "2" and len(history(ledger, model)) == 4
+    assert registry.champion(model) == "2" and len(ledger_history(ledger, model)) == 4
 
 
 def test_sixteen_processes_promoting_at_once_have_one_winner_per_epoch(url, ledger, tmp_path, model):
@@ -139,10 +139,10 @@ def test_sixteen_processes_promoting_at_once_have_one_winner_per_epoch(url, ledg
     for turn in range(3):
         assert sum(won for at, _, won in attempts if at == turn) == 1
     winners = {f"{turn}.{number}" for turn, number, won in attempts if won}
-    rows = history(ledger, model)
+    rows = ledger_history(ledger, model)
     assert [row.epoch for row in rows] == [1, 2, 3] and {row.to_version for row in rows} == winners
     assert all(row.state == "applied" for row in rows)
-    assert FileRegistry(tmp_path / "race").champion(model) == replay(ledger, model)
+    assert FileRegistry(tmp_path / "race").champion(model) == replayed_champion(ledger, model)
 
 
 def test_an_epoch_is_taken_once_even_by_callers_who_do_not_wait_their_turn(ledger, registry, model):
@@ -151,22 +151,22 @@ def test_an_epoch_is_taken_once_even_by_callers_who_do_not_wait_their_turn(ledge
     one, two = (Turn(ledger, registry, model, lambda _: None, lambda: None) for _ in range(2))
     assert one.append(one.entry(1, "FIRST", None, "1", who="one", reason=""))
     assert not two.append(two.entry(1, "FIRST", None, "2", who="two", reason=""))
-    assert [row.who for row in history(ledger, model)] == ["one"]
+    assert [row.who for row in ledger_history(ledger, model)] == ["one"]
 
 
 def test_a_promotion_made_in_mlflows_ui_is_adopted_with_a_notice(ledger, registry, model):
     promoted(ledger, registry, model, "1")
     registry.set_champion(model, "4")
-    settled = heal(ledger, registry, model)
+    settled = reconcile_alias(ledger, registry, model)
     assert settled.champion == "4" and "outside Tunekeeper" in settled.notices[0] and "EXTERNAL" in settled.notices[0]
     assert told(ledger, model)[-1] == (2, "EXTERNAL", "1", "4", "applied")
-    assert replay(ledger, model) == "4" and heal(ledger, registry, model).notices == ()
+    assert replayed_champion(ledger, model) == "4" and reconcile_alias(ledger, registry, model).notices == ()
 
 
 def test_a_champion_older_than_the_ledger_is_adopted(ledger, registry, model):
     registry.set_champion(model, "3")
-    assert heal(ledger, registry, model).champion == replay(ledger, model) == "3"
-    assert heal(ledger, FileRegistry(registry.folder), model).notices == ()
+    assert reconcile_alias(ledger, registry, model).champion == replayed_champion(ledger, model) == "3"
+    assert reconcile_alias(ledger, FileRegistry(registry.folder), model).notices == ()
 
 
 def test_a_person_who_moves_the_alias_during_a_promotion_is_not_overruled(ledger, registry, model):
@@ -178,7 +178,7 @@ def test_a_person_who_moves_the_alias_during_a_promotion_is_not_overruled(ledger
 
     with pytest.raises(ChampionMovedError, match="version 5 now"):
         promote(ledger, registry, model, "2", expected="1", evidence=WON, who="the flow", step=meddle)
-    assert registry.champion(model) == replay(ledger, model) == "5"
+    assert registry.champion(model) == replayed_champion(ledger, model) == "5"
     assert told(ledger, model)[1:] == [(2, "PROMOTE", "1", "2", "abandoned"), (3, "EXTERNAL", "1", "5", "applied")]
 
 
@@ -189,18 +189,18 @@ def test_a_person_who_moves_the_alias_right_after_a_promotion_is_adopted(ledger,
 
     move = promote(ledger, registry, model, "1", expected=None, evidence=WON, who="the flow", step=meddle)
     assert move.entry.state == "applied" and "version 5" in move.notices[-1]
-    assert registry.champion(model) == replay(ledger, model) == "5"
+    assert registry.champion(model) == replayed_champion(ledger, model) == "5"
 
 
 def test_a_deleted_champion_is_reported_until_there_is_another(ledger, registry, model):
     promoted(ledger, registry, model, "1", "2")
     registry.delete("2")
     for _ in range(2):
-        settled = heal(ledger, registry, model)
-        assert settled.champion is None is replay(ledger, model)
+        settled = reconcile_alias(ledger, registry, model)
+        assert settled.champion is None is replayed_champion(ledger, model)
         assert "version 2 was deleted" in settled.notices[-1] and "tunekeeper rollback" in settled.notices[-1]
     assert rollback(ledger, registry, model, who="a person").entry.to_version == "1"
-    assert heal(ledger, registry, model).notices == () and replay(ledger, model) == "1"
+    assert reconcile_alias(ledger, registry, model).notices == () and replayed_champion(ledger, model) == "1"
 
 
 def test_a_registry_that_knows_no_such_model_is_another_one_and_nothing_is_recorded_by_it(ledger, registry, model):
@@ -208,13 +208,13 @@ def test_a_registry_that_knows_no_such_model_is_another_one_and_nothing_is_recor
     with pytest.raises(KilledError):
         promote(ledger, registry, model, "3", expected="2", evidence=WON, who="the flow", step=killed_at("intended"))
     before, empty = told(ledger, model), FileRegistry(registry.folder.with_name("empty"))
-    for call in (partial(heal, ledger, empty, model), partial(rollback, ledger, empty, model, who="a person")):
+    for call in (partial(reconcile_alias, ledger, empty, model), partial(rollback, ledger, empty, model, who="a person")):
         with pytest.raises(
             InfraError, match=rf"names version 1, 2, 3 of {model}.*no model of that name.*right MLflow.*Nothing was rec"
         ):
             call()
     assert told(ledger, model) == before
-    assert heal(ledger, registry, model).champion == "3"  # in the right one the move goes on
+    assert reconcile_alias(ledger, registry, model).champion == "3"  # in the right one the move goes on
 
 
 def test_a_registry_whose_version_another_run_made_is_another_one(ledger, registry, model):
@@ -224,10 +224,10 @@ def test_a_registry_whose_version_another_run_made_is_another_one(ledger, regist
     other.set_champion(model, "2")
     (other.folder / "versions" / "1").write_text("run-8")
     with pytest.raises(InfraError, match=r"version 1 of .* run run-7 as the ledger says, .*other by run-8: .* another `name`"):
-        heal(ledger, other, model)
-    assert replay(ledger, model) == "1"
+        reconcile_alias(ledger, other, model)
+    assert replayed_champion(ledger, model) == "1"
     (other.folder / "versions" / "1").write_text("run-7")
-    assert heal(ledger, other, model).champion == "2"
+    assert reconcile_alias(ledger, other, model).champion == "2"
 
 
 class KilledError(Exception):
@@ -245,19 +245,19 @@ def killed_at(name):
 def test_an_alias_taken_off_by_a_person_is_told_from_a_deleted_version(ledger, registry, model):
     promoted(ledger, registry, model, "1")
     (registry.folder / "champion").unlink()
-    assert "the alias was taken off version 1" in heal(ledger, registry, model).notices[-1]
+    assert "the alias was taken off version 1" in reconcile_alias(ledger, registry, model).notices[-1]
     with pytest.raises(WithdrawnError):
         promote(ledger, registry, model, "1", expected=None, evidence=WON, who="the flow")
     promote(ledger, registry, model, "2", expected=None, evidence=WON, who="the flow")
-    assert replay(ledger, model) == "2"
+    assert replayed_champion(ledger, model) == "2"
 
 
 def test_an_interrupted_promotion_to_a_version_deleted_since_is_given_up(url, ledger, registry, model):
     promoted(ledger, registry, model, "1")
     assert killed(promote_and_die, url, registry.folder, model, "1", "2", "intended")
     registry.delete("2")
-    settled = heal(ledger, registry, model)
-    assert settled.champion == replay(ledger, model) == "1" and "given up" in settled.notices[0]
+    settled = reconcile_alias(ledger, registry, model)
+    assert settled.champion == replayed_champion(ledger, model) == "1" and "given up" in settled.notices[0]
     promoted(ledger, registry, model, "3")
     assert told(ledger, model)[1:] == [(2, "PROMOTE", "1", "2", "abandoned"), (3, "PROMOTE", "1", "3", "applied")]
 
@@ -268,13 +268,13 @@ def test_rollbacks_walk_back_and_never_forth(ledger, registry, model):
     assert rollback(ledger, registry, model, who="a person").entry.to_version == "1"
     with pytest.raises(InputError, match="no earlier champion"):
         rollback(ledger, registry, model, who="a person")
-    assert registry.champion(model) == replay(ledger, model) == "1"
+    assert registry.champion(model) == replayed_champion(ledger, model) == "1"
 
 
 def test_a_rollback_past_versions_takes_them_all_back(ledger, registry, model):
     promoted(ledger, registry, model, "1", "2", "3")
     rollback(ledger, registry, model, "1", who="a person")
-    assert standing(ledger, model).withdrawn == {"2", "3"}
+    assert champion_entry(ledger, model).withdrawn == {"2", "3"}
 
 
 def test_two_people_rolling_back_the_same_version_go_back_once(ledger, registry, model):
@@ -311,22 +311,22 @@ def test_moving_the_alias_back_in_the_ui_takes_the_newer_version_back(ledger, re
 
 
 def test_the_anchor_is_the_last_version_that_won_by_better(ledger, registry, model):
-    assert anchor(ledger, model) is None
+    assert anchor_version(ledger, model) is None
     promoted(ledger, registry, model, "1", "2")
     promoted(ledger, registry, model, "3", "4", evidence=NOT_WORSE)
-    assert anchor(ledger, model) == "2"
+    assert anchor_version(ledger, model) == "2"
     registry.set_champion(model, "5")
-    heal(ledger, registry, model)
-    assert anchor(ledger, model) == "2"  # a person's choice is no evidence
+    reconcile_alias(ledger, registry, model)
+    assert anchor_version(ledger, model) == "2"  # a person's choice is no evidence
 
 
 def test_a_rollback_brings_the_anchor_of_that_reign_back(ledger, registry, model):
     promoted(ledger, registry, model, "1")
     promoted(ledger, registry, model, "2", evidence=NOT_WORSE)
     promoted(ledger, registry, model, "3")
-    assert anchor(ledger, model) == "3"
+    assert anchor_version(ledger, model) == "3"
     rollback(ledger, registry, model, who="a person")
-    assert (registry.champion(model), anchor(ledger, model)) == ("2", "1")
+    assert (registry.champion(model), anchor_version(ledger, model)) == ("2", "1")
 
 
 def test_whatever_happens_replaying_the_ledger_yields_the_live_alias(tmp_path, model):
@@ -360,6 +360,10 @@ def test_whatever_happens_replaying_the_ledger_yields_the_live_alias(tmp_path, m
             except (KilledError, InputError, ChampionMovedError):
                 pass
             if chance.random() < 0.5:
-                assert heal(ledger, registry, model).champion == registry.champion(model) == replay(ledger, model)
-                rows = history(ledger, model)
+                assert (
+                    reconcile_alias(ledger, registry, model).champion
+                    == registry.champion(model)
+                    == replayed_champion(ledger, model)
+                )
+                rows = ledger_history(ledger, model)
                 assert [row.epoch for row in rows] == list(range(1, len(rows) + 1))

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from tasks.problems.baselines import (
-    bigram,
+    bigram_scores,
     few_of_each,
-    lexical,
+    fit_lexical,
     majority_class,
     nearest_centroid,
     tfidf_logistic,
-    unigram,
+    unigram_scores,
 )  # fmt: skip
 
 BANKING = Path(__file__).parents[3] / "shared" / "data" / "banking77"
@@ -95,7 +95,7 @@ def test_the_seconds_are_those_of_the_clock_handed_in() -> None:
     assert majority_class(np.array([0]), np.array([0]), 1, clock=lambda: next(ticks)).seconds == 3
 
 
-@pytest.mark.parametrize("model", [unigram, bigram])
+@pytest.mark.parametrize("model", [unigram_scores, bigram_scores])
 def test_token_likelihoods_are_a_distribution_over_the_vocabulary_in_every_context(model) -> None:
     train = [[0, 1, 2, 1], [3, 1], [], [0, 0, 0]]
     for before in ([], [0], [1], [2], [4]):
@@ -106,7 +106,7 @@ def test_token_likelihoods_are_a_distribution_over_the_vocabulary_in_every_conte
 
 def test_a_bigram_is_counted_as_witten_and_bell_say() -> None:
     """After 1: 2 twice, 0 once, so two kinds in three; the unigram of 2 is (2 + 1) / (8 + 4)."""
-    found = bigram([[1, 2, 1], [1, 2], [1, 0, 3]], [[1, 2]], vocabulary=4)
+    found = bigram_scores([[1, 2, 1], [1, 2], [1, 0, 3]], [[1, 2]], vocabulary=4)
     first = (3 + 1 * (4 + 1) / 12) / (3 + 1)
     second = (2 + 2 * (2 + 1) / 12) / (3 + 2)
     assert found.log_likelihood[0] == pytest.approx(np.log(first) + np.log(second), rel=1e-12)
@@ -115,10 +115,10 @@ def test_a_bigram_is_counted_as_witten_and_bell_say() -> None:
 
 def test_a_bigram_beats_a_unigram_on_a_chain_and_both_sum_over_rows_of_their_own_length() -> None:
     chain = [[(i + j) % 7 for j in range(n)] for i, n in enumerate([5, 9, 1, 12, 3, 8])]
-    one, two = unigram(chain, chain, 7), bigram(chain, chain, 7)
+    one, two = unigram_scores(chain, chain, 7), bigram_scores(chain, chain, 7)
     assert one.tokens.tolist() == two.tokens.tolist() == [5, 9, 1, 12, 3, 8]
     assert two.log_likelihood.sum() > one.log_likelihood.sum()
-    assert bigram([], [[1, 2]], 4).log_likelihood == pytest.approx([2 * np.log(1 / 4)])
+    assert bigram_scores([], [[1, 2]], 4).log_likelihood == pytest.approx([2 * np.log(1 / 4)])
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_bigram_beats_a_unigram_on_a_chain_and_both_sum_over_rows_of_their_own
         (lambda: majority_class(np.array([], dtype=int), np.array([0]), 2), "got 0 rows"),
         (lambda: majority_class(np.array([0, 2]), np.array([0]), 2), r"codes 0\.\.1"),
         (lambda: nearest_centroid(np.array([[np.nan]]), np.array([0]), np.array([[1.0]]), np.array([0]), 1), "finite"),
-        (lambda: unigram([[0, 9]], [[0]], 5), "vocabulary has 5"),
+        (lambda: unigram_scores([[0, 9]], [[0]], 5), "vocabulary has 5"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused_by_name(call, says) -> None:
@@ -156,7 +156,7 @@ def test_the_lexical_baselines_of_a_snapshots_files_are_those_of_its_rows(tmp_pa
     names = np.array(["card", "", "rate"])
     for name, texts, topics in (("train", TEXTS, TOPICS), ("test", ["my card", "a rate"], np.array([0, 2]))):
         pd.DataFrame({"text": texts, "target": names[topics]}).to_parquet(tmp_path / f"{name}.parquet")
-    found = lexical("text-classification", [tmp_path / "train.parquet"], tmp_path / "test.parquet")
+    found = fit_lexical("text-classification", [tmp_path / "train.parquet"], tmp_path / "test.parquet")
     assert [each.name for each in found] == ["majority class", "TF-IDF + logistic regression"]
     assert found[1].predictions.tolist() == [0, 1]  # "card" and "rate", the labels in order
-    assert lexical("text-generation", [tmp_path / "train.parquet"], tmp_path / "test.parquet") == ()
+    assert fit_lexical("text-generation", [tmp_path / "train.parquet"], tmp_path / "test.parquet") == ()

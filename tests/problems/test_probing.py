@@ -5,7 +5,7 @@ import torch
 import transformers as hf
 
 from configs.errors import InputError
-from tasks.problems.probing import build_reduced, longest_text, probe, reduced
+from tasks.problems.probing import build_reduced, longest_text, probe_network, reduced_config
 
 SHAPE = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64, "vocab_size": 60}
 MARKS = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
@@ -41,14 +41,14 @@ def network(config, settings):
 @pytest.mark.parametrize("name", CAUSAL)
 def test_a_network_that_sees_no_later_token_is_causal_whatever_its_name(name):
     config, settings, positions = CAUSAL[name]
-    asked = probe(network(config, settings))
+    asked = probe_network(network(config, settings))
     assert (asked.causal, asked.width, asked.positions) == (True, 32, positions)
 
 
 @pytest.mark.parametrize("name", SEES_ALL)
 def test_a_network_that_sees_later_tokens_is_not_causal_whatever_its_name(name):
     config, settings, positions = SEES_ALL[name]
-    asked = probe(network(config, settings))
+    asked = probe_network(network(config, settings))
     assert (asked.causal, asked.width, asked.positions) == (False, 32, positions)
 
 
@@ -57,8 +57,8 @@ def test_a_reduced_network_answers_as_the_whole_one(name):
     config, settings, _ = {**CAUSAL, **SEES_ALL}[name]
     deep = config(**{key: 6 if value == 3 and "layer" in key else value for key, value in settings.items()})
     small = build_reduced(hf.AutoModel, deep)
-    assert reduced(deep).num_hidden_layers == 2
-    assert probe(small) == probe(hf.AutoModel.from_config(deep))
+    assert reduced_config(deep).num_hidden_layers == 2
+    assert probe_network(small) == probe_network(hf.AutoModel.from_config(deep))
 
 
 @pytest.mark.parametrize("config", [hf.T5Config, hf.BartConfig])
@@ -66,7 +66,7 @@ def test_the_encoder_of_an_encoder_decoder_sees_later_tokens(config):
     import tiny
 
     settings = tiny.T5 if config is hf.T5Config else tiny.BART
-    asked = probe(network(config, {**settings, **MARKS, "vocab_size": 60}).get_encoder())
+    asked = probe_network(network(config, {**settings, **MARKS, "vocab_size": 60}).get_encoder())
     assert (asked.causal, asked.width, asked.positions) == (False, 32, None if config is hf.T5Config else 64)
 
 
@@ -75,7 +75,7 @@ def test_asking_changes_neither_mode_nor_random_state():
     torch.manual_seed(5)
     wanted = torch.rand(3)
     torch.manual_seed(5)
-    probe(model)
+    probe_network(model)
     assert model.training and torch.equal(torch.rand(3), wanted)
 
 
@@ -84,7 +84,7 @@ def test_the_longest_text_is_what_the_network_reads_at_once(positions):
     name = "roberta" if positions else "gpt_neox"
     config, settings, _ = {**CAUSAL, **SEES_ALL}[name]
     model = network(config, settings)
-    asked = probe(model)
+    asked = probe_network(model)
     assert longest_text(model, asked, 32) == 32
     assert longest_text(model, asked, 128) == (64 if positions else 128)
     model.eval()(input_ids=torch.full((1, 64), 7))
@@ -96,12 +96,12 @@ def test_the_longest_text_is_what_the_network_reads_at_once(positions):
 def test_positions_that_grow_as_they_are_read_are_no_limit():
     shape = {"d_model": 32, "num_layers": 2, "attention_heads": 2, "ffn_dim": 64, "vocab_size": 60}
     model = network(hf.XGLMConfig, {**shape, **MARKS, "max_position_embeddings": 16})
-    assert longest_text(model, probe(model), 40) == 40
+    assert longest_text(model, probe_network(model), 40) == 40
 
 
 def test_a_limit_that_no_table_shows_is_found_by_reading():
     model = network(*SEES_ALL["bert"][:2])
-    asked = probe(model)
+    asked = probe_network(model)
     assert longest_text(model, type(asked)(asked.causal, asked.width, None), 500) == 64
 
 
@@ -116,10 +116,10 @@ def test_damaged_weights_are_told(break_it, says):
     model = network(*SEES_ALL["bert"][:2])
     break_it(model)
     with pytest.raises(InputError, match=says):
-        probe(model)
+        probe_network(model)
 
 
 def test_a_network_of_images_reads_no_text():
     model = network(hf.ViTConfig, {key: value for key, value in SHAPE.items() if key != "vocab_size"})
     with pytest.raises(InputError, match="does not read token ids"):
-        probe(model)
+        probe_network(model)

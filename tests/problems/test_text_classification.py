@@ -28,7 +28,7 @@ OUTPUTS = SimpleNamespace(last_hidden_state=HIDDEN, pooler_output=HIDDEN[:, 0] *
     ],
 )
 def test_a_text_is_one_vector_of_its_own_tokens(pooling, row):
-    torch.testing.assert_close(problem.pool(OUTPUTS, MASK, pooling), torch.stack(row))
+    torch.testing.assert_close(problem.pool_tokens(OUTPUTS, MASK, pooling), torch.stack(row))
 
 
 def test_a_base_pools_as_it_says_else_by_its_pooler_and_drops_the_pooler_it_does_not_use(bert_folder, llama_folder):
@@ -61,7 +61,7 @@ def test_a_base_that_does_not_say_how_it_pools_is_asked(tmp_path, model, config,
     encoder, width, chosen = problem.load_encoder(folder, None)
     assert (chosen == pooling and getattr(encoder, "pooler", None) is None) or chosen == pooling == "pooler"
     torch.manual_seed(0)
-    network = problem.classifier(encoder, width, 3, chosen).eval()
+    network = problem.build_classifier(encoder, width, 3, chosen).eval()
     rows = [[2, 9, 10, 3], [2, 9, 11, 3], [2, 12, 10, 3]]
     points = problem.in_batches(network, rows, 0, 2, nullcontext, embeddings=True)
     assert width == points.shape[1] and all(np.abs(points[row] - points[0]).max() > 1e-4 for row in (1, 2))
@@ -81,7 +81,7 @@ def test_versions_of_before_pool_as_they_were_trained_to(tmp_path, bert_folder, 
 def model(bert_folder):
     torch.manual_seed(0)
     encoder, hidden, pooling = problem.load_encoder(bert_folder, "mean")
-    return problem.classifier(encoder, hidden, 4, pooling)
+    return problem.build_classifier(encoder, hidden, 4, pooling)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_each_row_keeps_its_own_and_a_label_never_heard_of_is_wrong_and_unlikely
     rows = pd.DataFrame(
         {"id": ["x", "y"], "text": ["", ""], "target": ["b", "new"], "slice_half": ["h0", "h1"], "origin": ["s", "s"]}
     )
-    said = problem.scores(np.array([[0.0, 2.0], [800.0, 0.0]], np.float32), ("a", "b"))
+    said = problem.class_probabilities(np.array([[0.0, 2.0], [800.0, 0.0]], np.float32), ("a", "b"))
     found = problem.per_example(rows, said)
     assert list(found.columns) == ["id", "target", "slice_half", "prediction", "correct", "confidence", "log_likelihood"]
     assert found["prediction"].tolist() == ["b", "a"] and found["correct"].tolist() == [1, 0]

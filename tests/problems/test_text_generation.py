@@ -10,8 +10,8 @@ import torch
 from configs.schema import Full, Lora, Supervised, Training
 from tasks.common.bases import find_base
 from tasks.learning.fit import Listener
-from tasks.learning.network import TRAINABLE, build, spec_of
-from tasks.learning.objectives.supervised import train
+from tasks.learning.network import TRAINABLE, build_network, spec_of
+from tasks.learning.objectives.supervised import train_supervised
 from tasks.problems import text_generation as problem
 
 ROWS = tiny.pairs(40)
@@ -20,7 +20,7 @@ ROWS = tiny.pairs(40)
 @pytest.fixture(scope="module")
 def network(llama_folder):
     base = find_base(str(llama_folder))
-    return build(spec_of("text-generation", Lora(r=4), (), 24, 0, base), base.path)
+    return build_network(spec_of("text-generation", Lora(r=4), (), 24, 0, base), base.path)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,9 @@ def test_likelihoods_are_those_of_a_plain_calculation_row_by_row(network, encode
 
 def test_an_answer_is_the_same_whatever_its_batch_and_every_time(network):
     prompts = ROWS["text"].tolist()[:12]
-    alone, together, again = (problem.decode(network.model, network.tokenizer, prompts, 24, 8, size) for size in (1, 5, 5))
+    alone, together, again = (
+        problem.generate_answers(network.model, network.tokenizer, prompts, 24, 8, size) for size in (1, 5, 5)
+    )
     assert alone == together == again and len(alone) == 12 and all(alone)
 
 
@@ -81,7 +83,7 @@ def test_the_prompt_of_a_short_model_is_not_given_up_for_a_long_answer(network):
         taken.append((given["input_ids"].shape[1], given["max_new_tokens"])) or generate(**given)
     )
     try:
-        problem.decode(network.model, network.tokenizer, prompts, 24, 64, 2)
+        problem.generate_answers(network.model, network.tokenizer, prompts, 24, 64, 2)
     finally:
         del network.model.generate
     assert taken == [(2, 12)]
@@ -94,8 +96,8 @@ def fitted(llama_folder, tmp_path):
         spec = spec_of("text-generation", adapter or Lora(r=8), (), 24, 0, base)
         training = Training(**{"epochs": 2, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32", **settings})
         nothing = Listener(lambda *_: None, lambda *_: None, fit.said.append)
-        trained = train(spec, base.path, rows, tiny.pairs(8, 1), Supervised(), training, tmp_path / run, nothing)
-        return trained, build(spec, base.path, trained.folder / TRAINABLE)
+        trained = train_supervised(spec, base.path, rows, tiny.pairs(8, 1), Supervised(), training, tmp_path / run, nothing)
+        return trained, build_network(spec, base.path, trained.folder / TRAINABLE)
 
     fit.said = []
     return fit
@@ -151,6 +153,6 @@ def test_an_answer_ends_where_training_put_its_end_whatever_the_base_says_of_it(
             assert problem._ends(model, tokenizer) == sorted(wanted)
         model.generation_config.eos_token_id = None
         tokenizer.eos_token = end = tokenizer.convert_ids_to_tokens(first)  # the token it says first is its end
-        assert problem.decode(model, tokenizer, [prompt], 24, 8, 1) == [end]
+        assert problem.generate_answers(model, tokenizer, [prompt], 24, 8, 1) == [end]
     finally:
         model.generation_config.eos_token_id, tokenizer.eos_token = before, "[SEP]"

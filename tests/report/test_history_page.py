@@ -11,24 +11,24 @@ from history_samples import EVERY, first, generation, story, vacant, year
 from page_reader import HOSTILE, holds_together, read_page, same_tags, with_every_text
 
 from tasks.report.history.data import History, Move, from_json, to_json
-from tasks.report.history.page import render
+from tasks.report.history.page import render_history
 from tasks.report.history.summary import history_markdown, history_table
-from tasks.report.history.view import newest_first, reigns, served, standing, sums, watched
+from tasks.report.history.view import life_sums, monitored_versions, newest_first, reigns, served_seconds, version_state
 
 
 def text_of(history: History) -> str:
-    return " ".join("".join(read_page(render(history)).text).split())
+    return " ".join("".join(read_page(render_history(history)).text).split())
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_every_history_is_one_well_formed_page_without_script_or_network(name: str) -> None:
-    holds_together(render(EVERY[name]()))
+    holds_together(render_history(EVERY[name]()))
 
 
 @pytest.mark.parametrize("make", [story, year])
 def test_no_text_from_data_can_become_markup(make: object) -> None:
     history = make()  # type: ignore[operator]
-    same_tags(render(with_every_text(history, "h" * len(HOSTILE))), render(with_every_text(history, HOSTILE)))
+    same_tags(render_history(with_every_text(history, "h" * len(HOSTILE))), render_history(with_every_text(history, HOSTILE)))
 
 
 def test_who_served_when_follows_the_applied_moves_alone() -> None:
@@ -40,8 +40,8 @@ def test_who_served_when_follows_the_applied_moves_alone() -> None:
         ("2", False, True),
         ("1", True, False),
     ]
-    assert served(history, "1") == pytest.approx((9 + 1) * 86_400, abs=1)
-    assert standing(history, "2")[2] == "taken back" and standing(history, "1")[2] == "serves now"
+    assert served_seconds(history, "1") == pytest.approx((9 + 1) * 86_400, abs=1)
+    assert version_state(history, "2")[2] == "taken back" and version_state(history, "1")[2] == "serves now"
 
 
 def test_a_model_whose_alias_was_taken_off_is_served_by_nobody() -> None:
@@ -63,7 +63,7 @@ def test_the_whole_life_is_counted() -> None:
 
 def test_cost_is_summed_with_what_never_served() -> None:
     history = story()
-    spent = sums(replace(history, moves=history.moves[:1]))
+    spent = life_sums(replace(history, moves=history.moves[:1]))
     assert spent.seconds == pytest.approx(sum(one.training_seconds or 0 for one in history.versions))
     assert spent.unused == history.versions[1].training_seconds
     assert spent.peak_bytes == max(one.peak_memory_bytes or 0 for one in history.versions)
@@ -72,7 +72,7 @@ def test_cost_is_summed_with_what_never_served() -> None:
 def test_verdicts_come_with_reasons_and_links_and_the_newest_first() -> None:
     history = story()
     assert [one.version for one in newest_first(history)] == ["2", "1"]
-    html = render(history)
+    html = render_history(history)
     assert 'href="run-2/report.html"' in html
     assert "Guards: 15 slices" in html
 
@@ -85,7 +85,7 @@ def test_many_versions_are_folded_and_none_is_lost() -> None:
 
 
 def test_monitors_are_told_by_version() -> None:
-    found = {one.version: one for one in watched(story())}
+    found = {one.version: one for one in monitored_versions(story())}
     assert (found["1"].looks, found["1"].alarms, found["1"].monitors) == (8, 1, ("inputs.topics", "inputs.vocabulary"))
 
 
@@ -94,7 +94,7 @@ def test_a_metric_that_is_better_when_lower_says_so() -> None:
 
 
 def test_a_first_release_has_no_empty_headings() -> None:
-    ids = {attrs.get("id") for _, attrs in read_page(render(first())).tags if attrs.get("id")}
+    ids = {attrs.get("id") for _, attrs in read_page(render_history(first())).tags if attrs.get("id")}
     assert ids == {"line", "versions", "moves", "cost"}
 
 
@@ -108,7 +108,7 @@ def test_the_few_lines_are_rectangular_and_of_one_mind_with_the_page(name: str) 
     history = EVERY[name]()
     rows = history_table(history)
     assert len({len(row) for row in rows}) <= 1
-    page = unescape(render(history)).replace("\u202f", " ")
+    page = unescape(render_history(history)).replace("\u202f", " ")
     for version, _, _, value, *_ in rows[1:]:
         assert f"version {version}" in page and value in page
     for block in history_markdown(history).split("\n\n"):

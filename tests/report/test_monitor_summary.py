@@ -9,7 +9,7 @@ from html import unescape
 import pytest
 from monitor_samples import EVERY, drift, least
 
-from tasks.report.monitor.page import render
+from tasks.report.monitor.page import render_look
 from tasks.report.monitor.summary import watch_markdown, watch_table
 
 
@@ -23,7 +23,7 @@ def test_every_table_has_as_many_cells_in_each_row(name: str) -> None:
 
 
 def test_the_terminal_shows_the_numbers_of_the_page() -> None:
-    page = unescape(render(drift())).replace("\u202f", " ")
+    page = unescape(render_look(drift())).replace("\u202f", " ")
     for title, effect, band, *_ in watch_table(drift())[1:]:
         assert title in page and effect in page and band in page
 

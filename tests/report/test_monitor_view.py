@@ -29,35 +29,35 @@ def looks_of(alarms: str) -> Watch:
 
 @pytest.mark.parametrize(("track", "number"), [("qqaa", 3), ("aqa", 3), ("aana", 1), ("naa", 2), ("qqa", 3)])
 def test_since_is_the_first_look_of_the_unbroken_alarm(track: str, number: int) -> None:
-    first = view.since(looks_of(track), ["inputs.topics"])
+    first = view.alarm_start(looks_of(track), ["inputs.topics"])
     assert first is not None and first.number == number
 
 
 def test_an_alarm_that_is_over_is_no_drift_now() -> None:
     watch = looks_of("qaaq")
-    assert view.verdict(watch).word == "QUIET"
-    assert view.since(watch, ["inputs.topics"]) is None
+    assert view.look_verdict(watch).word == "QUIET"
+    assert view.alarm_start(watch, ["inputs.topics"]) is None
 
 
 def test_a_change_beyond_the_minimum_that_may_be_chance_is_neither_quiet_nor_an_alarm() -> None:
     watch = looks_of("q")
     doubtful = replace(watch.looks[0], findings=(Finding(monitor="inputs.topics", effect=0.2, minimum=0.1, p=0.03, alpha=1e-5),))
-    verdict = view.verdict(replace(watch, looks=(doubtful,)))
+    verdict = view.look_verdict(replace(watch, looks=(doubtful,)))
     assert (verdict.word, verdict.tone) == ("NO ALARM YET", "wait")
     assert "Topics may have changed, or it is chance" in verdict.headline
 
 
 def test_a_gain_of_accuracy_is_no_change_that_matters() -> None:
     gain = Finding(monitor="performance.accuracy", effect=-0.2, minimum=0.05, p=1.0, alpha=1e-5)
-    assert tracks.status(gain)[2] == "quiet"
+    assert tracks.finding_mark(gain)[2] == "quiet"
     longer = Finding(monitor="inputs.length", effect=-0.5, minimum=0.2, p=0.2, alpha=1e-5)
-    assert tracks.status(longer)[2] == "not sure"
+    assert tracks.finding_mark(longer)[2] == "not sure"
 
 
 def test_bins_keep_every_stretch_with_an_alarm() -> None:
     looks = life(400, None, {})
     loud = replace(looks[200], findings=tuple(replace(one, alarm=True) for one in looks[200].findings))
-    found = tracks.binned((*looks[:200], loud, *looks[201:]), "inputs.topics")
+    found = tracks.binned_looks((*looks[:200], loud, *looks[201:]), "inputs.topics")
     assert len(found) == tracks.MOST_COLUMNS
     assert [look.number for look, one in found if one is not None and one.alarm] == [201]
 
@@ -81,12 +81,12 @@ def test_bins_keep_every_stretch_with_an_alarm() -> None:
     ],
 )
 def test_every_outcome_of_a_request_is_a_sentence(request_: Request, said: str) -> None:
-    assert view.done(request_) == said
+    assert view.request_outcome(request_) == said
 
 
 def test_a_run_of_its_own_is_never_folded_into_another() -> None:
     one = Request(at="2026-01-01", why="drift", state="done", run_id="a")
-    assert len(view.told([one, replace(one, run_id="b")])) == 2
+    assert len(view.merged_requests([one, replace(one, run_id="b")])) == 2
 
 
 def test_how_much_more_often_a_word_is_said() -> None:
@@ -97,7 +97,7 @@ def test_how_much_more_often_a_word_is_said() -> None:
 
 
 def test_marked_words_give_the_text_back_whole() -> None:
-    parts = view.marked("Otter's dock, the otters dock!", ["otter", "dock", "a.b(", "<EMAIL_ADDRESS>"])
+    parts = view.marked_pieces("Otter's dock, the otters dock!", ["otter", "dock", "a.b(", "<EMAIL_ADDRESS>"])
     assert "".join(part for part, _ in parts) == "Otter's dock, the otters dock!"
     assert [part for part, hit in parts if hit] == ["Otter", "dock", "dock"]
 
@@ -114,10 +114,10 @@ def test_an_unknown_monitor_is_shown_under_its_own_name_after_the_known_of_its_g
 
 def test_amounts_carry_their_unit_and_a_true_minus() -> None:
     thin = formats.THIN
-    assert monitor_names.amount(-0.123, "share") == f"−12.3{thin}points"
-    assert monitor_names.amount(0.0001, "deviation") == f"0.00{thin}SD"
-    assert monitor_names.amount(-0.0001, "share") == f"0.0{thin}points"
-    assert monitor_names.amount(math.nan, "number") == "–"
+    assert monitor_names.effect_text(-0.123, "share") == f"−12.3{thin}points"
+    assert monitor_names.effect_text(0.0001, "deviation") == f"0.00{thin}SD"
+    assert monitor_names.effect_text(-0.0001, "share") == f"0.0{thin}points"
+    assert monitor_names.effect_text(math.nan, "number") == "–"
 
 
 def test_a_look_comes_from_its_payload_and_unknown_keys_are_left() -> None:
@@ -138,9 +138,9 @@ def test_what_is_stored_comes_back_equal() -> None:
 
 
 def test_dates_are_said_as_people_say_them() -> None:
-    assert times.moment("2026-10-03T09:40:00+02:00") == "3 Oct 2026, 07:40 UTC"
-    assert times.day("no date") == "no date"
-    assert [times.span(s) for s in (60, 3600 * 5, 86_400, 86_400 * 42, 86_400 * 365, None)] == [
+    assert times.moment_text("2026-10-03T09:40:00+02:00") == "3 Oct 2026, 07:40 UTC"
+    assert times.day_text("no date") == "no date"
+    assert [times.span_text(s) for s in (60, 3600 * 5, 86_400, 86_400 * 42, 86_400 * 365, None)] == [
         "1 minute",
         "5 hours",
         "1 day",
@@ -153,6 +153,6 @@ def test_dates_are_said_as_people_say_them() -> None:
 @pytest.mark.parametrize("days", [0.2, 1, 3, 10, 40, 200, 800, 4000])
 def test_an_axis_of_time_has_a_few_round_marks(days: float) -> None:
     start = 1_760_000_000.0
-    found = times.ticks(start, start + days * times.DAY, 6)
+    found = times.time_ticks(start, start + days * times.DAY, 6)
     assert 2 <= len(found) <= 7
     assert all(start <= at <= start + days * times.DAY for at, _ in found)

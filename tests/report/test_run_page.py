@@ -17,12 +17,12 @@ from tasks.report.run.data import Count, ReportData, from_json, to_json
 
 
 def read(report: ReportData) -> Reader:
-    return read_page(page.render(report))
+    return read_page(page.render_report(report))
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_every_report_is_one_well_formed_page_without_script_or_network(name: str) -> None:
-    html = page.render(EVERY[name]())
+    html = page.render_report(EVERY[name]())
     reader = read(EVERY[name]())
     tags = {tag for tag, _ in reader.tags}
     assert not tags & {"script", "link", "img", "iframe", "object", "embed", "form"}
@@ -43,14 +43,14 @@ def test_no_text_from_data_can_become_markup(make: Any) -> None:
 
 
 def test_a_page_of_77_classes_stays_under_a_megabyte() -> None:
-    assert len(page.render(banking()).encode()) < 1_000_000
+    assert len(page.render_report(banking()).encode()) < 1_000_000
 
 
 def test_a_text_of_any_length_or_with_any_character_leaves_a_small_valid_page() -> None:
     report = classification()
     odd = replace(report.errors[0], text="\ud800 \x00 \x1b[31m \u202e " + "z" * 100_000)
-    html = page.render(replace(report, errors=(odd,)))
-    assert len(html.encode("utf-8")) < len(page.render(report)) + 2_000
+    html = page.render_report(replace(report, errors=(odd,)))
+    assert len(html.encode("utf-8")) < len(page.render_report(report)) + 2_000
     assert not page.UNPRINTABLE.search(html)
 
 
@@ -73,7 +73,7 @@ def test_the_verdict_is_said_in_word_sign_and_sentence(make: Any, word: str, ton
 
 
 def test_a_veto_stands_beside_the_verdict() -> None:
-    head = page.render(banking()).split("</header>")[0]
+    head = page.render_report(banking()).split("</header>")[0]
     assert "harm shown" in head and "−22.5 points" in head
 
 
@@ -115,7 +115,7 @@ def test_only_a_web_address_becomes_a_link() -> None:
 
 
 def test_equal_reports_give_equal_pages() -> None:
-    assert page.render(classification()) == page.render(classification())
+    assert page.render_report(classification()) == page.render_report(classification())
 
 
 def luminance(colour: str) -> float:
@@ -166,18 +166,18 @@ def test_how_much_better_a_model_knows_its_own_rows_is_said_with_the_epoch_that_
     report = classification()
     text = " ".join(" ".join(read(report).text).split())
     assert "500 of 2 058 training rows" in text and "A gap far above zero is overfitting" in text
-    html = page.render(report)
+    html = page.render_report(report)
     assert report.fit is not None and report.fit.scores[0].test is not None
     gap = 100 * (0.991 - report.fit.scores[0].test)
     assert f"{gap:+.1f} points" in html and "+0.150" in html and "epoch 4 is kept" in html
     assert "loss by epoch, epoch 4 kept" in html
-    refit = page.render(replace(report, fit=replace(report.fit, refit=True)))
+    refit = page.render_report(replace(report, fit=replace(report.fit, refit=True)))
     assert "fitted to the training rows and the validation rows" in refit and "chosen by" not in refit
-    assert "Does it know" not in page.render(replace(report, fit=None))
+    assert "Does it know" not in page.render_report(replace(report, fit=None))
 
 
 def test_a_generators_page_says_which_of_its_two_sums_is_which() -> None:
-    html = page.render(generation())
+    html = page.render_report(generation())
     assert "NLL per token, over all tokens" in html and "NLL per token, mean of rows" in html
     assert "where a long answer counts for more" in html and "as the gate and the slices below do" in html
 
@@ -188,7 +188,7 @@ def test_a_report_of_an_earlier_version_is_drawn_as_it_was() -> None:
         del old[name]
     for curve in old["curves"]:
         del curve["by"]
-    html = page.render(from_json(json.dumps(old)))
+    html = page.render_report(from_json(json.dumps(old)))
     assert "by optimizer step" in html and "marked" not in re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
 
 
@@ -198,5 +198,5 @@ def test_a_label_in_a_reason_keeps_its_underscore_and_a_password_in_a_text_is_no
     data = replace(
         report.data, source="http://me:Zqsecret1@h/x", quarantined=(Count(name="the same text is labelled `a_b`, `c_d`", n=1),)
     )
-    html = page.render(replace(report, data=data))
+    html = page.render_report(replace(report, data=data))
     assert "`a_b`, `c_d`" in html and "Zqsecret1" not in html + to_json(replace(report, data=data))

@@ -9,7 +9,7 @@ from html import unescape
 import pytest
 from run_samples import EVERY, banking, classification, least
 
-from tasks.report.run.page import render
+from tasks.report.run.page import render_report
 from tasks.report.run.summary import summary_markdown, terminal_table
 
 
@@ -33,7 +33,7 @@ def test_names_cannot_break_the_table_or_become_markup() -> None:
 
 def test_the_terminal_shows_the_numbers_of_the_page() -> None:
     report = classification()
-    page = re.sub(r"[\u202f]", " ", unescape(render(report)))
+    page = re.sub(r"[\u202f]", " ", unescape(render_report(report)))
     for row in terminal_table(report)[1:]:
         for cell in row[1:]:
             assert cell in page

@@ -8,7 +8,7 @@ from run_samples import banking, classification, first_release, generation, inco
 
 from tasks.report.run import view
 from tasks.report.run.data import ClassScore, Confusion
-from tasks.report.run.page import render
+from tasks.report.run.page import render_report
 
 
 def test_the_challenger_comes_first_then_the_champion_and_the_better_baseline_before_the_worse() -> None:
@@ -29,21 +29,21 @@ def test_where_less_is_better_the_lower_baseline_comes_first() -> None:
 
 
 def test_each_verdict_says_what_it_does_to_the_champion() -> None:
-    assert view.headline(classification()) == "Version 4 replaces version 3 as champion"
-    assert view.headline(first_release()) == "Version 1 becomes the first champion"
-    assert view.headline(banking()) == "Version 3 stays champion"
-    assert view.headline(inconclusive()) == "Not enough evidence: version 3 stays champion"
-    assert view.headline(least()) == "Not enough evidence: there is no champion yet"
-    assert view.headline(replace(least(), verdict="HOLD")) == "Nothing is released: there is no champion yet"
+    assert view.report_headline(classification()) == "Version 4 replaces version 3 as champion"
+    assert view.report_headline(first_release()) == "Version 1 becomes the first champion"
+    assert view.report_headline(banking()) == "Version 3 stays champion"
+    assert view.report_headline(inconclusive()) == "Not enough evidence: version 3 stays champion"
+    assert view.report_headline(least()) == "Not enough evidence: there is no champion yet"
+    assert view.report_headline(replace(least(), verdict="HOLD")) == "Nothing is released: there is no champion yet"
     adopted = replace(classification(), verdict="ADOPTED")
-    assert view.headline(adopted) == "Version 4, fine-tuned elsewhere, replaces version 3 as champion"
-    assert view.headline(replace(adopted, champion_version=None)) == "Version 4, fine-tuned elsewhere, becomes champion"
+    assert view.report_headline(adopted) == "Version 4, fine-tuned elsewhere, replaces version 3 as champion"
+    assert view.report_headline(replace(adopted, champion_version=None)) == "Version 4, fine-tuned elsewhere, becomes champion"
 
 
 def test_the_page_of_an_adopted_version_and_of_a_first_release_say_what_was_asked_of_it() -> None:
-    adopted = render(replace(classification(), verdict="ADOPTED", rule="adopted"))
+    adopted = render_report(replace(classification(), verdict="ADOPTED", rule="adopted"))
     assert "No rule: a person adopted this version, and nothing was tested" in adopted and "ADOPTED" in adopted
-    assert "a first release must be better than the trivial baseline" in render(replace(first_release(), rule="useful"))
+    assert "a first release must be better than the trivial baseline" in render_report(replace(first_release(), rule="useful"))
 
 
 def test_a_far_baseline_does_not_squeeze_the_axis() -> None:

@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 from tasks.serving.batch import partial_answers
-from tasks.serving.batch.input_files import inspect
-from tasks.serving.batch.scoring import Job, score
+from tasks.serving.batch.input_files import inspect_files
+from tasks.serving.batch.scoring import Job, score_files
 from tasks.serving.batcher import Said
 from tasks.traffic.log import open_traffic
 
@@ -22,7 +22,7 @@ def job(home, source, output, key="a" * 64, pause=0.0, **given):
         time.sleep(pause)
         return answers(texts)
 
-    batch = given.pop("batch", None) or inspect(str(source), "text", "auto", 1000)
+    batch = given.pop("batch", None) or inspect_files(str(source), "text", "auto", 1000)
     traffic = open_traffic(Path(home), "tiny") if given.pop("logged", True) else None
     return Job(batch, key, "7", slowly, 64, given.pop("id", "ticket"), Path(output), traffic, 0.1)
 
@@ -34,6 +34,6 @@ if __name__ == "__main__":
         whole = partial_answers.Answers._write
         partial_answers.Answers._write = lambda self: (whole(self), print("kept", flush=True))[0]
     work = job(home, source, output, pause=float(pause))
-    done = score(work, lambda *_: print("part", flush=True))
+    done = score_files(work, lambda *_: print("part", flush=True))
     work.log.close()
     print(done)

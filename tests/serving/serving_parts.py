@@ -24,14 +24,14 @@ def version(
     from tasks.data.redaction.key import key_id, redaction_key
     from tasks.learning.adapters import save_trainable
     from tasks.learning.device import numerics
-    from tasks.learning.network import TRAINABLE, build, spec_of
-    from tasks.serving.packaged_model import Preparation, load, save
+    from tasks.learning.network import TRAINABLE, build_network, spec_of
+    from tasks.serving.packaged_model import Preparation, load_package, save_package
     from tasks.serving.smoke_test import write_check
 
     found = find_base(str(base))
     length = preparation.pop("max_length", 32)
     spec = spec_of(problem, adapter or Lora(r=4), labels if problem == "text-classification" else (), length, 0, found)
-    network, draw = build(spec, found.path), torch.Generator().manual_seed(seed)
+    network, draw = build_network(spec, found.path), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for value in network.model.parameters():
             if value.requires_grad:
@@ -42,8 +42,8 @@ def version(
     redacted = {"entities": PATTERN_ENTITIES, "key_id": key_id(redaction_key(home, {}))} if home is not None else {}
     given = {name: value for name, value in preparation.items() if name != "spread"}
     settings = Preparation(**{**plain, **redacted, "new_tokens": 8, "precision": "fp32", **given})
-    kept = save(folder / "trained", spec, settings, folder / "kept")
-    said = load(kept, found.path, home or folder, {}).predict(texts)
+    kept = save_package(folder / "trained", spec, settings, folder / "kept")
+    said = load_package(kept, found.path, home or folder, {}).predict(texts)
     scores = said["score"].tolist() if "score" in said else None
     write_check(kept, texts, said.iloc[:, 0].tolist(), scores, numerics(settings.precision))
     return kept
@@ -56,7 +56,7 @@ def register(home, pipeline, folder, seed, champion, **settings):
     from tasks.common.bases import find_base
     from tasks.common.home import Home
     from tasks.release import PYFUNC
-    from tasks.serving.packaged_model import load
+    from tasks.serving.packaged_model import load_package
     from tasks.tracking.client import Registry, Tracking
 
     tracking, base = Tracking(Home(home)), find_base(pipeline.model.base)
@@ -70,7 +70,7 @@ def register(home, pipeline, folder, seed, champion, **settings):
     kept = version(folder, base.path, seed, home=home if pipeline.data.redact.enabled else None, base_uri=uri, **settings)
     example = pd.DataFrame({pipeline.data.text: TEXTS[:1]})
     run = tracking.open_run(pipeline.name, str(seed), f"{pipeline.name}-{seed}", {})
-    said = load(kept, base.path, home, {}).predict(TEXTS[:1])
+    said = load_package(kept, base.path, home, {}).predict(TEXTS[:1])
     stored = tracking.log_model(run, kept, PYFUNC, example, (example, said))
     number = tracking.register(pipeline.name, stored, run, {})
     if champion:
@@ -109,13 +109,13 @@ def served(parts, header_seconds=10.0, read_seconds=10.0):
     """The service on a free port of this machine, until the block ends; gives a way to ask it."""
     import socket
 
-    from tasks.serving.http.connections import server
+    from tasks.serving.http.connections import uvicorn_server
     from tasks.serving.http.service import create_app
 
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
     app = create_app(parts)
-    running = server(app, parts.settings.max_connections, 5, header_seconds, read_seconds)
+    running = uvicorn_server(app, parts.settings.max_connections, 5, header_seconds, read_seconds)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [bound]})
     thread.start()
     try:

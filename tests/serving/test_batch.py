@@ -15,8 +15,8 @@ from batch_child import answers, job
 
 from configs.errors import InfraError, InputError
 from tasks.serving.batch import partial_answers, scoring
-from tasks.serving.batch.input_files import inspect, place_of
-from tasks.serving.batch.scoring import marked, score
+from tasks.serving.batch.input_files import inspect_files, place_of
+from tasks.serving.batch.scoring import result_mark, score_files
 from tasks.serving.batcher import Said
 from tasks.traffic.log import pending_audits, read_answers
 
@@ -39,7 +39,7 @@ def write(folder, n, name="rows.csv"):
 
 def run(home, source, output, **given):
     work = job(home, source, output, **given)
-    done = score(work, quiet)
+    done = score_files(work, quiet)
     if work.log:
         work.log.close()
     return done
@@ -49,7 +49,7 @@ def test_every_row_is_answered_in_its_place_and_keeps_its_columns(tmp_path):
     source, frame = write(tmp_path, 4500)
     moved = []
     work = job(tmp_path, source, tmp_path / "out.parquet", logged=False)
-    done = score(work, lambda *given: moved.append(given))
+    done = score_files(work, lambda *given: moved.append(given))
     found = pd.read_parquet(tmp_path / "out.parquet")
     assert (done.rows, done.answered, done.kept, done.skipped) == (4500, 4500, 0, False)
     pd.testing.assert_frame_equal(found[list(frame)], frame, check_dtype=False)
@@ -69,7 +69,7 @@ def test_texts_of_like_length_go_together_longest_first(tmp_path):
         asked.append([len(text) for text in texts])
         return answers(texts)
 
-    score(scoring.Job(**{**vars(work), "answers": noting}), quiet)
+    score_files(scoring.Job(**{**vars(work), "answers": noting}), quiet)
     lengths = [length for group in asked for length in group]
     assert lengths == sorted(frame["text"].map(len), reverse=True) and {len(group) for group in asked[:-1]} == {64}
 
@@ -117,7 +117,7 @@ def test_kill_9_within_a_part_loses_only_what_was_answered_since_the_last_writin
         before = groups
     asked = []
     work = job(tmp_path / "two", source, broken)
-    done = score(scoring.Job(**{**vars(work), "answers": lambda texts: asked.append(len(texts)) or answers(texts)}), quiet)
+    done = score_files(scoring.Job(**{**vars(work), "answers": lambda texts: asked.append(len(texts)) or answers(texts)}), quiet)
     work.log.close()
     assert done.kept == 64 * before and sum(asked) == 1900 - done.kept and done.rows == 1900
     assert broken.read_bytes() == whole.read_bytes() and not list(tmp_path.glob(".broken*"))
@@ -166,7 +166,7 @@ def test_a_result_that_is_there_is_not_made_again_and_another_question_makes_ano
     assert again.skipped and (again.rows, again.answered) == (first.rows, first.answered)
     assert (tmp_path / "out.parquet").stat().st_mtime_ns == stamp
     other = run(tmp_path, source, tmp_path / "out.parquet", key="b" * 64)
-    assert not other.skipped and marked(tmp_path / "out.parquet")["key"] == "b" * 64
+    assert not other.skipped and result_mark(tmp_path / "out.parquet")["key"] == "b" * 64
     assert len(read_answers(tmp_path, "tiny")) == 200
 
 
@@ -191,11 +191,11 @@ def test_two_at_once_do_not_write_one_result(tmp_path):
         go.wait(10)
         return answers(texts)
 
-    first = threading.Thread(target=score, args=(scoring.Job(**{**vars(work), "answers": waiting}), quiet))
+    first = threading.Thread(target=score_files, args=(scoring.Job(**{**vars(work), "answers": waiting}), quiet))
     first.start()
     began.wait(10)
     with pytest.raises(InfraError, match="is being scored by another process"):
-        score(work, quiet)
+        score_files(work, quiet)
     go.set()
     first.join()
     assert len(pd.read_parquet(tmp_path / "out.parquet")) == 3000
@@ -215,7 +215,7 @@ def test_a_file_of_any_kind_keeps_the_types_it_has(tmp_path):
     lines = [{"text": "one", "n": 1, "x": 0.5, "ok": True, "mixed": 1, "deep": {"a": [1]}}]
     lines += [{"text": "two", "n": 2, "x": 2, "mixed": "b"}, {"text": "three", "late": "é"}]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    batch = inspect(str(tmp_path / "a.jsonl"), "text", "auto", 1000)
+    batch = inspect_files(str(tmp_path / "a.jsonl"), "text", "auto", 1000)
     kinds = {name: str(kind) for name, kind in batch.columns.items()}
     assert kinds == {
         "text": "string",
@@ -326,7 +326,7 @@ def test_a_row_that_says_nothing_or_is_over_its_budget_has_no_answer(tmp_path):
     def some(texts):
         return [None if text == "over" else one for text, one in zip(texts, answers(texts), strict=True)]
 
-    done = score(scoring.Job(**{**vars(work), "answers": some}), quiet)
+    done = score_files(scoring.Job(**{**vars(work), "answers": some}), quiet)
     work.log.close()
     found = pd.read_parquet(tmp_path / "out.parquet")
     assert found["prediction"].isna().tolist() == [False, True, True, False, False, False] and done.answered == 4

@@ -16,7 +16,7 @@ from serving_parts import Standing, served, service
 from uvicorn.server import ServerState
 
 from tasks.serving.batcher import Said
-from tasks.serving.http.connections import BACKLOG, LEAST_READ, RESERVED_FILES, YOUNG_SECONDS, protocol, room
+from tasks.serving.http.connections import BACKLOG, LEAST_READ, RESERVED_FILES, YOUNG_SECONDS, bounded_protocol, connection_room
 
 
 class Ready:
@@ -185,7 +185,7 @@ def test_however_it_is_closed_a_connection_whose_answers_are_not_read_ends(end):
     async def story():
         config = uvicorn.Config(None, ws="none", log_config=None)
         config.load()
-        connection = protocol(8, 20, 20)(config, ServerState(), {})
+        connection = bounded_protocol(8, 20, 20)(config, ServerState(), {})
         connection.connection_made(Unread(3 * LEAST_READ))
         getattr(connection, end)(*given)
         before, first = connection.transport.size, connection._cut
@@ -200,9 +200,9 @@ def test_however_it_is_closed_a_connection_whose_answers_are_not_read_ends(end):
 
 def test_there_is_room_for_what_is_taken_beside_what_is_had():
     for files in (256, 1024, 4096, 65_536):
-        backlog, most = room(1000, files)
+        backlog, most = connection_room(1000, files)
         assert 0 < backlog <= BACKLOG and 0 < most <= 1000 and backlog + most <= max(16, files - RESERVED_FILES)
-    assert room(1000, 65_536) == (BACKLOG, 1000)
+    assert connection_room(1000, 65_536) == (BACKLOG, 1000)
 
 
 def test_as_many_files_as_the_system_allows_may_be_open():

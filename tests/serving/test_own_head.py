@@ -6,7 +6,7 @@ import tiny
 import torch
 
 from tasks.learning.finetuned import read_finetuned
-from tasks.learning.network import build
+from tasks.learning.network import build_network
 from tasks.serving.packaged_model import Kept, Preparation
 from tasks.serving.predictor import make_ready
 
@@ -28,7 +28,7 @@ def folder(tmp_path_factory, bert_folder):
 
 
 def kept(folder, precision):
-    network = build(read_finetuned(folder, "text-classification", 16).spec("text-classification", 16), folder)
+    network = build_network(read_finetuned(folder, "text-classification", 16).spec("text-classification", 16), folder)
     network.model.eval()
     return Kept(network, Preparation(False, None, None, None, "runs:/base", 8, precision), None)
 

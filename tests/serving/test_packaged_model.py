@@ -15,10 +15,18 @@ from configs.errors import InfraError, InputError
 from configs.schema import PATTERN_ENTITIES, Lora
 from tasks.common.bases import find_base
 from tasks.data.redaction.key import key_id, redaction_key
-from tasks.learning.adapters import save_trainable, trainable
-from tasks.learning.network import SPEC, TRAINABLE, build, spec_of
-from tasks.release import compare
-from tasks.serving.packaged_model import PREPARATION, Preparation, adopt_base, classify, load, local_base, save
+from tasks.learning.adapters import save_trainable, trainable_weights
+from tasks.learning.network import SPEC, TRAINABLE, build_network, spec_of
+from tasks.release import compare_answers
+from tasks.serving.packaged_model import (
+    PREPARATION,
+    Preparation,
+    adopt_base,
+    classify_texts,
+    load_package,
+    local_base,
+    save_package,
+)
 
 LABELS = ("a", "b", "c", "d")
 TEXTS = [row["text"] for row in tiny.rows(30)]
@@ -29,7 +37,7 @@ PLAIN = Preparation(False, None, None, None, "runs:/base", 8, "fp32")
 def network(bert_folder):
     """As after training: every moved weight away from its start."""
     base = find_base(str(bert_folder))
-    made = build(spec_of("text-classification", Lora(r=4), LABELS, 16, 0, base), base.path)
+    made = build_network(spec_of("text-classification", Lora(r=4), LABELS, 16, 0, base), base.path)
     draw = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for value in made.model.parameters():
@@ -44,13 +52,13 @@ def kept(network, tmp_path):
     """The artifact's folder."""
     (tmp_path / "trained").mkdir()
     save_trainable(network.model, tmp_path / "trained" / TRAINABLE)
-    return save(tmp_path / "trained", network.spec, PLAIN, tmp_path / "kept")
+    return save_package(tmp_path / "trained", network.spec, PLAIN, tmp_path / "kept")
 
 
 def test_what_is_stored_answers_as_what_was_trained(network, kept, bert_folder, tmp_path):
-    in_memory = classify(network, TEXTS, 64, "fp32")
-    found = load(kept, bert_folder, tmp_path)
-    np.testing.assert_array_equal(classify(found.network, TEXTS, 64, "fp32").probabilities, in_memory.probabilities)
+    in_memory = classify_texts(network, TEXTS, 64, "fp32")
+    found = load_package(kept, bert_folder, tmp_path)
+    np.testing.assert_array_equal(classify_texts(found.network, TEXTS, 64, "fp32").probabilities, in_memory.probabilities)
     answers = found.predict(TEXTS)
     assert answers["label"].tolist() == [LABELS[place] for place in in_memory.probabilities.argmax(1)]
     assert answers["score"].tolist() == in_memory.probabilities.max(1).tolist()
@@ -58,7 +66,7 @@ def test_what_is_stored_answers_as_what_was_trained(network, kept, bert_folder, 
 
 
 def test_an_artifact_is_a_few_percent_of_its_base_and_holds_no_weight_of_it(network, kept):
-    assert load_file(kept / TRAINABLE).keys() == trainable(network.model).keys()
+    assert load_file(kept / TRAINABLE).keys() == trainable_weights(network.model).keys()
     assert {file.name for file in kept.iterdir()} == {TRAINABLE, SPEC, PREPARATION, "manifest.json"}
 
 
@@ -88,29 +96,29 @@ def renamed(held):
 def test_weights_that_were_changed_since_they_were_stored_are_refused(kept, bert_folder, tmp_path, change):
     rewrite(kept, change)
     with pytest.raises(InfraError, match=f"{TRAINABLE} is damaged"):
-        load(kept, bert_folder, tmp_path)
+        load_package(kept, bert_folder, tmp_path)
 
 
 def test_weights_stored_under_other_names_do_not_load_whatever_their_hash(kept, bert_folder, tmp_path):
     rewrite(kept, renamed)
     reseal(kept)
     with pytest.raises(ValueError, match="holds other weights than the model trains"):
-        load(kept, bert_folder, tmp_path)
+        load_package(kept, bert_folder, tmp_path)
 
 
 def test_weights_stored_as_they_were_before_training_answer_otherwise_and_are_refused(network, kept, bert_folder, tmp_path):
     """The silent corruption of a stored LoRA model: it loads, and its attention and head are drawn anew."""
-    expected = load(kept, bert_folder, tmp_path).predict(TEXTS)
+    expected = load_package(kept, bert_folder, tmp_path).predict(TEXTS)
     rewrite(kept, started_anew)
     reseal(kept)
-    answered = load(kept, bert_folder, tmp_path).predict(TEXTS)
+    answered = load_package(kept, bert_folder, tmp_path).predict(TEXTS)
     with pytest.raises(InfraError, match=r"models:/m-1 does not answer as the trained model did: .* Nothing was registered"):
-        compare(expected, answered, "models:/m-1")
+        compare_answers(expected, answered, "models:/m-1")
 
 
 def test_answers_are_compared_to_the_last_digit_that_two_processes_share(network, kept, bert_folder, tmp_path):
-    expected = load(kept, bert_folder, tmp_path).predict(TEXTS)
-    compare(expected, expected.assign(score=expected["score"] + 1e-6), "models:/m-1")
+    expected = load_package(kept, bert_folder, tmp_path).predict(TEXTS)
+    compare_answers(expected, expected.assign(score=expected["score"] + 1e-6), "models:/m-1")
     for wrong in (
         expected.assign(score=expected["score"] + 1e-3),
         expected.assign(score=np.nan),
@@ -118,13 +126,13 @@ def test_answers_are_compared_to_the_last_digit_that_two_processes_share(network
         expected.assign(label=expected["label"].where(expected.index != 3, "other")),
     ):
         with pytest.raises(InfraError, match="does not answer as the trained model did"):
-            compare(expected, wrong, "models:/m-1")
+            compare_answers(expected, wrong, "models:/m-1")
 
 
 def test_fewer_answers_than_questions_are_no_answer(network, kept, bert_folder, tmp_path):
-    expected = load(kept, bert_folder, tmp_path).predict(TEXTS)
+    expected = load_package(kept, bert_folder, tmp_path).predict(TEXTS)
     with pytest.raises(InfraError, match="does not answer as the trained model did"):
-        compare(expected, expected[:-1], "models:/m-1")
+        compare_answers(expected, expected[:-1], "models:/m-1")
 
 
 def test_texts_are_prepared_as_training_saw_them(network, tmp_path, bert_folder):
@@ -134,9 +142,9 @@ def test_texts_are_prepared_as_training_saw_them(network, tmp_path, bert_folder)
     preparation = Preparation(False, PATTERN_ENTITIES, None, key_id(key), "runs:/base", 8, "fp32")
     (tmp_path / "trained").mkdir()
     save_trainable(network.model, tmp_path / "trained" / TRAINABLE)
-    folder = save(tmp_path / "trained", network.spec, preparation, tmp_path / "kept")
+    folder = save_package(tmp_path / "trained", network.spec, preparation, tmp_path / "kept")
     raw = ["  Write to\tanna@example.org or  call ", "anna@example.org"]
-    prepared = load(folder, bert_folder, tmp_path, {}).prepare(raw)
+    prepared = load_package(folder, bert_folder, tmp_path, {}).prepare(raw)
     assert prepared == Redactor(PATTERN_ENTITIES, key).redact(["Write to anna@example.org or call", "anna@example.org"])
     assert not any("anna" in text for text in prepared) and prepared[1] in prepared[0]
 
@@ -145,7 +153,7 @@ def test_another_redaction_key_is_said(network, tmp_path, bert_folder, caplog):
     preparation = Preparation(False, ("EMAIL_ADDRESS",), None, "another key", "runs:/base", 8, "fp32")
     (tmp_path / "trained").mkdir()
     save_trainable(network.model, tmp_path / "trained" / TRAINABLE)
-    load(save(tmp_path / "trained", network.spec, preparation, tmp_path / "kept"), bert_folder, tmp_path, {})
+    load_package(save_package(tmp_path / "trained", network.spec, preparation, tmp_path / "kept"), bert_folder, tmp_path, {})
     assert "is not the one of training, another key" in caplog.text
 
 

@@ -12,10 +12,10 @@ from serving_parts import LABELS, TEXTS, version
 from configs.errors import InfraError
 from configs.schema import Full
 from tasks.learning.device import numerics
-from tasks.learning.unpadded import fill
-from tasks.serving.packaged_model import load
-from tasks.serving.predictor import cut, make_ready
-from tasks.serving.smoke_test import CHECK, check, write_check
+from tasks.learning.unpadded import pass_tokens
+from tasks.serving.packaged_model import load_package
+from tasks.serving.predictor import cut_batches, make_ready
+from tasks.serving.smoke_test import CHECK, check_answers, write_check
 
 MIXED = ["", *(" ".join(text.split()[: place % 13 + 1]) for place, text in enumerate(TEXTS)), " ".join(TEXTS[:4])]
 
@@ -26,13 +26,13 @@ def stored(bert_folder, tmp_path_factory):
 
 
 def ready(folder, base, home):
-    return make_ready("1", load(folder, base, home, {}))
+    return make_ready("1", load_package(folder, base, home, {}))
 
 
 @pytest.mark.parametrize("adapter", [None, Full()])
 def test_without_padding_and_with_adapters_merged_the_answers_are_the_same(bert_folder, tmp_path, adapter):
     folder = version(tmp_path, bert_folder, 3, adapter=adapter, spread=0.1)
-    wanted = load(folder, bert_folder, tmp_path, {}).predict(MIXED)
+    wanted = load_package(folder, bert_folder, tmp_path, {}).predict(MIXED)
     answering = ready(folder, bert_folder, tmp_path)
     assert answering.flat is not None
     for flat in (answering.flat, None):
@@ -58,13 +58,13 @@ def test_more_tokens_than_one_pass_may_have_are_several(stored, bert_folder, tmp
 
 
 def test_passes_come_in_few_sizes_and_none_is_much_larger_than_its_texts():
-    sizes = {fill(tokens) for tokens in range(1, 16_385)}
+    sizes = {pass_tokens(tokens) for tokens in range(1, 16_385)}
     assert len(sizes) == 16 + 28 + 56 and max(sizes) == 16_384
-    assert all(tokens <= fill(tokens) < tokens + max(16, tokens / 4) for tokens in range(1, 16_385))
+    assert all(tokens <= pass_tokens(tokens) < tokens + max(16, tokens / 4) for tokens in range(1, 16_385))
 
 
 def test_a_model_that_the_way_without_padding_does_not_fit_goes_the_other(stored, bert_folder, tmp_path, monkeypatch):
-    wanted = load(stored, bert_folder, tmp_path, {}).predict(MIXED)["score"].tolist()
+    wanted = load_package(stored, bert_folder, tmp_path, {}).predict(MIXED)["score"].tolist()
     monkeypatch.setattr("tasks.learning.unpadded.np.arange", lambda n: np.zeros(n, int))  # positions that the model does not expect
     answering = ready(stored, bert_folder, tmp_path)
     assert answering.flat is None
@@ -73,10 +73,10 @@ def test_a_model_that_the_way_without_padding_does_not_fit_goes_the_other(stored
 
 def test_in_bf16_the_answers_are_those_of_the_artifact_in_bf16(bert_folder, tmp_path):
     folder = version(tmp_path, bert_folder, 3, precision="bf16", spread=0.05)
-    wanted = load(folder, bert_folder, tmp_path, {}).predict(MIXED)
+    wanted = load_package(folder, bert_folder, tmp_path, {}).predict(MIXED)
     answering = ready(folder, bert_folder, tmp_path)
     assert [one.score for one in answering.answers(MIXED)] == pytest.approx(wanted["score"].tolist(), abs=0.03)
-    assert "checked: 16 of 16" in check(answering, folder, answering.how)
+    assert "checked: 16 of 16" in check_answers(answering, folder, answering.how)
 
 
 # --- the cut ---------------------------------------------------------------------------------------------------------
@@ -95,10 +95,10 @@ def test_no_other_cut_of_the_sorted_rows_costs_less():
         places = range(1, len(order))
         ways = (marks for count in range(len(order)) for marks in itertools.combinations(places, count))
         best = min(cost(lengths, [order[a:b] for a, b in itertools.pairwise((0, *marks, len(order)))], one_pass) for marks in ways)
-        found = cut(lengths, one_pass)
+        found = cut_batches(lengths, one_pass)
         assert sorted(itertools.chain(*found)) == list(range(len(lengths)))
         assert cost(lengths, found, one_pass) == best
-    assert cut([], 5) == []
+    assert cut_batches([], 5) == []
 
 
 # --- the check -------------------------------------------------------------------------------------------------------
@@ -106,9 +106,9 @@ def test_no_other_cut_of_the_sorted_rows_costs_less():
 
 def test_a_version_that_answers_as_at_release_passes(stored, bert_folder, tmp_path):
     answering = ready(stored, bert_folder, tmp_path)
-    assert check(answering, stored, answering.how).startswith("checked: 16 of 16 answers as at release")
+    assert check_answers(answering, stored, answering.how).startswith("checked: 16 of 16 answers as at release")
     assert len(json.loads((stored / CHECK).read_text())["texts"]) == 16
-    assert load(stored, bert_folder, tmp_path, {})  # and its manifest fits
+    assert load_package(stored, bert_folder, tmp_path, {})  # and its manifest fits
 
 
 def test_other_weights_under_the_same_answers_are_refused(stored, bert_folder, tmp_path):
@@ -118,7 +118,7 @@ def test_other_weights_under_the_same_answers_are_refused(stored, bert_folder, t
     write_check(tmp_path / "mixed", held["texts"], held["predictions"], held["scores"], numerics("fp32"))
     answering = ready(tmp_path / "mixed", bert_folder, tmp_path)
     with pytest.raises(InfraError, match="of 16 texts otherwise than at its release"):
-        check(answering, tmp_path / "mixed", answering.how)
+        check_answers(answering, tmp_path / "mixed", answering.how)
 
 
 def test_a_small_change_of_every_score_is_seen_in_fp32_and_not_in_bf16(stored, bert_folder, tmp_path):
@@ -127,15 +127,15 @@ def test_a_small_change_of_every_score_is_seen_in_fp32_and_not_in_bf16(stored, b
     shutil.copytree(stored, tmp_path / "moved")
     write_check(tmp_path / "moved", held["texts"], held["predictions"], [score - 1e-3 for score in held["scores"]], answering.how)
     with pytest.raises(InfraError, match="16 of 16 texts otherwise"):
-        check(answering, tmp_path / "moved", answering.how)
+        check_answers(answering, tmp_path / "moved", answering.how)
     from dataclasses import replace
 
-    assert "16 of 16" in check(answering, tmp_path / "moved", replace(answering.how, dtype="bf16"))
+    assert "16 of 16" in check_answers(answering, tmp_path / "moved", replace(answering.how, dtype="bf16"))
 
 
 def test_a_version_released_without_answers_says_so(stored, bert_folder, tmp_path):
     answering = ready(stored, bert_folder, tmp_path)
-    assert check(answering, tmp_path, answering.how).startswith("not checked")
+    assert check_answers(answering, tmp_path, answering.how).startswith("not checked")
 
 
 def test_writing_the_same_answers_again_changes_nothing(stored):
@@ -151,7 +151,7 @@ def test_the_log_gets_tags_and_the_network_reads_kinds_so_that_a_key_changes_no_
     said = [ready(folder, bert_folder, home).answers(texts) for home in homes]
     assert all("<PHONE_NUMBER:" in each[0].text and each[1].text == texts[1] for each in said)
     assert said[0][0].text != said[1][0].text and [one.score for one in said[0]] == [one.score for one in said[1]]
-    plain = [load(folder, bert_folder, home, {}).predict(texts) for home in homes]
+    plain = [load_package(folder, bert_folder, home, {}).predict(texts) for home in homes]
     assert plain[0].equals(plain[1])
 
 
@@ -159,14 +159,18 @@ def test_a_version_of_before_answers_with_the_labels_it_was_released_with(bert_f
     folder = version(tmp_path, bert_folder, 3, labels=("0.0", "1.0", "True"))
     answering = ready(folder, bert_folder, tmp_path)
     assert {one.prediction for one in answering.answers(TEXTS)} <= {"0.0", "1.0", "True"}
-    assert "checked" in check(answering, folder, numerics("fp32")) and answering.kept.network.spec.labels == ("0", "1", "true")
+    assert "checked" in check_answers(answering, folder, numerics("fp32")) and answering.kept.network.spec.labels == (
+        "0",
+        "1",
+        "true",
+    )
 
 
 def test_of_a_long_text_only_the_head_is_read_and_its_tokens_are_those_of_the_whole(stored, bert_folder, tmp_path):
     from tasks.problems.text_classification import encode
     from tasks.serving.predictor import encode_heads
 
-    tokenizer, draw, sizes = load(stored, bert_folder, tmp_path, {}).network.tokenizer, random.Random(2), []
+    tokenizer, draw, sizes = load_package(stored, bert_folder, tmp_path, {}).network.tokenizer, random.Random(2), []
 
     class Counting:
         def __call__(self, texts, **given):

@@ -35,9 +35,9 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def kept(bert_folder, home):
-    from tasks.serving.packaged_model import load
+    from tasks.serving.packaged_model import load_package
 
-    return load(version(home / "one", bert_folder, 1, home=home), bert_folder, home, {})
+    return load_package(version(home / "one", bert_folder, 1, home=home), bert_folder, home, {})
 
 
 @pytest.fixture(scope="module")
@@ -116,10 +116,10 @@ def test_texts_in_any_script_are_answered(ask):
 
 
 def test_a_generator_answers_with_text(llama_folder, tmp_path):
-    from tasks.serving.packaged_model import load
+    from tasks.serving.packaged_model import load_package
     from tasks.serving.predictor import make_ready
 
-    kept = load(version(tmp_path, llama_folder, 1, problem="text-generation"), llama_folder, tmp_path, {})
+    kept = load_package(version(tmp_path, llama_folder, 1, problem="text-generation"), llama_folder, tmp_path, {})
     prompts = [" ".join(text.split()[: 2 + place]) for place, text in enumerate(TEXTS[:6])]
     wanted = kept.predict(prompts)["text"].tolist()
     with served(service(Standing(make_ready("1", kept)), problem="text-generation")) as asker:
@@ -177,11 +177,11 @@ def test_of_what_a_caller_sent_a_refusal_repeats_a_beginning_alone(ask):
     "text", ["", " ", "\\u200d", "\\u200b\\u200c\\u200d", "\\ufe0f", "\\u3164", "\\u00ad\\n", "\\ud800", "hi \\udfff"]
 )
 def test_what_training_sets_aside_is_not_answered(ask, text):
-    from tasks.data.normalise import unusable
+    from tasks.data.normalise import unusable_reason
 
-    assert unusable(json.loads(f'"{text}"'))
+    assert unusable_reason(json.loads(f'"{text}"'))
     said = fault(ask("POST", "/predict", f'{{"text": "{text}"}}'.encode()), 422)
-    assert said["where"] in ("body.text", "body") and unusable(json.loads(f'"{text}"')) in said["what"]
+    assert said["where"] in ("body.text", "body") and unusable_reason(json.loads(f'"{text}"')) in said["what"]
     said = fault(ask("POST", "/predict", f'{{"texts": ["fine", "{text}"]}}'.encode()), 422)
     assert said["where"] in ("body.texts.1", "body")
     ask.predict("a")

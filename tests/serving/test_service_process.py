@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from serving_parts import TEXTS, Asker, register
 
-from configs.load import load
+from configs.load import load_pipeline
 from tasks.common.home import Home
 from tasks.tracking.client import Registry, Tracking
 
@@ -41,7 +41,7 @@ def versions(kept, count):
     """So many versions, the first of them champion."""
     home, config = kept
     for seed in range(1, count + 1):
-        register(home, load(config), config.parent / str(seed), seed, champion=seed == 1)
+        register(home, load_pipeline(config), config.parent / str(seed), seed, champion=seed == 1)
 
 
 def damage_newest(home):
@@ -148,11 +148,11 @@ def test_it_follows_the_alias_under_load_keeps_the_old_version_where_the_new_is_
 
 
 def test_with_the_registry_away_at_start_the_last_version_is_loaded_from_this_machine(kept, monkeypatch):
-    from flows.cli.serve import ways
+    from flows.cli.serve import follower_ways
 
     home, config = kept
     versions(kept, 2)
-    there = ways(load(config), Home(home))
+    there = follower_ways(load_pipeline(config), Home(home))
     assert there.look() == "1" and there.remembered() is None
     there.load("1")
     assert there.remembered() == "1"  # fetched, though nobody has answered with it
@@ -160,7 +160,7 @@ def test_with_the_registry_away_at_start_the_last_version_is_loaded_from_this_ma
     there.keep("1")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    away = ways(load(config), Home(home))
+    away = follower_ways(load_pipeline(config), Home(home))
     with pytest.raises(Exception, match="reading the alias champion failed"):
         away.look()
     assert away.remembered() == "1"

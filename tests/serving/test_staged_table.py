@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.errors import InputError
-from tasks.serving.batch.staged_table import staged
+from tasks.serving.batch.staged_table import stage_table
 
 ROOT = Path(__file__).parents[2]
 CHILD = """
@@ -38,13 +38,13 @@ def correct(tmp_path):
 
 
 def texts(address, output):
-    with staged(address, output) as place:
+    with stage_table(address, output) as place:
         return pq.read_table(place).column("text").to_pylist()
 
 
 def test_a_table_corrected_after_an_error_is_read_again(table, tmp_path):
     output = tmp_path / "out" / "answers.parquet"
-    with pytest.raises(InputError, match="row 2"), staged(table, output):
+    with pytest.raises(InputError, match="row 2"), stage_table(table, output):
         raise InputError("row 2 is at fault: correct the table")
     assert not list(output.parent.iterdir())
     correct(tmp_path)
@@ -61,7 +61,7 @@ def test_after_a_kill_the_table_is_read_as_it_is_now_and_what_the_kill_left_goes
 
 def test_equal_rows_make_an_equal_file_so_that_what_was_scored_of_them_is_found(table, tmp_path):
     def made():
-        with staged(table, tmp_path / "answers.parquet") as place:
+        with stage_table(table, tmp_path / "answers.parquet") as place:
             return Path(place).name, hashlib.sha256(Path(place).read_bytes()).hexdigest()
 
     assert made() == made()

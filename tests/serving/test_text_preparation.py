@@ -13,7 +13,7 @@ from configs.errors import InfraError
 from configs.schema import PATTERN_ENTITIES
 from tasks.data.redaction.redact import OVER_BUDGET, Redactor
 from tasks.serving.batcher import Busy, Said
-from tasks.serving.text_preparation import AT_ONCE, MOST_WAITING, PIECE, Prepared, Preparer, Recipe, prepare
+from tasks.serving.text_preparation import AT_ONCE, MOST_WAITING, PIECE, Prepared, Preparer, Recipe, prepare_texts
 
 KEY = b"k" * 32
 RECIPE = Recipe(False, PATTERN_ENTITIES, KEY)
@@ -42,10 +42,10 @@ class Elsewhere:
 def test_texts_are_prepared_as_a_model_prepares_them():
     texts = [LONG, "plain", "a\u00a0b"]
     expected = Redactor(PATTERN_ENTITIES, KEY).redact([" ".join(text.split()) if text != LONG else text for text in texts])
-    done = prepare(RECIPE, texts)
+    done = prepare_texts(RECIPE, texts)
     assert done[1:] == expected[1:] and done[0].count("<EMAIL_ADDRESS:") == 60 and "anna" not in done[0]
-    assert prepare(Recipe(True, None), texts) == [LONG, "plain", "a b"]
-    assert prepare(RECIPE, ["fine", OVER]) == ["fine", None]
+    assert prepare_texts(Recipe(True, None), texts) == [LONG, "plain", "a b"]
+    assert prepare_texts(RECIPE, ["fine", OVER]) == ["fine", None]
 
 
 def test_the_key_of_a_recipe_is_not_shown():
@@ -57,7 +57,7 @@ def test_only_long_requests_go_elsewhere_and_come_back_prepared():
         preparer = Preparer(pool.submit)
         short, long = asyncio.run(preparer.prepare(RECIPE, ["a b"])), asyncio.run(preparer.prepare(RECIPE, [LONG, "x", OVER]))
     assert short == ["a b"] and not isinstance(short[0], Prepared)
-    assert isinstance(long[0], Prepared) and long[0] == prepare(RECIPE, [LONG])[0] and long[1:] == ["x", None]
+    assert isinstance(long[0], Prepared) and long[0] == prepare_texts(RECIPE, [LONG])[0] and long[1:] == ["x", None]
     assert asyncio.run(preparer.prepare(None, [LONG])) == [LONG]
 
 
@@ -131,11 +131,11 @@ def test_a_process_that_is_ended_is_begun_again_and_the_request_does_not_notice(
 
     with closing(RestartedProcess("tasks.serving.text_preparation")) as elsewhere:
         preparer = Preparer(elsewhere.submit)
-        assert asyncio.run(preparer.prepare(RECIPE, [LONG])) == prepare(RECIPE, [LONG])
+        assert asyncio.run(preparer.prepare(RECIPE, [LONG])) == prepare_texts(RECIPE, [LONG])
         first = elsewhere.submit(os.getpid).result()
         assert first != os.getpid() and elsewhere.submit(os.nice, 0).result() == os.nice(0) + 10
         os.kill(first, signal.SIGKILL)
-        assert asyncio.run(preparer.prepare(RECIPE, [LONG])) == prepare(RECIPE, [LONG])
+        assert asyncio.run(preparer.prepare(RECIPE, [LONG])) == prepare_texts(RECIPE, [LONG])
         assert elsewhere.submit(os.getpid).result() != first
         os.kill(elsewhere.submit(os.getpid).result(), signal.SIGKILL)
         with pytest.raises(InfraError):
@@ -171,7 +171,7 @@ def test_many_requests_that_wait_when_the_process_is_ended_are_all_answered():
             requests = [asyncio.create_task(preparer.prepare(RECIPE, [LONG])) for _ in range(20)]
             await asyncio.sleep(0)
             os.kill(pid, signal.SIGKILL)
-            assert await asyncio.gather(*requests) == [prepare(RECIPE, [LONG])] * 20
+            assert await asyncio.gather(*requests) == [prepare_texts(RECIPE, [LONG])] * 20
             assert type(held.exception()) is InfraError
 
         asyncio.run(story())
@@ -180,17 +180,17 @@ def test_many_requests_that_wait_when_the_process_is_ended_are_all_answered():
 @pytest.fixture(scope="module")
 def redacting(bert_folder, tmp_path_factory):
     """A version that redacts, ready to answer."""
-    from tasks.serving.packaged_model import load
+    from tasks.serving.packaged_model import load_package
     from tasks.serving.predictor import make_ready
 
     home = tmp_path_factory.mktemp("home")
-    return make_ready("7", load(version(home / "one", bert_folder, 1, home=home), bert_folder, home, {}))
+    return make_ready("7", load_package(version(home / "one", bert_folder, 1, home=home), bert_folder, home, {}))
 
 
 def test_a_model_answers_what_is_prepared_as_what_is_not_and_nothing_over_its_budget(redacting):
     texts = [*TEXTS[:3], LONG, "mail anna@example.org"]
     plain = redacting.answers(texts)
-    ready = [None if text is None else Prepared(text) for text in prepare(redacting.recipe, texts)]
+    ready = [None if text is None else Prepared(text) for text in prepare_texts(redacting.recipe, texts)]
     assert redacting.answers(ready) == plain and redacting.answers([texts[0], ready[3]]) == [plain[0], plain[3]]
     said = redacting.answers([TEXTS[0], OVER, TEXTS[1]])
     assert said[1] is None and [said[0].prediction, said[2].prediction] == [plain[0].prediction, plain[1].prediction]

@@ -13,7 +13,7 @@ from scipy import special, stats
 
 from configs.schema import Effects, Monitor
 from tasks.drift import categories, statistics
-from tasks.drift.monitors import MONITORS, Sample, watch
+from tasks.drift.monitors import MONITORS, Sample, run_monitors
 from tasks.drift.statistics import Tested
 from tasks.drift.types import Asked, Finding
 
@@ -128,7 +128,7 @@ def least_p(seed: int, life: int, looks: int, at: World, read: Callable[[Sample]
     found, any_alarm = np.ones(len(MONITORS)), False
     reference = read(rows(rng, at.n_reference, World(at.n_reference, at.n_reference)))
     for look in range(1, looks + 1):
-        findings = watch(reference, read(rows(rng, at.n_window, at)), monitor, look, look)
+        findings = run_monitors(reference, read(rows(rng, at.n_window, at)), monitor, look, look)
         found = np.fmin(found, [finding.p for finding in findings])
         any_alarm |= any(finding.alarm for finding in findings)
     return found, any_alarm

@@ -16,7 +16,7 @@ from scipy import special
 
 from configs.schema import Gate
 from tasks.gate.evidence import Evidence
-from tasks.gate.gate import decide
+from tasks.gate.gate import judge_challenger
 from tasks.stats.multiplicity import alpha_at_look
 from tasks.stats.paired import mcnemar_exact, tango_p
 
@@ -242,7 +242,7 @@ def agreement(world: World, lives: int, seed: int, settings: Gate) -> tuple[int,
         promoted = quick(challenger, champion, anchor)
         for new, old, expected in zip(challenger, champion, promoted, strict=True):
             evidence = Evidence(new.ravel().astype(np.float64), old.ravel().astype(np.float64))
-            differing += (decide(evidence, settings).verdict == "PROMOTE") != expected
+            differing += (judge_challenger(evidence, settings).verdict == "PROMOTE") != expected
             made += 1
         return promoted
 

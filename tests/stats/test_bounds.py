@@ -11,11 +11,11 @@ from simulations.trials import Floats, most_allowed
 
 from configs.schema import Gate, Guards
 from tasks.gate.evidence import Evidence
-from tasks.gate.gate import decide
+from tasks.gate.gate import judge_challenger
 from tasks.gate.power import rows_needed
-from tasks.stats.bounds import bets, betting_bound, betting_p, power_of_bound
+from tasks.stats.bounds import betting_bound, betting_p, betting_shares, power_of_bound
 from tasks.stats.intervals import difference_interval
-from tasks.stats.paired import better_p, gain_bound_p, harm_p, loss_bound_p, not_worse_p, pair, sign_flip
+from tasks.stats.paired import better_p, gain_bound_p, harm_p, loss_bound_p, not_worse_p, pair_scores, sign_flip
 
 LOOK = 0.9 * 0.05 / 52  # what one of 52 looks may spend of 0.05
 LIMIT = 5.0
@@ -64,7 +64,7 @@ def test_differences_of_mean_zero_are_taken_for_a_gain_or_a_loss_at_most_alpha(n
     rng, trials = np.random.default_rng(1), 600
     p = np.array(
         [
-            [f(pair(SHAPES[name](rng, n), np.zeros(n), limit=LIMIT), 0.0) for f in (gain_bound_p, loss_bound_p)]
+            [f(pair_scores(SHAPES[name](rng, n), np.zeros(n), limit=LIMIT), 0.0) for f in (gain_bound_p, loss_bound_p)]
             for _ in range(trials)
         ]
     )
@@ -78,7 +78,7 @@ def test_groups_that_share_a_rare_loss_are_taken_for_a_gain_at_most_alpha() -> N
     for _ in range(trials):
         sizes = np.minimum(rng.zipf(2.0, size=200), 30)
         codes = np.repeat(np.arange(200), sizes)
-        wins += gain_bound_p(pair(rare_losses(rng, 200)[codes], np.zeros(len(codes)), codes, LIMIT), 0.0) <= 0.05
+        wins += gain_bound_p(pair_scores(rare_losses(rng, 200)[codes], np.zeros(len(codes)), codes, LIMIT), 0.0) <= 0.05
     assert wins <= most_allowed(0.05, trials)
 
 
@@ -88,7 +88,7 @@ def test_the_gate_does_not_promote_what_loses_much_on_few_rows_and_gains_little_
     promoted = flipped = 0
     for _ in range(trials):
         differences = rare_losses(rng, 100)
-        promoted += decide(Evidence(differences, np.zeros(100), largest_difference=LIMIT), Gate()).verdict == "PROMOTE"
+        promoted += judge_challenger(Evidence(differences, np.zeros(100), largest_difference=LIMIT), Gate()).verdict == "PROMOTE"
         flipped += sign_flip(differences, LOOK) <= LOOK
     assert promoted <= most_allowed(LOOK, trials)
     assert flipped > most_allowed(LOOK, trials)
@@ -99,8 +99,8 @@ def test_not_worse_and_harm_ask_the_bound_on_their_own_side() -> None:
     passed = vetoed = 0
     for _ in range(trials):
         differences = rare_losses(rng, 200)
-        passed += not_worse_p(pair(differences - 0.02, np.zeros(200), limit=LIMIT), 0.02, LOOK) <= LOOK
-        vetoed += harm_p(pair(-differences - 0.03, np.zeros(200), limit=LIMIT), 0.03, LOOK) <= LOOK
+        passed += not_worse_p(pair_scores(differences - 0.02, np.zeros(200), limit=LIMIT), 0.02, LOOK) <= LOOK
+        vetoed += harm_p(pair_scores(-differences - 0.03, np.zeros(200), limit=LIMIT), 0.03, LOOK) <= LOOK
     assert passed <= most_allowed(LOOK, trials)
     assert vetoed <= most_allowed(LOOK, trials)
 
@@ -108,9 +108,9 @@ def test_not_worse_and_harm_ask_the_bound_on_their_own_side() -> None:
 def test_a_planted_gain_is_found() -> None:
     rng = np.random.default_rng(5)
     gains = rng.normal(0.1, 0.2, 1000)
-    assert better_p(pair(gains, np.zeros(1000), limit=LIMIT), LOOK) <= LOOK
-    assert not_worse_p(pair(gains - 0.1, np.zeros(1000), limit=LIMIT), 0.1, LOOK) <= LOOK
-    assert harm_p(pair(-gains - 0.02, np.zeros(1000), limit=LIMIT), 0.02, LOOK) <= LOOK
+    assert better_p(pair_scores(gains, np.zeros(1000), limit=LIMIT), LOOK) <= LOOK
+    assert not_worse_p(pair_scores(gains - 0.1, np.zeros(1000), limit=LIMIT), 0.1, LOOK) <= LOOK
+    assert harm_p(pair_scores(-gains - 0.02, np.zeros(1000), limit=LIMIT), 0.02, LOOK) <= LOOK
 
 
 @pytest.mark.parametrize(("deviation", "gain", "grouped"), [(0.3, 0.05, False), (1.0, 0.1, False), (0.3, 0.1, True)])
@@ -131,11 +131,11 @@ def test_the_bound_finds_a_gain_as_often_as_its_power_says(deviation: float, gai
 def test_rows_needed_of_real_scores_are_enough_for_the_gate_itself() -> None:
     """150 decisions at the number that an open verdict names; promoted in 80 % of them, less 3.3 standard errors."""
     rng, settings = np.random.default_rng(7), Gate(effect=0.3, looks_per_year=1)
-    verdict = decide(Evidence(rng.normal(0.25, 0.8, 120), np.zeros(120), largest_difference=LIMIT), settings)
+    verdict = judge_challenger(Evidence(rng.normal(0.25, 0.8, 120), np.zeros(120), largest_difference=LIMIT), settings)
     assert verdict.verdict == "INCONCLUSIVE" and verdict.rows_needed is not None
     n = verdict.rows_needed
     promoted = [
-        decide(Evidence(rng.normal(0.3, 0.8, n), np.zeros(n), largest_difference=LIMIT), settings).verdict == "PROMOTE"
+        judge_challenger(Evidence(rng.normal(0.3, 0.8, n), np.zeros(n), largest_difference=LIMIT), settings).verdict == "PROMOTE"
         for _ in range(150)
     ]
     assert np.mean(promoted) >= 0.8 - 3.3 * np.sqrt(0.16 / 150)
@@ -143,14 +143,17 @@ def test_rows_needed_of_real_scores_are_enough_for_the_gate_itself() -> None:
 
 def test_more_rows_are_needed_where_one_row_may_lose_more() -> None:
     scores = np.random.default_rng(8).normal(0.01, 0.3, 300)
-    needed = [decide(Evidence(scores, np.zeros(300), largest_difference=limit), Gate()).rows_needed for limit in (5.0, 20.0, 60.0)]
+    needed = [
+        judge_challenger(Evidence(scores, np.zeros(300), largest_difference=limit), Gate()).rows_needed
+        for limit in (5.0, 20.0, 60.0)
+    ]
     assert needed[0] is not None and needed[1] is not None and needed[2] is not None
     assert needed[0] < needed[1] < needed[2]
 
 
 def test_rows_beyond_the_largest_difference_are_clipped_counted_and_told() -> None:
     differences = np.concatenate([np.full(200, 0.5), [-12.0, 7.0, -4.9]])
-    verdict = decide(Evidence(differences, np.zeros(203), largest_difference=LIMIT), Gate())
+    verdict = judge_challenger(Evidence(differences, np.zeros(203), largest_difference=LIMIT), Gate())
     comparison = verdict.comparisons[0]
     assert comparison.clipped == 2
     assert comparison.difference == pytest.approx((100 - 5 + 5 - 4.9) / 203)
@@ -160,9 +163,9 @@ def test_rows_beyond_the_largest_difference_are_clipped_counted_and_told() -> No
 
 def test_real_scores_without_a_largest_difference_are_refused() -> None:
     with pytest.raises(ValueError, match="real scores need `largest_difference`, which their problem declares"):
-        decide(Evidence(np.full(200, 0.5), np.zeros(200)), Gate())
+        judge_challenger(Evidence(np.full(200, 0.5), np.zeros(200)), Gate())
     with pytest.raises(ValueError, match="`pair` needs the `limit` that the problem declares"):
-        better_p(pair(np.full(200, 0.5), np.zeros(200)), LOOK)
+        better_p(pair_scores(np.full(200, 0.5), np.zeros(200)), LOOK)
 
 
 def test_an_interval_claims_no_more_than_the_bound() -> None:
@@ -170,7 +173,7 @@ def test_an_interval_claims_no_more_than_the_bound() -> None:
     interval = difference_interval(np.full(100, 0.1), np.zeros(100), confidence=0.9, limit=LIMIT)
     assert interval.low is not None and interval.high is not None
     assert interval.low < 0 < interval.high
-    assert gain_bound_p(pair(np.full(100, 0.1), np.zeros(100), limit=LIMIT), interval.low) == pytest.approx(0.05, rel=1e-6)
+    assert gain_bound_p(pair_scores(np.full(100, 0.1), np.zeros(100), limit=LIMIT), interval.low) == pytest.approx(0.05, rel=1e-6)
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -192,10 +195,10 @@ def test_the_bound_turns_with_its_sign_and_knows_no_order() -> None:
 
 
 def test_bets_go_from_all_of_the_wealth_down_to_what_the_widest_spread_asks_for() -> None:
-    shares, log_weights = bets(np.full(10_000, LIMIT), 10_000)
+    shares, log_weights = betting_shares(np.full(10_000, LIMIT), 10_000)
     assert shares[0] == 1 and shares[-1] <= 3 / 100 < shares[-2]
     assert np.exp(log_weights).sum() == pytest.approx(1)
-    assert len(bets(np.ones(4), 4)[0]) == 1
+    assert len(betting_shares(np.ones(4), 4)[0]) == 1
 
 
 def test_a_value_at_its_limit_loses_all_of_the_largest_bet_and_no_more() -> None:
@@ -207,7 +210,9 @@ def test_guards_on_real_scores_find_harm_and_tolerate_noise() -> None:
     rng = np.random.default_rng(11)
     slices = {"region": np.repeat(["eu", "us"], 600)}
     differences = np.concatenate([rng.normal(-0.4, 0.5, 600), rng.normal(0.6, 0.5, 600)])
-    verdict = decide(Evidence(differences, np.zeros(1200), slices=slices, largest_difference=LIMIT), Gate(guards=Guards()))
+    verdict = judge_challenger(
+        Evidence(differences, np.zeros(1200), slices=slices, largest_difference=LIMIT), Gate(guards=Guards())
+    )
     assert {c.name: c.outcome for c in verdict.comparisons if c.rule == "guard"} == {
         "slice region=eu": "harm shown",
         "slice region=us": "no harm shown",

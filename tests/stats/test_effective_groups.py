@@ -9,7 +9,7 @@ from simulations.trials import Floats, most_allowed, scores
 
 from configs.schema import Gate, Guards
 from tasks.gate.evidence import Evidence
-from tasks.gate.gate import decide
+from tasks.gate.gate import judge_challenger
 from tasks.gate.slices import by_slice
 from tasks.stats.intervals import difference_interval, mean_interval
 from tasks.stats.paired import (
@@ -21,7 +21,7 @@ from tasks.stats.paired import (
     harm_p,
     mcnemar_exact,
     not_worse_p,
-    pair,
+    pair_scores,
     sign_flip_exact,
     tango_p,
     tango_z,
@@ -53,12 +53,12 @@ def test_one_customer_of_300_rows_beside_120_single_ones_decides_nothing() -> No
     promoted = passed = 0
     for _ in range(400):
         first, second, codes = at_the_margin(rng, ONE_CUSTOMER, -0.01)
-        pairs = pair(first, second, codes)
+        pairs = pair_scores(first, second, codes)
         passed += not_worse_p(pairs, 0.01, LOOK) <= LOOK
         promoted += float(stats.norm.sf(tango_z(*(x / pairs.design for x in (pairs.wins, pairs.losses, pairs.n)), -0.01))) <= LOOK
     assert passed <= most_allowed(LOOK, 400)
     assert promoted > 20  # what the normal quantile would have passed
-    verdict = decide(Evidence(first, second, groups=codes), settings)
+    verdict = judge_challenger(Evidence(first, second, groups=codes), settings)
     assert verdict.verdict == "INCONCLUSIVE"
     assert verdict.n_effective == pytest.approx(1.96, abs=0.01)
     assert "420 fair rows in 121 groups, which count as 1 effective row," in verdict.reasons[0]
@@ -69,7 +69,7 @@ def test_five_customers_of_a_hundred_rows_are_held_to_the_level() -> None:
     rng, trials, passed, vetoed = np.random.default_rng(1), 1000, 0, 0
     for _ in range(trials):
         first, second, codes = at_the_margin(rng, FIVE_CUSTOMERS, -0.01)
-        pairs = pair(first, second, codes)
+        pairs = pair_scores(first, second, codes)
         passed += not_worse_p(pairs, 0.01, 0.05) <= 0.05
         vetoed += harm_p(pairs, 0.01, LOOK) <= LOOK
     assert passed <= most_allowed(0.05, trials)
@@ -79,19 +79,19 @@ def test_five_customers_of_a_hundred_rows_are_held_to_the_level() -> None:
 def test_the_minimum_of_the_gate_and_of_its_guards_counts_effective_rows() -> None:
     first, second = np.tile([1.0, 1.0, 0.0], 140), np.tile([1.0, 0.0, 0.0], 140)
     groups = np.repeat(np.arange(len(ONE_CUSTOMER)), ONE_CUSTOMER)
-    verdict = decide(Evidence(first, second, groups=groups, slices={"region": np.repeat("eu", 420)}), Gate())
+    verdict = judge_challenger(Evidence(first, second, groups=groups, slices={"region": np.repeat("eu", 420)}), Gate())
     assert verdict.verdict == "INCONCLUSIVE"
     assert verdict.comparisons[1].outcome == "too few rows"
     assert any("1 with fewer than 30 effective rows are reported, not judged" in reason for reason in verdict.reasons)
     settings = Gate(min_rows=1, guards=Guards(min_n=1))
-    judged = decide(Evidence(first, second, groups=groups, slices={"region": np.repeat("eu", 420)}), settings)
+    judged = judge_challenger(Evidence(first, second, groups=groups, slices={"region": np.repeat("eu", 420)}), settings)
     assert judged.comparisons[1].outcome == "no harm shown"
 
 
 def test_rows_needed_for_the_minimum_grow_with_the_unevenness_of_groups() -> None:
     first, second = np.tile([1.0, 1.0, 1.0, 0.0], 105), np.tile([1.0, 0.0, 1.0, 0.0], 105)
     groups = np.repeat(np.arange(len(ONE_CUSTOMER)), ONE_CUSTOMER)
-    verdict = decide(Evidence(first, second, groups=groups), Gate())
+    verdict = judge_challenger(Evidence(first, second, groups=groups), Gate())
     assert verdict.rows_needed is not None and verdict.rows_needed >= 100 * 420 / 1.96
 
 
@@ -114,7 +114,7 @@ def test_small_groups_that_gain_and_large_ones_that_lose_are_no_gain() -> None:
 def _of_sums(sums: Floats, size: int) -> Pairs:
     codes, place = np.repeat(np.arange(len(sums)), size), np.tile(np.arange(size), len(sums))
     wins, losses = place < np.repeat(sums, size), place < np.repeat(-sums, size)
-    return pair((~losses).astype(float), (~wins).astype(float), codes)
+    return pair_scores((~losses).astype(float), (~wins).astype(float), codes)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.3])
@@ -127,13 +127,13 @@ def test_large_groups_that_are_lost_whole_are_no_gain_of_the_small_ones(share: f
         won = rng.random(1000) < share * 300 / 1000
         first, second = np.ones(1300), np.concatenate([1.0 - won, np.ones(300)])
         first[1000:] = np.repeat(1.0 - lost, 30)
-        passed += gain_bound_p(pair(first, second, codes), 0.0) <= 0.05
+        passed += gain_bound_p(pair_scores(first, second, codes), 0.0) <= 0.05
     assert passed <= most_allowed(0.05, trials)
 
 
 def test_single_rows_stay_with_the_exact_mcnemar_test() -> None:
     first, second = scores(np.random.default_rng(4), 600, 0.1, 0.04)
-    pairs = pair(first, second)
+    pairs = pair_scores(first, second)
     assert better_p(pairs, LOOK) == pytest.approx(float(mcnemar_exact(pairs.wins, pairs.losses)), rel=1e-9)
 
 
@@ -147,7 +147,7 @@ def test_no_loss_hides_behind_groups_that_were_won_whole() -> None:
 
 def test_the_interval_of_a_grouped_difference_is_the_one_that_its_test_does_not_reject() -> None:
     first, second, codes = at_the_margin(np.random.default_rng(6), FIVE_CUSTOMERS, 0.0)
-    pairs, interval = pair(first, second, codes), difference_interval(first, second, codes, 0.9)
+    pairs, interval = pair_scores(first, second, codes), difference_interval(first, second, codes, 0.9)
     assert interval.low is not None and interval.high is not None
     counts = [x / pairs.design for x in (pairs.wins, pairs.losses, pairs.n)]
     assert float(tango_p(*counts, interval.low, pairs.n_effective - 1)) == pytest.approx(0.05, abs=1e-6)
@@ -168,7 +168,7 @@ def test_one_group_alone_has_no_interval_and_shows_nothing() -> None:
     first, second, codes = np.ones(50), np.zeros(50), np.zeros(50, dtype=np.int64)
     assert difference_interval(first, second, codes).low is None
     assert mean_interval(first, codes).low is None
-    assert not_worse_p(pair(first, second, codes), 0.01, LOOK) == 1.0
+    assert not_worse_p(pair_scores(first, second, codes), 0.01, LOOK) == 1.0
 
 
 def test_a_gain_by_group_is_found_with_the_rows_said_to_be_needed() -> None:
@@ -180,8 +180,8 @@ def test_a_gain_by_group_is_found_with_the_rows_said_to_be_needed() -> None:
         first, second = scores(rng, 2 * groups, 0.2, gain)
         return Evidence(first, second, groups=codes)
 
-    verdict = decide(evidence(120, 0.06), settings)
+    verdict = judge_challenger(evidence(120, 0.06), settings)
     assert verdict.verdict == "INCONCLUSIVE" and verdict.rows_needed is not None
     groups = (verdict.rows_needed + 1) // 2
-    promoted = [decide(evidence(groups, 0.08), settings).verdict == "PROMOTE" for _ in range(100)]
+    promoted = [judge_challenger(evidence(groups, 0.08), settings).verdict == "PROMOTE" for _ in range(100)]
     assert np.mean(promoted) >= 0.8 - 3.3 * np.sqrt(0.16 / 100)

@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from statsmodels.stats.proportion import proportion_confint
 
 from tasks.stats.intervals import (
-    accuracy,
+    accuracy_of,
     difference_interval,
     f1_by_class,
     macro_f1,
@@ -103,7 +103,7 @@ def test_macro_f1_is_scikit_learns() -> None:
     confusion = np.zeros((1, 9, 9))
     np.add.at(confusion[0], (target, guess), 1)
     assert macro_f1(confusion)[0] == pytest.approx(f1_score(target, guess, average="macro"), abs=1e-12)
-    assert accuracy(confusion)[0] == pytest.approx(accuracy_score(target, guess), abs=1e-12)
+    assert accuracy_of(confusion)[0] == pytest.approx(accuracy_score(target, guess), abs=1e-12)
     assert f1_by_class(confusion)[0][:7] == pytest.approx(f1_score(target, guess, average=None), abs=1e-12)
 
 

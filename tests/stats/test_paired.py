@@ -14,7 +14,7 @@ from tasks.stats.paired import (
     holm,
     mcnemar_exact,
     not_worse_p,
-    pair,
+    pair_scores,
     sign_flip,
     sign_flip_exact,
     tango_interval,
@@ -93,7 +93,7 @@ def test_sampled_sign_flips_agree_with_scipys_permutation_test(shift: float) -> 
 
 def test_rows_told_three_times_weigh_as_much_as_told_once() -> None:
     first, second = scores(np.random.default_rng(0), 200, 0.15, 0.06)
-    once, thrice = pair(first, second), pair(np.repeat(first, 3), np.repeat(second, 3), np.repeat(np.arange(200), 3))
+    once, thrice = pair_scores(first, second), pair_scores(np.repeat(first, 3), np.repeat(second, 3), np.repeat(np.arange(200), 3))
     assert better_p(thrice, 0.05) == pytest.approx(better_p(once, 0.05), rel=1e-9)
     assert not_worse_p(thrice, 0.02, 0.05) == pytest.approx(not_worse_p(once, 0.02, 0.05), rel=1e-9)
     assert harm_p(thrice, 0.02, 0.05) == pytest.approx(harm_p(once, 0.02, 0.05), rel=1e-9)
@@ -117,14 +117,17 @@ def test_models_at_the_margin_pass_at_most_alpha_under_not_worse() -> None:
 @pytest.mark.parametrize("repeated", [0.0, 0.7, 1.0])
 def test_equal_models_win_at_most_alpha_when_rows_come_in_groups(repeated: float) -> None:
     rng, trials = np.random.default_rng(12), 2000
-    p = [better_p(pair(*clustered(rng, rng.integers(1, 6, size=150), 0.1, 0.0, repeated)), 0.05) for _ in range(trials)]
+    p = [better_p(pair_scores(*clustered(rng, rng.integers(1, 6, size=150), 0.1, 0.0, repeated)), 0.05) for _ in range(trials)]
     assert np.sum(np.array(p) <= 0.05) <= most_allowed(0.05, trials)
 
 
 @pytest.mark.parametrize("repeated", [0.0, 0.7, 1.0])
 def test_models_at_the_margin_pass_at_most_alpha_when_rows_come_in_groups(repeated: float) -> None:
     rng, trials = np.random.default_rng(13), 2000
-    p = [not_worse_p(pair(*clustered(rng, rng.integers(1, 6, size=300), 0.1, -0.02, repeated)), 0.02, 0.05) for _ in range(trials)]
+    p = [
+        not_worse_p(pair_scores(*clustered(rng, rng.integers(1, 6, size=300), 0.1, -0.02, repeated)), 0.02, 0.05)
+        for _ in range(trials)
+    ]
     assert np.sum(np.array(p) <= 0.05) <= most_allowed(0.05, trials)
 
 
@@ -132,7 +135,7 @@ def test_a_few_big_groups_do_not_hide_their_risk() -> None:
     """Group sizes with a heavy tail, all rows of a group alike: the variance between groups alone would pass 15 % here."""
     rng, trials = np.random.default_rng(14), 2000
     p = [
-        not_worse_p(pair(*clustered(rng, np.minimum(rng.zipf(1.7, size=300), 100), 0.06, -0.02, 1.0)), 0.02, 0.05)
+        not_worse_p(pair_scores(*clustered(rng, np.minimum(rng.zipf(1.7, size=300), 100), 0.06, -0.02, 1.0)), 0.02, 0.05)
         for _ in range(trials)
     ]
     assert np.sum(np.array(p) <= 0.05) <= most_allowed(0.05, trials)
@@ -145,7 +148,7 @@ def test_equal_models_win_at_most_alpha_on_real_scores_in_groups() -> None:
         codes = np.repeat(np.arange(60), 3)
         first = rng.gamma(2, size=60)[codes] + rng.normal(size=180)
         second = rng.gamma(2, size=60)[codes] + rng.normal(size=180)
-        won += better_p(pair(first, second, codes, limit=20.0), 0.05) <= 0.05
+        won += better_p(pair_scores(first, second, codes, limit=20.0), 0.05) <= 0.05
     assert won <= most_allowed(0.05, trials)
 
 
@@ -154,7 +157,7 @@ def test_real_scores_at_the_margin_pass_at_most_alpha() -> None:
     won = 0
     for _ in range(trials):
         second = rng.normal(size=150)
-        won += not_worse_p(pair(second + rng.normal(-0.1, 0.5, size=150), second, limit=5.0), 0.1, 0.05) <= 0.05
+        won += not_worse_p(pair_scores(second + rng.normal(-0.1, 0.5, size=150), second, limit=5.0), 0.1, 0.05) <= 0.05
     assert won <= most_allowed(0.05, trials)
 
 

@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from configs.load import load
+from configs.load import load_pipeline
 from flows.__main__ import main
 from tasks.common.home import Home
-from tasks.data.preparation.load import loaded, redactor_of
-from tasks.data.preparation.prepare import prepare
+from tasks.data.preparation.load import loaded_source, redactor_of
+from tasks.data.preparation.prepare import prepare_rows
 from tasks.data.redaction.key import key_id, redaction_key
-from tasks.data.redaction.pseudonyms import pseudonym
-from tasks.data.snapshot.snapshot import DROPPED, seal
-from tasks.data.sources.source_files import data_files, fingerprint
+from tasks.data.redaction.pseudonyms import pseudonym_of
+from tasks.data.snapshot.snapshot import DROPPED, write_snapshot
+from tasks.data.sources.source_files import data_files, fingerprint_files
 from tasks.evaluate import FRAME
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
@@ -57,12 +57,12 @@ def config(tmp_path, rows, **data):
 
 
 def sealed(home, path):
-    kept = load(Path(path))
+    kept = load_pipeline(Path(path))
     redactor = redactor_of(kept.data, home.path)
     source, test = data_files(kept.data)
-    with loaded(kept.data, kept.problem, home.path) as raw:
-        candidate = prepare(raw, kept.data, redactor)
-        return seal(candidate, home.path, fingerprint(source + test), key_id(redactor.key) if redactor else None)
+    with loaded_source(kept.data, kept.problem, home.path) as raw:
+        candidate = prepare_rows(raw, kept.data, redactor)
+        return write_snapshot(candidate, home.path, fingerprint_files(source + test), key_id(redactor.key) if redactor else None)
 
 
 def find(capsys, path, value, code=0):
@@ -77,7 +77,7 @@ def find(capsys, path, value, code=0):
 def test_an_id_leads_to_its_split_and_a_pseudonym_back_to_its_row(home, tmp_path, capsys):
     path = config(tmp_path, people())
     made = sealed(home, path)
-    tag = pseudonym("user7@example.com", redaction_key(home.path))
+    tag = pseudonym_of("user7@example.com", redaction_key(home.path))
     split = next(s for s in ("train", "validation", "test") if tag in set(made.frame(s)["id"]))
     for asked in ("user7@example.com", tag):
         found = find(capsys, path, asked)

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from configs.schema import Data, Model, Monitor, Pipeline
-from tasks.collect.monitor import accepted
+from tasks.collect.monitor import acceptance_rate
 from tasks.common.home import Home
-from tasks.monitor import answers
-from tasks.serving.feedback_cleaning import cleaner
+from tasks.monitor import window_answers
+from tasks.serving.feedback_cleaning import feedback_cleaner
 from tasks.traffic.log import Answer, Feedback, new_id, open_traffic
 
 NOW = datetime.now(UTC)
@@ -42,18 +42,18 @@ def test_of_many_answers_a_part_is_read_with_all_that_were_audited(home):
     drawn_only = [answer(audit=True, audit_probability=0.1) for _ in range(400)]
     other = [answer(version="2") for _ in range(100)] + [answer(origin="score") for _ in range(100)]
     keep(home, [*drawn, *other, *drawn_only, *(answer() for _ in range(160))], [(one, "label", "a", "audit") for one in drawn])
-    found = answers(pipeline(), home, "1", NOW)
+    found = window_answers(pipeline(), home, "1", NOW)
     assert 119 < len(found) <= 140  # 100 and those audited that are not among them: 33, six standard errors of 2.3
     assert found["correct"].sum() == found["correct"].notna().sum() == 40 and found["id"].is_unique
     assert found["version"].eq("1").all() and found["origin"].eq("predict").all()
 
 
 def test_a_label_that_the_log_redacted_is_the_class_it_was(home):
-    masked = cleaner(pipeline(), home)(["desk@example.org"])[0]
+    masked = feedback_cleaner(pipeline(), home)(["desk@example.org"])[0]
     assert masked.startswith("<EMAIL_ADDRESS:")
     drawn = [answer("desk@example.org", audit=True, audit_probability=0.5, text=f"t{n}") for n in range(4)]
     keep(home, drawn, [(drawn[0], "label", masked, "audit"), (drawn[1], "label", "other@example.org", "audit")])
-    assert answers(pipeline(), home, "1", NOW).set_index("text")["correct"].dropna().to_dict() == {"t0": 1.0, "t1": 0.0}
+    assert window_answers(pipeline(), home, "1", NOW).set_index("text")["correct"].dropna().to_dict() == {"t0": 1.0, "t1": 0.0}
 
 
 def test_audits_of_written_answers_say_how_many_needed_no_correction_and_users_do_not(home):
@@ -62,17 +62,17 @@ def test_audits_of_written_answers_say_how_many_needed_no_correction_and_users_d
     fine = [(one, "correction", one.prediction, "audit") for one in drawn[:30]]
     wrong = [(one, "correction", "it is not", "audit") for one in drawn[30:]]
     keep(home, [*drawn, *other], [*fine, *wrong, *((one, "thumb", "down", "user") for one in other)])
-    found = answers(pipeline("text-generation"), home, "1", NOW)
-    share = accepted(found)
+    found = window_answers(pipeline("text-generation"), home, "1", NOW)
+    share = acceptance_rate(found)
     assert share["value"] == 0.75 and share["n"] == 40 and share["low"] == pytest.approx(0.598, abs=0.001)  # Wilson's, by hand
-    assert accepted(found[~found["audit"]]) is None
+    assert acceptance_rate(found[~found["audit"]]) is None
     told_often = found.assign(text="t")
-    assert accepted(told_often)["high"] - accepted(told_often)["low"] > 0.7, "one text is one event"
+    assert acceptance_rate(told_often)["high"] - acceptance_rate(told_often)["low"] > 0.7, "one text is one event"
 
 
 def test_an_auditors_spelling_of_the_answers_label_is_that_label_and_another_sign_is_not(home):
     drawn = [answer(prediction, audit=True, audit_probability=0.1) for prediction in ("log in", "1.0", "-1", "true", "a", "log in")]
     labels = ("Log-In", "1", "1", "TRUE", "b", "a")
     keep(home, drawn, [(one, "label", label, "audit") for one, label in zip(drawn, labels, strict=True)])
-    found = answers(pipeline(), home, "1", NOW).set_index("id")["correct"]
+    found = window_answers(pipeline(), home, "1", NOW).set_index("id")["correct"]
     assert found[[one.id for one in drawn]].tolist() == [1, 1, 0, 1, 0, 0]

@@ -9,9 +9,9 @@ import tiny
 from configs.schema import Evaluation, Full
 from tasks.common.bases import find_base
 from tasks.evaluate import POINTS, Baselines
-from tasks.learning.embedding import embed
-from tasks.learning.network import build, spec_of
-from tasks.learning.scoring import opponents
+from tasks.learning.embedding import embed_texts
+from tasks.learning.network import build_network, spec_of
+from tasks.learning.scoring import score_opponents
 from tasks.reference import _points
 
 PIPELINE = SimpleNamespace(model=SimpleNamespace(max_length=16), training=SimpleNamespace(precision="fp32"))
@@ -23,10 +23,10 @@ def test_reference_and_traffic_are_pooled_alike_whatever_the_baselines_pool_by(t
     rows = tiny.frame(12).drop_duplicates("text")
     test, texts = rows[:8], rows["text"].tolist()
     labels = tuple(sorted(set(rows["target"])))
-    network = build(spec_of("text-classification", Full(), labels, 16, 0, base), base.path)
-    points = opponents(network, rows, test, (), Evaluation(), "fp32").points
+    network = build_network(spec_of("text-classification", Full(), labels, 16, 0, base), base.path)
+    points = score_opponents(network, rows, test, (), Evaluation(), "fp32").points
     assert (points is not None) == (network.model.pooling == "mean") == (pooling == "mean")
     if points is not None:
         np.save(tmp_path / POINTS, points)
     placed = _points(PIPELINE, base, Baselines(tmp_path), texts, {text: row for row, text in enumerate(test["text"])})
-    np.testing.assert_allclose(placed, embed(base.path, texts, 16, "fp32"), atol=1e-5)
+    np.testing.assert_allclose(placed, embed_texts(base.path, texts, 16, "fp32"), atol=1e-5)

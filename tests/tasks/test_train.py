@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from configs.load import load
+from configs.load import load_pipeline
 from tasks.collect.training import training_sentence
 from tasks.learning import device
-from tasks.train import account, takes_every_core
+from tasks.train import record_training, takes_every_core
 
 HELPDESK = Path(__file__).parents[2] / "configs" / "helpdesk.yaml"
 
@@ -17,7 +17,7 @@ HELPDESK = Path(__file__).parents[2] / "configs" / "helpdesk.yaml"
 def test_a_training_takes_every_core_on_this_machines_cpu_alone(monkeypatch, hardware, pool, every):
     here = device.numerics("fp32")
     monkeypatch.setattr(device, "numerics", lambda _: replace(here, device=hardware))
-    assert takes_every_core(load(HELPDESK, [f"training.work_pool={pool}"] if pool else [])) is every
+    assert takes_every_core(load_pipeline(HELPDESK, [f"training.work_pool={pool}"] if pool else [])) is every
 
 
 def trained(**changes):
@@ -49,7 +49,7 @@ class Recorder:
 )
 def test_a_run_tells_its_epoch_its_rate_its_temperature_and_a_second_attempt(restart):
     tracking = Recorder()
-    account(tracking, "run", trained(restart=restart))
+    record_training(tracking, "run", trained(restart=restart))
     assert {name: tracking.metrics[name] for name in ("kept_epoch", "temperature", "learning_rate_used")} == {
         "kept_epoch": 2.0, "temperature": 1.25, "learning_rate_used": 1e-3,
     }  # fmt: skip
@@ -71,4 +71,4 @@ def test_a_run_tells_its_epoch_its_rate_its_temperature_and_a_second_attempt(res
     ],
 )  # fmt: skip
 def test_a_report_says_in_a_sentence_which_weights_a_version_has(changes, settings, sentence):
-    assert training_sentence(trained(**changes), load(HELPDESK, settings)) == sentence
+    assert training_sentence(trained(**changes), load_pipeline(HELPDESK, settings)) == sentence

@@ -9,7 +9,7 @@ from configs.schema import Data, Model, Pipeline
 from tasks.common.home import Home
 from tasks.ledger.decisions import record_decision
 from tasks.ledger.promotions import Ledger
-from tasks.prepare import latest, note_latest
+from tasks.prepare import latest_snapshot, note_latest
 from tasks.vocabulary import known_labels
 
 PIPELINE = Pipeline(name="tiny", problem="text-classification", data=Data(source="x.csv"), model=Model(base="x"))
@@ -65,7 +65,7 @@ def decide(tmp_path, snapshot):
 
 
 def test_before_the_first_snapshot_nothing_is_known(home, tmp_path):
-    assert known(home, tmp_path).all == frozenset() and latest(PIPELINE, home) is None
+    assert known(home, tmp_path).all == frozenset() and latest_snapshot(PIPELINE, home) is None
 
 
 def test_labels_of_an_old_manifest_are_spelled_as_today(home, tmp_path):

@@ -7,7 +7,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from tasks.common.home import Home
 from tasks.tracking.client import Tracking
-from tasks.tracking.run_description import LONGEST, _shortened, describe
+from tasks.tracking.run_description import LONGEST, _shortened, describe_everywhere
 
 WRITES = ("set_tag", "set_model_version_tag", "update_model_version", "set_registered_model_tag", "update_registered_model")
 
@@ -55,22 +55,22 @@ def test_a_kill_at_any_write_leaves_the_description_ours(described):
     client, (run, model, version) = described
     for number in range(7):
         old, new = f"first {number}", f"second {number}"
-        describe(client, run, model, version, old)
+        describe_everywhere(client, run, model, version, old)
         assert texts(client, run) == (old, old, old)
         if number < 6:
             with pytest.raises(Killed):
-                describe(Client(client, number), run, model, version, new)
-        describe(client, run, model, version, f"third {number}")
+                describe_everywhere(Client(client, number), run, model, version, new)
+        describe_everywhere(client, run, model, version, f"third {number}")
         assert texts(client, run) == (f"third {number}",) * 3
 
 
 def test_what_a_person_wrote_stays_also_after_a_kill(described):
     client, (run, model, version) = described
-    describe(client, run, model, version, "ours")
+    describe_everywhere(client, run, model, version, "ours")
     with pytest.raises(Killed):
-        describe(Client(client, 3), run, model, version, "ours too")
+        describe_everywhere(Client(client, 3), run, model, version, "ours too")
     client.update_model_version(model, version, "mine")
-    describe(client, run, model, version, "the last")
+    describe_everywhere(client, run, model, version, "the last")
     assert texts(client, run) == ("the last", "mine", "the last")
 
 

@@ -18,9 +18,9 @@ from traffic_child import NAME, answer
 
 from configs.errors import InputError
 from tasks.traffic import writer
-from tasks.traffic.journal import journals
-from tasks.traffic.log import Answer, Feedback, Query, draw, new_id, open_traffic, pending_audits, read_answers, read_feedback
-from tasks.traffic.records import answer_schema, decode, encode, feedback_schema
+from tasks.traffic.journal import list_journals
+from tasks.traffic.log import Answer, Feedback, Query, draw_audit, new_id, open_traffic, pending_audits, read_answers, read_feedback
+from tasks.traffic.records import answer_schema, decode_records, encode_record, feedback_schema
 from tasks.traffic.store import ParquetStore
 
 CHILD = Path(__file__).parent / "traffic_child.py"
@@ -87,8 +87,10 @@ def test_a_record_that_cannot_be_written_costs_itself_alone(traffic, tmp_path, c
 
 
 def test_damaged_and_unfinished_lines_are_left_out_and_cost_no_other():
-    good, better = encode(answer(1)), encode(label(2, "x"))
-    found = decode(good + b'{"id": tru\n' + better + b"\x00\x00\xff\n" + good.replace(b"1", b"7") + encode(answer(5))[:-9])
+    good, better = encode_record(answer(1)), encode_record(label(2, "x"))
+    found = decode_records(
+        good + b'{"id": tru\n' + better + b"\x00\x00\xff\n" + good.replace(b"1", b"7") + encode_record(answer(5))[:-9]
+    )
     assert found["answers"].num_rows == 2 and found["feedback"].num_rows == 1
 
 
@@ -153,7 +155,7 @@ def test_kill_9_costs_no_answer_that_was_written_which_it_is_within_a_tick(tmp_p
     written = max(int(line.split()[1]) for line in said if line.endswith("\n"))
     found = sorted(places(tmp_path))
     assert writer.TICK_SECONDS < 1 and found == list(range(len(found))) and len(found) >= written > 0
-    assert not journals(tmp_path / "traffic" / NAME), "the reader moved what the dead process left"
+    assert not list_journals(tmp_path / "traffic" / NAME), "the reader moved what the dead process left"
     assert sorted(places(tmp_path)) == found
 
 
@@ -188,7 +190,7 @@ def test_a_process_killed_while_it_moves_its_journal_loses_and_doubles_nothing(t
     again.answered([answer(100)])
     again.close()
     assert sorted(places(tmp_path)) == list(range(101))
-    assert len(list(tmp_path.rglob("[!.]*.parquet"))) == 2 and not journals(tmp_path / "traffic" / NAME)
+    assert len(list(tmp_path.rglob("[!.]*.parquet"))) == 2 and not list_journals(tmp_path / "traffic" / NAME)
 
 
 def test_a_forked_child_keeps_no_journal_in_use_and_logs_nothing_of_its_own(traffic, tmp_path):
@@ -202,7 +204,7 @@ def test_a_forked_child_keeps_no_journal_in_use_and_logs_nothing_of_its_own(traf
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
     traffic.answered([answer(3)])
     traffic.flush()
-    assert places(tmp_path) == [1, 3] and len(journals(tmp_path / "traffic" / NAME)) == 1
+    assert places(tmp_path) == [1, 3] and len(list_journals(tmp_path / "traffic" / NAME)) == 1
 
 
 def test_a_disk_that_is_not_there_yet_is_no_reason_not_to_answer(tmp_path, caplog):
@@ -221,11 +223,11 @@ def test_a_disk_that_is_not_there_yet_is_no_reason_not_to_answer(tmp_path, caplo
 
 def test_the_audit_draws_its_share_and_records_it():
     rng = random.Random(3)
-    drawn = [draw(0.02, rng) for _ in range(50_000)]
+    drawn = [draw_audit(0.02, rng) for _ in range(50_000)]
     share = sum(audit for audit, _ in drawn) / len(drawn)
     assert abs(share - 0.02) < 5 * (0.02 * 0.98 / 50_000) ** 0.5  # five standard errors: a false alarm in 1.7 million
     assert {probability for _, probability in drawn} == {0.02}
-    assert draw(0, rng) == (False, 0.0) and draw(1, rng) == (True, 1.0)
+    assert draw_audit(0, rng) == (False, 0.0) and draw_audit(1, rng) == (True, 1.0)
 
 
 def test_what_was_drawn_waits_until_an_audit_labels_it(traffic, tmp_path):

@@ -12,7 +12,7 @@ from test_log import NAME, T0, answer, label, places, run_child
 
 from configs.errors import InfraError
 from tasks.traffic import store
-from tasks.traffic.journal import journals
+from tasks.traffic.journal import list_journals
 from tasks.traffic.log import Query, find_answers, open_traffic, pending_audits, read_answers, read_feedback
 from tasks.traffic.sql import SqlStore
 from tasks.traffic.store import ParquetStore
@@ -210,9 +210,9 @@ def test_a_large_journal_is_finished_and_moved_while_its_process_goes_on(tmp_pat
         traffic.answered([answer(place) for place in range(start, start + 10)])
         traffic.flush()
     deadline = datetime.now(UTC) + timedelta(seconds=10)
-    while len(journals(tmp_path / "traffic" / NAME)) > 1 and datetime.now(UTC) < deadline:
+    while len(list_journals(tmp_path / "traffic" / NAME)) > 1 and datetime.now(UTC) < deadline:
         pass
-    assert files(tmp_path) and len(journals(tmp_path / "traffic" / NAME)) <= 1
+    assert files(tmp_path) and len(list_journals(tmp_path / "traffic" / NAME)) <= 1
     assert sorted(places(tmp_path)) == list(range(100))
     traffic.close()
 
@@ -228,14 +228,14 @@ def test_journals_wait_while_the_database_is_away_and_are_shipped_when_it_is_bac
     traffic.flush()
     traffic.close()
     assert caplog.text.count("wait: the traffic log at sqlite") == 1
-    assert len(journals(tmp_path / "traffic" / NAME)) == 1
+    assert len(list_journals(tmp_path / "traffic" / NAME)) == 1
     with pytest.raises(InfraError, match="TUNEKEEPER_TRAFFIC_URL"):
         read_answers(tmp_path, NAME, url)
     (tmp_path / "away").unlink()
     (tmp_path / "away").mkdir()
     back = open_traffic(tmp_path, NAME, url)
     back.close()
-    assert not journals(tmp_path / "traffic" / NAME) and places(tmp_path, url=url) == list(range(30))
+    assert not list_journals(tmp_path / "traffic" / NAME) and places(tmp_path, url=url) == list(range(30))
 
 
 def test_answers_reach_the_database_in_seconds_and_are_seen_before(tmp_path, monkeypatch):
@@ -246,7 +246,7 @@ def test_answers_reach_the_database_in_seconds_and_are_seen_before(tmp_path, mon
     traffic.flush()
     assert places(tmp_path, url=url) == list(range(5)), "its journal is read too"
     deadline = datetime.now(UTC) + timedelta(seconds=10)
-    while journals(tmp_path / "traffic" / NAME) and datetime.now(UTC) < deadline:
+    while list_journals(tmp_path / "traffic" / NAME) and datetime.now(UTC) < deadline:
         pass
-    assert not journals(tmp_path / "traffic" / NAME) and places(tmp_path, url=url) == list(range(5))
+    assert not list_journals(tmp_path / "traffic" / NAME) and places(tmp_path, url=url) == list(range(5))
     traffic.close()

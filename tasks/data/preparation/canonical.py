@@ -12,11 +12,11 @@ from configs.schema import Data, ProblemName
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import holds_half_character
 from tasks.data.preparation.split import SPLITS
-from tasks.data.redaction.pseudonyms import file_name, pseudonyms
+from tasks.data.redaction.pseudonyms import file_name, pseudonyms_of
 from tasks.data.redaction.redact import Redactor
 from tasks.data.sources.chunk import Chunk, cell_shape
 from tasks.data.sources.columns import source_columns, split_column, wanted_columns
-from tasks.data.sources.read_files import chunks
+from tasks.data.sources.read_files import read_chunks
 from tasks.data.sources.source_files import data_files
 from tasks.data.sources.times import read_times
 
@@ -44,18 +44,20 @@ class _Reading:
     redactor: Redactor | None
 
 
-def parts(data: Data, problem: ProblemName, schema: pa.Schema, redactor: Redactor | None) -> Iterator[Part]:
+def canonical_parts(data: Data, problem: ProblemName, schema: pa.Schema, redactor: Redactor | None) -> Iterator[Part]:
     """All rows of the source and of `data.test`, chunk by chunk; `redactor` is None where ids are kept as they are."""
     reading = _Reading(data, wanted_columns(data, problem), schema, problem == "text-classification", redactor)
     columns = source_columns(data, problem)
     source, test = data_files(data)
     for file, given in [(f, "train" if test else None) for f in source] + [(f, "test") for f in test]:
         own = file_name(file.name, redactor)
-        for chunk in chunks(file, columns, data.max_characters):
+        for chunk in read_chunks(file, columns, data.max_characters):
             yield _part(reading, chunk, given, own)
 
 
-def places(data: Data, problem: ProblemName, kept_ids: Collection[str], redactor: Redactor | None, most: int = 5) -> list[str]:
+def source_places(
+    data: Data, problem: ProblemName, kept_ids: Collection[str], redactor: Redactor | None, most: int = 5
+) -> list[str]:
     """Where the rows of kept ids stand in the source as it is now: `FILE row N`, at most so many; only the ids are read."""
     source, test = data_files(data)
     column = data.id or source_columns(data, problem)[0]
@@ -64,7 +66,7 @@ def places(data: Data, problem: ProblemName, kept_ids: Collection[str], redactor
         own = file_name(file.name, redactor)
         if data.id is None and all(kept.rpartition("#")[0] != own for kept in kept_ids):
             continue
-        for chunk in chunks(file, (column,), data.max_characters):
+        for chunk in read_chunks(file, (column,), data.max_characters):
             names = _own_ids(chunk, own) if data.id is None else _ids(chunk, data.id, redactor)
             found += [chunk.place(index) for index, name in enumerate(names) if name in kept_ids]
             if len(found) >= most:
@@ -125,7 +127,7 @@ def _ids(chunk: Chunk, column: str, redactor: Redactor | None) -> list[str]:
     if len(present) < len(plain):
         raise InputError(f"{chunk.place(plain.index(None))}: `{column}` is empty: every row needs an id, or drop data.id")
     if redactor is not None:
-        return pseudonyms(present, redactor)
+        return pseudonyms_of(present, redactor)
     return [value.encode("utf-8", "backslashreplace").decode() if holds_half_character(value) else value for value in present]
 
 

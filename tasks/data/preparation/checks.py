@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import InputError
-from tasks.data.preparation.prepare import Candidate, take
+from tasks.data.preparation.prepare import Candidate, take_rows
 from tasks.data.preparation.row_filters import KEPT, QUARANTINED
 from tasks.data.preparation.split import TEST, TRAIN
 
@@ -17,7 +17,7 @@ def check_groups(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
 
     if candidate.test_as_given:
         return
-    kept = take(candidate.rows, np.flatnonzero(fate == KEPT), ["group"]).column("group")
+    kept = take_rows(candidate.rows, np.flatnonzero(fate == KEPT), ["group"]).column("group")
     if len(kept) and kept.null_count == 0 and len(pc.unique(kept)) == 1:
         raise InputError(
             f"data.group: all {len(kept):,} rows are of one group, and rows of a group stay in one split, so that nothing is left "
@@ -69,6 +69,6 @@ def _groups(candidate: Candidate, fate: NDArray[np.uint8]) -> str:
     """How many groups the rows are in, where they are: few of them may all fall into one split."""
     import pyarrow.compute as pc
 
-    kept = take(candidate.rows, np.flatnonzero(fate == KEPT), ["group"]).column("group")
+    kept = take_rows(candidate.rows, np.flatnonzero(fate == KEPT), ["group"]).column("group")
     n = len(pc.unique(kept.drop_null()))
     return f" (in {n:,} groups, none of which is split)" if n else ""

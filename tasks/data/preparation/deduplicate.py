@@ -31,14 +31,14 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 Signatures = NDArray[np.uint8]  # [rows, SLOTS]
 
 
-def words(text: str) -> list[str]:
+def shingle_words(text: str) -> list[str]:
     """The words of a text, case folded; of scripts without spaces each character."""
     return _WORD.findall(text.casefold())
 
 
-def signatures(texts: Sequence[str]) -> Signatures:
+def minhash_signatures(texts: Sequence[str]) -> Signatures:
     """MinHash signatures of texts, one row each; a text without words is its own single shingle."""
-    return signatures_of_words([words(text) or [text] for text in texts])
+    return signatures_of_words([shingle_words(text) or [text] for text in texts])
 
 
 def signatures_of_words(tokens: Sequence[list[str]]) -> Signatures:
@@ -58,19 +58,19 @@ def blank_signatures(path: Path, rows: int) -> np.memmap[Any, np.dtype[np.uint8]
     return table
 
 
-def keys(texts: Sequence[str]) -> NDArray[np.uint64]:
+def text_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
     """Two 64-bit words per text, equal for equal texts and (but for odds of 1e-27 at 1e6 rows) for no others."""
     digests = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts)
     return np.frombuffer(digests, dtype=np.uint64).reshape(len(texts), 2)
 
 
-def jaccard(a: Signatures, b: Signatures) -> NDArray[np.float64]:
+def estimated_jaccard(a: Signatures, b: Signatures) -> NDArray[np.float64]:
     """Estimated Jaccard similarity of rows of `a` with the same rows of `b`."""
     agreeing = (a == b).mean(axis=1)
     return np.asarray((agreeing - _CHANCE) / (1 - _CHANCE))
 
 
-def banding(threshold: float) -> int:
+def slots_per_band(threshold: float) -> int:
     """Slots per band: as many as still find 99.5 % of the pairs at the threshold, since more slots mean fewer idle comparisons."""
     fitting = [r for r in range(1, 17) if 1 - (1 - threshold**r) ** (SLOTS // r) >= _FOUND_AT_LEAST]
     return max(fitting, default=1)
@@ -80,7 +80,7 @@ def near_pairs(table: Signatures, threshold: float) -> tuple[NDArray[np.int64], 
     """Pairs i < j of rows with an estimated Jaccard of at least the threshold, by locality-sensitive hashing; sorted by j, i."""
     codes: list[NDArray[np.int64]] = []
     n = len(table)
-    width = banding(threshold)
+    width = slots_per_band(threshold)
     for band in range(SLOTS // width):
         bucket = _bucket_keys(table[:, band * width : (band + 1) * width])
         order = np.argsort(bucket, kind="stable")
@@ -91,12 +91,12 @@ def near_pairs(table: Signatures, threshold: float) -> tuple[NDArray[np.int64], 
     return found % max(n, 1), found // max(n, 1)
 
 
-def near(signatures_a: Signatures, signatures_b: Signatures, threshold: float) -> NDArray[np.bool_]:
+def has_near_copy(signatures_a: Signatures, signatures_b: Signatures, threshold: float) -> NDArray[np.bool_]:
     """Which rows of b have a near or exact duplicate among the rows of a (estimated Jaccard at least `threshold`)."""
     mask = np.zeros(len(signatures_b), dtype=bool)
     if not len(signatures_a) or not len(signatures_b):
         return mask
-    width = banding(threshold)
+    width = slots_per_band(threshold)
     for band in range(SLOTS // width):
         part = slice(band * width, (band + 1) * width)
         a, b = _bucket_keys(signatures_a[:, part]), _bucket_keys(signatures_b[:, part])
@@ -108,7 +108,7 @@ def near(signatures_a: Signatures, signatures_b: Signatures, threshold: float) -
             open_rows = open_rows[first[open_rows] + step < last[open_rows]]
             if not len(open_rows):
                 break
-            like = jaccard(signatures_a[order[first[open_rows] + step]], signatures_b[open_rows]) >= threshold
+            like = estimated_jaccard(signatures_a[order[first[open_rows] + step]], signatures_b[open_rows]) >= threshold
             mask[open_rows[like]] = True
             open_rows = open_rows[~like]
     return mask
@@ -125,7 +125,7 @@ def first_of_each(*columns: NDArray[np.uint64]) -> NDArray[np.int64]:
     return first
 
 
-def dropped(i: NDArray[np.int64], j: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
+def rows_to_drop(i: NDArray[np.int64], j: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
     """Rows to drop so that of every near pair (i < j, sorted by j) the later goes if the earlier stays."""
     gone = np.zeros(n, dtype=bool)
     for first, later in zip(i.tolist(), j.tolist(), strict=True):
@@ -159,6 +159,6 @@ def _bucket_pairs(table: Signatures, bucket: NDArray[np.uint64], order: NDArray[
             break
         for at in range(0, len(later), 1 << 18):
             a, b = order[earlier[at : at + (1 << 18)]], order[later[at : at + (1 << 18)]]
-            like = jaccard(table[a], table[b]) >= threshold
+            like = estimated_jaccard(table[a], table[b]) >= threshold
             codes.append(b[like] * n + a[like])
     return np.concatenate(codes) if codes else np.empty(0, dtype=np.int64)

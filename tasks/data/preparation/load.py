@@ -16,7 +16,7 @@ from configs.errors import InputError
 from configs.schema import Data, ProblemName, Window
 from tasks.common.workspace import workspace, world_faults
 from tasks.data.feedback import as_canonical, spelled_as_known
-from tasks.data.preparation.canonical import parts, places
+from tasks.data.preparation.canonical import canonical_parts, source_places
 from tasks.data.redaction.key import redaction_key
 from tasks.data.redaction.pseudonyms import PSEUDONYM
 from tasks.data.redaction.redact import Redactor
@@ -59,14 +59,14 @@ class Raw:
 
 
 @contextmanager
-def loaded(data: Data, problem: ProblemName, home: Path, feedback: Path | None = None) -> Iterator[Raw]:
+def loaded_source(data: Data, problem: ProblemName, home: Path, feedback: Path | None = None) -> Iterator[Raw]:
     """Load the source (and `data.test`, and exported feedback) into a working folder under `home`, which is removed at the end.
 
     InputError for whatever is wrong with the files: absent, empty, malformed, not UTF-8, a column missing, ids not unique, a time
     that cannot be read, a text beyond `data.max_characters`, no row in the window. InfraError where the disk fails.
     """
     with world_faults(home), workspace(home / "work", "prepare-") as folder:
-        yield load(data, problem, folder, feedback, redactor_of(data, home))
+        yield load_source(data, problem, folder, feedback, redactor_of(data, home))
 
 
 def redactor_of(data: Data, home: Path) -> Redactor | None:
@@ -75,7 +75,9 @@ def redactor_of(data: Data, home: Path) -> Redactor | None:
     return Redactor(settings.entities, redaction_key(home), settings.ner_model) if settings.enabled else None
 
 
-def load(data: Data, problem: ProblemName, folder: Path, feedback: Path | None = None, redactor: Redactor | None = None) -> Raw:
+def load_source(
+    data: Data, problem: ProblemName, folder: Path, feedback: Path | None = None, redactor: Redactor | None = None
+) -> Raw:
     """Write the canonical rows to `folder`/raw.arrow and map them; see `loaded`. Ids are kept as they are without a redactor."""
     import pyarrow as pa
     from datasets import Dataset, disable_progress_bars
@@ -87,7 +89,7 @@ def load(data: Data, problem: ProblemName, folder: Path, feedback: Path | None =
     labels, outside, unusable = set[str](), set[str](), dict[int, str]()
     read = written = 0
     with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        for part in parts(data, problem, schema, redactor):
+        for part in canonical_parts(data, problem, schema, redactor):
             inside = _in_window(part.rows, data.window)
             kept = part.rows if inside.all() else part.rows.filter(pa.array(inside))
             writer.write_batch(kept)
@@ -162,7 +164,7 @@ def _check_ids(rows: Dataset, data: Data, problem: ProblemName, redactor: Redact
     value, repeats = ordered[pc.index(same, True).as_py()].as_py(), pc.sum(same).as_py()
     what = f"data.id: `{data.id}` is" if data.id else "data.source: the name of a row is"
     named = f" ({value})" if PSEUDONYM.fullmatch(value) else ""
-    where = ", ".join(places(data, problem, (value,), redactor)) or "rows of the source and of feedback"
+    where = ", ".join(source_places(data, problem, (value,), redactor)) or "rows of the source and of feedback"
     raise InputError(
         f"{what} the same{named} in {where}; {repeats:,} repeats in all: ids must be unique: keep one row of each, or name another "
         "column"

@@ -16,8 +16,16 @@ from tasks.common.workspace import world_faults
 from tasks.data.feedback import FEEDBACK, ORIGINS, pairs_of
 from tasks.data.preparation.deduplicate import Signatures
 from tasks.data.preparation.load import Raw
-from tasks.data.preparation.row_filters import HELD_OUT_TIME, KEPT, QUARANTINED, Overlap, conflicts, later_groups, sift
-from tasks.data.preparation.row_index import NOT_GIVEN, Marks, mark, vocabulary
+from tasks.data.preparation.row_filters import (
+    HELD_OUT_TIME,
+    KEPT,
+    QUARANTINED,
+    Overlap,
+    conflicting_rows,
+    filter_rows,
+    later_groups,
+)
+from tasks.data.preparation.row_index import NOT_GIVEN, Marks, common_words, index_rows
 from tasks.data.preparation.split import SPLITS, TEST, TRAIN, VALIDATION, by_hash, by_time
 from tasks.data.redaction.pseudonyms import PSEUDONYM
 from tasks.data.redaction.redact import Redactor
@@ -63,7 +71,7 @@ class Candidate:
     def quarantined(self) -> dict[str, str]:
         """Why each row was set aside, by its id."""
         places = sorted(self.quarantine)
-        ids = take(self.rows, np.array(places, dtype=np.int64), ["id"]).column("id").to_pylist()
+        ids = take_rows(self.rows, np.array(places, dtype=np.int64), ["id"]).column("id").to_pylist()
         return dict(zip(ids, (self.quarantine[i] for i in places), strict=True))
 
 
@@ -80,14 +88,14 @@ def kept_frames(
         yield frame[fate[start:end] == KEPT].reset_index(drop=True)
 
 
-def prepare(raw: Raw, data: Data, redactor: Redactor | None, quarantined: Mapping[str, str] | None = None) -> Candidate:
+def prepare_rows(raw: Raw, data: Data, redactor: Redactor | None, quarantined: Mapping[str, str] | None = None) -> Candidate:
     """Make the candidate of raw rows; `quarantined` (id -> reason) are those that the raw contract set aside.
 
     `redactor` is None where redaction is off. Rows without text, target or (where it is needed) time are quarantined, and for
     classification so are equal texts with different labels.
     """
     with world_faults(raw.folder):
-        rows, marks = mark(raw, redactor)
+        rows, marks = index_rows(raw, redactor)
     times = np.asarray(raw.rows.data.column("time").cast("int64").fill_null(_NO_TIME))
     aside = _unusable(raw, data, marks, times, quarantined or {})
     fate = np.full(len(rows), KEPT, dtype=np.uint8)
@@ -102,16 +110,16 @@ def prepare(raw: Raw, data: Data, redactor: Redactor | None, quarantined: Mappin
         aside |= _conflicts(rows, marks, split, fate, as_given, origin)
     order = _canonical_order(rows, marks)
     threshold = data.deduplicate.threshold if data.deduplicate.enabled else None
-    overlap = sift(marks, order[np.argsort(origin[order], kind="stable")], split, fate, threshold, as_given)
+    overlap = filter_rows(marks, order[np.argsort(origin[order], kind="stable")], split, fate, threshold, as_given)
     pairs = pairs_of(rows, raw.feedback, redactor) if raw.feedback and raw.problem == "text-generation" else None
     redacted = dict(sorted(redactor.counts.items())) if redactor else {}
-    known = vocabulary(marks.words)
+    known = common_words(marks.words)
     return Candidate(
         rows, raw, raw.folder, order, split, fate, marks.signatures, aside, redacted, known, overlap, as_given, origin, pairs
     )
 
 
-def take(rows: Dataset, indices: NDArray[np.int64], columns: list[str] | None = None) -> pa.Table:
+def take_rows(rows: Dataset, indices: NDArray[np.int64], columns: list[str] | None = None) -> pa.Table:
     """Rows by index, in that order."""
     table = rows.data.table
     return (table.select(columns) if columns else table).take(indices)
@@ -127,7 +135,7 @@ def _unusable(raw: Raw, data: Data, marks: Marks, times: NDArray[np.int64], quar
 
         named = pc.is_in(raw.rows.data.column("id"), value_set=pa.array(list(quarantined), type=pa.string()))
         places = np.flatnonzero(named.to_numpy())
-        ids = take(raw.rows, places, ["id"]).column("id").to_pylist()
+        ids = take_rows(raw.rows, places, ["id"]).column("id").to_pylist()
         aside = {int(i): quarantined[name] for i, name in zip(places, ids, strict=True)} | aside
     return aside | raw.unusable
 
@@ -163,7 +171,7 @@ def _unheard_of(rows: Dataset, marks: Marks, fate: NDArray[np.uint8], origin: ND
     feedback = origin == ORIGINS.index(FEEDBACK)
     alone = np.flatnonzero((fate == KEPT) & feedback & ~np.isin(marks.target, marks.target[(fate == KEPT) & ~feedback]))
     fate[alone] = QUARANTINED
-    labels = take(rows, alone, ["target"]).column("target").to_pylist()
+    labels = take_rows(rows, alone, ["target"]).column("target").to_pylist()
     return {int(i): f"no row of the source is labelled `{label}`" for i, label in zip(alone, labels, strict=True)}
 
 
@@ -174,11 +182,11 @@ def _conflicts(
 
     A given test set keeps its rows; and feedback that contradicts a held-out row goes alone: users do not choose what is judged on.
     """
-    own = conflicts(marks, np.where(origin == ORIGINS.index(FEEDBACK), np.uint8(QUARANTINED), fate))
+    own = conflicting_rows(marks, np.where(origin == ORIGINS.index(FEEDBACK), np.uint8(QUARANTINED), fate))
     contested = np.zeros(len(fate), dtype=bool)
     contested[own] = True
-    mixed = conflicts(marks, fate)
-    labels = take(rows, mixed, ["target"]).column("target").to_pylist()
+    mixed = conflicting_rows(marks, fate)
+    labels = take_rows(rows, mixed, ["target"]).column("target").to_pylist()
     by_text: dict[bytes, set[str]] = {}
     for i, label in zip(mixed, labels, strict=True):
         by_text.setdefault(marks.text[i].tobytes(), set()).add(label)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.preparation.deduplicate import dropped, first_of_each, near_pairs
+from tasks.data.preparation.deduplicate import first_of_each, near_pairs, rows_to_drop
 from tasks.data.preparation.row_index import Marks
 from tasks.data.preparation.split import TEST, TRAIN, VALIDATION
 
@@ -37,7 +37,7 @@ class Overlap:
     test_rows_with_a_known_group: int
 
 
-def conflicts(marks: Marks, fate: NDArray[np.uint8]) -> Indices:
+def conflicting_rows(marks: Marks, fate: NDArray[np.uint8]) -> Indices:
     """Rows still kept whose equal text carries more than one target, those of one text side by side."""
     alive = np.flatnonzero(fate == KEPT)
     a, b = marks.text[alive, 0], marks.text[alive, 1]
@@ -47,7 +47,7 @@ def conflicts(marks: Marks, fate: NDArray[np.uint8]) -> Indices:
     return alive[mixed][np.argsort(same_text[mixed], kind="stable")]
 
 
-def sift(
+def filter_rows(
     marks: Marks, order: Indices, split: NDArray[np.int8], fate: NDArray[np.uint8], threshold: float | None, test_as_given: bool
 ) -> Overlap:
     """Write the fate of copies and leaks into `fate`; threshold None keeps copies but still takes out leaks, exact ones only.
@@ -65,7 +65,7 @@ def sift(
         rest = np.flatnonzero(fates == KEPT)
         i, j = (rest[found] for found in near_pairs(marks.signatures[alive[rest]], threshold))
         inner = (where[i] == where[j]) & (target[i] == target[j]) & ~fixed[j]
-        fates[dropped(i[inner], j[inner], len(alive)) & (fates == KEPT)] = NEAR
+        fates[rows_to_drop(i[inner], j[inner], len(alive)) & (fates == KEPT)] = NEAR
     same_text = first_of_each(marks.text[alive, 0], marks.text[alive, 1])
     neighbours = _across(i, j, same_text, where, fates, TEST)
     if not test_as_given:

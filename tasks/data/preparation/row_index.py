@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.normalise import key_text, normalise, unusable
-from tasks.data.preparation.deduplicate import Signatures, blank_signatures, keys, signatures_of_words, words
+from tasks.data.normalise import key_text, normalise_text, unusable_reason
+from tasks.data.preparation.deduplicate import Signatures, blank_signatures, shingle_words, signatures_of_words, text_keys
 from tasks.data.preparation.load import Raw
-from tasks.data.preparation.split import SPLITS, position
+from tasks.data.preparation.split import SPLITS, split_position
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import OVER_BUDGET, Redactor
 
@@ -53,7 +53,7 @@ class Marks:
         return cls(wide, one, one.copy(), np.zeros(n), np.full(n, NOT_GIVEN, dtype=np.int8), signatures)
 
 
-def mark(raw: Raw, redactor: Redactor | None) -> tuple[Dataset, Marks]:
+def index_rows(raw: Raw, redactor: Redactor | None) -> tuple[Dataset, Marks]:
     """Write the normalised, redacted rows beside the raw ones and return them, mapped, with their marks.
 
     For classification targets are labels, spelled canonically since they were loaded; for generation they are texts, redacted like
@@ -73,7 +73,7 @@ def mark(raw: Raw, redactor: Redactor | None) -> tuple[Dataset, Marks]:
     return prepared, marks
 
 
-def vocabulary(counted: Counter[str]) -> dict[str, Any]:
+def common_words(counted: Counter[str]) -> dict[str, Any]:
     """The commonest words in at least 5 rows (rarer ones may be a person's), with how many words there were in all."""
     common = [(word, count) for word, count in counted.most_common(_VOCABULARY) if count >= 5]
     return {"distinct": len(counted), "total": counted.total(), "words": dict(sorted(common))}
@@ -93,11 +93,11 @@ class _Pass:
         first, last = indices[0], indices[-1] + 1
         self.costly.clear()
         raw = [text or "" for text in columns["text"]]
-        plain = [normalise(text, self.layout) for text in raw]
+        plain = [normalise_text(text, self.layout) for text in raw]
         texts = self._clean(plain)
         targets = [target or "" for target in columns["target"]]
         if self.layout:
-            targets = self._clean([normalise(target, self.layout) for target in targets])
+            targets = self._clean([normalise_text(target, self.layout) for target in targets])
         self._fill(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
         out = {"text": texts, "target": targets, "group": self._clean_sparse(columns["group"])}
         for name in (name for name in batch.column_names if name.startswith("slice_")):
@@ -121,7 +121,7 @@ class _Pass:
         names = ["target", "group", *(name for name in batch.column_names if name.startswith("slice_"))]
         columns = [batch.column(name).to_pylist() for name in names]
         if self.layout:
-            columns[0] = [normalise(target or "", self.layout) for target in columns[0]]
+            columns[0] = [normalise_text(target or "", self.layout) for target in columns[0]]
         for place, values in enumerate(zip(texts, *columns, strict=True)):
             if not self.costly.isdisjoint(values):
                 self.marks.unusable[first + place] = OVER_BUDGET
@@ -137,20 +137,20 @@ class _Pass:
     ) -> None:
         marks = self.marks
         read = network_view(texts)
-        marks.text[rows] = keys([key_text(text) for text in read])
-        marks.target[rows] = keys(network_view(targets))[:, 0]
+        marks.text[rows] = text_keys([key_text(text) for text in read])
+        marks.target[rows] = text_keys(network_view(targets))[:, 0]
         marks.group[rows] = [
-            0 if g is None else k for g, k in zip(groups, keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
+            0 if g is None else k for g, k in zip(groups, text_keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
         ]
-        marks.position[rows] = [position(text, group) for text, group in zip(raw, groups, strict=True)]
+        marks.position[rows] = [split_position(text, group) for text, group in zip(raw, groups, strict=True)]
         marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in given]
-        tokens = [words(text) for text in read]
+        tokens = [shingle_words(text) for text in read]
         marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(tokens, read, strict=True)])
         marks.words.update(chain.from_iterable(tokens))
         if len(marks.words) > _MOST_WORDS:
             marks.words = Counter({word: count for word, count in marks.words.items() if count > 1})
         for i, (text, target) in enumerate(zip(texts, targets, strict=True), start=rows.start):
-            if why := unusable(text):
+            if why := unusable_reason(text):
                 marks.unusable[i] = f"its text {why}"
-            elif why := unusable(target):
+            elif why := unusable_reason(target):
                 marks.unusable[i] = f"its target {why}"

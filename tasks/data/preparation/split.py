@@ -15,7 +15,7 @@ TRAIN, VALIDATION, TEST = range(3)
 _KEY = f"tunekeeper split {VERSION}".encode()
 
 
-def position(text: str, group: str | None) -> float:
+def split_position(text: str, group: str | None) -> float:
     """Where in [0, 1) a row falls: by its group where it has one, else by its minimally normalised raw text."""
     key = f"text {key_text(text)}" if group is None else f"group {group}"
     return (int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8, key=_KEY).digest()) >> 12) / 2**52

@@ -47,7 +47,7 @@ def _digits(text: str) -> str:
     return "".join(c for c in text if c.isdigit())
 
 
-def phones(recognizer: Any) -> PhoneFinder:
+def phone_finder_of(recognizer: Any) -> PhoneFinder:
     """Phone numbers of presidio's regions, and those of other regions that words beside them vouch for."""
     from tasks.data.redaction.phone_match import PhoneMatcher
 

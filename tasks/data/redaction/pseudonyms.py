@@ -28,27 +28,27 @@ _SERIAL = re.compile(r"[A-Za-z]{0,16}[-_]?[0-9]{0,8}")  # only a word of calling
 _DAY = re.compile(r"(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]")  # its digits are no number
 
 
-def pseudonym(value: str, key: bytes) -> str:
+def pseudonym_of(value: str, key: bytes) -> str:
     """The one pseudonym of an id: of ids that differ in a letter's case too, for they are different ids."""
     digest = hmac.new(key, b"ID\0" + value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
     return f"<ID:{digest[:DIGITS]}>"
 
 
-def pseudonyms(ids: Sequence[str], redactor: Redactor) -> list[str]:
+def pseudonyms_of(ids: Sequence[str], redactor: Redactor) -> list[str]:
     """Ids as they are kept, in their order: those that may be personal as pseudonyms, the others as they are."""
     personal = [_may_be_personal(value, redactor) for value in ids]
     if redactor.ner_model is not None:
         rest = [place for place, yes in enumerate(personal) if not yes]
         for place, clean in zip(rest, redactor.redact_each([ids[place] for place in rest]), strict=True):
             personal[place] = clean != ids[place]
-    return [pseudonym(value, redactor.key) if yes else value for value, yes in zip(ids, personal, strict=True)]
+    return [pseudonym_of(value, redactor.key) if yes else value for value, yes in zip(ids, personal, strict=True)]
 
 
 def file_name(name: str, redactor: Redactor | None) -> str:
     """How the ids of rows that have none of their own begin: the file's name, or its pseudonym where a person is named in it."""
     if redactor is None or redactor.redact_each([name]) == [name]:
         return name
-    return pseudonym(name, redactor.key)
+    return pseudonym_of(name, redactor.key)
 
 
 def _is_serial(value: str) -> bool:

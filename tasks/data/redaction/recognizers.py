@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from tasks.data.redaction.patterns import Finder, PhoneFinder, Span
-from tasks.data.redaction.phone_card_rules import is_ssn, more_cards, phones
+from tasks.data.redaction.phone_card_rules import is_ssn, more_cards, phone_finder_of
 from tasks.data.redaction.presidio import CLASSES, recognizer_classes
 
 _UPPER = {ord(c): ord(c) - 32 for c in "abcdefghijklmnopqrstuvwxyz"}
@@ -15,7 +15,7 @@ _LONGEST_EMAIL = 320  # RFC 3696: 64 + @ + 255
 _SURE = 0.3
 
 
-def finders(entities: tuple[str, ...]) -> dict[str, Finder]:
+def pattern_finders(entities: tuple[str, ...]) -> dict[str, Finder]:
     """One function per pattern entity but phones: text in, spans out."""
     named = tuple(name for name in entities if name in CLASSES and name != "PHONE_NUMBER")
     classes = recognizer_classes(named) if named else {}
@@ -24,7 +24,7 @@ def finders(entities: tuple[str, ...]) -> dict[str, Finder]:
 
 def phone_finder() -> PhoneFinder:
     """Of phones, whose readings are several."""
-    return phones(recognizer_classes(("PHONE_NUMBER",))["PHONE_NUMBER"]())
+    return phone_finder_of(recognizer_classes(("PHONE_NUMBER",))["PHONE_NUMBER"]())
 
 
 def _finder(entity: str, recognizer: type[Any]) -> Finder:

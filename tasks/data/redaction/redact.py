@@ -17,8 +17,8 @@ from typing import Any
 from configs.errors import InputError
 from tasks.data.redaction.patterns import PREFILTER, PRIORITY, Finder, OverBudget, PhoneFinder, Span, ascii_digits, byte_patterns
 from tasks.data.redaction.placeholders import PLACEHOLDER, TAG_DIGITS
-from tasks.data.redaction.recognizers import finders, phone_finder
-from tasks.data.redaction.windows import end_of_word, windows
+from tasks.data.redaction.recognizers import pattern_finders, phone_finder
+from tasks.data.redaction.windows import end_of_word, text_windows
 
 VERSION = 2
 OVER_BUDGET = "to search it for personal data costs more than a text of its length may"
@@ -85,7 +85,7 @@ class Redactor:
     def _found(self, text: str, possible: list[str]) -> Iterator[Span]:
         """The values of a text, of the kinds that are possible in it; phones last, in what the others leave and around it."""
         if self._finders is None:
-            self._finders = finders(tuple(self._patterns))
+            self._finders = pattern_finders(tuple(self._patterns))
         text = ascii_digits(text)
         checked = list(self._found_in_windows(text, possible))
         if "PHONE_NUMBER" not in possible:
@@ -106,7 +106,7 @@ class Redactor:
 
     def _found_in_windows(self, text: str, possible: list[str]) -> Iterator[Span]:
         """All but phones; of a long text window by window, for no recognizer is linear in more than that."""
-        for window in windows(text):
+        for window in text_windows(text):
             part = text[window.start : window.end]
             for entity in possible if len(part) == len(text) else self.possible(part):
                 for span in self._finders[entity](part) if self._finders and entity != "PHONE_NUMBER" else ():

@@ -23,7 +23,7 @@ class Window(NamedTuple):
     end: int
 
 
-def windows(text: str, size: int = WINDOW) -> Iterator[Window]:
+def text_windows(text: str, size: int = WINDOW) -> Iterator[Window]:
     """The windows of a text, in order; where one ends is a line's end if there is one, or a word's."""
     if len(text) <= size:
         yield Window(0, 0, len(text), len(text))

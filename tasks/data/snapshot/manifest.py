@@ -14,7 +14,7 @@ from tasks.data import labels, normalise
 from tasks.data.feedback import ORIGINS
 from tasks.data.preparation import deduplicate
 from tasks.data.preparation import split as splitting
-from tasks.data.preparation.prepare import Candidate, take
+from tasks.data.preparation.prepare import Candidate, take_rows
 from tasks.data.preparation.row_filters import KEPT, QUARANTINED, REASONS
 from tasks.data.preparation.split import SPLITS
 from tasks.data.redaction import placeholders, redact
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 _SAMPLES = 20
 
 
-def account(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping[int, str]) -> dict[str, Any]:
+def account_rows(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping[int, str]) -> dict[str, Any]:
     """Counts and reasons, for people and for the next run to compare with; ids are named, texts never."""
     kept = fate == KEPT
     counts = np.bincount(candidate.split[kept], minlength=len(SPLITS)).tolist()
     counted = _label_counts(candidate, kept) if candidate.raw.problem == "text-classification" else {}
-    times = take(candidate.rows, np.flatnonzero(kept), ["time"]).column("time")
+    times = take_rows(candidate.rows, np.flatnonzero(kept), ["time"]).column("time")
     return {
         "problem": candidate.raw.problem,
         "made_by": {
@@ -86,14 +86,14 @@ def _dropped(candidate: Candidate, fate: NDArray[np.uint8]) -> dict[str, dict[st
     for code in range(QUARANTINED + 1, len(REASONS)):
         rows = candidate.order[fate[candidate.order] == code]
         if len(rows):
-            ids = take(candidate.rows, rows[:_SAMPLES], ["id"]).column("id").to_pylist()
+            ids = take_rows(candidate.rows, rows[:_SAMPLES], ["id"]).column("id").to_pylist()
             found[REASONS[code]] = {"rows": len(rows), "ids": ids}
     return found
 
 
 def _quarantined(candidate: Candidate, reasons: Mapping[int, str]) -> dict[str, Any]:
     places = np.array(sorted(reasons), dtype=np.int64)
-    ids = take(candidate.rows, places[:_SAMPLES], ["id"]).column("id").to_pylist()
+    ids = take_rows(candidate.rows, places[:_SAMPLES], ["id"]).column("id").to_pylist()
     by_reason = Counter(reasons.values()).most_common(_SAMPLES)
     return {
         "rows": len(reasons),

@@ -10,7 +10,7 @@ from typing import Any
 
 from configs.schema import Data
 from tasks.data.preparation.split import SPLITS
-from tasks.data.redaction.pseudonyms import PSEUDONYM, file_name, pseudonym
+from tasks.data.redaction.pseudonyms import PSEUDONYM, file_name, pseudonym_of
 from tasks.data.redaction.redact import Redactor
 from tasks.data.snapshot.snapshot import DROPPED
 
@@ -33,7 +33,7 @@ def kept_ids(value: str, data: Data, redactor: Redactor | None) -> tuple[str, ..
     name, mark, number = value.rpartition("#")
     if data.id is None and mark:
         return (value, f"{file_name(name, redactor)}#{number}")
-    return (value, pseudonym(value, redactor.key))
+    return (value, pseudonym_of(value, redactor.key))
 
 
 def find_in_snapshot(folder: Path, ids: Collection[str]) -> list[Place]:

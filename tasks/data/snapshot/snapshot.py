@@ -25,10 +25,10 @@ from configs.errors import InfraError, InputError
 from tasks.common.workspace import workspace, world_faults
 from tasks.data.preparation import deduplicate
 from tasks.data.preparation.checks import check_groups, check_labels, check_rows
-from tasks.data.preparation.prepare import Candidate, take
+from tasks.data.preparation.prepare import Candidate, take_rows
 from tasks.data.preparation.row_filters import KEPT, QUARANTINED, REASONS
 from tasks.data.preparation.split import SPLITS, TRAIN
-from tasks.data.snapshot.manifest import account
+from tasks.data.snapshot.manifest import account_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ class Snapshot:
         return np.asarray(np.load(self.path / f"{split}.signatures.npy", mmap_mode="r"))
 
 
-def seal(
+def write_snapshot(
     candidate: Candidate,
     home: Path,
     sources: Mapping[str, str],
@@ -101,7 +101,7 @@ def seal(
             hashes["pairs"] = _write_pairs(pairs, build / PAIRS)
         write_quarantine(candidate, reasons, build / "quarantine.parquet")
         _write_dropped(candidate, fate, build / DROPPED)
-        manifest = account(candidate, fate, reasons) | {
+        manifest = account_rows(candidate, fate, reasons) | {
             "pairs": pairs.num_rows,
             "hashes": {f"{split}_rows": value for split, value in hashes.items()},
             "redactor_key_id": redactor_key_id,
@@ -143,7 +143,9 @@ def write_quarantine(candidate: Candidate, reasons: Mapping[int, str], path: Pat
     import pyarrow.parquet as pq
 
     places = np.array(sorted(reasons), dtype=np.int64)
-    table = take(candidate.rows, places).append_column("reason", pa.array([reasons[i] for i in places.tolist()], type=pa.string()))
+    table = take_rows(candidate.rows, places).append_column(
+        "reason", pa.array([reasons[i] for i in places.tolist()], type=pa.string())
+    )
     with world_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -159,7 +161,7 @@ def _write_dropped(candidate: Candidate, fate: NDArray[np.uint8], path: Path) ->
 
     places = candidate.order[fate[candidate.order] > QUARANTINED]
     reasons = pa.array([REASONS[code] for code in fate[places].tolist()], type=pa.string())
-    pq.write_table(take(candidate.rows, places, ["id"]).append_column("reason", reasons), path, compression="zstd")
+    pq.write_table(take_rows(candidate.rows, places, ["id"]).append_column("reason", reasons), path, compression="zstd")
 
 
 def _set_aside(candidate: Candidate, quarantined: Mapping[str, str]) -> tuple[NDArray[np.uint8], dict[int, str]]:
@@ -170,7 +172,7 @@ def _set_aside(candidate: Candidate, quarantined: Mapping[str, str]) -> tuple[ND
     if quarantined:
         named = pc.is_in(candidate.rows.data.column("id"), value_set=pa.array(list(quarantined), type=pa.string()))
         places = np.flatnonzero(named.to_numpy() & (fate == KEPT))
-        for i, name in zip(places.tolist(), take(candidate.rows, places, ["id"]).column("id").to_pylist(), strict=True):
+        for i, name in zip(places.tolist(), take_rows(candidate.rows, places, ["id"]).column("id").to_pylist(), strict=True):
             reasons[i] = quarantined[name]
         fate[places] = QUARANTINED
     return fate, reasons
@@ -188,7 +190,7 @@ def _write_split(candidate: Candidate, fate: NDArray[np.uint8], code: int, folde
     with pq.ParquetWriter(folder / f"{name}.parquet", schema, compression="zstd") as writer:
         for start in range(0, len(rows), _ROWS):
             part = rows[start : start + _ROWS]
-            batch = _named(take(candidate.rows, part), name)
+            batch = _named(take_rows(candidate.rows, part), name)
             table[start : start + len(part)] = candidate.signatures[part]
             writer.write_table(batch)
             _update(digest, batch)
@@ -204,10 +206,10 @@ def _write_reference(candidate: Candidate, folder: Path) -> str:
 
     rows = candidate.order[candidate.split[candidate.order] == SPLITS.index("test")]
     if len(rows) > REFERENCE_ROWS:
-        ids = take(candidate.rows, rows, ["id"]).column("id").to_pylist()
+        ids = take_rows(candidate.rows, rows, ["id"]).column("id").to_pylist()
         lots = [hashlib.sha256(f"reference {name}".encode()).digest() for name in ids]
         rows = rows[np.sort(np.array(sorted(range(len(rows)), key=lots.__getitem__)[:REFERENCE_ROWS]))]
-    table = _named(take(candidate.rows, rows), "test")
+    table = _named(take_rows(candidate.rows, rows), "test")
     pq.write_table(table, folder / "reference.parquet", compression="zstd")
     _sync(folder / "reference.parquet")
     digest = hashlib.sha256()

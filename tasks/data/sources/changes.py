@@ -10,13 +10,13 @@ from pathlib import Path
 from configs.schema import Pipeline
 from tasks.common.home import Home
 from tasks.data.sources import tables
-from tasks.data.sources.source_files import File, data_files, fingerprint
-from tasks.identity.keys import digest
+from tasks.data.sources.source_files import File, data_files, fingerprint_files
+from tasks.identity.keys import json_sha256
 
 
 def digest_of(pipeline: Pipeline, sources: Mapping[str, str]) -> str:
     """The digest of what a run looked at, hash by name, as far as the pipeline's source names it."""
-    return digest({file.name: _told(file, sources.get(file.name)) for file in _files(pipeline)})
+    return json_sha256({file.name: _told(file, sources.get(file.name)) for file in _files(pipeline)})
 
 
 def digest_now(pipeline: Pipeline, home: Home) -> str:
@@ -25,14 +25,18 @@ def digest_now(pipeline: Pipeline, home: Home) -> str:
     known, found = _known(place), dict[str, dict[str, object]]()
     for file in _files(pipeline):
         if file.format == "table":
-            found[file.path] = {"name": file.name, "stamp": None, "hash": _rows(tables.count(file.path))}
+            found[file.path] = {"name": file.name, "stamp": None, "hash": _rows(tables.count_rows(file.path))}
             continue
         stamp = _stamp(file)
         earlier = known.get(file.path, {})
         same = stamp is not None and earlier.get("stamp") == stamp
-        found[file.path] = {"name": file.name, "stamp": stamp, "hash": earlier["hash"] if same else fingerprint([file])[file.name]}
+        found[file.path] = {
+            "name": file.name,
+            "stamp": stamp,
+            "hash": earlier["hash"] if same else fingerprint_files([file])[file.name],
+        }
     _write(place, found)
-    return digest({each["name"]: each["hash"] for each in found.values()})
+    return json_sha256({each["name"]: each["hash"] for each in found.values()})
 
 
 def _files(pipeline: Pipeline) -> tuple[File, ...]:

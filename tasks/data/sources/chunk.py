@@ -41,7 +41,7 @@ def line_limit(max_characters: int) -> int:
     return max(4 * max_characters, WIDEST) + (1 << 20)
 
 
-def lines(stream: BinaryIO, path: str, limit: int) -> Iterator[str]:
+def bounded_lines(stream: BinaryIO, path: str, limit: int) -> Iterator[str]:
     """Decoded lines of at most `limit` bytes each."""
     number = 0
     while line := stream.readline(limit + 1):

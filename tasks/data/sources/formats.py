@@ -23,21 +23,21 @@ _REMEDIES = {
 }  # fmt: skip
 
 
-def suffix(name: str) -> str:
+def format_suffix(name: str) -> str:
     """The last suffix that tells the format, in lower case: `.csv` of `a.csv` and of `a.csv.gz`."""
     path = PurePosixPath(name.lower())
     return PurePosixPath(path.stem).suffix if path.suffix in PACKED else path.suffix
 
 
-def packing(name: str) -> str | None:
+def packing_of(name: str) -> str | None:
     """What a file is packed with, as pyarrow names it; None for a plain file."""
     return PACKED.get(PurePosixPath(name.lower()).suffix)
 
 
 def format_of(name: str, format: str) -> Format | None:
     """The format of a file where `data.format` is `format`; None where it cannot be told, or cannot be read."""
-    known = SUFFIXES.get(suffix(name)) if format == "auto" else SUFFIXES[f".{format}"]
-    return None if packing(name) and known in ("parquet", "xlsx") else known
+    known = SUFFIXES.get(format_suffix(name)) if format == "auto" else SUFFIXES[f".{format}"]
+    return None if packing_of(name) and known in ("parquet", "xlsx") else known
 
 
 def is_data(name: str, format: str) -> bool:
@@ -50,13 +50,13 @@ def remedy_for(name: str, format: str) -> str:
     """What to do about a file that is not read."""
     if format_of(name, "auto") is not None:
         return f"data.format is {format}: set it to auto to read it too"
-    if packing(name) and SUFFIXES.get(suffix(name)) in ("parquet", "xlsx"):
+    if packing_of(name) and SUFFIXES.get(format_suffix(name)) in ("parquet", "xlsx"):
         return "unpack it: that format is packed in itself"
-    ends = (PurePosixPath(name.lower()).suffix, suffix(name))
+    ends = (PurePosixPath(name.lower()).suffix, format_suffix(name))
     return next((_REMEDIES[end] for end in ends if end in _REMEDIES), f"rows are read from {READABLE}")
 
 
-def refuse(path: str, name: str) -> InputError:
+def unknown_format(path: str, name: str) -> InputError:
     """The error for a file that was named and whose format cannot be told; an address may end otherwise than the file's name."""
     end = PurePosixPath(name).suffix or name
     return InputError(

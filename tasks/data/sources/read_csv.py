@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import Any
 
 from configs.errors import InputError
-from tasks.data.sources.chunk import WIDEST, Chunk, check_present, line_limit, lines, named_columns
+from tasks.data.sources.chunk import WIDEST, Chunk, bounded_lines, check_present, line_limit, named_columns
 from tasks.data.sources.source_files import File
 from tasks.data.sources.streams import open_text
 
@@ -28,7 +28,7 @@ class _Table:
     separator: str
 
 
-def read(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) -> Iterator[Chunk]:
+def read_csv(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) -> Iterator[Chunk]:
     """Chunks of the wanted columns."""
     path = file.path
     with _opened(file, wanted, max_characters) as table:
@@ -44,7 +44,7 @@ def read(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) ->
             raise InputError(f"{path}: has a header but no rows")
 
 
-def header(file: File, wanted: tuple[str, ...], max_characters: int) -> tuple[str, ...]:
+def csv_header(file: File, wanted: tuple[str, ...], max_characters: int) -> tuple[str, ...]:
     """The columns by name."""
     with _opened(file, wanted, max_characters) as table:
         return named_columns(table.columns)
@@ -56,7 +56,7 @@ def _opened(file: File, wanted: Sequence[str], max_characters: int) -> Iterator[
     reader: Any = None
     try:
         with open_text(file) as stream:
-            plain = lines(stream, file.path, line_limit(max_characters))
+            plain = bounded_lines(stream, file.path, line_limit(max_characters))
             skipped, head = _first_line(plain)
             separator = file.separator
             if head.lower().startswith(_SAYS) and len(head.strip("\r\n")) == len(_SAYS) + 1:

@@ -15,12 +15,14 @@ from tasks.data.sources.chunk import Chunk, check_present, line_limit
 from tasks.data.sources.source_files import File, parse_hub
 from tasks.data.sources.streams import open_text
 
-__all__ = ["CHUNK_BYTES", "Chunk", "chunks", "header"]
+__all__ = ["CHUNK_BYTES", "Chunk", "file_header", "read_chunks"]
 
 CHUNK_BYTES = 1 << 30
 
 
-def chunks(file: File, wanted: tuple[str, ...], max_characters: int, required: tuple[str, ...] | None = None) -> Iterator[Chunk]:
+def read_chunks(
+    file: File, wanted: tuple[str, ...], max_characters: int, required: tuple[str, ...] | None = None
+) -> Iterator[Chunk]:
     """Read the wanted columns of a file in chunks of bounded size; InputError names what is malformed, missing or empty.
 
     Objects of JSON need not all have the same columns: each of the `required` ones (default: all) must be in one of them, which is
@@ -29,39 +31,39 @@ def chunks(file: File, wanted: tuple[str, ...], max_characters: int, required: t
     rows = max(1, min(2000, CHUNK_BYTES // (4 * max_characters)))
     match file.format:
         case "csv":
-            return read_csv.read(file, wanted, rows, max_characters)
+            return read_csv.read_csv(file, wanted, rows, max_characters)
         case "jsonl":
             return _json(file, wanted, rows, max_characters, wanted if required is None else required)
         case "parquet":
-            return read_parquet.read(file, wanted, rows, max_characters)
+            return read_parquet.read_parquet(file, wanted, rows, max_characters)
         case "xlsx":
-            return read_xlsx.read(file, wanted, rows)
+            return read_xlsx.read_xlsx(file, wanted, rows)
         case "table":
             return _table(file, wanted, rows)
         case "hf":
             return _hub(file, wanted, rows)
 
 
-def header(file: File, max_characters: int, wanted: tuple[str, ...] = ()) -> tuple[str, ...]:
+def file_header(file: File, max_characters: int, wanted: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The columns of a file by name; of JSON all that any row has, for which all are read.
 
     The separator of a CSV file is the one that gives the wanted columns.
     """
     match file.format:
         case "csv":
-            return read_csv.header(file, wanted, max_characters)
+            return read_csv.csv_header(file, wanted, max_characters)
         case "jsonl":
             names: dict[str, None] = {}
             with open_text(file) as stream:
-                for record in read_json.records(stream, file.path, line_limit(max_characters)):
+                for record in read_json.json_records(stream, file.path, line_limit(max_characters)):
                     names |= dict.fromkeys(record)
             return tuple(names)
         case "parquet":
-            return read_parquet.header(file)
+            return read_parquet.parquet_header(file)
         case "xlsx":
-            return read_xlsx.header(file)
+            return read_xlsx.xlsx_header(file)
         case "table":
-            return tables.columns(file.path)
+            return tables.table_columns(file.path)
         case "hf":
             raise InputError(f"{file.path}: is no file: name a CSV, JSONL or Parquet file, or a folder of them")
 
@@ -70,7 +72,7 @@ def _json(file: File, wanted: tuple[str, ...], rows: int, max_characters: int, r
     first = 1
     names: set[str] = set()
     with open_text(file) as stream:
-        found = read_json.records(stream, file.path, line_limit(max_characters))
+        found = read_json.json_records(stream, file.path, line_limit(max_characters))
         while records := list(islice(found, rows)):
             if not names.issuperset(required):
                 names.update(*records)
@@ -83,7 +85,7 @@ def _json(file: File, wanted: tuple[str, ...], rows: int, max_characters: int, r
 
 def _table(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
     first = 1
-    with tables.opened(file.path, "data.source") as source:
+    with tables.open_table(file.path, "data.source") as source:
         tables.check_columns(source, wanted)
         for part in source.partitions(rows, wanted):
             yield Chunk(file, first, dict(zip(wanted, map(list, zip(*part, strict=True)), strict=True)))
@@ -109,7 +111,7 @@ def _hub(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
     for start in range(0, len(table), rows):
         batch = used[start : start + rows]
         where = {column: f"{file.path}: `{column}`" for column in wanted}
-        yield Chunk(file, start + 1, {column: read_parquet.cells(batch.column(column), where[column]) for column in wanted})
+        yield Chunk(file, start + 1, {column: read_parquet.arrow_cells(batch.column(column), where[column]) for column in wanted})
 
 
 def _once(names: Iterable[str]) -> tuple[str, ...]:

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from configs.errors import InputError
-from tasks.data.sources.chunk import lines, not_utf8
+from tasks.data.sources.chunk import bounded_lines, not_utf8
 
 _BLOCK = 1 << 16
 _SPACE = " \t\r\n"
 
 
-def records(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, Any]]:
+def json_records(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, Any]]:
     """The objects of a file in their order; one of more than `limit` bytes is refused, and so is what is no object."""
     return _array(stream, path, limit) if _begins_array(stream) else _lines(stream, path, limit)
 
@@ -26,7 +26,7 @@ def _begins_array(stream: BinaryIO) -> bool:
 
 
 def _lines(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(lines(stream, path, limit), 1):
+    for number, line in enumerate(bounded_lines(stream, path, limit), 1):
         if line.isspace():
             continue
         try:

@@ -14,28 +14,28 @@ from tasks.data.sources.streams import check_growth, open_packed
 _ROW_BYTES = 16  # what a row costs at least once it is read, however little of the file it takes
 
 
-def read(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) -> Iterator[Chunk]:
+def read_parquet(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) -> Iterator[Chunk]:
     """Chunks of the wanted columns."""
     path = file.path
-    with opened(file) as parquet:
+    with open_parquet(file) as parquet:
         check_present(parquet.schema_arrow.names, wanted, path)
         if parquet.metadata.num_rows == 0:
             raise InputError(f"{path}: has no rows")
         _check_width(parquet.metadata, wanted, path, max_characters)
         first = 1
         for batch in parquet.iter_batches(batch_size=rows, columns=list(wanted)):
-            yield Chunk(file, first, {name: cells(batch.column(name), f"{path}: `{name}`") for name in wanted})
+            yield Chunk(file, first, {name: arrow_cells(batch.column(name), f"{path}: `{name}`") for name in wanted})
             first += batch.num_rows
 
 
-def header(file: File) -> tuple[str, ...]:
+def parquet_header(file: File) -> tuple[str, ...]:
     """The columns by name."""
-    with opened(file) as parquet:
+    with open_parquet(file) as parquet:
         return tuple(parquet.schema_arrow.names)
 
 
 @contextmanager
-def opened(file: File) -> Iterator[Any]:
+def open_parquet(file: File) -> Iterator[Any]:
     """The file as a pyarrow.parquet.ParquetFile; InputError where it is damaged, or claims far more rows than it can hold."""
     import pyarrow.parquet as pq
 
@@ -63,7 +63,7 @@ def _faults(path: str) -> Iterator[None]:
         raise InputError(f"{path}: is a damaged Parquet file ({str(error)[:200]}): write or copy it again") from error
 
 
-def cells(column: Any, where: str) -> list[Any]:
+def arrow_cells(column: Any, where: str) -> list[Any]:
     """An Arrow column's cells; floats of 32 bits as the numbers they were written for: 0.1, not 0.10000000149011612.
 
     Bytes of a text that are no UTF-8 become halves of surrogate pairs: they cost their row, not the file. InputError, which begins

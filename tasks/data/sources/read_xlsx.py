@@ -22,7 +22,7 @@ _DAMAGED = (
 )  # fmt: skip
 
 
-def read(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
+def read_xlsx(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
     """Chunks of the wanted columns."""
     with _opened(file) as (columns, records):
         check_present(columns, wanted, file.path)
@@ -35,7 +35,7 @@ def read(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
             raise InputError(f"{file.path}: has a header but no rows")
 
 
-def header(file: File) -> tuple[str, ...]:
+def xlsx_header(file: File) -> tuple[str, ...]:
     """The columns by name."""
     with _opened(file) as (columns, _):
         return named_columns(columns)

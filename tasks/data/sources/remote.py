@@ -48,7 +48,7 @@ def list_files(address: str) -> tuple[list[tuple[str, str]], bool]:
         return [(_below(name, root), str(system.unstrip_protocol(name))) for name in found], lone
 
 
-def digest(address: str) -> str:
+def remote_digest(address: str) -> str:
     """The hash of a file's bytes, or of what its store says of them (ETag, MD5), so that an unchanged object is not read again."""
     with _faults(address):
         system, path = _system(address)
@@ -57,14 +57,14 @@ def digest(address: str) -> str:
         if state:
             return hashlib.sha256("\n".join([*state, f"size={told.get('size')}"]).encode()).hexdigest()
         hashed = hashlib.sha256()
-        with opened(address) as stream:
+        with open_remote(address) as stream:
             while block := stream.read(_BLOCK):
                 hashed.update(block)
         return hashed.hexdigest()
 
 
 @contextmanager
-def opened(address: str, seeks: bool = False) -> Iterator[BinaryIO]:
+def open_remote(address: str, seeks: bool = False) -> Iterator[BinaryIO]:
     """The bytes of a file as a stream; what `seeks` in a file of the web reads a copy, for few servers give parts of one."""
     with _faults(address):
         system, path = _system(address)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from configs.errors import InfraError, InputError
 from configs.schema import Data, is_table
-from tasks.data.sources.formats import READABLE, TABBED, Format, format_of, is_data, refuse, remedy_for, suffix
+from tasks.data.sources.formats import READABLE, TABBED, Format, format_of, format_suffix, is_data, remedy_for, unknown_format
 
 FEEDBACK = "(feedback)"  # how exported feedback is named among a snapshot's sources
 _GLOB = frozenset("*?[")
@@ -40,7 +40,7 @@ def data_files(data: Data) -> tuple[tuple[File, ...], tuple[File, ...]]:
     return source_files(data.source, data.test, data.format, data.separator)
 
 
-def resolve(source: str | tuple[str, ...], format: str = "auto", separator: str | None = None) -> tuple[File, ...]:
+def resolve_source(source: str | tuple[str, ...], format: str = "auto", separator: str | None = None) -> tuple[File, ...]:
     """The files of a source (file, folder, glob, address, `hf://dataset/split`, table, or several) by name; InputError if none."""
     parts = (source,) if isinstance(source, str) else source
     if not parts:
@@ -57,9 +57,9 @@ def source_files(
     source: str | tuple[str, ...], test: str | tuple[str, ...] | None = None, format: str = "auto", separator: str | None = None
 ) -> tuple[tuple[File, ...], tuple[File, ...]]:
     """The files of the source and of `data.test`; a file that both name is test, and names never clash."""
-    held_out = () if test is None else resolve(test, format, separator)
+    held_out = () if test is None else resolve_source(test, format, separator)
     paths = {_place(file) for file in held_out}
-    rows = tuple(f for f in resolve(source, format, separator) if _place(f) not in paths)
+    rows = tuple(f for f in resolve_source(source, format, separator) if _place(f) not in paths)
     if not rows:
         raise InputError(f"data.source {source}: holds nothing but the test rows of data.test: name the training rows")
     taken = {file.name for file in rows}
@@ -83,7 +83,7 @@ def left_out_of(setting: str, part: str, format: str) -> tuple[str, ...]:
     return (f"{setting} {part}: {len(others):,} of its files are not read: {named}{more}",)
 
 
-def fingerprint(files: Iterable[File], columns: tuple[str, ...] | None = None) -> dict[str, str]:
+def fingerprint_files(files: Iterable[File], columns: tuple[str, ...] | None = None) -> dict[str, str]:
     """By name the sha256 of each file's bytes, of a table's rows (of those columns alone, where they are named), of a hub data
     set's name and resolved commit, of what a store says of an object; read as streams."""
     return {file.name: _fingerprint(file, columns) for file in files}
@@ -96,11 +96,11 @@ def _fingerprint(file: File, columns: tuple[str, ...] | None) -> str:
         case "table":
             from tasks.data.sources import tables
 
-            return tables.digest(file.path, columns)
+            return tables.table_digest(file.path, columns)
         case _ if not file.is_local:
             from tasks.data.sources import remote
 
-            return remote.digest(file.path)
+            return remote.remote_digest(file.path)
         case _:
             return _digest(Path(file.path))
 
@@ -124,8 +124,8 @@ def _files(part: str, format: str, separator: str | None) -> list[File]:
     for name, path in _listed(part, format)[0]:
         known = format_of(name, format)
         if known is None:
-            raise refuse(path, name)
-        tab = "\t" if suffix(name) in TABBED else None
+            raise unknown_format(path, name)
+        tab = "\t" if format_suffix(name) in TABBED else None
         files.append(File(name, path, known, (separator or tab) if known == "csv" else None))
     return files
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from configs.errors import InputError
-from tasks.data.sources.formats import packing, remedy_for
+from tasks.data.sources.formats import packing_of, remedy_for
 from tasks.data.sources.source_files import File
 
 MOST_TIMES = 200  # as large as what was read of the packed file: texts pack to a tenth or so, logs to a fiftieth
@@ -34,7 +34,7 @@ def open_packed(file: File, seeks: bool = True) -> Iterator[BinaryIO]:
         return
     from tasks.data.sources import remote
 
-    with remote.opened(file.path, seeks) as stream:
+    with remote.open_remote(file.path, seeks) as stream:
         yield stream
 
 
@@ -44,7 +44,7 @@ def open_text(file: File) -> Iterator[BinaryIO]:
 
     InputError where it is damaged, is packed and does not say so, or unpacks to more than MOST_TIMES its size.
     """
-    codec = packing(file.name)
+    codec = packing_of(file.name)
     with open_packed(file, seeks=False) as stream:
         lying = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
         start = lying.peek(_PEEKED)[:_PEEKED]

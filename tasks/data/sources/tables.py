@@ -102,7 +102,7 @@ def without_login(address: str) -> str:
 
 
 @contextmanager
-def opened(address: str, where: str) -> Iterator[Opened]:
+def open_table(address: str, where: str) -> Iterator[Opened]:
     """The table, for as long as the block lasts; `where` is what an error says named it: `data.source`, `--input`."""
     import sqlalchemy as sa
     from sqlalchemy.exc import DBAPIError, NoSuchTableError
@@ -147,24 +147,24 @@ def _engine(url: sa.URL, database: str, shown: str) -> sa.Engine:
     return sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
 
 
-def columns(address: str) -> tuple[str, ...]:
+def table_columns(address: str) -> tuple[str, ...]:
     """The table's columns by name."""
-    with opened(address, "data.source") as source:
+    with open_table(address, "data.source") as source:
         return tuple(source.table.c.keys())
 
 
-def count(address: str) -> int:
+def count_rows(address: str) -> int:
     """How many rows the table has now."""
     import sqlalchemy as sa
 
-    with opened(address, "data.source") as source:
+    with open_table(address, "data.source") as source:
         return int(source.connection.scalar(sa.select(sa.func.count()).select_from(source.table)) or 0)
 
 
-def digest(address: str, wanted: tuple[str, ...] | None = None) -> str:
+def table_digest(address: str, wanted: tuple[str, ...] | None = None) -> str:
     """`N rows, sha256 HASH` of what the table holds (in the wanted columns), whatever the order it is stored in."""
     seen, hashed = 0, hashlib.sha256()
-    with opened(address, "data.source") as source:
+    with open_table(address, "data.source") as source:
         named = tuple(wanted or source.table.c.keys())
         check_columns(source, named)
         hashed.update(json.dumps(named).encode())

@@ -20,12 +20,12 @@ from tasks.learning import adapters, collapse
 from tasks.learning.attention import attend_in_fp32
 from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics, autocast, check_fits, numerics
-from tasks.learning.fit import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS, Listener, Trained, finished, fit
-from tasks.learning.folds import FoldAnswers, folds_of, gather_epochs, load_answers, note_epoch, pooled, save_answers
+from tasks.learning.fit import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS, Listener, Trained, finished_fit, fit_network
+from tasks.learning.folds import FoldAnswers, folds_of, gather_epochs, load_answers, note_epoch, pool_answers, save_answers
 from tasks.learning.fused_lora import fuse_lora
-from tasks.learning.network import TRAINABLE, Network, Spec, build, load_tokenizer, outline, read_spec, refuse_blind
+from tasks.learning.network import TRAINABLE, Network, Spec, build_network, load_tokenizer, outline_network, read_spec, refuse_blind
 from tasks.learning.temperature import fit_temperature, log_loss
-from tasks.learning.trainer import EarlierFits, Plan, arguments, default_epochs, keeping, writing
+from tasks.learning.trainer import EarlierFits, Plan, checkpointing_trainer, default_epochs, disk_errors, trainer_arguments
 from tasks.problems import text_classification, text_generation
 
 MICRO = "micro"
@@ -53,7 +53,7 @@ class Job:
     answers: Path | None = None  # where a fold leaves what it answers after each epoch
 
 
-def train(
+def train_supervised(
     spec: Spec, base: Path, rows: pd.DataFrame, held_out: pd.DataFrame, objective: Supervised, training: Training, run: Path,
     listener: Listener, start: Path | None = None,
 ) -> Trained:  # fmt: skip
@@ -65,7 +65,7 @@ def train(
     returned as it is. `start` is the folder of an earlier training whose weights this one starts from. Raises InfraError if
     training goes wrong twice, or if memory or disk run out.
     """
-    done = finished(run)
+    done = finished_fit(run)
     if done is not None:
         return done
     rate = training.learning_rate or adapters.default_learning_rate(spec.moves)
@@ -105,7 +105,7 @@ def _with_folds(job: Job, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], rows: 
     for number, (fitted, answered) in enumerate(pairs):
         around = listener.with_steps_around(sum(sizes[:number]), sum(sizes[number + 1 :]), silent=True)
         folds.append(_fold(replace(job, training=training, listener=around), fitted, answered, run / FOLD.format(number + 1)))
-    every = pooled(folds)
+    every = pool_answers(folds)
     earlier = replace(job.earlier, seconds=job.earlier.seconds + every.seconds)
     return replace(job, folds=every, earlier=earlier, listener=listener.with_steps_around(sum(sizes[:-1]), 0))
 
@@ -116,7 +116,7 @@ def _fold(job: Job, rows: pd.DataFrame, answered: pd.DataFrame, run: Path) -> Fo
         return earlier
     fit_folder = run.with_name(f"{run.name}-fit")
     trained = _steady(replace(job, answers=fit_folder / "answers"), rows, answered, fit_folder)
-    with writing(run):
+    with disk_errors(run):
         save_answers(run, gather_epochs(fit_folder / "answers", trained.seconds))
     shutil.rmtree(fit_folder)
     answers = load_answers(run)
@@ -127,7 +127,7 @@ def _fold(job: Job, rows: pd.DataFrame, answered: pd.DataFrame, run: Path) -> Fo
 
 def _steady(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
     """Fit; a training that goes wrong for good is begun once more, at a quarter of its learning rate."""
-    done = finished(run)
+    done = finished_fit(run)
     if done is not None:
         return done
     if not (run / COLLAPSED).is_file():
@@ -199,8 +199,8 @@ def _attempt(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, re
             assert_never(spec.problem)
     data[1].sort(key=lambda row: len(row["input_ids"]))  # batches of like length: their order is no matter
     lengths = [len(row["input_ids"]) for row in data[0]]
-    check_fits(outline(spec, job.base), micro, max(lengths), how)
-    network = build(spec, job.base, moved)
+    check_fits(outline_network(spec, job.base), micro, max(lengths), how)
+    network = build_network(spec, job.base, moved)
     if job.start is not None:
         refuse_blind(network)
     attend_in_fp32(network.model, how)
@@ -214,7 +214,7 @@ def _attempt(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, re
         )  # fmt: skip
     trainer = _trainer(network, data[0], data[1], job.objective, plan)
     trainer.plan = plan
-    return fit(trainer, network, plan, _calibration(job, data[1], plan), job.listener.after(job.earlier.steps))
+    return fit_network(trainer, network, plan, _calibration(job, data[1], plan), job.listener.after(job.earlier.steps))
 
 
 def _calibration(job: Job, held_out: list[dict[str, Any]], plan: Plan) -> Callable[[Network, int], float]:
@@ -282,13 +282,13 @@ def _weights_of(start: Path, spec: Spec) -> tuple[Path, Spec]:
 def _trainer(
     network: Network, rows: list[dict[str, Any]], held_out: list[dict[str, Any]], objective: Supervised, plan: Plan
 ) -> Any:
-    settings = {**arguments(plan), "eval_strategy": "steps" if held_out else "no"}
+    settings = {**trainer_arguments(plan), "eval_strategy": "steps" if held_out else "no"}
     match network.spec.problem:
         case "text-classification":
             from transformers import Trainer, TrainingArguments
 
             weights = _class_weights(rows, network.spec, objective)
-            trainer = keeping(Trainer)(
+            trainer = checkpointing_trainer(Trainer)(
                 model=network.model,
                 args=TrainingArguments(**settings, label_names=["labels"]),
                 train_dataset=rows,
@@ -301,7 +301,7 @@ def _trainer(
             return trainer
         case "text-generation":
             return text_generation.sft_trainer(
-                keeping, network.model, network.tokenizer, rows, held_out, network.spec.max_length,
+                checkpointing_trainer, network.model, network.tokenizer, rows, held_out, network.spec.max_length,
                 {**settings, "label_smoothing_factor": objective.label_smoothing},
             )  # fmt: skip
         case _:
@@ -313,11 +313,11 @@ def _calibrated_loss(validation: Any, plan: Plan, step: int) -> dict[str, float]
     own, own_targets = validation.predictions, validation.label_ids
     epoch = round(step / plan.steps_per_epoch)
     if plan.answers is not None:
-        with writing(plan.answers):
+        with disk_errors(plan.answers):
             note_epoch(plan.answers, epoch, own, own_targets)
     logits, targets = plan.folds.with_held_out(epoch, own, own_targets) if plan.folds else (own, own_targets)
     temperature = fit_temperature(logits, targets, plan.shares)
-    answers = text_classification.calibrated(own, temperature, plan.shares).argmax(1).tolist()
+    answers = text_classification.calibrate_logits(own, temperature, plan.shares).argmax(1).tolist()
     found = {
         CALIBRATED_LOSS: log_loss(logits, targets, temperature, plan.shares),
         HELD_OUT_ONE_CLASS: float(collapse.hardly_varies(answers, own_targets.tolist())),

@@ -54,7 +54,7 @@ def checked_probabilities(targets: Any, probabilities: Any) -> tuple[Codes, Floa
     return t, p
 
 
-def counts(targets: Codes, predictions: Codes, classes: int | None = None) -> Counts:
+def class_counts(targets: Codes, predictions: Codes, classes: int | None = None) -> Counts:
     """Count per class in one pass; never the (c, c) confusion matrix, which for 10,000 classes would be 800 MB."""
     c = classes if classes is not None else int(max(targets.max(), predictions.max())) + 1
     if max(targets.max(), predictions.max()) >= c:
@@ -66,30 +66,30 @@ def counts(targets: Codes, predictions: Codes, classes: int | None = None) -> Co
     )
 
 
-def ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
+def safe_ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
     """Element by element, and 0 where the denominator is 0 (scikit-learn's zero_division=0)."""
     quotient: Floats = np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
     return quotient
 
 
 def precision_of(k: Counts) -> Floats:
-    return ratio(k.hits, k.predicted)
+    return safe_ratio(k.hits, k.predicted)
 
 
 def recall_of(k: Counts) -> Floats:
-    return ratio(k.hits, k.actual)
+    return safe_ratio(k.hits, k.actual)
 
 
 def f1_of(k: Counts) -> Floats:
-    return ratio(2 * k.hits, k.predicted + k.actual)
+    return safe_ratio(2 * k.hits, k.predicted + k.actual)
 
 
-def macro(values: Floats, k: Counts) -> float:
+def macro_mean(values: Floats, k: Counts) -> float:
     """The plain mean over classes that occur; one that is neither in the targets nor predicted has no value to add."""
     return float(values[(k.predicted + k.actual) > 0].mean())
 
 
-def weighted(values: Floats, k: Counts) -> float:
+def weighted_mean(values: Floats, k: Counts) -> float:
     """The mean over classes, each as heavy as its rows."""
     return float((values * k.actual).sum() / k.actual.sum())
 
@@ -100,7 +100,7 @@ def accuracy(targets: Codes, predictions: Codes) -> float:
 
 def matthews_correlation(targets: Codes, predictions: Codes) -> float:
     """Gorodkin's R_K (2004), Matthews correlation for many classes; 0 where either side holds one class only."""
-    k = counts(targets, predictions)
+    k = class_counts(targets, predictions)
     n, hits = float(len(targets)), float(k.hits.sum())
     actual, predicted = k.actual.astype(np.float64), k.predicted.astype(np.float64)
     spread = (n**2 - predicted @ predicted) * (n**2 - actual @ actual)

@@ -82,8 +82,8 @@ class Precision(InMemory):
     columns = CODES
 
     def score(self, *, references: Any, predictions: Any) -> dict[str, Any]:
-        k = c.counts(*c.checked_codes(references, predictions))
-        return {"precision_macro": c.macro(c.precision_of(k), k), "precision_weighted": c.weighted(c.precision_of(k), k)}
+        k = c.class_counts(*c.checked_codes(references, predictions))
+        return {"precision_macro": c.macro_mean(c.precision_of(k), k), "precision_weighted": c.weighted_mean(c.precision_of(k), k)}
 
 
 class Recall(InMemory):
@@ -92,8 +92,8 @@ class Recall(InMemory):
     columns = CODES
 
     def score(self, *, references: Any, predictions: Any) -> dict[str, Any]:
-        k = c.counts(*c.checked_codes(references, predictions))
-        return {"recall_macro": c.macro(c.recall_of(k), k), "recall_weighted": c.weighted(c.recall_of(k), k)}
+        k = c.class_counts(*c.checked_codes(references, predictions))
+        return {"recall_macro": c.macro_mean(c.recall_of(k), k), "recall_weighted": c.weighted_mean(c.recall_of(k), k)}
 
 
 class F1(InMemory):
@@ -102,8 +102,8 @@ class F1(InMemory):
     columns = CODES
 
     def score(self, *, references: Any, predictions: Any) -> dict[str, Any]:
-        k = c.counts(*c.checked_codes(references, predictions))
-        return {"f1_macro": c.macro(c.f1_of(k), k), "f1_weighted": c.weighted(c.f1_of(k), k)}
+        k = c.class_counts(*c.checked_codes(references, predictions))
+        return {"f1_macro": c.macro_mean(c.f1_of(k), k), "f1_weighted": c.weighted_mean(c.f1_of(k), k)}
 
 
 class PerClass(InMemory):
@@ -113,7 +113,7 @@ class PerClass(InMemory):
     options = ("classes",)
 
     def score(self, *, references: Any, predictions: Any, classes: int | None = None) -> dict[str, Any]:
-        k = c.counts(*c.checked_codes(references, predictions), classes)
+        k = c.class_counts(*c.checked_codes(references, predictions), classes)
         return {"precision": c.precision_of(k), "recall": c.recall_of(k), "f1": c.f1_of(k), "support": k.actual}
 
 

@@ -44,7 +44,7 @@ def drawn_at(value: float, domain: Domain) -> str:
     return f"{100 * min(1.0, max(0.0, share)):.2f}%"
 
 
-def row(height: int, body: str, label: str) -> str:
+def row_drawing(height: int, body: str, label: str) -> str:
     """A drawing as wide as its column; without a label it is decoration, which is not read out."""
     if not label:
         return f'<svg class="row" height="{height}" aria-hidden="true">{body}</svg>'
@@ -75,20 +75,20 @@ def _arrow(left: bool, middle: float, tone: str) -> str:
     )
 
 
-def interval(
+def interval_chart(
     value: float | None, low: float | None, high: float | None, domain: Domain, tone: str, label: str = "", height: int = 30
 ) -> str:
     """A dot with its interval on a shared axis; an arrow at the edge where the value lies beyond it."""
     middle = height / 2
     if value is not None and not domain[0] <= value <= domain[1]:
-        return row(height, _grid(domain, height, 5) + _arrow(value < domain[0], middle, tone), label)
+        return row_drawing(height, _grid(domain, height, 5) + _arrow(value < domain[0], middle, tone), label)
     body = _grid(domain, height, 5) + _whisker(low, high, domain, middle, tone)
     if value is not None and math.isfinite(value):
         body += f'<circle class="dot {tone}" cx="{drawn_at(value, domain)}" cy="{middle}" r="5.5"/>'
-    return row(height, body, label)
+    return row_drawing(height, body, label)
 
 
-def difference(
+def difference_chart(
     value: float | None,
     low: float | None,
     high: float | None,
@@ -109,10 +109,10 @@ def difference(
     body += _whisker(low, high, domain, middle, tone)
     if value is not None and math.isfinite(value):
         body += f'<circle class="dot {tone}" cx="{drawn_at(value, domain)}" cy="{middle}" r="5.5"/>'
-    return row(height, body, label)
+    return row_drawing(height, body, label)
 
 
-def bar(
+def bar_chart(
     value: float | None,
     low: float | None = None,
     high: float | None = None,
@@ -130,20 +130,20 @@ def bar(
     if mark is not None and math.isfinite(mark):
         x = drawn_at(mark, domain)
         body += f'<line class="champion-mark" x1="{x}" x2="{x}" y1="0" y2="{height}"/>'
-    return row(height, body, label)
+    return row_drawing(height, body, label)
 
 
-def axis(domain: Domain, show: Callable[[float], str], wanted: int = 5) -> str:
+def axis_labels(domain: Domain, show: Callable[[float], str], wanted: int = 5) -> str:
     """Tick labels for the row charts above or below it."""
     body = ""
     for tick in ticks(domain, wanted):
         place = (tick - domain[0]) / (domain[1] - domain[0]) if domain[1] > domain[0] else 0.5
         anchor = "start" if place < 0.04 else "end" if place > 0.96 else "middle"
         body += f'<text class="tick" x="{drawn_at(tick, domain)}" y="12" text-anchor="{anchor}">{escape(show(tick))}</text>'
-    return row(16, body, "")
+    return row_drawing(16, body, "")
 
 
-def stack(parts: Sequence[tuple[str, float, str]], label: str, height: int = 18) -> str:
+def stacked_bar(parts: Sequence[tuple[str, float, str]], label: str, height: int = 18) -> str:
     """One bar cut into (title, amount, tone) parts."""
     total = sum(amount for _, amount, _ in parts)
     if total <= 0:
@@ -156,4 +156,4 @@ def stack(parts: Sequence[tuple[str, float, str]], label: str, height: int = 18)
             f"<title>{escape(title)}</title></rect>"
         )
         start += width
-    return row(height, body, label)
+    return row_drawing(height, body, label)

@@ -36,12 +36,12 @@ NAMES = {
 VERDICTS = {"PROMOTE": ("good", "\u2713"), "HOLD": ("hold", "\u2016"), "INCONCLUSIVE": ("wait", "?"), "ADOPTED": ("good", "+")}
 
 
-def known(value: float | None) -> bool:
+def is_number(value: float | None) -> bool:
     """Whether there is a finite number to show."""
     return value is not None and math.isfinite(value)
 
 
-def number(value: float | None, digits: int = 3) -> str:
+def format_number(value: float | None, digits: int = 3) -> str:
     """`digits` significant digits, thousands parted by thin spaces, a true minus sign."""
     if value is None or not math.isfinite(value):
         return ABSENT
@@ -57,45 +57,45 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.replace("-", MINUS)
 
 
-def share(value: float | None, digits: int = 1) -> str:
+def format_share(value: float | None, digits: int = 1) -> str:
     if value is None or not math.isfinite(value):
         return ABSENT
     return f"{100 * value:.{digits}f}{THIN}%".replace("-", MINUS)
 
 
-def shown(value: float | None, unit: Unit) -> str:
-    return share(value) if unit == "share" else number(value)
+def with_unit(value: float | None, unit: Unit) -> str:
+    return format_share(value) if unit == "share" else format_number(value)
 
 
-def bare(value: float | None, unit: Unit) -> str:
+def without_unit(value: float | None, unit: Unit) -> str:
     """The value without its unit, for the ends of an interval."""
     if value is None or not math.isfinite(value):
         return ABSENT
-    return f"{100 * value:.1f}".replace("-", MINUS) if unit == "share" else number(value)
+    return f"{100 * value:.1f}".replace("-", MINUS) if unit == "share" else format_number(value)
 
 
-def interval(low: float | None, high: float | None, unit: Unit) -> str:
-    if not (known(low) and known(high)):
+def interval_text(low: float | None, high: float | None, unit: Unit) -> str:
+    if not (is_number(low) and is_number(high)):
         return ""
-    return f"{bare(low, unit)} to {bare(high, unit)}"
+    return f"{without_unit(low, unit)} to {without_unit(high, unit)}"
 
 
-def signed(value: float | None, unit: Unit) -> str:
+def signed_text(value: float | None, unit: Unit) -> str:
     """A difference: +1.8 for shares (in points), +0.04 for numbers."""
     if value is None or not math.isfinite(value):
         return ABSENT
-    text = f"{100 * value:+.1f}" if unit == "share" else ("+" if value > 0 else "") + number(value)
+    text = f"{100 * value:+.1f}" if unit == "share" else ("+" if value > 0 else "") + format_number(value)
     return text.replace("-", MINUS)
 
 
-def difference(value: float | None, unit: Unit) -> str:
-    return signed(value, unit) + (" points" if unit == "share" and known(value) else "")
+def difference_text(value: float | None, unit: Unit) -> str:
+    return signed_text(value, unit) + (" points" if unit == "share" and is_number(value) else "")
 
 
 def signed_interval(low: float | None, high: float | None, unit: Unit) -> str:
-    if not (known(low) and known(high)):
+    if not (is_number(low) and is_number(high)):
         return ""
-    return f"{signed(low, unit)} to {signed(high, unit)}"
+    return f"{signed_text(low, unit)} to {signed_text(high, unit)}"
 
 
 def p_value(value: float | None) -> str:
@@ -115,11 +115,11 @@ def p_equals(value: float | None) -> str:
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
-def count(value: int | None) -> str:
+def format_count(value: int | None) -> str:
     return ABSENT if value is None else f"{value:,}".replace(",", THIN)
 
 
-def size(value: int | None) -> str:
+def byte_size(value: int | None) -> str:
     """Bytes in the unit that gives one to three digits before the point."""
     if value is None:
         return ABSENT
@@ -131,7 +131,7 @@ def size(value: int | None) -> str:
     return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
 
 
-def seconds(value: float | None) -> str:
+def format_seconds(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return ABSENT
     if round(value, 1) < 60:
@@ -142,18 +142,18 @@ def seconds(value: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def outcome(word: str) -> tuple[str, str, str]:
+def outcome_mark(word: str) -> tuple[str, str, str]:
     """(tone, sign, words): sign and words carry the meaning, so colour is never needed to read it."""
     key = word.replace("_", " ").strip()
     return (*OUTCOMES.get(key, ("none", "\u00b7")), key or ABSENT)
 
 
-def clip(text: str, length: int = 700) -> str:
+def clip_text(text: str, length: int = 700) -> str:
     """A text short enough for a page; what was cut is said."""
-    return text if len(text) <= length else f"{text[:length]}\u2026 (+{count(len(text) - length)} characters)"
+    return text if len(text) <= length else f"{text[:length]}\u2026 (+{format_count(len(text) - length)} characters)"
 
 
-def words(name: str) -> str:
+def plain_name(name: str) -> str:
     """A metric's or a reason's machine name as words; what is words already keeps the names in it."""
     return NAMES.get(name, name if " " in name else name.replace("_", " "))
 
@@ -163,7 +163,7 @@ def first_upper(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def href(address: str | None) -> str:
+def safe_link(address: str | None) -> str:
     """An address that a page may link to, or "": web, file, a path (made a file address), or a name beside the page.
 
     Whatever else a text from data claims to be, `javascript:` say, is shown and never followed.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from tasks.report.draw.charts import Domain, drawn_at, row
-from tasks.report.draw.series import Dot, Tone, diamond, height_of, levels_grid, measured, placed, whiskers
+from tasks.report.draw.charts import Domain, drawn_at, row_drawing
+from tasks.report.draw.series import Dot, Tone, diamond_mark, height_of, interval_whiskers, levels_grid, measured_points, place_dots
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Span:
     title: str
 
 
-def lane(spans: Sequence[Span], xs: Domain, changes: Sequence[float], label: str, height: int = 34) -> str:
+def version_lane(spans: Sequence[Span], xs: Domain, changes: Sequence[float], label: str, height: int = 34) -> str:
     """Which version served when: one block each, its name in it where there is room."""
-    body = hairlines(changes, xs, height)
+    body = change_lines(changes, xs, height)
     for one in spans:
-        start, end = placed(one.start, xs), placed(one.end, xs)
+        start, end = place_dots(one.start, xs), place_dots(one.end, xs)
         body += (
             f'<g class="span {one.tone}"><title>{escape(one.title)}</title>'
             f'<rect x="{100 * start:.2f}%" y="4" width="{max(100 * (end - start), 0.3):.2f}%" height="{height - 8}" rx="4"/>'
@@ -33,41 +33,41 @@ def lane(spans: Sequence[Span], xs: Domain, changes: Sequence[float], label: str
         if end - start > 0.012 * (len(one.name) + 1.5):
             body += f'<text x="{50 * (start + end):.2f}%" y="{height / 2 + 4.5}" text-anchor="middle">{escape(one.name)}</text>'
         body += "</g>"
-    return row(height, body, label)
+    return row_drawing(height, body, label)
 
 
-def events(
+def event_marks(
     marks: Sequence[tuple[float, Tone, str, str]], xs: Domain, changes: Sequence[float], label: str, height: int = 30
 ) -> str:
     """Signs on a lane: (time, tone, sign, title). The sign says what the colour says."""
     middle = height / 2
-    body = hairlines(changes, xs, height) + f'<line class="rail" x1="0" x2="100%" y1="{middle}" y2="{middle}"/>'
+    body = change_lines(changes, xs, height) + f'<line class="rail" x1="0" x2="100%" y1="{middle}" y2="{middle}"/>'
     for at, tone, sign, title in marks:
         body += (
             f'<svg x="{drawn_at(at, xs)}" y="{middle}" overflow="visible"><g class="event {tone}"><title>{escape(title)}</title>'
             f'<circle r="9"/><text y="4.5" text-anchor="middle">{escape(sign)}</text></g></svg>'
         )
-    return row(height, body, label)
+    return row_drawing(height, body, label)
 
 
-def looks(marks: Sequence[tuple[float, bool, str]], xs: Domain, changes: Sequence[float], label: str, height: int = 30) -> str:
+def look_marks(marks: Sequence[tuple[float, bool, str]], xs: Domain, changes: Sequence[float], label: str, height: int = 30) -> str:
     """One stroke a look, tall with a diamond where a monitor spoke: (time, alarm, title)."""
     middle = height / 2
-    body = hairlines(changes, xs, height) + f'<line class="rail" x1="0" x2="100%" y1="{middle}" y2="{middle}"/>'
+    body = change_lines(changes, xs, height) + f'<line class="rail" x1="0" x2="100%" y1="{middle}" y2="{middle}"/>'
     body += "".join(
         f'<line class="look" x1="{drawn_at(at, xs)}" x2="{drawn_at(at, xs)}" y1="{middle - 5}" y2="{middle + 5}"/>'
         for at, alarm, _ in marks
         if not alarm
     )
-    body += "".join(diamond(at, middle, xs, title) for at, alarm, title in marks if alarm)
-    return row(height, body, label)
+    body += "".join(diamond_mark(at, middle, xs, title) for at, alarm, title in marks if alarm)
+    return row_drawing(height, body, label)
 
 
-def hairlines(changes: Sequence[float], xs: Domain, height: int) -> str:
+def change_lines(changes: Sequence[float], xs: Domain, height: int) -> str:
     return "".join(f'<line class="change" x1="{drawn_at(at, xs)}" x2="{drawn_at(at, xs)}" y1="0" y2="{height}"/>' for at in changes)
 
 
-def scores(
+def score_lane(
     audits: Sequence[Dot],
     tests: Sequence[Dot],
     xs: Domain,
@@ -78,6 +78,6 @@ def scores(
 ) -> str:
     """A metric along a model's life: each version's test score at its release, and what audits said since."""
     y = height_of(ys, height)
-    body = levels_grid(ys, height, 4) + hairlines(changes, xs, height)
-    body += measured(audits, xs, y, height)
-    return row(height, body + whiskers(tests, xs, y, "champion"), label)
+    body = levels_grid(ys, height, 4) + change_lines(changes, xs, height)
+    body += measured_points(audits, xs, y, height)
+    return row_drawing(height, body + interval_whiskers(tests, xs, y, "champion"), label)

@@ -44,7 +44,7 @@ def _frame(xs: Domain, ys: Domain, show_x: Callable[[float], str], show_y: Calla
     return body + f'<text class="axis-title" x="{middle}" y="{HEIGHT - 5}" text-anchor="middle">{escape(x_title)}</text>'
 
 
-def thin(points: Sequence[Point], most: int = 240) -> list[tuple[float, float]]:
+def thin_points(points: Sequence[Point], most: int = 240) -> list[tuple[float, float]]:
     """At most `most` known points: means over equal stretches, so that a long run's curve stays a small one."""
     known = [(x, y) for x, y in points if y is not None and math.isfinite(y) and math.isfinite(x)]
     if len(known) <= most:
@@ -54,7 +54,7 @@ def thin(points: Sequence[Point], most: int = 240) -> list[tuple[float, float]]:
     return [(part[-1][0], sum(y for _, y in part) / len(part)) for part in parts if part]
 
 
-def lines(
+def line_chart(
     curves: Sequence[tuple[str, Sequence[Point]]], show: Callable[[float], str], label: str, x_title: str = "step",
     mark: tuple[float, str] | None = None,
 ) -> str:  # fmt: skip
@@ -62,7 +62,7 @@ def lines(
 
     `mark` is a place on the horizontal axis, in words.
     """
-    kept = [(name, points) for name, points in ((name, thin(points)) for name, points in curves) if points]
+    kept = [(name, points) for name, points in ((name, thin_points(points)) for name, points in curves) if points]
     if not kept:
         return ""
     steps = [x for _, points in kept for x, _ in points]
@@ -97,7 +97,7 @@ def _mark(at: float, value: float, words: str) -> str:
     )
 
 
-def reliability(bins: Sequence[Bin], label: str) -> str:
+def reliability_chart(bins: Sequence[Bin], label: str) -> str:
     """Accuracy with its interval against confidence; bars below show how many rows lie in each bin."""
     most = max((one[2] for one in bins), default=0)
     if most == 0:
@@ -144,7 +144,7 @@ def _cells(labels: Sequence[str], counts: Sequence[Sequence[int]], cell: float, 
     return body
 
 
-def heatmap(labels: Sequence[str], counts: Sequence[Sequence[int]], label: str) -> str:
+def confusion_heatmap(labels: Sequence[str], counts: Sequence[Sequence[int]], label: str) -> str:
     """The confusion matrix: rows are the true class, columns the predicted. Up to 25 classes carry numbers, more are small."""
     numbers = len(labels) <= 25
     cell, font = (max(26.0, 40.0 - len(labels)), 12.0) if numbers else (10.0, 8.5)

@@ -12,7 +12,7 @@ from html import escape
 from typing import Literal
 
 from tasks.report.draw import times
-from tasks.report.draw.charts import Domain, drawn_at, row, ticks
+from tasks.report.draw.charts import Domain, drawn_at, row_drawing, ticks
 
 Tone = Literal["good", "hold", "bad", "wait", "none"]
 WIDE = 1000
@@ -47,14 +47,14 @@ def time_domain(moments: Sequence[float], pad: float = 0.03) -> Domain:
 def time_axis(xs: Domain, wanted: int = 6) -> str:
     """Dates under charts that share `xs`."""
     body = ""
-    for at, name in times.ticks(*xs, wanted):
+    for at, name in times.time_ticks(*xs, wanted):
         place = (at - xs[0]) / (xs[1] - xs[0])
         anchor = "start" if place < 0.05 else "end" if place > 0.95 else "middle"
         body += f'<text class="tick" x="{drawn_at(at, xs)}" y="12" text-anchor="{anchor}">{escape(name)}</text>'
-    return row(16, body, "")
+    return row_drawing(16, body, "")
 
 
-def strip(cells: Sequence[tuple[float | None, Tone, str]], label: str, least: int = LEAST, height: int = 26) -> str:
+def effect_strip(cells: Sequence[tuple[float | None, Tone, str]], label: str, least: int = LEAST, height: int = 26) -> str:
     """One column a look: its height is the effect as a multiple of the least that matters (the line), twice that at most.
 
     Fewer than `least` looks leave room to the right: a first look does not fill the page.
@@ -68,68 +68,69 @@ def strip(cells: Sequence[tuple[float | None, Tone, str]], label: str, least: in
             f'<rect class="cell {tone}" x="{n * wide + 0.1 * wide:.3f}%" y="{height - tall:.1f}" width="{0.8 * wide:.3f}%" '
             f'height="{tall:.1f}"><title>{escape(title)}</title></rect>'
         )
-    return row(height, body, label)
+    return row_drawing(height, body, label)
 
 
-def scale(show: Callable[[float], str], ys: Domain, height: int, wanted: int = 3) -> str:
+def scale_labels(show: Callable[[float], str], ys: Domain, height: int, wanted: int = 3) -> str:
     """The labels left of a trend, as wide as its column."""
     y = height_of(ys, height)
     marks = "".join(
         f'<text class="tick" x="100%" y="{y(tick) + 4:.1f}" text-anchor="end">{escape(show(tick))}</text>'
         for tick in ticks(ys, wanted)
     )
-    return row(height, marks, "")
+    return row_drawing(height, marks, "")
 
 
-def trend(
+def trend_chart(
     dots: Sequence[Dot], xs: Domain, ys: Domain, limits: tuple[float | None, float | None], label: str, height: int, wanted: int = 3
 ) -> str:
     """Values over time with their band; what lies above or below the `limits` is tinted; alarms are diamonds, in any colour."""
     y = height_of(ys, height)
-    body = grid(xs, height) + levels_grid(ys, height, wanted)
+    body = time_grid(xs, height) + levels_grid(ys, height, wanted)
     for limit, start, end in ((limits[0], ys[1], limits[0]), (limits[1], limits[1], ys[0])):
         if limit is not None and start is not None and end is not None:
             body += f'<rect class="beyond" x="0" y="{y(start):.1f}" width="100%" height="{max(y(end) - y(start), 0):.1f}"/>'
             body += f'<line class="limit" x1="0" x2="100%" y1="{y(limit):.1f}" y2="{y(limit):.1f}"/>'
-    body += bands(dots, xs, y, height, "band")
-    body += lines(dots, xs, y, height, "line tone-0")
-    return row(height, body + _marks(dots, xs, y), label)
+    body += interval_bands(dots, xs, y, height, "band")
+    body += joined_lines(dots, xs, y, height, "line tone-0")
+    return row_drawing(height, body + _marks(dots, xs, y), label)
 
 
-def levels(
+def level_chart(
     audits: Sequence[Dot], estimates: Sequence[Dot], test: Dot | None, xs: Domain, ys: Domain, label: str, height: int = 190
 ) -> str:
     """A metric over time: audited with whiskers, estimated as a dashed line in its band, and the level at release across."""
     y = height_of(ys, height)
-    body = grid(xs, height) + levels_grid(ys, height, 5)
+    body = time_grid(xs, height) + levels_grid(ys, height, 5)
     if test is not None and test.value is not None:
         if test.low is not None and test.high is not None:
             body += f'<rect class="release" x="0" width="100%" y="{y(test.high):.1f}" height="{y(test.low) - y(test.high):.1f}"/>'
         body += f'<line class="release-line" x1="0" x2="100%" y1="{y(test.value):.1f}" y2="{y(test.value):.1f}"/>'
-    body += bands(estimates, xs, y, height, "band estimate")
-    body += lines(estimates, xs, y, height, "line estimate")
+    body += interval_bands(estimates, xs, y, height, "band estimate")
+    body += joined_lines(estimates, xs, y, height, "line estimate")
     if len(estimates) <= FEW:
-        body += whiskers(estimates, xs, y, "estimate")
-    return row(height, body + measured(audits, xs, y, height), label)
+        body += interval_whiskers(estimates, xs, y, "estimate")
+    return row_drawing(height, body + measured_points(audits, xs, y, height), label)
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------------
 
 
-def grid(xs: Domain, height: int) -> str:
+def time_grid(xs: Domain, height: int) -> str:
     return "".join(
-        f'<line class="grid" x1="{drawn_at(at, xs)}" x2="{drawn_at(at, xs)}" y1="0" y2="{height}"/>' for at, _ in times.ticks(*xs)
+        f'<line class="grid" x1="{drawn_at(at, xs)}" x2="{drawn_at(at, xs)}" y1="0" y2="{height}"/>'
+        for at, _ in times.time_ticks(*xs)
     )
 
 
-def diamond(at: float, y: float, xs: Domain, title: str) -> str:
+def diamond_mark(at: float, y: float, xs: Domain, title: str) -> str:
     return (
         f'<svg x="{drawn_at(at, xs)}" y="{y:.1f}" overflow="visible"><path class="alarm" d="{DIAMOND}">'
         f"<title>{escape(title)}</title></path></svg>"
     )
 
 
-def whiskers(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], tone: str = "challenger") -> str:
+def interval_whiskers(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], tone: str = "challenger") -> str:
     """Dots with their intervals upright."""
     body = ""
     for one in dots:
@@ -142,20 +143,24 @@ def whiskers(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], tone:
     return body
 
 
-def measured(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: int) -> str:
+def measured_points(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: int) -> str:
     """What was measured, upright intervals joined by a faint line; of very many a line in its band, with the last one marked."""
     if len(dots) <= MANY:
-        return lines(dots, xs, y, height, "line faint") + whiskers(dots, xs, y)
-    return bands(dots, xs, y, height, "band") + lines(dots, xs, y, height, "line tone-0") + whiskers(dots[-1:], xs, y)
+        return joined_lines(dots, xs, y, height, "line faint") + interval_whiskers(dots, xs, y)
+    return (
+        interval_bands(dots, xs, y, height, "band")
+        + joined_lines(dots, xs, y, height, "line tone-0")
+        + interval_whiskers(dots[-1:], xs, y)
+    )
 
 
-def thinned(dots: Sequence[Dot], most: int = 240) -> list[Dot]:
+def thin_dots(dots: Sequence[Dot], most: int = 240) -> list[Dot]:
     """At most so many, evenly, the last one among them."""
     step = -(-len(dots) // most) or 1
     return list(dots[::-1][::step][::-1])
 
 
-def lines(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: int, kind: str) -> str:
+def joined_lines(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: int, kind: str) -> str:
     """The values joined, a gap where one is missing."""
     paths = [
         "M" + "L".join(f"{_wide(one.x, xs)} {y(one.value or 0.0):.1f}" for one in part) for part in _runs(dots) if len(part) > 1
@@ -163,7 +168,7 @@ def lines(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: 
     return _stretched(f'<path class="{kind}" d="{"".join(paths)}"/>', height) if paths else ""
 
 
-def bands(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: int, kind: str) -> str:
+def interval_bands(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: int, kind: str) -> str:
     """The intervals as a band; a lone value has a whisker instead."""
     shapes, lone = "", ""
     for part in _runs([one for one in dots if one.value is None or (one.low is not None and one.high is not None)]):
@@ -184,7 +189,7 @@ def _marks(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float]) -> str:
         if one.value is None:
             body += _ring(one, xs, y) if few else ""
         elif one.tone == "bad":
-            body += diamond(one.x, y(one.value), xs, one.title)
+            body += diamond_mark(one.x, y(one.value), xs, one.title)
         elif few or n == len(dots) - 1:
             body += f'<circle class="dot {one.tone} look-dot" cx="{drawn_at(one.x, xs)}" cy="{y(one.value):.1f}" r="3.4">'
             body += f"<title>{escape(one.title)}</title></circle>"
@@ -215,12 +220,12 @@ def _stretched(body: str, height: int) -> str:
     return f'<svg viewBox="0 0 {WIDE} {height}" width="100%" height="{height}" preserveAspectRatio="none">{body}</svg>'
 
 
-def placed(value: float, xs: Domain) -> float:
+def place_dots(value: float, xs: Domain) -> float:
     return min(1.0, max(0.0, (value - xs[0]) / (xs[1] - xs[0]) if xs[1] > xs[0] else 0.5))
 
 
 def _wide(value: float, xs: Domain) -> str:
-    return f"{WIDE * placed(value, xs):.1f}"
+    return f"{WIDE * place_dots(value, xs):.1f}"
 
 
 def height_of(ys: Domain, height: int) -> Callable[[float], float]:

@@ -14,7 +14,7 @@ _DAYS = (1, 2, 7, 14)
 _MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
 
 
-def instant(text: str | None) -> float | None:
+def epoch_seconds(text: str | None) -> float | None:
     """Seconds since 1970 of an ISO time (without a zone: UTC), or None."""
     try:
         when = datetime.fromisoformat(text or "")
@@ -27,22 +27,22 @@ def _at(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def day(text: str | None, year: bool = False) -> str:
+def day_text(text: str | None, year: bool = False) -> str:
     """3 Oct, or with the year 3 Oct 2026."""
-    seconds = instant(text)
+    seconds = epoch_seconds(text)
     if seconds is None:
         return text or ABSENT
     when = _at(seconds)
     return f"{when.day} {MONTHS[when.month - 1]}" + (f" {when.year}" if year else "")
 
 
-def moment(text: str | None) -> str:
+def moment_text(text: str | None) -> str:
     """3 Oct 2026, 07:40 UTC."""
-    seconds = instant(text)
-    return (text or ABSENT) if seconds is None else f"{day(text, year=True)}, {_at(seconds):%H:%M} UTC"
+    seconds = epoch_seconds(text)
+    return (text or ABSENT) if seconds is None else f"{day_text(text, year=True)}, {_at(seconds):%H:%M} UTC"
 
 
-def span(seconds: float | None) -> str:
+def span_text(seconds: float | None) -> str:
     """How long something lasted, in the unit a person would take: 40 minutes, 5 hours, 12 days, 4 months."""
     if seconds is None or not math.isfinite(seconds):
         return ABSENT
@@ -55,7 +55,7 @@ def span(seconds: float | None) -> str:
     return f"{round(seconds / (DAY * 30.44))} months"
 
 
-def ticks(low: float, high: float, wanted: int = 6) -> list[tuple[float, str]]:
+def time_ticks(low: float, high: float, wanted: int = 6) -> list[tuple[float, str]]:
     """Round moments in [low, high], about `wanted`, each with its label: hours, days, or firsts of months."""
     length = max(high - low, 60.0)
     for hours in _HOURS:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tasks.report.monitor.data import Feedback, Level, Request
 from tasks.report.run.data import Unit
-from tasks.report.stored import dumped, loaded
+from tasks.report.stored import dump_page, load_page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +93,9 @@ class History:
 
 def to_json(history: History) -> str:
     """As JSON; a number that is not finite becomes null, which the page shows as absent."""
-    return dumped(history)
+    return dump_page(history)
 
 
 def from_json(text: str | bytes) -> History:
     """The stored history.json, less the fields that this version does not know. Raises InputError on anything else."""
-    return loaded(History, text, "history", "give the history.json that `tunekeeper history` wrote")
+    return load_page(History, text, "history", "give the history.json that `tunekeeper history` wrote")

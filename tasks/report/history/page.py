@@ -7,7 +7,7 @@ from functools import partial
 from markupsafe import Markup
 
 from tasks.report.draw import charts, formats, lanes, series, times
-from tasks.report.environment import framed, page, svg
+from tasks.report.environment import framed_chart, render_page, trusted_svg
 from tasks.report.history import view
 from tasks.report.history.data import History, Version
 from tasks.report.monitor import monitor_names
@@ -17,17 +17,17 @@ from tasks.report.monitor.data import Level
 TALL = 150
 
 
-def render(history: History) -> str:
+def render_history(history: History) -> str:
     """The page of a model, as HTML. Pure: equal data give equal pages; every text from data is escaped."""
-    return page(
+    return render_page(
         "history.html",
         history=history,
         view=view,
         watch_view=monitor_view,
         monitors=monitor_names,
         draw=_Draw(history),
-        span=times.span,
-        sums=view.sums(history),
+        span=times.span_text,
+        sums=view.life_sums(history),
     )
 
 
@@ -39,8 +39,8 @@ class _Draw:
         self.reigns = view.reigns(history)
         self.changes = [one.start for one in self.reigns]
         moments = [*(move.at for move in history.moves), *(one.at for one in history.versions), *(one.at for one in history.looks)]
-        known = [at for at in map(times.instant, moments) if at is not None]
-        self.xs = series.time_domain([*known, view.now(history)] if known else [], 0.02)
+        known = [at for at in map(times.epoch_seconds, moments) if at is not None]
+        self.xs = series.time_domain([*known, view.page_end(history)] if known else [], 0.02)
         scored = [value for one in history.versions for value in (one.value, one.low, one.high)]
         self.scores = charts.domain_of(scored, floor=0.0, ceiling=1.0 if history.unit == "share" else None)
 
@@ -48,27 +48,27 @@ class _Draw:
         spans = [
             lanes.Span(
                 one.start, one.end, f"v{one.version}", "current" if one.current else "back" if one.taken_back else "past",
-                f"version {one.version}: {times.span(one.end - one.start)}{', then taken back' if one.taken_back else ''}",
+                f"version {one.version}: {times.span_text(one.end - one.start)}{', then taken back' if one.taken_back else ''}",
             )
             for one in self.reigns
         ]  # fmt: skip
-        return svg(lanes.lane(spans, self.xs, self.changes, f"Which version served when: {len(spans)} reigns"))
+        return trusted_svg(lanes.version_lane(spans, self.xs, self.changes, f"Which version served when: {len(spans)} reigns"))
 
     def verdicts(self) -> Markup:
         marks = [
-            (at, *formats.VERDICTS[one.verdict], f"version {one.version}, {times.day(one.at)}: {one.verdict}")
+            (at, *formats.VERDICTS[one.verdict], f"version {one.version}, {times.day_text(one.at)}: {one.verdict}")
             for one in self.history.versions
-            if (at := times.instant(one.at)) is not None and one.verdict in formats.VERDICTS
+            if (at := times.epoch_seconds(one.at)) is not None and one.verdict in formats.VERDICTS
         ]
-        return svg(lanes.events(marks, self.xs, self.changes, f"{len(marks)} verdicts of the gate"))  # type: ignore[arg-type]
+        return trusted_svg(lanes.event_marks(marks, self.xs, self.changes, f"{len(marks)} verdicts of the gate"))  # type: ignore[arg-type]
 
     def moves(self) -> Markup:
         marks = [
-            (at, *view.KINDS[move.kind][:2], f"{times.day(move.at)}: {view.moved(move)}, by {move.who}")
-            for move in view.applied(self.history)
-            if (at := times.instant(move.at)) is not None and move.kind in view.KINDS
+            (at, *view.KINDS[move.kind][:2], f"{times.day_text(move.at)}: {view.move_sentence(move)}, by {move.who}")
+            for move in view.applied_moves(self.history)
+            if (at := times.epoch_seconds(move.at)) is not None and move.kind in view.KINDS
         ]
-        return svg(lanes.events(marks, self.xs, self.changes, f"{len(marks)} moves of the alias"))
+        return trusted_svg(lanes.event_marks(marks, self.xs, self.changes, f"{len(marks)} moves of the alias"))
 
     def legend(self) -> list[tuple[str, str, str]]:
         """The signs that stand on the lanes, each once, with their words."""
@@ -76,7 +76,7 @@ class _Draw:
         names = {"PROMOTE": "promoted", "HOLD": "held", "INCONCLUSIVE": "not enough evidence"}
         # an adoption has one sign, and its move carries it
         found = [(*formats.VERDICTS[verdict], name) for verdict, name in names.items() if verdict in verdicts]
-        kinds = {move.kind for move in view.applied(self.history)} - {"PROMOTE"}
+        kinds = {move.kind for move in view.applied_moves(self.history)} - {"PROMOTE"}
         return found + [mark for kind, mark in view.KINDS.items() if kind in kinds]
 
     def looks(self) -> Markup:
@@ -84,46 +84,48 @@ class _Draw:
             (
                 at,
                 bool(one.alarms),
-                f"version {one.version}, look {one.number}, {times.day(one.at)}: {monitor_view.listed(one.alarms)}",
+                f"version {one.version}, look {one.number}, {times.day_text(one.at)}: {monitor_view.list_monitors(one.alarms)}",
             )
             for one in self.history.looks
-            if (at := times.instant(one.at)) is not None
+            if (at := times.epoch_seconds(one.at)) is not None
         ]
         alarms = sum(alarm for _, alarm, _ in marks)
-        return svg(lanes.looks(marks, self.xs, self.changes, f"{len(marks)} looks of the monitors, {alarms} alarms"))
+        return trusted_svg(lanes.look_marks(marks, self.xs, self.changes, f"{len(marks)} looks of the monitors, {alarms} alarms"))
 
     def has_levels(self) -> bool:
-        return bool(view.tests(self.history) or any(one.kind == "audit" for one in self.history.levels))
+        return bool(view.test_scores(self.history) or any(one.kind == "audit" for one in self.history.levels))
 
     def levels(self) -> Markup:
         history = self.history
-        tests, audits = self._dots(view.tests(history)), self._dots(view.audits(history))
+        tests, audits = self._dots(view.test_scores(history)), self._dots(view.audit_levels(history))
         share = history.unit == "share"
         values = [value for one in (*tests, *audits) for value in (one.value, one.low, one.high)]
         ys = charts.domain_of(values, floor=0.0, ceiling=1.0 if share else None)
-        label = f"{formats.words(history.metric)}: {len(tests)} versions at release, {len(audits)} audits"
-        drawn = lanes.scores(audits, tests, self.xs, ys, self.changes, label, TALL)
-        return framed(series.scale(partial(series.level_tick, share=share), ys, TALL, 4), drawn, "")
+        label = f"{formats.plain_name(history.metric)}: {len(tests)} versions at release, {len(audits)} audits"
+        drawn = lanes.score_lane(audits, tests, self.xs, ys, self.changes, label, TALL)
+        return framed_chart(series.scale_labels(partial(series.level_tick, share=share), ys, TALL, 4), drawn, "")
 
     def _dots(self, found: list[Level]) -> list[series.Dot]:
         return [dot for one in found if (dot := monitor_view.level_dot(one, self.history.unit)) is not None]
 
     def axis(self) -> Markup:
-        return svg(series.time_axis(self.xs, 8))
+        return trusted_svg(series.time_axis(self.xs, 8))
 
     def score(self, one: Version) -> Markup:
-        ends = formats.interval(one.low, one.high, self.history.unit)
-        label = f"version {one.version}: {formats.shown(one.value, self.history.unit)}{f', interval {ends}' if ends else ''}"
+        ends = formats.interval_text(one.low, one.high, self.history.unit)
+        label = f"version {one.version}: {formats.with_unit(one.value, self.history.unit)}{f', interval {ends}' if ends else ''}"
         tone = "champion" if one.version == self.history.champion else "challenger"
-        return svg(charts.interval(one.value, one.low, one.high, self.scores, tone, label))
+        return trusted_svg(charts.interval_chart(one.value, one.low, one.high, self.scores, tone, label))
 
     def score_axis(self) -> Markup:
-        return svg(charts.axis(self.scores, partial(series.level_tick, share=self.history.unit == "share"), 4))
+        return trusted_svg(charts.axis_labels(self.scores, partial(series.level_tick, share=self.history.unit == "share"), 4))
 
     def cost_bar(self, one: Version) -> Markup:
         longest = max((each.training_seconds or 0.0 for each in self.history.versions), default=0.0)
-        label = f"version {one.version}: {formats.seconds(one.training_seconds)}"
-        return svg(charts.bar(one.training_seconds, domain=(0.0, longest or 1.0), label=label))
+        label = f"version {one.version}: {formats.format_seconds(one.training_seconds)}"
+        return trusted_svg(charts.bar_chart(one.training_seconds, domain=(0.0, longest or 1.0), label=label))
 
     def thumbs(self, up: int, down: int) -> Markup:
-        return svg(charts.stack([(f"{up} up", up, "up"), (f"{down} down", down, "down")], f"{up} thumbs up, {down} down", 12))
+        return trusted_svg(
+            charts.stacked_bar([(f"{up} up", up, "up"), (f"{down} down", down, "down")], f"{up} thumbs up, {down} down", 12)
+        )

@@ -5,26 +5,26 @@ from __future__ import annotations
 from tasks.report.draw import formats, times
 from tasks.report.history import view
 from tasks.report.history.data import History, Move, Version
-from tasks.report.run.summary import plain, table
+from tasks.report.run.summary import markdown_table, markdown_text
 
 MOST = 15
 
 
 def history_markdown(history: History) -> str:
     """Who serves, the life in sentences, the newest versions, the newest moves, the cost, and the next command; all escaped."""
-    parts = [f"## {plain(history.pipeline)}: history", f"**{plain(view.headline(history))}.**"]
-    parts.append("\n".join(f"- {plain(fact)}" for fact in view.facts(history)))
+    parts = [f"## {markdown_text(history.pipeline)}: history", f"**{markdown_text(view.history_headline(history))}.**"]
+    parts.append("\n".join(f"- {markdown_text(fact)}" for fact in view.life_facts(history)))
     if history.versions:
-        parts.append(table(_rows(history, MOST)))
+        parts.append(markdown_table(_rows(history, MOST)))
         left = len(history.versions) - MOST
         parts.append(f"{left} earlier versions are on the page." if left > 0 else "")
-    moves = [f"- {times.day(move.at, year=True)}: {plain(_moved(move))}" for move in history.moves[::-1][:5]]
+    moves = [f"- {times.day_text(move.at, year=True)}: {markdown_text(_moved(move))}" for move in history.moves[::-1][:5]]
     if moves:
         parts.append("\n".join(["The last moves:", "", *moves]))
-    sums = view.sums(history)
+    sums = view.life_sums(history)
     if sums.trained:
-        peak = f", peak memory {formats.size(sums.peak_bytes)}" if sums.peak_bytes is not None else ""
-        parts.append(f"Training took {formats.seconds(sums.seconds)} in all, over {sums.trained} trainings{peak}.")
+        peak = f", peak memory {formats.byte_size(sums.peak_bytes)}" if sums.peak_bytes is not None else ""
+        parts.append(f"Training took {formats.format_seconds(sums.seconds)} in all, over {sums.trained} trainings{peak}.")
     if history.next_command:
         parts.append(f"Next: `{history.next_command.replace('`', '')}`")
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -37,23 +37,23 @@ def history_table(history: History, most: int = MOST) -> list[tuple[str, ...]]:
 
 
 def _moved(move: Move) -> str:
-    return f"{view.moved(move)}{f', by {move.who}' if move.who else ''}{f': {move.reason}' if move.reason else ''}"
+    return f"{view.move_sentence(move)}{f', by {move.who}' if move.who else ''}{f': {move.reason}' if move.reason else ''}"
 
 
 def _rows(history: History, most: int) -> list[tuple[str, ...]]:
-    header = ("version", "decided", "verdict", formats.words(history.metric), "interval", "training", "served")
+    header = ("version", "decided", "verdict", formats.plain_name(history.metric), "interval", "training", "served")
     return [header, *(_row(history, one) for one in view.newest_first(history)[:most])]
 
 
 def _row(history: History, one: Version) -> tuple[str, ...]:
-    _, sign, stands = view.standing(history, one.version)
-    lasted = view.served(history, one.version)
+    _, sign, stands = view.version_state(history, one.version)
+    lasted = view.served_seconds(history, one.version)
     return (
         one.version,
-        times.day(one.at, year=True),
+        times.day_text(one.at, year=True),
         f"{formats.VERDICTS.get(one.verdict, ('', '·'))[1]} {one.verdict}",
-        formats.shown(one.value, history.unit),
-        formats.interval(one.low, one.high, history.unit),
-        formats.seconds(one.training_seconds),
-        f"{sign} {stands}" + (f", {times.span(lasted)}" if lasted is not None else ""),
+        formats.with_unit(one.value, history.unit),
+        formats.interval_text(one.low, one.high, history.unit),
+        formats.format_seconds(one.training_seconds),
+        f"{sign} {stands}" + (f", {times.span_text(lasted)}" if lasted is not None else ""),
     )

@@ -12,7 +12,7 @@ from tasks.report.draw.formats import first_upper
 from tasks.report.draw.series import Tone
 from tasks.report.history.data import History, Move, Version
 from tasks.report.monitor.data import Feedback, Level
-from tasks.report.monitor.view import listed
+from tasks.report.monitor.view import list_monitors
 
 KINDS: dict[str, tuple[Tone, str, str]] = {
     "FIRST": ("good", "★", "first release"),
@@ -57,24 +57,24 @@ class Sums:
     peak_bytes: int | None
 
 
-def applied(history: History) -> list[Move]:
+def applied_moves(history: History) -> list[Move]:
     return [move for move in history.moves if move.state == "applied"]
 
 
-def now(history: History) -> float:
+def page_end(history: History) -> float:
     """The end of the page's time: when it was written, or the last thing that is known."""
     every = [*(move.at for move in history.moves), *(one.at for one in history.versions), *(one.at for one in history.looks)]
-    known = [at for at in map(times.instant, [history.created, *every]) if at is not None]
+    known = [at for at in map(times.epoch_seconds, [history.created, *every]) if at is not None]
     return max(known, default=0.0)
 
 
 def reigns(history: History) -> list[Reign]:
     """Which version served when, in order; nobody's time is left out."""
     found: list[Reign] = []
-    moves = [(move, at) for move in applied(history) if (at := times.instant(move.at)) is not None]
+    moves = [(move, at) for move in applied_moves(history) if (at := times.epoch_seconds(move.at)) is not None]
     for n, (move, start) in enumerate(moves):
         following = moves[n + 1] if n + 1 < len(moves) else None
-        end = following[1] if following else now(history)
+        end = following[1] if following else page_end(history)
         if move.to_version is None:
             continue
         back = following is not None and following[0].kind == "ROLLBACK"
@@ -84,13 +84,13 @@ def reigns(history: History) -> list[Reign]:
     return found
 
 
-def served(history: History, version: str) -> float | None:
+def served_seconds(history: History, version: str) -> float | None:
     """Seconds that a version served in all, or None if it never did."""
     mine = [one.end - one.start for one in reigns(history) if one.version == version]
     return sum(mine) if mine else None
 
 
-def standing(history: History, version: str) -> tuple[Tone, str, str]:
+def version_state(history: History, version: str) -> tuple[Tone, str, str]:
     """Whether it serves, served, was taken back, or never did."""
     mine = [one for one in reigns(history) if one.version == version]
     if version == history.champion:
@@ -100,50 +100,49 @@ def standing(history: History, version: str) -> tuple[Tone, str, str]:
     return ("bad", "↩", "taken back") if mine[-1].taken_back else ("none", "✓", "served")
 
 
-def headline(history: History) -> str:
+def history_headline(history: History) -> str:
     if history.champion is None:
         return "No version serves" if history.versions or history.moves else "Nothing was trained yet"
     current = [one for one in reigns(history) if one.current]
-    lasted = f", for {times.span(current[-1].end - current[-1].start)}" if current else ""
+    lasted = f", for {times.span_text(current[-1].end - current[-1].start)}" if current else ""
     return f"Version {history.champion} serves{lasted}"
 
 
-def facts(history: History) -> list[str]:
+def life_facts(history: History) -> list[str]:
     """The life in a few sentences: what was trained, moved, seen, asked for."""
     verdicts = Counter(one.verdict for one in history.versions)
     names = {"PROMOTE": "promoted", "HOLD": "held", "INCONCLUSIVE": "inconclusive"}
     said = []
     if trained := [one for one in history.versions if one.verdict != "ADOPTED"]:
         parts = [f"{verdicts[verdict]} {name}" for verdict, name in names.items() if verdicts[verdict]]
-        since = min(trained, key=lambda one: times.instant(one.at) or 0.0).at
-        said.append(f"{some(len(trained), 'version')} trained since {times.day(since, year=True)}: {', '.join(parts)}.")
+        since = min(trained, key=lambda one: times.epoch_seconds(one.at) or 0.0).at
+        said.append(f"{count_text(len(trained), 'version')} trained since {times.day_text(since, year=True)}: {', '.join(parts)}.")
     if verdicts["ADOPTED"]:
-        said.append(f"{some(verdicts['ADOPTED'], 'version')} adopted: fine-tuned elsewhere.")
-    kinds = Counter(move.kind for move in applied(history))
+        said.append(f"{count_text(verdicts['ADOPTED'], 'version')} adopted: fine-tuned elsewhere.")
+    kinds = Counter(move.kind for move in applied_moves(history))
     if kinds["ROLLBACK"] or kinds["EXTERNAL"]:
-        parts = [some(kinds["ROLLBACK"], "rollback")] if kinds["ROLLBACK"] else []
-        parts += [f"{some(kinds['EXTERNAL'], 'move')} made outside Tunekeeper"] if kinds["EXTERNAL"] else []
+        parts = [count_text(kinds["ROLLBACK"], "rollback")] if kinds["ROLLBACK"] else []
+        parts += [f"{count_text(kinds['EXTERNAL'], 'move')} made outside Tunekeeper"] if kinds["EXTERNAL"] else []
         said.append(f"{first_upper(' and '.join(parts))}.")
     if history.looks:
         alarms = [look for look in history.looks if look.alarms]
-        last = f", the last on {times.day(alarms[-1].at, year=True)} ({listed(alarms[-1].alarms)})" if alarms else ""
-        said.append(
-            f"{some(len(history.looks), 'look')} of the monitors, {some(len(alarms), 'alarm') if alarms else 'no alarm'}{last}."
-        )
+        last = f", the last on {times.day_text(alarms[-1].at, year=True)} ({list_monitors(alarms[-1].alarms)})" if alarms else ""
+        alarmed = count_text(len(alarms), "alarm") if alarms else "no alarm"
+        said.append(f"{count_text(len(history.looks), 'look')} of the monitors, {alarmed}{last}.")
     if history.requests:
         states = Counter(one.state for one in history.requests)
         kept = states["coalesced"] + states["refused"] + states["waiting"]
         tail = f"; {kept} of them joined another or had to wait" if kept else ""
-        said.append(f"{some(len(history.requests), 'retraining')} asked for by monitors, schedules and people{tail}.")
+        said.append(f"{count_text(len(history.requests), 'retraining')} asked for by monitors, schedules and people{tail}.")
     return said
 
 
-def some(n: int, name: str) -> str:
-    return f"{formats.count(n)} {name}{'' if n == 1 else 's'}"
+def count_text(n: int, name: str) -> str:
+    return f"{formats.format_count(n)} {name}{'' if n == 1 else 's'}"
 
 
 def newest_first(history: History) -> list[Version]:
-    return sorted(history.versions, key=lambda one: times.instant(one.at) or 0.0, reverse=True)
+    return sorted(history.versions, key=lambda one: times.epoch_seconds(one.at) or 0.0, reverse=True)
 
 
 def champion_of(history: History) -> Version | None:
@@ -153,27 +152,27 @@ def champion_of(history: History) -> Version | None:
 def newest_level(history: History, kind: Literal["test", "audit", "estimate"]) -> Level | None:
     """The last level of the champion of that kind."""
     mine = [one for one in history.levels if one.kind == kind and one.version in ("", history.champion)]
-    return next((one for one in reversed(mine) if formats.known(one.value)), None)
+    return next((one for one in reversed(mine) if formats.is_number(one.value)), None)
 
 
-def tests(history: History) -> list[Level]:
+def test_scores(history: History) -> list[Level]:
     """The test score of every version that came to serve, at the time it was decided on."""
     ever = {one.version for one in reigns(history)}
     given = [one for one in history.levels if one.kind == "test"]
     return given or [
         Level(at=one.at, value=one.value, low=one.low, high=one.high, n=one.rows or 0, kind="test", version=one.version)
         for one in history.versions
-        if one.version in ever and formats.known(one.value)
+        if one.version in ever and formats.is_number(one.value)
     ]
 
 
-def audits(history: History) -> list[Level]:
+def audit_levels(history: History) -> list[Level]:
     """What audits said, along the model's life; of very many an even part."""
     found = [one for one in history.levels if one.kind == "audit"]
     return found[:: -(-len(found) // 240) or 1]
 
 
-def watched(history: History) -> list[Watched]:
+def monitored_versions(history: History) -> list[Watched]:
     """The monitors' account of each version, the newest first."""
     found = []
     for version in dict.fromkeys(look.version for look in reversed(history.looks)):
@@ -186,8 +185,8 @@ def watched(history: History) -> list[Watched]:
     return found
 
 
-def sums(history: History) -> Sums:
-    known = [one for one in history.versions if formats.known(one.training_seconds)]
+def life_sums(history: History) -> Sums:
+    known = [one for one in history.versions if formats.is_number(one.training_seconds)]
     ever = {one.version for one in reigns(history)}
     peaks = [one.peak_memory_bytes for one in history.versions if one.peak_memory_bytes is not None]
     return Sums(
@@ -203,7 +202,7 @@ def feedback_sum(found: Sequence[Feedback]) -> Feedback:
     return Feedback(version="all", **{name: sum(getattr(one, name) for one in found) for name in fields})
 
 
-def moved(move: Move) -> str:
+def move_sentence(move: Move) -> str:
     """One row of the ledger as a sentence."""
     over = "" if move.from_version is None else f" in place of version {move.from_version}"
     said = {

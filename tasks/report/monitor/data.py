@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tasks.report.run.data import Unit
-from tasks.report.stored import dumped, loaded
+from tasks.report.stored import dump_page, load_page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,9 +225,9 @@ def look_of(number: int, at: str, payload: Mapping[str, Any]) -> Look:
 
 def to_json(watch: Watch) -> str:
     """As JSON; a number that is not finite becomes null, which the page shows as absent."""
-    return dumped(watch)
+    return dump_page(watch)
 
 
 def from_json(text: str | bytes) -> Watch:
     """The look of a stored watch.json, less the fields that this version does not know. Raises InputError on anything else."""
-    return loaded(Watch, text, "look", "give the watch.json that a monitor wrote")
+    return load_page(Watch, text, "look", "give the watch.json that a monitor wrote")

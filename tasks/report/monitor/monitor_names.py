@@ -47,7 +47,7 @@ ORDER = {one.name: n for n, one in enumerate(KNOWN)}
 
 def monitor_of(name: str) -> Monitor:
     """The monitor of that name; one that this version does not know by its own name, as a plain number."""
-    title = formats.first_upper(formats.words(name.split(".", 1)[-1]))
+    title = formats.first_upper(formats.plain_name(name.split(".", 1)[-1]))
     return BY_NAME.get(name) or Monitor(name, title, "number", "")
 
 
@@ -61,16 +61,15 @@ def in_order(names: set[str]) -> list[str]:
     return sorted(names, key=place)
 
 
-def amount(value: float | None, unit: Unit, signed: bool = False) -> str:
+def effect_text(value: float | None, unit: Unit, signed: bool = False) -> str:
     """An effect: 12.3 points, 0.24 SD, or the number."""
     if value is None or not math.isfinite(value):
         return formats.ABSENT
-    return (
-        f"{bare(value, unit, signed)}{ {'share': f'{formats.THIN}points', 'deviation': f'{formats.THIN}SD', 'number': ''}[unit] }"
-    )
+    name = {"share": f"{formats.THIN}points", "deviation": f"{formats.THIN}SD", "number": ""}[unit]
+    return f"{effect_number(value, unit, signed)}{name}"
 
 
-def bare(value: float | None, unit: Unit, signed: bool = False) -> str:
+def effect_number(value: float | None, unit: Unit, signed: bool = False) -> str:
     """An effect without its unit."""
     if value is None or not math.isfinite(value):
         return formats.ABSENT

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from tasks.report.draw import charts, formats, series, times
 from tasks.report.draw.charts import Domain
-from tasks.report.environment import framed, page, svg
+from tasks.report.environment import framed_chart, render_page, trusted_svg
 from tasks.report.monitor import monitor_names, tracks, view
 from tasks.report.monitor.data import Change, Watch
 from tasks.report.run.page import DENSE
@@ -16,27 +16,27 @@ from tasks.report.run.page import DENSE
 HEIGHT, TALL = 112, 200
 
 
-def render(watch: Watch) -> str:
+def render_look(watch: Watch) -> str:
     """The page of a look, as HTML. Pure: equal data give equal pages; every text from data is escaped."""
-    look = view.latest(watch)
-    return page(
+    look = view.latest_look(watch)
+    return render_page(
         "watch.html",
         watch=watch,
         look=look,
         view=view,
         tracks=tracks,
-        verdict=view.verdict(watch),
-        monitors=tracks.names(watch),
-        judged_names=[one.monitor for one in look.findings if tracks.judged(one)],
+        verdict=view.look_verdict(watch),
+        monitors=tracks.monitor_keys(watch),
+        judged_names=[one.monitor for one in look.findings if tracks.is_judged(one)],
         changes=bool(watch.words or watch.texts or watch.classes or watch.languages or watch.lengths),
         overused=[one.name for one in watch.words.more] if watch.words else [],
-        alphas=view.allowed(look),
+        alphas=view.allowed_p(look),
         reference_rows=max((one.n_reference for one in look.findings), default=0),
         draw=_Draw(watch),
         dense=DENSE,
         name_of=monitor_names.monitor_of,
-        amount=monitor_names.amount,
-        bare=monitor_names.bare,
+        amount=monitor_names.effect_text,
+        bare=monitor_names.effect_number,
         anchor=_anchor,
     )
 
@@ -50,32 +50,38 @@ class _Draw:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self.xs = series.time_domain([at for look in watch.looks if (at := times.instant(look.at)) is not None])
+        self.xs = series.time_domain([at for look in watch.looks if (at := times.epoch_seconds(look.at)) is not None])
 
     def strip(self, name: str) -> Markup:
-        found = tracks.binned(self.watch.looks, name)
+        found = tracks.binned_looks(self.watch.looks, name)
         unit = monitor_names.monitor_of(name).unit
         cells = [
-            (tracks.ratio(one) if one is not None else None, tracks.status(one)[0], tracks.title(look, one, unit))
+            (
+                tracks.effect_ratio(one) if one is not None else None,
+                tracks.finding_mark(one)[0],
+                tracks.finding_title(look, one, unit),
+            )
             for look, one in found
         ]
         alarms = sum(one is not None and one.alarm for _, one in found)
-        return svg(series.strip(cells, f"{monitor_names.monitor_of(name).title}: {alarms} of {len(found)} looks are alarms"))
+        return trusted_svg(
+            series.effect_strip(cells, f"{monitor_names.monitor_of(name).title}: {alarms} of {len(found)} looks are alarms")
+        )
 
     def binned(self) -> int:
         return -(-len(self.watch.looks) // tracks.MOST_COLUMNS)
 
     def first_look(self) -> str:
-        return times.day(self.watch.looks[0].at, self._long()) if self.watch.looks else ""
+        return times.day_text(self.watch.looks[0].at, self._long()) if self.watch.looks else ""
 
     def last_look(self) -> str:
-        return times.day(self.watch.looks[-1].at, self._long()) if len(self.watch.looks) >= series.LEAST else ""
+        return times.day_text(self.watch.looks[-1].at, self._long()) if len(self.watch.looks) >= series.LEAST else ""
 
     def _long(self) -> bool:
         return self.xs[1] - self.xs[0] > 300 * times.DAY
 
     def trend(self, name: str) -> Markup:
-        dots = tracks.dots(self.watch, name)
+        dots = tracks.track_dots(self.watch, name)
         kind = monitor_names.monitor_of(name)
         limit = next((one.minimum for look in reversed(self.watch.looks) for one in look.findings if one.monitor == name), None)
         if not any(one.value is not None for one in dots):
@@ -85,15 +91,15 @@ class _Draw:
         ys = charts.domain_of([0.0, limit and 1.25 * limit, below and 1.25 * below, *(one.value for one in dots), *ends], 0.06)
         label = f"{kind.title} over {len(dots)} looks; the last: {dots[-1].title}"
         show = partial(_tick, unit=kind.unit)
-        return framed(
-            series.scale(show, ys, HEIGHT),
-            series.trend(dots, self.xs, ys, (limit, below), label, HEIGHT),
+        return framed_chart(
+            series.scale_labels(show, ys, HEIGHT),
+            series.trend_chart(dots, self.xs, ys, (limit, below), label, HEIGHT),
             series.time_axis(self.xs, 5),
         )
 
     def levels(self) -> Markup:
         watch = self.watch
-        audits, estimates = (series.thinned(self._levels(kind)) for kind in ("audit", "estimate"))
+        audits, estimates = (series.thin_dots(self._levels(kind)) for kind in ("audit", "estimate"))
         test = next(iter(reversed(self._levels("test"))), None)
         moments = [one.x for one in (*audits, *estimates)]
         xs = series.time_domain([*moments, *self.xs], 0.0)
@@ -102,9 +108,9 @@ class _Draw:
         share = watch.unit == "share"
         ys = charts.domain_of(values, floor=0.0, ceiling=1.0 if share else None)
         show = partial(series.level_tick, share=share)
-        label = f"{formats.words(watch.metric)} over time: {len(audits)} audits, {len(estimates)} estimates"
-        drawn = series.levels(audits, estimates, test, xs, ys, label, TALL)
-        return framed(series.scale(show, ys, TALL, 5), drawn, series.time_axis(xs))
+        label = f"{formats.plain_name(watch.metric)} over time: {len(audits)} audits, {len(estimates)} estimates"
+        drawn = series.level_chart(audits, estimates, test, xs, ys, label, TALL)
+        return framed_chart(series.scale_labels(show, ys, TALL, 5), drawn, series.time_axis(xs))
 
     def _levels(self, kind: str) -> list[series.Dot]:
         return [dot for one in self.watch.levels if one.kind == kind and (dot := view.level_dot(one, self.watch.unit))]
@@ -116,13 +122,13 @@ class _Draw:
         )
 
     def share_bar(self, one: Change, domain: Domain) -> Markup:
-        label = f"{one.name}: {formats.share(one.window)} now, {formats.share(one.reference)} in the reference"
-        return svg(charts.bar(one.window, one.window_low, one.window_high, one.reference, domain, label))
+        label = f"{one.name}: {formats.format_share(one.window)} now, {formats.format_share(one.reference)} in the reference"
+        return trusted_svg(charts.bar_chart(one.window, one.window_low, one.window_high, one.reference, domain, label))
 
 
 def _calm(ends: list[float | None]) -> list[float]:
     """The ends of intervals that may set an axis: those of a look with few rows reach far, and would flatten all others."""
-    known = sorted(end for end in ends if end is not None and formats.known(end))
+    known = sorted(end for end in ends if end is not None and formats.is_number(end))
     cut = len(known) // 50 if len(known) >= 20 else 0
     return known[cut : len(known) - cut]
 

@@ -14,29 +14,29 @@ MOST_COLUMNS = 90
 """More looks than this are drawn in bins, each by its worst look."""
 
 
-def judged(finding: Finding) -> bool:
-    return formats.known(finding.effect) and formats.known(finding.p)
+def is_judged(finding: Finding) -> bool:
+    return formats.is_number(finding.effect) and formats.is_number(finding.p)
 
 
-def status(finding: Finding | None) -> tuple[Tone, str, str]:
+def finding_mark(finding: Finding | None) -> tuple[Tone, str, str]:
     """Tone, sign and words for one finding: what is beyond the minimum but may be chance is neither quiet nor an alarm."""
-    if finding is None or not judged(finding):
+    if finding is None or not is_judged(finding):
         return ("none", "·", "not judged") if finding is None or not finding.alarm else ("bad", "!", "alarm")
     if finding.alarm:
         return "bad", "!", "alarm"
-    if (ratio(finding) or 0.0) > 1:
+    if (effect_ratio(finding) or 0.0) > 1:
         return "hold", "?", "not sure"
     return "good", "✓", "quiet"
 
 
-def names(watch: Watch) -> list[str]:
+def monitor_keys(watch: Watch) -> list[str]:
     """Every monitor that any look of this champion had."""
     return monitor_names.in_order({one.monitor for look in watch.looks for one in look.findings})
 
 
-def grouped(watch: Watch) -> dict[str, list[str]]:
+def grouped_monitors(watch: Watch) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for name in names(watch):
+    for name in monitor_keys(watch):
         found.setdefault(name.split(".", 1)[0], []).append(name)
     return found
 
@@ -45,9 +45,9 @@ def finding_of(look: Look, name: str) -> Finding | None:
     return next((one for one in look.findings if one.monitor == name), None)
 
 
-def ratio(finding: Finding) -> float | None:
+def effect_ratio(finding: Finding) -> float | None:
     """The effect as a multiple of the least that matters; where only a loss matters, a gain is below zero."""
-    if finding.effect is None or not formats.known(finding.effect) or not finding.minimum:
+    if finding.effect is None or not formats.is_number(finding.effect) or not finding.minimum:
         return None
     sides = monitor_names.monitor_of(finding.monitor).sides
     return (abs(finding.effect) if sides == 2 else finding.effect) / finding.minimum
@@ -55,12 +55,12 @@ def ratio(finding: Finding) -> float | None:
 
 def ends_of(one: Finding) -> str:
     unit = monitor_names.monitor_of(one.monitor).unit
-    if not (formats.known(one.low) and formats.known(one.high)):
+    if not (formats.is_number(one.low) and formats.is_number(one.high)):
         return ""
-    return f"{monitor_names.bare(one.low, unit)} to {monitor_names.bare(one.high, unit)}"
+    return f"{monitor_names.effect_number(one.low, unit)} to {monitor_names.effect_number(one.high, unit)}"
 
 
-def binned(looks: Sequence[Look], name: str, most: int = MOST_COLUMNS) -> list[tuple[Look, Finding | None]]:
+def binned_looks(looks: Sequence[Look], name: str, most: int = MOST_COLUMNS) -> list[tuple[Look, Finding | None]]:
     """Looks with this monitor's finding; of more than `most`, the worst of each bin: an alarm, else the largest effect."""
     found = [(look, finding_of(look, name)) for look in looks]
     if len(found) <= most:
@@ -68,38 +68,45 @@ def binned(looks: Sequence[Look], name: str, most: int = MOST_COLUMNS) -> list[t
     bounds = [round(n * len(found) / most) for n in range(most + 1)]
 
     def bad(one: tuple[Look, Finding | None]) -> tuple[bool, float]:
-        size = ratio(one[1]) if one[1] is not None else None
+        size = effect_ratio(one[1]) if one[1] is not None else None
         return one[1] is not None and one[1].alarm, -1e300 if size is None else size
 
     return [max(found[a:b], key=bad) for a, b in pairwise(bounds)]
 
 
-def dots(watch: Watch, name: str) -> list[Dot]:
+def track_dots(watch: Watch, name: str) -> list[Dot]:
     """A monitor's track as values over time."""
     unit = monitor_names.monitor_of(name).unit
     found = []
-    for look, finding in binned(watch.looks, name):
-        at = times.instant(look.at)
+    for look, finding in binned_looks(watch.looks, name):
+        at = times.epoch_seconds(look.at)
         if at is None:
             continue
-        value = finding.effect if finding is not None and formats.known(finding.effect) else None
+        value = finding.effect if finding is not None and formats.is_number(finding.effect) else None
         low, high = (finding.low, finding.high) if finding is not None and value is not None else (None, None)
-        known = formats.known(low) and formats.known(high)
+        known = formats.is_number(low) and formats.is_number(high)
         found.append(
-            Dot(at, value, low if known else None, high if known else None, status(finding)[0], title(look, finding, unit))
+            Dot(
+                at,
+                value,
+                low if known else None,
+                high if known else None,
+                finding_mark(finding)[0],
+                finding_title(look, finding, unit),
+            )
         )
     return found
 
 
-def title(look: Look, finding: Finding | None, unit: monitor_names.Unit) -> str:
+def finding_title(look: Look, finding: Finding | None, unit: monitor_names.Unit) -> str:
     """Look 41, 3 Oct: 0.24 SD (0.19 to 0.29), alarm."""
-    said = f"look {look.number}, {times.day(look.at)}: "
-    if finding is None or not formats.known(finding.effect):
-        return said + (silence(finding) if finding is not None else "not judged")
+    said = f"look {look.number}, {times.day_text(look.at)}: "
+    if finding is None or not formats.is_number(finding.effect):
+        return said + (silence_reason(finding) if finding is not None else "not judged")
     ends = f" ({ends_of(finding)})" if ends_of(finding) else ""
-    return f"{said}{monitor_names.amount(finding.effect, unit)}{ends}, {status(finding)[2]}"
+    return f"{said}{monitor_names.effect_text(finding.effect, unit)}{ends}, {finding_mark(finding)[2]}"
 
 
-def silence(finding: Finding) -> str:
+def silence_reason(finding: Finding) -> str:
     """Why a monitor said nothing."""
     return finding.note if finding.note.startswith("not judged") else f"not judged: {finding.note or 'too few rows'}"

@@ -11,7 +11,7 @@ from tasks.report.draw.formats import first_upper
 from tasks.report.draw.series import Dot, Tone
 from tasks.report.monitor import monitor_names
 from tasks.report.monitor.data import Change, Finding, Level, Look, Request, Watch
-from tasks.report.monitor.tracks import ends_of, finding_of, judged, ratio, silence, status
+from tasks.report.monitor.tracks import effect_ratio, ends_of, finding_mark, finding_of, is_judged, silence_reason
 from tasks.report.run.data import Unit
 
 STATES = {
@@ -37,11 +37,11 @@ class Verdict:
     headline: str
 
 
-def latest(watch: Watch) -> Look:
+def latest_look(watch: Watch) -> Look:
     return watch.looks[-1] if watch.looks else EMPTY
 
 
-def since(watch: Watch, chosen: Iterable[str]) -> Look | None:
+def alarm_start(watch: Watch, chosen: Iterable[str]) -> Look | None:
     """The first look of the unbroken alarm that lasts until now, of any of these monitors; looks not judged do not break it."""
     first: Look | None = None
     for name in chosen:
@@ -50,7 +50,7 @@ def since(watch: Watch, chosen: Iterable[str]) -> Look | None:
             finding = finding_of(look, name)
             if finding is not None and finding.alarm:
                 start = look
-            elif finding is not None and judged(finding):
+            elif finding is not None and is_judged(finding):
                 break
         if start is not None and (first is None or start.number < first.number):
             first = start
@@ -61,53 +61,53 @@ def last_alarm(watch: Watch) -> Look | None:
     return next((look for look in reversed(watch.looks) if look.alarms), None)
 
 
-def verdict(watch: Watch) -> Verdict:
+def look_verdict(watch: Watch) -> Verdict:
     """The word and sentence at the top of the page."""
-    look = latest(watch)
+    look = latest_look(watch)
     alarms = [one.monitor for one in look.alarms]
     decay = [name for name in alarms if name.startswith("performance.")]
     drift = [name for name in alarms if name not in decay]
-    if not any(judged(one) for one in look.findings) and not alarms:
+    if not any(is_judged(one) for one in look.findings) and not alarms:
         return Verdict("NOT JUDGED", "wait", "?", "Too few answers to say whether anything changed")
     if decay:
-        with_drift = f", with drift in {listed(drift)}" if drift else ""
+        with_drift = f", with drift in {list_monitors(drift)}" if drift else ""
         what = "Accuracy has fallen" if "performance.accuracy" in decay else "Accuracy has probably fallen"
         return Verdict("DECAY", "bad", "↓", f"{what}{_since(watch, decay)}{with_drift}")
     if drift:
-        return Verdict("DRIFT", "hold", "≠", f"Drift in {listed(drift)}{_since(watch, drift)}")
-    doubtful = [one.monitor for one in look.findings if status(one)[0] == "hold"]
+        return Verdict("DRIFT", "hold", "≠", f"Drift in {list_monitors(drift)}{_since(watch, drift)}")
+    doubtful = [one.monitor for one in look.findings if finding_mark(one)[0] == "hold"]
     if doubtful:
-        what = f"{first_upper(listed(doubtful))} may have changed, or it is chance"
+        what = f"{first_upper(list_monitors(doubtful))} may have changed, or it is chance"
         return Verdict("NO ALARM YET", "wait", "?", f"{what}: more answers will tell")
-    able = sum(judged(one) for one in look.findings)
+    able = sum(is_judged(one) for one in look.findings)
     who = f"None of {able} monitors" if able > 1 else "The one monitor that could judge"
     return Verdict("QUIET", "good", "\u2713", f"{who} found {'a' if able > 1 else 'no'} change worth an alarm")
 
 
 def _since(watch: Watch, chosen: Sequence[str]) -> str:
-    first = since(watch, chosen)
+    first = alarm_start(watch, chosen)
     if first is None:
         return ""
-    return ", first seen at this look" if first.number == latest(watch).number else f" since {times.day(first.at)}"
+    return ", first seen at this look" if first.number == latest_look(watch).number else f" since {times.day_text(first.at)}"
 
 
-def listed(chosen: Sequence[str], most: int = 3) -> str:
+def list_monitors(chosen: Sequence[str], most: int = 3) -> str:
     """Monitors in a sentence: topics, vocabulary and 2 more."""
-    titles = [low(monitor_names.monitor_of(name).title) for name in chosen]
+    titles = [lower_title(monitor_names.monitor_of(name).title) for name in chosen]
     if len(titles) > most:
         titles = [*titles[: most - 1], f"{len(titles) - most + 1} more"]
     return titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}" if titles else ""
 
 
-def low(title: str) -> str:
+def lower_title(title: str) -> str:
     return title[:1].lower() + title[1:]
 
 
-def reasons(watch: Watch) -> list[str]:
+def look_reasons(watch: Watch) -> list[str]:
     """What the verdict rests on: alarms with their numbers, accuracy, what was done, what could not be judged."""
-    look = latest(watch)
+    look = latest_look(watch)
     return [
-        *(_alarm(watch, one) for one in loudest(look.alarms)[:4]),
+        *(_alarm(watch, one) for one in loudest_ratio(look.alarms)[:4]),
         *_quiet(watch),
         *_accuracy(watch),
         *_answered(watch),
@@ -115,68 +115,73 @@ def reasons(watch: Watch) -> list[str]:
     ]
 
 
-def loudest(alarms: Iterable[Finding]) -> list[Finding]:
+def loudest_ratio(alarms: Iterable[Finding]) -> list[Finding]:
     """By how many times its minimum the effect is."""
-    return sorted(alarms, key=lambda one: -ratio(one) if ratio(one) is not None else 0.0)  # type: ignore[operator]
+    return sorted(alarms, key=lambda one: -effect_ratio(one) if effect_ratio(one) is not None else 0.0)  # type: ignore[operator]
 
 
 def _alarm(watch: Watch, one: Finding) -> str:
     kind = monitor_names.monitor_of(one.monitor)
     ends = f" ({ends_of(one)})" if ends_of(one) else ""
-    effect, least = (monitor_names.amount(value, kind.unit) for value in (one.effect, one.minimum))
+    effect, least = (monitor_names.effect_text(value, kind.unit) for value in (one.effect, one.minimum))
     said = f"{kind.title}: {effect}{ends}, an alarm from {least}"
-    first = since(watch, [one.monitor])
-    begun = f"; since look {first.number}, {times.day(first.at)}" if first and first.number != latest(watch).number else "; new"
+    first = alarm_start(watch, [one.monitor])
+    begun = (
+        f"; since look {first.number}, {times.day_text(first.at)}"
+        if first and first.number != latest_look(watch).number
+        else "; new"
+    )
     return f"{said}; {formats.p_equals(one.p)}{begun}."
 
 
 def _quiet(watch: Watch) -> list[str]:
     """Of a look without alarms: how near the nearest came, and when something last spoke."""
-    look = latest(watch)
-    near = loudest(one for one in look.findings if judged(one))
+    look = latest_look(watch)
+    near = loudest_ratio(one for one in look.findings if is_judged(one))
     if look.alarms or not near:
         return []
     one, kind = near[0], monitor_names.monitor_of(near[0].monitor)
     said = [
-        f"The nearest to an alarm is {low(kind.title)}: {monitor_names.amount(one.effect, kind.unit)}, where "
-        f"{monitor_names.amount(one.minimum, kind.unit)} would matter."
+        f"The nearest to an alarm is {lower_title(kind.title)}: {monitor_names.effect_text(one.effect, kind.unit)}, where "
+        f"{monitor_names.effect_text(one.minimum, kind.unit)} would matter."
     ]
     before = last_alarm(watch)
     if before is not None:
-        said.append(
-            f"The last alarm was at look {before.number}, {times.day(before.at)}: {listed([a.monitor for a in before.alarms])}."
-        )
+        alarmed = list_monitors([alarm.monitor for alarm in before.alarms])
+        said.append(f"The last alarm was at look {before.number}, {times.day_text(before.at)}: {alarmed}.")
     return said
 
 
 def _accuracy(watch: Watch) -> list[str]:
-    audit, test = newest(watch, "audit"), newest(watch, "test")
+    audit, test = newest_level(watch, "audit"), newest_level(watch, "test")
     if audit is None or watch.unit != "share":
         return []
-    ends = formats.interval(audit.low, audit.high, watch.unit)
+    ends = formats.interval_text(audit.low, audit.high, watch.unit)
     spread = f" ({ends})" if ends else ""
-    then = f"; {formats.shown(test.value, watch.unit)} at release" if test else ""
-    name = first_upper(formats.words(watch.metric))
-    return [f"{name} on {formats.count(audit.n)} audited answers: {formats.shown(audit.value, watch.unit)}{spread}{then}."]
+    then = f"; {formats.with_unit(test.value, watch.unit)} at release" if test else ""
+    name = first_upper(formats.plain_name(watch.metric))
+    return [
+        f"{name} on {formats.format_count(audit.n)} audited answers: {formats.with_unit(audit.value, watch.unit)}{spread}{then}."
+    ]
 
 
-def newest(watch: Watch, kind: str) -> Level | None:
-    return next((one for one in reversed(watch.levels) if one.kind == kind and formats.known(one.value)), None)
+def newest_level(watch: Watch, kind: str) -> Level | None:
+    return next((one for one in reversed(watch.levels) if one.kind == kind and formats.is_number(one.value)), None)
 
 
 def _answered(watch: Watch) -> list[str]:
     """The last request, if it was made for the alarm that lasts."""
-    first = since(watch, [one.monitor for one in latest(watch).alarms])
+    first = alarm_start(watch, [one.monitor for one in latest_look(watch).alarms])
     if first is None or not watch.requests:
         return []
     last = watch.requests[-1]
-    asked, begun = times.instant(last.at), times.instant(first.at)
-    return [done(last)] if asked and begun and asked >= begun else []
+    asked, begun = times.epoch_seconds(last.at), times.epoch_seconds(first.at)
+    return [request_outcome(last)] if asked and begun and asked >= begun else []
 
 
-def allowed(look: Look) -> str:
+def allowed_p(look: Look) -> str:
     """What p each monitor was held against at this look: one bound, or the range of them; "" where none was judged."""
-    known = sorted(one.alpha for one in look.findings if one.alpha is not None and formats.known(one.alpha))
+    known = sorted(one.alpha for one in look.findings if one.alpha is not None and formats.is_number(one.alpha))
     if not known:
         return ""
     same = formats.p_value(known[0]) == formats.p_value(known[-1])
@@ -185,25 +190,28 @@ def allowed(look: Look) -> str:
 
 def level_dot(one: Level, unit: Unit) -> Dot | None:
     """One level as a dot with its title, or None where it has no time or value."""
-    at = times.instant(one.at)
-    if at is None or not formats.known(one.value):
+    at = times.epoch_seconds(one.at)
+    if at is None or not formats.is_number(one.value):
         return None
-    ends = formats.interval(one.low, one.high, unit)
-    known = formats.known(one.low) and formats.known(one.high)
-    said = f"{times.day(one.at)}: {formats.shown(one.value, unit)}{f' ({ends})' if ends else ''}, {formats.count(one.n)} rows"
+    ends = formats.interval_text(one.low, one.high, unit)
+    known = formats.is_number(one.low) and formats.is_number(one.high)
+    value = f"{formats.with_unit(one.value, unit)}{f' ({ends})' if ends else ''}"
+    said = f"{times.day_text(one.at)}: {value}, {formats.format_count(one.n)} rows"
     return Dot(at, one.value, one.low if known else None, one.high if known else None, "none", said)
 
 
 def _unjudged(look: Look) -> list[str]:
-    silent = [one for one in look.findings if not judged(one) and not one.alarm]
+    silent = [one for one in look.findings if not is_judged(one) and not one.alarm]
     if not silent:
         return []
     if len(silent) == len(look.findings):
-        return [f"{first_upper(why)}." for why in dict.fromkeys(silence(one).removeprefix("not judged: ") for one in silent)][:3]
-    return [f"Not judged: {listed([one.monitor for one in silent], 4)}. Silence of these is no good news."]
+        return [
+            f"{first_upper(why)}." for why in dict.fromkeys(silence_reason(one).removeprefix("not judged: ") for one in silent)
+        ][:3]
+    return [f"Not judged: {list_monitors([one.monitor for one in silent], 4)}. Silence of these is no good news."]
 
 
-def told(requests: Sequence[Request]) -> list[tuple[Request, int, str]]:
+def merged_requests(requests: Sequence[Request]) -> list[tuple[Request, int, str]]:
     """Requests, the newest first, those in a row that came to the same told once: (the newest, how many, when the first was)."""
     found: list[tuple[Request, int, str]] = []
     for one in requests:
@@ -215,12 +223,12 @@ def told(requests: Sequence[Request]) -> list[tuple[Request, int, str]]:
     return found[::-1]
 
 
-def who(why: str) -> str:
+def requester(why: str) -> str:
     """Who asks for a retraining, by its `why`."""
     return WHY.get(why, why)
 
 
-def done(request: Request) -> str:
+def request_outcome(request: Request) -> str:
     """One request and what became of it, as a sentence."""
     version = f"version {request.version}" if request.version else "a challenger"
     verdicts = {
@@ -250,10 +258,10 @@ def times_as_often(one: Change) -> str:
     if one.n_window == 0:
         return "gone"
     factor = one.window / one.reference if one.reference else 0.0
-    return f"×{formats.number(factor, 2)}"
+    return f"×{formats.format_number(factor, 2)}"
 
 
-def marked(text: str, chosen: Sequence[str]) -> list[tuple[str, bool]]:
+def marked_pieces(text: str, chosen: Sequence[str]) -> list[tuple[str, bool]]:
     """A text in pieces, those that are one of the changed words marked."""
     wanted = sorted({one for one in chosen if one and not one.startswith("<")}, key=len, reverse=True)
     if not wanted:

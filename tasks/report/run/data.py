@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tasks.report.stored import dumped, loaded
+from tasks.report.stored import dump_page, load_page
 
 Unit = Literal["share", "number"]
 """A share is shown in per cent and its differences in points; a number is shown as it is."""
@@ -318,9 +318,9 @@ class ReportData:
 
 def to_json(report: ReportData) -> str:
     """The report as JSON; a number that is not finite becomes null, which the page shows as absent."""
-    return dumped(report)
+    return dump_page(report)
 
 
 def from_json(text: str | bytes) -> ReportData:
     """The report of a stored report.json, less the fields that this version does not know. Raises InputError on anything else."""
-    return loaded(ReportData, text, "report", "give the report.json that a retrain wrote")
+    return load_page(ReportData, text, "report", "give the report.json that a retrain wrote")

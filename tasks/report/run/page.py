@@ -8,22 +8,22 @@ from typing import Any
 from markupsafe import Markup
 
 from tasks.report.draw import charts, formats, plots
-from tasks.report.environment import UNPRINTABLE, page
-from tasks.report.environment import svg as _svg
+from tasks.report.environment import UNPRINTABLE, render_page
+from tasks.report.environment import trusted_svg as _svg
 from tasks.report.run import view
 from tasks.report.run.data import Comparison, Curve, ReportData, Unit
 
-__all__ = ["UNPRINTABLE", "render"]
+__all__ = ["UNPRINTABLE", "render_report"]
 DENSE = 25
 """Above so many classes the page turns to small rows and a small heatmap."""
 
 
-def render(report: ReportData) -> str:
+def render_report(report: ReportData) -> str:
     """The page of a report, as HTML. Pure: equal reports give equal pages.
 
     Every text from data is escaped (autoescape), and characters that no page can hold become U+FFFD.
     """
-    return page("page.html", report=report, view=view, draw=_Draw(report), dense=DENSE)
+    return render_page("page.html", report=report, view=view, draw=_Draw(report), dense=DENSE)
 
 
 class _Draw:
@@ -38,64 +38,71 @@ class _Draw:
         score = view.score_of(system, self.report.primary_metric)
         if score is None:
             return Markup("")
-        label = f"{system.name}: {formats.shown(score.value, score.unit)} {formats.interval(score.low, score.high, score.unit)}"
-        return _svg(charts.interval(score.value, score.low, score.high, self.scores, system.role, label.strip()))
+        ends = formats.interval_text(score.low, score.high, score.unit)
+        label = f"{system.name}: {formats.with_unit(score.value, score.unit)} {ends}"
+        return _svg(charts.interval_chart(score.value, score.low, score.high, self.scores, system.role, label.strip()))
 
     def score_axis(self) -> Markup:
         score = view.primary_score(self.report)
-        return _svg(charts.axis(self.scores, partial(_tick, unit=score.unit if score else "number")))
+        return _svg(charts.axis_labels(self.scores, partial(_tick, unit=score.unit if score else "number")))
 
     def difference(self, one: Comparison, axis: charts.Domain, height: int = 28) -> Markup:
         """One difference of the gate on the axis that it shares with its table."""
-        if not formats.known(one.difference):
+        if not formats.is_number(one.difference):
             return Markup("")
         ends = formats.signed_interval(one.low, one.high, one.unit)
-        label = f"{one.name}: {formats.difference(one.difference, one.unit)}" + (f", interval {ends}" if ends else "")
+        label = f"{one.name}: {formats.difference_text(one.difference, one.unit)}" + (f", interval {ends}" if ends else "")
         return _svg(
-            charts.difference(
-                one.difference, one.low, one.high, axis, formats.outcome(one.outcome)[0], one.margin or 0.0, label, height
+            charts.difference_chart(
+                one.difference, one.low, one.high, axis, formats.outcome_mark(one.outcome)[0], one.margin or 0.0, label, height
             )
         )
 
     def difference_axis(self, unit: Unit, axis: charts.Domain) -> Markup:
-        return _svg(charts.axis(axis, partial(_signed_tick, unit=unit), 5))
+        return _svg(charts.axis_labels(axis, partial(_signed_tick, unit=unit), 5))
 
     def class_bar(self, one: Any) -> Markup:
-        label = f"{one.name}: recall {formats.share(one.recall)} of {one.n}"
-        return _svg(charts.bar(one.recall, one.low, one.high, one.champion, (0.0, 1.0), label))
+        label = f"{one.name}: recall {formats.format_share(one.recall)} of {one.n}"
+        return _svg(charts.bar_chart(one.recall, one.low, one.high, one.champion, (0.0, 1.0), label))
 
     def slice_bar(self, one: Any) -> Markup:
         domain = (0.0, 1.0) if one.unit == "share" else (0.0, self.slices[1])
-        label = f"{one.column} {one.name}: {formats.shown(one.value, one.unit)} of {one.n} rows"
-        return _svg(charts.bar(one.value, one.low, one.high, one.champion, domain, label))
+        label = f"{one.column} {one.name}: {formats.with_unit(one.value, one.unit)} of {one.n} rows"
+        return _svg(charts.bar_chart(one.value, one.low, one.high, one.champion, domain, label))
 
     def curves(self, panel: str, curves: list[Curve]) -> Markup:
         by, kept = curves[0].by, self.report.kept_epoch
         mark = (float(kept), f"epoch {kept} is kept") if by == "epoch" and kept is not None else None
         label = f"{panel} by {'optimizer step' if by == 'step' else by}" + (f", epoch {kept} kept" if mark else "")
         points = [(curve.name, curve.points) for curve in curves]
-        return _svg(plots.lines(points, partial(_tick, unit=curves[0].unit), label, by, mark))
+        return _svg(plots.line_chart(points, partial(_tick, unit=curves[0].unit), label, by, mark))
 
     def reliability(self) -> Markup:
         calibration = self.report.calibration
         if calibration is None:
             return Markup("")
         bins = [(b.low, b.high, b.n, b.confidence, b.accuracy, b.accuracy_low, b.accuracy_high) for b in calibration.bins]
-        return _svg(plots.reliability(bins, f"Reliability: expected calibration error {formats.share(calibration.ece)}"))
+        return _svg(
+            plots.reliability_chart(bins, f"Reliability: expected calibration error {formats.format_share(calibration.ece)}")
+        )
 
     def heatmap(self) -> Markup:
         confusion = self.report.confusion
         if confusion is None:
             return Markup("")
-        return _svg(plots.heatmap(confusion.labels, confusion.counts, f"Confusion matrix of {len(confusion.labels)} classes"))
+        return _svg(
+            plots.confusion_heatmap(confusion.labels, confusion.counts, f"Confusion matrix of {len(confusion.labels)} classes")
+        )
 
     def stage_bar(self, one: Any) -> Markup:
         longest = max((stage.seconds for stage in self.report.cost.stages), default=0.0) if self.report.cost else 0.0
-        return _svg(charts.bar(one.seconds, domain=(0.0, longest or 1.0), label=f"{one.name}: {formats.seconds(one.seconds)}"))
+        return _svg(
+            charts.bar_chart(one.seconds, domain=(0.0, longest or 1.0), label=f"{one.name}: {formats.format_seconds(one.seconds)}")
+        )
 
     def stack(self, parts: list[tuple[str, float]], label: str) -> Markup:
         toned = [(title, amount, f"tone-{rank % 6}") for rank, (title, amount) in enumerate(parts)]
-        return _svg(charts.stack(toned, label))
+        return _svg(charts.stacked_bar(toned, label))
 
 
 def _tick(value: float, unit: Unit) -> str:

@@ -18,13 +18,13 @@ def summary_markdown(report: ReportData) -> str:
     Every text from data is escaped, so a class named `|` or `<script>` stays a name.
     """
     mark = formats.VERDICTS[report.verdict][1]
-    parts = [f"## {mark} {report.verdict}: {plain(report.pipeline)}", f"**{plain(view.headline(report))}.**"]
-    parts.append("\n".join(f"- {plain(reason)}" for reason in report.reasons))
-    parts.append(table(_metric_rows(report)))
+    parts = [f"## {mark} {report.verdict}: {markdown_text(report.pipeline)}", f"**{markdown_text(view.report_headline(report))}.**"]
+    parts.append("\n".join(f"- {markdown_text(reason)}" for reason in report.reasons))
+    parts.append(markdown_table(_metric_rows(report)))
     judged = [one for one in report.comparisons if one.kind in (*view.TESTS, "floor") or one.outcome == "harm shown"]
     if judged:
         header = ("Comparison", "rows", "difference", "interval", "p", "α", "outcome")
-        parts.append(table([header, *(_comparison_row(one) for one in judged)]))
+        parts.append(markdown_table([header, *(_comparison_row(one) for one in judged)]))
     guards = [one for one in report.comparisons if one.kind == "guard"]
     if guards:
         judged_guards = [one.outcome for one in guards if one.outcome != "too few rows"]
@@ -38,11 +38,16 @@ def terminal_table(report: ReportData) -> list[tuple[str, ...]]:
     """Rows of plain text, the first the header: one row a system, the primary metric with its interval, then the others."""
     metrics = view.metric_names(report)
     rows = [
-        ("", *(formats.words(metric) for metric in metrics[:1]), "interval", *(formats.words(metric) for metric in metrics[1:]))
+        (
+            "",
+            *(formats.plain_name(metric) for metric in metrics[:1]),
+            "interval",
+            *(formats.plain_name(metric) for metric in metrics[1:]),
+        )
     ]
     for system in view.ordered_systems(report):
         scores = [view.score_of(system, metric) for metric in metrics]
-        ends = [formats.interval(score.low, score.high, score.unit) if score else "" for score in scores]
+        ends = [formats.interval_text(score.low, score.high, score.unit) if score else "" for score in scores]
         values = [_value(score) for score in scores]
         rows.append((_name(system), *values[:1], *ends[:1], *values[1:]))
     return [tuple(cell.replace(formats.THIN, " ") for cell in row) for row in rows] if metrics else []
@@ -56,16 +61,16 @@ def _metric_rows(report: ReportData) -> list[tuple[str, ...]]:
     rows = []
     for metric in view.metric_names(report):
         scores = [view.score_of(system, metric) for system in systems]
-        rows.append((formats.words(metric), *(_with_interval(score) for score in scores)))
+        rows.append((formats.plain_name(metric), *(_with_interval(score) for score in scores)))
     return [header, *rows]
 
 
 def _comparison_row(one: Comparison) -> tuple[str, ...]:
-    _, sign, words = formats.outcome(one.outcome)
+    _, sign, words = formats.outcome_mark(one.outcome)
     return (
         one.name,
-        formats.count(one.n),
-        formats.difference(one.difference, one.unit),
+        formats.format_count(one.n),
+        formats.difference_text(one.difference, one.unit),
         formats.signed_interval(one.low, one.high, one.unit),
         formats.p_value(one.p_value),
         formats.p_value(one.alpha),
@@ -78,25 +83,25 @@ def _name(system: System) -> str:
 
 
 def _value(score: Score | None) -> str:
-    return formats.shown(score.value, score.unit) if score else formats.ABSENT
+    return formats.with_unit(score.value, score.unit) if score else formats.ABSENT
 
 
 def _with_interval(score: Score | None) -> str:
     if score is None:
         return formats.ABSENT
-    ends = formats.interval(score.low, score.high, score.unit)
+    ends = formats.interval_text(score.low, score.high, score.unit)
     return _value(score) + (f" ({ends})" if ends else "")
 
 
-def plain(text: str) -> str:
+def markdown_text(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
     return MARKUP.sub(r"\\\1", escape(" ".join(text.split()), quote=False))  # MLflow shows a backslash before < as it is
 
 
-def table(rows: list[tuple[str, ...]]) -> str:
+def markdown_table(rows: list[tuple[str, ...]]) -> str:
     """A Markdown table: names to the left, numbers to the right."""
     if not rows:
         return ""
-    lines = ["| " + " | ".join(plain(cell) for cell in row) + " |" for row in rows]
+    lines = ["| " + " | ".join(markdown_text(cell) for cell in row) + " |" for row in rows]
     rule = "| :-- |" + " --: |" * (len(rows[0]) - 1)
     return "\n".join([lines[0], rule, *lines[1:]])

@@ -60,12 +60,12 @@ def metric_names(report: ReportData) -> list[str]:
     return [name for name in names if any(score_of(system, name) for system in report.systems)]
 
 
-def challenger(report: ReportData) -> System | None:
+def challenger_of(report: ReportData) -> System | None:
     return next((system for system in report.systems if system.role == "challenger"), None)
 
 
 def primary_score(report: ReportData) -> Score | None:
-    system = challenger(report)
+    system = challenger_of(report)
     return score_of(system, report.primary_metric) if system else None
 
 
@@ -79,7 +79,7 @@ def score_domain(report: ReportData) -> Domain:
     scores = {
         system: score
         for system in report.systems
-        if (score := score_of(system, report.primary_metric)) and formats.known(score.value)
+        if (score := score_of(system, report.primary_metric)) and formats.is_number(score.value)
     }
     bound = 1.0 if all(score.unit == "share" for score in scores.values()) else None
     best = primary_score(report)
@@ -111,7 +111,7 @@ def urgent_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
     def place(comparison: Comparison) -> tuple[int, float]:
         p = comparison.p_value
-        return order.get(formats.outcome(comparison.outcome)[0], 3), 1.0 if p is None else p
+        return order.get(formats.outcome_mark(comparison.outcome)[0], 3), 1.0 if p is None else p
 
     return sorted(comparisons, key=place)
 
@@ -120,13 +120,13 @@ def of_kind(report: ReportData, *kinds: str) -> list[Comparison]:
     return [comparison for comparison in report.comparisons if comparison.kind in kinds]
 
 
-def against(report: ReportData) -> list[Comparison]:
+def objections(report: ReportData) -> list[Comparison]:
     """What speaks against the challenger besides the primary test: harm shown, floors missed, an anchor's margin ruled out."""
     primary = primary_comparison(report)
-    return [one for one in report.comparisons if formats.outcome(one.outcome)[0] == "bad" and one is not primary]
+    return [one for one in report.comparisons if formats.outcome_mark(one.outcome)[0] == "bad" and one is not primary]
 
 
-def headline(report: ReportData) -> str:
+def report_headline(report: ReportData) -> str:
     """What the verdict does to those who use the model, in one sentence."""
     new = f"version {report.model_version}" if report.model_version else "the challenger"
     old = f"version {report.champion_version}" if report.champion_version else ""
@@ -164,7 +164,7 @@ def most_confused(confusion: Confusion, most: int = 12) -> list[Pair]:
     return sorted(pairs, key=lambda pair: (-pair.n, -pair.n / pair.of, pair.true, pair.predicted))[:most]
 
 
-def panels(report: ReportData) -> dict[str, list[Curve]]:
+def curve_panels(report: ReportData) -> dict[str, list[Curve]]:
     """Curves grouped by the chart that they share."""
     groups: dict[str, list[Curve]] = {}
     for curve in report.curves:
@@ -181,4 +181,4 @@ def fit_gap(score: FitScore, split: Literal["train", "validation"]) -> float | N
 
 
 def split_parts(data: DataSummary) -> list[tuple[str, float]]:
-    return [(f"{one.name}: {formats.count(one.n)} rows", float(one.n)) for one in data.splits]
+    return [(f"{one.name}: {formats.format_count(one.n)} rows", float(one.n)) for one in data.splits]

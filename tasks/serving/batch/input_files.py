@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from configs.errors import InputError
 from tasks.data.normalise import holds_half_character
 from tasks.data.sources import read_parquet
-from tasks.data.sources.read_files import Chunk, chunks, header
-from tasks.data.sources.source_files import File, resolve
+from tasks.data.sources.read_files import Chunk, file_header, read_chunks
+from tasks.data.sources.source_files import File, resolve_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,8 +36,8 @@ class Batch:
     def chunks(self) -> Iterator[Chunk]:
         """All rows, in the files' order, the same chunks each time."""
         for file in self.files:
-            names = header(file, self.max_characters, (self.text,))
-            yield from chunks(file, names, self.max_characters, required=(self.text,))
+            names = file_header(file, self.max_characters, (self.text,))
+            yield from read_chunks(file, names, self.max_characters, required=(self.text,))
 
     def table(self, chunk: Chunk) -> pa.Table:
         """A chunk's columns with the batch's types; null where its file has no such column."""
@@ -54,18 +54,18 @@ class Batch:
         return pa.table(arrays)
 
 
-def inspect(source: str, text: str, format: str, max_characters: int, separator: str | None = None) -> Batch:
+def inspect_files(source: str, text: str, format: str, max_characters: int, separator: str | None = None) -> Batch:
     """Read the files to their ends: what is wrong with a row is said now, not after an hour.
 
     InputError names what is malformed, or a file without the column `text`.
     """
     if source.startswith("hf://"):
         raise InputError(f"--input {source}: is no file: name a CSV, JSONL or Parquet file, or a folder of them")
-    files = resolve(source, format, separator)
+    files = resolve_source(source, format, separator)
     kinds: dict[str, Any] = {}
     rows = 0
     for file in files:
-        names = header(file, max_characters, (text,))
+        names = file_header(file, max_characters, (text,))
         if text not in names:
             raise InputError(
                 f"{file.path}: has no column `{text}`; it has {', '.join(names)[:500]}: correct the file, or the names under data"
@@ -80,13 +80,13 @@ def inspect(source: str, text: str, format: str, max_characters: int, separator:
 def _types(file: File, names: tuple[str, ...], text: str, max_characters: int) -> tuple[dict[str, Any], int]:
     """What each column holds, and the number of rows."""
     if file.format == "parquet":
-        with read_parquet.opened(file) as parquet:
+        with read_parquet.open_parquet(file) as parquet:
             schema, count = parquet.schema_arrow, parquet.metadata.num_rows
         if count == 0:
             raise InputError(f"{file.path}: has no rows")
         return {name: _plain(schema.field(name).type) for name in names}, count
     rows, seen = 0, dict.fromkeys(names)
-    for chunk in chunks(file, names, max_characters, required=(text,)):
+    for chunk in read_chunks(file, names, max_characters, required=(text,)):
         rows += len(chunk.columns[text])
         for name in names if file.format != "csv" else ():
             for kind in {_kind(value) for value in chunk.columns[name] if value is not None}:
@@ -161,6 +161,6 @@ def place_of(path: str, source: str) -> Path:
     return place
 
 
-def staging(output: Path) -> str:
+def staging_prefix(output: Path) -> str:
     """How the folders beside a result begin in which a table's rows lie while they are scored."""
     return f".{output.name}.table-"

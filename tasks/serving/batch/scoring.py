@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InfraError, InputError
-from tasks.common.workspace import sweep, world_faults
-from tasks.data.normalise import unusable
+from tasks.common.workspace import remove_orphans, world_faults
+from tasks.data.normalise import unusable_reason
 from tasks.data.sources.read_files import Chunk
-from tasks.serving.batch.input_files import Batch, staging
+from tasks.serving.batch.input_files import Batch, staging_prefix
 from tasks.serving.batch.partial_answers import Answers
 from tasks.serving.batcher import Said
-from tasks.traffic.log import Answer, Traffic, draw
+from tasks.traffic.log import Answer, Traffic, draw_audit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,7 +64,7 @@ class Scored:
     seconds: float
 
 
-def score(job: Job, move: Callable[[int, int], None]) -> Scored:
+def score_files(job: Job, move: Callable[[int, int], None]) -> Scored:
     """Score what is not scored yet, then put the result in its place; `move` is told the rows done, of how many.
 
     InfraError where the disk fails, or where another process scores into the same result.
@@ -74,7 +74,7 @@ def score(job: Job, move: Callable[[int, int], None]) -> Scored:
         raise InputError(f"--input: has a column `{clash[0]}`, which is the result's own: rename it")
     with world_faults(job.output.parent):
         job.output.parent.mkdir(parents=True, exist_ok=True)
-        found = marked(job.output)
+        found = result_mark(job.output)
         if found is not None and found["key"] == job.key:
             _clear(job)
             return Scored(found["rows"], found["answered"], found["rows"], True, time.monotonic() - began)
@@ -85,7 +85,7 @@ def score(job: Job, move: Callable[[int, int], None]) -> Scored:
     return Scored(job.batch.rows, answered, kept, False, time.monotonic() - began)
 
 
-def marked(path: Path) -> dict[str, Any] | None:
+def result_mark(path: Path) -> dict[str, Any] | None:
     """What a result says it is; None where there is none of ours."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -141,7 +141,7 @@ def _scored(job: Job, chunk: Chunk, number: int, answers: Answers) -> pa.Table:
 def _said(job: Job, texts: list[str], answers: Answers) -> list[Said]:
     """Answers in the order of the texts; texts of like length go through the model together."""
     out = [_EMPTY] * len(texts)
-    asked = [place for place, text in enumerate(texts) if unusable(text) is None]
+    asked = [place for place, text in enumerate(texts) if unusable_reason(text) is None]
     order = sorted(asked, key=lambda place: (-len(texts[place]), place))
     for start in range(0, len(order), job.at_once):
         places = order[start : start + job.at_once]
@@ -155,7 +155,7 @@ def _log(job: Job, number: int, said: list[Said], asked: list[bool], ids: list[s
     rng, now = random.Random(f"{job.key} {number}"), datetime.now(UTC)
     traffic = job.log
     if traffic is not None:
-        drawn = [draw(job.audit_rate, rng) for _ in said]
+        drawn = [draw_audit(job.audit_rate, rng) for _ in said]
         traffic.answered(
             [
                 Answer(name, now, job.version, one.text, one.prediction, one.score, latency, *audit, "score")
@@ -243,8 +243,8 @@ def _clear(job: Job) -> None:
     shutil.rmtree(_folder(job), ignore_errors=True)
     for other in list(job.output.parent.iterdir()):
         if other.name.startswith(f".{job.output.name}.") and other.name.endswith(".parts"):
-            sweep(other.parent, other.name)
-    sweep(job.output.parent, staging(job.output))
+            remove_orphans(other.parent, other.name)
+    remove_orphans(job.output.parent, staging_prefix(job.output))
 
 
 def _write(table: pa.Table, path: Path) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.common.workspace import workspace, world_faults
-from tasks.data.sources.tables import opened
-from tasks.serving.batch.input_files import staging
+from tasks.data.sources.tables import open_table
+from tasks.serving.batch.input_files import staging_prefix
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,11 +22,11 @@ ROWS = 10_000
 
 
 @contextmanager
-def staged(address: str, output: Path) -> Iterator[str]:
+def stage_table(address: str, output: Path) -> Iterator[str]:
     """The table's rows as they are now, in a file beside the result that goes when the block ends, or after a kill next time."""
     with ExitStack() as stack:
         with world_faults(output.parent):
-            folder = stack.enter_context(workspace(output.parent, staging(output)))
+            folder = stack.enter_context(workspace(output.parent, staging_prefix(output)))
             place = folder / "table.parquet"
             _copy(address, place)
         yield str(place)
@@ -36,7 +36,7 @@ def _copy(address: str, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with opened(address, "--input") as source:
+    with open_table(address, "--input") as source:
         schema = pa.schema([(column.name, _type(column.type)) for column in source.table.columns])
         with pq.ParquetWriter(path, schema, compression="zstd") as writer:
             for rows in source.partitions(ROWS):

@@ -173,26 +173,26 @@ class Bounded(H11Protocol):
         self.refuse(b"408 Request Timeout", seconds, "send them at once")
 
 
-def protocol(most: int, header_seconds: float, read_seconds: float) -> type[Bounded]:
+def bounded_protocol(most: int, header_seconds: float, read_seconds: float) -> type[Bounded]:
     """The protocol of one server, whose connections count together."""
     return type("Connections", (Bounded,), {"waiting": Waiting(most, header_seconds), "read_seconds": read_seconds})
 
 
-def server(
+def uvicorn_server(
     app: Any, connections: int, grace: float, header_seconds: float = HEADER_SECONDS, read_seconds: float = READ_SECONDS
 ) -> uvicorn.Server:
     """A uvicorn server of the app, which takes `grace` seconds to end; what it has to say goes to this process's own log."""
-    backlog, most = room(connections, raise_open_files())
+    backlog, most = connection_room(connections, raise_open_files())
     return uvicorn.Server(
         uvicorn.Config(
-            app, http=protocol(most, header_seconds, read_seconds), lifespan="on", ws="none", access_log=False, server_header=False,
-            log_config=None, log_level="warning", timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            app, http=bounded_protocol(most, header_seconds, read_seconds), lifespan="on", ws="none", access_log=False,
+            server_header=False, log_config=None, log_level="warning", timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(grace), backlog=backlog,
         )
     )  # fmt: skip
 
 
-def room(connections: int, files: int) -> tuple[int, int]:
+def connection_room(connections: int, files: int) -> tuple[int, int]:
     """How many connections are taken at once, and how many are had, where so many files may be open."""
     left = max(16, files - RESERVED_FILES)
     backlog = min(BACKLOG, left // 2)

@@ -111,7 +111,7 @@ class Ready(BaseModel):
     ready: bool
 
 
-def shorten(text: str, most: int) -> str:
+def shorten_text(text: str, most: int) -> str:
     """The text, or where it is longer its first `most` characters and an ellipsis."""
     return text if len(text) <= most else text[:most] + "…"
 
@@ -123,7 +123,7 @@ class Refusal(Exception):  # noqa: N818
     """
 
     def __init__(self, status: int, what: str, where: str, remedy: str, headers: dict[str, str] | None = None) -> None:
-        fault = {"what": shorten(what, LONGEST_WHAT), "where": shorten(where, LONGEST_WHERE), "remedy": remedy}
+        fault = {"what": shorten_text(what, LONGEST_WHAT), "where": shorten_text(where, LONGEST_WHERE), "remedy": remedy}
         super().__init__(fault["what"])
         self.status, self.fault, self.headers = status, fault, headers or {}
 
@@ -176,7 +176,7 @@ def _which(value: Any) -> str | None:
     return "many" if "texts" in given else "one" if "text" in given else None
 
 
-def read(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
+def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
     """A body as its type; raises Refusal naming the first faults, never the texts themselves."""
     try:
         return adapter.validate_json(body)
@@ -189,7 +189,7 @@ def read(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
     if faults[0]["type"] in ("union_tag_not_found", "union_tag_invalid", "model_attributes_type", "dict_type"):
         raise Refusal(422, "the body has not the keys that are read here", "body", f"send {expected}")
     first, more = faults[0], len(faults) - 1
-    where = ".".join(["body", *(shorten(str(part), LONGEST_WHERE) for part in first["loc"][1:])])
+    where = ".".join(["body", *(shorten_text(str(part), LONGEST_WHERE) for part in first["loc"][1:])])
     raise Refusal(422, first["msg"] + (f" (and {more} more)" if more else ""), where, f"send {expected}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from configs.credentials import cleaned
+from configs.credentials import clean_value
 from tasks.serving.http.auth import VARIABLE, Caller, Keys, Role, is_local, key_of, keyless_caller
 from tasks.serving.http.messages import Refusal
 
@@ -23,9 +23,9 @@ PATHS = OPEN | ANY_KEY | NEEDS.keys()
 CALLER = "tunekeeper.caller"  # where a request's scope says who sent it
 
 
-def refuse(refusal: Refusal) -> Response:
+def refusal_response(refusal: Refusal) -> Response:
     """A refusal as an answer."""
-    body = json.dumps(cleaned({"error": refusal.fault}), ensure_ascii=False).encode("utf-8", "replace")
+    body = json.dumps(clean_value({"error": refusal.fault}), ensure_ascii=False).encode("utf-8", "replace")
     return Response(body, refusal.status, refusal.headers, "application/json")
 
 
@@ -62,7 +62,7 @@ class Door:
             scope = {**scope, "method": "GET"}
         scope[CALLER] = caller
         try:
-            await (self.app if refusal is None else refuse(refusal))(scope, receive, counted)
+            await (self.app if refusal is None else refusal_response(refusal))(scope, receive, counted)
         finally:
             self.requests.labels(path if path in PATHS else "other", str(status)).inc()
 

@@ -36,7 +36,7 @@ RETRY = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}
 HEX = "5f0c1a5ed3a84c1c9a54e1d7c0b1f2a3"
 
 
-def describe(path: str, messages: Messages, keys: Keys, local: bool) -> dict[str, Any]:
+def describe_path(path: str, messages: Messages, keys: Keys, local: bool) -> dict[str, Any]:
     """What `add_api_route` is told of a path beside its method."""
     locked = bool(keys) and path not in OPEN
     door = _door(path, keys, local)

@@ -23,23 +23,23 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from configs.credentials import cleaned
+from configs.credentials import clean_value
 from configs.errors import InfraError, InputError
 from configs.schema import ProblemName, Serving
-from tasks.data.normalise import unusable
+from tasks.data.normalise import unusable_reason
 from tasks.data.redaction.redact import OVER_BUDGET
 from tasks.serving.alias_follower import NICENESS, Standing
 from tasks.serving.batcher import Batcher, Busy, Failed, Limits, NoModel, Said
 from tasks.serving.http.auth import Caller, Keys
 from tasks.serving.http.body_limit import read_body
 from tasks.serving.http.cancellation import while_connected
-from tasks.serving.http.messages import Messages, Refusal, read
+from tasks.serving.http.messages import Messages, Refusal, parse_body
 from tasks.serving.http.metrics import Watch
-from tasks.serving.http.middleware import CALLER, Door, lacks_role, refuse
-from tasks.serving.http.openapi import SCHEMES, describe
+from tasks.serving.http.middleware import CALLER, Door, lacks_role, refusal_response
+from tasks.serving.http.openapi import SCHEMES, describe_path
 from tasks.serving.http.quotas import Quotas
 from tasks.serving.text_preparation import Preparer, Submit
-from tasks.traffic.records import Answer, Feedback, draw, new_id
+from tasks.traffic.records import Answer, Feedback, draw_audit, new_id
 
 log = logging.getLogger(__name__)
 QUESTION = '{"text": "..."} or {"texts": ["...", ...]} as application/json'
@@ -116,7 +116,7 @@ def create_app(service: Service) -> FastAPI:
         "/metrics": ("GET", routes.metrics),
     }
     for path, (method, answer) in paths.items():
-        app.add_api_route(path, answer, methods=[method], **describe(path, routes.messages, service.keys, service.local))
+        app.add_api_route(path, answer, methods=[method], **describe_path(path, routes.messages, service.keys, service.local))
     if service.keys:
         app.openapi()["components"]["securitySchemes"] = SCHEMES  # FastAPI writes the page once
     return app
@@ -161,11 +161,11 @@ class Routes:
     async def predict(self, request: Request) -> Response:
         """Answer one text, or many, with the champion."""
         began = time.perf_counter()
-        question = read(self.messages.question, await self._body(request), QUESTION)
+        question = parse_body(self.messages.question, await self._body(request), QUESTION)
         single = isinstance(question, self.messages.One)
         texts = [question.text] if single else question.texts
         for place, text in enumerate(texts):
-            if why := unusable(text):
+            if why := unusable_reason(text):
                 raise Refusal(422, f"the text {why}", _where(single, place), "send a text that says something")
         caller: Caller = request.scope[CALLER]
         with self.quotas.texts(caller, texts) if self.quotas else nullcontext():
@@ -217,7 +217,7 @@ class Routes:
             rate, draws = self.settings.audit_rate, self.draws
             self.service.traffic.answered(
                 [
-                    Answer(each, now, version, one.text, one.prediction, one.score, milliseconds, *draw(rate, draws))
+                    Answer(each, now, version, one.text, one.prediction, one.score, milliseconds, *draw_audit(rate, draws))
                     for each, one in zip(ids, said, strict=True)
                 ]
             )
@@ -260,10 +260,10 @@ class Routes:
         if self.quotas:
             self.quotas.feedback(caller)
         traffic = self._traffic("/feedback")
-        said = read(self.messages.feedback, await self._body(request), FEEDBACK)
+        said = parse_body(self.messages.feedback, await self._body(request), FEEDBACK)
         if said.source == "audit" and "audit" not in caller.roles:
             raise lacks_role("audit", "body.source")
-        if why := unusable(said.value):
+        if why := unusable_reason(said.value):
             raise Refusal(422, f"the value {why}", "body.value", "send one that says something")
         record = Feedback(new_id(), said.answer_id, datetime.now(UTC), said.kind, said.value, said.source)
         try:
@@ -336,7 +336,7 @@ class Routes:
             "waiting": self.batcher.waiting,
             "traffic": None if counts is None else {"written": counts.written, "lost": counts.lost, "waiting": counts.waiting},
         }
-        return _json(cleaned(said), 200 if now.version is not None else 503)
+        return _json(clean_value(said), 200 if now.version is not None else 503)
 
     async def metrics(self) -> Response:
         """For Prometheus."""
@@ -379,20 +379,20 @@ def _behind() -> None:
 
 async def _refused(_: Request, error: Exception) -> Response:
     fault = error if isinstance(error, Refusal) else Refusal(500, str(error), "", "")
-    return refuse(fault)
+    return refusal_response(fault)
 
 
 async def _unreadable(_: Request, error: Exception) -> Response:
     first: dict[str, Any] = error.errors()[0] if isinstance(error, RequestValidationError) else {"msg": str(error), "loc": ()}
-    return refuse(Refusal(422, first["msg"], ".".join(str(part) for part in first["loc"]), "see /openapi.json"))
+    return refusal_response(Refusal(422, first["msg"], ".".join(str(part) for part in first["loc"]), "see /openapi.json"))
 
 
 async def _no_such_thing(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     said = {404: "there is nothing here", 405: f"{request.method} is not for this path"}.get(status, str(error))
-    return refuse(Refusal(status, said, request.url.path, "see /openapi.json for what there is", headers))
+    return refusal_response(Refusal(status, said, request.url.path, "see /openapi.json for what there is", headers))
 
 
 async def _broken(request: Request, _: Exception) -> Response:
-    return refuse(Refusal(500, "the service failed", request.url.path, "its log says more: please report it"))
+    return refusal_response(Refusal(500, "the service failed", request.url.path, "its log says more: please report it"))
