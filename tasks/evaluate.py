@@ -149,7 +149,7 @@ def _baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> Pat
 def score_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, fitted: Any) -> Baselines:
     """What the model has to be worth its cost against; fitted once per train and test rows, base and code.
 
-    `fitted` is what `lexical` gave.
+    `fitted` is what `lexical_baselines` gave.
     """
     folder = _baselines(pipeline, home, base, snapshot)
     if is_valid(folder) is not None:

@@ -110,7 +110,7 @@ _begun: list[Beside] = []
 
 @contextmanager
 def helper_started() -> Iterator[None]:
-    """Start a process that prepares, for `beside` to give out: while this one imports, a second core has nothing to do."""
+    """Start a process that prepares, for `helper_process` to give out: while this one imports, a second core has nothing to do."""
     _begun.append(Beside(*PREPARING))
     try:
         yield

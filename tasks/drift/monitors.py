@@ -1,8 +1,8 @@
 """Has the traffic moved away from what the champion was judged on? A year of looks with one stated chance of any false alarm.
 
-`watch` holds a window of traffic against the champion's own reference, monitor by monitor. An alarm says that the change is larger
-than the least one worth an alarm (`Effects`), by a test that counts the luck of both samples. One that asked whether window and
-reference differ *at all* would in time always say yes: the reference is one draw, kept for the champion's whole life, and 100,000
+`run_monitors` holds a window of traffic against the champion's own reference, monitor by monitor. An alarm says that the change is
+larger than the least one worth an alarm (`Effects`), by a test that counts the luck of both samples. One that asked whether window
+and reference differ *at all* would in time always say yes: the reference is one draw, kept for the champion's whole life, and 100,000
 rows a week show any draw to be off.
 
 alpha is the chance of any false alarm per champion and year. Each look may spend its share of it (`alpha_at_look`), each monitor

@@ -151,7 +151,7 @@ def _neighbours(left: Vectors, right: Vectors, k: int) -> tuple[Floats, Codes]:
 def _growths(
     new: _Distinct, old: _Distinct, reach: Floats, first: Codes, ball: int, groups: int, rate: float
 ) -> tuple[Growth, ...]:
-    """Greedy: the ball with the largest excess of window texts, what it holds set aside, the next; see `unlike`."""
+    """Greedy: the ball with the largest excess of window texts, what it holds set aside, the next; see `novel_texts`."""
     n, m = len(old.rows), len(new.rows)
     expected = ball * m / n
     found: list[Growth] = []

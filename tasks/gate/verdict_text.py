@@ -121,7 +121,8 @@ def _harm(c: Comparison, share: bool) -> str:
         )
     return (
         f"Harm shown on {c.name}, against the champion: {_numbers(c, share)}, "
-        f"where a loss of {difference_text(c.margin or 0.0, share)} is tolerated; {_p(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is Holm's level."
+        f"where a loss of {difference_text(c.margin or 0.0, share)} is tolerated; "
+        f"{_p(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is Holm's level."
     )
 
 

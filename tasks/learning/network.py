@@ -170,7 +170,7 @@ def outline_network(spec: Spec, base: Path) -> nn.Module:
 
 
 def warm_up() -> None:
-    """Import what `build` will: seconds that a process can spend while it waits for its work."""
+    """Import what `build_network` will: seconds that a process can spend while it waits for its work."""
     import peft  # noqa: F401
     import safetensors.torch  # noqa: F401
     from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer  # noqa: F401

@@ -108,7 +108,7 @@ def ask_approval(
 
 
 def find_approval(ledger: Ledger, model: str, decision_key: str) -> Approval | None:
-    """The question about a decision, as its row tells it; `standing` says what became of it."""
+    """The question about a decision, as its row tells it; `approval_state` says what became of it."""
     return next(iter(ledger.read(lambda connection: _read(connection, model, decision_key))), None)
 
 

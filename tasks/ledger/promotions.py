@@ -173,7 +173,7 @@ def reconcile_alias(ledger: Ledger, registry: Registry, model: str, step: Step =
 
 
 def replayed_champion(ledger: Ledger, model: str) -> str | None:
-    """The champion as the rows alone tell it; after `heal` it is the live alias."""
+    """The champion as the rows alone tell it; after `reconcile_alias` it is the live alias."""
     return champion_entry(ledger, model).champion
 
 
@@ -203,7 +203,8 @@ def _compare(settled: Settled, expected: str | None, model: str, move: str) -> N
     if settled.champion != expected:
         raise ChampionMovedError(
             f"{model}: {move} was compared with champion {version_text(expected)}, "
-            f"but the champion is {version_text(settled.champion)} now: decide again against that one. {' '.join(settled.notices)}".rstrip()
+            f"but the champion is {version_text(settled.champion)} now: decide again against that one. "
+            f"{' '.join(settled.notices)}".rstrip()
         )
 
 

@@ -60,7 +60,7 @@ class Request:
 
 
 class Turn:
-    """One request, from being asked to its end; `refusal` says why it does not run, `hold` is the pipeline where it does."""
+    """One request, from being asked to its end; `refusal_of` says why it does not run, `hold` is the pipeline where it does."""
 
     def __init__(self, ledger: Ledger, model: str, why: Why, asked: datetime | None, look: str = "") -> None:
         now = ledger.now().astimezone(UTC)

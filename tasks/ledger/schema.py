@@ -16,7 +16,9 @@ from configs.credentials import without_credentials
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Dialect
 
-VERSION = 3  # 2 added tables; 3 counts looks per model, which were counted per model and champion: `migrate` brings a ledger up
+VERSION = (
+    3  # 2 added tables; 3 counts looks per model, which were counted per model and champion: `migrate_schema` brings a ledger up
+)
 metadata = MetaData()
 
 

@@ -158,7 +158,7 @@ def unigram_scores(
 def bigram_scores(
     train: Sequence[Sequence[int]], test: Sequence[Sequence[int]], vocabulary: int, clock: Callable[[], float] = time.perf_counter
 ) -> TokenBaseline:
-    """Each token given the one before it, falling back on `unigram` by Witten and Bell's rule (1991), which has nothing to tune.
+    """Each token given the one before it, falling back on `unigram_scores` by Witten and Bell's rule (1991): no tuning.
 
     P(w|v) = (count(v, w) + kinds(v) P(w)) / (count(v) + kinds(v)), kinds(v) being how many different tokens followed v. A row's
     first token follows a start mark, for the prompt is not looked at.

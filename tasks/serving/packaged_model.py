@@ -117,7 +117,7 @@ def save_package(trained: Path, spec: Spec, preparation: Preparation, target: Pa
 
 
 def read_preparation(folder: Path) -> Preparation:
-    """As `save` wrote it."""
+    """As `save_package` wrote it."""
     values = json.loads((folder / PREPARATION).read_text())
     return Preparation(**{**values, "entities": None if values["entities"] is None else tuple(values["entities"])})
 

@@ -293,7 +293,9 @@ def loss_bound_p(pairs: Pairs, at: float) -> float:
 
 def _limits(pairs: Pairs, at: float) -> Floats:
     if not np.isfinite(pairs.limit):
-        raise ValueError("real scores without a largest difference of a row: `pair` needs the `limit` that the problem declares")
+        raise ValueError(
+            "real scores without a largest difference of a row: `pair_scores` needs the `limit` that the problem declares"
+        )
     return np.asarray(max(pairs.limit + at, 1e-9) * pairs.sizes, dtype=np.float64)
 
 

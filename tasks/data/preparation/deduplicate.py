@@ -42,7 +42,7 @@ def minhash_signatures(texts: Sequence[str]) -> Signatures:
 
 
 def signatures_of_words(tokens: Sequence[list[str]]) -> Signatures:
-    """As `signatures`, of texts that are already words (none empty)."""
+    """As `minhash_signatures`, of texts that are already words (none empty)."""
     from rensa import RMinHash
 
     shingles = [row + [f"{a} {b}" for a, b in pairwise(row)] for row in tokens]

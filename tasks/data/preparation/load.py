@@ -32,7 +32,7 @@ COLUMNS = ("id", "text", "target", "time", "group", "origin", "split")
 
 @dataclass(frozen=True)
 class Raw:
-    """The rows of a source as found: what is empty is null, and `split` unless given; on disk until `loaded` ends.
+    """The rows of a source as found: what is empty is null, and `split` unless given; on disk until `loaded_source` ends.
 
     Ids are as they are kept (pseudonyms.py), labels in their canonical spelling; `outside_labels` are those of the source's
     rows outside the window. `unusable` says of rows by place why they cannot take part, whatever their other cells hold.
@@ -78,7 +78,7 @@ def redactor_of(data: Data, home: Path) -> Redactor | None:
 def load_source(
     data: Data, problem: ProblemName, folder: Path, feedback: Path | None = None, redactor: Redactor | None = None
 ) -> Raw:
-    """Write the canonical rows to `folder`/raw.arrow and map them; see `loaded`. Ids are kept as they are without a redactor."""
+    """Write the canonical rows to `folder`/raw.arrow and map them; see `loaded_source`. Without a redactor ids stay as they are."""
     import pyarrow as pa
     from datasets import Dataset, disable_progress_bars
 

@@ -183,5 +183,5 @@ def check_columns(source: Opened, wanted: tuple[str, ...]) -> None:
 
 
 def rows_in(found: str) -> int:
-    """The number of rows that a `digest` tells of."""
+    """The number of rows that a `table_digest` tells of."""
     return int(found.split(maxsplit=1)[0])

@@ -56,7 +56,7 @@ class Waiting:
 class Bounded(H11Protocol):
     """uvicorn's protocol of one connection, with a deadline for headers and a place among the others."""
 
-    waiting: Waiting  # the server's, set in `protocol`
+    waiting: Waiting  # the server's, set in `bounded_protocol`
     read_seconds: float  # likewise
     _deadline: asyncio.TimerHandle | None = None
     _cut: asyncio.TimerHandle | None = None  # ends a connection whose other side does not read
