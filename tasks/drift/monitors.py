@@ -2,8 +2,8 @@
 
 `run_monitors` holds a window of traffic against the champion's own reference, monitor by monitor. An alarm says that the change is
 larger than the least one worth an alarm (`Effects`), by a test that counts the luck of both samples. One that asked whether window
-and reference differ *at all* would in time always say yes: the reference is one draw, kept for the champion's whole life, and 100,000
-rows a week show any draw to be off.
+and reference differ *at all* would in time always say yes: the reference is one draw, kept for the champion's whole life, and
+100,000 rows a week show any draw to be off.
 
 alpha is the chance of any false alarm per champion and year. Each look may spend its share of it (`alpha_at_look`), each monitor
 that the reference can speak on an equal part of that. Nothing is assumed of how looks and monitors depend on one another: windows

@@ -14,8 +14,8 @@ from tasks.common.gpu_slots import LIMIT, POLL_SECONDS, gpu_slot
 HOLDER = """
 import sys, time
 from pathlib import Path
-from tasks import slots
-with slots._file_slot(Path(sys.argv[1]) / "locks", int(sys.argv[2]), lambda _: None) as (number, _):
+from tasks.common import gpu_slots
+with gpu_slots._file_slot(Path(sys.argv[1]) / "locks", int(sys.argv[2]), lambda _: None) as (number, _):
     print(number, flush=True)
     time.sleep(60)
 """

@@ -153,14 +153,14 @@ import resource, sys
 from pathlib import Path
 from configs.errors import InfraError
 from configs.schema import Data
-from tasks.data.preparation.load import loaded
-from tasks.data.preparation.prepare import prepare
-from tasks.data.snapshot.snapshot import seal
+from tasks.data.preparation.load import loaded_source
+from tasks.data.preparation.prepare import prepare_rows
+from tasks.data.snapshot.snapshot import write_snapshot
 data, home = Data(source=sys.argv[1], id="n"), Path(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
 try:
-    with loaded(data, "text-classification", home) as raw:
-        seal(prepare(raw, data, None), home, {}, None)
+    with loaded_source(data, "text-classification", home) as raw:
+        write_snapshot(prepare_rows(raw, data, None), home, {}, None)
 except InfraError as error:
     print(error)
 """
@@ -192,12 +192,12 @@ import os, signal, sys
 from pathlib import Path
 import tasks.data.snapshot.snapshot as s
 from configs.schema import Data
-from tasks.data.preparation.load import loaded
-from tasks.data.preparation.prepare import prepare
+from tasks.data.preparation.load import loaded_source
+from tasks.data.preparation.prepare import prepare_rows
 s._publish = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 data = Data(source=sys.argv[1], id="n")
-with loaded(data, "text-classification", Path(sys.argv[2])) as raw:
-    s.seal(prepare(raw, data, None), Path(sys.argv[2]), {}, None)
+with loaded_source(data, "text-classification", Path(sys.argv[2])) as raw:
+    s.write_snapshot(prepare_rows(raw, data, None), Path(sys.argv[2]), {}, None)
 """
 
 

@@ -267,11 +267,11 @@ def test_data_docs_are_one_page_that_needs_no_network(tmp_path: Path) -> None:
 def test_great_expectations_is_not_imported_before_it_is_used_and_adds_no_noise(tmp_path: Path) -> None:
     code = (
         "import sys, pandas as pd\n"
-        "from expectations.run import COMMON, Context, validate\n"
+        "from expectations.run import COMMON, Context, validate_records\n"
         "import expectations.draft, expectations.reference\n"
         "assert 'great_expectations' not in sys.modules\n"
         "frame = pd.DataFrame({'id': ['a'], 'text': ['hello there'], 'target': ['x']})\n"
-        "v = validate([frame], [COMMON], stage='raw', context=Context(), max_quarantined=0, docs_dir=None)\n"
+        "v = validate_records([frame], [COMMON], stage='raw', context=Context(), max_quarantined=0, docs_dir=None)\n"
         "sys.exit(0 if v.success else 3)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)

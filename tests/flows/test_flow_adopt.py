@@ -153,9 +153,9 @@ def test_where_a_champion_stands_another_model_is_adopted_for_a_reason_only(keep
     assert keep.command("retrain", config, "training.start=champion")[0] == 2 and "set training.start=base" in keep.said
 
 
-@pytest.mark.parametrize("fails", ["pack", "publish", "record_decision"])
+@pytest.mark.parametrize("fails", ["pack_model", "publish_report", "record_decision"])
 def test_an_adoption_that_was_interrupted_is_finished_by_the_same_command(keep, finetuned, monkeypatch, fails):
-    where = {"pack": flow.release, "publish": flow.publish_report, "record_decision": flow}[fails]
+    where = {"pack_model": flow.release, "publish_report": flow.publish_report, "record_decision": flow}[fails]
     with monkeypatch.context() as patch:
         patch.setattr(where, fails, lambda *given, **named: (_ for _ in ()).throw(OSError(28, "No space left on device", "disk")))
         assert keep.command("adopt", str(keep.config), "--model", str(finetuned), "--who", "Ada")[0] == 1, keep.said

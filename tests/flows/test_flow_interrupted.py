@@ -75,7 +75,7 @@ def stopped(process):
 
 
 def test_asked_to_stop_it_leaves_a_clean_state_and_goes_on_when_asked_again(keep):
-    in_preparation = keep.fork("training.epochs=20", kill=("tasks.data.snapshot.snapshot", "seal", signal.SIGTERM))
+    in_preparation = keep.fork("training.epochs=20", kill=("tasks.data.snapshot.snapshot", "write_snapshot", signal.SIGTERM))
     said_last = stopped(in_preparation)
     assert said_last == "error: stopped by SIGTERM; what was finished is kept: run the same command to go on\n"
     assert "is kept: run the same command" in stopped(

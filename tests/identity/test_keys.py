@@ -139,12 +139,12 @@ FIT, GATE = "tasks/learning/fit.py", "tasks/gate/gate.py"
         (FIT, 'TRAINED, BEST = "training.json"', 'TRAINED, BEST = "other.json"', ALL),
         ("tasks/learning/adapters.py", "case Lora():", "case Lora() if True:", ALL),
         ("tasks/data/redaction/placeholders.py", 'r"<\\1>"', 'r"[\\1]"', ALL),
-        ("tasks/train.py", "gpu_slot(home.path, devices(), say)", "gpu_slot(home.path, 1, say)", ALL),
-        ("tasks/learning/scoring.py", "def score(", "SCORE = 1\n\n\ndef score(", NOTHING),
+        ("tasks/train.py", "gpu_slot(home.path, count_devices(), print_notice)", "gpu_slot(home.path, 1, print_notice)", ALL),
+        ("tasks/learning/scoring.py", "def score_network(", "SCORE = 1\n\n\ndef score_network(", NOTHING),
         ("tasks/problems/baselines.py", "TfidfVectorizer(", "TfidfVectorizer(binary=True, ", (False, True, True)),
-        (GATE, "def decide(", "from math import ceil as floor\n\n\ndef decide(", NOTHING),
+        (GATE, "def judge_challenger(", "from math import ceil as floor\n\n\ndef judge_challenger(", NOTHING),
         ("tasks/stats/paired.py", "from scipy", "from numpy", (False, True, False)),
-        ("tasks/decide.py", "fair &= ~near", "fair |= ~near", (False, True, False)),
+        ("tasks/decide.py", "fair &= ~has_near_copy", "fair |= ~has_near_copy", (False, True, False)),
         # what is not
         (FIT, "def best_epoch(", "# a comment\ndef best_epoch(", NOTHING),
         (FIT, '"""The epoch, from 1, whose weights are kept', '"""Another docstring', NOTHING),
@@ -213,7 +213,7 @@ def test_another_library_trains_anew_only_where_it_is_pinned(monkeypatch):
 def test_scores_of_a_champion_are_made_anew_by_other_scoring_code(copied):
     """The champion's train-key is the one of its day: code that scores otherwise now must not meet its old scores."""
     before = scores_key("the champion's", "s", pipeline())
-    copied("tasks/learning/scoring.py", "def score(", "@print\ndef score(")
+    copied("tasks/learning/scoring.py", "def score_network(", "@print\ndef score_network(")
     assert scores_key("the champion's", "s", pipeline()) != before
 
 

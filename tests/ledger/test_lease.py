@@ -14,8 +14,8 @@ from tasks.ledger.schema import leases
 HOLDER = """
 import sys, time
 from tasks.ledger.promotions import Ledger
-from tasks.ledger.lease import lease
-with lease(Ledger(sys.argv[1]), sys.argv[2], lambda _: None, token="dead", ttl=float(sys.argv[3]), beat=0.2):
+from tasks.ledger.lease import hold_lease
+with hold_lease(Ledger(sys.argv[1]), sys.argv[2], lambda _: None, token="dead", ttl=float(sys.argv[3]), beat=0.2):
     print("held", flush=True)
     time.sleep(60)
 """

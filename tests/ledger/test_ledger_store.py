@@ -97,7 +97,7 @@ import subprocess, sys
 from pathlib import Path
 from configs.errors import InfraError
 from ledger_child import FileRegistry, WON
-from tasks.ledger.promotions import Ledger, promote, replay
+from tasks.ledger.promotions import Ledger, promote, replayed_champion
 home = Path(sys.argv[1])
 disk = home / "disk"
 disk.mkdir()
@@ -131,7 +131,7 @@ try:
 except InfraError as error:
     print(error)
 subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
-assert registry.champion("m") == replay(Ledger(f"sqlite:///{disk}/ledger.db"), "m") == "2"
+assert registry.champion("m") == replayed_champion(Ledger(f"sqlite:///{disk}/ledger.db"), "m") == "2"
 """
 
 

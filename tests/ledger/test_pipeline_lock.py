@@ -16,10 +16,10 @@ from tasks.ledger.promotions import Ledger
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from tasks.ledger.pipeline_lock import hold
+from tasks.ledger.pipeline_lock import hold_pipeline
 from tasks.ledger.promotions import Ledger
 home, url, fork = sys.argv[1:]
-with hold(Path(home), "helpdesk", lambda _: None, ledger=Ledger(url) if url else None):
+with hold_pipeline(Path(home), "helpdesk", lambda _: None, ledger=Ledger(url) if url else None):
     child = os.fork() if fork else 1
     if child:
         print("held", child, flush=True)

@@ -169,10 +169,10 @@ import sys
 from pathlib import Path
 from tests_pipeline import pipeline
 from tasks.ledger.store import Ledger
-from tasks.ledger.retrain_requests import admitted
+from tasks.ledger.retrain_requests import admit_request
 home, why = Path(sys.argv[1]), sys.argv[2]
 ledger = Ledger(f"sqlite:///{home}/ledger.db", sleep=lambda _: None)
-with admitted(home, pipeline, ledger, why, None, lambda said: print("waits", flush=True)) as turn:
+with admit_request(home, pipeline, ledger, why, None, lambda said: print("waits", flush=True)) as turn:
     turn.saw("newer rows")
     print("runs", flush=True)
     sys.stdin.read()

@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from tasks.serving.batch.staged_table import staged
+from tasks.serving.batch.staged_table import stage_table
 
-with staged(sys.argv[1], Path(sys.argv[2])):
+with stage_table(sys.argv[1], Path(sys.argv[2])):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 

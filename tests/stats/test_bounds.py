@@ -164,7 +164,7 @@ def test_rows_beyond_the_largest_difference_are_clipped_counted_and_told() -> No
 def test_real_scores_without_a_largest_difference_are_refused() -> None:
     with pytest.raises(ValueError, match="real scores need `largest_difference`, which their problem declares"):
         judge_challenger(Evidence(np.full(200, 0.5), np.zeros(200)), Gate())
-    with pytest.raises(ValueError, match="`pair` needs the `limit` that the problem declares"):
+    with pytest.raises(ValueError, match="`pair_scores` needs the `limit` that the problem declares"):
         better_p(pair_scores(np.full(200, 0.5), np.zeros(200)), LOOK)
 
 

@@ -1,7 +1,8 @@
 """Inline SVG from numbers: pure functions, no state. Colours are CSS classes, so light, dark and print are the page's matter.
 
-Row charts (`interval_chart`, `difference_chart`, `bar_chart`, `axis_labels`) place everything in per cent of their width, so they fit any
-column unscaled and text never shrinks on a phone. Names that come from data are escaped here, since the template takes these strings as they are.
+Row charts (`interval_chart`, `difference_chart`, `bar_chart`, `axis_labels`) place everything in per cent of their width, so they
+fit any column unscaled and text never shrinks on a phone. Names that come from data are escaped here, since the template takes
+these strings as they are.
 """
 
 from __future__ import annotations
