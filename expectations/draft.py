@@ -21,7 +21,7 @@ SAMPLED = 2_000  # texts of each chunk whose language is looked at
 
 
 @dataclass
-class Seen:
+class ColumnSummary:
     """What is remembered of all chunks: counts, lengths, and no text."""
 
     rows: int = 0
@@ -43,7 +43,7 @@ def draft_suite(
     Raises:
         InputError: there are no records, or they lack id, text or target.
     """
-    seen = Seen()
+    seen = ColumnSummary()
     for chunk in frames() if callable(frames) else frames:
         _look(seen, chunk, labels=problem == "text-classification")
     if seen.rows == 0:
@@ -56,7 +56,7 @@ def draft_suite(
     return {"name": name, "meta": meta, "expectations": wanted}
 
 
-def _look(seen: Seen, chunk: pd.DataFrame, labels: bool) -> None:
+def _look(seen: ColumnSummary, chunk: pd.DataFrame, labels: bool) -> None:
     missing = [c for c in ("id", "text", "target") if c not in chunk]
     if missing:
         raise InputError(
@@ -85,13 +85,13 @@ def _guesses(texts: Iterable[str]) -> Iterator[str]:
                 yield str(code)
 
 
-def _rows(seen: Seen) -> list[dict[str, Any]]:
+def _rows(seen: ColumnSummary) -> list[dict[str, Any]]:
     least = max(1, _round_down(seen.rows * 0.5))
     notes = f"There are at least {least:,} records (today {seen.rows:,}): fewer means that the export broke off."
     return [_expectation("expect_table_row_count_to_be_between", {"min_value": least}, "stop", notes)]
 
 
-def _lengths(seen: Seen) -> list[dict[str, Any]]:
+def _lengths(seen: ColumnSummary) -> list[dict[str, Any]]:
     """From half the shortest hundredth to twice the longest thousandth: what is beyond is rare today and stands out tomorrow."""
     wanted = []
     for column, lengths in seen.lengths.items():
@@ -103,7 +103,7 @@ def _lengths(seen: Seen) -> list[dict[str, Any]]:
     return wanted
 
 
-def _languages(seen: Seen) -> list[dict[str, Any]]:
+def _languages(seen: ColumnSummary) -> list[dict[str, Any]]:
     """The languages of at least 1 % of the longer texts: below that a guess of the identifier is as likely an error."""
     total = sum(seen.languages.values())
     found = sorted(c for c, n in seen.languages.items() if n >= max(2, 0.01 * total))
@@ -116,7 +116,7 @@ def _languages(seen: Seen) -> list[dict[str, Any]]:
     return [_expectation("expect_column_values_to_be_in_languages", kwargs, "warn", notes, sample=SAMPLED)]
 
 
-def _labels(seen: Seen) -> list[dict[str, Any]]:
+def _labels(seen: ColumnSummary) -> list[dict[str, Any]]:
     labels = seen.values.get("target")
     if not labels:
         return []
@@ -137,7 +137,7 @@ def _labels(seen: Seen) -> list[dict[str, Any]]:
     return [_expectation("expect_column_values_to_be_in_set", kwargs, "quarantine", notes), rare]
 
 
-def _slices(seen: Seen) -> list[dict[str, Any]]:
+def _slices(seen: ColumnSummary) -> list[dict[str, Any]]:
     wanted = []
     for column, values in seen.values.items():
         if column != "target" and values and len(values) <= MANY:
@@ -147,7 +147,7 @@ def _slices(seen: Seen) -> list[dict[str, Any]]:
     return wanted
 
 
-def _present(seen: Seen) -> list[dict[str, Any]]:
+def _present(seen: ColumnSummary) -> list[dict[str, Any]]:
     wanted = []
     for column, nulls in seen.nulls.items():
         share = nulls / seen.rows

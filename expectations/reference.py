@@ -14,14 +14,14 @@ MANY_WORDS = 200_000
 
 
 @dataclass(frozen=True)
-class Reference:
+class RecordsReference:
     """Plain values for a manifest: each target's share of the rows, and the words of all texts, the most frequent first."""
 
     label_shares: dict[str, float]
     vocabulary: tuple[str, ...]
 
 
-def describe_records(frames: Iterable[pd.DataFrame], *, labels: bool, most_words: int = MANY_WORDS) -> Reference:
+def describe_records(frames: Iterable[pd.DataFrame], *, labels: bool, most_words: int = MANY_WORDS) -> RecordsReference:
     """The reference of a snapshot's records (columns text and target), in one pass.
 
     `labels` is False where targets are free text (text-generation): their shares would be a list of texts. Of more than
@@ -38,4 +38,4 @@ def describe_records(frames: Iterable[pd.DataFrame], *, labels: bool, most_words
             seen = Counter(dict(seen.most_common(2 * most_words)))
     total = sum(targets.values())
     ordered = sorted(seen.items(), key=lambda pair: (-pair[1], pair[0]))[:most_words]
-    return Reference({k: targets[k] / total for k in sorted(targets)}, tuple(word for word, _ in ordered))
+    return RecordsReference({k: targets[k] / total for k in sorted(targets)}, tuple(word for word, _ in ordered))

@@ -25,9 +25,9 @@ from tasks.common.terminal import print_notice
 from tasks.identity.keys import json_sha256
 from tasks.ledger.decisions import record_decision
 from tasks.ledger.pipeline_lock import hold_pipeline
-from tasks.ledger.promotions import Evidence, Move, ledger_history, reconcile_alias
+from tasks.ledger.promotions import Move, PromotionEvidence, ledger_history, reconcile_alias
 from tasks.ledger.promotions import adopt_version as adopt_version
-from tasks.ledger.retrain_requests import Turn
+from tasks.ledger.retrain_requests import RetrainRequest
 from tasks.opponent import ADOPTED, open_ledger
 from tasks.tracking.client import Registry, Tracking
 
@@ -76,7 +76,7 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
                 f"{pipeline.name} has a champion, version {replaces}: to adopt another model in its place, say why with --reason"
             )
         prepare.clear_leftovers(home)
-        turn = Turn(ledger, pipeline.name, "person", None)
+        turn = RetrainRequest(ledger, pipeline.name, "person", None)
         turn.hold = held
         run = Run(pipeline, home, tracking, ledger, registry, prepare.read_inputs(pipeline, home), turn, notices=[*settled.notices])
         return _adopt(run, Adoption(Path(folder), model, key, who, reason, replaces))
@@ -125,7 +125,7 @@ def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
 
 
 def _judge(
-    run: Run, asked: Adoption, prepared: prepare.Prepared, base: Any, kept: Any, packed: release.Packed, run_id: str,
+    run: Run, asked: Adoption, prepared: prepare.PreparedSnapshot, base: Any, kept: Any, packed: release.Packed, run_id: str,
     reload: release.Reload, helped: tuple[Any, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """Evaluate > release > report."""
@@ -162,7 +162,7 @@ def _judge(
 
 
 def _release(
-    run: Run, asked: Adoption, prepared: prepare.Prepared, packed: release.Packed, run_id: str, reload: release.Reload
+    run: Run, asked: Adoption, prepared: prepare.PreparedSnapshot, packed: release.Packed, run_id: str, reload: release.Reload
 ) -> tuple[str, Move, str]:
     """Register what answered alike in a fresh process, and move the alias; the version, the move and the key of this adoption."""
     pipeline, tracking = run.pipeline, run.tracking
@@ -171,7 +171,7 @@ def _release(
     version = release.register_model(pipeline, tracking, packed, run_id, reload, tags)
     decision = json_sha256({"adopted": asked.key, "version": version, "replaces": asked.replaces})  # on whatever test rows: once
     tracking.tag_version(pipeline.name, version, {"decision_key": decision})
-    evidence = Evidence(run_id=run_id, train_key=asked.key, decision_key=decision)
+    evidence = PromotionEvidence(run_id=run_id, train_key=asked.key, decision_key=decision)
     move = adopt_version(
         run.ledger,
         run.registry,

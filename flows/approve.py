@@ -33,7 +33,7 @@ from tasks.tracking.client import Registry, Tracking
 LEAST_SECONDS = 60  # a form that a worker opens late is open for a moment all the same
 
 
-class Answer(RunInput):
+class ApprovalForm(RunInput):
     """The form."""
 
     answer: Literal["approve", "reject"] = Field(description="approve: this version becomes champion")
@@ -124,13 +124,13 @@ def close_form(approval: Approval) -> None:
         print_notice(f"the form of `approve {approval.model} v{approval.version}` stays open: Prefect does not answer ({error})")
 
 
-def _answer(asked: Approval, tracking: Tracking) -> Answer:
+def _answer(asked: Approval, tracking: Tracking) -> ApprovalForm:
     """What the form says; raises Prefect's Pause the first time, which suspends the flow run."""
     left = (datetime.fromisoformat(asked.until) - datetime.now(UTC)).total_seconds()
     text = _question(asked, tracking)
     if this_run.run_count <= 1:
         create_markdown_artifact(text, key=f"approval-{asked.model}", description=f"approve {asked.model} v{asked.version}?")
-    form = Answer.with_initial_data(description=text)
+    form = ApprovalForm.with_initial_data(description=text)
     return suspend_flow_run(wait_for_input=form, timeout=int(max(left, LEAST_SECONDS)), key="answer")
 
 

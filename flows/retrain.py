@@ -20,15 +20,15 @@ from tasks import assets, base_check, decide, evaluate, prepare, publish_report,
 from tasks.collect.run import Findings
 from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.orchestration import flow
-from tasks.common.processes import Beside, helper_process
+from tasks.common.processes import HelperProcess, helper_process
 from tasks.common.terminal import print_notice, stage
 from tasks.data.sources import changes
 from tasks.gate.evidence import Verdict
 from tasks.identity.keys import decision_key
 from tasks.ledger.decisions import LookTakenError, check_look, find_decision, look_number, record_decision
-from tasks.ledger.promotions import MACHINE, ChampionMovedError, Evidence, Ledger, WithdrawnError, champion_entry, promote
-from tasks.ledger.retrain_requests import Turn, Why, admit_request
-from tasks.opponent import Against, find_opponent, open_ledger, seen_in_training
+from tasks.ledger.promotions import MACHINE, ChampionMovedError, Ledger, PromotionEvidence, WithdrawnError, champion_entry, promote
+from tasks.ledger.retrain_requests import RetrainRequest, Trigger, admit_request
+from tasks.opponent import Opponent, find_opponent, open_ledger, seen_in_training
 from tasks.tracking.client import Registry, Tracking
 
 
@@ -42,7 +42,7 @@ class Run:
     ledger: Ledger
     registry: Registry
     inputs: prepare.Inputs
-    turn: Turn
+    turn: RetrainRequest
     seconds: dict[str, float] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
 
@@ -54,7 +54,7 @@ class Run:
 
 
 @flow(name="retrain", flow_run_name="retrain {pipeline.name}: {why}")
-def retrain(pipeline: Pipeline, why: Why = "person", asked: datetime | None = None, look: str = "") -> dict[str, Any]:
+def retrain(pipeline: Pipeline, why: Trigger = "person", asked: datetime | None = None, look: str = "") -> dict[str, Any]:
     """One turn of keeping a model; the outcome is that of `tunekeeper retrain --json`.
 
     `why` says who asks, and `asked` when: triggers may be turned away (retrain_requests.py), people and the cron never. `look` is
@@ -82,7 +82,7 @@ def retrain(pipeline: Pipeline, why: Why = "person", asked: datetime | None = No
     return unneeded  # type: ignore[no-any-return]  # a state is what Prefect shows, its data what a caller gets
 
 
-def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: Turn) -> dict[str, Any]:
+def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: RetrainRequest) -> dict[str, Any]:
     """Do what was not done before, alone with the pipeline."""
     prepare.clear_leftovers(home)
     tracking = Tracking(home)
@@ -122,7 +122,7 @@ def _check_base(run: Run) -> None:
     run.notices.extend(notices)
 
 
-def _challenged(run: Run, prepared: prepare.Prepared) -> Against:
+def _challenged(run: Run, prepared: prepare.PreparedSnapshot) -> Opponent:
     """Whom the challenger meets; what was found amiss on the way, and healed, is said once and stands in the report."""
     against = find_opponent(run.pipeline, run.tracking, run.ledger, run.registry, prepared, run.inputs.base)
     for notice in dict.fromkeys(against.notices):
@@ -132,7 +132,7 @@ def _challenged(run: Run, prepared: prepare.Prepared) -> Against:
     return against
 
 
-def _earlier(run: Run, prepared: prepare.Prepared) -> dict[str, Any] | None:
+def _earlier(run: Run, prepared: prepare.PreparedSnapshot) -> dict[str, Any] | None:
     """The outcome of the run that decided this very question, if there was one; a promotion taken back since is none."""
     against, name = _challenged(run, prepared), run.pipeline.name
     found = find_decision(run.ledger, name, decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version))
@@ -151,7 +151,7 @@ def _earlier(run: Run, prepared: prepare.Prepared) -> dict[str, Any] | None:
     return outcome
 
 
-def prepare_snapshot(run: Run, side: Beside) -> prepare.Prepared:
+def prepare_snapshot(run: Run, side: HelperProcess) -> prepare.PreparedSnapshot:
     """Load > raw contract, labels > candidate > prepared contract, labels > seal."""
     pipeline, home, inputs = run.pipeline, run.home, run.inputs
     with prepare.open_source(pipeline, home, inputs) as raw:
@@ -182,7 +182,9 @@ def _check_labels(run: Run, raw: Any, contract: Any) -> vocabulary.LabelCheck | 
     return checked
 
 
-def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Beside, reload: release.Reload) -> dict[str, Any]:
+def _retrain(
+    run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, side: HelperProcess, reload: release.Reload
+) -> dict[str, Any]:
     """Train, then judge; each step finds what an interrupted run left behind."""
     pipeline, tracking = run.pipeline, run.tracking
     tags = {"pipeline": pipeline.name, "snapshot": prepared.snapshot}
@@ -211,7 +213,7 @@ def _retrain(run: Run, prepared: prepare.Prepared, against: Against, side: Besid
     return outcome
 
 
-def help_beside(run: Run, prepared: prepare.Prepared, side: Beside) -> tuple[Any, Any]:
+def help_beside(run: Run, prepared: prepare.PreparedSnapshot, side: HelperProcess) -> tuple[Any, Any]:
     """The Futures of what judging needs and another process works out: the lexical baselines, and the traits of the reference."""
     lexical = evaluate.lexical_baselines(run.pipeline, run.home, run.inputs.base, prepared.snapshot, side)
     return lexical, reference.begin_traits(run.home, prepared.snapshot, side)
@@ -232,7 +234,7 @@ def close_on_error(tracking: Tracking, run_id: str) -> Iterator[None]:
         raise
 
 
-def _train(run: Run, prepared: prepare.Prepared, against: Against, run_id: str) -> Any:
+def _train(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, run_id: str) -> Any:
     pipeline, home, tracking = run.pipeline, run.home, run.tracking
     pool, which = pipeline.training.work_pool, (prepared.snapshot, against.train_key, run_id)
     with run.stage("train") as facts:
@@ -249,7 +251,7 @@ def _train(run: Run, prepared: prepare.Prepared, against: Against, run_id: str) 
 
 
 def _judge(
-    run: Run, prepared: prepare.Prepared, against: Against, trained: Any, run_id: str, lexical: Any, traits: Any,
+    run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, trained: Any, run_id: str, lexical: Any, traits: Any,
     packed: release.Packed, reload: release.Reload,
 ) -> dict[str, Any]:  # fmt: skip
     """Evaluate > decide > release > report, against one champion."""
@@ -289,21 +291,21 @@ def _judge(
     return outcome
 
 
-def _waits(run: Run, against: Against, version: str, verdict: Verdict) -> bool:
+def _waits(run: Run, against: Opponent, version: str, verdict: Verdict) -> bool:
     """Whether a promotion is a person's to make."""
     return run.pipeline.release.approval == "manual" and verdict.verdict == "PROMOTE" and version != against.champion
 
 
 @dataclass(frozen=True)
 class AllScores:
-    challenger: evaluate.Scores
-    champion: evaluate.Scores | None
-    anchor: evaluate.Scores | None
+    challenger: evaluate.StoredScores
+    champion: evaluate.StoredScores | None
+    anchor: evaluate.StoredScores | None
     baselines: evaluate.Baselines
     fit: dict[str, dict[str, float]]  # of the challenger, on rows it was trained on
 
 
-def _scores(run: Run, prepared: prepare.Prepared, against: Against, trained: Any, lexical: Any) -> AllScores:
+def _scores(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, trained: Any, lexical: Any) -> AllScores:
     """Everybody on the same test rows; the baselines first, while whoever fits the last of them still has a core to himself."""
     pipeline, home, base = run.pipeline, run.home, run.inputs.base
     baselines = evaluate.score_baselines(pipeline, home, base, prepared.snapshot, lexical)
@@ -316,7 +318,7 @@ def _scores(run: Run, prepared: prepare.Prepared, against: Against, trained: Any
     return AllScores(challenger, champion, anchor, baselines, fit)
 
 
-def score_version(run: Run, prepared: prepare.Prepared, version: str | None, who: str) -> evaluate.Scores | None:
+def score_version(run: Run, prepared: prepare.PreparedSnapshot, version: str | None, who: str) -> evaluate.StoredScores | None:
     """A registered version on the snapshot's test rows; None where there is no version."""
     if version is None:
         return None
@@ -326,7 +328,7 @@ def score_version(run: Run, prepared: prepare.Prepared, version: str | None, who
     return evaluate.evaluate(run.pipeline, run.home, prepared.snapshot, key, load, who)
 
 
-def _decide(run: Run, prepared: prepare.Prepared, against: Against, scores: AllScores) -> Verdict:
+def _decide(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, scores: AllScores) -> Verdict:
     """The gate, on rows that are fair to both models."""
     pipeline, home, tracking = run.pipeline, run.home, run.tracking
     seen = [seen_in_training(home, tracking, prepared.snapshot, "")]
@@ -351,8 +353,8 @@ def _decide(run: Run, prepared: prepare.Prepared, against: Against, scores: AllS
 
 def _release(
     run: Run,
-    prepared: prepare.Prepared,
-    against: Against,
+    prepared: prepare.PreparedSnapshot,
+    against: Opponent,
     packed: release.Packed,
     run_id: str,
     reload: release.Reload,
@@ -370,7 +372,7 @@ def _release(
     if _waits(run, against, version, verdict) and version not in champion_entry(run.ledger, pipeline.name).withdrawn:
         return version, verdict
     check_look(run.ledger, pipeline.name, verdict.look)
-    evidence = Evidence(verdict.verdict, pipeline.gate.rule_against(against.version), run_id, against.train_key, key)
+    evidence = PromotionEvidence(verdict.verdict, pipeline.gate.rule_against(against.version), run_id, against.train_key, key)
     try:
         move = promote(run.ledger, run.registry, pipeline.name, version, expected=against.version, evidence=evidence, who=MACHINE)
     except WithdrawnError as error:

@@ -14,13 +14,13 @@ from prefect.states import Completed, Crashed, Failed
 
 from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
-from flows.deploy.deployments import Job, apply_deployment
+from flows.deploy.deployments import DeploymentSpec, apply_deployment
 from tasks import remote_training, train
 from tasks.common.bases import Base
 from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.orchestration import flow
 from tasks.common.terminal import print_notice
-from tasks.remote_training import Order
+from tasks.remote_training import RemoteJob
 from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:
@@ -41,15 +41,15 @@ def train_elsewhere(order: dict[str, Any]) -> State[Any]:
     home = find_home()
     settle_environment(home)
     try:
-        returned = remote_training.train_order(Order(**order), home, Tracking(home))
+        returned = remote_training.train_order(RemoteJob(**order), home, Tracking(home))
     except InputError as error:
         return Failed(name=AT_FAULT, message=str(error))
     return Completed(message=f"the result is in run {order['run_id']}", data={"returned": returned})
 
 
-def pool_job(pool: str) -> Job:
+def pool_job(pool: str) -> DeploymentSpec:
     """What `tunekeeper deploy` makes for a pool that trains: no folder of the project is needed there, only its packages."""
-    return Job(
+    return DeploymentSpec(
         entrypoint="flows.train_remote.train_elsewhere",
         name=pool,
         pool=pool,
@@ -83,7 +83,7 @@ def train_there(
     return done
 
 
-def _begun(client: SyncPrefectClient, told: Order, tracking: Tracking, name: str, pool: str) -> FlowRun:
+def _begun(client: SyncPrefectClient, told: RemoteJob, tracking: Tracking, name: str, pool: str) -> FlowRun:
     """The flow run that trains this: the one that is under way, else a new one, of which there is one however often one asks."""
     last = tracking.tags(told.run_id).get(FLOW_RUN)
     run = _read(client, last)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tasks.common.http import Answer, basic_auth, fetch
+from tasks.common.http import HttpAnswer, basic_auth, fetch
 
 USERS = {"worker": "MLFLOW_WORKER_PASSWORD", "service": "MLFLOW_SERVICE_PASSWORD"}
 
@@ -65,7 +65,7 @@ def pipelines() -> None:
         deploy_pipelines(configs)
 
 
-def _admin(call: str, body: dict[str, str], method: str = "POST") -> Answer:
+def _admin(call: str, body: dict[str, str], method: str = "POST") -> HttpAnswer:
     who = f"{_needed('MLFLOW_TRACKING_USERNAME')}:{_needed('MLFLOW_TRACKING_PASSWORD')}"
     url = f"{_needed('MLFLOW_TRACKING_URI')}/api/2.0/mlflow/{call}"
     return fetch(url, body, {"Authorization": basic_auth(who)}, seconds=20, method=method)

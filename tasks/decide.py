@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from configs.schema import Pipeline
 from tasks.common.home import Home
 from tasks.common.orchestration import task
-from tasks.evaluate import Baselines, Scores, primary_of
+from tasks.evaluate import Baselines, StoredScores, primary_of
 from tasks.gate.evidence import Evidence, Verdict
 from tasks.gate.gate import describe_adopted as account
 from tasks.gate.gate import judge_challenger as judge
@@ -33,9 +33,9 @@ DAY = np.timedelta64(1, "D")
 @task(name="decide", cache_policy=NO_CACHE)
 def decide(
     pipeline: Pipeline,
-    challenger: Scores,
-    champion: Scores | None,
-    anchor: Scores | None,
+    challenger: StoredScores,
+    champion: StoredScores | None,
+    anchor: StoredScores | None,
     baselines: Baselines,
     fair: Any,
     look: int,
@@ -54,13 +54,15 @@ def decide(
 
 
 @task(name="describe", cache_policy=NO_CACHE)
-def describe_adopted(pipeline: Pipeline, adopted: Scores, champion: Scores | None, baselines: Baselines, word: str) -> Verdict:
+def describe_adopted(
+    pipeline: Pipeline, adopted: StoredScores, champion: StoredScores | None, baselines: Baselines, word: str
+) -> Verdict:
     """An adopted model beside the champion and the best baseline, on all test rows of the window; `word` is the adopter's."""
     return account(_evidence(pipeline, adopted, champion, None, baselines), pipeline.gate, word)
 
 
 def _evidence(
-    pipeline: Pipeline, challenger: Scores, champion: Scores | None, anchor: Scores | None, baselines: Baselines
+    pipeline: Pipeline, challenger: StoredScores, champion: StoredScores | None, anchor: StoredScores | None, baselines: Baselines
 ) -> Evidence:
     frame = challenger.frame
     trivial = TRIVIAL[pipeline.problem]

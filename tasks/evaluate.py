@@ -31,7 +31,7 @@ FIT_ROWS = 500  # of a split that the weights were fitted to or chosen by: its a
 
 
 @dataclass(frozen=True)
-class Scores:
+class StoredScores:
     """One model's scores of one test set, on disk."""
 
     folder: Path
@@ -49,7 +49,7 @@ class Scores:
 
 
 @task(name="evaluate", task_run_name="evaluate-{who}", cache_policy=NO_CACHE)
-def evaluate(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: Any, who: str) -> Scores:  # noqa: ARG001  (names the task run)
+def evaluate(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: Any, who: str) -> StoredScores:  # noqa: ARG001  (names the task run)
     """Score a model on the snapshot's test rows, or find its scores; `load` builds its network only if it is needed."""
     sealed = open_snapshot(home, snapshot)
     folder = home.path / "scores" / scores_key(trained_key, sealed.manifest["hashes"]["test_rows"], pipeline)
@@ -62,7 +62,7 @@ def evaluate(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, lo
             (aside / METRICS).write_text(json.dumps(scored.metrics))
             if scored.said is not None:
                 np.save(aside / PROBABILITIES, scored.said.probabilities.astype(np.float32))
-    return Scores(folder)
+    return StoredScores(folder)
 
 
 @task(name="evaluate-fit", cache_policy=NO_CACHE)
@@ -91,7 +91,7 @@ def _fit(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: 
         scored = score_network(load(), rows.reset_index(drop=True), how, pipeline.training.precision)
         with atomic_folder(folder) as aside:
             (aside / METRICS).write_text(json.dumps({**scored.metrics, "rows": len(rows)}))
-    return Scores(folder).metrics
+    return StoredScores(folder).metrics
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def score_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, f
     return Baselines(folder)
 
 
-def primary_of(pipeline: Pipeline, scores: Scores) -> Any:
+def primary_of(pipeline: Pipeline, scores: StoredScores) -> Any:
     """(n,) what the gate compares, per test row, higher is better."""
     from tasks.learning.scoring import primary_scores
 

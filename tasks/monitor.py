@@ -19,21 +19,21 @@ from tasks.drift.monitors import Finding, Sample, text_codes
 from tasks.drift.monitors import run_monitors as hold_against
 from tasks.identity.keys import json_sha256
 from tasks.ledger.monitor_runs import Look, look_name
-from tasks.reference import Reference
+from tasks.reference import TrafficReference
 from tasks.serving.feedback_cleaning import feedback_cleaner
 from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.report.monitor.data import Watch
+    from tasks.report.monitor.data import LookReport
 
 RESOURCE = "tunekeeper.pipeline."
 PERFORMANCE = "performance."
 
 
 @dataclass(frozen=True)
-class Window:
+class TrafficWindow:
     """Answers of one champion in [start, end), one line each: as logged, their texts as the champion reads them, `correct` where an
     audit labelled them, and their traits.
 
@@ -88,7 +88,9 @@ def _right(pipeline: Pipeline, home: Home, found: pd.DataFrame, said: pd.DataFra
 
 
 @task(name="window", cache_policy=NO_CACHE)
-def describe_window(pipeline: Pipeline, champion: tuple[Path, Path], reference: Reference, found: Any, now: datetime) -> Window:
+def describe_window(
+    pipeline: Pipeline, champion: tuple[Path, Path], reference: TrafficReference, found: Any, now: datetime
+) -> TrafficWindow:
     """Embed and describe the answers, their texts read as the champion reads them; `champion` is its folder and its base's."""
     from tasks.learning.embedding import embed_texts
     from tasks.learning.network import read_spec
@@ -96,7 +98,7 @@ def describe_window(pipeline: Pipeline, champion: tuple[Path, Path], reference: 
     folder, base = champion
     texts = read_spec(folder).read(found["text"].tolist())
     points = embed_texts(base, texts, pipeline.model.max_length, pipeline.training.precision)
-    return Window(
+    return TrafficWindow(
         now - timedelta(days=pipeline.monitor.window_days),
         now,
         found.assign(text=texts).join(text_stats_of(texts, reference.vocabulary)),
@@ -105,7 +107,7 @@ def describe_window(pipeline: Pipeline, champion: tuple[Path, Path], reference: 
 
 
 @task(name="judge", cache_policy=NO_CACHE)
-def judge_window(pipeline: Pipeline, reference: Reference, seen: Window, look: int, seed: int) -> tuple[Finding, ...]:
+def judge_window(pipeline: Pipeline, reference: TrafficReference, seen: TrafficWindow, look: int, seed: int) -> tuple[Finding, ...]:
     """Put window and reference before the monitors."""
     codes = text_codes([*reference.rows["text"], *seen.rows["text"]])
     cut = len(reference.rows)
@@ -136,7 +138,7 @@ def seed_of(pipeline: Pipeline, version: str, look: int) -> int:
 
 
 @task(name="publish", cache_policy=NO_CACHE)
-def publish_look(watch: Watch, home: Home, tracking: Tracking) -> dict[str, str]:
+def publish_look(watch: LookReport, home: Home, tracking: Tracking) -> dict[str, str]:
     """Draw the page, keep it and the numbers in the one MLflow run of this champion's watch, point to them from Prefect.
 
     `report` is the page's file, `run_id` the run's.

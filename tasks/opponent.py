@@ -15,9 +15,9 @@ from tasks.common.bases import Base
 from tasks.common.home import Home
 from tasks.common.terminal import print_notice
 from tasks.identity.keys import train_key
-from tasks.ledger.promotions import Entry, Ledger, Standing, ledger_history, reconcile_alias
+from tasks.ledger.promotions import ChampionState, Entry, Ledger, ledger_history, reconcile_alias
 from tasks.ledger.replay import replay_entries
-from tasks.prepare import Prepared, open_snapshot
+from tasks.prepare import PreparedSnapshot, open_snapshot
 from tasks.tracking.client import Registry, Tracking
 
 ADOPTED = "ADOPTED"  # the verdict of a version that a person adopted, and the kind of its row in the ledger
@@ -25,7 +25,7 @@ SIGNATURES = ("train.signatures.npy", "validation.signatures.npy")
 
 
 @dataclass(frozen=True)
-class Against:
+class Opponent:
     """`version` is compared with (None: a first release); `champion` is live now, the same one unless the challenger itself reigns.
 
     `train_key` is the challenger's; `start` the version whose weights it starts from, if any; `anchor` the last to win by `better`.
@@ -53,8 +53,8 @@ def adopted_notice(model: str, version: str | None, tags: Mapping[str, str]) -> 
 
 
 def find_opponent(
-    pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry, prepared: Prepared, base: Base
-) -> Against:
+    pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry, prepared: PreparedSnapshot, base: Base
+) -> Opponent:
     """Heal ledger and alias, then say whom the challenger of this snapshot meets.
 
     Where the live champion *is* what this snapshot and these settings lead to, it meets whom it met when it was promoted: the same
@@ -73,7 +73,7 @@ def find_opponent(
         if version == live or tags[live or ""].get("train_key") == key:
             break
     notices = (*settled.notices, *adopted_notice(pipeline.name, version, tags.get(version or "", {})))
-    return Against(version, live, _anchor(standing, version), key, start, tags.get(version or "", {}), notices)
+    return Opponent(version, live, _anchor(standing, version), key, start, tags.get(version or "", {}), notices)
 
 
 def _predecessor(entries: tuple[Entry, ...], version: str | None) -> str | None:
@@ -86,7 +86,7 @@ def _predecessor(entries: tuple[Entry, ...], version: str | None) -> str | None:
     return won[-1].from_version if won else None
 
 
-def _anchor(standing: Standing, version: str | None) -> str | None:
+def _anchor(standing: ChampionState, version: str | None) -> str | None:
     anchor = standing.anchors.get(version) if version else None
     return None if anchor == version else anchor
 

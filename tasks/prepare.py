@@ -52,7 +52,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedSnapshot:
     """A snapshot and the account of its contract; `outcomes` are expectations as plain values."""
 
     snapshot: str
@@ -121,7 +121,7 @@ def contract_settings(pipeline: Pipeline) -> str:
     return json_sha256([pipeline.data.model_dump(mode="json"), contract, pipeline.model.model_dump(mode="json"), texts])
 
 
-def known_snapshot(home: Home, inputs: Inputs) -> Prepared | None:
+def known_snapshot(home: Home, inputs: Inputs) -> PreparedSnapshot | None:
     """The snapshot that the same inputs led to before, if it is still there, and whole."""
     from tasks.data.snapshot.snapshot import is_whole
 
@@ -131,7 +131,7 @@ def known_snapshot(home: Home, inputs: Inputs) -> Prepared | None:
         return None
     if not is_whole(home.path, values["snapshot"]):
         return None
-    return Prepared(**{**values, "outcomes": tuple(values["outcomes"]), "docs": str(home.locate(values["docs"]))})
+    return PreparedSnapshot(**{**values, "outcomes": tuple(values["outcomes"]), "docs": str(home.locate(values["docs"]))})
 
 
 def clear_leftovers(home: Home) -> None:
@@ -209,7 +209,7 @@ def prepare(pipeline: Pipeline, home: Home, raw: Any, contract: Any, refused: Ma
 
 
 @task(name="seal", cache_policy=NO_CACHE)
-def seal_snapshot(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any, contracts: tuple[Any, Any]) -> Prepared:
+def seal_snapshot(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any, contracts: tuple[Any, Any]) -> PreparedSnapshot:
     """Write the snapshot, and under the inputs' key where to find it again."""
     from tasks.data.snapshot.snapshot import write_snapshot as write
 
@@ -220,7 +220,7 @@ def seal_snapshot(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any
     snapshot = write(candidate, home.path, inputs.sources, inputs.redactor, _sentences(contracts[1].quarantined))
     outcomes = tuple({**asdict(outcome), "stage": contract.stage} for contract in contracts for outcome in contract.outcomes)
     rows = {name.removesuffix("_rows"): value for name, value in snapshot.manifest["hashes"].items()}
-    prepared = Prepared(snapshot.hash, rows, outcomes, str(home.path / "docs" / inputs.key[:16]))
+    prepared = PreparedSnapshot(snapshot.hash, rows, outcomes, str(home.path / "docs" / inputs.key[:16]))
     _write_json(_index(home, inputs), asdict(prepared))
     note_latest(pipeline, home, snapshot.hash)
     return prepared

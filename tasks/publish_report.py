@@ -14,10 +14,10 @@ from tasks.collect.links import REPORT
 from tasks.collect.run import Findings, collect_report
 from tasks.collect.training import SHOWN_METRICS
 from tasks.common.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, task
-from tasks.evaluate import FRAME, Scores
+from tasks.evaluate import FRAME, StoredScores
 from tasks.identity.keys import IDENTITY, stage_identity
 from tasks.opponent import SIGNATURES
-from tasks.prepare import Prepared, contract_table, open_snapshot
+from tasks.prepare import PreparedSnapshot, contract_table, open_snapshot
 from tasks.report.run import data as page
 from tasks.report.run.page import render_report
 from tasks.report.run.summary import summary_markdown
@@ -32,7 +32,12 @@ CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}  # 
 
 @task(name="describe", cache_policy=NO_CACHE)
 def describe_run(
-    pipeline: Pipeline, home: Home, tracking: Tracking, prepared: Prepared, run_id: str, without: frozenset[str] = frozenset()
+    pipeline: Pipeline,
+    home: Home,
+    tracking: Tracking,
+    prepared: PreparedSnapshot,
+    run_id: str,
+    without: frozenset[str] = frozenset(),
 ) -> None:
     """Parameters, the snapshot's account and signatures, Data Docs: into the run, once; `without` are settings that had no part."""
     if tracking.tags(run_id).get("described") == prepared.snapshot:
@@ -142,7 +147,7 @@ def _outcome(found: Findings, said: page.ReportData, report: str) -> dict[str, A
     }
 
 
-def in_short(pipeline: Pipeline, scores: Scores) -> str:
+def in_short(pipeline: Pipeline, scores: StoredScores) -> str:
     """The first two metrics in a few words."""
     return ", ".join(f"{name} {scores.metrics[name]:.4g}" for name in SHOWN_METRICS[pipeline.problem][:2] if name in scores.metrics)
 

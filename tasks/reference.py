@@ -17,7 +17,7 @@ from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.data.language_stats import text_stats_of
 from tasks.data.redaction.placeholders import network_view
-from tasks.evaluate import Baselines, Scores, network_of
+from tasks.evaluate import Baselines, StoredScores, network_of
 from tasks.prepare import open_snapshot
 from tasks.tracking.client import Tracking
 
@@ -33,7 +33,7 @@ ROWS, POINTS, WORDS = "reference.parquet", "points.npy", "vocabulary.json"
 
 
 @dataclass(frozen=True)
-class Reference:
+class TrafficReference:
     """`rows`: id, text, target, time, prediction, score, correct, traits; `points` (n, d) of them; the words training knew.
 
     Texts are as the version reads them (`Spec.read`).
@@ -46,7 +46,7 @@ class Reference:
 
 @task(name="reference", cache_policy=NO_CACHE)
 def write_reference(
-    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, trained: Trained, scores: Scores,
+    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, trained: Trained, scores: StoredScores,
     baselines: Baselines | None, traits: Future[pd.DataFrame], run_id: str,
 ) -> None:  # fmt: skip
     """Write a version's reference into its run, once; all that was scored before is read, not scored again.
@@ -93,7 +93,7 @@ def _words(sealed: Snapshot) -> frozenset[str]:
     return frozenset(sealed.manifest["vocabulary"]["words"])
 
 
-def read_reference(home: Home, tracking: Tracking, model: str, version: str) -> Reference:
+def read_reference(home: Home, tracking: Tracking, model: str, version: str) -> TrafficReference:
     """A version's reference, fetched once; InfraError where it has none, as one that was registered by other means."""
     import pandas as pd
 
@@ -106,7 +106,7 @@ def read_reference(home: Home, tracking: Tracking, model: str, version: str) -> 
             )
         tracking.fetch(tracking.artifact_uri(run_id, "reference"), folder.parent)
     points = np.load(folder / POINTS).astype(np.float32)
-    return Reference(pd.read_parquet(folder / ROWS), points, frozenset(json.loads((folder / WORDS).read_text())))
+    return TrafficReference(pd.read_parquet(folder / ROWS), points, frozenset(json.loads((folder / WORDS).read_text())))
 
 
 def _answers(

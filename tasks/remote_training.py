@@ -38,7 +38,7 @@ BEAT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Order:
+class RemoteJob:
     """All that a machine elsewhere is told; plain values, since they travel as a flow's parameters."""
 
     pipeline: dict[str, Any]
@@ -54,7 +54,7 @@ class Order:
 
 def write_order(
     pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, key: str, run_id: str, start: str | None
-) -> Order:
+) -> RemoteJob:
     """Put the rows into the run, once, the base into its store, and say where all of it is."""
     from tasks.learning.network import TRAINABLE
 
@@ -68,14 +68,14 @@ def write_order(
     begins = None
     if start is not None:
         begins = {"version": start, "weights": _sha256(champion_folder(tracking, home, pipeline.name, start) / TRAINABLE)}
-    return Order(
+    return RemoteJob(
         pipeline.model_dump(mode="json"), run_id, key, rows, asdict(spec), tracking.store_base(base), begins,
         code_of("train", pipeline),
         library_versions(TRAIN_LIBRARIES),
     )  # fmt: skip
 
 
-def train_order(told: Order, home: Home, tracking: Tracking) -> str:
+def train_order(told: RemoteJob, home: Home, tracking: Tracking) -> str:
     """Train as told on this machine, or go on where a killed one stopped; put the result into the run, and give its digest.
 
     Raises InfraError where this machine has other code or libraries, or what arrived is not what was sent: then nothing is trained.
@@ -130,7 +130,7 @@ def touch_run(tracking: Tracking, run_id: str) -> str:
     return tracking.tags(run_id).get(BEAT, "")
 
 
-def _check_alike(told: Order) -> None:
+def _check_alike(told: RemoteJob) -> None:
     """Other code or libraries may train another model under the same key: refuse. Builds (+cpu, +cu126) may differ."""
     here = library_versions(TRAIN_LIBRARIES)
     other = [
@@ -147,7 +147,7 @@ def _check_alike(told: Order) -> None:
         )
 
 
-def _frame(told: Order, tracking: Tracking, folder: Path, split: str) -> Any:
+def _frame(told: RemoteJob, tracking: Tracking, folder: Path, split: str) -> Any:
     import pandas as pd
 
     name = f"{split}.parquet"
@@ -159,7 +159,7 @@ def _frame(told: Order, tracking: Tracking, folder: Path, split: str) -> Any:
     return pd.read_parquet(file)
 
 
-def _start(told: Order, pipeline: Pipeline, home: Home, tracking: Tracking) -> Path | None:
+def _start(told: RemoteJob, pipeline: Pipeline, home: Home, tracking: Tracking) -> Path | None:
     from tasks.learning.network import TRAINABLE
 
     if told.start is None:

@@ -66,7 +66,7 @@ def _score(
 ) -> dict[str, Any]:
     from tasks.data.sources.source_files import fingerprint_files, left_out_of
     from tasks.serving.batch.input_files import inspect_files
-    from tasks.serving.batch.scoring import Job, score_files
+    from tasks.serving.batch.scoring import ScoringJob, score_files
     from tasks.serving.packaged_model import load_package
     from tasks.serving.predictor import make_ready
     from tasks.traffic.log import open_traffic
@@ -95,7 +95,7 @@ def _score(
         }
     )  # fmt: skip
     with closing(open_traffic(home.path, pipeline.name, home.traffic_url)) if logged else nullcontext() as log:
-        done = score_files(Job(batch, key, version, answers, at_once, named, place, log, rate), move)
+        done = score_files(ScoringJob(batch, key, version, answers, at_once, named, place, log, rate), move)
     fresh = 0 if done.skipped else done.rows - done.kept
     return {
         "output": str(place), "rows": done.rows, "answered": done.answered, "kept": done.kept, "skipped": done.skipped,

@@ -14,7 +14,7 @@ from configs.schema import Pipeline, Window
 from tasks.common.home import Home
 from tasks.common.orchestration import create_markdown_artifact
 from tasks.ledger.decisions import last_decision
-from tasks.prepare import Prepared, latest_snapshot, note_latest, open_snapshot, rows_per_label
+from tasks.prepare import PreparedSnapshot, latest_snapshot, note_latest, open_snapshot, rows_per_label
 
 if TYPE_CHECKING:
     from tasks.data.preparation.vocabulary import KnownLabels
@@ -96,7 +96,7 @@ def check_prepared(pipeline: Pipeline, candidate: Any, contract: Any, checked: L
 
 
 def check_sealed(
-    pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Ledger, registry: Registry, prepared: Prepared
+    pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Ledger, registry: Registry, prepared: PreparedSnapshot
 ) -> None:
     """Hold a snapshot that is found again against what is known now, unless it is the last one, which was held so already."""
     from tasks.data.preparation.vocabulary import check_vocabulary

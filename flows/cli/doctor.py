@@ -21,11 +21,11 @@ from flows.local.up import running_up
 from tasks.common.home import Home, configured_home, settle_environment
 from tasks.common.terminal import console
 from tasks.health import machine, servers
-from tasks.health.machine import Check
+from tasks.health.machine import HealthCheck
 
 MARKS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
 SPENT = 2  # finished trainings whose checkpoints one line names
-Look = Callable[[], Check | Iterable[Check]]
+Look = Callable[[], HealthCheck | Iterable[HealthCheck]]
 
 
 def run_doctor(pipeline: Pipeline | None, *, quiet: bool) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def run_doctor(pipeline: Pipeline | None, *, quiet: bool) -> dict[str, Any]:
     return {"ok": fine, "home": str(home.path), "seconds": seconds, "checks": [asdict(check) for check in checks]}
 
 
-def run_checks(home: Home, pipeline: Pipeline | None) -> list[Check]:
+def run_checks(home: Home, pipeline: Pipeline | None) -> list[HealthCheck]:
     """Side by side, as most of them wait; the strays last, for they need servers that answer."""
     api = os.environ.get("PREFECT_API_URL") or server.server_address(home)
     with ThreadPoolExecutor() as pool:
@@ -49,7 +49,9 @@ def run_checks(home: Home, pipeline: Pipeline | None) -> list[Check]:
     found += _safe("strays", lambda: _strays(home, pipeline, None if "prefect" in away else api, away))
     if pipeline is not None and not away & {"mlflow", "ledger"}:
         found += _safe("champion", lambda: _champion(home, pipeline))
-    return [Check(check.name, check.state, without_credentials(check.what), without_credentials(check.remedy)) for check in found]
+    return [
+        HealthCheck(check.name, check.state, without_credentials(check.what), without_credentials(check.remedy)) for check in found
+    ]
 
 
 def _looks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[tuple[str, Look]]:
@@ -74,16 +76,16 @@ def _looks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[t
         yield "data", lambda: machine.check_data(pipeline)
 
 
-def _safe(name: str, look: Look) -> list[Check]:
+def _safe(name: str, look: Look) -> list[HealthCheck]:
     """A check that cannot be made has failed, and says why."""
     try:
         found = look()
-        return [found] if isinstance(found, Check) else list(found)
+        return [found] if isinstance(found, HealthCheck) else list(found)
     except (InputError, InfraError, OSError) as error:
-        return [Check(name, "fail", str(error), "")]
+        return [HealthCheck(name, "fail", str(error), "")]
 
 
-def _ports(home: Home) -> Iterable[Check]:
+def _ports(home: Home) -> Iterable[HealthCheck]:
     up = running_up(home)
     ours = {urlsplit(url).port or 0 for url in up.get("addresses", {}).values()}
     ours |= {urlsplit(server.server_address(home) or "").port or 0}
@@ -91,7 +93,7 @@ def _ports(home: Home) -> Iterable[Check]:
     return servers.check_ports({name: (where[0], port_of(None, *where)) for name, where in known.items()}, ours)
 
 
-def _strays(home: Home, pipeline: Pipeline | None, api: str | None, away: set[str]) -> Iterator[Check]:
+def _strays(home: Home, pipeline: Pipeline | None, api: str | None, away: set[str]) -> Iterator[HealthCheck]:
     """What `reconcile` would put right, by its own finders, as far as their servers answer."""
     from flows.reconcile import leftover_finders
 
@@ -104,24 +106,24 @@ def _strays(home: Home, pipeline: Pipeline | None, api: str | None, away: set[st
     if dead:
         kinds = sorted({stray.kind for stray in dead})
         counts = ", ".join(f"{sum(stray.kind == kind for stray in dead)} x {kind}" for kind in kinds)
-        yield Check("strays", "warn", f"dead and not put away: {counts}", "tunekeeper reconcile; --dry-run only lists them")
+        yield HealthCheck("strays", "warn", f"dead and not put away: {counts}", "tunekeeper reconcile; --dry-run only lists them")
     else:
-        yield Check("strays", "ok", "nothing died and lies about")
+        yield HealthCheck("strays", "ok", "nothing died and lies about")
     if spent:
         what = "; ".join(f"{stray.name}: {stray.fault}" for stray in spent[:SPENT])
         more = f" and of {len(spent) - SPENT} more" if len(spent) > SPENT else ""
-        yield Check("room", "ok", f"`tunekeeper reconcile` frees it when wanted: {what}{more}")
+        yield HealthCheck("room", "ok", f"`tunekeeper reconcile` frees it when wanted: {what}{more}")
 
 
-def _paths(home: Home) -> Iterator[Check]:
+def _paths(home: Home) -> Iterator[HealthCheck]:
     from tasks.health.champion_files import home_paths
 
     yield from home_paths(home)
 
 
-def _champion(home: Home, pipeline: Pipeline) -> Iterator[Check]:
+def _champion(home: Home, pipeline: Pipeline) -> Iterator[HealthCheck]:
     """Whether there is one, whether registry and ledger name the same, and whether its files are whole."""
-    none = Check("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
+    none = HealthCheck("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
     from tasks.health.champion_files import champion_files
     from tasks.health.upgrade import upgrade_check
     from tasks.ledger.promotions import check_registry, ledger_history, replayed_champion
@@ -132,7 +134,7 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[Check]:
     if home.tracks_here and not (home.path / "mlflow.db").is_file():
         recorded = ledger.shared or Path(str(ledger.url.database)).is_file()
         told = replayed_champion(ledger, pipeline.name) if recorded else None
-        lost = Check(
+        lost = HealthCheck(
             "champion", "fail", f"the ledger says version {told}, but {home.path / 'mlflow.db'} is gone", "restore it from a copy"
         )
         yield none if told is None else lost
@@ -147,12 +149,12 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[Check]:
         if named != told:
             what = f"the registry says {named or 'none'}, the ledger {told or 'none'}"
             remedy = "tunekeeper history CONFIG heals the ledger, or adopts what somebody promoted in MLflow"
-            yield Check("champion", "warn", what, remedy)
+            yield HealthCheck("champion", "warn", what, remedy)
         elif named is None:
             yield none
         else:
             origin = " (adopted)" if named in adopted else ""
-            yield Check("champion", "ok", f"{pipeline.name} version {named}{origin}, registry and ledger agree")
+            yield HealthCheck("champion", "ok", f"{pipeline.name} version {named}{origin}, registry and ledger agree")
         if named is not None:
             yield from champion_files(tracking, home, pipeline.name, named)
             yield upgrade_check(pipeline, tracking, registry, named)
@@ -171,7 +173,7 @@ def _asking(api: str | None) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _show(checks: list[Check], home: Home) -> None:
+def _show(checks: list[HealthCheck], home: Home) -> None:
     from rich.markup import escape
     from rich.table import Column, Table
 

@@ -19,9 +19,9 @@ from tasks.ledger.decisions import find_decision, last_decision
 from tasks.ledger.promotions import (
     MACHINE,
     Entry,
-    Evidence,
     Ledger,
     Move,
+    PromotionEvidence,
     Settled,
     champion_entry,
     ledger_history,
@@ -47,7 +47,7 @@ def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str,
         raise InputError(f"{name} {version} is the champion already: nothing to promote")
     tags = tracking.version_tags(name, version)
     keys = {key: tags.get(key) for key in ("verdict", "train_key", "decision_key", "run_id")}
-    evidence = Evidence(**keys)
+    evidence = PromotionEvidence(**keys)
     objection = _objection(ledger, registry, name, version, evidence, settled.champion)
     if objection is None:  # else it won nothing against this champion, and is no anchor
         evidence = replace(evidence, rule=pipeline.gate.rule_against(settled.champion))
@@ -62,7 +62,7 @@ def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str,
 
 
 def _objection(
-    ledger: Ledger, registry: Registry, model: str, version: str, evidence: Evidence, champion: str | None
+    ledger: Ledger, registry: Registry, model: str, version: str, evidence: PromotionEvidence, champion: str | None
 ) -> str | None:
     """Why a version's decision does not stand for making it champion now, if it does not: what only force overrides."""
     if evidence.verdict == ADOPTED:

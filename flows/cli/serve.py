@@ -54,7 +54,7 @@ def serve_champion(pipeline: Pipeline, host: str | None, port: int | None) -> No
 
 def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -> None:
     from tasks.common.processes import RestartedProcess
-    from tasks.serving.alias_follower import Follower
+    from tasks.serving.alias_follower import AliasFollower
     from tasks.serving.http.connections import uvicorn_server
     from tasks.serving.http.service import Service, create_app
     from tasks.serving.text_preparation import Recipe, prepare_texts
@@ -67,7 +67,7 @@ def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -
         pipeline.problem,
         pipeline.serving,
         pipeline.data.max_characters,
-        Follower(f"{pipeline.name}@{pipeline.release.alias}", follower_ways(pipeline, home), pipeline.serving.follow_seconds),
+        AliasFollower(f"{pipeline.name}@{pipeline.release.alias}", follower_ways(pipeline, home), pipeline.serving.follow_seconds),
         keys,
         _is_loopback(listening),
         traffic,

@@ -20,7 +20,7 @@ SET_FOLDER = "prefect.deployments.steps.set_working_directory"
 
 
 @dataclass(frozen=True)
-class Job:
+class DeploymentSpec:
     """A flow by its module path, and how it is run; `folder` is where relative paths lead from, `schedules` are by slug."""
 
     entrypoint: str
@@ -33,7 +33,7 @@ class Job:
     folder: str | None = None
 
 
-def apply_deployment(client: SyncPrefectClient, job: Job) -> UUID:
+def apply_deployment(client: SyncPrefectClient, job: DeploymentSpec) -> UUID:
     """Make the deployment, or bring it up to date; its work pool is made if absent. A schedule that was paused by hand stays so."""
     from prefect.utilities.callables import parameter_schema
 

@@ -20,7 +20,7 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 
 from configs.schema import Pipeline
 from flows import train_remote
-from flows.deploy.deployments import Job, apply_automation, apply_deployment, delete_automations, remove_deployment
+from flows.deploy.deployments import DeploymentSpec, apply_automation, apply_deployment, delete_automations, remove_deployment
 from tasks.ledger.retrain_requests import SETTLE_SECONDS
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ def install_pipelines(client: SyncPrefectClient, pipelines: Sequence[Pipeline], 
     return Installed(told, automations, removed)
 
 
-def jobs_of(pipeline: Pipeline, folder: str) -> list[Job]:
+def jobs_of(pipeline: Pipeline, folder: str) -> list[DeploymentSpec]:
     """The deployments of one pipeline; its YAML is their parameter, so that the Prefect UI shows it as a form."""
     name, schedule = pipeline.name, pipeline.schedule
 
-    def job(entrypoint: str, kind: str, what: str, *schedules: DeploymentScheduleCreate, **parameters: Any) -> Job:
+    def job(entrypoint: str, kind: str, what: str, *schedules: DeploymentScheduleCreate, **parameters: Any) -> DeploymentSpec:
         tags = (TAG, name, *schedule.tags)
-        return Job(entrypoint, f"{kind}-{name}", schedule.work_pool, what, tags, parameters, schedules, folder)
+        return DeploymentSpec(entrypoint, f"{kind}-{name}", schedule.work_pool, what, tags, parameters, schedules, folder)
 
     values, zone, minutes = pipeline.model_dump(mode="json"), schedule.timezone, schedule.on_new_data_minutes
     found = [
@@ -88,7 +88,7 @@ def jobs_of(pipeline: Pipeline, folder: str) -> list[Job]:
     return found
 
 
-def shared_jobs(pipelines: Sequence[Pipeline], folder: str) -> list[Job]:
+def shared_jobs(pipelines: Sequence[Pipeline], folder: str) -> list[DeploymentSpec]:
     """The deployments that an installation has once, and those of the pools that train."""
     from flows.reconcile import EVERY_SECONDS
 
@@ -96,8 +96,10 @@ def shared_jobs(pipelines: Sequence[Pipeline], folder: str) -> list[Job]:
     mend = "Finds and puts right what died: runs, half-written files, an unfinished promotion."
     pools = sorted({pipeline.training.work_pool for pipeline in pipelines if pipeline.training.work_pool})
     return [
-        Job("flows.reconcile.reconcile", "reconcile", pool, mend, (TAG,), {}, (_every(timedelta(seconds=EVERY_SECONDS)),), folder),
-        Job("flows.scheduled.notice", "notice", pool, "Says that a run failed.", (TAG,), folder=folder),
+        DeploymentSpec(
+            "flows.reconcile.reconcile", "reconcile", pool, mend, (TAG,), {}, (_every(timedelta(seconds=EVERY_SECONDS)),), folder
+        ),
+        DeploymentSpec("flows.scheduled.notice", "notice", pool, "Says that a run failed.", (TAG,), folder=folder),
         *(train_remote.pool_job(pool) for pool in pools),
     ]
 
@@ -177,12 +179,12 @@ def _every(interval: timedelta) -> DeploymentScheduleCreate:
     return DeploymentScheduleCreate(schedule=IntervalSchedule(interval=interval, anchor_date=ANCHOR), slug="interval")
 
 
-def _full_name(job: Job) -> str:
+def _full_name(job: DeploymentSpec) -> str:
     """As Prefect calls it: FLOW/DEPLOYMENT; a flow has the name of its function."""
     return f"{job.entrypoint.rpartition('.')[2].replace('_', '-')}/{job.name}"
 
 
-def _when(job: Job) -> str:
+def _when(job: DeploymentSpec) -> str:
     """In words for the terminal."""
     for each in job.schedules:
         if isinstance(each.schedule, CronSchedule):

@@ -17,7 +17,7 @@ from typing import Any
 
 from configs.errors import InfraError, InputError
 from flows.local import server
-from flows.local.supervise import Guarded, Service
+from flows.local.supervise import Guarded, SupervisedProcess
 from tasks.common.home import Home
 from tasks.common.http import fetch, port_is_free, port_listener, prefect_headers
 from tasks.common.terminal import print_notice
@@ -30,7 +30,7 @@ SERVICE_PORT = ("TUNEKEEPER_SERVE_PORT", 8000)
 
 
 @dataclass(frozen=True)
-class Plan:
+class ServicePlan:
     """What is to run where: `prefect` and `mlflow` are addresses, and those not in `own` are others' servers."""
 
     home: Home
@@ -54,7 +54,7 @@ class Plan:
         }
 
 
-def plan_for(home: Home, config: Path | None, overrides: Sequence[str], ports: Mapping[str, int | None]) -> Plan:
+def plan_for(home: Home, config: Path | None, overrides: Sequence[str], ports: Mapping[str, int | None]) -> ServicePlan:
     """Addresses, after a look at the ports: every one that is taken is said at once, before anything starts."""
     prefect = os.environ.get("PREFECT_API_URL") or _adopted(home)
     mlflow = home.tracking_uri if home.tracking_uri.startswith("http") else None
@@ -65,7 +65,7 @@ def plan_for(home: Home, config: Path | None, overrides: Sequence[str], ports: M
     if config is not None:
         named["the service"] = (SERVICE_PORT[0], port)
     _check(named)
-    return Plan(
+    return ServicePlan(
         home,
         prefect or f"http://127.0.0.1:{found['Prefect']}/api",
         mlflow or f"http://127.0.0.1:{found['MLflow']}",
@@ -104,29 +104,35 @@ def _adopted(home: Home) -> str | None:
     return found
 
 
-def local_services(plan: Plan, used: ExitStack) -> list[Service]:
-    logs, found = plan.home.path / "logs", list[Service]()
+def local_services(plan: ServicePlan, used: ExitStack) -> list[SupervisedProcess]:
+    logs, found = plan.home.path / "logs", list[SupervisedProcess]()
     ui = plan.prefect.removesuffix("/api")
     if not os.environ.get("PREFECT_API_URL"):
         start: Callable[[], Any] = lambda: PrefectServer(plan, used)  # noqa: E731
-        found.append(Service("Prefect", ui, server.log_of(plan.home), start, lambda: _healthy(f"{plan.prefect}/health"), stage=1))
+        found.append(
+            SupervisedProcess("Prefect", ui, server.log_of(plan.home), start, lambda: _healthy(f"{plan.prefect}/health"), stage=1)
+        )
     if "MLflow" in plan.own:
         begin = _guarded(plan, _mlflow(plan), logs / "mlflow.log", 4, MLFLOW_BACKEND_STORE_URI=plan.home.tracking_uri)
-        found.append(Service("MLflow", plan.mlflow, logs / "mlflow.log", begin, lambda: _healthy(f"{plan.mlflow}/health"), stage=1))
+        found.append(
+            SupervisedProcess("MLflow", plan.mlflow, logs / "mlflow.log", begin, lambda: _healthy(f"{plan.mlflow}/health"), stage=1)
+        )
     servers, log = ("Prefect", "MLflow"), logs / "worker.log"
     began: list[float] = []
     worker = _guarded(plan, _worker(), log, GRACE_SECONDS, lambda: began.append(time.time()))
-    found.append(Service("worker", f"pool {POOL}", log, worker, lambda: _beats(plan.prefect, began[-1]), servers))
+    found.append(SupervisedProcess("worker", f"pool {POOL}", log, worker, lambda: _beats(plan.prefect, began[-1]), servers))
     if plan.config is not None:
         log = logs / "service.log"
         serve = _guarded(plan, _serve(plan, plan.config), log, GRACE_SECONDS)
         health = f"{plan.service}/health"
-        found.append(Service("service", plan.service, log, serve, lambda: _healthy(health), servers, hopeless=frozenset({2})))
+        found.append(
+            SupervisedProcess("service", plan.service, log, serve, lambda: _healthy(health), servers, hopeless=frozenset({2}))
+        )
     return found
 
 
 def _guarded(
-    plan: Plan, command: Sequence[str], log: Path, grace: float, before: Callable[[], Any] = lambda: None, **environment: str
+    plan: ServicePlan, command: Sequence[str], log: Path, grace: float, before: Callable[[], Any] = lambda: None, **environment: str
 ) -> Callable[[], Guarded]:
     def start() -> Guarded:
         before()
@@ -135,7 +141,7 @@ def _guarded(
     return start
 
 
-def _mlflow(plan: Plan) -> list[str]:
+def _mlflow(plan: ServicePlan) -> list[str]:
     """Its database is named by the environment: every user of a machine can read the words of a command."""
     home, port = plan.home, plan.mlflow.rpartition(":")[2]
     return [
@@ -149,14 +155,14 @@ def _worker() -> list[str]:
     return [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--name", name]
 
 
-def _serve(plan: Plan, config: Path) -> list[str]:
+def _serve(plan: ServicePlan, config: Path) -> list[str]:
     return [sys.executable, "-m", "flows", "serve", str(config), *plan.overrides, "--port", str(plan.port)]
 
 
 class PrefectServer:
     """This home's server: begun here, or a run's that is adopted; it ends with `up` unless a run still uses it."""
 
-    def __init__(self, plan: Plan, used: ExitStack) -> None:
+    def __init__(self, plan: ServicePlan, used: ExitStack) -> None:
         self.home, self.used = plan.home, used
         port = int(plan.prefect.removesuffix("/api").rpartition(":")[2])
         self.process: subprocess.Popen[bytes] | None = server.start_at(plan.home, port, SERVER_IDLE_SECONDS)

@@ -43,7 +43,7 @@ class Child(Protocol):
 
 
 @dataclass(frozen=True)
-class Service:
+class SupervisedProcess:
     """What is kept: `ready` says that it answers; it starts after those named, and a lower `stage` ends first."""
 
     name: str
@@ -90,7 +90,7 @@ class Guarded:
 
 @dataclass
 class _Kept:
-    service: Service
+    service: SupervisedProcess
     child: Child | None = None
     started: float = 0.0
     ready_after: float | None = None  # seconds
@@ -103,7 +103,7 @@ class Supervisor:
     """Keeps services until it is asked to stop; raises InfraError where one cannot be kept."""
 
     def __init__(
-        self, services: Sequence[Service], say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+        self, services: Sequence[SupervisedProcess], say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.kept = {service.name: _Kept(service) for service in services}
         self.say, self.clock = say, clock

@@ -15,10 +15,10 @@ from typing import Any
 from configs.credentials import clean_value
 from configs.errors import InfraError
 from flows.local import server
-from flows.local.services import POOL, Plan, local_services, plan_for
+from flows.local.services import POOL, ServicePlan, local_services, plan_for
 from flows.local.supervise import Guarded, Supervisor
 from tasks.common.home import Home, find_home, settle_environment
-from tasks.common.http import Answer, fetch
+from tasks.common.http import HttpAnswer, fetch
 from tasks.common.terminal import console, print_notice
 from tasks.tracking.client import Tracking, open_database
 
@@ -82,7 +82,7 @@ def running_up(home: Home) -> dict[str, Any]:
     return found
 
 
-def _ready(plan: Plan, supervisor: Supervisor, seconds: dict[str, float], as_json: bool) -> None:
+def _ready(plan: ServicePlan, supervisor: Supervisor, seconds: dict[str, float], as_json: bool) -> None:
     """Say where everything is, to people and to files; then put right what an earlier kill left."""
     addresses = clean_value({"MLflow": plan.mlflow, "Prefect": plan.prefect.removesuffix("/api")})
     if plan.config is not None:
@@ -98,7 +98,7 @@ def _ready(plan: Plan, supervisor: Supervisor, seconds: dict[str, float], as_jso
     supervisor.helpers.append(Guarded(mend, plan.environment, plan.home.path / "logs" / "reconcile.log", 2))
 
 
-def _show(plan: Plan, seconds: dict[str, float]) -> None:
+def _show(plan: ServicePlan, seconds: dict[str, float]) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2), show_header=False)
@@ -113,11 +113,11 @@ def _show(plan: Plan, seconds: dict[str, float]) -> None:
     console().print(f"\n  [dim]logs: {plan.home.path / 'logs'}; Ctrl-C ends all of it[/]")
 
 
-def _state(plan: Plan) -> str:
+def _state(plan: ServicePlan) -> str:
     return service_state(fetch(f"{plan.service}/ready"), plan.config)
 
 
-def service_state(ready: Answer, config: Path | None) -> str:
+def service_state(ready: HttpAnswer, config: Path | None) -> str:
     """The service's state in words, by its answer to /ready: a champion is missed only where one was looked for."""
     now = ready.value if isinstance(ready.value, dict) else {}
     if ready.ok:

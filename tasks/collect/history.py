@@ -16,7 +16,7 @@ from tasks.ledger.monitor_runs import Look, all_looks
 from tasks.ledger.promotions import Entry, Ledger, ledger_history
 from tasks.ledger.retrain_requests import requests_of
 from tasks.report.history import data as page
-from tasks.report.monitor.data import Feedback, Level
+from tasks.report.monitor.data import FeedbackCounts, Level
 from tasks.tracking.client import Tracking
 
 METRIC = {"text-classification": ("accuracy", "share", True), "text-generation": ("perplexity", "number", False)}
@@ -75,9 +75,9 @@ def _version(decision: Decision, metric: str, why: dict[str, str], report: str) 
     )
 
 
-def _move(entry: Entry) -> page.Move:
-    known = {field.name for field in fields(page.Move)}
-    return page.Move(**{name: value for name, value in vars(entry).items() if name in known})
+def _move(entry: Entry) -> page.MoveRow:
+    known = {field.name for field in fields(page.MoveRow)}
+    return page.MoveRow(**{name: value for name, value in vars(entry).items() if name in known})
 
 
 def _mark(look: Look, report: str) -> page.LookMark:
@@ -113,7 +113,7 @@ def _audited(one: dict[str, Any], decision: Decision | None, look: Look, metric:
     )
 
 
-def _feedback(pipeline: Pipeline, home: Home, versions: Sequence[str]) -> tuple[Feedback, ...]:
+def _feedback(pipeline: Pipeline, home: Home, versions: Sequence[str]) -> tuple[FeedbackCounts, ...]:
     from tasks.traffic.log import Query, read_answers, read_feedback
 
     answers = read_answers(home.path, pipeline.name, home.traffic_url, Query(columns=("id", "time", "version", "audit")))

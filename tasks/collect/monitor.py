@@ -20,9 +20,9 @@ from tasks.drift.novelty import NEIGHBOUR, novel_texts
 from tasks.ledger.decisions import Decision, decisions_of
 from tasks.ledger.monitor_runs import Look, all_looks
 from tasks.ledger.promotions import ledger_history
-from tasks.ledger.retrain_requests import Request, requests_of
-from tasks.monitor import Window
-from tasks.reference import Reference
+from tasks.ledger.retrain_requests import RequestRow, requests_of
+from tasks.monitor import TrafficWindow
+from tasks.reference import TrafficReference
 from tasks.report.monitor import data as page
 from tasks.stats.intervals import wilson
 
@@ -42,9 +42,9 @@ class Around:
     """What stands around a look: since when its champion serves, the looks before it, what was asked for, said, and drawn."""
 
     since: str
-    earlier: tuple[page.Look, ...]
+    earlier: tuple[page.LookRow, ...]
     audited: tuple[page.Level, ...]  # what audits said at those, of written answers
-    requests: tuple[page.Request, ...]
+    requests: tuple[page.RequestStory, ...]
     notices: tuple[str, ...]
     model_report: str
     history: str
@@ -70,12 +70,12 @@ def collect_look(
     pipeline: Pipeline,
     version: str,
     beside: Around,
-    reference: Reference,
-    seen: Window,
+    reference: TrafficReference,
+    seen: TrafficWindow,
     findings: tuple[Finding, ...],
     look_of_year: int,
     feedback: pd.DataFrame,
-) -> page.Watch:
+) -> page.LookReport:
     """The page of a look that is about to be recorded."""
     now = seen.end.astimezone(UTC).isoformat(timespec="seconds")
     number = (beside.earlier[-1].number if beside.earlier else 0) + 1
@@ -83,7 +83,7 @@ def collect_look(
     this = page.look_of(number, now, said)
     looks = (*beside.earlier, this)
     classifies = pipeline.problem == "text-classification"
-    return page.Watch(
+    return page.LookReport(
         pipeline=pipeline.name,
         problem=pipeline.problem,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -110,7 +110,7 @@ def collect_look(
     )
 
 
-def payload_of(pipeline: Pipeline, version: str, seen: Window, findings: tuple[Finding, ...]) -> dict[str, Any]:
+def payload_of(pipeline: Pipeline, version: str, seen: TrafficWindow, findings: tuple[Finding, ...]) -> dict[str, Any]:
     """What the ledger keeps of a look."""
     window = [each.astimezone(UTC).isoformat(timespec="milliseconds") for each in (seen.start, seen.end)]
     kept = {"version": version, "rows": len(seen.rows), "window": window, "findings": [one.plain() for one in findings]}
@@ -134,8 +134,8 @@ def acceptance_rate(rows: pd.DataFrame) -> dict[str, Any] | None:
 
 
 def requests_of_page(
-    tracking: Tracking, requests: Iterable[Request], looks: Iterable[Look], decisions: Iterable[Decision]
-) -> tuple[page.Request, ...]:
+    tracking: Tracking, requests: Iterable[RequestRow], looks: Iterable[Look], decisions: Iterable[Decision]
+) -> tuple[page.RequestStory, ...]:
     """Requests for a retraining as the pages show them, each with the look that asked for it and the report of what it led to."""
     seen, decided = {each.name: each for each in looks}, {each.decision_key: each for each in decisions}
     return tuple(
@@ -144,9 +144,9 @@ def requests_of_page(
     )
 
 
-def _request(tracking: Tracking, request: Request, look: Look | None, decision: Decision | None) -> page.Request:
+def _request(tracking: Tracking, request: RequestRow, look: Look | None, decision: Decision | None) -> page.RequestStory:
     said = request.payload
-    return page.Request(
+    return page.RequestStory(
         at=said.get("asked") or request.at,
         why=request.why,
         state=request.state,
@@ -164,12 +164,12 @@ def alarms_of(look: Look) -> tuple[str, ...]:
     return tuple(one["monitor"] for one in look.payload["findings"] if one["alarm"])
 
 
-def feedback_of(version: str, answered: pd.DataFrame, feedback: pd.DataFrame) -> page.Feedback:
+def feedback_of(version: str, answered: pd.DataFrame, feedback: pd.DataFrame) -> page.FeedbackCounts:
     """What came back on these answers, counted."""
     on = feedback[feedback["answer_id"].isin(answered["id"])]
     thumbs = on.loc[on["kind"] == "thumb", "value"].value_counts()
     labels = on[on["kind"] == "label"]
-    return page.Feedback(
+    return page.FeedbackCounts(
         version=version,
         answers=len(answered),
         audits=int(answered["audit"].sum()),
@@ -181,16 +181,16 @@ def feedback_of(version: str, answered: pd.DataFrame, feedback: pd.DataFrame) ->
     )
 
 
-def _words(reference: Reference, seen: Window) -> page.Words:
+def _words(reference: TrafficReference, seen: TrafficWindow) -> page.Words:
     found: Changes = changed_words(word_counts(reference.rows["text"]), word_counts(seen.rows["text"]))
-    more, less = (tuple(page.Change(**asdict(one)) for one in side) for side in (found.more, found.less))
+    more, less = (tuple(page.ChangeRow(**asdict(one)) for one in side) for side in (found.more, found.less))
     return page.Words(
         more=more, less=less, tested=found.tested, rate=found.rate, least=found.least, texts_reference=found.texts_reference,
         texts_window=found.texts_window, rows_window=len(seen.rows),
     )  # fmt: skip
 
 
-def _texts(reference: Reference, seen: Window) -> page.Texts | None:
+def _texts(reference: TrafficReference, seen: TrafficWindow) -> page.NovelTextRows | None:
     if len(reference.rows["text"].drop_duplicates()) <= NEIGHBOUR or not len(seen.rows):
         return None
     found = novel_texts(reference.points, seen.points)
@@ -203,7 +203,7 @@ def _texts(reference: Reference, seen: Window) -> page.Texts | None:
             text=line["text"], id=line["id"], time=line["time"].isoformat(), prediction=line["prediction"], score=score, **more
         )
 
-    return page.Texts(
+    return page.NovelTextRows(
         share=found.share,
         low=found.low,
         high=found.high,
@@ -212,7 +212,7 @@ def _texts(reference: Reference, seen: Window) -> page.Texts | None:
             example(one.row, distance=one.distance, copies=one.copies, nearest=old[one.nearest]) for one in found.strangers
         ),
         growths=tuple(
-            page.Growth(
+            page.GrowthRow(
                 examples=tuple(example(row) for row in one.typical[:TYPICAL]), n=one.n, window=one.window, reference=one.reference,
                 nearest=old[one.nearest],
             )
@@ -222,11 +222,11 @@ def _texts(reference: Reference, seen: Window) -> page.Texts | None:
     )  # fmt: skip
 
 
-def _shares(old: pd.DataFrame, new: pd.DataFrame, column: str) -> tuple[page.Change, ...]:
+def _shares(old: pd.DataFrame, new: pd.DataFrame, column: str) -> tuple[page.ChangeRow, ...]:
     return _changes(*(_distinct(frame)[column] for frame in (old, new)))
 
 
-def _lengths(old: pd.DataFrame, new: pd.DataFrame) -> tuple[page.Change, ...]:
+def _lengths(old: pd.DataFrame, new: pd.DataFrame) -> tuple[page.ChangeRow, ...]:
     names = [f"up to {edge - 1} words" for edge in LENGTHS] + [f"{LENGTHS[-1]} words or more"]
     names[1:-1] = [f"{low} to {high - 1} words" for low, high in pairwise(LENGTHS)]
     binned = [[names[int(place)] for place in np.digitize(_distinct(frame)["length"], LENGTHS)] for frame in (old, new)]
@@ -234,15 +234,15 @@ def _lengths(old: pd.DataFrame, new: pd.DataFrame) -> tuple[page.Change, ...]:
     return tuple(found[name] for name in names if name in found)
 
 
-def _changes(old: Iterable[str], new: Iterable[str]) -> tuple[page.Change, ...]:
-    return tuple(page.Change(**asdict(one)) for one in changed_shares(Counter(old), Counter(new)))
+def _changes(old: Iterable[str], new: Iterable[str]) -> tuple[page.ChangeRow, ...]:
+    return tuple(page.ChangeRow(**asdict(one)) for one in changed_shares(Counter(old), Counter(new)))
 
 
 def _distinct(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.drop_duplicates("text")
 
 
-def _levels(reference: Reference, looks: Sequence[page.Look], since: str) -> tuple[page.Level, ...]:
+def _levels(reference: TrafficReference, looks: Sequence[page.LookRow], since: str) -> tuple[page.Level, ...]:
     """Accuracy over time: the test's at release, then what audits say of it, and what confidence foretells."""
     known = reference.rows["correct"].dropna()
     if not len(known):
@@ -270,6 +270,6 @@ def level_of(was: float, effect: float, low: float, high: float, alpha: float | 
     return max(0.0, was - effect - (high - effect) * usual), min(1.0, was - effect + (effect - low) * usual)
 
 
-def recent_requests(requests: Sequence[Request], now: datetime, days: float = 60) -> tuple[Request, ...]:
+def recent_requests(requests: Sequence[RequestRow], now: datetime, days: float = 60) -> tuple[RequestRow, ...]:
     """The requests that a look's page has room for."""
     return tuple(each for each in requests if datetime.fromisoformat(each.at) > now - timedelta(days=days))

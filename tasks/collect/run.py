@@ -15,10 +15,10 @@ from tasks.collect import training
 from tasks.collect.training import LOWER_IS_BETTER, ROW_MEAN, SHARES, SHOWN_METRICS
 from tasks.common.bases import Base
 from tasks.decide import recent_rows
-from tasks.evaluate import Baselines, Scores, folder_bytes, primary_of
+from tasks.evaluate import Baselines, StoredScores, folder_bytes, primary_of
 from tasks.gate.evidence import Comparison, Verdict
 from tasks.identity.keys import TRAIN_LIBRARIES, library_versions
-from tasks.prepare import Prepared, open_snapshot
+from tasks.prepare import PreparedSnapshot, open_snapshot
 from tasks.report.run import data as page
 from tasks.stats.intervals import macro_f1, mean_interval, metric_interval, ratio_interval
 
@@ -33,10 +33,10 @@ class Findings:
 
     pipeline: Pipeline
     base: Base
-    prepared: Prepared
+    prepared: PreparedSnapshot
     trained: Trained
-    challenger: Scores
-    champion: Scores | None
+    challenger: StoredScores
+    champion: StoredScores | None
     baselines: Baselines
     verdict: Verdict
     run_id: str
@@ -115,7 +115,7 @@ def _systems(found: Findings) -> tuple[page.System, ...]:
     return tuple(systems)
 
 
-def _trained(role: Any, version: str | None, scores: Scores, found: Findings) -> page.System:
+def _trained(role: Any, version: str | None, scores: StoredScores, found: Findings) -> page.System:
     """A model's row, F1 with its interval too."""
     pipeline = found.pipeline
     shown = _system(role, role, version, primary_of(pipeline, scores), scores.metrics, scores.frame, found)
@@ -170,9 +170,9 @@ def _score(metric: str, value: float, low: float | None = None, high: float | No
     return page.Score(metric=metric, value=value, low=low, high=high, unit=unit, higher_is_better=metric not in LOWER_IS_BETTER)
 
 
-def _comparison(each: Comparison, found: Findings) -> page.Comparison:
+def _comparison(each: Comparison, found: Findings) -> page.ComparisonRow:
     unit = rows.unit_of(found.pipeline)
-    return page.Comparison(
+    return page.ComparisonRow(
         name=_opponent(each.name, found.against),
         kind=each.rule,
         n=each.n,
@@ -197,10 +197,10 @@ def _opponent(name: str, version: str | None) -> str:
     return name.replace("champion", f"champion version {version}", 1) if name.startswith("champion") else name
 
 
-def _floors(found: Findings) -> tuple[page.Comparison, ...]:
+def _floors(found: Findings) -> tuple[page.ComparisonRow, ...]:
     metrics, n = found.challenger.metrics, len(found.challenger.frame)
     return tuple(
-        page.Comparison(
+        page.ComparisonRow(
             name=f"{name} at least {least:g}",
             kind="floor",
             n=n,

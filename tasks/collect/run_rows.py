@@ -31,7 +31,7 @@ def unit_of(pipeline: Pipeline) -> page.Unit:
     return "share" if pipeline.problem == "text-classification" else "number"
 
 
-def class_scores(found: Findings) -> tuple[page.ClassScore, ...]:
+def class_scores(found: Findings) -> tuple[page.ClassRow, ...]:
     from tasks.problems.metrics import per_class
 
     frame = found.challenger.frame
@@ -41,7 +41,7 @@ def class_scores(found: Findings) -> tuple[page.ClassScore, ...]:
     recall = {each.value: each for each in recall_by_class(frame["correct"], frame["target"].to_numpy(), groups_of(found))}
     champion = {} if found.champion is None else found.champion.frame.groupby("target")["correct"].mean().to_dict()
     return tuple(
-        page.ClassScore(
+        page.ClassRow(
             name=each.label, n=each.support, recall=recall[each.label].mean, precision=each.precision, f1=each.f1,
             low=recall[each.label].low, high=recall[each.label].high, champion=champion.get(each.label),
         )
@@ -49,7 +49,7 @@ def class_scores(found: Findings) -> tuple[page.ClassScore, ...]:
     )  # fmt: skip
 
 
-def slice_scores(found: Findings) -> tuple[page.SliceScore, ...]:
+def slice_scores(found: Findings) -> tuple[page.SliceRow, ...]:
     frame = found.challenger.frame
     columns = slice_columns(frame)
     if not columns:
@@ -63,7 +63,7 @@ def slice_scores(found: Findings) -> tuple[page.SliceScore, ...]:
     judged = {each.name: each.outcome for each in found.verdict.comparisons if each.rule == "guard"}
     unit = unit_of(found.pipeline)
     return tuple(
-        page.SliceScore(
+        page.SliceRow(
             column=e.name, name=e.value, n=e.n, value=e.mean, low=e.low, high=e.high, champion=theirs.get((e.name, e.value)),
             outcome=judged.get(f"slice {e.name}={e.value}", ""), unit=unit,
         )

@@ -20,7 +20,7 @@ SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """`status` is 0 where nothing answered, and `text` says why; `time` is the server's clock, in seconds since 1970."""
 
     status: int
@@ -42,11 +42,11 @@ class Answer:
 
 def fetch(
     url: str, body: Any = None, headers: dict[str, str] | None = None, seconds: float = SECONDS, method: str | None = None
-) -> Answer:
+) -> HttpAnswer:
     """GET, or POST where there is a body; never raises for what the server or the network does."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https"):
-        return Answer(0, f"{parts.scheme or 'nothing'} is no web address")
+        return HttpAnswer(0, f"{parts.scheme or 'nothing'} is no web address")
     given = {"Content-Type": "application/json", **(headers or {})}
     if parts.username:
         given["Authorization"] = basic_auth(f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}")
@@ -54,13 +54,13 @@ def fetch(
     request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), given, method=method)  # noqa: S310  (checked above)
     try:
         with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
-            return Answer(answer.status, answer.read().decode(errors="replace"), _clock(answer.headers.get("Date")))
+            return HttpAnswer(answer.status, answer.read().decode(errors="replace"), _clock(answer.headers.get("Date")))
     except urllib.error.HTTPError as error:
-        return Answer(error.code, error.read().decode(errors="replace"), _clock(error.headers.get("Date")))
+        return HttpAnswer(error.code, error.read().decode(errors="replace"), _clock(error.headers.get("Date")))
     except urllib.error.URLError as error:
-        return Answer(0, str(getattr(error.reason, "strerror", None) or error.reason))
+        return HttpAnswer(0, str(getattr(error.reason, "strerror", None) or error.reason))
     except (OSError, ValueError) as error:
-        return Answer(0, str(error) or type(error).__name__)
+        return HttpAnswer(0, str(error) or type(error).__name__)
 
 
 def basic_auth(who: str) -> str:

@@ -25,7 +25,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Beside:
+class HelperProcess:
     """A fresh interpreter that has imported `modules` and does what is submitted, in order; functions and values must pickle.
 
     Not `multiprocessing`: its spawn runs the caller's script a second time, which trains twice where that has no main guard.
@@ -79,15 +79,15 @@ class RestartedProcess:
 
     def __init__(self, *modules: str) -> None:
         self._modules = modules
-        self._beside: Beside | None = None
+        self._beside: HelperProcess | None = None
         self._lock = Lock()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """As `Beside.submit`; what is done here is done in time that others leave."""
+        """As `HelperProcess.submit`; what is done here is done in time that others leave."""
         with self._lock:
             if self._beside is None or not self._beside.alive:
                 self.close()
-                self._beside = Beside(*self._modules)
+                self._beside = HelperProcess(*self._modules)
                 self._beside.step_back()
             return self._beside.submit(function, *args, **kwargs)
 
@@ -105,13 +105,13 @@ class RestartedProcess:
             self._beside = None
 
 
-_begun: list[Beside] = []
+_begun: list[HelperProcess] = []
 
 
 @contextmanager
 def helper_started() -> Iterator[None]:
     """Start a process that prepares, for `helper_process` to give out: while this one imports, a second core has nothing to do."""
-    _begun.append(Beside(*PREPARING))
+    _begun.append(HelperProcess(*PREPARING))
     try:
         yield
     finally:
@@ -119,9 +119,9 @@ def helper_started() -> Iterator[None]:
             _begun.pop().close()
 
 
-def helper_process() -> Beside:
+def helper_process() -> HelperProcess:
     """The process that was begun, or one that begins now; whoever gets it closes it."""
-    return _begun.pop() if _begun else Beside(*PREPARING)
+    return _begun.pop() if _begun else HelperProcess(*PREPARING)
 
 
 def main() -> None:

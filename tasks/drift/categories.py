@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.drift.distinct_texts import FOLDS, SMALL, Texts, too_few
+from tasks.drift.distinct_texts import FOLDS, SMALL, DistinctTexts, too_few
 from tasks.drift.statistics import Contrast, difference_p, judge_share, permutation_p
 from tasks.drift.types import Asked, Finding, Strings
 from tasks.stats.paired import Codes, Floats
@@ -42,7 +42,7 @@ def category_shift(asked: Asked, reference: Strings | None, window: Strings | No
     return asked.found(tested, differ, rows, "; ".join(_moved(names, tables[0].sum(0), tables[1].sum(0))))
 
 
-def _shares_by_fold(texts: Texts, of_row: Codes, weight: Floats, category: Codes, count: int) -> Floats:
+def _shares_by_fold(texts: DistinctTexts, of_row: Codes, weight: Floats, category: Codes, count: int) -> Floats:
     """Weights by fold and category, shape (folds, categories), sum 1."""
     cell = texts.folds[of_row] * count + category
     return np.asarray(np.bincount(cell, weights=weight, minlength=FOLDS * count).reshape(FOLDS, count), dtype=np.float64)
@@ -52,7 +52,7 @@ def _outside(table: Floats) -> Floats:
     return np.asarray(np.maximum(1 - table.sum(axis=1, keepdims=True), 1e-12), dtype=np.float64)
 
 
-def _stratified(texts: Texts, old: Floats, new: Floats, tables: list[Floats]) -> tuple[Contrast, tuple[float, float]]:
+def _stratified(texts: DistinctTexts, old: Floats, new: Floats, tables: list[Floats]) -> tuple[Contrast, tuple[float, float]]:
     """The difference of means of row values within folds, weighted as the window's texts fall into them; and the two means."""
     fold_old, fold_new = texts.folds[texts.of_reference], texts.folds[texts.of_window]
     weight_old, weight_new = tables[0].sum(axis=1), tables[1].sum(axis=1)
@@ -69,7 +69,7 @@ def _stratified(texts: Texts, old: Floats, new: Floats, tables: list[Floats]) ->
     return Contrast(now - was, by_text, variance), (was, now)
 
 
-def _permutation_p(texts: Texts, old: Codes, new: Codes, count: int, seed: int) -> float:
+def _permutation_p(texts: DistinctTexts, old: Codes, new: Codes, count: int, seed: int) -> float:
     """Of the squared differences of shares, each by its share overall: the chi-square statistic, permuted over texts."""
     table = np.zeros((texts.n, count), dtype=np.float32)
     np.add.at(table, (texts.of_reference, old), 1)

@@ -33,7 +33,7 @@ def text_codes(texts: Sequence[str]) -> Codes:
 
 
 @dataclass(frozen=True, eq=False)
-class Texts:
+class DistinctTexts:
     """The distinct texts of a reference and a window: the number of each row's text, and each row's weight (sum 1 per sample).
 
     `codes` (texts,) are the callers' own; `of_reference`, `of_window` (rows,) point into them.
@@ -127,10 +127,12 @@ class Texts:
         return rng.permuted(np.broadcast_to(self.excess.astype(np.float32), (count, self.n)), axis=1)
 
 
-def texts_of(reference: Codes, window: Codes, reference_weight: Floats | None = None, window_weight: Floats | None = None) -> Texts:
+def texts_of(
+    reference: Codes, window: Codes, reference_weight: Floats | None = None, window_weight: Floats | None = None
+) -> DistinctTexts:
     """Line up the texts of two samples, by codes (rows,), equal where the text is; weights are made to sum to 1."""
     codes, number = np.unique(np.concatenate([reference, window]), return_inverse=True)
-    return Texts(
+    return DistinctTexts(
         codes=codes.astype(np.int64),
         of_reference=number[: len(reference)].astype(np.int64),
         of_window=number[len(reference) :].astype(np.int64),
@@ -143,7 +145,7 @@ def _weights(given: Floats | None, n: int) -> Floats:
     return np.full(n, 1 / max(n, 1)) if given is None else np.asarray(given / given.sum(), dtype=np.float64)
 
 
-def too_few(texts: Texts, least: int = LEAST_TEXTS) -> str | None:
+def too_few(texts: DistinctTexts, least: int = LEAST_TEXTS) -> str | None:
     """Why these are no samples of traffic, or None."""
     for name, share in (("reference", texts.reference), ("window", texts.window)):
         distinct = int(np.sum(share > 0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.drift.distinct_texts import Texts, texts_of, too_few
+from tasks.drift.distinct_texts import DistinctTexts, texts_of, too_few
 from tasks.drift.mmd import judge_distance, kernel_space, mean_space
 from tasks.drift.statistics import Contrast, Tested, any_difference_p, difference_p, judge_mean, judge_share, mean_contrast
 from tasks.drift.types import Asked, Bools, Finding, Sample
@@ -64,7 +64,7 @@ def _cut(reference: Floats, window: Floats) -> tuple[Floats, Floats]:
     return np.clip(reference, low - reach, high + reach), np.clip(window, low - reach, high + reach)
 
 
-def _standardised(texts: Texts, reference: Floats, window: Floats) -> Contrast:
+def _standardised(texts: DistinctTexts, reference: Floats, window: Floats) -> Contrast:
     """The standardised mean difference by the reference's deviation (Glass 1976), whose own error is part of it."""
     plain, deviation = mean_contrast(texts, reference, window), float(reference.std())
     value = plain.value / deviation
@@ -120,7 +120,7 @@ def duplicate_shift(asked: Asked, codes: tuple[Codes, Codes]) -> Finding:
     return asked.found(Tested(found.effect, found.low, found.high, p), differ, rows, note)
 
 
-def _repeats(texts: Texts, keep_reference: float, keep_window: float) -> Contrast:
+def _repeats(texts: DistinctTexts, keep_reference: float, keep_window: float) -> Contrast:
     """The change in the share of repeating rows when a share of each sample's rows is kept at random; the error is by text."""
     values, by_text = [], np.zeros(texts.n)
     for sign, of_row, keep in ((-1, texts.of_reference, keep_reference), (1, texts.of_window, keep_window)):

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from tasks.drift.distinct_texts import FOLDS, PERMUTATIONS, Singles, Texts
+from tasks.drift.distinct_texts import FOLDS, PERMUTATIONS, DistinctTexts, Singles
 from tasks.drift.statistics import Contrast, Tested, judge_mean, permutation_p, standard_error
 from tasks.stats.paired import Floats
 
@@ -109,7 +109,7 @@ def _squared_distances(vectors: Singles) -> Singles:
     return np.asarray(np.maximum(lengths[:, None] + lengths[None, :] - 2 * (vectors @ vectors.T), 0), dtype=np.float32)
 
 
-def judge_distance(space: Space, texts: Texts, minimum: float, alpha: float, seed: int) -> tuple[Tested, float]:
+def judge_distance(space: Space, texts: DistinctTexts, minimum: float, alpha: float, seed: int) -> tuple[Tested, float]:
     """Whether the means lie more than `minimum` apart, in standard deviations of the reference, and the p-value of 'no difference'.
 
     A standard deviation is the root of the mean squared distance of the reference's rows from their mean.
@@ -126,7 +126,7 @@ def judge_distance(space: Space, texts: Texts, minimum: float, alpha: float, see
     return Tested(effect / unit, max(0.0, tested.low) / unit, high / unit, tested.p), permutation_p(squared, draws)
 
 
-def _along(space: Space, texts: Texts, second_order: float) -> tuple[Contrast, float]:
+def _along(space: Space, texts: DistinctTexts, second_order: float) -> tuple[Contrast, float]:
     """The difference of means along directions learned on the other folds, and the variance that the folds' kinship adds.
 
     The error of one fold is part of the direction of every other. With D the errors' covariance, a the length of what a direction
@@ -152,7 +152,7 @@ def _along(space: Space, texts: Texts, second_order: float) -> tuple[Contrast, f
     return Contrast(value, by_text, variance), extra
 
 
-def strangest_texts(space: Space, texts: Texts, count: int) -> list[int]:
+def strangest_texts(space: Space, texts: DistinctTexts, count: int) -> list[int]:
     """The distinct texts of the window that lie farthest along the change, as numbers in `texts`."""
     along = space.products(texts.excess[None])[0]
     inside = np.flatnonzero(texts.window > 0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.drift.distinct_texts import LEAST_TEXTS, Texts, texts_of, too_few
+from tasks.drift.distinct_texts import LEAST_TEXTS, DistinctTexts, texts_of, too_few
 from tasks.drift.statistics import Contrast, any_difference_p, judge_mean, judge_share, mean_contrast
 from tasks.drift.types import Asked, Finding, Sample
 from tasks.stats.paired import Codes, Floats
@@ -121,11 +121,11 @@ def calibration_shift(asked: Asked, reference: Sample, window: Sample) -> Findin
     return asked.found(tested, differ, rows, f"{said}, by {abs(value):.1%} more than on the reference")
 
 
-def _texts(reference: Sample, window: Sample, old: Labelled, new: Labelled) -> Texts:
+def _texts(reference: Sample, window: Sample, old: Labelled, new: Labelled) -> DistinctTexts:
     return texts_of(reference.texts[old.rows], window.texts[new.rows], old.weight, new.weight)
 
 
-def _too_few_labels(texts: Texts, new: Labelled) -> str | None:
+def _too_few_labels(texts: DistinctTexts, new: Labelled) -> str | None:
     if len(new.rows) < LEAST_LABELS:
         return f"{len(new.rows)} audited labels, fewer than {LEAST_LABELS}"
     return too_few(texts, min(LEAST_TEXTS, LEAST_LABELS))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from tasks.drift.distinct_texts import SMALL, Texts
+from tasks.drift.distinct_texts import SMALL, DistinctTexts
 from tasks.stats.paired import Floats
 
 LEAST_P = 1e-30  # where a p-value is no longer told apart from 0
@@ -71,7 +71,9 @@ def share_change(
     return np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
 
 
-def judge_share(contrast: Contrast, shares: tuple[float, float], texts: Texts, minimum: float, alpha: float, sides: int) -> Tested:
+def judge_share(
+    contrast: Contrast, shares: tuple[float, float], texts: DistinctTexts, minimum: float, alpha: float, sides: int
+) -> Tested:
     """Whether a share changed by more than `minimum`; `shares`: the reference's, the window's. Texts told often count less."""
     was, now = shares
     observed = float(np.sum(contrast.by_text**2)) / contrast.row_variance if contrast.row_variance > 0 else 1.0
@@ -104,7 +106,7 @@ def _p_where(bound: Callable[[float], float], minimum: float) -> float:
 # --- means -----------------------------------------------------------------------------------------------------------
 
 
-def mean_contrast(texts: Texts, reference: Floats, window: Floats) -> Contrast:
+def mean_contrast(texts: DistinctTexts, reference: Floats, window: Floats) -> Contrast:
     """mean(window) - mean(reference) of row values, with the weights of `texts`.
 
     Both samples are given the larger of their variances. A sample whose mean is low because it missed the rare large values has
@@ -117,12 +119,12 @@ def mean_contrast(texts: Texts, reference: Floats, window: Floats) -> Contrast:
     return Contrast(now - was, by_text, max(spreads) * sum(texts.noise))
 
 
-def standard_error(contrast: Contrast, texts: Texts) -> float:
+def standard_error(contrast: Contrast, texts: DistinctTexts) -> float:
     """Robust to texts that are told often: the larger of what the texts show and what their repetition alone would make of rows."""
     return float(np.sqrt(max(float(np.sum(contrast.by_text**2)), contrast.row_variance * texts.design)))
 
 
-def judge_mean(contrast: Contrast, texts: Texts, minimum: float, alpha: float, sides: int, extra: float = 0.0) -> Tested:
+def judge_mean(contrast: Contrast, texts: DistinctTexts, minimum: float, alpha: float, sides: int, extra: float = 0.0) -> Tested:
     """Whether a mean changed by more than `minimum`, up (sides=1) or either way (2); `extra` variance is added.
 
     Student's t with as many degrees of freedom as there are equally heavy texts, less one: a few texts that are most of the window
@@ -160,7 +162,7 @@ def permutation_p(observed: float, draws: Floats) -> float:
     return max(LEAST_P, min(plain, tail))
 
 
-def scalar_permutation_p(texts: Texts, by_text: Floats, seed: int) -> float:
+def scalar_permutation_p(texts: DistinctTexts, by_text: Floats, seed: int) -> float:
     """The same for a number per text, shape (texts,): whether its mean differs between window and reference, either way.
 
     Here the spread of all rearrangements is known without drawing them (Pitman 1937), and the tail is Student's t.
@@ -177,13 +179,13 @@ def scalar_permutation_p(texts: Texts, by_text: Floats, seed: int) -> float:
     return plain if hits >= PLAIN_HITS else max(LEAST_P, min(plain, tail))
 
 
-def difference_p(contrast: Contrast, texts: Texts) -> float:
+def difference_p(contrast: Contrast, texts: DistinctTexts) -> float:
     """Two-sided p-value of 'no difference at all' from the normal law, for many texts."""
     error = standard_error(contrast, texts)
     return max(LEAST_P, 2 * float(special.ndtr(-abs(contrast.value) / error))) if error > 0 else float(contrast.value == 0)
 
 
-def any_difference_p(texts: Texts, contrast: Contrast, reference: Floats, window: Floats, seed: int) -> float:
+def any_difference_p(texts: DistinctTexts, contrast: Contrast, reference: Floats, window: Floats, seed: int) -> float:
     """p-value of 'no difference at all': by permutation of the texts where they are few, by the normal law where they are many."""
     if texts.n > SMALL:
         return difference_p(contrast, texts)

@@ -9,7 +9,7 @@ from math import isnan
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.drift.distinct_texts import Texts, texts_of
+from tasks.drift.distinct_texts import DistinctTexts, texts_of
 from tasks.drift.statistics import Tested
 from tasks.stats.paired import Codes, Floats
 
@@ -114,9 +114,9 @@ class Asked:
     minimum: float
     alpha: float
     seed: int
-    whole: Texts
+    whole: DistinctTexts
 
-    def texts(self, reference: Codes, window: Codes) -> Texts:
+    def texts(self, reference: Codes, window: Codes) -> DistinctTexts:
         """The texts of some of the rows, by their codes; where those are all, the ones whose rearrangements are shared."""
         every = len(reference) == len(self.whole.of_reference) and len(window) == len(self.whole.of_window)
         return self.whole if every else texts_of(reference, window)

@@ -10,7 +10,7 @@ from configs.errors import InfraError, InputError
 from tasks.common.bases import read_base
 from tasks.common.files import MANIFEST, manifest_of
 from tasks.common.home import Home
-from tasks.health.machine import Check
+from tasks.health.machine import HealthCheck
 from tasks.learning.network import SPEC, read_spec
 from tasks.serving.packaged_model import local_base, read_preparation
 from tasks.tracking.client import Tracking
@@ -20,14 +20,14 @@ from tasks.tracking.stored_model import BACK, cached_folder, fault_of, kept_fold
 NAME = "champion files"
 
 
-def home_paths(home: Home) -> Iterator[Check]:
+def home_paths(home: Home) -> Iterator[HealthCheck]:
     """Whether MLflow's paths lead to where this home was before; the first command that works in it sets them right."""
     for place in earlier_places(home):
         what = f"MLflow's database still names {place}, where this home was before it was moved or copied"
-        yield Check("paths", "warn", what, "tunekeeper reconcile, or any command that trains or answers, sets them right")
+        yield HealthCheck("paths", "warn", what, "tunekeeper reconcile, or any command that trains or answers, sets them right")
 
 
-def champion_files(tracking: Tracking, home: Home, model: str, version: str) -> Iterator[Check]:
+def champion_files(tracking: Tracking, home: Home, model: str, version: str) -> Iterator[HealthCheck]:
     """The stored artifact of a version and its base. By their hashes on this machine's disk; by their names in another store."""
     place = place_of(tracking, home, model, version)
     if place is None:
@@ -35,11 +35,11 @@ def champion_files(tracking: Tracking, home: Home, model: str, version: str) -> 
         return
     fault = fault_of(place)
     if fault is not None:
-        yield Check(NAME, "fail", f"{model} version {version}, {place}: {fault}", _remedy(home, model, version, place))
+        yield HealthCheck(NAME, "fail", f"{model} version {version}, {place}: {fault}", _remedy(home, model, version, place))
     elif not (place / MANIFEST).is_file():
-        yield Check(NAME, "ok", f"{place}: the model's files by their hashes; MLflow's own beside them were stored without")
+        yield HealthCheck(NAME, "ok", f"{place}: the model's files by their hashes; MLflow's own beside them were stored without")
     else:
-        yield Check(NAME, "ok", f"{place}: every file by its hash")
+        yield HealthCheck(NAME, "ok", f"{place}: every file by its hash")
     if (kept_folder(place) / SPEC).is_file() and fault is None:
         yield from _base(tracking, home, kept_folder(place))
 
@@ -52,7 +52,7 @@ def _remedy(home: Home, model: str, version: str, place: Path) -> str:
     return f"restore it from a copy, {BACK}"
 
 
-def _base(tracking: Tracking, home: Home, kept: Path) -> Iterator[Check]:
+def _base(tracking: Tracking, home: Home, kept: Path) -> Iterator[HealthCheck]:
     """The base is stored once for all versions: without it no other machine can load one."""
     spec, uri = read_spec(kept), read_preparation(kept).base_uri
     stored = local_path(tracking.location_of_artifact(uri))
@@ -65,16 +65,16 @@ def _base(tracking: Tracking, home: Home, kept: Path) -> Iterator[Check]:
         fault = str(error)
     else:
         if digest == spec.base_digest:
-            yield Check(NAME, "ok", f"{place}: the base, by its hash")
+            yield HealthCheck(NAME, "ok", f"{place}: the base, by its hash")
             return
         fault = f"is damaged: the digest of its files is {digest}, the model was trained on {spec.base_digest}"
     whole = local_base(spec, home.path)
     restore = "restore it from a copy. Keep what is there: it may be the only one"
     remedy = f"copy the files of {whole}, which is whole, to {place}" if whole else restore
-    yield Check(NAME, "fail", f"the base in {place}: {fault}", remedy)
+    yield HealthCheck(NAME, "fail", f"the base in {place}: {fault}", remedy)
 
 
-def _stored_elsewhere(tracking: Tracking, model: str, version: str) -> Iterator[Check]:
+def _stored_elsewhere(tracking: Tracking, model: str, version: str) -> Iterator[HealthCheck]:
     """In a store that is no folder here the list of files is compared; a service checks their hashes as it loads them."""
     where = tracking.location_of_version(model, version)
     try:
@@ -83,11 +83,13 @@ def _stored_elsewhere(tracking: Tracking, model: str, version: str) -> Iterator[
         with tempfile.TemporaryDirectory() as aside:
             wanted = manifest_of(tracking.fetch(f"{where}/{manifest}", Path(aside)).parent)
     except (InfraError, OSError, ValueError) as error:
-        yield Check(NAME, "fail", f"{model} version {version}, {where}: {error}", f"restore it from a copy, {BACK}")
+        yield HealthCheck(NAME, "fail", f"{model} version {version}, {where}: {error}", f"restore it from a copy, {BACK}")
         return
     folder = manifest.removesuffix(MANIFEST)
     missing = sorted(f"{folder}{name}" for name in wanted if f"{folder}{name}" not in names)
     if missing:
-        yield Check(NAME, "fail", f"{model} version {version}, {where}: {missing[0]} is gone", f"restore it from a copy, {BACK}")
+        yield HealthCheck(
+            NAME, "fail", f"{model} version {version}, {where}: {missing[0]} is gone", f"restore it from a copy, {BACK}"
+        )
     else:
-        yield Check(NAME, "ok", f"{where}: all {len(wanted)} files are there; a service checks their hashes as it loads them")
+        yield HealthCheck(NAME, "ok", f"{where}: all {len(wanted)} files are there; a service checks their hashes as it loads them")

@@ -33,7 +33,7 @@ TELEMETRY = {
 
 
 @dataclass(frozen=True)
-class Check:
+class HealthCheck:
     """`state` ok, warn (it works, or will) or fail (something will not work); `remedy` is empty where it is ok."""
 
     name: str
@@ -42,15 +42,17 @@ class Check:
     remedy: str = ""
 
 
-def check_python() -> Check:
+def check_python() -> HealthCheck:
     """Older ones than pyproject.toml names do not get this far."""
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.prefix == sys.base_prefix:
-        return Check("python", "warn", f"{version}, shared with all of this system", "make install: an environment of its own")
-    return Check("python", "ok", f"{version} in {sys.prefix}")
+        return HealthCheck(
+            "python", "warn", f"{version}, shared with all of this system", "make install: an environment of its own"
+        )
+    return HealthCheck("python", "ok", f"{version} in {sys.prefix}")
 
 
-def check_libraries(lock: Path = LOCK, demands: Iterable[str] | None = None) -> Check:
+def check_libraries(lock: Path = LOCK, demands: Iterable[str] | None = None) -> HealthCheck:
     """What the project demands must hold; what differs from the lock beside that is only said."""
     from packaging.requirements import Requirement
 
@@ -62,9 +64,9 @@ def check_libraries(lock: Path = LOCK, demands: Iterable[str] | None = None) -> 
             broken.append(f"{demand.name} {found or 'is absent'} (wanted {demand.specifier})")
     remedy = f"pip install --no-deps -r {lock.name}, or make install"
     if broken:
-        return Check("libraries", "fail", _some(broken), remedy)
+        return HealthCheck("libraries", "fail", _some(broken), remedy)
     if not lock.is_file():
-        return Check("libraries", "warn", f"no {lock.name} beside the code", "run from a checkout: it names what was tested")
+        return HealthCheck("libraries", "warn", f"no {lock.name} beside the code", "run from a checkout: it names what was tested")
     wanted = dict(line.split("==") for line in lock.read_text().splitlines() if re.match(r"[\w.-]+==", line))
     there = {name: _version(name) for name in wanted}
     other = [f"{name} {found} (lock {wanted[name]})" for name, found in there.items() if found not in (None, wanted[name])]
@@ -72,23 +74,25 @@ def check_libraries(lock: Path = LOCK, demands: Iterable[str] | None = None) -> 
     if other or absent:
         said = [_some(other)] if other else []
         said += [f"absent: {_some(absent)}"] if absent else []
-        return Check("libraries", "warn", "; ".join(said), remedy)
-    return Check("libraries", "ok", f"all {len(wanted)} as in {lock.name}")
+        return HealthCheck("libraries", "warn", "; ".join(said), remedy)
+    return HealthCheck("libraries", "ok", f"all {len(wanted)} as in {lock.name}")
 
 
-def home_folder(home: Home) -> Iterator[Check]:
+def home_folder(home: Home) -> Iterator[HealthCheck]:
     """Can it be written, and is there room? One that is not there yet is judged by the folder it will be made in."""
     place = next(path for path in (home.path, *home.path.parents) if path.exists())
     if not os.access(place, os.W_OK | os.X_OK):
-        yield Check("home", "fail", f"{place} cannot be written", "set TUNEKEEPER_HOME to a folder that can")
+        yield HealthCheck("home", "fail", f"{place} cannot be written", "set TUNEKEEPER_HOME to a folder that can")
     else:
-        yield Check("home", "ok", f"{home.path}" if place == home.path else f"{home.path}, made by the first run")
+        yield HealthCheck("home", "ok", f"{home.path}" if place == home.path else f"{home.path}, made by the first run")
     free = shutil.disk_usage(place).free / GB
     state: Literal["ok", "warn", "fail"] = "fail" if free < 1 else "warn" if free < 5 else "ok"
-    yield Check("disk", state, f"{free:.1f} GB free", "" if state == "ok" else "tunekeeper reconcile drops what is not needed")
+    yield HealthCheck(
+        "disk", state, f"{free:.1f} GB free", "" if state == "ok" else "tunekeeper reconcile drops what is not needed"
+    )
 
 
-def check_memory() -> Check:
+def check_memory() -> HealthCheck:
     import psutil
 
     free, limit = psutil.virtual_memory().available, Path("/sys/fs/cgroup/memory.max")
@@ -97,22 +101,22 @@ def check_memory() -> Check:
         free = min(free, int(text) - int(used))
     state: Literal["ok", "warn", "fail"] = "fail" if free < 0.5 * GB else "warn" if free < 2 * GB else "ok"
     remedy = "" if state == "ok" else "end other programs, or use a machine with more; a smaller training.batch_size needs less"
-    return Check("memory", state, f"{free / GB:.1f} GB free", remedy)
+    return HealthCheck("memory", state, f"{free / GB:.1f} GB free", remedy)
 
 
-def check_gpu() -> Check:
+def check_gpu() -> HealthCheck:
     from tasks.learning.device import count_devices, numerics
 
     if not Path("/dev/nvidiactl").exists():
-        return Check("gpu", "ok", f"none: training runs on {os.cpu_count()} CPU cores")
+        return HealthCheck("gpu", "ok", f"none: training runs on {os.cpu_count()} CPU cores")
     found = numerics("auto")
     if found.device == "cpu":
         remedy = "install torch's CUDA build, and see that nvidia-smi works"
-        return Check("gpu", "warn", "there is one, but torch does not see it: training runs on the CPU", remedy)
-    return Check("gpu", "ok", f"{count_devices()} x {found.hardware}, {found.dtype}")
+        return HealthCheck("gpu", "warn", "there is one, but torch does not see it: training runs on the CPU", remedy)
+    return HealthCheck("gpu", "ok", f"{count_devices()} x {found.hardware}, {found.dtype}")
 
 
-def check_telemetry(environment: Mapping[str, str] = os.environ) -> Check:
+def check_telemetry(environment: Mapping[str, str] = os.environ) -> HealthCheck:
     """As a command would set them: what the user has set stays."""
     wrong = [
         f"{name}={value}"
@@ -120,38 +124,42 @@ def check_telemetry(environment: Mapping[str, str] = os.environ) -> Check:
         if (value := environment.get(name, ENVIRONMENT[name])).lower() not in good
     ]
     if wrong:
-        return Check("telemetry", "warn", f"on: {', '.join(wrong)}", f"unset {' '.join(word.partition('=')[0] for word in wrong)}")
-    return Check("telemetry", "ok", "off in every library")
+        return HealthCheck(
+            "telemetry", "warn", f"on: {', '.join(wrong)}", f"unset {' '.join(word.partition('=')[0] for word in wrong)}"
+        )
+    return HealthCheck("telemetry", "ok", "off in every library")
 
 
-def check_tools() -> Check:
+def check_tools() -> HealthCheck:
     if shutil.which("mlflow") is None:
-        return Check("mlflow command", "warn", "not on PATH", f"export PATH={Path(sys.executable).parent}:$PATH")
-    return Check("mlflow command", "ok", str(shutil.which("mlflow")))
+        return HealthCheck("mlflow command", "warn", "not on PATH", f"export PATH={Path(sys.executable).parent}:$PATH")
+    return HealthCheck("mlflow command", "ok", str(shutil.which("mlflow")))
 
 
-def check_redaction(home: Home, environment: Mapping[str, str] = os.environ) -> Check:
+def check_redaction(home: Home, environment: Mapping[str, str] = os.environ) -> HealthCheck:
     """One key on all machines, and nobody else may read it."""
     given, file = environment.get(VARIABLE), home.path / "redaction.key"
     if given is not None and len(given) < 16:
-        return Check("redaction key", "fail", f"{VARIABLE} has {len(given)} characters", "set at least 16: openssl rand -hex 32")
+        return HealthCheck(
+            "redaction key", "fail", f"{VARIABLE} has {len(given)} characters", "set at least 16: openssl rand -hex 32"
+        )
     if given is not None:
-        return Check("redaction key", "ok", f"from {VARIABLE}")
+        return HealthCheck("redaction key", "ok", f"from {VARIABLE}")
     if not file.is_file():
         shared = not home.tracks_here
         what, remedy = "none yet: the first run makes one", f"set {VARIABLE} to one key for all machines" if shared else ""
-        return Check("redaction key", "warn" if shared else "ok", what, remedy)
+        return HealthCheck("redaction key", "warn" if shared else "ok", what, remedy)
     if not re.fullmatch(r"[0-9a-f]{64}", file.read_text().strip()):
-        return Check("redaction key", "fail", f"{file} holds no key", "restore it; a new one changes every placeholder")
+        return HealthCheck("redaction key", "fail", f"{file} holds no key", "restore it; a new one changes every placeholder")
     if stat.S_IMODE(file.stat().st_mode) & 0o077:
-        return Check("redaction key", "warn", f"{file} can be read by others", f"chmod 600 {file}")
-    return Check("redaction key", "ok", f"{file}; keep a copy")
+        return HealthCheck("redaction key", "warn", f"{file} can be read by others", f"chmod 600 {file}")
+    return HealthCheck("redaction key", "ok", f"{file}; keep a copy")
 
 
 # --- one pipeline -----------------------------------------------------------------------------------------------------------
 
 
-def check_base_of(pipeline: Pipeline, home: Home) -> Iterator[Check]:
+def check_base_of(pipeline: Pipeline, home: Home) -> Iterator[HealthCheck]:
     """The right weights, by their hash, fit for the settings; a hub's name is looked up in its cache alone."""
     from tasks.common.bases import find_base, read_base
 
@@ -159,28 +167,32 @@ def check_base_of(pipeline: Pipeline, home: Home) -> Iterator[Check]:
     if not model.base.startswith("package:") and not Path(model.base).expanduser().is_dir() and model.base.count("/") == 1:
         folder = _cached(model.base, model.revision)
         if folder is None:
-            yield Check("base", "warn", f"{model.base} is not here yet", "the first run downloads it, if the hub can be reached")
+            yield HealthCheck(
+                "base", "warn", f"{model.base} is not here yet", "the first run downloads it, if the hub can be reached"
+            )
             return
         base = read_base(folder, model.base, model.sha256)
     else:
         base = find_base(model.base, model.revision, model.sha256)
     if model.sha256 is None:
-        yield Check("base", "warn", f"{model.base}, whatever its weights", f"pin it: model.sha256: {base.weights}")
+        yield HealthCheck("base", "warn", f"{model.base}, whatever its weights", f"pin it: model.sha256: {base.weights}")
     else:
-        yield Check("base", "ok", f"{model.base}, {base.bytes / 1e6:.0f} MB, sha256 as pinned")
+        yield HealthCheck("base", "ok", f"{model.base}, {base.bytes / 1e6:.0f} MB, sha256 as pinned")
     yield from _fitness(pipeline, home, base)
 
 
-def _fitness(pipeline: Pipeline, home: Home, base: Base) -> Iterator[Check]:
+def _fitness(pipeline: Pipeline, home: Home, base: Base) -> Iterator[HealthCheck]:
     """What the first run would refuse: the check that a run remembers, made here without a trace."""
     from tasks.base_check import earlier_notices, notices_of
 
     notices = earlier_notices(pipeline, home, base)
     notices = notices_of(pipeline, base) if notices is None else notices
     for notice in notices:
-        yield Check("base", "warn", notice, "set model.max_length lower, or name a base made for more")
+        yield HealthCheck("base", "warn", notice, "set model.max_length lower, or name a base made for more")
     if not notices:
-        yield Check("base", "ok", f"fits {pipeline.problem}, {pipeline.model.max_length} tokens, adapter {pipeline.adapter.kind}")
+        yield HealthCheck(
+            "base", "ok", f"fits {pipeline.problem}, {pipeline.model.max_length} tokens, adapter {pipeline.adapter.kind}"
+        )
 
 
 def _cached(name: str, revision: str | None) -> Path | None:
@@ -193,18 +205,20 @@ def _cached(name: str, revision: str | None) -> Path | None:
         return None
 
 
-def check_data(pipeline: Pipeline) -> Iterator[Check]:
+def check_data(pipeline: Pipeline) -> Iterator[HealthCheck]:
     from tasks.data.sources.source_files import data_files, left_out
 
     rows, held_out = data_files(pipeline.data)
     local = [Path(file.path) for file in (*rows, *held_out) if file.is_local]
     size = sum(file.stat().st_size for file in local)
-    yield Check("data", "ok", f"{len(rows) + len(held_out)} sources, {size / 1e6:.1f} MB")
+    yield HealthCheck("data", "ok", f"{len(rows) + len(held_out)} sources, {size / 1e6:.1f} MB")
     for sentence in left_out(pipeline.data):
-        yield Check("data", "warn", sentence, "move these files away, or name the others by a pattern, as in FOLDER/*.csv")
+        yield HealthCheck("data", "warn", sentence, "move these files away, or name the others by a pattern, as in FOLDER/*.csv")
     suite = pipeline.contract.suite
     if suite is not None and not Path(suite).is_file():
-        yield Check("contract", "fail", f"contract.suite {suite}: no such file", "tunekeeper draft-contract CONFIG drafts one")
+        yield HealthCheck(
+            "contract", "fail", f"contract.suite {suite}: no such file", "tunekeeper draft-contract CONFIG drafts one"
+        )
 
 
 def _version(name: str) -> str | None:

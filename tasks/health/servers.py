@@ -14,58 +14,60 @@ from typing import Any
 from configs.credentials import without_credentials
 from configs.schema import Pipeline
 from tasks.common.home import Home
-from tasks.common.http import Answer, fetch, mlflow_headers, port_is_free, port_listener, prefect_headers
-from tasks.health.machine import Check
+from tasks.common.http import HttpAnswer, fetch, mlflow_headers, port_is_free, port_listener, prefect_headers
+from tasks.health.machine import HealthCheck
 from tasks.ledger import schema
 
 SKEW_SECONDS, BROKEN_SKEW_SECONDS = 5.0, 60.0
 DATABASE_SECONDS = 3
 
 
-def check_prefect(api: str | None) -> Iterator[Check]:
+def check_prefect(api: str | None) -> Iterator[HealthCheck]:
     """The server alone; None where none runs, which is no fault: a command starts it."""
     if api is None:
-        yield Check("prefect", "ok", "no server runs: a command starts its own, `tunekeeper up` keeps one")
+        yield HealthCheck("prefect", "ok", "no server runs: a command starts its own, `tunekeeper up` keeps one")
         return
     healthy = fetch(f"{api}/health")
     if not healthy.ok:
-        yield Check("prefect", "fail", f"{api} does not answer ({_why(healthy)})", "start it, or correct PREFECT_API_URL")
+        yield HealthCheck("prefect", "fail", f"{api} does not answer ({_why(healthy)})", "start it, or correct PREFECT_API_URL")
         return
     version, own = fetch(f"{api}/admin/version", headers=prefect_headers()), metadata.version("prefect")
     if version.status in (401, 403):
-        yield Check("prefect", "fail", f"{api} refuses this user ({version.status})", "set PREFECT_API_AUTH_STRING (USER:PASSWORD)")
+        yield HealthCheck(
+            "prefect", "fail", f"{api} refuses this user ({version.status})", "set PREFECT_API_AUTH_STRING (USER:PASSWORD)"
+        )
     elif version.ok and version.value != own:
-        yield Check("prefect", "warn", f"{api} is {version.value}, this is {own}", "use the same version on both sides")
+        yield HealthCheck("prefect", "warn", f"{api} is {version.value}, this is {own}", "use the same version on both sides")
     else:
-        yield Check("prefect", "ok", f"{api}, {own}")
+        yield HealthCheck("prefect", "ok", f"{api}, {own}")
     yield from _skew("prefect clock", healthy.time)
 
 
-def check_pools(api: str, names: set[str]) -> Iterator[Check]:
+def check_pools(api: str, names: set[str]) -> Iterator[HealthCheck]:
     """Each pool that a run may wait in: is it there, open, and does a worker's heart beat for it?"""
     for name in sorted(names):
         found = fetch(f"{api}/work_pools/{name}", headers=prefect_headers())
         if found.status == 404:
-            yield Check(f"pool {name}", "warn", "is not there", "`tunekeeper up` makes it, and so does `tunekeeper deploy`")
+            yield HealthCheck(f"pool {name}", "warn", "is not there", "`tunekeeper up` makes it, and so does `tunekeeper deploy`")
         elif not isinstance(found.value, dict):
-            yield Check(f"pool {name}", "fail", f"cannot be read ({_why(found)})", "see prefect above")
+            yield HealthCheck(f"pool {name}", "fail", f"cannot be read ({_why(found)})", "see prefect above")
         elif found.value.get("is_paused"):
-            yield Check(f"pool {name}", "warn", "is paused: no run of it starts", f"prefect work-pool resume {name}")
+            yield HealthCheck(f"pool {name}", "warn", "is paused: no run of it starts", f"prefect work-pool resume {name}")
         else:
             yield _workers(api, name)
 
 
-def _workers(api: str, pool: str) -> Check:
+def _workers(api: str, pool: str) -> HealthCheck:
     found = fetch(f"{api}/work_pools/{pool}/workers/filter", {}, prefect_headers()).value
     live = [str(worker["name"]) for worker in found or [] if worker.get("status") == "ONLINE"]
     if not live:
-        return Check(
+        return HealthCheck(
             f"pool {pool}", "warn", "no worker: what is due waits", f"tunekeeper up, or prefect worker start --pool {pool}"
         )
-    return Check(f"pool {pool}", "ok", f"{len(live)} workers: {', '.join(sorted(live)[:3])}")
+    return HealthCheck(f"pool {pool}", "ok", f"{len(live)} workers: {', '.join(sorted(live)[:3])}")
 
 
-def check_mlflow(home: Home) -> Iterator[Check]:
+def check_mlflow(home: Home) -> Iterator[HealthCheck]:
     uri = home.tracking_uri
     if uri.startswith("sqlite:///"):
         yield _mlflow_file(Path(uri.removeprefix("sqlite:///")), home)
@@ -74,7 +76,7 @@ def check_mlflow(home: Home) -> Iterator[Check]:
     elif uri.startswith("postgresql+psycopg2://"):
         yield from _database("mlflow", uri, "alembic_version", "MLFLOW_TRACKING_URI")
     else:
-        yield Check(
+        yield HealthCheck(
             "mlflow",
             "fail",
             f"MLFLOW_TRACKING_URI begins with {uri.partition(':')[0]}",
@@ -82,39 +84,41 @@ def check_mlflow(home: Home) -> Iterator[Check]:
         )
 
 
-def _mlflow_file(file: Path, home: Home) -> Check:
+def _mlflow_file(file: Path, home: Home) -> HealthCheck:
     if not file.is_file() and home.tracks_here and home.artifacts.is_dir() and any(home.artifacts.iterdir()):
         remedy = "restore it from a copy of this home; to begin anew, set TUNEKEEPER_HOME to another folder"
-        return Check("mlflow", "fail", f"{file} is gone, though {home.artifacts} holds what it lists", remedy)
+        return HealthCheck("mlflow", "fail", f"{file} is gone, though {home.artifacts} holds what it lists", remedy)
     if not file.is_file():
-        return Check("mlflow", "ok", f"{file}, made by the first run")
+        return HealthCheck("mlflow", "ok", f"{file}, made by the first run")
     fault = _sqlite_fault(file, "select version_num from alembic_version")
     if fault:
-        return Check("mlflow", "fail", f"{file}: {fault}", "restore it from a copy, and keep this one beside it")
-    return Check("mlflow", "ok", f"{file}, {file.stat().st_size / 1e6:.1f} MB")
+        return HealthCheck("mlflow", "fail", f"{file}: {fault}", "restore it from a copy, and keep this one beside it")
+    return HealthCheck("mlflow", "ok", f"{file}, {file.stat().st_size / 1e6:.1f} MB")
 
 
-def _mlflow_server(uri: str) -> Iterator[Check]:
+def _mlflow_server(uri: str) -> Iterator[HealthCheck]:
     shown, healthy = without_credentials(uri), fetch(f"{uri}/health")
     if not healthy.ok:
-        yield Check("mlflow", "fail", f"{shown} does not answer ({_why(healthy)})", "start it, or correct MLFLOW_TRACKING_URI")
+        yield HealthCheck(
+            "mlflow", "fail", f"{shown} does not answer ({_why(healthy)})", "start it, or correct MLFLOW_TRACKING_URI"
+        )
         return
     found, own = fetch(f"{uri}/api/2.0/mlflow/experiments/search", {"max_results": 1}, mlflow_headers()), metadata.version("mlflow")
     if found.status in (401, 403):
         remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-        yield Check("mlflow", "fail", f"{shown} refuses this user ({found.status})", remedy)
+        yield HealthCheck("mlflow", "fail", f"{shown} refuses this user ({found.status})", remedy)
     elif not found.ok:
-        yield Check("mlflow", "fail", f"{shown} answers {_why(found)}", "see the server's log: its database may be away")
+        yield HealthCheck("mlflow", "fail", f"{shown} answers {_why(found)}", "see the server's log: its database may be away")
     else:
         theirs = fetch(f"{uri}/version", headers=mlflow_headers()).text.strip()
         if theirs[:1].isdigit() and theirs != own:
-            yield Check("mlflow", "warn", f"{shown} is {theirs}, this is {own}", "use the same version on both sides")
+            yield HealthCheck("mlflow", "warn", f"{shown} is {theirs}, this is {own}", "use the same version on both sides")
         else:
-            yield Check("mlflow", "ok", f"{shown}, {own}")
+            yield HealthCheck("mlflow", "ok", f"{shown}, {own}")
     yield from _skew("mlflow clock", healthy.time)
 
 
-def check_ledger(home: Home) -> Iterator[Check]:
+def check_ledger(home: Home) -> Iterator[HealthCheck]:
     """Reachable, and of a schema that this version knows; one that a newer Tunekeeper made is refused by every command."""
     from tasks.ledger.store import Ledger
 
@@ -124,41 +128,41 @@ def check_ledger(home: Home) -> Iterator[Check]:
         return
     file = Path(str(found.url.database))
     if not file.is_file():
-        yield Check("ledger", "ok", f"{file}, made by the first run")
+        yield HealthCheck("ledger", "ok", f"{file}, made by the first run")
         return
     fault = _sqlite_fault(file, f"select version from {schema.schema.name}")  # noqa: S608  (a constant)
     if fault:
-        yield Check("ledger", "fail", f"{file}: {fault}", "restore it from a copy; it is the record of every promotion")
+        yield HealthCheck("ledger", "fail", f"{file}: {fault}", "restore it from a copy; it is the record of every promotion")
     else:
         yield _schema(file, _first(file, f"select version from {schema.schema.name}"))  # noqa: S608
 
 
-def _schema(where: object, version: Any) -> Check:
+def _schema(where: object, version: Any) -> HealthCheck:
     if version is not None and version > schema.VERSION:
         what = f"{where} has schema {version}, this Tunekeeper knows {schema.VERSION}"
-        return Check("ledger", "fail", what, "run the Tunekeeper that made it, or a newer one")
-    return Check("ledger", "ok", f"{where}, schema {version or 'none yet: the first run makes it'}")
+        return HealthCheck("ledger", "fail", what, "run the Tunekeeper that made it, or a newer one")
+    return HealthCheck("ledger", "ok", f"{where}, schema {version or 'none yet: the first run makes it'}")
 
 
-def check_traffic(home: Home, environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
+def check_traffic(home: Home, environment: Mapping[str, str] = os.environ) -> Iterator[HealthCheck]:
     url = environment.get("TUNEKEEPER_TRAFFIC_URL")
     if not url:
         folder = home.path / "traffic"
         fine = not folder.exists() or os.access(folder, os.W_OK | os.X_OK)
         what = f"{folder}" if folder.exists() else f"{folder}, made by the first answer"
-        yield Check("traffic", "ok" if fine else "fail", what, "" if fine else f"make {folder} writable for the service")
+        yield HealthCheck("traffic", "ok" if fine else "fail", what, "" if fine else f"make {folder} writable for the service")
     else:
         yield from _database("traffic", url, None, "TUNEKEEPER_TRAFFIC_URL")
 
 
-def check_ports(wanted: Mapping[str, tuple[str, int]], ours: set[int]) -> Iterator[Check]:
+def check_ports(wanted: Mapping[str, tuple[str, int]], ours: set[int]) -> Iterator[HealthCheck]:
     """Those that `up` will want; taken by an `up` of this home is as it should be."""
     taken = {name: (variable, port) for name, (variable, port) in wanted.items() if port not in ours and not port_is_free(port)}
     for name, (variable, port) in taken.items():
         what = f"{port} for {name} is taken by {port_listener(port) or 'another process'}"
-        yield Check("ports", "warn", what, f"end it, or set {variable} before `tunekeeper up`")
+        yield HealthCheck("ports", "warn", what, f"end it, or set {variable} before `tunekeeper up`")
     if not taken:
-        yield Check("ports", "ok", ", ".join(f"{name} {port}" for name, (_, port) in wanted.items()))
+        yield HealthCheck("ports", "ok", ", ".join(f"{name} {port}" for name, (_, port) in wanted.items()))
 
 
 def pool_names(pipeline: Pipeline | None, usual: str) -> set[str]:
@@ -167,7 +171,7 @@ def pool_names(pipeline: Pipeline | None, usual: str) -> set[str]:
     return {pipeline.schedule.work_pool} | ({pipeline.training.work_pool} if pipeline.training.work_pool else set())
 
 
-def _database(name: str, url: str, table: str | None, variable: str) -> Iterator[Check]:
+def _database(name: str, url: str, table: str | None, variable: str) -> Iterator[HealthCheck]:
     """A database server: does it let us in, is the table there, is its clock ours?"""
     import sqlalchemy as sa
     from sqlalchemy.exc import SQLAlchemyError
@@ -182,20 +186,22 @@ def _database(name: str, url: str, table: str | None, variable: str) -> Iterator
                 version = connection.scalar(sa.text(f"select * from {table}"))  # noqa: S608  (a constant)
             clock = connection.scalar(sa.text("select extract(epoch from clock_timestamp())")) if arguments else None
     except ModuleNotFoundError as error:
-        yield Check(name, "fail", f"{variable} needs the package {error.name}", "pip install psycopg2-binary")
+        yield HealthCheck(name, "fail", f"{variable} needs the package {error.name}", "pip install psycopg2-binary")
     except (SQLAlchemyError, OSError) as error:
         said = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        yield Check(name, "fail", f"{variable}: {said}", f"see that the database runs and lets this user in; check {variable}")
+        yield HealthCheck(
+            name, "fail", f"{variable}: {said}", f"see that the database runs and lets this user in; check {variable}"
+        )
     else:
-        yield _schema(where, version) if name == "ledger" else Check(name, "ok", where)
+        yield _schema(where, version) if name == "ledger" else HealthCheck(name, "ok", where)
         yield from _skew(f"{name} clock", float(clock) if clock is not None else None)
 
 
-def _skew(name: str, theirs: float | None) -> Iterator[Check]:
+def _skew(name: str, theirs: float | None) -> Iterator[HealthCheck]:
     """Leases live by the database's clock and heartbeats by the server's: said only where it is off."""
     off = 0.0 if theirs is None else abs(theirs - time.time())
     if off > SKEW_SECONDS:
-        yield Check(
+        yield HealthCheck(
             name, "fail" if off > BROKEN_SKEW_SECONDS else "warn", f"{off:.0f} s off this machine's", "let NTP set both clocks"
         )
 
@@ -214,5 +220,5 @@ def _first(file: Path, query: str) -> Any:
     return row[0] if row else None
 
 
-def _why(answer: Answer) -> str:
+def _why(answer: HttpAnswer) -> str:
     return answer.text if answer.status == 0 else f"HTTP {answer.status}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.schema import Pipeline
-from tasks.health.machine import Check
+from tasks.health.machine import HealthCheck
 from tasks.identity.keys import IDENTITY, changed_code, stage_identity
 from tasks.tracking.client import Registry, Tracking
 
@@ -22,22 +22,22 @@ CONSEQUENCES = {  # the first stage whose code is another decides what has to be
 }
 
 
-def upgrade_check(pipeline: Pipeline, tracking: Tracking, registry: Registry, version: str) -> Check:
+def upgrade_check(pipeline: Pipeline, tracking: Tracking, registry: Registry, version: str) -> HealthCheck:
     """What the next run of a pipeline does anew since its champion was made; its data are not read, and may give another reason."""
     made = _made_by(tracking, registry.run_of(pipeline.name, version))
     if made is None:
-        return Check(NAME, "ok", f"version {version} does not say which code made it: the next run may train anew")
+        return HealthCheck(NAME, "ok", f"version {version} does not say which code made it: the next run may train anew")
     return check_upgrade(version, made, stage_identity(pipeline))
 
 
-def check_upgrade(version: str, made: Mapping[str, Any], now: Mapping[str, Any]) -> Check:
+def check_upgrade(version: str, made: Mapping[str, Any], now: Mapping[str, Any]) -> HealthCheck:
     """The finding, from what a version's run kept (`stage_identity`) and what it would be now."""
     if made["settings"] != now["settings"]:
-        return Check(NAME, "ok", f"the config has changed since version {version}: the next run asks a new question")
+        return HealthCheck(NAME, "ok", f"the config has changed since version {version}: the next run asks a new question")
     for stage, consequence in CONSEQUENCES.items():
         if changed := changed_code(made["code"][stage], now["code"][stage]):
             why = f"code is another than when version {version} was made: {', '.join(changed)}"
-            return Check(
+            return HealthCheck(
                 NAME, "warn", f"{consequence}: {why}", "nothing to do; keep the earlier version of Tunekeeper to put it off"
             )
     other = [
@@ -46,8 +46,8 @@ def check_upgrade(version: str, made: Mapping[str, Any], now: Mapping[str, Any])
     if other:
         pinned = "training.pin is libraries: the next run trains anew"
         later = "they take part at the next change of data"
-        return Check(NAME, "ok", f"{', '.join(other)}: {pinned if now['settings'].get('training', {}).get('pin') else later}")
-    return Check(NAME, "ok", f"version {version} was made by this code")
+        return HealthCheck(NAME, "ok", f"{', '.join(other)}: {pinned if now['settings'].get('training', {}).get('pin') else later}")
+    return HealthCheck(NAME, "ok", f"version {version} was made by this code")
 
 
 def _made_by(tracking: Tracking, run_id: str | None) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from tasks.learning.adapters import load_trainable, save_trainable, trainable_we
 from tasks.learning.collapse import ASKED_FROM, CollapsedError, climbed_back, learned_nothing
 from tasks.learning.device import Numerics, peak_memory
 from tasks.learning.network import TRAINABLE, Network, save_spec
-from tasks.learning.trainer import Plan, disk_errors
+from tasks.learning.trainer import FitPlan, disk_errors
 
 RESULT, STATE, TRAINED, BEST = "training.json", "trainer_state.json", "trained", "best"
 CALIBRATED_LOSS = "eval_calibrated_loss"  # of held-out rows, after a temperature was fitted to them
@@ -92,7 +92,7 @@ def finished_fit(run: Path) -> Trained | None:
 
 
 def fit_network(
-    trainer: Any, network: Network, plan: Plan, calibrate: Callable[[Network, int], float], listener: Listener
+    trainer: Any, network: Network, plan: FitPlan, calibrate: Callable[[Network, int], float], listener: Listener
 ) -> Trained:
     """Train to the end, from the newest valid checkpoint where there is one; the result appears whole in `plan.result`/trained.
 
@@ -131,7 +131,7 @@ def fit_network(
     return _finish(trainer, network, plan, epoch, calibrate(network, epoch), before + time.monotonic() - began)
 
 
-def _finish(trainer: Any, network: Network, plan: Plan, epoch: int, temperature: float, seconds: float) -> Trained:
+def _finish(trainer: Any, network: Network, plan: FitPlan, epoch: int, temperature: float, seconds: float) -> Trained:
     earlier = plan.earlier.followed_by(trainer.state.log_history, trainer.state.global_step, seconds)
     with disk_errors(plan.result), atomic_folder(plan.result / TRAINED) as aside:
         save_trainable(network.model, aside / TRAINABLE)
@@ -148,7 +148,7 @@ def _finish(trainer: Any, network: Network, plan: Plan, epoch: int, temperature:
     return done
 
 
-def _watcher(listener: Listener, stop: threading.Event, plan: Plan, began: float, before: float) -> Any:
+def _watcher(listener: Listener, stop: threading.Event, plan: FitPlan, began: float, before: float) -> Any:
     """The one callback: passes on what happens, keeps the best epoch, minds signals, early stopping and a training gone wrong."""
     from transformers import TrainerCallback
 
@@ -184,13 +184,13 @@ def _watcher(listener: Listener, stop: threading.Event, plan: Plan, began: float
     return Watcher()
 
 
-def _is_asked(step: int, plan: Plan) -> bool:
+def _is_asked(step: int, plan: FitPlan) -> bool:
     """Whether a network is asked at this step if it tells classes apart: after half the steps, then after every epoch."""
     half = -(-plan.steps // 2)
     return half >= ASKED_FROM and (step == half or (step > half and step % plan.steps_per_epoch == 0))
 
 
-def _answers_one_class(logged: Sequence[dict[str, float]], plan: Plan) -> bool:
+def _answers_one_class(logged: Sequence[dict[str, float]], plan: FitPlan) -> bool:
     """Whether the network has learned nothing so far, and answers one class to training rows of several."""
     if plan.tells_apart is None or plan.untrained is None or not learned_nothing(_losses(logged), plan.entries, plan.untrained):
         return False
@@ -226,18 +226,18 @@ def best_epoch(logged: Sequence[dict[str, float]], untrained: float | None) -> i
     return losses.index(min(learned or losses)) + 1
 
 
-def _since_best(logged: Sequence[dict[str, float]], plan: Plan) -> int:
+def _since_best(logged: Sequence[dict[str, float]], plan: FitPlan) -> int:
     """Epochs since the best one."""
     best = best_epoch(logged, plan.untrained)
     return 0 if best is None else sum("eval_loss" in entry for entry in logged) - best
 
 
-def _has_learned(logged: Sequence[dict[str, float]], plan: Plan) -> bool:
+def _has_learned(logged: Sequence[dict[str, float]], plan: FitPlan) -> bool:
     """Whether early stopping ends the training here."""
     return plan.training.early_stopping is not None and _since_best(logged, plan) >= plan.training.early_stopping
 
 
-def _is_over(checkpoint: Path, logged: Sequence[dict[str, float]], plan: Plan) -> bool:
+def _is_over(checkpoint: Path, logged: Sequence[dict[str, float]], plan: FitPlan) -> bool:
     """Whether nothing is left to train after a checkpoint with this log, though its schedule would go on."""
     return _has_learned(logged, plan) or step_of(checkpoint) >= plan.last_step < plan.steps
 

@@ -59,7 +59,7 @@ class Spec:
         """The labels as callers of the service know them."""
         return self.spellings or self.labels
 
-    def scores(self, logits: Any, labels: Sequence[str]) -> text_classification.Scores:
+    def scores(self, logits: Any, labels: Sequence[str]) -> text_classification.ClassScores:
         """What a classifier's logits (n, labels) say, calibrated; `labels` are its own, as the caller knows them."""
         return text_classification.class_probabilities(logits, labels, self.temperature, self.shares)
 

@@ -24,12 +24,12 @@ PRIMARY = {"text-classification": "accuracy", "text-generation": "nll_per_token"
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class ScoredRows:
     """Per-example scores, the metrics over all of them, and for classification probabilities (n, labels)."""
 
     frame: pd.DataFrame
     metrics: dict[str, float]
-    said: text_classification.Scores | None
+    said: text_classification.ClassScores | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Opponent:
     seconds: float
 
 
-def score_network(network: Network, rows: pd.DataFrame, evaluation: Evaluation, precision: Any) -> Scored:
+def score_network(network: Network, rows: pd.DataFrame, evaluation: Evaluation, precision: Any) -> ScoredRows:
     """Score `rows` (canonical columns), read as the network reads texts; the order is kept."""
     rows = network.spec.read_rows(rows)
     match network.spec.problem:
@@ -65,7 +65,7 @@ def score_network(network: Network, rows: pd.DataFrame, evaluation: Evaluation, 
             assert_never(network.spec.problem)
 
 
-def classification_frame(rows: pd.DataFrame, said: text_classification.Scores) -> Scored:
+def classification_frame(rows: pd.DataFrame, said: text_classification.ClassScores) -> ScoredRows:
     """Frame and metrics of a classifier's probabilities, over its labels and those of the rows together."""
     frame = text_classification.per_example(rows, said)
     labels = sorted({*said.labels, *rows["target"]})
@@ -74,7 +74,7 @@ def classification_frame(rows: pd.DataFrame, said: text_classification.Scores) -
     wide[:, [code[label] for label in said.labels]] = said.probabilities
     targets = np.array([code[label] for label in frame["target"]])
     predictions = np.array([code[label] for label in frame["prediction"]])
-    return Scored(frame, metrics.classification_metrics(targets, predictions, wide, labels), said)
+    return ScoredRows(frame, metrics.classification_metrics(targets, predictions, wide, labels), said)
 
 
 def primary_scores(problem: ProblemName, frame: pd.DataFrame) -> Floats:
@@ -163,7 +163,7 @@ def _writing(
     )
 
 
-def _generated(network: Network, rows: pd.DataFrame, evaluation: Evaluation, precision: Any) -> Scored:
+def _generated(network: Network, rows: pd.DataFrame, evaluation: Evaluation, precision: Any) -> ScoredRows:
     encoded = text_generation.encode(network.tokenizer, rows, network.spec.max_length)
     how = autocast(numerics(precision))
     likelihood = text_generation.log_likelihoods(network.model, encoded, network.pad_id, evaluation.batch_size, how)
@@ -186,4 +186,4 @@ def _generated(network: Network, rows: pd.DataFrame, evaluation: Evaluation, pre
         exact_match=np.array([*generation.exact_matches(answers, references), *rest], dtype=np.float64),
         rouge_l=np.array([*generation.rouge_l(answers, references), *rest], dtype=np.float64),
     )
-    return Scored(frame, found, None)
+    return ScoredRows(frame, found, None)

@@ -43,7 +43,7 @@ class EarlierFits:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FitPlan:
     """What one fit needs beside the network.
 
     `lengths` are token counts of the training rows; `micro` rows are held in memory at once; checkpoints go to `run`, the result to
@@ -104,7 +104,7 @@ def default_epochs(steps_per_epoch: int) -> int:
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / steps_per_epoch)))
 
 
-def trainer_arguments(plan: Plan) -> dict[str, Any]:
+def trainer_arguments(plan: FitPlan) -> dict[str, Any]:
     """The Trainer's arguments that follow from the config; the same for every problem."""
     training = plan.training
     return {
@@ -139,7 +139,7 @@ def checkpointing_trainer(parent: Any) -> Any:
     from torch.utils.data import DataLoader
 
     class Keeper(parent):  # type: ignore[misc]
-        plan: Plan
+        plan: FitPlan
         aside: Path | None = None
         optimizer: Any
 

@@ -34,7 +34,7 @@ class Stretch(NamedTuple):
         return self.start + self.texts * self.length
 
 
-class Flat:
+class UnpaddedPass:
     """The unpadded way through a classifier; `autocast` as for the padded one."""
 
     def __init__(self, model: Any, autocast: Callable[[], Any]) -> None:

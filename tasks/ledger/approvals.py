@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy as sa
 
 from configs.schema import Pipeline
-from tasks.ledger.promotions import ChampionMovedError, Evidence, WithdrawnError, ledger_history, promote
+from tasks.ledger.promotions import ChampionMovedError, PromotionEvidence, WithdrawnError, ledger_history, promote
 from tasks.ledger.schema import requests as rows
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from tasks.ledger.promotions import Ledger
-    from tasks.ledger.reconcile import Registry
+    from tasks.ledger.reconcile import AliasRegistry
 
 State = Literal["pending", "approved", "rejected", "expired", "stale", "superseded"]
 WHY = "approval"
@@ -112,7 +112,7 @@ def find_approval(ledger: Ledger, model: str, decision_key: str) -> Approval | N
     return next(iter(ledger.read(lambda connection: _read(connection, model, decision_key))), None)
 
 
-def approval_state(ledger: Ledger, registry: Registry, asked: Approval) -> Approval:
+def approval_state(ledger: Ledger, registry: AliasRegistry, asked: Approval) -> Approval:
     """The question as it stands now, whoever answered it, and where."""
     since = [row for row in ledger_history(ledger, asked.model) if row.at >= asked.asked and row.state == "applied"]
     promoted = next((row for row in since if row.to_version == asked.version), None)
@@ -125,7 +125,7 @@ def approval_state(ledger: Ledger, registry: Registry, asked: Approval) -> Appro
     return replace(asked, state="expired") if asked.until < ledger.stamp() else asked
 
 
-def settle_approvals(ledger: Ledger, registry: Registry, model: str) -> tuple[Approval, ...]:
+def settle_approvals(ledger: Ledger, registry: AliasRegistry, model: str) -> tuple[Approval, ...]:
     """Write down what became of open questions; gives those that are open no more."""
     open_ones = [each for each in ledger.read(lambda connection: _read(connection, model)) if each.state == "pending"]
     closed = tuple(now for each in open_ones if (now := approval_state(ledger, registry, each)).state != "pending")
@@ -134,11 +134,11 @@ def settle_approvals(ledger: Ledger, registry: Registry, model: str) -> tuple[Ap
     return closed
 
 
-def answer_approval(ledger: Ledger, registry: Registry, asked: Approval, yes: bool, who: str, reason: str) -> Approval:
+def answer_approval(ledger: Ledger, registry: AliasRegistry, asked: Approval, yes: bool, who: str, reason: str) -> Approval:
     """Promote, or not, as a person says; an answer that comes too late for that (another is champion) is stale, and says so."""
     if not yes:
         return write_approval(ledger, replace(asked, state="rejected", who=who, reason=reason))
-    evidence = Evidence("PROMOTE", asked.rule, asked.run_id, asked.train_key, asked.decision_key)
+    evidence = PromotionEvidence("PROMOTE", asked.rule, asked.run_id, asked.train_key, asked.decision_key)
     try:
         promote(ledger, registry, asked.model, asked.version, expected=asked.against, evidence=evidence, who=who, reason=reason)
     except (ChampionMovedError, WithdrawnError):

@@ -10,31 +10,31 @@ from collections.abc import Sequence
 
 from configs.errors import InputError
 from tasks.ledger.reconcile import (
+    AliasRegistry,
     ChampionMovedError,
-    Evidence,
     Move,
-    Registry,
+    PromotionEvidence,
+    ReconcileStep,
     Settled,
     Step,
-    Turn,
     check_registry,
     ledger_history,
     take_turn,
     version_text,
 )
-from tasks.ledger.replay import Entry, Kind, Standing, replay_entries
+from tasks.ledger.replay import ChampionState, Entry, Kind, replay_entries
 from tasks.ledger.store import Ledger
 
 __all__ = [
     "MACHINE",
+    "AliasRegistry",
     "ChampionMovedError",
+    "ChampionState",
     "Entry",
-    "Evidence",
     "Ledger",
     "Move",
-    "Registry",
+    "PromotionEvidence",
     "Settled",
-    "Standing",
     "WithdrawnError",
     "adopt_version",
     "anchor_version",
@@ -57,12 +57,12 @@ class WithdrawnError(InputError):
 
 def promote(
     ledger: Ledger,
-    registry: Registry,
+    registry: AliasRegistry,
     model: str,
     to: str,
     *,
     expected: str | None,
-    evidence: Evidence,
+    evidence: PromotionEvidence,
     who: str,
     reason: str = "",
     force: bool = False,
@@ -87,12 +87,12 @@ def promote(
 
 def adopt_version(
     ledger: Ledger,
-    registry: Registry,
+    registry: AliasRegistry,
     model: str,
     to: str,
     *,
     expected: str | None,
-    evidence: Evidence,
+    evidence: PromotionEvidence,
     who: str,
     reason: str,
     step: Step = lambda _: None,
@@ -109,7 +109,15 @@ def adopt_version(
 
 
 def _made_champion(
-    turn: Turn, settled: Settled, kind: Kind, to: str, expected: str | None, evidence: Evidence, who: str, reason: str, force: bool
+    turn: ReconcileStep,
+    settled: Settled,
+    kind: Kind,
+    to: str,
+    expected: str | None,
+    evidence: PromotionEvidence,
+    who: str,
+    reason: str,
+    force: bool,
 ) -> Move:
     """The move from `expected` to `to`, or the row that made it before."""
     model, entries = turn.model, ledger_history(turn.ledger, turn.model)
@@ -129,7 +137,7 @@ def _made_champion(
 
 def rollback(
     ledger: Ledger,
-    registry: Registry,
+    registry: AliasRegistry,
     model: str,
     to: str | None = None,
     *,
@@ -159,7 +167,7 @@ def rollback(
         return turn.move(entry, settled)
 
 
-def reconcile_alias(ledger: Ledger, registry: Registry, model: str, step: Step = lambda _: None) -> Settled:
+def reconcile_alias(ledger: Ledger, registry: AliasRegistry, model: str, step: Step = lambda _: None) -> Settled:
     """Bring ledger and alias together: finish what was interrupted, adopt what was done in MLflow's own UI, report what is gone.
 
     Cheap where nothing is amiss: one query and one look at the alias, no lock.
@@ -182,7 +190,7 @@ def anchor_version(ledger: Ledger, model: str) -> str | None:
     return champion_entry(ledger, model).anchor
 
 
-def champion_entry(ledger: Ledger, model: str) -> Standing:
+def champion_entry(ledger: Ledger, model: str) -> ChampionState:
     return replay_entries(ledger_history(ledger, model))
 
 
@@ -208,7 +216,7 @@ def _compare(settled: Settled, expected: str | None, model: str, move: str) -> N
         )
 
 
-def _target(now: Standing, versions: set[str], model: str, to: str | None, force: bool) -> str:
+def _target(now: ChampionState, versions: set[str], model: str, to: str | None, force: bool) -> str:
     if to is None:
         earlier = (version for version in reversed(now.lineage) if version != now.champion and version in versions)
         found = next(earlier, None)

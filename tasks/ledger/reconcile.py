@@ -27,7 +27,7 @@ ROUNDS = 10  # an alias that people move more often than this within one call is
 COLUMNS = tuple(field.name for field in fields(Entry))
 
 
-class Registry(Protocol):
+class AliasRegistry(Protocol):
     """What the ledger needs of MLflow's registry: one alias, which versions there are, and whether it is the right one.
 
     `run_of` is the run that made a version, None where that is not known; `place` names the registry to people.
@@ -48,7 +48,7 @@ class ChampionMovedError(InfraError):
 
 
 @dataclass(frozen=True)
-class Evidence:
+class PromotionEvidence:
     """Why a promotion is right. `rule` is the gate's: the anchor is the last version that won by `better`."""
 
     verdict: str | None = None
@@ -77,11 +77,11 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Turn:
+class ReconcileStep:
     """One caller, alone with one model."""
 
     ledger: Ledger
-    registry: Registry
+    registry: AliasRegistry
     model: str
     step: Step
     still_mine: Callable[[], None]
@@ -137,7 +137,7 @@ class Turn:
         *,
         who: str,
         reason: str,
-        evidence: Evidence = Evidence(),
+        evidence: PromotionEvidence = PromotionEvidence(),
         forced: bool = False,
         state: State = "intended",
     ) -> Entry:
@@ -204,7 +204,7 @@ def ledger_history(ledger: Ledger, model: str) -> tuple[Entry, ...]:
     return tuple(Entry(**row) for row in ledger.read(lambda connection: connection.execute(query).mappings().all()))
 
 
-def check_registry(entries: Sequence[Entry], registry: Registry, model: str) -> None:
+def check_registry(entries: Sequence[Entry], registry: AliasRegistry, model: str) -> None:
     """Refuse a registry that cannot be the one which these rows are about: nothing is to be recorded by what it says.
 
     Raises InfraError where it knows no such model, though rows name versions of it, or where a version's run is another.
@@ -229,10 +229,10 @@ def check_registry(entries: Sequence[Entry], registry: Registry, model: str) -> 
 
 
 @contextmanager
-def take_turn(ledger: Ledger, registry: Registry, model: str, step: Step) -> Iterator[tuple[Turn, Settled]]:
+def take_turn(ledger: Ledger, registry: AliasRegistry, model: str, step: Step) -> Iterator[tuple[ReconcileStep, Settled]]:
     """Be alone with `model`, its ledger and alias already brought together."""
     with ledger.exclusive(model) as still_mine:
-        turn = Turn(ledger, registry, model, step, still_mine)
+        turn = ReconcileStep(ledger, registry, model, step, still_mine)
         step("alone")
         settled = turn.settle()
         if settled.finished is not None:

@@ -32,7 +32,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ChampionState:
     """Where a model stands after its applied rows.
 
     `lineage` holds the versions a rollback can walk back over, oldest first, the champion last. The **anchor** is the last version
@@ -51,16 +51,16 @@ class Standing:
     anchors: dict[str, str | None] = field(default_factory=dict)  # of every version that ever reigned
 
 
-def replay_entries(entries: Iterable[Entry]) -> Standing:
+def replay_entries(entries: Iterable[Entry]) -> ChampionState:
     """Fold the rows, in order of epoch; what was only intended, or abandoned, never happened."""
-    standing = Standing()
+    standing = ChampionState()
     for entry in entries:
         if entry.state == "applied":
             standing = _after(standing, entry)
     return standing
 
 
-def _after(before: Standing, entry: Entry) -> Standing:
+def _after(before: ChampionState, entry: Entry) -> ChampionState:
     to = entry.to_version
     if to is None:
         return _vacated(before)
@@ -70,7 +70,7 @@ def _after(before: Standing, entry: Entry) -> Standing:
     won = entry.verdict == "PROMOTE" and entry.rule == "better"
     inherited = before.anchor or to
     anchor = to if won else (before.anchors.get(to) or inherited if entry.kind == "EXTERNAL" else inherited)
-    return Standing(
+    return ChampionState(
         champion=to,
         anchor=anchor,
         lineage=(*(version for version in before.lineage if version != to), to),
@@ -79,7 +79,7 @@ def _after(before: Standing, entry: Entry) -> Standing:
     )
 
 
-def _taken_back(before: Standing, to: str) -> Standing:
+def _taken_back(before: ChampionState, to: str) -> ChampionState:
     """Back to `to`: all that came after it is withdrawn; outside the lineage (a person forced it) only what it replaces is."""
     if to in before.lineage:
         kept = before.lineage[: before.lineage.index(to)]
@@ -89,15 +89,15 @@ def _taken_back(before: Standing, to: str) -> Standing:
         kept = tuple(version for version in before.lineage if version not in left)
     anchor = before.anchors.get(to) or before.anchor or to
     withdrawn = (before.withdrawn | left) - {to}
-    return Standing(to, anchor, (*kept, to), withdrawn, {**before.anchors, to: anchor})
+    return ChampionState(to, anchor, (*kept, to), withdrawn, {**before.anchors, to: anchor})
 
 
-def _vacated(before: Standing) -> Standing:
+def _vacated(before: ChampionState) -> ChampionState:
     """No champion: the alias was taken off, or its version deleted; either way a machine does not bring that version back."""
     gone = _only(before.champion)
     lineage = tuple(version for version in before.lineage if version not in gone)
     anchor = before.anchors.get(lineage[-1]) if lineage else None
-    return Standing(None, anchor, lineage, before.withdrawn | gone, before.anchors)
+    return ChampionState(None, anchor, lineage, before.withdrawn | gone, before.anchors)
 
 
 def _only(version: str | None) -> frozenset[str]:

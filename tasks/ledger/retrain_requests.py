@@ -38,17 +38,17 @@ if TYPE_CHECKING:
 
     from tasks.ledger.store import Ledger
 
-Why = Literal["drift", "decay", "new-data", "schedule", "person"]
+Trigger = Literal["drift", "decay", "new-data", "schedule", "person"]
 State = Literal["running", "done", "skipped", "failed", "coalesced", "refused", "waiting"]
-WHYS: tuple[Why, ...] = get_args(Why)
-TRIGGERS: frozenset[Why] = frozenset(("drift", "decay", "new-data"))
+WHYS: tuple[Trigger, ...] = get_args(Trigger)
+TRIGGERS: frozenset[Trigger] = frozenset(("drift", "decay", "new-data"))
 SETTLE_SECONDS = 15.0  # the automation passes on one event in this time (flows/deploy/specs.py); its run looks at nothing before
 WEEK = timedelta(days=7)
 DIED = {"reason": "its process ended without a word", "at_fault": False}
 
 
 @dataclass(frozen=True)
-class Request:
+class RequestRow:
     """A row: `at` is when it came to its state; `payload` says when it was asked for and began, and what came of it."""
 
     model: str
@@ -59,10 +59,10 @@ class Request:
     payload: dict[str, Any]
 
 
-class Turn:
+class RetrainRequest:
     """One request, from being asked to its end; `refusal_of` says why it does not run, `hold` is the pipeline where it does."""
 
-    def __init__(self, ledger: Ledger, model: str, why: Why, asked: datetime | None, look: str = "") -> None:
+    def __init__(self, ledger: Ledger, model: str, why: Trigger, asked: datetime | None, look: str = "") -> None:
         now = ledger.now().astimezone(UTC)
         self.ledger, self.model, self.why, self.id = ledger, model, why, uuid.uuid4().hex
         self.made = now if asked is None else asked.astimezone(UTC) + timedelta(seconds=SETTLE_SECONDS)
@@ -123,14 +123,14 @@ class Turn:
 
 @contextmanager
 def admit_request(
-    home: Path, pipeline: Pipeline, ledger: Ledger, why: Why, asked: datetime | None, say: Callable[[str], None], look: str = ""
-) -> Iterator[Turn]:
-    """Hold the pipeline for a request, or say in `Turn.refusal` why it need not, or may not, run.
+    home: Path, pipeline: Pipeline, ledger: Ledger, why: Trigger, asked: datetime | None, say: Callable[[str], None], look: str = ""
+) -> Iterator[RetrainRequest]:
+    """Hold the pipeline for a request, or say in `RetrainRequest.refusal` why it need not, or may not, run.
 
     `asked` is when its event occurred (None: now), `look` the name of the look whose alarm it was. The caller says what came of it
-    by `Turn.ended`; an error is noted as `failed`.
+    by `RetrainRequest.ended`; an error is noted as `failed`.
     """
-    turn, name = Turn(ledger, pipeline.name, why, asked, look), pipeline.name
+    turn, name = RetrainRequest(ledger, pipeline.name, why, asked, look), pipeline.name
     with ExitStack() as seat:
         if why in TRIGGERS and not _seated(turn, seat, home, pipeline, ledger):
             yield turn
@@ -189,7 +189,7 @@ def waited_before(ledger: Ledger, model: str) -> bool:
     return len(ran) == 2 and {each.state for each in ran} == {"waiting"} and len({each.payload["reason"] for each in ran}) == 1
 
 
-def requests_of(ledger: Ledger, model: str) -> tuple[Request, ...]:
+def requests_of(ledger: Ledger, model: str) -> tuple[RequestRow, ...]:
     """Every request for a retraining of a model, in order of time."""
     return tuple(_since(ledger, model, datetime.fromtimestamp(0, UTC), get_args(State)))
 
@@ -203,7 +203,7 @@ def fail_dead_requests(ledger: Ledger, model: str) -> None:
         ledger.write(lambda connection, change=change: connection.execute(change))  # type: ignore[misc]
 
 
-def _seated(turn: Turn, seat: ExitStack, home: Path, pipeline: Pipeline, ledger: Ledger) -> bool:
+def _seated(turn: RetrainRequest, seat: ExitStack, home: Path, pipeline: Pipeline, ledger: Ledger) -> bool:
     """Settle, then take the one seat of those who wait for their turn."""
     pause = (turn.made - ledger.now().astimezone(UTC)).total_seconds()
     if pause > 0:
@@ -219,7 +219,7 @@ def _seated(turn: Turn, seat: ExitStack, home: Path, pipeline: Pipeline, ledger:
     return True
 
 
-def _needless(turn: Turn, pipeline: Pipeline, ledger: Ledger) -> bool:
+def _needless(turn: RetrainRequest, pipeline: Pipeline, ledger: Ledger) -> bool:
     """Whether the turn, now that it has come, is not needed or not allowed any more."""
     ends = _since(ledger, pipeline.name, turn.made, ("done", "skipped", "waiting"))
     served = next((r for r in ends if r.payload["began"] >= _iso(turn.made)), None)
@@ -230,12 +230,12 @@ def _needless(turn: Turn, pipeline: Pipeline, ledger: Ledger) -> bool:
     return turn.refusal is not None
 
 
-def _since(ledger: Ledger, model: str, when: datetime, states: tuple[str, ...] = ("done", "skipped")) -> list[Request]:
+def _since(ledger: Ledger, model: str, when: datetime, states: tuple[str, ...] = ("done", "skipped")) -> list[RequestRow]:
     query = sa.select(rows).where(rows.c.model == model, rows.c.at >= _iso(when), rows.c.state.in_(states), rows.c.why.in_(WHYS))
 
-    def work(connection: Connection) -> list[Request]:
+    def work(connection: Connection) -> list[RequestRow]:
         found = connection.execute(query.order_by(rows.c.at)).mappings().all()
-        return [Request(**{**row, "payload": json.loads(row["payload"])}) for row in found]
+        return [RequestRow(**{**row, "payload": json.loads(row["payload"])}) for row in found]
 
     return ledger.read(work)
 

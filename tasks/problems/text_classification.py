@@ -23,7 +23,7 @@ UNSEEN = -27.631021115928547  # log(1e-12): what a model gives a class it has ne
 
 
 @dataclass(frozen=True)
-class Scores:
+class ClassScores:
     """What a classifier says of n rows: probabilities (n, labels) in float64 and the labels of its columns."""
 
     probabilities: npt.NDArray[np.float64]
@@ -256,7 +256,7 @@ def class_shares(targets: Sequence[int], classes: int) -> tuple[float, ...]:
 
 def class_probabilities(
     logits: npt.NDArray[np.float32], labels: Sequence[str], temperature: float = 1.0, shares: Sequence[float] = ()
-) -> Scores:
+) -> ClassScores:
     """Softmax of calibrated logits (n, labels) in double precision.
 
     Columns of one label, which an old network may have under two spellings, are added up.
@@ -267,10 +267,10 @@ def class_probabilities(
     if len(distinct) < len(labels):
         named = np.array(labels)
         probabilities = np.stack([probabilities[:, named == label].sum(1) for label in distinct], axis=1)
-    return Scores(probabilities, distinct)
+    return ClassScores(probabilities, distinct)
 
 
-def per_example(rows: pd.DataFrame, said: Scores) -> pd.DataFrame:
+def per_example(rows: pd.DataFrame, said: ClassScores) -> pd.DataFrame:
     """One line a row: prediction, correct, confidence, log-likelihood of the true class; ids, time, group and slices kept."""
     column = {label: place for place, label in enumerate(said.labels)}
     target = np.array([column.get(label, -1) for label in rows["target"]])

@@ -39,7 +39,7 @@ PAGE = 200
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenRun:
     """A flow run as the server knows it; times are seconds since 1970."""
 
     id: str
@@ -71,7 +71,7 @@ class Machine:
     held: Callable[[str], bool] = field(default=lambda _: False)
 
 
-def judge_flow_run(run: Seen, machine: Machine, now: float) -> Literal["alive", "dead", "unknown"]:
+def judge_flow_run(run: SeenRun, machine: Machine, now: float) -> Literal["alive", "dead", "unknown"]:
     """The rule at the top of this file."""
     moment = OWN_MOMENT_SECONDS if machine.own else MOMENT_SECONDS
     if now - run.since < moment or run.id in machine.runs:
@@ -87,7 +87,7 @@ def judge_flow_run(run: Seen, machine: Machine, now: float) -> Literal["alive", 
     return "dead" if run.beat is not None else "unknown"
 
 
-def _may_be(process: Process, run: Seen) -> bool:
+def _may_be(process: Process, run: SeenRun) -> bool:
     return process.born <= run.started + CLOCK_SECONDS and (not run.holds or run.pipeline in process.pipelines)
 
 
@@ -177,7 +177,7 @@ def stale_slots(client: Any, limit: str, held: Callable[[], int]) -> Iterator[St
             yield Stray("slot", limit, f"{taken} taken, {alive} by living processes", f"{alive} taken", reclaim)
 
 
-def _mend(client: Any, run: Seen, remedy: str, machine: Callable[[], Machine], again: float) -> Callable[[], None]:
+def _mend(client: Any, run: SeenRun, remedy: str, machine: Callable[[], Machine], again: float) -> Callable[[], None]:
     """At the moment `again` or later look again, at the run and at this machine, then set the state."""
 
     def act() -> None:
@@ -200,7 +200,7 @@ def _set(client: Any, run: str, to: str, why: str) -> Callable[[], None]:
     return act
 
 
-def _runs(client: Any, states: Sequence[str]) -> Iterator[tuple[Any, Seen]]:
+def _runs(client: Any, states: Sequence[str]) -> Iterator[tuple[Any, SeenRun]]:
     """Our runs in these states, page by page, each with what is known of it."""
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
     from prefect.client.schemas.objects import StateType
@@ -217,10 +217,10 @@ def _runs(client: Any, states: Sequence[str]) -> Iterator[tuple[Any, Seen]]:
         offset += PAGE
 
 
-def _seen(client: Any, raw: Any, flow: str) -> Seen:
+def _seen(client: Any, raw: Any, flow: str) -> SeenRun:
     since = raw.state.timestamp.timestamp()
     started = raw.start_time.timestamp() if raw.start_time else since
-    return Seen(
+    return SeenRun(
         str(raw.id),
         f"{flow}/{raw.name}",
         raw.state.type.value,

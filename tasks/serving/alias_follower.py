@@ -35,7 +35,7 @@ M = TypeVar("M", bound=Versioned)
 
 
 @dataclass(frozen=True)
-class Standing:
+class FollowerState:
     """What a follower says of itself; None where there is nothing to say.
 
     `looked` says whether the alias has been asked for at all, `wanted` is the version it named last, `registry` why it could not
@@ -68,13 +68,13 @@ class Ways(Generic[M]):
     keep: Callable[[str], None]
 
 
-class Follower(Generic[M]):
+class AliasFollower(Generic[M]):
     """A thread that holds `current` to what the alias names; it runs behind all others, for answers come first."""
 
     def __init__(self, name: str, ways: Ways[M], every: float) -> None:
         self.name, self._ways, self._every = name, ways, every
         self.current: M | None = None
-        self.standing = Standing()
+        self.standing = FollowerState()
         self._left: Callable[[], M | None] = lambda: None  # the version before, for as long as somebody is answered by it
         self._litter = False
         self._attempts, self._again = 0, 0.0

@@ -31,7 +31,7 @@ class Said(NamedTuple):
     score: float | None
 
 
-class Model(Protocol):
+class AnsweringModel(Protocol):
     """A version that can answer; called from one thread at a time."""
 
     @property
@@ -67,12 +67,12 @@ class Limits:
     characters: int = 50_000
 
 
-class Job:
+class BatchRequest:
     """The texts of one request, and the version that answers all of them: the one that was current when it came."""
 
     __slots__ = ("failed", "future", "loop", "model", "said", "taken", "texts")
 
-    def __init__(self, texts: Sequence[str], model: Model, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, texts: Sequence[str], model: AnsweringModel, loop: asyncio.AbstractEventLoop) -> None:
         self.texts, self.model, self.loop, self.taken = texts, model, loop, 0
         self.future: asyncio.Future[None] = loop.create_future()
         self.said: list[Said | None] = []
@@ -99,10 +99,10 @@ class Batcher:
     `seen` is told of every batch: its texts and its seconds.
     """
 
-    def __init__(self, current: Callable[[], Model | None], limits: Limits, seen: Callable[[int, float], None]) -> None:
+    def __init__(self, current: Callable[[], AnsweringModel | None], limits: Limits, seen: Callable[[int, float], None]) -> None:
         self._current, self._limits, self._seen = current, limits, seen
-        self._inbox: SimpleQueue[Job | None] = SimpleQueue()
-        self._jobs: deque[Job] = deque()
+        self._inbox: SimpleQueue[BatchRequest | None] = SimpleQueue()
+        self._jobs: deque[BatchRequest] = deque()
         self._last = 0  # requests in the last batch
         self._closing = self._ended = False
         self.waiting = 0
@@ -111,7 +111,7 @@ class Batcher:
 
     # --- the caller's side: the event loop ------------------------------------------------------------------------------
 
-    async def answer(self, texts: Sequence[str], model: Model | None = None) -> tuple[str, list[Said | None]]:
+    async def answer(self, texts: Sequence[str], model: AnsweringModel | None = None) -> tuple[str, list[Said | None]]:
         """The version that answered, the given one if one is given, and what it said of each text.
 
         Raises Busy or NoModel at once, and Failed where the model did. Cancelled, as by a timeout, it leaves nothing behind.
@@ -123,7 +123,7 @@ class Batcher:
             raise Busy
         if not texts:
             return model.version, []
-        job = Job(texts, model, asyncio.get_running_loop())
+        job = BatchRequest(texts, model, asyncio.get_running_loop())
         self.waiting += len(texts)
         self._inbox.put(job)
         try:
@@ -171,10 +171,10 @@ class Batcher:
             rows += job.left
         return bool(self._jobs) or not self._ended
 
-    def _take(self) -> list[tuple[Job, Sequence[str]]]:
+    def _take(self) -> list[tuple[BatchRequest, Sequence[str]]]:
         """The next texts, in order of arrival; a request larger than the room that is left goes on behind the others."""
         room, characters = self._limits.batch, self._limits.characters
-        batch: list[tuple[Job, Sequence[str]]] = []
+        batch: list[tuple[BatchRequest, Sequence[str]]] = []
         for _ in range(len(self._jobs)):
             if not room or (batch and characters <= 0):
                 break
@@ -201,7 +201,7 @@ def _within(texts: Sequence[str], characters: int, at_least: int) -> Sequence[st
     return texts
 
 
-def _answer(model: Model, batch: list[tuple[Job, Sequence[str]]]) -> None:
+def _answer(model: AnsweringModel, batch: list[tuple[BatchRequest, Sequence[str]]]) -> None:
     """Answer all at once; where that fails, one by one, so that a text no model can read fails its own request alone."""
     try:
         said = model.answers([text for _, texts in batch for text in texts])
@@ -219,9 +219,9 @@ def _answer(model: Model, batch: list[tuple[Job, Sequence[str]]]) -> None:
         at += len(texts)
 
 
-def _deliver(jobs: list[Job]) -> None:
+def _deliver(jobs: list[BatchRequest]) -> None:
     """Wake all of a batch's callers with one call into their loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[BatchRequest]] = {}
     for job in jobs:
         by_loop.setdefault(job.loop, []).append(job)
     for loop, done in by_loop.items():
@@ -231,6 +231,6 @@ def _deliver(jobs: list[Job]) -> None:
             log.info("%d answers came after their callers had gone", len(done))
 
 
-def _finish(jobs: list[Job]) -> None:
+def _finish(jobs: list[BatchRequest]) -> None:
     for job in jobs:
         job.finish()

@@ -20,7 +20,7 @@ from tasks.data.redaction.redact import Redactor
 from tasks.learning.device import autocast, numerics
 from tasks.learning.network import SPEC, TRAINABLE, Network, Spec, build_network, read_spec, save_spec
 from tasks.problems import text_classification, text_generation
-from tasks.serving.text_preparation import Prepared, Recipe
+from tasks.serving.text_preparation import PreparedTexts, Recipe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ class Preparation:
 
 
 @dataclass(frozen=True)
-class Kept:
+class PackagedModel:
     """A model ready to answer."""
 
     network: Network
@@ -68,10 +68,10 @@ class Kept:
 
     def prepare_each(self, texts: Sequence[str]) -> list[str | None]:
         """As `prepare`, but None for a text over its budget; what is prepared already stays as it is."""
-        raw = [text for text in texts if not isinstance(text, Prepared)]
+        raw = [text for text in texts if not isinstance(text, PreparedTexts)]
         clean: list[str] = [normalise_text(text, self.preparation.layout) for text in raw]
         fresh = iter(self.redactor.redact_each(clean) if self.redactor else clean)
-        return [text if isinstance(text, Prepared) else next(fresh) for text in texts]
+        return [text if isinstance(text, PreparedTexts) else next(fresh) for text in texts]
 
     def predict(self, texts: Sequence[str], batch_size: int = 64) -> pd.DataFrame:
         """Raw texts -> one line each: `label` and `score` (its probability), or `text` (the answer, greedily decoded)."""
@@ -98,7 +98,7 @@ class Kept:
                 assert_never(spec.problem)
 
 
-def classify_texts(network: Network, texts: Sequence[str], batch_size: int, precision: Any) -> text_classification.Scores:
+def classify_texts(network: Network, texts: Sequence[str], batch_size: int, precision: Any) -> text_classification.ClassScores:
     """Probabilities of prepared texts, read as the network reads them."""
     read = network.spec.read(texts)
     ids = text_classification.encode(network.tokenizer, read, network.spec.max_length) if len(texts) else []
@@ -152,7 +152,7 @@ def adopt_base(spec: Spec, fetched: Path, home: Path) -> Path:
     return target
 
 
-def load_package(folder: Path, base: Path, home: Path, environment: Mapping[str, str] = os.environ) -> Kept:
+def load_package(folder: Path, base: Path, home: Path, environment: Mapping[str, str] = os.environ) -> PackagedModel:
     """Build the model of an artifact folder on its base.
 
     Redaction needs the installation's key for placeholders to be the ones seen in training; with another key they are typed alike
@@ -164,10 +164,10 @@ def load_package(folder: Path, base: Path, home: Path, environment: Mapping[str,
     network = build_network(spec, base, folder / TRAINABLE)
     network.model.eval()
     if preparation.entities is None:
-        return Kept(network, preparation, None)
+        return PackagedModel(network, preparation, None)
     key = redaction_key(home, environment)
     if key_id(key) != preparation.key_id:
         log.warning(
             "redaction key %s is not the one of training, %s: placeholders differ in their tags", key_id(key), preparation.key_id
         )
-    return Kept(network, preparation, Redactor(preparation.entities, key, preparation.ner_model))
+    return PackagedModel(network, preparation, Redactor(preparation.entities, key, preparation.ner_model))

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.learning.device import Numerics, autocast, numerics
-from tasks.learning.unpadded import Flat
+from tasks.learning.unpadded import UnpaddedPass
 from tasks.problems import text_classification, text_generation
 from tasks.serving.batcher import Said
-from tasks.serving.packaged_model import Kept
+from tasks.serving.packaged_model import PackagedModel
 from tasks.serving.text_preparation import Recipe
 
 # What one more pass through the model costs, in tokens: MiniLM on a CPU core 3.5 ms beside 0.08 ms a token; a GPU is busy with a
@@ -31,9 +31,9 @@ class Answering:
     """
 
     version: str
-    kept: Kept
+    kept: PackagedModel
     how: Numerics
-    flat: Flat | None = None
+    flat: UnpaddedPass | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -102,13 +102,13 @@ def _head(text: str, size: int) -> str:
     return text[: text.rfind(" ", 0, size)] if " " in text[:size] else text
 
 
-def make_ready(version: str, kept: Kept) -> Answering:
+def make_ready(version: str, kept: PackagedModel) -> Answering:
     """Settle a loaded model's weights and let it answer a few texts, so that the first caller waits no longer than the next."""
     how, network = numerics(kept.preparation.precision), kept.network  # type: ignore[arg-type]
     answering = Answering(version, kept, how)
     if network.spec.problem == "text-classification":
         _settle(network.model, how)
-        flat = Flat(network.model, autocast(how))
+        flat = UnpaddedPass(network.model, autocast(how))
         ids = text_classification.encode(network.tokenizer, WARM, network.spec.max_length)
         answering.flat = flat if flat.fits(ids, answering._padded) else None
     else:

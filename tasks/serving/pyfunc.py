@@ -12,13 +12,13 @@ from mlflow.models import set_model
 
 from tasks.common.workspace import workspace
 from tasks.learning.network import read_spec
-from tasks.serving.packaged_model import Kept, adopt_base, load_package, local_base, read_preparation
+from tasks.serving.packaged_model import PackagedModel, adopt_base, load_package, local_base, read_preparation
 
 
 class KeptModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """Answers a frame whose first column holds raw texts."""
 
-    kept: Kept
+    kept: PackagedModel
 
     def load_context(self, context: Any) -> None:
         """Load the weights on their base, which is fetched from the tracking server where this machine has none with its hash."""

@@ -12,7 +12,7 @@ from typing import Any
 from configs.errors import InfraError
 from tasks.common.files import MANIFEST, atomic_folder
 from tasks.learning.device import Numerics
-from tasks.serving.batcher import Model, Said
+from tasks.serving.batcher import AnsweringModel, Said
 
 CHECK = "check.json"
 ROWS = 16
@@ -39,7 +39,7 @@ def write_check(
         (aside / CHECK).write_text(json.dumps(held, ensure_ascii=False, indent=1))
 
 
-def check_answers(model: Model, folder: Path, how: Numerics) -> str:
+def check_answers(model: AnsweringModel, folder: Path, how: Numerics) -> str:
     """Ask what was asked at release; a sentence on how it went, or InfraError where the answers are others."""
     file = folder / CHECK
     if not file.is_file():

@@ -25,7 +25,7 @@ MOST_WAITING = 20_000_000  # characters
 Submit = Callable[..., Future[Any]]
 
 
-class Prepared(str):
+class PreparedTexts(str):
     """A text that is prepared already."""
 
     __slots__ = ()
@@ -77,7 +77,7 @@ class Preparer:
             for piece in _pieces(texts):
                 async with self._turns.turn(caller):
                     ready += await self._prepared(recipe, piece)
-            return [None if text is None else Prepared(text) for text in ready]
+            return [None if text is None else PreparedTexts(text) for text in ready]
         finally:
             self._waiting -= size
 

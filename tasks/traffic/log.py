@@ -20,15 +20,25 @@ from typing import TYPE_CHECKING
 from tasks.traffic.journal import content_of, list_journals
 from tasks.traffic.records import Answer, Feedback, Kind, decode_records, draw_audit, frame_of, new_id
 from tasks.traffic.store import ParquetStore, Query, Store
-from tasks.traffic.writer import Counts, Redact, Traffic, settle_journals
+from tasks.traffic.writer import Redact, Traffic, WriterCounts, settle_journals
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
 __all__ = [
-    "Answer", "Counts", "Feedback", "Query", "Traffic", "draw_audit", "find_answers", "new_id", "open_traffic", "pending_audits",
-    "read_answers", "read_feedback",
+    "Answer",
+    "Feedback",
+    "Query",
+    "Traffic",
+    "WriterCounts",
+    "draw_audit",
+    "find_answers",
+    "new_id",
+    "open_traffic",
+    "pending_audits",
+    "read_answers",
+    "read_feedback",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)

@@ -30,7 +30,7 @@ Redact = Callable[[list[str]], list[str]]
 
 
 @dataclass(frozen=True)
-class Counts:
+class WriterCounts:
     """Since it was opened: records taken, written to the journal, lost (queue or disk full); and how many wait now."""
 
     accepted: int
@@ -64,9 +64,9 @@ class Traffic:
         atexit.register(self.close)
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> WriterCounts:
         with self._lock:
-            return Counts(self._accepted, self._written, self._lost, len(self._waiting) + self._unwritten_records)
+            return WriterCounts(self._accepted, self._written, self._lost, len(self._waiting) + self._unwritten_records)
 
     def answered(self, answers: Sequence[Answer]) -> None:
         """Keep answers; returns at once, whatever the disk does."""

@@ -15,7 +15,7 @@ import pytest
 from configs.errors import InfraError, InputError
 from configs.load import load_pipeline
 from tasks.common import processes
-from tasks.common.processes import Beside, helper_process, helper_started
+from tasks.common.processes import HelperProcess, helper_process, helper_started
 
 UNGUARDED = """
 import os, sys
@@ -30,7 +30,7 @@ sys.stdout.flush()
 
 
 def test_it_answers_in_order_from_another_process():
-    with closing(Beside("json")) as side:
+    with closing(HelperProcess("json")) as side:
         answers = [side.submit(divmod, number, 3) for number in range(5)]
         assert [each.result() for each in answers] == [divmod(number, 3) for number in range(5)]
         assert side.submit(os.getpid).result() != os.getpid()
@@ -38,21 +38,21 @@ def test_it_answers_in_order_from_another_process():
 
 
 def test_it_steps_back_and_this_process_does_not():
-    with closing(Beside()) as side:
+    with closing(HelperProcess()) as side:
         before = os.nice(0)
         side.step_back()
         assert side.submit(os.nice, 0).result() == before + 10 and os.nice(0) == before
 
 
 def test_what_a_function_raises_is_raised_here_and_the_next_one_answers(tmp_path):
-    with closing(Beside()) as side:
+    with closing(HelperProcess()) as side:
         with pytest.raises(InputError, match="no config at"):
             side.submit(load_pipeline, tmp_path / "absent.yaml", []).result()
         assert side.submit(abs, -1).result() == 1
 
 
 def test_a_process_that_was_killed_is_an_infra_error_not_a_wait():
-    with closing(Beside()) as side:
+    with closing(HelperProcess()) as side:
         os.kill(side.submit(os.getpid).result(), signal.SIGKILL)
         with pytest.raises(InfraError, match="was ended"):
             side.submit(abs, -1).result()

@@ -248,11 +248,11 @@ def test_an_error_that_nobody_catches_is_shown_without_its_credential(tmp_path):
 
 
 def test_a_text_that_a_person_types_into_a_form_of_prefect_is_checked_there_too():
-    from flows.approve import Answer
+    from flows.approve import ApprovalForm
     from flows.scheduled import retrain_config
     from flows.score import score
 
-    form = Answer.model_json_schema()["properties"]
+    form = ApprovalForm.model_json_schema()["properties"]
     assert {form[name]["pattern"] for name in ("who", "reason")} == {refused_pattern()}
     assert score.parameters.properties["source"]["pattern"] == refused_pattern()
     assert refused_pattern() in {

@@ -8,14 +8,14 @@ from scipy import stats
 from simulations.drift_traffic import KINDS, texts
 from simulations.trials import most_allowed
 
-from tasks.drift.distinct_texts import PERMUTATIONS, Texts, texts_of
+from tasks.drift.distinct_texts import PERMUTATIONS, DistinctTexts, texts_of
 from tasks.drift.mmd import EXACT, judge_distance, kernel_space, mean_space
 from tasks.drift.statistics import any_difference_p, judge_mean, judge_share, mean_contrast, permutation_p, share_change
 
 ONE_OF_MANY = 0.9 * 0.05 / 365 / 12  # what one of twelve monitors may spend at one of 365 looks
 
 
-def singles(n_reference: int, n_window: int) -> Texts:
+def singles(n_reference: int, n_window: int) -> DistinctTexts:
     codes = np.random.default_rng(0).permutation(n_reference + n_window)
     return texts_of(codes[:n_reference], codes[n_reference:])
 

@@ -14,7 +14,7 @@ import forks
 import pandas as pd
 import pytest
 import tiny
-from flow_child import HereBeside, HereReload, child
+from flow_child import InProcessHelper, HereReload, child
 
 from flows.__main__ import main
 from tasks import release
@@ -141,7 +141,7 @@ def bare_keep(tmp_path, monkeypatch, capsys, server):
     keeping = Keeping(tmp_path, capsys, release.Reload)
     monkeypatch.setenv("TUNEKEEPER_HOME", str(keeping.home.path))
     monkeypatch.setattr(release, "Reload", HereReload)
-    monkeypatch.setattr(processes, "Beside", HereBeside)
+    monkeypatch.setattr(processes, "HelperProcess", InProcessHelper)
     for name in ("MLFLOW_TRACKING_URI", "TUNEKEEPER_LEDGER_URL"):
         monkeypatch.delenv(name, raising=False)
     return keeping

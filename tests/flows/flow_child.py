@@ -28,7 +28,7 @@ class HereReload:
         pass
 
 
-class HereBeside:
+class InProcessHelper:
     """Does in this process, which has imported everything, what `Beside` does in another."""
 
     def __init__(self, *modules):
@@ -57,7 +57,7 @@ def child(environment, words, said, kill=None):
     from tasks import release
     from tasks.common import processes
 
-    release.Reload, processes.Beside = HereReload, HereBeside
+    release.Reload, processes.HelperProcess = HereReload, InProcessHelper
     if kill:
         _kill_before(*kill)
     with (

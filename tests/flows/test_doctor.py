@@ -15,7 +15,7 @@ import yaml
 from configs.load import load_pipeline
 from flows.cli.doctor import run_doctor
 from tasks.common.home import Home
-from tasks.common.http import Answer, fetch
+from tasks.common.http import HttpAnswer, fetch
 from tasks.health import machine
 from tasks.health import servers as health_servers
 
@@ -219,4 +219,4 @@ def test_a_home_that_cannot_be_written_is_a_fault(tmp_path):
 
 
 def test_what_is_no_web_address_is_not_asked():
-    assert fetch("file:///etc/passwd") == Answer(0, "file is no web address")
+    assert fetch("file:///etc/passwd") == HttpAnswer(0, "file is no web address")

@@ -57,7 +57,7 @@ def test_killed_before_any_step_and_run_again_there_is_one_run_one_version_and_o
 
 
 def test_killed_after_its_last_word_it_is_whole_and_what_it_left_is_cleared(keep):
-    assert forks.was_killed(keep.fork(kill=("flow_child", "HereBeside.close")))
+    assert forks.was_killed(keep.fork(kill=("flow_child", "InProcessHelper.close")))
     assert list(keep.home.path.glob("work/*"))
     done = keep.retrain()
     assert done["skipped"] and [run.info.status for run in keep.runs()] == ["FINISHED"] and keep.champion() == "1"

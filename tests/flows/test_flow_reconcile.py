@@ -14,9 +14,9 @@ from flows.reconcile import mend_leftovers, put_right
 from tasks.common.files import atomic_folder
 from tasks.common.home import Home
 from tasks.common.workspace import workspace
-from tasks.ledger.promotions import Evidence, Ledger, ledger_history, promote
+from tasks.ledger.promotions import Ledger, PromotionEvidence, ledger_history, promote
 from tasks.recovery import flow_runs
-from tasks.recovery.flow_runs import Machine, Process, Seen, judge_flow_run
+from tasks.recovery.flow_runs import Machine, Process, SeenRun, judge_flow_run
 from tasks.recovery.leftovers import find_leftovers, spent_checkpoints
 from tasks.recovery.records import half_models
 from tasks.tracking.client import Registry, Tracking
@@ -26,7 +26,7 @@ LONG_AGO = NOW - 7200
 
 
 def run(**changed):
-    return Seen(**{"id": "r", "name": "retrain/tiny", "state": "RUNNING", "since": LONG_AGO, "started": LONG_AGO, **changed})
+    return SeenRun(**{"id": "r", "name": "retrain/tiny", "state": "RUNNING", "since": LONG_AGO, "started": LONG_AGO, **changed})
 
 
 def holding(born, *pipelines):
@@ -195,7 +195,7 @@ def test_an_interrupted_promotion_is_finished_by_its_only_alias_and_otherwise_wa
         for _ in range(2):
             tracked.client.create_model_version(model, source=str(home.path))
         registry = Registry(tracked, alias)
-        promote(ledger, registry, model, "1", expected=None, evidence=Evidence("PROMOTE", "better"), who="test")
+        promote(ledger, registry, model, "1", expected=None, evidence=PromotionEvidence("PROMOTE", "better"), who="test")
         with pytest.raises(KilledError):
             promote(
                 ledger,
@@ -203,7 +203,7 @@ def test_an_interrupted_promotion_is_finished_by_its_only_alias_and_otherwise_wa
                 model,
                 "2",
                 expected="1",
-                evidence=Evidence("PROMOTE", "better"),
+                evidence=PromotionEvidence("PROMOTE", "better"),
                 who="test",
                 step=killed_at("intended"),
             )

@@ -73,4 +73,4 @@ def test_weights_trained_elsewhere_are_those_trained_here_to_the_bit_and_what_di
     for part, (name, value) in changes.items():
         other = {part: {**told[part], name: value}}
         with pytest.raises(InfraError, match=rf"would train another model.*{re.escape(name)}"):
-            remote_training.train_order(remote_training.Order(**{**told, **other}), keep.home, keep.tracking)
+            remote_training.train_order(remote_training.RemoteJob(**{**told, **other}), keep.home, keep.tracking)

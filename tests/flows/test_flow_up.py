@@ -17,10 +17,10 @@ from flows.local import guard, supervise
 from flows.local.logs import rotate_log
 from flows.local.server import take_lock
 from flows.local.services import plan_for
-from flows.local.supervise import Guarded, Service, Supervisor
+from flows.local.supervise import Guarded, SupervisedProcess, Supervisor
 from flows.local.up import run_services, service_state
 from tasks.common.home import Home
-from tasks.common.http import Answer
+from tasks.common.http import HttpAnswer
 
 KEEPER = """
 import sys
@@ -123,7 +123,7 @@ def test_what_keeps_dying_ends_it_with_the_last_lines_of_its_log(tmp_path, monke
     monkeypatch.setattr(supervise, "PAUSE_SECONDS", 0.01)
     said, log = [], tmp_path / "broken.log"
     command = [sys.executable, "-c", "import sys; print('no such table: models'); sys.exit(3)"]
-    service = Service("broken", "", log, lambda: Guarded(command, {}, log, 1), lambda: False)
+    service = SupervisedProcess("broken", "", log, lambda: Guarded(command, {}, log, 1), lambda: False)
     with pytest.raises(InfraError, match=r"(?s)broken ended with code 3 .*5 times in a row.*no such table: models"):
         Supervisor([service], said.append).run(lambda _: None, (1,))
     assert len(said) == supervise.QUICK_DEATHS - 1 and all("starts again in" in sentence for sentence in said)
@@ -155,7 +155,7 @@ def test_what_goes_on_for_others_and_what_was_there_before_are_let_live(tmp_path
         return Staying(used[0])
 
     try:
-        supervisor = Supervisor([Service("used", "", tmp_path / "log", start, lambda: True)], lambda _: None)
+        supervisor = Supervisor([SupervisedProcess("used", "", tmp_path / "log", start, lambda: True)], lambda _: None)
         supervisor.run(lambda _: setattr(supervisor, "asked", 1), (1,))
         assert before.poll() is None and used[0].poll() is None
         assert {process.pid for process in guard.list_offspring()} >= {before.pid, used[0].pid}
@@ -171,7 +171,7 @@ def test_what_goes_on_for_others_and_what_was_there_before_are_let_live(tmp_path
 def test_what_can_never_work_is_not_tried_again(tmp_path):
     log = tmp_path / "refused.log"
     command = [sys.executable, "-c", "import sys; print('error: no such file'); sys.exit(2)"]
-    service = Service("service", "", log, lambda: Guarded(command, {}, log, 1), lambda: False, hopeless=frozenset({2}))
+    service = SupervisedProcess("service", "", log, lambda: Guarded(command, {}, log, 1), lambda: False, hopeless=frozenset({2}))
     with pytest.raises(InfraError, match=r"(?s)service ended with code 2.*error: no such file"):
         Supervisor([service], lambda _: None).run(lambda _: None, (1,))
 
@@ -201,13 +201,13 @@ def test_every_port_that_is_taken_is_named_before_anything_starts(alone):
 @pytest.mark.parametrize(
     ("ready", "says"),
     [
-        (Answer(0, "refused"), "looks for its champion"),
-        (Answer(503, '{"registry": "not looked at yet", "alias_names": null}'), "looks for its champion"),
-        (Answer(503, '{"registry": "read", "alias_names": null}'), "waits for a champion: tunekeeper retrain keep.yaml"),
-        (Answer(503, '{"registry": "read", "alias_names": "3"}'), "loads version 3"),
-        (Answer(503, '{"registry": "MLflow is away", "alias_names": null}'), "waits: MLflow is away"),
-        (Answer(503, '{"registry": "read", "alias_names": "3", "refused": "version 3: damaged"}'), "version 3: damaged"),
-        (Answer(200, '{"registry": "read", "alias_names": "3"}'), "answers"),
+        (HttpAnswer(0, "refused"), "looks for its champion"),
+        (HttpAnswer(503, '{"registry": "not looked at yet", "alias_names": null}'), "looks for its champion"),
+        (HttpAnswer(503, '{"registry": "read", "alias_names": null}'), "waits for a champion: tunekeeper retrain keep.yaml"),
+        (HttpAnswer(503, '{"registry": "read", "alias_names": "3"}'), "loads version 3"),
+        (HttpAnswer(503, '{"registry": "MLflow is away", "alias_names": null}'), "waits: MLflow is away"),
+        (HttpAnswer(503, '{"registry": "read", "alias_names": "3", "refused": "version 3: damaged"}'), "version 3: damaged"),
+        (HttpAnswer(200, '{"registry": "read", "alias_names": "3"}'), "answers"),
     ],
 )
 def test_the_greeting_misses_a_champion_only_where_the_service_has_looked_for_one(ready, says):
@@ -269,7 +269,7 @@ def test_a_log_that_grows_while_its_service_runs_is_cut(tmp_path, monkeypatch):
     monkeypatch.setattr(supervise, "ROTATE_SECONDS", 0.0)
     monkeypatch.setattr(supervise, "rotate_log", partial(rotate_log, most=10_000))
     log, code = tmp_path / "loud.log", "import time\nwhile True: print('x' * 999, flush=True); time.sleep(0.001)"
-    loud = Service("loud", "", log, lambda: Guarded([sys.executable, "-c", code], {}, log, 1), lambda: True)
+    loud = SupervisedProcess("loud", "", log, lambda: Guarded([sys.executable, "-c", code], {}, log, 1), lambda: True)
     supervisor = Supervisor([loud], print)
 
     def tend(kept):

@@ -12,7 +12,7 @@ from tasks.common.bases import find_base
 from tasks.learning import device, fit
 from tasks.learning.network import TRAINABLE, build_network, outline_network, spec_of
 from tasks.learning.objectives import supervised
-from tasks.learning.trainer import Plan
+from tasks.learning.trainer import FitPlan
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_fit_learns_and_tells_every_step(train):
 @pytest.mark.parametrize(("epochs", "every", "steps"), [(2, 100, 1), (17, 100, 2), (100, 100, 10), (100, 7, 7), (100, 11, 1)])
 def test_a_training_logs_some_thirty_losses_and_none_over_two_checkpoints(epochs, every, steps, tmp_path):
     training = Training(epochs=epochs, batch_size=8, checkpoint_every=every)
-    assert Plan(training, 1e-3, [4] * 32, 8, device.numerics("fp32"), tmp_path, tmp_path).log_every == steps
+    assert FitPlan(training, 1e-3, [4] * 32, 8, device.numerics("fp32"), tmp_path, tmp_path).log_every == steps
 
 
 def test_what_is_done_is_not_done_again(train):
@@ -192,7 +192,7 @@ def test_the_head_learns_at_its_own_rate_and_biases_do_not_decay(steady_bert, tm
     base = find_base(str(steady_bert))
     network = build_network(spec_of("text-classification", Full(), ("a", "b"), 16, 0, base), base.path)
     training = Training(learning_rate=1e-3, head_learning_rate_factor=7, weight_decay=0.1)
-    plan = Plan(training, 1e-3, [4], 1, device.numerics("fp32"), tmp_path, tmp_path)
+    plan = FitPlan(training, 1e-3, [4], 1, device.numerics("fp32"), tmp_path, tmp_path)
     trainer = supervised._trainer(network, [{"input_ids": [2, 9, 10, 3], "labels": 1}], [], Supervised(), plan)
     trainer.plan = plan
     optimizer = trainer.create_optimizer()

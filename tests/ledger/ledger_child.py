@@ -11,9 +11,9 @@ from typing import Any
 
 from configs.errors import InputError
 from tasks.ledger.decisions import record_decision
-from tasks.ledger.promotions import ChampionMovedError, Evidence, Ledger, adopt_version, promote, reconcile_alias, rollback
+from tasks.ledger.promotions import ChampionMovedError, Ledger, PromotionEvidence, adopt_version, promote, reconcile_alias, rollback
 
-WON = Evidence(verdict="PROMOTE", rule="better")
+WON = PromotionEvidence(verdict="PROMOTE", rule="better")
 PROMOTE_STEPS = ("alone", "intended", "before the alias", "alias set", "applied")
 
 
@@ -59,7 +59,7 @@ class FileRegistry:
             (self.folder / "champion").unlink()
 
 
-def promoted(ledger: Ledger, registry: FileRegistry, model: str, *versions: str, evidence: Evidence = WON) -> None:
+def promoted(ledger: Ledger, registry: FileRegistry, model: str, *versions: str, evidence: PromotionEvidence = WON) -> None:
     """Promote one after the other."""
     for version in versions:
         promote(ledger, registry, model, version, expected=registry.champion(model), evidence=evidence, who="a test")
@@ -91,7 +91,11 @@ def promote_and_die(url: str, folder: Path, model: str, expected: str | None, to
 
 
 def adopt_and_die(url: str, folder: Path, model: str, expected: str | None, to: str, at: str) -> None:
-    how = {"evidence": Evidence(run_id="run", train_key="model", decision_key="adoption"), "who": "Ada", "reason": "made elsewhere"}
+    how = {
+        "evidence": PromotionEvidence(run_id="run", train_key="model", decision_key="adoption"),
+        "who": "Ada",
+        "reason": "made elsewhere",
+    }
     adopt_version(Ledger(url), FileRegistry(folder), model, to, expected=expected, step=die_at(at), **how)  # type: ignore[arg-type]
 
 

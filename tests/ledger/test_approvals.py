@@ -6,7 +6,7 @@ import pytest
 
 from configs.schema import Data, Model, Pipeline, Release
 from tasks.ledger.approvals import answer_approval, approval_state, ask_approval, find_approval, settle_approvals
-from tasks.ledger.promotions import Evidence, ledger_history, promote, rollback
+from tasks.ledger.promotions import PromotionEvidence, ledger_history, promote, rollback
 from tasks.ledger.store import Ledger
 
 
@@ -50,7 +50,7 @@ def asked(ledger, version, against, hours=72.0):
 
 
 def moved(ledger, registry, to, expected, **more):
-    proof = Evidence("PROMOTE", "better", "run", "key", f"decision {to}")
+    proof = PromotionEvidence("PROMOTE", "better", "run", "key", f"decision {to}")
     return promote(ledger, registry, "tiny", to, expected=expected, evidence=proof, who="Eve", **more)
 
 

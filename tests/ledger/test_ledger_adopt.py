@@ -6,7 +6,7 @@ from ledger_child import PROMOTE_STEPS, WON, FileRegistry, adopt_and_die, killed
 from configs.errors import InputError
 from tasks.ledger.promotions import (
     ChampionMovedError,
-    Evidence,
+    PromotionEvidence,
     adopt_version,
     champion_entry,
     ledger_history,
@@ -16,7 +16,7 @@ from tasks.ledger.promotions import (
     rollback,
 )
 
-MADE = Evidence(run_id="run", train_key="model", decision_key="adoption")
+MADE = PromotionEvidence(run_id="run", train_key="model", decision_key="adoption")
 
 
 @pytest.fixture

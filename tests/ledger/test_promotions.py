@@ -18,8 +18,8 @@ from ledger_child import (
 from configs.errors import InfraError, InputError
 from tasks.ledger.promotions import (
     ChampionMovedError,
-    Evidence,
     Ledger,
+    PromotionEvidence,
     WithdrawnError,
     anchor_version,
     champion_entry,
@@ -30,7 +30,7 @@ from tasks.ledger.promotions import (
     rollback,
 )
 
-NOT_WORSE = Evidence(verdict="PROMOTE", rule="not_worse")
+NOT_WORSE = PromotionEvidence(verdict="PROMOTE", rule="not_worse")
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def told(ledger, model):
 
 
 def test_a_promotion_is_a_row_and_an_alias(ledger, registry, model):
-    evidence = Evidence("PROMOTE", "better", "run-7", "train-7", "decision-7")
+    evidence = PromotionEvidence("PROMOTE", "better", "run-7", "train-7", "decision-7")
     move = promote(ledger, registry, model, "1", expected=None, evidence=evidence, who="the flow", reason="won")
     assert move.fresh and not move.notices
     assert registry.champion(model) == replayed_champion(ledger, model) == "1"
@@ -69,20 +69,28 @@ def test_a_promotion_compared_with_another_champion_is_refused_naming_both(ledge
 
 def test_the_same_promotion_asked_for_again_gives_the_row_it_made(ledger, registry, model):
     promoted(ledger, registry, model, "1")
-    evidence = Evidence("PROMOTE", "better", decision_key="d")
+    evidence = PromotionEvidence("PROMOTE", "better", decision_key="d")
     first = promote(ledger, registry, model, "2", expected="1", evidence=evidence, who="a run")
     again = promote(ledger, registry, model, "2", expected="1", evidence=evidence, who="its rerun")
     assert first.fresh and not again.fresh and again.entry == first.entry
     with pytest.raises(ChampionMovedError):
-        promote(ledger, registry, model, "2", expected="1", evidence=Evidence("PROMOTE", "better", decision_key="e"), who="another")
+        promote(
+            ledger,
+            registry,
+            model,
+            "2",
+            expected="1",
+            evidence=PromotionEvidence("PROMOTE", "better", decision_key="e"),
+            who="another",
+        )
 
 
 @pytest.mark.parametrize(
     ("to", "evidence", "force", "reason", "said"),
     [
         ("9", WON, False, "", "no version 9"),
-        ("2", Evidence("HOLD", "better"), False, "", "verdict is HOLD"),
-        ("2", Evidence(), True, " ", "needs a reason"),
+        ("2", PromotionEvidence("HOLD", "better"), False, "", "verdict is HOLD"),
+        ("2", PromotionEvidence(), True, " ", "needs a reason"),
         ("1", WON, False, "", "already"),
     ],
 )
@@ -146,9 +154,9 @@ def test_sixteen_processes_promoting_at_once_have_one_winner_per_epoch(url, ledg
 
 
 def test_an_epoch_is_taken_once_even_by_callers_who_do_not_wait_their_turn(ledger, registry, model):
-    from tasks.ledger.reconcile import Turn
+    from tasks.ledger.reconcile import ReconcileStep
 
-    one, two = (Turn(ledger, registry, model, lambda _: None, lambda: None) for _ in range(2))
+    one, two = (ReconcileStep(ledger, registry, model, lambda _: None, lambda: None) for _ in range(2))
     assert one.append(one.entry(1, "FIRST", None, "1", who="one", reason=""))
     assert not two.append(two.entry(1, "FIRST", None, "2", who="two", reason=""))
     assert [row.who for row in ledger_history(ledger, model)] == ["one"]
@@ -218,7 +226,7 @@ def test_a_registry_that_knows_no_such_model_is_another_one_and_nothing_is_recor
 
 
 def test_a_registry_whose_version_another_run_made_is_another_one(ledger, registry, model):
-    evidence = Evidence("PROMOTE", "better", "run-7")
+    evidence = PromotionEvidence("PROMOTE", "better", "run-7")
     promote(ledger, registry, model, "1", expected=None, evidence=evidence, who="the flow")
     other = FileRegistry(registry.folder.with_name("other")).add("1", "2")
     other.set_champion(model, "2")

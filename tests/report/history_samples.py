@@ -9,8 +9,8 @@ from functools import cache
 
 from report_parts import interval
 
-from tasks.report.history.data import History, LookMark, Move, Version
-from tasks.report.monitor.data import Feedback, Level, Request
+from tasks.report.history.data import History, LookMark, MoveRow, Version
+from tasks.report.monitor.data import FeedbackCounts, Level, RequestStory
 
 START = datetime(2025, 11, 24, 6, 0, tzinfo=UTC)
 REASONS = {
@@ -70,7 +70,7 @@ def year() -> History:
         if won:
             kind = "PROMOTE" if champion else "FIRST"
             moves.append(
-                Move(
+                MoveRow(
                     epoch=len(moves) + 1,
                     kind=kind,
                     from_version=champion or None,
@@ -88,7 +88,7 @@ def year() -> History:
             back = "14" if number == 21 else "30"
             why = "support saw refunds answered as returns" if number == 21 else "latency doubled on the small machine"
             moves.append(
-                Move(
+                MoveRow(
                     epoch=len(moves) + 1,
                     kind="ROLLBACK",
                     from_version=champion,
@@ -101,7 +101,7 @@ def year() -> History:
             champion = back
         if number == 43:
             moves.append(
-                Move(
+                MoveRow(
                     epoch=len(moves) + 1,
                     kind="EXTERNAL",
                     from_version=champion,
@@ -125,7 +125,7 @@ def year() -> History:
         if alarm:
             first = day in (205, 318, 90)
             requests.append(
-                Request(
+                RequestStory(
                     at=at(day),
                     why="drift",
                     state="done" if first else "refused",
@@ -139,7 +139,7 @@ def year() -> History:
                 )
             )
     feedback = tuple(
-        Feedback(
+        FeedbackCounts(
             version=v,
             answers=chance.randint(30_000, 90_000),
             audits=900,
@@ -189,7 +189,7 @@ def story() -> History:
         champion="1",
         versions=(one, two),
         moves=(
-            Move(
+            MoveRow(
                 epoch=1,
                 kind="FIRST",
                 from_version=None,
@@ -200,7 +200,7 @@ def story() -> History:
                 rule="better",
                 run_id=one.run_id,
             ),
-            Move(
+            MoveRow(
                 epoch=2,
                 kind="PROMOTE",
                 from_version="1",
@@ -211,15 +211,17 @@ def story() -> History:
                 rule="better",
                 run_id=two.run_id,
             ),
-            Move(epoch=3, kind="ROLLBACK", from_version="2", to_version="1", at=at(11), who="demo", reason="shown for the story"),
+            MoveRow(
+                epoch=3, kind="ROLLBACK", from_version="2", to_version="1", at=at(11), who="demo", reason="shown for the story"
+            ),
         ),
         looks=looks,
         feedback=(
-            Feedback(version="1", answers=4_300, audits=86, audited=61, up=41, down=17),
-            Feedback(version="2", answers=900, audits=18, up=12, down=1),
+            FeedbackCounts(version="1", answers=4_300, audits=86, audited=61, up=41, down=17),
+            FeedbackCounts(version="2", answers=900, audits=18, up=12, down=1),
         ),
         requests=(
-            Request(
+            RequestStory(
                 at=at(8.01),
                 why="drift",
                 state="done",
@@ -255,7 +257,9 @@ def generation() -> History:
 def vacant() -> History:
     """The alias was taken off: nobody serves."""
     found = story()
-    gone = Move(epoch=4, kind="EXTERNAL", from_version="1", to_version=None, at=at(11.5), who="mlflow", reason="the alias is gone")
+    gone = MoveRow(
+        epoch=4, kind="EXTERNAL", from_version="1", to_version=None, at=at(11.5), who="mlflow", reason="the alias is gone"
+    )
     return replace(found, champion=None, moves=(*found.moves, gone))
 
 

@@ -11,7 +11,19 @@ from functools import cache
 from report_parts import interval
 from run_samples import HELPDESK, banking
 
-from tasks.report.monitor.data import Change, Example, Feedback, Finding, Growth, Level, Look, Request, Texts, Watch, Words
+from tasks.report.monitor.data import (
+    ChangeRow,
+    Example,
+    FeedbackCounts,
+    FindingRow,
+    GrowthRow,
+    Level,
+    LookReport,
+    LookRow,
+    NovelTextRows,
+    RequestStory,
+    Words,
+)
 
 START = datetime(2025, 7, 3, 6, 0, tzinfo=UTC)
 MINIMUM = {
@@ -71,10 +83,10 @@ NEW_WORDS = (
 OLD_WORDS = (("captcha", 61, 9), ("invoice", 74, 18), ("photo", 88, 30))
 
 
-def change(name: str, n: int, of: int, m: int, out_of: int, changed: bool = False) -> Change:
+def change(name: str, n: int, of: int, m: int, out_of: int, changed: bool = False) -> ChangeRow:
     was, now = interval(n / of, of), interval(m / out_of, out_of)
     odds = math.log((m + 0.5) / (out_of - m + 0.5)) - math.log((n + 0.5) / (of - n + 0.5))
-    return Change(
+    return ChangeRow(
         name=name,
         n_reference=n,
         n_window=m,
@@ -90,11 +102,11 @@ def change(name: str, n: int, of: int, m: int, out_of: int, changed: bool = Fals
     )
 
 
-def finding(name: str, effect: float, rows: int, minimum: float, alpha: float, note: str = "") -> Finding:
+def finding(name: str, effect: float, rows: int, minimum: float, alpha: float, note: str = "") -> FindingRow:
     half = (0.9 if minimum >= 0.1 else 0.55) / rows**0.5 + 0.02
     z = (effect - minimum) / (half / 3)
     p = 0.5 * math.erfc(z / 2**0.5)
-    return Finding(
+    return FindingRow(
         monitor=name,
         effect=effect,
         low=effect - half,
@@ -109,7 +121,7 @@ def finding(name: str, effect: float, rows: int, minimum: float, alpha: float, n
     )
 
 
-def life(looks: int, onset: int | None, drifting: dict[str, float], seed: int = 5, rows: int = 900) -> tuple[Look, ...]:
+def life(looks: int, onset: int | None, drifting: dict[str, float], seed: int = 5, rows: int = 900) -> tuple[LookRow, ...]:
     """Daily looks; from look `onset` on the effects of `drifting` grow to their level within ten looks."""
     chance, found, alpha = random.Random(seed), [], 0.05 / 365 / 12
     walk = dict.fromkeys(MINIMUM, 0.0)
@@ -126,13 +138,15 @@ def life(looks: int, onset: int | None, drifting: dict[str, float], seed: int = 
                 effect -= 0.15 * minimum
             if name == "performance.accuracy" and number < 14:
                 findings.append(
-                    Finding(monitor=name, minimum=minimum, n_window=number * 2, note="not judged: 28 audited labels, fewer than 30")
+                    FindingRow(
+                        monitor=name, minimum=minimum, n_window=number * 2, note="not judged: 28 audited labels, fewer than 30"
+                    )
                 )
                 continue
             n = here // 3 if name == "performance.accuracy" else here
             findings.append(finding(name, effect, n, minimum, alpha))
         found.append(
-            Look(
+            LookRow(
                 number=number,
                 at=at.isoformat(),
                 start=(at - timedelta(days=7)).isoformat(),
@@ -146,7 +160,7 @@ def life(looks: int, onset: int | None, drifting: dict[str, float], seed: int = 
     return tuple(found)
 
 
-def with_notes(looks: tuple[Look, ...], notes: dict[str, str]) -> tuple[Look, ...]:
+def with_notes(looks: tuple[LookRow, ...], notes: dict[str, str]) -> tuple[LookRow, ...]:
     last = looks[-1]
     return (
         *looks[:-1],
@@ -154,7 +168,7 @@ def with_notes(looks: tuple[Look, ...], notes: dict[str, str]) -> tuple[Look, ..
     )
 
 
-def levels(looks: tuple[Look, ...], start: float, end: float, onset: int | None, seed: int = 3) -> tuple[Level, ...]:
+def levels(looks: tuple[LookRow, ...], start: float, end: float, onset: int | None, seed: int = 3) -> tuple[Level, ...]:
     chance, found = random.Random(seed), []
     low, high = interval(start, 616)
     found.append(Level(at=START.isoformat(), value=start, low=low, high=high, n=616, kind="test", version="1"))
@@ -189,22 +203,22 @@ def examples() -> tuple[Example, ...]:
     )
 
 
-def texts() -> Texts:
+def texts() -> NovelTextRows:
     found = examples()
-    return Texts(
+    return NovelTextRows(
         share=0.073,
         low=0.051,
         high=0.104,
         strangers=found[:6],
         growths=(
-            Growth(
+            GrowthRow(
                 examples=found[2:5],
                 n=121,
                 window=0.318,
                 reference=0.0105,
                 nearest="from autumn on i'd like Plus. i have attached a photo.",
             ),
-            Growth(
+            GrowthRow(
                 examples=(found[1], found[5]),
                 n=29,
                 window=0.076,
@@ -217,7 +231,7 @@ def texts() -> Texts:
 
 
 @cache
-def drift() -> Watch:
+def drift() -> LookReport:
     """60 looks, 12 monitors; drift from look 44 on; a retraining was asked for and promoted, then the cooldown held."""
     looks = life(60, 44, DRIFTING)
     looks = with_notes(
@@ -233,7 +247,7 @@ def drift() -> Watch:
     counts[1] = (HELPDESK[1], 40, 118)
     before, now = sum(n for _, n, _ in counts), sum(m for _, _, m in counts)
     first = next(look for look in looks if look.alarms)
-    return Watch(
+    return LookReport(
         pipeline="helpdesk",
         problem="text-classification",
         created=looks[-1].at,
@@ -271,9 +285,11 @@ def drift() -> Watch:
             )
         ),
         levels=levels(looks, 0.938, 0.915, 44),
-        feedback=Feedback(version="1", answers=51_240, audits=1_031, audited=372, labels=96, up=1_204, down=317, corrections=41),
+        feedback=FeedbackCounts(
+            version="1", answers=51_240, audits=1_031, audited=372, labels=96, up=1_204, down=317, corrections=41
+        ),
         requests=(
-            Request(
+            RequestStory(
                 at=first.at,
                 why="drift",
                 state="done",
@@ -286,7 +302,7 @@ def drift() -> Watch:
                 report="run-6f1d/report.html",
                 note="not enough labelled rows of the new kind yet",
             ),
-            Request(
+            RequestStory(
                 at=looks[48].at,
                 why="drift",
                 state="refused",
@@ -295,7 +311,7 @@ def drift() -> Watch:
                 monitors=("inputs.topics",),
                 note="3 retrainings this week, the budget is 3",
             ),
-            Request(
+            RequestStory(
                 at=looks[-1].at,
                 why="drift",
                 state="running",
@@ -313,7 +329,7 @@ def drift() -> Watch:
 
 
 @cache
-def decay() -> Watch:
+def decay() -> LookReport:
     """77 classes, a year of hourly looks thinned to 420; accuracy falls without much drift."""
     looks = life(420, 380, {"performance.accuracy": 0.12, "performance.estimate": 0.07, "predictions.confidence": 0.24}, rows=4_000)
     chance = random.Random(4)
@@ -336,7 +352,7 @@ def decay() -> Watch:
         lengths=(),
         levels=levels(looks, 0.93, 0.82, 380),
         requests=(
-            Request(
+            RequestStory(
                 at=looks[-1].at,
                 why="drift",
                 state="coalesced",
@@ -349,14 +365,14 @@ def decay() -> Watch:
 
 
 @cache
-def quiet() -> Watch:
+def quiet() -> LookReport:
     """60 looks and no alarm."""
     looks = life(60, None, {})
     return replace(
         drift(),
         looks=looks,
         words=Words(tested=298, texts_reference=583, texts_window=702),
-        texts=Texts(share=0.011, low=0.005, high=0.022, strangers=examples()[:3], n_window=702),
+        texts=NovelTextRows(share=0.011, low=0.005, high=0.022, strangers=examples()[:3], n_window=702),
         classes=tuple(
             change(one.name, one.n_reference, 600, round(one.n_reference * 1.17) + n % 3 - 1, 702)
             for n, one in enumerate(drift().classes)
@@ -368,7 +384,7 @@ def quiet() -> Watch:
 
 
 @cache
-def few(n: int = 3) -> Watch:
+def few(n: int = 3) -> LookReport:
     """The first looks of a champion: no label yet."""
     looks = life(n, None, {})
     return replace(
@@ -377,26 +393,26 @@ def few(n: int = 3) -> Watch:
         look_of_year=n,
         created=looks[-1].at,
         levels=levels(looks, 0.938, 0.938, None),
-        feedback=Feedback(version="1", answers=2_410, audits=48),
+        feedback=FeedbackCounts(version="1", answers=2_410, audits=48),
     )
 
 
-def first() -> Watch:
+def first() -> LookReport:
     return few(1)
 
 
-def unjudged() -> Watch:
+def unjudged() -> LookReport:
     """A window with too few answers for anything."""
     note = "not judged: 41 rows in the window, fewer than 100"
     watch = few(3)
-    silent = tuple(Finding(monitor=name, minimum=minimum, n_window=41, note=note) for name, minimum in MINIMUM.items())
+    silent = tuple(FindingRow(monitor=name, minimum=minimum, n_window=41, note=note) for name, minimum in MINIMUM.items())
     last = replace(watch.looks[-1], rows=41, findings=silent)
     return replace(watch, looks=(*watch.looks[:-1], last), words=None, texts=None, classes=(), languages=(), lengths=(), levels=())
 
 
-def least() -> Watch:
+def least() -> LookReport:
     """Nothing but what must be there."""
-    return Watch(
+    return LookReport(
         pipeline="least", problem="text-generation", created="2025-07-03", version="1", looks=(), looks_per_year=52, alpha=0.05
     )
 

@@ -7,8 +7,8 @@ import random
 from tasks.report.run.data import (
     Calibration,
     CalibrationBin,
-    ClassScore,
-    Comparison,
+    ClassRow,
+    ComparisonRow,
     Confusion,
     Cost,
     Count,
@@ -45,7 +45,7 @@ def confusion_of(labels: tuple[str, ...], rows: int, error: float, chance: rando
     return Confusion(labels=labels, counts=tuple(counts))
 
 
-def class_scores(confusion: Confusion, chance: random.Random) -> tuple[ClassScore, ...]:
+def class_scores(confusion: Confusion, chance: random.Random) -> tuple[ClassRow, ...]:
     found = []
     for i, name in enumerate(confusion.labels):
         n, right = sum(confusion.counts[i]), confusion.counts[i][i]
@@ -54,7 +54,7 @@ def class_scores(confusion: Confusion, chance: random.Random) -> tuple[ClassScor
         low, high = interval(recall, n)
         f1 = 2 * recall * precision / (recall + precision) if recall + precision else 0.0
         old = min(1.0, max(0.0, recall + chance.gauss(-0.02, 0.04)))
-        found.append(ClassScore(name=name, n=n, recall=recall, precision=precision, f1=f1, low=low, high=high, champion=old))
+        found.append(ClassRow(name=name, n=n, recall=recall, precision=precision, f1=f1, low=low, high=high, champion=old))
     return tuple(found)
 
 
@@ -70,10 +70,10 @@ def system_of(name: str, role: str, accuracy: float, n: int, loss: float, versio
     return System(name=name, role=role, version=version, scores=scores)  # type: ignore[arg-type]
 
 
-def guards_of(confusion: Confusion) -> tuple[Comparison, ...]:
+def guards_of(confusion: Confusion) -> tuple[ComparisonRow, ...]:
     chance = random.Random(3)
     found = [
-        Comparison(
+        ComparisonRow(
             name="older test rows",
             kind="guard",
             n=402,
@@ -85,7 +85,7 @@ def guards_of(confusion: Confusion) -> tuple[Comparison, ...]:
             margin=0.02,
             outcome="no harm shown",
         ),
-        Comparison(
+        ComparisonRow(
             name="region: north",
             kind="guard",
             n=188,
@@ -97,12 +97,12 @@ def guards_of(confusion: Confusion) -> tuple[Comparison, ...]:
             margin=0.03,
             outcome="no harm shown",
         ),
-        Comparison(name="region: islands", kind="guard", n=12, outcome="too few rows", note="12 rows, fewer than 30"),
+        ComparisonRow(name="region: islands", kind="guard", n=12, outcome="too few rows", note="12 rows, fewer than 30"),
     ]
     for name, row in zip(confusion.labels, confusion.counts, strict=True):
         n, gain = sum(row), chance.gauss(0.015, 0.02)
         found.append(
-            Comparison(
+            ComparisonRow(
                 name=f"recall of {name}",
                 kind="guard",
                 n=n,

@@ -19,7 +19,7 @@ from report_parts import (
     system_of,
 )
 
-from tasks.report.run.data import Comparison, Generation, Identity, Population, ReportData, Score, SliceScore, System, WorstError
+from tasks.report.run.data import ComparisonRow, Generation, Identity, Population, ReportData, Score, SliceRow, System, WorstError
 
 HELPDESK = (
     "refund_request",
@@ -51,7 +51,7 @@ def classification(labels: tuple[str, ...] = HELPDESK, rows: int = 600, error: f
     confusion = confusion_of(labels, rows, error, chance)
     n = sum(map(sum, confusion.counts))
     right = sum(confusion.counts[i][i] for i in range(len(labels))) / n
-    primary = Comparison(
+    primary = ComparisonRow(
         name="champion version 3",
         kind="better",
         wins=31,
@@ -65,7 +65,7 @@ def classification(labels: tuple[str, ...] = HELPDESK, rows: int = 600, error: f
         alpha=0.00096,
         outcome="shown",
     )
-    anchor = Comparison(
+    anchor = ComparisonRow(
         name="anchor version 2",
         kind="not_worse",
         n=n - 18,
@@ -77,9 +77,9 @@ def classification(labels: tuple[str, ...] = HELPDESK, rows: int = 600, error: f
         margin=0.01,
         outcome="shown",
     )
-    floor = Comparison(name="floor: f1_macro at least 0.85", kind="floor", n=n, outcome="met", note="0.934")
+    floor = ComparisonRow(name="floor: f1_macro at least 0.85", kind="floor", n=n, outcome="met", note="0.934")
     slices = tuple(
-        SliceScore(
+        SliceRow(
             column=column,
             name=name,
             n=size,
@@ -169,7 +169,7 @@ def banking() -> ReportData:
     )
     labels = tuple(f"{head}_{tail}" for head in heads for tail in tails)
     report = classification(labels, 3080, 0.06)
-    veto = Comparison(
+    veto = ComparisonRow(
         name="recall of card_declined",
         kind="guard",
         n=40,
@@ -249,7 +249,7 @@ def generation() -> ReportData:
         )
         return System(name=name, role=role, scores=scores, version=version)  # type: ignore[arg-type]
 
-    primary = Comparison(
+    primary = ComparisonRow(
         name="the base model",
         kind="better",
         wins=31,

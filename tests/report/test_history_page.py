@@ -10,7 +10,7 @@ import pytest
 from history_samples import EVERY, first, generation, story, vacant, year
 from page_reader import HOSTILE, holds_together, read_page, same_tags, with_every_text
 
-from tasks.report.history.data import History, Move, from_json, to_json
+from tasks.report.history.data import History, MoveRow, from_json, to_json
 from tasks.report.history.page import render_history
 from tasks.report.history.summary import history_markdown, history_table
 from tasks.report.history.view import life_sums, monitored_versions, newest_first, reigns, served_seconds, version_state
@@ -33,7 +33,7 @@ def test_no_text_from_data_can_become_markup(make: object) -> None:
 
 def test_who_served_when_follows_the_applied_moves_alone() -> None:
     history = story()
-    never = Move(epoch=4, kind="PROMOTE", from_version="1", to_version="2", at=history.created, state="abandoned")
+    never = MoveRow(epoch=4, kind="PROMOTE", from_version="1", to_version="2", at=history.created, state="abandoned")
     found = reigns(replace(history, moves=(*history.moves, never)))
     assert [(one.version, one.current, one.taken_back) for one in found] == [
         ("1", False, False),

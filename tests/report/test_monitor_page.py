@@ -8,11 +8,11 @@ import pytest
 from monitor_samples import EVERY, decay, drift, few, first, life, quiet, unjudged
 from page_reader import HOSTILE, holds_together, read_page, same_tags, with_every_text
 
-from tasks.report.monitor.data import Level, Look, Watch
+from tasks.report.monitor.data import Level, LookReport, LookRow
 from tasks.report.monitor.page import render_look
 
 
-def text_of(watch: Watch) -> str:
+def text_of(watch: LookReport) -> str:
     return " ".join("".join(read_page(render_look(watch)).text).split())
 
 
@@ -115,7 +115,7 @@ def test_a_look_without_alarms_says_what_was_nearest_and_when_one_was_last() -> 
     watch = quiet()
     loud = next(look for look in drift().looks if look.alarms)
     assert "The nearest to an alarm is" in text_of(watch)
-    before: tuple[Look, ...] = (replace(watch.looks[0], findings=loud.findings), *watch.looks[1:])
+    before: tuple[LookRow, ...] = (replace(watch.looks[0], findings=loud.findings), *watch.looks[1:])
     assert "The last alarm was at look 1" in text_of(replace(watch, looks=before))
 
 

@@ -56,7 +56,7 @@ def test_names_from_data_are_escaped(text: str) -> None:
         series.trend_chart(dot, XS, YS, (0.1, None), text, 50),
         series.level_chart(dot, dot, dot[0], XS, YS, text),
         series.effect_strip([(1.0, "bad", text)], text),
-        lanes.version_lane([lanes.Span(0.0, 90.0, text, "past", text)], XS, [5.0], text),
+        lanes.version_lane([lanes.ServedSpan(0.0, 90.0, text, "past", text)], XS, [5.0], text),
         lanes.event_marks([(1.0, "bad", text, text)], XS, [], text),
         lanes.look_marks([(1.0, True, text)], XS, [], text),
     ]
@@ -65,5 +65,7 @@ def test_names_from_data_are_escaped(text: str) -> None:
 
 
 def test_a_name_stands_in_its_span_only_where_it_fits() -> None:
-    drawn = lanes.version_lane([lanes.Span(0.0, 1.0, "v100", "past", "t"), lanes.Span(1.0, 100.0, "v2", "past", "t")], XS, [], "x")
+    drawn = lanes.version_lane(
+        [lanes.ServedSpan(0.0, 1.0, "v100", "past", "t"), lanes.ServedSpan(1.0, 100.0, "v2", "past", "t")], XS, [], "x"
+    )
     assert ">v2</text>" in drawn and ">v100</text>" not in drawn

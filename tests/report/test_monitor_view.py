@@ -10,21 +10,23 @@ from monitor_samples import drift, life, quiet
 
 from tasks.report.draw import formats, times
 from tasks.report.monitor import monitor_names, tracks, view
-from tasks.report.monitor.data import Change, Finding, Look, Request, Watch, from_json, look_of, to_json
+from tasks.report.monitor.data import ChangeRow, FindingRow, LookReport, LookRow, RequestStory, from_json, look_of, to_json
 
 
-def looks_of(alarms: str) -> Watch:
+def looks_of(alarms: str) -> LookReport:
     """One look a letter: a alarm, q quiet, n not judged."""
     made = {
-        "a": Finding(monitor="inputs.topics", effect=0.3, minimum=0.1, p=1e-9, alpha=1e-5, alarm=True),
-        "q": Finding(monitor="inputs.topics", effect=0.02, minimum=0.1, p=1.0, alpha=1e-5),
-        "n": Finding(monitor="inputs.topics", minimum=0.1, note="not judged: 3 rows"),
+        "a": FindingRow(monitor="inputs.topics", effect=0.3, minimum=0.1, p=1e-9, alpha=1e-5, alarm=True),
+        "q": FindingRow(monitor="inputs.topics", effect=0.02, minimum=0.1, p=1.0, alpha=1e-5),
+        "n": FindingRow(monitor="inputs.topics", minimum=0.1, note="not judged: 3 rows"),
     }
     looks = tuple(
-        Look(number=n, at=f"2026-03-{n:02d}T00:00:00+00:00", start="", end="", rows=9, findings=(made[letter],))
+        LookRow(number=n, at=f"2026-03-{n:02d}T00:00:00+00:00", start="", end="", rows=9, findings=(made[letter],))
         for n, letter in enumerate(alarms, start=1)
     )
-    return Watch(pipeline="p", problem="text-classification", created="", version="1", looks=looks, looks_per_year=52, alpha=0.05)
+    return LookReport(
+        pipeline="p", problem="text-classification", created="", version="1", looks=looks, looks_per_year=52, alpha=0.05
+    )
 
 
 @pytest.mark.parametrize(("track", "number"), [("qqaa", 3), ("aqa", 3), ("aana", 1), ("naa", 2), ("qqa", 3)])
@@ -41,16 +43,16 @@ def test_an_alarm_that_is_over_is_no_drift_now() -> None:
 
 def test_a_change_beyond_the_minimum_that_may_be_chance_is_neither_quiet_nor_an_alarm() -> None:
     watch = looks_of("q")
-    doubtful = replace(watch.looks[0], findings=(Finding(monitor="inputs.topics", effect=0.2, minimum=0.1, p=0.03, alpha=1e-5),))
+    doubtful = replace(watch.looks[0], findings=(FindingRow(monitor="inputs.topics", effect=0.2, minimum=0.1, p=0.03, alpha=1e-5),))
     verdict = view.look_verdict(replace(watch, looks=(doubtful,)))
     assert (verdict.word, verdict.tone) == ("NO ALARM YET", "wait")
     assert "Topics may have changed, or it is chance" in verdict.headline
 
 
 def test_a_gain_of_accuracy_is_no_change_that_matters() -> None:
-    gain = Finding(monitor="performance.accuracy", effect=-0.2, minimum=0.05, p=1.0, alpha=1e-5)
+    gain = FindingRow(monitor="performance.accuracy", effect=-0.2, minimum=0.05, p=1.0, alpha=1e-5)
     assert tracks.finding_mark(gain)[2] == "quiet"
-    longer = Finding(monitor="inputs.length", effect=-0.5, minimum=0.2, p=0.2, alpha=1e-5)
+    longer = FindingRow(monitor="inputs.length", effect=-0.5, minimum=0.2, p=0.2, alpha=1e-5)
     assert tracks.finding_mark(longer)[2] == "not sure"
 
 
@@ -65,32 +67,32 @@ def test_bins_keep_every_stretch_with_an_alarm() -> None:
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        (Request(at="", why="drift", state="running"), "A retraining was started and is running."),
-        (Request(at="", why="drift", state="done", verdict="PROMOTE", version="5"), "Version 5 was trained and promoted."),
-        (Request(at="", why="drift", state="coalesced"), "A retraining was already under way, so no second one was started."),
+        (RequestStory(at="", why="drift", state="running"), "A retraining was started and is running."),
+        (RequestStory(at="", why="drift", state="done", verdict="PROMOTE", version="5"), "Version 5 was trained and promoted."),
+        (RequestStory(at="", why="drift", state="coalesced"), "A retraining was already under way, so no second one was started."),
         (
-            Request(at="", why="decay", state="refused", note="cooldown until 9 Sep"),
+            RequestStory(at="", why="decay", state="refused", note="cooldown until 9 Sep"),
             "No retraining was started: cooldown until 9 Sep.",
         ),
         (
-            Request(at="", why="schedule", state="waiting", note="`a` is gone"),
+            RequestStory(at="", why="schedule", state="waiting", note="`a` is gone"),
             "The data break their contract, and the retraining waits until one of the two is mended: `a` is gone.",
         ),
-        (Request(at="", why="decay", state="failed", note="no disk space."), "The retraining failed: no disk space."),
-        (Request(at="", why="decay", state="odd"), "Odd."),
+        (RequestStory(at="", why="decay", state="failed", note="no disk space."), "The retraining failed: no disk space."),
+        (RequestStory(at="", why="decay", state="odd"), "Odd."),
     ],
 )
-def test_every_outcome_of_a_request_is_a_sentence(request_: Request, said: str) -> None:
+def test_every_outcome_of_a_request_is_a_sentence(request_: RequestStory, said: str) -> None:
     assert view.request_outcome(request_) == said
 
 
 def test_a_run_of_its_own_is_never_folded_into_another() -> None:
-    one = Request(at="2026-01-01", why="drift", state="done", run_id="a")
+    one = RequestStory(at="2026-01-01", why="drift", state="done", run_id="a")
     assert len(view.merged_requests([one, replace(one, run_id="b")])) == 2
 
 
 def test_how_much_more_often_a_word_is_said() -> None:
-    base = Change(name="x", n_reference=10, n_window=40, reference=0.05, window=0.2)
+    base = ChangeRow(name="x", n_reference=10, n_window=40, reference=0.05, window=0.2)
     assert view.times_as_often(base) == "×4.0"
     assert view.times_as_often(replace(base, n_reference=0, reference=0.0)) == "new"
     assert view.times_as_often(replace(base, n_window=0, window=0.0)) == "gone"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from run_samples import banking, classification, first_release, generation, inconclusive, least
 
 from tasks.report.run import view
-from tasks.report.run.data import ClassScore, Confusion
+from tasks.report.run.data import ClassRow, Confusion
 from tasks.report.run.page import render_report
 
 
@@ -67,7 +67,7 @@ def test_confused_pairs_are_ordered_by_the_rows_they_cost() -> None:
 
 
 def test_the_worst_class_comes_first_and_an_unknown_one_last() -> None:
-    classes = [ClassScore(name=name, n=1, recall=recall) for name, recall in (("a", None), ("b", 0.9), ("c", 0.1))]
+    classes = [ClassRow(name=name, n=1, recall=recall) for name, recall in (("a", None), ("b", 0.9), ("c", 0.1))]
     assert [one.name for one in view.worst_first(classes)] == ["c", "b", "a"]
 
 

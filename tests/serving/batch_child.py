@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.serving.batch import partial_answers
 from tasks.serving.batch.input_files import inspect_files
-from tasks.serving.batch.scoring import Job, score_files
+from tasks.serving.batch.scoring import ScoringJob, score_files
 from tasks.serving.batcher import Said
 from tasks.traffic.log import open_traffic
 
@@ -24,7 +24,7 @@ def job(home, source, output, key="a" * 64, pause=0.0, **given):
 
     batch = given.pop("batch", None) or inspect_files(str(source), "text", "auto", 1000)
     traffic = open_traffic(Path(home), "tiny") if given.pop("logged", True) else None
-    return Job(batch, key, "7", slowly, 64, given.pop("id", "ticket"), Path(output), traffic, 0.1)
+    return ScoringJob(batch, key, "7", slowly, 64, given.pop("id", "ticket"), Path(output), traffic, 0.1)
 
 
 if __name__ == "__main__":

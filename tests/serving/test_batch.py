@@ -69,7 +69,7 @@ def test_texts_of_like_length_go_together_longest_first(tmp_path):
         asked.append([len(text) for text in texts])
         return answers(texts)
 
-    score_files(scoring.Job(**{**vars(work), "answers": noting}), quiet)
+    score_files(scoring.ScoringJob(**{**vars(work), "answers": noting}), quiet)
     lengths = [length for group in asked for length in group]
     assert lengths == sorted(frame["text"].map(len), reverse=True) and {len(group) for group in asked[:-1]} == {64}
 
@@ -117,7 +117,9 @@ def test_kill_9_within_a_part_loses_only_what_was_answered_since_the_last_writin
         before = groups
     asked = []
     work = job(tmp_path / "two", source, broken)
-    done = score_files(scoring.Job(**{**vars(work), "answers": lambda texts: asked.append(len(texts)) or answers(texts)}), quiet)
+    done = score_files(
+        scoring.ScoringJob(**{**vars(work), "answers": lambda texts: asked.append(len(texts)) or answers(texts)}), quiet
+    )
     work.log.close()
     assert done.kept == 64 * before and sum(asked) == 1900 - done.kept and done.rows == 1900
     assert broken.read_bytes() == whole.read_bytes() and not list(tmp_path.glob(".broken*"))
@@ -191,7 +193,7 @@ def test_two_at_once_do_not_write_one_result(tmp_path):
         go.wait(10)
         return answers(texts)
 
-    first = threading.Thread(target=score_files, args=(scoring.Job(**{**vars(work), "answers": waiting}), quiet))
+    first = threading.Thread(target=score_files, args=(scoring.ScoringJob(**{**vars(work), "answers": waiting}), quiet))
     first.start()
     began.wait(10)
     with pytest.raises(InfraError, match="is being scored by another process"):
@@ -326,7 +328,7 @@ def test_a_row_that_says_nothing_or_is_over_its_budget_has_no_answer(tmp_path):
     def some(texts):
         return [None if text == "over" else one for text, one in zip(texts, answers(texts), strict=True)]
 
-    done = score_files(scoring.Job(**{**vars(work), "answers": some}), quiet)
+    done = score_files(scoring.ScoringJob(**{**vars(work), "answers": some}), quiet)
     work.log.close()
     found = pd.read_parquet(tmp_path / "out.parquet")
     assert found["prediction"].isna().tolist() == [False, True, True, False, False, False] and done.answered == 4

@@ -7,7 +7,7 @@ import torch
 
 from tasks.learning.finetuned import read_finetuned
 from tasks.learning.network import build_network
-from tasks.serving.packaged_model import Kept, Preparation
+from tasks.serving.packaged_model import PackagedModel, Preparation
 from tasks.serving.predictor import make_ready
 
 TEXTS = [row["text"] for row in tiny.rows(40, seed=2)] + ["north"]
@@ -30,7 +30,7 @@ def folder(tmp_path_factory, bert_folder):
 def kept(folder, precision):
     network = build_network(read_finetuned(folder, "text-classification", 16).spec("text-classification", 16), folder)
     network.model.eval()
-    return Kept(network, Preparation(False, None, None, None, "runs:/base", 8, precision), None)
+    return PackagedModel(network, Preparation(False, None, None, None, "runs:/base", 8, precision), None)
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 0.05)])

@@ -13,7 +13,7 @@ from configs.errors import InfraError
 from configs.schema import PATTERN_ENTITIES
 from tasks.data.redaction.redact import OVER_BUDGET, Redactor
 from tasks.serving.batcher import Busy, Said
-from tasks.serving.text_preparation import AT_ONCE, MOST_WAITING, PIECE, Prepared, Preparer, Recipe, prepare_texts
+from tasks.serving.text_preparation import AT_ONCE, MOST_WAITING, PIECE, PreparedTexts, Preparer, Recipe, prepare_texts
 
 KEY = b"k" * 32
 RECIPE = Recipe(False, PATTERN_ENTITIES, KEY)
@@ -56,8 +56,8 @@ def test_only_long_requests_go_elsewhere_and_come_back_prepared():
     with ThreadPoolExecutor(1) as pool:
         preparer = Preparer(pool.submit)
         short, long = asyncio.run(preparer.prepare(RECIPE, ["a b"])), asyncio.run(preparer.prepare(RECIPE, [LONG, "x", OVER]))
-    assert short == ["a b"] and not isinstance(short[0], Prepared)
-    assert isinstance(long[0], Prepared) and long[0] == prepare_texts(RECIPE, [LONG])[0] and long[1:] == ["x", None]
+    assert short == ["a b"] and not isinstance(short[0], PreparedTexts)
+    assert isinstance(long[0], PreparedTexts) and long[0] == prepare_texts(RECIPE, [LONG])[0] and long[1:] == ["x", None]
     assert asyncio.run(preparer.prepare(None, [LONG])) == [LONG]
 
 
@@ -143,7 +143,7 @@ def test_a_process_that_is_ended_is_begun_again_and_the_request_does_not_notice(
 
 
 def test_whatever_waits_for_a_process_that_is_ended_is_asked_again_or_told_so():
-    from tasks.common.processes import Beside, RestartedProcess
+    from tasks.common.processes import HelperProcess, RestartedProcess
 
     with closing(RestartedProcess("tasks.serving.text_preparation")) as elsewhere:
         first = elsewhere.submit(os.getpid).result()
@@ -153,7 +153,7 @@ def test_whatever_waits_for_a_process_that_is_ended_is_asked_again_or_told_so():
         assert {type(future.exception()) for future in (held, *queued)} == {InfraError}
         with pytest.raises(InfraError):
             elsewhere.result(signal.raise_signal, signal.SIGKILL)
-    beside = Beside("tasks.serving.text_preparation")
+    beside = HelperProcess("tasks.serving.text_preparation")
     waiting = [beside.submit(signal.pause) for _ in range(3)]
     beside.close()
     assert {type(future.exception()) for future in waiting} == {InfraError}
@@ -190,7 +190,7 @@ def redacting(bert_folder, tmp_path_factory):
 def test_a_model_answers_what_is_prepared_as_what_is_not_and_nothing_over_its_budget(redacting):
     texts = [*TEXTS[:3], LONG, "mail anna@example.org"]
     plain = redacting.answers(texts)
-    ready = [None if text is None else Prepared(text) for text in prepare_texts(redacting.recipe, texts)]
+    ready = [None if text is None else PreparedTexts(text) for text in prepare_texts(redacting.recipe, texts)]
     assert redacting.answers(ready) == plain and redacting.answers([texts[0], ready[3]]) == [plain[0], plain[3]]
     said = redacting.answers([TEXTS[0], OVER, TEXTS[1]])
     assert said[1] is None and [said[0].prediction, said[2].prediction] == [plain[0].prediction, plain[1].prediction]

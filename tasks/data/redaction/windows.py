@@ -14,7 +14,7 @@ BEFORE, AFTER = 50, 400  # characters: what may stand before a value and matter,
 _WORD_END = re.compile(r"\s|$")
 
 
-class Window(NamedTuple):
+class TextWindow(NamedTuple):
     """Characters [start, end) of a text, of which it answers for values that start in [first, last)."""
 
     start: int
@@ -23,17 +23,17 @@ class Window(NamedTuple):
     end: int
 
 
-def text_windows(text: str, size: int = WINDOW) -> Iterator[Window]:
+def text_windows(text: str, size: int = WINDOW) -> Iterator[TextWindow]:
     """The windows of a text, in order; where one ends is a line's end if there is one, or a word's."""
     if len(text) <= size:
-        yield Window(0, 0, len(text), len(text))
+        yield TextWindow(0, 0, len(text), len(text))
         return
     first = 0
     while first < len(text):
         last = first + size
         if last < len(text):
             last = max(text.rfind("\n", last - size // 4, last), text.rfind(" ", last - size // 8, last)) + 1 or last
-        yield Window(max(0, first - BEFORE), first, last, min(len(text), last + AFTER))
+        yield TextWindow(max(0, first - BEFORE), first, last, min(len(text), last + AFTER))
         first = last
 
 

@@ -25,7 +25,7 @@ from tasks.learning.folds import FoldAnswers, folds_of, gather_epochs, load_answ
 from tasks.learning.fused_lora import fuse_lora
 from tasks.learning.network import TRAINABLE, Network, Spec, build_network, load_tokenizer, outline_network, read_spec, refuse_blind
 from tasks.learning.temperature import fit_temperature, log_loss
-from tasks.learning.trainer import EarlierFits, Plan, checkpointing_trainer, default_epochs, disk_errors, trainer_arguments
+from tasks.learning.trainer import EarlierFits, FitPlan, checkpointing_trainer, default_epochs, disk_errors, trainer_arguments
 from tasks.problems import text_classification, text_generation
 
 MICRO = "micro"
@@ -36,7 +36,7 @@ LOWER_RATE = 0.25  # of the learning rate, where a training that went wrong is b
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """What the attempts at one training share, and what the fits before them did and found, if there were any."""
 
     spec: Spec
@@ -69,7 +69,7 @@ def train_supervised(
     if done is not None:
         return done
     rate = training.learning_rate or adapters.default_learning_rate(spec.moves)
-    job = Job(spec, base, objective, training, listener, start, rate)
+    job = TrainingJob(spec, base, objective, training, listener, start, rate)
     if spec.problem == "text-classification":
         _check_labels(spec, held_out)
         pairs = folds_of(training, rows, held_out)
@@ -80,7 +80,7 @@ def train_supervised(
     return trained
 
 
-def _fit_once_or_twice(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
+def _fit_once_or_twice(job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
     """Fit to `rows`; with `training.refit` once more to all rows, for as many epochs as were best."""
     if not job.training.refit or held_out.empty:
         return _steady(job, rows, held_out, run)
@@ -95,7 +95,7 @@ def _fit_once_or_twice(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run
     return trained
 
 
-def _with_folds(job: Job, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], rows: int, run: Path) -> Job:
+def _with_folds(job: TrainingJob, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], rows: int, run: Path) -> TrainingJob:
     """The same training, once each fold of its rows was answered by a network that learned from the others."""
     batch, listener = job.training.batch_size, job.listener
     epochs = default_epochs(math.ceil(rows / batch))
@@ -110,7 +110,7 @@ def _with_folds(job: Job, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], rows: 
     return replace(job, folds=every, earlier=earlier, listener=listener.with_steps_around(sum(sizes[:-1]), 0))
 
 
-def _fold(job: Job, rows: pd.DataFrame, answered: pd.DataFrame, run: Path) -> FoldAnswers:
+def _fold(job: TrainingJob, rows: pd.DataFrame, answered: pd.DataFrame, run: Path) -> FoldAnswers:
     """Fit to one fold's rows, or find it fitted; what it answers the others after each epoch."""
     if (earlier := load_answers(run)) is not None:
         return earlier
@@ -125,7 +125,7 @@ def _fold(job: Job, rows: pd.DataFrame, answered: pd.DataFrame, run: Path) -> Fo
     return answers
 
 
-def _steady(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
+def _steady(job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
     """Fit; a training that goes wrong for good is begun once more, at a quarter of its learning rate."""
     done = finished_fit(run)
     if done is not None:
@@ -159,7 +159,7 @@ def _note_collapse(error: CollapsedError, run: Path) -> None:
     aside.replace(run / COLLAPSED)
 
 
-def _within_memory(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, result: Path) -> Trained:
+def _within_memory(job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, result: Path) -> Trained:
     """Fit with as many rows in memory at once as there is room for."""
     how = numerics(job.training.precision)
     sizes = _sizes(job.training.batch_size, run / MICRO)
@@ -187,7 +187,9 @@ def _sizes(batch: int, noted: Path) -> tuple[int, ...]:
     return (int(found),) if found.isdigit() else tuple(dict.fromkeys((batch, _smaller(batch))))
 
 
-def _attempt(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, result: Path, micro: int, how: Numerics) -> Trained:
+def _attempt(
+    job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, result: Path, micro: int, how: Numerics
+) -> Trained:
     moved, spec = _weights_of(job.start, job.spec) if job.start else (None, job.spec)
     tokenizer = load_tokenizer(job.base)
     match spec.problem:
@@ -205,7 +207,7 @@ def _attempt(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, re
         refuse_blind(network)
     attend_in_fp32(network.model, how)
     fuse_lora(network.model, how)
-    plan = Plan(job.training, job.learning_rate, lengths, micro, how, run, result, job.last_epoch, earlier=job.earlier)
+    plan = FitPlan(job.training, job.learning_rate, lengths, micro, how, run, result, job.last_epoch, earlier=job.earlier)
     plan = replace(plan, folds=job.folds, answers=job.answers)
     if spec.problem == "text-classification":
         plan = replace(
@@ -217,7 +219,7 @@ def _attempt(job: Job, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, re
     return fit_network(trainer, network, plan, _calibration(job, data[1], plan), job.listener.after(job.earlier.steps))
 
 
-def _calibration(job: Job, held_out: list[dict[str, Any]], plan: Plan) -> Callable[[Network, int], float]:
+def _calibration(job: TrainingJob, held_out: list[dict[str, Any]], plan: FitPlan) -> Callable[[Network, int], float]:
     """What gives a trained network its temperature: the one found before, else the held-out rows; 1 for what has no classes."""
 
     def calibrate(network: Network, epoch: int) -> float:
@@ -280,7 +282,7 @@ def _weights_of(start: Path, spec: Spec) -> tuple[Path, Spec]:
 
 
 def _trainer(
-    network: Network, rows: list[dict[str, Any]], held_out: list[dict[str, Any]], objective: Supervised, plan: Plan
+    network: Network, rows: list[dict[str, Any]], held_out: list[dict[str, Any]], objective: Supervised, plan: FitPlan
 ) -> Any:
     settings = {**trainer_arguments(plan), "eval_strategy": "steps" if held_out else "no"}
     match network.spec.problem:
@@ -308,7 +310,7 @@ def _trainer(
             assert_never(network.spec.problem)
 
 
-def _calibrated_loss(validation: Any, plan: Plan, step: int) -> dict[str, float]:
+def _calibrated_loss(validation: Any, plan: FitPlan, step: int) -> dict[str, float]:
     """What the Trainer logs of the held-out rows beside their loss: that after calibration, and whether one class is answered."""
     own, own_targets = validation.predictions, validation.label_ids
     epoch = round(step / plan.steps_per_epoch)

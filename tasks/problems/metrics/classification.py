@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 CALIBRATION_BINS = 15
 
 
-class Counts(NamedTuple):
+class ClassCounts(NamedTuple):
     """Per class (c,): rows where target and prediction agree, rows predicted so, rows that are so."""
 
     hits: Codes
@@ -54,12 +54,12 @@ def checked_probabilities(targets: Any, probabilities: Any) -> tuple[Codes, Floa
     return t, p
 
 
-def class_counts(targets: Codes, predictions: Codes, classes: int | None = None) -> Counts:
+def class_counts(targets: Codes, predictions: Codes, classes: int | None = None) -> ClassCounts:
     """Count per class in one pass; never the (c, c) confusion matrix, which for 10,000 classes would be 800 MB."""
     c = classes if classes is not None else int(max(targets.max(), predictions.max())) + 1
     if max(targets.max(), predictions.max()) >= c:
         raise ValueError(f"class code {max(targets.max(), predictions.max())} does not fit {c} classes")
-    return Counts(
+    return ClassCounts(
         np.bincount(targets[targets == predictions], minlength=c),
         np.bincount(predictions, minlength=c),
         np.bincount(targets, minlength=c),
@@ -72,24 +72,24 @@ def safe_ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
     return quotient
 
 
-def precision_of(k: Counts) -> Floats:
+def precision_of(k: ClassCounts) -> Floats:
     return safe_ratio(k.hits, k.predicted)
 
 
-def recall_of(k: Counts) -> Floats:
+def recall_of(k: ClassCounts) -> Floats:
     return safe_ratio(k.hits, k.actual)
 
 
-def f1_of(k: Counts) -> Floats:
+def f1_of(k: ClassCounts) -> Floats:
     return safe_ratio(2 * k.hits, k.predicted + k.actual)
 
 
-def macro_mean(values: Floats, k: Counts) -> float:
+def macro_mean(values: Floats, k: ClassCounts) -> float:
     """The plain mean over classes that occur; one that is neither in the targets nor predicted has no value to add."""
     return float(values[(k.predicted + k.actual) > 0].mean())
 
 
-def weighted_mean(values: Floats, k: Counts) -> float:
+def weighted_mean(values: Floats, k: ClassCounts) -> float:
     """The mean over classes, each as heavy as its rows."""
     return float((values * k.actual).sum() / k.actual.sum())
 

@@ -11,7 +11,7 @@ from tasks.report.draw.series import Dot, Tone, diamond_mark, height_of, interva
 
 
 @dataclass(frozen=True)
-class Span:
+class ServedSpan:
     """A stretch of a lane: `name` is written into it where there is room."""
 
     start: float
@@ -21,7 +21,7 @@ class Span:
     title: str
 
 
-def version_lane(spans: Sequence[Span], xs: Domain, changes: Sequence[float], label: str, height: int = 34) -> str:
+def version_lane(spans: Sequence[ServedSpan], xs: Domain, changes: Sequence[float], label: str, height: int = 34) -> str:
     """Which version served when: one block each, its name in it where there is room."""
     body = change_lines(changes, xs, height)
     for one in spans:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks.report.monitor.data import Feedback, Level, Request
+from tasks.report.monitor.data import FeedbackCounts, Level, RequestStory
 from tasks.report.run.data import Unit
 from tasks.report.stored import dump_page, load_page
 
@@ -37,7 +37,7 @@ class Version:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Move:
+class MoveRow:
     """A row of the ledger: the fields of tasks.ledger.replay.Entry that a reader needs, by the same names.
 
     `kind`: FIRST, PROMOTE, ROLLBACK, EXTERNAL; `state`: intended, applied, abandoned. None is no champion at all.
@@ -78,11 +78,11 @@ class History:
     created: str
     champion: str | None
     versions: tuple[Version, ...] = ()
-    moves: tuple[Move, ...] = ()
+    moves: tuple[MoveRow, ...] = ()
     looks: tuple[LookMark, ...] = ()
     levels: tuple[Level, ...] = ()
-    feedback: tuple[Feedback, ...] = ()
-    requests: tuple[Request, ...] = ()
+    feedback: tuple[FeedbackCounts, ...] = ()
+    requests: tuple[RequestStory, ...] = ()
     metric: str = "accuracy"
     unit: Unit = "share"
     higher_is_better: bool = True

@@ -25,13 +25,13 @@ def render_history(history: History) -> str:
         view=view,
         watch_view=monitor_view,
         monitors=monitor_names,
-        draw=_Draw(history),
+        draw=_HistoryDrawings(history),
         span=times.span_text,
         sums=view.life_sums(history),
     )
 
 
-class _Draw:
+class _HistoryDrawings:
     """The charts of one history; all lanes share one axis of time."""
 
     def __init__(self, history: History) -> None:
@@ -46,7 +46,7 @@ class _Draw:
 
     def served(self) -> Markup:
         spans = [
-            lanes.Span(
+            lanes.ServedSpan(
                 one.start, one.end, f"v{one.version}", "current" if one.current else "back" if one.taken_back else "past",
                 f"version {one.version}: {times.span_text(one.end - one.start)}{', then taken back' if one.taken_back else ''}",
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.report.draw import formats, times
 from tasks.report.history import view
-from tasks.report.history.data import History, Move, Version
+from tasks.report.history.data import History, MoveRow, Version
 from tasks.report.run.summary import markdown_table, markdown_text
 
 MOST = 15
@@ -36,7 +36,7 @@ def history_table(history: History, most: int = MOST) -> list[tuple[str, ...]]:
     return [tuple(cell.replace(formats.THIN, " ") for cell in row) for row in found]
 
 
-def _moved(move: Move) -> str:
+def _moved(move: MoveRow) -> str:
     return f"{view.move_sentence(move)}{f', by {move.who}' if move.who else ''}{f': {move.reason}' if move.reason else ''}"
 
 

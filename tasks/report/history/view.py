@@ -10,8 +10,8 @@ from typing import Literal
 from tasks.report.draw import formats, times
 from tasks.report.draw.formats import first_upper
 from tasks.report.draw.series import Tone
-from tasks.report.history.data import History, Move, Version
-from tasks.report.monitor.data import Feedback, Level
+from tasks.report.history.data import History, MoveRow, Version
+from tasks.report.monitor.data import FeedbackCounts, Level
 from tasks.report.monitor.view import list_monitors
 
 KINDS: dict[str, tuple[Tone, str, str]] = {
@@ -57,7 +57,7 @@ class Sums:
     peak_bytes: int | None
 
 
-def applied_moves(history: History) -> list[Move]:
+def applied_moves(history: History) -> list[MoveRow]:
     return [move for move in history.moves if move.state == "applied"]
 
 
@@ -197,12 +197,12 @@ def life_sums(history: History) -> Sums:
     )
 
 
-def feedback_sum(found: Sequence[Feedback]) -> Feedback:
+def feedback_sum(found: Sequence[FeedbackCounts]) -> FeedbackCounts:
     fields = ("answers", "audits", "audited", "labels", "up", "down", "corrections")
-    return Feedback(version="all", **{name: sum(getattr(one, name) for one in found) for name in fields})
+    return FeedbackCounts(version="all", **{name: sum(getattr(one, name) for one in found) for name in fields})
 
 
-def move_sentence(move: Move) -> str:
+def move_sentence(move: MoveRow) -> str:
     """One row of the ledger as a sentence."""
     over = "" if move.from_version is None else f" in place of version {move.from_version}"
     said = {

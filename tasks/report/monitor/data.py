@@ -11,7 +11,7 @@ from tasks.report.stored import dump_page, load_page
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class FindingRow:
     """What one monitor found at one look: the fields of drift.types' Finding, so `Finding(**finding)` fills it.
 
     `effect` with [low, high] is in the unit of `minimum`, the least effect worth an alarm; `p` is of H0: effect <= minimum, held
@@ -32,7 +32,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class LookRow:
     """One look at a champion's traffic: a row of ledger_looks. `report` is the address of the page that was written then."""
 
     number: int
@@ -40,17 +40,17 @@ class Look:
     start: str
     end: str
     rows: int
-    findings: tuple[Finding, ...]
+    findings: tuple[FindingRow, ...]
     version: str = ""
     report: str = ""
 
     @property
-    def alarms(self) -> tuple[Finding, ...]:
+    def alarms(self) -> tuple[FindingRow, ...]:
         return tuple(one for one in self.findings if one.alarm)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class ChangeRow:
     """A word, class, language or bin of length: its share in the reference and in the window, as drift.frequency_shift gives it.
 
     `log_odds` above zero: more now. `changed`: beyond chance, after correction over all names asked about.
@@ -74,8 +74,8 @@ class Change:
 class Words:
     """Words that became more and less frequent (drift.frequency_shift.Changes), the surest first."""
 
-    more: tuple[Change, ...] = ()
-    less: tuple[Change, ...] = ()
+    more: tuple[ChangeRow, ...] = ()
+    less: tuple[ChangeRow, ...] = ()
     tested: int = 0
     rate: float = 0.05
     least: float = 1.5
@@ -99,7 +99,7 @@ class Example:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Growth:
+class GrowthRow:
     """A kind of text that became more frequent: typical ones of the window, and the shares of distinct texts of this kind."""
 
     examples: tuple[Example, ...]
@@ -110,7 +110,7 @@ class Growth:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Texts:
+class NovelTextRows:
     """Texts of the window unlike the reference (drift.novelty): the share beyond 99 in 100 of the reference's, and examples."""
 
     share: float | None = None
@@ -118,7 +118,7 @@ class Texts:
     high: float | None = None
     expected: float = 0.01
     strangers: tuple[Example, ...] = ()
-    growths: tuple[Growth, ...] = ()
+    growths: tuple[GrowthRow, ...] = ()
     n_window: int = 0
 
 
@@ -136,7 +136,7 @@ class Level:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Feedback:
+class FeedbackCounts:
     """What came back on a version's answers. `audits` were drawn at random to be labelled, `audited` of them were."""
 
     version: str = ""
@@ -150,7 +150,7 @@ class Feedback:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class RequestStory:
     """A retraining asked for and what became of it: a row of ledger_requests. `note` says why it was refused or joined another.
 
     `why`: drift, decay, new-data, schedule, person. `state`: running, done, coalesced, refused, waiting, failed. `version` is what
@@ -172,7 +172,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watch:
+class LookReport:
     """One look's page. `looks`: all of this champion, oldest first; the last one is what the page is about.
 
     `look_of_year` counts this champion's looks of the last 52 weeks, what alpha is spent by; `alpha` is the chance of any false
@@ -183,7 +183,7 @@ class Watch:
     problem: str
     created: str
     version: str
-    looks: tuple[Look, ...]
+    looks: tuple[LookRow, ...]
     looks_per_year: int
     alpha: float
     look_of_year: int | None = None
@@ -192,13 +192,13 @@ class Watch:
     metric: str = "accuracy"
     unit: Unit = "share"
     words: Words | None = None
-    texts: Texts | None = None
-    classes: tuple[Change, ...] = ()
-    languages: tuple[Change, ...] = ()
-    lengths: tuple[Change, ...] = ()
+    texts: NovelTextRows | None = None
+    classes: tuple[ChangeRow, ...] = ()
+    languages: tuple[ChangeRow, ...] = ()
+    lengths: tuple[ChangeRow, ...] = ()
     levels: tuple[Level, ...] = ()
-    feedback: Feedback | None = None
-    requests: tuple[Request, ...] = ()
+    feedback: FeedbackCounts | None = None
+    requests: tuple[RequestStory, ...] = ()
     notices: tuple[str, ...] = ()
     next_command: str | None = None
     model_report: str = ""
@@ -206,12 +206,12 @@ class Watch:
     format: int = 1
 
 
-def look_of(number: int, at: str, payload: Mapping[str, Any]) -> Look:
+def look_of(number: int, at: str, payload: Mapping[str, Any]) -> LookRow:
     """A look from a row of ledger_looks: its number, its time and its payload; keys that this version does not know are left."""
-    known = Finding.__dataclass_fields__
-    findings = tuple(Finding(**{name: value for name, value in one.items() if name in known}) for one in payload["findings"])
+    known = FindingRow.__dataclass_fields__
+    findings = tuple(FindingRow(**{name: value for name, value in one.items() if name in known}) for one in payload["findings"])
     start, end = payload["window"]
-    return Look(
+    return LookRow(
         number=number,
         at=at,
         start=start,
@@ -223,11 +223,11 @@ def look_of(number: int, at: str, payload: Mapping[str, Any]) -> Look:
     )
 
 
-def to_json(watch: Watch) -> str:
+def to_json(watch: LookReport) -> str:
     """As JSON; a number that is not finite becomes null, which the page shows as absent."""
     return dump_page(watch)
 
 
-def from_json(text: str | bytes) -> Watch:
+def from_json(text: str | bytes) -> LookReport:
     """The look of a stored watch.json, less the fields that this version does not know. Raises InputError on anything else."""
-    return load_page(Watch, text, "look", "give the watch.json that a monitor wrote")
+    return load_page(LookReport, text, "look", "give the watch.json that a monitor wrote")

@@ -13,7 +13,7 @@ GROUPS = ("inputs", "predictions", "performance")
 
 
 @dataclass(frozen=True)
-class Monitor:
+class MonitorKind:
     """`says` tells what the effect measures, `unit` in what, its minimum too; `sides` is 1 where only growth matters."""
 
     name: str
@@ -28,27 +28,27 @@ class Monitor:
 
 
 KNOWN = (
-    Monitor("inputs.topics", "Topics", "deviation", "how far the texts moved as a whole, by their embeddings", 1),
-    Monitor("inputs.mean", "Average meaning", "deviation", "how far the average text moved, by its embedding", 1),
-    Monitor("inputs.vocabulary", "Vocabulary", "share", "more or fewer words that training did not know"),
-    Monitor("inputs.length", "Length", "deviation", "how much longer or shorter texts are"),
-    Monitor("inputs.language", "Languages", "share", "largest change of a language's share", 1),
-    Monitor("inputs.duplicates", "Duplicates", "share", "more or fewer texts that repeat another"),
-    Monitor("inputs.missing", "Missing texts", "share", "more or fewer empty texts"),
-    Monitor("predictions.classes", "Predicted classes", "share", "largest change of a class's share", 1),
-    Monitor("predictions.confidence", "Confidence", "deviation", "how much surer or less sure the model is"),
-    Monitor("predictions.calibration", "Calibration", "share", "wrong more (or less) often than its confidence used to mean"),
-    Monitor("performance.accuracy", "Accuracy on labels", "share", "loss against the reference, on audited answers", 1),
-    Monitor("performance.estimate", "Estimated accuracy", "share", "loss foretold by the model's confidence, before labels", 1),
+    MonitorKind("inputs.topics", "Topics", "deviation", "how far the texts moved as a whole, by their embeddings", 1),
+    MonitorKind("inputs.mean", "Average meaning", "deviation", "how far the average text moved, by its embedding", 1),
+    MonitorKind("inputs.vocabulary", "Vocabulary", "share", "more or fewer words that training did not know"),
+    MonitorKind("inputs.length", "Length", "deviation", "how much longer or shorter texts are"),
+    MonitorKind("inputs.language", "Languages", "share", "largest change of a language's share", 1),
+    MonitorKind("inputs.duplicates", "Duplicates", "share", "more or fewer texts that repeat another"),
+    MonitorKind("inputs.missing", "Missing texts", "share", "more or fewer empty texts"),
+    MonitorKind("predictions.classes", "Predicted classes", "share", "largest change of a class's share", 1),
+    MonitorKind("predictions.confidence", "Confidence", "deviation", "how much surer or less sure the model is"),
+    MonitorKind("predictions.calibration", "Calibration", "share", "wrong more (or less) often than its confidence used to mean"),
+    MonitorKind("performance.accuracy", "Accuracy on labels", "share", "loss against the reference, on audited answers", 1),
+    MonitorKind("performance.estimate", "Estimated accuracy", "share", "loss foretold by the model's confidence, before labels", 1),
 )
 BY_NAME = {one.name: one for one in KNOWN}
 ORDER = {one.name: n for n, one in enumerate(KNOWN)}
 
 
-def monitor_of(name: str) -> Monitor:
+def monitor_of(name: str) -> MonitorKind:
     """The monitor of that name; one that this version does not know by its own name, as a plain number."""
     title = formats.first_upper(formats.plain_name(name.split(".", 1)[-1]))
-    return BY_NAME.get(name) or Monitor(name, title, "number", "")
+    return BY_NAME.get(name) or MonitorKind(name, title, "number", "")
 
 
 def in_order(names: set[str]) -> list[str]:

@@ -10,13 +10,13 @@ from tasks.report.draw import charts, formats, series, times
 from tasks.report.draw.charts import Domain
 from tasks.report.environment import framed_chart, render_page, trusted_svg
 from tasks.report.monitor import monitor_names, tracks, view
-from tasks.report.monitor.data import Change, Watch
+from tasks.report.monitor.data import ChangeRow, LookReport
 from tasks.report.run.page import DENSE
 
 HEIGHT, TALL = 112, 200
 
 
-def render_look(watch: Watch) -> str:
+def render_look(watch: LookReport) -> str:
     """The page of a look, as HTML. Pure: equal data give equal pages; every text from data is escaped."""
     look = view.latest_look(watch)
     return render_page(
@@ -32,7 +32,7 @@ def render_look(watch: Watch) -> str:
         overused=[one.name for one in watch.words.more] if watch.words else [],
         alphas=view.allowed_p(look),
         reference_rows=max((one.n_reference for one in look.findings), default=0),
-        draw=_Draw(watch),
+        draw=_LookDrawings(watch),
         dense=DENSE,
         name_of=monitor_names.monitor_of,
         amount=monitor_names.effect_text,
@@ -45,10 +45,10 @@ def _anchor(name: str) -> str:
     return f"monitor-{name}"
 
 
-class _Draw:
+class _LookDrawings:
     """The charts of one look's page; all trends share one axis of time."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: LookReport) -> None:
         self.watch = watch
         self.xs = series.time_domain([at for look in watch.looks if (at := times.epoch_seconds(look.at)) is not None])
 
@@ -115,13 +115,13 @@ class _Draw:
     def _levels(self, kind: str) -> list[series.Dot]:
         return [dot for one in self.watch.levels if one.kind == kind and (dot := view.level_dot(one, self.watch.unit))]
 
-    def share_domain(self, found: tuple[Change, ...]) -> Domain:
+    def share_domain(self, found: tuple[ChangeRow, ...]) -> Domain:
         return (
             0.0,
             min(1.0, 1.04 * max((value or 0.0 for one in found for value in (one.window, one.reference)), default=1.0)) or 1.0,
         )
 
-    def share_bar(self, one: Change, domain: Domain) -> Markup:
+    def share_bar(self, one: ChangeRow, domain: Domain) -> Markup:
         label = f"{one.name}: {formats.format_share(one.window)} now, {formats.format_share(one.reference)} in the reference"
         return trusted_svg(charts.bar_chart(one.window, one.window_low, one.window_high, one.reference, domain, label))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tasks.report.draw import formats
 from tasks.report.monitor import monitor_names, tracks, view
-from tasks.report.monitor.data import Finding, Watch
+from tasks.report.monitor.data import FindingRow, LookReport
 from tasks.report.run.summary import markdown_table, markdown_text
 
 
-def watch_markdown(watch: Watch) -> str:
+def watch_markdown(watch: LookReport) -> str:
     """Verdict, what it rests on, every monitor, the words that changed most, what was done, and the next command; all escaped."""
     verdict = view.look_verdict(watch)
     look = view.latest_look(watch)
@@ -33,7 +33,7 @@ def watch_markdown(watch: Watch) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def watch_table(watch: Watch) -> list[tuple[str, ...]]:
+def watch_table(watch: LookReport) -> list[tuple[str, ...]]:
     """Rows of plain text, the first the header: one row a monitor of the last look; empty where there was none."""
     look = view.latest_look(watch)
     rows = [_row(name, tracks.finding_of(look, name)) for name in tracks.monitor_keys(watch)]
@@ -41,10 +41,10 @@ def watch_table(watch: Watch) -> list[tuple[str, ...]]:
     return [tuple(cell.replace(formats.THIN, " ") for cell in row) for row in found]
 
 
-def _row(name: str, one: Finding | None) -> tuple[str, ...]:
+def _row(name: str, one: FindingRow | None) -> tuple[str, ...]:
     kind = monitor_names.monitor_of(name)
     _, sign, said = tracks.finding_mark(one)
-    known = one if one is not None else Finding(monitor=name)
+    known = one if one is not None else FindingRow(monitor=name)
     return (
         kind.title,
         monitor_names.effect_text(known.effect, kind.unit),
@@ -56,7 +56,7 @@ def _row(name: str, one: Finding | None) -> tuple[str, ...]:
     )
 
 
-def _words(watch: Watch) -> list[str]:
+def _words(watch: LookReport) -> list[str]:
     if watch.words is None or not (watch.words.more or watch.words.less):
         return []
     ways = [("More often", watch.words.more), ("Less often", watch.words.less)]

@@ -8,17 +8,17 @@ from itertools import pairwise
 from tasks.report.draw import formats, times
 from tasks.report.draw.series import Dot, Tone
 from tasks.report.monitor import monitor_names
-from tasks.report.monitor.data import Finding, Look, Watch
+from tasks.report.monitor.data import FindingRow, LookReport, LookRow
 
 MOST_COLUMNS = 90
 """More looks than this are drawn in bins, each by its worst look."""
 
 
-def is_judged(finding: Finding) -> bool:
+def is_judged(finding: FindingRow) -> bool:
     return formats.is_number(finding.effect) and formats.is_number(finding.p)
 
 
-def finding_mark(finding: Finding | None) -> tuple[Tone, str, str]:
+def finding_mark(finding: FindingRow | None) -> tuple[Tone, str, str]:
     """Tone, sign and words for one finding: what is beyond the minimum but may be chance is neither quiet nor an alarm."""
     if finding is None or not is_judged(finding):
         return ("none", "·", "not judged") if finding is None or not finding.alarm else ("bad", "!", "alarm")
@@ -29,23 +29,23 @@ def finding_mark(finding: Finding | None) -> tuple[Tone, str, str]:
     return "good", "✓", "quiet"
 
 
-def monitor_keys(watch: Watch) -> list[str]:
+def monitor_keys(watch: LookReport) -> list[str]:
     """Every monitor that any look of this champion had."""
     return monitor_names.in_order({one.monitor for look in watch.looks for one in look.findings})
 
 
-def grouped_monitors(watch: Watch) -> dict[str, list[str]]:
+def grouped_monitors(watch: LookReport) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in monitor_keys(watch):
         found.setdefault(name.split(".", 1)[0], []).append(name)
     return found
 
 
-def finding_of(look: Look, name: str) -> Finding | None:
+def finding_of(look: LookRow, name: str) -> FindingRow | None:
     return next((one for one in look.findings if one.monitor == name), None)
 
 
-def effect_ratio(finding: Finding) -> float | None:
+def effect_ratio(finding: FindingRow) -> float | None:
     """The effect as a multiple of the least that matters; where only a loss matters, a gain is below zero."""
     if finding.effect is None or not formats.is_number(finding.effect) or not finding.minimum:
         return None
@@ -53,28 +53,28 @@ def effect_ratio(finding: Finding) -> float | None:
     return (abs(finding.effect) if sides == 2 else finding.effect) / finding.minimum
 
 
-def ends_of(one: Finding) -> str:
+def ends_of(one: FindingRow) -> str:
     unit = monitor_names.monitor_of(one.monitor).unit
     if not (formats.is_number(one.low) and formats.is_number(one.high)):
         return ""
     return f"{monitor_names.effect_number(one.low, unit)} to {monitor_names.effect_number(one.high, unit)}"
 
 
-def binned_looks(looks: Sequence[Look], name: str, most: int = MOST_COLUMNS) -> list[tuple[Look, Finding | None]]:
+def binned_looks(looks: Sequence[LookRow], name: str, most: int = MOST_COLUMNS) -> list[tuple[LookRow, FindingRow | None]]:
     """Looks with this monitor's finding; of more than `most`, the worst of each bin: an alarm, else the largest effect."""
     found = [(look, finding_of(look, name)) for look in looks]
     if len(found) <= most:
         return found
     bounds = [round(n * len(found) / most) for n in range(most + 1)]
 
-    def bad(one: tuple[Look, Finding | None]) -> tuple[bool, float]:
+    def bad(one: tuple[LookRow, FindingRow | None]) -> tuple[bool, float]:
         size = effect_ratio(one[1]) if one[1] is not None else None
         return one[1] is not None and one[1].alarm, -1e300 if size is None else size
 
     return [max(found[a:b], key=bad) for a, b in pairwise(bounds)]
 
 
-def track_dots(watch: Watch, name: str) -> list[Dot]:
+def track_dots(watch: LookReport, name: str) -> list[Dot]:
     """A monitor's track as values over time."""
     unit = monitor_names.monitor_of(name).unit
     found = []
@@ -98,7 +98,7 @@ def track_dots(watch: Watch, name: str) -> list[Dot]:
     return found
 
 
-def finding_title(look: Look, finding: Finding | None, unit: monitor_names.Unit) -> str:
+def finding_title(look: LookRow, finding: FindingRow | None, unit: monitor_names.Unit) -> str:
     """Look 41, 3 Oct: 0.24 SD (0.19 to 0.29), alarm."""
     said = f"look {look.number}, {times.day_text(look.at)}: "
     if finding is None or not formats.is_number(finding.effect):
@@ -107,6 +107,6 @@ def finding_title(look: Look, finding: Finding | None, unit: monitor_names.Unit)
     return f"{said}{monitor_names.effect_text(finding.effect, unit)}{ends}, {finding_mark(finding)[2]}"
 
 
-def silence_reason(finding: Finding) -> str:
+def silence_reason(finding: FindingRow) -> str:
     """Why a monitor said nothing."""
     return finding.note if finding.note.startswith("not judged") else f"not judged: {finding.note or 'too few rows'}"

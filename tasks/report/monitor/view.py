@@ -10,7 +10,7 @@ from tasks.report.draw import formats, times
 from tasks.report.draw.formats import first_upper
 from tasks.report.draw.series import Dot, Tone
 from tasks.report.monitor import monitor_names
-from tasks.report.monitor.data import Change, Finding, Level, Look, Request, Watch
+from tasks.report.monitor.data import ChangeRow, FindingRow, Level, LookReport, LookRow, RequestStory
 from tasks.report.monitor.tracks import effect_ratio, ends_of, finding_mark, finding_of, is_judged, silence_reason
 from tasks.report.run.data import Unit
 
@@ -24,11 +24,11 @@ STATES = {
     "failed": ("bad", "✕", "failed"),
 }
 WHY = {"new-data": "new data", "drift": "a drift event", "decay": "a decay event", "schedule": "the schedule", "person": "a person"}
-EMPTY = Look(number=0, at="", start="", end="", rows=0, findings=())
+EMPTY = LookRow(number=0, at="", start="", end="", rows=0, findings=())
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LookVerdict:
     """What this look comes to: a word, its sign and tone, and one sentence."""
 
     word: str
@@ -37,15 +37,15 @@ class Verdict:
     headline: str
 
 
-def latest_look(watch: Watch) -> Look:
+def latest_look(watch: LookReport) -> LookRow:
     return watch.looks[-1] if watch.looks else EMPTY
 
 
-def alarm_start(watch: Watch, chosen: Iterable[str]) -> Look | None:
+def alarm_start(watch: LookReport, chosen: Iterable[str]) -> LookRow | None:
     """The first look of the unbroken alarm that lasts until now, of any of these monitors; looks not judged do not break it."""
-    first: Look | None = None
+    first: LookRow | None = None
     for name in chosen:
-        start: Look | None = None
+        start: LookRow | None = None
         for look in reversed(watch.looks):
             finding = finding_of(look, name)
             if finding is not None and finding.alarm:
@@ -57,34 +57,34 @@ def alarm_start(watch: Watch, chosen: Iterable[str]) -> Look | None:
     return first
 
 
-def last_alarm(watch: Watch) -> Look | None:
+def last_alarm(watch: LookReport) -> LookRow | None:
     return next((look for look in reversed(watch.looks) if look.alarms), None)
 
 
-def look_verdict(watch: Watch) -> Verdict:
+def look_verdict(watch: LookReport) -> LookVerdict:
     """The word and sentence at the top of the page."""
     look = latest_look(watch)
     alarms = [one.monitor for one in look.alarms]
     decay = [name for name in alarms if name.startswith("performance.")]
     drift = [name for name in alarms if name not in decay]
     if not any(is_judged(one) for one in look.findings) and not alarms:
-        return Verdict("NOT JUDGED", "wait", "?", "Too few answers to say whether anything changed")
+        return LookVerdict("NOT JUDGED", "wait", "?", "Too few answers to say whether anything changed")
     if decay:
         with_drift = f", with drift in {list_monitors(drift)}" if drift else ""
         what = "Accuracy has fallen" if "performance.accuracy" in decay else "Accuracy has probably fallen"
-        return Verdict("DECAY", "bad", "↓", f"{what}{_since(watch, decay)}{with_drift}")
+        return LookVerdict("DECAY", "bad", "↓", f"{what}{_since(watch, decay)}{with_drift}")
     if drift:
-        return Verdict("DRIFT", "hold", "≠", f"Drift in {list_monitors(drift)}{_since(watch, drift)}")
+        return LookVerdict("DRIFT", "hold", "≠", f"Drift in {list_monitors(drift)}{_since(watch, drift)}")
     doubtful = [one.monitor for one in look.findings if finding_mark(one)[0] == "hold"]
     if doubtful:
         what = f"{first_upper(list_monitors(doubtful))} may have changed, or it is chance"
-        return Verdict("NO ALARM YET", "wait", "?", f"{what}: more answers will tell")
+        return LookVerdict("NO ALARM YET", "wait", "?", f"{what}: more answers will tell")
     able = sum(is_judged(one) for one in look.findings)
     who = f"None of {able} monitors" if able > 1 else "The one monitor that could judge"
-    return Verdict("QUIET", "good", "\u2713", f"{who} found {'a' if able > 1 else 'no'} change worth an alarm")
+    return LookVerdict("QUIET", "good", "\u2713", f"{who} found {'a' if able > 1 else 'no'} change worth an alarm")
 
 
-def _since(watch: Watch, chosen: Sequence[str]) -> str:
+def _since(watch: LookReport, chosen: Sequence[str]) -> str:
     first = alarm_start(watch, chosen)
     if first is None:
         return ""
@@ -103,7 +103,7 @@ def lower_title(title: str) -> str:
     return title[:1].lower() + title[1:]
 
 
-def look_reasons(watch: Watch) -> list[str]:
+def look_reasons(watch: LookReport) -> list[str]:
     """What the verdict rests on: alarms with their numbers, accuracy, what was done, what could not be judged."""
     look = latest_look(watch)
     return [
@@ -115,12 +115,12 @@ def look_reasons(watch: Watch) -> list[str]:
     ]
 
 
-def loudest_ratio(alarms: Iterable[Finding]) -> list[Finding]:
+def loudest_ratio(alarms: Iterable[FindingRow]) -> list[FindingRow]:
     """By how many times its minimum the effect is."""
     return sorted(alarms, key=lambda one: -effect_ratio(one) if effect_ratio(one) is not None else 0.0)  # type: ignore[operator]
 
 
-def _alarm(watch: Watch, one: Finding) -> str:
+def _alarm(watch: LookReport, one: FindingRow) -> str:
     kind = monitor_names.monitor_of(one.monitor)
     ends = f" ({ends_of(one)})" if ends_of(one) else ""
     effect, least = (monitor_names.effect_text(value, kind.unit) for value in (one.effect, one.minimum))
@@ -134,7 +134,7 @@ def _alarm(watch: Watch, one: Finding) -> str:
     return f"{said}; {formats.p_equals(one.p)}{begun}."
 
 
-def _quiet(watch: Watch) -> list[str]:
+def _quiet(watch: LookReport) -> list[str]:
     """Of a look without alarms: how near the nearest came, and when something last spoke."""
     look = latest_look(watch)
     near = loudest_ratio(one for one in look.findings if is_judged(one))
@@ -152,7 +152,7 @@ def _quiet(watch: Watch) -> list[str]:
     return said
 
 
-def _accuracy(watch: Watch) -> list[str]:
+def _accuracy(watch: LookReport) -> list[str]:
     audit, test = newest_level(watch, "audit"), newest_level(watch, "test")
     if audit is None or watch.unit != "share":
         return []
@@ -165,11 +165,11 @@ def _accuracy(watch: Watch) -> list[str]:
     ]
 
 
-def newest_level(watch: Watch, kind: str) -> Level | None:
+def newest_level(watch: LookReport, kind: str) -> Level | None:
     return next((one for one in reversed(watch.levels) if one.kind == kind and formats.is_number(one.value)), None)
 
 
-def _answered(watch: Watch) -> list[str]:
+def _answered(watch: LookReport) -> list[str]:
     """The last request, if it was made for the alarm that lasts."""
     first = alarm_start(watch, [one.monitor for one in latest_look(watch).alarms])
     if first is None or not watch.requests:
@@ -179,7 +179,7 @@ def _answered(watch: Watch) -> list[str]:
     return [request_outcome(last)] if asked and begun and asked >= begun else []
 
 
-def allowed_p(look: Look) -> str:
+def allowed_p(look: LookRow) -> str:
     """What p each monitor was held against at this look: one bound, or the range of them; "" where none was judged."""
     known = sorted(one.alpha for one in look.findings if one.alpha is not None and formats.is_number(one.alpha))
     if not known:
@@ -200,7 +200,7 @@ def level_dot(one: Level, unit: Unit) -> Dot | None:
     return Dot(at, one.value, one.low if known else None, one.high if known else None, "none", said)
 
 
-def _unjudged(look: Look) -> list[str]:
+def _unjudged(look: LookRow) -> list[str]:
     silent = [one for one in look.findings if not is_judged(one) and not one.alarm]
     if not silent:
         return []
@@ -211,9 +211,9 @@ def _unjudged(look: Look) -> list[str]:
     return [f"Not judged: {list_monitors([one.monitor for one in silent], 4)}. Silence of these is no good news."]
 
 
-def merged_requests(requests: Sequence[Request]) -> list[tuple[Request, int, str]]:
+def merged_requests(requests: Sequence[RequestStory]) -> list[tuple[RequestStory, int, str]]:
     """Requests, the newest first, those in a row that came to the same told once: (the newest, how many, when the first was)."""
-    found: list[tuple[Request, int, str]] = []
+    found: list[tuple[RequestStory, int, str]] = []
     for one in requests:
         last = found[-1][0] if found else None
         if last is not None and not one.run_id and (last.why, last.state, last.note) == (one.why, one.state, one.note):
@@ -228,7 +228,7 @@ def requester(why: str) -> str:
     return WHY.get(why, why)
 
 
-def request_outcome(request: Request) -> str:
+def request_outcome(request: RequestStory) -> str:
     """One request and what became of it, as a sentence."""
     version = f"version {request.version}" if request.version else "a challenger"
     verdicts = {
@@ -251,7 +251,7 @@ def request_outcome(request: Request) -> str:
 # --- what changed ---------------------------------------------------------------------------------------------------------
 
 
-def times_as_often(one: Change) -> str:
+def times_as_often(one: ChangeRow) -> str:
     """How the odds changed: new, gone, 8 times, a third."""
     if one.n_reference == 0:
         return "new"

@@ -34,7 +34,7 @@ class System:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class ComparisonRow:
     """One question of the gate, in the gate's own words, or a floor. `difference`: challenger minus other, above zero is better.
 
     Outcomes: shown, ruled out or open where `kind` is better or not_worse; harm shown, no harm shown or too few rows for a
@@ -82,7 +82,7 @@ class Population:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassScore:
+class ClassRow:
     """One class: `recall` is drawn, with [low, high] its interval, because the class guard judges recall."""
 
     name: str
@@ -96,7 +96,7 @@ class ClassScore:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SliceScore:
+class SliceRow:
     """The primary metric on the rows where `column` has the value `name`."""
 
     column: str
@@ -298,10 +298,10 @@ class ReportData:
     looks_per_year: int | None = None
     next_command: str | None = None
     rule: str = "better"
-    comparisons: tuple[Comparison, ...] = ()
+    comparisons: tuple[ComparisonRow, ...] = ()
     population: Population | None = None
-    classes: tuple[ClassScore, ...] = ()
-    slices: tuple[SliceScore, ...] = ()
+    classes: tuple[ClassRow, ...] = ()
+    slices: tuple[SliceRow, ...] = ()
     confusion: Confusion | None = None
     calibration: Calibration | None = None
     curves: tuple[Curve, ...] = ()

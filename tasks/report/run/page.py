@@ -11,7 +11,7 @@ from tasks.report.draw import charts, formats, plots
 from tasks.report.environment import UNPRINTABLE, render_page
 from tasks.report.environment import trusted_svg as _svg
 from tasks.report.run import view
-from tasks.report.run.data import Comparison, Curve, ReportData, Unit
+from tasks.report.run.data import ComparisonRow, Curve, ReportData, Unit
 
 __all__ = ["UNPRINTABLE", "render_report"]
 DENSE = 25
@@ -23,10 +23,10 @@ def render_report(report: ReportData) -> str:
 
     Every text from data is escaped (autoescape), and characters that no page can hold become U+FFFD.
     """
-    return render_page("page.html", report=report, view=view, draw=_Draw(report), dense=DENSE)
+    return render_page("page.html", report=report, view=view, draw=_RunDrawings(report), dense=DENSE)
 
 
-class _Draw:
+class _RunDrawings:
     """The charts of one report, each as markup that the templates place: holds the axes that rows share."""
 
     def __init__(self, report: ReportData) -> None:
@@ -46,7 +46,7 @@ class _Draw:
         score = view.primary_score(self.report)
         return _svg(charts.axis_labels(self.scores, partial(_tick, unit=score.unit if score else "number")))
 
-    def difference(self, one: Comparison, axis: charts.Domain, height: int = 28) -> Markup:
+    def difference(self, one: ComparisonRow, axis: charts.Domain, height: int = 28) -> Markup:
         """One difference of the gate on the axis that it shares with its table."""
         if not formats.is_number(one.difference):
             return Markup("")

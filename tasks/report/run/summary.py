@@ -7,7 +7,7 @@ from html import escape
 
 from tasks.report.draw import formats
 from tasks.report.run import view
-from tasks.report.run.data import Comparison, ReportData, Score, System
+from tasks.report.run.data import ComparisonRow, ReportData, Score, System
 
 MARKUP = re.compile(r"([\\`*_{}\[\]#|~!])")
 
@@ -65,7 +65,7 @@ def _metric_rows(report: ReportData) -> list[tuple[str, ...]]:
     return [header, *rows]
 
 
-def _comparison_row(one: Comparison) -> tuple[str, ...]:
+def _comparison_row(one: ComparisonRow) -> tuple[str, ...]:
     _, sign, words = formats.outcome_mark(one.outcome)
     return (
         one.name,

@@ -9,15 +9,15 @@ from typing import Literal
 from tasks.report.draw import formats
 from tasks.report.draw.charts import Domain, domain_of
 from tasks.report.run.data import (
-    ClassScore,
-    Comparison,
+    ClassRow,
+    ComparisonRow,
     Confusion,
     Curve,
     DataSummary,
     FitScore,
     ReportData,
     Score,
-    SliceScore,
+    SliceRow,
     System,
     Unit,
 )
@@ -69,7 +69,7 @@ def primary_score(report: ReportData) -> Score | None:
     return score_of(system, report.primary_metric) if system else None
 
 
-def primary_comparison(report: ReportData) -> Comparison | None:
+def primary_comparison(report: ReportData) -> ComparisonRow | None:
     """The first test of the gate: against the champion or, before there is one, the best baseline."""
     return next((comparison for comparison in report.comparisons if comparison.kind in TESTS), None)
 
@@ -92,7 +92,7 @@ def score_domain(report: ReportData) -> Domain:
     return domain_of(values, floor=0.0, ceiling=bound)
 
 
-def difference_domain(comparisons: Sequence[Comparison], worse: float = 0.0) -> Domain:
+def difference_domain(comparisons: Sequence[ComparisonRow], worse: float = 0.0) -> Domain:
     """One axis around zero for differences that share a unit; at least the share `worse` of it lies left of zero."""
     values: list[float | None] = [0.0]
     for comparison in comparisons:
@@ -101,26 +101,26 @@ def difference_domain(comparisons: Sequence[Comparison], worse: float = 0.0) -> 
     return min(low, -max(high, 0.0) * worse / (1 - worse)), high
 
 
-def of_unit(comparisons: Sequence[Comparison], unit: Unit) -> list[Comparison]:
+def of_unit(comparisons: Sequence[ComparisonRow], unit: Unit) -> list[ComparisonRow]:
     return [comparison for comparison in comparisons if comparison.unit == unit]
 
 
-def urgent_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
+def urgent_first(comparisons: Sequence[ComparisonRow]) -> list[ComparisonRow]:
     """Guards that fired, then those closest to firing, then those not judged."""
     order = {"bad": 0, "wait": 1, "good": 2}
 
-    def place(comparison: Comparison) -> tuple[int, float]:
+    def place(comparison: ComparisonRow) -> tuple[int, float]:
         p = comparison.p_value
         return order.get(formats.outcome_mark(comparison.outcome)[0], 3), 1.0 if p is None else p
 
     return sorted(comparisons, key=place)
 
 
-def of_kind(report: ReportData, *kinds: str) -> list[Comparison]:
+def of_kind(report: ReportData, *kinds: str) -> list[ComparisonRow]:
     return [comparison for comparison in report.comparisons if comparison.kind in kinds]
 
 
-def objections(report: ReportData) -> list[Comparison]:
+def objections(report: ReportData) -> list[ComparisonRow]:
     """What speaks against the challenger besides the primary test: harm shown, floors missed, an anchor's margin ruled out."""
     primary = primary_comparison(report)
     return [one for one in report.comparisons if formats.outcome_mark(one.outcome)[0] == "bad" and one is not primary]
@@ -141,13 +141,13 @@ def report_headline(report: ReportData) -> str:
     return formats.first_upper(sentence)
 
 
-def worst_first(classes: Sequence[ClassScore]) -> list[ClassScore]:
+def worst_first(classes: Sequence[ClassRow]) -> list[ClassRow]:
     return sorted(classes, key=lambda one: (one.recall is None, one.recall or 0.0, one.name))
 
 
-def by_column(slices: Sequence[SliceScore]) -> dict[str, list[SliceScore]]:
+def by_column(slices: Sequence[SliceRow]) -> dict[str, list[SliceRow]]:
     """Slices under the column that cuts them, the largest first."""
-    groups: dict[str, list[SliceScore]] = {}
+    groups: dict[str, list[SliceRow]] = {}
     for one in slices:
         groups.setdefault(one.column, []).append(one)
     return {column: sorted(found, key=lambda one: -one.n) for column, found in groups.items()}

@@ -39,7 +39,7 @@ _EMPTY = Said("", "", None)
 
 
 @dataclass(frozen=True)
-class Job:
+class ScoringJob:
     """What is scored, by what, into what. `key` is the hash of all that determines the result; `log` is None for no traffic log."""
 
     batch: Batch
@@ -54,7 +54,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoringOutcome:
     """`answered` rows had a text; `kept` were scored before; `skipped`: the result was there already."""
 
     rows: int
@@ -64,7 +64,7 @@ class Scored:
     seconds: float
 
 
-def score_files(job: Job, move: Callable[[int, int], None]) -> Scored:
+def score_files(job: ScoringJob, move: Callable[[int, int], None]) -> ScoringOutcome:
     """Score what is not scored yet, then put the result in its place; `move` is told the rows done, of how many.
 
     InfraError where the disk fails, or where another process scores into the same result.
@@ -77,12 +77,12 @@ def score_files(job: Job, move: Callable[[int, int], None]) -> Scored:
         found = result_mark(job.output)
         if found is not None and found["key"] == job.key:
             _clear(job)
-            return Scored(found["rows"], found["answered"], found["rows"], True, time.monotonic() - began)
+            return ScoringOutcome(found["rows"], found["answered"], found["rows"], True, time.monotonic() - began)
         with _parts(job) as folder:
             kept = _score_parts(job, folder, move)
             answered = _put_together(job, folder)
         _clear(job)
-    return Scored(job.batch.rows, answered, kept, False, time.monotonic() - began)
+    return ScoringOutcome(job.batch.rows, answered, kept, False, time.monotonic() - began)
 
 
 def result_mark(path: Path) -> dict[str, Any] | None:
@@ -97,7 +97,7 @@ def result_mark(path: Path) -> dict[str, Any] | None:
     return None if held is None else dict(json.loads(held))
 
 
-def _score_parts(job: Job, folder: Path, move: Callable[[int, int], None]) -> int:
+def _score_parts(job: ScoringJob, folder: Path, move: Callable[[int, int], None]) -> int:
     """Write the parts that are not there; how many rows of the others there were."""
     kept = done = 0
     for number, chunk in enumerate(job.batch.chunks()):
@@ -114,7 +114,7 @@ def _score_parts(job: Job, folder: Path, move: Callable[[int, int], None]) -> in
     return kept
 
 
-def _scored(job: Job, chunk: Chunk, number: int, answers: Answers) -> pa.Table:
+def _scored(job: ScoringJob, chunk: Chunk, number: int, answers: Answers) -> pa.Table:
     """A chunk's own columns and what the model says of each row; nothing of a row without text, or one that is over its budget."""
     import pyarrow as pa
 
@@ -138,7 +138,7 @@ def _scored(job: Job, chunk: Chunk, number: int, answers: Answers) -> pa.Table:
     return table.append_column("answer_id", pa.array(ids, type=pa.string(), mask=mask))
 
 
-def _said(job: Job, texts: list[str], answers: Answers) -> list[Said]:
+def _said(job: ScoringJob, texts: list[str], answers: Answers) -> list[Said]:
     """Answers in the order of the texts; texts of like length go through the model together."""
     out = [_EMPTY] * len(texts)
     asked = [place for place, text in enumerate(texts) if unusable_reason(text) is None]
@@ -150,7 +150,7 @@ def _said(job: Job, texts: list[str], answers: Answers) -> list[Said]:
     return out
 
 
-def _log(job: Job, number: int, said: list[Said], asked: list[bool], ids: list[str], latency: float) -> None:
+def _log(job: ScoringJob, number: int, said: list[Said], asked: list[bool], ids: list[str], latency: float) -> None:
     """Into the traffic log before the part is there: killed in between, the same ids are logged again, which changes nothing."""
     rng, now = random.Random(f"{job.key} {number}"), datetime.now(UTC)
     traffic = job.log
@@ -172,7 +172,7 @@ def _true(values: list[bool]) -> Any:
     return np.array(values, dtype=bool)
 
 
-def _put_together(job: Job, folder: Path) -> int:
+def _put_together(job: ScoringJob, folder: Path) -> int:
     """All parts in one file, in bounded memory; the rows that had a text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -220,7 +220,7 @@ def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 @contextmanager
-def _parts(job: Job) -> Iterator[Path]:
+def _parts(job: ScoringJob) -> Iterator[Path]:
     """The folder of this job's parts, held by a lock that death releases."""
     folder = _folder(job)
     folder.mkdir(exist_ok=True)
@@ -234,11 +234,11 @@ def _parts(job: Job) -> Iterator[Path]:
         yield folder
 
 
-def _folder(job: Job) -> Path:
+def _folder(job: ScoringJob) -> Path:
     return job.output.with_name(f".{job.output.name}.{job.key[:16]}.parts")
 
 
-def _clear(job: Job) -> None:
+def _clear(job: ScoringJob) -> None:
     """Remove this job's parts, and what is left of other jobs for the same result that nobody works on."""
     shutil.rmtree(_folder(job), ignore_errors=True)
     for other in list(job.output.parent.iterdir()):

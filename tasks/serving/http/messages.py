@@ -81,7 +81,7 @@ class Alive(BaseModel):
     seconds: int
 
 
-class Kept(BaseModel):
+class LogCounts(BaseModel):
     """Records of the traffic log since the start."""
 
     written: int
@@ -102,7 +102,7 @@ class Readiness(BaseModel):
     registry: str = Field(description="`read`, `not looked at yet`, or why the alias cannot be read now")
     refused: str | None = Field(description="why that version is not the one that answers")
     waiting: int = Field(description="texts")
-    traffic: Kept | None
+    traffic: LogCounts | None
 
 
 class Ready(BaseModel):

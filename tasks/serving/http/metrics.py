@@ -8,16 +8,18 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from tasks.serving.alias_follower import Standing
+from tasks.serving.alias_follower import FollowerState
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
-class Watch:
+class ServiceMetrics:
     """The numbers of one service; what changes by itself (versions, queues) is asked for when somebody reads."""
 
-    def __init__(self, model: str, standing: Callable[[], Standing], waiting: Callable[[], int], kept: Callable[[], Any]) -> None:
+    def __init__(
+        self, model: str, standing: Callable[[], FollowerState], waiting: Callable[[], int], kept: Callable[[], Any]
+    ) -> None:
         self._model, self._standing, self._waiting, self._kept = model, standing, waiting, kept
         self.registry = CollectorRegistry()
         own = self.registry

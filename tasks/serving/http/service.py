@@ -28,13 +28,13 @@ from configs.errors import InfraError, InputError
 from configs.schema import ProblemName, Serving
 from tasks.data.normalise import unusable_reason
 from tasks.data.redaction.redact import OVER_BUDGET
-from tasks.serving.alias_follower import NICENESS, Standing
+from tasks.serving.alias_follower import NICENESS, FollowerState
 from tasks.serving.batcher import Batcher, Busy, Failed, Limits, NoModel, Said
 from tasks.serving.http.auth import Caller, Keys
 from tasks.serving.http.body_limit import read_body
 from tasks.serving.http.cancellation import while_connected
 from tasks.serving.http.messages import Messages, Refusal, parse_body
-from tasks.serving.http.metrics import Watch
+from tasks.serving.http.metrics import ServiceMetrics
 from tasks.serving.http.middleware import CALLER, Door, lacks_role, refusal_response
 from tasks.serving.http.openapi import SCHEMES, describe_path
 from tasks.serving.http.quotas import Quotas
@@ -56,7 +56,7 @@ class Following(Protocol):
     @property
     def current(self) -> Any: ...
     @property
-    def standing(self) -> Standing: ...
+    def standing(self) -> FollowerState: ...
     def start(self) -> None: ...
     def stop(self) -> None: ...
 
@@ -129,7 +129,7 @@ class Routes:
         settings = service.settings
         self.service, self.settings = service, settings
         self.messages = Messages(service.problem, settings.max_rows, service.max_characters)
-        self.watch = Watch(
+        self.watch = ServiceMetrics(
             service.name,
             lambda: service.champion.standing,
             lambda: self.batcher.waiting,
@@ -343,7 +343,7 @@ class Routes:
         return Response(self.watch.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _waits_for(now: Standing) -> tuple[str, str]:
+def _waits_for(now: FollowerState) -> tuple[str, str]:
     """Why no version answers, and what helps; a champion is missed only where one was looked for."""
     if now.refused:
         return now.refused, "see the service's log; the version is tried again by itself"
