@@ -20,9 +20,9 @@ from tasks.common.processes import HelperProcess, helper_process, helper_started
 UNGUARDED = """
 import os, sys
 from contextlib import closing
-from tasks.common.processes import Beside
+from tasks.common.processes import HelperProcess
 sys.stdout.write("once ")
-side = Beside()
+side = HelperProcess()
 sys.stdout.write(str(side.submit(os.getppid).result() == os.getpid()))
 sys.stdout.flush()
 {then}

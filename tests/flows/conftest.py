@@ -14,7 +14,7 @@ import forks
 import pandas as pd
 import pytest
 import tiny
-from flow_child import InProcessHelper, HereReload, child
+from flow_child import HereReload, InProcessHelper, child
 
 from flows.__main__ import main
 from tasks import release

@@ -25,11 +25,11 @@ from tasks.common.http import HttpAnswer
 KEEPER = """
 import sys
 from pathlib import Path
-from flows.local.supervise import Guarded, Service, Supervisor
+from flows.local.supervise import Guarded, SupervisedProcess, Supervisor
 folder = Path(sys.argv[1])
 def service(name, code, stage):
     command, log = [sys.executable, "-c", code, str(folder)], folder / f"{name}.log"
-    return Service(name, "", log, lambda: Guarded(command, {}, log, 5), (folder / f"{name}.ready").exists, stage=stage)
+    return SupervisedProcess(name, "", log, lambda: Guarded(command, {}, log, 5), (folder / f"{name}.ready").exists, stage=stage)
 kept = [service("worker", (folder / "worker.py").read_text(), 0), service("server", (folder / "server.py").read_text(), 1)]
 Supervisor(kept, lambda text: print(text, flush=True)).run(lambda _: print("all ready", flush=True), (6, 2))
 """
