@@ -175,7 +175,7 @@ def test_a_full_disk_costs_records_is_said_once_and_is_over_when_it_is_over(tmp_
     assert said.count("cannot be written (File too large)") == 1 and said.count("has lost") == 1
     assert said.count("is written again") == 1
     assert "took True WriterCounts(accepted=" in said and "again True" in said
-    counts = {name: int(value) for name, value in (part.split("=") for part in said.split("end Counts(")[1][:-2].split(", "))}
+    counts = {name: int(value) for name, value in (part.split("=") for part in said.split("end WriterCounts(")[1][:-2].split(", "))}
     found = places(tmp_path)
     assert counts["accepted"] == counts["written"] == len(found) == len(set(found)) and 9999 in found
     assert counts["lost"] == 3001 - counts["accepted"] > 0 and counts["waiting"] == 0
