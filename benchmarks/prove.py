@@ -23,6 +23,7 @@ PROOFS = (
     "ledger",
     "redaction",
     "recipes",
+    "house",
     "training",
     "accuracy",
     "generation",

@@ -1,0 +1,122 @@
+"""How the house is built: names, sizes, circles and how often a problem is asked for, of a commit before and now.
+
+Run: python -m benchmarks.house [commit before]
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from walk_imports import Module, imports_of, loaded_by, modules_in  # noqa: E402
+
+PACKAGES = ("configs", "expectations", "tasks", "flows")
+BEFORE = "a1ef6c1"
+CHOICES = {  # names of problems and objectives, which only their own files and the settings may ask for
+    "text-classification", "text-generation", "text2text-generation", "summarization", "text-regression", "token-classification",
+    "question-answering", "supervised", "preference",
+}  # fmt: skip
+THEIR_OWN = ("tasks.problems", "tasks.learning.objectives", "configs.schema")
+LINES, FUNCTION_LINES, PARAMETERS = 250, 40, 6
+MOST = {"class names that stand for two things": 4, "one-word public functions": 20.0, "`Any` in 1,000 lines": 8.0}
+
+
+def main() -> None:
+    """Print the section."""
+    commit = sys.argv[1] if len(sys.argv) > 1 else BEFORE
+    with tempfile.TemporaryDirectory() as folder:
+        archive = subprocess.run(["git", "archive", commit, *PACKAGES], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+        with tarfile.open(fileobj=BytesIO(archive)) as files:
+            files.extractall(folder, filter="data")
+        before, now = figures(Path(folder)), figures(ROOT)
+    print(f"## The house\n\nOf configs, expectations, tasks and flows.\n\n| | {commit} | now | |\n|---|--:|--:|---|")
+    for name, value in now.items():
+        wanted = MOST.get(name)
+        verdict = "" if wanted is None else f"at most {wanted:g}: {'holds' if value <= wanted else 'DOES NOT HOLD'}"
+        print(f"| {name} | {before[name]:.3g} | {value:.3g} | {verdict} |")
+
+
+def figures(root: Path) -> dict[str, float]:
+    """The figures of a checkout, by name."""
+    modules = modules_in(root, PACKAGES)
+    nodes = [(module, node) for module in modules for node in ast.walk(module.tree)]
+    lines = sum(len((root / module.path).read_text().splitlines()) for module in modules)
+    public = [each.name for module in modules for each in module.tree.body if _is_function(each) and not each.name.startswith("_")]
+    classes = Counter(each.name for module in modules for each in module.tree.body if isinstance(each, ast.ClassDef))
+    functions = [node for _, node in nodes if _is_function(node)]
+    return {
+        "places that name a problem or an objective, outside their own": sum(1 for _ in literals(modules)),
+        "modules in a circle of imports": sum(map(len, circles(modules))),
+        "class names that stand for two things": sum(count > 1 for count in classes.values()),
+        "one-word public functions": 100 * sum("_" not in name for name in public) / len(public),
+        "`Any` in 1,000 lines": 1000 * sum(isinstance(node, ast.Name) and node.id == "Any" for _, node in nodes) / lines,
+        f"files of more than {LINES} lines": sum(len((root / module.path).read_text().splitlines()) > LINES for module in modules),
+        f"functions of more than {FUNCTION_LINES} lines": sum(
+            (each.end_lineno or 0) - each.lineno >= FUNCTION_LINES for each in functions
+        ),
+        f"functions of more than {PARAMETERS} parameters": sum(
+            len([*each.args.posonlyargs, *each.args.args, *each.args.kwonlyargs]) > PARAMETERS for each in functions
+        ),
+        "modules": len(modules),
+        "lines": lines,
+    }
+
+
+def literals(modules: list[Module]) -> Iterator[tuple[str, int, str]]:
+    """Module, line and name of each place that names a problem or an objective outside their own packages and the settings."""
+    for module in modules:
+        if not any(module.name == own or module.name.startswith(f"{own}.") for own in THEIR_OWN):
+            for node in ast.walk(module.tree):
+                if isinstance(node, ast.Constant) and node.value in CHOICES:
+                    yield module.name, node.lineno, str(node.value)
+
+
+def circles(modules: list[Module]) -> list[list[str]]:
+    """Groups of modules that import one another when they are loaded, by Tarjan's strongly connected components (1972)."""
+    known = {module.name for module in modules}
+    edges = {
+        module.name: sorted({name for each in imports_of(module, known) if each.at_load for name in loaded_by(each.target, known)})
+        for module in modules
+    }
+    order: dict[str, int] = {}
+    low: dict[str, int] = defaultdict(int)
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        order[name] = low[name] = len(order)
+        stack.append(name)
+        for other in edges[name]:
+            if other not in order:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], order[other])
+        if low[name] == order[name]:
+            group = stack[stack.index(name) :]
+            del stack[stack.index(name) :]
+            if len(group) > 1:
+                found.append(group)
+
+    for name in edges:
+        if name not in order:
+            visit(name)
+    return found
+
+
+def _is_function(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+if __name__ == "__main__":
+    main()
