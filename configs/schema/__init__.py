@@ -1,0 +1,60 @@
+"""All that a pipeline can say, a file a section. Imports pydantic alone, so the schema loads in a moment and binds to nothing."""
+
+from configs.schema.adapters import Adapter, Full, Lora
+from configs.schema.data import (
+    PATTERN_ENTITIES,
+    Contract,
+    Data,
+    Deduplicate,
+    Entity,
+    GivenSplit,
+    HashSplit,
+    Redact,
+    TimeSplit,
+    Window,
+    is_table,
+)
+from configs.schema.evaluation import Evaluation
+from configs.schema.gate import Gate, Guards
+from configs.schema.objectives import Supervised
+from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
+from configs.schema.pipeline import Pipeline
+from configs.schema.problems import ProblemFacts, ProblemName, facts_of
+from configs.schema.section import Fraction, Frozen, Moment, Plain
+from configs.schema.training import Model, Training
+
+__all__ = [
+    "PATTERN_ENTITIES",
+    "Adapter",
+    "Contract",
+    "Data",
+    "Deduplicate",
+    "Effects",
+    "Entity",
+    "Evaluation",
+    "Fraction",
+    "Frozen",
+    "Full",
+    "Gate",
+    "GivenSplit",
+    "Guards",
+    "HashSplit",
+    "Lora",
+    "Model",
+    "Moment",
+    "Monitor",
+    "Pipeline",
+    "Plain",
+    "ProblemFacts",
+    "ProblemName",
+    "Redact",
+    "Release",
+    "Schedule",
+    "Serving",
+    "Supervised",
+    "TimeSplit",
+    "Training",
+    "Window",
+    "facts_of",
+    "is_table",
+]

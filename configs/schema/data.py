@@ -1,0 +1,163 @@
+"""Where the data come from, how they are prepared, and what they must meet."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from configs.schema.section import Fraction, Frozen, Moment
+
+Entity = Literal[
+    "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN", "URL", "CRYPTO", "MAC_ADDRESS",
+    "PERSON", "LOCATION", "ORGANIZATION",
+]  # fmt: skip
+PATTERN_ENTITIES: tuple[Entity, ...] = (
+    "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN", "CRYPTO", "MAC_ADDRESS",
+)  # fmt: skip
+
+
+class HashSplit(Frozen):
+    """A row's split is a keyed hash of its group, else of its raw text: it never moves, whatever else arrives."""
+
+    by: Literal["hash"] = "hash"
+    validation: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+    test: Annotated[float, Field(ge=0, lt=0.8)] = 0.2
+
+
+class TimeSplit(Frozen):
+    """The newest rows are test, those before them validation: fractions of the rows in order of time."""
+
+    by: Literal["time"] = "time"
+    validation: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+    test: Fraction = 0.2
+
+
+class GivenSplit(Frozen):
+    """`data.test` names the test rows, or `column` holds train, validation or test for each row."""
+
+    by: Literal["given"] = "given"
+    column: str | None = None
+    validation: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+
+
+class Redact(Frozen):
+    """Personal data become typed placeholders, the same for equal values, under this installation's key."""
+
+    enabled: bool = True
+    entities: tuple[Entity, ...] = PATTERN_ENTITIES
+    ner_model: str | None = Field(None, description="folder or hub name of a token-classification model for names and places")
+
+    @model_validator(mode="after")
+    def _names_need_a_model(self) -> Self:
+        named = {"PERSON", "LOCATION", "ORGANIZATION"} & set(self.entities)
+        if named and self.ner_model is None:
+            raise ValueError(f"{', '.join(sorted(named))} cannot be found by patterns: set ner_model, or drop them from entities")
+        return self
+
+
+class Deduplicate(Frozen):
+    """Exact copies always go; near copies go where their word shingles overlap by at least `threshold` (Jaccard, MinHash)."""
+
+    enabled: bool = True
+    threshold: Fraction = 0.85
+
+
+class Window(Frozen):
+    """Only rows whose time lies in [start, end) take part."""
+
+    start: Moment | None = None
+    end: Moment | None = None
+
+
+TABLES = ("postgresql+psycopg2", "sqlite")
+
+
+def is_table(source: str) -> bool:
+    """Whether a source is a table of a database: DIALECT://HOST/DATABASE/TABLE."""
+    return "://" in source and source.partition("://")[0] in TABLES
+
+
+def _check_port(address: str) -> None:
+    """Refuse an address whose port is none; it is not repeated in the error, as it may hold a login."""
+    try:
+        wrong = urlsplit(address).port == 0
+    except ValueError:
+        wrong = True
+    if wrong:
+        raise ValueError("a source has an address that is none: a port is a number from 1 to 65535")
+
+
+class Data(Frozen):
+    source: str | tuple[str, ...] = Field(
+        description="file, folder, glob, address (s3://, https://...), hf://dataset/split or DIALECT://HOST/DATABASE/TABLE; "
+        "the full current state of the data"
+    )
+    test: str | tuple[str, ...] | None = Field(None, description="the test rows, as given; then split.by is `given`")
+    format: Literal["auto", "csv", "json", "jsonl", "parquet", "xlsx"] = "auto"
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
+        None, description="of the fields of CSV files; default: found from the header (, ; tab |), a tab in .tsv files"
+    )
+    id: str | None = Field(None, description="column of unique ids; without it a row is named by file and number")
+    text: str = Field("text", description="text-classification: the column to classify")
+    label: str = Field("label", description="text-classification: the column of its class")
+    prompt: str = Field("prompt", description="text-generation: the column the model is given")
+    completion: str = Field("completion", description="text-generation: the column it must write")
+    time: str | None = None
+    group: str | None = Field(None, description="customer, thread...: rows of a group stay in one split and count as one in tests")
+    slices: tuple[str, ...] = ()
+    window: Window = Window()
+    split: Annotated[HashSplit | TimeSplit | GivenSplit, Field(discriminator="by")] = HashSplit()
+    redact: Redact = Redact()
+    deduplicate: Deduplicate = Deduplicate()
+    max_characters: Annotated[int, Field(ge=1)] = Field(100_000, description="a longer text is an error of the data, not a text")
+    feedback: bool = Field(False, description="labels and corrections of served traffic become rows of the next snapshot")
+
+    @field_validator("separator")
+    @classmethod
+    def _is_a_separator(cls, value: str | None) -> str | None:
+        if value is not None and (value.isalnum() or value in '"\r\n'):
+            raise ValueError("separates no fields: set it to a sign such as ; or a tab, or leave it out")
+        return value
+
+    @model_validator(mode="after")
+    def _ports_are_ports(self) -> Self:
+        for part in [part for given in (self.source, self.test or ()) for part in ((given,) if isinstance(given, str) else given)]:
+            if "://" in part and not part.startswith("hf://"):
+                _check_port(part)
+        return self
+
+    @model_validator(mode="after")
+    def _split_fits(self) -> Self:
+        if self.split.by == "time" and self.time is None:
+            raise ValueError("split.by is `time` but data.time names no column: set data.time")
+        if self.test is not None and self.split.by != "given":
+            raise ValueError("data.test is given but split.by is not: set data.split.by to `given`, or drop data.test")
+        if self.split.by == "given" and self.test is None and self.split.column is None:
+            raise ValueError("split.by is `given` but neither data.test nor data.split.column is: set one of them")
+        if self.window != Window() and self.time is None:
+            raise ValueError("data.window selects by time but data.time names no column: set data.time")
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> Self:
+        if self.split.by != "given" and self.split.validation + self.split.test >= 1:
+            raise ValueError("split.validation and split.test add up to 1 or more: nothing is left to train on; lower one of them")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given_test_means_given_split(cls, values: object) -> object:
+        if isinstance(values, dict) and values.get("test") is not None and "split" not in values:
+            return {**values, "split": {"by": "given"}}
+        return values
+
+
+class Contract(Frozen):
+    suite: str | None = Field(None, description="the pipeline's own suite (JSON), beside the common one and the problem's")
+    max_quarantined: Annotated[float, Field(ge=0, le=1)] = Field(0.05, description="share of rows; more stops the run")
+    vocabulary: Literal["frozen", "may_grow", "free"] = Field(
+        "may_grow",
+        description="labels: may_grow stops where one is misspelt or gone, frozen also where one is new, free never",
+    )

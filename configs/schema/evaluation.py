@@ -1,0 +1,19 @@
+"""How test rows are scored."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from configs.schema.section import Fraction, Frozen
+
+
+class Evaluation(Frozen):
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    bootstrap: Annotated[int, Field(ge=100)] = 1000
+    confidence: Fraction = 0.95
+    max_new_tokens: Annotated[int, Field(ge=1)] = Field(64, description="text-generation: the longest answer decoded")
+    decode_rows: Annotated[int, Field(ge=0)] = Field(
+        200, description="text-generation: test rows decoded; all are scored by likelihood"
+    )

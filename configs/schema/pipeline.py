@@ -1,0 +1,60 @@
+"""One kept model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from configs.schema.adapters import Adapter, Lora
+from configs.schema.data import Contract, Data
+from configs.schema.evaluation import Evaluation
+from configs.schema.gate import Gate
+from configs.schema.objectives import Supervised
+from configs.schema.operations import Monitor, Release, Schedule, Serving
+from configs.schema.problems import ProblemFacts, ProblemName, facts_of
+from configs.schema.section import Frozen
+from configs.schema.training import Model, Training
+
+
+class Pipeline(Frozen):
+    """One kept model: the parameter of every flow, so the Prefect UI shows and checks it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="lower case, digits and -; also the model's name")]
+    problem: ProblemName
+    data: Data
+    model: Model
+    contract: Contract = Contract()
+    adapter: Adapter = Lora()
+    objective: Supervised = Supervised()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    gate: Gate = Gate()
+    release: Release = Release()
+    serving: Serving = Serving()
+    monitor: Monitor = Monitor()
+    schedule: Schedule = Schedule()
+
+    @property
+    def facts(self) -> ProblemFacts:
+        """What its problem reads and says."""
+        return facts_of(self.problem)
+
+    @model_validator(mode="after")
+    def _no_setting_is_without_effect(self) -> Self:
+        split = self.data.split
+        named = split.by == "given" and split.column is not None  # that column may name validation rows
+        if self.training.early_stopping is not None and split.validation == 0 and not named:
+            raise ValueError(
+                "training.early_stopping watches the validation rows, and data.split.validation is 0: "
+                "raise data.split.validation, or drop training.early_stopping"
+            )
+        if self.objective.class_weights != "none" and not self.facts.has_labels:
+            raise ValueError(f"objective.class_weights: {self.problem} has no classes to weigh: set it to none")
+        if self.contract.vocabulary != "may_grow" and not self.facts.has_labels:
+            raise ValueError(f"contract.vocabulary: {self.problem} has no labels to hold against one: drop it")
+        if self.gate.window is not None and self.data.time is None:
+            raise ValueError(
+                "gate.window is of the newest test rows, and data.time names no column: set data.time, or drop gate.window"
+            )
+        return self
