@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from configs.errors import InputError
+from configs.schema import facts_of
 from expectations.measures import language_model
 
 MANY = 100  # more distinct values than this are no list to keep by hand
@@ -45,13 +46,13 @@ def draft_suite(
     """
     seen = ColumnSummary()
     for chunk in frames() if callable(frames) else frames:
-        _look(seen, chunk, labels=problem == "text-classification")
+        _look(seen, chunk, labels=facts_of(problem).has_labels)
     if seen.rows == 0:
         raise InputError("there are no records to draft a contract from: check data.source and data.window")
     wanted = [*_rows(seen), *_lengths(seen), *_languages(seen), *_labels(seen), *_slices(seen), *_present(seen)]
     notes = f"Drafted from {seen.rows:,} records. Read it, change what is wrong, and name this file in contract.suite."
     meta: dict[str, Any] = {"notes": notes}
-    if problem == "text-generation":
+    if facts_of(problem).writes_text:
         meta["free_text"] = ["target"]
     return {"name": name, "meta": meta, "expectations": wanted}
 

@@ -109,7 +109,7 @@ def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
     pipeline, tracking = run.pipeline, run.tracking
     with prepare.temporary_folder(run.home), closing(helper_process()) as side, closing(release.Reload()) as reload:
         prepared = prepare.known_snapshot(run.home, run.inputs) or prepare_snapshot(run, side)
-        if pipeline.problem == "text-classification":
+        if pipeline.facts.has_labels:
             known = prepare.open_snapshot(run.home, prepared.snapshot).manifest["labels"]
             face.check_labels(asked.folder, asked.model.labels, known)
         tags = {"pipeline": pipeline.name, "snapshot": prepared.snapshot, "adopted": str(asked.folder)}

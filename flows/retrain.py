@@ -172,7 +172,7 @@ def prepare_snapshot(run: Run, side: HelperProcess) -> prepare.PreparedSnapshot:
 
 def _check_labels(run: Run, raw: Any, contract: Any) -> vocabulary.LabelCheck | None:
     """Hold the data's labels against those known before, where they have labels; how they changed is said."""
-    if run.pipeline.problem != "text-classification":
+    if not run.pipeline.facts.has_labels:
         return None
     known = vocabulary.known_labels(run.pipeline, run.home, run.tracking, run.ledger, run.registry)
     checked = vocabulary.check_raw(run.pipeline, run.home, raw, contract, known)
@@ -346,7 +346,7 @@ def _decide(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, sco
     labels = {
         who: release.labels_of(tracking, home, pipeline.name, version)
         for who, version in versions.items()
-        if version is not None and pipeline.problem == "text-classification"
+        if version is not None and pipeline.facts.has_labels
     }
     return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair & alike, look, labels)
 

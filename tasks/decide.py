@@ -78,7 +78,7 @@ def _evidence(
         groups=frame["group"].tolist() if pipeline.data.group else None,
         recent=recent_rows(frame, pipeline.gate.window),
         slices=slice_columns(frame),
-        classes=frame["target"].to_numpy() if pipeline.problem == "text-classification" else None,
+        classes=frame["target"].to_numpy() if pipeline.facts.has_labels else None,
         metrics=challenger.metrics,
         largest_difference=LARGEST_DIFFERENCE.get(pipeline.problem),
     )
@@ -102,7 +102,7 @@ def asked_alike(pipeline: Pipeline, home: Home, tracking: Tracking, test_of: str
     from tasks.release import champion_folder
 
     test = open_snapshot(home, test_of).frame("test")
-    if pipeline.problem != "text-generation":
+    if not pipeline.facts.writes_text:
         return np.ones(len(test), dtype=bool)
     folders = [champion_folder(tracking, home, pipeline.name, version) for version in versions]
     views = {VIEW, *(read_spec(folder).text_view for folder in folders)}

@@ -64,7 +64,7 @@ def window_answers(pipeline: Pipeline, home: Home, version: str, now: datetime) 
     said = read_feedback(home.path, pipeline.name, home.traffic_url)
     found["correct"] = (
         accepted_answers(found, said, feedback_cleaner(pipeline, home))
-        if pipeline.problem == "text-generation"
+        if pipeline.facts.writes_text
         else _right(pipeline, home, found, said)
     )
     return found[found["id"].isin(some["id"]) | found["correct"].notna()].reset_index(drop=True)
@@ -118,7 +118,7 @@ def judge_window(pipeline: Pipeline, reference: TrafficReference, seen: TrafficW
 
 
 def _sample(pipeline: Pipeline, rows: pd.DataFrame, codes: Any, points: Any, audits: Any) -> Sample:
-    classifies = pipeline.problem == "text-classification"
+    classifies = pipeline.facts.has_labels
     return Sample(
         texts=codes,
         embeddings=points,

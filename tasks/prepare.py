@@ -282,7 +282,7 @@ def _context(pipeline: Pipeline, home: Home, base: Base) -> Any:
         max_tokens=pipeline.model.max_length,
         label_shares=shares,
         vocabulary=vocabulary,
-        label=canonical_label if pipeline.problem == "text-classification" else None,
+        label=canonical_label if pipeline.facts.has_labels else None,
     )
 
 

@@ -93,7 +93,7 @@ def publish_report(found: Findings, home: Home, tracking: Tracking) -> dict[str,
 
 def _scores(found: Findings) -> Path:
     """A file of the challenger's per-example scores without any text: what was written and wanted stays in the snapshot."""
-    texts = ["target", "prediction"] if found.pipeline.problem == "text-generation" else []
+    texts = ["target", "prediction"] if found.pipeline.facts.writes_text else []
     path = found.trained.folder.parent / FRAME
     found.challenger.frame.drop(columns=texts).to_parquet(path, index=False)
     return path

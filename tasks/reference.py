@@ -113,7 +113,7 @@ def _answers(
     pipeline: Pipeline, base: Base, trained: Trained, scored: pd.DataFrame, texts: list[str], known: dict[str, int]
 ) -> dict[str, Any]:
     """`prediction` and `score` of each text: as scored on the test rows, else now; none where the answer is written text."""
-    if pipeline.problem != "text-classification":
+    if not pipeline.facts.has_labels:
         return {"prediction": None, "score": np.nan}
     from tasks.serving.packaged_model import classify_texts
 

@@ -204,7 +204,7 @@ def _preparation(pipeline: Pipeline, home: Home, base_uri: str) -> Any:
     redact = pipeline.data.redact
     key = key_id(redaction_key(home.path)) if redact.enabled else None
     return Preparation(
-        layout=pipeline.problem == "text-generation",
+        layout=pipeline.facts.writes_text,
         entities=redact.entities if redact.enabled else None,
         ner_model=redact.ner_model,
         key_id=key,
@@ -218,5 +218,5 @@ def _example(pipeline: Pipeline, texts: list[str]) -> pd.DataFrame:
     """One row as a caller would send it; its column is called what the data call it."""
     import pandas as pd
 
-    column = pipeline.data.text if pipeline.problem == "text-classification" else pipeline.data.prompt
+    column = pipeline.data.text if pipeline.facts.has_labels else pipeline.data.prompt
     return pd.DataFrame({column: texts[:1]})

@@ -72,7 +72,7 @@ def _score(
     from tasks.traffic.log import open_traffic
 
     data = pipeline.data
-    text = data.text if pipeline.problem == "text-classification" else data.prompt
+    text = data.text if pipeline.facts.has_labels else data.prompt
     format = "auto" if Path(rows).suffix == ".parquet" else data.format
     for sentence in left_out_of("--input", rows, format):
         print_notice(sentence)

@@ -100,7 +100,7 @@ def training_material(pipeline: Pipeline, home: Home, base: Base, snapshot: str)
     sealed = open_snapshot(home, snapshot)
     rows, held_out = sealed.frame("train"), sealed.frame("validation")
     known = pd.concat([sealed.frame(split) for split in fitted_splits(pipeline)])
-    labels = tuple(sorted(set(known["target"]))) if pipeline.problem == "text-classification" else ()
+    labels = tuple(sorted(set(known["target"]))) if pipeline.facts.has_labels else ()
     spec = spec_of(pipeline.problem, pipeline.adapter, labels, pipeline.model.max_length, pipeline.training.seed, base)
     return spec, rows, held_out
 

@@ -104,7 +104,7 @@ def check_sealed(
     earlier = latest_snapshot(pipeline, home)
     if earlier is not None and earlier[0] == prepared.snapshot:
         return
-    if pipeline.problem == "text-classification":
+    if pipeline.facts.has_labels:
         counts = rows_per_label(open_snapshot(home, prepared.snapshot).manifest)
         known = known_labels(pipeline, home, tracking, ledger, registry)
         window, gone = pipeline.data.window, [label for label in known.earlier if label not in counts]

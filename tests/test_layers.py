@@ -27,7 +27,7 @@ SPELLING = (
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "configs.credentials": (),
     "configs.errors": ("configs.credentials",),
-    "configs.schema": ("configs.credentials",),
+    "configs.schema": ("configs.schema", "configs.credentials"),
     "configs": ("configs",),
     "expectations": (*TYPES, "expectations"),
     # the ground floor
@@ -271,7 +271,7 @@ def test_every_wall_of_the_house_stands() -> None:
             "tasks/tracking/client.py:1: loads mlflow at import, and so does flows.retrain",
         ),
         ("configs/errors.py", "import re", "imports nothing"),
-        ("configs/schema.py", "import yaml", "it may use pydantic"),
+        ("configs/schema/data.py", "import yaml", "it may use pydantic"),
         ("configs/load.py", "import os\nHOME = os.environ['HOME']", ":2: looks into os.environ"),
         ("tasks/train.py", "from pathlib import Path\nPAGE = Path('x').read_text()", ":2: calls"),
         ("tasks/train.py", "import os\ndef f(home=os.environ.get('HOME')): ...", ":2: looks into os.environ"),

@@ -161,7 +161,7 @@ def _traffic(pipeline: Pipeline, home: Home, preparing: RestartedProcess) -> Tra
 
 
 def _audits(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], list[dict[Any, Any]]]:
-    thumbs = pipeline.problem == "text-generation"
+    thumbs = pipeline.facts.writes_text
 
     def audits(most: int, start: datetime) -> list[dict[Any, Any]]:
         from tasks.serving.http.messages import DrawnAnswer

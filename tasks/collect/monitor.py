@@ -82,7 +82,7 @@ def collect_look(
     said = payload_of(pipeline, version, seen, findings)
     this = page.look_of(number, now, said)
     looks = (*beside.earlier, this)
-    classifies = pipeline.problem == "text-classification"
+    classifies = pipeline.facts.has_labels
     return page.LookReport(
         pipeline=pipeline.name,
         problem=pipeline.problem,
@@ -114,7 +114,7 @@ def payload_of(pipeline: Pipeline, version: str, seen: TrafficWindow, findings: 
     """What the ledger keeps of a look."""
     window = [each.astimezone(UTC).isoformat(timespec="milliseconds") for each in (seen.start, seen.end)]
     kept = {"version": version, "rows": len(seen.rows), "window": window, "findings": [one.plain() for one in findings]}
-    return kept if pipeline.problem == "text-classification" else {**kept, "accepted": acceptance_rate(seen.rows)}
+    return kept if pipeline.facts.has_labels else {**kept, "accepted": acceptance_rate(seen.rows)}
 
 
 def acceptance_rate(rows: pd.DataFrame) -> dict[str, Any] | None:

@@ -54,7 +54,7 @@ class Findings:
 def collect_report(found: Findings, home: Home) -> page.ReportData:
     """The report as plain values."""
     pipeline, verdict, frame = found.pipeline, found.verdict, found.challenger.frame
-    text = pipeline.problem == "text-generation"
+    text = pipeline.facts.writes_text
     manifest = open_snapshot(home, found.prepared.snapshot).manifest
     return page.ReportData(
         pipeline=pipeline.name,
@@ -119,7 +119,7 @@ def _trained(role: Any, version: str | None, scores: StoredScores, found: Findin
     """A model's row, F1 with its interval too."""
     pipeline = found.pipeline
     shown = _system(role, role, version, primary_of(pipeline, scores), scores.metrics, scores.frame, found)
-    if pipeline.problem != "text-classification":
+    if not pipeline.facts.has_labels:
         return shown
     labels = sorted({*scores.frame["target"], *scores.frame["prediction"]})
     target, said = (np.searchsorted(labels, scores.frame[name].to_numpy(str)) for name in ("target", "prediction"))
@@ -142,7 +142,7 @@ def _system(
         if metric in metrics:
             low, high = intervals.get(metric, (None, None))
             shown.append(_score(metric, metrics[metric], low, high))
-    if found.pipeline.problem == "text-generation":
+    if found.pipeline.facts.writes_text:
         shown.insert(1, _score(ROW_MEAN, -float(scores.mean()), *intervals.get(ROW_MEAN, (None, None))))
     return page.System(name=name, role=role, version=version, scores=tuple(shown))
 
@@ -150,7 +150,7 @@ def _system(
 def _intervals(scores: Any, frame: Any, found: Findings) -> dict[str, tuple[float, float]]:
     """The ends of the leading metrics; over a corpus each row's likelihood counts for its tokens, those of `frame`."""
     how = (rows.groups_of(found), found.pipeline.evaluation.confidence, found.pipeline.evaluation.bootstrap)
-    if found.pipeline.problem == "text-classification":
+    if found.pipeline.facts.has_labels:
         interval = mean_interval(scores, *how)
         return {} if interval.low is None or interval.high is None else {"accuracy": (interval.low, interval.high)}
     tokens = frame["tokens"].to_numpy(np.float64)

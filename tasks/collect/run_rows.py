@@ -28,7 +28,7 @@ def groups_of(found: Findings) -> list[str] | None:
 
 def unit_of(pipeline: Pipeline) -> page.Unit:
     """Of what the gate compares."""
-    return "share" if pipeline.problem == "text-classification" else "number"
+    return "share" if pipeline.facts.has_labels else "number"
 
 
 def class_scores(found: Findings) -> tuple[page.ClassRow, ...]:

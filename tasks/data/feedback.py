@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from configs.errors import InfraError
-from configs.schema import ProblemName
+from configs.schema import ProblemName, facts_of
 from tasks.common.workspace import world_faults
 from tasks.data.labels import by_fold, canonical_label, respell_label
 from tasks.data.normalise import key_text, normalise_text, unusable_reason
@@ -92,7 +92,7 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
     said = found[["text", "label"]]
     usable = said.map(lambda text: unusable_reason(text) is None).all(axis=1) & (said.map(len).max(axis=1) <= max_characters)
     found = found[usable].sort_values("id")
-    predictions = found["prediction"].tolist() if problem == "text-generation" else [None] * len(found)
+    predictions = found["prediction"].tolist() if facts_of(problem).writes_text else [None] * len(found)
     columns = {
         "id": [PREFIX + name for name in found["id"]],
         "text": found["text"].tolist(),

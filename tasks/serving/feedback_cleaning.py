@@ -14,7 +14,7 @@ Clean = Callable[[list[str]], list[str]]
 
 def recipe_of(pipeline: Pipeline, home: Home) -> Recipe:
     """How labels and corrections of a pipeline's answers are prepared."""
-    redact, layout = pipeline.data.redact, pipeline.problem == "text-generation"
+    redact, layout = pipeline.data.redact, pipeline.facts.writes_text
     return Recipe(layout, redact.entities, redaction_key(home.path), redact.ner_model) if redact.enabled else Recipe(layout, None)
 
 

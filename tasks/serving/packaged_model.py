@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from configs.errors import InfraError, InputError
+from configs.schema import facts_of
 from tasks.common.bases import base_files, find_base, read_base
 from tasks.common.files import atomic_folder, is_valid
 from tasks.data.normalise import normalise_text
@@ -78,7 +79,7 @@ class PackagedModel:
         import pandas as pd
 
         if not texts:
-            return pd.DataFrame({"label": [], "score": []} if self.network.spec.problem == "text-classification" else {"text": []})
+            return pd.DataFrame({"label": [], "score": []} if facts_of(self.network.spec.problem).has_labels else {"text": []})
         ready, spec = self.prepare(texts), self.network.spec
         match spec.problem:
             case "text-classification":

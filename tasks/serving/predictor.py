@@ -9,6 +9,7 @@ from typing import Any, assert_never
 import numpy as np
 import numpy.typing as npt
 
+from configs.schema import facts_of
 from tasks.learning.device import Numerics, autocast, numerics
 from tasks.learning.unpadded import UnpaddedPass
 from tasks.problems import text_classification, text_generation
@@ -106,7 +107,7 @@ def make_ready(version: str, kept: PackagedModel) -> Answering:
     """Settle a loaded model's weights and let it answer a few texts, so that the first caller waits no longer than the next."""
     how, network = numerics(kept.preparation.precision), kept.network  # type: ignore[arg-type]
     answering = Answering(version, kept, how)
-    if network.spec.problem == "text-classification":
+    if facts_of(network.spec.problem).has_labels:
         _settle(network.model, how)
         flat = UnpaddedPass(network.model, autocast(how))
         ids = text_classification.encode(network.tokenizer, WARM, network.spec.max_length)

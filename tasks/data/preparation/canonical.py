@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
-from configs.schema import Data, ProblemName
+from configs.schema import Data, ProblemName, facts_of
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import holds_half_character
 from tasks.data.preparation.split import SPLITS
@@ -46,7 +46,7 @@ class _Reading:
 
 def canonical_parts(data: Data, problem: ProblemName, schema: pa.Schema, redactor: Redactor | None) -> Iterator[Part]:
     """All rows of the source and of `data.test`, chunk by chunk; `redactor` is None where ids are kept as they are."""
-    reading = _Reading(data, wanted_columns(data, problem), schema, problem == "text-classification", redactor)
+    reading = _Reading(data, wanted_columns(data, problem), schema, facts_of(problem).has_labels, redactor)
     columns = source_columns(data, problem)
     source, test = data_files(data)
     for file, given in [(f, "train" if test else None) for f in source] + [(f, "test") for f in test]:

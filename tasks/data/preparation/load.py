@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import InputError
-from configs.schema import Data, ProblemName, Window
+from configs.schema import Data, ProblemName, Window, facts_of
 from tasks.common.workspace import workspace, world_faults
 from tasks.data.feedback import as_canonical, spelled_as_known
 from tasks.data.preparation.canonical import canonical_parts, source_places
@@ -85,7 +85,7 @@ def load_source(
     disable_progress_bars()
     target = folder / "raw.arrow"
     schema = canonical_schema(data.slices)
-    classifies = problem == "text-classification"
+    classifies = facts_of(problem).has_labels
     labels, outside, unusable = set[str](), set[str](), dict[int, str]()
     read = written = 0
     with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:

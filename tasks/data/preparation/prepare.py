@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Data, GivenSplit, HashSplit, TimeSplit
+from configs.schema import Data, GivenSplit, HashSplit, TimeSplit, facts_of
 from tasks.common.workspace import world_faults
 from tasks.data.feedback import FEEDBACK, ORIGINS, pairs_of
 from tasks.data.preparation.deduplicate import Signatures
@@ -105,13 +105,13 @@ def prepare_rows(raw: Raw, data: Data, redactor: Redactor | None, quarantined: M
     if isinstance(data.split, TimeSplit):
         later_groups(marks, split, fate)
     as_given = isinstance(data.split, GivenSplit)
-    if raw.problem == "text-classification":
+    if facts_of(raw.problem).has_labels:
         aside |= _unheard_of(rows, marks, fate, origin)
         aside |= _conflicts(rows, marks, split, fate, as_given, origin)
     order = _canonical_order(rows, marks)
     threshold = data.deduplicate.threshold if data.deduplicate.enabled else None
     overlap = filter_rows(marks, order[np.argsort(origin[order], kind="stable")], split, fate, threshold, as_given)
-    pairs = pairs_of(rows, raw.feedback, redactor) if raw.feedback and raw.problem == "text-generation" else None
+    pairs = pairs_of(rows, raw.feedback, redactor) if raw.feedback and facts_of(raw.problem).writes_text else None
     redacted = dict(sorted(redactor.counts.items())) if redactor else {}
     known = common_words(marks.words)
     return Candidate(

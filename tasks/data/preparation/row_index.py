@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.schema import facts_of
 from tasks.data.normalise import key_text, normalise_text, unusable_reason
 from tasks.data.preparation.deduplicate import Signatures, blank_signatures, shingle_words, signatures_of_words, text_keys
 from tasks.data.preparation.load import Raw
@@ -61,7 +62,7 @@ def index_rows(raw: Raw, redactor: Redactor | None) -> tuple[Dataset, Marks]:
     """
     marks = Marks.blank(len(raw), raw.folder)
     prepared = raw.rows.with_format("arrow").map(
-        _Pass(marks, redactor, layout=raw.problem == "text-generation"),
+        _Pass(marks, redactor, layout=facts_of(raw.problem).writes_text),
         batched=True,
         batch_size=_BATCH,
         with_indices=True,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.schema import facts_of
 from tasks.data import labels, normalise
 from tasks.data.feedback import ORIGINS
 from tasks.data.preparation import deduplicate
@@ -30,7 +31,7 @@ def account_rows(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping
     """Counts and reasons, for people and for the next run to compare with; ids are named, texts never."""
     kept = fate == KEPT
     counts = np.bincount(candidate.split[kept], minlength=len(SPLITS)).tolist()
-    counted = _label_counts(candidate, kept) if candidate.raw.problem == "text-classification" else {}
+    counted = _label_counts(candidate, kept) if facts_of(candidate.raw.problem).has_labels else {}
     times = take_rows(candidate.rows, np.flatnonzero(kept), ["time"]).column("time")
     return {
         "problem": candidate.raw.problem,

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import InfraError, InputError
+from configs.schema import facts_of
 from tasks.common.workspace import workspace, world_faults
 from tasks.data.preparation import deduplicate
 from tasks.data.preparation.checks import check_groups, check_labels, check_rows
@@ -84,7 +85,7 @@ def write_snapshot(
     problem = candidate.raw.problem
     try:
         check_groups(candidate, fate)
-        if problem == "text-classification":
+        if facts_of(problem).has_labels:
             check_labels(candidate, fate, reasons)
         check_rows(candidate, fate)
     except InputError as error:

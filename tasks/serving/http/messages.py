@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, TypeAdapter, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from configs.schema import ProblemName
+from configs.schema import ProblemName, facts_of
 
 EXAMPLES = {
     "text-classification": ("Where is my refund?", "I cannot log in any more"),
@@ -144,7 +144,7 @@ class Messages:
         )
         either: Any = Annotated[Annotated[self.One, Tag("one")] | Annotated[self.Many, Tag("many")], Discriminator(_which)]
         self.question: TypeAdapter[Any] = TypeAdapter(either)
-        self.Answer: type[BaseModel] = LabelAnswer if problem == "text-classification" else TextAnswer
+        self.Answer: type[BaseModel] = LabelAnswer if facts_of(problem).has_labels else TextAnswer
         self.Answers = create_model("Answers", answers=(list[self.Answer], ...), version=(str, ...))  # type: ignore[name-defined]
         self.feedback: TypeAdapter[Any] = TypeAdapter(_feedback(problem, max_characters))
 
@@ -162,9 +162,7 @@ def _feedback(problem: ProblemName, max_characters: int) -> Any:
     }
     thumb = _model("Thumb", "Good or not.", {**shared, "kind": (Literal["thumb"], ...), "value": (Literal["up", "down"], ...)})  # type: ignore[dict-item]
     kind, longest, said = (
-        ("label", 200, "The right label.")
-        if problem == "text-classification"
-        else ("correction", max_characters, "The better text.")
+        ("label", 200, "The right label.") if facts_of(problem).has_labels else ("correction", max_characters, "The better text.")
     )
     value = (Annotated[str, StringConstraints(min_length=1, max_length=longest)], ...)
     better = _model(kind.capitalize(), said, {**shared, "kind": (Literal[kind], ...), "value": value})  # type: ignore[dict-item]

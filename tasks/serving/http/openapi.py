@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
+from configs.schema import facts_of
 from tasks.serving.http.auth import Keys
 from tasks.serving.http.messages import EXAMPLES, Alive, DrawnAnswers, FaultAnswer, FeedbackTaken, Messages, Readiness, Ready
 from tasks.serving.http.middleware import NEEDS, OPEN
@@ -120,5 +121,5 @@ def _questions(messages: Messages) -> dict[str, Any]:
 
 def _sayings(messages: Messages) -> dict[str, Any]:
     label = {"kind": "label", "value": "refund_status", "source": "audit"}
-    better = label if messages.problem == "text-classification" else {"kind": "correction", "value": "7"}
+    better = label if facts_of(messages.problem).has_labels else {"kind": "correction", "value": "7"}
     return {"thumb": {"answer_id": HEX, "kind": "thumb", "value": "up"}, "better": {"answer_id": HEX, **better}}

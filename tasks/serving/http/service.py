@@ -25,7 +25,7 @@ from starlette.responses import Response
 
 from configs.credentials import clean_value
 from configs.errors import InfraError, InputError
-from configs.schema import ProblemName, Serving
+from configs.schema import ProblemName, Serving, facts_of
 from tasks.data.normalise import unusable_reason
 from tasks.data.redaction.redact import OVER_BUDGET
 from tasks.serving.alias_follower import NICENESS, FollowerState
@@ -205,7 +205,7 @@ class Routes:
         return await self.batcher.answer([text for text in ready if text is not None], model)
 
     def _answer(self, answer_id: str, said: Said) -> dict[str, Any]:
-        if self.service.problem == "text-classification":
+        if facts_of(self.service.problem).has_labels:
             return {"id": answer_id, "label": said.prediction, "score": said.score}
         return {"id": answer_id, "text": said.prediction}
 
