@@ -9,12 +9,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from configs.errors import InputError
-from configs.schema import facts_of
+from configs.schema import ProblemName, facts_of
 from expectations.measures import language_model
 
 MANY = 100  # more distinct values than this are no list to keep by hand
@@ -34,7 +34,7 @@ class ColumnSummary:
 
 def draft_suite(
     frames: Callable[[], Iterable[pd.DataFrame]] | Iterable[pd.DataFrame],
-    problem: Literal["text-classification", "text-generation"],
+    problem: ProblemName,
     name: str,
 ) -> dict[str, Any]:
     """A suite as a JSON object: thresholds from canonical records with slack, each with its notes and its action.

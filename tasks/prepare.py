@@ -79,11 +79,11 @@ def read_inputs(pipeline: Pipeline, home: Home) -> Inputs:
 
 def _feedback(pipeline: Pipeline, home: Home) -> Export | None:
     """What was said of served answers up to now, as a file named by its content: nothing new, the same file."""
-    from tasks.data.feedback import KIND, export_feedback, rows_of
+    from tasks.data.feedback import export_feedback, rows_of
     from tasks.traffic.log import find_answers, read_feedback
 
     said = read_feedback(home.path, pipeline.name, home.traffic_url)
-    said = said[said["kind"] == KIND[pipeline.problem]]
+    said = said[said["kind"] == pipeline.facts.feedback]
     if said.empty:
         return None
     answers = find_answers(home.path, pipeline.name, home.traffic_url, set(said["answer_id"]))

@@ -12,7 +12,6 @@ from prefect.cache_policies import NO_CACHE
 from configs.schema import Pipeline
 from tasks.collect.links import REPORT
 from tasks.collect.run import Findings, collect_report
-from tasks.collect.training import SHOWN_METRICS
 from tasks.common.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, task
 from tasks.evaluate import FRAME, StoredScores
 from tasks.identity.keys import IDENTITY, stage_identity
@@ -149,7 +148,7 @@ def _outcome(found: Findings, said: page.ReportData, report: str) -> dict[str, A
 
 def in_short(pipeline: Pipeline, scores: StoredScores) -> str:
     """The first two metrics in a few words."""
-    return ", ".join(f"{name} {scores.metrics[name]:.4g}" for name in SHOWN_METRICS[pipeline.problem][:2] if name in scores.metrics)
+    return ", ".join(f"{name} {scores.metrics[name]:.4g}" for name in pipeline.facts.metrics[:2] if name in scores.metrics)
 
 
 def flat_keys(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -19,7 +19,7 @@ from configs.schema.gate import Gate, Guards
 from configs.schema.objectives import Supervised
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
-from configs.schema.problems import ProblemFacts, ProblemName, facts_of
+from configs.schema.problems import Metric, ProblemFacts, ProblemName, facts_of
 from configs.schema.section import Fraction, Frozen, Moment, Plain
 from configs.schema.training import Model, Training
 
@@ -40,6 +40,7 @@ __all__ = [
     "Guards",
     "HashSplit",
     "Lora",
+    "Metric",
     "Model",
     "Moment",
     "Monitor",

@@ -9,15 +9,29 @@ ProblemName = Literal["text-classification", "text-generation"]
 
 
 @dataclass(frozen=True)
+class Metric:
+    """A metric's name, the unit that it is shown in, and whether more of it is better."""
+
+    name: str
+    unit: Literal["share", "number"]
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
 class ProblemFacts:
     """What a problem reads and says.
 
     `target` is what a row has to be answered with: one label of a fixed set, or a text. `has_confidence` says whether an answer
-    comes with a probability that it is right.
+    comes with a probability that it is right. `metrics` are those that pages show, by name; the gate's comes first. `life_metric`
+    is the one that a model's history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask.
     """
 
     target: Literal["label", "text"]
     has_confidence: bool
+    metrics: tuple[str, ...]
+    life_metric: Metric
+    feedback: Literal["label", "correction"]
+    examples: tuple[str, str]
 
     @property
     def has_labels(self) -> bool:
@@ -31,8 +45,22 @@ class ProblemFacts:
 
 
 FACTS: dict[ProblemName, ProblemFacts] = {
-    "text-classification": ProblemFacts(target="label", has_confidence=True),
-    "text-generation": ProblemFacts(target="text", has_confidence=False),
+    "text-classification": ProblemFacts(
+        target="label",
+        has_confidence=True,
+        metrics=("accuracy", "f1_macro", "log_loss", "expected_calibration_error"),
+        life_metric=Metric("accuracy", "share", True),
+        feedback="label",
+        examples=("Where is my refund?", "I cannot log in any more"),
+    ),
+    "text-generation": ProblemFacts(
+        target="text",
+        has_confidence=False,
+        metrics=("nll_per_token", "perplexity", "exact_match", "rouge_l"),
+        life_metric=Metric("perplexity", "number", False),
+        feedback="correction",
+        examples=("Question: 3 + 4 = ?\nAnswer:", "Question: 5 + 2 = ?\nAnswer:"),
+    ),
 }
 
 

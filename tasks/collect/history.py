@@ -19,14 +19,12 @@ from tasks.report.history import data as page
 from tasks.report.monitor.data import FeedbackCounts, Level
 from tasks.tracking.client import Tracking
 
-METRIC = {"text-classification": ("accuracy", "share", True), "text-generation": ("perplexity", "number", False)}
-
 
 def collect_history(
     pipeline: Pipeline, tracking: Tracking, ledger: Ledger, champion: str | None, notices: Sequence[str], next_command: str
 ) -> page.History:
     """The life of a model so far."""
-    metric, unit, higher = METRIC[pipeline.problem]
+    life, metric = pipeline.facts.life_metric, pipeline.facts.life_metric.name
     looks = all_looks(ledger, pipeline.name)
     decided = decisions_of(ledger, pipeline.name)
     requests = requests_of_page(tracking, requests_of(ledger, pipeline.name), looks, decided)
@@ -43,8 +41,8 @@ def collect_history(
         feedback=_feedback(pipeline, tracking.home, [each.payload["model"]["version"] for each in decided]),
         requests=requests,
         metric=metric,
-        unit=unit,  # type: ignore[arg-type]
-        higher_is_better=higher,
+        unit=life.unit,
+        higher_is_better=life.higher_is_better,
         notices=tuple(notices),
         next_command=next_command,
     )

@@ -12,7 +12,7 @@ import numpy as np
 from configs.schema import Pipeline
 from tasks.collect import run_rows as rows
 from tasks.collect import training
-from tasks.collect.training import LOWER_IS_BETTER, ROW_MEAN, SHARES, SHOWN_METRICS
+from tasks.collect.training import LOWER_IS_BETTER, ROW_MEAN, SHARES
 from tasks.common.bases import Base
 from tasks.decide import recent_rows
 from tasks.evaluate import Baselines, StoredScores, folder_bytes, primary_of
@@ -63,7 +63,7 @@ def collect_report(found: Findings, home: Home) -> page.ReportData:
         reasons=verdict.reasons,
         run_id=found.run_id,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        primary_metric=SHOWN_METRICS[pipeline.problem][0],
+        primary_metric=pipeline.facts.metrics[0],
         systems=_systems(found),
         identity=_identity(found),
         confidence=pipeline.evaluation.confidence,
@@ -138,7 +138,7 @@ def _system(
 ) -> page.System:
     intervals = _intervals(scores, frame, found)
     shown = []
-    for metric in SHOWN_METRICS[found.pipeline.problem]:
+    for metric in found.pipeline.facts.metrics:
         if metric in metrics:
             low, high = intervals.get(metric, (None, None))
             shown.append(_score(metric, metrics[metric], low, high))

@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from tasks.collect.run import Findings
     from tasks.learning.fit import Trained
 
-SHOWN_METRICS = {
-    "text-classification": ("accuracy", "f1_macro", "log_loss", "expected_calibration_error"),
-    "text-generation": ("nll_per_token", "perplexity", "exact_match", "rouge_l"),
-}
 SHARES = {"accuracy", "f1_macro", "expected_calibration_error", "exact_match", "rouge_l"}
 ROW_MEAN = "nll_per_token_row_mean"  # what the gate compares, of each row alike
 LOWER_IS_BETTER = {ROW_MEAN, "log_loss", "expected_calibration_error", "nll_per_token", "perplexity"}
@@ -76,7 +72,7 @@ def fit_of(found: Findings, manifest: Mapping[str, Any]) -> page.Fit | None:
             metric=metric, unit="share" if metric in SHARES else "number", higher_is_better=metric not in LOWER_IS_BETTER,
             train=known["train"][metric], validation=known.get("validation", {}).get(metric), test=known["test"][metric],
         )
-        for metric in SHOWN_METRICS[found.pipeline.problem]
+        for metric in found.pipeline.facts.metrics
         if metric in known["train"] and metric in known["test"]
     )  # fmt: skip
     splits = tuple(

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 SOURCE, AUDIT, FEEDBACK = "source", "audit", "feedback"
 ORIGINS = (SOURCE, AUDIT, FEEDBACK)  # of equal rows the first origin's stays
-KIND: dict[ProblemName, Literal["label", "correction"]] = {"text-classification": "label", "text-generation": "correction"}
 PREFIX = "answer:"  # of the row's id; the answer's own follows
 _COLUMNS = ("id", "text", "target", "time", "origin", "prediction")
 
@@ -88,7 +87,7 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
     """
     import pyarrow as pa
 
-    found = labelled_answers(answers, feedback, kind=KIND[problem])
+    found = labelled_answers(answers, feedback, kind=facts_of(problem).feedback)
     said = found[["text", "label"]]
     usable = said.map(lambda text: unusable_reason(text) is None).all(axis=1) & (said.map(len).max(axis=1) <= max_characters)
     found = found[usable].sort_values("id")

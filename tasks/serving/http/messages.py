@@ -11,10 +11,6 @@ from pydantic.fields import FieldInfo
 
 from configs.schema import ProblemName, facts_of
 
-EXAMPLES = {
-    "text-classification": ("Where is my refund?", "I cannot log in any more"),
-    "text-generation": ("Question: 3 + 4 = ?\nAnswer:", "Question: 5 + 2 = ?\nAnswer:"),
-}
 # Characters of a refusal: whatever is repeated of a request is searched for credentials.
 LONGEST_WHERE = 200
 LONGEST_WHAT = 600  # why a version does not load, which has 500, is told whole
@@ -135,7 +131,7 @@ class Messages:
     """
 
     def __init__(self, problem: ProblemName, max_rows: int, max_characters: int) -> None:
-        one, two = EXAMPLES[problem]
+        one, two = facts_of(problem).examples
         text = Annotated[str, StringConstraints(max_length=max_characters)]
         self.problem = problem
         self.One = _model("Question", "One text.", {"text": (text, Field(examples=[one]))})

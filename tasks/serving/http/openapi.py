@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from configs.schema import facts_of
 from tasks.serving.http.auth import Keys
-from tasks.serving.http.messages import EXAMPLES, Alive, DrawnAnswers, FaultAnswer, FeedbackTaken, Messages, Readiness, Ready
+from tasks.serving.http.messages import Alive, DrawnAnswers, FaultAnswer, FeedbackTaken, Messages, Readiness, Ready
 from tasks.serving.http.middleware import NEEDS, OPEN
 
 FAULTS = {
@@ -115,7 +115,7 @@ def _body(adapter: TypeAdapter[Any], examples: dict[str, Any]) -> dict[str, Any]
 
 
 def _questions(messages: Messages) -> dict[str, Any]:
-    one, two = EXAMPLES[messages.problem]
+    one, two = facts_of(messages.problem).examples
     return {"one": {"text": one}, "many": {"texts": [one, two]}}
 
 
