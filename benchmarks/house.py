@@ -82,7 +82,11 @@ def literals(modules: list[Module]) -> Iterator[tuple[str, int, str]]:
 
 
 def circles(modules: list[Module]) -> list[list[str]]:
-    """Groups of modules that import one another when they are loaded, by Tarjan's strongly connected components (1972)."""
+    """Groups of modules that import one another when they are loaded, by Tarjan's strongly connected components (1972).
+
+    A package's own file, which gathers the names of its modules, makes no circle with them.
+    """
+    modules = [module for module in modules if not module.name.endswith("__init__")]
     known = {module.name for module in modules}
     edges = {
         module.name: sorted({name for each in imports_of(module, known) if each.at_load for name in loaded_by(each.target, known)})
