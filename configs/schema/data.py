@@ -148,10 +148,12 @@ class Data(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _given_test_means_given_split(cls, values: object) -> object:
-        if isinstance(values, dict) and values.get("test") is not None and "split" not in values:
-            return {**values, "split": {"by": "given"}}
-        return values
+    def _what_is_given_says_how_to_split(cls, values: object) -> object:
+        """Given test rows or a column of splits mean `given`, anything else `hash`, unless split.by says otherwise."""
+        if not isinstance(values, dict) or not isinstance(split := values.get("split", {}), dict):
+            return values
+        given = values.get("test") is not None or "column" in split
+        return {**values, "split": {"by": "given" if given else "hash", **split}}
 
 
 class Contract(Frozen):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from configs.schema.adapters import Adapter, Lora
 from configs.schema.data import Contract, Data
@@ -39,6 +39,11 @@ class Pipeline(Frozen):
     def facts(self) -> ProblemFacts:
         """What its problem reads and says."""
         return facts_of(self.problem)
+
+    @field_validator("adapter", mode="before")
+    @classmethod
+    def _an_adapter_is_lora_unless_it_says_otherwise(cls, value: object) -> object:
+        return {"kind": Lora().kind, **value} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _no_setting_is_without_effect(self) -> Self:

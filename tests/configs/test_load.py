@@ -92,3 +92,20 @@ def test_an_error_does_not_show_a_password_that_holds_a_space_or_is_long(tmp_pat
     with pytest.raises(InputError, match=r"postgresql://\*\*\*@host/db/t") as refused:
         load_pipeline(path, [override])
     assert "hunter" not in str(refused.value) and "two@" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "adapter", "split"),
+    [
+        ("adapter.r=4", "lora", "hash"),
+        ("data.split.test=0.3", "lora", "hash"),
+        ("data.split.column=part", "lora", "given"),
+        ("data.test=b.csv", "lora", "given"),
+        ("adapter.kind=full", "full", "hash"),
+    ],
+)
+def test_a_setting_of_an_adapter_or_a_split_needs_no_kind_beside_it(
+    tmp_path: Path, override: str, adapter: str, split: str
+) -> None:
+    pipeline = load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [override])
+    assert (pipeline.adapter.kind, pipeline.data.split.by) == (adapter, split)
