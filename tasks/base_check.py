@@ -9,7 +9,7 @@ from pathlib import Path
 from configs.schema import Pipeline
 from tasks.common.bases import Base
 from tasks.common.home import Home
-from tasks.common.quick_import import quick_import
+from tasks.common.processes import quick_import
 from tasks.identity.keys import TRAIN_LIBRARIES, code_of, json_sha256, library_versions, settings_of
 
 

@@ -14,7 +14,7 @@ from configs.schema import Pipeline
 from tasks.collect.links import look_artifact
 from tasks.common.home import Home
 from tasks.common.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, emit_event, task
-from tasks.data.language_stats import text_stats_of
+from tasks.data.text_stats import text_stats_of
 from tasks.drift.monitors import Finding, Sample, text_codes
 from tasks.drift.monitors import run_monitors as hold_against
 from tasks.identity.keys import json_sha256

@@ -22,7 +22,7 @@ from tasks.base_check import tokenizer_file
 from tasks.common.bases import Base, find_base
 from tasks.common.home import Home
 from tasks.common.orchestration import create_markdown_artifact, task
-from tasks.common.quick_import import quick_import
+from tasks.common.processes import quick_import
 from tasks.data.redaction.key import key_id, redaction_key
 from tasks.data.sources.columns import source_columns
 from tasks.data.sources.source_files import FEEDBACK, data_files, fingerprint_files

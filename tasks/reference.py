@@ -15,8 +15,8 @@ from tasks.common.bases import Base
 from tasks.common.files import atomic_folder, is_valid
 from tasks.common.home import Home
 from tasks.common.orchestration import task
-from tasks.data.language_stats import text_stats_of
 from tasks.data.redaction.placeholders import network_view
+from tasks.data.text_stats import text_stats_of
 from tasks.evaluate import Baselines, StoredScores, network_of
 from tasks.prepare import open_snapshot
 from tasks.tracking.client import Tracking

@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "tasks.data.feedback", "tasks.common",
     ),
     "tasks.data": (*TYPES, "tasks.data", "tasks.common"),
-    "tasks.data.language_stats": ("tasks.data", "expectations.measures"),
+    "tasks.data.text_stats": (*TYPES, "tasks.data", "expectations.measures"),
     "tasks.problems": (*TYPES, "tasks.problems", *SPELLING),
     "tasks.learning": (*TYPES, "tasks.learning", "tasks.problems", "tasks.common", *SPELLING),
     # what keeps records

@@ -1,22 +1,25 @@
-"""A second process beside this one: it imports while this one prepares, and does what needs neither the network nor its memory."""
+"""A second process beside this one: it imports while this one prepares, and does what needs neither the network nor its memory.
+
+What such a process owes the one that started it stands here too, and imports without a search for garbage.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, ParamSpec, TypeVar
 
 from configs.errors import InfraError
-from tasks.common.child_process import die_with, step_back
-from tasks.common.quick_import import quick_import
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # two that wait for each other spin, and take what others need
 PREPARING = ("datasets", "expectations.custom")  # what preparation needs first
@@ -122,6 +125,41 @@ def helper_started() -> Iterator[None]:
 def helper_process() -> HelperProcess:
     """The process that was begun, or one that begins now; whoever gets it closes it."""
     return _begun.pop() if _begun else HelperProcess(*PREPARING)
+
+
+@contextmanager
+def quick_import() -> Iterator[None]:
+    """Import in peace: of a million objects none is garbage, now or later, so later searches leave them out too.
+
+    For a process that imports torch, MLflow and Prefect this is a second of six.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()
+
+
+def step_back() -> None:
+    """Let this process, on Linux this thread and those it starts, take what others leave of the cores, and a tenth of the rest.
+
+    No less: where a machine is busy for hours, somebody waits for what is done here.
+    """
+    os.nice(10)
+
+
+def die_with(parent: int) -> None:
+    """End this process within seconds of the end of `parent`, which started it: what nobody waits for is not worth finishing."""
+    Thread(target=_outlive_not, args=(parent,), daemon=True).start()
+
+
+def _outlive_not(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def main() -> None:

@@ -21,11 +21,19 @@ def text_stats(texts: Sequence[str], vocabulary: Collection[str], language_of: C
     import pandas as pd
 
     known = frozenset(vocabulary)
-    seen = {text: _traits(text, known, language_of) for text in dict.fromkeys(texts)}
+    seen = {text: _stats_of(text, known, language_of) for text in dict.fromkeys(texts)}
     return pd.DataFrame([seen[text] for text in texts], columns=["length", "language", "vocabulary", "missing"])
 
 
-def _traits(text: str, known: frozenset[str], language_of: Callable[[str], str]) -> tuple[float, str, float, bool]:
+def text_stats_of(texts: list[str], vocabulary: frozenset[str]) -> pd.DataFrame:
+    """`text_stats` with the model of languages that the contracts use too; light, for another process does it."""
+    from expectations.measures import language_model
+
+    model, _ = language_model()
+    return text_stats(texts, vocabulary, lambda text: str(model.classify(text[:2000])[0]))
+
+
+def _stats_of(text: str, known: frozenset[str], language_of: Callable[[str], str]) -> tuple[float, str, float, bool]:
     found = shingle_words(text)
     new = sum(word not in known for word in found) / len(found) if found else float("nan")
     language = language_of(text) if sum(letter.isalpha() for letter in text) >= LETTERS else UNSURE

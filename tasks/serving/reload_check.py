@@ -15,8 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tasks.common.child_process import die_with, step_back
-from tasks.common.quick_import import quick_import
+from tasks.common.processes import die_with, quick_import, step_back
 
 
 def cut_network() -> None:

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from tasks.common.quick_import import quick_import
+from tasks.common.processes import quick_import
 
 
 def test_nothing_is_searched_while_a_block_imports_and_what_it_made_is_left_alone_afterwards():

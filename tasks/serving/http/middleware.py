@@ -1,4 +1,4 @@
-"""What every request passes on its way in: who may ask; and on its way out: that it is counted."""
+"""What every request passes on its way in: who may ask, how much of its body is read; and on its way out: that it is counted."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tasks.serving.http.messages import Refusal
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
+    from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Which role opens what. Probes carry no keys: /health and /ready answer everybody, and /ready tells details to `metrics` alone.
@@ -20,6 +21,7 @@ NEEDS: dict[str, Role] = {"/predict": "ask", "/feedback": "feedback", "/audit": 
 OPEN = frozenset({"/health", "/ready"})
 ANY_KEY = frozenset({"/openapi.json"})
 PATHS = OPEN | ANY_KEY | NEEDS.keys()
+JSON = "send the body as application/json"
 CALLER = "tunekeeper.caller"  # where a request's scope says who sent it
 
 
@@ -79,3 +81,30 @@ class Door:
             return Refusal(401, "no valid API key", "header Authorization", remedy, {"WWW-Authenticate": "Bearer"})
         role = NEEDS.get(path)
         return None if role is None or role in caller.roles else lacks_role(role, path)
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """A JSON body, read no further than `most` bytes, whatever its headers say of its size."""
+    kind = request.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != "application/json":  # browsers ask first before they send this across sites
+        raise Refusal(415, f"the body's type is {kind[:80] or 'not given'}", "header Content-Type", JSON)
+    said = request.headers.get("content-length", "0")
+    if said.isdecimal() and int(said) > most:
+        raise _too_large(most)
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise _too_large(most)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _too_large(most: int) -> Refusal:
+    return Refusal(
+        413,
+        f"the body is larger than {most:,} bytes",
+        "body",
+        "send fewer texts at once, or raise serving.max_body_bytes",
+        {"Connection": "close"},
+    )

@@ -31,11 +31,10 @@ from tasks.data.redaction.redact import OVER_BUDGET
 from tasks.serving.alias_follower import NICENESS, FollowerState
 from tasks.serving.batcher import Batcher, Busy, Failed, Limits, NoModel, Said
 from tasks.serving.http.auth import Caller, Keys
-from tasks.serving.http.body_limit import read_body
 from tasks.serving.http.cancellation import while_connected
 from tasks.serving.http.messages import Messages, Refusal, parse_body
 from tasks.serving.http.metrics import ServiceMetrics
-from tasks.serving.http.middleware import CALLER, Door, lacks_role, refusal_response
+from tasks.serving.http.middleware import CALLER, Door, lacks_role, read_body, refusal_response
 from tasks.serving.http.openapi import SCHEMES, describe_path
 from tasks.serving.http.quotas import Quotas
 from tasks.serving.text_preparation import Preparer, Submit
