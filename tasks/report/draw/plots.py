@@ -147,7 +147,8 @@ def _cells(labels: Sequence[str], counts: Sequence[Sequence[int]], cell: float, 
 def confusion_heatmap(labels: Sequence[str], counts: Sequence[Sequence[int]], label: str) -> str:
     """The confusion matrix: rows are the true class, columns the predicted. Up to 25 classes carry numbers, more are small."""
     numbers = len(labels) <= 25
-    cell, font = (max(26.0, 40.0 - len(labels)), 12.0) if numbers else (10.0, 8.5)
+    few = min(130.0, 280.0 / max(1, len(labels)))  # as wide as its column: small cells would be blown up, and their text with them
+    cell, font = (max(26.0, 40.0 - len(labels), few), 12.0) if numbers else (10.0, 8.5)
     longest = max((len(name) for name in labels), default=1)
     margin = min(longest, 34) * font * 0.56 + 12
     side = cell * len(labels)
