@@ -28,7 +28,13 @@ CHOICES = {  # names of problems and objectives, which only their own files and 
 }  # fmt: skip
 THEIR_OWN = ("tasks.problems", "tasks.learning.objectives", "configs.schema")
 LINES, FUNCTION_LINES, PARAMETERS = 250, 40, 6
-MOST = {"class names that stand for two things": 4, "one-word public functions": 20.0, "`Any` in 1,000 lines": 8.0}
+MOST = {
+    "places that name a problem or an objective, outside their own": 0,
+    "modules in a circle of imports": 0,
+    "class names that stand for two things": 4,
+    "one-word public functions": 20.0,
+    "`Any` in 1,000 lines": 8.0,
+}
 
 
 def main() -> None:
