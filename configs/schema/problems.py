@@ -21,13 +21,12 @@ class Metric:
 class ProblemFacts:
     """What a problem reads and says.
 
-    `target` is what a row has to be answered with: one label of a fixed set, or a text. `has_confidence` says whether an answer
-    comes with a probability that it is right. `metrics` are those that pages show, by name; the gate's comes first. `life_metric`
-    is the one that a model's history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask.
+    `target` is what a row has to be answered with: one label of a fixed set, or a text. `metrics` are those that pages show, by
+    name; the gate's comes first. `life_metric` is the one that a model's history draws. `feedback` is how a person corrects
+    an answer, `examples` are two texts to ask.
     """
 
     target: Literal["label", "text"]
-    has_confidence: bool
     metrics: tuple[str, ...]
     life_metric: Metric
     feedback: Literal["label", "correction"]
@@ -47,7 +46,6 @@ class ProblemFacts:
 FACTS: dict[ProblemName, ProblemFacts] = {
     "text-classification": ProblemFacts(
         target="label",
-        has_confidence=True,
         metrics=("accuracy", "f1_macro", "log_loss", "expected_calibration_error"),
         life_metric=Metric("accuracy", "share", True),
         feedback="label",
@@ -55,7 +53,6 @@ FACTS: dict[ProblemName, ProblemFacts] = {
     ),
     "text-generation": ProblemFacts(
         target="text",
-        has_confidence=False,
         metrics=("nll_per_token", "perplexity", "exact_match", "rouge_l"),
         life_metric=Metric("perplexity", "number", False),
         feedback="correction",
