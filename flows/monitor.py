@@ -7,7 +7,7 @@ from typing import Any
 
 from configs.errors import InputError
 from configs.schema import Pipeline
-from tasks import monitor as watch
+from tasks import monitor as monitor_tasks
 from tasks.collect.links import look_page
 from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import flow
@@ -36,7 +36,7 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
     with hold_pipeline(home.path, f"{pipeline.name}.monitor", print_notice, ledger=ledger):
         end = (now or datetime.now(UTC)).astimezone(UTC)
         earlier = all_looks(ledger, pipeline.name, version)
-        found = watch.window_answers(pipeline, home, version, end)
+        found = monitor_tasks.window_answers(pipeline, home, version, end)
         if reason := _no_look(pipeline, found, earlier):
             return {**_outcome(pipeline, version), "skipped": True, "reason": reason, "rows": len(found)}
         from tasks.collect.monitor import state_at_look
@@ -62,19 +62,19 @@ def _look(
     from tasks.traffic.log import read_feedback
 
     number = look_of_year(ledger, pipeline.name, version)
-    seed = watch.seed_of(pipeline, version, number)
+    seed = monitor_tasks.seed_of(pipeline, version, number)
     reference = read_reference(home, tracking, pipeline.name, version)
     champion = champion_files(tracking, home, pipeline.name, version)
-    seen = watch.describe_window(pipeline, champion, reference, found, end)
-    findings = watch.judge_window(pipeline, reference, seen, number, seed)
+    seen = monitor_tasks.describe_window(pipeline, champion, reference, found, end)
+    findings = monitor_tasks.judge_window(pipeline, reference, seen, number, seed)
     feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
     page = collect_look(pipeline, version, beside, reference, seen, findings, number, feedback)
-    shown = watch.publish_look(page, home, tracking)
+    shown = monitor_tasks.publish_look(page, home, tracking)
     alarms = tuple(one for one in findings if one.alarm)
     payload = {**payload_of(pipeline, version, seen, findings), **shown}
     window = payload["window"]
     look = record_look(ledger, pipeline.name, version, window[0], window[1], alarm=bool(alarms), payload=payload)
-    event = watch.announce_alarm(pipeline, look, alarms, look_page(tracking, look)) if alarms else None
+    event = monitor_tasks.announce_alarm(pipeline, look, alarms, look_page(tracking, look)) if alarms else None
     seen_now = {"look": look.look, "alarm": bool(alarms), "monitors": [one.monitor for one in alarms], "event": event}
     return {**_outcome(pipeline, version), "skipped": False, **payload, **seen_now}
 

@@ -216,7 +216,7 @@ def _retrain(
 def help_beside(run: Run, prepared: prepare.PreparedSnapshot, side: HelperProcess) -> tuple[Any, Any]:
     """The Futures of what judging needs and another process works out: the lexical baselines, and the traits of the reference."""
     lexical = evaluate.lexical_baselines(run.pipeline, run.home, run.inputs.base, prepared.snapshot, side)
-    return lexical, reference.begin_traits(run.home, prepared.snapshot, side)
+    return lexical, reference.begin_text_stats(run.home, prepared.snapshot, side)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def write_reference(
     """Write a version's reference into its run, once; all that was scored before is read, not scored again.
 
     `base` is the version's own; `baselines` those that were fitted on that base, None where there are none. `traits` is what
-    `begin_traits` gave.
+    `begin_text_stats` gave.
     """
     folder = trained.folder.parent / "reference"
     if tracking.tags(run_id).get("reference") == snapshot:
@@ -76,7 +76,7 @@ def write_reference(
     tracking.tag(run_id, {"reference": snapshot})
 
 
-def begin_traits(home: Home, snapshot: str, beside: Any) -> Future[pd.DataFrame]:
+def begin_text_stats(home: Home, snapshot: str, beside: Any) -> Future[pd.DataFrame]:
     """Let the process `beside` work out the traits of a snapshot's reference texts."""
     sealed = open_snapshot(home, snapshot)
     found: Future[pd.DataFrame] = beside.submit(text_stats_of, network_view(_texts(sealed.frame("reference"))), _words(sealed))

@@ -18,8 +18,7 @@ from tasks.data.preparation import split as splitting
 from tasks.data.preparation.prepare import Candidate, take_rows
 from tasks.data.preparation.row_filters import KEPT, QUARANTINED, REASONS
 from tasks.data.preparation.split import SPLITS
-from tasks.data.redaction import placeholders, redact
-from tasks.data.redaction import pseudonyms as ids
+from tasks.data.redaction import placeholders, pseudonyms, redact
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +37,7 @@ def account_rows(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping
         "made_by": {
             "normalise": normalise.VERSION,
             "labels": labels.VERSION,
-            "ids": ids.VERSION,
+            "ids": pseudonyms.VERSION,
             "redact": redact.VERSION,
             "view": placeholders.VIEW,
             "split": splitting.VERSION,

@@ -21,7 +21,7 @@ NEEDS: dict[str, Role] = {"/predict": "ask", "/feedback": "feedback", "/audit": 
 OPEN = frozenset({"/health", "/ready"})
 ANY_KEY = frozenset({"/openapi.json"})
 PATHS = OPEN | ANY_KEY | NEEDS.keys()
-JSON = "send the body as application/json"
+SEND_JSON = "send the body as application/json"
 CALLER = "tunekeeper.caller"  # where a request's scope says who sent it
 
 
@@ -87,7 +87,7 @@ async def read_body(request: Request, most: int) -> bytes:
     """A JSON body, read no further than `most` bytes, whatever its headers say of its size."""
     kind = request.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "application/json":  # browsers ask first before they send this across sites
-        raise Refusal(415, f"the body's type is {kind[:80] or 'not given'}", "header Content-Type", JSON)
+        raise Refusal(415, f"the body's type is {kind[:80] or 'not given'}", "header Content-Type", SEND_JSON)
     said = request.headers.get("content-length", "0")
     if said.isdecimal() and int(said) > most:
         raise _too_large(most)
