@@ -34,7 +34,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         if target.exists():
             shutil.rmtree(target)
         aside.rename(target)
-        _flush(target.parent)
+        flush_to_disk(target.parent)
     finally:
         os.close(handle)
         shutil.rmtree(aside, ignore_errors=True)
@@ -107,11 +107,12 @@ def _write_manifest(folder: Path) -> None:
     hashes = {file.relative_to(folder).as_posix(): _sha256(file) for file in sorted(folder.rglob("*")) if file.is_file()}
     (folder / MANIFEST).write_text(json.dumps(hashes, indent=1))
     for file in folder.rglob("*"):
-        _flush(file)
-    _flush(folder)
+        flush_to_disk(file)
+    flush_to_disk(folder)
 
 
-def _flush(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
+    """Let what was written to a file, or the names in a folder, outlive a loss of power."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

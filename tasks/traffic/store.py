@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from tasks.common.files import flush_to_disk
 from tasks.traffic.records import KINDS, Kind, empty_table, schema_of, unique_rows
 
 if TYPE_CHECKING:
@@ -166,11 +166,11 @@ def _write(rows: pa.Table, path: Path) -> None:
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         pq.write_table(rows, aside, compression="zstd")
-        _sync(aside)
+        flush_to_disk(aside)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-    _sync(path.parent)
+    flush_to_disk(path.parent)
 
 
 def _together(files: list[Path]) -> Iterator[list[Path]]:
@@ -219,11 +219,3 @@ def _alone(folder: Path) -> Iterator[bool]:
             yield False
             return
         yield True
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -52,7 +52,7 @@ def child(base, run, adapter, settings, moments, room):
 
     A file can have no more than `room` bytes: what a full disk does, without one.
     """
-    for name in ("_write_manifest", "_flush"):
+    for name in ("_write_manifest", "flush_to_disk"):
         moments.around(files, name)
     moments.around(trainer, "keep_newest")
     run = Path(run)

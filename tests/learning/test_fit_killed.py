@@ -15,7 +15,7 @@ KINDS = (
     "log",
     "before _write_manifest",
     "after _write_manifest",
-    "before _flush",
+    "before flush_to_disk",
     "before keep_newest",
     "after keep_newest",
 )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InfraError, InputError
 from configs.schema import facts_of
+from tasks.common.files import flush_to_disk
 from tasks.common.workspace import workspace, world_faults
 from tasks.data.preparation import deduplicate
 from tasks.data.preparation.checks import check_groups, check_labels, check_rows
@@ -197,7 +197,7 @@ def _write_split(candidate: Candidate, fate: NDArray[np.uint8], code: int, folde
             _update(digest, batch)
     table.flush()
     for end in (".parquet", ".signatures.npy"):
-        _sync(folder / f"{name}{end}")
+        flush_to_disk(folder / f"{name}{end}")
     return digest.hexdigest()
 
 
@@ -212,7 +212,7 @@ def _write_reference(candidate: Candidate, folder: Path) -> str:
         rows = rows[np.sort(np.array(sorted(range(len(rows)), key=lots.__getitem__)[:REFERENCE_ROWS]))]
     table = _named(take_rows(candidate.rows, rows), "test")
     pq.write_table(table, folder / "reference.parquet", compression="zstd")
-    _sync(folder / "reference.parquet")
+    flush_to_disk(folder / "reference.parquet")
     digest = hashlib.sha256()
     _update(digest, table)
     return digest.hexdigest()
@@ -234,7 +234,7 @@ def _write_pairs(pairs: pa.Table, path: Path) -> str:
     import pyarrow.parquet as pq
 
     pq.write_table(pairs, path, compression="zstd")
-    _sync(path)
+    flush_to_disk(path)
     digest = hashlib.sha256()
     _update(digest, pairs)
     return digest.hexdigest()
@@ -272,7 +272,7 @@ def _missing(path: Path) -> list[str]:
 
 def _publish(build: Path, place: Path) -> None:
     """Rename into place. Where the same snapshot already stands it stays; a damaged one goes with our temporary folder."""
-    _sync(build)
+    flush_to_disk(build)
     if place.exists() and not is_whole(place.parents[1], place.name):
         place.rename(build.with_name("damaged"))
     try:
@@ -280,7 +280,7 @@ def _publish(build: Path, place: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-    _sync(place.parent)
+    flush_to_disk(place.parent)
 
 
 def _hash_of(file: Path) -> str:
@@ -290,12 +290,4 @@ def _hash_of(file: Path) -> str:
 
 def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush_to_disk(path)

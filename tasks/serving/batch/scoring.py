@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import random
 import shutil
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InfraError, InputError
+from tasks.common.files import flush_to_disk
 from tasks.common.workspace import remove_orphans, world_faults
 from tasks.data.normalise import unusable_reason
 from tasks.data.sources.read_files import Chunk
@@ -190,9 +190,9 @@ def _put_together(job: ScoringJob, folder: Path) -> int:
             if sum(table.num_rows for table in waiting) >= GROUP_ROWS or number == len(parts) - 1:
                 writer.write_table(pa.concat_tables(waiting).combine_chunks())
                 waiting = []
-    _sync(aside)
+    flush_to_disk(aside)
     aside.replace(job.output)
-    _sync(job.output.parent)
+    flush_to_disk(job.output.parent)
     return answered
 
 
@@ -252,13 +252,5 @@ def _write(table: pa.Table, path: Path) -> None:
 
     aside = path.with_name(f".{path.name}")
     pq.write_table(table, aside, compression="zstd")
-    _sync(aside)
+    flush_to_disk(aside)
     aside.replace(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
