@@ -23,9 +23,8 @@ def main() -> None:
     from tasks.common.bases import find_base
     from tasks.learning.fit import Listener
     from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
-    from tasks.learning.objectives.supervised import train_supervised
-    from tasks.learning.scoring import score_network, score_opponents
-    from tasks.problems.baselines import fit_lexical
+    from tasks.learning.objectives.run import train_network
+    from tasks.learning.scoring import fit_lexical, score_network, score_opponents
 
     config, snapshot, run, *overrides = sys.argv[1:]
     pipeline = load_pipeline(Path(config), overrides)
@@ -35,7 +34,7 @@ def main() -> None:
     spec = spec_of(pipeline.problem, pipeline.adapter, labels, pipeline.model.max_length, pipeline.training.seed, base)
     times = [time.perf_counter()]
     listener = Listener(lambda *_: None, lambda *_: None, lambda _: None)
-    trained = train_supervised(spec, base.path, rows, held_out, pipeline.objective, pipeline.training, Path(run), listener)
+    trained = train_network(spec, base.path, rows, held_out, pipeline.objective, pipeline.training, Path(run), listener)
     times.append(time.perf_counter())
     network = build_network(read_spec(trained.folder), base.path, trained.folder / TRAINABLE)
     scored = score_network(network, test, pipeline.evaluation, pipeline.training.precision)

@@ -27,7 +27,7 @@ SEED, RANDOM_KILLS = 20240601, 20
 TRAINING_AGAIN = 30.0  # seconds from the rerun's start to its first optimizer step, or to a finished training found
 HEAVY = [
     "torch", "transformers.trainer", "peft", "pandas", "great_expectations", "mlflow.pyfunc", "datasets", "flows.retrain",
-    "tasks.learning.objectives.supervised", "tasks.learning.scoring", "expectations.run",
+    "tasks.learning.objectives.run", "tasks.learning.scoring", "expectations.run",
 ]  # fmt: skip
 
 

@@ -66,7 +66,7 @@ class Moments:
 
 def watch(moments: Moments) -> None:
     """Wrap what the flow calls."""
-    import tasks.learning.objectives.supervised as supervised
+    import tasks.learning.objectives.run as training_run
     from flows import retrain as flow
     from tasks import decide, evaluate, prepare, publish_report, release, train
     from tasks.common import files
@@ -91,7 +91,7 @@ def watch(moments: Moments) -> None:
     release.Reload.ask = moments.around(release.Reload.ask, "ask")  # type: ignore[method-assign]
     release.Reload.answers = moments.around(release.Reload.answers, "answers")  # type: ignore[method-assign]
     train._listener = _noting_steps(train._listener, moments)
-    supervised.finished_fit = _noting_found(supervised.finished_fit, moments)
+    training_run.finished_fit = _noting_found(training_run.finished_fit, moments)
 
 
 def _noting_steps(make: Callable[..., Any], moments: Moments) -> Callable[..., Any]:

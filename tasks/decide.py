@@ -17,16 +17,12 @@ from tasks.gate.evidence import Evidence, Verdict
 from tasks.gate.gate import describe_adopted as account
 from tasks.gate.gate import judge_challenger as judge
 from tasks.prepare import open_snapshot
-from tasks.problems import text_generation
-from tasks.problems.baselines import TRIVIAL
+from tasks.problems import problem_of
 from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LARGEST_DIFFERENCE = {
-    "text-generation": text_generation.LARGEST_DIFFERENCE
-}  # of one row's primary score; else it is right or wrong
 DAY = np.timedelta64(1, "D")
 
 
@@ -65,7 +61,8 @@ def _evidence(
     pipeline: Pipeline, challenger: StoredScores, champion: StoredScores | None, anchor: StoredScores | None, baselines: Baselines
 ) -> Evidence:
     frame = challenger.frame
-    trivial = TRIVIAL[pipeline.problem]
+    problem = problem_of(pipeline.problem)
+    trivial = problem.trivial_baseline
     against = [primary_of(pipeline, scores) if scores is not None else None for scores in (champion, anchor)]
     return Evidence(
         challenger=primary_of(pipeline, challenger),
@@ -80,7 +77,7 @@ def _evidence(
         slices=slice_columns(frame),
         classes=frame["target"].to_numpy() if pipeline.facts.has_labels else None,
         metrics=challenger.metrics,
-        largest_difference=LARGEST_DIFFERENCE.get(pipeline.problem),
+        largest_difference=problem.largest_difference,
     )
 
 

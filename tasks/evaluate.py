@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.learning.fit import Trained
-    from tasks.learning.network import Network
+    from tasks.problems.base import Network
 
 FRAME, METRICS, PROBABILITIES, POINTS = "scores.parquet", "metrics.json", "probabilities.npy", "points.npy"
 FIT_ROWS = 500  # of a split that the weights were fitted to or chosen by: its accuracy is known to two points
@@ -60,8 +60,8 @@ def evaluate(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, lo
         with atomic_folder(folder) as aside:
             scored.frame.to_parquet(aside / FRAME, index=False)
             (aside / METRICS).write_text(json.dumps(scored.metrics))
-            if scored.said is not None:
-                np.save(aside / PROBABILITIES, scored.said.probabilities.astype(np.float32))
+            if scored.class_scores is not None:
+                np.save(aside / PROBABILITIES, scored.class_scores.probabilities.astype(np.float32))
     return StoredScores(folder)
 
 
@@ -127,14 +127,14 @@ def lexical_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str,
 
     None where all were fitted before.
     """
-    from tasks.problems.baselines import fit_lexical as fitted
+    from tasks.learning.scoring import fit_lexical
 
     if is_valid(_baselines(pipeline, home, base, snapshot)) is None:
         return None
     sealed = open_snapshot(home, snapshot)
     beside.step_back()
     train = [sealed.parquet(split) for split in fitted_splits(pipeline)]
-    return beside.submit(fitted, pipeline.problem, train, sealed.parquet("test"))
+    return beside.submit(fit_lexical, pipeline.problem, train, sealed.parquet("test"))
 
 
 def _baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> Path:
@@ -174,9 +174,9 @@ def score_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, f
 
 def primary_of(pipeline: Pipeline, scores: StoredScores) -> Any:
     """(n,) what the gate compares, per test row, higher is better."""
-    from tasks.learning.scoring import primary_scores
+    from tasks.problems import problem_of
 
-    return primary_scores(pipeline.problem, scores.frame)
+    return problem_of(pipeline.problem).primary_scores(scores.frame)
 
 
 def network_of(trained: Trained, base: Path) -> Network:

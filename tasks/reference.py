@@ -58,9 +58,10 @@ def write_reference(
     if tracking.tags(run_id).get("reference") == snapshot:
         return
     from tasks.learning.network import read_spec
+    from tasks.problems import problem_of
 
     sealed, spec = open_snapshot(home, snapshot), read_spec(trained.folder)
-    rows, test = sealed.frame("reference"), spec.read_rows(sealed.frame("test"))
+    rows, test = sealed.frame("reference"), problem_of(spec.problem).read_rows(spec, sealed.frame("test"))
     texts = spec.read(_texts(rows))
     known = dict(zip(test["text"], range(len(test)), strict=True))
     rows = rows[["id", "text", "target", "time"]].assign(
@@ -115,18 +116,16 @@ def _answers(
     """`prediction` and `score` of each text: as scored on the test rows, else now; none where the answer is written text."""
     if not pipeline.facts.has_labels:
         return {"prediction": None, "score": np.nan}
-    from tasks.serving.packaged_model import classify_texts
+    from tasks.learning.device import autocast, numerics
+    from tasks.problems import problem_of
 
     predictions, confidence = scored["prediction"].tolist(), scored["confidence"].tolist()
     said = {text: (predictions[row], confidence[row]) for text, row in known.items()}
     missing = [text for text in dict.fromkeys(texts) if text not in said]
     if missing:
-        new = classify_texts(network_of(trained, base.path), missing, pipeline.evaluation.batch_size, pipeline.training.precision)
-        best = new.probabilities.argmax(1)
-        said |= {
-            text: (new.labels[place], float(new.probabilities[row, place]))
-            for row, (text, place) in enumerate(zip(missing, best, strict=True))
-        }
+        network, how = network_of(trained, base.path), autocast(numerics(pipeline.training.precision))
+        answers = problem_of(pipeline.problem).answer_texts(network, missing, 0, pipeline.evaluation.batch_size, how)
+        said |= dict(zip(missing, answers, strict=True))
     return {"prediction": [said[text][0] for text in texts], "score": [said[text][1] for text in texts]}
 
 

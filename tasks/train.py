@@ -24,7 +24,7 @@ from tasks.tracking.run_facts import system_sampler
 
 if TYPE_CHECKING:
     from tasks.learning.fit import Listener, Trained
-    from tasks.learning.network import Spec
+    from tasks.problems.base import Spec
 
 SHOW_SECONDS = 2.0
 
@@ -46,7 +46,7 @@ def fit_in_slot(
     start: Path | None,
 ) -> Trained:  # fmt: skip
     """Fit in a slot of this machine, every number going to journal, terminal and Prefect on the way."""
-    from tasks.learning.objectives.supervised import train_supervised as fit
+    from tasks.learning.objectives.run import train_network
 
     spec, rows, held_out = material
     with gpu_slot(home.path, count_devices(), print_notice) as number:
@@ -54,7 +54,7 @@ def fit_in_slot(
         metrics = MetricLog(tracking, run_id, home.run(key) / "metrics.jsonl", print_notice, system_sampler())
         with metrics.uploading(), training_bar() as bar:
             listener = _listener(metrics, bar)
-            return fit(spec, base, rows, held_out, pipeline.objective, pipeline.training, home.run(key), listener, start)
+            return train_network(spec, base, rows, held_out, pipeline.objective, pipeline.training, home.run(key), listener, start)
 
 
 def record_training(tracking: Tracking, run_id: str, trained: Trained) -> None:

@@ -6,7 +6,7 @@ import signal
 # no prefect: it reads its settings as it is imported, and each child has its own
 HEAVY = [
     "torch", "transformers.trainer", "transformers.models.auto.modeling_auto", "peft", "trl", "pandas", "mlflow.pyfunc",
-    "sklearn.linear_model", "great_expectations", "tasks.learning.objectives.supervised",
+    "sklearn.linear_model", "great_expectations", "tasks.learning.objectives.run",
 ]  # fmt: skip
 
 

@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "tasks.data": (*TYPES, "tasks.data", "tasks.common"),
     "tasks.data.text_stats": (*TYPES, "tasks.data", "expectations.measures"),
-    "tasks.problems": (*TYPES, "tasks.problems", *SPELLING),
+    "tasks.problems": (*TYPES, "tasks.problems", "tasks.common.bases", *SPELLING),
     "tasks.learning": (*TYPES, "tasks.learning", "tasks.problems", "tasks.common", *SPELLING),
     # what keeps records
     "tasks.tracking": (*TYPES, "tasks.tracking", "tasks.common"),

@@ -16,7 +16,7 @@ from configs.schema.data import (
 )
 from configs.schema.evaluation import Evaluation
 from configs.schema.gate import Gate, Guards
-from configs.schema.objectives import Supervised
+from configs.schema.objectives import Objective, Supervised
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
 from configs.schema.problems import Metric, ProblemFacts, ProblemName, facts_of
@@ -44,6 +44,7 @@ __all__ = [
     "Model",
     "Moment",
     "Monitor",
+    "Objective",
     "Pipeline",
     "Plain",
     "ProblemFacts",

@@ -13,3 +13,6 @@ class Supervised(Frozen):
     kind: Literal["supervised"] = "supervised"
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+Objective = Supervised

@@ -10,7 +10,7 @@ from configs.schema.adapters import Adapter, Lora
 from configs.schema.data import Contract, Data
 from configs.schema.evaluation import Evaluation
 from configs.schema.gate import Gate
-from configs.schema.objectives import Supervised
+from configs.schema.objectives import Objective, Supervised
 from configs.schema.operations import Monitor, Release, Schedule, Serving
 from configs.schema.problems import ProblemFacts, ProblemName, facts_of
 from configs.schema.section import Frozen
@@ -26,7 +26,7 @@ class Pipeline(Frozen):
     model: Model
     contract: Contract = Contract()
     adapter: Adapter = Lora()
-    objective: Supervised = Supervised()
+    objective: Objective = Supervised()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     gate: Gate = Gate()

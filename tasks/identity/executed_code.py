@@ -4,7 +4,8 @@ From entry points (functions, by module and name) names are followed through imp
 in SCIENCES and the modules of the entries themselves: what carries files and records between them changes no result. Comments,
 docstrings, annotations and the words of errors are no part of a hash. Of a `match` or a dictionary whose cases or keys are names
 of a choice (a problem; the settings of an objective or an adapter) those of what was chosen count alone. So another file, another
-adapter's `case` and a comment change nothing; a changed line that is executed does.
+adapter's `case` and a comment change nothing; a changed line that is executed does. Of a class that keeps a contract (a problem,
+an objective) a method counts where its name is asked for: training executes none of the methods that score.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ SCIENCES = (
     "expectations", "tasks.common.bases", "tasks.data", "tasks.problems", "tasks.learning", "tasks.stats", "tasks.gate",
     "tasks.drift", "tasks.serving",
 )  # fmt: skip
-Definition = tuple[str, str]  # module and name
+CONTRACTS = frozenset({"Problem", "TextWriter", "Objective"})  # they, and the classes made of them, count method by method
+Definition = tuple[str, str]  # module and name, of a method `Class.method`
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Choice:
 def choice_of(pipeline: schema.Pipeline) -> Choice:
     """What a pipeline uses of problems, objectives and adapters."""
     chosen = {pipeline.problem, type(pipeline.adapter).__name__, type(pipeline.objective).__name__}
-    possible = {*get_args(schema.ProblemName), *_classes(schema.Adapter), *_classes(schema.Supervised)}
+    possible = {*get_args(schema.ProblemName), *_classes(schema.Adapter), *_classes(schema.Objective)}
     return Choice(frozenset(chosen), frozenset(possible))
 
 
@@ -51,13 +53,21 @@ def executed_code(entries: tuple[Definition, ...], choice: Choice, root: Path) -
     """`module.name` -> sha256 of each definition that the entries execute, given a choice."""
     entered = {module for module, _ in entries}
     waiting, hashes = list(entries), dict[str, str]()
+    unasked, asked = set[Definition](), set[str]()  # methods of contracts that were met; names that are asked for
     while waiting:
         module, name = waiting.pop()
         key = f"{module}.{name}"
-        if key not in hashes:
-            part = _read(root, module, choice).part(name)
-            hashes[key] = part.hash
-            waiting += [each for each in part.uses if each[0] in entered or _is_science(each[0])]
+        if key in hashes:
+            continue
+        read = _read(root, module, choice)
+        part = read.part(name)
+        hashes[key] = part.hash
+        waiting += [each for each in part.uses if each[0] in entered or _is_science(each[0])]
+        unasked |= {(module, method) for method in read.definitions if method.startswith(f"{name}.")}
+        asked |= part.asks
+        called = {each for each in unasked if each[1].partition(".")[2] in asked}
+        unasked -= called
+        waiting += called
     return dict(sorted(hashes.items()))
 
 
@@ -86,10 +96,11 @@ def _classes(union: object) -> set[str]:
 
 @dataclass(frozen=True)
 class _Part:
-    """A definition: the hash of its text as executed, and the definitions of the project that it names."""
+    """A definition: the hash of its text as executed, the definitions of the project that it names, the attributes it asks for."""
 
     hash: str
     uses: frozenset[Definition]
+    asks: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -111,15 +122,16 @@ class _Module:
         return self.parts[name]
 
     def _part(self, nodes: tuple[ast.stmt, ...]) -> _Part:
-        uses, lines = set[Definition](), []
+        uses, lines, asks = set[Definition](), [], set[str]()
         for node in nodes:
             imports = {**self.imports, **_imports(node)}
             for chain in _names(node):
                 uses |= self._definitions(chain, imports)
+            asks |= {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
             executed = _Bare().visit(copy.deepcopy(node))
             outside = {line for chain in _names(executed) if (line := _library(chain, imports))}
             lines += [ast.unparse(ast.fix_missing_locations(executed)), *sorted(outside)]
-        return _Part(hashlib.sha256("\n".join(lines).encode()).hexdigest(), frozenset(uses))
+        return _Part(hashlib.sha256("\n".join(lines).encode()).hexdigest(), frozenset(uses), frozenset(asks))
 
     def _definitions(self, chain: tuple[str, ...], imports: Mapping[str, tuple[str, str]]) -> set[Definition]:
         """The definitions that a dotted name leads to."""
@@ -166,7 +178,11 @@ def _read(root: Path, module: str, choice: Choice) -> _Module:
             imports |= _imports(node)
         if names := _bound(node):
             chosen = _Chosen(choice).visit(node)
+            methods = _methods(chosen)
+            if methods:
+                chosen.body = [each for each in chosen.body if each not in methods.values()] or [ast.Pass()]
             definitions |= {name: (*definitions.get(name, ()), chosen) for name in names}
+            definitions |= {f"{name}.{method}": (each,) for name in names for method, each in methods.items()}
     return _Module(module, root, choice, definitions, imports)
 
 
@@ -183,6 +199,13 @@ def _bound(node: ast.stmt) -> set[str]:
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
         return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
     return set()
+
+
+def _methods(node: ast.stmt) -> dict[str, ast.FunctionDef]:
+    """The methods of a class that keeps a contract, but `__init__` and its like: those are asked for without their name."""
+    if not isinstance(node, ast.ClassDef) or not CONTRACTS & {node.name, *map(ast.unparse, node.bases)}:
+        return {}
+    return {each.name: each for each in node.body if isinstance(each, ast.FunctionDef) and not each.name.startswith("__")}
 
 
 def _imports(tree: ast.AST) -> dict[str, tuple[str, str]]:

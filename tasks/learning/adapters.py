@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from configs.schema import Adapter, Full, Lora
+from tasks.problems.base import TaskType
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-TaskType = Literal["FEATURE_EXTRACTION", "CAUSAL_LM"]
 
 
 def add_adapter(network: Any, adapter: Adapter, task: TaskType) -> nn.Module:

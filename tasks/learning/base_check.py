@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Adapter, Full, ProblemName
-from tasks.common.bases import Base, pooling_of
+from tasks.common.bases import Base
 from tasks.learning import adapters
 from tasks.learning.base_files import FETCH, check_tokenizer_files, read_config, read_shapes
 from tasks.learning.base_tokenizer import check_embedded, usable_tokenizer
 from tasks.learning.base_weights import first_names, fitting_network
+from tasks.problems import problem_of
 from tasks.problems.library_errors import REFUSALS, first_line
 
 if TYPE_CHECKING:
+    from tasks.problems.base import Problem
     from tasks.problems.probing import Probe
 
 NAMED = 8  # modules that one message names
@@ -30,24 +32,24 @@ def check_base(base: Base, problem: ProblemName, max_length: int, adapter: Adapt
     raw = read_config(name, path)
     shapes = read_shapes(name, path)
     check_tokenizer_files(name, path)
-    pooling = pooling_of(path) if problem == "text-classification" else None
     from tasks.problems import probing  # seconds: what the files tell is told before
 
     config = _config(name, path, raw)
     _check_padding(name, config)
-    small, asked = _asked(name, config, problem)
-    _check_direction(name, problem, asked, pooling)
-    tokenizer = usable_tokenizer(name, path, problem, max_length)
-    longest = probing.longest_text(small, asked, max_length)
+    wanted = problem_of(problem)
+    small, probe = _probe_reduced(name, config, wanted)
+    wanted.check_probe(name, path, probe)
+    tokenizer = usable_tokenizer(name, path, wanted, max_length)
+    longest = probing.longest_text(small, probe, max_length)
     if longest < max_length:
         raise InputError(
             f"model.max_length {max_length}: {name} has positions for {longest} tokens: set model.max_length={longest} or less"
         )
-    whole, trained_pooler = fitting_network(name, path, problem, config, shapes)
+    whole, trained_pooler = fitting_network(name, path, wanted, config, shapes)
     check_embedded(name, tokenizer, probing.embedding_rows(whole))
-    if problem == "text-classification" and (pooling is not None or asked.causal or not trained_pooler):
-        whole.pooler = small.pooler = None  # as load_encoder has it
-    _check_adapter(name, whole, small, adapter, problem)
+    if wanted.drops_pooler(path, probe, trained=trained_pooler):
+        whole.pooler = small.pooler = None
+    _check_adapter(name, whole, small, adapter, wanted)
     return _notices(name, config, max_length)
 
 
@@ -82,48 +84,29 @@ def _check_padding(name: str, config: Any) -> None:
         )
 
 
-def _asked(name: str, config: Any, problem: ProblemName) -> tuple[Any, Probe]:
+def _probe_reduced(name: str, config: Any, problem: Problem) -> tuple[Any, Probe]:
     """A small network of the same kind, and what it answered."""
     import transformers
 
     from tasks.problems import probing
 
-    if problem == "text-generation" and config.is_encoder_decoder:
-        raise InputError(_no_decoder(name))
-    kind = transformers.AutoModel if problem == "text-classification" else transformers.AutoModelForCausalLM
+    if not problem.accepts_config(config):
+        raise problem.refuse_network(name)
+    kind = getattr(transformers, problem.base_class)
     try:
         small: Any = probing.build_reduced(kind, config)
     except REFUSALS as error:
-        if problem == "text-generation" and kind.__name__ in str(error):  # there is none of this kind
-            raise InputError(_no_decoder(name)) from None
         reason = first_line(error)
+        if kind.__name__ in str(error):  # there is none of this kind
+            raise problem.refuse_network(name) from None
         raise InputError(f"model.base {name}: its config.json describes no network ({reason}): correct it, or {FETCH}") from None
-    if problem == "text-classification" and config.is_encoder_decoder:
-        small = small.get_encoder()
     try:
-        return small, probing.probe_network(small)
+        return (part := problem.used_part(small)), probing.probe_network(part)
     except InputError as error:
         raise InputError(f"model.base {name}: {error}: name a base that reads text") from None
 
 
-def _check_direction(name: str, problem: ProblemName, asked: Probe, pooling: str | None) -> None:
-    if problem == "text-generation" and not asked.causal:
-        raise InputError(_no_decoder(name))
-    if problem == "text-classification" and asked.causal and pooling == "first":
-        raise InputError(
-            f"model.base {name}: 1_Pooling/config.json pools the first token, which sees no later token in this network, so all "
-            "texts would be alike: set pooling_mode_lasttoken there, or move the file aside"
-        )
-
-
-def _no_decoder(name: str) -> str:
-    return (
-        f"model.base {name}: text-generation needs a causal decoder, and a position of this network sees the tokens after it: name "
-        "a base that was trained to continue texts (GPT-2, Llama, Qwen, ...)"
-    )
-
-
-def _check_adapter(name: str, whole: Any, small: Any, adapter: Adapter, problem: ProblemName) -> None:
+def _check_adapter(name: str, whole: Any, small: Any, adapter: Adapter, problem: Problem) -> None:
     """Every name of adapter.target_modules has to mean a module, and peft to find a layer that it can adapt.
 
     Tried on the small network; on the outline of the whole one where single layers are named, which the small one lacks.
@@ -140,12 +123,11 @@ def _check_adapter(name: str, whole: Any, small: Any, adapter: Adapter, problem:
             f"adapter.target_modules: {', '.join(idle)} names no module of {name}: "
             f"its linear layers are {first_names(linear, NAMED)}"
         )
-    task: adapters.TaskType = "FEATURE_EXTRACTION" if problem == "text-classification" else "CAUSAL_LM"
     try:
-        adapters.add_adapter(small, adapter, task)
+        adapters.add_adapter(small, adapter, problem.task_type)
     except (*REFUSALS, re.error):
         try:
-            adapters.add_adapter(whole, adapter, task)
+            adapters.add_adapter(whole, adapter, problem.task_type)
         except (*REFUSALS, re.error) as error:
             raise InputError(
                 f"adapter.target_modules {adapter.target_modules}: not to be had with {name} ({first_line(error)}): its linear "

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
-from configs.schema import ProblemName
 from tasks.common.bases import base_files
 from tasks.learning.base_files import TOKENIZER_FILES, no_tokenizer
 from tasks.problems.library_errors import REFUSALS, first_line
 
+if TYPE_CHECKING:
+    from tasks.problems.base import Problem
+
 SAMPLE = 200  # words of its own vocabulary that a tokenizer is asked to read
 
 
-def usable_tokenizer(name: str, path: Path, problem: ProblemName, max_length: int) -> Any:
+def usable_tokenizer(name: str, path: Path, problem: Problem, max_length: int) -> Any:
     """The tokenizer; raises InputError where it is missing, knows no word, or lacks a token that the problem needs."""
     from transformers import AutoTokenizer
 
@@ -92,8 +94,8 @@ def _check_stored(name: str, path: Path, tokenizer: Any) -> None:
         )
 
 
-def _check_ends(name: str, tokenizer: Any, problem: ProblemName) -> None:
-    if tokenizer.eos_token_id is None and problem == "text-generation":
+def _check_ends(name: str, tokenizer: Any, problem: Problem) -> None:
+    if tokenizer.eos_token_id is None and problem.needs_end_token:
         raise InputError(
             f"model.base {name}: its tokenizer has no end token, so a model could not learn where an answer ends: name one as "
             "eos_token in tokenizer_config.json"

@@ -5,28 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
-from configs.schema import ProblemName
 from tasks.learning.base_files import FETCH
 from tasks.problems.library_errors import REFUSALS, first_line
+
+if TYPE_CHECKING:
+    from tasks.problems.base import Problem
 
 NAMED = 4  # weights that one message names
 MENDED = "put the config.json there that the weights were made with"
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def fitting_network(name: str, path: Path, problem: ProblemName, config: Any, shapes: Shapes) -> tuple[Any, bool]:
+def fitting_network(name: str, path: Path, problem: Problem, config: Any, shapes: Shapes) -> tuple[Any, bool]:
     """The network without its values (torch's meta device), and whether its pooler has weights in the base.
 
-    `shapes` are those that the files hold. Of an encoder-decoder it is the encoder. Raises InputError where weights are missing
+    `shapes` are those that the files hold. It is the part that the problem uses. Raises InputError where weights are missing
     (a pooler alone may be), of another shape, or of layers that config.json does not describe.
     """
     import torch
     import transformers
 
-    kind = transformers.AutoModel if problem == "text-classification" else transformers.AutoModelForCausalLM
+    kind = getattr(transformers, problem.base_class)
     try:
         with torch.device("meta"):
             whole = kind.from_config(config, dtype=torch.float32)
@@ -36,18 +38,14 @@ def fitting_network(name: str, path: Path, problem: ProblemName, config: Any, sh
         ) from None
     if not _explained(whole, shapes):  # renamed, merged or tied weights, or a misfit: transformers itself tells which
         whole, misfits = _loaded(name, path, kind)
-        _check(name, _used(whole), *misfits)
-    network = _part(whole)
+        _check(name, _used(whole, problem.used_part(whole)), *misfits)
+    network = problem.used_part(whole)
     return network, getattr(network, "pooler", None) is not None and any("pooler." in key for key in shapes)
 
 
-def _part(whole: Any) -> Any:
-    return whole.get_encoder() if whole.config.is_encoder_decoder else whole
-
-
-def _used(whole: Any) -> set[str]:
-    """The names of the weights that are trained or used."""
-    wanted = {id(value) for value in _part(whole).parameters()}
+def _used(whole: Any, part: Any) -> set[str]:
+    """The names in a network of the weights in a part of it."""
+    wanted = {id(value) for value in part.parameters()}
     return {key for key, value in whole.named_parameters(remove_duplicate=False) if id(value) in wanted}
 
 

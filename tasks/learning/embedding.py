@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.learning.device import autocast, numerics
-from tasks.problems import text_classification
+from tasks.problems import classifier
+from tasks.problems.base import padding_token
 
 BATCH = 64
 
@@ -24,11 +25,11 @@ def embed_texts(base: Path, texts: Sequence[str], max_length: int, precision: An
         return np.empty((0, 0), dtype=np.float32)
     distinct = list(dict.fromkeys(texts))
     tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-    encoder, hidden, pooling = text_classification.load_encoder(base, "mean")
-    model = text_classification.build_classifier(encoder, hidden, 1, pooling).to("cuda" if torch.cuda.is_available() else "cpu")
-    ids = text_classification.encode(tokenizer, distinct, max_length)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    points = text_classification.in_batches(model, ids, int(pad or 0), BATCH, autocast(numerics(precision)), embeddings=True)
+    encoder, hidden, pooling = classifier.load_encoder(base, "mean")
+    model = classifier.build_classifier(encoder, hidden, 1, pooling).to("cuda" if torch.cuda.is_available() else "cpu")
+    ids = classifier.encode_texts(tokenizer, distinct, max_length)
+    how = autocast(numerics(precision))
+    points = classifier.run_in_batches(model, ids, padding_token(tokenizer), BATCH, how, embeddings=True)
     place = {text: row for row, text in enumerate(distinct)}
     return unit_rows(points[[place[text] for text in texts]])
 

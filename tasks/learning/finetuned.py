@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
-from configs.schema import Full, ProblemName
+from configs.schema import Full, ProblemName, facts_of
 from tasks.common.bases import Base, read_base
 from tasks.data.labels import canonical_labels
-from tasks.learning.network import Spec, load_tokenizer, spec_of
+from tasks.learning.network import load_tokenizer, spec_of
+from tasks.problems import problem_of
+from tasks.problems.base import Spec
 
 if TYPE_CHECKING:
     import torch
@@ -89,20 +91,17 @@ def _check_head(folder: Path, config: dict[str, Any], problem: ProblemName) -> t
     """The labels of a classifier's head, in the order of its logits; none where it writes text."""
     from transformers.models.auto import modeling_auto
 
-    kind, names = {
-        "text-classification": ("ForSequenceClassification", modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES),
-        "text-generation": ("ForCausalLM", modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES),
-    }[problem]
+    wanted = problem_of(problem)
     heads = config.get("architectures") or ["no architecture"]
-    if heads[0] not in names.values():
-        remedy = f"write it with AutoModel{kind}, or fine-tune it here: model.base={folder}"
+    if heads[0] not in getattr(modeling_auto, wanted.finetuned_table).values():
+        remedy = f"write it with {wanted.finetuned_class}, or fine-tune it here: model.base={folder}"
         raise refuse_folder(folder, f"config.json says {heads[0]}, which is no model for {problem}", remedy)
-    return _labels(folder, config) if problem == "text-classification" else ()
+    return _labels(folder, config) if facts_of(problem).has_labels else ()
 
 
 def _labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
     if (kind := config.get("problem_type")) not in (None, "single_label_classification"):
-        raise refuse_folder(folder, f"its problem_type is {kind}", "text-classification gives each text one class")
+        raise refuse_folder(folder, f"its problem_type is {kind}", "a text has one class here")
     named = {int(code): str(name) for code, name in (config.get("id2label") or {}).items()}
     remedy = "name the classes as the data do, in id2label and label2id of config.json, in the order of the logits"
     if len(named) < 2 or sorted(named) != list(range(len(named))):
@@ -118,10 +117,11 @@ def _labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
 def _check_network(folder: Path, problem: ProblemName, max_length: int) -> None:
     """Load it, and let it read as many tokens as it may be given."""
     import torch
+    import transformers
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-    loader = AutoModelForSequenceClassification if problem == "text-classification" else AutoModelForCausalLM
+    wanted = problem_of(problem)
+    loader = getattr(transformers, wanted.finetuned_class)
     safe = {"local_files_only": True, "use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
     again = "write the folder anew with save_pretrained"
     try:
@@ -143,7 +143,7 @@ def _check_network(folder: Path, problem: ProblemName, max_length: int) -> None:
     except (IndexError, RuntimeError, ValueError) as error:
         fault = f"cannot read {max_length} tokens ({str(error).strip().splitlines()[0][:200]})"
         raise refuse_folder(folder, fault, "lower model.max_length to what it was trained with") from error
-    if problem == "text-generation":
+    if wanted.is_causal:
         other = torch.full_like(ids, words[0])
         if not torch.allclose(logits[0, :-1], _logits(model, other)[0, :-1], atol=1e-3):
             raise refuse_folder(

@@ -20,8 +20,9 @@ from tasks.common.files import atomic_folder, is_valid, newest_valid, step_of
 from tasks.learning.adapters import load_trainable, save_trainable, trainable_weights
 from tasks.learning.collapse import ASKED_FROM, CollapsedError, climbed_back, learned_nothing
 from tasks.learning.device import Numerics, peak_memory
-from tasks.learning.network import TRAINABLE, Network, save_spec
+from tasks.learning.network import TRAINABLE, save_spec
 from tasks.learning.trainer import FitPlan, disk_errors
+from tasks.problems.base import Network
 
 RESULT, STATE, TRAINED, BEST = "training.json", "trainer_state.json", "trained", "best"
 CALIBRATED_LOSS = "eval_calibrated_loss"  # of held-out rows, after a temperature was fitted to them

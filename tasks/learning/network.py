@@ -3,89 +3,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, assert_never
-
-from pydantic import TypeAdapter
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Adapter, ProblemName
-from tasks.common.bases import Base, earlier_pooling_of, pooling_of
+from tasks.common.bases import Base
 from tasks.data.labels import canonical_labels
-from tasks.data.redaction.placeholders import TAGGED, VIEW, network_view
+from tasks.data.redaction.placeholders import VIEW
 from tasks.learning import adapters
-from tasks.problems import text_classification, text_generation
+from tasks.problems import problem_of
+from tasks.problems.base import EARLIER, Network, Spec, padding_token
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    import pandas as pd
     from torch import nn
+
+    from tasks.problems.base import Adapt
 
 TRAINABLE = "trainable.safetensors"
 SPEC = "network.json"
-EARLIER: Literal["earlier"] = "earlier"  # the pooling of a stored network that does not name it: as the rule of its day has it
-
-
-@dataclass(frozen=True)
-class Spec:
-    """All that is needed, beside the base and the moved weights, to build a network again; stored as JSON with every artifact.
-
-    `temperature` divides a classifier's logits; versions from before it was fitted have 1. `shares` are the class shares towards
-    which it draws them; versions from before have none.
-    `head`: new, a linear head of ours on a base; own, the base's own head, as an adopted model has it: no weight of it moves.
-    `labels` are spelled canonically, and so compared; `spellings` are those that a network of an earlier version answers with,
-    where it was stored with others. `text_view` is what it reads of placeholders (`tasks/data/redaction/placeholders.py`).
-    """
-
-    problem: ProblemName
-    adapter: dict[str, Any]
-    labels: tuple[str, ...]
-    max_length: int
-    seed: int
-    base_name: str
-    base_weights: str
-    base_digest: str
-    temperature: float = 1.0
-    shares: tuple[float, ...] = ()
-    head: Literal["new", "own"] = "new"
-    text_view: int = TAGGED
-    spellings: tuple[str, ...] = ()
-    pooling: text_classification.Pooling | Literal["earlier"] | None = None  # of a classifier; None: its base is asked
-
-    @property
-    def answers(self) -> tuple[str, ...]:
-        """The labels as callers of the service know them."""
-        return self.spellings or self.labels
-
-    def scores(self, logits: Any, labels: Sequence[str]) -> text_classification.ClassScores:
-        """What a classifier's logits (n, labels) say, calibrated; `labels` are its own, as the caller knows them."""
-        return text_classification.class_probabilities(logits, labels, self.temperature, self.shares)
-
-    def read(self, texts: Sequence[str]) -> list[str]:
-        """Texts as this network reads them."""
-        return network_view(texts, self.text_view)
-
-    def read_rows(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Rows with texts, and targets that are texts, as this network reads and writes them."""
-        columns = ("text",) if self.problem == "text-classification" else ("text", "target")
-        return rows.assign(**{name: self.read(rows[name].tolist()) for name in columns})
-
-    @property
-    def moves(self) -> Adapter:
-        """The adapter as the config knows it."""
-        return TypeAdapter[Adapter](Adapter).validate_python(self.adapter)
-
-
-@dataclass(frozen=True)
-class Network:
-    """A model in memory with its tokenizer; for text-classification the model has `embed` and a head over `spec.labels`."""
-
-    spec: Spec
-    model: Any
-    tokenizer: Any
-    pad_id: int
 
 
 def spec_of(problem: ProblemName, adapter: Adapter, labels: tuple[str, ...], max_length: int, seed: int, base: Base) -> Spec:
@@ -99,37 +39,14 @@ def build_network(spec: Spec, base: Path, moved: Path | None = None) -> Network:
     """The network at its seeded start, or with the weights of `moved` (a trainable.safetensors) in it."""
     import torch
 
-    tokenizer = load_tokenizer(base)
+    tokenizer, problem = load_tokenizer(base), problem_of(spec.problem)
     torch.manual_seed(spec.seed)
-    match spec.problem:
-        case "text-classification" if spec.head == "own":
-            model = text_classification.load_classifier(base, _padding(tokenizer))
-        case "text-classification":
-            encoder, hidden, pooling = _load_encoder(spec, base)
-            adapted = adapters.add_adapter(encoder, spec.moves, "FEATURE_EXTRACTION")
-            model = text_classification.build_classifier(adapted, hidden, len(spec.labels), pooling)
-            spec = spec if spec.pooling == EARLIER else replace(spec, pooling=pooling)
-        case "text-generation":
-            model = adapters.add_adapter(text_generation.load_decoder(base), spec.moves, "CAUSAL_LM")
-        case _:
-            assert_never(spec.problem)
+    model, spec = problem.build_model(spec, base, tokenizer, adapter_of(spec))
     if spec.head == "own":
         model.requires_grad_(False)
     if moved is not None:
         adapters.load_trainable(model, moved)
-    return Network(spec, model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer, _padding(tokenizer))
-
-
-def _padding(tokenizer: Any) -> int:
-    """The token that fills up a batch; what attends to none of it does not care which it is."""
-    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    return int(pad_id or 0)
-
-
-def _load_encoder(spec: Spec, base: Path) -> tuple[nn.Module, int, text_classification.Pooling]:
-    if spec.pooling == EARLIER:
-        return text_classification.load_earlier_encoder(base, earlier_pooling_of(base))
-    return text_classification.load_encoder(base, spec.pooling or pooling_of(base))
+    return Network(spec, model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer, padding_token(tokenizer))
 
 
 def refuse_blind(network: Network) -> None:
@@ -139,11 +56,7 @@ def refuse_blind(network: Network) -> None:
     """
     from tasks.problems.probing import probe_network
 
-    if (
-        network.spec.problem == "text-classification"
-        and network.model.pooling == "first"
-        and probe_network(network.model.encoder).causal
-    ):
+    if getattr(network.model, "pooling", None) == "first" and probe_network(network.model.encoder).causal:
         raise InputError(
             "training.start: the champion reads nothing but the first token of a text, as its base sees no later token there: "
             "set training.start=base"
@@ -153,20 +66,16 @@ def refuse_blind(network: Network) -> None:
 def outline_network(spec: Spec, base: Path) -> nn.Module:
     """The network without its weights (torch's meta device) and its head: what it would need, before anything is loaded."""
     import torch
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     with torch.device("meta"):
-        match spec.problem:
-            case "text-classification":
-                network = AutoModel.from_config(config, dtype=torch.float32)
-                if config.is_encoder_decoder and spec.pooling != EARLIER:
-                    network = network.get_encoder()
-                return adapters.add_adapter(network, spec.moves, "FEATURE_EXTRACTION")
-            case "text-generation":
-                return adapters.add_adapter(AutoModelForCausalLM.from_config(config, dtype=torch.float32), spec.moves, "CAUSAL_LM")
-            case _:
-                assert_never(spec.problem)
+        return problem_of(spec.problem).outline_model(spec, config, adapter_of(spec))
+
+
+def adapter_of(spec: Spec) -> Adapt:
+    """What puts the adapter of a spec into a base."""
+    return partial(adapters.add_adapter, adapter=spec.moves, task=problem_of(spec.problem).task_type)
 
 
 def warm_up() -> None:

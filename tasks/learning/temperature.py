@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tasks.problems.text_classification import calibrate_logits
+from tasks.problems.class_scores import calibrate_logits
 
 LIMIT = 10.0  # temperatures lie between 1 / LIMIT and LIMIT
 # Mean and standard deviation of log T before any row is seen: a network that was trained on few rows is too sure of itself.

@@ -18,7 +18,7 @@ from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics
 from tasks.learning.folds import FoldAnswers
 from tasks.learning.network import TRAINABLE
-from tasks.problems.text_classification import HEAD
+from tasks.problems.classifier import HEAD
 
 LOG_EVERY = 10  # steps, at the most
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 250, 4, 12

@@ -1,0 +1,25 @@
+"""The problems: what differs between classifying a text and continuing one. Ask for one here, and it by its contract (base.py)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from configs.schema import ProblemName
+
+if TYPE_CHECKING:
+    from tasks.problems.base import Problem
+
+
+def problem_of(name: ProblemName) -> Problem:
+    """The problem of a pipeline or of a network's spec."""
+    match name:
+        case "text-classification":
+            from tasks.problems.text_classification import TextClassification
+
+            return TextClassification()
+        case "text-generation":
+            from tasks.problems.text_generation import TextGeneration
+
+            return TextGeneration()
+        case _:
+            assert_never(name)

@@ -1,4 +1,4 @@
-"""text-generation: a decoder that continues a prompt; scored by the likelihood of its completion and by what it writes."""
+"""text-generation: a decoder that continues a prompt."""
 
 from __future__ import annotations
 
@@ -6,157 +6,79 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from configs.schema import Supervised
+from tasks.problems import decoder
+from tasks.problems.base import Adapt, Autocast, Example, Floats, Network, Spec
+from tasks.problems.text_writer import TextWriter
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
     from torch import nn
 
-IGNORED = -100  # the label of a token that no loss is taken on
-
-# The most that two models' mean log-likelihoods of a row's tokens may differ by, in nats, at the gate; a larger difference counts
-# as this. At 5 each token of a completion is e^5 = 148 times less likely, about half of the way from certainty to a uniform guess
-# over a vocabulary of 50,000 (log 50,000 = 10.8). A smaller limit would count a ruined answer for too little; a larger one asks for
-# more rows.
-LARGEST_DIFFERENCE = 5.0
+    from tasks.problems.probing import Probe
 
 
-def load_decoder(path: Path) -> nn.Module:
-    """The base with its language-model head, in fp32."""
-    import torch
-    from transformers import AutoModelForCausalLM
+class TextGeneration(TextWriter):
+    """Prompts in, completions out."""
 
-    return AutoModelForCausalLM.from_pretrained(  # type: ignore[no-any-return]
-        path, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+    task_type = "CAUSAL_LM"
+    base_class = finetuned_class = "AutoModelForCausalLM"
+    finetuned_table = "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"
+    is_causal = True
+    wanted_network = (
+        "text-generation needs a causal decoder, and a position of this network sees the tokens after it: name a base that was "
+        "trained to continue texts (GPT-2, Llama, Qwen, ...)"
     )
 
+    def build_model(self, spec: Spec, base: Path, tokenizer: Any, adapt: Adapt) -> tuple[nn.Module, Spec]:
+        return adapt(decoder.load_decoder(base)), spec
 
-def encode(tokenizer: Any, rows: pd.DataFrame, max_length: int) -> list[dict[str, Any]]:
-    """Prompt, completion and end token as one row of ids; labels on the completion alone.
+    def outline_model(self, spec: Spec, config: Any, adapt: Adapt) -> nn.Module:
+        import torch
+        from transformers import AutoModelForCausalLM
 
-    Where both do not fit, the prompt loses its beginning, and a completion longer than half of `max_length` its end.
-    """
-    if not len(rows):
-        return []
-    prompts = tokenizer(rows["text"].tolist())["input_ids"]
-    answers = tokenizer(rows["target"].tolist(), add_special_tokens=False)["input_ids"]
-    return [_joined(prompt, answer, tokenizer.eos_token_id, max_length) for prompt, answer in zip(prompts, answers, strict=True)]
+        return adapt(AutoModelForCausalLM.from_config(config, dtype=torch.float32))  # type: ignore[no-any-return]
 
+    def accepts_config(self, config: Any) -> bool:
+        return not config.is_encoder_decoder
 
-def _joined(prompt: list[int], answer: list[int], end: int, max_length: int) -> dict[str, Any]:
-    answer = [*answer, end]
-    answer = answer[: max(max_length - len(prompt), max_length // 2)]
-    prompt = prompt[max(0, len(prompt) + len(answer) - max_length) :]
-    return {"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer}
+    def check_probe(self, name: str, base: Path, probe: Probe) -> None:
+        if not probe.causal:
+            raise self.refuse_network(name)
 
+    def encode_rows(self, tokenizer: Any, spec: Spec, rows: pd.DataFrame) -> list[Example]:
+        return decoder.encode_completions(tokenizer, rows, spec.max_length)
 
-def collate(pad_id: int) -> Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]]:
-    """Rows -> one batch, padded on the right with no loss on the padding."""
-    import torch
-    from torch.nn.utils.rnn import pad_sequence
+    def make_trainer(
+        self, network: Network, rows: list[Example], held_out: list[Example], objective: Supervised, settings: dict[str, Any],
+        extend: Callable[[Any], Any],
+    ) -> Any:  # fmt: skip
+        """TRL's supervised trainer over rows that are tokenized already, so that training and scoring see the same tokens."""
+        from datasets import Dataset
+        from trl import SFTConfig, SFTTrainer
 
-    def batch(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        ids = [torch.tensor(row["input_ids"]) for row in rows]
-        labels = [torch.tensor(row["labels"]) for row in rows]
-        lengths = torch.tensor([len(row) for row in ids])
-        padded = pad_sequence(ids, batch_first=True, padding_value=pad_id)
-        return {
-            "input_ids": padded,
-            "attention_mask": (torch.arange(padded.shape[1]) < lengths[:, None]).long(),
-            "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
-        }
+        tokenizer = network.tokenizer
+        pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+        prepared = {"dataset_kwargs": {"skip_prepare_dataset": True}, "max_length": network.spec.max_length, "packing": False}
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return extend(SFTTrainer)(
+            model=network.model,
+            args=SFTConfig(**settings, **prepared, label_smoothing_factor=objective.label_smoothing, gradient_checkpointing=False),
+            train_dataset=Dataset.from_list(rows),
+            eval_dataset=Dataset.from_list(held_out) if held_out else None,
+            processing_class=tokenizer,
+            data_collator=decoder.collate_rows(int(pad_id)),
+        )
 
-    return batch
+    def log_likelihoods(self, network: Network, examples: list[Example], batch_size: int, autocast: Autocast) -> Floats:
+        return decoder.log_likelihoods(network.model, examples, network.pad_id, batch_size, autocast)
 
+    def write_answers(self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int) -> list[str]:
+        return decoder.generate_answers(network.model, network.tokenizer, texts, network.spec.max_length, new_tokens, batch_size)
 
-def sft_trainer(
-    keeping: Callable[[Any], Any], model: nn.Module, tokenizer: Any, rows: Sequence[dict[str, Any]],
-    held_out: Sequence[dict[str, Any]], max_length: int, settings: dict[str, Any],
-) -> Any:  # fmt: skip
-    """TRL's supervised trainer over rows that are tokenized already, so that training and scoring see the same tokens."""
-    from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
+    def target_tokens(self, example: Example) -> list[int]:
+        return [token for token in example["labels"] if token != decoder.IGNORED]
 
-    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    prepared = {"dataset_kwargs": {"skip_prepare_dataset": True}, "max_length": max_length, "packing": False}
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return keeping(SFTTrainer)(
-        model=model,
-        args=SFTConfig(**settings, **prepared, gradient_checkpointing=False),
-        train_dataset=Dataset.from_list(list(rows)),
-        eval_dataset=Dataset.from_list(list(held_out)) if held_out else None,
-        processing_class=tokenizer,
-        data_collator=collate(int(pad_id)),
-    )
-
-
-def log_likelihoods(
-    model: nn.Module, rows: Sequence[dict[str, Any]], pad_id: int, batch_size: int, autocast: Any
-) -> np.ndarray[Any, Any]:
-    """(n, 2) float64: the summed log-likelihood of each completion in nats, and its number of tokens."""
-    import torch
-
-    order = sorted(range(len(rows)), key=lambda row: (-len(rows[row]["input_ids"]), row))
-    batch_of, device = collate(pad_id), next(model.parameters()).device
-    out = np.zeros((len(rows), 2))
-    model.eval()
-    with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
-            batch = {name: tensor.to(device) for name, tensor in batch_of([rows[place] for place in places]).items()}
-            labels = batch.pop("labels")[:, 1:]
-            with autocast():
-                logits = model(**batch).logits[:, :-1].float()
-            said = torch.log_softmax(logits, -1).gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-            counted = labels != IGNORED
-            out[places, 0] = (said * counted).double().sum(1).cpu().numpy()
-            out[places, 1] = counted.sum(1).cpu().numpy()
-    return out
-
-
-def generate_answers(
-    model: Any, tokenizer: Any, prompts: Sequence[str], max_length: int, new_tokens: int, batch_size: int
-) -> list[str]:
-    """Greedy answers to prompts, in their order: left-padded batches, the same every time.
-
-    Prompt and answer share `max_length` as in training: an answer takes half of it at most, a longer prompt loses its beginning.
-    """
-    import torch
-
-    new_tokens = min(new_tokens, max(1, max_length // 2))
-
-    model.eval()
-    side, tokenizer.padding_side = tokenizer.padding_side, "left"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    answers: list[str] = []
-    try:
-        for start in range(0, len(prompts), batch_size):
-            room = max(1, max_length - new_tokens)
-            tokenizer.truncation_side = "left"
-            batch = tokenizer(
-                list(prompts[start : start + batch_size]), return_tensors="pt", padding=True, truncation=True, max_length=room
-            )
-            ids = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
-            with torch.inference_mode():
-                written = model.generate(
-                    **ids,
-                    do_sample=False,
-                    num_beams=1,
-                    max_new_tokens=new_tokens,
-                    pad_token_id=tokenizer.pad_token_id,
-                    eos_token_id=_ends(model, tokenizer),
-                    use_cache=True,
-                )
-            answers += tokenizer.batch_decode(written[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
-    finally:
-        tokenizer.padding_side = side
-    return [answer.strip() for answer in answers]
-
-
-def _ends(model: Any, tokenizer: Any) -> list[int]:
-    """The tokens that end an answer: the one that training put there, and those that the base was made with."""
-    own = model.generation_config.eos_token_id
-    return sorted({tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None})
+    def vocabulary_size(self, tokenizer: Any) -> int:
+        return len(tokenizer)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING
 
 from configs.errors import InfraError, InputError
 from configs.schema import facts_of
@@ -19,8 +19,9 @@ from tasks.data.normalise import normalise_text
 from tasks.data.redaction.key import key_id, redaction_key
 from tasks.data.redaction.redact import Redactor
 from tasks.learning.device import autocast, numerics
-from tasks.learning.network import SPEC, TRAINABLE, Network, Spec, build_network, read_spec, save_spec
-from tasks.problems import text_classification, text_generation
+from tasks.learning.network import SPEC, TRAINABLE, build_network, read_spec, save_spec
+from tasks.problems import problem_of
+from tasks.problems.base import Network, Spec
 from tasks.serving.text_preparation import PreparedTexts, Recipe
 
 if TYPE_CHECKING:
@@ -78,34 +79,14 @@ class PackagedModel:
         """Raw texts -> one line each: `label` and `score` (its probability), or `text` (the answer, greedily decoded)."""
         import pandas as pd
 
-        if not texts:
-            return pd.DataFrame({"label": [], "score": []} if facts_of(self.network.spec.problem).has_labels else {"text": []})
-        ready, spec = self.prepare(texts), self.network.spec
-        match spec.problem:
-            case "text-classification":
-                said = classify_texts(self.network, ready, batch_size, self.preparation.precision)
-                best = said.probabilities.argmax(1)
-                return pd.DataFrame({"label": [said.labels[place] for place in best], "score": said.probabilities.max(1)})
-            case "text-generation":
-                network, new, read = self.network, self.preparation.new_tokens, spec.read(ready)
-                return pd.DataFrame(
-                    {
-                        "text": text_generation.generate_answers(
-                            network.model, network.tokenizer, read, spec.max_length, new, batch_size
-                        )
-                    }
-                )
-            case _:
-                assert_never(spec.problem)
-
-
-def classify_texts(network: Network, texts: Sequence[str], batch_size: int, precision: Any) -> text_classification.ClassScores:
-    """Probabilities of prepared texts, read as the network reads them."""
-    read = network.spec.read(texts)
-    ids = text_classification.encode(network.tokenizer, read, network.spec.max_length) if len(texts) else []
-    how = autocast(numerics(precision))
-    logits = text_classification.in_batches(network.model, ids, network.pad_id, batch_size, how)
-    return network.spec.scores(logits, network.spec.answers)
+        spec, ready = self.network.spec, self.prepare(texts) if texts else []
+        how = autocast(numerics(self.preparation.precision))  # type: ignore[arg-type]
+        problem, new = problem_of(spec.problem), self.preparation.new_tokens
+        answers = problem.answer_texts(self.network, ready, new, batch_size, how) if ready else []
+        predictions = [answer.prediction for answer in answers]
+        if facts_of(spec.problem).has_labels:
+            return pd.DataFrame({"label": predictions, "score": [answer.score for answer in answers]})
+        return pd.DataFrame({"text": predictions})
 
 
 def save_package(trained: Path, spec: Spec, preparation: Preparation, target: Path) -> Path:

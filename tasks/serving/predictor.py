@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,9 @@ import numpy.typing as npt
 from configs.schema import facts_of
 from tasks.learning.device import Numerics, autocast, numerics
 from tasks.learning.unpadded import UnpaddedPass
-from tasks.problems import text_classification, text_generation
+from tasks.problems import classifier, problem_of
+from tasks.problems.base import Answer
+from tasks.problems.text_classification import best_classes
 from tasks.serving.batcher import Said
 from tasks.serving.packaged_model import PackagedModel
 from tasks.serving.text_preparation import Recipe
@@ -52,47 +54,38 @@ class Answering:
         return [None if text is None else next(said) for text in prepared]
 
     def _answers(self, ready: list[str]) -> list[Said]:
-        problem = self.kept.network.spec.problem
-        match problem:
-            case "text-classification":
-                return self._classify(ready)
-            case "text-generation":
-                return self._write(ready)
-            case _:
-                assert_never(problem)
+        network = self.kept.network
+        if facts_of(network.spec.problem).has_labels:
+            answers = self._classify(ready)
+        else:
+            new, how = self.kept.preparation.new_tokens, autocast(self.how)
+            answers = problem_of(network.spec.problem).answer_texts(network, ready, new, len(ready), how)
+        return [Said(text, answer.prediction, answer.score) for text, answer in zip(ready, answers, strict=True)]
 
-    def _classify(self, ready: list[str]) -> list[Said]:
+    def _classify(self, ready: list[str]) -> list[Answer]:
         network = self.kept.network
         ids = encode_heads(network.tokenizer, network.spec.read(ready), network.spec.max_length)
         logits = self.flat.logits(ids) if self.flat else self._padded(ids)
-        said = network.spec.scores(logits, network.spec.answers)
-        best, scores = said.probabilities.argmax(1).tolist(), said.probabilities.max(1).tolist()
-        return [Said(text, said.labels[place], score) for text, place, score in zip(ready, best, scores, strict=True)]
+        return best_classes(network.spec.scores(logits, network.spec.answers))
 
     def _padded(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         network, out = self.kept.network, np.empty((len(ids), len(self.kept.network.spec.labels)), np.float32)
         for rows in cut_batches([len(row) for row in ids], PASS[self.how.device]):
             batch = [ids[row] for row in rows]
-            out[rows] = text_classification.in_batches(network.model, batch, network.pad_id, len(batch), autocast(self.how))
+            out[rows] = classifier.run_in_batches(network.model, batch, network.pad_id, len(batch), autocast(self.how))
         return out
-
-    def _write(self, ready: list[str]) -> list[Said]:
-        network, new = self.kept.network, self.kept.preparation.new_tokens
-        read = network.spec.read(ready)
-        wrote = text_generation.generate_answers(network.model, network.tokenizer, read, network.spec.max_length, new, len(ready))
-        return [Said(text, answer, None) for text, answer in zip(ready, wrote, strict=True)]
 
 
 def encode_heads(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
-    """Token ids as `text_classification.encode` gives them, of a long text from its head where that fills `max_length`.
+    """Token ids as `classifier.encode_texts` gives them, of a long text from its head where that fills `max_length`.
 
     100 kB are 50,000 tokens, of which a few hundred are read. What a word's tokens are hangs on that word alone.
     """
     heads = [_head(text, HEAD * max_length) for text in texts]
-    ids = text_classification.encode(tokenizer, heads, max_length)
+    ids = classifier.encode_texts(tokenizer, heads, max_length)
     short = [place for place, row in enumerate(ids) if len(row) < max_length and heads[place] is not texts[place]]
     for place in short:
-        ids[place] = text_classification.encode(tokenizer, [texts[place]], max_length)[0]
+        ids[place] = classifier.encode_texts(tokenizer, [texts[place]], max_length)[0]
     return ids
 
 
@@ -110,7 +103,7 @@ def make_ready(version: str, kept: PackagedModel) -> Answering:
     if facts_of(network.spec.problem).has_labels:
         _settle(network.model, how)
         flat = UnpaddedPass(network.model, autocast(how))
-        ids = text_classification.encode(network.tokenizer, WARM, network.spec.max_length)
+        ids = classifier.encode_texts(network.tokenizer, WARM, network.spec.max_length)
         answering.flat = flat if flat.fits(ids, answering._padded) else None
     else:
         _settle(network.model, None)

@@ -131,7 +131,7 @@ def test_every_address_of_a_machine_is_one_for_documentation(both: pd.DataFrame)
 
 def test_counting_words_gets_about_three_tickets_in_four_right() -> None:
     """The range is 0.785 +/- 3 standard errors (0.018 at 550 rows): near it, a fine-tuned MiniLM stays clearly ahead (README)."""
-    from tasks.problems.baselines import tfidf_logistic
+    from tasks.problems.baselines.classification import tfidf_logistic
 
     rows = usable(read("tickets.csv"))
     codes = rows.intent.astype("category").cat.codes.to_numpy(np.int64)

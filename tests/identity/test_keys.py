@@ -128,7 +128,7 @@ def copied(tmp_path, monkeypatch):
 
 
 NOTHING, ALL = (False, False, False), (True, True, True)
-FIT, GATE = "tasks/learning/fit.py", "tasks/gate/gate.py"
+FIT, GATE, CLASSIFY = "tasks/learning/fit.py", "tasks/gate/gate.py", "tasks/problems/text_classification.py"
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,10 @@ FIT, GATE = "tasks/learning/fit.py", "tasks/gate/gate.py"
         ("tasks/data/redaction/placeholders.py", 'r"<\\1>"', 'r"[\\1]"', ALL),
         ("tasks/train.py", "gpu_slot(home.path, count_devices(), print_notice)", "gpu_slot(home.path, 1, print_notice)", ALL),
         ("tasks/learning/scoring.py", "def score_network(", "SCORE = 1\n\n\ndef score_network(", NOTHING),
-        ("tasks/problems/baselines.py", "TfidfVectorizer(", "TfidfVectorizer(binary=True, ", (False, True, True)),
+        ("tasks/problems/baselines/classification.py", "TfidfVectorizer(", "TfidfVectorizer(binary=True, ", (False, True, True)),
         (GATE, "def judge_challenger(", "from math import ceil as floor\n\n\ndef judge_challenger(", NOTHING),
+        (CLASSIFY, "baselines.tfidf_logistic(train", "baselines.tfidf_logistic(*(), train", (False, True, True)),
+        (CLASSIFY, '"input_ids": row, "labels": code', '"labels": 0, "input_ids": row, "labels": code', ALL),
         ("tasks/stats/paired.py", "from scipy", "from numpy", (False, True, False)),
         ("tasks/decide.py", "fair &= ~has_near_copy", "fair |= ~has_near_copy", (False, True, False)),
         # what is not
@@ -152,7 +154,8 @@ FIT, GATE = "tasks/learning/fit.py", "tasks/gate/gate.py"
         (FIT, "was written and does not read back: check the disk", "does not read back", NOTHING),
         ("tasks/publish_report.py", "def ", "def more() -> int:\n    return 3\n\n\ndef ", NOTHING),
         ("tasks/problems/token_classification.py", "", "def encode() -> int:\n    return 3\n", NOTHING),
-        ("tasks/problems/text_generation.py", "def encode(", "def encoded() -> int:\n    return 3\n\n\ndef encode(", NOTHING),
+        ("tasks/problems/text_generation.py", "decoder.load_decoder(base)", "decoder.load_decoder(base.absolute())", NOTHING),
+        ("tasks/problems/base.py", "class Problem(ABC):", "class Problem(ABC):\n    def novel(self) -> int: ...\n", NOTHING),
         ("tasks/learning/adapters.py", "case Full():\n", "case Full():\n            print()\n", NOTHING),
         ("tasks/learning/adapters.py", "case Full():\n", "case Dora():\n            return 3\n        case Full():\n", NOTHING),
     ],

@@ -11,7 +11,7 @@ from configs.schema import Full, Supervised, Training
 from tasks.common.bases import find_base
 from tasks.learning import fit
 from tasks.learning.network import spec_of
-from tasks.learning.objectives import supervised
+from tasks.learning.objectives import run as training_run
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def train(steady_bert, tmp_path):
         listener = fit.Listener(lambda step, values: told[0]((step, values)), lambda step, of: told[1]((step, of)), told[2])
         training = Training(**{**QUICK, "precision": "fp32", **settings})
         held_out = tiny.frame(12, 1) if held_out is None else held_out
-        return supervised.train_supervised(
+        return training_run.train_network(
             spec, base, rows, held_out, objective or Supervised(), training, tmp_path / run, listener, start
         )  # fmt: skip
 

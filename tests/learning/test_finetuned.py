@@ -10,7 +10,7 @@ from configs.errors import InputError
 from tasks.learning.adapters import save_trainable
 from tasks.learning.finetuned import read_finetuned
 from tasks.learning.network import TRAINABLE, build_network, read_spec, save_spec
-from tasks.problems import text_classification as classification
+from tasks.problems import classifier
 
 CLASSES = ("no", "yes", "perhaps")
 TEXTS = ["north kan lora", "red mist tele kan", "blue"]
@@ -58,14 +58,14 @@ def test_a_model_with_a_head_of_its_own_answers_as_transformers_itself_does_padd
     save_spec(model.spec("text-classification", 32), tmp_path)
     network = build_network(read_spec(tmp_path), folder)
     assert (network.spec.head, network.spec.base_name) == ("own", f"adopted:{model.base.digest[:16]}")
-    ids = classification.encode(network.tokenizer, TEXTS, 32)
-    found = classification.in_batches(network.model, ids, network.pad_id, 3, torch.inference_mode)
+    ids = classifier.encode_texts(network.tokenizer, TEXTS, 32)
+    found = classifier.run_in_batches(network.model, ids, network.pad_id, 3, torch.inference_mode)
     theirs, tokenizer = AutoModelForSequenceClassification.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
     for row, text in enumerate(TEXTS):
         with torch.inference_mode():
             wanted = theirs(**tokenizer(text, return_tensors="pt")).logits[0]
         assert torch.allclose(torch.tensor(found[row]), wanted, atol=1e-5)
-    vectors = classification.in_batches(network.model, ids, network.pad_id, 3, torch.inference_mode, embeddings=True)
+    vectors = classifier.run_in_batches(network.model, ids, network.pad_id, 3, torch.inference_mode, embeddings=True)
     assert vectors.shape == (3, 32)
 
 

@@ -11,7 +11,8 @@ from configs.schema import Full, Lora, Supervised, Training
 from tasks.common.bases import find_base
 from tasks.learning import device, fit
 from tasks.learning.network import TRAINABLE, build_network, outline_network, spec_of
-from tasks.learning.objectives import supervised
+from tasks.learning.objectives import run as training_run
+from tasks.learning.objectives.supervised import SupervisedObjective
 from tasks.learning.trainer import FitPlan
 
 
@@ -75,7 +76,7 @@ def test_out_of_memory_once_it_goes_on_in_smaller_pieces_to_the_same_weights(tra
 
 def test_memory_found_too_small_is_remembered_by_who_resumes(train, out_of_memory, tmp_path):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / supervised.MICRO).write_text("2")
+    (tmp_path / "run" / training_run.MICRO).write_text("2")
     seen = out_of_memory(4)
     assert train().micro == 2 and max(seen) == 2 and train.said == []
 
@@ -96,7 +97,7 @@ def test_any_other_error_is_not_taken_for_want_of_memory(train, out_of_memory):
 
 def test_a_model_that_cannot_fit_is_refused_beforehand_with_the_numbers(train, monkeypatch):
     monkeypatch.setattr(device, "free_memory", lambda how: 3 * 2**20 // 10)
-    monkeypatch.setattr(supervised, "build_network", lambda *_: pytest.fail("loaded before it was known to fit"))
+    monkeypatch.setattr(training_run, "build_network", lambda *_: pytest.fail("loaded before it was known to fit"))
     with pytest.raises(InfraError, match=r"needs weights 0.00 GiB, .* 0.00 GiB are free on .* Use adapter.kind=lora"):
         train()
     assert train.moved == []
@@ -193,7 +194,7 @@ def test_the_head_learns_at_its_own_rate_and_biases_do_not_decay(steady_bert, tm
     network = build_network(spec_of("text-classification", Full(), ("a", "b"), 16, 0, base), base.path)
     training = Training(learning_rate=1e-3, head_learning_rate_factor=7, weight_decay=0.1)
     plan = FitPlan(training, 1e-3, [4], 1, device.numerics("fp32"), tmp_path, tmp_path)
-    trainer = supervised._trainer(network, [{"input_ids": [2, 9, 10, 3], "labels": 1}], [], Supervised(), plan)
+    trainer = SupervisedObjective(Supervised()).make_trainer(network, [{"input_ids": [2, 9, 10, 3], "labels": 1}], [], plan)
     trainer.plan = plan
     optimizer = trainer.create_optimizer()
     found = {id(value): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for value in group["params"]}

@@ -8,7 +8,7 @@ import time
 import pytest
 from fit_child import outcome, start
 
-from tasks.learning.objectives.supervised import MICRO
+from tasks.learning.objectives.run import MICRO
 
 KINDS = (
     "step",

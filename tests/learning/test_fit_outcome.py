@@ -11,7 +11,7 @@ from configs.errors import InfraError
 from configs.schema import Lora
 from tasks.learning import collapse, fit
 from tasks.learning.network import read_spec
-from tasks.learning.objectives import supervised
+from tasks.learning.objectives import run as training_run
 
 SHUFFLED = ROWS.assign(target=lambda frame: frame["target"].sample(frac=1, random_state=0).to_numpy())  # nothing to learn
 STEADY = {"schedule": "constant", "warmup": 0.0}
@@ -71,7 +71,7 @@ def test_a_refit_trains_on_all_rows_for_as_many_epochs_as_were_best(train):
     assert refitted.weights == plain.weights and refitted.steps == 6 * 6 + best * 7
     steps = [entry["step"] for entry in refitted.history if "loss" in entry]
     assert steps == list(range(1, refitted.steps + 1)) and refitted.temperature != 1.0
-    assert not (refitted.folder.parent / supervised.SEARCH).exists()
+    assert not (refitted.folder.parent / training_run.SEARCH).exists()
 
 
 def test_a_refit_without_held_out_rows_is_a_plain_training(train):
@@ -106,7 +106,7 @@ def test_a_second_attempt_that_is_interrupted_goes_on_as_the_second(train, climb
     with pytest.raises(KeyboardInterrupt):
         train("cut", epochs=4, checkpoint_every=5)
     monkeypatch.setattr(fit, "_finish", finish)
-    assert json.loads((tmp_path / "cut" / supervised.COLLAPSED).read_text())["step"] == 9
+    assert json.loads((tmp_path / "cut" / training_run.COLLAPSED).read_text())["step"] == 9
     resumed = train("cut", epochs=4, checkpoint_every=5)
     assert (resumed.weights, resumed.restart, resumed.steps) == (whole.weights, whole.restart, whole.steps)
 

@@ -12,7 +12,7 @@ from fit_parts import ROWS
 from configs.schema import Training
 from tasks.learning import folds
 from tasks.learning.folds import FoldAnswers, folds_of, load_answers, pool_answers
-from tasks.learning.objectives import supervised
+from tasks.learning.objectives import run as training_run
 from tasks.learning.temperature import fit_temperature, log_loss
 
 OPEN = Training()
@@ -67,7 +67,7 @@ def test_folds_and_held_out_rows_choose_epoch_and_temperature_together(train, mo
         seen["folds"] = pool_answers(every)
         return seen["folds"]
 
-    monkeypatch.setattr(supervised, "pool_answers", keep)
+    monkeypatch.setattr(training_run, "pool_answers", keep)
     trained = train(epochs=None)
     answers = seen["folds"]
     assert answers.logits.shape == (12, 44, 4) and trained.steps == 72

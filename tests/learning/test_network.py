@@ -12,7 +12,8 @@ import transformers as hf
 from configs.errors import InputError
 from configs.schema import Full, Lora
 from tasks.common.bases import find_base
-from tasks.learning.network import EARLIER, build_network, read_spec, refuse_blind, save_spec, spec_of
+from tasks.learning.network import build_network, read_spec, refuse_blind, save_spec, spec_of
+from tasks.problems.base import EARLIER
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_encoders_of_encoder_decoders_and_decoders_learn_to_classify(tmp_path, m
 
 
 def test_weights_of_a_champion_are_gone_on_with_as_they_were_pooled(bert_folder, tmp_path):
-    from tasks.learning.objectives.supervised import _weights_of
+    from tasks.learning.objectives.run import _weights_of
 
     champion = build_network(replace(spec(bert_folder), pooling="first"), bert_folder).spec
     save_spec(champion, tmp_path)

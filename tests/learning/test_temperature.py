@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.learning.temperature import LIMIT, USUAL, fit_temperature, log_loss
-from tasks.problems.text_classification import calibrate_logits, class_probabilities, class_shares
+from tasks.problems.class_scores import calibrate_logits, class_probabilities, class_shares
 
 
 def overconfident(n, factor, classes=5, seed=0):

@@ -19,9 +19,9 @@ from tasks.data.redaction.redact import Redactor
 from tasks.data.snapshot.snapshot import write_snapshot
 from tasks.learning import fit
 from tasks.learning.network import SPEC, build_network, read_spec, save_spec, spec_of
-from tasks.learning.objectives import supervised
+from tasks.learning.objectives import run as training_run
 from tasks.learning.scoring import score_network
-from tasks.problems import text_classification
+from tasks.problems import class_scores, problem_of
 
 QUICK = Training(epochs=2, batch_size=8, learning_rate=3e-3, precision="fp32")
 
@@ -66,7 +66,7 @@ def fitted(letters, folder, key, view):
     base = find_base(str(letters))
     spec = replace(spec_of("text-classification", Full(), ("blue", "red"), 96, 0, base), text_view=view)
     silent = fit.Listener(lambda *_: None, lambda *_: None, lambda _: None)
-    trained = supervised.train_supervised(spec, base.path, train, held_out, Supervised(), QUICK, folder / "run", silent)
+    trained = training_run.train_network(spec, base.path, train, held_out, Supervised(), QUICK, folder / "run", silent)
     network = build_network(read_spec(trained.folder), base.path, trained.folder / "trainable.safetensors")
     return trained.weights, score_network(network, test, Evaluation(), "fp32").metrics, read_spec(trained.folder)
 
@@ -93,16 +93,16 @@ def test_a_network_of_before_reads_tags_and_one_of_today_reads_kinds(letters, tm
     seen = {}
     for name, each in (("old", old), ("new", spec)):
         network = build_network(each, base.path)
-        seen[name] = score_network(network, tagged, Evaluation(), "fp32").said.probabilities
+        seen[name] = score_network(network, tagged, Evaluation(), "fp32").class_scores.probabilities
     assert abs(np.subtract(*seen["old"])).max() > 1e-7 > abs(np.subtract(*seen["new"])).max()
-    assert spec.read_rows(tagged)["text"].tolist() == ["call <PHONE_NUMBER>"] * 2
+    assert problem_of(spec.problem).read_rows(spec, tagged)["text"].tolist() == ["call <PHONE_NUMBER>"] * 2
 
 
 def test_a_generator_learns_and_is_asked_for_kinds(llama_folder):
     base = find_base(str(llama_folder))
     spec = spec_of("text-generation", Lora(r=4), (), 32, 0, base)
     rows = pd.DataFrame({"id": ["1"], "text": ["kan <PHONE_NUMBER:1f3a9c2b>"], "target": ["lon <EMAIL_ADDRESS:00000000>"]})
-    read = spec.read_rows(rows)
+    read = problem_of(spec.problem).read_rows(spec, rows)
     assert read.loc[0, ["text", "target"]].tolist() == ["kan <PHONE_NUMBER>", "lon <EMAIL_ADDRESS>"]
     network = build_network(spec, base.path)
     likely = [score_network(network, each, Evaluation(decode_rows=1), "fp32").frame["log_likelihood"] for each in (rows, read)]
@@ -134,12 +134,12 @@ def test_a_label_that_an_old_network_has_in_two_spellings_is_one_with_both_proba
     spec = spec_of("text-classification", Lora(r=4), ("a",), 16, 0, find_base(str(bert_folder)))
     old = spelled(tmp_path, spec, ("1", "1.0", "2"))
     assert old.labels == ("1", "1", "2")
-    said = text_classification.class_probabilities(np.log(np.array([[0.3, 0.3, 0.4]], dtype=np.float32)), old.labels)
+    said = class_scores.class_probabilities(np.log(np.array([[0.3, 0.3, 0.4]], dtype=np.float32)), old.labels)
     assert said.labels == ("1", "2") and said.probabilities[0] == pytest.approx([0.6, 0.4])
 
 
 def test_the_view_of_a_text_is_what_the_tfidf_baseline_reads(tmp_path):
-    from tasks.problems.baselines import fit_lexical
+    from tasks.learning.scoring import fit_lexical
 
     draw = random.Random(1)
     rows = [{"text": f"kan <PHONE_NUMBER:{draw.randrange(16**8):08x}> lon {i % 2}", "target": f"c{i % 2}"} for i in range(80)]

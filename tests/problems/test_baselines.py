@@ -10,15 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.problems.baselines import (
-    bigram_scores,
-    few_of_each,
-    fit_lexical,
-    majority_class,
-    nearest_centroid,
-    tfidf_logistic,
-    unigram_scores,
-)  # fmt: skip
+from tasks.learning.scoring import fit_lexical
+from tasks.problems.baselines.classification import few_of_each, majority_class, nearest_centroid, tfidf_logistic
+from tasks.problems.baselines.language import bigram_scores, unigram_scores
 
 BANKING = Path(__file__).parents[3] / "shared" / "data" / "banking77"
 TEXTS = ["where is my card", "the card is lost", "send a new card", "what is the rate", "rates of exchange", "a better rate please"]

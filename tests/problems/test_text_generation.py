@@ -11,8 +11,8 @@ from configs.schema import Full, Lora, Supervised, Training
 from tasks.common.bases import find_base
 from tasks.learning.fit import Listener
 from tasks.learning.network import TRAINABLE, build_network, spec_of
-from tasks.learning.objectives.supervised import train_supervised
-from tasks.problems import text_generation as problem
+from tasks.learning.objectives.run import train_network
+from tasks.problems import decoder
 
 ROWS = tiny.pairs(40)
 
@@ -25,7 +25,7 @@ def network(llama_folder):
 
 @pytest.fixture(scope="module")
 def encoded(network):
-    return problem.encode(network.tokenizer, ROWS, 24)
+    return decoder.encode_completions(network.tokenizer, ROWS, 24)
 
 
 def words(network, ids):
@@ -34,7 +34,7 @@ def words(network, ids):
 
 def test_loss_is_taken_on_the_completion_and_its_end_alone(network, encoded):
     for row, prompt, answer in zip(encoded, ROWS["text"], ROWS["target"], strict=True):
-        taken = [token for token in row["labels"] if token != problem.IGNORED]
+        taken = [token for token in row["labels"] if token != decoder.IGNORED]
         assert words(network, taken) == f"{answer} [SEP]"
         assert words(network, row["input_ids"]) == f"{prompt} {answer} [SEP]"
         assert row["labels"][-len(taken) :] == row["input_ids"][-len(taken) :] == taken
@@ -45,8 +45,8 @@ def test_loss_is_taken_on_the_completion_and_its_end_alone(network, encoded):
     [(9, 3, (6, 4)), (2, 20, (2, 8)), (20, 20, (5, 5)), (3, 2, (3, 3)), (0, 30, (0, 10))],
 )
 def test_where_both_do_not_fit_the_prompt_loses_its_beginning_and_a_long_completion_its_end(prompt, answer, kept):
-    row = problem._joined(list(range(100, 100 + prompt)), list(range(200, 200 + answer)), 3, 10)
-    said = [token for token in row["labels"] if token != problem.IGNORED]
+    row = decoder._joined(list(range(100, 100 + prompt)), list(range(200, 200 + answer)), 3, 10)
+    said = [token for token in row["labels"] if token != decoder.IGNORED]
     assert (len(row["input_ids"]) - len(said), len(said)) == kept and len(row["input_ids"]) == len(row["labels"]) <= 10
     assert row["input_ids"][: kept[0]] == list(range(100, 100 + prompt))[prompt - kept[0] :]
     assert (said[-1] == 3) == (answer < kept[1])
@@ -56,20 +56,20 @@ def naive(model, row):
     """Token by token, the row alone."""
     with torch.inference_mode():
         said = torch.log_softmax(model(input_ids=torch.tensor([row["input_ids"]], device=model.device)).logits[0].double(), -1)
-    chosen = [said[place - 1, token] for place, token in enumerate(row["labels"]) if token != problem.IGNORED]
+    chosen = [said[place - 1, token] for place, token in enumerate(row["labels"]) if token != decoder.IGNORED]
     return float(sum(chosen)), len(chosen)
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_likelihoods_are_those_of_a_plain_calculation_row_by_row(network, encoded, size):
-    found = problem.log_likelihoods(network.model, encoded, network.pad_id, size, nullcontext)
+    found = decoder.log_likelihoods(network.model, encoded, network.pad_id, size, nullcontext)
     np.testing.assert_allclose(found, [naive(network.model, row) for row in encoded], rtol=1e-5)
 
 
 def test_an_answer_is_the_same_whatever_its_batch_and_every_time(network):
     prompts = ROWS["text"].tolist()[:12]
     alone, together, again = (
-        problem.generate_answers(network.model, network.tokenizer, prompts, 24, 8, size) for size in (1, 5, 5)
+        decoder.generate_answers(network.model, network.tokenizer, prompts, 24, 8, size) for size in (1, 5, 5)
     )
     assert alone == together == again and len(alone) == 12 and all(alone)
 
@@ -83,7 +83,7 @@ def test_the_prompt_of_a_short_model_is_not_given_up_for_a_long_answer(network):
         taken.append((given["input_ids"].shape[1], given["max_new_tokens"])) or generate(**given)
     )
     try:
-        problem.generate_answers(network.model, network.tokenizer, prompts, 24, 64, 2)
+        decoder.generate_answers(network.model, network.tokenizer, prompts, 24, 64, 2)
     finally:
         del network.model.generate
     assert taken == [(2, 12)]
@@ -96,7 +96,7 @@ def fitted(llama_folder, tmp_path):
         spec = spec_of("text-generation", adapter or Lora(r=8), (), 24, 0, base)
         training = Training(**{"epochs": 2, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32", **settings})
         nothing = Listener(lambda *_: None, lambda *_: None, fit.said.append)
-        trained = train_supervised(spec, base.path, rows, tiny.pairs(8, 1), Supervised(), training, tmp_path / run, nothing)
+        trained = train_network(spec, base.path, rows, tiny.pairs(8, 1), Supervised(), training, tmp_path / run, nothing)
         return trained, build_network(spec, base.path, trained.folder / TRAINABLE)
 
     fit.said = []
@@ -104,16 +104,16 @@ def fitted(llama_folder, tmp_path):
 
 
 def test_training_raises_the_likelihood_of_completions_it_never_saw(fitted, network):
-    held_out = problem.encode(network.tokenizer, tiny.pairs(60, 2), 24)
+    held_out = decoder.encode_completions(network.tokenizer, tiny.pairs(60, 2), 24)
     _, better = fitted("run", tiny.pairs(200), Full(), epochs=5, learning_rate=5e-3)
-    before, after = (problem.log_likelihoods(each.model, held_out, 0, 32, nullcontext).sum(0) for each in (network, better))
+    before, after = (decoder.log_likelihoods(each.model, held_out, 0, 32, nullcontext).sum(0) for each in (network, better))
     assert after[0] / after[1] > before[0] / before[1] + 1
 
 
 def test_the_loss_that_is_watched_is_the_likelihood_that_is_scored(fitted):
     trained, network = fitted("run")
-    held_out = problem.encode(network.tokenizer, tiny.pairs(8, 1), 24)  # one batch of them
-    likelihood, tokens = problem.log_likelihoods(network.model, held_out, 0, 8, nullcontext).sum(0)
+    held_out = decoder.encode_completions(network.tokenizer, tiny.pairs(8, 1), 24)  # one batch of them
+    likelihood, tokens = decoder.log_likelihoods(network.model, held_out, 0, 8, nullcontext).sum(0)
     assert min(entry["eval_loss"] for entry in trained.history if "eval_loss" in entry) == pytest.approx(
         -likelihood / tokens, rel=1e-5
     )
@@ -150,9 +150,9 @@ def test_an_answer_ends_where_training_put_its_end_whatever_the_base_says_of_it(
         for own in (None, 0, [0, 1]):
             model.generation_config.eos_token_id = own
             wanted = {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
-            assert problem._ends(model, tokenizer) == sorted(wanted)
+            assert decoder._ends(model, tokenizer) == sorted(wanted)
         model.generation_config.eos_token_id = None
         tokenizer.eos_token = end = tokenizer.convert_ids_to_tokens(first)  # the token it says first is its end
-        assert problem.generate_answers(model, tokenizer, [prompt], 24, 8, 1) == [end]
+        assert decoder.generate_answers(model, tokenizer, [prompt], 24, 8, 1) == [end]
     finally:
         model.generation_config.eos_token_id, tokenizer.eos_token = before, "[SEP]"

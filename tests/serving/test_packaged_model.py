@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -17,12 +18,12 @@ from tasks.common.bases import find_base
 from tasks.data.redaction.key import key_id, redaction_key
 from tasks.learning.adapters import save_trainable, trainable_weights
 from tasks.learning.network import SPEC, TRAINABLE, build_network, spec_of
+from tasks.problems.text_classification import classify_texts
 from tasks.release import compare_answers
 from tasks.serving.packaged_model import (
     PREPARATION,
     Preparation,
     adopt_base,
-    classify_texts,
     load_package,
     local_base,
     save_package,
@@ -56,9 +57,11 @@ def kept(network, tmp_path):
 
 
 def test_what_is_stored_answers_as_what_was_trained(network, kept, bert_folder, tmp_path):
-    in_memory = classify_texts(network, TEXTS, 64, "fp32")
+    in_memory = classify_texts(network, TEXTS, LABELS, 64, nullcontext)
     found = load_package(kept, bert_folder, tmp_path)
-    np.testing.assert_array_equal(classify_texts(found.network, TEXTS, 64, "fp32").probabilities, in_memory.probabilities)
+    np.testing.assert_array_equal(
+        classify_texts(found.network, TEXTS, LABELS, 64, nullcontext).probabilities, in_memory.probabilities
+    )
     answers = found.predict(TEXTS)
     assert answers["label"].tolist() == [LABELS[place] for place in in_memory.probabilities.argmax(1)]
     assert answers["score"].tolist() == in_memory.probabilities.max(1).tolist()

@@ -167,7 +167,7 @@ def test_a_version_of_before_answers_with_the_labels_it_was_released_with(bert_f
 
 
 def test_of_a_long_text_only_the_head_is_read_and_its_tokens_are_those_of_the_whole(stored, bert_folder, tmp_path):
-    from tasks.problems.text_classification import encode
+    from tasks.problems.classifier import encode_texts
     from tasks.serving.predictor import encode_heads
 
     tokenizer, draw, sizes = load_package(stored, bert_folder, tmp_path, {}).network.tokenizer, random.Random(2), []
@@ -180,7 +180,7 @@ def test_of_a_long_text_only_the_head_is_read_and_its_tokens_are_those_of_the_wh
     words = [word for text in TEXTS for word in text.split()]
     texts = [" ".join(draw.choices([*words, "unbekannt", "é", "x" * 150, "..."], k=3000)), "a" * 5000, "word\n" * 2000, "short", ""]
     texts += ["\u200d " * 3000, f"{'x' * 9000} {texts[0]}"]
-    assert encode_heads(Counting(), texts, 32) == encode(tokenizer, texts, 32)
+    assert encode_heads(Counting(), texts, 32) == encode_texts(tokenizer, texts, 32)
     sizes.clear()
     encode_heads(Counting(), [" ".join(draw.choices(words, k=20_000))], 32)
     assert sum(sizes) <= 12 * 32

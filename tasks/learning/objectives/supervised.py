@@ -2,243 +2,98 @@
 
 from __future__ import annotations
 
-import gc
-import json
-import math
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, assert_never
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from configs.errors import InfraError, InputError
-from configs.schema import Supervised, Training
-from tasks.learning import adapters, collapse
-from tasks.learning.attention import attend_in_fp32
-from tasks.learning.collapse import CollapsedError
-from tasks.learning.device import Numerics, autocast, check_fits, numerics
-from tasks.learning.fit import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS, Listener, Trained, finished_fit, fit_network
-from tasks.learning.folds import FoldAnswers, folds_of, gather_epochs, load_answers, note_epoch, pool_answers, save_answers
-from tasks.learning.fused_lora import fuse_lora
-from tasks.learning.network import TRAINABLE, Network, Spec, build_network, load_tokenizer, outline_network, read_spec, refuse_blind
-from tasks.learning.temperature import fit_temperature, log_loss
-from tasks.learning.trainer import EarlierFits, FitPlan, checkpointing_trainer, default_epochs, disk_errors, trainer_arguments
-from tasks.problems import text_classification, text_generation
+from configs.errors import InputError
+from configs.schema import Supervised, facts_of
+from tasks.learning import collapse, folds, temperature
+from tasks.learning.device import Numerics, autocast
+from tasks.learning.fit import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS
+from tasks.learning.objectives.base import Objective
+from tasks.learning.trainer import FitPlan, checkpointing_trainer, disk_errors, trainer_arguments
+from tasks.problems import problem_of
+from tasks.problems.class_scores import calibrate_logits, class_shares, class_weights
+from tasks.problems.classifier import run_in_batches
 
-MICRO = "micro"
-COLLAPSED = "collapsed.json"  # how the first attempt went wrong
-SEARCH, AGAIN = "search", "again"  # folders of a run: the fit that finds the number of epochs, the one at a lower rate
-FOLD = "fold-{}"
-LOWER_RATE = 0.25  # of the learning rate, where a training that went wrong is begun once more
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from configs.schema import Training
+    from tasks.problems.base import Example, Network, Spec
+
+BATCH = 32  # rows that are asked at once
 
 
-@dataclass(frozen=True)
-class TrainingJob:
-    """What the attempts at one training share, and what the fits before them did and found, if there were any."""
+class SupervisedObjective(Objective):
+    """The loss of the problem on its rows. Where targets are labels, a training that answers one class is told, and calibrated."""
 
-    spec: Spec
-    base: Path
-    objective: Supervised
-    training: Training
-    listener: Listener
-    start: Path | None
-    learning_rate: float
-    last_epoch: int | None = None
-    temperature: float | None = None
-    earlier: EarlierFits = field(default_factory=EarlierFits)
-    folds: FoldAnswers | None = None
-    answers: Path | None = None  # where a fold leaves what it answers after each epoch
+    def __init__(self, settings: Supervised) -> None:
+        self.settings = settings
 
+    def check_rows(self, spec: Spec, held_out: pd.DataFrame) -> None:
+        unknown = sorted(set(held_out["target"]) - set(spec.labels)) if _has_labels(spec) else []
+        if unknown:
+            raise InputError(
+                f"data: {len(unknown)} labels have no training row ({', '.join(unknown[:5])}): add rows, or leave them out"
+            )
 
-def train_supervised(
-    spec: Spec, base: Path, rows: pd.DataFrame, held_out: pd.DataFrame, objective: Supervised, training: Training, run: Path,
-    listener: Listener, start: Path | None = None,
-) -> Trained:  # fmt: skip
-    """Fit to `rows`, keeping the epoch that is best on `held_out` (may be empty), on which the temperature is fitted too.
+    def folds_of(
+        self, spec: Spec, training: Training, rows: pd.DataFrame, held_out: pd.DataFrame
+    ) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+        return folds.folds_of(training, rows, held_out) if _has_labels(spec) else []
 
-    With `training.refit` that number of epochs is found first, then both are fitted to for as long. Out of memory, once more with a
-    quarter of the rows at a time: the effective batch stays `training.batch_size`. A loss that climbs back for good, that is no
-    number, or a network that answers one class: once more at a quarter of the learning rate. A run that was completed before is
-    returned as it is. `start` is the folder of an earlier training whose weights this one starts from. Raises InfraError if
-    training goes wrong twice, or if memory or disk run out.
-    """
-    done = finished_fit(run)
-    if done is not None:
-        return done
-    rate = training.learning_rate or adapters.default_learning_rate(spec.moves)
-    job = TrainingJob(spec, base, objective, training, listener, start, rate)
-    if spec.problem == "text-classification":
-        _check_labels(spec, held_out)
-        pairs = folds_of(training, rows, held_out)
-        job = _with_folds(job, pairs, len(rows), run) if pairs else job
-    trained = _fit_once_or_twice(job, rows, held_out, run)
-    for folder in run.glob(FOLD.format("*")):
-        shutil.rmtree(folder)
-    return trained
+    def encode_rows(self, tokenizer: Any, spec: Spec, rows: pd.DataFrame) -> list[Example]:
+        problem = problem_of(spec.problem)
+        return problem.encode_rows(tokenizer, spec, problem.read_rows(spec, rows))
 
+    def complete_plan(self, plan: FitPlan, network: Network, examples: list[Example]) -> FitPlan:
+        if not _has_labels(network.spec):
+            return plan
+        targets, classes = _targets(examples), len(network.spec.labels)
+        weights = class_weights(targets, classes).tolist() if self.settings.class_weights == "balanced" else None
+        return replace(
+            plan,
+            untrained=collapse.constant_loss(targets, classes, self.settings.label_smoothing, weights),
+            tells_apart=_tells_apart(network, examples, plan.numerics),
+            shares=() if weights else class_shares(targets, classes),  # none where training weighs all classes alike
+        )
 
-def _fit_once_or_twice(job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
-    """Fit to `rows`; with `training.refit` once more to all rows, for as many epochs as were best."""
-    if not job.training.refit or held_out.empty:
-        return _steady(job, rows, held_out, run)
-    search = _steady(job, rows, held_out, run / SEARCH)
-    job.listener.notice(f"validation rows were answered best after epoch {search.epoch}: training on all rows for as long")
-    earlier = EarlierFits(search.history, search.steps, search.seconds, search.restart)
-    both = replace(
-        job, last_epoch=search.epoch, temperature=search.temperature, learning_rate=search.learning_rate, earlier=earlier
-    )
-    trained = _steady(both, pd.concat([rows, held_out], ignore_index=True), held_out[:0], run)
-    shutil.rmtree(run / SEARCH)
-    return trained
+    def make_trainer(self, network: Network, examples: list[Example], held_out: list[Example], plan: FitPlan) -> Any:
+        settings = {**trainer_arguments(plan), "eval_strategy": "steps" if held_out else "no"}
+        problem = problem_of(network.spec.problem)
+        trainer = problem.make_trainer(network, examples, held_out, self.settings, settings, checkpointing_trainer)
+        if _has_labels(network.spec):
+            trainer.compute_metrics = lambda answers: _calibrated_loss(answers, plan, trainer.state.global_step)
+        return trainer
 
-
-def _with_folds(job: TrainingJob, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], rows: int, run: Path) -> TrainingJob:
-    """The same training, once each fold of its rows was answered by a network that learned from the others."""
-    batch, listener = job.training.batch_size, job.listener
-    epochs = default_epochs(math.ceil(rows / batch))
-    listener.notice(f"few rows are held out: {len(pairs)} folds of the training rows help to choose the epoch")
-    sizes = [epochs * math.ceil(size / batch) for size in (*(len(fitted) for fitted, _ in pairs), rows)]
-    training, folds = job.training.model_copy(update={"epochs": epochs}), []
-    for number, (fitted, answered) in enumerate(pairs):
-        around = listener.with_steps_around(sum(sizes[:number]), sum(sizes[number + 1 :]), silent=True)
-        folds.append(_fold(replace(job, training=training, listener=around), fitted, answered, run / FOLD.format(number + 1)))
-    every = pool_answers(folds)
-    earlier = replace(job.earlier, seconds=job.earlier.seconds + every.seconds)
-    return replace(job, folds=every, earlier=earlier, listener=listener.with_steps_around(sum(sizes[:-1]), 0))
-
-
-def _fold(job: TrainingJob, rows: pd.DataFrame, answered: pd.DataFrame, run: Path) -> FoldAnswers:
-    """Fit to one fold's rows, or find it fitted; what it answers the others after each epoch."""
-    if (earlier := load_answers(run)) is not None:
-        return earlier
-    fit_folder = run.with_name(f"{run.name}-fit")
-    trained = _steady(replace(job, answers=fit_folder / "answers"), rows, answered, fit_folder)
-    with disk_errors(run):
-        save_answers(run, gather_epochs(fit_folder / "answers", trained.seconds))
-    shutil.rmtree(fit_folder)
-    answers = load_answers(run)
-    if answers is None:
-        raise InfraError(f"{run} was written and does not read back: check the disk")
-    return answers
-
-
-def _steady(job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
-    """Fit; a training that goes wrong for good is begun once more, at a quarter of its learning rate."""
-    done = finished_fit(run)
-    if done is not None:
-        return done
-    if not (run / COLLAPSED).is_file():
-        try:
-            return _within_memory(job, rows, held_out, run, run)
-        except CollapsedError as error:
-            _note_collapse(error, run)
-    first, lower = json.loads((run / COLLAPSED).read_text()), LOWER_RATE * job.learning_rate
-    failure = f"step {first['step']}, learning rate {job.learning_rate:.2g}: {first['reason']}"
-    restart = f"training went wrong ({failure}) and was begun once more at {lower:.2g}"
-    job.listener.notice(restart)
-    earlier = job.earlier.followed_by(first["history"], first["step"], first["seconds"], restart)
-    try:
-        return _within_memory(replace(job, learning_rate=lower, earlier=earlier), rows, held_out, run / AGAIN, run)
-    except CollapsedError as error:
-        raise InfraError(
-            f"training went wrong twice ({failure}; step {error.step}, {lower:.2g}: {error.reason}): nothing was registered. Lower "
-            "training.learning_rate, raise training.warmup, or look whether the texts say anything of their targets"
-        ) from error
-
-
-def _note_collapse(error: CollapsedError, run: Path) -> None:
-    """Write down how an attempt went wrong, whole or not at all: whoever goes on after a kill must not try it again."""
-    seconds = max((float(entry.get("seconds", 0.0)) for entry in error.history), default=0.0)
-    values = {"reason": error.reason, "step": error.step, "seconds": seconds, "history": error.history}
-    run.mkdir(parents=True, exist_ok=True)
-    aside = run / f".{COLLAPSED}"
-    aside.write_text(json.dumps(values))
-    aside.replace(run / COLLAPSED)
-
-
-def _within_memory(job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, result: Path) -> Trained:
-    """Fit with as many rows in memory at once as there is room for."""
-    how = numerics(job.training.precision)
-    sizes = _sizes(job.training.batch_size, run / MICRO)
-    for micro in sizes:
-        try:
-            return _attempt(job, rows, held_out, run, result, micro, how)
-        except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            if micro == sizes[-1]:
-                raise InfraError(
-                    f"out of memory with {micro} rows at once on {how.hardware} ({_first_line(error)}): lower "
-                    "model.max_length, use adapter.kind=lora or a machine with more memory; run again to go on"
-                ) from error
-            job.listener.notice(f"out of memory with {micro} rows at once; once more with {sizes[-1]} and gradient accumulation")
-            run.mkdir(parents=True, exist_ok=True)
-            (run / MICRO).write_text(str(sizes[-1]))  # whoever resumes goes on in the same pieces, and to the same weights
-        gc.collect()
-    raise AssertionError("unreachable")
-
-
-def _sizes(batch: int, noted: Path) -> tuple[int, ...]:
-    """How many rows to hold in memory at once, in the order to be tried; after a kill, what was found to fit."""
-    found = noted.read_text() if noted.is_file() else ""
-    return (int(found),) if found.isdigit() else tuple(dict.fromkeys((batch, _smaller(batch))))
-
-
-def _attempt(
-    job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, result: Path, micro: int, how: Numerics
-) -> Trained:
-    moved, spec = _weights_of(job.start, job.spec) if job.start else (None, job.spec)
-    tokenizer = load_tokenizer(job.base)
-    match spec.problem:
-        case "text-classification":
-            data = [_classified(tokenizer, spec, spec.read_rows(frame)) for frame in (rows, held_out)]
-        case "text-generation":
-            data = [text_generation.encode(tokenizer, spec.read_rows(frame), spec.max_length) for frame in (rows, held_out)]
-        case _:
-            assert_never(spec.problem)
-    data[1].sort(key=lambda row: len(row["input_ids"]))  # batches of like length: their order is no matter
-    lengths = [len(row["input_ids"]) for row in data[0]]
-    check_fits(outline_network(spec, job.base), micro, max(lengths), how)
-    network = build_network(spec, job.base, moved)
-    if job.start is not None:
-        refuse_blind(network)
-    attend_in_fp32(network.model, how)
-    fuse_lora(network.model, how)
-    plan = FitPlan(job.training, job.learning_rate, lengths, micro, how, run, result, job.last_epoch, earlier=job.earlier)
-    plan = replace(plan, folds=job.folds, answers=job.answers)
-    if spec.problem == "text-classification":
-        plan = replace(
-            plan, untrained=_constant_loss(data[0], spec, job.objective), tells_apart=_tells_apart(network, data[0], how),
-            shares=_shares(data[0], spec, job.objective),
-        )  # fmt: skip
-    trainer = _trainer(network, data[0], data[1], job.objective, plan)
-    trainer.plan = plan
-    return fit_network(trainer, network, plan, _calibration(job, data[1], plan), job.listener.after(job.earlier.steps))
-
-
-def _calibration(job: TrainingJob, held_out: list[dict[str, Any]], plan: FitPlan) -> Callable[[Network, int], float]:
-    """What gives a trained network its temperature: the one found before, else the held-out rows; 1 for what has no classes."""
-
-    def calibrate(network: Network, epoch: int) -> float:
-        if job.temperature is not None or job.spec.problem != "text-classification" or not held_out:
-            return job.temperature or 1.0
+    def fit_temperature(
+        self, network: Network, held_out: list[Example], plan: FitPlan, epoch: int, folds: folds.FoldAnswers | None
+    ) -> float:
+        if not _has_labels(network.spec) or not held_out:
+            return 1.0
         logits, targets = _logits(network, held_out, plan.numerics), np.array(_targets(held_out))
-        if job.folds is not None:
-            logits, targets = job.folds.with_held_out(epoch, logits, targets)
-        return fit_temperature(logits, targets, plan.shares)
-
-    return calibrate
+        if folds is not None:
+            logits, targets = folds.with_held_out(epoch, logits, targets)
+        return temperature.fit_temperature(logits, targets, plan.shares)
 
 
-def _logits(network: Network, rows: list[dict[str, Any]], how: Numerics) -> Any:
-    ids = [row["input_ids"] for row in rows]
-    return text_classification.in_batches(network.model, ids, network.pad_id, 32, autocast(how))
+def _has_labels(spec: Spec) -> bool:
+    return facts_of(spec.problem).has_labels
 
 
-def _tells_apart(network: Network, rows: list[dict[str, Any]], how: Numerics) -> Callable[[], bool]:
+def _targets(rows: list[Example]) -> list[int]:
+    return [row["labels"] for row in rows]
+
+
+def _logits(network: Network, rows: list[Example], how: Numerics) -> Any:
+    return run_in_batches(network.model, [row["input_ids"] for row in rows], network.pad_id, BATCH, autocast(how))
+
+
+def _tells_apart(network: Network, rows: list[Example], how: Numerics) -> Callable[[], bool]:
     """Whether the network, as it is when asked, answers more than one class to rows of several."""
     sample = [rows[place] for place in collapse.sample_rows(_targets(rows))]
 
@@ -249,121 +104,18 @@ def _tells_apart(network: Network, rows: list[dict[str, Any]], how: Numerics) ->
     return tells_apart
 
 
-def _shares(rows: list[dict[str, Any]], spec: Spec, objective: Supervised) -> tuple[float, ...]:
-    """The class shares that training shows the network; none where it weighs all classes alike."""
-    return () if objective.class_weights == "balanced" else text_classification.class_shares(_targets(rows), len(spec.labels))
-
-
-def _targets(rows: list[dict[str, Any]]) -> list[int]:
-    return [row["labels"] for row in rows]
-
-
-def _constant_loss(rows: list[dict[str, Any]], spec: Spec, objective: Supervised) -> float:
-    targets = _targets(rows)
-    weights = None
-    if objective.class_weights == "balanced":
-        weights = text_classification.class_weights(targets, len(spec.labels)).tolist()
-    return collapse.constant_loss(targets, len(spec.labels), objective.label_smoothing, weights)
-
-
-def _weights_of(start: Path, spec: Spec) -> tuple[Path, Spec]:
-    """The weights to start from, and the network pooled as they were trained with.
-
-    Those of a network with other labels, adapter or base mean something else, or do not fit.
-    """
-    earlier = read_spec(start)
-    other = [name for name in ("problem", "adapter", "labels", "base_digest") if getattr(earlier, name) != getattr(spec, name)]
-    if other:
-        raise InputError(
-            f"training.start: the champion has another {' and '.join(other).replace('_digest', '')} than this training, "
-            "so nothing can start from its weights: set training.start=base"
-        )
-    return start / TRAINABLE, replace(spec, pooling=earlier.pooling)
-
-
-def _trainer(
-    network: Network, rows: list[dict[str, Any]], held_out: list[dict[str, Any]], objective: Supervised, plan: FitPlan
-) -> Any:
-    settings = {**trainer_arguments(plan), "eval_strategy": "steps" if held_out else "no"}
-    match network.spec.problem:
-        case "text-classification":
-            from transformers import Trainer, TrainingArguments
-
-            weights = _class_weights(rows, network.spec, objective)
-            trainer = checkpointing_trainer(Trainer)(
-                model=network.model,
-                args=TrainingArguments(**settings, label_names=["labels"]),
-                train_dataset=rows,
-                eval_dataset=held_out or None,
-                data_collator=text_classification.collate(network.pad_id),
-                compute_loss_func=text_classification.loss(weights, objective.label_smoothing),
-            )
-            trainer.compute_metrics = lambda answers: _calibrated_loss(answers, plan, trainer.state.global_step)
-            trainer._loss_shifts_labels = False  # one label a row: nothing is shifted, every row counts
-            return trainer
-        case "text-generation":
-            return text_generation.sft_trainer(
-                checkpointing_trainer, network.model, network.tokenizer, rows, held_out, network.spec.max_length,
-                {**settings, "label_smoothing_factor": objective.label_smoothing},
-            )  # fmt: skip
-        case _:
-            assert_never(network.spec.problem)
-
-
 def _calibrated_loss(validation: Any, plan: FitPlan, step: int) -> dict[str, float]:
     """What the Trainer logs of the held-out rows beside their loss: that after calibration, and whether one class is answered."""
     own, own_targets = validation.predictions, validation.label_ids
     epoch = round(step / plan.steps_per_epoch)
     if plan.answers is not None:
         with disk_errors(plan.answers):
-            note_epoch(plan.answers, epoch, own, own_targets)
+            folds.note_epoch(plan.answers, epoch, own, own_targets)
     logits, targets = plan.folds.with_held_out(epoch, own, own_targets) if plan.folds else (own, own_targets)
-    temperature = fit_temperature(logits, targets, plan.shares)
-    answers = text_classification.calibrate_logits(own, temperature, plan.shares).argmax(1).tolist()
-    found = {
-        CALIBRATED_LOSS: log_loss(logits, targets, temperature, plan.shares),
+    fitted = temperature.fit_temperature(logits, targets, plan.shares)
+    answers = calibrate_logits(own, fitted, plan.shares).argmax(1).tolist()
+    logged = {
+        CALIBRATED_LOSS: temperature.log_loss(logits, targets, fitted, plan.shares),
         HELD_OUT_ONE_CLASS: float(collapse.hardly_varies(answers, own_targets.tolist())),
     }
-    return {name.removeprefix("eval_"): value for name, value in found.items()}
-
-
-def _check_labels(spec: Spec, held_out: pd.DataFrame) -> None:
-    unknown = sorted(set(held_out["target"]) - set(spec.labels))
-    if unknown:
-        raise InputError(
-            f"data: {len(unknown)} labels have no training row ({', '.join(unknown[:5])}): add rows, or leave them out"
-        )
-
-
-def _classified(tokenizer: Any, spec: Spec, frame: pd.DataFrame) -> list[dict[str, Any]]:
-    code = {label: place for place, label in enumerate(spec.labels)}
-    ids = text_classification.encode(tokenizer, frame["text"].tolist(), spec.max_length) if len(frame) else []
-    return [{"input_ids": row, "labels": code[label]} for row, label in zip(ids, frame["target"], strict=True)]
-
-
-def _class_weights(rows: list[dict[str, Any]], spec: Spec, objective: Supervised) -> Any:
-    if objective.class_weights == "none":
-        return None
-    import torch
-
-    return torch.tensor(text_classification.class_weights(_targets(rows), len(spec.labels)), dtype=torch.float32)
-
-
-def _smaller(batch: int) -> int:
-    """The largest divisor of a batch that is at most a quarter of it."""
-    return max(size for size in range(1, max(2, math.ceil(batch / 4) + 1)) if batch % size == 0)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0][:200] or type(error).__name__
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """torch says it in three ways: its own class, Python's, and a RuntimeError of the CPU allocator."""
-    import torch
-
-    return (
-        isinstance(error, MemoryError | torch.OutOfMemoryError)
-        or "DefaultCPUAllocator" in str(error)
-        or "not enough memory" in str(error)
-    )
+    return {name.removeprefix("eval_"): value for name, value in logged.items()}

@@ -1,4 +1,4 @@
-"""What a fine-tuned model must beat to be worth its cost: cheap rules fitted on the train rows alone, the same on every run.
+"""The baselines of what names classes: cheap rules fitted on the train rows alone, the same on every run.
 
 scikit-learn is imported where it is used: its second is paid only by the baseline that needs it.
 """
@@ -9,19 +9,15 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.redaction.placeholders import network_view
-
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
 MANY_ROWS = 1000
-MAJORITY, UNIGRAM = "majority class", "unigram"
-TRIVIAL = {"text-classification": MAJORITY, "text-generation": UNIGRAM}  # what has learned nothing from any text
+MAJORITY = "majority class"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,31 +33,6 @@ class Baseline:
     @property
     def accuracy(self) -> float:
         return float(self.correct.mean())
-
-
-@dataclass(frozen=True, eq=False)
-class TokenBaseline:
-    """Per test row the summed log-likelihood of its tokens in nats (n,) and their number (n,): the units of the model's scores."""
-
-    name: str
-    log_likelihood: Floats
-    tokens: Codes
-    seconds: float
-
-
-def fit_lexical(problem: str, train: Sequence[Path], test: Path) -> tuple[Baseline, ...]:
-    """The baselines that need no network, from the Parquet files of a snapshot, read as networks do: a job for another process."""
-    import pandas as pd
-
-    if problem != "text-classification":
-        return ()
-    rows, held_out = pd.concat([pd.read_parquet(file) for file in train], ignore_index=True), pd.read_parquet(test)
-    known, wanted, labels = encode_labels(rows["target"], held_out["target"])
-    texts = [network_view(frame["text"].tolist()) for frame in (rows, held_out)]
-    return (
-        majority_class(known, wanted, len(labels)),
-        tfidf_logistic(texts[0], known, texts[1], wanted, len(labels)),
-    )
 
 
 def encode_labels(train: Iterable[str], test: Iterable[str]) -> tuple[Codes, Codes, list[str]]:
@@ -142,43 +113,6 @@ def nearest_centroid(
     return _scored("nearest class centroid", similarity.argmax(axis=1), None, test, clock() - began)
 
 
-def unigram_scores(
-    train: Sequence[Sequence[int]], test: Sequence[Sequence[int]], vocabulary: int, clock: Callable[[], float] = time.perf_counter
-) -> TokenBaseline:
-    """Each token at its add-one share in the train completions, whatever stands before it: the floor of perplexity.
-
-    `train` and `test` hold each row's completion as token ids below `vocabulary`, just as the model is scored on them.
-    """
-    began = clock()
-    flat, lengths = _flat(test, vocabulary)
-    likelihood = np.log(_token_shares(_flat(train, vocabulary)[0], vocabulary))[flat]
-    return TokenBaseline(UNIGRAM, _row_sums(likelihood, lengths), lengths, clock() - began)
-
-
-def bigram_scores(
-    train: Sequence[Sequence[int]], test: Sequence[Sequence[int]], vocabulary: int, clock: Callable[[], float] = time.perf_counter
-) -> TokenBaseline:
-    """Each token given the one before it, falling back on `unigram_scores` by Witten and Bell's rule (1991): no tuning.
-
-    P(w|v) = (count(v, w) + kinds(v) P(w)) / (count(v) + kinds(v)), kinds(v) being how many different tokens followed v. A row's
-    first token follows a start mark, for the prompt is not looked at.
-    """
-    began = clock()
-    known, known_lengths = _flat(train, vocabulary)
-    asked, lengths = _flat(test, vocabulary)
-    shares = _token_shares(known, vocabulary)
-    pairs, times = np.unique(_pairs(known, known_lengths, vocabulary), return_counts=True)
-    kinds = np.bincount(pairs // vocabulary, minlength=vocabulary + 1)
-    followed = np.bincount(pairs // vocabulary, weights=times, minlength=vocabulary + 1)
-    wanted = _pairs(asked, lengths, vocabulary)
-    where = np.minimum(np.searchsorted(pairs, wanted), max(len(pairs) - 1, 0))
-    seen = np.where(pairs[where] == wanted, times[where], 0) if len(pairs) else np.zeros(len(wanted))
-    before = wanted // vocabulary
-    weight = np.maximum(kinds[before], 1)  # after a token never seen to be followed, the unigram alone speaks
-    likelihood = np.log((seen + weight * shares[asked]) / (followed[before] + weight))
-    return TokenBaseline("bigram", _row_sums(likelihood, lengths), lengths, clock() - began)
-
-
 def _counted(train: Codes, classes: int) -> Codes:
     """Train rows per class (c,); ValueError where there are none or a code has no class."""
     if len(train) == 0 or train.min() < 0 or train.max() >= classes:
@@ -229,28 +163,3 @@ def _directions(vectors: NDArray[Any]) -> Floats:
         raise ValueError(f"embeddings {v.shape} must be a finite matrix (rows, dimensions)")
     length = np.linalg.norm(v, axis=1, keepdims=True)
     return np.asarray(v / np.where(length > 0, length, 1.0))
-
-
-def _flat(rows: Sequence[Sequence[int]], vocabulary: int) -> tuple[Codes, Codes]:
-    """All token ids in one column, and the length of each row; ValueError where an id is outside the vocabulary."""
-    lengths = np.fromiter((len(row) for row in rows), dtype=np.int64, count=len(rows))
-    flat = np.fromiter((token for row in rows for token in row), dtype=np.int64, count=int(lengths.sum()))
-    if flat.size and (flat.min() < 0 or flat.max() >= vocabulary):
-        raise ValueError(f"token ids run from {flat.min()} to {flat.max()}, but the vocabulary has {vocabulary} entries")
-    return flat, lengths
-
-
-def _token_shares(flat: Codes, vocabulary: int) -> Floats:
-    return np.asarray((np.bincount(flat, minlength=vocabulary) + 1) / (len(flat) + vocabulary))
-
-
-def _pairs(flat: Codes, lengths: Codes, vocabulary: int) -> Codes:
-    """Each token with the one before it, as before * vocabulary + token; `vocabulary` itself stands before a row's first."""
-    before = np.concatenate([[vocabulary], flat[:-1]]) if flat.size else flat
-    starts = np.cumsum(lengths) - lengths
-    before[starts[lengths > 0]] = vocabulary
-    return np.asarray(before * vocabulary + flat)
-
-
-def _row_sums(values: Floats, lengths: Codes) -> Floats:
-    return np.bincount(np.repeat(np.arange(len(lengths)), lengths), weights=values, minlength=len(lengths)).astype(np.float64)

@@ -1,0 +1,52 @@
+"""The contract of an objective: which rows it reads, the Trainer that minimises it, how its network is calibrated."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from tasks.learning import adapters
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from configs.schema import Adapter, Training
+    from tasks.learning.folds import FoldAnswers
+    from tasks.learning.trainer import FitPlan
+    from tasks.problems.base import Example, Network, Spec
+
+
+class Objective(ABC):
+    """What a training minimises; made from its settings. The run around it (memory, resuming, restarts) is run.py's."""
+
+    def learning_rate(self, adapter: Adapter) -> float:
+        """The default for an adapter."""
+        return adapters.default_learning_rate(adapter)
+
+    @abstractmethod
+    def check_rows(self, spec: Spec, held_out: pd.DataFrame) -> None:
+        """InputError where the held-out rows ask for what the training rows do not teach."""
+
+    def folds_of(
+        self, spec: Spec, training: Training, rows: pd.DataFrame, held_out: pd.DataFrame
+    ) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+        """(rows to train on, rows to answer) of each fold that helps to choose the epoch; none where the held-out rows do alone."""
+        return []
+
+    @abstractmethod
+    def encode_rows(self, tokenizer: Any, spec: Spec, rows: pd.DataFrame) -> list[Example]:
+        """Rows as the Trainer reads them; `input_ids` is the longest of what a row holds."""
+
+    def complete_plan(self, plan: FitPlan, network: Network, examples: list[Example]) -> FitPlan:
+        """The plan with what tells a training that has gone wrong, and what calibrates, from the encoded training rows."""
+        return plan
+
+    @abstractmethod
+    def make_trainer(self, network: Network, examples: list[Example], held_out: list[Example], plan: FitPlan) -> Any:
+        """The Trainer, its class one of `checkpointing_trainer`."""
+
+    def fit_temperature(
+        self, network: Network, held_out: list[Example], plan: FitPlan, epoch: int, folds: FoldAnswers | None
+    ) -> float:
+        """The temperature of a trained network, from held-out rows and the folds' answers after its epoch; 1 changes nothing."""
+        return 1.0

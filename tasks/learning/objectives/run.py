@@ -1,0 +1,246 @@
+"""The run of a training, whatever it minimises: within memory, begun once more where it went wrong, gone on with after a kill."""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from configs import schema
+from configs.errors import InfraError, InputError
+from configs.schema import Training
+from tasks.learning.attention import attend_in_fp32
+from tasks.learning.collapse import CollapsedError
+from tasks.learning.device import Numerics, check_fits, numerics
+from tasks.learning.fit import Listener, Trained, finished_fit, fit_network
+from tasks.learning.folds import FoldAnswers, gather_epochs, load_answers, pool_answers, save_answers
+from tasks.learning.fused_lora import fuse_lora
+from tasks.learning.network import TRAINABLE, build_network, load_tokenizer, outline_network, read_spec, refuse_blind
+from tasks.learning.objectives import objective_of
+from tasks.learning.objectives.base import Objective
+from tasks.learning.trainer import EarlierFits, FitPlan, default_epochs, disk_errors
+from tasks.problems.base import Network, Spec
+
+MICRO = "micro"
+COLLAPSED = "collapsed.json"  # how the first attempt went wrong
+SEARCH, AGAIN = "search", "again"  # folders of a run: the fit that finds the number of epochs, the one at a lower rate
+FOLD = "fold-{}"
+LOWER_RATE = 0.25  # of the learning rate, where a training that went wrong is begun once more
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What the attempts at one training share, and what the fits before them did and found, if there were any."""
+
+    spec: Spec
+    base: Path
+    objective: Objective
+    training: Training
+    listener: Listener
+    start: Path | None
+    learning_rate: float
+    last_epoch: int | None = None
+    temperature: float | None = None
+    earlier: EarlierFits = field(default_factory=EarlierFits)
+    folds: FoldAnswers | None = None
+    answers: Path | None = None  # where a fold leaves what it answers after each epoch
+
+
+def train_network(
+    spec: Spec, base: Path, rows: pd.DataFrame, held_out: pd.DataFrame, settings: schema.Objective, training: Training, run: Path,
+    listener: Listener, start: Path | None = None,
+) -> Trained:  # fmt: skip
+    """Fit to `rows`, keeping the epoch that is best on `held_out` (may be empty), on which the temperature is fitted too.
+
+    With `training.refit` that number of epochs is found first, then both are fitted to for as long. Out of memory, once more with a
+    quarter of the rows at a time: the effective batch stays `training.batch_size`. A loss that climbs back for good, that is no
+    number, or a network that answers one class: once more at a quarter of the learning rate. A run that was completed before is
+    returned as it is. `start` is the folder of an earlier training whose weights this one starts from. Raises InfraError if
+    training goes wrong twice, or if memory or disk run out.
+    """
+    done = finished_fit(run)
+    if done is not None:
+        return done
+    objective = objective_of(settings)
+    objective.check_rows(spec, held_out)
+    rate = training.learning_rate or objective.learning_rate(spec.moves)
+    job = TrainingJob(spec, base, objective, training, listener, start, rate)
+    if pairs := objective.folds_of(spec, training, rows, held_out):
+        job = _with_folds(job, pairs, len(rows), run)
+    trained = _fit_once_or_twice(job, rows, held_out, run)
+    for folder in run.glob(FOLD.format("*")):
+        shutil.rmtree(folder)
+    return trained
+
+
+def _fit_once_or_twice(job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
+    """Fit to `rows`; with `training.refit` once more to all rows, for as many epochs as were best."""
+    if not job.training.refit or held_out.empty:
+        return _steady(job, rows, held_out, run)
+    search = _steady(job, rows, held_out, run / SEARCH)
+    job.listener.notice(f"validation rows were answered best after epoch {search.epoch}: training on all rows for as long")
+    earlier = EarlierFits(search.history, search.steps, search.seconds, search.restart)
+    both = replace(
+        job, last_epoch=search.epoch, temperature=search.temperature, learning_rate=search.learning_rate, earlier=earlier
+    )
+    trained = _steady(both, pd.concat([rows, held_out], ignore_index=True), held_out[:0], run)
+    shutil.rmtree(run / SEARCH)
+    return trained
+
+
+def _with_folds(job: TrainingJob, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], rows: int, run: Path) -> TrainingJob:
+    """The same training, once each fold of its rows was answered by a network that learned from the others."""
+    batch, listener = job.training.batch_size, job.listener
+    epochs = default_epochs(math.ceil(rows / batch))
+    listener.notice(f"few rows are held out: {len(pairs)} folds of the training rows help to choose the epoch")
+    sizes = [epochs * math.ceil(size / batch) for size in (*(len(fitted) for fitted, _ in pairs), rows)]
+    training, folds = job.training.model_copy(update={"epochs": epochs}), []
+    for number, (fitted, answered) in enumerate(pairs):
+        around = listener.with_steps_around(sum(sizes[:number]), sum(sizes[number + 1 :]), silent=True)
+        folds.append(_fold(replace(job, training=training, listener=around), fitted, answered, run / FOLD.format(number + 1)))
+    every = pool_answers(folds)
+    earlier = replace(job.earlier, seconds=job.earlier.seconds + every.seconds)
+    return replace(job, folds=every, earlier=earlier, listener=listener.with_steps_around(sum(sizes[:-1]), 0))
+
+
+def _fold(job: TrainingJob, rows: pd.DataFrame, answered: pd.DataFrame, run: Path) -> FoldAnswers:
+    """Fit to one fold's rows, or find it fitted; what it answers the others after each epoch."""
+    if (earlier := load_answers(run)) is not None:
+        return earlier
+    fit_folder = run.with_name(f"{run.name}-fit")
+    trained = _steady(replace(job, answers=fit_folder / "answers"), rows, answered, fit_folder)
+    with disk_errors(run):
+        save_answers(run, gather_epochs(fit_folder / "answers", trained.seconds))
+    shutil.rmtree(fit_folder)
+    answers = load_answers(run)
+    if answers is None:
+        raise InfraError(f"{run} was written and does not read back: check the disk")
+    return answers
+
+
+def _steady(job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
+    """Fit; a training that goes wrong for good is begun once more, at a quarter of its learning rate."""
+    done = finished_fit(run)
+    if done is not None:
+        return done
+    if not (run / COLLAPSED).is_file():
+        try:
+            return _within_memory(job, rows, held_out, run, run)
+        except CollapsedError as error:
+            _note_collapse(error, run)
+    first, lower = json.loads((run / COLLAPSED).read_text()), LOWER_RATE * job.learning_rate
+    failure = f"step {first['step']}, learning rate {job.learning_rate:.2g}: {first['reason']}"
+    restart = f"training went wrong ({failure}) and was begun once more at {lower:.2g}"
+    job.listener.notice(restart)
+    earlier = job.earlier.followed_by(first["history"], first["step"], first["seconds"], restart)
+    try:
+        return _within_memory(replace(job, learning_rate=lower, earlier=earlier), rows, held_out, run / AGAIN, run)
+    except CollapsedError as error:
+        raise InfraError(
+            f"training went wrong twice ({failure}; step {error.step}, {lower:.2g}: {error.reason}): nothing was registered. Lower "
+            "training.learning_rate, raise training.warmup, or look whether the texts say anything of their targets"
+        ) from error
+
+
+def _note_collapse(error: CollapsedError, run: Path) -> None:
+    """Write down how an attempt went wrong, whole or not at all: whoever goes on after a kill must not try it again."""
+    seconds = max((float(entry.get("seconds", 0.0)) for entry in error.history), default=0.0)
+    values = {"reason": error.reason, "step": error.step, "seconds": seconds, "history": error.history}
+    run.mkdir(parents=True, exist_ok=True)
+    aside = run / f".{COLLAPSED}"
+    aside.write_text(json.dumps(values))
+    aside.replace(run / COLLAPSED)
+
+
+def _within_memory(job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, result: Path) -> Trained:
+    """Fit with as many rows in memory at once as there is room for."""
+    how = numerics(job.training.precision)
+    sizes = _sizes(job.training.batch_size, run / MICRO)
+    for micro in sizes:
+        try:
+            return _attempt(job, rows, held_out, run, result, micro, how)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if micro == sizes[-1]:
+                raise InfraError(
+                    f"out of memory with {micro} rows at once on {how.hardware} ({_first_line(error)}): lower "
+                    "model.max_length, use adapter.kind=lora or a machine with more memory; run again to go on"
+                ) from error
+            job.listener.notice(f"out of memory with {micro} rows at once; once more with {sizes[-1]} and gradient accumulation")
+            run.mkdir(parents=True, exist_ok=True)
+            (run / MICRO).write_text(str(sizes[-1]))  # whoever resumes goes on in the same pieces, and to the same weights
+        gc.collect()
+    raise AssertionError("unreachable")
+
+
+def _sizes(batch: int, noted: Path) -> tuple[int, ...]:
+    """How many rows to hold in memory at once, in the order to be tried; after a kill, what was found to fit."""
+    found = noted.read_text() if noted.is_file() else ""
+    return (int(found),) if found.isdigit() else tuple(dict.fromkeys((batch, _smaller(batch))))
+
+
+def _attempt(
+    job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, result: Path, micro: int, how: Numerics
+) -> Trained:
+    moved, spec = _weights_of(job.start, job.spec) if job.start else (None, job.spec)
+    tokenizer = load_tokenizer(job.base)
+    examples, answered = (job.objective.encode_rows(tokenizer, spec, frame) for frame in (rows, held_out))
+    answered.sort(key=lambda row: len(row["input_ids"]))  # batches of like length: their order is no matter
+    lengths = [len(row["input_ids"]) for row in examples]
+    check_fits(outline_network(spec, job.base), micro, max(lengths), how)
+    network = build_network(spec, job.base, moved)
+    if job.start is not None:
+        refuse_blind(network)
+    attend_in_fp32(network.model, how)
+    fuse_lora(network.model, how)
+    plan = FitPlan(job.training, job.learning_rate, lengths, micro, how, run, result, job.last_epoch, earlier=job.earlier)
+    plan = replace(plan, folds=job.folds, answers=job.answers)
+    plan = job.objective.complete_plan(plan, network, examples)
+    trainer = job.objective.make_trainer(network, examples, answered, plan)
+    trainer.plan = plan
+
+    def calibrate(network: Network, epoch: int) -> float:
+        return job.temperature or job.objective.fit_temperature(network, answered, plan, epoch, job.folds)
+
+    return fit_network(trainer, network, plan, calibrate, job.listener.after(job.earlier.steps))
+
+
+def _weights_of(start: Path, spec: Spec) -> tuple[Path, Spec]:
+    """The weights to start from, and the network pooled as they were trained with.
+
+    Those of a network with other labels, adapter or base mean something else, or do not fit.
+    """
+    earlier = read_spec(start)
+    other = [name for name in ("problem", "adapter", "labels", "base_digest") if getattr(earlier, name) != getattr(spec, name)]
+    if other:
+        raise InputError(
+            f"training.start: the champion has another {' and '.join(other).replace('_digest', '')} than this training, "
+            "so nothing can start from its weights: set training.start=base"
+        )
+    return start / TRAINABLE, replace(spec, pooling=earlier.pooling)
+
+
+def _smaller(batch: int) -> int:
+    """The largest divisor of a batch that is at most a quarter of it."""
+    return max(size for size in range(1, max(2, math.ceil(batch / 4) + 1)) if batch % size == 0)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0][:200] or type(error).__name__
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """torch says it in three ways: its own class, Python's, and a RuntimeError of the CPU allocator."""
+    import torch
+
+    return (
+        isinstance(error, MemoryError | torch.OutOfMemoryError)
+        or "DefaultCPUAllocator" in str(error)
+        or "not enough memory" in str(error)
+    )

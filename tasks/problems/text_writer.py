@@ -1,0 +1,102 @@
+"""What all problems share whose answers are texts: scored by the likelihood of the target and by what is written, row by row."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from configs.schema import Evaluation
+from tasks.problems import metrics
+from tasks.problems.base import Answer, Autocast, Example, Floats, Network, Opponent, Opponents, Problem, ScoredRows, stored_columns
+from tasks.problems.baselines import language as baselines
+from tasks.problems.metrics import generation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class TextWriter(Problem):
+    """Texts in, texts out.
+
+    Two models' mean log-likelihoods of a row's tokens differ by 5 nats at the most at the gate; a larger difference counts as this.
+    At 5 each token of a target is e^5 = 148 times less likely, about half of the way from certainty to a uniform guess over a
+    vocabulary of 50,000 (log 50,000 = 10.8). A smaller limit would count a ruined answer for too little; a larger one asks for more
+    rows.
+    """
+
+    text_columns = ("text", "target")
+    trivial_baseline = baselines.UNIGRAM
+    largest_difference = 5.0
+
+    # --- what a problem of this kind adds ---
+
+    @abstractmethod
+    def log_likelihoods(self, network: Network, examples: list[Example], batch_size: int, autocast: Autocast) -> Floats:
+        """(n, 2): the summed log-likelihood of each target in nats, and its number of tokens."""
+
+    @abstractmethod
+    def write_answers(self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int) -> list[str]:
+        """Greedy answers to texts, read as the network reads them, in their order: the same every time."""
+
+    @abstractmethod
+    def target_tokens(self, example: Example) -> list[int]:
+        """The tokens of an encoded row's target, its end included."""
+
+    @abstractmethod
+    def vocabulary_size(self, tokenizer: Any) -> int:
+        """How many tokens targets are made of."""
+
+    # --- the contract ---
+
+    def score_rows(self, network: Network, rows: pd.DataFrame, evaluation: Evaluation, autocast: Autocast) -> ScoredRows:
+        likelihood = self.log_likelihoods(
+            network, self.encode_rows(network.tokenizer, network.spec, rows), evaluation.batch_size, autocast
+        )
+        asked = rows["text"].tolist()[: evaluation.decode_rows]
+        answers = self.write_answers(network, asked, evaluation.max_new_tokens, evaluation.batch_size) if asked else []
+        return score_texts(rows, likelihood, answers)
+
+    def primary_scores(self, frame: pd.DataFrame) -> Floats:
+        """The mean log-likelihood of a token, in nats."""
+        return (frame["log_likelihood"] / frame["tokens"]).to_numpy(np.float64)
+
+    def fit_opponents(
+        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Any], evaluation: Evaluation,
+        autocast: Autocast,
+    ) -> Opponents:  # fmt: skip
+        """The shares of tokens, alone and given the one before, and the base as it is."""
+        examples = [self.encode_rows(network.tokenizer, network.spec, rows) for rows in (train, test)]
+        known, asked = ([self.target_tokens(example) for example in part] for part in examples)
+        size = self.vocabulary_size(network.tokenizer)
+        fitted = (baselines.unigram_scores(known, asked, size), baselines.bigram_scores(known, asked, size))
+        untuned = self.score_rows(network, test, evaluation.model_copy(update={"decode_rows": 0}), autocast)
+        own = Opponent("base model", self.primary_scores(untuned.frame), untuned.metrics, 0.0)
+        return Opponents((*(_as_opponent(each) for each in fitted), own))
+
+    def answer_texts(
+        self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int, autocast: Autocast
+    ) -> list[Answer]:
+        return [Answer(text, None) for text in self.write_answers(network, network.spec.read(texts), new_tokens, batch_size)]
+
+
+def _as_opponent(baseline: baselines.TokenBaseline) -> Opponent:
+    found = metrics.generation_metrics(baseline.log_likelihood, baseline.tokens)
+    return Opponent(baseline.name, baseline.log_likelihood / baseline.tokens, found, baseline.seconds)
+
+
+def score_texts(rows: pd.DataFrame, likelihood: npt.NDArray[np.float64], answers: list[str]) -> ScoredRows:
+    """Frame and metrics of rows with their targets' log-likelihoods and token counts (n, 2); `answers` to the first of them."""
+    references, rest = rows["target"].tolist()[: len(answers)], [None] * (len(rows) - len(answers))
+    written, tokens = [*answers, *rest], likelihood[:, 1].astype(np.int64)
+    frame = rows[stored_columns(rows)].assign(
+        log_likelihood=likelihood[:, 0],
+        tokens=tokens,
+        prediction=np.array(written, dtype=object),
+        exact_match=np.array([*generation.exact_matches(answers, references), *rest], dtype=np.float64),
+        rouge_l=np.array([*generation.rouge_l(answers, references), *rest], dtype=np.float64),
+    )
+    return ScoredRows(frame, metrics.generation_metrics(likelihood[:, 0], tokens, written, rows["target"].tolist()))
