@@ -10,23 +10,17 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
 from io import BytesIO
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from walk_imports import Module, imports_of, loaded_by, modules_in  # noqa: E402
+from walk_imports import choices_named, circles, modules_in  # noqa: E402
 
 PACKAGES = ("configs", "expectations", "tasks", "flows")
 BEFORE = "a1ef6c1"
-CHOICES = {  # names of problems and objectives, which only their own files and the settings may ask for
-    "text-classification", "text-generation", "text2text-generation", "summarization", "text-regression", "token-classification",
-    "question-answering", "supervised", "preference",
-}  # fmt: skip
-THEIR_OWN = ("tasks.problems", "tasks.learning.objectives", "configs.schema")
 LINES, FUNCTION_LINES, PARAMETERS = 250, 40, 6
 MOST = {
     "places that name a problem or an objective, outside their own": 0,
@@ -61,7 +55,7 @@ def figures(root: Path) -> dict[str, float]:
     classes = Counter(each.name for module in modules for each in module.tree.body if isinstance(each, ast.ClassDef))
     functions = [node for _, node in nodes if _is_function(node)]
     return {
-        "places that name a problem or an objective, outside their own": sum(1 for _ in literals(modules)),
+        "places that name a problem or an objective, outside their own": sum(1 for _ in choices_named(modules)),
         "modules in a circle of imports": sum(map(len, circles(modules))),
         "class names that stand for two things": sum(count > 1 for count in classes.values()),
         "one-word public functions": 100 * sum("_" not in name for name in public) / len(public),
@@ -76,52 +70,6 @@ def figures(root: Path) -> dict[str, float]:
         "modules": len(modules),
         "lines": lines,
     }
-
-
-def literals(modules: list[Module]) -> Iterator[tuple[str, int, str]]:
-    """Module, line and name of each place that names a problem or an objective outside their own packages and the settings."""
-    for module in modules:
-        if not any(module.name == own or module.name.startswith(f"{own}.") for own in THEIR_OWN):
-            for node in ast.walk(module.tree):
-                if isinstance(node, ast.Constant) and node.value in CHOICES:
-                    yield module.name, node.lineno, str(node.value)
-
-
-def circles(modules: list[Module]) -> list[list[str]]:
-    """Groups of modules that import one another when they are loaded, by Tarjan's strongly connected components (1972).
-
-    A package's own file, which gathers the names of its modules, makes no circle with them.
-    """
-    modules = [module for module in modules if not module.name.endswith("__init__")]
-    known = {module.name for module in modules}
-    edges = {
-        module.name: sorted({name for each in imports_of(module, known) if each.at_load for name in loaded_by(each.target, known)})
-        for module in modules
-    }
-    order: dict[str, int] = {}
-    low: dict[str, int] = defaultdict(int)
-    stack: list[str] = []
-    found: list[list[str]] = []
-
-    def visit(name: str) -> None:
-        order[name] = low[name] = len(order)
-        stack.append(name)
-        for other in edges[name]:
-            if other not in order:
-                visit(other)
-                low[name] = min(low[name], low[other])
-            elif other in stack:
-                low[name] = min(low[name], order[other])
-        if low[name] == order[name]:
-            group = stack[stack.index(name) :]
-            del stack[stack.index(name) :]
-            if len(group) > 1:
-                found.append(group)
-
-    for name in edges:
-        if name not in order:
-            visit(name)
-    return found
 
 
 def _is_function(node: ast.AST) -> bool:

@@ -13,7 +13,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from walk_imports import Import, Module, called, imports_of, is_main_guard, is_type_guard, loaded_by, modules_in, run_at_load
+from walk_imports import (
+    Import,
+    Module,
+    called,
+    choices_named,
+    circles,
+    imports_of,
+    is_main_guard,
+    is_type_guard,
+    loaded_by,
+    modules_in,
+    run_at_load,
+)
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("configs", "expectations", "tasks", "flows")
@@ -228,6 +240,8 @@ def breaches_in(root: Path) -> list[str]:
     for module in modules:
         found += [f"{module.path}:{i.line}: {said}" for i in imports_of(module, known) if (said := breach_of_import(module, i))]
         found += [f"{module.path}:{line}: {said}" for look in (acts_at_load, doors_of) for line, said in look(module)]
+    found += [f"{module.path}:{line}: names {name}; ask for it by its contract" for module, line, name in choices_named(modules)]
+    found += [f"{' > '.join(sorted(circle))}: import one another when they are loaded" for circle in circles(modules)]
     return found + list(heavy_chains(modules))
 
 
@@ -274,6 +288,7 @@ def test_every_wall_of_the_house_stands() -> None:
         ("configs/schema/data.py", "import yaml", "it may use pydantic"),
         ("configs/load.py", "import os\nHOME = os.environ['HOME']", ":2: looks into os.environ"),
         ("tasks/train.py", "from pathlib import Path\nPAGE = Path('x').read_text()", ":2: calls"),
+        ("tasks/train.py", "def f(problem):\n    return problem == 'text-generation'", ":2: names text-generation; ask"),
         ("tasks/train.py", "import os\ndef f(home=os.environ.get('HOME')): ...", ":2: looks into os.environ"),
         ("tasks/train.py", "class C:\n    text = open('x')", ":2: calls `open`"),
         ("tasks/train.py", "def f(at=now()): ...", ":1: calls `now`"),

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
+
+from configs import schema
+
+CHOICES = {*get_args(schema.ProblemName), *(kind.model_fields["kind"].default for kind in schema.OBJECTIVES)}
+THEIR_OWN = ("tasks.problems", "tasks.learning.objectives", "configs.schema")  # where problems and objectives are named
 
 
 @dataclass(frozen=True)
@@ -83,3 +90,49 @@ def loaded_by(target: str, known: set[str]) -> set[str]:
     parts = target.split(".")
     above = {".".join([*parts[:i], "__init__"]) for i in range(1, len(parts) + 1)}
     return (above | {target}) & known
+
+
+def choices_named(modules: list[Module]) -> Iterator[tuple[Module, int, str]]:
+    """Module, line and name of each place that names a problem or an objective outside their own packages and the settings."""
+    for module in modules:
+        if not any(module.name == own or module.name.startswith(f"{own}.") for own in THEIR_OWN):
+            for node in ast.walk(module.tree):
+                if isinstance(node, ast.Constant) and node.value in CHOICES:
+                    yield module, node.lineno, str(node.value)
+
+
+def circles(modules: list[Module]) -> list[list[str]]:
+    """Groups of modules that import one another when they are loaded, by Tarjan's strongly connected components (1972).
+
+    A package's own file, which gathers the names of its modules, makes no circle with them.
+    """
+    modules = [module for module in modules if not module.name.endswith("__init__")]
+    known = {module.name for module in modules}
+    edges = {
+        module.name: sorted({name for each in imports_of(module, known) if each.at_load for name in loaded_by(each.target, known)})
+        for module in modules
+    }
+    order: dict[str, int] = {}
+    low: dict[str, int] = defaultdict(int)
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        order[name] = low[name] = len(order)
+        stack.append(name)
+        for other in edges[name]:
+            if other not in order:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], order[other])
+        if low[name] == order[name]:
+            group = stack[stack.index(name) :]
+            del stack[stack.index(name) :]
+            if len(group) > 1:
+                found.append(group)
+
+    for name in edges:
+        if name not in order:
+            visit(name)
+    return found

@@ -16,7 +16,7 @@ from configs.schema.data import (
 )
 from configs.schema.evaluation import Evaluation
 from configs.schema.gate import Gate, Guards
-from configs.schema.objectives import Objective, Supervised
+from configs.schema.objectives import OBJECTIVES, Objective, Supervised
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
 from configs.schema.problems import Metric, ProblemFacts, ProblemName, facts_of
@@ -24,6 +24,7 @@ from configs.schema.section import Fraction, Frozen, Moment, Plain
 from configs.schema.training import Model, Training
 
 __all__ = [
+    "OBJECTIVES",
     "PATTERN_ENTITIES",
     "Adapter",
     "Contract",

@@ -15,4 +15,5 @@ class Supervised(Frozen):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
+OBJECTIVES = (Supervised,)
 Objective = Supervised

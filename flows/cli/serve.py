@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tasks.common.processes import RestartedProcess
     from tasks.serving.alias_follower import Ways
     from tasks.serving.http.auth import Keys
-    from tasks.serving.predictor import Answering
+    from tasks.serving.predictor import ReadyModel
     from tasks.traffic.log import Traffic
 
 LOOPBACK = "127.0.0.1"
@@ -83,7 +83,7 @@ def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -
         preparing.close()
 
 
-def follower_ways(pipeline: Pipeline, home: Home) -> Ways[Answering]:
+def follower_ways(pipeline: Pipeline, home: Home) -> Ways[ReadyModel]:
     """How the follower of this pipeline's champion reads the alias, loads a version, and remembers the last one."""
     from tasks.ledger.store import Ledger
     from tasks.serving.alias_follower import Ways
@@ -104,7 +104,7 @@ def follower_ways(pipeline: Pipeline, home: Home) -> Ways[Answering]:
             check_registry(ledger_history(ledger, name), registry, name)
         return version
 
-    def load(version: str) -> tuple[Answering, str]:
+    def load(version: str) -> tuple[ReadyModel, str]:
         from tasks.release import champion_files
         from tasks.serving import packaged_model, smoke_test
         from tasks.serving.predictor import make_ready

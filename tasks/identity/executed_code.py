@@ -45,7 +45,7 @@ class Choice:
 def choice_of(pipeline: schema.Pipeline) -> Choice:
     """What a pipeline uses of problems, objectives and adapters."""
     chosen = {pipeline.problem, type(pipeline.adapter).__name__, type(pipeline.objective).__name__}
-    possible = {*get_args(schema.ProblemName), *_classes(schema.Adapter), *_classes(schema.Objective)}
+    possible = {*get_args(schema.ProblemName), *_classes(schema.Adapter), *(kind.__name__ for kind in schema.OBJECTIVES)}
     return Choice(frozenset(chosen), frozenset(possible))
 
 

@@ -10,7 +10,7 @@ from configs.schema import Evaluation, ProblemName
 from tasks.data.redaction.placeholders import network_view
 from tasks.learning.device import autocast, numerics
 from tasks.problems import problem_of
-from tasks.problems.base import Network, Opponents, ScoredRows
+from tasks.problems.base import Network, ScoredBaselines, ScoredRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ def fit_lexical(problem: ProblemName, train: Sequence[Path], test: Path) -> tupl
 
 def score_opponents(
     network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Any], evaluation: Evaluation, precision: Any
-) -> Opponents:
+) -> ScoredBaselines:
     """The baselines of a problem, fitted on the training rows; `network` is the base before any training, and reads as it does.
 
     `lexical` are those that `fit_lexical` has fitted already, because they need no network.

@@ -101,7 +101,7 @@ class ScoredRows:
 
 
 @dataclass(frozen=True, eq=False)
-class Opponent:
+class ScoredBaseline:
     """A baseline: its primary score per test row, higher is better, and its metrics."""
 
     name: str
@@ -111,14 +111,14 @@ class Opponent:
 
 
 @dataclass(frozen=True, eq=False)
-class Opponents:
+class ScoredBaselines:
     """All baselines; `points` are the untuned base's mean embeddings of the test rows (n, d), where one of them needed those."""
 
-    each: tuple[Opponent, ...]
+    each: tuple[ScoredBaseline, ...]
     points: npt.NDArray[np.float32] | None = None
 
 
-class Answer(NamedTuple):
+class NetworkAnswer(NamedTuple):
     """What a network answers one text: a label or a text, and its probability where it has one."""
 
     prediction: str
@@ -213,7 +213,7 @@ class Problem(ABC):
     def fit_opponents(
         self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Any], evaluation: Evaluation,
         autocast: Autocast,
-    ) -> Opponents:  # fmt: skip
+    ) -> ScoredBaselines:  # fmt: skip
         """All baselines, scored on the test rows; `network` is the base before any training, `lexical` what `fit_lexical` gave."""
 
     # --- answers ---
@@ -221,7 +221,7 @@ class Problem(ABC):
     @abstractmethod
     def answer_texts(
         self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int, autocast: Autocast
-    ) -> list[Answer]:
+    ) -> list[NetworkAnswer]:
         """One answer a text, which is prepared and read as the network reads it; `new_tokens` is the longest written one."""
 
 

@@ -15,14 +15,14 @@ from tasks.problems import classifier, metrics
 from tasks.problems.base import (
     EARLIER,
     Adapt,
-    Answer,
     Autocast,
     Example,
     Floats,
     Network,
-    Opponent,
-    Opponents,
+    NetworkAnswer,
     Problem,
+    ScoredBaseline,
+    ScoredBaselines,
     ScoredRows,
     Spec,
     padding_token,
@@ -129,7 +129,7 @@ class TextClassification(Problem):
     def fit_opponents(
         self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[baselines.Baseline],
         evaluation: Evaluation, autocast: Autocast,
-    ) -> Opponents:  # fmt: skip
+    ) -> ScoredBaselines:  # fmt: skip
         known, wanted, labels = baselines.encode_labels(train["target"], test["target"])
         few = baselines.few_of_each(known, CENTROID_ROWS)
         points = [
@@ -141,7 +141,7 @@ class TextClassification(Problem):
         ]  # fmt: skip
         fitted = (*lexical, baselines.nearest_centroid(points[0], known[few], points[1], wanted, len(labels)))
         each = tuple(
-            Opponent(
+            ScoredBaseline(
                 one.name,
                 one.correct.astype(np.float64),
                 metrics.classification_metrics(wanted, one.predictions, one.probabilities, labels),
@@ -149,11 +149,11 @@ class TextClassification(Problem):
             )
             for one in fitted
         )
-        return Opponents(each, points[1] if network.model.pooling == "mean" else None)  # monitors compare means over tokens
+        return ScoredBaselines(each, points[1] if network.model.pooling == "mean" else None)  # monitors compare means over tokens
 
     def answer_texts(
         self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int, autocast: Autocast
-    ) -> list[Answer]:
+    ) -> list[NetworkAnswer]:
         return best_classes(classify_texts(network, network.spec.read(texts), network.spec.answers, batch_size, autocast))
 
 
@@ -166,10 +166,10 @@ def classify_texts(
     return network.spec.scores(logits, labels)
 
 
-def best_classes(scores: ClassScores) -> list[Answer]:
+def best_classes(scores: ClassScores) -> list[NetworkAnswer]:
     """The likeliest class of each row, with its probability."""
     best, shares = scores.probabilities.argmax(1).tolist(), scores.probabilities.max(1).tolist()
-    return [Answer(scores.labels[place], share) for place, share in zip(best, shares, strict=True)]
+    return [NetworkAnswer(scores.labels[place], share) for place, share in zip(best, shares, strict=True)]
 
 
 def score_classes(rows: pd.DataFrame, scores: ClassScores) -> ScoredRows:

@@ -11,7 +11,18 @@ import numpy.typing as npt
 
 from configs.schema import Evaluation
 from tasks.problems import metrics
-from tasks.problems.base import Answer, Autocast, Example, Floats, Network, Opponent, Opponents, Problem, ScoredRows, stored_columns
+from tasks.problems.base import (
+    Autocast,
+    Example,
+    Floats,
+    Network,
+    NetworkAnswer,
+    Problem,
+    ScoredBaseline,
+    ScoredBaselines,
+    ScoredRows,
+    stored_columns,
+)
 from tasks.problems.baselines import language as baselines
 from tasks.problems.metrics import generation
 
@@ -67,25 +78,25 @@ class TextWriter(Problem):
     def fit_opponents(
         self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Any], evaluation: Evaluation,
         autocast: Autocast,
-    ) -> Opponents:  # fmt: skip
+    ) -> ScoredBaselines:  # fmt: skip
         """The shares of tokens, alone and given the one before, and the base as it is."""
         examples = [self.encode_rows(network.tokenizer, network.spec, rows) for rows in (train, test)]
         known, asked = ([self.target_tokens(example) for example in part] for part in examples)
         size = self.vocabulary_size(network.tokenizer)
         fitted = (baselines.unigram_scores(known, asked, size), baselines.bigram_scores(known, asked, size))
         untuned = self.score_rows(network, test, evaluation.model_copy(update={"decode_rows": 0}), autocast)
-        own = Opponent("base model", self.primary_scores(untuned.frame), untuned.metrics, 0.0)
-        return Opponents((*(_as_opponent(each) for each in fitted), own))
+        own = ScoredBaseline("base model", self.primary_scores(untuned.frame), untuned.metrics, 0.0)
+        return ScoredBaselines((*(_as_opponent(each) for each in fitted), own))
 
     def answer_texts(
         self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int, autocast: Autocast
-    ) -> list[Answer]:
-        return [Answer(text, None) for text in self.write_answers(network, network.spec.read(texts), new_tokens, batch_size)]
+    ) -> list[NetworkAnswer]:
+        return [NetworkAnswer(text, None) for text in self.write_answers(network, network.spec.read(texts), new_tokens, batch_size)]
 
 
-def _as_opponent(baseline: baselines.TokenBaseline) -> Opponent:
+def _as_opponent(baseline: baselines.TokenBaseline) -> ScoredBaseline:
     found = metrics.generation_metrics(baseline.log_likelihood, baseline.tokens)
-    return Opponent(baseline.name, baseline.log_likelihood / baseline.tokens, found, baseline.seconds)
+    return ScoredBaseline(baseline.name, baseline.log_likelihood / baseline.tokens, found, baseline.seconds)
 
 
 def score_texts(rows: pd.DataFrame, likelihood: npt.NDArray[np.float64], answers: list[str]) -> ScoredRows:

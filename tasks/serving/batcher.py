@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Said(NamedTuple):
+class Prediction(NamedTuple):
     """What a model says of one text: the text as it saw it, its answer, and the answer's probability where it has one."""
 
     text: str
@@ -39,7 +39,7 @@ class AnsweringModel(Protocol):
     @property
     def recipe(self) -> Recipe | None: ...  # how its texts are prepared; None: not at all
 
-    def answers(self, texts: Sequence[str]) -> list[Said | None]: ...  # None: not to be answered, for it costs too much
+    def answers(self, texts: Sequence[str]) -> list[Prediction | None]: ...  # None: not to be answered, for it costs too much
 
 
 class Busy(Exception):  # noqa: N818  (a state of the service, no mistake)
@@ -75,7 +75,7 @@ class BatchRequest:
     def __init__(self, texts: Sequence[str], model: AnsweringModel, loop: asyncio.AbstractEventLoop) -> None:
         self.texts, self.model, self.loop, self.taken = texts, model, loop, 0
         self.future: asyncio.Future[None] = loop.create_future()
-        self.said: list[Said | None] = []
+        self.said: list[Prediction | None] = []
         self.failed: Exception | None = None
 
     @property
@@ -111,7 +111,7 @@ class Batcher:
 
     # --- the caller's side: the event loop ------------------------------------------------------------------------------
 
-    async def answer(self, texts: Sequence[str], model: AnsweringModel | None = None) -> tuple[str, list[Said | None]]:
+    async def answer(self, texts: Sequence[str], model: AnsweringModel | None = None) -> tuple[str, list[Prediction | None]]:
         """The version that answered, the given one if one is given, and what it said of each text.
 
         Raises Busy or NoModel at once, and Failed where the model did. Cancelled, as by a timeout, it leaves nothing behind.

@@ -13,9 +13,9 @@ from configs.schema import facts_of
 from tasks.learning.device import Numerics, autocast, numerics
 from tasks.learning.unpadded import UnpaddedPass
 from tasks.problems import classifier, problem_of
-from tasks.problems.base import Answer
+from tasks.problems.base import NetworkAnswer
 from tasks.problems.text_classification import best_classes
-from tasks.serving.batcher import Said
+from tasks.serving.batcher import Prediction
 from tasks.serving.packaged_model import PackagedModel
 from tasks.serving.text_preparation import Recipe
 
@@ -27,7 +27,7 @@ WARM = ("a", "one more", "two more", "a longer text, so that more than one shape
 
 
 @dataclass
-class Answering:
+class ReadyModel:
     """A version that answers; one thread at a time may ask it.
 
     `how` is what its numbers are computed with, `flat` the way without padding where it fits the model.
@@ -43,7 +43,7 @@ class Answering:
         """How its texts are prepared."""
         return self.kept.recipe
 
-    def answers(self, texts: Sequence[str]) -> list[Said | None]:
+    def answers(self, texts: Sequence[str]) -> list[Prediction | None]:
         """One answer a text, in their order; the texts come back as they are logged, their placeholders with tags.
 
         None for a text that is not answered: its search for personal data is over its budget.
@@ -53,16 +53,16 @@ class Answering:
         said = iter(self._answers(ready) if ready else ())
         return [None if text is None else next(said) for text in prepared]
 
-    def _answers(self, ready: list[str]) -> list[Said]:
+    def _answers(self, ready: list[str]) -> list[Prediction]:
         network = self.kept.network
         if facts_of(network.spec.problem).has_labels:
             answers = self._classify(ready)
         else:
             new, how = self.kept.preparation.new_tokens, autocast(self.how)
             answers = problem_of(network.spec.problem).answer_texts(network, ready, new, len(ready), how)
-        return [Said(text, answer.prediction, answer.score) for text, answer in zip(ready, answers, strict=True)]
+        return [Prediction(text, answer.prediction, answer.score) for text, answer in zip(ready, answers, strict=True)]
 
-    def _classify(self, ready: list[str]) -> list[Answer]:
+    def _classify(self, ready: list[str]) -> list[NetworkAnswer]:
         network = self.kept.network
         ids = encode_heads(network.tokenizer, network.spec.read(ready), network.spec.max_length)
         logits = self.flat.logits(ids) if self.flat else self._padded(ids)
@@ -96,10 +96,10 @@ def _head(text: str, size: int) -> str:
     return text[: text.rfind(" ", 0, size)] if " " in text[:size] else text
 
 
-def make_ready(version: str, kept: PackagedModel) -> Answering:
+def make_ready(version: str, kept: PackagedModel) -> ReadyModel:
     """Settle a loaded model's weights and let it answer a few texts, so that the first caller waits no longer than the next."""
     how, network = numerics(kept.preparation.precision), kept.network  # type: ignore[arg-type]
-    answering = Answering(version, kept, how)
+    answering = ReadyModel(version, kept, how)
     if facts_of(network.spec.problem).has_labels:
         _settle(network.model, how)
         flat = UnpaddedPass(network.model, autocast(how))

@@ -12,7 +12,7 @@ from typing import Any
 from configs.errors import InfraError
 from tasks.common.files import MANIFEST, atomic_folder
 from tasks.learning.device import Numerics
-from tasks.serving.batcher import AnsweringModel, Said
+from tasks.serving.batcher import AnsweringModel, Prediction
 
 CHECK = "check.json"
 ROWS = 16
@@ -57,7 +57,7 @@ def check_answers(model: AnsweringModel, folder: Path, how: Numerics) -> str:
     return f"checked: {len(texts) - strays} of {len(texts)} answers as at release" + (f", scores within {gap:.1g}" if gap else "")
 
 
-def _apart(said: Sequence[Said | None], held: dict[str, Any], tolerance: float) -> tuple[int, float]:
+def _apart(said: Sequence[Prediction | None], held: dict[str, Any], tolerance: float) -> tuple[int, float]:
     """How many answers are others, and the largest gap between scores of equal answers."""
     scores = held["scores"] or [None] * len(said)
     strays, gap = abs(len(said) - len(held["texts"])), 0.0

@@ -7,14 +7,14 @@ from pathlib import Path
 from tasks.serving.batch import partial_answers
 from tasks.serving.batch.input_files import inspect_files
 from tasks.serving.batch.scoring import ScoringJob, score_files
-from tasks.serving.batcher import Said
+from tasks.serving.batcher import Prediction
 from tasks.traffic.log import open_traffic
 
 
 def answers(texts):
     """What a text says depends on what it was asked together with, as the last digit of a real model's score does."""
     longest = max(map(len, texts))
-    return [Said(text.lower(), f"{len(text) % 3} first", len(text) / longest) for text in texts]
+    return [Prediction(text.lower(), f"{len(text) % 3} first", len(text) / longest) for text in texts]
 
 
 def job(home, source, output, key="a" * 64, pause=0.0, **given):

@@ -82,10 +82,10 @@ class Standing:
     """A champion that is simply there, or not."""
 
     def __init__(self, current):
-        from tasks.serving.alias_follower import FollowerState as Said
+        from tasks.serving.alias_follower import FollowerState as Prediction
 
         self.current = current
-        self.standing = Said(version=current and current.version, wanted="1", check="checked", since=1.0, looked=True)
+        self.standing = Prediction(version=current and current.version, wanted="1", check="checked", since=1.0, looked=True)
 
     def start(self):
         pass

@@ -17,7 +17,7 @@ from configs.errors import InfraError, InputError
 from tasks.serving.batch import partial_answers, scoring
 from tasks.serving.batch.input_files import inspect_files, place_of
 from tasks.serving.batch.scoring import result_mark, score_files
-from tasks.serving.batcher import Said
+from tasks.serving.batcher import Prediction
 from tasks.traffic.log import pending_audits, read_answers
 
 CHILD = Path(__file__).parent / "batch_child.py"
@@ -149,7 +149,7 @@ def test_answers_are_written_every_few_seconds_and_a_slow_group_when_it_is_answe
 def test_a_line_that_a_kill_cut_short_is_asked_again_and_every_text_comes_back_as_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(partial_answers, "KEEP_SECONDS", 0.0)
     file = tmp_path / "part.answers"
-    odd = [Said("\ud800 a\u2028b\x85\r\n", "é\n", 1 / 3), Said("", "", None)]
+    odd = [Prediction("\ud800 a\u2028b\x85\r\n", "é\n", 1 / 3), Prediction("", "", None)]
     first = partial_answers.Answers(file)
     first.ask(0, ["x", "y"], lambda _: odd)
     first.ask(64, ["z"], lambda _: odd[:1])

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tasks.serving.batcher import Batcher, Busy, Failed, Limits, NoModel, Said
+from tasks.serving.batcher import Batcher, Busy, Failed, Limits, NoModel, Prediction
 
 
 class Shouting:
@@ -20,7 +20,7 @@ class Shouting:
         assert self.gate.wait(20)
         if "?" in texts:
             raise ValueError("cannot read ?")
-        return [Said(text, text.upper(), 1.0) for text in texts]
+        return [Prediction(text, text.upper(), 1.0) for text in texts]
 
 
 class World:

@@ -15,7 +15,7 @@ import uvicorn
 from serving_parts import Standing, served, service
 from uvicorn.server import ServerState
 
-from tasks.serving.batcher import Said
+from tasks.serving.batcher import Prediction
 from tasks.serving.http.connections import BACKLOG, LEAST_READ, RESERVED_FILES, YOUNG_SECONDS, bounded_protocol, connection_room
 
 
@@ -23,7 +23,7 @@ class Ready:
     version, recipe = "1", None
 
     def answers(self, texts):
-        return [Said(text, "red first", 0.5) for text in texts]
+        return [Prediction(text, "red first", 0.5) for text in texts]
 
 
 def opened(port, sent=b""):

@@ -13,7 +13,7 @@ import pytest
 from serving_parts import LABELS, TEXTS, Standing, restated, served, service, version
 
 from configs.errors import InfraError, InputError
-from tasks.serving.batcher import Said
+from tasks.serving.batcher import Prediction
 from tasks.serving.http.auth import is_local, read_keys
 from tasks.serving.http.messages import LONGEST_WHAT, LONGEST_WHERE, DrawnAnswer, Refusal
 from tasks.serving.http.middleware import PATHS
@@ -72,7 +72,7 @@ class Slow:
         self.gate.wait(20)
         if "!" in texts:
             raise RuntimeError("no such token, at /some/place")
-        return [Said(text, "red first", 0.5) for text in texts]
+        return [Prediction(text, "red first", 0.5) for text in texts]
 
 
 @pytest.fixture

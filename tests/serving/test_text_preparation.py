@@ -12,7 +12,7 @@ from serving_parts import TEXTS, Standing, served, service, version
 from configs.errors import InfraError
 from configs.schema import PATTERN_ENTITIES
 from tasks.data.redaction.redact import OVER_BUDGET, Redactor
-from tasks.serving.batcher import Busy, Said
+from tasks.serving.batcher import Busy, Prediction
 from tasks.serving.text_preparation import AT_ONCE, MOST_WAITING, PIECE, PreparedTexts, Preparer, Recipe, prepare_texts
 
 KEY = b"k" * 32
@@ -238,7 +238,7 @@ def test_a_caller_who_goes_is_dropped_and_the_next_one_answered(tmp_path):
         def answers(self, texts):
             self.begun.append(list(texts))
             self.gate.wait(20)
-            return [Said(text, "red first", 0.5) for text in texts]
+            return [Prediction(text, "red first", 0.5) for text in texts]
 
     slow = Slow()
     with served(service(Standing(slow), max_batch=1)) as asker:

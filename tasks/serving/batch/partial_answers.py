@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tasks.serving.batcher import Said
+from tasks.serving.batcher import Prediction
 
-Ask = Callable[[Sequence[str]], Sequence[Said | None]]
+Ask = Callable[[Sequence[str]], Sequence[Prediction | None]]
 KEEP_SECONDS = 5.0  # from one writing to the next; a group that takes longer is written when it is answered
 
 
@@ -23,17 +23,17 @@ class Answers:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.groups: dict[int, list[Said | None]] = {}
+        self.groups: dict[int, list[Prediction | None]] = {}
         self.seconds = 0.0  # that the model took for them
         for line in _whole_lines(path):
             kept = json.loads(line)
-            self.groups[kept["group"]] = [None if one is None else Said(*one) for one in kept["said"]]
+            self.groups[kept["group"]] = [None if one is None else Prediction(*one) for one in kept["said"]]
             self.seconds += kept["seconds"]
         self.kept = sum(map(len, self.groups.values()))
         self._waiting: list[str] = []
         self._written = time.monotonic()
 
-    def ask(self, group: int, texts: Sequence[str], answers: Ask) -> Sequence[Said | None]:
+    def ask(self, group: int, texts: Sequence[str], answers: Ask) -> Sequence[Prediction | None]:
         """What the model says of a group of texts, or said of it before it was killed; None of a text that it does not answer."""
         if group not in self.groups:
             began = time.perf_counter()

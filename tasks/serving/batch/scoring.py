@@ -26,7 +26,7 @@ from tasks.data.normalise import unusable_reason
 from tasks.data.sources.read_files import Chunk
 from tasks.serving.batch.input_files import Batch, staging_prefix
 from tasks.serving.batch.partial_answers import Answers
-from tasks.serving.batcher import Said
+from tasks.serving.batcher import Prediction
 from tasks.traffic.log import Answer, Traffic, draw_audit
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 OURS = ("prediction", "score", "model_version", "answer_id")
 MARK = b"tunekeeper.score"
 GROUP_ROWS = 50_000  # of a row group of the result
-_EMPTY = Said("", "", None)
+_EMPTY = Prediction("", "", None)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ScoringJob:
     batch: Batch
     key: str
     version: str
-    answers: Callable[[Sequence[str]], Sequence[Said | None]]
+    answers: Callable[[Sequence[str]], Sequence[Prediction | None]]
     at_once: int
     id: str | None
     output: Path
@@ -138,7 +138,7 @@ def _scored(job: ScoringJob, chunk: Chunk, number: int, answers: Answers) -> pa.
     return table.append_column("answer_id", pa.array(ids, type=pa.string(), mask=mask))
 
 
-def _said(job: ScoringJob, texts: list[str], answers: Answers) -> list[Said]:
+def _said(job: ScoringJob, texts: list[str], answers: Answers) -> list[Prediction]:
     """Answers in the order of the texts; texts of like length go through the model together."""
     out = [_EMPTY] * len(texts)
     asked = [place for place, text in enumerate(texts) if unusable_reason(text) is None]
@@ -150,7 +150,7 @@ def _said(job: ScoringJob, texts: list[str], answers: Answers) -> list[Said]:
     return out
 
 
-def _log(job: ScoringJob, number: int, said: list[Said], asked: list[bool], ids: list[str], latency: float) -> None:
+def _log(job: ScoringJob, number: int, said: list[Prediction], asked: list[bool], ids: list[str], latency: float) -> None:
     """Into the traffic log before the part is there: killed in between, the same ids are logged again, which changes nothing."""
     rng, now = random.Random(f"{job.key} {number}"), datetime.now(UTC)
     traffic = job.log

@@ -29,7 +29,7 @@ from configs.schema import ProblemName, Serving, facts_of
 from tasks.data.normalise import unusable_reason
 from tasks.data.redaction.redact import OVER_BUDGET
 from tasks.serving.alias_follower import NICENESS, FollowerState
-from tasks.serving.batcher import Batcher, Busy, Failed, Limits, NoModel, Said
+from tasks.serving.batcher import Batcher, Busy, Failed, Limits, NoModel, Prediction
 from tasks.serving.http.auth import Caller, Keys
 from tasks.serving.http.cancellation import while_connected
 from tasks.serving.http.messages import Messages, Refusal, parse_body
@@ -181,7 +181,7 @@ class Routes:
         answers = [{**self._answer(each, one), "version": version} for each, one in zip(ids, said, strict=True)]
         return _json({"answers": answers, "version": version})
 
-    async def _answered(self, request: Request, texts: list[str]) -> tuple[str, list[Said | None]]:
+    async def _answered(self, request: Request, texts: list[str]) -> tuple[str, list[Prediction | None]]:
         """The version and its answers, None for a text over its budget; given up in time, and where the caller is gone."""
         try:
             async with asyncio.timeout(self.settings.timeout_seconds):
@@ -193,22 +193,22 @@ class Routes:
         except (Busy, NoModel, Failed, InfraError) as error:
             raise self._unanswered(error) from None
 
-    async def _ask(self, texts: list[str], caller: Caller) -> tuple[str, list[Said | None]]:
+    async def _ask(self, texts: list[str], caller: Caller) -> tuple[str, list[Prediction | None]]:
         """Prepared and answered by the version that is current now."""
         model = self.service.champion.current
         if model is None:
             raise NoModel
         ready = await self.preparer.prepare(model.recipe, texts, caller.name)
         if None in ready:  # refused as a whole, so that nothing of it is asked
-            return model.version, [None if text is None else Said(text, "", None) for text in ready]
+            return model.version, [None if text is None else Prediction(text, "", None) for text in ready]
         return await self.batcher.answer([text for text in ready if text is not None], model)
 
-    def _answer(self, answer_id: str, said: Said) -> dict[str, Any]:
+    def _answer(self, answer_id: str, said: Prediction) -> dict[str, Any]:
         if facts_of(self.service.problem).has_labels:
             return {"id": answer_id, "label": said.prediction, "score": said.score}
         return {"id": answer_id, "text": said.prediction}
 
-    def _keep(self, version: str, said: Sequence[Said], began: float) -> list[str]:
+    def _keep(self, version: str, said: Sequence[Prediction], began: float) -> list[str]:
         """Give each answer its id, and the log a copy."""
         ids = [new_id() for _ in said]
         if self.service.traffic is not None:
