@@ -148,7 +148,8 @@ def _outcome(found: Findings, said: page.ReportData, report: str) -> dict[str, A
 
 def in_short(pipeline: Pipeline, scores: StoredScores) -> str:
     """The first two metrics in a few words."""
-    return ", ".join(f"{name} {scores.metrics[name]:.4g}" for name in pipeline.facts.metrics[:2] if name in scores.metrics)
+    names = [metric.name for metric in pipeline.facts.metrics[:2]]
+    return ", ".join(f"{name} {scores.metrics[name]:.4g}" for name in names if name in scores.metrics)
 
 
 def flat_keys(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

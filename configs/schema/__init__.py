@@ -19,7 +19,7 @@ from configs.schema.gate import Gate, Guards
 from configs.schema.objectives import OBJECTIVES, Objective, Supervised
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
-from configs.schema.problems import Metric, ProblemFacts, ProblemName, facts_of
+from configs.schema.problems import Metric, ProblemFacts, ProblemName, facts_of, metric_titles
 from configs.schema.section import Fraction, Frozen, Moment, Plain
 from configs.schema.training import Model, Training
 
@@ -60,4 +60,5 @@ __all__ = [
     "Window",
     "facts_of",
     "is_table",
+    "metric_titles",
 ]

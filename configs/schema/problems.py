@@ -10,24 +10,29 @@ ProblemName = Literal["text-classification", "text-generation"]
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric's name, the unit that it is shown in, and whether more of it is better."""
+    """A metric's name, what people read for it, the unit that it is shown in, and whether more of it is better."""
 
     name: str
+    title: str
     unit: Literal["share", "number"]
     higher_is_better: bool
+
+
+ACCURACY = Metric("accuracy", "accuracy", "share", True)
+PERPLEXITY = Metric("perplexity", "perplexity", "number", False)
 
 
 @dataclass(frozen=True)
 class ProblemFacts:
     """What a problem reads and says.
 
-    `target` is what a row has to be answered with: one label of a fixed set, or a text. `metrics` are those that pages show, by
-    name; the gate's comes first. `life_metric` is the one that a model's history draws. `feedback` is how a person corrects
-    an answer, `examples` are two texts to ask.
+    `target` is what a row has to be answered with: one label of a fixed set, or a text. `metrics` are those that pages show; the
+    gate's comes first. `life_metric` is the one that a model's history draws. `feedback` is how a person corrects an answer,
+    `examples` are two texts to ask.
     """
 
     target: Literal["label", "text"]
-    metrics: tuple[str, ...]
+    metrics: tuple[Metric, ...]
     life_metric: Metric
     feedback: Literal["label", "correction"]
     examples: tuple[str, str]
@@ -46,15 +51,25 @@ class ProblemFacts:
 FACTS: dict[ProblemName, ProblemFacts] = {
     "text-classification": ProblemFacts(
         target="label",
-        metrics=("accuracy", "f1_macro", "log_loss", "expected_calibration_error"),
-        life_metric=Metric("accuracy", "share", True),
+        metrics=(
+            ACCURACY,
+            Metric("f1_macro", "F1 macro", "share", True),
+            Metric("log_loss", "log loss", "number", False),
+            Metric("expected_calibration_error", "calibration error", "share", False),
+        ),
+        life_metric=ACCURACY,
         feedback="label",
         examples=("Where is my refund?", "I cannot log in any more"),
     ),
     "text-generation": ProblemFacts(
         target="text",
-        metrics=("nll_per_token", "perplexity", "exact_match", "rouge_l"),
-        life_metric=Metric("perplexity", "number", False),
+        metrics=(
+            Metric("nll_per_token", "NLL per token, over all tokens", "number", False),
+            PERPLEXITY,
+            Metric("exact_match", "exact match", "share", True),
+            Metric("rouge_l", "ROUGE-L", "share", True),
+        ),
+        life_metric=PERPLEXITY,
         feedback="correction",
         examples=("Question: 3 + 4 = ?\nAnswer:", "Question: 5 + 2 = ?\nAnswer:"),
     ),
@@ -64,3 +79,8 @@ FACTS: dict[ProblemName, ProblemFacts] = {
 def facts_of(problem: ProblemName) -> ProblemFacts:
     """The facts about a problem."""
     return FACTS[problem]
+
+
+def metric_titles() -> dict[str, str]:
+    """What people read for the metrics of all problems, by name."""
+    return {metric.name: metric.title for facts in FACTS.values() for metric in facts.metrics}

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from configs.schema import Pipeline
+from configs.schema import Metric, Pipeline
 from tasks.collect import run_rows as rows
 from tasks.collect import training
-from tasks.collect.training import LOWER_IS_BETTER, ROW_MEAN, SHARES
 from tasks.common.bases import Base
 from tasks.decide import recent_rows
 from tasks.evaluate import Baselines, StoredScores, folder_bytes, primary_of
@@ -25,6 +24,10 @@ from tasks.stats.intervals import macro_f1, mean_interval, metric_interval, rati
 if TYPE_CHECKING:
     from tasks.common.home import Home
     from tasks.learning.fit import Trained
+
+
+# What the gate compares of texts that are written, of each row alike.
+ROW_MEAN = Metric("nll_per_token_row_mean", "NLL per token, mean of rows", "number", False)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def collect_report(found: Findings, home: Home) -> page.ReportData:
         reasons=verdict.reasons,
         run_id=found.run_id,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        primary_metric=pipeline.facts.metrics[0],
+        primary_metric=pipeline.facts.metrics[0].name,
         systems=_systems(found),
         identity=_identity(found),
         confidence=pipeline.evaluation.confidence,
@@ -139,11 +142,10 @@ def _system(
     intervals = _intervals(scores, frame, found)
     shown = []
     for metric in found.pipeline.facts.metrics:
-        if metric in metrics:
-            low, high = intervals.get(metric, (None, None))
-            shown.append(_score(metric, metrics[metric], low, high))
+        if metric.name in metrics:
+            shown.append(_score(metric, metrics[metric.name], intervals))
     if found.pipeline.facts.writes_text:
-        shown.insert(1, _score(ROW_MEAN, -float(scores.mean()), *intervals.get(ROW_MEAN, (None, None))))
+        shown.insert(1, _score(ROW_MEAN, -float(scores.mean()), intervals))
     return page.System(name=name, role=role, version=version, scores=tuple(shown))
 
 
@@ -159,15 +161,17 @@ def _intervals(scores: Any, frame: Any, found: Findings) -> dict[str, tuple[floa
     if interval.low is None or interval.high is None or by_row.low is None or by_row.high is None:
         return {}
     return {
-        ROW_MEAN: (by_row.low, by_row.high),
+        ROW_MEAN.name: (by_row.low, by_row.high),
         "nll_per_token": (interval.low, interval.high),
         "perplexity": (float(np.exp(interval.low)), float(np.exp(interval.high))),
     }
 
 
-def _score(metric: str, value: float, low: float | None = None, high: float | None = None) -> page.Score:
-    unit: page.Unit = "share" if metric in SHARES else "number"
-    return page.Score(metric=metric, value=value, low=low, high=high, unit=unit, higher_is_better=metric not in LOWER_IS_BETTER)
+def _score(metric: Metric, value: float, intervals: Mapping[str, tuple[float, float]]) -> page.Score:
+    low, high = intervals.get(metric.name, (None, None))
+    return page.Score(
+        metric=metric.name, value=value, low=low, high=high, unit=metric.unit, higher_is_better=metric.higher_is_better
+    )
 
 
 def _comparison(each: Comparison, found: Findings) -> page.ComparisonRow:

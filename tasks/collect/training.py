@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from tasks.collect.run import Findings
     from tasks.learning.fit import Trained
 
-SHARES = {"accuracy", "f1_macro", "expected_calibration_error", "exact_match", "rouge_l"}
-ROW_MEAN = "nll_per_token_row_mean"  # what the gate compares, of each row alike
-LOWER_IS_BETTER = {ROW_MEAN, "log_loss", "expected_calibration_error", "nll_per_token", "perplexity"}
-
 
 def training_sentence(trained: Trained, pipeline: Pipeline) -> str:
     """Which epoch's weights a version has, at what learning rate they were reached, and its temperature."""
@@ -69,11 +65,12 @@ def fit_of(found: Findings, manifest: Mapping[str, Any]) -> page.Fit | None:
     known = {**found.fit, "test": found.challenger.metrics}
     scores = tuple(
         page.FitScore(
-            metric=metric, unit="share" if metric in SHARES else "number", higher_is_better=metric not in LOWER_IS_BETTER,
-            train=known["train"][metric], validation=known.get("validation", {}).get(metric), test=known["test"][metric],
+            metric=metric.name, unit=metric.unit, higher_is_better=metric.higher_is_better,
+            train=known["train"][metric.name], validation=known.get("validation", {}).get(metric.name),
+            test=known["test"][metric.name],
         )
         for metric in found.pipeline.facts.metrics
-        if metric in known["train"] and metric in known["test"]
+        if metric.name in known["train"] and metric.name in known["test"]
     )  # fmt: skip
     splits = tuple(
         page.FitSplit(name=split, scored=int(metrics.get("rows", len(found.challenger.frame))), rows=manifest["splits"][split])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from urllib.parse import quote
 
+from configs.schema import metric_titles
 from tasks.report.run.data import Unit
 
 MINUS = "\u2212"
@@ -20,16 +21,12 @@ OUTCOMES = {
     "harm shown": ("bad", "\u2715"),
     "missed": ("bad", "\u2715"),
 }
-NAMES = {
+NAMES = metric_titles() | {
     "f1": "F1",
-    "f1_macro": "F1 macro",
     "f1_weighted": "F1 weighted",
-    "rouge_l": "ROUGE-L",
     "ece": "calibration error",
-    "expected_calibration_error": "calibration error",
     "matthews_correlation": "Matthews correlation",
     "brier": "Brier score",
-    "nll_per_token": "NLL per token, over all tokens",
     "nll_per_token_row_mean": "NLL per token, mean of rows",
     "top_3_accuracy": "top-3 accuracy",
 }
