@@ -113,10 +113,11 @@ class ColumnValuesTokenCount(ColumnMapMetricProvider):
     @column_condition_partial(engine=PandasExecutionEngine)
     def _pandas(cls, column: pd.Series, min_value: int | None, max_value: int | None, **_: Any) -> pd.Series:
         compared = COMPARED.get()
-        if compared.token_lengths is None:
+        token_lengths = compared.lengths_of(column.name)
+        if token_lengths is None:
             raise ValueError("no tokenizer was given")
         most = max_value if max_value is not None else compared.max_tokens
-        lengths = np.asarray(compared.token_lengths(column.tolist()))
+        lengths = np.asarray(token_lengths(column.tolist()))
         return pd.Series((lengths >= (min_value or 0)) & (lengths <= (most or np.inf)), index=column.index)
 
 
@@ -137,7 +138,7 @@ class ColumnValuesUnknownTokenShare(ColumnMapMetricProvider):
 
     @column_condition_partial(engine=PandasExecutionEngine)
     def _pandas(cls, column: pd.Series, max_share: float, **_: Any) -> pd.Series:
-        shares = COMPARED.get().unknown_shares
+        shares = COMPARED.get().unknown_of(column.name)
         if shares is None:
             raise ValueError("no tokenizer was given")
         return pd.Series(

@@ -15,19 +15,29 @@ Stage = Literal["raw", "prepared"]
 class Context:
     """What expectations compare the records with; an expectation whose part is None is reported as not checked.
 
-    `token_lengths` maps texts to their lengths in tokens, `unknown_shares` to the share of tokens that the model does not know, in
-    order. `label_shares` and `vocabulary` are the last snapshot's, as `reference.describe` gives them. Where targets are labels,
-    `label` is how they are spelled: values that a suite lists of them are spelled so too, and 2.0, "2.0" and "2" in a suite are
-    one label.
+    `token_lengths` maps texts to their lengths in tokens, `unknown_shares` to the share of tokens that the model does not know,
+    in order; `target_lengths` and `target_unknown` do so where targets have a tokenizer of their own. `label_shares` and
+    `vocabulary` are the last snapshot's, as `reference.describe` gives them. Where targets are labels, `label` is how they are
+    spelled: values that a suite lists of them are spelled so too, and 2.0, "2.0" and "2" in a suite are one label.
     """
 
     token_lengths: Callable[[Sequence[str]], Sequence[int]] | None = None
     unknown_shares: Callable[[Sequence[str]], Sequence[float]] | None = None
+    target_lengths: Callable[[Sequence[str]], Sequence[int]] | None = None
+    target_unknown: Callable[[Sequence[str]], Sequence[float]] | None = None
     max_tokens: int | None = None
     label_shares: Mapping[str, float] | None = None
     vocabulary: frozenset[str] | None = None
     languages: tuple[str, ...] | None = None
     label: Callable[[object], str | None] | None = None
+
+    def lengths_of(self, column: object) -> Callable[[Sequence[str]], Sequence[int]] | None:
+        """`token_lengths` of a column's texts."""
+        return self.target_lengths if column == "target" and self.target_lengths else self.token_lengths
+
+    def unknown_of(self, column: object) -> Callable[[Sequence[str]], Sequence[float]] | None:
+        """`unknown_shares` of a column's texts."""
+        return self.target_unknown if column == "target" and self.target_unknown else self.unknown_shares
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,8 @@ class PreparedSnapshot:
 @task(name="look", cache_policy=NO_CACHE)
 def read_inputs(pipeline: Pipeline, home: Home) -> Inputs:
     """Hash what the run starts from; of the data only feedback is read yet, and written down as it is now."""
-    base = find_base(pipeline.model.base, pipeline.model.revision, pipeline.model.sha256)
+    model = pipeline.model
+    base = find_base(model.base, model.revision, model.sha256, model.target_tokenizer or "")
     rows, held_out = data_files(pipeline.data)
     sources = _sources(pipeline)
     files = contract_suites(pipeline)
@@ -275,10 +276,14 @@ def _context(pipeline: Pipeline, home: Home, base: Base) -> Any:
 
     file = tokenizer_file(home, base)
     lengths, unknown = (TokenLengths(file), UnknownShares(file)) if file else (None, None)
+    targets = base.path / base.target_tokenizer / "tokenizer.json"
+    own = base.target_tokenizer != "" and targets.is_file()
     shares, vocabulary = _last(pipeline, home)
     return Context(
         token_lengths=lengths,
         unknown_shares=unknown,
+        target_lengths=TokenLengths(targets) if own else None,
+        target_unknown=UnknownShares(targets) if own else None,
         max_tokens=pipeline.model.max_length,
         label_shares=shares,
         vocabulary=vocabulary,

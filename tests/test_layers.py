@@ -125,7 +125,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
 
 # `--help` and the flow modules stay light: what they import at module level, through whatever chain, is none of these.
 LIGHT = ("configs", "flows")
-HEAVY = (*(library for library in OWNERS if library not in {"prefect", "sqlalchemy"}), "rouge_score")
+HEAVY = (*(library for library in OWNERS if library not in {"prefect", "sqlalchemy"}), "rouge_score", "sacrebleu")
 
 # Nothing happens at import: no such call or name among what runs when a module is loaded.
 # Prefect's own doors to its server, which let a credential through: one module has them all.

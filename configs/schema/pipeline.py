@@ -12,7 +12,7 @@ from configs.schema.evaluation import Evaluation
 from configs.schema.gate import Gate
 from configs.schema.objectives import Objective, Supervised
 from configs.schema.operations import Monitor, Release, Schedule, Serving
-from configs.schema.problems import ProblemFacts, ProblemName, facts_of
+from configs.schema.problems import ProblemFacts, ProblemName, facts_of, without_alias
 from configs.schema.section import Frozen
 from configs.schema.training import Model, Training
 
@@ -40,6 +40,11 @@ class Pipeline(Frozen):
         """What its problem reads and says."""
         return facts_of(self.problem)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _an_alias_stands_for_its_problem(cls, values: object) -> object:
+        return without_alias(values) if isinstance(values, dict) else values
+
     @field_validator("adapter", mode="before")
     @classmethod
     def _an_adapter_is_lora_unless_it_says_otherwise(cls, value: object) -> object:
@@ -58,6 +63,8 @@ class Pipeline(Frozen):
             raise ValueError(f"objective.class_weights: {self.problem} has no classes to weigh: set it to none")
         if self.contract.vocabulary != "may_grow" and not self.facts.has_labels:
             raise ValueError(f"contract.vocabulary: {self.problem} has no labels to hold against one: drop it")
+        if self.model.target_tokenizer is not None and not self.facts.pairs_tokenizers:
+            raise ValueError(f"model.target_tokenizer: {self.problem} has one tokenizer, its base's own: drop it")
         if self.gate.window is not None and self.data.time is None:
             raise ValueError(
                 "gate.window is of the newest test rows, and data.time names no column: set data.time, or drop gate.window"

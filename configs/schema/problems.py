@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ProblemName = Literal["text-classification", "text-generation"]
+ProblemName = Literal["text-classification", "text-generation", "text2text-generation"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,9 @@ class Metric:
 
 ACCURACY = Metric("accuracy", "accuracy", "share", True)
 PERPLEXITY = Metric("perplexity", "perplexity", "number", False)
+NLL = Metric("nll_per_token", "NLL per token, over all tokens", "number", False)
+EXACT_MATCH = Metric("exact_match", "exact match", "share", True)
+ROUGE_L = Metric("rouge_l", "ROUGE-L", "share", True)
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class ProblemFacts:
 
     `target` is what a row has to be answered with: one label of a fixed set, or a text. `metrics` are those that pages show; the
     gate's comes first. `life_metric` is the one that a model's history draws. `feedback` is how a person corrects an answer,
-    `examples` are two texts to ask.
+    `examples` are two texts to ask. `pairs_tokenizers`: targets may have a tokenizer of their own.
     """
 
     target: Literal["label", "text"]
@@ -36,6 +39,7 @@ class ProblemFacts:
     life_metric: Metric
     feedback: Literal["label", "correction"]
     examples: tuple[str, str]
+    pairs_tokenizers: bool = False
 
     @property
     def has_labels(self) -> bool:
@@ -63,17 +67,44 @@ FACTS: dict[ProblemName, ProblemFacts] = {
     ),
     "text-generation": ProblemFacts(
         target="text",
-        metrics=(
-            Metric("nll_per_token", "NLL per token, over all tokens", "number", False),
-            PERPLEXITY,
-            Metric("exact_match", "exact match", "share", True),
-            Metric("rouge_l", "ROUGE-L", "share", True),
-        ),
+        metrics=(NLL, PERPLEXITY, EXACT_MATCH, ROUGE_L),
         life_metric=PERPLEXITY,
         feedback="correction",
         examples=("Question: 3 + 4 = ?\nAnswer:", "Question: 5 + 2 = ?\nAnswer:"),
     ),
+    "text2text-generation": ProblemFacts(
+        target="text",
+        metrics=(NLL, PERPLEXITY, EXACT_MATCH, Metric("chrf", "chrF", "share", True), ROUGE_L),
+        life_metric=PERPLEXITY,
+        feedback="correction",
+        examples=("The meeting is moved to Thursday at nine.", "The parcel was left with a neighbour."),
+        pairs_tokenizers=True,
+    ),
 }
+# Names of before for a problem with other defaults: what a config leaves out is set so.
+ALIASES: dict[str, tuple[ProblemName, dict[str, dict[str, object]]]] = {
+    "summarization": (
+        "text2text-generation",
+        {
+            "data": {"prompt": "document", "completion": "summary"},
+            "model": {"max_length": 512},
+            "evaluation": {"max_new_tokens": 128},
+        },
+    ),
+}
+
+
+def without_alias(config: dict[str, object]) -> dict[str, object]:
+    """A config with the problem that an alias stands for, and the alias' defaults where it says nothing."""
+    alias = ALIASES.get(str(config.get("problem")))
+    if alias is None:
+        return config
+    problem, defaults = alias
+    filled = dict(config)
+    for section, values in defaults.items():
+        given = config.get(section, {})
+        filled[section] = {**values, **given} if isinstance(given, dict) else given
+    return {**filled, "problem": problem}
 
 
 def facts_of(problem: ProblemName) -> ProblemFacts:

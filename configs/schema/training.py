@@ -15,6 +15,9 @@ class Model(Frozen):
     revision: str | None = None
     sha256: str | None = Field(None, description="of model.safetensors; anything else is refused")
     max_length: Annotated[int, Field(ge=4, le=2**20)] = Field(128, description="tokens; longer inputs are cut")
+    target_tokenizer: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")] | None = Field(
+        None, description="folder within the base that holds the tokenizer of what it writes, where that is another one"
+    )
 
     @field_validator("sha256")
     @classmethod

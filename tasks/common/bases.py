@@ -22,6 +22,7 @@ BASE_FILES = (
 OTHER_TOKENIZER_FILES = (
     "sentencepiece.bpe.model", "source.spm", "target.spm", "spm.model", "bpe.codes", "tekken.json", "spm_char.model",
 )  # fmt: skip
+TOKENIZER_SETTINGS = tuple(name for name in BASE_FILES if "token" in name or name.startswith(("vocab.", "merges.", "spiece.")))
 POOLING_FILE = "1_Pooling/config.json"
 POOLINGS: dict[str, Literal["mean", "first", "last", "max"]] = {
     "mean": "mean", "cls": "first", "lasttoken": "last", "max": "max"
@@ -35,26 +36,35 @@ POINTER = b"version https://git-lfs.github.com/spec/"
 
 @dataclass(frozen=True)
 class Base:
-    """A base on disk: `weights` is the sha256 of model.safetensors, `digest` covers every file that is loaded."""
+    """A base on disk: `weights` is the sha256 of model.safetensors, `digest` covers every file that is loaded.
+
+    `target_tokenizer` is the folder within it that holds the tokenizer of what it writes, where that is another one.
+    """
 
     name: str
     path: Path
     weights: str
     digest: str
     bytes: int
+    target_tokenizer: str = ""
 
 
-def find_base(name: str, revision: str | None = None, sha256: str | None = None) -> Base:
+def find_base(name: str, revision: str | None = None, sha256: str | None = None, target_tokenizer: str = "") -> Base:
     """Look a base up as local path, installed package, hub cache, hub, in this order; check its hash."""
-    return read_base(_folder(name, revision), name, sha256)
+    return read_base(_folder(name, revision, target_tokenizer), name, sha256, target_tokenizer)
 
 
-def read_base(path: Path, name: str, sha256: str | None = None) -> Base:
+def read_base(path: Path, name: str, sha256: str | None = None, target_tokenizer: str = "") -> Base:
     """Hash a base folder; raises InputError where it is not one, or not the one that `sha256` names."""
-    files = base_files(path)
+    files = base_files(path, target_tokenizer)
     shards = [file for file in files if file.suffix == ".safetensors"]
     if not shards or not (path / "config.json").is_file():
         raise InputError(f"model.base {name}: {path} holds no config.json with model.safetensors; other weight formats are refused")
+    if target_tokenizer and not any(file.parent.name == target_tokenizer for file in files):
+        raise InputError(
+            f"model.target_tokenizer {target_tokenizer}: {path} has no folder of that name that holds a tokenizer: correct it, "
+            "or drop the setting where targets are read by the base's own tokenizer"
+        )
     refuse_pointers(files)
     hashes = {file.relative_to(path).as_posix(): _sha256(file) for file in files}
     weights = hashes[shards[0].name] if len(shards) == 1 else _combined({s.name: hashes[s.name] for s in shards})
@@ -63,17 +73,18 @@ def read_base(path: Path, name: str, sha256: str | None = None) -> Base:
             f"model.base {name}: its weights have sha256 {weights}, model.sha256 says {sha256}: "
             "this is another model; get the right one, or correct model.sha256 if the change is meant"
         )
-    return Base(name, path, weights, _combined(hashes), sum(file.stat().st_size for file in files))
+    return Base(name, path, weights, _combined(hashes), sum(file.stat().st_size for file in files), target_tokenizer)
 
 
-def base_files(path: Path) -> list[Path]:
-    """The files that make up a base, in a fixed order."""
+def base_files(path: Path, target_tokenizer: str = "") -> list[Path]:
+    """The files that make up a base, in a fixed order, those of its target tokenizer among them."""
     extra = sorted(path.glob("model*.safetensors")) + sorted(path.glob("model.safetensors.index.json"))
     names = BASE_FILES if (path / "tokenizer.json").is_file() else (*BASE_FILES, *OTHER_TOKENIZER_FILES)
-    return [file for name in names if (file := path / name).is_file()] + extra
+    inner = [f"{target_tokenizer}/{name}" for name in TOKENIZER_SETTINGS] if target_tokenizer else []
+    return [file for name in (*names, *inner) if (file := path / name).is_file()] + extra
 
 
-def _folder(name: str, revision: str | None) -> Path:
+def _folder(name: str, revision: str | None, target_tokenizer: str) -> Path:
     if name.startswith("package:"):
         return _package_folder(name)
     local = Path(name).expanduser()
@@ -81,7 +92,7 @@ def _folder(name: str, revision: str | None) -> Path:
         return local
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise InputError(f"model.base {name}: no such folder; name a local folder, package:NAME/FOLDER or a hub model OWNER/NAME")
-    return _hub_folder(name, revision)
+    return _hub_folder(name, revision, target_tokenizer)
 
 
 def _package_folder(name: str) -> Path:
@@ -95,12 +106,13 @@ def _package_folder(name: str) -> Path:
     return folder
 
 
-def _hub_folder(name: str, revision: str | None) -> Path:
+def _hub_folder(name: str, revision: str | None, target_tokenizer: str) -> Path:
     """The hub's cache first; the hub itself only if the environment does not forbid it."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = [*BASE_FILES, *OTHER_TOKENIZER_FILES, "model*.safetensors", "model.safetensors.index.json"]
+    patterns += [f"{target_tokenizer}/{name}" for name in TOKENIZER_SETTINGS] if target_tokenizer else []
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:

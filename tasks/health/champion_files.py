@@ -60,7 +60,7 @@ def _base(tracking: Tracking, home: Home, kept: Path) -> Iterator[HealthCheck]:
         return
     place = home.locate(stored)
     try:
-        digest = read_base(place, spec.base_name).digest
+        digest = read_base(place, spec.base_name, None, spec.target_tokenizer).digest
     except (InputError, OSError) as error:
         fault = str(error)
     else:

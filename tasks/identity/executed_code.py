@@ -5,7 +5,7 @@ in SCIENCES and the modules of the entries themselves: what carries files and re
 docstrings, annotations and the words of errors are no part of a hash. Of a `match` or a dictionary whose cases or keys are names
 of a choice (a problem; the settings of an objective or an adapter) those of what was chosen count alone. So another file, another
 adapter's `case` and a comment change nothing; a changed line that is executed does. Of a class that keeps a contract (a problem,
-an objective) a method counts where its name is asked for: training executes none of the methods that score.
+an objective) a method or attribute counts where its name is asked for: training executes none of the methods that score.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ SCIENCES = (
     "expectations", "tasks.common.bases", "tasks.data", "tasks.problems", "tasks.learning", "tasks.stats", "tasks.gate",
     "tasks.drift", "tasks.serving",
 )  # fmt: skip
-CONTRACTS = frozenset({"Problem", "TextWriter", "Objective"})  # they, and the classes made of them, count method by method
-Definition = tuple[str, str]  # module and name, of a method `Class.method`
+CONTRACTS = frozenset({"Problem", "TextWriter", "Objective"})  # they, and the classes made of them, count member by member
+Definition = tuple[str, str]  # module and name, of a member `Class.name`
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def executed_code(entries: tuple[Definition, ...], choice: Choice, root: Path) -
     """`module.name` -> sha256 of each definition that the entries execute, given a choice."""
     entered = {module for module, _ in entries}
     waiting, hashes = list(entries), dict[str, str]()
-    unasked, asked = set[Definition](), set[str]()  # methods of contracts that were met; names that are asked for
+    unasked, asked = set[Definition](), set[str]()  # members of contracts that were met; names that are asked for
     while waiting:
         module, name = waiting.pop()
         key = f"{module}.{name}"
@@ -63,7 +63,7 @@ def executed_code(entries: tuple[Definition, ...], choice: Choice, root: Path) -
         part = read.part(name)
         hashes[key] = part.hash
         waiting += [each for each in part.uses if each[0] in entered or _is_science(each[0])]
-        unasked |= {(module, method) for method in read.definitions if method.startswith(f"{name}.")}
+        unasked |= {(module, member) for member in read.definitions if member.startswith(f"{name}.")}
         asked |= part.asks
         called = {each for each in unasked if each[1].partition(".")[2] in asked}
         unasked -= called
@@ -178,11 +178,11 @@ def _read(root: Path, module: str, choice: Choice) -> _Module:
             imports |= _imports(node)
         if names := _bound(node):
             chosen = _Chosen(choice).visit(node)
-            methods = _methods(chosen)
-            if methods:
-                chosen.body = [each for each in chosen.body if each not in methods.values()] or [ast.Pass()]
+            members = _members(chosen)
+            if members:
+                chosen.body = [each for each in chosen.body if each not in members.values()] or [ast.Pass()]
             definitions |= {name: (*definitions.get(name, ()), chosen) for name in names}
-            definitions |= {f"{name}.{method}": (each,) for name in names for method, each in methods.items()}
+            definitions |= {f"{name}.{member}": (each,) for name in names for member, each in members.items()}
     return _Module(module, root, choice, definitions, imports)
 
 
@@ -201,11 +201,11 @@ def _bound(node: ast.stmt) -> set[str]:
     return set()
 
 
-def _methods(node: ast.stmt) -> dict[str, ast.FunctionDef]:
-    """The methods of a class that keeps a contract, but `__init__` and its like: those are asked for without their name."""
+def _members(node: ast.stmt) -> dict[str, ast.stmt]:
+    """The methods and attributes of a class that keeps a contract, but `__init__` and its like: nobody asks for those by name."""
     if not isinstance(node, ast.ClassDef) or not CONTRACTS & {node.name, *map(ast.unparse, node.bases)}:
         return {}
-    return {each.name: each for each in node.body if isinstance(each, ast.FunctionDef) and not each.name.startswith("__")}
+    return {name: each for each in node.body for name in _bound(each) if not name.startswith("__")}
 
 
 def _imports(tree: ast.AST) -> dict[str, tuple[str, str]]:

@@ -40,7 +40,9 @@ def check_base(base: Base, problem: ProblemName, max_length: int, adapter: Adapt
     small, probe = _probe_reduced(name, config, wanted)
     wanted.check_probe(name, path, probe)
     tokenizer = usable_tokenizer(name, path, wanted, max_length)
-    longest = probing.longest_text(small, probe, max_length)
+    if base.target_tokenizer:
+        usable_tokenizer(f"{name}/{base.target_tokenizer}", path / base.target_tokenizer, wanted, max_length)
+    longest = probing.longest_text(wanted.probed_part(small), probe, max_length)
     if longest < max_length:
         raise InputError(
             f"model.max_length {max_length}: {name} has positions for {longest} tokens: set model.max_length={longest} or less"
@@ -101,7 +103,8 @@ def _probe_reduced(name: str, config: Any, problem: Problem) -> tuple[Any, Probe
             raise problem.refuse_network(name) from None
         raise InputError(f"model.base {name}: its config.json describes no network ({reason}): correct it, or {FETCH}") from None
     try:
-        return (part := problem.used_part(small)), probing.probe_network(part)
+        used = problem.used_part(small)
+        return used, probing.probe_network(problem.probed_part(used))
     except InputError as error:
         raise InputError(f"model.base {name}: {error}: name a base that reads text") from None
 

@@ -11,9 +11,9 @@ from configs.errors import InputError
 from configs.schema import Full, ProblemName, facts_of
 from tasks.common.bases import Base, read_base
 from tasks.data.labels import canonical_labels
-from tasks.learning.network import load_tokenizer, spec_of
+from tasks.learning.network import spec_of
 from tasks.problems import problem_of
-from tasks.problems.base import Spec
+from tasks.problems.base import Problem, Spec, read_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,7 @@ class Finetuned:
         return replace(made, head="own", base_name=f"adopted:{self.base.digest[:16]}")
 
 
-def read_finetuned(folder: Path, problem: ProblemName, max_length: int) -> Finetuned:
+def read_finetuned(folder: Path, problem: ProblemName, max_length: int, target_tokenizer: str = "") -> Finetuned:
     """Hash a folder and load its model once, without running code of it; InputError, with the remedy, where it is no whole one.
 
     Only safetensors are read. Refused: adapters without their base, custom code, quantised weights, heads of another kind or
@@ -46,8 +46,8 @@ def read_finetuned(folder: Path, problem: ProblemName, max_length: int) -> Finet
     config = _read_config(folder)
     _check_files(folder, config)
     labels = _check_head(folder, config, problem)
-    base = read_base(folder, f"adopted:{folder.name}")
-    _check_network(folder, problem, max_length)
+    base = read_base(folder, f"adopted:{folder.name}", None, target_tokenizer)
+    _check_network(base, problem_of(problem), max_length)
     return Finetuned(base, labels)
 
 
@@ -114,18 +114,19 @@ def _labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
     return labels
 
 
-def _check_network(folder: Path, problem: ProblemName, max_length: int) -> None:
+def _check_network(base: Base, wanted: Problem, max_length: int) -> None:
     """Load it, and let it read as many tokens as it may be given."""
     import torch
     import transformers
     from safetensors import SafetensorError
 
-    wanted = problem_of(problem)
+    folder = base.path
     loader = getattr(transformers, wanted.finetuned_class)
     safe = {"local_files_only": True, "use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
     again = "write the folder anew with save_pretrained"
     try:
-        tokenizer = load_tokenizer(folder)
+        wanted.load_tokenizer(folder, base.target_tokenizer)
+        tokenizer = read_tokenizer(folder)
         model, told = loader.from_pretrained(folder, **safe, dtype=torch.float32)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise refuse_folder(folder, f"does not load ({str(error).strip().splitlines()[0][:200]})", again) from error
@@ -139,20 +140,20 @@ def _check_network(folder: Path, problem: ProblemName, max_length: int) -> None:
     ids = torch.full((1, max_length), words[0])
     ids[0, -1] = words[-1] if tokenizer.eos_token_id is None else tokenizer.eos_token_id
     try:
-        logits = _logits(model, ids)
+        logits = _logits(model, wanted, ids)
     except (IndexError, RuntimeError, ValueError) as error:
         fault = f"cannot read {max_length} tokens ({str(error).strip().splitlines()[0][:200]})"
         raise refuse_folder(folder, fault, "lower model.max_length to what it was trained with") from error
     if wanted.is_causal:
         other = torch.full_like(ids, words[0])
-        if not torch.allclose(logits[0, :-1], _logits(model, other)[0, :-1], atol=1e-3):
+        if not torch.allclose(logits[0, :-1], _logits(model, wanted, other)[0, :-1], atol=1e-3):
             raise refuse_folder(
                 folder, "a token that comes later changes what it says before", "a model that writes sees none of them"
             )
 
 
-def _logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
+def _logits(model: Any, wanted: Problem, ids: torch.Tensor) -> torch.Tensor:
     import torch
 
     with torch.inference_mode():
-        return model.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits  # type: ignore[no-any-return]
+        return wanted.first_logits(model.eval(), ids)  # type: ignore[no-any-return]

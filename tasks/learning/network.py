@@ -31,15 +31,17 @@ SPEC = "network.json"
 def spec_of(problem: ProblemName, adapter: Adapter, labels: tuple[str, ...], max_length: int, seed: int, base: Base) -> Spec:
     """The description of a network yet to be built."""
     return Spec(
-        problem, adapter.model_dump(mode="json"), labels, max_length, seed, base.name, base.weights, base.digest, text_view=VIEW
-    )
+        problem, adapter.model_dump(mode="json"), labels, max_length, seed, base.name, base.weights, base.digest, text_view=VIEW,
+        target_tokenizer=base.target_tokenizer,
+    )  # fmt: skip
 
 
 def build_network(spec: Spec, base: Path, moved: Path | None = None) -> Network:
     """The network at its seeded start, or with the weights of `moved` (a trainable.safetensors) in it."""
     import torch
 
-    tokenizer, problem = load_tokenizer(base), problem_of(spec.problem)
+    problem = problem_of(spec.problem)
+    tokenizer = problem.load_tokenizer(base, spec.target_tokenizer)
     torch.manual_seed(spec.seed)
     model, spec = problem.build_model(spec, base, tokenizer, adapter_of(spec))
     if spec.head == "own":
@@ -108,14 +110,3 @@ def spec_from(values: Mapping[str, Any]) -> Spec:
     """A description from its JSON, which knows no tuples."""
     tuples = {name: tuple(values.get(name, ())) for name in ("labels", "spellings", "shares")}
     return Spec(**{**values, **tuples})
-
-
-def load_tokenizer(base: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-    if tokenizer.pad_token_id is None and tokenizer.eos_token_id is None:
-        raise InputError(
-            f"model.base {base}: its tokenizer has neither a padding nor an end token: add one to tokenizer_config.json"
-        )
-    return tokenizer

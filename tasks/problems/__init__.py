@@ -21,5 +21,9 @@ def problem_of(name: ProblemName) -> Problem:
             from tasks.problems.text_generation import TextGeneration
 
             return TextGeneration()
+        case "text2text-generation":
+            from tasks.problems.text2text_generation import Text2TextGeneration
+
+            return Text2TextGeneration()
         case _:
             assert_never(name)

@@ -57,6 +57,7 @@ class Spec:
     text_view: int = TAGGED
     spellings: tuple[str, ...] = ()
     pooling: Pooling | Literal["earlier"] | None = None  # of a classifier; None: its base is asked
+    target_tokenizer: str = ""  # the folder within the base with the tokenizer of targets, where that is another one
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -149,6 +150,10 @@ class Problem(ABC):
 
     # --- the network ---
 
+    def load_tokenizer(self, base: Path, target_tokenizer: str) -> Any:
+        """The tokenizer of a base; of a problem whose targets have another one, both."""
+        return read_tokenizer(base)
+
     @abstractmethod
     def build_model(self, spec: Spec, base: Path, tokenizer: Any, adapt: Adapt) -> tuple[nn.Module, Spec]:
         """The model on its base, its adapter in it, before any training; and its spec with what the base was asked."""
@@ -159,6 +164,10 @@ class Problem(ABC):
 
     def used_part(self, model: Any) -> Any:
         """Of a model as `base_class` loads it the part that is used."""
+        return model
+
+    def probed_part(self, model: Any) -> Any:
+        """Of the part that is used the one that takes token ids alone, and so can be asked what it sees."""
         return model
 
     def accepts_config(self, config: Any) -> bool:
@@ -176,6 +185,10 @@ class Problem(ABC):
     def refuse_network(self, name: str) -> InputError:
         """The refusal of a base that is of another kind."""
         return InputError(f"model.base {name}: {self.wanted_network}")
+
+    def first_logits(self, model: Any, ids: Any) -> Any:
+        """The logits of token ids (rows, tokens) under a whole model, as `finetuned_class` loads it."""
+        return model(input_ids=ids, attention_mask=ids.new_ones(ids.shape)).logits
 
     # --- rows, as a network reads them and as it is trained on them ---
 
@@ -223,6 +236,18 @@ class Problem(ABC):
         self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int, autocast: Autocast
     ) -> list[NetworkAnswer]:
         """One answer a text, which is prepared and read as the network reads it; `new_tokens` is the longest written one."""
+
+
+def read_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a folder; InputError where it could not fill up a batch."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if tokenizer.pad_token_id is None and tokenizer.eos_token_id is None:
+        raise InputError(
+            f"model.base {folder}: its tokenizer has neither a padding nor an end token: add one to tokenizer_config.json"
+        )
+    return tokenizer
 
 
 def padding_token(tokenizer: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,9 @@ class TextWriter(Problem):
     text_columns = ("text", "target")
     trivial_baseline = baselines.UNIGRAM
     largest_difference = 5.0
+    text_scores: ClassVar[tuple[str, ...]] = ("exact_match", "rouge_l")  # of what is written, as `generation.TEXT_SCORES` has them
+
+    decodes_base: ClassVar[bool] = False  # whether the answers of the base, before any training, are worth their time
 
     # --- what a problem of this kind adds ---
 
@@ -69,7 +72,7 @@ class TextWriter(Problem):
         )
         asked = rows["text"].tolist()[: evaluation.decode_rows]
         answers = self.write_answers(network, asked, evaluation.max_new_tokens, evaluation.batch_size) if asked else []
-        return score_texts(rows, likelihood, answers)
+        return score_texts(rows, likelihood, answers, self.text_scores)
 
     def primary_scores(self, frame: pd.DataFrame) -> Floats:
         """The mean log-likelihood of a token, in nats."""
@@ -84,7 +87,8 @@ class TextWriter(Problem):
         known, asked = ([self.target_tokens(example) for example in part] for part in examples)
         size = self.vocabulary_size(network.tokenizer)
         fitted = (baselines.unigram_scores(known, asked, size), baselines.bigram_scores(known, asked, size))
-        untuned = self.score_rows(network, test, evaluation.model_copy(update={"decode_rows": 0}), autocast)
+        decoded = evaluation.decode_rows if self.decodes_base else 0
+        untuned = self.score_rows(network, test, evaluation.model_copy(update={"decode_rows": decoded}), autocast)
         own = ScoredBaseline("base model", self.primary_scores(untuned.frame), untuned.metrics, 0.0)
         return ScoredBaselines((*(_as_opponent(each) for each in fitted), own))
 
@@ -99,15 +103,17 @@ def _as_opponent(baseline: baselines.TokenBaseline) -> ScoredBaseline:
     return ScoredBaseline(baseline.name, baseline.log_likelihood / baseline.tokens, found, baseline.seconds)
 
 
-def score_texts(rows: pd.DataFrame, likelihood: npt.NDArray[np.float64], answers: list[str]) -> ScoredRows:
-    """Frame and metrics of rows with their targets' log-likelihoods and token counts (n, 2); `answers` to the first of them."""
+def score_texts(rows: pd.DataFrame, likelihood: npt.NDArray[np.float64], answers: list[str], names: Sequence[str]) -> ScoredRows:
+    """Frame and metrics of rows with their targets' log-likelihoods and token counts (n, 2); `answers` to the first of them.
+
+    `names` are the scores to give each answer.
+    """
     references, rest = rows["target"].tolist()[: len(answers)], [None] * (len(rows) - len(answers))
     written, tokens = [*answers, *rest], likelihood[:, 1].astype(np.int64)
     frame = rows[stored_columns(rows)].assign(
         log_likelihood=likelihood[:, 0],
         tokens=tokens,
         prediction=np.array(written, dtype=object),
-        exact_match=np.array([*generation.exact_matches(answers, references), *rest], dtype=np.float64),
-        rouge_l=np.array([*generation.rouge_l(answers, references), *rest], dtype=np.float64),
+        **{name: np.array([*generation.TEXT_SCORES[name](answers, references), *rest], dtype=np.float64) for name in names},
     )
-    return ScoredRows(frame, metrics.generation_metrics(likelihood[:, 0], tokens, written, rows["target"].tolist()))
+    return ScoredRows(frame, metrics.generation_metrics(likelihood[:, 0], tokens, written, rows["target"].tolist(), names))

@@ -107,7 +107,10 @@ def read_preparation(folder: Path) -> Preparation:
 def local_base(spec: Spec, home: Path) -> Path | None:
     """The base's folder on this machine if its hash is right: in the home's cache, or where the config's name leads."""
     cached = home / "bases" / spec.base_digest
-    for find in (partial(read_base, cached, spec.base_name), partial(find_base, spec.base_name)):
+    for find in (
+        partial(read_base, cached, spec.base_name, target_tokenizer=spec.target_tokenizer),
+        partial(find_base, spec.base_name, target_tokenizer=spec.target_tokenizer),
+    ):
         try:
             base = find()
         except InputError:
@@ -119,7 +122,7 @@ def local_base(spec: Spec, home: Path) -> Path | None:
 
 def adopt_base(spec: Spec, fetched: Path, home: Path) -> Path:
     """Put a downloaded base into the home's cache; another base than the one the model was trained on is refused."""
-    base = read_base(fetched, spec.base_name)
+    base = read_base(fetched, spec.base_name, None, spec.target_tokenizer)
     if base.digest != spec.base_digest:
         raise InputError(
             f"the base stored for {spec.base_name} has digest {base.digest}, the model was trained on {spec.base_digest}: refused; "
@@ -127,7 +130,7 @@ def adopt_base(spec: Spec, fetched: Path, home: Path) -> Path:
         )
     target = home / "bases" / spec.base_digest
     with atomic_folder(target) as aside:
-        for file in base_files(fetched):
+        for file in base_files(fetched, spec.target_tokenizer):
             copy = aside / file.relative_to(fetched)
             copy.parent.mkdir(parents=True, exist_ok=True)
             os.link(file, copy)

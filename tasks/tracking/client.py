@@ -301,7 +301,7 @@ class Tracking:
         made = found or [self.attempt("storing the base", lambda: self.client.create_run(where, run_name=base.name, tags=tags))]
         run = made[0].info.run_id
         with tempfile.TemporaryDirectory() as aside:
-            for file in base_files(base.path):
+            for file in base_files(base.path, base.target_tokenizer):
                 target = Path(aside) / file.relative_to(base.path)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)

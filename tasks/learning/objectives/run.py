@@ -20,10 +20,11 @@ from tasks.learning.device import Numerics, check_fits, numerics
 from tasks.learning.fit import Listener, Trained, finished_fit, fit_network
 from tasks.learning.folds import FoldAnswers, gather_epochs, load_answers, pool_answers, save_answers
 from tasks.learning.fused_lora import fuse_lora
-from tasks.learning.network import TRAINABLE, build_network, load_tokenizer, outline_network, read_spec, refuse_blind
+from tasks.learning.network import TRAINABLE, build_network, outline_network, read_spec, refuse_blind
 from tasks.learning.objectives import objective_of
 from tasks.learning.objectives.base import Objective
 from tasks.learning.trainer import EarlierFits, FitPlan, default_epochs, disk_errors
+from tasks.problems import problem_of
 from tasks.problems.base import Network, Spec
 
 MICRO = "micro"
@@ -189,7 +190,7 @@ def _attempt(
     job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, result: Path, micro: int, how: Numerics
 ) -> Trained:
     moved, spec = _weights_of(job.start, job.spec) if job.start else (None, job.spec)
-    tokenizer = load_tokenizer(job.base)
+    tokenizer = problem_of(spec.problem).load_tokenizer(job.base, spec.target_tokenizer)
     examples, answered = (job.objective.encode_rows(tokenizer, spec, frame) for frame in (rows, held_out))
     answered.sort(key=lambda row: len(row["input_ids"]))  # batches of like length: their order is no matter
     lengths = [len(row["input_ids"]) for row in examples]

@@ -71,8 +71,9 @@ def generation_metrics(
     tokens: NDArray[np.integer[Any]],
     predictions: Sequence[str | None] = (),
     references: Sequence[str] = (),
+    names: Sequence[str] = ("exact_match", "rouge_l"),
 ) -> dict[str, float]:
-    """nll_per_token (nats) and perplexity over all rows; exact_match and rouge_l over those decoded (not None), if any.
+    """nll_per_token (nats) and perplexity over all rows; what `names` name over those decoded (not None), if any.
 
     `log_likelihoods` (n,) are sums over the completion's tokens, `tokens` (n,) their number. ValueError where columns do not fit.
     """
@@ -82,7 +83,7 @@ def generation_metrics(
     if not decoded:
         return found
     said, meant = zip(*decoded, strict=True)
-    return found | _run(modules.FROM_TEXTS, {"predictions": list(said), "references": list(meant)})
+    return found | _run([modules.FROM_TEXTS[name] for name in names], {"predictions": list(said), "references": list(meant)})
 
 
 def _codes(targets: Any, predictions: Any, labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:

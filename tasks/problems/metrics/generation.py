@@ -1,9 +1,9 @@
-"""The numbers of text-generation: likelihood per token over all rows, exact match and ROUGE-L over the rows that were decoded."""
+"""The numbers of written text: likelihood per token over all rows, how near to their references those are that were decoded."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,25 @@ def rouge_l(predictions: Sequence[str], references: Sequence[str]) -> Floats:
     return np.array([scorer.score(r, p)["rougeL"].fmeasure for p, r in zip(predictions, references, strict=True)], dtype=np.float64)
 
 
+def chrf(predictions: Sequence[str], references: Sequence[str]) -> Floats:
+    """F-score of character n-grams up to 6 per row (n,), 0 to 1 (Popovic 2015, chrF2), by sacrebleu."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    _same_length(predictions, references)
+    scorer = CHRF()  # which leaves out the n-grams that are longer than a text
+    return np.array(
+        [scorer.sentence_score(p, [r]).score / 100 for p, r in zip(predictions, references, strict=True)], dtype=np.float64
+    )
+
+
+def corpus_chrf(predictions: Sequence[str], references: Sequence[str]) -> float:
+    """chrF2 of all rows together, whose n-grams are counted as those of one text, 0 to 1."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    _same_length(predictions, references)
+    return float(CHRF().corpus_score(list(predictions), [list(references)]).score) / 100
+
+
 class UnicodeWords:
     """The one method rouge_score asks of a tokenizer."""
 
@@ -69,3 +88,8 @@ class UnicodeWords:
 def _same_length(predictions: Sequence[str], references: Sequence[str]) -> None:
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references: there must be one each")
+
+
+TEXT_SCORES: dict[str, Callable[[Sequence[str], Sequence[str]], Floats]] = {
+    "exact_match": exact_matches, "rouge_l": rouge_l, "chrf": chrf,
+}  # fmt: skip

@@ -194,6 +194,15 @@ class RougeL(InMemory):
         return {"rouge_l": float(g.rouge_l(predictions, references).mean())}
 
 
+class ChrF(InMemory):
+    """F-score of the character n-grams of all texts together (Popovic 2015), by sacrebleu: 0 to 1."""
+
+    columns = TEXTS
+
+    def score(self, *, references: Any, predictions: Any) -> dict[str, Any]:
+        return {"chrf": g.corpus_chrf(predictions, references)}
+
+
 FROM_CODES: tuple[type[InMemory], ...] = (Accuracy, Precision, Recall, F1, MatthewsCorrelation)
 FROM_PROBABILITIES: tuple[type[InMemory], ...] = (LogLoss, ExpectedCalibrationError, Brier, Top3Accuracy)
-FROM_TEXTS: tuple[type[InMemory], ...] = (ExactMatch, RougeL)
+FROM_TEXTS: dict[str, type[InMemory]] = {"exact_match": ExactMatch, "rouge_l": RougeL, "chrf": ChrF}

@@ -1,0 +1,89 @@
+"""text2text-generation: an encoder-decoder that reads one text and writes another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.schema import Supervised
+from tasks.problems import seq2seq
+from tasks.problems.base import Adapt, Autocast, Example, Floats, Network, Spec
+from tasks.problems.text_writer import TextWriter
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from tasks.problems.probing import Probe
+
+
+class Text2TextGeneration(TextWriter):
+    """Sources in, targets out; targets may have a tokenizer of their own."""
+
+    task_type = "SEQ_2_SEQ_LM"
+    base_class = finetuned_class = "AutoModelForSeq2SeqLM"
+    finetuned_table = "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"
+    text_scores = (*TextWriter.text_scores, "chrf")
+    decodes_base = True
+    wanted_network = (
+        "text2text-generation needs an encoder-decoder with a head that writes, and this network is none: name a base such as "
+        "BART, T5 or Pegasus, or set problem: text-generation for one that continues texts"
+    )
+
+    def load_tokenizer(self, base: Path, target_tokenizer: str) -> seq2seq.PairedTokenizer:
+        return seq2seq.read_tokenizers(base, target_tokenizer)
+
+    def build_model(self, spec: Spec, base: Path, tokenizer: Any, adapt: Adapt) -> tuple[nn.Module, Spec]:
+        return adapt(seq2seq.load_seq2seq(base)), spec
+
+    def outline_model(self, spec: Spec, config: Any, adapt: Adapt) -> nn.Module:
+        import torch
+        from transformers import AutoModelForSeq2SeqLM
+
+        return adapt(AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32))  # type: ignore[no-any-return]
+
+    def probed_part(self, model: Any) -> Any:
+        return model.get_encoder()
+
+    def accepts_config(self, config: Any) -> bool:
+        return bool(config.is_encoder_decoder)
+
+    def check_probe(self, name: str, base: Path, probe: Probe) -> None:
+        """Nothing is asked of what an encoder sees."""
+
+    def first_logits(self, model: Any, ids: Any) -> Any:
+        start = ids.new_full(ids.shape, seq2seq.first_token(model.config))
+        return model(input_ids=ids, attention_mask=ids.new_ones(ids.shape), decoder_input_ids=start).logits
+
+    def encode_rows(self, tokenizer: Any, spec: Spec, rows: pd.DataFrame) -> list[Example]:
+        return seq2seq.encode_pairs(tokenizer, rows, spec.max_length)
+
+    def make_trainer(
+        self, network: Network, rows: list[Example], held_out: list[Example], objective: Supervised, settings: dict[str, Any],
+        extend: Callable[[Any], Any],
+    ) -> Any:  # fmt: skip
+        from transformers import Trainer, TrainingArguments
+
+        trainer = extend(Trainer)(
+            model=network.model,
+            args=TrainingArguments(**settings, label_names=["labels"]),
+            train_dataset=rows,
+            eval_dataset=held_out or None,
+            data_collator=seq2seq.collate_pairs(network.tokenizer),
+            compute_loss_func=seq2seq.token_loss(objective.label_smoothing),
+        )
+        trainer._loss_shifts_labels = False  # they stand beside their decoder's inputs: every one counts
+        return trainer
+
+    def log_likelihoods(self, network: Network, examples: list[Example], batch_size: int, autocast: Autocast) -> Floats:
+        return seq2seq.log_likelihoods(network.model, network.tokenizer, examples, batch_size, autocast)
+
+    def write_answers(self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int) -> list[str]:
+        return seq2seq.write_targets(network.model, network.tokenizer, texts, network.spec.max_length, new_tokens, batch_size)
+
+    def target_tokens(self, example: Example) -> list[int]:
+        return list(example["labels"])
+
+    def vocabulary_size(self, tokenizer: Any) -> int:
+        return len(tokenizer.target)
