@@ -160,6 +160,16 @@ def test_a_body_that_asks_nothing_is_refused_with_what_where_and_remedy(ask, sta
     assert "texts" in said["remedy"]
 
 
+def test_of_a_body_with_many_keys_one_fault_is_made_and_not_one_for_each(logged):
+    many = {f"k{place}": 1 for place in range(200)}
+    feedback = {"answer_id": HEX, "kind": "label", "value": "red first"}
+    for path, body in {"/predict": {"text": "a"}, "/feedback": feedback}.items():
+        said = fault(logged("POST", path, {**body, **many}), 422)
+        assert (said["where"], said["what"]) == ("body", "An object of more than 20 keys is not read")
+        said = fault(logged("POST", path, {**body, "k1": 1, "k2": 2}), 422)
+        assert (said["where"], said["what"]) == ("body.k1", "Extra inputs are not permitted (and 1 more)")
+
+
 def test_of_what_a_caller_sent_a_refusal_repeats_a_beginning_alone(ask):
     name = "<'://a:'" * 450
     for where, found in {

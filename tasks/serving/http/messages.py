@@ -6,18 +6,38 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from configs.schema import ProblemName, facts_of
 
 # Characters of a refusal: whatever is repeated of a request is searched for credentials.
 LONGEST_WHERE = 200
 LONGEST_WHAT = 600  # why a version does not load, which has 500, is told whole
+MOST_KEYS = 20  # of a body: each that is not read is a fault, and to list 100,000 of them holds everybody up for a second
 
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def refuse_many_keys(cls, given: Any) -> Any:
+        if isinstance(given, dict) and len(given) > MOST_KEYS:
+            raise PydanticCustomError("too_many_keys", "An object of more than {most} keys is not read", {"most": MOST_KEYS})
+        return given
 
 
 class LabelAnswer(BaseModel):
