@@ -619,7 +619,7 @@ def test_feedback_is_taken_and_refused_by_its_kind_and_size(logged):
         '{"kind": "thumb", "value": "sideways"}': "value",
         '{"kind": "label", "value": ""}': "value",
         '{"kind": "label", "value": "%s"}' % ("a" * 201): "value",
-        '{"kind": "correction", "value": "a"}': "body",
+        '{"kind": "correction", "value": "a"}': "body.kind",
         '{"kind": "label", "value": "a", "source": "nobody"}': "source",
         '{"kind": "label", "value": "a", "answer_id": "../x"}': "answer_id",
         '{"value": "a"}': "body",
@@ -631,6 +631,11 @@ def test_feedback_is_taken_and_refused_by_its_kind_and_size(logged):
         [one, "label", "red first", "user"],
         [one, "thumb", "down", "audit"],
     ]
+
+
+def test_feedback_of_a_kind_that_is_not_read_is_told_which_are(logged):
+    said = fault(logged("POST", "/feedback", {"answer_id": HEX, "kind": "correction", "value": "red first"}), 422)
+    assert (said["what"], said["where"]) == ("`kind` is none of 'thumb', 'label'", "body.kind")
 
 
 def test_feedback_that_cannot_be_prepared_now_is_put_off(champion, tmp_path):

@@ -195,12 +195,14 @@ def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
     try:
         return adapter.validate_json(body)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        faults = error.errors(include_url=False, include_input=False)
     if faults[0]["type"] == "json_invalid" and _holds_half_character(body):
         raise Refusal(422, "a text holds half of a surrogate pair, which is no character", "body", f"send {expected}")
     if faults[0]["type"] == "json_invalid":
         raise Refusal(400, f"the body is no JSON: {faults[0]['msg'].removeprefix('Invalid JSON: ')}", "body", f"send {expected}")
-    if faults[0]["type"] in ("union_tag_not_found", "union_tag_invalid", "model_attributes_type", "dict_type"):
+    if faults[0]["type"] == "union_tag_invalid":
+        raise Refusal(422, f"`kind` is none of {faults[0]['ctx']['expected_tags']}", "body.kind", f"send {expected}")
+    if faults[0]["type"] in ("union_tag_not_found", "model_attributes_type", "dict_type"):
         raise Refusal(422, "the body has not the keys that are read here", "body", f"send {expected}")
     first, more = faults[0], len(faults) - 1
     where = ".".join(["body", *(shorten_text(str(part), LONGEST_WHERE) for part in first["loc"][1:])])
