@@ -18,6 +18,8 @@ from uvicorn.server import ServerState
 from tasks.serving.batcher import Prediction
 from tasks.serving.http.connections import BACKLOG, LEAST_READ, RESERVED_FILES, YOUNG_SECONDS, bounded_protocol, connection_room
 
+CHUNKED = b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 
 class Ready:
     version, recipe = "1", None
@@ -56,6 +58,30 @@ def test_headers_that_do_not_come_are_not_waited_for(sent):
         head, _, body = received(opened(asker.port, sent)).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 408") and json.loads(body)["error"].keys() == {"what", "where", "remedy"}
         asker.predict("a")
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x16\x03\x01\x02\0\r\n\r\n", b"GET /health HTTP/1.1\r\n\r\n", CHUNKED % b"/predict" + b"zz\r\n"]
+)
+def test_what_is_no_http_is_refused_in_the_form_of_every_refusal(sent):
+    with served(service(Standing(Ready()))) as asker:
+        head, _, body = received(opened(asker.port, sent)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400") and head.count(b"HTTP/1.1") == 1
+        said = json.loads(body)["error"]
+        assert said.keys() == {"what", "where", "remedy"} and said["where"] == "connection" and "https" in said["remedy"]
+        asker.predict("a")
+
+
+def test_what_is_no_http_after_the_answer_ends_the_connection_and_nothing_is_said_of_it(caplog):
+    with served(service(Standing(Ready()))) as asker:
+        connection = opened(asker.port, CHUNKED % b"/nowhere" + b"3\r\nabc\r\n")
+        came = b""
+        while not came.endswith(b"}}"):
+            came += connection.recv(10_000)
+        connection.sendall(b"zz\r\n")
+        assert came.startswith(b"HTTP/1.1 404") and received(connection) == b""
+        asker.predict("a")
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_a_byte_now_and_then_does_not_put_the_deadline_off():

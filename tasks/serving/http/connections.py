@@ -13,6 +13,7 @@ import resource
 import time
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -22,6 +23,7 @@ YOUNG_SECONDS, IDLE_SECONDS = 0.1, 1.0  # so long a new connection, and one that
 KEEP_ALIVE_SECONDS = 75
 OPEN_FILES = 65_536  # asked of the system, as far as it lets
 RESERVED_FILES = 256  # for the model, the log, the registry
+NO_HTTP_REMEDY = "ask http://, not https://, with one Host header, and with headers and chunks as RFC 9112 has them, below 64 kB"
 BACKLOG = 512  # connections that are taken at once, and stand beside those that are to close
 
 
@@ -92,8 +94,14 @@ class Bounded(H11Protocol):
         self._expect_reading()
 
     def send_400_response(self, msg: str) -> None:
-        super().send_400_response(msg)
-        self._expect_reading()
+        """What is no HTTP is told so, unless an answer was sent or begun already; whatever still works for it is told to stop."""
+        if self._answers():
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.refuse(b"400 Bad Request", "what came is no request of HTTP/1.1", NO_HTTP_REMEDY)
+        else:
+            self.leave()
 
     def shutdown(self) -> None:
         super().shutdown()
