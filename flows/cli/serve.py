@@ -20,7 +20,7 @@ from configs.errors import InputError
 from configs.schema import Pipeline
 from flows.local.logs import RepeatLimit
 from flows.local.services import SERVICE_PORT, port_of
-from tasks.common.home import Home, find_home, settle_environment
+from tasks.common.home import ENVIRONMENT, Home, find_home, settle_environment
 from tasks.common.terminal import print_notice
 
 if TYPE_CHECKING:
@@ -34,13 +34,14 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 # The follower asks again every few seconds anyway: it should hear soon that a registry is away.
-ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+HEAR_SOON = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
 
 def serve_champion(pipeline: Pipeline, host: str | None, port: int | None) -> None:
     """Answer until SIGTERM or Ctrl-C; then finish what is under way, close the traffic log and return."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    for name, value in HEAR_SOON.items():
+        if os.environ.get(name) in (None, ENVIRONMENT[name]):  # set by nobody, or by us for commands that do not ask again
+            os.environ[name] = value
     home = find_home()
     settle_environment(home)
     _log_to_stderr()

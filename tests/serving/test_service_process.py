@@ -181,6 +181,26 @@ def test_a_port_that_is_taken_is_said_before_anything_slow_begins(kept, capsys):
     assert left.value.code == 2 and "cannot listen on 127.0.0.1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("given", "asked"), [({}, "0"), ({"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}, "2")])
+def test_it_hears_soon_that_a_registry_is_away_unless_the_user_has_said_how_long_to_wait(kept, monkeypatch, given, asked):
+    import socket
+
+    from flows.__main__ import main
+    from tasks.common.home import ENVIRONMENT
+
+    for name in ENVIRONMENT:
+        monkeypatch.setenv(name, "")  # so that it is as before afterwards
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(SystemExit):
+            main(["serve", str(kept[1]), "--port", str(taken.getsockname()[1])])
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == asked and os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5"
+
+
 def test_a_port_out_of_range_and_a_mistyped_key_are_refused_at_start(kept, capsys, monkeypatch):
     from flows.__main__ import main
 
