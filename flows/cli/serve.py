@@ -224,3 +224,4 @@ def _log_to_stderr() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
     logging.getLogger("tasks").setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").addFilter(RepeatLimit())  # whose lines Prefect, once imported, takes to its own handler

@@ -15,6 +15,7 @@ import pytest
 from serving_parts import TEXTS, Asker, register
 
 from configs.load import load_pipeline
+from flows.local.logs import PER_MINUTE
 from tasks.common.home import Home
 from tasks.tracking.client import Registry, Tracking
 
@@ -199,6 +200,16 @@ def test_it_hears_soon_that_a_registry_is_away_unless_the_user_has_said_how_long
         with pytest.raises(SystemExit):
             main(["serve", str(kept[1]), "--port", str(taken.getsockname()[1])])
     assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == asked and os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5"
+
+
+def test_what_callers_make_the_server_say_again_and_again_is_counted_after_prefect_was_imported_too():
+    code = (
+        "from flows.cli.serve import _log_to_stderr; _log_to_stderr(); import logging; from prefect import task;"
+        "[logging.getLogger('uvicorn.error').warning('Invalid HTTP request received.') for _ in range(50)]"
+    )
+    given = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_LOGGING")}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=given, capture_output=True, text=True, check=True)
+    assert done.stderr.count("Invalid HTTP request received.") == PER_MINUTE
 
 
 def test_a_port_out_of_range_and_a_mistyped_key_are_refused_at_start(kept, capsys, monkeypatch):
