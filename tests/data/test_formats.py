@@ -354,6 +354,13 @@ def test_bytes_that_are_no_utf8_cost_their_row_at_any_depth_and_scoring_keeps_it
         assert table["text"].to_pylist() == [["fine"], None]
 
 
+def test_a_time_of_a_zone_that_is_unknown_is_named_by_its_column(tmp_path):
+    times = pa.array([0, 1], pa.timestamp("us", "Mars/Olympus"))
+    pq.write_table(pa.table({"text": ["one", "two"], "label": ["a", "b"], "at": times}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"a\.parquet: `at` holds a value that cannot be read .*Mars/Olympus.*: correct it"):
+        frame(tmp_path / "home", source=str(tmp_path / "a.parquet"), time="at")
+
+
 @pytest.mark.parametrize("unit", ["ms", "us"])
 def test_a_time_beyond_the_year_9999_is_named_by_its_column(tmp_path, unit):
     times = pa.array([0, 2**60], pa.timestamp(unit))

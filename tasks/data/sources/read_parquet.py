@@ -78,7 +78,7 @@ def arrow_cells(column: Any, where: str) -> list[Any]:
             return list(column.to_pylist())
         except UnicodeDecodeError:
             return [_cell(scalar) for scalar in column]
-    except (ValueError, OverflowError) as error:  # a time before the year 1 or after 9999
+    except (ValueError, OverflowError, KeyError) as error:  # a time before the year 1 or after 9999, or of a zone that is unknown
         raise InputError(
             f"{where} holds a value that cannot be read ({str(error)[:200]}): correct it, or write the column as text"
         ) from error
