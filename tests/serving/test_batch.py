@@ -284,6 +284,24 @@ def test_what_is_wrong_with_the_input_is_said_before_anything_is_scored(tmp_path
     assert not list(tmp_path.glob("*out*"))
 
 
+def test_the_names_of_a_parts_columns_are_listed_once_however_many_it_has():
+    class Table:
+        listed = 0
+        table = pa.table({f"c{place}": [place] for place in range(50)})
+        columns = table.columns
+
+        @property
+        def column_names(self):
+            self.listed += 1
+            return self.table.column_names
+
+        def column(self, name):
+            return self.table.column(name)
+
+    part = Table()
+    assert scoring._fitted(part, part.table.schema) == part.table and part.listed == 1
+
+
 def test_a_result_goes_where_it_is_not_read_as_input(tmp_path):
     (tmp_path / "in").mkdir()
     assert place_of(str(tmp_path / "out.parquet"), str(tmp_path / "in")) == tmp_path / "out.parquet"

@@ -213,9 +213,8 @@ def _widest(parts: list[Path]) -> pa.Schema:
 def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
 
-    arrays = [
-        table.column(field.name) if field.name in table.column_names else pa.nulls(table.num_rows, field.type) for field in schema
-    ]
+    held = dict(zip(table.column_names, table.columns, strict=True))
+    arrays = [held[field.name] if field.name in held else pa.nulls(table.num_rows, field.type) for field in schema]
     return pa.table(arrays, schema=schema)
 
 
