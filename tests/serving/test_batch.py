@@ -284,6 +284,25 @@ def test_what_is_wrong_with_the_input_is_said_before_anything_is_scored(tmp_path
     assert not list(tmp_path.glob("*out*"))
 
 
+def test_of_a_first_row_that_is_no_header_nothing_personal_is_told(tmp_path):
+    (tmp_path / "rows.csv").write_text("ann@example.org,call me at 030 9018200\nx,y\n")
+    with pytest.raises(InputError, match=r"has no column `text`.*xxx@xxxxxxx\.xxx") as refused:
+        run(tmp_path, tmp_path / "rows.csv", tmp_path / "out.parquet")
+    assert "ann@" not in str(refused.value) and "9018200" not in str(refused.value)
+
+
+def test_two_columns_of_one_name_are_refused_in_parquet_too(tmp_path):
+    pq.write_table(pa.table([["a"], ["b"], ["c"]], names=["text", "note", "note"]), tmp_path / "rows.parquet")
+    with pytest.raises(InputError, match=r"rows\.parquet: has more than one column `note`"):
+        run(tmp_path, tmp_path / "rows.parquet", tmp_path / "out.parquet")
+
+
+def test_a_columns_name_that_no_file_can_hold_is_refused_by_its_place(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"text": "a", "no\\ud800te": 1}\n')
+    with pytest.raises(InputError, match=r"rows\.jsonl: the name of column 2, `no\ufffdte`, holds half of a surrogate pair"):
+        run(tmp_path, tmp_path / "rows.jsonl", tmp_path / "out.parquet")
+
+
 def test_the_names_of_a_parts_columns_are_listed_once_however_many_it_has():
     class Table:
         listed = 0
@@ -300,6 +319,12 @@ def test_the_names_of_a_parts_columns_are_listed_once_however_many_it_has():
 
     part = Table()
     assert scoring._fitted(part, part.table.schema) == part.table and part.listed == 1
+
+
+@pytest.mark.parametrize("output", ["a" * 300 + ".parquet", "~nobody-of-this-name/out.parquet"])
+def test_a_result_whose_place_cannot_be_looked_at_is_refused(output):
+    with pytest.raises(InputError, match=r"--output .*name another"):
+        place_of(output, "rows.csv")
 
 
 def test_a_result_goes_where_it_is_not_read_as_input(tmp_path):

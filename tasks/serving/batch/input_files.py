@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from configs.errors import InputError
 from tasks.data.normalise import holds_half_character
 from tasks.data.sources import read_parquet
+from tasks.data.sources.chunk import check_present
 from tasks.data.sources.read_files import Chunk, file_header, read_chunks
 from tasks.data.sources.source_files import File, resolve_source
 
@@ -66,15 +68,22 @@ def inspect_files(source: str, text: str, format: str, max_characters: int, sepa
     rows = 0
     for file in files:
         names = file_header(file, max_characters, (text,))
-        if text not in names:
-            raise InputError(
-                f"{file.path}: has no column `{text}`; it has {', '.join(names)[:500]}: correct the file, or the names under data"
-            )
+        check_present(names, (text,), file.path, ", or the file")
+        _check_names(names, file.path)
         found, count = _types(file, names, text, max_characters)
         rows += count
         for name, kind in found.items():
             kinds[name] = _common(kinds[name], kind) if name in kinds else kind
     return Batch(files, text, {name: _arrow(kind) for name, kind in kinds.items()}, rows, max_characters)
+
+
+def _check_names(names: tuple[str, ...], path: str) -> None:
+    """Refuse names of columns that a result cannot have: two alike, or one that no file can hold."""
+    check_present(names, [name for name, count in Counter(names).items() if count > 1], path, ", or the file")
+    for place, name in enumerate(names, 1):
+        if holds_half_character(name):
+            shown = f"{path}: the name of column {place}, `{_whole(name)[:40]}`"
+            raise InputError(f"{shown}, holds half of a surrogate pair, which is no character: rename it")
 
 
 def _types(file: File, names: tuple[str, ...], text: str, max_characters: int) -> tuple[dict[str, Any], int]:
@@ -153,9 +162,14 @@ def _as_text(value: Any) -> str | None:
 
 def place_of(path: str, source: str) -> Path:
     """Where a result goes; InputError where it cannot, or would be read as input the next time."""
-    place, rows = Path(path).expanduser().resolve(), Path(source).expanduser().resolve()
-    if place.suffix != ".parquet" or place.is_dir():
+    try:
+        place = Path(path).expanduser().resolve()
+        taken = place.is_dir()
+    except (OSError, RuntimeError) as error:  # a name that is too long, the home of a user who is unknown
+        raise InputError(f"--output {path[:200]}: is no place for a file ({str(error)[:100]}): name another one") from None
+    if place.suffix != ".parquet" or taken:
         raise InputError(f"--output {path}: name a file that ends in .parquet")
+    rows = Path(source).expanduser().resolve()
     if place == rows or (rows.is_dir() and place.is_relative_to(rows)):
         raise InputError(f"--output {path}: lies in --input {source} and would be read as input: name another place")
     return place
