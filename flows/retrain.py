@@ -166,7 +166,7 @@ def prepare_snapshot(run: Run, side: HelperProcess) -> prepare.PreparedSnapshot:
             if labels is not None:
                 vocabulary.check_prepared(pipeline, candidate, second, labels)
             prepared = prepare.seal_snapshot(pipeline, home, inputs, candidate, (first, second))
-            facts["note"] = f"snapshot {prepared.snapshot[:12]}"
+            facts["note"] = f"snapshot {prepared.snapshot[:12]}, {len(second.warnings)} warnings"
     return prepared
 
 

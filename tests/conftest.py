@@ -62,6 +62,11 @@ def llama_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def bart_folder(tmp_path_factory) -> Path:
+    return tiny.seq2seq(tmp_path_factory.mktemp("bart"))
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """The server that Tunekeeper starts for itself, in a home of its own."""
     from flows.local.server import prefect_server

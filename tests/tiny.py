@@ -44,8 +44,8 @@ def pairs(n, seed=0):
     )
 
 
-def tokenizer(folder: Path, *, wrap: bool):
-    """A word-level tokenizer on disk; `wrap` puts [CLS] and [SEP] around a text."""
+def tokenizer(folder: Path, *, wrap: bool, **marks):
+    """A word-level tokenizer on disk; `wrap` puts [CLS] and [SEP] around a text; `marks` are further special tokens."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -56,7 +56,7 @@ def tokenizer(folder: Path, *, wrap: bool):
         core.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
     ends = {"sep_token": "[SEP]"} if wrap else {"eos_token": "[SEP]"}
-    PreTrainedTokenizerFast(tokenizer_object=core, **names, **ends).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=core, **names, **{**ends, **marks}).save_pretrained(folder)
     return len(words)
 
 
@@ -106,3 +106,14 @@ BART = {
     "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
     "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "max_position_embeddings": 64, "init_std": 0.2,
 }  # fmt: skip
+
+
+def seq2seq(folder: Path, kind="Bart", **settings):
+    """A random encoder-decoder with its head, whose tokenizer knows the end of a text."""
+    import transformers
+
+    model, config = getattr(transformers, f"{kind}ForConditionalGeneration"), getattr(transformers, f"{kind}Config")
+    shape = {"Bart": {**BART, "decoder_start_token_id": 3}, "T5": T5}[kind]
+    base(folder, model, config, wrap=True, **{**shape, **settings})
+    tokenizer(folder, wrap=True, eos_token="[SEP]")
+    return folder

@@ -208,6 +208,31 @@ def test_a_training_that_starts_from_the_champion_has_the_champion_in_its_key(ke
     assert keep.retrain("training.start=champion")["skipped"]
 
 
+def test_sources_and_targets_go_the_same_way_with_a_tokenizer_for_each(keep, bart_folder):
+    """From a table with personal data in its targets to a stored version that answers, and later rows held against it."""
+    base = keep.folder / "base"
+    shutil.copytree(bart_folder, base)
+    tiny.tokenizer(base / "target_tokenizer", wrap=True, eos_token="[SEP]")
+    pairs = tiny.pairs(200).rename(columns={"text": "prompt", "target": "completion", "id": "ticket"}).assign(half="h")
+    pairs.loc[0, "completion"] += " anna@lake.example"
+    keep.write(pairs)
+    settings = (
+        "problem=text2text-generation",
+        f"model.base={base}",
+        "model.target_tokenizer=target_tokenizer",
+        "data.redact.enabled=true",
+        "training.epochs=3",
+        "evaluation.decode_rows=4",
+    )
+    first = keep.retrain(*settings)
+    assert first["metrics"].keys() >= {"nll_per_token", "perplexity", "exact_match", "chrf", "rouge_l"}
+    report = Path(first["report"])
+    assert "chrF" in report.read_text() and "lake.example" not in report.read_text()
+    kept = [pd.read_parquet(file).to_csv() for file in keep.home.path.rglob("*.parquet")]
+    assert len(kept) > 3 and any("<EMAIL_ADDRESS:" in text for text in kept) and not any("lake.example" in text for text in kept)
+    assert keep.retrain(*settings)["skipped"]
+
+
 def test_prompts_and_completions_go_the_same_way(keep, llama_folder):
     keep.write(tiny.pairs(200).rename(columns={"text": "prompt", "target": "completion", "id": "ticket"}).assign(half="h"))
     settings = (

@@ -38,7 +38,13 @@ def version(
                 value.add_(torch.randn(value.shape, generator=draw) * preparation.get("spread", 0.3))
     (folder / "trained").mkdir(parents=True)
     save_trainable(network.model, folder / "trained" / TRAINABLE)
-    plain = {"layout": problem == "text-generation", "entities": None, "ner_model": None, "key_id": None, "base_uri": "runs:/base"}
+    plain = {
+        "layout": problem != "text-classification",
+        "entities": None,
+        "ner_model": None,
+        "key_id": None,
+        "base_uri": "runs:/base",
+    }
     redacted = {"entities": PATTERN_ENTITIES, "key_id": key_id(redaction_key(home, {}))} if home is not None else {}
     given = {name: value for name, value in preparation.items() if name != "spread"}
     settings = Preparation(**{**plain, **redacted, "new_tokens": 8, "precision": "fp32", **given})

@@ -115,14 +115,16 @@ def test_texts_in_any_script_are_answered(ask):
     assert len(ask.predict(*texts)["answers"]) == len(texts)
 
 
-def test_a_generator_answers_with_text(llama_folder, tmp_path):
+@pytest.mark.parametrize(("problem", "base"), [("text-generation", "llama_folder"), ("text2text-generation", "bart_folder")])
+def test_what_writes_answers_with_text(request, tmp_path, problem, base):
     from tasks.serving.packaged_model import load_package
     from tasks.serving.predictor import make_ready
 
-    kept = load_package(version(tmp_path, llama_folder, 1, problem="text-generation"), llama_folder, tmp_path, {})
+    folder = request.getfixturevalue(base)
+    kept = load_package(version(tmp_path, folder, 1, problem=problem), folder, tmp_path, {})
     prompts = [" ".join(text.split()[: 2 + place]) for place, text in enumerate(TEXTS[:6])]
     wanted = kept.predict(prompts)["text"].tolist()
-    with served(service(Standing(make_ready("1", kept)), problem="text-generation")) as asker:
+    with served(service(Standing(make_ready("1", kept)), problem=problem)) as asker:
         assert [one["text"] for one in asker.predict(*prompts)["answers"]] == wanted
         status, _, said = asker("POST", "/predict", {"text": prompts[0]})
         assert status == 200 and said.keys() == {"id", "text", "version"}
