@@ -84,7 +84,7 @@ def _last_scores(outcome: dict[str, Any], config: Path) -> None:
     reasons = (
         [f"{rate:,.0f} rows/s" + (f"; {outcome['kept']:,} rows were scored before" if outcome["kept"] else "")] if rate else []
     )
-    print_closing(title, "green", (), reasons, (f"result: {outcome['output']}", f"next: tunekeeper monitor {config}"))
+    print_closing(title, "green", (), reasons, (f"result: {outcome['output']}",))
 
 
 @contextmanager

@@ -26,7 +26,7 @@ LONGEST = 80  # characters
 # Microseconds, as measured on one processor: of texts that cost much, the sum is right within a third.
 READING_COST, STRETCH_COST, REST_COST, GROUP_COST, NOTE_COST, JUDGE_COST = 0.2, 5, 1, 0.5, 1.8, 1.8
 FORM_COST, HEAD_COST, ACCEPT_COST, ALONE_COST, PARSE_COST = 7, 3, 4.5, 2, 52
-FREE_COST, COST_PER_CHARACTER = 3_000, 2.7  # what a text may cost
+FREE_COST, COST_PER_CHARACTER = 3_000, 2.3  # what a text may cost
 Accepts = Callable[[str, int, int], bool]
 _A_NUMBER = phonenumbers.PhoneNumber()  # which one it is is not asked
 _CUTS = (re.compile(r"\s+(?=[(+])"), re.compile(r"(?<=\d)\s"), re.compile(r"(?<=\d)\D"))  # the likeliest ends of a number first
