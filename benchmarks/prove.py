@@ -27,6 +27,7 @@ PROOFS = (
     "training",
     "accuracy",
     "generation",
+    "seq2seq",
     "prepare",
     "kills",
     "disks",
