@@ -1,13 +1,15 @@
 """Which files a source means, and their fingerprints."""
 
 import hashlib
+import os
 import subprocess
 import sys
 
 import pytest
 
 from configs.errors import InputError
-from tasks.data.sources.source_files import fingerprint_files, resolve_source, source_files
+from configs.schema import Data
+from tasks.data.sources.source_files import fingerprint_files, left_out, resolve_source, source_files
 
 
 def write(path, text="text,label\na,b\n"):
@@ -90,3 +92,61 @@ def test_asking_what_changed_imports_nothing_heavy():
     heavy = ("numpy", "pandas", "pyarrow", "datasets", "torch", "huggingface_hub")
     code = f"import sys, tasks.data.sources.source_files; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("", "is an empty text"),
+        (("", "a.csv"), "is an empty text"),
+        ("x" * 300 + ".csv", r"x{190}.*\.\.\.: is no path of a file \(File name too long\)"),
+        ("~nobody-of-that-name/a.csv", r"the home folder that ~ stands for is not known"),
+        ("**.csv", r"data.source \*\*.csv: is no pattern"),
+        ("pipe.csv", r"pipe.csv: is no file but a pipe or a device"),
+        ("*.csv", r"pipe.csv: is no file but a pipe or a device"),
+        (".", r"pipe.csv: is no file but a pipe or a device"),
+        ("/dev/null", "is no file but a pipe or a device"),
+    ],
+)
+def test_what_can_be_no_file_of_rows_is_named_before_anything_waits_for_it(tmp_path, monkeypatch, source, problem):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "a.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(InputError, match=problem) as refused:
+        resolve_source(source, "csv")
+    assert len(str(refused.value)) < 500
+
+
+def test_no_file_of_rows_in_a_folder_is_passed_over_in_silence(tmp_path):
+    write(tmp_path / "here" / "a.csv")
+    write(tmp_path / "there" / "b.csv")
+    (tmp_path / "here" / "more").symlink_to(tmp_path / "there")
+    assert [f.name for f in resolve_source(str(tmp_path / "here"))] == ["a.csv"]
+    (sentence,) = left_out(Data(source=str(tmp_path / "here")))
+    assert "1 of its files are not read: more (a link to a folder, which is not followed: name that folder" in sentence
+    (tmp_path / "here" / "gone.csv").symlink_to(tmp_path / "unmounted" / "c.csv")
+    for source in ("here", "here/*.csv"):
+        with pytest.raises(InputError, match=r"gone\.csv: is a link to .*unmounted/c\.csv, which is not there"):
+            resolve_source(str(tmp_path / source))
+
+
+def test_a_folder_that_may_not_be_listed_is_named(tmp_path, monkeypatch):
+    write(tmp_path / "a.csv")
+    write(tmp_path / "shut" / "b.csv")
+    listed = os.scandir
+
+    def scandir(place):
+        if str(place).endswith("shut"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return listed(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(InputError, match=r"shut: its files cannot be listed \(Permission denied\)"):
+        resolve_source(str(tmp_path))
+
+
+def test_a_name_that_is_not_utf8_is_told(tmp_path):
+    write(tmp_path / "a.csv")
+    write(tmp_path / os.fsdecode(b"\xff.csv"))
+    with pytest.raises(InputError, match=r"\\udcff\.csv': its name is not UTF-8: rename the file"):
+        resolve_source(str(tmp_path))

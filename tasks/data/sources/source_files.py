@@ -14,7 +14,9 @@ from tasks.data.sources.formats import READABLE, TABBED, Format, format_of, form
 
 FEEDBACK = "(feedback)"  # how exported feedback is named among a snapshot's sources
 _GLOB = frozenset("*?[")
+_FOLDER = "a link to a folder, which is not followed: name that folder in data.source"
 _NAMED = 5  # files that a notice names
+_SHOWN = 200  # characters of a path that an error shows
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def source_files(
 
 
 def left_out(data: Data) -> tuple[str, ...]:
-    """For each folder of the source and of `data.test` a sentence on the files in it that are not read, with the remedy."""
+    """For each folder of the source and of `data.test` a sentence on what lies in it and is not read, with the remedy."""
     named = (("data.source", data.source), ("data.test", data.test or ()))
     parts = [(setting, part) for setting, given in named for part in ((given,) if isinstance(given, str) else given)]
     return tuple(sentence for setting, part in parts for sentence in left_out_of(setting, part, data.format))
@@ -79,8 +81,7 @@ def left_out_of(setting: str, part: str, format: str) -> tuple[str, ...]:
     if not others:
         return ()
     more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
-    named = "; ".join(f"{name} ({remedy_for(name, format)})" for name in others[:_NAMED])
-    return (f"{setting} {part}: {len(others):,} of its files are not read: {named}{more}",)
+    return (f"{setting} {part}: {len(others):,} of its files are not read: {'; '.join(others[:_NAMED])}{more}",)
 
 
 def fingerprint_files(files: Iterable[File], columns: tuple[str, ...] | None = None) -> dict[str, str]:
@@ -131,40 +132,99 @@ def _files(part: str, format: str, separator: str | None) -> list[File]:
 
 
 def _listed(part: str, format: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """(name, path) of the files that a part of a source means, and the names of those that lie with them and are not read."""
+    """(name, path) of the files that a part of a source means, and what lies with them and is not read, each with the remedy."""
     if "://" in part:
         from tasks.data.sources import remote
 
         found, lone = remote.list_files(part)
-    else:
-        found, lone = _local(part)
-    if lone:
-        return found, []
+        return (found, []) if lone else _of_rows(found, part, format, set())
+    found, lone = _local(part)
+    folders = {name for name, path in found if Path(path).is_dir()}  # of a folder's content these are links: they are not followed
+    rows, others = (found, list[str]()) if lone else _of_rows(found, part, format, folders)
+    for name, path in rows:
+        _check_is_file(name, path)
+    return rows, others
+
+
+def _of_rows(found: list[tuple[str, str]], part: str, format: str, folders: set[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """What is read of a folder's content, and the rest but for hidden files, each with the remedy."""
     seen = [(name, path) for name, path in found if not any(piece.startswith(".") for piece in Path(name).parts)]
-    rows = [(name, path) for name, path in seen if is_data(name, format)]
-    others = [name for name, _ in seen if not is_data(name, format)]
+    rows = [(name, path) for name, path in seen if is_data(name, format) and name not in folders]
+    others = [
+        f"{name} ({_FOLDER if name in folders else remedy_for(name, format)})"
+        for name, _ in seen
+        if name in folders or not is_data(name, format)
+    ]
     if not rows:
         kinds = READABLE if format == "auto" else format
-        also = f" (only {', '.join(others[:_NAMED])}: {remedy_for(others[0], format)})" if others else ""
+        also = f", only {'; '.join(others[:_NAMED])}" if others else ""
         raise InputError(f"data.source {part}: holds no file of rows ({kinds}){also}: correct the path")
     return rows, others
 
 
+def _check_is_file(name: str, path: str) -> None:
+    """Refuse what cannot be read twice, or not at all, and a name that no snapshot can hold."""
+    file = Path(path)
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise InputError(f"{path!a}: its name is not UTF-8: rename the file")
+    if file.is_file():
+        return
+    if file.is_symlink() and not file.exists():
+        raise InputError(f"{path}: is a link to {file.readlink()}, which is not there: mend the link, or mount what it leads to")
+    raise InputError(f"{path}: is no file but a pipe or a device, and a source is read more than once: write the rows to a file")
+
+
 def _local(part: str) -> tuple[list[tuple[str, str]], bool]:
-    """(name, path) of the files that a path means, and whether it names them itself (a file, a pattern) or their folder."""
-    path = Path(part).expanduser()
+    """(name, path) of what a path means, folders apart, and whether it names them itself (a file, a pattern) or their folder."""
+    path = _path_of(part)
     if path.is_dir():
-        root, found, lone = path, sorted(p for p in path.rglob("*") if p.is_file()), False
-    elif path.exists():
+        root, found, lone = path, _below(path), False
+    elif path.exists() or path.is_symlink():
         root, found, lone = path.parent, [path], True
     elif _GLOB & set(part):
         root, lone = _fixed_part(path), True
-        found = sorted(p for p in root.glob(str(path.relative_to(root))) if p.is_file())
+        found = _matching(root, str(path.relative_to(root)), part)
     else:
         raise InputError(f"data.source {part}: there is no such file or folder (looked from {Path.cwd()}): correct the path")
     if not found:
         raise InputError(f"data.source {part}: holds no file: correct the path")
     return [(file.relative_to(root).as_posix(), str(file)) for file in found], lone
+
+
+def _path_of(part: str) -> Path:
+    """The path that a part of a source is; InputError where there can be none of that name, or none that this user sees."""
+    if not part.strip():
+        raise InputError("data.source is an empty text: name a file, folder, glob, address, table or hf://dataset/split")
+    shown = part if len(part) <= _SHOWN else f"{part[:_SHOWN]}..."
+    try:
+        path = Path(part).expanduser()
+        path.exists()
+    except PermissionError as error:
+        raise InputError(f"data.source {shown}: its folder may not be looked into by this user: change its permissions") from error
+    except RuntimeError as error:
+        raise InputError(f"data.source {shown}: the home folder that ~ stands for is not known: write the path out") from error
+    except OSError as error:
+        raise InputError(f"data.source {shown}: is no path of a file ({error.strerror}): correct it") from error
+    return path
+
+
+def _below(folder: Path) -> list[Path]:
+    """What lies in a folder and in those below: all but folders, and the links to folders."""
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: its files cannot be listed ({error.strerror}): change its permissions") from error
+
+    found = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        found += [Path(place, name) for name in [*names, *(each for each in folders if Path(place, each).is_symlink())]]
+    return sorted(found)
+
+
+def _matching(root: Path, pattern: str, part: str) -> list[Path]:
+    try:
+        return sorted(p for p in root.glob(pattern) if not p.is_dir())
+    except ValueError as error:
+        raise InputError(f"data.source {part}: is no pattern ({error}): correct it, as in data/**/*.csv") from error
 
 
 def _place(file: File) -> str:
