@@ -150,3 +150,17 @@ def test_a_name_that_is_not_utf8_is_told(tmp_path):
     write(tmp_path / os.fsdecode(b"\xff.csv"))
     with pytest.raises(InputError, match=r"\\udcff\.csv': its name is not UTF-8: rename the file"):
         resolve_source(str(tmp_path))
+
+
+def test_the_mark_of_a_book_that_is_open_in_excel_is_no_book(tmp_path):
+    for name in ("a.xlsx", "~$a.xlsx"):
+        write(tmp_path / name)
+    for source in (tmp_path, tmp_path / "*.xlsx"):
+        assert [f.name for f in resolve_source(str(source))] == ["a.xlsx"]
+
+
+def test_a_file_that_is_named_twice_is_read_once(tmp_path):
+    one = write(tmp_path / "a.csv")
+    (tmp_path / "b.csv").symlink_to("a.csv")
+    for source in ((one, one), (one, f"{tmp_path}/./a.csv"), (one, str(tmp_path)), str(tmp_path)):
+        assert [f.name for f in resolve_source(source)] == ["a.csv"]

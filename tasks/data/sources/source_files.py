@@ -14,6 +14,7 @@ from tasks.data.sources.formats import READABLE, TABBED, Format, format_of, form
 
 FEEDBACK = "(feedback)"  # how exported feedback is named among a snapshot's sources
 _GLOB = frozenset("*?[")
+_HIDDEN = (".", "~$")  # how the names of hidden files begin, and of those by which Excel marks a book that is open
 _FOLDER = "a link to a folder, which is not followed: name that folder in data.source"
 _NAMED = 5  # files that a notice names
 _SHOWN = 200  # characters of a path that an error shows
@@ -47,12 +48,23 @@ def resolve_source(source: str | tuple[str, ...], format: str = "auto", separato
     parts = (source,) if isinstance(source, str) else source
     if not parts:
         raise InputError("data.source is an empty list: name at least one file, folder, glob, address, table or hf://dataset/split")
-    listed = [_files(part, format, separator) for part in parts]
+    listed = _each_once([_files(part, format, separator) for part in parts])
     names = [file.name for files in listed for file in files]
     if len(set(names)) < len(names):
         listed = [[replace(file, name=f"{part}:{file.name}") for file in files] for part, files in zip(parts, listed, strict=True)]
-    unique = {file.name: file for files in listed for file in files}
-    return tuple(unique[name] for name in sorted(unique))
+    return tuple(sorted((file for files in listed for file in files), key=lambda file: file.name))
+
+
+def _each_once(listed: list[list[File]]) -> list[list[File]]:
+    """The files of all parts, one that is named twice (by another path, by a link) where it comes first."""
+    seen, kept = set[str](), list[list[File]]()
+    for files in listed:
+        kept.append([])
+        for file in files:
+            if (place := _place(file)) not in seen:
+                seen.add(place)
+                kept[-1].append(file)
+    return kept
 
 
 def source_files(
@@ -148,7 +160,7 @@ def _listed(part: str, format: str) -> tuple[list[tuple[str, str]], list[str]]:
 
 def _of_rows(found: list[tuple[str, str]], part: str, format: str, folders: set[str]) -> tuple[list[tuple[str, str]], list[str]]:
     """What is read of a folder's content, and the rest but for hidden files, each with the remedy."""
-    seen = [(name, path) for name, path in found if not any(piece.startswith(".") for piece in Path(name).parts)]
+    seen = [(name, path) for name, path in found if not any(piece.startswith(_HIDDEN) for piece in Path(name).parts)]
     rows = [(name, path) for name, path in seen if is_data(name, format) and name not in folders]
     others = [
         f"{name} ({_FOLDER if name in folders else remedy_for(name, format)})"
@@ -222,7 +234,7 @@ def _below(folder: Path) -> list[Path]:
 
 def _matching(root: Path, pattern: str, part: str) -> list[Path]:
     try:
-        return sorted(p for p in root.glob(pattern) if not p.is_dir())
+        return sorted(p for p in root.glob(pattern) if not p.is_dir() and not p.name.startswith(_HIDDEN[1]))
     except ValueError as error:
         raise InputError(f"data.source {part}: is no pattern ({error}): correct it, as in data/**/*.csv") from error
 
