@@ -308,6 +308,31 @@ def test_a_bad_line_is_named_by_its_own_number_below_blank_ones(tmp_path):
         frame(tmp_path / "home", source=str(tmp_path / "a.csv"))
 
 
+@pytest.mark.parametrize(
+    ("rest", "says"),
+    [
+        ("kan,x\n" * 50, r"line 4 \(read on to line 54\): unexpected end of data"),
+        ("kan,x\n" * 6 + '"quoted",x\n', r"line 4 \(read on to line 11\): ',' expected after"),
+        ("kan,x\n" * 3_000_000, r"line 4 \(read on to line \d+\): field larger than field limit"),
+    ],
+    ids=["to the end", "to the next quote", "to the limit"],
+)
+def test_a_quote_that_is_not_closed_is_named_by_the_line_that_it_opens_in(tmp_path, rest, says):
+    (tmp_path / "a.csv").write_text(f'text,label\n"two\nlines",x\n"open,x\n{rest}')
+    with pytest.raises(InputError, match=rf"a\.csv {says}.*: mend the quotes"):
+        frame(tmp_path / "home", source=str(tmp_path / "a.csv"))
+
+
+def test_a_header_that_is_there_once_more_is_no_row(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(csv_of() + csv_of())
+    with pytest.raises(InputError, match=r"a\.csv line 14: is the header once more.*`tail -n \+2`"):
+        frame(tmp_path / "home", source=str(path))
+    path.write_text("text\nhello\ntext\n")
+    (file,) = resolve_source(str(path))
+    assert [chunk.columns["text"] for chunk in read_chunks(file, ("text",), 100)] == [["hello", "text"]]
+
+
 @pytest.mark.parametrize(("content", "line"), [("text,label\ra,x\rb,y\r", 1), ("text,label\na,x\nb\rc,y\n", 3)])
 def test_lines_that_end_with_a_carriage_return_alone_are_named_as_such(tmp_path, content, line):
     (tmp_path / "a.csv").write_bytes(content.encode())
@@ -441,5 +466,5 @@ def test_the_separator_is_seen_where_a_name_in_the_header_has_a_line_break(tmp_p
 
 def test_a_quote_that_never_ends_in_the_header_is_named(tmp_path):
     (tmp_path / "a.csv").write_text('text,"label\n' + "a,b\n" * 100)
-    with pytest.raises(InputError, match=r"a\.csv line 101: unexpected end"):
+    with pytest.raises(InputError, match=r"a\.csv line 1 \(read on to line 101\): unexpected end"):
         frame(tmp_path / "home", source=str(tmp_path / "a.csv"))

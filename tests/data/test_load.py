@@ -92,7 +92,7 @@ BAD = {
     "missing column": (b"text,kind\na,b\n", "no column `label`"),
     "wrong encoding": ("text,label\na,b\ncaf\xe9,x\n".encode("latin-1"), "line 3: byte 0xe9 is not UTF-8"),
     "too many fields": (b'text,label\n"a\nb",x\nc,d,e\n', "line 4: has 3 fields where the header has 2"),
-    "open quote": (b'text,label\n"a,b\nc,d\n', "line 3: unexpected end"),
+    "open quote": (b'text,label\n"a,b\nc,d\n', r"line 2 \(read on to line 3\): unexpected end"),
     "stray quote": (b'text,label\n"a"b,c\n', "line 2"),
     "long text": (b"text,label\n" + b"x" * 100_001 + b",a\n", "row 1: `text` has 100,001 characters"),
 }

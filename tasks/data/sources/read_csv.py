@@ -53,7 +53,6 @@ def csv_header(file: File, wanted: tuple[str, ...], max_characters: int) -> tupl
 @contextmanager
 def _opened(file: File, wanted: Sequence[str], max_characters: int) -> Iterator[_Table]:
     before = csv.field_size_limit(max(max_characters, WIDEST))
-    reader: Any = None
     try:
         with open_text(file) as stream:
             plain = bounded_lines(stream, file.path, line_limit(max_characters))
@@ -65,17 +64,13 @@ def _opened(file: File, wanted: Sequence[str], max_characters: int) -> Iterator[
             header_lines = [head] if separator else _header_lines(head, plain)
             separator = separator or _separator(header_lines, wanted)
             reader = csv.reader(chain(skipped, header_lines, plain), strict=True, delimiter=separator)
-            columns = next((record for record in reader if record), None)
+            records = _records(reader, file.path)
+            columns = next(records, None)
             if columns is None:
                 raise InputError(f"{file.path}: is empty: it needs a header line and rows")
-            yield _Table(columns, _records(reader, len(columns), file.path), separator)
-    except csv.Error as error:
-        line = 1 if reader is None else reader.line_num
-        if "new-line character" in str(error):
-            what = "has a carriage return (CR) outside of quotes: save the file with LF line ends, or quote the text"
-        else:
-            what = f"{error}: mend the quotes or the length of this line"
-        raise InputError(f"{file.path} line {line}: {what}") from error
+            yield _Table(columns, records, separator)
+    except csv.Error as error:  # of a header, in which the separator is looked for
+        raise _malformed(error, f"{file.path} line 1") from error
     finally:
         csv.field_size_limit(before)
 
@@ -112,14 +107,36 @@ def _separator(header_lines: list[str], wanted: Sequence[str]) -> str:
     return next(iter([*fitting, *(sign for sign in SEPARATORS if len(fields[sign]) > 1)]), ",")
 
 
-def _records(reader: Any, width: int, path: str) -> Iterator[list[str]]:
-    """The records that are no empty lines; one of another width is named by the line that it begins in."""
-    for record in reader:
-        if not record:
-            continue
-        if len(record) != width:
-            line = reader.line_num - sum(value.count("\n") for value in record)
-            raise InputError(
-                f"{path} line {line}: has {len(record)} fields where the header has {width}: quote the text or mend the line"
-            )
-        yield record
+def _records(reader: Any, path: str) -> Iterator[list[str]]:
+    """The header, and the records below it that are no empty lines; a faulty one is named by the line that it begins in."""
+    columns: list[str] = []
+    line = 1
+    try:
+        for record in reader:
+            if record:
+                if columns and (len(record) != len(columns) or record == columns):
+                    _check_record(record, columns, f"{path} line {line}")
+                columns = columns or record
+                yield record
+            line = reader.line_num + 1
+    except csv.Error as error:
+        read_on = f" (read on to line {reader.line_num})" if reader.line_num > line else ""
+        raise _malformed(error, f"{path} line {line}{read_on}") from error
+
+
+def _check_record(record: list[str], columns: list[str], where: str) -> None:
+    if len(record) != len(columns):
+        raise InputError(f"{where}: has {len(record)} fields where the header has {len(columns)}: quote the text or mend the line")
+    if len(columns) > 1:  # a text may be called as its only column is
+        raise InputError(
+            f"{where}: is the header once more, as where one file is appended to another: take this line out (`tail -n +2` gives a "
+            "file without its header)"
+        )
+
+
+def _malformed(error: csv.Error, where: str) -> InputError:
+    if "new-line character" in str(error):
+        what = "has a carriage return (CR) outside of quotes: save the file with LF line ends, or quote the text"
+    else:
+        what = f"{error}: mend the quotes or the length of this line"
+    return InputError(f"{where}: {what}")
