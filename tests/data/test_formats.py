@@ -421,10 +421,21 @@ def test_a_batch_keeps_every_digit_of_a_number(tmp_path, numbers, kind, kept):
 @pytest.mark.parametrize("codec", [bz2, gzip])
 def test_members_that_are_empty_and_zeros_at_the_end_hide_no_row(tmp_path, codec):
     start, rest = csv_of()[:40], csv_of()[40:]
-    packed = codec.compress(start) + codec.compress(b"") + codec.compress(rest) + b"\0" * (512 if codec is gzip else 0)
+    packed = codec.compress(start) + codec.compress(b"") + codec.compress(rest) + b"\0" * 512
     path = tmp_path / f"a.csv.{'gz' if codec is gzip else 'bz2'}"
     path.write_bytes(packed)
     assert len(frame(tmp_path / "home", source=str(path))) == len(TABLE)
+
+
+@pytest.mark.parametrize("end", ["gz", "bz2", "zst"])
+@pytest.mark.parametrize("after", ["garbage", "a damaged member", "half a member"])
+def test_what_follows_a_whole_member_and_is_none_is_an_input_error(tmp_path, end, after):
+    compress = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zst_of}[end]
+    more = compress(csv_of() * 50)
+    rest = {"garbage": b"garbage", "a damaged member": b"X" + more[1:], "half a member": more[: len(more) // 2]}[after]
+    (tmp_path / f"a.csv.{end}").write_bytes(compress(csv_of()) + rest)
+    with pytest.raises(InputError, match=rf"a\.csv\.{end}: is no whole \w+ file"):
+        frame(tmp_path / "home", source=str(tmp_path / f"a.csv.{end}"))
 
 
 @pytest.mark.parametrize("end", ["gz", "bz2", "zst"])

@@ -16,6 +16,7 @@ from tasks.data.sources.formats import packing_of, remedy_for
 from tasks.data.sources.source_files import File
 
 MOST_TIMES = 200  # as large as what was read of the packed file: texts pack to a tenth or so, logs to a fiftieth
+_BLOCK = 1 << 16  # bytes that are unpacked at once
 _PEEKED = 4096  # bytes of a beginning that is looked at
 ALWAYS = 64 << 20  # bytes that any packed file may grow to
 _GZIP = b"\x1f\x8b"
@@ -117,13 +118,43 @@ class _Unpacked(io.RawIOBase):
         return len(block)
 
 
+class _Bz2Members:
+    """The members of a bz2 file; `bz2.BZ2File` ends in silence where the beginning of one is damaged, and loses what comes after."""
+
+    def __init__(self, packed: _Counted) -> None:
+        self._packed, self._member, self._held = packed, bz2.BZ2Decompressor(), b""
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes; none at the end."""
+        while True:
+            if self._member.eof:
+                self._held = self._after()
+                if not self._held:
+                    return b""
+                self._member = bz2.BZ2Decompressor()
+            given = b""
+            if self._member.needs_input:
+                given, self._held = self._held or self._packed.read(_BLOCK), b""
+                if not given:
+                    raise EOFError("it ends within a member")
+            if block := self._member.decompress(given, size):
+                return block
+
+    def _after(self) -> bytes:
+        """What comes after a member but for zeros; nothing at the end."""
+        rest = self._member.unused_data.lstrip(b"\0")
+        while not rest and (given := self._packed.read(_BLOCK)):
+            rest = given.lstrip(b"\0")
+        return rest
+
+
 def _decompressor(packed: Any, codec: str) -> Any:
     """What reads on over the members of a file, be some of them empty, and over the zeros that fill up its last block."""
     match codec:
         case "gzip":
             return gzip.GzipFile(fileobj=packed, mode="rb")
         case "bz2":
-            return bz2.BZ2File(packed)
+            return _Bz2Members(packed)
     import pyarrow as pa
 
     return pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), codec)
