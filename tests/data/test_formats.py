@@ -136,7 +136,7 @@ BROKEN = {
     "cut.csv.gz": (gzip.compress(csv_of() * 50)[:-20], r"is no whole gzip file"),
     "not.csv.gz": (csv_of(), r"is no whole gzip file"),
     "cut.csv.zst": (zst_of(csv_of() * 50)[:-20], r"is no whole zstd file"),
-    "gz.csv": (gzip.compress(csv_of()), r"is a \.gz file by its first bytes.*name it \.gz"),
+    "gz.csv": (gzip.compress(csv_of()), r"is a \.gz file by its first bytes.*name it gz\.csv\.gz"),
     "zip.csv": (b"PK\x03\x04rest", r"is a \.zip file by its first bytes"),
     "cut.json": (b'[{"text": "a", "label": "x"}, {"text": "b"', r"item 2: is not JSON"),
     "comma.json": (b'[{"text": "a", "label": "x"} {"text": "b"}]', r"item 1: '\{' follows where a comma"),

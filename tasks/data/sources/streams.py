@@ -8,11 +8,11 @@ import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from configs.errors import InputError
-from tasks.data.sources.formats import packing_of, remedy_for
+from tasks.data.sources.formats import PACKED, packing_of, remedy_for
 from tasks.data.sources.source_files import File
 
 MOST_TIMES = 200  # as large as what was read of the packed file: texts pack to a tenth or so, logs to a fiftieth
@@ -77,7 +77,8 @@ def _check_plain(file: File, start: bytes) -> None:
             continue
         if end == ".zip" and (b"[Content_Types].xml" in start or b"xl/" in start):
             end = ".xlsx"
-        remedy = f"name it {end}" if end not in (".zip", ".xls") else remedy_for(f"a{end}", "auto")
+        remedy = f"name it {PurePosixPath(file.name).name}{end}" if end in PACKED else f"name it {end}"
+        remedy = remedy_for(f"a{end}", "auto") if end in (".zip", ".xls") else remedy
         raise InputError(f"{file.path}: is a {end} file by its first bytes, and is read as {file.format}: {remedy}")
 
 
