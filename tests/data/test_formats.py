@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import io
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as encryption
 import pytest
 from pydantic import ValidationError
 
@@ -251,8 +255,6 @@ def test_the_places_of_broken_rows_are_those_within_the_window(tmp_path):
 
 
 def test_a_missing_extra_is_an_error_that_names_it(tmp_path, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     (tmp_path / "a.xlsx").write_bytes(FILES["a.xlsx"])
     with pytest.raises(InfraError, match=r"pip install 'tunekeeper\[xlsx\]'"):
@@ -393,6 +395,37 @@ def test_a_time_beyond_the_year_9999_is_named_by_its_column(tmp_path, unit):
     assert len(frame(tmp_path / "home", source=str(tmp_path / "a.parquet"))) == 2
     with pytest.raises(InputError, match=r"a\.parquet: `at` holds a value that cannot be read .*: correct it"):
         frame(tmp_path / "home", source=str(tmp_path / "a.parquet"), time="at")
+
+
+class Keys(encryption.KmsClient):
+    """Gives every key away."""
+
+    def wrap_key(self, key: bytes, _: str) -> bytes:
+        return base64.b64encode(key)
+
+    def unwrap_key(self, key: bytes, _: str) -> bytes:
+        return base64.b64decode(key)
+
+
+@pytest.mark.parametrize(("plain", "says"), [(True, "has encrypted columns"), (False, "no decryption found")])
+def test_encrypted_columns_are_refused_and_end_no_process(tmp_path, plain, says):
+    how = encryption.EncryptionConfiguration(footer_key="a", column_keys={"b": ["text"]}, plaintext_footer=plain)
+    keys = encryption.CryptoFactory(lambda _: Keys())
+    properties = keys.file_encryption_properties(encryption.KmsConnectionConfig(), how)
+    pq.write_table(pa.Table.from_pandas(TABLE), tmp_path / "a.parquet", encryption_properties=properties)
+    code = "import sys; from tasks.data.sources import read_files, source_files as s; "
+    code += "print(read_files.file_header(*s.resolve_source(sys.argv[1]), 100))"
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1 and says in ended.stderr.splitlines()[-1]
+
+
+def test_a_page_that_is_not_what_its_checksum_says_is_refused(tmp_path):
+    path = tmp_path / "a.parquet"
+    how = {"write_page_checksum": True, "compression": "none", "use_dictionary": False}
+    pq.write_table(pa.Table.from_pandas(TABLE), path, **how)
+    path.write_bytes(path.read_bytes().replace(b'ticket "1"', b'ticket "9"', 1))
+    with pytest.raises(InputError, match=r"a\.parquet: is a damaged Parquet file"):
+        frame(tmp_path / "home", source=str(path))
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 from configs.errors import InputError
 from tasks.data.sources.chunk import Chunk, check_present
 from tasks.data.sources.source_files import File
 from tasks.data.sources.streams import check_growth, open_packed
 
+_END = struct.Struct("<I4s")  # how a file ends: the size of its footer, and PAR1
+_SIGNATURE_BYTES = 28  # of a footer: a nonce and a tag
 _ROW_BYTES = 16  # what a row costs at least once it is read, however little of the file it takes
 
 
@@ -39,12 +43,11 @@ def open_parquet(file: File) -> Iterator[Any]:
     """The file as a pyarrow.parquet.ParquetFile; InputError where it is damaged, or claims far more rows than it can hold."""
     import pyarrow.parquet as pq
 
-    if file.is_local:
-        with _faults(file.path), pq.ParquetFile(file.path, memory_map=True) as parquet:
-            yield _checked(parquet, file.path)
-    else:
-        # The stream is outermost: to a store, an error of Parquet's would look like one of its own.
-        with open_packed(file) as stream, _faults(file.path), pq.ParquetFile(stream) as parquet:
+    # The stream is outermost: to a store, an error of Parquet's would look like one of its own.
+    with open_packed(file) as stream, _faults(file.path):
+        given = file.path if file.is_local else stream
+        with pq.ParquetFile(given, memory_map=file.is_local, page_checksum_verification=True) as parquet:
+            _check_signature(stream, parquet.metadata, file.path)
             yield _checked(parquet, file.path)
 
 
@@ -100,6 +103,14 @@ def _cell(scalar: Any) -> Any:
         if isinstance(scalar, pa.ListScalar):
             return [_cell(part) for part in scalar.values]
         return scalar.as_buffer().to_pybytes().decode("utf-8", "surrogateescape")
+
+
+def _check_signature(stream: BinaryIO, metadata: Any, path: str) -> None:
+    """Refuse a file of encrypted columns whose footer is plain, and signed: the library ends the process where it looks at them."""
+    stream.seek(-_END.size, os.SEEK_END)
+    footer_bytes, _ = _END.unpack(stream.read(_END.size))
+    if footer_bytes - metadata.serialized_size == _SIGNATURE_BYTES:
+        raise InputError(f"{path}: has encrypted columns: write the file again without encryption")
 
 
 def _checked(parquet: Any, path: str) -> Any:

@@ -120,7 +120,7 @@ class _Unpacked(io.RawIOBase):
 
 
 class _Bz2Members:
-    """The members of a bz2 file; `bz2.BZ2File` ends in silence where the beginning of one is damaged, and loses what comes after."""
+    """The members of a bz2 file; `bz2.BZ2File` ends in silence where the beginning of one is damaged, and loses the rest."""
 
     def __init__(self, packed: _Counted) -> None:
         self._packed, self._member, self._held = packed, bz2.BZ2Decompressor(), b""
