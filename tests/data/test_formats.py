@@ -293,6 +293,12 @@ def test_escapes_of_a_spreadsheet_are_the_characters_that_they_stand_for(tmp_pat
     assert chunk.columns["te_x0041_xt"] == ["one\r\ntwo _x000D_ \U0001f600 a_xyz_"]
 
 
+def test_what_a_formula_gives_where_it_fails_is_no_text_and_no_class(tmp_path):
+    source = sheet(tmp_path / "a.xlsx", ["text", "label"], ["one", "#N/A"], ["#REF!", "x"], ["it says #N/A", "x"])
+    found = frame(tmp_path / "home", source=source)
+    assert found[["text", "target"]].fillna("").values.tolist() == [["one", ""], ["", "x"], ["it says #N/A", "x"]]
+
+
 @pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/styles.xml", "[Content_Types].xml"])
 def test_a_spreadsheet_with_damaged_bytes_is_an_input_error(tmp_path, part):
     whole = xlsx_of(one=TABLE)

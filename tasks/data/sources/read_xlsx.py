@@ -20,6 +20,7 @@ _DAMAGED = (
     BadZipFile, zlib.error, EOFError, SyntaxError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError,
     RuntimeError,
 )  # fmt: skip
+_FAILED = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")
 
 
 def read_xlsx(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
@@ -105,7 +106,9 @@ def _filled(sheet: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _cell(row: tuple[Any, ...], place: int) -> Any:
-    return _plain(row[place]) if place < len(row) else None
+    """A cell; what a formula gives where it fails is nothing, not a text or a class of that name."""
+    value = row[place] if place < len(row) else None
+    return None if value in _FAILED else _plain(value)
 
 
 def _plain(value: Any) -> Any:
