@@ -100,6 +100,12 @@ def test_near_duplicates_of_old_training_rows_are_found_by_signature(make, write
             {"group": "who", "split": {"by": "hash", "test": 0.001}},
             r"no test rows are left of 40 \(in 2 groups",
         ),
+        (
+            [{**row, "when": "2026-01-02"} for row in tickets(40)],
+            {"time": "when", "split": {"by": "time"}},
+            r"no training rows are left of 40 \(all of one time, and a split by time parts no equal times\)",
+        ),
+        ([{**row, "split": "test"} for row in tickets(40)], {"split": {"column": "split"}}, "no training rows are left of 40"),
     ],
 )
 def test_what_cannot_be_learned_or_measured_is_refused_and_explained(make, write, home, rows, data, problem):

@@ -31,6 +31,8 @@ def check_labels(candidate: Candidate, fate: NDArray[np.uint8], reasons: dict[in
     codes, names = np.asarray(labels.indices), labels.dictionary.to_pylist()
     kept = fate == KEPT
     learned = np.unique(codes[kept & (candidate.split == TRAIN)])
+    if len(learned) == 0:
+        return  # `check_rows` says what is missing
     unseen = kept & (candidate.split != TRAIN) & ~np.isin(codes, learned)
     missing = sorted(names[c] for c in np.unique(codes[unseen & (candidate.split == TEST)]))
     if missing and candidate.test_as_given:
@@ -52,23 +54,26 @@ def check_rows(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
     """Rows must be left, to train on and to test on."""
     counts = np.bincount(candidate.split[fate == KEPT], minlength=3)
     total = len(fate)
-    groups = _groups(candidate, fate)
+    together = _kept_together(candidate, fate)
     if counts.sum() == 0:
         raise InputError(
             f"data.source: all {total:,} rows were quarantined or dropped: see the reasons, then mend the data or the contract"
         )
     if counts[TRAIN] == 0:
         raise InputError(
-            f"data.split: no training rows are left of {total:,}{groups}: add rows, or make the other fractions smaller"
+            f"data.split: no training rows are left of {total:,}{together}: add rows, or make the other fractions smaller"
         )
     if counts[TEST] == 0:
-        raise InputError(f"data.split: no test rows are left of {total:,}{groups}: add rows, or set a larger data.split.test")
+        raise InputError(f"data.split: no test rows are left of {total:,}{together}: add rows, or set a larger data.split.test")
 
 
-def _groups(candidate: Candidate, fate: NDArray[np.uint8]) -> str:
-    """How many groups the rows are in, where they are: few of them may all fall into one split."""
+def _kept_together(candidate: Candidate, fate: NDArray[np.uint8]) -> str:
+    """What no split parts: few groups, or rows of one time, may all fall into one split."""
     import pyarrow.compute as pc
 
-    kept = take_rows(candidate.rows, np.flatnonzero(fate == KEPT), ["group"]).column("group")
-    n = len(pc.unique(kept.drop_null()))
-    return f" (in {n:,} groups, none of which is split)" if n else ""
+    kept = take_rows(candidate.rows, np.flatnonzero(fate == KEPT), ["group", "time"])
+    n = len(pc.unique(kept.column("group").drop_null()))
+    if n:
+        return f" (in {n:,} groups, none of which is split)"
+    one_time = len(pc.unique(kept.column("time"))) == 1 and kept.column("time").null_count == 0
+    return " (all of one time, and a split by time parts no equal times)" if one_time else ""
