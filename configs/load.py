@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
@@ -15,6 +16,8 @@ from configs.schema import Pipeline
 from configs.yaml_text import HALF_CHARACTER, LONGEST, YamlError, YamlSyntaxError, parse_yaml
 
 SHOWN = 200  # characters of a value that an error shows
+_BRANCHES = ("str", "tuple[str, ...]")  # how faults name the kinds of value of which a setting takes one
+_SIGN = re.compile(r"[^\w~]")  # one alone stands for itself: to YAML | and > begin a text, # a comment, - a list
 
 
 def load_pipeline(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
@@ -37,6 +40,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(f"no config at {path}: name a YAML file, such as configs/helpdesk.yaml") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder: name the YAML file in it") from None
+    except OSError as error:
+        raise InputError(f"{_short(str(path))}: cannot be read ({error.strerror}): correct the path, or its permissions") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 at byte {error.start}: save it as UTF-8") from None
     except YamlError as error:
@@ -62,7 +67,7 @@ def _put(values: dict[str, Any], override: str) -> None:
             raise InputError(f"`{plain}`: {parent} holds the value {_short(child)}, no keys: set {parent} itself")
         place = child
     try:
-        value = parse_yaml(text)
+        value = text if _SIGN.fullmatch(text) else parse_yaml(text)
     except YamlSyntaxError:
         value = text
     except YamlError as error:
@@ -74,10 +79,12 @@ def _put(values: dict[str, Any], override: str) -> None:
 
 def _explain(fault: Any) -> str:
     """One fault in one line: where, what, what to do."""
-    where = ".".join(str(part) for part in fault["loc"]) or "the pipeline"
+    unknown = fault["type"] == "extra_forbidden"
+    named, models = _place(fault["loc"][:-1] if unknown else fault["loc"])
+    where = ".".join([*named, str(fault["loc"][-1])] if unknown else named) or "the pipeline"
     message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(fault["loc"][-1]), _keys_at(fault["loc"][:-1]), n=1)
+    if unknown:
+        near = difflib.get_close_matches(str(fault["loc"][-1]), [key for model in models for key in model.model_fields], n=1)
         return f"{where}: unknown key; " + (f"did you mean `{near[0]}`?" if near else "drop it")
     if fault["type"] == "missing":
         return f"{where}: is required but absent: add it"
@@ -96,13 +103,19 @@ def _short(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
-def _keys_at(location: Iterable[int | str]) -> list[str]:
-    """The keys that are allowed where an unknown one stood."""
+def _place(location: Iterable[int | str]) -> tuple[list[str], list[type[BaseModel]]]:
+    """A fault's place by the keys that lead to it, and the sections whose keys are allowed there: of a union that of the kind."""
+    named: list[str] = []
     models: list[type[BaseModel]] = [Pipeline]
     for part in location:
-        fields = [model.model_fields[part].annotation for model in models if str(part) in model.model_fields]  # type: ignore[index]
-        models = [found for field in fields for found in _models_in(field)] or models
-    return [key for model in models for key in model.model_fields]
+        fields = [model.model_fields[part].annotation for model in models if part in model.model_fields]  # type: ignore[index]
+        chosen = [model for model in models if any(field.default == part for field in model.model_fields.values())]
+        if not fields and chosen:
+            models = chosen
+        elif part not in _BRANCHES:
+            named.append(str(part))
+            models = [found for field in fields for found in _models_in(field)]
+    return named, models
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

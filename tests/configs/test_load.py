@@ -109,3 +109,34 @@ def test_a_setting_of_an_adapter_or_a_split_needs_no_kind_beside_it(
 ) -> None:
     pipeline = load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [override])
     assert (pipeline.adapter.kind, pipeline.data.split.by) == (adapter, split)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("data.split.validation=10%", r"data\.split\.validation = '10%': "),
+        ("data.split={by: time, teest: 0.1}", r"data\.split\.teest: unknown key; did you mean `test`"),
+        ("adapter={kind: full, r: 3}", r"adapter\.r: unknown key; drop it"),
+        ("data.source=5", r"data\.source = 5: "),
+        ("gate.floors={str: x, accuracy: x}", r"gate\.floors\.accuracy = 'x': "),
+        ("training.epoch=5", r"training\.epoch: unknown key; did you mean `epochs`"),
+    ],
+)
+def test_a_fault_is_named_by_the_keys_that_the_file_has_and_helped_by_those_of_its_kind(tmp_path, override, says):
+    with pytest.raises(InputError, match=rf"(?m)^  {says}"):
+        load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [override])
+
+
+@pytest.mark.parametrize("sign", ["|", ">", "#", "-", "&", "?", " ", "\t", "€"])
+def test_a_sign_alone_is_that_sign_and_no_yaml(tmp_path, sign):
+    path = config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n")
+    assert load_pipeline(path, [f"data.separator={sign}"]).data.separator == sign
+    assert load_pipeline(path, ["data.separator=~"]).data.separator is None
+
+
+def test_a_config_that_cannot_be_opened_is_the_users(tmp_path):
+    (tmp_path / "a.csv").touch()
+    for path, says in ((tmp_path / f"{'x' * 300}.yaml", "File name too long"), (tmp_path / "a.csv" / "b.yaml", "Not a directory")):
+        with pytest.raises(InputError, match=rf"cannot be read \({says}\): correct the path") as refused:
+            load_pipeline(path)
+        assert len(str(refused.value)) < 400
