@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from configs.credentials import credential_in, refused_pattern, remedy_for
 
@@ -24,11 +24,31 @@ def _refuse_credentials(schema: dict[str, Any]) -> None:
         waiting += [*each.get("anyOf", ()), *([each["items"]] if isinstance(each.get("items"), dict) else [])]
 
 
+def _takes_numbers(annotation: Any) -> bool:
+    """Whether a number is meant where this stands, and no truth."""
+    kinds = [annotation]
+    for kind in kinds:  # grows: the parts of a union, and what is annotated
+        kinds += get_args(kind)
+    return (int in kinds or float in kinds) and bool not in kinds
+
+
 class Frozen(BaseModel):
     """A section of a config. No text in it holds a credential: it is kept with every run, by MLflow, Prefect and the ledger."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, json_schema_extra=_refuse_credentials)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, json_schema_extra=_refuse_credentials
+    )
     DEFAULTS: ClassVar[int] = 0  # raised by whoever changes a default: keys leave out what stands at its default
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_truth_is_no_number(cls, values: object) -> object:
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, bool) and name in cls.model_fields and _takes_numbers(cls.model_fields[name].annotation):
+                raise ValueError(
+                    f"{name} is {str(value).lower()}, which would be read as {int(value)}: write the number that is meant"
+                )
+        return values
 
     @field_validator("*")
     @classmethod

@@ -140,3 +140,19 @@ def test_a_config_that_cannot_be_opened_is_the_users(tmp_path):
         with pytest.raises(InputError, match=rf"cannot be read \({says}\): correct the path") as refused:
             load_pipeline(path)
         assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize("setting", ["training.early_stopping", "training.batch_size", "training.learning_rate", "gate.margin"])
+@pytest.mark.parametrize(("value", "read_as"), [("true", 1), ("no", 0)])
+def test_a_truth_is_no_number(tmp_path, setting, value, read_as):
+    section, name = setting.split(".")
+    with pytest.raises(InputError, match=rf"{section}: {name} is (true|false), which would be read as {read_as}"):
+        load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [f"{setting}={value}"])
+
+
+@pytest.mark.parametrize("value", [".inf", "1e999", ".nan"])
+@pytest.mark.parametrize("setting", ["training.learning_rate", "serving.timeout_seconds", "gate.floors"])
+def test_a_number_without_end_is_no_setting(tmp_path, setting, value):
+    given = f"{{accuracy: {value}}}" if setting == "gate.floors" else value
+    with pytest.raises(InputError, match=rf"{setting}.*: Input should be a finite number"):
+        load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [f"{setting}={given}"])
