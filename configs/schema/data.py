@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -70,6 +71,22 @@ class Window(Frozen):
     start: Moment | None = None
     end: Moment | None = None
 
+    @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> Self:
+        start, end = _read_moment(self.start), _read_moment(self.end)
+        if start and end and start >= end:
+            raise ValueError(f"start ({self.start}) is not before end ({self.end}): no row lies between them; correct one of them")
+        return self
+
+
+def _read_moment(text: str | None) -> datetime | None:
+    """A time in UTC; None where it is none, or none in the forms that are known here: whoever reads the rows says so."""
+    try:
+        read = datetime.fromisoformat(text or "")
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
 
 TABLES = ("postgresql+psycopg2", "sqlite")
 
@@ -111,7 +128,9 @@ class Data(Frozen):
     split: Annotated[HashSplit | TimeSplit | GivenSplit, Field(discriminator="by")] = HashSplit()
     redact: Redact = Redact()
     deduplicate: Deduplicate = Deduplicate()
-    max_characters: Annotated[int, Field(ge=1)] = Field(100_000, description="a longer text is an error of the data, not a text")
+    max_characters: Annotated[int, Field(ge=1, le=10**9)] = Field(
+        100_000, description="a longer text is an error of the data, not a text"
+    )
     feedback: bool = Field(False, description="labels and corrections of served traffic become rows of the next snapshot")
 
     @field_validator("separator")
@@ -120,6 +139,20 @@ class Data(Frozen):
         if value is not None and (value.isalnum() or value in '"\r\n'):
             raise ValueError("separates no fields: set it to a sign such as ; or a tab, or leave it out")
         return value
+
+    @field_validator("slices")
+    @classmethod
+    def _each_slice_is_named_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := sorted({name for name in value if value.count(name) > 1}):
+            raise ValueError(f"names {', '.join(f'`{name}`' for name in twice)} more than once: name each column once")
+        return value
+
+    @model_validator(mode="after")
+    def _what_is_read_is_not_what_is_said(self) -> Self:
+        for reads, says in (("text", "label"), ("prompt", "completion")):
+            if getattr(self, reads) == getattr(self, says):
+                raise ValueError(f"{reads} and {says} are one column, `{getattr(self, reads)}`: a model would be given its answer")
+        return self
 
     @model_validator(mode="after")
     def _ports_are_ports(self) -> Self:

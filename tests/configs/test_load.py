@@ -156,3 +156,22 @@ def test_a_number_without_end_is_no_setting(tmp_path, setting, value):
     given = f"{{accuracy: {value}}}" if setting == "gate.floors" else value
     with pytest.raises(InputError, match=rf"{setting}.*: Input should be a finite number"):
         load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [f"{setting}={given}"])
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ("{source: a.csv, slices: [a, b, a]}", r"data\.slices = .*: names `a` more than once"),
+        ("{source: a.csv, text: label}", r"data: text and label are one column, `label`"),
+        ("{source: a.csv, prompt: x, completion: x}", r"data: prompt and completion are one column, `x`"),
+        ("{source: a.csv, max_characters: 1000000000000000000000}", r"data\.max_characters = .*less than or equal to 1000000000"),
+        ("{source: a.csv, time: t, window: {start: 2026-02-01, end: 2026-01-01}}", r"start \(2026-02-01\) is not before end"),
+        (
+            "{source: a.csv, time: t, window: {start: '2026-01-01T01:00:00+02:00', end: '2025-12-31T23:00:00Z'}}",
+            r"data\.window: start \(2026-01-01T01:00:00\+02:00\) is not before end \(2025-12-31T23:00:00Z\)",
+        ),
+    ],
+)
+def test_data_of_which_no_run_can_come_are_refused_before_any_are_read(tmp_path, data, says):
+    with pytest.raises(InputError, match=says):
+        load_pipeline(config(tmp_path, f"{HEAD}data: {data}\n"))

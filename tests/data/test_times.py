@@ -63,3 +63,6 @@ def test_a_window_is_written_out_too(tmp_path):
     data = Data(source=str(tmp_path / "a.csv"), time="t", window={"start": "today"})
     with pytest.raises(InputError, match=r"data\.window: 'today' is no time"), loaded_source(data, "text-classification", tmp_path):
         pass
+    late = Data(source=str(tmp_path / "a.csv"), time="t", window={"end": "9999-12-31T23:59:59-12:00"})  # the year 10000 in UTC
+    with pytest.raises(InputError, match=r"data\.window: '9999.* is no time"), loaded_source(late, "text-classification", tmp_path):
+        pass

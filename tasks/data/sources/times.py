@@ -57,6 +57,6 @@ def _bound(text: str) -> Any:
         if not re.fullmatch(_WRITTEN, text):
             raise ValueError("no ISO 8601")
         time = pd.Timestamp(text)
+        return (time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")).to_pydatetime()
     except ValueError as error:
         raise InputError(f"data.window: {text[:_SHOWN]!r} is no time: write ISO 8601, as 2026-01-31") from error
-    return (time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")).to_pydatetime()
