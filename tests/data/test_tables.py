@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import postgres
 import pytest
+import sqlalchemy as sa
 
-from configs.errors import InputError
+from configs.errors import InfraError, InputError
 from configs.load import load_pipeline
 from configs.schema import Data
 from tasks.data.preparation.load import loaded_source
@@ -151,3 +153,42 @@ def test_what_sqlite_stores_for_a_truth_is_one(tmp_path: Path) -> None:
     database.close()
     (chunk,) = read_chunks(resolve_source(f"sqlite:///{tmp_path}/a.db/t")[0], ("cell",), 100)
     assert [repr(cell) for cell in chunk.columns["cell"]] == ["False", "True", "None"]
+
+
+@pytest.mark.parametrize(
+    ("view", "said"),
+    [
+        ("SELECT text, label FROM gone", "no such table: main.gone"),
+        ("SELECT text, json(text) AS label FROM tickets", "malformed JSON"),
+    ],
+)
+def test_a_view_that_cannot_be_read_is_the_users(make, tmp_path: Path, view: str, said: str) -> None:
+    address = make("a.db", ROWS)
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        database.execute(f"CREATE VIEW v AS {view}")
+    database.close()
+    with pytest.raises(InputError, match=rf"a\.db/v: cannot be read \({said}\): correct the table, or the view"):
+        tables.table_digest(address.replace("tickets", "v"), ("text", "label"))
+
+
+def test_a_damaged_database_is_the_users_and_a_locked_one_is_not(make, tmp_path: Path, monkeypatch) -> None:
+    address = make("a.db", ROWS)
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    connect = sqlite3.connect
+    monkeypatch.setattr(tables.sqlite3, "connect", lambda *given, **more: connect(*given, **more, timeout=0))
+    with pytest.raises(InfraError, match=r"the database does not answer \(database is locked\)"):
+        tables.count_rows(address)
+    other.close()
+    whole = (tmp_path / "a.db").read_bytes()
+    (tmp_path / "a.db").write_bytes(whole[:4096] + b"\xff" * 100 + whole[4196:])
+    with pytest.raises(InputError, match=r"a\.db/tickets: cannot be read \(.*malformed\)"):
+        tables.table_digest(address)
+
+
+def test_what_a_server_says_of_a_view_is_the_users() -> None:
+    address = postgres.url_or_skip()
+    with sa.create_engine(address).begin() as database:
+        database.execute(sa.text("CREATE OR REPLACE VIEW v AS SELECT 'a' AS text, 1 / (random() * 0)::int AS label"))
+    with pytest.raises(InputError, match=r"/v: cannot be read \(division by zero\): correct the table, or the view"):
+        tables.table_digest(f"{address}/v")

@@ -125,8 +125,19 @@ def open_table(address: str, where: str) -> Iterator[Opened]:
     except DBAPIError as error:
         if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
             raise InputError(f"{shown}: is no SQLite database: correct the path") from error
-        said = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
-        raise InfraError(f"{shown}: the database does not answer ({said[0]}): see that it is up, then run again") from error
+        said = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
+        if _is_answer(error):
+            raise InputError(f"{shown}: cannot be read ({said}): correct the table, or the view and what it is made of") from error
+        raise InfraError(f"{shown}: the database does not answer ({said}): see that it is up, then run again") from error
+
+
+def _is_answer(error: sa.exc.DBAPIError) -> bool:
+    """Whether a database says what is wrong with what it holds, or was asked for: SQLite has one error for that and for a lock."""
+    from sqlalchemy.exc import DataError, ProgrammingError
+
+    if isinstance(error.orig, sqlite3.DatabaseError):
+        return error.orig.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT)
+    return isinstance(error, DataError | ProgrammingError)
 
 
 def _engine(url: sa.URL, database: str, shown: str) -> sa.Engine:
