@@ -14,6 +14,8 @@ import tiny
 from batch_child import answers, job
 
 from configs.errors import InfraError, InputError
+from configs.schema import Data
+from tasks.data.preparation.load import loaded_source
 from tasks.serving.batch import partial_answers, scoring
 from tasks.serving.batch.input_files import inspect_files, place_of
 from tasks.serving.batch.scoring import result_mark, score_files
@@ -360,6 +362,53 @@ def test_what_training_reads_scoring_reads(tmp_path, name):
     done = run(tmp_path / "home", place, tmp_path / "out.parquet", logged=False)
     found = pd.read_parquet(tmp_path / "out.parquet")
     assert done.answered == 30 and found["text"].tolist() == frame["text"].tolist()
+
+
+CELLS = {
+    "sentences": [["one", "two"], [], ["three"]],
+    "truths": [True, False, None],
+    "numbers": [5, 1.5, 2**53 + 1],
+    "texts": ["one", 7, True],
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("end", ["jsonl", "parquet"])
+def test_a_cell_of_any_kind_is_asked_as_training_reads_it(tmp_path, name, end):
+    cells = CELLS[name] if end == "jsonl" or name in ("sentences", "truths") else [5.0, 1.5, None]
+    source = tmp_path / f"rows.{end}"
+    if end == "jsonl":
+        source.write_text("\n".join(json.dumps({"text": cell, "label": "x"}) for cell in cells))
+    else:
+        pq.write_table(pa.table({"text": cells, "label": ["x"] * len(cells)}), source)
+    with loaded_source(Data(source=str(source)), "text-classification", tmp_path / "home") as raw:
+        trained = [text for text in raw.rows["text"] if text]
+    asked = []
+
+    def noting(texts):
+        asked.extend(texts)
+        return answers(texts)
+
+    work = job(tmp_path, source, tmp_path / "out.parquet", logged=False, id=None)
+    score_files(scoring.ScoringJob(**{**vars(work), "answers": noting}), quiet)
+    assert sorted(asked) == sorted(trained) and len(asked) >= 2
+
+
+@pytest.mark.parametrize("cell", [{"a": 1}, ["a", 1], b"bytes"], ids=["an object", "a mixed list", "bytes"])
+def test_what_training_refuses_as_no_text_scoring_refuses_before_it_scores(tmp_path, cell):
+    source = tmp_path / f"rows.{'parquet' if isinstance(cell, bytes | dict) else 'jsonl'}"
+    if source.suffix == ".parquet":
+        pq.write_table(pa.table({"text": [cell], "label": ["x"]}), source)
+    else:
+        source.write_text(json.dumps({"text": cell, "label": "x"}))
+    says = "`text` holds .*: it must be text, a number or a date"
+    with (
+        pytest.raises(InputError, match=says),
+        loaded_source(Data(source=str(source)), "text-classification", tmp_path / "home"),
+    ):
+        pass
+    with pytest.raises(InputError, match=says):
+        inspect_files(str(source), "text", "auto", 1000)
 
 
 def test_a_row_that_says_nothing_or_is_over_its_budget_has_no_answer(tmp_path):

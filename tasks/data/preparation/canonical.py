@@ -14,7 +14,7 @@ from tasks.data.normalise import holds_half_character
 from tasks.data.preparation.split import SPLITS
 from tasks.data.redaction.pseudonyms import file_name, pseudonyms_of
 from tasks.data.redaction.redact import Redactor
-from tasks.data.sources.chunk import Chunk, cell_shape
+from tasks.data.sources.chunk import Chunk, cell_shape, cell_text
 from tasks.data.sources.columns import source_columns, split_column, wanted_columns
 from tasks.data.sources.read_files import read_chunks
 from tasks.data.sources.source_files import data_files
@@ -90,7 +90,7 @@ def _part(reading: _Reading, chunk: Chunk, given: str | None, own: str) -> Part:
         if name == "id":
             out[name] = _ids(chunk, column, reading.redactor)
             continue
-        as_text = _as_label if reading.labels and name == "target" else _as_text
+        as_text = _as_label if reading.labels and name == "target" else cell_text
         out[name] = [as_text(v, chunk, column, i) for i, v in enumerate(chunk.columns[column])]
         if name in ("text", "target"):
             _check_length(out[name], chunk, column, reading.data.max_characters)
@@ -122,7 +122,7 @@ def _array(values: Any, field: pa.Field, names: dict[str, str], refused: dict[in
 
 def _ids(chunk: Chunk, column: str, redactor: Redactor | None) -> list[str]:
     """The ids of a chunk as they are kept."""
-    plain = [_as_text(value, chunk, column, i) for i, value in enumerate(chunk.columns[column])]
+    plain = [cell_text(value, chunk, column, i) for i, value in enumerate(chunk.columns[column])]
     present = [value for value in plain if value is not None]
     if len(present) < len(plain):
         raise InputError(f"{chunk.place(plain.index(None))}: `{column}` is empty: every row needs an id, or drop data.id")
@@ -131,26 +131,9 @@ def _ids(chunk: Chunk, column: str, redactor: Redactor | None) -> list[str]:
     return [value.encode("utf-8", "backslashreplace").decode() if holds_half_character(value) else value for value in present]
 
 
-def _as_text(value: Any, chunk: Chunk, column: str, index: int) -> str | None:
-    """A cell as text: nothing and the empty string are null, sentences in a list are joined, numbers are written out."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        value = " ".join(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str):
-        if isinstance(value, dict | list | bytes):
-            raise InputError(
-                f"{chunk.place(index)}: `{column}` holds a {type(value).__name__}: it must be text, a number or a date"
-            )
-        return None if value != value else str(value)
-    return value
-
-
 def _as_label(value: Any, chunk: Chunk, column: str, index: int) -> str | None:
     """A cell as the label it is, spelled alike whatever the format."""
-    return canonical_label(value if isinstance(value, Decimal) else _as_text(value, chunk, column, index))
+    return canonical_label(value if isinstance(value, Decimal) else cell_text(value, chunk, column, index))
 
 
 def _check_length(values: list[str | None], chunk: Chunk, column: str, longest: int) -> None:

@@ -79,6 +79,23 @@ def cell_shape(text: str) -> str:
     return masked if len(text) <= _LONGEST_SHAPE else f"{masked}..."
 
 
+def cell_text(value: Any, chunk: Chunk, column: str, index: int) -> str | None:
+    """A cell as text: nothing and the empty string are null, sentences in a list are joined, numbers are written out."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        value = " ".join(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str):
+        if isinstance(value, dict | list | bytes):
+            raise InputError(
+                f"{chunk.place(index)}: `{column}` holds a {type(value).__name__}: it must be text, a number or a date"
+            )
+        return None if value != value else str(value)
+    return value
+
+
 def _shown_name(name: str) -> str:
     """A column's name; of what is hardly one, as of a first row where there is no header, the shape alone."""
     return name if _COLUMN_NAME.fullmatch(name) else cell_shape(name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from configs.errors import InputError
 from tasks.data.normalise import holds_half_character
 from tasks.data.sources import read_parquet
-from tasks.data.sources.chunk import check_present
+from tasks.data.sources.chunk import cell_text, check_present
 from tasks.data.sources.read_files import Chunk, file_header, read_chunks
 from tasks.data.sources.source_files import File, resolve_source
 
@@ -40,6 +40,10 @@ class Batch:
         for file in self.files:
             names = file_header(file, self.max_characters, (self.text,))
             yield from read_chunks(file, names, self.max_characters, required=(self.text,))
+
+    def texts(self, chunk: Chunk) -> list[str]:
+        """What is asked of each row, read as preparation reads it; empty where there is nothing."""
+        return _texts(chunk, self.text)
 
     def table(self, chunk: Chunk) -> pa.Table:
         """A chunk's columns with the batch's types; null where its file has no such column."""
@@ -93,14 +97,34 @@ def _types(file: File, names: tuple[str, ...], text: str, max_characters: int) -
             schema, count = parquet.schema_arrow, parquet.metadata.num_rows
         if count == 0:
             raise InputError(f"{file.path}: has no rows")
+        _check_text_type(schema.field(text).type, file, text)
         return {name: _plain(schema.field(name).type) for name in names}, count
     rows, seen = 0, dict.fromkeys(names)
     for chunk in read_chunks(file, names, max_characters, required=(text,)):
-        rows += len(chunk.columns[text])
+        rows += len(_texts(chunk, text))
         for name in names if file.format != "csv" else ():
             for kind in {_kind(value) for value in chunk.columns[name] if value is not None}:
                 seen[name] = _common(seen[name], kind)
     return {name: TEXT if file.format == "csv" else (seen[name] or None) for name in names}, rows
+
+
+def _texts(chunk: Chunk, column: str) -> list[str]:
+    return [cell_text(value, chunk, column, index) or "" for index, value in enumerate(chunk.columns[column])]
+
+
+def _check_text_type(kind: pa.DataType, file: File, text: str) -> None:
+    """Refuse what holds no text, as preparation does."""
+    import pyarrow as pa
+
+    sentences = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    if (pa.types.is_nested(kind) and not (sentences and _plain(kind.value_type) == TEXT)) or _is_binary(kind):
+        raise InputError(f"{file.path}: `{text}` holds {kind}: it must be text, a number or a date")
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def _plain(kind: pa.DataType) -> Any:

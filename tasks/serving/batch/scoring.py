@@ -119,7 +119,7 @@ def _scored(job: ScoringJob, chunk: Chunk, number: int, answers: Answers) -> pa.
     import pyarrow as pa
 
     table = job.batch.table(chunk)
-    texts = ["" if value is None else str(value) for value in table.column(job.batch.text).to_pylist()]
+    texts = job.batch.texts(chunk)
     said = _said(job, texts, answers)
     asked = [one is not _EMPTY for one in said]
     n = len(texts)
