@@ -87,12 +87,25 @@ def base_files(path: Path, target_tokenizer: str = "") -> list[Path]:
 def _folder(name: str, revision: str | None, target_tokenizer: str) -> Path:
     if name.startswith("package:"):
         return _package_folder(name)
-    local = Path(name).expanduser()
-    if local.is_dir():
+    if (local := local_folder(name)) is not None:
         return local
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+    if not may_be_hub_name(name):
         raise InputError(f"model.base {name}: no such folder; name a local folder, package:NAME/FOLDER or a hub model OWNER/NAME")
     return _hub_folder(name, revision, target_tokenizer)
+
+
+def local_folder(name: str) -> Path | None:
+    """The folder of this machine that a base's name is; None where there is none."""
+    try:
+        path = Path(name).expanduser()
+        return path if name and path.is_dir() else None
+    except (RuntimeError, OSError):  # a user's home that is not known, a name too long for a file
+        return None
+
+
+def may_be_hub_name(name: str) -> bool:
+    """Whether it is as a hub's names are: OWNER/NAME."""
+    return not name.startswith((".", "/", "~")) and name.count("/") == 1
 
 
 def _package_folder(name: str) -> Path:

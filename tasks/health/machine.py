@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from configs.errors import InputError
 from configs.schema import Pipeline
 from tasks.common.home import ENVIRONMENT, Home
 from tasks.data.redaction.key import VARIABLE
@@ -161,10 +162,10 @@ def check_redaction(home: Home, environment: Mapping[str, str] = os.environ) -> 
 
 def check_base_of(pipeline: Pipeline, home: Home) -> Iterator[HealthCheck]:
     """The right weights, by their hash, fit for the settings; a hub's name is looked up in its cache alone."""
-    from tasks.common.bases import find_base, read_base
+    from tasks.common.bases import find_base, local_folder, may_be_hub_name, read_base
 
     model = pipeline.model
-    if not model.base.startswith("package:") and not Path(model.base).expanduser().is_dir() and model.base.count("/") == 1:
+    if not model.base.startswith("package:") and local_folder(model.base) is None and may_be_hub_name(model.base):
         folder = _cached(model.base, model.revision)
         if folder is None:
             yield HealthCheck(
@@ -197,12 +198,14 @@ def _fitness(pipeline: Pipeline, home: Home, base: Base) -> Iterator[HealthCheck
 
 def _cached(name: str, revision: str | None) -> Path | None:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(name, revision=revision, local_files_only=True))
     except LocalEntryNotFoundError:
         return None
+    except HFValidationError as error:
+        raise InputError(f"model.base {name}: is no folder, and no name that a hub has: correct it") from error
 
 
 def check_data(pipeline: Pipeline) -> Iterator[HealthCheck]:

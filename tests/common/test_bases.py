@@ -46,7 +46,9 @@ def test_other_weights_than_the_config_names_are_refused(bert_folder):
         find_base(str(bert_folder), sha256="ab" * 32)
 
 
-@pytest.mark.parametrize("name", ["./no/such/folder", "/no/such", "~/no/such", "justaname", "a/b/c"])
+@pytest.mark.parametrize(
+    "name", ["./no/such/folder", "/no/such", "~/no/such", "~nobody-of-that-name/a", "justaname", "a/b/c", "", "x" * 300]
+)
 def test_a_folder_that_is_not_there_is_named(name):
     with pytest.raises(InputError, match="no such folder"):
         find_base(name)

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from configs.load import load_pipeline
+from configs.schema import Pipeline
 from flows.cli.doctor import run_doctor
 from tasks.common.home import Home
 from tasks.common.http import HttpAnswer, fetch
@@ -120,6 +121,15 @@ def test_the_pipelines_base_data_and_contract_are_looked_at(home, monkeypatch, t
         if check["state"] == "fail"
     }
     assert set(faults) == {"base", "contract"} and "none.json" in faults["contract"]["what"]
+
+
+@pytest.mark.parametrize("base", ["../base", "~nobody-of-that-name/base", "an owner/a name!", ""])
+def test_a_base_that_is_no_folder_and_no_name_of_a_hub_is_one_fault_among_others(home, base):
+    data = {"source": "rows.csv"}
+    pipeline = Pipeline(name="tiny", problem="text-classification", data=data, model={"base": base})
+    found = {check["name"]: check for check in run_doctor(pipeline, quiet=True)["checks"]}
+    assert found["base"]["state"] == "fail" and f"model.base {base}: " in found["base"]["what"]
+    assert {"python", "home", "data"} <= set(found)
 
 
 def test_a_library_beyond_its_bound_is_a_fault_and_one_beside_the_lock_is_said(tmp_path):
