@@ -83,6 +83,8 @@ def _json(path: Path) -> Any:
         raise InputError(f"no suite at {path}: correct contract.suite, or draft one with `tunekeeper draft-contract`") from None
     except (IsADirectoryError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no suite ({error}): name a JSON file in UTF-8") from None
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply: a suite is a few levels deep; write it again") from None
     except json.JSONDecodeError as error:
         raise InputError(
             f"{path} is no valid JSON: {error.msg} at line {error.lineno}, column {error.colno}; mend it there"

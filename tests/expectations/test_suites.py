@@ -24,6 +24,7 @@ def written(folder: Path, *expectations: Any) -> Path:
     [
         ("{", "no valid JSON.*line 1"),
         ("[]", "list `expectations`"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"expectations": [{"kwargs": {}}]}', "expectation 1 is no expectation.*`type`"),
         ('{"expectations": [{"type": "x", "meta": {"action": "drop"}}]}', "'drop'.*warn, quarantine, stop"),
         ('{"expectations": [{"type": "x", "meta": {"stages": ["late"]}}]}', "raw, prepared"),
