@@ -64,15 +64,24 @@ def _leave(code: list[int]) -> None:
 
 
 def _guarded(command: Command, given: argparse.Namespace) -> int:
-    if command is not _schema:
-        settle_environment(configured_home())  # before a command imports Prefect, which reads the environment once
     try:
+        if command is not _schema:
+            _check_working_folder()
+            settle_environment(configured_home())  # before a command imports Prefect, which reads the environment once
         with _stoppable():
             _refuse_credentials(given)
             return command(given)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the last resort: one line for the user, the traceback behind --debug)
         cause = _stopped(error) if isinstance(error, KeyboardInterrupt) else _told(error)
         return _complain(cause, _exit_code(cause), given.debug)
+
+
+def _check_working_folder() -> None:
+    """Refuse to begin in a folder that was removed since: libraries ask for it, and their errors name something else."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise InfraError("the working folder is no longer there: go to one that is (cd), and run the command again") from error
 
 
 class _TerminatedError(KeyboardInterrupt):

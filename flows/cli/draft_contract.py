@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,22 @@ def draft_contract(pipeline: Pipeline, output: Path | None) -> dict[str, Any]:
     target = output or Path("expectations") / f"{pipeline.name}.json"
     if target.exists():
         raise InputError(f"{target} is there already: move it away, or name another file with --output")
+    _make_room(target.parent)
     from expectations.draft import draft_suite
     from tasks.prepare import open_source
 
     with open_source(pipeline, home) as raw:
         suite = draft_suite(raw.frames, pipeline.problem, pipeline.name)
-    target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(suite, indent=2, ensure_ascii=False) + "\n")
     print_notice(f"{target}: {len(suite['expectations'])} expectations; read them, edit them, then set contract.suite: {target}")
     return {"suite": str(target), "expectations": len(suite["expectations"])}
+
+
+def _make_room(folder: Path) -> None:
+    """Make the folder of a suite, before all data are read for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}): name another file with --output") from error
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{folder}: cannot be written to by this user: name another file with --output")

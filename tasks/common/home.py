@@ -98,7 +98,11 @@ class Home:
 
 def configured_home() -> Home:
     """$TUNEKEEPER_HOME, else .tunekeeper in the working folder, whether it is there or not."""
-    return Home(Path(os.environ.get("TUNEKEEPER_HOME") or ".tunekeeper").expanduser().absolute())
+    named = os.environ.get("TUNEKEEPER_HOME") or ".tunekeeper"
+    try:
+        return Home(Path(named).expanduser().absolute())
+    except RuntimeError as error:
+        raise InfraError(f"TUNEKEEPER_HOME={named}: the home folder that ~ stands for is not known: write the path out") from error
 
 
 def find_home() -> Home:

@@ -36,6 +36,12 @@ def test_a_home_below_a_file_is_the_worlds_fault(tmp_path, monkeypatch):
         find_home()
 
 
+def test_a_home_below_that_of_a_user_who_is_not_there_is_named(monkeypatch):
+    monkeypatch.setenv("TUNEKEEPER_HOME", "~nobody-of-that-name/home")
+    with pytest.raises(InfraError, match=r"TUNEKEEPER_HOME=~nobody-of-that-name/home: .*: write the path out"):
+        find_home()
+
+
 def test_libraries_are_told_to_be_quiet_and_private_but_not_over_the_users_head(tmp_path, monkeypatch):
     for name in (*ENVIRONMENT, "PREFECT_HOME", "TUNEKEEPER_HOME"):
         monkeypatch.delenv(name, raising=False)

@@ -79,3 +79,28 @@ def test_the_id_of_a_row_may_be_an_address_with_a_key(monkeypatch, capsys):
     with pytest.raises(SystemExit) as left:
         command_line.main(["find", "a.yaml", "--id", "https://shop.example/o?key=42"])
     assert left.value.code == 0 and capsys.readouterr().out == "https://shop.example/o?key=42\n"
+
+
+def test_a_folder_that_is_gone_or_a_home_that_is_none_is_told_in_a_line(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNEKEEPER_HOME", "~nobody-of-that-name")
+    assert run(lambda: 0) == (
+        1,
+        "error: TUNEKEEPER_HOME=~nobody-of-that-name: the home folder that ~ stands for is not known: write the path out\n",
+    )
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run(lambda: 0) == (
+        1,
+        "error: the working folder is no longer there: go to one that is (cd), and run the command again\n",
+    )
+
+
+def test_a_contract_that_cannot_be_written_is_refused_before_the_data_are_read(monkeypatch, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(tmp_path / "home"))
+    (tmp_path / "keep.yaml").write_text("name: a\nproblem: text-classification\ndata: {source: none.csv}\nmodel: {base: b}\n")
+    with pytest.raises(SystemExit) as left:
+        command_line.main(["draft-contract", str(tmp_path / "keep.yaml"), "--output", str(tmp_path / "file" / "suite.json")])
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and "file: cannot be made (File exists): name another file with --output" in said
