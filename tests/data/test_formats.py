@@ -147,6 +147,12 @@ BROKEN = {
     "end.json": (b'[{"text": "a", "label": "x"}', r"item 1: the file ends"),
     "after.json": (b'[{"text": "a", "label": "x"}] {}', r"something follows the array of 1 items"),
     "numbers.json": (b"[1, 2]", r"item 1: is a int, not an object"),
+    "twice.jsonl": (b'{"text": "a", "label": "x", "label": "y"}', r"line 1: an object has the key `label` more than once"),
+    "twice.json": (
+        b'[{"text": "a", "label": "x"}, {"text": "a", "text": "b", "label": "y"}]',
+        r"item 2: an object has the key `text` more",
+    ),
+    "control.csv": (b"te\x00xt,\x1b[31mlabel\n", r"its columns are xx\?xx, \?\[99xxxxxx"),
     "deep.json": (b'[{"text": ' + b"[" * 100_000, r"item 1: is not JSON"),
     "latin.json": ('[{"text": "caf\xe9", "label": "x"}]'.encode("latin-1"), r"byte 0xe9 is not UTF-8"),
     "pretty.json": (json.dumps(ROWS[0], indent=1).encode(), r"line 1: is not JSON.*or the whole file one array"),

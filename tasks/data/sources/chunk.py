@@ -69,14 +69,21 @@ def check_present(present: Iterable[str], wanted: Sequence[str], path: str, hint
     for name in wanted:
         if named.count(name) != 1:
             problem = "has no column" if name not in named else "has more than one column"
-            listed = ", ".join(map(_shown_name, map(str, sorted(named) if isinstance(present, set) else named)))[:500]
+            listed = ", ".join(map(shown_name, map(str, sorted(named) if isinstance(present, set) else named)))[:500]
             raise InputError(f"{path}: {problem} `{name}`; its columns are {listed}: correct the names under data{hint}")
 
 
 def cell_shape(text: str) -> str:
     """How a cell is written, with x, X and 9 in the place of letters and digits: errors are stored, and a cell may be personal."""
-    masked = "".join("9" if c.isdigit() else ("X" if c.isupper() else "x") if c.isalpha() else c for c in text[:_LONGEST_SHAPE])
+    masked = "".join(map(_shape, text[:_LONGEST_SHAPE]))
     return masked if len(text) <= _LONGEST_SHAPE else f"{masked}..."
+
+
+def _shape(character: str) -> str:
+    """What stands for a character; of one that a terminal would obey, or show as nothing, a question mark."""
+    if character.isalpha():
+        return "X" if character.isupper() else "x"
+    return "9" if character.isdigit() else character if character.isprintable() else "?"
 
 
 def cell_text(value: Any, chunk: Chunk, column: str, index: int) -> str | None:
@@ -96,6 +103,6 @@ def cell_text(value: Any, chunk: Chunk, column: str, index: int) -> str | None:
     return value
 
 
-def _shown_name(name: str) -> str:
+def shown_name(name: str) -> str:
     """A column's name; of what is hardly one, as of a first row where there is no header, the shape alone."""
     return name if _COLUMN_NAME.fullmatch(name) else cell_shape(name)

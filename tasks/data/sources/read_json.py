@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from configs.errors import InputError
-from tasks.data.sources.chunk import bounded_lines, not_utf8
+from tasks.data.sources.chunk import bounded_lines, not_utf8, shown_name
 
 _BLOCK = 1 << 16
 _SPACE = " \t\r\n"
@@ -30,7 +31,9 @@ def _lines(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, Any]]:
         if line.isspace():
             continue
         try:
-            value = json.loads(line)
+            value = _DECODER.decode(line)
+        except _TwiceError as error:
+            raise InputError(f"{path} line {number}: {error}") from error
         except (ValueError, RecursionError) as error:
             raise InputError(
                 f"{path} line {number}: is not JSON ({error}): each line holds one object, or the whole file one array of objects"
@@ -67,6 +70,8 @@ def _value(text: _Text, where: str, limit: int) -> Any:
         try:
             value, text.at = _DECODER.raw_decode(text.held, text.at)
             return value
+        except _TwiceError as error:
+            raise InputError(f"{where}: {error}") from error
         except (ValueError, RecursionError) as error:
             rest = len(text.held) - text.at
             if rest > limit:
@@ -114,4 +119,16 @@ def _object(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-_DECODER = json.JSONDecoder()
+class _TwiceError(Exception):
+    """An object has a key twice: a parser would keep the last of its values in silence."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise _TwiceError(f"an object has the key `{shown_name(twice)}` more than once: it cannot be told which value is meant")
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_each_once)
