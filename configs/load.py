@@ -108,7 +108,7 @@ def _place(location: Iterable[int | str]) -> tuple[list[str], list[type[BaseMode
     named: list[str] = []
     models: list[type[BaseModel]] = [Pipeline]
     for part in location:
-        fields = [model.model_fields[part].annotation for model in models if part in model.model_fields]  # type: ignore[index]
+        fields = [model.model_fields[part].annotation for model in models if part in model.model_fields]
         chosen = [model for model in models if any(field.default == part for field in model.model_fields.values())]
         if not fields and chosen:
             models = chosen

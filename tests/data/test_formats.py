@@ -431,6 +431,14 @@ def test_encrypted_columns_are_refused_and_end_no_process(tmp_path, plain, says)
     assert ended.returncode == 1 and says in ended.stderr.splitlines()[-1]
 
 
+def test_a_column_whose_name_is_not_utf8_is_an_input_error(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pandas(TABLE).append_column("naem", pa.array(["x"] * 6)), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"naem", b"na\xefm"))
+    with pytest.raises(InputError, match=r"a\.parquet: has a column whose name is not UTF-8"):
+        frame(tmp_path / "home", source=str(path))
+
+
 def test_a_page_that_is_not_what_its_checksum_says_is_refused(tmp_path):
     path = tmp_path / "a.parquet"
     how = {"write_page_checksum": True, "compression": "none", "use_dictionary": False}

@@ -60,6 +60,8 @@ def _faults(path: str) -> Iterator[None]:
         yield
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputError(f"{path}: is not a whole Parquet file ({str(error)[:200]}): write or copy it again") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: has a column whose name is not UTF-8 ({str(error)[:200]}): write the file again") from error
     except OSError as error:
         if type(error) is not OSError or error.errno is not None:
             raise
