@@ -105,6 +105,11 @@ def test_near_duplicates_of_old_training_rows_are_found_by_signature(make, write
             {"time": "when", "split": {"by": "time"}},
             r"no training rows are left of 40 \(all of one time, and a split by time parts no equal times\)",
         ),
+        (
+            [{"text": "one text", "label": "x"}] * 40,
+            {"split": {"by": "hash", "test": 0.79, "validation": 0.2}},
+            r"no training rows are left of 40, 39 of which are copies or set aside",
+        ),
         ([{**row, "split": "test"} for row in tickets(40)], {"split": {"column": "split"}}, "no training rows are left of 40"),
     ],
 )

@@ -59,12 +59,12 @@ def check_rows(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
         raise InputError(
             f"data.source: all {total:,} rows were quarantined or dropped: see the reasons, then mend the data or the contract"
         )
+    gone = total - counts.sum()
+    left = f"are left of {total:,}{f', {gone:,} of which are copies or set aside' if gone else ''}{together}"
     if counts[TRAIN] == 0:
-        raise InputError(
-            f"data.split: no training rows are left of {total:,}{together}: add rows, or make the other fractions smaller"
-        )
+        raise InputError(f"data.split: no training rows {left}: add rows, or make the other fractions smaller")
     if counts[TEST] == 0:
-        raise InputError(f"data.split: no test rows are left of {total:,}{together}: add rows, or set a larger data.split.test")
+        raise InputError(f"data.split: no test rows {left}: add rows, or set a larger data.split.test")
 
 
 def _kept_together(candidate: Candidate, fate: NDArray[np.uint8]) -> str:
