@@ -236,7 +236,7 @@ def _monitor(given: argparse.Namespace) -> int:
 def _score(given: argparse.Namespace) -> int:
     from flows.cli.launch import run_score
 
-    _print(given, run_score(_load(given), given.config, given.input, given.output, given.version, quiet=given.json))
+    _print(given, run_score(_load(given), given.input, given.output, given.version, quiet=given.json))
     return 0
 
 

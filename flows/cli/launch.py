@@ -63,18 +63,18 @@ def run_monitor(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, A
     return outcome
 
 
-def run_score(pipeline: Pipeline, config: Path, source: str, output: str, version: str | None, *, quiet: bool) -> dict[str, Any]:
+def run_score(pipeline: Pipeline, source: str, output: str, version: str | None, *, quiet: bool) -> dict[str, Any]:
     """The flow in this process, and its last words."""
     with flow_environment():
         from flows.score import score
 
         outcome: dict[str, Any] = score(pipeline, source, output, version)
     if not quiet:
-        _last_scores(outcome, config)
+        _last_scores(outcome)
     return outcome
 
 
-def _last_scores(outcome: dict[str, Any], config: Path) -> None:
+def _last_scores(outcome: dict[str, Any]) -> None:
     from tasks.common.terminal import print_closing
 
     title = f"{outcome['answered']:,} of {outcome['rows']:,} rows answered by {outcome['pipeline']} version {outcome['version']}"
