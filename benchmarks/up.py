@@ -70,7 +70,7 @@ class Up:
     def deploy(self) -> None:
         code = (
             "from prefect import flow; import sys, json; "
-            "here = flow.from_source(source=sys.argv[1], entrypoint='flows/scheduled.py:retrain_config'); "
+            "here = flow.from_source(source=sys.argv[1], entrypoint='flows/retrain_config.py:retrain_config'); "
             "here.to_deployment('tiny', work_pool_name='tunekeeper', parameters=json.loads(sys.argv[2]), tags=['tunekeeper', 'tiny']).apply()"
         )
         given = json.dumps({"config": str(self.config), "overrides": TRAINING})

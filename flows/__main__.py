@@ -262,7 +262,7 @@ def _rollback(given: argparse.Namespace) -> int:
 
 
 def _history(given: argparse.Namespace) -> int:
-    from flows.cli.promote import show_history
+    from flows.cli.history import show_history
 
     _print(given, show_history(_load(given), given.config))
     return 0
@@ -276,7 +276,7 @@ def _find(given: argparse.Namespace) -> int:
 
 
 def _report(given: argparse.Namespace) -> int:
-    from flows.cli.promote import redraw_report
+    from flows.cli.history import redraw_report
 
     _print(given, redraw_report(_load(given)))
     return 0

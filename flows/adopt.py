@@ -22,6 +22,7 @@ from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import flow
 from tasks.common.processes import helper_process
 from tasks.common.terminal import print_notice
+from tasks.describe_run import describe_run
 from tasks.identity.keys import json_sha256
 from tasks.ledger.decisions import record_decision
 from tasks.ledger.pipeline_lock import hold_pipeline
@@ -116,7 +117,7 @@ def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
         name = f"{pipeline.name}-adopted-{asked.model.base.digest[:8]}"
         run_id = tracking.open_run(pipeline.name, asked.key, name, tags, "tunekeeper adopt")
         with close_on_error(tracking, run_id):
-            publish_report.describe_run(pipeline, run.home, tracking, prepared, run_id, NO_PART)
+            describe_run(pipeline, run.home, tracking, prepared, run_id, NO_PART)
             with run.stage("pack") as facts:
                 base, kept = face.keep_network(pipeline, run.home, tracking, asked.model, asked.key)
                 packed = release.pack_model(pipeline, run.home, tracking, base, prepared.snapshot, kept, run_id, reload)

@@ -23,6 +23,7 @@ from tasks.common.orchestration import flow
 from tasks.common.processes import HelperProcess, helper_process
 from tasks.common.terminal import print_notice, stage
 from tasks.data.sources import changes
+from tasks.describe_run import describe_run
 from tasks.gate.evidence import Verdict
 from tasks.identity.keys import decision_key
 from tasks.ledger.decisions import LookTakenError, check_look, find_decision, look_number, record_decision
@@ -192,7 +193,7 @@ def _retrain(
         pipeline.name, against.train_key, f"{pipeline.name}-{against.train_key[:8]}", tags, "tunekeeper retrain"
     )
     with close_on_error(tracking, run_id):
-        publish_report.describe_run(pipeline, run.home, tracking, prepared, run_id)
+        describe_run(pipeline, run.home, tracking, prepared, run_id)
         # A step waits for the slowest of its threads, one on each core: whoever works beside it holds up all of them.
         helped = None if train.takes_every_core(pipeline) else help_beside(run, prepared, side)
         trained = _train(run, prepared, against, run_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,56 +13,13 @@ from tasks.collect.links import REPORT
 from tasks.collect.run import Findings, collect_report
 from tasks.common.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, task
 from tasks.evaluate import FRAME, StoredScores
-from tasks.identity.keys import IDENTITY, stage_identity
-from tasks.opponent import SIGNATURES
-from tasks.prepare import PreparedSnapshot, contract_table, open_snapshot
 from tasks.report.run import data as page
 from tasks.report.run.page import render_report
 from tasks.report.run.summary import summary_markdown
 from tasks.tracking.client import Tracking
-from tasks.tracking.run_facts import SplitFacts
 
 if TYPE_CHECKING:
     from tasks.common.home import Home
-
-CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}  # what MLflow calls the use of a data set
-
-
-@task(name="describe", cache_policy=NO_CACHE)
-def describe_run(
-    pipeline: Pipeline,
-    home: Home,
-    tracking: Tracking,
-    prepared: PreparedSnapshot,
-    run_id: str,
-    without: frozenset[str] = frozenset(),
-) -> None:
-    """Parameters, the snapshot's account and signatures, Data Docs: into the run, once; `without` are settings that had no part."""
-    if tracking.tags(run_id).get("described") == prepared.snapshot:
-        return
-    sealed = open_snapshot(home, prepared.snapshot)
-    tracking.log_params(run_id, flat_keys(pipeline.model_dump(mode="json", exclude={"name", *without})))
-    for name in ("manifest.json", *SIGNATURES):
-        tracking.log_artifact(run_id, sealed.path / name, "snapshot")
-    tracking.log_folder(run_id, Path(prepared.docs), "data_docs")
-    tracking.log_datasets(run_id, _splits(pipeline, sealed))
-    tracking.log_text(run_id, json.dumps(stage_identity(pipeline), indent=1), IDENTITY)
-    create_markdown_artifact(contract_table(prepared.outcomes), key="contract")
-    tracking.tag(run_id, {"described": prepared.snapshot})
-
-
-def _splits(pipeline: Pipeline, sealed: Any) -> list[SplitFacts]:
-    """The snapshot's splits, as MLflow names data sets."""
-    import pyarrow.parquet as pq
-
-    source = pipeline.data.source if isinstance(pipeline.data.source, str) else ", ".join(pipeline.data.source)
-    columns = {field.name: str(field.type) for field in pq.read_schema(sealed.parquet("test"))}
-    hashes, counts = sealed.manifest["hashes"], sealed.manifest["splits"]
-    return [
-        SplitFacts(f"{pipeline.name} {split}", context, hashes[f"{split}_rows"], source, counts[split], columns)
-        for split, context in CONTEXTS.items()
-        if counts.get(split)
-    ]
 
 
 @task(name="report", cache_policy=NO_CACHE)
@@ -150,11 +106,3 @@ def in_short(pipeline: Pipeline, scores: StoredScores) -> str:
     """The first two metrics in a few words."""
     names = [metric.name for metric in pipeline.facts.metrics[:2]]
     return ", ".join(f"{name} {scores.metrics[name]:.4g}" for name in names if name in scores.metrics)
-
-
-def flat_keys(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys as dotted ones."""
-    out: dict[str, Any] = {}
-    for name, value in values.items():
-        out |= flat_keys(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
-    return out

@@ -1,30 +1,27 @@
-"""What a person does to a kept model by hand: promote, roll back, look at its history, draw its report again."""
+"""What a person does to a kept model by hand: promote it, roll it back."""
 
 from __future__ import annotations
 
 import getpass
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from configs.errors import InfraError, InputError
+from configs.errors import InputError
 from configs.schema import Pipeline
 from flows.local.server import prefect_if_up
-from tasks.collect.links import history_file, keep_history
 from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.terminal import print_closing, print_notice
 from tasks.ledger import approvals
 from tasks.ledger.approvals import Approval
-from tasks.ledger.decisions import find_decision, last_decision
+from tasks.ledger.decisions import find_decision
 from tasks.ledger.promotions import (
     MACHINE,
     Entry,
     Ledger,
     Move,
     PromotionEvidence,
-    Settled,
     champion_entry,
-    ledger_history,
     promote,
     reconcile_alias,
     rollback,
@@ -33,13 +30,11 @@ from tasks.ledger.promotions import (
 from tasks.opponent import ADOPTED, open_ledger
 from tasks.tracking.client import Registry, Tracking
 
-COLUMNS = ("epoch", "kind", "move", "when", "verdict", "who", "why")
-
 
 def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str, who: str | None) -> dict[str, Any]:
     """Make a version the champion: as its decision says, or by force, for which the ledger wants a reason."""
     person, name = person_named(who), pipeline.name
-    home, tracking, ledger, registry = _open(pipeline)
+    home, tracking, ledger, registry = open_records(pipeline)
     settled = reconcile_alias(ledger, registry, name)
     if version not in registry.versions(name):
         raise InputError(f"{name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
@@ -86,7 +81,7 @@ def _objection(
 def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str, who: str | None) -> dict[str, Any]:
     """Go back to the champion before this one, or to version `to`."""
     person = person_named(who)
-    home, tracking, ledger, registry = _open(pipeline)
+    home, tracking, ledger, registry = open_records(pipeline)
     settled = reconcile_alias(ledger, registry, pipeline.name)
     force = bool(reason) and to in champion_entry(ledger, pipeline.name).withdrawn
     move = rollback(ledger, registry, pipeline.name, to, left=settled.champion, who=person, reason=reason, force=force)
@@ -105,72 +100,12 @@ def person_named(who: str | None) -> str:
     return name
 
 
-def show_history(pipeline: Pipeline, config: Path) -> dict[str, Any]:
-    """Every promotion and rollback, oldest first, and the page of the model's life."""
-    _, tracking, ledger, registry = _open(pipeline)
-    settled = reconcile_alias(ledger, registry, pipeline.name)
-    for notice in settled.notices:
-        print_notice(notice)
-    entries = ledger_history(ledger, pipeline.name)
-    rows = [_row(entry) for entry in entries]
-    title = f"{pipeline.name}: champion is version {settled.champion}" if settled.champion else f"{pipeline.name} has no champion"
-    following = f"tunekeeper {'report' if last_decision(ledger, pipeline.name) else 'retrain'} CONFIG"
-    print_closing(title, "bold", [COLUMNS, *rows], (), (f"next: {following}".replace("CONFIG", str(config)),))
-    page = _life(pipeline, tracking, ledger, settled, following)
-    moves = [{name: value for name, value in asdict(entry).items() if name != "model"} for entry in entries]
-    return {
-        "pipeline": pipeline.name,
-        "champion": settled.champion,
-        "notices": list(settled.notices),
-        "history": moves,
-        "page": str(page),
-    }
-
-
-def _life(pipeline: Pipeline, tracking: Tracking, ledger: Ledger, settled: Settled, following: str) -> Path:
-    """Draw the model's life: versions, verdicts, promotions, looks, feedback, cost; whoever may write to MLflow shows it there."""
-    from tasks.collect.history import collect_history
-    from tasks.report.history.data import to_json
-    from tasks.report.history.page import render_history
-
-    found = collect_history(pipeline, tracking, ledger, settled.champion, settled.notices, following)
-    page = history_file(tracking, pipeline.name)
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.with_suffix(".json").write_text(to_json(found))
-    page.write_text(render_history(found))
-    try:
-        print_notice(f"page: {keep_history(tracking, pipeline.name, page)}")
-    except InfraError as error:  # who may only read sees it all the same
-        print_notice(f"page: {page} (not in MLflow: {error})")
-    return page
-
-
-def redraw_report(pipeline: Pipeline) -> dict[str, Any]:
-    """Fetch report.json of the last decided run and draw it with this version's page."""
-    from tasks.report.run.data import from_json
-    from tasks.report.run.page import render_report
-
-    home, tracking, ledger, _ = _open(pipeline)
-    run_id = _last_run(ledger, pipeline)
-    folder = tracking.fetch(tracking.artifact_uri(run_id, "report"), home.path / "reports" / run_id)
-    page = folder / "report.html"
-    page.write_text(render_report(from_json((folder / "report.json").read_bytes())))
-    print_notice(f"report: {page}")
-    return {"pipeline": pipeline.name, "run_id": run_id, "report": str(page)}
-
-
-def _open(pipeline: Pipeline) -> tuple[Home, Tracking, Ledger, Registry]:
+def open_records(pipeline: Pipeline) -> tuple[Home, Tracking, Ledger, Registry]:
+    """The home, MLflow, the ledger and the registry of a pipeline."""
     home = find_home()
     settle_environment(home)
     tracking = Tracking(home)
     return home, tracking, open_ledger(home), Registry(tracking, pipeline.release.alias)
-
-
-def _last_run(ledger: Ledger, pipeline: Pipeline) -> str:
-    found = last_decision(ledger, pipeline.name)
-    if found is None or found.run_id is None:
-        raise InputError(f"{pipeline.name} was never decided on: `tunekeeper retrain CONFIG` comes first")
-    return found.run_id
 
 
 def settle_questions(pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry) -> tuple[Approval, ...]:
@@ -221,8 +156,3 @@ def moved_outcome(pipeline: Pipeline, move: Move, notices: tuple[str, ...]) -> d
         "fresh": move.fresh,
         "notices": list(notices),
     }
-
-
-def _row(entry: Entry) -> tuple[str, ...]:
-    move = f"{entry.from_version or '-'} → {entry.to_version or '-'}"
-    return str(entry.epoch), entry.kind, move, entry.at[:16].replace("T", " "), entry.verdict or "", entry.who, entry.reason

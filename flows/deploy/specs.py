@@ -84,7 +84,7 @@ def jobs_of(pipeline: Pipeline, folder: str) -> list[DeploymentSpec]:
     ]  # fmt: skip
     if minutes is not None:
         what = f"Looks whether the source of {name} holds anything new, which starts a retraining."
-        found.append(job("flows.scheduled.watch", "new-data", what, _every(timedelta(minutes=minutes)), pipeline=values))
+        found.append(job("flows.new_data.watch", "new-data", what, _every(timedelta(minutes=minutes)), pipeline=values))
     return found
 
 
@@ -99,7 +99,7 @@ def shared_jobs(pipelines: Sequence[Pipeline], folder: str) -> list[DeploymentSp
         DeploymentSpec(
             "flows.reconcile.reconcile", "reconcile", pool, mend, (TAG,), {}, (_every(timedelta(seconds=EVERY_SECONDS)),), folder
         ),
-        DeploymentSpec("flows.scheduled.notice", "notice", pool, "Says that a run failed.", (TAG,), folder=folder),
+        DeploymentSpec("flows.notify.notice", "notice", pool, "Says that a run failed.", (TAG,), folder=folder),
         *(train_remote.pool_job(pool) for pool in pools),
     ]
 

@@ -1,6 +1,6 @@
 """The gate: does this challenger replace the champion? A verdict is evidence, and may be that there is not enough of it.
 
-The contract is DESIGN.md's. In one paragraph: the primary comparison is made on the recent, fair rows, with groups counted as
+In one paragraph: the primary comparison is made on the recent, fair rows, with groups counted as
 groups, by one-sided tests at what this look may spend of alpha; `better` must show a gain over the champion, `not_worse` must
 rule out a loss of the margin against the champion *and* the anchor; a first challenger must show a gain over the trivial baseline,
 and no loss beyond gate.first_margin may be shown against the best one (or, with gate.first = better, a gain over the best one).

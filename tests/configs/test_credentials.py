@@ -249,7 +249,7 @@ def test_an_error_that_nobody_catches_is_shown_without_its_credential(tmp_path):
 
 def test_a_text_that_a_person_types_into_a_form_of_prefect_is_checked_there_too():
     from flows.approve import ApprovalForm
-    from flows.scheduled import retrain_config
+    from flows.retrain_config import retrain_config
     from flows.score import score
 
     form = ApprovalForm.model_json_schema()["properties"]

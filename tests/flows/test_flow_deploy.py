@@ -17,7 +17,7 @@ from prefect.logging import disable_run_logger
 from prefect.states import Completed, Failed
 
 from configs.load import load_pipeline
-from flows import scheduled
+from flows import new_data, notify
 from flows.approve import approve
 from flows.deploy import run_names
 from flows.deploy.run_names import name_planned
@@ -114,7 +114,7 @@ def test_fifty_events_at_once_start_one_run_that_says_why_and_since_when_and_a_f
     deploy(keep, pool)
     resource = {"prefect.resource.id": "tunekeeper.pipeline.tiny"}
     with get_client(sync_client=True) as client:
-        failed = client.create_flow_run(scheduled.notice, parameters={"pipeline": "tiny", "run": "-"}, tags=["tunekeeper", "tiny"])
+        failed = client.create_flow_run(notify.notice, parameters={"pipeline": "tiny", "run": "-"}, tags=["tunekeeper", "tiny"])
         client.set_flow_run_state(failed.id, Failed(message="no room on the disk"), force=True)
         for number in range(50):
             emit_event(f"tunekeeper.{('drift', 'decay')[number % 2]}", resource=resource, payload={"name": "v1-8"})
@@ -130,7 +130,7 @@ def test_fifty_events_at_once_start_one_run_that_says_why_and_since_when_and_a_f
             "tunekeeper"
         }  # a notice that fails is told of by none
         with disable_run_logger():
-            assert scheduled.notice.fn(**told.parameters) == f"{failed.name} ended as Failed: no room on the disk"
+            assert notify.notice.fn(**told.parameters) == f"{failed.name} ended as Failed: no room on the disk"
         settings = run.parameters["pipeline"]
         secret = {**settings, "data": {**settings["data"], "source": "Postgres+psycopg2://me:Zqsecret1@h/d/t"}}
         for wrong in ({"why": "a whim"}, {"pipeline": {**settings, "nmae": "typo"}}, {"pipeline": secret}):
@@ -142,9 +142,9 @@ def test_a_run_that_waits_is_told_of_once_for_each_reason(keep, pool, monkeypatc
     deploy(keep, pool)
     pipeline, sent = load_pipeline(keep.config), []
     monkeypatch.setenv("TUNEKEEPER_NOTIFY", "slack-webhook/ops")
-    monkeypatch.setattr(scheduled, "_notify", lambda block, subject, text: sent.append(text))
+    monkeypatch.setattr(notify, "_notify", lambda block, subject, text: sent.append(text))
     with get_client(sync_client=True) as client:
-        waits = client.create_flow_run(scheduled.notice, parameters={"pipeline": "tiny", "run": "-"}, tags=["tunekeeper", "tiny"])
+        waits = client.create_flow_run(notify.notice, parameters={"pipeline": "tiny", "run": "-"}, tags=["tunekeeper", "tiny"])
         client.set_flow_run_state(waits.id, Completed(name="Waiting", message="`a` is gone"), force=True)
         notice, deadline = client.read_deployment_by_name("notice/notice").id, time.monotonic() + 30
         while not (told := _runs(client, notice)) and time.monotonic() < deadline:
@@ -153,17 +153,17 @@ def test_a_run_that_waits_is_told_of_once_for_each_reason(keep, pool, monkeypatc
         with admit_request(keep.home.path, pipeline, keep.ledger, "schedule", None, lambda _: None) as turn:
             turn.waits(reason, "contract")
         with disable_run_logger():
-            assert scheduled.notice.fn(**told[0].parameters) == f"{waits.name} ended as Waiting: `a` is gone"
+            assert notify.notice.fn(**told[0].parameters) == f"{waits.name} ended as Waiting: `a` is gone"
     assert len(sent) == 2 and len(told) == 1
 
 
 def test_the_watch_tells_of_rows_that_no_run_has_looked_at_and_of_none_that_would_be_refused(keep, monkeypatch):
     pipeline, told = load_pipeline(keep.config), []
-    monkeypatch.setattr(scheduled, "emit_event", lambda event, resource, payload: told.append((event, *resource.values())))
+    monkeypatch.setattr(new_data, "emit_event", lambda event, resource, payload: told.append((event, *resource.values())))
 
     def look():
         with disable_run_logger():
-            return scheduled.watch.fn(pipeline)
+            return new_data.watch.fn(pipeline)
 
     def run(why, skipped=False):
         with admit_request(keep.home.path, pipeline, keep.ledger, why, None, lambda _: None) as turn:
@@ -185,7 +185,7 @@ def test_the_watch_tells_of_rows_that_no_run_has_looked_at_and_of_none_that_woul
 
 def test_a_table_is_kept_as_a_file_is_and_another_number_of_rows_is_new_data(keep, monkeypatch):
     told = []
-    monkeypatch.setattr(scheduled, "emit_event", lambda event, resource, payload: told.append(event))
+    monkeypatch.setattr(new_data, "emit_event", lambda event, resource, payload: told.append(event))
     place = keep.folder / "rows.db"
 
     def write(n):
@@ -194,7 +194,7 @@ def test_a_table_is_kept_as_a_file_is_and_another_number_of_rows_is_new_data(kee
 
     def look():
         with disable_run_logger():
-            return scheduled.watch.fn(load_pipeline(keep.config, [source]))
+            return new_data.watch.fn(load_pipeline(keep.config, [source]))
 
     write(300)
     source = f"data.source=sqlite:///{place}/tickets"
@@ -212,7 +212,7 @@ def test_a_form_that_nobody_filled_in_is_told_of_in_words(keep):
         form = client.create_flow_run(approve, parameters={"pipeline": "tiny", "version": "1", "decision": "why"})
         client.set_flow_run_state(form.id, Failed(message="The flow was paused and never resumed."), force=True)
     with disable_run_logger():
-        said = scheduled.notice.fn("tiny", f"prefect.flow-run.{form.id}")
+        said = notify.notice.fn("tiny", f"prefect.flow-run.{form.id}")
     assert "version 1 was not promoted: nobody answered until" in said and "promote CONFIG --version 1" in said
     assert approvals.find_approval(keep.ledger, "tiny", "why").state == "expired"
 

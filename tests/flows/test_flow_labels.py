@@ -8,7 +8,7 @@ import tiny
 from prefect.logging import disable_run_logger
 
 from configs.load import load_pipeline
-from flows import scheduled
+from flows import new_data
 from flows.retrain import retrain
 from tasks.ledger.retrain_requests import requests_of, waited_before
 
@@ -77,11 +77,11 @@ def test_a_schedule_waits_for_mended_data_says_so_and_goes_on_when_they_are(keep
     assert (waiting.state, waiting.why) == ("waiting", "schedule") and waited_before(keep.ledger, "tiny")
     assert len(keep.runs()) == 1 and keep.champion() == "1"
 
-    monkeypatch.setattr(scheduled, "emit_event", lambda event, **_: sent.append(event))
+    monkeypatch.setattr(new_data, "emit_event", lambda event, **_: sent.append(event))
 
     def look(*overrides):
         with disable_run_logger():
-            return scheduled.watch.fn(load_pipeline(keep.config, [*GOOD, *overrides]))
+            return new_data.watch.fn(load_pipeline(keep.config, [*GOOD, *overrides]))
 
     assert look() == "nothing new" and sent == []  # the same rows would wait again
     assert look("contract.vocabulary=free") == "new data"

@@ -1,0 +1,84 @@
+"""What a person reads of a kept model: its history on one page, the report of its last decision drawn again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from configs.errors import InfraError, InputError
+from configs.schema import Pipeline
+from flows.cli.promote import open_records
+from tasks.collect.links import history_file, keep_history
+from tasks.common.terminal import print_closing, print_notice
+from tasks.ledger.decisions import last_decision
+from tasks.ledger.promotions import Entry, Ledger, Settled, ledger_history, reconcile_alias
+from tasks.tracking.client import Tracking
+
+COLUMNS = ("epoch", "kind", "move", "when", "verdict", "who", "why")
+
+
+def show_history(pipeline: Pipeline, config: Path) -> dict[str, Any]:
+    """Every promotion and rollback, oldest first, and the page of the model's life."""
+    _, tracking, ledger, registry = open_records(pipeline)
+    settled = reconcile_alias(ledger, registry, pipeline.name)
+    for notice in settled.notices:
+        print_notice(notice)
+    entries = ledger_history(ledger, pipeline.name)
+    rows = [_row(entry) for entry in entries]
+    title = f"{pipeline.name}: champion is version {settled.champion}" if settled.champion else f"{pipeline.name} has no champion"
+    following = f"tunekeeper {'report' if last_decision(ledger, pipeline.name) else 'retrain'} CONFIG"
+    print_closing(title, "bold", [COLUMNS, *rows], (), (f"next: {following}".replace("CONFIG", str(config)),))
+    page = _life(pipeline, tracking, ledger, settled, following)
+    moves = [{name: value for name, value in asdict(entry).items() if name != "model"} for entry in entries]
+    return {
+        "pipeline": pipeline.name,
+        "champion": settled.champion,
+        "notices": list(settled.notices),
+        "history": moves,
+        "page": str(page),
+    }
+
+
+def _life(pipeline: Pipeline, tracking: Tracking, ledger: Ledger, settled: Settled, following: str) -> Path:
+    """Draw the model's life: versions, verdicts, promotions, looks, feedback, cost; whoever may write to MLflow shows it there."""
+    from tasks.collect.history import collect_history
+    from tasks.report.history.data import to_json
+    from tasks.report.history.page import render_history
+
+    found = collect_history(pipeline, tracking, ledger, settled.champion, settled.notices, following)
+    page = history_file(tracking, pipeline.name)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.with_suffix(".json").write_text(to_json(found))
+    page.write_text(render_history(found))
+    try:
+        print_notice(f"page: {keep_history(tracking, pipeline.name, page)}")
+    except InfraError as error:  # who may only read sees it all the same
+        print_notice(f"page: {page} (not in MLflow: {error})")
+    return page
+
+
+def redraw_report(pipeline: Pipeline) -> dict[str, Any]:
+    """Fetch report.json of the last decided run and draw it with this version's page."""
+    from tasks.report.run.data import from_json
+    from tasks.report.run.page import render_report
+
+    home, tracking, ledger, _ = open_records(pipeline)
+    run_id = _last_run(ledger, pipeline)
+    folder = tracking.fetch(tracking.artifact_uri(run_id, "report"), home.path / "reports" / run_id)
+    page = folder / "report.html"
+    page.write_text(render_report(from_json((folder / "report.json").read_bytes())))
+    print_notice(f"report: {page}")
+    return {"pipeline": pipeline.name, "run_id": run_id, "report": str(page)}
+
+
+def _last_run(ledger: Ledger, pipeline: Pipeline) -> str:
+    found = last_decision(ledger, pipeline.name)
+    if found is None or found.run_id is None:
+        raise InputError(f"{pipeline.name} was never decided on: `tunekeeper retrain CONFIG` comes first")
+    return found.run_id
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    move = f"{entry.from_version or '-'} → {entry.to_version or '-'}"
+    return str(entry.epoch), entry.kind, move, entry.at[:16].replace("T", " "), entry.verdict or "", entry.who, entry.reason

@@ -1,0 +1,47 @@
+"""A look for new data, which deployments run: an event where the source holds what no retraining has seen."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger
+
+from configs.schema import Pipeline
+from tasks import prepare
+from tasks.common.home import find_home, settle_environment
+from tasks.common.orchestration import emit_event, flow
+from tasks.data.sources import changes
+from tasks.ledger.pipeline_lock import StillHeldError, hold_pipeline
+from tasks.ledger.retrain_requests import fail_dead_requests, last_seen, refusal_of, waits_under
+from tasks.opponent import open_ledger
+
+NEW_DATA = "tunekeeper.new-data"
+
+
+@flow(name="watch", flow_run_name="new data for {pipeline.name}?")
+def watch(pipeline: Pipeline) -> str:
+    """Emit `tunekeeper.new-data` where the source holds what no run has looked at, and a retraining would not be refused now.
+
+    It compares with what runs saw, not with its own last look: what is refused, dropped or killed on the way is told again. A run
+    that waits, because the data broke their contract, has seen them; under another contract they are new.
+    """
+    home = find_home()
+    settle_environment(home)
+    ledger, logger = open_ledger(home), get_run_logger()
+    try:
+        with hold_pipeline(home.path, pipeline.name, lambda _: None, timeout=0, ledger=ledger):
+            fail_dead_requests(ledger, pipeline.name)
+            seen, contract = last_seen(ledger, pipeline.name), waits_under(ledger, pipeline.name)
+    except StillHeldError:
+        logger.info("a run of %s is under way: the next look will tell whether it saw all", pipeline.name)
+        return "busy"
+    found = changes.digest_now(pipeline, home)
+    if found == seen and contract in (None, prepare.contract_settings(pipeline)):
+        return "nothing new"
+    if reason := refusal_of(ledger, pipeline):
+        logger.info("new data, but %s", reason)
+        return "refused"
+    emit_event(
+        NEW_DATA,
+        resource={"prefect.resource.id": f"tunekeeper.pipeline.{pipeline.name}", "prefect.resource.name": pipeline.name},
+        payload={"pipeline": pipeline.name, "sources": found},
+    )
+    return "new data"

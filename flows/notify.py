@@ -1,0 +1,79 @@
+"""The notice of a run that failed or waits: in the log, as an artifact, and to people through a Prefect notification block."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from prefect import get_run_logger
+from prefect.client.orchestration import get_client
+
+from configs.credentials import without_credentials
+from configs.errors import InputError
+from tasks.common.home import find_home, settle_environment
+from tasks.common.orchestration import create_markdown_artifact, flow
+from tasks.ledger import approvals
+from tasks.ledger.retrain_requests import waited_before
+from tasks.opponent import open_ledger
+from tasks.tracking.client import Registry, Tracking
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+
+WAITING = "Waiting"  # the name of a flow run's state, as of a request (tasks/ledger/retrain_requests.py)
+
+
+@flow(name="notice", flow_run_name="notice of {pipeline}")
+def notice(pipeline: str, run: str) -> str:
+    """Say that a run failed or waits: in the log, as an artifact, and through the notification block that TUNEKEEPER_NOTIFY names.
+
+    Of one that waits for the same reason as the run before it the log and the artifact alone tell. The notice carries no tag of the
+    pipeline, or a notice that fails would be told of by another.
+    """
+    with get_client(sync_client=True) as client:
+        ended = client.read_flow_run(UUID(run.rpartition(".")[2]))
+        page = client.api_url.host
+    said = without_credentials(_answered(pipeline, ended.parameters) or _failed(ended))
+    get_run_logger().error("%s: %s", pipeline, said)
+    create_markdown_artifact(f"**{pipeline}**: {said}\n\nFlow run `{ended.id}` on {page}.", key=f"notice-{pipeline}")
+    if (block := os.environ.get("TUNEKEEPER_NOTIFY")) and not _was_told(pipeline, ended):
+        _notify(block, f"tunekeeper: {pipeline}", said)
+    return said
+
+
+def _was_told(pipeline: str, run: FlowRun) -> bool:
+    """Whether a run waits, and people have heard for what when the run before it did."""
+    if run.state is None or run.state.name != WAITING:
+        return False
+    home = find_home()
+    settle_environment(home)
+    return waited_before(open_ledger(home), pipeline)
+
+
+def _failed(run: FlowRun) -> str:
+    state = run.state
+    return f"{run.name} ended as {state.name if state else 'unknown'}: {(state.message if state else '') or 'see its log'}"
+
+
+def _answered(pipeline: str, parameters: dict[str, Any]) -> str | None:
+    """What became of a question whose form was not filled in: nobody answered, or somebody did elsewhere; None for other runs."""
+    home = find_home()
+    settle_environment(home)
+    ledger = open_ledger(home)
+    asked = approvals.find_approval(ledger, pipeline, parameters["decision"]) if "decision" in parameters else None
+    if asked is None:
+        return None
+    now = approvals.approval_state(ledger, Registry(Tracking(home), asked.alias), asked)
+    return approvals.write_approval(ledger, now).sentence
+
+
+def _notify(name: str, subject: str, text: str) -> None:
+    """Send through a Prefect notification block, TYPE/NAME."""
+    from prefect.blocks.abstract import NotificationBlock
+    from prefect.blocks.core import Block
+
+    block = Block.load(name)
+    if not isinstance(block, NotificationBlock):
+        raise InputError(f"TUNEKEEPER_NOTIFY={name} is no notification block: name one as TYPE/NAME, such as slack-webhook/ops")
+    block.notify(text, subject=subject)  # type: ignore[unused-coroutine]  # Prefect runs it where nothing awaits
