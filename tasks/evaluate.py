@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.learning.fit import Trained
-    from tasks.problems.base import Network
+    from tasks.problems.types import Network
 
 FRAME, METRICS, PROBABILITIES, POINTS = "scores.parquet", "metrics.json", "probabilities.npy", "points.npy"
 FIT_ROWS = 500  # of a split that the weights were fitted to or chosen by: its accuracy is known to two points

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.learning.fit import Trained
-    from tasks.problems.base import Spec
+    from tasks.problems.types import Spec
 
 CHECKED_ROWS = 64
 TOLERANCE = 1e-4  # of a probability: two processes batch alike, so equal code and weights agree far closer than this

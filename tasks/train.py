@@ -24,7 +24,7 @@ from tasks.tracking.run_facts import system_sampler
 
 if TYPE_CHECKING:
     from tasks.learning.fit import Listener, Trained
-    from tasks.problems.base import Spec
+    from tasks.problems.types import Spec
 
 SHOW_SECONDS = 2.0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from configs.schema import Adapter, Full, Lora
-from tasks.problems.base import TaskType
+from tasks.problems.types import TaskType
 
 if TYPE_CHECKING:
     import torch

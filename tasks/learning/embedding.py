@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tasks.learning.device import autocast, numerics
 from tasks.problems import classifier
-from tasks.problems.base import padding_token
+from tasks.problems.types import padding_token
 
 BATCH = 64
 

@@ -13,7 +13,8 @@ from tasks.common.bases import Base, read_base
 from tasks.data.labels import canonical_labels
 from tasks.learning.network import spec_of
 from tasks.problems import problem_of
-from tasks.problems.base import Problem, Spec, read_tokenizer
+from tasks.problems.base import Problem
+from tasks.problems.types import Spec, read_tokenizer
 
 if TYPE_CHECKING:
     import torch

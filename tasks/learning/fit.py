@@ -22,7 +22,7 @@ from tasks.learning.collapse import ASKED_FROM, CollapsedError, climbed_back, le
 from tasks.learning.device import Numerics, peak_memory
 from tasks.learning.network import TRAINABLE, save_spec
 from tasks.learning.trainer import FitPlan, disk_errors
-from tasks.problems.base import Network
+from tasks.problems.types import Network
 
 RESULT, STATE, TRAINED, BEST = "training.json", "trainer_state.json", "trained", "best"
 CALIBRATED_LOSS = "eval_calibrated_loss"  # of held-out rows, after a temperature was fitted to them

@@ -15,14 +15,14 @@ from tasks.data.labels import canonical_labels
 from tasks.data.redaction.placeholders import VIEW
 from tasks.learning import adapters
 from tasks.problems import problem_of
-from tasks.problems.base import EARLIER, Network, Spec, padding_token
+from tasks.problems.types import EARLIER, Network, Spec, padding_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import nn
 
-    from tasks.problems.base import Adapt
+    from tasks.problems.types import Adapt
 
 TRAINABLE = "trainable.safetensors"
 SPEC = "network.json"

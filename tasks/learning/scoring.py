@@ -10,7 +10,7 @@ from configs.schema import Evaluation, ProblemName
 from tasks.data.redaction.placeholders import network_view
 from tasks.learning.device import autocast, numerics
 from tasks.problems import problem_of
-from tasks.problems.base import Network, ScoredBaselines, ScoredRows
+from tasks.problems.types import Network, ScoredBaselines, ScoredRows, Scoring
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def score_network(network: Network, rows: pd.DataFrame, evaluation: Evaluation, precision: Any) -> ScoredRows:
     """Score `rows` (canonical columns), read as the network reads texts; the order is kept."""
     problem = problem_of(network.spec.problem)
-    return problem.score_rows(network, problem.read_rows(network.spec, rows), evaluation, autocast(numerics(precision)))
+    return problem.score_rows(network, problem.read_rows(network.spec, rows), Scoring(evaluation, autocast(numerics(precision))))
 
 
 def fit_lexical(problem: ProblemName, train: Sequence[Path], test: Path) -> tuple[Any, ...]:
@@ -40,4 +40,4 @@ def score_opponents(
     """
     problem = problem_of(network.spec.problem)
     train, test = (problem.read_rows(network.spec, rows) for rows in (train, test))
-    return problem.fit_opponents(network, train, test, lexical, evaluation, autocast(numerics(precision)))
+    return problem.fit_opponents(network, train, test, lexical, Scoring(evaluation, autocast(numerics(precision))))

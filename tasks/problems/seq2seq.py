@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from configs.errors import InputError
-from tasks.problems.base import Autocast, Example, padding_token, read_tokenizer
+from tasks.problems.types import Autocast, Example, padding_token, read_tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from configs.schema import Supervised
 from tasks.problems import seq2seq
-from tasks.problems.base import Adapt, Autocast, Example, Floats, Network, Spec
 from tasks.problems.text_writer import TextWriter
+from tasks.problems.types import Adapt, Autocast, EncodedRows, Example, Floats, Network, Spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,16 +60,15 @@ class Text2TextGeneration(TextWriter):
         return seq2seq.encode_pairs(tokenizer, rows, spec.max_length)
 
     def make_trainer(
-        self, network: Network, rows: list[Example], held_out: list[Example], objective: Supervised, settings: dict[str, Any],
-        extend: Callable[[Any], Any],
-    ) -> Any:  # fmt: skip
+        self, network: Network, rows: EncodedRows, objective: Supervised, settings: dict[str, Any], extend: Callable[[Any], Any]
+    ) -> Any:
         from transformers import Trainer, TrainingArguments
 
         trainer = extend(Trainer)(
             model=network.model,
             args=TrainingArguments(**settings, label_names=["labels"]),
-            train_dataset=rows,
-            eval_dataset=held_out or None,
+            train_dataset=rows.train,
+            eval_dataset=rows.held_out or None,
             data_collator=seq2seq.collate_pairs(network.tokenizer),
             compute_loss_func=seq2seq.token_loss(objective.label_smoothing),
         )

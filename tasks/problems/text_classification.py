@@ -9,27 +9,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from configs.errors import InputError
-from configs.schema import Evaluation, Supervised
+from configs.schema import Supervised
 from tasks.common.bases import earlier_pooling_of, pooling_of
 from tasks.problems import classifier, metrics
-from tasks.problems.base import (
+from tasks.problems.base import Problem
+from tasks.problems.baselines import classification as baselines
+from tasks.problems.class_scores import ClassScores, class_weights
+from tasks.problems.types import (
     EARLIER,
     Adapt,
     Autocast,
+    EncodedRows,
     Example,
     Floats,
     Network,
     NetworkAnswer,
-    Problem,
     ScoredBaseline,
     ScoredBaselines,
     ScoredRows,
+    Scoring,
     Spec,
     padding_token,
     stored_columns,
 )
-from tasks.problems.baselines import classification as baselines
-from tasks.problems.class_scores import ClassScores, class_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,29 +92,28 @@ class TextClassification(Problem):
         return [{"input_ids": row, "labels": code[label]} for row, label in zip(ids, rows["target"], strict=True)]
 
     def make_trainer(
-        self, network: Network, rows: list[Example], held_out: list[Example], objective: Supervised, settings: dict[str, Any],
-        extend: Callable[[Any], Any],
-    ) -> Any:  # fmt: skip
+        self, network: Network, rows: EncodedRows, objective: Supervised, settings: dict[str, Any], extend: Callable[[Any], Any]
+    ) -> Any:
         import torch
         from transformers import Trainer, TrainingArguments
 
         weights = None
         if objective.class_weights == "balanced":
-            found = class_weights([row["labels"] for row in rows], len(network.spec.labels))
+            found = class_weights([row["labels"] for row in rows.train], len(network.spec.labels))
             weights = torch.tensor(found, dtype=torch.float32)
         trainer = extend(Trainer)(
             model=network.model,
             args=TrainingArguments(**settings, label_names=["labels"]),
-            train_dataset=rows,
-            eval_dataset=held_out or None,
+            train_dataset=rows.train,
+            eval_dataset=rows.held_out or None,
             data_collator=classifier.collate_rows(network.pad_id),
             compute_loss_func=classifier.cross_entropy_loss(weights, objective.label_smoothing),
         )
         trainer._loss_shifts_labels = False  # one label a row: nothing is shifted, every row counts
         return trainer
 
-    def score_rows(self, network: Network, rows: pd.DataFrame, evaluation: Evaluation, autocast: Autocast) -> ScoredRows:
-        scores = classify_texts(network, rows["text"].tolist(), network.spec.labels, evaluation.batch_size, autocast)
+    def score_rows(self, network: Network, rows: pd.DataFrame, how: Scoring) -> ScoredRows:
+        scores = classify_texts(network, rows["text"].tolist(), network.spec.labels, how.evaluation.batch_size, how.autocast)
         return score_classes(rows, scores)
 
     def primary_scores(self, frame: pd.DataFrame) -> Floats:
@@ -127,15 +128,14 @@ class TextClassification(Problem):
         )
 
     def fit_opponents(
-        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[baselines.Baseline],
-        evaluation: Evaluation, autocast: Autocast,
-    ) -> ScoredBaselines:  # fmt: skip
+        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[baselines.Baseline], how: Scoring
+    ) -> ScoredBaselines:
         known, wanted, labels = baselines.encode_labels(train["target"], test["target"])
         few = baselines.few_of_each(known, CENTROID_ROWS)
         points = [
             classifier.run_in_batches(
                 network.model, classifier.encode_texts(network.tokenizer, frame["text"].tolist(), network.spec.max_length),
-                network.pad_id, evaluation.batch_size, autocast, embeddings=True,
+                network.pad_id, how.evaluation.batch_size, how.autocast, embeddings=True,
             )
             for frame in (train.iloc[few], test)
         ]  # fmt: skip

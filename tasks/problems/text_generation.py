@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from configs.schema import Supervised
 from tasks.problems import decoder
-from tasks.problems.base import Adapt, Autocast, Example, Floats, Network, Spec
 from tasks.problems.text_writer import TextWriter
+from tasks.problems.types import Adapt, Autocast, EncodedRows, Example, Floats, Network, Spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,9 +50,8 @@ class TextGeneration(TextWriter):
         return decoder.encode_completions(tokenizer, rows, spec.max_length)
 
     def make_trainer(
-        self, network: Network, rows: list[Example], held_out: list[Example], objective: Supervised, settings: dict[str, Any],
-        extend: Callable[[Any], Any],
-    ) -> Any:  # fmt: skip
+        self, network: Network, rows: EncodedRows, objective: Supervised, settings: dict[str, Any], extend: Callable[[Any], Any]
+    ) -> Any:
         """TRL's supervised trainer over rows that are tokenized already, so that training and scoring see the same tokens."""
         from datasets import Dataset
         from trl import SFTConfig, SFTTrainer
@@ -65,8 +64,8 @@ class TextGeneration(TextWriter):
         return extend(SFTTrainer)(
             model=network.model,
             args=SFTConfig(**settings, **prepared, label_smoothing_factor=objective.label_smoothing, gradient_checkpointing=False),
-            train_dataset=Dataset.from_list(rows),
-            eval_dataset=Dataset.from_list(held_out) if held_out else None,
+            train_dataset=Dataset.from_list(rows.train),
+            eval_dataset=Dataset.from_list(rows.held_out) if rows.held_out else None,
             processing_class=tokenizer,
             data_collator=decoder.collate_rows(int(pad_id)),
         )

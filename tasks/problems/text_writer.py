@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from configs.schema import Evaluation
 from tasks.problems import metrics
-from tasks.problems.base import (
+from tasks.problems.base import Problem
+from tasks.problems.baselines import language as baselines
+from tasks.problems.metrics import generation
+from tasks.problems.types import (
     Autocast,
     Example,
     Floats,
     Network,
     NetworkAnswer,
-    Problem,
     ScoredBaseline,
     ScoredBaselines,
     ScoredRows,
+    Scoring,
     stored_columns,
 )
-from tasks.problems.baselines import language as baselines
-from tasks.problems.metrics import generation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,10 +67,9 @@ class TextWriter(Problem):
 
     # --- the contract ---
 
-    def score_rows(self, network: Network, rows: pd.DataFrame, evaluation: Evaluation, autocast: Autocast) -> ScoredRows:
-        likelihood = self.log_likelihoods(
-            network, self.encode_rows(network.tokenizer, network.spec, rows), evaluation.batch_size, autocast
-        )
+    def score_rows(self, network: Network, rows: pd.DataFrame, how: Scoring) -> ScoredRows:
+        evaluation, examples = how.evaluation, self.encode_rows(network.tokenizer, network.spec, rows)
+        likelihood = self.log_likelihoods(network, examples, evaluation.batch_size, how.autocast)
         asked = rows["text"].tolist()[: evaluation.decode_rows]
         answers = self.write_answers(network, asked, evaluation.max_new_tokens, evaluation.batch_size) if asked else []
         return score_texts(rows, likelihood, answers, self.text_scores)
@@ -79,16 +79,15 @@ class TextWriter(Problem):
         return (frame["log_likelihood"] / frame["tokens"]).to_numpy(np.float64)
 
     def fit_opponents(
-        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Any], evaluation: Evaluation,
-        autocast: Autocast,
-    ) -> ScoredBaselines:  # fmt: skip
+        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Any], how: Scoring
+    ) -> ScoredBaselines:
         """The shares of tokens, alone and given the one before, and the base as it is."""
         examples = [self.encode_rows(network.tokenizer, network.spec, rows) for rows in (train, test)]
         known, asked = ([self.target_tokens(example) for example in part] for part in examples)
         size = self.vocabulary_size(network.tokenizer)
         fitted = (baselines.unigram_scores(known, asked, size), baselines.bigram_scores(known, asked, size))
-        decoded = evaluation.decode_rows if self.decodes_base else 0
-        untuned = self.score_rows(network, test, evaluation.model_copy(update={"decode_rows": decoded}), autocast)
+        evaluation = how.evaluation if self.decodes_base else how.evaluation.model_copy(update={"decode_rows": 0})
+        untuned = self.score_rows(network, test, replace(how, evaluation=evaluation))
         own = ScoredBaseline("base model", self.primary_scores(untuned.frame), untuned.metrics, 0.0)
         return ScoredBaselines((*(_as_opponent(each) for each in fitted), own))
 

@@ -21,7 +21,7 @@ from tasks.data.redaction.redact import Redactor
 from tasks.learning.device import autocast, numerics
 from tasks.learning.network import SPEC, TRAINABLE, build_network, read_spec, save_spec
 from tasks.problems import problem_of
-from tasks.problems.base import Network, Spec
+from tasks.problems.types import Network, Spec
 from tasks.serving.text_preparation import PreparedTexts, Recipe
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from configs.schema import facts_of
 from tasks.learning.device import Numerics, autocast, numerics
 from tasks.learning.unpadded import UnpaddedPass
 from tasks.problems import classifier, problem_of
-from tasks.problems.base import NetworkAnswer
 from tasks.problems.text_classification import best_classes
+from tasks.problems.types import NetworkAnswer
 from tasks.serving.batcher import Prediction
 from tasks.serving.packaged_model import PackagedModel
 from tasks.serving.text_preparation import Recipe

@@ -14,6 +14,7 @@ from tasks.learning.network import TRAINABLE, build_network, outline_network, sp
 from tasks.learning.objectives import run as training_run
 from tasks.learning.objectives.supervised import SupervisedObjective
 from tasks.learning.trainer import FitPlan
+from tasks.problems.types import EncodedRows
 
 
 @pytest.fixture
@@ -194,7 +195,9 @@ def test_the_head_learns_at_its_own_rate_and_biases_do_not_decay(steady_bert, tm
     network = build_network(spec_of("text-classification", Full(), ("a", "b"), 16, 0, base), base.path)
     training = Training(learning_rate=1e-3, head_learning_rate_factor=7, weight_decay=0.1)
     plan = FitPlan(training, 1e-3, [4], 1, device.numerics("fp32"), tmp_path, tmp_path)
-    trainer = SupervisedObjective(Supervised()).make_trainer(network, [{"input_ids": [2, 9, 10, 3], "labels": 1}], [], plan)
+    trainer = SupervisedObjective(Supervised()).make_trainer(
+        network, EncodedRows([{"input_ids": [2, 9, 10, 3], "labels": 1}], []), plan
+    )
     trainer.plan = plan
     optimizer = trainer.create_optimizer()
     found = {id(value): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for value in group["params"]}

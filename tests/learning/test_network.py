@@ -13,7 +13,7 @@ from configs.errors import InputError
 from configs.schema import Full, Lora
 from tasks.common.bases import find_base
 from tasks.learning.network import build_network, read_spec, refuse_blind, save_spec, spec_of
-from tasks.problems.base import EARLIER
+from tasks.problems.types import EARLIER
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from configs.schema import Adapter, Training
     from tasks.learning.folds import FoldAnswers
     from tasks.learning.trainer import FitPlan
-    from tasks.problems.base import Example, Network, Spec
+    from tasks.problems.types import EncodedRows, Example, Network, Spec
 
 
 class Objective(ABC):
@@ -42,7 +42,7 @@ class Objective(ABC):
         return plan
 
     @abstractmethod
-    def make_trainer(self, network: Network, examples: list[Example], held_out: list[Example], plan: FitPlan) -> Any:
+    def make_trainer(self, network: Network, rows: EncodedRows, plan: FitPlan) -> Any:
         """The Trainer, its class one of `checkpointing_trainer`."""
 
     def fit_temperature(

@@ -25,7 +25,7 @@ from tasks.learning.objectives import objective_of
 from tasks.learning.objectives.base import Objective
 from tasks.learning.trainer import EarlierFits, FitPlan, default_epochs, disk_errors
 from tasks.problems import problem_of
-from tasks.problems.base import Network, Spec
+from tasks.problems.types import EncodedRows, Network, Spec
 
 MICRO = "micro"
 COLLAPSED = "collapsed.json"  # how the first attempt went wrong
@@ -203,7 +203,7 @@ def _attempt(
     plan = FitPlan(job.training, job.learning_rate, lengths, micro, how, run, result, job.last_epoch, earlier=job.earlier)
     plan = replace(plan, folds=job.folds, answers=job.answers)
     plan = job.objective.complete_plan(plan, network, examples)
-    trainer = job.objective.make_trainer(network, examples, answered, plan)
+    trainer = job.objective.make_trainer(network, EncodedRows(examples, answered), plan)
     trainer.plan = plan
 
     def calibrate(network: Network, epoch: int) -> float:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from configs.schema import Training
-    from tasks.problems.base import Example, Network, Spec
+    from tasks.problems.types import EncodedRows, Example, Network, Spec
 
 BATCH = 32  # rows that are asked at once
 
@@ -62,10 +62,10 @@ class SupervisedObjective(Objective):
             shares=() if weights else class_shares(targets, classes),  # none where training weighs all classes alike
         )
 
-    def make_trainer(self, network: Network, examples: list[Example], held_out: list[Example], plan: FitPlan) -> Any:
-        settings = {**trainer_arguments(plan), "eval_strategy": "steps" if held_out else "no"}
+    def make_trainer(self, network: Network, rows: EncodedRows, plan: FitPlan) -> Any:
+        settings = {**trainer_arguments(plan), "eval_strategy": "steps" if rows.held_out else "no"}
         problem = problem_of(network.spec.problem)
-        trainer = problem.make_trainer(network, examples, held_out, self.settings, settings, checkpointing_trainer)
+        trainer = problem.make_trainer(network, rows, self.settings, settings, checkpointing_trainer)
         if _has_labels(network.spec):
             trainer.compute_metrics = lambda answers: _calibrated_loss(answers, plan, trainer.state.global_step)
         return trainer

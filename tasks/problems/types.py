@@ -1,0 +1,162 @@
+"""What a problem is asked with and what it gives: a network with its spec, rows to train on and to score, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter
+
+from configs.errors import InputError
+from configs.schema import Adapter, Evaluation, ProblemName
+from tasks.data.redaction.placeholders import TAGGED, network_view
+from tasks.problems.class_scores import ClassScores, class_probabilities
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.problems.classifier import Pooling
+
+Floats = npt.NDArray[np.float64]
+TaskType = Literal["FEATURE_EXTRACTION", "CAUSAL_LM", "SEQ_2_SEQ_LM"]  # as peft calls what a network does
+Example = dict[str, Any]  # a row as a Trainer reads it: "input_ids", and "labels" where it has a target
+Adapt = Callable[[Any], Any]  # puts a spec's adapter into a base
+Autocast = Callable[[], Any]  # a fresh context of the precision to compute in
+EARLIER: Literal["earlier"] = "earlier"  # the pooling of a stored network that does not name it: as the rule of its day has it
+
+
+@dataclass(frozen=True)
+class Spec:
+    """All that is needed, beside the base and the moved weights, to build a network again; stored as JSON with every artifact.
+
+    `temperature` divides a classifier's logits; versions from before it was fitted have 1. `shares` are the class shares towards
+    which it draws them; versions from before have none.
+    `head`: new, a linear head of ours on a base; own, the base's own head, as an adopted model has it: no weight of it moves.
+    `labels` are spelled canonically, and so compared; `spellings` are those that a network of an earlier version answers with,
+    where it was stored with others. `text_view` is what it reads of placeholders (`tasks/data/redaction/placeholders.py`).
+    """
+
+    problem: ProblemName
+    adapter: dict[str, Any]
+    labels: tuple[str, ...]
+    max_length: int
+    seed: int
+    base_name: str
+    base_weights: str
+    base_digest: str
+    temperature: float = 1.0
+    shares: tuple[float, ...] = ()
+    head: Literal["new", "own"] = "new"
+    text_view: int = TAGGED
+    spellings: tuple[str, ...] = ()
+    pooling: Pooling | Literal["earlier"] | None = None  # of a classifier; None: its base is asked
+    target_tokenizer: str = ""  # the folder within the base with the tokenizer of targets, where that is another one
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The labels as callers of the service know them."""
+        return self.spellings or self.labels
+
+    def scores(self, logits: Any, labels: Sequence[str]) -> ClassScores:
+        """What a classifier's logits (n, labels) say, calibrated; `labels` are its own, as the caller knows them."""
+        return class_probabilities(logits, labels, self.temperature, self.shares)
+
+    def read(self, texts: Sequence[str]) -> list[str]:
+        """Texts as this network reads them."""
+        return network_view(texts, self.text_view)
+
+    def pooled(self, pooling: Pooling) -> Spec:
+        """The same, with the pooling that its base was found to have."""
+        return replace(self, pooling=pooling)
+
+    @property
+    def moves(self) -> Adapter:
+        """The adapter as the config knows it."""
+        return TypeAdapter[Adapter](Adapter).validate_python(self.adapter)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model in memory with its tokenizer; one that names classes has `embed` and a head over `spec.labels`."""
+
+    spec: Spec
+    model: Any
+    tokenizer: Any
+    pad_id: int
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """The rows that a network is trained on, and those held out, as a Trainer reads them."""
+
+    train: list[Example]
+    held_out: list[Example]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How rows are scored: the config's section, and the precision to compute in."""
+
+    evaluation: Evaluation
+    autocast: Autocast
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredRows:
+    """Per-example scores, the metrics over all of them, and the probabilities where rows have classes."""
+
+    frame: pd.DataFrame
+    metrics: dict[str, float]
+    class_scores: ClassScores | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredBaseline:
+    """A baseline: its primary score per test row, higher is better, and its metrics."""
+
+    name: str
+    scores: Floats
+    metrics: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredBaselines:
+    """All baselines; `points` are the untuned base's mean embeddings of the test rows (n, d), where one of them needed those."""
+
+    each: tuple[ScoredBaseline, ...]
+    points: npt.NDArray[np.float32] | None = None
+
+
+class NetworkAnswer(NamedTuple):
+    """What a network answers one text: a label or a text, and its probability where it has one."""
+
+    prediction: str
+    score: float | None
+
+
+def padding_token(tokenizer: Any) -> int:
+    """The token that fills up a batch; what attends to none of it does not care which it is."""
+    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    return int(pad_id or 0)
+
+
+def read_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a folder; InputError where it could not fill up a batch."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if tokenizer.pad_token_id is None and tokenizer.eos_token_id is None:
+        raise InputError(
+            f"model.base {folder}: its tokenizer has neither a padding nor an end token: add one to tokenizer_config.json"
+        )
+    return tokenizer
+
+
+def stored_columns(rows: pd.DataFrame) -> list[str]:
+    """The columns of rows that per-example scores keep: who a row is and what it belongs to, not what was read."""
+    return [name for name in rows.columns if name in ("id", "target", "time", "group") or name.startswith("slice_")]
