@@ -150,7 +150,7 @@ def check_redaction(home: Home, environment: Mapping[str, str] = os.environ) -> 
         shared = not home.tracks_here
         what, remedy = "none yet: the first run makes one", f"set {VARIABLE} to one key for all machines" if shared else ""
         return HealthCheck("redaction key", "warn" if shared else "ok", what, remedy)
-    if not re.fullmatch(r"[0-9a-f]{64}", file.read_text().strip()):
+    if not re.fullmatch(r"[0-9a-f]{64}", file.read_text(errors="replace").strip()):
         return HealthCheck("redaction key", "fail", f"{file} holds no key", "restore it; a new one changes every placeholder")
     if stat.S_IMODE(file.stat().st_mode) & 0o077:
         return HealthCheck("redaction key", "warn", f"{file} can be read by others", f"chmod 600 {file}")

@@ -25,9 +25,10 @@ def test_the_environment_overrides_the_file(tmp_path):
 def test_a_short_secret_or_a_damaged_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="at least 16"):
         redaction_key(tmp_path, {"TUNEKEEPER_REDACTION_KEY": "short"})
-    (tmp_path / "redaction.key").write_text("abc")
-    with pytest.raises(InputError, match="holds no key"):
-        redaction_key(tmp_path, {})
+    for damaged in (b"abc", b"\xff" * 64):
+        (tmp_path / "redaction.key").write_bytes(damaged)
+        with pytest.raises(InputError, match="holds no key"):
+            redaction_key(tmp_path, {})
 
 
 def test_the_key_id_names_the_key_without_telling_it():

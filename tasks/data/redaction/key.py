@@ -23,7 +23,7 @@ def redaction_key(home: Path, environment: Mapping[str, str] = os.environ) -> by
     path = home / "redaction.key"
     if not path.exists():
         _create(path)
-    text = path.read_text().strip()
+    text = path.read_text(errors="replace").strip()
     if len(text) != 64 or any(c not in "0123456789abcdef" for c in text):
         raise InputError(
             f"{path}: holds no key (64 hexadecimal digits): restore it from a copy; where there is none, move it aside, and a new "
