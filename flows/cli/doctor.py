@@ -83,6 +83,9 @@ def _safe(name: str, look: Look) -> list[HealthCheck]:
         return [found] if isinstance(found, HealthCheck) else list(found)
     except (InputError, InfraError, OSError) as error:
         return [HealthCheck(name, "fail", str(error), "")]
+    except Exception as error:  # noqa: BLE001  (whatever a damaged file makes a library raise: the other checks are still made)
+        what = f"cannot be looked at ({type(error).__name__}: {error})"
+        return [HealthCheck(name, "fail", what, "see that what it reads in this home is whole; if it is, report this")]
 
 
 def _ports(home: Home) -> Iterable[HealthCheck]:

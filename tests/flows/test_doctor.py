@@ -105,6 +105,16 @@ def test_a_new_machine_is_well_and_looking_leaves_no_trace(home, tmp_path):
     }
 
 
+def test_a_check_that_breaks_is_a_fault_and_the_others_are_made(home, monkeypatch):
+    def broken(_):
+        raise ValueError("no such codec")
+
+    monkeypatch.setattr(machine, "check_redaction", broken)
+    found = {check["name"]: check for check in run_doctor(None, quiet=True)["checks"]}
+    assert found["redaction key"]["state"] == "fail" and "ValueError: no such codec" in found["redaction key"]["what"]
+    assert found["redaction key"]["remedy"] and found["ledger"]["state"] == "ok"
+
+
 def test_the_pipelines_base_data_and_contract_are_looked_at(home, monkeypatch, tmp_path, bert_folder):
     given = {
         "name": "tiny", "problem": "text-classification", "data": {"source": "rows.csv"}, "contract": {"suite": "none.json"},
@@ -155,8 +165,9 @@ def test_a_redaction_key_that_is_none_or_too_short_or_read_by_others_is_found(ho
     file.write_text("ab" * 32)
     file.chmod(0o644)
     assert machine.check_redaction(home, {}).remedy == f"chmod 600 {file}"
-    file.write_text("half a k")
-    assert machine.check_redaction(home, {}).state == "fail"
+    for damaged in (b"half a k", b"\xff" * 64):
+        file.write_bytes(damaged)
+        assert machine.check_redaction(home, {}).state == "fail"
 
 
 def test_prefect_away_locked_of_another_version_or_of_another_time_is_told_apart(serve):
