@@ -155,6 +155,9 @@ def _earlier(run: Run, prepared: prepare.PreparedSnapshot) -> dict[str, Any] | N
 def prepare_snapshot(run: Run, side: HelperProcess) -> prepare.PreparedSnapshot:
     """Load > raw contract, labels > candidate > prepared contract, labels > seal."""
     pipeline, home, inputs = run.pipeline, run.home, run.inputs
+    for sentence in prepare.without_earlier(pipeline, home):
+        print_notice(sentence)
+        run.notices.append(sentence)
     with prepare.open_source(pipeline, home, inputs) as raw:
         with run.stage("validate") as facts:
             greet = partial(run.registry.champion, pipeline.name)  # a registry that is away is found out now, and MLflow imported

@@ -115,6 +115,21 @@ def left_out(pipeline: Pipeline) -> tuple[str, ...]:
     return sentences(pipeline.data)
 
 
+def without_earlier(pipeline: Pipeline, home: Home) -> tuple[str, ...]:
+    """What the contract cannot compare for want of the last snapshot, as a tuple of no sentence or one.
+
+    Whoever removed it to make room, or lost it, gets a model all the same.
+    """
+    earlier = latest_snapshot(pipeline, home)
+    if earlier is None:
+        return ()
+    try:
+        open_snapshot(home, earlier[0])
+    except InfraError as error:
+        return (f"shares of labels and words of these rows are compared with no earlier ones: {error}",)
+    return ()
+
+
 def contract_settings(pipeline: Pipeline) -> str:
     """The digest of what a run holds data against: how they are read, the contract's settings and its suites."""
     contract = pipeline.contract.model_dump(mode="json")
@@ -305,7 +320,10 @@ def _last(pipeline: Pipeline, home: Home) -> tuple[dict[str, float] | None, froz
     earlier = latest_snapshot(pipeline, home)
     if earlier is None:
         return None, None
-    manifest = open_snapshot(home, earlier[0]).manifest
+    try:
+        manifest = open_snapshot(home, earlier[0]).manifest
+    except InfraError:  # `without_earlier` says so
+        return None, None
     counts = rows_per_label(manifest)
     total = sum(counts.values())
     return ({label: n / total for label, n in counts.items()} if total else None), frozenset(manifest["vocabulary"]["words"])

@@ -140,6 +140,9 @@ def test_a_snapshot_that_is_not_whole_is_not_opened(make, write, home):
     with pytest.raises(InfraError, match=r"lacks test\.parquet"):
         open_snapshot(home, made.hash)
     assert make(source=write(tickets(40)), id="n").hash == made.hash and (made.path / "test.parquet").is_file()
+    (made.path / "manifest.json").write_bytes(b"\xff{")
+    with pytest.raises(InfraError, match=r"manifest\.json is damaged .*restore it"):
+        open_snapshot(home, made.hash)
 
 
 def test_a_snapshot_of_which_a_byte_changed_is_not_whole_and_is_made_again(make, write, home):

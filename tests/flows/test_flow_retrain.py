@@ -57,6 +57,15 @@ def test_an_upgrade_says_what_it_will_do_anew_and_does_nothing_where_no_executed
     )
 
 
+def test_where_the_last_snapshot_was_removed_changed_data_are_prepared_all_the_same_and_it_is_said(keep):
+    first = keep.retrain()
+    shutil.rmtree(keep.home.snapshots / first["snapshot"])
+    keep.write(tiny.rows(280))
+    done = keep.retrain()
+    assert done["snapshot"] != first["snapshot"] and not done["skipped"]
+    assert "compared with no earlier ones" in keep.said and first["snapshot"] in keep.said
+
+
 def test_a_run_holds_the_verdict_and_all_that_was_measured(keep):
     keep.retrain()
     better = keep.retrain(*GOOD)

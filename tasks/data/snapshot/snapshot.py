@@ -121,9 +121,17 @@ def open_snapshot(home: Path, hash: str) -> Snapshot:
     path = home / "snapshots" / hash
     if missing := _missing(path):
         raise InfraError(
-            f"snapshot {hash}: {path} lacks {', '.join(missing)}: restore it, or run `tunekeeper retrain` to make it again"
+            f"snapshot {hash}: {path} lacks {', '.join(missing)}: restore it, or run `tunekeeper retrain` on the same data to "
+            "make it again"
         )
-    return Snapshot(path, hash, json.loads((path / "manifest.json").read_bytes()))
+    try:
+        manifest = json.loads((path / "manifest.json").read_bytes())
+    except ValueError as error:
+        raise InfraError(
+            f"snapshot {hash}: {path / 'manifest.json'} is damaged ({error}): restore it, or run `tunekeeper retrain` on the same "
+            "data to make it again"
+        ) from error
+    return Snapshot(path, hash, manifest)
 
 
 def is_whole(home: Path, hash: str) -> bool:
