@@ -23,6 +23,7 @@ from typing import IO
 from configs.errors import InfraError
 from flows.local.logs import log_file, rotate_log
 from tasks.common.home import Home
+from tasks.common.http import fetch
 
 PORT = 4200
 START_SECONDS = 120
@@ -36,13 +37,30 @@ def prefect_server(home: Home) -> Iterator[str]:
     """The API of the server that PREFECT_API_URL names, else of our own, started if it is not up; in use while the block lasts."""
     given = os.environ.get("PREFECT_API_URL")
     if given:
-        with at_address(given):
+        with (
+            at_address(given),
+            named_if_away(given, "start it, or correct or unset PREFECT_API_URL, then run the same command again"),
+        ):
             yield given
         return
     with in_use(home):
         url = server_address(home) or _start(home)
-        with at_address(url):
+        with at_address(url), named_if_away(url, f"run the same command again, which starts another; its log is {log_of(home)}"):
             yield url
+
+
+@contextmanager
+def named_if_away(url: str, remedy: str) -> Iterator[None]:
+    """Where the block fails for want of a server, say which and what to do: Prefect's client names one, the other or neither."""
+    try:
+        yield
+    except Exception as error:
+        from httpx import HTTPError
+
+        asked = isinstance(error, HTTPError) or "Failed to reach API" in str(error)
+        if not asked or (found := fetch(f"{url}/health")).status != 0:
+            raise
+        raise InfraError(f"the Prefect server at {url} does not answer ({found.text}): {remedy}; what was done is kept") from error
 
 
 @contextmanager

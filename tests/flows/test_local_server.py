@@ -7,7 +7,7 @@ from prefect.settings import PREFECT_API_URL
 
 from configs.errors import InfraError
 from flows.local import server
-from flows.local.server import _listen, is_alive, prefect_if_up, used_by_others
+from flows.local.server import _listen, is_alive, prefect_if_up, prefect_server, used_by_others
 from tasks.common.home import Home
 
 
@@ -36,3 +36,24 @@ def test_a_server_that_runs_can_be_told_something_and_none_is_started_for_that(t
     monkeypatch.setenv("PREFECT_API_URL", "http://named/api")
     with prefect_if_up(home) as up:
         assert up and PREFECT_API_URL.value() == "http://named/api"
+
+
+@pytest.mark.parametrize("address", ["http://me:Zqsecret1@127.0.0.1:9/api", "nonsense"])
+def test_a_named_server_that_is_away_is_named_with_its_variable_and_without_its_password(tmp_path, monkeypatch, address):
+    from prefect.client.orchestration import get_client
+
+    monkeypatch.setenv("PREFECT_API_URL", address)
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "0")
+    with (
+        pytest.raises(InfraError, match="PREFECT_API_URL") as told,
+        prefect_server(Home(tmp_path)),
+        get_client(sync_client=True) as client,
+    ):
+        client.read_flow_runs()
+    assert address.rpartition("@")[2] in str(told.value) and "Zqsecret1" not in str(told.value)
+
+
+def test_a_fault_of_the_run_itself_is_not_laid_upon_a_server_that_is_away(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with pytest.raises(ValueError, match="its own"), prefect_server(Home(tmp_path)):
+        raise ValueError("its own")
