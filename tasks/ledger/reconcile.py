@@ -176,10 +176,16 @@ class ReconcileStep:
 
     def adopt(self, head: Entry | None, known: str | None, live: str | None) -> str:
         epoch = head.epoch + 1 if head else 1
-        what = self.why_vacant(known) if live is None else f"version {live} was made champion outside Tunekeeper"
+        if live is None:
+            what = self.why_vacant(known)
+        elif head is None:
+            what = f"version {live} was champion before this ledger had a row of it"
+        else:
+            what = f"version {live} was made champion outside Tunekeeper"
         self.append(self.entry(epoch, "EXTERNAL", known, live, who="outside Tunekeeper", reason=what, state="applied"))
         self.step("adopted")
-        return f"{self.model}: {what}; adopted as epoch {epoch} (EXTERNAL), before it was {version_text(known)}"
+        lost = "; if another ledger had one, restore that: its rollbacks and looks are not known here" if head is None else ""
+        return f"{self.model}: {what}; adopted as epoch {epoch} (EXTERNAL), before it was {version_text(known)}{lost}"
 
     def vacancy(self, entries: Sequence[Entry], live: str | None) -> tuple[str, ...]:
         """Prediction at every call until it is mended: users are without a champion."""

@@ -173,7 +173,9 @@ def test_a_promotion_made_in_mlflows_ui_is_adopted_with_a_notice(ledger, registr
 
 def test_a_champion_older_than_the_ledger_is_adopted(ledger, registry, model):
     registry.set_champion(model, "3")
-    assert reconcile_alias(ledger, registry, model).champion == replayed_champion(ledger, model) == "3"
+    settled = reconcile_alias(ledger, registry, model)
+    assert settled.champion == replayed_champion(ledger, model) == "3"
+    assert "before this ledger had a row of it" in settled.notices[0] and "restore that" in settled.notices[0]
     assert reconcile_alias(ledger, FileRegistry(registry.folder), model).notices == ()
 
 
