@@ -24,7 +24,10 @@ from tasks.common.home import configured_home, settle_environment
 Command = Callable[[argparse.Namespace], int]
 
 
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+DISK = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EROFS), "mend the disk"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "make it this user's to read and write"),
+}
 OBJECTS = 50_000  # made between two searches for garbage: those that imports make stay, and searching them was a fifth of the start
 
 
@@ -125,7 +128,9 @@ def _told(error: BaseException) -> BaseException:
             return seen
         if isinstance(seen, OSError) and seen.errno in DISK:
             place = seen.filename or os.environ.get("TUNEKEEPER_HOME", ".tunekeeper")
-            return InfraError(f"{place}: {seen.strerror}: mend the disk, then run the same command again; what was done is kept")
+            return InfraError(
+                f"{place}: {seen.strerror}: {DISK[seen.errno]}, then run the same command again; what was done is kept"
+            )
         seen = seen.__cause__ or seen.__context__
     return error
 

@@ -286,3 +286,12 @@ def test_a_full_disk_is_named_with_its_remedy_whatever_library_met_it(keep, monk
     code, printed = keep.command("schema")
     assert code == 1 and printed == ""
     assert keep.said == f"error: {keep.home.path}: No space left on device: {REMEDY}\n"
+
+
+def test_what_this_user_may_not_write_is_named_with_its_remedy(keep, monkeypatch):
+    def refused(_):
+        raise PermissionError(errno.EACCES, "Permission denied", "/there/scores")
+
+    monkeypatch.setattr("flows.__main__._schema", refused)
+    assert keep.command("schema")[0] == 1
+    assert keep.said.startswith("error: /there/scores: Permission denied: make it this user's to read and write")
