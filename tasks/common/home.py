@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import threading
 import warnings
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.credentials import Record, show_uncaught
-from configs.errors import InfraError
+from configs.errors import InfraError, InputError
 
 # Set before the libraries are imported; a value that the user has set stays.
 ENVIRONMENT = {
@@ -105,9 +106,19 @@ def configured_home() -> Home:
         raise InfraError(f"TUNEKEEPER_HOME={named}: the home folder that ~ stands for is not known: write the path out") from error
 
 
+def path_fault(path: Path) -> str | None:
+    """Why a folder can be no home, if it cannot: databases would lie beside it, or MLflow would not find what it has stored."""
+    if "?" in str(path):
+        return "has a question mark in its path, where the addresses of databases end"
+    quoted = re.search(r"%[0-9A-Fa-f]{2}", str(path))
+    return f"has `{quoted[0]}` in its path, which MLflow reads as another character" if quoted else None
+
+
 def find_home() -> Home:
     """The named home, made if absent."""
     path = configured_home().path
+    if fault := path_fault(path):
+        raise InputError(f"{path} {fault}: set TUNEKEEPER_HOME to another folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

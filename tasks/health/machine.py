@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from configs.errors import InputError
 from configs.schema import Pipeline
-from tasks.common.home import ENVIRONMENT, Home
+from tasks.common.home import ENVIRONMENT, Home, path_fault
 from tasks.data.redaction.key import VARIABLE
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ def check_libraries(lock: Path = LOCK, demands: Iterable[str] | None = None) -> 
 def home_folder(home: Home) -> Iterator[HealthCheck]:
     """Can it be written, and is there room? One that is not there yet is judged by the folder it will be made in."""
     place = next(path for path in (home.path, *home.path.parents) if path.exists())
-    if not os.access(place, os.W_OK | os.X_OK):
+    if fault := path_fault(home.path):
+        yield HealthCheck("home", "fail", f"{home.path} {fault}", "set TUNEKEEPER_HOME to another folder")
+    elif not os.access(place, os.W_OK | os.X_OK):
         yield HealthCheck("home", "fail", f"{place} cannot be written", "set TUNEKEEPER_HOME to a folder that can")
     else:
         yield HealthCheck("home", "ok", f"{home.path}" if place == home.path else f"{home.path}, made by the first run")

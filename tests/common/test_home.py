@@ -1,13 +1,14 @@
 """Where state lives, and what is said to every library before it is imported."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from configs.errors import InfraError
+from configs.errors import InfraError, InputError
 from tasks.common.home import ENVIRONMENT, SPIN_COUNT, THREAD_SETTINGS, Home, find_home, settle_environment
 
 
@@ -40,6 +41,19 @@ def test_a_home_below_that_of_a_user_who_is_not_there_is_named(monkeypatch):
     monkeypatch.setenv("TUNEKEEPER_HOME", "~nobody-of-that-name/home")
     with pytest.raises(InfraError, match=r"TUNEKEEPER_HOME=~nobody-of-that-name/home: .*: write the path out"):
         find_home()
+
+
+@pytest.mark.parametrize(("name", "fault"), [("why?not", "a question mark"), ("my%20home", "`%20`")])
+def test_a_home_whose_path_means_another_in_an_address_is_refused_and_nothing_is_made(tmp_path, monkeypatch, name, fault):
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(tmp_path / name))
+    with pytest.raises(InputError, match=f"{re.escape(name)} has {re.escape(fault)} .*set TUNEKEEPER_HOME"):
+        find_home()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_home_of_other_uncommon_characters_is_made(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(tmp_path / "50% off; it's #1"))
+    assert find_home().path.is_dir()
 
 
 def test_libraries_are_told_to_be_quiet_and_private_but_not_over_the_users_head(tmp_path, monkeypatch):

@@ -232,6 +232,11 @@ def test_a_ledger_that_is_damaged_or_newer_than_this_is_found(home):
     assert newer.state == "fail" and "schema 99" in newer.what
 
 
+def test_a_home_whose_path_cuts_a_databases_address_short_is_a_fault(tmp_path):
+    found = said(machine.home_folder(Home(tmp_path / "why?not")))["home"]
+    assert found.state == "fail" and "question mark" in found.what and "TUNEKEEPER_HOME" in found.remedy
+
+
 def test_a_home_that_cannot_be_written_is_a_fault(tmp_path):
     if os.getuid() == 0:
         pytest.skip("root writes everywhere")
