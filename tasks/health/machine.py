@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from configs.errors import InputError
 from configs.schema import Pipeline
 from tasks.common.home import ENVIRONMENT, Home, path_fault
-from tasks.data.redaction.key import VARIABLE
+from tasks.data.redaction.key import KEY_FILE, VARIABLE
 
 if TYPE_CHECKING:
     from tasks.common.bases import Base
@@ -141,13 +143,17 @@ def check_tools() -> HealthCheck:
 
 def check_redaction(home: Home, environment: Mapping[str, str] = os.environ) -> HealthCheck:
     """One key on all machines, and nobody else may read it."""
-    given, file = environment.get(VARIABLE), home.path / "redaction.key"
+    given, file = environment.get(VARIABLE), home.path / KEY_FILE
     if given is not None and len(given) < 16:
         return HealthCheck(
             "redaction key", "fail", f"{VARIABLE} has {len(given)} characters", "set at least 16: openssl rand -hex 32"
         )
     if given is not None:
         return HealthCheck("redaction key", "ok", f"from {VARIABLE}")
+    if not file.is_file() and (sealed := _redacted(home)):
+        what = f"neither {file} nor {VARIABLE} is there, though the rows of {sealed} were redacted with a key"
+        remedy = "restore it from a copy, or set the variable as it was: the next run makes another, which changes every tag"
+        return HealthCheck("redaction key", "fail", what, remedy)
     if not file.is_file():
         shared = not home.tracks_here
         what, remedy = "none yet: the first run makes one", f"set {VARIABLE} to one key for all machines" if shared else ""
@@ -157,6 +163,15 @@ def check_redaction(home: Home, environment: Mapping[str, str] = os.environ) -> 
     if stat.S_IMODE(file.stat().st_mode) & 0o077:
         return HealthCheck("redaction key", "warn", f"{file} can be read by others", f"chmod 600 {file}")
     return HealthCheck("redaction key", "ok", f"{file}; keep a copy")
+
+
+def _redacted(home: Home) -> Path | None:
+    """A snapshot of this home whose rows were redacted, if there is one."""
+    for manifest in home.snapshots.glob("*/manifest.json"):
+        with suppress(OSError, ValueError):
+            if json.loads(manifest.read_bytes()).get("redactor_key_id"):
+                return manifest.parent
+    return None
 
 
 # --- one pipeline -----------------------------------------------------------------------------------------------------------

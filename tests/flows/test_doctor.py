@@ -170,6 +170,17 @@ def test_a_redaction_key_that_is_none_or_too_short_or_read_by_others_is_found(ho
         assert machine.check_redaction(home, {}).state == "fail"
 
 
+def test_a_redaction_key_that_is_gone_though_rows_were_redacted_with_it_is_a_fault(home):
+    sealed = home.snapshots / "abc"
+    sealed.mkdir(parents=True)
+    (sealed / "manifest.json").write_text('{"redactor_key_id": null}')
+    assert machine.check_redaction(home, {}).state == "ok"
+    (sealed / "manifest.json").write_text('{"redactor_key_id": "12ab"}')
+    found = machine.check_redaction(home, {})
+    assert found.state == "fail" and str(sealed) in found.what and "restore it" in found.remedy
+    assert machine.check_redaction(home, {"TUNEKEEPER_REDACTION_KEY": "k" * 16}).state == "ok"
+
+
 def test_prefect_away_locked_of_another_version_or_of_another_time_is_told_apart(serve):
     assert said(health_servers.check_prefect("http://127.0.0.1:9/api"))["prefect"].what.startswith(
         "http://127.0.0.1:9/api does not answer"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from configs.errors import InputError
 
-VARIABLE = "TUNEKEEPER_REDACTION_KEY"
+VARIABLE, KEY_FILE = "TUNEKEEPER_REDACTION_KEY", "redaction.key"
 
 
 def redaction_key(home: Path, environment: Mapping[str, str] = os.environ) -> bytes:
@@ -20,7 +20,7 @@ def redaction_key(home: Path, environment: Mapping[str, str] = os.environ) -> by
         if len(given) < 16:
             raise InputError(f"{VARIABLE} has {len(given)} characters: set at least 16, e.g. from `openssl rand -hex 32`")
         return hashlib.sha256(given.encode()).digest()
-    path = home / "redaction.key"
+    path = home / KEY_FILE
     if not path.exists():
         _create(path)
     text = path.read_text(errors="replace").strip()
