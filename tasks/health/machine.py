@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -88,6 +89,9 @@ def home_folder(home: Home) -> Iterator[HealthCheck]:
         yield HealthCheck("home", "fail", f"{home.path} {fault}", "set TUNEKEEPER_HOME to another folder")
     elif not os.access(place, os.W_OK | os.X_OK):
         yield HealthCheck("home", "fail", f"{place} cannot be written", "set TUNEKEEPER_HOME to a folder that can")
+    elif locked := _locked(home):
+        remedy = "make them writable for this user (chown, chmod), or run as the user who made them"
+        yield HealthCheck("home", "fail", f"cannot be written: {_some(locked)}", remedy)
     else:
         yield HealthCheck("home", "ok", f"{home.path}" if place == home.path else f"{home.path}, made by the first run")
     free = shutil.disk_usage(place).free / GB
@@ -95,6 +99,13 @@ def home_folder(home: Home) -> Iterator[HealthCheck]:
     yield HealthCheck(
         "disk", state, f"{free:.1f} GB free", "" if state == "ok" else "tunekeeper reconcile drops what is not needed"
     )
+
+
+def _locked(home: Home) -> list[str]:
+    """What commands write to in this home and this user may not: as a run by another user, or a restored copy, leaves it."""
+    places = chain(home.path.glob("*"), home.path.glob("locks/*"), home.artifacts.glob("*"), home.artifacts.glob("*/models"))
+    wanted = {True: os.W_OK | os.X_OK, False: os.W_OK}
+    return sorted(str(place) for place in places if place.name != KEY_FILE and not os.access(place, wanted[place.is_dir()]))
 
 
 def check_memory() -> HealthCheck:

@@ -243,6 +243,17 @@ def test_a_ledger_that_is_damaged_or_newer_than_this_is_found(home):
     assert newer.state == "fail" and "schema 99" in newer.what
 
 
+def test_what_in_a_home_cannot_be_written_is_named(home, monkeypatch):
+    (home.artifacts / "tiny" / "models").mkdir(parents=True)
+    (home.path / "snapshots").mkdir()
+    (home.path / "redaction.key").touch(0o400)
+    assert said(machine.home_folder(home))["home"].state == "ok"
+    locked = {str(home.path / "snapshots"), str(home.artifacts / "tiny" / "models"), str(home.path / "redaction.key")}
+    monkeypatch.setattr(machine.os, "access", lambda place, _: str(place) not in locked)
+    found = said(machine.home_folder(home))["home"]
+    assert found.state == "fail" and "models" in found.what and "snapshots" in found.what and "redaction" not in found.what
+
+
 def test_a_home_whose_path_cuts_a_databases_address_short_is_a_fault(tmp_path):
     found = said(machine.home_folder(Home(tmp_path / "why?not")))["home"]
     assert found.state == "fail" and "question mark" in found.what and "TUNEKEEPER_HOME" in found.remedy
