@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -127,14 +127,31 @@ def check_ledger(home: Home) -> Iterator[HealthCheck]:
         yield from _database("ledger", home.ledger_url, schema.schema.name, "TUNEKEEPER_LEDGER_URL")
         return
     file = Path(str(found.url.database))
+    if not file.is_file() and (versions := _versions(home)):
+        what = f"{file} is gone, though {home.path / 'mlflow.db'} lists {versions} versions, of which it is the record"
+        remedy = "restore it from a copy; where there is none, the next command begins another: rollbacks and looks are forgotten"
+        yield HealthCheck("ledger", "fail", what, remedy)
+        return
     if not file.is_file():
         yield HealthCheck("ledger", "ok", f"{file}, made by the first run")
         return
     fault = _sqlite_fault(file, f"select version from {schema.schema.name}")  # noqa: S608  (a constant)
     if fault:
-        yield HealthCheck("ledger", "fail", f"{file}: {fault}", "restore it from a copy; it is the record of every promotion")
+        restore = "restore it from a copy; it is the record of every promotion"
+        remedy = "make it and its folder writable for this user" if "readonly" in fault else restore
+        yield HealthCheck("ledger", "fail", f"{file}: {fault}", remedy)
     else:
         yield _schema(file, _first(file, f"select version from {schema.schema.name}"))  # noqa: S608
+
+
+def _versions(home: Home) -> int:
+    """How many versions this home's own MLflow database lists; 0 where it has none, or cannot be read, which is said elsewhere."""
+    file = home.path / "mlflow.db"
+    if not home.tracks_here or not file.is_file():
+        return 0
+    with suppress(sqlite3.Error):
+        return int(_first(file, "select count(*) from model_versions"))
+    return 0
 
 
 def _schema(where: object, version: Any) -> HealthCheck:

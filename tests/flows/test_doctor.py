@@ -243,6 +243,18 @@ def test_a_ledger_that_is_damaged_or_newer_than_this_is_found(home):
     assert newer.state == "fail" and "schema 99" in newer.what
 
 
+def test_a_ledger_that_is_gone_though_mlflow_lists_versions_is_a_fault(home):
+    home.path.mkdir()
+    with sqlite3.connect(home.path / "mlflow.db") as connection:
+        connection.execute("create table model_versions (name text)")
+    assert said(health_servers.check_ledger(home))["ledger"].state == "ok"
+    connection.execute("insert into model_versions values ('tiny')")
+    connection.commit()
+    connection.close()
+    gone = said(health_servers.check_ledger(home))["ledger"]
+    assert gone.state == "fail" and "ledger.db is gone" in gone.what and "restore it from a copy" in gone.remedy
+
+
 def test_what_in_a_home_cannot_be_written_is_named(home, monkeypatch):
     (home.artifacts / "tiny" / "models").mkdir(parents=True)
     (home.path / "snapshots").mkdir()
