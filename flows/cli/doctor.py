@@ -111,7 +111,9 @@ def _strays(home: Home, pipeline: Pipeline | None, api: str | None, away: set[st
         counts = ", ".join(f"{sum(stray.kind == kind for stray in dead)} x {kind}" for kind in kinds)
         yield HealthCheck("strays", "warn", f"dead and not put away: {counts}", "tunekeeper reconcile; --dry-run only lists them")
     else:
-        yield HealthCheck("strays", "ok", "nothing died and lies about")
+        unseen = " and ".join(sorted(away & {"ledger", "mlflow", "prefect"}))
+        seen = f", as far as can be seen without {unseen}" if unseen else ""
+        yield HealthCheck("strays", "ok", f"nothing died and lies about{seen}")
     if spent:
         what = "; ".join(f"{stray.name}: {stray.fault}" for stray in spent[:SPENT])
         more = f" and of {len(spent) - SPENT} more" if len(spent) > SPENT else ""

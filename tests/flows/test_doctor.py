@@ -271,6 +271,13 @@ def test_a_home_whose_path_cuts_a_databases_address_short_is_a_fault(tmp_path):
     assert found.state == "fail" and "question mark" in found.what and "TUNEKEEPER_HOME" in found.remedy
 
 
+def test_what_is_not_looked_at_for_strays_is_said(home, monkeypatch):
+    home.path.mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    found = {check["name"]: check for check in run_doctor(None, quiet=True)["checks"]}
+    assert "without mlflow" in found["strays"]["what"]
+
+
 def test_a_home_that_cannot_be_written_is_a_fault(tmp_path):
     if os.getuid() == 0:
         pytest.skip("root writes everywhere")
