@@ -112,10 +112,10 @@ def server_address(home: Home) -> str | None:
     try:
         with (home.prefect / "server.lock").open("r") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return None
     except BlockingIOError:
         return url if url is not None and _answers(url) else None
+    except OSError:  # there is none, or the home is no folder, which others say
+        return None
     return None
 
 

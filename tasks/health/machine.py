@@ -87,6 +87,8 @@ def home_folder(home: Home) -> Iterator[HealthCheck]:
     place = next(path for path in (home.path, *home.path.parents) if path.exists())
     if fault := path_fault(home.path):
         yield HealthCheck("home", "fail", f"{home.path} {fault}", "set TUNEKEEPER_HOME to another folder")
+    elif not place.is_dir():
+        yield HealthCheck("home", "fail", f"{place} is no folder", "set TUNEKEEPER_HOME to a folder")
     elif not os.access(place, os.W_OK | os.X_OK):
         yield HealthCheck("home", "fail", f"{place} cannot be written", "set TUNEKEEPER_HOME to a folder that can")
     elif locked := _locked(home):

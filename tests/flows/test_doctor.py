@@ -266,6 +266,12 @@ def test_what_in_a_home_cannot_be_written_is_named(home, monkeypatch):
     assert found.state == "fail" and "models" in found.what and "snapshots" in found.what and "redaction" not in found.what
 
 
+def test_a_home_that_is_a_file_is_a_fault(home):
+    home.path.touch()
+    found = {check["name"]: check for check in run_doctor(None, quiet=True)["checks"]}
+    assert found["home"]["state"] == "fail" and "TUNEKEEPER_HOME" in found["home"]["remedy"]
+
+
 def test_a_home_whose_path_cuts_a_databases_address_short_is_a_fault(tmp_path):
     found = said(machine.home_folder(Home(tmp_path / "why?not")))["home"]
     assert found.state == "fail" and "question mark" in found.what and "TUNEKEEPER_HOME" in found.remedy
