@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from configs.errors import InfraError
 from tasks.common.files import flush_to_disk
 from tasks.traffic.records import KINDS, Kind, empty_table, schema_of, unique_rows
 
@@ -109,7 +110,9 @@ class ParquetStore:
             found = empty_table(kind).select(query.names(kind))
             try:
                 for file in [file for day in self._days(kind, query) for file in _files(day)]:
-                    found = pa.concat_tables([found, query.of(_rows(file, kind, query.names(kind)))])
+                    with _damage_named(file):
+                        rows = _rows(file, kind, query.names(kind))
+                    found = pa.concat_tables([found, query.of(rows)])
                     found = query.of(found) if query.most is not None else found
                 return query.of(found)
             except FileNotFoundError:  # files became one while we read them
@@ -156,6 +159,23 @@ def _rows(file: Path, kind: Kind, names: list[str]) -> pa.Table:
 
     with pq.ParquetFile(file) as parquet:
         return parquet.read(columns=names).cast(empty_table(kind).select(names).schema)
+
+
+@contextmanager
+def _damage_named(file: Path) -> Iterator[None]:
+    """Name the file that cannot be read as Parquet, and the ways out."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        why = str(error).rstrip(".")
+        raise InfraError(
+            f"{file} cannot be read ({why}): restore it from a copy; where there is none, move it out of this home, and go on "
+            "without its rows"
+        ) from error
 
 
 def _write(rows: pa.Table, path: Path) -> None:

@@ -135,6 +135,16 @@ def test_files_lie_by_day_of_utc(tmp_path):
     assert [file.parent.name for file in files(tmp_path, "feedback")] == ["day=2026-04-10"]
 
 
+def test_a_damaged_file_is_named_with_the_ways_out(tmp_path):
+    keep(tmp_path, days(10))
+    (file,) = files(tmp_path)
+    content = file.read_bytes()
+    for damaged in (content[:40] + b"\xff" * 60 + content[100:], content[:50], b""):
+        file.write_bytes(damaged)
+        with pytest.raises(InfraError, match=rf"{file.name} cannot be read .*restore it from a copy"):
+            read_answers(tmp_path, NAME)
+
+
 def test_the_small_files_of_a_day_that_is_over_become_one(tmp_path):
     for start in range(0, 100, 10):
         keep(tmp_path, [answer(place, time=T0 + timedelta(minutes=place)) for place in range(start, start + 10)])
