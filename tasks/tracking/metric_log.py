@@ -29,7 +29,7 @@ class MetricLog:
         self.tracking, self.run_id, self.journal, self.notice, self.sample = tracking, run_id, journal, notice, sample
         self.writing = threading.Lock()
         journal.parent.mkdir(parents=True, exist_ok=True)
-        self.entries = [tuple(json.loads(line)) for line in _whole_lines(journal)]
+        self.entries = _entries(journal, notice)
         self.seen = {(name, step) for step, name, _, _ in self.entries}
         self.sent = 0  # a batch that MLflow has already is recognised by it: same name, step, time and value
         self.closing = threading.Event()
@@ -100,12 +100,29 @@ class MetricLog:
             self.sent = end
 
 
+def _entries(journal: Path, notice: Callable[[str], None]) -> list[tuple[int, str, float, int]]:
+    """What the journal holds; lines that a fault of the disk damaged are cut out, for which no training has to end."""
+    lines = _whole_lines(journal)
+    found = [(line, entry) for line in lines if (entry := _entry(line)) is not None]
+    if len(found) < len(lines):
+        notice(f"{journal}: {len(lines) - len(found)} damaged lines are left out of its metrics: check the disk")
+        journal.write_text("".join(f"{line}\n" for line, _ in found))
+    return [entry for _, entry in found]
+
+
+def _entry(line: str) -> tuple[int, str, float, int] | None:
+    with suppress(ValueError, TypeError):
+        step, name, value, at = json.loads(line)
+        return int(step), str(name), float(value), int(at)
+    return None
+
+
 def _whole_lines(journal: Path) -> list[str]:
     """The journal's lines, less a last one that a kill cut short, which is cut off the file too."""
     if not journal.is_file():
         return []
-    text = journal.read_text()
+    text = journal.read_text(errors="replace")
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
         journal.write_text(whole)
-    return whole.splitlines()
+    return whole.split("\n")[:-1]

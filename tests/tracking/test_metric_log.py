@@ -109,6 +109,20 @@ def wait_for(holds):
     assert holds()
 
 
+def test_damaged_lines_are_left_out_and_said_and_the_others_arrive(opened, tracking, run, said):
+    steps(opened(), range(4))
+    journal = opened().journal
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:2], b"\xff" * 9 + b"\n", b"[1]\n", *lines[4:]]))
+    log = opened()
+    assert len(said) == 1 and "2 damaged lines" in said[0] and str(journal) in said[0]
+    with log.uploading():
+        steps(log, [4])
+    assert [step for step, _ in history(tracking, run)] == [0, 2, 3, 4]
+    opened()
+    assert len(said) == 1
+
+
 def test_training_goes_on_through_an_outage_that_is_said_once_and_what_was_kept_arrives(opened, tracking, run, said, monkeypatch):
     outage, log = Outage(tracking, monkeypatch), opened()
     with log.uploading():
