@@ -66,8 +66,11 @@ def redraw_report(pipeline: Pipeline) -> dict[str, Any]:
     home, tracking, ledger, _ = open_records(pipeline)
     run_id = _last_run(ledger, pipeline)
     folder = tracking.fetch(tracking.artifact_uri(run_id, "report"), home.path / "reports" / run_id)
-    page = folder / "report.html"
-    page.write_text(render_report(from_json((folder / "report.json").read_bytes())))
+    page, numbers = folder / "report.html", folder / "report.json"
+    if not numbers.is_file():
+        where = tracking.artifact_uri(run_id, "report")
+        raise InfraError(f"{where} in MLflow holds no {numbers.name}, of which the page is drawn: restore it from a copy")
+    page.write_text(render_report(from_json(numbers.read_bytes())))
     print_notice(f"report: {page}")
     return {"pipeline": pipeline.name, "run_id": run_id, "report": str(page)}
 

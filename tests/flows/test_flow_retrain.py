@@ -57,6 +57,14 @@ def test_an_upgrade_says_what_it_will_do_anew_and_does_nothing_where_no_executed
     )
 
 
+def test_a_report_whose_numbers_are_gone_from_mlflow_is_said_with_where_they_were(keep):
+    done = keep.retrain()
+    for file in keep.home.artifacts.rglob("report.json"):
+        file.unlink()
+    assert keep.command("report", str(keep.config))[0] == 1
+    assert f"runs:/{done['run_id']}/report in MLflow holds no report.json" in keep.said and "restore it from a copy" in keep.said
+
+
 def test_where_the_last_snapshot_was_removed_changed_data_are_prepared_all_the_same_and_it_is_said(keep):
     first = keep.retrain()
     shutil.rmtree(keep.home.snapshots / first["snapshot"])
