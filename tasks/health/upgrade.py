@@ -24,7 +24,11 @@ CONSEQUENCES = {  # the first stage whose code is another decides what has to be
 
 def upgrade_check(pipeline: Pipeline, tracking: Tracking, registry: Registry, version: str) -> HealthCheck:
     """What the next run of a pipeline does anew since its champion was made; its data are not read, and may give another reason."""
-    made = _made_by(tracking, registry.run_of(pipeline.name, version))
+    try:
+        made = _made_by(tracking, registry.run_of(pipeline.name, version))
+    except ValueError as error:
+        what = f"{IDENTITY} in the run of version {version} is damaged ({error}): which code made it cannot be said"
+        return HealthCheck(NAME, "warn", what, "restore it from a copy; without it nothing else is lost")
     if made is None:
         return HealthCheck(NAME, "ok", f"version {version} does not say which code made it: the next run may train anew")
     return check_upgrade(version, made, stage_identity(pipeline))

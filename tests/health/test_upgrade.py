@@ -1,10 +1,11 @@
 """What another version of the code would do anew, told from what a run kept of how it was made."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
-from tasks.health.upgrade import check_upgrade
+from tasks.health.upgrade import check_upgrade, upgrade_check
 
 MADE = {
     "settings": {},
@@ -40,3 +41,14 @@ def test_a_pinned_library_that_changed_trains_anew():
     pinned = {"settings": {"training": {"pin": "libraries"}}}
     found = check_upgrade("3", {**MADE, **pinned}, now(libraries={"torch": "2.14.0"}, **pinned))
     assert "training.pin is libraries: the next run trains anew" in found.what
+
+
+def test_an_account_of_how_a_version_was_made_that_is_damaged_is_said_and_stops_no_other_check(tmp_path):
+    (tmp_path / "identity.json").write_bytes(b"{\xff")
+    tracking = SimpleNamespace(
+        artifact_uri=lambda run, name: f"runs:/{run}/{name}",
+        names_of=lambda _: {"identity.json"},
+        fetch=lambda *_: tmp_path / "identity.json",
+    )
+    found = upgrade_check(SimpleNamespace(name="tiny"), tracking, SimpleNamespace(run_of=lambda *_: "7"), "3")
+    assert found.state == "warn" and "identity.json in the run of version 3 is damaged" in found.what and found.remedy
