@@ -54,12 +54,15 @@ def _made(parent: Path, prefix: str) -> tuple[Path, int]:
 
 
 def _removed(folder: Path) -> bool:
-    """Remove a folder whose lock nobody has, holding it meanwhile; one killed before it was locked has none."""
+    """Remove a folder whose lock nobody has, holding it meanwhile.
+
+    One killed before it was locked has none, nor has one that its owner is about to lock: the lock is made, so that of the two who
+    want it one gets it.
+    """
     try:
-        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        shutil.rmtree(folder, ignore_errors=True)
-        return True
+        lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:  # somebody else was quicker
+        return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
