@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from tasks.common.home import Home
 OLD_SECONDS = 3600.0  # younger leftovers may be a living process's, between two of its steps
 ASIDES = ("*/.*.tmp", "*/*/.*.tmp", "*/*/*/.*.tmp")  # atomic_folder's
 WORKSPACES = ("work/*", "snapshots/sealing-*")  # workspace's
+HALF_KEY = re.compile(r"redaction\.key\.\d+\.[0-9a-f]{8}")  # as tasks/data/redaction/key.py names a key in the making
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ def find_leftovers(home: Home, now: float | None = None) -> Iterator[Stray]:
             if folder.is_dir() and _age(folder) < before and is_free(lock):
                 what, remedy = f"half-written, {_size(folder)}, and its writer is gone", "removed"
                 yield Stray("leftover", _within(home, folder), what, remedy, partial(_remove, folder, lock))
-    for file in home.path.glob("redaction.key.*"):
-        if file.is_file() and _age(file) < before:
+    for file in home.path.glob("redaction.key.*"):  # a person's copy of the key has another name, and is nobody's to remove
+        if HALF_KEY.fullmatch(file.name) and file.is_file() and _age(file) < before:
             yield Stray(
                 "leftover",
                 file.name,

@@ -102,6 +102,17 @@ def test_what_killed_writers_left_goes_and_what_living_ones_hold_stays(home):
         assert all(folder.is_dir() for folder in (*held, young)) and not any(folder.exists() for folder in left)
 
 
+def test_a_persons_copy_of_the_redaction_key_stays_and_a_key_half_made_goes(home):
+    home.path.mkdir(exist_ok=True)
+    for name in ("redaction.key", "redaction.key.bak", "redaction.key.2026-11-29", "redaction.key.4711.0a1b2c3d"):
+        (home.path / name).write_text("ab" * 32)
+        age(home.path / name)
+    found = list(find_leftovers(home))
+    assert names(found) == {"redaction.key.4711.0a1b2c3d"}
+    act(found)
+    assert len(list(home.path.glob("redaction.key*"))) == 3
+
+
 def test_a_folder_taken_up_again_after_it_was_found_is_not_removed(home):
     folder = home.path / "work" / "run-x"
     folder.mkdir(parents=True)
