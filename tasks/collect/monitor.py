@@ -117,7 +117,7 @@ def payload_of(pipeline: Pipeline, version: str, seen: TrafficWindow, findings: 
     return kept if pipeline.facts.has_labels else {**kept, "accepted": acceptance_rate(seen.rows)}
 
 
-def acceptance_rate(rows: pd.DataFrame) -> dict[str, Any] | None:
+def acceptance_rate(rows: pd.DataFrame) -> dict[str, float] | None:
     """The share of audited answers that needed no correction, with its 95 % interval, or None where none was audited.
 
     Each by the inverse of the probability with which it was drawn; answers to one text are one event told often.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from tasks.report.run import data as page
 from tasks.stats.intervals import macro_f1, mean_interval, metric_interval, ratio_interval
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
     from tasks.common.home import Home
     from tasks.learning.fit import Trained
 
@@ -104,7 +107,7 @@ def collect_report(found: Findings, home: Home) -> page.ReportData:
     )  # fmt: skip
 
 
-def _in_window(frame: Any, pipeline: Pipeline) -> int | None:
+def _in_window(frame: pd.DataFrame, pipeline: Pipeline) -> int | None:
     rows = recent_rows(frame, pipeline.gate.window)
     return None if rows is None else int(rows.sum())
 
@@ -118,7 +121,7 @@ def _systems(found: Findings) -> tuple[page.System, ...]:
     return tuple(systems)
 
 
-def _trained(role: Any, version: str | None, scores: StoredScores, found: Findings) -> page.System:
+def _trained(role: Literal["challenger", "champion"], version: str | None, scores: StoredScores, found: Findings) -> page.System:
     """A model's row, F1 with its interval too."""
     pipeline = found.pipeline
     shown = _system(role, role, version, primary_of(pipeline, scores), scores.metrics, scores.frame, found)
@@ -137,8 +140,9 @@ def _trained(role: Any, version: str | None, scores: StoredScores, found: Findin
 
 
 def _system(
-    name: str, role: Any, version: str | None, scores: Any, metrics: Mapping[str, float], frame: Any, found: Findings
-) -> page.System:
+    name: str, role: Literal["challenger", "champion", "baseline"], version: str | None, scores: npt.NDArray[np.float64],
+    metrics: Mapping[str, float], frame: pd.DataFrame, found: Findings,
+) -> page.System:  # fmt: skip
     intervals = _intervals(scores, frame, found)
     shown = []
     for metric in found.pipeline.facts.metrics:
@@ -149,7 +153,7 @@ def _system(
     return page.System(name=name, role=role, version=version, scores=tuple(shown))
 
 
-def _intervals(scores: Any, frame: Any, found: Findings) -> dict[str, tuple[float, float]]:
+def _intervals(scores: npt.NDArray[np.float64], frame: pd.DataFrame, found: Findings) -> dict[str, tuple[float, float]]:
     """The ends of the leading metrics; over a corpus each row's likelihood counts for its tokens, those of `frame`."""
     how = (rows.groups_of(found), found.pipeline.evaluation.confidence, found.pipeline.evaluation.bootstrap)
     if found.pipeline.facts.has_labels:
@@ -215,7 +219,7 @@ def _floors(found: Findings) -> tuple[page.ComparisonRow, ...]:
     )
 
 
-def _data(found: Findings, manifest: dict[str, Any]) -> page.DataSummary:
+def _data(found: Findings, manifest: Mapping[str, Any]) -> page.DataSummary:
     overlap = manifest["overlap"]
     source, near = found.pipeline.data.source, found.pipeline.data.deduplicate
     return page.DataSummary(
@@ -245,7 +249,7 @@ def _data(found: Findings, manifest: dict[str, Any]) -> page.DataSummary:
     )
 
 
-def _counts(values: Any) -> tuple[page.Count, ...]:
+def _counts(values: Mapping[str, int | dict[str, Any]]) -> tuple[page.Count, ...]:
     """Counts by name, from a manifest's {name: n} or {name: {"rows": n, ...}}."""
     pairs = ((name, n["rows"] if isinstance(n, dict) else n) for name, n in values.items())
     return tuple(page.Count(name=name, n=int(n)) for name, n in pairs if n)

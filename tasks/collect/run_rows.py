@@ -15,6 +15,10 @@ from tasks.prepare import open_snapshot
 from tasks.report.run import data as page
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
     from tasks.collect.run import Findings
     from tasks.common.home import Home
 
@@ -71,7 +75,7 @@ def slice_scores(found: Findings) -> tuple[page.SliceRow, ...]:
     )  # fmt: skip
 
 
-def confusion_of(frame: Any) -> page.Confusion:
+def confusion_of(frame: pd.DataFrame) -> page.Confusion:
     import pandas as pd
 
     labels = sorted({*frame["target"], *frame["prediction"]})
@@ -110,7 +114,7 @@ def worst_errors(found: Findings, home: Home) -> tuple[page.WorstError, ...]:
     )
 
 
-def _rows(frame: Any) -> Any:
+def _rows(frame: pd.DataFrame) -> Iterator[Any]:
     """Rows with their columns as attributes, of any type."""
     return frame.itertuples()
 

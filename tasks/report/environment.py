@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -16,7 +15,7 @@ from tasks.report.draw import formats, times
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
-def render_page(template: str, **context: Any) -> str:
+def render_page(template: str, **context: object) -> str:
     """A template filled in, as HTML. Every text is escaped (autoescape); what no page can hold becomes U+FFFD."""
     return UNPRINTABLE.sub("\ufffd", _environment().get_template(template).render(fmt=formats, **context))
 

@@ -18,7 +18,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def dump_page(value: Any) -> str:
+def dump_page(value: object) -> str:
     """A frozen dataclass as JSON; a number that is not finite becomes null, which pages show as absent."""
     kind: Any = type(value)
     return without_credentials(_adapter(kind).dump_json(value, indent=1).decode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -12,6 +12,9 @@ from tasks.report.environment import UNPRINTABLE, render_page
 from tasks.report.environment import trusted_svg as _svg
 from tasks.report.run import view
 from tasks.report.run.data import ComparisonRow, Curve, ReportData, Unit
+
+if TYPE_CHECKING:
+    from tasks.report.run.data import ClassRow, SliceRow, StageCost, System
 
 __all__ = ["UNPRINTABLE", "render_report"]
 DENSE = 25
@@ -34,7 +37,7 @@ class _RunDrawings:
         self.scores = view.score_domain(report)
         self.slices = charts.domain_of([v for s in report.slices for v in (s.value, s.low, s.high, s.champion)], floor=0.0)
 
-    def score(self, system: Any) -> Markup:
+    def score(self, system: System) -> Markup:
         score = view.score_of(system, self.report.primary_metric)
         if score is None:
             return Markup("")
@@ -61,11 +64,11 @@ class _RunDrawings:
     def difference_axis(self, unit: Unit, axis: charts.Domain) -> Markup:
         return _svg(charts.axis_labels(axis, partial(_signed_tick, unit=unit), 5))
 
-    def class_bar(self, one: Any) -> Markup:
+    def class_bar(self, one: ClassRow) -> Markup:
         label = f"{one.name}: recall {formats.format_share(one.recall)} of {one.n}"
         return _svg(charts.bar_chart(one.recall, one.low, one.high, one.champion, (0.0, 1.0), label))
 
-    def slice_bar(self, one: Any) -> Markup:
+    def slice_bar(self, one: SliceRow) -> Markup:
         domain = (0.0, 1.0) if one.unit == "share" else (0.0, self.slices[1])
         label = f"{one.column} {one.name}: {formats.with_unit(one.value, one.unit)} of {one.n} rows"
         return _svg(charts.bar_chart(one.value, one.low, one.high, one.champion, domain, label))
@@ -94,7 +97,7 @@ class _RunDrawings:
             plots.confusion_heatmap(confusion.labels, confusion.counts, f"Confusion matrix of {len(confusion.labels)} classes")
         )
 
-    def stage_bar(self, one: Any) -> Markup:
+    def stage_bar(self, one: StageCost) -> Markup:
         longest = max((stage.seconds for stage in self.report.cost.stages), default=0.0) if self.report.cost else 0.0
         return _svg(
             charts.bar_chart(one.seconds, domain=(0.0, longest or 1.0), label=f"{one.name}: {formats.format_seconds(one.seconds)}")
