@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from configs.errors import InputError
 from configs.schema import Data, ProblemName, facts_of
@@ -84,7 +84,9 @@ def _part(reading: _Reading, chunk: Chunk, given: str | None, own: str) -> Part:
     import pyarrow as pa
 
     n = len(next(iter(chunk.columns.values())))
-    out: dict[str, Any] = {"origin": ["source"] * n, "split": [given] * n, "group": [None] * n, "time": [None] * n}
+    out: dict[str, list[str | None] | pa.Array] = {
+        "origin": ["source"] * n, "split": [given] * n, "group": [None] * n, "time": [None] * n,
+    }  # fmt: skip
     out["id"] = _own_ids(chunk, own)
     for name, column in reading.names.items():
         if name == "id":
@@ -104,7 +106,7 @@ def _part(reading: _Reading, chunk: Chunk, given: str | None, own: str) -> Part:
     return Part(chunk, pa.record_batch(arrays, schema=reading.schema), refused)
 
 
-def _array(values: Any, field: pa.Field, names: dict[str, str], refused: dict[int, str]) -> pa.Array:
+def _array(values: list[str | None] | pa.Array, field: pa.Field, names: dict[str, str], refused: dict[int, str]) -> pa.Array:
     """A column; a cell that cannot be written as UTF-8 costs its row, and is kept as nothing."""
     import pyarrow as pa
 
@@ -131,7 +133,7 @@ def _ids(chunk: Chunk, column: str, redactor: Redactor | None) -> list[str]:
     return [value.encode("utf-8", "backslashreplace").decode() if holds_half_character(value) else value for value in present]
 
 
-def _as_label(value: Any, chunk: Chunk, column: str, index: int) -> str | None:
+def _as_label(value: object, chunk: Chunk, column: str, index: int) -> str | None:
     """A cell as the label it is, spelled alike whatever the format."""
     return canonical_label(value if isinstance(value, Decimal) else cell_text(value, chunk, column, index))
 
@@ -145,7 +147,7 @@ def _check_length(values: list[str | None], chunk: Chunk, column: str, longest: 
         )
 
 
-def _split_name(value: Any, chunk: Chunk, column: str, index: int) -> str:
+def _split_name(value: object, chunk: Chunk, column: str, index: int) -> str:
     if value not in SPLITS:
         shape = cell_shape(str(value))
         raise InputError(

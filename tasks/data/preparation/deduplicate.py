@@ -12,7 +12,6 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +49,7 @@ def signatures_of_words(tokens: Sequence[list[str]]) -> Signatures:
     return np.array(digests, dtype=np.uint32).reshape(len(shingles), SLOTS).astype(np.uint8)
 
 
-def blank_signatures(path: Path, rows: int) -> np.memmap[Any, np.dtype[np.uint8]]:
+def blank_signatures(path: Path, rows: int) -> np.memmap[tuple[int, int], np.dtype[np.uint8]]:
     """A mapped file for the signatures of so many rows; its space is taken at once, so a full disk is an OSError, not a crash."""
     table = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(rows, SLOTS))
     with path.open("r+b") as file:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,7 @@ class Candidate:
     signatures: Signatures
     quarantine: dict[int, str]
     redacted: dict[str, int]
-    vocabulary: dict[str, Any]
+    vocabulary: dict[str, object]
     overlap: Overlap
     test_as_given: bool
     origin: NDArray[np.int8]  # places in feedback.ORIGINS

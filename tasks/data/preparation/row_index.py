@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,7 @@ def index_rows(raw: Raw, redactor: Redactor | None) -> tuple[Dataset, Marks]:
     return prepared, marks
 
 
-def common_words(counted: Counter[str]) -> dict[str, Any]:
+def common_words(counted: Counter[str]) -> dict[str, object]:
     """The commonest words in at least 5 rows (rarer ones may be a person's), with how many words there were in all."""
     common = [(word, count) for word, count in counted.most_common(_VOCABULARY) if count >= 5]
     return {"distinct": len(counted), "total": counted.total(), "words": dict(sorted(common))}

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tasks.data.redaction.placeholders import network_view
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,9 @@ class UnknownShares:
 
     def __call__(self, texts: Sequence[str]) -> list[float]:
         unknown = _unknown(self.file)
-        rows = [row.ids for row in _tokenizer(self.file).encode_batch(list(texts), add_special_tokens=False)]
+        rows: list[Sequence[int | None]] = [
+            row.ids for row in _tokenizer(self.file).encode_batch(list(texts), add_special_tokens=False)
+        ]
         return [row.count(unknown) / len(row) if row else 1.0 for row in rows]
 
 
@@ -48,7 +53,7 @@ def _unknown(file: Path) -> int | None:
 
 
 @cache
-def _tokenizer(file: Path) -> Any:
+def _tokenizer(file: Path) -> Tokenizer:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from tasks.data.redaction.patterns import Span
+
+if TYPE_CHECKING:
+    from transformers import TokenClassificationPipeline
 
 _KINDS = {"PER": "PERSON", "PERSON": "PERSON", "LOC": "LOCATION", "LOCATION": "LOCATION", "GPE": "LOCATION", "ORG": "ORGANIZATION"}
 _KINDS |= {"ORGANIZATION": "ORGANIZATION", "ORGANISATION": "ORGANIZATION", "FAC": "LOCATION"}
@@ -39,7 +42,7 @@ class NameFinder:
             )
         window = min(tokenizer.model_max_length, getattr(network.config, "max_position_embeddings", 512), 512)
         tokenizer.model_max_length = window
-        self._pipeline: Any = pipeline(
+        self._pipeline: TokenClassificationPipeline = pipeline(
             "token-classification", model=network, tokenizer=tokenizer, aggregation_strategy="simple", stride=window // 4
         )
 

@@ -6,7 +6,10 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import re2
 
 # Where spans overlap, the earlier name wins: a checked number before a guessed one, a specific kind before a general one.
 PRIORITY = (
@@ -54,7 +57,7 @@ def ascii_digits(text: str) -> str:
     return text if text.isascii() else _OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit.group())), text)
 
 
-def byte_patterns() -> Any:
+def byte_patterns() -> re2.Options:
     """The options under which the prefilter's patterns are compiled: bytes, not characters, and room for the automaton."""
     import re2
 

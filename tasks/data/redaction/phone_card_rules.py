@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import re2
 
 from tasks.data.redaction.patterns import PhoneFinder, Span
+
+if TYPE_CHECKING:
+    from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
 _NEAR = 40  # characters before a match in which a word may vouch for it; half as many after
 CALL = re2.compile(
@@ -33,7 +36,7 @@ _SEVEN = re.compile(r"\d(?>[^\w\n]{0,6}x?[^\w\n]{0,3}\d){6}", re.IGNORECASE)
 _CARD_LIKE = re2.compile(r"\b\d(?:[ -]?\d){11,18}\b")
 
 
-def _vouched(text: str, start: int, end: int, words: Any) -> bool:
+def _vouched(text: str, start: int, end: int, words: re2._Regexp) -> bool:
     before, after = text[max(0, start - _NEAR) : start], text[end : end + _NEAR // 2]
     return bool(words.search(before)) or bool(words.search(after))
 
@@ -47,7 +50,7 @@ def _digits(text: str) -> str:
     return "".join(c for c in text if c.isdigit())
 
 
-def phone_finder_of(recognizer: Any) -> PhoneFinder:
+def phone_finder_of(recognizer: PhoneRecognizer) -> PhoneFinder:
     """Phone numbers of presidio's regions, and those of other regions that words beside them vouch for."""
     from tasks.data.redaction.phone_match import PhoneMatcher
 

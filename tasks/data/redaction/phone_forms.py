@@ -7,9 +7,12 @@ of digits has hundreds of groups a kilobyte, each of them to be tried for every 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import re2
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneMetadata
 
 _SWALLOWED = r"(\d{10,11})"
 
@@ -66,7 +69,7 @@ def _is_valid(code: str, number: str) -> bool:
 
 
 @cache
-def _international(code: str) -> Any:
+def _international(code: str) -> re2._Regexp | None:
     """The numbers behind a country's code, None where no country has it."""
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
@@ -77,7 +80,7 @@ def _international(code: str) -> Any:
 class _Formats:
     """How a region writes its numbers: the first format that fits says whether the national prefix has to be there."""
 
-    def __init__(self, known: Any) -> None:
+    def __init__(self, known: PhoneMetadata) -> None:
         self._formats = known.number_format
         self._starts, self._wholes = re2.Set.MatchSet(), re2.Set.FullMatchSet()
         for each in self._formats:

@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from presidio_analyzer import EntityRecognizer
 
 CLASSES = {
     "EMAIL_ADDRESS": ("email_recognizer", "EmailRecognizer"),
@@ -37,7 +40,7 @@ _PARTS = (
 
 
 @cache
-def recognizer_classes(entities: tuple[str, ...]) -> dict[str, type[Any]]:
+def recognizer_classes(entities: tuple[str, ...]) -> dict[str, type[EntityRecognizer]]:
     """The recognizer class of each entity; the real package is used where something else has imported it already.
 
     Imported once for each choice of entities: what an import makes is never freed, and a service loads models for months.
@@ -49,10 +52,10 @@ def recognizer_classes(entities: tuple[str, ...]) -> dict[str, type[Any]]:
     return {name: _recognizer_class(root, name) for name in entities}
 
 
-def _recognizer_class(root: str, entity: str) -> type[Any]:
+def _recognizer_class(root: str, entity: str) -> type[EntityRecognizer]:
     module, name = CLASSES[entity]
     place = "country_specific.us" if entity == "US_SSN" else "generic"
-    found: type[Any] = getattr(importlib.import_module(f"{root}.predefined_recognizers.{place}.{module}"), name)
+    found: type[EntityRecognizer] = getattr(importlib.import_module(f"{root}.predefined_recognizers.{place}.{module}"), name)
     return found
 
 

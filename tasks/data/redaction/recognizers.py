@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tasks.data.redaction.patterns import Finder, PhoneFinder, Span
 from tasks.data.redaction.phone_card_rules import is_ssn, more_cards, phone_finder_of
 from tasks.data.redaction.presidio import CLASSES, recognizer_classes
+
+if TYPE_CHECKING:
+    from presidio_analyzer import EntityRecognizer, PatternRecognizer
 
 _UPPER = {ord(c): ord(c) - 32 for c in "abcdefghijklmnopqrstuvwxyz"}
 _LONGEST_EMAIL = 320  # RFC 3696: 64 + @ + 255
@@ -27,7 +30,7 @@ def phone_finder() -> PhoneFinder:
     return phone_finder_of(recognizer_classes(("PHONE_NUMBER",))["PHONE_NUMBER"]())
 
 
-def _finder(entity: str, recognizer: type[Any]) -> Finder:
+def _finder(entity: str, recognizer: type[EntityRecognizer]) -> Finder:
     match entity:
         case "EMAIL_ADDRESS":
             return _emails(recognizer)
@@ -47,7 +50,7 @@ def _finder(entity: str, recognizer: type[Any]) -> Finder:
             return lambda text: (s for s in plain(text) if s.score >= _SURE)
 
 
-def _plain(entity: str, recognizer: Any) -> Finder:
+def _plain(entity: str, recognizer: EntityRecognizer) -> Finder:
     def find(text: str) -> Iterator[Span]:
         for result in recognizer.analyze(text, [entity], None):
             yield Span(result.start, result.end, entity, result.score)
@@ -55,7 +58,7 @@ def _plain(entity: str, recognizer: Any) -> Finder:
     return find
 
 
-def _urls(recognizer: Any) -> Finder:
+def _urls(recognizer: PatternRecognizer) -> Finder:
     """Addresses of pages, by presidio's own patterns in linear time: each names 1,400 endings, tried at every dot and length."""
     import re2
 
@@ -71,7 +74,7 @@ def _urls(recognizer: Any) -> Finder:
     return find
 
 
-def _emails(recognizer: type[Any]) -> Finder:
+def _emails(recognizer: type[EntityRecognizer]) -> Finder:
     """E-mail addresses, sought around each `@` only: the pattern's time grows with the square of a long unbroken text.
 
     Any alphabetic top-level domain will do (company.local is an address too), so no suffix list is read and no network asked.

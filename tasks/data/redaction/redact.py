@@ -12,13 +12,18 @@ import hmac
 import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from configs.errors import InputError
 from tasks.data.redaction.patterns import PREFILTER, PRIORITY, Finder, OverBudget, PhoneFinder, Span, ascii_digits, byte_patterns
 from tasks.data.redaction.placeholders import PLACEHOLDER, TAG_DIGITS
 from tasks.data.redaction.recognizers import pattern_finders, phone_finder
 from tasks.data.redaction.windows import end_of_word, text_windows
+
+if TYPE_CHECKING:
+    import re2
+
+    from tasks.data.redaction.ner import NameFinder
 
 VERSION = 2
 OVER_BUDGET = "to search it for personal data costs more than a text of its length may"
@@ -44,10 +49,10 @@ class Redactor:
         self._patterns = [entity for entity in PRIORITY if entity in PREFILTER and entity in self.entities]
         self._finders: dict[str, Finder] | None = None
         self._find_phones: PhoneFinder | None = None
-        self._set: Any = None
-        self._ner: Any = None
+        self._set: re2.Set | None = None
+        self._ner: NameFinder | None = None
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[Redactor], tuple[tuple[str, ...], bytes, str | None, bool]]:
         return Redactor, (self.entities, self.key, self.ner_model, self.prefilter)
 
     def redact(self, texts: Sequence[str]) -> list[str]:

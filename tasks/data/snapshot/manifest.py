@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SAMPLES = 20
 
 
-def account_rows(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping[int, str]) -> dict[str, Any]:
+def account_rows(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping[int, str]) -> dict[str, object]:
     """Counts and reasons, for people and for the next run to compare with; ids are named, texts never."""
     kept = fate == KEPT
     counts = np.bincount(candidate.split[kept], minlength=len(SPLITS)).tolist()
@@ -80,7 +80,7 @@ def _extent(times: pa.ChunkedArray) -> dict[str, str] | None:
     return None if ends["min"] is None else {"first": ends["min"].isoformat(), "last": ends["max"].isoformat()}
 
 
-def _dropped(candidate: Candidate, fate: NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
+def _dropped(candidate: Candidate, fate: NDArray[np.uint8]) -> dict[str, dict[str, object]]:
     """Reason -> how many rows, and the ids of the first few in canonical order; never a text."""
     found = {}
     for code in range(QUARANTINED + 1, len(REASONS)):
@@ -91,7 +91,7 @@ def _dropped(candidate: Candidate, fate: NDArray[np.uint8]) -> dict[str, dict[st
     return found
 
 
-def _quarantined(candidate: Candidate, reasons: Mapping[int, str]) -> dict[str, Any]:
+def _quarantined(candidate: Candidate, reasons: Mapping[int, str]) -> dict[str, object]:
     places = np.array(sorted(reasons), dtype=np.int64)
     ids = take_rows(candidate.rows, places[:_SAMPLES], ["id"]).column("id").to_pylist()
     by_reason = Counter(reasons.values()).most_common(_SAMPLES)

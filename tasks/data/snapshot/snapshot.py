@@ -254,7 +254,7 @@ def _named(batch: pa.Table, split: str) -> pa.Table:
     return batch.set_column(batch.column_names.index("split"), "split", pa.array([split] * batch.num_rows, type=pa.string()))
 
 
-def _update(digest: Any, batch: pa.Table) -> None:
+def _update(digest: hashlib._Hash, batch: pa.Table) -> None:
     """Feed a batch to the hash: per column its name, the length of each value (-1 for null) and the bytes of all."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -269,7 +269,7 @@ def _update(digest: Any, batch: pa.Table) -> None:
         digest.update("".join(column.fill_null("").to_pylist()).encode())
 
 
-def _digest_of(value: Mapping[str, Any]) -> str:
+def _digest_of(value: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 

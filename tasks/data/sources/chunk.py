@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from configs.errors import InputError
 from tasks.data.sources.source_files import File
@@ -21,7 +21,7 @@ class Chunk:
 
     file: File
     first: int
-    columns: dict[str, list[Any]]
+    columns: dict[str, list[object]]
 
     def place(self, index: int) -> str:
         """Where a row is, for people."""
@@ -86,7 +86,7 @@ def _shape(character: str) -> str:
     return "9" if character.isdigit() else character if character.isprintable() else "?"
 
 
-def cell_text(value: Any, chunk: Chunk, column: str, index: int) -> str | None:
+def cell_text(value: object, chunk: Chunk, column: str, index: int) -> str | None:
     """A cell as text: nothing and the empty string are null, sentences in a list are joined, numbers are written out."""
     if value is None or value == "":
         return None

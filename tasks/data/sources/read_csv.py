@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any
+from typing import TYPE_CHECKING
 
 from configs.errors import InputError
 from tasks.data.sources.chunk import WIDEST, Chunk, bounded_lines, check_present, line_limit, named_columns
 from tasks.data.sources.source_files import File
 from tasks.data.sources.streams import open_text
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 SEPARATORS = (",", ";", "\t", "|")  # tried in this order where none is given
 _HEADER_LINES = 20  # at most, in which the separator is looked for
@@ -107,7 +110,7 @@ def _separator(header_lines: list[str], wanted: Sequence[str]) -> str:
     return next(iter([*fitting, *(sign for sign in SEPARATORS if len(fields[sign]) > 1)]), ",")
 
 
-def _records(reader: Any, path: str) -> Iterator[list[str]]:
+def _records(reader: Reader, path: str) -> Iterator[list[str]]:
     """The header, and the records below it that are no empty lines; a faulty one is named by the line that it begins in."""
     columns: list[str] = []
     line = 1

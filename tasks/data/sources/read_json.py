@@ -6,7 +6,7 @@ import codecs
 import json
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from configs.errors import InputError
 from tasks.data.sources.chunk import bounded_lines, not_utf8, shown_name
@@ -15,7 +15,7 @@ _BLOCK = 1 << 16
 _SPACE = " \t\r\n"
 
 
-def json_records(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, Any]]:
+def json_records(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, object]]:
     """The objects of a file in their order; one of more than `limit` bytes is refused, and so is what is no object."""
     return _array(stream, path, limit) if _begins_array(stream) else _lines(stream, path, limit)
 
@@ -26,7 +26,7 @@ def _begins_array(stream: BinaryIO) -> bool:
     return bool(start.lstrip()[:1] == b"[")
 
 
-def _lines(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, Any]]:
+def _lines(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, object]]:
     for number, line in enumerate(bounded_lines(stream, path, limit), 1):
         if line.isspace():
             continue
@@ -41,7 +41,7 @@ def _lines(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, Any]]:
         yield _object(value, f"{path} line {number}")
 
 
-def _array(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, Any]]:
+def _array(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, object]]:
     text = _Text(stream, path)
     text.skip()
     text.at += 1  # the bracket
@@ -63,7 +63,7 @@ def _array(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, Any]]:
         raise InputError(f"{path}: something follows the array of {number:,} items: a file holds one array, or one object per line")
 
 
-def _value(text: _Text, where: str, limit: int) -> Any:
+def _value(text: _Text, where: str, limit: int) -> object:
     """The value that begins here; read on until it is whole."""
     text.skip()
     while True:
@@ -113,7 +113,7 @@ class _Text:
         return bool(block)
 
 
-def _object(value: Any, where: str) -> dict[str, Any]:
+def _object(value: object, where: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise InputError(f'{where}: is a {type(value).__name__}, not an object such as {{"text": ...}}')
     return value
@@ -123,7 +123,7 @@ class _TwiceError(Exception):
     """An object has a key twice: a parser would keep the last of its values in silence."""
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]

@@ -6,12 +6,16 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from configs.errors import InputError
 from tasks.data.sources.chunk import Chunk, check_present
 from tasks.data.sources.source_files import File
 from tasks.data.sources.streams import check_growth, open_packed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 _END = struct.Struct("<I4s")  # how a file ends: the size of its footer, and PAR1
 _SIGNATURE_BYTES = 28  # of a footer: a nonce and a tag
@@ -39,7 +43,7 @@ def parquet_header(file: File) -> tuple[str, ...]:
 
 
 @contextmanager
-def open_parquet(file: File) -> Iterator[Any]:
+def open_parquet(file: File) -> Iterator[pq.ParquetFile]:
     """The file as a pyarrow.parquet.ParquetFile; InputError where it is damaged, or claims far more rows than it can hold."""
     import pyarrow.parquet as pq
 
@@ -68,7 +72,7 @@ def _faults(path: str) -> Iterator[None]:
         raise InputError(f"{path}: is a damaged Parquet file ({str(error)[:200]}): write or copy it again") from error
 
 
-def arrow_cells(column: Any, where: str) -> list[Any]:
+def arrow_cells(column: pa.Array | pa.ChunkedArray, where: str) -> list[object]:
     """An Arrow column's cells; floats of 32 bits as the numbers they were written for: 0.1, not 0.10000000149011612.
 
     Bytes of a text that are no UTF-8 become halves of surrogate pairs: they cost their row, not the file. InputError, which begins
@@ -89,7 +93,7 @@ def arrow_cells(column: Any, where: str) -> list[Any]:
         ) from error
 
 
-def _cell(scalar: Any) -> Any:
+def _cell(scalar: pa.Scalar) -> object:
     """A cell in which bytes, at any depth, may be no UTF-8."""
     import pyarrow as pa
 
@@ -107,7 +111,7 @@ def _cell(scalar: Any) -> Any:
         return scalar.as_buffer().to_pybytes().decode("utf-8", "surrogateescape")
 
 
-def _check_signature(stream: BinaryIO, metadata: Any, path: str) -> None:
+def _check_signature(stream: BinaryIO, metadata: pq.FileMetaData, path: str) -> None:
     """Refuse a file of encrypted columns whose footer is plain, and signed: the library ends the process where it looks at them."""
     stream.seek(-_END.size, os.SEEK_END)
     footer_bytes, _ = _END.unpack(stream.read(_END.size))
@@ -115,7 +119,7 @@ def _check_signature(stream: BinaryIO, metadata: Any, path: str) -> None:
         raise InputError(f"{path}: has encrypted columns: write the file again without encryption")
 
 
-def _checked(parquet: Any, path: str) -> Any:
+def _checked(parquet: pq.ParquetFile, path: str) -> pq.ParquetFile:
     metadata = parquet.metadata
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     packed = sum(group.column(i).total_compressed_size for group in groups for i in range(group.num_columns))
@@ -123,7 +127,7 @@ def _checked(parquet: Any, path: str) -> Any:
     return parquet
 
 
-def _check_width(metadata: Any, wanted: tuple[str, ...], path: str, max_characters: int) -> None:
+def _check_width(metadata: pq.FileMetaData, wanted: tuple[str, ...], path: str, max_characters: int) -> None:
     """Refuse, before any page is decoded, a row group whose texts must on average be too long."""
     for group in (metadata.row_group(i) for i in range(metadata.num_row_groups)):
         for column in (group.column(i) for i in range(group.num_columns)):

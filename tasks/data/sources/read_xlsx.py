@@ -7,13 +7,17 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, BinaryIO
 from zipfile import BadZipFile, ZipFile
 
 from configs.errors import InfraError, InputError
 from tasks.data.sources.chunk import Chunk, check_present, named_columns
 from tasks.data.sources.source_files import File
 from tasks.data.sources.streams import check_growth, open_packed
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
+    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 # openpyxl has no error of its own: these are of zipfile, zlib and XML (a SyntaxError), and of parts that are not as they must be.
 _DAMAGED = (
@@ -43,7 +47,7 @@ def xlsx_header(file: File) -> tuple[str, ...]:
 
 
 @contextmanager
-def _opened(file: File) -> Iterator[tuple[list[str], Iterator[tuple[Any, ...]]]]:
+def _opened(file: File) -> Iterator[tuple[list[str], Iterator[tuple[object, ...]]]]:
     """The columns, and the rows below them that are not empty."""
     try:
         import openpyxl
@@ -75,19 +79,19 @@ def _faults(path: str) -> Iterator[None]:
         raise InputError(f"{path}: is no whole XLSX file ({str(error)[:200]}): save or copy it again") from error
 
 
-def _rows(sheet: Any, path: str) -> Iterator[tuple[Any, ...]]:
+def _rows(sheet: ReadOnlyWorksheet | tuple[()], path: str) -> Iterator[tuple[object, ...]]:
     with _faults(path):
         yield from _filled(sheet)
 
 
-def _check_size(stream: Any, path: str) -> None:
+def _check_size(stream: BinaryIO, path: str) -> None:
     with ZipFile(stream) as archive:
         parts = archive.infolist()
     check_growth(path, sum(part.compress_size for part in parts), sum(part.file_size for part in parts))
     stream.seek(0)
 
 
-def _sheet(book: Any, path: str) -> Any:
+def _sheet(book: Workbook, path: str) -> ReadOnlyWorksheet | tuple[()]:
     """The sheet that has rows; of two of them nobody can tell which is meant."""
     filled = []
     for sheet in book.worksheets:
@@ -100,18 +104,18 @@ def _sheet(book: Any, path: str) -> Any:
     return filled[0] if filled else ()
 
 
-def _filled(sheet: Any) -> Iterator[tuple[Any, ...]]:
+def _filled(sheet: ReadOnlyWorksheet | tuple[()]) -> Iterator[tuple[object, ...]]:
     rows = sheet.iter_rows(values_only=True) if hasattr(sheet, "iter_rows") else iter(sheet)
     return (row for row in rows if any(cell is not None and cell != "" for cell in row))
 
 
-def _cell(row: tuple[Any, ...], place: int) -> Any:
+def _cell(row: tuple[object, ...], place: int) -> object:
     """A cell; what a formula gives where it fails is nothing, not a text or a class of that name."""
     value = row[place] if place < len(row) else None
     return None if value in _FAILED else _plain(value)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """A text with its escapes as what they mean (`_x000D_` is a carriage return, `_x005F_` an underscore); all else as it is."""
     if not isinstance(value, str) or "_x" not in value:
         return value

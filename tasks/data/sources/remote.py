@@ -12,10 +12,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 from configs.errors import InfraError, InputError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure", "adl": "azure"}
 WEB = ("http", "https")
@@ -82,7 +85,7 @@ def open_remote(address: str, seeks: bool = False) -> Iterator[BinaryIO]:
                 yield copy
 
 
-def _system(address: str) -> tuple[Any, str]:
+def _system(address: str) -> tuple[AbstractFileSystem, str]:
     from fsspec.core import url_to_fs
 
     scheme = address.partition("://")[0]

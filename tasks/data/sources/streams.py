@@ -9,11 +9,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from configs.errors import InputError
 from tasks.data.sources.formats import PACKED, packing_of, remedy_for
 from tasks.data.sources.source_files import File
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MOST_TIMES = 200  # as large as what was read of the packed file: texts pack to a tenth or so, logs to a fiftieth
 _BLOCK = 1 << 16  # bytes that are unpacked at once
@@ -149,7 +152,7 @@ class _Bz2Members:
         return rest
 
 
-def _decompressor(packed: Any, codec: str) -> Any:
+def _decompressor(packed: Any, codec: str) -> gzip.GzipFile | _Bz2Members | pa.CompressedInputStream:
     """What reads on over the members of a file, be some of them empty, and over the zeros that fill up its last block."""
     match codec:
         case "gzip":

@@ -33,12 +33,12 @@ class Opened:
     connection: sa.Connection
     shown: str
 
-    def partitions(self, rows: int, wanted: tuple[str, ...] | None = None) -> Iterator[list[tuple[Any, ...]]]:
+    def partitions(self, rows: int, wanted: tuple[str, ...] | None = None) -> Iterator[list[tuple[object, ...]]]:
         """Lists of at most so many rows, of the wanted columns (all where none are named), never all in memory."""
         import sqlalchemy as sa
 
         named = [self.table.c[name] for name in dict.fromkeys(wanted or self.table.c.keys())]
-        order = list(self.table.primary_key.columns) or [_sortable(column) for column in self.table.c]
+        order: list[sa.ColumnElement[Any]] = list(self.table.primary_key.columns) or [_sortable(column) for column in self.table.c]
         lenient = self.connection.dialect.name == "sqlite"  # any cell of it may hold anything
         asked = [sa.type_coerce(c, sa.types.NullType()).label(f"c{i}") for i, c in enumerate(named)] if lenient else named
         read = [_reader(column, self.connection.dialect) if lenient else None for column in named]
@@ -57,14 +57,14 @@ class Opened:
             ) from error
 
 
-def _reader(column: sa.Column[Any], dialect: sa.Dialect) -> Callable[[Any], Any] | None:
+def _reader(column: sa.Column[Any], dialect: sa.Dialect) -> Callable[[object], object] | None:
     """A cell as its column's type has it, or as it stands there where it is none of that type; None where they are the same."""
     process = column.type.dialect_impl(dialect).result_processor(dialect, None)
     if process is None:
         return None
     fits = _stored_as(column.type)
 
-    def read(value: Any) -> Any:
+    def read(value: object) -> object:
         try:
             return process(value) if fits(value) else value
         except (ValueError, TypeError, InvalidOperation):
@@ -73,7 +73,7 @@ def _reader(column: sa.Column[Any], dialect: sa.Dialect) -> Callable[[Any], Any]
     return read
 
 
-def _stored_as(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], bool]:
+def _stored_as(kind: sa.types.TypeEngine[Any]) -> Callable[[object], bool]:
     """Which cells SQLite stores for a type: of others the processor would make another value without an error."""
     import sqlalchemy as sa
 
@@ -86,7 +86,7 @@ def _stored_as(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], bool]:
     return lambda _: True
 
 
-def _sortable(column: sa.Column[Any]) -> Any:
+def _sortable(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     """What rows are ordered by; databases do not order JSON."""
     import sqlalchemy as sa
 

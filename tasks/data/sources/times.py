@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from configs.errors import InputError
 from configs.schema import Window
@@ -45,12 +45,12 @@ def read_times(values: list[str | None], chunk: Chunk, column: str) -> pa.Array:
     return pa.array(parsed, type=pa.timestamp("us", tz="UTC"))
 
 
-def window_edges(window: Window) -> tuple[Any, Any]:
+def window_edges(window: Window) -> tuple[datetime | None, datetime | None]:
     """Start and end as datetimes in UTC, None where the window is open."""
     return tuple(None if text is None else _bound(text) for text in (window.start, window.end))  # type: ignore[return-value]
 
 
-def _bound(text: str) -> Any:
+def _bound(text: str) -> datetime:
     import pandas as pd
 
     try:
