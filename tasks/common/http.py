@@ -12,9 +12,12 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs.credentials import without_credentials
+
+if TYPE_CHECKING:
+    import psutil
 
 SECONDS = 2.0
 
@@ -41,7 +44,7 @@ class HttpAnswer:
 
 
 def fetch(
-    url: str, body: Any = None, headers: dict[str, str] | None = None, seconds: float = SECONDS, method: str | None = None
+    url: str, body: object = None, headers: dict[str, str] | None = None, seconds: float = SECONDS, method: str | None = None
 ) -> HttpAnswer:
     """GET, or POST where there is a body; never raises for what the server or the network does."""
     parts = urllib.parse.urlsplit(url)
@@ -104,7 +107,7 @@ def port_listener(port: int) -> str | None:
         return None
 
 
-def _called(process: Any) -> str:
+def _called(process: psutil.Process) -> str:
     words = [word.rpartition("/")[2] for word in process.cmdline() if not word.startswith("-")]
     return " ".join(words[:3]) or str(process.name())
 

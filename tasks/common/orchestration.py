@@ -61,7 +61,7 @@ def update_progress_artifact(artifact: UUID, percent: float, description: str) -
     artifacts.update_progress_artifact(artifact, percent, description=without_credentials(description))
 
 
-def emit_event(name: str, resource: dict[str, str], payload: dict[str, Any]) -> None:
+def emit_event(name: str, resource: dict[str, str], payload: dict[str, object]) -> None:
     events.emit_event(name, resource=clean_value(resource), payload=clean_value(payload))
 
 

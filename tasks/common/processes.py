@@ -184,7 +184,7 @@ def main() -> None:
             os._exit(1)
 
 
-def _done(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, Exception | None]:
+def _done(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[object, Exception | None]:
     try:
         return function(*args, **kwargs), None
     except Exception as error:  # noqa: BLE001  (raised again where it was asked for)

@@ -7,15 +7,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs.credentials import without_credentials
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 QUIET_SECONDS = 15.0
 
 
 @cache
-def console() -> Any:
+def console() -> Console:
     """The one console; standard output belongs to `--json`."""
     from rich.console import Console
 

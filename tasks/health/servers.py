@@ -154,7 +154,7 @@ def _versions(home: Home) -> int:
     return 0
 
 
-def _schema(where: object, version: Any) -> HealthCheck:
+def _schema(where: object, version: int | None) -> HealthCheck:
     if version is not None and version > schema.VERSION:
         what = f"{where} has schema {version}, this Tunekeeper knows {schema.VERSION}"
         return HealthCheck("ledger", "fail", what, "run the Tunekeeper that made it, or a newer one")

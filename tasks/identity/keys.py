@@ -11,7 +11,6 @@ from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from configs.schema import Data, Frozen, Pipeline, Training
 from tasks.common.bases import Base
@@ -43,7 +42,7 @@ ENTRIES: dict[str, tuple[Definition, ...]] = {  # what each key's computation be
 }  # fmt: skip
 
 
-def json_sha256(value: Any) -> str:
+def json_sha256(value: object) -> str:
     """sha256 of a value's canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
 
@@ -76,12 +75,12 @@ def changed_code(earlier: Mapping[str, str], now: Mapping[str, str], most: int =
     return names if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
 
 
-def settings_of(section: Frozen, names: Iterable[str] | None = None) -> dict[str, Any]:
+def settings_of(section: Frozen, names: Iterable[str] | None = None) -> dict[str, object]:
     """The settings of a section, or those named, that are not at their defaults.
 
     `defaults` is the number of the defaults themselves, where one of them was ever changed: see `Frozen.DEFAULTS`.
     """
-    values: dict[str, Any] = {"defaults": section.DEFAULTS} if section.DEFAULTS else {}
+    values: dict[str, object] = {"defaults": section.DEFAULTS} if section.DEFAULTS else {}
     plain = section.model_dump(mode="json")
     for name in type(section).model_fields if names is None else names:
         value, default = getattr(section, name), type(section).model_fields[name].get_default(call_default_factory=True)
@@ -98,7 +97,7 @@ def library_versions(names: Iterable[str]) -> dict[str, str]:
     return {name: _version(name) for name in names}
 
 
-def prepare_key(pipeline: Pipeline, sources: Mapping[str, Any], base: Base, redactor: str, suites: Iterable[Path]) -> str:
+def prepare_key(pipeline: Pipeline, sources: Mapping[str, object], base: Base, redactor: str, suites: Iterable[Path]) -> str:
     """All that determines a snapshot: the bytes of the sources, how they are read, the contract, the code."""
     return json_sha256(
         {
@@ -114,7 +113,7 @@ def prepare_key(pipeline: Pipeline, sources: Mapping[str, Any], base: Base, reda
     )
 
 
-def train_identity(pipeline: Pipeline, rows: Mapping[str, str], base: Base, lineage: str | None) -> dict[str, Any]:
+def train_identity(pipeline: Pipeline, rows: Mapping[str, str], base: Base, lineage: str | None) -> dict[str, object]:
     """All that determines a run's weights, by kind; `lineage` is the train-key of the champion that training starts from, if any.
 
     The versions of libraries are among it where `training.pin` asks for them.
@@ -135,7 +134,7 @@ def train_identity(pipeline: Pipeline, rows: Mapping[str, str], base: Base, line
     }
 
 
-def stage_identity(pipeline: Pipeline) -> dict[str, Any]:
+def stage_identity(pipeline: Pipeline) -> dict[str, Mapping[str, object]]:
     """Settings, code and libraries of a run, whatever its data: kept with it, so that a later version can tell what is other."""
     settings = settings_of(pipeline, ("problem", "model", "contract", "adapter", "objective", "training", "evaluation", "gate"))
     settings["data"] = settings_of(pipeline.data, READ_BY)

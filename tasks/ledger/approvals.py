@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import sqlalchemy as sa
 
@@ -72,7 +72,7 @@ class Approval:
         return f"{form}tunekeeper promote CONFIG --version {self.version}"
 
     @property
-    def account(self) -> dict[str, Any]:
+    def account(self) -> dict[str, str]:
         """What `retrain --json` says of it."""
         answered = {"approval_by": self.who, "approval_reason": self.reason} if self.who else {}
         return {"approval": self.state, "approval_until": self.until, "approval_how": self.how, **answered}
@@ -166,7 +166,7 @@ def _write(connection: Connection, asked: Approval) -> None:
     connection.execute(sa.update(rows).where(mine).values(**values))
 
 
-def _row(asked: Approval) -> dict[str, Any]:
+def _row(asked: Approval) -> dict[str, str]:
     payload = {name: value for name, value in asdict(asked).items() if name not in ("model", "decision_key", "state")}
     named = {"model": asked.model, "id": asked.decision_key, "why": WHY, "at": asked.asked, "state": asked.state}
     return {**named, "payload": json.dumps(payload, ensure_ascii=False)}

@@ -19,6 +19,8 @@ from tasks.ledger.schema import decisions
 from tasks.ledger.store import Ledger, lock_table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy.engine import Connection, RowMapping
 
 
@@ -141,7 +143,7 @@ def _next_look(connection: Connection, ledger: Ledger, model: str) -> int:
     return (connection.scalar(sa.select(sa.func.count()).where(looks)) or 0) + 1
 
 
-def _written(payload: dict[str, Any]) -> str:
+def _written(payload: Mapping[str, object]) -> str:
     return json.dumps(payload, ensure_ascii=False, sort_keys=True)
 
 

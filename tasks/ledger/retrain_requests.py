@@ -95,7 +95,7 @@ class RetrainRequest:
         self.payload["settings"] = settings
         self.turned_away("waiting", reason)
 
-    def outcome(self) -> dict[str, Any]:
+    def outcome(self) -> dict[str, object]:
         """What a flow returns that did not run, or not to its end."""
         answer = {"id": self.id, "why": self.why, "state": self.state, "reason": self.refusal}
         return {"pipeline": self.model, "skipped": True, "verdict": None, "request": answer}

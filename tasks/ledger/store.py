@@ -90,7 +90,7 @@ class Ledger:
     def stamp(self) -> str:
         return self.now().astimezone(UTC).isoformat(timespec="milliseconds")
 
-    def insert(self, table: sa.Table) -> Any:
+    def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         """An INSERT that knows ON CONFLICT, which SQLAlchemy keeps per dialect."""
         return postgresql.insert(table) if self.shared else sqlite.insert(table)
 

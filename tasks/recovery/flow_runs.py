@@ -22,10 +22,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.common.home import Home
 from tasks.recovery.leftovers import Stray
+
+if TYPE_CHECKING:
+    import psutil
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun, State
 
 MOMENT_SECONDS, OWN_MOMENT_SECONDS = 60.0, 5.0
 BEAT_SECONDS = 300.0
@@ -120,7 +125,7 @@ def _locks(home: Home, opened: set[str]) -> frozenset[str] | None:
     return found if found or str(home.prefect / "in-use.lock") in opened else None
 
 
-def _may_run_flows(process: Any) -> bool:
+def _may_run_flows(process: psutil.Process) -> bool:
     import psutil
 
     try:
@@ -129,7 +134,7 @@ def _may_run_flows(process: Any) -> bool:
         return False
 
 
-def dead_runs(client: Any, machine: Callable[[], Machine]) -> Iterator[Stray]:
+def dead_runs(client: SyncPrefectClient, machine: Callable[[], Machine]) -> Iterator[Stray]:
     """Runs that say Running, Cancelling or Pending with nothing behind them."""
     now, around = time.time(), machine()
     later = time.monotonic() + (0.0 if around.own else AGAIN_SECONDS)
@@ -146,7 +151,7 @@ def dead_runs(client: Any, machine: Callable[[], Machine]) -> Iterator[Stray]:
             yield Stray("flow run", run.name, said, remedy, _mend(client, run, remedy, machine, later))
 
 
-def late_runs(client: Any) -> Iterator[Stray]:
+def late_runs(client: SyncPrefectClient) -> Iterator[Stray]:
     """Scheduled runs that a later one of the same deployment has overtaken: one turn is enough, not one per turn missed."""
     now, newest = time.time(), dict[str, Any]()
     late = [
@@ -162,7 +167,7 @@ def late_runs(client: Any) -> Iterator[Stray]:
         newest[str(raw.deployment_id)] = raw
 
 
-def stale_slots(client: Any, limit: str, held: Callable[[], int]) -> Iterator[Stray]:
+def stale_slots(client: SyncPrefectClient, limit: str, held: Callable[[], int]) -> Iterator[Stray]:
     """The device limit counts holders that are dead; `held` says how many slots living processes hold."""
     from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
     from prefect.exceptions import ObjectNotFound
@@ -177,7 +182,7 @@ def stale_slots(client: Any, limit: str, held: Callable[[], int]) -> Iterator[St
             yield Stray("slot", limit, f"{taken} taken, {alive} by living processes", f"{alive} taken", reclaim)
 
 
-def _mend(client: Any, run: SeenRun, remedy: str, machine: Callable[[], Machine], again: float) -> Callable[[], None]:
+def _mend(client: SyncPrefectClient, run: SeenRun, remedy: str, machine: Callable[[], Machine], again: float) -> Callable[[], None]:
     """At the moment `again` or later look again, at the run and at this machine, then set the state."""
 
     def act() -> None:
@@ -189,18 +194,18 @@ def _mend(client: Any, run: SeenRun, remedy: str, machine: Callable[[], Machine]
     return act
 
 
-def _set(client: Any, run: str, to: str, why: str) -> Callable[[], None]:
+def _set(client: SyncPrefectClient, run: str, to: str, why: str) -> Callable[[], None]:
     def act() -> None:
         from prefect.states import Cancelled, Crashed, Scheduled
 
-        states: dict[str, Any] = {"Crashed": Crashed, "Cancelled": Cancelled, "scheduled again": Scheduled}
+        states: dict[str, Callable[..., State[object]]] = {"Crashed": Crashed, "Cancelled": Cancelled, "scheduled again": Scheduled}
         state = states[to](message=why)
         client.set_flow_run_state(run, state, force=True)
 
     return act
 
 
-def _runs(client: Any, states: Sequence[str]) -> Iterator[tuple[Any, SeenRun]]:
+def _runs(client: SyncPrefectClient, states: Sequence[str]) -> Iterator[tuple[Any, SeenRun]]:
     """Our runs in these states, page by page, each with what is known of it."""
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
     from prefect.client.schemas.objects import StateType
@@ -217,22 +222,16 @@ def _runs(client: Any, states: Sequence[str]) -> Iterator[tuple[Any, SeenRun]]:
         offset += PAGE
 
 
-def _seen(client: Any, raw: Any, flow: str) -> SeenRun:
+def _seen(client: SyncPrefectClient, raw: Any, flow: str) -> SeenRun:
     since = raw.state.timestamp.timestamp()
     started = raw.start_time.timestamp() if raw.start_time else since
     return SeenRun(
-        str(raw.id),
-        f"{flow}/{raw.name}",
-        raw.state.type.value,
-        since,
-        started,
-        _beat(client, str(raw.id)),
-        _pipeline(raw),
+        str(raw.id), f"{flow}/{raw.name}", raw.state.type.value, since, started, _beat(client, str(raw.id)), _pipeline(raw),
         flow in FLOWS,
-    )
+    )  # fmt: skip
 
 
-def _pipeline(raw: Any) -> str | None:
+def _pipeline(raw: FlowRun) -> str | None:
     """By the run's parameters, else by its tags."""
     given = raw.parameters.get("pipeline")
     if isinstance(given, dict) and "name" in given:
@@ -240,7 +239,7 @@ def _pipeline(raw: Any) -> str | None:
     return next((tag for tag in raw.tags if tag != TAG), None)
 
 
-def _beat(client: Any, run: str) -> float | None:
+def _beat(client: SyncPrefectClient, run: str) -> float | None:
     """When it last sent a heartbeat."""
     from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 

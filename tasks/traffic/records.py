@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ def encode_record(record: Answer | Feedback) -> bytes:
 
     ValueError or TypeError where it holds no such values.
     """
-    values: dict[str, Any] = {name: getattr(record, name) for name in record.__slots__}
+    values: dict[str, object] = {name: getattr(record, name) for name in record.__slots__}
     values["time"] = (record.time - _EPOCH) // _MICROSECOND
     if isinstance(record, Answer) and (record.score is None or not math.isfinite(record.score)):
         values["score"] = None

@@ -35,7 +35,7 @@ POSTGRES = {
 }
 metadata = sa.MetaData()
 _TEXT, _REAL = sa.Text, sa.Double
-_TYPES: dict[str, Any] = {
+_TYPES: dict[str, sa.DateTime | type[sa.Double[Any]] | type[sa.Boolean]] = {
     "time": sa.DateTime(timezone=True), "score": _REAL, "latency_ms": _REAL, "audit_probability": _REAL, "audit": sa.Boolean,
 }  # fmt: skip
 _COLUMNS: dict[Kind, tuple[str, ...]] = {
