@@ -32,7 +32,7 @@ def load_pipeline(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
         raise InputError(f"{path} is no valid pipeline:\n{faults}\n`tunekeeper schema` prints every key") from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, object]:
     try:
         with path.open(encoding="utf-8") as file:
             values = parse_yaml(file.read(LONGEST + 1))
@@ -51,7 +51,7 @@ def _read(path: Path) -> dict[str, Any]:
     return values
 
 
-def _put(values: dict[str, Any], override: str) -> None:
+def _put(values: dict[str, object], override: str) -> None:
     """Set one dotted key in place; a changed `kind` or `by` starts that union member afresh."""
     path, equals, text = override.partition("=")
     plain = f"{mask_value(path)}{equals}{mask_value(text)}"
@@ -118,7 +118,7 @@ def _place(location: Iterable[int | str]) -> tuple[list[str], list[type[BaseMode
     return named, models
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def _models_in(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) is None or get_origin(annotation) is type(Union):

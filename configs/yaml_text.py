@@ -7,7 +7,6 @@ before anything is built.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import yaml
 
@@ -24,7 +23,7 @@ class YamlSyntaxError(YamlError):
     """The text is no YAML at all."""
 
 
-def parse_yaml(text: str) -> Any:
+def parse_yaml(text: str) -> object:
     """The values of one document; YamlError where it is no YAML, names a key twice, or stands for more than MOST_VALUES values."""
     if len(text) > LONGEST:
         raise YamlError(f"has {len(text):,} characters, and a config at most {LONGEST:,}: name the data by file, not one by one")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -32,7 +32,7 @@ class Sum:
     checked: int = 0
     failing: int = 0
     is_rows: bool = False
-    observed: Any = None
+    observed: object = None
     details: str | None = None
     error: str | None = None
     ids: list[str] = field(default_factory=list)

@@ -41,7 +41,7 @@ class ColumnValuesHoldText(ColumnMapMetricProvider):
     condition_metric_name = "column_values.hold_text"
 
     @column_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column: pd.Series, **_: Any) -> pd.Series:
+    def _pandas(cls, column: pd.Series, **_: object) -> pd.Series:
         return column.map(measures.says_something)
 
 
@@ -56,7 +56,7 @@ class ColumnValuesNoControls(ColumnMapMetricProvider):
     condition_metric_name = "column_values.no_controls"
 
     @column_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column: pd.Series, **_: Any) -> pd.Series:
+    def _pandas(cls, column: pd.Series, **_: object) -> pd.Series:
         return ~column.str.contains(measures.CONTROLS, regex=True)
 
 
@@ -71,7 +71,7 @@ class ColumnValuesUndamaged(ColumnMapMetricProvider):
     condition_metric_name = "column_values.undamaged"
 
     @column_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column: pd.Series, **_: Any) -> pd.Series:
+    def _pandas(cls, column: pd.Series, **_: object) -> pd.Series:
         return ~measures.damaged_rows(column)
 
 
@@ -88,7 +88,7 @@ class ColumnValuesInLanguages(ColumnMapMetricProvider):
 
     @column_condition_partial(engine=PandasExecutionEngine)
     def _pandas(
-        cls, column: pd.Series, languages: list[str] | None, min_characters: int, min_confidence: float, **_: Any
+        cls, column: pd.Series, languages: list[str] | None, min_characters: int, min_confidence: float, **_: object
     ) -> pd.Series:
         wanted = languages if languages is not None else (COMPARED.get().languages or ())
         return ~measures.foreign_rows(column, wanted, min_characters, min_confidence)
@@ -111,7 +111,7 @@ class ColumnValuesTokenCount(ColumnMapMetricProvider):
     condition_value_keys = ("min_value", "max_value")
 
     @column_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column: pd.Series, min_value: int | None, max_value: int | None, **_: Any) -> pd.Series:
+    def _pandas(cls, column: pd.Series, min_value: int | None, max_value: int | None, **_: object) -> pd.Series:
         compared = COMPARED.get()
         token_lengths = compared.lengths_of(column.name)
         if token_lengths is None:
@@ -137,7 +137,7 @@ class ColumnValuesUnknownTokenShare(ColumnMapMetricProvider):
     condition_value_keys = ("max_share",)
 
     @column_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column: pd.Series, max_share: float, **_: Any) -> pd.Series:
+    def _pandas(cls, column: pd.Series, max_share: float, **_: object) -> pd.Series:
         shares = COMPARED.get().unknown_of(column.name)
         if shares is None:
             raise ValueError("no tokenizer was given")
@@ -162,7 +162,7 @@ class ColumnPairOneTarget(ColumnPairMapMetricProvider):
     condition_value_keys = ()
 
     @column_pair_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column_A: pd.Series, column_B: pd.Series, **_: Any) -> pd.Series:
+    def _pandas(cls, column_A: pd.Series, column_B: pd.Series, **_: object) -> pd.Series:
         return column_B.groupby(column_A).transform("nunique") <= 1
 
 
@@ -182,7 +182,7 @@ class ColumnSnapshotDistance(ColumnAggregateMetricProvider):
     metric_name = "column.snapshot_distance"
 
     @column_aggregate_value(engine=PandasExecutionEngine)
-    def _pandas(cls, column: pd.Series, **_: Any) -> dict[str, Any]:
+    def _pandas(cls, column: pd.Series, **_: object) -> dict[str, float | str]:
         theirs, ours = COMPARED.get().label_shares or {}, measures.value_shares(column)
         moved = sorted({**ours, **theirs}, key=lambda k: -abs(ours.get(k, 0) - theirs.get(k, 0)))[:3]
         details = ", ".join(f"{k} {theirs.get(k, 0):.1%} > {ours.get(k, 0):.1%}" for k in moved)
@@ -202,7 +202,7 @@ class ColumnUnseenWordShare(ColumnAggregateMetricProvider):
     metric_name = "column.unseen_word_share"
 
     @metric_value(engine=PandasExecutionEngine)
-    def _pandas(cls, execution_engine: Any, metric_domain_kwargs: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def _pandas(cls, execution_engine: Any, metric_domain_kwargs: dict[str, object], **_: object) -> dict[str, float | str]:
         frame, _compute, accessor = execution_engine.get_compute_domain(metric_domain_kwargs, domain_type=MetricDomainTypes.COLUMN)
         name = accessor["column"]
         if name + WORDS in frame:
@@ -227,7 +227,7 @@ class ColumnCommonestShare(ColumnAggregateMetricProvider):
     metric_name = "column.commonest_share"
 
     @column_aggregate_value(engine=PandasExecutionEngine)
-    def _pandas(cls, column: pd.Series, **_: Any) -> dict[str, Any]:
+    def _pandas(cls, column: pd.Series, **_: object) -> dict[str, float | str]:
         counts = column.value_counts()
         top, rows = (int(counts.iloc[0]), int(counts.sum())) if len(counts) else (0, 0)
         return {"value": top / rows if rows else 0.0, "details": f"one value fills {top:,} of {rows:,} rows"}
@@ -245,7 +245,7 @@ class ColumnRarestCount(ColumnAggregateMetricProvider):
     metric_name = "column.rarest_count"
 
     @column_aggregate_value(engine=PandasExecutionEngine)
-    def _pandas(cls, column: pd.Series, **_: Any) -> dict[str, Any]:
+    def _pandas(cls, column: pd.Series, **_: object) -> dict[str, float | str]:
         counts = column.value_counts()
         return {"value": int(counts.iloc[-1]) if len(counts) else 0, "details": f"{len(counts):,} distinct values"}
 

@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from configs.errors import InfraError
 from expectations.suites import SEVERITY, Check
 from expectations.types import Outcome, Validation
+
+if TYPE_CHECKING:
+    from great_expectations.core.expectation_validation_result import ExpectationValidationResult
 
 # Everything that asks a network or runs: a page of results needs neither.
 _REMOTE = re.compile(
@@ -76,7 +79,7 @@ def _page(validation: Validation, checks: Sequence[Check]) -> str:
     return str(DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(answer)))
 
 
-def _result(outcome: Outcome, check: Check) -> Any:
+def _result(outcome: Outcome, check: Check) -> ExpectationValidationResult:
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
@@ -86,7 +89,7 @@ def _result(outcome: Outcome, check: Check) -> Any:
     return ExpectationValidationResult(success=outcome.success, expectation_config=config, result=_numbers(outcome))
 
 
-def _numbers(outcome: Outcome) -> dict[str, Any]:
+def _numbers(outcome: Outcome) -> dict[str, object]:
     if not outcome.evaluated or not outcome.checked:
         return {"observed_value": outcome.observed if outcome.evaluated and outcome.observed is not None else outcome.reason}
     percent = 100.0 * outcome.share

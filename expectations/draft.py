@@ -51,7 +51,7 @@ def draft_suite(
         raise InputError("there are no records to draft a contract from: check data.source and data.window")
     wanted = [*_rows(seen), *_lengths(seen), *_languages(seen), *_labels(seen), *_slices(seen), *_present(seen)]
     notes = f"Drafted from {seen.rows:,} records. Read it, change what is wrong, and name this file in contract.suite."
-    meta: dict[str, Any] = {"notes": notes}
+    meta: dict[str, object] = {"notes": notes}
     if facts_of(problem).writes_text:
         meta["free_text"] = ["target"]
     return {"name": name, "meta": meta, "expectations": wanted}
@@ -86,13 +86,13 @@ def _guesses(texts: Iterable[str]) -> Iterator[str]:
                 yield str(code)
 
 
-def _rows(seen: ColumnSummary) -> list[dict[str, Any]]:
+def _rows(seen: ColumnSummary) -> list[dict[str, object]]:
     least = max(1, _round_down(seen.rows * 0.5))
     notes = f"There are at least {least:,} records (today {seen.rows:,}): fewer means that the export broke off."
     return [_expectation("expect_table_row_count_to_be_between", {"min_value": least}, "stop", notes)]
 
 
-def _lengths(seen: ColumnSummary) -> list[dict[str, Any]]:
+def _lengths(seen: ColumnSummary) -> list[dict[str, object]]:
     """From half the shortest hundredth to twice the longest thousandth: what is beyond is rare today and stands out tomorrow."""
     wanted = []
     for column, lengths in seen.lengths.items():
@@ -104,7 +104,7 @@ def _lengths(seen: ColumnSummary) -> list[dict[str, Any]]:
     return wanted
 
 
-def _languages(seen: ColumnSummary) -> list[dict[str, Any]]:
+def _languages(seen: ColumnSummary) -> list[dict[str, object]]:
     """The languages of at least 1 % of the longer texts: below that a guess of the identifier is as likely an error."""
     total = sum(seen.languages.values())
     found = sorted(c for c, n in seen.languages.items() if n >= max(2, 0.01 * total))
@@ -117,7 +117,7 @@ def _languages(seen: ColumnSummary) -> list[dict[str, Any]]:
     return [_expectation("expect_column_values_to_be_in_languages", kwargs, "warn", notes, sample=SAMPLED)]
 
 
-def _labels(seen: ColumnSummary) -> list[dict[str, Any]]:
+def _labels(seen: ColumnSummary) -> list[dict[str, object]]:
     labels = seen.values.get("target")
     if not labels:
         return []
@@ -138,7 +138,7 @@ def _labels(seen: ColumnSummary) -> list[dict[str, Any]]:
     return [_expectation("expect_column_values_to_be_in_set", kwargs, "quarantine", notes), rare]
 
 
-def _slices(seen: ColumnSummary) -> list[dict[str, Any]]:
+def _slices(seen: ColumnSummary) -> list[dict[str, object]]:
     wanted = []
     for column, values in seen.values.items():
         if column != "target" and values and len(values) <= MANY:
@@ -148,7 +148,7 @@ def _slices(seen: ColumnSummary) -> list[dict[str, Any]]:
     return wanted
 
 
-def _present(seen: ColumnSummary) -> list[dict[str, Any]]:
+def _present(seen: ColumnSummary) -> list[dict[str, object]]:
     wanted = []
     for column, nulls in seen.nulls.items():
         share = nulls / seen.rows
@@ -159,8 +159,8 @@ def _present(seen: ColumnSummary) -> list[dict[str, Any]]:
     return wanted
 
 
-def _expectation(type_: str, kwargs: dict[str, Any], action: str, notes: str, sample: int | None = None) -> dict[str, Any]:
-    meta: dict[str, Any] = {"action": action, "notes": notes}
+def _expectation(type_: str, kwargs: dict[str, object], action: str, notes: str, sample: int | None = None) -> dict[str, object]:
+    meta: dict[str, object] = {"action": action, "notes": notes}
     if sample is not None:
         meta["sample"] = sample
     return {"type": type_, "kwargs": kwargs, "severity": "critical" if action == "stop" else "warning", "meta": meta}

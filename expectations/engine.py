@@ -8,13 +8,16 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, SupportsInt
 
 import pandas as pd
 
 from configs.errors import InputError
 from expectations.suites import SEVERITY, Check
 from expectations.types import Context
+
+if TYPE_CHECKING:
+    from great_expectations.core.expectation_validation_result import ExpectationValidationResult
 
 Scope = Literal["chunk", "whole"]
 # Row by row in form, but a row's verdict depends on the others.
@@ -35,7 +38,7 @@ class Found:
     checked: int
     failing: tuple[int, ...]
     is_rows: bool
-    observed: Any
+    observed: object
     details: str | None
     error: str | None
 
@@ -135,11 +138,11 @@ def _load() -> Any:
     return great_expectations
 
 
-def _configuration(check: Check, meta: Mapping[str, Any]) -> dict[str, Any]:
+def _configuration(check: Check, meta: Mapping[str, object]) -> dict[str, object]:
     return {"type": check.type, "kwargs": dict(check.kwargs), "meta": dict(meta), "severity": SEVERITY[check.action]}
 
 
-def _found(result: Any, rows: int) -> Found:
+def _found(result: ExpectationValidationResult, rows: int) -> Found:
     error = _error(result.exception_info, result.expectation_config.kwargs)
     said = result.result or {}
     is_rows = "element_count" in said
@@ -157,7 +160,7 @@ def _found(result: Any, rows: int) -> Found:
     )
 
 
-def _label(entry: Any) -> int:
+def _label(entry: SupportsInt) -> int:
     return int(entry)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
 
 # A redacted value, as in <EMAIL_ADDRESS:3f2a> or [PERSON_1], says nothing about the text it stands in.
 PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_]*(?:[:#_-][^<>\s]{1,64})?>|\[[A-Z][A-Z0-9_]{2,}(?:[:#][^\[\]\s]{1,64})?\]")
@@ -91,7 +94,7 @@ def foreign_rows(texts: pd.Series[str], languages: Collection[str], min_characte
 
 
 @cache
-def language_model() -> tuple[Any, frozenset[str]]:
+def language_model() -> tuple[LanguageIdentifier, frozenset[str]]:
     """The model of languages and the codes that it knows: loaded once (0.5 s), as the library's own gives no probabilities."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 

@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from great_expectations.expectations.expectation import ColumnAggregateExpectation, render_suite_parameter_string
 from great_expectations.render import LegacyRendererType, RenderedStringTemplateContent
 from great_expectations.render.renderer.renderer import renderer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
 
 class Spoken:
@@ -23,7 +28,11 @@ class Spoken:
     @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
     @render_suite_parameter_string
     def _prescriptive_renderer(
-        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
+        cls,
+        configuration: ExpectationConfiguration | None = None,
+        result: Any = None,
+        runtime_configuration: Mapping[str, object] | None = None,
+        **_: object,
     ) -> list[RenderedStringTemplateContent]:
         config = configuration if configuration is not None else result.expectation_config
         fields = cls.__fields__  # type: ignore[attr-defined]  # pydantic 1, which the expectations inherit
@@ -46,7 +55,7 @@ class Aggregate(Spoken, ColumnAggregateExpectation):
     def is_abstract(cls) -> bool:
         return not getattr(cls, "metric_dependencies", ()) or bool(super().is_abstract())
 
-    def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def _validate(self, metrics: Mapping[str, Mapping[str, Any]], **_: object) -> dict[str, object]:
         measured = metrics[self.metric_dependencies[0]]
         value = measured["value"]
         low, high = self.min_value, self.max_value

@@ -76,7 +76,7 @@ def spell_labels(check: Check, context: Context) -> Check:
     return replace(check, kwargs={**check.kwargs, "value_set": list(dict.fromkeys(labels))})
 
 
-def _json(path: Path) -> Any:
+def _json(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -115,7 +115,7 @@ def _patterns(where: str, kwargs: Mapping[str, Any]) -> None:
                 raise InputError(f"{where}: {pattern!r} is no regular expression ({error}): correct it in the suite") from None
 
 
-def _action(where: str, entry: Mapping[str, Any], meta: Mapping[str, Any]) -> Action:
+def _action(where: str, entry: Mapping[str, object], meta: Mapping[str, object]) -> Action:
     given = meta.get("action", "stop" if entry.get("severity") == "critical" else "warn")
     for action in ACTIONS:
         if given == action:
@@ -123,21 +123,21 @@ def _action(where: str, entry: Mapping[str, Any], meta: Mapping[str, Any]) -> Ac
     raise InputError(f"{where}: meta.action is {given!r}: use one of {', '.join(ACTIONS)}")
 
 
-def _stages(where: str, meta: Mapping[str, Any]) -> tuple[Stage, ...]:
+def _stages(where: str, meta: Mapping[str, object]) -> tuple[Stage, ...]:
     given = meta.get("stages", list(STAGES))
     if not isinstance(given, list) or not given or not set(given) <= set(STAGES):
         raise InputError(f"{where}: meta.stages is {given!r}: use a list of {', '.join(STAGES)}, or leave it out for both")
     return tuple(s for s in STAGES if s in given)
 
 
-def _sample(where: str, meta: Mapping[str, Any]) -> int | None:
+def _sample(where: str, meta: Mapping[str, object]) -> int | None:
     given = meta.get("sample")
     if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
         raise InputError(f"{where}: meta.sample is {given!r}: use a whole number of rows per chunk, or leave it out to check all")
     return given
 
 
-def _words(type_: str, kwargs: Mapping[str, Any], notes: object) -> str:
+def _words(type_: str, kwargs: Mapping[str, object], notes: object) -> str:
     """What a person reads: the author's notes, else the type's own words with its column."""
     if isinstance(notes, Mapping):
         notes = notes.get("content")

@@ -24,7 +24,7 @@ def _refuse_credentials(schema: dict[str, Any]) -> None:
         waiting += [*each.get("anyOf", ()), *([each["items"]] if isinstance(each.get("items"), dict) else [])]
 
 
-def _takes_numbers(annotation: Any) -> bool:
+def _takes_numbers(annotation: object) -> bool:
     """Whether a number is meant where this stands, and no truth."""
     kinds = [annotation]
     for kind in kinds:  # grows: the parts of a union, and what is annotated
