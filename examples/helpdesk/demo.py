@@ -30,6 +30,7 @@ import httpx
 import yaml
 
 from tasks.common.home import find_home
+from tasks.data.normalise import unusable_reason
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 HOME = Path(".tunekeeper") / "demo"
@@ -310,9 +311,9 @@ def shuffled(rows: list[dict[str, str]]) -> Iterator[dict[str, str]]:
 
 
 def tickets(name: str) -> list[dict[str, str]]:
-    """The rows of one of the example's files."""
+    """The rows of one of the example's files that say something: the service refuses the others, as it should."""
     with (HERE / f"{name}.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+        return [row for row in csv.DictReader(file) if unusable_reason(row["text"]) is None]
 
 
 if __name__ == "__main__":

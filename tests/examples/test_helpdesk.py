@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from configs.schema import Pipeline
+from examples.helpdesk import demo
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "examples" / "helpdesk"
@@ -150,3 +151,9 @@ def _luhn(digits: str) -> bool:
 def _is_iban_of_no_bank(iban: str) -> bool:
     number = int("".join(str(int(sign, 36)) for sign in iban[4:] + iban[:4]))
     return number % 97 == 1 and re.match(r"(?:DE\d\d0{8}|GB\d\dTEST000000|FR\d\d0{10}|ES\d\d0{10})", iban) is not None
+
+
+@pytest.mark.parametrize("name", ["tickets", "later"])
+def test_the_demos_customers_ask_nothing_that_the_service_refuses(name):
+    asked = demo.tickets(name)
+    assert all(row["text"].strip() for row in asked) and 0 < len(asked) < len(read(f"{name}.csv"))
