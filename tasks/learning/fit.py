@@ -129,7 +129,10 @@ def fit_network(
     ):  # no loss was seen after the last step
         raise CollapsedError("the weights are not finite", trainer.state.global_step, trainer.state.log_history)
     epoch = epoch or round(trainer.state.global_step / plan.steps_per_epoch)
-    return _finish(trainer, network, plan, epoch, calibrate(network, epoch), before + time.monotonic() - began)
+    trained = _finish(trainer, network, plan, epoch, calibrate(network, epoch), before + time.monotonic() - began)
+    if stop.is_set():  # in the last step
+        raise StoppedEarlyError("stopped by a signal; the training is done and kept: run the same command to go on", stop.which)
+    return trained
 
 
 def _finish(trainer: Any, network: Network, plan: FitPlan, epoch: int, temperature: float, seconds: float) -> Trained:

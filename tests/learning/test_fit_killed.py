@@ -115,6 +115,15 @@ def test_asked_to_stop_it_keeps_a_checkpoint_and_goes_on_from_there(undisturbed,
     assert "going on from checkpoint-7" in again["said"] and again["weights"] == whole["weights"]
 
 
+def test_asked_to_stop_in_the_last_step_it_stops_once_the_training_is_kept(undisturbed, bert_folder, tmp_path):
+    adapter, whole = undisturbed
+    step = number_of(whole["moments"], "step 18")
+    asked = outcome(bert_folder, tmp_path, adapter=adapter, last=step, send=signal.SIGTERM)
+    assert "StoppedEarlyError: stopped by a signal; the training is done and kept" in asked["error"]
+    again = outcome(bert_folder, tmp_path, adapter=adapter)
+    assert again["weights"] == whole["weights"] and "step 1" not in again["moments"]
+
+
 def test_killed_at_no_chosen_moment_it_arrives_all_the_same(undisturbed, bert_folder, tmp_path):
     adapter, whole = undisturbed
     for wait in (0.3, 0.45, 0.6):
