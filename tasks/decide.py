@@ -21,7 +21,10 @@ from tasks.problems import problem_of
 from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
+
+    from tasks.data.preparation.deduplicate import Signatures
 
 DAY = np.timedelta64(1, "D")
 
@@ -33,7 +36,7 @@ def decide(
     champion: StoredScores | None,
     anchor: StoredScores | None,
     baselines: Baselines,
-    fair: Any,
+    fair: npt.NDArray[np.bool_] | None,
     look: int,
     labels: Mapping[str, Sequence[str]] | None = None,
 ) -> Verdict:
@@ -81,7 +84,7 @@ def _evidence(
     )
 
 
-def fair_rows(pipeline: Pipeline, home: Home, test_of: str, seen: Sequence[Any]) -> Any:
+def fair_rows(pipeline: Pipeline, home: Home, test_of: str, seen: Sequence[Signatures]) -> npt.NDArray[np.bool_]:
     """(n,) True where a test row is no near copy of one in `seen`, the signatures of what either model was trained on."""
     from tasks.data.preparation.deduplicate import has_near_copy
 
@@ -92,7 +95,7 @@ def fair_rows(pipeline: Pipeline, home: Home, test_of: str, seen: Sequence[Any])
     return fair
 
 
-def asked_alike(pipeline: Pipeline, home: Home, tracking: Tracking, test_of: str, versions: Sequence[str]) -> Any:
+def asked_alike(pipeline: Pipeline, home: Home, tracking: Tracking, test_of: str, versions: Sequence[str]) -> npt.NDArray[np.bool_]:
     """(n,) True where challenger and versions are asked for the same completion: a placeholder may be another word to each."""
     from tasks.data.redaction.placeholders import VIEW, network_view
     from tasks.learning.network import read_spec
@@ -107,12 +110,12 @@ def asked_alike(pipeline: Pipeline, home: Home, tracking: Tracking, test_of: str
     return np.array([len(set(texts)) == 1 for texts in zip(*read, strict=True)], dtype=bool)
 
 
-def new_labels(frame: pd.DataFrame, known: Sequence[str] | None) -> Any:
+def new_labels(frame: pd.DataFrame, known: Sequence[str] | None) -> npt.NDArray[np.bool_] | None:
     """(n,) True for the rows of per-example scores whose target is none of the `known` labels; None where those do not matter."""
     return None if known is None else ~frame["target"].isin(list(known)).to_numpy(bool)
 
 
-def slice_columns(frame: pd.DataFrame) -> dict[str, Any]:
+def slice_columns(frame: pd.DataFrame) -> dict[str, npt.NDArray[np.generic]]:
     """The slice columns of per-example scores by their name in the data; a missing value is a slice of its own."""
     names = [str(name) for name in frame.columns if str(name).startswith("slice_")]
     return {name.removeprefix("slice_"): frame[name].astype(str).to_numpy() for name in names}

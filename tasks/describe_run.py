@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prefect.cache_policies import NO_CACHE
 
@@ -19,6 +19,7 @@ from tasks.tracking.run_facts import SplitFacts
 
 if TYPE_CHECKING:
     from tasks.common.home import Home
+    from tasks.data.snapshot.snapshot import Snapshot
 
 CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}  # what MLflow calls the use of a data set
 
@@ -46,7 +47,7 @@ def describe_run(
     tracking.tag(run_id, {"described": prepared.snapshot})
 
 
-def _splits(pipeline: Pipeline, sealed: Any) -> list[SplitFacts]:
+def _splits(pipeline: Pipeline, sealed: Snapshot) -> list[SplitFacts]:
     """The snapshot's splits, as MLflow names data sets."""
     import pyarrow.parquet as pq
 
@@ -60,9 +61,9 @@ def _splits(pipeline: Pipeline, sealed: Any) -> list[SplitFacts]:
     ]
 
 
-def flat_keys(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat_keys(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """Nested keys as dotted ones."""
-    out: dict[str, Any] = {}
+    out: dict[str, object] = {}
     for name, value in values.items():
         out |= flat_keys(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
     return out

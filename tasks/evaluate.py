@@ -21,9 +21,15 @@ from tasks.prepare import open_snapshot
 from tasks.train import fitted_splits, training_material
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    import numpy.typing as npt
     import pandas as pd
 
+    from tasks.common.processes import HelperProcess
     from tasks.learning.fit import Trained
+    from tasks.problems.baselines.classification import Baseline
     from tasks.problems.types import Network
 
 FRAME, METRICS, PROBABILITIES, POINTS = "scores.parquet", "metrics.json", "probabilities.npy", "points.npy"
@@ -49,7 +55,14 @@ class StoredScores:
 
 
 @task(name="evaluate", task_run_name="evaluate-{who}", cache_policy=NO_CACHE)
-def evaluate(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: Any, who: str) -> StoredScores:  # noqa: ARG001  (names the task run)
+def evaluate(
+    pipeline: Pipeline,
+    home: Home,
+    snapshot: str,
+    trained_key: str,
+    load: Callable[[], Network],
+    who: str,  # noqa: ARG001  (names the task run)
+) -> StoredScores:
     """Score a model on the snapshot's test rows, or find its scores; `load` builds its network only if it is needed."""
     sealed = open_snapshot(home, snapshot)
     folder = home.path / "scores" / scores_key(trained_key, sealed.manifest["hashes"]["test_rows"], pipeline)
@@ -66,7 +79,9 @@ def evaluate(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, lo
 
 
 @task(name="evaluate-fit", cache_policy=NO_CACHE)
-def evaluate_fit(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: Any) -> dict[str, dict[str, float]]:
+def evaluate_fit(
+    pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: Callable[[], Network]
+) -> dict[str, dict[str, float]]:
     """The final weights' metrics on rows that they were fitted to and chosen by, beside which those of test rows show an overfit.
 
     Split -> metric -> value, and `rows`: of a larger split so many are drawn. What a generator writes is not decoded.
@@ -76,7 +91,9 @@ def evaluate_fit(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str
     }
 
 
-def _fit(pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: Any, split: str) -> dict[str, float]:
+def _fit(
+    pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: Callable[[], Network], split: str
+) -> dict[str, float]:
     sealed = open_snapshot(home, snapshot)
     if not sealed.manifest["splits"].get(split):
         return {}
@@ -101,7 +118,7 @@ class Baselines:
     folder: Path
 
     @cached_property
-    def scores(self) -> dict[str, Any]:
+    def scores(self) -> dict[str, npt.NDArray[np.float64]]:
         with np.load(self.folder / "scores.npz", allow_pickle=False) as held:
             return {name: held[f"arr_{place}"] for place, name in enumerate(self.metrics)}
 
@@ -111,7 +128,7 @@ class Baselines:
         return found
 
     @property
-    def points(self) -> Any:
+    def points(self) -> npt.NDArray[np.float32] | None:
         """(n, d) the untuned base's embeddings of the test rows, or None where no baseline needed them."""
         file = self.folder / POINTS
         return np.load(file) if file.is_file() else None
@@ -122,7 +139,9 @@ class Baselines:
         return max(self.scores, key=lambda name: float(self.scores[name].mean()))
 
 
-def lexical_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, beside: Any) -> Any:
+def lexical_baselines(
+    pipeline: Pipeline, home: Home, base: Base, snapshot: str, beside: HelperProcess
+) -> Future[tuple[Baseline, ...]] | None:
     """The Future of the baselines that need no network, fitted by the process `beside` in time that others leave.
 
     None where all were fitted before.
@@ -172,7 +191,7 @@ def score_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, f
     return Baselines(folder)
 
 
-def primary_of(pipeline: Pipeline, scores: StoredScores) -> Any:
+def primary_of(pipeline: Pipeline, scores: StoredScores) -> npt.NDArray[np.float64]:
     """(n,) what the gate compares, per test row, higher is better."""
     from tasks.problems import problem_of
 

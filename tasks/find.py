@@ -56,7 +56,7 @@ def find_row(pipeline: Pipeline, home: Home, value: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _scores(pipeline: Pipeline, home: Home, ids: Collection[str], snapshots: Collection[str]) -> list[dict[str, Any]]:
+def _scores(pipeline: Pipeline, home: Home, ids: Collection[str], snapshots: Collection[str]) -> list[dict[str, object]]:
     """What models said of the row when they were tested on it; `version` is null where the code that scored it was another."""
     from tasks.data.snapshot.row_places import rows_of
 
@@ -66,7 +66,7 @@ def _scores(pipeline: Pipeline, home: Home, ids: Collection[str], snapshots: Col
     return [{"scores": folder.name, "version": versions.get(folder.name), **_shown(row)} for folder, row in said]
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
+def _shown(row: dict[str, object]) -> dict[str, object]:
     """Of a row's scores what a model said, and how it did."""
     return {name: cell for name, cell in row.items() if cell is not None and name not in HIDDEN and not name.startswith("slice_")}
 

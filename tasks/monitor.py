@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from prefect.cache_policies import NO_CACHE
@@ -24,9 +24,10 @@ from tasks.serving.feedback_cleaning import feedback_cleaner
 from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
-    from tasks.report.monitor.data import LookReport
+    from tasks.report.monitor.data import FindingRow, LookReport
 
 RESOURCE = "tunekeeper.pipeline."
 PERFORMANCE = "performance."
@@ -43,7 +44,7 @@ class TrafficWindow:
     start: datetime
     end: datetime
     rows: pd.DataFrame
-    points: Any
+    points: npt.NDArray[np.float32]
 
 
 def window_answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.DataFrame:
@@ -89,7 +90,7 @@ def _right(pipeline: Pipeline, home: Home, found: pd.DataFrame, said: pd.DataFra
 
 @task(name="window", cache_policy=NO_CACHE)
 def describe_window(
-    pipeline: Pipeline, champion: tuple[Path, Path], reference: TrafficReference, found: Any, now: datetime
+    pipeline: Pipeline, champion: tuple[Path, Path], reference: TrafficReference, found: pd.DataFrame, now: datetime
 ) -> TrafficWindow:
     """Embed and describe the answers, their texts read as the champion reads them; `champion` is its folder and its base's."""
     from tasks.learning.embedding import embed_texts
@@ -117,7 +118,13 @@ def judge_window(pipeline: Pipeline, reference: TrafficReference, seen: TrafficW
     return hold_against(old, new, pipeline.monitor, look, seed)
 
 
-def _sample(pipeline: Pipeline, rows: pd.DataFrame, codes: Any, points: Any, audits: Any) -> Sample:
+def _sample(
+    pipeline: Pipeline,
+    rows: pd.DataFrame,
+    codes: npt.NDArray[np.int64],
+    points: npt.NDArray[np.float32],
+    audits: npt.NDArray[np.float64] | None,
+) -> Sample:
     classifies = pipeline.facts.has_labels
     return Sample(
         texts=codes,
@@ -186,7 +193,7 @@ def announce_alarm(pipeline: Pipeline, look: Look, alarms: tuple[Finding, ...], 
     return name
 
 
-def _cells(one: Any) -> dict[str, Any]:
+def _cells(one: FindingRow) -> dict[str, object]:
     return {
         "monitor": one.monitor,
         "effect": one.effect,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from tasks.ledger.promotions import ChampionState, Entry, Ledger, ledger_history
 from tasks.ledger.replay import replay_entries
 from tasks.prepare import PreparedSnapshot, open_snapshot
 from tasks.tracking.client import Registry, Tracking
+
+if TYPE_CHECKING:
+    from tasks.data.preparation.deduplicate import Signatures
 
 ADOPTED = "ADOPTED"  # the verdict of a version that a person adopted, and the kind of its row in the ledger
 SIGNATURES = ("train.signatures.npy", "validation.signatures.npy")
@@ -91,7 +94,7 @@ def _anchor(standing: ChampionState, version: str | None) -> str | None:
     return None if anchor == version else anchor
 
 
-def seen_in_training(home: Home, tracking: Tracking, snapshot: str, run_id: str) -> Any:
+def seen_in_training(home: Home, tracking: Tracking, snapshot: str, run_id: str) -> Signatures:
     """(n, slots) signatures of what a snapshot's model was trained or watched on; from its run where the snapshot is elsewhere."""
     try:
         sealed = open_snapshot(home, snapshot)

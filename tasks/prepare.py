@@ -29,7 +29,7 @@ from tasks.data.sources.source_files import FEEDBACK, data_files, fingerprint_fi
 from tasks.identity.keys import json_sha256, prepare_key
 
 if TYPE_CHECKING:
-    from expectations.run import Validation
+    from expectations.run import Context, Validation
     from tasks.data.feedback import Export
     from tasks.data.preparation.load import Raw
     from tasks.data.preparation.prepare import Candidate
@@ -185,7 +185,7 @@ def open_source(pipeline: Pipeline, home: Home, inputs: Inputs | None = None) ->
 
 @task(name="validate", task_run_name="validate-{stage}", cache_policy=NO_CACHE)
 def validate(
-    pipeline: Pipeline, home: Home, inputs: Inputs, rows: Any, stage: Any, beside: Any, meanwhile: Callable[[], object]
+    pipeline: Pipeline, home: Home, inputs: Inputs, rows: Raw | Candidate, stage: Any, beside: Any, meanwhile: Callable[[], object]
 ) -> Validation:
     """Hold rows against the contract in the process `beside`, and import something of use `meanwhile`.
 
@@ -216,7 +216,7 @@ def validate(
 
 
 @task(name="prepare", cache_policy=NO_CACHE)
-def prepare(pipeline: Pipeline, home: Home, raw: Any, contract: Any, refused: Mapping[str, str]) -> Candidate:
+def prepare(pipeline: Pipeline, home: Home, raw: Raw, contract: Validation, refused: Mapping[str, str]) -> Candidate:
     """Normalise, redact, deduplicate, split, and keep the splits apart; `refused` are rows of feedback (id -> why)."""
     from tasks.data.preparation.load import redactor_of
     from tasks.data.preparation.prepare import prepare_rows as make
@@ -283,7 +283,7 @@ def open_snapshot(home: Home, hash: str) -> Snapshot:
     return read(home.path, hash)
 
 
-def _context(pipeline: Pipeline, home: Home, base: Base) -> Any:
+def _context(pipeline: Pipeline, home: Home, base: Base) -> Context:
     """What expectations compare with: the base's tokens and the last snapshot of this pipeline."""
     from expectations.run import Context
     from tasks.data.labels import canonical_label
@@ -341,7 +341,7 @@ def _latest(pipeline: Pipeline, home: Home) -> Path:
     return home.path / "index" / f"latest-{pipeline.name}.json"
 
 
-def _write_json(path: Path, value: Any) -> None:
+def _write_json(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_text(json.dumps(value))

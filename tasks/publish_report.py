@@ -77,7 +77,7 @@ def _named(part: str, metrics: Mapping[str, float]) -> dict[str, float]:
     return {f"{part}/{name}": value for name, value in metrics.items()}
 
 
-def _outcome(found: Findings, said: page.ReportData, report: str) -> dict[str, Any]:
+def _outcome(found: Findings, said: page.ReportData, report: str) -> dict[str, object]:
     """What `tunekeeper retrain --json` prints."""
     name, verdict = found.pipeline.name, found.verdict
     return {

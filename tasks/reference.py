@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from prefect.cache_policies import NO_CACHE
@@ -24,8 +24,10 @@ from tasks.tracking.client import Tracking
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    import numpy.typing as npt
     import pandas as pd
 
+    from tasks.common.processes import HelperProcess
     from tasks.data.snapshot.snapshot import Snapshot
     from tasks.learning.fit import Trained
 
@@ -40,7 +42,7 @@ class TrafficReference:
     """
 
     rows: pd.DataFrame
-    points: Any
+    points: npt.NDArray[np.float32]
     vocabulary: frozenset[str]
 
 
@@ -77,7 +79,7 @@ def write_reference(
     tracking.tag(run_id, {"reference": snapshot})
 
 
-def begin_text_stats(home: Home, snapshot: str, beside: Any) -> Future[pd.DataFrame]:
+def begin_text_stats(home: Home, snapshot: str, beside: HelperProcess) -> Future[pd.DataFrame]:
     """Let the process `beside` work out the traits of a snapshot's reference texts."""
     sealed = open_snapshot(home, snapshot)
     found: Future[pd.DataFrame] = beside.submit(text_stats_of, network_view(_texts(sealed.frame("reference"))), _words(sealed))
@@ -112,7 +114,7 @@ def read_reference(home: Home, tracking: Tracking, model: str, version: str) -> 
 
 def _answers(
     pipeline: Pipeline, base: Base, trained: Trained, scored: pd.DataFrame, texts: list[str], known: dict[str, int]
-) -> dict[str, Any]:
+) -> dict[str, list[str] | list[float] | float | None]:
     """`prediction` and `score` of each text: as scored on the test rows, else now; none where the answer is written text."""
     if not pipeline.facts.has_labels:
         return {"prediction": None, "score": np.nan}
@@ -129,7 +131,9 @@ def _answers(
     return {"prediction": [said[text][0] for text in texts], "score": [said[text][1] for text in texts]}
 
 
-def _points(pipeline: Pipeline, base: Base, baselines: Baselines | None, texts: list[str], known: dict[str, int]) -> Any:
+def _points(
+    pipeline: Pipeline, base: Base, baselines: Baselines | None, texts: list[str], known: dict[str, int]
+) -> npt.NDArray[np.float32]:
     from tasks.learning.embedding import embed_texts, unit_rows
 
     held_out = baselines.points if baselines else None

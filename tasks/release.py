@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from prefect.cache_policies import NO_CACHE
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.learning.fit import Trained
-    from tasks.problems.types import Spec
+    from tasks.problems.types import Network, Spec
+    from tasks.serving.packaged_model import Preparation
 
 CHECKED_ROWS = 64
 TOLERANCE = 1e-4  # of a probability: two processes batch alike, so equal code and weights agree far closer than this
@@ -104,7 +105,7 @@ class Packed:
 
 @task(name="pack", cache_policy=NO_CACHE)
 def pack_model(
-    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, trained: Trained, run_id: str, reload: Any
+    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, trained: Trained, run_id: str, reload: Reload
 ) -> Packed:
     """Store the model in its run, and let the fresh process `reload` load it while others go on."""
     from tasks.learning.device import numerics
@@ -127,7 +128,7 @@ def pack_model(
 
 @task(name="release", cache_policy=NO_CACHE)
 def register_model(
-    pipeline: Pipeline, tracking: Tracking, packed: Packed, run_id: str, reload: Any, tags: Mapping[str, str]
+    pipeline: Pipeline, tracking: Tracking, packed: Packed, run_id: str, reload: Reload, tags: Mapping[str, str]
 ) -> str:
     """Register a stored model that answered in the fresh process as it did in memory; returns the version."""
     compare_answers(packed.expected, reload.answers(), packed.uri)
@@ -148,7 +149,7 @@ def compare_answers(expected: pd.DataFrame, answered: pd.DataFrame, uri: str) ->
         )
 
 
-def champion_network(tracking: Tracking, home: Home, model: str, version: str) -> Any:
+def champion_network(tracking: Tracking, home: Home, model: str, version: str) -> Network:
     """The network of a registered version, on its own base."""
     from tasks.learning.network import TRAINABLE, build_network, read_spec
 
@@ -191,13 +192,13 @@ def base_folder(tracking: Tracking, home: Home, spec: Spec, uri: str) -> Path:
         return adopt_base(spec, tracking.fetch(uri, aside), home.path)
 
 
-def _spec(trained: Trained) -> Any:
+def _spec(trained: Trained) -> Spec:
     from tasks.learning.network import read_spec
 
     return read_spec(trained.folder)
 
 
-def _preparation(pipeline: Pipeline, home: Home, base_uri: str) -> Any:
+def _preparation(pipeline: Pipeline, home: Home, base_uri: str) -> Preparation:
     from tasks.data.redaction.key import key_id, redaction_key
     from tasks.serving.packaged_model import Preparation
 

@@ -29,6 +29,8 @@ from tasks.release import base_folder, champion_folder
 from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tasks.learning.fit import Trained
 
 SPLITS = ("train", "validation")
@@ -41,11 +43,11 @@ BEAT_SECONDS = 10.0
 class RemoteJob:
     """All that a machine elsewhere is told; plain values, since they travel as a flow's parameters."""
 
-    pipeline: dict[str, Any]
+    pipeline: dict[str, object]
     run_id: str
     key: str
     rows: dict[str, str]  # file -> sha256
-    spec: dict[str, Any]  # of the network
+    spec: dict[str, object]  # of the network
     base: str  # artifact URI; its digest is in the spec
     start: dict[str, str] | None  # version and sha256 of its weights
     code: dict[str, str]
@@ -91,7 +93,7 @@ def train_order(told: RemoteJob, home: Home, tracking: Tracking) -> str:
         spec = spec_from(told.spec)
         base = base_folder(tracking, home, spec, told.base)
         start = _start(told, pipeline, home, tracking)
-        material = (spec, *frames)
+        material: Any = (spec, *frames)
         trained = train.fit_in_slot(pipeline, home, tracking, base, material, told.key, told.run_id, start)
         tracking.log_folder(told.run_id, trained.folder, TRAINED)
         returned = _manifest(trained.folder)
@@ -147,7 +149,7 @@ def _check_alike(told: RemoteJob) -> None:
         )
 
 
-def _frame(told: RemoteJob, tracking: Tracking, folder: Path, split: str) -> Any:
+def _frame(told: RemoteJob, tracking: Tracking, folder: Path, split: str) -> pd.DataFrame:
     import pandas as pd
 
     name = f"{split}.parquet"

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from prefect.cache_policies import NO_CACHE
 
@@ -20,11 +20,17 @@ from tasks.release import champion_files
 from tasks.serving.batch.staged_table import stage_table
 from tasks.tracking.client import Registry, Tracking
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.serving.batcher import Prediction
+    from tasks.serving.predictor import ReadyModel
+
 
 @task(name="score", cache_policy=NO_CACHE)
 def score(
     pipeline: Pipeline, home: Home, source: str, output: str, version: str | None, move: Callable[[int, int], None]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Score files or a table with the champion, or with `version`; the outcome is that of `tunekeeper score --json`."""
     from tasks.serving.batch.input_files import place_of
 
@@ -63,7 +69,7 @@ def _artifact(move: Callable[[int, int], None]) -> Callable[[int, int], None]:
 
 def _score(
     pipeline: Pipeline, home: Home, files: tuple[Path, Path], version: str, rows: str, place: Path, move: Callable[[int, int], None]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     from tasks.data.sources.source_files import fingerprint_files, left_out_of
     from tasks.serving.batch.input_files import inspect_files
     from tasks.serving.batch.scoring import ScoringJob, score_files
@@ -78,9 +84,9 @@ def _score(
         print_notice(sentence)
     batch = inspect_files(rows, text, format, data.max_characters, data.separator)
     at_once, logged, rate = pipeline.evaluation.batch_size, pipeline.serving.log, pipeline.serving.audit_rate
-    ready: list[Any] = []
+    ready: list[ReadyModel] = []
 
-    def answers(texts: Any) -> Any:  # a result that is there already needs no model
+    def answers(texts: Sequence[str]) -> list[Prediction | None]:  # a result that is there already needs no model
         if not ready:
             ready.append(make_ready(version, load_package(files[0], files[1], home.path)))
         return ready[0].answers(texts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prefect import get_run_logger
 from prefect.cache_policies import NO_CACHE
@@ -23,6 +23,9 @@ from tasks.tracking.metric_log import MetricLog
 from tasks.tracking.run_facts import system_sampler
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.common.terminal import Bar
     from tasks.learning.fit import Listener, Trained
     from tasks.problems.types import Spec
 
@@ -42,8 +45,8 @@ def train(
 
 
 def fit_in_slot(
-    pipeline: Pipeline, home: Home, tracking: Tracking, base: Path, material: tuple[Spec, Any, Any], key: str, run_id: str,
-    start: Path | None,
+    pipeline: Pipeline, home: Home, tracking: Tracking, base: Path, material: tuple[Spec, pd.DataFrame, pd.DataFrame],
+    key: str, run_id: str, start: Path | None,
 ) -> Trained:  # fmt: skip
     """Fit in a slot of this machine, every number going to journal, terminal and Prefect on the way."""
     from tasks.learning.objectives.run import train_network
@@ -91,7 +94,7 @@ def fitted_splits(pipeline: Pipeline) -> tuple[str, ...]:
     return ("train", "validation") if pipeline.training.refit else ("train",)
 
 
-def training_material(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> tuple[Spec, Any, Any]:
+def training_material(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> tuple[Spec, pd.DataFrame, pd.DataFrame]:
     """The network's description, the rows of the split train, and those of validation."""
     import pandas as pd
 
@@ -114,7 +117,7 @@ def metric_of(logged: str) -> str:
     return f"train/{logged.removeprefix('train_')}"
 
 
-def _listener(metrics: MetricLog, bar: Any) -> Listener:
+def _listener(metrics: MetricLog, bar: Bar) -> Listener:
     """Tell the journal, the terminal and Prefect, the last one every few seconds."""
     from tasks.learning.fit import Listener
 

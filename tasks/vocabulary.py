@@ -17,6 +17,9 @@ from tasks.ledger.decisions import last_decision
 from tasks.prepare import PreparedSnapshot, latest_snapshot, note_latest, open_snapshot, rows_per_label
 
 if TYPE_CHECKING:
+    from expectations.run import Validation
+    from tasks.data.preparation.load import Raw
+    from tasks.data.preparation.prepare import Candidate
     from tasks.data.preparation.vocabulary import KnownLabels
     from tasks.data.snapshot.snapshot import Snapshot
     from tasks.ledger.promotions import Ledger
@@ -60,7 +63,7 @@ def known_labels(pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Led
     return KnownLabels(rows_per_label(manifest), frozenset(labels), snapshot, version)
 
 
-def check_raw(pipeline: Pipeline, home: Home, raw: Any, contract: Any, known: KnownLabels) -> LabelCheck:
+def check_raw(pipeline: Pipeline, home: Home, raw: Raw, contract: Validation, known: KnownLabels) -> LabelCheck:
     """Hold the labels of rows that the raw contract let through against the known ones; ContractError, or what may go on."""
     from tasks.data.preparation import vocabulary
 
@@ -73,7 +76,7 @@ def check_raw(pipeline: Pipeline, home: Home, raw: Any, contract: Any, known: Kn
     return LabelCheck(known, counts, vocabulary.refuse_feedback(people, counts, known, policy), explained)
 
 
-def check_prepared(pipeline: Pipeline, candidate: Any, contract: Any, checked: LabelCheck) -> None:
+def check_prepared(pipeline: Pipeline, candidate: Candidate, contract: Validation, checked: LabelCheck) -> None:
     """ContractError where preparation and the prepared contract leave no training row of a label that must not go."""
     import numpy as np
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,9 @@ from tasks.problems.types import padding_token
 BATCH = 64
 
 
-def embed_texts(base: Path, texts: Sequence[str], max_length: int, precision: Any) -> NDArray[np.float32]:
+def embed_texts(
+    base: Path, texts: Sequence[str], max_length: int, precision: Literal["auto", "fp32", "bf16"]
+) -> NDArray[np.float32]:
     """(n, d) unit vectors, the means over tokens; equal texts go through the network once. `base` is its folder."""
     import torch
     from transformers import AutoTokenizer

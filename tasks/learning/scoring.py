@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from configs.schema import Evaluation, ProblemName
 from tasks.data.redaction.placeholders import network_view
@@ -15,14 +15,18 @@ from tasks.problems.types import Network, ScoredBaselines, ScoredRows, Scoring
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasks.problems.baselines.classification import Baseline
 
-def score_network(network: Network, rows: pd.DataFrame, evaluation: Evaluation, precision: Any) -> ScoredRows:
+
+def score_network(
+    network: Network, rows: pd.DataFrame, evaluation: Evaluation, precision: Literal["auto", "fp32", "bf16"]
+) -> ScoredRows:
     """Score `rows` (canonical columns), read as the network reads texts; the order is kept."""
     problem = problem_of(network.spec.problem)
     return problem.score_rows(network, problem.read_rows(network.spec, rows), Scoring(evaluation, autocast(numerics(precision))))
 
 
-def fit_lexical(problem: ProblemName, train: Sequence[Path], test: Path) -> tuple[Any, ...]:
+def fit_lexical(problem: ProblemName, train: Sequence[Path], test: Path) -> tuple[Baseline, ...]:
     """The baselines that need no network, from the Parquet files of a snapshot, read as networks do: a job for another process."""
     import pandas as pd
 
@@ -32,7 +36,12 @@ def fit_lexical(problem: ProblemName, train: Sequence[Path], test: Path) -> tupl
 
 
 def score_opponents(
-    network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Any], evaluation: Evaluation, precision: Any
+    network: Network,
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    lexical: Sequence[Baseline],
+    evaluation: Evaluation,
+    precision: Literal["auto", "fp32", "bf16"],
 ) -> ScoredBaselines:
     """The baselines of a problem, fitted on the training rows; `network` is the base before any training, and reads as it does.
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
+    from tasks.problems.baselines.classification import Baseline
     from tasks.problems.probing import Probe
 
 
@@ -123,13 +124,13 @@ class Problem(ABC):
     def primary_scores(self, frame: pd.DataFrame) -> Floats:
         """What the gate compares, of the frame of `score_rows`: (n,), higher is better."""
 
-    def fit_lexical(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[Any, ...]:
+    def fit_lexical(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[Baseline, ...]:
         """The baselines that need no network, fitted to rows as networks read them."""
         return ()
 
     @abstractmethod
     def fit_opponents(
-        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Any], how: Scoring
+        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Baseline], how: Scoring
     ) -> ScoredBaselines:
         """All baselines, scored on the test rows; `network` is the base before any training, `lexical` what `fit_lexical` gave."""
 

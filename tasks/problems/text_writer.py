@@ -30,6 +30,8 @@ from tasks.problems.types import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasks.problems.baselines.classification import Baseline
+
 
 class TextWriter(Problem):
     """Texts in, texts out.
@@ -79,7 +81,7 @@ class TextWriter(Problem):
         return (frame["log_likelihood"] / frame["tokens"]).to_numpy(np.float64)
 
     def fit_opponents(
-        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Any], how: Scoring
+        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Baseline], how: Scoring
     ) -> ScoredBaselines:
         """The shares of tokens, alone and given the one before, and the base as it is."""
         examples = [self.encode_rows(network.tokenizer, network.spec, rows) for rows in (train, test)]

@@ -184,7 +184,7 @@ class Tracking:
                 return False
             raise
 
-    def log_params(self, run_id: str, values: Mapping[str, Any]) -> None:
+    def log_params(self, run_id: str, values: Mapping[str, object]) -> None:
         """All parameters in one call; the same values logged again change nothing."""
         from mlflow.entities import Param
 
@@ -309,7 +309,7 @@ class Tracking:
         self.close_run(run)
         return self.artifact_uri(run, "base")
 
-    def log_model(self, run_id: str, folder: Path, code: Path, example: Any, signature_of: tuple[Any, Any]) -> str:
+    def log_model(self, run_id: str, folder: Path, code: Path, example: object, signature_of: tuple[object, object]) -> str:
         """Store an artifact folder as a models-from-code pyfunc; returns models:/m-..., the same again for the same run.
 
         By the parts that `mlflow.pyfunc.log_model` is made of: it would load the model in this process and ask it the example, and

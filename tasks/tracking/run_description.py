@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from configs.credentials import without_credentials
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 DESCRIPTION = "tunekeeper.description"  # a tag: the hash of what we wrote, or `OLD,NEW` with that of what it replaces
 LONGEST = 4900  # characters; MLflow's databases keep 5,000
 
 
-def describe_everywhere(client: Any, run_id: str, model: str, version: str, text: str) -> None:
+def describe_everywhere(client: MlflowClient, run_id: str, model: str, version: str, text: str) -> None:
     """Write it in all three places through MLflow's client, save where a person has written something of their own."""
     from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 

@@ -7,10 +7,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from configs.credentials import without_credentials
 from configs.schema import is_table
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
+    from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 
 DIGEST_LETTERS = 36  # of a data set, as many as MLflow keeps
 MACHINE = "tunekeeper"
@@ -48,7 +52,7 @@ def origin_tags(command: str, folder: Path) -> dict[str, str]:
     return tags | {name: without_credentials(value) for name, value in known.items() if value is not None}
 
 
-def dataset_inputs(splits: Sequence[SplitFacts]) -> list[Any]:
+def dataset_inputs(splits: Sequence[SplitFacts]) -> list[DatasetInput]:
     """The splits as MLflow's data sets, each with its context."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
     from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
@@ -88,7 +92,7 @@ def system_sampler() -> Callable[[], dict[str, float]]:
     return sample
 
 
-def _gpu_monitors() -> list[Any]:
+def _gpu_monitors() -> list[GPUMonitor]:
     from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 
     try:
@@ -110,6 +114,6 @@ def _source(source: str) -> tuple[str, str]:
     return ("s3" if separator and scheme.startswith("s3") else "local"), json.dumps({"uri": shown})
 
 
-def _column(name: str, kind: str) -> dict[str, Any]:
+def _column(name: str, kind: str) -> dict[str, object]:
     known = {"int64": "long", "double": "double", "bool": "boolean"}
     return {"type": known.get(kind, "datetime" if kind.startswith("timestamp") else "string"), "name": name, "required": False}
