@@ -27,10 +27,13 @@ from tasks.problems.types import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
     from torch import nn
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
     from tasks.problems.baselines.classification import Baseline
     from tasks.problems.probing import Probe
+    from tasks.problems.seq2seq import PairedTokenizer
 
 
 class Problem(ABC):
@@ -57,27 +60,29 @@ class Problem(ABC):
 
     # --- the network ---
 
-    def load_tokenizer(self, base: Path, target_tokenizer: str) -> Any:
+    def load_tokenizer(self, base: Path, target_tokenizer: str) -> PreTrainedTokenizerBase | PairedTokenizer:
         """The tokenizer of a base; of a problem whose targets have another one, both."""
         return read_tokenizer(base)
 
     @abstractmethod
-    def build_model(self, spec: Spec, base: Path, tokenizer: Any, adapt: Adapt) -> tuple[nn.Module, Spec]:
+    def build_model(
+        self, spec: Spec, base: Path, tokenizer: PreTrainedTokenizerBase | PairedTokenizer, adapt: Adapt
+    ) -> tuple[nn.Module, Spec]:
         """The model on its base, its adapter in it, before any training; and its spec with what the base was asked."""
 
     @abstractmethod
-    def outline_model(self, spec: Spec, config: Any, adapt: Adapt) -> nn.Module:
+    def outline_model(self, spec: Spec, config: PretrainedConfig, adapt: Adapt) -> nn.Module:
         """The model without its head and, on torch's meta device, without its weights; `config` is the base's."""
 
-    def used_part(self, model: Any) -> Any:
+    def used_part(self, model: PreTrainedModel) -> PreTrainedModel:
         """Of a model as `base_class` loads it the part that is used."""
         return model
 
-    def probed_part(self, model: Any) -> Any:
+    def probed_part(self, model: PreTrainedModel) -> PreTrainedModel:
         """Of the part that is used the one that takes token ids alone, and so can be asked what it sees."""
         return model
 
-    def accepts_config(self, config: Any) -> bool:
+    def accepts_config(self, config: PretrainedConfig) -> bool:
         """Whether a base with this config can be of the kind that is wanted."""
         return True
 
@@ -93,7 +98,7 @@ class Problem(ABC):
         """The refusal of a base that is of another kind."""
         return InputError(f"model.base {name}: {self.wanted_network}")
 
-    def first_logits(self, model: Any, ids: Any) -> Any:
+    def first_logits(self, model: PreTrainedModel, ids: torch.Tensor) -> Any:
         """The logits of token ids (rows, tokens) under a whole model, as `finetuned_class` loads it."""
         return model(input_ids=ids, attention_mask=ids.new_ones(ids.shape)).logits
 
@@ -104,13 +109,18 @@ class Problem(ABC):
         return rows.assign(**{name: spec.read(rows[name].tolist()) for name in self.text_columns})
 
     @abstractmethod
-    def encode_rows(self, tokenizer: Any, spec: Spec, rows: pd.DataFrame) -> list[Example]:
+    def encode_rows(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
         """Rows, read already, as token ids with their target; cut to `spec.max_length`."""
 
     @abstractmethod
     def make_trainer(
-        self, network: Network, rows: EncodedRows, objective: Supervised, settings: dict[str, Any], extend: Callable[[Any], Any]
-    ) -> Any:
+        self,
+        network: Network,
+        rows: EncodedRows,
+        objective: Supervised,
+        settings: dict[str, object],
+        extend: Callable[[type[Trainer]], type[Trainer]],
+    ) -> Trainer:
         """The Trainer of rows with their answers; `settings` are the arguments that all problems share, `extend` makes its class
         keep checkpoints as ours are."""
 

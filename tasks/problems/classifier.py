@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,10 @@ from configs.errors import InputError
 if TYPE_CHECKING:
     import torch
     from torch import nn
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers.modeling_outputs import BaseModelOutput
+
+    from tasks.problems.types import Autocast, Example
 
 Pooling = Literal["mean", "first", "last", "max", "pooler"]
 HEAD = "head"  # the parameters that start from nothing, and so learn faster
@@ -32,7 +36,7 @@ def build_classifier(encoder: nn.Module, hidden_size: int, labels: int, pooling:
             nn.init.zeros_(self.head.bias)
             self.pooling = pooling
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: Any) -> dict[str, torch.Tensor]:
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: object) -> dict[str, torch.Tensor]:
             return {"logits": self.head(self.embed(input_ids, attention_mask)).float()}
 
         def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
@@ -42,7 +46,7 @@ def build_classifier(encoder: nn.Module, hidden_size: int, labels: int, pooling:
     return Classifier()
 
 
-def pool_tokens(outputs: Any, attention_mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
+def pool_tokens(outputs: BaseModelOutput, attention_mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
     """One vector a row, (batch, hidden), from (batch, tokens, hidden); padding, on the right, has no part in it."""
     import torch
 
@@ -106,13 +110,13 @@ def load_earlier_encoder(path: Path, pooling: str | None) -> tuple[nn.Module, in
     return encoder, int(encoder.config.hidden_size), pooled
 
 
-def marks_first_token(tokenizer: Any) -> bool:
+def marks_first_token(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether a tokenizer puts a special token of its own before every text, as [CLS]."""
     whole, bare = tokenizer("a")["input_ids"], tokenizer("a", add_special_tokens=False)["input_ids"]
     return bool(whole) and whole[0] in tokenizer.all_special_ids and whole[1 : 1 + len(bare)] == bare
 
 
-def _load(path: Path) -> tuple[Any, dict[str, Any]]:
+def _load(path: Path) -> tuple[PreTrainedModel, dict[str, list[str]]]:
     """The whole network in fp32, and what transformers says of the weights that were there."""
     import torch
     from transformers import AutoModel
@@ -123,7 +127,7 @@ def _load(path: Path) -> tuple[Any, dict[str, Any]]:
     return network, info
 
 
-def _tokenizer(path: Path) -> Any:
+def _tokenizer(path: Path) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
@@ -150,7 +154,7 @@ def load_classifier(path: Path, pad_id: int) -> nn.Module:
             self.encoder = network.base_model
             self.pooling = "own"
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: Any) -> dict[str, torch.Tensor]:
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: object) -> dict[str, torch.Tensor]:
             return {"logits": self.network(input_ids=input_ids, attention_mask=attention_mask).logits.float()}
 
         def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
@@ -159,17 +163,17 @@ def load_classifier(path: Path, pad_id: int) -> nn.Module:
     return OwnHead()
 
 
-def encode_texts(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
+def encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
     """Token ids of each text, cut at `max_length`."""
     ids: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
     return ids
 
 
-def collate_rows(pad_id: int) -> Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]]:
+def collate_rows(pad_id: int) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
     """Rows of token ids -> one padded batch, as long as its longest row."""
     import torch
 
-    def batch(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    def batch(rows: list[Example]) -> dict[str, torch.Tensor]:
         longest = max(len(row["input_ids"]) for row in rows)
         ids = torch.full((len(rows), longest), pad_id)
         mask = torch.zeros((len(rows), longest), dtype=torch.long)
@@ -188,7 +192,9 @@ def cross_entropy_loss(weights: torch.Tensor | None, smoothing: float) -> Callab
     """Cross-entropy summed over rows and divided by the rows of the whole accumulated batch."""
     from torch.nn.functional import cross_entropy
 
-    def compute(outputs: dict[str, torch.Tensor], labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+    def compute(
+        outputs: dict[str, torch.Tensor], labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
         logits = outputs["logits"]
         scale = None if weights is None else weights.to(logits.device)
         rows = cross_entropy(logits, labels, weight=scale, label_smoothing=smoothing, reduction="sum")
@@ -198,7 +204,7 @@ def cross_entropy_loss(weights: torch.Tensor | None, smoothing: float) -> Callab
 
 
 def run_in_batches(
-    model: nn.Module, ids: Sequence[Sequence[int]], pad_id: int, batch_size: int, autocast: Any, *, embeddings: bool = False
+    model: nn.Module, ids: Sequence[Sequence[int]], pad_id: int, batch_size: int, autocast: Autocast, *, embeddings: bool = False
 ) -> npt.NDArray[np.float32]:
     """Logits (n, labels) or pooled embeddings (n, hidden) of token id rows, in the order given; longest rows first."""
     import torch

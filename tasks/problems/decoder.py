@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
     from torch import nn
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from tasks.problems.types import Autocast, Example, Floats
 
 IGNORED = -100  # the label of a token that no loss is taken on
 
@@ -26,7 +29,7 @@ def load_decoder(path: Path) -> nn.Module:
     )
 
 
-def encode_completions(tokenizer: Any, rows: pd.DataFrame, max_length: int) -> list[dict[str, Any]]:
+def encode_completions(tokenizer: PreTrainedTokenizerBase, rows: pd.DataFrame, max_length: int) -> list[Example]:
     """Prompt, completion and end token as one row of ids; labels on the completion alone.
 
     Where both do not fit, the prompt loses its beginning, and a completion longer than half of `max_length` its end.
@@ -38,19 +41,19 @@ def encode_completions(tokenizer: Any, rows: pd.DataFrame, max_length: int) -> l
     return [_joined(prompt, answer, tokenizer.eos_token_id, max_length) for prompt, answer in zip(prompts, answers, strict=True)]
 
 
-def _joined(prompt: list[int], answer: list[int], end: int, max_length: int) -> dict[str, Any]:
+def _joined(prompt: list[int], answer: list[int], end: int, max_length: int) -> Example:
     answer = [*answer, end]
     answer = answer[: max(max_length - len(prompt), max_length // 2)]
     prompt = prompt[max(0, len(prompt) + len(answer) - max_length) :]
     return {"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer}
 
 
-def collate_rows(pad_id: int) -> Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]]:
+def collate_rows(pad_id: int) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
     """Rows -> one batch, padded on the right with no loss on the padding."""
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
-    def batch(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    def batch(rows: list[Example]) -> dict[str, torch.Tensor]:
         ids = [torch.tensor(row["input_ids"]) for row in rows]
         labels = [torch.tensor(row["labels"]) for row in rows]
         lengths = torch.tensor([len(row) for row in ids])
@@ -64,9 +67,7 @@ def collate_rows(pad_id: int) -> Callable[[list[dict[str, Any]]], dict[str, torc
     return batch
 
 
-def log_likelihoods(
-    model: nn.Module, rows: Sequence[dict[str, Any]], pad_id: int, batch_size: int, autocast: Any
-) -> np.ndarray[Any, Any]:
+def log_likelihoods(model: nn.Module, rows: Sequence[Example], pad_id: int, batch_size: int, autocast: Autocast) -> Floats:
     """(n, 2) float64: the summed log-likelihood of each completion in nats, and its number of tokens."""
     import torch
 
@@ -89,8 +90,9 @@ def log_likelihoods(
 
 
 def generate_answers(
-    model: Any, tokenizer: Any, prompts: Sequence[str], max_length: int, new_tokens: int, batch_size: int
-) -> list[str]:
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], max_length: int, new_tokens: int,
+    batch_size: int,
+) -> list[str]:  # fmt: skip
     """Greedy answers to prompts, in their order: left-padded batches, the same every time.
 
     Prompt and answer share `max_length` as in training: an answer takes half of it at most, a longer prompt loses its beginning.
@@ -128,7 +130,7 @@ def generate_answers(
     return [answer.strip() for answer in answers]
 
 
-def _ends(model: Any, tokenizer: Any) -> list[int]:
+def _ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The tokens that end an answer: the one that training put there, and those that the base was made with."""
     own = model.generation_config.eos_token_id
     return sorted({tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None})

@@ -17,6 +17,7 @@ from tasks.problems.library_errors import REFUSALS, first_line
 
 if TYPE_CHECKING:
     from torch import nn
+    from transformers import PretrainedConfig, PreTrainedModel
 
 TOKENS = 7  # of a probe: odd, so that hardly any other dimension of a network is taken for its positions
 KEPT = 4  # tokens at its beginning that stay when the rest is changed
@@ -78,7 +79,7 @@ def longest_text(network: nn.Module, asked: Probe, wanted: int) -> int:
     return low
 
 
-def embedding_rows(network: Any) -> int | None:
+def embedding_rows(network: PreTrainedModel) -> int | None:
     """How many tokens a network has embeddings for; None where it computes them."""
     try:
         table = network.get_input_embeddings()
@@ -88,11 +89,11 @@ def embedding_rows(network: Any) -> int | None:
     return None if weight is None else int(weight.shape[0])
 
 
-def reduced_config(config: Any) -> Any:
+def reduced_config(config: PretrainedConfig) -> PretrainedConfig:
     """The same kind of network with few layers, tokens and inner units: as causal as the whole, and made in a moment."""
     layers = getattr(config.get_text_config(), "num_hidden_layers", None)
 
-    def smaller(name: str, value: Any) -> Any:
+    def smaller(name: str, value: object) -> object:
         match value:
             case dict():
                 return {key: smaller(str(key), each) for key, each in value.items()}
@@ -113,7 +114,7 @@ def reduced_config(config: Any) -> Any:
     return type(config).from_dict(smaller("", config.to_dict()))
 
 
-def build_reduced(model_class: Any, config: Any) -> nn.Module:
+def build_reduced(model_class: Any, config: PretrainedConfig) -> nn.Module:
     """A random network of `model_class` in fp32 to be asked: reduced, or as it is where its settings cannot be reduced."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -123,7 +124,7 @@ def build_reduced(model_class: Any, config: Any) -> nn.Module:
             return model_class.from_config(config, dtype=torch.float32)  # type: ignore[no-any-return]
 
 
-def _probes(network: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def _probes(network: PreTrainedModel) -> tuple[torch.Tensor, torch.Tensor]:
     """Two texts (1, TOKENS) that begin alike, of tokens that have no special meaning for the network."""
     rows = embedding_rows(network) or FEW_TOKENS
     settings = network.config.get_text_config().to_dict()
@@ -184,8 +185,8 @@ class _Tables(TorchFunctionMode):
         return min(self.limits, default=None)
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
+        self, func: Callable[..., object], types: object, args: tuple[object, ...] = (), kwargs: Mapping[str, object] | None = None
+    ) -> object:
         match getattr(func, "__name__", ""), args:
             case "embedding", (torch.Tensor() as one, torch.Tensor() as other, *_):
                 table, index = (one, other) if one.is_floating_point() else (other, one)
@@ -197,7 +198,7 @@ class _Tables(TorchFunctionMode):
                     self._part(table, dim, part)
         return func(*args, **(kwargs or {}))
 
-    def _part(self, table: torch.Tensor, dim: int, part: Any) -> None:
+    def _part(self, table: torch.Tensor, dim: int, part: object) -> None:
         if isinstance(part, torch.Tensor) and dim == 0:
             self._read(table, 0, part)
         elif isinstance(part, slice) and isinstance(part.stop, int) and part.stop - (part.start or 0) == TOKENS:

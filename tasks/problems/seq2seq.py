@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
     from torch import nn
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers.modeling_outputs import Seq2SeqLMOutput
 
 IGNORED = -100  # the label of a token that no loss is taken on
 
@@ -28,8 +30,8 @@ class PairedTokenizer:
     `start` is the token that its decoder begins with.
     """
 
-    source: Any
-    target: Any
+    source: PreTrainedTokenizerBase
+    target: PreTrainedTokenizerBase
     start: int
 
     @property
@@ -64,7 +66,7 @@ def load_seq2seq(path: Path) -> nn.Module:
     )
 
 
-def first_token(config: Any) -> int:
+def first_token(config: PretrainedConfig) -> int:
     """The token that every target follows; InputError where the base's config.json names none."""
     start = config.decoder_start_token_id
     if start is None:
@@ -122,7 +124,9 @@ def token_loss(smoothing: float) -> Callable[..., torch.Tensor]:
     """Cross-entropy summed over the targets' tokens and divided by those of the whole accumulated batch."""
     from torch.nn.functional import cross_entropy
 
-    def compute(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+    def compute(
+        outputs: Seq2SeqLMOutput, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
         logits = outputs["logits"].float().flatten(0, 1)
         total = cross_entropy(logits, labels.flatten(), ignore_index=IGNORED, label_smoothing=smoothing, reduction="sum")
         return total / ((labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch)
@@ -155,7 +159,7 @@ def log_likelihoods(
 
 
 def write_targets(
-    model: Any, tokenizer: PairedTokenizer, texts: Sequence[str], max_length: int, new_tokens: int, batch_size: int
+    model: PreTrainedModel, tokenizer: PairedTokenizer, texts: Sequence[str], max_length: int, new_tokens: int, batch_size: int
 ) -> list[str]:
     """Greedy targets of texts, in their order, the same every time; what the base's settings ask of decoding is left out."""
     import torch

@@ -13,7 +13,9 @@ from tasks.problems.types import Adapt, Autocast, EncodedRows, Example, Floats, 
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
     from torch import nn
+    from transformers import PretrainedConfig, PreTrainedModel, Trainer
 
     from tasks.problems.probing import Probe
 
@@ -34,34 +36,39 @@ class Text2TextGeneration(TextWriter):
     def load_tokenizer(self, base: Path, target_tokenizer: str) -> seq2seq.PairedTokenizer:
         return seq2seq.read_tokenizers(base, target_tokenizer)
 
-    def build_model(self, spec: Spec, base: Path, tokenizer: Any, adapt: Adapt) -> tuple[nn.Module, Spec]:
+    def build_model(self, spec: Spec, base: Path, tokenizer: seq2seq.PairedTokenizer, adapt: Adapt) -> tuple[nn.Module, Spec]:
         return adapt(seq2seq.load_seq2seq(base)), spec
 
-    def outline_model(self, spec: Spec, config: Any, adapt: Adapt) -> nn.Module:
+    def outline_model(self, spec: Spec, config: PretrainedConfig, adapt: Adapt) -> nn.Module:
         import torch
         from transformers import AutoModelForSeq2SeqLM
 
-        return adapt(AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32))  # type: ignore[no-any-return]
+        return adapt(AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32))
 
-    def probed_part(self, model: Any) -> Any:
+    def probed_part(self, model: PreTrainedModel) -> PreTrainedModel:
         return model.get_encoder()
 
-    def accepts_config(self, config: Any) -> bool:
+    def accepts_config(self, config: PretrainedConfig) -> bool:
         return bool(config.is_encoder_decoder)
 
     def check_probe(self, name: str, base: Path, probe: Probe) -> None:
         """Nothing is asked of what an encoder sees."""
 
-    def first_logits(self, model: Any, ids: Any) -> Any:
+    def first_logits(self, model: PreTrainedModel, ids: torch.Tensor) -> Any:
         start = ids.new_full(ids.shape, seq2seq.first_token(model.config))
         return model(input_ids=ids, attention_mask=ids.new_ones(ids.shape), decoder_input_ids=start).logits
 
-    def encode_rows(self, tokenizer: Any, spec: Spec, rows: pd.DataFrame) -> list[Example]:
+    def encode_rows(self, tokenizer: seq2seq.PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
         return seq2seq.encode_pairs(tokenizer, rows, spec.max_length)
 
     def make_trainer(
-        self, network: Network, rows: EncodedRows, objective: Supervised, settings: dict[str, Any], extend: Callable[[Any], Any]
-    ) -> Any:
+        self,
+        network: Network,
+        rows: EncodedRows,
+        objective: Supervised,
+        settings: dict[str, object],
+        extend: Callable[[type[Trainer]], type[Trainer]],
+    ) -> Trainer:
         from transformers import Trainer, TrainingArguments
 
         trainer = extend(Trainer)(
@@ -84,5 +91,5 @@ class Text2TextGeneration(TextWriter):
     def target_tokens(self, example: Example) -> list[int]:
         return list(example["labels"])
 
-    def vocabulary_size(self, tokenizer: Any) -> int:
+    def vocabulary_size(self, tokenizer: seq2seq.PairedTokenizer) -> int:
         return len(tokenizer.target)

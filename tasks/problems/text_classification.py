@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,6 +36,7 @@ from tasks.problems.types import (
 if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
     from tasks.problems.probing import Probe
 
@@ -57,7 +58,7 @@ class TextClassification(Problem):
         "text-classification needs a network that reads text, and transformers has none of this kind: name another base"
     )
 
-    def build_model(self, spec: Spec, base: Path, tokenizer: Any, adapt: Adapt) -> tuple[nn.Module, Spec]:
+    def build_model(self, spec: Spec, base: Path, tokenizer: PreTrainedTokenizerBase, adapt: Adapt) -> tuple[nn.Module, Spec]:
         if spec.head == "own":
             return classifier.load_classifier(base, padding_token(tokenizer)), spec
         if spec.pooling == EARLIER:
@@ -66,14 +67,14 @@ class TextClassification(Problem):
         encoder, width, pooling = classifier.load_encoder(base, spec.pooling or pooling_of(base))
         return classifier.build_classifier(adapt(encoder), width, len(spec.labels), pooling), spec.pooled(pooling)
 
-    def outline_model(self, spec: Spec, config: Any, adapt: Adapt) -> nn.Module:
+    def outline_model(self, spec: Spec, config: PretrainedConfig, adapt: Adapt) -> nn.Module:
         import torch
         from transformers import AutoModel
 
         network = AutoModel.from_config(config, dtype=torch.float32)
-        return adapt(network if spec.pooling == EARLIER else self.used_part(network))  # type: ignore[no-any-return]
+        return adapt(network if spec.pooling == EARLIER else self.used_part(network))
 
-    def used_part(self, model: Any) -> Any:
+    def used_part(self, model: PreTrainedModel) -> PreTrainedModel:
         return model.get_encoder() if model.config.is_encoder_decoder else model
 
     def check_probe(self, name: str, base: Path, probe: Probe) -> None:
@@ -86,14 +87,19 @@ class TextClassification(Problem):
     def drops_pooler(self, base: Path, probe: Probe, *, trained: bool) -> bool:
         return pooling_of(base) is not None or probe.causal or not trained  # as load_encoder has it
 
-    def encode_rows(self, tokenizer: Any, spec: Spec, rows: pd.DataFrame) -> list[Example]:
+    def encode_rows(self, tokenizer: PreTrainedTokenizerBase, spec: Spec, rows: pd.DataFrame) -> list[Example]:
         code = {label: place for place, label in enumerate(spec.labels)}
         ids = classifier.encode_texts(tokenizer, rows["text"].tolist(), spec.max_length) if len(rows) else []
         return [{"input_ids": row, "labels": code[label]} for row, label in zip(ids, rows["target"], strict=True)]
 
     def make_trainer(
-        self, network: Network, rows: EncodedRows, objective: Supervised, settings: dict[str, Any], extend: Callable[[Any], Any]
-    ) -> Any:
+        self,
+        network: Network,
+        rows: EncodedRows,
+        objective: Supervised,
+        settings: dict[str, object],
+        extend: Callable[[type[Trainer]], type[Trainer]],
+    ) -> Trainer:
         import torch
         from transformers import Trainer, TrainingArguments
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from configs.schema import Supervised
 from tasks.problems import decoder
@@ -14,6 +14,7 @@ from tasks.problems.types import Adapt, Autocast, EncodedRows, Example, Floats, 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase, Trainer
 
     from tasks.problems.probing import Probe
 
@@ -30,28 +31,33 @@ class TextGeneration(TextWriter):
         "trained to continue texts (GPT-2, Llama, Qwen, ...)"
     )
 
-    def build_model(self, spec: Spec, base: Path, tokenizer: Any, adapt: Adapt) -> tuple[nn.Module, Spec]:
+    def build_model(self, spec: Spec, base: Path, tokenizer: PreTrainedTokenizerBase, adapt: Adapt) -> tuple[nn.Module, Spec]:
         return adapt(decoder.load_decoder(base)), spec
 
-    def outline_model(self, spec: Spec, config: Any, adapt: Adapt) -> nn.Module:
+    def outline_model(self, spec: Spec, config: PretrainedConfig, adapt: Adapt) -> nn.Module:
         import torch
         from transformers import AutoModelForCausalLM
 
-        return adapt(AutoModelForCausalLM.from_config(config, dtype=torch.float32))  # type: ignore[no-any-return]
+        return adapt(AutoModelForCausalLM.from_config(config, dtype=torch.float32))
 
-    def accepts_config(self, config: Any) -> bool:
+    def accepts_config(self, config: PretrainedConfig) -> bool:
         return not config.is_encoder_decoder
 
     def check_probe(self, name: str, base: Path, probe: Probe) -> None:
         if not probe.causal:
             raise self.refuse_network(name)
 
-    def encode_rows(self, tokenizer: Any, spec: Spec, rows: pd.DataFrame) -> list[Example]:
+    def encode_rows(self, tokenizer: PreTrainedTokenizerBase, spec: Spec, rows: pd.DataFrame) -> list[Example]:
         return decoder.encode_completions(tokenizer, rows, spec.max_length)
 
     def make_trainer(
-        self, network: Network, rows: EncodedRows, objective: Supervised, settings: dict[str, Any], extend: Callable[[Any], Any]
-    ) -> Any:
+        self,
+        network: Network,
+        rows: EncodedRows,
+        objective: Supervised,
+        settings: dict[str, object],
+        extend: Callable[[type[Trainer]], type[Trainer]],
+    ) -> Trainer:
         """TRL's supervised trainer over rows that are tokenized already, so that training and scoring see the same tokens."""
         from datasets import Dataset
         from trl import SFTConfig, SFTTrainer
@@ -79,5 +85,5 @@ class TextGeneration(TextWriter):
     def target_tokens(self, example: Example) -> list[int]:
         return [token for token in example["labels"] if token != decoder.IGNORED]
 
-    def vocabulary_size(self, tokenizer: Any) -> int:
+    def vocabulary_size(self, tokenizer: PreTrainedTokenizerBase) -> int:
         return len(tokenizer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,10 @@ from tasks.problems.types import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    from transformers import PreTrainedTokenizerBase
 
     from tasks.problems.baselines.classification import Baseline
+    from tasks.problems.seq2seq import PairedTokenizer
 
 
 class TextWriter(Problem):
@@ -64,7 +66,7 @@ class TextWriter(Problem):
         """The tokens of an encoded row's target, its end included."""
 
     @abstractmethod
-    def vocabulary_size(self, tokenizer: Any) -> int:
+    def vocabulary_size(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer) -> int:
         """How many tokens targets are made of."""
 
     # --- the contract ---

@@ -17,15 +17,19 @@ from tasks.data.redaction.placeholders import TAGGED, network_view
 from tasks.problems.class_scores import ClassScores, class_probabilities
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import pandas as pd
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
 
     from tasks.problems.classifier import Pooling
 
 Floats = npt.NDArray[np.float64]
 TaskType = Literal["FEATURE_EXTRACTION", "CAUSAL_LM", "SEQ_2_SEQ_LM"]  # as peft calls what a network does
 Example = dict[str, Any]  # a row as a Trainer reads it: "input_ids", and "labels" where it has a target
-Adapt = Callable[[Any], Any]  # puts a spec's adapter into a base
-Autocast = Callable[[], Any]  # a fresh context of the precision to compute in
+Adapt = Callable[["nn.Module"], "nn.Module"]  # puts a spec's adapter into a base
+Autocast = Callable[[], "AbstractContextManager[object]"]  # a fresh context of the precision to compute in
 EARLIER: Literal["earlier"] = "earlier"  # the pooling of a stored network that does not name it: as the rule of its day has it
 
 
@@ -41,7 +45,7 @@ class Spec:
     """
 
     problem: ProblemName
-    adapter: dict[str, Any]
+    adapter: dict[str, object]
     labels: tuple[str, ...]
     max_length: int
     seed: int
@@ -61,7 +65,7 @@ class Spec:
         """The labels as callers of the service know them."""
         return self.spellings or self.labels
 
-    def scores(self, logits: Any, labels: Sequence[str]) -> ClassScores:
+    def scores(self, logits: npt.NDArray[np.float32], labels: Sequence[str]) -> ClassScores:
         """What a classifier's logits (n, labels) say, calibrated; `labels` are its own, as the caller knows them."""
         return class_probabilities(logits, labels, self.temperature, self.shares)
 
@@ -139,13 +143,13 @@ class NetworkAnswer(NamedTuple):
     score: float | None
 
 
-def padding_token(tokenizer: Any) -> int:
+def padding_token(tokenizer: PreTrainedTokenizerBase) -> int:
     """The token that fills up a batch; what attends to none of it does not care which it is."""
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return int(pad_id or 0)
 
 
-def read_tokenizer(folder: Path) -> Any:
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a folder; InputError where it could not fill up a batch."""
     from transformers import AutoTokenizer
 

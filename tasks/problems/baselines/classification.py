@@ -9,10 +9,15 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import FeatureUnion
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -91,9 +96,9 @@ def tfidf_logistic(
 
 
 def nearest_centroid(
-    train_embeddings: NDArray[np.floating[Any]],
+    train_embeddings: NDArray[np.floating],
     train: Codes,
-    test_embeddings: NDArray[np.floating[Any]],
+    test_embeddings: NDArray[np.floating],
     test: Codes,
     classes: int,
     clock: Callable[[], float] = time.perf_counter,
@@ -126,7 +131,7 @@ def _scored(name: str, predictions: Codes, probabilities: Floats | None, test: C
     return Baseline(name, predictions.astype(np.int64), probabilities, (predictions == test).astype(np.int8), seconds)
 
 
-def _vectorizer() -> Any:
+def _vectorizer() -> FeatureUnion:
     """Words, word pairs and punctuation beside the letters within words."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_union
@@ -136,7 +141,7 @@ def _vectorizer() -> Any:
     return make_union(*(TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **kind) for kind in (words, letters)))
 
 
-def _not_rare(features: Any) -> NDArray[np.int64]:
+def _not_rare(features: csr_matrix) -> NDArray[np.int64]:
     """The columns that occur in two rows or more: the others cannot generalise, and leaving them out halves the fit.
 
     On few rows all stay. The vectorizer's own `min_df` would raise where no word occurs twice, as in a language without spaces.
@@ -146,7 +151,7 @@ def _not_rare(features: Any) -> NDArray[np.int64]:
     return np.flatnonzero(occurs >= least)
 
 
-def _fitted(features: Any, train: Codes, seed: int) -> Any:
+def _fitted(features: csr_matrix, train: Codes, seed: int) -> LogisticRegression:
     """L-BFGS ends in about 40 steps; where 100 do not suffice, the remaining difference is no longer one of accuracy."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -156,7 +161,7 @@ def _fitted(features: Any, train: Codes, seed: int) -> Any:
         return LogisticRegression(C=30.0, max_iter=100, random_state=seed).fit(features, train)
 
 
-def _directions(vectors: NDArray[Any]) -> Floats:
+def _directions(vectors: NDArray[np.floating]) -> Floats:
     """Rows at length 1; a zero row stays zero and is near to nothing."""
     v = np.asarray(vectors, dtype=np.float64)
     if v.ndim != 2 or not np.isfinite(v).all():

@@ -8,13 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.problems.metrics.classification import checked_codes
 from tasks.problems.metrics.lazily import lighten_evaluate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike
+
+    from tasks.problems.metrics.modules import InMemory
 
 
 @dataclass(frozen=True)
@@ -37,9 +44,9 @@ def modules_of_evaluate() -> ModuleType:
 
 
 def classification_metrics(
-    targets: NDArray[np.integer[Any]],
-    predictions: NDArray[np.integer[Any]],
-    probabilities: NDArray[np.floating[Any]] | None,
+    targets: NDArray[np.integer],
+    predictions: NDArray[np.integer],
+    probabilities: NDArray[np.floating] | None,
     labels: Sequence[str],
 ) -> dict[str, float]:
     """Accuracy, precision, recall, F1, Matthews correlation; with probabilities log loss, calibration error, Brier, top-3 accuracy.
@@ -56,9 +63,7 @@ def classification_metrics(
     return _run(modules.FROM_CODES + modules.FROM_PROBABILITIES, {**columns, "probabilities": given})
 
 
-def per_class(
-    targets: NDArray[np.integer[Any]], predictions: NDArray[np.integer[Any]], labels: Sequence[str]
-) -> tuple[ClassScore, ...]:
+def per_class(targets: NDArray[np.integer], predictions: NDArray[np.integer], labels: Sequence[str]) -> tuple[ClassScore, ...]:
     """One `ClassScore` per label, in the order of `labels`, those without a test row included (support 0)."""
     columns = _codes(targets, predictions, labels)
     found = modules_of_evaluate().PerClass().compute(**columns, classes=len(labels))
@@ -67,8 +72,8 @@ def per_class(
 
 
 def generation_metrics(
-    log_likelihoods: NDArray[np.floating[Any]],
-    tokens: NDArray[np.integer[Any]],
+    log_likelihoods: NDArray[np.floating],
+    tokens: NDArray[np.integer],
     predictions: Sequence[str | None] = (),
     references: Sequence[str] = (),
     names: Sequence[str] = ("exact_match", "rouge_l"),
@@ -86,7 +91,7 @@ def generation_metrics(
     return found | _run([modules.FROM_TEXTS[name] for name in names], {"predictions": list(said), "references": list(meant)})
 
 
-def _codes(targets: Any, predictions: Any, labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+def _codes(targets: ArrayLike, predictions: ArrayLike, labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
     """Checked here, before Arrow would quietly cut 0.5 to class 0; every code must name a label."""
     references, said = checked_codes(targets, predictions)
     if (largest := max(references.max(), said.max())) >= len(labels):
@@ -94,7 +99,7 @@ def _codes(targets: Any, predictions: Any, labels: Sequence[str]) -> dict[str, N
     return {"references": references, "predictions": said}
 
 
-def _run(modules: Sequence[Any], columns: dict[str, Any]) -> dict[str, float]:
+def _run(modules: Sequence[type[InMemory]], columns: Mapping[str, object]) -> dict[str, float]:
     """What `evaluate.combine(...).compute(...)` does, without the imports that its constructor triggers."""
     found: dict[str, float] = {}
     for module in modules:

@@ -6,10 +6,13 @@ or predictions, and a ratio without a denominator is 0. Its import, which costs 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -24,7 +27,7 @@ class ClassCounts(NamedTuple):
     actual: Codes
 
 
-def checked_codes(targets: Any, predictions: Any) -> tuple[Codes, Codes]:
+def checked_codes(targets: ArrayLike, predictions: ArrayLike) -> tuple[Codes, Codes]:
     """Both columns as int64 (n,); ValueError where they are empty, differ in length, or hold a negative code."""
     t, p = np.asarray(targets), np.asarray(predictions)
     if t.ndim != 1 or t.shape != p.shape or t.size == 0:
@@ -38,7 +41,7 @@ def checked_codes(targets: Any, predictions: Any) -> tuple[Codes, Codes]:
     return t.astype(np.int64), p.astype(np.int64)
 
 
-def checked_probabilities(targets: Any, probabilities: Any) -> tuple[Codes, Floats]:
+def checked_probabilities(targets: ArrayLike, probabilities: ArrayLike) -> tuple[Codes, Floats]:
     """Codes (n,) and probabilities (n, c) as float64; ValueError unless each row is a finite distribution that covers the codes."""
     t, p = np.asarray(targets, dtype=np.int64), np.asarray(probabilities, dtype=np.float64)
     if p.ndim != 2 or t.shape != p.shape[:1] or t.size == 0:
@@ -66,7 +69,7 @@ def class_counts(targets: Codes, predictions: Codes, classes: int | None = None)
     )
 
 
-def safe_ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
+def safe_ratio(numerator: Codes, denominator: Codes) -> Floats:
     """Element by element, and 0 where the denominator is 0 (scikit-learn's zero_division=0)."""
     quotient: Floats = np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
     return quotient

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Floats = NDArray[np.float64]
 WORD = re.compile(r"[^\W_]+")
 
 
-def checked_likelihoods(log_likelihoods: Any, tokens: Any) -> tuple[Floats, Floats]:
+def checked_likelihoods(log_likelihoods: ArrayLike, tokens: ArrayLike) -> tuple[Floats, Floats]:
     """Sums (n,) in nats and token counts (n,); ValueError where they differ in length, are not finite, or a row has no token."""
     sums, lengths = np.asarray(log_likelihoods, dtype=np.float64), np.asarray(tokens, dtype=np.float64)
     if sums.ndim != 1 or sums.shape != lengths.shape or sums.size == 0:

@@ -10,7 +10,6 @@ import importlib
 import importlib.util
 import sys
 from threading import RLock
-from typing import Any
 
 _LOCK = RLock()
 
@@ -29,7 +28,7 @@ def lighten_evaluate() -> None:
             raise ImportError("the package `evaluate` is not installed: run `make install`")
         package, execute = importlib.util.module_from_spec(spec), spec.loader.exec_module
 
-        def fill(name: str) -> Any:
+        def fill(name: str) -> object:
             if name == "config":  # the one submodule that evaluate's other submodules ask the package for
                 return importlib.import_module("evaluate.config")
             with _LOCK:

@@ -8,7 +8,7 @@ Import through `tasks.problems.metrics.modules_of_evaluate()`, which spares the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pyarrow as pa
@@ -20,6 +20,9 @@ from evaluate.module import Metric
 from tasks.problems.metrics import classification as c
 from tasks.problems.metrics import generation as g
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 CODES = {"references": Value("int64"), "predictions": Value("int64")}
 PROBABILITIES = {"references": Value("int64"), "probabilities": List(Value("float64"))}
 LIKELIHOODS = {"log_likelihoods": Value("float64"), "tokens": Value("int64")}
@@ -30,11 +33,11 @@ TEXTS = {"references": Value("string"), "predictions": Value("string")}
 class InMemory(Metric):  # type: ignore[misc]  # evaluate is untyped
     """What all modules share; a subclass names its `columns` and computes its `score` from them, numpy arrays or lists of texts."""
 
-    columns: dict[str, Any]
+    columns: dict[str, Value | List]
     options: tuple[str, ...] = ()
-    score: Callable[..., dict[str, Any]]
+    score: Callable[..., Mapping[str, object]]
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: object) -> None:
         super().__init__(**{"keep_in_memory": True, "experiment_id": uuid4().hex, "seed": 0, **options})
 
     def _build_data_dir(self) -> str:
@@ -50,12 +53,12 @@ class InMemory(Metric):  # type: ignore[misc]  # evaluate is untyped
         info.format = "arrow"  # set here, since the constructor refuses any format for columns of lists
         return info
 
-    def _compute(self, **given: Any) -> dict[str, Any]:
+    def _compute(self, **given: object) -> Mapping[str, object]:
         columns = {name: _plain(given[name]) for name in self.columns}
         return self.score(**columns, **{name: given[name] for name in self.options if name in given})
 
 
-def _plain(column: Any) -> Any:
+def _plain(column: pa.ChunkedArray) -> Any:
     """An Arrow column as texts, numbers (n,) or rows of numbers (n, c), bit for bit."""
     if pa.types.is_string(column.type):
         return column.to_pylist()
@@ -72,7 +75,7 @@ class Accuracy(InMemory):
 
     columns = CODES
 
-    def score(self, *, references: Any, predictions: Any) -> dict[str, Any]:
+    def score(self, *, references: c.Codes, predictions: c.Codes) -> dict[str, float]:
         return {"accuracy": c.accuracy(*c.checked_codes(references, predictions))}
 
 
@@ -81,7 +84,7 @@ class Precision(InMemory):
 
     columns = CODES
 
-    def score(self, *, references: Any, predictions: Any) -> dict[str, Any]:
+    def score(self, *, references: c.Codes, predictions: c.Codes) -> dict[str, float]:
         k = c.class_counts(*c.checked_codes(references, predictions))
         return {"precision_macro": c.macro_mean(c.precision_of(k), k), "precision_weighted": c.weighted_mean(c.precision_of(k), k)}
 
@@ -91,7 +94,7 @@ class Recall(InMemory):
 
     columns = CODES
 
-    def score(self, *, references: Any, predictions: Any) -> dict[str, Any]:
+    def score(self, *, references: c.Codes, predictions: c.Codes) -> dict[str, float]:
         k = c.class_counts(*c.checked_codes(references, predictions))
         return {"recall_macro": c.macro_mean(c.recall_of(k), k), "recall_weighted": c.weighted_mean(c.recall_of(k), k)}
 
@@ -101,7 +104,7 @@ class F1(InMemory):
 
     columns = CODES
 
-    def score(self, *, references: Any, predictions: Any) -> dict[str, Any]:
+    def score(self, *, references: c.Codes, predictions: c.Codes) -> dict[str, float]:
         k = c.class_counts(*c.checked_codes(references, predictions))
         return {"f1_macro": c.macro_mean(c.f1_of(k), k), "f1_weighted": c.weighted_mean(c.f1_of(k), k)}
 
@@ -112,7 +115,7 @@ class PerClass(InMemory):
     columns = CODES
     options = ("classes",)
 
-    def score(self, *, references: Any, predictions: Any, classes: int | None = None) -> dict[str, Any]:
+    def score(self, *, references: c.Codes, predictions: c.Codes, classes: int | None = None) -> dict[str, c.Codes | c.Floats]:
         k = c.class_counts(*c.checked_codes(references, predictions), classes)
         return {"precision": c.precision_of(k), "recall": c.recall_of(k), "f1": c.f1_of(k), "support": k.actual}
 
@@ -122,7 +125,7 @@ class MatthewsCorrelation(InMemory):
 
     columns = CODES
 
-    def score(self, *, references: Any, predictions: Any) -> dict[str, Any]:
+    def score(self, *, references: c.Codes, predictions: c.Codes) -> dict[str, float]:
         return {"matthews_correlation": c.matthews_correlation(*c.checked_codes(references, predictions))}
 
 
@@ -131,7 +134,7 @@ class LogLoss(InMemory):
 
     columns = PROBABILITIES
 
-    def score(self, *, references: Any, probabilities: Any) -> dict[str, Any]:
+    def score(self, *, references: c.Codes, probabilities: c.Floats) -> dict[str, float]:
         return {"log_loss": c.log_loss(*c.checked_probabilities(references, probabilities))}
 
 
@@ -140,7 +143,7 @@ class Brier(InMemory):
 
     columns = PROBABILITIES
 
-    def score(self, *, references: Any, probabilities: Any) -> dict[str, Any]:
+    def score(self, *, references: c.Codes, probabilities: c.Floats) -> dict[str, float]:
         return {"brier": c.brier(*c.checked_probabilities(references, probabilities))}
 
 
@@ -149,7 +152,7 @@ class Top3Accuracy(InMemory):
 
     columns = PROBABILITIES
 
-    def score(self, *, references: Any, probabilities: Any) -> dict[str, Any]:
+    def score(self, *, references: c.Codes, probabilities: c.Floats) -> dict[str, float]:
         return {"top_3_accuracy": c.top_k_accuracy(*c.checked_probabilities(references, probabilities))}
 
 
@@ -158,7 +161,7 @@ class ExpectedCalibrationError(InMemory):
 
     columns = ALL
 
-    def score(self, *, references: Any, predictions: Any, probabilities: Any) -> dict[str, Any]:
+    def score(self, *, references: c.Codes, predictions: c.Codes, probabilities: c.Floats) -> dict[str, float]:
         _, said = c.checked_codes(references, predictions)
         targets, given = c.checked_probabilities(references, probabilities)
         if said.max() >= given.shape[1]:
@@ -171,7 +174,7 @@ class Perplexity(InMemory):
 
     columns = LIKELIHOODS
 
-    def score(self, *, log_likelihoods: Any, tokens: Any) -> dict[str, Any]:
+    def score(self, *, log_likelihoods: g.Floats, tokens: c.Codes) -> dict[str, float]:
         sums, lengths = g.checked_likelihoods(log_likelihoods, tokens)
         return {"nll_per_token": g.nll_per_token(sums, lengths), "perplexity": g.perplexity(sums, lengths)}
 
@@ -181,7 +184,7 @@ class ExactMatch(InMemory):
 
     columns = TEXTS
 
-    def score(self, *, references: Any, predictions: Any) -> dict[str, Any]:
+    def score(self, *, references: list[str], predictions: list[str]) -> dict[str, float]:
         return {"exact_match": float(g.exact_matches(predictions, references).mean())}
 
 
@@ -190,7 +193,7 @@ class RougeL(InMemory):
 
     columns = TEXTS
 
-    def score(self, *, references: Any, predictions: Any) -> dict[str, Any]:
+    def score(self, *, references: list[str], predictions: list[str]) -> dict[str, float]:
         return {"rouge_l": float(g.rouge_l(predictions, references).mean())}
 
 
@@ -199,7 +202,7 @@ class ChrF(InMemory):
 
     columns = TEXTS
 
-    def score(self, *, references: Any, predictions: Any) -> dict[str, Any]:
+    def score(self, *, references: list[str], predictions: list[str]) -> dict[str, float]:
         return {"chrf": g.corpus_chrf(predictions, references)}
 
 
