@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from configs.schema import Adapter, Full, Lora
 from tasks.problems.types import TaskType
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def add_adapter(network: Any, adapter: Adapter, task: TaskType) -> nn.Module:
+def add_adapter(network: nn.Module, adapter: Adapter, task: TaskType) -> nn.Module:
     """Wrap a pretrained network for training; the caller seeds, because LoRA's A matrices are drawn at random."""
     match adapter:
         case Full():
-            return network  # type: ignore[no-any-return]
+            return network
         case Lora():
             from peft import LoraConfig, get_peft_model
 

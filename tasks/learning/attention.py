@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.learning.device import Numerics
 
@@ -37,7 +37,7 @@ def sdpa_in_fp32(
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
-    **settings: Any,
+    **settings: object,
 ) -> tuple[torch.Tensor, None]:
     """transformers' sdpa on (batch, heads, tokens, d) in fp32, outside autocast; the result comes back in the query's dtype."""
     import torch

@@ -17,6 +17,9 @@ from tasks.problems import problem_of
 from tasks.problems.library_errors import REFUSALS, first_line
 
 if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PretrainedConfig
+
     from tasks.problems.base import Problem
     from tasks.problems.probing import Probe
 
@@ -55,7 +58,7 @@ def check_base(base: Base, problem: ProblemName, max_length: int, adapter: Adapt
     return _notices(name, config, max_length)
 
 
-def _config(name: str, path: Path, raw: dict[str, Any]) -> Any:
+def _config(name: str, path: Path, raw: dict[str, Any]) -> PretrainedConfig:
     """The settings as transformers knows them; InputError where it does not, or only by code that comes with the base."""
     from transformers import AutoConfig
 
@@ -76,7 +79,7 @@ def _config(name: str, path: Path, raw: dict[str, Any]) -> Any:
         raise InputError(f"model.base {name}: its config.json is refused ({first_line(error)}): correct it, or {FETCH}") from None
 
 
-def _check_padding(name: str, config: Any) -> None:
+def _check_padding(name: str, config: PretrainedConfig) -> None:
     settings = config.get_text_config()
     pad, rows = getattr(settings, "pad_token_id", None), getattr(settings, "vocab_size", None)
     if isinstance(pad, int) and isinstance(rows, int) and pad >= rows:
@@ -86,7 +89,7 @@ def _check_padding(name: str, config: Any) -> None:
         )
 
 
-def _probe_reduced(name: str, config: Any, problem: Problem) -> tuple[Any, Probe]:
+def _probe_reduced(name: str, config: PretrainedConfig, problem: Problem) -> tuple[Any, Probe]:
     """A small network of the same kind, and what it answered."""
     import transformers
 
@@ -96,7 +99,7 @@ def _probe_reduced(name: str, config: Any, problem: Problem) -> tuple[Any, Probe
         raise problem.refuse_network(name)
     kind = getattr(transformers, problem.base_class)
     try:
-        small: Any = probing.build_reduced(kind, config)
+        small: nn.Module = probing.build_reduced(kind, config)
     except REFUSALS as error:
         reason = first_line(error)
         if kind.__name__ in str(error):  # there is none of this kind
@@ -109,7 +112,7 @@ def _probe_reduced(name: str, config: Any, problem: Problem) -> tuple[Any, Probe
         raise InputError(f"model.base {name}: {error}: name a base that reads text") from None
 
 
-def _check_adapter(name: str, whole: Any, small: Any, adapter: Adapter, problem: Problem) -> None:
+def _check_adapter(name: str, whole: nn.Module, small: nn.Module, adapter: Adapter, problem: Problem) -> None:
     """Every name of adapter.target_modules has to mean a module, and peft to find a layer that it can adapt.
 
     Tried on the small network; on the outline of the whole one where single layers are named, which the small one lacks.
@@ -138,7 +141,7 @@ def _check_adapter(name: str, whole: Any, small: Any, adapter: Adapter, problem:
             ) from None
 
 
-def _notices(name: str, config: Any, max_length: int) -> tuple[str, ...]:
+def _notices(name: str, config: PretrainedConfig, max_length: int) -> tuple[str, ...]:
     trained = getattr(config.get_text_config(), "max_position_embeddings", None)
     if isinstance(trained, int) and 0 < trained < max_length:
         return (

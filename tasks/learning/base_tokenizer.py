@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from configs.errors import InputError
 from tasks.common.bases import base_files
@@ -13,12 +13,14 @@ from tasks.learning.base_files import TOKENIZER_FILES, no_tokenizer
 from tasks.problems.library_errors import REFUSALS, first_line
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from tasks.problems.base import Problem
 
 SAMPLE = 200  # words of its own vocabulary that a tokenizer is asked to read
 
 
-def usable_tokenizer(name: str, path: Path, problem: Problem, max_length: int) -> Any:
+def usable_tokenizer(name: str, path: Path, problem: Problem, max_length: int) -> PreTrainedTokenizerBase:
     """The tokenizer; raises InputError where it is missing, knows no word, or lacks a token that the problem needs."""
     from transformers import AutoTokenizer
 
@@ -51,7 +53,7 @@ def write_tokenizer(path: Path, file: Path) -> None:
         aside.replace(file)
 
 
-def check_embedded(name: str, tokenizer: Any, rows: int | None) -> None:
+def check_embedded(name: str, tokenizer: PreTrainedTokenizerBase, rows: int | None) -> None:
     """Raises InputError where the tokenizer gives ids that the network has no embedding for; `rows` None: it computes them."""
     highest = max(tokenizer.get_vocab().values())
     if rows is not None and highest >= rows:
@@ -68,7 +70,7 @@ def _absent(path: Path) -> str:
     return f": {no_tokenizer(path)}"
 
 
-def _reads_its_own_words(tokenizer: Any) -> bool:
+def _reads_its_own_words(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether it finds known tokens in at least one of the words that it is made of."""
     special, unknown = set(tokenizer.all_special_ids), tokenizer.unk_token_id
     words = sorted(place for place in tokenizer.get_vocab().values() if place not in special)
@@ -78,12 +80,12 @@ def _reads_its_own_words(tokenizer: Any) -> bool:
     return _knows(tokenizer, [tokenizer.decode([word]) for word in words[::step]], unknown)
 
 
-def _knows(tokenizer: Any, texts: Sequence[str], unknown: int | None) -> bool:
+def _knows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], unknown: int | None) -> bool:
     rows = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     return any(token != unknown for row in rows for token in row)
 
 
-def _check_stored(name: str, path: Path, tokenizer: Any) -> None:
+def _check_stored(name: str, path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
     """A file that the tokenizer reads has to be one of those that are hashed, and stored with the model."""
     kept = {file.name for file in base_files(path)}
     other = sorted({str(file) for file in tokenizer.vocab_files_names.values() if (path / str(file)).is_file()} - kept)
@@ -94,7 +96,7 @@ def _check_stored(name: str, path: Path, tokenizer: Any) -> None:
         )
 
 
-def _check_ends(name: str, tokenizer: Any, problem: Problem) -> None:
+def _check_ends(name: str, tokenizer: PreTrainedTokenizerBase, problem: Problem) -> None:
     if tokenizer.eos_token_id is None and problem.needs_end_token:
         raise InputError(
             f"model.base {name}: its tokenizer has no end token, so a model could not learn where an answer ends: name one as "

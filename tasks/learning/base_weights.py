@@ -12,6 +12,9 @@ from tasks.learning.base_files import FETCH
 from tasks.problems.library_errors import REFUSALS, first_line
 
 if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PretrainedConfig, PreTrainedModel
+
     from tasks.problems.base import Problem
 
 NAMED = 4  # weights that one message names
@@ -19,7 +22,7 @@ MENDED = "put the config.json there that the weights were made with"
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def fitting_network(name: str, path: Path, problem: Problem, config: Any, shapes: Shapes) -> tuple[Any, bool]:
+def fitting_network(name: str, path: Path, problem: Problem, config: PretrainedConfig, shapes: Shapes) -> tuple[Any, bool]:
     """The network without its values (torch's meta device), and whether its pooler has weights in the base.
 
     `shapes` are those that the files hold. It is the part that the problem uses. Raises InputError where weights are missing
@@ -43,13 +46,13 @@ def fitting_network(name: str, path: Path, problem: Problem, config: Any, shapes
     return network, getattr(network, "pooler", None) is not None and any("pooler." in key for key in shapes)
 
 
-def _used(whole: Any, part: Any) -> set[str]:
+def _used(whole: nn.Module, part: nn.Module) -> set[str]:
     """The names in a network of the weights in a part of it."""
     wanted = {id(value) for value in part.parameters()}
     return {key for key, value in whole.named_parameters(remove_duplicate=False) if id(value) in wanted}
 
 
-def _explained(whole: Any, shapes: Shapes) -> bool:
+def _explained(whole: PreTrainedModel, shapes: Shapes) -> bool:
     """Whether all weights are in the files in their shapes, named as here but for the prefix of heads, and no layer more is.
 
     Weights that share memory are one.
@@ -62,7 +65,9 @@ def _explained(whole: Any, shapes: Shapes) -> bool:
     return fits and not _further_layers(wanted, shapes.keys() - set(places.values()))
 
 
-def _loaded(name: str, path: Path, kind: Any) -> tuple[Any, tuple[list[Any], set[str], set[str]]]:
+def _loaded(
+    name: str, path: Path, kind: Any
+) -> tuple[PreTrainedModel, tuple[list[tuple[str, Iterable[int], Iterable[int]]], set[str], set[str]]]:
     """As transformers would load it: what has another shape, is missing, or is not expected."""
     import torch
 
@@ -77,7 +82,9 @@ def _loaded(name: str, path: Path, kind: Any) -> tuple[Any, tuple[list[Any], set
     return whole, (list(info["mismatched_keys"]), set(info["missing_keys"]), set(info["unexpected_keys"]))
 
 
-def _check(name: str, used: set[str], misfits: list[Any], missing: set[str], unexpected: set[str]) -> None:
+def _check(
+    name: str, used: set[str], misfits: list[tuple[str, Iterable[int], Iterable[int]]], missing: set[str], unexpected: set[str]
+) -> None:
     other = sorted((entry for entry in misfits if entry[0] in used), key=lambda entry: str(entry[0]))
     if other:
         key, held, wanted = other[0]
@@ -109,7 +116,7 @@ def _open(key: str) -> str:
     return re.sub(r"(^|\.)\d+(?=\.|$)", r"\1*", key)
 
 
-def _shape(value: Any) -> str:
+def _shape(value: Iterable[int]) -> str:
     return "x".join(map(str, value))
 
 

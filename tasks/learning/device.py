@@ -10,12 +10,15 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from configs.errors import InfraError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from torch import nn
+    from transformers import PretrainedConfig
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def settle_on(number: int) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = named.split(",")[number].strip() if named else str(number)
 
 
-def autocast(how: Numerics) -> Callable[[], Any]:
+def autocast(how: Numerics) -> Callable[[], AbstractContextManager[object]]:
     """A fresh context for each use: weights stay fp32, matrix products run in bf16."""
     import torch
 
@@ -87,7 +90,7 @@ def check_fits(model: nn.Module, batch: int, tokens: int, how: Numerics) -> None
     """
     weights = sum(value.numel() for value in model.parameters())
     moving = sum(value.numel() for value in model.parameters() if value.requires_grad)
-    config: Any = model.config
+    config: PretrainedConfig = model.config
     layers, hidden = (getattr(config, name, 0) or 0 for name in ("num_hidden_layers", "hidden_size"))
     parts = {
         "weights": 4 * weights,

@@ -18,6 +18,7 @@ from tasks.problems.types import Spec, read_tokenizer
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.h5", "*.msgpack")
@@ -72,7 +73,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _check_files(folder: Path, config: dict[str, Any]) -> None:
+def _check_files(folder: Path, config: dict[str, object]) -> None:
     if not list(folder.glob("model*.safetensors")):
         pickled = sorted(file.name for pattern in PICKLED for file in folder.glob(pattern))
         held = f", only {', '.join(pickled)}, which can run code" if pickled else ""
@@ -153,7 +154,7 @@ def _check_network(base: Base, wanted: Problem, max_length: int) -> None:
             )
 
 
-def _logits(model: Any, wanted: Problem, ids: torch.Tensor) -> torch.Tensor:
+def _logits(model: PreTrainedModel, wanted: Problem, ids: torch.Tensor) -> torch.Tensor:
     import torch
 
     with torch.inference_mode():

@@ -157,7 +157,7 @@ def _watcher(listener: Listener, stop: threading.Event, plan: FitPlan, began: fl
     from transformers import TrainerCallback
 
     class Watcher(TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        def on_step_end(self, args: object, state: Any, control: Any, **_: object) -> None:
             listener.progress(state.global_step, plan.last_step)
             if stop.is_set():
                 control.should_save = control.should_log = control.should_training_stop = True
@@ -166,7 +166,7 @@ def _watcher(listener: Listener, stop: threading.Event, plan: FitPlan, began: fl
             if _is_asked(state.global_step, plan) and _answers_one_class(state.log_history, plan):
                 raise CollapsedError("the network answers one class whatever it reads", state.global_step, state.log_history)
 
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+        def on_log(self, args: object, state: Any, control: Any, logs: dict[str, float], **_: object) -> None:
             state.log_history[-1]["seconds"] = before + time.monotonic() - began
             if "eval_loss" in logs and plan.tells_apart is not None:
                 state.log_history[-1][ONE_CLASS] = float(not plan.tells_apart())
@@ -174,7 +174,7 @@ def _watcher(listener: Listener, stop: threading.Event, plan: FitPlan, began: fl
             if "loss" in logs and (reason := climbed_back(_losses(state.log_history), plan.entries, plan.untrained)):
                 raise CollapsedError(reason, state.global_step, state.log_history)
 
-        def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        def on_evaluate(self, args: object, state: Any, control: Any, **_: object) -> None:
             if _since_best(state.log_history, plan) == 0 and state.global_step < plan.last_step:
                 with disk_errors(plan.run), atomic_folder(plan.run / BEST) as aside:
                     save_trainable(self.model, aside / TRAINABLE)
@@ -182,7 +182,7 @@ def _watcher(listener: Listener, stop: threading.Event, plan: FitPlan, began: fl
                 listener.notice(f"stopped early: the validation loss has not fallen for {plan.training.early_stopping} epochs")
                 control.should_training_stop = True
 
-        def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        def on_train_begin(self, args: object, state: object, control: object, model: Any = None, **_: object) -> None:
             self.model = model
 
     return Watcher()
@@ -261,7 +261,7 @@ def _signals() -> Iterator[_Stop]:
         return
     before = {which: signal.getsignal(which) for which in (signal.SIGTERM, signal.SIGINT)}
 
-    def ask(which: int, _: Any) -> None:
+    def ask(which: int, _: object) -> None:
         stop.which = which
         stop.set()
         signal.signal(which, before[signal.Signals(which)])

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +33,9 @@ class FoldAnswers:
     targets: npt.NDArray[np.int64]
     seconds: float
 
-    def with_held_out(self, epoch: int, logits: npt.ArrayLike, targets: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    def with_held_out(
+        self, epoch: int, logits: npt.ArrayLike, targets: npt.ArrayLike
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         """Logits and targets of these rows and the held-out ones, after an epoch, from 1."""
         return np.concatenate([np.asarray(logits), self.logits[epoch - 1]]), np.concatenate([np.asarray(targets), self.targets])
 
@@ -61,7 +62,7 @@ def folds_of(training: Training, rows: pd.DataFrame, held_out: pd.DataFrame) -> 
     return pairs
 
 
-def _fold_of(targets: npt.NDArray[Any], groups: npt.NDArray[Any], seed: int) -> npt.NDArray[np.int64]:
+def _fold_of(targets: npt.NDArray[np.generic], groups: npt.NDArray[np.generic], seed: int) -> npt.NDArray[np.int64]:
     from sklearn.model_selection import StratifiedGroupKFold
 
     fold_of = np.empty(len(targets), dtype=np.int64)

@@ -9,6 +9,7 @@ from tasks.learning.device import Numerics
 
 if TYPE_CHECKING:
     import torch
+    from peft.tuners.lora.layer import Linear
     from torch import nn
 
 
@@ -29,7 +30,7 @@ def fuse_lora(model: nn.Module, how: Numerics) -> int:
     return len(layers)
 
 
-def _is_plain(layer: Any) -> bool:
+def _is_plain(layer: Linear) -> bool:
     from torch import nn
 
     if len(layer.active_adapters) != 1 or type(layer.get_base_layer()) is not nn.Linear:
@@ -44,11 +45,11 @@ def _is_plain(layer: Any) -> bool:
     )
 
 
-def _fused_forward(layer: Any) -> Callable[..., torch.Tensor]:
+def _fused_forward(layer: Linear) -> Callable[..., torch.Tensor]:
     function, whole, name = _lora_function(), layer.forward, layer.active_adapters[0]
     base, down, up, scale = layer.get_base_layer(), layer.lora_A[name], layer.lora_B[name], float(layer.scaling[name])
 
-    def forward(x: torch.Tensor, *args: Any, **settings: Any) -> torch.Tensor:
+    def forward(x: torch.Tensor, *args: object, **settings: object) -> torch.Tensor:
         if layer.disable_adapters or layer.merged or args or settings:
             return whole(x, *args, **settings)  # type: ignore[no-any-return]
         return function.apply(x, base.weight, base.bias, down.weight, up.weight, scale)  # type: ignore[no-any-return]
@@ -62,7 +63,10 @@ def _lora_function() -> Any:
 
     class LoraLinear(torch.autograd.Function):
         @staticmethod
-        def forward(ctx: Any, x: Any, weight: Any, bias: Any, down: Any, up: Any, scale: float) -> Any:
+        def forward(
+            ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, down: torch.Tensor, up: torch.Tensor,
+            scale: float,
+        ) -> torch.Tensor:  # fmt: skip
             if torch.is_autocast_enabled("cpu"):
                 dtype = torch.get_autocast_dtype("cpu")
                 x, weight, down, up = (value.to(dtype) for value in (x, weight, down, up))
@@ -77,7 +81,7 @@ def _lora_function() -> Any:
             return out.view(*x.shape[:-1], -1)
 
         @staticmethod
-        def backward(ctx: Any, *gradients: Any) -> Any:
+        def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
             rows, weight, down, up, inner = ctx.saved_tensors
             with torch.autocast("cpu", enabled=False):
                 gradient = gradients[0].reshape(-1, gradients[0].shape[-1]).to(weight.dtype)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import InfraError
 from configs.schema import Training
@@ -19,6 +19,10 @@ from tasks.learning.device import Numerics
 from tasks.learning.folds import FoldAnswers
 from tasks.learning.network import TRAINABLE
 from tasks.problems.classifier import HEAD
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn, optim
+    from transformers import Trainer
 
 LOG_EVERY = 10  # steps, at the most
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 250, 4, 12
@@ -104,7 +108,7 @@ def default_epochs(steps_per_epoch: int) -> int:
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / steps_per_epoch)))
 
 
-def trainer_arguments(plan: FitPlan) -> dict[str, Any]:
+def trainer_arguments(plan: FitPlan) -> dict[str, object]:
     """The Trainer's arguments that follow from the config; the same for every problem."""
     training = plan.training
     return {
@@ -134,14 +138,14 @@ def trainer_arguments(plan: FitPlan) -> dict[str, Any]:
     }
 
 
-def checkpointing_trainer(parent: Any) -> Any:
+def checkpointing_trainer(parent: type[Trainer]) -> type[Trainer]:
     """A Trainer class whose checkpoints are whole or absent, whose batches are LengthBuckets, whose head learns at its own rate."""
     from torch.utils.data import DataLoader
 
     class Keeper(parent):  # type: ignore[misc]
         plan: FitPlan
         aside: Path | None = None
-        optimizer: Any
+        optimizer: optim.Optimizer | None
 
         def get_train_dataloader(self) -> Any:
             training = self.plan.training
@@ -151,14 +155,14 @@ def checkpointing_trainer(parent: Any) -> Any:
             )  # fmt: skip
             return self.accelerator.prepare(DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator))
 
-        def create_optimizer(self, model: Any = None) -> Any:
+        def create_optimizer(self, model: nn.Module | None = None) -> optim.Optimizer:
             if self.optimizer is None:
                 kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
                 self.optimizer = kind(_groups(self, self.plan.training), **settings)
             return self.optimizer
 
-        def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
-            loss = super().training_step(model, inputs, num_items_in_batch)
+        def training_step(self, model: nn.Module, inputs: dict[str, Tensor], num_items_in_batch: Tensor | None = None) -> Tensor:
+            loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
             if not loss.isfinite():
                 raise CollapsedError(f"the loss is {float(loss)}", self.state.global_step + 1, self.state.log_history)
             return loss
@@ -167,13 +171,13 @@ def checkpointing_trainer(parent: Any) -> Any:
             Path(str(output_dir)).mkdir(parents=True, exist_ok=True)
             save_trainable(self.model, Path(str(output_dir)) / TRAINABLE)
 
-        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
             load_trainable(self.model, Path(resume_from_checkpoint) / TRAINABLE)
 
-        def _get_output_dir(self, trial: Any) -> str:
+        def _get_output_dir(self, trial: object) -> str:
             return str(self.aside or self.plan.run)
 
-        def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
             name = f"checkpoint-{self.state.global_step}"
             try:
                 with disk_errors(self.plan.run), atomic_folder(self.plan.run / name) as aside:
@@ -189,10 +193,10 @@ def checkpointing_trainer(parent: Any) -> Any:
     return Keeper
 
 
-def _groups(trainer: Any, training: Training) -> list[dict[str, Any]]:
+def _groups(trainer: Trainer, training: Training) -> list[dict[str, object]]:
     """Parameter groups: head or not, decayed or not."""
     decayed = set(trainer.get_decay_parameter_names(trainer.model))
-    groups: dict[tuple[bool, bool], list[Any]] = {}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, value in trainer.model.named_parameters():
         if value.requires_grad:
             groups.setdefault((name.startswith(f"{HEAD}."), name in decayed), []).append(value)

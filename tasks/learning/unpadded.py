@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tasks.problems.types import Autocast
 
 NAME = "tunekeeper_flat"
 MOST_TOKENS = 16_384  # in one pass
@@ -37,7 +42,7 @@ class Stretch(NamedTuple):
 class UnpaddedPass:
     """The unpadded way through a classifier; `autocast` as for the padded one."""
 
-    def __init__(self, model: Any, autocast: Callable[[], Any]) -> None:
+    def __init__(self, model: Any, autocast: Autocast) -> None:
         from transformers import AttentionInterface, PreTrainedModel
 
         AttentionInterface.register(NAME, attend_within_texts)
@@ -122,8 +127,8 @@ def pass_tokens(tokens: int) -> int:
 
 
 def attend_within_texts(
-    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, _mask: Any, *, stretches: list[Stretch],
-    scaling: float | None = None, is_causal: bool | None = None, **_: Any,
+    module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, _mask: object, *, stretches: list[Stretch],
+    scaling: float | None = None, is_causal: bool | None = None, **_: object,
 ) -> tuple[torch.Tensor, None]:  # fmt: skip
     """Attention within each text, in fp32, which is faster for few tokens: (1, heads, tokens, d) -> (1, tokens, heads, d)."""
     causal = getattr(module, "is_causal", False) if is_causal is None else is_causal

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.learning import adapters
 
 if TYPE_CHECKING:
     import pandas as pd
+    from transformers import PreTrainedTokenizerBase, Trainer
 
     from configs.schema import Adapter, Training
     from tasks.learning.folds import FoldAnswers
     from tasks.learning.trainer import FitPlan
+    from tasks.problems.seq2seq import PairedTokenizer
     from tasks.problems.types import EncodedRows, Example, Network, Spec
 
 
@@ -34,7 +36,7 @@ class Objective(ABC):
         return []
 
     @abstractmethod
-    def encode_rows(self, tokenizer: Any, spec: Spec, rows: pd.DataFrame) -> list[Example]:
+    def encode_rows(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
         """Rows as the Trainer reads them; `input_ids` is the longest of what a row holds."""
 
     def complete_plan(self, plan: FitPlan, network: Network, examples: list[Example]) -> FitPlan:
@@ -42,7 +44,7 @@ class Objective(ABC):
         return plan
 
     @abstractmethod
-    def make_trainer(self, network: Network, rows: EncodedRows, plan: FitPlan) -> Any:
+    def make_trainer(self, network: Network, rows: EncodedRows, plan: FitPlan) -> Trainer:
         """The Trainer, its class one of `checkpointing_trainer`."""
 
     def fit_temperature(

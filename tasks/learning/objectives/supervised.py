@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,9 +20,12 @@ from tasks.problems.class_scores import calibrate_logits, class_shares, class_we
 from tasks.problems.classifier import run_in_batches
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
+    from transformers import EvalPrediction, PreTrainedTokenizerBase, Trainer
 
     from configs.schema import Training
+    from tasks.problems.seq2seq import PairedTokenizer
     from tasks.problems.types import EncodedRows, Example, Network, Spec
 
 BATCH = 32  # rows that are asked at once
@@ -46,7 +49,7 @@ class SupervisedObjective(Objective):
     ) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
         return folds.folds_of(training, rows, held_out) if _has_labels(spec) else []
 
-    def encode_rows(self, tokenizer: Any, spec: Spec, rows: pd.DataFrame) -> list[Example]:
+    def encode_rows(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
         problem = problem_of(spec.problem)
         return problem.encode_rows(tokenizer, spec, problem.read_rows(spec, rows))
 
@@ -62,7 +65,7 @@ class SupervisedObjective(Objective):
             shares=() if weights else class_shares(targets, classes),  # none where training weighs all classes alike
         )
 
-    def make_trainer(self, network: Network, rows: EncodedRows, plan: FitPlan) -> Any:
+    def make_trainer(self, network: Network, rows: EncodedRows, plan: FitPlan) -> Trainer:
         settings = {**trainer_arguments(plan), "eval_strategy": "steps" if rows.held_out else "no"}
         problem = problem_of(network.spec.problem)
         trainer = problem.make_trainer(network, rows, self.settings, settings, checkpointing_trainer)
@@ -89,7 +92,7 @@ def _targets(rows: list[Example]) -> list[int]:
     return [row["labels"] for row in rows]
 
 
-def _logits(network: Network, rows: list[Example], how: Numerics) -> Any:
+def _logits(network: Network, rows: list[Example], how: Numerics) -> npt.NDArray[np.float32]:
     return run_in_batches(network.model, [row["input_ids"] for row in rows], network.pad_id, BATCH, autocast(how))
 
 
@@ -104,7 +107,7 @@ def _tells_apart(network: Network, rows: list[Example], how: Numerics) -> Callab
     return tells_apart
 
 
-def _calibrated_loss(validation: Any, plan: FitPlan, step: int) -> dict[str, float]:
+def _calibrated_loss(validation: EvalPrediction, plan: FitPlan, step: int) -> dict[str, float]:
     """What the Trainer logs of the held-out rows beside their loss: that after calibration, and whether one class is answered."""
     own, own_targets = validation.predictions, validation.label_ids
     epoch = round(step / plan.steps_per_epoch)
