@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,10 @@ from tasks.problems.types import NetworkAnswer
 from tasks.serving.batcher import Prediction
 from tasks.serving.packaged_model import PackagedModel
 from tasks.serving.text_preparation import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
 
 # What one more pass through the model costs, in tokens: MiniLM on a CPU core 3.5 ms beside 0.08 ms a token; a GPU is busy with a
 # few thousand tokens for as long as its kernels take to start.
@@ -76,7 +80,7 @@ class ReadyModel:
         return out
 
 
-def encode_heads(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
+def encode_heads(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
     """Token ids as `classifier.encode_texts` gives them, of a long text from its head where that fills `max_length`.
 
     100 kB are 50,000 tokens, of which a few hundred are read. What a word's tokens are hangs on that word alone.
@@ -112,7 +116,7 @@ def make_ready(version: str, kept: PackagedModel) -> ReadyModel:
     return answering
 
 
-def _settle(model: Any, how: Numerics | None) -> None:
+def _settle(model: nn.Module, how: Numerics | None) -> None:
     """Merge adapters into the layers they are beside and, where products run in bf16, hold those weights in bf16.
 
     Autocast would cast them at each pass, to the same values. A decoder writes in the precision it was stored in.

@@ -13,7 +13,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from tasks.common.processes import die_with, quick_import, step_back
 
@@ -21,7 +21,7 @@ from tasks.common.processes import die_with, quick_import, step_back
 def cut_network() -> None:
     """Refuse every connection from here on: what has to be fetched now would not be there tomorrow."""
 
-    def refuse(_: Any, address: Any) -> NoReturn:
+    def refuse(_: object, address: object) -> NoReturn:
         raise OSError(f"the network is cut here, and something asked for {address}")
 
     socket.socket.connect = refuse  # type: ignore[method-assign]

@@ -68,7 +68,7 @@ def inspect_files(source: str, text: str, format: str, max_characters: int, sepa
     if source.startswith("hf://"):
         raise InputError(f"--input {source}: is no file: name a CSV, JSONL or Parquet file, or a folder of them")
     files = resolve_source(source, format, separator)
-    kinds: dict[str, Any] = {}
+    kinds: dict[str, str | pa.DataType | None] = {}
     rows = 0
     for file in files:
         names = file_header(file, max_characters, (text,))
@@ -90,7 +90,7 @@ def _check_names(names: tuple[str, ...], path: str) -> None:
             raise InputError(f"{shown}, holds half of a surrogate pair, which is no character: rename it")
 
 
-def _types(file: File, names: tuple[str, ...], text: str, max_characters: int) -> tuple[dict[str, Any], int]:
+def _types(file: File, names: tuple[str, ...], text: str, max_characters: int) -> tuple[dict[str, str | pa.DataType | None], int]:
     """What each column holds, and the number of rows."""
     if file.format == "parquet":
         with read_parquet.open_parquet(file) as parquet:
@@ -127,7 +127,7 @@ def _is_binary(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
-def _plain(kind: pa.DataType) -> Any:
+def _plain(kind: pa.DataType) -> str | pa.DataType:
     """An Arrow type, dictionaries and long strings as what they hold."""
     import pyarrow as pa
 
@@ -143,7 +143,7 @@ def _kind(value: Any) -> str:
     return {bool: TRUTH, float: REAL}.get(type(value), TEXT)
 
 
-def _common(a: Any, b: Any) -> Any:
+def _common(a: str | pa.DataType | None, b: str | pa.DataType | None) -> str | pa.DataType | None:
     """What holds both: of whole and real numbers real ones where no digit is lost, of all else that differs text; None is of no
     type yet."""
     if a is None or b is None or a == b:
@@ -152,14 +152,14 @@ def _common(a: Any, b: Any) -> Any:
     return numbers.get(frozenset((a, b)), TEXT)
 
 
-def _arrow(kind: Any) -> pa.DataType:
+def _arrow(kind: str | pa.DataType | None) -> pa.DataType:
     import pyarrow as pa
 
     named = {TEXT: pa.string(), WHOLE: pa.int64(), LARGE: pa.int64(), REAL: pa.float64(), TRUTH: pa.bool_(), None: pa.string()}
     return named[kind] if kind is None or isinstance(kind, str) else kind
 
 
-def _is_broken(value: Any) -> bool:
+def _is_broken(value: object) -> bool:
     return isinstance(value, str | list | dict) and bool(_whole(value) != value)
 
 
@@ -175,7 +175,7 @@ def _whole(value: Any) -> Any:
     return value
 
 
-def _as_text(value: Any) -> str | None:
+def _as_text(value: object) -> str | None:
     value = _whole(value)
     if value is None or isinstance(value, str):
         return value

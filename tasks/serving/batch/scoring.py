@@ -30,6 +30,7 @@ from tasks.serving.batcher import Prediction
 from tasks.traffic.log import Answer, Traffic, draw_audit
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 OURS = ("prediction", "score", "model_version", "answer_id")
@@ -166,7 +167,7 @@ def _log(job: ScoringJob, number: int, said: list[Prediction], asked: list[bool]
         traffic.flush()
 
 
-def _true(values: list[bool]) -> Any:
+def _true(values: list[bool]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     import numpy as np
 
     return np.array(values, dtype=bool)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.common.workspace import workspace, world_faults
 from tasks.data.sources.tables import open_table
@@ -17,6 +17,7 @@ from tasks.serving.batch.input_files import staging_prefix
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import sqlalchemy as sa
 
 ROWS = 10_000
 
@@ -43,7 +44,7 @@ def _copy(address: str, path: Path) -> None:
                 writer.write_table(_rows(schema, list(zip(*rows, strict=True))))
 
 
-def _type(kind: Any) -> pa.DataType:
+def _type(kind: sa.types.TypeEngine[object]) -> pa.DataType:
     import pyarrow as pa
     import sqlalchemy as sa
 
@@ -60,7 +61,7 @@ def _type(kind: Any) -> pa.DataType:
     return pa.string()
 
 
-def _rows(schema: pa.Schema, columns: list[tuple[Any, ...]]) -> pa.Table:
+def _rows(schema: pa.Schema, columns: list[tuple[object, ...]]) -> pa.Table:
     import pyarrow as pa
 
     arrays = []

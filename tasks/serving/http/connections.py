@@ -11,11 +11,14 @@ import asyncio
 import json
 import resource
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 HEADER_SECONDS = 10.0
 READ_SECONDS, LEAST_READ = 10.0, 65_536  # in so long the other side reads so many bytes of what waits to be sent, or all of it
@@ -187,7 +190,7 @@ def bounded_protocol(most: int, header_seconds: float, read_seconds: float) -> t
 
 
 def uvicorn_server(
-    app: Any, connections: int, grace: float, header_seconds: float = HEADER_SECONDS, read_seconds: float = READ_SECONDS
+    app: ASGIApp, connections: int, grace: float, header_seconds: float = HEADER_SECONDS, read_seconds: float = READ_SECONDS
 ) -> uvicorn.Server:
     """A uvicorn server of the app, which takes `grace` seconds to end; what it has to say goes to this process's own log."""
     backlog, most = connection_room(connections, raise_open_files())

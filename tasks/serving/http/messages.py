@@ -34,7 +34,7 @@ class Strict(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def refuse_many_keys(cls, given: Any) -> Any:
+    def refuse_many_keys(cls, given: object) -> object:
         if isinstance(given, dict) and len(given) > MOST_KEYS:
             raise PydanticCustomError("too_many_keys", "An object of more than {most} keys is not read", {"most": MOST_KEYS})
         return given
@@ -185,7 +185,7 @@ def _feedback(problem: ProblemName, max_characters: int) -> Any:
     return Annotated[thumb | better, Field(discriminator="kind")]
 
 
-def _which(value: Any) -> str | None:
+def _which(value: object) -> str | None:
     given = value if isinstance(value, dict) else getattr(value, "__dict__", {})
     return "many" if "texts" in given else "one" if "text" in given else None
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from tasks.serving.alias_follower import FollowerState
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+    from tasks.traffic.writer import WriterCounts
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -18,7 +23,7 @@ class ServiceMetrics:
     """The numbers of one service; what changes by itself (versions, queues) is asked for when somebody reads."""
 
     def __init__(
-        self, model: str, standing: Callable[[], FollowerState], waiting: Callable[[], int], kept: Callable[[], Any]
+        self, model: str, standing: Callable[[], FollowerState], waiting: Callable[[], int], kept: Callable[[], WriterCounts | None]
     ) -> None:
         self._model, self._standing, self._waiting, self._kept = model, standing, waiting, kept
         self.registry = CollectorRegistry()
@@ -38,7 +43,7 @@ class ServiceMetrics:
         self.rows.observe(rows)
         self.model_seconds.inc(seconds)
 
-    def collect(self) -> Iterator[Any]:
+    def collect(self) -> Iterator[Metric]:
         """What is only known at the moment it is asked for."""
         now = self._standing()
         info = GaugeMetricFamily("tunekeeper_model_info", "1 for the version that answers.", labels=("model", "version"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
@@ -68,7 +68,7 @@ class Door:
         finally:
             self.requests.labels(path if path in PATHS else "other", str(status)).inc()
 
-    def _refusal(self, path: str, headers: dict[bytes, Any], caller: Caller | None) -> Refusal | None:
+    def _refusal(self, path: str, headers: dict[bytes, bytes], caller: Caller | None) -> Refusal | None:
         if not self.strangers and not is_local(headers.get(b"host", b"localhost")):
             said = "without API keys only this machine's own names are answered"
             return Refusal(403, said, "header Host", f"ask localhost, or set {VARIABLE}")

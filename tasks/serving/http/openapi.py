@@ -41,7 +41,7 @@ def describe_path(path: str, messages: Messages, keys: Keys, local: bool) -> dic
     """What `add_api_route` is told of a path beside its method."""
     locked = bool(keys) and path not in OPEN
     door = _door(path, keys, local)
-    security: dict[str, Any] = {"security": [{name: []} for name in SCHEMES]} if locked else {}
+    security: dict[str, object] = {"security": [{name: []} for name in SCHEMES]} if locked else {}
     return {
         "response_model": None,
         "response_class": Response,  # of no type of its own: a model is JSON, what is not says so
@@ -68,7 +68,7 @@ def _needed(path: str) -> str | None:
     return f"Wants a key with the role `{role}`{more}." if role else None
 
 
-def _answers(path: str, messages: Messages) -> dict[int, dict[str, Any]]:
+def _answers(path: str, messages: Messages) -> dict[int, dict[str, object]]:
     match path:
         case "/predict":
             return {200: {"model": messages.Answer | messages.Answers}}
@@ -88,12 +88,12 @@ def _answers(path: str, messages: Messages) -> dict[int, dict[str, Any]]:
     return {}
 
 
-def _faults(*statuses: int) -> dict[int, dict[str, Any]]:
+def _faults(*statuses: int) -> dict[int, dict[str, object]]:
     later = {status: {"headers": RETRY} for status in (429, 503, 504)}
     return {status: {"model": FaultAnswer, "description": FAULTS[status], **later.get(status, {})} for status in statuses}
 
 
-def _asked(path: str, messages: Messages) -> dict[str, Any]:
+def _asked(path: str, messages: Messages) -> dict[str, object]:
     match path:
         case "/predict":
             return _body(messages.question, _questions(messages))
@@ -102,7 +102,7 @@ def _asked(path: str, messages: Messages) -> dict[str, Any]:
     return {}
 
 
-def _body(adapter: TypeAdapter[Any], examples: dict[str, Any]) -> dict[str, Any]:
+def _body(adapter: TypeAdapter[Any], examples: dict[str, object]) -> dict[str, object]:
     """A request body that the handler reads by itself, described by the type it reads it with."""
     schema = adapter.json_schema(ref_template="#/$defs/{model}")
     defined = schema.pop("$defs", {})
@@ -114,12 +114,12 @@ def _body(adapter: TypeAdapter[Any], examples: dict[str, Any]) -> dict[str, Any]
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def _questions(messages: Messages) -> dict[str, Any]:
+def _questions(messages: Messages) -> dict[str, object]:
     one, two = facts_of(messages.problem).examples
     return {"one": {"text": one}, "many": {"texts": [one, two]}}
 
 
-def _sayings(messages: Messages) -> dict[str, Any]:
+def _sayings(messages: Messages) -> dict[str, object]:
     label = {"kind": "label", "value": "refund_status", "source": "audit"}
     better = label if facts_of(messages.problem).has_labels else {"kind": "correction", "value": "7"}
     return {"thumb": {"answer_id": HEX, "kind": "thumb", "value": "up"}, "better": {"answer_id": HEX, **better}}

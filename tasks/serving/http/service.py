@@ -203,7 +203,7 @@ class Routes:
             return model.version, [None if text is None else Prediction(text, "", None) for text in ready]
         return await self.batcher.answer([text for text in ready if text is not None], model)
 
-    def _answer(self, answer_id: str, said: Prediction) -> dict[str, Any]:
+    def _answer(self, answer_id: str, said: Prediction) -> dict[str, object]:
         if facts_of(self.service.problem).has_labels:
             return {"id": answer_id, "label": said.prediction, "score": said.score}
         return {"id": answer_id, "text": said.prediction}
@@ -363,7 +363,7 @@ def _unprepared(error: InfraError, path: str) -> Refusal:
     )
 
 
-def _json(value: dict[str, Any], status: int = 200) -> Response:
+def _json(value: dict[str, object], status: int = 200) -> Response:
     return Response(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"), status, media_type="application/json")
 
 
