@@ -218,7 +218,7 @@ def _load(given: argparse.Namespace) -> Any:
     return load_pipeline(given.config, given.overrides)
 
 
-def _print(given: argparse.Namespace, value: dict[str, Any]) -> None:
+def _print(given: argparse.Namespace, value: dict[str, object]) -> None:
     if given.json:
         sys.stdout.write(json.dumps(clean_value(value), ensure_ascii=False) + "\n")
 

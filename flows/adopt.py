@@ -33,7 +33,17 @@ from tasks.opponent import ADOPTED, open_ledger
 from tasks.tracking.client import Registry, Tracking
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Future
+
+    import pandas as pd
+
+    from tasks.common.bases import Base
     from tasks.learning.finetuned import Finetuned
+    from tasks.learning.fit import Trained
+    from tasks.ledger.replay import Entry
+    from tasks.ledger.store import Ledger
+    from tasks.problems.baselines.classification import Baseline
 
 UNSEEN = "fine-tuned elsewhere: whether it has seen the test rows is not known"
 NO_PART = frozenset({"adapter", "objective", "training", "gate"})  # settings that an adopted model does not come from
@@ -83,7 +93,7 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
         return _adopt(run, Adoption(Path(folder), model, key, who, reason, replaces))
 
 
-def _known_version(pipeline: Pipeline, ledger: Any, registry: Registry, key: str, champion: str | None) -> dict[str, Any] | None:
+def _known_version(pipeline: Pipeline, ledger: Ledger, registry: Registry, key: str, champion: str | None) -> dict[str, Any] | None:
     """The outcome of the adoption that made this model the live champion; InputError where it is a version, and no champion."""
     earlier = face.adopted_before(ledger, pipeline.name, key)
     version = earlier.payload["model"]["version"] if earlier else None
@@ -99,7 +109,7 @@ def _known_version(pipeline: Pipeline, ledger: Any, registry: Registry, key: str
     return {**earlier.payload, "fresh": False, "notices": [notice]}
 
 
-def _replaced(entries: Any, key: str, champion: str | None) -> str | None:
+def _replaced(entries: Sequence[Entry], key: str, champion: str | None) -> str | None:
     """The champion that is to be replaced: where this adoption moved the alias and was killed then, the one before."""
     mine = [row for row in entries if row.state == "applied" and row.kind == ADOPTED and row.train_key == key]
     return mine[-1].from_version if mine and mine[-1].to_version == champion else champion
@@ -126,8 +136,8 @@ def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
 
 
 def _judge(
-    run: Run, asked: Adoption, prepared: prepare.PreparedSnapshot, base: Any, kept: Any, packed: release.Packed, run_id: str,
-    reload: release.Reload, helped: tuple[Any, Any],
+    run: Run, asked: Adoption, prepared: prepare.PreparedSnapshot, base: Base, kept: Trained, packed: release.Packed, run_id: str,
+    reload: release.Reload, helped: tuple[Future[tuple[Baseline, ...]] | None, Future[pd.DataFrame]],
 ) -> dict[str, Any]:  # fmt: skip
     """Evaluate > release > report."""
     pipeline, home, tracking = run.pipeline, run.home, run.tracking

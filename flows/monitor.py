@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Pipeline
@@ -19,6 +19,16 @@ from tasks.opponent import open_ledger
 from tasks.reference import read_reference
 from tasks.release import champion_files
 from tasks.tracking.client import Registry, Tracking
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from tasks.collect.monitor import Around
+    from tasks.common.home import Home
+    from tasks.ledger.monitor_runs import Look
+    from tasks.ledger.store import Ledger
 
 
 @flow(name="monitor", flow_run_name="monitor {pipeline.name}")
@@ -45,7 +55,7 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
         return _look(pipeline, home, tracking, ledger, version, found, end, beside)
 
 
-def _no_look(pipeline: Pipeline, found: Any, earlier: Any) -> str | None:
+def _no_look(pipeline: Pipeline, found: pd.DataFrame, earlier: Sequence[Look]) -> str | None:
     """Why a look would be wasted: alpha is spent by looks, so one that can see nothing new is not taken."""
     least = pipeline.monitor.min_rows
     if len(found) < least:
@@ -56,7 +66,14 @@ def _no_look(pipeline: Pipeline, found: Any, earlier: Any) -> str | None:
 
 
 def _look(
-    pipeline: Pipeline, home: Any, tracking: Tracking, ledger: Any, version: str, found: Any, end: datetime, beside: Any
+    pipeline: Pipeline,
+    home: Home,
+    tracking: Tracking,
+    ledger: Ledger,
+    version: str,
+    found: pd.DataFrame,
+    end: datetime,
+    beside: Around,
 ) -> dict[str, Any]:
     from tasks.collect.monitor import collect_look, payload_of
     from tasks.traffic.log import read_feedback
@@ -79,5 +96,5 @@ def _look(
     return {**_outcome(pipeline, version), "skipped": False, **payload, **seen_now}
 
 
-def _outcome(pipeline: Pipeline, version: str) -> dict[str, Any]:
+def _outcome(pipeline: Pipeline, version: str) -> dict[str, object]:
     return {"pipeline": pipeline.name, "version": version, "alarm": False, "monitors": [], "event": None}

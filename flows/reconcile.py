@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
@@ -14,6 +14,9 @@ from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.orchestration import flow
 from tasks.common.terminal import print_closing, print_notice
 from tasks.recovery.leftovers import Stray, find_leftovers, spent_checkpoints
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 EVERY_SECONDS = 900
 COLUMNS = ("what", "which", "what is wrong", "what was done")
@@ -60,7 +63,7 @@ def _name_planned() -> None:
         name_planned(client, TAG)
 
 
-def put_right(pipeline: Pipeline | None, *, dry_run: bool, quiet: bool) -> dict[str, Any]:
+def put_right(pipeline: Pipeline | None, *, dry_run: bool, quiet: bool) -> dict[str, object]:
     """The same from the command line."""
     home = find_home()
     settle_environment(home)
@@ -144,7 +147,7 @@ def _is_own(home: Home) -> bool:
 
 
 @contextmanager
-def _client() -> Iterator[Any]:
+def _client() -> Iterator[SyncPrefectClient]:
     """Prefect's, whose faults are the world's."""
     from httpx import HTTPError
     from prefect.client.orchestration import get_client
@@ -164,7 +167,7 @@ def _row(one: Mended) -> tuple[str, str, str, str]:
     return one.stray.kind, one.stray.name, one.stray.fault, one.told
 
 
-def _account(home: Home, found: list[Mended], blind: list[str], dry_run: bool) -> dict[str, Any]:
+def _account(home: Home, found: list[Mended], blind: list[str], dry_run: bool) -> dict[str, object]:
     """The one object of `--json`; `ok` is False where something could not be seen or mended."""
     names = ("kind", "name", "fault", "remedy")
     rows = [{**{name: getattr(one.stray, name) for name in names}, "done": one.done, "note": one.note} for one in found]

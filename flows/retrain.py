@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect.context import TagsContext
 from prefect.states import Completed
@@ -31,6 +31,9 @@ from tasks.ledger.promotions import MACHINE, ChampionMovedError, Ledger, Promoti
 from tasks.ledger.retrain_requests import RetrainRequest, Trigger, admit_request
 from tasks.opponent import Opponent, find_opponent, open_ledger, seen_in_training
 from tasks.tracking.client import Registry, Tracking
+
+if TYPE_CHECKING:
+    from tasks.learning.fit import Trained
 
 
 @dataclass
@@ -238,7 +241,7 @@ def close_on_error(tracking: Tracking, run_id: str) -> Iterator[None]:
         raise
 
 
-def _train(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, run_id: str) -> Any:
+def _train(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, run_id: str) -> Trained:
     pipeline, home, tracking = run.pipeline, run.home, run.tracking
     pool, which = pipeline.training.work_pool, (prepared.snapshot, against.train_key, run_id)
     with run.stage("train") as facts:
@@ -255,7 +258,7 @@ def _train(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, run_
 
 
 def _judge(
-    run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, trained: Any, run_id: str, lexical: Any, traits: Any,
+    run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, trained: Trained, run_id: str, lexical: Any, traits: Any,
     packed: release.Packed, reload: release.Reload,
 ) -> dict[str, Any]:  # fmt: skip
     """Evaluate > decide > release > report, against one champion."""
@@ -309,7 +312,7 @@ class AllScores:
     fit: dict[str, dict[str, float]]  # of the challenger, on rows it was trained on
 
 
-def _scores(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, trained: Any, lexical: Any) -> AllScores:
+def _scores(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, trained: Trained, lexical: Any) -> AllScores:
     """Everybody on the same test rows; the baselines first, while whoever fits the last of them still has a core to himself."""
     pipeline, home, base = run.pipeline, run.home, run.inputs.base
     baselines = evaluate.score_baselines(pipeline, home, base, prepared.snapshot, lexical)

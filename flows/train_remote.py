@@ -131,7 +131,7 @@ def _completes(client: SyncPrefectClient, run: FlowRun, tracking: Tracking, run_
         run = client.read_flow_run(run.id)
 
 
-def _raise(state: State[Any], run: FlowRun, pool: str) -> None:
+def _raise(state: State[object], run: FlowRun, pool: str) -> None:
     if state.name == AT_FAULT:
         raise InputError(str(state.message))
     raise InfraError(

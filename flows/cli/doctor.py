@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from configs.credentials import without_credentials
@@ -28,7 +27,7 @@ SPENT = 2  # finished trainings whose checkpoints one line names
 Look = Callable[[], HealthCheck | Iterable[HealthCheck]]
 
 
-def run_doctor(pipeline: Pipeline | None, *, quiet: bool) -> dict[str, Any]:
+def run_doctor(pipeline: Pipeline | None, *, quiet: bool) -> dict[str, object]:
     """Run every check; `ok` is False where one failed. A home that is not there yet is not made."""
     home = configured_home()
     settle_environment(home)

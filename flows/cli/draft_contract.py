@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from configs.errors import InputError
 from configs.schema import Pipeline
@@ -13,7 +12,7 @@ from tasks.common.home import find_home, settle_environment
 from tasks.common.terminal import print_notice
 
 
-def draft_contract(pipeline: Pipeline, output: Path | None) -> dict[str, Any]:
+def draft_contract(pipeline: Pipeline, output: Path | None) -> dict[str, object]:
     """Write a suite whose bounds are those of today's rows with slack; an existing file is never overwritten."""
     home = find_home()
     settle_environment(home)

@@ -9,7 +9,7 @@ from configs.schema import Pipeline
 from tasks.common.home import find_home, settle_environment
 
 
-def find_row(pipeline: Pipeline, config: Path, value: str, *, quiet: bool) -> dict[str, Any]:
+def find_row(pipeline: Pipeline, config: Path, value: str, *, quiet: bool) -> dict[str, object]:
     """The outcome of `tunekeeper find --json`; the id itself is not in it where it is kept as a pseudonym."""
     home = find_home()
     settle_environment(home)

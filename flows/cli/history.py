@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
@@ -18,7 +17,7 @@ from tasks.tracking.client import Tracking
 COLUMNS = ("epoch", "kind", "move", "when", "verdict", "who", "why")
 
 
-def show_history(pipeline: Pipeline, config: Path) -> dict[str, Any]:
+def show_history(pipeline: Pipeline, config: Path) -> dict[str, object]:
     """Every promotion and rollback, oldest first, and the page of the model's life."""
     _, tracking, ledger, registry = open_records(pipeline)
     settled = reconcile_alias(ledger, registry, pipeline.name)
@@ -58,7 +57,7 @@ def _life(pipeline: Pipeline, tracking: Tracking, ledger: Ledger, settled: Settl
     return page
 
 
-def redraw_report(pipeline: Pipeline) -> dict[str, Any]:
+def redraw_report(pipeline: Pipeline) -> dict[str, object]:
     """Fetch report.json of the last decided run and draw it with this version's page."""
     from tasks.report.run.data import from_json
     from tasks.report.run.page import render_report

@@ -15,7 +15,7 @@ COLUMNS = 5  # what fits a terminal of 80 columns; the report has all
 COLOURS = {"PROMOTE": "green", "HOLD": "red", "INCONCLUSIVE": "yellow"}
 
 
-def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, Any]:
+def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, object]:
     """The retrain flow in this process, on the server that is configured, or our own."""
     settle_environment(find_home())  # before a process inherits it
     from tasks.common.processes import helper_started
@@ -29,7 +29,7 @@ def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, A
     return outcome
 
 
-def run_adopt(pipeline: Pipeline, config: Path, model: Path, reason: str, who: str | None, *, quiet: bool) -> dict[str, Any]:
+def run_adopt(pipeline: Pipeline, config: Path, model: Path, reason: str, who: str | None, *, quiet: bool) -> dict[str, object]:
     """Adopt a model in this process; `model` is its folder, `who` the person's name where the user's is not."""
     settle_environment(find_home())  # before a process inherits it
     from tasks.common.processes import helper_started
@@ -52,7 +52,7 @@ def _last_move(outcome: dict[str, Any], config: Path, alias: str) -> None:
     print_closing(title, "green", (), outcome["reasons"] if outcome["fresh"] else (), hints)
 
 
-def run_monitor(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, Any]:
+def run_monitor(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, object]:
     """One look of the monitors in this process."""
     with flow_environment(pipeline.name):
         from flows.monitor import monitor
@@ -63,7 +63,7 @@ def run_monitor(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, A
     return outcome
 
 
-def run_score(pipeline: Pipeline, source: str, output: str, version: str | None, *, quiet: bool) -> dict[str, Any]:
+def run_score(pipeline: Pipeline, source: str, output: str, version: str | None, *, quiet: bool) -> dict[str, object]:
     """The flow in this process, and its last words."""
     with flow_environment():
         from flows.score import score

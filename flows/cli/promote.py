@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from configs.errors import InputError
 from configs.schema import Pipeline
@@ -31,7 +30,7 @@ from tasks.opponent import ADOPTED, open_ledger
 from tasks.tracking.client import Registry, Tracking
 
 
-def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str, who: str | None) -> dict[str, Any]:
+def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str, who: str | None) -> dict[str, object]:
     """Make a version the champion: as its decision says, or by force, for which the ledger wants a reason."""
     person, name = person_named(who), pipeline.name
     home, tracking, ledger, registry = open_records(pipeline)
@@ -78,7 +77,7 @@ def _objection(
     return None
 
 
-def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str, who: str | None) -> dict[str, Any]:
+def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str, who: str | None) -> dict[str, object]:
     """Go back to the champion before this one, or to version `to`."""
     person = person_named(who)
     home, tracking, ledger, registry = open_records(pipeline)
@@ -133,7 +132,7 @@ def _tell(home: Home, pipeline: Pipeline, tracking: Tracking, ledger: Ledger, re
             print_notice(f"Prefect's assets do not show it: its server does not answer ({error})")
 
 
-def _moved(pipeline: Pipeline, config: Path, move: Move, notices: tuple[str, ...]) -> dict[str, Any]:
+def _moved(pipeline: Pipeline, config: Path, move: Move, notices: tuple[str, ...]) -> dict[str, object]:
     entry = move.entry
     for notice in notices:
         print_notice(notice)
@@ -144,7 +143,7 @@ def _moved(pipeline: Pipeline, config: Path, move: Move, notices: tuple[str, ...
     return moved_outcome(pipeline, move, notices)
 
 
-def moved_outcome(pipeline: Pipeline, move: Move, notices: tuple[str, ...]) -> dict[str, Any]:
+def moved_outcome(pipeline: Pipeline, move: Move, notices: tuple[str, ...]) -> dict[str, object]:
     """What a command that moved the champion prints with --json."""
     entry = move.entry
     return {

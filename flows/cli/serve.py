@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tasks.serving.alias_follower import Ways
     from tasks.serving.http.auth import Keys
     from tasks.serving.predictor import ReadyModel
+    from tasks.tracking.client import Tracking
     from tasks.traffic.log import Traffic
 
 LOOPBACK = "127.0.0.1"
@@ -91,7 +92,7 @@ def follower_ways(pipeline: Pipeline, home: Home) -> Ways[ReadyModel]:
 
     ledger = Ledger(home.ledger_url, notify=print_notice)
     name, memory = pipeline.name, home.path / "serving" / f"{pipeline.name}.json"
-    tracking: list[Any] = []  # made in the follower's thread: importing MLflow takes seconds
+    tracking: list[Tracking] = []  # made in the follower's thread: importing MLflow takes seconds
 
     def look() -> str | None:
         from tasks.ledger.promotions import check_registry, ledger_history

@@ -6,7 +6,6 @@ import asyncio
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from configs.errors import InputError
@@ -18,7 +17,7 @@ from tasks.common.terminal import print_closing
 COLUMNS = ("deployment", "pool", "when")
 
 
-def deploy_pipelines(configs: Sequence[Path], overrides: Sequence[str] = ()) -> dict[str, Any]:
+def deploy_pipelines(configs: Sequence[Path], overrides: Sequence[str] = ()) -> dict[str, object]:
     """Bring Prefect up to date with these pipelines; all of them are checked before anything is touched.
 
     Relative paths in the configs lead from the working folder, for the deployed runs as now.

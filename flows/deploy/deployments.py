@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -14,7 +14,9 @@ from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCre
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 if TYPE_CHECKING:
+    from prefect.client.schemas.objects import DeploymentSchedule
     from prefect.events import AutomationCore
+    from prefect.events.schemas.automations import Automation
 
 SET_FOLDER = "prefect.deployments.steps.set_working_directory"
 
@@ -28,7 +30,7 @@ class DeploymentSpec:
     pool: str
     description: str = ""
     tags: tuple[str, ...] = ()
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
     schedules: tuple[DeploymentScheduleCreate, ...] = ()
     folder: str | None = None
 
@@ -91,13 +93,13 @@ def apply_automation(client: SyncPrefectClient, wanted: AutomationCore) -> None:
     delete_automations(client, found[1:])
 
 
-def delete_automations(client: SyncPrefectClient, automations: Iterable[Any]) -> None:
+def delete_automations(client: SyncPrefectClient, automations: Iterable[Automation]) -> None:
     """Delete automations."""
     for each in automations:
         client.delete_automation(each.id)
 
 
-def _schedules(client: SyncPrefectClient, full_name: str) -> list[Any]:
+def _schedules(client: SyncPrefectClient, full_name: str) -> list[DeploymentSchedule]:
     try:
         return list(client.read_deployment_by_name(full_name).schedules)
     except ObjectNotFound:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate
@@ -66,7 +66,7 @@ def jobs_of(pipeline: Pipeline, folder: str) -> list[DeploymentSpec]:
     """The deployments of one pipeline; its YAML is their parameter, so that the Prefect UI shows it as a form."""
     name, schedule = pipeline.name, pipeline.schedule
 
-    def job(entrypoint: str, kind: str, what: str, *schedules: DeploymentScheduleCreate, **parameters: Any) -> DeploymentSpec:
+    def job(entrypoint: str, kind: str, what: str, *schedules: DeploymentScheduleCreate, **parameters: object) -> DeploymentSpec:
         tags = (TAG, name, *schedule.tags)
         return DeploymentSpec(entrypoint, f"{kind}-{name}", schedule.work_pool, what, tags, parameters, schedules, folder)
 
@@ -169,7 +169,7 @@ def _template(text: str) -> dict[str, str]:
     return {"__prefect_kind": "jinja", "template": text}
 
 
-def _cron(cron: str | None, timezone: str, **parameters: Any) -> list[DeploymentScheduleCreate]:
+def _cron(cron: str | None, timezone: str, **parameters: object) -> list[DeploymentScheduleCreate]:
     if cron is None:
         return []
     return [DeploymentScheduleCreate(schedule=CronSchedule(cron=cron, timezone=timezone), parameters=parameters, slug="cron")]

@@ -13,7 +13,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from configs.errors import InfraError, InputError
 from flows.local import server
@@ -108,7 +107,7 @@ def local_services(plan: ServicePlan, used: ExitStack) -> list[SupervisedProcess
     logs, found = plan.home.path / "logs", list[SupervisedProcess]()
     ui = plan.prefect.removesuffix("/api")
     if not os.environ.get("PREFECT_API_URL"):
-        start: Callable[[], Any] = lambda: PrefectServer(plan, used)  # noqa: E731
+        start: Callable[[], PrefectServer] = lambda: PrefectServer(plan, used)  # noqa: E731
         found.append(
             SupervisedProcess("Prefect", ui, server.log_of(plan.home), start, lambda: _healthy(f"{plan.prefect}/health"), stage=1)
         )
@@ -132,7 +131,12 @@ def local_services(plan: ServicePlan, used: ExitStack) -> list[SupervisedProcess
 
 
 def _guarded(
-    plan: ServicePlan, command: Sequence[str], log: Path, grace: float, before: Callable[[], Any] = lambda: None, **environment: str
+    plan: ServicePlan,
+    command: Sequence[str],
+    log: Path,
+    grace: float,
+    before: Callable[[], object] = lambda: None,
+    **environment: str,
 ) -> Callable[[], Guarded]:
     def start() -> Guarded:
         before()

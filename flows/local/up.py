@@ -66,7 +66,7 @@ def _alone(home: Home) -> Iterator[None]:
             (home.path / SAID).unlink()
 
 
-def _write(home: Home, said: Mapping[str, Any]) -> None:
+def _write(home: Home, said: Mapping[str, object]) -> None:
     (home.path / SAID).write_text(json.dumps(said))
 
 
