@@ -242,7 +242,7 @@ LARGER_FILES = {  # lines at the most
     "tasks/stats/paired.py": 310,
     "tasks/tracking/client.py": 480,
     "tasks/serving/http/service.py": 397,
-    "flows/retrain.py": 395,
+    "flows/retrain.py": 398,
     "tasks/prepare.py": 348,
     "tasks/data/sources/source_files.py": 300,
     "tasks/data/snapshot/snapshot.py": 301,

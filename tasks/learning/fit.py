@@ -117,10 +117,8 @@ def fit_network(
             trainer.add_callback(_watcher(listener, stop, plan, began, before))
             trainer.train(resume_from_checkpoint=str(start) if start else None)
     if stop.is_set() and trainer.state.global_step < trainer.state.max_steps:
-        raise StoppedEarlyError(
-            f"stopped by a signal at step {trainer.state.global_step}; a checkpoint is kept: run the same command to go on",
-            stop.which,
-        )
+        kept = f"stopped by a signal at step {trainer.state.global_step}; a checkpoint is kept: run the same command to go on"
+        raise StoppedEarlyError(kept, stop.which)
     epoch = best_epoch(trainer.state.log_history, plan.untrained)
     if epoch is not None and _since_best(trainer.state.log_history, plan) > 0:
         load_trainable(network.model, plan.run / BEST / TRAINABLE)
