@@ -188,7 +188,7 @@ class ReconcileStep:
         return f"{self.model}: {what}; adopted as epoch {epoch} (EXTERNAL), before it was {version_text(known)}{lost}"
 
     def vacancy(self, entries: Sequence[Entry], live: str | None) -> tuple[str, ...]:
-        """Prediction at every call until it is mended: users are without a champion."""
+        """Said at every call until it is mended: users are without a champion."""
         last = next((row.from_version for row in reversed(entries) if row.state == "applied" and row.from_version), None)
         if live is not None or last is None:
             return ()
