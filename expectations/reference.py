@@ -24,7 +24,7 @@ class RecordsReference:
 def describe_records(frames: Iterable[pd.DataFrame], *, labels: bool, most_words: int = MANY_WORDS) -> RecordsReference:
     """The reference of a snapshot's records (columns text and target), in one pass.
 
-    `labels` is False where targets are free text (text-generation): their shares would be a list of texts. Of more than
+    `labels` is False where targets are free text: their shares would be a list of texts. Of more than
     `most_words` words the rarest are dropped, so memory and manifest stay bounded by the language, not by the rows.
     """
     seen: Counter[str] = Counter()

@@ -117,10 +117,10 @@ class Data(Frozen):
         None, description="of the fields of CSV files; default: found from the header (, ; tab |), a tab in .tsv files"
     )
     id: str | None = Field(None, description="column of unique ids; without it a row is named by file and number")
-    text: str = Field("text", description="text-classification: the column to classify")
-    label: str = Field("label", description="text-classification: the column of its class")
-    prompt: str = Field("prompt", description="text-generation: the column the model is given")
-    completion: str = Field("completion", description="text-generation: the column it must write")
+    text: str = Field("text", description="where targets are labels: the column that is read")
+    label: str = Field("label", description="where targets are labels: the column of the class")
+    prompt: str = Field("prompt", description="where answers are texts: the column that is read")
+    completion: str = Field("completion", description="where answers are texts: the column that has to be written")
     time: str | None = None
     group: str | None = Field(None, description="customer, thread...: rows of a group stay in one split and count as one in tests")
     slices: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ class Evaluation(Frozen):
     batch_size: Annotated[int, Field(ge=1)] = 64
     bootstrap: Annotated[int, Field(ge=100)] = 1000
     confidence: Fraction = 0.95
-    max_new_tokens: Annotated[int, Field(ge=1)] = Field(64, description="text-generation: the longest answer decoded")
+    max_new_tokens: Annotated[int, Field(ge=1)] = Field(64, description="tokens of the longest answer that is written")
     decode_rows: Annotated[int, Field(ge=0)] = Field(
-        200, description="text-generation: test rows decoded; all are scored by likelihood"
+        200, description="test rows for which an answer is written, where answers are texts; all are scored by likelihood"
     )

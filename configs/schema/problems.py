@@ -22,6 +22,7 @@ ACCURACY = Metric("accuracy", "accuracy", "share", True)
 PERPLEXITY = Metric("perplexity", "perplexity", "number", False)
 NLL = Metric("nll_per_token", "NLL per token, over all tokens", "number", False)
 EXACT_MATCH = Metric("exact_match", "exact match", "share", True)
+NLL_OF_ROWS = Metric("nll_per_token_row_mean", "NLL per token, mean of rows", "number", False)  # what the gate compares of texts
 ROUGE_L = Metric("rouge_l", "ROUGE-L", "share", True)
 
 
@@ -81,7 +82,7 @@ FACTS: dict[ProblemName, ProblemFacts] = {
         pairs_tokenizers=True,
     ),
 }
-# Names of before for a problem with other defaults: what a config leaves out is set so.
+# Other names for a problem, each with defaults of its own for what a config leaves out.
 ALIASES: dict[str, tuple[ProblemName, dict[str, dict[str, object]]]] = {
     "summarization": (
         "text2text-generation",
@@ -114,4 +115,5 @@ def facts_of(problem: ProblemName) -> ProblemFacts:
 
 def metric_titles() -> dict[str, str]:
     """What people read for the metrics of all problems, by name."""
-    return {metric.name: metric.title for facts in FACTS.values() for metric in facts.metrics}
+    shown = (NLL_OF_ROWS, *(metric for facts in FACTS.values() for metric in facts.metrics))
+    return {metric.name: metric.title for metric in shown}

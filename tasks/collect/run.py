@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from configs.schema import Metric, Pipeline
+from configs.schema import NLL_OF_ROWS, Metric, Pipeline
 from tasks.collect import run_rows as rows
 from tasks.collect import training
 from tasks.common.bases import Base
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 
     from tasks.common.home import Home
     from tasks.learning.fit import Trained
-
-
-# What the gate compares of texts that are written, of each row alike.
-ROW_MEAN = Metric("nll_per_token_row_mean", "NLL per token, mean of rows", "number", False)
 
 
 @dataclass(frozen=True)
@@ -149,7 +145,7 @@ def _system(
         if metric.name in metrics:
             shown.append(_score(metric, metrics[metric.name], intervals))
     if found.pipeline.facts.writes_text:
-        shown.insert(1, _score(ROW_MEAN, -float(scores.mean()), intervals))
+        shown.insert(1, _score(NLL_OF_ROWS, -float(scores.mean()), intervals))
     return page.System(name=name, role=role, version=version, scores=tuple(shown))
 
 
@@ -165,7 +161,7 @@ def _intervals(scores: npt.NDArray[np.float64], frame: pd.DataFrame, found: Find
     if interval.low is None or interval.high is None or by_row.low is None or by_row.high is None:
         return {}
     return {
-        ROW_MEAN.name: (by_row.low, by_row.high),
+        NLL_OF_ROWS.name: (by_row.low, by_row.high),
         "nll_per_token": (interval.low, interval.high),
         "perplexity": (float(np.exp(interval.low)), float(np.exp(interval.high))),
     }

@@ -1,7 +1,7 @@
 """The one normalisation, applied before training and before every prediction, so that a served text is what training saw.
 
 Version 1: Unicode NFC; line ends become \\n; control characters and invisible formatting characters go; every kind of space becomes
-a plain one; runs of spaces become one and more than one empty line becomes one, unless the layout counts (text-generation).
+a plain one; runs of spaces become one and more than one empty line becomes one, unless the layout counts (texts that are written).
 """
 
 from __future__ import annotations

@@ -27,7 +27,6 @@ NAMES = metric_titles() | {
     "ece": "calibration error",
     "matthews_correlation": "Matthews correlation",
     "brier": "Brier score",
-    "nll_per_token_row_mean": "NLL per token, mean of rows",
     "top_3_accuracy": "top-3 accuracy",
 }
 VERDICTS = {"PROMOTE": ("good", "\u2713"), "HOLD": ("hold", "\u2016"), "INCONCLUSIVE": ("wait", "?"), "ADOPTED": ("good", "+")}
