@@ -73,7 +73,7 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
 
     home = find_home()
     settle_environment(home)
-    model = read_finetuned(Path(folder), pipeline.problem, pipeline.model.max_length, pipeline.model.target_tokenizer or "")
+    model = read_finetuned(Path(folder), pipeline.problem, pipeline.model.max_length, pipeline.model.target_tokenizer)
     ledger, tracking = open_ledger(home), Tracking(home)
     registry, key = Registry(tracking, pipeline.release.alias), face.adoption_key(pipeline, model)
     with hold_pipeline(home.path, pipeline.name, print_notice, ledger=ledger) as held, TagsContext():

@@ -65,7 +65,7 @@ class PreparedSnapshot:
 def read_inputs(pipeline: Pipeline, home: Home) -> Inputs:
     """Hash what the run starts from; of the data only feedback is read yet, and written down as it is now."""
     model = pipeline.model
-    base = find_base(model.base, model.revision, model.sha256, model.target_tokenizer or "")
+    base = find_base(model.base, model.revision, model.sha256, model.target_tokenizer)
     rows, held_out = data_files(pipeline.data)
     sources = _sources(pipeline)
     files = contract_suites(pipeline)

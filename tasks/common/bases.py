@@ -49,18 +49,18 @@ class Base:
     target_tokenizer: str = ""
 
 
-def find_base(name: str, revision: str | None = None, sha256: str | None = None, target_tokenizer: str = "") -> Base:
+def find_base(name: str, revision: str | None = None, sha256: str | None = None, target_tokenizer: str | None = None) -> Base:
     """Look a base up as local path, installed package, hub cache, hub, in this order; check its hash."""
     return read_base(_folder(name, revision, target_tokenizer), name, sha256, target_tokenizer)
 
 
-def read_base(path: Path, name: str, sha256: str | None = None, target_tokenizer: str = "") -> Base:
+def read_base(path: Path, name: str, sha256: str | None = None, target_tokenizer: str | None = None) -> Base:
     """Hash a base folder; raises InputError where it is not one, or not the one that `sha256` names."""
     files = base_files(path, target_tokenizer)
     shards = [file for file in files if file.suffix == ".safetensors"]
     if not shards or not (path / "config.json").is_file():
         raise InputError(f"model.base {name}: {path} holds no config.json with model.safetensors; other weight formats are refused")
-    if target_tokenizer and not any(file.parent.name == target_tokenizer for file in files):
+    if target_tokenizer and not any(file.parent == path / target_tokenizer for file in files):
         raise InputError(
             f"model.target_tokenizer {target_tokenizer}: {path} has no folder of that name that holds a tokenizer: correct it, "
             "or drop the setting where targets are read by the base's own tokenizer"
@@ -73,10 +73,10 @@ def read_base(path: Path, name: str, sha256: str | None = None, target_tokenizer
             f"model.base {name}: its weights have sha256 {weights}, model.sha256 says {sha256}: "
             "this is another model; get the right one, or correct model.sha256 if the change is meant"
         )
-    return Base(name, path, weights, _combined(hashes), sum(file.stat().st_size for file in files), target_tokenizer)
+    return Base(name, path, weights, _combined(hashes), sum(file.stat().st_size for file in files), target_tokenizer or "")
 
 
-def base_files(path: Path, target_tokenizer: str = "") -> list[Path]:
+def base_files(path: Path, target_tokenizer: str | None = None) -> list[Path]:
     """The files that make up a base, in a fixed order, those of its target tokenizer among them."""
     extra = sorted(path.glob("model*.safetensors")) + sorted(path.glob("model.safetensors.index.json"))
     names = BASE_FILES if (path / "tokenizer.json").is_file() else (*BASE_FILES, *OTHER_TOKENIZER_FILES)
@@ -84,7 +84,7 @@ def base_files(path: Path, target_tokenizer: str = "") -> list[Path]:
     return [file for name in (*names, *inner) if (file := path / name).is_file()] + extra
 
 
-def _folder(name: str, revision: str | None, target_tokenizer: str) -> Path:
+def _folder(name: str, revision: str | None, target_tokenizer: str | None) -> Path:
     if name.startswith("package:"):
         return _package_folder(name)
     if (local := local_folder(name)) is not None:
@@ -119,7 +119,7 @@ def _package_folder(name: str) -> Path:
     return folder
 
 
-def _hub_folder(name: str, revision: str | None, target_tokenizer: str) -> Path:
+def _hub_folder(name: str, revision: str | None, target_tokenizer: str | None) -> Path:
     """The hub's cache first; the hub itself only if the environment does not forbid it."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError

@@ -202,9 +202,9 @@ def check_base_of(pipeline: Pipeline, home: Home) -> Iterator[HealthCheck]:
                 "base", "warn", f"{model.base} is not here yet", "the first run downloads it, if the hub can be reached"
             )
             return
-        base = read_base(folder, model.base, model.sha256, model.target_tokenizer or "")
+        base = read_base(folder, model.base, model.sha256, model.target_tokenizer)
     else:
-        base = find_base(model.base, model.revision, model.sha256, model.target_tokenizer or "")
+        base = find_base(model.base, model.revision, model.sha256, model.target_tokenizer)
     if model.sha256 is None:
         yield HealthCheck("base", "warn", f"{model.base}, whatever its weights", f"pin it: model.sha256: {base.weights}")
     else:

@@ -42,16 +42,16 @@ def check_base(base: Base, problem: ProblemName, max_length: int, adapter: Adapt
     wanted = problem_of(problem)
     small, probe = _probe_reduced(name, config, wanted)
     wanted.check_probe(name, path, probe)
-    tokenizer = usable_tokenizer(name, path, wanted, max_length)
-    if base.target_tokenizer:
-        usable_tokenizer(f"{name}/{base.target_tokenizer}", path / base.target_tokenizer, wanted, max_length)
+    folders = {name: path} | ({f"{name}/{base.target_tokenizer}": path / base.target_tokenizer} if base.target_tokenizer else {})
+    tokenizers = {each: usable_tokenizer(each, folder, wanted, max_length) for each, folder in folders.items()}
     longest = probing.longest_text(wanted.probed_part(small), probe, max_length)
     if longest < max_length:
         raise InputError(
             f"model.max_length {max_length}: {name} has positions for {longest} tokens: set model.max_length={longest} or less"
         )
     whole, trained_pooler = fitting_network(name, path, wanted, config, shapes)
-    check_embedded(name, tokenizer, probing.embedding_rows(whole))
+    for each, tokenizer in tokenizers.items():
+        check_embedded(each, tokenizer, probing.embedding_rows(whole))
     if wanted.drops_pooler(path, probe, trained=trained_pooler):
         whole.pooler = small.pooler = None
     _check_adapter(name, whole, small, adapter, wanted)

@@ -38,7 +38,7 @@ class Finetuned:
         return replace(made, head="own", base_name=f"adopted:{self.base.digest[:16]}")
 
 
-def read_finetuned(folder: Path, problem: ProblemName, max_length: int, target_tokenizer: str = "") -> Finetuned:
+def read_finetuned(folder: Path, problem: ProblemName, max_length: int, target_tokenizer: str | None = None) -> Finetuned:
     """Hash a folder and load its model once, without running code of it; InputError, with the remedy, where it is no whole one.
 
     Only safetensors are read. Refused: adapters without their base, custom code, quantised weights, heads of another kind or
@@ -158,4 +158,4 @@ def _logits(model: PreTrainedModel, wanted: Problem, ids: torch.Tensor) -> torch
     import torch
 
     with torch.inference_mode():
-        return wanted.first_logits(model.eval(), ids)  # type: ignore[no-any-return]
+        return wanted.model_logits(model.eval(), ids)  # type: ignore[no-any-return]

@@ -30,6 +30,8 @@ def fit_lexical(problem: ProblemName, train: Sequence[Path], test: Path) -> tupl
     """The baselines that need no network, from the Parquet files of a snapshot, read as networks do: a job for another process."""
     import pandas as pd
 
+    if not problem_of(problem).has_lexical:
+        return ()
     rows = (pd.concat([pd.read_parquet(file) for file in train], ignore_index=True), pd.read_parquet(test))
     read = [frame.assign(text=network_view(frame["text"].tolist())) for frame in rows]
     return problem_of(problem).fit_lexical(*read)

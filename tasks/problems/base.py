@@ -23,7 +23,7 @@ from tasks.problems.types import (
     Spec,
     TaskType,
     read_tokenizer,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ class Problem(ABC):
     written, through the network's view of placeholders. `trivial_baseline` is the one that has learned nothing from any text.
     `largest_difference` is the most that two models' primary scores of one row may differ by at the gate; None where a row is
     right or wrong. `needs_end_token`: a network has to learn where its answer ends; `is_causal`: it may see no later token.
-    `wanted_network` says what a base has to be.
+    `has_lexical`: some of its baselines need no network. `wanted_network` says what a base has to be.
     """
 
     task_type: ClassVar[TaskType]
@@ -56,6 +56,7 @@ class Problem(ABC):
     largest_difference: ClassVar[float | None] = None
     needs_end_token: ClassVar[bool] = True
     is_causal: ClassVar[bool] = False
+    has_lexical: ClassVar[bool] = False
     wanted_network: ClassVar[str]
 
     # --- the network ---
@@ -98,7 +99,7 @@ class Problem(ABC):
         """The refusal of a base that is of another kind."""
         return InputError(f"model.base {name}: {self.wanted_network}")
 
-    def first_logits(self, model: PreTrainedModel, ids: torch.Tensor) -> Any:
+    def model_logits(self, model: PreTrainedModel, ids: torch.Tensor) -> Any:
         """The logits of token ids (rows, tokens) under a whole model, as `finetuned_class` loads it."""
         return model(input_ids=ids, attention_mask=ids.new_ones(ids.shape)).logits
 
@@ -135,7 +136,7 @@ class Problem(ABC):
         """What the gate compares, of the frame of `score_rows`: (n,), higher is better."""
 
     def fit_lexical(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[Baseline, ...]:
-        """The baselines that need no network, fitted to rows as networks read them."""
+        """The baselines that need no network, fitted to rows as networks read them; only where `has_lexical` says so."""
         return ()
 
     @abstractmethod

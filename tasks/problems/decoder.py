@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
+from tasks.problems.likelihood import IGNORED, pad_examples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,9 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from tasks.problems.types import Autocast, Example, Floats
-
-IGNORED = -100  # the label of a token that no loss is taken on
+    from tasks.problems.types import Example
 
 
 def load_decoder(path: Path) -> nn.Module:
@@ -50,43 +49,7 @@ def _joined(prompt: list[int], answer: list[int], end: int, max_length: int) -> 
 
 def collate_rows(pad_id: int) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
     """Rows -> one batch, padded on the right with no loss on the padding."""
-    import torch
-    from torch.nn.utils.rnn import pad_sequence
-
-    def batch(rows: list[Example]) -> dict[str, torch.Tensor]:
-        ids = [torch.tensor(row["input_ids"]) for row in rows]
-        labels = [torch.tensor(row["labels"]) for row in rows]
-        lengths = torch.tensor([len(row) for row in ids])
-        padded = pad_sequence(ids, batch_first=True, padding_value=pad_id)
-        return {
-            "input_ids": padded,
-            "attention_mask": (torch.arange(padded.shape[1]) < lengths[:, None]).long(),
-            "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
-        }
-
-    return batch
-
-
-def log_likelihoods(model: nn.Module, rows: Sequence[Example], pad_id: int, batch_size: int, autocast: Autocast) -> Floats:
-    """(n, 2) float64: the summed log-likelihood of each completion in nats, and its number of tokens."""
-    import torch
-
-    order = sorted(range(len(rows)), key=lambda row: (-len(rows[row]["input_ids"]), row))
-    batch_of, device = collate_rows(pad_id), next(model.parameters()).device
-    out = np.zeros((len(rows), 2))
-    model.eval()
-    with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
-            batch = {name: tensor.to(device) for name, tensor in batch_of([rows[place] for place in places]).items()}
-            labels = batch.pop("labels")[:, 1:]
-            with autocast():
-                logits = model(**batch).logits[:, :-1].float()
-            said = torch.log_softmax(logits, -1).gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-            counted = labels != IGNORED
-            out[places, 0] = (said * counted).double().sum(1).cpu().numpy()
-            out[places, 1] = counted.sum(1).cpu().numpy()
-    return out
+    return partial(pad_examples, pad_id=pad_id)
 
 
 def generate_answers(

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from configs.errors import InputError
-from tasks.problems.types import Autocast, Example, padding_token, read_tokenizer
+from tasks.problems.likelihood import IGNORED, pad_examples
+from tasks.problems.types import Example, padding_token, read_tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
     from transformers.modeling_outputs import Seq2SeqLMOutput
-
-IGNORED = -100  # the label of a token that no loss is taken on
 
 
 @dataclass(frozen=True)
@@ -71,8 +67,8 @@ def first_token(config: PretrainedConfig) -> int:
     start = config.decoder_start_token_id
     if start is None:
         raise InputError(
-            "model.base: its config.json names no decoder_start_token_id, the token that a target begins with: add the one that "
-            "its weights were made with"
+            f"model.base {config.name_or_path}: its config.json names no decoder_start_token_id, the token that a target begins "
+            "with: add the one that its weights were made with"
         )
     return int(start)
 
@@ -99,23 +95,13 @@ def _ended(target: list[int], end: int, max_length: int) -> list[int]:
 def collate_pairs(tokenizer: PairedTokenizer) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
     """Pairs -> one batch padded on the right: `decoder_input_ids` are the labels one place later, behind the start token."""
     import torch
-    from torch.nn.utils.rnn import pad_sequence
-
-    pad_id, start = tokenizer.pad_token_id, tokenizer.start
 
     def batch(rows: list[Example]) -> dict[str, torch.Tensor]:
-        ids = [torch.tensor(row["input_ids"]) for row in rows]
-        labels = [torch.tensor(row["labels"]) for row in rows]
-        lengths = torch.tensor([len(row) for row in ids])
-        padded = pad_sequence(ids, batch_first=True, padding_value=pad_id)
-        return {
-            "input_ids": padded,
-            "attention_mask": (torch.arange(padded.shape[1]) < lengths[:, None]).long(),
-            "decoder_input_ids": pad_sequence(
-                [torch.cat([row.new_tensor([start]), row[:-1]]) for row in labels], batch_first=True, padding_value=pad_id
-            ),
-            "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
-        }
+        padded = pad_examples(rows, tokenizer.pad_token_id)
+        labels = padded["labels"]
+        behind = labels[:, :-1].masked_fill(labels[:, :-1] == IGNORED, tokenizer.pad_token_id)
+        start = labels.new_full((len(rows), 1), tokenizer.start)
+        return {**padded, "decoder_input_ids": torch.cat((start, behind), 1)}
 
     return batch
 
@@ -132,30 +118,6 @@ def token_loss(smoothing: float) -> Callable[..., torch.Tensor]:
         return total / ((labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch)
 
     return compute
-
-
-def log_likelihoods(
-    model: nn.Module, tokenizer: PairedTokenizer, rows: Sequence[Example], batch_size: int, autocast: Autocast
-) -> npt.NDArray[np.float64]:
-    """(n, 2): the summed log-likelihood of each target in nats, and its number of tokens."""
-    import torch
-
-    order = sorted(range(len(rows)), key=lambda row: (-len(rows[row]["input_ids"]), row))
-    batch_of, device = collate_pairs(tokenizer), next(model.parameters()).device
-    out = np.zeros((len(rows), 2))
-    model.eval()
-    with torch.inference_mode():
-        for begin in range(0, len(order), batch_size):
-            places = order[begin : begin + batch_size]
-            batch = {name: tensor.to(device) for name, tensor in batch_of([rows[place] for place in places]).items()}
-            labels = batch.pop("labels")
-            with autocast():
-                logits = model(**batch).logits.float()
-            likely = torch.log_softmax(logits, -1).gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-            counted = labels != IGNORED
-            out[places, 0] = (likely * counted).double().sum(1).cpu().numpy()
-            out[places, 1] = counted.sum(1).cpu().numpy()
-    return out
 
 
 def write_targets(

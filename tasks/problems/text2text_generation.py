@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from configs.schema import Supervised
 from tasks.problems import seq2seq
+from tasks.problems.likelihood import log_likelihoods
 from tasks.problems.text_writer import TextWriter
 from tasks.problems.types import Adapt, Autocast, EncodedRows, Example, Floats, Network, Spec
 
@@ -52,9 +53,12 @@ class Text2TextGeneration(TextWriter):
         return bool(config.is_encoder_decoder)
 
     def check_probe(self, name: str, base: Path, probe: Probe) -> None:
-        """Nothing is asked of what an encoder sees."""
+        """What an encoder sees is not asked; where a target begins has to be known."""
+        from transformers import AutoConfig
 
-    def first_logits(self, model: PreTrainedModel, ids: torch.Tensor) -> Any:
+        seq2seq.first_token(AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False))
+
+    def model_logits(self, model: PreTrainedModel, ids: torch.Tensor) -> Any:
         start = ids.new_full(ids.shape, seq2seq.first_token(model.config))
         return model(input_ids=ids, attention_mask=ids.new_ones(ids.shape), decoder_input_ids=start).logits
 
@@ -83,7 +87,9 @@ class Text2TextGeneration(TextWriter):
         return trainer
 
     def log_likelihoods(self, network: Network, examples: list[Example], batch_size: int, autocast: Autocast) -> Floats:
-        return seq2seq.log_likelihoods(network.model, network.tokenizer, examples, batch_size, autocast)
+        return log_likelihoods(
+            network.model, examples, seq2seq.collate_pairs(network.tokenizer), batch_size, autocast, shifted=False
+        )
 
     def write_answers(self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int) -> list[str]:
         return seq2seq.write_targets(network.model, network.tokenizer, texts, network.spec.max_length, new_tokens, batch_size)

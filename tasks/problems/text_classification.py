@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,7 @@ class TextClassification(Problem):
     text_columns = ("text",)
     trivial_baseline = baselines.MAJORITY
     needs_end_token = False
+    has_lexical = True
     wanted_network = (
         "text-classification needs a network that reads text, and transformers has none of this kind: name another base"
     )
@@ -65,7 +67,7 @@ class TextClassification(Problem):
             encoder, width, pooling = classifier.load_earlier_encoder(base, earlier_pooling_of(base))
             return classifier.build_classifier(adapt(encoder), width, len(spec.labels), pooling), spec
         encoder, width, pooling = classifier.load_encoder(base, spec.pooling or pooling_of(base))
-        return classifier.build_classifier(adapt(encoder), width, len(spec.labels), pooling), spec.pooled(pooling)
+        return classifier.build_classifier(adapt(encoder), width, len(spec.labels), pooling), replace(spec, pooling=pooling)
 
     def outline_model(self, spec: Spec, config: PretrainedConfig, adapt: Adapt) -> nn.Module:
         import torch

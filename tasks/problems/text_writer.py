@@ -48,7 +48,6 @@ class TextWriter(Problem):
     trivial_baseline = baselines.UNIGRAM
     largest_difference = 5.0
     text_scores: ClassVar[tuple[str, ...]] = ("exact_match", "rouge_l")  # of what is written, as `generation.TEXT_SCORES` has them
-
     decodes_base: ClassVar[bool] = False  # whether the answers of the base, before any training, are worth their time
 
     # --- what a problem of this kind adds ---
@@ -74,8 +73,8 @@ class TextWriter(Problem):
     def score_rows(self, network: Network, rows: pd.DataFrame, how: Scoring) -> ScoredRows:
         evaluation, examples = how.evaluation, self.encode_rows(network.tokenizer, network.spec, rows)
         likelihood = self.log_likelihoods(network, examples, evaluation.batch_size, how.autocast)
-        asked = rows["text"].tolist()[: evaluation.decode_rows]
-        answers = self.write_answers(network, asked, evaluation.max_new_tokens, evaluation.batch_size) if asked else []
+        texts = rows["text"].tolist()[: evaluation.decode_rows]
+        answers = self.write_answers(network, texts, evaluation.max_new_tokens, evaluation.batch_size) if texts else []
         return score_texts(rows, likelihood, answers, self.text_scores)
 
     def primary_scores(self, frame: pd.DataFrame) -> Floats:
@@ -87,9 +86,9 @@ class TextWriter(Problem):
     ) -> ScoredBaselines:
         """The shares of tokens, alone and given the one before, and the base as it is."""
         examples = [self.encode_rows(network.tokenizer, network.spec, rows) for rows in (train, test)]
-        known, asked = ([self.target_tokens(example) for example in part] for part in examples)
+        known, held_out = ([self.target_tokens(example) for example in part] for part in examples)
         size = self.vocabulary_size(network.tokenizer)
-        fitted = (baselines.unigram_scores(known, asked, size), baselines.bigram_scores(known, asked, size))
+        fitted = (baselines.unigram_scores(known, held_out, size), baselines.bigram_scores(known, held_out, size))
         evaluation = how.evaluation if self.decodes_base else how.evaluation.model_copy(update={"decode_rows": 0})
         untuned = self.score_rows(network, test, replace(how, evaluation=evaluation))
         own = ScoredBaseline("base model", self.primary_scores(untuned.frame), untuned.metrics, 0.0)

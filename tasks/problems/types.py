@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -72,10 +72,6 @@ class Spec:
     def read(self, texts: Sequence[str]) -> list[str]:
         """Texts as this network reads them."""
         return network_view(texts, self.text_view)
-
-    def pooled(self, pooling: Pooling) -> Spec:
-        """The same, with the pooling that its base was found to have."""
-        return replace(self, pooling=pooling)
 
     @property
     def moves(self) -> Adapter:

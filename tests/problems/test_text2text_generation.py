@@ -18,7 +18,7 @@ from tasks.learning.fit import Listener
 from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
 from tasks.learning.objectives.run import train_network
 from tasks.learning.scoring import score_network, score_opponents
-from tasks.problems import problem_of, seq2seq
+from tasks.problems import problem_of
 
 PROBLEM = "text2text-generation"
 ROWS = tiny.pairs(40)
@@ -56,7 +56,7 @@ def naive(model, row, start):
 
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_likelihoods_are_those_of_a_plain_calculation_row_by_row(network, encoded, size):
-    found = seq2seq.log_likelihoods(network.model, network.tokenizer, encoded[:9], size, nullcontext)
+    found = problem_of(PROBLEM).log_likelihoods(network, encoded[:9], size, nullcontext)
     wanted = [naive(network.model.eval(), row, network.tokenizer.start) for row in encoded[:9]]
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
@@ -120,7 +120,7 @@ def test_encoder_decoders_fit_and_other_networks_are_refused(t5, bart_folder, be
 def test_a_base_that_names_no_first_token_of_a_target_is_refused_with_its_remedy(tmp_path):
     folder = tiny.seq2seq(tmp_path, "T5", decoder_start_token_id=None)
     with pytest.raises(InputError, match=r"names no decoder_start_token_id.*add the one"):
-        seq2seq.read_tokenizers(folder, "")
+        check_base(find_base(str(folder)), PROBLEM, 24, Lora(r=2))
 
 
 # --- a tokenizer of its own for targets ---
@@ -156,6 +156,18 @@ def test_a_target_tokenizer_that_is_not_there_or_not_asked_for_is_refused(paired
         Pipeline.model_validate({**values, "problem": "text-generation"})
     with pytest.raises(ValueError, match=r"target_tokenizer"):
         Pipeline.model_validate({**values, "problem": PROBLEM, "model": {"base": "b", "target_tokenizer": "../up"}})
+
+
+def test_a_target_tokenizer_with_more_tokens_than_the_network_or_no_end_is_refused_before_any_work(paired):
+    file = paired / "shouted" / "tokenizer.json"
+    settings = json.loads(file.read_text())
+    settings["model"]["vocab"]["beyond"] = 999
+    file.write_text(json.dumps(settings))
+    with pytest.raises(InputError, match=r"shouted: its network has embeddings for .* its tokenizer gives ids up to 999"):
+        check_base(find_base(str(paired), target_tokenizer="shouted"), PROBLEM, 24, Lora(r=2))
+    tiny.tokenizer(paired / "shouted", wrap=True)
+    with pytest.raises(InputError, match=r"shouted: its tokenizer has no end token"):
+        check_base(find_base(str(paired), target_tokenizer="shouted"), PROBLEM, 24, Lora(r=2))
 
 
 # --- its alias ---

@@ -13,6 +13,7 @@ from tasks.learning.fit import Listener
 from tasks.learning.network import TRAINABLE, build_network, spec_of
 from tasks.learning.objectives.run import train_network
 from tasks.problems import decoder
+from tasks.problems.likelihood import IGNORED, log_likelihoods
 
 ROWS = tiny.pairs(40)
 
@@ -34,7 +35,7 @@ def words(network, ids):
 
 def test_loss_is_taken_on_the_completion_and_its_end_alone(network, encoded):
     for row, prompt, answer in zip(encoded, ROWS["text"], ROWS["target"], strict=True):
-        taken = [token for token in row["labels"] if token != decoder.IGNORED]
+        taken = [token for token in row["labels"] if token != IGNORED]
         assert words(network, taken) == f"{answer} [SEP]"
         assert words(network, row["input_ids"]) == f"{prompt} {answer} [SEP]"
         assert row["labels"][-len(taken) :] == row["input_ids"][-len(taken) :] == taken
@@ -46,7 +47,7 @@ def test_loss_is_taken_on_the_completion_and_its_end_alone(network, encoded):
 )
 def test_where_both_do_not_fit_the_prompt_loses_its_beginning_and_a_long_completion_its_end(prompt, answer, kept):
     row = decoder._joined(list(range(100, 100 + prompt)), list(range(200, 200 + answer)), 3, 10)
-    said = [token for token in row["labels"] if token != decoder.IGNORED]
+    said = [token for token in row["labels"] if token != IGNORED]
     assert (len(row["input_ids"]) - len(said), len(said)) == kept and len(row["input_ids"]) == len(row["labels"]) <= 10
     assert row["input_ids"][: kept[0]] == list(range(100, 100 + prompt))[prompt - kept[0] :]
     assert (said[-1] == 3) == (answer < kept[1])
@@ -56,13 +57,13 @@ def naive(model, row):
     """Token by token, the row alone."""
     with torch.inference_mode():
         said = torch.log_softmax(model(input_ids=torch.tensor([row["input_ids"]], device=model.device)).logits[0].double(), -1)
-    chosen = [said[place - 1, token] for place, token in enumerate(row["labels"]) if token != decoder.IGNORED]
+    chosen = [said[place - 1, token] for place, token in enumerate(row["labels"]) if token != IGNORED]
     return float(sum(chosen)), len(chosen)
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_likelihoods_are_those_of_a_plain_calculation_row_by_row(network, encoded, size):
-    found = decoder.log_likelihoods(network.model, encoded, network.pad_id, size, nullcontext)
+    found = log_likelihoods(network.model, encoded, decoder.collate_rows(network.pad_id), size, nullcontext, shifted=True)
     np.testing.assert_allclose(found, [naive(network.model, row) for row in encoded], rtol=1e-5)
 
 
@@ -106,14 +107,17 @@ def fitted(llama_folder, tmp_path):
 def test_training_raises_the_likelihood_of_completions_it_never_saw(fitted, network):
     held_out = decoder.encode_completions(network.tokenizer, tiny.pairs(60, 2), 24)
     _, better = fitted("run", tiny.pairs(200), Full(), epochs=5, learning_rate=5e-3)
-    before, after = (decoder.log_likelihoods(each.model, held_out, 0, 32, nullcontext).sum(0) for each in (network, better))
+    before, after = (
+        log_likelihoods(each.model, held_out, decoder.collate_rows(0), 32, nullcontext, shifted=True).sum(0)
+        for each in (network, better)
+    )
     assert after[0] / after[1] > before[0] / before[1] + 1
 
 
 def test_the_loss_that_is_watched_is_the_likelihood_that_is_scored(fitted):
     trained, network = fitted("run")
     held_out = decoder.encode_completions(network.tokenizer, tiny.pairs(8, 1), 24)  # one batch of them
-    likelihood, tokens = decoder.log_likelihoods(network.model, held_out, 0, 8, nullcontext).sum(0)
+    likelihood, tokens = log_likelihoods(network.model, held_out, decoder.collate_rows(0), 8, nullcontext, shifted=True).sum(0)
     assert min(entry["eval_loss"] for entry in trained.history if "eval_loss" in entry) == pytest.approx(
         -likelihood / tokens, rel=1e-5
     )
