@@ -238,24 +238,24 @@ FILE_LINES, FUNCTION_LINES, PARAMETERS = 250, 40, 6
 LARGER_FILES = {  # lines at the most
     "flows/__main__.py": 348,  # the options of every command
     "tasks/report/run/data.py": 326,  # all that a report holds, as plain values
-    "tasks/identity/executed_code.py": 325,
+    "tasks/identity/executed_code.py": 319,
     "tasks/stats/paired.py": 310,
     "tasks/tracking/client.py": 480,
     "tasks/serving/http/service.py": 397,
     "flows/retrain.py": 398,
     "tasks/prepare.py": 348,
-    "tasks/data/sources/source_files.py": 300,
+    "tasks/data/sources/source_files.py": 297,
     "tasks/data/snapshot/snapshot.py": 301,
     "tasks/collect/monitor.py": 275,
-    "tasks/collect/run.py": 275,
-    "tasks/learning/fit.py": 275,
+    "tasks/collect/run.py": 270,
+    "tasks/learning/fit.py": 273,
     "tasks/report/monitor/view.py": 270,
     "expectations/custom.py": 258,  # an expectation after the other, each beside its metric
-    "tasks/recovery/flow_runs.py": 256,
+    "tasks/recovery/flow_runs.py": 255,
     "tasks/serving/batch/scoring.py": 256,
     "tasks/ledger/retrain_requests.py": 253,
     "flows/local/server.py": 271,
-    "tasks/ledger/store.py": 253,
+    "tasks/ledger/store.py": 252,
     "tasks/ledger/reconcile.py": 255,
     "tasks/health/machine.py": 267,
 }
@@ -267,7 +267,7 @@ LARGER_FUNCTIONS = {
     ("tasks/data/snapshot/snapshot.py", "write_snapshot"): 45,
     ("flows/deploy/specs.py", "automations_of"): 44,
 }
-MORE_PARAMETERS = 50  # functions with more than PARAMETERS, until what travels together is one object
+MORE_PARAMETERS = 49  # functions with more than PARAMETERS, until what travels together is one object
 
 
 def sizes_beyond(root: Path, modules: list[Module]) -> Iterator[str]:

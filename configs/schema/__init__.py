@@ -19,12 +19,11 @@ from configs.schema.gate import Gate, Guards
 from configs.schema.objectives import OBJECTIVES, Objective, Supervised
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
-from configs.schema.problems import ALIASES, NLL_OF_ROWS, Metric, ProblemFacts, ProblemName, facts_of, metric_titles
+from configs.schema.problems import NLL_OF_ROWS, Metric, ProblemFacts, ProblemName, facts_of, metric_titles
 from configs.schema.section import Fraction, Frozen, Moment, Plain
 from configs.schema.training import Model, Training
 
 __all__ = [
-    "ALIASES",
     "NLL_OF_ROWS",
     "OBJECTIVES",
     "PATTERN_ENTITIES",

@@ -80,7 +80,7 @@ class Window(Frozen):
 
 
 def _read_moment(text: str | None) -> datetime | None:
-    """A time in UTC; None where it is none, or none in the forms that are known here: whoever reads the rows says so."""
+    """A time in UTC; None where it is none, or none in a form that is known here: reading the rows reports it."""
     try:
         read = datetime.fromisoformat(text or "")
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)

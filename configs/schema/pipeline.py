@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from configs.schema.adapters import Adapter, Lora
 from configs.schema.data import Contract, Data
@@ -12,7 +12,7 @@ from configs.schema.evaluation import Evaluation
 from configs.schema.gate import Gate
 from configs.schema.objectives import Objective, Supervised
 from configs.schema.operations import Monitor, Release, Schedule, Serving
-from configs.schema.problems import ProblemFacts, ProblemName, facts_of, without_alias
+from configs.schema.problems import ALIASES, ProblemFacts, ProblemName, facts_of, without_alias
 from configs.schema.section import Frozen
 from configs.schema.training import Model, Training
 
@@ -21,7 +21,7 @@ class Pipeline(Frozen):
     """One kept model: the parameter of every flow, so the Prefect UI shows and checks it."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="lower case, digits and -; also the model's name")]
-    problem: ProblemName
+    problem: Annotated[ProblemName, WithJsonSchema({"type": "string", "enum": [*get_args(ProblemName), *ALIASES]})]
     data: Data
     model: Model
     contract: Contract = Contract()

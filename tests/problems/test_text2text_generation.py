@@ -181,6 +181,7 @@ def test_summarization_is_the_same_problem_with_defaults_of_its_own():
     given = Pipeline.model_validate({**values, "model": {"base": "b", "max_length": 99}, "data": {"source": "a", "prompt": "text"}})
     assert (given.model.max_length, given.data.prompt, given.data.completion) == (99, "text", "summary")
     assert Pipeline.model_validate(pipeline.model_dump(mode="json")) == pipeline
+    assert {"summarization", PROBLEM} <= set(Pipeline.model_json_schema()["properties"]["problem"]["enum"]), "editors offer both"
 
 
 # --- real weights ---
