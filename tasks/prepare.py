@@ -118,7 +118,7 @@ def left_out(pipeline: Pipeline) -> tuple[str, ...]:
 def without_earlier(pipeline: Pipeline, home: Home) -> tuple[str, ...]:
     """What the contract cannot compare for want of the last snapshot, as a tuple of no sentence or one.
 
-    Whoever removed it to make room, or lost it, gets a model all the same.
+    A snapshot that was removed to make room, or lost, stops no run.
     """
     earlier = latest_snapshot(pipeline, home)
     if earlier is None:
