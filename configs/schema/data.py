@@ -121,6 +121,9 @@ class Data(Frozen):
     label: str = Field("label", description="where targets are labels: the column of the class")
     prompt: str = Field("prompt", description="where answers are texts: the column that is read")
     completion: str = Field("completion", description="where answers are texts: the column that has to be written")
+    rejected: str | None = Field(
+        None, description="where pairs of answers are learned from: the column of the answer that the completion was preferred to"
+    )
     time: str | None = None
     group: str | None = Field(None, description="customer, thread...: rows of a group stay in one split and count as one in tests")
     slices: tuple[str, ...] = ()
@@ -149,9 +152,11 @@ class Data(Frozen):
 
     @model_validator(mode="after")
     def _what_is_read_is_not_what_is_said(self) -> Self:
-        for reads, says in (("text", "label"), ("prompt", "completion")):
+        for reads, says in (("text", "label"), ("prompt", "completion"), ("prompt", "rejected")):
             if getattr(self, reads) == getattr(self, says):
                 raise ValueError(f"{reads} and {says} are one column, `{getattr(self, reads)}`: a model would be given its answer")
+        if self.completion == self.rejected:
+            raise ValueError(f"completion and rejected are one column, `{self.rejected}`: nothing would be preferred to anything")
         return self
 
     @model_validator(mode="after")

@@ -20,14 +20,13 @@ from configs.errors import InfraError
 from configs.schema import ProblemName, facts_of
 from tasks.common.workspace import world_faults
 from tasks.data.labels import by_fold, canonical_label, respell_label
-from tasks.data.normalise import key_text, normalise_text, unusable_reason
+from tasks.data.normalise import key_text, unusable_reason
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import Redactor
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-    from datasets import Dataset
 
 SOURCE, AUDIT, FEEDBACK = "source", "audit", "feedback"
 ORIGINS = (SOURCE, AUDIT, FEEDBACK)  # of equal rows the first origin's stays
@@ -80,7 +79,7 @@ def accepted_answers(answers: pd.DataFrame, feedback: pd.DataFrame, clean: Calla
 
 
 def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName, max_characters: int) -> pa.Table:
-    """Rows by id: id, text, target, time, origin, and for generation the prediction that the correction replaces.
+    """Rows by id: id, text, target, time, origin, and where answers are texts the prediction that the correction replaces.
 
     Labels and texts that are none (normalise.unusable) or longer than any may be are no rows: feedback cannot stop a run as a
     broken source does, and the contract sets rows of it aside one by one.
@@ -156,39 +155,13 @@ def spelled_as_known(labels: Sequence[str | None], known: set[str], redactor: Re
 
 
 def as_canonical(path: Path, schema: pa.Schema, chunk_rows: int = 2000) -> Iterator[pa.RecordBatch]:
-    """An export's rows in the canonical columns: no group, no given split, no slices."""
+    """An export's rows in the canonical columns: no group, no given split, no slices; what was corrected is what was rejected."""
     import pyarrow as pa
 
     for batch in read_export(path).to_batches(max_chunksize=chunk_rows):
         n = batch.num_rows
-        there = {name: batch.column(name) for name in _COLUMNS}
+        there = {"rejected" if name == "prediction" else name: batch.column(name) for name in _COLUMNS}
         yield pa.record_batch([there.get(f.name, pa.nulls(n, type=f.type)) for f in schema], schema=schema)
-
-
-def pairs_of(rows: Dataset, path: Path, redactor: Redactor | None) -> pa.Table:
-    """Preference pairs of the corrected rows: `row` (its place), id, prompt, chosen, rejected, time, origin.
-
-    Prompt and chosen are the prepared row's; rejected, what the model had said, is prepared likewise. A correction that changes
-    nothing prefers nothing.
-    """
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    said = dict(zip(*(read_export(path).column(name).to_pylist() for name in ("id", "prediction")), strict=True))
-    table = rows.data.table
-    places = np.flatnonzero(pc.not_equal(table.column("origin"), SOURCE).to_numpy())
-    found = table.select(["id", "text", "target", "time", "origin"]).take(places).rename_columns(
-        ["id", "prompt", "chosen", "time", "origin"]
-    )  # fmt: skip
-    clean = [normalise_text(said.get(name) or "", layout=True) for name in found.column("id").to_pylist()]
-    rejected = [text or "" for text in redactor.redact_each(clean)] if redactor else clean  # one over its budget is no pair
-    differs = [
-        unusable_reason(text) is None and key_text(text) != key_text(chosen)
-        for text, chosen in zip(network_view(rejected), network_view(found.column("chosen").to_pylist()), strict=True)
-    ]
-    whole = found.append_column("row", pa.array(places)).append_column("rejected", pa.array(rejected, type=pa.string()))
-    return whole.filter(pa.array(differs, type=pa.bool_()))
 
 
 def _schema() -> pa.Schema:

@@ -287,59 +287,6 @@ def test_texts_and_corrections_are_redacted_again_which_changes_nothing_twice(bu
     assert again.frame("train").set_index("id").loc[f"{PREFIX}a", "text"] == once
 
 
-# --- preferences ----------------------------------------------------------------------------------------------------------------
-
-PROMPTS = {"id": "n", "prompt": "text", "completion": "label"}
-
-
-def corrected(n=60):
-    better = [f"the better answer number{i} said slowly" for i in range(n)]
-    answered = answers(*((f"a{i:03}", f"how is thing{i} done at place{i}", {"prediction": f"a worse answer{i}"}) for i in range(n)))
-    return answered, said(*((f"a{i:03}", better[i], {"kind": "correction"}) for i in range(n)))
-
-
-def test_a_correction_prefers_the_better_text_to_what_the_model_said(build, write):
-    answered, heard = corrected()
-    heard = pd.concat([heard, said(("a000", "down", {"kind": "thumb"}), ("a001", "up", {"kind": "thumb"})).assign(id=["t1", "t2"])])
-    snapshot = build(answered, heard, "text-generation", source=write(tickets(90)), **PROMPTS)
-    pairs = pd.read_parquet(snapshot.pairs())
-    assert snapshot.manifest["pairs"] == len(pairs) == 60 and "pairs_rows" in snapshot.manifest["hashes"]
-    assert list(pairs) == ["id", "prompt", "chosen", "rejected", "time", "origin"]
-    assert pairs.iloc[7].to_dict() == {
-        "id": f"{PREFIX}a007", "prompt": "how is thing7 done at place7", "chosen": "the better answer number7 said slowly",
-        "rejected": "a worse answer7", "time": pd.Timestamp(T0), "origin": "feedback",
-    }  # fmt: skip
-    assert set(where(snapshot).values()) == {"train"}
-
-
-def test_pairs_are_of_kept_training_rows_alone_and_rejected_texts_are_redacted(build, write):
-    source = tickets(200)
-    given = {"source": write(source), **PROMPTS, "split": {"by": "hash", "validation": 0.1, "test": 0.3}}
-    in_test = next(row for row in source if split_position(row["text"], None) < 0.3)
-    answered, heard = corrected(40)
-    answered.loc[0, "text"] = in_test["text"]
-    answered.loc[1, "prediction"] = "ask anna@example.org"
-    answered.loc[2, "prediction"] = heard.loc[2, "value"].upper()
-    answered.loc[3:30, "audit"] = True
-    heard.loc[3:30, "source"] = "audit"
-    snapshot = build(answered, heard, "text-generation", **given)
-    pairs = pd.read_parquet(snapshot.pairs()).set_index("id")
-    places = where(snapshot)
-    assert f"{PREFIX}a000" not in pairs.index, "its prompt is a test row's"
-    assert "anna" not in pairs.loc[f"{PREFIX}a001", "rejected"]
-    assert f"{PREFIX}a002" not in pairs.index and places["a002"] == "train", "nothing was preferred to anything"
-    assert "test" in places.values()
-    assert set(pairs.index) == {f"{PREFIX}{name}" for name, split in places.items() if split == "train" and name != "a002"}
-
-
-def test_no_pairs_no_file_and_the_same_snapshot_as_ever(build, make, write):
-    given = {"source": write(tickets(90)), **PROMPTS}
-    plain = make("text-generation", **given)
-    thumbs = build(answers(("a", "x", {})), said(("a", "up", {"kind": "thumb"})), "text-generation", **given)
-    assert thumbs.hash == plain.hash and thumbs.pairs() is None and not (plain.path / "pairs.parquet").exists()
-    assert plain.manifest["pairs"] == 0
-
-
 def test_a_label_that_people_spell_otherwise_is_the_sources_own(build, write):
     answered, heard = fed(audit=False)
     heard["value"] = [("CLASS 0", "class_1", "Class-2")[n % 3] for n in heard.index]

@@ -86,6 +86,7 @@ def _part(reading: _Reading, chunk: Chunk, given: str | None, own: str) -> Part:
     n = len(next(iter(chunk.columns.values())))
     out: dict[str, list[str | None] | pa.Array] = {
         "origin": ["source"] * n, "split": [given] * n, "group": [None] * n, "time": [None] * n,
+        "rejected": [None] * n,
     }  # fmt: skip
     out["id"] = _own_ids(chunk, own)
     for name, column in reading.names.items():
@@ -94,7 +95,7 @@ def _part(reading: _Reading, chunk: Chunk, given: str | None, own: str) -> Part:
             continue
         as_text = _as_label if reading.labels and name == "target" else cell_text
         out[name] = [as_text(v, chunk, column, i) for i, v in enumerate(chunk.columns[column])]
-        if name in ("text", "target"):
+        if name in ("text", "target", "rejected"):
             _check_length(out[name], chunk, column, reading.data.max_characters)
         if name == "time":
             out[name] = read_times(out[name], chunk, column)

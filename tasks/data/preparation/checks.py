@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InputError
 from tasks.data.preparation.prepare import Candidate, take_rows
-from tasks.data.preparation.row_filters import KEPT, QUARANTINED
+from tasks.data.preparation.row_filters import KEPT, PAIRLESS, QUARANTINED
 from tasks.data.preparation.split import TEST, TRAIN
 
 
@@ -55,12 +55,15 @@ def check_rows(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
     counts = np.bincount(candidate.split[fate == KEPT], minlength=3)
     total = len(fate)
     together = _kept_together(candidate, fate)
+    pairless = int((fate == PAIRLESS).sum())
+    alone = f" ({pairless:,} of them, because no other answer was rejected for theirs: see data.rejected)" if pairless else ""
     if counts.sum() == 0:
         raise InputError(
-            f"data.source: all {total:,} rows were quarantined or dropped: see the reasons, then mend the data or the contract"
+            f"data.source: all {total:,} rows were quarantined or dropped{alone}: see the reasons, then mend the data or the "
+            "contract"
         )
     gone = total - counts.sum()
-    left = f"are left of {total:,}{f', {gone:,} of which are copies or set aside' if gone else ''}{together}"
+    left = f"are left of {total:,}{f', {gone:,} of which are copies or set aside' if gone else ''}{alone}{together}"
     if counts[TRAIN] == 0:
         raise InputError(f"data.split: no training rows {left}: add rows, or make the other fractions smaller")
     if counts[TEST] == 0:

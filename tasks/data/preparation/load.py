@@ -59,14 +59,18 @@ class Raw:
 
 
 @contextmanager
-def loaded_source(data: Data, problem: ProblemName, home: Path, feedback: Path | None = None) -> Iterator[Raw]:
+def loaded_source(
+    data: Data, problem: ProblemName, home: Path, feedback: Path | None = None, *, pairs: bool = False
+) -> Iterator[Raw]:
     """Load the source (and `data.test`, and exported feedback) into a working folder under `home`, which is removed at the end.
+
+    `pairs`: rows have a column more, the answer that their target was preferred to.
 
     InputError for whatever is wrong with the files: absent, empty, malformed, not UTF-8, a column missing, ids not unique, a time
     that cannot be read, a text beyond `data.max_characters`, no row in the window. InfraError where the disk fails.
     """
     with world_faults(home), workspace(home / "work", "prepare-") as folder:
-        yield load_source(data, problem, folder, feedback, redactor_of(data, home))
+        yield load_source(data, problem, folder, feedback, redactor_of(data, home), pairs=pairs)
 
 
 def redactor_of(data: Data, home: Path) -> Redactor | None:
@@ -76,15 +80,16 @@ def redactor_of(data: Data, home: Path) -> Redactor | None:
 
 
 def load_source(
-    data: Data, problem: ProblemName, folder: Path, feedback: Path | None = None, redactor: Redactor | None = None
-) -> Raw:
+    data: Data, problem: ProblemName, folder: Path, feedback: Path | None = None, redactor: Redactor | None = None, *,
+    pairs: bool = False,
+) -> Raw:  # fmt: skip
     """Write the canonical rows to `folder`/raw.arrow and map them; see `loaded_source`. Without a redactor ids stay as they are."""
     import pyarrow as pa
     from datasets import Dataset, disable_progress_bars
 
     disable_progress_bars()
     target = folder / "raw.arrow"
-    schema = canonical_schema(data.slices)
+    schema = canonical_schema(data.slices, pairs=pairs)
     classifies = facts_of(problem).has_labels
     labels, outside, unusable = set[str](), set[str](), dict[int, str]()
     read = written = 0
@@ -109,12 +114,12 @@ def load_source(
     return Raw(rows, folder, problem, read - len(rows), feedback, frozenset(outside - labels), unusable)
 
 
-def canonical_schema(slices: Iterable[str]) -> pa.Schema:
-    """The Arrow schema of canonical rows."""
+def canonical_schema(slices: Iterable[str], *, pairs: bool = False) -> pa.Schema:
+    """The Arrow schema of canonical rows; of `pairs` with the answer that was turned down."""
     import pyarrow as pa
 
-    text = [(name, pa.timestamp("us", tz="UTC") if name == "time" else pa.string()) for name in COLUMNS]
-    return pa.schema(text + [(f"slice_{name}", pa.string()) for name in slices])
+    columns = [*COLUMNS, *(["rejected"] if pairs else []), *(f"slice_{name}" for name in slices)]
+    return pa.schema([(name, pa.timestamp("us", tz="UTC") if name == "time" else pa.string()) for name in columns])
 
 
 def frames_of(rows: Dataset, chunk_rows: int = 50_000) -> Iterator[pd.DataFrame]:

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from configs.schema import Data, GivenSplit, HashSplit, TimeSplit, facts_of
 from tasks.common.workspace import world_faults
-from tasks.data.feedback import FEEDBACK, ORIGINS, pairs_of
+from tasks.data.feedback import FEEDBACK, ORIGINS
 from tasks.data.preparation.deduplicate import Signatures
 from tasks.data.preparation.load import Raw
 from tasks.data.preparation.row_filters import (
     HELD_OUT_TIME,
     KEPT,
+    PAIRLESS,
     QUARANTINED,
     Overlap,
     conflicting_rows,
@@ -58,7 +59,6 @@ class Candidate:
     overlap: Overlap
     test_as_given: bool
     origin: NDArray[np.int8]  # places in feedback.ORIGINS
-    pairs: pa.Table | None = None  # preferences, each with the `row` it came with
 
     def frames(self, chunk_rows: int = 50_000) -> Iterator[pd.DataFrame]:
         """The kept rows as pandas frames with the canonical columns: text, target, group and slices redacted, `split` filled in."""
@@ -99,6 +99,7 @@ def prepare_rows(raw: Raw, data: Data, redactor: Redactor | None, quarantined: M
     times = np.asarray(raw.rows.data.column("time").cast("int64").fill_null(_NO_TIME))
     aside = _unusable(raw, data, marks, times, quarantined or {})
     fate = np.full(len(rows), KEPT, dtype=np.uint8)
+    fate[marks.pairless] = PAIRLESS
     fate[list(aside)] = QUARANTINED
     origin = _origins(raw.rows)
     split = _splits(data, marks, times, fate, origin)
@@ -111,12 +112,9 @@ def prepare_rows(raw: Raw, data: Data, redactor: Redactor | None, quarantined: M
     order = _canonical_order(rows, marks)
     threshold = data.deduplicate.threshold if data.deduplicate.enabled else None
     overlap = filter_rows(marks, order[np.argsort(origin[order], kind="stable")], split, fate, threshold, as_given)
-    pairs = pairs_of(rows, raw.feedback, redactor) if raw.feedback and facts_of(raw.problem).writes_text else None
     redacted = dict(sorted(redactor.counts.items())) if redactor else {}
     known = common_words(marks.words)
-    return Candidate(
-        rows, raw, raw.folder, order, split, fate, marks.signatures, aside, redacted, known, overlap, as_given, origin, pairs
-    )
+    return Candidate(rows, raw, raw.folder, order, split, fate, marks.signatures, aside, redacted, known, overlap, as_given, origin)
 
 
 def take_rows(rows: Dataset, indices: NDArray[np.int64], columns: list[str] | None = None) -> pa.Table:

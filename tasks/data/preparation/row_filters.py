@@ -23,8 +23,9 @@ REASONS = (
     "near or exact duplicate of a validation row",
     "its group has rows in a later split",
     "feedback from the time that is held out",
+    "no other answer was rejected for its own",
 )
-KEPT, QUARANTINED, EXACT, NEAR, LEAKS_TEST, LEAKS_VALIDATION, LATER_GROUP, HELD_OUT_TIME = range(len(REASONS))
+KEPT, QUARANTINED, EXACT, NEAR, LEAKS_TEST, LEAKS_VALIDATION, LATER_GROUP, HELD_OUT_TIME, PAIRLESS = range(len(REASONS))
 
 Indices = NDArray[np.int64]
 

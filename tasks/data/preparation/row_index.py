@@ -39,10 +39,11 @@ class Marks:
     """Per row, in the source's order; `unusable` says of rows without text or target why they cannot take part."""
 
     text: NDArray[np.uint64]  # [rows, 2]: equal for texts that a network reads alike (case folded, white space collapsed)
-    target: NDArray[np.uint64]  # [rows]: equal for equal targets
+    target: NDArray[np.uint64]  # [rows]: equal for equal targets, of pairs for equal pairs
     group: NDArray[np.uint64]  # [rows]: equal for equal groups, 0 for none
     position: NDArray[np.float64]  # [rows]: where the split's hash puts the row, from its raw text or group
     given: NDArray[np.int8]  # [rows]: the split it was given, or NOT_GIVEN
+    pairless: NDArray[np.bool_]  # [rows]: where pairs are wanted, rows whose target was preferred to no other answer
     signatures: Signatures
     unusable: dict[int, str] = field(default_factory=dict)
     words: Counter[str] = field(default_factory=Counter)
@@ -51,14 +52,16 @@ class Marks:
     def blank(cls, n: int, folder: Path) -> Marks:
         signatures = blank_signatures(folder / "signatures.npy", n)
         wide, one = np.zeros((n, 2), dtype=np.uint64), np.zeros(n, dtype=np.uint64)
-        return cls(wide, one, one.copy(), np.zeros(n), np.full(n, NOT_GIVEN, dtype=np.int8), signatures)
+        given, pairless = np.full(n, NOT_GIVEN, dtype=np.int8), np.zeros(n, dtype=np.bool_)
+        return cls(wide, one, one.copy(), np.zeros(n), given, pairless, signatures)
 
 
 def index_rows(raw: Raw, redactor: Redactor | None) -> tuple[Dataset, Marks]:
     """Write the normalised, redacted rows beside the raw ones and return them, mapped, with their marks.
 
     For classification targets are labels, spelled canonically since they were loaded; for generation they are texts, redacted like
-    the prompts, layout kept. What makes texts equal or alike, and which words there are, is asked of them as a network reads them.
+    the prompts, layout kept, and so are rejected answers. What makes texts equal or alike, and which words there are, is asked of
+    them as a network reads them.
     """
     marks = Marks.blank(len(raw), raw.folder)
     prepared = raw.rows.with_format("arrow").map(
@@ -96,11 +99,14 @@ class _Pass:
         raw = [text or "" for text in columns["text"]]
         plain = [normalise_text(text, self.layout) for text in raw]
         texts = self._clean(plain)
-        targets = [target or "" for target in columns["target"]]
-        if self.layout:
-            targets = self._clean([normalise_text(target, self.layout) for target in targets])
-        self._fill(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
+        targets = self._clean_answers(columns["target"]) if self.layout else [target or "" for target in columns["target"]]
         out = {"text": texts, "target": targets, "group": self._clean_sparse(columns["group"])}
+        answers = targets
+        if "rejected" in batch.column_names:
+            out["rejected"] = self._clean_answers(batch.column("rejected").to_pylist())
+            answers = self._compare(slice(first, last), targets, out["rejected"])
+        self._fill(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
+        self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):
             out[name] = [value or NOT_NAMED for value in self._clean_sparse(batch.column(name).to_pylist())]
         if self.costly:
@@ -108,6 +114,17 @@ class _Pass:
         for name, values in out.items():
             batch = batch.set_column(batch.column_names.index(name), name, pa.array(values, type=pa.string()))
         return batch
+
+    def _clean_answers(self, values: list[str | None]) -> list[str]:
+        return self._clean([normalise_text(value or "", self.layout) for value in values])
+
+    def _compare(self, rows: slice, targets: list[str], rejected: list[str]) -> list[str]:
+        """Mark the rows that prefer nothing; of each row both answers as one text."""
+        self.marks.pairless[rows] = [
+            unusable_reason(other) is not None or key_text(other) == key_text(target)
+            for target, other in zip(network_view(targets), network_view(rejected), strict=True)
+        ]
+        return [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
 
     def _clean(self, texts: list[str]) -> list[str]:
         """The texts redacted; in the place of one over its budget stands nothing."""
@@ -119,10 +136,11 @@ class _Pass:
 
     def _set_aside(self, first: int, texts: list[str], batch: pa.Table) -> None:
         """Quarantine the rows that hold a value over its budget; `batch` is as it came."""
-        names = ["target", "group", *(name for name in batch.column_names if name.startswith("slice_"))]
-        columns = [batch.column(name).to_pylist() for name in names]
-        if self.layout:
-            columns[0] = [normalise_text(target or "", self.layout) for target in columns[0]]
+        answers = [name for name in ("target", "rejected") if name in batch.column_names]
+        columns = [batch.column(name).to_pylist() for name in batch.column_names if name == "group" or name.startswith("slice_")]
+        for name in answers:
+            values = batch.column(name).to_pylist()
+            columns.append([normalise_text(value or "", self.layout) for value in values] if self.layout else values)
         for place, values in enumerate(zip(texts, *columns, strict=True)):
             if not self.costly.isdisjoint(values):
                 self.marks.unusable[first + place] = OVER_BUDGET
@@ -139,7 +157,6 @@ class _Pass:
         marks = self.marks
         read = network_view(texts)
         marks.text[rows] = text_keys([key_text(text) for text in read])
-        marks.target[rows] = text_keys(network_view(targets))[:, 0]
         marks.group[rows] = [
             0 if g is None else k for g, k in zip(groups, text_keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
         ]

@@ -28,7 +28,7 @@ from tasks.data.preparation import deduplicate
 from tasks.data.preparation.checks import check_groups, check_labels, check_rows
 from tasks.data.preparation.prepare import Candidate, take_rows
 from tasks.data.preparation.row_filters import KEPT, QUARANTINED, REASONS
-from tasks.data.preparation.split import SPLITS, TRAIN
+from tasks.data.preparation.split import SPLITS
 from tasks.data.snapshot.manifest import account_rows
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 VERSION = 2
 REFERENCE_ROWS = 5_000
-PAIRS = "pairs.parquet"
 DROPPED = "dropped.parquet"
 _ROWS = 8192  # rows written, and hashed, at a time: part of the hash's definition
 
@@ -59,10 +58,6 @@ class Snapshot:
         import pandas as pd
 
         return pd.read_parquet(self.parquet(split))
-
-    def pairs(self) -> Path | None:
-        """The file of preferences (id, prompt, chosen, rejected, time, origin), if there are any."""
-        return self.path / PAIRS if self.manifest.get("pairs") else None
 
     def signatures(self, split: str) -> deduplicate.Signatures:
         """The MinHash signatures of a split's rows, mapped: for `deduplicate.near`."""
@@ -97,13 +92,9 @@ def write_snapshot(
         build.mkdir()
         hashes = {name: _write_split(candidate, fate, code, build) for code, name in enumerate(SPLITS)}
         hashes["reference"] = _write_reference(candidate, build)
-        pairs = _pairs(candidate, fate)
-        if pairs.num_rows:
-            hashes["pairs"] = _write_pairs(pairs, build / PAIRS)
         write_quarantine(candidate, reasons, build / "quarantine.parquet")
         _write_dropped(candidate, fate, build / DROPPED)
         manifest = account_rows(candidate, fate, reasons) | {
-            "pairs": pairs.num_rows,
             "hashes": {f"{split}_rows": value for split, value in hashes.items()},
             "redactor_key_id": redactor_key_id,
             "sources": dict(sorted(sources.items())),
@@ -223,28 +214,6 @@ def _write_reference(candidate: Candidate, folder: Path) -> str:
     flush_to_disk(folder / "reference.parquet")
     digest = hashlib.sha256()
     _update(digest, table)
-    return digest.hexdigest()
-
-
-def _pairs(candidate: Candidate, fate: NDArray[np.uint8]) -> pa.Table:
-    """The preferences of kept training rows, in (time, id) order: what leaks as a row leaks as a pair."""
-    import pyarrow as pa
-
-    if candidate.pairs is None:
-        return pa.table({})
-    places = candidate.pairs.column("row").to_numpy()
-    kept = candidate.pairs.filter(pa.array((fate[places] == KEPT) & (candidate.split[places] == TRAIN)))
-    columns = ["id", "prompt", "chosen", "rejected", "time", "origin"]
-    return kept.sort_by([("time", "ascending"), ("id", "ascending")]).select(columns)
-
-
-def _write_pairs(pairs: pa.Table, path: Path) -> str:
-    import pyarrow.parquet as pq
-
-    pq.write_table(pairs, path, compression="zstd")
-    flush_to_disk(path)
-    digest = hashlib.sha256()
-    _update(digest, pairs)
     return digest.hexdigest()
 
 
