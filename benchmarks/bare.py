@@ -24,7 +24,8 @@ def main() -> None:
     from tasks.learning.fit import Listener
     from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
     from tasks.learning.objectives.run import train_network
-    from tasks.learning.scoring import fit_lexical, score_network, score_opponents
+    from tasks.learning.scoring import fit_lexical, score_network, score_opponents, scoring_of
+    from tasks.problems import problem_of
 
     config, snapshot, run, *overrides = sys.argv[1:]
     pipeline = load_pipeline(Path(config), overrides)
@@ -37,11 +38,12 @@ def main() -> None:
     trained = train_network(spec, base.path, rows, held_out, pipeline.objective, pipeline.training, Path(run), listener)
     times.append(time.perf_counter())
     network = build_network(read_spec(trained.folder), base.path, trained.folder / TRAINABLE)
-    scored = score_network(network, test, pipeline.evaluation, pipeline.training.precision)
+    measure, how = problem_of(pipeline.problem), scoring_of(pipeline.evaluation, pipeline.training.precision)
+    scored = score_network(measure, network, test, how)
     times.append(time.perf_counter())
-    cheap = fit_lexical(pipeline.problem, [Path(snapshot) / "train.parquet"], Path(snapshot) / "test.parquet")
+    cheap = fit_lexical(pipeline.objective, pipeline.problem, [Path(snapshot) / "train.parquet"], Path(snapshot) / "test.parquet")
     untuned = build_network(replace(spec, adapter=Full().model_dump(mode="json")), base.path)
-    score_opponents(untuned, rows, test, cheap, pipeline.evaluation, pipeline.training.precision)
+    score_opponents(measure, untuned, rows, test, cheap, how)
     times.append(time.perf_counter())
     names = ("before", "train", "evaluate", "baselines")
     parts = {name: end - begun for name, begun, end in zip(names, [BEGAN, *times], times, strict=False)}

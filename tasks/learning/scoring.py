@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from configs.schema import Evaluation, ProblemName
+from configs.schema import Evaluation, Objective, ProblemName
 from tasks.data.redaction.placeholders import network_view
 from tasks.learning.device import autocast, numerics
-from tasks.problems import problem_of
+from tasks.learning.objectives import measure_of
+from tasks.problems.base import Measure
 from tasks.problems.types import Network, ScoredBaselines, ScoredRows, Scoring
 
 if TYPE_CHECKING:
@@ -18,37 +19,34 @@ if TYPE_CHECKING:
     from tasks.problems.baselines.classification import Baseline
 
 
-def score_network(
-    network: Network, rows: pd.DataFrame, evaluation: Evaluation, precision: Literal["auto", "fp32", "bf16"]
-) -> ScoredRows:
+def scoring_of(evaluation: Evaluation, precision: Literal["auto", "fp32", "bf16"]) -> Scoring:
+    """How rows are scored on this machine."""
+    return Scoring(evaluation, autocast(numerics(precision)))
+
+
+def score_network(measure: Measure, network: Network, rows: pd.DataFrame, how: Scoring) -> ScoredRows:
     """Score `rows` (canonical columns), read as the network reads texts; the order is kept."""
-    problem = problem_of(network.spec.problem)
-    return problem.score_rows(network, problem.read_rows(network.spec, rows), Scoring(evaluation, autocast(numerics(precision))))
+    return measure.score_rows(network, measure.read_rows(network.spec, rows), how)
 
 
-def fit_lexical(problem: ProblemName, train: Sequence[Path], test: Path) -> tuple[Baseline, ...]:
+def fit_lexical(objective: Objective, problem: ProblemName, train: Sequence[Path], test: Path) -> tuple[Baseline, ...]:
     """The baselines that need no network, from the Parquet files of a snapshot, read as networks do: a job for another process."""
     import pandas as pd
 
-    if not problem_of(problem).has_lexical:
+    measure = measure_of(objective, problem)
+    if not measure.has_lexical:
         return ()
     rows = (pd.concat([pd.read_parquet(file) for file in train], ignore_index=True), pd.read_parquet(test))
-    read = [frame.assign(text=network_view(frame["text"].tolist())) for frame in rows]
-    return problem_of(problem).fit_lexical(*read)
+    read = [frame.assign(**{name: network_view(frame[name].tolist()) for name in measure.text_columns}) for frame in rows]
+    return measure.fit_lexical(*read)
 
 
 def score_opponents(
-    network: Network,
-    train: pd.DataFrame,
-    test: pd.DataFrame,
-    lexical: Sequence[Baseline],
-    evaluation: Evaluation,
-    precision: Literal["auto", "fp32", "bf16"],
+    measure: Measure, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Baseline], how: Scoring
 ) -> ScoredBaselines:
-    """The baselines of a problem, fitted on the training rows; `network` is the base before any training, and reads as it does.
+    """The baselines, fitted on the training rows; `network` is the base before any training, and they read as it does.
 
     `lexical` are those that `fit_lexical` has fitted already, because they need no network.
     """
-    problem = problem_of(network.spec.problem)
-    train, test = (problem.read_rows(network.spec, rows) for rows in (train, test))
-    return problem.fit_opponents(network, train, test, lexical, Scoring(evaluation, autocast(numerics(precision))))
+    train, test = (measure.read_rows(network.spec, rows) for rows in (train, test))
+    return measure.fit_opponents(network, train, test, lexical, how)

@@ -36,27 +36,56 @@ if TYPE_CHECKING:
     from tasks.problems.seq2seq import PairedTokenizer
 
 
-class Problem(ABC):
+class Measure(ABC):
+    """What the gate compares: how rows are scored, and the baselines. A problem's own, or what an objective puts in its place.
+
+    `text_columns` are read, and written, through the network's view of placeholders. `trivial_baseline` is the one that has learned
+    nothing from any text. `largest_difference` is the most that two models' primary scores of one row may differ by at the gate;
+    None where a row is right or wrong. `has_lexical`: some of its baselines need no network.
+    """
+
+    text_columns: ClassVar[tuple[str, ...]]
+    trivial_baseline: ClassVar[str]
+    largest_difference: ClassVar[float | None] = None
+    has_lexical: ClassVar[bool] = False
+
+    def read_rows(self, spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows with the texts in them as this network reads and writes them."""
+        return rows.assign(**{name: spec.read(rows[name].tolist()) for name in self.text_columns})
+
+    @abstractmethod
+    def score_rows(self, network: Network, rows: pd.DataFrame, how: Scoring) -> ScoredRows:
+        """Rows, read already, in their order: one line of scores each, and the metrics over all."""
+
+    @abstractmethod
+    def primary_scores(self, frame: pd.DataFrame) -> Floats:
+        """What the gate compares, of the frame of `score_rows`: (n,), higher is better."""
+
+    def fit_lexical(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[Baseline, ...]:
+        """The baselines that need no network, fitted to rows as networks read them; only where `has_lexical` says so."""
+        return ()
+
+    @abstractmethod
+    def fit_opponents(
+        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Baseline], how: Scoring
+    ) -> ScoredBaselines:
+        """All baselines, scored on the test rows; `network` is the base before any training, `lexical` what `fit_lexical` gave."""
+
+
+class Problem(Measure):
     """What a network is trained to do: everything that differs from one problem to another.
 
     `task_type` is peft's word for it; `base_class` and `finetuned_class` are the classes of transformers that load a base to
-    train, and a model that was fine-tuned elsewhere (its table of architectures is `finetuned_table`). `text_columns` are read, and
-    written, through the network's view of placeholders. `trivial_baseline` is the one that has learned nothing from any text.
-    `largest_difference` is the most that two models' primary scores of one row may differ by at the gate; None where a row is
-    right or wrong. `needs_end_token`: a network has to learn where its answer ends; `is_causal`: it may see no later token.
-    `has_lexical`: some of its baselines need no network. `wanted_network` says what a base has to be.
+    train, and a model that was fine-tuned elsewhere (its table of architectures is `finetuned_table`). `needs_end_token`: a network
+    has to learn where its answer ends; `is_causal`: it may see no later token. `wanted_network` says what a base has to be.
     """
 
     task_type: ClassVar[TaskType]
     base_class: ClassVar[str]
     finetuned_class: ClassVar[str]
     finetuned_table: ClassVar[str]
-    text_columns: ClassVar[tuple[str, ...]]
-    trivial_baseline: ClassVar[str]
-    largest_difference: ClassVar[float | None] = None
     needs_end_token: ClassVar[bool] = True
     is_causal: ClassVar[bool] = False
-    has_lexical: ClassVar[bool] = False
     wanted_network: ClassVar[str]
 
     # --- the network ---
@@ -103,11 +132,7 @@ class Problem(ABC):
         """The logits of token ids (rows, tokens) under a whole model, as `finetuned_class` loads it."""
         return model(input_ids=ids, attention_mask=ids.new_ones(ids.shape)).logits
 
-    # --- rows, as a network reads them and as it is trained on them ---
-
-    def read_rows(self, spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
-        """Rows with the texts in them as this network reads and writes them."""
-        return rows.assign(**{name: spec.read(rows[name].tolist()) for name in self.text_columns})
+    # --- rows, as a network is trained on them ---
 
     @abstractmethod
     def encode_rows(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
@@ -124,26 +149,6 @@ class Problem(ABC):
     ) -> Trainer:
         """The Trainer of rows with their answers; `settings` are the arguments that all problems share, `extend` makes its class
         keep checkpoints as ours are."""
-
-    # --- scores ---
-
-    @abstractmethod
-    def score_rows(self, network: Network, rows: pd.DataFrame, how: Scoring) -> ScoredRows:
-        """Rows, read already, in their order: one line of scores each, and the metrics over all."""
-
-    @abstractmethod
-    def primary_scores(self, frame: pd.DataFrame) -> Floats:
-        """What the gate compares, of the frame of `score_rows`: (n,), higher is better."""
-
-    def fit_lexical(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[Baseline, ...]:
-        """The baselines that need no network, fitted to rows as networks read them; only where `has_lexical` says so."""
-        return ()
-
-    @abstractmethod
-    def fit_opponents(
-        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Baseline], how: Scoring
-    ) -> ScoredBaselines:
-        """All baselines, scored on the test rows; `network` is the base before any training, `lexical` what `fit_lexical` gave."""
 
     # --- answers ---
 

@@ -13,6 +13,7 @@ from configs.errors import InputError
 from configs.schema import Full, Lora
 from tasks.common.bases import find_base
 from tasks.learning.network import build_network, read_spec, refuse_blind, save_spec, spec_of
+from tasks.problems import problem_of
 from tasks.problems.types import EARLIER
 
 
@@ -88,8 +89,9 @@ def test_weights_of_a_champion_are_gone_on_with_as_they_were_pooled(bert_folder,
 def test_points_for_the_monitors_are_means_over_tokens_or_none(bert_folder, pooling, there):
     """The monitors embed traffic by means: test rows embedded by another pooling would lie elsewhere, and look like drift."""
     from configs.schema import Evaluation
-    from tasks.learning.scoring import score_opponents
+    from tasks.learning.scoring import score_opponents, scoring_of
 
     network = build_network(replace(spec(bert_folder, Full()), pooling=pooling), bert_folder)
     train, test = tiny.frame(40), tiny.frame(20, seed=1)
-    assert (score_opponents(network, train, test, (), Evaluation(), "fp32").points is not None) == there
+    found = score_opponents(problem_of(network.spec.problem), network, train, test, (), scoring_of(Evaluation(), "fp32"))
+    assert (found.points is not None) == there

@@ -20,7 +20,7 @@ from tasks.data.snapshot.snapshot import write_snapshot
 from tasks.learning import fit
 from tasks.learning.network import SPEC, build_network, read_spec, save_spec, spec_of
 from tasks.learning.objectives import run as training_run
-from tasks.learning.scoring import score_network
+from tasks.learning.scoring import score_network, scoring_of
 from tasks.problems import class_scores, problem_of
 
 QUICK = Training(epochs=2, batch_size=8, learning_rate=3e-3, precision="fp32")
@@ -48,6 +48,10 @@ def letters(tmp_path_factory):
     return folder
 
 
+def _scored(network, rows, **given):
+    return score_network(problem_of(network.spec.problem), network, rows, scoring_of(Evaluation(**given), "fp32"))
+
+
 def write_rows(path, n=120):
     draw = random.Random(0)
     texts = [f"{' '.join(draw.choices(tiny.FILLERS, k=4))} call 030 1234{i % 70:03} or u{i % 30}@example.com" for i in range(n)]
@@ -68,7 +72,7 @@ def fitted(letters, folder, key, view):
     silent = fit.Listener(lambda *_: None, lambda *_: None, lambda _: None)
     trained = training_run.train_network(spec, base.path, train, held_out, Supervised(), QUICK, folder / "run", silent)
     network = build_network(read_spec(trained.folder), base.path, trained.folder / "trainable.safetensors")
-    return trained.weights, score_network(network, test, Evaluation(), "fp32").metrics, read_spec(trained.folder)
+    return trained.weights, _scored(network, test).metrics, read_spec(trained.folder)
 
 
 def test_two_installations_train_the_same_weights_whatever_their_redaction_keys(letters, tmp_path):
@@ -93,7 +97,7 @@ def test_a_network_of_before_reads_tags_and_one_of_today_reads_kinds(letters, tm
     seen = {}
     for name, each in (("old", old), ("new", spec)):
         network = build_network(each, base.path)
-        seen[name] = score_network(network, tagged, Evaluation(), "fp32").class_scores.probabilities
+        seen[name] = _scored(network, tagged).class_scores.probabilities
     assert abs(np.subtract(*seen["old"])).max() > 1e-7 > abs(np.subtract(*seen["new"])).max()
     assert problem_of(spec.problem).read_rows(spec, tagged)["text"].tolist() == ["call <PHONE_NUMBER>"] * 2
 
@@ -105,7 +109,7 @@ def test_a_generator_learns_and_is_asked_for_kinds(llama_folder):
     read = problem_of(spec.problem).read_rows(spec, rows)
     assert read.loc[0, ["text", "target"]].tolist() == ["kan <PHONE_NUMBER>", "lon <EMAIL_ADDRESS>"]
     network = build_network(spec, base.path)
-    likely = [score_network(network, each, Evaluation(decode_rows=1), "fp32").frame["log_likelihood"] for each in (rows, read)]
+    likely = [_scored(network, each, decode_rows=1).frame["log_likelihood"] for each in (rows, read)]
     assert likely[0].equals(likely[1])
 
 
@@ -126,7 +130,7 @@ def test_a_champion_whose_labels_were_spelled_otherwise_is_compared_by_todays_an
     assert read_spec(tmp_path) == old
     rows = tiny.frame(40).assign(target=["0", "1"] * 20)
     networks = [build_network(each, base.path) for each in (old, plain)]
-    frames = [score_network(network, rows, Evaluation(), "fp32").frame for network in networks]
+    frames = [_scored(network, rows).frame for network in networks]
     assert frames[0]["correct"].sum() == frames[1]["correct"].sum() == (frames[1]["prediction"] == rows["target"]).sum() > 0
 
 
@@ -147,6 +151,7 @@ def test_the_view_of_a_text_is_what_the_tfidf_baseline_reads(tmp_path):
     for name, texts in (("tagged", lambda t: t), ("read", lambda t: network_view([t])[0])):
         for part in ("train", "test"):
             pd.DataFrame([{**row, "text": texts(row["text"])} for row in rows]).to_parquet(tmp_path / f"{name}-{part}.parquet")
-        found.append(fit_lexical("text-classification", [tmp_path / f"{name}-train.parquet"], tmp_path / f"{name}-test.parquet"))
+        train, test = (tmp_path / f"{name}-{part}.parquet" for part in ("train", "test"))
+        found.append(fit_lexical(Supervised(), "text-classification", [train], test))
     for one, other in zip(*found, strict=True):
         assert one.probabilities is not None and np.array_equal(one.probabilities, other.probabilities)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from configs.schema import Supervised
 from tasks.learning.scoring import fit_lexical
 from tasks.problems.baselines.classification import few_of_each, majority_class, nearest_centroid, tfidf_logistic
 from tasks.problems.baselines.language import bigram_scores, unigram_scores
@@ -150,7 +151,7 @@ def test_the_lexical_baselines_of_a_snapshots_files_are_those_of_its_rows(tmp_pa
     names = np.array(["card", "", "rate"])
     for name, texts, topics in (("train", TEXTS, TOPICS), ("test", ["my card", "a rate"], np.array([0, 2]))):
         pd.DataFrame({"text": texts, "target": names[topics]}).to_parquet(tmp_path / f"{name}.parquet")
-    found = fit_lexical("text-classification", [tmp_path / "train.parquet"], tmp_path / "test.parquet")
+    found = fit_lexical(Supervised(), "text-classification", [tmp_path / "train.parquet"], tmp_path / "test.parquet")
     assert [each.name for each in found] == ["majority class", "TF-IDF + logistic regression"]
     assert found[1].predictions.tolist() == [0, 1]  # "card" and "rate", the labels in order
-    assert fit_lexical("text-generation", [tmp_path / "train.parquet"], tmp_path / "test.parquet") == ()
+    assert fit_lexical(Supervised(), "text-generation", [tmp_path / "train.parquet"], tmp_path / "test.parquet") == ()

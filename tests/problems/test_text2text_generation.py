@@ -17,7 +17,7 @@ from tasks.learning.base_check import check_base
 from tasks.learning.fit import Listener
 from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
 from tasks.learning.objectives.run import train_network
-from tasks.learning.scoring import score_network, score_opponents
+from tasks.learning.scoring import score_network, score_opponents, scoring_of
 from tasks.problems import problem_of
 
 PROBLEM = "text2text-generation"
@@ -90,8 +90,8 @@ def test_a_fit_learns_its_pairs_and_is_the_same_every_time(bart_folder, tmp_path
 
     one = fit("one")
     better = build_network(read_spec(one.folder), base.path, one.folder / TRAINABLE)
-    before = score_network(build_network(spec, base.path), held_out, Evaluation(), "fp32")
-    after = score_network(better, held_out, Evaluation(), "fp32")
+    before = score_network(problem_of(PROBLEM), build_network(spec, base.path), held_out, scoring_of(Evaluation(), "fp32"))
+    after = score_network(problem_of(PROBLEM), better, held_out, scoring_of(Evaluation(), "fp32"))
     assert after.metrics["nll_per_token"] < before.metrics["nll_per_token"] - 1
     assert after.metrics.keys() >= {"exact_match", "chrf", "rouge_l"} and after.frame["chrf"].between(0, 1).all()
     last = [entry["eval_loss"] for entry in one.history if "eval_loss" in entry][one.epoch - 1]
@@ -101,7 +101,7 @@ def test_a_fit_learns_its_pairs_and_is_the_same_every_time(bart_folder, tmp_path
 
 def test_the_base_answers_too_beside_counts_of_tokens(network):
     evaluation = Evaluation(decode_rows=4, max_new_tokens=6)
-    found = score_opponents(network, ROWS, tiny.pairs(10, 3), (), evaluation, "fp32").each
+    found = score_opponents(problem_of(PROBLEM), network, ROWS, tiny.pairs(10, 3), (), scoring_of(evaluation, "fp32")).each
     assert [each.name for each in found] == ["unigram", "bigram", "base model"]
     assert found[2].metrics.keys() >= {"exact_match", "chrf"} and found[0].metrics.keys() == {"nll_per_token", "perplexity"}
 

@@ -11,7 +11,8 @@ from tasks.common.bases import find_base
 from tasks.evaluate import POINTS, Baselines
 from tasks.learning.embedding import embed_texts
 from tasks.learning.network import build_network, spec_of
-from tasks.learning.scoring import score_opponents
+from tasks.learning.scoring import score_opponents, scoring_of
+from tasks.problems import problem_of
 from tasks.reference import _points
 
 PIPELINE = SimpleNamespace(model=SimpleNamespace(max_length=16), training=SimpleNamespace(precision="fp32"))
@@ -24,7 +25,7 @@ def test_reference_and_traffic_are_pooled_alike_whatever_the_baselines_pool_by(t
     test, texts = rows[:8], rows["text"].tolist()
     labels = tuple(sorted(set(rows["target"])))
     network = build_network(spec_of("text-classification", Full(), labels, 16, 0, base), base.path)
-    points = score_opponents(network, rows, test, (), Evaluation(), "fp32").points
+    points = score_opponents(problem_of(network.spec.problem), network, rows, test, (), scoring_of(Evaluation(), "fp32")).points
     assert (points is not None) == (network.model.pooling == "mean") == (pooling == "mean")
     if points is not None:
         np.save(tmp_path / POINTS, points)

@@ -103,8 +103,8 @@ class _Pass:
         out = {"text": texts, "target": targets, "group": self._clean_sparse(columns["group"])}
         answers = targets
         if "rejected" in batch.column_names:
-            out["rejected"] = self._clean_answers(batch.column("rejected").to_pylist())
-            answers = self._compare(slice(first, last), targets, out["rejected"])
+            rejected = self._clean_answers(batch.column("rejected").to_pylist())
+            answers, out["rejected"] = self._compare(slice(first, last), targets, rejected), rejected
         self._fill(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):

@@ -1,4 +1,4 @@
-"""The objectives: what a training minimises, and from which rows. Ask for one here, and it by its contract (base.py)."""
+"""The objectives: what a training minimises, from which rows, and what its models are measured by. Ask for one here (base.py)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from configs import schema
 
 if TYPE_CHECKING:
     from tasks.learning.objectives.base import Objective
+    from tasks.problems.base import Measure
 
 
 def objective_of(settings: schema.Objective) -> Objective:
@@ -19,3 +20,8 @@ def objective_of(settings: schema.Objective) -> Objective:
             return SupervisedObjective(settings)
         case _:
             assert_never(settings)
+
+
+def measure_of(settings: schema.Objective, problem: schema.ProblemName) -> Measure:
+    """What the models of a pipeline with this objective and this problem are measured by."""
+    return objective_of(settings).measure_of(problem)

@@ -1,4 +1,4 @@
-"""The contract of an objective: which rows it reads, the Trainer that minimises it, how its network is calibrated."""
+"""The contract of an objective: which rows it reads, the Trainer that minimises it, what its networks are measured by."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from tasks.learning import adapters
+from tasks.problems import problem_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedTokenizerBase, Trainer
 
-    from configs.schema import Adapter, Training
+    from configs.schema import Adapter, ProblemName, Training
     from tasks.learning.folds import FoldAnswers
     from tasks.learning.trainer import FitPlan
+    from tasks.problems.base import Measure
     from tasks.problems.seq2seq import PairedTokenizer
     from tasks.problems.types import EncodedRows, Example, Network, Spec
 
@@ -24,6 +26,10 @@ class Objective(ABC):
     def learning_rate(self, adapter: Adapter) -> float:
         """The default for an adapter."""
         return adapters.default_learning_rate(adapter)
+
+    def measure_of(self, problem: ProblemName) -> Measure:
+        """What the gate compares: the problem's own scores, unless the objective asks for something else."""
+        return problem_of(problem)
 
     @abstractmethod
     def check_rows(self, spec: Spec, held_out: pd.DataFrame) -> None:
