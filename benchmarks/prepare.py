@@ -179,7 +179,7 @@ def _one(source: Path) -> None:
     """In the child: prepare the file as the flow does, print when each stage ended and what came of it."""
     from configs.schema import Pipeline
     from flows.retrain import PREPARING
-    from tasks import prepare
+    from tasks import contract, prepare, snapshots
     from tasks.common.home import find_home, settle_environment
     from tasks.common.processes import HelperProcess
 
@@ -197,15 +197,15 @@ def _one(source: Path) -> None:
         times = [time.monotonic()]
         with prepare.open_source(pipeline, home, inputs) as raw:
             times.append(time.monotonic())
-            first = prepare.validate.fn(pipeline, home, inputs, raw, "raw", side, nothing)
+            first = contract.validate.fn(pipeline, home, inputs, raw, "raw", side, nothing)
             times.append(time.monotonic())
             candidate = prepare.prepare.fn(pipeline, home, raw, first)
             times.append(time.monotonic())
-            second = prepare.validate.fn(pipeline, home, inputs, candidate, "prepared", side, nothing)
+            second = contract.validate.fn(pipeline, home, inputs, candidate, "prepared", side, nothing)
             times.append(time.monotonic())
             prepared = prepare.seal_snapshot.fn(pipeline, home, inputs, candidate, (first, second))
             times.append(time.monotonic())
-    manifest = prepare.open_snapshot(home, prepared.snapshot).manifest
+    manifest = snapshots.open_snapshot(home, prepared.snapshot).manifest
     dropped = {reason: found["rows"] for reason, found in manifest["dropped"].items()}
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     said = {

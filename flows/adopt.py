@@ -16,7 +16,7 @@ from flows.approve import close_form
 from flows.cli.promote import moved_outcome, settle_questions
 from flows.retrain import Run, close_on_error, help_beside, prepare_snapshot, score_version
 from tasks import adopt as face
-from tasks import assets, decide, evaluate, prepare, publish_report, reference, release
+from tasks import assets, decide, evaluate, prepare, publish_report, reference, release, snapshots
 from tasks.collect.run import Findings
 from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import flow
@@ -119,9 +119,9 @@ def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
     """Prepare as a retrain does, then keep, store and judge the model; each step finds what an interrupted run left behind."""
     pipeline, tracking = run.pipeline, run.tracking
     with prepare.temporary_folder(run.home), closing(helper_process()) as side, closing(release.Reload()) as reload:
-        prepared = prepare.known_snapshot(run.home, run.inputs) or prepare_snapshot(run, side)
+        prepared = snapshots.known_snapshot(run.home, run.inputs.key) or prepare_snapshot(run, side)
         if pipeline.facts.has_labels:
-            known = prepare.open_snapshot(run.home, prepared.snapshot).manifest["labels"]
+            known = snapshots.open_snapshot(run.home, prepared.snapshot).manifest["labels"]
             face.check_labels(asked.folder, asked.model.labels, known)
         tags = {"pipeline": pipeline.name, "snapshot": prepared.snapshot, "adopted": str(asked.folder)}
         name = f"{pipeline.name}-adopted-{asked.model.base.digest[:8]}"
@@ -136,7 +136,7 @@ def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
 
 
 def _judge(
-    run: Run, asked: Adoption, prepared: prepare.PreparedSnapshot, base: Base, kept: Trained, packed: release.Packed, run_id: str,
+    run: Run, asked: Adoption, prepared: snapshots.PreparedSnapshot, base: Base, kept: Trained, packed: release.Packed, run_id: str,
     reload: release.Reload, helped: tuple[Future[tuple[Baseline, ...]] | None, Future[pd.DataFrame]],
 ) -> dict[str, Any]:  # fmt: skip
     """Evaluate > release > report."""
@@ -173,7 +173,7 @@ def _judge(
 
 
 def _release(
-    run: Run, asked: Adoption, prepared: prepare.PreparedSnapshot, packed: release.Packed, run_id: str, reload: release.Reload
+    run: Run, asked: Adoption, prepared: snapshots.PreparedSnapshot, packed: release.Packed, run_id: str, reload: release.Reload
 ) -> tuple[str, Move, str]:
     """Register what answered alike in a fresh process, and move the alias; the version, the move and the key of this adoption."""
     pipeline, tracking = run.pipeline, run.tracking

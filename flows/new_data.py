@@ -5,9 +5,9 @@ from __future__ import annotations
 from prefect import get_run_logger
 
 from configs.schema import Pipeline
-from tasks import prepare
 from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import emit_event, flow
+from tasks.contract import contract_settings
 from tasks.data.sources import changes
 from tasks.ledger.pipeline_lock import StillHeldError, hold_pipeline
 from tasks.ledger.retrain_requests import fail_dead_requests, last_seen, refusal_of, waits_under
@@ -34,7 +34,7 @@ def watch(pipeline: Pipeline) -> str:
         logger.info("a run of %s is under way: the next look will tell whether it saw all", pipeline.name)
         return "busy"
     found = changes.digest_now(pipeline, home)
-    if found == seen and contract in (None, prepare.contract_settings(pipeline)):
+    if found == seen and contract in (None, contract_settings(pipeline)):
         return "nothing new"
     if reason := refusal_of(ledger, pipeline):
         logger.info("new data, but %s", reason)

@@ -16,7 +16,20 @@ from configs.errors import ContractError, InfraError
 from configs.schema import Pipeline
 from flows import approve
 from flows.train_remote import train_there
-from tasks import assets, base_check, decide, evaluate, prepare, publish_report, reference, release, train, vocabulary
+from tasks import (
+    assets,
+    base_check,
+    contract,
+    decide,
+    evaluate,
+    prepare,
+    publish_report,
+    reference,
+    release,
+    snapshots,
+    train,
+    vocabulary,
+)
 from tasks.collect.run import Findings
 from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.orchestration import flow
@@ -77,7 +90,7 @@ def retrain(pipeline: Pipeline, why: Trigger = "person", asked: datetime | None 
             except ContractError as error:
                 if why == "person":
                     raise
-                turn.waits(str(error), prepare.contract_settings(pipeline))
+                turn.waits(str(error), contract.contract_settings(pipeline))
             else:
                 turn.ended(outcome)
                 return outcome
@@ -97,7 +110,7 @@ def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: RetrainRequest) 
         print_notice(sentence)
         run.notices.append(sentence)
     turn.saw(changes.digest_of(pipeline, run.inputs.sources))
-    prepared = prepare.known_snapshot(home, run.inputs)
+    prepared = snapshots.known_snapshot(home, run.inputs.key)
     if prepared is not None:
         vocabulary.check_sealed(pipeline, home, tracking, ledger, run.registry, prepared)
     earlier = None if prepared is None else _earlier(run, prepared)
@@ -126,7 +139,7 @@ def _check_base(run: Run) -> None:
     run.notices.extend(notices)
 
 
-def _challenged(run: Run, prepared: prepare.PreparedSnapshot) -> Opponent:
+def _challenged(run: Run, prepared: snapshots.PreparedSnapshot) -> Opponent:
     """Whom the challenger meets; what was found amiss on the way, and healed, is said once and stands in the report."""
     against = find_opponent(run.pipeline, run.tracking, run.ledger, run.registry, prepared, run.inputs.base)
     for notice in dict.fromkeys(against.notices):
@@ -136,7 +149,7 @@ def _challenged(run: Run, prepared: prepare.PreparedSnapshot) -> Opponent:
     return against
 
 
-def _earlier(run: Run, prepared: prepare.PreparedSnapshot) -> dict[str, Any] | None:
+def _earlier(run: Run, prepared: snapshots.PreparedSnapshot) -> dict[str, Any] | None:
     """The outcome of the run that decided this very question, if there was one; a promotion taken back since is none."""
     against, name = _challenged(run, prepared), run.pipeline.name
     found = find_decision(run.ledger, name, decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version))
@@ -155,21 +168,21 @@ def _earlier(run: Run, prepared: prepare.PreparedSnapshot) -> dict[str, Any] | N
     return outcome
 
 
-def prepare_snapshot(run: Run, side: HelperProcess) -> prepare.PreparedSnapshot:
+def prepare_snapshot(run: Run, side: HelperProcess) -> snapshots.PreparedSnapshot:
     """Load > raw contract, labels > candidate > prepared contract, labels > seal."""
     pipeline, home, inputs = run.pipeline, run.home, run.inputs
-    for sentence in prepare.without_earlier(pipeline, home):
+    for sentence in contract.without_earlier(pipeline, home):
         print_notice(sentence)
         run.notices.append(sentence)
     with prepare.open_source(pipeline, home, inputs) as raw:
         with run.stage("validate") as facts:
             greet = partial(run.registry.champion, pipeline.name)  # a registry that is away is found out now, and MLflow imported
-            first = prepare.validate(pipeline, home, inputs, raw, "raw", side, greet)
+            first = contract.validate(pipeline, home, inputs, raw, "raw", side, greet)
             labels = _check_labels(run, raw, first)
             facts["note"] = f"{first.rows:,} rows, {len(first.warnings)} warnings"
         with run.stage("prepare") as facts:
             candidate = prepare.prepare(pipeline, home, raw, first, labels.refused if labels else {})
-            second = prepare.validate(pipeline, home, inputs, candidate, "prepared", side, train.warm_up)
+            second = contract.validate(pipeline, home, inputs, candidate, "prepared", side, train.warm_up)
             if labels is not None:
                 vocabulary.check_prepared(pipeline, candidate, second, labels)
             prepared = prepare.seal_snapshot(pipeline, home, inputs, candidate, (first, second))
@@ -190,7 +203,7 @@ def _check_labels(run: Run, raw: Any, contract: Any) -> vocabulary.LabelCheck | 
 
 
 def _retrain(
-    run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, side: HelperProcess, reload: release.Reload
+    run: Run, prepared: snapshots.PreparedSnapshot, against: Opponent, side: HelperProcess, reload: release.Reload
 ) -> dict[str, Any]:
     """Train, then judge; each step finds what an interrupted run left behind."""
     pipeline, tracking = run.pipeline, run.tracking
@@ -220,7 +233,7 @@ def _retrain(
     return outcome
 
 
-def help_beside(run: Run, prepared: prepare.PreparedSnapshot, side: HelperProcess) -> tuple[Any, Any]:
+def help_beside(run: Run, prepared: snapshots.PreparedSnapshot, side: HelperProcess) -> tuple[Any, Any]:
     """The Futures of what judging needs and another process works out: the lexical baselines, and the traits of the reference."""
     lexical = evaluate.lexical_baselines(run.pipeline, run.home, run.inputs.base, prepared.snapshot, side)
     return lexical, reference.begin_text_stats(run.home, prepared.snapshot, side)
@@ -241,7 +254,7 @@ def close_on_error(tracking: Tracking, run_id: str) -> Iterator[None]:
         raise
 
 
-def _train(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, run_id: str) -> Trained:
+def _train(run: Run, prepared: snapshots.PreparedSnapshot, against: Opponent, run_id: str) -> Trained:
     pipeline, home, tracking = run.pipeline, run.home, run.tracking
     pool, which = pipeline.training.work_pool, (prepared.snapshot, against.train_key, run_id)
     with run.stage("train") as facts:
@@ -258,7 +271,7 @@ def _train(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, run_
 
 
 def _judge(
-    run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, trained: Trained, run_id: str, lexical: Any, traits: Any,
+    run: Run, prepared: snapshots.PreparedSnapshot, against: Opponent, trained: Trained, run_id: str, lexical: Any, traits: Any,
     packed: release.Packed, reload: release.Reload,
 ) -> dict[str, Any]:  # fmt: skip
     """Evaluate > decide > release > report, against one champion."""
@@ -312,7 +325,7 @@ class AllScores:
     fit: dict[str, dict[str, float]]  # of the challenger, on rows it was trained on
 
 
-def _scores(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, trained: Trained, lexical: Any) -> AllScores:
+def _scores(run: Run, prepared: snapshots.PreparedSnapshot, against: Opponent, trained: Trained, lexical: Any) -> AllScores:
     """Everybody on the same test rows; the baselines first, while whoever fits the last of them still has a core to himself."""
     pipeline, home, base = run.pipeline, run.home, run.inputs.base
     baselines = evaluate.score_baselines(pipeline, home, base, prepared.snapshot, lexical)
@@ -325,7 +338,7 @@ def _scores(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, tra
     return AllScores(challenger, champion, anchor, baselines, fit)
 
 
-def score_version(run: Run, prepared: prepare.PreparedSnapshot, version: str | None, who: str) -> evaluate.StoredScores | None:
+def score_version(run: Run, prepared: snapshots.PreparedSnapshot, version: str | None, who: str) -> evaluate.StoredScores | None:
     """A registered version on the snapshot's test rows; None where there is no version."""
     if version is None:
         return None
@@ -335,7 +348,7 @@ def score_version(run: Run, prepared: prepare.PreparedSnapshot, version: str | N
     return evaluate.evaluate(run.pipeline, run.home, prepared.snapshot, key, load, who)
 
 
-def _decide(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, scores: AllScores) -> Verdict:
+def _decide(run: Run, prepared: snapshots.PreparedSnapshot, against: Opponent, scores: AllScores) -> Verdict:
     """The gate, on rows that are fair to both models."""
     pipeline, home, tracking = run.pipeline, run.home, run.tracking
     seen = [seen_in_training(home, tracking, prepared.snapshot, "")]
@@ -360,7 +373,7 @@ def _decide(run: Run, prepared: prepare.PreparedSnapshot, against: Opponent, sco
 
 def _release(
     run: Run,
-    prepared: prepare.PreparedSnapshot,
+    prepared: snapshots.PreparedSnapshot,
     against: Opponent,
     packed: release.Packed,
     run_id: str,

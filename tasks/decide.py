@@ -12,11 +12,11 @@ from prefect.cache_policies import NO_CACHE
 from configs.schema import Pipeline
 from tasks.common.home import Home
 from tasks.common.orchestration import task
-from tasks.evaluate import Baselines, StoredScores, measure_of, primary_of
+from tasks.evaluate import Baselines, StoredScores, groups_of, measure_of, primary_of
 from tasks.gate.evidence import Evidence, Verdict
 from tasks.gate.gate import describe_adopted as account
 from tasks.gate.gate import judge_challenger as judge
-from tasks.prepare import open_snapshot
+from tasks.snapshots import open_snapshot
 from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _evidence(
         baseline_name=baselines.best,
         trivial=None if baselines.best == trivial else baselines.scores[trivial],
         trivial_name=trivial,
-        groups=frame["group"].tolist() if pipeline.data.group else None,
+        groups=groups_of(challenger),
         recent=recent_rows(frame, pipeline.gate.window),
         slices=slice_columns(frame),
         classes=frame["target"].to_numpy() if pipeline.facts.has_labels else None,

@@ -11,9 +11,10 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Pipeline
 from tasks.common.orchestration import create_markdown_artifact, task
+from tasks.contract import contract_table
 from tasks.identity.keys import IDENTITY, stage_identity
 from tasks.opponent import SIGNATURES
-from tasks.prepare import PreparedSnapshot, contract_table, open_snapshot
+from tasks.snapshots import PreparedSnapshot, open_snapshot
 from tasks.tracking.client import Tracking
 from tasks.tracking.run_facts import SplitFacts
 

@@ -17,7 +17,7 @@ from tasks.common.files import atomic_folder, is_valid
 from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.identity.keys import json_sha256, scores_key
-from tasks.prepare import open_snapshot
+from tasks.snapshots import open_snapshot
 from tasks.train import fitted_splits, training_material
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _fit(
 
         rows = sealed.frame(split)
         rows = rows.sample(FIT_ROWS, random_state=0) if len(rows) > FIT_ROWS else rows
-        how = scoring_of(pipeline.evaluation.model_copy(update={"decode_rows": 0}), pipeline.training.precision)
+        how = scoring_of(pipeline.evaluation, pipeline.training.precision).without_text()
         scored = score_network(measure_of(pipeline), load(), rows.reset_index(drop=True), how)
         with atomic_folder(folder) as aside:
             (aside / METRICS).write_text(json.dumps({**scored.metrics, "rows": len(rows)}))
@@ -196,6 +196,12 @@ def score_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, f
 def primary_of(pipeline: Pipeline, scores: StoredScores) -> npt.NDArray[np.float64]:
     """(n,) what the gate compares, per test row, higher is better."""
     return measure_of(pipeline).primary_scores(scores.frame)
+
+
+def groups_of(scores: StoredScores) -> list[str] | None:
+    """Of each test row what it counts as one with, at the gate and in intervals; None where every row stands alone."""
+    groups = scores.frame["group"]
+    return groups.tolist() if groups.notna().any() else None
 
 
 def measure_of(pipeline: Pipeline) -> Measure:

@@ -12,7 +12,7 @@ from configs.schema import Pipeline
 from tasks.common.home import Home
 from tasks.evaluate import FRAME
 from tasks.identity.keys import scores_key
-from tasks.prepare import latest_snapshot
+from tasks.snapshots import latest_snapshot
 from tasks.tracking.client import Registry, Tracking
 
 HIDDEN = ("id", "time", "group", "target")  # of a row's scores: where they come from says the snapshot

@@ -17,7 +17,7 @@ from tasks.common.terminal import print_notice
 from tasks.identity.keys import train_key
 from tasks.ledger.promotions import ChampionState, Entry, Ledger, ledger_history, reconcile_alias
 from tasks.ledger.replay import replay_entries
-from tasks.prepare import PreparedSnapshot, open_snapshot
+from tasks.snapshots import PreparedSnapshot, open_snapshot
 from tasks.tracking.client import Registry, Tracking
 
 if TYPE_CHECKING:

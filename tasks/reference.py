@@ -18,7 +18,7 @@ from tasks.common.orchestration import task
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.text_stats import text_stats_of
 from tasks.evaluate import Baselines, StoredScores, network_of
-from tasks.prepare import open_snapshot
+from tasks.snapshots import open_snapshot
 from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:

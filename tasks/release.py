@@ -23,7 +23,7 @@ from tasks.common.bases import Base
 from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.common.processes import ONE_THREAD
-from tasks.prepare import open_snapshot
+from tasks.snapshots import open_snapshot
 from tasks.tracking.client import Tracking
 from tasks.tracking.moved_home import local_path
 from tasks.tracking.stored_model import champion_folder as champion_folder  # what others ask of a release

@@ -24,8 +24,8 @@ from tasks.common.home import Home
 from tasks.common.terminal import print_notice
 from tasks.identity.keys import TRAIN_LIBRARIES, changed_code, code_of, json_sha256, library_versions
 from tasks.ledger.pipeline_lock import file_lock
-from tasks.prepare import open_snapshot
 from tasks.release import base_folder, champion_folder
+from tasks.snapshots import open_snapshot
 from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:

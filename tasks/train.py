@@ -17,7 +17,7 @@ from tasks.common.home import Home
 from tasks.common.orchestration import create_progress_artifact, task, update_progress_artifact
 from tasks.common.terminal import print_notice, training_bar
 from tasks.learning.device import count_devices, settle_on
-from tasks.prepare import open_snapshot
+from tasks.snapshots import open_snapshot
 from tasks.tracking.client import Tracking
 from tasks.tracking.metric_log import MetricLog
 from tasks.tracking.run_facts import system_sampler

@@ -14,7 +14,7 @@ from configs.schema import Pipeline, Window
 from tasks.common.home import Home
 from tasks.common.orchestration import create_markdown_artifact
 from tasks.ledger.decisions import last_decision
-from tasks.prepare import PreparedSnapshot, latest_snapshot, note_latest, open_snapshot, rows_per_label
+from tasks.snapshots import PreparedSnapshot, latest_snapshot, note_latest, open_snapshot, rows_per_label
 
 if TYPE_CHECKING:
     from expectations.run import Validation

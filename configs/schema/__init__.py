@@ -16,10 +16,10 @@ from configs.schema.data import (
 )
 from configs.schema.evaluation import Evaluation
 from configs.schema.gate import Gate, Guards
-from configs.schema.objectives import OBJECTIVES, Objective, Supervised
+from configs.schema.objectives import OBJECTIVES, Objective, Supervised, metric_titles
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
-from configs.schema.problems import NLL_OF_ROWS, Metric, ProblemFacts, ProblemName, facts_of, metric_titles
+from configs.schema.problems import NLL_OF_ROWS, Metric, ProblemFacts, ProblemName, facts_of
 from configs.schema.section import Fraction, Frozen, Moment, Plain
 from configs.schema.training import Model, Training
 

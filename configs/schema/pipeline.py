@@ -37,8 +37,8 @@ class Pipeline(Frozen):
 
     @property
     def facts(self) -> ProblemFacts:
-        """What its problem reads and says."""
-        return facts_of(self.problem)
+        """What its problem reads and says, and what its models are compared by."""
+        return self.objective.with_metrics(facts_of(self.problem))
 
     @model_validator(mode="before")
     @classmethod
@@ -50,6 +50,11 @@ class Pipeline(Frozen):
     def _an_adapter_is_lora_unless_it_says_otherwise(cls, value: object) -> object:
         return {"kind": Lora().kind, **value} if isinstance(value, dict) else value
 
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _an_objective_is_supervised_unless_it_says_otherwise(cls, value: object) -> object:
+        return {"kind": Supervised().kind, **value} if isinstance(value, dict) else value
+
     @model_validator(mode="after")
     def _no_setting_is_without_effect(self) -> Self:
         split = self.data.split
@@ -59,8 +64,14 @@ class Pipeline(Frozen):
                 "training.early_stopping watches the validation rows, and data.split.validation is 0: "
                 "raise data.split.validation, or drop training.early_stopping"
             )
-        if self.objective.class_weights != "none" and not self.facts.has_labels:
-            raise ValueError(f"objective.class_weights: {self.problem} has no classes to weigh: set it to none")
+        self.objective.check_choice(self.problem, self.facts, self.adapter)
+        if self.objective.needs_pairs and self.data.rejected is None and not self.data.feedback:
+            raise ValueError(
+                f"objective.kind {self.objective.kind} learns from pairs of answers: set data.rejected to the column of those that "
+                "the completions were preferred to, or data.feedback=true to learn from corrections"
+            )
+        if self.data.rejected is not None and not self.objective.needs_pairs:
+            raise ValueError(f"data.rejected: objective.kind {self.objective.kind} reads no rejected answers: drop it")
         if self.contract.vocabulary != "may_grow" and not self.facts.has_labels:
             raise ValueError(f"contract.vocabulary: {self.problem} has no labels to hold against one: drop it")
         if self.model.target_tokenizer is not None and not self.facts.pairs_tokenizers:

@@ -22,7 +22,8 @@ ACCURACY = Metric("accuracy", "accuracy", "share", True)
 PERPLEXITY = Metric("perplexity", "perplexity", "number", False)
 NLL = Metric("nll_per_token", "NLL per token, over all tokens", "number", False)
 EXACT_MATCH = Metric("exact_match", "exact match", "share", True)
-NLL_OF_ROWS = Metric("nll_per_token_row_mean", "NLL per token, mean of rows", "number", False)  # what the gate compares of texts
+NLL_OF_ROWS = Metric("nll_per_token_row_mean", "NLL per token, mean of rows", "number", False)
+LIKELIHOOD = "log-likelihood per token, mean of rows"
 ROUGE_L = Metric("rouge_l", "ROUGE-L", "share", True)
 
 
@@ -30,17 +31,21 @@ ROUGE_L = Metric("rouge_l", "ROUGE-L", "share", True)
 class ProblemFacts:
     """What a problem reads and says.
 
-    `target` is what a row has to be answered with: one label of a fixed set, or a text. `metrics` are those that pages show; the
-    gate's comes first. `life_metric` is the one that a model's history draws. `feedback` is how a person corrects an answer,
-    `examples` are two texts to ask. `pairs_tokenizers`: targets may have a tokenizer of their own.
+    `target` is what a row has to be answered with: one label of a fixed set, or a text. `metrics` are those that pages show.
+    `primary` is the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is the one that a model's
+    history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask. `pairs_tokenizers`: targets may
+    have a tokenizer of their own. `continues_text`: answers go on where what was read ends.
     """
 
     target: Literal["label", "text"]
     metrics: tuple[Metric, ...]
+    primary: Metric
+    compared: str
     life_metric: Metric
     feedback: Literal["label", "correction"]
     examples: tuple[str, str]
     pairs_tokenizers: bool = False
+    continues_text: bool = False
 
     @property
     def has_labels(self) -> bool:
@@ -62,6 +67,8 @@ FACTS: dict[ProblemName, ProblemFacts] = {
             Metric("log_loss", "log loss", "number", False),
             Metric("expected_calibration_error", "calibration error", "share", False),
         ),
+        primary=ACCURACY,
+        compared=ACCURACY.title,
         life_metric=ACCURACY,
         feedback="label",
         examples=("Where is my refund?", "I cannot log in any more"),
@@ -69,13 +76,18 @@ FACTS: dict[ProblemName, ProblemFacts] = {
     "text-generation": ProblemFacts(
         target="text",
         metrics=(NLL, PERPLEXITY, EXACT_MATCH, ROUGE_L),
+        primary=NLL_OF_ROWS,
+        compared=LIKELIHOOD,
         life_metric=PERPLEXITY,
         feedback="correction",
         examples=("Question: 3 + 4 = ?\nAnswer:", "Question: 5 + 2 = ?\nAnswer:"),
+        continues_text=True,
     ),
     "text2text-generation": ProblemFacts(
         target="text",
         metrics=(NLL, PERPLEXITY, EXACT_MATCH, Metric("chrf", "chrF", "share", True), ROUGE_L),
+        primary=NLL_OF_ROWS,
+        compared=LIKELIHOOD,
         life_metric=PERPLEXITY,
         feedback="correction",
         examples=("The meeting is moved to Thursday at nine.", "The parcel was left with a neighbour."),
@@ -111,9 +123,3 @@ def without_alias(config: dict[str, object]) -> dict[str, object]:
 def facts_of(problem: ProblemName) -> ProblemFacts:
     """The facts about a problem."""
     return FACTS[problem]
-
-
-def metric_titles() -> dict[str, str]:
-    """What people read for the metrics of all problems, by name."""
-    shown = (NLL_OF_ROWS, *(metric for facts in FACTS.values() for metric in facts.metrics))
-    return {metric.name: metric.title for metric in shown}

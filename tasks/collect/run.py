@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from configs.schema import NLL_OF_ROWS, Metric, Pipeline
+from configs.schema import Pipeline
 from tasks.collect import run_rows as rows
 from tasks.collect import training
+from tasks.collect.run_scores import scores_of_systems
 from tasks.common.bases import Base
 from tasks.decide import recent_rows
-from tasks.evaluate import Baselines, StoredScores, folder_bytes, primary_of
+from tasks.evaluate import Baselines, StoredScores, folder_bytes
 from tasks.gate.evidence import Comparison, Verdict
 from tasks.identity.keys import TRAIN_LIBRARIES, library_versions
-from tasks.prepare import PreparedSnapshot, open_snapshot
 from tasks.report.run import data as page
-from tasks.stats.intervals import macro_f1, mean_interval, metric_interval, ratio_interval
+from tasks.snapshots import PreparedSnapshot, open_snapshot
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     import pandas as pd
 
     from tasks.common.home import Home
@@ -66,7 +63,7 @@ def collect_report(found: Findings, home: Home) -> page.ReportData:
         run_id=found.run_id,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         primary_metric=pipeline.facts.metrics[0].name,
-        systems=_systems(found),
+        systems=scores_of_systems(found),
         identity=_identity(found),
         confidence=pipeline.evaluation.confidence,
         model_name=pipeline.name,
@@ -108,72 +105,6 @@ def _in_window(frame: pd.DataFrame, pipeline: Pipeline) -> int | None:
     return None if rows is None else int(rows.sum())
 
 
-def _systems(found: Findings) -> tuple[page.System, ...]:
-    systems = [_trained("challenger", found.version, found.challenger, found)]
-    if found.champion is not None:
-        systems.append(_trained("champion", found.against, found.champion, found))
-    for name, metrics in found.baselines.metrics.items():
-        systems.append(_system(name, "baseline", None, found.baselines.scores[name], metrics, found.challenger.frame, found))
-    return tuple(systems)
-
-
-def _trained(role: Literal["challenger", "champion"], version: str | None, scores: StoredScores, found: Findings) -> page.System:
-    """A model's row, F1 with its interval too."""
-    pipeline = found.pipeline
-    shown = _system(role, role, version, primary_of(pipeline, scores), scores.metrics, scores.frame, found)
-    if not pipeline.facts.has_labels:
-        return shown
-    labels = sorted({*scores.frame["target"], *scores.frame["prediction"]})
-    target, said = (np.searchsorted(labels, scores.frame[name].to_numpy(str)) for name in ("target", "prediction"))
-    how = pipeline.evaluation
-    interval = metric_interval(target, said, macro_f1, rows.groups_of(found), how.confidence, how.bootstrap)
-    return replace(
-        shown,
-        scores=tuple(
-            replace(score, low=interval.low, high=interval.high) if score.metric == "f1_macro" else score for score in shown.scores
-        ),
-    )
-
-
-def _system(
-    name: str, role: Literal["challenger", "champion", "baseline"], version: str | None, scores: npt.NDArray[np.float64],
-    metrics: Mapping[str, float], frame: pd.DataFrame, found: Findings,
-) -> page.System:  # fmt: skip
-    intervals = _intervals(scores, frame, found)
-    shown = []
-    for metric in found.pipeline.facts.metrics:
-        if metric.name in metrics:
-            shown.append(_score(metric, metrics[metric.name], intervals))
-    if found.pipeline.facts.writes_text:
-        shown.insert(1, _score(NLL_OF_ROWS, -float(scores.mean()), intervals))
-    return page.System(name=name, role=role, version=version, scores=tuple(shown))
-
-
-def _intervals(scores: npt.NDArray[np.float64], frame: pd.DataFrame, found: Findings) -> dict[str, tuple[float, float]]:
-    """The ends of the leading metrics; over a corpus each row's likelihood counts for its tokens, those of `frame`."""
-    how = (rows.groups_of(found), found.pipeline.evaluation.confidence, found.pipeline.evaluation.bootstrap)
-    if found.pipeline.facts.has_labels:
-        interval = mean_interval(scores, *how)
-        return {} if interval.low is None or interval.high is None else {"accuracy": (interval.low, interval.high)}
-    tokens = frame["tokens"].to_numpy(np.float64)
-    interval = ratio_interval(-scores * tokens, tokens, *how)
-    by_row = mean_interval(-scores, *how)
-    if interval.low is None or interval.high is None or by_row.low is None or by_row.high is None:
-        return {}
-    return {
-        NLL_OF_ROWS.name: (by_row.low, by_row.high),
-        "nll_per_token": (interval.low, interval.high),
-        "perplexity": (float(np.exp(interval.low)), float(np.exp(interval.high))),
-    }
-
-
-def _score(metric: Metric, value: float, intervals: Mapping[str, tuple[float, float]]) -> page.Score:
-    low, high = intervals.get(metric.name, (None, None))
-    return page.Score(
-        metric=metric.name, value=value, low=low, high=high, unit=metric.unit, higher_is_better=metric.higher_is_better
-    )
-
-
 def _comparison(each: Comparison, found: Findings) -> page.ComparisonRow:
     unit = rows.unit_of(found.pipeline)
     return page.ComparisonRow(
@@ -191,7 +122,7 @@ def _comparison(each: Comparison, found: Findings) -> page.ComparisonRow:
         wins=each.wins,
         losses=each.losses,
         unit=unit,
-        quantity="accuracy" if unit == "share" else "log-likelihood per token, mean of rows",
+        quantity=found.pipeline.facts.compared,
         note=f"{each.clipped:,} rows clipped" if each.clipped else "",
     )
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from configs.schema import Pipeline
 from tasks.decide import slice_columns
-from tasks.evaluate import primary_of
+from tasks.evaluate import groups_of, primary_of
 from tasks.gate.calibration import reliability_bins
 from tasks.gate.slices import by_slice, recall_by_class
-from tasks.prepare import open_snapshot
 from tasks.report.run import data as page
+from tasks.snapshots import open_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,14 +25,9 @@ if TYPE_CHECKING:
 WORST = 20
 
 
-def groups_of(found: Findings) -> list[str] | None:
-    """Of each test row, where rows belong together: they count as one in intervals, as they do at the gate."""
-    return found.challenger.frame["group"].tolist() if found.pipeline.data.group else None
-
-
 def unit_of(pipeline: Pipeline) -> page.Unit:
     """Of what the gate compares."""
-    return "share" if pipeline.facts.has_labels else "number"
+    return pipeline.facts.primary.unit
 
 
 def class_scores(found: Findings) -> tuple[page.ClassRow, ...]:
@@ -42,7 +37,9 @@ def class_scores(found: Findings) -> tuple[page.ClassRow, ...]:
     labels = sorted({*frame["target"], *frame["prediction"]})
     code = {label: place for place, label in enumerate(labels)}
     targets, predictions = (np.array([code[label] for label in frame[name]]) for name in ("target", "prediction"))
-    recall = {each.value: each for each in recall_by_class(frame["correct"], frame["target"].to_numpy(), groups_of(found))}
+    recall = {
+        each.value: each for each in recall_by_class(frame["correct"], frame["target"].to_numpy(), groups_of(found.challenger))
+    }
     champion = {} if found.champion is None else found.champion.frame.groupby("target")["correct"].mean().to_dict()
     return tuple(
         page.ClassRow(
@@ -58,7 +55,7 @@ def slice_scores(found: Findings) -> tuple[page.SliceRow, ...]:
     columns = slice_columns(frame)
     if not columns:
         return ()
-    ours = by_slice(primary_of(found.pipeline, found.challenger), columns, groups_of(found))
+    ours = by_slice(primary_of(found.pipeline, found.challenger), columns, groups_of(found.challenger))
     theirs = (
         {}
         if found.champion is None
@@ -121,7 +118,8 @@ def _rows(frame: pd.DataFrame) -> Iterator[Any]:
 
 def worst_generations(found: Findings, home: Home) -> tuple[page.Generation, ...]:
     """Of the answers that were written, those to rows whose reference was least likely to the model: the worst first."""
-    frame = found.challenger.frame.assign(likelihood=primary_of(found.pipeline, found.challenger))
+    frame = found.challenger.frame
+    frame = frame.assign(likelihood=frame["log_likelihood"] / frame["tokens"])
     worst = frame[frame["prediction"].notna()].nsmallest(WORST, "likelihood")
     prompts = open_snapshot(home, found.prepared.snapshot).frame("test").set_index("id")["text"]
     return tuple(

@@ -24,7 +24,7 @@ PREPARE_LIBRARIES = ("datasets", "great_expectations", "presidio_analyzer", "ren
 TRAIN_LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "peft", "trl", "safetensors")
 ENTRIES: dict[str, tuple[Definition, ...]] = {  # what each key's computation begins with
     "prepare": (
-        ("tasks.prepare", "open_source"), ("tasks.prepare", "validate"), ("tasks.prepare", "prepare"),
+        ("tasks.prepare", "open_source"), ("tasks.contract", "validate"), ("tasks.prepare", "prepare"),
         ("tasks.prepare", "seal_snapshot"),
         ("tasks.vocabulary", "check_raw"), ("tasks.vocabulary", "check_prepared"),
     ),
@@ -104,6 +104,7 @@ def prepare_key(pipeline: Pipeline, sources: Mapping[str, object], base: Base, r
             "sources": sources,
             "data": settings_of(pipeline.data, READ_BY),
             "problem": pipeline.problem,
+            **({"pairs": True} if pipeline.objective.needs_pairs else {}),
             "contract": settings_of(pipeline.contract, ("max_quarantined", "vocabulary")),
             "suites": [hashlib.sha256(file.read_bytes()).hexdigest() for file in suites],
             "tokens": [base.digest, settings_of(pipeline.model, ("max_length",))],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 
     from tasks.problems.baselines.classification import Baseline
     from tasks.problems.seq2seq import PairedTokenizer
+
+BASE = "base model"  # the baseline that is the base as it is
 
 
 class TextWriter(Problem):
@@ -89,9 +90,8 @@ class TextWriter(Problem):
         known, held_out = ([self.target_tokens(example) for example in part] for part in examples)
         size = self.vocabulary_size(network.tokenizer)
         fitted = (baselines.unigram_scores(known, held_out, size), baselines.bigram_scores(known, held_out, size))
-        evaluation = how.evaluation if self.decodes_base else how.evaluation.model_copy(update={"decode_rows": 0})
-        untuned = self.score_rows(network, test, replace(how, evaluation=evaluation))
-        own = ScoredBaseline("base model", self.primary_scores(untuned.frame), untuned.metrics, 0.0)
+        untuned = self.score_rows(network, test, how if self.decodes_base else how.without_text())
+        own = ScoredBaseline(BASE, self.primary_scores(untuned.frame), untuned.metrics, 0.0)
         return ScoredBaselines((*(_as_opponent(each) for each in fitted), own))
 
     def answer_texts(

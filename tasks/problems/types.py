@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -103,6 +103,10 @@ class Scoring:
 
     evaluation: Evaluation
     autocast: Autocast
+
+    def without_text(self) -> Scoring:
+        """The same, and nothing is written."""
+        return replace(self, evaluation=self.evaluation.model_copy(update={"decode_rows": 0}))
 
 
 @dataclass(frozen=True, eq=False)

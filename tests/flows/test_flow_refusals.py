@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import tiny
 
-from tasks import prepare
+from tasks import snapshots
 from tasks.ledger.promotions import ledger_history
 from tasks.ledger.retrain_requests import requests_of
 from tasks.tracking.client import Tracking
@@ -231,7 +231,7 @@ def test_what_a_library_says_of_an_address_reaches_no_state_log_ledger_or_termin
     def away(*_):
         raise ValueError("no route to postgresql://me:Zqsecret1@h/d")
 
-    monkeypatch.setattr(prepare, "known_snapshot", away)
+    monkeypatch.setattr(snapshots, "known_snapshot", away)
     said = keep.refused(code=1)
     assert "postgresql://***@h/d" in said
     assert keep.command("retrain", str(keep.config), "--debug")[0] == 1 and "Traceback" in keep.said

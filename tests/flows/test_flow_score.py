@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import tiny
 
-from tasks import prepare
+from tasks import snapshots
 from tasks.traffic.log import Feedback, new_id, open_traffic, read_answers
 
 
@@ -53,7 +53,7 @@ def test_the_champion_answers_a_file_a_table_and_hears_what_is_said_of_it(keep):
     assert keep.retrain()["skipped"], "data.feedback is off"
     fed = keep.retrain("data.feedback=true")
     assert not fed["skipped"]
-    manifest = prepare.open_snapshot(keep.home, fed["snapshot"]).manifest
+    manifest = snapshots.open_snapshot(keep.home, fed["snapshot"]).manifest
     assert manifest["origins"]["feedback"]["train"] > 150 and "(feedback)" in manifest["sources"]
     assert manifest["origins"]["feedback"]["test"] == manifest["origins"]["feedback"]["validation"] == 0
     assert keep.retrain("data.feedback=true")["skipped"], "nothing new was said"

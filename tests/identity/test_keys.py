@@ -157,7 +157,7 @@ FIT, GATE, CLASSIFY = "tasks/learning/fit.py", "tasks/gate/gate.py", "tasks/prob
         ("tasks/problems/text_generation.py", "decoder.load_decoder(base)", "decoder.load_decoder(base.absolute())", NOTHING),
         ("tasks/problems/text_writer.py", "decodes_base: ClassVar[bool] = False", "decodes_base: ClassVar[bool] = True", NOTHING),
         (CLASSIFY, "trivial_baseline = baselines.MAJORITY", 'trivial_baseline = "none"', (False, True, False)),
-        ("tasks/problems/base.py", "class Problem(Measure):", "class Problem(Measure):\n    def novel(self) -> int: ...\n", NOTHING),
+        ("tasks/problems/base.py", "class Problem(Measure):", "class Problem(Measure):\n    def new(self) -> int: ...\n", NOTHING),
         ("tasks/learning/adapters.py", "case Full():\n", "case Full():\n            print()\n", NOTHING),
         ("tasks/learning/adapters.py", "case Full():\n", "case Dora():\n            return 3\n        case Full():\n", NOTHING),
     ],

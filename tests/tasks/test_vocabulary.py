@@ -9,7 +9,7 @@ from configs.schema import Data, Model, Pipeline
 from tasks.common.home import Home
 from tasks.ledger.decisions import record_decision
 from tasks.ledger.promotions import Ledger
-from tasks.prepare import latest_snapshot, note_latest
+from tasks.snapshots import latest_snapshot, note_latest
 from tasks.vocabulary import known_labels
 
 PIPELINE = Pipeline(name="tiny", problem="text-classification", data=Data(source="x.csv"), model=Model(base="x"))

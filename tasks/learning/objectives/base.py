@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tasks.learning import adapters
 from tasks.problems import problem_of
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 
 class Objective(ABC):
-    """What a training minimises; made from its settings. The run around it (memory, resuming, restarts) is run.py's."""
+    """What a training minimises; made from its settings. The run around it (memory, resuming, restarts) is run.py's.
+
+    `sequences_per_row`: how many sequences of tokens a row is, each at most as long as its `input_ids`.
+    """
+
+    sequences_per_row: ClassVar[int] = 1
 
     def learning_rate(self, adapter: Adapter) -> float:
         """The default for an adapter."""

@@ -194,7 +194,7 @@ def _attempt(
     examples, answered = (job.objective.encode_rows(tokenizer, spec, frame) for frame in (rows, held_out))
     answered.sort(key=lambda row: len(row["input_ids"]))  # batches of like length: their order is no matter
     lengths = [len(row["input_ids"]) for row in examples]
-    check_fits(outline_network(spec, job.base), micro, max(lengths), how)
+    check_fits(outline_network(spec, job.base), micro * job.objective.sequences_per_row, max(lengths), how)
     network = build_network(spec, job.base, moved)
     if job.start is not None:
         refuse_blind(network)

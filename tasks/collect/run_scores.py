@@ -1,0 +1,89 @@
+"""What challenger, champion and baselines score on the test rows, as the plain values of a report, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from configs.schema import NLL_OF_ROWS, Metric
+from tasks.evaluate import StoredScores, groups_of, primary_of
+from tasks.report.run import data as page
+from tasks.stats.intervals import macro_f1, mean_interval, metric_interval, ratio_interval
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+    from tasks.collect.run import Findings
+
+
+def scores_of_systems(found: Findings) -> tuple[page.System, ...]:
+    """The challenger, the champion where there is one, then the baselines."""
+    systems = [_trained("challenger", found.version, found.challenger, found)]
+    if found.champion is not None:
+        systems.append(_trained("champion", found.against, found.champion, found))
+    for name, metrics in found.baselines.metrics.items():
+        systems.append(_system(name, "baseline", None, found.baselines.scores[name], metrics, found.challenger.frame, found))
+    return tuple(systems)
+
+
+def _trained(role: Literal["challenger", "champion"], version: str | None, scores: StoredScores, found: Findings) -> page.System:
+    """A model's row, F1 with its interval too."""
+    pipeline = found.pipeline
+    shown = _system(role, role, version, primary_of(pipeline, scores), scores.metrics, scores.frame, found)
+    if not pipeline.facts.has_labels:
+        return shown
+    labels = sorted({*scores.frame["target"], *scores.frame["prediction"]})
+    target, said = (np.searchsorted(labels, scores.frame[name].to_numpy(str)) for name in ("target", "prediction"))
+    how = pipeline.evaluation
+    interval = metric_interval(target, said, macro_f1, groups_of(found.challenger), how.confidence, how.bootstrap)
+    return replace(
+        shown,
+        scores=tuple(
+            replace(score, low=interval.low, high=interval.high) if score.metric == "f1_macro" else score for score in shown.scores
+        ),
+    )
+
+
+def _system(
+    name: str, role: Literal["challenger", "champion", "baseline"], version: str | None, scores: npt.NDArray[np.float64],
+    metrics: Mapping[str, float], frame: pd.DataFrame, found: Findings,
+) -> page.System:  # fmt: skip
+    intervals, facts = _intervals(scores, frame, found), found.pipeline.facts
+    shown = [_score(metric, metrics[metric.name], intervals) for metric in facts.metrics if metric.name in metrics]
+    if facts.primary not in facts.metrics:
+        shown.insert(1, _score(facts.primary, _sign(facts.primary) * float(scores.mean()), intervals))
+    return page.System(name=name, role=role, version=version, scores=tuple(shown))
+
+
+def _intervals(scores: npt.NDArray[np.float64], frame: pd.DataFrame, found: Findings) -> dict[str, tuple[float, float]]:
+    """The ends of the leading metrics; over a corpus each row's likelihood counts for its tokens, those of `frame`."""
+    how = (groups_of(found.challenger), found.pipeline.evaluation.confidence, found.pipeline.evaluation.bootstrap)
+    primary = found.pipeline.facts.primary
+    by_row = mean_interval(_sign(primary) * scores, *how)
+    if by_row.low is None or by_row.high is None:
+        return {}
+    ends = {primary.name: (by_row.low, by_row.high)}
+    if primary != NLL_OF_ROWS:
+        return ends
+    tokens = frame["tokens"].to_numpy(np.float64)
+    interval = ratio_interval(-scores * tokens, tokens, *how)
+    if interval.low is None or interval.high is None:
+        return ends
+    perplexity = (float(np.exp(interval.low)), float(np.exp(interval.high)))
+    return {**ends, "nll_per_token": (interval.low, interval.high), "perplexity": perplexity}
+
+
+def _sign(metric: Metric) -> int:
+    """What turns scores, of which more is better, into the metric."""
+    return 1 if metric.higher_is_better else -1
+
+
+def _score(metric: Metric, value: float, intervals: Mapping[str, tuple[float, float]]) -> page.Score:
+    low, high = intervals.get(metric.name, (None, None))
+    return page.Score(
+        metric=metric.name, value=value, low=low, high=high, unit=metric.unit, higher_is_better=metric.higher_is_better
+    )

@@ -1,0 +1,94 @@
+"""Which snapshots a pipeline has led to on this machine, and what they hold."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.schema import Pipeline
+from tasks.common.home import Home
+
+if TYPE_CHECKING:
+    from tasks.data.snapshot.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class PreparedSnapshot:
+    """A snapshot and the account of its contract; `outcomes` are expectations as plain values."""
+
+    snapshot: str
+    rows: dict[str, str]
+    outcomes: tuple[dict[str, Any], ...]
+    docs: str
+
+
+def open_snapshot(home: Home, hash: str) -> Snapshot:
+    """A sealed snapshot by its hash."""
+    from tasks.data.snapshot.snapshot import open_snapshot as read
+
+    return read(home.path, hash)
+
+
+def known_snapshot(home: Home, key: str) -> PreparedSnapshot | None:
+    """The snapshot that inputs with this key led to before, if it is still there, and whole."""
+    from tasks.data.snapshot.snapshot import is_whole
+
+    try:
+        values = json.loads(_index(home, key).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    if not is_whole(home.path, values["snapshot"]):
+        return None
+    return PreparedSnapshot(**{**values, "outcomes": tuple(values["outcomes"]), "docs": str(home.locate(values["docs"]))})
+
+
+def note_prepared(home: Home, key: str, prepared: PreparedSnapshot) -> None:
+    """Remember which snapshot inputs with this key lead to."""
+    _write_json(_index(home, key), asdict(prepared))
+
+
+def latest_snapshot(pipeline: Pipeline, home: Home) -> tuple[str, str] | None:
+    """The snapshot that this pipeline led to last on this machine, and since when it is that (ISO 8601, UTC)."""
+    place = _latest(pipeline, home)
+    try:
+        values = json.loads(place.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    written = datetime.fromtimestamp(place.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
+    return values["snapshot"], values.get("at", written)
+
+
+def note_latest(pipeline: Pipeline, home: Home, snapshot: str) -> None:
+    """Remember a snapshot as the one that the next is compared with."""
+    _write_json(_latest(pipeline, home), {"snapshot": snapshot, "at": datetime.now(UTC).isoformat(timespec="milliseconds")})
+
+
+def rows_per_label(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """Label, spelled canonically whatever the manifest's version -> rows of all splits."""
+    from tasks.data.labels import canonical_label
+
+    counts = Counter[str]()
+    for label, splits in manifest.get("label_counts", {}).items():
+        counts[canonical_label(label) or ""] += sum(splits.values())
+    return dict(counts)
+
+
+def _index(home: Home, key: str) -> Path:
+    return home.path / "index" / f"{key}.json"
+
+
+def _latest(pipeline: Pipeline, home: Home) -> Path:
+    return home.path / "index" / f"latest-{pipeline.name}.json"
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(json.dumps(value))
+    aside.replace(path)
