@@ -178,10 +178,9 @@ def _status(pid: int) -> dict[str, int]:
 def _one(source: Path) -> None:
     """In the child: prepare the file as the flow does, print when each stage ended and what came of it."""
     from configs.schema import Pipeline
-    from flows.retrain import PREPARING
     from tasks import contract, prepare, snapshots
     from tasks.common.home import find_home, settle_environment
-    from tasks.common.processes import HelperProcess
+    from tasks.common.processes import PREPARING, HelperProcess
 
     home, nothing = find_home(), lambda: None
     settle_environment(home)
@@ -199,7 +198,7 @@ def _one(source: Path) -> None:
             times.append(time.monotonic())
             first = contract.validate.fn(pipeline, home, inputs, raw, "raw", side, nothing)
             times.append(time.monotonic())
-            candidate = prepare.prepare.fn(pipeline, home, raw, first)
+            candidate = prepare.prepare.fn(pipeline, home, raw, first, {})
             times.append(time.monotonic())
             second = contract.validate.fn(pipeline, home, inputs, candidate, "prepared", side, nothing)
             times.append(time.monotonic())

@@ -14,7 +14,8 @@ from configs.errors import InputError
 from configs.schema import Pipeline
 from flows.approve import close_form
 from flows.cli.promote import moved_outcome, settle_questions
-from flows.retrain import Run, close_on_error, help_beside, prepare_snapshot, score_version
+from flows.judge import score_version
+from flows.stages import Run, close_on_error, help_beside, prepare_snapshot
 from tasks import adopt as face
 from tasks import assets, decide, evaluate, prepare, publish_report, reference, release, snapshots
 from tasks.collect.run import Findings
@@ -30,6 +31,7 @@ from tasks.ledger.promotions import Move, PromotionEvidence, ledger_history, rec
 from tasks.ledger.promotions import adopt_version as adopt_version
 from tasks.ledger.retrain_requests import RetrainRequest
 from tasks.opponent import ADOPTED, open_ledger
+from tasks.snapshots import PreparedSnapshot
 from tasks.tracking.client import Registry, Tracking
 
 if TYPE_CHECKING:
@@ -136,7 +138,7 @@ def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
 
 
 def _judge(
-    run: Run, asked: Adoption, prepared: snapshots.PreparedSnapshot, base: Base, kept: Trained, packed: release.Packed, run_id: str,
+    run: Run, asked: Adoption, prepared: PreparedSnapshot, base: Base, kept: Trained, packed: release.Packed, run_id: str,
     reload: release.Reload, helped: tuple[Future[tuple[Baseline, ...]] | None, Future[pd.DataFrame]],
 ) -> dict[str, Any]:  # fmt: skip
     """Evaluate > release > report."""
@@ -173,7 +175,7 @@ def _judge(
 
 
 def _release(
-    run: Run, asked: Adoption, prepared: snapshots.PreparedSnapshot, packed: release.Packed, run_id: str, reload: release.Reload
+    run: Run, asked: Adoption, prepared: PreparedSnapshot, packed: release.Packed, run_id: str, reload: release.Reload
 ) -> tuple[str, Move, str]:
     """Register what answered alike in a fresh process, and move the alias; the version, the move and the key of this adoption."""
     pipeline, tracking = run.pipeline, run.tracking

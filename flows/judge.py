@@ -1,0 +1,162 @@
+"""Judge a trained challenger: evaluate > decide > release > report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from flows import approve
+from flows.stages import Run
+from tasks import assets, decide, evaluate, publish_report, reference, release
+from tasks.collect.run import Findings
+from tasks.gate.evidence import Verdict
+from tasks.identity.keys import decision_key
+from tasks.ledger.decisions import check_look, look_number, record_decision
+from tasks.ledger.promotions import MACHINE, PromotionEvidence, WithdrawnError, champion_entry, promote
+from tasks.opponent import Opponent, seen_in_training
+from tasks.snapshots import PreparedSnapshot
+
+if TYPE_CHECKING:
+    from tasks.learning.fit import Trained
+
+
+def judge_challenger(
+    run: Run, prepared: PreparedSnapshot, against: Opponent, trained: Trained, run_id: str, lexical: Any, traits: Any,
+    packed: release.Packed, reload: release.Reload,
+) -> dict[str, Any]:  # fmt: skip
+    """Evaluate > decide > release > report, against one champion."""
+    with run.stage("evaluate") as facts:
+        scores = _scores(run, prepared, against, trained, lexical)
+        facts["note"] = publish_report.in_short(run.pipeline, scores.challenger)
+    with run.stage("decide") as facts:
+        verdict = _decide(run, prepared, against, scores)
+        facts["note"] = verdict.verdict
+    key = decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version)
+    with run.stage("release") as facts:
+        reference.write_reference(
+            run.pipeline, run.home, run.tracking, run.inputs.base, prepared.snapshot, trained, scores.challenger, scores.baselines,
+            traits, run_id,
+        )  # fmt: skip
+        version, verdict = _release(run, prepared, against, packed, run_id, reload, verdict, key)
+        facts["note"] = f"{run.pipeline.name} version {version}"
+    found = Findings(
+        run.pipeline, run.inputs.base, prepared, trained, scores.challenger, scores.champion, scores.baselines, verdict, run_id,
+        packed.uri, version, against.version, (against.train_key, key), run.seconds, tuple(run.notices),
+        _next_command(run, verdict, version if _waits_for_approval(run, against, version, verdict) else None), fit=scores.fit,
+    )  # fmt: skip
+    outcome = publish_report.publish_report(found, run.home, run.tracking)
+    alias = run.pipeline.release.alias if run.registry.champion(run.pipeline.name) == version else None
+    assets.link_assets(run.pipeline.name, prepared.snapshot, version, alias)
+    if _waits_for_approval(run, against, version, verdict):
+        keys = (key, against.train_key)
+        asked = approve.ask_person(
+            run.pipeline, run.ledger, run.registry, version, against.version, run_id, keys, outcome["report"]
+        )
+        outcome |= asked.account
+    run.tracking.close_run(run_id)
+    record_decision(  # last of all: whoever finds it has nothing left to do
+        run.ledger, run.pipeline.name, key, test_rows_hash=prepared.rows["test"], champion_version=against.version,
+        verdict=verdict.verdict, run_id=run_id, payload=outcome, train_key=against.train_key, look=verdict.look,
+    )  # fmt: skip
+    return outcome
+
+
+def _waits_for_approval(run: Run, against: Opponent, version: str, verdict: Verdict) -> bool:
+    """Whether a promotion is a person's to make."""
+    return run.pipeline.release.approval == "manual" and verdict.verdict == "PROMOTE" and version != against.champion
+
+
+@dataclass(frozen=True)
+class AllScores:
+    challenger: evaluate.StoredScores
+    champion: evaluate.StoredScores | None
+    anchor: evaluate.StoredScores | None
+    baselines: evaluate.Baselines
+    fit: dict[str, dict[str, float]]  # of the challenger, on rows it was trained on
+
+
+def _scores(run: Run, prepared: PreparedSnapshot, against: Opponent, trained: Trained, lexical: Any) -> AllScores:
+    """Everybody on the same test rows; the baselines first, while whoever fits the last of them still has a core to himself."""
+    pipeline, home, base = run.pipeline, run.home, run.inputs.base
+    baselines = evaluate.score_baselines(pipeline, home, base, prepared.snapshot, lexical)
+    load = cache(partial(evaluate.network_of, trained, base.path))
+    challenger = evaluate.evaluate(pipeline, home, prepared.snapshot, against.train_key, load, "challenger")
+    fit = evaluate.evaluate_fit(pipeline, home, prepared.snapshot, against.train_key, load)
+    champion, anchor = (score_version(run, prepared, version, who) for version, who in (
+        (against.version, "champion"), (against.anchor, "anchor"),
+    ))  # fmt: skip
+    return AllScores(challenger, champion, anchor, baselines, fit)
+
+
+def score_version(run: Run, prepared: PreparedSnapshot, version: str | None, who: str) -> evaluate.StoredScores | None:
+    """A registered version on the snapshot's test rows; None where there is no version."""
+    if version is None:
+        return None
+    name = run.pipeline.name
+    key = run.tracking.version_tags(name, version).get("train_key", f"{name} {version}")
+    load = partial(release.champion_network, run.tracking, run.home, name, version)
+    return evaluate.evaluate(run.pipeline, run.home, prepared.snapshot, key, load, who)
+
+
+def _decide(run: Run, prepared: PreparedSnapshot, against: Opponent, scores: AllScores) -> Verdict:
+    """The gate, on rows that are fair to both models."""
+    pipeline, home, tracking = run.pipeline, run.home, run.tracking
+    seen = [seen_in_training(home, tracking, prepared.snapshot, "")]
+    if against.version is not None and "snapshot" in against.tags:
+        seen.append(seen_in_training(home, tracking, against.tags["snapshot"], against.tags["run_id"]))
+    fair = decide.fair_rows(pipeline, home, prepared.snapshot, seen)
+    alike = decide.asked_alike(pipeline, home, tracking, prepared.snapshot, [v for v in (against.version, against.anchor) if v])
+    if not alike.all():
+        run.notices.append(
+            f"{(~alike).sum():,} test rows are left out of the comparison: their completions hold placeholders, which an earlier "
+            "version was trained to write with tags and this one without"
+        )
+    look = look_number(run.ledger, pipeline.name)
+    versions = {"champion": against.version, "anchor": against.anchor}
+    labels = {
+        who: release.labels_of(tracking, home, pipeline.name, version)
+        for who, version in versions.items()
+        if version is not None and pipeline.facts.has_labels
+    }
+    return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair & alike, look, labels)
+
+
+def _release(
+    run: Run,
+    prepared: PreparedSnapshot,
+    against: Opponent,
+    packed: release.Packed,
+    run_id: str,
+    reload: release.Reload,
+    verdict: Verdict,
+    key: str,
+) -> tuple[str, Verdict]:
+    """Register the challenger whatever its verdict; move the alias only on PROMOTE, and never to what was rolled back."""
+    pipeline, tracking, base = run.pipeline, run.tracking, run.inputs.base
+    tags = {"train_key": against.train_key, "snapshot": prepared.snapshot, "verdict": verdict.verdict, "base": base.digest}
+    run.turn.check()  # hours may have passed
+    version = release.register_model(pipeline, tracking, packed, run_id, reload, tags)
+    tracking.tag_version(pipeline.name, version, {"verdict": verdict.verdict, "decision_key": key})
+    if verdict.verdict != "PROMOTE" or version == against.champion:
+        return version, verdict
+    if _waits_for_approval(run, against, version, verdict) and version not in champion_entry(run.ledger, pipeline.name).withdrawn:
+        return version, verdict
+    check_look(run.ledger, pipeline.name, verdict.look)
+    evidence = PromotionEvidence(verdict.verdict, pipeline.gate.rule_against(against.version), run_id, against.train_key, key)
+    try:
+        move = promote(run.ledger, run.registry, pipeline.name, version, expected=against.version, evidence=evidence, who=MACHINE)
+    except WithdrawnError as error:
+        return version, replace(verdict, verdict="HOLD", reasons=(str(error), *verdict.reasons))
+    run.notices.extend(move.notices)
+    return version, verdict
+
+
+def _next_command(run: Run, verdict: Verdict, waiting: str | None) -> str:
+    """What a person would do now; `waiting` is the version that only a person may promote."""
+    if waiting is not None:
+        return f"tunekeeper promote CONFIG --version {waiting}"
+    if verdict.verdict == "PROMOTE":
+        where = f"MLFLOW_TRACKING_URI={run.home.tracking_uri} " if run.home.tracks_here else ""
+        return f"{where}mlflow models serve -m models:/{run.pipeline.name}@{run.pipeline.release.alias} --env-manager local"
+    return "tunekeeper history CONFIG" if verdict.verdict == "HOLD" else "tunekeeper retrain CONFIG, once there are more rows"

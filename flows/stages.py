@@ -1,0 +1,119 @@
+"""The stages that flows share, and what the steps of one run hand to one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from configs.errors import InfraError
+from configs.schema import Pipeline
+from tasks import base_check, contract, evaluate, prepare, reference, train, vocabulary
+from tasks.common.home import Home
+from tasks.common.processes import HelperProcess
+from tasks.common.terminal import print_notice, stage
+from tasks.ledger.promotions import Ledger
+from tasks.ledger.retrain_requests import RetrainRequest
+from tasks.opponent import Opponent, find_opponent
+from tasks.snapshots import PreparedSnapshot
+from tasks.tracking.client import Registry, Tracking
+
+
+@dataclass
+class Run:
+    """What the steps of one run share."""
+
+    pipeline: Pipeline
+    home: Home
+    tracking: Tracking
+    ledger: Ledger
+    registry: Registry
+    inputs: prepare.Inputs
+    turn: RetrainRequest
+    seconds: dict[str, float] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[dict[str, Any]]:
+        with stage(name) as facts:
+            yield facts
+        self.seconds[name] = facts["seconds"]
+
+
+def check_base(run: Run) -> None:
+    """Refuse a base that cannot work with these settings before anything is done with the data."""
+    notices = base_check.earlier_notices(run.pipeline, run.home, run.inputs.base)
+    if notices is None:
+        with run.stage("check") as facts:
+            notices = base_check.check_base(run.pipeline, run.home, run.inputs.base)
+            facts["note"] = f"{run.pipeline.model.base} fits"
+    for notice in notices:
+        print_notice(notice)
+    run.notices.extend(notices)
+
+
+def meet_opponent(run: Run, prepared: PreparedSnapshot) -> Opponent:
+    """Whom the challenger meets; what was found amiss on the way, and healed, is said once and stands in the report."""
+    against = find_opponent(run.pipeline, run.tracking, run.ledger, run.registry, prepared, run.inputs.base)
+    for notice in dict.fromkeys(against.notices):
+        if notice not in run.notices:
+            print_notice(notice)
+            run.notices.append(notice)
+    return against
+
+
+def prepare_snapshot(run: Run, side: HelperProcess) -> PreparedSnapshot:
+    """Load > raw contract, labels > candidate > prepared contract, labels > seal."""
+    pipeline, home, inputs = run.pipeline, run.home, run.inputs
+    for sentence in contract.without_earlier(pipeline, home):
+        print_notice(sentence)
+        run.notices.append(sentence)
+    with prepare.open_source(pipeline, home, inputs) as raw:
+        with run.stage("validate") as facts:
+            greet = partial(run.registry.champion, pipeline.name)  # a registry that is away is found out now, and MLflow imported
+            first = contract.validate(pipeline, home, inputs, raw, "raw", side, greet)
+            labels = _check_labels(run, raw, first)
+            facts["note"] = f"{first.rows:,} rows, {len(first.warnings)} warnings"
+        with run.stage("prepare") as facts:
+            candidate = prepare.prepare(pipeline, home, raw, first, labels.refused if labels else {})
+            second = contract.validate(pipeline, home, inputs, candidate, "prepared", side, train.warm_up)
+            if labels is not None:
+                vocabulary.check_prepared(pipeline, candidate, second, labels)
+            prepared = prepare.seal_snapshot(pipeline, home, inputs, candidate, (first, second))
+            facts["note"] = f"snapshot {prepared.snapshot[:12]}, {len(second.warnings)} warnings"
+    return prepared
+
+
+def _check_labels(run: Run, raw: Any, contract: Any) -> vocabulary.LabelCheck | None:
+    """Hold the data's labels against those known before, where they have labels; how they changed is said."""
+    if not run.pipeline.facts.has_labels:
+        return None
+    known = vocabulary.known_labels(run.pipeline, run.home, run.tracking, run.ledger, run.registry)
+    checked = vocabulary.check_raw(run.pipeline, run.home, raw, contract, known)
+    for notice in checked.notices:
+        print_notice(notice)
+    run.notices.extend(checked.notices)
+    return checked
+
+
+def help_beside(run: Run, prepared: PreparedSnapshot, side: HelperProcess) -> tuple[Any, Any]:
+    """The Futures of what judging needs and another process works out: the lexical baselines, and the traits of the reference."""
+    lexical = evaluate.lexical_baselines(run.pipeline, run.home, run.inputs.base, prepared.snapshot, side)
+    return lexical, reference.begin_text_stats(run.home, prepared.snapshot, side)
+
+
+@contextmanager
+def close_on_error(tracking: Tracking, run_id: str) -> Iterator[None]:
+    """Where the block fails, leave the MLflow run as what it became: KILLED by a signal, or FAILED."""
+    try:
+        yield
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit) or type(error).__name__ in (
+            "StoppedEarlyError",
+            "TerminationSignal",
+        )
+        with suppress(InfraError):  # the error that is on its way says more than that MLflow is away too
+            tracking.close_run(run_id, "KILLED" if stopped else "FAILED")
+        raise
