@@ -87,7 +87,7 @@ def test_a_correction_was_preferred_to_the_answer_that_it_replaced(build, write)
 
 
 def test_without_any_pair_it_is_said_what_is_missing(build, write):
-    with pytest.raises(InputError, match=r"90 of them, because no other answer was rejected for theirs: see data\.rejected"):
+    with pytest.raises(InputError, match=r"data\.rejected: none of the 90 rows has another answer"):
         build(write(pairs()))
 
 

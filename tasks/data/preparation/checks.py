@@ -59,8 +59,7 @@ def check_rows(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
     alone = f" ({pairless:,} of them, because no other answer was rejected for theirs: see data.rejected)" if pairless else ""
     if counts.sum() == 0:
         raise InputError(
-            f"data.source: all {total:,} rows were quarantined or dropped{alone}: see the reasons, then mend the data or the "
-            "contract"
+            f"data.source: all {total:,} rows were quarantined or dropped: see the reasons, then mend the data or the contract"
         )
     gone = total - counts.sum()
     left = f"are left of {total:,}{f', {gone:,} of which are copies or set aside' if gone else ''}{alone}{together}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.errors import InputError
 from configs.schema import Data, GivenSplit, HashSplit, TimeSplit, facts_of
 from tasks.common.workspace import world_faults
 from tasks.data.feedback import FEEDBACK, ORIGINS
@@ -99,6 +100,11 @@ def prepare_rows(raw: Raw, data: Data, redactor: Redactor | None, quarantined: M
     times = np.asarray(raw.rows.data.column("time").cast("int64").fill_null(_NO_TIME))
     aside = _unusable(raw, data, marks, times, quarantined or {})
     fate = np.full(len(rows), KEPT, dtype=np.uint8)
+    if marks.pairless.all():
+        raise InputError(
+            f"data.rejected: none of the {len(rows):,} rows has another answer that was rejected for its own: name the column of "
+            "those, or wait until served answers are corrected"
+        )
     fate[marks.pairless] = PAIRLESS
     fate[list(aside)] = QUARANTINED
     origin = _origins(raw.rows)
