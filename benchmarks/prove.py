@@ -28,6 +28,7 @@ PROOFS = (
     "accuracy",
     "generation",
     "seq2seq",
+    "preference",
     "prepare",
     "kills",
     "disks",

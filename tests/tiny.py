@@ -44,6 +44,12 @@ def pairs(n, seed=0):
     )
 
 
+def preferences(n, seed=0):
+    """The same prompts; an answer that begins with one key word was preferred to one that begins with the other."""
+    rows = pairs(n, seed)
+    return rows.assign(group=None, target=f"{KEYS[0][0]} " + rows["text"], rejected=f"{KEYS[0][1]} " + rows["text"])
+
+
 def tokenizer(folder: Path, *, wrap: bool, **marks):
     """A word-level tokenizer on disk; `wrap` puts [CLS] and [SEP] around a text; `marks` are further special tokens."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors

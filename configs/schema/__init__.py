@@ -16,7 +16,7 @@ from configs.schema.data import (
 )
 from configs.schema.evaluation import Evaluation
 from configs.schema.gate import Gate, Guards
-from configs.schema.objectives import OBJECTIVES, Objective, Supervised, metric_titles
+from configs.schema.objectives import OBJECTIVES, Objective, Preference, Supervised, metric_titles
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
 from configs.schema.problems import NLL_OF_ROWS, Metric, ProblemFacts, ProblemName, facts_of
@@ -49,6 +49,7 @@ __all__ = [
     "Objective",
     "Pipeline",
     "Plain",
+    "Preference",
     "ProblemFacts",
     "ProblemName",
     "Redact",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from configs.schema.adapters import Adapter
-from configs.schema.problems import FACTS, ProblemFacts, ProblemName
+from configs.schema.adapters import Adapter, Lora
+from configs.schema.problems import FACTS, Metric, ProblemFacts, ProblemName
 from configs.schema.section import Frozen
+
+PREFERENCE_ACCURACY = Metric("preference_accuracy", "preference accuracy", "share", True)
+PREFERENCE_MARGIN = Metric("preference_margin", "margin, nats a token", "number", True)
 
 
 class Supervised(Frozen):
@@ -28,8 +32,46 @@ class Supervised(Frozen):
         return facts
 
 
-OBJECTIVES = (Supervised,)
-Objective = Supervised
+class Preference(Frozen):
+    """Direct preference optimisation (Rafailov et al. 2023, arXiv:2305.18290): answers that were preferred become likelier than
+    those that were rejected, relative to the network that training starts from."""
+
+    kind: Literal["preference"] = "preference"
+    loss: Literal["sigmoid", "ipo", "hinge"] = Field(
+        "sigmoid", description="sigmoid: DPO; ipo: towards a fixed margin (arXiv:2310.12036); hinge: SLiC (arXiv:2305.10425)"
+    )
+    beta: Annotated[float, Field(gt=0)] = Field(0.1, description="how hard to stay with the network that training starts from")
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = Field(
+        0.0, description="of loss=sigmoid: the share of pairs that may be the wrong way round"
+    )
+
+    needs_pairs: ClassVar[bool] = True
+
+    def check_choice(self, problem: ProblemName, facts: ProblemFacts, adapter: Adapter) -> None:
+        """ValueError where these settings make no sense beside the problem or the adapter."""
+        if not facts.continues_text:
+            raise ValueError(f"objective.kind preference: {problem} has no pairs of texts that a decoder continues: drop it")
+        if isinstance(adapter, Lora) and adapter.dropout:
+            raise ValueError(
+                f"adapter.dropout {adapter.dropout}: objective.kind preference compares likelihoods, which dropout would drown: "
+                "set it to 0"
+            )
+        if self.label_smoothing and self.loss != "sigmoid":
+            raise ValueError(f"objective.label_smoothing is of loss=sigmoid, and loss is {self.loss}: drop it")
+
+    def with_metrics(self, facts: ProblemFacts) -> ProblemFacts:
+        """What models of this objective are compared by: how often they find the preferred answer likelier."""
+        return replace(
+            facts,
+            metrics=(PREFERENCE_ACCURACY, PREFERENCE_MARGIN, *facts.metrics),
+            primary=PREFERENCE_ACCURACY,
+            compared=PREFERENCE_ACCURACY.title,
+            life_metric=PREFERENCE_ACCURACY,
+        )
+
+
+OBJECTIVES = (Supervised, Preference)
+Objective = Annotated[Supervised | Preference, Field(discriminator="kind")]
 
 
 def metric_titles() -> dict[str, str]:

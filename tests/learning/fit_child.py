@@ -10,7 +10,7 @@ import forks
 import tiny
 
 from configs.errors import InfraError
-from configs.schema import Full, Lora, Supervised, Training
+from configs.schema import Full, Lora, Preference, Supervised, Training
 from tasks.common import files
 from tasks.common.bases import find_base
 from tasks.learning import trainer
@@ -18,7 +18,9 @@ from tasks.learning.fit import Listener, StoppedEarlyError
 from tasks.learning.network import spec_of
 from tasks.learning.objectives.run import train_network
 
-ADAPTERS = {"full": Full(), "lora": Lora(r=4, dropout=0.1), "decoder": Lora(r=4, dropout=0.1)}
+ADAPTERS = {
+    "full": Full(), "lora": Lora(r=4, dropout=0.1), "decoder": Lora(r=4, dropout=0.1), "pairs": Lora(r=4), "pairs, full": Full(),
+}  # fmt: skip
 TRAINING = {"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "checkpoint_every": 4, "seed": 3}
 ROWS = 44  # 6 steps an epoch, the last one short
 
@@ -65,16 +67,19 @@ def child(base, run, adapter, settings, moments, room):
         moments(f"log {step}")
 
     listener = Listener(log, lambda step, _: moments(f"step {step}"), said.append)
-    decoder = adapter == "decoder"
-    rows, held_out = (tiny.pairs if decoder else tiny.frame)(ROWS, 0), (tiny.pairs if decoder else tiny.frame)(20, 1)
+    preference = adapter.startswith("pairs")
+    decoder = adapter == "decoder" or preference
+    draw = tiny.preferences if preference else tiny.pairs if decoder else tiny.frame
+    rows, held_out = draw(ROWS, 0), draw(20, 1)
     labels = () if decoder else tuple(sorted(set(rows["target"])))
     problem = "text-generation" if decoder else "text-classification"
+    objective = Preference() if preference else Supervised()
     spec = spec_of(problem, ADAPTERS[adapter], labels, 16, settings["seed"], find_base(base))
     outcome = {"error": None, "weights": None}
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, most[1]) if room else most)
     try:
-        trained = train_network(spec, Path(base), rows, held_out, Supervised(), Training(**settings), run / "fit", listener)
+        trained = train_network(spec, Path(base), rows, held_out, objective, Training(**settings), run / "fit", listener)
         outcome |= {"weights": trained.weights, "steps": trained.steps, "history": trained.history}
     except (StoppedEarlyError, InfraError) as error:
         outcome["error"] = f"{type(error).__name__}: {error}"

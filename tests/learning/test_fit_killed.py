@@ -86,12 +86,13 @@ def test_killed_in_the_midst_of_an_epoch_taken_in_smaller_pieces_it_goes_on_with
     assert outcome(bert_folder, tmp_path / "cut")["weights"] == whole["weights"]
 
 
-def test_a_decoder_that_was_killed_is_resumed_to_the_same_weights(llama_folder, tmp_path):
-    whole = outcome(llama_folder, tmp_path / "whole", adapter="decoder")
-    for moment in spread(whole["moments"])[::2]:
+@pytest.mark.parametrize(("adapter", "every"), [("decoder", 2), ("pairs", 3), ("pairs, full", 3)])
+def test_a_decoder_that_was_killed_is_resumed_to_the_same_weights(adapter, every, llama_folder, tmp_path):
+    whole = outcome(llama_folder, tmp_path / "whole", adapter=adapter)
+    for moment in spread(whole["moments"])[::every]:
         run = tmp_path / str(moment)
-        assert outcome(llama_folder, run, adapter="decoder", last=moment) is None
-        assert outcome(llama_folder, run, adapter="decoder")["weights"] == whole["weights"]
+        assert outcome(llama_folder, run, adapter=adapter, last=moment) is None
+        assert outcome(llama_folder, run, adapter=adapter)["weights"] == whole["weights"]
 
 
 def test_killed_after_it_stopped_early_it_does_not_start_over_to_learn(bert_folder, tmp_path):

@@ -18,6 +18,10 @@ def objective_of(settings: schema.Objective) -> Objective:
             from tasks.learning.objectives.supervised import SupervisedObjective
 
             return SupervisedObjective(settings)
+        case schema.Preference():
+            from tasks.learning.objectives.preference import PreferenceObjective
+
+            return PreferenceObjective(settings)
         case _:
             assert_never(settings)
 

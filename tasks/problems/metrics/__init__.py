@@ -99,6 +99,11 @@ def _codes(targets: ArrayLike, predictions: ArrayLike, labels: Sequence[str]) ->
     return {"references": references, "predictions": said}
 
 
+def preference_metrics(margins: NDArray[np.floating]) -> dict[str, float]:
+    """preference_accuracy and preference_margin of (n,) margins: log-likelihood per token of chosen less rejected answers, nats."""
+    return _run((modules_of_evaluate().PreferenceAccuracy,), {"margins": np.asarray(margins, dtype=np.float64)})
+
+
 def _run(modules: Sequence[type[InMemory]], columns: Mapping[str, object]) -> dict[str, float]:
     """What `evaluate.combine(...).compute(...)` does, without the imports that its constructor triggers."""
     found: dict[str, float] = {}

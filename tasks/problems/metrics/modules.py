@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Features, List, Value
@@ -27,6 +28,7 @@ CODES = {"references": Value("int64"), "predictions": Value("int64")}
 PROBABILITIES = {"references": Value("int64"), "probabilities": List(Value("float64"))}
 LIKELIHOODS = {"log_likelihoods": Value("float64"), "tokens": Value("int64")}
 ALL = CODES | PROBABILITIES
+MARGINS = {"margins": Value("float64")}
 TEXTS = {"references": Value("string"), "predictions": Value("string")}
 
 
@@ -177,6 +179,15 @@ class Perplexity(InMemory):
     def score(self, *, log_likelihoods: g.Floats, tokens: c.Codes) -> dict[str, float]:
         sums, lengths = g.checked_likelihoods(log_likelihoods, tokens)
         return {"nll_per_token": g.nll_per_token(sums, lengths), "perplexity": g.perplexity(sums, lengths)}
+
+
+class PreferenceAccuracy(InMemory):
+    """Share of pairs whose preferred answer is likelier, token for token, than the rejected one, and by how much on average."""
+
+    columns = MARGINS
+
+    def score(self, *, margins: c.Floats) -> dict[str, float]:
+        return {"preference_accuracy": float(np.mean(margins > 0)), "preference_margin": float(np.mean(margins))}
 
 
 class ExactMatch(InMemory):

@@ -1,0 +1,151 @@
+"""The preference objective: direct preference optimisation of pairs of answers."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import InputError
+from configs.schema import Full, Preference
+from tasks.learning.objectives.base import Objective
+from tasks.learning.trainer import FitPlan, checkpointing_trainer, trainer_arguments
+from tasks.problems import problem_of
+from tasks.problems.likelihood import IGNORED, pad_examples
+from tasks.problems.pair_ranking import PairRanking
+from tasks.problems.text_writer import TextWriter
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase, Trainer
+
+    from configs.schema import Adapter, ProblemName
+    from tasks.problems.seq2seq import PairedTokenizer
+    from tasks.problems.types import EncodedRows, Example, Network, Spec
+
+
+class PreferenceObjective(Objective):
+    """The loss of TRL's DPOTrainer on pairs; the reference is the network that training starts from, asked once before it."""
+
+    sequences_per_row = 2
+
+    def __init__(self, settings: Preference) -> None:
+        self.settings = settings
+
+    def learning_rate(self, adapter: Adapter) -> float:
+        """Those that TRL documents: far lower than for rows with answers, as the network is to stay near where it was."""
+        return 1e-6 if isinstance(adapter, Full) else 1e-5
+
+    def measure_of(self, problem: ProblemName) -> PairRanking:
+        return PairRanking(_writer(problem))
+
+    def check_rows(self, spec: Spec, held_out: pd.DataFrame) -> None:
+        """Any pair can be asked about."""
+
+    def encode_rows(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
+        """Both answers behind their prompt: `chosen` and `rejected` token ids, each with labels on the answer alone."""
+        problem = _writer(spec.problem)
+        read = rows.assign(**{name: spec.read(rows[name].tolist()) for name in PairRanking.text_columns})
+        chosen, rejected = (problem.encode_rows(tokenizer, spec, read.assign(target=read[name])) for name in ("target", "rejected"))
+        return [_as_pair(one, other) for one, other in zip(chosen, rejected, strict=True)]
+
+    def complete_plan(self, plan: FitPlan, network: Network, examples: list[Example]) -> FitPlan:
+        """With the loss of a network that has not moved from its reference."""
+        untrained = {"sigmoid": math.log(2), "ipo": 1 / (2 * self.settings.beta) ** 2, "hinge": 1.0}
+        return replace(plan, untrained=untrained[self.settings.loss])
+
+    def make_trainer(self, network: Network, rows: EncodedRows, plan: FitPlan) -> Trainer:
+        from datasets import Dataset, disable_progress_bars
+        from trl import DPOConfig
+
+        disable_progress_bars()
+        settings = {**trainer_arguments(plan), "eval_strategy": "steps" if rows.held_out else "no"}
+        trainer = checkpointing_trainer(_trainer_of_pairs())(
+            model=network.model,
+            args=DPOConfig(
+                **settings,
+                loss_type=[self.settings.loss],
+                beta=self.settings.beta,
+                label_smoothing=self.settings.label_smoothing,
+                max_length=None,  # cut already, as for scoring
+                precompute_ref_log_probs=True,
+                gradient_checkpointing=False,
+            ),
+            train_dataset=Dataset.from_list(rows.train),
+            eval_dataset=Dataset.from_list(rows.held_out) if rows.held_out else None,
+            processing_class=network.tokenizer,
+            data_collator=_collate_pairs(network.pad_id),
+        )
+        if "ref" in getattr(network.model, "peft_config", {}):
+            network.model.delete_adapter("ref")  # the copy of the adapter that was asked as the reference
+        return trainer
+
+
+def _writer(problem: ProblemName) -> TextWriter:
+    writer = problem_of(problem)
+    if not isinstance(writer, TextWriter):
+        raise InputError(f"objective.kind preference: {problem} writes no texts")
+    return writer
+
+
+def _as_pair(chosen: Example, rejected: Example) -> Example:
+    longer = max(chosen, rejected, key=lambda example: len(example["input_ids"]))
+    return {
+        "input_ids": longer["input_ids"],
+        **{f"chosen_{name}": values for name, values in chosen.items()},
+        **{f"rejected_{name}": values for name, values in rejected.items()},
+    }
+
+
+def _collate_pairs(pad_id: int) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
+    """Pairs -> one batch as DPOTrainer reads it: the preferred answers of all, then the rejected ones."""
+    import torch
+
+    def collate(pairs: list[Example]) -> dict[str, torch.Tensor]:
+        sides = [
+            {name: pair[f"{side}_{name}"] for name in ("input_ids", "labels")} for side in ("chosen", "rejected") for pair in pairs
+        ]
+        batch = pad_examples(sides, pad_id)
+        batch["completion_mask"] = (batch.pop("labels") != IGNORED).long()
+        known = {name: torch.tensor([pair[name] for pair in pairs]) for name in _REFERENCE if name in pairs[0]}
+        return {**batch, **known}
+
+    return collate
+
+
+_REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """No progress bars of libraries in the block: they would be drawn into ours."""
+    before = os.environ.get("TQDM_DISABLE")
+    os.environ["TQDM_DISABLE"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TQDM_DISABLE"]
+        else:
+            os.environ["TQDM_DISABLE"] = before
+
+
+def _trainer_of_pairs() -> type[Trainer]:
+    from trl import DPOTrainer
+
+    class PairsTrainer(DPOTrainer):  # type: ignore[misc]
+        """DPOTrainer on pairs that are tokenized already, so that training and scoring see the same tokens."""
+
+        def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
+            return dataset
+
+        def _precompute_ref_logps(self, *given: Any) -> Dataset:
+            with _without_bars():
+                return super()._precompute_ref_logps(*given)
+
+    return PairsTrainer
