@@ -55,7 +55,8 @@ class Clone:
         from tasks.common.home import Home
         from tasks.ledger.decisions import decisions_of
         from tasks.opponent import open_ledger
-        from tasks.tracking.client import Registry, Tracking
+        from tasks.tracking.client import Tracking
+        from tasks.tracking.registry import Registry
 
         made = decisions_of(open_ledger(Home(self.home)), NAME)
         champion = Registry(Tracking(Home(self.home)), "champion").champion(NAME)

@@ -71,7 +71,8 @@ def watch(moments: Moments) -> None:
     from tasks import decide, evaluate, prepare, publish_report, release, train
     from tasks.common import files
     from tasks.learning import fit
-    from tasks.tracking.client import Registry, Tracking
+    from tasks.tracking.client import Tracking
+    from tasks.tracking.registry import Registry
 
     faces = {"prepare": prepare, "train": train, "evaluate": evaluate, "decide": decide, "release": release, "show": publish_report}
     for face, names in TASKS.items():

@@ -121,7 +121,8 @@ def left(home: Path) -> Left:
     from tasks.common.home import Home
     from tasks.ledger.promotions import ledger_history, replayed_champion
     from tasks.opponent import open_ledger
-    from tasks.tracking.client import BASES, Registry, Tracking
+    from tasks.tracking.client import BASES, Tracking
+    from tasks.tracking.registry import Registry
 
     tracking, ledger = Tracking(Home(home)), open_ledger(Home(home))
     client = tracking.client

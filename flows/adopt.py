@@ -32,7 +32,8 @@ from tasks.ledger.promotions import adopt_version as adopt_version
 from tasks.ledger.retrain_requests import RetrainRequest
 from tasks.opponent import ADOPTED, open_ledger
 from tasks.snapshots import PreparedSnapshot
-from tasks.tracking.client import Registry, Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -28,7 +28,8 @@ from tasks.ledger import approvals
 from tasks.ledger.approvals import Approval
 from tasks.ledger.promotions import Ledger
 from tasks.opponent import open_ledger
-from tasks.tracking.client import Registry, Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
 
 LEAST_SECONDS = 60  # a form that a worker opens late is open for a moment all the same
 

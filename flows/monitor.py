@@ -18,7 +18,8 @@ from tasks.ledger.promotions import reconcile_alias
 from tasks.opponent import open_ledger
 from tasks.reference import read_reference
 from tasks.release import champion_files
-from tasks.tracking.client import Registry, Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

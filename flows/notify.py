@@ -16,7 +16,8 @@ from tasks.common.orchestration import create_markdown_artifact, flow
 from tasks.ledger import approvals
 from tasks.ledger.retrain_requests import waited_before
 from tasks.opponent import open_ledger
-from tasks.tracking.client import Registry, Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun

@@ -28,7 +28,8 @@ from tasks.ledger.promotions import ChampionMovedError, Ledger
 from tasks.ledger.retrain_requests import RetrainRequest, Trigger, admit_request
 from tasks.opponent import Opponent, open_ledger
 from tasks.snapshots import PreparedSnapshot
-from tasks.tracking.client import Registry, Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
 
 if TYPE_CHECKING:
     from tasks.learning.fit import Trained

@@ -18,7 +18,8 @@ from tasks.ledger.promotions import Ledger
 from tasks.ledger.retrain_requests import RetrainRequest
 from tasks.opponent import Opponent, find_opponent
 from tasks.snapshots import PreparedSnapshot
-from tasks.tracking.client import Registry, Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
 
 
 @dataclass

@@ -13,7 +13,8 @@ from tasks.common.home import Home
 from tasks.evaluate import FRAME
 from tasks.identity.keys import scores_key
 from tasks.snapshots import latest_snapshot
-from tasks.tracking.client import Registry, Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
 
 HIDDEN = ("id", "time", "group", "target")  # of a row's scores: where they come from says the snapshot
 

@@ -18,7 +18,8 @@ from tasks.identity.keys import train_key
 from tasks.ledger.promotions import ChampionState, Entry, Ledger, ledger_history, reconcile_alias
 from tasks.ledger.replay import replay_entries
 from tasks.snapshots import PreparedSnapshot, open_snapshot
-from tasks.tracking.client import Registry, Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
 
 if TYPE_CHECKING:
     from tasks.data.preparation.deduplicate import Signatures

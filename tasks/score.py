@@ -18,7 +18,8 @@ from tasks.common.terminal import print_notice
 from tasks.identity.keys import code_of, json_sha256
 from tasks.release import champion_files
 from tasks.serving.batch.staged_table import stage_table
-from tasks.tracking.client import Registry, Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tasks.data.preparation.vocabulary import KnownLabels
     from tasks.data.snapshot.snapshot import Snapshot
     from tasks.ledger.promotions import Ledger
-    from tasks.tracking.client import Registry, Tracking
+    from tasks.tracking.client import Tracking
+    from tasks.tracking.registry import Registry
 
 
 @dataclass(frozen=True)

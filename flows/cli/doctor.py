@@ -132,7 +132,8 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[HealthCheck]:
     from tasks.health.upgrade import upgrade_check
     from tasks.ledger.promotions import check_registry, ledger_history, replayed_champion
     from tasks.opponent import ADOPTED, open_ledger
-    from tasks.tracking.client import Registry, Tracking
+    from tasks.tracking.client import Tracking
+    from tasks.tracking.registry import Registry
 
     ledger = open_ledger(home)
     if home.tracks_here and not (home.path / "mlflow.db").is_file():

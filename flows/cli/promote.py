@@ -27,7 +27,8 @@ from tasks.ledger.promotions import (
     version_text,
 )
 from tasks.opponent import ADOPTED, open_ledger
-from tasks.tracking.client import Registry, Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
 
 
 def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str, who: str | None) -> dict[str, object]:

@@ -96,7 +96,8 @@ def follower_ways(pipeline: Pipeline, home: Home) -> Ways[ReadyModel]:
 
     def look() -> str | None:
         from tasks.ledger.promotions import check_registry, ledger_history
-        from tasks.tracking.client import Registry, Tracking
+        from tasks.tracking.client import Tracking
+        from tasks.tracking.registry import Registry
 
         if not tracking:
             tracking.append(Tracking(home, lambda seconds: time.sleep(seconds / 10)))

@@ -20,7 +20,8 @@ from flows.local.supervise import Guarded, Supervisor
 from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.http import HttpAnswer, fetch
 from tasks.common.terminal import console, print_notice
-from tasks.tracking.client import Tracking, open_database
+from tasks.tracking.client import Tracking
+from tasks.tracking.database import open_database
 
 LOCK = Path("locks", "up.lock")
 SAID = "up.json"  # what runs where, for a second `up` and for `doctor`

@@ -11,7 +11,8 @@ from typing import Any
 from configs.schema import Pipeline
 from tasks.health.machine import HealthCheck
 from tasks.identity.keys import IDENTITY, changed_code, stage_identity
-from tasks.tracking.client import Registry, Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
 
 NAME = "upgrade"
 CONSEQUENCES = {  # the first stage whose code is another decides what has to be done

@@ -19,7 +19,9 @@ from tasks.ledger.replay import Entry, replay_entries
 from tasks.ledger.retrain_requests import fail_dead_requests
 from tasks.ledger.schema import leases, promotions, requests
 from tasks.recovery.leftovers import OLD_SECONDS, Stray, is_free
-from tasks.tracking.client import BASES, PREFIX, Registry, Tracking
+from tasks.tracking.client import BASES, Tracking
+from tasks.tracking.connection import PREFIX
+from tasks.tracking.registry import Registry
 
 OTHERS = "set TUNEKEEPER_LEDGER_URL to see other machines' holds"
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tasks.tracking.client import Tracking, first_line, tracking_failures
+from tasks.tracking.client import Tracking
+from tasks.tracking.connection import first_line, tracking_failures
 
 FLUSH_SECONDS = 2.0
 SAMPLE_SECONDS = 10.0  # from one look at the machine to the next

@@ -118,7 +118,7 @@ class Keeping:
         return {str(found.version) for found in self.tracking.client.search_model_versions("name = 'tiny'")}
 
     def champion(self):
-        from tasks.tracking.client import Registry
+        from tasks.tracking.registry import Registry
 
         return Registry(self.tracking, "champion").champion("tiny")
 

@@ -19,7 +19,8 @@ from tasks.recovery import flow_runs
 from tasks.recovery.flow_runs import Machine, Process, SeenRun, judge_flow_run
 from tasks.recovery.leftovers import find_leftovers, spent_checkpoints
 from tasks.recovery.records import half_models
-from tasks.tracking.client import Registry, Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
 
 NOW = 1_000_000.0
 LONG_AGO = NOW - 7200

@@ -13,7 +13,8 @@ from tasks.common.files import _write_manifest
 from tasks.learning.network import TRAINABLE
 from tasks.ledger import approvals
 from tasks.ledger.promotions import ledger_history
-from tasks.tracking.client import Registry, Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
 
 GOOD = ("training.epochs=4",)
 TEXTS = [row["text"] for row in tiny.rows(20, seed=8)]

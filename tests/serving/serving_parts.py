@@ -63,7 +63,8 @@ def register(home, pipeline, folder, seed, champion, **settings):
     from tasks.common.home import Home
     from tasks.release import PYFUNC
     from tasks.serving.packaged_model import load_package
-    from tasks.tracking.client import Registry, Tracking
+    from tasks.tracking.client import Tracking
+    from tasks.tracking.registry import Registry
 
     tracking, base = Tracking(Home(home)), find_base(pipeline.model.base)
     settings = {

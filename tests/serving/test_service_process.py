@@ -17,7 +17,8 @@ from serving_parts import TEXTS, Asker, register
 from configs.load import load_pipeline
 from flows.local.logs import PER_MINUTE
 from tasks.common.home import Home
-from tasks.tracking.client import Registry, Tracking
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,9 @@ from requests import ConnectionError as NoAnswer
 from configs.errors import InfraError
 from tasks.common.bases import base_files, find_base
 from tasks.common.home import Home
-from tasks.tracking.client import BASES, Registry, Tracking, make_database
+from tasks.tracking.client import BASES, Tracking
+from tasks.tracking.database import make_database
+from tasks.tracking.registry import Registry
 from tasks.tracking.run_facts import SplitFacts
 
 

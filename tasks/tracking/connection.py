@@ -1,0 +1,77 @@
+"""The connection to MLflow: every call tried a few times, every failure told with the address and the remedy."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, TypeVar
+
+from configs.credentials import without_credentials
+from configs.errors import InfraError
+from tasks.common.home import Home
+from tasks.tracking.database import open_database
+
+T = TypeVar("T")
+PREFIX = "tunekeeper."  # of our tags
+ATTEMPTS = 4
+
+
+class Connection:
+    """One tracking server; every call is tried a few times, then fails as InfraError with the address and the remedy.
+
+    `only_look` leaves a database as it is: for those who say what is wrong and mend nothing.
+    """
+
+    def __init__(self, home: Home, pause: Callable[[float], None] = time.sleep, *, only_look: bool = False) -> None:
+        self.home, self.pause, self.only_look = home, pause, only_look
+
+    @cached_property
+    def client(self) -> Any:
+        import mlflow
+
+        # it prints the traceback of every fault that `attempt` tells of
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+        if not self.only_look:
+            open_database(self.home)
+        mlflow.set_tracking_uri(self.home.tracking_uri)
+        mlflow.set_registry_uri(self.home.tracking_uri)
+        return mlflow.MlflowClient(self.home.tracking_uri)
+
+    def attempt(self, what: str, call: Callable[[], T]) -> T:
+        """Call, and call again after pauses of 1, 2, 4 seconds where the server or its database does not answer."""
+        for number in range(ATTEMPTS):
+            try:
+                return call()
+            except tracking_failures() as error:
+                if not _passing(error) or number == ATTEMPTS - 1:
+                    raise self._fault(what, error) from error
+                self.pause(2.0**number)
+        raise AssertionError("unreachable")
+
+    def _fault(self, what: str, error: Exception) -> InfraError:
+        where = without_credentials(self.home.tracking_uri)
+        return InfraError(
+            f"MLflow at {where}: {what} failed ({first_line(error)}): "
+            "see that the server answers and the disk has room, then run again"
+        )
+
+
+def tracking_failures() -> tuple[type[Exception], ...]:
+    """What a tracking server, its database or its disk may raise."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import OperationalError
+
+    return MlflowException, RequestException, OperationalError, OSError
+
+
+def _passing(error: Exception) -> bool:
+    """Whether trying again can help: servers and locks recover, wrong requests do not."""
+    code = getattr(error, "error_code", None)
+    return code is None or code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_CONFLICT")
+
+
+def first_line(error: Exception) -> str:
+    return next(iter(without_credentials(str(error)).strip().splitlines()), type(error).__name__)[:200]

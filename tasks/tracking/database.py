@@ -1,0 +1,47 @@
+"""A home's own MLflow database: made whole or not at all, and set right where the home was moved."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from configs.errors import InfraError
+from tasks.common.home import Home
+from tasks.common.terminal import print_notice
+from tasks.tracking.moved_home import settle_places
+
+
+def make_database(home: Home) -> None:
+    """Make a home's own database aside, and show it when it is whole; nothing where it is there, or where a server keeps it.
+
+    MLflow builds it in some fifty steps and neither goes on with nor mends one that a kill or a full disk left half built.
+    """
+    place = Path(home.tracking_uri.removeprefix("sqlite:///"))
+    if not home.tracks_here or place.exists():
+        return
+    if home.artifacts.is_dir() and any(home.artifacts.iterdir()):
+        raise InfraError(
+            f"{place} is gone, though {home.artifacts} holds what it lists: restore it from a copy of this home, or set "
+            "TUNEKEEPER_HOME to another folder to begin anew; nothing was made or recorded"
+        )
+    from mlflow import MlflowClient
+
+    (home.path / "locks").mkdir(parents=True, exist_ok=True)
+    with (home.path / "locks" / "mlflow.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if place.exists():
+            return
+        for left in place.parent.glob(f".{place.name}.*"):
+            left.unlink()
+        aside = place.with_name(f".{place.name}.{os.getpid()}.{time.monotonic_ns()}")  # MLflow remembers what it has opened
+        MlflowClient(f"sqlite:///{aside}").search_experiments(max_results=1)
+        aside.replace(place)
+
+
+def open_database(home: Home) -> None:
+    """Make a home's own database where there is none; where the home was moved or copied, set its paths right, and say so."""
+    make_database(home)
+    if notice := settle_places(home):
+        print_notice(notice)
