@@ -12,7 +12,7 @@ from configs.schema.problems import FACTS, Metric, ProblemFacts, ProblemName
 from configs.schema.section import Frozen
 
 PREFERENCE_ACCURACY = Metric("preference_accuracy", "preference accuracy", "share", True)
-PREFERENCE_MARGIN = Metric("preference_margin", "margin, nats a token", "number", True)
+PREFERENCE_MARGIN = Metric("preference_margin", "preference margin", "number", True)
 
 
 class Supervised(Frozen):
@@ -60,13 +60,13 @@ class Preference(Frozen):
             raise ValueError(f"objective.label_smoothing is of loss=sigmoid, and loss is {self.loss}: drop it")
 
     def with_metrics(self, facts: ProblemFacts) -> ProblemFacts:
-        """What models of this objective are compared by: how often they find the preferred answer likelier."""
+        """What models of this objective are compared by: how much likelier they find the preferred answer than the rejected one."""
         return replace(
             facts,
-            metrics=(PREFERENCE_ACCURACY, PREFERENCE_MARGIN, *facts.metrics),
-            primary=PREFERENCE_ACCURACY,
-            compared=PREFERENCE_ACCURACY.title,
-            life_metric=PREFERENCE_ACCURACY,
+            metrics=(PREFERENCE_MARGIN, PREFERENCE_ACCURACY, *facts.metrics),
+            primary=PREFERENCE_MARGIN,
+            compared="preference margin in nats a token, mean of rows",
+            life_metric=PREFERENCE_MARGIN,
         )
 
 

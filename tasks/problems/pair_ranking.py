@@ -1,4 +1,4 @@
-"""How models that write texts are measured by pairs of answers: whether the preferred one is likelier than the rejected one."""
+"""How models that write texts are measured by pairs of answers: how much likelier the preferred one is than the rejected one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from tasks.problems import metrics
 from tasks.problems.base import Measure
-from tasks.problems.baselines.pairs import length_rule
 from tasks.problems.text_writer import BASE, TextWriter
 from tasks.problems.types import Floats, Network, ScoredBaseline, ScoredBaselines, ScoredRows, Scoring
 
@@ -20,14 +19,16 @@ if TYPE_CHECKING:
 
 
 class PairRanking(Measure):
-    """A row is right where its target is likelier, by the mean over its tokens, than the answer that was rejected for it.
+    """How much likelier a model finds the target of a row than the answer that was rejected for it: the margin, in nats a token.
 
-    Likelihoods are those of the model alone, not relative to a reference: so any two models, and the base, are compared alike. By
-    the mean, because a sum over tokens prefers whatever is short. The problem's own scores of the targets stand beside.
+    Likelihoods are a model's own. In the difference of two models' margins, which is what the gate tests, a reference would cancel:
+    it is the difference of their implicit rewards (Rafailov et al. 2023), each answer by the mean over its tokens, as a sum would
+    weigh answers by their length. The problem's own scores of the targets stand beside.
     """
 
     text_columns = ("text", "target", "rejected")
     trivial_baseline = BASE
+    largest_difference = TextWriter.largest_difference  # a margin is of log-likelihoods a token
 
     def __init__(self, problem: TextWriter) -> None:
         self.problem = problem
@@ -37,27 +38,19 @@ class PairRanking(Measure):
         rejected = self.problem.encode_rows(network.tokenizer, network.spec, rows.assign(target=rows["rejected"]))
         likelihood = self.problem.log_likelihoods(network, rejected, how.evaluation.batch_size, how.autocast)
         margins = self.problem.primary_scores(own.frame) - likelihood[:, 0] / likelihood[:, 1]
-        frame = own.frame.assign(margin=margins, preferred=(margins > 0).astype(np.int8), group=_groups(rows))
+        frame = own.frame.assign(margin=margins, group=_groups(rows))
         return ScoredRows(frame, {**metrics.preference_metrics(margins), **own.metrics})
 
     def primary_scores(self, frame: pd.DataFrame) -> Floats:
-        """Right or wrong."""
-        return frame["preferred"].to_numpy(np.float64)
+        """The margin."""
+        return frame["margin"].to_numpy(np.float64)
 
     def fit_opponents(
         self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Baseline], how: Scoring
     ) -> ScoredBaselines:
-        """The base as it is, and the length of an answer."""
+        """The base as it is: whatever else tells answers apart could not write one."""
         untuned = self.score_rows(network, test, how.without_text())
-        known, asked = ((rows["target"].tolist(), rows["rejected"].tolist()) for rows in (train, test))
-        length = length_rule(known, asked)
-        of_length = {"preference_accuracy": length.accuracy}
-        return ScoredBaselines(
-            (
-                ScoredBaseline(BASE, self.primary_scores(untuned.frame), untuned.metrics, 0.0),
-                ScoredBaseline(length.name, length.correct.astype(np.float64), of_length, length.seconds),
-            )
-        )
+        return ScoredBaselines((ScoredBaseline(BASE, self.primary_scores(untuned.frame), untuned.metrics, 0.0),))
 
 
 def _groups(rows: pd.DataFrame) -> pd.Series:
