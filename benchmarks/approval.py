@@ -109,8 +109,8 @@ def section() -> str:
 
 def _row(home: Path) -> str:
     from tasks.common.home import Home
+    from tasks.context import open_ledger
     from tasks.ledger.promotions import ledger_history
-    from tasks.opponent import open_ledger
 
     row = ledger_history(open_ledger(Home(home)), small.NAME)[-1]
     return f"{row.who}: {row.reason}"

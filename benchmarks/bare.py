@@ -23,7 +23,7 @@ def main() -> None:
     from tasks.common.bases import find_base
     from tasks.learning.fit import Listener
     from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
-    from tasks.learning.objectives.run import train_network
+    from tasks.learning.objectives.run import TrainingMaterial, train_network
     from tasks.learning.scoring import fit_lexical, score_network, score_opponents, scoring_of
     from tasks.problems import problem_of
 
@@ -35,7 +35,9 @@ def main() -> None:
     spec = spec_of(pipeline.problem, pipeline.adapter, labels, pipeline.model.max_length, pipeline.training.seed, base)
     times = [time.perf_counter()]
     listener = Listener(lambda *_: None, lambda *_: None, lambda _: None)
-    trained = train_network(spec, base.path, rows, held_out, pipeline.objective, pipeline.training, Path(run), listener)
+    trained = train_network(
+        TrainingMaterial(spec, base.path, rows, held_out), pipeline.objective, pipeline.training, Path(run), listener
+    )
     times.append(time.perf_counter())
     network = build_network(read_spec(trained.folder), base.path, trained.folder / TRAINABLE)
     measure, how = problem_of(pipeline.problem), scoring_of(pipeline.evaluation, pipeline.training.precision)

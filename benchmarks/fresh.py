@@ -53,8 +53,8 @@ class Clone:
     def kept(self) -> dict[str, Any]:
         """The champion, and the outcome of the last decision, if there was one."""
         from tasks.common.home import Home
+        from tasks.context import open_ledger
         from tasks.ledger.decisions import decisions_of
-        from tasks.opponent import open_ledger
         from tasks.tracking.client import Tracking
         from tasks.tracking.registry import Registry
 

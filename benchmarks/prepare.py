@@ -196,11 +196,11 @@ def _one(source: Path) -> None:
         times = [time.monotonic()]
         with prepare.open_source(pipeline, home, inputs) as raw:
             times.append(time.monotonic())
-            first = contract.validate.fn(pipeline, home, inputs, raw, "raw", side, nothing)
+            first = contract.validate.fn(pipeline, home, inputs, raw, side, nothing)
             times.append(time.monotonic())
             candidate = prepare.prepare.fn(pipeline, home, raw, first, {})
             times.append(time.monotonic())
-            second = contract.validate.fn(pipeline, home, inputs, candidate, "prepared", side, nothing)
+            second = contract.validate.fn(pipeline, home, inputs, candidate, side, nothing)
             times.append(time.monotonic())
             prepared = prepare.seal_snapshot.fn(pipeline, home, inputs, candidate, (first, second))
             times.append(time.monotonic())

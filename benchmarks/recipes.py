@@ -144,7 +144,7 @@ def fit(job: Job) -> dict[str, Any]:
     from tasks.evaluate import network_of
     from tasks.learning.fit import Listener
     from tasks.learning.network import spec_of
-    from tasks.learning.objectives.run import train_network
+    from tasks.learning.objectives.run import TrainingMaterial, train_network
     from tasks.learning.scoring import score_network, scoring_of
     from tasks.problems import metrics, problem_of
     from tasks.problems.baselines.classification import encode_labels, tfidf_logistic
@@ -156,7 +156,7 @@ def fit(job: Job) -> dict[str, Any]:
     silent = Listener(lambda *_: None, lambda *_: None, lambda _: None)
     run = Path(tempfile.mkdtemp())
     try:
-        trained = train_network(spec, base.path, parts[0], parts[1], Supervised(), training, run, silent)
+        trained = train_network(TrainingMaterial(spec, base.path, parts[0], parts[1]), Supervised(), training, run, silent)
         tested, how = parts[2].assign(id=range(len(parts[2]))), scoring_of(Evaluation(), "auto")
         scored = score_network(problem_of(spec.problem), network_of(trained, base.path), tested, how)
     finally:

@@ -165,9 +165,9 @@ def _kept(home: Path, model: str, version: str) -> Any:
 def _served(home: Path, life: Life, new: Any) -> Any:
     """What the champion of a life answers; the watched one's answers are logged, all of them audited, as the labels do come."""
     from tasks.common.home import Home
+    from tasks.context import open_ledger
     from tasks.ledger.promotions import ledger_history
     from tasks.ledger.replay import replay_entries
-    from tasks.opponent import open_ledger
     from tasks.traffic.log import Answer, Feedback, new_id, open_traffic
 
     if not len(new):

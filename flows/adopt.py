@@ -15,7 +15,7 @@ from configs.schema import Pipeline
 from flows.approve import close_form
 from flows.cli.promote import moved_outcome, settle_questions
 from flows.judge import score_version
-from flows.stages import Run, close_on_error, help_beside, prepare_snapshot
+from flows.stages import Challenger, Helped, Run, close_on_error, help_beside, prepare_snapshot
 from tasks import adopt as face
 from tasks import assets, decide, evaluate, prepare, publish_report, reference, release, snapshots
 from tasks.collect.run import Findings
@@ -23,30 +23,23 @@ from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import flow
 from tasks.common.processes import helper_process
 from tasks.common.terminal import print_notice
+from tasks.context import PipelineContext, TrainingRun, open_context
 from tasks.describe_run import describe_run
+from tasks.evaluate import AllScores
 from tasks.identity.keys import json_sha256
 from tasks.ledger.decisions import record_decision
 from tasks.ledger.pipeline_lock import hold_pipeline
 from tasks.ledger.promotions import Move, PromotionEvidence, ledger_history, reconcile_alias
 from tasks.ledger.promotions import adopt_version as adopt_version
 from tasks.ledger.retrain_requests import RetrainRequest
-from tasks.opponent import ADOPTED, open_ledger
+from tasks.opponent import ADOPTED
 from tasks.snapshots import PreparedSnapshot
-from tasks.tracking.client import Tracking
-from tasks.tracking.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from concurrent.futures import Future
 
-    import pandas as pd
-
-    from tasks.common.bases import Base
     from tasks.learning.finetuned import Finetuned
-    from tasks.learning.fit import Trained
     from tasks.ledger.replay import Entry
-    from tasks.ledger.store import Ledger
-    from tasks.problems.baselines.classification import Baseline
 
 UNSEEN = "fine-tuned elsewhere: whether it has seen the test rows is not known"
 NO_PART = frozenset({"adapter", "objective", "training", "gate"})  # settings that an adopted model does not come from
@@ -77,11 +70,11 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
     home = find_home()
     settle_environment(home)
     model = read_finetuned(Path(folder), pipeline.problem, pipeline.model.max_length, pipeline.model.target_tokenizer)
-    ledger, tracking = open_ledger(home), Tracking(home)
-    registry, key = Registry(tracking, pipeline.release.alias), face.adoption_key(pipeline, model)
+    context, key = open_context(pipeline, home), face.adoption_key(pipeline, model)
+    ledger = context.ledger
     with hold_pipeline(home.path, pipeline.name, print_notice, ledger=ledger) as held, TagsContext():
-        settled = reconcile_alias(ledger, registry, pipeline.name)
-        known = _known_version(pipeline, ledger, registry, key, settled.champion)
+        settled = reconcile_alias(ledger, context.registry, pipeline.name)
+        known = _known_version(context, key, settled.champion)
         if known is not None:
             return known | {"report": str(home.locate(known["report"]))}
         replaces = _replaced(ledger_history(ledger, pipeline.name), key, settled.champion)
@@ -92,17 +85,19 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
         prepare.clear_leftovers(home)
         turn = RetrainRequest(ledger, pipeline.name, "person", None)
         turn.hold = held
-        run = Run(pipeline, home, tracking, ledger, registry, prepare.read_inputs(pipeline, home), turn, notices=[*settled.notices])
+        records = (context.tracking, context.registry, ledger)
+        run = Run(pipeline, home, *records, prepare.read_inputs(pipeline, home), turn, notices=[*settled.notices])
         return _adopt(run, Adoption(Path(folder), model, key, who, reason, replaces))
 
 
-def _known_version(pipeline: Pipeline, ledger: Ledger, registry: Registry, key: str, champion: str | None) -> dict[str, Any] | None:
+def _known_version(context: PipelineContext, key: str, champion: str | None) -> dict[str, Any] | None:
     """The outcome of the adoption that made this model the live champion; InputError where it is a version, and no champion."""
-    earlier = face.adopted_before(ledger, pipeline.name, key)
+    name = context.pipeline.name
+    earlier = face.adopted_before(context.ledger, name, key)
     version = earlier.payload["model"]["version"] if earlier else None
-    if earlier is None or version not in registry.versions(pipeline.name):
+    if earlier is None or version not in context.registry.versions(name):
         return None
-    when = f"this model is {pipeline.name} version {version}, adopted {earlier.at[:10]}"
+    when = f"this model is {name} version {version}, adopted {earlier.at[:10]}"
     if version != champion:
         raise InputError(
             f"{when}: it is not adopted twice. Make it champion again: tunekeeper promote CONFIG --version {version} --reason WHY"
@@ -133,44 +128,43 @@ def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
             describe_run(pipeline, run.home, tracking, prepared, run_id, NO_PART)
             with run.stage("pack") as facts:
                 base, kept = face.keep_network(pipeline, run.home, tracking, asked.model, asked.key)
-                packed = release.pack_model(pipeline, run.home, tracking, base, prepared.snapshot, kept, run_id, reload)
+                training = TrainingRun(base, prepared.snapshot, asked.key, run_id)
+                packed = release.pack_model(pipeline, run.home, tracking, training, kept, reload)
                 facts["note"] = "stored; a fresh process loads it"
-            return _judge(run, asked, prepared, base, kept, packed, run_id, reload, help_beside(run, prepared, side))
+            return _judge(run, asked, prepared, Challenger(training, kept, packed), help_beside(run, prepared, side), reload)
 
 
 def _judge(
-    run: Run, asked: Adoption, prepared: PreparedSnapshot, base: Base, kept: Trained, packed: release.Packed, run_id: str,
-    reload: release.Reload, helped: tuple[Future[tuple[Baseline, ...]] | None, Future[pd.DataFrame]],
-) -> dict[str, Any]:  # fmt: skip
+    run: Run, asked: Adoption, prepared: PreparedSnapshot, adopted: Challenger, helped: Helped, reload: release.Reload
+) -> dict[str, Any]:
     """Evaluate > release > report."""
-    pipeline, home, tracking = run.pipeline, run.home, run.tracking
+    pipeline, home, tracking, training = run.pipeline, run.home, run.tracking, adopted.run
     with run.stage("evaluate") as facts:
-        baselines = evaluate.score_baselines(pipeline, home, run.inputs.base, prepared.snapshot, helped[0])
-        load = partial(evaluate.network_of, kept, base.path)
+        baselines = evaluate.score_baselines(pipeline, home, run.inputs.base, prepared.snapshot, helped.lexical)
+        load = partial(evaluate.network_of, adopted.trained, training.base.path)
         own = evaluate.evaluate(pipeline, home, prepared.snapshot, asked.key, load, "adopted")
-        champion = score_version(run, prepared, asked.replaces, "champion")
+        scores = AllScores(own, score_version(run, prepared.snapshot, asked.replaces, "champion"), None, baselines)
         facts["note"] = publish_report.in_short(pipeline, own)
     word = f"Adopted by {asked.who}, without a verdict of the gate: {asked.reason or 'no reason given'}."
-    account = decide.describe_adopted(pipeline, own, champion, baselines, word)
+    account = decide.describe_adopted(pipeline, scores, word)
     with run.stage("release") as facts:
-        reference.write_reference(
-            pipeline, home, tracking, base, prepared.snapshot, kept, own, None, helped[1], run_id
-        )  # its points are its own base's
-        version, move, decision = _release(run, asked, prepared, packed, run_id, reload)
+        scored = reference.ScoredModel(adopted.trained, own, None, helped.text_stats)  # its points are its own base's
+        reference.write_reference(pipeline, home, tracking, training, scored)
+        version, move, decision = _release(run, asked, prepared, adopted.packed, training.run_id, reload)
         facts["note"] = f"{pipeline.name} version {version}"
     found = Findings(
-        pipeline, base, prepared, kept, own, champion, baselines, account, run_id, packed.uri, version, asked.replaces,
-        (asked.key, decision), run.seconds, (*run.notices, *move.notices), "tunekeeper history CONFIG", adopted=True,
+        pipeline, prepared, training, adopted.trained, scores, account, decision, adopted.packed.uri, version, asked.replaces,
+        run.seconds, (*run.notices, *move.notices), "tunekeeper history CONFIG", adopted=True,
     )  # fmt: skip
     outcome = publish_report.publish_report(found, home, tracking) | {"training_seconds": None, "peak_memory_bytes": None}
     assets.link_assets(pipeline.name, prepared.snapshot, version, pipeline.release.alias)
-    for question in settle_questions(pipeline, tracking, run.ledger, run.registry):
+    for question in settle_questions(run):
         close_form(question)
-    tracking.close_run(run_id)
+    tracking.close_run(training.run_id)
     outcome |= moved_outcome(pipeline, move, (*run.notices, *move.notices))
     record_decision(
         run.ledger, pipeline.name, decision, test_rows_hash=prepared.rows["test"], champion_version=asked.replaces,
-        verdict=ADOPTED, run_id=run_id, payload=outcome, train_key=asked.key, look=0,
+        verdict=ADOPTED, run_id=training.run_id, payload=outcome, train_key=asked.key, look=0,
     )  # fmt: skip
     return outcome
 

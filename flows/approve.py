@@ -18,16 +18,16 @@ from prefect.states import Completed
 from pydantic import Field
 
 from configs.errors import InputError
-from configs.schema import Pipeline, Plain
+from configs.schema import Plain
 from tasks import assets
 from tasks.collect.links import REPORT
 from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import create_markdown_artifact, flow
 from tasks.common.terminal import print_notice
+from tasks.context import PipelineContext, TrainingRun, open_ledger
 from tasks.ledger import approvals
 from tasks.ledger.approvals import Approval
 from tasks.ledger.promotions import Ledger
-from tasks.opponent import open_ledger
 from tasks.tracking.client import Tracking
 from tasks.tracking.registry import Registry
 
@@ -67,14 +67,11 @@ def approve(pipeline: str, version: str, decision: str) -> State[Any]:
 
 
 def ask_person(
-    pipeline: Pipeline, ledger: Ledger, registry: Registry, version: str, against: str | None, run_id: str, keys: tuple[str, str],
-    report: str,
-) -> Approval:  # fmt: skip
-    """Ask a person to promote a version: once per decision; a question about this model that was open until now is none any more.
-
-    `keys` are the decision's and the training's.
-    """
-    asked, gone = approvals.ask_approval(ledger, pipeline, keys[0], version, against, run_id, keys[1], report)
+    context: PipelineContext, version: str, against: str | None, training: TrainingRun, decision_key: str, report: str
+) -> Approval:
+    """Ask a person to promote a version, once per decision; a question about this model that was open until now is so no more."""
+    pipeline, ledger, registry = context.pipeline, context.ledger, context.registry
+    asked, gone = approvals.ask_approval(ledger, pipeline, decision_key, version, against, training.run_id, training.key, report)
     asked = asked if asked.form else open_form(ledger, asked)
     for each in (*gone, *approvals.settle_approvals(ledger, registry, pipeline.name)):
         close_form(each)

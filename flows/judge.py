@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from flows import approve
-from flows.stages import Run
+from flows.stages import Challenger, Helped, Run
 from tasks import assets, decide, evaluate, publish_report, reference, release
 from tasks.collect.run import Findings
+from tasks.evaluate import AllScores
 from tasks.gate.evidence import Verdict
 from tasks.identity.keys import decision_key
 from tasks.ledger.decisions import check_look, look_number, record_decision
@@ -18,46 +19,41 @@ from tasks.opponent import Opponent, seen_in_training
 from tasks.snapshots import PreparedSnapshot
 
 if TYPE_CHECKING:
-    from tasks.learning.fit import Trained
+    pass
 
 
 def judge_challenger(
-    run: Run, prepared: PreparedSnapshot, against: Opponent, trained: Trained, run_id: str, lexical: Any, traits: Any,
-    packed: release.Packed, reload: release.Reload,
-) -> dict[str, Any]:  # fmt: skip
+    run: Run, prepared: PreparedSnapshot, against: Opponent, challenger: Challenger, helped: Helped, reload: release.Reload
+) -> dict[str, Any]:
     """Evaluate > decide > release > report, against one champion."""
+    training, trained = challenger.run, challenger.trained
     with run.stage("evaluate") as facts:
-        scores = _scores(run, prepared, against, trained, lexical)
+        scores = _scores(run, against, challenger, helped)
         facts["note"] = publish_report.in_short(run.pipeline, scores.challenger)
     with run.stage("decide") as facts:
         verdict = _decide(run, prepared, against, scores)
         facts["note"] = verdict.verdict
-    key = decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version)
+    key = decision_key(run.pipeline, training.key, prepared.rows["test"], against.version)
     with run.stage("release") as facts:
-        reference.write_reference(
-            run.pipeline, run.home, run.tracking, run.inputs.base, prepared.snapshot, trained, scores.challenger, scores.baselines,
-            traits, run_id,
-        )  # fmt: skip
-        version, verdict = _release(run, prepared, against, packed, run_id, reload, verdict, key)
+        scored = reference.ScoredModel(trained, scores.challenger, scores.baselines, helped.text_stats)
+        reference.write_reference(run.pipeline, run.home, run.tracking, training, scored)
+        version, verdict = _release(run, against, challenger, reload, verdict, key)
         facts["note"] = f"{run.pipeline.name} version {version}"
+    waits = _waits_for_approval(run, against, version, verdict)
     found = Findings(
-        run.pipeline, run.inputs.base, prepared, trained, scores.challenger, scores.champion, scores.baselines, verdict, run_id,
-        packed.uri, version, against.version, (against.train_key, key), run.seconds, tuple(run.notices),
-        _next_command(run, verdict, version if _waits_for_approval(run, against, version, verdict) else None), fit=scores.fit,
+        run.pipeline, prepared, training, trained, scores, verdict, key, challenger.packed.uri, version, against.version,
+        run.seconds, tuple(run.notices), _next_command(run, verdict, version if waits else None),
     )  # fmt: skip
     outcome = publish_report.publish_report(found, run.home, run.tracking)
     alias = run.pipeline.release.alias if run.registry.champion(run.pipeline.name) == version else None
     assets.link_assets(run.pipeline.name, prepared.snapshot, version, alias)
-    if _waits_for_approval(run, against, version, verdict):
-        keys = (key, against.train_key)
-        asked = approve.ask_person(
-            run.pipeline, run.ledger, run.registry, version, against.version, run_id, keys, outcome["report"]
-        )
+    if waits:
+        asked = approve.ask_person(run, version, against.version, training, key, outcome["report"])
         outcome |= asked.account
-    run.tracking.close_run(run_id)
+    run.tracking.close_run(training.run_id)
     record_decision(  # last of all: whoever finds it has nothing left to do
         run.ledger, run.pipeline.name, key, test_rows_hash=prepared.rows["test"], champion_version=against.version,
-        verdict=verdict.verdict, run_id=run_id, payload=outcome, train_key=against.train_key, look=verdict.look,
+        verdict=verdict.verdict, run_id=training.run_id, payload=outcome, train_key=training.key, look=verdict.look,
     )  # fmt: skip
     return outcome
 
@@ -67,36 +63,27 @@ def _waits_for_approval(run: Run, against: Opponent, version: str, verdict: Verd
     return run.pipeline.release.approval == "manual" and verdict.verdict == "PROMOTE" and version != against.champion
 
 
-@dataclass(frozen=True)
-class AllScores:
-    challenger: evaluate.StoredScores
-    champion: evaluate.StoredScores | None
-    anchor: evaluate.StoredScores | None
-    baselines: evaluate.Baselines
-    fit: dict[str, dict[str, float]]  # of the challenger, on rows it was trained on
-
-
-def _scores(run: Run, prepared: PreparedSnapshot, against: Opponent, trained: Trained, lexical: Any) -> AllScores:
+def _scores(run: Run, against: Opponent, challenger: Challenger, helped: Helped) -> AllScores:
     """Everybody on the same test rows; the baselines first, while whoever fits the last of them still has a core to himself."""
-    pipeline, home, base = run.pipeline, run.home, run.inputs.base
-    baselines = evaluate.score_baselines(pipeline, home, base, prepared.snapshot, lexical)
-    load = cache(partial(evaluate.network_of, trained, base.path))
-    challenger = evaluate.evaluate(pipeline, home, prepared.snapshot, against.train_key, load, "challenger")
-    fit = evaluate.evaluate_fit(pipeline, home, prepared.snapshot, against.train_key, load)
-    champion, anchor = (score_version(run, prepared, version, who) for version, who in (
+    pipeline, home, training = run.pipeline, run.home, challenger.run
+    baselines = evaluate.score_baselines(pipeline, home, training.base, training.snapshot, helped.lexical)
+    load = cache(partial(evaluate.network_of, challenger.trained, training.base.path))
+    own = evaluate.evaluate(pipeline, home, training.snapshot, training.key, load, "challenger")
+    fit = evaluate.evaluate_fit(pipeline, home, training.snapshot, training.key, load)
+    champion, anchor = (score_version(run, training.snapshot, version, who) for version, who in (
         (against.version, "champion"), (against.anchor, "anchor"),
     ))  # fmt: skip
-    return AllScores(challenger, champion, anchor, baselines, fit)
+    return AllScores(own, champion, anchor, baselines, fit)
 
 
-def score_version(run: Run, prepared: PreparedSnapshot, version: str | None, who: str) -> evaluate.StoredScores | None:
-    """A registered version on the snapshot's test rows; None where there is no version."""
+def score_version(run: Run, snapshot: str, version: str | None, who: str) -> evaluate.StoredScores | None:
+    """A registered version on a snapshot's test rows; None where there is no version."""
     if version is None:
         return None
     name = run.pipeline.name
     key = run.tracking.version_tags(name, version).get("train_key", f"{name} {version}")
     load = partial(release.champion_network, run.tracking, run.home, name, version)
-    return evaluate.evaluate(run.pipeline, run.home, prepared.snapshot, key, load, who)
+    return evaluate.evaluate(run.pipeline, run.home, snapshot, key, load, who)
 
 
 def _decide(run: Run, prepared: PreparedSnapshot, against: Opponent, scores: AllScores) -> Verdict:
@@ -119,31 +106,24 @@ def _decide(run: Run, prepared: PreparedSnapshot, against: Opponent, scores: All
         for who, version in versions.items()
         if version is not None and pipeline.facts.has_labels
     }
-    return decide.decide(pipeline, scores.challenger, scores.champion, scores.anchor, scores.baselines, fair & alike, look, labels)
+    return decide.decide(pipeline, scores, fair & alike, look, labels)
 
 
 def _release(
-    run: Run,
-    prepared: PreparedSnapshot,
-    against: Opponent,
-    packed: release.Packed,
-    run_id: str,
-    reload: release.Reload,
-    verdict: Verdict,
-    key: str,
+    run: Run, against: Opponent, challenger: Challenger, reload: release.Reload, verdict: Verdict, key: str
 ) -> tuple[str, Verdict]:
     """Register the challenger whatever its verdict; move the alias only on PROMOTE, and never to what was rolled back."""
-    pipeline, tracking, base = run.pipeline, run.tracking, run.inputs.base
-    tags = {"train_key": against.train_key, "snapshot": prepared.snapshot, "verdict": verdict.verdict, "base": base.digest}
+    pipeline, tracking, training = run.pipeline, run.tracking, challenger.run
+    tags = {"train_key": training.key, "snapshot": training.snapshot, "verdict": verdict.verdict, "base": training.base.digest}
     run.turn.check()  # hours may have passed
-    version = release.register_model(pipeline, tracking, packed, run_id, reload, tags)
+    version = release.register_model(pipeline, tracking, challenger.packed, training.run_id, reload, tags)
     tracking.tag_version(pipeline.name, version, {"verdict": verdict.verdict, "decision_key": key})
     if verdict.verdict != "PROMOTE" or version == against.champion:
         return version, verdict
     if _waits_for_approval(run, against, version, verdict) and version not in champion_entry(run.ledger, pipeline.name).withdrawn:
         return version, verdict
     check_look(run.ledger, pipeline.name, verdict.look)
-    evidence = PromotionEvidence(verdict.verdict, pipeline.gate.rule_against(against.version), run_id, against.train_key, key)
+    evidence = PromotionEvidence(verdict.verdict, pipeline.gate.rule_against(against.version), training.run_id, training.key, key)
     try:
         move = promote(run.ledger, run.registry, pipeline.name, version, expected=against.version, evidence=evidence, who=MACHINE)
     except WithdrawnError as error:

@@ -12,10 +12,10 @@ from tasks.collect.links import look_page
 from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import flow
 from tasks.common.terminal import print_notice
+from tasks.context import open_ledger
 from tasks.ledger.monitor_runs import all_looks, look_of_year, record_look
 from tasks.ledger.pipeline_lock import hold_pipeline
 from tasks.ledger.promotions import reconcile_alias
-from tasks.opponent import open_ledger
 from tasks.reference import read_reference
 from tasks.release import champion_files
 from tasks.tracking.client import Tracking

@@ -7,11 +7,11 @@ from prefect import get_run_logger
 from configs.schema import Pipeline
 from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import emit_event, flow
+from tasks.context import open_ledger
 from tasks.contract import contract_settings
 from tasks.data.sources import changes
 from tasks.ledger.pipeline_lock import StillHeldError, hold_pipeline
 from tasks.ledger.retrain_requests import fail_dead_requests, last_seen, refusal_of, waits_under
-from tasks.opponent import open_ledger
 
 NEW_DATA = "tunekeeper.new-data"
 

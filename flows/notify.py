@@ -13,9 +13,9 @@ from configs.credentials import without_credentials
 from configs.errors import InputError
 from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import create_markdown_artifact, flow
+from tasks.context import open_ledger
 from tasks.ledger import approvals
 from tasks.ledger.retrain_requests import waited_before
-from tasks.opponent import open_ledger
 from tasks.tracking.client import Tracking
 from tasks.tracking.registry import Registry
 

@@ -101,7 +101,7 @@ def leftover_finders(
     home: Home, pipeline: Pipeline | None, blind: Collection[str] = (), *, only_look: bool = False
 ) -> Iterable[Callable[[], Iterable[Stray]]]:
     """All that looks for strays, save on servers in `blind`; each opens what it needs, so that a server away blinds one finder."""
-    from tasks.opponent import open_ledger
+    from tasks.context import open_ledger
     from tasks.recovery.records import half_models, left_requests, open_runs, unsettled_models
     from tasks.tracking.client import Tracking
 
@@ -125,7 +125,7 @@ def leftover_finders(
 def flow_strays(home: Home) -> Iterator[Stray]:
     """Of the Prefect server that PREFECT_API_URL names; this home's own knows no runs of other machines."""
     from tasks.common.gpu_slots import LIMIT
-    from tasks.opponent import open_ledger
+    from tasks.context import open_ledger
     from tasks.recovery.flow_runs import dead_runs, late_runs, look_around, stale_slots
     from tasks.recovery.leftovers import held_slots
     from tasks.recovery.records import is_held

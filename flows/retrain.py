@@ -13,20 +13,21 @@ from configs.errors import ContractError
 from configs.schema import Pipeline
 from flows import approve
 from flows.judge import judge_challenger
-from flows.stages import Run, check_base, close_on_error, help_beside, meet_opponent, prepare_snapshot
+from flows.stages import Challenger, Run, check_base, close_on_error, help_beside, meet_opponent, prepare_snapshot
 from flows.train_remote import train_there
 from tasks import contract, prepare, release, snapshots, train, vocabulary
 from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.orchestration import flow
 from tasks.common.processes import HelperProcess, helper_process
 from tasks.common.terminal import print_notice
+from tasks.context import TrainingRun, open_ledger
 from tasks.data.sources import changes
 from tasks.describe_run import describe_run
 from tasks.identity.keys import decision_key
 from tasks.ledger.decisions import LookTakenError, find_decision
 from tasks.ledger.promotions import ChampionMovedError, Ledger
 from tasks.ledger.retrain_requests import RetrainRequest, Trigger, admit_request
-from tasks.opponent import Opponent, open_ledger
+from tasks.opponent import Opponent
 from tasks.snapshots import PreparedSnapshot
 from tasks.tracking.client import Tracking
 from tasks.tracking.registry import Registry
@@ -68,16 +69,15 @@ def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: RetrainRequest) 
     """Do what was not done before, alone with the pipeline."""
     prepare.clear_leftovers(home)
     tracking = Tracking(home)
-    run = Run(
-        pipeline, home, tracking, ledger, Registry(tracking, pipeline.release.alias), prepare.read_inputs(pipeline, home), turn
-    )
+    registry = Registry(tracking, pipeline.release.alias)
+    run = Run(pipeline, home, tracking, registry, ledger, prepare.read_inputs(pipeline, home), turn)
     for sentence in prepare.left_out(pipeline):
         print_notice(sentence)
         run.notices.append(sentence)
     turn.saw(changes.digest_of(pipeline, run.inputs.sources))
     prepared = snapshots.known_snapshot(home, run.inputs.key)
     if prepared is not None:
-        vocabulary.check_sealed(pipeline, home, tracking, ledger, run.registry, prepared)
+        vocabulary.check_sealed(run, prepared)
     earlier = None if prepared is None else _earlier(run, prepared)
     if earlier is not None:
         return earlier
@@ -115,42 +115,42 @@ def _retrain(
     run: Run, prepared: PreparedSnapshot, against: Opponent, side: HelperProcess, reload: release.Reload
 ) -> dict[str, Any]:
     """Train, then judge; each step finds what an interrupted run left behind."""
-    pipeline, tracking = run.pipeline, run.tracking
+    pipeline, tracking, key = run.pipeline, run.tracking, against.train_key
     tags = {"pipeline": pipeline.name, "snapshot": prepared.snapshot}
-    run_id = tracking.open_run(
-        pipeline.name, against.train_key, f"{pipeline.name}-{against.train_key[:8]}", tags, "tunekeeper retrain"
-    )
+    run_id = tracking.open_run(pipeline.name, key, f"{pipeline.name}-{key[:8]}", tags, "tunekeeper retrain")
+    training = TrainingRun(run.inputs.base, prepared.snapshot, key, run_id)
     with close_on_error(tracking, run_id):
         describe_run(pipeline, run.home, tracking, prepared, run_id)
         # A step waits for the slowest of its threads, one on each core: whoever works beside it holds up all of them.
         helped = None if train.takes_every_core(pipeline) else help_beside(run, prepared, side)
-        trained = _train(run, prepared, against, run_id)
-        lexical, traits = helped or help_beside(run, prepared, side)
+        trained = _train(run, training, against.start)
+        helped = helped or help_beside(run, prepared, side)
         with run.stage("pack") as facts:
-            packed = release.pack_model(pipeline, run.home, tracking, run.inputs.base, prepared.snapshot, trained, run_id, reload)
+            packed = release.pack_model(pipeline, run.home, tracking, training, trained, reload)
             facts["note"] = "stored; a fresh process loads it"
+        challenger = Challenger(training, trained, packed)
         while True:
             try:
-                outcome = judge_challenger(run, prepared, against, trained, run_id, lexical, traits, packed, reload)
+                outcome = judge_challenger(run, prepared, against, challenger, helped, reload)
                 break
             except (ChampionMovedError, LookTakenError) as error:
                 moved = meet_opponent(run, prepared)
-                if moved.train_key != against.train_key:
+                if moved.train_key != key:
                     raise
                 print_notice(f"{error}: deciding again")
                 against = moved
     return outcome
 
 
-def _train(run: Run, prepared: PreparedSnapshot, against: Opponent, run_id: str) -> Trained:
-    pipeline, home, tracking = run.pipeline, run.home, run.tracking
-    pool, which = pipeline.training.work_pool, (prepared.snapshot, against.train_key, run_id)
+def _train(run: Run, training: TrainingRun, start: str | None) -> Trained:
+    """Train here, or in the pool that the config names; `start` is the version whose weights are gone on with, if any."""
+    pipeline, home, tracking, pool = run.pipeline, run.home, run.tracking, run.pipeline.training.work_pool
     with run.stage("train") as facts:
         if pool is not None:
-            trained = train_there(pipeline, home, tracking, run.inputs.base, *which, against.start, pool)
+            trained = train_there(pipeline, home, tracking, training, start, pool)
         else:
-            start = release.champion_folder(tracking, home, pipeline.name, against.start) if against.start else None
-            trained = train.train(pipeline, home, tracking, run.inputs.base, *which, start)
+            folder = release.champion_folder(tracking, home, pipeline.name, start) if start else None
+            trained = train.train(pipeline, home, tracking, training, folder)
         if trained.restart:
             run.notices.append(trained.restart[0].upper() + trained.restart[1:])
         how = trained.numerics

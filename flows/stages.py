@@ -6,31 +6,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import InfraError
-from configs.schema import Pipeline
-from tasks import base_check, contract, evaluate, prepare, reference, train, vocabulary
-from tasks.common.home import Home
+from tasks import base_check, contract, evaluate, prepare, reference, release, train, vocabulary
 from tasks.common.processes import HelperProcess
 from tasks.common.terminal import print_notice, stage
-from tasks.ledger.promotions import Ledger
+from tasks.context import PipelineContext, TrainingRun
 from tasks.ledger.retrain_requests import RetrainRequest
 from tasks.opponent import Opponent, find_opponent
 from tasks.snapshots import PreparedSnapshot
 from tasks.tracking.client import Tracking
-from tasks.tracking.registry import Registry
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    import pandas as pd
+
+    from tasks.learning.fit import Trained
+    from tasks.problems.baselines.classification import Baseline
 
 
-@dataclass
-class Run:
+@dataclass(frozen=True)
+class Run(PipelineContext):
     """What the steps of one run share."""
 
-    pipeline: Pipeline
-    home: Home
-    tracking: Tracking
-    ledger: Ledger
-    registry: Registry
     inputs: prepare.Inputs
     turn: RetrainRequest
     seconds: dict[str, float] = field(default_factory=dict)
@@ -41,6 +41,23 @@ class Run:
         with stage(name) as facts:
             yield facts
         self.seconds[name] = facts["seconds"]
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A model that is trained and stored, and waits for its verdict."""
+
+    run: TrainingRun
+    trained: Trained
+    packed: release.Packed
+
+
+@dataclass(frozen=True)
+class Helped:
+    """What judging needs and another process works out: the baselines without a network, statistics of the reference's texts."""
+
+    lexical: Future[tuple[Baseline, ...]] | None
+    text_stats: Future[pd.DataFrame]
 
 
 def check_base(run: Run) -> None:
@@ -57,7 +74,7 @@ def check_base(run: Run) -> None:
 
 def meet_opponent(run: Run, prepared: PreparedSnapshot) -> Opponent:
     """Whom the challenger meets; what was found amiss on the way, and healed, is said once and stands in the report."""
-    against = find_opponent(run.pipeline, run.tracking, run.ledger, run.registry, prepared, run.inputs.base)
+    against = find_opponent(run, prepared, run.inputs.base)
     for notice in dict.fromkeys(against.notices):
         if notice not in run.notices:
             print_notice(notice)
@@ -74,12 +91,12 @@ def prepare_snapshot(run: Run, side: HelperProcess) -> PreparedSnapshot:
     with prepare.open_source(pipeline, home, inputs) as raw:
         with run.stage("validate") as facts:
             greet = partial(run.registry.champion, pipeline.name)  # a registry that is away is found out now, and MLflow imported
-            first = contract.validate(pipeline, home, inputs, raw, "raw", side, greet)
+            first = contract.validate(pipeline, home, inputs, raw, side, greet)
             labels = _check_labels(run, raw, first)
             facts["note"] = f"{first.rows:,} rows, {len(first.warnings)} warnings"
         with run.stage("prepare") as facts:
             candidate = prepare.prepare(pipeline, home, raw, first, labels.refused if labels else {})
-            second = contract.validate(pipeline, home, inputs, candidate, "prepared", side, train.warm_up)
+            second = contract.validate(pipeline, home, inputs, candidate, side, train.warm_up)
             if labels is not None:
                 vocabulary.check_prepared(pipeline, candidate, second, labels)
             prepared = prepare.seal_snapshot(pipeline, home, inputs, candidate, (first, second))
@@ -91,7 +108,7 @@ def _check_labels(run: Run, raw: Any, contract: Any) -> vocabulary.LabelCheck | 
     """Hold the data's labels against those known before, where they have labels; how they changed is said."""
     if not run.pipeline.facts.has_labels:
         return None
-    known = vocabulary.known_labels(run.pipeline, run.home, run.tracking, run.ledger, run.registry)
+    known = vocabulary.known_labels(run)
     checked = vocabulary.check_raw(run.pipeline, run.home, raw, contract, known)
     for notice in checked.notices:
         print_notice(notice)
@@ -99,10 +116,10 @@ def _check_labels(run: Run, raw: Any, contract: Any) -> vocabulary.LabelCheck | 
     return checked
 
 
-def help_beside(run: Run, prepared: PreparedSnapshot, side: HelperProcess) -> tuple[Any, Any]:
-    """The Futures of what judging needs and another process works out: the lexical baselines, and the traits of the reference."""
+def help_beside(run: Run, prepared: PreparedSnapshot, side: HelperProcess) -> Helped:
+    """Let another process work out what judging needs."""
     lexical = evaluate.lexical_baselines(run.pipeline, run.home, run.inputs.base, prepared.snapshot, side)
-    return lexical, reference.begin_text_stats(run.home, prepared.snapshot, side)
+    return Helped(lexical, reference.begin_text_stats(run.home, prepared.snapshot, side))
 
 
 @contextmanager

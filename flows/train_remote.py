@@ -16,10 +16,10 @@ from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
 from flows.deploy.deployments import DeploymentSpec, apply_deployment
 from tasks import remote_training, train
-from tasks.common.bases import Base
 from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.orchestration import flow
 from tasks.common.terminal import print_notice
+from tasks.context import TrainingRun
 from tasks.remote_training import RemoteJob
 from tasks.tracking.client import Tracking
 
@@ -58,23 +58,21 @@ def pool_job(pool: str) -> DeploymentSpec:
     )
 
 
-def train_there(
-    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, key: str, run_id: str, start: str | None,
-    pool: str,
-) -> Trained:  # fmt: skip
+def train_there(pipeline: Pipeline, home: Home, tracking: Tracking, run: TrainingRun, start: str | None, pool: str) -> Trained:
     """The training of this key, done by a worker of `pool`; found again where it was done, or is being done, already.
 
     A run that ends while it waits leaves the training alone: the next one finds it. Where the other machine dies, a worker of the
     pool goes on from its last checkpoint there. Raises InputError where what was asked for cannot be trained.
     """
-    done = remote_training.collect_result(home, tracking, key, run_id)
+    run_id = run.run_id
+    done = remote_training.collect_result(home, tracking, run.key, run_id)
     if done is None:
-        told = remote_training.write_order(pipeline, home, tracking, base, snapshot, key, run_id, start)
+        told = remote_training.write_order(pipeline, home, tracking, run, start)
         with get_client(sync_client=True) as client:
             for _ in range(ATTEMPTS):
                 if _completes(client, _begun(client, told, tracking, pipeline.name, pool), tracking, run_id, pool):
                     break
-        done = remote_training.collect_result(home, tracking, key, run_id)
+        done = remote_training.collect_result(home, tracking, run.key, run_id)
     if done is None:
         raise InfraError(
             f"pool {pool} left no trained model in run {run_id}, tried {ATTEMPTS} times at most: see its workers' logs"

@@ -59,9 +59,9 @@ def without_earlier(pipeline: Pipeline, home: Home) -> tuple[str, ...]:
     return ()
 
 
-@task(name="validate", task_run_name="validate-{stage}", cache_policy=NO_CACHE)
+@task(name="validate", task_run_name="validate-{rows.stage}", cache_policy=NO_CACHE)
 def validate(
-    pipeline: Pipeline, home: Home, inputs: Inputs, rows: Raw | Candidate, stage: Any, beside: Any, meanwhile: Callable[[], object]
+    pipeline: Pipeline, home: Home, inputs: Inputs, rows: Raw | Candidate, beside: Any, meanwhile: Callable[[], object]
 ) -> Validation:
     """Hold rows against the contract in the process `beside`, and import something of use `meanwhile`.
 
@@ -69,6 +69,7 @@ def validate(
     """
     from expectations.run import validate_records as hold_against
 
+    stage = rows.stage
     docs = home.path / "docs" / inputs.key[:16] / stage
     context = _context(pipeline, home, inputs.base)
     limit = pipeline.contract.max_quarantined

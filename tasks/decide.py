@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from configs.schema import Pipeline
 from tasks.common.home import Home
 from tasks.common.orchestration import task
-from tasks.evaluate import Baselines, StoredScores, groups_of, measure_of, primary_of
+from tasks.evaluate import AllScores, groups_of, measure_of, primary_of
 from tasks.gate.evidence import Evidence, Verdict
 from tasks.gate.gate import describe_adopted as account
 from tasks.gate.gate import judge_challenger as judge
@@ -31,18 +31,15 @@ DAY = np.timedelta64(1, "D")
 @task(name="decide", cache_policy=NO_CACHE)
 def decide(
     pipeline: Pipeline,
-    challenger: StoredScores,
-    champion: StoredScores | None,
-    anchor: StoredScores | None,
-    baselines: Baselines,
+    scores: AllScores,
     fair: npt.NDArray[np.bool_] | None,
     look: int,
     labels: Mapping[str, Sequence[str]] | None = None,
 ) -> Verdict:
     """Put the scores before the gate. `labels` are those that "champion" and "anchor" were trained on, of a classifier."""
-    frame, known = challenger.frame, labels or {}
+    frame, known = scores.challenger.frame, labels or {}
     evidence = replace(
-        _evidence(pipeline, challenger, champion, anchor, baselines),
+        _evidence(pipeline, scores),
         fair=fair,
         look=look,
         new_to_champion=new_labels(frame, known.get("champion")),
@@ -52,20 +49,16 @@ def decide(
 
 
 @task(name="describe", cache_policy=NO_CACHE)
-def describe_adopted(
-    pipeline: Pipeline, adopted: StoredScores, champion: StoredScores | None, baselines: Baselines, word: str
-) -> Verdict:
+def describe_adopted(pipeline: Pipeline, scores: AllScores, word: str) -> Verdict:
     """An adopted model beside the champion and the best baseline, on all test rows of the window; `word` is the adopter's."""
-    return account(_evidence(pipeline, adopted, champion, None, baselines), pipeline.gate, word)
+    return account(_evidence(pipeline, scores), pipeline.gate, word)
 
 
-def _evidence(
-    pipeline: Pipeline, challenger: StoredScores, champion: StoredScores | None, anchor: StoredScores | None, baselines: Baselines
-) -> Evidence:
-    frame = challenger.frame
+def _evidence(pipeline: Pipeline, scores: AllScores) -> Evidence:
+    challenger, baselines, frame = scores.challenger, scores.baselines, scores.challenger.frame
     measure = measure_of(pipeline)
     trivial = measure.trivial_baseline
-    against = [primary_of(pipeline, scores) if scores is not None else None for scores in (champion, anchor)]
+    against = [primary_of(pipeline, each) if each is not None else None for each in (scores.champion, scores.anchor)]
     return Evidence(
         challenger=primary_of(pipeline, challenger),
         champion=against[0],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,6 +141,17 @@ class Baselines:
         return max(self.scores, key=lambda name: float(self.scores[name].mean()))
 
 
+@dataclass(frozen=True)
+class AllScores:
+    """Everybody's scores on the same test rows; `fit` are the challenger's metrics on rows that it was trained on, by split."""
+
+    challenger: StoredScores
+    champion: StoredScores | None
+    anchor: StoredScores | None
+    baselines: Baselines
+    fit: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
 def lexical_baselines(
     pipeline: Pipeline, home: Home, base: Base, snapshot: str, beside: HelperProcess
 ) -> Future[tuple[Baseline, ...]] | None:
@@ -179,7 +190,7 @@ def score_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, f
         from tasks.learning.network import build_network
         from tasks.learning.scoring import score_opponents, scoring_of
 
-        sealed, (spec, *_) = open_snapshot(home, snapshot), training_material(pipeline, home, base, snapshot)
+        sealed, spec = open_snapshot(home, snapshot), training_material(pipeline, home, base, snapshot).spec
         fitted_rows = pd.concat([sealed.frame(split) for split in fitted_splits(pipeline)], ignore_index=True)
         untuned = build_network(replace(spec, adapter=Full().model_dump(mode="json")), base.path)
         test, how = sealed.frame("test"), scoring_of(pipeline.evaluation, pipeline.training.precision)

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from configs.errors import InfraError
-from configs.schema import Pipeline
 from tasks.common.bases import Base
 from tasks.common.home import Home
-from tasks.common.terminal import print_notice
+from tasks.context import PipelineContext
 from tasks.identity.keys import train_key
-from tasks.ledger.promotions import ChampionState, Entry, Ledger, ledger_history, reconcile_alias
+from tasks.ledger.promotions import ChampionState, Entry, ledger_history, reconcile_alias
 from tasks.ledger.replay import replay_entries
 from tasks.snapshots import PreparedSnapshot, open_snapshot
 from tasks.tracking.client import Tracking
-from tasks.tracking.registry import Registry
 
 if TYPE_CHECKING:
     from tasks.data.preparation.deduplicate import Signatures
@@ -44,11 +42,6 @@ class Opponent:
     notices: tuple[str, ...]
 
 
-def open_ledger(home: Home) -> Ledger:
-    """The ledger of this home, or the shared one."""
-    return Ledger(home.ledger_url, notify=print_notice)
-
-
 def adopted_notice(model: str, version: str | None, tags: Mapping[str, str]) -> tuple[str, ...]:
     """What a comparison with an adopted champion has to say, as a tuple of no sentence or one."""
     if version is None or tags.get("verdict") != ADOPTED:
@@ -56,18 +49,17 @@ def adopted_notice(model: str, version: str | None, tags: Mapping[str, str]) -> 
     return (f"{model} version {version} was fine-tuned elsewhere: whether it has seen these test rows is not known",)
 
 
-def find_opponent(
-    pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry, prepared: PreparedSnapshot, base: Base
-) -> Opponent:
+def find_opponent(context: PipelineContext, prepared: PreparedSnapshot, base: Base) -> Opponent:
     """Heal ledger and alias, then say whom the challenger of this snapshot meets.
 
     Where the live champion *is* what this snapshot and these settings lead to, it meets whom it met when it was promoted: the same
     question as then, so that a run in which nothing changed finds its answer instead of training.
     """
-    settled = reconcile_alias(ledger, registry, pipeline.name)
-    entries = ledger_history(ledger, pipeline.name)
+    pipeline, tracking = context.pipeline, context.tracking
+    settled = reconcile_alias(context.ledger, context.registry, pipeline.name)
+    entries = ledger_history(context.ledger, pipeline.name)
     standing, live = replay_entries(entries), settled.champion
-    versions = registry.versions(pipeline.name) if live else set()
+    versions = context.registry.versions(pipeline.name) if live else set()
     before = _predecessor(entries, live)
     rivals = [before if before in versions else None, live] if live else [None]
     tags = {version: tracking.version_tags(pipeline.name, version) for version in {*rivals} if version}

@@ -30,15 +30,15 @@ def publish_report(found: Findings, home: Home, tracking: Tracking) -> dict[str,
     folder.mkdir(exist_ok=True)
     (folder / "report.html").write_text(render_report(report))
     (folder / "report.json").write_text(page.to_json(report))
-    tracking.log_folder(found.run_id, folder, "report")
-    tracking.log_artifact(found.run_id, _scores(found))
+    tracking.log_folder(found.run.run_id, folder, "report")
+    tracking.log_artifact(found.run.run_id, _scores(found))
     stages = {f"seconds/{name}": seconds for name, seconds in found.stages.items()}
-    tracking.log_metrics(found.run_id, _named("test", found.challenger.metrics), found.trained.steps, model_uri=found.model_uri)
-    tracking.log_metrics(found.run_id, {**_others(found), **_fit(report), **stages}, found.trained.steps, first=stages)
+    tracking.log_metrics(found.run.run_id, _named("test", found.challenger.metrics), found.trained.steps, model_uri=found.model_uri)
+    tracking.log_metrics(found.run.run_id, {**_others(found), **_fit(report), **stages}, found.trained.steps, first=stages)
     described = summary_markdown(report)
-    tracking.describe(found.run_id, report.pipeline, found.version, described)
-    tracking.tag(found.run_id, {"verdict": report.verdict, "reason": next(iter(report.reasons), "")})
-    link = tracking.page_of(report.pipeline, found.run_id, REPORT, folder / "report.html")
+    tracking.describe(found.run.run_id, report.pipeline, found.version, described)
+    tracking.tag(found.run.run_id, {"verdict": report.verdict, "reason": next(iter(report.reasons), "")})
+    link = tracking.page_of(report.pipeline, found.run.run_id, REPORT, folder / "report.html")
     create_link_artifact(link, f"{report.verdict}: {report.pipeline}", key="report")
     create_markdown_artifact(described, key="verdict")
     rows = [{"system": system.name, **{score.metric: score.value for score in system.scores}} for system in report.systems]
@@ -57,7 +57,7 @@ def _scores(found: Findings) -> Path:
 def _others(found: Findings) -> dict[str, float]:
     """What was measured of those whom the challenger met: the champion, each baseline."""
     measured = _named("test/champion", found.champion.metrics) if found.champion else {}
-    for name, metrics in found.baselines.metrics.items():
+    for name, metrics in found.scores.baselines.metrics.items():
         measured |= _named(f"test/baseline/{name}", metrics)
     return measured
 
@@ -82,7 +82,7 @@ def _outcome(found: Findings, said: page.ReportData, report: str) -> dict[str, o
     name, verdict = found.pipeline.name, found.verdict
     return {
         "pipeline": name,
-        "run_id": found.run_id,
+        "run_id": found.run.run_id,
         "skipped": False,
         "verdict": verdict.verdict,
         "reasons": list(verdict.reasons),
@@ -92,8 +92,8 @@ def _outcome(found: Findings, said: page.ReportData, report: str) -> dict[str, o
         "champion_metrics": found.champion.metrics if found.champion else None,
         "model": {"name": name, "version": found.version, "uri": f"models:/{name}/{found.version}"},
         "snapshot": found.prepared.snapshot,
-        "train_key": found.keys[0],
-        "decision_key": found.keys[1],
+        "train_key": found.run.key,
+        "decision_key": found.decision_key,
         "look": verdict.look,
         "report": report,
         "weights_sha256": found.trained.weights,

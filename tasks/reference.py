@@ -15,6 +15,7 @@ from tasks.common.bases import Base
 from tasks.common.files import atomic_folder, is_valid
 from tasks.common.home import Home
 from tasks.common.orchestration import task
+from tasks.context import TrainingRun
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.text_stats import text_stats_of
 from tasks.evaluate import Baselines, StoredScores, network_of
@@ -46,37 +47,44 @@ class TrafficReference:
     vocabulary: frozenset[str]
 
 
-@task(name="reference", cache_policy=NO_CACHE)
-def write_reference(
-    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, trained: Trained, scores: StoredScores,
-    baselines: Baselines | None, traits: Future[pd.DataFrame], run_id: str,
-) -> None:  # fmt: skip
-    """Write a version's reference into its run, once; all that was scored before is read, not scored again.
+@dataclass(frozen=True)
+class ScoredModel:
+    """A trained model with its scores; `baselines` are those of its own base, None where there are none.
 
-    `base` is the version's own; `baselines` those that were fitted on that base, None where there are none. `traits` is what
-    `begin_text_stats` gave.
+    `text_stats` is what `begin_text_stats` gave.
     """
+
+    trained: Trained
+    scores: StoredScores
+    baselines: Baselines | None
+    text_stats: Future[pd.DataFrame]
+
+
+@task(name="reference", cache_policy=NO_CACHE)
+def write_reference(pipeline: Pipeline, home: Home, tracking: Tracking, run: TrainingRun, model: ScoredModel) -> None:
+    """Write a version's reference into its run, once; all that was scored before is read, not scored again."""
+    trained, base = model.trained, run.base
     folder = trained.folder.parent / "reference"
-    if tracking.tags(run_id).get("reference") == snapshot:
+    if tracking.tags(run.run_id).get("reference") == run.snapshot:
         return
     from tasks.learning.network import read_spec
     from tasks.problems import problem_of
 
-    sealed, spec = open_snapshot(home, snapshot), read_spec(trained.folder)
+    sealed, spec = open_snapshot(home, run.snapshot), read_spec(trained.folder)
     rows, test = sealed.frame("reference"), problem_of(spec.problem).read_rows(spec, sealed.frame("test"))
     texts = spec.read(_texts(rows))
     known = dict(zip(test["text"], range(len(test)), strict=True))
     rows = rows[["id", "text", "target", "time"]].assign(
-        text=texts, **_answers(pipeline, base, trained, scores.frame, texts, known)
+        text=texts, **_answers(pipeline, base, trained, model.scores.frame, texts, known)
     )
     rows["correct"] = (rows["prediction"] == rows["target"]).where(rows["prediction"].notna()).astype("float64")
-    rows = rows.join(traits.result())
+    rows = rows.join(model.text_stats.result())
     with atomic_folder(folder) as aside:
         rows.to_parquet(aside / ROWS, index=False)
-        np.save(aside / POINTS, _points(pipeline, base, baselines, texts, known).astype(np.float16))
+        np.save(aside / POINTS, _points(pipeline, base, model.baselines, texts, known).astype(np.float16))
         (aside / WORDS).write_text(json.dumps(sorted(_words(sealed))))
-    tracking.log_folder(run_id, folder, "reference")
-    tracking.tag(run_id, {"reference": snapshot})
+    tracking.log_folder(run.run_id, folder, "reference")
+    tracking.tag(run.run_id, {"reference": run.snapshot})
 
 
 def begin_text_stats(home: Home, snapshot: str, beside: HelperProcess) -> Future[pd.DataFrame]:

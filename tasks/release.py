@@ -19,10 +19,10 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.errors import InfraError
 from configs.schema import Pipeline
-from tasks.common.bases import Base
 from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.common.processes import ONE_THREAD
+from tasks.context import TrainingRun
 from tasks.snapshots import open_snapshot
 from tasks.tracking.client import Tracking
 from tasks.tracking.moved_home import local_path
@@ -104,24 +104,22 @@ class Packed:
 
 
 @task(name="pack", cache_policy=NO_CACHE)
-def pack_model(
-    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, trained: Trained, run_id: str, reload: Reload
-) -> Packed:
+def pack_model(pipeline: Pipeline, home: Home, tracking: Tracking, run: TrainingRun, trained: Trained, reload: Reload) -> Packed:
     """Store the model in its run, and let the fresh process `reload` load it while others go on."""
     from tasks.learning.device import numerics
     from tasks.serving.packaged_model import load_package, save_package
     from tasks.serving.smoke_test import write_check
 
     folder = save_package(
-        trained.folder, _spec(trained), _preparation(pipeline, home, tracking.store_base(base)), trained.folder.parent / "kept"
+        trained.folder, _spec(trained), _preparation(pipeline, home, tracking.store_base(run.base)), trained.folder.parent / "kept"
     )
-    kept = load_package(folder, base.path, home.path)
-    texts = open_snapshot(home, snapshot).frame("test")["text"].head(CHECKED_ROWS).tolist()
+    kept = load_package(folder, run.base.path, home.path)
+    texts = open_snapshot(home, run.snapshot).frame("test")["text"].head(CHECKED_ROWS).tolist()
     expected = kept.predict(texts)
     said, scores = expected.iloc[:, 0].tolist(), expected["score"].tolist() if "score" in expected else None
     write_check(folder, texts, said, scores, numerics(pipeline.training.precision))
     example = _example(pipeline, texts)
-    uri = tracking.log_model(run_id, folder, PYFUNC, example, (example, expected.head(1)))
+    uri = tracking.log_model(run.run_id, folder, PYFUNC, example, (example, expected.head(1)))
     reload.ask(partial(tracking.fetch, uri), texts)
     return Packed(uri, expected)
 

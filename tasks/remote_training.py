@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from configs.errors import InfraError
 from configs.schema import Pipeline
 from tasks import train
-from tasks.common.bases import Base
 from tasks.common.home import Home
 from tasks.common.terminal import print_notice
+from tasks.context import TrainingRun
 from tasks.identity.keys import TRAIN_LIBRARIES, changed_code, code_of, json_sha256, library_versions
 from tasks.ledger.pipeline_lock import file_lock
 from tasks.release import base_folder, champion_folder
@@ -54,24 +54,22 @@ class RemoteJob:
     libraries: dict[str, str]
 
 
-def write_order(
-    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, key: str, run_id: str, start: str | None
-) -> RemoteJob:
+def write_order(pipeline: Pipeline, home: Home, tracking: Tracking, run: TrainingRun, start: str | None) -> RemoteJob:
     """Put the rows into the run, once, the base into its store, and say where all of it is."""
     from tasks.learning.network import TRAINABLE
 
-    sealed = open_snapshot(home, snapshot)
+    sealed, run_id = open_snapshot(home, run.snapshot), run.run_id
     rows = {sealed.parquet(split).name: _sha256(sealed.parquet(split)) for split in SPLITS}
     if tracking.tags(run_id).get("elsewhere.inputs") != json_sha256(rows):
         for split in SPLITS:
             tracking.log_artifact(run_id, sealed.parquet(split), INPUTS)
         tracking.tag(run_id, {"elsewhere.inputs": json_sha256(rows)})
-    spec, _, _ = train.training_material(pipeline, home, base, snapshot)
+    spec = train.training_material(pipeline, home, run.base, run.snapshot).spec
     begins = None
     if start is not None:
         begins = {"version": start, "weights": _sha256(champion_folder(tracking, home, pipeline.name, start) / TRAINABLE)}
     return RemoteJob(
-        pipeline.model_dump(mode="json"), run_id, key, rows, asdict(spec), tracking.store_base(base), begins,
+        pipeline.model_dump(mode="json"), run_id, run.key, rows, asdict(spec), tracking.store_base(run.base), begins,
         code_of("train", pipeline),
         library_versions(TRAIN_LIBRARIES),
     )  # fmt: skip
@@ -83,18 +81,18 @@ def train_order(told: RemoteJob, home: Home, tracking: Tracking) -> str:
     Raises InfraError where this machine has other code or libraries, or what arrived is not what was sent: then nothing is trained.
     """
     from tasks.learning.network import spec_from
+    from tasks.learning.objectives.run import TrainingMaterial
 
     _check_alike(told)
     pipeline = Pipeline.model_validate(told.pipeline)
     what = f"the training {told.key[:8]} of {pipeline.name}"
     with file_lock(home.path / "locks" / f"train-{told.key}.lock", what, print_notice), _beating(tracking, told.run_id):
         folder = home.path / "elsewhere" / told.key
-        frames = [_frame(told, tracking, folder, split) for split in SPLITS]
+        rows, held_out = (_frame(told, tracking, folder, split) for split in SPLITS)
         spec = spec_from(told.spec)
-        base = base_folder(tracking, home, spec, told.base)
+        material = TrainingMaterial(spec, base_folder(tracking, home, spec, told.base), rows, held_out)
         start = _start(told, pipeline, home, tracking)
-        material: Any = (spec, *frames)
-        trained = train.fit_in_slot(pipeline, home, tracking, base, material, told.key, told.run_id, start)
+        trained = train.fit_in_slot(pipeline, home, material, train.metric_log(tracking, home, told.key, told.run_id), start)
         tracking.log_folder(told.run_id, trained.folder, TRAINED)
         returned = _manifest(trained.folder)
         tracking.tag(told.run_id, {RETURNED: returned})

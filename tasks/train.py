@@ -16,6 +16,7 @@ from tasks.common.gpu_slots import gpu_slot
 from tasks.common.home import Home
 from tasks.common.orchestration import create_progress_artifact, task, update_progress_artifact
 from tasks.common.terminal import print_notice, training_bar
+from tasks.context import TrainingRun
 from tasks.learning.device import count_devices, settle_on
 from tasks.snapshots import open_snapshot
 from tasks.tracking.client import Tracking
@@ -23,41 +24,36 @@ from tasks.tracking.metric_log import MetricLog
 from tasks.tracking.run_facts import system_sampler
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tasks.common.terminal import Bar
     from tasks.learning.fit import Listener, Trained
-    from tasks.problems.types import Spec
+    from tasks.learning.objectives.run import TrainingMaterial
 
 SHOW_SECONDS = 2.0
 
 
 @task(name="train", tags=["gpu"], cache_policy=NO_CACHE)
-def train(
-    pipeline: Pipeline, home: Home, tracking: Tracking, base: Base, snapshot: str, key: str, run_id: str, start: Path | None
-) -> Trained:
+def train(pipeline: Pipeline, home: Home, tracking: Tracking, run: TrainingRun, start: Path | None) -> Trained:
     """Fit the adapter to the snapshot, or find it fitted; every number goes to the one MLflow run of this train-key."""
-    trained = fit_in_slot(
-        pipeline, home, tracking, base.path, training_material(pipeline, home, base, snapshot), key, run_id, start
-    )
-    record_training(tracking, run_id, trained)
+    material = training_material(pipeline, home, run.base, run.snapshot)
+    trained = fit_in_slot(pipeline, home, material, metric_log(tracking, home, run.key, run.run_id), start)
+    record_training(tracking, run.run_id, trained)
     return trained
 
 
-def fit_in_slot(
-    pipeline: Pipeline, home: Home, tracking: Tracking, base: Path, material: tuple[Spec, pd.DataFrame, pd.DataFrame],
-    key: str, run_id: str, start: Path | None,
-) -> Trained:  # fmt: skip
+def metric_log(tracking: Tracking, home: Home, key: str, run_id: str) -> MetricLog:
+    """Where the numbers of a training go: a journal in the folder of its train-key, and its MLflow run."""
+    return MetricLog(tracking, run_id, home.run(key) / "metrics.jsonl", print_notice, system_sampler())
+
+
+def fit_in_slot(pipeline: Pipeline, home: Home, material: TrainingMaterial, metrics: MetricLog, start: Path | None) -> Trained:
     """Fit in a slot of this machine, every number going to journal, terminal and Prefect on the way."""
     from tasks.learning.objectives.run import train_network
 
-    spec, rows, held_out = material
     with gpu_slot(home.path, count_devices(), print_notice) as number:
         settle_on(number)
-        metrics = MetricLog(tracking, run_id, home.run(key) / "metrics.jsonl", print_notice, system_sampler())
         with metrics.uploading(), training_bar() as bar:
             listener = _listener(metrics, bar)
-            return train_network(spec, base, rows, held_out, pipeline.objective, pipeline.training, home.run(key), listener, start)
+            return train_network(material, pipeline.objective, pipeline.training, metrics.journal.parent, listener, start)
 
 
 def record_training(tracking: Tracking, run_id: str, trained: Trained) -> None:
@@ -94,18 +90,19 @@ def fitted_splits(pipeline: Pipeline) -> tuple[str, ...]:
     return ("train", "validation") if pipeline.training.refit else ("train",)
 
 
-def training_material(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> tuple[Spec, pd.DataFrame, pd.DataFrame]:
+def training_material(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> TrainingMaterial:
     """The network's description, the rows of the split train, and those of validation."""
     import pandas as pd
 
     from tasks.learning.network import spec_of
+    from tasks.learning.objectives.run import TrainingMaterial
 
     sealed = open_snapshot(home, snapshot)
     rows, held_out = sealed.frame("train"), sealed.frame("validation")
     known = pd.concat([sealed.frame(split) for split in fitted_splits(pipeline)])
     labels = tuple(sorted(set(known["target"]))) if pipeline.facts.has_labels else ()
     spec = spec_of(pipeline.problem, pipeline.adapter, labels, pipeline.model.max_length, pipeline.training.seed, base)
-    return spec, rows, held_out
+    return TrainingMaterial(spec, base.path, rows, held_out)
 
 
 def metric_of(logged: str) -> str:

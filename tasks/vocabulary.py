@@ -18,13 +18,11 @@ from tasks.snapshots import PreparedSnapshot, latest_snapshot, note_latest, open
 
 if TYPE_CHECKING:
     from expectations.run import Validation
+    from tasks.context import PipelineContext
     from tasks.data.preparation.load import Raw
     from tasks.data.preparation.prepare import Candidate
     from tasks.data.preparation.vocabulary import KnownLabels
     from tasks.data.snapshot.snapshot import Snapshot
-    from tasks.ledger.promotions import Ledger
-    from tasks.tracking.client import Tracking
-    from tasks.tracking.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class LabelCheck:
         return (*told, *([f"labels that were not known before: {list_labels(new, self.counts)}"] if new else []))
 
 
-def known_labels(pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Ledger, registry: Registry) -> KnownLabels:
+def known_labels(context: PipelineContext) -> KnownLabels:
     """The labels of the earlier snapshot and of the champion, wherever they were made.
 
     The earlier snapshot is the one that this machine led to last, or that of the newest decision on the model, where another
@@ -58,9 +56,10 @@ def known_labels(pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Led
     from tasks.learning.network import read_spec
     from tasks.release import champion_folder
 
-    snapshot, manifest = _earlier(pipeline, home, tracking, ledger)
-    version = registry.champion(pipeline.name)
-    labels = read_spec(champion_folder(tracking, home, pipeline.name, version)).labels if version else ()
+    name = context.pipeline.name
+    snapshot, manifest = _earlier(context)
+    version = context.registry.champion(name)
+    labels = read_spec(champion_folder(context.tracking, context.home, name, version)).labels if version else ()
     return KnownLabels(rows_per_label(manifest), frozenset(labels), snapshot, version)
 
 
@@ -99,27 +98,27 @@ def check_prepared(pipeline: Pipeline, candidate: Candidate, contract: Validatio
             )
 
 
-def check_sealed(
-    pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Ledger, registry: Registry, prepared: PreparedSnapshot
-) -> None:
+def check_sealed(context: PipelineContext, prepared: PreparedSnapshot) -> None:
     """Hold a snapshot that is found again against what is known now, unless it is the last one, which was held so already."""
     from tasks.data.preparation.vocabulary import check_vocabulary
 
+    pipeline, home = context.pipeline, context.home
     earlier = latest_snapshot(pipeline, home)
     if earlier is not None and earlier[0] == prepared.snapshot:
         return
     if pipeline.facts.has_labels:
         counts = rows_per_label(open_snapshot(home, prepared.snapshot).manifest)
-        known = known_labels(pipeline, home, tracking, ledger, registry)
+        known = known_labels(context)
         window, gone = pipeline.data.window, [label for label in known.earlier if label not in counts]
         with _shown():
             check_vocabulary(counts, known, pipeline.contract.vocabulary, _outside_window(window, home, frozenset(), gone, known))
     note_latest(pipeline, home, prepared.snapshot)
 
 
-def _earlier(pipeline: Pipeline, home: Home, tracking: Tracking, ledger: Ledger) -> tuple[str | None, dict[str, Any]]:
+def _earlier(context: PipelineContext) -> tuple[str | None, dict[str, Any]]:
     """Hash and manifest of the pipeline's earlier snapshot, this machine's or that of the newest decision, whichever is newer."""
-    here, decided = latest_snapshot(pipeline, home), last_decision(ledger, pipeline.name)
+    pipeline, home, tracking = context.pipeline, context.home, context.tracking
+    here, decided = latest_snapshot(pipeline, home), last_decision(context.ledger, pipeline.name)
     elsewhere = decided.payload.get("snapshot") if decided is not None else None
     if here is not None and (decided is None or elsewhere in (None, here[0]) or here[1] >= decided.at):
         try:

@@ -286,8 +286,8 @@ def command(name: str, config: Path, *words: str) -> dict[str, Any]:
 
 def look(wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
     """The last look of the monitors, if it is as wanted."""
+    from tasks.context import open_ledger
     from tasks.ledger.monitor_runs import all_looks
-    from tasks.opponent import open_ledger
 
     for each in all_looks(open_ledger(find_home()), "helpdesk")[-1:]:
         found = {"look": each.look, "alarm": each.alarm}
@@ -298,8 +298,8 @@ def look(wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
 
 def decision() -> dict[str, Any]:
     """The outcome of the last retraining."""
+    from tasks.context import open_ledger
     from tasks.ledger.decisions import last_decision
-    from tasks.opponent import open_ledger
 
     found = last_decision(open_ledger(find_home()), "helpdesk")
     return found.payload if found is not None else {"reasons": ["no decision was recorded"]}

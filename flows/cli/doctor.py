@@ -128,10 +128,11 @@ def _paths(home: Home) -> Iterator[HealthCheck]:
 def _champion(home: Home, pipeline: Pipeline) -> Iterator[HealthCheck]:
     """Whether there is one, whether registry and ledger name the same, and whether its files are whole."""
     none = HealthCheck("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
+    from tasks.context import open_ledger
     from tasks.health.champion_files import champion_files
     from tasks.health.upgrade import upgrade_check
     from tasks.ledger.promotions import check_registry, ledger_history, replayed_champion
-    from tasks.opponent import ADOPTED, open_ledger
+    from tasks.opponent import ADOPTED
     from tasks.tracking.client import Tracking
     from tasks.tracking.registry import Registry
 

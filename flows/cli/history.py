@@ -10,17 +10,18 @@ from configs.schema import Pipeline
 from flows.cli.promote import open_records
 from tasks.collect.links import history_file, keep_history
 from tasks.common.terminal import print_closing, print_notice
+from tasks.context import PipelineContext
 from tasks.ledger.decisions import last_decision
 from tasks.ledger.promotions import Entry, Ledger, Settled, ledger_history, reconcile_alias
-from tasks.tracking.client import Tracking
 
 COLUMNS = ("epoch", "kind", "move", "when", "verdict", "who", "why")
 
 
 def show_history(pipeline: Pipeline, config: Path) -> dict[str, object]:
     """Every promotion and rollback, oldest first, and the page of the model's life."""
-    _, tracking, ledger, registry = open_records(pipeline)
-    settled = reconcile_alias(ledger, registry, pipeline.name)
+    context = open_records(pipeline)
+    ledger = context.ledger
+    settled = reconcile_alias(ledger, context.registry, pipeline.name)
     for notice in settled.notices:
         print_notice(notice)
     entries = ledger_history(ledger, pipeline.name)
@@ -28,7 +29,7 @@ def show_history(pipeline: Pipeline, config: Path) -> dict[str, object]:
     title = f"{pipeline.name}: champion is version {settled.champion}" if settled.champion else f"{pipeline.name} has no champion"
     following = f"tunekeeper {'report' if last_decision(ledger, pipeline.name) else 'retrain'} CONFIG"
     print_closing(title, "bold", [COLUMNS, *rows], (), (f"next: {following}".replace("CONFIG", str(config)),))
-    page = _life(pipeline, tracking, ledger, settled, following)
+    page = _life(context, settled, following)
     moves = [{name: value for name, value in asdict(entry).items() if name != "model"} for entry in entries]
     return {
         "pipeline": pipeline.name,
@@ -39,19 +40,20 @@ def show_history(pipeline: Pipeline, config: Path) -> dict[str, object]:
     }
 
 
-def _life(pipeline: Pipeline, tracking: Tracking, ledger: Ledger, settled: Settled, following: str) -> Path:
+def _life(context: PipelineContext, settled: Settled, following: str) -> Path:
     """Draw the model's life: versions, verdicts, promotions, looks, feedback, cost; whoever may write to MLflow shows it there."""
     from tasks.collect.history import collect_history
     from tasks.report.history.data import to_json
     from tasks.report.history.page import render_history
 
-    found = collect_history(pipeline, tracking, ledger, settled.champion, settled.notices, following)
-    page = history_file(tracking, pipeline.name)
+    tracking, name = context.tracking, context.pipeline.name
+    found = collect_history(context, settled.champion, settled.notices, following)
+    page = history_file(tracking, name)
     page.parent.mkdir(parents=True, exist_ok=True)
     page.with_suffix(".json").write_text(to_json(found))
     page.write_text(render_history(found))
     try:
-        print_notice(f"page: {keep_history(tracking, pipeline.name, page)}")
+        print_notice(f"page: {keep_history(tracking, name, page)}")
     except InfraError as error:  # who may only read sees it all the same
         print_notice(f"page: {page} (not in MLflow: {error})")
     return page
@@ -62,9 +64,9 @@ def redraw_report(pipeline: Pipeline) -> dict[str, object]:
     from tasks.report.run.data import from_json
     from tasks.report.run.page import render_report
 
-    home, tracking, ledger, _ = open_records(pipeline)
-    run_id = _last_run(ledger, pipeline)
-    folder = tracking.fetch(tracking.artifact_uri(run_id, "report"), home.path / "reports" / run_id)
+    context = open_records(pipeline)
+    tracking, run_id = context.tracking, _last_run(context.ledger, pipeline)
+    folder = tracking.fetch(tracking.artifact_uri(run_id, "report"), context.home.path / "reports" / run_id)
     page, numbers = folder / "report.html", folder / "report.json"
     if not numbers.is_file():
         where = tracking.artifact_uri(run_id, "report")

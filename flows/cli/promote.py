@@ -9,8 +9,9 @@ from pathlib import Path
 from configs.errors import InputError
 from configs.schema import Pipeline
 from flows.local.server import prefect_if_up
-from tasks.common.home import Home, find_home, settle_environment
+from tasks.common.home import find_home, settle_environment
 from tasks.common.terminal import print_closing, print_notice
+from tasks.context import PipelineContext, open_context
 from tasks.ledger import approvals
 from tasks.ledger.approvals import Approval
 from tasks.ledger.decisions import find_decision
@@ -26,15 +27,15 @@ from tasks.ledger.promotions import (
     rollback,
     version_text,
 )
-from tasks.opponent import ADOPTED, open_ledger
-from tasks.tracking.client import Tracking
+from tasks.opponent import ADOPTED
 from tasks.tracking.registry import Registry
 
 
 def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str, who: str | None) -> dict[str, object]:
     """Make a version the champion: as its decision says, or by force, for which the ledger wants a reason."""
     person, name = person_named(who), pipeline.name
-    home, tracking, ledger, registry = open_records(pipeline)
+    context = open_records(pipeline)
+    tracking, ledger, registry = context.tracking, context.ledger, context.registry
     settled = reconcile_alias(ledger, registry, name)
     if version not in registry.versions(name):
         raise InputError(f"{name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
@@ -52,7 +53,7 @@ def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str,
         ledger, registry, name, version, expected=settled.champion, evidence=evidence, who=person, reason=reason,
         force=objection is not None,
     )  # fmt: skip
-    _tell(home, pipeline, tracking, ledger, registry, move.entry)
+    _close_questions(context, move.entry)
     return _moved(pipeline, config, move, (*settled.notices, *move.notices))
 
 
@@ -81,11 +82,12 @@ def _objection(
 def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str, who: str | None) -> dict[str, object]:
     """Go back to the champion before this one, or to version `to`."""
     person = person_named(who)
-    home, tracking, ledger, registry = open_records(pipeline)
+    context = open_records(pipeline)
+    ledger, registry = context.ledger, context.registry
     settled = reconcile_alias(ledger, registry, pipeline.name)
     force = bool(reason) and to in champion_entry(ledger, pipeline.name).withdrawn
     move = rollback(ledger, registry, pipeline.name, to, left=settled.champion, who=person, reason=reason, force=force)
-    _tell(home, pipeline, tracking, ledger, registry, move.entry)
+    _close_questions(context, move.entry)
     return _moved(pipeline, config, move, (*settled.notices, *move.notices))
 
 
@@ -100,26 +102,26 @@ def person_named(who: str | None) -> str:
     return name
 
 
-def open_records(pipeline: Pipeline) -> tuple[Home, Tracking, Ledger, Registry]:
-    """The home, MLflow, the ledger and the registry of a pipeline."""
+def open_records(pipeline: Pipeline) -> PipelineContext:
+    """A pipeline with the records of this machine's home."""
     home = find_home()
     settle_environment(home)
-    tracking = Tracking(home)
-    return home, tracking, open_ledger(home), Registry(tracking, pipeline.release.alias)
+    return open_context(pipeline, home)
 
 
-def settle_questions(pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry) -> tuple[Approval, ...]:
+def settle_questions(context: PipelineContext) -> tuple[Approval, ...]:
     """Write down which questions are open no more by a move; gives those, for their forms are to be closed."""
-    answered = approvals.settle_approvals(ledger, registry, pipeline.name)
+    name = context.pipeline.name
+    answered = approvals.settle_approvals(context.ledger, context.registry, name)
     for asked in answered:
-        tracking.tag_version(pipeline.name, asked.version, asked.tags)
+        context.tracking.tag_version(name, asked.version, asked.tags)
     return answered
 
 
-def _tell(home: Home, pipeline: Pipeline, tracking: Tracking, ledger: Ledger, registry: Registry, entry: Entry) -> None:
+def _close_questions(context: PipelineContext, entry: Entry) -> None:
     """Write down which questions are open no more by this move; where Prefect runs, close their forms and link the alias."""
-    answered = settle_questions(pipeline, tracking, ledger, registry)
-    with prefect_if_up(home) as up:
+    pipeline, answered = context.pipeline, settle_questions(context)
+    with prefect_if_up(context.home) as up:
         if not up:
             return
         from flows.approve import close_form

@@ -11,19 +11,18 @@ from configs.schema import Pipeline
 from tasks.collect.links import look_page, report_page
 from tasks.collect.monitor import alarms_of, feedback_of, level_of, requests_of_page
 from tasks.common.home import Home
+from tasks.context import PipelineContext
 from tasks.ledger.decisions import Decision, decisions_of
 from tasks.ledger.monitor_runs import Look, all_looks
-from tasks.ledger.promotions import Entry, Ledger, ledger_history
+from tasks.ledger.promotions import Entry, ledger_history
 from tasks.ledger.retrain_requests import requests_of
 from tasks.report.history import data as page
 from tasks.report.monitor.data import FeedbackCounts, Level
-from tasks.tracking.client import Tracking
 
 
-def collect_history(
-    pipeline: Pipeline, tracking: Tracking, ledger: Ledger, champion: str | None, notices: Sequence[str], next_command: str
-) -> page.History:
+def collect_history(context: PipelineContext, champion: str | None, notices: Sequence[str], next_command: str) -> page.History:
     """The life of a model so far."""
+    pipeline, tracking, ledger = context.pipeline, context.tracking, context.ledger
     life, metric = pipeline.facts.life_metric, pipeline.facts.life_metric.name
     looks = all_looks(ledger, pipeline.name)
     decided = decisions_of(ledger, pipeline.name)

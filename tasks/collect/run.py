@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,9 @@ from configs.schema import Pipeline
 from tasks.collect import run_rows as rows
 from tasks.collect import training
 from tasks.collect.run_scores import scores_of_systems
-from tasks.common.bases import Base
+from tasks.context import TrainingRun
 from tasks.decide import recent_rows
-from tasks.evaluate import Baselines, StoredScores, folder_bytes
+from tasks.evaluate import AllScores, StoredScores, folder_bytes
 from tasks.gate.evidence import Comparison, Verdict
 from tasks.identity.keys import TRAIN_LIBRARIES, library_versions
 from tasks.report.run import data as page
@@ -28,26 +28,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that a report is made of."""
+    """All that a report is made of; `against` is the version that was compared with, `adopted` a model fine-tuned elsewhere."""
 
     pipeline: Pipeline
-    base: Base
     prepared: PreparedSnapshot
+    run: TrainingRun
     trained: Trained
-    challenger: StoredScores
-    champion: StoredScores | None
-    baselines: Baselines
+    scores: AllScores
     verdict: Verdict
-    run_id: str
+    decision_key: str
     model_uri: str
     version: str
     against: str | None
-    keys: tuple[str, str]
     stages: Mapping[str, float]
     notices: tuple[str, ...]
     next_command: str
-    adopted: bool = False  # fine-tuned elsewhere: how is not known
-    fit: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # split -> metrics, on rows of training
+    adopted: bool = False
+
+    @property
+    def challenger(self) -> StoredScores:
+        """The scores of the model that is judged."""
+        return self.scores.challenger
+
+    @property
+    def champion(self) -> StoredScores | None:
+        """The scores of the version that it was compared with, if there is one."""
+        return self.scores.champion
 
 
 def collect_report(found: Findings, home: Home) -> page.ReportData:
@@ -60,7 +66,7 @@ def collect_report(found: Findings, home: Home) -> page.ReportData:
         problem=pipeline.problem,
         verdict=verdict.verdict,
         reasons=verdict.reasons,
-        run_id=found.run_id,
+        run_id=found.run.run_id,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         primary_metric=pipeline.facts.metrics[0].name,
         systems=scores_of_systems(found),
@@ -188,13 +194,13 @@ def _identity(found: Findings) -> page.Identity:
     settings = pipeline.training.model_dump(mode="json")
     return page.Identity(
         snapshot=found.prepared.snapshot,
-        train_key=found.keys[0],
-        decision_key=found.keys[1],
-        base=found.base.name,
-        base_sha256=found.base.weights,
+        train_key=found.run.key,
+        decision_key=found.decision_key,
+        base=found.run.base.name,
+        base_sha256=found.run.base.weights,
         adapter="none: fine-tuned elsewhere" if found.adopted else pipeline.adapter.kind,
         adapter_bytes=folder_bytes(kept) if kept.is_dir() else None,
-        base_bytes=found.base.bytes,
+        base_bytes=found.run.base.bytes,
         seeds={} if found.adopted else {"training": pipeline.training.seed},
         settings={} if found.adopted else {name: str(value) for name, value in settings.items()},
         libraries=library_versions(TRAIN_LIBRARIES),

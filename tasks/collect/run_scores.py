@@ -25,8 +25,8 @@ def scores_of_systems(found: Findings) -> tuple[page.System, ...]:
     systems = [_trained("challenger", found.version, found.challenger, found)]
     if found.champion is not None:
         systems.append(_trained("champion", found.against, found.champion, found))
-    for name, metrics in found.baselines.metrics.items():
-        systems.append(_system(name, "baseline", None, found.baselines.scores[name], metrics, found.challenger.frame, found))
+    for name, metrics in found.scores.baselines.metrics.items():
+        systems.append(_system(name, "baseline", None, found.scores.baselines.scores[name], metrics, found.challenger.frame, found))
     return tuple(systems)
 
 

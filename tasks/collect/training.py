@@ -60,9 +60,9 @@ def _epoch_means(logged: Sequence[Mapping[str, float]]) -> list[tuple[float, flo
 
 def fit_of(found: Findings, manifest: Mapping[str, Any]) -> page.Fit | None:
     """The shown metrics on training, validation and test rows, where the first are known."""
-    if "train" not in found.fit:
+    if "train" not in found.scores.fit:
         return None
-    known = {**found.fit, "test": found.challenger.metrics}
+    known = {**found.scores.fit, "test": found.challenger.metrics}
     scores = tuple(
         page.FitScore(
             metric=metric.name, unit=metric.unit, higher_is_better=metric.higher_is_better,

@@ -20,7 +20,7 @@ from flows.__main__ import main
 from tasks import release
 from tasks.common import processes
 from tasks.common.home import Home
-from tasks.opponent import open_ledger
+from tasks.context import open_ledger
 from tasks.tracking.client import Tracking
 
 SETTINGS = {

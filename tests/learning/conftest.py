@@ -36,7 +36,8 @@ def train(steady_bert, tmp_path):
         training = Training(**{**QUICK, "precision": "fp32", **settings})
         held_out = tiny.frame(12, 1) if held_out is None else held_out
         return training_run.train_network(
-            spec, base, rows, held_out, objective or Supervised(), training, tmp_path / run, listener, start
+            training_run.TrainingMaterial(spec, base, rows, held_out), objective or Supervised(), training, tmp_path / run,
+            listener, start,
         )  # fmt: skip
 
     trained.logged, trained.moved, trained.said = [], [], []

@@ -16,7 +16,7 @@ from tasks.common.bases import find_base
 from tasks.learning import trainer
 from tasks.learning.fit import Listener, StoppedEarlyError
 from tasks.learning.network import spec_of
-from tasks.learning.objectives.run import train_network
+from tasks.learning.objectives.run import TrainingMaterial, train_network
 
 ADAPTERS = {
     "full": Full(), "lora": Lora(r=4, dropout=0.1), "decoder": Lora(r=4, dropout=0.1), "pairs": Lora(r=4), "pairs, full": Full(),
@@ -79,7 +79,9 @@ def child(base, run, adapter, settings, moments, room):
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, most[1]) if room else most)
     try:
-        trained = train_network(spec, Path(base), rows, held_out, objective, Training(**settings), run / "fit", listener)
+        trained = train_network(
+            TrainingMaterial(spec, Path(base), rows, held_out), objective, Training(**settings), run / "fit", listener
+        )
         outcome |= {"weights": trained.weights, "steps": trained.steps, "history": trained.history}
     except (StoppedEarlyError, InfraError) as error:
         outcome["error"] = f"{type(error).__name__}: {error}"

@@ -8,7 +8,7 @@ import time
 import pytest
 from fit_child import outcome, start
 
-from tasks.learning.objectives.run import MICRO
+from tasks.learning.memory import MICRO
 
 KINDS = (
     "step",

@@ -15,10 +15,9 @@ from tasks.common.bases import find_base
 from tasks.learning.fit import Listener
 from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
 from tasks.learning.objectives import measure_of, objective_of
-from tasks.learning.objectives.run import train_network
+from tasks.learning.objectives.run import TrainingMaterial, train_network
 from tasks.learning.scoring import score_network, score_opponents, scoring_of
 from tasks.problems import problem_of
-from tasks.problems.baselines.pairs import length_rule
 from tasks.problems.likelihood import IGNORED
 
 PROBLEM = "text-generation"
@@ -34,9 +33,8 @@ def fit(llama_folder, tmp_path):
         said = []
         listener = Listener(lambda *_: None, lambda *_: None, said.append)
         training = Training(**{"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "precision": "fp32", **settings})
-        trained = train_network(
-            spec, llama_folder, rows, HELD_OUT, objective or Preference(), training, tmp_path / run, listener, start
-        )  # fmt: skip
+        material = TrainingMaterial(spec, llama_folder, rows, HELD_OUT)
+        trained = train_network(material, objective or Preference(), training, tmp_path / run, listener, start)
         return trained, build_network(read_spec(trained.folder), llama_folder, trained.folder / TRAINABLE)
 
     return _fit
@@ -105,7 +103,7 @@ def test_a_pair_is_both_answers_behind_one_prompt_as_they_are_scored(network):
 # --- measure --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_row_is_right_where_the_preferred_answer_is_likelier_token_for_token(network):
+def test_a_margin_is_how_much_likelier_the_preferred_answer_is_token_for_token(network):
     scored = score_network(MEASURE, network, HELD_OUT, scoring_of(Evaluation(decode_rows=3), "fp32"))
     for place in (0, 7, 19):
         margins = []
@@ -119,14 +117,14 @@ def test_a_row_is_right_where_the_preferred_answer_is_likelier_token_for_token(n
             answer = [n for n, label in enumerate(row["labels"]) if label != IGNORED]
             margins.append(float(np.mean([float(likely[n - 1, row["labels"][n]]) for n in answer])))
         assert scored.frame["margin"][place] == pytest.approx(margins[0] - margins[1], abs=1e-4)
-    right = MEASURE.primary_scores(scored.frame)
-    assert set(right) <= {0.0, 1.0} and scored.metrics["preference_accuracy"] == right.mean() == (scored.frame["margin"] > 0).mean()
+    np.testing.assert_array_equal(MEASURE.primary_scores(scored.frame), scored.frame["margin"])
+    assert scored.metrics["preference_accuracy"] == (scored.frame["margin"] > 0).mean()
     assert scored.metrics["preference_margin"] == pytest.approx(scored.frame["margin"].mean())
     assert {"perplexity", "exact_match"} <= scored.metrics.keys() and scored.frame["prediction"].notna().sum() == 3
     assert "rejected" not in scored.frame
 
 
-def test_a_tie_is_wrong(network):
+def test_of_equal_answers_none_is_preferred(network):
     same = score_network(MEASURE, network, HELD_OUT.assign(rejected=HELD_OUT["target"]), QUIET)
     assert same.metrics["preference_accuracy"] == 0.0 and not same.frame["margin"].any()
 
@@ -139,18 +137,11 @@ def test_pairs_of_one_prompt_count_as_one_unless_the_data_name_groups(network):
     assert named[:3].tolist() == ["x", "y", "y"] and pd.isna(named[3])
 
 
-def test_the_baselines_are_the_base_as_it_is_and_the_length_of_an_answer(network):
-    found = score_opponents(MEASURE, network, ROWS, HELD_OUT, (), scoring_of(Evaluation(decode_rows=9), "fp32")).each
-    assert [each.name for each in found] == [MEASURE.trivial_baseline, "longer answer"]
-    assert found[0].metrics["preference_accuracy"] == found[0].scores.mean() == accuracy(network)
-    assert "exact_match" not in found[0].metrics and found[1].scores.sum() == 0, "both answers are as long as each other"
-
-
-def test_the_length_that_people_prefer_is_learned_from_training_pairs():
-    longer, shorter = ["a long answer", "quite long"], ["a", "brief"]
-    assert length_rule((longer, shorter), (longer, shorter)).accuracy == 1.0
-    brief = length_rule((shorter, longer), ([*shorter, "as"], [*longer, "is"]))
-    assert brief.name == "shorter answer" and brief.correct.tolist() == [1, 1, 0], "equal lengths tell nothing"
+def test_the_baseline_is_the_base_as_it_is(network):
+    (base,) = score_opponents(MEASURE, network, ROWS, HELD_OUT, (), scoring_of(Evaluation(decode_rows=9), "fp32")).each
+    assert base.name == MEASURE.trivial_baseline and "exact_match" not in base.metrics
+    assert base.metrics["preference_margin"] == pytest.approx(base.scores.mean())
+    assert base.metrics["preference_accuracy"] == accuracy(network)
 
 
 def test_other_objectives_are_measured_by_their_problem():
@@ -184,7 +175,7 @@ def test_what_makes_no_sense_together_is_refused_with_its_reason(given, why):
 
 def test_an_objective_says_what_its_models_are_compared_by():
     facts = pipeline().facts
-    assert (facts.primary.name, facts.primary.unit, facts.compared) == ("preference_accuracy", "share", "preference accuracy")
+    assert (facts.primary.name, facts.primary.unit, facts.metrics[0]) == ("preference_margin", "number", facts.primary)
     assert pipeline(data={"source": "a.csv", "feedback": True}).objective.needs_pairs
 
 

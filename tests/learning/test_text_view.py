@@ -70,7 +70,9 @@ def fitted(letters, folder, key, view):
     base = find_base(str(letters))
     spec = replace(spec_of("text-classification", Full(), ("blue", "red"), 96, 0, base), text_view=view)
     silent = fit.Listener(lambda *_: None, lambda *_: None, lambda _: None)
-    trained = training_run.train_network(spec, base.path, train, held_out, Supervised(), QUICK, folder / "run", silent)
+    trained = training_run.train_network(
+        training_run.TrainingMaterial(spec, base.path, train, held_out), Supervised(), QUICK, folder / "run", silent
+    )
     network = build_network(read_spec(trained.folder), base.path, trained.folder / "trainable.safetensors")
     return trained.weights, _scored(network, test).metrics, read_spec(trained.folder)
 

@@ -16,7 +16,7 @@ from tasks.common.bases import find_base
 from tasks.learning.base_check import check_base
 from tasks.learning.fit import Listener
 from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
-from tasks.learning.objectives.run import train_network
+from tasks.learning.objectives.run import TrainingMaterial, train_network
 from tasks.learning.scoring import score_network, score_opponents, scoring_of
 from tasks.problems import problem_of
 
@@ -86,7 +86,9 @@ def test_a_fit_learns_its_pairs_and_is_the_same_every_time(bart_folder, tmp_path
     held_out = tiny.pairs(30, 2)
 
     def fit(run):
-        return train_network(spec, base.path, tiny.pairs(200), held_out, Supervised(), training, tmp_path / run, SILENT)
+        return train_network(
+            TrainingMaterial(spec, base.path, tiny.pairs(200), held_out), Supervised(), training, tmp_path / run, SILENT
+        )
 
     one = fit("one")
     better = build_network(read_spec(one.folder), base.path, one.folder / TRAINABLE)

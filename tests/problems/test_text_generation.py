@@ -11,7 +11,7 @@ from configs.schema import Full, Lora, Supervised, Training
 from tasks.common.bases import find_base
 from tasks.learning.fit import Listener
 from tasks.learning.network import TRAINABLE, build_network, spec_of
-from tasks.learning.objectives.run import train_network
+from tasks.learning.objectives.run import TrainingMaterial, train_network
 from tasks.problems import decoder
 from tasks.problems.likelihood import IGNORED, log_likelihoods
 
@@ -97,7 +97,9 @@ def fitted(llama_folder, tmp_path):
         spec = spec_of("text-generation", adapter or Lora(r=8), (), 24, 0, base)
         training = Training(**{"epochs": 2, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32", **settings})
         nothing = Listener(lambda *_: None, lambda *_: None, fit.said.append)
-        trained = train_network(spec, base.path, rows, tiny.pairs(8, 1), Supervised(), training, tmp_path / run, nothing)
+        trained = train_network(
+            TrainingMaterial(spec, base.path, rows, tiny.pairs(8, 1)), Supervised(), training, tmp_path / run, nothing
+        )
         return trained, build_network(spec, base.path, trained.folder / TRAINABLE)
 
     fit.said = []

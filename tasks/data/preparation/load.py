@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ class Raw:
     Ids are as they are kept (pseudonyms.py), labels in their canonical spelling; `outside_labels` are those of the source's
     rows outside the window. `unusable` says of rows by place why they cannot take part, whatever their other cells hold.
     """
+
+    stage: ClassVar[str] = "raw"  # what its contract is called
 
     rows: Dataset
     folder: Path

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,8 @@ class Candidate:
 
     It lives as long as the `loaded` block its raw rows came from.
     """
+
+    stage: ClassVar[str] = "prepared"  # what its contract is called
 
     rows: Dataset
     raw: Raw

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import math
 import shutil
@@ -20,6 +19,7 @@ from tasks.learning.device import Numerics, check_fits, numerics
 from tasks.learning.fit import Listener, Trained, finished_fit, fit_network
 from tasks.learning.folds import FoldAnswers, gather_epochs, load_answers, pool_answers, save_answers
 from tasks.learning.fused_lora import fuse_lora
+from tasks.learning.memory import MICRO, within_memory
 from tasks.learning.network import TRAINABLE, build_network, outline_network, read_spec, refuse_blind
 from tasks.learning.objectives import objective_of
 from tasks.learning.objectives.base import Objective
@@ -27,7 +27,6 @@ from tasks.learning.trainer import EarlierFits, FitPlan, default_epochs, disk_er
 from tasks.problems import problem_of
 from tasks.problems.types import EncodedRows, Network, Spec
 
-MICRO = "micro"
 COLLAPSED = "collapsed.json"  # how the first attempt went wrong
 SEARCH, AGAIN = "search", "again"  # folders of a run: the fit that finds the number of epochs, the one at a lower rate
 FOLD = "fold-{}"
@@ -35,11 +34,20 @@ LOWER_RATE = 0.25  # of the learning rate, where a training that went wrong is b
 
 
 @dataclass(frozen=True)
-class TrainingJob:
-    """What the attempts at one training share, and what the fits before them did and found, if there were any."""
+class TrainingMaterial:
+    """What is trained, and on what: a network's description, its base's folder, rows to fit to and rows to choose by (or none)."""
 
     spec: Spec
     base: Path
+    rows: pd.DataFrame
+    held_out: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What the attempts at one training share, and what the fits before them did and found, if there were any."""
+
+    material: TrainingMaterial
     objective: Objective
     training: Training
     listener: Listener
@@ -51,12 +59,16 @@ class TrainingJob:
     folds: FoldAnswers | None = None
     answers: Path | None = None  # where a fold leaves what it answers after each epoch
 
+    def of(self, rows: pd.DataFrame, held_out: pd.DataFrame) -> TrainingJob:
+        """The same with other rows."""
+        return replace(self, material=replace(self.material, rows=rows, held_out=held_out))
+
 
 def train_network(
-    spec: Spec, base: Path, rows: pd.DataFrame, held_out: pd.DataFrame, settings: schema.Objective, training: Training, run: Path,
-    listener: Listener, start: Path | None = None,
+    material: TrainingMaterial, settings: schema.Objective, training: Training, run: Path, listener: Listener,
+    start: Path | None = None,
 ) -> Trained:  # fmt: skip
-    """Fit to `rows`, keeping the epoch that is best on `held_out` (may be empty), on which the temperature is fitted too.
+    """Fit to the rows, keeping the epoch that is best on those held out, on which the temperature is fitted too.
 
     With `training.refit` that number of epochs is found first, then both are fitted to for as long. Out of memory, once more with a
     quarter of the rows at a time: the effective batch stays `training.batch_size`. A loss that climbs back for good, that is no
@@ -67,54 +79,56 @@ def train_network(
     done = finished_fit(run)
     if done is not None:
         return done
-    objective = objective_of(settings)
-    objective.check_rows(spec, held_out)
+    objective, spec = objective_of(settings), material.spec
+    objective.check_rows(spec, material.held_out)
     rate = training.learning_rate or objective.learning_rate(spec.moves)
-    job = TrainingJob(spec, base, objective, training, listener, start, rate)
-    if pairs := objective.folds_of(spec, training, rows, held_out):
-        job = _with_folds(job, pairs, len(rows), run)
-    trained = _fit_once_or_twice(job, rows, held_out, run)
+    job = TrainingJob(material, objective, training, listener, start, rate)
+    if pairs := objective.folds_of(spec, training, material.rows, material.held_out):
+        job = _with_folds(job, pairs, run)
+    trained = _fit_once_or_twice(job, run)
     for folder in run.glob(FOLD.format("*")):
         shutil.rmtree(folder)
     return trained
 
 
-def _fit_once_or_twice(job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
-    """Fit to `rows`; with `training.refit` once more to all rows, for as many epochs as were best."""
+def _fit_once_or_twice(job: TrainingJob, run: Path) -> Trained:
+    """Fit to the rows; with `training.refit` once more to all rows, for as many epochs as were best."""
+    rows, held_out = job.material.rows, job.material.held_out
     if not job.training.refit or held_out.empty:
-        return _steady(job, rows, held_out, run)
-    search = _steady(job, rows, held_out, run / SEARCH)
+        return _steady(job, run)
+    search = _steady(job, run / SEARCH)
     job.listener.notice(f"validation rows were answered best after epoch {search.epoch}: training on all rows for as long")
     earlier = EarlierFits(search.history, search.steps, search.seconds, search.restart)
     both = replace(
         job, last_epoch=search.epoch, temperature=search.temperature, learning_rate=search.learning_rate, earlier=earlier
     )
-    trained = _steady(both, pd.concat([rows, held_out], ignore_index=True), held_out[:0], run)
+    trained = _steady(both.of(pd.concat([rows, held_out], ignore_index=True), held_out[:0]), run)
     shutil.rmtree(run / SEARCH)
     return trained
 
 
-def _with_folds(job: TrainingJob, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], rows: int, run: Path) -> TrainingJob:
+def _with_folds(job: TrainingJob, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], run: Path) -> TrainingJob:
     """The same training, once each fold of its rows was answered by a network that learned from the others."""
-    batch, listener = job.training.batch_size, job.listener
+    batch, listener, rows = job.training.batch_size, job.listener, len(job.material.rows)
     epochs = default_epochs(math.ceil(rows / batch))
     listener.notice(f"few rows are held out: {len(pairs)} folds of the training rows help to choose the epoch")
     sizes = [epochs * math.ceil(size / batch) for size in (*(len(fitted) for fitted, _ in pairs), rows)]
     training, folds = job.training.model_copy(update={"epochs": epochs}), []
     for number, (fitted, answered) in enumerate(pairs):
         around = listener.with_steps_around(sum(sizes[:number]), sum(sizes[number + 1 :]), silent=True)
-        folds.append(_fold(replace(job, training=training, listener=around), fitted, answered, run / FOLD.format(number + 1)))
+        one = replace(job, training=training, listener=around).of(fitted, answered)
+        folds.append(_fold(one, run / FOLD.format(number + 1)))
     every = pool_answers(folds)
     earlier = replace(job.earlier, seconds=job.earlier.seconds + every.seconds)
     return replace(job, folds=every, earlier=earlier, listener=listener.with_steps_around(sum(sizes[:-1]), 0))
 
 
-def _fold(job: TrainingJob, rows: pd.DataFrame, answered: pd.DataFrame, run: Path) -> FoldAnswers:
+def _fold(job: TrainingJob, run: Path) -> FoldAnswers:
     """Fit to one fold's rows, or find it fitted; what it answers the others after each epoch."""
     if (earlier := load_answers(run)) is not None:
         return earlier
     fit_folder = run.with_name(f"{run.name}-fit")
-    trained = _steady(replace(job, answers=fit_folder / "answers"), rows, answered, fit_folder)
+    trained = _steady(replace(job, answers=fit_folder / "answers"), fit_folder)
     with disk_errors(run):
         save_answers(run, gather_epochs(fit_folder / "answers", trained.seconds))
     shutil.rmtree(fit_folder)
@@ -124,14 +138,14 @@ def _fold(job: TrainingJob, rows: pd.DataFrame, answered: pd.DataFrame, run: Pat
     return answers
 
 
-def _steady(job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path) -> Trained:
+def _steady(job: TrainingJob, run: Path) -> Trained:
     """Fit; a training that goes wrong for good is begun once more, at a quarter of its learning rate."""
     done = finished_fit(run)
     if done is not None:
         return done
     if not (run / COLLAPSED).is_file():
         try:
-            return _within_memory(job, rows, held_out, run, run)
+            return _within_memory(job, run, run)
         except CollapsedError as error:
             _note_collapse(error, run)
     first, lower = json.loads((run / COLLAPSED).read_text()), LOWER_RATE * job.learning_rate
@@ -140,7 +154,7 @@ def _steady(job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: P
     job.listener.notice(restart)
     earlier = job.earlier.followed_by(first["history"], first["step"], first["seconds"], restart)
     try:
-        return _within_memory(replace(job, learning_rate=lower, earlier=earlier), rows, held_out, run / AGAIN, run)
+        return _within_memory(replace(job, learning_rate=lower, earlier=earlier), run / AGAIN, run)
     except CollapsedError as error:
         raise InfraError(
             f"training went wrong twice ({failure}; step {error.step}, {lower:.2g}: {error.reason}): nothing was registered. Lower "
@@ -158,44 +172,23 @@ def _note_collapse(error: CollapsedError, run: Path) -> None:
     aside.replace(run / COLLAPSED)
 
 
-def _within_memory(job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, result: Path) -> Trained:
+def _within_memory(job: TrainingJob, run: Path, result: Path) -> Trained:
     """Fit with as many rows in memory at once as there is room for."""
     how = numerics(job.training.precision)
-    sizes = _sizes(job.training.batch_size, run / MICRO)
-    for micro in sizes:
-        try:
-            return _attempt(job, rows, held_out, run, result, micro, how)
-        except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            if micro == sizes[-1]:
-                raise InfraError(
-                    f"out of memory with {micro} rows at once on {how.hardware} ({_first_line(error)}): lower "
-                    "model.max_length, use adapter.kind=lora or a machine with more memory; run again to go on"
-                ) from error
-            job.listener.notice(f"out of memory with {micro} rows at once; once more with {sizes[-1]} and gradient accumulation")
-            run.mkdir(parents=True, exist_ok=True)
-            (run / MICRO).write_text(str(sizes[-1]))  # whoever resumes goes on in the same pieces, and to the same weights
-        gc.collect()
-    raise AssertionError("unreachable")
+    return within_memory(
+        lambda micro: _attempt(job, run, result, micro, how), job.training.batch_size, run / MICRO, how, job.listener.notice
+    )
 
 
-def _sizes(batch: int, noted: Path) -> tuple[int, ...]:
-    """How many rows to hold in memory at once, in the order to be tried; after a kill, what was found to fit."""
-    found = noted.read_text() if noted.is_file() else ""
-    return (int(found),) if found.isdigit() else tuple(dict.fromkeys((batch, _smaller(batch))))
-
-
-def _attempt(
-    job: TrainingJob, rows: pd.DataFrame, held_out: pd.DataFrame, run: Path, result: Path, micro: int, how: Numerics
-) -> Trained:
-    moved, spec = _weights_of(job.start, job.spec) if job.start else (None, job.spec)
-    tokenizer = problem_of(spec.problem).load_tokenizer(job.base, spec.target_tokenizer)
-    examples, answered = (job.objective.encode_rows(tokenizer, spec, frame) for frame in (rows, held_out))
+def _attempt(job: TrainingJob, run: Path, result: Path, micro: int, how: Numerics) -> Trained:
+    given = job.material
+    moved, spec = _weights_of(job.start, given.spec) if job.start else (None, given.spec)
+    tokenizer = problem_of(spec.problem).load_tokenizer(given.base, spec.target_tokenizer)
+    examples, answered = (job.objective.encode_rows(tokenizer, spec, frame) for frame in (given.rows, given.held_out))
     answered.sort(key=lambda row: len(row["input_ids"]))  # batches of like length: their order is no matter
     lengths = [len(row["input_ids"]) for row in examples]
-    check_fits(outline_network(spec, job.base), micro * job.objective.sequences_per_row, max(lengths), how)
-    network = build_network(spec, job.base, moved)
+    check_fits(outline_network(spec, given.base), micro * job.objective.sequences_per_row, max(lengths), how)
+    network = build_network(spec, given.base, moved)
     if job.start is not None:
         refuse_blind(network)
     attend_in_fp32(network.model, how)
@@ -225,23 +218,3 @@ def _weights_of(start: Path, spec: Spec) -> tuple[Path, Spec]:
             "so nothing can start from its weights: set training.start=base"
         )
     return start / TRAINABLE, replace(spec, pooling=earlier.pooling)
-
-
-def _smaller(batch: int) -> int:
-    """The largest divisor of a batch that is at most a quarter of it."""
-    return max(size for size in range(1, max(2, math.ceil(batch / 4) + 1)) if batch % size == 0)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0][:200] or type(error).__name__
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """torch says it in three ways: its own class, Python's, and a RuntimeError of the CPU allocator."""
-    import torch
-
-    return (
-        isinstance(error, MemoryError | torch.OutOfMemoryError)
-        or "DefaultCPUAllocator" in str(error)
-        or "not enough memory" in str(error)
-    )

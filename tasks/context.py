@@ -1,0 +1,45 @@
+"""What travels together through the stages: a pipeline with its records, and a training with its run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from configs.schema import Pipeline
+from tasks.common.bases import Base
+from tasks.common.home import Home
+from tasks.common.terminal import print_notice
+from tasks.ledger.store import Ledger
+from tasks.tracking.client import Tracking
+from tasks.tracking.registry import Registry
+
+
+@dataclass(frozen=True)
+class PipelineContext:
+    """A pipeline, the home it is kept in, and its records: MLflow's runs, the alias in MLflow's registry, the ledger."""
+
+    pipeline: Pipeline
+    home: Home
+    tracking: Tracking
+    registry: Registry
+    ledger: Ledger
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A training: of which base, on which snapshot (its hash), under which train-key, and the MLflow run that records it."""
+
+    base: Base
+    snapshot: str
+    key: str
+    run_id: str
+
+
+def open_context(pipeline: Pipeline, home: Home) -> PipelineContext:
+    """A pipeline with the records of a home; nothing is asked of them yet."""
+    tracking = Tracking(home)
+    return PipelineContext(pipeline, home, tracking, Registry(tracking, pipeline.release.alias), open_ledger(home))
+
+
+def open_ledger(home: Home) -> Ledger:
+    """The ledger of this home, or the shared one."""
+    return Ledger(home.ledger_url, notify=print_notice)
