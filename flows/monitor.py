@@ -12,14 +12,12 @@ from tasks.collect.links import look_page
 from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import flow
 from tasks.common.terminal import print_notice
-from tasks.context import open_ledger
+from tasks.context import PipelineContext, open_context
 from tasks.ledger.monitor_runs import all_looks, look_of_year, record_look
 from tasks.ledger.pipeline_lock import hold_pipeline
 from tasks.ledger.promotions import reconcile_alias
 from tasks.reference import read_reference
 from tasks.release import champion_files
-from tasks.tracking.client import Tracking
-from tasks.tracking.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.collect.monitor import Around
-    from tasks.common.home import Home
     from tasks.ledger.monitor_runs import Look
-    from tasks.ledger.store import Ledger
 
 
 @flow(name="monitor", flow_run_name="monitor {pipeline.name}")
@@ -37,8 +33,9 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
     """One look; the outcome is that of `tunekeeper monitor --json`. Where nothing new was answered none is taken."""
     home = find_home()
     settle_environment(home)
-    tracking, ledger = Tracking(home), open_ledger(home)
-    settled = reconcile_alias(ledger, Registry(tracking, pipeline.release.alias), pipeline.name)
+    context = open_context(pipeline, home)
+    ledger = context.ledger
+    settled = reconcile_alias(ledger, context.registry, pipeline.name)
     for notice in settled.notices:
         print_notice(notice)
     version = settled.champion
@@ -52,8 +49,8 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
             return {**_outcome(pipeline, version), "skipped": True, "reason": reason, "rows": len(found)}
         from tasks.collect.monitor import state_at_look
 
-        beside = state_at_look(tracking, ledger, pipeline.name, version, earlier, end, settled.notices)
-        return _look(pipeline, home, tracking, ledger, version, found, end, beside)
+        beside = state_at_look(context.tracking, ledger, pipeline.name, version, earlier, end, settled.notices)
+        return _look(context, version, found, end, beside)
 
 
 def _no_look(pipeline: Pipeline, found: pd.DataFrame, earlier: Sequence[Look]) -> str | None:
@@ -66,19 +63,11 @@ def _no_look(pipeline: Pipeline, found: pd.DataFrame, earlier: Sequence[Look]) -
     return None
 
 
-def _look(
-    pipeline: Pipeline,
-    home: Home,
-    tracking: Tracking,
-    ledger: Ledger,
-    version: str,
-    found: pd.DataFrame,
-    end: datetime,
-    beside: Around,
-) -> dict[str, Any]:
+def _look(context: PipelineContext, version: str, found: pd.DataFrame, end: datetime, beside: Around) -> dict[str, Any]:
     from tasks.collect.monitor import collect_look, payload_of
     from tasks.traffic.log import read_feedback
 
+    pipeline, home, tracking, ledger = context.pipeline, context.home, context.tracking, context.ledger
     number = look_of_year(ledger, pipeline.name, version)
     seed = monitor_tasks.seed_of(pipeline, version, number)
     reference = read_reference(home, tracking, pipeline.name, version)
