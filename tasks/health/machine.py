@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import chain
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from configs.errors import InputError
 from configs.schema import Pipeline
 from tasks.common.home import ENVIRONMENT, Home, path_fault
-from tasks.data.redaction.key import KEY_FILE, VARIABLE
+from tasks.data.redaction.key import KEY_FILE, VARIABLE, redacted_snapshot
 
 if TYPE_CHECKING:
     from tasks.common.bases import Base
@@ -163,9 +161,9 @@ def check_redaction(home: Home, environment: Mapping[str, str] = os.environ) -> 
         )
     if given is not None:
         return HealthCheck("redaction key", "ok", f"from {VARIABLE}")
-    if not file.is_file() and (sealed := _redacted(home)):
+    if not file.is_file() and (sealed := redacted_snapshot(home.path)):
         what = f"neither {file} nor {VARIABLE} is there, though the rows of {sealed} were redacted with a key"
-        remedy = "restore it from a copy, or set the variable as it was: the next run makes another, which changes every tag"
+        remedy = "restore it from a copy, or set the variable as it was: nothing is prepared until then"
         return HealthCheck("redaction key", "fail", what, remedy)
     if not file.is_file():
         shared = not home.tracks_here
@@ -176,15 +174,6 @@ def check_redaction(home: Home, environment: Mapping[str, str] = os.environ) -> 
     if stat.S_IMODE(file.stat().st_mode) & 0o077:
         return HealthCheck("redaction key", "warn", f"{file} can be read by others", f"chmod 600 {file}")
     return HealthCheck("redaction key", "ok", f"{file}; keep a copy")
-
-
-def _redacted(home: Home) -> Path | None:
-    """A snapshot of this home whose rows were redacted, if there is one."""
-    for manifest in home.snapshots.glob("*/manifest.json"):
-        with suppress(OSError, ValueError):
-            if json.loads(manifest.read_bytes()).get("redactor_key_id"):
-                return manifest.parent
-    return None
 
 
 # --- one pipeline -----------------------------------------------------------------------------------------------------------

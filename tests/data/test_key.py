@@ -31,6 +31,22 @@ def test_a_short_secret_or_a_damaged_file_is_refused(tmp_path):
             redaction_key(tmp_path, {})
 
 
+def test_a_key_that_is_gone_is_not_made_anew_under_rows_that_were_redacted_with_it(tmp_path):
+    (tmp_path / "snapshots" / "abc").mkdir(parents=True)
+    (tmp_path / "snapshots" / "abc" / "manifest.json").write_text('{"redactor_key_id": "0123"}')
+    with pytest.raises(InputError, match=r"is gone.* the rows of .*abc were redacted.*openssl rand -hex 32 >"):
+        redaction_key(tmp_path, {})
+    assert not (tmp_path / "redaction.key").exists()
+    (tmp_path / "redaction.key").write_text("0123456789abcdef" * 4 + "\n")  # as openssl writes one
+    assert redaction_key(tmp_path, {}).hex() == "0123456789abcdef" * 4
+
+
+def test_a_home_whose_rows_were_not_redacted_gets_its_first_key(tmp_path):
+    (tmp_path / "snapshots" / "abc").mkdir(parents=True)
+    (tmp_path / "snapshots" / "abc" / "manifest.json").write_text('{"redactor_key_id": null}')
+    assert len(redaction_key(tmp_path, {})) == 32
+
+
 def test_the_key_id_names_the_key_without_telling_it():
     assert key_id(b"a" * 32) != key_id(b"b" * 32)
     assert len(key_id(b"a" * 32)) == 12 and key_id(b"a" * 32) not in (b"a" * 32).hex()

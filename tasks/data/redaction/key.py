@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from configs.errors import InputError
@@ -14,7 +16,10 @@ VARIABLE, KEY_FILE = "TUNEKEEPER_REDACTION_KEY", "redaction.key"
 
 
 def redaction_key(home: Path, environment: Mapping[str, str] = os.environ) -> bytes:
-    """The 32-byte key: from the environment where set (one key on many machines), else `home`/redaction.key, made on first use."""
+    """The 32-byte key: from the environment where set (one key on many machines), else `home`/redaction.key, made on first use.
+
+    Raises InputError where it is gone or damaged: a new one would give every value another tag, and no id could be found again.
+    """
     given = environment.get(VARIABLE)
     if given is not None:
         if len(given) < 16:
@@ -22,14 +27,29 @@ def redaction_key(home: Path, environment: Mapping[str, str] = os.environ) -> by
         return hashlib.sha256(given.encode()).digest()
     path = home / KEY_FILE
     if not path.exists():
+        if (sealed := redacted_snapshot(home)) is not None:
+            raise InputError(
+                f"{path} is gone, and {VARIABLE} is not set, though the rows of {sealed} were redacted with a key: restore it from "
+                f"a copy, or set the variable as it was; where both are lost, `openssl rand -hex 32 > {path}` makes another, which "
+                "changes every tag"
+            )
         _create(path)
     text = path.read_text(errors="replace").strip()
     if len(text) != 64 or any(c not in "0123456789abcdef" for c in text):
         raise InputError(
-            f"{path}: holds no key (64 hexadecimal digits): restore it from a copy; where there is none, move it aside, and a new "
-            "one is made, which changes every tag"
+            f"{path}: holds no key (64 hexadecimal digits): restore it from a copy; where there is none, "
+            f"`openssl rand -hex 32 > {path}` makes another, which changes every tag"
         )
     return bytes.fromhex(text)
+
+
+def redacted_snapshot(home: Path) -> Path | None:
+    """A snapshot of this home whose rows were redacted, if there is one."""
+    for manifest in sorted((home / "snapshots").glob("*/manifest.json")):
+        with suppress(OSError, ValueError):
+            if json.loads(manifest.read_bytes()).get("redactor_key_id"):
+                return manifest.parent
+    return None
 
 
 def key_id(key: bytes) -> str:
