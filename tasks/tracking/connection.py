@@ -16,6 +16,7 @@ from tasks.tracking.database import open_database
 T = TypeVar("T")
 PREFIX = "tunekeeper."  # of our tags
 ATTEMPTS = 4
+CONNECT_SECONDS = 10
 
 
 class Connection:
@@ -33,6 +34,7 @@ class Connection:
 
         # it prints the traceback of every fault that `attempt` tells of
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+        reach_database(self.home.tracking_uri)
         if not self.only_look:
             open_database(self.home)
         mlflow.set_tracking_uri(self.home.tracking_uri)
@@ -56,6 +58,23 @@ class Connection:
             f"MLflow at {where}: {what} failed ({first_line(error)}): "
             "see that the server answers and the disk has room, then run again"
         )
+
+
+def reach_database(uri: str) -> None:
+    """Raise OperationalError where the PostgreSQL that MLflow is to use does not answer within CONNECT_SECONDS.
+
+    MLflow itself would ask it ten times in 100 s, without a word, and so at every try of ours.
+    """
+    if not uri.startswith("postgresql"):
+        return
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    try:
+        engine = create_engine(uri, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_SECONDS})
+    except ImportError:  # MLflow says which driver is missing
+        return
+    engine.connect().close()
 
 
 def tracking_failures() -> tuple[type[Exception], ...]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -242,3 +243,14 @@ def test_the_registry_reads_and_moves_one_alias(tracking):
     assert Registry(tracking, "other").champion("tiny") is None
     tracking.client.delete_model_version("tiny", "2")
     assert registry.champion("tiny") is None and registry.versions("tiny") == {"1"}
+
+
+def test_a_database_server_that_is_away_is_given_up_after_our_own_tries(tmp_path, monkeypatch):
+    pytest.importorskip("psycopg2")
+    with socket.socket() as held:  # bound, and nobody listens
+        held.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql+psycopg2://somebody:secret@127.0.0.1:{held.getsockname()[1]}/mlflow")
+        waited = []
+        with pytest.raises(InfraError, match=r"MLflow at postgresql\+psycopg2://\*\*\*@127\.0\.0\.1.*refused") as told:
+            Tracking(Home(tmp_path), waited.append).has_run("x")
+    assert waited == [1.0, 2.0, 4.0] and "secret" not in str(told.value)
