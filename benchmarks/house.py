@@ -22,6 +22,39 @@ from walk_imports import choices_named, circles, modules_in  # noqa: E402
 PACKAGES = ("configs", "expectations", "tasks", "flows")
 BEFORE = "a1ef6c1"
 LINES, FUNCTION_LINES, PARAMETERS = 250, 40, 6
+# Words that name no thing, and so no variable: participles and pronouns that an earlier version was full of.
+NO_NAMES = frozenset(
+    [
+        "found",
+        "said",
+        "told",
+        "one",
+        "kept",
+        "which",
+        "what",
+        "asked",
+        "given",
+        "seen",
+        "wanted",
+        "named",
+        "held",
+        "gone",
+        "made",
+        "shown",
+        "judged",
+        "answered",
+        "written",
+        "taken",
+        "lost",
+        "meant",
+        "who",
+        "whom",
+        "why",
+        "some",
+        "it",
+        "them",
+    ]
+)
 MOST = {
     "places that name a problem or an objective, outside their own": 0,
     "modules in a circle of imports": 0,
@@ -53,6 +86,7 @@ def figures(root: Path) -> dict[str, float]:
     lines = sum(len((root / module.path).read_text().splitlines()) for module in modules)
     public = [each.name for module in modules for each in module.tree.body if _is_function(each) and not each.name.startswith("_")]
     classes = Counter(each.name for module in modules for each in module.tree.body if isinstance(each, ast.ClassDef))
+    names = [name for _, node in nodes if (name := _bound(node))]
     functions = [node for _, node in nodes if _is_function(node)]
     return {
         "places that name a problem or an objective, outside their own": sum(1 for _ in choices_named(modules)),
@@ -60,6 +94,7 @@ def figures(root: Path) -> dict[str, float]:
         "class names that stand for two things": sum(count > 1 for count in classes.values()),
         "one-word public functions": 100 * sum("_" not in name for name in public) / len(public),
         "`Any` in 1,000 lines": 1000 * sum(isinstance(node, ast.Name) and node.id == "Any" for _, node in nodes) / lines,
+        "variables named by a participle or a pronoun, in 100": 100 * sum(name in NO_NAMES for name in names) / len(names),
         f"files of more than {LINES} lines": sum(len((root / module.path).read_text().splitlines()) > LINES for module in modules),
         f"functions of more than {FUNCTION_LINES} lines": sum(
             (each.end_lineno or 0) - each.lineno >= FUNCTION_LINES for each in functions
@@ -70,6 +105,13 @@ def figures(root: Path) -> dict[str, float]:
         "modules": len(modules),
         "lines": lines,
     }
+
+
+def _bound(node: ast.AST) -> str | None:
+    """The name that a node binds: a variable or a parameter."""
+    if isinstance(node, ast.arg):
+        return node.arg
+    return node.id if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else None
 
 
 def _is_function(node: ast.AST) -> bool:
