@@ -32,7 +32,10 @@ from configs.schema import Gate, Guards
 from tasks.gate.evidence import Evidence
 from tasks.gate.gate import judge_challenger
 from tasks.gate.power import power_better, power_not_worse
-from tasks.stats.paired import Pairs, better_p, mcnemar_exact, not_worse_p, pair_scores, tango_p
+from tasks.stats.paired import better_p, not_worse_p
+from tasks.stats.pairs import Pairs, pair_scores
+from tasks.stats.sign_flip import mcnemar_exact
+from tasks.stats.tango import tango_p
 
 SEED = 20240601
 LIVES, DECIDED_LIVES = 5000, 20

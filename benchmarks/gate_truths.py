@@ -9,7 +9,10 @@ import numpy as np
 from scipy import special, stats
 
 from tasks.stats.bounds import betting_p
-from tasks.stats.paired import Pairs, better_p, gain_bound_p, not_worse_p, pair_scores, sign_flip, sign_flip_exact, tango_z
+from tasks.stats.paired import better_p, gain_bound_p, not_worse_p
+from tasks.stats.pairs import Pairs, pair_scores
+from tasks.stats.sign_flip import sign_flip, sign_flip_exact
+from tasks.stats.tango import tango_z
 
 LOOK = 0.9 * 0.05 / 52
 LIMIT = 5.0

@@ -21,7 +21,7 @@ from scipy import stats
 
 from benchmarks import small
 from benchmarks.accuracy import DATA, kept
-from tasks.stats.paired import mcnemar_exact
+from tasks.stats.sign_flip import mcnemar_exact
 
 BASE, SUMS = DATA / "stories260K", DATA / "gsm8k" / "train.jsonl"
 ROWS, ALPHA = 3_000, 0.01

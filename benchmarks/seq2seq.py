@@ -27,7 +27,7 @@ from tasks.common.bases import find_base
 from tasks.learning.network import build_network, spec_of
 from tasks.problems import problem_of
 from tasks.problems.metrics.generation import chrf, exact_matches
-from tasks.stats.paired import mcnemar_exact
+from tasks.stats.sign_flip import mcnemar_exact
 
 FOLDER = DATA / "bart_g2p"
 WORDS, ALPHA, LENGTH, TOKENIZER = 6_000, 0.01, 40, "target_tokenizer"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tasks.drift.distinct_texts import FOLDS, SMALL, DistinctTexts, too_few
 from tasks.drift.statistics import Contrast, difference_p, judge_share, permutation_p
 from tasks.drift.types import Asked, Finding, Strings
-from tasks.stats.paired import Codes, Floats
+from tasks.stats.arrays import Codes, Floats
 
 SHOWN = 3  # categories that a note names
 

@@ -15,7 +15,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.stats.paired import Codes, Floats
+from tasks.stats.arrays import Codes, Floats
 
 Singles = NDArray[np.float32]
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from tasks.stats.arrays import Floats
 from tasks.stats.intervals import wilson
-from tasks.stats.paired import Floats
 
 PRIOR_TEXTS = 100.0
 """Weight of the prior of `log_odds`: so many texts with the word shares of both sides together."""

@@ -8,7 +8,7 @@ from tasks.drift.distinct_texts import DistinctTexts, texts_of, too_few
 from tasks.drift.mmd import judge_distance, kernel_space, mean_space
 from tasks.drift.statistics import Contrast, Tested, any_difference_p, difference_p, judge_mean, judge_share, mean_contrast
 from tasks.drift.types import Asked, Bools, Finding, Sample
-from tasks.stats.paired import Codes, Floats
+from tasks.stats.arrays import Codes, Floats
 
 OUTER = 0.01  # a number is cut off a width of the reference's inner 98 % beyond it: one text of a million letters is no drift
 

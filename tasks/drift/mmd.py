@@ -22,7 +22,7 @@ from scipy import special
 
 from tasks.drift.distinct_texts import FOLDS, PERMUTATIONS, DistinctTexts, Singles
 from tasks.drift.statistics import Contrast, Tested, judge_mean, permutation_p, standard_error
-from tasks.stats.paired import Floats
+from tasks.stats.arrays import Floats
 
 EXACT = 4_000  # distinct texts up to which the whole kernel is computed: 64 MB
 FREQUENCIES = 512  # random features are twice as many

@@ -22,8 +22,8 @@ from tasks.drift.categories import category_shift
 from tasks.drift.distinct_texts import text_codes, texts_of
 from tasks.drift.mmd import kernel_space, strangest_texts
 from tasks.drift.types import MONITORS, Asked, Finding, Sample
+from tasks.stats.arrays import Codes
 from tasks.stats.multiplicity import alpha_at_look
-from tasks.stats.paired import Codes
 
 __all__ = ["MONITORS", "Finding", "Sample", "most_changed", "run_monitors", "text_codes"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from tasks.stats.arrays import Codes, Floats
 from tasks.stats.intervals import wilson
-from tasks.stats.paired import Codes, Floats
 
 NEIGHBOUR = 5
 """A text is as strange as its distance to this neighbour in the reference: the first few may be chance finds."""

@@ -15,7 +15,7 @@ import numpy as np
 from tasks.drift.distinct_texts import LEAST_TEXTS, DistinctTexts, texts_of, too_few
 from tasks.drift.statistics import Contrast, any_difference_p, judge_mean, judge_share, mean_contrast
 from tasks.drift.types import Asked, Finding, Sample
-from tasks.stats.paired import Codes, Floats
+from tasks.stats.arrays import Codes, Floats
 
 LEAST_LABELS = 30
 BANDS = 10  # of confidence, each with a tenth of the reference's rows

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from tasks.drift.distinct_texts import SMALL, DistinctTexts
-from tasks.stats.paired import Floats
+from tasks.stats.arrays import Floats
 
 LEAST_P = 1e-30  # where a p-value is no longer told apart from 0
 PLAIN_HITS = 10  # permutations beyond the observed value that make their share a fair p-value

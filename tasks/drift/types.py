@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tasks.drift.distinct_texts import DistinctTexts, texts_of
 from tasks.drift.statistics import Tested
-from tasks.stats.paired import Codes, Floats
+from tasks.stats.arrays import Codes, Floats
 
 Bools = NDArray[np.bool_]
 Strings = NDArray[np.str_]

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tasks.stats.arrays import Codes, Floats
 from tasks.stats.intervals import wilson
-from tasks.stats.paired import Codes, Floats
 
 
 @dataclass(frozen=True, eq=False)

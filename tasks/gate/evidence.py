@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InputError
 from configs.schema import Gate
-from tasks.stats.paired import Floats
+from tasks.stats.arrays import Floats
 
 Decision = Literal["PROMOTE", "HOLD", "INCONCLUSIVE", "ADOPTED"]  # the last is a person's, and no answer of the gate
 Rule = Literal["better", "not_worse", "guard", "information"]

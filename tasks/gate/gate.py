@@ -35,10 +35,12 @@ from tasks.gate.hypotheses import (
 )
 from tasks.gate.power import min_detectable, power_better, power_not_worse, power_of_mean, rows_needed
 from tasks.gate.verdict_text import adopted_reasons, verdict_reasons
+from tasks.stats.arrays import Floats, effective_size
 from tasks.stats.bounds import power_of_bound
 from tasks.stats.intervals import Interval, difference_intervals
-from tasks.stats.multiplicity import alpha_at_look, first_release_alpha
-from tasks.stats.paired import Floats, Pairs, better_p, effective_size, harm_p, holm, not_worse_p
+from tasks.stats.multiplicity import alpha_at_look, first_release_alpha, holm
+from tasks.stats.paired import better_p, harm_p, not_worse_p
+from tasks.stats.pairs import Pairs
 
 
 def judge_challenger(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdict:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from configs.schema import Gate
 from tasks.gate.evidence import Evidence, Rule
-from tasks.stats.paired import Codes, Floats, Pairs, group_codes, pair_scores
+from tasks.stats.arrays import Codes, Floats, group_codes
+from tasks.stats.pairs import Pairs, pair_scores
 
 Mask = NDArray[np.bool_]
 

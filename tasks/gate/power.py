@@ -8,7 +8,9 @@ from math import ceil, floor, sqrt
 import numpy as np
 from scipy import special
 
-from tasks.stats.paired import Floats, binomial_tail, tango_z
+from tasks.stats.arrays import Floats
+from tasks.stats.sign_flip import binomial_tail
+from tasks.stats.tango import tango_z
 
 MOST_ROWS = 10**9
 GRID = 65  # numbers of discordant rows that power is worked out at

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tasks.stats.arrays import group_codes
 from tasks.stats.intervals import Groups, mean_interval
-from tasks.stats.paired import group_codes
 
 
 @dataclass(frozen=True)

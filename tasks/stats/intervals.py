@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from tasks.stats.arrays import Codes, Floats, effective_size, group_codes
 from tasks.stats.bounds import betting_bound
-from tasks.stats.paired import Codes, Floats, Pairs, effective_size, group_codes, pair_scores, tango_interval
+from tasks.stats.pairs import Pairs, pair_scores
+from tasks.stats.tango import tango_interval
 
 CELLS = 4_000_000  # numbers held at once while resampling: 32 MB
 Groups = Sequence[object] | NDArray[np.generic] | None

@@ -1,6 +1,10 @@
-"""How the yearly alpha is spent over looks, so that asking often does not become winning by luck."""
+"""How alpha is spent over a year's looks and over several hypotheses, so that asking often does not become winning by luck."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
 
 RESERVE = 0.1  # share of alpha kept for looks beyond the declared number
 
@@ -36,3 +40,14 @@ def alpha_at_look(alpha: float, looks_per_year: int, look: int) -> float:
     overtime = max(0, look - looks_per_year)
     tail = RESERVE * looks_per_year / (1 - RESERVE)
     return float(share * (tail / (1 + tail)) ** overtime) if overtime else share
+
+
+def holm(p_values: Sequence[float], alpha: float) -> tuple[list[float], list[bool]]:
+    """For each p-value the level Holm (1979) holds it against, and whether it is rejected: one falsely with at most `alpha`."""
+    order = np.argsort(p_values, kind="stable")
+    levels, rejected, going = [0.0] * len(order), [False] * len(order), True
+    for rank, index in enumerate(order):
+        levels[index] = alpha / (len(order) - rank)
+        going = going and p_values[index] <= levels[index]
+        rejected[index] = going
+    return levels, rejected

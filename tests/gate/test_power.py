@@ -6,7 +6,8 @@ from scipy import special
 from simulations.trials import counts
 
 from tasks.gate.power import min_detectable, power_better, power_not_worse, power_of_mean, rows_needed
-from tasks.stats.paired import mcnemar_exact, tango_z
+from tasks.stats.sign_flip import mcnemar_exact
+from tasks.stats.tango import tango_z
 
 TRIALS = 2000
 TOLERANCE = 3.3 * np.sqrt(0.25 / TRIALS)  # an estimate of a share is off by more once in a thousand runs

@@ -145,7 +145,7 @@ FIT, GATE, CLASSIFY = "tasks/learning/fit.py", "tasks/gate/gate.py", "tasks/prob
         (GATE, "def judge_challenger(", "from math import ceil as floor\n\n\ndef judge_challenger(", NOTHING),
         (CLASSIFY, "baselines.tfidf_logistic(train", "baselines.tfidf_logistic(*(), train", (False, True, True)),
         (CLASSIFY, '"input_ids": row, "labels": code', '"labels": 0, "input_ids": row, "labels": code', ALL),
-        ("tasks/stats/paired.py", "from scipy", "from numpy", (False, True, False)),
+        ("tasks/stats/sign_flip.py", "from scipy", "from numpy", (False, True, False)),
         ("tasks/decide.py", "fair &= ~has_near_copy", "fair |= ~has_near_copy", (False, True, False)),
         # what is not
         (FIT, "def best_epoch(", "# a comment\ndef best_epoch(", NOTHING),

@@ -18,7 +18,8 @@ from configs.schema import Gate
 from tasks.gate.evidence import Evidence
 from tasks.gate.gate import judge_challenger
 from tasks.stats.multiplicity import alpha_at_look
-from tasks.stats.paired import mcnemar_exact, tango_p
+from tasks.stats.sign_flip import mcnemar_exact
+from tasks.stats.tango import tango_p
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

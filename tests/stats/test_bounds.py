@@ -15,7 +15,9 @@ from tasks.gate.gate import judge_challenger
 from tasks.gate.power import rows_needed
 from tasks.stats.bounds import betting_bound, betting_p, betting_shares, power_of_bound
 from tasks.stats.intervals import difference_interval
-from tasks.stats.paired import better_p, gain_bound_p, harm_p, loss_bound_p, not_worse_p, pair_scores, sign_flip
+from tasks.stats.paired import better_p, gain_bound_p, harm_p, loss_bound_p, not_worse_p
+from tasks.stats.pairs import pair_scores
+from tasks.stats.sign_flip import sign_flip
 
 LOOK = 0.9 * 0.05 / 52  # what one of 52 looks may spend of 0.05
 LIMIT = 5.0

@@ -11,21 +11,12 @@ from configs.schema import Gate, Guards
 from tasks.gate.evidence import Evidence
 from tasks.gate.gate import judge_challenger
 from tasks.gate.slices import by_slice
+from tasks.stats.arrays import Codes, effective_size
 from tasks.stats.intervals import difference_interval, mean_interval
-from tasks.stats.paired import (
-    Codes,
-    Pairs,
-    better_p,
-    effective_size,
-    gain_bound_p,
-    harm_p,
-    mcnemar_exact,
-    not_worse_p,
-    pair_scores,
-    sign_flip_exact,
-    tango_p,
-    tango_z,
-)
+from tasks.stats.paired import better_p, gain_bound_p, harm_p, not_worse_p
+from tasks.stats.pairs import Pairs, pair_scores
+from tasks.stats.sign_flip import mcnemar_exact, sign_flip_exact
+from tasks.stats.tango import tango_p, tango_z
 
 LOOK = 0.9 * 0.05 / 52  # what one of 52 looks may spend of 0.05
 ONE_CUSTOMER = np.array([300] + [1] * 120)

@@ -7,19 +7,12 @@ from simulations.trials import clustered, counts, most_allowed, scores
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from tasks.stats.paired import (
-    better_p,
-    group_codes,
-    harm_p,
-    holm,
-    mcnemar_exact,
-    not_worse_p,
-    pair_scores,
-    sign_flip,
-    sign_flip_exact,
-    tango_interval,
-    tango_z,
-)
+from tasks.stats.arrays import group_codes
+from tasks.stats.multiplicity import holm
+from tasks.stats.paired import better_p, harm_p, not_worse_p
+from tasks.stats.pairs import pair_scores
+from tasks.stats.sign_flip import mcnemar_exact, sign_flip, sign_flip_exact
+from tasks.stats.tango import tango_interval, tango_z
 
 PAIRS = [(0, 0), (0, 3), (5, 0), (12, 1), (7, 7), (40, 22), (3, 19), (400, 350), (5000, 4800)]
 
