@@ -19,7 +19,8 @@ from tasks.common.orchestration import task
 from tasks.contract import contract_suites, sentences_by_row
 from tasks.data.redaction.key import key_id, redaction_key
 from tasks.data.sources.columns import source_columns
-from tasks.data.sources.source_files import FEEDBACK, data_files, fingerprint_files
+from tasks.data.sources.fingerprints import fingerprint_files
+from tasks.data.sources.source_files import FEEDBACK, data_files
 from tasks.identity.keys import prepare_key
 from tasks.snapshots import PreparedSnapshot, note_latest, note_prepared
 

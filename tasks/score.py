@@ -15,6 +15,8 @@ from configs.schema import Pipeline, is_table
 from tasks.common.home import Home
 from tasks.common.orchestration import create_progress_artifact, task, update_progress_artifact
 from tasks.common.terminal import print_notice
+from tasks.data.sources.fingerprints import fingerprint_files
+from tasks.data.sources.source_files import left_out_of
 from tasks.identity.keys import code_of, json_sha256
 from tasks.release import champion_files
 from tasks.serving.batch.staged_table import stage_table
@@ -71,7 +73,6 @@ def _artifact(move: Callable[[int, int], None]) -> Callable[[int, int], None]:
 def _score(
     pipeline: Pipeline, home: Home, files: tuple[Path, Path], version: str, rows: str, place: Path, move: Callable[[int, int], None]
 ) -> dict[str, object]:
-    from tasks.data.sources.source_files import fingerprint_files, left_out_of
     from tasks.serving.batch.input_files import inspect_files
     from tasks.serving.batch.scoring import ScoringJob, score_files
     from tasks.serving.packaged_model import load_package

@@ -12,7 +12,8 @@ from tasks.data.preparation.prepare import prepare_rows
 from tasks.data.redaction.key import key_id, redaction_key
 from tasks.data.redaction.redact import Redactor
 from tasks.data.snapshot.snapshot import write_snapshot
-from tasks.data.sources.source_files import fingerprint_files, source_files
+from tasks.data.sources.fingerprints import fingerprint_files
+from tasks.data.sources.source_files import source_files
 
 WORDS = [a + b for a in ("ka", "lo", "mi", "ru", "te") for b in ("n", "st", "ra", "le", "mp", "do")]
 

@@ -14,7 +14,8 @@ from tasks.data.preparation.split import SPLITS, split_position
 from tasks.data.redaction.key import key_id, redaction_key
 from tasks.data.redaction.redact import Redactor
 from tasks.data.snapshot.snapshot import write_snapshot
-from tasks.data.sources.source_files import fingerprint_files, source_files
+from tasks.data.sources.fingerprints import fingerprint_files
+from tasks.data.sources.source_files import source_files
 
 from .conftest import tickets
 

@@ -10,7 +10,8 @@ from tasks.data.preparation.split import SPLITS
 from tasks.data.redaction.placeholders import TAGGED, VIEW, network_view
 from tasks.data.redaction.redact import Redactor
 from tasks.data.snapshot.snapshot import write_snapshot
-from tasks.data.sources.source_files import fingerprint_files, source_files
+from tasks.data.sources.fingerprints import fingerprint_files
+from tasks.data.sources.source_files import source_files
 
 from .conftest import tickets
 from .test_feedback import answers, said

@@ -19,8 +19,9 @@ from configs.errors import InfraError, InputError
 from configs.schema import Data
 from tasks.data.preparation.load import loaded_source
 from tasks.data.sources import remote
+from tasks.data.sources.fingerprints import fingerprint_files
 from tasks.data.sources.read_files import read_chunks
-from tasks.data.sources.source_files import fingerprint_files, left_out, resolve_source, source_files
+from tasks.data.sources.source_files import left_out, resolve_source, source_files
 
 TABLE = pd.DataFrame([{"text": f"ticket {i}", "label": "a" if i % 2 else "b"} for i in range(6)])
 
@@ -183,7 +184,7 @@ def test_a_port_that_is_none_is_refused(address):
 
 
 def test_an_address_needs_nothing_to_be_imported_until_it_is_asked():
-    code = "import sys, tasks.data.sources.source_files; print('fsspec' in sys.modules)"
+    code = "import sys, tasks.data.sources.fingerprints; print('fsspec' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from configs.errors import InputError
 from configs.schema import Data
-from tasks.data.sources.source_files import fingerprint_files, left_out, resolve_source, source_files
+from tasks.data.sources.fingerprints import fingerprint_files
+from tasks.data.sources.source_files import left_out, resolve_source, source_files
 
 
 def write(path, text="text,label\na,b\n"):
@@ -90,7 +91,7 @@ def test_a_hub_data_set_that_is_not_cached_is_refused_offline(tmp_path, monkeypa
 
 def test_asking_what_changed_imports_nothing_heavy():
     heavy = ("numpy", "pandas", "pyarrow", "datasets", "torch", "huggingface_hub")
-    code = f"import sys, tasks.data.sources.source_files; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, tasks.data.sources.fingerprints; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 

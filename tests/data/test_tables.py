@@ -14,8 +14,9 @@ from configs.load import load_pipeline
 from configs.schema import Data
 from tasks.data.preparation.load import loaded_source
 from tasks.data.sources import tables
+from tasks.data.sources.fingerprints import fingerprint_files
 from tasks.data.sources.read_files import file_header, read_chunks
-from tasks.data.sources.source_files import fingerprint_files, resolve_source
+from tasks.data.sources.source_files import resolve_source
 
 ROWS = [(3, "c", None, "2025-01-03 00:00:00.000000"), (1, "a", 1, "2025-01-01 00:00:00.000000"), (2, "b", 0, None)]
 

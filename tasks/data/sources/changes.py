@@ -10,7 +10,8 @@ from pathlib import Path
 from configs.schema import Pipeline
 from tasks.common.home import Home
 from tasks.data.sources import tables
-from tasks.data.sources.source_files import File, data_files, fingerprint_files
+from tasks.data.sources.fingerprints import fingerprint_files
+from tasks.data.sources.source_files import File, data_files
 from tasks.identity.keys import json_sha256
 
 

@@ -1,0 +1,87 @@
+"""What a path of this machine means as a source: a file, a folder with all below it, or a pattern."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from configs.errors import InputError
+
+_GLOB = frozenset("*?[")
+HIDDEN = (".", "~$")  # how the names of hidden files begin, and of those by which Excel marks a book that is open
+_SHOWN = 200  # characters of a path that an error shows
+
+
+def check_is_file(name: str, path: str) -> None:
+    """Refuse what cannot be read twice, or not at all, and a name that no snapshot can hold."""
+    file = Path(path)
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise InputError(f"{path!a}: its name is not UTF-8: rename the file")
+    if file.is_file():
+        return
+    if file.is_symlink() and not file.exists():
+        raise InputError(f"{path}: is a link to {file.readlink()}, which is not there: mend the link, or mount what it leads to")
+    raise InputError(f"{path}: is no file but a pipe or a device, and a source is read more than once: write the rows to a file")
+
+
+def list_local_files(part: str) -> tuple[list[tuple[str, str]], bool]:
+    """(name, path) of what a path means, folders apart, and whether it names them itself (a file, a pattern) or their folder."""
+    path = _path_of(part)
+    if path.is_dir():
+        root, found, lone = path, _below(path), False
+    elif path.exists() or path.is_symlink():
+        root, found, lone = path.parent, [path], True
+    elif _GLOB & set(part):
+        root, lone = _fixed_part(path), True
+        found = _matching(root, str(path.relative_to(root)), part)
+    else:
+        raise InputError(f"data.source {part}: there is no such file or folder (looked from {Path.cwd()}): correct the path")
+    if not found:
+        raise InputError(f"data.source {part}: holds no file: correct the path")
+    return [(file.relative_to(root).as_posix(), str(file)) for file in found], lone
+
+
+def _path_of(part: str) -> Path:
+    """The path that a part of a source is; InputError where there can be none of that name, or none that this user sees."""
+    if not part.strip():
+        raise InputError("data.source is an empty text: name a file, folder, glob, address, table or hf://dataset/split")
+    shown = part if len(part) <= _SHOWN else f"{part[:_SHOWN]}..."
+    try:
+        path = Path(part).expanduser()
+        path.exists()
+    except PermissionError as error:
+        raise InputError(f"data.source {shown}: its folder may not be looked into by this user: change its permissions") from error
+    except RuntimeError as error:
+        raise InputError(f"data.source {shown}: the home folder that ~ stands for is not known: write the path out") from error
+    except OSError as error:
+        raise InputError(f"data.source {shown}: is no path of a file ({error.strerror}): correct it") from error
+    return path
+
+
+def _below(folder: Path) -> list[Path]:
+    """What lies in a folder and in those below: all but folders, and the links to folders."""
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: its files cannot be listed ({error.strerror}): change its permissions") from error
+
+    found = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        found += [Path(place, name) for name in [*names, *(each for each in folders if Path(place, each).is_symlink())]]
+    return sorted(found)
+
+
+def _matching(root: Path, pattern: str, part: str) -> list[Path]:
+    try:
+        return sorted(p for p in root.glob(pattern) if not p.is_dir() and not p.name.startswith(HIDDEN[1]))
+    except ValueError as error:
+        raise InputError(f"data.source {part}: is no pattern ({error}): correct it, as in data/**/*.csv") from error
+
+
+def _fixed_part(path: Path) -> Path:
+    """The folder above the first wildcard: names are relative to it."""
+    fixed = []
+    for part in path.parts:
+        if _GLOB & set(part):
+            break
+        fixed.append(part)
+    return Path(*fixed) if fixed else Path()
