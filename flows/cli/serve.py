@@ -58,7 +58,8 @@ def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -
     from tasks.common.processes import RestartedProcess
     from tasks.serving.alias_follower import AliasFollower
     from tasks.serving.http.connections import uvicorn_server
-    from tasks.serving.http.service import Service, create_app
+    from tasks.serving.http.runtime import Service
+    from tasks.serving.http.service import create_app
     from tasks.serving.text_preparation import Recipe, prepare_texts
 
     preparing = RestartedProcess("tasks.serving.text_preparation")

@@ -105,7 +105,7 @@ def service(champion, traffic=None, keys=(), problem="text-classification", loca
     """The parts of a service with small limits."""
     from configs.schema import Serving
     from tasks.serving.http.auth import VARIABLE, read_keys
-    from tasks.serving.http.service import Service
+    from tasks.serving.http.runtime import Service
 
     limits = Serving(**{"max_rows": 20, "max_body_bytes": 4096, "max_batch": 8, **settings})
     return Service("tiny", problem, limits, 500, champion, read_keys({VARIABLE: ",".join(keys)}), local, traffic, audits)

@@ -1,0 +1,133 @@
+"""How texts are answered over HTTP: read, prepared, handed to the batcher, kept in the traffic log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from configs.errors import InfraError
+from configs.schema import facts_of
+from tasks.data.normalise import unusable_reason
+from tasks.data.redaction.redact import OVER_BUDGET
+from tasks.serving.alias_follower import FollowerState
+from tasks.serving.batcher import Busy, Failed, NoModel, Prediction
+from tasks.serving.http.auth import Caller
+from tasks.serving.http.cancellation import while_connected
+from tasks.serving.http.messages import Refusal, parse_body
+from tasks.serving.http.middleware import CALLER
+from tasks.serving.http.runtime import SOON, Runtime, json_response, unprepared
+from tasks.traffic.records import Answer, draw_audit, new_id
+
+log = logging.getLogger(__name__)
+QUESTION = '{"text": "..."} or {"texts": ["...", ...]} as application/json'
+
+
+class AnswerRoutes:
+    """The path that answers."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime, self.service, self.settings = runtime, runtime.service, runtime.settings
+
+    async def predict(self, request: Request) -> Response:
+        """Answer one text, or many, with the champion."""
+        began = time.perf_counter()
+        question = parse_body(self.runtime.messages.question, await self.runtime.request_body(request), QUESTION)
+        single = isinstance(question, self.runtime.messages.One)
+        texts = [question.text] if single else question.texts
+        for place, text in enumerate(texts):
+            if why := unusable_reason(text):
+                raise Refusal(422, f"the text {why}", _where(single, place), "send a text that says something")
+        caller: Caller = request.scope[CALLER]
+        with self.runtime.quotas.texts(caller, texts) if self.runtime.quotas else nullcontext():
+            version, answered = await self._answered(request, texts)
+        said = [one for one in answered if one is not None]
+        if len(said) < len(answered):
+            where = _where(single, answered.index(None))
+            raise Refusal(422, OVER_BUDGET, where, "leave it out, or send a part of it: nothing of this request was logged")
+        ids = self._keep(version, said, began)
+        self.runtime.watch.answers.labels(version).inc(len(said))
+        self.runtime.watch.seconds.observe(time.perf_counter() - began)
+        if single:
+            return json_response({**self._answer(ids[0], said[0]), "version": version})
+        answers = [{**self._answer(each, one), "version": version} for each, one in zip(ids, said, strict=True)]
+        return json_response({"answers": answers, "version": version})
+
+    async def _answered(self, request: Request, texts: list[str]) -> tuple[str, list[Prediction | None]]:
+        """The version and its answers, None for a text over its budget; given up in time, and where the caller is gone."""
+        try:
+            async with asyncio.timeout(self.settings.timeout_seconds):
+                return await while_connected(request, self._ask(texts, request.scope[CALLER]))
+        except TimeoutError:
+            raise self.runtime.late_refusal("/predict", "ask again later or with fewer texts") from None
+        except ClientDisconnect:
+            raise Refusal(499, "the caller has gone", "/predict", "stay until the answer") from None
+        except (Busy, NoModel, Failed, InfraError) as error:
+            raise self._unanswered(error) from None
+
+    async def _ask(self, texts: list[str], caller: Caller) -> tuple[str, list[Prediction | None]]:
+        """Prepared and answered by the version that is current now."""
+        model = self.service.champion.current
+        if model is None:
+            raise NoModel
+        ready = await self.runtime.preparer.prepare(model.recipe, texts, caller.name)
+        if None in ready:  # refused as a whole, so that nothing of it is asked
+            return model.version, [None if text is None else Prediction(text, "", None) for text in ready]
+        return await self.runtime.batcher.answer([text for text in ready if text is not None], model)
+
+    def _answer(self, answer_id: str, said: Prediction) -> dict[str, object]:
+        if facts_of(self.service.problem).has_labels:
+            return {"id": answer_id, "label": said.prediction, "score": said.score}
+        return {"id": answer_id, "text": said.prediction}
+
+    def _keep(self, version: str, said: Sequence[Prediction], began: float) -> list[str]:
+        """Give each answer its id, and the log a copy."""
+        ids = [new_id() for _ in said]
+        if self.service.traffic is not None:
+            now, milliseconds = datetime.now(UTC), (time.perf_counter() - began) * 1000
+            rate, draws = self.settings.audit_rate, self.runtime.draws
+            self.service.traffic.answered(
+                [
+                    Answer(each, now, version, one.text, one.prediction, one.score, milliseconds, *draw_audit(rate, draws))
+                    for each, one in zip(ids, said, strict=True)
+                ]
+            )
+        return ids
+
+    def _unanswered(self, error: Exception) -> Refusal:
+        if isinstance(error, Busy):
+            return Refusal(
+                503, f"{self.runtime.batcher.waiting} texts are waiting already", "/predict", "ask again in a second", SOON
+            )
+        if isinstance(error, Failed):
+            log.error("the model failed on a request", exc_info=error)
+            return Refusal(
+                500, "the model failed on these texts", "/predict", "leave the unusual ones out; the service's log says more"
+            )
+        if isinstance(error, InfraError):
+            return unprepared(error, "/predict")
+        why, remedy = _waits_for(self.service.champion.standing)
+        return Refusal(503, f"no version answers yet: {why}", "/predict", remedy, SOON)
+
+
+def _waits_for(now: FollowerState) -> tuple[str, str]:
+    """Why no version answers, and what helps; a champion is missed only where one was looked for."""
+    if now.refused:
+        return now.refused, "see the service's log; the version is tried again by itself"
+    if now.registry:
+        return now.registry, "see that MLflow answers; the service asks again by itself"
+    if not now.looked:
+        return "the service has only begun, and has not looked for its champion", "ask again in a second"
+    if now.wanted is not None:
+        return f"version {now.wanted} is loading", "ask again in a few seconds; /ready says when it answers"
+    return "the alias names none", "see /ready; `tunekeeper retrain CONFIG` makes a champion"
+
+
+def _where(single: bool, place: int) -> str:
+    return "body.text" if single else f"body.texts.{place}"

@@ -1,0 +1,92 @@
+"""What is said of answers afterwards, and which answers wait to be labelled, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Annotated, TypeVar
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from configs.errors import InfraError, InputError
+from tasks.data.normalise import unusable_reason
+from tasks.data.redaction.redact import OVER_BUDGET
+from tasks.serving.http.auth import Caller
+from tasks.serving.http.messages import Refusal, parse_body
+from tasks.serving.http.middleware import CALLER, lacks_role
+from tasks.serving.http.runtime import Log, Runtime, json_response, unprepared
+from tasks.traffic.records import Feedback, new_id
+
+log = logging.getLogger(__name__)
+FEEDBACK = '{"answer_id": "...", "kind": "...", "value": "..."} as /openapi.json describes it'
+AUDIT_DAYS = 7.0  # as far as the monitors look back, unless told otherwise
+T = TypeVar("T")
+
+
+class FeedbackRoutes:
+    """The paths of feedback and audits."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime, self.service, self.settings = runtime, runtime.service, runtime.settings
+
+    async def feedback(self, request: Request) -> Response:
+        """Keep a label, a thumb or a correction for an answer, at once or weeks later."""
+        caller: Caller = request.scope[CALLER]
+        if self.runtime.quotas:
+            self.runtime.quotas.feedback(caller)
+        traffic = self._traffic("/feedback")
+        said = parse_body(self.runtime.messages.feedback, await self.runtime.request_body(request), FEEDBACK)
+        if said.source == "audit" and "audit" not in caller.roles:
+            raise lacks_role("audit", "body.source")
+        if why := unusable_reason(said.value):
+            raise Refusal(422, f"the value {why}", "body.value", "send one that says something")
+        record = Feedback(new_id(), said.answer_id, datetime.now(UTC), said.kind, said.value, said.source)
+        try:
+            keep = partial(traffic.feedback, [record])
+            await self._in_time(self.runtime.hearing, "/feedback", "send it again in a second", keep, keeps=True)
+        except InputError:
+            raise Refusal(422, OVER_BUDGET, "body.value", "send a part of it: nothing of this request was logged") from None
+        except InfraError as error:
+            raise unprepared(error, "/feedback") from None
+        return json_response({"id": record.id}, 202)
+
+    async def audit(
+        self,
+        n: Annotated[int, Query(ge=1, le=1000, description="how many at most")] = 20,
+        days: Annotated[float, Query(gt=0, le=3650, description="answers of the newest so many days")] = AUDIT_DAYS,
+    ) -> Response:
+        """Answers drawn at random that nobody has labelled yet; label them by /feedback with source `audit`."""
+        self._traffic("/audit")
+        audits = partial(self.service.audits, n, datetime.now(UTC) - timedelta(days=days))
+        try:
+            found = await self._in_time(self.runtime.listing, "/audit", "ask again in a second or for fewer `days`", audits)
+        except InfraError as error:
+            log.warning("%s", error)
+            what, remedy = "the log of answers does not answer", "ask again in a minute; answers and feedback are kept meanwhile"
+            raise Refusal(503, what, "/audit", remedy, {"Retry-After": "60"}) from error
+        return json_response({"answers": found})
+
+    async def _in_time(self, behind: ThreadPoolExecutor, path: str, remedy: str, call: Callable[[], T], keeps: bool = False) -> T:
+        """What `call` gives in that thread; one that has not begun in time never does.
+
+        One that `keeps` something is waited for once it has begun, so that nobody is told to send again what is kept.
+        """
+        working = behind.submit(call)
+        answer = asyncio.wrap_future(working)
+        await asyncio.wait({answer}, timeout=self.settings.timeout_seconds)
+        given_up = not answer.done() and (working.cancel() or not keeps)
+        if given_up:
+            answer.cancel()
+            raise self.runtime.late_refusal(path, remedy)
+        return await answer
+
+    def _traffic(self, path: str) -> Log:
+        if self.service.traffic is None:
+            raise Refusal(409, "this service keeps no log of its traffic", path, "set serving.log to true")
+        return self.service.traffic

@@ -1,0 +1,147 @@
+"""What a service is made of, and what its paths share while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from fastapi import FastAPI
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from configs.errors import InfraError
+from configs.schema import ProblemName, Serving
+from tasks.serving.alias_follower import NICENESS, FollowerState
+from tasks.serving.batcher import Batcher, Limits
+from tasks.serving.http.auth import Keys
+from tasks.serving.http.messages import Messages, Refusal
+from tasks.serving.http.metrics import ServiceMetrics
+from tasks.serving.http.middleware import read_body
+from tasks.serving.http.quotas import Quotas
+from tasks.serving.text_preparation import Preparer, Submit
+from tasks.traffic.records import Answer, Feedback
+
+log = logging.getLogger(__name__)
+SOON = {"Retry-After": "1"}
+
+
+class Following(Protocol):
+    """What the service needs of a follower: the version that answers, and how it stands."""
+
+    @property
+    def current(self) -> Any: ...
+    @property
+    def standing(self) -> FollowerState: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Log(Protocol):
+    """What it needs of the traffic log; neither call waits for a disk, nor raises for one."""
+
+    @property
+    def counts(self) -> Any: ...
+    def answered(self, answers: Sequence[Answer]) -> None: ...
+    def feedback(self, feedback: Sequence[Feedback]) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Service:
+    """What one service is made of. `audits` gives up to n answers since a moment that wait to be labelled.
+
+    Without `traffic` nothing is kept. `local` says that only this machine can reach it. `submit` runs a function in another
+    process; without it long texts are prepared in a thread.
+    """
+
+    name: str
+    problem: ProblemName
+    settings: Serving
+    max_characters: int
+    champion: Following
+    keys: Keys
+    local: bool
+    traffic: Log | None
+    audits: Callable[[int, datetime], list[dict[Any, Any]]]
+    submit: Submit | None = None
+
+
+class Runtime:
+    """Of a running service what its paths share: messages, counters, quotas, the batcher, threads."""
+
+    def __init__(self, service: Service) -> None:
+        settings = service.settings
+        self.service, self.settings = service, settings
+        self.messages = Messages(service.problem, settings.max_rows, service.max_characters)
+        self.watch = ServiceMetrics(
+            service.name,
+            lambda: service.champion.standing,
+            lambda: self.batcher.waiting,
+            lambda: service.traffic.counts if service.traffic is not None else None,
+        )
+        limits = Limits(settings.max_batch, settings.max_wait_ms / 1000, settings.max_waiting)
+        self.batcher = Batcher(lambda: service.champion.current, limits, self.watch.batch)
+        # what may take its time, one at a time of its kind: who lists audits holds up no feedback
+        self.hearing, self.listing = (ThreadPoolExecutor(1, name, _behind) for name in ("feedback", "audit"))
+        self.preparing = ThreadPoolExecutor(1, "preparing", _behind)
+        self.preparer = Preparer(service.submit or self.preparing.submit)
+        self.quotas = Quotas(settings) if service.keys else None
+        self.draws = random.Random()
+        self.began = time.time()
+
+    @asynccontextmanager
+    async def life(self, _: FastAPI) -> AsyncIterator[None]:
+        self.service.champion.start()
+        yield
+        self.service.champion.stop()
+        await self.batcher.close()
+        if self.service.traffic is not None:
+            await asyncio.to_thread(self.service.traffic.close)
+        for behind in (self.hearing, self.listing, self.preparing):
+            behind.shutdown(wait=False, cancel_futures=True)
+
+    async def request_body(self, request: Request) -> bytes:
+        """A request's body, given up where it does not come in time."""
+        seconds = self.settings.timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await read_body(request, self.settings.max_body_bytes)
+        except ClientDisconnect:
+            raise Refusal(400, "the body ended before its end", "body", "send it again") from None
+        except TimeoutError:
+            raise Refusal(
+                408, f"the body did not come within {seconds:g} s", "body", "send it at once", {"Connection": "close"}
+            ) from None
+
+    def late_refusal(self, path: str, remedy: str) -> Refusal:
+        """What a caller is told whose answer did not come in time."""
+        what = f"no answer within {self.settings.timeout_seconds:g} s"
+        return Refusal(504, what, path, f"{remedy}, or raise serving.timeout_seconds", SOON)
+
+
+def unprepared(error: InfraError, path: str) -> Refusal:
+    """What a caller is told whose texts could not be prepared, at the second try neither."""
+    log.error("texts could not be prepared: %s", error)
+    return Refusal(
+        503, "the texts cannot be prepared now", path, "send them again in a few seconds: nothing of them was logged", SOON
+    )
+
+
+def json_response(value: dict[str, object], status: int = 200) -> Response:
+    return Response(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"), status, media_type="application/json")
+
+
+def _behind() -> None:
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
