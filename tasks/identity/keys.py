@@ -15,7 +15,9 @@ from pathlib import Path
 from configs.schema import Data, Frozen, Pipeline, Training
 from tasks.common.bases import Base
 from tasks.common.home import configured_home
-from tasks.identity.executed_code import Choice, Definition, choice_of, executed_code, source_bytes
+from tasks.identity.choice import Choice, choice_of
+from tasks.identity.executed_code import executed_code, source_bytes
+from tasks.identity.source_modules import Definition
 
 IDENTITY = "identity/identity.json"  # the artifact of a run that says what it was made by
 ROOT = Path(__file__).parents[2]

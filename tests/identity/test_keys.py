@@ -7,8 +7,9 @@ import pytest
 
 from configs.schema import Guards, Pipeline, Training
 from tasks.common.bases import Base
-from tasks.identity import executed_code
 from tasks.identity import keys as identity
+from tasks.identity import source_modules
+from tasks.identity.choice import choice_of
 from tasks.identity.keys import decision_key, prepare_key, scores_key, settings_of, train_key
 
 BASE = Base("package:a/model", None, "weights", "digest", 7)
@@ -111,7 +112,7 @@ def copied(tmp_path, monkeypatch):
         shutil.copytree(identity.ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(identity, "ROOT", tmp_path)
     monkeypatch.setenv("TUNEKEEPER_HOME", str(tmp_path / "none"))
-    caches = (identity._code_of, executed_code._read, executed_code._file)
+    caches = (identity._code_of, source_modules.read_module, source_modules._file)
 
     def edit(file, old, new):
         text = (tmp_path / file).read_text() if old else ""
@@ -163,7 +164,7 @@ FIT, GATE, CLASSIFY = "tasks/learning/fit.py", "tasks/gate/gate.py", "tasks/prob
     ],
 )  # fmt: skip
 def test_code_is_in_a_key_where_it_is_executed(copied, monkeypatch, file, old, new, what):
-    choice = replace(executed_code.choice_of(pipeline()), possible=executed_code.choice_of(pipeline()).possible | {"Dora"})
+    choice = replace(choice_of(pipeline()), possible=choice_of(pipeline()).possible | {"Dora"})
     monkeypatch.setattr(identity, "choice_of", lambda _: choice)
     before = keys()
     copied(file, old, new)

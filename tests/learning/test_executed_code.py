@@ -4,6 +4,7 @@ import sys
 
 from configs.schema import Lora, Pipeline
 from tasks.identity import executed_code, keys
+from tasks.identity.choice import choice_of
 
 PIPELINE = Pipeline(name="a", problem="text-classification", data={"source": "a.csv"}, model={"base": "b"})
 ENTRIES = (
@@ -34,6 +35,6 @@ def test_all_that_a_training_executes_is_in_its_key(train):
         train(epochs=1, adapter=Lora(r=4))
     finally:
         sys.setprofile(None)
-    hashed = executed_code.executed_code(ENTRIES, executed_code.choice_of(PIPELINE), keys.ROOT)
+    hashed = executed_code.executed_code(ENTRIES, choice_of(PIPELINE), keys.ROOT)
     assert "tasks.learning.fit.fit_network" in entered
     assert sorted(entered - hashed.keys()) == []
