@@ -13,11 +13,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from configs.errors import InfraError, StoppedError
-from tasks.common.files import atomic_folder, is_valid, newest_valid, step_of
+from tasks.common.files import atomic_folder, is_valid, newest_valid
 from tasks.learning.adapters import load_trainable, save_trainable, trainable_weights
+from tasks.learning.best_epoch import ONE_CLASS, best_epoch, epochs_since_best, is_over, stops_early
 from tasks.learning.collapse import ASKED_FROM, CollapsedError, climbed_back, learned_nothing
 from tasks.learning.device import Numerics, peak_memory
 from tasks.learning.network import TRAINABLE, save_spec
@@ -25,9 +24,6 @@ from tasks.learning.trainer import FitPlan, disk_errors
 from tasks.problems.types import Network
 
 RESULT, STATE, TRAINED, BEST = "training.json", "trainer_state.json", "trained", "best"
-CALIBRATED_LOSS = "eval_calibrated_loss"  # of held-out rows, after a temperature was fitted to them
-ONE_CLASS = "one_class"  # 1.0 where an epoch's network answers one class to training rows of several
-HELD_OUT_ONE_CLASS = "eval_one_class"  # 1.0 where, calibrated, it answers nearly all held-out rows so
 
 
 @dataclass(frozen=True)
@@ -110,7 +106,7 @@ def fit_network(
 
     trainer.remove_callback(PrinterCallback)
     with _signals() as stop:
-        if start is not None and _is_over(start, logged, plan):  # killed between its last epoch and its result
+        if start is not None and is_over(start, logged, plan):  # killed between its last epoch and its result
             trainer.state = TrainerState.load_from_json(str(start / STATE))
             load_trainable(network.model, start / TRAINABLE)
         else:
@@ -120,7 +116,7 @@ def fit_network(
         kept = f"stopped by a signal at step {trainer.state.global_step}; a checkpoint is kept: run the same command to go on"
         raise StoppedEarlyError(kept, stop.which)
     epoch = best_epoch(trainer.state.log_history, plan.untrained)
-    if epoch is not None and _since_best(trainer.state.log_history, plan) > 0:
+    if epoch is not None and epochs_since_best(trainer.state.log_history, plan) > 0:
         load_trainable(network.model, plan.run / BEST / TRAINABLE)
     if not all(
         bool(value.isfinite().all()) for value in trainable_weights(network.model).values()
@@ -173,10 +169,10 @@ def _watcher(listener: Listener, stop: threading.Event, plan: FitPlan, began: fl
                 raise CollapsedError(reason, state.global_step, state.log_history)
 
         def on_evaluate(self, args: object, state: Any, control: Any, **_: object) -> None:
-            if _since_best(state.log_history, plan) == 0 and state.global_step < plan.last_step:
+            if epochs_since_best(state.log_history, plan) == 0 and state.global_step < plan.last_step:
                 with disk_errors(plan.run), atomic_folder(plan.run / BEST) as aside:
                     save_trainable(self.model, aside / TRAINABLE)
-            elif _has_learned(state.log_history, plan) and state.global_step < plan.last_step:
+            elif stops_early(state.log_history, plan) and state.global_step < plan.last_step:
                 listener.notice(f"stopped early: the validation loss has not fallen for {plan.training.early_stopping} epochs")
                 control.should_training_stop = True
 
@@ -209,39 +205,6 @@ def _logged(checkpoint: Path | None) -> list[dict[str, float]]:
         return []
     entries: list[dict[str, float]] = json.loads((checkpoint / STATE).read_text())["log_history"]
     return entries
-
-
-def best_epoch(logged: Sequence[dict[str, float]], untrained: float | None) -> int | None:
-    """The epoch, from 1, whose weights are kept; None where no row is held out.
-
-    It has the lowest loss on the held-out rows: of a classifier after its temperature is fitted to them, as it will be used. The
-    raw loss would end a training when confidence runs ahead of accuracy, which the temperature mends (Berta et al. 2025,
-    'Rethinking early stopping: refine, then calibrate'). An epoch that answers one class to rows of several is kept only if no
-    other has a loss below `untrained`, that of an answer without any training.
-    """
-    entries = [entry for entry in logged if "eval_loss" in entry]
-    if not entries:
-        return None
-    losses = [entry.get(CALIBRATED_LOSS, entry["eval_loss"]) for entry in entries]
-    several = [not entry.get(ONE_CLASS) and not entry.get(HELD_OUT_ONE_CLASS) for entry in entries]
-    learned = [loss for loss, each in zip(losses, several, strict=True) if each and loss < (untrained or np.inf)]
-    return losses.index(min(learned or losses)) + 1
-
-
-def _since_best(logged: Sequence[dict[str, float]], plan: FitPlan) -> int:
-    """Epochs since the best one."""
-    best = best_epoch(logged, plan.untrained)
-    return 0 if best is None else sum("eval_loss" in entry for entry in logged) - best
-
-
-def _has_learned(logged: Sequence[dict[str, float]], plan: FitPlan) -> bool:
-    """Whether early stopping ends the training here."""
-    return plan.training.early_stopping is not None and _since_best(logged, plan) >= plan.training.early_stopping
-
-
-def _is_over(checkpoint: Path, logged: Sequence[dict[str, float]], plan: FitPlan) -> bool:
-    """Whether nothing is left to train after a checkpoint with this log, though its schedule would go on."""
-    return _has_learned(logged, plan) or step_of(checkpoint) >= plan.last_step < plan.steps
 
 
 class _Stop(threading.Event):

@@ -129,14 +129,15 @@ def copied(tmp_path, monkeypatch):
 
 
 NOTHING, ALL = (False, False, False), (True, True, True)
-FIT, GATE, CLASSIFY = "tasks/learning/fit.py", "tasks/gate/gate.py", "tasks/problems/text_classification.py"
+FIT, BEST_EPOCH = "tasks/learning/fit.py", "tasks/learning/best_epoch.py"
+GATE, CLASSIFY = "tasks/gate/gate.py", "tasks/problems/text_classification.py"
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "what"),
     [
         # what is executed
-        (FIT, "losses.index(min(learned or losses)) + 1", "losses.index(max(learned or losses)) + 1", ALL),
+        (BEST_EPOCH, "losses.index(min(learned or losses)) + 1", "losses.index(max(learned or losses)) + 1", ALL),
         (FIT, 'TRAINED, BEST = "training.json"', 'TRAINED, BEST = "other.json"', ALL),
         ("tasks/learning/adapters.py", "case Lora():", "case Lora() if True:", ALL),
         ("tasks/data/redaction/placeholders.py", 'r"<\\1>"', 'r"[\\1]"', ALL),
@@ -149,9 +150,9 @@ FIT, GATE, CLASSIFY = "tasks/learning/fit.py", "tasks/gate/gate.py", "tasks/prob
         ("tasks/stats/sign_flip.py", "from scipy", "from numpy", (False, True, False)),
         ("tasks/decide.py", "fair &= ~has_near_copy", "fair |= ~has_near_copy", (False, True, False)),
         # what is not
-        (FIT, "def best_epoch(", "# a comment\ndef best_epoch(", NOTHING),
-        (FIT, '"""The epoch, from 1, whose weights are kept', '"""Another docstring', NOTHING),
-        (FIT, "untrained: float | None) -> int | None:", "untrained: float) -> int:", NOTHING),
+        (BEST_EPOCH, "def best_epoch(", "# a comment\ndef best_epoch(", NOTHING),
+        (BEST_EPOCH, '"""The epoch, from 1, whose weights are kept', '"""Another docstring', NOTHING),
+        (BEST_EPOCH, "untrained: float | None) -> int | None:", "untrained: float) -> int:", NOTHING),
         (FIT, "was written and does not read back: check the disk", "does not read back", NOTHING),
         ("tasks/publish_report.py", "def ", "def more() -> int:\n    return 3\n\n\ndef ", NOTHING),
         ("tasks/problems/token_classification.py", "", "def encode() -> int:\n    return 3\n", NOTHING),
@@ -184,7 +185,7 @@ def test_code_read_before_is_found_in_the_home(copied, monkeypatch, tmp_path):
     first = keys()
     written = list((home / "index").iterdir())
     assert len(written) == 3
-    copied(FIT, "def best_epoch(", "# a comment\ndef best_epoch(")
+    copied(BEST_EPOCH, "def best_epoch(", "# a comment\ndef best_epoch(")
     assert keys() == first
     for file in written:
         file.write_text("{")  # damaged: read anew

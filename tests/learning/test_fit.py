@@ -10,6 +10,7 @@ from configs.errors import InfraError, InputError
 from configs.schema import Full, Lora, Supervised, Training
 from tasks.common.bases import find_base
 from tasks.learning import device, fit
+from tasks.learning.best_epoch import best_epoch
 from tasks.learning.network import TRAINABLE, build_network, outline_network, spec_of
 from tasks.learning.objectives import run as training_run
 from tasks.learning.objectives.supervised import SupervisedObjective
@@ -144,7 +145,7 @@ def test_what_a_network_needs_is_known_before_it_is_loaded(problem, made, adapte
 )
 def test_the_best_epoch_is_the_one_whose_answers_will_be_best_once_calibrated(epochs, best):
     logged = [entry for epoch in epochs for entry in ({"loss": 0.1}, epoch)]
-    assert fit.best_epoch(logged, 0.69) == best
+    assert best_epoch(logged, 0.69) == best
 
 
 def test_early_stopping_keeps_the_best_weights_not_the_last(train):

@@ -10,6 +10,7 @@ from fit_parts import ROWS, held_out_losses, losses, measured
 from configs.errors import InfraError
 from configs.schema import Lora
 from tasks.learning import collapse, fit
+from tasks.learning.best_epoch import best_epoch
 from tasks.learning.network import read_spec
 from tasks.learning.objectives import run as training_run
 
@@ -64,7 +65,7 @@ def test_the_temperature_is_fitted_on_held_out_rows_and_stored_with_the_network(
 def test_a_refit_trains_on_all_rows_for_as_many_epochs_as_were_best(train):
     held_out = tiny.frame(12, 1)
     refitted = train("refitted", rows=SHUFFLED, held_out=held_out, refit=True, epochs=6, learning_rate=1e-2, **STEADY)
-    best = fit.best_epoch(refitted.history, collapse.constant_loss(SHUFFLED["target"].astype("category").cat.codes, 4, 0, None))
+    best = best_epoch(refitted.history, collapse.constant_loss(SHUFFLED["target"].astype("category").cat.codes, 4, 0, None))
     assert len(held_out_losses(refitted)) == 6 and refitted.epoch == best < 6
     whole = pd.concat([SHUFFLED, held_out], ignore_index=True)
     plain = train("plain", rows=whole, held_out=held_out[:0], epochs=best, learning_rate=1e-2, **STEADY)

@@ -11,8 +11,8 @@ import numpy as np
 from configs.errors import InputError
 from configs.schema import Supervised, facts_of
 from tasks.learning import collapse, folds, temperature
+from tasks.learning.best_epoch import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS
 from tasks.learning.device import Numerics, autocast
-from tasks.learning.fit import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS
 from tasks.learning.objectives.base import Objective
 from tasks.learning.trainer import FitPlan, checkpointing_trainer, disk_errors, trainer_arguments
 from tasks.problems import problem_of

@@ -1,0 +1,48 @@
+"""Which epoch of a fit is the best so far, from what was logged, and whether training on would still help."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tasks.common.files import step_of
+from tasks.learning.trainer import FitPlan
+
+CALIBRATED_LOSS = "eval_calibrated_loss"  # of held-out rows, after a temperature was fitted to them
+ONE_CLASS = "one_class"  # 1.0 where an epoch's network answers one class to training rows of several
+HELD_OUT_ONE_CLASS = "eval_one_class"  # 1.0 where, calibrated, it answers nearly all held-out rows so
+
+
+def best_epoch(logged: Sequence[dict[str, float]], untrained: float | None) -> int | None:
+    """The epoch, from 1, whose weights are kept; None where no row is held out.
+
+    It has the lowest loss on the held-out rows: of a classifier after its temperature is fitted to them, as it will be used. The
+    raw loss would end a training when confidence runs ahead of accuracy, which the temperature mends (Berta et al. 2025,
+    'Rethinking early stopping: refine, then calibrate'). An epoch that answers one class to rows of several is kept only if no
+    other has a loss below `untrained`, that of an answer without any training.
+    """
+    entries = [entry for entry in logged if "eval_loss" in entry]
+    if not entries:
+        return None
+    losses = [entry.get(CALIBRATED_LOSS, entry["eval_loss"]) for entry in entries]
+    several = [not entry.get(ONE_CLASS) and not entry.get(HELD_OUT_ONE_CLASS) for entry in entries]
+    learned = [loss for loss, each in zip(losses, several, strict=True) if each and loss < (untrained or np.inf)]
+    return losses.index(min(learned or losses)) + 1
+
+
+def epochs_since_best(logged: Sequence[dict[str, float]], plan: FitPlan) -> int:
+    """Epochs since the best one."""
+    best = best_epoch(logged, plan.untrained)
+    return 0 if best is None else sum("eval_loss" in entry for entry in logged) - best
+
+
+def stops_early(logged: Sequence[dict[str, float]], plan: FitPlan) -> bool:
+    """Whether early stopping ends the training here."""
+    return plan.training.early_stopping is not None and epochs_since_best(logged, plan) >= plan.training.early_stopping
+
+
+def is_over(checkpoint: Path, logged: Sequence[dict[str, float]], plan: FitPlan) -> bool:
+    """Whether nothing is left to train after a checkpoint with this log, though its schedule would go on."""
+    return stops_early(logged, plan) or step_of(checkpoint) >= plan.last_step < plan.steps
