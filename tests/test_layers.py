@@ -240,7 +240,6 @@ LARGER_FILES = {  # lines at the most
     "tasks/report/run/data.py": 326,  # all that a report holds, as plain values
     "tasks/data/snapshot/snapshot.py": 270,
     "tasks/collect/monitor.py": 275,
-    "tasks/report/monitor/view.py": 270,
     "expectations/custom.py": 258,  # an expectation after the other, each beside its metric
     "tasks/recovery/flow_runs.py": 255,
     "tasks/serving/batch/scoring.py": 256,

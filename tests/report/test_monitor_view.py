@@ -9,7 +9,7 @@ import pytest
 from monitor_samples import drift, life, quiet
 
 from tasks.report.draw import formats, times
-from tasks.report.monitor import monitor_names, tracks, view
+from tasks.report.monitor import changed_texts, monitor_names, request_story, tracks, view
 from tasks.report.monitor.data import ChangeRow, FindingRow, LookReport, LookRow, RequestStory, from_json, look_of, to_json
 
 
@@ -83,23 +83,23 @@ def test_bins_keep_every_stretch_with_an_alarm() -> None:
     ],
 )
 def test_every_outcome_of_a_request_is_a_sentence(request_: RequestStory, said: str) -> None:
-    assert view.request_outcome(request_) == said
+    assert request_story.request_outcome(request_) == said
 
 
 def test_a_run_of_its_own_is_never_folded_into_another() -> None:
     one = RequestStory(at="2026-01-01", why="drift", state="done", run_id="a")
-    assert len(view.merged_requests([one, replace(one, run_id="b")])) == 2
+    assert len(request_story.merged_requests([one, replace(one, run_id="b")])) == 2
 
 
 def test_how_much_more_often_a_word_is_said() -> None:
     base = ChangeRow(name="x", n_reference=10, n_window=40, reference=0.05, window=0.2)
-    assert view.times_as_often(base) == "×4.0"
-    assert view.times_as_often(replace(base, n_reference=0, reference=0.0)) == "new"
-    assert view.times_as_often(replace(base, n_window=0, window=0.0)) == "gone"
+    assert changed_texts.times_as_often(base) == "×4.0"
+    assert changed_texts.times_as_often(replace(base, n_reference=0, reference=0.0)) == "new"
+    assert changed_texts.times_as_often(replace(base, n_window=0, window=0.0)) == "gone"
 
 
 def test_marked_words_give_the_text_back_whole() -> None:
-    parts = view.marked_pieces("Otter's dock, the otters dock!", ["otter", "dock", "a.b(", "<EMAIL_ADDRESS>"])
+    parts = changed_texts.marked_pieces("Otter's dock, the otters dock!", ["otter", "dock", "a.b(", "<EMAIL_ADDRESS>"])
     assert "".join(part for part, _ in parts) == "Otter's dock, the otters dock!"
     assert [part for part, hit in parts if hit] == ["Otter", "dock", "dock"]
 

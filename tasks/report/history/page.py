@@ -10,7 +10,7 @@ from tasks.report.draw import charts, formats, lanes, series, times
 from tasks.report.environment import framed_chart, render_page, trusted_svg
 from tasks.report.history import view
 from tasks.report.history.data import History, Version
-from tasks.report.monitor import monitor_names
+from tasks.report.monitor import monitor_names, request_story
 from tasks.report.monitor import view as monitor_view
 from tasks.report.monitor.data import Level
 
@@ -23,7 +23,8 @@ def render_history(history: History) -> str:
         "history.html",
         history=history,
         view=view,
-        watch_view=monitor_view,
+        stories=request_story,
+        list_monitors=monitor_view.list_monitors,
         monitors=monitor_names,
         draw=_HistoryDrawings(history),
         span=times.span_text,

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from tasks.report.draw import charts, formats, series, times
 from tasks.report.draw.charts import Domain
 from tasks.report.environment import framed_chart, render_page, trusted_svg
-from tasks.report.monitor import monitor_names, tracks, view
+from tasks.report.monitor import changed_texts, monitor_names, request_story, tracks, view
 from tasks.report.monitor.data import ChangeRow, LookReport
 from tasks.report.run.page import DENSE
 
@@ -24,6 +24,9 @@ def render_look(watch: LookReport) -> str:
         watch=watch,
         look=look,
         view=view,
+        stories=request_story,
+        changed=changed_texts,
+        list_monitors=view.list_monitors,
         tracks=tracks,
         verdict=view.look_verdict(watch),
         monitors=tracks.monitor_keys(watch),

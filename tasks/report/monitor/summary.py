@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.report.draw import formats
-from tasks.report.monitor import monitor_names, tracks, view
+from tasks.report.monitor import monitor_names, request_story, tracks, view
 from tasks.report.monitor.data import FindingRow, LookReport
 from tasks.report.run.summary import markdown_table, markdown_text
 
@@ -25,7 +25,9 @@ def watch_markdown(watch: LookReport) -> str:
     if rows:
         parts.append(markdown_table([("Monitor", "effect", "band", "matters from", "p", "allowed", "outcome"), *rows]))
     parts += _words(watch)
-    asked = [f"- {markdown_text(view.request_outcome(one))}" for one, _, _ in view.merged_requests(watch.requests)[:3]]
+    asked = [
+        f"- {markdown_text(request_story.request_outcome(one))}" for one, _, _ in request_story.merged_requests(watch.requests)[:3]
+    ]
     if asked:
         parts.append("\n".join(["What was done:", "", *asked]))
     if watch.next_command:

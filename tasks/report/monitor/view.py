@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,20 +9,11 @@ from tasks.report.draw import formats, times
 from tasks.report.draw.formats import first_upper
 from tasks.report.draw.series import Dot, Tone
 from tasks.report.monitor import monitor_names
-from tasks.report.monitor.data import ChangeRow, FindingRow, Level, LookReport, LookRow, RequestStory
+from tasks.report.monitor.data import FindingRow, Level, LookReport, LookRow
+from tasks.report.monitor.request_story import request_outcome
 from tasks.report.monitor.tracks import effect_ratio, ends_of, finding_mark, finding_of, is_judged, silence_reason
 from tasks.report.run.data import Unit
 
-STATES = {
-    "done": ("good", "✓", "done"),
-    "running": ("wait", "…", "running"),
-    "skipped": ("none", "=", "nothing new"),
-    "coalesced": ("none", "⊂", "joined another"),
-    "refused": ("hold", "‖", "not started"),
-    "waiting": ("hold", "‖", "waits for data or contract"),
-    "failed": ("bad", "✕", "failed"),
-}
-WHY = {"new-data": "new data", "drift": "a drift event", "decay": "a decay event", "schedule": "the schedule", "person": "a person"}
 EMPTY = LookRow(number=0, at="", start="", end="", rows=0, findings=())
 
 
@@ -209,62 +199,3 @@ def _unjudged(look: LookRow) -> list[str]:
             f"{first_upper(why)}." for why in dict.fromkeys(silence_reason(one).removeprefix("not judged: ") for one in silent)
         ][:3]
     return [f"Not judged: {list_monitors([one.monitor for one in silent], 4)}. Silence of these is no good news."]
-
-
-def merged_requests(requests: Sequence[RequestStory]) -> list[tuple[RequestStory, int, str]]:
-    """Requests, the newest first, those in a row that came to the same told once: (the newest, how many, when the first was)."""
-    found: list[tuple[RequestStory, int, str]] = []
-    for one in requests:
-        last = found[-1][0] if found else None
-        if last is not None and not one.run_id and (last.why, last.state, last.note) == (one.why, one.state, one.note):
-            found[-1] = (one, found[-1][1] + 1, found[-1][2])
-        else:
-            found.append((one, 1, one.at))
-    return found[::-1]
-
-
-def requester(why: str) -> str:
-    """Who asks for a retraining, by its `why`."""
-    return WHY.get(why, why)
-
-
-def request_outcome(request: RequestStory) -> str:
-    """One request and what became of it, as a sentence."""
-    version = f"version {request.version}" if request.version else "a challenger"
-    verdicts = {
-        "PROMOTE": f"{version} was trained and promoted",
-        "HOLD": f"{version} was trained, and the champion stays",
-        "INCONCLUSIVE": f"{version} was trained; not enough evidence to replace the champion",
-    }
-    said = {
-        "running": "a retraining was started and is running",
-        "done": verdicts.get(request.verdict, "the retraining is done"),
-        "skipped": "nothing had changed since an earlier decision, which stands",
-        "coalesced": "a retraining was already under way, so no second one was started",
-        "refused": "no retraining was started",
-        "waiting": "the data break their contract, and the retraining waits until one of the two is mended",
-        "failed": "the retraining failed",
-    }.get(request.state, request.state)
-    return first_upper(f"{said}: {request.note}" if request.note else said).rstrip(".") + "."
-
-
-# --- what changed ---------------------------------------------------------------------------------------------------------
-
-
-def times_as_often(one: ChangeRow) -> str:
-    """How the odds changed: new, gone, 8 times, a third."""
-    if one.n_reference == 0:
-        return "new"
-    if one.n_window == 0:
-        return "gone"
-    factor = one.window / one.reference if one.reference else 0.0
-    return f"×{formats.format_number(factor, 2)}"
-
-
-def marked_pieces(text: str, chosen: Sequence[str]) -> list[tuple[str, bool]]:
-    """A text in pieces, those that are one of the changed words marked."""
-    wanted = sorted({one for one in chosen if one and not one.startswith("<")}, key=len, reverse=True)
-    if not wanted:
-        return [(text, False)]
-    found = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, wanted))})(?!\w)", re.IGNORECASE).split(text)
-    return [(part, n % 2 == 1) for n, part in enumerate(found) if part]
