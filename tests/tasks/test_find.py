@@ -17,7 +17,8 @@ from tasks.data.preparation.load import loaded_source, redactor_of
 from tasks.data.preparation.prepare import prepare_rows
 from tasks.data.redaction.key import key_id, redaction_key
 from tasks.data.redaction.pseudonyms import pseudonym_of
-from tasks.data.snapshot.snapshot import DROPPED, write_snapshot
+from tasks.data.snapshot.row_files import DROPPED
+from tasks.data.snapshot.snapshot import write_snapshot
 from tasks.data.sources.fingerprints import fingerprint_files
 from tasks.data.sources.source_files import data_files
 from tasks.evaluate import FRAME

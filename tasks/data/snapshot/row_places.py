@@ -12,7 +12,7 @@ from configs.schema import Data
 from tasks.data.preparation.split import SPLITS
 from tasks.data.redaction.pseudonyms import PSEUDONYM, file_name, pseudonym_of
 from tasks.data.redaction.redact import Redactor
-from tasks.data.snapshot.snapshot import DROPPED
+from tasks.data.snapshot.row_files import DROPPED
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,18 +26,15 @@ from tasks.common.workspace import workspace, world_faults
 from tasks.data.preparation import deduplicate
 from tasks.data.preparation.checks import check_groups, check_labels, check_rows
 from tasks.data.preparation.prepare import Candidate, take_rows
-from tasks.data.preparation.row_filters import KEPT, QUARANTINED, REASONS
+from tasks.data.preparation.row_filters import KEPT, QUARANTINED
 from tasks.data.preparation.split import SPLITS
 from tasks.data.snapshot.manifest import account_rows
+from tasks.data.snapshot.row_files import DROPPED, write_dropped, write_quarantine, write_reference, write_split
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 VERSION = 2
-REFERENCE_ROWS = 5_000
-DROPPED = "dropped.parquet"
-_ROWS = 8192  # rows written, and hashed, at a time: part of the hash's definition
 
 
 @dataclass(frozen=True)
@@ -90,10 +86,10 @@ def write_snapshot(
     with world_faults(store), workspace(store, "sealing-") as folder:
         build = folder / "snapshot"
         build.mkdir()
-        hashes = {name: _write_split(candidate, fate, code, build) for code, name in enumerate(SPLITS)}
-        hashes["reference"] = _write_reference(candidate, build)
+        hashes = {name: write_split(candidate, fate, code, build) for code, name in enumerate(SPLITS)}
+        hashes["reference"] = write_reference(candidate, build)
         write_quarantine(candidate, reasons, build / "quarantine.parquet")
-        _write_dropped(candidate, fate, build / DROPPED)
+        write_dropped(candidate, fate, build / DROPPED)
         manifest = account_rows(candidate, fate, reasons) | {
             "hashes": {f"{split}_rows": value for split, value in hashes.items()},
             "redactor_key_id": redactor_key_id,
@@ -137,33 +133,6 @@ def is_whole(home: Path, hash: str) -> bool:
     return all((path / name).is_file() and _hash_of(path / name) == value for name, value in sealed.items())
 
 
-def write_quarantine(candidate: Candidate, reasons: Mapping[int, str], path: Path) -> Path:
-    """Write the rows set aside, redacted, each with its reason; an old file is replaced whole."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    places = np.array(sorted(reasons), dtype=np.int64)
-    table = take_rows(candidate.rows, places).append_column(
-        "reason", pa.array([reasons[i] for i in places.tolist()], type=pa.string())
-    )
-    with world_faults(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        pq.write_table(table.drop_columns(["split"]), temporary, compression="zstd")
-        temporary.replace(path)
-    return path
-
-
-def _write_dropped(candidate: Candidate, fate: NDArray[np.uint8], path: Path) -> None:
-    """Write which rows are in no split and in no quarantine, and why: ids and reasons, for `tunekeeper find`."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    places = candidate.order[fate[candidate.order] > QUARANTINED]
-    reasons = pa.array([REASONS[code] for code in fate[places].tolist()], type=pa.string())
-    pq.write_table(take_rows(candidate.rows, places, ["id"]).append_column("reason", reasons), path, compression="zstd")
-
-
 def _set_aside(candidate: Candidate, quarantined: Mapping[str, str]) -> tuple[NDArray[np.uint8], dict[int, str]]:
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -176,66 +145,6 @@ def _set_aside(candidate: Candidate, quarantined: Mapping[str, str]) -> tuple[ND
             reasons[i] = quarantined[name]
         fate[places] = QUARANTINED
     return fate, reasons
-
-
-def _write_split(candidate: Candidate, fate: NDArray[np.uint8], code: int, folder: Path) -> str:
-    """Write a split's rows and signatures; return the sha256 of their content, which no file format has a part in."""
-    import pyarrow.parquet as pq
-
-    name = SPLITS[code]
-    rows = candidate.order[(fate[candidate.order] == KEPT) & (candidate.split[candidate.order] == code)]
-    digest = hashlib.sha256()
-    schema = candidate.rows.data.table.schema.remove_metadata()
-    table = deduplicate.blank_signatures(folder / f"{name}.signatures.npy", len(rows))
-    with pq.ParquetWriter(folder / f"{name}.parquet", schema, compression="zstd") as writer:
-        for start in range(0, len(rows), _ROWS):
-            part = rows[start : start + _ROWS]
-            batch = _named(take_rows(candidate.rows, part), name)
-            table[start : start + len(part)] = candidate.signatures[part]
-            writer.write_table(batch)
-            _update(digest, batch)
-    table.flush()
-    for end in (".parquet", ".signatures.npy"):
-        flush_to_disk(folder / f"{name}{end}")
-    return digest.hexdigest()
-
-
-def _write_reference(candidate: Candidate, folder: Path) -> str:
-    """Write at most REFERENCE_ROWS rows of the test split, drawn by their place in the hash of ids; return their sha256."""
-    import pyarrow.parquet as pq
-
-    rows = candidate.order[candidate.split[candidate.order] == SPLITS.index("test")]
-    if len(rows) > REFERENCE_ROWS:
-        ids = take_rows(candidate.rows, rows, ["id"]).column("id").to_pylist()
-        lots = [hashlib.sha256(f"reference {name}".encode()).digest() for name in ids]
-        rows = rows[np.sort(np.array(sorted(range(len(rows)), key=lots.__getitem__)[:REFERENCE_ROWS]))]
-    table = _named(take_rows(candidate.rows, rows), "test")
-    pq.write_table(table, folder / "reference.parquet", compression="zstd")
-    flush_to_disk(folder / "reference.parquet")
-    digest = hashlib.sha256()
-    _update(digest, table)
-    return digest.hexdigest()
-
-
-def _named(batch: pa.Table, split: str) -> pa.Table:
-    import pyarrow as pa
-
-    return batch.set_column(batch.column_names.index("split"), "split", pa.array([split] * batch.num_rows, type=pa.string()))
-
-
-def _update(digest: hashlib._Hash, batch: pa.Table) -> None:
-    """Feed a batch to the hash: per column its name, the length of each value (-1 for null) and the bytes of all."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for name in batch.column_names:
-        column = batch.column(name).combine_chunks()
-        digest.update(name.encode())
-        if pa.types.is_timestamp(column.type):
-            digest.update(np.asarray(column.cast("int64").fill_null(np.iinfo(np.int64).min), dtype="<i8").tobytes())
-            continue
-        digest.update(np.asarray(pc.binary_length(column).fill_null(-1), dtype="<i4").tobytes())
-        digest.update("".join(column.fill_null("").to_pylist()).encode())
 
 
 def _digest_of(value: Mapping[str, object]) -> str:
