@@ -74,7 +74,8 @@ def _score(
     pipeline: Pipeline, home: Home, files: tuple[Path, Path], version: str, rows: str, place: Path, move: Callable[[int, int], None]
 ) -> dict[str, object]:
     from tasks.serving.batch.input_files import inspect_files
-    from tasks.serving.batch.scoring import ScoringJob, score_files
+    from tasks.serving.batch.scoring import score_files
+    from tasks.serving.batch.scoring_job import ScoringJob
     from tasks.serving.packaged_model import load_package
     from tasks.serving.predictor import make_ready
     from tasks.traffic.log import open_traffic

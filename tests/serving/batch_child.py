@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tasks.serving.batch import partial_answers
 from tasks.serving.batch.input_files import inspect_files
-from tasks.serving.batch.scoring import ScoringJob, score_files
+from tasks.serving.batch.scoring import score_files
+from tasks.serving.batch.scoring_job import ScoringJob
 from tasks.serving.batcher import Prediction
 from tasks.traffic.log import open_traffic
 

@@ -16,9 +16,11 @@ from batch_child import answers, job
 from configs.errors import InfraError, InputError
 from configs.schema import Data
 from tasks.data.preparation.load import loaded_source
-from tasks.serving.batch import partial_answers, scoring
+from tasks.serving.batch import part_files, partial_answers
 from tasks.serving.batch.input_files import inspect_files, place_of
-from tasks.serving.batch.scoring import result_mark, score_files
+from tasks.serving.batch.part_files import result_mark
+from tasks.serving.batch.scoring import score_files
+from tasks.serving.batch.scoring_job import ScoringJob
 from tasks.serving.batcher import Prediction
 from tasks.traffic.log import pending_audits, read_answers
 
@@ -71,7 +73,7 @@ def test_texts_of_like_length_go_together_longest_first(tmp_path):
         asked.append([len(text) for text in texts])
         return answers(texts)
 
-    score_files(scoring.ScoringJob(**{**vars(work), "answers": noting}), quiet)
+    score_files(ScoringJob(**{**vars(work), "answers": noting}), quiet)
     lengths = [length for group in asked for length in group]
     assert lengths == sorted(frame["text"].map(len), reverse=True) and {len(group) for group in asked[:-1]} == {64}
 
@@ -119,9 +121,7 @@ def test_kill_9_within_a_part_loses_only_what_was_answered_since_the_last_writin
         before = groups
     asked = []
     work = job(tmp_path / "two", source, broken)
-    done = score_files(
-        scoring.ScoringJob(**{**vars(work), "answers": lambda texts: asked.append(len(texts)) or answers(texts)}), quiet
-    )
+    done = score_files(ScoringJob(**{**vars(work), "answers": lambda texts: asked.append(len(texts)) or answers(texts)}), quiet)
     work.log.close()
     assert done.kept == 64 * before and sum(asked) == 1900 - done.kept and done.rows == 1900
     assert broken.read_bytes() == whole.read_bytes() and not list(tmp_path.glob(".broken*"))
@@ -195,7 +195,7 @@ def test_two_at_once_do_not_write_one_result(tmp_path):
         go.wait(10)
         return answers(texts)
 
-    first = threading.Thread(target=score_files, args=(scoring.ScoringJob(**{**vars(work), "answers": waiting}), quiet))
+    first = threading.Thread(target=score_files, args=(ScoringJob(**{**vars(work), "answers": waiting}), quiet))
     first.start()
     began.wait(10)
     with pytest.raises(InfraError, match="is being scored by another process"):
@@ -320,7 +320,7 @@ def test_the_names_of_a_parts_columns_are_listed_once_however_many_it_has():
             return self.table.column(name)
 
     part = Table()
-    assert scoring._fitted(part, part.table.schema) == part.table and part.listed == 1
+    assert part_files._fitted(part, part.table.schema) == part.table and part.listed == 1
 
 
 @pytest.mark.parametrize("output", ["a" * 300 + ".parquet", "~nobody-of-this-name/out.parquet"])
@@ -390,7 +390,7 @@ def test_a_cell_of_any_kind_is_asked_as_training_reads_it(tmp_path, name, end):
         return answers(texts)
 
     work = job(tmp_path, source, tmp_path / "out.parquet", logged=False, id=None)
-    score_files(scoring.ScoringJob(**{**vars(work), "answers": noting}), quiet)
+    score_files(ScoringJob(**{**vars(work), "answers": noting}), quiet)
     assert sorted(asked) == sorted(trained) and len(asked) >= 2
 
 
@@ -420,7 +420,7 @@ def test_a_row_that_says_nothing_or_is_over_its_budget_has_no_answer(tmp_path):
     def some(texts):
         return [None if text == "over" else one for text, one in zip(texts, answers(texts), strict=True)]
 
-    done = score_files(scoring.ScoringJob(**{**vars(work), "answers": some}), quiet)
+    done = score_files(ScoringJob(**{**vars(work), "answers": some}), quiet)
     work.log.close()
     found = pd.read_parquet(tmp_path / "out.parquet")
     assert found["prediction"].isna().tolist() == [False, True, True, False, False, False] and done.answered == 4

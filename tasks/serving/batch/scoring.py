@@ -6,63 +6,30 @@ and renamed into place: there whole or not at all, and the same whether anybody 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
 import random
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from configs.errors import InfraError, InputError
-from tasks.common.files import flush_to_disk
-from tasks.common.workspace import remove_orphans, world_faults
+from configs.errors import InputError
+from tasks.common.workspace import world_faults
 from tasks.data.normalise import unusable_reason
 from tasks.data.sources.read_files import Chunk
-from tasks.serving.batch.input_files import Batch, staging_prefix
+from tasks.serving.batch.part_files import clear_parts, locked_parts, put_together, result_mark, write_part
 from tasks.serving.batch.partial_answers import Answers
+from tasks.serving.batch.scoring_job import ScoringJob, ScoringOutcome
 from tasks.serving.batcher import Prediction
-from tasks.traffic.log import Answer, Traffic, draw_audit
+from tasks.traffic.log import Answer, draw_audit
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
 OURS = ("prediction", "score", "model_version", "answer_id")
-MARK = b"tunekeeper.score"
-GROUP_ROWS = 50_000  # of a row group of the result
 _EMPTY = Prediction("", "", None)
-
-
-@dataclass(frozen=True)
-class ScoringJob:
-    """What is scored, by what, into what. `key` is the hash of all that determines the result; `log` is None for no traffic log."""
-
-    batch: Batch
-    key: str
-    version: str
-    answers: Callable[[Sequence[str]], Sequence[Prediction | None]]
-    at_once: int
-    id: str | None
-    output: Path
-    log: Traffic | None
-    audit_rate: float
-
-
-@dataclass(frozen=True)
-class ScoringOutcome:
-    """`answered` rows had a text; `kept` were scored before; `skipped`: the result was there already."""
-
-    rows: int
-    answered: int
-    kept: int
-    skipped: bool
-    seconds: float
 
 
 def score_files(job: ScoringJob, move: Callable[[int, int], None]) -> ScoringOutcome:
@@ -77,25 +44,13 @@ def score_files(job: ScoringJob, move: Callable[[int, int], None]) -> ScoringOut
         job.output.parent.mkdir(parents=True, exist_ok=True)
         found = result_mark(job.output)
         if found is not None and found["key"] == job.key:
-            _clear(job)
+            clear_parts(job)
             return ScoringOutcome(found["rows"], found["answered"], found["rows"], True, time.monotonic() - began)
-        with _parts(job) as folder:
+        with locked_parts(job) as folder:
             kept = _score_parts(job, folder, move)
-            answered = _put_together(job, folder)
-        _clear(job)
+            answered = put_together(job, folder)
+        clear_parts(job)
     return ScoringOutcome(job.batch.rows, answered, kept, False, time.monotonic() - began)
-
-
-def result_mark(path: Path) -> dict[str, Any] | None:
-    """What a result says it is; None where there is none of ours."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        held = (pq.read_schema(path).metadata or {}).get(MARK)
-    except (FileNotFoundError, pa.ArrowInvalid):
-        return None
-    return None if held is None else dict(json.loads(held))
 
 
 def _score_parts(job: ScoringJob, folder: Path, move: Callable[[int, int], None]) -> int:
@@ -108,7 +63,7 @@ def _score_parts(job: ScoringJob, folder: Path, move: Callable[[int, int], None]
         else:
             answers = Answers(part.with_suffix(".answers"))
             kept += answers.kept
-            _write(_scored(job, chunk, number, answers), part)
+            write_part(_scored(job, chunk, number, answers), part)
             answers.drop()
         done += rows
         move(done, job.batch.rows)
@@ -171,86 +126,3 @@ def _true(values: list[bool]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     import numpy as np
 
     return np.array(values, dtype=bool)
-
-
-def _put_together(job: ScoringJob, folder: Path) -> int:
-    """All parts in one file, in bounded memory; the rows that had a text."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    parts = sorted(folder.glob("part-*.parquet"))
-    counts = [pq.read_metadata(part).num_rows for part in parts]
-    schema = _widest(parts)
-    answered: int = sum(table.num_rows - table.column(0).null_count for table in (_read(part, ["prediction"]) for part in parts))
-    mark = json.dumps({"key": job.key, "rows": sum(counts), "answered": answered, "version": job.version})
-    aside = folder / "whole"
-    with pq.ParquetWriter(aside, schema.with_metadata({MARK: mark.encode()}), compression="zstd") as writer:
-        waiting: list[pa.Table] = []
-        for number, part in enumerate(parts):
-            waiting.append(_fitted(_read(part), schema))
-            if sum(table.num_rows for table in waiting) >= GROUP_ROWS or number == len(parts) - 1:
-                writer.write_table(pa.concat_tables(waiting).combine_chunks())
-                waiting = []
-    flush_to_disk(aside)
-    aside.replace(job.output)
-    flush_to_disk(job.output.parent)
-    return answered
-
-
-def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(part) as parquet:
-        return parquet.read(columns=columns)
-
-
-def _widest(parts: list[Path]) -> pa.Schema:
-    """The parts' one schema; a part in which nothing was asked knows no scores."""
-    import pyarrow.parquet as pq
-
-    return max((pq.read_schema(part).remove_metadata() for part in parts), key=len)
-
-
-def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    import pyarrow as pa
-
-    held = dict(zip(table.column_names, table.columns, strict=True))
-    arrays = [held[field.name] if field.name in held else pa.nulls(table.num_rows, field.type) for field in schema]
-    return pa.table(arrays, schema=schema)
-
-
-@contextmanager
-def _parts(job: ScoringJob) -> Iterator[Path]:
-    """The folder of this job's parts, held by a lock that death releases."""
-    folder = _folder(job)
-    folder.mkdir(exist_ok=True)
-    with (folder / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InfraError(f"{job.output} is being scored by another process: let it end, or stop it, then run again") from None
-        for aside in folder.glob(".part-*"):
-            aside.unlink()
-        yield folder
-
-
-def _folder(job: ScoringJob) -> Path:
-    return job.output.with_name(f".{job.output.name}.{job.key[:16]}.parts")
-
-
-def _clear(job: ScoringJob) -> None:
-    """Remove this job's parts, and what is left of other jobs for the same result that nobody works on."""
-    shutil.rmtree(_folder(job), ignore_errors=True)
-    for other in list(job.output.parent.iterdir()):
-        if other.name.startswith(f".{job.output.name}.") and other.name.endswith(".parts"):
-            remove_orphans(other.parent, other.name)
-    remove_orphans(job.output.parent, staging_prefix(job.output))
-
-
-def _write(table: pa.Table, path: Path) -> None:
-    import pyarrow.parquet as pq
-
-    aside = path.with_name(f".{path.name}")
-    pq.write_table(table, aside, compression="zstd")
-    flush_to_disk(aside)
-    aside.replace(path)

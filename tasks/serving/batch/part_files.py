@@ -1,0 +1,118 @@
+"""The part files of a batch, held by one process at a time, and the result that is put together from them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import InfraError
+from tasks.common.files import flush_to_disk
+from tasks.common.workspace import remove_orphans
+from tasks.serving.batch.input_files import staging_prefix
+from tasks.serving.batch.scoring_job import ScoringJob
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MARK = b"tunekeeper.score"
+GROUP_ROWS = 50_000  # of a row group of the result
+
+
+def result_mark(path: Path) -> dict[str, Any] | None:
+    """What a result says it is; None where there is none of ours."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        held = (pq.read_schema(path).metadata or {}).get(MARK)
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return None
+    return None if held is None else dict(json.loads(held))
+
+
+def put_together(job: ScoringJob, folder: Path) -> int:
+    """All parts in one file, in bounded memory; the rows that had a text."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    parts = sorted(folder.glob("part-*.parquet"))
+    counts = [pq.read_metadata(part).num_rows for part in parts]
+    schema = _widest(parts)
+    answered: int = sum(table.num_rows - table.column(0).null_count for table in (_read(part, ["prediction"]) for part in parts))
+    mark = json.dumps({"key": job.key, "rows": sum(counts), "answered": answered, "version": job.version})
+    aside = folder / "whole"
+    with pq.ParquetWriter(aside, schema.with_metadata({MARK: mark.encode()}), compression="zstd") as writer:
+        waiting: list[pa.Table] = []
+        for number, part in enumerate(parts):
+            waiting.append(_fitted(_read(part), schema))
+            if sum(table.num_rows for table in waiting) >= GROUP_ROWS or number == len(parts) - 1:
+                writer.write_table(pa.concat_tables(waiting).combine_chunks())
+                waiting = []
+    flush_to_disk(aside)
+    aside.replace(job.output)
+    flush_to_disk(job.output.parent)
+    return answered
+
+
+def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(part) as parquet:
+        return parquet.read(columns=columns)
+
+
+def _widest(parts: list[Path]) -> pa.Schema:
+    """The parts' one schema; a part in which nothing was asked knows no scores."""
+    import pyarrow.parquet as pq
+
+    return max((pq.read_schema(part).remove_metadata() for part in parts), key=len)
+
+
+def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+
+    held = dict(zip(table.column_names, table.columns, strict=True))
+    arrays = [held[field.name] if field.name in held else pa.nulls(table.num_rows, field.type) for field in schema]
+    return pa.table(arrays, schema=schema)
+
+
+@contextmanager
+def locked_parts(job: ScoringJob) -> Iterator[Path]:
+    """The folder of this job's parts, held by a lock that death releases."""
+    folder = _folder(job)
+    folder.mkdir(exist_ok=True)
+    with (folder / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InfraError(f"{job.output} is being scored by another process: let it end, or stop it, then run again") from None
+        for aside in folder.glob(".part-*"):
+            aside.unlink()
+        yield folder
+
+
+def _folder(job: ScoringJob) -> Path:
+    return job.output.with_name(f".{job.output.name}.{job.key[:16]}.parts")
+
+
+def clear_parts(job: ScoringJob) -> None:
+    """Remove this job's parts, and what is left of other jobs for the same result that nobody works on."""
+    shutil.rmtree(_folder(job), ignore_errors=True)
+    for other in list(job.output.parent.iterdir()):
+        if other.name.startswith(f".{job.output.name}.") and other.name.endswith(".parts"):
+            remove_orphans(other.parent, other.name)
+    remove_orphans(job.output.parent, staging_prefix(job.output))
+
+
+def write_part(table: pa.Table, path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    aside = path.with_name(f".{path.name}")
+    pq.write_table(table, aside, compression="zstd")
+    flush_to_disk(aside)
+    aside.replace(path)

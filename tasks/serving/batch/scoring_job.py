@@ -1,0 +1,37 @@
+"""What is scored in a batch, by what, into what; and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.serving.batch.input_files import Batch
+from tasks.serving.batcher import Prediction
+from tasks.traffic.log import Traffic
+
+
+@dataclass(frozen=True)
+class ScoringJob:
+    """What is scored, by what, into what. `key` is the hash of all that determines the result; `log` is None for no traffic log."""
+
+    batch: Batch
+    key: str
+    version: str
+    answers: Callable[[Sequence[str]], Sequence[Prediction | None]]
+    at_once: int
+    id: str | None
+    output: Path
+    log: Traffic | None
+    audit_rate: float
+
+
+@dataclass(frozen=True)
+class ScoringOutcome:
+    """`answered` rows had a text; `kept` were scored before; `skipped`: the result was there already."""
+
+    rows: int
+    answered: int
+    kept: int
+    skipped: bool
+    seconds: float
