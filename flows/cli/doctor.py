@@ -19,7 +19,7 @@ from flows.local.services import POOL, PORTS, SERVICE_PORT, port_of
 from flows.local.up import running_up
 from tasks.common.home import Home, configured_home, settle_environment
 from tasks.common.terminal import console
-from tasks.health import machine, servers
+from tasks.health import machine, pipeline_inputs, servers
 from tasks.health.machine import HealthCheck
 
 MARKS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
@@ -71,8 +71,8 @@ def _looks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[t
     yield "traffic", lambda: servers.check_traffic(home)
     yield "ports", lambda: _ports(home)
     if pipeline is not None:
-        yield "base", lambda: machine.check_base_of(pipeline, home)
-        yield "data", lambda: machine.check_data(pipeline)
+        yield "base", lambda: pipeline_inputs.check_base_of(pipeline, home)
+        yield "data", lambda: pipeline_inputs.check_data(pipeline)
 
 
 def _safe(name: str, look: Look) -> list[HealthCheck]:

@@ -11,7 +11,7 @@ from tasks import base_check
 from tasks.common.bases import find_base
 from tasks.common.home import Home
 from tasks.data.preparation.token_lengths import UnknownShares
-from tasks.health import machine
+from tasks.health.pipeline_inputs import check_base_of
 
 
 @pytest.fixture
@@ -49,10 +49,10 @@ def test_what_is_to_be_known_is_remembered_too_and_what_cannot_work_is_not(home,
 
 
 def test_the_doctor_checks_the_base_and_writes_nothing(home, bert_folder, llama_folder):
-    assert [check.state for check in machine.check_base_of(pipeline(bert_folder), home)] == ["warn", "ok"]  # not pinned; fits
-    assert "beyond the 64 tokens" in [check.what for check in machine.check_base_of(pipeline(llama_folder, 128), home)][-1]
+    assert [check.state for check in check_base_of(pipeline(bert_folder), home)] == ["warn", "ok"]  # not pinned; fits
+    assert "beyond the 64 tokens" in [check.what for check in check_base_of(pipeline(llama_folder, 128), home)][-1]
     with pytest.raises(InputError, match="positions"):
-        list(machine.check_base_of(pipeline(bert_folder, 128), home))
+        list(check_base_of(pipeline(bert_folder, 128), home))
     assert not home.path.exists()
 
 
