@@ -126,9 +126,10 @@ def flow_strays(home: Home) -> Iterator[Stray]:
     """Of the Prefect server that PREFECT_API_URL names; this home's own knows no runs of other machines."""
     from tasks.common.gpu_slots import LIMIT
     from tasks.context import open_ledger
-    from tasks.recovery.flow_runs import dead_runs, late_runs, look_around, stale_slots
+    from tasks.recovery.flow_runs import dead_runs, late_runs, stale_slots
     from tasks.recovery.leftovers import held_slots
     from tasks.recovery.records import is_held
+    from tasks.recovery.run_evidence import look_around
 
     own, ledger = _is_own(home), open_ledger(home)
     with _client() as client:

@@ -240,7 +240,6 @@ LARGER_FILES = {  # lines at the most
     "tasks/report/run/data.py": 326,  # all that a report holds, as plain values
     "tasks/collect/monitor.py": 275,
     "expectations/custom.py": 258,  # an expectation after the other, each beside its metric
-    "tasks/recovery/flow_runs.py": 255,
     "tasks/ledger/retrain_requests.py": 253,
     "flows/local/server.py": 271,
     "tasks/ledger/store.py": 252,

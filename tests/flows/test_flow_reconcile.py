@@ -15,10 +15,10 @@ from tasks.common.files import atomic_folder
 from tasks.common.home import Home
 from tasks.common.workspace import workspace
 from tasks.ledger.promotions import Ledger, PromotionEvidence, ledger_history, promote
-from tasks.recovery import flow_runs
-from tasks.recovery.flow_runs import Machine, Process, SeenRun, judge_flow_run
+from tasks.recovery import flow_runs, run_evidence
 from tasks.recovery.leftovers import find_leftovers, spent_checkpoints
 from tasks.recovery.records import half_models
+from tasks.recovery.run_evidence import Machine, Process, SeenRun, judge_flow_run
 from tasks.tracking.client import Tracking
 from tasks.tracking.registry import Registry
 
@@ -234,8 +234,8 @@ def test_flow_runs_without_a_process_are_crashed_or_scheduled_again_and_a_living
 
     monkeypatch.setenv("PREFECT_API_URL", server)
     monkeypatch.setattr("flows.reconcile._is_own", lambda _: True)
-    for name in ("OWN_MOMENT_SECONDS", "PENDING_SECONDS"):
-        monkeypatch.setattr(flow_runs, name, 0.0)
+    monkeypatch.setattr(run_evidence, "OWN_MOMENT_SECONDS", 0.0)
+    monkeypatch.setattr(flow_runs, "PENDING_SECONDS", 0.0)
 
     @flow(name="watched")
     def watched():
