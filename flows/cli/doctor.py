@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from configs.credentials import without_credentials
 from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
-from flows.local import server
+from flows.local import prefect_address, server
 from flows.local.services import POOL, PORTS, SERVICE_PORT, port_of
 from flows.local.up import running_up
 from tasks.common.home import Home, configured_home, settle_environment
@@ -172,7 +172,7 @@ def _asking(api: str | None) -> Iterator[None]:
     before = dict(os.environ)
     os.environ.update({"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "3"})
     try:
-        with server.at_address(api) if api else nullcontext():
+        with prefect_address.at_address(api) if api else nullcontext():
             yield
     finally:
         os.environ.clear()

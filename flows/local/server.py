@@ -22,8 +22,8 @@ from typing import IO
 
 from configs.errors import InfraError
 from flows.local.logs import log_file, rotate_log
+from flows.local.prefect_address import at_address, named_if_away
 from tasks.common.home import Home
-from tasks.common.http import fetch
 
 PORT = 4200
 START_SECONDS = 120
@@ -47,41 +47,6 @@ def prefect_server(home: Home) -> Iterator[str]:
         url = server_address(home) or _start(home)
         with at_address(url), named_if_away(url, f"run the same command again, which starts another; its log is {log_of(home)}"):
             yield url
-
-
-@contextmanager
-def named_if_away(url: str, remedy: str) -> Iterator[None]:
-    """Where the block fails for want of a server, say which and what to do: Prefect's client names one, the other or neither."""
-    try:
-        yield
-    except Exception as error:
-        from httpx import HTTPError
-
-        asked = isinstance(error, HTTPError) or "Failed to reach API" in str(error)
-        if not asked or (found := fetch(f"{url}/health")).status != 0:
-            raise
-        raise InfraError(f"the Prefect server at {url} does not answer ({found.text}): {remedy}; what was done is kept") from error
-
-
-@contextmanager
-def at_address(url: str) -> Iterator[None]:
-    """Prefect's client in this process asks `url`, and so do processes started from here.
-
-    Prefect reads the environment once, as it is imported, and a client that knows no address starts a server of its own: whatever
-    imported Prefect before, its settings say the address too.
-    """
-    before = os.environ.get("PREFECT_API_URL")
-    os.environ["PREFECT_API_URL"] = url
-    try:
-        from prefect.settings import PREFECT_API_URL, temporary_settings
-
-        with temporary_settings({PREFECT_API_URL: url}):
-            yield
-    finally:
-        if before is None:
-            del os.environ["PREFECT_API_URL"]
-        else:
-            os.environ["PREFECT_API_URL"] = before
 
 
 @contextmanager
