@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from configs.schema import Pipeline
+from tasks.collect.levels import level_of
 from tasks.collect.links import look_page, report_page
-from tasks.collect.monitor import alarms_of, feedback_of, level_of, requests_of_page
+from tasks.collect.monitor import feedback_of
+from tasks.collect.request_stories import alarms_of, requests_of_page
 from tasks.common.home import Home
 from tasks.context import PipelineContext
 from tasks.ledger.decisions import Decision, decisions_of

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from configs.schema import Data, Model, Monitor, Pipeline
-from tasks.collect.monitor import acceptance_rate
+from tasks.collect.levels import acceptance_rate
 from tasks.common.home import Home
 from tasks.monitor import window_answers
 from tasks.serving.feedback_cleaning import feedback_cleaner
