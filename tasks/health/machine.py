@@ -171,7 +171,6 @@ def check_redaction(home: Home, environment: Mapping[str, str] = os.environ) -> 
     return HealthCheck("redaction key", "ok", f"{file}; keep a copy")
 
 
-
 def _version(name: str) -> str | None:
     """Without its local part, which tells a CPU build from another of the same version."""
     try:
