@@ -17,8 +17,8 @@ ENTRIES = (
 def definition_of(qualified: str) -> str:
     """The definition that a function belongs to: its class, or itself where it is a method of a contract."""
     outer, _, rest = qualified.partition(".")
-    parted = {"Problem", "TextClassification", "Objective", "SupervisedObjective"}
-    return f"{outer}.{rest.partition('.')[0]}" if outer in parted and not rest.startswith("__") else outer
+    parted = {"Measure", "Problem", "TextClassification", "Objective", "SupervisedObjective"}
+    return f"{outer}.{rest.partition('.')[0]}" if outer in parted and rest and not rest.startswith("__") else outer
 
 
 def test_all_that_a_training_executes_is_in_its_key(train):
