@@ -1,4 +1,4 @@
-"""A ledger's database: SQLite in a file, or PostgreSQL. One place for its connections, its retries and its errors.
+"""A ledger's database: SQLite in a file, or PostgreSQL. One place for its connections and its retries.
 
 Work handed to `read` and `write` may run more than once: a commit whose answer was lost is tried again. So each piece is written to
 find what its first run did.
@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from configs.errors import InfraError, InputError
 from tasks.ledger import schema as tables
+from tasks.ledger.database_faults import database_fault, may_pass
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
@@ -36,19 +37,6 @@ POSTGRES = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
     "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3 -c statement_timeout=60000",
-}
-FINAL = {
-    "readonly database": "the disk is read-only: make it writable",
-    "read-only": "the database is read-only: point TUNEKEEPER_LEDGER_URL at the primary",
-    "is full": "the disk is full: free some space",
-    "No space left": "the disk is full: free some space",
-    "disk I/O error": "the disk is full or failing: free some space, or check it",
-    "unable to open database file": "the file cannot be opened: check the path and its permissions",
-    "not a database": "the file is no SQLite database: point TUNEKEEPER_LEDGER_URL elsewhere, or restore it",
-    "malformed": "the file is damaged: restore it from a backup",
-    "password authentication failed": "the user or password is wrong: check TUNEKEEPER_LEDGER_URL",
-    "canceling statement": "another process holds what was asked for: let it end, or stop it, then run again",
-    "permission denied": "the user may not do this: grant it rights on the ledger's tables",
 }
 
 
@@ -142,8 +130,8 @@ class Ledger:
                 with engine.begin() as connection:
                     return work(connection)
             except DBAPIError as error:
-                if attempt + 1 == self.attempts or not _passing(error):
-                    raise self._fault(error, attempt + 1) from error
+                if attempt + 1 == self.attempts or not may_pass(error):
+                    raise database_fault(self.name, error, attempt + 1) from error
                 self.sleep(0.2 * 2**attempt)
         raise InfraError(f"the ledger at {self.name} was given no attempt: attempts={self.attempts}")
 
@@ -152,14 +140,7 @@ class Ledger:
         try:
             yield
         except DBAPIError as error:
-            raise self._fault(error, 1) from error
-
-    def _fault(self, error: DBAPIError, attempts: int) -> InfraError:
-        said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
-        passing = "is it up and reachable? Check TUNEKEEPER_LEDGER_URL, then run the same command again"
-        remedy = next((text for sign, text in FINAL.items() if sign in str(error.orig)), passing)
-        tried = f" after {attempts} attempts" if attempts > 1 else ""
-        return InfraError(f"the ledger at {self.name} does not answer{tried} ({said}): {remedy}. Nothing written to it is lost.")
+            raise database_fault(self.name, error, 1) from error
 
     def _prepare(self) -> None:
         """Make the tables once, and those that an older ledger lacks.
@@ -206,11 +187,6 @@ def _parsed(url: str) -> sa.URL:
     if parsed.drivername == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise InputError("TUNEKEEPER_LEDGER_URL names no file: a ledger in memory would be forgotten; write sqlite:///FILE")
     return parsed
-
-
-def _passing(error: DBAPIError) -> bool:
-    """Whether it may work in a moment: busy, restarting, unreachable; not full, read-only, refused."""
-    return isinstance(error, OperationalError | InterfaceError) and not any(sign in str(error.orig) for sign in FINAL)
 
 
 def _make_folder(folder: Path, ledger: str) -> None:
