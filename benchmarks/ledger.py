@@ -22,8 +22,17 @@ from ledger_child import (
     run_race,
 )
 
-from tasks.ledger.decisions import find_decision, record_decision
-from tasks.ledger.promotions import Ledger, ledger_history, promote, reconcile_alias, replayed_champion, rollback
+from tasks.ledger.decisions import NewDecision, find_decision, record_decision
+from tasks.ledger.promotions import (
+    Ledger,
+    PromotionRequest,
+    RollbackRequest,
+    ledger_history,
+    promote,
+    reconcile_alias,
+    replayed_champion,
+    rollback,
+)
 
 PROCESSES, ROUNDS, REPEATS, LIVES, SEED = 16, 25, 5, 60, 20240601
 QUICK = 30.0  # milliseconds: a hundredth of a run in which nothing changed
@@ -54,7 +63,7 @@ def _ready(folder: Path) -> tuple[str, Ledger, FileRegistry]:
     url, registry = f"sqlite:///{folder}/ledger.db", FileRegistry(folder / "registry").add("1", "2", "3")
     ledger = Ledger(url)
     for version in ("1", "2"):
-        promote(ledger, registry, MODEL, version, expected=registry.champion(MODEL), evidence=WON, who="the proof")
+        promote(ledger, registry, MODEL, PromotionRequest(version, registry.champion(MODEL), WON, "the proof"))
     return url, ledger, registry
 
 
@@ -66,7 +75,7 @@ def killed_promotion(folder: Path, at: str, heal_at: str | None) -> bool:
         killed(heal_and_die, url, registry.folder, MODEL, heal_at)
     healed = reconcile_alias(ledger, registry, MODEL).champion
     agrees = healed == registry.champion(MODEL) == replayed_champion(ledger, MODEL) == ("2" if at == "alone" else "3")
-    promote(ledger, registry, MODEL, "3", expected="2", evidence=WON, who="the rerun")
+    promote(ledger, registry, MODEL, PromotionRequest("3", expected="2", evidence=WON, who="the rerun"))
     once = [row.to_version for row in ledger_history(ledger, MODEL)] == ["1", "2", "3"]
     return died and agrees and once and registry.champion(MODEL) == "3"
 
@@ -77,7 +86,7 @@ def killed_rollback(folder: Path, at: str) -> bool:
     healed = reconcile_alias(ledger, registry, MODEL).champion
     agrees = healed == registry.champion(MODEL) == replayed_champion(ledger, MODEL) == ("2" if at == "alone" else "1")
     if healed == "2":
-        rollback(ledger, registry, MODEL, left="2", who="the rerun")
+        rollback(ledger, registry, MODEL, RollbackRequest(left="2", who="the rerun"))
     return died and agrees and registry.champion(MODEL) == "1" and len(ledger_history(ledger, MODEL)) == 3
 
 
@@ -130,9 +139,7 @@ def _live_once(chance: random.Random, url: str, ledger: Ledger, registry: FileRe
 def skip_path(folder: Path) -> str:
     url = f"sqlite:///{folder}/ledger.db"
     for number in range(200):
-        record_decision(
-            Ledger(url), MODEL, str(number), test_rows_hash="rows", champion_version="1", verdict="HOLD", run_id=None, payload={}
-        )
+        record_decision(Ledger(url), NewDecision(MODEL, str(number), "rows", "1", "HOLD", None, {}))
     seconds = []
     for number in range(50):
         began = time.perf_counter()

@@ -182,7 +182,7 @@ def _requests(home: Path) -> dict[str, str]:
     """State by id, of every request."""
     from tasks.common.home import Home
     from tasks.context import open_ledger
-    from tasks.ledger.retrain_requests import requests_of
+    from tasks.ledger.retrain_history import requests_of
 
     return {each.id: each.state for each in requests_of(open_ledger(Home(home)), small.NAME)}
 

@@ -27,11 +27,11 @@ from tasks.context import PipelineContext, TrainingRun, open_context
 from tasks.describe_run import describe_run
 from tasks.evaluate import AllScores
 from tasks.identity.keys import json_sha256
-from tasks.ledger.decisions import record_decision
+from tasks.ledger.decisions import NewDecision, record_decision
 from tasks.ledger.pipeline_lock import hold_pipeline
-from tasks.ledger.promotions import Move, PromotionEvidence, ledger_history, reconcile_alias
+from tasks.ledger.promotions import Move, PromotionEvidence, PromotionRequest, ledger_history, reconcile_alias
 from tasks.ledger.promotions import adopt_version as adopt_version
-from tasks.ledger.retrain_requests import RetrainRequest
+from tasks.ledger.retrain_requests import RetrainCause, RetrainRequest
 from tasks.opponent import ADOPTED
 from tasks.snapshots import PreparedSnapshot
 
@@ -83,7 +83,7 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
                 f"{pipeline.name} has a champion, version {replaces}: to adopt another model in its place, say why with --reason"
             )
         prepare.clear_leftovers(home)
-        turn = RetrainRequest(ledger, pipeline.name, "person", None)
+        turn = RetrainRequest(ledger, pipeline.name, RetrainCause("person"))
         turn.hold = held
         records = (context.tracking, context.registry, ledger)
         run = Run(pipeline, home, *records, prepare.read_inputs(pipeline, home), turn, notices=[*settled.notices])
@@ -162,10 +162,10 @@ def _judge(
         close_form(question)
     tracking.close_run(training.run_id)
     outcome |= moved_outcome(pipeline, move, (*run.notices, *move.notices))
-    record_decision(
-        run.ledger, pipeline.name, decision, test_rows_hash=prepared.rows["test"], champion_version=asked.replaces,
-        verdict=ADOPTED, run_id=training.run_id, payload=outcome, train_key=asked.key, look=0,
-    )  # fmt: skip
+    new = NewDecision(
+        pipeline.name, decision, prepared.rows["test"], asked.replaces, ADOPTED, training.run_id, outcome, asked.key, look=0
+    )
+    record_decision(run.ledger, new)
     return outcome
 
 
@@ -180,14 +180,6 @@ def _release(
     decision = json_sha256({"adopted": asked.key, "version": version, "replaces": asked.replaces})  # on whatever test rows: once
     tracking.tag_version(pipeline.name, version, {"decision_key": decision})
     evidence = PromotionEvidence(run_id=run_id, train_key=asked.key, decision_key=decision)
-    move = adopt_version(
-        run.ledger,
-        run.registry,
-        pipeline.name,
-        version,
-        expected=asked.replaces,
-        evidence=evidence,
-        who=asked.who,
-        reason=asked.why,
-    )
+    adopted = PromotionRequest(version, asked.replaces, evidence, asked.who, asked.why)
+    move = adopt_version(run.ledger, run.registry, pipeline.name, adopted)
     return version, move, decision

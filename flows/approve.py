@@ -71,7 +71,8 @@ def ask_person(
 ) -> Approval:
     """Ask a person to promote a version, once per decision; a question about this model that was open until now is so no more."""
     pipeline, ledger, registry = context.pipeline, context.ledger, context.registry
-    asked, gone = approvals.ask_approval(ledger, pipeline, decision_key, version, against, training.run_id, training.key, report)
+    request = approvals.ApprovalRequest(decision_key, version, against, training.run_id, training.key, report)
+    asked, gone = approvals.ask_approval(ledger, pipeline, request)
     asked = asked if asked.form else open_form(ledger, asked)
     for each in (*gone, *approvals.settle_approvals(ledger, registry, pipeline.name)):
         close_form(each)

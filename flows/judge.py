@@ -13,8 +13,8 @@ from tasks.collect.run import Findings
 from tasks.evaluate import AllScores
 from tasks.gate.evidence import Verdict
 from tasks.identity.keys import decision_key
-from tasks.ledger.decisions import check_look, look_number, record_decision
-from tasks.ledger.promotions import MACHINE, PromotionEvidence, WithdrawnError, champion_entry, promote
+from tasks.ledger.decisions import NewDecision, check_look, look_number, record_decision
+from tasks.ledger.promotions import MACHINE, PromotionEvidence, PromotionRequest, WithdrawnError, champion_entry, promote
 from tasks.opponent import Opponent, seen_in_training
 from tasks.snapshots import PreparedSnapshot
 
@@ -51,10 +51,11 @@ def judge_challenger(
         asked = approve.ask_person(run, version, against.version, training, key, outcome["report"])
         outcome |= asked.account
     run.tracking.close_run(training.run_id)
-    record_decision(  # last of all: whoever finds it has nothing left to do
-        run.ledger, run.pipeline.name, key, test_rows_hash=prepared.rows["test"], champion_version=against.version,
-        verdict=verdict.verdict, run_id=training.run_id, payload=outcome, train_key=training.key, look=verdict.look,
+    decision = NewDecision(
+        run.pipeline.name, key, prepared.rows["test"], against.version, verdict.verdict, training.run_id, outcome, training.key,
+        verdict.look,
     )  # fmt: skip
+    record_decision(run.ledger, decision)  # last of all: whoever finds it has nothing left to do
     return outcome
 
 
@@ -125,7 +126,8 @@ def _release(
     check_look(run.ledger, pipeline.name, verdict.look)
     evidence = PromotionEvidence(verdict.verdict, pipeline.gate.rule_against(against.version), training.run_id, training.key, key)
     try:
-        move = promote(run.ledger, run.registry, pipeline.name, version, expected=against.version, evidence=evidence, who=MACHINE)
+        challenger = PromotionRequest(version, against.version, evidence, MACHINE)
+        move = promote(run.ledger, run.registry, pipeline.name, challenger)
     except WithdrawnError as error:
         return version, replace(verdict, verdict="HOLD", reasons=(str(error), *verdict.reasons))
     run.notices.extend(move.notices)

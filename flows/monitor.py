@@ -13,7 +13,7 @@ from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import flow
 from tasks.common.terminal import print_notice
 from tasks.context import PipelineContext, open_context
-from tasks.ledger.monitor_runs import all_looks, look_of_year, record_look
+from tasks.ledger.monitor_runs import LookWindow, all_looks, look_of_year, record_look
 from tasks.ledger.pipeline_lock import hold_pipeline
 from tasks.ledger.promotions import reconcile_alias
 from tasks.reference import read_reference
@@ -79,8 +79,8 @@ def _look(context: PipelineContext, version: str, found: pd.DataFrame, end: date
     shown = monitor_tasks.publish_look(page, home, tracking)
     alarms = tuple(one for one in findings if one.alarm)
     payload = {**payload_of(pipeline, version, seen, findings), **shown}
-    window = payload["window"]
-    look = record_look(ledger, pipeline.name, version, window[0], window[1], alarm=bool(alarms), payload=payload)
+    window = LookWindow(*payload["window"])
+    look = record_look(ledger, pipeline.name, version, window, alarm=bool(alarms), payload=payload)
     event = monitor_tasks.announce_alarm(pipeline, look, alarms, look_page(tracking, look)) if alarms else None
     seen_now = {"look": look.look, "alarm": bool(alarms), "monitors": [one.monitor for one in alarms], "event": event}
     return {**_outcome(pipeline, version), "skipped": False, **payload, **seen_now}

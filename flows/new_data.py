@@ -11,7 +11,8 @@ from tasks.context import open_ledger
 from tasks.contract import contract_settings
 from tasks.data.sources import changes
 from tasks.ledger.pipeline_lock import StillHeldError, hold_pipeline
-from tasks.ledger.retrain_requests import fail_dead_requests, last_seen, refusal_of, waits_under
+from tasks.ledger.retrain_history import fail_dead_requests, last_seen, waits_under
+from tasks.ledger.retrain_requests import refusal_of
 
 NEW_DATA = "tunekeeper.new-data"
 

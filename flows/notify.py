@@ -15,14 +15,14 @@ from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import create_markdown_artifact, flow
 from tasks.context import open_ledger
 from tasks.ledger import approvals
-from tasks.ledger.retrain_requests import waited_before
+from tasks.ledger.retrain_history import waited_before
 from tasks.tracking.client import Tracking
 from tasks.tracking.registry import Registry
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
-WAITING = "Waiting"  # the name of a flow run's state, as of a request (tasks/ledger/retrain_requests.py)
+WAITING = "Waiting"  # the name of a flow run's state, as of a request (tasks/ledger/retrain_history.py)
 
 
 @flow(name="notice", flow_run_name="notice of {pipeline}")

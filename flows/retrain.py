@@ -26,7 +26,8 @@ from tasks.describe_run import describe_run
 from tasks.identity.keys import decision_key
 from tasks.ledger.decisions import LookTakenError, find_decision
 from tasks.ledger.promotions import ChampionMovedError, Ledger
-from tasks.ledger.retrain_requests import RetrainRequest, Trigger, admit_request
+from tasks.ledger.retrain_history import Trigger
+from tasks.ledger.retrain_requests import RetrainCause, RetrainRequest, admit_request
 from tasks.opponent import Opponent
 from tasks.snapshots import PreparedSnapshot
 from tasks.tracking.client import Tracking
@@ -47,7 +48,7 @@ def retrain(pipeline: Pipeline, why: Trigger = "person", asked: datetime | None 
     home = find_home()
     settle_environment(home)
     ledger = open_ledger(home)
-    with admit_request(home.path, pipeline, ledger, why, asked, print_notice, look) as turn:
+    with admit_request(home.path, pipeline, ledger, RetrainCause(why, asked, look), print_notice) as turn:
         if turn.refusal is None:
             try:
                 # Before each task, Prefect asks its server for a slot of every tag that the task has from its run.

@@ -21,6 +21,8 @@ from tasks.ledger.promotions import (
     Ledger,
     Move,
     PromotionEvidence,
+    PromotionRequest,
+    RollbackRequest,
     champion_entry,
     promote,
     reconcile_alias,
@@ -49,10 +51,8 @@ def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str,
         evidence = replace(evidence, rule=pipeline.gate.rule_against(settled.champion))
     if objection and not reason:
         raise InputError(f"{objection}. To promote {name} {version} all the same, say why with --reason")
-    move = promote(
-        ledger, registry, name, version, expected=settled.champion, evidence=evidence, who=person, reason=reason,
-        force=objection is not None,
-    )  # fmt: skip
+    asked = PromotionRequest(version, settled.champion, evidence, person, reason, force=objection is not None)
+    move = promote(ledger, registry, name, asked)
     _close_questions(context, move.entry)
     return _moved(pipeline, config, move, (*settled.notices, *move.notices))
 
@@ -86,7 +86,8 @@ def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str, who
     ledger, registry = context.ledger, context.registry
     settled = reconcile_alias(ledger, registry, pipeline.name)
     force = bool(reason) and to in champion_entry(ledger, pipeline.name).withdrawn
-    move = rollback(ledger, registry, pipeline.name, to, left=settled.champion, who=person, reason=reason, force=force)
+    asked = RollbackRequest(person, to, left=settled.champion, reason=reason, force=force)
+    move = rollback(ledger, registry, pipeline.name, asked)
     _close_questions(context, move.entry)
     return _moved(pipeline, config, move, (*settled.notices, *move.notices))
 

@@ -17,7 +17,7 @@ from tasks.context import PipelineContext
 from tasks.ledger.decisions import Decision, decisions_of
 from tasks.ledger.monitor_runs import Look, all_looks
 from tasks.ledger.promotions import Entry, ledger_history
-from tasks.ledger.retrain_requests import requests_of
+from tasks.ledger.retrain_history import requests_of
 from tasks.report.history import data as page
 from tasks.report.monitor.data import FeedbackCounts, Level
 

@@ -16,7 +16,7 @@ from tasks.drift.monitors import Finding
 from tasks.ledger.decisions import decisions_of
 from tasks.ledger.monitor_runs import Look, all_looks
 from tasks.ledger.promotions import ledger_history
-from tasks.ledger.retrain_requests import requests_of
+from tasks.ledger.retrain_history import requests_of
 from tasks.monitor import TrafficWindow
 from tasks.reference import TrafficReference
 from tasks.report.monitor import data as page

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Literal
 import sqlalchemy as sa
 
 from configs.schema import Pipeline
-from tasks.ledger.promotions import ChampionMovedError, PromotionEvidence, WithdrawnError, ledger_history, promote
+from tasks.ledger.promotions import ChampionMovedError, PromotionEvidence, PromotionRequest, WithdrawnError, ledger_history, promote
 from tasks.ledger.schema import requests as rows
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
+    from tasks.ledger.alias_registry import AliasRegistry
     from tasks.ledger.promotions import Ledger
-    from tasks.ledger.reconcile import AliasRegistry
 
 State = Literal["pending", "approved", "rejected", "expired", "stale", "superseded"]
 WHY = "approval"
@@ -83,22 +83,29 @@ class Approval:
         return {"approval": self.state, "approval_by": self.who, "approval_reason": self.reason}
 
 
-def ask_approval(
-    ledger: Ledger, pipeline: Pipeline, decision_key: str, version: str, against: str | None, run_id: str, train_key: str,
-    report: str,
-) -> tuple[Approval, tuple[Approval, ...]]:  # fmt: skip
+@dataclass(frozen=True)
+class ApprovalRequest:
+    """A promotion that a person is asked for: of `version` in the place of `against`, as its decision and its report say."""
+
+    decision_key: str
+    version: str
+    against: str | None
+    run_id: str
+    train_key: str
+    report: str
+
+
+def ask_approval(ledger: Ledger, pipeline: Pipeline, asked: ApprovalRequest) -> tuple[Approval, tuple[Approval, ...]]:
     """Ask for a decision's promotion, once; also the earlier questions about this model that are superseded by it."""
     now = ledger.now().astimezone(UTC)
     until = _iso(now + timedelta(hours=pipeline.release.approval_timeout_hours))
-    alias, rule = pipeline.release.alias, pipeline.gate.rule_against(against)
-    made = Approval(
-        pipeline.name, decision_key, version, against, alias, rule, run_id, train_key, report, _iso(now), until
-    )  # fmt: skip
+    alias, rule, key = pipeline.release.alias, pipeline.gate.rule_against(asked.against), asked.decision_key
+    made = Approval(pipeline.name, alias=alias, rule=rule, asked=_iso(now), until=until, **vars(asked))
 
     def work(connection: Connection) -> tuple[Approval, tuple[Approval, ...]]:
         connection.execute(ledger.insert(rows).values(**_row(made)).on_conflict_do_nothing())
-        found = _read(connection, pipeline.name, decision_key)
-        older = [each for each in _read(connection, pipeline.name) if each.state == "pending" and each.decision_key != decision_key]
+        found = _read(connection, pipeline.name, key)
+        older = [each for each in _read(connection, pipeline.name) if each.state == "pending" and each.decision_key != key]
         gone = tuple(replace(each, state="superseded") for each in older)
         for each in gone:
             _write(connection, each)
@@ -140,7 +147,7 @@ def answer_approval(ledger: Ledger, registry: AliasRegistry, asked: Approval, ye
         return write_approval(ledger, replace(asked, state="rejected", who=who, reason=reason))
     evidence = PromotionEvidence("PROMOTE", asked.rule, asked.run_id, asked.train_key, asked.decision_key)
     try:
-        promote(ledger, registry, asked.model, asked.version, expected=asked.against, evidence=evidence, who=who, reason=reason)
+        promote(ledger, registry, asked.model, PromotionRequest(asked.version, asked.against, evidence, who, reason))
     except (ChampionMovedError, WithdrawnError):
         return write_approval(ledger, replace(asked, state="stale", who=who, reason=reason))
     return write_approval(ledger, replace(asked, state="approved", who=who, reason=reason))

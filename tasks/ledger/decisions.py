@@ -51,6 +51,24 @@ class Decision:
     payload: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class NewDecision:
+    """A decision before it is counted. `look` is the number its verdict was reached at, None the next one.
+
+    0 is for what a person did without a test: it is kept, and no look.
+    """
+
+    model: str
+    decision_key: str
+    test_rows_hash: str
+    champion_version: str | None
+    verdict: str
+    run_id: str | None
+    payload: dict[str, Any]
+    train_key: str | None = None
+    look: int | None = None
+
+
 def find_decision(ledger: Ledger, model: str, decision_key: str) -> Decision | None:
     """The decision made under this key, if there was one."""
     return ledger.read(lambda connection: _decision(connection, model, decision_key))
@@ -86,37 +104,22 @@ def check_look(ledger: Ledger, model: str, look: int) -> None:
         raise _taken(model, look, number)
 
 
-def record_decision(
-    ledger: Ledger,
-    model: str,
-    decision_key: str,
-    *,
-    test_rows_hash: str,
-    champion_version: str | None,
-    verdict: str,
-    run_id: str | None,
-    payload: dict[str, Any],
-    train_key: str | None = None,
-    look: int | None = None,
-) -> Decision:
+def record_decision(ledger: Ledger, new: NewDecision) -> Decision:
     """Count and keep a decision, once: under a key seen before, the earlier one comes back and nothing is counted.
 
-    `look` is the number the verdict was reached at; LookTakenError where another decision has it by now. 0 is for what a person did
-    without a test: it is kept, and no look.
+    Raises LookTakenError where another decision has the look it was reached at by now.
     """
 
     def work(connection: Connection) -> Decision:
-        lock_table(connection, ledger, f"looks:{model}")
-        earlier = _decision(connection, model, decision_key)
+        lock_table(connection, ledger, f"looks:{new.model}")
+        earlier = _decision(connection, new.model, new.decision_key)
         if earlier is not None:
             return earlier
-        number = 0 if look == 0 else _next_look(connection, ledger, model)
-        if look not in (None, number):
-            raise _taken(model, look, number)
-        made = Decision(
-            model, decision_key, train_key, test_rows_hash, champion_version, number, verdict, run_id, ledger.stamp(), payload
-        )
-        row = {**vars(made), "champion_version": champion_version or "", "payload": _written(payload)}
+        number = 0 if new.look == 0 else _next_look(connection, ledger, new.model)
+        if new.look not in (None, number):
+            raise _taken(new.model, new.look, number)
+        made = Decision(**{**vars(new), "look": number}, at=ledger.stamp())
+        row = {**vars(made), "champion_version": made.champion_version or "", "payload": _written(made.payload)}
         connection.execute(sa.insert(decisions).values(**row))
         return made
 

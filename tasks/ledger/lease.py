@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from configs.errors import InfraError
-from tasks.ledger.pipeline_lock import StillHeldError
+from tasks.ledger.pipeline_lock import FileLock, StillHeldError
 from tasks.ledger.schema import leases as rows
 
 if TYPE_CHECKING:
@@ -30,6 +31,14 @@ BEAT_SECONDS = 3.0
 POLL_SECONDS = 0.5
 
 
+@dataclass(frozen=True)
+class LeaseTimes:
+    """How long a lease lasts after its last beat, and how often it beats; seconds."""
+
+    ttl: float = TTL_SECONDS
+    beat: float = BEAT_SECONDS
+
+
 class LeaseLostError(InfraError):
     """Another may hold the pipeline by now: stop, and write nothing more in its name."""
 
@@ -37,8 +46,8 @@ class LeaseLostError(InfraError):
 class Lease:
     """A lease held by this process, renewed by a thread until it is closed."""
 
-    def __init__(self, ledger: Ledger, name: str, token: str, ttl: float, beat: float, taken: float) -> None:
-        self.ledger, self.name, self.token, self.ttl, self.beat = ledger, name, token, ttl, beat
+    def __init__(self, ledger: Ledger, name: str, token: str, times: LeaseTimes, taken: float) -> None:
+        self.ledger, self.name, self.token, self.times = ledger, name, token, times
         self._renewed = taken  # monotonic, read before the statement was sent, so that we never believe too long
         self._over, self._lost = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lease of {name}", daemon=True)
@@ -46,7 +55,7 @@ class Lease:
 
     def check(self) -> None:
         """Raise LeaseLostError unless the lease is surely still ours."""
-        if self._lost.is_set() or time.monotonic() - self._renewed > self.ttl:
+        if self._lost.is_set() or time.monotonic() - self._renewed > self.times.ttl:
             raise LeaseLostError(
                 f"the lease of pipeline {self.name} at {self.ledger.name} was not renewed in time, so another run may hold it: "
                 "this run stops here; run it again"
@@ -54,10 +63,10 @@ class Lease:
 
     def close(self) -> None:
         self._over.set()
-        self._thread.join(timeout=self.ttl)
+        self._thread.join(timeout=self.times.ttl)
 
     def _renew(self) -> None:
-        while not self._over.wait(self.beat):
+        while not self._over.wait(self.times.beat):
             sent = time.monotonic()
             try:
                 renewed = self.ledger.write(self._beat_once)
@@ -70,7 +79,7 @@ class Lease:
 
     def _beat_once(self, connection: Connection) -> bool:
         mine = (rows.c.name == self.name) & (rows.c.token == self.token)
-        return connection.execute(sa.update(rows).where(mine).values(expires=self.ledger.clock + self.ttl)).rowcount == 1
+        return connection.execute(sa.update(rows).where(mine).values(expires=self.ledger.clock + self.times.ttl)).rowcount == 1
 
 
 @contextmanager
@@ -80,34 +89,30 @@ def hold_lease(
     on_wait: Callable[[str], None],
     timeout: float | None = None,
     *,
-    token: str,
-    heir_of: str | None = None,
-    ttl: float = TTL_SECONDS,
-    beat: float = BEAT_SECONDS,
+    lock: FileLock,
+    times: LeaseTimes = LeaseTimes(),
 ) -> Iterator[Lease]:
-    """Hold the lease `name` until the block ends; `heir_of` is the token of a holder known to be dead: its lease is taken over.
+    """Hold the lease `name` under the lock's token until the block ends; the lease of the lock's holder before is taken over.
 
     Raises InfraError after `timeout` seconds of waiting, and LeaseLostError at the block's end if it was lost.
     """
-    taken = _acquire(ledger, name, on_wait, timeout, token, heir_of, ttl)
-    held = Lease(ledger, name, token, ttl, beat, taken)
+    taken = _acquire(ledger, name, on_wait, timeout, lock, times.ttl)
+    held = Lease(ledger, name, lock.token, times, taken)
     try:
         yield held
         held.check()
     finally:
         held.close()
-        mine = (rows.c.name == name) & (rows.c.token == token)
+        mine = (rows.c.name == name) & (rows.c.token == lock.token)
         with suppress(InfraError):  # the database is away: the row expires by itself, and the work in the block is done
             ledger.write(lambda connection: connection.execute(sa.delete(rows).where(mine)))
 
 
-def _acquire(
-    ledger: Ledger, name: str, on_wait: Callable[[str], None], timeout: float | None, token: str, heir_of: str | None, ttl: float
-) -> float:
+def _acquire(ledger: Ledger, name: str, on_wait: Callable[[str], None], timeout: float | None, lock: FileLock, ttl: float) -> float:
     began, told = time.monotonic(), ""
     while True:
         sent = time.monotonic()
-        holder = ledger.write(lambda connection: _try(connection, ledger, name, token, heir_of, ttl))
+        holder = ledger.write(lambda connection: _try(connection, ledger, name, lock, ttl))
         if holder is None:
             return sent
         if holder != told:
@@ -120,14 +125,14 @@ def _acquire(
         time.sleep(POLL_SECONDS)
 
 
-def _try(connection: Connection, ledger: Ledger, name: str, token: str, heir_of: str | None, ttl: float) -> str | None:
+def _try(connection: Connection, ledger: Ledger, name: str, lock: FileLock, ttl: float) -> str | None:
     """Take the row if it is free, expired, ours or inherited; else say who has it."""
-    row = {"token": token, "holder": f"process {os.getpid()} on {socket.gethostname()}", "since": ledger.stamp()}
+    row = {"token": lock.token, "holder": f"process {os.getpid()} on {socket.gethostname()}", "since": ledger.stamp()}
     expires = ledger.clock + ttl
-    free = (rows.c.expires < ledger.clock) | rows.c.token.in_([token, heir_of or token])
+    free = (rows.c.expires < ledger.clock) | rows.c.token.in_([lock.token, lock.before or lock.token])
     insert = ledger.insert(rows).values(name=name, expires=expires, **row)
     connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={**row, "expires": expires}, where=free))
     found = connection.execute(sa.select(rows.c.token, rows.c.holder, rows.c.since).where(rows.c.name == name)).one_or_none()
-    if found is None or found.token == token:
+    if found is None or found.token == lock.token:
         return None
     return f"{found.holder} since {found.since}"

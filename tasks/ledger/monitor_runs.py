@@ -19,6 +19,14 @@ YEAR = timedelta(weeks=52)  # what monitor.looks_per_year is counted over
 
 
 @dataclass(frozen=True)
+class LookWindow:
+    """The traffic that a look is at: from `start` to `end`, ISO times in UTC."""
+
+    start: str
+    end: str
+
+
+@dataclass(frozen=True)
 class Look:
     """Look number `look` (from 1) at the traffic of one champion; `payload` holds its findings and its report."""
 
@@ -56,17 +64,17 @@ def look_of_year(ledger: Ledger, model: str, version: str) -> int:
     return sum(look.at > since for look in all_looks(ledger, model, version)) + 1
 
 
-def record_look(ledger: Ledger, model: str, version: str, start: str, end: str, *, alarm: bool, payload: dict[str, Any]) -> Look:
+def record_look(ledger: Ledger, model: str, version: str, window: LookWindow, *, alarm: bool, payload: dict[str, Any]) -> Look:
     """Keep a look under the champion's next number; of two that end at the same moment the first stays, and comes back."""
 
     def work(connection: Connection) -> Look:
         lock_table(connection, ledger, f"monitor:{model}")
         mine = (looks.c.model == model) & (looks.c.champion_version == version)
-        same = connection.execute(sa.select(looks).where(mine, looks.c.window_end == end)).mappings().first()
+        same = connection.execute(sa.select(looks).where(mine, looks.c.window_end == window.end)).mappings().first()
         if same is not None:
             return _look(same)
         number = (connection.scalar(sa.select(sa.func.max(looks.c.look)).where(mine)) or 0) + 1
-        made = Look(model, version, number, ledger.stamp(), start, end, alarm, payload)
+        made = Look(model, version, number, ledger.stamp(), window.start, window.end, alarm, payload)
         connection.execute(sa.insert(looks).values(**{**vars(made), "payload": json.dumps(payload, sort_keys=True)}))
         return made
 

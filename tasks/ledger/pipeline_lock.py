@@ -58,7 +58,7 @@ def hold_pipeline(
             from tasks.ledger.lease import hold_lease
 
             left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
-            held = stack.enter_context(hold_lease(ledger, name, on_wait, left, token=lock.token, heir_of=lock.before))
+            held = stack.enter_context(hold_lease(ledger, name, on_wait, left, lock=lock))
             check = held.check
         yield Hold(time.monotonic() - began, check)
 
@@ -68,7 +68,7 @@ class FileLock:
     """`token` names this hold; `before` is the token of the last one, which is over, released or not."""
 
     token: str
-    before: str | None
+    before: str | None = None
 
 
 @contextmanager

@@ -7,17 +7,18 @@ together, so kill -9 at any point is finished, or found, by whoever comes next.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from configs.errors import InputError
+from tasks.ledger.alias_registry import AliasRegistry, check_registry
 from tasks.ledger.reconcile import (
-    AliasRegistry,
     ChampionMovedError,
     Move,
     PromotionEvidence,
+    PromotionRequest,
     ReconcileStep,
     Settled,
     Step,
-    check_registry,
     ledger_history,
     take_turn,
     version_text,
@@ -34,6 +35,8 @@ __all__ = [
     "Ledger",
     "Move",
     "PromotionEvidence",
+    "PromotionRequest",
+    "RollbackRequest",
     "Settled",
     "WithdrawnError",
     "adopt_version",
@@ -55,116 +58,85 @@ class WithdrawnError(InputError):
     """The version was taken back; only a person may promote it again, by force and with a reason."""
 
 
-def promote(
-    ledger: Ledger,
-    registry: AliasRegistry,
-    model: str,
-    to: str,
-    *,
-    expected: str | None,
-    evidence: PromotionEvidence,
-    who: str,
-    reason: str = "",
-    force: bool = False,
-    step: Step = lambda _: None,
-) -> Move:
-    """Make `to` the champion, if the champion still is `expected` (None: there is none), the one it was compared against.
+@dataclass(frozen=True)
+class RollbackRequest:
+    """Back to the champion before this one, or to version `to`: who asks, and why.
 
-    `force` is a person's: it needs a `reason`, and overrides the verdict and a withdrawal, never the comparison. The same promotion
-    asked for again gives the row it made. `step` is called between the steps, for tests that kill there.
+    `left` is the version meant to be left: give it where it is known, so that two people do not go back twice. A withdrawn `to`
+    needs `force`, with a reason.
+    """
+
+    who: str
+    to: str | None = None
+    left: str | None = None
+    reason: str = ""
+    force: bool = False
+
+
+def promote(ledger: Ledger, registry: AliasRegistry, model: str, asked: PromotionRequest, step: Step = lambda _: None) -> Move:
+    """Make `asked.to` the champion, if the champion still is `asked.expected`.
+
+    The same promotion asked for again gives the row it made. `step` is called between the steps, for tests that kill there.
     Raises ChampionMovedError, WithdrawnError, InputError (no such version, no PROMOTE verdict, no reason), InfraError.
     """
-    if force and not reason.strip():
-        raise InputError(f"promote {model} {to}: force needs a reason, which the ledger keeps: give one")
-    if not force and evidence.verdict != "PROMOTE":
-        raise InputError(
-            f"promote {model} {to}: its verdict is {evidence.verdict}, not PROMOTE: a person may force it, with a reason"
-        )
+    if asked.force and not asked.reason.strip():
+        raise InputError(f"promote {model} {asked.to}: force needs a reason, which the ledger keeps: give one")
+    verdict = asked.evidence.verdict
+    if not asked.force and verdict != "PROMOTE":
+        raise InputError(f"promote {model} {asked.to}: its verdict is {verdict}, not PROMOTE: a person may force it, with a reason")
     with take_turn(ledger, registry, model, step) as (turn, settled):
-        kind: Kind = "FIRST" if expected is None else "PROMOTE"
-        return _made_champion(turn, settled, kind, to, expected, evidence, who, reason, force)
+        return _made_champion(turn, settled, "FIRST" if asked.expected is None else "PROMOTE", asked)
 
 
 def adopt_version(
-    ledger: Ledger,
-    registry: AliasRegistry,
-    model: str,
-    to: str,
-    *,
-    expected: str | None,
-    evidence: PromotionEvidence,
-    who: str,
-    reason: str,
-    step: Step = lambda _: None,
+    ledger: Ledger, registry: AliasRegistry, model: str, asked: PromotionRequest, step: Step = lambda _: None
 ) -> Move:
-    """Make `to`, a version that was fine-tuned elsewhere, the champion on a person's word: the gate has no say in it.
+    """Make `asked.to`, fine-tuned elsewhere, the champion on a person's word: the gate has no say in it.
 
-    `expected` is the champion that it replaces (None: there is none), by force where there is one. The same adoption asked for
-    again gives the row it made. Raises ChampionMovedError, InputError (no such version, no reason), InfraError.
+    It replaces `asked.expected` by force where there is one. The same adoption asked for again gives the row it made.
+    Raises ChampionMovedError, InputError (no such version, no reason), InfraError.
     """
-    if not reason.strip():
-        raise InputError(f"adopt {model} {to}: the ledger keeps why a model that no gate has seen is champion: give a reason")
+    if not asked.reason.strip():
+        what = f"adopt {model} {asked.to}: the ledger keeps why a model that no gate has seen is champion"
+        raise InputError(f"{what}: give a reason")
     with take_turn(ledger, registry, model, step) as (turn, settled):
-        return _made_champion(turn, settled, "ADOPTED", to, expected, evidence, who, reason, expected is not None)
+        return _made_champion(turn, settled, "ADOPTED", replace(asked, force=asked.expected is not None))
 
 
-def _made_champion(
-    turn: ReconcileStep,
-    settled: Settled,
-    kind: Kind,
-    to: str,
-    expected: str | None,
-    evidence: PromotionEvidence,
-    who: str,
-    reason: str,
-    force: bool,
-) -> Move:
-    """The move from `expected` to `to`, or the row that made it before."""
-    model, entries = turn.model, ledger_history(turn.ledger, turn.model)
-    made = _made_before(entries, to, expected, evidence.decision_key)
+def _made_champion(turn: ReconcileStep, settled: Settled, kind: Kind, asked: PromotionRequest) -> Move:
+    """The move from `asked.expected` to `asked.to`, or the row that made it before."""
+    model, to, entries = turn.model, asked.to, ledger_history(turn.ledger, turn.model)
+    made = _made_before(entries, asked)
     if made is not None and settled.champion == to:
         return Move(made, settled.notices, fresh=False)
-    _compare(settled, expected, model, f"version {to}")
-    if to == expected:
+    _compare(settled, asked.expected, model, f"version {to}")
+    if to == asked.expected:
         raise InputError(f"{model} {to} is the champion already: nothing to promote")
     if to not in turn.registry.versions(model):
         raise InputError(f"{model} has no version {to} in the registry: name one that is there")
-    if to in replay_entries(entries).withdrawn and not force:
+    if to in replay_entries(entries).withdrawn and not asked.force:
         raise WithdrawnError(f"{model} {to} was taken back (see history): a person may promote it again, with force and a reason")
-    entry = turn.entry(_next(entries), kind, expected, to, evidence=evidence, who=who, reason=reason, forced=force)
-    return turn.move(entry, settled)
+    return turn.move(turn.entry(_next(entries), kind, asked), settled)
 
 
-def rollback(
-    ledger: Ledger,
-    registry: AliasRegistry,
-    model: str,
-    to: str | None = None,
-    *,
-    left: str | None = None,
-    who: str,
-    reason: str = "",
-    force: bool = False,
-    step: Step = lambda _: None,
-) -> Move:
-    """Go back to the champion before this one, or to version `to`; what is left behind no machine promotes again.
+def rollback(ledger: Ledger, registry: AliasRegistry, model: str, asked: RollbackRequest, step: Step = lambda _: None) -> Move:
+    """Go back to an earlier champion; what is left behind no machine promotes again.
 
-    `left` is the version meant to be left: give it where it is known, so that two people do not go back twice. A rollback that was
-    interrupted and only had to be finished counts as this one. A withdrawn `to` needs `force`, with a reason.
-    Raises ChampionMovedError where `left` is champion no more, InputError where there is nothing to go back to.
+    A rollback that was interrupted and only had to be finished counts as this one.
+    Raises ChampionMovedError where `asked.left` is champion no more, InputError where there is nothing to go back to.
     """
-    if force and not reason.strip():
+    if asked.force and not asked.reason.strip():
         raise InputError(f"rollback {model}: force needs a reason, which the ledger keeps: give one")
     with take_turn(ledger, registry, model, step) as (turn, settled):
         finished = settled.finished
-        if finished is not None and finished.kind == "ROLLBACK" and to in (None, finished.to_version):
+        if finished is not None and finished.kind == "ROLLBACK" and asked.to in (None, finished.to_version):
             return Move(finished, settled.notices, fresh=False)
-        if left is not None:
-            _compare(settled, left, model, "the rollback")
+        if asked.left is not None:
+            _compare(settled, asked.left, model, "the rollback")
         entries = ledger_history(ledger, model)
-        target = _target(replay_entries(entries), registry.versions(model), model, to, force)
-        entry = turn.entry(_next(entries), "ROLLBACK", settled.champion, target, who=who, reason=reason, forced=force)
-        return turn.move(entry, settled)
+        target = _target(replay_entries(entries), registry.versions(model), model, asked)
+        back = PromotionRequest(target, settled.champion, PromotionEvidence(), asked.who, asked.reason, asked.force)
+        return turn.move(turn.entry(_next(entries), "ROLLBACK", back), settled)
 
 
 def reconcile_alias(ledger: Ledger, registry: AliasRegistry, model: str, step: Step = lambda _: None) -> Settled:
@@ -198,12 +170,12 @@ def _next(entries: Sequence[Entry]) -> int:
     return entries[-1].epoch + 1 if entries else 1
 
 
-def _made_before(entries: Sequence[Entry], to: str, expected: str | None, decision_key: str | None) -> Entry | None:
+def _made_before(entries: Sequence[Entry], asked: PromotionRequest) -> Entry | None:
     """The last row, if it is this very promotion: asked for again after a kill, it has happened."""
     last = next((row for row in reversed(entries) if row.state == "applied"), None)
     if last is None or last.kind not in ("FIRST", "PROMOTE", "ADOPTED"):
         return None
-    same = (last.from_version, last.to_version, last.decision_key) == (expected, to, decision_key)
+    same = (last.from_version, last.to_version, last.decision_key) == (asked.expected, asked.to, asked.evidence.decision_key)
     return last if same else None
 
 
@@ -216,7 +188,8 @@ def _compare(settled: Settled, expected: str | None, model: str, move: str) -> N
         )
 
 
-def _target(now: ChampionState, versions: set[str], model: str, to: str | None, force: bool) -> str:
+def _target(now: ChampionState, versions: set[str], model: str, asked: RollbackRequest) -> str:
+    to = asked.to
     if to is None:
         earlier = (version for version in reversed(now.lineage) if version != now.champion and version in versions)
         found = next(earlier, None)
@@ -229,6 +202,6 @@ def _target(now: ChampionState, versions: set[str], model: str, to: str | None, 
         raise InputError(f"{model} {to} is the champion already: nothing to roll back")
     if to not in now.anchors:
         raise InputError(f"{model} {to} was never champion, so nothing leads back to it: promote it")
-    if to in now.withdrawn and not force:
+    if to in now.withdrawn and not asked.force:
         raise WithdrawnError(f"{model} {to} was taken back (see history): it needs force and a reason")
     return to

@@ -10,11 +10,12 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from configs.errors import InfraError
+from tasks.ledger.alias_registry import AliasRegistry, check_registry
 from tasks.ledger.replay import Entry, Kind, State, replay_entries
 from tasks.ledger.schema import promotions as rows
 from tasks.ledger.store import Ledger
@@ -25,22 +26,6 @@ if TYPE_CHECKING:
 Step = Callable[[str], None]
 ROUNDS = 10  # an alias that people move more often than this within one call is not ours to chase
 COLUMNS = tuple(field.name for field in fields(Entry))
-
-
-class AliasRegistry(Protocol):
-    """What the ledger needs of MLflow's registry: one alias, which versions there are, and whether it is the right one.
-
-    `run_of` is the run that made a version, None where that is not known; `place` names the registry to people.
-    """
-
-    def champion(self, model: str) -> str | None: ...
-    def set_champion(self, model: str, version: str) -> None: ...
-    def versions(self, model: str) -> set[str]: ...
-    def knows(self, model: str) -> bool: ...
-    def run_of(self, model: str, version: str) -> str | None: ...
-
-    @property
-    def place(self) -> str: ...
 
 
 class ChampionMovedError(InfraError):
@@ -56,6 +41,26 @@ class PromotionEvidence:
     run_id: str | None = None
     train_key: str | None = None
     decision_key: str | None = None
+
+    @property
+    def columns(self) -> tuple[str | None, str | None, str | None, str | None, str | None]:
+        """In the order of `Entry`."""
+        return self.verdict, self.rule, self.run_id, self.train_key, self.decision_key
+
+
+@dataclass(frozen=True)
+class PromotionRequest:
+    """That `to` take the place of `expected` (None: no champion), the one it was compared against: on what evidence, who asks, why.
+
+    `force` is a person's: it needs a `reason`, and overrides the verdict and a withdrawal, never the comparison.
+    """
+
+    to: str
+    expected: str | None
+    evidence: PromotionEvidence
+    who: str
+    reason: str = ""
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,22 +133,12 @@ class ReconcileStep:
             )
         return Move(made, notices)
 
-    def entry(
-        self,
-        epoch: int,
-        kind: Kind,
-        left: str | None,
-        to: str | None,
-        *,
-        who: str,
-        reason: str,
-        evidence: PromotionEvidence = PromotionEvidence(),
-        forced: bool = False,
-        state: State = "intended",
-    ) -> Entry:
-        why, at = evidence, self.ledger.stamp()
-        proof = (why.verdict, why.rule, why.run_id, why.train_key, why.decision_key)
-        return Entry(self.model, epoch, kind, left, to, *proof, who, at, reason, forced, state)
+    def entry(self, epoch: int, kind: Kind, asked: PromotionRequest) -> Entry:
+        """The row of a move that is only intended as yet."""
+        change, proof = (asked.expected, asked.to), asked.evidence.columns
+        return Entry(
+            self.model, epoch, kind, *change, *proof, asked.who, self.ledger.stamp(), asked.reason, asked.force, "intended"
+        )
 
     def append(self, entry: Entry) -> bool:
         """Write the row if its epoch is free; the token tells it from another's after a commit whose answer was lost."""
@@ -182,7 +177,8 @@ class ReconcileStep:
             what = f"version {live} was champion before this ledger had a row of it"
         else:
             what = f"version {live} was made champion outside Tunekeeper"
-        self.append(self.entry(epoch, "EXTERNAL", known, live, who="outside Tunekeeper", reason=what, state="applied"))
+        proof, at = PromotionEvidence().columns, self.ledger.stamp()
+        self.append(Entry(self.model, epoch, "EXTERNAL", known, live, *proof, "outside Tunekeeper", at, what, False, "applied"))
         self.step("adopted")
         lost = "; if another ledger had one, restore that: its rollbacks and looks are not known here" if head is None else ""
         return f"{self.model}: {what}; adopted as epoch {epoch} (EXTERNAL), before it was {version_text(known)}{lost}"
@@ -208,30 +204,6 @@ def ledger_history(ledger: Ledger, model: str) -> tuple[Entry, ...]:
     """Every row of the model, in order of epoch; also those only intended, and those abandoned."""
     query = sa.select(*(rows.c[name] for name in COLUMNS)).where(rows.c.model == model).order_by(rows.c.epoch)
     return tuple(Entry(**row) for row in ledger.read(lambda connection: connection.execute(query).mappings().all()))
-
-
-def check_registry(entries: Sequence[Entry], registry: AliasRegistry, model: str) -> None:
-    """Refuse a registry that cannot be the one which these rows are about: nothing is to be recorded by what it says.
-
-    Raises InfraError where it knows no such model, though rows name versions of it, or where a version's run is another.
-    """
-    named = {row.to_version: row.run_id for row in entries if row.to_version is not None}
-    if not named:
-        return
-    if not registry.knows(model):
-        versions = f"version {', '.join(sorted(named))} of {model}"
-        what = f"the ledger names {versions}, and MLflow at {registry.place} has no model of that name"
-        lost = "If its database was lost, restore it from a copy; to begin anew on purpose, give the pipeline another `name`"
-        raise InfraError(f"{what}: is this the right MLflow? Check MLFLOW_TRACKING_URI. {lost}. Nothing was recorded")
-    there = registry.versions(model)
-    for version, run_id in named.items():
-        other = registry.run_of(model, version) if run_id and version in there else None
-        if other is not None and other != run_id:
-            raise InfraError(
-                f"version {version} of {model} was made by run {run_id} as the ledger says, but in MLflow at {registry.place} by "
-                f"{other}: is this the right MLflow? Check MLFLOW_TRACKING_URI and TUNEKEEPER_LEDGER_URL. If the model was "
-                "made anew under its name on purpose, give the pipeline another `name`. Nothing was recorded"
-            )
 
 
 @contextmanager

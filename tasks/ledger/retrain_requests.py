@@ -24,49 +24,39 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
 from tasks.ledger.pipeline_lock import Hold, StillHeldError, hold_pipeline
+from tasks.ledger.retrain_history import State, Trigger, fail_dead_requests, iso_time, requests_since
 from tasks.ledger.schema import requests as rows
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
-
     from tasks.ledger.store import Ledger
 
-Trigger = Literal["drift", "decay", "new-data", "schedule", "person"]
-State = Literal["running", "done", "skipped", "failed", "coalesced", "refused", "waiting"]
-WHYS: tuple[Trigger, ...] = get_args(Trigger)
 TRIGGERS: frozenset[Trigger] = frozenset(("drift", "decay", "new-data"))
 SETTLE_SECONDS = 15.0  # the automation passes on one event in this time (flows/deploy/specs.py); its run looks at nothing before
 WEEK = timedelta(days=7)
-DIED = {"reason": "its process ended without a word", "at_fault": False}
 
 
 @dataclass(frozen=True)
-class RequestRow:
-    """A row: `at` is when it came to its state; `payload` says when it was asked for and began, and what came of it."""
+class RetrainCause:
+    """Why a retraining is asked for: when its event occurred (None: now), and the name of the look whose alarm it was."""
 
-    model: str
-    id: str
-    why: str
-    at: str
-    state: str
-    payload: dict[str, Any]
+    why: Trigger
+    asked: datetime | None = None
+    look: str = ""
 
 
 class RetrainRequest:
     """One request, from being asked to its end; `refusal_of` says why it does not run, `hold` is the pipeline where it does."""
 
-    def __init__(self, ledger: Ledger, model: str, why: Trigger, asked: datetime | None, look: str = "") -> None:
-        now = ledger.now().astimezone(UTC)
-        self.ledger, self.model, self.why, self.id = ledger, model, why, uuid.uuid4().hex
+    def __init__(self, ledger: Ledger, model: str, cause: RetrainCause) -> None:
+        now, asked, look = ledger.now().astimezone(UTC), cause.asked, cause.look
+        self.ledger, self.model, self.why, self.id = ledger, model, cause.why, uuid.uuid4().hex
         self.made = now if asked is None else asked.astimezone(UTC) + timedelta(seconds=SETTLE_SECONDS)
-        self.payload: dict[str, Any] = {"asked": _iso(asked or now), **({"look": look} if look else {})}
+        self.payload: dict[str, Any] = {"asked": iso_time(asked or now), **({"look": look} if look else {})}
         self.state: State | None = None
         self.hold: Hold | None = None
 
@@ -123,14 +113,13 @@ class RetrainRequest:
 
 @contextmanager
 def admit_request(
-    home: Path, pipeline: Pipeline, ledger: Ledger, why: Trigger, asked: datetime | None, say: Callable[[str], None], look: str = ""
+    home: Path, pipeline: Pipeline, ledger: Ledger, cause: RetrainCause, say: Callable[[str], None]
 ) -> Iterator[RetrainRequest]:
     """Hold the pipeline for a request, or say in `RetrainRequest.refusal` why it need not, or may not, run.
 
-    `asked` is when its event occurred (None: now), `look` the name of the look whose alarm it was. The caller says what came of it
-    by `RetrainRequest.ended`; an error is noted as `failed`.
+    The caller says what came of it by `RetrainRequest.ended`; an error is noted as `failed`.
     """
-    turn, name = RetrainRequest(ledger, pipeline.name, why, asked, look), pipeline.name
+    turn, name, why = RetrainRequest(ledger, pipeline.name, cause), pipeline.name, cause.why
     with ExitStack() as seat:
         if why in TRIGGERS and not _seated(turn, seat, home, pipeline, ledger):
             yield turn
@@ -153,7 +142,7 @@ def refusal_of(ledger: Ledger, pipeline: Pipeline) -> str | None:
     """Why a triggered request would be refused now, if it would: ask before making one."""
     now, schedule = ledger.now().astimezone(UTC), pipeline.schedule
     cooldown = timedelta(hours=schedule.cooldown_hours)
-    done = [r for r in _since(ledger, pipeline.name, now - max(cooldown, WEEK)) if r.state == "done" and r.why in TRIGGERS]
+    done = [r for r in requests_since(ledger, pipeline.name, now - max(cooldown, WEEK)) if r.state == "done" and r.why in TRIGGERS]
     if done and (free := _time(done[-1].at) + cooldown) > now:
         last = f"the last triggered retraining ({done[-1].why}) ended {_short(_time(done[-1].at))}"
         return f"{last}: no trigger starts another before {_short(free)} (schedule.cooldown_hours={schedule.cooldown_hours:g})"
@@ -163,44 +152,6 @@ def refusal_of(ledger: Ledger, pipeline: Pipeline) -> str | None:
         spent = f"{len(week)} triggered retrainings since {_short(week[0])}"
         return f"{spent}: no trigger starts another before {_short(free)} (schedule.retrains_per_week={schedule.retrains_per_week})"
     return None
-
-
-def last_seen(ledger: Ledger, model: str) -> str | None:
-    """The digest of the sources that the last run looked at to an end: a decision, or a fault of the input.
-
-    One that died, was stopped or met a fault of the world has seen nothing.
-    """
-    ends = ("done", "skipped", "failed", "waiting")
-    query = sa.select(rows.c.state, rows.c.payload).where(rows.c.model == model, rows.c.why.in_(WHYS), rows.c.state.in_(ends))
-    newest = query.order_by(rows.c.at.desc()).limit(100)
-    found = [(state, json.loads(payload)) for state, payload in ledger.read(lambda connection: connection.execute(newest).all())]
-    return next((each["sources"] for state, each in found if "sources" in each and (state != "failed" or each["at_fault"])), None)
-
-
-def waits_under(ledger: Ledger, model: str) -> str | None:
-    """The digest of the contract that the pipeline's last run waits under, or None where that run did not wait."""
-    ran = _since(ledger, model, datetime.fromtimestamp(0, UTC), ("done", "skipped", "failed", "waiting"))
-    return ran[-1].payload["settings"] if ran and ran[-1].state == "waiting" else None
-
-
-def waited_before(ledger: Ledger, model: str) -> bool:
-    """Whether the pipeline's last two runs wait for the same reason: who was told of the first need not be told again."""
-    ran = _since(ledger, model, datetime.fromtimestamp(0, UTC), ("done", "skipped", "failed", "waiting"))[-2:]
-    return len(ran) == 2 and {each.state for each in ran} == {"waiting"} and len({each.payload["reason"] for each in ran}) == 1
-
-
-def requests_of(ledger: Ledger, model: str) -> tuple[RequestRow, ...]:
-    """Every request for a retraining of a model, in order of time."""
-    return tuple(_since(ledger, model, datetime.fromtimestamp(0, UTC), get_args(State)))
-
-
-def fail_dead_requests(ledger: Ledger, model: str) -> None:
-    """Mark as failed what the dead left running; only for whoever holds the pipeline, for then nobody else can be running."""
-    for left in _since(ledger, model, datetime.fromtimestamp(0, UTC), ("running",)):
-        mine = (rows.c.model == model) & (rows.c.id == left.id)
-        values = {"state": "failed", "at": ledger.stamp(), "payload": json.dumps({**left.payload, **DIED})}
-        change = sa.update(rows).where(mine).values(**values)
-        ledger.write(lambda connection, change=change: connection.execute(change))  # type: ignore[misc]
 
 
 def _seated(turn: RetrainRequest, seat: ExitStack, home: Path, pipeline: Pipeline, ledger: Ledger) -> bool:
@@ -221,28 +172,13 @@ def _seated(turn: RetrainRequest, seat: ExitStack, home: Path, pipeline: Pipelin
 
 def _needless(turn: RetrainRequest, pipeline: Pipeline, ledger: Ledger) -> bool:
     """Whether the turn, now that it has come, is not needed or not allowed any more."""
-    ends = _since(ledger, pipeline.name, turn.made, ("done", "skipped", "waiting"))
-    served = next((r for r in ends if r.payload["began"] >= _iso(turn.made)), None)
+    ends = requests_since(ledger, pipeline.name, turn.made, ("done", "skipped", "waiting"))
+    served = next((r for r in ends if r.payload["began"] >= iso_time(turn.made)), None)
     if served is not None:
         turn.turned_away("coalesced", f"a run that began after it was asked for ({served.why}) has ended at {served.at}")
     elif reason := refusal_of(ledger, pipeline):
         turn.turned_away("refused", reason)
     return turn.refusal is not None
-
-
-def _since(ledger: Ledger, model: str, when: datetime, states: tuple[str, ...] = ("done", "skipped")) -> list[RequestRow]:
-    query = sa.select(rows).where(rows.c.model == model, rows.c.at >= _iso(when), rows.c.state.in_(states), rows.c.why.in_(WHYS))
-
-    def work(connection: Connection) -> list[RequestRow]:
-        found = connection.execute(query.order_by(rows.c.at)).mappings().all()
-        return [RequestRow(**{**row, "payload": json.loads(row["payload"])}) for row in found]
-
-    return ledger.read(work)
-
-
-def _iso(when: datetime) -> str:
-    """As `Ledger.stamp` writes it, so that texts compare as times do."""
-    return when.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def _time(stamp: str) -> datetime:

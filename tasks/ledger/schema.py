@@ -103,7 +103,7 @@ requests = Table(  # why a retraining was asked for, and what became of it
     Column("id", String(64), nullable=False),
     Column("why", String(32), nullable=False),  # drift, decay, new-data, schedule, person; or approval
     Column("at", String(40), nullable=False),
-    Column("state", String(16), nullable=False),  # tasks/ledger/retrain_requests.py, tasks/ledger/approvals.py
+    Column("state", String(16), nullable=False),  # tasks/ledger/retrain_history.py, tasks/ledger/approvals.py
     Column("payload", PlainText, nullable=False),
     PrimaryKeyConstraint("model", "id"),
     Index("ledger_requests_at", "model", "at"),

@@ -16,7 +16,7 @@ from tasks.common.home import Home
 from tasks.ledger.pipeline_lock import StillHeldError, hold_pipeline
 from tasks.ledger.promotions import Ledger, ledger_history, reconcile_alias
 from tasks.ledger.replay import Entry, replay_entries
-from tasks.ledger.retrain_requests import fail_dead_requests
+from tasks.ledger.retrain_history import fail_dead_requests
 from tasks.ledger.schema import leases, promotions, requests
 from tasks.recovery.leftovers import OLD_SECONDS, Stray, is_free
 from tasks.tracking.client import BASES, Tracking

@@ -23,7 +23,7 @@ from flows.deploy import run_names
 from flows.deploy.run_names import name_planned
 from tasks.data.sources import changes
 from tasks.ledger import approvals
-from tasks.ledger.retrain_requests import admit_request
+from tasks.ledger.retrain_requests import RetrainCause, admit_request
 
 SETTINGS = ("schedule.retrain=0 3 * * 1", "schedule.timezone=Europe/Berlin", "schedule.on_new_data_minutes=30")
 
@@ -150,7 +150,7 @@ def test_a_run_that_waits_is_told_of_once_for_each_reason(keep, pool, monkeypatc
         while not (told := _runs(client, notice)) and time.monotonic() < deadline:
             time.sleep(0.2)
     for reason in ("`a` is gone", "`a` is gone", "`b` is gone"):
-        with admit_request(keep.home.path, pipeline, keep.ledger, "schedule", None, lambda _: None) as turn:
+        with admit_request(keep.home.path, pipeline, keep.ledger, RetrainCause("schedule"), lambda _: None) as turn:
             turn.waits(reason, "contract")
         with disable_run_logger():
             assert notify.notice.fn(**told[0].parameters) == f"{waits.name} ended as Waiting: `a` is gone"
@@ -166,7 +166,7 @@ def test_the_watch_tells_of_rows_that_no_run_has_looked_at_and_of_none_that_woul
             return new_data.watch.fn(pipeline)
 
     def run(why, skipped=False):
-        with admit_request(keep.home.path, pipeline, keep.ledger, why, None, lambda _: None) as turn:
+        with admit_request(keep.home.path, pipeline, keep.ledger, RetrainCause(why), lambda _: None) as turn:
             turn.saw(changes.digest_now(pipeline, keep.home))
             assert look() == "busy"
             turn.ended({"skipped": skipped})
@@ -207,7 +207,8 @@ def test_a_table_is_kept_as_a_file_is_and_another_number_of_rows_is_new_data(kee
 
 def test_a_form_that_nobody_filled_in_is_told_of_in_words(keep):
     pipeline = load_pipeline(keep.config, ["release.approval=manual", "release.approval_timeout_hours=0.0000001"])
-    approvals.ask_approval(keep.ledger, pipeline, "why", "1", None, "run", "key", "report.html")
+    request = approvals.ApprovalRequest("why", "1", None, "run", "key", "report.html")
+    approvals.ask_approval(keep.ledger, pipeline, request)
     with get_client(sync_client=True) as client:
         form = client.create_flow_run(approve, parameters={"pipeline": "tiny", "version": "1", "decision": "why"})
         client.set_flow_run_state(form.id, Failed(message="The flow was paused and never resumed."), force=True)

@@ -10,7 +10,7 @@ from prefect.logging import disable_run_logger
 from configs.load import load_pipeline
 from flows import new_data
 from flows.retrain import retrain
-from tasks.ledger.retrain_requests import requests_of, waited_before
+from tasks.ledger.retrain_history import requests_of, waited_before
 
 GOOD = ("training.epochs=4",)
 CODES = {name: place for place, name in enumerate(sorted({row["label"] for row in tiny.rows(50)}))}

@@ -14,7 +14,7 @@ from flows.reconcile import mend_leftovers, put_right
 from tasks.common.files import atomic_folder
 from tasks.common.home import Home
 from tasks.common.workspace import workspace
-from tasks.ledger.promotions import Ledger, PromotionEvidence, ledger_history, promote
+from tasks.ledger.promotions import Ledger, PromotionEvidence, PromotionRequest, ledger_history, promote
 from tasks.recovery import flow_runs, run_evidence
 from tasks.recovery.leftovers import find_leftovers, spent_checkpoints
 from tasks.recovery.records import half_models
@@ -207,16 +207,18 @@ def test_an_interrupted_promotion_is_finished_by_its_only_alias_and_otherwise_wa
         for _ in range(2):
             tracked.client.create_model_version(model, source=str(home.path))
         registry = Registry(tracked, alias)
-        promote(ledger, registry, model, "1", expected=None, evidence=PromotionEvidence("PROMOTE", "better"), who="test")
+        promote(
+            ledger,
+            registry,
+            model,
+            PromotionRequest("1", expected=None, evidence=PromotionEvidence("PROMOTE", "better"), who="test"),
+        )
         with pytest.raises(KilledError):
             promote(
                 ledger,
                 registry,
                 model,
-                "2",
-                expected="1",
-                evidence=PromotionEvidence("PROMOTE", "better"),
-                who="test",
+                PromotionRequest("2", expected="1", evidence=PromotionEvidence("PROMOTE", "better"), who="test"),
                 step=killed_at("intended"),
             )
     tracked.client.set_registered_model_alias("two", "second", "1")

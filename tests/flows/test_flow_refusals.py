@@ -15,7 +15,7 @@ import tiny
 
 from tasks import snapshots
 from tasks.ledger.promotions import ledger_history
-from tasks.ledger.retrain_requests import requests_of
+from tasks.ledger.retrain_history import requests_of
 from tasks.tracking.client import Tracking
 
 REMEDY = "mend the disk, then run the same command again; what was done is kept"

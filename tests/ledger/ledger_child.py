@@ -10,8 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import InputError
-from tasks.ledger.decisions import record_decision
-from tasks.ledger.promotions import ChampionMovedError, Ledger, PromotionEvidence, adopt_version, promote, reconcile_alias, rollback
+from tasks.ledger.decisions import NewDecision, record_decision
+from tasks.ledger.promotions import (
+    ChampionMovedError,
+    Ledger,
+    PromotionEvidence,
+    PromotionRequest,
+    RollbackRequest,
+    adopt_version,
+    promote,
+    reconcile_alias,
+    rollback,
+)
 
 WON = PromotionEvidence(verdict="PROMOTE", rule="better")
 PROMOTE_STEPS = ("alone", "intended", "before the alias", "alias set", "applied")
@@ -62,7 +72,7 @@ class FileRegistry:
 def promoted(ledger: Ledger, registry: FileRegistry, model: str, *versions: str, evidence: PromotionEvidence = WON) -> None:
     """Promote one after the other."""
     for version in versions:
-        promote(ledger, registry, model, version, expected=registry.champion(model), evidence=evidence, who="a test")
+        promote(ledger, registry, model, PromotionRequest(version, registry.champion(model), evidence, "a test"))
 
 
 DATABASES = ("sqlite", "postgresql")
@@ -87,21 +97,18 @@ def die_at(name: str) -> Callable[[str], None]:
 
 def promote_and_die(url: str, folder: Path, model: str, expected: str | None, to: str, at: str) -> None:
     with suppress(InputError):  # a random life asks for what is refused, too
-        promote(Ledger(url), FileRegistry(folder), model, to, expected=expected, evidence=WON, who="a test", step=die_at(at))
+        promote(Ledger(url), FileRegistry(folder), model, PromotionRequest(to, expected, WON, "a test"), step=die_at(at))
 
 
 def adopt_and_die(url: str, folder: Path, model: str, expected: str | None, to: str, at: str) -> None:
-    how = {
-        "evidence": PromotionEvidence(run_id="run", train_key="model", decision_key="adoption"),
-        "who": "Ada",
-        "reason": "made elsewhere",
-    }
-    adopt_version(Ledger(url), FileRegistry(folder), model, to, expected=expected, step=die_at(at), **how)  # type: ignore[arg-type]
+    evidence = PromotionEvidence(run_id="run", train_key="model", decision_key="adoption")
+    asked = PromotionRequest(to, expected, evidence, "Ada", "made elsewhere")
+    adopt_version(Ledger(url), FileRegistry(folder), model, asked, step=die_at(at))
 
 
 def rollback_and_die(url: str, folder: Path, model: str, left: str, at: str) -> None:
     with suppress(InputError):
-        rollback(Ledger(url), FileRegistry(folder), model, left=left, who="a test", step=die_at(at))
+        rollback(Ledger(url), FileRegistry(folder), model, RollbackRequest(left=left, who="a test"), step=die_at(at))
 
 
 def heal_and_die(url: str, folder: Path, model: str, at: str) -> None:
@@ -125,7 +132,7 @@ def race(url: str, folder: Path, model: str, number: int, rounds: int, barrier: 
         champion = registry.champion(model)
         barrier.wait(180)
         try:
-            promote(ledger, registry, model, f"{turn}.{number}", expected=champion, evidence=WON, who=f"process {number}")
+            promote(ledger, registry, model, PromotionRequest(f"{turn}.{number}", champion, WON, f"process {number}"))
             results.put((turn, number, True))
         except ChampionMovedError:
             results.put((turn, number, False))
@@ -151,7 +158,5 @@ def run_race(url: str, folder: Path, model: str, processes: int, rounds: int) ->
 def decide(url: str, model: str, key: str, barrier: Any, results: Any) -> None:
     barrier.wait(180)
     champion = key[-1]  # several, for a look belongs to none of them
-    made = record_decision(
-        Ledger(url), model, key, test_rows_hash="rows", champion_version=champion, verdict="HOLD", run_id="run", payload={}
-    )
+    made = record_decision(Ledger(url), NewDecision(model, key, "rows", champion, "HOLD", "run", {}))
     results.put((key, made.look))

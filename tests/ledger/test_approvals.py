@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from configs.schema import Data, Model, Pipeline, Release
-from tasks.ledger.approvals import answer_approval, approval_state, ask_approval, find_approval, settle_approvals
-from tasks.ledger.promotions import PromotionEvidence, ledger_history, promote, rollback
+from tasks.ledger.approvals import ApprovalRequest, answer_approval, approval_state, ask_approval, find_approval, settle_approvals
+from tasks.ledger.promotions import PromotionEvidence, PromotionRequest, RollbackRequest, ledger_history, promote, rollback
 from tasks.ledger.store import Ledger
 
 
@@ -46,12 +46,13 @@ def ledger(tmp_path):
 def asked(ledger, version, against, hours=72.0):
     data, model, manual = Data(source="r.csv"), Model(base="b"), Release(approval="manual", approval_timeout_hours=hours)
     pipeline = Pipeline(name="tiny", problem="text-classification", data=data, model=model, release=manual)
-    return ask_approval(ledger, pipeline, f"decision {version}", version, against, "run", "key", "report.html")
+    request = ApprovalRequest(f"decision {version}", version, against, "run", "key", "report.html")
+    return ask_approval(ledger, pipeline, request)
 
 
 def moved(ledger, registry, to, expected, **more):
     proof = PromotionEvidence("PROMOTE", "better", "run", "key", f"decision {to}")
-    return promote(ledger, registry, "tiny", to, expected=expected, evidence=proof, who="Eve", **more)
+    return promote(ledger, registry, "tiny", PromotionRequest(to, expected=expected, evidence=proof, who="Eve", **more))
 
 
 def test_asked_again_it_is_the_same_question_and_its_time_does_not_begin_anew(ledger):
@@ -98,5 +99,5 @@ def test_time_ends_it_a_later_challenger_takes_its_place_and_a_person_may_still_
     assert [(each.version, each.state) for each in gone] == [("2", "superseded")] and later.state == "pending"
     moved(ledger, registry, "2", "1", reason="all the same", force=True)
     assert approval_state(ledger, registry, find_approval(ledger, "tiny", "decision 2")).state == "approved"
-    rollback(ledger, registry, "tiny", who="Eve")
+    rollback(ledger, registry, "tiny", RollbackRequest(who="Eve"))
     assert approval_state(ledger, registry, later).state == "pending"  # the champion is again the one it was compared with

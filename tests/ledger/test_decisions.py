@@ -5,38 +5,18 @@ import pytest
 from ledger_child import decide
 from sqlalchemy import event
 
-from tasks.ledger.decisions import LookTakenError, check_look, find_decision, look_number, record_decision
+from tasks.ledger.decisions import LookTakenError, NewDecision, check_look, find_decision, look_number, record_decision
 from tasks.ledger.promotions import Ledger
 from tasks.stats.multiplicity import alpha_at_look
 
 
 def decided(ledger, model, key, rows="rows", champion="1", verdict="HOLD", **more):
-    return record_decision(
-        ledger,
-        model,
-        key,
-        test_rows_hash=rows,
-        champion_version=champion,
-        verdict=verdict,
-        run_id="run",
-        payload={"key": key},
-        **more,
-    )
+    return record_decision(ledger, NewDecision(model, key, rows, champion, verdict, "run", {"key": key}, **more))
 
 
 def test_a_decision_comes_back_under_its_key_as_it_was_reached(ledger, model):
     payload = {"reasons": ["größer"], "metrics": {"accuracy": 0.1 + 0.2}, "skipped": False, "none": None}
-    made = record_decision(
-        ledger,
-        model,
-        "d",
-        test_rows_hash="rows",
-        champion_version=None,
-        verdict="PROMOTE",
-        run_id="run",
-        payload=payload,
-        train_key="t",
-    )
+    made = record_decision(ledger, NewDecision(model, "d", "rows", None, "PROMOTE", "run", payload, train_key="t"))
     assert find_decision(ledger, model, "d") == made
     assert (made.payload, made.champion_version, made.look, made.train_key) == (payload, None, 1, "t")
     assert find_decision(ledger, model, "e") is None

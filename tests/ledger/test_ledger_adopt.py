@@ -7,6 +7,8 @@ from configs.errors import InputError
 from tasks.ledger.promotions import (
     ChampionMovedError,
     PromotionEvidence,
+    PromotionRequest,
+    RollbackRequest,
     adopt_version,
     champion_entry,
     ledger_history,
@@ -25,7 +27,7 @@ def registry(tmp_path):
 
 
 def adopted(ledger, registry, model, to, expected, reason="made elsewhere"):
-    return adopt_version(ledger, registry, model, to, expected=expected, evidence=MADE, who="Ada", reason=reason)
+    return adopt_version(ledger, registry, model, PromotionRequest(to, expected=expected, evidence=MADE, who="Ada", reason=reason))
 
 
 def test_an_adopted_model_is_champion_its_own_anchor_and_can_be_gone_back_to(ledger, registry, model):
@@ -35,7 +37,8 @@ def test_an_adopted_model_is_champion_its_own_anchor_and_can_be_gone_back_to(led
     assert registry.champion(model) == replayed_champion(ledger, model) == "1" and champion_entry(ledger, model).anchor == "1"
     promoted(ledger, registry, model, "2")
     assert champion_entry(ledger, model).anchor == "2"
-    assert rollback(ledger, registry, model, who="Ada").entry.to_version == "1" and champion_entry(ledger, model).anchor == "1"
+    move = rollback(ledger, registry, model, RollbackRequest(who="Ada"))
+    assert move.entry.to_version == "1" and champion_entry(ledger, model).anchor == "1"
 
 
 def test_an_adoption_in_the_place_of_a_champion_is_no_evidence_and_inherits_its_anchor(ledger, registry, model):
@@ -74,5 +77,5 @@ def test_an_adoption_killed_between_any_two_steps_is_healed_and_finished(url, le
 
 def test_a_challenger_replaces_an_adopted_champion_as_any_other(ledger, registry, model):
     adopted(ledger, registry, model, "1", None)
-    move = promote(ledger, registry, model, "2", expected="1", evidence=WON, who="tunekeeper")
+    move = promote(ledger, registry, model, PromotionRequest("2", expected="1", evidence=WON, who="tunekeeper"))
     assert (move.entry.kind, move.entry.from_version) == ("PROMOTE", "1")

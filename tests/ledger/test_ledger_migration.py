@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from ledger_child import DATABASES, database_url
 
-from tasks.ledger.decisions import decisions_of, find_decision, look_number, record_decision
+from tasks.ledger.decisions import NewDecision, decisions_of, find_decision, look_number, record_decision
 from tasks.ledger.promotions import Ledger, ledger_history, replayed_champion
 from tasks.ledger.schema import VERSION
 
@@ -95,9 +95,7 @@ def test_decisions_that_were_counted_per_champion_all_count_from_now_on(old):
         (champion or None, look) for _, champion, look in DECIDED
     ]
     assert find_decision(ledger, "tiny", "d0").payload == {"number": 1}
-    made = record_decision(
-        ledger, "tiny", "new", test_rows_hash="rows", champion_version="2", verdict="HOLD", run_id="run", payload={}, look=5
-    )
+    made = record_decision(ledger, NewDecision("tiny", "new", "rows", "2", "HOLD", "run", {}, look=5))
     assert made.look == 5 and look_number(Ledger(old, now=lambda: NOW, notify=told.append), "tiny") == 6
     assert len(told) == 1  # it is told once
 

@@ -9,6 +9,8 @@ from ledger_child import WON
 from tasks.ledger.promotions import (
     ChampionMovedError,
     Ledger,
+    PromotionRequest,
+    RollbackRequest,
     ledger_history,
     promote,
     reconcile_alias,
@@ -60,10 +62,10 @@ def test_a_champions_life_in_mlflows_registry(client, tmp_path):
         found = client.get_registered_model(MODEL).aliases.get(ALIAS)
         return None if found is None else str(found)
 
-    promote(ledger, registry, MODEL, "1", expected=None, evidence=WON, who="the flow")
-    promote(ledger, registry, MODEL, "2", expected="1", evidence=WON, who="the flow")
+    promote(ledger, registry, MODEL, PromotionRequest("1", expected=None, evidence=WON, who="the flow"))
+    promote(ledger, registry, MODEL, PromotionRequest("2", expected="1", evidence=WON, who="the flow"))
     with pytest.raises(ChampionMovedError):
-        promote(ledger, registry, MODEL, "3", expected="1", evidence=WON, who="the flow")
+        promote(ledger, registry, MODEL, PromotionRequest("3", expected="1", evidence=WON, who="the flow"))
     assert live() == replayed_champion(ledger, MODEL) == "2"
 
     client.set_registered_model_alias(MODEL, ALIAS, "4")  # a person, in MLflow's own UI
@@ -74,6 +76,6 @@ def test_a_champions_life_in_mlflows_registry(client, tmp_path):
     assert "version 4 was deleted" in reconcile_alias(ledger, registry, MODEL).notices[-1]
     assert live() is None is replayed_champion(ledger, MODEL)
 
-    rollback(ledger, registry, MODEL, who="a person")
+    rollback(ledger, registry, MODEL, RollbackRequest(who="a person"))
     assert live() == replayed_champion(ledger, MODEL) == "2"
     assert [row.kind for row in ledger_history(ledger, MODEL)] == ["FIRST", "PROMOTE", "EXTERNAL", "EXTERNAL", "ROLLBACK"]

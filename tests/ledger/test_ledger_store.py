@@ -12,7 +12,7 @@ from ledger_child import WON, FileRegistry, promoted
 
 from configs.errors import InfraError, InputError
 from tasks.ledger import store
-from tasks.ledger.promotions import Ledger, ledger_history, promote, replayed_champion
+from tasks.ledger.promotions import Ledger, PromotionRequest, ledger_history, promote, replayed_champion
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_full_disk_stops_a_promotion_and_loses_nothing(tmp_path, model, regist
     full = Ledger(url)
     sa.event.listen(full._engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count=1"))
     with pytest.raises(InfraError, match="the disk is full: free some space"):
-        promote(full, registry, model, "2", expected="1", evidence=WON, who="x", reason="long" * 5000)
+        promote(full, registry, model, PromotionRequest("2", expected="1", evidence=WON, who="x", reason="long" * 5000))
     assert (registry.champion(model), replayed_champion(Ledger(url), model)) == ("1", "1")
     promoted(Ledger(url), registry, model, "2")
     assert replayed_champion(Ledger(url), model) == "2"
@@ -97,7 +97,7 @@ import subprocess, sys
 from pathlib import Path
 from configs.errors import InfraError
 from ledger_child import FileRegistry, WON
-from tasks.ledger.promotions import Ledger, promote, replayed_champion
+from tasks.ledger.promotions import Ledger, PromotionRequest, promote, replayed_champion
 home = Path(sys.argv[1])
 disk = home / "disk"
 disk.mkdir()
@@ -107,7 +107,7 @@ if mount.returncode:
 registry = FileRegistry(home / "registry").add("1", "2", "3")
 
 def attempt(to, expected, reason=""):
-    promote(Ledger(f"sqlite:///{disk}/ledger.db"), registry, "m", to, expected=expected, evidence=WON, who="x", reason=reason)
+    promote(Ledger(f"sqlite:///{disk}/ledger.db"), registry, "m", PromotionRequest(to, expected, WON, "x", reason))
 
 attempt("1", None)
 filler = disk / "filler"

@@ -12,15 +12,8 @@ import pytest
 from configs.errors import InfraError, InputError
 from configs.schema import Data, Model, Pipeline, Schedule
 from tasks.ledger.pipeline_lock import hold_pipeline
-from tasks.ledger.retrain_requests import (
-    SETTLE_SECONDS,
-    admit_request,
-    last_seen,
-    refusal_of,
-    requests_of,
-    waited_before,
-    waits_under,
-)
+from tasks.ledger.retrain_history import last_seen, requests_of, waited_before, waits_under
+from tasks.ledger.retrain_requests import SETTLE_SECONDS, RetrainCause, admit_request, refusal_of
 from tasks.ledger.store import Ledger
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -60,21 +53,24 @@ def pipeline(**schedule):
 
 def ask(tmp_path, ledger, why="drift", asked=None, outcome=NEW, **schedule):
     """Make a request and, where it runs, let it end at once; what it was answered."""
-    with admit_request(tmp_path, pipeline(**schedule), ledger, why, asked, lambda _: None) as turn:
+    with admit_request(tmp_path, pipeline(**schedule), ledger, RetrainCause(why, asked), lambda _: None) as turn:
         if turn.refusal is None:
             turn.ended(outcome)
     return turn.state
 
 
 def test_a_request_keeps_the_look_that_asked_for_it(tmp_path, ledger):
-    with admit_request(tmp_path, pipeline(), ledger, "drift", None, lambda _: None, "v1-8") as turn:
+    with admit_request(tmp_path, pipeline(), ledger, RetrainCause("drift", look="v1-8"), lambda _: None) as turn:
         turn.ended(NEW)
     assert ask(tmp_path, ledger, "person") == "done"
     assert [each.payload.get("look") for each in requests_of(ledger, "tiny")] == ["v1-8", None]
 
 
 def test_no_row_of_the_ledger_holds_a_password_of_an_address(tmp_path, ledger):
-    with pytest.raises(ValueError, match="h/d"), admit_request(tmp_path, pipeline(), ledger, "person", None, lambda _: None):
+    with (
+        pytest.raises(ValueError, match="h/d"),
+        admit_request(tmp_path, pipeline(), ledger, RetrainCause("person"), lambda _: None),
+    ):
         raise ValueError("no answer from postgresql://me:Zqsecret1@h/d")
     (request,) = requests_of(ledger, "tiny")
     assert request.payload["reason"] == "ValueError: no answer from postgresql://***@h/d"
@@ -117,7 +113,7 @@ def test_a_run_that_failed_serves_nobody_and_starts_no_cooldown(tmp_path, ledger
     asked = clock.now()
     clock.hours(1)
     for error, seen in ((InfraError("the disk is full"), None), (InputError("broken rows"), "rows as they were")):
-        with pytest.raises(type(error)), admit_request(tmp_path, pipeline(), ledger, "drift", None, lambda _: None) as turn:
+        with pytest.raises(type(error)), admit_request(tmp_path, pipeline(), ledger, RetrainCause("drift"), lambda _: None) as turn:
             turn.saw("rows as they were")
             raise error
         failed = requests_of(ledger, "tiny")[-1]
@@ -142,13 +138,15 @@ def test_fifty_requests_while_one_runs_lead_to_one_more_turn_at_most(tmp_path, l
     said, waits = [], threading.Event()
 
     def one():
-        with admit_request(tmp_path, pipeline(cooldown_hours=cooldown), ledger, "drift", START, lambda _: waits.set()) as turn:
+        with admit_request(
+            tmp_path, pipeline(cooldown_hours=cooldown), ledger, RetrainCause("drift", START), lambda _: waits.set()
+        ) as turn:
             if turn.refusal is None:
                 turn.ended(SAME if "done" in said else NEW)
             said.append(turn.state)
 
     with admit_request(
-        tmp_path, pipeline(cooldown_hours=cooldown), ledger, "decay", START - timedelta(hours=1), lambda _: None
+        tmp_path, pipeline(cooldown_hours=cooldown), ledger, RetrainCause("decay", START - timedelta(hours=1)), lambda _: None
     ) as first:
         clock.hours(1)
         threads = [threading.Thread(target=one) for _ in range(50)]
@@ -169,10 +167,10 @@ import sys
 from pathlib import Path
 from tests_pipeline import pipeline
 from tasks.ledger.store import Ledger
-from tasks.ledger.retrain_requests import admit_request
+from tasks.ledger.retrain_requests import RetrainCause, admit_request
 home, why = Path(sys.argv[1]), sys.argv[2]
 ledger = Ledger(f"sqlite:///{home}/ledger.db", sleep=lambda _: None)
-with admit_request(home, pipeline, ledger, why, None, lambda said: print("waits", flush=True)) as turn:
+with admit_request(home, pipeline, ledger, RetrainCause(why), lambda said: print("waits", flush=True)) as turn:
     turn.saw("newer rows")
     print("runs", flush=True)
     sys.stdin.read()
@@ -210,14 +208,14 @@ def test_one_that_was_killed_while_it_ran_or_waited_blocks_nobody(tmp_path, ledg
 def test_a_run_that_waits_has_seen_the_data_serves_who_asked_before_it_and_costs_no_budget(tmp_path, ledger, clock):
     asked = clock.now()
     clock.hours(1)
-    with admit_request(tmp_path, pipeline(), ledger, "schedule", None, lambda _: None) as turn:
+    with admit_request(tmp_path, pipeline(), ledger, RetrainCause("schedule"), lambda _: None) as turn:
         turn.saw("renamed labels")
         turn.waits("`Billing` and `billing` differ", "contract 1")
     assert turn.refusal == "`Billing` and `billing` differ" and turn.outcome()["request"]["state"] == "waiting"
     assert last_seen(ledger, "tiny") == "renamed labels" and waits_under(ledger, "tiny") == "contract 1"
     assert not waited_before(ledger, "tiny") and refusal_of(ledger, pipeline()) is None
     assert ask(tmp_path, ledger, asked=asked) == "coalesced"  # it would wait for the same
-    with admit_request(tmp_path, pipeline(), ledger, "drift", None, lambda _: None) as turn:
+    with admit_request(tmp_path, pipeline(), ledger, RetrainCause("drift"), lambda _: None) as turn:
         turn.waits("`Billing` and `billing` differ", "contract 1")
     assert waited_before(ledger, "tiny")
     clock.hours(1)

@@ -7,7 +7,7 @@ import pytest
 
 from configs.schema import Data, Model, Pipeline
 from tasks.common.home import Home
-from tasks.ledger.decisions import record_decision
+from tasks.ledger.decisions import NewDecision, record_decision
 from tasks.ledger.promotions import Ledger
 from tasks.snapshots import latest_snapshot, note_latest
 from tasks.vocabulary import known_labels
@@ -60,8 +60,8 @@ def known(home, tmp_path, content=None):
 
 def decide(tmp_path, snapshot):
     ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
-    told = {"test_rows_hash": "t", "champion_version": None, "verdict": "HOLD", "run_id": "run 7"}
-    record_decision(ledger, "tiny", f"decision on {snapshot}", **told, payload={"snapshot": snapshot})
+    new = NewDecision("tiny", f"decision on {snapshot}", "t", None, "HOLD", "run 7", {"snapshot": snapshot})
+    record_decision(ledger, new)
 
 
 def test_before_the_first_snapshot_nothing_is_known(home, tmp_path):

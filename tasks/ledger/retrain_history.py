@@ -1,0 +1,90 @@
+"""What requests for a retraining are on record, and what those that ran have seen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import sqlalchemy as sa
+
+from tasks.ledger.schema import requests as rows
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from tasks.ledger.store import Ledger
+
+Trigger = Literal["drift", "decay", "new-data", "schedule", "person"]
+State = Literal["running", "done", "skipped", "failed", "coalesced", "refused", "waiting"]
+WHYS: tuple[Trigger, ...] = get_args(Trigger)
+DIED = {"reason": "its process ended without a word", "at_fault": False}
+
+
+@dataclass(frozen=True)
+class RequestRow:
+    """A row: `at` is when it came to its state; `payload` says when it was asked for and began, and what came of it."""
+
+    model: str
+    id: str
+    why: str
+    at: str
+    state: str
+    payload: dict[str, Any]
+
+
+def requests_since(ledger: Ledger, model: str, when: datetime, states: tuple[str, ...] = ("done", "skipped")) -> list[RequestRow]:
+    """The requests that came to one of the states since then, in order of time."""
+    query = sa.select(rows).where(
+        rows.c.model == model, rows.c.at >= iso_time(when), rows.c.state.in_(states), rows.c.why.in_(WHYS)
+    )
+
+    def work(connection: Connection) -> list[RequestRow]:
+        found = connection.execute(query.order_by(rows.c.at)).mappings().all()
+        return [RequestRow(**{**row, "payload": json.loads(row["payload"])}) for row in found]
+
+    return ledger.read(work)
+
+
+def last_seen(ledger: Ledger, model: str) -> str | None:
+    """The digest of the sources that the last run looked at to an end: a decision, or a fault of the input.
+
+    One that died, was stopped or met a fault of the world has seen nothing.
+    """
+    ends = ("done", "skipped", "failed", "waiting")
+    query = sa.select(rows.c.state, rows.c.payload).where(rows.c.model == model, rows.c.why.in_(WHYS), rows.c.state.in_(ends))
+    newest = query.order_by(rows.c.at.desc()).limit(100)
+    found = [(state, json.loads(payload)) for state, payload in ledger.read(lambda connection: connection.execute(newest).all())]
+    return next((each["sources"] for state, each in found if "sources" in each and (state != "failed" or each["at_fault"])), None)
+
+
+def waits_under(ledger: Ledger, model: str) -> str | None:
+    """The digest of the contract that the pipeline's last run waits under, or None where that run did not wait."""
+    ran = requests_since(ledger, model, datetime.fromtimestamp(0, UTC), ("done", "skipped", "failed", "waiting"))
+    return ran[-1].payload["settings"] if ran and ran[-1].state == "waiting" else None
+
+
+def waited_before(ledger: Ledger, model: str) -> bool:
+    """Whether the pipeline's last two runs wait for the same reason: who was told of the first need not be told again."""
+    ran = requests_since(ledger, model, datetime.fromtimestamp(0, UTC), ("done", "skipped", "failed", "waiting"))[-2:]
+    return len(ran) == 2 and {each.state for each in ran} == {"waiting"} and len({each.payload["reason"] for each in ran}) == 1
+
+
+def requests_of(ledger: Ledger, model: str) -> tuple[RequestRow, ...]:
+    """Every request for a retraining of a model, in order of time."""
+    return tuple(requests_since(ledger, model, datetime.fromtimestamp(0, UTC), get_args(State)))
+
+
+def fail_dead_requests(ledger: Ledger, model: str) -> None:
+    """Mark as failed what the dead left running; only for whoever holds the pipeline, for then nobody else can be running."""
+    for left in requests_since(ledger, model, datetime.fromtimestamp(0, UTC), ("running",)):
+        mine = (rows.c.model == model) & (rows.c.id == left.id)
+        values = {"state": "failed", "at": ledger.stamp(), "payload": json.dumps({**left.payload, **DIED})}
+        change = sa.update(rows).where(mine).values(**values)
+        ledger.write(lambda connection, change=change: connection.execute(change))  # type: ignore[misc]
+
+
+def iso_time(when: datetime) -> str:
+    """As `Ledger.stamp` writes it, so that texts compare as times do."""
+    return when.astimezone(UTC).isoformat(timespec="milliseconds")
