@@ -11,7 +11,7 @@ import numpy as np
 from configs.schema import NLL_OF_ROWS, Metric
 from tasks.evaluate import StoredScores, groups_of, primary_of
 from tasks.report.run import data as page
-from tasks.stats.intervals import macro_f1, mean_interval, metric_interval, ratio_interval
+from tasks.stats.intervals import IntervalSettings, macro_f1, mean_interval, metric_interval, ratio_interval
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,8 +38,7 @@ def _trained(role: Literal["challenger", "champion"], version: str | None, score
         return shown
     labels = sorted({*scores.frame["target"], *scores.frame["prediction"]})
     target, said = (np.searchsorted(labels, scores.frame[name].to_numpy(str)) for name in ("target", "prediction"))
-    how = pipeline.evaluation
-    interval = metric_interval(target, said, macro_f1, groups_of(found.challenger), how.confidence, how.bootstrap)
+    interval = metric_interval(target, said, macro_f1, groups_of(found.challenger), _settings(found))
     return replace(
         shown,
         scores=tuple(
@@ -61,20 +60,23 @@ def _system(
 
 def _intervals(scores: npt.NDArray[np.float64], frame: pd.DataFrame, found: Findings) -> dict[str, tuple[float, float]]:
     """The ends of the leading metrics; over a corpus each row's likelihood counts for its tokens, those of `frame`."""
-    how = (groups_of(found.challenger), found.pipeline.evaluation.confidence, found.pipeline.evaluation.bootstrap)
-    primary = found.pipeline.facts.primary
-    by_row = mean_interval(_sign(primary) * scores, *how)
+    groups, how, primary = groups_of(found.challenger), _settings(found), found.pipeline.facts.primary
+    by_row = mean_interval(_sign(primary) * scores, groups, how)
     if by_row.low is None or by_row.high is None:
         return {}
     ends = {primary.name: (by_row.low, by_row.high)}
     if primary != NLL_OF_ROWS:
         return ends
     tokens = frame["tokens"].to_numpy(np.float64)
-    interval = ratio_interval(-scores * tokens, tokens, *how)
+    interval = ratio_interval(-scores * tokens, tokens, groups, how)
     if interval.low is None or interval.high is None:
         return ends
     perplexity = (float(np.exp(interval.low)), float(np.exp(interval.high)))
     return {**ends, "nll_per_token": (interval.low, interval.high), "perplexity": perplexity}
+
+
+def _settings(found: Findings) -> IntervalSettings:
+    return IntervalSettings(found.pipeline.evaluation.confidence, found.pipeline.evaluation.bootstrap)
 
 
 def _sign(metric: Metric) -> int:

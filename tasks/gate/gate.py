@@ -37,7 +37,7 @@ from tasks.gate.power import min_detectable, power_better, power_not_worse, powe
 from tasks.gate.verdict_text import adopted_reasons, verdict_reasons
 from tasks.stats.arrays import Floats, effective_size
 from tasks.stats.bounds import power_of_bound
-from tasks.stats.intervals import Interval, difference_intervals
+from tasks.stats.intervals import Interval, IntervalSettings, difference_intervals
 from tasks.stats.multiplicity import alpha_at_look, first_release_alpha, holm
 from tasks.stats.paired import better_p, harm_p, not_worse_p
 from tasks.stats.pairs import Pairs
@@ -114,7 +114,8 @@ def _decision(few: bool, comparisons: tuple[Comparison, ...], floor_missed: bool
 
 
 def _answer(questions: list[Question], settings: Gate, alpha: float, seed: int) -> tuple[Comparison, ...]:
-    intervals = difference_intervals([question.pairs for question in questions], max(0.5, 1 - 2 * settings.alpha), seed=seed)
+    how = IntervalSettings(max(0.5, 1 - 2 * settings.alpha), seed=seed)
+    intervals = difference_intervals([question.pairs for question in questions], how)
     judged = [i for i, q in enumerate(questions) if q.rule == "guard" and q.pairs.n_effective >= settings.guards.min_n]
     strictest = settings.alpha / max(1, len(judged))
     harms = [harm_p(questions[i].pairs, questions[i].margin or 0.0, strictest, seed) for i in judged]

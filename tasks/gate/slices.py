@@ -26,15 +26,7 @@ class SliceScore:
     judged: bool
 
 
-def by_slice(
-    scores: ArrayLike,
-    slices: Mapping[str, ArrayLike],
-    groups: Groups = None,
-    min_n: int = 30,
-    confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> tuple[SliceScore, ...]:
+def by_slice(scores: ArrayLike, slices: Mapping[str, ArrayLike], groups: Groups = None, min_n: int = 30) -> tuple[SliceScore, ...]:
     """Means of per-example scores, shape (n,), over each value of each slice column; columns as given, values in order."""
     values = np.asarray(scores, dtype=np.float64)
     codes = None if groups is None else group_codes(groups, len(values))
@@ -43,7 +35,7 @@ def by_slice(
         told = np.asarray(column).astype(str)
         for value in np.unique(told):
             rows = told == value
-            interval = mean_interval(values[rows], None if codes is None else codes[rows], confidence, resamples, seed)
+            interval = mean_interval(values[rows], None if codes is None else codes[rows])
             judged = interval.n_effective >= min_n
             found.append(
                 SliceScore(name, str(value), interval.n, interval.n_groups, interval.value, interval.low, interval.high, judged)
@@ -51,8 +43,6 @@ def by_slice(
     return tuple(found)
 
 
-def recall_by_class(
-    correct: ArrayLike, target: ArrayLike, groups: Groups = None, min_n: int = 30, confidence: float = 0.95
-) -> tuple[SliceScore, ...]:
+def recall_by_class(correct: ArrayLike, target: ArrayLike, groups: Groups = None, min_n: int = 30) -> tuple[SliceScore, ...]:
     """Share right among the rows of each target class: its recall. `correct` is 0/1, shape (n,)."""
-    return by_slice(correct, {"class": target}, groups, min_n, confidence)
+    return by_slice(correct, {"class": target}, groups, min_n)

@@ -35,6 +35,15 @@ class Interval:
     n_effective: float
 
 
+@dataclass(frozen=True)
+class IntervalSettings:
+    """How an interval is made: at what confidence, and of how many draws of the bootstrap, from which seed."""
+
+    confidence: float = 0.95
+    resamples: int = 1000
+    seed: int = 0
+
+
 def wilson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95, freedom: float = np.inf) -> tuple[Floats, Floats]:
     """Wilson's (1927) score interval of a share; broadcasts, takes fractional counts, and is (0, 1) where n is 0.
 
@@ -48,9 +57,7 @@ def wilson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95, freedom
     return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
 
 
-def mean_interval(
-    scores: ArrayLike, groups: Groups = None, confidence: float = 0.95, resamples: int = 1000, seed: int = 0
-) -> Interval:
+def mean_interval(scores: ArrayLike, groups: Groups = None, how: IntervalSettings = IntervalSettings()) -> Interval:
     """Interval of the mean of per-example scores, shape (n,), n > 0, with groups resampled whole.
 
     Right/wrong scores: Wilson's at the effective number of rows, which stays honest near 0 and 1, where a bootstrap collapses; by
@@ -63,41 +70,39 @@ def mean_interval(
     if pairs.binary:
         freedom = pairs.n_effective - 1 if pairs.n_groups < pairs.n else np.inf
         if freedom <= 0:
-            return _interval(pairs, None, None, confidence)
-        low, high = wilson(pairs.wins / pairs.design, pairs.n / pairs.design, confidence, freedom)
-        return _interval(pairs, float(low), float(high), confidence)
-    return _bootstrap_interval(pairs, confidence, resamples, seed)
+            return _interval(pairs, None, None, how.confidence)
+        low, high = wilson(pairs.wins / pairs.design, pairs.n / pairs.design, how.confidence, freedom)
+        return _interval(pairs, float(low), float(high), how.confidence)
+    return _bootstrap_interval(pairs, how)
 
 
 def ratio_interval(
-    above: ArrayLike, below: ArrayLike, groups: Groups = None, confidence: float = 0.95, resamples: int = 1000, seed: int = 0
+    above: ArrayLike, below: ArrayLike, groups: Groups = None, how: IntervalSettings = IntervalSettings()
 ) -> Interval:
     """Interval of sum(above) / sum(below) over rows, shapes (n,), `below` > 0, by the bootstrap of whole groups."""
     columns = [np.asarray(column, dtype=np.float64) for column in (above, below)]
     codes = group_codes(groups, len(columns[0]))
     sums, sizes = (np.bincount(codes, weights=column).astype(np.float64) for column in columns)
     value = float(sums.sum() / sizes.sum())
-    low, high = _bca(value, sums, sizes, confidence, resamples, seed)
+    low, high = _bca(value, sums, sizes, how)
     rows = np.bincount(codes).astype(np.float64)
-    return Interval(value, low, high, confidence, len(columns[0]), len(sums), effective_size(rows[rows > 0]))
+    return Interval(value, low, high, how.confidence, len(columns[0]), len(sums), effective_size(rows[rows > 0]))
 
 
 def difference_interval(
     first: ArrayLike,
     second: ArrayLike,
     groups: Groups = None,
-    confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
+    how: IntervalSettings = IntervalSettings(),
     limit: float | None = None,
 ) -> Interval:
     """Interval of mean(first) - mean(second) over the same rows; `limit`: the largest difference that a row can have."""
     minuend, subtrahend = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     codes = None if groups is None else group_codes(groups, len(minuend))
-    return difference_intervals([pair_scores(minuend, subtrahend, codes, limit)], confidence, resamples, seed)[0]
+    return difference_intervals([pair_scores(minuend, subtrahend, codes, limit)], how)[0]
 
 
-def difference_intervals(many: Sequence[Pairs], confidence: float, resamples: int = 1000, seed: int = 0) -> list[Interval]:
+def difference_intervals(many: Sequence[Pairs], how: IntervalSettings) -> list[Interval]:
     """Intervals of many comparisons at once.
 
     Right/wrong: Tango's at the effective number of rows with Student's t, as the gate tests, all found in one pass. Real scores:
@@ -106,15 +111,15 @@ def difference_intervals(many: Sequence[Pairs], confidence: float, resamples: in
     binary = [pairs for pairs in many if pairs.binary and pairs.n_effective > 1]
     design = np.array([pairs.design for pairs in binary])
     wins, losses, n = (np.array(column, dtype=np.float64) / design for column in _columns(binary))
-    low, high = tango_interval(wins, losses, n, confidence, np.array([pairs.n_effective - 1 for pairs in binary]))
+    low, high = tango_interval(wins, losses, n, how.confidence, np.array([pairs.n_effective - 1 for pairs in binary]))
     bounds = iter(zip(low.tolist(), high.tolist(), strict=True))
     intervals = []
     for pairs in many:
         if pairs.binary:
             lowest, highest = next(bounds) if pairs.n_effective > 1 else (None, None)
-            intervals.append(_interval(pairs, lowest, highest, confidence))
+            intervals.append(_interval(pairs, lowest, highest, how.confidence))
         else:
-            intervals.append(_real_interval(pairs, confidence, resamples, seed))
+            intervals.append(_real_interval(pairs, how))
     return intervals
 
 
@@ -126,35 +131,33 @@ def _interval(pairs: Pairs, low: float | None, high: float | None, confidence: f
     return Interval(pairs.difference, low, high, confidence, pairs.n, pairs.n_groups, pairs.n_effective)
 
 
-def _bootstrap_interval(pairs: Pairs, confidence: float, resamples: int, seed: int) -> Interval:
-    low, high = _bca(pairs.difference, pairs.sums, pairs.sizes, confidence, resamples, seed)
-    return _interval(pairs, low, high, confidence)
+def _bootstrap_interval(pairs: Pairs, how: IntervalSettings) -> Interval:
+    low, high = _bca(pairs.difference, pairs.sums, pairs.sizes, how)
+    return _interval(pairs, low, high, how.confidence)
 
 
-def _real_interval(pairs: Pairs, confidence: float, resamples: int, seed: int) -> Interval:
-    interval = _bootstrap_interval(pairs, confidence, resamples, seed)
+def _real_interval(pairs: Pairs, how: IntervalSettings) -> Interval:
+    interval = _bootstrap_interval(pairs, how)
     if interval.low is None or interval.high is None or not np.isfinite(pairs.limit):
         return interval
-    level = (1 - confidence) / 2
+    level = (1 - how.confidence) / 2
     low = betting_bound(pairs.sums, pairs.sizes, pairs.limit, level)
     high = -betting_bound(-pairs.sums, pairs.sizes, pairs.limit, level)
     return replace(interval, low=min(interval.low, low), high=max(interval.high, high))
 
 
-def _bca(
-    value: float, sums: Floats, sizes: Floats, confidence: float, resamples: int, seed: int
-) -> tuple[float, float] | tuple[None, None]:
+def _bca(value: float, sums: Floats, sizes: Floats, how: IntervalSettings) -> tuple[float, float] | tuple[None, None]:
     """Efron's BCa (1987), 'Better bootstrap confidence intervals', for a ratio of sums, with groups drawn whole."""
     if len(sums) < 2:
         return None, None
-    means = bootstrap_means(sums, sizes, resamples, seed)
+    means = bootstrap_means(sums, sizes, how.resamples, how.seed)
     share_below = np.mean(means < value) + np.mean(means == value) / 2
-    bias = special.ndtri(np.clip(share_below, 1 / (resamples + 1), resamples / (resamples + 1)))
+    bias = special.ndtri(np.clip(share_below, 1 / (how.resamples + 1), how.resamples / (how.resamples + 1)))
     left_out = (sums.sum() - sums) / (sizes.sum() - sizes)
     influence = left_out.mean() - left_out
     spread = np.sum(influence**2) ** 1.5
     acceleration = np.sum(influence**3) / (6 * spread) if spread > 0 else 0.0
-    z = bias + special.ndtri(np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
+    z = bias + special.ndtri(np.array([(1 - how.confidence) / 2, (1 + how.confidence) / 2]))
     low, high = np.quantile(means, special.ndtr(bias + z / (1 - acceleration * z)))
     return float(low), float(high)
 
@@ -200,9 +203,7 @@ def metric_interval(
     prediction: ArrayLike,
     metric: Metric,
     groups: Groups = None,
-    confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
+    how: IntervalSettings = IntervalSettings(),
 ) -> Interval:
     """Percentile interval of any function of the confusion matrix, such as `macro_f1`, from integer class codes of shape (n,).
 
@@ -214,12 +215,12 @@ def metric_interval(
     codes = group_codes(groups, len(truth))
     n_groups = len(np.unique(codes))
     value = metric(_confusions(np.bincount(cell_of_row)[None, :].astype(np.float64), cells, classes))[0]
-    draws = _cell_draws(cell_of_row, len(cells), None if groups is None else codes, resamples, seed)
+    draws = _cell_draws(cell_of_row, len(cells), None if groups is None else codes, how)
     step = max(1, CELLS // classes**2)
-    values = np.concatenate([metric(_confusions(draws[i : i + step], cells, classes)) for i in range(0, resamples, step)])
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    values = np.concatenate([metric(_confusions(draws[i : i + step], cells, classes)) for i in range(0, how.resamples, step)])
+    low, high = np.quantile(values, [(1 - how.confidence) / 2, (1 + how.confidence) / 2])
     rows = np.bincount(codes).astype(np.float64)
-    return Interval(float(value), float(low), float(high), confidence, len(truth), n_groups, effective_size(rows[rows > 0]))
+    return Interval(float(value), float(low), float(high), how.confidence, len(truth), n_groups, effective_size(rows[rows > 0]))
 
 
 def _confusions(counts: Floats, cells: Codes, classes: int) -> Floats:
@@ -228,17 +229,20 @@ def _confusions(counts: Floats, cells: Codes, classes: int) -> Floats:
     return dense.reshape(len(counts), classes, classes)
 
 
-def _cell_draws(cell_of_row: Codes, n_cells: int, codes: Codes | None, resamples: int, seed: int) -> Floats:
+def _cell_draws(cell_of_row: Codes, n_cells: int, codes: Codes | None, how: IntervalSettings) -> Floats:
     """Counts of each cell in each resample, shape (resamples, cells)."""
     if codes is None:
-        rng, n = np.random.default_rng(seed), len(cell_of_row)
-        return np.asarray(rng.multinomial(n, np.bincount(cell_of_row) / n, size=resamples), dtype=np.float64)
+        rng, n = np.random.default_rng(how.seed), len(cell_of_row)
+        return np.asarray(rng.multinomial(n, np.bincount(cell_of_row) / n, size=how.resamples), dtype=np.float64)
     dense = np.unique(codes, return_inverse=True)[1]
     n_groups = int(dense.max()) + 1
     drawn = np.concatenate(
-        [np.stack([np.bincount(row, minlength=n_groups) for row in part]) for part in _drawn_groups(n_groups, resamples, seed)]
+        [
+            np.stack([np.bincount(row, minlength=n_groups) for row in part])
+            for part in _drawn_groups(n_groups, how.resamples, how.seed)
+        ]
     )
-    counts = np.zeros((resamples, n_cells))
+    counts = np.zeros((how.resamples, n_cells))
     for cell in range(n_cells):
         held = np.bincount(dense[cell_of_row == cell], minlength=n_groups)
         inside = np.flatnonzero(held)

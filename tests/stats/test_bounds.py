@@ -14,7 +14,7 @@ from tasks.gate.evidence import Evidence
 from tasks.gate.gate import judge_challenger
 from tasks.gate.power import rows_needed
 from tasks.stats.bounds import betting_bound, betting_p, betting_shares, power_of_bound
-from tasks.stats.intervals import difference_interval
+from tasks.stats.intervals import IntervalSettings, difference_interval
 from tasks.stats.paired import better_p, gain_bound_p, harm_p, loss_bound_p, not_worse_p
 from tasks.stats.pairs import pair_scores
 from tasks.stats.sign_flip import sign_flip
@@ -172,7 +172,7 @@ def test_real_scores_without_a_largest_difference_are_refused() -> None:
 
 def test_an_interval_claims_no_more_than_the_bound() -> None:
     """100 rows that all gain 0.1: the bootstrap's interval is a point, though losses of 5 may merely not have been drawn."""
-    interval = difference_interval(np.full(100, 0.1), np.zeros(100), confidence=0.9, limit=LIMIT)
+    interval = difference_interval(np.full(100, 0.1), np.zeros(100), how=IntervalSettings(0.9), limit=LIMIT)
     assert interval.low is not None and interval.high is not None
     assert interval.low < 0 < interval.high
     assert gain_bound_p(pair_scores(np.full(100, 0.1), np.zeros(100), limit=LIMIT), interval.low) == pytest.approx(0.05, rel=1e-6)
@@ -183,7 +183,7 @@ def test_intervals_of_skewed_differences_cover_the_truth_as_often_as_they_say(na
     """200 trials at 90 %: at least 165 must cover, the 0.001 quantile of Binomial(200, 0.9) being 166."""
     rng, covered = np.random.default_rng(9), 0
     for _ in range(200):
-        interval = difference_interval(SHAPES[name](rng, 150), np.zeros(150), confidence=0.9, resamples=200, limit=LIMIT)
+        interval = difference_interval(SHAPES[name](rng, 150), np.zeros(150), how=IntervalSettings(0.9, 200), limit=LIMIT)
         covered += (interval.low or 0) <= 0 <= (interval.high or 0)
     assert covered >= 165
 

@@ -12,7 +12,7 @@ from tasks.gate.evidence import Evidence
 from tasks.gate.gate import judge_challenger
 from tasks.gate.slices import by_slice
 from tasks.stats.arrays import Codes, effective_size
-from tasks.stats.intervals import difference_interval, mean_interval
+from tasks.stats.intervals import IntervalSettings, difference_interval, mean_interval
 from tasks.stats.paired import better_p, gain_bound_p, harm_p, not_worse_p
 from tasks.stats.pairs import Pairs, pair_scores
 from tasks.stats.sign_flip import mcnemar_exact, sign_flip_exact
@@ -138,7 +138,7 @@ def test_no_loss_hides_behind_groups_that_were_won_whole() -> None:
 
 def test_the_interval_of_a_grouped_difference_is_the_one_that_its_test_does_not_reject() -> None:
     first, second, codes = at_the_margin(np.random.default_rng(6), FIVE_CUSTOMERS, 0.0)
-    pairs, interval = pair_scores(first, second, codes), difference_interval(first, second, codes, 0.9)
+    pairs, interval = pair_scores(first, second, codes), difference_interval(first, second, codes, IntervalSettings(0.9))
     assert interval.low is not None and interval.high is not None
     counts = [x / pairs.design for x in (pairs.wins, pairs.losses, pairs.n)]
     assert float(tango_p(*counts, interval.low, pairs.n_effective - 1)) == pytest.approx(0.05, abs=1e-6)
@@ -150,7 +150,7 @@ def test_intervals_cover_the_truth_where_five_customers_hold_most_rows() -> None
     rng, covered = np.random.default_rng(7), 0
     for _ in range(400):
         first, second, codes = at_the_margin(rng, FIVE_CUSTOMERS, 0.0)
-        interval = difference_interval(first, second, codes, 0.9)
+        interval = difference_interval(first, second, codes, IntervalSettings(0.9))
         covered += (interval.low or -1) <= 0 <= (interval.high or 1)
     assert covered >= 341
 

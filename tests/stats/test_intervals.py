@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from statsmodels.stats.proportion import proportion_confint
 
 from tasks.stats.intervals import (
+    IntervalSettings,
     accuracy_of,
     difference_interval,
     f1_by_class,
@@ -42,7 +43,7 @@ def test_the_interval_of_real_scores_is_close_to_scipys_bootstrap() -> None:
     expected = stats.bootstrap(
         (scores,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(1)
     ).confidence_interval
-    interval = mean_interval(scores, resamples=20_000)
+    interval = mean_interval(scores, how=IntervalSettings(resamples=20_000))
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=0.01)
 
 
@@ -54,14 +55,15 @@ def test_the_interval_of_a_ratio_of_sums_is_close_to_scipys_bootstrap_of_the_pai
         (losses, tokens), lambda a, b, axis: a.sum(axis) / b.sum(axis), paired=True, n_resamples=20_000, method="BCa",
         rng=np.random.default_rng(1),
     ).confidence_interval  # fmt: skip
-    interval = ratio_interval(losses, tokens, resamples=20_000)
+    interval = ratio_interval(losses, tokens, how=IntervalSettings(resamples=20_000))
     assert interval.value == pytest.approx(losses.sum() / tokens.sum())
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=0.005)
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
     scores = np.random.default_rng(0).normal(size=100)
-    assert mean_interval(scores, seed=5) == mean_interval(scores, seed=5) != mean_interval(scores, seed=6)
+    first, again, other = (mean_interval(scores, how=IntervalSettings(seed=seed)) for seed in (5, 5, 6))
+    assert first == again != other
 
 
 def test_one_group_alone_has_no_interval() -> None:
@@ -74,7 +76,7 @@ def test_intervals_of_grouped_shares_cover_the_truth_as_often_as_they_say() -> N
     rng, covered = np.random.default_rng(3), 0
     for _ in range(400):
         first, _, codes = clustered(rng, rng.integers(1, 6, size=150), 0.2, 0.0, 0.8)
-        interval = mean_interval(first, codes, 0.9)
+        interval = mean_interval(first, codes, IntervalSettings(0.9))
         covered += (interval.low or 0) <= 0.9 <= (interval.high or 0)
     assert covered >= 340
 
@@ -84,7 +86,7 @@ def test_intervals_of_grouped_real_scores_cover_the_truth_as_often_as_they_say()
     rng, covered = np.random.default_rng(4), 0
     for _ in range(400):
         codes = np.repeat(np.arange(100), rng.integers(1, 6, size=100))
-        interval = mean_interval(rng.gamma(2, size=100)[codes] + rng.normal(size=len(codes)), codes, 0.9, resamples=400)
+        interval = mean_interval(rng.gamma(2, size=100)[codes] + rng.normal(size=len(codes)), codes, IntervalSettings(0.9, 400))
         covered += (interval.low or 0) <= 2 <= (interval.high or 0)
     assert covered >= 331
 
@@ -113,7 +115,7 @@ def test_the_interval_of_a_metric_agrees_with_resampling_rows_one_by_one() -> No
     guess = np.where(rng.random(400) < 0.8, target, rng.integers(0, 5, 400))
     drawn = [rng.integers(0, 400, 400) for _ in range(1000)]
     expected = np.quantile([f1_score(target[rows], guess[rows], average="macro") for rows in drawn], [0.025, 0.975])
-    interval = metric_interval(target, guess, macro_f1, resamples=4000)
+    interval = metric_interval(target, guess, macro_f1, how=IntervalSettings(resamples=4000))
     assert (interval.low, interval.high) == pytest.approx(tuple(expected), abs=0.008)
 
 
@@ -121,8 +123,10 @@ def test_rows_told_three_times_give_the_metric_the_interval_of_rows_told_once() 
     rng = np.random.default_rng(8)
     target = rng.integers(0, 5, 300)
     guess = np.where(rng.random(300) < 0.8, target, rng.integers(0, 5, 300))
-    once = metric_interval(target, guess, macro_f1, resamples=4000)
-    thrice = metric_interval(np.repeat(target, 3), np.repeat(guess, 3), macro_f1, np.repeat(np.arange(300), 3), resamples=4000)
+    once = metric_interval(target, guess, macro_f1, how=IntervalSettings(resamples=4000))
+    thrice = metric_interval(
+        np.repeat(target, 3), np.repeat(guess, 3), macro_f1, np.repeat(np.arange(300), 3), IntervalSettings(resamples=4000)
+    )
     assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high), abs=0.006)
 
 
