@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.report.draw import charts
+from tasks.report.draw.charts import Estimate
 
 NAME = "a<script>\"&'"
 anything = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True))
@@ -28,9 +29,9 @@ def test_row_charts_stand_any_number(
     value: float | None, low: float | None, high: float | None, mark: float | None, a: float, b: float
 ) -> None:
     domain = (min(a, b), max(a, b))
-    parsed(charts.interval_chart(value, low, high, domain, "champion", NAME))
-    parsed(charts.difference_chart(value, low, high, domain, "good", 0.01, NAME))
-    parsed(charts.bar_chart(value, low, high, mark, domain, NAME))
+    parsed(charts.interval_chart(Estimate(value, low, high), domain, "champion", NAME))
+    parsed(charts.difference_chart(Estimate(value, low, high), domain, "good", 0.01, NAME))
+    parsed(charts.bar_chart(Estimate(value, low, high), mark, domain, NAME))
     parsed(charts.axis_labels(domain, str))
 
 
@@ -51,7 +52,7 @@ def test_ticks_are_round() -> None:
 
 
 def test_a_value_is_drawn_in_proportion() -> None:
-    drawing = parsed(charts.interval_chart(0.75, 0.5, 1.0, (0.0, 1.0), "challenger", "x"))
+    drawing = parsed(charts.interval_chart(Estimate(0.75, 0.5, 1.0), (0.0, 1.0), "challenger", "x"))
     dot = drawing.find(".//circle")
     assert dot is not None and dot.get("cx") == "75.00%"
     line = drawing.find(".//g/line")
@@ -59,7 +60,7 @@ def test_a_value_is_drawn_in_proportion() -> None:
 
 
 def test_a_value_beyond_the_axis_becomes_an_arrow_and_no_dot() -> None:
-    drawing = charts.interval_chart(0.1, 0.05, 0.15, (0.7, 1.0), "baseline", "x")
+    drawing = charts.interval_chart(Estimate(0.1, 0.05, 0.15), (0.7, 1.0), "baseline", "x")
     assert "arrow" in drawing and "<circle" not in drawing
 
 
@@ -72,8 +73,8 @@ def test_a_domain_shows_all_and_heeds_its_bounds() -> None:
 
 
 def test_a_chart_without_a_label_is_hidden_from_readers_and_one_with_is_named() -> None:
-    assert parsed(charts.bar_chart(0.5)).get("aria-hidden") == "true"
-    named = parsed(charts.bar_chart(0.5, label=NAME))
+    assert parsed(charts.bar_chart(Estimate(0.5))).get("aria-hidden") == "true"
+    named = parsed(charts.bar_chart(Estimate(0.5), label=NAME))
     title = named.find("title")
     assert named.get("aria-label") == NAME and title is not None and title.text == NAME
 
@@ -87,4 +88,4 @@ def test_the_parts_of_a_stack_fill_it() -> None:
 
 @pytest.mark.parametrize("margin", [0.0, 0.01])
 def test_the_margin_is_drawn_only_where_there_is_one(margin: float) -> None:
-    assert ('class="margin"' in charts.difference_chart(0.01, 0.0, 0.02, (-0.05, 0.05), "good", margin)) == bool(margin)
+    assert ('class="margin"' in charts.difference_chart(Estimate(0.01, 0.0, 0.02), (-0.05, 0.05), "good", margin)) == bool(margin)

@@ -9,9 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
 
 Domain = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its interval, as far as they are known."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
 
 
 def ticks(domain: Domain, wanted: int = 5) -> list[float]:
@@ -59,7 +69,8 @@ def _grid(domain: Domain, height: int, wanted: int) -> str:
     )
 
 
-def _whisker(low: float | None, high: float | None, domain: Domain, middle: float, tone: str) -> str:
+def _whisker(estimate: Estimate, domain: Domain, middle: float, tone: str) -> str:
+    low, high = estimate.low, estimate.high
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return ""
     left, right = drawn_at(low, domain), drawn_at(high, domain)
@@ -76,58 +87,45 @@ def _arrow(left: bool, middle: float, tone: str) -> str:
     )
 
 
-def interval_chart(
-    value: float | None, low: float | None, high: float | None, domain: Domain, tone: str, label: str = "", height: int = 30
-) -> str:
+def interval_chart(estimate: Estimate, domain: Domain, tone: str, label: str = "", height: int = 30) -> str:
     """A dot with its interval on a shared axis; an arrow at the edge where the value lies beyond it."""
-    middle = height / 2
+    value, middle = estimate.value, height / 2
     if value is not None and not domain[0] <= value <= domain[1]:
         return row_drawing(height, _grid(domain, height, 5) + _arrow(value < domain[0], middle, tone), label)
-    body = _grid(domain, height, 5) + _whisker(low, high, domain, middle, tone)
+    body = _grid(domain, height, 5) + _whisker(estimate, domain, middle, tone)
     if value is not None and math.isfinite(value):
         body += f'<circle class="dot {tone}" cx="{drawn_at(value, domain)}" cy="{middle}" r="5.5"/>'
     return row_drawing(height, body, label)
 
 
-def difference_chart(
-    value: float | None,
-    low: float | None,
-    high: float | None,
-    domain: Domain,
-    tone: str,
-    margin: float = 0.0,
-    label: str = "",
-    height: int = 28,
-) -> str:
+def difference_chart(estimate: Estimate, domain: Domain, tone: str, margin: float = 0.0, label: str = "", height: int = 28) -> str:
     """A difference with its interval against the zero line, and against the margin where one is set."""
-    middle = height / 2
+    value, middle = estimate.value, height / 2
     zero = drawn_at(0.0, domain)
     body = f'<rect class="worse" x="0" y="0" width="{drawn_at(-margin, domain)}" height="{height}"/>'
     body += f'<line class="zero" x1="{zero}" x2="{zero}" y1="0" y2="{height}"/>'
     if margin:
         x = drawn_at(-margin, domain)
         body += f'<line class="margin" x1="{x}" x2="{x}" y1="0" y2="{height}"/>'
-    body += _whisker(low, high, domain, middle, tone)
+    body += _whisker(estimate, domain, middle, tone)
     if value is not None and math.isfinite(value):
         body += f'<circle class="dot {tone}" cx="{drawn_at(value, domain)}" cy="{middle}" r="5.5"/>'
     return row_drawing(height, body, label)
 
 
 def bar_chart(
-    value: float | None,
-    low: float | None = None,
-    high: float | None = None,
+    estimate: Estimate,
     mark: float | None = None,
     domain: Domain = (0.0, 1.0),
     label: str = "",
     height: int = 18,
 ) -> str:
     """A bar with its interval; `mark` is where the champion stands."""
-    middle = height / 2
+    value, middle = estimate.value, height / 2
     body = f'<rect class="track" x="0" y="3" width="100%" height="{height - 6}" rx="2"/>'
     if value is not None and math.isfinite(value):
         body += f'<rect class="bar" x="0" y="3" width="{drawn_at(value, domain)}" height="{height - 6}" rx="2"/>'
-    body += _whisker(low, high, domain, middle, "onbar")
+    body += _whisker(estimate, domain, middle, "onbar")
     if mark is not None and math.isfinite(mark):
         x = drawn_at(mark, domain)
         body += f'<line class="champion-mark" x1="{x}" x2="{x}" y1="0" y2="{height}"/>'

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from tasks.report.draw.charts import Domain, drawn_at, row_drawing
-from tasks.report.draw.series import Dot, Tone, diamond_mark, height_of, interval_whiskers, levels_grid, measured_points, place_dots
+from tasks.report.draw.series import Dot, Plane, Tone, diamond_mark, interval_whiskers, levels_grid, measured_points, place_dots
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,8 @@ def change_lines(changes: Sequence[float], xs: Domain, height: int) -> str:
     return "".join(f'<line class="change" x1="{drawn_at(at, xs)}" x2="{drawn_at(at, xs)}" y1="0" y2="{height}"/>' for at in changes)
 
 
-def score_lane(
-    audits: Sequence[Dot],
-    tests: Sequence[Dot],
-    xs: Domain,
-    ys: Domain,
-    changes: Sequence[float],
-    label: str,
-    height: int,
-) -> str:
+def score_lane(audits: Sequence[Dot], tests: Sequence[Dot], plane: Plane, changes: Sequence[float], label: str) -> str:
     """A metric along a model's life: each version's test score at its release, and what audits said since."""
-    y = height_of(ys, height)
-    body = levels_grid(ys, height, 4) + change_lines(changes, xs, height)
-    body += measured_points(audits, xs, y, height)
-    return row_drawing(height, body + interval_whiskers(tests, xs, y, "champion"), label)
+    body = levels_grid(plane, 4) + change_lines(changes, plane.xs, plane.height)
+    body += measured_points(audits, plane)
+    return row_drawing(plane.height, body + interval_whiskers(tests, plane, "champion"), label)

@@ -37,6 +37,23 @@ class Dot:
     title: str = ""
 
 
+@dataclass(frozen=True)
+class Plane:
+    """What a drawing over time shows: the time from left to right, the values from bottom to top, in so many pixels of height."""
+
+    xs: Domain
+    ys: Domain
+    height: int
+
+    def x(self, at: float) -> str:
+        return drawn_at(at, self.xs)
+
+    def y(self, value: float) -> float:
+        low, high = self.ys
+        span = high - low if high > low else 1.0
+        return min(self.height + 2.0, max(-2.0, self.height - (value - low) / span * self.height))
+
+
 def time_domain(moments: Sequence[float], pad: float = 0.03) -> Domain:
     """The stretch that holds all moments with a little air; of a single one, the days around it."""
     low, high = min(moments, default=0.0), max(moments, default=times.DAY)
@@ -71,55 +88,50 @@ def effect_strip(cells: Sequence[tuple[float | None, Tone, str]], label: str, le
     return row_drawing(height, body, label)
 
 
-def scale_labels(show: Callable[[float], str], ys: Domain, height: int, wanted: int = 3) -> str:
+def scale_labels(show: Callable[[float], str], plane: Plane, wanted: int = 3) -> str:
     """The labels left of a trend, as wide as its column."""
-    y = height_of(ys, height)
     marks = "".join(
-        f'<text class="tick" x="100%" y="{y(tick) + 4:.1f}" text-anchor="end">{escape(show(tick))}</text>'
-        for tick in ticks(ys, wanted)
+        f'<text class="tick" x="100%" y="{plane.y(tick) + 4:.1f}" text-anchor="end">{escape(show(tick))}</text>'
+        for tick in ticks(plane.ys, wanted)
     )
-    return row_drawing(height, marks, "")
+    return row_drawing(plane.height, marks, "")
 
 
-def trend_chart(
-    dots: Sequence[Dot], xs: Domain, ys: Domain, limits: tuple[float | None, float | None], label: str, height: int, wanted: int = 3
-) -> str:
+def trend_chart(dots: Sequence[Dot], plane: Plane, limits: tuple[float | None, float | None], label: str) -> str:
     """Values over time with their band; what lies above or below the `limits` is tinted; alarms are diamonds, in any colour."""
-    y = height_of(ys, height)
-    body = time_grid(xs, height) + levels_grid(ys, height, wanted)
+    y, ys = plane.y, plane.ys
+    body = time_grid(plane) + levels_grid(plane, 3)
     for limit, start, end in ((limits[0], ys[1], limits[0]), (limits[1], limits[1], ys[0])):
         if limit is not None and start is not None and end is not None:
             body += f'<rect class="beyond" x="0" y="{y(start):.1f}" width="100%" height="{max(y(end) - y(start), 0):.1f}"/>'
             body += f'<line class="limit" x1="0" x2="100%" y1="{y(limit):.1f}" y2="{y(limit):.1f}"/>'
-    body += interval_bands(dots, xs, y, height, "band")
-    body += joined_lines(dots, xs, y, height, "line tone-0")
-    return row_drawing(height, body + _marks(dots, xs, y), label)
+    body += interval_bands(dots, plane, "band")
+    body += joined_lines(dots, plane, "line tone-0")
+    return row_drawing(plane.height, body + _marks(dots, plane), label)
 
 
-def level_chart(
-    audits: Sequence[Dot], estimates: Sequence[Dot], test: Dot | None, xs: Domain, ys: Domain, label: str, height: int = 190
-) -> str:
+def level_chart(audits: Sequence[Dot], estimates: Sequence[Dot], test: Dot | None, plane: Plane, label: str) -> str:
     """A metric over time: audited with whiskers, estimated as a dashed line in its band, and the level at release across."""
-    y = height_of(ys, height)
-    body = time_grid(xs, height) + levels_grid(ys, height, 5)
+    y = plane.y
+    body = time_grid(plane) + levels_grid(plane, 5)
     if test is not None and test.value is not None:
         if test.low is not None and test.high is not None:
             body += f'<rect class="release" x="0" width="100%" y="{y(test.high):.1f}" height="{y(test.low) - y(test.high):.1f}"/>'
         body += f'<line class="release-line" x1="0" x2="100%" y1="{y(test.value):.1f}" y2="{y(test.value):.1f}"/>'
-    body += interval_bands(estimates, xs, y, height, "band estimate")
-    body += joined_lines(estimates, xs, y, height, "line estimate")
+    body += interval_bands(estimates, plane, "band estimate")
+    body += joined_lines(estimates, plane, "line estimate")
     if len(estimates) <= FEW:
-        body += interval_whiskers(estimates, xs, y, "estimate")
-    return row_drawing(height, body + measured_points(audits, xs, y, height), label)
+        body += interval_whiskers(estimates, plane, "estimate")
+    return row_drawing(plane.height, body + measured_points(audits, plane), label)
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------------
 
 
-def time_grid(xs: Domain, height: int) -> str:
+def time_grid(plane: Plane) -> str:
     return "".join(
-        f'<line class="grid" x1="{drawn_at(at, xs)}" x2="{drawn_at(at, xs)}" y1="0" y2="{height}"/>'
-        for at, _ in times.time_ticks(*xs)
+        f'<line class="grid" x1="{plane.x(at)}" x2="{plane.x(at)}" y1="0" y2="{plane.height}"/>'
+        for at, _ in times.time_ticks(*plane.xs)
     )
 
 
@@ -130,28 +142,25 @@ def diamond_mark(at: float, y: float, xs: Domain, title: str) -> str:
     )
 
 
-def interval_whiskers(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], tone: str = "challenger") -> str:
+def interval_whiskers(dots: Sequence[Dot], plane: Plane, tone: str = "challenger") -> str:
     """Dots with their intervals upright."""
-    body = ""
+    y, body = plane.y, ""
     for one in dots:
         if one.value is None:
             continue
-        x = drawn_at(one.x, xs)
+        x = plane.x(one.x)
         if one.low is not None and one.high is not None:
             body += f'<line class="whisker {tone}" x1="{x}" x2="{x}" y1="{y(one.low):.1f}" y2="{y(one.high):.1f}"/>'
         body += f'<circle class="dot {tone}" cx="{x}" cy="{y(one.value):.1f}" r="4.5"><title>{escape(one.title)}</title></circle>'
     return body
 
 
-def measured_points(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: int) -> str:
+def measured_points(dots: Sequence[Dot], plane: Plane) -> str:
     """What was measured, upright intervals joined by a faint line; of very many a line in its band, with the last one marked."""
     if len(dots) <= MANY:
-        return joined_lines(dots, xs, y, height, "line faint") + interval_whiskers(dots, xs, y)
-    return (
-        interval_bands(dots, xs, y, height, "band")
-        + joined_lines(dots, xs, y, height, "line tone-0")
-        + interval_whiskers(dots[-1:], xs, y)
-    )
+        return joined_lines(dots, plane, "line faint") + interval_whiskers(dots, plane)
+    line = joined_lines(dots, plane, "line tone-0")
+    return interval_bands(dots, plane, "band") + line + interval_whiskers(dots[-1:], plane)
 
 
 def thin_dots(dots: Sequence[Dot], most: int = 240) -> list[Dot]:
@@ -160,49 +169,51 @@ def thin_dots(dots: Sequence[Dot], most: int = 240) -> list[Dot]:
     return list(dots[::-1][::step][::-1])
 
 
-def joined_lines(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: int, kind: str) -> str:
+def joined_lines(dots: Sequence[Dot], plane: Plane, kind: str) -> str:
     """The values joined, a gap where one is missing."""
     paths = [
-        "M" + "L".join(f"{_wide(one.x, xs)} {y(one.value or 0.0):.1f}" for one in part) for part in _runs(dots) if len(part) > 1
+        "M" + "L".join(f"{_wide(one.x, plane.xs)} {plane.y(one.value or 0.0):.1f}" for one in part)
+        for part in _runs(dots)
+        if len(part) > 1
     ]
-    return _stretched(f'<path class="{kind}" d="{"".join(paths)}"/>', height) if paths else ""
+    return _stretched(f'<path class="{kind}" d="{"".join(paths)}"/>', plane.height) if paths else ""
 
 
-def interval_bands(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float], height: int, kind: str) -> str:
+def interval_bands(dots: Sequence[Dot], plane: Plane, kind: str) -> str:
     """The intervals as a band; a lone value has a whisker instead."""
-    shapes, lone = "", ""
+    y, shapes, lone = plane.y, "", ""
     for part in _runs([one for one in dots if one.value is None or (one.low is not None and one.high is not None)]):
         if len(part) == 1:
-            x = drawn_at(part[0].x, xs)
+            x = plane.x(part[0].x)
             lone += f'<line class="whisker" x1="{x}" x2="{x}" y1="{y(part[0].low or 0.0):.1f}" y2="{y(part[0].high or 0.0):.1f}"/>'
             continue
-        there = [f"{_wide(one.x, xs)},{y(one.high or 0.0):.1f}" for one in part]
-        back = [f"{_wide(one.x, xs)},{y(one.low or 0.0):.1f}" for one in reversed(part)]
+        there = [f"{_wide(one.x, plane.xs)},{y(one.high or 0.0):.1f}" for one in part]
+        back = [f"{_wide(one.x, plane.xs)},{y(one.low or 0.0):.1f}" for one in reversed(part)]
         shapes += f'<polygon class="{kind}" points="{" ".join([*there, *back])}"/>'
-    return (_stretched(shapes, height) if shapes else "") + lone
+    return (_stretched(shapes, plane.height) if shapes else "") + lone
 
 
-def _marks(dots: Sequence[Dot], xs: Domain, y: Callable[[float], float]) -> str:
+def _marks(dots: Sequence[Dot], plane: Plane) -> str:
     """Every look that few looks have, of many only the alarms and the last; gaps as open rings on the floor."""
     few, body = len(dots) <= MANY, ""
     for n, one in enumerate(dots):
         if one.value is None:
-            body += _ring(one, xs, y) if few else ""
+            body += _ring(one, plane) if few else ""
         elif one.tone == "bad":
-            body += diamond_mark(one.x, y(one.value), xs, one.title)
+            body += diamond_mark(one.x, plane.y(one.value), plane.xs, one.title)
         elif few or n == len(dots) - 1:
-            body += f'<circle class="dot {one.tone} look-dot" cx="{drawn_at(one.x, xs)}" cy="{y(one.value):.1f}" r="3.4">'
+            body += f'<circle class="dot {one.tone} look-dot" cx="{plane.x(one.x)}" cy="{plane.y(one.value):.1f}" r="3.4">'
             body += f"<title>{escape(one.title)}</title></circle>"
     return body
 
 
-def _ring(one: Dot, xs: Domain, y: Callable[[float], float]) -> str:
-    return f'<circle class="ring" cx="{drawn_at(one.x, xs)}" cy="{y(0.0):.1f}" r="3"><title>{escape(one.title)}</title></circle>'
+def _ring(one: Dot, plane: Plane) -> str:
+    return f'<circle class="ring" cx="{plane.x(one.x)}" cy="{plane.y(0.0):.1f}" r="3"><title>{escape(one.title)}</title></circle>'
 
 
-def levels_grid(ys: Domain, height: int, wanted: int) -> str:
-    y = height_of(ys, height)
-    return "".join(f'<line class="grid" x1="0" x2="100%" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>' for tick in ticks(ys, wanted))
+def levels_grid(plane: Plane, wanted: int) -> str:
+    levels = [plane.y(tick) for tick in ticks(plane.ys, wanted)]
+    return "".join(f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>' for y in levels)
 
 
 def _runs(dots: Sequence[Dot]) -> list[list[Dot]]:
@@ -226,12 +237,6 @@ def place_dots(value: float, xs: Domain) -> float:
 
 def _wide(value: float, xs: Domain) -> str:
     return f"{WIDE * place_dots(value, xs):.1f}"
-
-
-def height_of(ys: Domain, height: int) -> Callable[[float], float]:
-    low, high = ys
-    span = high - low if high > low else 1.0
-    return lambda value: min(height + 2.0, max(-2.0, height - (value - low) / span * height))
 
 
 def level_tick(value: float, share: bool) -> str:

@@ -103,8 +103,9 @@ class _HistoryDrawings:
         values = [value for one in (*tests, *audits) for value in (one.value, one.low, one.high)]
         ys = charts.domain_of(values, floor=0.0, ceiling=1.0 if share else None)
         label = f"{formats.plain_name(history.metric)}: {len(tests)} versions at release, {len(audits)} audits"
-        drawn = lanes.score_lane(audits, tests, self.xs, ys, self.changes, label, TALL)
-        return framed_chart(series.scale_labels(partial(series.level_tick, share=share), ys, TALL, 4), drawn, "")
+        plane = series.Plane(self.xs, ys, TALL)
+        drawn = lanes.score_lane(audits, tests, plane, self.changes, label)
+        return framed_chart(series.scale_labels(partial(series.level_tick, share=share), plane, 4), drawn, "")
 
     def _dots(self, found: list[Level]) -> list[series.Dot]:
         return [dot for one in found if (dot := monitor_view.level_dot(one, self.history.unit)) is not None]
@@ -116,7 +117,7 @@ class _HistoryDrawings:
         ends = formats.interval_text(one.low, one.high, self.history.unit)
         label = f"version {one.version}: {formats.with_unit(one.value, self.history.unit)}{f', interval {ends}' if ends else ''}"
         tone = "champion" if one.version == self.history.champion else "challenger"
-        return trusted_svg(charts.interval_chart(one.value, one.low, one.high, self.scores, tone, label))
+        return trusted_svg(charts.interval_chart(charts.Estimate(one.value, one.low, one.high), self.scores, tone, label))
 
     def score_axis(self) -> Markup:
         return trusted_svg(charts.axis_labels(self.scores, partial(series.level_tick, share=self.history.unit == "share"), 4))
@@ -124,7 +125,7 @@ class _HistoryDrawings:
     def cost_bar(self, one: Version) -> Markup:
         longest = max((each.training_seconds or 0.0 for each in self.history.versions), default=0.0)
         label = f"version {one.version}: {formats.format_seconds(one.training_seconds)}"
-        return trusted_svg(charts.bar_chart(one.training_seconds, domain=(0.0, longest or 1.0), label=label))
+        return trusted_svg(charts.bar_chart(charts.Estimate(one.training_seconds), domain=(0.0, longest or 1.0), label=label))
 
     def thumbs(self, up: int, down: int) -> Markup:
         return trusted_svg(

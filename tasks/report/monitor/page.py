@@ -93,10 +93,10 @@ class _LookDrawings:
         ends = _calm([end for one in dots for end in (one.low, one.high)])
         ys = charts.domain_of([0.0, limit and 1.25 * limit, below and 1.25 * below, *(one.value for one in dots), *ends], 0.06)
         label = f"{kind.title} over {len(dots)} looks; the last: {dots[-1].title}"
-        show = partial(_tick, unit=kind.unit)
+        show, plane = partial(_tick, unit=kind.unit), series.Plane(self.xs, ys, HEIGHT)
         return framed_chart(
-            series.scale_labels(show, ys, HEIGHT),
-            series.trend_chart(dots, self.xs, ys, (limit, below), label, HEIGHT),
+            series.scale_labels(show, plane),
+            series.trend_chart(dots, plane, (limit, below), label),
             series.time_axis(self.xs, 5),
         )
 
@@ -112,8 +112,9 @@ class _LookDrawings:
         ys = charts.domain_of(values, floor=0.0, ceiling=1.0 if share else None)
         show = partial(series.level_tick, share=share)
         label = f"{formats.plain_name(watch.metric)} over time: {len(audits)} audits, {len(estimates)} estimates"
-        drawn = series.level_chart(audits, estimates, test, xs, ys, label, TALL)
-        return framed_chart(series.scale_labels(show, ys, TALL, 5), drawn, series.time_axis(xs))
+        plane = series.Plane(xs, ys, TALL)
+        drawn = series.level_chart(audits, estimates, test, plane, label)
+        return framed_chart(series.scale_labels(show, plane, 5), drawn, series.time_axis(xs))
 
     def _levels(self, kind: str) -> list[series.Dot]:
         return [dot for one in self.watch.levels if one.kind == kind and (dot := view.level_dot(one, self.watch.unit))]
@@ -126,7 +127,8 @@ class _LookDrawings:
 
     def share_bar(self, one: ChangeRow, domain: Domain) -> Markup:
         label = f"{one.name}: {formats.format_share(one.window)} now, {formats.format_share(one.reference)} in the reference"
-        return trusted_svg(charts.bar_chart(one.window, one.window_low, one.window_high, one.reference, domain, label))
+        now = charts.Estimate(one.window, one.window_low, one.window_high)
+        return trusted_svg(charts.bar_chart(now, one.reference, domain, label))
 
 
 def _calm(ends: list[float | None]) -> list[float]:

@@ -43,7 +43,8 @@ class _RunDrawings:
             return Markup("")
         ends = formats.interval_text(score.low, score.high, score.unit)
         label = f"{system.name}: {formats.with_unit(score.value, score.unit)} {ends}"
-        return _svg(charts.interval_chart(score.value, score.low, score.high, self.scores, system.role, label.strip()))
+        estimate = charts.Estimate(score.value, score.low, score.high)
+        return _svg(charts.interval_chart(estimate, self.scores, system.role, label.strip()))
 
     def score_axis(self) -> Markup:
         score = view.primary_score(self.report)
@@ -55,23 +56,20 @@ class _RunDrawings:
             return Markup("")
         ends = formats.signed_interval(one.low, one.high, one.unit)
         label = f"{one.name}: {formats.difference_text(one.difference, one.unit)}" + (f", interval {ends}" if ends else "")
-        return _svg(
-            charts.difference_chart(
-                one.difference, one.low, one.high, axis, formats.outcome_mark(one.outcome)[0], one.margin or 0.0, label, height
-            )
-        )
+        estimate, tone = charts.Estimate(one.difference, one.low, one.high), formats.outcome_mark(one.outcome)[0]
+        return _svg(charts.difference_chart(estimate, axis, tone, one.margin or 0.0, label, height))
 
     def difference_axis(self, unit: Unit, axis: charts.Domain) -> Markup:
         return _svg(charts.axis_labels(axis, partial(_signed_tick, unit=unit), 5))
 
     def class_bar(self, one: ClassRow) -> Markup:
         label = f"{one.name}: recall {formats.format_share(one.recall)} of {one.n}"
-        return _svg(charts.bar_chart(one.recall, one.low, one.high, one.champion, (0.0, 1.0), label))
+        return _svg(charts.bar_chart(charts.Estimate(one.recall, one.low, one.high), one.champion, label=label))
 
     def slice_bar(self, one: SliceRow) -> Markup:
         domain = (0.0, 1.0) if one.unit == "share" else (0.0, self.slices[1])
         label = f"{one.column} {one.name}: {formats.with_unit(one.value, one.unit)} of {one.n} rows"
-        return _svg(charts.bar_chart(one.value, one.low, one.high, one.champion, domain, label))
+        return _svg(charts.bar_chart(charts.Estimate(one.value, one.low, one.high), one.champion, domain, label))
 
     def curves(self, panel: str, curves: list[Curve]) -> Markup:
         by, kept = curves[0].by, self.report.kept_epoch
@@ -99,9 +97,8 @@ class _RunDrawings:
 
     def stage_bar(self, one: StageCost) -> Markup:
         longest = max((stage.seconds for stage in self.report.cost.stages), default=0.0) if self.report.cost else 0.0
-        return _svg(
-            charts.bar_chart(one.seconds, domain=(0.0, longest or 1.0), label=f"{one.name}: {formats.format_seconds(one.seconds)}")
-        )
+        label = f"{one.name}: {formats.format_seconds(one.seconds)}"
+        return _svg(charts.bar_chart(charts.Estimate(one.seconds), domain=(0.0, longest or 1.0), label=label))
 
     def stack(self, parts: list[tuple[str, float]], label: str) -> Markup:
         toned = [(title, amount, f"tone-{rank % 6}") for rank, (title, amount) in enumerate(parts)]
