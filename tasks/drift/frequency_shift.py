@@ -106,7 +106,7 @@ def changed_words(
     """
     names = sorted(reference.words.keys() | window.words.keys())
     counts = np.array([[reference.words.get(name, 0), window.words.get(name, 0)] for name in names], dtype=np.int64)
-    return _changes(names, counts.reshape(-1, 2), (reference.texts, window.texts), rate, least, most, prior)
+    return _changes(_CountTable(names, counts.reshape(-1, 2), (reference.texts, window.texts)), rate, least, most, prior)
 
 
 def changed_shares(
@@ -118,31 +118,46 @@ def changed_shares(
     """
     names = sorted(reference.keys() | window.keys())
     counts = np.array([[reference.get(name, 0), window.get(name, 0)] for name in names], dtype=np.int64).reshape(-1, 2)
-    sizes = int(counts[:, 0].sum()), int(counts[:, 1].sum())
-    if not names or 0 in sizes:
+    table = _CountTable(names, counts, (int(counts[:, 0].sum()), int(counts[:, 1].sum())))
+    if table.is_empty:
         return ()
-    p, tested = _p_values(counts, sizes, rate, least)
-    every = _rows(names, counts, sizes, p, _holm(p, tested, rate), _log_odds(counts, sizes, prior))
+    p, tested = _p_values(table, rate, least)
+    every = _rows(table, p, _holm(p, tested, rate), _log_odds(table, prior))
     return tuple(sorted(every, key=lambda one: (-abs(one.window - one.reference), one.name)))
 
 
-def _changes(
-    names: list[str], counts: NDArray[np.int64], sizes: tuple[int, int], rate: float, least: float, most: int, prior: float
-) -> Changes:
-    if not names or 0 in sizes:
-        return Changes((), (), 0, rate, least, *sizes)
-    p, tested = _p_values(counts, sizes, rate, least)
+@dataclass(frozen=True, eq=False)
+class _CountTable:
+    """In how many texts of the reference and of the window each name stands (n, 2), and how many texts there are of either."""
+
+    names: list[str]
+    counts: NDArray[np.int64]
+    sizes: tuple[int, int]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.names or 0 in self.sizes
+
+    def picked(self, rows: list[int]) -> _CountTable:
+        return _CountTable([self.names[i] for i in rows], self.counts[rows], self.sizes)
+
+
+def _changes(table: _CountTable, rate: float, least: float, most: int, prior: float) -> Changes:
+    if table.is_empty:
+        return Changes((), (), 0, rate, least, *table.sizes)
+    p, tested = _p_values(table, rate, least)
     sure = _holm(p, tested, rate)
-    size = _log_odds(counts, sizes, prior)
+    size = _log_odds(table, prior)
     order = np.lexsort((-np.abs(size), p))
     picked = [i for more in (True, False) for i in [j for j in order if sure[j] and (size[j] > 0) == more][:most]]
-    rows = _rows([names[i] for i in picked], counts[picked], sizes, p[picked], sure[picked], size[picked])
+    rows = _rows(table.picked(picked), p[picked], sure[picked], size[picked])
     more = tuple(one for one in rows if one.log_odds > 0)
-    return Changes(more, tuple(one for one in rows if one.log_odds <= 0), int(tested.sum()), rate, least, *sizes)
+    return Changes(more, tuple(one for one in rows if one.log_odds <= 0), int(tested.sum()), rate, least, *table.sizes)
 
 
-def _log_odds(counts: NDArray[np.int64], sizes: tuple[int, int], prior: float) -> Floats:
+def _log_odds(table: _CountTable, prior: float) -> Floats:
     """Log odds ratio, window over reference, with `prior` texts of the pooled shares (at least half a text) on either side."""
+    counts, sizes = table.counts, table.sizes
     weight = np.maximum(prior * counts.sum(axis=1) / sum(sizes), 0.5)
     total = max(prior, 1.0)
     odds = [
@@ -152,12 +167,13 @@ def _log_odds(counts: NDArray[np.int64], sizes: tuple[int, int], prior: float) -
     return np.asarray(odds[1] - odds[0], dtype=np.float64)
 
 
-def _p_values(counts: NDArray[np.int64], sizes: tuple[int, int], rate: float, least: float) -> tuple[Floats, NDArray[np.bool_]]:
+def _p_values(table: _CountTable, rate: float, least: float) -> tuple[Floats, NDArray[np.bool_]]:
     """Two-sided p of "the odds ratio lies in [1 / least, least]", and which rows could ever fall below the corrected level.
 
     Given how often a name occurs in all, its count in the window is Fisher's noncentral hypergeometric (1935; at ratio 1 the
     central one): the tails are summed exactly, once per total. p is twice the smaller tail, each at its own end of the range.
     """
+    counts, sizes = table.counts, table.sizes
     p, best = np.ones(len(counts)), np.ones(len(counts))
     totals = counts.sum(axis=1)
     for total in np.unique(totals):
@@ -200,9 +216,8 @@ def _holm(p: Floats, tested: NDArray[np.bool_], rate: float) -> NDArray[np.bool_
     return sure
 
 
-def _rows(
-    names: list[str], counts: NDArray[np.int64], sizes: tuple[int, int], p: Floats, sure: NDArray[np.bool_], size: Floats
-) -> list[Change]:
+def _rows(table: _CountTable, p: Floats, sure: NDArray[np.bool_], size: Floats) -> list[Change]:
+    counts, sizes = table.counts, table.sizes
     shares = counts / np.array(sizes)
     low, high = wilson(counts, np.array(sizes))
     return [
@@ -210,5 +225,5 @@ def _rows(
             name, int(counts[i, 0]), int(counts[i, 1]), float(shares[i, 0]), float(low[i, 0]), float(high[i, 0]),
             float(shares[i, 1]), float(low[i, 1]), float(high[i, 1]), float(size[i]), float(p[i]), bool(sure[i]),
         )
-        for i, name in enumerate(names)
+        for i, name in enumerate(table.names)
     ]  # fmt: skip

@@ -100,7 +100,7 @@ def novel_texts(
         Stranger(int(new.rows[i]), int(old.rows[first[i]]), float(distance[i]), float(p[i]), int(new.copies[i]))
         for i in np.argsort(-distance, kind="stable")[:k]
     )
-    growths = _growths(new, old, near[:, ball - 1], first, ball, groups, rate)
+    growths = _growths(new, old, _Neighbourhoods(near[:, ball - 1], first, ball), groups, rate)
     return Unlike(strange / m, float(low), float(high), EXPECTED, strangers, growths, n, m)
 
 
@@ -148,11 +148,18 @@ def _neighbours(left: Vectors, right: Vectors, k: int) -> tuple[Floats, Codes]:
     return near, first
 
 
-def _growths(
-    new: _Distinct, old: _Distinct, reach: Floats, first: Codes, ball: int, groups: int, rate: float
-) -> tuple[Growth, ...]:
+@dataclass(frozen=True, eq=False)
+class _Neighbourhoods:
+    """Around each window text: how far the ball reaches that holds `ball` reference texts, and which of them is the nearest."""
+
+    reach: Floats
+    first: Codes
+    ball: int
+
+
+def _growths(new: _Distinct, old: _Distinct, around: _Neighbourhoods, groups: int, rate: float) -> tuple[Growth, ...]:
     """Greedy: the ball with the largest excess of window texts, what it holds set aside, the next; see `novel_texts`."""
-    n, m = len(old.rows), len(new.rows)
+    n, m, ball, reach = len(old.rows), len(new.rows), around.ball, around.reach
     expected = ball * m / n
     found: list[Growth] = []
     left = np.ones(m, dtype=np.bool_)
@@ -166,7 +173,7 @@ def _growths(
         members = np.flatnonzero(left & (1 - new.vectors @ new.vectors[centre] <= reach[centre]))
         inner = members[np.argsort(-(new.vectors[members] @ new.vectors[members].mean(axis=0)), kind="stable")]
         typical = tuple(int(new.rows[i]) for i in inner[:3])
-        found.append(Growth(typical, int(old.rows[first[inner[0]]]), len(members), len(members) / m, ball / n, p))
+        found.append(Growth(typical, int(old.rows[around.first[inner[0]]]), len(members), len(members) / m, ball / n, p))
         left[members] = False
     return tuple(found)
 
