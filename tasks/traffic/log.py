@@ -72,11 +72,10 @@ def pending_audits(
     pipeline: str,
     url: str | None = None,
     start: datetime | None = None,
-    end: datetime | None = None,
     most: int | None = None,
     thumbs: bool = False,
 ) -> pd.DataFrame:
-    """Answers of [start, end) drawn to be labelled that no audit has labelled yet, nor, with `thumbs`, given a thumb.
+    """Answers since `start` drawn to be labelled that no audit has labelled yet, nor, with `thumbs`, given a thumb.
 
     By id, which is a random order: whoever labels only the first of them still labels a fair draw. A user's own label does not
     count, for users choose what they label. Nobody speaks of an answer before it is given: older feedback is not read.
@@ -84,7 +83,7 @@ def pending_audits(
     kinds = ["label", "correction", *(["thumb"] if thumbs else [])]
     said = _read(home, pipeline, url, "feedback", Query(start)).to_pandas()
     done = said[(said["source"] == "audit") & said["kind"].isin(kinds)]["answer_id"]
-    drawn = _read(home, pipeline, url, "answers", Query(start, end, audits=True)).to_pandas()
+    drawn = _read(home, pipeline, url, "answers", Query(start, audits=True)).to_pandas()
     pending: pd.DataFrame = drawn[~drawn["id"].isin(done)].sort_values("id", ignore_index=True)
     return pending if most is None else pending.head(most)
 
