@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
     from tasks.serving.predictor import ReadyModel
 
 
+@dataclass(frozen=True)
+class ScoringModel:
+    """The version that scores, and where its package and its base lie."""
+
+    version: str
+    package: Path
+    base: Path
+
+
 @task(name="score", cache_policy=NO_CACHE)
 def score(
     pipeline: Pipeline, home: Home, source: str, output: str, version: str | None, move: Callable[[int, int], None]
@@ -46,7 +56,8 @@ def score(
         raise InputError(f"{pipeline.name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
     told = _artifact(move)
     with stage_table(source, place) if is_table(source) else nullcontext(source) as rows:
-        outcome = _score(pipeline, home, champion_files(tracking, home, pipeline.name, which), which, rows, place, told)
+        model = ScoringModel(which, *champion_files(tracking, home, pipeline.name, which))
+        outcome = _score(pipeline, home, model, rows, place, told)
     return {
         "pipeline": pipeline.name,
         "version": which,
@@ -71,7 +82,7 @@ def _artifact(move: Callable[[int, int], None]) -> Callable[[int, int], None]:
 
 
 def _score(
-    pipeline: Pipeline, home: Home, files: tuple[Path, Path], version: str, rows: str, place: Path, move: Callable[[int, int], None]
+    pipeline: Pipeline, home: Home, model: ScoringModel, rows: str, place: Path, move: Callable[[int, int], None]
 ) -> dict[str, object]:
     from tasks.serving.batch.input_files import inspect_files
     from tasks.serving.batch.scoring import score_files
@@ -91,20 +102,20 @@ def _score(
 
     def answers(texts: Sequence[str]) -> list[Prediction | None]:  # a result that is there already needs no model
         if not ready:
-            ready.append(make_ready(version, load_package(files[0], files[1], home.path)))
+            ready.append(make_ready(model.version, load_package(model.package, model.base, home.path)))
         return ready[0].answers(texts)
 
-    model = hashlib.sha256((files[0] / "manifest.json").read_bytes()).hexdigest()
+    manifest = hashlib.sha256((model.package / "manifest.json").read_bytes()).hexdigest()
     named = data.id if data.id in batch.columns else None
     key = json_sha256(
         {
             "rows": list(fingerprint_files(batch.files).items()), "text": text, "id": named, "longest": data.max_characters,
-            "model": model, "version": version, "at_once": at_once, "logged": rate if logged else None,
+            "model": manifest, "version": model.version, "at_once": at_once, "logged": rate if logged else None,
             "code": code_of("batch", pipeline),
         }
     )  # fmt: skip
     with closing(open_traffic(home.path, pipeline.name, home.traffic_url)) if logged else nullcontext() as log:
-        done = score_files(ScoringJob(batch, key, version, answers, at_once, named, place, log, rate), move)
+        done = score_files(ScoringJob(batch, key, model.version, answers, at_once, named, place, log, rate), move)
     fresh = 0 if done.skipped else done.rows - done.kept
     return {
         "output": str(place), "rows": done.rows, "answered": done.answered, "kept": done.kept, "skipped": done.skipped,
