@@ -13,7 +13,7 @@ from tasks.common.home import find_home, settle_environment
 from tasks.common.orchestration import flow
 from tasks.common.terminal import print_notice
 from tasks.context import PipelineContext, open_context
-from tasks.ledger.monitor_runs import LookWindow, all_looks, look_of_year, record_look
+from tasks.ledger.monitor_runs import LookWindow, MonitoredChampion, all_looks, look_of_year, record_look
 from tasks.ledger.pipeline_lock import hold_pipeline
 from tasks.ledger.promotions import reconcile_alias
 from tasks.reference import read_reference
@@ -49,7 +49,8 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
             return {**_outcome(pipeline, version), "skipped": True, "reason": reason, "rows": len(found)}
         from tasks.collect.monitor import state_at_look
 
-        beside = state_at_look(context.tracking, ledger, pipeline.name, version, earlier, end, settled.notices)
+        champion = MonitoredChampion(pipeline.name, version, earlier)
+        beside = state_at_look(context.tracking, ledger, champion, end, settled.notices)
         return _look(context, version, found, end, beside)
 
 
@@ -75,7 +76,7 @@ def _look(context: PipelineContext, version: str, found: pd.DataFrame, end: date
     seen = monitor_tasks.describe_window(pipeline, champion, reference, found, end)
     findings = monitor_tasks.judge_window(pipeline, reference, seen, number, seed)
     feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
-    page = collect_look(pipeline, version, beside, reference, seen, findings, number, feedback)
+    page = collect_look(pipeline, version, beside, monitor_tasks.LookFindings(reference, seen, findings, feedback), number)
     shown = monitor_tasks.publish_look(page, home, tracking)
     alarms = tuple(one for one in findings if one.alarm)
     payload = {**payload_of(pipeline, version, seen, findings), **shown}

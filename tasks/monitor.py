@@ -47,6 +47,16 @@ class TrafficWindow:
     points: npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True, eq=False)
+class LookFindings:
+    """What a look found: the traffic of its window beside the reference, what the monitors say of it, and all feedback."""
+
+    reference: TrafficReference
+    seen: TrafficWindow
+    findings: tuple[Finding, ...]
+    feedback: pd.DataFrame
+
+
 def window_answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.DataFrame:
     """What the champion answered in the window's days, with what audits said: `correct` is 1, 0 or NaN.
 

@@ -14,10 +14,10 @@ from tasks.collect.look_changes import changed_lengths_of, changed_shares_of, ch
 from tasks.collect.request_stories import recent_requests, requests_of_page
 from tasks.drift.monitors import Finding
 from tasks.ledger.decisions import decisions_of
-from tasks.ledger.monitor_runs import Look, all_looks
+from tasks.ledger.monitor_runs import Look, MonitoredChampion, all_looks
 from tasks.ledger.promotions import ledger_history
 from tasks.ledger.retrain_history import requests_of
-from tasks.monitor import TrafficWindow
+from tasks.monitor import LookFindings, TrafficWindow
 from tasks.reference import TrafficReference
 from tasks.report.monitor import data as page
 
@@ -41,10 +41,9 @@ class Around:
     history: str
 
 
-def state_at_look(
-    tracking: Tracking, ledger: Ledger, model: str, version: str, earlier: Sequence[Look], end: datetime, notices: Sequence[str]
-) -> Around:
+def state_at_look(tracking: Tracking, ledger: Ledger, champion: MonitoredChampion, end: datetime, notices: Sequence[str]) -> Around:
     """As the ledger tells it, at a look that ends at `end`."""
+    model, version, earlier = champion.model, champion.version, champion.earlier
     decisions = decisions_of(ledger, model)
     return Around(
         since=next((entry.at for entry in reversed(ledger_history(ledger, model)) if entry.to_version == version), ""),
@@ -57,20 +56,12 @@ def state_at_look(
     )
 
 
-def collect_look(
-    pipeline: Pipeline,
-    version: str,
-    beside: Around,
-    reference: TrafficReference,
-    seen: TrafficWindow,
-    findings: tuple[Finding, ...],
-    look_of_year: int,
-    feedback: pd.DataFrame,
-) -> page.LookReport:
+def collect_look(pipeline: Pipeline, version: str, beside: Around, found: LookFindings, look_of_year: int) -> page.LookReport:
     """The page of a look that is about to be recorded."""
+    reference, seen = found.reference, found.seen
     now = seen.end.astimezone(UTC).isoformat(timespec="seconds")
     number = (beside.earlier[-1].number if beside.earlier else 0) + 1
-    said = payload_of(pipeline, version, seen, findings)
+    said = payload_of(pipeline, version, seen, found.findings)
     this = page.look_of(number, now, said)
     looks = (*beside.earlier, this)
     classifies = pipeline.facts.has_labels
@@ -92,7 +83,7 @@ def collect_look(
         languages=changed_shares_of(reference.rows, seen.rows, "language"),
         lengths=changed_lengths_of(reference.rows, seen.rows),
         levels=accuracy_levels(reference, looks, beside.since) if classifies else (*beside.audited, *audited_levels([(now, said)])),
-        feedback=feedback_of(version, seen.rows, feedback),
+        feedback=feedback_of(version, seen.rows, found.feedback),
         requests=beside.requests,
         notices=beside.notices,
         next_command="tunekeeper retrain CONFIG" if this.alarms else None,

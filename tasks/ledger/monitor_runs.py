@@ -44,6 +44,15 @@ class Look:
         return look_name(self.champion_version, self.look)
 
 
+@dataclass(frozen=True)
+class MonitoredChampion:
+    """The champion that a look is at, and the looks at it before."""
+
+    model: str
+    version: str
+    earlier: tuple[Look, ...]
+
+
 def look_name(version: str, number: int) -> str:
     """What a look is called in folders, events and requests."""
     return f"v{version}-{number}"
