@@ -126,8 +126,8 @@ def _release(
     check_look(run.ledger, pipeline.name, verdict.look)
     evidence = PromotionEvidence(verdict.verdict, pipeline.gate.rule_against(against.version), training.run_id, training.key, key)
     try:
-        challenger = PromotionRequest(version, against.version, evidence, MACHINE)
-        move = promote(run.ledger, run.registry, pipeline.name, challenger)
+        request = PromotionRequest(version, against.version, evidence, MACHINE)
+        move = promote(run.ledger, run.registry, pipeline.name, request)
     except WithdrawnError as error:
         return version, replace(verdict, verdict="HOLD", reasons=(str(error), *verdict.reasons))
     run.notices.extend(move.notices)

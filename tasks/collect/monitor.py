@@ -14,11 +14,10 @@ from tasks.collect.look_changes import changed_lengths_of, changed_shares_of, ch
 from tasks.collect.request_stories import recent_requests, requests_of_page
 from tasks.drift.monitors import Finding
 from tasks.ledger.decisions import decisions_of
-from tasks.ledger.monitor_runs import Look, MonitoredChampion, all_looks
+from tasks.ledger.monitor_runs import MonitoredChampion, all_looks
 from tasks.ledger.promotions import ledger_history
 from tasks.ledger.retrain_history import requests_of
 from tasks.monitor import LookFindings, TrafficWindow
-from tasks.reference import TrafficReference
 from tasks.report.monitor import data as page
 
 if TYPE_CHECKING:

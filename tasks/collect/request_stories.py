@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tasks.collect.links import look_page, report_page
 from tasks.ledger.decisions import Decision
 from tasks.ledger.monitor_runs import Look
-from tasks.ledger.retrain_requests import RequestRow
+from tasks.ledger.retrain_history import RequestRow
 from tasks.report.monitor import data as page
 
 if TYPE_CHECKING:
