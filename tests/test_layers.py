@@ -247,7 +247,7 @@ LARGER_FUNCTIONS = {
     ("tasks/data/snapshot/snapshot.py", "write_snapshot"): 45,
     ("flows/deploy/specs.py", "automations_of"): 44,
 }
-MORE_PARAMETERS = 21  # functions with more than PARAMETERS, until what travels together is one object
+MORE_PARAMETERS = {("tasks/learning/unpadded.py", "attend_within_texts")}  # the interface of transformers' attention
 
 
 def sizes_beyond(root: Path, modules: list[Module]) -> Iterator[str]:
@@ -260,6 +260,14 @@ def sizes_beyond(root: Path, modules: list[Module]) -> Iterator[str]:
             length = (node.end_lineno or 0) - node.lineno + 1
             if length > LARGER_FUNCTIONS.get((module.path, node.name), FUNCTION_LINES):
                 yield f"{module.path}:{node.lineno}: {node.name} has {length} lines, at most {FUNCTION_LINES}"
+            if len(parameters_of(node)) > PARAMETERS and (module.path, node.name) not in MORE_PARAMETERS:
+                yield f"{module.path}:{node.lineno}: {node.name} has over {PARAMETERS} parameters; what travels together is one"
+
+
+def parameters_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """What a caller gives."""
+    names = [each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+    return [name for name in names if name not in ("self", "cls", "ctx")]
 
 
 def functions_of(module: Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -281,12 +289,6 @@ def breaches_in(root: Path) -> list[str]:
 def test_every_wall_of_the_house_stands() -> None:
     found = breaches_in(ROOT)
     assert not found, "\n" + "\n".join(found)
-
-
-def test_no_more_functions_have_many_parameters_than_had() -> None:
-    functions = [node for module in modules_in(ROOT, PACKAGES) for node in functions_of(module)]
-    many = [node.name for node in functions if len([*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]) > PARAMETERS]
-    assert len(many) <= MORE_PARAMETERS, sorted(many)
 
 
 @pytest.mark.parametrize(

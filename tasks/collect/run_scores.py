@@ -26,36 +26,35 @@ def scores_of_systems(found: Findings) -> tuple[page.System, ...]:
     if found.champion is not None:
         systems.append(_trained("champion", found.against, found.champion, found))
     for name, metrics in found.scores.baselines.metrics.items():
-        systems.append(_system(name, "baseline", None, found.scores.baselines.scores[name], metrics, found.challenger.frame, found))
+        shown = _scores(found.scores.baselines.scores[name], metrics, found.challenger.frame, found)
+        systems.append(page.System(name=name, role="baseline", version=None, scores=shown))
     return tuple(systems)
 
 
 def _trained(role: Literal["challenger", "champion"], version: str | None, scores: StoredScores, found: Findings) -> page.System:
     """A model's row, F1 with its interval too."""
     pipeline = found.pipeline
-    shown = _system(role, role, version, primary_of(pipeline, scores), scores.metrics, scores.frame, found)
+    shown = _scores(primary_of(pipeline, scores), scores.metrics, scores.frame, found)
     if not pipeline.facts.has_labels:
-        return shown
+        return page.System(name=role, role=role, version=version, scores=shown)
     labels = sorted({*scores.frame["target"], *scores.frame["prediction"]})
     target, said = (np.searchsorted(labels, scores.frame[name].to_numpy(str)) for name in ("target", "prediction"))
     interval = metric_interval(target, said, macro_f1, groups_of(found.challenger), _settings(found))
-    return replace(
-        shown,
-        scores=tuple(
-            replace(score, low=interval.low, high=interval.high) if score.metric == "f1_macro" else score for score in shown.scores
-        ),
+    with_f1 = tuple(
+        replace(score, low=interval.low, high=interval.high) if score.metric == "f1_macro" else score for score in shown
     )
+    return page.System(name=role, role=role, version=version, scores=with_f1)
 
 
-def _system(
-    name: str, role: Literal["challenger", "champion", "baseline"], version: str | None, scores: npt.NDArray[np.float64],
-    metrics: Mapping[str, float], frame: pd.DataFrame, found: Findings,
-) -> page.System:  # fmt: skip
+def _scores(
+    scores: npt.NDArray[np.float64], metrics: Mapping[str, float], frame: pd.DataFrame, found: Findings
+) -> tuple[page.Score, ...]:
+    """The metrics that pages show of a system, the leading ones with their intervals."""
     intervals, facts = _intervals(scores, frame, found), found.pipeline.facts
     shown = [_score(metric, metrics[metric.name], intervals) for metric in facts.metrics if metric.name in metrics]
     if facts.primary not in facts.metrics:
         shown.insert(1, _score(facts.primary, _sign(facts.primary) * float(scores.mean()), intervals))
-    return page.System(name=name, role=role, version=version, scores=tuple(shown))
+    return tuple(shown)
 
 
 def _intervals(scores: npt.NDArray[np.float64], frame: pd.DataFrame, found: Findings) -> dict[str, tuple[float, float]]:
