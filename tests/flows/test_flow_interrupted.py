@@ -13,7 +13,7 @@ KILLS = [  # of all places, which `benchmarks/kills.py` goes through, those wher
     ("tasks.data.snapshot.snapshot", "write_snapshot"),
     ("tasks.learning.fit", "_finish"),
     ("tasks.tracking.client", "Tracking.register"),
-    ("flows.retrain", "record_decision"),
+    ("flows.judge", "record_decision"),
 ]
 
 
