@@ -26,20 +26,20 @@ class AliasRegistry(Protocol):
 
 
 def check_registry(entries: Sequence[Entry], registry: AliasRegistry, model: str) -> None:
-    """Refuse a registry that cannot be the one which these rows are about: nothing is to be recorded by what it says.
+    """Refuse a registry that cannot be the one these rows are about, before anything it says is recorded.
 
     Raises InfraError where it knows no such model, though rows name versions of it, or where a version's run is another.
     """
-    named = {row.to_version: row.run_id for row in entries if row.to_version is not None}
-    if not named:
+    runs = {row.to_version: row.run_id for row in entries if row.to_version is not None}
+    if not runs:
         return
     if not registry.knows(model):
-        versions = f"version {', '.join(sorted(named))} of {model}"
-        what = f"the ledger names {versions}, and MLflow at {registry.place} has no model of that name"
-        lost = "If its database was lost, restore it from a copy; to begin anew on purpose, give the pipeline another `name`"
-        raise InfraError(f"{what}: is this the right MLflow? Check MLFLOW_TRACKING_URI. {lost}. Nothing was recorded")
+        versions = f"version {', '.join(sorted(runs))} of {model}"
+        fault = f"the ledger names {versions}, and MLflow at {registry.place} has no model of that name"
+        remedy = "If its database was lost, restore it from a copy; to begin anew on purpose, give the pipeline another `name`"
+        raise InfraError(f"{fault}: is this the right MLflow? Check MLFLOW_TRACKING_URI. {remedy}. Nothing was recorded")
     there = registry.versions(model)
-    for version, run_id in named.items():
+    for version, run_id in runs.items():
         other = registry.run_of(model, version) if run_id and version in there else None
         if other is not None and other != run_id:
             raise InfraError(

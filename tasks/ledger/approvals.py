@@ -1,8 +1,8 @@
 """A promotion that waits for a person: asked for once per decision-key, answered once, and kept in the ledger.
 
-An approval is a row among the requests. Its row says what was answered; where nobody answered through it, what happened elsewhere
-says what became of it: the version was promoted by hand (approved), another is champion by now (stale), or its time is over
-(expired). Nothing waits while it waits: no process, no lock, no slot.
+An approval is a row among the requests, which stores the answer. Without an answer its state follows from other events: the version
+was promoted by hand (approved), another is champion by now (stale), or its time is over (expired). A pending approval holds no
+process, no lock and no slot.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WHY = "approval"
 
 @dataclass(frozen=True)
 class Approval:
-    """What is asked: may `version` replace `against` (None: there was no champion), on this evidence? Times are ISO, in UTC."""
+    """The question whether `version` may replace `against` (None: no champion) on this evidence. Times are ISO, in UTC."""
 
     model: str
     decision_key: str
@@ -50,21 +50,21 @@ class Approval:
 
     @property
     def sentence(self) -> str:
-        """What is to be said of it now."""
-        what, by = f"{self.model} version {self.version}", f"by {self.who}: {self.reason or 'no reason given'}"
+        """Its state as a sentence for people."""
+        subject, by = f"{self.model} version {self.version}", f"by {self.who}: {self.reason or 'no reason given'}"
         match self.state:
             case "pending":
-                return f"{what} waits until {self.until[:16].replace('T', ' ')} UTC for a person to approve it ({self.how})"
+                return f"{subject} waits until {self.until[:16].replace('T', ' ')} UTC for a person to approve it ({self.how})"
             case "approved":
-                return f"{what} was approved {by}"
+                return f"{subject} was approved {by}"
             case "rejected":
-                return f"{what} was rejected {by}"
+                return f"{subject} was rejected {by}"
             case "expired":
-                return f"{what} was not promoted: nobody answered until {self.until[:16].replace('T', ' ')} UTC ({self.how})"
+                return f"{subject} was not promoted: nobody answered until {self.until[:16].replace('T', ' ')} UTC ({self.how})"
             case "stale":
-                return f"{what} was compared with {_named(self.against)}, champion no more: the next retraining decides again"
+                return f"{subject} was compared with {_named(self.against)}, champion no more: the next retraining decides again"
             case "superseded":
-                return f"{what} was not promoted: a later challenger took its place before anybody answered ({self.how})"
+                return f"{subject} was not promoted: a later challenger took its place before anybody answered ({self.how})"
 
     @property
     def how(self) -> str:
@@ -73,19 +73,19 @@ class Approval:
 
     @property
     def account(self) -> dict[str, str]:
-        """What `retrain --json` says of it."""
-        answered = {"approval_by": self.who, "approval_reason": self.reason} if self.who else {}
-        return {"approval": self.state, "approval_until": self.until, "approval_how": self.how, **answered}
+        """Its fields in the output of `retrain --json`."""
+        answer = {"approval_by": self.who, "approval_reason": self.reason} if self.who else {}
+        return {"approval": self.state, "approval_until": self.until, "approval_how": self.how, **answer}
 
     @property
     def tags(self) -> dict[str, str]:
-        """What MLflow's registry says of the version."""
+        """The tags of the version in MLflow's registry."""
         return {"approval": self.state, "approval_by": self.who, "approval_reason": self.reason}
 
 
 @dataclass(frozen=True)
 class ApprovalRequest:
-    """A promotion that a person is asked for: of `version` in the place of `against`, as its decision and its report say."""
+    """A promotion to ask a person for: `version` in the place of `against`, with its decision and its report."""
 
     decision_key: str
     version: str
@@ -95,88 +95,88 @@ class ApprovalRequest:
     report: str
 
 
-def ask_approval(ledger: Ledger, pipeline: Pipeline, asked: ApprovalRequest) -> tuple[Approval, tuple[Approval, ...]]:
-    """Ask for a decision's promotion, once; also the earlier questions about this model that are superseded by it."""
+def ask_approval(ledger: Ledger, pipeline: Pipeline, request: ApprovalRequest) -> tuple[Approval, tuple[Approval, ...]]:
+    """Ask once for a decision's promotion; returns the approval, and the model's earlier ones that it supersedes."""
     now = ledger.now().astimezone(UTC)
     until = _iso(now + timedelta(hours=pipeline.release.approval_timeout_hours))
-    alias, rule, key = pipeline.release.alias, pipeline.gate.rule_against(asked.against), asked.decision_key
-    made = Approval(pipeline.name, alias=alias, rule=rule, asked=_iso(now), until=until, **vars(asked))
+    alias, rule, key = pipeline.release.alias, pipeline.gate.rule_against(request.against), request.decision_key
+    approval = Approval(pipeline.name, alias=alias, rule=rule, asked=_iso(now), until=until, **vars(request))
 
     def work(connection: Connection) -> tuple[Approval, tuple[Approval, ...]]:
-        connection.execute(ledger.insert(rows).values(**_row(made)).on_conflict_do_nothing())
-        found = _read(connection, pipeline.name, key)
-        older = [each for each in _read(connection, pipeline.name) if each.state == "pending" and each.decision_key != key]
-        gone = tuple(replace(each, state="superseded") for each in older)
-        for each in gone:
-            _write(connection, each)
-        return found[0], gone
+        connection.execute(ledger.insert(rows).values(**_row(approval)).on_conflict_do_nothing())
+        matches = _read(connection, pipeline.name, key)
+        others = [earlier for earlier in _read(connection, pipeline.name) if earlier.decision_key != key]
+        superseded = tuple(replace(earlier, state="superseded") for earlier in others if earlier.state == "pending")
+        for earlier in superseded:
+            _write(connection, earlier)
+        return matches[0], superseded
 
     return ledger.write(work)
 
 
 def find_approval(ledger: Ledger, model: str, decision_key: str) -> Approval | None:
-    """The question about a decision, as its row tells it; `approval_state` says what became of it."""
+    """The stored approval of a decision, if there is one; `approval_state` brings it up to date."""
     return next(iter(ledger.read(lambda connection: _read(connection, model, decision_key))), None)
 
 
-def approval_state(ledger: Ledger, registry: AliasRegistry, asked: Approval) -> Approval:
-    """The question as it stands now, whoever answered it, and where."""
-    since = [row for row in ledger_history(ledger, asked.model) if row.at >= asked.asked and row.state == "applied"]
-    promoted = next((row for row in since if row.to_version == asked.version), None)
-    if promoted is not None and asked.state != "approved":
-        return replace(asked, state="approved", who=promoted.who, reason=promoted.reason)
-    if asked.state != "pending":
-        return asked
-    if registry.champion(asked.model) != asked.against:
-        return replace(asked, state="stale")
-    return replace(asked, state="expired") if asked.until < ledger.stamp() else asked
+def approval_state(ledger: Ledger, registry: AliasRegistry, approval: Approval) -> Approval:
+    """The approval brought up to date with the ledger's promotions, the registry's champion and the clock."""
+    since = [row for row in ledger_history(ledger, approval.model) if row.at >= approval.asked and row.state == "applied"]
+    promoted = next((row for row in since if row.to_version == approval.version), None)
+    if promoted is not None and approval.state != "approved":
+        return replace(approval, state="approved", who=promoted.who, reason=promoted.reason)
+    if approval.state != "pending":
+        return approval
+    if registry.champion(approval.model) != approval.against:
+        return replace(approval, state="stale")
+    return replace(approval, state="expired") if approval.until < ledger.stamp() else approval
 
 
 def settle_approvals(ledger: Ledger, registry: AliasRegistry, model: str) -> tuple[Approval, ...]:
-    """Write down what became of open questions; gives those that are open no more."""
-    open_ones = [each for each in ledger.read(lambda connection: _read(connection, model)) if each.state == "pending"]
-    closed = tuple(now for each in open_ones if (now := approval_state(ledger, registry, each)).state != "pending")
-    for each in closed:
-        write_approval(ledger, each)
+    """Store the new state of pending approvals; returns those that are closed by now."""
+    pending = [approval for approval in ledger.read(lambda connection: _read(connection, model)) if approval.state == "pending"]
+    closed = tuple(now for approval in pending if (now := approval_state(ledger, registry, approval)).state != "pending")
+    for approval in closed:
+        write_approval(ledger, approval)
     return closed
 
 
-def answer_approval(ledger: Ledger, registry: AliasRegistry, asked: Approval, yes: bool, who: str, reason: str) -> Approval:
-    """Promote, or not, as a person says; an answer that comes too late for that (another is champion) is stale, and says so."""
+def answer_approval(ledger: Ledger, registry: AliasRegistry, approval: Approval, yes: bool, person: str, reason: str) -> Approval:
+    """Store a person's answer, and promote on a yes; a yes that comes too late (another is champion) is stored as stale."""
     if not yes:
-        return write_approval(ledger, replace(asked, state="rejected", who=who, reason=reason))
-    evidence = PromotionEvidence("PROMOTE", asked.rule, asked.run_id, asked.train_key, asked.decision_key)
+        return write_approval(ledger, replace(approval, state="rejected", who=person, reason=reason))
+    evidence = PromotionEvidence("PROMOTE", approval.rule, approval.run_id, approval.train_key, approval.decision_key)
     try:
-        promote(ledger, registry, asked.model, PromotionRequest(asked.version, asked.against, evidence, who, reason))
+        promote(ledger, registry, approval.model, PromotionRequest(approval.version, approval.against, evidence, person, reason))
     except (ChampionMovedError, WithdrawnError):
-        return write_approval(ledger, replace(asked, state="stale", who=who, reason=reason))
-    return write_approval(ledger, replace(asked, state="approved", who=who, reason=reason))
+        return write_approval(ledger, replace(approval, state="stale", who=person, reason=reason))
+    return write_approval(ledger, replace(approval, state="approved", who=person, reason=reason))
 
 
-def write_approval(ledger: Ledger, asked: Approval) -> Approval:
-    """Write a question as it is now."""
-    ledger.write(lambda connection: _write(connection, asked))
-    return asked
+def write_approval(ledger: Ledger, approval: Approval) -> Approval:
+    """Store the state of an approval, and return it."""
+    ledger.write(lambda connection: _write(connection, approval))
+    return approval
 
 
 def _read(connection: Connection, model: str, decision_key: str | None = None) -> list[Approval]:
     query = sa.select(rows).where(rows.c.model == model, rows.c.why == WHY)
     if decision_key is not None:
         query = query.where(rows.c.id == decision_key)
-    found = connection.execute(query.order_by(rows.c.at)).mappings().all()
-    return [Approval(row["model"], row["id"], state=row["state"], **json.loads(row["payload"])) for row in found]
+    records = connection.execute(query.order_by(rows.c.at)).mappings().all()
+    return [Approval(row["model"], row["id"], state=row["state"], **json.loads(row["payload"])) for row in records]
 
 
-def _write(connection: Connection, asked: Approval) -> None:
-    mine = (rows.c.model == asked.model) & (rows.c.id == asked.decision_key)
-    values = {name: value for name, value in _row(asked).items() if name in ("state", "payload")}
+def _write(connection: Connection, approval: Approval) -> None:
+    mine = (rows.c.model == approval.model) & (rows.c.id == approval.decision_key)
+    values = {name: value for name, value in _row(approval).items() if name in ("state", "payload")}
     connection.execute(sa.update(rows).where(mine).values(**values))
 
 
-def _row(asked: Approval) -> dict[str, str]:
-    payload = {name: value for name, value in asdict(asked).items() if name not in ("model", "decision_key", "state")}
-    named = {"model": asked.model, "id": asked.decision_key, "why": WHY, "at": asked.asked, "state": asked.state}
-    return {**named, "payload": json.dumps(payload, ensure_ascii=False)}
+def _row(approval: Approval) -> dict[str, str]:
+    payload = {name: value for name, value in asdict(approval).items() if name not in ("model", "decision_key", "state")}
+    columns = {"model": approval.model, "id": approval.decision_key, "why": WHY, "at": approval.asked, "state": approval.state}
+    return {**columns, "payload": json.dumps(payload, ensure_ascii=False)}
 
 
 def _iso(when: datetime) -> str:

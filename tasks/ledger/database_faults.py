@@ -22,14 +22,14 @@ FINAL = {
 
 
 def may_pass(error: DBAPIError) -> bool:
-    """Whether it may work in a moment: busy, restarting, unreachable; not full, read-only, refused."""
+    """Whether the error may pass by itself: busy, restarting, unreachable; not full, read-only, refused."""
     return isinstance(error, OperationalError | InterfaceError) and not any(sign in str(error.orig) for sign in FINAL)
 
 
 def database_fault(ledger: str, error: DBAPIError, attempts: int) -> InfraError:
-    """What is wrong with the database of a ledger of this name, and what to do about it."""
-    said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    """The error for the user of a ledger of this name: what is wrong with its database, and what to do about it."""
+    message = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
     passing = "is it up and reachable? Check TUNEKEEPER_LEDGER_URL, then run the same command again"
     remedy = next((text for sign, text in FINAL.items() if sign in str(error.orig)), passing)
     tried = f" after {attempts} attempts" if attempts > 1 else ""
-    return InfraError(f"the ledger at {ledger} does not answer{tried} ({said}): {remedy}. Nothing written to it is lost.")
+    return InfraError(f"the ledger at {ledger} does not answer{tried} ({message}): {remedy}. Nothing written to it is lost.")

@@ -1,8 +1,8 @@
 """What the ledger remembers besides promotions: every decision, counted as a look of its pipeline's year.
 
 Looks are counted per model, not per champion: each spends a share of the year's alpha, and a new champion brings none of it back.
-A decision-key seen before gives the earlier verdict back and is no new look: this is the path of a run in which nothing changed,
-so it is one indexed query. Keys hold no names, so all is kept per model.
+A known decision-key returns the earlier verdict and is no new look: this is the path of a run in which nothing changed, so it is
+one indexed query. Keys hold no names, so all is kept per model.
 """
 
 from __future__ import annotations
@@ -98,14 +98,14 @@ def look_number(ledger: Ledger, model: str) -> int:
 
 
 def check_look(ledger: Ledger, model: str, look: int) -> None:
-    """Raise LookTakenError where another decision has this look by now: ask before acting on a verdict."""
+    """Raise LookTakenError where another decision has this look by now: call it before acting on a verdict."""
     number = look_number(ledger, model)
     if look != number:
         raise _taken(model, look, number)
 
 
 def record_decision(ledger: Ledger, new: NewDecision) -> Decision:
-    """Count and keep a decision, once: under a key seen before, the earlier one comes back and nothing is counted.
+    """Count and store a decision, once: under a known key the earlier decision is returned and nothing is counted.
 
     Raises LookTakenError where another decision has the look it was reached at by now.
     """
@@ -118,10 +118,10 @@ def record_decision(ledger: Ledger, new: NewDecision) -> Decision:
         number = 0 if new.look == 0 else _next_look(connection, ledger, new.model)
         if new.look not in (None, number):
             raise _taken(new.model, new.look, number)
-        made = Decision(**{**vars(new), "look": number}, at=ledger.stamp())
-        row = {**vars(made), "champion_version": made.champion_version or "", "payload": _written(made.payload)}
+        decision = Decision(**{**vars(new), "look": number}, at=ledger.stamp())
+        row = {**vars(decision), "champion_version": decision.champion_version or "", "payload": _written(decision.payload)}
         connection.execute(sa.insert(decisions).values(**row))
-        return made
+        return decision
 
     return ledger.write(work)
 

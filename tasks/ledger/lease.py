@@ -46,9 +46,9 @@ class LeaseLostError(InfraError):
 class Lease:
     """A lease held by this process, renewed by a thread until it is closed."""
 
-    def __init__(self, ledger: Ledger, name: str, token: str, times: LeaseTimes, taken: float) -> None:
+    def __init__(self, ledger: Ledger, name: str, token: str, times: LeaseTimes, acquired_at: float) -> None:
         self.ledger, self.name, self.token, self.times = ledger, name, token, times
-        self._renewed = taken  # monotonic, read before the statement was sent, so that we never believe too long
+        self._renewed = acquired_at  # monotonic, read before the statement was sent, so that we never believe too long
         self._over, self._lost = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lease of {name}", daemon=True)
         self._thread.start()
@@ -96,28 +96,28 @@ def hold_lease(
 
     Raises InfraError after `timeout` seconds of waiting, and LeaseLostError at the block's end if it was lost.
     """
-    taken = _acquire(ledger, name, on_wait, timeout, lock, times.ttl)
-    held = Lease(ledger, name, lock.token, times, taken)
+    acquired_at = _acquire(ledger, name, on_wait, timeout, lock, times.ttl)
+    lease = Lease(ledger, name, lock.token, times, acquired_at)
     try:
-        yield held
-        held.check()
+        yield lease
+        lease.check()
     finally:
-        held.close()
+        lease.close()
         mine = (rows.c.name == name) & (rows.c.token == lock.token)
         with suppress(InfraError):  # the database is away: the row expires by itself, and the work in the block is done
             ledger.write(lambda connection: connection.execute(sa.delete(rows).where(mine)))
 
 
 def _acquire(ledger: Ledger, name: str, on_wait: Callable[[str], None], timeout: float | None, lock: FileLock, ttl: float) -> float:
-    began, told = time.monotonic(), ""
+    began, last_holder = time.monotonic(), ""
     while True:
         sent = time.monotonic()
         holder = ledger.write(lambda connection: _try(connection, ledger, name, lock, ttl))
         if holder is None:
             return sent
-        if holder != told:
+        if holder != last_holder:
             on_wait(f"pipeline {name} is held by {holder}: waiting for it to end")
-            told = holder
+            last_holder = holder
         if timeout is not None and time.monotonic() - began >= timeout:
             raise StillHeldError(
                 f"pipeline {name} is still held by {holder} after {timeout:g} s: let it end, or stop it, then run again"
@@ -126,13 +126,13 @@ def _acquire(ledger: Ledger, name: str, on_wait: Callable[[str], None], timeout:
 
 
 def _try(connection: Connection, ledger: Ledger, name: str, lock: FileLock, ttl: float) -> str | None:
-    """Take the row if it is free, expired, ours or inherited; else say who has it."""
+    """Take the row if it is free, expired, ours or inherited; returns the other holder, None where the lease is ours."""
     row = {"token": lock.token, "holder": f"process {os.getpid()} on {socket.gethostname()}", "since": ledger.stamp()}
     expires = ledger.clock + ttl
     free = (rows.c.expires < ledger.clock) | rows.c.token.in_([lock.token, lock.before or lock.token])
     insert = ledger.insert(rows).values(name=name, expires=expires, **row)
     connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={**row, "expires": expires}, where=free))
-    found = connection.execute(sa.select(rows.c.token, rows.c.holder, rows.c.since).where(rows.c.name == name)).one_or_none()
-    if found is None or found.token == lock.token:
+    current = connection.execute(sa.select(rows.c.token, rows.c.holder, rows.c.since).where(rows.c.name == name)).one_or_none()
+    if current is None or current.token == lock.token:
         return None
-    return f"{found.holder} since {found.since}"
+    return f"{current.holder} since {current.since}"

@@ -63,8 +63,8 @@ def all_looks(ledger: Ledger, model: str, version: str | None = None) -> tuple[L
     query = sa.select(looks).where(looks.c.model == model).order_by(looks.c.at, looks.c.look)
     if version is not None:
         query = query.where(looks.c.champion_version == version)
-    found = ledger.read(lambda connection: connection.execute(query).mappings().all())
-    return tuple(_look(row) for row in found)
+    rows = ledger.read(lambda connection: connection.execute(query).mappings().all())
+    return tuple(_look(row) for row in rows)
 
 
 def look_of_year(ledger: Ledger, model: str, version: str) -> int:
@@ -74,7 +74,7 @@ def look_of_year(ledger: Ledger, model: str, version: str) -> int:
 
 
 def record_look(ledger: Ledger, model: str, version: str, window: LookWindow, *, alarm: bool, payload: dict[str, Any]) -> Look:
-    """Keep a look under the champion's next number; of two that end at the same moment the first stays, and comes back."""
+    """Store a look under the champion's next number; of two that end at the same moment the first is kept and returned."""
 
     def work(connection: Connection) -> Look:
         lock_table(connection, ledger, f"monitor:{model}")
@@ -83,9 +83,9 @@ def record_look(ledger: Ledger, model: str, version: str, window: LookWindow, *,
         if same is not None:
             return _look(same)
         number = (connection.scalar(sa.select(sa.func.max(looks.c.look)).where(mine)) or 0) + 1
-        made = Look(model, version, number, ledger.stamp(), window.start, window.end, alarm, payload)
-        connection.execute(sa.insert(looks).values(**{**vars(made), "payload": json.dumps(payload, sort_keys=True)}))
-        return made
+        look = Look(model, version, number, ledger.stamp(), window.start, window.end, alarm, payload)
+        connection.execute(sa.insert(looks).values(**{**vars(look), "payload": json.dumps(payload, sort_keys=True)}))
+        return look
 
     return ledger.write(work)
 

@@ -1,6 +1,6 @@
 """One pipeline, one run at a time: an OS file lock that death releases, and across machines a lease besides.
 
-The file is never deleted (a waiter would hold the old one) and says who holds it, for whoever waits.
+The file is never deleted (a waiter would hold the old one) and names its holder for those who wait.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _held: set[int] = set()  # file descriptors this process holds locks by
 
 
 class StillHeldError(InfraError):
-    """Somebody living held it for all the time that there was to wait."""
+    """A living process held the lock for the whole timeout."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Hold:
 def hold_pipeline(
     home: Path, name: str, on_wait: Callable[[str], None], timeout: float | None = None, ledger: Ledger | None = None
 ) -> Iterator[Hold]:
-    """Hold pipeline `name` until the block ends or the process dies; `on_wait` is told who has it, once per holder.
+    """Hold pipeline `name` until the block ends or the process dies; `on_wait` gets a sentence about each other holder, once.
 
     With a ledger that other machines share, its lease row is held too. A rerun after kill -9 on the same machine inherits the dead
-    run's lease: whoever holds the file lock knows that the one named in the file no longer does. Elsewhere the lease expires.
+    run's lease: the holder of the file lock knows that the run named in the file is over. Elsewhere the lease expires.
     Raises StillHeldError when `timeout` seconds are over, InfraError when the lease was lost.
     """
     began = time.monotonic()
@@ -58,8 +58,8 @@ def hold_pipeline(
             from tasks.ledger.lease import hold_lease
 
             left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
-            held = stack.enter_context(hold_lease(ledger, name, on_wait, left, lock=lock))
-            check = held.check
+            lease = stack.enter_context(hold_lease(ledger, name, on_wait, left, lock=lock))
+            check = lease.check
         yield Hold(time.monotonic() - began, check)
 
 
@@ -72,7 +72,7 @@ class FileLock:
 
 
 @contextmanager
-def file_lock(path: Path, what: str, on_wait: Callable[[str], None], timeout: float | None = None) -> Iterator[FileLock]:
+def file_lock(path: Path, resource: str, on_wait: Callable[[str], None], timeout: float | None = None) -> Iterator[FileLock]:
     """Hold the OS lock on `path`; threads of one process exclude each other too.
 
     A forked child (a data loader's worker) lets go of its copy, or it would keep the lock after its parent was killed.
@@ -81,7 +81,7 @@ def file_lock(path: Path, what: str, on_wait: Callable[[str], None], timeout: fl
     descriptor, owner = _open(path), os.getpid()
     _held.add(descriptor)
     try:
-        _wait(descriptor, what, on_wait, timeout)
+        _wait(descriptor, resource, on_wait, timeout)
         lock = FileLock(uuid.uuid4().hex, _read(descriptor).get("token"))
         _say(descriptor, path, lock.token)
         yield lock
@@ -104,16 +104,16 @@ def _open(path: Path) -> int:
         raise InfraError(f"the lock {path} cannot be opened ({error.strerror}): check the disk and its permissions") from error
 
 
-def _wait(descriptor: int, what: str, on_wait: Callable[[str], None], timeout: float | None) -> None:
-    deadline, told = None if timeout is None else time.monotonic() + timeout, ""
+def _wait(descriptor: int, resource: str, on_wait: Callable[[str], None], timeout: float | None) -> None:
+    deadline, last_holder = None if timeout is None else time.monotonic() + timeout, ""
     while not _taken(descriptor):
         holder = _holder(descriptor)
-        if holder != told:
-            on_wait(f"{what} is held by {holder}: waiting for it to end")
-            told = holder
+        if holder != last_holder:
+            on_wait(f"{resource} is held by {holder}: waiting for it to end")
+            last_holder = holder
         if deadline is not None and time.monotonic() >= deadline:
             raise StillHeldError(
-                f"{what} is still held by {holder} after {timeout:g} s: let it end, or stop that process, then run again"
+                f"{resource} is still held by {holder} after {timeout:g} s: let it end, or stop that process, then run again"
             )
         time.sleep(POLL_SECONDS)
 
@@ -127,18 +127,18 @@ def _taken(descriptor: int) -> bool:
 
 
 def _holder(descriptor: int) -> str:
-    said = _read(descriptor)
-    return f"process {said.get('pid', 'unknown')} since {said.get('since', 'just now')}"
+    note = _read(descriptor)
+    return f"process {note.get('pid', 'unknown')} since {note.get('since', 'just now')}"
 
 
 def _read(descriptor: int) -> dict[str, str]:
-    """What the file says; half a note (its writer was killed) says nothing."""
+    """The holder's note in the file; empty where it is incomplete, because its writer was killed."""
     try:
-        said = json.loads(os.pread(descriptor, 4096, 0) or b"{}")
+        note = json.loads(os.pread(descriptor, 4096, 0) or b"{}")
     except ValueError:
         return {}
-    same_file = isinstance(said, dict) and said.get("inode") == str(os.fstat(descriptor).st_ino)  # not a copy of another HOME
-    return said if same_file else {}
+    same_file = isinstance(note, dict) and note.get("inode") == str(os.fstat(descriptor).st_ino)  # not a copy of another HOME
+    return note if same_file else {}
 
 
 def _say(descriptor: int, path: Path, token: str) -> None:

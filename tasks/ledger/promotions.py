@@ -1,7 +1,7 @@
 """The only writer of promotions: who became champion, on what evidence, and how to go back.
 
 A promotion is a row that goes intended -> applied with the alias set in between, and every call first brings row and alias
-together, so kill -9 at any point is finished, or found, by whoever comes next.
+together, so the next call finishes, or finds, what kill -9 interrupted at any point.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class WithdrawnError(InputError):
 class RollbackRequest:
     """Back to the champion before this one, or to version `to`: who asks, and why.
 
-    `left` is the version meant to be left: give it where it is known, so that two people do not go back twice. A withdrawn `to`
-    needs `force`, with a reason.
+    `left` is the version to leave: give it where it is known, so that two people do not go back twice. A withdrawn `to` needs
+    `force`, with a reason.
     """
 
     who: str
@@ -73,92 +73,94 @@ class RollbackRequest:
     force: bool = False
 
 
-def promote(ledger: Ledger, registry: AliasRegistry, model: str, asked: PromotionRequest, step: Step = lambda _: None) -> Move:
-    """Make `asked.to` the champion, if the champion still is `asked.expected`.
+def promote(ledger: Ledger, registry: AliasRegistry, model: str, request: PromotionRequest, step: Step = lambda _: None) -> Move:
+    """Make `request.to` the champion, if the champion still is `request.expected`.
 
-    The same promotion asked for again gives the row it made. `step` is called between the steps, for tests that kill there.
+    The same request again returns the row that it made. `step` is called between the steps, for tests that kill there.
     Raises ChampionMovedError, WithdrawnError, InputError (no such version, no PROMOTE verdict, no reason), InfraError.
     """
-    if asked.force and not asked.reason.strip():
-        raise InputError(f"promote {model} {asked.to}: force needs a reason, which the ledger keeps: give one")
-    verdict = asked.evidence.verdict
-    if not asked.force and verdict != "PROMOTE":
-        raise InputError(f"promote {model} {asked.to}: its verdict is {verdict}, not PROMOTE: a person may force it, with a reason")
+    if request.force and not request.reason.strip():
+        raise InputError(f"promote {model} {request.to}: force needs a reason, which the ledger keeps: give one")
+    verdict = request.evidence.verdict
+    if not request.force and verdict != "PROMOTE":
+        raise InputError(
+            f"promote {model} {request.to}: its verdict is {verdict}, not PROMOTE: a person may force it, with a reason"
+        )
     with take_turn(ledger, registry, model, step) as (turn, settled):
-        return _made_champion(turn, settled, "FIRST" if asked.expected is None else "PROMOTE", asked)
+        return _made_champion(turn, settled, "FIRST" if request.expected is None else "PROMOTE", request)
 
 
 def adopt_version(
-    ledger: Ledger, registry: AliasRegistry, model: str, asked: PromotionRequest, step: Step = lambda _: None
+    ledger: Ledger, registry: AliasRegistry, model: str, request: PromotionRequest, step: Step = lambda _: None
 ) -> Move:
-    """Make `asked.to`, fine-tuned elsewhere, the champion on a person's word: the gate has no say in it.
+    """Make `request.to`, fine-tuned elsewhere, the champion on a person's word, without the gate.
 
-    It replaces `asked.expected` by force where there is one. The same adoption asked for again gives the row it made.
+    It replaces `request.expected` by force where there is one. The same request again returns the row that it made.
     Raises ChampionMovedError, InputError (no such version, no reason), InfraError.
     """
-    if not asked.reason.strip():
-        what = f"adopt {model} {asked.to}: the ledger keeps why a model that no gate has seen is champion"
-        raise InputError(f"{what}: give a reason")
+    if not request.reason.strip():
+        message = f"adopt {model} {request.to}: the ledger keeps why a model that no gate has seen is champion"
+        raise InputError(f"{message}: give a reason")
     with take_turn(ledger, registry, model, step) as (turn, settled):
-        return _made_champion(turn, settled, "ADOPTED", replace(asked, force=asked.expected is not None))
+        return _made_champion(turn, settled, "ADOPTED", replace(request, force=request.expected is not None))
 
 
-def _made_champion(turn: ReconcileStep, settled: Settled, kind: Kind, asked: PromotionRequest) -> Move:
-    """The move from `asked.expected` to `asked.to`, or the row that made it before."""
-    model, to, entries = turn.model, asked.to, ledger_history(turn.ledger, turn.model)
-    made = _made_before(entries, asked)
-    if made is not None and settled.champion == to:
-        return Move(made, settled.notices, fresh=False)
-    _compare(settled, asked.expected, model, f"version {to}")
-    if to == asked.expected:
+def _made_champion(turn: ReconcileStep, settled: Settled, kind: Kind, request: PromotionRequest) -> Move:
+    """Move from `request.expected` to `request.to`, or return the move that an earlier call made."""
+    model, to, entries = turn.model, request.to, ledger_history(turn.ledger, turn.model)
+    earlier = _made_before(entries, request)
+    if earlier is not None and settled.champion == to:
+        return Move(earlier, settled.notices, fresh=False)
+    _compare(settled, request.expected, model, f"version {to}")
+    if to == request.expected:
         raise InputError(f"{model} {to} is the champion already: nothing to promote")
     if to not in turn.registry.versions(model):
         raise InputError(f"{model} has no version {to} in the registry: name one that is there")
-    if to in replay_entries(entries).withdrawn and not asked.force:
+    if to in replay_entries(entries).withdrawn and not request.force:
         raise WithdrawnError(f"{model} {to} was taken back (see history): a person may promote it again, with force and a reason")
-    return turn.move(turn.entry(_next(entries), kind, asked), settled)
+    return turn.move(turn.entry(_next(entries), kind, request), settled)
 
 
-def rollback(ledger: Ledger, registry: AliasRegistry, model: str, asked: RollbackRequest, step: Step = lambda _: None) -> Move:
-    """Go back to an earlier champion; what is left behind no machine promotes again.
+def rollback(ledger: Ledger, registry: AliasRegistry, model: str, request: RollbackRequest, step: Step = lambda _: None) -> Move:
+    """Go back to an earlier champion; the versions left behind are withdrawn: only a person may promote one of them again.
 
     A rollback that was interrupted and only had to be finished counts as this one.
-    Raises ChampionMovedError where `asked.left` is champion no more, InputError where there is nothing to go back to.
+    Raises ChampionMovedError where `request.left` is champion no more, InputError where there is nothing to go back to.
     """
-    if asked.force and not asked.reason.strip():
+    if request.force and not request.reason.strip():
         raise InputError(f"rollback {model}: force needs a reason, which the ledger keeps: give one")
     with take_turn(ledger, registry, model, step) as (turn, settled):
         finished = settled.finished
-        if finished is not None and finished.kind == "ROLLBACK" and asked.to in (None, finished.to_version):
+        if finished is not None and finished.kind == "ROLLBACK" and request.to in (None, finished.to_version):
             return Move(finished, settled.notices, fresh=False)
-        if asked.left is not None:
-            _compare(settled, asked.left, model, "the rollback")
+        if request.left is not None:
+            _compare(settled, request.left, model, "the rollback")
         entries = ledger_history(ledger, model)
-        target = _target(replay_entries(entries), registry.versions(model), model, asked)
-        back = PromotionRequest(target, settled.champion, PromotionEvidence(), asked.who, asked.reason, asked.force)
+        target = _target(replay_entries(entries), registry.versions(model), model, request)
+        back = PromotionRequest(target, settled.champion, PromotionEvidence(), request.who, request.reason, request.force)
         return turn.move(turn.entry(_next(entries), "ROLLBACK", back), settled)
 
 
 def reconcile_alias(ledger: Ledger, registry: AliasRegistry, model: str, step: Step = lambda _: None) -> Settled:
-    """Bring ledger and alias together: finish what was interrupted, adopt what was done in MLflow's own UI, report what is gone.
+    """Bring ledger and alias together: finish interrupted moves, adopt what was done in MLflow's own UI, report a deleted champion.
 
-    Cheap where nothing is amiss: one query and one look at the alias, no lock.
+    Cheap where they agree: one query and one look at the alias, no lock.
     """
     entries, live = ledger_history(ledger, model), registry.champion(model)
-    settled = all(row.state != "intended" for row in entries[-1:])
-    if settled and replay_entries(entries).champion == live and (live is not None or not entries):
+    complete = all(row.state != "intended" for row in entries[-1:])
+    if complete and replay_entries(entries).champion == live and (live is not None or not entries):
         return Settled(live)
-    with take_turn(ledger, registry, model, step) as (_, found):
-        return found
+    with take_turn(ledger, registry, model, step) as (_, settled):
+        return settled
 
 
 def replayed_champion(ledger: Ledger, model: str) -> str | None:
-    """The champion as the rows alone tell it; after `reconcile_alias` it is the live alias."""
+    """The champion by the rows alone; after `reconcile_alias` it is the live alias."""
     return champion_entry(ledger, model).champion
 
 
 def anchor_version(ledger: Ledger, model: str) -> str | None:
-    """The last version that won by `better`, against which `not_worse` must hold too; Standing says how a rollback moves it."""
+    """The last version that won by `better`, against which `not_worse` must hold too; see ChampionState for rollbacks."""
     return champion_entry(ledger, model).anchor
 
 
@@ -170,12 +172,12 @@ def _next(entries: Sequence[Entry]) -> int:
     return entries[-1].epoch + 1 if entries else 1
 
 
-def _made_before(entries: Sequence[Entry], asked: PromotionRequest) -> Entry | None:
-    """The last row, if it is this very promotion: asked for again after a kill, it has happened."""
+def _made_before(entries: Sequence[Entry], request: PromotionRequest) -> Entry | None:
+    """The last applied row, if it is this promotion: a rerun after a kill asks for it again."""
     last = next((row for row in reversed(entries) if row.state == "applied"), None)
     if last is None or last.kind not in ("FIRST", "PROMOTE", "ADOPTED"):
         return None
-    same = (last.from_version, last.to_version, last.decision_key) == (asked.expected, asked.to, asked.evidence.decision_key)
+    same = (last.from_version, last.to_version, last.decision_key) == (request.expected, request.to, request.evidence.decision_key)
     return last if same else None
 
 
@@ -188,20 +190,20 @@ def _compare(settled: Settled, expected: str | None, model: str, move: str) -> N
         )
 
 
-def _target(now: ChampionState, versions: set[str], model: str, asked: RollbackRequest) -> str:
-    to = asked.to
+def _target(now: ChampionState, versions: set[str], model: str, request: RollbackRequest) -> str:
+    to = request.to
     if to is None:
         earlier = (version for version in reversed(now.lineage) if version != now.champion and version in versions)
-        found = next(earlier, None)
-        if found is None:
+        predecessor = next(earlier, None)
+        if predecessor is None:
             raise InputError(f"{model} has no earlier champion to go back to (champion: {version_text(now.champion)}): see history")
-        return found
+        return predecessor
     if to not in versions:
         raise InputError(f"{model} has no version {to} in the registry: name one of history that is still there")
     if to == now.champion:
         raise InputError(f"{model} {to} is the champion already: nothing to roll back")
     if to not in now.anchors:
         raise InputError(f"{model} {to} was never champion, so nothing leads back to it: promote it")
-    if to in now.withdrawn and not asked.force:
+    if to in now.withdrawn and not request.force:
         raise WithdrawnError(f"{model} {to} was taken back (see history): it needs force and a reason")
     return to

@@ -1,4 +1,4 @@
-"""Ledger and alias brought together, one step at a time: the same code moves a champion and mends what a kill left of a move.
+"""Bring ledger and alias together, one step at a time: the same code moves a champion and finishes a move that a kill interrupted.
 
 MLflow sets an alias without comparing. Therefore callers take turns (`Ledger.exclusive`), the alias is compared right before it is
 set, and the head is read again after.
@@ -50,7 +50,7 @@ class PromotionEvidence:
 
 @dataclass(frozen=True)
 class PromotionRequest:
-    """That `to` take the place of `expected` (None: no champion), the one it was compared against: on what evidence, who asks, why.
+    """`to` in the place of `expected` (None: no champion), with which it was compared: on what evidence, who asks, and why.
 
     `force` is a person's: it needs a `reason`, and overrides the verdict and a withdrawal, never the comparison.
     """
@@ -65,7 +65,7 @@ class PromotionRequest:
 
 @dataclass(frozen=True)
 class Settled:
-    """Ledger and alias agree on `champion`; `notices` say, in plain words, what had to be mended or adopted for that."""
+    """Ledger and alias agree on `champion`; `notices` tell people what had to be mended or adopted for that."""
 
     champion: str | None
     notices: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ class ReconcileStep:
     still_mine: Callable[[], None]
 
     def settle(self) -> Settled:
-        """One step nearer per round, until alias and rows agree: so the head is read until it is stable."""
+        """Take one step per round, and read the head again, until alias and rows agree."""
         notices: list[str] = []
         finished: Entry | None = None
         for _ in range(ROUNDS):
@@ -117,27 +117,27 @@ class ReconcileStep:
         )
 
     def move(self, entry: Entry, before: Settled) -> Move:
-        """Intend, then let `settle` do the rest: the same code that heals a stranger's interrupted move."""
+        """Write the intended row, then let `settle` do the rest, as it does for another caller's interrupted move."""
         if not self.append(entry):
             raise ChampionMovedError(
                 f"{self.model}: another promotion took epoch {entry.epoch} before {move_text(entry)}: decide again"
             )
         self.step("intended")
         after = self.settle()
-        made = next(row for row in ledger_history(self.ledger, self.model) if row.epoch == entry.epoch)
+        result = next(row for row in ledger_history(self.ledger, self.model) if row.epoch == entry.epoch)
         notices = (*before.notices, *after.notices)
-        if made.state != "applied":
+        if result.state != "applied":
             raise ChampionMovedError(
                 f"{self.model}: {move_text(entry)} was given up, "
                 f"the champion is {version_text(after.champion)} now. {' '.join(notices)}"
             )
-        return Move(made, notices)
+        return Move(result, notices)
 
-    def entry(self, epoch: int, kind: Kind, asked: PromotionRequest) -> Entry:
-        """The row of a move that is only intended as yet."""
-        change, proof = (asked.expected, asked.to), asked.evidence.columns
+    def entry(self, epoch: int, kind: Kind, request: PromotionRequest) -> Entry:
+        """The row of a move that is not applied yet."""
+        change, proof = (request.expected, request.to), request.evidence.columns
         return Entry(
-            self.model, epoch, kind, *change, *proof, asked.who, self.ledger.stamp(), asked.reason, asked.force, "intended"
+            self.model, epoch, kind, *change, *proof, request.who, self.ledger.stamp(), request.reason, request.force, "intended"
         )
 
     def append(self, entry: Entry) -> bool:
@@ -172,19 +172,19 @@ class ReconcileStep:
     def adopt(self, head: Entry | None, known: str | None, live: str | None) -> str:
         epoch = head.epoch + 1 if head else 1
         if live is None:
-            what = self.why_vacant(known)
+            reason = self.why_vacant(known)
         elif head is None:
-            what = f"version {live} was champion before this ledger had a row of it"
+            reason = f"version {live} was champion before this ledger had a row of it"
         else:
-            what = f"version {live} was made champion outside Tunekeeper"
+            reason = f"version {live} was made champion outside Tunekeeper"
         proof, at = PromotionEvidence().columns, self.ledger.stamp()
-        self.append(Entry(self.model, epoch, "EXTERNAL", known, live, *proof, "outside Tunekeeper", at, what, False, "applied"))
+        self.append(Entry(self.model, epoch, "EXTERNAL", known, live, *proof, "outside Tunekeeper", at, reason, False, "applied"))
         self.step("adopted")
-        lost = "; if another ledger had one, restore that: its rollbacks and looks are not known here" if head is None else ""
-        return f"{self.model}: {what}; adopted as epoch {epoch} (EXTERNAL), before it was {version_text(known)}{lost}"
+        warning = "; if another ledger had one, restore that: its rollbacks and looks are not known here" if head is None else ""
+        return f"{self.model}: {reason}; adopted as epoch {epoch} (EXTERNAL), before it was {version_text(known)}{warning}"
 
     def vacancy(self, entries: Sequence[Entry], live: str | None) -> tuple[str, ...]:
-        """Said at every call until it is mended: users are without a champion."""
+        """A notice at every call while users are without a champion; empty where there is one, or never was."""
         last = next((row.from_version for row in reversed(entries) if row.state == "applied" and row.from_version), None)
         if live is not None or last is None:
             return ()
@@ -201,7 +201,7 @@ class ReconcileStep:
 
 
 def ledger_history(ledger: Ledger, model: str) -> tuple[Entry, ...]:
-    """Every row of the model, in order of epoch; also those only intended, and those abandoned."""
+    """Every row of the model, in order of epoch, also the intended and the abandoned ones."""
     query = sa.select(*(rows.c[name] for name in COLUMNS)).where(rows.c.model == model).order_by(rows.c.epoch)
     return tuple(Entry(**row) for row in ledger.read(lambda connection: connection.execute(query).mappings().all()))
 

@@ -1,4 +1,4 @@
-"""What a ledger's rows add up to: the champion, the anchor, the lineage a rollback walks, the versions taken back. Pure."""
+"""The state that a ledger's rows add up to: champion, anchor, lineage of a rollback, versions taken back. Pure functions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ChampionState:
 
 
 def replay_entries(entries: Iterable[Entry]) -> ChampionState:
-    """Fold the rows, in order of epoch; what was only intended, or abandoned, never happened."""
+    """The state after these rows, in order of epoch; rows that are only intended, or abandoned, do not count."""
     standing = ChampionState()
     for entry in entries:
         if entry.state == "applied":
@@ -82,22 +82,22 @@ def _after(before: ChampionState, entry: Entry) -> ChampionState:
 def _taken_back(before: ChampionState, to: str) -> ChampionState:
     """Back to `to`: all that came after it is withdrawn; outside the lineage (a person forced it) only what it replaces is."""
     if to in before.lineage:
-        kept = before.lineage[: before.lineage.index(to)]
-        left = frozenset(before.lineage[len(kept) + 1 :])
+        lineage = before.lineage[: before.lineage.index(to)]
+        left = frozenset(before.lineage[len(lineage) + 1 :])
     else:
         left = _only(before.champion)
-        kept = tuple(version for version in before.lineage if version not in left)
+        lineage = tuple(version for version in before.lineage if version not in left)
     anchor = before.anchors.get(to) or before.anchor or to
     withdrawn = (before.withdrawn | left) - {to}
-    return ChampionState(to, anchor, (*kept, to), withdrawn, {**before.anchors, to: anchor})
+    return ChampionState(to, anchor, (*lineage, to), withdrawn, {**before.anchors, to: anchor})
 
 
 def _vacated(before: ChampionState) -> ChampionState:
     """No champion: the alias was taken off, or its version deleted; either way a machine does not bring that version back."""
-    gone = _only(before.champion)
-    lineage = tuple(version for version in before.lineage if version not in gone)
+    former = _only(before.champion)
+    lineage = tuple(version for version in before.lineage if version not in former)
     anchor = before.anchors.get(lineage[-1]) if lineage else None
-    return ChampionState(None, anchor, lineage, before.withdrawn | gone, before.anchors)
+    return ChampionState(None, anchor, lineage, before.withdrawn | former, before.anchors)
 
 
 def _only(version: str | None) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What requests for a retraining are on record, and what those that ran have seen."""
+"""The stored requests for a retraining, and the sources that their runs looked at."""
 
 from __future__ import annotations
 
@@ -41,34 +41,35 @@ def requests_since(ledger: Ledger, model: str, when: datetime, states: tuple[str
     )
 
     def work(connection: Connection) -> list[RequestRow]:
-        found = connection.execute(query.order_by(rows.c.at)).mappings().all()
-        return [RequestRow(**{**row, "payload": json.loads(row["payload"])}) for row in found]
+        records = connection.execute(query.order_by(rows.c.at)).mappings().all()
+        return [RequestRow(**{**row, "payload": json.loads(row["payload"])}) for row in records]
 
     return ledger.read(work)
 
 
 def last_seen(ledger: Ledger, model: str) -> str | None:
-    """The digest of the sources that the last run looked at to an end: a decision, or a fault of the input.
+    """The digest of the sources of the last run that came to a decision, or to a fault of the input.
 
-    One that died, was stopped or met a fault of the world has seen nothing.
+    A run that died, was stopped or met a fault outside the input does not count.
     """
     ends = ("done", "skipped", "failed", "waiting")
     query = sa.select(rows.c.state, rows.c.payload).where(rows.c.model == model, rows.c.why.in_(WHYS), rows.c.state.in_(ends))
     newest = query.order_by(rows.c.at.desc()).limit(100)
-    found = [(state, json.loads(payload)) for state, payload in ledger.read(lambda connection: connection.execute(newest).all())]
-    return next((each["sources"] for state, each in found if "sources" in each and (state != "failed" or each["at_fault"])), None)
+    runs = [(state, json.loads(payload)) for state, payload in ledger.read(lambda connection: connection.execute(newest).all())]
+    looked = ((state, payload) for state, payload in runs if "sources" in payload)
+    return next((payload["sources"] for state, payload in looked if state != "failed" or payload["at_fault"]), None)
 
 
 def waits_under(ledger: Ledger, model: str) -> str | None:
     """The digest of the contract that the pipeline's last run waits under, or None where that run did not wait."""
-    ran = requests_since(ledger, model, datetime.fromtimestamp(0, UTC), ("done", "skipped", "failed", "waiting"))
-    return ran[-1].payload["settings"] if ran and ran[-1].state == "waiting" else None
+    runs = requests_since(ledger, model, datetime.fromtimestamp(0, UTC), ("done", "skipped", "failed", "waiting"))
+    return runs[-1].payload["settings"] if runs and runs[-1].state == "waiting" else None
 
 
 def waited_before(ledger: Ledger, model: str) -> bool:
-    """Whether the pipeline's last two runs wait for the same reason: who was told of the first need not be told again."""
-    ran = requests_since(ledger, model, datetime.fromtimestamp(0, UTC), ("done", "skipped", "failed", "waiting"))[-2:]
-    return len(ran) == 2 and {each.state for each in ran} == {"waiting"} and len({each.payload["reason"] for each in ran}) == 1
+    """Whether the pipeline's last two runs wait for the same reason: people were notified of the first already."""
+    runs = requests_since(ledger, model, datetime.fromtimestamp(0, UTC), ("done", "skipped", "failed", "waiting"))[-2:]
+    return len(runs) == 2 and {run.state for run in runs} == {"waiting"} and len({run.payload["reason"] for run in runs}) == 1
 
 
 def requests_of(ledger: Ledger, model: str) -> tuple[RequestRow, ...]:
@@ -77,7 +78,7 @@ def requests_of(ledger: Ledger, model: str) -> tuple[RequestRow, ...]:
 
 
 def fail_dead_requests(ledger: Ledger, model: str) -> None:
-    """Mark as failed what the dead left running; only for whoever holds the pipeline, for then nobody else can be running."""
+    """Mark as failed what dead processes left as running; call it while holding the pipeline, so that no other run is alive."""
     for left in requests_since(ledger, model, datetime.fromtimestamp(0, UTC), ("running",)):
         mine = (rows.c.model == model) & (rows.c.id == left.id)
         values = {"state": "failed", "at": ledger.stamp(), "payload": json.dumps({**left.payload, **DIED})}

@@ -1,18 +1,18 @@
-"""Who may retrain now: requests of one pipeline, coalesced, spaced and budgeted in the ledger, whoever makes them.
+"""Decide who may retrain now: the ledger coalesces, spaces and budgets all requests of one pipeline.
 
 A request is *triggered* by drift, decay or new data, or comes from a person or the cron. Only triggered ones are turned away, in
 this order, each with its reason:
-1. it settles: it waits until SETTLE_SECONDS after its event, so that one run stands for all that was noticed in that time;
+1. it settles: it waits until SETTLE_SECONDS after its event, so that one run serves all events of that time;
 2. refused, while schedule.cooldown_hours after the last triggered retraining run, or schedule.retrains_per_week are spent;
 3. coalesced, where another triggered request waits for its turn: that one will see all that this one saw;
 4. in its turn, coalesced, where a run that began after this request was made has ended well or waits, or refused as under 2.
 Cooldown and budget count retrainings that reached a decision of their own: a run skipped by its keys, failed or dead is none.
 
-A run of a schedule or a trigger that meets data which break their contract ends as `waiting`: it has looked at the data, and what
-looks for new data asks for nothing until data or contract have changed. The next run after that goes on.
+A run of a schedule or a trigger that meets data which break their contract ends as `waiting`: it has looked at the data, and the
+look for new data requests nothing until data or contract have changed. The next run after that goes on.
 
-A row alone blocks nobody. Who waits holds the seat, who runs holds the pipeline, both by locks that death releases
-(tasks/ledger/pipeline_lock.py): what a dead process left as `running` is put right by whoever holds the pipeline next.
+A row alone blocks no run. A waiting process holds the seat, a running one the pipeline, both by locks that death releases
+(tasks/ledger/pipeline_lock.py): the next holder of the pipeline corrects what a dead process left as `running`.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class RetrainCause:
 
 
 class RetrainRequest:
-    """One request, from being asked to its end; `refusal_of` says why it does not run, `hold` is the pipeline where it does."""
+    """One request from its start to its end; `refusal` is why it does not run, `hold` the pipeline where it does."""
 
     def __init__(self, ledger: Ledger, model: str, cause: RetrainCause) -> None:
-        now, asked, look = ledger.now().astimezone(UTC), cause.asked, cause.look
+        now, event_time, look = ledger.now().astimezone(UTC), cause.asked, cause.look
         self.ledger, self.model, self.why, self.id = ledger, model, cause.why, uuid.uuid4().hex
-        self.made = now if asked is None else asked.astimezone(UTC) + timedelta(seconds=SETTLE_SECONDS)
-        self.payload: dict[str, Any] = {"asked": iso_time(asked or now), **({"look": look} if look else {})}
+        self.made = now if event_time is None else event_time.astimezone(UTC) + timedelta(seconds=SETTLE_SECONDS)
+        self.payload: dict[str, Any] = {"asked": iso_time(event_time or now), **({"look": look} if look else {})}
         self.state: State | None = None
         self.hold: Hold | None = None
 
@@ -70,14 +70,14 @@ class RetrainRequest:
             self.hold.check()
 
     def saw(self, sources: str) -> None:
-        """Note the digest of the sources that the run looked at, for whoever asks whether there are newer ones."""
+        """Note the digest of the sources that the run looked at, with which the look for new data compares."""
         self.payload["sources"] = sources
         self._write("running")
 
     def ended(self, outcome: dict[str, Any]) -> None:
-        """Note what came of it: `done` where it was decided anew, `skipped` where an earlier decision stands."""
-        kept = {name: outcome.get(name) for name in ("verdict", "run_id", "decision_key")}
-        self.payload |= {**kept, "version": (outcome.get("model") or {}).get("version")}
+        """Note the run's outcome: `done` where it was decided anew, `skipped` where an earlier decision stands."""
+        facts = {name: outcome.get(name) for name in ("verdict", "run_id", "decision_key")}
+        self.payload |= {**facts, "version": (outcome.get("model") or {}).get("version")}
         self._write("skipped" if outcome["skipped"] else "done")
 
     def waits(self, reason: str, settings: str) -> None:
@@ -86,7 +86,7 @@ class RetrainRequest:
         self.turned_away("waiting", reason)
 
     def outcome(self) -> dict[str, object]:
-        """What a flow returns that did not run, or not to its end."""
+        """The outcome of a flow that did not run, or not to its end."""
         answer = {"id": self.id, "why": self.why, "state": self.state, "reason": self.refusal}
         return {"pipeline": self.model, "skipped": True, "verdict": None, "request": answer}
 
@@ -94,8 +94,8 @@ class RetrainRequest:
         self.payload["reason"] = reason
         self._write(state)
 
-    def began(self, held: Hold) -> None:
-        self.hold = held
+    def began(self, hold: Hold) -> None:
+        self.hold = hold
         self.payload["began"] = self.ledger.stamp()
         self._write("running")
 
@@ -117,20 +117,20 @@ def admit_request(
 ) -> Iterator[RetrainRequest]:
     """Hold the pipeline for a request, or say in `RetrainRequest.refusal` why it need not, or may not, run.
 
-    The caller says what came of it by `RetrainRequest.ended`; an error is noted as `failed`.
+    The caller passes the outcome to `RetrainRequest.ended`; an error is noted as `failed`.
     """
-    turn, name, why = RetrainRequest(ledger, pipeline.name, cause), pipeline.name, cause.why
+    turn, name, trigger = RetrainRequest(ledger, pipeline.name, cause), pipeline.name, cause.why
     with ExitStack() as seat:
-        if why in TRIGGERS and not _seated(turn, seat, home, pipeline, ledger):
+        if trigger in TRIGGERS and not _seated(turn, seat, home, pipeline, ledger):
             yield turn
             return
-        with hold_pipeline(home, name, say, ledger=ledger) as held:
+        with hold_pipeline(home, name, say, ledger=ledger) as hold:
             fail_dead_requests(ledger, name)
-            if why in TRIGGERS and _needless(turn, pipeline, ledger):
+            if trigger in TRIGGERS and _needless(turn, pipeline, ledger):
                 yield turn
                 return
-            turn.began(held)
-            seat.close()  # whoever found it taken was before this moment, and the caller looks at nothing before it
+            turn.began(hold)
+            seat.close()  # a request that found it taken came before this moment, and the caller reads the sources after it
             try:
                 yield turn
             except BaseException as error:
@@ -139,7 +139,7 @@ def admit_request(
 
 
 def refusal_of(ledger: Ledger, pipeline: Pipeline) -> str | None:
-    """Why a triggered request would be refused now, if it would: ask before making one."""
+    """Why a triggered request would be refused now, None where it would not: call it before making one."""
     now, schedule = ledger.now().astimezone(UTC), pipeline.schedule
     cooldown = timedelta(hours=schedule.cooldown_hours)
     done = [r for r in requests_since(ledger, pipeline.name, now - max(cooldown, WEEK)) if r.state == "done" and r.why in TRIGGERS]
@@ -155,7 +155,7 @@ def refusal_of(ledger: Ledger, pipeline: Pipeline) -> str | None:
 
 
 def _seated(turn: RetrainRequest, seat: ExitStack, home: Path, pipeline: Pipeline, ledger: Ledger) -> bool:
-    """Settle, then take the one seat of those who wait for their turn."""
+    """Wait for the settle time, then take the one seat for a waiting request; False where the request is turned away."""
     pause = (turn.made - ledger.now().astimezone(UTC)).total_seconds()
     if pause > 0:
         ledger.sleep(min(pause, SETTLE_SECONDS))  # no longer, whatever the clock of another machine says
@@ -171,7 +171,7 @@ def _seated(turn: RetrainRequest, seat: ExitStack, home: Path, pipeline: Pipelin
 
 
 def _needless(turn: RetrainRequest, pipeline: Pipeline, ledger: Ledger) -> bool:
-    """Whether the turn, now that it has come, is not needed or not allowed any more."""
+    """Whether the request is no longer needed, or allowed, now that its turn has come; it is turned away then."""
     ends = requests_since(ledger, pipeline.name, turn.made, ("done", "skipped", "waiting"))
     served = next((r for r in ends if r.payload["began"] >= iso_time(turn.made)), None)
     if served is not None:

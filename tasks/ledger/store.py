@@ -47,8 +47,8 @@ def utc_now() -> datetime:
 class Ledger:
     """One ledger, by its URL (`sqlite:///FILE` or `postgresql+psycopg2://...`); nothing is opened before it is used.
 
-    No connection outlives its transaction, so a forked process shares none. `notify` is told in a sentence where an older ledger
-    was brought up to this schema. Raises InputError for a URL that cannot be one.
+    No connection outlives its transaction, so a forked process shares none. `notify` gets a sentence where an older ledger was
+    brought up to this schema. Raises InputError for a URL that cannot be one.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Ledger:
 
     @contextmanager
     def exclusive(self, key: str, timeout: float = 60.0) -> Iterator[Callable[[], None]]:
-        """Be alone with `key` until the block ends or the process dies; gives a check that raises where that was lost.
+        """Hold `key` alone until the block ends or the process dies; yields a check that raises where the lock was lost.
 
         MLflow sets an alias without comparing, so two promotions under way at once could not be kept apart by the rows alone.
         """
@@ -145,7 +145,7 @@ class Ledger:
     def _prepare(self) -> None:
         """Make the tables once, and those that an older ledger lacks.
 
-        Every process may find itself the first, so they are made under the writer's lock.
+        Any process may be the first, so they are made under the writer's lock.
         """
         if self._ready:
             return
@@ -222,7 +222,7 @@ def _migrate(connection: Connection, ledger: Ledger) -> str | None:
 
 
 def lock_table(connection: Connection, ledger: Ledger, key: str) -> None:
-    """Writers that read before they insert go one after the other; on SQLite BEGIN IMMEDIATE already sees to it."""
+    """Let writers that read before they insert go one after the other; on SQLite BEGIN IMMEDIATE already does."""
     if ledger.shared:
         number = int.from_bytes(sha256(f"tunekeeper:write:{key}".encode()).digest()[:8], "big", signed=True)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
