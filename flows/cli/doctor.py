@@ -40,16 +40,16 @@ def run_doctor(pipeline: Pipeline | None, *, quiet: bool) -> dict[str, object]:
 
 
 def run_checks(home: Home, pipeline: Pipeline | None) -> list[HealthCheck]:
-    """Side by side, as most of them wait; the strays last, for they need servers that answer."""
+    """Run the checks side by side, as most of them wait; strays and champion last, as they need servers that answer."""
     api = os.environ.get("PREFECT_API_URL") or server.server_address(home)
     with ThreadPoolExecutor() as pool:
-        found = [check for checks in pool.map(lambda pair: _safe(*pair), _looks(home, pipeline, api)) for check in checks]
-    away = {check.name for check in found if check.state == "fail"}
-    found += _safe("strays", lambda: _strays(home, pipeline, None if "prefect" in away else api, away))
+        checks = [check for group in pool.map(lambda pair: _safe(*pair), _looks(home, pipeline, api)) for check in group]
+    away = {check.name for check in checks if check.state == "fail"}
+    checks += _safe("strays", lambda: _strays(home, pipeline, None if "prefect" in away else api, away))
     if pipeline is not None and not away & {"mlflow", "ledger"}:
-        found += _safe("champion", lambda: _champion(home, pipeline))
+        checks += _safe("champion", lambda: _champion(home, pipeline))
     return [
-        HealthCheck(check.name, check.state, without_credentials(check.what), without_credentials(check.remedy)) for check in found
+        HealthCheck(check.name, check.state, without_credentials(check.what), without_credentials(check.remedy)) for check in checks
     ]
 
 
@@ -76,15 +76,15 @@ def _looks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[t
 
 
 def _safe(name: str, look: Look) -> list[HealthCheck]:
-    """A check that cannot be made has failed, and says why."""
+    """The results of a check; one that cannot be made has failed, with its error as the reason."""
     try:
-        found = look()
-        return [found] if isinstance(found, HealthCheck) else list(found)
+        result = look()
+        return [result] if isinstance(result, HealthCheck) else list(result)
     except (InputError, InfraError, OSError) as error:
         return [HealthCheck(name, "fail", str(error), "")]
     except Exception as error:  # noqa: BLE001  (whatever a damaged file makes a library raise: the other checks are still made)
-        what = f"cannot be looked at ({type(error).__name__}: {error})"
-        return [HealthCheck(name, "fail", what, "see that what it reads in this home is whole; if it is, report this")]
+        fault = f"cannot be looked at ({type(error).__name__}: {error})"
+        return [HealthCheck(name, "fail", fault, "see that what it reads in this home is whole; if it is, report this")]
 
 
 def _ports(home: Home) -> Iterable[HealthCheck]:
@@ -96,27 +96,27 @@ def _ports(home: Home) -> Iterable[HealthCheck]:
 
 
 def _strays(home: Home, pipeline: Pipeline | None, api: str | None, away: set[str]) -> Iterator[HealthCheck]:
-    """What `reconcile` would put right, by its own finders, as far as their servers answer."""
+    """The strays that `reconcile` would put right, by its own finders, as far as their servers answer."""
     from flows.reconcile import leftover_finders
 
     if not home.path.is_dir():
         return
     blind = away | (set() if api else {"prefect"})
     with _asking(api):
-        found = [stray for look in leftover_finders(home, pipeline, blind, only_look=True) for stray in look()]
-    dead, spent = [stray for stray in found if not stray.spent], [stray for stray in found if stray.spent]
+        strays = [stray for look in leftover_finders(home, pipeline, blind, only_look=True) for stray in look()]
+    dead, spent = [stray for stray in strays if not stray.spent], [stray for stray in strays if stray.spent]
     if dead:
         kinds = sorted({stray.kind for stray in dead})
         counts = ", ".join(f"{sum(stray.kind == kind for stray in dead)} x {kind}" for kind in kinds)
         yield HealthCheck("strays", "warn", f"dead and not put away: {counts}", "tunekeeper reconcile; --dry-run only lists them")
     else:
         unseen = " and ".join(sorted(away & {"ledger", "mlflow", "prefect"}))
-        seen = f", as far as can be seen without {unseen}" if unseen else ""
-        yield HealthCheck("strays", "ok", f"nothing died and lies about{seen}")
+        limits = f", as far as can be seen without {unseen}" if unseen else ""
+        yield HealthCheck("strays", "ok", f"nothing died and lies about{limits}")
     if spent:
-        what = "; ".join(f"{stray.name}: {stray.fault}" for stray in spent[:SPENT])
+        examples = "; ".join(f"{stray.name}: {stray.fault}" for stray in spent[:SPENT])
         more = f" and of {len(spent) - SPENT} more" if len(spent) > SPENT else ""
-        yield HealthCheck("room", "ok", f"`tunekeeper reconcile` frees it when wanted: {what}{more}")
+        yield HealthCheck("room", "ok", f"`tunekeeper reconcile` frees it when wanted: {examples}{more}")
 
 
 def _paths(home: Home) -> Iterator[HealthCheck]:
@@ -139,31 +139,29 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[HealthCheck]:
     ledger = open_ledger(home)
     if home.tracks_here and not (home.path / "mlflow.db").is_file():
         recorded = ledger.shared or Path(str(ledger.url.database)).is_file()
-        told = replayed_champion(ledger, pipeline.name) if recorded else None
-        lost = HealthCheck(
-            "champion", "fail", f"the ledger says version {told}, but {home.path / 'mlflow.db'} is gone", "restore it from a copy"
-        )
-        yield none if told is None else lost
+        ledger_version = replayed_champion(ledger, pipeline.name) if recorded else None
+        fault = f"the ledger says version {ledger_version}, but {home.path / 'mlflow.db'} is gone"
+        yield none if ledger_version is None else HealthCheck("champion", "fail", fault, "restore it from a copy")
         return
     with _asking(None):
         tracking = Tracking(home, only_look=True)
         registry = Registry(tracking, pipeline.release.alias)
         entries = ledger_history(ledger, pipeline.name)
         check_registry(entries, registry, pipeline.name)
-        named, told = registry.champion(pipeline.name), replayed_champion(ledger, pipeline.name)
+        registry_version, ledger_version = registry.champion(pipeline.name), replayed_champion(ledger, pipeline.name)
         adopted = {row.to_version for row in entries if row.kind == ADOPTED}
-        if named != told:
-            what = f"the registry says {named or 'none'}, the ledger {told or 'none'}"
+        if registry_version != ledger_version:
+            fault = f"the registry says {registry_version or 'none'}, the ledger {ledger_version or 'none'}"
             remedy = "tunekeeper history CONFIG heals the ledger, or adopts what somebody promoted in MLflow"
-            yield HealthCheck("champion", "warn", what, remedy)
-        elif named is None:
+            yield HealthCheck("champion", "warn", fault, remedy)
+        elif registry_version is None:
             yield none
         else:
-            origin = " (adopted)" if named in adopted else ""
-            yield HealthCheck("champion", "ok", f"{pipeline.name} version {named}{origin}, registry and ledger agree")
-        if named is not None:
-            yield from champion_files(tracking, home, pipeline.name, named)
-            yield upgrade_check(pipeline, tracking, registry, named)
+            origin = " (adopted)" if registry_version in adopted else ""
+            yield HealthCheck("champion", "ok", f"{pipeline.name} version {registry_version}{origin}, registry and ledger agree")
+        if registry_version is not None:
+            yield from champion_files(tracking, home, pipeline.name, registry_version)
+            yield upgrade_check(pipeline, tracking, registry, registry_version)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Say where a row is: which split of which snapshot, or why in none, and what models said of it."""
+"""Show where a row is: in which split of which snapshot, or why in none, and how models scored it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def _show(outcome: dict[str, Any], config: Path) -> None:
     if outcome["source_error"]:
         lines.append(f"source: cannot be read: {outcome['source_error']}")
     for place in outcome["snapshots"]:
-        why = f": {place['reason']}" if place["reason"] else ""
+        reason = f": {place['reason']}" if place["reason"] else ""
         newest = ", the latest" if place["latest"] else ""
         reference = ", in the reference of the monitors" if place["in_reference"] else ""
-        lines.append(f"snapshot {place['snapshot'][:12]}{newest}: {place['where']}{why}{reference}, as {place['id']}")
-    for said in outcome["scores"]:
-        who = f"version {said['version']}" if said["version"] else f"scores {said['scores'][:12]}"
-        values = ", ".join(f"{name} {cell}" for name, cell in said.items() if name not in ("scores", "version"))
-        lines.append(f"{who}: {values}")
+        lines.append(f"snapshot {place['snapshot'][:12]}{newest}: {place['where']}{reason}{reference}, as {place['id']}")
+    for scores in outcome["scores"]:
+        model = f"version {scores['version']}" if scores["version"] else f"scores {scores['scores'][:12]}"
+        values = ", ".join(f"{name} {cell}" for name, cell in scores.items() if name not in ("scores", "version"))
+        lines.append(f"{model}: {values}")
     if outcome["snapshots_of_other_keys"]:
         lines.append(f"{outcome['snapshots_of_other_keys']} snapshots were made under another redaction key: not searched by it")
     places = len(outcome["source"]) + len(outcome["snapshots"])

@@ -1,4 +1,4 @@
-"""What a person reads of a kept model: its history on one page, the report of its last decision drawn again."""
+"""Show a model to a person: its history on one page, and the report of its last decision, drawn again."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def show_history(pipeline: Pipeline, config: Path) -> dict[str, object]:
 
 
 def _life(context: PipelineContext, settled: Settled, following: str) -> Path:
-    """Draw the model's life: versions, verdicts, promotions, looks, feedback, cost; whoever may write to MLflow shows it there."""
+    """Draw the model's life (versions, verdicts, promotions, looks, feedback, cost), and store the page in MLflow where allowed."""
     from tasks.collect.history import collect_history
     from tasks.report.history.data import to_json
     from tasks.report.history.page import render_history
 
     tracking, name = context.tracking, context.pipeline.name
-    found = collect_history(context, settled.champion, settled.notices, following)
+    history = collect_history(context, settled.champion, settled.notices, following)
     page = history_file(tracking, name)
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.with_suffix(".json").write_text(to_json(found))
-    page.write_text(render_history(found))
+    page.with_suffix(".json").write_text(to_json(history))
+    page.write_text(render_history(history))
     try:
         print_notice(f"page: {keep_history(tracking, name, page)}")
-    except InfraError as error:  # who may only read sees it all the same
+    except InfraError as error:  # a user who may only read MLflow still gets the page
         print_notice(f"page: {page} (not in MLflow: {error})")
     return page
 
@@ -77,10 +77,10 @@ def redraw_report(pipeline: Pipeline) -> dict[str, object]:
 
 
 def _last_run(ledger: Ledger, pipeline: Pipeline) -> str:
-    found = last_decision(ledger, pipeline.name)
-    if found is None or found.run_id is None:
+    decision = last_decision(ledger, pipeline.name)
+    if decision is None or decision.run_id is None:
         raise InputError(f"{pipeline.name} was never decided on: `tunekeeper retrain CONFIG` comes first")
-    return found.run_id
+    return decision.run_id
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

@@ -29,8 +29,8 @@ def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, o
     return outcome
 
 
-def run_adopt(pipeline: Pipeline, config: Path, model: Path, reason: str, who: str | None, *, quiet: bool) -> dict[str, object]:
-    """Adopt a model in this process; `model` is its folder, `who` the person's name where the user's is not."""
+def run_adopt(pipeline: Pipeline, config: Path, model: Path, reason: str, person: str | None, *, quiet: bool) -> dict[str, object]:
+    """Adopt a model in this process; `model` is its folder, `person` a name that differs from the user's."""
     settle_environment(find_home())  # before a process inherits it
     from tasks.common.processes import helper_started
 
@@ -38,7 +38,7 @@ def run_adopt(pipeline: Pipeline, config: Path, model: Path, reason: str, who: s
         from flows.adopt import adopt
         from flows.cli.promote import person_named
 
-        outcome: dict[str, Any] = adopt(pipeline, str(model), reason, person_named(who))
+        outcome: dict[str, Any] = adopt(pipeline, str(model), reason, person_named(person))
     if not quiet:
         _last_move(outcome, config, pipeline.release.alias)
     return outcome
@@ -64,7 +64,7 @@ def run_monitor(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, o
 
 
 def run_score(pipeline: Pipeline, source: str, output: str, version: str | None, *, quiet: bool) -> dict[str, object]:
-    """The flow in this process, and its last words."""
+    """Score with the flow in this process."""
     with flow_environment():
         from flows.score import score
 
@@ -91,7 +91,7 @@ def _last_scores(outcome: dict[str, Any]) -> None:
 def flow_environment(*names: str) -> Iterator[None]:
     """What a flow needs to run in this process: the environment, a server, its tags (those of a deployed run), and no heartbeat.
 
-    The heartbeat costs a second at the end of every run, for a server that watches nobody.
+    The heartbeat costs a second at the end of every run, and this server does not use it.
     """
     home = find_home()
     settle_environment(home)
@@ -113,18 +113,18 @@ def _last_look(outcome: dict[str, Any], config: Path) -> None:
     if outcome["skipped"]:
         print_closing(f"no look at {name}: {outcome['reason']}", "yellow", (), (), ())
         return
-    table = [("monitor", "change", "least", "p", ""), *(_line(each) for each in outcome["findings"])]
+    table = [("monitor", "change", "least", "p", ""), *(_line(finding) for finding in outcome["findings"])]
     spoke = ", ".join(outcome["monitors"])
     title = f"{name}: {spoke} changed" if outcome["alarm"] else f"{name}: no change worth an alarm in {outcome['rows']:,} answers"
     hints = [f"report: {outcome['report']}", f"next: tunekeeper {'retrain' if outcome['alarm'] else 'history'} {config}"]
     print_closing(title, "red" if outcome["alarm"] else "green", table, (), hints)
 
 
-def _line(found: dict[str, Any]) -> tuple[str, ...]:
-    if found["p"] is None:
-        return found["monitor"], "-", f"{found['minimum']:.3g}", "-", found["note"]
-    alarm = "ALARM" if found["alarm"] else ""
-    return found["monitor"], f"{found['effect']:.3g}", f"{found['minimum']:.3g}", f"{found['p']:.2g}", alarm
+def _line(finding: dict[str, Any]) -> tuple[str, ...]:
+    if finding["p"] is None:
+        return finding["monitor"], "-", f"{finding['minimum']:.3g}", "-", finding["note"]
+    alarm = "ALARM" if finding["alarm"] else ""
+    return finding["monitor"], f"{finding['effect']:.3g}", f"{finding['minimum']:.3g}", f"{finding['p']:.2g}", alarm
 
 
 def _last_words(outcome: dict[str, Any], config: Path) -> None:

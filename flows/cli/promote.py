@@ -1,4 +1,4 @@
-"""What a person does to a kept model by hand: promote it, roll it back."""
+"""Promote a model by hand, or roll it back."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from tasks.opponent import ADOPTED
 from tasks.tracking.registry import Registry
 
 
-def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str, who: str | None) -> dict[str, object]:
+def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str, person: str | None) -> dict[str, object]:
     """Make a version the champion: as its decision says, or by force, for which the ledger wants a reason."""
-    person, name = person_named(who), pipeline.name
+    author, name = person_named(person), pipeline.name
     context = open_records(pipeline)
     tracking, ledger, registry = context.tracking, context.ledger, context.registry
     settled = reconcile_alias(ledger, registry, name)
@@ -51,8 +51,8 @@ def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str,
         evidence = replace(evidence, rule=pipeline.gate.rule_against(settled.champion))
     if objection and not reason:
         raise InputError(f"{objection}. To promote {name} {version} all the same, say why with --reason")
-    asked = PromotionRequest(version, settled.champion, evidence, person, reason, force=objection is not None)
-    move = promote(ledger, registry, name, asked)
+    request = PromotionRequest(version, settled.champion, evidence, author, reason, force=objection is not None)
+    move = promote(ledger, registry, name, request)
     _close_questions(context, move.entry)
     return _moved(pipeline, config, move, (*settled.notices, *move.notices))
 
@@ -60,42 +60,42 @@ def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str,
 def _objection(
     ledger: Ledger, registry: Registry, model: str, version: str, evidence: PromotionEvidence, champion: str | None
 ) -> str | None:
-    """Why a version's decision does not stand for making it champion now, if it does not: what only force overrides."""
+    """Why a version's decision does not allow its promotion now, which only force overrides; None where it does."""
     if evidence.verdict == ADOPTED:
         return f"{model} {version} was adopted: no gate has compared it with a champion"
     if evidence.verdict != "PROMOTE":
         return f"{model} {version} has the verdict {evidence.verdict}"
     key = evidence.decision_key or ""
-    decision, asked = find_decision(ledger, model, key), approvals.find_approval(ledger, model, key)
+    decision, approval = find_decision(ledger, model, key), approvals.find_approval(ledger, model, key)
     if decision is None:
         return f"{model} {version} was not decided on to the end (`tunekeeper retrain CONFIG` does that)"
     if version in champion_entry(ledger, model).withdrawn:
         return f"{model} {version} was taken back (see `tunekeeper history CONFIG`)"
-    if asked and (now := approvals.approval_state(ledger, registry, asked)).state in ("rejected", "superseded", "stale"):
+    if approval and (now := approvals.approval_state(ledger, registry, approval)).state in ("rejected", "superseded", "stale"):
         return now.sentence
     if decision.champion_version != champion:
-        seen = version_text(decision.champion_version)
-        return f"{model} {version} was compared with champion {seen}, but the champion is {version_text(champion)} now"
+        opponent = version_text(decision.champion_version)
+        return f"{model} {version} was compared with champion {opponent}, but the champion is {version_text(champion)} now"
     return None
 
 
-def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str, who: str | None) -> dict[str, object]:
+def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str, person: str | None) -> dict[str, object]:
     """Go back to the champion before this one, or to version `to`."""
-    person = person_named(who)
+    author = person_named(person)
     context = open_records(pipeline)
     ledger, registry = context.ledger, context.registry
     settled = reconcile_alias(ledger, registry, pipeline.name)
     force = bool(reason) and to in champion_entry(ledger, pipeline.name).withdrawn
-    asked = RollbackRequest(person, to, left=settled.champion, reason=reason, force=force)
-    move = rollback(ledger, registry, pipeline.name, asked)
+    request = RollbackRequest(author, to, left=settled.champion, reason=reason, force=force)
+    move = rollback(ledger, registry, pipeline.name, request)
     _close_questions(context, move.entry)
     return _moved(pipeline, config, move, (*settled.notices, *move.notices))
 
 
-def person_named(who: str | None) -> str:
-    """Whom the ledger names: the one who says so, else the user of this process, where that is a person."""
+def person_named(person: str | None) -> str:
+    """The name that the ledger keeps: `person`, else the user of this process, where that is a person."""
     try:
-        name = who or getpass.getuser()
+        name = person or getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as containers have
         name = MACHINE
     if name == MACHINE:
@@ -111,25 +111,25 @@ def open_records(pipeline: Pipeline) -> PipelineContext:
 
 
 def settle_questions(context: PipelineContext) -> tuple[Approval, ...]:
-    """Write down which questions are open no more by a move; gives those, for their forms are to be closed."""
+    """Store which questions a move has closed, and return them: their forms must be closed too."""
     name = context.pipeline.name
-    answered = approvals.settle_approvals(context.ledger, context.registry, name)
-    for asked in answered:
-        context.tracking.tag_version(name, asked.version, asked.tags)
-    return answered
+    closed = approvals.settle_approvals(context.ledger, context.registry, name)
+    for question in closed:
+        context.tracking.tag_version(name, question.version, question.tags)
+    return closed
 
 
 def _close_questions(context: PipelineContext, entry: Entry) -> None:
-    """Write down which questions are open no more by this move; where Prefect runs, close their forms and link the alias."""
-    pipeline, answered = context.pipeline, settle_questions(context)
+    """Store which questions this move has closed; where Prefect runs, close their forms and link the alias."""
+    pipeline, closed = context.pipeline, settle_questions(context)
     with prefect_if_up(context.home) as up:
         if not up:
             return
         from flows.approve import close_form
         from tasks import assets
 
-        for asked in answered:
-            close_form(asked)
+        for question in closed:
+            close_form(question)
         try:
             assets.record_alias(pipeline.name, str(entry.to_version), pipeline.release.alias)
         except Exception as error:  # noqa: BLE001  (whatever Prefect's client raises: the alias is moved, and that is what counts)
@@ -148,7 +148,7 @@ def _moved(pipeline: Pipeline, config: Path, move: Move, notices: tuple[str, ...
 
 
 def moved_outcome(pipeline: Pipeline, move: Move, notices: tuple[str, ...]) -> dict[str, object]:
-    """What a command that moved the champion prints with --json."""
+    """The object that a command which moved the champion prints with --json."""
     entry = move.entry
     return {
         "pipeline": pipeline.name,

@@ -41,7 +41,7 @@ HEAR_SOON = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOU
 def serve_champion(pipeline: Pipeline, host: str | None, port: int | None) -> None:
     """Answer until SIGTERM or Ctrl-C; then finish what is under way, close the traffic log and return."""
     for name, value in HEAR_SOON.items():
-        if os.environ.get(name) in (None, ENVIRONMENT[name]):  # set by nobody, or by us for commands that do not ask again
+        if os.environ.get(name) in (None, ENVIRONMENT[name]):  # not set, or set by us for commands that do not ask again
             os.environ[name] = value
     home = find_home()
     settle_environment(home)
@@ -63,7 +63,8 @@ def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -
     from tasks.serving.text_preparation import Recipe, prepare_texts
 
     preparing = RestartedProcess("tasks.serving.text_preparation")
-    preparing.submit(prepare_texts, Recipe(False, ("PHONE_NUMBER",)), ["call 030 1234567"])  # so that nobody waits for its imports
+    # A first text, so that no request waits for the process's imports.
+    preparing.submit(prepare_texts, Recipe(False, ("PHONE_NUMBER",)), ["call 030 1234567"])
     traffic = _traffic(pipeline, home, preparing) if pipeline.serving.log else None
     service = Service(
         pipeline.name,
@@ -78,8 +79,8 @@ def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -
         preparing.submit,
     )
     serving = uvicorn_server(create_app(service), pipeline.serving.max_connections, pipeline.serving.timeout_seconds + 5)
-    for which in (signal.SIGTERM, signal.SIGINT):  # uvicorn ends in peace, then raises what it was sent again: that is all it is
-        signal.signal(which, lambda *_: None)
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn shuts down, then raises the signal again: by then it is ignored
+        signal.signal(number, lambda *_: None)
     try:
         serving.run(sockets=[listening])
     finally:
@@ -129,7 +130,7 @@ def follower_ways(pipeline: Pipeline, home: Home) -> Ways[ReadyModel]:
 
 @cache
 def _settle_memory() -> None:
-    """Import all that a model needs, and keep what that makes out of every later search for garbage: it holds everybody up."""
+    """Import all that a model needs, and exempt it from later garbage collections, which hold up every request."""
     from tasks.learning.network import warm_up
 
     warm_up()
@@ -147,7 +148,7 @@ def _remembered(memory: Path, versions: Path) -> str | None:
 
 
 def _traffic(pipeline: Pipeline, home: Home, preparing: RestartedProcess) -> Traffic:
-    """The log, which has corrections prepared as the data are, in the process beside: they may be long."""
+    """The traffic log; a helper process prepares corrections as it does the data, since they may be long."""
     from tasks.data.redaction.redact import OVER_BUDGET
     from tasks.serving.feedback_cleaning import recipe_of
     from tasks.serving.text_preparation import prepare_texts
@@ -171,9 +172,9 @@ def _audits(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], list[di
         from tasks.serving.http.messages import DrawnAnswer
         from tasks.traffic.log import pending_audits
 
-        found: pd.DataFrame = pending_audits(home.path, pipeline.name, home.traffic_url, start, most=most, thumbs=thumbs)
-        shown = found[list(DrawnAnswer.model_fields)].astype({"score": object})
-        rows = shown.assign(time=shown["time"].map(lambda at: at.isoformat())).to_dict("records")
+        pending: pd.DataFrame = pending_audits(home.path, pipeline.name, home.traffic_url, start, most=most, thumbs=thumbs)
+        answers = pending[list(DrawnAnswer.model_fields)].astype({"score": object})
+        rows = answers.assign(time=answers["time"].map(lambda at: at.isoformat())).to_dict("records")
         return [{**row, "score": row["score"] if row["score"] == row["score"] else None} for row in rows]
 
     return audits
@@ -200,15 +201,15 @@ def _is_loopback(listening: socket.socket) -> bool:
 
 
 def _welcome(pipeline: Pipeline, listening: socket.socket, keys: Keys) -> None:
-    """Where it is, who may ask, and what to do next."""
+    """Print the service's address, who may ask, and the next command."""
     from tasks.serving.http.auth import VARIABLE
 
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     print_notice(f"{pipeline.name}@{pipeline.release.alias} at {url}; /ready says when it answers, /openapi.json what it reads")
     if keys:
-        named = ", ".join(f"{caller.name} ({'+'.join(sorted(caller.roles))})" for caller in keys.callers)
-        print_notice(f"whoever asks needs one of the keys in {VARIABLE}: {named}")
+        callers = ", ".join(f"{caller.name} ({'+'.join(sorted(caller.roles))})" for caller in keys.callers)
+        print_notice(f"whoever asks needs one of the keys in {VARIABLE}: {callers}")
         if not any("audit" in caller.roles for caller in keys.callers):
             print_notice("none of them has the role `audit`: nobody can label audits, and no accuracy will be known")
     elif _is_loopback(listening):
