@@ -1,4 +1,4 @@
-"""Schedules and triggers put into effect: the deployments and automations of every pipeline, as its YAML says now."""
+"""Put schedules and triggers into effect: the deployments and automations of every pipeline, as its YAML says now."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def deploy_pipelines(configs: Sequence[Path], overrides: Sequence[str] = ()) -> 
 
         with get_client(sync_client=True) as client:
             installed = install_pipelines(client, pipelines, str(Path.cwd()))
-    rows = [(each["deployment"], each["pool"], each["when"]) for each in installed.jobs]
+    rows = [(job["deployment"], job["pool"], job["when"]) for job in installed.jobs]
     workers = " and ".join(f"prefect worker start --pool {pool} --type process" for pool in sorted({row[1] for row in rows}))
     title = f"deployed: {', '.join(pipeline.name for pipeline in pipelines)}"
     hints = [*(f"removed: {name}" for name in installed.removed), f"next: tunekeeper up; on servers a worker: {workers}"]
@@ -49,9 +49,9 @@ def deploy_pipelines(configs: Sequence[Path], overrides: Sequence[str] = ()) -> 
     }
 
 
-def _faults(config: Path, pipeline: Pipeline, all_of_them: Sequence[Pipeline]) -> Iterator[str]:
+def _faults(config: Path, pipeline: Pipeline, pipelines: Sequence[Pipeline]) -> Iterator[str]:
     """What is wrong with one config's name and schedule."""
-    if sum(other.name == pipeline.name for other in all_of_them) > 1:
+    if sum(other.name == pipeline.name for other in pipelines) > 1:
         yield f"{config}: another config has the name {pipeline.name} too: deployments would replace each other; rename one"
     schedule = pipeline.schedule
     try:
@@ -67,7 +67,7 @@ def _faults(config: Path, pipeline: Pipeline, all_of_them: Sequence[Pipeline]) -
 
 
 def _fault_of(cron: str, timezone: str) -> str | None:
-    """Why Prefect would not run this; one date that never comes would stop its scheduler for everybody."""
+    """Why Prefect would not run this cron, None where it would; a date that never comes would stop its scheduler for all."""
     from prefect.server.schemas.schedules import CronSchedule
 
     if len(cron.split()) != 5:

@@ -1,4 +1,4 @@
-"""What Prefect is told of a job: a deployment, an automation; told again it is brought up to date, never doubled."""
+"""Make a job known to Prefect: a deployment, an automation; a second call updates them and makes no second one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SET_FOLDER = "prefect.deployments.steps.set_working_directory"
 
 @dataclass(frozen=True)
 class DeploymentSpec:
-    """A flow by its module path, and how it is run; `folder` is where relative paths lead from, `schedules` are by slug."""
+    """A flow by its module path, and how it is run; relative paths start at `folder`, and slugs tell `schedules` apart."""
 
     entrypoint: str
     name: str
@@ -42,7 +42,7 @@ def apply_deployment(client: SyncPrefectClient, job: DeploymentSpec) -> UUID:
     module, _, function = job.entrypoint.rpartition(".")
     flow = getattr(import_module(module), function)
     ensure_pool(client, job.pool)
-    paused = {each.slug for each in _schedules(client, f"{flow.name}/{job.name}") if not each.active}
+    paused = {schedule.slug for schedule in _schedules(client, f"{flow.name}/{job.name}") if not schedule.active}
     return client.create_deployment(
         flow_id=client.create_flow(flow),
         name=job.name,
@@ -53,7 +53,7 @@ def apply_deployment(client: SyncPrefectClient, job: DeploymentSpec) -> UUID:
         parameters=dict(job.parameters),
         parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
         enforce_parameter_schema=True,
-        schedules=[each.model_copy(update={"active": each.slug not in paused}) for each in job.schedules],
+        schedules=[schedule.model_copy(update={"active": schedule.slug not in paused}) for schedule in job.schedules],
         pull_steps=[{SET_FOLDER: {"directory": job.folder}}] if job.folder else [],
     )
 
@@ -83,20 +83,20 @@ def ensure_pool(client: SyncPrefectClient, name: str) -> None:
             client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
 
 
-def apply_automation(client: SyncPrefectClient, wanted: AutomationCore) -> None:
+def apply_automation(client: SyncPrefectClient, automation: AutomationCore) -> None:
     """Make the automation of this name, or bring it up to date; one that was switched off by hand stays so."""
-    found = client.read_automations_by_name(wanted.name)
-    if not found:
-        client.create_automation(wanted)
+    existing = client.read_automations_by_name(automation.name)
+    if not existing:
+        client.create_automation(automation)
         return
-    client.update_automation(found[0].id, wanted.model_copy(update={"enabled": found[0].enabled}))
-    delete_automations(client, found[1:])
+    client.update_automation(existing[0].id, automation.model_copy(update={"enabled": existing[0].enabled}))
+    delete_automations(client, existing[1:])
 
 
 def delete_automations(client: SyncPrefectClient, automations: Iterable[Automation]) -> None:
     """Delete automations."""
-    for each in automations:
-        client.delete_automation(each.id)
+    for automation in automations:
+        client.delete_automation(automation.id)
 
 
 def _schedules(client: SyncPrefectClient, full_name: str) -> list[DeploymentSchedule]:

@@ -1,4 +1,4 @@
-"""Runs that a schedule has planned carry their pipeline's name before they start: Prefect gives them words drawn at random."""
+"""Name the runs that a schedule has planned after their pipeline: until they start, Prefect gives them random words."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ PAGE = 200
 def name_planned(client: SyncPrefectClient, tag: str) -> int:
     """Name every planned run of deployments with this tag after its deployment and its time; returns how many had another name.
 
-    What starts is named by its flow then.
+    Once a run starts, its flow names it.
     """
     deployments = _names_of_deployments(client, tag)
     planned = FlowRunFilter(
         tags=FlowRunFilterTags(all_=[PLANNED, tag]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
     )
-    named = seen = 0
-    while page := client.read_flow_runs(flow_run_filter=planned, limit=PAGE, offset=seen):
-        seen += len(page)
+    renamed = offset = 0
+    while page := client.read_flow_runs(flow_run_filter=planned, limit=PAGE, offset=offset):
+        offset += len(page)
         for run in page:
             if run.deployment_id in deployments and run.expected_start_time is not None:
                 name = f"{deployments[run.deployment_id]} {run.expected_start_time:%Y-%m-%d %H:%M} UTC"
                 if run.name != name:
                     client.update_flow_run(run.id, name=name)
-                    named += 1
-    return named
+                    renamed += 1
+    return renamed
 
 
 def _names_of_deployments(client: SyncPrefectClient, tag: str) -> dict[UUID, str]:
     tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[tag]))
     names: dict[UUID, str] = {}
-    seen = 0
-    while page := client.read_deployments(deployment_filter=tagged, limit=PAGE, offset=seen):
-        seen += len(page)
-        names |= {each.id: each.name for each in page}
+    offset = 0
+    while page := client.read_deployments(deployment_filter=tagged, limit=PAGE, offset=offset):
+        offset += len(page)
+        names |= {deployment.id: deployment.name for deployment in page}
     return names

@@ -1,7 +1,7 @@
-"""What a pipeline's YAML means to Prefect: deployments, and automations that turn events into runs and failures into notices.
+"""Turn a pipeline's YAML into Prefect's deployments, and into automations that start runs on events and notices on failures.
 
-The automation lets one event through in SETTLE_SECONDS and drops the others of that time. Nothing is lost by it: a triggered run
-looks at nothing before that time is over (tasks/ledger/retrain_requests.py), so it stands for them all.
+The automation lets one event through in SETTLE_SECONDS and drops the others of that time. Nothing is lost: a triggered run reads
+its data only after that time (tasks/ledger/retrain_requests.py), so it serves them all.
 """
 
 from __future__ import annotations
@@ -41,37 +41,39 @@ class Installed:
 
 
 def install_pipelines(client: SyncPrefectClient, pipelines: Sequence[Pipeline], folder: str) -> Installed:
-    """Make or bring up to date all that these pipelines want, and remove what they want no more."""
+    """Make or update all deployments and automations of these pipelines, and remove those that they no longer want."""
     jobs, automations, removed = [], [], []
     common = shared_jobs(pipelines, folder)
     ids = {_full_name(job): apply_deployment(client, job) for job in common}
     for pipeline in pipelines:
-        wanted = jobs_of(pipeline, folder)
-        ids |= {_full_name(job): apply_deployment(client, job) for job in wanted}
-        kept = {_full_name(job) for job in wanted}
-        removed += [name for name in _possible(pipeline) if name not in kept and remove_deployment(client, name)]
+        specs = jobs_of(pipeline, folder)
+        ids |= {_full_name(job): apply_deployment(client, job) for job in specs}
+        names = {_full_name(job) for job in specs}
+        removed += [name for name in _possible(pipeline) if name not in names and remove_deployment(client, name)]
         for automation in automations_of(pipeline, ids):
             apply_automation(client, automation)
             automations.append(automation.name)
         if not _events(pipeline):
-            found = client.read_automations_by_name(_retraining(pipeline))
-            delete_automations(client, found)
-            removed += [each.name for each in found]
-        jobs += wanted
-    told = [{"deployment": _full_name(job), "pool": job.pool, "when": _when(job)} for job in (*jobs, *common)]
-    return Installed(told, automations, removed)
+            obsolete = client.read_automations_by_name(_retraining(pipeline))
+            delete_automations(client, obsolete)
+            removed += [automation.name for automation in obsolete]
+        jobs += specs
+    rows = [{"deployment": _full_name(job), "pool": job.pool, "when": _when(job)} for job in (*jobs, *common)]
+    return Installed(rows, automations, removed)
 
 
 def jobs_of(pipeline: Pipeline, folder: str) -> list[DeploymentSpec]:
     """The deployments of one pipeline; its YAML is their parameter, so that the Prefect UI shows it as a form."""
     name, schedule = pipeline.name, pipeline.schedule
 
-    def job(entrypoint: str, kind: str, what: str, *schedules: DeploymentScheduleCreate, **parameters: object) -> DeploymentSpec:
+    def job(
+        entrypoint: str, kind: str, description: str, *schedules: DeploymentScheduleCreate, **parameters: object
+    ) -> DeploymentSpec:
         tags = (TAG, name, *schedule.tags)
-        return DeploymentSpec(entrypoint, f"{kind}-{name}", schedule.work_pool, what, tags, parameters, schedules, folder)
+        return DeploymentSpec(entrypoint, f"{kind}-{name}", schedule.work_pool, description, tags, parameters, schedules, folder)
 
     values, zone, minutes = pipeline.model_dump(mode="json"), schedule.timezone, schedule.on_new_data_minutes
-    found = [
+    specs = [
         job(
             "flows.retrain.retrain", "retrain", f"Keeps the model {name}; does nothing where nothing changed.",
             *_cron(schedule.retrain, zone, why="schedule"), pipeline=values,
@@ -83,9 +85,9 @@ def jobs_of(pipeline: Pipeline, folder: str) -> list[DeploymentSpec]:
         job("flows.approve.approve", "approve", f"Asks a person whether a challenger of {name} is promoted.", pipeline=name),
     ]  # fmt: skip
     if minutes is not None:
-        what = f"Looks whether the source of {name} holds anything new, which starts a retraining."
-        found.append(job("flows.new_data.watch", "new-data", what, _every(timedelta(minutes=minutes)), pipeline=values))
-    return found
+        description = f"Looks whether the source of {name} holds anything new, which starts a retraining."
+        specs.append(job("flows.new_data.watch", "new-data", description, _every(timedelta(minutes=minutes)), pipeline=values))
+    return specs
 
 
 def shared_jobs(pipelines: Sequence[Pipeline], folder: str) -> list[DeploymentSpec]:
@@ -105,7 +107,7 @@ def shared_jobs(pipelines: Sequence[Pipeline], folder: str) -> list[DeploymentSp
 
 
 def automations_of(pipeline: Pipeline, ids: dict[str, UUID]) -> Iterator[AutomationCore]:
-    """Events of the pipeline start its retraining; a run of it that fails or waits is told of."""
+    """The automations of a pipeline: its events start its retraining; a run of it that fails or waits starts a notice."""
     name = pipeline.name
     if events := _events(pipeline):
         yield AutomationCore(
@@ -151,13 +153,13 @@ def automations_of(pipeline: Pipeline, ids: dict[str, UUID]) -> Iterator[Automat
 
 
 def _events(pipeline: Pipeline) -> set[str]:
-    """What starts a retraining of this pipeline."""
+    """The events that start a retraining of this pipeline."""
     drift = {"tunekeeper.drift", "tunekeeper.decay"} if pipeline.schedule.on_drift else set()
     return drift | ({"tunekeeper.new-data"} if pipeline.schedule.on_new_data_minutes is not None else set())
 
 
 def _possible(pipeline: Pipeline) -> list[str]:
-    """Deployments that the YAML may want no more; an approval's form stays open whatever the YAML says by now."""
+    """Deployments that the YAML may no longer want; an approval's form stays open under any YAML."""
     return [f"watch/new-data-{pipeline.name}"]
 
 
@@ -186,9 +188,9 @@ def _full_name(job: DeploymentSpec) -> str:
 
 def _when(job: DeploymentSpec) -> str:
     """In words for the terminal."""
-    for each in job.schedules:
-        if isinstance(each.schedule, CronSchedule):
-            return f"{each.schedule.cron} ({each.schedule.timezone})"
-        if isinstance(each.schedule, IntervalSchedule):
-            return f"every {each.schedule.interval}"
+    for entry in job.schedules:
+        if isinstance(entry.schedule, CronSchedule):
+            return f"{entry.schedule.cron} ({entry.schedule.timezone})"
+        if isinstance(entry.schedule, IntervalSchedule):
+            return f"every {entry.schedule.interval}"
     return "when asked for"
