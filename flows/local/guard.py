@@ -1,11 +1,11 @@
-"""One process with all its offspring, ended when its owner asks or is gone: what stands between a killed `up` and orphans.
+"""Run a command, and end it with all its offspring when its owner asks or dies, so that a killed `up` leaves no orphans.
 
 `python -m flows.local.guard GRACE COMMAND...`. Where standard input is a pipe, it is the owner's, whose death closes it;
 in a container there is none, and the guard is the first process. Standard output tells the owner the exit code of the command; both
 outputs of the command go to standard error, the log.
 
-A kernel's parent-death signal alone does not do: it reaches one process, and Prefect's worker starts each flow run in a session of
-its own. So the guard adopts whatever its offspring leaves behind and ends all of it. A flow run whose worker died is let finish.
+A kernel's parent-death signal alone is not enough: it reaches one process, and Prefect's worker starts each flow run in its own
+session. So the guard adopts what its offspring leaves behind and ends all of it. A flow run whose worker died may finish.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ADOPT, DIE_WITH_PARENT = 36, 1  # PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
 
 
 def process_control(option: int, value: int) -> None:
-    """Linux's prctl; elsewhere nothing, and then only direct offspring is found."""
+    """Linux's prctl; on other systems nothing, and then only direct offspring is found."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
@@ -38,22 +38,22 @@ def main() -> None:
     """Run the command until it and all it left behind have ended; exit as it did, or 0 when asked to end."""
     grace, command = float(sys.argv[1]), sys.argv[2:]
     owned = stat.S_ISFIFO(os.fstat(0).st_mode)
-    asked: list[int] = []
-    for which in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(which, lambda number, _: asked.append(number))
+    signals: list[int] = []
+    for signal_number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(signal_number, lambda number, _: signals.append(number))
     process_control(ADOPT, 1)
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, preexec_fn=_die_with_parent).pid
-    told, codes = False, dict[int, int]()
+    reported, codes = False, dict[int, int]()
     while True:
-        gone = _owner_is_gone(owned)
+        orphaned = _owner_is_gone(owned)
         codes |= reap_offspring()
-        if asked or gone:
-            _end_all(child, min(grace, ORPHAN_SECONDS) if gone else grace, asked)
+        if signals or orphaned:
+            _end_all(child, min(grace, ORPHAN_SECONDS) if orphaned else grace, signals)
             return
-        if child in codes and not told:
-            told = _tell(codes[child]) if owned else True
+        if child in codes and not reported:
+            reported = _tell(codes[child]) if owned else True
             _end_session()
-        if told and not psutil.Process().children():
+        if reported and not psutil.Process().children():
             sys.exit(max(codes[child], 0) or int(codes[child] < 0))
 
 
@@ -62,7 +62,7 @@ def _die_with_parent() -> None:
 
 
 def _owner_is_gone(owned: bool) -> bool:
-    """Wait a moment for the pipe to close, if there is one."""
+    """Wait a moment for the owner's pipe to close, if there is one; whether it has."""
     ready, _, _ = select.select([0] if owned else [], [], [], POLL_SECONDS)
     return bool(ready) and not os.read(0, 1)
 
@@ -74,7 +74,7 @@ def _tell(code: int) -> bool:
 
 
 def reap_offspring() -> dict[int, int]:
-    """Exit codes of the offspring that has ended, the adopted too."""
+    """Exit codes, by process id, of the offspring that has ended, the adopted too."""
     codes = {}
     with suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
@@ -83,26 +83,26 @@ def reap_offspring() -> dict[int, int]:
 
 
 def _end_session() -> None:
-    """End what the command left in its own session; other sessions, a worker's flow runs, are let finish."""
+    """End what the command left in its own session; other sessions, a worker's flow runs, may finish."""
     for process in psutil.Process().children(recursive=True):
         if _session(process.pid) == os.getsid(0):
             send_signal(process, signal.SIGKILL)
 
 
-def _end_all(child: int, grace: float, asked: list[int]) -> None:
-    """Leaders of other sessions first (flow runs: they save, and report to servers that still stand), then all, then by force.
+def _end_all(child: int, grace: float, signals: list[int]) -> None:
+    """End leaders of other sessions first (flow runs: they save, and report to servers that still stand), then all, then by force.
 
-    Being asked a second time means at once.
+    A second signal ends everything at once.
     """
-    deadline, patience = time.monotonic() + grace, len(asked)
+    deadline, patience = time.monotonic() + grace, len(signals)
     leaders = [process for process in list_offspring() if process.pid != child and _session(process.pid) == process.pid]
     for process in leaders:
         send_signal(process, signal.SIGTERM)
-    while any(map(_lives, leaders)) and time.monotonic() < deadline - 1 and len(asked) == patience:
+    while any(map(_lives, leaders)) and time.monotonic() < deadline - 1 and len(signals) == patience:
         _breathe()
     for process in list_offspring():
         send_signal(process, signal.SIGTERM)
-    while list_offspring() and time.monotonic() < deadline and len(asked) == patience:
+    while list_offspring() and time.monotonic() < deadline and len(signals) == patience:
         _breathe()
     deadline = time.monotonic() + KILL_SECONDS
     while (rest := list_offspring()) and time.monotonic() < deadline:
@@ -129,9 +129,9 @@ def _session(pid: int) -> int:
         return -1
 
 
-def send_signal(process: psutil.Process, which: int) -> None:
+def send_signal(process: psutil.Process, number: int) -> None:
     with suppress(psutil.NoSuchProcess):
-        process.send_signal(which)
+        process.send_signal(number)
 
 
 def _breathe() -> None:

@@ -1,4 +1,4 @@
-"""Logs stay small: the files of what runs here are cut by size, and what says the same again and again is counted instead."""
+"""Keep logs small: cut the files of local services by size, and count repeated lines instead of writing them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def log_file(log: Path) -> Iterator[int]:
 def rotate_log(log: Path, most: int = LOG_BYTES) -> bool:
     """Cut a log that is larger than `most`: its last `most` bytes become NAME.old.log, and it begins anew; whether it was cut.
 
-    Whoever has it open to append writes on in the same file, from its beginning: nobody has to be told. What is written between the
+    A process that has it open to append writes on in the same file, from its beginning, without notice. What is written between the
     copy and the cut is lost.
     """
     with suppress(OSError):  # it is gone, or the disk is full: then it is cut when there is room, and the services go on
         if log.stat().st_size <= most:
             return False
         with log.open("rb+") as source:
-            fcntl.flock(source, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of two who see it one cuts it
+            fcntl.flock(source, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of two processes that see it one cuts it
             source.seek(-most, os.SEEK_END)
             old = log.with_suffix(".old.log")
             with old.with_suffix(".tmp").open("wb") as target:
@@ -46,7 +46,7 @@ def rotate_log(log: Path, most: int = LOG_BYTES) -> bool:
 
 
 class RepeatLimit(logging.Filter):
-    """Lets a place in the code write so many lines a minute; how many were left out is said with its next one."""
+    """Lets a place in the code write so many lines a minute; its next line tells how many were left out."""
 
     def __init__(self, per_minute: int = PER_MINUTE, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()

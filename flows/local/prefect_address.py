@@ -1,4 +1,4 @@
-"""Where Prefect's client in this process asks, and what is said where no server answers there."""
+"""The address that Prefect's client in this process asks, and the error where no server answers there."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from tasks.common.http import fetch
 
 @contextmanager
 def named_if_away(url: str, remedy: str) -> Iterator[None]:
-    """Where the block fails for want of a server, say which and what to do: Prefect's client names one, the other or neither."""
+    """Where the block fails for want of a server, raise an error with its address and the remedy, which Prefect's may lack."""
     try:
         yield
     except Exception as error:
         from httpx import HTTPError
 
-        asked = isinstance(error, HTTPError) or "Failed to reach API" in str(error)
-        if not asked or (found := fetch(f"{url}/health")).status != 0:
+        unreachable = isinstance(error, HTTPError) or "Failed to reach API" in str(error)
+        if not unreachable or (health := fetch(f"{url}/health")).status != 0:
             raise
-        raise InfraError(f"the Prefect server at {url} does not answer ({found.text}): {remedy}; what was done is kept") from error
+        raise InfraError(f"the Prefect server at {url} does not answer ({health.text}): {remedy}; what was done is kept") from error
 
 
 @contextmanager
 def at_address(url: str) -> Iterator[None]:
     """Prefect's client in this process asks `url`, and so do processes started from here.
 
-    Prefect reads the environment once, as it is imported, and a client that knows no address starts a server of its own: whatever
-    imported Prefect before, its settings say the address too.
+    Prefect reads the environment once, as it is imported, and a client that knows no address starts a server of its own: so its
+    settings get the address too, in case Prefect was imported before.
     """
     before = os.environ.get("PREFECT_API_URL")
     os.environ["PREFECT_API_URL"] = url

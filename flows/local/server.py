@@ -1,4 +1,4 @@
-"""A Prefect server that Tunekeeper starts once and keeps: it outlives runs, and ends itself when nobody has used it for a while."""
+"""A Prefect server that Tunekeeper starts once: it outlives runs, and ends itself when no process has used it for a while."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ SAID = "server.json"  # where the server is, and its process
 @contextmanager
 def prefect_server(home: Home) -> Iterator[str]:
     """The API of the server that PREFECT_API_URL names, else of our own, started if it is not up; in use while the block lasts."""
-    given = os.environ.get("PREFECT_API_URL")
-    if given:
+    address = os.environ.get("PREFECT_API_URL")
+    if address:
         with (
-            at_address(given),
-            named_if_away(given, "start it, or correct or unset PREFECT_API_URL, then run the same command again"),
+            at_address(address),
+            named_if_away(address, "start it, or correct or unset PREFECT_API_URL, then run the same command again"),
         ):
-            yield given
+            yield address
         return
     with in_use(home):
         url = server_address(home) or _start(home)
@@ -51,7 +51,7 @@ def prefect_server(home: Home) -> Iterator[str]:
 
 @contextmanager
 def prefect_if_up(home: Home) -> Iterator[bool]:
-    """Whether there is a server to tell something: the one that PREFECT_API_URL names, or our own if it runs; none is started."""
+    """Whether there is a server to report to: the one that PREFECT_API_URL names, or our own if it runs; none is started."""
     with in_use(home):
         url = os.environ.get("PREFECT_API_URL") or server_address(home)
         if url is None:
@@ -72,7 +72,7 @@ def in_use(home: Home) -> Iterator[None]:
 
 
 def server_address(home: Home) -> str | None:
-    """The address of our server if it lives and answers; another home's may have its port by now."""
+    """The address of our server if it lives and answers; another home's server may have its port by now."""
     url = _said(home)
     try:
         with (home.prefect / "server.lock").open("r") as lock:
@@ -85,7 +85,7 @@ def server_address(home: Home) -> str | None:
 
 
 def _port_before(home: Home) -> int:
-    """The port it had last, so that who knows its address finds it again; else Prefect's usual one."""
+    """The port it had last, so that its address stays valid; else Prefect's usual one."""
     return urllib.parse.urlsplit(_said(home) or "").port or PORT
 
 
@@ -105,9 +105,9 @@ def _answers(url: str) -> bool:
 
 
 def _start(home: Home) -> str:
-    """Start it in a session of its own; of many who try at once one does, the others wait for it.
+    """Start it in a session of its own; of many processes that try at once one does, the others wait for it.
 
-    The server holds `server.lock` from its first moment, so that one whose starter was killed is waited for, not doubled.
+    The server holds `server.lock` from its first moment, so a second one is not started where the first one's starter was killed.
     """
     with (home.prefect / "starting.lock").open("a") as starting, (home.prefect / "server.lock").open("a") as own:
         fcntl.flock(starting, fcntl.LOCK_EX)
@@ -130,7 +130,7 @@ def _why(home: Home) -> str:
 
 
 def start_at(home: Home, port: int, idle_seconds: float) -> subprocess.Popen[bytes] | None:
-    """Begin it at a port, for a caller who watches it; None where one lives already, or is being started."""
+    """Start it at a port, for a caller that supervises it; None where one lives already, or is being started."""
     with (home.prefect / "starting.lock").open("a") as starting, (home.prefect / "server.lock").open("a") as own:
         if not take_lock(starting) or not take_lock(own):
             return None
@@ -154,7 +154,7 @@ def used_by_others(home: Home) -> bool:
 
 
 def _spawn(home: Home, ports: list[int], lock: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Begin the process; it says where it is once it has one of the ports, and until then nobody takes an older word for it."""
+    """Start the process; it writes its address once it has one of the ports, and the older address is deleted before."""
     (home.prefect / SAID).unlink(missing_ok=True)
     with log_file(log_of(home)) as out:
         return subprocess.Popen(
@@ -184,7 +184,7 @@ def _comes_up(home: Home, alive: Callable[[], bool]) -> bool:
 
 
 def _listen(ports: list[int]) -> socket.socket:
-    """Listen at the first of the ports that is free; who has the socket has the port, also of two who ask at once."""
+    """Listen at the first of the ports that is free; the socket reserves the port, also against a process that asks at once."""
     for port in ports:
         listening = socket.socket()
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that a server has just left is free
@@ -198,9 +198,9 @@ def _listen(ports: list[int]) -> socket.socket:
 
 
 def _end_when_idle(lock: Path, idle_seconds: float, log: Path) -> None:
-    """Leave when nobody has held the lock for a while, holding it: whoever comes then finds no server, not a dying one.
+    """Exit while holding the lock, once no process has held it for a while: the next one finds no server, not a dying one.
 
-    Meanwhile keep the server's log small: it outlives whoever started it.
+    Meanwhile keep the server's log small: the server outlives the process that started it.
     """
     idle_since = time.monotonic()
     while lock.exists():  # a home that was deleted needs no server

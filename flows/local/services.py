@@ -1,4 +1,4 @@
-"""What `up` runs on this machine and where: addresses, ports that are free, the commands, how each is known to answer."""
+"""The services that `up` runs on this machine: their addresses, free ports, commands and health checks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SERVICE_PORT = ("TUNEKEEPER_SERVE_PORT", 8000)
 
 @dataclass(frozen=True)
 class ServicePlan:
-    """What is to run where: `prefect` and `mlflow` are addresses, and those not in `own` are others' servers."""
+    """The services to run and where: `prefect` and `mlflow` are addresses, and those not in `own` are others' servers."""
 
     home: Home
     prefect: str
@@ -54,31 +54,31 @@ class ServicePlan:
 
 
 def plan_for(home: Home, config: Path | None, overrides: Sequence[str], ports: Mapping[str, int | None]) -> ServicePlan:
-    """Addresses, after a look at the ports: every one that is taken is said at once, before anything starts."""
+    """The addresses, after a check of the ports: one error names every port that is taken, before anything starts."""
     prefect = os.environ.get("PREFECT_API_URL") or _adopted(home)
     mlflow = home.tracking_uri if home.tracking_uri.startswith("http") else None
-    own = [name for name, given in (("MLflow", mlflow), ("Prefect", prefect)) if given is None]
-    found = {name: port_of(ports.get(name), *PORTS[name], option=f"--{name.lower()}-port") for name in own}
+    own = [name for name, address in (("MLflow", mlflow), ("Prefect", prefect)) if address is None]
+    numbers = {name: port_of(ports.get(name), *PORTS[name], option=f"--{name.lower()}-port") for name in own}
     port = port_of(ports.get("service"), *SERVICE_PORT)
-    named = {**{name: (PORTS[name][0], port) for name, port in found.items()}}
+    settings = {**{name: (PORTS[name][0], port) for name, port in numbers.items()}}
     if config is not None:
-        named["the service"] = (SERVICE_PORT[0], port)
-    _check(named)
+        settings["the service"] = (SERVICE_PORT[0], port)
+    _check(settings)
     return ServicePlan(
         home,
-        prefect or f"http://127.0.0.1:{found['Prefect']}/api",
-        mlflow or f"http://127.0.0.1:{found['MLflow']}",
-        frozenset(found),
+        prefect or f"http://127.0.0.1:{numbers['Prefect']}/api",
+        mlflow or f"http://127.0.0.1:{numbers['MLflow']}",
+        frozenset(numbers),
         config,
         overrides,
         port,
     )
 
 
-def port_of(given: int | None, variable: str, usual: int, option: str = "--port", lowest: int = 1) -> int:
+def port_of(number: int | None, variable: str, usual: int, option: str = "--port", lowest: int = 1) -> int:
     """The port that the option names, else the variable, else the usual one; InputError where that is no port."""
-    name, text = (option, str(given)) if given is not None else (variable, os.environ.get(variable) or str(usual))
-    if not (text.isascii() and text.isdigit()) or len(text) > 5 or not (lowest if given is not None else 1) <= int(text) < 65536:
+    name, text = (option, str(number)) if number is not None else (variable, os.environ.get(variable) or str(usual))
+    if not (text.isascii() and text.isdigit()) or len(text) > 5 or not (lowest if number is not None else 1) <= int(text) < 65536:
         raise InputError(f"{name} is `{text[:20]}`: set it to a port, a number from 1 to 65535")
     return int(text)
 
@@ -96,38 +96,38 @@ def _check(ports: Mapping[str, tuple[str, int]]) -> None:
 
 
 def _adopted(home: Home) -> str | None:
-    """The address of this home's server that a run has started; waited for where it is only being started."""
+    """The address of this home's server that a run has started, None without one; waits where it is being started."""
     deadline = time.monotonic() + server.START_SECONDS
-    while (found := server.server_address(home)) is None and server.is_alive(home) and time.monotonic() < deadline:
+    while (address := server.server_address(home)) is None and server.is_alive(home) and time.monotonic() < deadline:
         time.sleep(0.2)
-    return found
+    return address
 
 
 def local_services(plan: ServicePlan, used: ExitStack) -> list[SupervisedProcess]:
-    logs, found = plan.home.path / "logs", list[SupervisedProcess]()
+    logs, services = plan.home.path / "logs", list[SupervisedProcess]()
     ui = plan.prefect.removesuffix("/api")
     if not os.environ.get("PREFECT_API_URL"):
         start: Callable[[], PrefectServer] = lambda: PrefectServer(plan, used)  # noqa: E731
-        found.append(
+        services.append(
             SupervisedProcess("Prefect", ui, server.log_of(plan.home), start, lambda: _healthy(f"{plan.prefect}/health"), stage=1)
         )
     if "MLflow" in plan.own:
         begin = _guarded(plan, _mlflow(plan), logs / "mlflow.log", 4, MLFLOW_BACKEND_STORE_URI=plan.home.tracking_uri)
-        found.append(
+        services.append(
             SupervisedProcess("MLflow", plan.mlflow, logs / "mlflow.log", begin, lambda: _healthy(f"{plan.mlflow}/health"), stage=1)
         )
     servers, log = ("Prefect", "MLflow"), logs / "worker.log"
     began: list[float] = []
     worker = _guarded(plan, _worker(), log, GRACE_SECONDS, lambda: began.append(time.time()))
-    found.append(SupervisedProcess("worker", f"pool {POOL}", log, worker, lambda: _beats(plan.prefect, began[-1]), servers))
+    services.append(SupervisedProcess("worker", f"pool {POOL}", log, worker, lambda: _beats(plan.prefect, began[-1]), servers))
     if plan.config is not None:
         log = logs / "service.log"
         serve = _guarded(plan, _serve(plan, plan.config), log, GRACE_SECONDS)
         health = f"{plan.service}/health"
-        found.append(
+        services.append(
             SupervisedProcess("service", plan.service, log, serve, lambda: _healthy(health), servers, hopeless=frozenset({2}))
         )
-    return found
+    return services
 
 
 def _guarded(
@@ -200,8 +200,8 @@ def _healthy(url: str) -> bool:
 
 def _beats(api: str, since: float) -> bool:
     """Whether a worker of the pool has sent a heartbeat since then."""
-    found = fetch(f"{api}/work_pools/{POOL}/workers/filter", {}, prefect_headers(), seconds=1)
-    beats = [worker.get("last_heartbeat_time") or "" for worker in found.value or []] if found.ok else []
+    answer = fetch(f"{api}/work_pools/{POOL}/workers/filter", {}, prefect_headers(), seconds=1)
+    beats = [worker.get("last_heartbeat_time") or "" for worker in answer.value or []] if answer.ok else []
     return any(_moment(beat) >= since for beat in beats)
 
 

@@ -1,4 +1,4 @@
-"""Processes kept alive: started in order, awaited, started again when they die, ended in order when asked."""
+"""Keep processes alive: start them in order, wait until they answer, restart them when they die, end them in order when asked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flows.local.logs import log_file, rotate_log
 
 POLL_SECONDS = 0.2
 START_SECONDS = 120.0  # a first start makes databases
-QUICK_SECONDS = 30.0  # who dies sooner has a cause that a restart does not mend
+QUICK_SECONDS = 30.0  # a process that dies sooner has a cause that a restart does not mend
 QUICK_DEATHS = 5
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 LAST_LINES = 15
@@ -31,7 +31,7 @@ ROTATE_SECONDS = 5.0
 class Child(Protocol):
     """A started process: `ended` is its exit code once it has died, `stop` asks it to end, a second time by force.
 
-    `stays` says that it goes on when it was asked to end, for others who use it.
+    `stays` says that it goes on when it was asked to end, for others that use it.
     """
 
     pid: int | None
@@ -44,7 +44,7 @@ class Child(Protocol):
 
 @dataclass(frozen=True)
 class SupervisedProcess:
-    """What is kept: `ready` says that it answers; it starts after those named, and a lower `stage` ends first."""
+    """A process to keep alive: `ready` says that it answers; it starts after those in `after`, and a lower `stage` ends first."""
 
     name: str
     url: str
@@ -60,13 +60,13 @@ class Guarded:
     """A command under a guard (flows/local/guard.py), which ends it and all its offspring should this process be killed."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path, grace: float) -> None:
-        self.heard, told = os.pipe()
+        self.heard, writer = os.pipe()
         with log_file(log) as out:
             self.guard = subprocess.Popen(
                 [sys.executable, "-m", "flows.local.guard", str(grace), *command],
-                stdin=subprocess.PIPE, stdout=told, stderr=out, start_new_session=True, env={**os.environ, **environment},
+                stdin=subprocess.PIPE, stdout=writer, stderr=out, start_new_session=True, env={**os.environ, **environment},
             )  # fmt: skip
-        os.close(told)
+        os.close(writer)
         os.set_blocking(self.heard, False)
         self.pid: int | None = self.guard.pid
         self.stays = False
@@ -76,8 +76,8 @@ class Guarded:
         """The command's exit code, or the guard's own if that was killed."""
         if self.code is None:
             with suppress(BlockingIOError):
-                said = os.read(self.heard, 16)
-                self.code = int(said) if said else self.guard.wait()
+                text = os.read(self.heard, 16)
+                self.code = int(text) if text else self.guard.wait()
         return self.code
 
     def stop(self) -> None:
@@ -89,14 +89,14 @@ class Guarded:
 
 
 @dataclass
-class _Kept:
+class _ServiceState:
     service: SupervisedProcess
     child: Child | None = None
     started: float = 0.0
     ready_after: float | None = None  # seconds
     deaths: int = 0
     due: float = 0.0
-    left: list[Child] = field(default_factory=list)  # dead, but what they began is let finish
+    left: list[Child] = field(default_factory=list)  # dead, but their offspring may finish
 
 
 class Supervisor:
@@ -105,7 +105,7 @@ class Supervisor:
     def __init__(
         self, services: Sequence[SupervisedProcess], say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.kept = {service.name: _Kept(service) for service in services}
+        self.kept = {service.name: _ServiceState(service) for service in services}
         self.say, self.clock = say, clock
         self.helpers: list[Child] = []  # not kept, only ended
         self.asked = 0
@@ -117,104 +117,104 @@ class Supervisor:
         self.others = frozenset(guard.list_offspring())
         with self._signals():
             try:
-                told, rotated = False, self.clock()
+                announced, rotated = False, self.clock()
                 while not self.asked:
                     if self.clock() - rotated >= ROTATE_SECONDS:
                         rotated = self._rotate()
-                    for kept in self.kept.values():
-                        self._tend(kept)
-                    seconds = {name: kept.ready_after for name, kept in self.kept.items() if kept.ready_after is not None}
-                    if not told and len(seconds) == len(self.kept):
+                    for state in self.kept.values():
+                        self._tend(state)
+                    seconds = {name: state.ready_after for name, state in self.kept.items() if state.ready_after is not None}
+                    if not announced and len(seconds) == len(self.kept):
                         on_ready(seconds)
-                        told = True
+                        announced = True
                     time.sleep(POLL_SECONDS)
             finally:
                 self._end(patience)
 
     def _rotate(self) -> float:
-        """Cut the logs that have grown large; when that was."""
-        for kept in self.kept.values():
-            rotate_log(kept.service.log)
+        """Cut the logs that have grown large; returns the time."""
+        for state in self.kept.values():
+            rotate_log(state.service.log)
         return self.clock()
 
     def pids(self) -> dict[str, int | None]:
-        return {name: kept.child.pid for name, kept in self.kept.items() if kept.child is not None}
+        return {name: state.child.pid for name, state in self.kept.items() if state.child is not None}
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
         def ask(*_: object) -> None:
             self.asked += 1
 
-        before = {which: signal.signal(which, ask) for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
             yield
         finally:
-            for which, handler in before.items():
-                signal.signal(which, handler)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
-    def _tend(self, kept: _Kept) -> None:
-        now, service = self.clock(), kept.service
-        if kept.child is None:
+    def _tend(self, state: _ServiceState) -> None:
+        now, service = self.clock(), state.service
+        if state.child is None:
             waits = any(self.kept[name].ready_after is None for name in service.after if name in self.kept)
-            if not waits and now >= kept.due:
-                kept.child, kept.started = service.start(), now
+            if not waits and now >= state.due:
+                state.child, state.started = service.start(), now
             return
-        code = kept.child.ended()
+        code = state.child.ended()
         if code is not None:
-            self._bury(kept, code, now - kept.started)
-        elif kept.ready_after is None or kept.due:
-            self._await(kept, now)
+            self._bury(state, code, now - state.started)
+        elif state.ready_after is None or state.due:
+            self._await(state, now)
 
-    def _await(self, kept: _Kept, now: float) -> None:
+    def _await(self, state: _ServiceState, now: float) -> None:
         """Note that it answers, for the first time or again."""
-        if kept.service.ready():
-            if kept.due:
-                self.say(f"{kept.service.name} is back after {now - kept.started:.0f} s")
-            kept.ready_after, kept.due = kept.ready_after or now - kept.started, 0.0
-        elif now - kept.started > START_SECONDS:
+        if state.service.ready():
+            if state.due:
+                self.say(f"{state.service.name} is back after {now - state.started:.0f} s")
+            state.ready_after, state.due = state.ready_after or now - state.started, 0.0
+        elif now - state.started > START_SECONDS:
             raise InfraError(
-                f"{kept.service.name} does not answer {START_SECONDS:.0f} s after its start.{_last_lines(kept.service.log)}"
+                f"{state.service.name} does not answer {START_SECONDS:.0f} s after its start.{_last_lines(state.service.log)}"
             )
 
-    def _bury(self, kept: _Kept, code: int, lived: float) -> None:
+    def _bury(self, state: _ServiceState, code: int, lived: float) -> None:
         """Start it again in a while, or give up on what keeps dying."""
-        service = kept.service
-        kept.deaths = kept.deaths + 1 if lived < QUICK_SECONDS else 1
+        service = state.service
+        state.deaths = state.deaths + 1 if lived < QUICK_SECONDS else 1
         how = f"{service.name} {_ended(code)} after {lived:.0f} s"
-        hopeless = code in service.hopeless and kept.ready_after is None
-        if hopeless or kept.deaths >= QUICK_DEATHS:
-            times = f", {kept.deaths} times in a row" if kept.deaths > 1 else ""
+        hopeless = code in service.hopeless and state.ready_after is None
+        if hopeless or state.deaths >= QUICK_DEATHS:
+            times = f", {state.deaths} times in a row" if state.deaths > 1 else ""
             raise InfraError(f"{how}{times}: mend the cause, then run again.{_last_lines(service.log)}")
-        pause = min(PAUSE_SECONDS * 2 ** (kept.deaths - 1), LONGEST_PAUSE_SECONDS)
+        pause = min(PAUSE_SECONDS * 2 ** (state.deaths - 1), LONGEST_PAUSE_SECONDS)
         self.say(f"{how}: it starts again in {pause:g} s; log: {service.log}")
-        if kept.child is not None:
-            kept.left.append(kept.child)
-        kept.child, kept.due = None, self.clock() + pause
+        if state.child is not None:
+            state.left.append(state.child)
+        state.child, state.due = None, self.clock() + pause
 
     def _end(self, patience: Sequence[float]) -> None:
-        """Stage by stage, so that what runs can still report to the servers; asked once more: by force, at once."""
+        """End stage by stage, so that flow runs can still report to the servers; a second request ends all at once, by force."""
         for stage, seconds in enumerate(patience):
-            kept = [one for one in self.kept.values() if one.service.stage == stage]
-            children = [child for one in kept for child in (*one.left, *([one.child] if one.child else []))]
+            states = [state for state in self.kept.values() if state.service.stage == stage]
+            children = [child for state in states for child in (*state.left, *([state.child] if state.child else []))]
             children += self.helpers if stage == 0 else []
             for child in children:
                 child.stop()
-            asked, deadline = self.asked, self.clock() + seconds
+            requests, deadline = self.asked, self.clock() + seconds
             while not all(child.over() for child in children) and self.clock() < deadline:
-                if self.asked > max(asked, 1):
-                    asked = self.asked
+                if self.asked > max(requests, 1):
+                    requests = self.asked
                     for child in children:
                         child.stop()
                 time.sleep(POLL_SECONDS)
-        for send in (signal.SIGTERM, signal.SIGKILL):  # what is still there was a killed guard's, or does not end when asked
+        for number in (signal.SIGTERM, signal.SIGKILL):  # strays are a killed guard's offspring, or do not end when asked
             if strays := self._strays():
                 for process in strays:
-                    guard.send_signal(process, send)
+                    guard.send_signal(process, number)
                 time.sleep(1)
 
     def _strays(self) -> list[psutil.Process]:
         """Offspring that should have ended by now."""
-        staying = {kept.child.pid for kept in self.kept.values() if kept.child is not None and kept.child.stays}
+        staying = {state.child.pid for state in self.kept.values() if state.child is not None and state.child.stays}
         return [process for process in guard.list_offspring() if process not in self.others and process.pid not in staying]
 
 

@@ -50,14 +50,14 @@ def run_services(config: Path | None, overrides: Sequence[str], ports: Mapping[s
 
 @contextmanager
 def _alone(home: Home) -> Iterator[None]:
-    """Refuse a second one on the same home, saying where the first one's servers are."""
+    """Refuse a second `up` on the same home, with the addresses of the first one's servers."""
     (home.path / LOCK).parent.mkdir(exist_ok=True)
     with (home.path / LOCK).open("a") as lock:
         if not server.take_lock(lock):
-            found = running_up(home)
-            where = "".join(f"\n  {name:<8} {url}" for name, url in found.get("addresses", {}).items())
+            status = running_up(home)
+            where = "".join(f"\n  {name:<8} {url}" for name, url in status.get("addresses", {}).items())
             raise InfraError(
-                f"`tunekeeper up` runs already for {home.path} (process {found.get('pid', 'unknown')}): use that one, or end it; "
+                f"`tunekeeper up` runs already for {home.path} (process {status.get('pid', 'unknown')}): use that one, or end it; "
                 f"for a second one set TUNEKEEPER_HOME and other ports{where}"
             )
         _write(home, {"pid": os.getpid()})
@@ -67,33 +67,33 @@ def _alone(home: Home) -> Iterator[None]:
             (home.path / SAID).unlink()
 
 
-def _write(home: Home, said: Mapping[str, object]) -> None:
-    (home.path / SAID).write_text(json.dumps(said))
+def _write(home: Home, status: Mapping[str, object]) -> None:
+    (home.path / SAID).write_text(json.dumps(status))
 
 
 def running_up(home: Home) -> dict[str, Any]:
-    """What the `up` of this home said of itself: pid, since, addresses; empty where none runs, whatever a killed one left."""
+    """The status of the `up` of this home: pid, since, addresses; empty where none runs, also after a killed one."""
     try:
         with (home.path / LOCK).open("r") as lock:
             if server.take_lock(lock):
                 return {}
-        found: dict[str, Any] = json.loads((home.path / SAID).read_text())
+        status: dict[str, Any] = json.loads((home.path / SAID).read_text())
     except (OSError, ValueError):
         return {}
-    return found
+    return status
 
 
 def _ready(plan: ServicePlan, supervisor: Supervisor, seconds: dict[str, float], as_json: bool) -> None:
-    """Say where everything is, to people and to files; then put right what an earlier kill left."""
+    """Print and write all addresses; then put right what an earlier kill left."""
     addresses = clean_value({"MLflow": plan.mlflow, "Prefect": plan.prefect.removesuffix("/api")})
     if plan.config is not None:
         addresses["service"] = plan.service
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    said = {"pid": os.getpid(), "since": since, "home": str(plan.home.path), "addresses": addresses}
-    _write(plan.home, said)
+    status = {"pid": os.getpid(), "since": since, "home": str(plan.home.path), "addresses": addresses}
+    _write(plan.home, status)
     _show(plan, seconds)
     if as_json:
-        sys.stdout.write(json.dumps({**said, "pids": supervisor.pids()}) + "\n")
+        sys.stdout.write(json.dumps({**status, "pids": supervisor.pids()}) + "\n")
         sys.stdout.flush()
     mend = [sys.executable, "-m", "flows.reconcile"]
     supervisor.helpers.append(Guarded(mend, plan.environment, plan.home.path / "logs" / "reconcile.log", 2))
@@ -119,7 +119,7 @@ def _state(plan: ServicePlan) -> str:
 
 
 def service_state(ready: HttpAnswer, config: Path | None) -> str:
-    """The service's state in words, by its answer to /ready: a champion is missed only where one was looked for."""
+    """The service's state in words, by its answer to /ready; it waits for a champion only where the registry was read."""
     now = ready.value if isinstance(ready.value, dict) else {}
     if ready.ok:
         return "answers"
