@@ -35,52 +35,52 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; exit 0 when done, 2 where the input is at fault, 128 + n when stopped by signal n, 1 for anything else."""
     gc.set_threshold(OBJECTS)
     parser = _parser()
-    given, rest = parser.parse_known_args(arguments)
-    if stray := [word for word in rest if word.startswith("-") or "=" not in word or not hasattr(given, "overrides")]:
+    options, rest = parser.parse_known_args(arguments)
+    if stray := [word for word in rest if word.startswith("-") or "=" not in word or not hasattr(options, "overrides")]:
         parser.error(f"unrecognized arguments: {' '.join(map(mask_value, stray))}")
     if rest:  # argparse takes no more positionals once it has met an option
-        given.overrides = [*given.overrides, *rest]
+        options.overrides = [*options.overrides, *rest]
     code = [1]
     if arguments is None:
         atexit.register(_leave, code)  # registered before any library's own, so it runs after them all
-    code[0] = _guarded(given.command, given)
+    code[0] = _guarded(options.command, options)
     sys.exit(code[0])
 
 
-def _refuse_credentials(given: argparse.Namespace) -> None:
-    """No word of a command holds a credential: Prefect would keep it with the run, the shell keeps it in its history."""
-    for name, value in vars(given).items():
-        if name == "id":  # of a row that is only looked for: kept nowhere
+def _refuse_credentials(options: argparse.Namespace) -> None:
+    """Refuse a command that holds a credential: Prefect would keep it with the run, the shell keeps it in its history."""
+    for name, value in vars(options).items():
+        if name == "id":  # of a row to find: it is not stored
             continue
         for word in map(str, value if isinstance(value, list) else [value]):
             key, equals, text = word.partition("=") if name in ("overrides", "configs") else ("", "", word)
-            if (what := credential_in(text)) is not None:
-                kept = f"holds {what}, which would be kept with the run: leave it out"
-                raise InputError(f"{name} {key}{equals}{mask_value(text)}: {kept}; {remedy_for(text)}")
+            if (credential := credential_in(text)) is not None:
+                fault = f"holds {credential}, which would be kept with the run: leave it out"
+                raise InputError(f"{name} {key}{equals}{mask_value(text)}: {fault}; {remedy_for(text)}")
 
 
 def _leave(code: list[int]) -> None:
-    """End the process here: taking the imported libraries apart piece by piece takes seconds, and serves nobody."""
+    """End the process here: to take the imported libraries apart piece by piece takes seconds, and is of no use."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code[0])
 
 
-def _guarded(command: Command, given: argparse.Namespace) -> int:
+def _guarded(command: Command, options: argparse.Namespace) -> int:
     try:
         if command is not _schema:
             _check_working_folder()
             settle_environment(configured_home())  # before a command imports Prefect, which reads the environment once
         with _stoppable():
-            _refuse_credentials(given)
-            return command(given)
+            _refuse_credentials(options)
+            return command(options)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the last resort: one line for the user, the traceback behind --debug)
         cause = _stopped(error) if isinstance(error, KeyboardInterrupt) else _told(error)
-        return _complain(cause, _exit_code(cause), given.debug)
+        return _complain(cause, _exit_code(cause), options.debug)
 
 
 def _check_working_folder() -> None:
-    """Refuse to begin in a folder that was removed since: libraries ask for it, and their errors name something else."""
+    """Refuse to begin in a folder that was removed: libraries ask for it, and their errors name something else."""
     try:
         Path.cwd()
     except FileNotFoundError as error:
@@ -93,7 +93,7 @@ class _TerminatedError(KeyboardInterrupt):
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, wherever nobody minds it otherwise: a flow tells Prefect first, a service closes."""
+    """SIGTERM ends the block as Ctrl-C does, unless other code handles it: a flow tells Prefect first, a service closes."""
 
     def stop(*_: object) -> NoReturn:
         raise _TerminatedError
@@ -115,23 +115,23 @@ def _exit_code(error: BaseException) -> int:
 
 
 def _stopped(error: KeyboardInterrupt) -> StoppedError:
-    """What a Ctrl-C or a SIGTERM leaves behind, and how to go on."""
-    which, name = (signal.SIGTERM, "SIGTERM") if isinstance(error, _TerminatedError) else (signal.SIGINT, "Ctrl-C")
-    return StoppedError(f"stopped by {name}; what was finished is kept: run the same command to go on", which)
+    """The error for a Ctrl-C or a SIGTERM, with how to go on."""
+    number, name = (signal.SIGTERM, "SIGTERM") if isinstance(error, _TerminatedError) else (signal.SIGINT, "Ctrl-C")
+    return StoppedError(f"stopped by {name}; what was finished is kept: run the same command to go on", number)
 
 
 def _told(error: BaseException) -> BaseException:
-    """The error of ours that a library wrapped in its own, if there is one."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, InputError | InfraError | StoppedError):
-            return seen
-        if isinstance(seen, OSError) and seen.errno in DISK:
-            place = seen.filename or os.environ.get("TUNEKEEPER_HOME", ".tunekeeper")
+    """Our own error, where a library wrapped it in its own; else `error` itself."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, InputError | InfraError | StoppedError):
+            return cause
+        if isinstance(cause, OSError) and cause.errno in DISK:
+            place = cause.filename or os.environ.get("TUNEKEEPER_HOME", ".tunekeeper")
             return InfraError(
-                f"{place}: {seen.strerror}: {DISK[seen.errno]}, then run the same command again; what was done is kept"
+                f"{place}: {cause.strerror}: {DISK[cause.errno]}, then run the same command again; what was done is kept"
             )
-        seen = seen.__cause__ or seen.__context__
+        cause = cause.__cause__ or cause.__context__
     return error
 
 
@@ -151,27 +151,29 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
     def add(name: str, command: Command, help: str, *, config: bool = True) -> argparse.ArgumentParser:
-        one = commands.add_parser(name, parents=[common], help=help, description=help)
-        one.set_defaults(command=command)
+        subparser = commands.add_parser(name, parents=[common], help=help, description=help)
+        subparser.set_defaults(command=command)
         if config:
-            one.add_argument("config", type=Path, help="the pipeline's YAML file")
-            one.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, such as training.seed=1")
-        return one
+            subparser.add_argument("config", type=Path, help="the pipeline's YAML file")
+            subparser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, such as training.seed=1")
+        return subparser
 
-    def optional(one: argparse.ArgumentParser, why: str) -> None:
-        one.add_argument("config", type=Path, nargs="?", help=f"the pipeline's YAML file: {why}")
-        one.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+    def optional(subparser: argparse.ArgumentParser, effect: str) -> None:
+        subparser.add_argument("config", type=Path, nargs="?", help=f"the pipeline's YAML file: {effect}")
+        subparser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
 
     add("retrain", _retrain, "prepare, validate, train, evaluate, decide and release, doing only what is new")
     add("monitor", _monitor, "look at the champion's traffic, and say what changed")
-    one = add("score", _score, "answer all rows of a file, a folder or a table with the champion")
-    one.add_argument(
+    score = add("score", _score, "answer all rows of a file, a folder or a table with the champion")
+    score.add_argument(
         "--input",
         required=True,
         help="what data.source may be too: a file, a folder, an address, a table: DIALECT://HOST/DATABASE/TABLE",
     )
-    one.add_argument("--output", required=True, help="the Parquet file of the result; killed on the way, the same command goes on")
-    one.add_argument("--version", help="score with this version; default: the champion")
+    score.add_argument(
+        "--output", required=True, help="the Parquet file of the result; killed on the way, the same command goes on"
+    )
+    score.add_argument("--version", help="score with this version; default: the champion")
     add("promote", _promote, "make a version the champion, as a person, with a reason").add_argument("--version", required=True)
     add("rollback", _rollback, "go back to the champion before this one").add_argument("--to", help="or to this version")
     help = "make a model that was fine-tuned elsewhere a version, and the champion: checked, and scored on the test rows"
@@ -182,23 +184,21 @@ def _parser() -> argparse.ArgumentParser:
         commands.choices[name].add_argument("--reason", default="", help="kept in the ledger")
         commands.choices[name].add_argument("--who", help="your name, kept in the ledger too; default: the user you are here")
     add("history", _history, "promotions and rollbacks of a model")
-    one = add(
-        "find",
-        _find,
-        "where the row of an id is: in the source, in a split of a snapshot or in none and why; and its scores",
+    find = add(
+        "find", _find, "where the row of an id is: in the source, in a split of a snapshot or in none and why; and its scores"
     )
-    one.add_argument("--id", required=True, help="as the source has it, or the pseudonym that it is kept as: <ID:...>")
+    find.add_argument("--id", required=True, help="as the source has it, or the pseudonym that it is kept as: <ID:...>")
     add("report", _report, "draw the report of the last decision again and say where it is")
     add("draft-contract", _draft, "draft a suite of expectations from the data").add_argument("--output", type=Path)
-    one = add("serve", _serve, "answer with the champion over HTTP, and follow it")
-    one.add_argument("--host", help="the address to listen on; default: 127.0.0.1, this machine alone")
-    one.add_argument("--port", type=int, help="default: $TUNEKEEPER_SERVE_PORT, else 8000")
-    one = add("deploy", _deploy, "put schedules and triggers into effect: Prefect's deployments and automations", config=False)
-    one.add_argument("configs", nargs="+", metavar="CONFIG", help="each pipeline's YAML file; key=value changes all of them")
-    one = add("up", _up, "MLflow, Prefect, a worker and, with a config, the service on this machine, until Ctrl-C", config=False)
-    optional(one, "its champion is served too")
+    serve = add("serve", _serve, "answer with the champion over HTTP, and follow it")
+    serve.add_argument("--host", help="the address to listen on; default: 127.0.0.1, this machine alone")
+    serve.add_argument("--port", type=int, help="default: $TUNEKEEPER_SERVE_PORT, else 8000")
+    deploy = add("deploy", _deploy, "put schedules and triggers into effect: Prefect's deployments and automations", config=False)
+    deploy.add_argument("configs", nargs="+", metavar="CONFIG", help="each pipeline's YAML file; key=value changes all of them")
+    up = add("up", _up, "MLflow, Prefect, a worker and, with a config, the service on this machine, until Ctrl-C", config=False)
+    optional(up, "its champion is served too")
     for name, variable in (("", "SERVE"), ("mlflow-", "MLFLOW"), ("prefect-", "PREFECT")):
-        one.add_argument(f"--{name}port", type=int, help=f"default: $TUNEKEEPER_{variable}_PORT, else the usual one")
+        up.add_argument(f"--{name}port", type=int, help=f"default: $TUNEKEEPER_{variable}_PORT, else the usual one")
     optional(
         add("doctor", _doctor, "what is wrong here, and how to mend it", config=False),
         "its base and data are looked at too",
@@ -212,127 +212,127 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _load(given: argparse.Namespace) -> Any:
+def _load(options: argparse.Namespace) -> Any:
     from configs.load import load_pipeline
 
-    return load_pipeline(given.config, given.overrides)
+    return load_pipeline(options.config, options.overrides)
 
 
-def _print(given: argparse.Namespace, value: dict[str, object]) -> None:
-    if given.json:
+def _print(options: argparse.Namespace, value: dict[str, object]) -> None:
+    if options.json:
         sys.stdout.write(json.dumps(clean_value(value), ensure_ascii=False) + "\n")
 
 
-def _retrain(given: argparse.Namespace) -> int:
+def _retrain(options: argparse.Namespace) -> int:
     from flows.cli.launch import run_retrain
 
-    outcome = run_retrain(_load(given), given.config, quiet=given.json)
-    _print(given, outcome)
+    outcome = run_retrain(_load(options), options.config, quiet=options.json)
+    _print(options, outcome)
     return 0
 
 
-def _monitor(given: argparse.Namespace) -> int:
+def _monitor(options: argparse.Namespace) -> int:
     from flows.cli.launch import run_monitor
 
-    _print(given, run_monitor(_load(given), given.config, quiet=given.json))
+    _print(options, run_monitor(_load(options), options.config, quiet=options.json))
     return 0
 
 
-def _score(given: argparse.Namespace) -> int:
+def _score(options: argparse.Namespace) -> int:
     from flows.cli.launch import run_score
 
-    _print(given, run_score(_load(given), given.input, given.output, given.version, quiet=given.json))
+    _print(options, run_score(_load(options), options.input, options.output, options.version, quiet=options.json))
     return 0
 
 
-def _promote(given: argparse.Namespace) -> int:
+def _promote(options: argparse.Namespace) -> int:
     from flows.cli.promote import promote_by_hand
 
-    _print(given, promote_by_hand(_load(given), given.config, given.version, given.reason, given.who))
+    _print(options, promote_by_hand(_load(options), options.config, options.version, options.reason, options.who))
     return 0
 
 
-def _adopt(given: argparse.Namespace) -> int:
+def _adopt(options: argparse.Namespace) -> int:
     from flows.cli.launch import run_adopt
 
-    _print(given, run_adopt(_load(given), given.config, given.model, given.reason, given.who, quiet=given.json))
+    _print(options, run_adopt(_load(options), options.config, options.model, options.reason, options.who, quiet=options.json))
     return 0
 
 
-def _rollback(given: argparse.Namespace) -> int:
+def _rollback(options: argparse.Namespace) -> int:
     from flows.cli.promote import roll_back
 
-    _print(given, roll_back(_load(given), given.config, given.to, given.reason, given.who))
+    _print(options, roll_back(_load(options), options.config, options.to, options.reason, options.who))
     return 0
 
 
-def _history(given: argparse.Namespace) -> int:
+def _history(options: argparse.Namespace) -> int:
     from flows.cli.history import show_history
 
-    _print(given, show_history(_load(given), given.config))
+    _print(options, show_history(_load(options), options.config))
     return 0
 
 
-def _find(given: argparse.Namespace) -> int:
+def _find(options: argparse.Namespace) -> int:
     from flows.cli.find import find_row
 
-    _print(given, find_row(_load(given), given.config, given.id, quiet=given.json))
+    _print(options, find_row(_load(options), options.config, options.id, quiet=options.json))
     return 0
 
 
-def _report(given: argparse.Namespace) -> int:
+def _report(options: argparse.Namespace) -> int:
     from flows.cli.history import redraw_report
 
-    _print(given, redraw_report(_load(given)))
+    _print(options, redraw_report(_load(options)))
     return 0
 
 
-def _draft(given: argparse.Namespace) -> int:
+def _draft(options: argparse.Namespace) -> int:
     from flows.cli.draft_contract import draft_contract
 
-    _print(given, draft_contract(_load(given), given.output))
+    _print(options, draft_contract(_load(options), options.output))
     return 0
 
 
-def _serve(given: argparse.Namespace) -> int:
+def _serve(options: argparse.Namespace) -> int:
     from flows.cli.serve import serve_champion
 
-    serve_champion(_load(given), given.host, given.port)
+    serve_champion(_load(options), options.host, options.port)
     return 0
 
 
-def _up(given: argparse.Namespace) -> int:
+def _up(options: argparse.Namespace) -> int:
     from flows.local.up import run_services
 
-    ports = {"service": given.port, "MLflow": given.mlflow_port, "Prefect": given.prefect_port}
-    run_services(given.config, given.overrides, ports, as_json=given.json)
+    ports = {"service": options.port, "MLflow": options.mlflow_port, "Prefect": options.prefect_port}
+    run_services(options.config, options.overrides, ports, as_json=options.json)
     return 0
 
 
-def _doctor(given: argparse.Namespace) -> int:
+def _doctor(options: argparse.Namespace) -> int:
     from flows.cli.doctor import run_doctor
 
-    found = run_doctor(_load(given) if given.config else None, quiet=given.json)
-    _print(given, found)
-    return 0 if found["ok"] else 1
+    outcome = run_doctor(_load(options) if options.config else None, quiet=options.json)
+    _print(options, outcome)
+    return 0 if outcome["ok"] else 1
 
 
-def _reconcile(given: argparse.Namespace) -> int:
+def _reconcile(options: argparse.Namespace) -> int:
     from flows.reconcile import put_right
 
-    found = put_right(_load(given) if given.config else None, dry_run=given.dry_run, quiet=given.json)
-    _print(given, found)
-    return 0 if found["ok"] else 1
+    outcome = put_right(_load(options) if options.config else None, dry_run=options.dry_run, quiet=options.json)
+    _print(options, outcome)
+    return 0 if outcome["ok"] else 1
 
 
-def _deploy(given: argparse.Namespace) -> int:
+def _deploy(options: argparse.Namespace) -> int:
     from flows.deploy.apply import deploy_pipelines
 
-    overrides = [word for word in given.configs if "=" in word and not Path(word).exists()]
-    configs = [Path(word) for word in given.configs if word not in overrides]
+    overrides = [word for word in options.configs if "=" in word and not Path(word).exists()]
+    configs = [Path(word) for word in options.configs if word not in overrides]
     if not configs:
         raise InputError("deploy: no config is named: write tunekeeper deploy CONFIG.yaml [CONFIG.yaml ...]")
-    _print(given, deploy_pipelines(configs, overrides))
+    _print(options, deploy_pipelines(configs, overrides))
     return 0
 
 

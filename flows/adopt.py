@@ -47,7 +47,7 @@ NO_PART = frozenset({"adapter", "objective", "training", "gate"})  # settings th
 
 @dataclass(frozen=True)
 class Adoption:
-    """What is asked: to make the model of `folder` the champion; `key` names it, `replaces` is the champion now."""
+    """The request to make the model of `folder` the champion; `key` names it, `replaces` is the champion now."""
 
     folder: Path
     model: Finetuned
@@ -58,7 +58,7 @@ class Adoption:
 
     @property
     def why(self) -> str:
-        """What the ledger keeps."""
+        """The reason that the ledger keeps."""
         return f"{self.reason} ({UNSEEN})" if self.reason else UNSEEN
 
 
@@ -72,7 +72,7 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
     model = read_finetuned(Path(folder), pipeline.problem, pipeline.model.max_length, pipeline.model.target_tokenizer)
     context, key = open_context(pipeline, home), face.adoption_key(pipeline, model)
     ledger = context.ledger
-    with hold_pipeline(home.path, pipeline.name, print_notice, ledger=ledger) as held, TagsContext():
+    with hold_pipeline(home.path, pipeline.name, print_notice, ledger=ledger) as hold, TagsContext():
         settled = reconcile_alias(ledger, context.registry, pipeline.name)
         known = _known_version(context, key, settled.champion)
         if known is not None:
@@ -84,7 +84,7 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
             )
         prepare.clear_leftovers(home)
         turn = RetrainRequest(ledger, pipeline.name, RetrainCause("person"))
-        turn.hold = held
+        turn.hold = hold
         records = (context.tracking, context.registry, ledger)
         run = Run(pipeline, home, *records, prepare.read_inputs(pipeline, home), turn, notices=[*settled.notices])
         return _adopt(run, Adoption(Path(folder), model, key, who, reason, replaces))
@@ -108,78 +108,79 @@ def _known_version(context: PipelineContext, key: str, champion: str | None) -> 
 
 
 def _replaced(entries: Sequence[Entry], key: str, champion: str | None) -> str | None:
-    """The champion that is to be replaced: where this adoption moved the alias and was killed then, the one before."""
+    """The champion to replace; the one before it, where this adoption moved the alias already and was then killed."""
     mine = [row for row in entries if row.state == "applied" and row.kind == ADOPTED and row.train_key == key]
     return mine[-1].from_version if mine and mine[-1].to_version == champion else champion
 
 
-def _adopt(run: Run, asked: Adoption) -> dict[str, Any]:
+def _adopt(run: Run, adoption: Adoption) -> dict[str, Any]:
     """Prepare as a retrain does, then keep, store and judge the model; each step finds what an interrupted run left behind."""
     pipeline, tracking = run.pipeline, run.tracking
     with prepare.temporary_folder(run.home), closing(helper_process()) as side, closing(release.Reload()) as reload:
         prepared = snapshots.known_snapshot(run.home, run.inputs.key) or prepare_snapshot(run, side)
         if pipeline.facts.has_labels:
             known = snapshots.open_snapshot(run.home, prepared.snapshot).manifest["labels"]
-            face.check_labels(asked.folder, asked.model.labels, known)
-        tags = {"pipeline": pipeline.name, "snapshot": prepared.snapshot, "adopted": str(asked.folder)}
-        name = f"{pipeline.name}-adopted-{asked.model.base.digest[:8]}"
-        run_id = tracking.open_run(pipeline.name, asked.key, name, tags, "tunekeeper adopt")
+            face.check_labels(adoption.folder, adoption.model.labels, known)
+        tags = {"pipeline": pipeline.name, "snapshot": prepared.snapshot, "adopted": str(adoption.folder)}
+        name = f"{pipeline.name}-adopted-{adoption.model.base.digest[:8]}"
+        run_id = tracking.open_run(pipeline.name, adoption.key, name, tags, "tunekeeper adopt")
         with close_on_error(tracking, run_id):
             describe_run(pipeline, run.home, tracking, prepared, run_id, NO_PART)
             with run.stage("pack") as facts:
-                base, kept = face.keep_network(pipeline, run.home, tracking, asked.model, asked.key)
-                training = TrainingRun(base, prepared.snapshot, asked.key, run_id)
-                packed = release.pack_model(pipeline, run.home, tracking, training, kept, reload)
+                base, trained = face.keep_network(pipeline, run.home, tracking, adoption.model, adoption.key)
+                training = TrainingRun(base, prepared.snapshot, adoption.key, run_id)
+                packed = release.pack_model(pipeline, run.home, tracking, training, trained, reload)
                 facts["note"] = "stored; a fresh process loads it"
-            return _judge(run, asked, prepared, Challenger(training, kept, packed), help_beside(run, prepared, side), reload)
+            return _judge(run, adoption, prepared, Challenger(training, trained, packed), help_beside(run, prepared, side), reload)
 
 
 def _judge(
-    run: Run, asked: Adoption, prepared: PreparedSnapshot, adopted: Challenger, helped: Helped, reload: release.Reload
+    run: Run, adoption: Adoption, prepared: PreparedSnapshot, adopted: Challenger, helped: Helped, reload: release.Reload
 ) -> dict[str, Any]:
     """Evaluate > release > report."""
     pipeline, home, tracking, training = run.pipeline, run.home, run.tracking, adopted.run
     with run.stage("evaluate") as facts:
         baselines = evaluate.score_baselines(pipeline, home, run.inputs.base, prepared.snapshot, helped.lexical)
         load = partial(evaluate.network_of, adopted.trained, training.base.path)
-        own = evaluate.evaluate(pipeline, home, prepared.snapshot, asked.key, load, "adopted")
-        scores = AllScores(own, score_version(run, prepared.snapshot, asked.replaces, "champion"), None, baselines)
+        own = evaluate.evaluate(pipeline, home, prepared.snapshot, adoption.key, load, "adopted")
+        scores = AllScores(own, score_version(run, prepared.snapshot, adoption.replaces, "champion"), None, baselines)
         facts["note"] = publish_report.in_short(pipeline, own)
-    word = f"Adopted by {asked.who}, without a verdict of the gate: {asked.reason or 'no reason given'}."
+    word = f"Adopted by {adoption.who}, without a verdict of the gate: {adoption.reason or 'no reason given'}."
     account = decide.describe_adopted(pipeline, scores, word)
     with run.stage("release") as facts:
         scored = reference.ScoredModel(adopted.trained, own, None, helped.text_stats)  # its points are its own base's
         reference.write_reference(pipeline, home, tracking, training, scored)
-        version, move, decision = _release(run, asked, prepared, adopted.packed, training.run_id, reload)
+        version, move, decision = _release(run, adoption, prepared, adopted.packed, training.run_id, reload)
         facts["note"] = f"{pipeline.name} version {version}"
-    found = Findings(
-        pipeline, prepared, training, adopted.trained, scores, account, decision, adopted.packed.uri, version, asked.replaces,
+    findings = Findings(
+        pipeline, prepared, training, adopted.trained, scores, account, decision, adopted.packed.uri, version, adoption.replaces,
         run.seconds, (*run.notices, *move.notices), "tunekeeper history CONFIG", adopted=True,
     )  # fmt: skip
-    outcome = publish_report.publish_report(found, home, tracking) | {"training_seconds": None, "peak_memory_bytes": None}
+    outcome = publish_report.publish_report(findings, home, tracking) | {"training_seconds": None, "peak_memory_bytes": None}
     assets.link_assets(pipeline.name, prepared.snapshot, version, pipeline.release.alias)
     for question in settle_questions(run):
         close_form(question)
     tracking.close_run(training.run_id)
     outcome |= moved_outcome(pipeline, move, (*run.notices, *move.notices))
     new = NewDecision(
-        pipeline.name, decision, prepared.rows["test"], asked.replaces, ADOPTED, training.run_id, outcome, asked.key, look=0
+        pipeline.name, decision, prepared.rows["test"], adoption.replaces, ADOPTED, training.run_id, outcome, adoption.key, look=0
     )
     record_decision(run.ledger, new)
     return outcome
 
 
 def _release(
-    run: Run, asked: Adoption, prepared: PreparedSnapshot, packed: release.Packed, run_id: str, reload: release.Reload
+    run: Run, adoption: Adoption, prepared: PreparedSnapshot, packed: release.Packed, run_id: str, reload: release.Reload
 ) -> tuple[str, Move, str]:
-    """Register what answered alike in a fresh process, and move the alias; the version, the move and the key of this adoption."""
+    """Register the model once a fresh process answers alike, and move the alias; returns version, move and decision-key."""
     pipeline, tracking = run.pipeline, run.tracking
-    tags = {"train_key": asked.key, "verdict": ADOPTED, "base": asked.model.base.digest, "tested_on": prepared.snapshot}
+    tags = {"train_key": adoption.key, "verdict": ADOPTED, "base": adoption.model.base.digest, "tested_on": prepared.snapshot}
     run.turn.check()
     version = release.register_model(pipeline, tracking, packed, run_id, reload, tags)
-    decision = json_sha256({"adopted": asked.key, "version": version, "replaces": asked.replaces})  # on whatever test rows: once
+    # Without the test rows: an adoption is one decision, whatever they are.
+    decision = json_sha256({"adopted": adoption.key, "version": version, "replaces": adoption.replaces})
     tracking.tag_version(pipeline.name, version, {"decision_key": decision})
-    evidence = PromotionEvidence(run_id=run_id, train_key=asked.key, decision_key=decision)
-    adopted = PromotionRequest(version, asked.replaces, evidence, asked.who, asked.why)
-    move = adopt_version(run.ledger, run.registry, pipeline.name, adopted)
+    evidence = PromotionEvidence(run_id=run_id, train_key=adoption.key, decision_key=decision)
+    request = PromotionRequest(version, adoption.replaces, evidence, adoption.who, adoption.why)
+    move = adopt_version(run.ledger, run.registry, pipeline.name, request)
     return version, move, decision

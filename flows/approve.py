@@ -52,16 +52,16 @@ def approve(pipeline: str, version: str, decision: str) -> State[Any]:
     home = find_home()
     settle_environment(home)
     ledger, tracking = open_ledger(home), Tracking(home)
-    asked = approvals.find_approval(ledger, pipeline, decision)
-    if asked is None:
+    approval = approvals.find_approval(ledger, pipeline, decision)
+    if approval is None:
         raise InputError(f"no approval of {pipeline} version {version} was asked for under {decision}: `tunekeeper retrain` asks")
-    registry = Registry(tracking, asked.alias)
-    now = approvals.approval_state(ledger, registry, asked)
+    registry = Registry(tracking, approval.alias)
+    now = approvals.approval_state(ledger, registry, approval)
     if now.state in ("pending", "expired"):
-        given = _answer(now, tracking)
-        now = approvals.answer_approval(ledger, registry, asked, given.answer == "approve", given.who, given.reason)
+        form = _answer(now, tracking)
+        now = approvals.answer_approval(ledger, registry, approval, form.answer == "approve", form.who, form.reason)
     if now.state == "approved":
-        assets.record_alias(pipeline, version, asked.alias)
+        assets.record_alias(pipeline, version, approval.alias)
     tracking.tag_version(pipeline, version, now.tags)
     return Completed(name=now.state.capitalize(), message=now.sentence, data=now.account)
 
@@ -69,28 +69,28 @@ def approve(pipeline: str, version: str, decision: str) -> State[Any]:
 def ask_person(
     context: PipelineContext, version: str, against: str | None, training: TrainingRun, decision_key: str, report: str
 ) -> Approval:
-    """Ask a person to promote a version, once per decision; a question about this model that was open until now is so no more."""
+    """Ask a person to promote a version, once per decision; earlier open questions about this model are closed."""
     pipeline, ledger, registry = context.pipeline, context.ledger, context.registry
     request = approvals.ApprovalRequest(decision_key, version, against, training.run_id, training.key, report)
-    asked, gone = approvals.ask_approval(ledger, pipeline, request)
-    asked = asked if asked.form else open_form(ledger, asked)
-    for each in (*gone, *approvals.settle_approvals(ledger, registry, pipeline.name)):
-        close_form(each)
-    print_notice(asked.sentence)
-    return asked
+    approval, superseded = approvals.ask_approval(ledger, pipeline, request)
+    approval = approval if approval.form else open_form(ledger, approval)
+    for question in (*superseded, *approvals.settle_approvals(ledger, registry, pipeline.name)):
+        close_form(question)
+    print_notice(approval.sentence)
+    return approval
 
 
 def open_question(ledger: Ledger, registry: Registry, model: str, decision_key: str) -> Approval | None:
-    """What became of a question, if it was asked; its form is opened where a kill, or a server that was away, came in between."""
-    asked = approvals.find_approval(ledger, model, decision_key)
-    if asked is None:
+    """The approval of a decision now, if one was asked for; a form that a kill or a server away had prevented is opened."""
+    approval = approvals.find_approval(ledger, model, decision_key)
+    if approval is None:
         return None
-    now = approvals.approval_state(ledger, registry, asked)
+    now = approvals.approval_state(ledger, registry, approval)
     return open_form(ledger, now) if now.state == "pending" and not now.form else now
 
 
 def open_form(ledger: Ledger, approval: Approval) -> Approval:
-    """Start the flow run with the form, once, where `tunekeeper deploy` made it known; the approval with the id of its form."""
+    """Start the flow run with the form, once, where `tunekeeper deploy` made it known; returns the approval with the form's id."""
     name, version = approval.model, approval.version
     with get_client(sync_client=True) as client:
         try:
@@ -108,7 +108,7 @@ def open_form(ledger: Ledger, approval: Approval) -> Approval:
 
 
 def close_form(approval: Approval) -> None:
-    """End the flow run of a question that was answered otherwise, or is none any more; where the server is away, say so."""
+    """End the flow run of an approval that was closed without its form; where the server is away, print a notice."""
     if not approval.form:
         return
     ended: State[Any] = Completed(name=approval.state.capitalize(), message=approval.sentence)
@@ -118,28 +118,30 @@ def close_form(approval: Approval) -> None:
             if run.state is not None and not run.state.is_final():
                 client.set_flow_run_state(run.id, ended, force=True)
     except ObjectNotFound:
-        return  # somebody deleted it
+        return  # a person deleted it
     except HTTPError as error:
         print_notice(f"the form of `approve {approval.model} v{approval.version}` stays open: Prefect does not answer ({error})")
 
 
-def _answer(asked: Approval, tracking: Tracking) -> ApprovalForm:
-    """What the form says; raises Prefect's Pause the first time, which suspends the flow run."""
-    left = (datetime.fromisoformat(asked.until) - datetime.now(UTC)).total_seconds()
-    text = _question(asked, tracking)
+def _answer(approval: Approval, tracking: Tracking) -> ApprovalForm:
+    """The form as a person filled it in; raises Prefect's Pause the first time, which suspends the flow run."""
+    left = (datetime.fromisoformat(approval.until) - datetime.now(UTC)).total_seconds()
+    text = _question(approval, tracking)
     if this_run.run_count <= 1:
-        create_markdown_artifact(text, key=f"approval-{asked.model}", description=f"approve {asked.model} v{asked.version}?")
+        create_markdown_artifact(
+            text, key=f"approval-{approval.model}", description=f"approve {approval.model} v{approval.version}?"
+        )
     form = ApprovalForm.with_initial_data(description=text)
     return suspend_flow_run(wait_for_input=form, timeout=int(max(left, LEAST_SECONDS)), key="answer")
 
 
-def _question(asked: Approval, tracking: Tracking) -> str:
-    link = tracking.page_of(asked.model, asked.run_id, REPORT, tracking.home.locate(asked.report))
-    champion = f"version {asked.against}" if asked.against else "no champion yet"
+def _question(approval: Approval, tracking: Tracking) -> str:
+    link = tracking.page_of(approval.model, approval.run_id, REPORT, tracking.home.locate(approval.report))
+    champion = f"version {approval.against}" if approval.against else "no champion yet"
     return (
-        f"# {asked.model}: shall version {asked.version} be `{asked.alias}`?\n\n"
-        f"The gate's verdict is **PROMOTE** ({asked.rule}); champion now: {champion}.\n\n"
+        f"# {approval.model}: shall version {approval.version} be `{approval.alias}`?\n\n"
+        f"The gate's verdict is **PROMOTE** ({approval.rule}); champion now: {champion}.\n\n"
         f"[Report with all the evidence]({link})\n\n"
-        f"Without an answer until {asked.until[:16].replace('T', ' ')} UTC it is not promoted. "
-        f"From a terminal: `tunekeeper promote CONFIG --version {asked.version}`.\n"
+        f"Without an answer until {approval.until[:16].replace('T', ' ')} UTC it is not promoted. "
+        f"From a terminal: `tunekeeper promote CONFIG --version {approval.version}`.\n"
     )

@@ -40,22 +40,22 @@ def judge_challenger(
         version, verdict = _release(run, against, challenger, reload, verdict, key)
         facts["note"] = f"{run.pipeline.name} version {version}"
     waits = _waits_for_approval(run, against, version, verdict)
-    found = Findings(
+    findings = Findings(
         run.pipeline, prepared, training, trained, scores, verdict, key, challenger.packed.uri, version, against.version,
         run.seconds, tuple(run.notices), _next_command(run, verdict, version if waits else None),
     )  # fmt: skip
-    outcome = publish_report.publish_report(found, run.home, run.tracking)
+    outcome = publish_report.publish_report(findings, run.home, run.tracking)
     alias = run.pipeline.release.alias if run.registry.champion(run.pipeline.name) == version else None
     assets.link_assets(run.pipeline.name, prepared.snapshot, version, alias)
     if waits:
-        asked = approve.ask_person(run, version, against.version, training, key, outcome["report"])
-        outcome |= asked.account
+        approval = approve.ask_person(run, version, against.version, training, key, outcome["report"])
+        outcome |= approval.account
     run.tracking.close_run(training.run_id)
     decision = NewDecision(
         run.pipeline.name, key, prepared.rows["test"], against.version, verdict.verdict, training.run_id, outcome, training.key,
         verdict.look,
     )  # fmt: skip
-    record_decision(run.ledger, decision)  # last of all: whoever finds it has nothing left to do
+    record_decision(run.ledger, decision)  # last of all: a run that finds it has nothing left to do
     return outcome
 
 
@@ -65,35 +65,35 @@ def _waits_for_approval(run: Run, against: Opponent, version: str, verdict: Verd
 
 
 def _scores(run: Run, against: Opponent, challenger: Challenger, helped: Helped) -> AllScores:
-    """Everybody on the same test rows; the baselines first, while whoever fits the last of them still has a core to himself."""
+    """Score all models on the same test rows; the baselines first, while the process that fits the last has a core to itself."""
     pipeline, home, training = run.pipeline, run.home, challenger.run
     baselines = evaluate.score_baselines(pipeline, home, training.base, training.snapshot, helped.lexical)
     load = cache(partial(evaluate.network_of, challenger.trained, training.base.path))
     own = evaluate.evaluate(pipeline, home, training.snapshot, training.key, load, "challenger")
     fit = evaluate.evaluate_fit(pipeline, home, training.snapshot, training.key, load)
-    champion, anchor = (score_version(run, training.snapshot, version, who) for version, who in (
+    champion, anchor = (score_version(run, training.snapshot, version, role) for version, role in (
         (against.version, "champion"), (against.anchor, "anchor"),
     ))  # fmt: skip
     return AllScores(own, champion, anchor, baselines, fit)
 
 
-def score_version(run: Run, snapshot: str, version: str | None, who: str) -> evaluate.StoredScores | None:
-    """A registered version on a snapshot's test rows; None where there is no version."""
+def score_version(run: Run, snapshot: str, version: str | None, role: str) -> evaluate.StoredScores | None:
+    """The scores of a registered version on a snapshot's test rows; None where there is no version."""
     if version is None:
         return None
     name = run.pipeline.name
     key = run.tracking.version_tags(name, version).get("train_key", f"{name} {version}")
     load = partial(release.champion_network, run.tracking, run.home, name, version)
-    return evaluate.evaluate(run.pipeline, run.home, snapshot, key, load, who)
+    return evaluate.evaluate(run.pipeline, run.home, snapshot, key, load, role)
 
 
 def _decide(run: Run, prepared: PreparedSnapshot, against: Opponent, scores: AllScores) -> Verdict:
-    """The gate, on rows that are fair to both models."""
+    """The gate's verdict, on rows that are fair to both models."""
     pipeline, home, tracking = run.pipeline, run.home, run.tracking
-    seen = [seen_in_training(home, tracking, prepared.snapshot, "")]
+    training_rows = [seen_in_training(home, tracking, prepared.snapshot, "")]
     if against.version is not None and "snapshot" in against.tags:
-        seen.append(seen_in_training(home, tracking, against.tags["snapshot"], against.tags["run_id"]))
-    fair = decide.fair_rows(pipeline, home, prepared.snapshot, seen)
+        training_rows.append(seen_in_training(home, tracking, against.tags["snapshot"], against.tags["run_id"]))
+    fair = decide.fair_rows(pipeline, home, prepared.snapshot, training_rows)
     alike = decide.asked_alike(pipeline, home, tracking, prepared.snapshot, [v for v in (against.version, against.anchor) if v])
     if not alike.all():
         run.notices.append(
@@ -103,8 +103,8 @@ def _decide(run: Run, prepared: PreparedSnapshot, against: Opponent, scores: All
     look = look_number(run.ledger, pipeline.name)
     versions = {"champion": against.version, "anchor": against.anchor}
     labels = {
-        who: release.labels_of(tracking, home, pipeline.name, version)
-        for who, version in versions.items()
+        role: release.labels_of(tracking, home, pipeline.name, version)
+        for role, version in versions.items()
         if version is not None and pipeline.facts.has_labels
     }
     return decide.decide(pipeline, scores, fair & alike, look, labels)
@@ -113,7 +113,7 @@ def _decide(run: Run, prepared: PreparedSnapshot, against: Opponent, scores: All
 def _release(
     run: Run, against: Opponent, challenger: Challenger, reload: release.Reload, verdict: Verdict, key: str
 ) -> tuple[str, Verdict]:
-    """Register the challenger whatever its verdict; move the alias only on PROMOTE, and never to what was rolled back."""
+    """Register the challenger under any verdict; move the alias only on PROMOTE, and never to a version that was rolled back."""
     pipeline, tracking, training = run.pipeline, run.tracking, challenger.run
     tags = {"train_key": training.key, "snapshot": training.snapshot, "verdict": verdict.verdict, "base": training.base.digest}
     run.turn.check()  # hours may have passed
@@ -135,7 +135,7 @@ def _release(
 
 
 def _next_command(run: Run, verdict: Verdict, waiting: str | None) -> str:
-    """What a person would do now; `waiting` is the version that only a person may promote."""
+    """The next command for a person; `waiting` is the version that only a person may promote."""
     if waiting is not None:
         return f"tunekeeper promote CONFIG --version {waiting}"
     if verdict.verdict == "PROMOTE":

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @flow(name="monitor", flow_run_name="monitor {pipeline.name}")
 def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
-    """One look; the outcome is that of `tunekeeper monitor --json`. Where nothing new was answered none is taken."""
+    """Take one look; the outcome is that of `tunekeeper monitor --json`. It is skipped where there are no new answers."""
     home = find_home()
     settle_environment(home)
     context = open_context(pipeline, home)
@@ -44,27 +44,27 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
     with hold_pipeline(home.path, f"{pipeline.name}.monitor", print_notice, ledger=ledger):
         end = (now or datetime.now(UTC)).astimezone(UTC)
         earlier = all_looks(ledger, pipeline.name, version)
-        found = monitor_tasks.window_answers(pipeline, home, version, end)
-        if reason := _no_look(pipeline, found, earlier):
-            return {**_outcome(pipeline, version), "skipped": True, "reason": reason, "rows": len(found)}
+        answers = monitor_tasks.window_answers(pipeline, home, version, end)
+        if reason := _no_look(pipeline, answers, earlier):
+            return {**_outcome(pipeline, version), "skipped": True, "reason": reason, "rows": len(answers)}
         from tasks.collect.monitor import state_at_look
 
         champion = MonitoredChampion(pipeline.name, version, earlier)
         beside = state_at_look(context.tracking, ledger, champion, end, settled.notices)
-        return _look(context, version, found, end, beside)
+        return _look(context, version, answers, end, beside)
 
 
-def _no_look(pipeline: Pipeline, found: pd.DataFrame, earlier: Sequence[Look]) -> str | None:
-    """Why a look would be wasted: alpha is spent by looks, so one that can see nothing new is not taken."""
+def _no_look(pipeline: Pipeline, answers: pd.DataFrame, earlier: Sequence[Look]) -> str | None:
+    """Why a look would be wasted, None where it is not: each look spends alpha, so it needs enough answers, and new ones."""
     least = pipeline.monitor.min_rows
-    if len(found) < least:
-        return f"{len(found)} answers in the last {pipeline.monitor.window_days:g} days, fewer than monitor.min_rows ({least})"
-    if earlier and found["time"].max().isoformat(timespec="milliseconds") < earlier[-1].window_end:
+    if len(answers) < least:
+        return f"{len(answers)} answers in the last {pipeline.monitor.window_days:g} days, fewer than monitor.min_rows ({least})"
+    if earlier and answers["time"].max().isoformat(timespec="milliseconds") < earlier[-1].window_end:
         return f"nothing was answered since look {earlier[-1].look}"
     return None
 
 
-def _look(context: PipelineContext, version: str, found: pd.DataFrame, end: datetime, beside: Around) -> dict[str, Any]:
+def _look(context: PipelineContext, version: str, answers: pd.DataFrame, end: datetime, beside: Around) -> dict[str, Any]:
     from tasks.collect.monitor import collect_look, payload_of
     from tasks.traffic.log import read_feedback
 
@@ -73,17 +73,17 @@ def _look(context: PipelineContext, version: str, found: pd.DataFrame, end: date
     seed = monitor_tasks.seed_of(pipeline, version, number)
     reference = read_reference(home, tracking, pipeline.name, version)
     champion = champion_files(tracking, home, pipeline.name, version)
-    seen = monitor_tasks.describe_window(pipeline, champion, reference, found, end)
-    findings = monitor_tasks.judge_window(pipeline, reference, seen, number, seed)
+    window = monitor_tasks.describe_window(pipeline, champion, reference, answers, end)
+    findings = monitor_tasks.judge_window(pipeline, reference, window, number, seed)
     feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
-    page = collect_look(pipeline, version, beside, monitor_tasks.LookFindings(reference, seen, findings, feedback), number)
-    shown = monitor_tasks.publish_look(page, home, tracking)
-    alarms = tuple(one for one in findings if one.alarm)
-    payload = {**payload_of(pipeline, version, seen, findings), **shown}
-    window = LookWindow(*payload["window"])
-    look = record_look(ledger, pipeline.name, version, window, alarm=bool(alarms), payload=payload)
+    page = collect_look(pipeline, version, beside, monitor_tasks.LookFindings(reference, window, findings, feedback), number)
+    links = monitor_tasks.publish_look(page, home, tracking)
+    alarms = tuple(finding for finding in findings if finding.alarm)
+    payload = {**payload_of(pipeline, version, window, findings), **links}
+    look_window = LookWindow(*payload["window"])
+    look = record_look(ledger, pipeline.name, version, look_window, alarm=bool(alarms), payload=payload)
     event = monitor_tasks.announce_alarm(pipeline, look, alarms, look_page(tracking, look)) if alarms else None
-    seen_now = {"look": look.look, "alarm": bool(alarms), "monitors": [one.monitor for one in alarms], "event": event}
+    seen_now = {"look": look.look, "alarm": bool(alarms), "monitors": [finding.monitor for finding in alarms], "event": event}
     return {**_outcome(pipeline, version), "skipped": False, **payload, **seen_now}
 
 

@@ -1,4 +1,4 @@
-"""A look for new data, which deployments run: an event where the source holds what no retraining has seen."""
+"""A look for new data, which deployments run: it emits an event where the source holds data that no retraining has seen."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NEW_DATA = "tunekeeper.new-data"
 
 @flow(name="watch", flow_run_name="new data for {pipeline.name}?")
 def watch(pipeline: Pipeline) -> str:
-    """Emit `tunekeeper.new-data` where the source holds what no run has looked at, and a retraining would not be refused now.
+    """Emit `tunekeeper.new-data` where the source holds data that no run has read, and a retraining would not be refused now.
 
-    It compares with what runs saw, not with its own last look: what is refused, dropped or killed on the way is told again. A run
-    that waits, because the data broke their contract, has seen them; under another contract they are new.
+    It compares with what runs read, not with its own last look: an event that is refused, dropped or killed is emitted again. A run
+    that waits, because the data broke their contract, has read them; under another contract they are new.
     """
     home = find_home()
     settle_environment(home)
@@ -30,12 +30,12 @@ def watch(pipeline: Pipeline) -> str:
     try:
         with hold_pipeline(home.path, pipeline.name, lambda _: None, timeout=0, ledger=ledger):
             fail_dead_requests(ledger, pipeline.name)
-            seen, contract = last_seen(ledger, pipeline.name), waits_under(ledger, pipeline.name)
+            last_digest, contract = last_seen(ledger, pipeline.name), waits_under(ledger, pipeline.name)
     except StillHeldError:
         logger.info("a run of %s is under way: the next look will tell whether it saw all", pipeline.name)
         return "busy"
-    found = changes.digest_now(pipeline, home)
-    if found == seen and contract in (None, contract_settings(pipeline)):
+    digest = changes.digest_now(pipeline, home)
+    if digest == last_digest and contract in (None, contract_settings(pipeline)):
         return "nothing new"
     if reason := refusal_of(ledger, pipeline):
         logger.info("new data, but %s", reason)
@@ -43,6 +43,6 @@ def watch(pipeline: Pipeline) -> str:
     emit_event(
         NEW_DATA,
         resource={"prefect.resource.id": f"tunekeeper.pipeline.{pipeline.name}", "prefect.resource.name": pipeline.name},
-        payload={"pipeline": pipeline.name, "sources": found},
+        payload={"pipeline": pipeline.name, "sources": digest},
     )
     return "new data"

@@ -29,22 +29,22 @@ WAITING = "Waiting"  # the name of a flow run's state, as of a request (tasks/le
 def notice(pipeline: str, run: str) -> str:
     """Say that a run failed or waits: in the log, as an artifact, and through the notification block that TUNEKEEPER_NOTIFY names.
 
-    Of one that waits for the same reason as the run before it the log and the artifact alone tell. The notice carries no tag of the
-    pipeline, or a notice that fails would be told of by another.
+    A run that waits for the same reason as the run before it goes to the log and the artifact alone. The notice carries no tag of
+    the pipeline, or a notice that fails would cause another.
     """
     with get_client(sync_client=True) as client:
         ended = client.read_flow_run(UUID(run.rpartition(".")[2]))
         page = client.api_url.host
-    said = without_credentials(_answered(pipeline, ended.parameters) or _failed(ended))
-    get_run_logger().error("%s: %s", pipeline, said)
-    create_markdown_artifact(f"**{pipeline}**: {said}\n\nFlow run `{ended.id}` on {page}.", key=f"notice-{pipeline}")
+    sentence = without_credentials(_answered(pipeline, ended.parameters) or _failed(ended))
+    get_run_logger().error("%s: %s", pipeline, sentence)
+    create_markdown_artifact(f"**{pipeline}**: {sentence}\n\nFlow run `{ended.id}` on {page}.", key=f"notice-{pipeline}")
     if (block := os.environ.get("TUNEKEEPER_NOTIFY")) and not _was_told(pipeline, ended):
-        _notify(block, f"tunekeeper: {pipeline}", said)
-    return said
+        _notify(block, f"tunekeeper: {pipeline}", sentence)
+    return sentence
 
 
 def _was_told(pipeline: str, run: FlowRun) -> bool:
-    """Whether a run waits, and people have heard for what when the run before it did."""
+    """Whether a run waits for the same reason as the run before it, of which people were notified."""
     if run.state is None or run.state.name != WAITING:
         return False
     home = find_home()
@@ -58,14 +58,14 @@ def _failed(run: FlowRun) -> str:
 
 
 def _answered(pipeline: str, parameters: dict[str, Any]) -> str | None:
-    """What became of a question whose form was not filled in: nobody answered, or somebody did elsewhere; None for other runs."""
+    """The state of an approval whose form was not filled in, as a sentence; None for runs that are no approval."""
     home = find_home()
     settle_environment(home)
     ledger = open_ledger(home)
-    asked = approvals.find_approval(ledger, pipeline, parameters["decision"]) if "decision" in parameters else None
-    if asked is None:
+    approval = approvals.find_approval(ledger, pipeline, parameters["decision"]) if "decision" in parameters else None
+    if approval is None:
         return None
-    now = approvals.approval_state(ledger, Registry(Tracking(home), asked.alias), asked)
+    now = approvals.approval_state(ledger, Registry(Tracking(home), approval.alias), approval)
     return approvals.write_approval(ledger, now).sentence
 
 

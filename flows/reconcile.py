@@ -1,4 +1,4 @@
-"""What died is put away: by hand, every quarter of an hour where there is a worker, and once when `up` starts."""
+"""Put away what died: by hand, every quarter of an hour where there is a worker, and once when `up` starts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLUMNS = ("what", "which", "what is wrong", "what was done")
 
 @dataclass(frozen=True)
 class Mended:
-    """A stray and what became of it: `done` is None where nothing was tried, else whether it worked; `note` says why not."""
+    """A stray and its mending: `done` is None where nothing was tried, else whether it worked; `note` says why not."""
 
     stray: Stray
     done: bool | None = None
@@ -39,18 +39,18 @@ class Mended:
 
 @flow(name="reconcile", flow_run_name="reconcile")
 def reconcile(dry_run: bool = False) -> dict[str, Any]:
-    """Find what died and put it right; with `dry_run` only say it. The account is the run's artifact."""
+    """Find what died and put it right; with `dry_run` only list it. The list is the run's artifact."""
     from tasks.common.orchestration import create_table_artifact
 
     home = find_home()
     settle_environment(home)
-    found, blind = mend_leftovers(home, None, dry_run=dry_run)
+    mended, blind = mend_leftovers(home, None, dry_run=dry_run)
     if not dry_run:
         _name_planned()
-    rows = [dict(zip(COLUMNS, _row(one), strict=True)) for one in found]
+    rows = [dict(zip(COLUMNS, _row(item), strict=True)) for item in mended]
     if rows:
         create_table_artifact(rows, "reconcile", "what had died, and what was done about it")
-    return _account(home, found, blind, dry_run)
+    return _account(home, mended, blind, dry_run)
 
 
 def _name_planned() -> None:
@@ -64,20 +64,20 @@ def _name_planned() -> None:
 
 
 def put_right(pipeline: Pipeline | None, *, dry_run: bool, quiet: bool) -> dict[str, object]:
-    """The same from the command line."""
+    """The same from the command line; returns the object of `--json`."""
     home = find_home()
     settle_environment(home)
     from flows.local.server import prefect_server
 
     with prefect_server(home):
-        found, blind = mend_leftovers(home, pipeline, dry_run=dry_run)
+        mended, blind = mend_leftovers(home, pipeline, dry_run=dry_run)
     if not quiet:
-        _show(found, blind, dry_run)
-    return _account(home, found, blind, dry_run)
+        _show(mended, blind, dry_run)
+    return _account(home, mended, blind, dry_run)
 
 
 def mend_leftovers(home: Home, pipeline: Pipeline | None, *, dry_run: bool) -> tuple[list[Mended], list[str]]:
-    """Look everywhere; what could not be looked at is said in the second list and stops nobody."""
+    """Run every finder and mend what it finds; returns what was mended, and the errors of the finders that failed."""
     mended, blind = list[Mended](), list[str]()
     for look in leftover_finders(home, pipeline):
         try:
@@ -100,30 +100,30 @@ def _act(stray: Stray, dry_run: bool) -> Mended:
 def leftover_finders(
     home: Home, pipeline: Pipeline | None, blind: Collection[str] = (), *, only_look: bool = False
 ) -> Iterable[Callable[[], Iterable[Stray]]]:
-    """All that looks for strays, save on servers in `blind`; each opens what it needs, so that a server away blinds one finder."""
+    """All finders of strays but those on servers in `blind`; each opens what it needs, so that a server away stops one alone."""
     from tasks.context import open_ledger
     from tasks.recovery.records import half_models, left_requests, open_runs, unsettled_models
     from tasks.tracking.client import Tracking
 
     ledger = open_ledger(home)
-    there = "ledger" not in blind and (ledger.shared or Path(str(ledger.url.database)).is_file())
+    has_ledger = "ledger" not in blind and (ledger.shared or Path(str(ledger.url.database)).is_file())
     tracking = Tracking(home, pause=lambda _: None, only_look=only_look)
-    kept = "mlflow" not in blind and (not home.tracks_here or (home.path / "mlflow.db").is_file())
+    has_tracking = "mlflow" not in blind and (not home.tracks_here or (home.path / "mlflow.db").is_file())
     if "prefect" not in blind:
         yield lambda: flow_strays(home)
-    if kept:
-        yield lambda: open_runs(home, tracking, ledger if there else None)
-        yield lambda: half_models(home, tracking, ledger if there else None)
-    if there:
+    if has_tracking:
+        yield lambda: open_runs(home, tracking, ledger if has_ledger else None)
+        yield lambda: half_models(home, tracking, ledger if has_ledger else None)
+    if has_ledger:
         yield lambda: left_requests(home, ledger)
-    if there and kept:
+    if has_ledger and has_tracking:
         yield lambda: unsettled_models(tracking, ledger, pipeline)
     yield lambda: find_leftovers(home)
     yield lambda: spent_checkpoints(home)
 
 
 def flow_strays(home: Home) -> Iterator[Stray]:
-    """Of the Prefect server that PREFECT_API_URL names; this home's own knows no runs of other machines."""
+    """Strays of the Prefect server that PREFECT_API_URL names; this home's own knows no runs of other machines."""
     from tasks.common.gpu_slots import LIMIT
     from tasks.context import open_ledger
     from tasks.recovery.flow_runs import dead_runs, late_runs, stale_slots
@@ -149,7 +149,7 @@ def _is_own(home: Home) -> bool:
 
 @contextmanager
 def _client() -> Iterator[SyncPrefectClient]:
-    """Prefect's, whose faults are the world's."""
+    """Prefect's client; its faults are raised as InfraError."""
     from httpx import HTTPError
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectException
@@ -158,41 +158,41 @@ def _client() -> Iterator[SyncPrefectClient]:
         with get_client(sync_client=True) as client:
             yield client
     except (HTTPError, PrefectException, OSError) as error:
-        said = " ".join(str(error).split())[:200] or type(error).__name__
+        message = " ".join(str(error).split())[:200] or type(error).__name__
         raise InfraError(
-            f"Prefect's server does not answer as it should ({said}): see that it runs; check PREFECT_API_URL"
+            f"Prefect's server does not answer as it should ({message}): see that it runs; check PREFECT_API_URL"
         ) from error
 
 
-def _row(one: Mended) -> tuple[str, str, str, str]:
-    return one.stray.kind, one.stray.name, one.stray.fault, one.told
+def _row(item: Mended) -> tuple[str, str, str, str]:
+    return item.stray.kind, item.stray.name, item.stray.fault, item.told
 
 
-def _account(home: Home, found: list[Mended], blind: list[str], dry_run: bool) -> dict[str, object]:
+def _account(home: Home, mended: list[Mended], blind: list[str], dry_run: bool) -> dict[str, object]:
     """The one object of `--json`; `ok` is False where something could not be seen or mended."""
     names = ("kind", "name", "fault", "remedy")
-    rows = [{**{name: getattr(one.stray, name) for name in names}, "done": one.done, "note": one.note} for one in found]
-    ok = not blind and all(one.done is not False for one in found)
+    rows = [{**{name: getattr(item.stray, name) for name in names}, "done": item.done, "note": item.note} for item in mended]
+    ok = not blind and all(item.done is not False for item in mended)
     return {"home": str(home.path), "dry_run": dry_run, "ok": ok, "found": rows, "blind": blind}
 
 
-def _show(found: list[Mended], blind: list[str], dry_run: bool) -> None:
+def _show(mended: list[Mended], blind: list[str], dry_run: bool) -> None:
     for sentence in blind:
         print_notice(f"not looked at: {sentence}")
-    mended, left = sum(one.done is True for one in found), sum(one.done is not True for one in found)
-    if not any(not one.stray.spent for one in found) and found:
+    done, left = sum(item.done is True for item in mended), sum(item.done is not True for item in mended)
+    if not any(not item.stray.spent for item in mended) and mended:
         title = "nothing died here; what served can go" if left else "nothing died here; what had served is gone"
-        print_closing(title, "green", [COLUMNS, *map(_row, found)], (), ())
+        print_closing(title, "green", [COLUMNS, *map(_row, mended)], (), ())
         return
-    if not found:
+    if not mended:
         print_closing("nothing died here" if not blind else "nothing found where it could be looked", "green", (), (), ())
         return
-    title = f"{len(found)} found: `tunekeeper reconcile` puts them right" if dry_run else f"{mended} put right, {left} left"
-    print_closing(title, "yellow" if left else "green", [COLUMNS, *map(_row, found)], (), ())
+    title = f"{len(mended)} found: `tunekeeper reconcile` puts them right" if dry_run else f"{done} put right, {left} left"
+    print_closing(title, "yellow" if left else "green", [COLUMNS, *map(_row, mended)], (), ())
 
 
 def main() -> None:
-    """What `up` does once its servers answer: the pool and the schedule, then a first look."""
+    """Run by `up` once its servers answer: make the pool and the schedule, then reconcile once."""
     home = find_home()
     settle_environment(home)
     for sentence in (settle_pool(), schedule_reconcile()):
@@ -201,7 +201,7 @@ def main() -> None:
 
 
 def settle_pool() -> str:
-    """The pool, made if absent. Its runs keep their output to themselves: through a pipe to the worker, they would die with it."""
+    """Make the pool if absent. Its runs keep their output to themselves: through a pipe to the worker, they would die with it."""
     from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
     from prefect.exceptions import ObjectNotFound
     from prefect.workers.process import ProcessWorker

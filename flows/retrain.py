@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 @flow(name="retrain", flow_run_name="retrain {pipeline.name}: {why}")
 def retrain(pipeline: Pipeline, why: Trigger = "person", asked: datetime | None = None, look: str = "") -> dict[str, Any]:
-    """One turn of keeping a model; the outcome is that of `tunekeeper retrain --json`.
+    """Retrain a model where something changed; the outcome is that of `tunekeeper retrain --json`.
 
-    `why` says who asks, and `asked` when: triggers may be turned away (retrain_requests.py), people and the cron never. `look` is
-    the name of the look whose alarm asks. Where the data break their contract a person gets the error; a schedule or a trigger ends
-    as Waiting, and says for what.
+    `why` is the trigger, and `asked` its time: triggers may be turned away (retrain_requests.py), people and the cron never. `look`
+    is the name of the look whose alarm it was. Where the data break their contract a person gets the error; a schedule or a trigger
+    ends as Waiting, with the reason.
     """
     home = find_home()
     settle_environment(home)
@@ -94,21 +94,23 @@ def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: RetrainRequest) 
 
 
 def _earlier(run: Run, prepared: PreparedSnapshot) -> dict[str, Any] | None:
-    """The outcome of the run that decided this very question, if there was one; a promotion taken back since is none."""
+    """The outcome of the run that decided the same question, if there was one: HOLD where its promotion was taken back since."""
     against, name = meet_opponent(run, prepared), run.pipeline.name
-    found = find_decision(run.ledger, name, decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version))
-    if found is None:
+    decision = find_decision(
+        run.ledger, name, decision_key(run.pipeline, against.train_key, prepared.rows["test"], against.version)
+    )
+    if decision is None:
         return None
-    report, version = str(run.home.locate(found.payload["report"])), found.payload["model"]["version"]
-    outcome = {**found.payload, "report": report, "skipped": True}
-    asked = approve.open_question(run.ledger, run.registry, name, found.decision_key) if "approval" in outcome else None
-    outcome |= asked.account if asked else {}
-    if found.verdict == "PROMOTE" and against.champion != version:
-        if asked and asked.state != "approved":
-            verdict = "PROMOTE" if asked.state == "pending" else "HOLD"
-            return outcome | {"verdict": verdict, "reasons": [asked.sentence, *outcome["reasons"]]}
-        taken = f"{name} version {version} was promoted by this verdict and taken back since: only a person may promote it again"
-        outcome |= {"verdict": "HOLD", "reasons": [f"{taken} (tunekeeper promote, with a reason)", *outcome["reasons"]]}
+    report, version = str(run.home.locate(decision.payload["report"])), decision.payload["model"]["version"]
+    outcome = {**decision.payload, "report": report, "skipped": True}
+    approval = approve.open_question(run.ledger, run.registry, name, decision.decision_key) if "approval" in outcome else None
+    outcome |= approval.account if approval else {}
+    if decision.verdict == "PROMOTE" and against.champion != version:
+        if approval and approval.state != "approved":
+            verdict = "PROMOTE" if approval.state == "pending" else "HOLD"
+            return outcome | {"verdict": verdict, "reasons": [approval.sentence, *outcome["reasons"]]}
+        reason = f"{name} version {version} was promoted by this verdict and taken back since: only a person may promote it again"
+        outcome |= {"verdict": "HOLD", "reasons": [f"{reason} (tunekeeper promote, with a reason)", *outcome["reasons"]]}
     return outcome
 
 
@@ -122,7 +124,7 @@ def _retrain(
     training = TrainingRun(run.inputs.base, prepared.snapshot, key, run_id)
     with close_on_error(tracking, run_id):
         describe_run(pipeline, run.home, tracking, prepared, run_id)
-        # A step waits for the slowest of its threads, one on each core: whoever works beside it holds up all of them.
+        # A step waits for the slowest of its threads, one on each core: a process beside it holds up all of them.
         helped = None if train.takes_every_core(pipeline) else help_beside(run, prepared, side)
         trained = _train(run, training, against.start)
         helped = helped or help_beside(run, prepared, side)
@@ -144,7 +146,7 @@ def _retrain(
 
 
 def _train(run: Run, training: TrainingRun, start: str | None) -> Trained:
-    """Train here, or in the pool that the config names; `start` is the version whose weights are gone on with, if any."""
+    """Train here, or in the pool that the config names; `start` is the version whose weights the training starts from, if any."""
     pipeline, home, tracking, pool = run.pipeline, run.home, run.tracking, run.pipeline.training.work_pool
     with run.stage("train") as facts:
         if pool is not None:

@@ -1,4 +1,4 @@
-"""The retraining of a config file, for those who deploy by `prefect.yaml`."""
+"""The retraining of a config file, for deployments by `prefect.yaml`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasks.common.orchestration import flow
 
 @flow(name="retrain-config", flow_run_name="retrain {config}")
 def retrain_config(config: Plain, overrides: list[Plain] | None = None) -> dict[str, Any]:
-    """Read the YAML as it is now, then keep its model: for those who deploy by `prefect.yaml`. It ends in the state of that run."""
+    """Read the YAML as it is now, then retrain, for deployments by `prefect.yaml`; it ends in the state of that run."""
     from configs.load import load_pipeline
     from flows.retrain import retrain
 

@@ -1,4 +1,4 @@
-"""The stages that flows share, and what the steps of one run hand to one another."""
+"""The stages that flows share, and the values that the steps of one run hand to one another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run(PipelineContext):
-    """What the steps of one run share."""
+    """The context that the steps of one run share."""
 
     inputs: prepare.Inputs
     turn: RetrainRequest
@@ -54,7 +54,7 @@ class Challenger:
 
 @dataclass(frozen=True)
 class Helped:
-    """What judging needs and another process works out: the baselines without a network, statistics of the reference's texts."""
+    """The results that another process computes for judging: baselines without a network, statistics of the reference's texts."""
 
     lexical: Future[tuple[Baseline, ...]] | None
     text_stats: Future[pd.DataFrame]
@@ -73,7 +73,7 @@ def check_base(run: Run) -> None:
 
 
 def meet_opponent(run: Run, prepared: PreparedSnapshot) -> Opponent:
-    """Whom the challenger meets; what was found amiss on the way, and healed, is said once and stands in the report."""
+    """The opponent of the challenger; notices of what was mended on the way are printed once, and stand in the report."""
     against = find_opponent(run, prepared, run.inputs.base)
     for notice in dict.fromkeys(against.notices):
         if notice not in run.notices:
@@ -105,7 +105,7 @@ def prepare_snapshot(run: Run, side: HelperProcess) -> PreparedSnapshot:
 
 
 def _check_labels(run: Run, raw: Any, contract: Any) -> vocabulary.LabelCheck | None:
-    """Hold the data's labels against those known before, where they have labels; how they changed is said."""
+    """Compare the data's labels with those known before, where they have labels, and print how they changed."""
     if not run.pipeline.facts.has_labels:
         return None
     known = vocabulary.known_labels(run)
@@ -117,14 +117,14 @@ def _check_labels(run: Run, raw: Any, contract: Any) -> vocabulary.LabelCheck | 
 
 
 def help_beside(run: Run, prepared: PreparedSnapshot, side: HelperProcess) -> Helped:
-    """Let another process work out what judging needs."""
+    """Let another process compute what judging needs."""
     lexical = evaluate.lexical_baselines(run.pipeline, run.home, run.inputs.base, prepared.snapshot, side)
     return Helped(lexical, reference.begin_text_stats(run.home, prepared.snapshot, side))
 
 
 @contextmanager
 def close_on_error(tracking: Tracking, run_id: str) -> Iterator[None]:
-    """Where the block fails, leave the MLflow run as what it became: KILLED by a signal, or FAILED."""
+    """Where the block fails, close the MLflow run: as KILLED where a signal stopped it, else as FAILED."""
     try:
         yield
     except BaseException as error:

@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from tasks.learning.fit import Trained
 
 POLL_SECONDS = 2.0
-SILENT_SECONDS = 120.0  # a machine that trains says so every ten
-ATTEMPTS = 3  # that a machine may die under one run; each goes on where the one before it stopped
-AT_FAULT = "InputAtFault"  # the name of a state: what was asked for cannot be trained, here or elsewhere
+SILENT_SECONDS = 120.0  # a machine that trains sends a beat every ten
+ATTEMPTS = 3  # of one run on machines that die; each goes on where the one before it stopped
+AT_FAULT = "InputAtFault"  # the name of a state: this input cannot be trained, on any machine
 FLOW_RUN = "elsewhere.flow_run"  # a tag of the MLflow run
 
 
 @flow(name="train-elsewhere")
 def train_elsewhere(order: dict[str, Any]) -> State[Any]:
-    """Do one training as told, with nothing but the addresses of MLflow and Prefect, and a home of this machine's own."""
+    """Do the training of an order, with nothing but the addresses of MLflow and Prefect, and a home of this machine's own."""
     home = find_home()
     settle_environment(home)
     try:
@@ -48,7 +48,7 @@ def train_elsewhere(order: dict[str, Any]) -> State[Any]:
 
 
 def pool_job(pool: str) -> DeploymentSpec:
-    """What `tunekeeper deploy` makes for a pool that trains: no folder of the project is needed there, only its packages."""
+    """The deployment of a pool that trains; its workers need no folder of the project, only its packages."""
     return DeploymentSpec(
         entrypoint="flows.train_remote.train_elsewhere",
         name=pool,
@@ -59,18 +59,18 @@ def pool_job(pool: str) -> DeploymentSpec:
 
 
 def train_there(pipeline: Pipeline, home: Home, tracking: Tracking, run: TrainingRun, start: str | None, pool: str) -> Trained:
-    """The training of this key, done by a worker of `pool`; found again where it was done, or is being done, already.
+    """Train this key on a worker of `pool`, or take the training over where it is done, or under way, already.
 
     A run that ends while it waits leaves the training alone: the next one finds it. Where the other machine dies, a worker of the
-    pool goes on from its last checkpoint there. Raises InputError where what was asked for cannot be trained.
+    pool goes on from its last checkpoint there. Raises InputError where this input cannot be trained.
     """
     run_id = run.run_id
     done = remote_training.collect_result(home, tracking, run.key, run_id)
     if done is None:
-        told = remote_training.write_order(pipeline, home, tracking, run, start)
+        job = remote_training.write_order(pipeline, home, tracking, run, start)
         with get_client(sync_client=True) as client:
             for _ in range(ATTEMPTS):
-                if _completes(client, _begun(client, told, tracking, pipeline.name, pool), tracking, run_id, pool):
+                if _completes(client, _begun(client, job, tracking, pipeline.name, pool), tracking, run_id, pool):
                     break
         done = remote_training.collect_result(home, tracking, run.key, run_id)
     if done is None:
@@ -81,9 +81,9 @@ def train_there(pipeline: Pipeline, home: Home, tracking: Tracking, run: Trainin
     return done
 
 
-def _begun(client: SyncPrefectClient, told: RemoteJob, tracking: Tracking, name: str, pool: str) -> FlowRun:
-    """The flow run that trains this: the one that is under way, else a new one, of which there is one however often one asks."""
-    last = tracking.tags(told.run_id).get(FLOW_RUN)
+def _begun(client: SyncPrefectClient, job: RemoteJob, tracking: Tracking, name: str, pool: str) -> FlowRun:
+    """The flow run that trains this job: the one under way, else a new one; repeated calls make no second one."""
+    last = tracking.tags(job.run_id).get(FLOW_RUN)
     run = _read(client, last)
     if run is not None and run.state is not None and not run.state.is_final():
         print_notice(f"going on with the training that flow run {run.name} does in pool {pool}")
@@ -91,28 +91,28 @@ def _begun(client: SyncPrefectClient, told: RemoteJob, tracking: Tracking, name:
     deployment = apply_deployment(client, pool_job(pool))
     run = client.create_flow_run_from_deployment(
         deployment,
-        name=f"train {name} {told.key[:8]}",
-        parameters={"order": asdict(told)},
+        name=f"train {name} {job.key[:8]}",
+        parameters={"order": asdict(job)},
         tags=["tunekeeper", name],
-        idempotency_key=f"{told.run_id}-after-{last or 'none'}",
+        idempotency_key=f"{job.run_id}-after-{last or 'none'}",
     )
-    tracking.tag(told.run_id, {FLOW_RUN: str(run.id)})
+    tracking.tag(job.run_id, {FLOW_RUN: str(run.id)})
     print_notice(f"training goes to pool {pool}: flow run {run.name}")
     return run
 
 
 def _completes(client: SyncPrefectClient, run: FlowRun, tracking: Tracking, run_id: str, pool: str) -> bool:
-    """Wait for its end; False where it died. Whether it lives is told by its beat in the MLflow run: the dead leave their state."""
-    beat, heard, told = "", time.monotonic(), False
+    """Wait for its end; False where it died, which its missing beat in the MLflow run shows: its state in Prefect does not."""
+    beat, heard, notified = "", time.monotonic(), False
     while True:
         state = run.state
         if state is None or state.is_scheduled() or state.is_pending():
             heard = time.monotonic()
-            if not told:
+            if not notified:
                 print_notice(
                     f"no worker of pool {pool} has taken it yet: `prefect worker start --pool {pool} --type process` starts one"
                 )
-            told = True
+            notified = True
         elif state.is_completed():
             return True
         elif state.is_crashed():
