@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from configs.schema import Pipeline
 from tasks.common.home import find_home, settle_environment
 
-COLUMNS = 5  # what fits a terminal of 80 columns; the report has all
+WIDTH = 80  # characters of a terminal that the closing table fits; the report has all metrics
 COLOURS = {"PROMOTE": "green", "HOLD": "red", "INCONCLUSIVE": "yellow"}
 
 
@@ -142,5 +143,12 @@ def _last_words(outcome: dict[str, Any], config: Path) -> None:
         return
     report = from_json(numbers.read_bytes())
     hints = [f"report: {outcome['report']}", f"next: {report.next_command}".replace("CONFIG", str(config))]
-    table = [row[:COLUMNS] for row in terminal_table(report)]
+    table = _fitted(terminal_table(report))
     print_closing(title, COLOURS[outcome["verdict"]], table, outcome["reasons"][:3], hints)
+
+
+def _fitted(table: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The leading columns of a table that fit WIDTH characters; the first three always."""
+    widths = [max(map(len, column)) + 2 for column in zip(*table, strict=True)]
+    count = max(3, sum(end <= WIDTH for end in accumulate(widths)))
+    return [row[:count] for row in table]

@@ -104,3 +104,14 @@ def test_a_contract_that_cannot_be_written_is_refused_before_the_data_are_read(m
         command_line.main(["draft-contract", str(tmp_path / "keep.yaml"), "--output", str(tmp_path / "file" / "suite.json")])
     said = capsys.readouterr().err
     assert left.value.code == 2 and "file: cannot be made (File exists): name another file with --output" in said
+
+
+def test_the_closing_table_has_as_many_metrics_as_a_terminal_fits():
+    from flows.cli.launch import WIDTH, _fitted
+
+    table = [
+        ("", "accuracy", "interval", "a metric with a long name", "another one of them", "and one more"),
+        ("model", *["0.5"] * 5),
+    ]
+    assert [len(row) for row in _fitted(table)] == [5, 5] and _fitted([]) == []
+    assert len(_fitted([("x" * WIDTH, "y", "z", "w")])[0]) == 3
