@@ -15,17 +15,17 @@ from tasks.stats.arrays import Codes, Floats
 SHOWN = 3  # categories that a note names
 
 
-def category_shift(asked: Asked, reference: Strings | None, window: Strings | None, codes: tuple[Codes, Codes]) -> Finding:
+def category_shift(question: Asked, reference: Strings | None, window: Strings | None, codes: tuple[Codes, Codes]) -> Finding:
     """inputs.language, predictions.classes: how much of the traffic is of other categories than before (total variation).
 
     That is the largest difference in the share of *any set* of categories; so a set is learned on four fifths of the texts and its
     share measured on the last, five times over, which is an ordinary difference of shares and no larger than the truth.
     """
     if reference is None or window is None:
-        return asked.silent("not given in reference and window")
-    texts, rows = asked.texts(*codes), (len(reference), len(window))
-    if why := too_few(texts):
-        return asked.silent(why, rows)
+        return question.silent("not given in reference and window")
+    texts, rows = question.texts(*codes), (len(reference), len(window))
+    if reason := too_few(texts):
+        return question.silent(reason, rows)
     names, number = np.unique(np.concatenate([reference, window]), return_inverse=True)
     old, new = number[: len(reference)], number[len(reference) :]
     tables = [
@@ -36,10 +36,10 @@ def category_shift(asked: Asked, reference: Strings | None, window: Strings | No
     in_old = rising[texts.folds[texts.of_reference], old].astype(np.float64)
     in_new = rising[texts.folds[texts.of_window], new].astype(np.float64)
     contrast, shares = _stratified(texts, in_old, in_new, tables)
-    tested = judge_share(contrast, shares, texts, asked.minimum, asked.alpha, sides=1)
+    tested = judge_share(contrast, shares, texts, question.minimum, question.alpha, sides=1)
     few = texts.n <= SMALL
-    differ = _permutation_p(texts, old, new, len(names), asked.seed) if few else difference_p(contrast, texts)
-    return asked.found(tested, differ, rows, "; ".join(_moved(names, tables[0].sum(0), tables[1].sum(0))))
+    differ = _permutation_p(texts, old, new, len(names), question.seed) if few else difference_p(contrast, texts)
+    return question.found(tested, differ, rows, "; ".join(_moved(names, tables[0].sum(0), tables[1].sum(0))))
 
 
 def _shares_by_fold(texts: DistinctTexts, of_row: Codes, weight: Floats, category: Codes, count: int) -> Floats:
@@ -56,15 +56,15 @@ def _stratified(texts: DistinctTexts, old: Floats, new: Floats, tables: list[Flo
     """The difference of means of row values within folds, weighted as the window's texts fall into them; and the two means."""
     fold_old, fold_new = texts.folds[texts.of_reference], texts.folds[texts.of_window]
     weight_old, weight_new = tables[0].sum(axis=1), tables[1].sum(axis=1)
-    told = np.where(weight_old > 0, weight_new, 0.0)
-    told = told / told.sum()
+    fold_weights = np.where(weight_old > 0, weight_new, 0.0)
+    fold_weights = fold_weights / fold_weights.sum()
     mean_old = np.bincount(fold_old, weights=texts.row_reference * old, minlength=FOLDS) / np.maximum(weight_old, 1e-12)
     mean_new = np.bincount(fold_new, weights=texts.row_window * new, minlength=FOLDS) / np.maximum(weight_new, 1e-12)
-    row_old = texts.row_reference * (told / np.maximum(weight_old, 1e-12))[fold_old]
-    row_new = texts.row_window * (told / np.maximum(weight_new, 1e-12))[fold_new]
+    row_old = texts.row_reference * (fold_weights / np.maximum(weight_old, 1e-12))[fold_old]
+    row_new = texts.row_window * (fold_weights / np.maximum(weight_new, 1e-12))[fold_new]
     by_text = texts.summed(texts.of_window, row_new * (new - mean_new[fold_new]))
     by_text -= texts.summed(texts.of_reference, row_old * (old - mean_old[fold_old]))
-    was, now = float(told @ mean_old), float(told @ mean_new)
+    was, now = float(fold_weights @ mean_old), float(fold_weights @ mean_new)
     variance = was * (1 - was) * texts.noise[0] + now * (1 - now) * texts.noise[1]
     return Contrast(now - was, by_text, variance), (was, now)
 

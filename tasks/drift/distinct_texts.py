@@ -1,6 +1,6 @@
-"""Rows that share a text are one event told often: the distinct texts of two samples, and what each contributes to a difference.
+"""Rows that share a text are one repeated event: the distinct texts of two samples, and what each contributes to a difference.
 
-A text that one client sends 500 times is no 500 pieces of evidence, and a text that everybody sends all the time is in the window
+A text that one client sends 500 times is no 500 pieces of evidence, and a text that all clients send all the time is in the window
 as it is in the reference. Both follow from one rule: the unit is the distinct text *over both samples*, and what counts is by how
 much its share of the window exceeds its share of the reference. Where no text is repeated, this is the ordinary two-sample setting.
 """
@@ -114,10 +114,10 @@ class DistinctTexts:
             yield self._rearranged(rng, min(step, PERMUTATIONS - start))
 
     def _few_permuted(self, seed: int) -> Singles:
-        kept: dict[int, Singles] = self._kept
-        if seed not in kept:
-            kept[seed] = self._rearranged(np.random.default_rng(seed), PERMUTATIONS)
-        return kept[seed]
+        rearrangements: dict[int, Singles] = self._kept
+        if seed not in rearrangements:
+            rearrangements[seed] = self._rearranged(np.random.default_rng(seed), PERMUTATIONS)
+        return rearrangements[seed]
 
     @cached_property
     def _kept(self) -> dict[int, Singles]:
@@ -141,8 +141,8 @@ def texts_of(
     )
 
 
-def _weights(given: Floats | None, n: int) -> Floats:
-    return np.full(n, 1 / max(n, 1)) if given is None else np.asarray(given / given.sum(), dtype=np.float64)
+def _weights(weights: Floats | None, n: int) -> Floats:
+    return np.full(n, 1 / max(n, 1)) if weights is None else np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
 def too_few(texts: DistinctTexts, least: int = LEAST_TEXTS) -> str | None:

@@ -81,15 +81,15 @@ def word_counts(texts: Iterable[str], clusters: Iterable[object] | None = None) 
     `clusters`: one value per text, equal for texts that are no independent evidence (one customer, one campaign, near copies); a
     word counts once a cluster. Default: texts of the same words, numbers aside, are one.
     """
-    found: dict[object, set[str]] = {}
+    words_by_cluster: dict[object, set[str]] = {}
     rows = 0
     keys = iter(clusters) if clusters is not None else None
     for text in texts:
         rows += 1
-        said = words_of(text)
-        key = next(keys) if keys is not None else tuple(word for word in said if not any(map(str.isdigit, word)))
-        found.setdefault(key, set()).update(said)
-    return WordCounts(len(found), Counter(word for said in found.values() for word in said), rows)
+        words = words_of(text)
+        key = next(keys) if keys is not None else tuple(word for word in words if not any(map(str.isdigit, word)))
+        words_by_cluster.setdefault(key, set()).update(words)
+    return WordCounts(len(words_by_cluster), Counter(word for words in words_by_cluster.values() for word in words), rows)
 
 
 def changed_words(
@@ -123,7 +123,7 @@ def changed_shares(
         return ()
     p, tested = _p_values(table, rate, least)
     every = _rows(table, p, _holm(p, tested, rate), _log_odds(table, prior))
-    return tuple(sorted(every, key=lambda one: (-abs(one.window - one.reference), one.name)))
+    return tuple(sorted(every, key=lambda change: (-abs(change.window - change.reference), change.name)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +151,8 @@ def _changes(table: _CountTable, rate: float, least: float, most: int, prior: fl
     order = np.lexsort((-np.abs(size), p))
     picked = [i for more in (True, False) for i in [j for j in order if sure[j] and (size[j] > 0) == more][:most]]
     rows = _rows(table.picked(picked), p[picked], sure[picked], size[picked])
-    more = tuple(one for one in rows if one.log_odds > 0)
-    return Changes(more, tuple(one for one in rows if one.log_odds <= 0), int(tested.sum()), rate, least, *table.sizes)
+    more = tuple(change for change in rows if change.log_odds > 0)
+    return Changes(more, tuple(change for change in rows if change.log_odds <= 0), int(tested.sum()), rate, least, *table.sizes)
 
 
 def _log_odds(table: _CountTable, prior: float) -> Floats:

@@ -13,14 +13,14 @@ from tasks.stats.arrays import Codes, Floats
 OUTER = 0.01  # a number is cut off a width of the reference's inner 98 % beyond it: one text of a million letters is no drift
 
 
-def embedding_distance(asked: Asked, reference: Sample, window: Sample, kernel: bool) -> Finding:
+def embedding_distance(question: Asked, reference: Sample, window: Sample, kernel: bool) -> Finding:
     """inputs.topics (kernel) and inputs.mean: how far the embeddings have moved, in standard deviations of the reference."""
     if reference.embeddings is None or window.embeddings is None:
-        return asked.silent("no embeddings")
+        return question.silent("no embeddings")
     was, now = (np.flatnonzero(np.isfinite(sample.embeddings[:, 0])) for sample in (reference, window))  # type: ignore[index]
-    texts = asked.texts(reference.texts[was], window.texts[now])
-    if why := too_few(texts):
-        return asked.silent(why, (len(was), len(now)))
+    texts = question.texts(reference.texts[was], window.texts[now])
+    if reason := too_few(texts):
+        return question.silent(reason, (len(was), len(now)))
     first = texts.first_rows()
     vectors = np.empty((texts.n, reference.embeddings.shape[1]), dtype=np.float32)
     in_reference = first < len(was)
@@ -28,32 +28,32 @@ def embedding_distance(asked: Asked, reference: Sample, window: Sample, kernel: 
     vectors[~in_reference] = window.embeddings[now[first[~in_reference] - len(was)]]
     space = kernel_space(vectors, texts.reference) if kernel else mean_space(vectors)
     if space.variance(texts.reference) <= 1e-9:
-        return asked.silent("all embeddings of the reference are the same", (len(was), len(now)))
-    tested, differ = judge_distance(space, texts, asked.minimum, asked.alpha, asked.seed)
-    return asked.found(tested, differ, (len(was), len(now)))
+        return question.silent("all embeddings of the reference are the same", (len(was), len(now)))
+    tested, differ = judge_distance(space, texts, question.minimum, question.alpha, question.seed)
+    return question.found(tested, differ, (len(was), len(now)))
 
 
 def number_shift(
-    asked: Asked, reference: Floats | None, window: Floats | None, codes: tuple[Codes, Codes], scaled: bool
+    question: Asked, reference: Floats | None, window: Floats | None, codes: tuple[Codes, Codes], scaled: bool
 ) -> Finding:
     """inputs.length, predictions.confidence (`scaled`: in the reference's standard deviations), inputs.vocabulary (as it is)."""
     if reference is None or window is None:
-        return asked.silent("not given in reference and window")
+        return question.silent("not given in reference and window")
     was, now = np.flatnonzero(np.isfinite(reference)), np.flatnonzero(np.isfinite(window))
-    texts = asked.texts(codes[0][was], codes[1][now])
-    if why := too_few(texts):
-        return asked.silent(why, (len(was), len(now)))
+    texts = question.texts(codes[0][was], codes[1][now])
+    if reason := too_few(texts):
+        return question.silent(reason, (len(was), len(now)))
     old, new = reference[was].astype(np.float64), window[now].astype(np.float64)
     note = f"mean {old.mean():.4g}, now {new.mean():.4g}"
     if scaled:
         old, new = _cut(old, new)
         if old.std() == 0:
-            return asked.silent("it does not vary in the reference", (len(was), len(now)))
+            return question.silent("it does not vary in the reference", (len(was), len(now)))
         contrast = _standardised(texts, old, new)
     else:
         contrast = mean_contrast(texts, old, new)
-    tested = judge_mean(contrast, texts, asked.minimum, asked.alpha, sides=2)
-    return asked.found(tested, any_difference_p(texts, contrast, old, new, asked.seed), (len(was), len(now)), note)
+    tested = judge_mean(contrast, texts, question.minimum, question.alpha, sides=2)
+    return question.found(tested, any_difference_p(texts, contrast, old, new, question.seed), (len(was), len(now)), note)
 
 
 def _cut(reference: Floats, window: Floats) -> tuple[Floats, Floats]:
@@ -74,21 +74,21 @@ def _standardised(texts: DistinctTexts, reference: Floats, window: Floats) -> Co
     return Contrast(value, by_text, plain.row_variance / deviation**2 + added)
 
 
-def missing_shift(asked: Asked, reference: Bools | None, window: Bools | None, codes: tuple[Codes, Codes]) -> Finding:
+def missing_shift(question: Asked, reference: Bools | None, window: Bools | None, codes: tuple[Codes, Codes]) -> Finding:
     """inputs.missing: the share of rows without a text. What is absent is no text: no two such rows repeat one another."""
     if reference is None or window is None:
-        return asked.silent("not given in reference and window")
-    some = bool(reference.any() or window.any())
-    texts = texts_of(_apart(codes[0], reference, 0), _apart(codes[1], window, 1)) if some else asked.whole
+        return question.silent("not given in reference and window")
+    any_missing = bool(reference.any() or window.any())
+    texts = texts_of(_apart(codes[0], reference, 0), _apart(codes[1], window, 1)) if any_missing else question.whole
     rows = len(reference), len(window)
-    if why := too_few(texts):
-        return asked.silent(why, rows)
+    if reason := too_few(texts):
+        return question.silent(reason, rows)
     old, new = reference.astype(np.float64), window.astype(np.float64)
     shares = float(old.mean()), float(new.mean())
     contrast = mean_contrast(texts, old, new)
-    tested = judge_share(contrast, shares, texts, asked.minimum, asked.alpha, sides=2)
+    tested = judge_share(contrast, shares, texts, question.minimum, question.alpha, sides=2)
     note = f"{shares[0]:.1%} of rows, now {shares[1]:.1%}"
-    return asked.found(tested, any_difference_p(texts, contrast, old, new, asked.seed), rows, note)
+    return question.found(tested, any_difference_p(texts, contrast, old, new, question.seed), rows, note)
 
 
 def _apart(codes: Codes, flags: Bools, sample: int) -> Codes:
@@ -98,26 +98,26 @@ def _apart(codes: Codes, flags: Bools, sample: int) -> Codes:
     return alone
 
 
-def duplicate_shift(asked: Asked, codes: tuple[Codes, Codes]) -> Finding:
+def duplicate_shift(question: Asked, codes: tuple[Codes, Codes]) -> Finding:
     """inputs.duplicates: the share of rows that repeat another row of their sample.
 
     A larger sample repeats more where texts are drawn from a stock of popular ones, and no more where each is sent several times in
     a row. So a change counts only as far as it is seen both between the samples as they are and with the larger thinned to the
     smaller's size (Hurlbert's rarefaction, 1971), which are right for the one and for the other.
     """
-    texts, rows = asked.whole, (len(codes[0]), len(codes[1]))
-    if why := too_few(texts):
-        return asked.silent(why, rows)
+    texts, rows = question.whole, (len(codes[0]), len(codes[1]))
+    if reason := too_few(texts):
+        return question.silent(reason, rows)
     smaller = min(rows)
     views = [_repeats(texts, 1.0, 1.0), _repeats(texts, smaller / rows[0], smaller / rows[1])]
-    tested = [judge_mean(view, texts, asked.minimum, asked.alpha, sides=2) for view in views]
-    found = min(tested, key=lambda one: abs(one.effect))
+    tested = [judge_mean(view, texts, question.minimum, question.alpha, sides=2) for view in views]
+    smallest = min(tested, key=lambda result: abs(result.effect))
     if tested[0].effect * tested[1].effect < 0:
-        found = Tested(0.0, min(one.low for one in tested), max(one.high for one in tested), 1.0)
-    p, differ = max(one.p for one in (*tested, found)), max(difference_p(view, texts) for view in views)
-    shares = [1 - len(np.unique(held)) / len(held) for held in codes]
+        smallest = Tested(0.0, min(result.low for result in tested), max(result.high for result in tested), 1.0)
+    p, differ = max(result.p for result in (*tested, smallest)), max(difference_p(view, texts) for view in views)
+    shares = [1 - len(np.unique(sample_codes)) / len(sample_codes) for sample_codes in codes]
     note = f"{shares[0]:.1%} of rows, now {shares[1]:.1%}; the commonest text of the window: {texts.window.max():.1%} of its rows"
-    return asked.found(Tested(found.effect, found.low, found.high, p), differ, rows, note)
+    return question.found(Tested(smallest.effect, smallest.low, smallest.high, p), differ, rows, note)
 
 
 def _repeats(texts: DistinctTexts, keep_reference: float, keep_window: float) -> Contrast:
@@ -125,9 +125,9 @@ def _repeats(texts: DistinctTexts, keep_reference: float, keep_window: float) ->
     values, by_text = [], np.zeros(texts.n)
     for sign, of_row, keep in ((-1, texts.of_reference, keep_reference), (1, texts.of_window, keep_window)):
         count = np.bincount(of_row, minlength=texts.n).astype(np.float64)
-        seen = 1 - (1 - keep) ** count if keep < 1 else (count > 0).astype(np.float64)
+        inclusion = 1 - (1 - keep) ** count if keep < 1 else (count > 0).astype(np.float64)
         rows = keep * count.sum()
-        distinct = float(seen.sum()) / rows
+        distinct = float(inclusion.sum()) / rows
         values.append(sign * (1 - distinct))
-        by_text -= sign * (seen - distinct * keep * count) / rows
+        by_text -= sign * (inclusion - distinct * keep * count) / rows
     return Contrast(float(sum(values)), by_text, float(np.sum(by_text**2)) / texts.design)

@@ -86,7 +86,7 @@ def mean_space(vectors: Singles) -> Space:
 def kernel_space(vectors: Singles, reference: Floats) -> Space:
     """The Gaussian kernel's, half as wide as the median distance within the reference; `reference` (texts,) are shares of it.
 
-    Half, because as wide as the median it saw on real texts hardly more than the plain mean does: with a fifth of 2,000 of new
+    Half, because a kernel as wide as the median detects hardly more on real texts than the plain mean: with a fifth of 2,000 of new
     intents, against 5,000, p was 1e-8 there and 2e-13 here; with a fifth of them longer the lower bound 0.03 there and 0.05 here.
     """
     centred = vectors - vectors.mean(axis=0)
@@ -135,13 +135,13 @@ def _along(space: Space, texts: DistinctTexts, second_order: float) -> tuple[Con
     """
     within = texts.folds[None, :] == np.arange(FOLDS)[:, None]
     window, reference = within @ texts.window, within @ texts.reference
-    told = (window > 0) & (reference > 0) & (window < 1 - 1e-9) & (reference < 1 - 1e-9)
-    outside = ~within[told] * (texts.window / (1 - window[told])[:, None] - texts.reference / (1 - reference[told])[:, None])
+    usable = (window > 0) & (reference > 0) & (window < 1 - 1e-9) & (reference < 1 - 1e-9)
+    outside = ~within[usable] * (texts.window / (1 - window[usable])[:, None] - texts.reference / (1 - reference[usable])[:, None])
     lengths = np.sqrt(np.maximum(space.squares(outside), 1e-300))
     scores = space.products(outside) / lengths[:, None]
-    weight = window[told] / window[told].sum()
+    weight = window[usable] / window[usable].sum()
     by_text, value, spread = np.zeros(texts.n), 0.0, np.zeros(2)
-    for score, inside, share, now, was in zip(scores, within[told], weight, window[told], reference[told], strict=True):
+    for score, inside, share, now, was in zip(scores, within[usable], weight, window[usable], reference[usable], strict=True):
         of_window, of_reference = inside * texts.window / now, inside * texts.reference / was
         means = of_window @ score, of_reference @ score
         value += float(share * (means[0] - means[1]))

@@ -1,12 +1,12 @@
 """Has the traffic moved away from what the champion was judged on? A year of looks with one stated chance of any false alarm.
 
 `run_monitors` holds a window of traffic against the champion's own reference, monitor by monitor. An alarm says that the change is
-larger than the least one worth an alarm (`Effects`), by a test that counts the luck of both samples. One that asked whether window
+larger than the least one worth an alarm (`Effects`), by a test with the sampling error of both. One that asked whether window
 and reference differ *at all* would in time always say yes: the reference is one draw, kept for the champion's whole life, and
 100,000 rows a week show any draw to be off.
 
 alpha is the chance of any false alarm per champion and year. Each look may spend its share of it (`alpha_at_look`), each monitor
-that the reference can speak on an equal part of that. Nothing is assumed of how looks and monitors depend on one another: windows
+that the reference has data for an equal part of that. Nothing is assumed of how looks and monitors depend on one another: windows
 overlap, and all share the reference. A false alarm is one where the true change is at most the minimum, were it just that all year.
 """
 
@@ -33,29 +33,30 @@ Judge = Callable[[Asked, Sample, Sample], Finding]
 def run_monitors(reference: Sample, window: Sample, monitor: Monitor, look: int, seed: int) -> tuple[Finding, ...]:
     """One look: a finding per monitor, in the order of MONITORS; `look` counts from 1 within the champion's year.
 
-    A window of fewer than `min_rows` rows is not judged. Of one of more than `max_rows` a random part is, but for audited labels,
-    all of which are. `seed` decides on that part and on the permutations.
+    A window of fewer than `min_rows` rows is not judged. Of one of more than `max_rows` a random part is judged, and all of its
+    audited labels. `seed` decides on that part and on the permutations.
     """
     able = _able(reference)
     alpha = alpha_at_look(monitor.alpha, monitor.looks_per_year, look) / max(1, sum(able.values()))
     part = _part(window, monitor.max_rows, seed)
-    whole, found = texts_of(reference.texts, part.texts), []
+    whole, findings = texts_of(reference.texts, part.texts), []
     for name, (minimum, judge) in _judges(monitor.effects).items():
-        asked = Asked(name, minimum, alpha, seed, whole)
+        question = Asked(name, minimum, alpha, seed, whole)
         if window.n < monitor.min_rows:
-            found.append(asked.silent(f"{window.n} rows in the window, fewer than {monitor.min_rows}", (reference.n, window.n)))
+            reason = f"{window.n} rows in the window, fewer than {monitor.min_rows}"
+            findings.append(question.silent(reason, (reference.n, window.n)))
         elif not able[name]:
-            found.append(asked.silent("the reference does not hold what it takes"))
+            findings.append(question.silent("the reference does not hold what it takes"))
         else:
-            found.append(judge(asked, reference, window if name in LABELS else part))
-    return tuple(found)
+            findings.append(judge(question, reference, window if name in LABELS else part))
+    return tuple(findings)
 
 
 LABELS = ("predictions.calibration", "performance.accuracy")
 
 
 def _able(reference: Sample) -> Mapping[str, bool]:
-    """Which monitors the reference can speak on: fixed for the champion's life, whatever a window turns out to hold."""
+    """Which monitors the reference has data for: fixed for the champion's life, whatever a window holds."""
     scored, right = reference.confidence is not None, reference.correct is not None
     embedded = reference.embeddings is not None
     return {
@@ -78,35 +79,35 @@ def _judges(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
     """The least effect worth an alarm, and the test, of each monitor."""
 
     def number(name: str, scaled: bool) -> Judge:
-        return lambda asked, old, new: inputs.number_shift(
-            asked, old.numbers.get(name), new.numbers.get(name), _codes(old, new), scaled
+        return lambda question, old, new: inputs.number_shift(
+            question, old.numbers.get(name), new.numbers.get(name), _codes(old, new), scaled
         )
 
     return {
-        "inputs.topics": (effects.embedding, lambda asked, old, new: inputs.embedding_distance(asked, old, new, kernel=True)),
-        "inputs.mean": (effects.embedding, lambda asked, old, new: inputs.embedding_distance(asked, old, new, kernel=False)),
+        "inputs.topics": (effects.embedding, lambda question, old, new: inputs.embedding_distance(question, old, new, kernel=True)),
+        "inputs.mean": (effects.embedding, lambda question, old, new: inputs.embedding_distance(question, old, new, kernel=False)),
         "inputs.length": (effects.number, number("length", scaled=True)),
         "inputs.language": (
             effects.share,
-            lambda asked, old, new: category_shift(
-                asked, old.categories.get("language"), new.categories.get("language"), _codes(old, new)
+            lambda question, old, new: category_shift(
+                question, old.categories.get("language"), new.categories.get("language"), _codes(old, new)
             ),
         ),
         "inputs.vocabulary": (effects.share, number("vocabulary", scaled=False)),
         "inputs.missing": (
             effects.share,
-            lambda asked, old, new: inputs.missing_shift(
-                asked, old.flags.get("missing"), new.flags.get("missing"), _codes(old, new)
+            lambda question, old, new: inputs.missing_shift(
+                question, old.flags.get("missing"), new.flags.get("missing"), _codes(old, new)
             ),
         ),
-        "inputs.duplicates": (effects.share, lambda asked, old, new: inputs.duplicate_shift(asked, _codes(old, new))),
+        "inputs.duplicates": (effects.share, lambda question, old, new: inputs.duplicate_shift(question, _codes(old, new))),
         "predictions.classes": (
             effects.share,
-            lambda asked, old, new: category_shift(asked, old.prediction, new.prediction, _codes(old, new)),
+            lambda question, old, new: category_shift(question, old.prediction, new.prediction, _codes(old, new)),
         ),
         "predictions.confidence": (
             effects.number,
-            lambda asked, old, new: inputs.number_shift(asked, old.confidence, new.confidence, _codes(old, new), scaled=True),
+            lambda question, old, new: inputs.number_shift(question, old.confidence, new.confidence, _codes(old, new), scaled=True),
         ),
         "predictions.calibration": (effects.accuracy, performance.calibration_shift),
         "performance.accuracy": (effects.accuracy, performance.accuracy_loss),

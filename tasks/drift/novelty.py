@@ -127,8 +127,8 @@ def _distinct(embeddings: ArrayLike) -> _Distinct:
         if np.array_equal(further, leader):
             break
         leader = further
-    kept, copies = np.unique(leader, return_counts=True)
-    return _Distinct(vectors[kept], rows[kept], copies)
+    leaders, copies = np.unique(leader, return_counts=True)
+    return _Distinct(vectors[leaders], rows[leaders], copies)
 
 
 def _blocks(left: Vectors, right: Vectors) -> Iterator[tuple[int, Vectors]]:
@@ -161,28 +161,28 @@ def _growths(new: _Distinct, old: _Distinct, around: _Neighbourhoods, groups: in
     """Greedy: the ball with the largest excess of window texts, what it holds set aside, the next; see `novel_texts`."""
     n, m, ball, reach = len(old.rows), len(new.rows), around.ball, around.reach
     expected = ball * m / n
-    found: list[Growth] = []
+    growths: list[Growth] = []
     left = np.ones(m, dtype=np.bool_)
-    while len(found) < groups:
-        held = _held(new.vectors, reach, left)
-        centre = int(np.argmax(held))
-        n_held = int(held[centre])
-        p = float(special.betainc(n_held, ball, m / (n + m))) if n_held else 1.0
-        if n_held <= expected or p > rate / m:
+    while len(growths) < groups:
+        counts = _counts_in_reach(new.vectors, reach, left)
+        centre = int(np.argmax(counts))
+        n_inside = int(counts[centre])
+        p = float(special.betainc(n_inside, ball, m / (n + m))) if n_inside else 1.0
+        if n_inside <= expected or p > rate / m:
             break
         members = np.flatnonzero(left & (1 - new.vectors @ new.vectors[centre] <= reach[centre]))
         inner = members[np.argsort(-(new.vectors[members] @ new.vectors[members].mean(axis=0)), kind="stable")]
         typical = tuple(int(new.rows[i]) for i in inner[:3])
-        found.append(Growth(typical, int(old.rows[around.first[inner[0]]]), len(members), len(members) / m, ball / n, p))
+        growths.append(Growth(typical, int(old.rows[around.first[inner[0]]]), len(members), len(members) / m, ball / n, p))
         left[members] = False
-    return tuple(found)
+    return tuple(growths)
 
 
-def _held(vectors: Vectors, reach: Floats, left: NDArray[np.bool_]) -> Codes:
+def _counts_in_reach(vectors: Vectors, reach: Floats, left: NDArray[np.bool_]) -> Codes:
     """How many texts still left, other than itself, lie within reach of each text still left; -1 for the others."""
-    held = np.full(len(vectors), -1, dtype=np.int64)
+    counts = np.full(len(vectors), -1, dtype=np.int64)
     rows = np.flatnonzero(left)
     for start, similar in _blocks(vectors[rows], vectors[rows]):
         mine = rows[start : start + len(similar)]
-        held[mine] = np.count_nonzero(1 - similar <= reach[mine][:, None], axis=1) - 1
-    return held
+        counts[mine] = np.count_nonzero(1 - similar <= reach[mine][:, None], axis=1) - 1
+    return counts

@@ -3,7 +3,7 @@
 The loss of accuracy has two parts. Inputs grow harder, and confidence shows it: `performance.estimate`, which needs no label. Or
 the same confidence is right less often than it was, because what texts mean has changed: `predictions.calibration`, which only
 labels show. Their sum is `performance.accuracy`. Labels count only from random audits, each by the inverse of the probability with
-which its row was drawn (Horvitz and Thompson 1952; the ratio of Hájek 1971): people who complain are no sample.
+which its row was drawn (Horvitz and Thompson 1952; the ratio of Hájek 1971): complaints are no random sample.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Labelled:
 
 
 def labelled_rows(sample: Sample, reference: bool) -> Labelled | None:
-    """The rows that speak of accuracy, or None where there can be none."""
+    """The rows whose label is known, or None where the sample cannot have any."""
     if sample.correct is None or (sample.audit_probability is None and not reference):
         return None
     known = np.isfinite(sample.correct)
@@ -41,67 +41,67 @@ def labelled_rows(sample: Sample, reference: bool) -> Labelled | None:
     return Labelled(rows, np.asarray(sample.correct[rows], dtype=np.float64), 1 / probability[rows])
 
 
-def accuracy_loss(asked: Asked, reference: Sample, window: Sample) -> Finding:
+def accuracy_loss(question: Asked, reference: Sample, window: Sample) -> Finding:
     """performance.accuracy: the loss against the reference, on audited rows."""
     old, new = labelled_rows(reference, reference=True), labelled_rows(window, reference=False)
     if old is None or new is None:
-        return asked.silent("the reference does not say what was right" if old is None else "no audited labels")
+        return question.silent("the reference does not say what was right" if old is None else "no audited labels")
     texts, rows = _texts(reference, window, old, new), (len(old.rows), len(new.rows))
-    if why := _too_few_labels(texts, new):
-        return asked.silent(why, rows)
+    if reason := _too_few_labels(texts, new):
+        return question.silent(reason, rows)
     contrast = mean_contrast(texts, 1 - old.correct, 1 - new.correct)
     was, now = float(texts.row_reference @ old.correct), float(texts.row_window @ new.correct)
     if np.all(np.isin(old.correct, (0, 1))) and np.all(np.isin(new.correct, (0, 1))):
-        tested = judge_share(contrast, (1 - was, 1 - now), texts, asked.minimum, asked.alpha, sides=1)
+        tested = judge_share(contrast, (1 - was, 1 - now), texts, question.minimum, question.alpha, sides=1)
     else:
-        tested = judge_mean(contrast, texts, asked.minimum, asked.alpha, sides=1)
-    differ = any_difference_p(texts, contrast, old.correct, new.correct, asked.seed)
-    return asked.found(tested, differ, rows, f"{was:.1%} on the reference, now {now:.1%} on {rows[1]} audited rows")
+        tested = judge_mean(contrast, texts, question.minimum, question.alpha, sides=1)
+    differ = any_difference_p(texts, contrast, old.correct, new.correct, question.seed)
+    return question.found(tested, differ, rows, f"{was:.1%} on the reference, now {now:.1%} on {rows[1]} audited rows")
 
 
-def estimated_loss(asked: Asked, reference: Sample, window: Sample) -> Finding:
+def estimated_loss(question: Asked, reference: Sample, window: Sample) -> Finding:
     """performance.estimate: the loss that the window's confidence foretells, by the reference's accuracy in bands of confidence.
 
     The idea of estimating performance by calibrated confidence is known as CBPE; here the reference's own rows calibrate it, and
-    their luck, in what they hold and in how often a band was right, is part of the error.
+    their sampling error, in what they hold and in how often a band was right, is part of the error.
     """
     if reference.confidence is None or window.confidence is None or reference.correct is None:
-        return asked.silent("no confidence, or none in the reference together with what was right")
+        return question.silent("no confidence, or none in the reference together with what was right")
     was = np.flatnonzero(np.isfinite(reference.confidence) & np.isfinite(reference.correct))
     now = np.flatnonzero(np.isfinite(window.confidence))
-    texts, rows = asked.texts(reference.texts[was], window.texts[now]), (len(was), len(now))
-    if why := too_few(texts):
-        return asked.silent(why, rows)
+    texts, rows = question.texts(reference.texts[was], window.texts[now]), (len(was), len(now))
+    if reason := too_few(texts):
+        return question.silent(reason, rows)
     correct = np.asarray(reference.correct[was], dtype=np.float64)
     old_band, new_band, count = _bands(reference.confidence[was], window.confidence[now])
     by_band = _band_means(old_band, correct, count)
     plain = mean_contrast(texts, 1 - by_band[old_band], 1 - by_band[new_band])
     ratio = np.bincount(new_band, minlength=count) / len(now) / (np.bincount(old_band, minlength=count) / len(was))
-    own = (correct - by_band[old_band]) * (1 - ratio[old_band])  # what the bands' own luck adds to the loss
+    own = (correct - by_band[old_band]) * (1 - ratio[old_band])  # what the bands' own sampling error adds to the loss
     by_text = plain.by_text + texts.summed(texts.of_reference, texts.row_reference * own)
     variance = plain.row_variance + float(texts.row_reference @ own**2) * texts.noise[0]
-    tested = judge_mean(Contrast(plain.value, by_text, variance), texts, asked.minimum, asked.alpha, sides=1)
-    differ = any_difference_p(texts, plain, by_band[old_band], by_band[new_band], asked.seed)
+    tested = judge_mean(Contrast(plain.value, by_text, variance), texts, question.minimum, question.alpha, sides=1)
+    differ = any_difference_p(texts, plain, by_band[old_band], by_band[new_band], question.seed)
     note = (
         f"{correct.mean():.1%} on the reference, now about {correct.mean() - plain.value:.1%}, from the reference's accuracy in "
         f"{count} bands of confidence; a change of what texts mean is not seen here"
     )
-    return asked.found(tested, differ, rows, note)
+    return question.found(tested, differ, rows, note)
 
 
-def calibration_shift(asked: Asked, reference: Sample, window: Sample) -> Finding:
+def calibration_shift(question: Asked, reference: Sample, window: Sample) -> Finding:
     """predictions.calibration: by how much audited rows are wrong more often (or less) than rows of their confidence used to be."""
     old, new = labelled_rows(reference, reference=True), labelled_rows(window, reference=False)
     if old is None or new is None:
-        return asked.silent("the reference does not say what was right" if old is None else "no audited labels")
+        return question.silent("the reference does not say what was right" if old is None else "no audited labels")
     if reference.confidence is None or window.confidence is None:
-        return asked.silent("no confidence")
+        return question.silent("no confidence")
     was, now = reference.confidence[old.rows], window.confidence[new.rows]
     if not (np.all(np.isfinite(was)) and np.all(np.isfinite(now))):
-        return asked.silent("some audited rows have no confidence")
+        return question.silent("some audited rows have no confidence")
     texts, rows = _texts(reference, window, old, new), (len(old.rows), len(new.rows))
-    if why := _too_few_labels(texts, new):
-        return asked.silent(why, rows)
+    if reason := _too_few_labels(texts, new):
+        return question.silent(reason, rows)
     old_band, new_band, count = _bands(was, now)
     over_was, over_now = was - old.correct, now - new.correct
     by_band = _band_means(old_band, over_was, count)
@@ -115,10 +115,10 @@ def calibration_shift(asked: Asked, reference: Sample, window: Sample) -> Findin
     spreads = float(np.mean(old_rest**2)), float(texts.row_window @ (new_rest - value) ** 2)
     spread = max(*spreads, float(texts.row_reference @ (shares[old_band] * old_rest) ** 2))
     contrast = Contrast(value, by_text, spread * sum(texts.noise))
-    tested = judge_mean(contrast, texts, asked.minimum, asked.alpha, sides=2)
-    differ = any_difference_p(texts, contrast, old_rest, new_rest, asked.seed)
-    said = "surer of itself than it is right" if value > 0 else "right more often than it says"
-    return asked.found(tested, differ, rows, f"{said}, by {abs(value):.1%} more than on the reference")
+    tested = judge_mean(contrast, texts, question.minimum, question.alpha, sides=2)
+    differ = any_difference_p(texts, contrast, old_rest, new_rest, question.seed)
+    direction = "surer of itself than it is right" if value > 0 else "right more often than it says"
+    return question.found(tested, differ, rows, f"{direction}, by {abs(value):.1%} more than on the reference")
 
 
 def _texts(reference: Sample, window: Sample, old: Labelled, new: Labelled) -> DistinctTexts:
@@ -136,8 +136,8 @@ def _bands(reference: Floats, window: Floats) -> tuple[Codes, Codes, int]:
     count = int(np.clip(len(reference) // LEAST_IN_BAND, 1, BANDS))
     edges = np.unique(np.quantile(reference, np.arange(1, count) / count))
     old, new = np.searchsorted(edges, reference, side="right"), np.searchsorted(edges, window, side="right")
-    held = np.unique(old)
-    return np.searchsorted(held, old), np.minimum(np.searchsorted(held, new), len(held) - 1), len(held)
+    occupied = np.unique(old)
+    return np.searchsorted(occupied, old), np.minimum(np.searchsorted(occupied, new), len(occupied) - 1), len(occupied)
 
 
 def _band_means(band: Codes, values: Floats, count: int) -> Floats:

@@ -1,7 +1,7 @@
 """Tests of two samples against a minimum effect: shares, means, and the permutation test of whether anything differs at all.
 
-Each is a test of 'the true change is at most the minimum', not of 'there is no change', and counts the luck of both samples: one
-that forgets the reference's own alarms for ever for the champion whose reference was drawn unluckily.
+Each is a test of 'the true change is at most the minimum', not of 'there is no change', and counts the sampling error of both
+samples: without the reference's own, a champion whose reference was drawn unluckily would cause alarms for ever.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def share_change(
     """Limits of share(window) - share(reference), each wrong with about `alpha`; from counts, which may be fractional; broadcasts.
 
     The square-and-add of Newcombe (1998), 'Interval estimation for the difference between independent proportions', method 10, here
-    from exact limits, not Wilson's, because alphas of 1e-5 are asked of it: there Wilson's let many times too much through.
+    from exact limits, not Wilson's, because it is used at alphas of 1e-5: there Wilson's let many times too much through.
     """
     counts = [np.asarray(value, dtype=np.float64) for value in (window, n_window, reference, n_reference)]
     now, was = counts[0] / counts[1], counts[2] / counts[3]
@@ -74,7 +74,7 @@ def share_change(
 def judge_share(
     contrast: Contrast, shares: tuple[float, float], texts: DistinctTexts, minimum: float, alpha: float, sides: int
 ) -> Tested:
-    """Whether a share changed by more than `minimum`; `shares`: the reference's, the window's. Texts told often count less."""
+    """Whether a share changed by more than `minimum`; `shares`: the reference's, the window's. Repeated texts count less."""
     was, now = shares
     observed = float(np.sum(contrast.by_text**2)) / contrast.row_variance if contrast.row_variance > 0 else 1.0
     design = max(texts.design, observed)
@@ -120,7 +120,7 @@ def mean_contrast(texts: DistinctTexts, reference: Floats, window: Floats) -> Co
 
 
 def standard_error(contrast: Contrast, texts: DistinctTexts) -> float:
-    """Robust to texts that are told often: the larger of what the texts show and what their repetition alone would make of rows."""
+    """Robust to repeated texts: the larger of the error between texts and that of rows, inflated by their repetition alone."""
     return float(np.sqrt(max(float(np.sum(contrast.by_text**2)), contrast.row_variance * texts.design)))
 
 
@@ -128,7 +128,7 @@ def judge_mean(contrast: Contrast, texts: DistinctTexts, minimum: float, alpha: 
     """Whether a mean changed by more than `minimum`, up (sides=1) or either way (2); `extra` variance is added.
 
     Student's t with as many degrees of freedom as there are equally heavy texts, less one: a few texts that are most of the window
-    show nothing, however often they are told.
+    show nothing, however often they are repeated.
     """
     error, freedom = float(np.hypot(standard_error(contrast, texts), np.sqrt(extra))), max(1.0, texts.effective - 1)
     distance = (contrast.value if sides == 1 else abs(contrast.value)) - minimum

@@ -1,4 +1,4 @@
-"""What the monitors are given and what they find: plain values in, plain values out."""
+"""Input and output of the monitors: samples of rows in, findings out, both plain values."""
 
 from __future__ import annotations
 
@@ -60,19 +60,19 @@ class Sample:
     def rows(self, chosen: Codes) -> Sample:
         """A sample of some of the rows."""
 
-        def some(values: NDArray[np.generic] | None) -> NDArray[np.generic] | None:
+        def select(values: NDArray[np.generic] | None) -> NDArray[np.generic] | None:
             return None if values is None else values[chosen]
 
         return Sample(
             texts=self.texts[chosen],
-            embeddings=some(self.embeddings),  # type: ignore[arg-type]
+            embeddings=select(self.embeddings),  # type: ignore[arg-type]
             numbers={name: values[chosen] for name, values in self.numbers.items()},
             categories={name: values[chosen] for name, values in self.categories.items()},
             flags={name: values[chosen] for name, values in self.flags.items()},
-            confidence=some(self.confidence),  # type: ignore[arg-type]
-            prediction=some(self.prediction),  # type: ignore[arg-type]
-            correct=some(self.correct),  # type: ignore[arg-type]
-            audit_probability=some(self.audit_probability),  # type: ignore[arg-type]
+            confidence=select(self.confidence),  # type: ignore[arg-type]
+            prediction=select(self.prediction),  # type: ignore[arg-type]
+            correct=select(self.correct),  # type: ignore[arg-type]
+            audit_probability=select(self.audit_probability),  # type: ignore[arg-type]
         )
 
 
@@ -122,7 +122,7 @@ class Asked:
         return self.whole if every else texts_of(reference, window)
 
     def found(self, tested: Tested, difference_p: float, rows: tuple[int, int], note: str = "") -> Finding:
-        """Both must speak: that anything differs, and that it differs by more than the minimum."""
+        """The finding of two tests; an alarm needs both: that anything differs, and that it differs by more than the minimum."""
         p = max(tested.p, difference_p)
         if p > self.alpha >= tested.p:
             note = "; ".join([*([note] if note else []), "not shown to differ at all when texts are rearranged at random"])
@@ -140,7 +140,7 @@ class Asked:
             note=note,
         )
 
-    def silent(self, why: str, rows: tuple[int, int] = (0, 0)) -> Finding:
-        """Not judged, with the reason."""
+    def silent(self, reason: str, rows: tuple[int, int] = (0, 0)) -> Finding:
+        """A finding that is not judged, with the reason."""
         nan = float("nan")
-        return Finding(self.monitor, nan, nan, nan, self.minimum, nan, self.alpha, False, *rows, note=f"not judged: {why}")
+        return Finding(self.monitor, nan, nan, nan, self.minimum, nan, self.alpha, False, *rows, note=f"not judged: {reason}")

@@ -21,7 +21,7 @@ Metric = Callable[[Floats], Floats]
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its two-sided interval; `low` and `high` are None where one group alone cannot tell.
+    """An estimate and its two-sided interval; `low` and `high` are None where there is one group alone.
 
     `n_effective` is the number of groups of equal size that would tell as much as these groups do.
     """
@@ -189,8 +189,8 @@ def accuracy_of(confusions: Floats) -> Floats:
 def f1_by_class(confusions: Floats) -> Floats:
     """F1 of each class, shape (..., classes); NaN for a class that is neither a target nor predicted."""
     hits = np.diagonal(confusions, axis1=-2, axis2=-1)
-    seen = confusions.sum(axis=-1) + confusions.sum(axis=-2)
-    return np.where(seen > 0, 2 * hits / np.maximum(seen, 1), np.nan)
+    totals = confusions.sum(axis=-1) + confusions.sum(axis=-2)
+    return np.where(totals > 0, 2 * hits / np.maximum(totals, 1), np.nan)
 
 
 def macro_f1(confusions: Floats) -> Floats:
@@ -244,7 +244,7 @@ def _cell_draws(cell_of_row: Codes, n_cells: int, codes: Codes | None, how: Inte
     )
     counts = np.zeros((how.resamples, n_cells))
     for cell in range(n_cells):
-        held = np.bincount(dense[cell_of_row == cell], minlength=n_groups)
-        inside = np.flatnonzero(held)
-        counts[:, cell] = drawn[:, inside] @ held[inside]
+        rows_by_group = np.bincount(dense[cell_of_row == cell], minlength=n_groups)
+        inside = np.flatnonzero(rows_by_group)
+        counts[:, cell] = drawn[:, inside] @ rows_by_group[inside]
     return counts

@@ -1,4 +1,4 @@
-"""How alpha is spent over a year's looks and over several hypotheses, so that asking often does not become winning by luck."""
+"""How alpha is spent over a year's looks and over several hypotheses, so that frequent tests do not win by luck."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RESERVE = 0.1  # share of alpha kept for looks beyond the declared number
 def first_release_alpha(alpha: float, looks_per_year: int, look: int) -> float:
     """What a decision without a champion may spend at that look: `alpha` at the first, `alpha / look**2` after, a share at least.
 
-    A first release replaces nobody, so a wrong one costs less than one that is missing; but a pipeline that tries every week must
+    A first release replaces no model, so a wrong one costs less than one that is missing; but a pipeline that tries every week must
     not release noise in the end. However often it is tried in a year, at most 1.65 alpha (1 + 1/4 + 1/9 + ...) is spent beside
     the year's shares.
     """
@@ -23,9 +23,9 @@ def alpha_at_look(alpha: float, looks_per_year: int, look: int) -> float:
     """What decision number `look` (from 1) of a year may spend: summed over however many looks, never more than `alpha`.
 
     The declared looks get an equal share each of nine tenths of alpha (Bonferroni); looks beyond them share the last tenth, each
-    L / (L + 9) of the one before, so a machine that asks ever more often gains nothing.
+    L / (L + 9) of the one before, so ever more frequent looks gain nothing.
 
-    `look` counts a pipeline's decisions of the last 52 weeks, whoever was champion (decisions.py). The i-th decision within
+    `look` counts a pipeline's decisions of the last 52 weeks, under whatever champion (decisions.py). The i-th decision within
     any 52 weeks then has a look of at least i, and no look may spend more than an earlier one: so in any 52 weeks the shares spent
     add up to at most alpha, which bounds the *expected number* of wrong promotions by alpha, whatever the dependence between looks
     and however often the champion changes. Counted anew for each champion, 208 looks a year with a new champion each quarter would
@@ -43,7 +43,7 @@ def alpha_at_look(alpha: float, looks_per_year: int, look: int) -> float:
 
 
 def holm(p_values: Sequence[float], alpha: float) -> tuple[list[float], list[bool]]:
-    """For each p-value the level Holm (1979) holds it against, and whether it is rejected: one falsely with at most `alpha`."""
+    """Holm's (1979) level for each p-value, and whether it is rejected; the chance of any false rejection is at most `alpha`."""
     order = np.argsort(p_values, kind="stable")
     levels, rejected, going = [0.0] * len(order), [False] * len(order), True
     for rank, index in enumerate(order):

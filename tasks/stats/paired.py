@@ -1,4 +1,4 @@
-"""Paired one-sided tests: two models scored on the same rows, so that only the rows on which they differ speak."""
+"""Paired one-sided tests: two models scored on the same rows, so that only the rows on which they differ count."""
 
 from __future__ import annotations
 

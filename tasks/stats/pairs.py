@@ -15,7 +15,7 @@ class Pairs:
 
     `sums` and `sizes` have one entry per group; `wins` counts rows that the first model scores higher, `losses` lower.
     `design` is the design effect: the variance of the difference over what independent rows would give, at least 1. `limit` is the
-    largest difference that a row can have: 1 for right/wrong, infinite where nobody declared one; `clipped` rows had a larger one.
+    largest difference that a row can have: 1 for right/wrong, infinite where none was declared; `clipped` rows had a larger one.
     """
 
     n: int
@@ -37,9 +37,9 @@ class Pairs:
 
     @property
     def symmetric(self) -> bool:
-        """Whether sums of mean zero are symmetric: right/wrong rows on their own are, or the same rows told equally often.
+        """Whether sums of mean zero are symmetric: right/wrong rows on their own are, or the same rows repeated equally often.
 
-        Of the latter every group is won or lost whole. No smaller losses hide behind it unseen: to make up for a gain of whole
+        Of the latter every group is won or lost whole. Smaller losses cannot hide among them: to make up for a gain of whole
         groups they would have to be more frequent than those.
         """
         size_of_sum = np.abs(self.sums)
@@ -86,7 +86,7 @@ def pair_scores(first: Floats, second: Floats, codes: Codes | None = None, limit
 
 
 def _design_effect(differences: Floats, codes: Codes, sums: Floats, sizes: Floats) -> float:
-    """How often each independent row is told: Rao and Scott (1992), 'A simple method for the analysis of clustered binary data'.
+    """How often an independent row repeats: Rao and Scott (1992), 'A simple method for the analysis of clustered binary data'.
 
     The larger of two estimates. The observed variance between groups misses a big group that happened not to differ; so the
     correlation within groups, to which every group lends weight by its rows and not their square, is carried over to the sizes at

@@ -28,7 +28,7 @@ def binomial_tail(least: ArrayLike, n: ArrayLike, share: float) -> Floats:
 def sign_flip_exact(sums: Floats) -> float:
     """P(sum of +-sums >= observed) over all sign flips of whole-number group sums, by convolution: no sampling, no seed.
 
-    With one row per group this *is* the exact McNemar test; with more, a group that repeats one row speaks once, only louder.
+    With one row per group this *is* the exact McNemar test; with more, a group that repeats one row is one flip of a larger sum.
     """
     sizes, counts = np.unique(np.abs(sums[sums != 0]).astype(np.int64), return_counts=True)
     positive = int(sums[sums > 0].sum())
