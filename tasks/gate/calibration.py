@@ -44,22 +44,22 @@ def reliability_bins(
     edges = np.linspace(0, 1, bins + 1)
     if binning == "mass":
         edges = np.unique(np.quantile(stated, edges))
-    which = np.clip(np.searchsorted(edges, stated, side="left") - 1, 0, max(0, len(edges) - 2))
-    count = np.bincount(which, minlength=max(1, len(edges) - 1))
-    held = np.flatnonzero(count)
-    mean = np.bincount(which, weights=stated)[held] / count[held]
-    share = np.bincount(which, weights=right)[held] / count[held]
-    low, high = wilson(share * count[held], count[held], level)
+    bin_of_row = np.clip(np.searchsorted(edges, stated, side="left") - 1, 0, max(0, len(edges) - 2))
+    count = np.bincount(bin_of_row, minlength=max(1, len(edges) - 1))
+    occupied = np.flatnonzero(count)
+    mean = np.bincount(bin_of_row, weights=stated)[occupied] / count[occupied]
+    share = np.bincount(bin_of_row, weights=right)[occupied] / count[occupied]
+    low, high = wilson(share * count[occupied], count[occupied], level)
     gap = np.abs(share - mean)
     return Reliability(
         confidence=mean,
         accuracy=share,
         low=low,
         high=high,
-        count=count[held].astype(np.int64),
-        lower_edge=edges[held],
-        upper_edge=edges[np.minimum(held + 1, len(edges) - 1)],
-        error=float(np.sum(gap * count[held]) / len(stated)),
+        count=count[occupied].astype(np.int64),
+        lower_edge=edges[occupied],
+        upper_edge=edges[np.minimum(occupied + 1, len(edges) - 1)],
+        error=float(np.sum(gap * count[occupied]) / len(stated)),
         largest_error=float(gap.max()),
     )
 

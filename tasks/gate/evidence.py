@@ -1,4 +1,4 @@
-"""What the gate is shown and what it answers: plain arrays in, a verdict that a person can read out."""
+"""Input and output of the gate: plain arrays in, a verdict with reasons in words out."""
 
 from __future__ import annotations
 

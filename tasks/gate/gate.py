@@ -56,14 +56,14 @@ def judge_challenger(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdi
     n_effective = effective_size(sizes)
     few = n_effective < settings.min_rows or 0 < rows.n == new.sum()
     decision = _decision(few, comparisons, bool(missed_floors(evidence, settings)))
-    asked = list(zip(comparisons, (question.pairs for question in primary), strict=False))
+    primary_answers = list(zip(comparisons, (question.pairs for question in primary), strict=False))
     open_question = decision == "INCONCLUSIVE"
     verdict = Verdict(
         verdict=decision,
         reasons=(),
         comparisons=comparisons,
-        rows_needed=_needed(asked, rows.n, n_effective, settings, alpha) if open_question else None,
-        detectable=_detectable(*asked[0], settings, alpha) if open_question and asked else None,
+        rows_needed=_needed(primary_answers, rows.n, n_effective, settings, alpha) if open_question else None,
+        detectable=_detectable(*primary_answers[0], settings, alpha) if open_question and primary_answers else None,
         look=evidence.look,
         alpha=alpha,
         n=rows.n,
@@ -79,7 +79,7 @@ def judge_challenger(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdi
 def describe_adopted(evidence: Evidence, settings: Gate, word: str, seed: int = 0) -> Verdict:
     """What an adopted model is on these rows beside the champion and the best baseline: for information, nothing is tested.
 
-    `word` is the person's who adopts it: the first of the reasons.
+    `word`, of the person who adopts it, is the first of the reasons.
     """
     check_evidence(evidence, settings)
     rows = primary_rows(evidence)
@@ -116,15 +116,15 @@ def _decision(few: bool, comparisons: tuple[Comparison, ...], floor_missed: bool
 def _answer(questions: list[Question], settings: Gate, alpha: float, seed: int) -> tuple[Comparison, ...]:
     how = IntervalSettings(max(0.5, 1 - 2 * settings.alpha), seed=seed)
     intervals = difference_intervals([question.pairs for question in questions], how)
-    judged = [i for i, q in enumerate(questions) if q.rule == "guard" and q.pairs.n_effective >= settings.guards.min_n]
-    strictest = settings.alpha / max(1, len(judged))
-    harms = [harm_p(questions[i].pairs, questions[i].margin or 0.0, strictest, seed) for i in judged]
+    guard_indices = [i for i, q in enumerate(questions) if q.rule == "guard" and q.pairs.n_effective >= settings.guards.min_n]
+    strictest = settings.alpha / max(1, len(guard_indices))
+    harms = [harm_p(questions[i].pairs, questions[i].margin or 0.0, strictest, seed) for i in guard_indices]
     levels, rejected = holm(harms, settings.alpha)
-    found = {i: (p, level, hit) for i, p, level, hit in zip(judged, harms, levels, rejected, strict=True)}
+    guard_results = {i: (p, level, hit) for i, p, level, hit in zip(guard_indices, harms, levels, rejected, strict=True)}
     answers = []
     for i, (question, interval) in enumerate(zip(questions, intervals, strict=True)):
         if question.rule == "guard":
-            p, level, hit = found.get(i, (None, None, None))
+            p, level, hit = guard_results.get(i, (None, None, None))
             outcome: Outcome = "too few rows" if hit is None else "harm shown" if hit else "no harm shown"
         elif question.rule == "information":
             p, level, outcome = None, None, "for information"
@@ -210,12 +210,12 @@ def _shifted(pairs: Pairs, difference: float, margin: float) -> tuple[Floats, Fl
     return pairs.sums + (difference - pairs.difference + margin) * pairs.sizes, (pairs.limit - margin) * pairs.sizes
 
 
-def _needed(asked: list[tuple[Comparison, Pairs]], n: int, n_effective: float, settings: Gate, alpha: float) -> int | None:
+def _needed(answers: list[tuple[Comparison, Pairs]], n: int, n_effective: float, settings: Gate, alpha: float) -> int | None:
     """Rows, in groups like these, to show a true gain of gate.effect under `better`, or under `not_worse` to pass with a challenger
-    equal to the other; at least as many as count for gate.min_rows. None where no number of rows that anyone has would do.
+    equal to the other; at least as many as count for gate.min_rows. None where no realistic number of rows would do.
     """
     most = ceil(settings.min_rows * (n / n_effective if n else 1.0))
-    for comparison, pairs in asked:
+    for comparison, pairs in answers:
         if comparison.outcome == "shown":
             continue
         truth = settings.effect if comparison.rule == "better" else 0.0

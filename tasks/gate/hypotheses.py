@@ -1,4 +1,4 @@
-"""What is asked of the rows, before any answer: who takes part, against whom the challenger is held, where harm is looked for."""
+"""The comparisons that the gate makes: on which rows, against which opponents, and on which parts it looks for harm."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Who takes part: the primary rows, the older ones, and each row's group."""
+    """The rows that take part: the primary ones, the older ones, and each row's group."""
 
     primary: Mask
     older: Mask
@@ -65,14 +65,14 @@ def primary_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterato
         return
     rule: Rule = "better" if evidence.champion is None else settings.rule
     margin = settings.margin if rule == "not_worse" else None
-    named: list[tuple[str, Floats | None]] = [("champion", evidence.champion)]
+    opponents: list[tuple[str, Floats | None]] = [("champion", evidence.champion)]
     if evidence.champion is None:
         best, trivial = (evidence.baseline_name, evidence.baseline), (evidence.trivial_name, evidence.trivial)
         name, scores = trivial if held_to_best(evidence, settings) else best
-        named = [(f"baseline {name}", scores)]
+        opponents = [(f"baseline {name}", scores)]
     elif rule == "not_worse":
-        named.append(("anchor", evidence.anchor))
-    for name, other in named:
+        opponents.append(("anchor", evidence.anchor))
+    for name, other in opponents:
         if other is not None:
             yield Question(name, rule, margin, _pair(evidence, other, rows.primary, rows.codes))
 
@@ -85,7 +85,7 @@ def held_to_best(evidence: Evidence, settings: Gate) -> bool:
 def known_label_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
     """What has to be shown besides, where the test rows have labels that a version never had: no loss on the rows of the others.
 
-    That version is wrong on every row of such a label, so that a new class alone would promote whatever challenger knows of it.
+    That version is wrong on every row of such a label, so that a new class alone would promote any challenger that knows it.
     """
     versions: list[tuple[str, Floats | None, Mask | None]] = [("champion", evidence.champion, evidence.new_to_champion)]
     if settings.rule == "not_worse":
@@ -120,16 +120,16 @@ def guard_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[
     if evidence.classes is not None:
         parts.append(("class ", np.asarray(evidence.classes), guards.class_margin))
     for prefix, values, margin in parts:
-        told = values.astype(str)
-        for value in np.unique(told[rows.primary]):
-            mask = rows.primary & (told == value)
+        categories = values.astype(str)
+        for value in np.unique(categories[rows.primary]):
+            mask = rows.primary & (categories == value)
             yield Question(f"{prefix}{value}", "guard", margin, _pair(evidence, evidence.champion, mask, rows.codes))
     if rows.older.any():
         yield Question("older rows", "guard", guards.older_margin, _pair(evidence, evidence.champion, rows.older, rows.codes))
 
 
 def side_comparisons(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
-    """What a reader wants to see beside, and nothing hangs on: the baseline once there is a champion, the anchor under `better`."""
+    """Comparisons that inform and decide nothing: with the baseline once there is a champion, with the anchor under `better`."""
     if rows.n == 0 or evidence.champion is None:
         return
     if evidence.baseline is not None:

@@ -1,4 +1,4 @@
-"""A model's score on each slice and its recall on each class, with intervals: an average hides who pays for it."""
+"""A model's score on each slice and its recall on each class, with intervals: an average hides the groups that fare worse."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def by_slice(scores: ArrayLike, slices: Mapping[str, ArrayLike], groups: Groups 
     """Means of per-example scores, shape (n,), over each value of each slice column; columns as given, values in order."""
     values = np.asarray(scores, dtype=np.float64)
     codes = None if groups is None else group_codes(groups, len(values))
-    found = []
+    slice_scores = []
     for name, column in slices.items():
-        told = np.asarray(column).astype(str)
-        for value in np.unique(told):
-            rows = told == value
+        categories = np.asarray(column).astype(str)
+        for value in np.unique(categories):
+            rows = categories == value
             interval = mean_interval(values[rows], None if codes is None else codes[rows])
-            judged = interval.n_effective >= min_n
-            found.append(
-                SliceScore(name, str(value), interval.n, interval.n_groups, interval.value, interval.low, interval.high, judged)
+            enough = interval.n_effective >= min_n
+            slice_scores.append(
+                SliceScore(name, str(value), interval.n, interval.n_groups, interval.value, interval.low, interval.high, enough)
             )
-    return tuple(found)
+    return tuple(slice_scores)
 
 
 def recall_by_class(correct: ArrayLike, target: ArrayLike, groups: Groups = None, min_n: int = 30) -> tuple[SliceScore, ...]:

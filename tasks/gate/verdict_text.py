@@ -18,7 +18,7 @@ BASELINE = "baseline "  # how the names of comparisons with one begin
 def verdict_reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tuple[str, ...]:
     """Sentences, the decisive ones first: what vetoes or is missing, what was compared, then the circumstances."""
     share = _are_shares(evidence)
-    asked = [c for c in verdict.comparisons if c.rule in ("better", "not_worse")]
+    primary = [c for c in verdict.comparisons if c.rule in ("better", "not_worse")]
     guards = [c for c in verdict.comparisons if c.rule == "guard"]
     few, all_new = verdict.n_effective < settings.min_rows, 0 < verdict.n == verdict.new_rows
     return (
@@ -29,8 +29,8 @@ def verdict_reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tup
             for name, (value, least) in missed_floors(evidence, settings).items()
         ),
         *(_harm(c, share) for c in guards if c.outcome == "harm shown"),
-        *(_primary(c, settings, share) for c in sorted(asked, key=lambda c: DECISIVE_FIRST[c.outcome])),
-        *([_more_rows(verdict, asked, settings, share)] if verdict.verdict == "INCONCLUSIVE" and not few and not all_new else []),
+        *(_primary(c, settings, share) for c in sorted(primary, key=lambda c: DECISIVE_FIRST[c.outcome])),
+        *([_more_rows(verdict, primary, settings, share)] if verdict.verdict == "INCONCLUSIVE" and not few and not all_new else []),
         *([] if few else _cheaper(verdict, share)),
         *_circumstances(verdict, guards, evidence, settings),
     )
@@ -128,8 +128,8 @@ def _harm(c: Comparison, share: bool) -> str:
 
 def _cheaper(verdict: Verdict, share: bool) -> Iterator[str]:
     """That a baseline would do, where the challenger is not shown to be better than the best of those it was compared with."""
-    met = [c for c in verdict.comparisons if c.name.startswith(BASELINE)]
-    best = max(met, key=lambda c: c.other, default=None)
+    baselines = [c for c in verdict.comparisons if c.name.startswith(BASELINE)]
+    best = max(baselines, key=lambda c: c.other, default=None)
     if best is not None and best.outcome != "shown" and (best.low is None or best.low <= 0):
         yield (
             f"A cheaper model would do: the {best.name} has {score_text(best.other, share)} where the challenger has "
@@ -138,12 +138,12 @@ def _cheaper(verdict: Verdict, share: bool) -> Iterator[str]:
 
 
 def _too_few(verdict: Verdict, settings: Gate) -> str:
-    held = f"{verdict.n} fair rows"
+    rows = f"{verdict.n} fair rows"
     if verdict.n != verdict.n_groups:
-        held += f" in {verdict.n_groups} groups, which count as {effective_rows(verdict.n_effective)},"
+        rows += f" in {verdict.n_groups} groups, which count as {effective_rows(verdict.n_effective)},"
     needed = _count(verdict.rows_needed) + (" in groups like these" if verdict.n != verdict.n_groups else "")
     return (
-        f"Too few rows to decide anything: {held} where gate.min_rows asks for {settings.min_rows}; {needed} would be needed. "
+        f"Too few rows to decide anything: {rows} where gate.min_rows asks for {settings.min_rows}; {needed} would be needed. "
         f"Collect more test rows{_of_other_groups(verdict)}, or widen gate.window."
     )
 
@@ -170,9 +170,9 @@ def _count(rows: int | None) -> str:
     return "more than a thousand million" if rows is None else f"about {rows}"
 
 
-def _more_rows(verdict: Verdict, asked: list[Comparison], settings: Gate, share: bool) -> str:
-    rules = {c.rule for c in asked if c.outcome != "shown"}
-    better = asked[0].rule == "better"
+def _more_rows(verdict: Verdict, primary: list[Comparison], settings: Gate, share: bool) -> str:
+    rules = {c.rule for c in primary if c.outcome != "shown"}
+    better = primary[0].rule == "better"
     aims = {
         "better": f"to show a true gain of {difference_text(settings.effect, share)}",
         "not_worse": "to pass a challenger that is exactly as good",
@@ -183,10 +183,10 @@ def _more_rows(verdict: Verdict, asked: list[Comparison], settings: Gate, share:
             f"{verdict.n} rows are enough {aim} with power {settings.power:g}, but these leave it open: the true difference may be "
             "smaller, or luck was against it."
         )
-    shown = "show" if better else "pass"
+    verb = "show" if better else "pass"
     least = (
-        f"; {verdict.n} rows {shown} one of {difference_text(verdict.detectable, share)}"
-        if verdict.detectable is not None and asked[0].outcome != "shown"
+        f"; {verdict.n} rows {verb} one of {difference_text(verdict.detectable, share)}"
+        if verdict.detectable is not None and primary[0].outcome != "shown"
         else ""
     )
     return f"{_count(verdict.rows_needed).capitalize()} rows are needed {aim} with power {settings.power:g}{least}."
@@ -196,9 +196,9 @@ def _circumstances(verdict: Verdict, guards: list[Comparison], evidence: Evidenc
     if guards:
         yield _guarding(guards, settings, _are_shares(evidence))
     missed = missed_floors(evidence, settings)
-    kept = [f"{name} {evidence.metrics[name]:.4g} >= {least:.4g}" for name, least in settings.floors.items() if name not in missed]
-    if kept:
-        yield f"Floors kept: {', '.join(kept)}."
+    texts = [f"{name} {evidence.metrics[name]:.4g} >= {least:.4g}" for name, least in settings.floors.items() if name not in missed]
+    if texts:
+        yield f"Floors kept: {', '.join(texts)}."
     if evidence.champion is not None and settings.rule == "not_worse" and evidence.anchor is None:
         yield "No anchor was given: the champion alone was compared, and a chain of small losses would not be seen."
     if settings.window is not None and evidence.recent is not None:
@@ -226,15 +226,15 @@ def _new_rows(verdict: Verdict, settings: Gate, share: bool) -> str:
 
 def _guarding(guards: list[Comparison], settings: Gate, share: bool) -> str:
     if guards[0].name.startswith(BASELINE):
-        shown = {"harm shown": "Loss", "no harm shown": "No loss"}.get(guards[0].outcome, "Not judged: too few rows for a loss")
+        outcome = {"harm shown": "Loss", "no harm shown": "No loss"}.get(guards[0].outcome, "Not judged: too few rows for a loss")
         margin = difference_text(settings.first_margin, share)
-        return f"{shown} beyond {margin} (gate.first_margin) shown against the {guards[0].name}."
-    judged = [c for c in guards if c.outcome != "too few rows"]
-    harmed, small = sum(c.outcome == "harm shown" for c in judged), len(guards) - len(judged)
-    found = f"{harmed} of them showed harm beyond its margin" if harmed else "none showed harm beyond its margin"
+        return f"{outcome} beyond {margin} (gate.first_margin) shown against the {guards[0].name}."
+    judged_guards = [c for c in guards if c.outcome != "too few rows"]
+    harmed, small = sum(c.outcome == "harm shown" for c in judged_guards), len(guards) - len(judged_guards)
+    harm_text = f"{harmed} of them showed harm beyond its margin" if harmed else "none showed harm beyond its margin"
     rows = "rows" if all(c.n == c.n_groups for c in guards) else "effective rows"
     unjudged = f"; {small} with fewer than {settings.guards.min_n} {rows} are reported, not judged" if small else ""
-    return f"Guards: {len(judged)} slices, classes and older rows judged, {found}{unjudged}."
+    return f"Guards: {len(judged_guards)} slices, classes and older rows judged, {harm_text}{unjudged}."
 
 
 def _look(look: int, settings: Gate, *, first: bool) -> str:
