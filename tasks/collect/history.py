@@ -27,19 +27,19 @@ def collect_history(context: PipelineContext, champion: str | None, notices: Seq
     pipeline, tracking, ledger = context.pipeline, context.tracking, context.ledger
     life, metric = pipeline.facts.life_metric, pipeline.facts.life_metric.name
     looks = all_looks(ledger, pipeline.name)
-    decided = decisions_of(ledger, pipeline.name)
-    requests = requests_of_page(tracking, requests_of(ledger, pipeline.name), looks, decided)
-    why = {each.run_id: each.why for each in requests if each.state == "done"}
+    decisions = decisions_of(ledger, pipeline.name)
+    requests = requests_of_page(tracking, requests_of(ledger, pipeline.name), looks, decisions)
+    triggers = {request.run_id: request.why for request in requests if request.state == "done"}
     return page.History(
         pipeline=pipeline.name,
         problem=pipeline.problem,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         champion=champion,
-        versions=tuple(_version(each, metric, why, report_page(tracking, each)) for each in decided),
+        versions=tuple(_version(decision, metric, triggers, report_page(tracking, decision)) for decision in decisions),
         moves=tuple(_move(entry) for entry in ledger_history(ledger, pipeline.name)),
         looks=tuple(_mark(look, look_page(tracking, look)) for look in looks),
-        levels=tuple(_levels(decided, looks, metric)),
-        feedback=_feedback(pipeline, tracking.home, [each.payload["model"]["version"] for each in decided]),
+        levels=tuple(_levels(decisions, looks, metric)),
+        feedback=_feedback(pipeline, tracking.home, [decision.payload["model"]["version"] for decision in decisions]),
         requests=requests,
         metric=metric,
         unit=life.unit,
@@ -49,28 +49,28 @@ def collect_history(context: PipelineContext, champion: str | None, notices: Seq
     )
 
 
-def _version(decision: Decision, metric: str, why: dict[str, str], report: str) -> page.Version:
-    said = decision.payload
-    low, high = said.get("intervals", {}).get(metric, (None, None))
+def _version(decision: Decision, metric: str, triggers: dict[str, str], report: str) -> page.Version:
+    payload = decision.payload
+    low, high = payload.get("intervals", {}).get(metric, (None, None))
     return page.Version(
-        version=said["model"]["version"],
+        version=payload["model"]["version"],
         at=decision.at,
         verdict=decision.verdict,
-        reasons=tuple(said["reasons"]),
-        value=said["metrics"].get(metric),
+        reasons=tuple(payload["reasons"]),
+        value=payload["metrics"].get(metric),
         low=low,
         high=high,
-        rows=said.get("test_rows"),
+        rows=payload.get("test_rows"),
         against=decision.champion_version or "",
-        against_value=(said.get("champion_metrics") or {}).get(metric),
+        against_value=(payload.get("champion_metrics") or {}).get(metric),
         look=decision.look,
         run_id=decision.run_id or "",
-        snapshot=said["snapshot"],
-        train_key=said["train_key"],
-        why=why.get(decision.run_id or "", ""),
+        snapshot=payload["snapshot"],
+        train_key=payload["train_key"],
+        why=triggers.get(decision.run_id or "", ""),
         report=report,
-        training_seconds=said.get("training_seconds"),
-        peak_memory_bytes=said.get("peak_memory_bytes"),
+        training_seconds=payload.get("training_seconds"),
+        peak_memory_bytes=payload.get("peak_memory_bytes"),
     )
 
 
@@ -86,29 +86,30 @@ def _mark(look: Look, report: str) -> page.LookMark:
     )  # fmt: skip
 
 
-def _levels(decided: Sequence[Decision], looks: Sequence[Look], metric: str) -> list[Level]:
-    """The test's level of every version, and what audits said of those that served."""
-    tests = {each.payload["model"]["version"]: each for each in decided}
-    found = [
-        Level(at=each.at, value=each.payload["metrics"].get(metric), kind="test", version=version)
-        for version, each in tests.items()
+def _levels(decisions: Sequence[Decision], looks: Sequence[Look], metric: str) -> list[Level]:
+    """The test's level of every version, and the audited levels of those that served."""
+    tests = {decision.payload["model"]["version"]: decision for decision in decisions}
+    levels = [
+        Level(at=decision.at, value=decision.payload["metrics"].get(metric), kind="test", version=version)
+        for version, decision in tests.items()
     ]
     for look in looks:
-        for one in look.payload["findings"]:
-            level = _audited(one, tests.get(look.champion_version), look, metric)
-            found += [level] if level is not None else []
-    return sorted(found, key=lambda level: level.at)
+        for finding in look.payload["findings"]:
+            level = _audited(finding, tests.get(look.champion_version), look, metric)
+            levels += [level] if level is not None else []
+    return sorted(levels, key=lambda level: level.at)
 
 
-def _audited(one: dict[str, Any], decision: Decision | None, look: Look, metric: str) -> Level | None:
-    if one["monitor"] != "performance.accuracy" or one["effect"] is None or decision is None:
+def _audited(finding: dict[str, Any], decision: Decision | None, look: Look, metric: str) -> Level | None:
+    if finding["monitor"] != "performance.accuracy" or finding["effect"] is None or decision is None:
         return None
     was = decision.payload["metrics"].get(metric)
     if was is None:
         return None
-    low, high = level_of(was, one["effect"], one["low"], one["high"], one["alpha"])
+    effect = finding["effect"]
+    low, high = level_of(was, effect, finding["low"], finding["high"], finding["alpha"])
     return Level(
-        at=look.at, value=was - one["effect"], kind="audit", low=low, high=high, n=one["n_window"], version=look.champion_version
+        at=look.at, value=was - effect, kind="audit", low=low, high=high, n=finding["n_window"], version=look.champion_version
     )
 
 
@@ -116,6 +117,6 @@ def _feedback(pipeline: Pipeline, home: Home, versions: Sequence[str]) -> tuple[
     from tasks.traffic.log import Query, read_answers, read_feedback
 
     answers = read_answers(home.path, pipeline.name, home.traffic_url, Query(columns=("id", "time", "version", "audit")))
-    said = read_feedback(home.path, pipeline.name, home.traffic_url)
+    feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
     served = [version for version in dict.fromkeys(versions) if (answers["version"] == version).any()]
-    return tuple(feedback_of(version, answers[answers["version"] == version], said) for version in served)
+    return tuple(feedback_of(version, answers[answers["version"] == version], feedback) for version in served)

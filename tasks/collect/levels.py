@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def acceptance_rate(rows: pd.DataFrame) -> dict[str, float] | None:
     """The share of audited answers that needed no correction, with its 95 % interval, or None where none was audited.
 
-    Each by the inverse of the probability with which it was drawn; answers to one text are one event told often.
+    Each counts by the inverse of the probability with which it was drawn; answers to one text are one repeated event.
     """
     audited = rows[rows["audit"] & rows["correct"].notna() & (rows["audit_probability"] > 0)]
     if audited.empty:
@@ -39,17 +39,18 @@ def accuracy_levels(reference: TrafficReference, looks: Sequence[page.LookRow], 
     low, high = wilson(int(known.sum()), len(known))
     levels = [page.Level(at=since or looks[0].at, value=was, kind="test", low=float(low), high=float(high), n=len(known))]
     for look in looks:
-        for one in look.findings:
-            kind = {"performance.accuracy": "audit", "performance.estimate": "estimate"}.get(one.monitor)
-            if kind is not None and one.effect is not None and one.low is not None and one.high is not None:
-                least, most = level_of(was, one.effect, one.low, one.high, one.alpha)
-                levels.append(page.Level(at=look.at, value=was - one.effect, kind=kind, n=one.n_window, low=least, high=most))  # type: ignore[arg-type]
+        for finding in look.findings:
+            kind = {"performance.accuracy": "audit", "performance.estimate": "estimate"}.get(finding.monitor)
+            effect, n = finding.effect, finding.n_window
+            if kind is not None and effect is not None and finding.low is not None and finding.high is not None:
+                least, most = level_of(was, effect, finding.low, finding.high, finding.alpha)
+                levels.append(page.Level(at=look.at, value=was - effect, kind=kind, n=n, low=least, high=most))  # type: ignore[arg-type]
     return tuple(levels)
 
 
 def audited_levels(looks: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[page.Level, ...]:
-    """What audits said of written answers, look by look; nothing at release measured the same."""
-    return tuple(page.Level(at=at, kind="audit", **said["accepted"]) for at, said in looks if said.get("accepted"))
+    """The accepted share of written answers in audits, look by look; nothing at release measured the same."""
+    return tuple(page.Level(at=at, kind="audit", **payload["accepted"]) for at, payload in looks if payload.get("accepted"))
 
 
 def level_of(was: float, effect: float, low: float, high: float, alpha: float | None) -> tuple[float, float]:

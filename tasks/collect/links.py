@@ -22,7 +22,7 @@ def report_page(tracking: Tracking, decision: Decision | None) -> str:
 
 def report_of_version(tracking: Tracking, decisions: Iterable[Decision], version: str) -> str:
     """The report of the last decision on a version."""
-    mine = [each for each in decisions if each.payload["model"]["version"] == version]
+    mine = [decision for decision in decisions if decision.payload["model"]["version"] == version]
     return report_page(tracking, mine[-1] if mine else None)
 
 
@@ -38,7 +38,7 @@ def look_artifact(name: str) -> str:
 
 
 def keep_history(tracking: Tracking, model: str, page: Path) -> str:
-    """Put the page of a model's life, with its numbers, into the one run that has it; where a person finds it."""
+    """Put the page of a model's life, with its numbers, into the one run that has it; return the page's address."""
     run_id = tracking.open_run(model, _history_key(model), f"history {model}", {"pipeline": model}, "tunekeeper history")
     tracking.log_folder(run_id, page.parent, "history")
     tracking.close_run(run_id)

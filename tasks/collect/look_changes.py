@@ -23,44 +23,45 @@ LENGTHS = (5, 10, 20, 40, 80)  # words: the edges of the page's bins
 TYPICAL = 3
 
 
-def changed_words_of(reference: TrafficReference, seen: TrafficWindow) -> page.Words:
-    found: Changes = changed_words(word_counts(reference.rows["text"]), word_counts(seen.rows["text"]))
-    more, less = (tuple(page.ChangeRow(**asdict(one)) for one in side) for side in (found.more, found.less))
+def changed_words_of(reference: TrafficReference, window: TrafficWindow) -> page.Words:
+    changes: Changes = changed_words(word_counts(reference.rows["text"]), word_counts(window.rows["text"]))
+    more, less = (tuple(page.ChangeRow(**asdict(change)) for change in side) for side in (changes.more, changes.less))
     return page.Words(
-        more=more, less=less, tested=found.tested, rate=found.rate, least=found.least, texts_reference=found.texts_reference,
-        texts_window=found.texts_window, rows_window=len(seen.rows),
+        more=more, less=less, tested=changes.tested, rate=changes.rate, least=changes.least,
+        texts_reference=changes.texts_reference, texts_window=changes.texts_window, rows_window=len(window.rows),
     )  # fmt: skip
 
 
-def novel_texts_of(reference: TrafficReference, seen: TrafficWindow) -> page.NovelTextRows | None:
-    if len(reference.rows["text"].drop_duplicates()) <= NEIGHBOUR or not len(seen.rows):
+def novel_texts_of(reference: TrafficReference, window: TrafficWindow) -> page.NovelTextRows | None:
+    if len(reference.rows["text"].drop_duplicates()) <= NEIGHBOUR or not len(window.rows):
         return None
-    found = novel_texts(reference.points, seen.points)
+    novelty = novel_texts(reference.points, window.points)
     old = reference.rows["text"].tolist()
 
     def example(row: int, **more: Any) -> page.Example:
-        line = seen.rows.iloc[row]
+        line = window.rows.iloc[row]
         score = None if line["score"] != line["score"] else float(line["score"])
         return page.Example(
             text=line["text"], id=line["id"], time=line["time"].isoformat(), prediction=line["prediction"], score=score, **more
         )
 
     return page.NovelTextRows(
-        share=found.share,
-        low=found.low,
-        high=found.high,
-        expected=found.expected,
+        share=novelty.share,
+        low=novelty.low,
+        high=novelty.high,
+        expected=novelty.expected,
         strangers=tuple(
-            example(one.row, distance=one.distance, copies=one.copies, nearest=old[one.nearest]) for one in found.strangers
+            example(stranger.row, distance=stranger.distance, copies=stranger.copies, nearest=old[stranger.nearest])
+            for stranger in novelty.strangers
         ),
         growths=tuple(
             page.GrowthRow(
-                examples=tuple(example(row) for row in one.typical[:TYPICAL]), n=one.n, window=one.window, reference=one.reference,
-                nearest=old[one.nearest],
+                examples=tuple(example(row) for row in growth.typical[:TYPICAL]),
+                n=growth.n, window=growth.window, reference=growth.reference, nearest=old[growth.nearest],
             )
-            for one in found.growths
+            for growth in novelty.growths
         ),
-        n_window=found.n_window,
+        n_window=novelty.n_window,
     )  # fmt: skip
 
 
@@ -72,12 +73,12 @@ def changed_lengths_of(old: pd.DataFrame, new: pd.DataFrame) -> tuple[page.Chang
     names = [f"up to {edge - 1} words" for edge in LENGTHS] + [f"{LENGTHS[-1]} words or more"]
     names[1:-1] = [f"{low} to {high - 1} words" for low, high in pairwise(LENGTHS)]
     binned = [[names[int(place)] for place in np.digitize(_distinct(frame)["length"], LENGTHS)] for frame in (old, new)]
-    found = {one.name: one for one in _changes(*binned)}
-    return tuple(found[name] for name in names if name in found)
+    changes = {change.name: change for change in _changes(*binned)}
+    return tuple(changes[name] for name in names if name in changes)
 
 
 def _changes(old: Iterable[str], new: Iterable[str]) -> tuple[page.ChangeRow, ...]:
-    return tuple(page.ChangeRow(**asdict(one)) for one in changed_shares(Counter(old), Counter(new)))
+    return tuple(page.ChangeRow(**asdict(change)) for change in changed_shares(Counter(old), Counter(new)))
 
 
 def _distinct(rows: pd.DataFrame) -> pd.DataFrame:

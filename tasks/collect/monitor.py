@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Around:
-    """What stands around a look: since when its champion serves, the looks before it, what was asked for, said, and drawn."""
+    """The state at a look: since when its champion serves, the earlier looks, retraining requests, notices and other pages."""
 
     since: str
     earlier: tuple[page.LookRow, ...]
-    audited: tuple[page.Level, ...]  # what audits said at those, of written answers
+    audited: tuple[page.Level, ...]  # by the audits of written answers at those looks
     requests: tuple[page.RequestStory, ...]
     notices: tuple[str, ...]
     model_report: str
@@ -41,13 +41,13 @@ class Around:
 
 
 def state_at_look(tracking: Tracking, ledger: Ledger, champion: MonitoredChampion, end: datetime, notices: Sequence[str]) -> Around:
-    """As the ledger tells it, at a look that ends at `end`."""
+    """The state that the ledger records, at a look that ends at `end`."""
     model, version, earlier = champion.model, champion.version, champion.earlier
     decisions = decisions_of(ledger, model)
     return Around(
         since=next((entry.at for entry in reversed(ledger_history(ledger, model)) if entry.to_version == version), ""),
-        earlier=tuple(page.look_of(each.look, each.at, {**each.payload, "report": look_page(tracking, each)}) for each in earlier),
-        audited=audited_levels((each.at, each.payload) for each in earlier),
+        earlier=tuple(page.look_of(look.look, look.at, {**look.payload, "report": look_page(tracking, look)}) for look in earlier),
+        audited=audited_levels((look.at, look.payload) for look in earlier),
         requests=requests_of_page(tracking, recent_requests(requests_of(ledger, model), end), all_looks(ledger, model), decisions),
         notices=tuple(notices),
         model_report=report_of_version(tracking, decisions, version),
@@ -55,15 +55,16 @@ def state_at_look(tracking: Tracking, ledger: Ledger, champion: MonitoredChampio
     )
 
 
-def collect_look(pipeline: Pipeline, version: str, beside: Around, found: LookFindings, look_of_year: int) -> page.LookReport:
+def collect_look(pipeline: Pipeline, version: str, state: Around, results: LookFindings, look_of_year: int) -> page.LookReport:
     """The page of a look that is about to be recorded."""
-    reference, seen = found.reference, found.seen
-    now = seen.end.astimezone(UTC).isoformat(timespec="seconds")
-    number = (beside.earlier[-1].number if beside.earlier else 0) + 1
-    said = payload_of(pipeline, version, seen, found.findings)
-    this = page.look_of(number, now, said)
-    looks = (*beside.earlier, this)
+    reference, window = results.reference, results.seen
+    now = window.end.astimezone(UTC).isoformat(timespec="seconds")
+    number = (state.earlier[-1].number if state.earlier else 0) + 1
+    payload = payload_of(pipeline, version, window, results.findings)
+    look = page.look_of(number, now, payload)
+    looks = (*state.earlier, look)
     classifies = pipeline.facts.has_labels
+    audited = (*state.audited, *audited_levels([(now, payload)]))
     return page.LookReport(
         pipeline=pipeline.name,
         problem=pipeline.problem,
@@ -75,39 +76,39 @@ def collect_look(pipeline: Pipeline, version: str, beside: Around, found: LookFi
         look_of_year=look_of_year,
         metric="accuracy" if classifies else "accepted_answers",
         min_rows=pipeline.monitor.min_rows,
-        served_since=beside.since,
-        words=changed_words_of(reference, seen),
-        texts=novel_texts_of(reference, seen),
-        classes=changed_shares_of(reference.rows, seen.rows, "prediction") if classifies else (),
-        languages=changed_shares_of(reference.rows, seen.rows, "language"),
-        lengths=changed_lengths_of(reference.rows, seen.rows),
-        levels=accuracy_levels(reference, looks, beside.since) if classifies else (*beside.audited, *audited_levels([(now, said)])),
-        feedback=feedback_of(version, seen.rows, found.feedback),
-        requests=beside.requests,
-        notices=beside.notices,
-        next_command="tunekeeper retrain CONFIG" if this.alarms else None,
-        model_report=beside.model_report,
-        history=beside.history,
+        served_since=state.since,
+        words=changed_words_of(reference, window),
+        texts=novel_texts_of(reference, window),
+        classes=changed_shares_of(reference.rows, window.rows, "prediction") if classifies else (),
+        languages=changed_shares_of(reference.rows, window.rows, "language"),
+        lengths=changed_lengths_of(reference.rows, window.rows),
+        levels=accuracy_levels(reference, looks, state.since) if classifies else audited,
+        feedback=feedback_of(version, window.rows, results.feedback),
+        requests=state.requests,
+        notices=state.notices,
+        next_command="tunekeeper retrain CONFIG" if look.alarms else None,
+        model_report=state.model_report,
+        history=state.history,
     )
 
 
-def payload_of(pipeline: Pipeline, version: str, seen: TrafficWindow, findings: tuple[Finding, ...]) -> dict[str, Any]:
+def payload_of(pipeline: Pipeline, version: str, window: TrafficWindow, findings: tuple[Finding, ...]) -> dict[str, Any]:
     """What the ledger keeps of a look."""
-    window = [each.astimezone(UTC).isoformat(timespec="milliseconds") for each in (seen.start, seen.end)]
-    kept = {"version": version, "rows": len(seen.rows), "window": window, "findings": [one.plain() for one in findings]}
-    return kept if pipeline.facts.has_labels else {**kept, "accepted": acceptance_rate(seen.rows)}
+    times = [time.astimezone(UTC).isoformat(timespec="milliseconds") for time in (window.start, window.end)]
+    payload = {"version": version, "rows": len(window.rows), "window": times, "findings": [finding.plain() for finding in findings]}
+    return payload if pipeline.facts.has_labels else {**payload, "accepted": acceptance_rate(window.rows)}
 
 
-def feedback_of(version: str, answered: pd.DataFrame, feedback: pd.DataFrame) -> page.FeedbackCounts:
-    """What came back on these answers, counted."""
-    on = feedback[feedback["answer_id"].isin(answered["id"])]
+def feedback_of(version: str, answers: pd.DataFrame, feedback: pd.DataFrame) -> page.FeedbackCounts:
+    """Counts of the feedback on these answers."""
+    on = feedback[feedback["answer_id"].isin(answers["id"])]
     thumbs = on.loc[on["kind"] == "thumb", "value"].value_counts()
     labels = on[on["kind"] == "label"]
     return page.FeedbackCounts(
         version=version,
-        answers=len(answered),
-        audits=int(answered["audit"].sum()),
-        audited=int(answered.loc[answered["audit"], "id"].isin(labels.loc[labels["source"] == "audit", "answer_id"]).sum()),
+        answers=len(answers),
+        audits=int(answers["audit"].sum()),
+        audited=int(answers.loc[answers["audit"], "id"].isin(labels.loc[labels["source"] == "audit", "answer_id"]).sum()),
         labels=len(labels),
         up=int(thumbs.get("up", 0)),
         down=int(thumbs.get("down", 0)),

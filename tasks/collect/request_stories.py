@@ -15,24 +15,30 @@ from tasks.report.monitor import data as page
 if TYPE_CHECKING:
     from tasks.tracking.client import Tracking
 
-SAID = {"note": "reason", "run_id": "run_id", "verdict": "verdict", "version": "version"}  # a page's words for a request's
+PAYLOAD_KEYS = {"note": "reason", "run_id": "run_id", "verdict": "verdict", "version": "version"}  # by a page's field
 
 
 def requests_of_page(
     tracking: Tracking, requests: Iterable[RequestRow], looks: Iterable[Look], decisions: Iterable[Decision]
 ) -> tuple[page.RequestStory, ...]:
     """Requests for a retraining as the pages show them, each with the look that asked for it and the report of what it led to."""
-    seen, decided = {each.name: each for each in looks}, {each.decision_key: each for each in decisions}
+    looks_by_name = {look.name: look for look in looks}
+    decisions_by_key = {decision.decision_key: decision for decision in decisions}
     return tuple(
-        _request(tracking, each, seen.get(each.payload.get("look", "")), decided.get(each.payload.get("decision_key", "")))
-        for each in requests
+        _request(
+            tracking,
+            request,
+            looks_by_name.get(request.payload.get("look", "")),
+            decisions_by_key.get(request.payload.get("decision_key", "")),
+        )
+        for request in requests
     )
 
 
 def _request(tracking: Tracking, request: RequestRow, look: Look | None, decision: Decision | None) -> page.RequestStory:
-    said = request.payload
+    payload = request.payload
     return page.RequestStory(
-        at=said.get("asked") or request.at,
+        at=payload.get("asked") or request.at,
         why=request.why,
         state=request.state,
         id=request.id,
@@ -40,15 +46,15 @@ def _request(tracking: Tracking, request: RequestRow, look: Look | None, decisio
         look_report="" if look is None else look_page(tracking, look),
         monitors=() if look is None else alarms_of(look),
         report=report_page(tracking, decision),
-        **{name: str(said.get(key) or "") for name, key in SAID.items()},
+        **{name: str(payload.get(key) or "") for name, key in PAYLOAD_KEYS.items()},
     )
 
 
 def alarms_of(look: Look) -> tuple[str, ...]:
-    """The monitors that spoke."""
-    return tuple(one["monitor"] for one in look.payload["findings"] if one["alarm"])
+    """The monitors that raised an alarm."""
+    return tuple(finding["monitor"] for finding in look.payload["findings"] if finding["alarm"])
 
 
 def recent_requests(requests: Sequence[RequestRow], now: datetime, days: float = 60) -> tuple[RequestRow, ...]:
     """The requests that a look's page has room for."""
-    return tuple(each for each in requests if datetime.fromisoformat(each.at) > now - timedelta(days=days))
+    return tuple(request for request in requests if datetime.fromisoformat(request.at) > now - timedelta(days=days))

@@ -56,53 +56,53 @@ class Findings:
         return self.scores.champion
 
 
-def collect_report(found: Findings, home: Home) -> page.ReportData:
+def collect_report(findings: Findings, home: Home) -> page.ReportData:
     """The report as plain values."""
-    pipeline, verdict, frame = found.pipeline, found.verdict, found.challenger.frame
+    pipeline, verdict, frame = findings.pipeline, findings.verdict, findings.challenger.frame
     text = pipeline.facts.writes_text
-    manifest = open_snapshot(home, found.prepared.snapshot).manifest
+    manifest = open_snapshot(home, findings.prepared.snapshot).manifest
     return page.ReportData(
         pipeline=pipeline.name,
         problem=pipeline.problem,
         verdict=verdict.verdict,
         reasons=verdict.reasons,
-        run_id=found.run.run_id,
+        run_id=findings.run.run_id,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         primary_metric=pipeline.facts.metrics[0].name,
-        systems=scores_of_systems(found),
-        identity=_identity(found),
+        systems=scores_of_systems(findings),
+        identity=_identity(findings),
         confidence=pipeline.evaluation.confidence,
         model_name=pipeline.name,
-        model_version=found.version,
-        champion_version=found.against,
+        model_version=findings.version,
+        champion_version=findings.against,
         look=verdict.look,
         looks_per_year=pipeline.gate.looks_per_year,
-        next_command=found.next_command,
-        rule="adopted" if found.adopted else pipeline.gate.rule_against(found.against),
-        comparisons=(*(_comparison(each, found) for each in verdict.comparisons), *_floors(found)),
+        next_command=findings.next_command,
+        rule="adopted" if findings.adopted else pipeline.gate.rule_against(findings.against),
+        comparisons=(*(_comparison(comparison, findings) for comparison in verdict.comparisons), *_floors(findings)),
         population=page.Population(
             test=len(frame), judged=verdict.n, window=_in_window(frame, pipeline), left_out=verdict.excluded,
             groups=verdict.n_groups, effective=verdict.n_effective, new_rows=verdict.new_rows, new_labels=verdict.new_labels,
             needed=verdict.rows_needed, detectable=verdict.detectable, unit=rows.unit_of(pipeline),
         ),
-        classes=() if text else rows.class_scores(found),
-        slices=rows.slice_scores(found),
+        classes=() if text else rows.class_scores(findings),
+        slices=rows.slice_scores(findings),
         confusion=None if text else rows.confusion_of(frame),
-        calibration=None if text else rows.calibration_of(found),
-        curves=training.curves_of(found.trained),
-        kept_epoch=found.trained.epoch or None,
-        fit=training.fit_of(found, manifest),
-        training=training.training_sentence(found.trained, pipeline),
-        data=_data(found, manifest),
-        errors=() if text else rows.worst_errors(found, home),
-        generations=rows.worst_generations(found, home) if text else (),
+        calibration=None if text else rows.calibration_of(findings),
+        curves=training.curves_of(findings.trained),
+        kept_epoch=findings.trained.epoch or None,
+        fit=training.fit_of(findings, manifest),
+        training=training.training_sentence(findings.trained, pipeline),
+        data=_data(findings, manifest),
+        errors=() if text else rows.worst_errors(findings, home),
+        generations=rows.worst_generations(findings, home) if text else (),
         cost=page.Cost(
-            stages=tuple(page.StageCost(name=name, seconds=seconds) for name, seconds in found.stages.items()),
-            peak_bytes=found.trained.peak_memory,
-            device=found.trained.numerics.hardware,
-            numerics={"dtype": found.trained.numerics.dtype, "threads": str(found.trained.numerics.threads)},
+            stages=tuple(page.StageCost(name=name, seconds=seconds) for name, seconds in findings.stages.items()),
+            peak_bytes=findings.trained.peak_memory,
+            device=findings.trained.numerics.hardware,
+            numerics={"dtype": findings.trained.numerics.dtype, "threads": str(findings.trained.numerics.threads)},
         ),
-        notices=found.notices,
+        notices=findings.notices,
     )  # fmt: skip
 
 
@@ -111,35 +111,35 @@ def _in_window(frame: pd.DataFrame, pipeline: Pipeline) -> int | None:
     return None if rows is None else int(rows.sum())
 
 
-def _comparison(each: Comparison, found: Findings) -> page.ComparisonRow:
-    unit = rows.unit_of(found.pipeline)
+def _comparison(comparison: Comparison, findings: Findings) -> page.ComparisonRow:
+    unit = rows.unit_of(findings.pipeline)
     return page.ComparisonRow(
-        name=_opponent(each.name, found.against),
-        kind=each.rule,
-        n=each.n,
-        outcome=each.outcome,
-        difference=each.difference,
-        low=each.low,
-        high=each.high,
-        confidence=each.confidence,
-        p_value=each.p_value,
-        alpha=each.alpha,
-        margin=each.margin,
-        wins=each.wins,
-        losses=each.losses,
+        name=_opponent(comparison.name, findings.against),
+        kind=comparison.rule,
+        n=comparison.n,
+        outcome=comparison.outcome,
+        difference=comparison.difference,
+        low=comparison.low,
+        high=comparison.high,
+        confidence=comparison.confidence,
+        p_value=comparison.p_value,
+        alpha=comparison.alpha,
+        margin=comparison.margin,
+        wins=comparison.wins,
+        losses=comparison.losses,
         unit=unit,
-        quantity=found.pipeline.facts.compared,
-        note=f"{each.clipped:,} rows clipped" if each.clipped else "",
+        quantity=findings.pipeline.facts.compared,
+        note=f"{comparison.clipped:,} rows clipped" if comparison.clipped else "",
     )
 
 
 def _opponent(name: str, version: str | None) -> str:
-    """Whom or what a comparison is with; the champion by its version."""
+    """The opponent of a comparison; the champion with its version."""
     return name.replace("champion", f"champion version {version}", 1) if name.startswith("champion") else name
 
 
-def _floors(found: Findings) -> tuple[page.ComparisonRow, ...]:
-    metrics, n = found.challenger.metrics, len(found.challenger.frame)
+def _floors(findings: Findings) -> tuple[page.ComparisonRow, ...]:
+    metrics, n = findings.challenger.metrics, len(findings.challenger.frame)
     return tuple(
         page.ComparisonRow(
             name=f"{name} at least {least:g}",
@@ -148,13 +148,13 @@ def _floors(found: Findings) -> tuple[page.ComparisonRow, ...]:
             outcome="met" if metrics[name] >= least else "missed",
             note=f"{metrics[name]:.4g}",
         )
-        for name, least in found.pipeline.gate.floors.items()
+        for name, least in findings.pipeline.gate.floors.items()
     )
 
 
-def _data(found: Findings, manifest: Mapping[str, Any]) -> page.DataSummary:
+def _data(findings: Findings, manifest: Mapping[str, Any]) -> page.DataSummary:
     overlap = manifest["overlap"]
-    source, near = found.pipeline.data.source, found.pipeline.data.deduplicate
+    source, near = findings.pipeline.data.source, findings.pipeline.data.deduplicate
     return page.DataSummary(
         source=source if isinstance(source, str) else ", ".join(source),
         rows_read=manifest["rows"]["read"],
@@ -171,7 +171,7 @@ def _data(found: Findings, manifest: Mapping[str, Any]) -> page.DataSummary:
                 detail=o["reason"],
                 evaluated=o["evaluated"],
             )
-            for o in found.prepared.outcomes
+            for o in findings.prepared.outcomes
         ),
         leakage=overlap["test_rows_with_a_neighbour"],
         leakage_threshold=near.threshold if near.enabled else None,
@@ -188,20 +188,20 @@ def _counts(values: Mapping[str, int | dict[str, Any]]) -> tuple[page.Count, ...
     return tuple(page.Count(name=name, n=int(n)) for name, n in pairs if n)
 
 
-def _identity(found: Findings) -> page.Identity:
-    pipeline = found.pipeline
-    kept = found.trained.folder.parent / "kept"
+def _identity(findings: Findings) -> page.Identity:
+    pipeline = findings.pipeline
+    adapter_folder = findings.trained.folder.parent / "kept"
     settings = pipeline.training.model_dump(mode="json")
     return page.Identity(
-        snapshot=found.prepared.snapshot,
-        train_key=found.run.key,
-        decision_key=found.decision_key,
-        base=found.run.base.name,
-        base_sha256=found.run.base.weights,
-        adapter="none: fine-tuned elsewhere" if found.adopted else pipeline.adapter.kind,
-        adapter_bytes=folder_bytes(kept) if kept.is_dir() else None,
-        base_bytes=found.run.base.bytes,
-        seeds={} if found.adopted else {"training": pipeline.training.seed},
-        settings={} if found.adopted else {name: str(value) for name, value in settings.items()},
+        snapshot=findings.prepared.snapshot,
+        train_key=findings.run.key,
+        decision_key=findings.decision_key,
+        base=findings.run.base.name,
+        base_sha256=findings.run.base.weights,
+        adapter="none: fine-tuned elsewhere" if findings.adopted else pipeline.adapter.kind,
+        adapter_bytes=folder_bytes(adapter_folder) if adapter_folder.is_dir() else None,
+        base_bytes=findings.run.base.bytes,
+        seeds={} if findings.adopted else {"training": pipeline.training.seed},
+        settings={} if findings.adopted else {name: str(value) for name, value in settings.items()},
         libraries=library_versions(TRAIN_LIBRARIES),
     )

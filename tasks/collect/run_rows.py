@@ -26,49 +26,46 @@ WORST = 20
 
 
 def unit_of(pipeline: Pipeline) -> page.Unit:
-    """Of what the gate compares."""
+    """The unit of what the gate compares."""
     return pipeline.facts.primary.unit
 
 
-def class_scores(found: Findings) -> tuple[page.ClassRow, ...]:
+def class_scores(findings: Findings) -> tuple[page.ClassRow, ...]:
     from tasks.problems.metrics import per_class
 
-    frame = found.challenger.frame
+    frame = findings.challenger.frame
     labels = sorted({*frame["target"], *frame["prediction"]})
     code = {label: place for place, label in enumerate(labels)}
     targets, predictions = (np.array([code[label] for label in frame[name]]) for name in ("target", "prediction"))
-    recall = {
-        each.value: each for each in recall_by_class(frame["correct"], frame["target"].to_numpy(), groups_of(found.challenger))
-    }
-    champion = {} if found.champion is None else found.champion.frame.groupby("target")["correct"].mean().to_dict()
+    recalls = recall_by_class(frame["correct"], frame["target"].to_numpy(), groups_of(findings.challenger))
+    recall = {score.value: score for score in recalls}
+    champion = {} if findings.champion is None else findings.champion.frame.groupby("target")["correct"].mean().to_dict()
     return tuple(
         page.ClassRow(
-            name=each.label, n=each.support, recall=recall[each.label].mean, precision=each.precision, f1=each.f1,
-            low=recall[each.label].low, high=recall[each.label].high, champion=champion.get(each.label),
+            name=row.label, n=row.support, recall=recall[row.label].mean, precision=row.precision, f1=row.f1,
+            low=recall[row.label].low, high=recall[row.label].high, champion=champion.get(row.label),
         )
-        for each in per_class(targets, predictions, labels) if each.support
+        for row in per_class(targets, predictions, labels) if row.support
     )  # fmt: skip
 
 
-def slice_scores(found: Findings) -> tuple[page.SliceRow, ...]:
-    frame = found.challenger.frame
+def slice_scores(findings: Findings) -> tuple[page.SliceRow, ...]:
+    frame = findings.challenger.frame
     columns = slice_columns(frame)
     if not columns:
         return ()
-    ours = by_slice(primary_of(found.pipeline, found.challenger), columns, groups_of(found.challenger))
-    theirs = (
-        {}
-        if found.champion is None
-        else {(e.name, e.value): e.mean for e in by_slice(primary_of(found.pipeline, found.champion), columns)}
-    )
-    judged = {each.name: each.outcome for each in found.verdict.comparisons if each.rule == "guard"}
-    unit = unit_of(found.pipeline)
+    ours = by_slice(primary_of(findings.pipeline, findings.challenger), columns, groups_of(findings.challenger))
+    theirs = () if findings.champion is None else by_slice(primary_of(findings.pipeline, findings.champion), columns)
+    champion = {(score.name, score.value): score.mean for score in theirs}
+    outcomes = {comparison.name: comparison.outcome for comparison in findings.verdict.comparisons if comparison.rule == "guard"}
+    unit = unit_of(findings.pipeline)
     return tuple(
         page.SliceRow(
-            column=e.name, name=e.value, n=e.n, value=e.mean, low=e.low, high=e.high, champion=theirs.get((e.name, e.value)),
-            outcome=judged.get(f"slice {e.name}={e.value}", ""), unit=unit,
+            column=score.name, name=score.value, n=score.n, value=score.mean, low=score.low, high=score.high,
+            champion=champion.get((score.name, score.value)), outcome=outcomes.get(f"slice {score.name}={score.value}", ""),
+            unit=unit,
         )
-        for e in ours
+        for score in ours
     )  # fmt: skip
 
 
@@ -80,8 +77,8 @@ def confusion_of(frame: pd.DataFrame) -> page.Confusion:
     return page.Confusion(labels=tuple(labels), counts=tuple(tuple(int(n) for n in row) for row in table.to_numpy()))
 
 
-def calibration_of(found: Findings) -> page.Calibration:
-    frame = found.challenger.frame
+def calibration_of(findings: Findings) -> page.Calibration:
+    frame = findings.challenger.frame
     curve = reliability_bins(frame["confidence"], frame["correct"])
     bins = tuple(
         page.CalibrationBin(
@@ -95,14 +92,14 @@ def calibration_of(found: Findings) -> page.Calibration:
         )
         for place in range(len(curve.count))
     )
-    theirs = None if found.champion is None else found.champion.metrics.get("expected_calibration_error")
+    theirs = None if findings.champion is None else findings.champion.metrics.get("expected_calibration_error")
     return page.Calibration(bins=bins, ece=float(curve.error), champion_ece=theirs)
 
 
-def worst_errors(found: Findings, home: Home) -> tuple[page.WorstError, ...]:
-    frame = found.challenger.frame
+def worst_errors(findings: Findings, home: Home) -> tuple[page.WorstError, ...]:
+    frame = findings.challenger.frame
     wrong = frame[frame["correct"] == 0].nlargest(WORST, "confidence")
-    texts = open_snapshot(home, found.prepared.snapshot).frame("test").set_index("id")["text"]
+    texts = open_snapshot(home, findings.prepared.snapshot).frame("test").set_index("id")["text"]
     return tuple(
         page.WorstError(
             id=row.id, text=texts[row.id], target=row.target, prediction=row.prediction, confidence=float(row.confidence)
@@ -116,12 +113,12 @@ def _rows(frame: pd.DataFrame) -> Iterator[Any]:
     return frame.itertuples()
 
 
-def worst_generations(found: Findings, home: Home) -> tuple[page.Generation, ...]:
+def worst_generations(findings: Findings, home: Home) -> tuple[page.Generation, ...]:
     """Of the answers that were written, those to rows whose reference was least likely to the model: the worst first."""
-    frame = found.challenger.frame
+    frame = findings.challenger.frame
     frame = frame.assign(likelihood=frame["log_likelihood"] / frame["tokens"])
     worst = frame[frame["prediction"].notna()].nsmallest(WORST, "likelihood")
-    prompts = open_snapshot(home, found.prepared.snapshot).frame("test").set_index("id")["text"]
+    prompts = open_snapshot(home, findings.prepared.snapshot).frame("test").set_index("id")["text"]
     return tuple(
         page.Generation(
             id=row.id, prompt=prompts[row.id], reference=row.target, output=row.prediction, rouge_l=float(row.rouge_l),

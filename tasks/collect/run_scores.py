@@ -20,46 +20,46 @@ if TYPE_CHECKING:
     from tasks.collect.run import Findings
 
 
-def scores_of_systems(found: Findings) -> tuple[page.System, ...]:
+def scores_of_systems(findings: Findings) -> tuple[page.System, ...]:
     """The challenger, the champion where there is one, then the baselines."""
-    systems = [_trained("challenger", found.version, found.challenger, found)]
-    if found.champion is not None:
-        systems.append(_trained("champion", found.against, found.champion, found))
-    for name, metrics in found.scores.baselines.metrics.items():
-        shown = _scores(found.scores.baselines.scores[name], metrics, found.challenger.frame, found)
-        systems.append(page.System(name=name, role="baseline", version=None, scores=shown))
+    systems = [_trained("challenger", findings.version, findings.challenger, findings)]
+    if findings.champion is not None:
+        systems.append(_trained("champion", findings.against, findings.champion, findings))
+    for name, metrics in findings.scores.baselines.metrics.items():
+        page_scores = _scores(findings.scores.baselines.scores[name], metrics, findings.challenger.frame, findings)
+        systems.append(page.System(name=name, role="baseline", version=None, scores=page_scores))
     return tuple(systems)
 
 
-def _trained(role: Literal["challenger", "champion"], version: str | None, scores: StoredScores, found: Findings) -> page.System:
+def _trained(role: Literal["challenger", "champion"], version: str | None, scores: StoredScores, findings: Findings) -> page.System:
     """A model's row, F1 with its interval too."""
-    pipeline = found.pipeline
-    shown = _scores(primary_of(pipeline, scores), scores.metrics, scores.frame, found)
+    pipeline = findings.pipeline
+    page_scores = _scores(primary_of(pipeline, scores), scores.metrics, scores.frame, findings)
     if not pipeline.facts.has_labels:
-        return page.System(name=role, role=role, version=version, scores=shown)
+        return page.System(name=role, role=role, version=version, scores=page_scores)
     labels = sorted({*scores.frame["target"], *scores.frame["prediction"]})
-    target, said = (np.searchsorted(labels, scores.frame[name].to_numpy(str)) for name in ("target", "prediction"))
-    interval = metric_interval(target, said, macro_f1, groups_of(found.challenger), _settings(found))
+    target, predictions = (np.searchsorted(labels, scores.frame[name].to_numpy(str)) for name in ("target", "prediction"))
+    interval = metric_interval(target, predictions, macro_f1, groups_of(findings.challenger), _settings(findings))
     with_f1 = tuple(
-        replace(score, low=interval.low, high=interval.high) if score.metric == "f1_macro" else score for score in shown
+        replace(score, low=interval.low, high=interval.high) if score.metric == "f1_macro" else score for score in page_scores
     )
     return page.System(name=role, role=role, version=version, scores=with_f1)
 
 
 def _scores(
-    scores: npt.NDArray[np.float64], metrics: Mapping[str, float], frame: pd.DataFrame, found: Findings
+    scores: npt.NDArray[np.float64], metrics: Mapping[str, float], frame: pd.DataFrame, findings: Findings
 ) -> tuple[page.Score, ...]:
     """The metrics that pages show of a system, the leading ones with their intervals."""
-    intervals, facts = _intervals(scores, frame, found), found.pipeline.facts
-    shown = [_score(metric, metrics[metric.name], intervals) for metric in facts.metrics if metric.name in metrics]
+    intervals, facts = _intervals(scores, frame, findings), findings.pipeline.facts
+    page_scores = [_score(metric, metrics[metric.name], intervals) for metric in facts.metrics if metric.name in metrics]
     if facts.primary not in facts.metrics:
-        shown.insert(1, _score(facts.primary, _sign(facts.primary) * float(scores.mean()), intervals))
-    return tuple(shown)
+        page_scores.insert(1, _score(facts.primary, _sign(facts.primary) * float(scores.mean()), intervals))
+    return tuple(page_scores)
 
 
-def _intervals(scores: npt.NDArray[np.float64], frame: pd.DataFrame, found: Findings) -> dict[str, tuple[float, float]]:
+def _intervals(scores: npt.NDArray[np.float64], frame: pd.DataFrame, findings: Findings) -> dict[str, tuple[float, float]]:
     """The ends of the leading metrics; over a corpus each row's likelihood counts for its tokens, those of `frame`."""
-    groups, how, primary = groups_of(found.challenger), _settings(found), found.pipeline.facts.primary
+    groups, how, primary = groups_of(findings.challenger), _settings(findings), findings.pipeline.facts.primary
     by_row = mean_interval(_sign(primary) * scores, groups, how)
     if by_row.low is None or by_row.high is None:
         return {}
@@ -74,8 +74,8 @@ def _intervals(scores: npt.NDArray[np.float64], frame: pd.DataFrame, found: Find
     return {**ends, "nll_per_token": (interval.low, interval.high), "perplexity": perplexity}
 
 
-def _settings(found: Findings) -> IntervalSettings:
-    return IntervalSettings(found.pipeline.evaluation.confidence, found.pipeline.evaluation.bootstrap)
+def _settings(findings: Findings) -> IntervalSettings:
+    return IntervalSettings(findings.pipeline.evaluation.confidence, findings.pipeline.evaluation.bootstrap)
 
 
 def _sign(metric: Metric) -> int:

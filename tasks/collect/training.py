@@ -22,10 +22,10 @@ def training_sentence(trained: Trained, pipeline: Pipeline) -> str:
     calibrated = " after its temperature was fitted" if pipeline.facts.has_labels else ""
     folds = f" of the validation rows and {trained.fold_rows:,} training rows that folds answered" if trained.fold_rows else ""
     lowest = f"the lowest {'loss' if folds else 'validation loss'}{folds}{calibrated}"
-    why = f", the one with {lowest}" if losses else ", the last one: no validation rows were there to choose by"
+    choice = f", the one with {lowest}" if losses else ", the last one: no validation rows were there to choose by"
     if losses and pipeline.training.refit:
-        why = f", as many as had {lowest}, on train and validation rows together"
-    sentence = f"Weights of epoch {trained.epoch}{why}; learning rate {trained.learning_rate:.2g}"
+        choice = f", as many as had {lowest}, on train and validation rows together"
+    sentence = f"Weights of epoch {trained.epoch}{choice}; learning rate {trained.learning_rate:.2g}"
     if pipeline.facts.has_labels:
         sentence += f"; calibrated with a temperature of {trained.temperature:.3g}"
     return f"{sentence}."
@@ -58,22 +58,22 @@ def _epoch_means(logged: Sequence[Mapping[str, float]]) -> list[tuple[float, flo
     return [(float(epoch), sum(losses) / len(losses)) for epoch, losses in sorted(epochs.items())]
 
 
-def fit_of(found: Findings, manifest: Mapping[str, Any]) -> page.Fit | None:
-    """The shown metrics on training, validation and test rows, where the first are known."""
-    if "train" not in found.scores.fit:
+def fit_of(findings: Findings, manifest: Mapping[str, Any]) -> page.Fit | None:
+    """The report's metrics on training, validation and test rows, where those on training rows are known."""
+    if "train" not in findings.scores.fit:
         return None
-    known = {**found.scores.fit, "test": found.challenger.metrics}
+    known = {**findings.scores.fit, "test": findings.challenger.metrics}
     scores = tuple(
         page.FitScore(
             metric=metric.name, unit=metric.unit, higher_is_better=metric.higher_is_better,
             train=known["train"][metric.name], validation=known.get("validation", {}).get(metric.name),
             test=known["test"][metric.name],
         )
-        for metric in found.pipeline.facts.metrics
+        for metric in findings.pipeline.facts.metrics
         if metric.name in known["train"] and metric.name in known["test"]
     )  # fmt: skip
     splits = tuple(
-        page.FitSplit(name=split, scored=int(metrics.get("rows", len(found.challenger.frame))), rows=manifest["splits"][split])
+        page.FitSplit(name=split, scored=int(metrics.get("rows", len(findings.challenger.frame))), rows=manifest["splits"][split])
         for split, metrics in known.items()
     )
-    return page.Fit(scores=scores, splits=splits, refit=found.pipeline.training.refit)
+    return page.Fit(scores=scores, splits=splits, refit=findings.pipeline.training.refit)
