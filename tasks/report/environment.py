@@ -50,7 +50,7 @@ def _environment() -> Environment:
 
 
 def trusted_svg(drawing: str) -> Markup:
-    """Trusts a drawing: those who draw escape every name they are given."""
+    """A drawing as markup: the drawing functions have escaped every name in it."""
     return Markup(drawing)  # noqa: S704
 
 

@@ -24,13 +24,13 @@ def dump_page(value: object) -> str:
     return without_credentials(_adapter(kind).dump_json(value, indent=1).decode())
 
 
-def load_page(kind: type[T], text: str | bytes, what: str, remedy: str) -> T:
+def load_page(kind: type[T], text: str | bytes, name: str, remedy: str) -> T:
     """The value stored, less the fields that this version does not know. Raises InputError, naming the place, on anything else."""
-    which: Any = kind  # a class is hashable, whatever its own instances are
+    hashable_kind: Any = kind  # a class is hashable, whatever its own instances are
     try:
-        found: T = _adapter(which).validate_json(text)
+        value: T = _adapter(hashable_kind).validate_json(text)
     except ValidationError as fault:
         first = fault.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(f"this is no stored {what}: {place}: {first['msg']}; {remedy}") from fault
-    return found
+        raise InputError(f"this is no stored {name}: {place}: {first['msg']}; {remedy}") from fault
+    return value

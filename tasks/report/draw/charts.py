@@ -24,12 +24,12 @@ class Estimate:
     high: float | None = None
 
 
-def ticks(domain: Domain, wanted: int = 5) -> list[float]:
-    """Round numbers inside the domain, about `wanted` of them (steps of 1, 2 or 5 times a power of ten)."""
+def ticks(domain: Domain, count: int = 5) -> list[float]:
+    """Round numbers inside the domain, about `count` of them (steps of 1, 2 or 5 times a power of ten)."""
     low, high = domain
     if not high - low > max(1e-12 * max(abs(low), abs(high)), 1e-300):  # floats there are too coarse to step through
         return [low]
-    rough = (high - low) / max(wanted, 1)
+    rough = (high - low) / max(count, 1)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
@@ -62,10 +62,10 @@ def row_drawing(height: int, body: str, label: str) -> str:
     return f'<svg class="row" height="{height}" role="img" aria-label="{escape(label)}"><title>{escape(label)}</title>{body}</svg>'
 
 
-def _grid(domain: Domain, height: int, wanted: int) -> str:
+def _grid(domain: Domain, height: int, count: int) -> str:
     return "".join(
         f'<line class="grid" x1="{drawn_at(tick, domain)}" x2="{drawn_at(tick, domain)}" y1="0" y2="{height}"/>'
-        for tick in ticks(domain, wanted)
+        for tick in ticks(domain, count)
     )
 
 
@@ -132,10 +132,10 @@ def bar_chart(
     return row_drawing(height, body, label)
 
 
-def axis_labels(domain: Domain, show: Callable[[float], str], wanted: int = 5) -> str:
+def axis_labels(domain: Domain, show: Callable[[float], str], count: int = 5) -> str:
     """Tick labels for the row charts above or below it."""
     body = ""
-    for tick in ticks(domain, wanted):
+    for tick in ticks(domain, count):
         place = (tick - domain[0]) / (domain[1] - domain[0]) if domain[1] > domain[0] else 0.5
         anchor = "start" if place < 0.04 else "end" if place > 0.96 else "middle"
         body += f'<text class="tick" x="{drawn_at(tick, domain)}" y="12" text-anchor="{anchor}">{escape(show(tick))}</text>'

@@ -145,12 +145,12 @@ def outcome_mark(word: str) -> tuple[str, str, str]:
 
 
 def clip_text(text: str, length: int = 700) -> str:
-    """A text short enough for a page; what was cut is said."""
+    """A text short enough for a page, with how many characters were cut."""
     return text if len(text) <= length else f"{text[:length]}\u2026 (+{format_count(len(text) - length)} characters)"
 
 
 def plain_name(name: str) -> str:
-    """A metric's or a reason's machine name as words; what is words already keeps the names in it."""
+    """A metric's or a reason's machine name as words; a sentence keeps the names in it."""
     return NAMES.get(name, name if " " in name else name.replace("_", " "))
 
 
@@ -162,7 +162,7 @@ def first_upper(sentence: str) -> str:
 def safe_link(address: str | None) -> str:
     """An address that a page may link to, or "": web, file, a path (made a file address), or a name beside the page.
 
-    Whatever else a text from data claims to be, `javascript:` say, is shown and never followed.
+    Any other scheme in a text from data, such as `javascript:`, is shown and never linked.
     """
     address = (address or "").strip()
     if not address or address.startswith(("//", "\\\\")) or any(ord(character) < 32 for character in address):

@@ -24,14 +24,14 @@ class ServedSpan:
 def version_lane(spans: Sequence[ServedSpan], xs: Domain, changes: Sequence[float], label: str, height: int = 34) -> str:
     """Which version served when: one block each, its name in it where there is room."""
     body = change_lines(changes, xs, height)
-    for one in spans:
-        start, end = place_dots(one.start, xs), place_dots(one.end, xs)
+    for span in spans:
+        start, end = place_dots(span.start, xs), place_dots(span.end, xs)
         body += (
-            f'<g class="span {one.tone}"><title>{escape(one.title)}</title>'
+            f'<g class="span {span.tone}"><title>{escape(span.title)}</title>'
             f'<rect x="{100 * start:.2f}%" y="4" width="{max(100 * (end - start), 0.3):.2f}%" height="{height - 8}" rx="4"/>'
         )
-        if end - start > 0.012 * (len(one.name) + 1.5):
-            body += f'<text x="{50 * (start + end):.2f}%" y="{height / 2 + 4.5}" text-anchor="middle">{escape(one.name)}</text>'
+        if end - start > 0.012 * (len(span.name) + 1.5):
+            body += f'<text x="{50 * (start + end):.2f}%" y="{height / 2 + 4.5}" text-anchor="middle">{escape(span.name)}</text>'
         body += "</g>"
     return row_drawing(height, body, label)
 
@@ -51,7 +51,7 @@ def event_marks(
 
 
 def look_marks(marks: Sequence[tuple[float, bool, str]], xs: Domain, changes: Sequence[float], label: str, height: int = 30) -> str:
-    """One stroke a look, tall with a diamond where a monitor spoke: (time, alarm, title)."""
+    """One stroke a look, tall with a diamond where a monitor raised an alarm: (time, alarm, title)."""
     middle = height / 2
     body = change_lines(changes, xs, height) + f'<line class="rail" x1="0" x2="100%" y1="{middle}" y2="{middle}"/>'
     body += "".join(
@@ -68,7 +68,7 @@ def change_lines(changes: Sequence[float], xs: Domain, height: int) -> str:
 
 
 def score_lane(audits: Sequence[Dot], tests: Sequence[Dot], plane: Plane, changes: Sequence[float], label: str) -> str:
-    """A metric along a model's life: each version's test score at its release, and what audits said since."""
+    """A metric along a model's life: each version's test score at its release, and its audits since."""
     body = levels_grid(plane, 4) + change_lines(changes, plane.xs, plane.height)
     body += measured_points(audits, plane)
     return row_drawing(plane.height, body + interval_whiskers(tests, plane, "champion"), label)

@@ -62,19 +62,19 @@ def line_chart(
 
     `mark` is a place on the horizontal axis, in words.
     """
-    kept = [(name, points) for name, points in ((name, thin_points(points)) for name, points in curves) if points]
-    if not kept:
+    lines = [(name, points) for name, points in ((name, thin_points(points)) for name, points in curves) if points]
+    if not lines:
         return ""
-    steps = [x for _, points in kept for x, _ in points]
+    steps = [x for _, points in lines for x, _ in points]
     low, high = min(steps), max(steps)
     xs = (low, high) if x_title == "epoch" and high > low else (min(0.0, low), high or 1.0)
-    ys = domain_of([y for _, points in kept for _, y in points], floor=0.0)
+    ys = domain_of([y for _, points in lines for _, y in points], floor=0.0)
     x, y = _scale(xs, LEFT, WIDTH - RIGHT), _scale(ys, HEIGHT - BOTTOM, TOP)
     whole = x_title == "epoch"  # there is no epoch one and a half
     body = _frame(xs, ys, lambda tick: f"{tick:g}" if not whole or float(tick).is_integer() else "", show, x_title)
     if mark is not None and xs[0] <= mark[0] <= xs[1]:
         body += _mark(x(mark[0]), *mark)
-    for rank, (name, points) in enumerate(kept):
+    for rank, (name, points) in enumerate(lines):
         path = " ".join(f"{x(a)},{y(b)}" for a, b in points)
         dash = f' stroke-dasharray="{DASHES[rank % 4]}"' if rank % 4 else ""
         body += f'<polyline class="line tone-{rank % 4}"{dash} points="{path}"><title>{escape(name)}</title></polyline>'
@@ -99,7 +99,7 @@ def _mark(at: float, value: float, words: str) -> str:
 
 def reliability_chart(bins: Sequence[Bin], label: str) -> str:
     """Accuracy with its interval against confidence; bars below show how many rows lie in each bin."""
-    most = max((one[2] for one in bins), default=0)
+    most = max((n for _, _, n, *_ in bins), default=0)
     if most == 0:
         return ""
     unit = (0.0, 1.0)

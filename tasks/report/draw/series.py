@@ -61,10 +61,10 @@ def time_domain(moments: Sequence[float], pad: float = 0.03) -> Domain:
     return low - air, high + air
 
 
-def time_axis(xs: Domain, wanted: int = 6) -> str:
+def time_axis(xs: Domain, count: int = 6) -> str:
     """Dates under charts that share `xs`."""
     body = ""
-    for at, name in times.time_ticks(*xs, wanted):
+    for at, name in times.time_ticks(*xs, count):
         place = (at - xs[0]) / (xs[1] - xs[0])
         anchor = "start" if place < 0.05 else "end" if place > 0.95 else "middle"
         body += f'<text class="tick" x="{drawn_at(at, xs)}" y="12" text-anchor="{anchor}">{escape(name)}</text>'
@@ -88,11 +88,11 @@ def effect_strip(cells: Sequence[tuple[float | None, Tone, str]], label: str, le
     return row_drawing(height, body, label)
 
 
-def scale_labels(show: Callable[[float], str], plane: Plane, wanted: int = 3) -> str:
+def scale_labels(show: Callable[[float], str], plane: Plane, count: int = 3) -> str:
     """The labels left of a trend, as wide as its column."""
     marks = "".join(
         f'<text class="tick" x="100%" y="{plane.y(tick) + 4:.1f}" text-anchor="end">{escape(show(tick))}</text>'
-        for tick in ticks(plane.ys, wanted)
+        for tick in ticks(plane.ys, count)
     )
     return row_drawing(plane.height, marks, "")
 
@@ -145,13 +145,13 @@ def diamond_mark(at: float, y: float, xs: Domain, title: str) -> str:
 def interval_whiskers(dots: Sequence[Dot], plane: Plane, tone: str = "challenger") -> str:
     """Dots with their intervals upright."""
     y, body = plane.y, ""
-    for one in dots:
-        if one.value is None:
+    for dot in dots:
+        if dot.value is None:
             continue
-        x = plane.x(one.x)
-        if one.low is not None and one.high is not None:
-            body += f'<line class="whisker {tone}" x1="{x}" x2="{x}" y1="{y(one.low):.1f}" y2="{y(one.high):.1f}"/>'
-        body += f'<circle class="dot {tone}" cx="{x}" cy="{y(one.value):.1f}" r="4.5"><title>{escape(one.title)}</title></circle>'
+        x = plane.x(dot.x)
+        if dot.low is not None and dot.high is not None:
+            body += f'<line class="whisker {tone}" x1="{x}" x2="{x}" y1="{y(dot.low):.1f}" y2="{y(dot.high):.1f}"/>'
+        body += f'<circle class="dot {tone}" cx="{x}" cy="{y(dot.value):.1f}" r="4.5"><title>{escape(dot.title)}</title></circle>'
     return body
 
 
@@ -172,7 +172,7 @@ def thin_dots(dots: Sequence[Dot], most: int = 240) -> list[Dot]:
 def joined_lines(dots: Sequence[Dot], plane: Plane, kind: str) -> str:
     """The values joined, a gap where one is missing."""
     paths = [
-        "M" + "L".join(f"{_wide(one.x, plane.xs)} {plane.y(one.value or 0.0):.1f}" for one in part)
+        "M" + "L".join(f"{_wide(dot.x, plane.xs)} {plane.y(dot.value or 0.0):.1f}" for dot in part)
         for part in _runs(dots)
         if len(part) > 1
     ]
@@ -182,13 +182,13 @@ def joined_lines(dots: Sequence[Dot], plane: Plane, kind: str) -> str:
 def interval_bands(dots: Sequence[Dot], plane: Plane, kind: str) -> str:
     """The intervals as a band; a lone value has a whisker instead."""
     y, shapes, lone = plane.y, "", ""
-    for part in _runs([one for one in dots if one.value is None or (one.low is not None and one.high is not None)]):
+    for part in _runs([dot for dot in dots if dot.value is None or (dot.low is not None and dot.high is not None)]):
         if len(part) == 1:
             x = plane.x(part[0].x)
             lone += f'<line class="whisker" x1="{x}" x2="{x}" y1="{y(part[0].low or 0.0):.1f}" y2="{y(part[0].high or 0.0):.1f}"/>'
             continue
-        there = [f"{_wide(one.x, plane.xs)},{y(one.high or 0.0):.1f}" for one in part]
-        back = [f"{_wide(one.x, plane.xs)},{y(one.low or 0.0):.1f}" for one in reversed(part)]
+        there = [f"{_wide(dot.x, plane.xs)},{y(dot.high or 0.0):.1f}" for dot in part]
+        back = [f"{_wide(dot.x, plane.xs)},{y(dot.low or 0.0):.1f}" for dot in reversed(part)]
         shapes += f'<polygon class="{kind}" points="{" ".join([*there, *back])}"/>'
     return (_stretched(shapes, plane.height) if shapes else "") + lone
 
@@ -196,35 +196,35 @@ def interval_bands(dots: Sequence[Dot], plane: Plane, kind: str) -> str:
 def _marks(dots: Sequence[Dot], plane: Plane) -> str:
     """Every look that few looks have, of many only the alarms and the last; gaps as open rings on the floor."""
     few, body = len(dots) <= MANY, ""
-    for n, one in enumerate(dots):
-        if one.value is None:
-            body += _ring(one, plane) if few else ""
-        elif one.tone == "bad":
-            body += diamond_mark(one.x, plane.y(one.value), plane.xs, one.title)
+    for n, dot in enumerate(dots):
+        if dot.value is None:
+            body += _ring(dot, plane) if few else ""
+        elif dot.tone == "bad":
+            body += diamond_mark(dot.x, plane.y(dot.value), plane.xs, dot.title)
         elif few or n == len(dots) - 1:
-            body += f'<circle class="dot {one.tone} look-dot" cx="{plane.x(one.x)}" cy="{plane.y(one.value):.1f}" r="3.4">'
-            body += f"<title>{escape(one.title)}</title></circle>"
+            body += f'<circle class="dot {dot.tone} look-dot" cx="{plane.x(dot.x)}" cy="{plane.y(dot.value):.1f}" r="3.4">'
+            body += f"<title>{escape(dot.title)}</title></circle>"
     return body
 
 
-def _ring(one: Dot, plane: Plane) -> str:
-    return f'<circle class="ring" cx="{plane.x(one.x)}" cy="{plane.y(0.0):.1f}" r="3"><title>{escape(one.title)}</title></circle>'
+def _ring(dot: Dot, plane: Plane) -> str:
+    return f'<circle class="ring" cx="{plane.x(dot.x)}" cy="{plane.y(0.0):.1f}" r="3"><title>{escape(dot.title)}</title></circle>'
 
 
-def levels_grid(plane: Plane, wanted: int) -> str:
-    levels = [plane.y(tick) for tick in ticks(plane.ys, wanted)]
+def levels_grid(plane: Plane, count: int) -> str:
+    levels = [plane.y(tick) for tick in ticks(plane.ys, count)]
     return "".join(f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>' for y in levels)
 
 
 def _runs(dots: Sequence[Dot]) -> list[list[Dot]]:
     """The dots between gaps."""
-    found: list[list[Dot]] = [[]]
-    for one in dots:
-        if one.value is None:
-            found.append([])
+    runs: list[list[Dot]] = [[]]
+    for dot in dots:
+        if dot.value is None:
+            runs.append([])
         else:
-            found[-1].append(one)
-    return [part for part in found if part]
+            runs[-1].append(dot)
+    return [part for part in runs if part]
 
 
 def _stretched(body: str, height: int) -> str:

@@ -55,16 +55,16 @@ def span_text(seconds: float | None) -> str:
     return f"{round(seconds / (DAY * 30.44))} months"
 
 
-def time_ticks(low: float, high: float, wanted: int = 6) -> list[tuple[float, str]]:
-    """Round moments in [low, high], about `wanted`, each with its label: hours, days, or firsts of months."""
+def time_ticks(low: float, high: float, count: int = 6) -> list[tuple[float, str]]:
+    """Round moments in [low, high], about `count`, each with its label: hours, days, or firsts of months."""
     length = max(high - low, 60.0)
     for hours in _HOURS:
-        if length / (hours * 3600) <= wanted:
+        if length / (hours * 3600) <= count:
             return [(at, f"{_at(at):%H:%M}" if at % DAY else _label(at)) for at in _steps(low, high, hours * 3600.0)]
     for days in _DAYS:
-        if length / (days * DAY) <= wanted:
+        if length / (days * DAY) <= count:
             return [(at, _label(at)) for at in _steps(low, high, days * DAY)]
-    months = next((n for n in _MONTHS if length / (n * 30.44 * DAY) <= wanted), _MONTHS[-1])
+    months = next((n for n in _MONTHS if length / (n * 30.44 * DAY) <= count), _MONTHS[-1])
     return _firsts(low, high, months)
 
 
@@ -81,12 +81,12 @@ def _label(at: float) -> str:
 def _firsts(low: float, high: float, months: int) -> list[tuple[float, str]]:
     start = _at(low)
     number = (start.year * 12 + start.month - 1) // months * months
-    found: list[tuple[float, str]] = []
+    ticks: list[tuple[float, str]] = []
     while True:
         when = datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC)
         if when.timestamp() > high:
-            return found
+            return ticks
         if when.timestamp() >= low:
             label = str(when.year) if when.month == 1 else MONTHS[when.month - 1]
-            found.append((when.timestamp(), label))
+            ticks.append((when.timestamp(), label))
         number += months

@@ -59,7 +59,7 @@ class MoveRow:
 
 @dataclass(frozen=True, kw_only=True)
 class LookMark:
-    """One look of the monitors in short; `alarms` names the monitors that spoke."""
+    """One look of the monitors in short; `alarms` names the monitors that raised one."""
 
     version: str
     number: int

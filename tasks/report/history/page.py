@@ -38,28 +38,33 @@ class _HistoryDrawings:
     def __init__(self, history: History) -> None:
         self.history = history
         self.reigns = view.reigns(history)
-        self.changes = [one.start for one in self.reigns]
-        moments = [*(move.at for move in history.moves), *(one.at for one in history.versions), *(one.at for one in history.looks)]
+        self.changes = [reign.start for reign in self.reigns]
+        versions, looks = (version.at for version in history.versions), (look.at for look in history.looks)
+        moments = [*(move.at for move in history.moves), *versions, *looks]
         known = [at for at in map(times.epoch_seconds, moments) if at is not None]
         self.xs = series.time_domain([*known, view.page_end(history)] if known else [], 0.02)
-        scored = [value for one in history.versions for value in (one.value, one.low, one.high)]
+        scored = [value for version in history.versions for value in (version.value, version.low, version.high)]
         self.scores = charts.domain_of(scored, floor=0.0, ceiling=1.0 if history.unit == "share" else None)
 
     def served(self) -> Markup:
         spans = [
             lanes.ServedSpan(
-                one.start, one.end, f"v{one.version}", "current" if one.current else "back" if one.taken_back else "past",
-                f"version {one.version}: {times.span_text(one.end - one.start)}{', then taken back' if one.taken_back else ''}",
+                reign.start,
+                reign.end,
+                f"v{reign.version}",
+                "current" if reign.current else "back" if reign.taken_back else "past",
+                f"version {reign.version}: {times.span_text(reign.end - reign.start)}"
+                f"{', then taken back' if reign.taken_back else ''}",
             )
-            for one in self.reigns
-        ]  # fmt: skip
+            for reign in self.reigns
+        ]
         return trusted_svg(lanes.version_lane(spans, self.xs, self.changes, f"Which version served when: {len(spans)} reigns"))
 
     def verdicts(self) -> Markup:
         marks = [
-            (at, *formats.VERDICTS[one.verdict], f"version {one.version}, {times.day_text(one.at)}: {one.verdict}")
-            for one in self.history.versions
-            if (at := times.epoch_seconds(one.at)) is not None and one.verdict in formats.VERDICTS
+            (at, *formats.VERDICTS[version.verdict], f"version {version.version}, {times.day_text(version.at)}: {version.verdict}")
+            for version in self.history.versions
+            if (at := times.epoch_seconds(version.at)) is not None and version.verdict in formats.VERDICTS
         ]
         return trusted_svg(lanes.event_marks(marks, self.xs, self.changes, f"{len(marks)} verdicts of the gate"))  # type: ignore[arg-type]
 
@@ -73,59 +78,61 @@ class _HistoryDrawings:
 
     def legend(self) -> list[tuple[str, str, str]]:
         """The signs that stand on the lanes, each once, with their words."""
-        verdicts = {one.verdict for one in self.history.versions}
+        verdicts = {version.verdict for version in self.history.versions}
         names = {"PROMOTE": "promoted", "HOLD": "held", "INCONCLUSIVE": "not enough evidence"}
         # an adoption has one sign, and its move carries it
-        found = [(*formats.VERDICTS[verdict], name) for verdict, name in names.items() if verdict in verdicts]
+        signs = [(*formats.VERDICTS[verdict], name) for verdict, name in names.items() if verdict in verdicts]
         kinds = {move.kind for move in view.applied_moves(self.history)} - {"PROMOTE"}
-        return found + [mark for kind, mark in view.KINDS.items() if kind in kinds]
+        return signs + [mark for kind, mark in view.KINDS.items() if kind in kinds]
 
     def looks(self) -> Markup:
         marks = [
             (
                 at,
-                bool(one.alarms),
-                f"version {one.version}, look {one.number}, {times.day_text(one.at)}: {monitor_view.list_monitors(one.alarms)}",
+                bool(look.alarms),
+                f"version {look.version}, look {look.number}, {times.day_text(look.at)}: {monitor_view.list_monitors(look.alarms)}",
             )
-            for one in self.history.looks
-            if (at := times.epoch_seconds(one.at)) is not None
+            for look in self.history.looks
+            if (at := times.epoch_seconds(look.at)) is not None
         ]
         alarms = sum(alarm for _, alarm, _ in marks)
         return trusted_svg(lanes.look_marks(marks, self.xs, self.changes, f"{len(marks)} looks of the monitors, {alarms} alarms"))
 
     def has_levels(self) -> bool:
-        return bool(view.test_scores(self.history) or any(one.kind == "audit" for one in self.history.levels))
+        return bool(view.test_scores(self.history) or any(level.kind == "audit" for level in self.history.levels))
 
     def levels(self) -> Markup:
         history = self.history
         tests, audits = self._dots(view.test_scores(history)), self._dots(view.audit_levels(history))
         share = history.unit == "share"
-        values = [value for one in (*tests, *audits) for value in (one.value, one.low, one.high)]
+        values = [value for dot in (*tests, *audits) for value in (dot.value, dot.low, dot.high)]
         ys = charts.domain_of(values, floor=0.0, ceiling=1.0 if share else None)
         label = f"{formats.plain_name(history.metric)}: {len(tests)} versions at release, {len(audits)} audits"
         plane = series.Plane(self.xs, ys, TALL)
         drawn = lanes.score_lane(audits, tests, plane, self.changes, label)
         return framed_chart(series.scale_labels(partial(series.level_tick, share=share), plane, 4), drawn, "")
 
-    def _dots(self, found: list[Level]) -> list[series.Dot]:
-        return [dot for one in found if (dot := monitor_view.level_dot(one, self.history.unit)) is not None]
+    def _dots(self, levels: list[Level]) -> list[series.Dot]:
+        return [dot for level in levels if (dot := monitor_view.level_dot(level, self.history.unit)) is not None]
 
     def axis(self) -> Markup:
         return trusted_svg(series.time_axis(self.xs, 8))
 
-    def score(self, one: Version) -> Markup:
-        ends = formats.interval_text(one.low, one.high, self.history.unit)
-        label = f"version {one.version}: {formats.with_unit(one.value, self.history.unit)}{f', interval {ends}' if ends else ''}"
-        tone = "champion" if one.version == self.history.champion else "challenger"
-        return trusted_svg(charts.interval_chart(charts.Estimate(one.value, one.low, one.high), self.scores, tone, label))
+    def score(self, version: Version) -> Markup:
+        ends = formats.interval_text(version.low, version.high, self.history.unit)
+        value = formats.with_unit(version.value, self.history.unit)
+        label = f"version {version.version}: {value}{f', interval {ends}' if ends else ''}"
+        tone = "champion" if version.version == self.history.champion else "challenger"
+        estimate = charts.Estimate(version.value, version.low, version.high)
+        return trusted_svg(charts.interval_chart(estimate, self.scores, tone, label))
 
     def score_axis(self) -> Markup:
         return trusted_svg(charts.axis_labels(self.scores, partial(series.level_tick, share=self.history.unit == "share"), 4))
 
-    def cost_bar(self, one: Version) -> Markup:
-        longest = max((each.training_seconds or 0.0 for each in self.history.versions), default=0.0)
-        label = f"version {one.version}: {formats.format_seconds(one.training_seconds)}"
-        return trusted_svg(charts.bar_chart(charts.Estimate(one.training_seconds), domain=(0.0, longest or 1.0), label=label))
+    def cost_bar(self, version: Version) -> Markup:
+        longest = max((other.training_seconds or 0.0 for other in self.history.versions), default=0.0)
+        label = f"version {version.version}: {formats.format_seconds(version.training_seconds)}"
+        return trusted_svg(charts.bar_chart(charts.Estimate(version.training_seconds), domain=(0.0, longest or 1.0), label=label))
 
     def thumbs(self, up: int, down: int) -> Markup:
         return trusted_svg(

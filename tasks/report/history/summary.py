@@ -32,8 +32,8 @@ def history_markdown(history: History) -> str:
 
 def history_table(history: History, most: int = MOST) -> list[tuple[str, ...]]:
     """Rows of plain text, the first the header: the newest versions; empty where there is none."""
-    found = _rows(history, most) if history.versions else []
-    return [tuple(cell.replace(formats.THIN, " ") for cell in row) for row in found]
+    rows = _rows(history, most) if history.versions else []
+    return [tuple(cell.replace(formats.THIN, " ") for cell in row) for row in rows]
 
 
 def _moved(move: MoveRow) -> str:
@@ -42,18 +42,18 @@ def _moved(move: MoveRow) -> str:
 
 def _rows(history: History, most: int) -> list[tuple[str, ...]]:
     header = ("version", "decided", "verdict", formats.plain_name(history.metric), "interval", "training", "served")
-    return [header, *(_row(history, one) for one in view.newest_first(history)[:most])]
+    return [header, *(_row(history, version) for version in view.newest_first(history)[:most])]
 
 
-def _row(history: History, one: Version) -> tuple[str, ...]:
-    _, sign, stands = view.version_state(history, one.version)
-    lasted = view.served_seconds(history, one.version)
+def _row(history: History, version: Version) -> tuple[str, ...]:
+    _, sign, stands = view.version_state(history, version.version)
+    lasted = view.served_seconds(history, version.version)
     return (
-        one.version,
-        times.day_text(one.at, year=True),
-        f"{formats.VERDICTS.get(one.verdict, ('', '·'))[1]} {one.verdict}",
-        formats.with_unit(one.value, history.unit),
-        formats.interval_text(one.low, one.high, history.unit),
-        formats.format_seconds(one.training_seconds),
+        version.version,
+        times.day_text(version.at, year=True),
+        f"{formats.VERDICTS.get(version.verdict, ('', '·'))[1]} {version.verdict}",
+        formats.with_unit(version.value, history.unit),
+        formats.interval_text(version.low, version.high, history.unit),
+        formats.format_seconds(version.training_seconds),
         f"{sign} {stands}" + (f", {times.span_text(lasted)}" if lasted is not None else ""),
     )

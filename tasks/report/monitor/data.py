@@ -46,7 +46,7 @@ class LookRow:
 
     @property
     def alarms(self) -> tuple[FindingRow, ...]:
-        return tuple(one for one in self.findings if one.alarm)
+        return tuple(finding for finding in self.findings if finding.alarm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ class RequestStory:
     """A retraining asked for and what became of it: a row of ledger_requests. `note` says why it was refused or joined another.
 
     `why`: drift, decay, new-data, schedule, person. `state`: running, done, coalesced, refused, waiting, failed. `version` is what
-    the run registered, `verdict` the gate's on it, `report` its page. Where an alarm asked: the `look`, its page, and who spoke.
+    the run registered, `verdict` the gate's on it, `report` its page. Where an alarm asked: the `look`, its page, its `monitors`.
     """
 
     at: str
@@ -209,7 +209,9 @@ class LookReport:
 def look_of(number: int, at: str, payload: Mapping[str, Any]) -> LookRow:
     """A look from a row of ledger_looks: its number, its time and its payload; keys that this version does not know are left."""
     known = FindingRow.__dataclass_fields__
-    findings = tuple(FindingRow(**{name: value for name, value in one.items() if name in known}) for one in payload["findings"])
+    findings = tuple(
+        FindingRow(**{name: value for name, value in finding.items() if name in known}) for finding in payload["findings"]
+    )
     start, end = payload["window"]
     return LookRow(
         number=number,

@@ -41,8 +41,8 @@ KNOWN = (
     MonitorKind("performance.accuracy", "Accuracy on labels", "share", "loss against the reference, on audited answers", 1),
     MonitorKind("performance.estimate", "Estimated accuracy", "share", "loss foretold by the model's confidence, before labels", 1),
 )
-BY_NAME = {one.name: one for one in KNOWN}
-ORDER = {one.name: n for n, one in enumerate(KNOWN)}
+BY_NAME = {kind.name: kind for kind in KNOWN}
+ORDER = {kind.name: n for n, kind in enumerate(KNOWN)}
 
 
 def monitor_of(name: str) -> MonitorKind:

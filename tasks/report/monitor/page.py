@@ -30,11 +30,11 @@ def render_look(watch: LookReport) -> str:
         tracks=tracks,
         verdict=view.look_verdict(watch),
         monitors=tracks.monitor_keys(watch),
-        judged_names=[one.monitor for one in look.findings if tracks.is_judged(one)],
+        judged_names=[finding.monitor for finding in look.findings if tracks.is_judged(finding)],
         changes=bool(watch.words or watch.texts or watch.classes or watch.languages or watch.lengths),
-        overused=[one.name for one in watch.words.more] if watch.words else [],
+        overused=[word.name for word in watch.words.more] if watch.words else [],
         alphas=view.allowed_p(look),
-        reference_rows=max((one.n_reference for one in look.findings), default=0),
+        reference_rows=max((finding.n_reference for finding in look.findings), default=0),
         draw=_LookDrawings(watch),
         dense=DENSE,
         name_of=monitor_names.monitor_of,
@@ -56,19 +56,19 @@ class _LookDrawings:
         self.xs = series.time_domain([at for look in watch.looks if (at := times.epoch_seconds(look.at)) is not None])
 
     def strip(self, name: str) -> Markup:
-        found = tracks.binned_looks(self.watch.looks, name)
+        looks = tracks.binned_looks(self.watch.looks, name)
         unit = monitor_names.monitor_of(name).unit
         cells = [
             (
-                tracks.effect_ratio(one) if one is not None else None,
-                tracks.finding_mark(one)[0],
-                tracks.finding_title(look, one, unit),
+                tracks.effect_ratio(finding) if finding is not None else None,
+                tracks.finding_mark(finding)[0],
+                tracks.finding_title(look, finding, unit),
             )
-            for look, one in found
+            for look, finding in looks
         ]
-        alarms = sum(one is not None and one.alarm for _, one in found)
+        alarms = sum(finding is not None and finding.alarm for _, finding in looks)
         return trusted_svg(
-            series.effect_strip(cells, f"{monitor_names.monitor_of(name).title}: {alarms} of {len(found)} looks are alarms")
+            series.effect_strip(cells, f"{monitor_names.monitor_of(name).title}: {alarms} of {len(looks)} looks are alarms")
         )
 
     def binned(self) -> int:
@@ -86,12 +86,13 @@ class _LookDrawings:
     def trend(self, name: str) -> Markup:
         dots = tracks.track_dots(self.watch, name)
         kind = monitor_names.monitor_of(name)
-        limit = next((one.minimum for look in reversed(self.watch.looks) for one in look.findings if one.monitor == name), None)
-        if not any(one.value is not None for one in dots):
+        findings = (finding for look in reversed(self.watch.looks) for finding in look.findings)
+        limit = next((finding.minimum for finding in findings if finding.monitor == name), None)
+        if not any(dot.value is not None for dot in dots):
             return Markup("")
-        below = -limit if limit and kind.sides == 2 and any((one.value or 0.0) < -limit / 2 for one in dots) else None
-        ends = _calm([end for one in dots for end in (one.low, one.high)])
-        ys = charts.domain_of([0.0, limit and 1.25 * limit, below and 1.25 * below, *(one.value for one in dots), *ends], 0.06)
+        below = -limit if limit and kind.sides == 2 and any((dot.value or 0.0) < -limit / 2 for dot in dots) else None
+        ends = _calm([end for dot in dots for end in (dot.low, dot.high)])
+        ys = charts.domain_of([0.0, limit and 1.25 * limit, below and 1.25 * below, *(dot.value for dot in dots), *ends], 0.06)
         label = f"{kind.title} over {len(dots)} looks; the last: {dots[-1].title}"
         show, plane = partial(_tick, unit=kind.unit), series.Plane(self.xs, ys, HEIGHT)
         return framed_chart(
@@ -104,10 +105,10 @@ class _LookDrawings:
         watch = self.watch
         audits, estimates = (series.thin_dots(self._levels(kind)) for kind in ("audit", "estimate"))
         test = next(iter(reversed(self._levels("test"))), None)
-        moments = [one.x for one in (*audits, *estimates)]
+        moments = [dot.x for dot in (*audits, *estimates)]
         xs = series.time_domain([*moments, *self.xs], 0.0)
         every = [*audits, *estimates, *([test] if test else [])]
-        values = [value for one in every for value in (one.value, one.low, one.high)]
+        values = [value for dot in every for value in (dot.value, dot.low, dot.high)]
         share = watch.unit == "share"
         ys = charts.domain_of(values, floor=0.0, ceiling=1.0 if share else None)
         show = partial(series.level_tick, share=share)
@@ -117,18 +118,17 @@ class _LookDrawings:
         return framed_chart(series.scale_labels(show, plane, 5), drawn, series.time_axis(xs))
 
     def _levels(self, kind: str) -> list[series.Dot]:
-        return [dot for one in self.watch.levels if one.kind == kind and (dot := view.level_dot(one, self.watch.unit))]
+        return [dot for level in self.watch.levels if level.kind == kind and (dot := view.level_dot(level, self.watch.unit))]
 
-    def share_domain(self, found: tuple[ChangeRow, ...]) -> Domain:
-        return (
-            0.0,
-            min(1.0, 1.04 * max((value or 0.0 for one in found for value in (one.window, one.reference)), default=1.0)) or 1.0,
-        )
+    def share_domain(self, changes: tuple[ChangeRow, ...]) -> Domain:
+        shares = [value or 0.0 for change in changes for value in (change.window, change.reference)]
+        return 0.0, min(1.0, 1.04 * max(shares, default=1.0)) or 1.0
 
-    def share_bar(self, one: ChangeRow, domain: Domain) -> Markup:
-        label = f"{one.name}: {formats.format_share(one.window)} now, {formats.format_share(one.reference)} in the reference"
-        now = charts.Estimate(one.window, one.window_low, one.window_high)
-        return trusted_svg(charts.bar_chart(now, one.reference, domain, label))
+    def share_bar(self, change: ChangeRow, domain: Domain) -> Markup:
+        reference = formats.format_share(change.reference)
+        label = f"{change.name}: {formats.format_share(change.window)} now, {reference} in the reference"
+        now = charts.Estimate(change.window, change.window_low, change.window_high)
+        return trusted_svg(charts.bar_chart(now, change.reference, domain, label))
 
 
 def _calm(ends: list[float | None]) -> list[float]:

@@ -1,4 +1,4 @@
-"""Requests for a retraining, in words: who asked, what became of it, and which of them tell the same."""
+"""Requests for a retraining, in words: who asked, what became of them, and which of them repeat."""
 
 from __future__ import annotations
 
@@ -16,24 +16,30 @@ STATES = {
     "waiting": ("hold", "‖", "waits for data or contract"),
     "failed": ("bad", "✕", "failed"),
 }
-WHY = {"new-data": "new data", "drift": "a drift event", "decay": "a decay event", "schedule": "the schedule", "person": "a person"}
+REQUESTERS = {
+    "new-data": "new data",
+    "drift": "a drift event",
+    "decay": "a decay event",
+    "schedule": "the schedule",
+    "person": "a person",
+}
 
 
 def merged_requests(requests: Sequence[RequestStory]) -> list[tuple[RequestStory, int, str]]:
-    """Requests, the newest first, those in a row that came to the same told once: (the newest, how many, when the first was)."""
-    found: list[tuple[RequestStory, int, str]] = []
-    for one in requests:
-        last = found[-1][0] if found else None
-        if last is not None and not one.run_id and (last.why, last.state, last.note) == (one.why, one.state, one.note):
-            found[-1] = (one, found[-1][1] + 1, found[-1][2])
+    """Requests, the newest first, those in a row with one outcome merged: (the newest, how many, when the first was)."""
+    groups: list[tuple[RequestStory, int, str]] = []
+    for request in requests:
+        last, outcome = groups[-1][0] if groups else None, (request.why, request.state, request.note)
+        if last is not None and not request.run_id and (last.why, last.state, last.note) == outcome:
+            groups[-1] = (request, groups[-1][1] + 1, groups[-1][2])
         else:
-            found.append((one, 1, one.at))
-    return found[::-1]
+            groups.append((request, 1, request.at))
+    return groups[::-1]
 
 
-def requester(why: str) -> str:
-    """Who asks for a retraining, by its `why`."""
-    return WHY.get(why, why)
+def requester(trigger: str) -> str:
+    """Who asks for a retraining, by its trigger."""
+    return REQUESTERS.get(trigger, trigger)
 
 
 def request_outcome(request: RequestStory) -> str:
@@ -44,7 +50,7 @@ def request_outcome(request: RequestStory) -> str:
         "HOLD": f"{version} was trained, and the champion stays",
         "INCONCLUSIVE": f"{version} was trained; not enough evidence to replace the champion",
     }
-    said = {
+    sentence = {
         "running": "a retraining was started and is running",
         "done": verdicts.get(request.verdict, "the retraining is done"),
         "skipped": "nothing had changed since an earlier decision, which stands",
@@ -53,4 +59,4 @@ def request_outcome(request: RequestStory) -> str:
         "waiting": "the data break their contract, and the retraining waits until one of the two is mended",
         "failed": "the retraining failed",
     }.get(request.state, request.state)
-    return first_upper(f"{said}: {request.note}" if request.note else said).rstrip(".") + "."
+    return first_upper(f"{sentence}: {request.note}" if request.note else sentence).rstrip(".") + "."

@@ -14,22 +14,21 @@ def watch_markdown(watch: LookReport) -> str:
     look = view.latest_look(watch)
     counted = f"look {look.number}, {watch.look_of_year or len(watch.looks)} of {watch.looks_per_year} planned this year"
     rate = f"false alarms at most {formats.format_share(watch.alpha, 0)} a year"
-    seen = f"Version {watch.version}, {formats.format_count(look.rows)} answers, {counted}; {rate}."
+    scope = f"Version {watch.version}, {formats.format_count(look.rows)} answers, {counted}; {rate}."
     parts = [
         f"## {verdict.sign} {verdict.word}: {markdown_text(watch.pipeline)}",
         f"**{markdown_text(verdict.headline)}.**",
-        markdown_text(seen),
+        markdown_text(scope),
     ]
     parts.append("\n".join(f"- {markdown_text(reason)}" for reason in view.look_reasons(watch)))
     rows = [_row(name, tracks.finding_of(look, name)) for name in tracks.monitor_keys(watch)]
     if rows:
         parts.append(markdown_table([("Monitor", "effect", "band", "matters from", "p", "allowed", "outcome"), *rows]))
     parts += _words(watch)
-    asked = [
-        f"- {markdown_text(request_story.request_outcome(one))}" for one, _, _ in request_story.merged_requests(watch.requests)[:3]
-    ]
-    if asked:
-        parts.append("\n".join(["What was done:", "", *asked]))
+    requests = request_story.merged_requests(watch.requests)[:3]
+    outcomes = [f"- {markdown_text(request_story.request_outcome(request))}" for request, _, _ in requests]
+    if outcomes:
+        parts.append("\n".join(["What was done:", "", *outcomes]))
     if watch.next_command:
         parts.append(f"Next: `{watch.next_command.replace('`', '')}`")
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -39,14 +38,14 @@ def watch_table(watch: LookReport) -> list[tuple[str, ...]]:
     """Rows of plain text, the first the header: one row a monitor of the last look; empty where there was none."""
     look = view.latest_look(watch)
     rows = [_row(name, tracks.finding_of(look, name)) for name in tracks.monitor_keys(watch)]
-    found = [("", "effect", "band", "matters from", "p", "allowed", "outcome"), *rows] if rows else []
-    return [tuple(cell.replace(formats.THIN, " ") for cell in row) for row in found]
+    table = [("", "effect", "band", "matters from", "p", "allowed", "outcome"), *rows] if rows else []
+    return [tuple(cell.replace(formats.THIN, " ") for cell in row) for row in table]
 
 
-def _row(name: str, one: FindingRow | None) -> tuple[str, ...]:
+def _row(name: str, finding: FindingRow | None) -> tuple[str, ...]:
     kind = monitor_names.monitor_of(name)
-    _, sign, said = tracks.finding_mark(one)
-    known = one if one is not None else FindingRow(monitor=name)
+    _, sign, outcome = tracks.finding_mark(finding)
+    known = finding if finding is not None else FindingRow(monitor=name)
     return (
         kind.title,
         monitor_names.effect_text(known.effect, kind.unit),
@@ -54,7 +53,7 @@ def _row(name: str, one: FindingRow | None) -> tuple[str, ...]:
         monitor_names.effect_text(known.minimum, kind.unit),
         formats.p_value(known.p),
         formats.p_value(known.alpha),
-        f"{sign} {said}",
+        f"{sign} {outcome}",
     )
 
 
@@ -62,14 +61,14 @@ def _words(watch: LookReport) -> list[str]:
     if watch.words is None or not (watch.words.more or watch.words.less):
         return []
     ways = [("More often", watch.words.more), ("Less often", watch.words.less)]
-    said = [
+    lines = [
         f"{name}: "
         + ", ".join(
-            f"{markdown_text(one.name)} ({formats.format_share(one.reference)} → {formats.format_share(one.window)})"
-            for one in found[:8]
+            f"{markdown_text(change.name)} ({formats.format_share(change.reference)} → {formats.format_share(change.window)})"
+            for change in changes[:8]
         )
         + "."
-        for name, found in ways
-        if found
+        for name, changes in ways
+        if changes
     ]
-    return ["  \n".join(said)]
+    return ["  \n".join(lines)]

@@ -31,18 +31,18 @@ def finding_mark(finding: FindingRow | None) -> tuple[Tone, str, str]:
 
 def monitor_keys(watch: LookReport) -> list[str]:
     """Every monitor that any look of this champion had."""
-    return monitor_names.in_order({one.monitor for look in watch.looks for one in look.findings})
+    return monitor_names.in_order({finding.monitor for look in watch.looks for finding in look.findings})
 
 
 def grouped_monitors(watch: LookReport) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for name in monitor_keys(watch):
-        found.setdefault(name.split(".", 1)[0], []).append(name)
-    return found
+        groups.setdefault(name.split(".", 1)[0], []).append(name)
+    return groups
 
 
 def finding_of(look: LookRow, name: str) -> FindingRow | None:
-    return next((one for one in look.findings if one.monitor == name), None)
+    return next((finding for finding in look.findings if finding.monitor == name), None)
 
 
 def effect_ratio(finding: FindingRow) -> float | None:
@@ -53,31 +53,31 @@ def effect_ratio(finding: FindingRow) -> float | None:
     return (abs(finding.effect) if sides == 2 else finding.effect) / finding.minimum
 
 
-def ends_of(one: FindingRow) -> str:
-    unit = monitor_names.monitor_of(one.monitor).unit
-    if not (formats.is_number(one.low) and formats.is_number(one.high)):
+def ends_of(finding: FindingRow) -> str:
+    unit = monitor_names.monitor_of(finding.monitor).unit
+    if not (formats.is_number(finding.low) and formats.is_number(finding.high)):
         return ""
-    return f"{monitor_names.effect_number(one.low, unit)} to {monitor_names.effect_number(one.high, unit)}"
+    return f"{monitor_names.effect_number(finding.low, unit)} to {monitor_names.effect_number(finding.high, unit)}"
 
 
 def binned_looks(looks: Sequence[LookRow], name: str, most: int = MOST_COLUMNS) -> list[tuple[LookRow, FindingRow | None]]:
     """Looks with this monitor's finding; of more than `most`, the worst of each bin: an alarm, else the largest effect."""
-    found = [(look, finding_of(look, name)) for look in looks]
-    if len(found) <= most:
-        return found
-    bounds = [round(n * len(found) / most) for n in range(most + 1)]
+    pairs = [(look, finding_of(look, name)) for look in looks]
+    if len(pairs) <= most:
+        return pairs
+    bounds = [round(n * len(pairs) / most) for n in range(most + 1)]
 
-    def bad(one: tuple[LookRow, FindingRow | None]) -> tuple[bool, float]:
-        size = effect_ratio(one[1]) if one[1] is not None else None
-        return one[1] is not None and one[1].alarm, -1e300 if size is None else size
+    def bad(pair: tuple[LookRow, FindingRow | None]) -> tuple[bool, float]:
+        size = effect_ratio(pair[1]) if pair[1] is not None else None
+        return pair[1] is not None and pair[1].alarm, -1e300 if size is None else size
 
-    return [max(found[a:b], key=bad) for a, b in pairwise(bounds)]
+    return [max(pairs[a:b], key=bad) for a, b in pairwise(bounds)]
 
 
 def track_dots(watch: LookReport, name: str) -> list[Dot]:
     """A monitor's track as values over time."""
     unit = monitor_names.monitor_of(name).unit
-    found = []
+    dots = []
     for look, finding in binned_looks(watch.looks, name):
         at = times.epoch_seconds(look.at)
         if at is None:
@@ -85,7 +85,7 @@ def track_dots(watch: LookReport, name: str) -> list[Dot]:
         value = finding.effect if finding is not None and formats.is_number(finding.effect) else None
         low, high = (finding.low, finding.high) if finding is not None and value is not None else (None, None)
         known = formats.is_number(low) and formats.is_number(high)
-        found.append(
+        dots.append(
             Dot(
                 at,
                 value,
@@ -95,18 +95,18 @@ def track_dots(watch: LookReport, name: str) -> list[Dot]:
                 finding_title(look, finding, unit),
             )
         )
-    return found
+    return dots
 
 
 def finding_title(look: LookRow, finding: FindingRow | None, unit: monitor_names.Unit) -> str:
     """Look 41, 3 Oct: 0.24 SD (0.19 to 0.29), alarm."""
-    said = f"look {look.number}, {times.day_text(look.at)}: "
+    prefix = f"look {look.number}, {times.day_text(look.at)}: "
     if finding is None or not formats.is_number(finding.effect):
-        return said + (silence_reason(finding) if finding is not None else "not judged")
+        return prefix + (silence_reason(finding) if finding is not None else "not judged")
     ends = f" ({ends_of(finding)})" if ends_of(finding) else ""
-    return f"{said}{monitor_names.effect_text(finding.effect, unit)}{ends}, {finding_mark(finding)[2]}"
+    return f"{prefix}{monitor_names.effect_text(finding.effect, unit)}{ends}, {finding_mark(finding)[2]}"
 
 
 def silence_reason(finding: FindingRow) -> str:
-    """Why a monitor said nothing."""
+    """Why a monitor was not judged."""
     return finding.note if finding.note.startswith("not judged") else f"not judged: {finding.note or 'too few rows'}"

@@ -54,24 +54,24 @@ def last_alarm(watch: LookReport) -> LookRow | None:
 def look_verdict(watch: LookReport) -> LookVerdict:
     """The word and sentence at the top of the page."""
     look = latest_look(watch)
-    alarms = [one.monitor for one in look.alarms]
+    alarms = [finding.monitor for finding in look.alarms]
     decay = [name for name in alarms if name.startswith("performance.")]
     drift = [name for name in alarms if name not in decay]
-    if not any(is_judged(one) for one in look.findings) and not alarms:
+    if not any(is_judged(finding) for finding in look.findings) and not alarms:
         return LookVerdict("NOT JUDGED", "wait", "?", "Too few answers to say whether anything changed")
     if decay:
         with_drift = f", with drift in {list_monitors(drift)}" if drift else ""
-        what = "Accuracy has fallen" if "performance.accuracy" in decay else "Accuracy has probably fallen"
-        return LookVerdict("DECAY", "bad", "↓", f"{what}{_since(watch, decay)}{with_drift}")
+        sentence = "Accuracy has fallen" if "performance.accuracy" in decay else "Accuracy has probably fallen"
+        return LookVerdict("DECAY", "bad", "↓", f"{sentence}{_since(watch, decay)}{with_drift}")
     if drift:
         return LookVerdict("DRIFT", "hold", "≠", f"Drift in {list_monitors(drift)}{_since(watch, drift)}")
-    doubtful = [one.monitor for one in look.findings if finding_mark(one)[0] == "hold"]
+    doubtful = [finding.monitor for finding in look.findings if finding_mark(finding)[0] == "hold"]
     if doubtful:
-        what = f"{first_upper(list_monitors(doubtful))} may have changed, or it is chance"
-        return LookVerdict("NO ALARM YET", "wait", "?", f"{what}: more answers will tell")
-    able = sum(is_judged(one) for one in look.findings)
-    who = f"None of {able} monitors" if able > 1 else "The one monitor that could judge"
-    return LookVerdict("QUIET", "good", "\u2713", f"{who} found {'a' if able > 1 else 'no'} change worth an alarm")
+        sentence = f"{first_upper(list_monitors(doubtful))} may have changed, or it is chance"
+        return LookVerdict("NO ALARM YET", "wait", "?", f"{sentence}: more answers will tell")
+    able = sum(is_judged(finding) for finding in look.findings)
+    subject = f"None of {able} monitors" if able > 1 else "The one monitor that could judge"
+    return LookVerdict("QUIET", "good", "\u2713", f"{subject} found {'a' if able > 1 else 'no'} change worth an alarm")
 
 
 def _since(watch: LookReport, chosen: Sequence[str]) -> str:
@@ -97,7 +97,7 @@ def look_reasons(watch: LookReport) -> list[str]:
     """What the verdict rests on: alarms with their numbers, accuracy, what was done, what could not be judged."""
     look = latest_look(watch)
     return [
-        *(_alarm(watch, one) for one in loudest_ratio(look.alarms)[:4]),
+        *(_alarm(watch, finding) for finding in loudest_ratio(look.alarms)[:4]),
         *_quiet(watch),
         *_accuracy(watch),
         *_answered(watch),
@@ -106,40 +106,40 @@ def look_reasons(watch: LookReport) -> list[str]:
 
 
 def loudest_ratio(alarms: Iterable[FindingRow]) -> list[FindingRow]:
-    """By how many times its minimum the effect is."""
-    return sorted(alarms, key=lambda one: -effect_ratio(one) if effect_ratio(one) is not None else 0.0)  # type: ignore[operator]
+    """Alarms, those with the largest effects as multiples of their minimum first."""
+    return sorted(alarms, key=lambda finding: -effect_ratio(finding) if effect_ratio(finding) is not None else 0.0)  # type: ignore[operator]
 
 
-def _alarm(watch: LookReport, one: FindingRow) -> str:
-    kind = monitor_names.monitor_of(one.monitor)
-    ends = f" ({ends_of(one)})" if ends_of(one) else ""
-    effect, least = (monitor_names.effect_text(value, kind.unit) for value in (one.effect, one.minimum))
-    said = f"{kind.title}: {effect}{ends}, an alarm from {least}"
-    first = alarm_start(watch, [one.monitor])
-    begun = (
+def _alarm(watch: LookReport, finding: FindingRow) -> str:
+    kind = monitor_names.monitor_of(finding.monitor)
+    ends = f" ({ends_of(finding)})" if ends_of(finding) else ""
+    effect, least = (monitor_names.effect_text(value, kind.unit) for value in (finding.effect, finding.minimum))
+    sentence = f"{kind.title}: {effect}{ends}, an alarm from {least}"
+    first = alarm_start(watch, [finding.monitor])
+    since = (
         f"; since look {first.number}, {times.day_text(first.at)}"
         if first and first.number != latest_look(watch).number
         else "; new"
     )
-    return f"{said}; {formats.p_equals(one.p)}{begun}."
+    return f"{sentence}; {formats.p_equals(finding.p)}{since}."
 
 
 def _quiet(watch: LookReport) -> list[str]:
-    """Of a look without alarms: how near the nearest came, and when something last spoke."""
+    """Of a look without alarms: the finding nearest to one, and the last alarm."""
     look = latest_look(watch)
-    near = loudest_ratio(one for one in look.findings if is_judged(one))
+    near = loudest_ratio(finding for finding in look.findings if is_judged(finding))
     if look.alarms or not near:
         return []
-    one, kind = near[0], monitor_names.monitor_of(near[0].monitor)
-    said = [
-        f"The nearest to an alarm is {lower_title(kind.title)}: {monitor_names.effect_text(one.effect, kind.unit)}, where "
-        f"{monitor_names.effect_text(one.minimum, kind.unit)} would matter."
+    nearest, kind = near[0], monitor_names.monitor_of(near[0].monitor)
+    sentences = [
+        f"The nearest to an alarm is {lower_title(kind.title)}: {monitor_names.effect_text(nearest.effect, kind.unit)}, where "
+        f"{monitor_names.effect_text(nearest.minimum, kind.unit)} would matter."
     ]
     before = last_alarm(watch)
     if before is not None:
         alarmed = list_monitors([alarm.monitor for alarm in before.alarms])
-        said.append(f"The last alarm was at look {before.number}, {times.day_text(before.at)}: {alarmed}.")
-    return said
+        sentences.append(f"The last alarm was at look {before.number}, {times.day_text(before.at)}: {alarmed}.")
+    return sentences
 
 
 def _accuracy(watch: LookReport) -> list[str]:
@@ -156,46 +156,45 @@ def _accuracy(watch: LookReport) -> list[str]:
 
 
 def newest_level(watch: LookReport, kind: str) -> Level | None:
-    return next((one for one in reversed(watch.levels) if one.kind == kind and formats.is_number(one.value)), None)
+    return next((level for level in reversed(watch.levels) if level.kind == kind and formats.is_number(level.value)), None)
 
 
 def _answered(watch: LookReport) -> list[str]:
     """The last request, if it was made for the alarm that lasts."""
-    first = alarm_start(watch, [one.monitor for one in latest_look(watch).alarms])
+    first = alarm_start(watch, [finding.monitor for finding in latest_look(watch).alarms])
     if first is None or not watch.requests:
         return []
     last = watch.requests[-1]
-    asked, begun = times.epoch_seconds(last.at), times.epoch_seconds(first.at)
-    return [request_outcome(last)] if asked and begun and asked >= begun else []
+    request_time, alarm_time = times.epoch_seconds(last.at), times.epoch_seconds(first.at)
+    return [request_outcome(last)] if request_time and alarm_time and request_time >= alarm_time else []
 
 
 def allowed_p(look: LookRow) -> str:
     """What p each monitor was held against at this look: one bound, or the range of them; "" where none was judged."""
-    known = sorted(one.alpha for one in look.findings if one.alpha is not None and formats.is_number(one.alpha))
+    known = sorted(finding.alpha for finding in look.findings if finding.alpha is not None and formats.is_number(finding.alpha))
     if not known:
         return ""
     same = formats.p_value(known[0]) == formats.p_value(known[-1])
     return f"≤ {formats.p_value(known[-1])}" if same else f"≤ {formats.p_value(known[0])} to {formats.p_value(known[-1])}"
 
 
-def level_dot(one: Level, unit: Unit) -> Dot | None:
+def level_dot(level: Level, unit: Unit) -> Dot | None:
     """One level as a dot with its title, or None where it has no time or value."""
-    at = times.epoch_seconds(one.at)
-    if at is None or not formats.is_number(one.value):
+    at = times.epoch_seconds(level.at)
+    if at is None or not formats.is_number(level.value):
         return None
-    ends = formats.interval_text(one.low, one.high, unit)
-    known = formats.is_number(one.low) and formats.is_number(one.high)
-    value = f"{formats.with_unit(one.value, unit)}{f' ({ends})' if ends else ''}"
-    said = f"{times.day_text(one.at)}: {value}, {formats.format_count(one.n)} rows"
-    return Dot(at, one.value, one.low if known else None, one.high if known else None, "none", said)
+    ends = formats.interval_text(level.low, level.high, unit)
+    known = formats.is_number(level.low) and formats.is_number(level.high)
+    value = f"{formats.with_unit(level.value, unit)}{f' ({ends})' if ends else ''}"
+    title = f"{times.day_text(level.at)}: {value}, {formats.format_count(level.n)} rows"
+    return Dot(at, level.value, level.low if known else None, level.high if known else None, "none", title)
 
 
 def _unjudged(look: LookRow) -> list[str]:
-    silent = [one for one in look.findings if not is_judged(one) and not one.alarm]
+    silent = [finding for finding in look.findings if not is_judged(finding) and not finding.alarm]
     if not silent:
         return []
     if len(silent) == len(look.findings):
-        return [
-            f"{first_upper(why)}." for why in dict.fromkeys(silence_reason(one).removeprefix("not judged: ") for one in silent)
-        ][:3]
-    return [f"Not judged: {list_monitors([one.monitor for one in silent], 4)}. Silence of these is no good news."]
+        reasons = dict.fromkeys(silence_reason(finding).removeprefix("not judged: ") for finding in silent)
+        return [f"{first_upper(reason)}." for reason in reasons][:3]
+    return [f"Not judged: {list_monitors([finding.monitor for finding in silent], 4)}. Silence of these is no good news."]

@@ -50,31 +50,33 @@ class _RunDrawings:
         score = view.primary_score(self.report)
         return _svg(charts.axis_labels(self.scores, partial(_tick, unit=score.unit if score else "number")))
 
-    def difference(self, one: ComparisonRow, axis: charts.Domain, height: int = 28) -> Markup:
+    def difference(self, comparison: ComparisonRow, axis: charts.Domain, height: int = 28) -> Markup:
         """One difference of the gate on the axis that it shares with its table."""
-        if not formats.is_number(one.difference):
+        if not formats.is_number(comparison.difference):
             return Markup("")
-        ends = formats.signed_interval(one.low, one.high, one.unit)
-        label = f"{one.name}: {formats.difference_text(one.difference, one.unit)}" + (f", interval {ends}" if ends else "")
-        estimate, tone = charts.Estimate(one.difference, one.low, one.high), formats.outcome_mark(one.outcome)[0]
-        return _svg(charts.difference_chart(estimate, axis, tone, one.margin or 0.0, label, height))
+        ends = formats.signed_interval(comparison.low, comparison.high, comparison.unit)
+        value = formats.difference_text(comparison.difference, comparison.unit)
+        label = f"{comparison.name}: {value}" + (f", interval {ends}" if ends else "")
+        estimate = charts.Estimate(comparison.difference, comparison.low, comparison.high)
+        tone = formats.outcome_mark(comparison.outcome)[0]
+        return _svg(charts.difference_chart(estimate, axis, tone, comparison.margin or 0.0, label, height))
 
     def difference_axis(self, unit: Unit, axis: charts.Domain) -> Markup:
         return _svg(charts.axis_labels(axis, partial(_signed_tick, unit=unit), 5))
 
-    def class_bar(self, one: ClassRow) -> Markup:
-        label = f"{one.name}: recall {formats.format_share(one.recall)} of {one.n}"
-        return _svg(charts.bar_chart(charts.Estimate(one.recall, one.low, one.high), one.champion, label=label))
+    def class_bar(self, row: ClassRow) -> Markup:
+        label = f"{row.name}: recall {formats.format_share(row.recall)} of {row.n}"
+        return _svg(charts.bar_chart(charts.Estimate(row.recall, row.low, row.high), row.champion, label=label))
 
-    def slice_bar(self, one: SliceRow) -> Markup:
-        domain = (0.0, 1.0) if one.unit == "share" else (0.0, self.slices[1])
-        label = f"{one.column} {one.name}: {formats.with_unit(one.value, one.unit)} of {one.n} rows"
-        return _svg(charts.bar_chart(charts.Estimate(one.value, one.low, one.high), one.champion, domain, label))
+    def slice_bar(self, row: SliceRow) -> Markup:
+        domain = (0.0, 1.0) if row.unit == "share" else (0.0, self.slices[1])
+        label = f"{row.column} {row.name}: {formats.with_unit(row.value, row.unit)} of {row.n} rows"
+        return _svg(charts.bar_chart(charts.Estimate(row.value, row.low, row.high), row.champion, domain, label))
 
     def curves(self, panel: str, curves: list[Curve]) -> Markup:
-        by, kept = curves[0].by, self.report.kept_epoch
-        mark = (float(kept), f"epoch {kept} is kept") if by == "epoch" and kept is not None else None
-        label = f"{panel} by {'optimizer step' if by == 'step' else by}" + (f", epoch {kept} kept" if mark else "")
+        by, epoch = curves[0].by, self.report.kept_epoch
+        mark = (float(epoch), f"epoch {epoch} is kept") if by == "epoch" and epoch is not None else None
+        label = f"{panel} by {'optimizer step' if by == 'step' else by}" + (f", epoch {epoch} kept" if mark else "")
         points = [(curve.name, curve.points) for curve in curves]
         return _svg(plots.line_chart(points, partial(_tick, unit=curves[0].unit), label, by, mark))
 
@@ -95,10 +97,10 @@ class _RunDrawings:
             plots.confusion_heatmap(confusion.labels, confusion.counts, f"Confusion matrix of {len(confusion.labels)} classes")
         )
 
-    def stage_bar(self, one: StageCost) -> Markup:
-        longest = max((stage.seconds for stage in self.report.cost.stages), default=0.0) if self.report.cost else 0.0
-        label = f"{one.name}: {formats.format_seconds(one.seconds)}"
-        return _svg(charts.bar_chart(charts.Estimate(one.seconds), domain=(0.0, longest or 1.0), label=label))
+    def stage_bar(self, stage: StageCost) -> Markup:
+        longest = max((other.seconds for other in self.report.cost.stages), default=0.0) if self.report.cost else 0.0
+        label = f"{stage.name}: {formats.format_seconds(stage.seconds)}"
+        return _svg(charts.bar_chart(charts.Estimate(stage.seconds), domain=(0.0, longest or 1.0), label=label))
 
     def stack(self, parts: list[tuple[str, float]], label: str) -> Markup:
         toned = [(title, amount, f"tone-{rank % 6}") for rank, (title, amount) in enumerate(parts)]

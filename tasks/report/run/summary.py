@@ -21,13 +21,14 @@ def summary_markdown(report: ReportData) -> str:
     parts = [f"## {mark} {report.verdict}: {markdown_text(report.pipeline)}", f"**{markdown_text(view.report_headline(report))}.**"]
     parts.append("\n".join(f"- {markdown_text(reason)}" for reason in report.reasons))
     parts.append(markdown_table(_metric_rows(report)))
-    judged = [one for one in report.comparisons if one.kind in (*view.TESTS, "floor") or one.outcome == "harm shown"]
-    if judged:
+    kinds = (*view.TESTS, "floor")
+    tests = [comparison for comparison in report.comparisons if comparison.kind in kinds or comparison.outcome == "harm shown"]
+    if tests:
         header = ("Comparison", "rows", "difference", "interval", "p", "α", "outcome")
-        parts.append(markdown_table([header, *(_comparison_row(one) for one in judged)]))
-    guards = [one for one in report.comparisons if one.kind == "guard"]
+        parts.append(markdown_table([header, *(_comparison_row(comparison) for comparison in tests)]))
+    guards = [comparison for comparison in report.comparisons if comparison.kind == "guard"]
     if guards:
-        judged_guards = [one.outcome for one in guards if one.outcome != "too few rows"]
+        judged_guards = [guard.outcome for guard in guards if guard.outcome != "too few rows"]
         parts.append(f"Guards: {len(judged_guards)} of {len(guards)} judged, {judged_guards.count('harm shown')} showed harm.")
     if report.next_command:
         parts.append(f"Next: `{report.next_command.replace('`', '')}`")
@@ -65,15 +66,15 @@ def _metric_rows(report: ReportData) -> list[tuple[str, ...]]:
     return [header, *rows]
 
 
-def _comparison_row(one: ComparisonRow) -> tuple[str, ...]:
-    _, sign, words = formats.outcome_mark(one.outcome)
+def _comparison_row(comparison: ComparisonRow) -> tuple[str, ...]:
+    _, sign, words = formats.outcome_mark(comparison.outcome)
     return (
-        one.name,
-        formats.format_count(one.n),
-        formats.difference_text(one.difference, one.unit),
-        formats.signed_interval(one.low, one.high, one.unit),
-        formats.p_value(one.p_value),
-        formats.p_value(one.alpha),
+        comparison.name,
+        formats.format_count(comparison.n),
+        formats.difference_text(comparison.difference, comparison.unit),
+        formats.signed_interval(comparison.low, comparison.high, comparison.unit),
+        formats.p_value(comparison.p_value),
+        formats.p_value(comparison.alpha),
         f"{sign} {words}",
     )
 

@@ -121,9 +121,13 @@ def of_kind(report: ReportData, *kinds: str) -> list[ComparisonRow]:
 
 
 def objections(report: ReportData) -> list[ComparisonRow]:
-    """What speaks against the challenger besides the primary test: harm shown, floors missed, an anchor's margin ruled out."""
+    """The evidence against the challenger besides the primary test: harm shown, floors missed, an anchor's margin ruled out."""
     primary = primary_comparison(report)
-    return [one for one in report.comparisons if formats.outcome_mark(one.outcome)[0] == "bad" and one is not primary]
+    return [
+        comparison
+        for comparison in report.comparisons
+        if formats.outcome_mark(comparison.outcome)[0] == "bad" and comparison is not primary
+    ]
 
 
 def report_headline(report: ReportData) -> str:
@@ -142,19 +146,19 @@ def report_headline(report: ReportData) -> str:
 
 
 def worst_first(classes: Sequence[ClassRow]) -> list[ClassRow]:
-    return sorted(classes, key=lambda one: (one.recall is None, one.recall or 0.0, one.name))
+    return sorted(classes, key=lambda row: (row.recall is None, row.recall or 0.0, row.name))
 
 
 def by_column(slices: Sequence[SliceRow]) -> dict[str, list[SliceRow]]:
     """Slices under the column that cuts them, the largest first."""
     groups: dict[str, list[SliceRow]] = {}
-    for one in slices:
-        groups.setdefault(one.column, []).append(one)
-    return {column: sorted(found, key=lambda one: -one.n) for column, found in groups.items()}
+    for row in slices:
+        groups.setdefault(row.column, []).append(row)
+    return {column: sorted(rows, key=lambda row: -row.n) for column, rows in groups.items()}
 
 
 def most_confused(confusion: Confusion, most: int = 12) -> list[Pair]:
-    """The pairs of classes that cost most rows."""
+    """The pairs of classes that are confused on the most rows."""
     pairs = [
         Pair(true, confusion.labels[j], n, sum(row))
         for i, (true, row) in enumerate(zip(confusion.labels, confusion.counts, strict=True))
@@ -181,4 +185,4 @@ def fit_gap(score: FitScore, split: Literal["train", "validation"]) -> float | N
 
 
 def split_parts(data: DataSummary) -> list[tuple[str, float]]:
-    return [(f"{one.name}: {formats.format_count(one.n)} rows", float(one.n)) for one in data.splits]
+    return [(f"{split.name}: {formats.format_count(split.n)} rows", float(split.n)) for split in data.splits]
