@@ -1,4 +1,4 @@
-"""How well a champion answers over time, as plain values: by its test, by audits, by what its confidence foretells."""
+"""How well a champion answers over time, as plain values: by its test, by audits, and as its confidence predicts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def acceptance_rate(rows: pd.DataFrame) -> dict[str, float] | None:
 
 
 def accuracy_levels(reference: TrafficReference, looks: Sequence[page.LookRow], since: str) -> tuple[page.Level, ...]:
-    """Accuracy over time: the test's at release, then what audits say of it, and what confidence foretells."""
+    """Accuracy over time: the test's at release, then the audited and the one that confidence predicts."""
     known = reference.rows["correct"].dropna()
     if not len(known):
         return ()

@@ -60,7 +60,7 @@ def accuracy_loss(question: Asked, reference: Sample, window: Sample) -> Finding
 
 
 def estimated_loss(question: Asked, reference: Sample, window: Sample) -> Finding:
-    """performance.estimate: the loss that the window's confidence foretells, by the reference's accuracy in bands of confidence.
+    """performance.estimate: the loss that the window's confidence predicts, by the reference's accuracy in bands of confidence.
 
     The idea of estimating performance by calibrated confidence is known as CBPE; here the reference's own rows calibrate it, and
     their sampling error, in what they hold and in how often a band was right, is part of the error.

@@ -179,10 +179,9 @@ def monitored_versions(history: History) -> list[Watched]:
     for version in dict.fromkeys(look.version for look in reversed(history.looks)):
         mine = [look for look in history.looks if look.version == version]
         alarms = [look for look in mine if look.alarms]
-        spoke = Counter(name for look in alarms for name in look.alarms)
-        summaries.append(
-            Watched(version, len(mine), len(alarms), tuple(name for name, _ in spoke.most_common()), alarms[0].at if alarms else "")
-        )
+        counts = Counter(name for look in alarms for name in look.alarms)
+        monitors = tuple(name for name, _ in counts.most_common())
+        summaries.append(Watched(version, len(mine), len(alarms), monitors, alarms[0].at if alarms else ""))
     return summaries
 
 

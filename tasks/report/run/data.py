@@ -233,7 +233,7 @@ class WorstError:
 
 @dataclass(frozen=True, kw_only=True)
 class Generation:
-    """An answer. `log_likelihood`: of the reference, the mean of its tokens in nats; what the worst are told by."""
+    """An answer. `log_likelihood`: of the reference, the mean of its tokens in nats; the worst answers are chosen by it."""
 
     id: str
     prompt: str
