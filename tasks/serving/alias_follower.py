@@ -1,6 +1,6 @@
 """The alias is followed: a new version is loaded, warmed and checked beside the one that answers, then takes its place.
 
-What goes wrong on the way changes nothing for whoever asks: the version that answers goes on, and it is said why. A follower keeps
+A failure on the way changes nothing for callers: the version that answers goes on, and the follower says why. A follower keeps
 one alias; a second model beside the champion is a second follower.
 """
 
@@ -69,13 +69,13 @@ class Ways(Generic[M]):
 
 
 class AliasFollower(Generic[M]):
-    """A thread that holds `current` to what the alias names; it runs behind all others, for answers come first."""
+    """A thread that keeps `current` at the version that the alias names; it runs behind all others, for answers come first."""
 
     def __init__(self, name: str, ways: Ways[M], every: float) -> None:
         self.name, self._ways, self._every = name, ways, every
         self.current: M | None = None
         self.standing = FollowerState()
-        self._left: Callable[[], M | None] = lambda: None  # the version before, for as long as somebody is answered by it
+        self._left: Callable[[], M | None] = lambda: None  # the version before, while it still answers a caller
         self._litter = False
         self._attempts, self._again = 0, 0.0
         self._stopped = threading.Event()
@@ -98,19 +98,19 @@ class AliasFollower(Generic[M]):
     def step(self) -> None:
         """Look once, and do what is due."""
         self._release()
-        wanted = self._look()
-        if wanted is None:
+        version = self._look()
+        if version is None:
             return
-        if wanted != self.standing.wanted:
+        if version != self.standing.wanted:
             self._attempts, self._again = 0, 0.0
-            self._say(wanted=wanted, refused=None)
-        if (self.current is None or wanted != self.current.version) and time.monotonic() >= self._again:
-            self._change(wanted)
+            self._say(wanted=version, refused=None)
+        if (self.current is None or version != self.current.version) and time.monotonic() >= self._again:
+            self._change(version)
 
     def _look(self) -> str | None:
         """The version to have: the one the alias names or, where that cannot be read at start, the one of an earlier life."""
         try:
-            named = self._ways.look()
+            version = self._ways.look()
         except Exception as error:  # noqa: BLE001  (whatever a registry's client raises, answers go on)
             if self.standing.registry is None:
                 log.warning("%s: the alias cannot be read, what answers goes on: %s", self.name, error)
@@ -119,10 +119,10 @@ class AliasFollower(Generic[M]):
         if self.standing.registry is not None:
             log.info("%s: the alias is read again", self.name)
         self._say(looked=True, registry=None)
-        if named is None and self.standing.wanted is not None:
+        if version is None and self.standing.wanted is not None:
             log.warning("%s: the alias names no version any more, what answers goes on", self.name)
             self._say(wanted=None, refused=None)
-        return named
+        return version
 
     def _change(self, version: str) -> None:
         """Load a version beside the one that answers, and let it answer; or say why not, and when it is tried again."""
@@ -148,10 +148,10 @@ class AliasFollower(Generic[M]):
         self._attempts += 1
         pause = min(LONGEST_PAUSE, self._every * 2**self._attempts)
         self._again = time.monotonic() + pause
-        why = f"version {version}: {_line(error)}"
-        self._say(loading=False, refused=why, failures=self.standing.failures + 1)
+        reason = f"version {version}: {_line(error)}"
+        self._say(loading=False, refused=reason, failures=self.standing.failures + 1)
         stays = f"version {self.current.version} goes on" if self.current is not None else "nothing answers yet"
-        log.error("%s: %s; %s, tried again in %.0f s", self.name, why, stays, pause, exc_info=log.isEnabledFor(logging.DEBUG))
+        log.error("%s: %s; %s, tried again in %.0f s", self.name, reason, stays, pause, exc_info=log.isEnabledFor(logging.DEBUG))
 
     def _release(self) -> None:
         """Free the version before, or what did not load: networks hold on to themselves, only a search for garbage finds them."""
@@ -160,11 +160,11 @@ class AliasFollower(Generic[M]):
             gc.collect()
             give_back()
 
-    def _say(self, **what: Any) -> None:
-        self.standing = replace(self.standing, **what)
+    def _say(self, **changes: Any) -> None:
+        self.standing = replace(self.standing, **changes)
 
 
 def _line(error: Exception) -> str:
     """An error in one line."""
-    said = without_credentials(" ".join(str(error).split()))  # before it is cut
-    return (said if isinstance(error, InputError | InfraError) else f"{type(error).__name__}: {said}")[:500]
+    text = without_credentials(" ".join(str(error).split()))  # before it is cut
+    return (text if isinstance(error, InputError | InfraError) else f"{type(error).__name__}: {text}")[:500]

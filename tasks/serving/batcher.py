@@ -1,4 +1,4 @@
-"""Texts of many requests go through the model together: one thread answers, whoever asks waits without holding the event loop.
+"""Texts of many requests go through the model together: one thread answers, callers wait without holding the event loop.
 
 A batch is what has come while the one before it was answered. Only an idle model waits, and only for as many requests as its last
 batch had: one caller alone is answered at once, and many who ask again as soon as they are answered meet in one batch.
@@ -80,11 +80,11 @@ class BatchRequest:
 
     @property
     def left(self) -> int:
-        """Texts that are not in a batch yet; none where nobody waits for them any more."""
+        """Texts that are not in a batch yet; none once their caller has gone."""
         return 0 if self.failed is not None or self.future.done() else len(self.texts) - self.taken
 
     def finish(self) -> None:
-        """In the event loop: wake whoever waits, if somebody still does."""
+        """In the event loop: wake the caller, if it still waits."""
         if self.future.done():
             return
         if self.failed is None:
@@ -96,11 +96,13 @@ class BatchRequest:
 class Batcher:
     """One queue and the thread that empties it; `current` gives the model that a new request is answered with.
 
-    `seen` is told of every batch: its texts and its seconds.
+    `on_batch` is called with the texts and the seconds of every batch.
     """
 
-    def __init__(self, current: Callable[[], AnsweringModel | None], limits: Limits, seen: Callable[[int, float], None]) -> None:
-        self._current, self._limits, self._seen = current, limits, seen
+    def __init__(
+        self, current: Callable[[], AnsweringModel | None], limits: Limits, on_batch: Callable[[int, float], None]
+    ) -> None:
+        self._current, self._limits, self._seen = current, limits, on_batch
         self._inbox: SimpleQueue[BatchRequest | None] = SimpleQueue()
         self._jobs: deque[BatchRequest] = deque()
         self._last = 0  # requests in the last batch
@@ -112,7 +114,7 @@ class Batcher:
     # --- the caller's side: the event loop ------------------------------------------------------------------------------
 
     async def answer(self, texts: Sequence[str], model: AnsweringModel | None = None) -> tuple[str, list[Prediction | None]]:
-        """The version that answered, the given one if one is given, and what it said of each text.
+        """The version that answered, which is `model` if that is given, and its prediction for each text.
 
         Raises Busy or NoModel at once, and Failed where the model did. Cancelled, as by a timeout, it leaves nothing behind.
         """
@@ -133,7 +135,7 @@ class Batcher:
         return model.version, job.said
 
     async def close(self) -> None:
-        """Answer what is waiting, then end; whoever asks later is told that there is no model."""
+        """Answer what is waiting, then end; later calls raise NoModel."""
         self._closing = True
         self._inbox.put(None)
         await asyncio.to_thread(self._thread.join)
@@ -146,7 +148,7 @@ class Batcher:
             batch = self._take()
             for model in {id(job.model): job.model for job, _ in batch}.values():
                 _answer(model, [(job, texts) for job, texts in batch if job.model is model])
-            if batch:  # counted before anybody can know of it
+            if batch:  # counted before the callers are woken
                 self._last = len(batch)
                 self._seen(sum(len(texts) for _, texts in batch), time.perf_counter() - began)
             _deliver([job for job, _ in batch if job.failed is not None or job.taken == len(job.texts)])
@@ -204,18 +206,18 @@ def _within(texts: Sequence[str], characters: int, at_least: int) -> Sequence[st
 def _answer(model: AnsweringModel, batch: list[tuple[BatchRequest, Sequence[str]]]) -> None:
     """Answer all at once; where that fails, one by one, so that a text no model can read fails its own request alone."""
     try:
-        said = model.answers([text for _, texts in batch for text in texts])
+        predictions = model.answers([text for _, texts in batch for text in texts])
     except Exception as error:  # noqa: BLE001  (whatever it is, it belongs to the request that caused it; this thread answers all others)
         if len(batch) > 1:
-            for each in batch:
-                _answer(model, [each])
+            for entry in batch:
+                _answer(model, [entry])
         else:
             batch[0][0].failed = Failed(str(error))
             batch[0][0].failed.__cause__ = error
         return
     at = 0
     for job, texts in batch:
-        job.said += said[at : at + len(texts)]
+        job.said += predictions[at : at + len(texts)]
         at += len(texts)
 
 
@@ -227,7 +229,7 @@ def _deliver(jobs: list[BatchRequest]) -> None:
     for loop, done in by_loop.items():
         try:
             loop.call_soon_threadsafe(_finish, done)
-        except RuntimeError:  # the loop has ended, and with it whoever waited
+        except RuntimeError:  # the loop has ended, and its callers with it
             log.info("%d answers came after their callers had gone", len(done))
 
 

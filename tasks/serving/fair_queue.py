@@ -1,4 +1,4 @@
-"""One thing at a time, callers by turns: whoever sends much waits behind its own."""
+"""One request at a time, callers by turns: a caller that sends much waits behind its own."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from contextlib import asynccontextmanager
 
 
 class Turns:
-    """A lock of one event loop that goes from caller to caller, and among what one caller sent by who came first."""
+    """A lock of one event loop that goes from caller to caller, and among one caller's requests in order of arrival."""
 
     def __init__(self) -> None:
         self._taken = False
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # nobody's queue is empty
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # no queue is empty
         self._turns, self._last = 0, dict[str, int]()  # how many there were, and the last one of each caller
 
     @asynccontextmanager
     async def turn(self, caller: str) -> AsyncIterator[None]:
-        """Nobody else has a turn while the block lasts."""
+        """No other caller has a turn while the block lasts."""
         await self._begin(caller)
         try:
             yield
@@ -53,10 +53,10 @@ class Turns:
         self._last[caller] = self._turns
 
     def _pass_on(self) -> None:
-        """To whoever has waited longest since a turn of its own."""
+        """Give the turn to the caller that has waited longest since its last one."""
         self._taken = False
         while self._waiting and not self._taken:
-            caller = min(self._waiting, key=lambda each: self._last.get(each, 0))
+            caller = min(self._waiting, key=lambda name: self._last.get(name, 0))
             turn = self._waiting[caller][0]
             self._leave(caller, turn)
             if not turn.done():

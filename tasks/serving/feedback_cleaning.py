@@ -1,4 +1,4 @@
-"""How what people write of answers is prepared: normalised and redacted as the data are."""
+"""What people write of answers is prepared: normalised and redacted as the data are."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def recipe_of(pipeline: Pipeline, home: Home) -> Recipe:
 
 
 def feedback_cleaner(pipeline: Pipeline, home: Home) -> Clean:
-    """Texts -> what the traffic log keeps of them as labels and corrections; nothing of one over its budget."""
+    """Texts -> labels and corrections as the traffic log keeps them; empty for one over its budget."""
     recipe = recipe_of(pipeline, home)
     return lambda texts: [text or "" for text in prepare_texts(recipe, texts)]

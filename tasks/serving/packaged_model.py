@@ -89,10 +89,10 @@ class PackagedModel:
         return pd.DataFrame({"text": predictions})
 
 
-def save_package(trained: Path, spec: Spec, preparation: Preparation, target: Path) -> Path:
+def save_package(result: Path, spec: Spec, preparation: Preparation, target: Path) -> Path:
     """Write the artifact folder of a finished training: moved weights, network, preparation; whole or not at all."""
     with atomic_folder(target) as aside:
-        os.link(trained / TRAINABLE, aside / TRAINABLE)
+        os.link(result / TRAINABLE, aside / TRAINABLE)
         save_spec(spec, aside)
         (aside / PREPARATION).write_text(json.dumps(asdict(preparation), indent=1, sort_keys=True))
     return target

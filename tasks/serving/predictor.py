@@ -54,8 +54,8 @@ class ReadyModel:
         """
         prepared = self.kept.prepare_each(texts)
         ready = [text for text in prepared if text is not None]
-        said = iter(self._answers(ready) if ready else ())
-        return [None if text is None else next(said) for text in prepared]
+        predictions = iter(self._answers(ready) if ready else ())
+        return [None if text is None else next(predictions) for text in prepared]
 
     def _answers(self, ready: list[str]) -> list[Prediction]:
         network = self.kept.network
@@ -100,10 +100,10 @@ def _head(text: str, size: int) -> str:
     return text[: text.rfind(" ", 0, size)] if " " in text[:size] else text
 
 
-def make_ready(version: str, kept: PackagedModel) -> ReadyModel:
+def make_ready(version: str, package: PackagedModel) -> ReadyModel:
     """Settle a loaded model's weights and let it answer a few texts, so that the first caller waits no longer than the next."""
-    how, network = numerics(kept.preparation.precision), kept.network  # type: ignore[arg-type]
-    answering = ReadyModel(version, kept, how)
+    how, network = numerics(package.preparation.precision), package.network  # type: ignore[arg-type]
+    answering = ReadyModel(version, package, how)
     if facts_of(network.spec.problem).has_labels:
         _settle(network.model, how)
         flat = UnpaddedPass(network.model, autocast(how))

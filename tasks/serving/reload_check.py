@@ -39,7 +39,7 @@ def main() -> None:
     import pandas as pd
 
     cut_network()
-    model = mlflow.pyfunc.load_model(job["model"], suppress_warnings=True)  # nobody would read them
+    model = mlflow.pyfunc.load_model(job["model"], suppress_warnings=True)  # they would have no reader
     texts = json.loads(Path(job["texts"]).read_text())
     column = model.metadata.get_input_schema().input_names()[0]
     answers: pd.DataFrame = model.predict(pd.DataFrame({column: texts}))
@@ -58,4 +58,4 @@ def _warm_up() -> None:
 if __name__ == "__main__":
     main()
     sys.stderr.flush()
-    os._exit(0)  # somebody waits: taking the imported libraries apart piece by piece takes seconds
+    os._exit(0)  # the parent waits: taking the imported libraries apart piece by piece takes seconds

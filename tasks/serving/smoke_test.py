@@ -1,4 +1,4 @@
-"""What a released model answered to a few texts, stored with it: whoever loads it later can see that it still answers so."""
+"""What a released model answered to a few texts, stored with it: a later load checks that it still answers so."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_check(
     folder: Path, texts: Sequence[str], predictions: Sequence[str], scores: Sequence[float] | None, how: Numerics
 ) -> None:
     """Put the first answers into a sealed artifact folder; the same again changes nothing."""
-    held = {
+    check = {
         "texts": list(texts[:ROWS]),
         "predictions": list(predictions[:ROWS]),
         "scores": None if scores is None else list(scores[:ROWS]),
@@ -36,19 +36,19 @@ def write_check(
             if file.name != MANIFEST:
                 os.link(file, aside / file.name)
         (aside / CHECK).unlink(missing_ok=True)  # or what was linked would be written
-        (aside / CHECK).write_text(json.dumps(held, ensure_ascii=False, indent=1))
+        (aside / CHECK).write_text(json.dumps(check, ensure_ascii=False, indent=1))
 
 
 def check_answers(model: AnsweringModel, folder: Path, how: Numerics) -> str:
-    """Ask what was asked at release; a sentence on how it went, or InfraError where the answers are others."""
+    """Ask the texts of the release again; a sentence on how it went, or InfraError where the answers differ."""
     file = folder / CHECK
     if not file.is_file():
         return "not checked: it was released without answers to compare"
-    held = json.loads(file.read_text())
-    then, texts = Numerics(**held["numerics"]), held["texts"]
+    check = json.loads(file.read_text())
+    then, texts = Numerics(**check["numerics"]), check["texts"]
     rough = how.dtype != "fp32" or (how.device, how.dtype) != (then.device, then.dtype)
     allowed = len(texts) // STRAYS if rough else 0
-    strays, gap = _apart(model.answers(texts), held, ROUGH if rough else EXACT)
+    strays, gap = _apart(model.answers(texts), check, ROUGH if rough else EXACT)
     if strays > allowed:
         raise InfraError(
             f"it answers {strays} of {len(texts)} texts otherwise than at its release (scores differ by up to {gap:.2g}): "
@@ -57,11 +57,11 @@ def check_answers(model: AnsweringModel, folder: Path, how: Numerics) -> str:
     return f"checked: {len(texts) - strays} of {len(texts)} answers as at release" + (f", scores within {gap:.1g}" if gap else "")
 
 
-def _apart(said: Sequence[Prediction | None], held: dict[str, Any], tolerance: float) -> tuple[int, float]:
-    """How many answers are others, and the largest gap between scores of equal answers."""
-    scores = held["scores"] or [None] * len(said)
-    strays, gap = abs(len(said) - len(held["texts"])), 0.0
-    for now, prediction, score in zip(said, held["predictions"], scores, strict=False):
+def _apart(predictions: Sequence[Prediction | None], check: dict[str, Any], tolerance: float) -> tuple[int, float]:
+    """How many answers differ, and the largest gap between scores of equal answers."""
+    scores = check["scores"] or [None] * len(predictions)
+    strays, gap = abs(len(predictions) - len(check["texts"])), 0.0
+    for now, prediction, score in zip(predictions, check["predictions"], scores, strict=False):
         if now is None:
             strays += 1
             continue

@@ -33,7 +33,7 @@ class PreparedTexts(str):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How texts are prepared, as plain values that another process can be told; `entities` None: they are not redacted."""
+    """How texts are prepared, as plain values that can be sent to another process; `entities` None: they are not redacted."""
 
     layout: bool
     entities: tuple[str, ...] | None

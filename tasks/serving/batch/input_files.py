@@ -54,8 +54,8 @@ class Batch:
         # What no file can hold is no text; other columns keep what they can of it.
         values[self.text] = [None if _is_broken(value) else value for value in values[self.text]]
         arrays = {
-            name: pa.array(map(_as_text if pa.types.is_string(self.columns[name]) else _whole, found), type=self.columns[name])
-            for name, found in values.items()
+            name: pa.array(map(_as_text if pa.types.is_string(self.columns[name]) else _whole, cells), type=self.columns[name])
+            for name, cells in values.items()
         }
         return pa.table(arrays)
 
@@ -74,9 +74,9 @@ def inspect_files(source: str, text: str, format: str, max_characters: int, sepa
         names = file_header(file, max_characters, (text,))
         check_present(names, (text,), file.path, ", or the file")
         _check_names(names, file.path)
-        found, count = _types(file, names, text, max_characters)
+        types, count = _types(file, names, text, max_characters)
         rows += count
-        for name, kind in found.items():
+        for name, kind in types.items():
             kinds[name] = _common(kinds[name], kind) if name in kinds else kind
     return Batch(files, text, {name: _arrow(kind) for name, kind in kinds.items()}, rows, max_characters)
 
@@ -86,8 +86,8 @@ def _check_names(names: tuple[str, ...], path: str) -> None:
     check_present(names, [name for name, count in Counter(names).items() if count > 1], path, ", or the file")
     for place, name in enumerate(names, 1):
         if holds_half_character(name):
-            shown = f"{path}: the name of column {place}, `{_whole(name)[:40]}`"
-            raise InputError(f"{shown}, holds half of a surrogate pair, which is no character: rename it")
+            column = f"{path}: the name of column {place}, `{_whole(name)[:40]}`"
+            raise InputError(f"{column}, holds half of a surrogate pair, which is no character: rename it")
 
 
 def _types(file: File, names: tuple[str, ...], text: str, max_characters: int) -> tuple[dict[str, str | pa.DataType | None], int]:
@@ -99,13 +99,13 @@ def _types(file: File, names: tuple[str, ...], text: str, max_characters: int) -
             raise InputError(f"{file.path}: has no rows")
         _check_text_type(schema.field(text).type, file, text)
         return {name: _plain(schema.field(name).type) for name in names}, count
-    rows, seen = 0, dict.fromkeys(names)
+    rows, kinds = 0, dict.fromkeys(names)
     for chunk in read_chunks(file, names, max_characters, required=(text,)):
         rows += len(_texts(chunk, text))
         for name in names if file.format != "csv" else ():
             for kind in {_kind(value) for value in chunk.columns[name] if value is not None}:
-                seen[name] = _common(seen[name], kind)
-    return {name: TEXT if file.format == "csv" else (seen[name] or None) for name in names}, rows
+                kinds[name] = _common(kinds[name], kind)
+    return {name: TEXT if file.format == "csv" else (kinds[name] or None) for name in names}, rows
 
 
 def _texts(chunk: Chunk, column: str) -> list[str]:
@@ -155,8 +155,8 @@ def _common(a: str | pa.DataType | None, b: str | pa.DataType | None) -> str | p
 def _arrow(kind: str | pa.DataType | None) -> pa.DataType:
     import pyarrow as pa
 
-    named = {TEXT: pa.string(), WHOLE: pa.int64(), LARGE: pa.int64(), REAL: pa.float64(), TRUTH: pa.bool_(), None: pa.string()}
-    return named[kind] if kind is None or isinstance(kind, str) else kind
+    types = {TEXT: pa.string(), WHOLE: pa.int64(), LARGE: pa.int64(), REAL: pa.float64(), TRUTH: pa.bool_(), None: pa.string()}
+    return types[kind] if kind is None or isinstance(kind, str) else kind
 
 
 def _is_broken(value: object) -> bool:
@@ -188,10 +188,10 @@ def place_of(path: str, source: str) -> Path:
     """Where a result goes; InputError where it cannot, or would be read as input the next time."""
     try:
         place = Path(path).expanduser().resolve()
-        taken = place.is_dir()
+        is_folder = place.is_dir()
     except (OSError, RuntimeError) as error:  # a name that is too long, the home of a user who is unknown
         raise InputError(f"--output {path[:200]}: is no place for a file ({str(error)[:100]}): name another one") from None
-    if place.suffix != ".parquet" or taken:
+    if place.suffix != ".parquet" or is_folder:
         raise InputError(f"--output {path}: name a file that ends in .parquet")
     rows = Path(source).expanduser().resolve()
     if place == rows or (rows.is_dir() and place.is_relative_to(rows)):

@@ -29,10 +29,10 @@ def result_mark(path: Path) -> dict[str, Any] | None:
     import pyarrow.parquet as pq
 
     try:
-        held = (pq.read_schema(path).metadata or {}).get(MARK)
+        mark = (pq.read_schema(path).metadata or {}).get(MARK)
     except (FileNotFoundError, pa.ArrowInvalid):
         return None
-    return None if held is None else dict(json.loads(held))
+    return None if mark is None else dict(json.loads(mark))
 
 
 def put_together(job: ScoringJob, folder: Path) -> int:
@@ -43,8 +43,10 @@ def put_together(job: ScoringJob, folder: Path) -> int:
     parts = sorted(folder.glob("part-*.parquet"))
     counts = [pq.read_metadata(part).num_rows for part in parts]
     schema = _widest(parts)
-    answered: int = sum(table.num_rows - table.column(0).null_count for table in (_read(part, ["prediction"]) for part in parts))
-    mark = json.dumps({"key": job.key, "rows": sum(counts), "answered": answered, "version": job.version})
+    answer_count: int = sum(
+        table.num_rows - table.column(0).null_count for table in (_read(part, ["prediction"]) for part in parts)
+    )
+    mark = json.dumps({"key": job.key, "rows": sum(counts), "answered": answer_count, "version": job.version})
     aside = folder / "whole"
     with pq.ParquetWriter(aside, schema.with_metadata({MARK: mark.encode()}), compression="zstd") as writer:
         waiting: list[pa.Table] = []
@@ -56,7 +58,7 @@ def put_together(job: ScoringJob, folder: Path) -> int:
     flush_to_disk(aside)
     aside.replace(job.output)
     flush_to_disk(job.output.parent)
-    return answered
+    return answer_count
 
 
 def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
@@ -76,8 +78,8 @@ def _widest(parts: list[Path]) -> pa.Schema:
 def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
 
-    held = dict(zip(table.column_names, table.columns, strict=True))
-    arrays = [held[field.name] if field.name in held else pa.nulls(table.num_rows, field.type) for field in schema]
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    arrays = [columns[field.name] if field.name in columns else pa.nulls(table.num_rows, field.type) for field in schema]
     return pa.table(arrays, schema=schema)
 
 
@@ -101,11 +103,11 @@ def _folder(job: ScoringJob) -> Path:
 
 
 def clear_parts(job: ScoringJob) -> None:
-    """Remove this job's parts, and what is left of other jobs for the same result that nobody works on."""
+    """Remove this job's parts, and what other jobs for the same result left that no process works on."""
     shutil.rmtree(_folder(job), ignore_errors=True)
-    for other in list(job.output.parent.iterdir()):
-        if other.name.startswith(f".{job.output.name}.") and other.name.endswith(".parts"):
-            remove_orphans(other.parent, other.name)
+    for folder in list(job.output.parent.iterdir()):
+        if folder.name.startswith(f".{job.output.name}.") and folder.name.endswith(".parts"):
+            remove_orphans(folder.parent, folder.name)
     remove_orphans(job.output.parent, staging_prefix(job.output))
 
 

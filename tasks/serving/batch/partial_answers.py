@@ -1,7 +1,7 @@
 """The answers of a part of a batch that is not whole yet, kept every few seconds: a killed scoring loses no more than that.
 
 A part is some thousand rows, for which a large model takes minutes. What goes through a model together decides the last digits of
-its scores, so what is kept are whole groups of texts: whoever goes on asks the same groups, and the result is the same to the byte.
+its scores, so whole groups of texts are kept: a resumed scoring asks the same groups, and the result is the same to the byte.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Answers:
         self.groups: dict[int, list[Prediction | None]] = {}
         self.seconds = 0.0  # that the model took for them
         for line in _whole_lines(path):
-            kept = json.loads(line)
-            self.groups[kept["group"]] = [None if one is None else Prediction(*one) for one in kept["said"]]
-            self.seconds += kept["seconds"]
+            entry = json.loads(line)
+            self.groups[entry["group"]] = [None if row is None else Prediction(*row) for row in entry["said"]]
+            self.seconds += entry["seconds"]
         self.kept = sum(map(len, self.groups.values()))
         self._waiting: list[str] = []
         self._written = time.monotonic()

@@ -1,7 +1,7 @@
 """Batch scoring: chunk by chunk into part files beside the result, so that what was scored before a kill is not scored again.
 
 The parts lie in a folder that is named by all that determines them: rows, model, settings. The result is put together from them
-and renamed into place: there whole or not at all, and the same whether anybody was killed on the way or not.
+and renamed into place: there whole or not at all, and the same whether a process was killed on the way or not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _EMPTY = Prediction("", "", None)
 
 
 def score_files(job: ScoringJob, move: Callable[[int, int], None]) -> ScoringOutcome:
-    """Score what is not scored yet, then put the result in its place; `move` is told the rows done, of how many.
+    """Score what is not scored yet, then put the result in its place; `move` is called with the rows done, of how many.
 
     InfraError where the disk fails, or where another process scores into the same result.
     """
@@ -42,32 +42,32 @@ def score_files(job: ScoringJob, move: Callable[[int, int], None]) -> ScoringOut
         raise InputError(f"--input: has a column `{clash[0]}`, which is the result's own: rename it")
     with world_faults(job.output.parent):
         job.output.parent.mkdir(parents=True, exist_ok=True)
-        found = result_mark(job.output)
-        if found is not None and found["key"] == job.key:
+        mark = result_mark(job.output)
+        if mark is not None and mark["key"] == job.key:
             clear_parts(job)
-            return ScoringOutcome(found["rows"], found["answered"], found["rows"], True, time.monotonic() - began)
+            return ScoringOutcome(mark["rows"], mark["answered"], mark["rows"], True, time.monotonic() - began)
         with locked_parts(job) as folder:
-            kept = _score_parts(job, folder, move)
-            answered = put_together(job, folder)
+            kept_rows = _score_parts(job, folder, move)
+            answer_count = put_together(job, folder)
         clear_parts(job)
-    return ScoringOutcome(job.batch.rows, answered, kept, False, time.monotonic() - began)
+    return ScoringOutcome(job.batch.rows, answer_count, kept_rows, False, time.monotonic() - began)
 
 
 def _score_parts(job: ScoringJob, folder: Path, move: Callable[[int, int], None]) -> int:
     """Write the parts that are not there; how many rows of the others there were."""
-    kept = done = 0
+    kept_rows = done = 0
     for number, chunk in enumerate(job.batch.chunks()):
         part, rows = folder / f"part-{number:07}.parquet", len(chunk.columns[job.batch.text])
         if part.is_file():
-            kept += rows
+            kept_rows += rows
         else:
             answers = Answers(part.with_suffix(".answers"))
-            kept += answers.kept
+            kept_rows += answers.kept
             write_part(_scored(job, chunk, number, answers), part)
             answers.drop()
         done += rows
         move(done, job.batch.rows)
-    return kept
+    return kept_rows
 
 
 def _scored(job: ScoringJob, chunk: Chunk, number: int, answers: Answers) -> pa.Table:
@@ -76,46 +76,48 @@ def _scored(job: ScoringJob, chunk: Chunk, number: int, answers: Answers) -> pa.
 
     table = job.batch.table(chunk)
     texts = job.batch.texts(chunk)
-    said = _said(job, texts, answers)
-    asked = [one is not _EMPTY for one in said]
+    predictions = _said(job, texts, answers)
+    has_text = [prediction is not _EMPTY for prediction in predictions]
     n = len(texts)
     if job.id is None and "id" not in job.batch.columns:
         names = [f"{chunk.file.name}#{place}" for place in range(chunk.first, chunk.first + n)]
         table = table.add_column(0, "id", pa.array(names, type=pa.string()))
-    mask = ~_true(asked)
-    table = table.append_column("prediction", pa.array([one.prediction for one in said], type=pa.string(), mask=mask))
-    if any(one.score is not None for one in said):
-        table = table.append_column("score", pa.array([one.score for one in said], type=pa.float64()))
+    mask = ~_true(has_text)
+    table = table.append_column(
+        "prediction", pa.array([prediction.prediction for prediction in predictions], type=pa.string(), mask=mask)
+    )
+    if any(prediction.score is not None for prediction in predictions):
+        table = table.append_column("score", pa.array([prediction.score for prediction in predictions], type=pa.float64()))
     table = table.append_column("model_version", pa.array([job.version] * n, type=pa.string(), mask=mask))
     if job.log is None:
         return table
     ids = [hashlib.sha256(f"{job.key} {number} {place}".encode()).hexdigest()[:32] for place in range(n)]
-    _log(job, number, said, asked, ids, 1000 * answers.seconds / max(1, sum(asked)))
+    _log(job, number, predictions, has_text, ids, 1000 * answers.seconds / max(1, sum(has_text)))
     return table.append_column("answer_id", pa.array(ids, type=pa.string(), mask=mask))
 
 
 def _said(job: ScoringJob, texts: list[str], answers: Answers) -> list[Prediction]:
     """Answers in the order of the texts; texts of like length go through the model together."""
     out = [_EMPTY] * len(texts)
-    asked = [place for place, text in enumerate(texts) if unusable_reason(text) is None]
-    order = sorted(asked, key=lambda place: (-len(texts[place]), place))
+    with_text = [place for place, text in enumerate(texts) if unusable_reason(text) is None]
+    order = sorted(with_text, key=lambda place: (-len(texts[place]), place))
     for start in range(0, len(order), job.at_once):
         places = order[start : start + job.at_once]
-        for place, one in zip(places, answers.ask(start, [texts[place] for place in places], job.answers), strict=True):
-            out[place] = one or _EMPTY
+        for place, prediction in zip(places, answers.ask(start, [texts[place] for place in places], job.answers), strict=True):
+            out[place] = prediction or _EMPTY
     return out
 
 
-def _log(job: ScoringJob, number: int, said: list[Prediction], asked: list[bool], ids: list[str], latency: float) -> None:
+def _log(job: ScoringJob, number: int, predictions: list[Prediction], has_text: list[bool], ids: list[str], latency: float) -> None:
     """Into the traffic log before the part is there: killed in between, the same ids are logged again, which changes nothing."""
     rng, now = random.Random(f"{job.key} {number}"), datetime.now(UTC)
     traffic = job.log
     if traffic is not None:
-        drawn = [draw_audit(job.audit_rate, rng) for _ in said]
+        drawn = [draw_audit(job.audit_rate, rng) for _ in predictions]
         traffic.answered(
             [
-                Answer(name, now, job.version, one.text, one.prediction, one.score, latency, *audit, "score")
-                for name, one, audit, there in zip(ids, said, drawn, asked, strict=True)
+                Answer(name, now, job.version, prediction.text, prediction.prediction, prediction.score, latency, *audit, "score")
+                for name, prediction, audit, there in zip(ids, predictions, drawn, has_text, strict=True)
                 if there
             ]
         )

@@ -67,6 +67,6 @@ def _rows(schema: pa.Schema, columns: list[tuple[object, ...]]) -> pa.Table:
     arrays = []
     for field, values in zip(schema, columns, strict=True):
         text = pa.types.is_string(field.type)
-        given = [None if value is None else str(value) for value in values] if text else list(values)
-        arrays.append(pa.array(given, type=field.type))
+        cells = [None if value is None else str(value) for value in values] if text else list(values)
+        arrays.append(pa.array(cells, type=field.type))
     return pa.table(arrays, schema=schema)

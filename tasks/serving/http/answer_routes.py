@@ -42,21 +42,24 @@ class AnswerRoutes:
         single = isinstance(question, self.runtime.messages.One)
         texts = [question.text] if single else question.texts
         for place, text in enumerate(texts):
-            if why := unusable_reason(text):
-                raise Refusal(422, f"the text {why}", _where(single, place), "send a text that says something")
+            if reason := unusable_reason(text):
+                raise Refusal(422, f"the text {reason}", _where(single, place), "send a text that says something")
         caller: Caller = request.scope[CALLER]
         with self.runtime.quotas.texts(caller, texts) if self.runtime.quotas else nullcontext():
-            version, answered = await self._answered(request, texts)
-        said = [one for one in answered if one is not None]
-        if len(said) < len(answered):
-            where = _where(single, answered.index(None))
+            version, results = await self._answered(request, texts)
+        predictions = [prediction for prediction in results if prediction is not None]
+        if len(predictions) < len(results):
+            where = _where(single, results.index(None))
             raise Refusal(422, OVER_BUDGET, where, "leave it out, or send a part of it: nothing of this request was logged")
-        ids = self._keep(version, said, began)
-        self.runtime.watch.answers.labels(version).inc(len(said))
+        ids = self._keep(version, predictions, began)
+        self.runtime.watch.answers.labels(version).inc(len(predictions))
         self.runtime.watch.seconds.observe(time.perf_counter() - began)
         if single:
-            return json_response({**self._answer(ids[0], said[0]), "version": version})
-        answers = [{**self._answer(each, one), "version": version} for each, one in zip(ids, said, strict=True)]
+            return json_response({**self._answer(ids[0], predictions[0]), "version": version})
+        answers = [
+            {**self._answer(answer_id, prediction), "version": version}
+            for answer_id, prediction in zip(ids, predictions, strict=True)
+        ]
         return json_response({"answers": answers, "version": version})
 
     async def _answered(self, request: Request, texts: list[str]) -> tuple[str, list[Prediction | None]]:
@@ -81,21 +84,28 @@ class AnswerRoutes:
             return model.version, [None if text is None else Prediction(text, "", None) for text in ready]
         return await self.runtime.batcher.answer([text for text in ready if text is not None], model)
 
-    def _answer(self, answer_id: str, said: Prediction) -> dict[str, object]:
+    def _answer(self, answer_id: str, prediction: Prediction) -> dict[str, object]:
         if facts_of(self.service.problem).has_labels:
-            return {"id": answer_id, "label": said.prediction, "score": said.score}
-        return {"id": answer_id, "text": said.prediction}
+            return {"id": answer_id, "label": prediction.prediction, "score": prediction.score}
+        return {"id": answer_id, "text": prediction.prediction}
 
-    def _keep(self, version: str, said: Sequence[Prediction], began: float) -> list[str]:
+    def _keep(self, version: str, predictions: Sequence[Prediction], began: float) -> list[str]:
         """Give each answer its id, and the log a copy."""
-        ids = [new_id() for _ in said]
+        ids = [new_id() for _ in predictions]
         if self.service.traffic is not None:
             now, milliseconds = datetime.now(UTC), (time.perf_counter() - began) * 1000
             rate, draws = self.settings.audit_rate, self.runtime.draws
             self.service.traffic.answered(
                 [
-                    Answer(each, now, version, one.text, one.prediction, one.score, milliseconds, *draw_audit(rate, draws))
-                    for each, one in zip(ids, said, strict=True)
+                    Answer(
+                        answer_id,
+                        now,
+                        version,
+                        *prediction,
+                        milliseconds,
+                        *draw_audit(rate, draws),
+                    )
+                    for answer_id, prediction in zip(ids, predictions, strict=True)
                 ]
             )
         return ids
@@ -112,8 +122,8 @@ class AnswerRoutes:
             )
         if isinstance(error, InfraError):
             return unprepared(error, "/predict")
-        why, remedy = _waits_for(self.service.champion.standing)
-        return Refusal(503, f"no version answers yet: {why}", "/predict", remedy, SOON)
+        reason, remedy = _waits_for(self.service.champion.standing)
+        return Refusal(503, f"no version answers yet: {reason}", "/predict", remedy, SOON)
 
 
 def _waits_for(now: FollowerState) -> tuple[str, str]:

@@ -25,7 +25,7 @@ FORM = f"write it as KEY or as name:role+role:KEY, the roles being {', '.join(RO
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever sent a request: the name of the key, and what it opens."""
+    """The sender of a request: the name of its key, and the roles that it has."""
 
     name: str
     roles: frozenset[Role]
@@ -52,15 +52,15 @@ class Keys:
     def callers(self) -> tuple[Caller, ...]:
         return tuple(key.caller for key in self._keys)
 
-    def caller(self, given: bytes | None) -> Caller | None:
-        """Whose key it is; None where it is nobody's."""
-        digest = hashlib.sha256(given or b"").digest()
+    def caller(self, api_key: bytes | None) -> Caller | None:
+        """The caller that a key belongs to; None for an unknown key."""
+        digest = hashlib.sha256(api_key or b"").digest()
         matching = [key.caller for key in self._keys if hmac.compare_digest(digest, key.digest)]
         return matching[0] if matching else None
 
 
 def keyless_caller(local: bool) -> Caller:
-    """Whoever asks a service without keys: all is open to this machine, and from elsewhere all but audits."""
+    """The caller of a service without keys: this machine may do all, other machines all but audits."""
     return Caller("anybody", frozenset(ROLES) if local else frozenset(ROLES) - {"audit"})
 
 
@@ -71,8 +71,8 @@ def read_keys(environment: Mapping[str, str]) -> Keys:
     for place, key in enumerate(keys, 1):
         before = keys[: place - 1]
         for name, again in {
-            "key": any(key.digest == each.digest for each in before),
-            "name": any(key.caller.name == each.caller.name for each in before),
+            "key": any(key.digest == earlier.digest for earlier in before),
+            "name": any(key.caller.name == earlier.caller.name for earlier in before),
         }.items():
             if again:
                 raise InputError(f"{VARIABLE}: entry {place} of {len(entries)} has the {name} of an earlier one: give it its own")
@@ -88,10 +88,10 @@ def _key(entry: str, place: str) -> Key:
     parts = entry.split(":", 2)
     if len(parts) != 3:
         raise InputError(f"{place} has one colon: {FORM}")
-    name, named, key = parts
+    name, role_names, key = parts
     if not _NAME.fullmatch(name) or len(name) >= len(key):
         raise InputError(f"{place} does not begin with a name of up to 40 letters and digits, shorter than its key: {FORM}")
-    roles = named.split("+")
+    roles = role_names.split("+")
     if unknown := [number for number, role in enumerate(roles, 1) if role not in ROLES]:
         raise InputError(f"{place}: role {unknown[0]} of {len(roles)} is none of {', '.join(ROLES)}: {FORM}")
     if not _KEY.fullmatch(key):

@@ -1,7 +1,7 @@
-"""Connections have a deadline and a number: whoever opens many and sends little takes nothing from the others.
+"""Connections have a deadline and a limit: a client that opens many and sends little takes nothing from the others.
 
 A connection waits from its opening, or from its last answer, until the headers of a request are there. One that has begun to send
-them and does not end in time is told so (408) and closed; one too many closes one that waits, first of those that never asked
+them and does not end in time is refused (408) and closed; one too many closes one that waits, first of those that never asked
 anything, or is refused (503) where all are being answered. One that does not read what it is answered is cut off.
 """
 
@@ -46,7 +46,7 @@ class Waiting:
         self._known.pop(protocol, None)
 
     def longest(self) -> Bounded | None:
-        """The one to close for another: who has not asked anything yet before who has, and of those who has waited longest.
+        """The one to close for another: first those that have not asked anything yet, of these the one that has waited longest.
 
         None where all have only come, or been answered, and may be about to ask.
         """
@@ -71,8 +71,8 @@ class Bounded(H11Protocol):
         if len(self.connections) > self.waiting.most:
             longest = self.waiting.longest()
             if longest is None:
-                what = f"{self.waiting.most} connections are being answered, as many as there may be"
-                self.refuse(b"503 Service Unavailable", what, "ask again in a second, over one connection that stays open")
+                fault = f"{self.waiting.most} connections are being answered, as many as there may be"
+                self.refuse(b"503 Service Unavailable", fault, "ask again in a second, over one connection that stays open")
                 return
             longest.leave()
         self._wait()
@@ -83,7 +83,7 @@ class Bounded(H11Protocol):
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """More waits to be sent than is read: whoever does not go on reading is cut off."""
+        """More waits to be sent than is read: a client that does not go on reading is cut off."""
         super().pause_writing()
         self._expect_reading()
 
@@ -97,7 +97,7 @@ class Bounded(H11Protocol):
         self._expect_reading()
 
     def send_400_response(self, msg: str) -> None:
-        """What is no HTTP is told so, unless an answer was sent or begun already; whatever still works for it is told to stop."""
+        """Refuse what is no HTTP, unless an answer was sent or begun already; stop the work that still goes on for it."""
         if self._answers():
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -132,10 +132,10 @@ class Bounded(H11Protocol):
         self.transport.close()
         self._expect_reading()
 
-    def refuse(self, status: bytes, what: str, remedy: str) -> None:
+    def refuse(self, status: bytes, fault: str, remedy: str) -> None:
         """Say why, in the form of every refusal, and close."""
         self._work()
-        body = json.dumps({"error": {"what": what, "where": "connection", "remedy": remedy}}).encode()
+        body = json.dumps({"error": {"what": fault, "where": "connection", "remedy": remedy}}).encode()
         head = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
         self.transport.write(head % (status, len(body)) + body)
         self.transport.close()
@@ -213,11 +213,11 @@ def connection_room(connections: int, files: int) -> tuple[int, int]:
 def raise_open_files() -> int:
     """Let this process open as many files as the system allows, up to OPEN_FILES; how many that are."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
+    limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= limit:
         return OPEN_FILES if soft == resource.RLIM_INFINITY else soft
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     except (OSError, ValueError):
         return soft
-    return wanted
+    return limit

@@ -1,4 +1,4 @@
-"""What is said of answers afterwards, and which answers wait to be labelled, over HTTP."""
+"""Feedback on answers, and the answers that wait to be labelled, over HTTP."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tasks.traffic.records import Feedback, new_id
 
 log = logging.getLogger(__name__)
 FEEDBACK = '{"answer_id": "...", "kind": "...", "value": "..."} as /openapi.json describes it'
-AUDIT_DAYS = 7.0  # as far as the monitors look back, unless told otherwise
+AUDIT_DAYS = 7.0  # as far as the monitors look back, unless a request says otherwise
 T = TypeVar("T")
 
 
@@ -41,12 +41,12 @@ class FeedbackRoutes:
         if self.runtime.quotas:
             self.runtime.quotas.feedback(caller)
         traffic = self._traffic("/feedback")
-        said = parse_body(self.runtime.messages.feedback, await self.runtime.request_body(request), FEEDBACK)
-        if said.source == "audit" and "audit" not in caller.roles:
+        feedback = parse_body(self.runtime.messages.feedback, await self.runtime.request_body(request), FEEDBACK)
+        if feedback.source == "audit" and "audit" not in caller.roles:
             raise lacks_role("audit", "body.source")
-        if why := unusable_reason(said.value):
-            raise Refusal(422, f"the value {why}", "body.value", "send one that says something")
-        record = Feedback(new_id(), said.answer_id, datetime.now(UTC), said.kind, said.value, said.source)
+        if reason := unusable_reason(feedback.value):
+            raise Refusal(422, f"the value {reason}", "body.value", "send one that says something")
+        record = Feedback(new_id(), feedback.answer_id, datetime.now(UTC), feedback.kind, feedback.value, feedback.source)
         try:
             keep = partial(traffic.feedback, [record])
             await self._in_time(self.runtime.hearing, "/feedback", "send it again in a second", keep, keeps=True)
@@ -65,17 +65,17 @@ class FeedbackRoutes:
         self._traffic("/audit")
         audits = partial(self.service.audits, n, datetime.now(UTC) - timedelta(days=days))
         try:
-            found = await self._in_time(self.runtime.listing, "/audit", "ask again in a second or for fewer `days`", audits)
+            answers = await self._in_time(self.runtime.listing, "/audit", "ask again in a second or for fewer `days`", audits)
         except InfraError as error:
             log.warning("%s", error)
-            what, remedy = "the log of answers does not answer", "ask again in a minute; answers and feedback are kept meanwhile"
-            raise Refusal(503, what, "/audit", remedy, {"Retry-After": "60"}) from error
-        return json_response({"answers": found})
+            fault, remedy = "the log of answers does not answer", "ask again in a minute; answers and feedback are kept meanwhile"
+            raise Refusal(503, fault, "/audit", remedy, {"Retry-After": "60"}) from error
+        return json_response({"answers": answers})
 
     async def _in_time(self, behind: ThreadPoolExecutor, path: str, remedy: str, call: Callable[[], T], keeps: bool = False) -> T:
         """What `call` gives in that thread; one that has not begun in time never does.
 
-        One that `keeps` something is waited for once it has begun, so that nobody is told to send again what is kept.
+        One that `keeps` something is waited for once it has begun, so that no caller is asked to send again what is kept.
         """
         working = behind.submit(call)
         answer = asyncio.wrap_future(working)

@@ -1,4 +1,4 @@
-"""What is asked and answered over HTTP: one type per question and answer, and one form for everything that is refused."""
+"""The messages over HTTP: one type per question and answer, and one form for every refusal."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from configs.schema import ProblemName, facts_of
 
 # Characters of a refusal: whatever is repeated of a request is searched for credentials.
 LONGEST_WHERE = 200
-LONGEST_WHAT = 600  # why a version does not load, which has 500, is told whole
-MOST_KEYS = 20  # of a body: each that is not read is a fault, and to list 100,000 of them holds everybody up for a second
+LONGEST_WHAT = 600  # why a version does not load, which has 500, is given whole
+MOST_KEYS = 20  # of a body: each that is not read is a fault, and listing 100,000 of them holds all callers up for a second
 
 
 class Strict(BaseModel):
@@ -34,10 +34,10 @@ class Strict(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def refuse_many_keys(cls, given: object) -> object:
-        if isinstance(given, dict) and len(given) > MOST_KEYS:
+    def refuse_many_keys(cls, body: object) -> object:
+        if isinstance(body, dict) and len(body) > MOST_KEYS:
             raise PydanticCustomError("too_many_keys", "An object of more than {most} keys is not read", {"most": MOST_KEYS})
-        return given
+        return body
 
 
 class LabelAnswer(BaseModel):
@@ -135,11 +135,11 @@ def shorten_text(text: str, most: int) -> str:
 class Refusal(Exception):  # noqa: N818
     """A request that is not answered: status, what is wrong, where, what to do.
 
-    Of `what` and `where`, which may hold parts of the request, only the beginnings are kept.
+    Of `reason` and `where`, which may hold parts of the request, only the beginnings are kept.
     """
 
-    def __init__(self, status: int, what: str, where: str, remedy: str, headers: dict[str, str] | None = None) -> None:
-        fault = {"what": shorten_text(what, LONGEST_WHAT), "where": shorten_text(where, LONGEST_WHERE), "remedy": remedy}
+    def __init__(self, status: int, reason: str, where: str, remedy: str, headers: dict[str, str] | None = None) -> None:
+        fault = {"what": shorten_text(reason, LONGEST_WHAT), "where": shorten_text(where, LONGEST_WHERE), "remedy": remedy}
         super().__init__(fault["what"])
         self.status, self.fault, self.headers = status, fault, headers or {}
 
@@ -151,12 +151,14 @@ class Messages:
     """
 
     def __init__(self, problem: ProblemName, max_rows: int, max_characters: int) -> None:
-        one, two = facts_of(problem).examples
+        first, second = facts_of(problem).examples
         text = Annotated[str, StringConstraints(max_length=max_characters)]
         self.problem = problem
-        self.One = _model("Question", "One text.", {"text": (text, Field(examples=[one]))})
+        self.One = _model("Question", "One text.", {"text": (text, Field(examples=[first]))})
         self.Many = _model(
-            "Questions", "Many texts.", {"texts": (list[text], Field(min_length=1, max_length=max_rows, examples=[[one, two]]))}
+            "Questions",
+            "Many texts.",
+            {"texts": (list[text], Field(min_length=1, max_length=max_rows, examples=[[first, second]]))},
         )
         either: Any = Annotated[Annotated[self.One, Tag("one")] | Annotated[self.Many, Tag("many")], Discriminator(_which)]
         self.question: TypeAdapter[Any] = TypeAdapter(either)
@@ -165,29 +167,29 @@ class Messages:
         self.feedback: TypeAdapter[Any] = TypeAdapter(_feedback(problem, max_characters))
 
 
-def _model(name: str, said: str, fields: dict[str, tuple[Any, FieldInfo]]) -> type[BaseModel]:
-    made: type[BaseModel] = create_model(name, __base__=Strict, __doc__=said, **fields)  # type: ignore[call-overload]
-    return made
+def _model(name: str, description: str, fields: dict[str, tuple[Any, FieldInfo]]) -> type[BaseModel]:
+    model: type[BaseModel] = create_model(name, __base__=Strict, __doc__=description, **fields)  # type: ignore[call-overload]
+    return model
 
 
 def _feedback(problem: ProblemName, max_characters: int) -> Any:
     """A classifier's answers are labelled, a generator's corrected, both get thumbs."""
-    shared: dict[str, Any] = {
+    common: dict[str, Any] = {
         "answer_id": (Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")], Field(description="the `id` of an answer")),
         "source": (Literal["user", "audit"], Field("user", description="audit: a label that /audit asked for")),
     }
-    thumb = _model("Thumb", "Good or not.", {**shared, "kind": (Literal["thumb"], ...), "value": (Literal["up", "down"], ...)})  # type: ignore[dict-item]
-    kind, longest, said = (
+    thumb = _model("Thumb", "Good or not.", {**common, "kind": (Literal["thumb"], ...), "value": (Literal["up", "down"], ...)})  # type: ignore[dict-item]
+    kind, longest, description = (
         ("label", 200, "The right label.") if facts_of(problem).has_labels else ("correction", max_characters, "The better text.")
     )
     value = (Annotated[str, StringConstraints(min_length=1, max_length=longest)], ...)
-    better = _model(kind.capitalize(), said, {**shared, "kind": (Literal[kind], ...), "value": value})  # type: ignore[dict-item]
+    better = _model(kind.capitalize(), description, {**common, "kind": (Literal[kind], ...), "value": value})  # type: ignore[dict-item]
     return Annotated[thumb | better, Field(discriminator="kind")]
 
 
 def _which(value: object) -> str | None:
-    given = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    return "many" if "texts" in given else "one" if "text" in given else None
+    fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+    return "many" if "texts" in fields else "one" if "text" in fields else None
 
 
 def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:

@@ -20,12 +20,16 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class ServiceMetrics:
-    """The numbers of one service; what changes by itself (versions, queues) is asked for when somebody reads."""
+    """The numbers of one service; what changes by itself (versions, queues) is asked for at each read."""
 
     def __init__(
-        self, model: str, standing: Callable[[], FollowerState], waiting: Callable[[], int], kept: Callable[[], WriterCounts | None]
+        self,
+        model: str,
+        standing: Callable[[], FollowerState],
+        waiting: Callable[[], int],
+        traffic_counts: Callable[[], WriterCounts | None],
     ) -> None:
-        self._model, self._standing, self._waiting, self._kept = model, standing, waiting, kept
+        self._model, self._standing, self._waiting, self._kept = model, standing, waiting, traffic_counts
         self.registry = CollectorRegistry()
         own = self.registry
         self.requests = Counter("tunekeeper_requests", "Requests by path and status.", ("path", "status"), registry=own)
@@ -39,12 +43,12 @@ class ServiceMetrics:
         self.registry.register(self)
 
     def batch(self, rows: int, seconds: float) -> None:
-        """Told by the thread that answers."""
+        """Called by the thread that answers, once a batch."""
         self.rows.observe(rows)
         self.model_seconds.inc(seconds)
 
     def collect(self) -> Iterator[Metric]:
-        """What is only known at the moment it is asked for."""
+        """The numbers that are only known when they are read."""
         now = self._standing()
         info = GaugeMetricFamily("tunekeeper_model_info", "1 for the version that answers.", labels=("model", "version"))
         if now.version is not None:
@@ -57,15 +61,15 @@ class ServiceMetrics:
             "model_loading": ("1 while a version is being loaded.", now.loading),
             "waiting": ("Texts that wait for an answer.", self._waiting()),
         }
-        for name, (said, value) in gauges.items():
-            yield GaugeMetricFamily(f"tunekeeper_{name}", said, value=float(value))
+        for name, (description, value) in gauges.items():
+            yield GaugeMetricFamily(f"tunekeeper_{name}", description, value=float(value))
         yield CounterMetricFamily("tunekeeper_swaps", "Times a version took another's place.", value=now.swaps)
         yield CounterMetricFamily("tunekeeper_load_failures", "Times a version did not load or check.", value=now.failures)
-        kept = self._kept()
-        if kept is not None:
-            yield CounterMetricFamily("tunekeeper_traffic_written", "Records of the traffic log on disk.", value=kept.written)
-            yield CounterMetricFamily("tunekeeper_traffic_lost", "Records that the traffic log could not take.", value=kept.lost)
-            yield GaugeMetricFamily("tunekeeper_traffic_waiting", "Records on their way to the disk.", value=kept.waiting)
+        counts = self._kept()
+        if counts is not None:
+            yield CounterMetricFamily("tunekeeper_traffic_written", "Records of the traffic log on disk.", value=counts.written)
+            yield CounterMetricFamily("tunekeeper_traffic_lost", "Records that the traffic log could not take.", value=counts.lost)
+            yield GaugeMetricFamily("tunekeeper_traffic_waiting", "Records on their way to the disk.", value=counts.waiting)
 
     def page(self) -> bytes:
         return generate_latest(self.registry)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Which role opens what. Probes carry no keys: /health and /ready answer everybody, and /ready tells details to `metrics` alone.
+# Which role opens what. Probes carry no keys: /health and /ready answer all, and /ready tells details to `metrics` alone.
 NEEDS: dict[str, Role] = {"/predict": "ask", "/feedback": "feedback", "/audit": "audit", "/metrics": "metrics"}
 OPEN = frozenset({"/health", "/ready"})
 ANY_KEY = frozenset({"/openapi.json"})
@@ -32,7 +32,7 @@ def refusal_response(refusal: Refusal) -> Response:
 
 
 def lacks_role(role: Role, where: str) -> Refusal:
-    """What a known caller is told whose key does not open this."""
+    """The refusal of a known caller whose key lacks a role."""
     remedy = f"send a key that has it: an entry of the service's {VARIABLE} as name:{role}:KEY"
     return Refusal(403, f"this needs the role `{role}`", where, remedy)
 
@@ -70,8 +70,8 @@ class Door:
 
     def _refusal(self, path: str, headers: dict[bytes, bytes], caller: Caller | None) -> Refusal | None:
         if not self.strangers and not is_local(headers.get(b"host", b"localhost")):
-            said = "without API keys only this machine's own names are answered"
-            return Refusal(403, said, "header Host", f"ask localhost, or set {VARIABLE}")
+            reason = "without API keys only this machine's own names are answered"
+            return Refusal(403, reason, "header Host", f"ask localhost, or set {VARIABLE}")
         if path not in PATHS:  # a router may read a path more freely than NEEDS is looked up: `$` matches before a final newline
             return Refusal(404, "there is nothing here", path, "see /openapi.json for what there is")
         if path in OPEN:
@@ -88,8 +88,8 @@ async def read_body(request: Request, most: int) -> bytes:
     kind = request.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "application/json":  # browsers ask first before they send this across sites
         raise Refusal(415, f"the body's type is {kind[:80] or 'not given'}", "header Content-Type", SEND_JSON)
-    said = request.headers.get("content-length", "0")
-    if said.isdecimal() and int(said) > most:
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length) > most:
         raise _too_large(most)
     parts, size = [], 0
     async for part in request.stream():

@@ -38,7 +38,7 @@ HEX = "5f0c1a5ed3a84c1c9a54e1d7c0b1f2a3"
 
 
 def describe_path(path: str, messages: Messages, keys: Keys, local: bool) -> dict[str, Any]:
-    """What `add_api_route` is told of a path beside its method."""
+    """The arguments of `add_api_route` for a path, beside its method."""
     locked = bool(keys) and path not in OPEN
     door = _door(path, keys, local)
     security: dict[str, object] = {"security": [{name: []} for name in SCHEMES]} if locked else {}
@@ -53,7 +53,7 @@ def describe_path(path: str, messages: Messages, keys: Keys, local: bool) -> dic
 
 
 def _door(path: str, keys: Keys, local: bool) -> tuple[int, ...]:
-    """The statuses of those who are not let in, or not now."""
+    """The statuses of callers that are not let in, or not now."""
     if keys:
         return () if path in OPEN else (401, 403, *LIMITED.get(path, ()))
     return (403,) if local or path in ("/audit", "/feedback") else ()
@@ -105,18 +105,18 @@ def _asked(path: str, messages: Messages) -> dict[str, object]:
 def _body(adapter: TypeAdapter[Any], examples: dict[str, object]) -> dict[str, object]:
     """A request body that the handler reads by itself, described by the type it reads it with."""
     schema = adapter.json_schema(ref_template="#/$defs/{model}")
-    defined = schema.pop("$defs", {})
+    definitions = schema.pop("$defs", {})
     for key in ("oneOf", "anyOf"):
         if key in schema:
-            schema[key] = [defined[each["$ref"].rpartition("/")[2]] for each in schema[key]]
+            schema[key] = [definitions[option["$ref"].rpartition("/")[2]] for option in schema[key]]
     schema.pop("discriminator", None)
     content = {"schema": schema, "examples": {name: {"value": value} for name, value in examples.items()}}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 def _questions(messages: Messages) -> dict[str, object]:
-    one, two = facts_of(messages.problem).examples
-    return {"one": {"text": one}, "many": {"texts": [one, two]}}
+    first, second = facts_of(messages.problem).examples
+    return {"one": {"text": first}, "many": {"texts": [first, second]}}
 
 
 def _sayings(messages: Messages) -> dict[str, object]:

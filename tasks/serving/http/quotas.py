@@ -33,15 +33,15 @@ class Quotas:
         """
         count, size = len(texts), sum(map(len, texts))
         if count > self._share:
-            what = f"{count:,} texts in one request are more than the {self._share:,} that this key may have waiting"
-            raise Refusal(422, what, "body", f"send at most {self._share:,} at once, or raise serving.key_share")
+            fault = f"{count:,} texts in one request are more than the {self._share:,} that this key may have waiting"
+            raise Refusal(422, fault, "body", f"send at most {self._share:,} at once, or raise serving.key_share")
         if self._waiting[caller.name] + count > self._share:
-            what = f"{self._waiting[caller.name]:,} texts of this key are waiting, and it may have {self._share:,}"
-            raise Refusal(429, what, "/predict", "wait for their answers first, or raise serving.key_share", {"Retry-After": "1"})
+            fault = f"{self._waiting[caller.name]:,} texts of this key are waiting, and it may have {self._share:,}"
+            raise Refusal(429, fault, "/predict", "wait for their answers first, or raise serving.key_share", {"Retry-After": "1"})
         characters = self._characters[caller.name]
         if characters and characters + size > self._share_of_characters:
-            what = f"{characters:,} characters of this key are waiting, and it may have {self._share_of_characters:,}"
-            raise Refusal(429, what, "/predict", "wait for their answers first, or raise serving.key_share", {"Retry-After": "1"})
+            fault = f"{characters:,} characters of this key are waiting, and it may have {self._share_of_characters:,}"
+            raise Refusal(429, fault, "/predict", "wait for their answers first, or raise serving.key_share", {"Retry-After": "1"})
         self._texts.take(caller, count, "/predict")
         self._waiting[caller.name] += count
         self._characters[caller.name] += size
@@ -59,8 +59,8 @@ class Quotas:
 class Rates:
     """Tokens of each caller: `per_minute` at once, and as many a minute after that; None: no limit."""
 
-    def __init__(self, what: str, per_minute: int | None, setting: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._what, self._per_minute, self._setting, self._clock = what, per_minute, setting, clock
+    def __init__(self, unit: str, per_minute: int | None, setting: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._what, self._per_minute, self._setting, self._clock = unit, per_minute, setting, clock
         self._left: dict[str, tuple[float, float]] = {}  # what is left, and when that was
 
     def take(self, caller: Caller, count: int, path: str) -> None:
@@ -68,13 +68,13 @@ class Rates:
         if self._per_minute is None:
             return
         if count > self._per_minute:
-            what = f"{count:,} {self._what} in one request are more than the {self._per_minute:,} that this key may send a minute"
-            raise Refusal(422, what, "body", f"send at most {self._per_minute:,} at once, or raise {self._setting}")
+            fault = f"{count:,} {self._what} in one request are more than the {self._per_minute:,} that this key may send a minute"
+            raise Refusal(422, fault, "body", f"send at most {self._per_minute:,} at once, or raise {self._setting}")
         now = self._clock()
         left, since = self._left.get(caller.name, (float(self._per_minute), now))
         left = min(float(self._per_minute), left + (now - since) * self._per_minute / 60)
         self._left[caller.name] = (left if left < count else left - count, now)
         if left < count:
             seconds = max(1, math.ceil((count - left) * 60 / self._per_minute))
-            what = f"this key may send {self._per_minute:,} {self._what} a minute"
-            raise Refusal(429, what, path, f"send fewer at once or later, or raise {self._setting}", {"Retry-After": str(seconds)})
+            fault = f"this key may send {self._per_minute:,} {self._what} a minute"
+            raise Refusal(429, fault, path, f"send fewer at once or later, or raise {self._setting}", {"Retry-After": str(seconds)})

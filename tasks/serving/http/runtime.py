@@ -78,7 +78,7 @@ class Service:
 
 
 class Runtime:
-    """Of a running service what its paths share: messages, counters, quotas, the batcher, threads."""
+    """The parts that the paths of a running service share: messages, counters, quotas, the batcher, threads."""
 
     def __init__(self, service: Service) -> None:
         settings = service.settings
@@ -125,13 +125,13 @@ class Runtime:
             ) from None
 
     def late_refusal(self, path: str, remedy: str) -> Refusal:
-        """What a caller is told whose answer did not come in time."""
-        what = f"no answer within {self.settings.timeout_seconds:g} s"
-        return Refusal(504, what, path, f"{remedy}, or raise serving.timeout_seconds", SOON)
+        """The refusal of a caller whose answer did not come in time."""
+        fault = f"no answer within {self.settings.timeout_seconds:g} s"
+        return Refusal(504, fault, path, f"{remedy}, or raise serving.timeout_seconds", SOON)
 
 
 def unprepared(error: InfraError, path: str) -> Refusal:
-    """What a caller is told whose texts could not be prepared, at the second try neither."""
+    """The refusal of a caller whose texts could not be prepared, not at the second try either."""
     log.error("texts could not be prepared: %s", error)
     return Refusal(
         503, "the texts cannot be prepared now", path, "send them again in a few seconds: nothing of them was logged", SOON

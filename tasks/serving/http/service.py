@@ -65,8 +65,8 @@ async def _unreadable(_: Request, error: Exception) -> Response:
 async def _no_such_thing(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    said = {404: "there is nothing here", 405: f"{request.method} is not for this path"}.get(status, str(error))
-    return refusal_response(Refusal(status, said, request.url.path, "see /openapi.json for what there is", headers))
+    reason = {404: "there is nothing here", 405: f"{request.method} is not for this path"}.get(status, str(error))
+    return refusal_response(Refusal(status, reason, request.url.path, "see /openapi.json for what there is", headers))
 
 
 async def _broken(request: Request, _: Exception) -> Response:

@@ -33,7 +33,7 @@ class StatusRoutes:
         if caller is None or "metrics" not in caller.roles:
             return json_response({"ready": now.version is not None}, 200 if now.version is not None else 503)
         counts = self.service.traffic.counts if self.service.traffic is not None else None
-        said = {
+        readiness = {
             "ready": now.version is not None,
             "model": self.service.name,
             "version": now.version,
@@ -46,7 +46,7 @@ class StatusRoutes:
             "waiting": self.runtime.batcher.waiting,
             "traffic": None if counts is None else {"written": counts.written, "lost": counts.lost, "waiting": counts.waiting},
         }
-        return json_response(clean_value(said), 200 if now.version is not None else 503)
+        return json_response(clean_value(readiness), 200 if now.version is not None else 503)
 
     async def metrics(self) -> Response:
         """For Prometheus."""
