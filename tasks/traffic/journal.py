@@ -1,7 +1,7 @@
 """Journals: one file of lines per process, appended in whole batches, held by a lock that death releases.
 
-What was written to it outlives kill -9 of its process, and a second later the machine's end. A journal that nobody holds is
-finished: whoever finds it moves its records to their store and removes it.
+What was written to it outlives kill -9 of its process, and a second later the machine's end. A journal that no process holds
+is finished: the next reader moves its records to their store and removes it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Journal:
 
     def append(self, content: memoryview) -> int:
         """Write what the disk takes of it, and say how many bytes that was."""
-        written = os.write(self._file, content)
-        self.size, self._unsynced = self.size + written, True
-        return written
+        count = os.write(self._file, content)
+        self.size, self._unsynced = self.size + count, True
+        return count
 
     def sync(self) -> None:
         """See that it outlives the machine."""
@@ -45,7 +45,7 @@ class Journal:
             self._unsynced = False
 
     def close(self) -> None:
-        """Let go: from here on it is finished, and anybody's to move."""
+        """Let go: from here on it is finished, and any process may move it."""
         _open.discard(self)
         os.close(self._file)
 
@@ -65,7 +65,7 @@ def content_of(path: Path) -> bytes | None:
 
 @contextmanager
 def claim_finished(path: Path) -> Iterator[bool]:
-    """Whether a journal's owner let go or died; if so, nobody else moves it while the block lasts."""
+    """Whether a journal's owner let go or died; if so, no other process moves it while the block lasts."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -81,7 +81,7 @@ def claim_finished(path: Path) -> Iterator[bool]:
 
 
 def _made(folder: Path) -> tuple[Path, int]:
-    """A new file and its lock; another one where somebody took it for finished before it was locked."""
+    """A new file and its lock; another one where a process took it for finished before it was locked."""
     while True:
         path = folder / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(6)}{SUFFIX}"
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

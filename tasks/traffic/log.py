@@ -63,7 +63,7 @@ def read_feedback(home: Path, pipeline: str, url: str | None = None) -> pd.DataF
 
 
 def find_answers(home: Path, pipeline: str, url: str | None, ids: Collection[str]) -> pd.DataFrame:
-    """The answers with these ids, of those that are there."""
+    """The answers with these ids, as far as they are there."""
     return frame_of(_read(home, pipeline, url, "answers", Query(ids=frozenset(ids))))
 
 
@@ -77,12 +77,12 @@ def pending_audits(
 ) -> pd.DataFrame:
     """Answers since `start` drawn to be labelled that no audit has labelled yet, nor, with `thumbs`, given a thumb.
 
-    By id, which is a random order: whoever labels only the first of them still labels a fair draw. A user's own label does not
-    count, for users choose what they label. Nobody speaks of an answer before it is given: older feedback is not read.
+    By id, which is a random order: labelling only the first of them is still a fair draw. A user's own label does not
+    count, for users choose what they label. Feedback comes after its answer: older feedback is not read.
     """
     kinds = ["label", "correction", *(["thumb"] if thumbs else [])]
-    said = _read(home, pipeline, url, "feedback", Query(start)).to_pandas()
-    done = said[(said["source"] == "audit") & said["kind"].isin(kinds)]["answer_id"]
+    feedback = _read(home, pipeline, url, "feedback", Query(start)).to_pandas()
+    done = feedback[(feedback["source"] == "audit") & feedback["kind"].isin(kinds)]["answer_id"]
     drawn = _read(home, pipeline, url, "answers", Query(start, audits=True)).to_pandas()
     pending: pd.DataFrame = drawn[~drawn["id"].isin(done)].sort_values("id", ignore_index=True)
     return pending if most is None else pending.head(most)
@@ -99,9 +99,9 @@ def _read(home: Path, pipeline: str, url: str | None, kind: Kind, query: Query) 
         log.warning("journals in %s stay where they are (%s)", folder, error.strerror)
     contents = (content_of(path) for path in list_journals(folder))
     open_ones = [decode_records(content)[kind].select(query.names(kind)) for content in contents if content]
-    kept = store.read(kind, query)
+    stored = store.read(kind, query)
     store.close()
-    return query.of(pa.concat_tables([kept, *open_ones]))
+    return query.of(pa.concat_tables([stored, *open_ones]))
 
 
 def _folder(home: Path, pipeline: str) -> Path:

@@ -1,4 +1,4 @@
-"""What is kept of served traffic: answers and what people said of them, as values, as lines of a journal, as Arrow tables."""
+"""The records of served traffic: answers and people's feedback on them, as values, as lines of a journal, as Arrow tables."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What somebody said of one answer: a label, a thumb (up or down), or the better text; at once or weeks later."""
+    """A person's feedback on one answer: a label, a thumb (up or down), or the better text; at once or weeks later."""
 
     id: str
     answer_id: str
@@ -113,7 +113,7 @@ def empty_table(kind: Kind) -> pa.Table:
 
 
 def unique_rows(table: pa.Table) -> pa.Table:
-    """The first row of each id: a row may lie in a journal and in its Parquet file, where somebody was killed between the two."""
+    """The first row of each id: a row may lie in a journal and in its Parquet file, where a process was killed between the two."""
     import numpy as np
 
     ids = table.column("id").to_pandas()
@@ -172,7 +172,8 @@ def _one_by_one(lines: Iterable[bytes]) -> Iterable[pa.Table]:
 def _of_kind(both: pa.Table, kind: Kind) -> pa.Table:
     import pyarrow.compute as pc
 
-    said = pc.is_valid(both.column("answer_id"))
+    is_feedback = pc.is_valid(both.column("answer_id"))
     whole = pc.and_(pc.is_valid(both.column("id")), pc.is_valid(both.column("time")))
     schema = schema_of(kind)
-    return both.filter(pc.and_(whole, said if kind == "feedback" else pc.invert(said))).select(schema.names).cast(schema)
+    of_kind = is_feedback if kind == "feedback" else pc.invert(is_feedback)
+    return both.filter(pc.and_(whole, of_kind)).select(schema.names).cast(schema)

@@ -82,8 +82,8 @@ class SqlStore:
         import pyarrow as pa
 
         with self._begun() as connection:
-            found = [rows for ids in _parts(query.ids) for rows in self._rows(connection, kind, query, ids)]
-        return pa.concat_tables([empty_table(kind).select(query.names(kind)), *found])
+            tables = [rows for ids in _parts(query.ids) for rows in self._rows(connection, kind, query, ids)]
+        return pa.concat_tables([empty_table(kind).select(query.names(kind)), *tables])
 
     def tidy(self) -> None:
         return None
@@ -93,20 +93,20 @@ class SqlStore:
 
     def _rows(self, connection: Connection, kind: Kind, query: Query, ids: list[str] | None) -> Iterator[pa.Table]:
         table, names = TABLES[kind], query.names(kind)
-        wanted = sa.select(*(table.c[name] for name in names)).where(table.c.pipeline == self.pipeline)
+        statement = sa.select(*(table.c[name] for name in names)).where(table.c.pipeline == self.pipeline)
         if query.start is not None:
-            wanted = wanted.where(table.c.time >= query.start.astimezone(UTC))
+            statement = statement.where(table.c.time >= query.start.astimezone(UTC))
         if query.end is not None:
-            wanted = wanted.where(table.c.time < query.end.astimezone(UTC))
+            statement = statement.where(table.c.time < query.end.astimezone(UTC))
         if ids is not None:
-            wanted = wanted.where(table.c.id.in_(ids))
+            statement = statement.where(table.c.id.in_(ids))
         if query.audits:
-            wanted = wanted.where(table.c.audit)
+            statement = statement.where(table.c.audit)
         for name, value in query.values.items():
-            wanted = wanted.where(table.c[name] == value)
+            statement = statement.where(table.c[name] == value)
         if query.most is not None:
-            wanted = wanted.order_by(table.c.id).limit(query.most)
-        result = connection.execution_options(stream_results=True).execute(wanted)
+            statement = statement.order_by(table.c.id).limit(query.most)
+        result = connection.execution_options(stream_results=True).execute(statement)
         for rows in result.partitions(FETCHED):
             yield _table(kind, names, list(zip(*rows, strict=True)))
 
@@ -126,16 +126,16 @@ class SqlStore:
             with self._engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            said = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
+            lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
             raise InfraError(
-                f"the traffic log at {self.name} does not answer ({said[0]}): see that it is up and {VARIABLE} is right"
+                f"the traffic log at {self.name} does not answer ({lines[0]}): see that it is up and {VARIABLE} is right"
             ) from error
 
     @cached_property
     def _engine(self) -> Engine:
         try:
-            given = {name: value for name, value in POSTGRES.items() if name not in self.url.query}
-            return sa.create_engine(self.url, poolclass=sa.NullPool, connect_args=given if self._shared else {"timeout": 5.0})
+            options = {name: value for name, value in POSTGRES.items() if name not in self.url.query}
+            return sa.create_engine(self.url, poolclass=sa.NullPool, connect_args=options if self._shared else {"timeout": 5.0})
         except ModuleNotFoundError as error:
             raise InfraError(
                 f"the traffic log at {self.name} needs the package {error.name}: pip install psycopg2-binary"
@@ -157,8 +157,8 @@ def _parsed(url: str) -> sa.URL:
 def _parts(ids: frozenset[str] | None) -> list[list[str] | None]:
     if ids is None:
         return [None]
-    ordered = sorted(ids)
-    return [ordered[start : start + IDS] for start in range(0, len(ordered), IDS)]
+    in_order = sorted(ids)
+    return [in_order[start : start + IDS] for start in range(0, len(in_order), IDS)]
 
 
 def _table(kind: Kind, names: list[str], columns: list[tuple[Any, ...]]) -> pa.Table:

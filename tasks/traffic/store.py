@@ -1,6 +1,6 @@
 """Where traffic lies for good on one machine: Parquet by day, FOLDER/{answers,feedback}/day=YYYY-MM-DD/NAME.parquet.
 
-A file is there whole or not at all, and a row may be there twice where somebody was killed while moving it: readers take the first
+A file is there whole or not at all, and a row may be there twice where a process was killed while moving it: readers take the first
 of each id.
 """
 
@@ -81,7 +81,7 @@ class Store(Protocol):
     def read(self, kind: Kind, query: Query) -> pa.Table: ...
 
     def tidy(self) -> None:
-        """What is to be done now and then."""
+        """Do the upkeep that is due now and then."""
 
     def close(self) -> None: ...
 
@@ -107,18 +107,18 @@ class ParquetStore:
         import pyarrow as pa
 
         for attempt in range(_ATTEMPTS):
-            found = empty_table(kind).select(query.names(kind))
+            table = empty_table(kind).select(query.names(kind))
             try:
                 for file in [file for day in self._days(kind, query) for file in _files(day)]:
                     with _damage_named(file):
                         rows = _rows(file, kind, query.names(kind))
-                    found = pa.concat_tables([found, query.of(rows)])
-                    found = query.of(found) if query.most is not None else found
-                return query.of(found)
+                    table = pa.concat_tables([table, query.of(rows)])
+                    table = query.of(table) if query.most is not None else table
+                return query.of(table)
             except FileNotFoundError:  # files became one while we read them
                 if attempt == _ATTEMPTS - 1:
                     raise
-        return found
+        return table
 
     def tidy(self) -> None:
         """Make larger files of the small ones of each day, by one process at a time; remove what was half written."""
@@ -128,8 +128,8 @@ class ParquetStore:
                 small = [file for file in _files(day) if file.stat().st_size < SMALL_BYTES]
                 over = day.name.removeprefix("day=") < f"{datetime.now(UTC):%Y-%m-%d}"
                 if len(small) > (1 if over else MOST_FILES):
-                    for some in _together(small):
-                        _merge(some, day.parent.name == "answers")
+                    for group in _together(small):
+                        _merge(group, day.parent.name == "answers")
 
     def close(self) -> None:
         return None
@@ -171,9 +171,9 @@ def _damage_named(file: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
-        why = str(error).rstrip(".")
+        reason = str(error).rstrip(".")
         raise InfraError(
-            f"{file} cannot be read ({why}): restore it from a copy; where there is none, move it out of this home, and go on "
+            f"{file} cannot be read ({reason}): restore it from a copy; where there is none, move it out of this home, and go on "
             "without its rows"
         ) from error
 
@@ -195,17 +195,17 @@ def _write(rows: pa.Table, path: Path) -> None:
 
 def _together(files: list[Path]) -> Iterator[list[Path]]:
     """Files in their order, each time as many as reach SMALL_BYTES; one alone is left as it is."""
-    some: list[Path] = []
+    group: list[Path] = []
     size = 0
     for file in files:
-        some.append(file)
+        group.append(file)
         size += file.stat().st_size
         if size >= SMALL_BYTES:
-            if len(some) > 1:
-                yield some
-            some, size = [], 0
-    if len(some) > 1:
-        yield some
+            if len(group) > 1:
+                yield group
+            group, size = [], 0
+    if len(group) > 1:
+        yield group
 
 
 def _merge(files: list[Path], answers: bool) -> None:
@@ -228,7 +228,7 @@ def _sweep(day: Path) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
-    """Whether there is something to tidy up and nobody else does; nobody does while the block lasts."""
+    """Whether there is something to tidy up that no other process tidies; none does while the block lasts."""
     if not folder.is_dir():
         yield False
         return

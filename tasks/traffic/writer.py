@@ -56,8 +56,8 @@ class Traffic:
         self._ended, self._sealed = threading.Event(), threading.Event()
         self._process = os.getpid()
         self._threads = [
-            threading.Thread(target=work, args=given, name=f"traffic-{name}", daemon=True)
-            for name, work, given in (("writer", self._write_on, (tick,)), ("keeper", self._keep_on, ()))
+            threading.Thread(target=work, args=args, name=f"traffic-{name}", daemon=True)
+            for name, work, args in (("writer", self._write_on, (tick,)), ("keeper", self._keep_on, ()))
         ]
         for thread in self._threads:
             thread.start()
@@ -74,12 +74,13 @@ class Traffic:
 
     def feedback(self, feedback: Sequence[Feedback]) -> None:
         """Keep feedback; what people write, labels and corrections, is redacted first."""
-        if self._redact is not None and any(said.kind != "thumb" for said in feedback):
-            values = self._redact(["" if said.kind == "thumb" else said.value for said in feedback])
+        if self._redact is not None and any(record.kind != "thumb" for record in feedback):
+            values = self._redact(["" if record.kind == "thumb" else record.value for record in feedback])
             feedback = [
-                said if said.kind == "thumb" else replace(said, value=value) for said, value in zip(feedback, values, strict=True)
+                record if record.kind == "thumb" else replace(record, value=value)
+                for record, value in zip(feedback, values, strict=True)
             ]
-        self._accept(feedback, sum(len(said.value) for said in feedback))
+        self._accept(feedback, sum(len(record.value) for record in feedback))
 
     def flush(self) -> bool:
         """Write and sync what waits now; whether all of it is on disk."""
@@ -99,10 +100,10 @@ class Traffic:
         self._sealed.set()
         for thread in self._threads:
             thread.join(15)
-        kept = self.flush()
+        flushed = self.flush()
         with self._turn:
             self._seal()
-        if not kept:
+        if not flushed:
             self._lose(self._unwritten_records, "the disk did not take them before the end")
         self._settle()
         self._store.close()
@@ -120,15 +121,15 @@ class Traffic:
                 return
         self._lose(len(records), "the queue is full" if full else "the log is closed, or was opened before a fork")
 
-    def _lose(self, records: int, why: str) -> None:
+    def _lose(self, records: int, reason: str) -> None:
         """Count what is lost, and say so once a minute."""
         now = time.monotonic()
         with self._lock:
             self._lost += records
-            lost, due = self._lost, records > 0 and now - self._said >= SAY_SECONDS
+            total, due = self._lost, records > 0 and now - self._said >= SAY_SECONDS
             self._said = now if due else self._said
         if due:
-            log.error("the traffic log in %s has lost %d records so far: %s; answers go on", self._folder, lost, why)
+            log.error("the traffic log in %s has lost %d records so far: %s; answers go on", self._folder, total, reason)
 
     # --- the writer: what waits goes to the journal ---------------------------------------------------------------------
 
@@ -171,10 +172,10 @@ class Traffic:
         with self._lock:
             self._written += self._unwritten_records
             self._unwritten_records = 0
-            lost = self._lost
+            total = self._lost
         if self._in_trouble:
             self._in_trouble = False
-            log.warning("the traffic log in %s is written again; %d records were lost so far", self._folder, lost)
+            log.warning("the traffic log in %s is written again; %d records were lost so far", self._folder, total)
 
     def _trouble(self, error: OSError) -> None:
         if not self._in_trouble:
@@ -191,7 +192,7 @@ class Traffic:
                 self._sealed.set()
 
     def _seal(self) -> None:
-        """Let go of the journal; where the disk holds half a line of it, whoever reads it leaves that out."""
+        """Let go of the journal; where the disk holds half a line of it, readers leave that out."""
         if self._journal is not None:
             self._journal.close()
             self._journal = None
@@ -200,11 +201,11 @@ class Traffic:
 
     def _keep_on(self) -> None:
         usual = min(30.0, self._store.seal_seconds)
-        pause, tidied = usual, -TIDY_SECONDS
+        pause, last_tidy = usual, -TIDY_SECONDS
         while not self._ended.is_set():
             done = self._settle()
-            if done and time.monotonic() - tidied >= TIDY_SECONDS:
-                tidied = time.monotonic()
+            if done and time.monotonic() - last_tidy >= TIDY_SECONDS:
+                last_tidy = time.monotonic()
                 self._attempt(self._store.tidy)
             pause = usual if done else min(2 * pause, _LONGEST_PAUSE)
             (self._sealed if done else self._ended).wait(pause)
