@@ -44,13 +44,14 @@ class Tracking(Runs):
         """
         where = self.experiment(BASES)
         query = f"tags.`{PREFIX}base` = '{base.digest}'"
-        found = self.attempt("looking for the base", lambda: self.client.search_runs([where], query))
-        whole = next((run.info.run_id for run in found if run.info.status == "FINISHED"), None)
+        runs = self.attempt("looking for the base", lambda: self.client.search_runs([where], query))
+        whole = next((run.info.run_id for run in runs if run.info.status == "FINISHED"), None)
         if whole is not None:
             return self.artifact_uri(whole, "base")
         tags = {f"{PREFIX}base": base.digest, f"{PREFIX}weights_sha256": base.weights, f"{PREFIX}name": base.name}
-        made = found or [self.attempt("storing the base", lambda: self.client.create_run(where, run_name=base.name, tags=tags))]
-        run = made[0].info.run_id
+        if not runs:
+            runs = [self.attempt("storing the base", lambda: self.client.create_run(where, run_name=base.name, tags=tags))]
+        run = runs[0].info.run_id
         with tempfile.TemporaryDirectory() as aside:
             for file in base_files(base.path, base.target_tokenizer):
                 target = Path(aside) / file.relative_to(base.path)
@@ -76,8 +77,8 @@ class Tracking(Runs):
 
         def log() -> str:
             run = self.client.get_run(run_id)
-            made = self.client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
-            self.client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
+            model = self.client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
+            self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
             with tempfile.TemporaryDirectory() as aside:
                 with atomic_folder(Path(aside, "model")) as whole:  # with the hashes of all its files
                     mlflow.pyfunc.save_model(
@@ -87,11 +88,11 @@ class Tracking(Runs):
                         signature=infer_signature(*signature_of),
                         input_example=example,
                         pip_requirements=_requirements(),
-                        mlflow_model=Model(made.artifact_location, run_id, model_uuid=made.model_id, model_id=made.model_id),
+                        mlflow_model=Model(model.artifact_location, run_id, model_uuid=model.model_id, model_id=model.model_id),
                     )
-                self.client.log_model_artifacts(made.model_id, f"{aside}/model")
-            self.client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
-            return f"models:/{made.model_id}"
+                self.client.log_model_artifacts(model.model_id, f"{aside}/model")
+            self.client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+            return f"models:/{model.model_id}"
 
         uri = self.attempt("storing the model", log)
         self.tag(run_id, {"model_uri": uri})
@@ -116,22 +117,22 @@ class Tracking(Runs):
             for version in self.client.search_model_versions(f"name = '{model}'"):
                 if version.run_id == run_id:
                     return version
-            marked = {PREFIX + key: value for key, value in tags.items()}
-            return self.client.create_model_version(model, uri, run_id, tags=marked, model_id=model_id)  # no server guesses it
+            own_tags = {PREFIX + key: value for key, value in tags.items()}
+            return self.client.create_model_version(model, uri, run_id, tags=own_tags, model_id=model_id)  # no server guesses it
 
         def register() -> str:
             number = find().version
-            said = json.dumps([{"name": model, "version": number}])
-            self.client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: said})
+            versions = json.dumps([{"name": model, "version": number}])
+            self.client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: versions})
             return str(number)
 
         return self.attempt("registering the version", register)
 
     def version_tags(self, model: str, version: str) -> dict[str, str]:
         """Ours, without their prefix, and the version's `run_id` and `source`."""
-        found = self.attempt(f"reading {model} {version}", lambda: self.client.get_model_version(model, version))
-        own = {key.removeprefix(PREFIX): value for key, value in found.tags.items() if key.startswith(PREFIX)}
-        return {**own, "run_id": found.run_id or "", "source": found.source or ""}
+        entry = self.attempt(f"reading {model} {version}", lambda: self.client.get_model_version(model, version))
+        own = {key.removeprefix(PREFIX): value for key, value in entry.tags.items() if key.startswith(PREFIX)}
+        return {**own, "run_id": entry.run_id or "", "source": entry.source or ""}
 
     def location_of_version(self, model: str, version: str) -> str:
         """Where its artifact folder lies, in whatever store."""

@@ -1,4 +1,4 @@
-"""The connection to MLflow: every call tried a few times, every failure told with the address and the remedy."""
+"""The connection to MLflow: every call tried a few times, every failure reported with the address and the remedy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONNECT_SECONDS = 10
 class Connection:
     """One tracking server; every call is tried a few times, then fails as InfraError with the address and the remedy.
 
-    `only_look` leaves a database as it is: for those who say what is wrong and mend nothing.
+    `only_look` leaves a database as it is: for commands that report faults and mend nothing.
     """
 
     def __init__(self, home: Home, pause: Callable[[float], None] = time.sleep, *, only_look: bool = False) -> None:
@@ -41,21 +41,21 @@ class Connection:
         mlflow.set_registry_uri(self.home.tracking_uri)
         return mlflow.MlflowClient(self.home.tracking_uri)
 
-    def attempt(self, what: str, call: Callable[[], T]) -> T:
+    def attempt(self, action: str, call: Callable[[], T]) -> T:
         """Call, and call again after pauses of 1, 2, 4 seconds where the server or its database does not answer."""
         for number in range(ATTEMPTS):
             try:
                 return call()
             except tracking_failures() as error:
                 if not _passing(error) or number == ATTEMPTS - 1:
-                    raise self._fault(what, error) from error
+                    raise self._fault(action, error) from error
                 self.pause(2.0**number)
         raise AssertionError("unreachable")
 
-    def _fault(self, what: str, error: Exception) -> InfraError:
+    def _fault(self, action: str, error: Exception) -> InfraError:
         where = without_credentials(self.home.tracking_uri)
         return InfraError(
-            f"MLflow at {where}: {what} failed ({first_line(error)}): "
+            f"MLflow at {where}: {action} failed ({first_line(error)}): "
             "see that the server answers and the disk has room, then run again"
         )
 

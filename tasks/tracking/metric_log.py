@@ -67,10 +67,10 @@ class MetricLog:
         thread.join()
 
     def _upload_until_closed(self) -> None:
-        away, looked = False, 0.0
+        away, last_look = False, 0.0
         while not self.closing.wait(FLUSH_SECONDS):
-            if time.monotonic() - looked >= SAMPLE_SECONDS:
-                looked = time.monotonic()
+            if time.monotonic() - last_look >= SAMPLE_SECONDS:
+                last_look = time.monotonic()
                 self._look_at_machine()
             try:
                 self._upload()
@@ -104,11 +104,11 @@ class MetricLog:
 def _entries(journal: Path, notice: Callable[[str], None]) -> list[tuple[int, str, float, int]]:
     """What the journal holds; lines that a fault of the disk damaged are cut out, for which no training has to end."""
     lines = _whole_lines(journal)
-    found = [(line, entry) for line in lines if (entry := _entry(line)) is not None]
-    if len(found) < len(lines):
-        notice(f"{journal}: {len(lines) - len(found)} damaged lines are left out of its metrics: check the disk")
-        journal.write_text("".join(f"{line}\n" for line, _ in found))
-    return [entry for _, entry in found]
+    entries = [(line, entry) for line in lines if (entry := _entry(line)) is not None]
+    if len(entries) < len(lines):
+        notice(f"{journal}: {len(lines) - len(entries)} damaged lines are left out of its metrics: check the disk")
+        journal.write_text("".join(f"{line}\n" for line, _ in entries))
+    return [entry for _, entry in entries]
 
 
 def _entry(line: str) -> tuple[int, str, float, int] | None:

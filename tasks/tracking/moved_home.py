@@ -87,8 +87,8 @@ def local_path(location: str) -> Path | None:
 
 
 def _replace(database: sqlite3.Connection, old: Path, new: Path) -> None:
-    for spelled in (Path.as_uri, lambda path: f"file://{path}", str):  # MLflow quotes some, and takes them unquoted too
-        before, after = spelled(old), spelled(new)
+    for spelling in (Path.as_uri, lambda path: f"file://{path}", str):  # MLflow quotes some, and takes them unquoted too
+        before, after = spelling(old), spelling(new)
         for table, columns in COLUMNS.items():
             there = {row[1] for row in database.execute(f"pragma table_info({table})")}
             for column in there.intersection(columns):

@@ -48,5 +48,5 @@ class Registry:
 
     def versions(self, model: str) -> set[str]:
         client = self.tracking.client
-        found = self.tracking.attempt("listing versions", lambda: client.search_model_versions(f"name = '{model}'"))
-        return {str(version.version) for version in found}
+        versions = self.tracking.attempt("listing versions", lambda: client.search_model_versions(f"name = '{model}'"))
+        return {str(version.version) for version in versions}

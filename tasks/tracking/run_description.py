@@ -24,13 +24,13 @@ def describe_everywhere(client: MlflowClient, run_id: str, model: str, version: 
     if (mark := _mark(tags.get(MLFLOW_RUN_NOTE), tags, text)) is not None:
         client.set_tag(run_id, DESCRIPTION, mark)
         client.set_tag(run_id, MLFLOW_RUN_NOTE, text)
-    one = client.get_model_version(model, version)
-    if (mark := _mark(one.description, one.tags, text)) is not None:
+    model_version = client.get_model_version(model, version)
+    if (mark := _mark(model_version.description, model_version.tags, text)) is not None:
         client.set_model_version_tag(model, version, DESCRIPTION, mark)
         client.update_model_version(model, version, text)
-    whole = client.get_registered_model(model)
+    registered_model = client.get_registered_model(model)
     headed = f"The last decision was on version {version}.\n\n{text}"
-    if (mark := _mark(whole.description, whole.tags, headed)) is not None:
+    if (mark := _mark(registered_model.description, registered_model.tags, headed)) is not None:
         client.set_registered_model_tag(model, DESCRIPTION, mark)
         client.update_registered_model(model, headed)
 

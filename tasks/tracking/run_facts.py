@@ -81,12 +81,12 @@ def system_sampler() -> Callable[[], dict[str, float]]:
     monitors = [CPUMonitor(), DiskMonitor(), NetworkMonitor(), *_gpu_monitors()]
 
     def sample() -> dict[str, float]:
-        seen: dict[str, float] = {}
+        readings: dict[str, float] = {}
         for monitor in monitors:
             monitor.collect_metrics()
-            seen |= {f"system/{name}": float(value) for name, value in monitor.aggregate_metrics().items()}
+            readings |= {f"system/{name}": float(value) for name, value in monitor.aggregate_metrics().items()}
             monitor.clear_metrics()
-        return seen
+        return readings
 
     sample()  # the processor's load is measured from one call to the next
     return sample
@@ -103,15 +103,15 @@ def _gpu_monitors() -> list[GPUMonitor]:
 
 def _source(source: str) -> tuple[str, str]:
     """The kind of a source as MLflow names it, and what it says of it."""
-    shown = without_credentials(source)
-    scheme, separator, rest = shown.partition("://")
+    address = without_credentials(source)
+    scheme, separator, rest = address.partition("://")
     if is_table(source):
-        return "sql", json.dumps({"uri": shown})
+        return "sql", json.dumps({"uri": address})
     if scheme == "hf":
         return "hugging_face", json.dumps({"path": rest})
     if separator and scheme in ("http", "https"):
-        return "http", json.dumps({"url": shown})
-    return ("s3" if separator and scheme.startswith("s3") else "local"), json.dumps({"uri": shown})
+        return "http", json.dumps({"url": address})
+    return ("s3" if separator and scheme.startswith("s3") else "local"), json.dumps({"uri": address})
 
 
 def _column(name: str, kind: str) -> dict[str, object]:

@@ -27,19 +27,19 @@ class Runs(Connection):
         def find() -> str:
             from mlflow.exceptions import MlflowException
 
-            found = self.client.get_experiment_by_name(name)
-            if found is not None:
-                return str(found.experiment_id)
+            experiment = self.client.get_experiment_by_name(name)
+            if experiment is not None:
+                return str(experiment.experiment_id)
             place = self.home.artifacts / name if self.home.tracking_uri.startswith("sqlite") else None
             if place is not None:  # made at once: a home that is moved before anything is stored knows its experiment by it
                 place.mkdir(parents=True, exist_ok=True)
             try:
                 return str(self.client.create_experiment(name, place.as_uri() if place is not None else None))
             except MlflowException:  # made by another process between the two calls
-                found = self.client.get_experiment_by_name(name)
-                if found is None:
+                experiment = self.client.get_experiment_by_name(name)
+                if experiment is None:
                     raise
-                return str(found.experiment_id)
+                return str(experiment.experiment_id)
 
         if name not in self._experiments:
             self._experiments[name] = self.attempt(f"finding experiment {name}", find)
@@ -51,8 +51,8 @@ class Runs(Connection):
         return self.attempt("looking for the run", lambda: self._run_of(where, train_key))
 
     def _run_of(self, where: str, train_key: str) -> str | None:
-        found = self.client.search_runs([where], f"tags.`{PREFIX}train_key` = '{train_key}'", max_results=1)
-        return str(found[0].info.run_id) if found else None
+        runs = self.client.search_runs([where], f"tags.`{PREFIX}train_key` = '{train_key}'", max_results=1)
+        return str(runs[0].info.run_id) if runs else None
 
     def open_run(self, experiment: str, train_key: str, name: str, tags: Mapping[str, str], command: str = "tunekeeper") -> str:
         """The one run of a train-key, set to RUNNING: a new one, or the one that an earlier attempt left.
@@ -62,13 +62,13 @@ class Runs(Connection):
 
         def find() -> str:
             where = self.experiment(experiment)
-            found = self._run_of(where, train_key)
-            if found is not None:
-                self.client.update_run(found, status="RUNNING")
-                return found
-            marked = {f"{PREFIX}{key}": without_credentials(value) for key, value in {**tags, "train_key": train_key}.items()}
+            run_id = self._run_of(where, train_key)
+            if run_id is not None:
+                self.client.update_run(run_id, status="RUNNING")
+                return run_id
+            own_tags = {f"{PREFIX}{key}": without_credentials(value) for key, value in {**tags, "train_key": train_key}.items()}
             origin = origin_tags(command, Path.cwd())
-            return str(self.client.create_run(where, run_name=name, tags={**origin, **marked}).info.run_id)
+            return str(self.client.create_run(where, run_name=name, tags={**origin, **own_tags}).info.run_id)
 
         return self.attempt("opening the run", find)
 
@@ -98,7 +98,7 @@ class Runs(Connection):
     ) -> None:
         """Values of a step, once: what an attempt that was killed has logged already is not logged again.
 
-        Of the names in `first` the run keeps what it was told first: what a later attempt finds done took it no time. With
+        Of the names in `first` the run keeps the first value: what a later attempt finds done took it no time. With
         `model_uri` (models:/m-...) they are shown with that stored model too.
         """
         self.attempt("logging metrics", lambda: self.upload(run_id, self._new(run_id, values, step, first), model_uri))
@@ -109,7 +109,7 @@ class Runs(Connection):
         last: dict[str, float] = self.client.get_run(run_id).data.metrics
         equal = {name for name, value in values.items() if last.get(_metric_name(name)) == value}
         if equal:  # what is logged together is of one step, and one history tells it of all
-            steps = [each.step for each in self.client.get_metric_history(run_id, _metric_name(min(equal)))]
+            steps = [point.step for point in self.client.get_metric_history(run_id, _metric_name(min(equal)))]
             equal = equal if max(steps) == step else set()
         known = equal | {name for name in first if _metric_name(name) in last}
         return [(step, name, float(value), int(time.time() * 1000)) for name, value in values.items() if name not in known]
@@ -130,8 +130,8 @@ class Runs(Connection):
 
     def tags(self, run_id: str) -> dict[str, str]:
         """Ours alone, without their prefix."""
-        found = self.attempt("reading the run", lambda: self.client.get_run(run_id)).data.tags
-        return {key.removeprefix(PREFIX): value for key, value in found.items() if key.startswith(PREFIX)}
+        stored_tags = self.attempt("reading the run", lambda: self.client.get_run(run_id)).data.tags
+        return {key.removeprefix(PREFIX): value for key, value in stored_tags.items() if key.startswith(PREFIX)}
 
     def log_datasets(self, run_id: str, splits: Sequence[SplitFacts]) -> None:
         """The data that a run is made from, as MLflow's page of it lists them; the same ones again change nothing."""

@@ -27,15 +27,15 @@ def champion_folder(tracking: Tracking, home: Home, model: str, version: str) ->
     if place is not None and not place.is_dir():
         raise InfraError(f"{model} version {version}: its files in {place} are gone: restore that folder from a copy, {BACK}")
     with workspace(home.path / "work", "version-") as aside:
-        fetched = aside / "files"
-        tracking.fetch(f"models:/{model}/{version}", fetched)
-        if (fault := fault_of(fetched)) is not None:
+        download = aside / "files"
+        tracking.fetch(f"models:/{model}/{version}", download)
+        if (fault := fault_of(download)) is not None:
             where = place or tracking.location_of_version(model, version)
             raise InfraError(f"{model} version {version}, in {where}: {fault}: restore it from a copy, {BACK}")
         if fault_of(target) is not None:  # another process may have been quicker
             shutil.rmtree(target, ignore_errors=True)
             target.parent.mkdir(parents=True, exist_ok=True)
-            fetched.rename(target)
+            download.rename(target)
     return kept_folder(target)
 
 
