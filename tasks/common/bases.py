@@ -164,10 +164,10 @@ def _pooling_ways(path: Path) -> list[str]:
         return []
     settings = read_json(file)
     flags = [name for name, value in settings.items() if name.startswith("pooling_mode_") and value is True]
-    named = settings.get("pooling_mode")
-    listed = [named] if isinstance(named, str) else named if isinstance(named, list) else []
+    mode = settings.get("pooling_mode")
+    modes = [mode] if isinstance(mode, str) else mode if isinstance(mode, list) else []
     ways = [FLAGS.get(name, name.removeprefix("pooling_mode_")) for name in flags]
-    return list(dict.fromkeys([*map(str, listed), *ways]))
+    return list(dict.fromkeys([*map(str, modes), *ways]))
 
 
 def read_json(file: Path) -> dict[str, Any]:

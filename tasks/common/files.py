@@ -30,7 +30,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         yield aside
         _write_manifest(aside)
         if is_valid(target) is None and (target / MANIFEST).read_bytes() == (aside / MANIFEST).read_bytes():
-            return  # it is there already, and somebody may be reading it
+            return  # it is there already, and another process may be reading it
         if target.exists():
             shutil.rmtree(target)
         aside.rename(target)
@@ -48,12 +48,12 @@ def is_valid(folder: Path, required: frozenset[str] = frozenset()) -> str | None
         return f"no readable {MANIFEST}"
     if missing := required - hashes.keys():
         return f"without {', '.join(sorted(missing))}"
-    for name, wanted in hashes.items():
+    for name, expected in hashes.items():
         file = folder / name
         if not file.is_file():
             return f"{name} is gone"
-        if (found := _sha256(file)) != wanted:
-            return f"{name} is damaged: its sha256 is {found}, it was stored with {wanted}"
+        if (actual := _sha256(file)) != expected:
+            return f"{name} is damaged: its sha256 is {actual}, it was stored with {expected}"
     return None
 
 

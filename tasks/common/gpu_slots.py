@@ -23,15 +23,15 @@ def gpu_slot(home: Path, devices: int, on_wait: Callable[[str], None]) -> Iterat
     """
     from prefect.concurrency.sync import concurrency
 
-    with _file_slot(home / "locks", devices, on_wait) as (number, others), ExitStack() as stack:
+    with _file_slot(home / "locks", devices, on_wait) as (number, other_holders), ExitStack() as stack:
         with (home / "locks" / "gpu-limit.lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # or of two who set the limit before they occupy it, one waits for Prefect's next poll
-            _reclaim(devices, others())
+            _reclaim(devices, other_holders())
             stack.enter_context(concurrency(LIMIT, occupy=1, strict=True))
         yield number
 
 
-def _reclaim(devices: int, held: int) -> None:
+def _reclaim(devices: int, holders: int) -> None:
     """Make the limit, or set it to the number of slots that live processes hold."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
@@ -41,9 +41,9 @@ def _reclaim(devices: int, held: int) -> None:
         try:
             client.read_global_concurrency_limit_by_name(LIMIT)
         except ObjectNotFound:
-            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=LIMIT, limit=devices, active_slots=held))
+            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=LIMIT, limit=devices, active_slots=holders))
             return
-        client.update_global_concurrency_limit(LIMIT, GlobalConcurrencyLimitUpdate(limit=devices, active_slots=held))
+        client.update_global_concurrency_limit(LIMIT, GlobalConcurrencyLimitUpdate(limit=devices, active_slots=holders))
 
 
 @contextmanager

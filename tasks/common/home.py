@@ -54,9 +54,9 @@ class Home:
     @property
     def tracking_pages(self) -> str | None:
         """Where a browser finds MLflow's pages, if a server shows them; inside a container its address is another one."""
-        served = self.tracking_uri if self.tracking_uri.startswith("http") else None
-        found = os.environ.get("TUNEKEEPER_MLFLOW_PAGES") or served
-        return found.rstrip("/") if found else None
+        server = self.tracking_uri if self.tracking_uri.startswith("http") else None
+        address = os.environ.get("TUNEKEEPER_MLFLOW_PAGES") or server
+        return address.rstrip("/") if address else None
 
     @property
     def tracks_here(self) -> bool:
@@ -99,19 +99,19 @@ class Home:
 
 def configured_home() -> Home:
     """$TUNEKEEPER_HOME, else .tunekeeper in the working folder, whether it is there or not."""
-    named = os.environ.get("TUNEKEEPER_HOME") or ".tunekeeper"
+    folder = os.environ.get("TUNEKEEPER_HOME") or ".tunekeeper"
     try:
-        return Home(Path(named).expanduser().absolute())
+        return Home(Path(folder).expanduser().absolute())
     except RuntimeError as error:
-        raise InfraError(f"TUNEKEEPER_HOME={named}: the home folder that ~ stands for is not known: write the path out") from error
+        raise InfraError(f"TUNEKEEPER_HOME={folder}: the home folder that ~ stands for is not known: write the path out") from error
 
 
 def path_fault(path: Path) -> str | None:
     """Why a folder can be no home, if it cannot: databases would lie beside it, or MLflow would not find what it has stored."""
     if "?" in str(path):
         return "has a question mark in its path, where the addresses of databases end"
-    quoted = re.search(r"%[0-9A-Fa-f]{2}", str(path))
-    return f"has `{quoted[0]}` in its path, which MLflow reads as another character" if quoted else None
+    escape = re.search(r"%[0-9A-Fa-f]{2}", str(path))
+    return f"has `{escape[0]}` in its path, which MLflow reads as another character" if escape else None
 
 
 def find_home() -> Home:
@@ -129,7 +129,7 @@ def find_home() -> Home:
 
 
 def settle_environment(home: Home) -> None:
-    """Say it once to every library, before any of them is imported; processes started from here inherit it."""
+    """Set the environment of every library, before any is imported; processes started from here inherit it."""
     threads = {} if any(name in os.environ for name in THREAD_SETTINGS) else SPIN_COUNT
     for name, value in {**ENVIRONMENT, **threads, "PREFECT_HOME": str(home.prefect), "TUNEKEEPER_HOME": str(home.path)}.items():
         os.environ.setdefault(name, value)

@@ -50,11 +50,12 @@ def fetch(
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https"):
         return HttpAnswer(0, f"{parts.scheme or 'nothing'} is no web address")
-    given = {"Content-Type": "application/json", **(headers or {})}
+    all_headers = {"Content-Type": "application/json", **(headers or {})}
     if parts.username:
-        given["Authorization"] = basic_auth(f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}")
+        user, password = urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or "")
+        all_headers["Authorization"] = basic_auth(f"{user}:{password}")
         url = urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), given, method=method)  # noqa: S310  (checked above)
+    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), all_headers, method=method)  # noqa: S310  (checked above)
     try:
         with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
             return HttpAnswer(answer.status, answer.read().decode(errors="replace"), _clock(answer.headers.get("Date")))
@@ -66,15 +67,15 @@ def fetch(
         return HttpAnswer(0, str(error) or type(error).__name__)
 
 
-def basic_auth(who: str) -> str:
+def basic_auth(user_password: str) -> str:
     """The header of `user:password`."""
-    return "Basic " + base64.b64encode(who.encode()).decode()
+    return "Basic " + base64.b64encode(user_password.encode()).decode()
 
 
 def prefect_headers() -> dict[str, str]:
-    """What Prefect's server wants to know: the words it was started with, or a key."""
-    if who := os.environ.get("PREFECT_API_AUTH_STRING"):
-        return {"Authorization": basic_auth(who)}
+    """The header that Prefect's server asks for: user and password, or a key."""
+    if user_password := os.environ.get("PREFECT_API_AUTH_STRING"):
+        return {"Authorization": basic_auth(user_password)}
     if key := os.environ.get("PREFECT_API_KEY"):
         return {"Authorization": f"Bearer {key}"}
     return {}
@@ -86,7 +87,7 @@ def mlflow_headers() -> dict[str, str]:
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether nobody listens there; a port that a server has just left is free."""
+    """Whether no process listens there; a port that a server has just left is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -97,12 +98,12 @@ def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def port_listener(port: int) -> str | None:
-    """Who listens on a port, as `process 123 (mlflow)`; None where the system does not say."""
+    """The process that listens on a port, as `process 123 (mlflow)`; None where the system does not say."""
     import psutil
 
     try:
-        found = next(c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port and c.pid)
-        return f"process {found} ({_called(psutil.Process(found))})"
+        pid = next(c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port and c.pid)
+        return f"process {pid} ({_called(psutil.Process(pid))})"
     except (StopIteration, psutil.Error):
         return None
 
@@ -121,9 +122,9 @@ def _clock(date: str | None) -> float | None:
 
 def main() -> None:
     """`python -m tasks.common.http URL`: exit 0 where it answers well; a container's health check."""
-    found = fetch(sys.argv[1], seconds=4)
-    if not found.ok:
-        sys.exit(without_credentials(f"{sys.argv[1]}: {found.status or ''} {found.text[:200]}"))
+    answer = fetch(sys.argv[1], seconds=4)
+    if not answer.ok:
+        sys.exit(without_credentials(f"{sys.argv[1]}: {answer.status or ''} {answer.text[:200]}"))
 
 
 if __name__ == "__main__":

@@ -20,5 +20,5 @@ def give_back() -> None:
         pa.default_memory_pool().release_unused()
     try:
         ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError):  # not glibc: there is nothing to be told
+    except (AttributeError, OSError):  # not glibc: it has no such call
         log.debug("this C library keeps its free memory to itself")

@@ -53,8 +53,8 @@ def create_link_artifact(link: str, text: str, key: str) -> None:
 
 def create_progress_artifact(key: str) -> UUID:
     """A bar at its beginning; its id."""
-    made: Any = artifacts.create_progress_artifact(0.0, key=key, description="not begun")
-    return UUID(str(made))
+    artifact: Any = artifacts.create_progress_artifact(0.0, key=key, description="not begun")
+    return UUID(str(artifact))
 
 
 def update_progress_artifact(artifact: UUID, percent: float, description: str) -> None:
@@ -69,20 +69,20 @@ def _plain(function: Callable[P, R]) -> Callable[P, R]:
     """The function, whose errors are without credentials; in the globals of its own module, where Prefect looks up its types."""
     plain_one = _without_credentials
 
-    def called(*given: P.args, **named: P.kwargs) -> R:
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return function(*given, **named)
+            return function(*args, **kwargs)
         except Exception as error:
             if (plain := plain_one(error)) is not error:
                 raise plain from None
             raise
 
-    made: Any = FunctionType(called.__code__, getattr(function, "__globals__"), closure=called.__closure__)  # noqa: B009
-    return wraps(function)(made)
+    copy: Any = FunctionType(called.__code__, getattr(function, "__globals__"), closure=called.__closure__)  # noqa: B009
+    return wraps(function)(copy)
 
 
 def _without_credentials(error: Exception) -> Exception:
     """The error itself; one of ours in its place where its message holds a credential."""
-    said = f"{type(error).__name__}: {error}"
-    plain = without_credentials(said)
-    return error if plain == said else InfraError(plain)
+    message = f"{type(error).__name__}: {error}"
+    plain = without_credentials(message)
+    return error if plain == message else InfraError(plain)

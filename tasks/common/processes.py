@@ -59,15 +59,15 @@ class HelperProcess:
         self._turns.shutdown()
 
     def _ask(self, job: bytes) -> Any:
-        asked, said = self._process.stdin, self._process.stdout
-        if asked is None or said is None:
+        requests, answers = self._process.stdin, self._process.stdout
+        if requests is None or answers is None:
             raise InfraError("the process beside this one has no pipes: report this")
         if not self.alive:
             raise InfraError(ENDED)
         try:
-            asked.write(job)
-            asked.flush()
-            answer, error = pickle.load(said)  # noqa: S301  (our own child's)
+            requests.write(job)
+            requests.flush()
+            answer, error = pickle.load(answers)  # noqa: S301  (our own child's)
         except (EOFError, OSError) as fault:
             self._process.kill()
             self._process.wait()
@@ -123,7 +123,7 @@ def helper_started() -> Iterator[None]:
 
 
 def helper_process() -> HelperProcess:
-    """The process that was begun, or one that begins now; whoever gets it closes it."""
+    """The process that was begun, or one that begins now; the caller closes it."""
     return _begun.pop() if _begun else HelperProcess(*PREPARING)
 
 
@@ -146,13 +146,13 @@ def quick_import() -> Iterator[None]:
 def step_back() -> None:
     """Let this process, on Linux this thread and those it starts, take what others leave of the cores, and a tenth of the rest.
 
-    No less: where a machine is busy for hours, somebody waits for what is done here.
+    No less: where a machine is busy for hours, a user waits for what is done here.
     """
     os.nice(10)
 
 
 def die_with(parent: int) -> None:
-    """End this process within seconds of the end of `parent`, which started it: what nobody waits for is not worth finishing."""
+    """End this process within seconds of the end of `parent`, which started it: work without a receiver is not worth finishing."""
     Thread(target=_outlive_not, args=(parent,), daemon=True).start()
 
 

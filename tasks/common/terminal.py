@@ -41,11 +41,11 @@ def stage(name: str) -> Iterator[dict[str, float]]:
 
 
 class Bar:
-    """A bar where somebody watches; a line now and then where nobody does."""
+    """A bar on a terminal; a line now and then elsewhere."""
 
-    def __init__(self, progress: Any, what: str = "train") -> None:
-        self.progress, self.what, self.loss, self.spoke = progress, what, "", time.monotonic()
-        self.task = progress.add_task(what, total=None, loss="") if progress is not None else None
+    def __init__(self, progress: Any, label: str = "train") -> None:
+        self.progress, self.what, self.loss, self.spoke = progress, label, "", time.monotonic()
+        self.task = progress.add_task(label, total=None, loss="") if progress is not None else None
 
     def move(self, step: int, total: int) -> None:
         if self.progress is not None:
@@ -61,10 +61,10 @@ class Bar:
 
 
 @contextmanager
-def training_bar(what: str = "train") -> Iterator[Bar]:
+def training_bar(label: str = "train") -> Iterator[Bar]:
     """Progress of optimizer steps, with the newest loss; or of something else that takes long."""
     if not sys.stderr.isatty():
-        yield Bar(None, what)
+        yield Bar(None, label)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -76,7 +76,7 @@ def training_bar(what: str = "train") -> Iterator[Bar]:
         TextColumn("{task.fields[loss]}"),
     )
     with Progress(*columns, console=console(), transient=True) as progress:
-        yield Bar(progress, what)
+        yield Bar(progress, label)
 
 
 def print_closing(title: str, colour: str, rows: Sequence[Sequence[str]], reasons: Sequence[str], hints: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""A working folder that never outlives its owner: removed at the end, and after a kill by whoever comes next."""
+"""A working folder that never outlives its owner: removed at the end, and after a kill by the next process."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def world_faults(place: Path) -> Iterator[None]:
 
 
 def _made(parent: Path, prefix: str) -> tuple[Path, int]:
-    """A new folder and its lock; another one where somebody swept it before it was locked."""
+    """A new folder and its lock; another one where a process swept it before it was locked."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         with suppress(FileNotFoundError):
@@ -54,14 +54,14 @@ def _made(parent: Path, prefix: str) -> tuple[Path, int]:
 
 
 def _removed(folder: Path) -> bool:
-    """Remove a folder whose lock nobody has, holding it meanwhile.
+    """Remove a folder whose lock is free, holding it meanwhile.
 
     One killed before it was locked has none, nor has one that its owner is about to lock: the lock is made, so that of the two who
     want it one gets it.
     """
     try:
         lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except FileNotFoundError:  # somebody else was quicker
+    except FileNotFoundError:  # another process was quicker
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
