@@ -23,8 +23,8 @@ NAME = "champion files"
 def home_paths(home: Home) -> Iterator[HealthCheck]:
     """Whether MLflow's paths lead to where this home was before; the first command that works in it sets them right."""
     for place in earlier_places(home):
-        what = f"MLflow's database still names {place}, where this home was before it was moved or copied"
-        yield HealthCheck("paths", "warn", what, "tunekeeper reconcile, or any command that trains or answers, sets them right")
+        fact = f"MLflow's database still names {place}, where this home was before it was moved or copied"
+        yield HealthCheck("paths", "warn", fact, "tunekeeper reconcile, or any command that trains or answers, sets them right")
 
 
 def champion_files(tracking: Tracking, home: Home, model: str, version: str) -> Iterator[HealthCheck]:
@@ -52,13 +52,13 @@ def _remedy(home: Home, model: str, version: str, place: Path) -> str:
     return f"restore it from a copy, {BACK}"
 
 
-def _base(tracking: Tracking, home: Home, kept: Path) -> Iterator[HealthCheck]:
+def _base(tracking: Tracking, home: Home, folder: Path) -> Iterator[HealthCheck]:
     """The base is stored once for all versions: without it no other machine can load one."""
-    spec, uri = read_spec(kept), read_preparation(kept).base_uri
-    stored = local_path(tracking.location_of_artifact(uri))
-    if stored is None:
+    spec, uri = read_spec(folder), read_preparation(folder).base_uri
+    location = local_path(tracking.location_of_artifact(uri))
+    if location is None:
         return
-    place = home.locate(stored)
+    place = home.locate(location)
     try:
         digest = read_base(place, spec.base_name, None, spec.target_tokenizer).digest
     except (InputError, OSError) as error:
@@ -81,15 +81,15 @@ def _stored_elsewhere(tracking: Tracking, model: str, version: str) -> Iterator[
         names = tracking.names_of(where)
         manifest = MANIFEST if MANIFEST in names else f"artifacts/kept/{MANIFEST}"
         with tempfile.TemporaryDirectory() as aside:
-            wanted = manifest_of(tracking.fetch(f"{where}/{manifest}", Path(aside)).parent)
+            hashes = manifest_of(tracking.fetch(f"{where}/{manifest}", Path(aside)).parent)
     except (InfraError, OSError, ValueError) as error:
         yield HealthCheck(NAME, "fail", f"{model} version {version}, {where}: {error}", f"restore it from a copy, {BACK}")
         return
     folder = manifest.removesuffix(MANIFEST)
-    missing = sorted(f"{folder}{name}" for name in wanted if f"{folder}{name}" not in names)
+    missing = sorted(f"{folder}{name}" for name in hashes if f"{folder}{name}" not in names)
     if missing:
         yield HealthCheck(
             NAME, "fail", f"{model} version {version}, {where}: {missing[0]} is gone", f"restore it from a copy, {BACK}"
         )
     else:
-        yield HealthCheck(NAME, "ok", f"{where}: all {len(wanted)} files are there; a service checks their hashes as it loads them")
+        yield HealthCheck(NAME, "ok", f"{where}: all {len(hashes)} files are there; a service checks their hashes as it loads them")

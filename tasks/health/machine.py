@@ -56,23 +56,23 @@ def check_libraries(lock: Path = LOCK, demands: Iterable[str] | None = None) -> 
     broken = []
     for line in metadata.requires("tunekeeper") or () if demands is None else demands:
         demand = Requirement(line)
-        found = _version(demand.name)
-        if demand.marker is None and (found is None or not demand.specifier.contains(found, prereleases=True)):
-            broken.append(f"{demand.name} {found or 'is absent'} (wanted {demand.specifier})")
+        version = _version(demand.name)
+        if demand.marker is None and (version is None or not demand.specifier.contains(version, prereleases=True)):
+            broken.append(f"{demand.name} {version or 'is absent'} (wanted {demand.specifier})")
     remedy = f"pip install --no-deps -r {lock.name}, or make install"
     if broken:
         return HealthCheck("libraries", "fail", _some(broken), remedy)
     if not lock.is_file():
         return HealthCheck("libraries", "warn", f"no {lock.name} beside the code", "run from a checkout: it names what was tested")
-    wanted = dict(line.split("==") for line in lock.read_text().splitlines() if re.match(r"[\w.-]+==", line))
-    there = {name: _version(name) for name in wanted}
-    other = [f"{name} {found} (lock {wanted[name]})" for name, found in there.items() if found not in (None, wanted[name])]
-    absent = [name for name, found in there.items() if found is None]
-    if other or absent:
-        said = [_some(other)] if other else []
-        said += [f"absent: {_some(absent)}"] if absent else []
-        return HealthCheck("libraries", "warn", "; ".join(said), remedy)
-    return HealthCheck("libraries", "ok", f"all {len(wanted)} as in {lock.name}")
+    pins = dict(line.split("==") for line in lock.read_text().splitlines() if re.match(r"[\w.-]+==", line))
+    there = {name: _version(name) for name in pins}
+    mismatches = [f"{name} {version} (lock {pins[name]})" for name, version in there.items() if version not in (None, pins[name])]
+    absent = [name for name, version in there.items() if version is None]
+    if mismatches or absent:
+        findings = [_some(mismatches)] if mismatches else []
+        findings += [f"absent: {_some(absent)}"] if absent else []
+        return HealthCheck("libraries", "warn", "; ".join(findings), remedy)
+    return HealthCheck("libraries", "ok", f"all {len(pins)} as in {lock.name}")
 
 
 def home_folder(home: Home) -> Iterator[HealthCheck]:
@@ -84,9 +84,9 @@ def home_folder(home: Home) -> Iterator[HealthCheck]:
         yield HealthCheck("home", "fail", f"{place} is no folder", "set TUNEKEEPER_HOME to a folder")
     elif not os.access(place, os.W_OK | os.X_OK):
         yield HealthCheck("home", "fail", f"{place} cannot be written", "set TUNEKEEPER_HOME to a folder that can")
-    elif locked := _locked(home):
+    elif unwritable := _locked(home):
         remedy = "make them writable for this user (chown, chmod), or run as the user who made them"
-        yield HealthCheck("home", "fail", f"cannot be written: {_some(locked)}", remedy)
+        yield HealthCheck("home", "fail", f"cannot be written: {_some(unwritable)}", remedy)
     else:
         yield HealthCheck("home", "ok", f"{home.path}" if place == home.path else f"{home.path}, made by the first run")
     free = shutil.disk_usage(place).free / GB
@@ -99,8 +99,8 @@ def home_folder(home: Home) -> Iterator[HealthCheck]:
 def _locked(home: Home) -> list[str]:
     """What commands write to in this home and this user may not: as a run by another user, or a restored copy, leaves it."""
     places = chain(home.path.glob("*"), home.path.glob("locks/*"), home.artifacts.glob("*"), home.artifacts.glob("*/models"))
-    wanted = {True: os.W_OK | os.X_OK, False: os.W_OK}
-    return sorted(str(place) for place in places if place.name != KEY_FILE and not os.access(place, wanted[place.is_dir()]))
+    rights = {True: os.W_OK | os.X_OK, False: os.W_OK}
+    return sorted(str(place) for place in places if place.name != KEY_FILE and not os.access(place, rights[place.is_dir()]))
 
 
 def check_memory() -> HealthCheck:
@@ -120,11 +120,11 @@ def check_gpu() -> HealthCheck:
 
     if not Path("/dev/nvidiactl").exists():
         return HealthCheck("gpu", "ok", f"none: training runs on {os.cpu_count()} CPU cores")
-    found = numerics("auto")
-    if found.device == "cpu":
+    compute = numerics("auto")
+    if compute.device == "cpu":
         remedy = "install torch's CUDA build, and see that nvidia-smi works"
         return HealthCheck("gpu", "warn", "there is one, but torch does not see it: training runs on the CPU", remedy)
-    return HealthCheck("gpu", "ok", f"{count_devices()} x {found.hardware}, {found.dtype}")
+    return HealthCheck("gpu", "ok", f"{count_devices()} x {compute.hardware}, {compute.dtype}")
 
 
 def check_telemetry(environment: Mapping[str, str] = os.environ) -> HealthCheck:
@@ -148,22 +148,22 @@ def check_tools() -> HealthCheck:
 
 
 def check_redaction(home: Home, environment: Mapping[str, str] = os.environ) -> HealthCheck:
-    """One key on all machines, and nobody else may read it."""
-    given, file = environment.get(VARIABLE), home.path / KEY_FILE
-    if given is not None and len(given) < 16:
+    """One key on all machines, which no other user may read."""
+    key, file = environment.get(VARIABLE), home.path / KEY_FILE
+    if key is not None and len(key) < 16:
         return HealthCheck(
-            "redaction key", "fail", f"{VARIABLE} has {len(given)} characters", "set at least 16: openssl rand -hex 32"
+            "redaction key", "fail", f"{VARIABLE} has {len(key)} characters", "set at least 16: openssl rand -hex 32"
         )
-    if given is not None:
+    if key is not None:
         return HealthCheck("redaction key", "ok", f"from {VARIABLE}")
     if not file.is_file() and (sealed := redacted_snapshot(home.path)):
-        what = f"neither {file} nor {VARIABLE} is there, though the rows of {sealed} were redacted with a key"
+        fact = f"neither {file} nor {VARIABLE} is there, though the rows of {sealed} were redacted with a key"
         remedy = "restore it from a copy, or set the variable as it was: nothing is prepared until then"
-        return HealthCheck("redaction key", "fail", what, remedy)
+        return HealthCheck("redaction key", "fail", fact, remedy)
     if not file.is_file():
         shared = not home.tracks_here
-        what, remedy = "none yet: the first run makes one", f"set {VARIABLE} to one key for all machines" if shared else ""
-        return HealthCheck("redaction key", "warn" if shared else "ok", what, remedy)
+        fact, remedy = "none yet: the first run makes one", f"set {VARIABLE} to one key for all machines" if shared else ""
+        return HealthCheck("redaction key", "warn" if shared else "ok", fact, remedy)
     if not re.fullmatch(r"[0-9a-f]{64}", file.read_text(errors="replace").strip()):
         return HealthCheck("redaction key", "fail", f"{file} holds no key", "restore it; a new one changes every placeholder")
     if stat.S_IMODE(file.stat().st_mode) & 0o077:

@@ -46,20 +46,20 @@ def check_prefect(api: str | None) -> Iterator[HealthCheck]:
 def check_pools(api: str, names: set[str]) -> Iterator[HealthCheck]:
     """Each pool that a run may wait in: is it there, open, and does a worker's heart beat for it?"""
     for name in sorted(names):
-        found = fetch(f"{api}/work_pools/{name}", headers=prefect_headers())
-        if found.status == 404:
+        pool = fetch(f"{api}/work_pools/{name}", headers=prefect_headers())
+        if pool.status == 404:
             yield HealthCheck(f"pool {name}", "warn", "is not there", "`tunekeeper up` makes it, and so does `tunekeeper deploy`")
-        elif not isinstance(found.value, dict):
-            yield HealthCheck(f"pool {name}", "fail", f"cannot be read ({_why(found)})", "see prefect above")
-        elif found.value.get("is_paused"):
+        elif not isinstance(pool.value, dict):
+            yield HealthCheck(f"pool {name}", "fail", f"cannot be read ({_why(pool)})", "see prefect above")
+        elif pool.value.get("is_paused"):
             yield HealthCheck(f"pool {name}", "warn", "is paused: no run of it starts", f"prefect work-pool resume {name}")
         else:
             yield _workers(api, name)
 
 
 def _workers(api: str, pool: str) -> HealthCheck:
-    found = fetch(f"{api}/work_pools/{pool}/workers/filter", {}, prefect_headers()).value
-    live = [str(worker["name"]) for worker in found or [] if worker.get("status") == "ONLINE"]
+    workers = fetch(f"{api}/work_pools/{pool}/workers/filter", {}, prefect_headers()).value
+    live = [str(worker["name"]) for worker in workers or [] if worker.get("status") == "ONLINE"]
     if not live:
         return HealthCheck(
             f"pool {pool}", "warn", "no worker: what is due waits", f"tunekeeper up, or prefect worker start --pool {pool}"
@@ -97,24 +97,25 @@ def _mlflow_file(file: Path, home: Home) -> HealthCheck:
 
 
 def _mlflow_server(uri: str) -> Iterator[HealthCheck]:
-    shown, healthy = without_credentials(uri), fetch(f"{uri}/health")
+    address, healthy = without_credentials(uri), fetch(f"{uri}/health")
     if not healthy.ok:
         yield HealthCheck(
-            "mlflow", "fail", f"{shown} does not answer ({_why(healthy)})", "start it, or correct MLFLOW_TRACKING_URI"
+            "mlflow", "fail", f"{address} does not answer ({_why(healthy)})", "start it, or correct MLFLOW_TRACKING_URI"
         )
         return
-    found, own = fetch(f"{uri}/api/2.0/mlflow/experiments/search", {"max_results": 1}, mlflow_headers()), metadata.version("mlflow")
-    if found.status in (401, 403):
+    answer = fetch(f"{uri}/api/2.0/mlflow/experiments/search", {"max_results": 1}, mlflow_headers())
+    own = metadata.version("mlflow")
+    if answer.status in (401, 403):
         remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-        yield HealthCheck("mlflow", "fail", f"{shown} refuses this user ({found.status})", remedy)
-    elif not found.ok:
-        yield HealthCheck("mlflow", "fail", f"{shown} answers {_why(found)}", "see the server's log: its database may be away")
+        yield HealthCheck("mlflow", "fail", f"{address} refuses this user ({answer.status})", remedy)
+    elif not answer.ok:
+        yield HealthCheck("mlflow", "fail", f"{address} answers {_why(answer)}", "see the server's log: its database may be away")
     else:
         theirs = fetch(f"{uri}/version", headers=mlflow_headers()).text.strip()
         if theirs[:1].isdigit() and theirs != own:
-            yield HealthCheck("mlflow", "warn", f"{shown} is {theirs}, this is {own}", "use the same version on both sides")
+            yield HealthCheck("mlflow", "warn", f"{address} is {theirs}, this is {own}", "use the same version on both sides")
         else:
-            yield HealthCheck("mlflow", "ok", f"{shown}, {own}")
+            yield HealthCheck("mlflow", "ok", f"{address}, {own}")
     yield from _skew("mlflow clock", healthy.time)
 
 
@@ -122,15 +123,15 @@ def check_ledger(home: Home) -> Iterator[HealthCheck]:
     """Reachable, and of a schema that this version knows; one that a newer Tunekeeper made is refused by every command."""
     from tasks.ledger.store import Ledger
 
-    found = Ledger(home.ledger_url)  # InputError for a URL that cannot be one
-    if found.shared:
+    ledger = Ledger(home.ledger_url)  # InputError for a URL that cannot be one
+    if ledger.shared:
         yield from _database("ledger", home.ledger_url, schema.schema.name, "TUNEKEEPER_LEDGER_URL")
         return
-    file = Path(str(found.url.database))
+    file = Path(str(ledger.url.database))
     if not file.is_file() and (versions := _versions(home)):
-        what = f"{file} is gone, though {home.path / 'mlflow.db'} lists {versions} versions, of which it is the record"
+        fact = f"{file} is gone, though {home.path / 'mlflow.db'} lists {versions} versions, of which it is the record"
         remedy = "restore it from a copy; where there is none, the next command begins another: rollbacks and looks are forgotten"
-        yield HealthCheck("ledger", "fail", what, remedy)
+        yield HealthCheck("ledger", "fail", fact, remedy)
         return
     if not file.is_file():
         yield HealthCheck("ledger", "ok", f"{file}, made by the first run")
@@ -156,8 +157,8 @@ def _versions(home: Home) -> int:
 
 def _schema(where: object, version: int | None) -> HealthCheck:
     if version is not None and version > schema.VERSION:
-        what = f"{where} has schema {version}, this Tunekeeper knows {schema.VERSION}"
-        return HealthCheck("ledger", "fail", what, "run the Tunekeeper that made it, or a newer one")
+        fact = f"{where} has schema {version}, this Tunekeeper knows {schema.VERSION}"
+        return HealthCheck("ledger", "fail", fact, "run the Tunekeeper that made it, or a newer one")
     return HealthCheck("ledger", "ok", f"{where}, schema {version or 'none yet: the first run makes it'}")
 
 
@@ -166,20 +167,20 @@ def check_traffic(home: Home, environment: Mapping[str, str] = os.environ) -> It
     if not url:
         folder = home.path / "traffic"
         fine = not folder.exists() or os.access(folder, os.W_OK | os.X_OK)
-        what = f"{folder}" if folder.exists() else f"{folder}, made by the first answer"
-        yield HealthCheck("traffic", "ok" if fine else "fail", what, "" if fine else f"make {folder} writable for the service")
+        fact = f"{folder}" if folder.exists() else f"{folder}, made by the first answer"
+        yield HealthCheck("traffic", "ok" if fine else "fail", fact, "" if fine else f"make {folder} writable for the service")
     else:
         yield from _database("traffic", url, None, "TUNEKEEPER_TRAFFIC_URL")
 
 
-def check_ports(wanted: Mapping[str, tuple[str, int]], ours: set[int]) -> Iterator[HealthCheck]:
+def check_ports(ports: Mapping[str, tuple[str, int]], ours: set[int]) -> Iterator[HealthCheck]:
     """Those that `up` will want; taken by an `up` of this home is as it should be."""
-    taken = {name: (variable, port) for name, (variable, port) in wanted.items() if port not in ours and not port_is_free(port)}
-    for name, (variable, port) in taken.items():
-        what = f"{port} for {name} is taken by {port_listener(port) or 'another process'}"
-        yield HealthCheck("ports", "warn", what, f"end it, or set {variable} before `tunekeeper up`")
-    if not taken:
-        yield HealthCheck("ports", "ok", ", ".join(f"{name} {port}" for name, (_, port) in wanted.items()))
+    conflicts = {name: (variable, port) for name, (variable, port) in ports.items() if port not in ours and not port_is_free(port)}
+    for name, (variable, port) in conflicts.items():
+        fact = f"{port} for {name} is taken by {port_listener(port) or 'another process'}"
+        yield HealthCheck("ports", "warn", fact, f"end it, or set {variable} before `tunekeeper up`")
+    if not conflicts:
+        yield HealthCheck("ports", "ok", ", ".join(f"{name} {port}" for name, (_, port) in ports.items()))
 
 
 def pool_names(pipeline: Pipeline | None, usual: str) -> set[str]:
@@ -205,9 +206,9 @@ def _database(name: str, url: str, table: str | None, variable: str) -> Iterator
     except ModuleNotFoundError as error:
         yield HealthCheck(name, "fail", f"{variable} needs the package {error.name}", "pip install psycopg2-binary")
     except (SQLAlchemyError, OSError) as error:
-        said = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        message = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         yield HealthCheck(
-            name, "fail", f"{variable}: {said}", f"see that the database runs and lets this user in; check {variable}"
+            name, "fail", f"{variable}: {message}", f"see that the database runs and lets this user in; check {variable}"
         )
     else:
         yield _schema(where, version) if name == "ledger" else HealthCheck(name, "ok", where)
