@@ -24,9 +24,12 @@ SCIENCES = (
 
 def executed_code(entries: tuple[Definition, ...], choice: Choice, root: Path) -> dict[str, str]:
     """`module.name` -> sha256 of each definition that the entries execute, given a choice."""
-    entered = {module for module, _ in entries}
+    entry_modules = {module for module, _ in entries}
     waiting, hashes = list(entries), dict[str, str]()
-    unasked, asked = set[Definition](), set[str]()  # members of contracts that were met; names that are asked for
+    idle_members, attributes = (
+        set[Definition](),
+        set[str](),
+    )  # members of contracts not executed yet; attributes that the code names
     while waiting:
         module, name = waiting.pop()
         key = f"{module}.{name}"
@@ -35,22 +38,22 @@ def executed_code(entries: tuple[Definition, ...], choice: Choice, root: Path) -
         read = read_module(root, module, choice)
         part = read.part(name)
         hashes[key] = part.hash
-        waiting += [each for each in part.uses if each[0] in entered or _is_science(each[0])]
-        unasked |= {(module, member) for member in read.definitions if member.startswith(f"{name}.")}
-        asked |= part.asks
-        called = {each for each in unasked if each[1].partition(".")[2] in asked}
-        unasked -= called
-        waiting += called
+        waiting += [definition for definition in part.uses if definition[0] in entry_modules or _is_science(definition[0])]
+        idle_members |= {(module, member) for member in read.definitions if member.startswith(f"{name}.")}
+        attributes |= part.asks
+        active = {definition for definition in idle_members if definition[1].partition(".")[2] in attributes}
+        idle_members -= active
+        waiting += active
     return dict(sorted(hashes.items()))
 
 
 def source_bytes(root: Path) -> str:
     """The hash of all files in which executed code can lie: where it is the same, so is the code."""
-    hashed = hashlib.sha256()
+    digest = hashlib.sha256()
     for file in sorted(file for package in ("expectations", "tasks") for file in (root / package).rglob("*.py")):
-        hashed.update(file.relative_to(root).as_posix().encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-    return hashed.hexdigest()
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _is_science(module: str) -> bool:
-    return any(module == each or module.startswith(f"{each}.") for each in SCIENCES)
+    return any(module == science or module.startswith(f"{science}.") for science in SCIENCES)

@@ -61,8 +61,8 @@ def _code_of(stage: str, choice: Choice) -> dict[str, str]:
     key = json_sha256([source_bytes(ROOT), entries, sorted(choice.chosen), sorted(choice.possible), sys.version_info[:2]])
     file = configured_home().path / "index" / f"code-{key[:32]}.json"
     with suppress(OSError, ValueError):
-        found: dict[str, str] = json.loads(file.read_text())
-        return found
+        stored_code: dict[str, str] = json.loads(file.read_text())
+        return stored_code
     code = executed_code(entries, choice, ROOT)
     with suppress(OSError):  # no home yet, or one that cannot be written: read again next time
         aside = file.with_name(f".{file.name}.{os.getpid()}")

@@ -51,7 +51,7 @@ class _Module:
             imports = {**self.imports, **_imports(node)}
             for chain in names_read(node):
                 uses |= self._definitions(chain, imports)
-            asks |= {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
+            asks |= {inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute)}
             executed = ExecutedParts().visit(copy.deepcopy(node))
             outside = {line for chain in names_read(executed) if (line := _library(chain, imports))}
             lines += [ast.unparse(ast.fix_missing_locations(executed)), *sorted(outside)]
@@ -104,9 +104,9 @@ def read_module(root: Path, module: str, choice: Choice) -> _Module:
             chosen = ChosenBranches(choice).visit(node)
             members = _members(chosen)
             if members:
-                chosen.body = [each for each in chosen.body if each not in members.values()] or [ast.Pass()]
+                chosen.body = [statement for statement in chosen.body if statement not in members.values()] or [ast.Pass()]
             definitions |= {name: (*definitions.get(name, ()), chosen) for name in names}
-            definitions |= {f"{name}.{member}": (each,) for name in names for member, each in members.items()}
+            definitions |= {f"{name}.{member}": (statement,) for name in names for member, statement in members.items()}
     return _Module(module, root, choice, definitions, imports)
 
 
@@ -121,23 +121,23 @@ def _bound(node: ast.stmt) -> set[str]:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {node.name}
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+        return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
     return set()
 
 
 def _members(node: ast.stmt) -> dict[str, ast.stmt]:
-    """The methods and attributes of a class that keeps a contract, but `__init__` and its like: nobody asks for those by name."""
+    """The methods and attributes of a class that keeps a contract, but `__init__` and its like: no code asks for those by name."""
     if not isinstance(node, ast.ClassDef) or not CONTRACTS & {node.name, *map(ast.unparse, node.bases)}:
         return {}
-    return {name: each for each in node.body for name in _bound(each) if not name.startswith("__")}
+    return {name: statement for statement in node.body for name in _bound(statement) if not name.startswith("__")}
 
 
 def _imports(tree: ast.AST) -> dict[str, tuple[str, str]]:
     """Every import in a tree: local name -> module, and name in it ("" for the module itself)."""
-    found: dict[str, tuple[str, str]] = {}
+    imports: dict[str, tuple[str, str]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {(each.asname or each.name.partition(".")[0]): (each.name, "") for each in node.names}
+            imports |= {(alias.asname or alias.name.partition(".")[0]): (alias.name, "") for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found |= {(each.asname or each.name): (node.module or "", each.name) for each in node.names}
-    return found
+            imports |= {(alias.asname or alias.name): (node.module or "", alias.name) for alias in node.names}
+    return imports

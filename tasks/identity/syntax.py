@@ -9,15 +9,15 @@ from tasks.identity.choice import Choice
 
 def names_read(tree: ast.AST) -> set[tuple[str, ...]]:
     """The names that a tree reads, each with all the dots behind it."""
-    found: set[tuple[str, ...]] = set()
+    names: set[tuple[str, ...]] = set()
     waiting = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Name | ast.Attribute) and (chain := _chain(node)):
-            found.add(chain)
+            names.add(chain)
         else:
             waiting += ast.iter_child_nodes(node)
-    return found
+    return names
 
 
 def _chain(node: ast.expr) -> tuple[str, ...]:
@@ -40,12 +40,12 @@ class ChosenBranches(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Dict(self, node: ast.Dict) -> ast.AST:
-        kept = [
+        entries = [
             (key, value)
             for key, value in zip(node.keys, node.values, strict=True)
             if not (isinstance(key, ast.Constant) and isinstance(key.value, str) and self.choice.drops({key.value}))
         ]
-        node.keys, node.values = [key for key, _ in kept], [value for _, value in kept]
+        node.keys, node.values = [key for key, _ in entries], [value for _, value in entries]
         return self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
@@ -58,13 +58,13 @@ class ChosenBranches(ast.NodeTransformer):
 
 def _pattern_names(pattern: ast.pattern) -> set[str]:
     """The texts and the classes that a pattern asks for."""
-    found = set()
+    names = set()
     for node in ast.walk(pattern):
         if isinstance(node, ast.MatchValue) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            found.add(node.value.value)
+            names.add(node.value.value)
         elif isinstance(node, ast.MatchClass):
-            found.add(ast.unparse(node.cls).rpartition(".")[2])
-    return found
+            names.add(ast.unparse(node.cls).rpartition(".")[2])
+    return names
 
 
 class ExecutedParts(ast.NodeTransformer):
@@ -78,9 +78,9 @@ class ExecutedParts(ast.NodeTransformer):
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         node.returns = None
-        for each in ast.walk(node.args):
-            if isinstance(each, ast.arg):
-                each.annotation = None
+        for argument in ast.walk(node.args):
+            if isinstance(argument, ast.arg):
+                argument.annotation = None
         return self._without_docstring(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
