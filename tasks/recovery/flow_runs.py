@@ -30,13 +30,13 @@ def dead_runs(client: SyncPrefectClient, machine: Callable[[], Machine]) -> Iter
         verdict = judge_flow_run(run, around, now)
         if verdict == "alive" or (run.state == "PENDING" and now - run.since < PENDING_SECONDS):
             continue
-        said = f"says {raw.state.name} since {_clock(now - run.since)}, and nothing speaks for it"
+        fault = f"says {raw.state.name} since {_clock(now - run.since)}, and nothing speaks for it"
         if verdict == "unknown":
-            yield Stray("flow run", run.name, f"{said} here", f"look on its machine, or cancel it in the Prefect UI ({run.id})")
+            yield Stray("flow run", run.name, f"{fault} here", f"look on its machine, or cancel it in the Prefect UI ({run.id})")
         else:
             due = run.state == "PENDING" and raw.deployment_id is not None
             remedy = {"PENDING": "scheduled again" if due else "Crashed", "CANCELLING": "Cancelled"}.get(run.state, "Crashed")
-            yield Stray("flow run", run.name, said, remedy, _mend(client, run, remedy, machine, later))
+            yield Stray("flow run", run.name, fault, remedy, _mend(client, run, remedy, machine, later))
 
 
 def late_runs(client: SyncPrefectClient) -> Iterator[Stray]:
@@ -45,29 +45,29 @@ def late_runs(client: SyncPrefectClient) -> Iterator[Stray]:
     late = [
         raw for raw, _ in _runs(client, ("SCHEDULED",)) if raw.state.name == "Late" and raw.auto_scheduled and raw.deployment_id
     ]
-    for raw in sorted(late, key=lambda one: one.expected_start_time):
+    for raw in sorted(late, key=lambda run: run.expected_start_time):
         before = newest.get(str(raw.deployment_id))
         if before is not None and now - before.expected_start_time.timestamp() > LATE_SECONDS:
-            what = f"late since {_clock(now - before.expected_start_time.timestamp())}, and a later one waits"
+            fault = f"late since {_clock(now - before.expected_start_time.timestamp())}, and a later one waits"
             yield Stray(
-                "flow run", before.name, what, "Cancelled", _set(client, str(before.id), "Cancelled", "overtaken by a later run")
+                "flow run", before.name, fault, "Cancelled", _set(client, str(before.id), "Cancelled", "overtaken by a later run")
             )
         newest[str(raw.deployment_id)] = raw
 
 
-def stale_slots(client: SyncPrefectClient, limit: str, held: Callable[[], int]) -> Iterator[Stray]:
+def stale_slots(client: SyncPrefectClient, limit: str, count_holders: Callable[[], int]) -> Iterator[Stray]:
     """The device limit counts holders that are dead; `held` says how many slots living processes hold."""
     from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
     from prefect.exceptions import ObjectNotFound
 
     with suppress(ObjectNotFound):
-        taken, alive = client.read_global_concurrency_limit_by_name(limit).active_slots, held()
-        if taken > alive:
+        slots, alive = client.read_global_concurrency_limit_by_name(limit).active_slots, count_holders()
+        if slots > alive:
 
             def reclaim() -> None:
-                client.update_global_concurrency_limit(limit, GlobalConcurrencyLimitUpdate(active_slots=held()))
+                client.update_global_concurrency_limit(limit, GlobalConcurrencyLimitUpdate(active_slots=count_holders()))
 
-            yield Stray("slot", limit, f"{taken} taken, {alive} by living processes", f"{alive} taken", reclaim)
+            yield Stray("slot", limit, f"{slots} taken, {alive} by living processes", f"{alive} taken", reclaim)
 
 
 def _mend(client: SyncPrefectClient, run: SeenRun, remedy: str, machine: Callable[[], Machine], again: float) -> Callable[[], None]:
@@ -75,19 +75,19 @@ def _mend(client: SyncPrefectClient, run: SeenRun, remedy: str, machine: Callabl
 
     def act() -> None:
         time.sleep(max(0.0, again - time.monotonic()))
-        seen = next((one for _, one in _runs(client, (run.state,)) if one.id == run.id), None)
-        if seen is not None and seen.since == run.since and judge_flow_run(seen, machine(), time.time()) == "dead":
+        current = next((candidate for _, candidate in _runs(client, (run.state,)) if candidate.id == run.id), None)
+        if current is not None and current.since == run.since and judge_flow_run(current, machine(), time.time()) == "dead":
             _set(client, run.id, remedy, "its process is gone; found by `tunekeeper reconcile`")()
 
     return act
 
 
-def _set(client: SyncPrefectClient, run: str, to: str, why: str) -> Callable[[], None]:
+def _set(client: SyncPrefectClient, run: str, to: str, reason: str) -> Callable[[], None]:
     def act() -> None:
         from prefect.states import Cancelled, Crashed, Scheduled
 
         states: dict[str, Callable[..., State[object]]] = {"Crashed": Crashed, "Cancelled": Cancelled, "scheduled again": Scheduled}
-        state = states[to](message=why)
+        state = states[to](message=reason)
         client.set_flow_run_state(run, state, force=True)
 
     return act
@@ -98,9 +98,9 @@ def _runs(client: SyncPrefectClient, states: Sequence[str]) -> Iterator[tuple[An
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
     from prefect.client.schemas.objects import StateType
 
-    wanted = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType(state) for state in states])))
+    run_filter = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType(state) for state in states])))
     flows, offset = dict[str, str](), 0
-    while page := client.read_flow_runs(flow_run_filter=wanted, limit=PAGE, offset=offset):
+    while page := client.read_flow_runs(flow_run_filter=run_filter, limit=PAGE, offset=offset):
         for raw in page:
             if str(raw.flow_id) not in flows:
                 flows[str(raw.flow_id)] = client.read_flow(raw.flow_id).name
@@ -112,18 +112,18 @@ def _runs(client: SyncPrefectClient, states: Sequence[str]) -> Iterator[tuple[An
 
 def _seen(client: SyncPrefectClient, raw: Any, flow: str) -> SeenRun:
     since = raw.state.timestamp.timestamp()
-    started = raw.start_time.timestamp() if raw.start_time else since
+    start = raw.start_time.timestamp() if raw.start_time else since
     return SeenRun(
-        str(raw.id), f"{flow}/{raw.name}", raw.state.type.value, since, started, _beat(client, str(raw.id)), _pipeline(raw),
+        str(raw.id), f"{flow}/{raw.name}", raw.state.type.value, since, start, _beat(client, str(raw.id)), _pipeline(raw),
         flow in FLOWS,
     )  # fmt: skip
 
 
 def _pipeline(raw: FlowRun) -> str | None:
     """By the run's parameters, else by its tags."""
-    given = raw.parameters.get("pipeline")
-    if isinstance(given, dict) and "name" in given:
-        return str(given["name"])
+    pipeline = raw.parameters.get("pipeline")
+    if isinstance(pipeline, dict) and "name" in pipeline:
+        return str(pipeline["name"])
     return next((tag for tag in raw.tags if tag != TAG), None)
 
 
@@ -134,8 +134,8 @@ def _beat(client: SyncPrefectClient, run: str) -> float | None:
     mine = EventFilter(
         event=EventNameFilter(name=["prefect.flow-run.heartbeat"]), resource=EventResourceFilter(id=[f"prefect.flow-run.{run}"])
     )
-    found = client.read_events(mine, limit=1).events
-    return float(found[0].occurred.timestamp()) if found else None
+    events = client.read_events(mine, limit=1).events
+    return float(events[0].occurred.timestamp()) if events else None
 
 
 def _clock(seconds: float) -> str:

@@ -41,15 +41,15 @@ class Stray:
 
 
 def find_leftovers(home: Home, now: float | None = None) -> Iterator[Stray]:
-    """Folders and files that a killed process wrote aside: an hour old, and nobody holds their lock."""
+    """Folders and files that a killed process wrote aside: an hour old, and their lock is free."""
     before = (time.time() if now is None else now) - OLD_SECONDS
     for pattern in (*ASIDES, *WORKSPACES):
         for folder in home.path.glob(pattern):
             lock = folder / ".lock" if pattern in WORKSPACES else folder
             if folder.is_dir() and _age(folder) < before and is_free(lock):
-                what, remedy = f"half-written, {_size(folder)}, and its writer is gone", "removed"
-                yield Stray("leftover", _within(home, folder), what, remedy, partial(_remove, folder, lock))
-    for file in home.path.glob("redaction.key.*"):  # a person's copy of the key has another name, and is nobody's to remove
+                fault, remedy = f"half-written, {_size(folder)}, and its writer is gone", "removed"
+                yield Stray("leftover", _within(home, folder), fault, remedy, partial(_remove, folder, lock))
+    for file in home.path.glob("redaction.key.*"):  # a person's copy of the key has another name, and is never removed
         if HALF_KEY.fullmatch(file.name) and file.is_file() and _age(file) < before:
             yield Stray(
                 "leftover",
@@ -66,9 +66,9 @@ def spent_checkpoints(home: Home) -> Iterator[Stray]:
         spent = [*run.glob("checkpoint-*"), *(run / name for name in ("best",) if (run / name).is_dir())]
         if spent and (run / "trained" / "training.json").is_file() and is_valid(run / "trained") is None:
             size = _size(*spent)
-            what = f"{len(spent)} checkpoints of a finished training, {size}"
+            fault = f"{len(spent)} checkpoints of a finished training, {size}"
             remedy = f"removed; its result stays, {size} are free"
-            yield Stray("checkpoints", _within(home, run), what, remedy, partial(_drop, run), spent=True)
+            yield Stray("checkpoints", _within(home, run), fault, remedy, partial(_drop, run), spent=True)
 
 
 def held_slots(home: Home) -> int:
@@ -83,7 +83,7 @@ def _drop(run: Path) -> None:
 
 
 def _remove(folder: Path, lock: Path) -> None:
-    """Remove it while holding its lock, unless somebody took that meanwhile."""
+    """Remove it while holding its lock, unless another process took that meanwhile."""
     with suppress(FileNotFoundError, BlockingIOError), _locked(lock):
         shutil.rmtree(folder, ignore_errors=True)
         return
@@ -92,7 +92,7 @@ def _remove(folder: Path, lock: Path) -> None:
 
 
 def is_free(lock: Path) -> bool:
-    """Whether nobody holds it, shared or alone; one killed before it locked has none."""
+    """Whether no process holds it, shared or alone; a process killed before it locked left none."""
     try:
         with _locked(lock):
             return True

@@ -37,10 +37,10 @@ def is_held(home: Home, ledger: Ledger | None, name: str) -> bool:
 
 
 def open_runs(home: Home, tracking: Tracking, ledger: Ledger | None) -> Iterator[Stray]:
-    """MLflow runs left RUNNING by a run that is no more, for its pipeline is held by nobody."""
+    """MLflow runs left RUNNING by a run that has died, for no run holds its pipeline."""
     names = _experiments(tracking)
-    found = tracking.attempt("listing runs", lambda: tracking.client.search_runs(list(names), "attributes.status = 'RUNNING'"))
-    for run in found:
+    runs = tracking.attempt("listing runs", lambda: tracking.client.search_runs(list(names), "attributes.status = 'RUNNING'"))
+    for run in runs:
         name, run_id = names[run.info.experiment_id], run.info.run_id
         ours = PREFIX + ("base" if name == BASES else "train_key") in run.data.tags
         if ours and name == BASES and run.info.start_time / 1000 < time.time() - OLD_SECONDS:
@@ -53,32 +53,32 @@ def open_runs(home: Home, tracking: Tracking, ledger: Ledger | None) -> Iterator
                 act,
             )
         elif ours and name != BASES and not is_held(home, ledger, name):
-            what, close = (
+            fault, close = (
                 f"RUNNING, but nobody holds {name}",
                 partial(_close, home, tracking, ledger, name, run_id),
             )
             if _sees_no_others(home, ledger):
-                yield Stray("MLflow run", f"{name}/{run_id[:8]}", f"{what} on this machine", OTHERS)
+                yield Stray("MLflow run", f"{name}/{run_id[:8]}", f"{fault} on this machine", OTHERS)
             else:
-                yield Stray("MLflow run", f"{name}/{run_id[:8]}", what, "KILLED; the next retrain goes on in it", close)
+                yield Stray("MLflow run", f"{name}/{run_id[:8]}", fault, "KILLED; the next retrain goes on in it", close)
 
 
 def half_models(home: Home, tracking: Tracking, ledger: Ledger | None) -> Iterator[Stray]:
-    """Models that a kill or a fault left half stored in our runs, though nobody holds their pipeline.
+    """Models that a kill or a fault left half stored in our runs, though no run holds their pipeline.
 
-    Whoever goes on in such a run stores a model anew, or finds the whole one by the run's tag: neither needs the half one.
+    A retrain that goes on in such a run stores a model anew, or finds the whole one by the run's tag: neither needs the half one.
     """
     names = _experiments(tracking)
     for model in tracking.attempt("listing models", partial(_logged_models, tracking, list(names))):
         name, run_id = names[model.experiment_id], model.source_run_id
         if _is_whole(model) or is_held(home, ledger, name) or not _is_ours(tracking, run_id):
             continue
-        known, what = f"{name}/{model.model_id}", f"half stored in run {run_id[:8]}, and nobody holds {name}"
+        label, fault = f"{name}/{model.model_id}", f"half stored in run {run_id[:8]}, and nobody holds {name}"
         if _sees_no_others(home, ledger):
-            yield Stray("model", known, f"{what} on this machine", OTHERS)
+            yield Stray("model", label, f"{fault} on this machine", OTHERS)
         else:
             act = partial(_forget, home, tracking, ledger, name, model.model_id)
-            yield Stray("model", known, what, "deleted; `mlflow gc` frees its space", act)
+            yield Stray("model", label, fault, "deleted; `mlflow gc` frees its space", act)
 
 
 def _forget(home: Home, tracking: Tracking, ledger: Ledger | None, name: str, model_id: str) -> None:
@@ -96,16 +96,16 @@ def _is_whole(model: Any) -> bool:
 
 
 def _logged_models(tracking: Tracking, experiments: list[str]) -> list[Any]:
-    found = page = tracking.client.search_logged_models(experiments)
+    models = page = tracking.client.search_logged_models(experiments)
     while page.token:
         page = tracking.client.search_logged_models(experiments, page_token=page.token)
-        found = [*found, *page]
-    return list(found)
+        models = [*models, *page]
+    return list(models)
 
 
 def _experiments(tracking: Tracking) -> dict[str, str]:
-    found = tracking.attempt("listing experiments", lambda: tracking.client.search_experiments())
-    return {one.experiment_id: one.name for one in found}
+    experiments = tracking.attempt("listing experiments", lambda: tracking.client.search_experiments())
+    return {experiment.experiment_id: experiment.name for experiment in experiments}
 
 
 def _sees_no_others(home: Home, ledger: Ledger | None) -> bool:
@@ -127,7 +127,7 @@ def _discard(tracking: Tracking, run_id: str) -> None:
 
 
 def left_requests(home: Home, ledger: Ledger) -> Iterator[Stray]:
-    """Requests for a retraining that say running, though nobody holds their pipeline."""
+    """Requests for a retraining that say running, though no run holds their pipeline."""
     running = sa.select(requests.c.model).where(requests.c.state == "running").distinct()
     for model in ledger.read(lambda connection: connection.scalars(running).all()):
         if not is_held(home, ledger, model):
@@ -169,12 +169,12 @@ def unsettled_models(tracking: Tracking, ledger: Ledger, pipeline: Pipeline | No
             )
 
 
-def _fault(entries: tuple[Entry, ...], pointed: set[str]) -> str | None:
+def _fault(entries: tuple[Entry, ...], versions: set[str]) -> str | None:
     last, champion = entries[-1], replay_entries(entries).champion
     if last.state == "intended":
         return f"the move {last.from_version or '-'} → {last.to_version or '-'} was interrupted"
-    if (champion is None and pointed) or (champion is not None and champion not in pointed):
-        return f"the ledger says champion {champion or 'none'}, the aliases point at {', '.join(sorted(pointed)) or 'nothing'}"
+    if (champion is None and versions) or (champion is not None and champion not in versions):
+        return f"the ledger says champion {champion or 'none'}, the aliases point at {', '.join(sorted(versions)) or 'nothing'}"
     return None
 
 

@@ -9,9 +9,9 @@ Where the server is this home's own, and all its processes can be looked into, t
 Elsewhere it may have a process on another machine, for which speak
   4. a heartbeat within the last five minutes;
   5. a lease of its pipeline that has not expired.
-It is dead there if its heartbeats stopped, or if it needs a pipeline that nobody holds; and as a run that has let go of its
-pipeline takes a moment to report its end, a second look, later, has to say the same. Otherwise nobody here can know, and it is
-left alone and said.
+It is dead there if its heartbeats stopped, or if it needs a pipeline that no run holds; and as a run that has let go of its
+pipeline takes a moment to report its end, a second look, later, has to say the same. Otherwise this machine cannot know, and the
+run is left alone and reported.
 """
 
 from __future__ import annotations
@@ -85,33 +85,34 @@ def _may_be(process: Process, run: SeenRun) -> bool:
     return process.born <= run.started + CLOCK_SECONDS and (not run.holds or run.pipeline in process.pipelines)
 
 
-def look_around(home: Home, own: bool, held: Callable[[str], bool]) -> Machine:
+def look_around(home: Home, own: bool, is_held: Callable[[str], bool]) -> Machine:
     """Every process that carries a flow run's id or has one of this home's locks open; `up` and the servers speak for no run.
 
     Where another user's process may be a run, this machine is not all that there is to see.
     """
     import psutil
 
-    runs, found, blind = set[str](), list[Process](), False
+    runs, processes, blind = set[str](), list[Process](), False
     for process in psutil.process_iter():
         try:
-            run, opened = process.environ().get("PREFECT__FLOW_RUN_ID"), {file.path for file in process.open_files()}
+            run, open_files = process.environ().get("PREFECT__FLOW_RUN_ID"), {file.path for file in process.open_files()}
             runs |= {run} if run else set()
-            locks = _locks(home, opened)
+            locks = _locks(home, open_files)
             if locks is not None and "up" not in locks and process.pid != os.getpid():
-                found.append(Process(process.pid, process.create_time(), locks))
+                processes.append(Process(process.pid, process.create_time(), locks))
         except psutil.AccessDenied:
             blind = blind or _may_run_flows(process)
         except (psutil.Error, OSError):
             continue
-    return Machine(frozenset(runs), tuple(found), own and not blind, held)
+    return Machine(frozenset(runs), tuple(processes), own and not blind, is_held)
 
 
-def _locks(home: Home, opened: set[str]) -> frozenset[str] | None:
+def _locks(home: Home, open_files: set[str]) -> frozenset[str] | None:
     """The pipelines whose locks are among the open files; None where no file of this home's is, not even its server's."""
     folder = str(home.path / "locks")
-    found = frozenset(Path(path).name.removesuffix(".lock").removesuffix(".next") for path in opened if path.startswith(folder))
-    return found if found or str(home.prefect / "in-use.lock") in opened else None
+    names = (Path(path).name for path in open_files if path.startswith(folder))
+    pipelines = frozenset(name.removesuffix(".lock").removesuffix(".next") for name in names)
+    return pipelines if pipelines or str(home.prefect / "in-use.lock") in open_files else None
 
 
 def _may_run_flows(process: psutil.Process) -> bool:
