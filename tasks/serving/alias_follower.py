@@ -36,7 +36,7 @@ M = TypeVar("M", bound=Versioned)
 
 @dataclass(frozen=True)
 class FollowerState:
-    """What a follower says of itself; None where there is nothing to say.
+    """The state of a follower; None where there is nothing to report.
 
     `looked` says whether the alias has been asked for at all, `wanted` is the version it named last, `registry` why it could not
     be read now, `refused` why `wanted` is not the one that answers, `check` how the one that answers was checked, `since` when it
@@ -57,7 +57,7 @@ class FollowerState:
 
 @dataclass(frozen=True)
 class Ways(Generic[M]):
-    """What a follower is given: `look` reads the alias, `load` brings a version to where it can answer and says how it was checked.
+    """A follower's functions: `look` reads the alias, `load` brings a version to where it can answer and tells how it was checked.
 
     `remembered` names the version to start from where the alias cannot be read; `keep` remembers the one that answers.
     """

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Prediction(NamedTuple):
-    """What a model says of one text: the text as it saw it, its answer, and the answer's probability where it has one."""
+    """A model's answer to one text: the text as it saw it, the prediction, and its probability where it has one."""
 
     text: str
     prediction: str

@@ -1,4 +1,4 @@
-"""What a batch is scored from: files as they come, all their columns kept, read once to the end before anything is scored."""
+"""The input of a batch scoring: files as they come, all their columns kept, read once to the end before anything is scored."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Batch:
             yield from read_chunks(file, names, self.max_characters, required=(self.text,))
 
     def texts(self, chunk: Chunk) -> list[str]:
-        """What is asked of each row, read as preparation reads it; empty where there is nothing."""
+        """The text of each row, read as preparation reads it; empty where there is none."""
         return _texts(chunk, self.text)
 
     def table(self, chunk: Chunk) -> pa.Table:
@@ -51,7 +51,7 @@ class Batch:
 
         n = len(chunk.columns[self.text])
         values = {name: chunk.columns.get(name, [None] * n) for name in self.columns}
-        # What no file can hold is no text; other columns keep what they can of it.
+        # A text that no file can hold is none; other columns keep what they can of it.
         values[self.text] = [None if _is_broken(value) else value for value in values[self.text]]
         arrays = {
             name: pa.array(map(_as_text if pa.types.is_string(self.columns[name]) else _whole, cells), type=self.columns[name])
@@ -137,14 +137,14 @@ def _plain(kind: pa.DataType) -> str | pa.DataType:
 
 
 def _kind(value: Any) -> str:
-    """What a value of JSON is; objects, lists and whole numbers beyond 64 bits are written out again."""
+    """The type of a JSON value; objects, lists and whole numbers beyond 64 bits count as text."""
     if type(value) is int:
         return WHOLE if abs(value) <= _EXACT else LARGE if -_LARGEST <= value <= _LARGEST else TEXT
     return {bool: TRUTH, float: REAL}.get(type(value), TEXT)
 
 
 def _common(a: str | pa.DataType | None, b: str | pa.DataType | None) -> str | pa.DataType | None:
-    """What holds both: of whole and real numbers real ones where no digit is lost, of all else that differs text; None is of no
+    """The type that holds both: of whole and real numbers real where no digit is lost, of all else that differs text; None: no
     type yet."""
     if a is None or b is None or a == b:
         return b if a is None else a
@@ -200,5 +200,5 @@ def place_of(path: str, source: str) -> Path:
 
 
 def staging_prefix(output: Path) -> str:
-    """How the folders beside a result begin in which a table's rows lie while they are scored."""
+    """The prefix of the folders beside a result that hold a table's rows while they are scored."""
     return f".{output.name}.table-"

@@ -24,7 +24,7 @@ GROUP_ROWS = 50_000  # of a row group of the result
 
 
 def result_mark(path: Path) -> dict[str, Any] | None:
-    """What a result says it is; None where there is none of ours."""
+    """The mark that a scoring left in its result; None where the file is absent or has none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -36,7 +36,7 @@ def result_mark(path: Path) -> dict[str, Any] | None:
 
 
 def put_together(job: ScoringJob, folder: Path) -> int:
-    """All parts in one file, in bounded memory; the rows that had a text."""
+    """Join all parts in one file, in bounded memory; returns how many rows have an answer."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -69,7 +69,7 @@ def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
 
 
 def _widest(parts: list[Path]) -> pa.Schema:
-    """The parts' one schema; a part in which nothing was asked knows no scores."""
+    """The schema of all parts; a part without answers has no column of scores."""
     import pyarrow.parquet as pq
 
     return max((pq.read_schema(part).remove_metadata() for part in parts), key=len)

@@ -34,7 +34,7 @@ class Answers:
         self._written = time.monotonic()
 
     def ask(self, group: int, texts: Sequence[str], answers: Ask) -> Sequence[Prediction | None]:
-        """What the model says of a group of texts, or said of it before it was killed; None of a text that it does not answer."""
+        """The predictions for a group of texts, from the file where it has them; None for a text that the model does not answer."""
         if group not in self.groups:
             began = time.perf_counter()
             self.groups[group] = list(answers(texts))

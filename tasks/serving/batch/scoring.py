@@ -54,7 +54,7 @@ def score_files(job: ScoringJob, move: Callable[[int, int], None]) -> ScoringOut
 
 
 def _score_parts(job: ScoringJob, folder: Path, move: Callable[[int, int], None]) -> int:
-    """Write the parts that are not there; how many rows of the others there were."""
+    """Write the parts that are not there; returns how many rows were scored before."""
     kept_rows = done = 0
     for number, chunk in enumerate(job.batch.chunks()):
         part, rows = folder / f"part-{number:07}.parquet", len(chunk.columns[job.batch.text])
@@ -71,7 +71,7 @@ def _score_parts(job: ScoringJob, folder: Path, move: Callable[[int, int], None]
 
 
 def _scored(job: ScoringJob, chunk: Chunk, number: int, answers: Answers) -> pa.Table:
-    """A chunk's own columns and what the model says of each row; nothing of a row without text, or one that is over its budget."""
+    """A chunk's own columns and the model's answers; null for a row without text, or one that is over its budget."""
     import pyarrow as pa
 
     table = job.batch.table(chunk)

@@ -1,4 +1,4 @@
-"""What is scored in a batch, by what, into what; and what came of it."""
+"""A batch scoring as values: the job and its outcome."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.traffic.log import Traffic
 
 @dataclass(frozen=True)
 class ScoringJob:
-    """What is scored, by what, into what. `key` is the hash of all that determines the result; `log` is None for no traffic log."""
+    """Input, model and output of a scoring. `key` is the hash of all that determines the result; `log` None: no traffic log."""
 
     batch: Batch
     key: str

@@ -1,4 +1,4 @@
-"""A table of a database as a Parquet file: one state of it for all that reads its rows, and what was scored of equal rows is kept.
+"""A table of a database as a Parquet file: one state of it for all readers; the scores of equal rows are kept.
 
 It is read anew each time, for its rows may be others since; equal rows make an equal file, byte for byte, so that the parts that a
 killed scoring left are found again.

@@ -1,4 +1,4 @@
-"""Who may ask for what: API keys with a name and roles, and what each may take of the service."""
+"""API keys, each with a name and the roles that it has."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Key:
 
 
 class Keys:
-    """The API keys of an installation; their hashes are compared, all of them, in a time that tells nothing."""
+    """The API keys of an installation; a key is compared with the hashes of all, in a time that reveals nothing."""
 
     def __init__(self, keys: tuple[Key, ...] = ()) -> None:
         self._keys = keys

@@ -1,4 +1,4 @@
-"""What every request passes on its way in: who may ask, how much of its body is read; and on its way out: that it is counted."""
+"""What every request passes: on its way in the checks of its key and its size, on its way out the counters."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def _door(path: str, keys: Keys, local: bool) -> tuple[int, ...]:
 
 
 def _needed(path: str) -> str | None:
-    """What a key has to open for this path."""
+    """The roles that a key needs for a path, as a sentence."""
     if path == "/ready":
         return "Anybody learns whether a version answers; a key with the role `metrics` the rest."
     role = NEEDS.get(path)

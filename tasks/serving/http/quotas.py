@@ -1,4 +1,4 @@
-"""What one API key may take of the service, so that the others have their part. Without keys nothing is counted: all are one."""
+"""Limits for each API key, so that the others have their share of the service. Without keys nothing is counted."""
 
 from __future__ import annotations
 

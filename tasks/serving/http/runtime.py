@@ -1,4 +1,4 @@
-"""What a service is made of, and what its paths share while it runs."""
+"""The parts of a service, and the state that its paths share while it runs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Log(Protocol):
 
 @dataclass(frozen=True)
 class Service:
-    """What one service is made of. `audits` gives up to n answers since a moment that wait to be labelled.
+    """The parts of one service. `audits` gives up to n answers since a moment that wait to be labelled.
 
     Without `traffic` nothing is kept. `local` says that only this machine can reach it. `submit` runs a function in another
     process; without it long texts are prepared in a thread.
