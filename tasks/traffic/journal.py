@@ -33,13 +33,13 @@ class Journal:
         _open.add(self)
 
     def append(self, content: memoryview) -> int:
-        """Write what the disk takes of it, and say how many bytes that was."""
+        """Write as much of it as the disk takes; returns how many bytes that was."""
         count = os.write(self._file, content)
         self.size, self._unsynced = self.size + count, True
         return count
 
     def sync(self) -> None:
-        """See that it outlives the machine."""
+        """Flush it to the disk, so that it outlives the machine."""
         if self._unsynced:
             os.fdatasync(self._file)
             self._unsynced = False
@@ -56,7 +56,7 @@ def list_journals(folder: Path) -> list[Path]:
 
 
 def content_of(path: Path) -> bytes | None:
-    """What a journal holds now; None where it was moved meanwhile."""
+    """The bytes of a journal now; None where it was moved meanwhile."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

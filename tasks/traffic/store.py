@@ -1,4 +1,4 @@
-"""Where traffic lies for good on one machine: Parquet by day, FOLDER/{answers,feedback}/day=YYYY-MM-DD/NAME.parquet.
+"""The store of traffic on one machine: Parquet by day, FOLDER/{answers,feedback}/day=YYYY-MM-DD/NAME.parquet.
 
 A file is there whole or not at all, and a row may be there twice where a process was killed while moving it: readers take the first
 of each id.
