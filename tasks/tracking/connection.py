@@ -78,7 +78,7 @@ def reach_database(uri: str) -> None:
 
 
 def tracking_failures() -> tuple[type[Exception], ...]:
-    """What a tracking server, its database or its disk may raise."""
+    """The errors that a tracking server, its database or its disk may raise."""
     from mlflow.exceptions import MlflowException
     from requests import RequestException
     from sqlalchemy.exc import OperationalError

@@ -102,7 +102,7 @@ def _gpu_monitors() -> list[GPUMonitor]:
 
 
 def _source(source: str) -> tuple[str, str]:
-    """The kind of a source as MLflow names it, and what it says of it."""
+    """The kind of a source by MLflow's name, and its address as MLflow's JSON."""
     address = without_credentials(source)
     scheme, separator, rest = address.partition("://")
     if is_table(source):
