@@ -1,4 +1,4 @@
-"""Who may train on this machine's devices now: a Prefect concurrency limit, kept true by file locks that death releases."""
+"""The slots of this machine's devices: a Prefect concurrency limit, kept true by file locks that death releases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small questions to servers over HTTP, by the standard library alone: is it there, and what does it say."""
+"""Short requests to servers over HTTP, by the standard library alone."""
 
 from __future__ import annotations
 

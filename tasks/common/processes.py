@@ -1,6 +1,6 @@
 """A second process beside this one: it imports while this one prepares, and does what needs neither the network nor its memory.
 
-What such a process owes the one that started it stands here too, and imports without a search for garbage.
+The duties of such a process to its parent stand here too, and imports without a search for garbage.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class HelperProcess:
         return self._turns.submit(self._ask, pickle.dumps((function, args, kwargs)))
 
     def step_back(self) -> None:
-        """What is submitted from here on is done in time that others leave."""
+        """Do what is submitted from here on in time that others leave."""
         self.submit(step_back)
 
     @property
@@ -78,7 +78,7 @@ class HelperProcess:
 
 
 class RestartedProcess:
-    """Such a process for as long as this one lives: begun with the first task, and again where it was ended."""
+    """A helper process for as long as this one lives: begun with the first task, and again where it was ended."""
 
     def __init__(self, *modules: str) -> None:
         self._modules = modules

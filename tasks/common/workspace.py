@@ -33,7 +33,7 @@ def remove_orphans(parent: Path, prefix: str) -> int:
 
 @contextmanager
 def world_faults(place: Path) -> Iterator[None]:
-    """Tell a fault of the disk as such: what failed, where, and what to do."""
+    """Raise a fault of the disk as InfraError: what failed, where, and what to do."""
     try:
         yield
     except OSError as error:
