@@ -1,4 +1,4 @@
-"""What died and was not put away: the record that every finder of `reconcile` gives, and the leftovers on disk.
+"""Leftovers of dead processes: the record that every finder of `reconcile` yields, and the finders on disk.
 
 A finder only looks; each stray carries the act that puts it right, which looks again before it acts.
 """
@@ -29,7 +29,7 @@ HALF_KEY = re.compile(r"redaction\.key\.\d+\.[0-9a-f]{8}")  # as tasks/data/reda
 class Stray:
     """`kind` and `name` say what, `fault` what is wrong, `remedy` what `mend` does; without one a person has to decide.
 
-    `spent` is what did not die: it is whole and has served, and its room can be had back.
+    `spent`: its owner did not die; it is whole and no longer needed, and its room can be freed.
     """
 
     kind: str

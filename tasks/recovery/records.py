@@ -1,4 +1,4 @@
-"""What died and was not put away in MLflow and the ledger: runs left open, models half stored, promotions left halfway."""
+"""Leftovers of dead processes in MLflow and the ledger: runs left open, models half stored, promotions left halfway."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _sees_no_others(home: Home, ledger: Ledger | None) -> bool:
 
 
 def _close(home: Home, tracking: Tracking, ledger: Ledger | None, name: str, run_id: str) -> None:
-    """Hold the pipeline meanwhile, so that it is surely no living run's."""
+    """Close the run while holding its pipeline, so that no living run is in it."""
     with suppress(StillHeldError), hold_pipeline(home.path, name, lambda _: None, 0, ledger):
         run = tracking.attempt("reading a run", lambda: tracking.client.get_run(run_id))
         if run.info.status == "RUNNING":
