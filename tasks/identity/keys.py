@@ -1,4 +1,4 @@
-"""What is the same and what is not: the keys under which work is found again instead of done twice."""
+"""Keys of finished work, under which it is found again instead of done twice."""
 
 from __future__ import annotations
 
