@@ -1,6 +1,6 @@
-"""Credentials in URLs: found, so that no config holds one, and taken out of every text that leaves the process.
+"""Find credentials in URLs, so that configs refuse them, and mask them in every text that leaves the process.
 
-The standard library alone: errors, the schema and all above them use it. Of `SCHEME://USER:PASSWORD@HOST/...?KEY=VALUE#...` what
+It imports the standard library alone, as errors and the schema use it. Of `SCHEME://USER:PASSWORD@HOST/...?KEY=VALUE#...` what
 stands before the host goes (of http a user alone too, for tokens are written so), and the value of every key in query, fragment or
 a connection string whose name says that it is secret. Passwords whose characters should have been percent-encoded go too.
 """
@@ -18,9 +18,9 @@ from urllib.parse import unquote
 
 T = TypeVar("T")
 MASK = "***"
-LONGEST = 1000  # characters of a login or a value; more are none, and so each costs a bounded time
+LONGEST = 1000  # characters of a login or a value: a longer run is neither, so each match takes a bounded time
 _SECRET_WORDS = "password|passwd|passphrase|pwd|secret|apikey|accesskey|privatekey|accountkey|authkey|signature|credential"  # noqa: S105
-# Tokens of a listing's pages and of a tokenizer are none.
+# Tokens of a listing's pages and of a tokenizer are no secrets.
 _PLAIN_TOKENS = ("page", "next", "continuation", "pagination", "sync", "pad", "eos", "bos", "unk", "sep", "cls", "mask")
 _TOKEN = "".join(f"(?<!{name})" for name in _PLAIN_TOKENS) + r"token\d*$"
 _SECRET_NAME = re.compile(rf"(?:{_SECRET_WORDS})(?!s$)|{_TOKEN}|^(?:pass|pw|pat|sig|auth|key|jwt|sas|authorization)$")
@@ -52,7 +52,7 @@ _AFTER = "'),.;:]}`"  # what follows a URL in a sentence, and is no part of it
 def without_credentials(text: str) -> str:
     """The text with MASK in the place of every credential of a URL or a connection string in it."""
     if "://" in text:
-        text = _LOGIN.sub(lambda found: f"{found['web'] or ''}://{MASK}@", text)
+        text = _LOGIN.sub(lambda login: f"{login['web'] or ''}://{MASK}@", text)
         text = _WEBHOOK.sub(rf"\g<1>{MASK}", text)
     parts, end = [], 0
     for start, stop, _ in _secret_values(text):
@@ -62,10 +62,10 @@ def without_credentials(text: str) -> str:
 
 
 def credential_in(text: str) -> str | None:
-    """What is secret in a text, in words without the secret; None where nothing is."""
+    """The kind of credential in a text, in words without it; None where there is none."""
     address = _joined(text)
-    if (found := _LOGIN.search(address)) is not None:
-        return "a password before its @" if ":" in found[0].partition("://")[2] else "a token before its @"
+    if (login := _LOGIN.search(address)) is not None:
+        return "a password before its @" if ":" in login[0].partition("://")[2] else "a token before its @"
     if _WEBHOOK.search(address) is not None:
         return "the path of a webhook"
     name = next((name for _, _, name in _secret_values(text)), None)
@@ -73,7 +73,7 @@ def credential_in(text: str) -> str | None:
 
 
 def mask_value(value: str) -> str:
-    """One value of a config or a command as an error shows it: without credentials, those that hold spaces too."""
+    """A value of a config or a command as an error shows it: its credentials masked, those with spaces too."""
     if any(map(str.isspace, value)) and _DATABASE.match(value.strip()) and _LOGIN.search(_joined(value)) is not None:
         scheme, _, rest = value.partition("://")
         value = f"{scheme}://{MASK}@{rest.rpartition('@')[2]}"
@@ -101,7 +101,7 @@ def clean_value(value: T) -> T:
 def refused_pattern() -> str:
     """A pattern of JSON Schema that texts without credentials match: a server refuses others before it keeps them.
 
-    It knows less than `credential_in`, as it has to be read by several dialects of regular expressions.
+    It finds less than `credential_in`, as several dialects of regular expressions have to read it.
     """
     login = r"""://[^\s@/?#:"<>\[]{0,999}:(?![0-9]{1,5}[/?#"'])[^\s"<>]{0,999}@"""
     words = _either("password", "passwd", "passphrase", "pwd", "secret", "apikey", "api_key", "api-key")
@@ -117,8 +117,8 @@ def refused_pattern() -> str:
 class Record(logging.LogRecord):
     """A record of a log whose message, arguments and traceback are without credentials."""
 
-    def __init__(self, *args: Any, **named: Any) -> None:
-        super().__init__(*args, **named)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.args = _cleaned(self.args)
         if self.exc_info and self.exc_info[0] is not None:
             self.exc_text = without_credentials("".join(traceback.format_exception(*self.exc_info)).rstrip("\n"))
@@ -128,17 +128,17 @@ class Record(logging.LogRecord):
 
 
 def show_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What Python does with an error that nobody caught, without credentials: `sys.excepthook`."""
+    """Print the traceback of an uncaught error without credentials: `sys.excepthook`."""
     sys.stderr.write(without_credentials("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _either(*words: str) -> str:
-    """A pattern of any of these words in whatever case."""
+    """A pattern of any of these words, in upper or lower case."""
     return f"({'|'.join(''.join(f'[{each.upper()}{each}]' if each.isalpha() else each for each in word) for word in words)})"
 
 
 def _joined(text: str) -> str:
-    """The text in which to look for a login: that of a database may hold a space."""
+    """The text to search for a login: of a database's address without spaces, which a login may hold."""
     return "".join(text.split()) if _DATABASE.match(text.strip()) else text
 
 
@@ -153,13 +153,13 @@ def _cleaned(value: Any) -> Any:
 
 
 def _secret_values(text: str) -> Iterator[tuple[int, int, str]]:
-    """Where the values of secret names begin and end, and each one's name; in a query more names are secret than in a sentence."""
+    """Start, end and name of each secret value; in a query more names are secret than in a sentence."""
     end = 0
-    for found in _NAME.finditer(text) if "=" in text else ():
-        name = re.sub(r"[^a-z0-9]", "", unquote(found["name"]).lower())
-        if found.start() < end or not (_SECRET_NAME if found["start"] else _ASSIGNED_NAME).search(name):
+    for match in _NAME.finditer(text) if "=" in text else ():
+        name = re.sub(r"[^a-z0-9]", "", unquote(match["name"]).lower())
+        if match.start() < end or not (_SECRET_NAME if match["start"] else _ASSIGNED_NAME).search(name):
             continue
-        value = _VALUE.match(text, found.end())
+        value = _VALUE.match(text, match.end())
         if value is not None:
-            end = found.end() + len(value[0] if value["quote"] else value[0].rstrip(_AFTER) or value[0])
-            yield found.end(), end, found["name"]
+            end = match.end() + len(value[0] if value["quote"] else value[0].rstrip(_AFTER) or value[0])
+            yield match.end(), end, match["name"]

@@ -6,8 +6,8 @@ from configs.credentials import without_credentials
 class _PlainError(Exception):
     """An error whose message is without credentials, wherever it is shown."""
 
-    def __init__(self, *said: object) -> None:
-        super().__init__(*(without_credentials(each) if isinstance(each, str) else each for each in said))
+    def __init__(self, *message: object) -> None:
+        super().__init__(*(without_credentials(part) if isinstance(part, str) else part for part in message))
 
 
 class InputError(_PlainError):
@@ -23,7 +23,7 @@ class InfraError(_PlainError):
 
 
 class StoppedError(Exception):
-    """A signal asked for an end in the middle of work: the message says what is kept and how to go on. Exit code 128 + `signal`."""
+    """A signal stopped the work: the message says what is kept and how to go on. Exit code 128 + `signal`."""
 
     def __init__(self, message: str, signal: int) -> None:
         super().__init__(message, signal)

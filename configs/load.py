@@ -17,7 +17,7 @@ from configs.yaml_text import HALF_CHARACTER, LONGEST, YamlError, YamlSyntaxErro
 
 SHOWN = 200  # characters of a value that an error shows
 _BRANCHES = ("str", "tuple[str, ...]")  # how faults name the kinds of value of which a setting takes one
-_SIGN = re.compile(r"[^\w~]")  # one alone stands for itself: to YAML | and > begin a text, # a comment, - a list
+_SIGN = re.compile(r"[^\w~]")  # a lone sign is a plain text, though to YAML | and > begin a text, # a comment, - a list
 
 
 def load_pipeline(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
@@ -80,8 +80,8 @@ def _put(values: dict[str, object], override: str) -> None:
 def _explain(fault: Any) -> str:
     """One fault in one line: where, what, what to do."""
     unknown = fault["type"] == "extra_forbidden"
-    named, models = _place(fault["loc"][:-1] if unknown else fault["loc"])
-    where = ".".join([*named, str(fault["loc"][-1])] if unknown else named) or "the pipeline"
+    keys, models = _place(fault["loc"][:-1] if unknown else fault["loc"])
+    where = ".".join([*keys, str(fault["loc"][-1])] if unknown else keys) or "the pipeline"
     message = fault["msg"].removeprefix("Value error, ")
     if unknown:
         near = difflib.get_close_matches(str(fault["loc"][-1]), [key for model in models for key in model.model_fields], n=1)
@@ -92,20 +92,20 @@ def _explain(fault: Any) -> str:
 
 
 def _short(value: object) -> str:
-    """A value as it is shown in an error; of what holds others only so many are written out at all."""
+    """A value as an error shows it; of a list or mapping only the first few parts."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(_short(each) for each in value[:3])}{', ...' if len(value) > 3 else ''}]"
     if isinstance(value, dict):
         return f"the keys {', '.join(mask_value(str(key))[:SHOWN] for key in list(value)[:5])}"
     if isinstance(value, int) and value.bit_length() >= 1000:
         return "a number of hundreds of digits"
-    text = repr(mask_value(value) if isinstance(value, str) else value)  # before it is cut: half a login is not known as one
+    text = repr(mask_value(value) if isinstance(value, str) else value)  # masked before it is cut: half a login is not recognised
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _place(location: Iterable[int | str]) -> tuple[list[str], list[type[BaseModel]]]:
-    """A fault's place by the keys that lead to it, and the sections whose keys are allowed there: of a union that of the kind."""
-    named: list[str] = []
+    """The keys that lead to a fault, and the sections whose keys are allowed there: of a union the one of its kind."""
+    keys: list[str] = []
     models: list[type[BaseModel]] = [Pipeline]
     for part in location:
         fields = [model.model_fields[part].annotation for model in models if part in model.model_fields]
@@ -113,9 +113,9 @@ def _place(location: Iterable[int | str]) -> tuple[list[str], list[type[BaseMode
         if not fields and chosen:
             models = chosen
         elif part not in _BRANCHES:
-            named.append(str(part))
-            models = [found for field in fields for found in _models_in(field)]
-    return named, models
+            keys.append(str(part))
+            models = [nested for field in fields for nested in _models_in(field)]
+    return keys, models
 
 
 def _models_in(annotation: object) -> list[type[BaseModel]]:

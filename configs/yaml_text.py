@@ -1,7 +1,7 @@
 """YAML as plain values, at a bounded cost; what a parser passes over in silence (a key named twice) is an error with its line.
 
-An alias that is used again and again makes a small file stand for values without end, so what the aliases stand for is counted
-before anything is built.
+Repeated aliases let a small file stand for any number of values, so the values that aliases stand for are counted before anything
+is built.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def parse_yaml(text: str) -> object:
 
 
 def _count(node: yaml.Node, sizes: dict[int, int], above: set[int]) -> int:
-    """How many values a node stands for, its aliases written out; each node is looked at once."""
+    """How many values a node stands for, its aliases written out; each node is counted once."""
     if id(node) in above:
         raise YamlError(f"line {_line(node)}: a value that holds itself by an alias: write it out")
     if id(node) in sizes:

@@ -1,4 +1,4 @@
-"""All that a pipeline can say, a file a section. Imports pydantic alone, so the schema loads in a moment and binds to nothing."""
+"""The settings of a pipeline, one file per section. It imports pydantic alone, so the schema loads in a moment."""
 
 from configs.schema.adapters import Adapter, Full, Lora
 from configs.schema.data import (

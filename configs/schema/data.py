@@ -52,9 +52,11 @@ class Redact(Frozen):
 
     @model_validator(mode="after")
     def _names_need_a_model(self) -> Self:
-        named = {"PERSON", "LOCATION", "ORGANIZATION"} & set(self.entities)
-        if named and self.ner_model is None:
-            raise ValueError(f"{', '.join(sorted(named))} cannot be found by patterns: set ner_model, or drop them from entities")
+        name_kinds = {"PERSON", "LOCATION", "ORGANIZATION"} & set(self.entities)
+        if name_kinds and self.ner_model is None:
+            raise ValueError(
+                f"{', '.join(sorted(name_kinds))} cannot be found by patterns: set ner_model, or drop them from entities"
+            )
         return self
 
 
@@ -80,7 +82,7 @@ class Window(Frozen):
 
 
 def _read_moment(text: str | None) -> datetime | None:
-    """A time in UTC; None where it is none, or none in a form that is known here: reading the rows reports it."""
+    """A time in UTC; None where the text is no time in a known form, which reading the rows reports."""
     try:
         read = datetime.fromisoformat(text or "")
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
@@ -97,7 +99,7 @@ def is_table(source: str) -> bool:
 
 
 def _check_port(address: str) -> None:
-    """Refuse an address whose port is none; it is not repeated in the error, as it may hold a login."""
+    """Refuse an address with an invalid port; the error does not repeat the address, as it may hold a login."""
     try:
         wrong = urlsplit(address).port == 0
     except ValueError:
@@ -161,7 +163,7 @@ class Data(Frozen):
 
     @model_validator(mode="after")
     def _ports_are_ports(self) -> Self:
-        for part in [part for given in (self.source, self.test or ()) for part in ((given,) if isinstance(given, str) else given)]:
+        for part in [part for paths in (self.source, self.test or ()) for part in ((paths,) if isinstance(paths, str) else paths)]:
             if "://" in part and not part.startswith("hf://"):
                 _check_port(part)
         return self
@@ -190,8 +192,8 @@ class Data(Frozen):
         """Given test rows or a column of splits mean `given`, anything else `hash`, unless split.by says otherwise."""
         if not isinstance(values, dict) or not isinstance(split := values.get("split", {}), dict):
             return values
-        given = values.get("test") is not None or "column" in split
-        return {**values, "split": {"by": "given" if given else "hash", **split}}
+        is_given = values.get("test") is not None or "column" in split
+        return {**values, "split": {"by": "given" if is_given else "hash", **split}}
 
 
 class Contract(Frozen):

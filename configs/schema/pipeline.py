@@ -58,8 +58,8 @@ class Pipeline(Frozen):
     @model_validator(mode="after")
     def _no_setting_is_without_effect(self) -> Self:
         split = self.data.split
-        named = split.by == "given" and split.column is not None  # that column may name validation rows
-        if self.training.early_stopping is not None and split.validation == 0 and not named:
+        names_validation = split.by == "given" and split.column is not None  # that column may name validation rows
+        if self.training.early_stopping is not None and split.validation == 0 and not names_validation:
             raise ValueError(
                 "training.early_stopping watches the validation rows, and data.split.validation is 0: "
                 "raise data.split.validation, or drop training.early_stopping"

@@ -1,4 +1,4 @@
-"""The problems, and the light facts about each that text, report and serving read: so nobody else asks for one by its name."""
+"""The problems, and the facts about each that text, report and serving read: only its own code asks for a problem by name."""
 
 from __future__ import annotations
 
@@ -108,15 +108,15 @@ ALIASES: dict[str, tuple[ProblemName, dict[str, dict[str, object]]]] = {
 
 
 def without_alias(config: dict[str, object]) -> dict[str, object]:
-    """A config with the problem that an alias stands for, and the alias' defaults where it says nothing."""
+    """A config with the problem that an alias stands for, and the alias' defaults for the settings that it leaves out."""
     alias = ALIASES.get(str(config.get("problem")))
     if alias is None:
         return config
     problem, defaults = alias
     filled = dict(config)
     for section, values in defaults.items():
-        given = config.get(section, {})
-        filled[section] = {**values, **given} if isinstance(given, dict) else given
+        own = config.get(section, {})
+        filled[section] = {**values, **own} if isinstance(own, dict) else own
     return {**filled, "problem": problem}
 
 

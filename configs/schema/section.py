@@ -25,7 +25,7 @@ def _refuse_credentials(schema: dict[str, Any]) -> None:
 
 
 def _takes_numbers(annotation: object) -> bool:
-    """Whether a number is meant where this stands, and no truth."""
+    """Whether an annotation takes numbers and no booleans."""
     kinds = [annotation]
     for kind in kinds:  # grows: the parts of a union, and what is annotated
         kinds += get_args(kind)
@@ -38,7 +38,7 @@ class Frozen(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, json_schema_extra=_refuse_credentials
     )
-    DEFAULTS: ClassVar[int] = 0  # raised by whoever changes a default: keys leave out what stands at its default
+    DEFAULTS: ClassVar[int] = 0  # raise it with every change of a default: keys leave out settings at their default
 
     @model_validator(mode="before")
     @classmethod
@@ -53,9 +53,9 @@ class Frozen(BaseModel):
     @field_validator("*")
     @classmethod
     def _no_credential_is_kept(cls, value: object) -> object:
-        for each in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(each, str) and (what := credential_in(each)) is not None:
+        for text in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(text, str) and (credential := credential_in(text)) is not None:
                 raise ValueError(
-                    f"holds {what}, which would be kept with every run: leave it out of the config; {remedy_for(each)}"
+                    f"holds {credential}, which would be kept with every run: leave it out of the config; {remedy_for(text)}"
                 )
         return value
