@@ -1,4 +1,4 @@
-"""What the chunks said, added up into one outcome per expectation, and the outcomes into one answer."""
+"""Adds the findings of chunks up into one outcome per expectation, and the outcomes into one validation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHOWN_IDS = 20
 
 @dataclass
 class Sum:
-    """One expectation's answers so far."""
+    """One expectation's findings so far."""
 
     success: bool = True
     checked: int = 0
@@ -37,20 +37,20 @@ class Sum:
     error: str | None = None
     ids: list[str] = field(default_factory=list)
 
-    def add(self, found: Found) -> None:
-        self.checked += found.checked
-        self.failing += len(found.failing)
-        self.is_rows = self.is_rows or found.is_rows
-        if found.error is not None and self.error is None:
-            self.error = found.error
-        if self.observed is None or not found.success:
-            self.observed, self.details = found.observed, found.details
-        self.success = self.success and found.success
+    def add(self, finding: Found) -> None:
+        self.checked += finding.checked
+        self.failing += len(finding.failing)
+        self.is_rows = self.is_rows or finding.is_rows
+        if finding.error is not None and self.error is None:
+            self.error = finding.error
+        if self.observed is None or not finding.success:
+            self.observed, self.details = finding.observed, finding.details
+        self.success = self.success and finding.success
 
 
 @dataclass
 class Tally:
-    """The state of one validation: `lacking` names, per check, what it needed and was not given.
+    """The state of one validation: `lacking` names, per check, the part of the context that is missing.
 
     `quarantined` are rows of the source, `refused` of feedback, each with its reasons.
     """
@@ -62,19 +62,19 @@ class Tally:
     quarantined: dict[str, tuple[str, ...]] = field(default_factory=dict)
     refused: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def add(self, found: Mapping[int, Found], frame: pd.DataFrame) -> None:
-        """Takes in what was found in one frame, whose index labels the failing rows."""
-        for n, answer in found.items():
+    def add(self, findings: Mapping[int, Found], frame: pd.DataFrame) -> None:
+        """Adds the findings of one frame, whose index labels the failing rows."""
+        for n, finding in findings.items():
             total = self.sums.setdefault(n, Sum())
-            total.add(answer)
-            if self.checks[n].action == "quarantine" and answer.failing:
-                _note(self.quarantined, self.checks[n], frame.loc[list(answer.failing)])
-            total.ids += _ids(frame.loc[list(answer.failing[: SHOWN_IDS - len(total.ids)])])
+            total.add(finding)
+            if self.checks[n].action == "quarantine" and finding.failing:
+                _note(self.quarantined, self.checks[n], frame.loc[list(finding.failing)])
+            total.ids += _ids(frame.loc[list(finding.failing[: SHOWN_IDS - len(total.ids)])])
 
-    def set_aside(self, found: Mapping[int, Found], frame: pd.DataFrame) -> None:
-        """Refuses the rows of feedback that fail, and where a check could not be made of them, all of them."""
-        for n, answer in found.items():
-            _note(self.refused, self.checks[n], frame if answer.error is not None else frame.loc[list(answer.failing)])
+    def set_aside(self, findings: Mapping[int, Found], frame: pd.DataFrame) -> None:
+        """Refuses the rows of feedback that fail, and all of them where a check could not be computed."""
+        for n, finding in findings.items():
+            _note(self.refused, self.checks[n], frame if finding.error is not None else frame.loc[list(finding.failing)])
 
     def validation(self, stage: Stage, max_quarantined: float) -> Validation:
         outcomes = tuple(self._outcome(n) for n in sorted(self.checks))
@@ -87,8 +87,8 @@ class Tally:
     def _outcome(self, n: int) -> Outcome:
         check, total = self.checks[n], self.sums.get(n)
         if n in self.lacking or total is None:
-            why = MISSING_PARTS[self.lacking[n]] if n in self.lacking else "there are no rows"
-            return _outcome(check, Sum(), success=True, evaluated=False, reason=f"{_named(check)}: not checked, {why}.")
+            reason = MISSING_PARTS[self.lacking[n]] if n in self.lacking else "there are no rows"
+            return _outcome(check, Sum(), success=True, evaluated=False, reason=f"{_named(check)}: not checked, {reason}.")
         success = total.error is None and (_mostly(total, check) if total.is_rows else total.success)
         return _outcome(check, total, success=success, evaluated=total.error is None, reason=_reason(check, total, success))
 
@@ -119,7 +119,7 @@ def _ids(rows: pd.DataFrame) -> list[str]:
 
 
 def _halts(outcome: Outcome) -> bool:
-    """Rows can be set aside; an expectation about rows that could not be computed leaves none to set aside."""
+    """Whether it stops the run: it is set to, or it was to quarantine rows and could not be computed."""
     return outcome.action == "stop" or not outcome.evaluated
 
 
@@ -148,14 +148,14 @@ def _reason(check: Check, total: Sum, success: bool) -> str:
         verb = "fails" if total.failing == 1 else "fail"
         share = total.failing / total.checked if total.checked else 0.0
         return f"{_named(check)}: {total.failing:,} of {total.checked:,} rows ({share:.2%}) {verb}."
-    seen = "" if total.observed is None else f", observed {_said(total)}"
-    return f"{_named(check)}: {'holds' if success else 'does not hold'}{seen}{_bounds(check) if not success else ''}."
+    observed = "" if total.observed is None else f", observed {_said(total)}"
+    return f"{_named(check)}: {'holds' if success else 'does not hold'}{observed}{_bounds(check) if not success else ''}."
 
 
 def _said(total: Sum) -> str:
     value = total.observed
-    shown = f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else _short(value)
-    return f"{shown} ({total.details})" if total.details else shown
+    observed = f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else _short(value)
+    return f"{observed} ({total.details})" if total.details else observed
 
 
 def _short(value: object) -> str:
@@ -164,8 +164,8 @@ def _short(value: object) -> str:
 
 
 def _bounds(check: Check) -> str:
-    named = [f"{k} {check.kwargs[k]}" for k in ("min_value", "max_value") if check.kwargs.get(k) is not None]
-    return f" ({', '.join(named)})" if named else ""
+    bounds = [f"{k} {check.kwargs[k]}" for k in ("min_value", "max_value") if check.kwargs.get(k) is not None]
+    return f" ({', '.join(bounds)})" if bounds else ""
 
 
 def _outcome(check: Check, total: Sum, *, success: bool, evaluated: bool, reason: str) -> Outcome:

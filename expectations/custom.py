@@ -1,6 +1,6 @@
 """Expectations that texts need and Great Expectations lacks; importing this module registers them, and costs its import.
 
-Row by row: something is said, the language, tokens, control characters, encoding damage, one target for equal texts.
+By row: content, language, tokens, control characters, encoding damage, one target for equal texts.
 Those about the whole read the summary frame of `summary.py`, or the full column where there is no summary.
 """
 
@@ -33,7 +33,7 @@ from expectations.summary import UNSEEN, WORDS
 from expectations.types import Context
 
 NOTHING = Context()
-# Great Expectations passes JSON to metrics; a tokenizer or a vocabulary travels beside it.
+# Great Expectations passes JSON alone to metrics; they take a tokenizer or a vocabulary from here.
 COMPARED: ContextVar[Context] = ContextVar("compared", default=NOTHING)
 
 
@@ -90,8 +90,8 @@ class ColumnValuesInLanguages(ColumnMapMetricProvider):
     def _pandas(
         cls, column: pd.Series, languages: list[str] | None, min_characters: int, min_confidence: float, **_: object
     ) -> pd.Series:
-        wanted = languages if languages is not None else (COMPARED.get().languages or ())
-        return ~measures.foreign_rows(column, wanted, min_characters, min_confidence)
+        expected = languages if languages is not None else (COMPARED.get().languages or ())
+        return ~measures.foreign_rows(column, expected, min_characters, min_confidence)
 
 
 class ExpectColumnValuesToBeInLanguages(Spoken, ColumnMapExpectation):
@@ -208,8 +208,8 @@ class ColumnUnseenWordShare(ColumnAggregateMetricProvider):
         if name + WORDS in frame:
             total, unseen = int(frame[name + WORDS].sum()), int(frame[name + UNSEEN].sum())
         else:
-            found = [w for text in frame[name].dropna() for w in measures.words_of(text)]
-            total, unseen = len(found), sum(w not in (COMPARED.get().vocabulary or ()) for w in found)
+            words = [w for text in frame[name].dropna() for w in measures.words_of(text)]
+            total, unseen = len(words), sum(w not in (COMPARED.get().vocabulary or ()) for w in words)
         return {"value": unseen / total if total else 0.0, "details": f"{unseen:,} of {total:,} words"}
 
 

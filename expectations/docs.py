@@ -109,9 +109,9 @@ def _verdict(validation: Validation) -> str:
     """What the run does with this result, above what Great Expectations says of it: its page knows no severities."""
     out = len(validation.quarantined)
     head = f"{validation.rows:,} {validation.stage} records: {'accepted' if validation.success else 'stopped'}, {out:,} quarantined"
-    reasons = Counter(reason for found in validation.quarantined.values() for reason in found)
-    lines = [f"Stopped. {why}" for why in validation.stopped] + [f"Warning. {why}" for why in validation.warnings]
-    lines += [f"Quarantined {rows:,}. {why}" for why, rows in reasons.most_common(SHOWN_REASONS)]
+    reasons = Counter(reason for row_reasons in validation.quarantined.values() for reason in row_reasons)
+    lines = [f"Stopped. {reason}" for reason in validation.stopped] + [f"Warning. {reason}" for reason in validation.warnings]
+    lines += [f"Quarantined {rows:,}. {reason}" for reason, rows in reasons.most_common(SHOWN_REASONS)]
     lines += [f"{o.reason}" for o in validation.outcomes if not o.evaluated and o.success]
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return f'<section class="alert"><h1>{escape(head)}</h1><ul>{items}</ul></section>'
@@ -120,5 +120,5 @@ def _verdict(validation: Validation) -> str:
 def _offline(html: str, validation: Validation) -> str:
     style = f"<style>{_STYLE.read_text(encoding='utf-8')}</style></head>"
     bare = _DEAD_LINK.sub("", _REMOTE.sub("", html))
-    bare = _BODY.sub(lambda found: found.group() + _verdict(validation), bare, count=1)
+    bare = _BODY.sub(lambda body: body.group() + _verdict(validation), bare, count=1)
     return bare.replace("Sampled Unexpected Values", "Failing rows, by id").replace("</head>", style, 1)

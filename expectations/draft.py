@@ -1,6 +1,6 @@
 """A first contract for a data set: what its records are like today, with slack, for its owner to read, edit and keep.
 
-Only pandas is needed: a draft is JSON, and Great Expectations meets it when it is first used.
+It needs pandas alone: a draft is JSON, which Great Expectations reads when it is first used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SAMPLED = 2_000  # texts of each chunk whose language is looked at
 
 @dataclass
 class ColumnSummary:
-    """What is remembered of all chunks: counts, lengths, and no text."""
+    """Counts and lengths over all chunks; no text."""
 
     rows: int = 0
     nulls: Counter[str] = field(default_factory=Counter)
@@ -44,37 +44,44 @@ def draft_suite(
     Raises:
         InputError: there are no records, or they lack id, text or target.
     """
-    seen = ColumnSummary()
+    summary = ColumnSummary()
     for chunk in frames() if callable(frames) else frames:
-        _look(seen, chunk, labels=facts_of(problem).has_labels)
-    if seen.rows == 0:
+        _look(summary, chunk, labels=facts_of(problem).has_labels)
+    if summary.rows == 0:
         raise InputError("there are no records to draft a contract from: check data.source and data.window")
-    wanted = [*_rows(seen), *_lengths(seen), *_languages(seen), *_labels(seen), *_slices(seen), *_present(seen)]
-    notes = f"Drafted from {seen.rows:,} records. Read it, change what is wrong, and name this file in contract.suite."
+    expectations = [
+        *_rows(summary),
+        *_lengths(summary),
+        *_languages(summary),
+        *_labels(summary),
+        *_slices(summary),
+        *_present(summary),
+    ]
+    notes = f"Drafted from {summary.rows:,} records. Read it, change what is wrong, and name this file in contract.suite."
     meta: dict[str, object] = {"notes": notes}
     if facts_of(problem).writes_text:
         meta["free_text"] = ["target"]
-    return {"name": name, "meta": meta, "expectations": wanted}
+    return {"name": name, "meta": meta, "expectations": expectations}
 
 
-def _look(seen: ColumnSummary, chunk: pd.DataFrame, labels: bool) -> None:
+def _look(summary: ColumnSummary, chunk: pd.DataFrame, labels: bool) -> None:
     missing = [c for c in ("id", "text", "target") if c not in chunk]
     if missing:
         raise InputError(
             f"records lack {', '.join(missing)}: name the columns in data.text and data.label (or prompt and completion)"
         )
-    seen.rows += len(chunk)
+    summary.rows += len(chunk)
     free = ["text"] if labels else ["text", "target"]
     for column in free:
-        seen.lengths.setdefault(column, Counter()).update(len(t) for t in chunk[column].dropna().astype(str))
+        summary.lengths.setdefault(column, Counter()).update(len(t) for t in chunk[column].dropna().astype(str))
     listed = [c for c in chunk.columns if str(c).startswith("slice_")] + (["target"] if labels else [])
     for column in listed:
         counts = chunk[column].dropna().astype(str).value_counts()
-        seen.values.setdefault(str(column), Counter()).update({str(k): int(v) for k, v in counts.items()})
+        summary.values.setdefault(str(column), Counter()).update({str(k): int(v) for k, v in counts.items()})
     for column in [c for c in chunk.columns if str(c) == "time" or str(c).startswith("slice_")]:
-        seen.nulls[str(column)] += int(chunk[column].isna().sum())
+        summary.nulls[str(column)] += int(chunk[column].isna().sum())
     texts = chunk["text"].dropna()
-    seen.languages.update(_guesses(texts.iloc[:: max(1, len(texts) // SAMPLED)]))
+    summary.languages.update(_guesses(texts.iloc[:: max(1, len(texts) // SAMPLED)]))
 
 
 def _guesses(texts: Iterable[str]) -> Iterator[str]:
@@ -86,39 +93,39 @@ def _guesses(texts: Iterable[str]) -> Iterator[str]:
                 yield str(code)
 
 
-def _rows(seen: ColumnSummary) -> list[dict[str, object]]:
-    least = max(1, _round_down(seen.rows * 0.5))
-    notes = f"There are at least {least:,} records (today {seen.rows:,}): fewer means that the export broke off."
+def _rows(summary: ColumnSummary) -> list[dict[str, object]]:
+    least = max(1, _round_down(summary.rows * 0.5))
+    notes = f"There are at least {least:,} records (today {summary.rows:,}): fewer means that the export broke off."
     return [_expectation("expect_table_row_count_to_be_between", {"min_value": least}, "stop", notes)]
 
 
-def _lengths(seen: ColumnSummary) -> list[dict[str, object]]:
+def _lengths(summary: ColumnSummary) -> list[dict[str, object]]:
     """From half the shortest hundredth to twice the longest thousandth: what is beyond is rare today and stands out tomorrow."""
-    wanted = []
-    for column, lengths in seen.lengths.items():
+    expectations = []
+    for column, lengths in summary.lengths.items():
         if lengths:
             low, high = max(1, _quantile(lengths, 0.01) // 2), 2 * _quantile(lengths, 0.999)
             bounds = {"column": column, "min_value": low, "max_value": high}
             notes = f"`{column}` has {low:,} to {high:,} characters (today {min(lengths):,} to {max(lengths):,})."
-            wanted.append(_expectation("expect_column_value_lengths_to_be_between", bounds, "quarantine", notes))
-    return wanted
+            expectations.append(_expectation("expect_column_value_lengths_to_be_between", bounds, "quarantine", notes))
+    return expectations
 
 
-def _languages(seen: ColumnSummary) -> list[dict[str, object]]:
+def _languages(summary: ColumnSummary) -> list[dict[str, object]]:
     """The languages of at least 1 % of the longer texts: below that a guess of the identifier is as likely an error."""
-    total = sum(seen.languages.values())
-    found = sorted(c for c, n in seen.languages.items() if n >= max(2, 0.01 * total))
-    if not found:
+    total = sum(summary.languages.values())
+    codes = sorted(c for c, n in summary.languages.items() if n >= max(2, 0.01 * total))
+    if not codes:
         return []
-    rest = 1 - sum(seen.languages[c] for c in found) / total
+    rest = 1 - sum(summary.languages[c] for c in codes) / total
     mostly = _floor2(1 - 2 * rest - 0.02)
-    kwargs = {"column": "text", "languages": found, "mostly": mostly}
-    notes = f"At least {mostly:.0%} of texts are in {', '.join(found)} (today {1 - rest:.1%} of those long enough to tell)."
+    kwargs = {"column": "text", "languages": codes, "mostly": mostly}
+    notes = f"At least {mostly:.0%} of texts are in {', '.join(codes)} (today {1 - rest:.1%} of those long enough to tell)."
     return [_expectation("expect_column_values_to_be_in_languages", kwargs, "warn", notes, sample=SAMPLED)]
 
 
-def _labels(seen: ColumnSummary) -> list[dict[str, object]]:
-    labels = seen.values.get("target")
+def _labels(summary: ColumnSummary) -> list[dict[str, object]]:
+    labels = summary.values.get("target")
     if not labels:
         return []
     least = max(1, _round_down(min(labels.values()) * 0.5))
@@ -138,25 +145,27 @@ def _labels(seen: ColumnSummary) -> list[dict[str, object]]:
     return [_expectation("expect_column_values_to_be_in_set", kwargs, "quarantine", notes), rare]
 
 
-def _slices(seen: ColumnSummary) -> list[dict[str, object]]:
-    wanted = []
-    for column, values in seen.values.items():
+def _slices(summary: ColumnSummary) -> list[dict[str, object]]:
+    expectations = []
+    for column, values in summary.values.items():
         if column != "target" and values and len(values) <= MANY:
             kwargs = {"column": column, "value_set": sorted(values), "mostly": 0.99}
             notes = f"At least 99 % of `{column}` are among the {len(values)} values of today."
-            wanted.append(_expectation("expect_column_values_to_be_in_set", kwargs, "warn", notes))
-    return wanted
+            expectations.append(_expectation("expect_column_values_to_be_in_set", kwargs, "warn", notes))
+    return expectations
 
 
-def _present(seen: ColumnSummary) -> list[dict[str, object]]:
-    wanted = []
-    for column, nulls in seen.nulls.items():
-        share = nulls / seen.rows
+def _present(summary: ColumnSummary) -> list[dict[str, object]]:
+    expectations = []
+    for column, nulls in summary.nulls.items():
+        share = nulls / summary.rows
         mostly = _floor2(1 - 2 * share - 0.01)
         if mostly > 0:
             notes = f"At least {mostly:.0%} of records have `{column}` (today {1 - share:.1%})."
-            wanted.append(_expectation("expect_column_values_to_not_be_null", {"column": column, "mostly": mostly}, "warn", notes))
-    return wanted
+            expectations.append(
+                _expectation("expect_column_values_to_not_be_null", {"column": column, "mostly": mostly}, "warn", notes)
+            )
+    return expectations
 
 
 def _expectation(type_: str, kwargs: dict[str, object], action: str, notes: str, sample: int | None = None) -> dict[str, object]:
@@ -167,10 +176,10 @@ def _expectation(type_: str, kwargs: dict[str, object], action: str, notes: str,
 
 
 def _quantile(lengths: Counter[int], share: float) -> int:
-    wanted, sofar = share * sum(lengths.values()), 0
+    rank, sofar = share * sum(lengths.values()), 0
     for length in sorted(lengths):
         sofar += lengths[length]
-        if sofar >= wanted:
+        if sofar >= rank:
             return length
     return max(lengths)
 

@@ -32,7 +32,7 @@ _MAPS = frozenset({"ColumnMapExpectation", "ColumnPairMapExpectation", "Multicol
 
 @dataclass(frozen=True)
 class Found:
-    """What one expectation said of one frame; `failing` holds the index labels of the rows that fail, `observed` a number or so."""
+    """One expectation's result on one frame; `failing` holds the index labels of the rows that fail, `observed` a number or so."""
 
     success: bool
     checked: int
@@ -57,8 +57,8 @@ class Engine:
         """Evaluates checks on one frame, whose index names its rows; keyed as given."""
         if not checks:
             return {}
-        wanted = [_configuration(c, {"check": n}) for n, c in checks.items()]
-        suite = self._gx.ExpectationSuite(name="checks", expectations=wanted)
+        configurations = [_configuration(c, {"check": n}) for n, c in checks.items()]
+        suite = self._gx.ExpectationSuite(name="checks", expectations=configurations)
         batch = self._batches.get_batch({"dataframe": frame})
         answer = batch.validate(suite, result_format={"result_format": "COMPLETE"})
         return {r.expectation_config.meta["check"]: _found(r, len(frame)) for r in answer.results}
@@ -111,7 +111,7 @@ def implementation_of(check: Check) -> Any:
 
 
 def missing_context(check: Check, context: Context) -> str | None:
-    """The part of the context that an expectation needs and nobody gave, if any."""
+    """The part of the context that an expectation needs and that is missing, if any."""
     for part, stand_in in getattr(implementation_of(check), "needs", {}).items():
         if getattr(context, part) is None and check.kwargs.get(stand_in) is None:
             return str(part)
@@ -144,17 +144,17 @@ def _configuration(check: Check, meta: Mapping[str, object]) -> dict[str, object
 
 def _found(result: ExpectationValidationResult, rows: int) -> Found:
     error = _error(result.exception_info, result.expectation_config.kwargs)
-    said = result.result or {}
-    is_rows = "element_count" in said
-    checked = said["element_count"] - (said.get("missing_count") or 0) if is_rows else rows
-    failing = tuple(_label(entry) for entry in said.get("unexpected_index_list") or ())
-    details = said.get("details")
+    values = result.result or {}
+    is_rows = "element_count" in values
+    checked = values["element_count"] - (values.get("missing_count") or 0) if is_rows else rows
+    failing = tuple(_label(entry) for entry in values.get("unexpected_index_list") or ())
+    details = values.get("details")
     return Found(
         bool(result.success),
         checked,
         failing,
         is_rows,
-        said.get("observed_value"),
+        values.get("observed_value"),
         details if isinstance(details, str) else None,
         error,
     )
@@ -175,8 +175,8 @@ def _error(info: Mapping[str, Any], kwargs: Mapping[str, Any]) -> str | None:
 
 
 def _missing(message: str, kwargs: Mapping[str, Any]) -> str | None:
-    named = [v for k, v in kwargs.items() if k.startswith("column") and isinstance(v, str)]
-    for column in [*named, *kwargs.get("column_list", [])]:
+    columns = [v for k, v in kwargs.items() if k.startswith("column") and isinstance(v, str)]
+    for column in [*columns, *kwargs.get("column_list", [])]:
         if "does not exist" in message and f'"{column}"' in message:
             return f"there is no column `{column}`"
     return None

@@ -1,4 +1,4 @@
-"""What can be said of texts without knowing their meaning: plain functions over columns, tested without a suite."""
+"""Measures of texts that need not understand them: plain functions over columns, tested without a suite."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def _decodes(run: str) -> bool:
 
 
 def damaged_rows(texts: pd.Series[str]) -> pd.Series[bool]:
-    """`is_damaged` per row; one vectorised pass leaves only suspects for the slow look."""
-    found = texts.str.contains(_SUSPECT, regex=True).to_numpy(dtype=bool, copy=True)
-    found[found] = [is_damaged(t) for t in texts.to_numpy(dtype=object)[found]]
-    return pd.Series(found, index=texts.index)
+    """`is_damaged` per row; one vectorised pass leaves only suspects for the slow check."""
+    suspect = texts.str.contains(_SUSPECT, regex=True).to_numpy(dtype=bool, copy=True)
+    suspect[suspect] = [is_damaged(t) for t in texts.to_numpy(dtype=object)[suspect]]
+    return pd.Series(suspect, index=texts.index)
 
 
 def foreign_rows(texts: pd.Series[str], languages: Collection[str], min_characters: int, min_confidence: float) -> pd.Series[bool]:
@@ -81,14 +81,14 @@ def foreign_rows(texts: pd.Series[str], languages: Collection[str], min_characte
     unknown = sorted(set(languages) - known)
     if unknown:
         raise ValueError(f"unknown language codes {unknown}: use ISO 639-1 codes such as en, de, fr")
-    wanted = set(languages)
+    expected = set(languages)
 
     def is_foreign(text: str) -> bool:
         rest = without_placeholders(text).strip()
         if len(rest) < min_characters:
             return False
         code, probability = model.classify(rest[:2000])
-        return code not in wanted and probability >= min_confidence
+        return code not in expected and probability >= min_confidence
 
     return pd.Series([is_foreign(t) for t in texts], index=texts.index, dtype=bool)
 

@@ -1,4 +1,4 @@
-"""What a snapshot leaves behind for the next one to be compared with: the balance of its labels, and its words."""
+"""The part of a snapshot that the next one is compared with: the balance of its labels, and its words."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def describe_records(frames: Iterable[pd.DataFrame], *, labels: bool, most_words
     `labels` is False where targets are free text: their shares would be a list of texts. Of more than
     `most_words` words the rarest are dropped, so memory and manifest stay bounded by the language, not by the rows.
     """
-    seen: Counter[str] = Counter()
+    words: Counter[str] = Counter()
     targets: Counter[str] = Counter()
     for frame in frames:
         for text in frame["text"].dropna():
-            seen.update(words_of(str(text)))
+            words.update(words_of(str(text)))
         if labels:
             targets.update({str(k): int(v) for k, v in frame["target"].value_counts().items()})
-        if len(seen) > 4 * most_words:
-            seen = Counter(dict(seen.most_common(2 * most_words)))
+        if len(words) > 4 * most_words:
+            words = Counter(dict(words.most_common(2 * most_words)))
     total = sum(targets.values())
-    ordered = sorted(seen.items(), key=lambda pair: (-pair[1], pair[0]))[:most_words]
+    ordered = sorted(words.items(), key=lambda pair: (-pair[1], pair[0]))[:most_words]
     return RecordsReference({k: targets[k] / total for k in sorted(targets)}, tuple(word for word, _ in ordered))

@@ -1,4 +1,4 @@
-"""The base of our expectations: said in plain words in Data Docs, and, for those about the whole, judged by one bound."""
+"""The base classes of our expectations: plain words in Data Docs, and one number against bounds for those about the whole."""
 
 # mypy: disable-error-code="misc,untyped-decorator"
 
@@ -38,8 +38,12 @@ class Spoken:
         fields = cls.__fields__  # type: ignore[attr-defined]  # pydantic 1, which the expectations inherit
         bounds = {k: config.kwargs.get(k, fields[k].default) for k in cls.success_keys if k in fields}  # type: ignore[attr-defined]
         bounds = {k: str(v) for k, v in bounds.items() if v is not None}
-        said = "".join(f"; {k.replace('_', ' ')}: ${k}" for k in bounds)
-        template = {"template": f"{cls.spoken}{said}.", "params": bounds, "styling": (runtime_configuration or {}).get("styling")}
+        bounds_text = "".join(f"; {k.replace('_', ' ')}: ${k}" for k in bounds)
+        template = {
+            "template": f"{cls.spoken}{bounds_text}.",
+            "params": bounds,
+            "styling": (runtime_configuration or {}).get("styling"),
+        }
         return [RenderedStringTemplateContent(content_block_type="string_template", string_template=template)]
 
 

@@ -1,4 +1,4 @@
-"""Suites and records in, a Validation out; the one door to Great Expectations, which is imported when it is first used.
+"""Suites and records in, a Validation out; the one way to Great Expectations, which is imported when it is first used.
 
 Records come in chunks, so memory does not grow with their texts: what judges rows sees one chunk at a time, what judges
 the whole sees a summary of a few dozen bytes per row.
@@ -43,8 +43,8 @@ def validate_records(
         frames: chunks of records (e.g. 100,000 rows), read once, or what makes them.
         max_quarantined: the share of the source's rows, 0 to 1, above which the run stops.
 
-    Records of another `origin` than "source" are feedback: held against what sets rows aside or stops, one by one, and set aside
-    where they fail; they are counted nowhere and stop nothing.
+    Records of another `origin` than "source" are feedback: only checks that quarantine or stop apply to them, one by one; failing
+    rows are set aside, and they are counted nowhere and stop nothing.
 
     Raises:
         InputError: a suite is missing or malformed, or an expectation unknown; names the file, the place and the remedy.
@@ -73,10 +73,10 @@ def _tally(chunks: Iterable[pd.DataFrame], suites: Sequence[Suite], stage: Stage
     parts, read = [], 0
     with engine.visible_context(context):
         for chunk in chunks:
-            frame, said = _parted(_numbered(chunk, read))
+            frame, feedback = _parted(_numbered(chunk, read))
             read += len(chunk)
-            if len(said):
-                tally.set_aside(machine.find(said, judging), said)
+            if len(feedback):
+                tally.set_aside(machine.find(feedback, judging), feedback)
             if not len(frame):
                 continue
             for size, group in _samples(by_chunk).items():
@@ -110,7 +110,7 @@ def _numbered(chunk: pd.DataFrame, start: int) -> pd.DataFrame:
 
 
 def _parted(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of the source, and those that people said of served answers: what a stranger says is set aside, and stops no run."""
+    """The rows of the source, and those of feedback on served answers, which are set aside where they fail and stop no run."""
     of_source = frame["origin"].isin([SOURCE]) if "origin" in frame else pd.Series(True, index=frame.index)
     return frame[of_source], frame[~of_source]
 

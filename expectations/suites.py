@@ -106,7 +106,7 @@ def _check(suite: str, where: str, entry: object) -> Check:
 
 
 def _patterns(where: str, kwargs: Mapping[str, Any]) -> None:
-    """A pattern that does not compile fails on every chunk, and far from who wrote it."""
+    """Refuse a pattern that does not compile here, where its file is known: it would fail on every chunk."""
     for pattern in [kwargs.get("regex"), *(kwargs.get("regex_list") or [])]:
         if isinstance(pattern, str):
             try:
@@ -116,25 +116,25 @@ def _patterns(where: str, kwargs: Mapping[str, Any]) -> None:
 
 
 def _action(where: str, entry: Mapping[str, object], meta: Mapping[str, object]) -> Action:
-    given = meta.get("action", "stop" if entry.get("severity") == "critical" else "warn")
+    value = meta.get("action", "stop" if entry.get("severity") == "critical" else "warn")
     for action in ACTIONS:
-        if given == action:
+        if value == action:
             return action
-    raise InputError(f"{where}: meta.action is {given!r}: use one of {', '.join(ACTIONS)}")
+    raise InputError(f"{where}: meta.action is {value!r}: use one of {', '.join(ACTIONS)}")
 
 
 def _stages(where: str, meta: Mapping[str, object]) -> tuple[Stage, ...]:
-    given = meta.get("stages", list(STAGES))
-    if not isinstance(given, list) or not given or not set(given) <= set(STAGES):
-        raise InputError(f"{where}: meta.stages is {given!r}: use a list of {', '.join(STAGES)}, or leave it out for both")
-    return tuple(s for s in STAGES if s in given)
+    stages = meta.get("stages", list(STAGES))
+    if not isinstance(stages, list) or not stages or not set(stages) <= set(STAGES):
+        raise InputError(f"{where}: meta.stages is {stages!r}: use a list of {', '.join(STAGES)}, or leave it out for both")
+    return tuple(s for s in STAGES if s in stages)
 
 
 def _sample(where: str, meta: Mapping[str, object]) -> int | None:
-    given = meta.get("sample")
-    if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
-        raise InputError(f"{where}: meta.sample is {given!r}: use a whole number of rows per chunk, or leave it out to check all")
-    return given
+    size = meta.get("sample")
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise InputError(f"{where}: meta.sample is {size!r}: use a whole number of rows per chunk, or leave it out to check all")
+    return size
 
 
 def _words(type_: str, kwargs: Mapping[str, object], notes: object) -> str:
@@ -145,6 +145,6 @@ def _words(type_: str, kwargs: Mapping[str, object], notes: object) -> str:
         notes = " ".join(map(str, notes))
     if isinstance(notes, str) and notes.strip():
         return notes.strip()
-    said = type_.removeprefix("expect_").removeprefix("column_").replace("_", " ")
+    plain = type_.removeprefix("expect_").removeprefix("column_").replace("_", " ")
     column = kwargs.get("column")
-    return f"{column}: {said}" if column else said
+    return f"{column}: {plain}" if column else plain

@@ -47,9 +47,9 @@ def _hashed(values: pd.Series) -> pd.Series:
 
 
 def _count_words(texts: pd.Series, vocabulary: frozenset[str]) -> tuple[pd.Series, pd.Series]:
-    found = [words_of(t) if isinstance(t, str) else [] for t in texts]
-    counts = np.array([len(w) for w in found], dtype=np.int32)
-    unseen = counts - np.array([sum(map(vocabulary.__contains__, w)) for w in found], dtype=np.int32)
+    words = [words_of(t) if isinstance(t, str) else [] for t in texts]
+    counts = np.array([len(w) for w in words], dtype=np.int32)
+    unseen = counts - np.array([sum(map(vocabulary.__contains__, w)) for w in words], dtype=np.int32)
     return pd.Series(counts, index=texts.index), pd.Series(unseen, index=texts.index)
 
 

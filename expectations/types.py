@@ -1,4 +1,4 @@
-"""What a validation is told and what it answers: plain values, so that nobody else needs to know Great Expectations."""
+"""Input and result of a validation: plain values, so that no other module needs to know Great Expectations."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Context:
 
     `token_lengths` maps texts to their lengths in tokens, `unknown_shares` to the share of tokens that the model does not know,
     in order; `target_lengths` and `target_unknown` do so where targets have a tokenizer of their own. `label_shares` and
-    `vocabulary` are the last snapshot's, as `reference.describe` gives them. Where targets are labels, `label` is how they are
-    spelled: values that a suite lists of them are spelled so too, and 2.0, "2.0" and "2" in a suite are one label.
+    `vocabulary` are the last snapshot's, as `reference.describe_records` gives them. Where targets are labels, `label` is how
+    they are spelled: values that a suite lists of them are spelled so too, and 2.0, "2.0" and "2" in a suite are one label.
     """
 
     token_lengths: Callable[[Sequence[str]], Sequence[int]] | None = None
@@ -69,7 +69,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Validation:
-    """The answer of a contract: may the run go on, without which rows, and what should a person know?
+    """The verdict of a contract: whether the run goes on, without which rows, and what a person should know.
 
     `quarantined` maps a row's id to its reasons; it holds rows only of expectations whose action is `quarantine`.
     No text of a record is in any of it: ids, counts, and labels alone.
