@@ -1,4 +1,4 @@
-"""What people said of answers, as rows of the next snapshot: labels and corrections under their own origin, thumbs never.
+"""Feedback on answers as rows of the next snapshot: labels and corrections under their own origin, thumbs never.
 
 Users choose what they comment on, so rows of origin "feedback" are learned from and never measured on, and make no class that no
 other row has. Rows of origin "audit" were drawn at random with a recorded probability, and go where rows like them go. An audit's
@@ -46,57 +46,57 @@ class Export:
 def labelled_answers(answers: pd.DataFrame, feedback: pd.DataFrame, kind: Literal["label", "correction"] = "label") -> pd.DataFrame:
     """The answers that were labelled, one line each: their own columns and `label`, `label_time`, `label_source`.
 
-    `label_source` is "audit" only where the answer was drawn for it, whatever the feedback says of itself.
+    `label_source` is "audit" only where the answer was drawn for it, whatever the feedback claims.
     """
     import numpy as np
 
-    said = feedback.loc[feedback["kind"] == kind, ["id", "answer_id", "time", "value", "source"]]
-    named = {"id": "label_id", "answer_id": "id", "time": "label_time", "value": "label", "source": "label_source"}
-    both = answers.merge(said.rename(columns=named), on="id")
-    audit = both["label_source"].eq("audit") & both["audit"]
-    both["label_source"] = np.where(audit, "audit", "user")
-    ordered = both.assign(_audit=audit).sort_values(["_audit", "label_time", "label_id"])
+    labels = feedback.loc[feedback["kind"] == kind, ["id", "answer_id", "time", "value", "source"]]
+    columns = {"id": "label_id", "answer_id": "id", "time": "label_time", "value": "label", "source": "label_source"}
+    labelled = answers.merge(labels.rename(columns=columns), on="id")
+    audit = labelled["label_source"].eq("audit") & labelled["audit"]
+    labelled["label_source"] = np.where(audit, "audit", "user")
+    ordered = labelled.assign(_audit=audit).sort_values(["_audit", "label_time", "label_id"])
     newest = ordered.drop_duplicates("id", keep="last").drop(columns=["_audit", "label_id"])
     return newest.sort_values(["time", "id"], ignore_index=True)
 
 
 def accepted_answers(answers: pd.DataFrame, feedback: pd.DataFrame, clean: Callable[[list[str]], list[str]]) -> pd.Series:
-    """By row, whether the newest audit of an answer found nothing to correct in it: 1 or 0, NaN where none has spoken.
+    """By row, whether the newest audit of an answer found nothing to correct: 1 or 0, NaN where there is no audit.
 
-    A thumb says so, or a text that is the answer itself; `clean` makes of texts what is kept of corrections, and a value that was
-    redacted is its kind, which is all that a network can write. As with labels, an audit is one only where the answer was drawn.
+    A thumb up accepts an answer, and so does a text equal to it. Texts are compared after `clean`, which is applied to corrections
+    too, with redacted values as their kinds, all that a network can write. An audit counts only where its answer was drawn.
     """
     import numpy as np
 
-    said = feedback[feedback["source"] == "audit"].sort_values(["time", "id"]).drop_duplicates("answer_id", keep="last")
-    drawn = answers.loc[answers["audit"], ["id", "prediction"]]
-    both = drawn.merge(said[["answer_id", "kind", "value"]], left_on="id", right_on="answer_id")
+    audits = feedback[feedback["source"] == "audit"].sort_values(["time", "id"]).drop_duplicates("answer_id", keep="last")
+    audited = answers.loc[answers["audit"], ["id", "prediction"]]
+    both = audited.merge(audits[["answer_id", "kind", "value"]], left_on="id", right_on="answer_id")
     texts = [[key_text(text) for text in network_view(clean(both[name].tolist()))] for name in ("prediction", "value")]
     same = [answer == text for answer, text in zip(*texts, strict=True)]
     good = np.where(both["kind"] == "thumb", both["value"] == "up", same).astype(np.float64)
-    found: pd.Series = answers["id"].map(dict(zip(both["id"], good, strict=True))).astype(np.float64)
-    return found
+    accepted: pd.Series = answers["id"].map(dict(zip(both["id"], good, strict=True))).astype(np.float64)
+    return accepted
 
 
 def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName, max_characters: int) -> pa.Table:
     """Rows by id: id, text, target, time, origin, and where answers are texts the prediction that the correction replaces.
 
-    Labels and texts that are none (normalise.unusable) or longer than any may be are no rows: feedback cannot stop a run as a
-    broken source does, and the contract sets rows of it aside one by one.
+    Unusable labels and texts (normalise.unusable_reason) and those over `max_characters` are left out: feedback cannot stop a run
+    as a broken source does, and the contract sets rows of it aside one by one.
     """
     import pyarrow as pa
 
-    found = labelled_answers(answers, feedback, kind=facts_of(problem).feedback)
-    said = found[["text", "label"]]
-    usable = said.map(lambda text: unusable_reason(text) is None).all(axis=1) & (said.map(len).max(axis=1) <= max_characters)
-    found = found[usable].sort_values("id")
-    predictions = found["prediction"].tolist() if facts_of(problem).writes_text else [None] * len(found)
+    rows = labelled_answers(answers, feedback, kind=facts_of(problem).feedback)
+    texts = rows[["text", "label"]]
+    usable = texts.map(lambda text: unusable_reason(text) is None).all(axis=1) & (texts.map(len).max(axis=1) <= max_characters)
+    rows = rows[usable].sort_values("id")
+    predictions = rows["prediction"].tolist() if facts_of(problem).writes_text else [None] * len(rows)
     columns = {
-        "id": [PREFIX + name for name in found["id"]],
-        "text": found["text"].tolist(),
-        "target": found["label"].tolist(),
-        "time": pa.array(found["time"], type=pa.timestamp("us", tz="UTC")),
-        "origin": [AUDIT if source == "audit" else FEEDBACK for source in found["label_source"]],
+        "id": [PREFIX + name for name in rows["id"]],
+        "text": rows["text"].tolist(),
+        "target": rows["label"].tolist(),
+        "time": pa.array(rows["time"], type=pa.timestamp("us", tz="UTC")),
+        "origin": [AUDIT if source == "audit" else FEEDBACK for source in rows["label_source"]],
         "prediction": predictions,
     }
     return pa.table({name: pa.array(columns[name], type=_schema().field(name).type) for name in _COLUMNS})
@@ -120,7 +120,7 @@ def export_feedback(rows: pa.Table, folder: Path) -> Export | None:
 
 
 def read_export(path: Path) -> pa.Table:
-    """The rows of an export; InfraError where they are not those it is named by."""
+    """The rows of an export; InfraError where their hash is not the one in its name."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -136,21 +136,21 @@ def read_export(path: Path) -> pa.Table:
 
 
 def spelled_as_known(labels: Sequence[str | None], known: set[str], redactor: Redactor | None) -> list[str | None]:
-    """Labels that people wrote, each as the known one that it means: in another spelling, or redacted as the log keeps it.
+    """Labels that people wrote, each as the known label that it spells differently, or that the log keeps redacted.
 
-    What means none of them is free text: it is redacted before anything is kept of it, and None where that is over its budget.
+    A label that matches none is free text: it is redacted before it is kept, and None where that is over its budget.
     """
     folds = by_fold(known)
     spelled = [canonical_label(label) for label in labels]
-    meant = [label if label is None or label in known else respell_label(label, folds) for label in spelled]
-    if redactor is None or all(label is None or label in known for label in meant):
-        return meant
+    matched = [label if label is None or label in known else respell_label(label, folds) for label in spelled]
+    if redactor is None or all(label is None or label in known for label in matched):
+        return matched
     names = sorted(known)
     masks = {mask: name for mask, name in zip(redactor.redact_each(names), names, strict=True) if mask not in (name, None)}
-    clean = redactor.redact_each([label or "" for label in meant])
+    clean = redactor.redact_each([label or "" for label in matched])
     return [
         label if label is None or label in known else masks.get(label, mask and masks.get(mask, mask))
-        for label, mask in zip(meant, clean, strict=True)
+        for label, mask in zip(matched, clean, strict=True)
     ]
 
 

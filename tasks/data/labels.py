@@ -1,4 +1,4 @@
-"""The one spelling of a label, whatever file it came from, and what labels share that differ in nothing but spelling.
+"""The one spelling of a label, whatever file it came from, and the fold that labels share which differ in spelling alone.
 
 `canonical_label` makes equal what formats write differently: 2.0 of a Parquet file and 2 of a CSV file are one class. Labels are
 compared by it. `fold_label` makes equal what people write differently: `Log in`, `log-in` and `LOGIN` have one fold. By it a
@@ -57,7 +57,7 @@ def canonical_labels(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def fold_label(label: str) -> str:
-    """What labels have in common that differ only in case, spacing, punctuation or Unicode form (NFKC).
+    """The fold: equal for labels that differ only in case, spacing, punctuation or Unicode form (NFKC).
 
     Signs and symbols stay, since they carry meaning: -1 and 1, C, C++ and C#, A and A-, 1.5 and 15, !spam and spam have folds
     of their own. A hyphen within a word, like a space or an underscore, only joins. A label of punctuation alone is its own fold.
@@ -95,7 +95,7 @@ def _is_word_character(character: str) -> bool:
 
 
 def _meaning_of(gap: str, left: str, right: str) -> str:
-    """What must stay of the punctuation and spaces between two characters of words; `left` and `right` are empty at the ends.
+    """The punctuation and spaces between two characters of words that have to stay; `left` and `right` are empty at the ends.
 
     Between digits all of it (1.5 is not 15), where only the ways to join them are one. Else a sign before a number or at the
     label's begin, a sign after a word (A-), the point of .5, and the ! of !spam.

@@ -27,7 +27,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _RUN = re.compile("[ \t]+")
 _BLANK_LINES = re.compile(" ?\n(?: ?\n)+ ?")
-_SHORT = 500  # characters; what is no longer is composed at once, whatever it holds
+_SHORT = 500  # characters; shorter texts are composed at once, whatever they hold
 _MOST_MARKS = 32
 _EDGE = re.compile(" ?\n ?")
 
@@ -42,10 +42,10 @@ def normalise_text(text: str, layout: bool = False) -> str:
 
 
 def unusable_reason(text: str) -> str | None:
-    """Why nothing can be learned from a text, nor answered to it, as what follows "its text": None for a text that says something.
+    """Why a text can be neither learned from nor answered, as words that follow "its text": None for a usable text.
 
-    The one answer of preparation, scoring and service. What shows nothing (spaces, joiners, fillers, control characters) is empty;
-    half of a surrogate pair is no character, and no file, hash or tokenizer takes it.
+    Preparation, scoring and service all ask here. A text that shows nothing (spaces, joiners, fillers, control signs) is empty;
+    half of a surrogate pair is no character: no file, hash or tokenizer takes it.
     """
     if holds_half_character(text):
         return "holds half of a surrogate pair, which is no character"

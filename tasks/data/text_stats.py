@@ -21,8 +21,8 @@ def text_stats(texts: Sequence[str], vocabulary: Collection[str], language_of: C
     import pandas as pd
 
     known = frozenset(vocabulary)
-    seen = {text: _stats_of(text, known, language_of) for text in dict.fromkeys(texts)}
-    return pd.DataFrame([seen[text] for text in texts], columns=["length", "language", "vocabulary", "missing"])
+    stats = {text: _stats_of(text, known, language_of) for text in dict.fromkeys(texts)}
+    return pd.DataFrame([stats[text] for text in texts], columns=["length", "language", "vocabulary", "missing"])
 
 
 def text_stats_of(texts: list[str], vocabulary: frozenset[str]) -> pd.DataFrame:
@@ -34,7 +34,7 @@ def text_stats_of(texts: list[str], vocabulary: frozenset[str]) -> pd.DataFrame:
 
 
 def _stats_of(text: str, known: frozenset[str], language_of: Callable[[str], str]) -> tuple[float, str, float, bool]:
-    found = shingle_words(text)
-    new = sum(word not in known for word in found) / len(found) if found else float("nan")
+    words = shingle_words(text)
+    new = sum(word not in known for word in words) / len(words) if words else float("nan")
     language = language_of(text) if sum(letter.isalpha() for letter in text) >= LETTERS else UNSURE
-    return float(len(found)), language, new, not text.strip()
+    return float(len(words)), language, new, not text.strip()

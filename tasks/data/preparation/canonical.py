@@ -1,4 +1,4 @@
-"""A chunk of a source as canonical rows: cells as text, times as times, ids as they are kept, and which rows cannot be used."""
+"""Turns chunks of a source into canonical rows: cells as text, times in UTC, ids as they are kept; and refuses unusable rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of one chunk; `refused` says of the rows that no file can hold as they are why they cannot be used."""
+    """Rows of one chunk; `refused` gives the reason for each row that no file can hold."""
 
     chunk: Chunk
     rows: pa.RecordBatch
@@ -35,7 +35,7 @@ class Part:
 
 @dataclass(frozen=True)
 class _Reading:
-    """What is the same for all chunks."""
+    """The settings that all chunks share."""
 
     data: Data
     names: dict[str, str]
@@ -49,10 +49,10 @@ def canonical_parts(data: Data, problem: ProblemName, schema: pa.Schema, redacto
     reading = _Reading(data, wanted_columns(data, problem), schema, facts_of(problem).has_labels, redactor)
     columns = source_columns(data, problem)
     source, test = data_files(data)
-    for file, given in [(f, "train" if test else None) for f in source] + [(f, "test") for f in test]:
+    for file, split in [(f, "train" if test else None) for f in source] + [(f, "test") for f in test]:
         own = file_name(file.name, redactor)
         for chunk in read_chunks(file, columns, data.max_characters):
-            yield _part(reading, chunk, given, own)
+            yield _part(reading, chunk, split, own)
 
 
 def source_places(
@@ -61,17 +61,17 @@ def source_places(
     """Where the rows of kept ids stand in the source as it is now: `FILE row N`, at most so many; only the ids are read."""
     source, test = data_files(data)
     column = data.id or source_columns(data, problem)[0]
-    found: list[str] = []
+    places: list[str] = []
     for file in (*source, *test):
         own = file_name(file.name, redactor)
-        if data.id is None and all(kept.rpartition("#")[0] != own for kept in kept_ids):
+        if data.id is None and all(kept_id.rpartition("#")[0] != own for kept_id in kept_ids):
             continue
         for chunk in read_chunks(file, (column,), data.max_characters):
             names = _own_ids(chunk, own) if data.id is None else _ids(chunk, data.id, redactor)
-            found += [chunk.place(index) for index, name in enumerate(names) if name in kept_ids]
-            if len(found) >= most:
-                return found[:most]
-    return found
+            places += [chunk.place(index) for index, name in enumerate(names) if name in kept_ids]
+            if len(places) >= most:
+                return places[:most]
+    return places
 
 
 def _own_ids(chunk: Chunk, own: str) -> list[str]:
@@ -80,12 +80,12 @@ def _own_ids(chunk: Chunk, own: str) -> list[str]:
     return [f"{own}#{i}" for i in range(chunk.first, chunk.first + n)]
 
 
-def _part(reading: _Reading, chunk: Chunk, given: str | None, own: str) -> Part:
+def _part(reading: _Reading, chunk: Chunk, source_split: str | None, own: str) -> Part:
     import pyarrow as pa
 
     n = len(next(iter(chunk.columns.values())))
     out: dict[str, list[str | None] | pa.Array] = {
-        "origin": ["source"] * n, "split": [given] * n, "group": [None] * n, "time": [None] * n,
+        "origin": ["source"] * n, "split": [source_split] * n, "group": [None] * n, "time": [None] * n,
         "rejected": [None] * n,
     }  # fmt: skip
     out["id"] = _own_ids(chunk, own)
@@ -108,7 +108,7 @@ def _part(reading: _Reading, chunk: Chunk, given: str | None, own: str) -> Part:
 
 
 def _array(values: list[str | None] | pa.Array, field: pa.Field, names: dict[str, str], refused: dict[int, str]) -> pa.Array:
-    """A column; a cell that cannot be written as UTF-8 costs its row, and is kept as nothing."""
+    """A column; a cell that cannot be written as UTF-8 becomes null, and its row is refused."""
     import pyarrow as pa
 
     try:

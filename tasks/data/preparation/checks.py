@@ -1,4 +1,4 @@
-"""What a snapshot must be able to do, or it is not sealed: be learned from, and be measured on."""
+"""Refuses a candidate snapshot that nothing can be learned from or measured on."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from tasks.data.preparation.split import TEST, TRAIN
 
 
 def check_groups(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
-    """Rows of a group stay in one split: where all rows are one group, there is nothing to split."""
+    """Refuse rows that are all of one group: a group stays in one split, so nothing would be left to split."""
     import pyarrow.compute as pc
 
     if candidate.test_as_given:
         return
-    kept = take_rows(candidate.rows, np.flatnonzero(fate == KEPT), ["group"]).column("group")
-    if len(kept) and kept.null_count == 0 and len(pc.unique(kept)) == 1:
+    groups = take_rows(candidate.rows, np.flatnonzero(fate == KEPT), ["group"]).column("group")
+    if len(groups) and groups.null_count == 0 and len(pc.unique(groups)) == 1:
         raise InputError(
-            f"data.group: all {len(kept):,} rows are of one group, and rows of a group stay in one split, so that nothing is left "
-            "to train on or to test on: name a column that tells customers or threads apart, or drop data.group"
+            f"data.group: all {len(groups):,} rows are of one group, and rows of a group stay in one split, so that nothing is "
+            "left to train on or to test on: name a column that tells customers or threads apart, or drop data.group"
         )
 
 
 def check_labels(candidate: Candidate, fate: NDArray[np.uint8], reasons: dict[int, str]) -> None:
-    """A label only seen outside training cannot be learned: rows of it are set aside, but in a given test set they are an error."""
+    """Set aside rows whose label no training row has, as it cannot be learned; in a given test set they are an error."""
     labels = candidate.rows.data.table.column("target").combine_chunks().dictionary_encode()
     codes, names = np.asarray(labels.indices), labels.dictionary.to_pylist()
-    kept = fate == KEPT
-    learned = np.unique(codes[kept & (candidate.split == TRAIN)])
+    is_kept = fate == KEPT
+    learned = np.unique(codes[is_kept & (candidate.split == TRAIN)])
     if len(learned) == 0:
-        return  # `check_rows` says what is missing
-    unseen = kept & (candidate.split != TRAIN) & ~np.isin(codes, learned)
+        return  # `check_rows` reports it
+    unseen = is_kept & (candidate.split != TRAIN) & ~np.isin(codes, learned)
     missing = sorted(names[c] for c in np.unique(codes[unseen & (candidate.split == TEST)]))
     if missing and candidate.test_as_given:
         listed = ", ".join(f"`{name}`" for name in missing[:20])
@@ -51,7 +51,7 @@ def check_labels(candidate: Candidate, fate: NDArray[np.uint8], reasons: dict[in
 
 
 def check_rows(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
-    """Rows must be left, to train on and to test on."""
+    """Refuse a candidate without training rows or without test rows."""
     counts = np.bincount(candidate.split[fate == KEPT], minlength=3)
     total = len(fate)
     together = _kept_together(candidate, fate)
@@ -61,21 +61,21 @@ def check_rows(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
         raise InputError(
             f"data.source: all {total:,} rows were quarantined or dropped: see the reasons, then mend the data or the contract"
         )
-    gone = total - counts.sum()
-    left = f"are left of {total:,}{f', {gone:,} of which are copies or set aside' if gone else ''}{alone}{together}"
+    removed = total - counts.sum()
+    remainder = f"are left of {total:,}{f', {removed:,} of which are copies or set aside' if removed else ''}{alone}{together}"
     if counts[TRAIN] == 0:
-        raise InputError(f"data.split: no training rows {left}: add rows, or make the other fractions smaller")
+        raise InputError(f"data.split: no training rows {remainder}: add rows, or make the other fractions smaller")
     if counts[TEST] == 0:
-        raise InputError(f"data.split: no test rows {left}: add rows, or set a larger data.split.test")
+        raise InputError(f"data.split: no test rows {remainder}: add rows, or set a larger data.split.test")
 
 
 def _kept_together(candidate: Candidate, fate: NDArray[np.uint8]) -> str:
-    """What no split parts: few groups, or rows of one time, may all fall into one split."""
+    """A remark on rows that no split parts, as they may all fall into one: few groups, or rows of one time."""
     import pyarrow.compute as pc
 
-    kept = take_rows(candidate.rows, np.flatnonzero(fate == KEPT), ["group", "time"])
-    n = len(pc.unique(kept.column("group").drop_null()))
+    rows = take_rows(candidate.rows, np.flatnonzero(fate == KEPT), ["group", "time"])
+    n = len(pc.unique(rows.column("group").drop_null()))
     if n:
         return f" (in {n:,} groups, none of which is split)"
-    one_time = len(pc.unique(kept.column("time"))) == 1 and kept.column("time").null_count == 0
+    one_time = len(pc.unique(rows.column("time"))) == 1 and rows.column("time").null_count == 0
     return " (all of one time, and a split by time parts no equal times)" if one_time else ""

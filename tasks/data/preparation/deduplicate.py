@@ -70,7 +70,7 @@ def estimated_jaccard(a: Signatures, b: Signatures) -> NDArray[np.float64]:
 
 
 def slots_per_band(threshold: float) -> int:
-    """Slots per band: as many as still find 99.5 % of the pairs at the threshold, since more slots mean fewer idle comparisons."""
+    """Slots per band: the most that find 99.5 % of the pairs at the threshold, since more slots mean fewer idle comparisons."""
     fitting = [r for r in range(1, 17) if 1 - (1 - threshold**r) ** (SLOTS // r) >= _FOUND_AT_LEAST]
     return max(fitting, default=1)
 
@@ -86,8 +86,8 @@ def near_pairs(table: Signatures, threshold: float) -> tuple[NDArray[np.int64], 
         codes.append(_bucket_pairs(table, bucket[order], order, threshold))
         if len(codes) > 7:
             codes = [np.unique(np.concatenate(codes))]
-    found = np.unique(np.concatenate(codes)) if codes else np.empty(0, dtype=np.int64)
-    return found % max(n, 1), found // max(n, 1)
+    pairs = np.unique(np.concatenate(codes)) if codes else np.empty(0, dtype=np.int64)
+    return pairs % max(n, 1), pairs // max(n, 1)
 
 
 def has_near_copy(signatures_a: Signatures, signatures_b: Signatures, threshold: float) -> NDArray[np.bool_]:
@@ -126,11 +126,11 @@ def first_of_each(*columns: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 def rows_to_drop(i: NDArray[np.int64], j: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
     """Rows to drop so that of every near pair (i < j, sorted by j) the later goes if the earlier stays."""
-    gone = np.zeros(n, dtype=bool)
+    drop = np.zeros(n, dtype=bool)
     for first, later in zip(i.tolist(), j.tolist(), strict=True):
-        if not gone[first]:
-            gone[later] = True
-    return gone
+        if not drop[first]:
+            drop[later] = True
+    return drop
 
 
 def _bucket_keys(band: Signatures) -> NDArray[np.uint64]:

@@ -32,10 +32,10 @@ COLUMNS = ("id", "text", "target", "time", "group", "origin", "split")
 
 @dataclass(frozen=True)
 class Raw:
-    """The rows of a source as found: what is empty is null, and `split` unless given; on disk until `loaded_source` ends.
+    """The rows of a source as they are: empty cells are null, and so is `split` unless given; on disk until `loaded_source` ends.
 
     Ids are as they are kept (pseudonyms.py), labels in their canonical spelling; `outside_labels` are those of the source's
-    rows outside the window. `unusable` says of rows by place why they cannot take part, whatever their other cells hold.
+    rows outside the window. `unusable` gives, by row number, why a row cannot take part, whatever its other cells hold.
     """
 
     stage: ClassVar[str] = "raw"  # what its contract is called
@@ -66,7 +66,7 @@ def loaded_source(
 ) -> Iterator[Raw]:
     """Load the source (and `data.test`, and exported feedback) into a working folder under `home`, which is removed at the end.
 
-    `pairs`: rows have a column more, the answer that their target was preferred to.
+    `pairs`: rows have one more column, the answer that their target was preferred to.
 
     InputError for whatever is wrong with the files: absent, empty, malformed, not UTF-8, a column missing, ids not unique, a time
     that cannot be read, a text beyond `data.max_characters`, no row in the window. InfraError where the disk fails.
@@ -76,7 +76,7 @@ def loaded_source(
 
 
 def redactor_of(data: Data, home: Path) -> Redactor | None:
-    """What redacts under the home's key, as the config says; None where redaction is off."""
+    """The redactor of the config under the home's key; None where redaction is off."""
     settings = data.redact
     return Redactor(settings.entities, redaction_key(home), settings.ner_model) if settings.enabled else None
 
@@ -94,30 +94,32 @@ def load_source(
     schema = canonical_schema(data.slices, pairs=pairs)
     classifies = facts_of(problem).has_labels
     labels, outside, unusable = set[str](), set[str](), dict[int, str]()
-    read = written = 0
+    rows_read = rows_written = 0
     with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         for part in canonical_parts(data, problem, schema, redactor):
             inside = _in_window(part.rows, data.window)
-            kept = part.rows if inside.all() else part.rows.filter(pa.array(inside))
-            writer.write_batch(kept)
-            unusable |= {written + int(inside[:i].sum()): why for i, why in part.refused.items() if inside[i]}
-            read, written = read + part.rows.num_rows, written + kept.num_rows
+            rows_inside = part.rows if inside.all() else part.rows.filter(pa.array(inside))
+            writer.write_batch(rows_inside)
+            unusable |= {rows_written + int(inside[:i].sum()): reason for i, reason in part.refused.items() if inside[i]}
+            rows_read, rows_written = rows_read + part.rows.num_rows, rows_written + rows_inside.num_rows
             if classifies:
-                labels |= _distinct_targets(kept)
-                outside |= _distinct_targets(part.rows) if kept.num_rows < part.rows.num_rows else set()
+                labels |= _distinct_targets(rows_inside)
+                outside |= _distinct_targets(part.rows) if rows_inside.num_rows < part.rows.num_rows else set()
         for batch in as_canonical(feedback, schema) if feedback else ():
-            read += batch.num_rows
+            rows_read += batch.num_rows
             whole = _respelled(batch, labels, redactor) if classifies else batch
             writer.write_batch(whole.filter(pa.array(_in_window(whole, data.window))))
     rows = Dataset.from_file(str(target))
     if len(rows) == 0:
-        raise InputError(f"data.window {data.window.start} to {data.window.end}: none of the {read:,} rows lies in it: widen it")
+        raise InputError(
+            f"data.window {data.window.start} to {data.window.end}: none of the {rows_read:,} rows lies in it: widen it"
+        )
     _check_ids(rows, data, problem, redactor)
-    return Raw(rows, folder, problem, read - len(rows), feedback, frozenset(outside - labels), unusable)
+    return Raw(rows, folder, problem, rows_read - len(rows), feedback, frozenset(outside - labels), unusable)
 
 
 def canonical_schema(slices: Iterable[str], *, pairs: bool = False) -> pa.Schema:
-    """The Arrow schema of canonical rows; of `pairs` with the answer that was turned down."""
+    """The Arrow schema of canonical rows; of `pairs` with the rejected answer."""
     import pyarrow as pa
 
     columns = [*COLUMNS, *(["rejected"] if pairs else []), *(f"slice_{name}" for name in slices)]
@@ -136,7 +138,7 @@ def _distinct_targets(batch: pa.RecordBatch) -> set[str]:
 
 
 def _respelled(batch: pa.RecordBatch, labels: set[str], redactor: Redactor | None) -> pa.RecordBatch:
-    """Rows of feedback with the source's own label where theirs differs from it in spelling alone: people write as they like."""
+    """Rows of feedback, with the source's own label in place of one that differs from it in spelling alone."""
     import pyarrow as pa
 
     targets = spelled_as_known(batch.column("target").to_pylist(), labels, redactor)
@@ -159,7 +161,10 @@ def _in_window(batch: pa.RecordBatch, window: Window) -> NDArray[np.bool_]:
 
 
 def _check_ids(rows: Dataset, data: Data, problem: ProblemName, redactor: Redactor | None) -> None:
-    """Ids are unique, by sorting them: exact, and far smaller in memory than a set of strings. An id is named by its rows."""
+    """Refuse ids that are not unique, found by sorting: exact, and far smaller in memory than a set of strings.
+
+    The error names the rows of an id, not the id itself.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -169,10 +174,10 @@ def _check_ids(rows: Dataset, data: Data, problem: ProblemName, redactor: Redact
     if not pc.any(same).as_py():
         return
     value, repeats = ordered[pc.index(same, True).as_py()].as_py(), pc.sum(same).as_py()
-    what = f"data.id: `{data.id}` is" if data.id else "data.source: the name of a row is"
-    named = f" ({value})" if PSEUDONYM.fullmatch(value) else ""
+    subject = f"data.id: `{data.id}` is" if data.id else "data.source: the name of a row is"
+    pseudonym = f" ({value})" if PSEUDONYM.fullmatch(value) else ""
     where = ", ".join(source_places(data, problem, (value,), redactor)) or "rows of the source and of feedback"
     raise InputError(
-        f"{what} the same{named} in {where}; {repeats:,} repeats in all: ids must be unique: keep one row of each, or name another "
-        "column"
+        f"{subject} the same{pseudonym} in {where}; {repeats:,} repeats in all: ids must be unique: keep one row of each, or name "
+        "another column"
     )

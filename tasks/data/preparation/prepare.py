@@ -1,4 +1,4 @@
-"""Raw rows to a candidate snapshot: normalise, redact, split; then conflicts, copies and leaks go, each row with its reason."""
+"""Raw rows to a candidate snapshot: normalise, redact, split; take out conflicts, copies and leaks, each row with its reason."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _NO_TIME = np.iinfo(np.int64).min
 
 @dataclass(frozen=True)
 class Candidate:
-    """What would be sealed, on disk. The arrays are row by row in the source's order; `order` lists the rows by (time, id).
+    """The rows that would be sealed, on disk. The arrays are in the source's order; `order` lists the rows by (time, id).
 
     It lives as long as the `loaded` block its raw rows came from.
     """
@@ -139,8 +139,8 @@ def _unusable(raw: Raw, data: Data, marks: Marks, times: NDArray[np.int64], quar
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        named = pc.is_in(raw.rows.data.column("id"), value_set=pa.array(list(quarantined), type=pa.string()))
-        places = np.flatnonzero(named.to_numpy())
+        is_quarantined = pc.is_in(raw.rows.data.column("id"), value_set=pa.array(list(quarantined), type=pa.string()))
+        places = np.flatnonzero(is_quarantined.to_numpy())
         ids = take_rows(raw.rows, places, ["id"]).column("id").to_pylist()
         aside = {int(i): quarantined[name] for i, name in zip(places, ids, strict=True)} | aside
     return aside | raw.unusable
@@ -151,7 +151,7 @@ def _splits(
 ) -> NDArray[np.int8]:
     """Feedback is for training alone, however the rest is split; audited rows go where rows like them go, but into no given test.
 
-    By time, feedback from the time that is held out waits until that has passed: it would tell training of what test is about.
+    By time, feedback from the held-out time is not trained on yet: it would show training what test is about.
     """
     feedback = origin == ORIGINS.index(FEEDBACK)
     match data.split:
@@ -165,15 +165,15 @@ def _splits(
             if len(held_out):
                 fate[feedback & (fate == KEPT) & (times >= held_out.min())] = HELD_OUT_TIME
         case GivenSplit():
-            given = np.where(marks.given == NOT_GIVEN, TRAIN, marks.given).astype(np.int8)
+            source_split = np.where(marks.given == NOT_GIVEN, TRAIN, marks.given).astype(np.int8)
             carved = by_hash(marks.position, data.split.validation, test=0.0)
-            carve = (given == TRAIN) & (not (given == VALIDATION).any())
-            split = np.where(carve, carved, given).astype(np.int8)
+            carve = (source_split == TRAIN) & (not (source_split == VALIDATION).any())
+            split = np.where(carve, carved, source_split).astype(np.int8)
     return np.where(feedback, TRAIN, split).astype(np.int8)
 
 
 def _unheard_of(rows: Dataset, marks: Marks, fate: NDArray[np.uint8], origin: NDArray[np.int8]) -> dict[int, str]:
-    """Set aside feedback with a label that nobody else gives: whoever may comment does not thereby make a class."""
+    """Set aside feedback with a label that no other row has: a comment alone makes no class."""
     feedback = origin == ORIGINS.index(FEEDBACK)
     alone = np.flatnonzero((fate == KEPT) & feedback & ~np.isin(marks.target, marks.target[(fate == KEPT) & ~feedback]))
     fate[alone] = QUARANTINED
@@ -186,7 +186,8 @@ def _conflicts(
 ) -> dict[int, str]:
     """Set aside equal texts with different labels, naming the labels.
 
-    A given test set keeps its rows; and feedback that contradicts a held-out row goes alone: users do not choose what is judged on.
+    A given test set keeps its rows. Where feedback contradicts a held-out row only the feedback goes: users do not choose the rows
+    that models are judged on.
     """
     own = conflicting_rows(marks, np.where(origin == ORIGINS.index(FEEDBACK), np.uint8(QUARANTINED), fate))
     contested = np.zeros(len(fate), dtype=bool)
@@ -216,8 +217,8 @@ def _origins(rows: Dataset) -> NDArray[np.int8]:
 def _canonical_order(rows: Dataset, marks: Marks) -> NDArray[np.int64]:
     """Rows by time (none last), then id.
 
-    Pseudonyms are other ones under another key, and weights must not hang on a key: their rows come last at their time, by what a
-    network reads of them.
+    Pseudonyms differ with the key, and weights must not depend on a key: rows with pseudonyms come last at their time, ordered by
+    the content that a network reads.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -227,8 +228,8 @@ def _canonical_order(rows: Dataset, marks: Marks) -> NDArray[np.int64]:
     names = ["time", "id"]
     if pc.any(hidden).as_py():
         plain = pc.if_else(hidden, pa.scalar(None, pa.string()), keys.column("id"))
-        read = {"text": marks.text[:, 0], "more": marks.text[:, 1], "target": marks.target}
-        shown = {name: pc.if_else(hidden, pa.array(values), pa.scalar(0, pa.uint64())) for name, values in read.items()}
-        keys = pa.table({"time": keys.column("time"), "plain": plain, **shown, "id": keys.column("id")})
+        views = {"text": marks.text[:, 0], "more": marks.text[:, 1], "target": marks.target}
+        view_columns = {name: pc.if_else(hidden, pa.array(values), pa.scalar(0, pa.uint64())) for name, values in views.items()}
+        keys = pa.table({"time": keys.column("time"), "plain": plain, **view_columns, "id": keys.column("id")})
         names = keys.column_names
     return np.asarray(pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in names]), dtype=np.int64)

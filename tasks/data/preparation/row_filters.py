@@ -1,4 +1,4 @@
-"""Which rows take part: conflicts set aside, copies dropped, and nothing in train or validation that test has too.
+"""Decides which rows take part: conflicts are set aside, copies dropped, and rows of train or validation that test has too.
 
 Arrays in, fates out. Rows come in (origin, time, id) order, so of copies the source's earliest stays, in any order of the files.
 """
@@ -53,7 +53,7 @@ def filter_rows(
 ) -> Overlap:
     """Write the fate of copies and leaks into `fate`; threshold None keeps copies but still takes out leaks, exact ones only.
 
-    `order` lists the rows by what is kept of copies: the first.
+    Of copies the first in `order` is kept.
     A given test set is used as given: its copies stay, and train rows like them are counted, not removed.
     """
     alive = order[fate[order] == KEPT]
@@ -64,7 +64,7 @@ def filter_rows(
     if threshold is not None:
         _drop_exact(marks, alive, where, fixed, fates)
         rest = np.flatnonzero(fates == KEPT)
-        i, j = (rest[found] for found in near_pairs(marks.signatures[alive[rest]], threshold))
+        i, j = (rest[ends] for ends in near_pairs(marks.signatures[alive[rest]], threshold))
         inner = (where[i] == where[j]) & (target[i] == target[j]) & ~fixed[j]
         fates[rows_to_drop(i[inner], j[inner], len(alive)) & (fates == KEPT)] = NEAR
     same_text = first_of_each(marks.text[alive, 0], marks.text[alive, 1])
@@ -100,13 +100,13 @@ def _across(
     i: Indices, j: Indices, same_text: Indices, where: NDArray[np.int8], fates: NDArray[np.uint8], upper: int
 ) -> _Neighbours:
     """Kept rows of split `upper` and of earlier splits that are near (pairs i, j) or have equal texts."""
-    kept = fates == KEPT
-    above, below = kept & (where == upper), kept & (where < upper)
-    one, other = np.r_[i, j], np.r_[j, i]
-    near = above[one] & below[other]
+    is_kept = fates == KEPT
+    above, below = is_kept & (where == upper), is_kept & (where < upper)
+    first, second = np.r_[i, j], np.r_[j, i]
+    near = above[first] & below[second]
     equal_above = np.flatnonzero(above & np.isin(same_text, same_text[below]))
     equal_below = np.flatnonzero(below & np.isin(same_text, same_text[above]))
-    return _Neighbours(np.union1d(one[near], equal_above), np.union1d(other[near], equal_below))
+    return _Neighbours(np.union1d(first[near], equal_above), np.union1d(second[near], equal_below))
 
 
 def _known_groups(marks: Marks, alive: Indices, where: NDArray[np.int8], fates: NDArray[np.uint8]) -> int:

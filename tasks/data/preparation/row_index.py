@@ -36,13 +36,13 @@ _MOST_WORDS = 1_000_000  # distinct words held at a time; beyond it those seen o
 
 @dataclass
 class Marks:
-    """Per row, in the source's order; `unusable` says of rows without text or target why they cannot take part."""
+    """Per row, in the source's order; `unusable` gives the reason for rows without a usable text or target."""
 
     text: NDArray[np.uint64]  # [rows, 2]: equal for texts that a network reads alike (case folded, white space collapsed)
     target: NDArray[np.uint64]  # [rows]: equal for equal targets, of pairs for equal pairs
     group: NDArray[np.uint64]  # [rows]: equal for equal groups, 0 for none
     position: NDArray[np.float64]  # [rows]: where the split's hash puts the row, from its raw text or group
-    given: NDArray[np.int8]  # [rows]: the split it was given, or NOT_GIVEN
+    given: NDArray[np.int8]  # [rows]: the split that the source gives the row, or NOT_GIVEN
     pairless: NDArray[np.bool_]  # [rows]: where pairs are wanted, rows whose target was preferred to no other answer
     signatures: Signatures
     unusable: dict[int, str] = field(default_factory=dict)
@@ -51,17 +51,17 @@ class Marks:
     @classmethod
     def blank(cls, n: int, folder: Path) -> Marks:
         signatures = blank_signatures(folder / "signatures.npy", n)
-        wide, one = np.zeros((n, 2), dtype=np.uint64), np.zeros(n, dtype=np.uint64)
-        given, pairless = np.full(n, NOT_GIVEN, dtype=np.int8), np.zeros(n, dtype=np.bool_)
-        return cls(wide, one, one.copy(), np.zeros(n), given, pairless, signatures)
+        keys, numbers = np.zeros((n, 2), dtype=np.uint64), np.zeros(n, dtype=np.uint64)
+        splits, pairless = np.full(n, NOT_GIVEN, dtype=np.int8), np.zeros(n, dtype=np.bool_)
+        return cls(keys, numbers, numbers.copy(), np.zeros(n), splits, pairless, signatures)
 
 
 def index_rows(raw: Raw, redactor: Redactor | None) -> tuple[Dataset, Marks]:
     """Write the normalised, redacted rows beside the raw ones and return them, mapped, with their marks.
 
     For classification targets are labels, spelled canonically since they were loaded; for generation they are texts, redacted like
-    the prompts, layout kept, and so are rejected answers. What makes texts equal or alike, and which words there are, is asked of
-    them as a network reads them.
+    the prompts, layout kept, and so are rejected answers. Texts are compared, and
+    their words counted, as a network reads them.
     """
     marks = Marks.blank(len(raw), raw.folder)
     prepared = raw.rows.with_format("arrow").map(
@@ -119,7 +119,7 @@ class _Pass:
         return self._clean([normalise_text(value or "", self.layout) for value in values])
 
     def _compare(self, rows: slice, targets: list[str], rejected: list[str]) -> list[str]:
-        """Mark the rows that prefer nothing; of each row both answers as one text."""
+        """Both answers of each row as one text; rows that prefer neither are marked."""
         self.marks.pairless[rows] = [
             unusable_reason(other) is not None or key_text(other) == key_text(target)
             for target, other in zip(network_view(targets), network_view(rejected), strict=True)
@@ -127,7 +127,7 @@ class _Pass:
         return [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
 
     def _clean(self, texts: list[str]) -> list[str]:
-        """The texts redacted; in the place of one over its budget stands nothing."""
+        """The texts redacted; one over its budget becomes empty."""
         if self.redactor is None:
             return texts
         clean = self.redactor.redact_each(texts)
@@ -152,7 +152,7 @@ class _Pass:
         return [clean.get(v) for v in values]
 
     def _fill(
-        self, rows: slice, raw: list[str], texts: list[str], targets: list[str], groups: list[str | None], given: list[str | None]
+        self, rows: slice, raw: list[str], texts: list[str], targets: list[str], groups: list[str | None], splits: list[str | None]
     ) -> None:
         marks = self.marks
         read = network_view(texts)
@@ -161,14 +161,14 @@ class _Pass:
             0 if g is None else k for g, k in zip(groups, text_keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
         ]
         marks.position[rows] = [split_position(text, group) for text, group in zip(raw, groups, strict=True)]
-        marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in given]
+        marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in splits]
         tokens = [shingle_words(text) for text in read]
         marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(tokens, read, strict=True)])
         marks.words.update(chain.from_iterable(tokens))
         if len(marks.words) > _MOST_WORDS:
             marks.words = Counter({word: count for word, count in marks.words.items() if count > 1})
         for i, (text, target) in enumerate(zip(texts, targets, strict=True), start=rows.start):
-            if why := unusable_reason(text):
-                marks.unusable[i] = f"its text {why}"
-            elif why := unusable_reason(target):
-                marks.unusable[i] = f"its target {why}"
+            if fault := unusable_reason(text):
+                marks.unusable[i] = f"its text {fault}"
+            elif fault := unusable_reason(target):
+                marks.unusable[i] = f"its target {fault}"

@@ -44,7 +44,7 @@ class UnknownShares:
 
 @cache
 def _unknown(file: Path) -> int | None:
-    """The id that stands for what the vocabulary lacks; None where every character has a token, as with bytes."""
+    """The id of the token for text that the vocabulary lacks; None where every character has a token, as with bytes."""
     model = json.loads(file.read_text(encoding="utf-8"))["model"]
     if model.get("unk_id") is not None:
         return int(model["unk_id"])

@@ -1,9 +1,9 @@
-"""Whether the labels of new data are those known before: the contract on vocabularies, by counts of labels alone.
+"""Compares the labels of new data with those known before: the contract on vocabularies, by counts of labels alone.
 
 A label is known where the pipeline's earlier snapshot or the champion has it. Three things can be wrong: a label that differs
-from a known one in spelling alone would be a new class beside it; a label that is gone leaves a champion that answers what the data
-no longer ask; and where the vocabulary is frozen, any new label. Each changes what champion and challenger are compared on, so a
-person decides, before anything is trained.
+from a known one in spelling alone would be a new class beside it; a label that is gone leaves a champion with answers that
+the data no longer have; and where the vocabulary is frozen, any new label. Each changes what champion and challenger are
+compared on, so a person decides, before anything is trained.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ def check_vocabulary(counts: Mapping[str, int], known: KnownLabels, policy: Poli
         return
     twins = _misspelt(counts, known)
     misspelt = {fold_label(label) for label, _ in twins}
-    gone = [label for label in gone_labels(counts, known) if label not in explained and fold_label(label) not in misspelt]
+    missing = [label for label in gone_labels(counts, known) if label not in explained and fold_label(label) not in misspelt]
     new = sorted(label for label in counts.keys() - known.all if fold_label(label) not in misspelt) if known.all else []
     faults, remedies = [_twin_sentence(*twin, counts, known) for twin in twins], []
     if twins:
         remedies.append("write each label one way, as it is known")
-    if gone:
-        faults += [f"`{label}` is gone: it had {known.describe(label)}" for label in gone]
+    if missing:
+        faults += [f"`{label}` is gone: it had {known.describe(label)}" for label in missing]
         faults += [f"new are {list_labels(new, counts)}"] if new and policy == "may_grow" else []
         remedies.append("give the missing rows back, or let data.window say why they are missing")
     if new and policy == "frozen":
@@ -90,14 +90,14 @@ def check_vocabulary(counts: Mapping[str, int], known: KnownLabels, policy: Poli
 
 def gone_labels(counts: Mapping[str, int], known: KnownLabels) -> list[str]:
     """Labels of more than GONE_SHARE of the earlier snapshot's rows that have no row now, the commonest first."""
-    gone = [label for label in known.earlier if not counts.get(label) and known.share(label) > GONE_SHARE]
-    return sorted(gone, key=lambda label: (-known.earlier[label], label))
+    labels = [label for label in known.earlier if not counts.get(label) and known.share(label) > GONE_SHARE]
+    return sorted(labels, key=lambda label: (-known.earlier[label], label))
 
 
 def refuse_feedback(targets: Mapping[str, str], counts: Mapping[str, int], known: KnownLabels, policy: Policy) -> dict[str, str]:
-    """Row id -> why a row that people labelled is set aside, of `targets` (id -> label): nothing that they write stops a run.
+    """Row id -> why a row that people labelled is set aside, of `targets` (id -> label): feedback cannot stop a run.
 
-    A label that differs from the source's in spelling alone was taken for that one when it was loaded. What is left is refused
+    A label that differs from the source's in spelling alone was respelled when it was loaded. Another label is refused
     where it is another spelling of a known label, or of another label that is as new, or where the vocabulary is frozen.
     """
     if policy == "free":
@@ -160,6 +160,6 @@ def _twin_sentence(label: str, other: str, counts: Mapping[str, int], known: Kno
 
 def list_labels(labels: Collection[str], counts: Mapping[str, int]) -> str:
     """Labels with their rows, the commonest first and SHOWN of them at most, as words."""
-    shown = sorted(labels, key=lambda label: (-counts[label], label))
-    more = f" and {len(shown) - SHOWN:,} more" if len(shown) > SHOWN else ""
-    return ", ".join(f"`{label}` ({counts[label]:,} rows)" for label in shown[:SHOWN]) + more
+    ordered = sorted(labels, key=lambda label: (-counts[label], label))
+    more = f" and {len(ordered) - SHOWN:,} more" if len(ordered) > SHOWN else ""
+    return ", ".join(f"`{label}` ({counts[label]:,} rows)" for label in ordered[:SHOWN]) + more

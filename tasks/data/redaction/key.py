@@ -1,4 +1,4 @@
-"""The installation's redaction key: whoever lacks it can neither read a placeholder back nor guess what it stands for."""
+"""The installation's redaction key: without it a placeholder can neither be read back nor guessed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def redaction_key(home: Path, environment: Mapping[str, str] = os.environ) -> by
 
     Raises InputError where it is gone or damaged: a new one would give every value another tag, and no id could be found again.
     """
-    given = environment.get(VARIABLE)
-    if given is not None:
-        if len(given) < 16:
-            raise InputError(f"{VARIABLE} has {len(given)} characters: set at least 16, e.g. from `openssl rand -hex 32`")
-        return hashlib.sha256(given.encode()).digest()
+    secret = environment.get(VARIABLE)
+    if secret is not None:
+        if len(secret) < 16:
+            raise InputError(f"{VARIABLE} has {len(secret)} characters: set at least 16, e.g. from `openssl rand -hex 32`")
+        return hashlib.sha256(secret.encode()).digest()
     path = home / KEY_FILE
     if not path.exists():
         if (sealed := redacted_snapshot(home)) is not None:
@@ -58,7 +58,7 @@ def key_id(key: bytes) -> str:
 
 
 def _create(path: Path) -> None:
-    """Write the key beside its place and link it there: whoever comes first wins, and nobody sees half a key."""
+    """Write the key beside its place and link it there: the first process wins, and none reads half a key."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

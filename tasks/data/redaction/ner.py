@@ -48,14 +48,14 @@ class NameFinder:
 
     def find(self, texts: Sequence[str]) -> list[list[Span]]:
         """The spans of each text, of the configured kinds."""
-        found = self._pipeline([text or " " for text in texts], batch_size=32)
-        return [[span for one in spans if (span := self._span(one)) is not None] for spans in found]
+        results = self._pipeline([text or " " for text in texts], batch_size=32)
+        return [[span for entity in entities if (span := self._span(entity)) is not None] for entities in results]
 
-    def _span(self, found: dict[str, Any]) -> Span | None:
-        kind = _kind(found["entity_group"])
-        if kind not in self.entities or found["score"] < _SURE or found["start"] >= found["end"]:
+    def _span(self, entity: dict[str, Any]) -> Span | None:
+        kind = _kind(entity["entity_group"])
+        if kind not in self.entities or entity["score"] < _SURE or entity["start"] >= entity["end"]:
             return None
-        return Span(int(found["start"]), int(found["end"]), kind, float(found["score"]))
+        return Span(int(entity["start"]), int(entity["end"]), kind, float(entity["score"]))
 
 
 def _kind(label: str) -> str:

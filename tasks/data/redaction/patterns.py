@@ -1,4 +1,4 @@
-"""What can be found, and the linear-time test that says of most texts that nothing can."""
+"""The kinds of personal data, and the linear-time test that rules them out for most texts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Span:
 
 
 class OverBudget(Exception):  # noqa: N818  (a property of the text, no fault of the code)
-    """To search a text costs more than one of its length may."""
+    """The search of a text costs more than its length allows."""
 
 
 Finder = Callable[[str], Iterator[Span]]

@@ -67,10 +67,10 @@ def phone_finder_of(recognizer: PhoneRecognizer) -> PhoneFinder:
 
 def is_phone(text: str, start: int, end: int) -> bool:
     """Whether what a region reads as a number is one: no date, part of a sum, or short bare number without a word of calling."""
-    found = text[start:end]
-    if not _SEVEN.search(found) or _is_date_or_sum(text, start, end):
+    number = text[start:end]
+    if not _SEVEN.search(number) or _is_date_or_sum(text, start, end):
         return False
-    sure = (len(_digits(found)) >= 10 or not found.isdigit()) and not _SUM_INSIDE.search(found)
+    sure = (len(_digits(number)) >= 10 or not number.isdigit()) and not _SUM_INSIDE.search(number)
     return sure or _is_called(text, start, end)
 
 
@@ -83,10 +83,10 @@ def _more_phones(text: str) -> Iterator[Span]:
     """Numbers of no region presidio looks at: written internationally, or in groups beside a word of calling."""
     for match in _PHONE_LIKE.finditer(text):
         start, end = match.span()
-        found = match.group()
+        number = match.group()
         if (start and text[start - 1].isalnum()) or (end < len(text) and text[end].isalnum()) or _is_date_or_sum(text, start, end):
             continue
-        abroad = found.startswith(("+", "(+", "00")) and len(_digits(found)) >= 9
+        abroad = number.startswith(("+", "(+", "00")) and len(_digits(number)) >= 9
         if abroad or _is_called(text, start, end):
             yield Span(start, end, "PHONE_NUMBER", 0.4)
 

@@ -1,6 +1,6 @@
 """Which regions could read a string of digits as a valid phone number: one linear pass, before the library parses anything.
 
-Drawn from the library's own metadata: what no form fits the library would refuse. A parse takes 30 to 50 microseconds, and a text
+The forms come from the library's metadata: it would refuse what none fits. A parse takes 30 to 50 microseconds, and a text
 of digits has hundreds of groups a kilobyte, each of them to be tried for every region.
 """
 
@@ -39,7 +39,7 @@ class PhoneForms:
     def possible(self, digits: str) -> dict[str, bool]:
         """The regions in which these ASCII digits, dialled as they stand, may be a valid number, and whether they surely are.
 
-        National numbers that match are valid; behind a country's code the library has rules of its own, and has to be asked.
+        National numbers that match are valid; behind a country's code the library has rules of its own, and has to decide.
         Behind an international prefix a number is read alike in all regions of that prefix: the first is enough.
         """
         regions: dict[str, bool] = {}
@@ -104,7 +104,7 @@ class _Formats:
 
 @cache
 def phone_forms(regions: tuple[str, ...]) -> PhoneForms:
-    """Made once for each choice of regions."""
+    """The forms of these regions, built once for each choice."""
     return PhoneForms(regions)
 
 

@@ -28,7 +28,7 @@ READING_COST, STRETCH_COST, REST_COST, GROUP_COST, NOTE_COST, JUDGE_COST = 0.2, 
 FORM_COST, HEAD_COST, ACCEPT_COST, ALONE_COST, PARSE_COST = 7, 3, 4.5, 2, 52
 FREE_COST, COST_PER_CHARACTER = 3_000, 2.3  # what a text may cost
 Accepts = Callable[[str, int, int], bool]
-_A_NUMBER = phonenumbers.PhoneNumber()  # which one it is is not asked
+_A_NUMBER = phonenumbers.PhoneNumber()  # a stand-in: the matcher does not use its value
 _CUTS = (re.compile(r"\s+(?=[(+])"), re.compile(r"(?<=\d)\s"), re.compile(r"(?<=\d)\D"))  # the likeliest ends of a number first
 _SECOND_NUMBER = re.compile(r"[\\/] *x")
 _NO_DIGITS = re.compile(r"\D+")
@@ -36,9 +36,9 @@ _MAYBE_EXTENSION = re.compile(r"[^\d\s().\[\]/+-]+")
 
 
 class PhoneMatcher:
-    """Finds the numbers of these regions; made once, it may be asked for many texts.
+    """Finds the numbers of these regions; built once, it searches many texts.
 
-    `accepts` judges what a region reads as a number, by text, start and end: what it turns down is read on in shorter groups.
+    `accepts` decides whether a region's number counts, by text, start and end; where it does not, shorter groups are tried.
     """
 
     def __init__(self, regions: tuple[str, ...], leniency: int, accepts: Accepts = lambda *_: True) -> None:
@@ -63,13 +63,13 @@ class PhoneMatcher:
 
 
 class Budget:
-    """What is left to spend on a text of so many characters, in microseconds."""
+    """The budget left for a text of so many characters, in microseconds."""
 
     def __init__(self, characters: int) -> None:
         self._left = FREE_COST + COST_PER_CHARACTER * characters
 
     def take(self, cost: float) -> None:
-        """Raises OverBudget where so much is not left."""
+        """Spends microseconds; raises OverBudget where fewer are left."""
         self._left -= cost
         if self._left < 0:
             raise OverBudget

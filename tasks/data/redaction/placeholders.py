@@ -1,8 +1,8 @@
-"""What a network reads of a redacted value: its kind alone, <PHONE_NUMBER>, where a snapshot keeps <PHONE_NUMBER:1f3a9c2b>.
+"""The view that a network has of a redacted value: its kind alone, <PHONE_NUMBER>, where a snapshot keeps <PHONE_NUMBER:1f3a9c2b>.
 
 The tag serves storage and joins: it tells equal values from others. To a network it is a word of random letters, another one under
-each installation's key. So whatever reads texts as a network does (training, scoring, baselines, serving, monitors, the search for
-duplicates) reads them through `network_view`, and weights do not hang on a key.
+each installation's key. So code that reads texts as a network does (training, scoring, baselines, serving, monitors, the search
+for duplicates) reads them through `network_view`, and weights do not depend on a key.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VIEW: TextView = 1  # kinds alone: every network that is trained today
 
 
 def network_view(texts: Sequence[str], view: int = VIEW) -> list[str]:
-    """Texts as a network of this view reads them, in their order; a text that was viewed before stays as it is."""
+    """Texts as a network of this view reads them, in their order; applied again it changes nothing."""
     if view == TAGGED:
         return list(texts)
     return [PLACEHOLDER.sub(r"<\1>", text) if "<" in text else text for text in texts]

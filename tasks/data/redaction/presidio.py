@@ -43,7 +43,7 @@ _PARTS = (
 def recognizer_classes(entities: tuple[str, ...]) -> dict[str, type[EntityRecognizer]]:
     """The recognizer class of each entity; the real package is used where something else has imported it already.
 
-    Imported once for each choice of entities: what an import makes is never freed, and a service loads models for months.
+    Imported once for each choice of entities: imported modules are never freed, and a service loads models for months.
     """
     root = "presidio_analyzer"
     if root not in sys.modules:
@@ -55,8 +55,8 @@ def recognizer_classes(entities: tuple[str, ...]) -> dict[str, type[EntityRecogn
 def _recognizer_class(root: str, entity: str) -> type[EntityRecognizer]:
     module, name = CLASSES[entity]
     place = "country_specific.us" if entity == "US_SSN" else "generic"
-    found: type[EntityRecognizer] = getattr(importlib.import_module(f"{root}.predefined_recognizers.{place}.{module}"), name)
-    return found
+    recognizer: type[EntityRecognizer] = getattr(importlib.import_module(f"{root}.predefined_recognizers.{place}.{module}"), name)
+    return recognizer
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """The names of rows: an id that may say who wrote a row is kept as a pseudonym alone (<ID:5f0c...>) under the installation's key.
 
-Ids are read more widely than texts are: an `@`, a `+`, nine digits or more, and whatever would be redacted in a text.
-A pseudonym too many costs nothing, since `tunekeeper find` goes from an id to its rows and back; and the judgement
-of most is one linear pass, for there are as many ids as rows. What is an id by its form (a UUID, a hexadecimal hash) stays.
+Ids are read more widely than texts are: an `@`, a `+`, nine digits or more, and all that would be redacted in a text.
+A pseudonym too many costs nothing, since `tunekeeper find` goes from an id to its rows and back. Most ids are
+judged in one linear pass, for there are as many ids as rows. What is an id by its form (a UUID, a hexadecimal hash) stays.
 Unlike the tags in texts a pseudonym has 80 bits: ids stay unique.
 """
 
@@ -20,11 +20,11 @@ from tasks.data.redaction.redact import Redactor
 VERSION = 1
 DIGITS = 20  # hexadecimal: two of 100 million ids share a pseudonym with odds of 4 in a thousand million
 _NUMBERS = frozenset({"PHONE_NUMBER", "US_SSN", "CREDIT_CARD"})
-_AT_ONCE = frozenset({"EMAIL_ADDRESS", "IP_ADDRESS"})  # what their prefilter lets through is asked no further
+_AT_ONCE = frozenset({"EMAIL_ADDRESS", "IP_ADDRESS"})  # a match of their prefilter is enough
 LEAST_DIGITS = 9  # of a number that may be a person's; a table of 100 million rows counts them with fewer
 PSEUDONYM = re.compile(rf"<ID:[0-9a-f]{{{DIGITS}}}>")
 _OPAQUE = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?=(?:[0-9]*[a-fA-F]){4})[0-9a-fA-F]{16,128}")
-_SERIAL = re.compile(r"[A-Za-z]{0,16}[-_]?[0-9]{0,8}")  # only a word of calling makes one personal: most ids are told at once
+_SERIAL = re.compile(r"[A-Za-z]{0,16}[-_]?[0-9]{0,8}")  # only a word of calling makes one personal: most ids are settled by this
 _DAY = re.compile(r"(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]")  # its digits are no number
 
 

@@ -1,4 +1,4 @@
-"""One finder per entity: presidio's recognizer, with what it misses added and what it cannot be sure of checked."""
+"""One finder per entity: presidio's recognizer, with rules for values that it misses and checks of its weak matches."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _SURE = 0.3
 
 def pattern_finders(entities: tuple[str, ...]) -> dict[str, Finder]:
     """One function per pattern entity but phones: text in, spans out."""
-    named = tuple(name for name in entities if name in CLASSES and name != "PHONE_NUMBER")
-    classes = recognizer_classes(named) if named else {}
+    kinds = tuple(name for name in entities if name in CLASSES and name != "PHONE_NUMBER")
+    classes = recognizer_classes(kinds) if kinds else {}
     return {entity: _finder(entity, recognizer) for entity, recognizer in classes.items()}
 
 

@@ -67,12 +67,15 @@ class Redactor:
         if self.ner_model is None:
             possible = self.possible
             return [self._redacted(text, kinds, []) if (kinds := possible(text)) else text for text in texts]
-        return [self._redacted(text, self.possible(text), named) for text, named in zip(texts, self._names(texts), strict=True)]
+        return [
+            self._redacted(text, self.possible(text), name_spans)
+            for text, name_spans in zip(texts, self._names(texts), strict=True)
+        ]
 
     def spans(self, text: str) -> list[Span]:
-        """What would be replaced in a text, by position: for measuring."""
-        found = [*self._found(text, self.possible(text)), *self._names([text])[0]]
-        return [Span(start, end, entity, 1.0) for start, end, entity in _merged(found)] if found else []
+        """The values that would be replaced in a text, by position: for measuring."""
+        spans = [*self._found(text, self.possible(text)), *self._names([text])[0]]
+        return [Span(start, end, entity, 1.0) for start, end, entity in _merged(spans)] if spans else []
 
     def tag(self, entity: str, value: str) -> str:
         """The placeholder of a value: the same however it is spaced, hyphenated or capitalised, in the digits of any script."""
@@ -81,9 +84,9 @@ class Redactor:
         digest = hmac.new(self.key, f"{entity}\0{plain}".encode(), hashlib.sha256).hexdigest()
         return f"<{entity}:{digest[:TAG_DIGITS]}>"
 
-    def _redacted(self, text: str, possible: list[str], named: list[Span]) -> str | None:
+    def _redacted(self, text: str, possible: list[str], name_spans: list[Span]) -> str | None:
         try:
-            return self._replace(text, [*self._found(text, possible), *named])
+            return self._replace(text, [*self._found(text, possible), *name_spans])
         except OverBudget:
             return None
 
@@ -140,8 +143,8 @@ class Redactor:
             from tasks.data.redaction.ner import NameFinder
 
             self._ner = NameFinder(self.ner_model, self.entities)
-        found: list[list[Span]] = self._ner.find(texts)
-        return found
+        spans: list[list[Span]] = self._ner.find(texts)
+        return spans
 
     def _replace(self, text: str, spans: list[Span]) -> str:
         if not spans:

@@ -1,6 +1,6 @@
-"""A long text in overlapping windows, so that what searches it costs so much a kilobyte, whatever the text.
+"""Cuts a long text into overlapping windows, so that a search costs the same per kilobyte, whatever the text.
 
-Every value is found in the window in which it starts; a window reaches further than any value that is looked for is long.
+Every value is found in the window in which it starts; windows overlap by more than the longest value.
 """
 
 from __future__ import annotations
@@ -39,5 +39,5 @@ def text_windows(text: str, size: int = WINDOW) -> Iterator[TextWindow]:
 
 def end_of_word(text: str, at: int) -> int:
     """Where the word ends that goes on at a place."""
-    found = _WORD_END.search(text, at)
-    return found.start() if found else len(text)
+    match = _WORD_END.search(text, at)
+    return match.start() if match else len(text)

@@ -1,4 +1,4 @@
-"""A snapshot's account of itself: how many rows of what, what was dropped or set aside and why, what was redacted."""
+"""The manifest of a snapshot: rows by split, label and origin, which were dropped or set aside and why, and what was redacted."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _SAMPLES = 20
 
 def account_rows(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping[int, str]) -> dict[str, object]:
     """Counts and reasons, for people and for the next run to compare with; ids are named, texts never."""
-    kept = fate == KEPT
-    counts = np.bincount(candidate.split[kept], minlength=len(SPLITS)).tolist()
-    counted = _label_counts(candidate, kept) if facts_of(candidate.raw.problem).has_labels else {}
-    times = take_rows(candidate.rows, np.flatnonzero(kept), ["time"]).column("time")
+    is_kept = fate == KEPT
+    counts = np.bincount(candidate.split[is_kept], minlength=len(SPLITS)).tolist()
+    counted = _label_counts(candidate, is_kept) if facts_of(candidate.raw.problem).has_labels else {}
+    times = take_rows(candidate.rows, np.flatnonzero(is_kept), ["time"]).column("time")
     return {
         "problem": candidate.raw.problem,
         "made_by": {
@@ -43,9 +43,9 @@ def account_rows(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping
             "split": splitting.VERSION,
             "signatures": deduplicate.VERSION,
         },
-        "rows": {"read": len(fate), "outside_window": candidate.raw.outside_window, "kept": int(kept.sum())},
+        "rows": {"read": len(fate), "outside_window": candidate.raw.outside_window, "kept": int(is_kept.sum())},
         "splits": dict(zip(SPLITS, counts, strict=True)),
-        "origins": _origins(candidate, kept),
+        "origins": _origins(candidate, is_kept),
         "labels": sorted(counted),
         "label_counts": counted,
         "time": _extent(times),
@@ -57,19 +57,19 @@ def account_rows(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping
     }
 
 
-def _label_counts(candidate: Candidate, kept: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
+def _label_counts(candidate: Candidate, is_kept: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
     """Label -> split -> rows."""
     labels = candidate.rows.data.table.column("target").combine_chunks().dictionary_encode()
-    codes, names = np.asarray(labels.indices)[kept], labels.dictionary.to_pylist()
+    codes, names = np.asarray(labels.indices)[is_kept], labels.dictionary.to_pylist()
     table = np.zeros((len(names), len(SPLITS)), dtype=np.int64)
-    np.add.at(table, (codes, candidate.split[kept]), 1)
+    np.add.at(table, (codes, candidate.split[is_kept]), 1)
     return {name: dict(zip(SPLITS, row, strict=True)) for name, row in sorted(zip(names, table.tolist(), strict=True)) if any(row)}
 
 
-def _origins(candidate: Candidate, kept: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
+def _origins(candidate: Candidate, is_kept: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
     """Origin -> split -> rows, of the origins that there are."""
     table = np.zeros((len(ORIGINS), len(SPLITS)), dtype=np.int64)
-    np.add.at(table, (candidate.origin[kept], candidate.split[kept]), 1)
+    np.add.at(table, (candidate.origin[is_kept], candidate.split[is_kept]), 1)
     return {name: dict(zip(SPLITS, row, strict=True)) for name, row in zip(ORIGINS, table.tolist(), strict=True) if any(row)}
 
 
@@ -82,13 +82,13 @@ def _extent(times: pa.ChunkedArray) -> dict[str, str] | None:
 
 def _dropped(candidate: Candidate, fate: NDArray[np.uint8]) -> dict[str, dict[str, object]]:
     """Reason -> how many rows, and the ids of the first few in canonical order; never a text."""
-    found = {}
+    dropped = {}
     for code in range(QUARANTINED + 1, len(REASONS)):
         rows = candidate.order[fate[candidate.order] == code]
         if len(rows):
             ids = take_rows(candidate.rows, rows[:_SAMPLES], ["id"]).column("id").to_pylist()
-            found[REASONS[code]] = {"rows": len(rows), "ids": ids}
-    return found
+            dropped[REASONS[code]] = {"rows": len(rows), "ids": ids}
+    return dropped
 
 
 def _quarantined(candidate: Candidate, reasons: Mapping[int, str]) -> dict[str, object]:

@@ -54,7 +54,7 @@ def write_dropped(candidate: Candidate, fate: NDArray[np.uint8], path: Path) -> 
 
 
 def write_split(candidate: Candidate, fate: NDArray[np.uint8], code: int, folder: Path) -> str:
-    """Write a split's rows and signatures; return the sha256 of their content, which no file format has a part in."""
+    """Write a split's rows and signatures; return the sha256 of their content, which does not depend on the file format."""
     import pyarrow.parquet as pq
 
     name = SPLITS[code]

@@ -1,4 +1,4 @@
-"""Where a row is: in which split of which snapshot, or why it is in none; found by its id alone, never by its text."""
+"""Finds a row by its id, never by its text: its split of each snapshot, or why it is in none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Place:
 
 
 def kept_ids(value: str, data: Data, redactor: Redactor | None) -> tuple[str, ...]:
-    """What an id may be kept as: a pseudonym under this key, or as it is (older snapshots, redaction off, a pseudonym itself)."""
+    """The forms of a kept id: a pseudonym under this key, or as it is (older snapshots, redaction off, a pseudonym itself)."""
     if redactor is None or PSEUDONYM.fullmatch(value):
         return (value,)
     name, mark, number = value.rpartition("#")
@@ -37,14 +37,14 @@ def kept_ids(value: str, data: Data, redactor: Redactor | None) -> tuple[str, ..
 
 
 def find_in_snapshot(folder: Path, ids: Collection[str]) -> list[Place]:
-    """The rows of these ids in one snapshot, however old it is; those that it dropped are named since it lists them."""
-    found = []
+    """The rows of these ids in one snapshot, however old it is; dropped rows are found in snapshots that list them."""
+    places = []
     reference = {row["id"] for row in rows_of(folder / "reference.parquet", ids)}
     for split in SPLITS:
-        found += [(row["id"], split, None) for row in rows_of(folder / f"{split}.parquet", ids)]
+        places += [(row["id"], split, None) for row in rows_of(folder / f"{split}.parquet", ids)]
     for name, where in (("quarantine.parquet", "quarantined"), (DROPPED, "dropped")):
-        found += [(row["id"], where, row["reason"]) for row in rows_of(folder / name, ids, ("id", "reason"))]
-    return [Place(folder.name, name, where, reason, name in reference) for name, where, reason in found]
+        places += [(row["id"], where, row["reason"]) for row in rows_of(folder / name, ids, ("id", "reason"))]
+    return [Place(folder.name, name, where, reason, name in reference) for name, where, reason in places]
 
 
 def rows_of(path: Path, ids: Collection[str], columns: tuple[str, ...] | None = ("id",)) -> list[dict[str, Any]]:
@@ -54,14 +54,14 @@ def rows_of(path: Path, ids: Collection[str], columns: tuple[str, ...] | None = 
     if not path.is_file():
         return []
     table = pq.read_table(path, columns=list(columns) if columns else None, filters=[("id", "in", list(ids))])
-    found: list[dict[str, Any]] = table.to_pylist()
-    return found
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
 
 
 def manifest_of(folder: Path) -> dict[str, Any] | None:
-    """A snapshot's account of itself; None for a folder that is none."""
+    """The manifest of a snapshot; None for a folder that is no snapshot."""
     try:
-        found: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
+        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    return found
+    return manifest

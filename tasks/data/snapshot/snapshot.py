@@ -1,9 +1,9 @@
-"""A snapshot: the prepared rows, immutable, named by the hash of their content, with the account of where they came from.
+"""A snapshot: the prepared rows, immutable, named by the hash of their content, with a manifest of where they came from.
 
 HOME/snapshots/<sha256>/ holds, for each split, SPLIT.parquet in (time, id) order and SPLIT.signatures.npy row by row with it;
-beside them reference.parquet, quarantine.parquet, dropped.parquet (ids and reasons alone) and manifest.json. The reference is
-what traffic is later held against: rows of the test split as they came, before duplicates and quarantined rows were taken out. It
-is there whole or not at all: written in a temporary folder, synced, renamed.
+beside them reference.parquet, quarantine.parquet, dropped.parquet (ids and reasons alone) and manifest.json. Traffic is
+later compared with the reference: rows of the test split as they came, before duplicates and quarantined rows were taken out. A
+snapshot is there whole or not at all: written in a temporary folder, synced, renamed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A sealed snapshot: where it is, what it is, and its account of itself."""
+    """A sealed snapshot: its folder, its hash and its manifest."""
 
     path: Path
     hash: str
@@ -104,7 +104,7 @@ def write_snapshot(
 
 
 def open_snapshot(home: Path, hash: str) -> Snapshot:
-    """The snapshot of that hash; InfraError where it is not, or not whole."""
+    """The snapshot of that hash; InfraError where it is absent or damaged."""
     path = home / "snapshots" / hash
     if missing := _missing(path):
         raise InfraError(
@@ -122,7 +122,7 @@ def open_snapshot(home: Path, hash: str) -> Snapshot:
 
 
 def is_whole(home: Path, hash: str) -> bool:
-    """Whether a snapshot is there, and every file of it as it was sealed: all its bytes are read for that."""
+    """Whether a snapshot is there with every file as it was sealed; reads all its bytes."""
     path = home / "snapshots" / hash
     if _missing(path):
         return False
@@ -139,8 +139,8 @@ def _set_aside(candidate: Candidate, quarantined: Mapping[str, str]) -> tuple[ND
 
     fate, reasons = candidate.fate.copy(), dict(candidate.quarantine)
     if quarantined:
-        named = pc.is_in(candidate.rows.data.column("id"), value_set=pa.array(list(quarantined), type=pa.string()))
-        places = np.flatnonzero(named.to_numpy() & (fate == KEPT))
+        is_quarantined = pc.is_in(candidate.rows.data.column("id"), value_set=pa.array(list(quarantined), type=pa.string()))
+        places = np.flatnonzero(is_quarantined.to_numpy() & (fate == KEPT))
         for i, name in zip(places.tolist(), take_rows(candidate.rows, places, ["id"]).column("id").to_pylist(), strict=True):
             reasons[i] = quarantined[name]
         fate[places] = QUARANTINED

@@ -1,4 +1,4 @@
-"""Whether a source holds what no run has looked at yet: files by hash, tables by their number of rows."""
+"""Detects whether a source has changed since a run read it: files by hash, tables by their number of rows."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from tasks.identity.keys import json_sha256
 
 
 def digest_of(pipeline: Pipeline, sources: Mapping[str, str]) -> str:
-    """The digest of what a run looked at, hash by name, as far as the pipeline's source names it."""
+    """The digest of the files that a run read (hash by name), of those that the pipeline's source names."""
     return json_sha256({file.name: _told(file, sources.get(file.name)) for file in _files(pipeline)})
 
 
 def digest_now(pipeline: Pipeline, home: Home) -> str:
-    """The same of the source as it is at this moment."""
+    """The same digest of the source as it is now."""
     place = home.path / "index" / f"source-{pipeline.name}.json"
-    known, found = _known(place), dict[str, dict[str, object]]()
+    known, files = _known(place), dict[str, dict[str, object]]()
     for file in _files(pipeline):
         if file.format == "table":
-            found[file.path] = {"name": file.name, "stamp": None, "hash": _rows(tables.count_rows(file.path))}
+            files[file.path] = {"name": file.name, "stamp": None, "hash": _rows(tables.count_rows(file.path))}
             continue
         stamp = _stamp(file)
         earlier = known.get(file.path, {})
         same = stamp is not None and earlier.get("stamp") == stamp
-        found[file.path] = {
+        files[file.path] = {
             "name": file.name,
             "stamp": stamp,
             "hash": earlier["hash"] if same else fingerprint_files([file])[file.name],
         }
-    _write(place, found)
-    return json_sha256({each["name"]: each["hash"] for each in found.values()})
+    _write(place, files)
+    return json_sha256({entry["name"]: entry["hash"] for entry in files.values()})
 
 
 def _files(pipeline: Pipeline) -> tuple[File, ...]:
@@ -46,7 +46,7 @@ def _files(pipeline: Pipeline) -> tuple[File, ...]:
 
 
 def _told(file: File, fingerprint: str | None) -> str | None:
-    """What the next look can tell of it without reading it whole."""
+    """The hash of a file, for tables of the number of rows: what a comparison can know without reading the whole table."""
     return _rows(tables.rows_in(fingerprint)) if file.format == "table" and fingerprint else fingerprint
 
 
@@ -55,19 +55,19 @@ def _rows(count: int) -> str:
 
 
 def _stamp(file: File) -> list[int] | None:
-    """What changes whenever a file is written: inode, size and time; None where there is no file to look at."""
+    """A stamp that changes whenever a file is written: inode, size and time; None where there is no file to look at."""
     if not file.is_local or not Path(file.path).is_file():
         return None
-    seen = Path(file.path).stat()
-    return [seen.st_ino, seen.st_size, seen.st_mtime_ns]
+    status = Path(file.path).stat()
+    return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
 def _known(place: Path) -> dict[str, dict[str, object]]:
     try:
-        found = json.loads(place.read_text())
+        entries = json.loads(place.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return entries if isinstance(entries, dict) else {}
 
 
 def _write(place: Path, values: object) -> None:

@@ -1,4 +1,4 @@
-"""What every reader gives, and the limits and refusals that all of them share."""
+"""The chunks that every reader gives, and the limits and refusals that all readers share."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def not_utf8(where: str, block: bytes, error: UnicodeDecodeError) -> InputError:
     )
 
 
-def check_present(present: Iterable[str], wanted: Sequence[str], path: str, hint: str = "") -> None:
-    """Refuse columns that are not there, or there more than once: which of them is meant cannot be told."""
-    named = list(present)
-    for name in wanted:
-        if named.count(name) != 1:
-            problem = "has no column" if name not in named else "has more than one column"
-            listed = ", ".join(map(shown_name, map(str, sorted(named) if isinstance(present, set) else named)))[:500]
+def check_present(present: Iterable[str], required: Sequence[str], path: str, hint: str = "") -> None:
+    """Refuse required columns that are absent, or there more than once, which makes them ambiguous."""
+    names = list(present)
+    for name in required:
+        if names.count(name) != 1:
+            problem = "has no column" if name not in names else "has more than one column"
+            listed = ", ".join(map(shown_name, map(str, sorted(names) if isinstance(present, set) else names)))[:500]
             raise InputError(f"{path}: {problem} `{name}`; its columns are {listed}: correct the names under data{hint}")
 
 
@@ -80,7 +80,7 @@ def cell_shape(text: str) -> str:
 
 
 def _shape(character: str) -> str:
-    """What stands for a character; of one that a terminal would obey, or show as nothing, a question mark."""
+    """A character's sign in a shape; a question mark for one that a terminal would obey, or show as nothing."""
     if character.isalpha():
         return "X" if character.isupper() else "x"
     return "9" if character.isdigit() else character if character.isprintable() else "?"
@@ -104,5 +104,5 @@ def cell_text(value: object, chunk: Chunk, column: str, index: int) -> str | Non
 
 
 def shown_name(name: str) -> str:
-    """A column's name; of what is hardly one, as of a first row where there is no header, the shape alone."""
+    """A column's name for an error; the shape alone of a value that is hardly a name, as in a file without a header."""
     return name if _COLUMN_NAME.fullmatch(name) else cell_shape(name)

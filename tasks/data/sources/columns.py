@@ -1,4 +1,4 @@
-"""Which columns of a source are read, and what they are called from then on."""
+"""The columns of a source that are read, and their canonical names."""
 
 from __future__ import annotations
 

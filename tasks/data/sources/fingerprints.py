@@ -1,6 +1,6 @@
-"""The hash of what a source holds: of a file's bytes, a table's rows, a hub data set's commit.
+"""The hash of a source's content: of a file's bytes, a table's rows, a hub data set's commit.
 
-Nothing heavy is imported, since every run asks what changed.
+It imports nothing heavy, since every run compares these hashes.
 """
 
 from __future__ import annotations

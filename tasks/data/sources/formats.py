@@ -1,4 +1,4 @@
-"""What a file's name says of its content: the format, and what it is packed with."""
+"""Reads format and compression of a file from its name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def format_suffix(name: str) -> str:
 
 
 def packing_of(name: str) -> str | None:
-    """What a file is packed with, as pyarrow names it; None for a plain file."""
+    """The compression of a file, as pyarrow names it; None for a plain file."""
     return PACKED.get(PurePosixPath(name.lower()).suffix)
 
 

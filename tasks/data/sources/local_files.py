@@ -1,4 +1,4 @@
-"""What a path of this machine means as a source: a file, a folder with all below it, or a pattern."""
+"""Lists the files of a source's path on this machine: a file, a folder with all below it, or a pattern."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHOWN = 200  # characters of a path that an error shows
 
 
 def check_is_file(name: str, path: str) -> None:
-    """Refuse what cannot be read twice, or not at all, and a name that no snapshot can hold."""
+    """Refuse a file that cannot be read, or not twice, and a name that no snapshot can hold."""
     file = Path(path)
     if any("\ud800" <= character <= "\udfff" for character in name):
         raise InputError(f"{path!a}: its name is not UTF-8: rename the file")
@@ -25,49 +25,52 @@ def check_is_file(name: str, path: str) -> None:
 
 
 def list_local_files(part: str) -> tuple[list[tuple[str, str]], bool]:
-    """(name, path) of what a path means, folders apart, and whether it names them itself (a file, a pattern) or their folder."""
+    """(name, path) of the files of a path, and whether it names them itself (a file, a pattern) or their folder."""
     path = _path_of(part)
     if path.is_dir():
-        root, found, lone = path, _below(path), False
+        root, files, lone = path, _below(path), False
     elif path.exists() or path.is_symlink():
-        root, found, lone = path.parent, [path], True
+        root, files, lone = path.parent, [path], True
     elif _GLOB & set(part):
         root, lone = _fixed_part(path), True
-        found = _matching(root, str(path.relative_to(root)), part)
+        files = _matching(root, str(path.relative_to(root)), part)
     else:
         raise InputError(f"data.source {part}: there is no such file or folder (looked from {Path.cwd()}): correct the path")
-    if not found:
+    if not files:
         raise InputError(f"data.source {part}: holds no file: correct the path")
-    return [(file.relative_to(root).as_posix(), str(file)) for file in found], lone
+    return [(file.relative_to(root).as_posix(), str(file)) for file in files], lone
 
 
 def _path_of(part: str) -> Path:
-    """The path that a part of a source is; InputError where there can be none of that name, or none that this user sees."""
+    """A part of a source as a path; InputError where no path can have that name, or this user may not look there."""
     if not part.strip():
         raise InputError("data.source is an empty text: name a file, folder, glob, address, table or hf://dataset/split")
-    shown = part if len(part) <= _SHOWN else f"{part[:_SHOWN]}..."
+    label = part if len(part) <= _SHOWN else f"{part[:_SHOWN]}..."
     try:
         path = Path(part).expanduser()
         path.exists()
     except PermissionError as error:
-        raise InputError(f"data.source {shown}: its folder may not be looked into by this user: change its permissions") from error
+        raise InputError(f"data.source {label}: its folder may not be looked into by this user: change its permissions") from error
     except RuntimeError as error:
-        raise InputError(f"data.source {shown}: the home folder that ~ stands for is not known: write the path out") from error
+        raise InputError(f"data.source {label}: the home folder that ~ stands for is not known: write the path out") from error
     except OSError as error:
-        raise InputError(f"data.source {shown}: is no path of a file ({error.strerror}): correct it") from error
+        raise InputError(f"data.source {label}: is no path of a file ({error.strerror}): correct it") from error
     return path
 
 
 def _below(folder: Path) -> list[Path]:
-    """What lies in a folder and in those below: all but folders, and the links to folders."""
+    """The files in a folder and those below it, and links to folders."""
 
     def refuse(error: OSError) -> None:
         raise InputError(f"{error.filename}: its files cannot be listed ({error.strerror}): change its permissions") from error
 
-    found = []
+    paths = []
     for place, folders, names in os.walk(folder, onerror=refuse):
-        found += [Path(place, name) for name in [*names, *(each for each in folders if Path(place, each).is_symlink())]]
-    return sorted(found)
+        paths += [
+            Path(place, name)
+            for name in [*names, *(folder_name for folder_name in folders if Path(place, folder_name).is_symlink())]
+        ]
+    return sorted(paths)
 
 
 def _matching(root: Path, pattern: str, part: str) -> list[Path]:

@@ -1,4 +1,4 @@
-"""CSV in its dialects: the separator is given, or the one under which the header has the columns that are wanted."""
+"""CSV in its dialects: the separator is given, or the one under which the header has the required columns."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class _Table:
     separator: str
 
 
-def read_csv(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) -> Iterator[Chunk]:
+def read_csv(file: File, names: tuple[str, ...], rows: int, max_characters: int) -> Iterator[Chunk]:
     """Chunks of the wanted columns."""
     path = file.path
-    with _opened(file, wanted, max_characters) as table:
+    with _opened(file, names, max_characters) as table:
         lone = "" if len(table.columns) > 1 else f", or set data.separator (it was read with `{table.separator}`)"
-        check_present(table.columns, wanted, path, lone)
-        where = {name: table.columns.index(name) for name in wanted}
+        check_present(table.columns, names, path, lone)
+        where = {name: table.columns.index(name) for name in names}
         first = 1
         while records := list(islice(table.records, rows)):
             columns = list(zip(*records, strict=True))
@@ -47,14 +47,14 @@ def read_csv(file: File, wanted: tuple[str, ...], rows: int, max_characters: int
             raise InputError(f"{path}: has a header but no rows")
 
 
-def csv_header(file: File, wanted: tuple[str, ...], max_characters: int) -> tuple[str, ...]:
+def csv_header(file: File, names: tuple[str, ...], max_characters: int) -> tuple[str, ...]:
     """The columns by name."""
-    with _opened(file, wanted, max_characters) as table:
+    with _opened(file, names, max_characters) as table:
         return named_columns(table.columns)
 
 
 @contextmanager
-def _opened(file: File, wanted: Sequence[str], max_characters: int) -> Iterator[_Table]:
+def _opened(file: File, names: Sequence[str], max_characters: int) -> Iterator[_Table]:
     before = csv.field_size_limit(max(max_characters, WIDEST))
     try:
         with open_text(file) as stream:
@@ -65,7 +65,7 @@ def _opened(file: File, wanted: Sequence[str], max_characters: int) -> Iterator[
                 separator, (more, head) = separator or head[len(_SAYS)], _first_line(plain)
                 skipped = [*skipped, "\n", *more]
             header_lines = [head] if separator else _header_lines(head, plain)
-            separator = separator or _separator(header_lines, wanted)
+            separator = separator or _separator(header_lines, names)
             reader = csv.reader(chain(skipped, header_lines, plain), strict=True, delimiter=separator)
             records = _records(reader, file.path)
             columns = next(records, None)
@@ -79,7 +79,7 @@ def _opened(file: File, wanted: Sequence[str], max_characters: int) -> Iterator[
 
 
 def _first_line(plain: Iterator[str]) -> tuple[list[str], str]:
-    """The empty lines before the first one that is none, and that."""
+    """The empty lines at the beginning, and the first line that is not empty."""
     skipped: list[str] = []
     for line in plain:
         if line.strip("\r\n"):
@@ -103,10 +103,10 @@ def _header_lines(head: str, plain: Iterator[str]) -> list[str]:
     return header_lines
 
 
-def _separator(header_lines: list[str], wanted: Sequence[str]) -> str:
+def _separator(header_lines: list[str], names: Sequence[str]) -> str:
     """The first separator that gives all wanted columns, else the first that gives more than one, else the comma."""
     fields = {sign: next(csv.reader(header_lines, delimiter=sign), []) for sign in SEPARATORS}
-    fitting = [sign for sign in SEPARATORS if wanted and set(wanted) <= set(fields[sign])]
+    fitting = [sign for sign in SEPARATORS if names and set(names) <= set(fields[sign])]
     return next(iter([*fitting, *(sign for sign in SEPARATORS if len(fields[sign]) > 1)]), ",")
 
 
@@ -130,7 +130,7 @@ def _records(reader: Reader, path: str) -> Iterator[list[str]]:
 def _check_record(record: list[str], columns: list[str], where: str) -> None:
     if len(record) != len(columns):
         raise InputError(f"{where}: has {len(record)} fields where the header has {len(columns)}: quote the text or mend the line")
-    if len(columns) > 1:  # a text may be called as its only column is
+    if len(columns) > 1:  # of one column a row may equal the header
         raise InputError(
             f"{where}: is the header once more, as where one file is appended to another: take this line out (`tail -n +2` gives a "
             "file without its header)"
@@ -139,7 +139,7 @@ def _check_record(record: list[str], columns: list[str], where: str) -> None:
 
 def _malformed(error: csv.Error, where: str) -> InputError:
     if "new-line character" in str(error):
-        what = "has a carriage return (CR) outside of quotes: save the file with LF line ends, or quote the text"
+        fault = "has a carriage return (CR) outside of quotes: save the file with LF line ends, or quote the text"
     else:
-        what = f"{error}: mend the quotes or the length of this line"
-    return InputError(f"{where}: {what}")
+        fault = f"{error}: mend the quotes or the length of this line"
+    return InputError(f"{where}: {fault}")

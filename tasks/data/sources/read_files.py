@@ -21,7 +21,7 @@ CHUNK_BYTES = 1 << 30
 
 
 def read_chunks(
-    file: File, wanted: tuple[str, ...], max_characters: int, required: tuple[str, ...] | None = None
+    file: File, columns: tuple[str, ...], max_characters: int, required: tuple[str, ...] | None = None
 ) -> Iterator[Chunk]:
     """Read the wanted columns of a file in chunks of bounded size; InputError names what is malformed, missing or empty.
 
@@ -31,27 +31,27 @@ def read_chunks(
     rows = max(1, min(2000, CHUNK_BYTES // (4 * max_characters)))
     match file.format:
         case "csv":
-            return read_csv.read_csv(file, wanted, rows, max_characters)
+            return read_csv.read_csv(file, columns, rows, max_characters)
         case "jsonl":
-            return _json(file, wanted, rows, max_characters, wanted if required is None else required)
+            return _json(file, columns, rows, max_characters, columns if required is None else required)
         case "parquet":
-            return read_parquet.read_parquet(file, wanted, rows, max_characters)
+            return read_parquet.read_parquet(file, columns, rows, max_characters)
         case "xlsx":
-            return read_xlsx.read_xlsx(file, wanted, rows)
+            return read_xlsx.read_xlsx(file, columns, rows)
         case "table":
-            return _table(file, wanted, rows)
+            return _table(file, columns, rows)
         case "hf":
-            return _hub(file, wanted, rows)
+            return _hub(file, columns, rows)
 
 
-def file_header(file: File, max_characters: int, wanted: tuple[str, ...] = ()) -> tuple[str, ...]:
+def file_header(file: File, max_characters: int, columns: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The columns of a file by name; of JSON all that any row has, for which all are read.
 
     The separator of a CSV file is the one that gives the wanted columns.
     """
     match file.format:
         case "csv":
-            return read_csv.csv_header(file, wanted, max_characters)
+            return read_csv.csv_header(file, columns, max_characters)
         case "jsonl":
             names: dict[str, None] = {}
             with open_text(file) as stream:
@@ -68,33 +68,33 @@ def file_header(file: File, max_characters: int, wanted: tuple[str, ...] = ()) -
             raise InputError(f"{file.path}: is no file: name a CSV, JSONL or Parquet file, or a folder of them")
 
 
-def _json(file: File, wanted: tuple[str, ...], rows: int, max_characters: int, required: tuple[str, ...]) -> Iterator[Chunk]:
+def _json(file: File, columns: tuple[str, ...], rows: int, max_characters: int, required: tuple[str, ...]) -> Iterator[Chunk]:
     first = 1
-    names: set[str] = set()
+    keys: set[str] = set()
     with open_text(file) as stream:
-        found = read_json.json_records(stream, file.path, line_limit(max_characters))
-        while records := list(islice(found, rows)):
-            if not names.issuperset(required):
-                names.update(*records)
-            yield Chunk(file, first, {name: [record.get(name) for record in records] for name in wanted})
+        objects = read_json.json_records(stream, file.path, line_limit(max_characters))
+        while records := list(islice(objects, rows)):
+            if not keys.issuperset(required):
+                keys.update(*records)
+            yield Chunk(file, first, {name: [record.get(name) for record in records] for name in columns})
             first += len(records)
     if first == 1:
         raise InputError(f"{file.path}: is empty: it needs one JSON object per line, or an array of them")
-    check_present(names, required, file.path)
+    check_present(keys, required, file.path)
 
 
-def _table(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
+def _table(file: File, columns: tuple[str, ...], rows: int) -> Iterator[Chunk]:
     first = 1
     with tables.open_table(file.path, "data.source") as source:
-        tables.check_columns(source, wanted)
-        for part in source.partitions(rows, wanted):
-            yield Chunk(file, first, dict(zip(wanted, map(list, zip(*part, strict=True)), strict=True)))
+        tables.check_columns(source, columns)
+        for part in source.partitions(rows, columns):
+            yield Chunk(file, first, dict(zip(columns, map(list, zip(*part, strict=True)), strict=True)))
             first += len(part)
     if first == 1:
         raise InputError(f"{file.path}: has no rows")
 
 
-def _hub(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
+def _hub(file: File, columns: tuple[str, ...], rows: int) -> Iterator[Chunk]:
     import datasets
 
     name, split, revision = parse_hub(file.path)
@@ -104,14 +104,14 @@ def _hub(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
         raise InputError(
             f"{file.path}: cannot be loaded ({str(error)[:300]}): check its name, its split and the network"
         ) from error
-    check_present(table.column_names, wanted, file.path)
+    check_present(table.column_names, columns, file.path)
     if len(table) == 0:
         raise InputError(f"{file.path}: has no rows")
-    used = table.select_columns(list(_once(wanted))).with_format("arrow")
+    used = table.select_columns(list(_once(columns))).with_format("arrow")
     for start in range(0, len(table), rows):
         batch = used[start : start + rows]
-        where = {column: f"{file.path}: `{column}`" for column in wanted}
-        yield Chunk(file, start + 1, {column: read_parquet.arrow_cells(batch.column(column), where[column]) for column in wanted})
+        where = {column: f"{file.path}: `{column}`" for column in columns}
+        yield Chunk(file, start + 1, {column: read_parquet.arrow_cells(batch.column(column), where[column]) for column in columns})
 
 
 def _once(names: Iterable[str]) -> tuple[str, ...]:

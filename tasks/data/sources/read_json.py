@@ -16,12 +16,12 @@ _SPACE = " \t\r\n"
 
 
 def json_records(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, object]]:
-    """The objects of a file in their order; one of more than `limit` bytes is refused, and so is what is no object."""
+    """The objects of a file in their order; an object of more than `limit` bytes is refused, and so is any other value."""
     return _array(stream, path, limit) if _begins_array(stream) else _lines(stream, path, limit)
 
 
 def _begins_array(stream: BinaryIO) -> bool:
-    """Whether the first character that is no space is a bracket; nothing is read off."""
+    """Whether the first character that is no space is a bracket; the stream stays at its beginning."""
     start = stream.peek(_BLOCK).removeprefix(codecs.BOM_UTF8)  # type: ignore[attr-defined]
     return bool(start.lstrip()[:1] == b"[")
 
@@ -57,8 +57,8 @@ def _array(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, object
             if sign == "]":
                 break
             if sign != ",":
-                what = "the file ends" if sign == "" else f"{sign!r} follows"
-                raise InputError(f"{path} item {number}: {what} where a comma or the bracket must be: write or copy it again")
+                problem = "the file ends" if sign == "" else f"{sign!r} follows"
+                raise InputError(f"{path} item {number}: {problem} where a comma or the bracket must be: write or copy it again")
     if text.skip():
         raise InputError(f"{path}: something follows the array of {number:,} items: a file holds one array, or one object per line")
 
@@ -124,11 +124,11 @@ class _TwiceError(Exception):
 
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    record = dict(pairs)
+    if len(record) < len(pairs):
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise _TwiceError(f"an object has the key `{shown_name(twice)}` more than once: it cannot be told which value is meant")
-    return found
+    return record
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_each_once)

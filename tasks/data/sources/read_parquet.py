@@ -1,4 +1,4 @@
-"""Parquet, batch by batch; what a small file claims to hold is looked at before any of it is decoded."""
+"""Parquet, batch by batch; the sizes that a file claims are checked before any of it is decoded."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _SIGNATURE_BYTES = 28  # of a footer: a nonce and a tag
 _ROW_BYTES = 16  # what a row costs at least once it is read, however little of the file it takes
 
 
-def read_parquet(file: File, wanted: tuple[str, ...], rows: int, max_characters: int) -> Iterator[Chunk]:
+def read_parquet(file: File, columns: tuple[str, ...], rows: int, max_characters: int) -> Iterator[Chunk]:
     """Chunks of the wanted columns."""
     path = file.path
     with open_parquet(file) as parquet:
-        check_present(parquet.schema_arrow.names, wanted, path)
+        check_present(parquet.schema_arrow.names, columns, path)
         if parquet.metadata.num_rows == 0:
             raise InputError(f"{path}: has no rows")
-        _check_width(parquet.metadata, wanted, path, max_characters)
+        _check_width(parquet.metadata, columns, path, max_characters)
         first = 1
-        for batch in parquet.iter_batches(batch_size=rows, columns=list(wanted)):
-            yield Chunk(file, first, {name: arrow_cells(batch.column(name), f"{path}: `{name}`") for name in wanted})
+        for batch in parquet.iter_batches(batch_size=rows, columns=list(columns)):
+            yield Chunk(file, first, {name: arrow_cells(batch.column(name), f"{path}: `{name}`") for name in columns})
             first += batch.num_rows
 
 
@@ -49,15 +49,15 @@ def open_parquet(file: File) -> Iterator[pq.ParquetFile]:
 
     # The stream is outermost: to a store, an error of Parquet's would look like one of its own.
     with open_packed(file) as stream, _faults(file.path):
-        given = file.path if file.is_local else stream
-        with pq.ParquetFile(given, memory_map=file.is_local, page_checksum_verification=True) as parquet:
+        source = file.path if file.is_local else stream
+        with pq.ParquetFile(source, memory_map=file.is_local, page_checksum_verification=True) as parquet:
             _check_signature(stream, parquet.metadata, file.path)
             yield _checked(parquet, file.path)
 
 
 @contextmanager
 def _faults(path: str) -> Iterator[None]:
-    """Tell what the library says of a damaged file; an error of a store or a disk passes."""
+    """Report the library's fault of a damaged file as InputError; an error of a store or a disk passes."""
     import pyarrow as pa
 
     try:
@@ -127,12 +127,12 @@ def _checked(parquet: pq.ParquetFile, path: str) -> pq.ParquetFile:
     return parquet
 
 
-def _check_width(metadata: pq.FileMetaData, wanted: tuple[str, ...], path: str, max_characters: int) -> None:
+def _check_width(metadata: pq.FileMetaData, columns: tuple[str, ...], path: str, max_characters: int) -> None:
     """Refuse, before any page is decoded, a row group whose texts must on average be too long."""
     for group in (metadata.row_group(i) for i in range(metadata.num_row_groups)):
         for column in (group.column(i) for i in range(group.num_columns)):
             widest = column.total_uncompressed_size / max(1, group.num_rows)
-            if column.path_in_schema in wanted and widest > 4 * max_characters + 65536 and column.physical_type == "BYTE_ARRAY":
+            if column.path_in_schema in columns and widest > 4 * max_characters + 65536 and column.physical_type == "BYTE_ARRAY":
                 raise InputError(
                     f"{path}: texts of `{column.path_in_schema}` take {widest:,.0f} bytes on average, over data.max_characters "
                     f"({max_characters:,}): shorten them, or raise it"

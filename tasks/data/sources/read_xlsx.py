@@ -27,11 +27,11 @@ _DAMAGED = (
 _FAILED = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")
 
 
-def read_xlsx(file: File, wanted: tuple[str, ...], rows: int) -> Iterator[Chunk]:
+def read_xlsx(file: File, columns: tuple[str, ...], rows: int) -> Iterator[Chunk]:
     """Chunks of the wanted columns."""
-    with _opened(file) as (columns, records):
-        check_present(columns, wanted, file.path)
-        where = {name: columns.index(name) for name in wanted}
+    with _opened(file) as (header, records):
+        check_present(header, columns, file.path)
+        where = {name: header.index(name) for name in columns}
         first = 1
         while part := list(islice(records, rows)):
             yield Chunk(file, first, {name: [_cell(row, place) for row in part] for name, place in where.items()})
@@ -70,7 +70,7 @@ def _opened(file: File) -> Iterator[tuple[list[str], Iterator[tuple[object, ...]
 
 @contextmanager
 def _faults(path: str) -> Iterator[None]:
-    """Tell what the libraries say of a damaged file."""
+    """Report the libraries' fault of a damaged file."""
     try:
         yield
     except (*_DAMAGED, OSError) as error:
@@ -92,7 +92,7 @@ def _check_size(stream: BinaryIO, path: str) -> None:
 
 
 def _sheet(book: Workbook, path: str) -> ReadOnlyWorksheet | tuple[()]:
-    """The sheet that has rows; of two of them nobody can tell which is meant."""
+    """The one sheet that has rows; two are ambiguous and refused."""
     filled = []
     for sheet in book.worksheets:
         sheet.reset_dimensions()  # what a sheet says of its size need not be true
@@ -110,7 +110,7 @@ def _filled(sheet: ReadOnlyWorksheet | tuple[()]) -> Iterator[tuple[object, ...]
 
 
 def _cell(row: tuple[object, ...], place: int) -> object:
-    """A cell; what a formula gives where it fails is nothing, not a text or a class of that name."""
+    """A cell; the error value of a formula is null, not a text or a class of that name."""
     value = row[place] if place < len(row) else None
     return None if value in _FAILED else _plain(value)
 

@@ -41,24 +41,24 @@ def list_files(address: str) -> tuple[list[tuple[str, str]], bool]:
             system.info(path)
             return [(urlsplit(address).path.rpartition("/")[2] or "index", address)], True
         if system.isfile(path):
-            root, found, lone = path.rpartition("/")[0], [path], True
+            root, files, lone = path.rpartition("/")[0], [path], True
         elif set("*?[") & set(path) and not system.isdir(path):  # a name may hold such a sign
-            root, found, lone = _fixed_part(path), sorted(p for p in system.glob(path) if system.isfile(p)), True
+            root, files, lone = _fixed_part(path), sorted(p for p in system.glob(path) if system.isfile(p)), True
         else:
-            root, found, lone = path.rstrip("/"), sorted(system.find(path)), False
-        if not found:
+            root, files, lone = path.rstrip("/"), sorted(system.find(path)), False
+        if not files:
             raise FileNotFoundError(path)
-        return [(_below(name, root), str(system.unstrip_protocol(name))) for name in found], lone
+        return [(_below(name, root), str(system.unstrip_protocol(name))) for name in files], lone
 
 
 def remote_digest(address: str) -> str:
     """The hash of a file's bytes, or of what its store says of them (ETag, MD5), so that an unchanged object is not read again."""
     with _faults(address):
         system, path = _system(address)
-        told = system.info(path)
-        state = [f"{name}={told[name]}" for name in _STATE if told.get(name) and not str(told[name]).startswith("W/")]
+        info = system.info(path)
+        state = [f"{name}={info[name]}" for name in _STATE if info.get(name) and not str(info[name]).startswith("W/")]
         if state:
-            return hashlib.sha256("\n".join([*state, f"size={told.get('size')}"]).encode()).hexdigest()
+            return hashlib.sha256("\n".join([*state, f"size={info.get('size')}"]).encode()).hexdigest()
         hashed = hashlib.sha256()
         with open_remote(address) as stream:
             while block := stream.read(_BLOCK):
@@ -119,7 +119,7 @@ def _below(path: str, root: str) -> str:
 
 @contextmanager
 def _faults(address: str) -> Iterator[None]:
-    """Tell a store's faults as what they are: nothing there, not allowed, or away."""
+    """Raise a store's faults as InputError (absent, forbidden) or InfraError (no answer)."""
     try:
         yield
     except _network_errors() as error:
@@ -127,13 +127,15 @@ def _faults(address: str) -> Iterator[None]:
         cause = error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ is not None else error
         refused = isinstance(cause, PermissionError) or "Credential" in type(cause).__name__
         if refused or getattr(cause, "status", None) in (401, 403):
-            what = "may not be read with the login of this environment: set the store's own variables or profile"
-            raise InputError(f"data.source {address}: {what}") from error
+            fault = "may not be read with the login of this environment: set the store's own variables or profile"
+            raise InputError(f"data.source {address}: {fault}") from error
         absent = isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) in (404, 410)
         if absent or not isinstance(cause, _network_errors()):
             raise InputError(f"data.source {address}: there is no such file or folder: correct the address") from error
-        why = f"{type(cause).__name__}: {cause}"[:200]
-        raise InfraError(f"data.source {address}: its store does not answer ({why}): see that it is up, then run again") from error
+        reason = f"{type(cause).__name__}: {cause}"[:200]
+        raise InfraError(
+            f"data.source {address}: its store does not answer ({reason}): see that it is up, then run again"
+        ) from error
 
 
 def _network_errors() -> tuple[type[BaseException], ...]:

@@ -1,4 +1,4 @@
-"""Which files a source means: nothing heavy, since every run asks what changed."""
+"""Lists the files of a source; imports nothing heavy, since every run asks what changed."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def resolve_source(source: str | tuple[str, ...], format: str = "auto", separato
 
 def _each_once(listed: list[list[File]]) -> list[list[File]]:
     """The files of all parts, one that is named twice (by another path, by a link) where it comes first."""
-    seen, kept = set[str](), list[list[File]]()
+    places, unique = set[str](), list[list[File]]()
     for files in listed:
-        kept.append([])
+        unique.append([])
         for file in files:
-            if (place := _place(file)) not in seen:
-                seen.add(place)
-                kept[-1].append(file)
-    return kept
+            if (place := _place(file)) not in places:
+                places.add(place)
+                unique[-1].append(file)
+    return unique
 
 
 def source_files(
@@ -72,14 +72,14 @@ def source_files(
     rows = tuple(f for f in resolve_source(source, format, separator) if _place(f) not in paths)
     if not rows:
         raise InputError(f"data.source {source}: holds nothing but the test rows of data.test: name the training rows")
-    taken = {file.name for file in rows}
-    return rows, tuple(replace(f, name=f"test:{f.name}") if f.name in taken else f for f in held_out)
+    names = {file.name for file in rows}
+    return rows, tuple(replace(f, name=f"test:{f.name}") if f.name in names else f for f in held_out)
 
 
 def left_out(data: Data) -> tuple[str, ...]:
-    """For each folder of the source and of `data.test` a sentence on what lies in it and is not read, with the remedy."""
-    named = (("data.source", data.source), ("data.test", data.test or ()))
-    parts = [(setting, part) for setting, given in named for part in ((given,) if isinstance(given, str) else given)]
+    """For each folder of the source and of `data.test` a sentence on the files in it that are not read, with the remedy."""
+    settings = (("data.source", data.source), ("data.test", data.test or ()))
+    parts = [(setting, part) for setting, paths in settings for part in ((paths,) if isinstance(paths, str) else paths)]
     return tuple(sentence for setting, part in parts for sentence in left_out_of(setting, part, data.format))
 
 
@@ -118,27 +118,27 @@ def _files(part: str, format: str, separator: str | None) -> list[File]:
 
 
 def _listed(part: str, format: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """(name, path) of the files that a part of a source means, and what lies with them and is not read, each with the remedy."""
+    """(name, path) of the files of a part of a source, and the names beside them that are not read, each with the remedy."""
     if "://" in part:
         from tasks.data.sources import remote
 
-        found, lone = remote.list_files(part)
-        return (found, []) if lone else _of_rows(found, part, format, set())
-    found, lone = list_local_files(part)
-    folders = {name for name, path in found if Path(path).is_dir()}  # of a folder's content these are links: they are not followed
-    rows, others = (found, list[str]()) if lone else _of_rows(found, part, format, folders)
+        files, lone = remote.list_files(part)
+        return (files, []) if lone else _of_rows(files, part, format, set())
+    files, lone = list_local_files(part)
+    folders = {name for name, path in files if Path(path).is_dir()}  # of a folder's content these are links: they are not followed
+    rows, others = (files, list[str]()) if lone else _of_rows(files, part, format, folders)
     for name, path in rows:
         check_is_file(name, path)
     return rows, others
 
 
-def _of_rows(found: list[tuple[str, str]], part: str, format: str, folders: set[str]) -> tuple[list[tuple[str, str]], list[str]]:
-    """What is read of a folder's content, and the rest but for hidden files, each with the remedy."""
-    seen = [(name, path) for name, path in found if not any(piece.startswith(HIDDEN) for piece in Path(name).parts)]
-    rows = [(name, path) for name, path in seen if is_data(name, format) and name not in folders]
+def _of_rows(files: list[tuple[str, str]], part: str, format: str, folders: set[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """The files of a folder that are read, and the others but for hidden ones, each with the remedy."""
+    visible = [(name, path) for name, path in files if not any(piece.startswith(HIDDEN) for piece in Path(name).parts)]
+    rows = [(name, path) for name, path in visible if is_data(name, format) and name not in folders]
     others = [
         f"{name} ({_FOLDER if name in folders else remedy_for(name, format)})"
-        for name, _ in seen
+        for name, _ in visible
         if name in folders or not is_data(name, format)
     ]
     if not rows:

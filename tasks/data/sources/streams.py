@@ -61,7 +61,7 @@ def open_text(file: File) -> Iterator[BinaryIO]:
 
 
 def check_growth(path: str, packed: int, plain: int) -> None:
-    """Refuse what claims to hold far more than it is large; both in bytes."""
+    """Refuse a file that claims to hold far more than its size; both in bytes."""
     if plain > ALWAYS + MOST_TIMES * packed:
         raise InputError(
             f"{path}: unpacks to more than {MOST_TIMES} times its size, which no table of texts does: unpack it yourself and look, "
@@ -86,7 +86,7 @@ def _check_plain(file: File, start: bytes) -> None:
 
 
 class _Counted:
-    """What a decompressor reads from; it says how much was read."""
+    """The stream that a decompressor reads from; it counts the bytes."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream, self.read_bytes, self.closed = stream, 0, False
@@ -136,24 +136,24 @@ class _Bz2Members:
                 if not self._held:
                     return b""
                 self._member = bz2.BZ2Decompressor()
-            given = b""
+            packed = b""
             if self._member.needs_input:
-                given, self._held = self._held or self._packed.read(_BLOCK), b""
-                if not given:
+                packed, self._held = self._held or self._packed.read(_BLOCK), b""
+                if not packed:
                     raise EOFError("it ends within a member")
-            if block := self._member.decompress(given, size):
+            if block := self._member.decompress(packed, size):
                 return block
 
     def _after(self) -> bytes:
-        """What comes after a member but for zeros; nothing at the end."""
+        """The bytes after a member without leading zeros; empty at the end."""
         rest = self._member.unused_data.lstrip(b"\0")
-        while not rest and (given := self._packed.read(_BLOCK)):
-            rest = given.lstrip(b"\0")
+        while not rest and (block := self._packed.read(_BLOCK)):
+            rest = block.lstrip(b"\0")
         return rest
 
 
 def _decompressor(packed: Any, codec: str) -> gzip.GzipFile | _Bz2Members | pa.CompressedInputStream:
-    """What reads on over the members of a file, be some of them empty, and over the zeros that fill up its last block."""
+    """A reader over all members of a file, empty ones too, and over the zeros that fill up its last block."""
     match codec:
         case "gzip":
             return gzip.GzipFile(fileobj=packed, mode="rb")

@@ -1,7 +1,7 @@
 """A table of a database as a source of rows: DIALECT://HOST/DATABASE/TABLE, read as a stream in an order that does not change.
 
 The order is that of the primary key, or of all columns where there is none, so that equal content is read and hashed equally.
-Only the columns that are wanted are read: what another column holds stops nothing.
+Only the required columns are read, so that the content of another stops nothing.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ class Opened:
     connection: sa.Connection
     shown: str
 
-    def partitions(self, rows: int, wanted: tuple[str, ...] | None = None) -> Iterator[list[tuple[object, ...]]]:
+    def partitions(self, rows: int, names: tuple[str, ...] | None = None) -> Iterator[list[tuple[object, ...]]]:
         """Lists of at most so many rows, of the wanted columns (all where none are named), never all in memory."""
         import sqlalchemy as sa
 
-        named = [self.table.c[name] for name in dict.fromkeys(wanted or self.table.c.keys())]
+        columns = [self.table.c[name] for name in dict.fromkeys(names or self.table.c.keys())]
         order: list[sa.ColumnElement[Any]] = list(self.table.primary_key.columns) or [_sortable(column) for column in self.table.c]
         lenient = self.connection.dialect.name == "sqlite"  # any cell of it may hold anything
-        asked = [sa.type_coerce(c, sa.types.NullType()).label(f"c{i}") for i, c in enumerate(named)] if lenient else named
-        read = [_reader(column, self.connection.dialect) if lenient else None for column in named]
-        result = self.connection.execution_options(stream_results=True).execute(sa.select(*asked).order_by(*order))
+        selected = [sa.type_coerce(c, sa.types.NullType()).label(f"c{i}") for i, c in enumerate(columns)] if lenient else columns
+        read = [_reader(column, self.connection.dialect) if lenient else None for column in columns]
+        result = self.connection.execution_options(stream_results=True).execute(sa.select(*selected).order_by(*order))
         try:
             for part in result.partitions(rows):
                 if any(read):
@@ -50,9 +50,9 @@ class Opened:
                 else:
                     yield [tuple(row) for row in part]
         except (ValueError, OverflowError) as error:  # a driver's: a time that Python cannot hold
-            columns = ", ".join(f"`{column.name}`" for column in named)
+            listed = ", ".join(f"`{column.name}`" for column in columns)
             raise InputError(
-                f"{self.shown}: one of the columns {columns} holds a value that cannot be read ({str(error)[:200]}): correct it, "
+                f"{self.shown}: one of the columns {listed} holds a value that cannot be read ({str(error)[:200]}): correct it, "
                 "or name a view that leaves it out"
             ) from error
 
@@ -87,7 +87,7 @@ def _stored_as(kind: sa.types.TypeEngine[Any]) -> Callable[[object], bool]:
 
 
 def _sortable(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    """What rows are ordered by; databases do not order JSON."""
+    """A column as rows are ordered by it; databases do not order JSON."""
     import sqlalchemy as sa
 
     return sa.cast(column, sa.Text) if type(column.type).__name__ in ("JSON", "XML", "NullType") else column
@@ -103,32 +103,34 @@ def without_login(address: str) -> str:
 
 @contextmanager
 def open_table(address: str, where: str) -> Iterator[Opened]:
-    """The table, for as long as the block lasts; `where` is what an error says named it: `data.source`, `--input`."""
+    """The table, for as long as the block lasts; `where` is the setting that named it, for errors: `data.source`, `--input`."""
     import sqlalchemy as sa
     from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
     url = sa.make_url(address)
-    database, _, named = (url.database or "").rpartition("/")
-    space, _, name = named.rpartition(".")
-    shown = f"{where} {without_login(address)}"
+    database, _, table_name = (url.database or "").rpartition("/")
+    space, _, name = table_name.rpartition(".")
+    label = f"{where} {without_login(address)}"
     if not database or not name:
-        raise InputError(f"{shown}: names no table: write DIALECT://HOST/DATABASE/TABLE")
+        raise InputError(f"{label}: names no table: write DIALECT://HOST/DATABASE/TABLE")
     try:
-        engine = _engine(url, database, shown)
+        engine = _engine(url, database, label)
         table = sa.Table(name, sa.MetaData(), autoload_with=engine, schema=space or None)
         with engine.connect() as connection:
-            yield Opened(table, connection, shown)
+            yield Opened(table, connection, label)
     except ModuleNotFoundError as error:
-        raise InfraError(f"{shown}: needs the package {error.name}: pip install psycopg2-binary") from error
+        raise InfraError(f"{label}: needs the package {error.name}: pip install psycopg2-binary") from error
     except NoSuchTableError as error:
-        raise InputError(f"{shown}: there is no table {named} in that database: correct the name") from error
+        raise InputError(f"{label}: there is no table {table_name} in that database: correct the name") from error
     except DBAPIError as error:
         if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
-            raise InputError(f"{shown}: is no SQLite database: correct the path") from error
-        said = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
+            raise InputError(f"{label}: is no SQLite database: correct the path") from error
+        answer = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
         if _is_answer(error):
-            raise InputError(f"{shown}: cannot be read ({said}): correct the table, or the view and what it is made of") from error
-        raise InfraError(f"{shown}: the database does not answer ({said}): see that it is up, then run again") from error
+            raise InputError(
+                f"{label}: cannot be read ({answer}): correct the table, or the view and what it is made of"
+            ) from error
+        raise InfraError(f"{label}: the database does not answer ({answer}): see that it is up, then run again") from error
 
 
 def _is_answer(error: sa.exc.DBAPIError) -> bool:
@@ -140,7 +142,7 @@ def _is_answer(error: sa.exc.DBAPIError) -> bool:
     return isinstance(error, DataError | ProgrammingError)
 
 
-def _engine(url: sa.URL, database: str, shown: str) -> sa.Engine:
+def _engine(url: sa.URL, database: str, label: str) -> sa.Engine:
     import sqlalchemy as sa
 
     if url.get_backend_name() != "sqlite":
@@ -148,7 +150,7 @@ def _engine(url: sa.URL, database: str, shown: str) -> sa.Engine:
         return sa.create_engine(url.set(database=database), poolclass=sa.NullPool, connect_args=patience)
     place = Path(database).expanduser().absolute()
     if not place.is_file():
-        raise InputError(f"{shown}: there is no file {place}: correct the path, as in sqlite:///FOLDER/FILE.db/TABLE")
+        raise InputError(f"{label}: there is no file {place}: correct the path, as in sqlite:///FOLDER/FILE.db/TABLE")
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(f"file:{quote(str(place))}?mode=ro", uri=True)
@@ -172,27 +174,27 @@ def count_rows(address: str) -> int:
         return int(source.connection.scalar(sa.select(sa.func.count()).select_from(source.table)) or 0)
 
 
-def table_digest(address: str, wanted: tuple[str, ...] | None = None) -> str:
-    """`N rows, sha256 HASH` of what the table holds (in the wanted columns), whatever the order it is stored in."""
-    seen, hashed = 0, hashlib.sha256()
+def table_digest(address: str, columns: tuple[str, ...] | None = None) -> str:
+    """`N rows, sha256 HASH` of the table's content (of these columns), whatever the order it is stored in."""
+    rows, hashed = 0, hashlib.sha256()
     with open_table(address, "data.source") as source:
-        named = tuple(wanted or source.table.c.keys())
-        check_columns(source, named)
-        hashed.update(json.dumps(named).encode())
-        for part in source.partitions(10_000, named):
-            seen += len(part)
+        names = tuple(columns or source.table.c.keys())
+        check_columns(source, names)
+        hashed.update(json.dumps(names).encode())
+        for part in source.partitions(10_000, names):
+            rows += len(part)
             hashed.update("\n".join(json.dumps(row, default=str) for row in part).encode() + b"\n")
-    return f"{seen} rows, sha256 {hashed.hexdigest()}"
+    return f"{rows} rows, sha256 {hashed.hexdigest()}"
 
 
-def check_columns(source: Opened, wanted: tuple[str, ...]) -> None:
+def check_columns(source: Opened, columns: tuple[str, ...]) -> None:
     """Refuse a column that the table does not have."""
     there = source.table.c.keys()
-    if missing := [name for name in wanted if name not in there]:
+    if missing := [name for name in columns if name not in there]:
         listed = ", ".join(there)[:500]
         raise InputError(f"{source.shown}: has no column `{missing[0]}`; its columns are {listed}: correct the names under data")
 
 
-def rows_in(found: str) -> int:
-    """The number of rows that a `table_digest` tells of."""
-    return int(found.split(maxsplit=1)[0])
+def rows_in(digest: str) -> int:
+    """The number of rows in a `table_digest`."""
+    return int(digest.split(maxsplit=1)[0])

@@ -1,4 +1,4 @@
-"""When a row came to be: ISO 8601, and a time that a row can have."""
+"""Times of rows: ISO 8601, within the range that a row can have."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def read_times(values: list[str | None], chunk: Chunk, column: str) -> pa.Array:
     import pandas as pd
     import pyarrow as pa
 
-    given = pd.Series(values, dtype="str")
-    written = given.where(given.str.fullmatch(_WRITTEN).fillna(False).astype(bool))
-    parsed = pd.to_datetime(written, utc=True, format="ISO8601", errors="coerce").astype("datetime64[us, UTC]")
-    bad = (parsed.isna() & given.notna()).to_numpy()
+    texts = pd.Series(values, dtype="str")
+    well_formed = texts.where(texts.str.fullmatch(_WRITTEN).fillna(False).astype(bool))
+    parsed = pd.to_datetime(well_formed, utc=True, format="ISO8601", errors="coerce").astype("datetime64[us, UTC]")
+    bad = (parsed.isna() & texts.notna()).to_numpy()
     if bad.any():
         index = int(bad.argmax())
         shape = cell_shape(str(values[index]))
