@@ -1,4 +1,4 @@
-"""The problems: what differs between classifying a text and continuing one. Ask for one here, and it by its contract (base.py)."""
+"""The problems, such as classifying a text or continuing one. Get one here by its name, and use it by its contract (base.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of a problem: everything that differs from one to another is behind it."""
+"""The contract of a problem: it hides all that differs between problems."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 
 class Measure(ABC):
-    """What the gate compares: how rows are scored, and the baselines. A problem's own, or what an objective puts in its place.
+    """The measure that the gate compares models by: scores of rows, and baselines. A problem's own, or its objective's.
 
-    `text_columns` are read, and written, through the network's view of placeholders. `trivial_baseline` is the one that has learned
-    nothing from any text. `largest_difference` is the most that two models' primary scores of one row may differ by at the gate;
+    `text_columns` are read, and written, through the network's view of placeholders. `trivial_baseline` is the one that learns
+    nothing from texts. `largest_difference` is the most that two models' primary scores of one row may differ by at the gate;
     None where a row is right or wrong. `has_lexical`: some of its baselines need no network.
     """
 
@@ -59,7 +59,7 @@ class Measure(ABC):
 
     @abstractmethod
     def primary_scores(self, frame: pd.DataFrame) -> Floats:
-        """What the gate compares, of the frame of `score_rows`: (n,), higher is better."""
+        """The score that the gate compares, of the frame of `score_rows`: (n,), higher is better."""
 
     def fit_lexical(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[Baseline, ...]:
         """The baselines that need no network, fitted to rows as networks read them; only where `has_lexical` says so."""
@@ -69,13 +69,13 @@ class Measure(ABC):
     def fit_opponents(
         self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Baseline], how: Scoring
     ) -> ScoredBaselines:
-        """All baselines, scored on the test rows; `network` is the base before any training, `lexical` what `fit_lexical` gave."""
+        """All baselines, scored on the test rows; `network` is the base before any training, `lexical` comes from `fit_lexical`."""
 
 
 class Problem(Measure):
-    """What a network is trained to do: everything that differs from one problem to another.
+    """A problem: all that differs between networks that are trained to do different things.
 
-    `task_type` is peft's word for it; `base_class` and `finetuned_class` are the classes of transformers that load a base to
+    `task_type` is peft's name for it; `base_class` and `finetuned_class` are the classes of transformers that load a base to
     train, and a model that was fine-tuned elsewhere (its table of architectures is `finetuned_table`). `needs_end_token`: a network
     has to learn where its answer ends; `is_causal`: it may see no later token. `wanted_network` says what a base has to be.
     """
@@ -98,34 +98,34 @@ class Problem(Measure):
     def build_model(
         self, spec: Spec, base: Path, tokenizer: PreTrainedTokenizerBase | PairedTokenizer, adapt: Adapt
     ) -> tuple[nn.Module, Spec]:
-        """The model on its base, its adapter in it, before any training; and its spec with what the base was asked."""
+        """The model on its base, its adapter in it, before any training; and its spec with the results of probing the base."""
 
     @abstractmethod
     def outline_model(self, spec: Spec, config: PretrainedConfig, adapt: Adapt) -> nn.Module:
         """The model without its head and, on torch's meta device, without its weights; `config` is the base's."""
 
     def used_part(self, model: PreTrainedModel) -> PreTrainedModel:
-        """Of a model as `base_class` loads it the part that is used."""
+        """The part that is used of a model as `base_class` loads it."""
         return model
 
     def probed_part(self, model: PreTrainedModel) -> PreTrainedModel:
-        """Of the part that is used the one that takes token ids alone, and so can be asked what it sees."""
+        """The part of it that takes token ids alone, and so can be probed."""
         return model
 
     def accepts_config(self, config: PretrainedConfig) -> bool:
-        """Whether a base with this config can be of the kind that is wanted."""
+        """Whether a base with this config can be of the kind that the problem needs."""
         return True
 
     @abstractmethod
     def check_probe(self, name: str, base: Path, probe: Probe) -> None:
-        """InputError where a base that has answered like this cannot be trained for the problem."""
+        """InputError where a base with this probe cannot be trained for the problem."""
 
     def drops_pooler(self, base: Path, probe: Probe, *, trained: bool) -> bool:
         """Whether the base's pooler is left out; `trained`: it has weights for one."""
         return False
 
     def refuse_network(self, name: str) -> InputError:
-        """The refusal of a base that is of another kind."""
+        """The error for a base of another kind."""
         return InputError(f"model.base {name}: {self.wanted_network}")
 
     def model_logits(self, model: PreTrainedModel, ids: torch.Tensor) -> Any:

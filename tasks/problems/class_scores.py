@@ -1,4 +1,4 @@
-"""What a classifier says of rows: probabilities of classes, calibrated, and its classes by weight. numpy alone."""
+"""A classifier's calibrated probabilities, and the shares and weights of classes. numpy alone."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class ClassScores:
-    """What a classifier says of n rows: probabilities (n, labels) in float64 and the labels of its columns."""
+    """A classifier's answers to n rows: probabilities (n, labels) in float64 and the labels of its columns."""
 
     probabilities: npt.NDArray[np.float64]
     labels: tuple[str, ...]
 
 
 def calibrate_logits(logits: npt.ArrayLike, temperature: float, shares: Sequence[float] = ()) -> npt.NDArray[np.float64]:
-    """Logits (n, labels) divided by a temperature and drawn towards what is known without reading: the class shares, if given.
+    """Logits (n, labels) divided by a temperature and drawn towards the class shares, if given.
 
     A temperature of 1 changes nothing; a very high one leaves the shares. Divided alone, logits are drawn towards equal classes,
     and a rare class is named too often.
@@ -47,10 +47,10 @@ def class_probabilities(
 
     Columns of one label, which an old network may have under two spellings, are added up.
     """
-    drawn = calibrate_logits(logits, temperature, shares)
-    exponents = np.exp(drawn - drawn.max(1, keepdims=True))
+    calibrated = calibrate_logits(logits, temperature, shares)
+    exponents = np.exp(calibrated - calibrated.max(1, keepdims=True))
     probabilities, distinct = exponents / exponents.sum(1, keepdims=True), tuple(dict.fromkeys(labels))
     if len(distinct) < len(labels):
-        named = np.array(labels)
-        probabilities = np.stack([probabilities[:, named == label].sum(1) for label in distinct], axis=1)
+        names = np.array(labels)
+        probabilities = np.stack([probabilities[:, names == label].sum(1) for label in distinct], axis=1)
     return ClassScores(probabilities, distinct)

@@ -47,7 +47,7 @@ def build_classifier(encoder: nn.Module, hidden_size: int, labels: int, pooling:
 
 
 def pool_tokens(outputs: BaseModelOutput, attention_mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
-    """One vector a row, (batch, hidden), from (batch, tokens, hidden); padding, on the right, has no part in it."""
+    """One vector a row, (batch, hidden), from (batch, tokens, hidden); padding, on the right, is left out."""
     import torch
 
     if pooling == "pooler":
@@ -68,8 +68,8 @@ def pool_tokens(outputs: BaseModelOutput, attention_mask: torch.Tensor, pooling:
 def load_encoder(path: Path, pooling: Pooling | None) -> tuple[nn.Module, int, Pooling]:
     """The base without its language-model head, the width of its output, and how to pool it.
 
-    Of an encoder-decoder it is the encoder. `pooling` is what the base says of itself; where it says nothing, the network is
-    asked. One that sees no later token pools its last token, which has seen all others. One that sees them pools as it was
+    Of an encoder-decoder it is the encoder. `pooling` is the base's own setting; where it has none, the network is
+    probed. One that sees no later token pools its last token, which has seen all others. One that sees them pools as it was
     trained to: by its pooler, if the base holds weights for it (else it would be random); by its first token, if that is a mark
     of its tokenizer made for this; else, as the encoder of an encoder-decoder, which is read at all positions, by their mean.
     Raises InputError where the network does not read texts.
@@ -79,22 +79,22 @@ def load_encoder(path: Path, pooling: Pooling | None) -> tuple[nn.Module, int, P
     network, info = _load(path)
     encoder = network.get_encoder() if network.config.is_encoder_decoder else network
     try:
-        asked = probe_network(encoder)
+        probe = probe_network(encoder)
     except InputError as error:
         raise InputError(f"model.base {path}: {error}: name another base") from None
     has_pooler = getattr(encoder, "pooler", None) is not None
     if pooling is None:
         trained = has_pooler and not any(name.startswith("pooler.") for name in info["missing_keys"])
         pooling = unsaid_pooling(
-            causal=asked.causal, pooler=trained, first=encoder is network and marks_first_token(_tokenizer(path))
+            causal=probe.causal, pooler=trained, first=encoder is network and marks_first_token(_tokenizer(path))
         )
     if has_pooler and pooling != "pooler":
         encoder.pooler = None  # unused weights would be adapted, stored and decayed for nothing
-    return encoder, asked.width, pooling
+    return encoder, probe.width, pooling
 
 
 def unsaid_pooling(*, causal: bool, pooler: bool, first: bool) -> Pooling:
-    """The rule for bases that do not say how they pool; `pooler` and `first`: it has trained ones."""
+    """The pooling of a base that names none; `pooler` and `first`: it has a trained one."""
     return "last" if causal else "pooler" if pooler else "first" if first else "mean"
 
 
@@ -117,7 +117,7 @@ def marks_first_token(tokenizer: PreTrainedTokenizerBase) -> bool:
 
 
 def _load(path: Path) -> tuple[PreTrainedModel, dict[str, list[str]]]:
-    """The whole network in fp32, and what transformers says of the weights that were there."""
+    """The whole network in fp32, and transformers' report on the weights that it loaded."""
     import torch
     from transformers import AutoModel
 
@@ -136,7 +136,7 @@ def _tokenizer(path: Path) -> PreTrainedTokenizerBase:
 def load_classifier(path: Path, pad_id: int) -> nn.Module:
     """A model with the head that it was fine-tuned with, as `save_pretrained` wrote both; `forward` and `embed` as a classifier's.
 
-    A row's vector is the mean over its tokens. There is no unpadded way through it: what its own head reads is its own affair.
+    A row's vector is the mean over its tokens. There is no unpadded way through it, as its own head may read any position.
     """
     import torch
     from transformers import AutoModelForSequenceClassification

@@ -78,7 +78,7 @@ def generate_answers(
             )
             ids = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
             with torch.inference_mode():
-                written = model.generate(
+                generated = model.generate(
                     **ids,
                     do_sample=False,
                     num_beams=1,
@@ -87,7 +87,7 @@ def generate_answers(
                     eos_token_id=_ends(model, tokenizer),
                     use_cache=True,
                 )
-            answers += tokenizer.batch_decode(written[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+            answers += tokenizer.batch_decode(generated[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
     finally:
         tokenizer.padding_side = side
     return [answer.strip() for answer in answers]

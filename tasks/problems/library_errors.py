@@ -1,4 +1,4 @@
-"""How libraries refuse what they cannot read or build: the errors to expect of them, and what they say in one line."""
+"""The errors that libraries raise where they cannot read or build a model, and their message in one line."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ REFUSALS = (TypeError, ValueError, KeyError, IndexError, AttributeError, Asserti
 
 
 def first_line(error: BaseException) -> str:
-    """What a library's error says, short enough for one message."""
+    """The first line of a library's error, short enough for one message."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]

@@ -1,4 +1,4 @@
-"""How likely a network finds targets, token by token: what decoders and encoder-decoders are scored by alike."""
+"""The likelihood of targets under a network, token by token: the score of decoders and encoder-decoders alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How models that write texts are measured by pairs of answers: how much likelier the preferred one is than the rejected one."""
+"""Measures models that write texts by pairs of answers: how much likelier the preferred one is than the rejected one."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class PairRanking(Measure):
     def fit_opponents(
         self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Baseline], how: Scoring
     ) -> ScoredBaselines:
-        """The base as it is: whatever else tells answers apart could not write one."""
+        """The base as it is: no other baseline that ranks answers could also write one."""
         untuned = self.score_rows(network, test, how.without_text())
         return ScoredBaselines((ScoredBaseline(BASE, self.primary_scores(untuned.frame), untuned.metrics, 0.0),))
 
 
 def _groups(rows: pd.DataFrame) -> pd.Series:
-    """What rows count as one by: the group they have, else their prompt where it has several pairs; null where one stands alone."""
+    """The key by which rows count as one: their group, else their prompt where it has several pairs; null for a single row."""
     several = rows["text"].duplicated(keep=False)
     prompts = rows.groupby("text", sort=False).ngroup().map("prompt {}".format)
     own: pd.Series = rows["group"]

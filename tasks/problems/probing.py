@@ -1,6 +1,6 @@
-"""What a network is, found by asking it: does a position see later tokens, how wide is its output, how many positions has it?
+"""Probes a network by forward passes: does a position see later tokens, how wide is its output, how many positions has it?
 
-Names and settings say it for the networks that somebody has listed; a forward pass says it for every one.
+Names and settings tell it for listed networks only; a forward pass tells it for every network.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Probe:
 
 
 def probe_network(network: nn.Module) -> Probe:
-    """Ask a network of token ids by three forward passes over a few tokens; its mode and the random state stay.
+    """Probe a network of token ids by three forward passes over a few tokens; its mode and the random state stay.
 
     Raises InputError where it does not take token ids with a mask, or its output is no number or the same for all tokens.
     """
@@ -61,17 +61,17 @@ def probe_network(network: nn.Module) -> Probe:
     return Probe(_gap(before[:KEPT], after[:KEPT]) <= noise, int(before.shape[-1]), tables.positions)
 
 
-def longest_text(network: nn.Module, asked: Probe, wanted: int) -> int:
-    """The most tokens, up to `wanted`, that a network of this kind reads at once: by its tables, confirmed by passes over as many.
+def longest_text(network: nn.Module, probe: Probe, most: int) -> int:
+    """The most tokens, up to `most`, that a network of this kind reads at once: by its tables, confirmed by passes over as many.
 
-    What would take longer than a moment is left to the tables.
+    Where passes would take longer than a moment the tables decide alone.
     """
-    limit = wanted if asked.positions is None else min(wanted, asked.positions)
-    further = min(wanted, limit + 1)  # a table may grow as it is read
+    limit = most if probe.positions is None else min(most, probe.positions)
+    further = min(most, limit + 1)  # a table may grow as it is read
     if further * sum(value.numel() for value in network.parameters()) > EFFORT:
         return limit
     if _reads(network, further):
-        return wanted if further > limit else limit
+        return most if further > limit else limit
     low, high = 0, further  # the longest text lies in [low, high)
     while high - low > 1:
         middle = (low + high) // 2
@@ -115,12 +115,12 @@ def reduced_config(config: PretrainedConfig) -> PretrainedConfig:
 
 
 def build_reduced(model_class: Any, config: PretrainedConfig) -> nn.Module:
-    """A random network of `model_class` in fp32 to be asked: reduced, or as it is where its settings cannot be reduced."""
+    """A random network of `model_class` in fp32 to probe: reduced, or as it is where its settings cannot be reduced."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         try:
             return model_class.from_config(reduced_config(config), dtype=torch.float32)  # type: ignore[no-any-return]
-        except REFUSALS:  # settings that hang on one another; a fault of the config itself shows once more
+        except REFUSALS:  # settings that depend on one another; a fault of the config itself shows once more
             return model_class.from_config(config, dtype=torch.float32)  # type: ignore[no-any-return]
 
 
@@ -164,21 +164,21 @@ def _reads(network: nn.Module, tokens: int) -> bool:
     return True
 
 
-def _gap(one: torch.Tensor, other: torch.Tensor) -> float:
-    return float((one - other).abs().max())
+def _gap(first: torch.Tensor, second: torch.Tensor) -> float:
+    return float((first - second).abs().max())
 
 
 @dataclass
 class _Tables(TorchFunctionMode):
-    """Sees which of a network's tables are read at consecutive places, one for each token: those are its positions."""
+    """Records which of a network's tables are read at consecutive places, one for each token: those are its positions."""
 
     network: nn.Module
     limits: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__()
-        held = [*self.network.parameters(), *self.network.buffers()]
-        self.held = {value.untyped_storage().data_ptr() for value in held}
+        values = [*self.network.parameters(), *self.network.buffers()]
+        self.held = {value.untyped_storage().data_ptr() for value in values}
 
     @property
     def positions(self) -> int | None:

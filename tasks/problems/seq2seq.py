@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PairedTokenizer:
-    """The tokenizer of what a network reads, and the one of what it writes: often the same.
+    """The tokenizer of a network's input, and the one of its output: often the same.
 
     `start` is the token that its decoder begins with.
     """
@@ -32,12 +32,12 @@ class PairedTokenizer:
 
     @property
     def pad_token_id(self) -> int:
-        """The token that fills up a batch of what is read."""
+        """The token that pads a batch of inputs."""
         return padding_token(self.source)
 
     @property
     def eos_token_id(self) -> int:
-        """The token that ends what is written."""
+        """The token that ends an output."""
         return int(self.target.eos_token_id)
 
 
@@ -123,7 +123,7 @@ def token_loss(smoothing: float) -> Callable[..., torch.Tensor]:
 def write_targets(
     model: PreTrainedModel, tokenizer: PairedTokenizer, texts: Sequence[str], max_length: int, new_tokens: int, batch_size: int
 ) -> list[str]:
-    """Greedy targets of texts, in their order, the same every time; what the base's settings ask of decoding is left out."""
+    """Greedy targets of texts, in their order, the same every time; the decoding settings of the base are ignored."""
     import torch
 
     answers: list[str] = []
@@ -133,7 +133,7 @@ def write_targets(
             list(texts[begin : begin + batch_size]), return_tensors="pt", padding=True, truncation=True, max_length=max_length
         )
         with torch.inference_mode():
-            written = model.generate(
+            generated = model.generate(
                 **{name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")},
                 do_sample=False,
                 num_beams=1,
@@ -148,5 +148,5 @@ def write_targets(
                 eos_token_id=tokenizer.eos_token_id,
                 use_cache=True,
             )
-        answers += tokenizer.target.batch_decode(written[:, 1:], skip_special_tokens=True)
+        answers += tokenizer.target.batch_decode(generated[:, 1:], skip_special_tokens=True)
     return [answer.strip() for answer in answers]

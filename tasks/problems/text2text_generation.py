@@ -53,7 +53,7 @@ class Text2TextGeneration(TextWriter):
         return bool(config.is_encoder_decoder)
 
     def check_probe(self, name: str, base: Path, probe: Probe) -> None:
-        """What an encoder sees is not asked; where a target begins has to be known."""
+        """Any encoder will do; the token that a target begins with has to be known."""
         from transformers import AutoConfig
 
         seq2seq.first_token(AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False))

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tasks.problems.probing import Probe
 
 CENTROID_ROWS = 128  # of each class: as good as all (helpdesk 0.577 of 0.582, banking77 0.851 of 0.850; 32 of each 0.509 and 0.836)
-UNSEEN = -27.631021115928547  # log(1e-12): what a model gives a class it has never heard of
+UNSEEN = -27.631021115928547  # log(1e-12): the score of a class that a model does not know
 
 
 class TextClassification(Problem):
@@ -107,8 +107,8 @@ class TextClassification(Problem):
 
         weights = None
         if objective.class_weights == "balanced":
-            found = class_weights([row["labels"] for row in rows.train], len(network.spec.labels))
-            weights = torch.tensor(found, dtype=torch.float32)
+            shares = class_weights([row["labels"] for row in rows.train], len(network.spec.labels))
+            weights = torch.tensor(shares, dtype=torch.float32)
         trainer = extend(Trainer)(
             model=network.model,
             args=TrainingArguments(**settings, label_names=["labels"]),
@@ -129,17 +129,17 @@ class TextClassification(Problem):
         return frame["correct"].to_numpy(np.float64)
 
     def fit_lexical(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[baselines.Baseline, ...]:
-        known, wanted, labels = baselines.encode_labels(train["target"], test["target"])
+        train_codes, test_codes, labels = baselines.encode_labels(train["target"], test["target"])
         return (
-            baselines.majority_class(known, wanted, len(labels)),
-            baselines.tfidf_logistic(train["text"].tolist(), known, test["text"].tolist(), wanted, len(labels)),
+            baselines.majority_class(train_codes, test_codes, len(labels)),
+            baselines.tfidf_logistic(train["text"].tolist(), train_codes, test["text"].tolist(), test_codes, len(labels)),
         )
 
     def fit_opponents(
         self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[baselines.Baseline], how: Scoring
     ) -> ScoredBaselines:
-        known, wanted, labels = baselines.encode_labels(train["target"], test["target"])
-        few = baselines.few_of_each(known, CENTROID_ROWS)
+        train_codes, test_codes, labels = baselines.encode_labels(train["target"], test["target"])
+        few = baselines.few_of_each(train_codes, CENTROID_ROWS)
         points = [
             classifier.run_in_batches(
                 network.model, classifier.encode_texts(network.tokenizer, frame["text"].tolist(), network.spec.max_length),
@@ -147,17 +147,17 @@ class TextClassification(Problem):
             )
             for frame in (train.iloc[few], test)
         ]  # fmt: skip
-        fitted = (*lexical, baselines.nearest_centroid(points[0], known[few], points[1], wanted, len(labels)))
-        each = tuple(
+        fitted = (*lexical, baselines.nearest_centroid(points[0], train_codes[few], points[1], test_codes, len(labels)))
+        scored = tuple(
             ScoredBaseline(
-                one.name,
-                one.correct.astype(np.float64),
-                metrics.classification_metrics(wanted, one.predictions, one.probabilities, labels),
-                one.seconds,
+                baseline.name,
+                baseline.correct.astype(np.float64),
+                metrics.classification_metrics(test_codes, baseline.predictions, baseline.probabilities, labels),
+                baseline.seconds,
             )
-            for one in fitted
+            for baseline in fitted
         )
-        return ScoredBaselines(each, points[1] if network.model.pooling == "mean" else None)  # monitors compare means over tokens
+        return ScoredBaselines(scored, points[1] if network.model.pooling == "mean" else None)  # monitors compare means over tokens
 
     def answer_texts(
         self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int, autocast: Autocast

@@ -1,4 +1,4 @@
-"""What all problems share whose answers are texts: scored by the likelihood of the target and by what is written, row by row."""
+"""The base of problems whose answers are texts: scored by the likelihood of the target and by the answer, row by row."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TextWriter(Problem):
     text_columns = ("text", "target")
     trivial_baseline = baselines.UNIGRAM
     largest_difference = 5.0
-    text_scores: ClassVar[tuple[str, ...]] = ("exact_match", "rouge_l")  # of what is written, as `generation.TEXT_SCORES` has them
+    text_scores: ClassVar[tuple[str, ...]] = ("exact_match", "rouge_l")  # of answers, as `generation.TEXT_SCORES` has them
     decodes_base: ClassVar[bool] = False  # whether the answers of the base, before any training, are worth their time
 
     # --- what a problem of this kind adds ---
@@ -67,7 +67,7 @@ class TextWriter(Problem):
 
     @abstractmethod
     def vocabulary_size(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer) -> int:
-        """How many tokens targets are made of."""
+        """The number of tokens that targets are made of."""
 
     # --- the contract ---
 
@@ -101,8 +101,8 @@ class TextWriter(Problem):
 
 
 def _as_opponent(baseline: baselines.TokenBaseline) -> ScoredBaseline:
-    found = metrics.generation_metrics(baseline.log_likelihood, baseline.tokens)
-    return ScoredBaseline(baseline.name, baseline.log_likelihood / baseline.tokens, found, baseline.seconds)
+    scores = metrics.generation_metrics(baseline.log_likelihood, baseline.tokens)
+    return ScoredBaseline(baseline.name, baseline.log_likelihood / baseline.tokens, scores, baseline.seconds)
 
 
 def score_texts(rows: pd.DataFrame, likelihood: npt.NDArray[np.float64], answers: list[str], names: Sequence[str]) -> ScoredRows:
@@ -111,11 +111,11 @@ def score_texts(rows: pd.DataFrame, likelihood: npt.NDArray[np.float64], answers
     `names` are the scores to give each answer.
     """
     references, rest = rows["target"].tolist()[: len(answers)], [None] * (len(rows) - len(answers))
-    written, tokens = [*answers, *rest], likelihood[:, 1].astype(np.int64)
+    predictions, tokens = [*answers, *rest], likelihood[:, 1].astype(np.int64)
     frame = rows[stored_columns(rows)].assign(
         log_likelihood=likelihood[:, 0],
         tokens=tokens,
-        prediction=np.array(written, dtype=object),
+        prediction=np.array(predictions, dtype=object),
         **{name: np.array([*generation.TEXT_SCORES[name](answers, references), *rest], dtype=np.float64) for name in names},
     )
-    return ScoredRows(frame, metrics.generation_metrics(likelihood[:, 0], tokens, written, rows["target"].tolist(), names))
+    return ScoredRows(frame, metrics.generation_metrics(likelihood[:, 0], tokens, predictions, rows["target"].tolist(), names))

@@ -1,4 +1,4 @@
-"""What a problem is asked with and what it gives: a network with its spec, rows to train on and to score, answers."""
+"""Inputs and results of a problem: a network with its spec, rows to train on and to score, answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tasks.problems.classifier import Pooling
 
 Floats = npt.NDArray[np.float64]
-TaskType = Literal["FEATURE_EXTRACTION", "CAUSAL_LM", "SEQ_2_SEQ_LM"]  # as peft calls what a network does
+TaskType = Literal["FEATURE_EXTRACTION", "CAUSAL_LM", "SEQ_2_SEQ_LM"]  # peft's names
 Example = dict[str, Any]  # a row as a Trainer reads it: "input_ids", and "labels" where it has a target
 Adapt = Callable[["nn.Module"], "nn.Module"]  # puts a spec's adapter into a base
 Autocast = Callable[[], "AbstractContextManager[object]"]  # a fresh context of the precision to compute in
@@ -35,7 +35,7 @@ EARLIER: Literal["earlier"] = "earlier"  # the pooling of a stored network that 
 
 @dataclass(frozen=True)
 class Spec:
-    """All that is needed, beside the base and the moved weights, to build a network again; stored as JSON with every artifact.
+    """The description that rebuilds a network from its base and the moved weights; stored as JSON with every artifact.
 
     `temperature` divides a classifier's logits; versions from before it was fitted have 1. `shares` are the class shares towards
     which it draws them; versions from before have none.
@@ -57,7 +57,7 @@ class Spec:
     head: Literal["new", "own"] = "new"
     text_view: int = TAGGED
     spellings: tuple[str, ...] = ()
-    pooling: Pooling | Literal["earlier"] | None = None  # of a classifier; None: its base is asked
+    pooling: Pooling | Literal["earlier"] | None = None  # of a classifier; None: its base is probed
     target_tokenizer: str = ""  # the folder within the base with the tokenizer of targets, where that is another one
 
     @property
@@ -66,7 +66,7 @@ class Spec:
         return self.spellings or self.labels
 
     def scores(self, logits: npt.NDArray[np.float32], labels: Sequence[str]) -> ClassScores:
-        """What a classifier's logits (n, labels) say, calibrated; `labels` are its own, as the caller knows them."""
+        """The calibrated probabilities of a classifier's logits (n, labels); `labels` are its own, as the caller knows them."""
         return class_probabilities(logits, labels, self.temperature, self.shares)
 
     def read(self, texts: Sequence[str]) -> list[str]:
@@ -105,7 +105,7 @@ class Scoring:
     autocast: Autocast
 
     def without_text(self) -> Scoring:
-        """The same, and nothing is written."""
+        """The same, without writing answers."""
         return replace(self, evaluation=self.evaluation.model_copy(update={"decode_rows": 0}))
 
 
@@ -137,20 +137,20 @@ class ScoredBaselines:
 
 
 class NetworkAnswer(NamedTuple):
-    """What a network answers one text: a label or a text, and its probability where it has one."""
+    """A network's answer to one text: a label or a text, and its probability where it has one."""
 
     prediction: str
     score: float | None
 
 
 def padding_token(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The token that fills up a batch; what attends to none of it does not care which it is."""
+    """The token that pads a batch; any will do, as no network attends to it."""
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return int(pad_id or 0)
 
 
 def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder; InputError where it could not fill up a batch."""
+    """The tokenizer of a folder; InputError where it could not pad a batch."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -162,5 +162,5 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def stored_columns(rows: pd.DataFrame) -> list[str]:
-    """The columns of rows that per-example scores keep: who a row is and what it belongs to, not what was read."""
+    """The columns of rows that per-example scores keep: a row's id, target, time, group and slices, not its input text."""
     return [name for name in rows.columns if name in ("id", "target", "time", "group") or name.startswith("slice_")]

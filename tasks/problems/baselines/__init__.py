@@ -1,1 +1,1 @@
-"""What a fine-tuned model must beat to be worth its cost."""
+"""The baselines that a fine-tuned model must beat to be worth its cost."""

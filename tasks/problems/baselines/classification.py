@@ -1,4 +1,4 @@
-"""The baselines of what names classes: cheap rules fitted on the train rows alone, the same on every run.
+"""The baselines of classifiers: cheap rules fitted on the train rows alone, the same on every run.
 
 scikit-learn is imported where it is used: its second is paid only by the baseline that needs it.
 """
@@ -42,11 +42,11 @@ class Baseline:
 
 def encode_labels(train: Iterable[str], test: Iterable[str]) -> tuple[Codes, Codes, list[str]]:
     """The labels of train and test rows as codes, and what they stand for: all labels of both, in order."""
-    given = [list(train), list(test)]
-    labels = sorted({*given[0], *given[1]})
+    columns = [list(train), list(test)]
+    labels = sorted({*columns[0], *columns[1]})
     code = {label: place for place, label in enumerate(labels)}
-    known, wanted = (np.array([code[label] for label in part], dtype=np.int64) for part in given)
-    return known, wanted, labels
+    train_codes, test_codes = (np.array([code[label] for label in part], dtype=np.int64) for part in columns)
+    return train_codes, test_codes, labels
 
 
 def few_of_each(codes: Codes, most: int) -> Codes:
@@ -76,7 +76,7 @@ def tfidf_logistic(
     classes: int,
     seed: int = 0,
 ) -> Baseline:
-    """TF-IDF of words, word pairs and 2-4 letters within words, under a multinomial logistic regression: what no GPU can do.
+    """TF-IDF of words, word pairs and 2-4 letters within words, under a multinomial logistic regression, without a GPU.
 
     A serious opponent: on banking77 as good as a linear SVM (0.915), which has no probabilities to compare. C was chosen on 15 % of
     its train rows.

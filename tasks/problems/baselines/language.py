@@ -1,4 +1,4 @@
-"""The baselines of what writes text: each token at its share in the train completions, alone or given the one before it."""
+"""The baselines of models that write text: each token at its share in the train completions, alone or given the one before it."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ def bigram_scores(
     """Each token given the one before it, falling back on `unigram_scores` by Witten and Bell's rule (1991): no tuning.
 
     P(w|v) = (count(v, w) + kinds(v) P(w)) / (count(v) + kinds(v)), kinds(v) being how many different tokens followed v. A row's
-    first token follows a start mark, for the prompt is not looked at.
+    first token follows a start mark, for the prompt is not used.
     """
     began = clock()
-    known, known_lengths = _flat(train, vocabulary)
-    asked, lengths = _flat(test, vocabulary)
-    shares = _token_shares(known, vocabulary)
-    pairs, times = np.unique(_pairs(known, known_lengths, vocabulary), return_counts=True)
+    train_tokens, train_lengths = _flat(train, vocabulary)
+    test_tokens, lengths = _flat(test, vocabulary)
+    shares = _token_shares(train_tokens, vocabulary)
+    pairs, times = np.unique(_pairs(train_tokens, train_lengths, vocabulary), return_counts=True)
     kinds = np.bincount(pairs // vocabulary, minlength=vocabulary + 1)
     followed = np.bincount(pairs // vocabulary, weights=times, minlength=vocabulary + 1)
-    wanted = _pairs(asked, lengths, vocabulary)
-    where = np.minimum(np.searchsorted(pairs, wanted), max(len(pairs) - 1, 0))
-    seen = np.where(pairs[where] == wanted, times[where], 0) if len(pairs) else np.zeros(len(wanted))
-    before = wanted // vocabulary
+    test_pairs = _pairs(test_tokens, lengths, vocabulary)
+    where = np.minimum(np.searchsorted(pairs, test_pairs), max(len(pairs) - 1, 0))
+    counts = np.where(pairs[where] == test_pairs, times[where], 0) if len(pairs) else np.zeros(len(test_pairs))
+    before = test_pairs // vocabulary
     weight = np.maximum(kinds[before], 1)  # after a token never seen to be followed, the unigram alone speaks
-    likelihood = np.log((seen + weight * shares[asked]) / (followed[before] + weight))
+    likelihood = np.log((counts + weight * shares[test_tokens]) / (followed[before] + weight))
     return TokenBaseline("bigram", _row_sums(likelihood, lengths), lengths, clock() - began)
 
 

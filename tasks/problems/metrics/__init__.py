@@ -1,4 +1,4 @@
-"""What the stages call: columns in, a flat dict of metrics out, computed by the local `evaluate.Metric` modules of `modules.py`.
+"""Columns in, a flat dict of metrics out: the metrics as the stages call them, by the `evaluate.Metric` modules of `modules.py`.
 
 Light to import (numpy alone); `evaluate` and `datasets` come with the first call.
 """
@@ -57,17 +57,17 @@ def classification_metrics(
     modules = modules_of_evaluate()
     if probabilities is None:
         return _run(modules.FROM_CODES, columns)
-    given = np.asarray(probabilities, dtype=np.float64)
-    if given.shape != (len(columns["references"]), len(labels)):
-        raise ValueError(f"probabilities {given.shape} must be ({len(columns['references'])} rows, {len(labels)} labels)")
-    return _run(modules.FROM_CODES + modules.FROM_PROBABILITIES, {**columns, "probabilities": given})
+    scores = np.asarray(probabilities, dtype=np.float64)
+    if scores.shape != (len(columns["references"]), len(labels)):
+        raise ValueError(f"probabilities {scores.shape} must be ({len(columns['references'])} rows, {len(labels)} labels)")
+    return _run(modules.FROM_CODES + modules.FROM_PROBABILITIES, {**columns, "probabilities": scores})
 
 
 def per_class(targets: NDArray[np.integer], predictions: NDArray[np.integer], labels: Sequence[str]) -> tuple[ClassScore, ...]:
     """One `ClassScore` per label, in the order of `labels`, those without a test row included (support 0)."""
     columns = _codes(targets, predictions, labels)
-    found = modules_of_evaluate().PerClass().compute(**columns, classes=len(labels))
-    rows = zip(labels, found["precision"], found["recall"], found["f1"], found["support"], strict=True)
+    scores = modules_of_evaluate().PerClass().compute(**columns, classes=len(labels))
+    rows = zip(labels, scores["precision"], scores["recall"], scores["f1"], scores["support"], strict=True)
     return tuple(ClassScore(label, float(p), float(r), float(f), int(n)) for label, p, r, f, n in rows)
 
 
@@ -83,20 +83,20 @@ def generation_metrics(
     `log_likelihoods` (n,) are sums over the completion's tokens, `tokens` (n,) their number. ValueError where columns do not fit.
     """
     modules = modules_of_evaluate()
-    found = _run((modules.Perplexity,), {"log_likelihoods": np.asarray(log_likelihoods), "tokens": np.asarray(tokens)})
+    scores = _run((modules.Perplexity,), {"log_likelihoods": np.asarray(log_likelihoods), "tokens": np.asarray(tokens)})
     decoded = [(p, r) for p, r in zip(predictions, references, strict=True) if p is not None]
     if not decoded:
-        return found
-    said, meant = zip(*decoded, strict=True)
-    return found | _run([modules.FROM_TEXTS[name] for name in names], {"predictions": list(said), "references": list(meant)})
+        return scores
+    answers, targets = zip(*decoded, strict=True)
+    return scores | _run([modules.FROM_TEXTS[name] for name in names], {"predictions": list(answers), "references": list(targets)})
 
 
 def _codes(targets: ArrayLike, predictions: ArrayLike, labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-    """Checked here, before Arrow would quietly cut 0.5 to class 0; every code must name a label."""
-    references, said = checked_codes(targets, predictions)
-    if (largest := max(references.max(), said.max())) >= len(labels):
+    """Both columns as codes, checked here, as Arrow would silently cut 0.5 to class 0; every code must name a label."""
+    references, codes = checked_codes(targets, predictions)
+    if (largest := max(references.max(), codes.max())) >= len(labels):
         raise ValueError(f"code {largest} names no label: there are only {len(labels)} labels")
-    return {"references": references, "predictions": said}
+    return {"references": references, "predictions": codes}
 
 
 def preference_metrics(margins: NDArray[np.floating]) -> dict[str, float]:
@@ -106,7 +106,7 @@ def preference_metrics(margins: NDArray[np.floating]) -> dict[str, float]:
 
 def _run(modules: Sequence[type[InMemory]], columns: Mapping[str, object]) -> dict[str, float]:
     """What `evaluate.combine(...).compute(...)` does, without the imports that its constructor triggers."""
-    found: dict[str, float] = {}
+    scores: dict[str, float] = {}
     for module in modules:
-        found |= module().compute(**{name: column for name, column in columns.items() if name in module.columns})
-    return found
+        scores |= module().compute(**{name: column for name, column in columns.items() if name in module.columns})
+    return scores

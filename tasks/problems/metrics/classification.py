@@ -143,6 +143,6 @@ def expected_calibration_error(targets: Codes, predictions: Codes, probabilities
     at equal n only.
     """
     confidence = probabilities[np.arange(len(targets)), predictions]
-    which = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gap = np.bincount(which, weights=(targets == predictions) - confidence, minlength=bins)
+    bin_of_row = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    gap = np.bincount(bin_of_row, weights=(targets == predictions) - confidence, minlength=bins)
     return float(np.abs(gap).sum() / len(targets))

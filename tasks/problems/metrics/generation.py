@@ -1,4 +1,4 @@
-"""The numbers of written text: likelihood per token over all rows, how near to their references those are that were decoded."""
+"""The numbers of written text: likelihood per token over all rows, and how near decoded answers are to their references."""
 
 from __future__ import annotations
 

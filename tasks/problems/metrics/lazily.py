@@ -1,4 +1,4 @@
-"""Import `evaluate.module` without what `evaluate` drags along.
+"""Imports `evaluate.module` without the other imports of `evaluate`.
 
 `import evaluate` takes 4 s alone and up to 2 s beside torch and transformers: its `__init__` imports its evaluators, these
 `transformers.pipelines`, and that the image, audio and loss code of every model. A metric needs none of it.
@@ -17,7 +17,7 @@ _LOCK = RLock()
 def lighten_evaluate() -> None:
     """Let the package `evaluate` run its `__init__` when one of its names is first asked for, not when a submodule is imported.
 
-    The same module object is filled in then (PEP 562), so `evaluate.combine` and the rest stay what they are for everyone in
+    The same module object is filled in then (PEP 562), so `evaluate.combine` and the rest work as before for all code in
     the process; only the time of the import moves. Does nothing where `evaluate` was imported already.
     """
     with _LOCK:

@@ -1,4 +1,4 @@
-"""The metrics as local `evaluate.Metric` modules: for `add_batch`, `evaluate.combine`, and whatever else speaks that interface.
+"""The metrics as local `evaluate.Metric` modules: for `add_batch`, `evaluate.combine`, and other code with that interface.
 
 No hub, no network, no disk: each instance keeps its rows in memory under its own experiment id, so any number live side by side.
 Options meant for another module are ignored, because `evaluate.combine` hands every keyword to every module.
@@ -33,7 +33,7 @@ TEXTS = {"references": Value("string"), "predictions": Value("string")}
 
 
 class InMemory(Metric):  # type: ignore[misc]  # evaluate is untyped
-    """What all modules share; a subclass names its `columns` and computes its `score` from them, numpy arrays or lists of texts."""
+    """The base of the modules; a subclass names its `columns` and computes its `score` from them: arrays or lists of texts."""
 
     columns: dict[str, Value | List]
     options: tuple[str, ...] = ()
@@ -48,16 +48,16 @@ class InMemory(Metric):  # type: ignore[misc]  # evaluate is untyped
 
     def _info(self) -> MetricInfo:
         """Columns come back as Arrow: evaluate's "numpy" format would round every float64 to float32."""
-        told = f"Columns: {', '.join(self.columns)}."
+        description = f"Columns: {', '.join(self.columns)}."
         info = MetricInfo(
-            description=type(self).__doc__ or "", citation="", features=Features(self.columns), inputs_description=told
+            description=type(self).__doc__ or "", citation="", features=Features(self.columns), inputs_description=description
         )
         info.format = "arrow"  # set here, since the constructor refuses any format for columns of lists
         return info
 
-    def _compute(self, **given: object) -> Mapping[str, object]:
-        columns = {name: _plain(given[name]) for name in self.columns}
-        return self.score(**columns, **{name: given[name] for name in self.options if name in given})
+    def _compute(self, **values: object) -> Mapping[str, object]:
+        columns = {name: _plain(values[name]) for name in self.columns}
+        return self.score(**columns, **{name: values[name] for name in self.options if name in values})
 
 
 def _plain(column: pa.ChunkedArray) -> Any:
@@ -164,11 +164,11 @@ class ExpectedCalibrationError(InMemory):
     columns = ALL
 
     def score(self, *, references: c.Codes, predictions: c.Codes, probabilities: c.Floats) -> dict[str, float]:
-        _, said = c.checked_codes(references, predictions)
-        targets, given = c.checked_probabilities(references, probabilities)
-        if said.max() >= given.shape[1]:
-            raise ValueError(f"predicted code {said.max()} has no column among {given.shape[1]} classes")
-        return {"expected_calibration_error": c.expected_calibration_error(targets, said, given)}
+        _, codes = c.checked_codes(references, predictions)
+        targets, columns = c.checked_probabilities(references, probabilities)
+        if codes.max() >= columns.shape[1]:
+            raise ValueError(f"predicted code {codes.max()} has no column among {columns.shape[1]} classes")
+        return {"expected_calibration_error": c.expected_calibration_error(targets, codes, columns)}
 
 
 class Perplexity(InMemory):
