@@ -20,6 +20,7 @@ from configs.errors import InputError
 from configs.schema import Pipeline
 from flows.local.logs import RepeatLimit
 from flows.local.services import SERVICE_PORT, port_of
+from tasks.common.files import write_json
 from tasks.common.home import ENVIRONMENT, Home, find_home, settle_environment
 from tasks.common.terminal import print_notice
 
@@ -120,10 +121,7 @@ def follower_ways(pipeline: Pipeline, home: Home) -> Ways[ReadyModel]:
         return ready, smoke_test.check_answers(ready, folder, ready.how)
 
     def keep(version: str) -> None:
-        memory.parent.mkdir(exist_ok=True)
-        aside = memory.with_suffix(".tmp")
-        aside.write_text(json.dumps({"version": version}))
-        aside.replace(memory)
+        write_json(memory, {"version": version})
 
     return Ways(look, load, lambda: _remembered(memory, home.path / "versions" / name), keep)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from configs.errors import InputError
+from tasks.common.files import file_sha256
 
 # What a base consists of; anything else in its folder (README, training logs) is neither hashed nor stored.
 BASE_FILES = (
@@ -66,7 +67,7 @@ def read_base(path: Path, name: str, sha256: str | None = None, target_tokenizer
             "or drop the setting where targets are read by the base's own tokenizer"
         )
     refuse_pointers(files)
-    hashes = {file.relative_to(path).as_posix(): _sha256(file) for file in files}
+    hashes = {file.relative_to(path).as_posix(): file_sha256(file) for file in files}
     weights = hashes[shards[0].name] if len(shards) == 1 else _combined({s.name: hashes[s.name] for s in shards})
     if sha256 is not None and weights != sha256:
         raise InputError(
@@ -198,11 +199,6 @@ def refuse_pointers(files: Iterable[Path]) -> None:
 def _begins_with(file: Path, start: bytes) -> bool:
     with file.open("rb") as stream:
         return stream.read(len(start)) == start
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _combined(hashes: dict[str, str]) -> str:

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -52,7 +53,7 @@ def is_valid(folder: Path, required: frozenset[str] = frozenset()) -> str | None
         file = folder / name
         if not file.is_file():
             return f"{name} is gone"
-        if (actual := _sha256(file)) != expected:
+        if (actual := file_sha256(file)) != expected:
             return f"{name} is damaged: its sha256 is {actual}, it was stored with {expected}"
     return None
 
@@ -104,11 +105,42 @@ def _sweep(folder: Path, pattern: str) -> None:
 
 
 def _write_manifest(folder: Path) -> None:
-    hashes = {file.relative_to(folder).as_posix(): _sha256(file) for file in sorted(folder.rglob("*")) if file.is_file()}
+    hashes = {file.relative_to(folder).as_posix(): file_sha256(file) for file in sorted(folder.rglob("*")) if file.is_file()}
     (folder / MANIFEST).write_text(json.dumps(hashes, indent=1))
     for file in folder.rglob("*"):
         flush_to_disk(file)
     flush_to_disk(folder)
+
+
+@contextmanager
+def replaced_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """A file to write, which takes the place of `path` whole at the end of the block; of a block that fails nothing is left.
+
+    Its folder is made. `durable`: it outlives a loss of power.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        yield aside
+        if durable:
+            flush_to_disk(aside)
+        aside.replace(path)
+        if durable:
+            flush_to_disk(path.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as JSON, whole or not at all."""
+    with replaced_file(path) as aside:
+        aside.write_text(json.dumps(value))
+
+
+def file_sha256(file: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def flush_to_disk(path: Path) -> None:
@@ -118,8 +150,3 @@ def flush_to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

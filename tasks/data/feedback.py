@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from configs.errors import InfraError
 from configs.schema import ProblemName, facts_of
+from tasks.common.files import replaced_file
 from tasks.common.workspace import world_faults
 from tasks.data.labels import by_fold, canonical_label, respell_label
 from tasks.data.normalise import key_text, unusable_reason
@@ -112,10 +112,8 @@ def export_feedback(rows: pa.Table, folder: Path) -> Export | None:
     path = folder / f"{digest}.parquet"
     with world_faults(folder):
         if not path.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            aside = folder / f".{digest}.{secrets.token_hex(4)}"
-            pq.write_table(rows, aside, compression="zstd")
-            aside.replace(path)
+            with replaced_file(path) as aside:
+                pq.write_table(rows, aside, compression="zstd")
     return Export(path, digest, rows.num_rows)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from configs.schema import Data, Frozen, Pipeline, Training
 from tasks.common.bases import Base
+from tasks.common.files import write_json
 from tasks.common.home import configured_home
 from tasks.identity.choice import Choice, choice_of
 from tasks.identity.executed_code import executed_code, source_bytes
@@ -64,10 +64,9 @@ def _code_of(stage: str, choice: Choice) -> dict[str, str]:
         stored_code: dict[str, str] = json.loads(file.read_text())
         return stored_code
     code = executed_code(entries, choice, ROOT)
-    with suppress(OSError):  # no home yet, or one that cannot be written: read again next time
-        aside = file.with_name(f".{file.name}.{os.getpid()}")
-        aside.write_text(json.dumps(code))
-        aside.replace(file)
+    if file.parent.is_dir():  # there is a home
+        with suppress(OSError):  # one that cannot be written: read again next time
+            write_json(file, code)
     return code
 
 

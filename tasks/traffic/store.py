@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from configs.errors import InfraError
-from tasks.common.files import flush_to_disk
+from tasks.common.files import replaced_file
 from tasks.traffic.records import KINDS, Kind, empty_table, schema_of, unique_rows
 
 if TYPE_CHECKING:
@@ -182,15 +181,8 @@ def _write(rows: pa.Table, path: Path) -> None:
     """Whole or not at all: written aside, synced, renamed, and the folder synced too."""
     import pyarrow.parquet as pq
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
+    with replaced_file(path, durable=True) as aside:
         pq.write_table(rows, aside, compression="zstd")
-        flush_to_disk(aside)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    flush_to_disk(path.parent)
 
 
 def _together(files: list[Path]) -> Iterator[list[Path]]:

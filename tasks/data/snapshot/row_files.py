@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.common.files import flush_to_disk
+from tasks.common.files import flush_to_disk, replaced_file
 from tasks.common.workspace import world_faults
 from tasks.data.preparation import deduplicate
 from tasks.data.preparation.prepare import Candidate, take_rows
@@ -35,11 +34,8 @@ def write_quarantine(candidate: Candidate, reasons: Mapping[int, str], path: Pat
     table = take_rows(candidate.rows, places).append_column(
         "reason", pa.array([reasons[i] for i in places.tolist()], type=pa.string())
     )
-    with world_faults(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        pq.write_table(table.drop_columns(["split"]), temporary, compression="zstd")
-        temporary.replace(path)
+    with world_faults(path), replaced_file(path) as aside:
+        pq.write_table(table.drop_columns(["split"]), aside, compression="zstd")
     return path
 
 

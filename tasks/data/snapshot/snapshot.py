@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InfraError, InputError
 from configs.schema import facts_of
-from tasks.common.files import flush_to_disk
+from tasks.common.files import file_sha256, flush_to_disk
 from tasks.common.workspace import workspace, world_faults
 from tasks.data.preparation import deduplicate
 from tasks.data.preparation.checks import check_groups, check_labels, check_rows
@@ -94,7 +94,7 @@ def write_snapshot(
             "hashes": {f"{split}_rows": value for split, value in hashes.items()},
             "redactor_key_id": redactor_key_id,
             "sources": dict(sorted(sources.items())),
-            "files": {file.name: _hash_of(file) for file in sorted(build.iterdir())},
+            "files": {file.name: file_sha256(file) for file in sorted(build.iterdir())},
         }
         name = _digest_of({"version": VERSION, "problem": problem, **hashes})
         manifest = {"hash": name, "version": VERSION, **manifest}
@@ -130,7 +130,7 @@ def is_whole(home: Path, hash: str) -> bool:
         sealed: dict[str, str] = json.loads((path / "manifest.json").read_bytes()).get("files", {})
     except ValueError:
         return False
-    return all((path / name).is_file() and _hash_of(path / name) == value for name, value in sealed.items())
+    return all((path / name).is_file() and file_sha256(path / name) == value for name, value in sealed.items())
 
 
 def _set_aside(candidate: Candidate, quarantined: Mapping[str, str]) -> tuple[NDArray[np.uint8], dict[int, str]]:
@@ -167,11 +167,6 @@ def _publish(build: Path, place: Path) -> None:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
     flush_to_disk(place.parent)
-
-
-def _hash_of(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from configs.schema import Pipeline
+from tasks.common.files import write_json
 from tasks.common.home import Home
 from tasks.data.sources import tables
 from tasks.data.sources.fingerprints import fingerprint_files
@@ -36,7 +36,7 @@ def digest_now(pipeline: Pipeline, home: Home) -> str:
             "stamp": stamp,
             "hash": earlier["hash"] if same else fingerprint_files([file])[file.name],
         }
-    _write(place, files)
+    write_json(place, files)
     return json_sha256({entry["name"]: entry["hash"] for entry in files.values()})
 
 
@@ -68,10 +68,3 @@ def _known(place: Path) -> dict[str, dict[str, object]]:
     except (FileNotFoundError, ValueError):
         return {}
     return entries if isinstance(entries, dict) else {}
-
-
-def _write(place: Path, values: object) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    aside = place.with_name(f".{place.name}.{os.getpid()}")
-    aside.write_text(json.dumps(values))
-    aside.replace(place)

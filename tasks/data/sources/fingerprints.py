@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from configs.errors import InfraError, InputError
+from tasks.common.files import file_sha256
 from tasks.data.sources.source_files import File, parse_hub
 
 
@@ -38,8 +39,7 @@ def _fingerprint(file: File, columns: tuple[str, ...] | None) -> str:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_sha256(path)
     except PermissionError as error:
         raise InputError(f"{path}: may not be read by this user: change its permissions") from error
     except OSError as error:

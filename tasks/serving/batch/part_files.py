@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InfraError
-from tasks.common.files import flush_to_disk
+from tasks.common.files import flush_to_disk, replaced_file
 from tasks.common.workspace import remove_orphans
 from tasks.serving.batch.input_files import staging_prefix
 from tasks.serving.batch.scoring_job import ScoringJob
@@ -114,7 +114,5 @@ def clear_parts(job: ScoringJob) -> None:
 def write_part(table: pa.Table, path: Path) -> None:
     import pyarrow.parquet as pq
 
-    aside = path.with_name(f".{path.name}")
-    pq.write_table(table, aside, compression="zstd")
-    flush_to_disk(aside)
-    aside.replace(path)
+    with replaced_file(path, durable=True) as aside:
+        pq.write_table(table, aside, compression="zstd")

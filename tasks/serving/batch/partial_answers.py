@@ -7,11 +7,11 @@ its scores, so whole groups of texts are kept: a resumed scoring asks the same g
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tasks.common.files import flush_to_disk
 from tasks.serving.batcher import Prediction
 
 Ask = Callable[[Sequence[str]], Sequence[Prediction | None]]
@@ -52,8 +52,7 @@ class Answers:
     def _write(self) -> None:
         with self.path.open("a", encoding="ascii") as file:
             file.writelines(f"{line}\n" for line in self._waiting)
-            file.flush()
-            os.fsync(file.fileno())
+        flush_to_disk(self.path)
         self._waiting, self._written = [], time.monotonic()
 
 
