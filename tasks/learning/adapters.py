@@ -67,11 +67,11 @@ def load_trainable(model: nn.Module, file: Path) -> None:
     from safetensors.torch import load_file
 
     saved = load_file(file)
-    wanted = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    if saved.keys() != wanted.keys():
-        raise ValueError(f"{file} holds other weights than the model trains: {sorted(saved.keys() ^ wanted.keys())[:4]}")
-    if misshapen := [name for name, value in wanted.items() if value.shape != saved[name].shape]:  # copy_ would broadcast
+    trainable = {name: value for name, value in model.named_parameters() if value.requires_grad}
+    if saved.keys() != trainable.keys():
+        raise ValueError(f"{file} holds other weights than the model trains: {sorted(saved.keys() ^ trainable.keys())[:4]}")
+    if misshapen := [name for name, value in trainable.items() if value.shape != saved[name].shape]:  # copy_ would broadcast
         raise ValueError(f"{file} holds weights of another shape than the model trains: {misshapen[:4]}")
     with torch.no_grad():
-        for name, value in wanted.items():
+        for name, value in trainable.items():
             value.copy_(saved[name])

@@ -25,7 +25,7 @@ def attend_in_fp32(model: nn.Module, how: Numerics) -> None:
     from transformers.masking_utils import sdpa_mask
 
     AttentionInterface.register(NAME, sdpa_in_fp32)
-    AttentionMaskInterface.register(NAME, sdpa_mask)  # without a mask function of its own, padding would be attended to, unsaid
+    AttentionMaskInterface.register(NAME, sdpa_mask)  # without a mask function of its own it would silently attend to padding
     network = next((part for part in model.modules() if isinstance(part, PreTrainedModel)), None)
     if network is not None and network.config._attn_implementation == "sdpa":
         network.set_attn_implementation(NAME)

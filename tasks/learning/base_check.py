@@ -1,4 +1,4 @@
-"""Whether a base can be trained as the config asks, found within seconds: from files, headers, and a small network of its kind."""
+"""Checks within seconds that a base can be trained as the config asks: from files, headers, and a small network of its kind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NAMED = 8  # modules that one message names
 
 
 def check_base(base: Base, problem: ProblemName, max_length: int, adapter: Adapter) -> tuple[str, ...]:
-    """What a person should know of a base that works, as sentences; InputError, with setting and remedy, of one that cannot.
+    """Notices on a usable base, as sentences; InputError, with setting and remedy, for one that cannot be trained.
 
     The weights' values are not read: a base of any size takes seconds.
     """
@@ -35,31 +35,33 @@ def check_base(base: Base, problem: ProblemName, max_length: int, adapter: Adapt
     raw = read_config(name, path)
     shapes = read_shapes(name, path)
     check_tokenizer_files(name, path)
-    from tasks.problems import probing  # seconds: what the files tell is told before
+    from tasks.problems import probing  # takes seconds: faults of the files are reported before
 
     config = _config(name, path, raw)
     _check_padding(name, config)
-    wanted = problem_of(problem)
-    small, probe = _probe_reduced(name, config, wanted)
-    wanted.check_probe(name, path, probe)
+    task = problem_of(problem)
+    small, probe = _probe_reduced(name, config, task)
+    task.check_probe(name, path, probe)
     folders = {name: path} | ({f"{name}/{base.target_tokenizer}": path / base.target_tokenizer} if base.target_tokenizer else {})
-    tokenizers = {each: usable_tokenizer(each, folder, wanted, max_length) for each, folder in folders.items()}
-    longest = probing.longest_text(wanted.probed_part(small), probe, max_length)
+    tokenizers = {
+        tokenizer_name: usable_tokenizer(tokenizer_name, folder, task, max_length) for tokenizer_name, folder in folders.items()
+    }
+    longest = probing.longest_text(task.probed_part(small), probe, max_length)
     if longest < max_length:
         raise InputError(
             f"model.max_length {max_length}: {name} has positions for {longest} tokens: set model.max_length={longest} or less"
         )
-    whole, trained_pooler = fitting_network(name, path, wanted, config, shapes)
-    for each, tokenizer in tokenizers.items():
-        check_embedded(each, tokenizer, probing.embedding_rows(whole))
-    if wanted.drops_pooler(path, probe, trained=trained_pooler):
+    whole, trained_pooler = fitting_network(name, path, task, config, shapes)
+    for tokenizer_name, tokenizer in tokenizers.items():
+        check_embedded(tokenizer_name, tokenizer, probing.embedding_rows(whole))
+    if task.drops_pooler(path, probe, trained=trained_pooler):
         whole.pooler = small.pooler = None
-    _check_adapter(name, whole, small, adapter, wanted)
+    _check_adapter(name, whole, small, adapter, task)
     return _notices(name, config, max_length)
 
 
 def _config(name: str, path: Path, raw: dict[str, Any]) -> PretrainedConfig:
-    """The settings as transformers knows them; InputError where it does not, or only by code that comes with the base."""
+    """The config as transformers reads it; InputError where it cannot, or only by code that comes with the base."""
     from transformers import AutoConfig
 
     kind = raw["model_type"]
@@ -90,7 +92,7 @@ def _check_padding(name: str, config: PretrainedConfig) -> None:
 
 
 def _probe_reduced(name: str, config: PretrainedConfig, problem: Problem) -> tuple[Any, Probe]:
-    """A small network of the same kind, and what it answered."""
+    """A small network of the same kind, and its probe."""
     import transformers
 
     from tasks.problems import probing
@@ -113,7 +115,7 @@ def _probe_reduced(name: str, config: PretrainedConfig, problem: Problem) -> tup
 
 
 def _check_adapter(name: str, whole: nn.Module, small: nn.Module, adapter: Adapter, problem: Problem) -> None:
-    """Every name of adapter.target_modules has to mean a module, and peft to find a layer that it can adapt.
+    """Refuse names in adapter.target_modules that match no module, and networks in which peft finds no layer to adapt.
 
     Tried on the small network; on the outline of the whole one where single layers are named, which the small one lacks.
     """
@@ -121,8 +123,8 @@ def _check_adapter(name: str, whole: nn.Module, small: nn.Module, adapter: Adapt
     if isinstance(adapter, Full):
         return
     modules = [key for key, _ in whole.named_modules()]
-    wanted = () if isinstance(adapter.target_modules, str) else adapter.target_modules
-    idle = [target for target in wanted if not any(f".{key}".endswith(f".{target}") for key in modules)]
+    targets = () if isinstance(adapter.target_modules, str) else adapter.target_modules
+    idle = [target for target in targets if not any(f".{key}".endswith(f".{target}") for key in modules)]
     linear = sorted({key.rpartition(".")[2] for key, part in whole.named_modules() if type(part).__name__ in ("Linear", "Conv1D")})
     if idle:
         raise InputError(

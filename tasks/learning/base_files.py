@@ -1,4 +1,4 @@
-"""Whether the files of a base are whole, by their sizes, headers and names alone: nothing heavy is imported or read."""
+"""Checks that the files of a base are whole, by sizes, headers and names: it imports and reads nothing heavy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_config(name: str, path: Path) -> dict[str, Any]:
 
 
 def check_tokenizer_files(name: str, path: Path) -> None:
-    """Raises InputError where there is no file of a tokenizer at all; what those that are there are worth is asked later."""
+    """Raises InputError where there is no tokenizer file at all; base_tokenizer.py checks the content later."""
     if not any((path / file).is_file() for file in (*TOKENIZER_FILES, "tokenizer_config.json")):
         raise InputError(f"model.base {name}: {no_tokenizer(path)}")
 
@@ -51,7 +51,7 @@ def no_tokenizer(path: Path) -> str:
 
 
 def read_shapes(name: str, path: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor; InputError where a file of weights is missing, cut short, or not what the index says."""
+    """The shape of every tensor; InputError where a file of weights is missing, cut short, or not as the index has it."""
     index = path / INDEX
     if (path / WHOLE).is_file():
         return _tensors(name, path / WHOLE)
@@ -76,11 +76,11 @@ def _read_shards(name: str, path: Path, index: Path) -> dict[str, tuple[int, ...
         )
     shapes: dict[str, tuple[int, ...]] = {}
     for file in shards:
-        held = _tensors(name, path / file)
-        absent = {tensor for tensor, place in places.items() if place == file} - held.keys()
+        tensors = _tensors(name, path / file)
+        absent = {tensor for tensor, place in places.items() if place == file} - tensors.keys()
         if absent:
             raise InputError(f"model.base {name}: {file} lacks {sorted(absent)[0]}, which {INDEX} places there: {FETCH}")
-        shapes |= held
+        shapes |= tensors
     return shapes
 
 

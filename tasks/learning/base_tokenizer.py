@@ -1,4 +1,4 @@
-"""Whether a base's tokenizer can be used: asked, not looked up."""
+"""Checks a base's tokenizer by using it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tasks.problems.base import Problem
 
-SAMPLE = 200  # words of its own vocabulary that a tokenizer is asked to read
+SAMPLE = 200  # words of its own vocabulary that a tokenizer has to read
 
 
 def usable_tokenizer(name: str, path: Path, problem: Problem, max_length: int) -> PreTrainedTokenizerBase:
@@ -42,7 +42,7 @@ def usable_tokenizer(name: str, path: Path, problem: Problem, max_length: int) -
 
 
 def write_tokenizer(path: Path, file: Path) -> None:
-    """The tokenizer of a base as a tokenizer.json, for what reads no other form; nothing where it has none, as one of bytes."""
+    """Write the tokenizer of a base as a tokenizer.json, for code that reads no other form; nothing where it has none (bytes)."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
@@ -86,12 +86,12 @@ def _knows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], unknown: in
 
 
 def _check_stored(name: str, path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-    """A file that the tokenizer reads has to be one of those that are hashed, and stored with the model."""
-    kept = {file.name for file in base_files(path)}
-    other = sorted({str(file) for file in tokenizer.vocab_files_names.values() if (path / str(file)).is_file()} - kept)
-    if other and "tokenizer.json" not in kept:
+    """Refuse a tokenizer that reads files which are not hashed and stored with the model."""
+    stored = {file.name for file in base_files(path)}
+    unstored = sorted({str(file) for file in tokenizer.vocab_files_names.values() if (path / str(file)).is_file()} - stored)
+    if unstored and "tokenizer.json" not in stored:
         raise InputError(
-            f"model.base {name}: its tokenizer reads {', '.join(other)}, which is not stored with a model: load and save it by "
+            f"model.base {name}: its tokenizer reads {', '.join(unstored)}, which is not stored with a model: load and save it by "
             "transformers' AutoTokenizer, which writes a tokenizer.json"
         )
 

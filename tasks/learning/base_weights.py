@@ -1,4 +1,4 @@
-"""Whether a base's weights are those that its config.json describes, by names and shapes; no value is read if it can be helped."""
+"""Checks that a base has the weights that its config.json describes, by names and shapes; it reads values only where it must."""
 
 from __future__ import annotations
 
@@ -48,27 +48,27 @@ def fitting_network(name: str, path: Path, problem: Problem, config: PretrainedC
 
 def _used(whole: nn.Module, part: nn.Module) -> set[str]:
     """The names in a network of the weights in a part of it."""
-    wanted = {id(value) for value in part.parameters()}
-    return {key for key, value in whole.named_parameters(remove_duplicate=False) if id(value) in wanted}
+    values = {id(value) for value in part.parameters()}
+    return {key for key, value in whole.named_parameters(remove_duplicate=False) if id(value) in values}
 
 
 def _explained(whole: PreTrainedModel, shapes: Shapes) -> bool:
-    """Whether all weights are in the files in their shapes, named as here but for the prefix of heads, and no layer more is.
+    """Whether all weights are in the files in their shapes, with the same names but for the prefix of heads, and no further layer.
 
-    Weights that share memory are one.
+    Weights that share memory count as one.
     """
     prefix = f"{whole.base_model_prefix}."
-    wanted = dict(whole.named_parameters(remove_duplicate=False))
-    places = {key: next((n for n in (key, prefix + key, key.removeprefix(prefix)) if n in shapes), "") for key in wanted}
-    held = {id(value) for key, value in wanted.items() if places[key] and shapes[places[key]] == tuple(value.shape)}
-    fits = all(id(value) in held for value in wanted.values())
-    return fits and not _further_layers(wanted, shapes.keys() - set(places.values()))
+    parameters = dict(whole.named_parameters(remove_duplicate=False))
+    places = {key: next((n for n in (key, prefix + key, key.removeprefix(prefix)) if n in shapes), "") for key in parameters}
+    loaded = {id(value) for key, value in parameters.items() if places[key] and shapes[places[key]] == tuple(value.shape)}
+    fits = all(id(value) in loaded for value in parameters.values())
+    return fits and not _further_layers(parameters, shapes.keys() - set(places.values()))
 
 
 def _loaded(
     name: str, path: Path, kind: Any
 ) -> tuple[PreTrainedModel, tuple[list[tuple[str, Iterable[int], Iterable[int]]], set[str], set[str]]]:
-    """As transformers would load it: what has another shape, is missing, or is not expected."""
+    """The base as transformers loads it, with its weights of another shape, the missing and the unexpected ones."""
     import torch
 
     try:
@@ -85,12 +85,12 @@ def _loaded(
 def _check(
     name: str, used: set[str], misfits: list[tuple[str, Iterable[int], Iterable[int]]], missing: set[str], unexpected: set[str]
 ) -> None:
-    other = sorted((entry for entry in misfits if entry[0] in used), key=lambda entry: str(entry[0]))
-    if other:
-        key, held, wanted = other[0]
+    differing = sorted((entry for entry in misfits if entry[0] in used), key=lambda entry: str(entry[0]))
+    if differing:
+        key, actual, expected = differing[0]
         raise InputError(
-            f"model.base {name}: its weights have {key} as {_shape(held)}, its config.json makes it {_shape(wanted)} "
-            f"({len(other)} differ): {MENDED}"
+            f"model.base {name}: its weights have {key} as {_shape(actual)}, its config.json makes it {_shape(expected)} "
+            f"({len(differing)} differ): {MENDED}"
         )
     absent = sorted(key for key in missing & used if not key.startswith("pooler."))
     if absent:

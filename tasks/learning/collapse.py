@@ -1,4 +1,4 @@
-"""When a training has gone wrong for good: its loss has climbed back, or the network answers one class whatever it reads."""
+"""Detects a training that has gone wrong for good: its loss has climbed back, or the network answers one class to every text."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ LEARNED = 0.8  # of the untrained loss: a training whose loss was below this had
 LOST = 0.5  # of what was learned: a loss that stays beyond this much has climbed back
 WORSE = 1.25  # times the untrained loss, from half the training on: worse than having learned nothing
 UNTRAINED = 0.9  # of the untrained loss: a network that answers one class has learned nothing if its loss is no lower
-STRETCH = 0.1  # of all entries of the log are looked at together: so long a loss has to stay where it is
+STRETCH = 0.1  # of all entries of the log are looked at together: a loss has to stay up for so long
 LEAST = 6  # entries, at the least
 CLEAR = 8.0  # standard errors of a stretch's median: a rise that is no larger may be the luck of its batches
-ASKED_FROM = 25  # steps: a network that has taken fewer is not asked yet
+ASKED_FROM = 25  # steps: with fewer the network is not checked yet
 SELDOM = 0.1  # of their rate: a network that names all but the commonest class less often than that hardly names them
 SEEN = 3  # held-out rows of rare classes, at the least, by which to tell
-SAMPLE = 64  # training rows that a network is asked whether it still tells classes apart
+SAMPLE = 64  # training rows on which to check that a network still tells classes apart
 
 
 class CollapsedError(Exception):
@@ -89,7 +89,7 @@ def answers_one_class(predictions: Sequence[int], targets: Sequence[int]) -> boo
 def hardly_varies(predictions: Sequence[int], targets: Sequence[int]) -> bool:
     """Whether nearly all predictions are one class where the targets are several.
 
-    Other classes than the commonest are named at less than SELDOM of their rate; fewer than SEEN rows of them tell nothing.
+    Other classes than the commonest are named at less than SELDOM of their rate; with fewer than SEEN rows of them it is False.
     """
-    named, there = (len(codes) - int(np.bincount(np.asarray(codes)).max()) for codes in (predictions, targets))
-    return there >= SEEN and named < SELDOM * there
+    predicted, actual = (len(codes) - int(np.bincount(np.asarray(codes)).max()) for codes in (predictions, targets))
+    return actual >= SEEN and predicted < SELDOM * actual

@@ -1,4 +1,4 @@
-"""What the machine offers: device, precision, memory; and what a training needs of it."""
+"""The machine's device, precision and memory, and the memory that a training needs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Numerics:
-    """What decides the last bits of a result; equality bit for bit is claimed only where these are equal."""
+    """The settings that decide the last bits of a result: results are bit for bit equal only where these are equal."""
 
     device: str
     dtype: str
@@ -54,13 +54,13 @@ def count_devices() -> int:
 def settle_on(number: int) -> None:
     """Let this process see one GPU of several from here on: a Trainer divides each batch among all that it sees.
 
-    Where CUDA runs here already it sees what it saw, as in the second training of one process.
+    Where CUDA runs already, as in the second training of one process, nothing changes.
     """
     import torch
 
     if count_devices() > 1 and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        named = os.environ.get("CUDA_VISIBLE_DEVICES")
-        os.environ["CUDA_VISIBLE_DEVICES"] = named.split(",")[number].strip() if named else str(number)
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[number].strip() if visible else str(number)
 
 
 def autocast(how: Numerics) -> Callable[[], AbstractContextManager[object]]:
@@ -99,9 +99,9 @@ def check_fits(model: nn.Module, batch: int, tokens: int, how: Numerics) -> None
     }
     free = free_memory(how)
     if parts["weights"] + parts["gradients and optimizer"] + parts["activations of one batch"] // batch > free:
-        said = ", ".join(f"{name} {_gb(size)}" for name, size in parts.items())
+        needs = ", ".join(f"{name} {_gb(size)}" for name, size in parts.items())
         raise InfraError(
-            f"the model does not fit in memory: it needs {said}; {_gb(free)} are free on {how.hardware}. "
+            f"the model does not fit in memory: it needs {needs}; {_gb(free)} are free on {how.hardware}. "
             "Use adapter.kind=lora, a smaller training.batch_size or model.max_length, or a machine with more memory"
         )
 
@@ -126,8 +126,8 @@ def _has_bf16() -> bool:
 
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    said = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
-    return bf16_pays(said)
+    cpu_info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    return bf16_pays(cpu_info)
 
 
 def bf16_pays(cpuinfo: str) -> bool:

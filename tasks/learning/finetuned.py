@@ -1,4 +1,4 @@
-"""A model that was fine-tuned elsewhere, in the folder that `save_pretrained` wrote: looked at before anything is done with it."""
+"""Checks a model that was fine-tuned elsewhere, in the folder that `save_pretrained` wrote, before it is used."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ MERGE = "merge it first: PeftModel.from_pretrained(base, FOLDER).merge_and_unloa
 
 @dataclass(frozen=True)
 class Finetuned:
-    """A folder that holds a whole model: its files by hash, and what its head calls its classes (none: it writes text)."""
+    """A folder that holds a whole model: its files by hash, and the classes of its head (none: it writes text)."""
 
     base: Base
     labels: tuple[str, ...]
 
     def spec(self, problem: ProblemName, max_length: int) -> Spec:
-        """The network that it is: its own head, no weight moved. It is named by its hash: its folder may be gone tomorrow."""
-        made = spec_of(problem, Full(), self.labels, max_length, 0, self.base)
-        return replace(made, head="own", base_name=f"adopted:{self.base.digest[:16]}")
+        """Its network: its own head, no weight moved. The hash names it, as its folder may be gone tomorrow."""
+        spec = spec_of(problem, Full(), self.labels, max_length, 0, self.base)
+        return replace(spec, head="own", base_name=f"adopted:{self.base.digest[:16]}")
 
 
 def read_finetuned(folder: Path, problem: ProblemName, max_length: int, target_tokenizer: str | None = None) -> Finetuned:
@@ -76,9 +76,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
 def _check_files(folder: Path, config: dict[str, object]) -> None:
     if not list(folder.glob("model*.safetensors")):
         pickled = sorted(file.name for pattern in PICKLED for file in folder.glob(pattern))
-        held = f", only {', '.join(pickled)}, which can run code" if pickled else ""
+        pickles = f", only {', '.join(pickled)}, which can run code" if pickled else ""
         remedy = "load it where you trust it, and write it with save_pretrained, which writes safetensors"
-        raise refuse_folder(folder, f"holds no model.safetensors{held}", remedy)
+        raise refuse_folder(folder, f"holds no model.safetensors{pickles}", remedy)
     for name in ("config.json", "tokenizer_config.json"):
         if (folder / name).is_file() and "auto_map" in (folder / name).read_text(encoding="utf-8"):
             remedy = "only architectures of transformers itself are loaded"
@@ -93,10 +93,10 @@ def _check_head(folder: Path, config: dict[str, Any], problem: ProblemName) -> t
     """The labels of a classifier's head, in the order of its logits; none where it writes text."""
     from transformers.models.auto import modeling_auto
 
-    wanted = problem_of(problem)
+    task = problem_of(problem)
     heads = config.get("architectures") or ["no architecture"]
-    if heads[0] not in getattr(modeling_auto, wanted.finetuned_table).values():
-        remedy = f"write it with {wanted.finetuned_class}, or fine-tune it here: model.base={folder}"
+    if heads[0] not in getattr(modeling_auto, task.finetuned_table).values():
+        remedy = f"write it with {task.finetuned_class}, or fine-tune it here: model.base={folder}"
         raise refuse_folder(folder, f"config.json says {heads[0]}, which is no model for {problem}", remedy)
     return _labels(folder, config) if facts_of(problem).has_labels else ()
 
@@ -104,35 +104,35 @@ def _check_head(folder: Path, config: dict[str, Any], problem: ProblemName) -> t
 def _labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
     if (kind := config.get("problem_type")) not in (None, "single_label_classification"):
         raise refuse_folder(folder, f"its problem_type is {kind}", "a text has one class here")
-    named = {int(code): str(name) for code, name in (config.get("id2label") or {}).items()}
+    names = {int(code): str(name) for code, name in (config.get("id2label") or {}).items()}
     remedy = "name the classes as the data do, in id2label and label2id of config.json, in the order of the logits"
-    if len(named) < 2 or sorted(named) != list(range(len(named))):
+    if len(names) < 2 or sorted(names) != list(range(len(names))):
         raise refuse_folder(folder, "its config names no two classes (id2label)", remedy)
-    labels = canonical_labels(named[code] for code in sorted(named))
-    if all(name == f"LABEL_{code}" for code, name in named.items()):
+    labels = canonical_labels(names[code] for code in sorted(names))
+    if all(name == f"LABEL_{code}" for code, name in names.items()):
         raise refuse_folder(folder, f"its classes have no names ({labels[0]}, {labels[1]}...)", remedy)
     if len(set(labels)) < len(labels):
         raise refuse_folder(folder, "two of its classes have one name, as labels are spelled here (2.0 is 2, True is true)", remedy)
     return labels
 
 
-def _check_network(base: Base, wanted: Problem, max_length: int) -> None:
-    """Load it, and let it read as many tokens as it may be given."""
+def _check_network(base: Base, problem: Problem, max_length: int) -> None:
+    """Load it and let it read `max_length` tokens; InputError where it cannot."""
     import torch
     import transformers
     from safetensors import SafetensorError
 
     folder = base.path
-    loader = getattr(transformers, wanted.finetuned_class)
+    loader = getattr(transformers, problem.finetuned_class)
     safe = {"local_files_only": True, "use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
     again = "write the folder anew with save_pretrained"
     try:
-        wanted.load_tokenizer(folder, base.target_tokenizer)
+        problem.load_tokenizer(folder, base.target_tokenizer)
         tokenizer = read_tokenizer(folder)
-        model, told = loader.from_pretrained(folder, **safe, dtype=torch.float32)
+        model, info = loader.from_pretrained(folder, **safe, dtype=torch.float32)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise refuse_folder(folder, f"does not load ({str(error).strip().splitlines()[0][:200]})", again) from error
-    if absent := sorted({*told["missing_keys"], *(str(key[0]) for key in told["mismatched_keys"])}):
+    if absent := sorted({*info["missing_keys"], *(str(key[0]) for key in info["mismatched_keys"])}):
         raise refuse_folder(folder, f"{len(absent)} of its weights are missing, among them {absent[0]}", again)
     embedded = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > embedded:
@@ -142,20 +142,20 @@ def _check_network(base: Base, wanted: Problem, max_length: int) -> None:
     ids = torch.full((1, max_length), words[0])
     ids[0, -1] = words[-1] if tokenizer.eos_token_id is None else tokenizer.eos_token_id
     try:
-        logits = _logits(model, wanted, ids)
+        logits = _logits(model, problem, ids)
     except (IndexError, RuntimeError, ValueError) as error:
         fault = f"cannot read {max_length} tokens ({str(error).strip().splitlines()[0][:200]})"
         raise refuse_folder(folder, fault, "lower model.max_length to what it was trained with") from error
-    if wanted.is_causal:
+    if problem.is_causal:
         other = torch.full_like(ids, words[0])
-        if not torch.allclose(logits[0, :-1], _logits(model, wanted, other)[0, :-1], atol=1e-3):
+        if not torch.allclose(logits[0, :-1], _logits(model, problem, other)[0, :-1], atol=1e-3):
             raise refuse_folder(
                 folder, "a token that comes later changes what it says before", "a model that writes sees none of them"
             )
 
 
-def _logits(model: PreTrainedModel, wanted: Problem, ids: torch.Tensor) -> torch.Tensor:
+def _logits(model: PreTrainedModel, problem: Problem, ids: torch.Tensor) -> torch.Tensor:
     import torch
 
     with torch.inference_mode():
-        return wanted.model_logits(model.eval(), ids)  # type: ignore[no-any-return]
+        return problem.model_logits(model.eval(), ids)  # type: ignore[no-any-return]

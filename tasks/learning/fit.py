@@ -1,4 +1,4 @@
-"""One fit: trained to its best epoch, calibrated, from whatever an interrupted one left, to a result that is whole or absent."""
+"""One fit: trains to the best epoch and calibrates, resumes an interrupted fit, and leaves a result that is whole or absent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RESULT, STATE, TRAINED, BEST = "training.json", "trainer_state.json", "trained",
 
 @dataclass(frozen=True)
 class Listener:
-    """Whom a fit tells how it goes: (step, values), (step, of how many), and a sentence."""
+    """Callbacks for a fit's progress: (step, values), (step, of how many), and a sentence."""
 
     log: Callable[[int, dict[str, float]], None]
     progress: Callable[[int, int], None]
@@ -55,7 +55,7 @@ class Listener:
 class Trained:
     """A finished training on disk; `weights` is the sha256 of its trainable.safetensors, `history` the log entries by step.
 
-    `epoch` is the one whose weights these are (0: of an earlier version, which did not say); `temperature` calibrates a
+    `epoch` is the one whose weights these are (0: of an earlier version, which did not record it); `temperature` calibrates a
     classifier; `restart` says why training was begun once more at a lower `learning_rate`, if it was; `fold_rows` training rows,
     answered by networks that had not learned from them, helped to choose the epoch.
     """
@@ -113,8 +113,8 @@ def fit_network(
             trainer.add_callback(_watcher(listener, stop, plan, began, before))
             trainer.train(resume_from_checkpoint=str(start) if start else None)
     if stop.is_set() and trainer.state.global_step < trainer.state.max_steps:
-        kept = f"stopped by a signal at step {trainer.state.global_step}; a checkpoint is kept: run the same command to go on"
-        raise StoppedEarlyError(kept, stop.which)
+        message = f"stopped by a signal at step {trainer.state.global_step}; a checkpoint is kept: run the same command to go on"
+        raise StoppedEarlyError(message, stop.which)
     epoch = best_epoch(trainer.state.log_history, plan.untrained)
     if epoch is not None and epochs_since_best(trainer.state.log_history, plan) > 0:
         load_trainable(network.model, plan.run / BEST / TRAINABLE)
@@ -147,7 +147,7 @@ def _finish(trainer: Any, network: Network, plan: FitPlan, epoch: int, temperatu
 
 
 def _watcher(listener: Listener, stop: threading.Event, plan: FitPlan, began: float, before: float) -> Any:
-    """The one callback: passes on what happens, keeps the best epoch, minds signals, early stopping and a training gone wrong."""
+    """The one callback: reports progress, keeps the best epoch, and ends a fit on signals, early stopping and collapse."""
     from transformers import TrainerCallback
 
     class Watcher(TrainerCallback):  # type: ignore[misc]
@@ -183,7 +183,7 @@ def _watcher(listener: Listener, stop: threading.Event, plan: FitPlan, began: fl
 
 
 def _is_asked(step: int, plan: FitPlan) -> bool:
-    """Whether a network is asked at this step if it tells classes apart: after half the steps, then after every epoch."""
+    """Whether to check at this step that the network tells classes apart: after half the steps, then after every epoch."""
     half = -(-plan.steps // 2)
     return half >= ASKED_FROM and (step == half or (step > half and step % plan.steps_per_epoch == 0))
 
@@ -200,7 +200,7 @@ def _losses(logged: Sequence[dict[str, float]]) -> list[float]:
 
 
 def _logged(checkpoint: Path | None) -> list[dict[str, float]]:
-    """What was logged up to a checkpoint."""
+    """The log entries up to a checkpoint."""
     if checkpoint is None:
         return []
     entries: list[dict[str, float]] = json.loads((checkpoint / STATE).read_text())["log_history"]
@@ -220,17 +220,17 @@ def _signals() -> Iterator[_Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {which: signal.getsignal(which) for which in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
-    def ask(which: int, _: object) -> None:
-        stop.which = which
+    def ask(number: int, _: object) -> None:
+        stop.which = number
         stop.set()
-        signal.signal(which, before[signal.Signals(which)])
+        signal.signal(number, before[signal.Signals(number)])
 
-    for which in before:
-        signal.signal(which, ask)
+    for number in before:
+        signal.signal(number, ask)
     try:
         yield stop
     finally:
-        for which, handler in before.items():
-            signal.signal(which, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""How long to train, and how sure to be, where few rows are held out: found by cross-validation on the training rows too.
+"""Chooses epoch and temperature, where few rows are held out, by cross-validation on the training rows too.
 
 Thirty held-out rows tell the epochs of a training apart by luck. So each third of the training rows is answered, epoch by epoch, by
 a network that was trained on the other two; the losses of all of them, and of the held-out rows under the network that is kept,
@@ -20,7 +20,7 @@ from configs.schema import Training
 from tasks.common.files import atomic_folder, is_valid
 
 FEW_HELD_OUT = 100  # rows; from here on they choose alone
-MOST_ROWS = 1_000  # of training: with more of them it takes too long, and few held-out rows are then what was asked for
+MOST_ROWS = 1_000  # of training: with more of them it takes too long, and the few held-out rows are the user's choice
 FOLDS = 3
 ANSWERS = "answers.npz"
 
@@ -54,11 +54,11 @@ def folds_of(training: Training, rows: pd.DataFrame, held_out: pd.DataFrame) -> 
     fold_of = _fold_of(rows["target"].to_numpy(), groups.to_numpy(), training.seed)
     pairs = []
     for number in range(FOLDS):
-        fitted, answered = rows[fold_of != number], rows[fold_of == number]
-        answered = answered[answered["target"].isin(set(fitted["target"]))]
-        if answered.empty or fitted["target"].nunique() < 2:
+        fitted, held_back = rows[fold_of != number], rows[fold_of == number]
+        held_back = held_back[held_back["target"].isin(set(fitted["target"]))]
+        if held_back.empty or fitted["target"].nunique() < 2:
             return []
-        pairs.append((fitted.reset_index(drop=True), answered.reset_index(drop=True)))
+        pairs.append((fitted.reset_index(drop=True), held_back.reset_index(drop=True)))
     return pairs
 
 
@@ -69,13 +69,13 @@ def _fold_of(targets: npt.NDArray[np.generic], groups: npt.NDArray[np.generic], 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class of fewer rows than folds is answered where it can be
         splits = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(targets, targets, groups)
-        for number, (_, answered) in enumerate(splits):
-            fold_of[answered] = number
+        for number, (_, places) in enumerate(splits):
+            fold_of[places] = number
     return fold_of
 
 
 def note_epoch(folder: Path, epoch: int, logits: npt.ArrayLike, targets: npt.ArrayLike) -> None:
-    """Leave what a fold's network answers after an epoch, whole or not at all."""
+    """Write the answers of a fold's network after an epoch, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f".{epoch:03}.part"
     with aside.open("wb") as out:
@@ -84,23 +84,23 @@ def note_epoch(folder: Path, epoch: int, logits: npt.ArrayLike, targets: npt.Arr
 
 
 def gather_epochs(folder: Path, seconds: float) -> FoldAnswers:
-    """What a fold's network answered after all its epochs."""
+    """The answers of a fold's network after each of its epochs."""
     epochs = [np.load(file, allow_pickle=False) for file in sorted(folder.glob("*.npz"))]
     return FoldAnswers(np.stack([epoch["logits"] for epoch in epochs]), epochs[0]["targets"], seconds)
 
 
 def save_answers(folder: Path, answers: FoldAnswers) -> None:
-    """Write what a fold gave, whole or not at all."""
+    """Write a fold's answers, whole or not at all."""
     with atomic_folder(folder) as aside:
         np.savez(aside / ANSWERS, logits=answers.logits, targets=answers.targets, seconds=np.float64(answers.seconds))
 
 
 def load_answers(folder: Path) -> FoldAnswers | None:
-    """What a fold gave before; None where it has not, or not whole."""
+    """A fold's stored answers; None where they are absent or damaged."""
     if is_valid(folder, frozenset({ANSWERS})) is not None:
         return None
-    with np.load(folder / ANSWERS, allow_pickle=False) as held:
-        return FoldAnswers(held["logits"], held["targets"], float(held["seconds"]))
+    with np.load(folder / ANSWERS, allow_pickle=False) as arrays:
+        return FoldAnswers(arrays["logits"], arrays["targets"], float(arrays["seconds"]))
 
 
 def pool_answers(folds: Sequence[FoldAnswers]) -> FoldAnswers:

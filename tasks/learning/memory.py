@@ -1,4 +1,4 @@
-"""As many rows in memory at once as there is room for: fewer where it runs out, the batch staying as large as it was."""
+"""Runs a training with as many rows in memory at once as fit: fewer where it runs out, with the batch size unchanged."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MICRO = "micro"  # the file that notes how many rows were found to fit
 
 
 def within_memory(attempt: Callable[[int], T], batch: int, noted: Path, how: Numerics, notice: Callable[[str], None]) -> T:
-    """What `attempt` gives with so many rows in memory at once: the batch, or a quarter of it where memory runs out.
+    """The result of `attempt` with so many rows in memory at once: the batch, or a quarter of it where memory runs out.
 
-    What was found to fit is noted in a file, for whoever resumes. Raises InfraError where a quarter does not fit either.
+    The number that fits is noted in a file, for a resumed training. Raises InfraError where a quarter does not fit either.
     """
     sizes = _sizes(batch, noted)
     for micro in sizes:
@@ -40,9 +40,9 @@ def within_memory(attempt: Callable[[int], T], batch: int, noted: Path, how: Num
 
 
 def _sizes(batch: int, noted: Path) -> tuple[int, ...]:
-    """How many rows to hold in memory at once, in the order to be tried; after a kill, what was found to fit."""
-    found = noted.read_text() if noted.is_file() else ""
-    return (int(found),) if found.isdigit() else tuple(dict.fromkeys((batch, _smaller(batch))))
+    """How many rows to hold in memory at once, in the order to be tried; after a kill, the number that fitted."""
+    text = noted.read_text() if noted.is_file() else ""
+    return (int(text),) if text.isdigit() else tuple(dict.fromkeys((batch, _smaller(batch))))
 
 
 def _smaller(batch: int) -> int:
@@ -55,7 +55,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """torch says it in three ways: its own class, Python's, and a RuntimeError of the CPU allocator."""
+    """Whether memory ran out, as torch reports it: by its own class, Python's, or a RuntimeError of the CPU allocator."""
     import torch
 
     return (

@@ -52,9 +52,9 @@ def build_network(spec: Spec, base: Path, moved: Path | None = None) -> Network:
 
 
 def refuse_blind(network: Network) -> None:
-    """Refuse to train on a network that pools the first token and sees no later one: all texts that begin alike are alike to it.
+    """Refuse to train a network that pools the first token and sees no later one: to it all texts that begin alike are equal.
 
-    Versions of before may be such; what starts from their weights would stay so.
+    Earlier versions may be such; a training from their weights would stay so.
     """
     from tasks.problems.probing import probe_network
 
@@ -66,7 +66,7 @@ def refuse_blind(network: Network) -> None:
 
 
 def outline_network(spec: Spec, base: Path) -> nn.Module:
-    """The network without its weights (torch's meta device) and its head: what it would need, before anything is loaded."""
+    """The network without its weights (torch's meta device) and its head: to tell what it needs before anything is loaded."""
     import torch
     from transformers import AutoConfig
 
@@ -76,7 +76,7 @@ def outline_network(spec: Spec, base: Path) -> nn.Module:
 
 
 def adapter_of(spec: Spec) -> Adapt:
-    """What puts the adapter of a spec into a base."""
+    """The function that puts the adapter of a spec into a base."""
     return partial(adapters.add_adapter, adapter=spec.moves, task=problem_of(spec.problem).task_type)
 
 

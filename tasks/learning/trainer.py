@@ -1,4 +1,4 @@
-"""The Trainer of Hugging Face, made to keep its word about checkpoints and batches, and told when its training goes wrong."""
+"""Hugging Face's Trainer with checkpoints that are whole, batches of like length, and the detection of a collapse."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOG_ENTRIES = 30  # of a whole training, at the least where it has as many steps
 
 @dataclass(frozen=True)
 class EarlierFits:
-    """What the fits before this one did, in the account of one training: log entries by step, steps, seconds, why it began anew."""
+    """The earlier fits of one training: log entries by step, steps, seconds, why it began anew."""
 
     history: tuple[dict[str, float], ...] = ()
     steps: int = 0
@@ -48,13 +48,13 @@ class EarlierFits:
 
 @dataclass(frozen=True)
 class FitPlan:
-    """What one fit needs beside the network.
+    """The inputs of one fit beside the network.
 
     `lengths` are token counts of the training rows; `micro` rows are held in memory at once; checkpoints go to `run`, the result to
     `result`/trained. `last_epoch` ends a fit before its schedule does. `untrained` is the loss of an answer that is the same for
-    every row, None where no such answer is known; `tells_apart` asks the network whether it answers more than one class. A
+    every row, None where no such answer is known; `tells_apart` checks whether the network answers more than one class. A
     temperature draws a classifier's answers towards the class `shares` of the training rows. `folds`
-    help the held-out rows to choose an epoch; a fit that is a fold itself leaves what it answers after each epoch in `answers`.
+    help the held-out rows to choose an epoch; a fit that is a fold itself writes its answers after each epoch to `answers`.
     """
 
     training: Training
@@ -213,7 +213,7 @@ def _groups(trainer: Trainer, training: Training) -> list[dict[str, object]]:
 
 @contextmanager
 def disk_errors(run: Path) -> Iterator[None]:
-    """A disk that does not take what the block writes is the world's fault; torch says so by RuntimeError."""
+    """Turn a full or failing disk within the block into an InfraError; torch reports it by RuntimeError."""
     try:
         yield
     except (OSError, RuntimeError) as error:

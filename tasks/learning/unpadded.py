@@ -1,7 +1,7 @@
-"""Texts of any lengths in one pass and no padding: tokens lie end to end, and attention alone knows where a text ends.
+"""Runs texts of any lengths in one pass without padding: tokens lie end to end, and attention alone knows where a text ends.
 
-Linear layers, norms and activations work on one token at a time, so they may as well work on those of many texts. It fits encoders
-that take positions and attend through transformers' own interface, as most do; whether it fits one is found out by asking it.
+Linear layers, norms and activations work on one token at a time, so the tokens of many texts can share a pass. It fits encoders
+that take positions and attend through transformers' own interface, as most do; `fits` tries it on some texts.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ class UnpaddedPass:
         self.before = self.encoder.config._attn_implementation
 
     def fits(self, ids: Sequence[Sequence[int]], padded: Callable[[Sequence[Sequence[int]]], npt.NDArray[np.float32]]) -> bool:
-        """Whether it says of some texts what the padded way says; if not, the model is left as it was."""
+        """Whether it gives the logits of the padded way on some texts; if not, the model is left as it was."""
         if self.model.pooling not in POOLINGS or self.encoder.device.type != "cpu":
             return False
-        wanted = padded(ids)
+        expected = padded(ids)
         self.encoder.set_attn_implementation(NAME)
         try:
-            found = self.logits(ids)
+            logits = self.logits(ids)
         except (
             TypeError,
             KeyError,
@@ -65,10 +65,10 @@ class UnpaddedPass:
             RuntimeError,
             IndexError,
             AttributeError,
-        ):  # it takes no positions, it attends itself
-            found = np.full_like(wanted, np.nan)
+        ):  # it takes no positions, or attends in its own way
+            logits = np.full_like(expected, np.nan)
         tolerance = TOLERANCE * (30 if any(value.dtype == torch.bfloat16 for value in self.model.parameters()) else 1)
-        if np.abs(found - wanted).max() <= tolerance * max(1.0, np.abs(wanted).max()):
+        if np.abs(logits - expected).max() <= tolerance * max(1.0, np.abs(expected).max()):
             return True
         self.leave()
         return False
@@ -88,9 +88,9 @@ class UnpaddedPass:
                 tokens += len(ids[order[end]])
                 end += 1
             out.append(self._one_pass([ids[row] for row in order[begin:end]]))
-        said = np.concatenate(out)
-        unsorted = np.empty_like(said)
-        unsorted[order] = said
+        logits = np.concatenate(out)
+        unsorted = np.empty_like(logits)
+        unsorted[order] = logits
         return unsorted
 
     def _one_pass(self, rows: list[Sequence[int]]) -> npt.NDArray[np.float32]:
@@ -104,8 +104,8 @@ class UnpaddedPass:
         tokens, positions = torch.from_numpy(filled).unsqueeze(1)
         with torch.inference_mode(), self.autocast():
             hidden = self.encoder(input_ids=tokens, position_ids=positions, stretches=stretches).last_hidden_state[0]
-            said = self.model.head(torch.cat([self._pool(hidden[part.start : part.end], part) for part in stretches]))
-        return said.float().numpy()  # type: ignore[no-any-return]
+            logits = self.model.head(torch.cat([self._pool(hidden[part.start : part.end], part) for part in stretches]))
+        return logits.float().numpy()  # type: ignore[no-any-return]
 
     def _pool(self, hidden: torch.Tensor, part: Stretch) -> torch.Tensor:
         of_texts = hidden.view(part.texts, part.length, -1)
@@ -121,7 +121,7 @@ class UnpaddedPass:
 
 
 def pass_tokens(tokens: int) -> int:
-    """How many tokens a pass is given: the CPU's kernels are made and kept for each number apart, so there are to be few."""
+    """How many tokens a pass is given: the CPU's kernels are built and cached per number, so there should be few."""
     step = next((step for most, step in STEPS if tokens <= most), 1)
     return -(-tokens // step) * step
 

@@ -1,4 +1,4 @@
-"""The objectives: what a training minimises, from which rows, and what its models are measured by. Ask for one here (base.py)."""
+"""The objectives: the loss of a training, its rows, and the measure of its models. Get one here by its settings (see base.py)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def objective_of(settings: schema.Objective) -> Objective:
-    """The objective that these settings ask for."""
+    """The objective of these settings."""
     match settings:
         case schema.Supervised():
             from tasks.learning.objectives.supervised import SupervisedObjective
@@ -27,5 +27,5 @@ def objective_of(settings: schema.Objective) -> Objective:
 
 
 def measure_of(settings: schema.Objective, problem: schema.ProblemName) -> Measure:
-    """What the models of a pipeline with this objective and this problem are measured by."""
+    """The measure of the models of a pipeline with this objective and this problem."""
     return objective_of(settings).measure_of(problem)

@@ -1,4 +1,4 @@
-"""The contract of an objective: which rows it reads, the Trainer that minimises it, what its networks are measured by."""
+"""The contract of an objective: the rows that it reads, the Trainer that minimises it, the measure of its networks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Objective(ABC):
 
     @abstractmethod
     def check_rows(self, spec: Spec, held_out: pd.DataFrame) -> None:
-        """InputError where the held-out rows ask for what the training rows do not teach."""
+        """InputError where the held-out rows need classes that no training row teaches."""
 
     def folds_of(
         self, spec: Spec, training: Training, rows: pd.DataFrame, held_out: pd.DataFrame
@@ -51,7 +51,7 @@ class Objective(ABC):
         """Rows as the Trainer reads them; `input_ids` is the longest of what a row holds."""
 
     def complete_plan(self, plan: FitPlan, network: Network, examples: list[Example]) -> FitPlan:
-        """The plan with what tells a training that has gone wrong, and what calibrates, from the encoded training rows."""
+        """The plan with the parts that detect a collapse and that calibrate, from the encoded training rows."""
         return plan
 
     @abstractmethod

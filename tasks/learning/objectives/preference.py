@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class PreferenceObjective(Objective):
-    """The loss of TRL's DPOTrainer on pairs; the reference is the network that training starts from, asked once before it."""
+    """The loss of TRL's DPOTrainer on pairs; the reference is the network that training starts from, scored once before it."""
 
     sequences_per_row = 2
 
@@ -52,7 +52,7 @@ class PreferenceObjective(Objective):
         problem = _writer(spec.problem)
         read = rows.assign(**{name: spec.read(rows[name].tolist()) for name in PairRanking.text_columns})
         chosen, rejected = (problem.encode_rows(tokenizer, spec, read.assign(target=read[name])) for name in ("target", "rejected"))
-        return [_as_pair(one, other) for one, other in zip(chosen, rejected, strict=True)]
+        return [_as_pair(better, worse) for better, worse in zip(chosen, rejected, strict=True)]
 
     def complete_plan(self, plan: FitPlan, network: Network, examples: list[Example]) -> FitPlan:
         """With the loss of a network that has not moved from its reference."""
@@ -82,7 +82,7 @@ class PreferenceObjective(Objective):
             data_collator=_collate_pairs(network.pad_id),
         )
         if "ref" in getattr(network.model, "peft_config", {}):
-            network.model.delete_adapter("ref")  # the copy of the adapter that was asked as the reference
+            network.model.delete_adapter("ref")  # the copy of the adapter that served as the reference
         return trainer
 
 
@@ -123,7 +123,7 @@ _REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
 
 @contextmanager
 def _without_bars() -> Iterator[None]:
-    """No progress bars of libraries in the block: they would be drawn into ours."""
+    """Turn off the progress bars of libraries within the block: they would be drawn into ours."""
     before = os.environ.get("TQDM_DISABLE")
     os.environ["TQDM_DISABLE"] = "1"
     try:
@@ -144,8 +144,8 @@ def _trainer_of_pairs() -> type[Trainer]:
         def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
             return dataset
 
-        def _precompute_ref_logps(self, *given: Any) -> Dataset:
+        def _precompute_ref_logps(self, *args: Any) -> Dataset:
             with _without_bars():
-                return super()._precompute_ref_logps(*given)
+                return super()._precompute_ref_logps(*args)
 
     return PairsTrainer

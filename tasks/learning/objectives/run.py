@@ -1,4 +1,4 @@
-"""The run of a training, whatever it minimises: within memory, begun once more where it went wrong, gone on with after a kill."""
+"""Runs a training of any objective: within memory, once more where it went wrong, resumed after a kill."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LOWER_RATE = 0.25  # of the learning rate, where a training that went wrong is b
 
 @dataclass(frozen=True)
 class TrainingMaterial:
-    """What is trained, and on what: a network's description, its base's folder, rows to fit to and rows to choose by (or none)."""
+    """The input of a training: a network's description, its base's folder, rows to fit to and rows to choose by (or none)."""
 
     spec: Spec
     base: Path
@@ -45,7 +45,7 @@ class TrainingMaterial:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What the attempts at one training share, and what the fits before them did and found, if there were any."""
+    """The settings that the attempts at one training share, and the results of earlier fits, if there were any."""
 
     material: TrainingMaterial
     objective: Objective
@@ -57,7 +57,7 @@ class TrainingJob:
     temperature: float | None = None
     earlier: EarlierFits = field(default_factory=EarlierFits)
     folds: FoldAnswers | None = None
-    answers: Path | None = None  # where a fold leaves what it answers after each epoch
+    answers: Path | None = None  # where a fold writes its answers after each epoch
 
     def of(self, rows: pd.DataFrame, held_out: pd.DataFrame) -> TrainingJob:
         """The same with other rows."""
@@ -114,17 +114,17 @@ def _with_folds(job: TrainingJob, pairs: list[tuple[pd.DataFrame, pd.DataFrame]]
     listener.notice(f"few rows are held out: {len(pairs)} folds of the training rows help to choose the epoch")
     sizes = [epochs * math.ceil(size / batch) for size in (*(len(fitted) for fitted, _ in pairs), rows)]
     training, folds = job.training.model_copy(update={"epochs": epochs}), []
-    for number, (fitted, answered) in enumerate(pairs):
+    for number, (fitted, held_back) in enumerate(pairs):
         around = listener.with_steps_around(sum(sizes[:number]), sum(sizes[number + 1 :]), silent=True)
-        one = replace(job, training=training, listener=around).of(fitted, answered)
-        folds.append(_fold(one, run / FOLD.format(number + 1)))
+        fold_job = replace(job, training=training, listener=around).of(fitted, held_back)
+        folds.append(_fold(fold_job, run / FOLD.format(number + 1)))
     every = pool_answers(folds)
     earlier = replace(job.earlier, seconds=job.earlier.seconds + every.seconds)
     return replace(job, folds=every, earlier=earlier, listener=listener.with_steps_around(sum(sizes[:-1]), 0))
 
 
 def _fold(job: TrainingJob, run: Path) -> FoldAnswers:
-    """Fit to one fold's rows, or find it fitted; what it answers the others after each epoch."""
+    """Fit to one fold's rows, or find it fitted; its answers to the other rows after each epoch."""
     if (earlier := load_answers(run)) is not None:
         return earlier
     fit_folder = run.with_name(f"{run.name}-fit")
@@ -163,7 +163,7 @@ def _steady(job: TrainingJob, run: Path) -> Trained:
 
 
 def _note_collapse(error: CollapsedError, run: Path) -> None:
-    """Write down how an attempt went wrong, whole or not at all: whoever goes on after a kill must not try it again."""
+    """Record how an attempt went wrong, whole or not at all: a resumed training must not try it again."""
     seconds = max((float(entry.get("seconds", 0.0)) for entry in error.history), default=0.0)
     values = {"reason": error.reason, "step": error.step, "seconds": seconds, "history": error.history}
     run.mkdir(parents=True, exist_ok=True)
@@ -181,14 +181,14 @@ def _within_memory(job: TrainingJob, run: Path, result: Path) -> Trained:
 
 
 def _attempt(job: TrainingJob, run: Path, result: Path, micro: int, how: Numerics) -> Trained:
-    given = job.material
-    moved, spec = _weights_of(job.start, given.spec) if job.start else (None, given.spec)
-    tokenizer = problem_of(spec.problem).load_tokenizer(given.base, spec.target_tokenizer)
-    examples, answered = (job.objective.encode_rows(tokenizer, spec, frame) for frame in (given.rows, given.held_out))
-    answered.sort(key=lambda row: len(row["input_ids"]))  # batches of like length: their order is no matter
+    material = job.material
+    moved, spec = _weights_of(job.start, material.spec) if job.start else (None, material.spec)
+    tokenizer = problem_of(spec.problem).load_tokenizer(material.base, spec.target_tokenizer)
+    examples, held_out = (job.objective.encode_rows(tokenizer, spec, frame) for frame in (material.rows, material.held_out))
+    held_out.sort(key=lambda row: len(row["input_ids"]))  # batches of like length: their order is no matter
     lengths = [len(row["input_ids"]) for row in examples]
-    check_fits(outline_network(spec, given.base), micro * job.objective.sequences_per_row, max(lengths), how)
-    network = build_network(spec, given.base, moved)
+    check_fits(outline_network(spec, material.base), micro * job.objective.sequences_per_row, max(lengths), how)
+    network = build_network(spec, material.base, moved)
     if job.start is not None:
         refuse_blind(network)
     attend_in_fp32(network.model, how)
@@ -196,11 +196,11 @@ def _attempt(job: TrainingJob, run: Path, result: Path, micro: int, how: Numeric
     plan = FitPlan(job.training, job.learning_rate, lengths, micro, how, run, result, job.last_epoch, earlier=job.earlier)
     plan = replace(plan, folds=job.folds, answers=job.answers)
     plan = job.objective.complete_plan(plan, network, examples)
-    trainer = job.objective.make_trainer(network, EncodedRows(examples, answered), plan)
+    trainer = job.objective.make_trainer(network, EncodedRows(examples, held_out), plan)
     trainer.plan = plan
 
     def calibrate(network: Network, epoch: int) -> float:
-        return job.temperature or job.objective.fit_temperature(network, answered, plan, epoch, job.folds)
+        return job.temperature or job.objective.fit_temperature(network, held_out, plan, epoch, job.folds)
 
     return fit_network(trainer, network, plan, calibrate, job.listener.after(job.earlier.steps))
 

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from tasks.problems.seq2seq import PairedTokenizer
     from tasks.problems.types import EncodedRows, Example, Network, Spec
 
-BATCH = 32  # rows that are asked at once
+BATCH = 32  # rows that are answered at once
 
 
 class SupervisedObjective(Objective):
-    """The loss of the problem on its rows. Where targets are labels, a training that answers one class is told, and calibrated."""
+    """The loss of the problem on its rows. With labels, a collapse to one class is detected, and the network calibrated."""
 
     def __init__(self, settings: Supervised) -> None:
         self.settings = settings
@@ -97,7 +97,7 @@ def _logits(network: Network, rows: list[Example], how: Numerics) -> npt.NDArray
 
 
 def _tells_apart(network: Network, rows: list[Example], how: Numerics) -> Callable[[], bool]:
-    """Whether the network, as it is when asked, answers more than one class to rows of several."""
+    """A check whether the network, as it is at the time of the call, answers more than one class to rows of several."""
     sample = [rows[place] for place in collapse.sample_rows(_targets(rows))]
 
     def tells_apart() -> bool:
@@ -108,7 +108,7 @@ def _tells_apart(network: Network, rows: list[Example], how: Numerics) -> Callab
 
 
 def _calibrated_loss(validation: EvalPrediction, plan: FitPlan, step: int) -> dict[str, float]:
-    """What the Trainer logs of the held-out rows beside their loss: that after calibration, and whether one class is answered."""
+    """Metrics of held-out rows that the Trainer logs beside their loss: the calibrated loss, and whether one class is answered."""
     own, own_targets = validation.predictions, validation.label_ids
     epoch = round(step / plan.steps_per_epoch)
     if plan.answers is not None:
