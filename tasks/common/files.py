@@ -1,4 +1,4 @@
-"""Checkpoints are valid or absent: written aside, hashed, renamed; read back only if every hash still fits."""
+"""Files and folders that are whole or absent: written aside, hashed, renamed; a folder is read only if every hash still fits."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MANIFEST = "manifest.json"
-KEPT = 2  # the newest, and one to fall back on
-# Training that resumes without one of these goes on silently with other weights than an uninterrupted one.
-REQUIRED = frozenset({"trainable.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"})
 
 
 @contextmanager
@@ -23,7 +20,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     """A folder that appears whole under its name, hashed and flushed to disk, or not at all."""
     aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     aside.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target.parent, f".{target.name}.*.tmp")
+    remove_unfinished(target.parent, f".{target.name}.*.tmp")
     aside.mkdir()
     handle = os.open(aside, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -64,36 +61,8 @@ def manifest_of(folder: Path) -> dict[str, str]:
     return hashes
 
 
-def newest_valid(folder: Path, notice: Callable[[str], None]) -> Path | None:
-    """The checkpoint to resume from; a damaged one is dropped, saying so, in favour of the one before."""
-    _sweep(folder, ".*.tmp")
-    for checkpoint in reversed(in_order(folder)):
-        fault = is_valid(checkpoint, REQUIRED)
-        if fault is None:
-            return checkpoint
-        notice(f"checkpoint {checkpoint.name}: {fault}; falling back to the one before it")
-        shutil.rmtree(checkpoint)
-    return None
-
-
-def in_order(folder: Path) -> list[Path]:
-    """The checkpoints of a run, oldest first."""
-    return sorted(folder.glob("checkpoint-*"), key=step_of) if folder.is_dir() else []
-
-
-def step_of(checkpoint: Path) -> int:
-    """The optimizer step that a checkpoint was written after."""
-    return int(checkpoint.name.rpartition("-")[2])
-
-
-def keep_newest(folder: Path) -> None:
-    """Drop all but the last few."""
-    for checkpoint in in_order(folder)[:-KEPT]:
-        shutil.rmtree(checkpoint)
-
-
-def _sweep(folder: Path, pattern: str) -> None:
-    """Remove what killed writers left aside; a living one holds a lock on its folder, which death releases."""
+def remove_unfinished(folder: Path, pattern: str) -> None:
+    """Remove the folders that killed writers left aside; a living one holds a lock on its folder, which death releases."""
     for aside in folder.glob(pattern) if folder.is_dir() else ():
         with suppress(BlockingIOError, FileNotFoundError):
             handle = os.open(aside, os.O_RDONLY | os.O_CLOEXEC)

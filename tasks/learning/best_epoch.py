@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.common.files import step_of
+from tasks.learning.checkpoints import step_of
 from tasks.learning.trainer import FitPlan
 
 CALIBRATED_LOSS = "eval_calibrated_loss"  # of held-out rows, after a temperature was fitted to them

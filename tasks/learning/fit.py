@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import InfraError, StoppedError
-from tasks.common.files import atomic_folder, is_valid, newest_valid
+from tasks.common.files import atomic_folder, is_valid
 from tasks.learning.adapters import load_trainable, save_trainable, trainable_weights
 from tasks.learning.best_epoch import ONE_CLASS, best_epoch, epochs_since_best, is_over, stops_early
+from tasks.learning.checkpoints import newest_valid
 from tasks.learning.collapse import ASKED_FROM, CollapsedError, climbed_back, learned_nothing
 from tasks.learning.device import Numerics, peak_memory
 from tasks.learning.network import TRAINABLE, save_spec

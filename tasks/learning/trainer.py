@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import InfraError
 from configs.schema import Training
-from tasks.common.files import atomic_folder, keep_newest
+from tasks.common.files import atomic_folder
 from tasks.learning.adapters import load_trainable, save_trainable
 from tasks.learning.batching import LengthBuckets
+from tasks.learning.checkpoints import keep_newest
 from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics
 from tasks.learning.folds import FoldAnswers
