@@ -30,29 +30,33 @@ if TYPE_CHECKING:
 
 
 def adoption_key(pipeline: Pipeline, model: Finetuned) -> str:
-    """All that determines the answers of an adopted model: in the place of the train-key that nobody knows."""
+    """All that determines the answers of an adopted model: it takes the place of the train-key, which is unknown."""
     return json_sha256({"adopted": model.base.digest, "problem": pipeline.problem, "max_length": pipeline.model.max_length})
 
 
 def adopted_before(ledger: Ledger, pipeline: str, key: str) -> Decision | None:
     """The last adoption of the same model, if it was adopted to the end."""
-    made = (each for each in decisions_of(ledger, pipeline) if each.verdict == ADOPTED and each.train_key == key)
-    return max(made, key=lambda each: each.at, default=None)
+    adoptions = (
+        decision for decision in decisions_of(ledger, pipeline) if decision.verdict == ADOPTED and decision.train_key == key
+    )
+    return max(adoptions, key=lambda decision: decision.at, default=None)
 
 
 def check_labels(folder: Path, labels: Sequence[str], known: Sequence[str]) -> None:
     """Refuse a model whose classes are not those of the data, each spelled alike; raises InputError naming what differs."""
-    own, given = set(labels), set(known)
-    if own == given:
+    own, data_labels = set(labels), set(known)
+    if own == data_labels:
         return
-    alike = {fold_label(label): label for label in given - own}
+    alike = {fold_label(label): label for label in data_labels - own}
     respelled = [
-        f"`{label}` is `{alike[fold_label(label)]}` in the data" for label in sorted(own - given) if fold_label(label) in alike
+        f"`{label}` is `{alike[fold_label(label)]}` in the data"
+        for label in sorted(own - data_labels)
+        if fold_label(label) in alike
     ]
     faults = [
         *respelled,
-        *([f"the data have {_named(given - own)} besides"] if given - own and not respelled else []),
-        *([f"the model has {_named(own - given)} besides"] if own - given and not respelled else []),
+        *([f"the data have {_named(data_labels - own)} besides"] if data_labels - own and not respelled else []),
+        *([f"the model has {_named(own - data_labels)} besides"] if own - data_labels and not respelled else []),
     ]
     raise InputError(
         f"--model {folder}: its classes are not those of the data: {'; '.join(faults)}: model and data must know the same classes "
@@ -67,9 +71,9 @@ def _named(labels: set[str]) -> str:
 
 @task(name="keep-model", cache_policy=NO_CACHE)
 def keep_network(pipeline: Pipeline, home: Home, tracking: Tracking, model: Finetuned, key: str) -> tuple[Base, Trained]:
-    """Store the model once, as a base under its hash, and write down the network that it is; from here on its folder is not read.
+    """Store the model once, as a base under its hash, and its network's description; from here on its folder is not read.
 
-    The network is a training's result in which nothing was trained: so all that a version goes through, it goes through too.
+    The network is a training's result in which nothing was trained, so it passes through all stages of a version.
     """
     from tasks.common.files import atomic_folder
     from tasks.learning.adapters import save_trainable

@@ -1,4 +1,4 @@
-"""What came from what, as Prefect's assets: a snapshot, a version from it, the alias from the version."""
+"""Lineage as Prefect's assets: a snapshot, a version from it, the alias from the version."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 
 def link_assets(pipeline: str, snapshot: str, version: str, alias: str | None) -> None:
-    """Say in the flow run that is under way what was made from what; `alias` is None where it names another version."""
+    """Record the lineage in the current flow run; `alias` is None where it names another version."""
     data = _asset(f"{pipeline}/snapshot/{snapshot[:16]}", f"the prepared data of {pipeline}")
     _made(data)
     _made(_model(pipeline, version), data)
@@ -16,7 +16,7 @@ def link_assets(pipeline: str, snapshot: str, version: str, alias: str | None) -
 
 
 def record_alias(pipeline: str, version: str, alias: str) -> None:
-    """Say that the alias names this version from now on."""
+    """Record that the alias names this version from now on."""
     _made(_asset(f"{pipeline}/{alias}", f"the version of {pipeline} that answers"), _model(pipeline, version))
 
 
@@ -24,10 +24,10 @@ def _model(pipeline: str, version: str) -> Asset:
     return _asset(f"{pipeline}/version/{version}", f"a registered version of {pipeline}")
 
 
-def _made(made: Asset, *origins: Asset) -> None:
-    name = f"trace-{made.key.rpartition('/')[2]}"
+def _made(asset: Asset, *origins: Asset) -> None:
+    name = f"trace-{asset.key.rpartition('/')[2]}"
 
-    @materialize(made, asset_deps=list(origins), name="trace", task_run_name=name, cache_policy=NO_CACHE)
+    @materialize(asset, asset_deps=list(origins), name="trace", task_run_name=name, cache_policy=NO_CACHE)
     def traced() -> None:
         """The event is all."""
 

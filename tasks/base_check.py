@@ -1,4 +1,4 @@
-"""The face of the check of a base: done once for a base, the settings that concern it and the code, and remembered."""
+"""The face of the check of a base: done once per base, settings that concern it and code, and remembered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.identity.keys import TRAIN_LIBRARIES, code_of, json_sha256, library_v
 
 
 def earlier_notices(pipeline: Pipeline, home: Home, base: Base) -> tuple[str, ...] | None:
-    """What is to be known of a base that this home found fit for these settings before; None where it did not."""
+    """The stored notices on a base that passed the check with these settings before; None where it did not."""
     try:
         return tuple(json.loads(_file(pipeline, home, base).read_text()))
     except (FileNotFoundError, ValueError):
@@ -22,7 +22,7 @@ def earlier_notices(pipeline: Pipeline, home: Home, base: Base) -> tuple[str, ..
 
 
 def check_base(pipeline: Pipeline, home: Home, base: Base) -> tuple[str, ...]:
-    """What is to be known of a base that fits; raises InputError, with setting and remedy, for one that cannot work."""
+    """The notices on a base that passes the check; raises InputError, with setting and remedy, for one that cannot work."""
     notices = notices_of(pipeline, base)
     file = _file(pipeline, home, base)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def check_base(pipeline: Pipeline, home: Home, base: Base) -> tuple[str, ...]:
 
 
 def tokenizer_file(home: Home, base: Base) -> Path | None:
-    """The base's tokenizer.json, or what the check made of its other files; None where there is neither."""
+    """The base's tokenizer.json, or the one that the check wrote from its other files; None where there is neither."""
     return next((file for file in (base.path / "tokenizer.json", _tokenizer_file(home, base)) if file.is_file()), None)
 
 

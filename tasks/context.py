@@ -1,4 +1,4 @@
-"""What travels together through the stages: a pipeline with its records, and a training with its run."""
+"""Contexts that the stages share: a pipeline with its records, and a training with its run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TrainingRun:
 
 
 def open_context(pipeline: Pipeline, home: Home) -> PipelineContext:
-    """A pipeline with the records of a home; nothing is asked of them yet."""
+    """A pipeline with the records of a home, which are not read yet."""
     tracking = Tracking(home)
     return PipelineContext(pipeline, home, tracking, Registry(tracking, pipeline.release.alias), open_ledger(home))
 

@@ -1,4 +1,4 @@
-"""The face of the data contract: rows held against their suites, what broke it told in full."""
+"""The face of the data contract: checks rows against their suites, and reports every breach."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def contract_suites(pipeline: Pipeline) -> tuple[Path, ...]:
 
 
 def contract_settings(pipeline: Pipeline) -> str:
-    """The digest of what a run holds data against: how they are read, the contract's settings and its suites."""
+    """The digest of the contract that a run checks data by: how they are read, its settings and its suites."""
     contract = pipeline.contract.model_dump(mode="json")
     texts = [file.read_text(encoding="utf-8") for file in contract_suites(pipeline)]
     return json_sha256([pipeline.data.model_dump(mode="json"), contract, pipeline.model.model_dump(mode="json"), texts])
 
 
 def without_earlier(pipeline: Pipeline, home: Home) -> tuple[str, ...]:
-    """What the contract cannot compare for want of the last snapshot, as a tuple of no sentence or one.
+    """A notice where the contract lacks the last snapshot to compare with, as a tuple of at most one sentence.
 
     A snapshot that was removed to make room, or lost, stops no run.
     """
@@ -65,7 +65,7 @@ def validate(
 ) -> Validation:
     """Hold rows against the contract in the process `beside`, and import something of use `meanwhile`.
 
-    Data Docs are written whatever comes of it, and a critical failure is the user's to mend.
+    Data Docs are written in any case; a critical failure raises ContractError.
     """
     from expectations.run import validate_records as hold_against
 
@@ -73,12 +73,12 @@ def validate(
     docs = home.path / "docs" / inputs.key[:16] / stage
     context = _context(pipeline, home, inputs.base)
     limit = pipeline.contract.max_quarantined
-    asked = beside.submit(
+    future = beside.submit(
         hold_against, rows.reader(), inputs.suites, stage=stage, context=context, max_quarantined=limit, docs_dir=docs
     )
     with quick_import():
         meanwhile()
-    result: Validation = asked.result()
+    result: Validation = future.result()
     if not result.success:
         outcomes = [{**asdict(outcome), "stage": stage} for outcome in result.outcomes]
         create_markdown_artifact(contract_table(outcomes), key="contract")
@@ -93,13 +93,13 @@ def validate(
 
 
 def contract_table(outcomes: Iterable[Mapping[str, Any]]) -> str:
-    """What each expectation came to, as Markdown."""
+    """The outcome of each expectation, as Markdown."""
     lines = ["| stage | expectation | action | held | failing |", "| :-- | :-- | :-- | :-- | --: |"]
     for o in outcomes:
-        held = "yes" if o["success"] else "**no**"
+        holds = "yes" if o["success"] else "**no**"
         expectation = o["expectation"].replace("|", "\\|")
         lines.append(
-            f"| {o['stage']} | {expectation} | {o['action']} | {held if o['evaluated'] else 'not checked'} | {o['failing']} |"
+            f"| {o['stage']} | {expectation} | {o['action']} | {holds if o['evaluated'] else 'not checked'} | {o['failing']} |"
         )
     return "\n".join(lines)
 
@@ -110,13 +110,13 @@ def sentences_by_row(quarantined: Mapping[str, tuple[str, ...]]) -> dict[str, st
 
 
 def _write_set_aside(file: Path, quarantined: Mapping[str, tuple[str, ...]]) -> None:
-    """Which rows broke the contract, and why; of what stands in them nothing, for it is not redacted yet."""
+    """Write the ids of rows that broke the contract, and why; not their content, which is not redacted yet."""
     with file.open("w", newline="", encoding="utf-8") as out:
         csv.writer(out).writerows([("row", "reason"), *sentences_by_row(quarantined).items()])
 
 
 def _context(pipeline: Pipeline, home: Home, base: Base) -> Context:
-    """What expectations compare with: the base's tokens and the last snapshot of this pipeline."""
+    """The context of expectations: the base's tokens and the last snapshot of this pipeline."""
     from expectations.run import Context
     from tasks.data.labels import canonical_label
     from tasks.data.preparation.token_lengths import TokenLengths, UnknownShares
@@ -144,7 +144,7 @@ def _last(pipeline: Pipeline, home: Home) -> tuple[dict[str, float] | None, froz
         return None, None
     try:
         manifest = open_snapshot(home, earlier[0]).manifest
-    except InfraError:  # `without_earlier` says so
+    except InfraError:  # `without_earlier` reports it
         return None, None
     counts = rows_per_label(manifest)
     total = sum(counts.values())

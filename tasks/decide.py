@@ -76,19 +76,19 @@ def _evidence(pipeline: Pipeline, scores: AllScores) -> Evidence:
     )
 
 
-def fair_rows(pipeline: Pipeline, home: Home, test_of: str, seen: Sequence[Signatures]) -> npt.NDArray[np.bool_]:
-    """(n,) True where a test row is no near copy of one in `seen`, the signatures of what either model was trained on."""
+def fair_rows(pipeline: Pipeline, home: Home, test_of: str, signatures: Sequence[Signatures]) -> npt.NDArray[np.bool_]:
+    """(n,) True where a test row is no near copy of a row in `signatures`, those of rows that either model was trained on."""
     from tasks.data.preparation.deduplicate import has_near_copy
 
     held_out = open_snapshot(home, test_of).signatures("test")
     fair = np.ones(len(held_out), dtype=bool)
-    for rows in seen:
+    for rows in signatures:
         fair &= ~has_near_copy(rows, held_out, pipeline.data.deduplicate.threshold)
     return fair
 
 
 def asked_alike(pipeline: Pipeline, home: Home, tracking: Tracking, test_of: str, versions: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """(n,) True where challenger and versions are asked for the same completion: a placeholder may be another word to each."""
+    """(n,) True where challenger and versions have the same completion to write: a placeholder may be another word to each."""
     from tasks.data.redaction.placeholders import VIEW, network_view
     from tasks.learning.network import read_spec
     from tasks.release import champion_folder

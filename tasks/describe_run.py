@@ -1,4 +1,4 @@
-"""The face of a run's record in MLflow: every hyperparameter, the snapshot as data sets, what it was made by."""
+"""The face of a run's record in MLflow: every hyperparameter, the snapshot as data sets, code and libraries."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def describe_run(
     run_id: str,
     without: frozenset[str] = frozenset(),
 ) -> None:
-    """Parameters, the snapshot's account and signatures, Data Docs: into the run, once; `without` are settings that had no part."""
+    """Log parameters, the snapshot's manifest and signatures, and Data Docs to the run, once; `without` names unused settings."""
     if tracking.tags(run_id).get("described") == prepared.snapshot:
         return
     sealed = open_snapshot(home, prepared.snapshot)

@@ -51,8 +51,8 @@ class StoredScores:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        found: dict[str, float] = json.loads((self.folder / METRICS).read_text())
-        return found
+        metrics: dict[str, float] = json.loads((self.folder / METRICS).read_text())
+        return metrics
 
 
 @task(name="evaluate", task_run_name="evaluate-{who}", cache_policy=NO_CACHE)
@@ -84,12 +84,12 @@ def evaluate(
 def evaluate_fit(
     pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: Callable[[], Network]
 ) -> dict[str, dict[str, float]]:
-    """The final weights' metrics on rows that they were fitted to and chosen by, beside which those of test rows show an overfit.
+    """The final weights' metrics on rows that they were fitted to and chosen by: the gap to those of test rows shows an overfit.
 
-    Split -> metric -> value, and `rows`: of a larger split so many are drawn. What a generator writes is not decoded.
+    Split -> metric -> value, and `rows`: of a larger split so many are drawn. Nothing is decoded.
     """
     return {
-        split: found for split in ("train", "validation") if (found := _fit(pipeline, home, snapshot, trained_key, load, split))
+        split: metrics for split in ("train", "validation") if (metrics := _fit(pipeline, home, snapshot, trained_key, load, split))
     }
 
 
@@ -121,13 +121,13 @@ class Baselines:
 
     @cached_property
     def scores(self) -> dict[str, npt.NDArray[np.float64]]:
-        with np.load(self.folder / "scores.npz", allow_pickle=False) as held:
-            return {name: held[f"arr_{place}"] for place, name in enumerate(self.metrics)}
+        with np.load(self.folder / "scores.npz", allow_pickle=False) as arrays:
+            return {name: arrays[f"arr_{place}"] for place, name in enumerate(self.metrics)}
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, float]]:
-        found: dict[str, dict[str, float]] = json.loads((self.folder / METRICS).read_text())
-        return found
+        metrics: dict[str, dict[str, float]] = json.loads((self.folder / METRICS).read_text())
+        return metrics
 
     @property
     def points(self) -> npt.NDArray[np.float32] | None:
@@ -143,7 +143,7 @@ class Baselines:
 
 @dataclass(frozen=True)
 class AllScores:
-    """Everybody's scores on the same test rows; `fit` are the challenger's metrics on rows that it was trained on, by split."""
+    """The scores of all models on the same test rows; `fit` are the challenger's metrics on rows of its training, by split."""
 
     challenger: StoredScores
     champion: StoredScores | None
@@ -155,7 +155,7 @@ class AllScores:
 def lexical_baselines(
     pipeline: Pipeline, home: Home, base: Base, snapshot: str, beside: HelperProcess
 ) -> Future[tuple[Baseline, ...]] | None:
-    """The Future of the baselines that need no network, fitted by the process `beside` in time that others leave.
+    """The Future of the baselines that need no network, fitted by the process `beside` in the background.
 
     None where all were fitted before.
     """
@@ -179,9 +179,9 @@ def _baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> Pat
 
 @task(name="baselines", cache_policy=NO_CACHE)
 def score_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, fitted: Any) -> Baselines:
-    """What the model has to be worth its cost against; fitted once per train and test rows, base and code.
+    """Scores of the baselines that the model has to beat; fitted once per train and test rows, base and code.
 
-    `fitted` is what `lexical_baselines` gave.
+    `fitted` is the result of `lexical_baselines`.
     """
     folder = _baselines(pipeline, home, base, snapshot)
     if is_valid(folder) is not None:
@@ -194,29 +194,29 @@ def score_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, f
         fitted_rows = pd.concat([sealed.frame(split) for split in fitted_splits(pipeline)], ignore_index=True)
         untuned = build_network(replace(spec, adapter=Full().model_dump(mode="json")), base.path)
         test, how = sealed.frame("test"), scoring_of(pipeline.evaluation, pipeline.training.precision)
-        found = score_opponents(measure_of(pipeline), untuned, fitted_rows, test, fitted.result(), how)
+        scored = score_opponents(measure_of(pipeline), untuned, fitted_rows, test, fitted.result(), how)
         with atomic_folder(folder) as aside:
-            np.savez(aside / "scores.npz", *[each.scores for each in found.each])
-            metrics = {each.name: {**each.metrics, "seconds": each.seconds} for each in found.each}
-            if found.points is not None:
-                np.save(aside / POINTS, found.points)
+            np.savez(aside / "scores.npz", *[baseline.scores for baseline in scored.each])
+            metrics = {baseline.name: {**baseline.metrics, "seconds": baseline.seconds} for baseline in scored.each}
+            if scored.points is not None:
+                np.save(aside / POINTS, scored.points)
             (aside / METRICS).write_text(json.dumps(metrics))
     return Baselines(folder)
 
 
 def primary_of(pipeline: Pipeline, scores: StoredScores) -> npt.NDArray[np.float64]:
-    """(n,) what the gate compares, per test row, higher is better."""
+    """(n,) the scores that the gate compares, per test row, higher is better."""
     return measure_of(pipeline).primary_scores(scores.frame)
 
 
 def groups_of(scores: StoredScores) -> list[str] | None:
-    """Of each test row what it counts as one with, at the gate and in intervals; None where every row stands alone."""
+    """The group of each test row, which counts as one at the gate and in intervals; None where every row stands alone."""
     groups = scores.frame["group"]
     return groups.tolist() if groups.notna().any() else None
 
 
 def measure_of(pipeline: Pipeline) -> Measure:
-    """What the models of a pipeline are measured by."""
+    """The measure of the models of a pipeline."""
     from tasks.learning import objectives
 
     return objectives.measure_of(pipeline.objective, pipeline.problem)

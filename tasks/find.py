@@ -16,7 +16,7 @@ from tasks.snapshots import latest_snapshot
 from tasks.tracking.client import Tracking
 from tasks.tracking.registry import Registry
 
-HIDDEN = ("id", "time", "group", "target")  # of a row's scores: where they come from says the snapshot
+HIDDEN = ("id", "time", "group", "target")  # columns of a row's scores that the snapshot shows already
 
 
 def find_row(pipeline: Pipeline, home: Home, value: str) -> dict[str, Any]:
@@ -29,14 +29,14 @@ def find_row(pipeline: Pipeline, home: Home, value: str) -> dict[str, Any]:
     redactor = redactor_of(pipeline.data, home.path)
     ids = kept_ids(value, pipeline.data, redactor)
     newest = latest_snapshot(pipeline, home)
-    found, others, read = [], 0, 0
+    places, others, read = [], 0, 0
     for folder in sorted(home.snapshots.glob("*")):
         manifest = manifest_of(folder)
         if manifest is None:
             continue
         read += 1
         here = find_in_snapshot(folder, ids)
-        found += [{**asdict(place), "latest": newest is not None and newest[0] == folder.name} for place in here]
+        places += [{**asdict(place), "latest": newest is not None and newest[0] == folder.name} for place in here]
         own = key_id(redactor.key) if redactor else None
         others += not here and manifest.get("redactor_key_id") not in (None, own)
     source: list[str] = []
@@ -45,42 +45,42 @@ def find_row(pipeline: Pipeline, home: Home, value: str) -> dict[str, Any]:
         source = source_places(pipeline.data, pipeline.problem, ids, redactor)
     except (InputError, InfraError) as error:
         trouble = str(error)
-    scores = _scores(pipeline, home, ids, {place["snapshot"] for place in found})
-    if not (found or source or scores):
+    scores = _scores(pipeline, home, ids, {place["snapshot"] for place in places})
+    if not (places or source or scores):
         more = f"; {others} of them were made under another redaction key" if others else ""
-        why = f"; the source cannot be read: {trouble}" if trouble else ""
+        source_fault = f"; the source cannot be read: {trouble}" if trouble else ""
         where = f"in the source as it is now, nor in the {read} snapshots of {home.path}"
-        raise InputError(f"--id: no row of this id is {where}{more}{why}: see that it is spelled as in the source")
+        raise InputError(f"--id: no row of this id is {where}{more}{source_fault}: see that it is spelled as in the source")
     return {
-        "pipeline": pipeline.name, "ids": sorted({place["id"] for place in found}), "source": source, "source_error": trouble,
-        "snapshots": found, "scores": scores, "snapshots_of_other_keys": others,
+        "pipeline": pipeline.name, "ids": sorted({place["id"] for place in places}), "source": source, "source_error": trouble,
+        "snapshots": places, "scores": scores, "snapshots_of_other_keys": others,
     }  # fmt: skip
 
 
 def _scores(pipeline: Pipeline, home: Home, ids: Collection[str], snapshots: Collection[str]) -> list[dict[str, object]]:
-    """What models said of the row when they were tested on it; `version` is null where the code that scored it was another."""
+    """The answers of models that were tested on the row; `version` is null where other code scored it."""
     from tasks.data.snapshot.row_places import rows_of
 
     files = sorted((home.path / "scores").glob(f"*/{FRAME}"))
-    said = [(file.parent, row) for file in files for row in rows_of(file, ids, None)]
-    versions = _versions(pipeline, home, snapshots) if said else {}
-    return [{"scores": folder.name, "version": versions.get(folder.name), **_shown(row)} for folder, row in said]
+    scored = [(file.parent, row) for file in files for row in rows_of(file, ids, None)]
+    versions = _versions(pipeline, home, snapshots) if scored else {}
+    return [{"scores": folder.name, "version": versions.get(folder.name), **_shown(row)} for folder, row in scored]
 
 
 def _shown(row: dict[str, object]) -> dict[str, object]:
-    """Of a row's scores what a model said, and how it did."""
+    """A model's answer to a row, and its scores."""
     return {name: cell for name, cell in row.items() if cell is not None and name not in HIDDEN and not name.startswith("slice_")}
 
 
 def _versions(pipeline: Pipeline, home: Home, snapshots: Collection[str]) -> dict[str, str]:
-    """Key of scores -> the registered version whose they are."""
+    """Key of scores -> the registered version that they belong to."""
     from tasks.data.snapshot.row_places import manifest_of
 
-    hashes = [found["hashes"]["test_rows"] for name in snapshots if (found := manifest_of(home.snapshots / name)) is not None]
-    named: dict[str, str] = {}
-    with suppress(InfraError):  # a registry that is away takes nothing from what lies here
+    hashes = [manifest["hashes"]["test_rows"] for name in snapshots if (manifest := manifest_of(home.snapshots / name)) is not None]
+    versions: dict[str, str] = {}
+    with suppress(InfraError):  # without the registry the scores are shown all the same
         tracking = Tracking(home)
         for version in Registry(tracking, pipeline.release.alias).versions(pipeline.name):
             trained = tracking.version_tags(pipeline.name, version).get("train_key", f"{pipeline.name} {version}")
-            named |= {scores_key(trained, rows, pipeline): version for rows in hashes}
-    return named
+            versions |= {scores_key(trained, rows, pipeline): version for rows in hashes}
+    return versions

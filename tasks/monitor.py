@@ -1,4 +1,4 @@
-"""Faces of monitoring: served traffic as a sample, held against the champion's reference, and what is made known of it."""
+"""Faces of monitoring: samples served traffic, compares it with the champion's reference, and publishes the result."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class TrafficWindow:
 
 @dataclass(frozen=True, eq=False)
 class LookFindings:
-    """What a look found: the traffic of its window beside the reference, what the monitors say of it, and all feedback."""
+    """The result of a look: the traffic of its window beside the reference, the monitors' findings, and all feedback."""
 
     reference: TrafficReference
     seen: TrafficWindow
@@ -58,10 +58,10 @@ class LookFindings:
 
 
 def window_answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.DataFrame:
-    """What the champion answered in the window's days, with what audits said: `correct` is 1, 0 or NaN.
+    """The champion's answers in the window's days, with the verdict of audits: `correct` is 1, 0 or NaN.
 
-    A class is correct where it is the label, a written answer where nothing in it was to be corrected.
-    Of more than `monitor.max_rows` a random part, with all that audits labelled: chance drew those too.
+    A class is correct where it is the label, a written answer where the audit corrects nothing in it.
+    Of more than `monitor.max_rows` it is a random part, with all audited answers: those were drawn at random too.
     """
     import pandas as pd
 
@@ -69,32 +69,34 @@ def window_answers(pipeline: Pipeline, home: Home, version: str, now: datetime) 
     from tasks.traffic.log import Query, read_answers, read_feedback
 
     start, own = now - timedelta(days=pipeline.monitor.window_days), {"version": version, "origin": "predict"}
-    wanted = Query(start, now, values=own, most=pipeline.monitor.max_rows), Query(start, now, values=own, audits=True)
-    some, audits = (read_answers(home.path, pipeline.name, home.traffic_url, query) for query in wanted)
-    found = pd.concat([some, audits]).drop_duplicates("id").sort_values(["time", "id"], ignore_index=True)
-    said = read_feedback(home.path, pipeline.name, home.traffic_url)
-    found["correct"] = (
-        accepted_answers(found, said, feedback_cleaner(pipeline, home))
+    queries = Query(start, now, values=own, most=pipeline.monitor.max_rows), Query(start, now, values=own, audits=True)
+    sample, audits = (read_answers(home.path, pipeline.name, home.traffic_url, query) for query in queries)
+    answers = pd.concat([sample, audits]).drop_duplicates("id").sort_values(["time", "id"], ignore_index=True)
+    feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
+    answers["correct"] = (
+        accepted_answers(answers, feedback, feedback_cleaner(pipeline, home))
         if pipeline.facts.writes_text
-        else _right(pipeline, home, found, said)
+        else _right(pipeline, home, answers, feedback)
     )
-    return found[found["id"].isin(some["id"]) | found["correct"].notna()].reset_index(drop=True)
+    return answers[answers["id"].isin(sample["id"]) | answers["correct"].notna()].reset_index(drop=True)
 
 
-def _right(pipeline: Pipeline, home: Home, found: pd.DataFrame, said: pd.DataFrame) -> pd.Series:
-    """Whether each answer is the label that an audit gave it, however the auditor spelled that, and the log redacted it."""
+def _right(pipeline: Pipeline, home: Home, answers: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
+    """Whether each answer is the label of its audit, however the auditor spelled it, and however the log redacted it."""
     import pandas as pd
 
     from tasks.data.feedback import labelled_answers, spelled_as_known
     from tasks.data.labels import canonical_label
     from tasks.data.preparation.load import redactor_of
 
-    labels = labelled_answers(found, said)
-    label = found["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
-    answer = found["prediction"].map(canonical_label)
+    labels = labelled_answers(answers, feedback)
+    label = answers["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
+    answer = answers["prediction"].map(canonical_label)
     heard = label.astype(object).where(label.notna(), None).tolist()
-    meant = pd.Series(spelled_as_known(heard, set(answer), redactor_of(pipeline.data, home.path)), index=found.index, dtype=object)
-    right: pd.Series = (meant == answer).where(label.notna()).astype("float64")
+    spelled = pd.Series(
+        spelled_as_known(heard, set(answer), redactor_of(pipeline.data, home.path)), index=answers.index, dtype=object
+    )
+    right: pd.Series = (spelled == answer).where(label.notna()).astype("float64")
     return right
 
 
@@ -119,7 +121,7 @@ def describe_window(
 
 @task(name="judge", cache_policy=NO_CACHE)
 def judge_window(pipeline: Pipeline, reference: TrafficReference, seen: TrafficWindow, look: int, seed: int) -> tuple[Finding, ...]:
-    """Put window and reference before the monitors."""
+    """Compare window and reference by the monitors."""
     codes = text_codes([*reference.rows["text"], *seen.rows["text"]])
     cut = len(reference.rows)
     audits = seen.rows["audit_probability"].where(seen.rows["audit"]).to_numpy(np.float64)
@@ -150,13 +152,13 @@ def _sample(
 
 
 def seed_of(pipeline: Pipeline, version: str, look: int) -> int:
-    """The seed of a look: the same question asked again has the same answer."""
+    """The seed of a look: the same look repeated has the same result."""
     return int(json_sha256([pipeline.name, version, look])[:8], 16)
 
 
 @task(name="publish", cache_policy=NO_CACHE)
 def publish_look(watch: LookReport, home: Home, tracking: Tracking) -> dict[str, str]:
-    """Draw the page, keep it and the numbers in the one MLflow run of this champion's watch, point to them from Prefect.
+    """Write the page and the numbers to the one MLflow run of this champion's watch, and link them from Prefect.
 
     `report` is the page's file, `run_id` the run's.
     """
@@ -165,8 +167,8 @@ def publish_look(watch: LookReport, home: Home, tracking: Tracking) -> dict[str,
     from tasks.report.monitor.summary import watch_markdown
 
     look = watch.looks[-1]
-    named = look_name(watch.version, look.number)
-    folder = home.path / "looks" / watch.pipeline / named
+    look_id = look_name(watch.version, look.number)
+    folder = home.path / "looks" / watch.pipeline / look_id
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "watch.html"
     page.write_text(render_look(watch))
@@ -175,41 +177,41 @@ def publish_look(watch: LookReport, home: Home, tracking: Tracking) -> dict[str,
     run_id = tracking.open_run(
         watch.pipeline, json_sha256(name), name, {"pipeline": watch.pipeline, "watches": watch.version}, "tunekeeper monitor"
     )
-    judged = [one for one in look.findings if one.p is not None]
-    numbers = {f"{one.monitor}.{part}": getattr(one, part) for one in judged for part in ("effect", "low", "high", "p")}
-    numbers |= {f"{one.monitor}.alarm": float(one.alarm) for one in judged} | {"rows": float(look.rows)}
+    tested = [finding for finding in look.findings if finding.p is not None]
+    numbers = {f"{finding.monitor}.{part}": getattr(finding, part) for finding in tested for part in ("effect", "low", "high", "p")}
+    numbers |= {f"{finding.monitor}.alarm": float(finding.alarm) for finding in tested} | {"rows": float(look.rows)}
     tracking.log_metrics(run_id, numbers, look.number)
-    tracking.log_folder(run_id, folder, f"watch/{named}")
+    tracking.log_folder(run_id, folder, f"watch/{look_id}")
     tracking.close_run(run_id)
-    link = tracking.page_of(watch.pipeline, run_id, look_artifact(named), page)
+    link = tracking.page_of(watch.pipeline, run_id, look_artifact(look_id), page)
     create_link_artifact(link, f"look {look.number} at {watch.pipeline} {watch.version}", key="watch")
     create_markdown_artifact(watch_markdown(watch), key="monitors")
-    create_table_artifact([_cells(one) for one in look.findings], key="findings")
+    create_table_artifact([_cells(finding) for finding in look.findings], key="findings")
     return {"report": str(page), "run_id": run_id}
 
 
 def announce_alarm(pipeline: Pipeline, look: Look, alarms: tuple[Finding, ...], report: str) -> str:
-    """Emit the event that automations wait for: decay where performance itself fell, drift otherwise; its name."""
-    name = "tunekeeper.decay" if any(one.monitor.startswith(PERFORMANCE) for one in alarms) else "tunekeeper.drift"
+    """Emit the event that automations wait for, and return its name: decay where performance itself fell, drift otherwise."""
+    name = "tunekeeper.decay" if any(alarm.monitor.startswith(PERFORMANCE) for alarm in alarms) else "tunekeeper.drift"
     payload = {
         "pipeline": pipeline.name,
         "version": look.champion_version,
         "look": look.look,
         "name": look.name,
-        "monitors": [one.monitor for one in alarms],
+        "monitors": [alarm.monitor for alarm in alarms],
         "report": report,
     }
     emit_event(name, resource={"prefect.resource.id": RESOURCE + pipeline.name}, payload=payload)
     return name
 
 
-def _cells(one: FindingRow) -> dict[str, object]:
+def _cells(finding: FindingRow) -> dict[str, object]:
     return {
-        "monitor": one.monitor,
-        "effect": one.effect,
-        "least": one.minimum,
-        "p": one.p,
-        "alpha": one.alpha,
-        "alarm": one.alarm,
-        "note": one.note,
+        "monitor": finding.monitor,
+        "effect": finding.effect,
+        "least": finding.minimum,
+        "p": finding.p,
+        "alpha": finding.alpha,
+        "alarm": finding.alarm,
+        "note": finding.note,
     }

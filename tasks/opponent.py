@@ -1,4 +1,4 @@
-"""Whom a challenger has to meet: the champion as ledger and registry agree on it, and under which key the challenger goes."""
+"""Finds the opponent of a challenger, the champion by ledger and registry, and the challenger's train-key."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class Opponent:
 
 
 def adopted_notice(model: str, version: str | None, tags: Mapping[str, str]) -> tuple[str, ...]:
-    """What a comparison with an adopted champion has to say, as a tuple of no sentence or one."""
+    """The notice on a comparison with an adopted champion, as a tuple of at most one sentence."""
     if version is None or tags.get("verdict") != ADOPTED:
         return ()
     return (f"{model} version {version} was fine-tuned elsewhere: whether it has seen these test rows is not known",)
 
 
 def find_opponent(context: PipelineContext, prepared: PreparedSnapshot, base: Base) -> Opponent:
-    """Heal ledger and alias, then say whom the challenger of this snapshot meets.
+    """Heal ledger and alias, then find the opponent of this snapshot's challenger.
 
-    Where the live champion *is* what this snapshot and these settings lead to, it meets whom it met when it was promoted: the same
+    Where this snapshot and these settings lead to the live champion itself, it meets the opponent of its promotion again: the same
     question as then, so that a run in which nothing changed finds its answer instead of training.
     """
     pipeline, tracking = context.pipeline, context.tracking
@@ -73,7 +73,7 @@ def find_opponent(context: PipelineContext, prepared: PreparedSnapshot, base: Ba
 
 
 def _predecessor(entries: tuple[Entry, ...], version: str | None) -> str | None:
-    """Whom a version was compared with when it was promoted."""
+    """The opponent of a version at its promotion."""
     won = [
         entry
         for entry in entries
@@ -88,7 +88,7 @@ def _anchor(standing: ChampionState, version: str | None) -> str | None:
 
 
 def seen_in_training(home: Home, tracking: Tracking, snapshot: str, run_id: str) -> Signatures:
-    """(n, slots) signatures of what a snapshot's model was trained or watched on; from its run where the snapshot is elsewhere."""
+    """(n, slots) signatures of a snapshot's training and validation rows; from the run where the snapshot is elsewhere."""
     try:
         sealed = open_snapshot(home, snapshot)
     except InfraError:

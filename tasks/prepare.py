@@ -1,4 +1,4 @@
-"""Faces of preparation: sources to a sealed snapshot, held against the contract on the way, or found again under its key."""
+"""Faces of preparation: sources to a sealed snapshot, checked against the contract on the way, or found again under its key."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run starts from, by hash: the sources' bytes, the base, the suites; `key` names the snapshot they lead to.
+    """The inputs of a run, by hash: the sources' bytes, the base, the suites; `key` names the snapshot they lead to.
 
     `feedback` is the file of exported feedback, one more of the sources, where `data.feedback` asks for it and there is any.
     """
@@ -48,32 +48,32 @@ class Inputs:
 
 @task(name="look", cache_policy=NO_CACHE)
 def read_inputs(pipeline: Pipeline, home: Home) -> Inputs:
-    """Hash what the run starts from; of the data only feedback is read yet, and written down as it is now."""
+    """Hash the inputs of the run; of the data it reads feedback alone, and exports it as it is now."""
     model = pipeline.model
     base = find_base(model.base, model.revision, model.sha256, model.target_tokenizer)
     rows, held_out = data_files(pipeline.data)
     sources = _sources(pipeline)
     files = contract_suites(pipeline)
     redactor = key_id(redaction_key(home.path)) if pipeline.data.redact.enabled else None
-    named = {"rows": [sources[file.name] for file in rows], "test": [sources[file.name] for file in held_out]}
-    said = _feedback(pipeline, home) if pipeline.data.feedback else None
-    if said is not None:
-        sources, named = {**sources, FEEDBACK: said.digest}, {**named, "feedback": [said.digest]}
-    key = prepare_key(pipeline, named, base, redactor or "off", files)
-    return Inputs(sources, base, files, redactor, key, said.path if said else None)
+    hashes = {"rows": [sources[file.name] for file in rows], "test": [sources[file.name] for file in held_out]}
+    feedback = _feedback(pipeline, home) if pipeline.data.feedback else None
+    if feedback is not None:
+        sources, hashes = {**sources, FEEDBACK: feedback.digest}, {**hashes, "feedback": [feedback.digest]}
+    key = prepare_key(pipeline, hashes, base, redactor or "off", files)
+    return Inputs(sources, base, files, redactor, key, feedback.path if feedback else None)
 
 
 def _feedback(pipeline: Pipeline, home: Home) -> Export | None:
-    """What was said of served answers up to now, as a file named by its content: nothing new, the same file."""
+    """The feedback on served answers up to now, as a file named by its content: without news the same file."""
     from tasks.data.feedback import export_feedback, rows_of
     from tasks.traffic.log import find_answers, read_feedback
 
-    said = read_feedback(home.path, pipeline.name, home.traffic_url)
-    said = said[said["kind"] == pipeline.facts.feedback]
-    if said.empty:
+    feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
+    feedback = feedback[feedback["kind"] == pipeline.facts.feedback]
+    if feedback.empty:
         return None
-    answers = find_answers(home.path, pipeline.name, home.traffic_url, set(said["answer_id"]))
-    rows = rows_of(answers, said, pipeline.problem, pipeline.data.max_characters)
+    answers = find_answers(home.path, pipeline.name, home.traffic_url, set(feedback["answer_id"]))
+    rows = rows_of(answers, feedback, pipeline.problem, pipeline.data.max_characters)
     return export_feedback(rows, home.path / "feedback" / pipeline.name)
 
 
@@ -84,7 +84,7 @@ def _sources(pipeline: Pipeline) -> dict[str, str]:
 
 
 def left_out(pipeline: Pipeline) -> tuple[str, ...]:
-    """What lies in the source's folders and is not read, a sentence for each."""
+    """A sentence on each folder of the source that has files which are not read."""
     from tasks.data.sources.source_files import left_out as sentences
 
     return sentences(pipeline.data)
@@ -101,7 +101,7 @@ def clear_leftovers(home: Home) -> None:
 
 @contextmanager
 def temporary_folder(home: Home) -> Iterator[None]:
-    """Keep all temporary files of the block, the libraries' too, where they go with it."""
+    """Put all temporary files of the block, the libraries' too, into a folder that is removed at its end."""
     from tasks.common.workspace import workspace, world_faults
 
     before = tempfile.tempdir

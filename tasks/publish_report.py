@@ -1,4 +1,4 @@
-"""The face of the report: one page of what the stages found, in MLflow and linked from Prefect."""
+"""The face of the report: one page on the results of the stages, in MLflow and linked from Prefect."""
 
 from __future__ import annotations
 
@@ -46,24 +46,24 @@ def publish_report(found: Findings, home: Home, tracking: Tracking) -> dict[str,
     return _outcome(found, report, str(folder / "report.html"))
 
 
-def _scores(found: Findings) -> Path:
-    """A file of the challenger's per-example scores without any text: what was written and wanted stays in the snapshot."""
-    texts = ["target", "prediction"] if found.pipeline.facts.writes_text else []
-    path = found.trained.folder.parent / FRAME
-    found.challenger.frame.drop(columns=texts).to_parquet(path, index=False)
+def _scores(findings: Findings) -> Path:
+    """A file of the challenger's per-example scores without any texts of targets and answers."""
+    texts = ["target", "prediction"] if findings.pipeline.facts.writes_text else []
+    path = findings.trained.folder.parent / FRAME
+    findings.challenger.frame.drop(columns=texts).to_parquet(path, index=False)
     return path
 
 
-def _others(found: Findings) -> dict[str, float]:
-    """What was measured of those whom the challenger met: the champion, each baseline."""
-    measured = _named("test/champion", found.champion.metrics) if found.champion else {}
-    for name, metrics in found.scores.baselines.metrics.items():
+def _others(findings: Findings) -> dict[str, float]:
+    """The metrics of the challenger's opponents: the champion, each baseline."""
+    measured = _named("test/champion", findings.champion.metrics) if findings.champion else {}
+    for name, metrics in findings.scores.baselines.metrics.items():
         measured |= _named(f"test/baseline/{name}", metrics)
     return measured
 
 
 def _fit(report: page.ReportData) -> dict[str, float]:
-    """The challenger on training and validation rows, and how far from test: above zero it knows them better."""
+    """The challenger on training and validation rows, and the gap to test: above zero it does better on them."""
     measured = {}
     for score in report.fit.scores if report.fit else ():
         for split, value in (("train", score.train), ("validation", score.validation)):
@@ -77,28 +77,28 @@ def _named(part: str, metrics: Mapping[str, float]) -> dict[str, float]:
     return {f"{part}/{name}": value for name, value in metrics.items()}
 
 
-def _outcome(found: Findings, said: page.ReportData, report: str) -> dict[str, object]:
-    """What `tunekeeper retrain --json` prints."""
-    name, verdict = found.pipeline.name, found.verdict
+def _outcome(findings: Findings, page_data: page.ReportData, report: str) -> dict[str, object]:
+    """The outcome that `tunekeeper retrain --json` prints."""
+    name, verdict = findings.pipeline.name, findings.verdict
     return {
         "pipeline": name,
-        "run_id": found.run.run_id,
+        "run_id": findings.run.run_id,
         "skipped": False,
         "verdict": verdict.verdict,
         "reasons": list(verdict.reasons),
-        "metrics": found.challenger.metrics,
-        "intervals": {score.metric: [score.low, score.high] for score in said.systems[0].scores if score.low is not None},
-        "test_rows": len(found.challenger.frame),
-        "champion_metrics": found.champion.metrics if found.champion else None,
-        "model": {"name": name, "version": found.version, "uri": f"models:/{name}/{found.version}"},
-        "snapshot": found.prepared.snapshot,
-        "train_key": found.run.key,
-        "decision_key": found.decision_key,
+        "metrics": findings.challenger.metrics,
+        "intervals": {score.metric: [score.low, score.high] for score in page_data.systems[0].scores if score.low is not None},
+        "test_rows": len(findings.challenger.frame),
+        "champion_metrics": findings.champion.metrics if findings.champion else None,
+        "model": {"name": name, "version": findings.version, "uri": f"models:/{name}/{findings.version}"},
+        "snapshot": findings.prepared.snapshot,
+        "train_key": findings.run.key,
+        "decision_key": findings.decision_key,
         "look": verdict.look,
         "report": report,
-        "weights_sha256": found.trained.weights,
-        "training_seconds": found.trained.seconds,
-        "peak_memory_bytes": found.trained.peak_memory,
+        "weights_sha256": findings.trained.weights,
+        "training_seconds": findings.trained.seconds,
+        "peak_memory_bytes": findings.trained.peak_memory,
     }
 
 

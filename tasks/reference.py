@@ -1,4 +1,4 @@
-"""What a version's traffic is held against: its own answers to test rows as they came, and where they lie for the untuned base."""
+"""The reference of a version's traffic: its own answers to test rows as they came, and their embeddings by the untuned base."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ROWS, POINTS, WORDS = "reference.parquet", "points.npy", "vocabulary.json"
 
 @dataclass(frozen=True)
 class TrafficReference:
-    """`rows`: id, text, target, time, prediction, score, correct, traits; `points` (n, d) of them; the words training knew.
+    """`rows`: id, text, target, time, prediction, score, correct, text statistics; `points` (n, d) of them; the words of training.
 
     Texts are as the version reads them (`Spec.read`).
     """
@@ -51,7 +51,7 @@ class TrafficReference:
 class ScoredModel:
     """A trained model with its scores; `baselines` are those of its own base, None where there are none.
 
-    `text_stats` is what `begin_text_stats` gave.
+    `text_stats` is the result of `begin_text_stats`.
     """
 
     trained: Trained
@@ -62,7 +62,7 @@ class ScoredModel:
 
 @task(name="reference", cache_policy=NO_CACHE)
 def write_reference(pipeline: Pipeline, home: Home, tracking: Tracking, run: TrainingRun, model: ScoredModel) -> None:
-    """Write a version's reference into its run, once; all that was scored before is read, not scored again."""
+    """Write a version's reference into its run, once; answers that were scored before are read, not scored again."""
     trained, base = model.trained, run.base
     folder = trained.folder.parent / "reference"
     if tracking.tags(run.run_id).get("reference") == run.snapshot:
@@ -88,10 +88,10 @@ def write_reference(pipeline: Pipeline, home: Home, tracking: Tracking, run: Tra
 
 
 def begin_text_stats(home: Home, snapshot: str, beside: HelperProcess) -> Future[pd.DataFrame]:
-    """Let the process `beside` work out the traits of a snapshot's reference texts."""
+    """Let the process `beside` compute the statistics of a snapshot's reference texts."""
     sealed = open_snapshot(home, snapshot)
-    found: Future[pd.DataFrame] = beside.submit(text_stats_of, network_view(_texts(sealed.frame("reference"))), _words(sealed))
-    return found
+    stats: Future[pd.DataFrame] = beside.submit(text_stats_of, network_view(_texts(sealed.frame("reference"))), _words(sealed))
+    return stats
 
 
 def _texts(rows: pd.DataFrame) -> list[str]:
@@ -100,7 +100,7 @@ def _texts(rows: pd.DataFrame) -> list[str]:
 
 
 def _words(sealed: Snapshot) -> frozenset[str]:
-    """What training knew."""
+    """The words of training."""
     return frozenset(sealed.manifest["vocabulary"]["words"])
 
 
@@ -130,13 +130,13 @@ def _answers(
     from tasks.problems import problem_of
 
     predictions, confidence = scored["prediction"].tolist(), scored["confidence"].tolist()
-    said = {text: (predictions[row], confidence[row]) for text, row in known.items()}
-    missing = [text for text in dict.fromkeys(texts) if text not in said]
+    answer_of = {text: (predictions[row], confidence[row]) for text, row in known.items()}
+    missing = [text for text in dict.fromkeys(texts) if text not in answer_of]
     if missing:
         network, how = network_of(trained, base.path), autocast(numerics(pipeline.training.precision))
         answers = problem_of(pipeline.problem).answer_texts(network, missing, 0, pipeline.evaluation.batch_size, how)
-        said |= dict(zip(missing, answers, strict=True))
-    return {"prediction": [said[text][0] for text in texts], "score": [said[text][1] for text in texts]}
+        answer_of |= dict(zip(missing, answers, strict=True))
+    return {"prediction": [answer_of[text][0] for text in texts], "score": [answer_of[text][1] for text in texts]}
 
 
 def _points(

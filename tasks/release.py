@@ -26,7 +26,7 @@ from tasks.context import TrainingRun
 from tasks.snapshots import open_snapshot
 from tasks.tracking.client import Tracking
 from tasks.tracking.moved_home import local_path
-from tasks.tracking.stored_model import champion_folder as champion_folder  # what others ask of a release
+from tasks.tracking.stored_model import champion_folder as champion_folder  # for callers of a release
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,20 +55,20 @@ class Reload:
         return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
 
     def ask(self, fetch: Callable[[Path], Path], texts: list[str]) -> None:
-        """Let it load the model that `fetch` brings into a folder, and answer raw texts; nobody waits yet."""
-        if self.process.poll() is not None:  # somebody ended it
+        """Let it load the model that `fetch` brings into a folder, and answer raw texts; returns at once."""
+        if self.process.poll() is not None:  # it was ended from outside
             self.process = self._start()
         self._aside = tempfile.TemporaryDirectory()
-        asked, said = (Path(self._aside.name) / name for name in ("texts.json", "answers.json"))
-        asked.write_text(json.dumps(texts))
-        job = {"model": str(fetch(Path(self._aside.name))), "texts": str(asked), "answers": str(said)}
+        texts_file, answers_file = (Path(self._aside.name) / name for name in ("texts.json", "answers.json"))
+        texts_file.write_text(json.dumps(texts))
+        job = {"model": str(fetch(Path(self._aside.name))), "texts": str(texts_file), "answers": str(answers_file)}
         if self.process.stdin is not None:
-            with suppress(BrokenPipeError):  # it died just now, which `answers` will say
+            with suppress(BrokenPipeError):  # it died just now, which `answers` reports
                 self.process.stdin.write(json.dumps(job) + "\n")
                 self.process.stdin.flush()
 
     def answers(self) -> pd.DataFrame:
-        """What the stored model says; raises InfraError where it does not load."""
+        """The stored model's answers; raises InfraError where it does not load."""
         import pandas as pd
 
         if self._aside is None:
@@ -81,10 +81,10 @@ class Reload:
                     f"the stored model does not answer in a fresh process within {ANSWER_SECONDS:.0f} s; nothing was registered: "
                     "see what else keeps this machine busy, then run again"
                 ) from None
-            said = Path(self._aside.name) / "answers.json"
-            if self.process.returncode != 0 or not said.is_file():
+            answers_file = Path(self._aside.name) / "answers.json"
+            if self.process.returncode != 0 or not answers_file.is_file():
                 raise InfraError(f"the stored model does not load in a fresh process; nothing was registered:\n{errors[-2000:]}")
-            self._answered = pd.read_json(said, orient="records", dtype=False)
+            self._answered = pd.read_json(answers_file, orient="records", dtype=False)
         return self._answered
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class Reload:
 
 @dataclass(frozen=True)
 class Packed:
-    """A stored model, not yet registered: its address, and what the model in memory says to the texts it is checked on."""
+    """A stored model, not yet registered: its address, and the answers of the model in memory to the texts of its check."""
 
     uri: str
     expected: pd.DataFrame
@@ -113,11 +113,11 @@ def pack_model(pipeline: Pipeline, home: Home, tracking: Tracking, run: Training
     folder = save_package(
         trained.folder, _spec(trained), _preparation(pipeline, home, tracking.store_base(run.base)), trained.folder.parent / "kept"
     )
-    kept = load_package(folder, run.base.path, home.path)
+    package = load_package(folder, run.base.path, home.path)
     texts = open_snapshot(home, run.snapshot).frame("test")["text"].head(CHECKED_ROWS).tolist()
-    expected = kept.predict(texts)
-    said, scores = expected.iloc[:, 0].tolist(), expected["score"].tolist() if "score" in expected else None
-    write_check(folder, texts, said, scores, numerics(pipeline.training.precision))
+    expected = package.predict(texts)
+    answers, scores = expected.iloc[:, 0].tolist(), expected["score"].tolist() if "score" in expected else None
+    write_check(folder, texts, answers, scores, numerics(pipeline.training.precision))
     example = _example(pipeline, texts)
     uri = tracking.log_model(run.run_id, folder, PYFUNC, example, (example, expected.head(1)))
     reload.ask(partial(tracking.fetch, uri), texts)
@@ -133,13 +133,13 @@ def register_model(
     return tracking.register(pipeline.name, packed.uri, run_id, tags)
 
 
-def compare_answers(expected: pd.DataFrame, answered: pd.DataFrame, uri: str) -> None:
+def compare_answers(expected: pd.DataFrame, answers: pd.DataFrame, uri: str) -> None:
     """Refuse a stored model whose answers are not those of the model in memory."""
-    if len(answered) != len(expected):
-        raise InfraError(f"{uri} does not answer as the trained model did: {len(answered)} answers to {len(expected)} texts")
+    if len(answers) != len(expected):
+        raise InfraError(f"{uri} does not answer as the trained model did: {len(answers)} answers to {len(expected)} texts")
     words = [name for name in expected.columns if name != "score"]
-    wrong = sum(int((expected[name].astype(str).to_numpy() != answered[name].astype(str).to_numpy()).sum()) for name in words)
-    gap = float(np.abs(expected["score"].to_numpy() - answered["score"].to_numpy()).max()) if "score" in expected else 0.0
+    wrong = sum(int((expected[name].astype(str).to_numpy() != answers[name].astype(str).to_numpy()).sum()) for name in words)
+    gap = float(np.abs(expected["score"].to_numpy() - answers["score"].to_numpy()).max()) if "score" in expected else 0.0
     if wrong or not gap <= TOLERANCE:
         raise InfraError(
             f"{uri} does not answer as the trained model did: {wrong} of {len(expected)} answers differ, scores by up to "
@@ -176,9 +176,9 @@ def base_folder(tracking: Tracking, home: Home, spec: Spec, uri: str) -> Path:
     from tasks.common.workspace import workspace
     from tasks.serving.packaged_model import adopt_base, local_base
 
-    found = local_base(spec, home.path)
-    if found is not None:
-        return found
+    local = local_base(spec, home.path)
+    if local is not None:
+        return local
     place = local_path(tracking.location_of_artifact(uri))
     if place is not None and not home.locate(place).is_dir():
         own = home.path / "bases" / spec.base_digest
@@ -214,7 +214,7 @@ def _preparation(pipeline: Pipeline, home: Home, base_uri: str) -> Preparation:
 
 
 def _example(pipeline: Pipeline, texts: list[str]) -> pd.DataFrame:
-    """One row as a caller would send it; its column is called what the data call it."""
+    """One row as a caller would send it, under the data's own column name."""
     import pandas as pd
 
     column = pipeline.data.text if pipeline.facts.has_labels else pipeline.data.prompt

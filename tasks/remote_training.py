@@ -1,4 +1,4 @@
-"""A training on another machine: what goes there and what comes back are artifacts of its one MLflow run, each known by its hash.
+"""A training on another machine: its inputs and its result are artifacts of its one MLflow run, each checked by its hash.
 
 The machine needs nothing but the addresses of MLflow and Prefect. It gets the training and validation rows (test rows never leave),
 the base under its digest and, where training starts from the champion, that version; it gives back the folder a local training
@@ -41,7 +41,7 @@ BEAT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class RemoteJob:
-    """All that a machine elsewhere is told; plain values, since they travel as a flow's parameters."""
+    """The job of a remote machine; plain values, since they travel as a flow's parameters."""
 
     pipeline: dict[str, object]
     run_id: str
@@ -55,7 +55,7 @@ class RemoteJob:
 
 
 def write_order(pipeline: Pipeline, home: Home, tracking: Tracking, run: TrainingRun, start: str | None) -> RemoteJob:
-    """Put the rows into the run, once, the base into its store, and say where all of it is."""
+    """Put the rows into the run, once, the base into its store, and return the job that names them."""
     from tasks.learning.network import TRAINABLE
 
     sealed, run_id = open_snapshot(home, run.snapshot), run.run_id
@@ -75,27 +75,27 @@ def write_order(pipeline: Pipeline, home: Home, tracking: Tracking, run: Trainin
     )  # fmt: skip
 
 
-def train_order(told: RemoteJob, home: Home, tracking: Tracking) -> str:
-    """Train as told on this machine, or go on where a killed one stopped; put the result into the run, and give its digest.
+def train_order(job: RemoteJob, home: Home, tracking: Tracking) -> str:
+    """Train a job on this machine, or resume it after a kill; put the result into the run, and return its digest.
 
-    Raises InfraError where this machine has other code or libraries, or what arrived is not what was sent: then nothing is trained.
+    Raises InfraError where this machine has other code or libraries, or an input arrived damaged: then nothing is trained.
     """
     from tasks.learning.network import spec_from
     from tasks.learning.objectives.run import TrainingMaterial
 
-    _check_alike(told)
-    pipeline = Pipeline.model_validate(told.pipeline)
-    what = f"the training {told.key[:8]} of {pipeline.name}"
-    with file_lock(home.path / "locks" / f"train-{told.key}.lock", what, print_notice), _beating(tracking, told.run_id):
-        folder = home.path / "elsewhere" / told.key
-        rows, held_out = (_frame(told, tracking, folder, split) for split in SPLITS)
-        spec = spec_from(told.spec)
-        material = TrainingMaterial(spec, base_folder(tracking, home, spec, told.base), rows, held_out)
-        start = _start(told, pipeline, home, tracking)
-        trained = train.fit_in_slot(pipeline, home, material, train.metric_log(tracking, home, told.key, told.run_id), start)
-        tracking.log_folder(told.run_id, trained.folder, TRAINED)
+    _check_alike(job)
+    pipeline = Pipeline.model_validate(job.pipeline)
+    description = f"the training {job.key[:8]} of {pipeline.name}"
+    with file_lock(home.path / "locks" / f"train-{job.key}.lock", description, print_notice), _beating(tracking, job.run_id):
+        folder = home.path / "elsewhere" / job.key
+        rows, held_out = (_frame(job, tracking, folder, split) for split in SPLITS)
+        spec = spec_from(job.spec)
+        material = TrainingMaterial(spec, base_folder(tracking, home, spec, job.base), rows, held_out)
+        start = _start(job, pipeline, home, tracking)
+        trained = train.fit_in_slot(pipeline, home, material, train.metric_log(tracking, home, job.key, job.run_id), start)
+        tracking.log_folder(job.run_id, trained.folder, TRAINED)
         returned = _manifest(trained.folder)
-        tracking.tag(told.run_id, {RETURNED: returned})
+        tracking.tag(job.run_id, {RETURNED: returned})
         shutil.rmtree(folder, ignore_errors=True)
     return returned
 
@@ -126,60 +126,60 @@ def collect_result(home: Home, tracking: Tracking, key: str, run_id: str) -> Tra
 
 
 def touch_run(tracking: Tracking, run_id: str) -> str:
-    """What changes as long as the machine elsewhere lives."""
+    """The heartbeat: a value that changes as long as the remote machine lives."""
     return tracking.tags(run_id).get(BEAT, "")
 
 
-def _check_alike(told: RemoteJob) -> None:
-    """Other code or libraries may train another model under the same key: refuse. Builds (+cpu, +cu126) may differ."""
+def _check_alike(job: RemoteJob) -> None:
+    """Refuse other code or libraries, which may train another model under the same key. Builds (+cpu, +cu126) may differ."""
     here = library_versions(TRAIN_LIBRARIES)
-    other = [
+    differences = [
         f"{name} {here[name]} (not {version})"
-        for name, version in told.libraries.items()
+        for name, version in job.libraries.items()
         if here[name].partition("+")[0] != version.partition("+")[0]
     ]
-    if changed := changed_code(told.code, code_of("train", Pipeline.model_validate(told.pipeline))):
-        other.insert(0, f"other code in {', '.join(changed)}")
-    if other:
+    if changed := changed_code(job.code, code_of("train", Pipeline.model_validate(job.pipeline))):
+        differences.insert(0, f"other code in {', '.join(changed)}")
+    if differences:
         raise InfraError(
-            f"this machine would train another model under the same key: {', '.join(other)}: install the same Tunekeeper with its "
-            "lock here, then run `tunekeeper retrain` again"
+            f"this machine would train another model under the same key: {', '.join(differences)}: install the same Tunekeeper "
+            "with its lock here, then run `tunekeeper retrain` again"
         )
 
 
-def _frame(told: RemoteJob, tracking: Tracking, folder: Path, split: str) -> pd.DataFrame:
+def _frame(job: RemoteJob, tracking: Tracking, folder: Path, split: str) -> pd.DataFrame:
     import pandas as pd
 
     name = f"{split}.parquet"
     file = folder / INPUTS / name
-    if not file.is_file() or _sha256(file) != told.rows[name]:
-        file = tracking.fetch(tracking.artifact_uri(told.run_id, f"{INPUTS}/{name}"), folder / INPUTS)
-    if (found := _sha256(file)) != told.rows[name]:
-        raise InfraError(f"{name} arrived with sha256 {found}, not {told.rows[name]}: check the artifact store, then run again")
+    if not file.is_file() or _sha256(file) != job.rows[name]:
+        file = tracking.fetch(tracking.artifact_uri(job.run_id, f"{INPUTS}/{name}"), folder / INPUTS)
+    if (digest := _sha256(file)) != job.rows[name]:
+        raise InfraError(f"{name} arrived with sha256 {digest}, not {job.rows[name]}: check the artifact store, then run again")
     return pd.read_parquet(file)
 
 
-def _start(told: RemoteJob, pipeline: Pipeline, home: Home, tracking: Tracking) -> Path | None:
+def _start(job: RemoteJob, pipeline: Pipeline, home: Home, tracking: Tracking) -> Path | None:
     from tasks.learning.network import TRAINABLE
 
-    if told.start is None:
+    if job.start is None:
         return None
-    folder = champion_folder(tracking, home, pipeline.name, told.start["version"])
-    if (found := _sha256(folder / TRAINABLE)) != told.start["weights"]:
-        raise InfraError(f"{pipeline.name} version {told.start['version']} arrived with weights {found}: check the artifact store")
+    folder = champion_folder(tracking, home, pipeline.name, job.start["version"])
+    if (digest := _sha256(folder / TRAINABLE)) != job.start["weights"]:
+        raise InfraError(f"{pipeline.name} version {job.start['version']} arrived with weights {digest}: check the artifact store")
     return folder
 
 
 @contextmanager
 def _beating(tracking: Tracking, run_id: str) -> Iterator[None]:
-    """Say every few seconds that this machine lives; whoever waits believes a change, not a clock."""
+    """Update the heartbeat every few seconds; the waiting machine trusts a change, not a clock."""
     over = threading.Event()
 
     def go_on() -> None:
         number = 0
         while not over.wait(BEAT_SECONDS if number else 0):
             number += 1
-            with suppress(InfraError):  # away for a moment: the next beat tells as much
+            with suppress(InfraError):  # away for a moment: the next beat will do
                 tracking.tag(run_id, {BEAT: f"{threading.get_native_id()}.{number}"})
 
     thread = threading.Thread(target=go_on, daemon=True)

@@ -49,18 +49,18 @@ def score(
 
     place = place_of(output, source)
     tracking = Tracking(home)
-    which = version or Registry(tracking, pipeline.release.alias).champion(pipeline.name)
-    if which is None:
+    scoring_version = version or Registry(tracking, pipeline.release.alias).champion(pipeline.name)
+    if scoring_version is None:
         raise InputError(f"{pipeline.name} has no champion: `tunekeeper retrain CONFIG` makes one, or name a --version")
     if version is not None and version not in Registry(tracking, pipeline.release.alias).versions(pipeline.name):
         raise InputError(f"{pipeline.name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
-    told = _artifact(move)
+    progress = _artifact(move)
     with stage_table(source, place) if is_table(source) else nullcontext(source) as rows:
-        model = ScoringModel(which, *champion_files(tracking, home, pipeline.name, which))
-        outcome = _score(pipeline, home, model, rows, place, told)
+        model = ScoringModel(scoring_version, *champion_files(tracking, home, pipeline.name, scoring_version))
+        outcome = _score(pipeline, home, model, rows, place, progress)
     return {
         "pipeline": pipeline.name,
-        "version": which,
+        "version": scoring_version,
         "input": source.partition("://")[0] if is_table(source) else source,
         **outcome,
     }
@@ -69,16 +69,16 @@ def score(
 def _artifact(move: Callable[[int, int], None]) -> Callable[[int, int], None]:
     """Progress for Prefect's page too, every twentieth of the way."""
     artifact = create_progress_artifact("score-progress")
-    said = 0
+    twentieths = 0
 
-    def told(done: int, total: int) -> None:
-        nonlocal said
+    def progress(done: int, total: int) -> None:
+        nonlocal twentieths
         move(done, total)
-        if 20 * done // total > said:
-            said = 20 * done // total
+        if 20 * done // total > twentieths:
+            twentieths = 20 * done // total
             update_progress_artifact(artifact, 100 * done / total, f"{done:,} of {total:,} rows")
 
-    return told
+    return progress
 
 
 def _score(
@@ -106,18 +106,18 @@ def _score(
         return ready[0].answers(texts)
 
     manifest = hashlib.sha256((model.package / "manifest.json").read_bytes()).hexdigest()
-    named = data.id if data.id in batch.columns else None
+    id_column = data.id if data.id in batch.columns else None
     key = json_sha256(
         {
-            "rows": list(fingerprint_files(batch.files).items()), "text": text, "id": named, "longest": data.max_characters,
+            "rows": list(fingerprint_files(batch.files).items()), "text": text, "id": id_column, "longest": data.max_characters,
             "model": manifest, "version": model.version, "at_once": at_once, "logged": rate if logged else None,
             "code": code_of("batch", pipeline),
         }
     )  # fmt: skip
     with closing(open_traffic(home.path, pipeline.name, home.traffic_url)) if logged else nullcontext() as log:
-        done = score_files(ScoringJob(batch, key, model.version, answers, at_once, named, place, log, rate), move)
-    fresh = 0 if done.skipped else done.rows - done.kept
+        result = score_files(ScoringJob(batch, key, model.version, answers, at_once, id_column, place, log, rate), move)
+    fresh = 0 if result.skipped else result.rows - result.kept
     return {
-        "output": str(place), "rows": done.rows, "answered": done.answered, "kept": done.kept, "skipped": done.skipped,
-        "logged": logged, "seconds": done.seconds, "rows_per_second": fresh / done.seconds if fresh else None,
+        "output": str(place), "rows": result.rows, "answered": result.answered, "kept": result.kept, "skipped": result.skipped,
+        "logged": logged, "seconds": result.seconds, "rows_per_second": fresh / result.seconds if fresh else None,
     }  # fmt: skip

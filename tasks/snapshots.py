@@ -1,4 +1,4 @@
-"""Which snapshots a pipeline has led to on this machine, and what they hold."""
+"""The snapshots of a pipeline on this machine, and their contents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PreparedSnapshot:
-    """A snapshot and the account of its contract; `outcomes` are expectations as plain values."""
+    """A snapshot and the results of its contract; `outcomes` are expectations as plain values."""
 
     snapshot: str
     rows: dict[str, str]
@@ -60,8 +60,8 @@ def latest_snapshot(pipeline: Pipeline, home: Home) -> tuple[str, str] | None:
         values = json.loads(place.read_text())
     except (FileNotFoundError, ValueError):
         return None
-    written = datetime.fromtimestamp(place.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
-    return values["snapshot"], values.get("at", written)
+    modified = datetime.fromtimestamp(place.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
+    return values["snapshot"], values.get("at", modified)
 
 
 def note_latest(pipeline: Pipeline, home: Home, snapshot: str) -> None:

@@ -1,4 +1,4 @@
-"""The face of training: a GPU task that takes a slot, says everywhere how it goes, and leaves a result on disk."""
+"""The face of training: a GPU task that takes a slot, reports progress, and leaves a result on disk."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def fit_in_slot(pipeline: Pipeline, home: Home, material: TrainingMaterial, metr
 
 
 def record_training(tracking: Tracking, run_id: str, trained: Trained) -> None:
-    """What the training took and on what, into its run."""
-    seen = {
+    """Log the cost and the hardware of a training to its run."""
+    metrics = {
         "training_seconds": trained.seconds,
         "peak_memory_bytes": float(trained.peak_memory),
         "optimizer_steps": float(trained.steps),
@@ -66,7 +66,7 @@ def record_training(tracking: Tracking, run_id: str, trained: Trained) -> None:
         "temperature": trained.temperature,
         "learning_rate_used": trained.learning_rate,
     }
-    tracking.log_metrics(run_id, seen, trained.steps)
+    tracking.log_metrics(run_id, metrics, trained.steps)
     tags = {"weights_sha256": trained.weights, **{f"numerics.{k}": str(v) for k, v in asdict(trained.numerics).items()}}
     tracking.tag(run_id, {**tags, **({"training.restart": trained.restart} if trained.restart else {})})
 
@@ -79,7 +79,7 @@ def takes_every_core(pipeline: Pipeline) -> bool:
 
 
 def warm_up() -> None:
-    """Import what training needs, while somebody else works."""
+    """Import the libraries of training, while other processes work."""
     from tasks.learning import network
 
     network.warm_up()
@@ -106,7 +106,7 @@ def training_material(pipeline: Pipeline, home: Home, base: Base, snapshot: str)
 
 
 def metric_of(logged: str) -> str:
-    """What a training's own number is called in MLflow: it says of which rows it is."""
+    """The name in MLflow of a training's own number, with the rows that it is of."""
     if logged == "epoch":
         return logged
     if logged.startswith("eval_"):
@@ -115,27 +115,27 @@ def metric_of(logged: str) -> str:
 
 
 def _listener(metrics: MetricLog, bar: Bar) -> Listener:
-    """Tell the journal, the terminal and Prefect, the last one every few seconds."""
+    """Report to the journal, the terminal and Prefect, to the last one every few seconds."""
     from tasks.learning.fit import Listener
 
     logger = get_run_logger()
     artifact = create_progress_artifact("training-progress")
     latest: dict[str, float] = {}
-    shown = [time.monotonic()]
+    last_update = [time.monotonic()]
 
     def log(step: int, values: dict[str, float]) -> None:
         metrics.log(step, {metric_of(name): value for name, value in values.items()})
         latest.update(values)
         names = {"eval_loss": "validation loss", "loss": "loss"}
-        loss = next((f"{shown} {values[name]:.4f}" for name, shown in names.items() if name in values), None)
+        loss = next((f"{title} {values[name]:.4f}" for name, title in names.items() if name in values), None)
         if loss is not None:
             logger.info("step %d: %s", step, loss)
             bar.say(loss)
 
     def progress(step: int, total: int) -> None:
         bar.move(step, total)
-        if time.monotonic() - shown[0] > SHOW_SECONDS or step == total:
-            shown[0] = time.monotonic()
+        if time.monotonic() - last_update[0] > SHOW_SECONDS or step == total:
+            last_update[0] = time.monotonic()
             loss = f", loss {latest['loss']:.4f}" if "loss" in latest else ""
             update_progress_artifact(artifact, 100 * step / total, f"step {step} of {total}{loss}")
 

@@ -1,4 +1,4 @@
-"""The face of the contract on labels: what was known before, and the data held against it before anything is trained."""
+"""The face of the contract on labels: compares the data with the known labels before anything is trained."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelCheck:
-    """What the raw rows came to: rows of each label, feedback to set aside (id -> why), and labels gone because of data.window."""
+    """The result for raw rows: rows of each label, feedback to set aside (id -> why), and labels gone because of data.window."""
 
     known: KnownLabels
     counts: Mapping[str, int]
@@ -36,14 +36,14 @@ class LabelCheck:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """How the vocabulary changed, for a person to know though nothing stops for it."""
+        """Sentences on changes of the vocabulary that stop nothing."""
         from tasks.data.preparation.vocabulary import gone_labels, list_labels
 
-        gone = gone_labels(self.counts, self.known)
-        why = dict.fromkeys(self.explained, ": its rows lie outside data.window")
-        told = [f"label `{label}` is gone{why.get(label, '')}; it had {self.known.describe(label)}" for label in gone]
+        missing = gone_labels(self.counts, self.known)
+        remarks = dict.fromkeys(self.explained, ": its rows lie outside data.window")
+        sentences = [f"label `{label}` is gone{remarks.get(label, '')}; it had {self.known.describe(label)}" for label in missing]
         new = self.counts.keys() - self.known.all if self.known.all else ()
-        return (*told, *([f"labels that were not known before: {list_labels(new, self.counts)}"] if new else []))
+        return (*sentences, *([f"labels that were not known before: {list_labels(new, self.counts)}"] if new else []))
 
 
 def known_labels(context: PipelineContext) -> KnownLabels:
@@ -64,7 +64,7 @@ def known_labels(context: PipelineContext) -> KnownLabels:
 
 
 def check_raw(pipeline: Pipeline, home: Home, raw: Raw, contract: Validation, known: KnownLabels) -> LabelCheck:
-    """Hold the labels of rows that the raw contract let through against the known ones; ContractError, or what may go on."""
+    """Check the labels of rows that passed the raw contract against the known ones; ContractError, or the counts of rows."""
     from tasks.data.preparation import vocabulary
 
     policy, aside = pipeline.contract.vocabulary, contract.quarantined
@@ -87,19 +87,19 @@ def check_prepared(pipeline: Pipeline, candidate: Candidate, contract: Validatio
     if pipeline.contract.vocabulary == "free":
         return
     learned = (candidate.fate == KEPT) & (candidate.split == TRAIN)
-    left = vocabulary.count_labels(candidate.rows, contract.quarantined, np.asarray(learned))
-    if lost := [label for label in vocabulary.gone_labels(left, checked.known) if label not in checked.explained]:
-        labels = "\n".join(f"  `{label}`, which had {checked.known.describe(label)}" for label in lost[: vocabulary.SHOWN])
+    remaining = vocabulary.count_labels(candidate.rows, contract.quarantined, np.asarray(learned))
+    if unlearned := [label for label in vocabulary.gone_labels(remaining, checked.known) if label not in checked.explained]:
+        labels = "\n".join(f"  `{label}`, which had {checked.known.describe(label)}" for label in unlearned[: vocabulary.SHOWN])
         with _shown():
             raise ContractError(
-                f"contract.vocabulary: no row to train on is left of {len(lost)} label(s) that the data have:\n{labels}\n"
+                f"contract.vocabulary: no row to train on is left of {len(unlearned)} label(s) that the data have:\n{labels}\n"
                 "their rows were set aside, dropped as copies, or are held out: mend or add rows; or, "
                 f"{vocabulary.ACCEPT}"
             )
 
 
 def check_sealed(context: PipelineContext, prepared: PreparedSnapshot) -> None:
-    """Hold a snapshot that is found again against what is known now, unless it is the last one, which was held so already."""
+    """Check a snapshot that is found again against the labels known now, unless it is the last one, which was checked already."""
     from tasks.data.preparation.vocabulary import check_vocabulary
 
     pipeline, home = context.pipeline, context.home
@@ -109,9 +109,11 @@ def check_sealed(context: PipelineContext, prepared: PreparedSnapshot) -> None:
     if pipeline.facts.has_labels:
         counts = rows_per_label(open_snapshot(home, prepared.snapshot).manifest)
         known = known_labels(context)
-        window, gone = pipeline.data.window, [label for label in known.earlier if label not in counts]
+        window, missing = pipeline.data.window, [label for label in known.earlier if label not in counts]
         with _shown():
-            check_vocabulary(counts, known, pipeline.contract.vocabulary, _outside_window(window, home, frozenset(), gone, known))
+            check_vocabulary(
+                counts, known, pipeline.contract.vocabulary, _outside_window(window, home, frozenset(), missing, known)
+            )
     note_latest(pipeline, home, prepared.snapshot)
 
 
@@ -137,19 +139,19 @@ def _earlier(context: PipelineContext) -> tuple[str | None, dict[str, Any]]:
 
 
 def _outside_window(
-    window: Window, home: Home, outside: frozenset[str], gone: Collection[str], known: KnownLabels
+    window: Window, home: Home, outside: frozenset[str], missing: Collection[str], known: KnownLabels
 ) -> frozenset[str]:
     """Of the labels that are gone those whose rows lie outside data.window, in the source or in the earlier snapshot."""
-    if window == Window() or not gone:
+    if window == Window() or not missing:
         return frozenset()
-    rest = [label for label in gone if label not in outside]
-    if not rest or known.snapshot is None:
-        return outside.intersection(gone)
+    unexplained = [label for label in missing if label not in outside]
+    if not unexplained or known.snapshot is None:
+        return outside.intersection(missing)
     try:
         earlier = open_snapshot(home, known.snapshot)
     except InfraError:  # another machine's
-        return outside.intersection(gone)
-    return outside.intersection(gone).union(label for label in rest if _lies_outside(earlier, label, window))
+        return outside.intersection(missing)
+    return outside.intersection(missing).union(label for label in unexplained if _lies_outside(earlier, label, window))
 
 
 def _lies_outside(earlier: Snapshot, label: str, window: Window) -> bool:
