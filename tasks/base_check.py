@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from configs.schema import Pipeline
 from tasks.common.bases import Base
+from tasks.common.files import write_json
 from tasks.common.home import Home
 from tasks.common.processes import quick_import
 from tasks.identity.keys import TRAIN_LIBRARIES, code_of, json_sha256, library_versions, settings_of
@@ -30,9 +30,7 @@ def check_base(pipeline: Pipeline, home: Home, base: Base) -> tuple[str, ...]:
         from tasks.learning.base_tokenizer import write_tokenizer
 
         write_tokenizer(base.path, _tokenizer_file(home, base))
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    aside.write_text(json.dumps(notices))
-    aside.replace(file)
+    write_json(file, notices)
     return notices
 
 

@@ -7,7 +7,6 @@ leaves. Rows are redacted as in the snapshot, and no key of the installation goe
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import threading
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from configs.errors import InfraError
 from configs.schema import Pipeline
 from tasks import train
+from tasks.common.files import file_sha256
 from tasks.common.home import Home
 from tasks.common.terminal import print_notice
 from tasks.context import TrainingRun
@@ -59,7 +59,7 @@ def write_order(pipeline: Pipeline, home: Home, tracking: Tracking, run: Trainin
     from tasks.learning.network import TRAINABLE
 
     sealed, run_id = open_snapshot(home, run.snapshot), run.run_id
-    rows = {sealed.parquet(split).name: _sha256(sealed.parquet(split)) for split in SPLITS}
+    rows = {sealed.parquet(split).name: file_sha256(sealed.parquet(split)) for split in SPLITS}
     if tracking.tags(run_id).get("elsewhere.inputs") != json_sha256(rows):
         for split in SPLITS:
             tracking.log_artifact(run_id, sealed.parquet(split), INPUTS)
@@ -67,7 +67,7 @@ def write_order(pipeline: Pipeline, home: Home, tracking: Tracking, run: Trainin
     spec = train.training_material(pipeline, home, run.base, run.snapshot).spec
     begins = None
     if start is not None:
-        begins = {"version": start, "weights": _sha256(champion_folder(tracking, home, pipeline.name, start) / TRAINABLE)}
+        begins = {"version": start, "weights": file_sha256(champion_folder(tracking, home, pipeline.name, start) / TRAINABLE)}
     return RemoteJob(
         pipeline.model_dump(mode="json"), run_id, run.key, rows, asdict(spec), tracking.store_base(run.base), begins,
         code_of("train", pipeline),
@@ -152,9 +152,9 @@ def _frame(job: RemoteJob, tracking: Tracking, folder: Path, split: str) -> pd.D
 
     name = f"{split}.parquet"
     file = folder / INPUTS / name
-    if not file.is_file() or _sha256(file) != job.rows[name]:
+    if not file.is_file() or file_sha256(file) != job.rows[name]:
         file = tracking.fetch(tracking.artifact_uri(job.run_id, f"{INPUTS}/{name}"), folder / INPUTS)
-    if (digest := _sha256(file)) != job.rows[name]:
+    if (digest := file_sha256(file)) != job.rows[name]:
         raise InfraError(f"{name} arrived with sha256 {digest}, not {job.rows[name]}: check the artifact store, then run again")
     return pd.read_parquet(file)
 
@@ -165,7 +165,7 @@ def _start(job: RemoteJob, pipeline: Pipeline, home: Home, tracking: Tracking) -
     if job.start is None:
         return None
     folder = champion_folder(tracking, home, pipeline.name, job.start["version"])
-    if (digest := _sha256(folder / TRAINABLE)) != job.start["weights"]:
+    if (digest := file_sha256(folder / TRAINABLE)) != job.start["weights"]:
         raise InfraError(f"{pipeline.name} version {job.start['version']} arrived with weights {digest}: check the artifact store")
     return folder
 
@@ -194,9 +194,4 @@ def _beating(tracking: Tracking, run_id: str) -> Iterator[None]:
 def _manifest(folder: Path) -> str:
     from tasks.common.files import MANIFEST
 
-    return _sha256(folder / MANIFEST)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return file_sha256(folder / MANIFEST)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.schema import Pipeline
+from tasks.common.files import write_json
 from tasks.common.home import Home
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def known_snapshot(home: Home, key: str) -> PreparedSnapshot | None:
 
 def note_prepared(home: Home, key: str, prepared: PreparedSnapshot) -> None:
     """Remember which snapshot inputs with this key lead to."""
-    _write_json(_index(home, key), asdict(prepared))
+    write_json(_index(home, key), asdict(prepared))
 
 
 def latest_snapshot(pipeline: Pipeline, home: Home) -> tuple[str, str] | None:
@@ -66,7 +66,7 @@ def latest_snapshot(pipeline: Pipeline, home: Home) -> tuple[str, str] | None:
 
 def note_latest(pipeline: Pipeline, home: Home, snapshot: str) -> None:
     """Remember a snapshot as the one that the next is compared with."""
-    _write_json(_latest(pipeline, home), {"snapshot": snapshot, "at": datetime.now(UTC).isoformat(timespec="milliseconds")})
+    write_json(_latest(pipeline, home), {"snapshot": snapshot, "at": datetime.now(UTC).isoformat(timespec="milliseconds")})
 
 
 def rows_per_label(manifest: Mapping[str, Any]) -> dict[str, int]:
@@ -85,10 +85,3 @@ def _index(home: Home, key: str) -> Path:
 
 def _latest(pipeline: Pipeline, home: Home) -> Path:
     return home.path / "index" / f"latest-{pipeline.name}.json"
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(value))
-    aside.replace(path)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.errors import InputError
 from tasks.common.bases import base_files
+from tasks.common.files import replaced_file
 from tasks.learning.base_files import TOKENIZER_FILES, no_tokenizer
 from tasks.problems.library_errors import REFUSALS, first_line
 
@@ -48,9 +48,8 @@ def write_tokenizer(path: Path, file: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
-        aside = file.with_name(f".{file.name}.{os.getpid()}")
-        backend.save(str(aside))
-        aside.replace(file)
+        with replaced_file(file) as aside:
+            backend.save(str(aside))
 
 
 def check_embedded(name: str, tokenizer: PreTrainedTokenizerBase, rows: int | None) -> None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from configs.schema import Training
-from tasks.common.files import atomic_folder, is_valid
+from tasks.common.files import atomic_folder, is_valid, replaced_file
 
 FEW_HELD_OUT = 100  # rows; from here on they choose alone
 MOST_ROWS = 1_000  # of training: with more of them it takes too long, and the few held-out rows are the user's choice
@@ -76,11 +76,8 @@ def _fold_of(targets: npt.NDArray[np.generic], groups: npt.NDArray[np.generic], 
 
 def note_epoch(folder: Path, epoch: int, logits: npt.ArrayLike, targets: npt.ArrayLike) -> None:
     """Write the answers of a fold's network after an epoch, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f".{epoch:03}.part"
-    with aside.open("wb") as out:
+    with replaced_file(folder / f"{epoch:03}.npz") as aside, aside.open("wb") as out:
         np.savez(out, logits=np.asarray(logits, dtype=np.float32), targets=np.asarray(targets, dtype=np.int64))
-    aside.replace(folder / f"{epoch:03}.npz")
 
 
 def gather_epochs(folder: Path, seconds: float) -> FoldAnswers:

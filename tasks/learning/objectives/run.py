@@ -13,6 +13,7 @@ import pandas as pd
 from configs import schema
 from configs.errors import InfraError, InputError
 from configs.schema import Training
+from tasks.common.files import write_json
 from tasks.learning.attention import attend_in_fp32
 from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics, check_fits, numerics
@@ -166,10 +167,7 @@ def _note_collapse(error: CollapsedError, run: Path) -> None:
     """Record how an attempt went wrong, whole or not at all: a resumed training must not try it again."""
     seconds = max((float(entry.get("seconds", 0.0)) for entry in error.history), default=0.0)
     values = {"reason": error.reason, "step": error.step, "seconds": seconds, "history": error.history}
-    run.mkdir(parents=True, exist_ok=True)
-    aside = run / f".{COLLAPSED}"
-    aside.write_text(json.dumps(values))
-    aside.replace(run / COLLAPSED)
+    write_json(run / COLLAPSED, values)
 
 
 def _within_memory(job: TrainingJob, run: Path, result: Path) -> Trained:
