@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -213,6 +214,15 @@ def test_a_row_without_text_is_asked_nothing_and_stays(tmp_path):
     for column in ("prediction", "score", "model_version", "answer_id"):
         assert found[column].isna().tolist() == [False, True, True], column
     assert read_answers(tmp_path, "tiny")["text"].tolist() == ["words"]
+
+
+def test_a_text_that_is_longer_than_one_may_be_has_no_answer(tmp_path):
+    batch = job(tmp_path, write(tmp_path, 3)[0], tmp_path / "out.parquet").batch
+    longest = max(len(text) for chunk in batch.chunks() for text in batch.texts(chunk))
+    short = replace(
+        job(tmp_path, tmp_path / "rows.csv", tmp_path / "out.parquet"), batch=replace(batch, max_characters=longest - 1)
+    )
+    assert score_files(short, quiet).answered == 2 and pd.read_parquet(tmp_path / "out.parquet")["prediction"].isna().sum() == 1
 
 
 def test_a_file_of_any_kind_keeps_the_types_it_has(tmp_path):

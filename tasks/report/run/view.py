@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from configs.schema import NLL_OF_ROWS
 from tasks.report.draw import formats
 from tasks.report.draw.charts import Domain, domain_of
 from tasks.report.run.data import (
@@ -67,6 +68,16 @@ def challenger_of(report: ReportData) -> System | None:
 def primary_score(report: ReportData) -> Score | None:
     system = challenger_of(report)
     return score_of(system, report.primary_metric) if system else None
+
+
+def sums_likelihood_twice(report: ReportData) -> bool:
+    """Whether one likelihood is shown as a sum over all tokens and as a mean of rows."""
+    return any(score_of(system, NLL_OF_ROWS.name) for system in report.systems)
+
+
+def compared_quantity(report: ReportData) -> str:
+    """What the gate compares of rows, in words; empty where the report does not say."""
+    return next((comparison.quantity for comparison in report.comparisons if comparison.quantity), "")
 
 
 def primary_comparison(report: ReportData) -> ComparisonRow | None:

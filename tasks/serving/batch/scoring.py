@@ -71,7 +71,7 @@ def _score_parts(job: ScoringJob, folder: Path, move: Callable[[int, int], None]
 
 
 def _scored(job: ScoringJob, chunk: Chunk, number: int, answers: Answers) -> pa.Table:
-    """A chunk's own columns and the model's answers; null for a row without text, or one that is over its budget."""
+    """A chunk's own columns and the model's answers; null for a row without text, one that is too long or over its budget."""
     import pyarrow as pa
 
     table = job.batch.table(chunk)
@@ -99,7 +99,8 @@ def _scored(job: ScoringJob, chunk: Chunk, number: int, answers: Answers) -> pa.
 def _said(job: ScoringJob, texts: list[str], answers: Answers) -> list[Prediction]:
     """Answers in the order of the texts; texts of like length go through the model together."""
     out = [_EMPTY] * len(texts)
-    with_text = [place for place, text in enumerate(texts) if unusable_reason(text) is None]
+    longest = job.batch.max_characters
+    with_text = [place for place, text in enumerate(texts) if len(text) <= longest and unusable_reason(text) is None]
     order = sorted(with_text, key=lambda place: (-len(texts[place]), place))
     for start in range(0, len(order), job.at_once):
         places = order[start : start + job.at_once]
