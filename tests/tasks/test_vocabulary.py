@@ -7,6 +7,7 @@ import pytest
 
 from configs.schema import Data, Model, Pipeline
 from tasks.common.home import Home
+from tasks.context import PipelineContext
 from tasks.ledger.decisions import NewDecision, record_decision
 from tasks.ledger.promotions import Ledger
 from tasks.snapshots import latest_snapshot, note_latest
@@ -55,7 +56,7 @@ class Elsewhere:
 def known(home, tmp_path, content=None):
     ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
     tracking, registry = Elsewhere(tmp_path, content), SimpleNamespace(champion=lambda _: None)
-    return known_labels(PIPELINE, home, tracking, ledger, registry)
+    return known_labels(PipelineContext(PIPELINE, home, tracking, registry, ledger))
 
 
 def decide(tmp_path, snapshot):
