@@ -19,7 +19,7 @@ from tasks.learning.network import spec_of
 from tasks.learning.objectives.run import TrainingMaterial, train_network
 
 ADAPTERS = {
-    "full": Full(), "lora": Lora(r=4, dropout=0.1), "decoder": Lora(r=4, dropout=0.1), "pairs": Lora(r=4), "pairs, full": Full(),
+    "full": Full(), "lora": Lora(r=4, dropout=0.1), "decoder": Lora(r=4, dropout=0.1), "pairs": Full(),
 }  # fmt: skip
 TRAINING = {"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "checkpoint_every": 4, "seed": 3}
 ROWS = 44  # 6 steps an epoch, the last one short
@@ -67,7 +67,7 @@ def child(base, run, adapter, settings, moments, room):
         moments(f"log {step}")
 
     listener = Listener(log, lambda step, _: moments(f"step {step}"), said.append)
-    preference = adapter.startswith("pairs")
+    preference = adapter == "pairs"
     decoder = adapter == "decoder" or preference
     draw = tiny.preferences if preference else tiny.pairs if decoder else tiny.frame
     rows, held_out = draw(ROWS, 0), draw(20, 1)
