@@ -11,6 +11,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from walk_imports import (
@@ -26,6 +27,8 @@ from walk_imports import (
     modules_in,
     run_at_load,
 )
+
+from configs.schema import ProblemName
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("configs", "expectations", "tasks", "flows")
@@ -289,6 +292,12 @@ def breaches_in(root: Path) -> list[str]:
 def test_every_wall_of_the_house_stands() -> None:
     found = breaches_in(ROOT)
     assert not found, "\n" + "\n".join(found)
+
+
+def test_pages_ask_for_what_is_shown_and_name_no_problem() -> None:
+    templates = list((ROOT / "tasks" / "report" / "templates").glob("*.html"))
+    named = [(file.name, name) for file in templates for name in get_args(ProblemName) if name in file.read_text(encoding="utf-8")]
+    assert templates and not named
 
 
 @pytest.mark.parametrize(
