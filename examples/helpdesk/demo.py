@@ -9,6 +9,7 @@ README, run by this script.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import random
@@ -237,7 +238,7 @@ def environment() -> None:
 def write_config() -> Path:
     """configs/helpdesk.yaml with a source that will grow, and a clock that runs faster."""
     (HOME / "tickets").mkdir()
-    shutil.copy(HERE / "tickets.csv", HOME / "tickets" / "tickets.csv")
+    (HOME / "tickets" / "tickets.csv").write_bytes(text_of("tickets").encode())
     values = yaml.safe_load((ROOT / "configs" / "helpdesk.yaml").read_text())
     values["data"]["source"] = str((HOME / "tickets").absolute())
     values["contract"]["suite"] = str((ROOT / values["contract"]["suite"]).absolute())
@@ -310,10 +311,17 @@ def shuffled(rows: list[dict[str, str]]) -> Iterator[dict[str, str]]:
     return cycle(random.Random(0).sample(rows, len(rows)))
 
 
+def text_of(name: str) -> str:
+    """One of the example's files; the tickets without the later ones, which a reader of the README has appended to them."""
+    text = (HERE / f"{name}.csv").read_bytes().decode()
+    later = (HERE / "later.csv").read_bytes().decode().partition("\n")[2]
+    return text.replace(later, "") if name == "tickets" else text
+
+
 def tickets(name: str) -> list[dict[str, str]]:
     """The rows of one of the example's files that say something: the service refuses the others, as it should."""
-    with (HERE / f"{name}.csv").open(newline="") as file:
-        return [row for row in csv.DictReader(file) if unusable_reason(row["text"]) is None]
+    rows = csv.DictReader(io.StringIO(text_of(name), newline=""))
+    return [row for row in rows if unusable_reason(row["text"]) is None]
 
 
 if __name__ == "__main__":

@@ -157,3 +157,16 @@ def _is_iban_of_no_bank(iban: str) -> bool:
 def test_the_demos_customers_ask_nothing_that_the_service_refuses(name):
     asked = demo.tickets(name)
     assert all(row["text"].strip() for row in asked) and 0 < len(asked) < len(read(f"{name}.csv"))
+
+
+def test_the_demo_begins_with_the_first_months_whatever_was_appended_to_them(tmp_path, monkeypatch) -> None:
+    texts = {name: (FOLDER / name).read_bytes() for name in FILES}
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text)
+    monkeypatch.setattr(demo, "HERE", tmp_path)
+    first = demo.text_of("tickets")
+    with (tmp_path / "tickets.csv").open("ab") as file:  # as the README has it
+        file.write(texts["later.csv"].partition(b"\n")[2])
+    assert (
+        demo.text_of("tickets") == first == texts["tickets.csv"].decode() and demo.text_of("later") == texts["later.csv"].decode()
+    )
