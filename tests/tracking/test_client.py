@@ -245,6 +245,13 @@ def test_the_registry_reads_and_moves_one_alias(tracking):
     assert registry.champion("tiny") is None and registry.versions("tiny") == {"1"}
 
 
+def test_a_page_is_mlflows_where_a_server_is_known_and_else_a_file(tracking, tmp_path, monkeypatch):
+    assert tracking.page_of("tiny", "r1", "report/report.html", tmp_path / "report.html") == (tmp_path / "report.html").as_uri()
+    monkeypatch.setenv("TUNEKEEPER_MLFLOW_PAGES", "http://mlflow.example")
+    page = Tracking(Home(tmp_path)).page_of("tiny", "r1", "report/report.html", tmp_path / "report.html")
+    assert page.startswith("http://mlflow.example/#/experiments/") and page.endswith("/runs/r1/artifacts/report/report.html")
+
+
 def test_a_database_server_that_is_away_is_given_up_after_our_own_tries(tmp_path, monkeypatch):
     pytest.importorskip("psycopg2")
     with socket.socket() as held:  # bound, and nobody listens
