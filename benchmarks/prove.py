@@ -80,8 +80,14 @@ def prove(name: str) -> tuple[str, bool]:
     holds = FAILED.search(text) is None
     seconds, when = time.monotonic() - began, datetime.now(UTC).date().isoformat()
     print(f"{name}: {'holds' if holds else 'DOES NOT HOLD'}, {seconds:.0f} s", file=sys.stderr, flush=True)
-    where = f"{when}, {_processor()}, {seconds:.0f} s, load {load:.1f} at the start"
+    where = f"{when}, at {_commit()}, {_processor()}, {seconds:.0f} s, load {load:.1f} at the start"
     return f"{text}\n\n*{where}: `python -m benchmarks.prove {name}`*\n", holds
+
+
+def _commit() -> str:
+    """The commit of the code that was measured, with a + where files differ from it."""
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def sections(text: str) -> dict[str, str]:
