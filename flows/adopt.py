@@ -15,7 +15,7 @@ from configs.schema import Pipeline
 from flows.approve import close_form
 from flows.cli.promote import moved_outcome, settle_questions
 from flows.judge import score_version
-from flows.stages import Challenger, Helped, Run, close_on_error, help_beside, prepare_snapshot
+from flows.stages import BackgroundResults, Challenger, Run, close_on_error, prepare_snapshot, start_background
 from tasks import adopt as face
 from tasks import assets, decide, evaluate, prepare, publish_report, reference, release, snapshots
 from tasks.collect.run import Findings
@@ -131,16 +131,23 @@ def _adopt(run: Run, adoption: Adoption) -> dict[str, Any]:
                 training = TrainingRun(base, prepared.snapshot, adoption.key, run_id)
                 packed = release.pack_model(pipeline, run.home, tracking, training, trained, reload)
                 facts["note"] = "stored; a fresh process loads it"
-            return _judge(run, adoption, prepared, Challenger(training, trained, packed), help_beside(run, prepared, side), reload)
+            return _judge(
+                run, adoption, prepared, Challenger(training, trained, packed), start_background(run, prepared, side), reload
+            )
 
 
 def _judge(
-    run: Run, adoption: Adoption, prepared: PreparedSnapshot, adopted: Challenger, helped: Helped, reload: release.Reload
+    run: Run,
+    adoption: Adoption,
+    prepared: PreparedSnapshot,
+    adopted: Challenger,
+    background: BackgroundResults,
+    reload: release.Reload,
 ) -> dict[str, Any]:
     """Evaluate > release > report."""
     pipeline, home, tracking, training = run.pipeline, run.home, run.tracking, adopted.run
     with run.stage("evaluate") as facts:
-        baselines = evaluate.score_baselines(pipeline, home, run.inputs.base, prepared.snapshot, helped.lexical)
+        baselines = evaluate.score_baselines(pipeline, home, run.inputs.base, prepared.snapshot, background.lexical)
         load = partial(evaluate.network_of, adopted.trained, training.base.path)
         own = evaluate.evaluate(pipeline, home, prepared.snapshot, adoption.key, load, "adopted")
         scores = AllScores(own, score_version(run, prepared.snapshot, adoption.replaces, "champion"), None, baselines)
@@ -148,7 +155,7 @@ def _judge(
     word = f"Adopted by {adoption.who}, without a verdict of the gate: {adoption.reason or 'no reason given'}."
     account = decide.describe_adopted(pipeline, scores, word)
     with run.stage("release") as facts:
-        scored = reference.ScoredModel(adopted.trained, own, None, helped.text_stats)  # its points are its own base's
+        scored = reference.ScoredModel(adopted.trained, own, None, background.text_stats)  # its points are its own base's
         reference.write_reference(pipeline, home, tracking, training, scored)
         version, move, decision = _release(run, adoption, prepared, adopted.packed, training.run_id, reload)
         facts["note"] = f"{pipeline.name} version {version}"

@@ -7,7 +7,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from flows import approve
-from flows.stages import Challenger, Helped, Run
+from flows.stages import BackgroundResults, Challenger, Run
 from tasks import assets, decide, evaluate, publish_report, reference, release
 from tasks.collect.run import Findings
 from tasks.evaluate import AllScores
@@ -23,19 +23,24 @@ if TYPE_CHECKING:
 
 
 def judge_challenger(
-    run: Run, prepared: PreparedSnapshot, against: Opponent, challenger: Challenger, helped: Helped, reload: release.Reload
+    run: Run,
+    prepared: PreparedSnapshot,
+    against: Opponent,
+    challenger: Challenger,
+    background: BackgroundResults,
+    reload: release.Reload,
 ) -> dict[str, Any]:
     """Evaluate > decide > release > report, against one champion."""
     training, trained = challenger.run, challenger.trained
     with run.stage("evaluate") as facts:
-        scores = _scores(run, against, challenger, helped)
+        scores = _scores(run, against, challenger, background)
         facts["note"] = publish_report.in_short(run.pipeline, scores.challenger)
     with run.stage("decide") as facts:
         verdict = _decide(run, prepared, against, scores)
         facts["note"] = verdict.verdict
     key = decision_key(run.pipeline, training.key, prepared.rows["test"], against.version)
     with run.stage("release") as facts:
-        scored = reference.ScoredModel(trained, scores.challenger, scores.baselines, helped.text_stats)
+        scored = reference.ScoredModel(trained, scores.challenger, scores.baselines, background.text_stats)
         reference.write_reference(run.pipeline, run.home, run.tracking, training, scored)
         version, verdict = _release(run, against, challenger, reload, verdict, key)
         facts["note"] = f"{run.pipeline.name} version {version}"
@@ -64,10 +69,10 @@ def _waits_for_approval(run: Run, against: Opponent, version: str, verdict: Verd
     return run.pipeline.release.approval == "manual" and verdict.verdict == "PROMOTE" and version != against.champion
 
 
-def _scores(run: Run, against: Opponent, challenger: Challenger, helped: Helped) -> AllScores:
+def _scores(run: Run, against: Opponent, challenger: Challenger, background: BackgroundResults) -> AllScores:
     """Score all models on the same test rows; the baselines first, while the process that fits the last has a core to itself."""
     pipeline, home, training = run.pipeline, run.home, challenger.run
-    baselines = evaluate.score_baselines(pipeline, home, training.base, training.snapshot, helped.lexical)
+    baselines = evaluate.score_baselines(pipeline, home, training.base, training.snapshot, background.lexical)
     load = cache(partial(evaluate.network_of, challenger.trained, training.base.path))
     own = evaluate.evaluate(pipeline, home, training.snapshot, training.key, load, "challenger")
     fit = evaluate.evaluate_fit(pipeline, home, training.snapshot, training.key, load)

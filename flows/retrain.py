@@ -13,7 +13,7 @@ from configs.errors import ContractError
 from configs.schema import Pipeline
 from flows import approve
 from flows.judge import judge_challenger
-from flows.stages import Challenger, Run, check_base, close_on_error, help_beside, meet_opponent, prepare_snapshot
+from flows.stages import Challenger, Run, check_base, close_on_error, meet_opponent, prepare_snapshot, start_background
 from flows.train_remote import train_there
 from tasks import contract, prepare, release, snapshots, train, vocabulary
 from tasks.common.home import Home, find_home, settle_environment
@@ -125,16 +125,16 @@ def _retrain(
     with close_on_error(tracking, run_id):
         describe_run(pipeline, run.home, tracking, prepared, run_id)
         # A step waits for the slowest of its threads, one on each core: a process beside it holds up all of them.
-        helped = None if train.takes_every_core(pipeline) else help_beside(run, prepared, side)
+        background = None if train.takes_every_core(pipeline) else start_background(run, prepared, side)
         trained = _train(run, training, against.start)
-        helped = helped or help_beside(run, prepared, side)
+        background = background or start_background(run, prepared, side)
         with run.stage("pack") as facts:
             packed = release.pack_model(pipeline, run.home, tracking, training, trained, reload)
             facts["note"] = "stored; a fresh process loads it"
         challenger = Challenger(training, trained, packed)
         while True:
             try:
-                outcome = judge_challenger(run, prepared, against, challenger, helped, reload)
+                outcome = judge_challenger(run, prepared, against, challenger, background, reload)
                 break
             except (ChampionMovedError, LookTakenError) as error:
                 moved = meet_opponent(run, prepared)

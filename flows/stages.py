@@ -53,7 +53,7 @@ class Challenger:
 
 
 @dataclass(frozen=True)
-class Helped:
+class BackgroundResults:
     """The results that another process computes for judging: baselines without a network, statistics of the reference's texts."""
 
     lexical: Future[tuple[Baseline, ...]] | None
@@ -116,10 +116,10 @@ def _check_labels(run: Run, raw: Any, contract: Any) -> vocabulary.LabelCheck | 
     return checked
 
 
-def help_beside(run: Run, prepared: PreparedSnapshot, side: HelperProcess) -> Helped:
+def start_background(run: Run, prepared: PreparedSnapshot, side: HelperProcess) -> BackgroundResults:
     """Let another process compute what judging needs."""
     lexical = evaluate.lexical_baselines(run.pipeline, run.home, run.inputs.base, prepared.snapshot, side)
-    return Helped(lexical, reference.begin_text_stats(run.home, prepared.snapshot, side))
+    return BackgroundResults(lexical, reference.begin_text_stats(run.home, prepared.snapshot, side))
 
 
 @contextmanager
