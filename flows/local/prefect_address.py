@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from configs.errors import InfraError
 from tasks.common.http import fetch
+from tasks.common.processes import environment_variable
 
 
 @contextmanager
@@ -31,15 +31,8 @@ def at_address(url: str) -> Iterator[None]:
     Prefect reads the environment once, as it is imported, and a client that knows no address starts a server of its own: so its
     settings get the address too, in case Prefect was imported before.
     """
-    before = os.environ.get("PREFECT_API_URL")
-    os.environ["PREFECT_API_URL"] = url
-    try:
+    with environment_variable("PREFECT_API_URL", url):
         from prefect.settings import PREFECT_API_URL, temporary_settings
 
         with temporary_settings({PREFECT_API_URL: url}):
             yield
-    finally:
-        if before is None:
-            del os.environ["PREFECT_API_URL"]
-        else:
-            os.environ["PREFECT_API_URL"] = before

@@ -28,6 +28,20 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+@contextmanager
+def environment_variable(name: str, value: str) -> Iterator[None]:
+    """Set a variable of this process, and of those that it starts, for the block; then it is as before."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
 class HelperProcess:
     """A fresh interpreter that has imported `modules` and does what is submitted, in order; functions and values must pickle.
 

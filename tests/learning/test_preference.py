@@ -179,6 +179,6 @@ def test_an_objective_says_what_its_models_are_compared_by():
     assert pipeline(data={"source": "a.csv", "feedback": True}).objective.needs_pairs
 
 
-def test_likelihoods_need_no_gradient_on_the_way(network):
+def test_no_pairs_have_no_likelihoods(network):
     examples = objective_of(Preference()).encode_rows(network.tokenizer, network.spec, ROWS[:0])
     assert examples == [] and problem_of(PROBLEM).log_likelihoods(network, [], 4, nullcontext).shape == (0, 2)

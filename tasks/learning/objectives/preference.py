@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Full, Preference
+from tasks.common.processes import environment_variable
 from tasks.learning.objectives.base import Objective
 from tasks.learning.trainer import FitPlan, checkpointing_trainer, trainer_arguments
 from tasks.problems import problem_of
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
     from configs.schema import Adapter, ProblemName
     from tasks.problems.seq2seq import PairedTokenizer
     from tasks.problems.types import EncodedRows, Example, Network, Spec
+
+
+REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")  # what DPOTrainer adds to its rows before it trains
 
 
 class PreferenceObjective(Objective):
@@ -112,27 +114,10 @@ def _collate_pairs(pad_id: int) -> Callable[[list[Example]], dict[str, torch.Ten
         ]
         batch = pad_examples(sides, pad_id)
         batch["completion_mask"] = (batch.pop("labels") != IGNORED).long()
-        known = {name: torch.tensor([pair[name] for pair in pairs]) for name in _REFERENCE if name in pairs[0]}
+        known = {name: torch.tensor([pair[name] for pair in pairs]) for name in REFERENCE if name in pairs[0]}
         return {**batch, **known}
 
     return collate
-
-
-_REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
-
-
-@contextmanager
-def _without_bars() -> Iterator[None]:
-    """Turn off the progress bars of libraries within the block: they would be drawn into ours."""
-    before = os.environ.get("TQDM_DISABLE")
-    os.environ["TQDM_DISABLE"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["TQDM_DISABLE"]
-        else:
-            os.environ["TQDM_DISABLE"] = before
 
 
 def _trainer_of_pairs() -> type[Trainer]:
@@ -145,7 +130,7 @@ def _trainer_of_pairs() -> type[Trainer]:
             return dataset
 
         def _precompute_ref_logps(self, *args: Any) -> Dataset:
-            with _without_bars():
+            with environment_variable("TQDM_DISABLE", "1"):  # a bar of its own would be drawn into ours
                 return super()._precompute_ref_logps(*args)
 
     return PairsTrainer
