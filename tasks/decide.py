@@ -88,7 +88,7 @@ def fair_rows(pipeline: Pipeline, home: Home, test_of: str, signatures: Sequence
 
 
 def asked_alike(pipeline: Pipeline, home: Home, tracking: Tracking, test_of: str, versions: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """(n,) True where challenger and versions have the same completion to write: a placeholder may be another word to each."""
+    """(n,) True where challenger and versions read the same answers: a placeholder may be another word to each."""
     from tasks.data.redaction.placeholders import VIEW, network_view
     from tasks.learning.network import read_spec
     from tasks.release import champion_folder
@@ -98,8 +98,12 @@ def asked_alike(pipeline: Pipeline, home: Home, tracking: Tracking, test_of: str
         return np.ones(len(test), dtype=bool)
     folders = [champion_folder(tracking, home, pipeline.name, version) for version in versions]
     views = {VIEW, *(read_spec(folder).text_view for folder in folders)}
-    read = [network_view(test["target"].tolist(), view) for view in views]
-    return np.array([len(set(texts)) == 1 for texts in zip(*read, strict=True)], dtype=bool)
+    answers = [name for name in measure_of(pipeline).text_columns if name != "text"]
+    alike = np.ones(len(test), dtype=bool)
+    for name in answers:
+        read = [network_view(test[name].tolist(), view) for view in views]
+        alike &= np.array([len(set(texts)) == 1 for texts in zip(*read, strict=True)], dtype=bool)
+    return alike
 
 
 def new_labels(frame: pd.DataFrame, known: Sequence[str] | None) -> npt.NDArray[np.bool_] | None:

@@ -60,8 +60,8 @@ def index_rows(raw: Raw, redactor: Redactor | None) -> tuple[Dataset, Marks]:
     """Write the normalised, redacted rows beside the raw ones and return them, mapped, with their marks.
 
     For classification targets are labels, spelled canonically since they were loaded; for generation they are texts, redacted like
-    the prompts, layout kept, and so are rejected answers. Texts are compared, and
-    their words counted, as a network reads them.
+    the prompts, layout kept, and so are rejected answers. Texts are compared, and their words counted, as a network
+    reads them.
     """
     marks = Marks.blank(len(raw), raw.folder)
     prepared = raw.rows.with_format("arrow").map(
@@ -81,6 +81,14 @@ def common_words(counted: Counter[str]) -> dict[str, object]:
     """The commonest words in at least 5 rows (rarer ones may be a person's), with how many words there were in all."""
     common = [(word, count) for word, count in counted.most_common(_VOCABULARY) if count >= 5]
     return {"distinct": len(counted), "total": counted.total(), "words": dict(sorted(common))}
+
+
+def _pairless(targets: list[str], rejected: list[str]) -> list[bool]:
+    """Whether each row has no other answer that its target was preferred to."""
+    return [
+        unusable_reason(other) is not None or key_text(other) == key_text(target)
+        for target, other in zip(network_view(targets), network_view(rejected), strict=True)
+    ]
 
 
 class _Pass:
@@ -103,8 +111,9 @@ class _Pass:
         out = {"text": texts, "target": targets, "group": self._clean_sparse(columns["group"])}
         answers = targets
         if "rejected" in batch.column_names:
-            rejected = self._clean_answers(batch.column("rejected").to_pylist())
-            answers, out["rejected"] = self._compare(slice(first, last), targets, rejected), rejected
+            out["rejected"] = rejected = self._clean_answers(batch.column("rejected").to_pylist())
+            self.marks.pairless[first:last] = _pairless(targets, rejected)
+            answers = [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
         self._fill(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):
@@ -117,14 +126,6 @@ class _Pass:
 
     def _clean_answers(self, values: list[str | None]) -> list[str]:
         return self._clean([normalise_text(value or "", self.layout) for value in values])
-
-    def _compare(self, rows: slice, targets: list[str], rejected: list[str]) -> list[str]:
-        """Both answers of each row as one text; rows that prefer neither are marked."""
-        self.marks.pairless[rows] = [
-            unusable_reason(other) is not None or key_text(other) == key_text(target)
-            for target, other in zip(network_view(targets), network_view(rejected), strict=True)
-        ]
-        return [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
 
     def _clean(self, texts: list[str]) -> list[str]:
         """The texts redacted; one over its budget becomes empty."""
