@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tasks.common.locks import take_lock
 
 LOG_BYTES = 10_000_000
 PER_MINUTE = 20  # lines that one place in the code may write
@@ -34,7 +35,8 @@ def rotate_log(log: Path, most: int = LOG_BYTES) -> bool:
         if log.stat().st_size <= most:
             return False
         with log.open("rb+") as source:
-            fcntl.flock(source, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of two processes that see it one cuts it
+            if not take_lock(source):  # of two processes that see it one cuts it
+                return False
             source.seek(-most, os.SEEK_END)
             old = log.with_suffix(".old.log")
             with old.with_suffix(".tmp").open("wb") as target:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -18,12 +17,12 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from configs.errors import InfraError
 from flows.local.logs import log_file, rotate_log
 from flows.local.prefect_address import at_address, named_if_away
 from tasks.common.home import Home
+from tasks.common.locks import take_lock, wait_for_lock
 
 PORT = 4200
 START_SECONDS = 120
@@ -67,7 +66,7 @@ def in_use(home: Home) -> Iterator[None]:
     """A shared lock that death releases: the server ends only when it can have it alone."""
     home.prefect.mkdir(parents=True, exist_ok=True)
     with (home.prefect / "in-use.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
+        wait_for_lock(file, shared=True)
         yield
 
 
@@ -76,12 +75,10 @@ def server_address(home: Home) -> str | None:
     url = _said(home)
     try:
         with (home.prefect / "server.lock").open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return url if url is not None and _answers(url) else None
+            lives = not take_lock(lock, shared=True)
     except OSError:  # there is none, or the home is no folder, which others say
         return None
-    return None
+    return url if lives and url is not None and _answers(url) else None
 
 
 def _port_before(home: Home) -> int:
@@ -110,7 +107,7 @@ def _start(home: Home) -> str:
     The server holds `server.lock` from its first moment, so a second one is not started where the first one's starter was killed.
     """
     with (home.prefect / "starting.lock").open("a") as starting, (home.prefect / "server.lock").open("a") as own:
-        fcntl.flock(starting, fcntl.LOCK_EX)
+        wait_for_lock(starting)
         if _comes_up(home, lambda: not take_lock(own)):
             return str(_said(home))
         if not take_lock(own):
@@ -164,15 +161,6 @@ def _spawn(home: Home, ports: list[int], lock: int, environment: dict[str, str])
         )  # fmt: skip
 
 
-def take_lock(lock: IO[str]) -> bool:
-    """Whether no server has the lock; if so, it is held from here on."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _comes_up(home: Home, alive: Callable[[], bool]) -> bool:
     """Wait until the server answers; False where it is dead or takes too long."""
     deadline = time.monotonic() + START_SECONDS
@@ -207,9 +195,7 @@ def _end_when_idle(lock: Path, idle_seconds: float, log: Path) -> None:
         time.sleep(min(5.0, idle_seconds / 4))
         rotate_log(log)
         with suppress(FileNotFoundError), lock.open("r") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not take_lock(file):
                 idle_since = time.monotonic()
             if time.monotonic() - idle_since >= idle_seconds:
                 os._exit(0)

@@ -19,6 +19,7 @@ from flows.local.services import POOL, ServicePlan, local_services, plan_for
 from flows.local.supervise import Guarded, Supervisor
 from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.http import HttpAnswer, fetch
+from tasks.common.locks import take_lock
 from tasks.common.terminal import console, print_notice
 from tasks.tracking.client import Tracking
 from tasks.tracking.database import open_database
@@ -53,7 +54,7 @@ def _alone(home: Home) -> Iterator[None]:
     """Refuse a second `up` on the same home, with the addresses of the first one's servers."""
     (home.path / LOCK).parent.mkdir(exist_ok=True)
     with (home.path / LOCK).open("a") as lock:
-        if not server.take_lock(lock):
+        if not take_lock(lock):
             status = running_up(home)
             where = "".join(f"\n  {name:<8} {url}" for name, url in status.get("addresses", {}).items())
             raise InfraError(
@@ -75,7 +76,7 @@ def running_up(home: Home) -> dict[str, Any]:
     """The status of the `up` of this home: pid, since, addresses; empty where none runs, also after a killed one."""
     try:
         with (home.path / LOCK).open("r") as lock:
-            if server.take_lock(lock):
+            if take_lock(lock):
                 return {}
         status: dict[str, Any] = json.loads((home.path / SAID).read_text())
     except (OSError, ValueError):

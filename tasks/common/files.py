@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -11,6 +10,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tasks.common.locks import take_lock, wait_for_lock
 
 MANIFEST = "manifest.json"
 
@@ -24,7 +25,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     aside.mkdir()
     handle = os.open(aside, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH)
+        wait_for_lock(handle, shared=True)
         yield aside
         _write_manifest(aside)
         if is_valid(target) is None and (target / MANIFEST).read_bytes() == (aside / MANIFEST).read_bytes():
@@ -64,11 +65,11 @@ def manifest_of(folder: Path) -> dict[str, str]:
 def remove_unfinished(folder: Path, pattern: str) -> None:
     """Remove the folders that killed writers left aside; a living one holds a lock on its folder, which death releases."""
     for aside in folder.glob(pattern) if folder.is_dir() else ():
-        with suppress(BlockingIOError, FileNotFoundError):
+        with suppress(FileNotFoundError):
             handle = os.open(aside, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(aside, ignore_errors=True)
+                if take_lock(handle):
+                    shutil.rmtree(aside, ignore_errors=True)
             finally:
                 os.close(handle)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from tasks.common.locks import release_lock, take_lock
 
 LIMIT = f"gpu-{platform.node()}"  # each machine sets its own, by the locks that it sees
 POLL_SECONDS = 0.2
@@ -21,11 +22,12 @@ def gpu_slot(home: Path, devices: int, on_wait: Callable[[str], None]) -> Iterat
     Prefect's limit forgets its holders only minutes after a kill -9, and would block the next run that long. So the slots are file
     locks first, and the limit is set to what the locks say before a slot of it is taken: it shows in the UI, and binds other flows.
     """
+    from filelock import FileLock
     from prefect.concurrency.sync import concurrency
 
     with _file_slot(home / "locks", devices, on_wait) as (number, other_holders), ExitStack() as stack:
-        with (home / "locks" / "gpu-limit.lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # or of two who set the limit before they occupy it, one waits for Prefect's next poll
+        # or of two who set the limit before they occupy it, one waits for Prefect's next poll
+        with FileLock(home / "locks" / "gpu-limit.lock"):
             _reclaim(devices, other_holders())
             stack.enter_context(concurrency(LIMIT, occupy=1, strict=True))
         yield number
@@ -58,21 +60,18 @@ def _file_slot(folder: Path, devices: int, on_wait: Callable[[str], None]) -> It
         while number is None:
             time.sleep(POLL_SECONDS)
             number = _first_free(handles)
-        yield number, lambda: sum(not _try_lock(handle, keep=False) for place, handle in enumerate(handles) if place != number)
+        yield number, lambda: sum(not _is_free(handle) for place, handle in enumerate(handles) if place != number)
     finally:
         for handle in handles:
             os.close(handle)
 
 
 def _first_free(handles: list[int]) -> int | None:
-    return next((number for number, handle in enumerate(handles) if _try_lock(handle, keep=True)), None)
+    return next((number for number, handle in enumerate(handles) if take_lock(handle)), None)
 
 
-def _try_lock(handle: int, *, keep: bool) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+def _is_free(handle: int) -> bool:
+    if not take_lock(handle):
         return False
-    if not keep:
-        fcntl.flock(handle, fcntl.LOCK_UN)
+    release_lock(handle)
     return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -11,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from configs.errors import InfraError
+from tasks.common.locks import take_lock, wait_for_lock
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def _made(parent: Path, prefix: str) -> tuple[Path, int]:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         with suppress(FileNotFoundError):
             lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            wait_for_lock(lock)
             if (folder / ".lock").exists():
                 return folder, lock
             os.close(lock)
@@ -64,10 +64,9 @@ def _removed(folder: Path) -> bool:
     except FileNotFoundError:  # another process was quicker
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not take_lock(lock):
+            return False
         shutil.rmtree(folder, ignore_errors=True)
-    except BlockingIOError:
-        return False
     finally:
         os.close(lock)
     return True

@@ -21,7 +21,7 @@ FINAL = {
 }
 
 
-def may_pass(error: DBAPIError) -> bool:
+def may_pass(error: BaseException) -> bool:
     """Whether the error may pass by itself: busy, restarting, unreachable; not full, read-only, refused."""
     return isinstance(error, OperationalError | InterfaceError) and not any(sign in str(error.orig) for sign in FINAL)
 

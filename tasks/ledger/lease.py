@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from configs.errors import InfraError
-from tasks.ledger.pipeline_lock import FileLock, StillHeldError
+from tasks.ledger.pipeline_lock import FileHold, StillHeldError
 from tasks.ledger.schema import leases as rows
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def hold_lease(
     on_wait: Callable[[str], None],
     timeout: float | None = None,
     *,
-    lock: FileLock,
+    lock: FileHold,
     times: LeaseTimes = LeaseTimes(),
 ) -> Iterator[Lease]:
     """Hold the lease `name` under the lock's token until the block ends; the lease of the lock's holder before is taken over.
@@ -108,7 +108,7 @@ def hold_lease(
             ledger.write(lambda connection: connection.execute(sa.delete(rows).where(mine)))
 
 
-def _acquire(ledger: Ledger, name: str, on_wait: Callable[[str], None], timeout: float | None, lock: FileLock, ttl: float) -> float:
+def _acquire(ledger: Ledger, name: str, on_wait: Callable[[str], None], timeout: float | None, lock: FileHold, ttl: float) -> float:
     began, last_holder = time.monotonic(), ""
     while True:
         sent = time.monotonic()
@@ -125,7 +125,7 @@ def _acquire(ledger: Ledger, name: str, on_wait: Callable[[str], None], timeout:
         time.sleep(POLL_SECONDS)
 
 
-def _try(connection: Connection, ledger: Ledger, name: str, lock: FileLock, ttl: float) -> str | None:
+def _try(connection: Connection, ledger: Ledger, name: str, lock: FileHold, ttl: float) -> str | None:
     """Take the row if it is free, expired, ours or inherited; returns the other holder, None where the lease is ours."""
     row = {"token": lock.token, "holder": f"process {os.getpid()} on {socket.gethostname()}", "since": ledger.stamp()}
     expires = ledger.clock + ttl

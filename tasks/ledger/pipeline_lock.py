@@ -5,7 +5,6 @@ The file is never deleted (a waiter would hold the old one) and names its holder
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.errors import InfraError
+from tasks.common.locks import release_lock, take_lock
 
 if TYPE_CHECKING:
     from tasks.ledger.store import Ledger
@@ -64,7 +64,7 @@ def hold_pipeline(
 
 
 @dataclass(frozen=True)
-class FileLock:
+class FileHold:
     """`token` names this hold; `before` is the token of the last one, which is over, released or not."""
 
     token: str
@@ -72,7 +72,7 @@ class FileLock:
 
 
 @contextmanager
-def file_lock(path: Path, resource: str, on_wait: Callable[[str], None], timeout: float | None = None) -> Iterator[FileLock]:
+def file_lock(path: Path, resource: str, on_wait: Callable[[str], None], timeout: float | None = None) -> Iterator[FileHold]:
     """Hold the OS lock on `path`; threads of one process exclude each other too.
 
     A forked child (a data loader's worker) lets go of its copy, or it would keep the lock after its parent was killed.
@@ -82,13 +82,13 @@ def file_lock(path: Path, resource: str, on_wait: Callable[[str], None], timeout
     _held.add(descriptor)
     try:
         _wait(descriptor, resource, on_wait, timeout)
-        lock = FileLock(uuid.uuid4().hex, _read(descriptor).get("token"))
+        lock = FileHold(uuid.uuid4().hex, _read(descriptor).get("token"))
         _say(descriptor, path, lock.token)
         yield lock
     finally:
         if os.getpid() == owner:
             _held.discard(descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            release_lock(descriptor)
             os.close(descriptor)
 
 
@@ -106,7 +106,7 @@ def _open(path: Path) -> int:
 
 def _wait(descriptor: int, resource: str, on_wait: Callable[[str], None], timeout: float | None) -> None:
     deadline, last_holder = None if timeout is None else time.monotonic() + timeout, ""
-    while not _taken(descriptor):
+    while not take_lock(descriptor):
         holder = _holder(descriptor)
         if holder != last_holder:
             on_wait(f"{resource} is held by {holder}: waiting for it to end")
@@ -116,14 +116,6 @@ def _wait(descriptor: int, resource: str, on_wait: Callable[[str], None], timeou
                 f"{resource} is still held by {holder} after {timeout:g} s: let it end, or stop that process, then run again"
             )
         time.sleep(POLL_SECONDS)
-
-
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _holder(descriptor: int) -> str:

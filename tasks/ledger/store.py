@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from configs.errors import InfraError, InputError
 from tasks.ledger import schema as tables
@@ -124,16 +125,20 @@ class Ledger:
             connection.execute(sa.text("SELECT 1"))
 
     def _run(self, work: Callable[[Connection], T], engine: Engine) -> T:
-        for attempt in range(self.attempts):
-            try:
-                self._prepare()
-                with engine.begin() as connection:
-                    return work(connection)
-            except DBAPIError as error:
-                if attempt + 1 == self.attempts or not may_pass(error):
-                    raise database_fault(self.name, error, attempt + 1) from error
-                self.sleep(0.2 * 2**attempt)
-        raise InfraError(f"the ledger at {self.name} was given no attempt: attempts={self.attempts}")
+        attempts = Retrying(
+            stop=stop_after_attempt(self.attempts), wait=wait_exponential(multiplier=0.2), retry=retry_if_exception(may_pass),
+            sleep=self.sleep, reraise=True,
+        )  # fmt: skip
+        try:
+            done: T = attempts(self._run_once, work, engine)
+            return done
+        except DBAPIError as error:
+            raise database_fault(self.name, error, attempts.statistics["attempt_number"]) from error
+
+    def _run_once(self, work: Callable[[Connection], T], engine: Engine) -> T:
+        self._prepare()
+        with engine.begin() as connection:
+            return work(connection)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

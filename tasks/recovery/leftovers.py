@@ -5,7 +5,6 @@ A finder only looks; each stray carries the act that puts it right, which looks 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from tasks.common.files import is_valid
 from tasks.common.home import Home
+from tasks.common.locks import take_lock
 
 OLD_SECONDS = 3600.0  # younger leftovers may be a living process's, between two of its steps
 ASIDES = ("*/.*.tmp", "*/*/.*.tmp", "*/*/*/.*.tmp")  # atomic_folder's
@@ -84,30 +84,29 @@ def _drop(run: Path) -> None:
 
 def _remove(folder: Path, lock: Path) -> None:
     """Remove it while holding its lock, unless another process took that meanwhile."""
-    with suppress(FileNotFoundError, BlockingIOError), _locked(lock):
-        shutil.rmtree(folder, ignore_errors=True)
-        return
-    if not lock.exists():
+    try:
+        with _locked(lock) as mine:
+            if mine:
+                shutil.rmtree(folder, ignore_errors=True)
+    except FileNotFoundError:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_free(lock: Path) -> bool:
     """Whether no process holds it, shared or alone; a process killed before it locked left none."""
     try:
-        with _locked(lock):
-            return True
+        with _locked(lock) as mine:
+            return mine
     except FileNotFoundError:
         return True
-    except BlockingIOError:
-        return False
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[bool]:
+    """Whether no process holds the lock; if so, this one does while the block lasts."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        yield take_lock(handle)
     finally:
         os.close(handle)
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, TypeVar
 
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
 from configs.credentials import without_credentials
 from configs.errors import InfraError
 from tasks.common.home import Home
@@ -43,14 +45,14 @@ class Connection:
 
     def attempt(self, action: str, call: Callable[[], T]) -> T:
         """Call, and call again after pauses of 1, 2, 4 seconds where the server or its database does not answer."""
-        for number in range(ATTEMPTS):
-            try:
-                return call()
-            except tracking_failures() as error:
-                if not _passing(error) or number == ATTEMPTS - 1:
-                    raise self._fault(action, error) from error
-                self.pause(2.0**number)
-        raise AssertionError("unreachable")
+        attempts = Retrying(
+            stop=stop_after_attempt(ATTEMPTS), wait=wait_exponential(), retry=retry_if_exception(_may_pass),
+            sleep=self.pause, reraise=True,
+        )  # fmt: skip
+        try:
+            return attempts(call)
+        except tracking_failures() as error:
+            raise self._fault(action, error) from error
 
     def _fault(self, action: str, error: Exception) -> InfraError:
         where = without_credentials(self.home.tracking_uri)
@@ -86,8 +88,10 @@ def tracking_failures() -> tuple[type[Exception], ...]:
     return MlflowException, RequestException, OperationalError, OSError
 
 
-def _passing(error: Exception) -> bool:
-    """Whether trying again can help: servers and locks recover, wrong requests do not."""
+def _may_pass(error: BaseException) -> bool:
+    """Whether trying again can help: servers and locks recover, wrong requests and our own mistakes do not."""
+    if not isinstance(error, tracking_failures()):
+        return False
     code = getattr(error, "error_code", None)
     return code is None or code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_CONFLICT")
 

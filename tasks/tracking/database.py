@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from pathlib import Path
@@ -26,11 +25,11 @@ def make_database(home: Home) -> None:
             f"{place} is gone, though {home.artifacts} holds what it lists: restore it from a copy of this home, or set "
             "TUNEKEEPER_HOME to another folder to begin anew; nothing was made or recorded"
         )
+    from filelock import FileLock
     from mlflow import MlflowClient
 
     (home.path / "locks").mkdir(parents=True, exist_ok=True)
-    with (home.path / "locks" / "mlflow.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(home.path / "locks" / "mlflow.lock"):
         if place.exists():
             return
         for left in place.parent.glob(f".{place.name}.*"):

@@ -6,7 +6,6 @@ is finished: the next reader moves its records to their store and removes it.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import secrets
@@ -16,6 +15,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from weakref import WeakSet
+
+from tasks.common.locks import take_lock, wait_for_lock
 
 log = logging.getLogger(__name__)
 SUFFIX = ".jsonl"
@@ -72,10 +73,7 @@ def claim_finished(path: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield _is(path, file)
-    except BlockingIOError:
-        yield False
+        yield take_lock(file) and _is(path, file)
     finally:
         os.close(file)
 
@@ -85,7 +83,7 @@ def _made(folder: Path) -> tuple[Path, int]:
     while True:
         path = folder / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(6)}{SUFFIX}"
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        fcntl.flock(file, fcntl.LOCK_EX)
+        wait_for_lock(file)
         if _is(path, file):
             return path, file
         os.close(file)

@@ -6,7 +6,6 @@ of each id.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from configs.errors import InfraError
 from tasks.common.files import replaced_file
+from tasks.common.locks import take_lock
 from tasks.traffic.records import KINDS, Kind, empty_table, schema_of, unique_rows
 
 if TYPE_CHECKING:
@@ -225,9 +225,4 @@ def _alone(folder: Path) -> Iterator[bool]:
         yield False
         return
     with (folder / ".tidy.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+        yield take_lock(lock)

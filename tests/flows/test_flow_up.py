@@ -15,12 +15,12 @@ import pytest
 from configs.errors import InfraError, InputError
 from flows.local import guard, supervise
 from flows.local.logs import rotate_log
-from flows.local.server import take_lock
 from flows.local.services import plan_for
 from flows.local.supervise import Guarded, SupervisedProcess, Supervisor
 from flows.local.up import run_services, service_state
 from tasks.common.home import Home
 from tasks.common.http import HttpAnswer
+from tasks.common.locks import take_lock
 
 KEEPER = """
 import sys

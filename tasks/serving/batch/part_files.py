@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from configs.errors import InfraError
 from tasks.common.files import flush_to_disk, replaced_file
@@ -88,10 +89,10 @@ def locked_parts(job: ScoringJob) -> Iterator[Path]:
     """The folder of this job's parts, held by a lock that death releases."""
     folder = _folder(job)
     folder.mkdir(exist_ok=True)
-    with (folder / ".lock").open("a") as lock:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            stack.enter_context(FileLock(folder / ".lock", blocking=False))
+        except Timeout:
             raise InfraError(f"{job.output} is being scored by another process: let it end, or stop it, then run again") from None
         for aside in folder.glob(".part-*"):
             aside.unlink()
