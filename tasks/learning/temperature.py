@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from tasks.learning.collapse import SELDOM, hardly_varies
 from tasks.problems.class_scores import calibrate_logits
 
 LIMIT = 10.0  # temperatures lie between 1 / LIMIT and LIMIT
 # Mean and standard deviation of log T before any row is seen: a network that was trained on few rows is too sure of itself.
 USUAL, DOUBT = 0.4, 0.5
+WITHIN = 0.99  # of the way from 1 to the highest temperature: a row on the edge would be answered by luck of rounding
 
 
 def fit_temperature(logits: npt.ArrayLike, targets: Sequence[int] | npt.NDArray[np.int64], shares: Sequence[float] = ()) -> float:
@@ -43,3 +45,25 @@ def log_loss(
 
     scaled = calibrate_logits(logits, temperature, shares)
     return float(np.mean(logsumexp(scaled, axis=1) - scaled[np.arange(len(targets)), np.asarray(targets, dtype=np.int64)]))
+
+
+def highest_temperature(
+    logits: npt.ArrayLike, targets: Sequence[int] | npt.NDArray[np.int64], shares: Sequence[float]
+) -> float | None:
+    """The highest temperature above 1 at which rows with these `targets` (n,) are not nearly all answered with one class, or None.
+
+    As a temperature rises, logits (n, classes) are drawn towards the class `shares`, and fewer rows are answered with another class
+    than the commonest, m: a row with logits l up to the temperature 1 + max_k (l_k - l_m) / log(share_m / share_k).
+    """
+    if not len(shares) or not len(targets):
+        return None
+    values, codes, logs = np.asarray(logits, dtype=np.float64), np.asarray(targets, dtype=np.int64), np.log(shares)
+    common = int(np.argmax(logs))
+    others = np.arange(len(logs)) != common
+    draw = np.maximum(logs[common] - logs[others], np.finfo(np.float64).tiny)
+    last = 1 + np.sort(((values[:, others] - values[:, [common]]) / draw).max(axis=1))[::-1]
+    needed = int(np.ceil(SELDOM * (len(codes) - np.bincount(codes).max())))
+    found = 1 + WITHIN * (min(float(last[max(needed, 1) - 1]), LIMIT) - 1)
+    if found <= 1 or hardly_varies(calibrate_logits(values, found, shares).argmax(1).tolist(), codes.tolist()):
+        return None
+    return found

@@ -132,6 +132,9 @@ def test_what_a_network_needs_is_known_before_it_is_loaded(problem, made, adapte
     assert all(value.is_meta for value in hollow.parameters())
 
 
+LAST_RESORT = {"eval_one_class": 1.0}  # kept if every epoch is so, and best at a temperature at which it names several classes
+
+
 @pytest.mark.parametrize(
     ("epochs", "best"),
     [
@@ -141,6 +144,9 @@ def test_what_a_network_needs_is_known_before_it_is_loaded(problem, made, adapte
         ([{"eval_loss": 0.5, "one_class": 1.0}, {"eval_loss": 0.55, "one_class": 0.0}], 2),  # one that learned comes first
         ([{"eval_loss": 0.5, "one_class": 1.0}, {"eval_loss": 0.71, "one_class": 0.0}], 1),  # if it does better than no training
         ([{"eval_loss": 0.5, "eval_one_class": 1.0}, {"eval_loss": 0.55, "eval_one_class": 0.0}], 2),  # of held-out rows likewise
+        ([{**LAST_RESORT, "eval_loss": 0.5}, {**LAST_RESORT, "eval_loss": 0.6, "eval_several_classes_loss": 0.62}], 2),
+        ([{**LAST_RESORT, "eval_loss": 0.5}, {**LAST_RESORT, "eval_loss": 0.6, "eval_several_classes_loss": 0.71}], 1),
+        ([{"eval_loss": 0.65}, {**LAST_RESORT, "eval_loss": 0.5, "eval_several_classes_loss": 0.55}], 1),
     ],
 )
 def test_the_best_epoch_is_the_one_whose_answers_will_be_best_once_calibrated(epochs, best):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tasks.learning.temperature import LIMIT, USUAL, fit_temperature, log_loss
+from tasks.learning.collapse import hardly_varies
+from tasks.learning.temperature import LIMIT, USUAL, fit_temperature, highest_temperature, log_loss
 from tasks.problems.class_scores import calibrate_logits, class_probabilities, class_shares
 
 
@@ -82,3 +83,29 @@ def test_of_rare_classes_and_weak_signs_answers_drawn_to_the_shares_are_better_t
             losses.append(sums[1] * log_loss(logits[200:], targets[200:], temperature, drawn_to))
     assert 2 * np.mean(accuracy) > 0.02, "points of accuracy won"
     assert 2 * np.mean(losses) < -0.02, "nats won"
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_the_highest_temperature_is_that_of_a_search_for_it(classes):
+    shares, compared = [0.8] + [0.2 / (classes - 1)] * (classes - 1), 0
+    for seed in range(60):
+        draw = np.random.default_rng(seed)
+        targets = draw.choice(classes, 30, p=shares)
+        logits = draw.normal(0, 2, (30, classes)) + np.eye(classes)[0] * draw.uniform(0, 4)
+
+        def varies(temperature, logits=logits, targets=targets):
+            return not hardly_varies(calibrate_logits(logits, temperature, shares).argmax(1).tolist(), targets.tolist())
+
+        searched = [temperature for temperature in np.linspace(1.001, LIMIT, 400) if varies(temperature)]
+        if np.bincount(targets).max() <= 27:  # else there are too few rare rows to tell
+            found, compared = highest_temperature(logits, targets, shares), compared + 1
+            assert (found is None) == (not searched)
+            assert found is None or (varies(found) and found == pytest.approx(max(searched), abs=0.13))
+    assert compared > 40
+
+
+def test_equal_shares_and_no_rows_have_no_highest_temperature():
+    logits = np.array([[0.0, 1.0]] * 4)
+    assert highest_temperature(logits, [0, 1, 0, 1], ()) is None  # divided alone, logits keep their answers
+    assert highest_temperature(logits[:0], [], (0.8, 0.2)) is None
+    assert highest_temperature(-logits, [0, 0, 0, 1], (0.8, 0.2)) is None  # the network itself answers one class

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from configs.errors import InputError
 from configs.schema import Supervised, facts_of
 from tasks.learning import collapse, folds, temperature
-from tasks.learning.best_epoch import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS
+from tasks.learning.best_epoch import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS, SEVERAL_CLASSES_LOSS
 from tasks.learning.device import Numerics, autocast
 from tasks.learning.objectives.base import Objective
 from tasks.learning.trainer import FitPlan, checkpointing_trainer, disk_errors, trainer_arguments
@@ -78,10 +78,10 @@ class SupervisedObjective(Objective):
     ) -> float:
         if not _has_labels(network.spec) or not held_out:
             return 1.0
-        logits, targets = _logits(network, held_out, plan.numerics), np.array(_targets(held_out))
-        if folds is not None:
-            logits, targets = folds.with_held_out(epoch, logits, targets)
-        return temperature.fit_temperature(logits, targets, plan.shares)
+        own, own_targets = _logits(network, held_out, plan.numerics), np.array(_targets(held_out))
+        rows = folds.with_held_out(epoch, own, own_targets) if folds is not None else (own, own_targets)
+        best, several = _calibrations(own, own_targets, rows, plan.shares)
+        return several.temperature if several is not None and several.loss < (plan.untrained or np.inf) else best.temperature
 
 
 def _has_labels(spec: Spec) -> bool:
@@ -107,18 +107,44 @@ def _tells_apart(network: Network, rows: list[Example], how: Numerics) -> Callab
     return tells_apart
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """A temperature, the log loss in nats of the rows that chose it, and whether nearly all held-out rows get one class by it."""
+
+    temperature: float
+    loss: float
+    one_class: bool
+
+
+def _calibrations(
+    own: npt.NDArray[np.float32],
+    own_targets: npt.NDArray[np.int64],
+    rows: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
+    shares: Sequence[float],
+) -> tuple[Calibration, Calibration | None]:
+    """The best calibration by `rows`, logits and targets; if it gives held-out rows one class, also the best that does not."""
+    logits, targets = rows
+
+    def at(value: float) -> Calibration:
+        answers = calibrate_logits(own, value, shares).argmax(1).tolist()
+        loss = temperature.log_loss(logits, targets, value, shares)
+        return Calibration(value, loss, collapse.hardly_varies(answers, own_targets.tolist()))
+
+    best = at(temperature.fit_temperature(logits, targets, shares))
+    highest = temperature.highest_temperature(own, own_targets, shares) if best.one_class else None
+    return best, at(highest) if highest is not None else None
+
+
 def _calibrated_loss(validation: EvalPrediction, plan: FitPlan, step: int) -> dict[str, float]:
-    """Metrics of held-out rows that the Trainer logs beside their loss: the calibrated loss, and whether one class is answered."""
+    """Metrics of held-out rows that the Trainer logs beside their loss: those of the calibrations of this epoch."""
     own, own_targets = validation.predictions, validation.label_ids
     epoch = round(step / plan.steps_per_epoch)
     if plan.answers is not None:
         with disk_errors(plan.answers):
             folds.note_epoch(plan.answers, epoch, own, own_targets)
-    logits, targets = plan.folds.with_held_out(epoch, own, own_targets) if plan.folds else (own, own_targets)
-    fitted = temperature.fit_temperature(logits, targets, plan.shares)
-    answers = calibrate_logits(own, fitted, plan.shares).argmax(1).tolist()
-    logged = {
-        CALIBRATED_LOSS: temperature.log_loss(logits, targets, fitted, plan.shares),
-        HELD_OUT_ONE_CLASS: float(collapse.hardly_varies(answers, own_targets.tolist())),
-    }
+    rows = plan.folds.with_held_out(epoch, own, own_targets) if plan.folds else (own, own_targets)
+    best, several = _calibrations(own, own_targets, rows, plan.shares)
+    logged = {CALIBRATED_LOSS: best.loss, HELD_OUT_ONE_CLASS: float(best.one_class)}
+    if several is not None:
+        logged[SEVERAL_CLASSES_LOSS] = several.loss
     return {name.removeprefix("eval_"): value for name, value in logged.items()}
