@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from configs.schema import PATTERN_ENTITIES
 from tasks.data.redaction.placeholders import PLACEHOLDER
+from tasks.data.redaction.presidio import recognizer_classes
+from tasks.data.redaction.recognizers import pattern_matches
 from tasks.data.redaction.redact import Redactor
 
 KEY = b"k" * 32
@@ -133,6 +135,23 @@ def test_the_prefilter_hides_nothing_from_the_recognizers(pieces, joint):
 
 
 FAST, SLOW = (Redactor((*PATTERN_ENTITIES, "URL"), KEY, prefilter=on) for on in (True, False))
+
+
+ANALYZED = {
+    kind: made() for kind, made in recognizer_classes(("CREDIT_CARD", "IP_ADDRESS", "US_SSN", "CRYPTO", "MAC_ADDRESS")).items()
+}
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.lists(PIECES, max_size=5), st.sampled_from(["", " ", "-"]))
+def test_patterns_match_what_presidio_itself_finds_with_them(pieces, joint):
+    text = joint.join(pieces)
+    for kind, recognizer in ANALYZED.items():
+        ours = {(span.start, span.end, span.score) for span in pattern_matches(kind, recognizer)(text)}
+        theirs = {(each.start, each.end, each.score) for each in recognizer.analyze(text, [kind], None)}
+        assert theirs <= ours, kind
+        for start, end, score in ours - theirs:  # it leaves out what lies within another
+            assert any(first <= start and end <= last and score <= best for first, last, best in theirs), kind
 
 
 @pytest.mark.parametrize("hostile", ["a{}@", "{}@x.yz", "{}"])

@@ -30,30 +30,47 @@ def phone_finder() -> PhoneFinder:
     return phone_finder_of(recognizer_classes(("PHONE_NUMBER",))["PHONE_NUMBER"]())
 
 
-def _finder(entity: str, recognizer: type[EntityRecognizer]) -> Finder:
+def _finder(entity: str, recognizer: type[PatternRecognizer]) -> Finder:
     match entity:
         case "EMAIL_ADDRESS":
             return _emails(recognizer)
         case "IBAN_CODE":
-            plain = _plain(entity, recognizer())
-            return lambda text: chain(plain(text), plain(text.translate(_UPPER)))
+            analyze = _analyze(entity, recognizer())  # it has a way of its own
+            return lambda text: chain(analyze(text), analyze(text.translate(_UPPER)))
         case "CREDIT_CARD":
-            plain = _plain(entity, recognizer())
-            return lambda text: chain(plain(text), more_cards(text))
+            matches = pattern_matches(entity, recognizer())
+            return lambda text: chain(matches(text), more_cards(text))
         case "US_SSN":
-            plain = _plain(entity, recognizer())
-            return lambda text: (s for s in plain(text) if is_ssn(text, s))
+            matches = pattern_matches(entity, recognizer())
+            return lambda text: (s for s in matches(text) if is_ssn(text, s))
         case "URL":
             return _urls(recognizer())
         case _:
-            plain = _plain(entity, recognizer())
-            return lambda text: (s for s in plain(text) if s.score >= _SURE)
+            matches = pattern_matches(entity, recognizer())
+            return lambda text: (s for s in matches(text) if s.score >= _SURE)
 
 
-def _plain(entity: str, recognizer: EntityRecognizer) -> Finder:
+def _analyze(entity: str, recognizer: EntityRecognizer) -> Finder:
     def find(text: str) -> Iterator[Span]:
         for result in recognizer.analyze(text, [entity], None):
             yield Span(result.start, result.end, entity, result.score)
+
+    return find
+
+
+def pattern_matches(entity: str, recognizer: PatternRecognizer) -> Finder:
+    """What the recognizer's patterns match and it validates, as its `analyze` finds it, without a record of why for each."""
+    import regex
+
+    patterns = [(regex.compile(each.regex, recognizer.global_regex_flags), each.score) for each in recognizer.patterns]
+
+    def find(text: str) -> Iterator[Span]:
+        for pattern, score in patterns:
+            for match in pattern.finditer(text):
+                if (value := match.group()) and not recognizer.invalidate_result(value):
+                    is_valid = recognizer.validate_result(value)
+                    if is_valid is not False and (is_valid or score > 0):
+                        yield Span(match.start(), match.end(), entity, 1.0 if is_valid else score)
 
     return find
 
@@ -74,7 +91,7 @@ def _urls(recognizer: PatternRecognizer) -> Finder:
     return find
 
 
-def _emails(recognizer: type[EntityRecognizer]) -> Finder:
+def _emails(recognizer: type[PatternRecognizer]) -> Finder:
     """E-mail addresses, sought around each `@` only: the pattern's time grows with the square of a long unbroken text.
 
     Any alphabetic top-level domain will do (company.local is an address too), so no suffix list is read and no network asked.
@@ -85,14 +102,14 @@ def _emails(recognizer: type[EntityRecognizer]) -> Finder:
             last = pattern_text.rpartition(".")[2]
             return len(last) > 1 and (last.isalpha() or last.lower().startswith("xn--"))
 
-    plain = _plain("EMAIL_ADDRESS", Recognizer())
+    matches = pattern_matches("EMAIL_ADDRESS", Recognizer())
 
     def find(text: str) -> Iterator[Span]:
         if len(text) <= 4 * _LONGEST_EMAIL:
-            yield from plain(text)
+            yield from matches(text)
             return
         for start, end in _around(text, "@", _LONGEST_EMAIL):
-            for span in plain(text[start:end]):
+            for span in matches(text[start:end]):
                 yield Span(start + span.start, start + span.end, span.entity, span.score)
 
     return find
