@@ -7,7 +7,6 @@ with 69 %. A shared tag reveals nothing; it makes two values look equal. A netwo
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections import Counter, deque
@@ -81,7 +80,7 @@ class Redactor:
         """The placeholder of a value: the same however it is spaced, hyphenated or capitalised, in the digits of any script."""
         value = ascii_digits(value)
         plain = "".join(c for c in value if c.isalnum() or c == "+").upper() if entity in _NUMBERS else value.casefold()
-        digest = hmac.new(self.key, f"{entity}\0{plain}".encode(), hashlib.sha256).hexdigest()
+        digest = hmac.digest(self.key, f"{entity}\0{plain}".encode(), "sha256").hex()
         return f"<{entity}:{digest[:TAG_DIGITS]}>"
 
     def _redacted(self, text: str, possible: list[str], name_spans: list[Span]) -> str | None:
