@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.common.processes import ONE_THREAD
 from tasks.context import TrainingRun
+from tasks.identity.keys import json_sha256
 from tasks.snapshots import open_snapshot
 from tasks.tracking.client import Tracking
 from tasks.tracking.moved_home import local_path
@@ -110,16 +111,16 @@ def pack_model(pipeline: Pipeline, home: Home, tracking: Tracking, run: Training
     from tasks.serving.packaged_model import load_package, save_package
     from tasks.serving.smoke_test import write_check
 
-    folder = save_package(
-        trained.folder, _spec(trained), _preparation(pipeline, home, tracking.store_base(run.base)), trained.folder.parent / "kept"
-    )
+    preparation = _preparation(pipeline, home, tracking.store_base(run.base))
+    folder = save_package(trained.folder, _spec(trained), preparation, trained.folder.parent / "kept")
     package = load_package(folder, run.base.path, home.path)
     texts = open_snapshot(home, run.snapshot).frame("test")["text"].head(CHECKED_ROWS).tolist()
     expected = package.predict(texts)
     answers, scores = expected.iloc[:, 0].tolist(), expected["score"].tolist() if "score" in expected else None
     write_check(folder, texts, answers, scores, numerics(pipeline.training.precision))
     example = _example(pipeline, texts)
-    uri = tracking.log_model(run.run_id, folder, PYFUNC, example, (example, expected.head(1)))
+    variant = json_sha256(asdict(replace(preparation, base_uri="")))[:16]  # where its base lies is no answer's matter
+    uri = tracking.log_model(run.run_id, folder, PYFUNC, example, (example, expected.head(1)), variant)
     reload.ask(partial(tracking.fetch, uri), texts)
     return Packed(uri, expected)
 

@@ -61,8 +61,12 @@ class Tracking(Runs):
         self.close_run(run)
         return self.artifact_uri(run, "base")
 
-    def log_model(self, run_id: str, folder: Path, code: Path, example: object, signature_of: tuple[object, object]) -> str:
-        """Store an artifact folder as a models-from-code pyfunc; returns models:/m-..., the same again for the same run.
+    def log_model(
+        self, run_id: str, folder: Path, code: Path, example: object, signature_of: tuple[object, object], variant: str
+    ) -> str:
+        """Store an artifact folder as a models-from-code pyfunc; returns models:/m-..., the same for the same run and variant.
+
+        `variant` is a short hash of what else than the run's weights decides the model's answers.
 
         By the parts that `mlflow.pyfunc.log_model` is made of: it would load the model in this process and ask it the example, and
         close the run.
@@ -71,7 +75,8 @@ class Tracking(Runs):
         from mlflow.entities import LoggedModelOutput, LoggedModelStatus
         from mlflow.models import Model, infer_signature
 
-        earlier = self.tags(run_id).get("model_uri")
+        name = f"model_uri.{variant}"
+        earlier = self.tags(run_id).get(name)
         if earlier is not None:
             return earlier
 
@@ -95,11 +100,11 @@ class Tracking(Runs):
             return f"models:/{model.model_id}"
 
         uri = self.attempt("storing the model", log)
-        self.tag(run_id, {"model_uri": uri})
+        self.tag(run_id, {name: uri})
         return uri
 
     def register(self, model: str, uri: str, run_id: str, tags: Mapping[str, str]) -> str:
-        """The one version of a run's stored model `uri` (models:/m-...): the one that is there, or a new one.
+        """The one version of a stored model `uri` (models:/m-...): the one that is there, or a new one.
 
         The stored model names its version, as `mlflow.register_model` would have it do.
         """
@@ -115,7 +120,7 @@ class Tracking(Runs):
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             for version in self.client.search_model_versions(f"name = '{model}'"):
-                if version.run_id == run_id:
+                if version.source == uri:
                     return version
             own_tags = {PREFIX + key: value for key, value in tags.items()}
             return self.client.create_model_version(model, uri, run_id, tags=own_tags, model_id=model_id)  # no server guesses it

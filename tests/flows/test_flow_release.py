@@ -53,13 +53,13 @@ def test_a_model_that_is_stored_wrong_is_registered_nowhere(keep, monkeypatch):
 
     log_model = Tracking.log_model
 
-    def corrupting(self, run_id, folder, code, example, signature_of):
+    def corrupting(self, run_id, folder, code, example, signature_of, variant):
         wrong = shutil.copytree(folder, keep.folder / "wrong")
         held = load_file(wrong / TRAINABLE)
         save_file({name: value.new_zeros(value.shape) for name, value in held.items()}, wrong / TRAINABLE)
         (wrong / "manifest.json").unlink()
         _write_manifest(wrong)  # hashes that fit: only the answers can tell
-        return log_model(self, run_id, wrong, code, example, signature_of)
+        return log_model(self, run_id, wrong, code, example, signature_of, variant)
 
     monkeypatch.setattr(Tracking, "log_model", corrupting)
     said = keep.refused(*GOOD, code=1)

@@ -10,9 +10,11 @@ import tiny
 
 from configs.load import load_pipeline
 from flows.cli.doctor import run_checks
+from tasks import release
 from tasks.health import upgrade
 from tasks.ledger.promotions import ledger_history
 from tasks.report.run.data import from_json
+from tasks.serving.packaged_model import read_preparation
 
 KEYS = {
     "pipeline", "run_id", "skipped", "verdict", "reasons", "metrics", "champion_metrics", "model", "snapshot", "train_key",
@@ -272,10 +274,11 @@ def test_prompts_and_completions_go_the_same_way(keep, llama_folder):
 def test_a_generators_report_shows_both_sums_of_its_score_and_what_it_knows_of_its_own_rows(keep, llama_folder):
     pairs = tiny.pairs(300).rename(columns={"id": "ticket", "text": "question", "target": "answer"})
     pairs.assign(half=[f"h{number % 2}" for number in range(300)]).to_csv(keep.folder / "rows.csv", index=False)
-    done = keep.retrain(
+    settings = (
         "problem=text-generation", "data.prompt=question", "data.completion=answer", f"model.base={llama_folder}",
-        "evaluation.decode_rows=8", "evaluation.max_new_tokens=6",
+        "evaluation.decode_rows=8",
     )  # fmt: skip
+    done = keep.retrain(*settings, "evaluation.max_new_tokens=6")
     report = from_json(Path(done["report"]).with_suffix(".json").read_bytes())
     scores = pd.read_parquet(keep.tracking.fetch(f"runs:/{done['run_id']}/scores.parquet", keep.folder))
     shown = {score.metric: score for score in report.systems[0].scores}
@@ -286,3 +289,6 @@ def test_a_generators_report_shows_both_sums_of_its_score_and_what_it_knows_of_i
     assert report.fit and [score.metric for score in report.fit.scores] == ["nll_per_token", "perplexity"]
     page = Path(done["report"]).read_text()
     assert "NLL per token, over all tokens" in page and "NLL per token, mean of rows" in page
+    longer = keep.retrain(*settings, "evaluation.max_new_tokens=9")  # the same weights, another model: it writes more
+    assert (longer["run_id"], longer["model"]["version"]) == (done["run_id"], "2")
+    assert read_preparation(release.champion_folder(keep.tracking, keep.home, "tiny", "2")).new_tokens == 9

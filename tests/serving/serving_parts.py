@@ -78,7 +78,7 @@ def register(home, pipeline, folder, seed, champion, **settings):
     example = pd.DataFrame({pipeline.data.text: TEXTS[:1]})
     run = tracking.open_run(pipeline.name, str(seed), f"{pipeline.name}-{seed}", {})
     said = load_package(kept, base.path, home, {}).predict(TEXTS[:1])
-    stored = tracking.log_model(run, kept, PYFUNC, example, (example, said))
+    stored = tracking.log_model(run, kept, PYFUNC, example, (example, said), "")
     number = tracking.register(pipeline.name, stored, run, {})
     if champion:
         Registry(tracking, pipeline.release.alias).set_champion(pipeline.name, number)

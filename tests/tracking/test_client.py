@@ -168,13 +168,15 @@ def test_a_run_has_one_model_and_one_version_however_often_it_is_released(tracki
     (tmp_path / "kept" / "weights").write_text("w")
     frame = pd.DataFrame({"text": ["a"]})
     run = tracking.open_run("tiny", "key", "first", {})
-    uri = tracking.log_model(run, tmp_path / "kept", code, frame, (frame, frame))
-    assert again(tracking).log_model(run, tmp_path / "kept", code, frame, (frame, frame)) == uri
+    uri = tracking.log_model(run, tmp_path / "kept", code, frame, (frame, frame), "v")
+    assert again(tracking).log_model(run, tmp_path / "kept", code, frame, (frame, frame), "v") == uri
     assert tracking.client.get_run(run).info.status == "RUNNING" and not (tmp_path / "loaded").exists()
     stored = tracking.client.get_logged_model(uri.removeprefix("models:/"))
     assert (str(stored.status), stored.source_run_id) == ("READY", run)
     version = tracking.register("tiny", uri, run, {"verdict": "HOLD"})
     assert version == again(tracking).register("tiny", uri, run, {"verdict": "HOLD"}) == "1"
+    another = tracking.log_model(run, tmp_path / "kept", code, frame, (frame, frame), "of other settings")
+    assert another != uri and tracking.log_model(run, tmp_path / "kept", code, frame, (frame, frame), "v") == uri
     for _ in range(2):
         tracking.log_metrics(run, {"test/accuracy": 0.9}, 7, model_uri=uri)
     shown = tracking.client.get_logged_model(uri.removeprefix("models:/"))  # the page of a stored model is made of these
@@ -182,7 +184,8 @@ def test_a_run_has_one_model_and_one_version_however_often_it_is_released(tracki
     assert [(metric.key, metric.value, metric.step, metric.run_id) for metric in shown.metrics] == [("test/accuracy", 0.9, 7, run)]
     assert tracking.client.get_run(run).data.metrics == {"test/accuracy": 0.9}
     other = tracking.open_run("tiny", "other", "second", {})
-    assert tracking.register("tiny", tracking.log_model(other, tmp_path / "kept", code, frame, (frame, frame)), other, {}) == "2"
+    stored = tracking.log_model(other, tmp_path / "kept", code, frame, (frame, frame), "v")
+    assert tracking.register("tiny", stored, other, {}) == "2"
     tracking.tag_version("tiny", "1", {"verdict": "PROMOTE"})
     found = tracking.version_tags("tiny", "1")
     assert (found["verdict"], found["run_id"]) == ("PROMOTE", run) and found["source"]
@@ -198,7 +201,7 @@ def test_run_version_and_model_are_described_and_what_a_person_wrote_stays(track
     (tmp_path / "kept").mkdir()
     frame = pd.DataFrame({"text": ["a"]})
     run = tracking.open_run("tiny", "key", "first", {}, "tunekeeper retrain")
-    version = tracking.register("tiny", tracking.log_model(run, tmp_path / "kept", code, frame, (frame, frame)), run, {})
+    version = tracking.register("tiny", tracking.log_model(run, tmp_path / "kept", code, frame, (frame, frame), "v"), run, {})
     client = tracking.client
 
     def said():
