@@ -11,7 +11,7 @@ import numpy as np
 from configs.errors import InputError
 from configs.schema import Supervised, facts_of
 from tasks.learning import collapse, folds, temperature
-from tasks.learning.best_epoch import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS, SEVERAL_CLASSES_LOSS
+from tasks.learning.best_epoch import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS, SEVERAL_CLASSES_LOSS, is_worth_it
 from tasks.learning.device import Numerics, autocast
 from tasks.learning.objectives.base import Objective
 from tasks.learning.trainer import FitPlan, checkpointing_trainer, disk_errors, trainer_arguments
@@ -81,7 +81,7 @@ class SupervisedObjective(Objective):
         own, own_targets = _logits(network, held_out, plan.numerics), np.array(_targets(held_out))
         rows = folds.with_held_out(epoch, own, own_targets) if folds is not None else (own, own_targets)
         best, several = _calibrations(own, own_targets, rows, plan.shares)
-        return several.temperature if several is not None and several.loss < (plan.untrained or np.inf) else best.temperature
+        return (several if several is not None and is_worth_it(several.loss, plan.untrained) else best).temperature
 
 
 def _has_labels(spec: Spec) -> bool:
