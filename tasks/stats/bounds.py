@@ -55,7 +55,7 @@ def betting_bound(sums: Floats, sizes: Floats, limit: float, level: float) -> fl
     """The least mean of rows that `betting_p` does not reject at `level`: of groups with these sums, no row below minus `limit`."""
 
     def stands(mean: float) -> bool:
-        return betting_p(sums - mean * sizes, (limit + mean) * sizes) > level
+        return mean > -limit and betting_p(sums - mean * sizes, (limit + mean) * sizes) > level
 
     return _bisect(stands, float(sums.sum() / sizes.sum()), -limit)
 

@@ -196,6 +196,13 @@ def test_the_bound_turns_with_its_sign_and_knows_no_order() -> None:
     assert betting_p(values - low, (LIMIT + low) * sizes) == pytest.approx(0.05, rel=1e-6)
 
 
+@pytest.mark.parametrize(("sign", "verdict"), [(-1, "HOLD"), (1, "PROMOTE")])
+def test_rows_that_are_all_at_the_limit_are_judged(sign: int, verdict: str) -> None:
+    assert betting_bound(np.full(50, -5.0), np.ones(50), LIMIT, 0.05) == pytest.approx(-5.0)
+    judged = judge_challenger(Evidence(np.full(300, 9.0 * sign), np.zeros(300), largest_difference=LIMIT), Gate())
+    assert judged.verdict == verdict
+
+
 def test_bets_go_from_all_of_the_wealth_down_to_what_the_widest_spread_asks_for() -> None:
     shares, log_weights = betting_shares(np.full(10_000, LIMIT), 10_000)
     assert shares[0] == 1 and shares[-1] <= 3 / 100 < shares[-2]
