@@ -49,6 +49,9 @@ class Redact(Frozen):
     enabled: bool = True
     entities: tuple[Entity, ...] = PATTERN_ENTITIES
     ner_model: str | None = Field(None, description="folder or hub name of a token-classification model for names and places")
+    labels: Literal["refuse", "keep"] = Field(
+        "refuse", description="labels that hold personal data: refused, or kept as they are in snapshots, models and MLflow"
+    )
 
     @model_validator(mode="after")
     def _names_need_a_model(self) -> Self:

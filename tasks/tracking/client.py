@@ -66,42 +66,39 @@ class Tracking(Runs):
     ) -> str:
         """Store an artifact folder as a models-from-code pyfunc; returns models:/m-..., the same for the same run and variant.
 
-        `variant` is a short hash of what else than the run's weights decides the model's answers.
-
-        By the parts that `mlflow.pyfunc.log_model` is made of: it would load the model in this process and ask it the example, and
-        close the run.
+        `variant` is a short hash of what else than the run's weights decides the model's answers. By the parts that
+        `mlflow.pyfunc.log_model` is made of: it would load the model in this process and ask it the example, and close the run.
         """
-        import mlflow
-        from mlflow.entities import LoggedModelOutput, LoggedModelStatus
-        from mlflow.models import Model, infer_signature
-
         name = f"model_uri.{variant}"
         earlier = self.tags(run_id).get(name)
         if earlier is not None:
             return earlier
-
-        def log() -> str:
-            run = self.client.get_run(run_id)
-            model = self.client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
-            self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-            with tempfile.TemporaryDirectory() as aside:
-                with atomic_folder(Path(aside, "model")) as whole:  # with the hashes of all its files
-                    mlflow.pyfunc.save_model(
-                        path=str(whole),
-                        python_model=str(code),
-                        artifacts={"kept": str(folder)},
-                        signature=infer_signature(*signature_of),
-                        input_example=example,
-                        pip_requirements=_requirements(),
-                        mlflow_model=Model(model.artifact_location, run_id, model_uuid=model.model_id, model_id=model.model_id),
-                    )
-                self.client.log_model_artifacts(model.model_id, f"{aside}/model")
-            self.client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-            return f"models:/{model.model_id}"
-
-        uri = self.attempt("storing the model", log)
+        uri = self.attempt("storing the model", lambda: self._log_model(run_id, folder, code, example, signature_of))
         self.tag(run_id, {name: uri})
         return uri
+
+    def _log_model(self, run_id: str, folder: Path, code: Path, example: object, signature_of: tuple[object, object]) -> str:
+        import mlflow
+        from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+        from mlflow.models import Model, infer_signature
+
+        run = self.client.get_run(run_id)
+        model = self.client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
+        self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        with tempfile.TemporaryDirectory() as aside:
+            with atomic_folder(Path(aside, "model")) as whole:  # with the hashes of all its files
+                mlflow.pyfunc.save_model(
+                    path=str(whole),
+                    python_model=str(code),
+                    artifacts={"kept": str(folder)},
+                    signature=infer_signature(*signature_of),
+                    input_example=example,
+                    pip_requirements=_requirements(),
+                    mlflow_model=Model(model.artifact_location, run_id, model_uuid=model.model_id, model_id=model.model_id),
+                )
+            self.client.log_model_artifacts(model.model_id, f"{aside}/model")
+        self.client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+        return f"models:/{model.model_id}"
 
     def register(self, model: str, uri: str, run_id: str, tags: Mapping[str, str]) -> str:
         """The one version of a stored model `uri` (models:/m-...): the one that is there, or a new one.

@@ -67,6 +67,15 @@ def test_an_empty_cell_is_null_and_no_crash(tmp_path):
     assert found["text"].isna().tolist() == [True, False] and found["target"].isna().tolist() == [False, True]
 
 
+def test_a_label_that_is_a_persons_address_is_refused_unless_it_is_to_be_kept(tmp_path):
+    source = csv(tmp_path / "a.csv", "text,label\none,billing\ntwo,anna.b@example.com\nthree,jo@example.com\n")
+    with pytest.raises(InputError, match=r"data.label: 2 of 3 labels hold personal data \(EMAIL_ADDRESS\)") as refused:
+        frame(tmp_path, source=source)
+    assert "example.com" not in str(refused.value)
+    assert frame(tmp_path, source=source, redact={"labels": "keep"})["target"].tolist()[1] == "anna.b@example.com"
+    assert len(frame(tmp_path, source=source, redact={"enabled": False})) == 3
+
+
 def test_data_test_gives_its_rows_their_split(tmp_path):
     csv(tmp_path / "test.csv", "text,label\nhello,x\n")
     found = frame(tmp_path, source=csv(tmp_path / "a.csv", "text,label\nhi,x\n"), test=str(tmp_path / "test.csv"))

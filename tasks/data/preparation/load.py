@@ -105,6 +105,8 @@ def load_source(
             if classifies:
                 labels |= _distinct_targets(rows_inside)
                 outside |= _distinct_targets(part.rows) if rows_inside.num_rows < part.rows.num_rows else set()
+        if redactor is not None and data.redact.labels == "refuse":
+            _refuse_personal_labels(labels | outside, redactor)
         for batch in as_canonical(feedback, schema) if feedback else ():
             rows_read += batch.num_rows
             whole = _respelled(batch, labels, redactor) if classifies else batch
@@ -135,6 +137,18 @@ def frames_of(rows: Dataset, chunk_rows: int = 50_000) -> Iterator[pd.DataFrame]
 
 def _distinct_targets(batch: pa.RecordBatch) -> set[str]:
     return set(batch.column("target").drop_null().unique().to_pylist())
+
+
+def _refuse_personal_labels(labels: set[str], redactor: Redactor) -> None:
+    """Labels are answers: they are kept and served as they are, so none may be an address or a number of a person."""
+    before = redactor.counts.copy()
+    personal = sum(found != label for label, found in zip(labels, redactor.redact_each([*labels]), strict=True))
+    if personal:
+        kinds = ", ".join(sorted(redactor.counts - before)) or "more than can be searched"
+        raise InputError(
+            f"data.label: {personal:,} of {len(labels):,} labels hold personal data ({kinds}), and labels are kept as they are in "
+            "snapshots, models and MLflow: name a team, a role or a number instead, or set data.redact.labels to keep"
+        )
 
 
 def _respelled(batch: pa.RecordBatch, labels: set[str], redactor: Redactor | None) -> pa.RecordBatch:
