@@ -19,19 +19,28 @@ from tasks.data.redaction.redact import Redactor
 
 KEY = b"k" * 32
 SHOWN = {
-    "EMAIL_ADDRESS": ["anna.b@example.com", "a@corp.local", "jos\u00e9@b\u00fccher.de"],
-    "PHONE_NUMBER": ["+44 20 7946 0958", "(212) 555-0123", "00 49 30 901820"],
-    "CREDIT_CARD": ["4111 1111 1111 1111", "2223003122003222", "378282246310005", "3530111333300000"],
-    "IBAN_CODE": ["DE89 3704 0044 0532 0130 00", "gb82west12345698765432"],
+    "EMAIL_ADDRESS": [
+        "anna.b@example.com", "a@corp.local", "jos\u00e9@b\u00fccher.de", "frida\uff20example.org",
+        "\uff46\uff52\uff49\uff44\uff41@\uff45\uff58\uff41\uff4d\uff50\uff4c\uff45\uff0e\uff43\uff4f\uff4d",
+    ],
+    "PHONE_NUMBER": ["+44 20 7946 0958", "(212) 555-0123", "00 49 30 901820", "0171/5554329", "+44\u201120\u20117946\u20110958"],
+    "CREDIT_CARD": [
+        "4111 1111 1111 1111", "2223003122003222", "378282246310005", "3530111333300000", "4111\u20131111\u20131111\u20131111",
+        "4111\u20111111\u20111111\u20111111", "4111\u22121111\u22121111\u22121111", "4111  1111  1111  1111",
+    ],
+    "IBAN_CODE": [
+        "DE89 3704 0044 0532 0130 00", "gb82west12345698765432", "DE89\u20133704\u20130044\u20130532\u20130130\u201300",
+    ],
     "IP_ADDRESS": ["192.168.10.44", "2001:db8::8a2e:370:7334"],
-    "US_SSN": ["123-45-6780"],
+    "US_SSN": ["123-45-6780", "457\u201355\u20135462"],
     "CRYPTO": ["1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"],
     "MAC_ADDRESS": ["00:1A:2B:3C:4D:5E"],
-}
+}  # fmt: skip
 PLAIN = [
     "My order 4839201 of 2024-01-15 cost 1,250.00, see pages 2010-2015.",
     "Room 12, chapter 3, 7 of 9, std::vector at 12:30:45.",
     "Ticket 20240115 was closed; version 2.13.0 of 31/12/2025 is out.",
+    "Pages 2010\u20132015 and 12\u201314 of 3/4, 1/2 cup at 5/8, section 04/2024 of 1/1234567.",
     "Contact us about invoice 10023345 today.",
     "He took 4000/2000 = <<4000/2000=2>>2 and is out 3000-1200=1800, so 60000 - 10800 = $49200 is left, not $0.75-0.25-0.10.",
 ]

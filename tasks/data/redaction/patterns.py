@@ -36,12 +36,12 @@ Finder = Callable[[str], Iterator[Span]]
 PhoneFinder = Callable[[Sequence[str]], Iterator[Span]]  # of several readings of one text, which share its budget
 
 # What a text must contain for a kind to be possible: small linear-time patterns over bytes, so that most rows skip the recognizers.
-# Digits of other scripts are made ASCII's first (ascii_digits): their class would make the automaton a thousand times larger.
+# Digits of other scripts are made ASCII's first (ascii_forms): their class would make the automaton a thousand times larger.
 _SEVEN_DIGITS = r"[0-9](?:[-xX /()\[\].~\x80-\xff]*[0-9]){6}"
 PREFILTER = {
     "EMAIL_ADDRESS": r"@",
     "PHONE_NUMBER": _SEVEN_DIGITS,
-    "CREDIT_CARD": r"[0-9](?:[ -]?[0-9]){11}",
+    "CREDIT_CARD": r"[0-9](?:[ \t-]{0,2}[0-9]){11}",
     "IBAN_CODE": r"[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]{4}){2}",
     "IP_ADDRESS": r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|::|(?:[0-9A-Fa-f]{1,4}:){6}",
     "URL": r"\.[A-Za-z\x80-\xff]|://",
@@ -50,11 +50,26 @@ PREFILTER = {
     "US_SSN": r"[0-9]{3}[- .]?[0-9]{2}[- .]?[0-9]{4}",
 }
 _OTHER_DIGIT = re.compile(r"[^\D0-9]")
+# As ASCII writes them: the full-width forms, and the hyphens, dashes, spaces and small forms of typography.
+_FORMS = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+_FORMS |= dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63", "-")
+_FORMS |= dict.fromkeys("\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " ")
+_FORMS |= {"\ufe52": ".", "\uff61": ".", "\u3002": ".", "\ufe55": ":", "\ufe6b": "@"}
+_OTHER_FORM = re.compile(rf"[^\D0-9]|[{re.escape(''.join(_FORMS))}]")
 
 
 def ascii_digits(text: str) -> str:
     """The text with the digits of every script as ASCII's, each in its place: a number is found, and tagged, in any."""
     return text if text.isascii() else _OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit.group())), text)
+
+
+def ascii_forms(text: str) -> str:
+    """As `ascii_digits`, with typography's hyphens, spaces and full-width characters as ASCII's too, each in its place."""
+    return text if text.isascii() else _OTHER_FORM.sub(_ascii_form, text)
+
+
+def _ascii_form(found: re.Match[str]) -> str:
+    return _FORMS.get(found.group()) or str(unicodedata.decimal(found.group()))
 
 
 def byte_patterns() -> re2.Options:

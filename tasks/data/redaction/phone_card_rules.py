@@ -33,7 +33,8 @@ _SUM_AFTER = re.compile(r"^ ?[=*^%€£¥]")
 _SUM_INSIDE = re.compile(r"/| - |\.\d{1,2}-")
 _PHONE_LIKE = re2.compile(r"(?:\+|\(\+?)?\d(?:[ ()./\-–]{0,3}\d){6,14}(?: ?(?:x|ext\.?) ?\d{1,6})?")
 _SEVEN = re.compile(r"\d(?>[^\w\n]{0,6}x?[^\w\n]{0,3}\d){6}", re.IGNORECASE)
-_CARD_LIKE = re2.compile(r"\b\d(?:[ -]?\d){11,18}\b")
+_CARD_LIKE = re2.compile(r"\b\d(?:[ \t-]{0,2}\d){11,18}\b")
+_AREA_CODE = re.compile(r"0[1-9]\d{1,4} ?/ ?\d{4,8}")  # as Germans and Austrians write it: no sum begins with 0
 
 
 def _vouched(text: str, start: int, end: int, words: re2._Regexp) -> bool:
@@ -70,7 +71,8 @@ def is_phone(text: str, start: int, end: int) -> bool:
     number = text[start:end]
     if not _SEVEN.search(number) or _is_date_or_sum(text, start, end):
         return False
-    sure = (len(_digits(number)) >= 10 or not number.isdigit()) and not _SUM_INSIDE.search(number)
+    is_sum = _SUM_INSIDE.search(number) and not _AREA_CODE.fullmatch(number)
+    sure = (len(_digits(number)) >= 10 or not number.isdigit()) and not is_sum
     return sure or _is_called(text, start, end)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from configs.errors import InputError
-from tasks.data.redaction.patterns import PREFILTER, PRIORITY, Finder, OverBudget, PhoneFinder, Span, ascii_digits, byte_patterns
+from tasks.data.redaction.patterns import PREFILTER, PRIORITY, Finder, OverBudget, PhoneFinder, Span, ascii_forms, byte_patterns
 from tasks.data.redaction.placeholders import PLACEHOLDER, TAG_DIGITS
 from tasks.data.redaction.recognizers import pattern_finders, phone_finder
 from tasks.data.redaction.windows import end_of_word, text_windows
@@ -78,7 +78,7 @@ class Redactor:
 
     def tag(self, entity: str, value: str) -> str:
         """The placeholder of a value: the same however it is spaced, hyphenated or capitalised, in the digits of any script."""
-        value = ascii_digits(value)
+        value = ascii_forms(value)
         plain = "".join(c for c in value if c.isalnum() or c == "+").upper() if entity in _NUMBERS else value.casefold()
         digest = hmac.digest(self.key, f"{entity}\0{plain}".encode(), "sha256").hex()
         return f"<{entity}:{digest[:TAG_DIGITS]}>"
@@ -93,7 +93,7 @@ class Redactor:
         """The values of a text, of the kinds that are possible in it; phones last, in what the others leave and around it."""
         if self._finders is None:
             self._finders = pattern_finders(tuple(self._patterns))
-        text = ascii_digits(text)
+        text = ascii_forms(text)
         checked = list(self._found_in_windows(text, possible))
         if "PHONE_NUMBER" not in possible:
             yield from checked
@@ -132,7 +132,7 @@ class Redactor:
             for entity in self._patterns:
                 self._set.Add(PREFILTER[entity])
             self._set.Compile()
-        matched = self._set.Match(ascii_digits(text))
+        matched = self._set.Match(ascii_forms(text))
         return [self._patterns[i] for i in sorted(matched)] if matched else []
 
     def _names(self, texts: Sequence[str]) -> list[list[Span]]:
