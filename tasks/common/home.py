@@ -68,6 +68,11 @@ class Home:
         return os.environ.get("TUNEKEEPER_LEDGER_URL") or f"sqlite:///{self.path / 'ledger.db'}"
 
     @property
+    def ledger_file(self) -> Path | None:
+        """Its own ledger; None where TUNEKEEPER_LEDGER_URL names another."""
+        return None if os.environ.get("TUNEKEEPER_LEDGER_URL") else self.path / "ledger.db"
+
+    @property
     def traffic_url(self) -> str | None:
         """The database of the traffic log; None: Parquet under this home."""
         return os.environ.get("TUNEKEEPER_TRAFFIC_URL") or None

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from tasks.common.home import Home
 from tasks.common.http import HttpAnswer, fetch, mlflow_headers, port_is_free, port_listener, prefect_headers
 from tasks.health.machine import HealthCheck
 from tasks.ledger import schema
+from tasks.tracking.database import count_versions
 
 SKEW_SECONDS, BROKEN_SKEW_SECONDS = 5.0, 60.0
 DATABASE_SECONDS = 3
@@ -128,9 +129,9 @@ def check_ledger(home: Home) -> Iterator[HealthCheck]:
         yield from _database("ledger", home.ledger_url, schema.schema.name, "TUNEKEEPER_LEDGER_URL")
         return
     file = Path(str(ledger.url.database))
-    if not file.is_file() and (versions := _versions(home)):
+    if not (file.is_file() and file.stat().st_size) and (versions := count_versions(home)):
         fact = f"{file} is gone, though {home.path / 'mlflow.db'} lists {versions} versions, of which it is the record"
-        remedy = "restore it from a copy; where there is none, the next command begins another: rollbacks and looks are forgotten"
+        remedy = "restore it from a copy; where there is none, `tunekeeper history` says how to begin another"
         yield HealthCheck("ledger", "fail", fact, remedy)
         return
     if not file.is_file():
@@ -143,16 +144,6 @@ def check_ledger(home: Home) -> Iterator[HealthCheck]:
         yield HealthCheck("ledger", "fail", f"{file}: {fault}", remedy)
     else:
         yield _schema(file, _first(file, f"select version from {schema.schema.name}"))  # noqa: S608
-
-
-def _versions(home: Home) -> int:
-    """How many versions this home's own MLflow database lists; 0 where it has none, or cannot be read, which is said elsewhere."""
-    file = home.path / "mlflow.db"
-    if not home.tracks_here or not file.is_file():
-        return 0
-    with suppress(sqlite3.Error):
-        return int(_first(file, "select count(*) from model_versions"))
-    return 0
 
 
 def _schema(where: object, version: int | None) -> HealthCheck:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 from configs.errors import InfraError
@@ -44,3 +46,15 @@ def open_database(home: Home) -> None:
     make_database(home)
     if notice := settle_places(home):
         print_notice(notice)
+
+
+def count_versions(home: Home) -> int:
+    """How many versions a home's own database lists; 0 where it has none, or cannot be read, which others say."""
+    file = home.path / "mlflow.db"
+    if not home.tracks_here or not file.is_file():
+        return 0
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as database:
+            return int(database.execute("select count(*) from model_versions").fetchone()[0])
+    except sqlite3.Error:
+        return 0

@@ -49,6 +49,18 @@ def test_a_home_of_an_earlier_version_goes_on_where_it_lies_now_and_says_so_once
     assert Path(done["report"]).is_file() and Path(done["report"]).is_relative_to(earlier.home.path)
 
 
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_home_whose_ledger_was_lost_begins_another_by_a_word_alone(earlier, monkeypatch, empty):
+    ledger = earlier.home.path / "ledger.db"
+    ledger.write_bytes(b"") if empty else ledger.unlink()
+    for words in (["history"], ["retrain"], ["rollback", "--reason", "none"]):
+        code, _ = earlier.command(words[0], "keep.yaml", *words[1:])
+        assert code == 1 and "is gone, though mlflow.db beside it lists" in earlier.said
+        assert not ledger.exists() or not ledger.stat().st_size
+    monkeypatch.setenv("TUNEKEEPER_LEDGER_URL", f"sqlite:///{ledger}")
+    assert earlier.command("history", "keep.yaml")[0] == 0 and ledger.stat().st_size
+
+
 def test_doctor_says_that_a_home_was_moved_sees_the_champions_files_and_writes_nothing(earlier):
     database = (earlier.home.path / "mlflow.db").read_bytes()
     code, printed = earlier.command("doctor", "keep.yaml", "--json")
