@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from tasks.collect.monitor import Around
+    from tasks.collect.monitor import LookState
     from tasks.ledger.monitor_runs import Look
 
 
@@ -50,8 +50,8 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
         from tasks.collect.monitor import state_at_look
 
         champion = MonitoredChampion(pipeline.name, version, earlier)
-        beside = state_at_look(context.tracking, ledger, champion, end, settled.notices)
-        return _look(context, version, answers, end, beside)
+        state = state_at_look(context.tracking, ledger, champion, end, settled.notices)
+        return _look(context, version, answers, end, state)
 
 
 def _no_look(pipeline: Pipeline, answers: pd.DataFrame, earlier: Sequence[Look]) -> str | None:
@@ -64,7 +64,7 @@ def _no_look(pipeline: Pipeline, answers: pd.DataFrame, earlier: Sequence[Look])
     return None
 
 
-def _look(context: PipelineContext, version: str, answers: pd.DataFrame, end: datetime, beside: Around) -> dict[str, Any]:
+def _look(context: PipelineContext, version: str, answers: pd.DataFrame, end: datetime, state: LookState) -> dict[str, Any]:
     from tasks.collect.monitor import collect_look, payload_of
     from tasks.traffic.log import read_feedback
 
@@ -76,7 +76,7 @@ def _look(context: PipelineContext, version: str, answers: pd.DataFrame, end: da
     window = monitor_tasks.describe_window(pipeline, champion, reference, answers, end)
     findings = monitor_tasks.judge_window(pipeline, reference, window, number, seed)
     feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
-    page = collect_look(pipeline, version, beside, monitor_tasks.LookFindings(reference, window, findings, feedback), number)
+    page = collect_look(pipeline, version, state, monitor_tasks.LookFindings(reference, window, findings, feedback), number)
     links = monitor_tasks.publish_look(page, home, tracking)
     alarms = tuple(finding for finding in findings if finding.alarm)
     payload = {**payload_of(pipeline, version, window, findings), **links}

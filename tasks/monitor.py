@@ -76,12 +76,12 @@ def window_answers(pipeline: Pipeline, home: Home, version: str, now: datetime) 
     answers["correct"] = (
         accepted_answers(answers, feedback, feedback_cleaner(pipeline, home))
         if pipeline.facts.writes_text
-        else _right(pipeline, home, answers, feedback)
+        else _audit_correctness(pipeline, home, answers, feedback)
     )
     return answers[answers["id"].isin(sample["id"]) | answers["correct"].notna()].reset_index(drop=True)
 
 
-def _right(pipeline: Pipeline, home: Home, answers: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
+def _audit_correctness(pipeline: Pipeline, home: Home, answers: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
     """Whether each answer is the label of its audit, however the auditor spelled it, and however the log redacted it."""
     import pandas as pd
 
