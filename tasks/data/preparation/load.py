@@ -107,7 +107,7 @@ def load_source(
                 outside |= _distinct_targets(part.rows) if rows_inside.num_rows < part.rows.num_rows else set()
         for batch in as_canonical(feedback, schema) if feedback else ():
             rows_read += batch.num_rows
-            whole = _respelled(batch, labels, redactor) if classifies else batch
+            whole = _respell_labels(batch, labels, redactor) if classifies else batch
             writer.write_batch(whole.filter(pa.array(_in_window(whole, data.window))))
     rows = Dataset.from_file(str(target))
     if len(rows) == 0:
@@ -137,7 +137,7 @@ def _distinct_targets(batch: pa.RecordBatch) -> set[str]:
     return set(batch.column("target").drop_null().unique().to_pylist())
 
 
-def _respelled(batch: pa.RecordBatch, labels: set[str], redactor: Redactor | None) -> pa.RecordBatch:
+def _respell_labels(batch: pa.RecordBatch, labels: set[str], redactor: Redactor | None) -> pa.RecordBatch:
     """Rows of feedback, with the source's own label in place of one that differs from it in spelling alone."""
     import pyarrow as pa
 

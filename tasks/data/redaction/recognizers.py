@@ -22,7 +22,7 @@ def pattern_finders(entities: tuple[str, ...]) -> dict[str, Finder]:
     """One function per pattern entity but phones: text in, spans out."""
     kinds = tuple(name for name in entities if name in CLASSES and name != "PHONE_NUMBER")
     classes = recognizer_classes(kinds) if kinds else {}
-    return {entity: _finder(entity, recognizer) for entity, recognizer in classes.items()}
+    return {entity: _finder_for(entity, recognizer) for entity, recognizer in classes.items()}
 
 
 def phone_finder() -> PhoneFinder:
@@ -30,27 +30,27 @@ def phone_finder() -> PhoneFinder:
     return phone_finder_of(recognizer_classes(("PHONE_NUMBER",))["PHONE_NUMBER"]())
 
 
-def _finder(entity: str, recognizer: type[EntityRecognizer]) -> Finder:
+def _finder_for(entity: str, recognizer: type[EntityRecognizer]) -> Finder:
     match entity:
         case "EMAIL_ADDRESS":
-            return _emails(recognizer)
+            return _email_finder(recognizer)
         case "IBAN_CODE":
-            plain = _plain(entity, recognizer())
+            plain = _presidio_finder(entity, recognizer())
             return lambda text: chain(plain(text), plain(text.translate(_UPPER)))
         case "CREDIT_CARD":
-            plain = _plain(entity, recognizer())
+            plain = _presidio_finder(entity, recognizer())
             return lambda text: chain(plain(text), more_cards(text))
         case "US_SSN":
-            plain = _plain(entity, recognizer())
+            plain = _presidio_finder(entity, recognizer())
             return lambda text: (s for s in plain(text) if is_ssn(text, s))
         case "URL":
-            return _urls(recognizer())
+            return _url_finder(recognizer())
         case _:
-            plain = _plain(entity, recognizer())
+            plain = _presidio_finder(entity, recognizer())
             return lambda text: (s for s in plain(text) if s.score >= _SURE)
 
 
-def _plain(entity: str, recognizer: EntityRecognizer) -> Finder:
+def _presidio_finder(entity: str, recognizer: EntityRecognizer) -> Finder:
     def find(text: str) -> Iterator[Span]:
         for result in recognizer.analyze(text, [entity], None):
             yield Span(result.start, result.end, entity, result.score)
@@ -58,7 +58,7 @@ def _plain(entity: str, recognizer: EntityRecognizer) -> Finder:
     return find
 
 
-def _urls(recognizer: PatternRecognizer) -> Finder:
+def _url_finder(recognizer: PatternRecognizer) -> Finder:
     """Addresses of pages, by presidio's own patterns in linear time: each names 1,400 endings, tried at every dot and length."""
     import re2
 
@@ -74,7 +74,7 @@ def _urls(recognizer: PatternRecognizer) -> Finder:
     return find
 
 
-def _emails(recognizer: type[EntityRecognizer]) -> Finder:
+def _email_finder(recognizer: type[EntityRecognizer]) -> Finder:
     """E-mail addresses, sought around each `@` only: the pattern's time grows with the square of a long unbroken text.
 
     Any alphabetic top-level domain will do (company.local is an address too), so no suffix list is read and no network asked.
@@ -85,20 +85,20 @@ def _emails(recognizer: type[EntityRecognizer]) -> Finder:
             last = pattern_text.rpartition(".")[2]
             return len(last) > 1 and (last.isalpha() or last.lower().startswith("xn--"))
 
-    plain = _plain("EMAIL_ADDRESS", Recognizer())
+    plain = _presidio_finder("EMAIL_ADDRESS", Recognizer())
 
     def find(text: str) -> Iterator[Span]:
         if len(text) <= 4 * _LONGEST_EMAIL:
             yield from plain(text)
             return
-        for start, end in _around(text, "@", _LONGEST_EMAIL):
+        for start, end in _stretches_around(text, "@", _LONGEST_EMAIL):
             for span in plain(text[start:end]):
                 yield Span(start + span.start, start + span.end, span.entity, span.score)
 
     return find
 
 
-def _around(text: str, mark: str, reach: int) -> Iterator[tuple[int, int]]:
+def _stretches_around(text: str, mark: str, reach: int) -> Iterator[tuple[int, int]]:
     """Merged stretches of the text within `reach` of each mark."""
     start, end = 0, -1
     at = text.find(mark)
