@@ -137,7 +137,7 @@ GATE, CLASSIFY = "tasks/gate/gate.py", "tasks/problems/text_classification.py"
     ("file", "old", "new", "what"),
     [
         # what is executed
-        (BEST_EPOCH, "losses.index(min(learned or losses)) + 1", "losses.index(max(learned or losses)) + 1", ALL),
+        (BEST_EPOCH, "losses.index(min(losses))", "losses.index(max(losses))", ALL),
         (FIT, 'TRAINED, BEST = "training.json"', 'TRAINED, BEST = "other.json"', ALL),
         ("tasks/learning/adapters.py", "case Lora():", "case Lora() if True:", ALL),
         ("tasks/data/redaction/placeholders.py", 'r"<\\1>"', 'r"[\\1]"', ALL),
