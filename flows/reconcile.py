@@ -13,7 +13,7 @@ from configs.schema import Pipeline
 from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.orchestration import flow
 from tasks.common.terminal import print_closing, print_notice
-from tasks.recovery.leftovers import Stray, find_leftovers, spent_checkpoints
+from tasks.recovery.leftovers import Leftover, find_leftovers, spent_checkpoints
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -23,10 +23,10 @@ COLUMNS = ("what", "which", "what is wrong", "what was done")
 
 
 @dataclass(frozen=True)
-class Mended:
-    """A stray and its mending: `done` is None where nothing was tried, else whether it worked; `note` says why not."""
+class MendingResult:
+    """A leftover and its mending: `done` is None where nothing was tried, else whether it worked; `note` says why not."""
 
-    stray: Stray
+    leftover: Leftover
     done: bool | None = None
     note: str = ""
 
@@ -34,7 +34,7 @@ class Mended:
     def told(self) -> str:
         if self.done is False:
             return f"failed: {self.note}"
-        return self.stray.remedy if self.done else f"to do: {self.stray.remedy}"
+        return self.leftover.remedy if self.done else f"to do: {self.leftover.remedy}"
 
 
 @flow(name="reconcile", flow_run_name="reconcile")
@@ -76,31 +76,31 @@ def put_right(pipeline: Pipeline | None, *, dry_run: bool, quiet: bool) -> dict[
     return _account(home, mended, blind, dry_run)
 
 
-def mend_leftovers(home: Home, pipeline: Pipeline | None, *, dry_run: bool) -> tuple[list[Mended], list[str]]:
+def mend_leftovers(home: Home, pipeline: Pipeline | None, *, dry_run: bool) -> tuple[list[MendingResult], list[str]]:
     """Run every finder and mend what it finds; returns what was mended, and the errors of the finders that failed."""
-    mended, blind = list[Mended](), list[str]()
+    mended, blind = list[MendingResult](), list[str]()
     for look in leftover_finders(home, pipeline):
         try:
-            mended += [_act(stray, dry_run) for stray in look()]
+            mended += [_act(leftover, dry_run) for leftover in look()]
         except (InfraError, InputError) as error:
             blind.append(str(error))
     return mended, blind
 
 
-def _act(stray: Stray, dry_run: bool) -> Mended:
-    if stray.mend is None or dry_run:
-        return Mended(stray)
+def _act(leftover: Leftover, dry_run: bool) -> MendingResult:
+    if leftover.mend is None or dry_run:
+        return MendingResult(leftover)
     try:
-        stray.mend()
+        leftover.mend()
     except (InfraError, InputError, OSError) as error:
-        return Mended(stray, False, str(error))
-    return Mended(stray, True)
+        return MendingResult(leftover, False, str(error))
+    return MendingResult(leftover, True)
 
 
 def leftover_finders(
     home: Home, pipeline: Pipeline | None, blind: Collection[str] = (), *, only_look: bool = False
-) -> Iterable[Callable[[], Iterable[Stray]]]:
-    """All finders of strays but those on servers in `blind`; each opens what it needs, so that a server away stops one alone."""
+) -> Iterable[Callable[[], Iterable[Leftover]]]:
+    """All finders of leftovers but those on servers in `blind`; each opens what it needs, so that a server away stops one alone."""
     from tasks.context import open_ledger
     from tasks.recovery.records import half_models, left_requests, open_runs, unsettled_models
     from tasks.tracking.client import Tracking
@@ -110,7 +110,7 @@ def leftover_finders(
     tracking = Tracking(home, pause=lambda _: None, only_look=only_look)
     has_tracking = "mlflow" not in blind and (not home.tracks_here or (home.path / "mlflow.db").is_file())
     if "prefect" not in blind:
-        yield lambda: flow_strays(home)
+        yield lambda: flow_leftovers(home)
     if has_tracking:
         yield lambda: open_runs(home, tracking, ledger if has_ledger else None)
         yield lambda: half_models(home, tracking, ledger if has_ledger else None)
@@ -122,7 +122,7 @@ def leftover_finders(
     yield lambda: spent_checkpoints(home)
 
 
-def flow_strays(home: Home) -> Iterator[Stray]:
+def flow_leftovers(home: Home) -> Iterator[Leftover]:
     """Strays of the Prefect server that PREFECT_API_URL names; this home's own knows no runs of other machines."""
     from tasks.common.gpu_slots import LIMIT
     from tasks.context import open_ledger
@@ -164,23 +164,23 @@ def _client() -> Iterator[SyncPrefectClient]:
         ) from error
 
 
-def _row(item: Mended) -> tuple[str, str, str, str]:
-    return item.stray.kind, item.stray.name, item.stray.fault, item.told
+def _row(item: MendingResult) -> tuple[str, str, str, str]:
+    return item.leftover.kind, item.leftover.name, item.leftover.fault, item.told
 
 
-def _account(home: Home, mended: list[Mended], blind: list[str], dry_run: bool) -> dict[str, object]:
+def _account(home: Home, mended: list[MendingResult], blind: list[str], dry_run: bool) -> dict[str, object]:
     """The one object of `--json`; `ok` is False where something could not be seen or mended."""
     names = ("kind", "name", "fault", "remedy")
-    rows = [{**{name: getattr(item.stray, name) for name in names}, "done": item.done, "note": item.note} for item in mended]
+    rows = [{**{name: getattr(item.leftover, name) for name in names}, "done": item.done, "note": item.note} for item in mended]
     ok = not blind and all(item.done is not False for item in mended)
     return {"home": str(home.path), "dry_run": dry_run, "ok": ok, "found": rows, "blind": blind}
 
 
-def _show(mended: list[Mended], blind: list[str], dry_run: bool) -> None:
+def _show(mended: list[MendingResult], blind: list[str], dry_run: bool) -> None:
     for sentence in blind:
         print_notice(f"not looked at: {sentence}")
     done, left = sum(item.done is True for item in mended), sum(item.done is not True for item in mended)
-    if not any(not item.stray.spent for item in mended) and mended:
+    if not any(not item.leftover.spent for item in mended) and mended:
         title = "nothing died here; what served can go" if left else "nothing died here; what had served is gone"
         print_closing(title, "green", [COLUMNS, *map(_row, mended)], (), ())
         return

@@ -12,7 +12,7 @@ from tasks.collect.links import history_file, keep_history
 from tasks.common.terminal import print_closing, print_notice
 from tasks.context import PipelineContext
 from tasks.ledger.decisions import last_decision
-from tasks.ledger.promotions import Entry, Ledger, Settled, ledger_history, reconcile_alias
+from tasks.ledger.promotions import Entry, Ledger, SettledChampion, ledger_history, reconcile_alias
 
 COLUMNS = ("epoch", "kind", "move", "when", "verdict", "who", "why")
 
@@ -40,7 +40,7 @@ def show_history(pipeline: Pipeline, config: Path) -> dict[str, object]:
     }
 
 
-def _life(context: PipelineContext, settled: Settled, following: str) -> Path:
+def _life(context: PipelineContext, settled: SettledChampion, following: str) -> Path:
     """Draw the model's life (versions, verdicts, promotions, looks, feedback, cost), and store the page in MLflow where allowed."""
     from tasks.collect.history import collect_history
     from tasks.report.history.data import to_json
