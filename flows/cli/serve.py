@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.common.processes import RestartedProcess
-    from tasks.serving.alias_follower import Ways
+    from tasks.serving.alias_follower import FollowerFunctions
     from tasks.serving.http.auth import Keys
     from tasks.serving.predictor import ReadyModel
     from tasks.tracking.client import Tracking
@@ -88,10 +88,10 @@ def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -
         preparing.close()
 
 
-def follower_ways(pipeline: Pipeline, home: Home) -> Ways[ReadyModel]:
+def follower_ways(pipeline: Pipeline, home: Home) -> FollowerFunctions[ReadyModel]:
     """How the follower of this pipeline's champion reads the alias, loads a version, and remembers the last one."""
     from tasks.ledger.store import Ledger
-    from tasks.serving.alias_follower import Ways
+    from tasks.serving.alias_follower import FollowerFunctions
 
     ledger = Ledger(home.ledger_url, notify=print_notice)
     name, memory = pipeline.name, home.path / "serving" / f"{pipeline.name}.json"
@@ -123,7 +123,7 @@ def follower_ways(pipeline: Pipeline, home: Home) -> Ways[ReadyModel]:
     def keep(version: str) -> None:
         write_json(memory, {"version": version})
 
-    return Ways(look, load, lambda: _remembered(memory, home.path / "versions" / name), keep)
+    return FollowerFunctions(look, load, lambda: _remembered(memory, home.path / "versions" / name), keep)
 
 
 @cache
