@@ -23,10 +23,10 @@ LENGTHS = (5, 10, 20, 40, 80)  # words: the edges of the page's bins
 TYPICAL = 3
 
 
-def changed_words_of(reference: TrafficReference, window: TrafficWindow) -> page.Words:
+def changed_words_of(reference: TrafficReference, window: TrafficWindow) -> page.WordChanges:
     changes: Changes = changed_words(word_counts(reference.rows["text"]), word_counts(window.rows["text"]))
     more, less = (tuple(page.ChangeRow(**asdict(change)) for change in side) for side in (changes.more, changes.less))
-    return page.Words(
+    return page.WordChanges(
         more=more, less=less, tested=changes.tested, rate=changes.rate, least=changes.least,
         texts_reference=changes.texts_reference, texts_window=changes.texts_window, rows_window=len(window.rows),
     )  # fmt: skip

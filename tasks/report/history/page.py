@@ -103,7 +103,7 @@ class _HistoryDrawings:
 
     def levels(self) -> Markup:
         history = self.history
-        tests, audits = self._dots(view.test_scores(history)), self._dots(view.audit_levels(history))
+        tests, audits = self._level_dots(view.test_scores(history)), self._level_dots(view.audit_levels(history))
         share = history.unit == "share"
         values = [value for dot in (*tests, *audits) for value in (dot.value, dot.low, dot.high)]
         ys = charts.domain_of(values, floor=0.0, ceiling=1.0 if share else None)
@@ -112,7 +112,7 @@ class _HistoryDrawings:
         drawn = lanes.score_lane(audits, tests, plane, self.changes, label)
         return framed_chart(series.scale_labels(partial(series.level_tick, share=share), plane, 4), drawn, "")
 
-    def _dots(self, levels: list[Level]) -> list[series.Dot]:
+    def _level_dots(self, levels: list[Level]) -> list[series.Dot]:
         return [dot for level in levels if (dot := monitor_view.level_dot(level, self.history.unit)) is not None]
 
     def axis(self) -> Markup:

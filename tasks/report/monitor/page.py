@@ -40,11 +40,11 @@ def render_look(watch: LookReport) -> str:
         name_of=monitor_names.monitor_of,
         amount=monitor_names.effect_text,
         bare=monitor_names.effect_number,
-        anchor=_anchor,
+        anchor=_monitor_anchor,
     )
 
 
-def _anchor(name: str) -> str:
+def _monitor_anchor(name: str) -> str:
     return f"monitor-{name}"
 
 
@@ -75,12 +75,12 @@ class _LookDrawings:
         return -(-len(self.watch.looks) // tracks.MOST_COLUMNS)
 
     def first_look(self) -> str:
-        return times.day_text(self.watch.looks[0].at, self._long()) if self.watch.looks else ""
+        return times.day_text(self.watch.looks[0].at, self._spans_years()) if self.watch.looks else ""
 
     def last_look(self) -> str:
-        return times.day_text(self.watch.looks[-1].at, self._long()) if len(self.watch.looks) >= series.LEAST else ""
+        return times.day_text(self.watch.looks[-1].at, self._spans_years()) if len(self.watch.looks) >= series.LEAST else ""
 
-    def _long(self) -> bool:
+    def _spans_years(self) -> bool:
         return self.xs[1] - self.xs[0] > 300 * times.DAY
 
     def trend(self, name: str) -> Markup:
@@ -91,10 +91,10 @@ class _LookDrawings:
         if not any(dot.value is not None for dot in dots):
             return Markup("")
         below = -limit if limit and kind.sides == 2 and any((dot.value or 0.0) < -limit / 2 for dot in dots) else None
-        ends = _calm([end for dot in dots for end in (dot.low, dot.high)])
+        ends = _ends_without_extremes([end for dot in dots for end in (dot.low, dot.high)])
         ys = charts.domain_of([0.0, limit and 1.25 * limit, below and 1.25 * below, *(dot.value for dot in dots), *ends], 0.06)
         label = f"{kind.title} over {len(dots)} looks; the last: {dots[-1].title}"
-        show, plane = partial(_tick, unit=kind.unit), series.Plane(self.xs, ys, HEIGHT)
+        show, plane = partial(_tick_text, unit=kind.unit), series.Plane(self.xs, ys, HEIGHT)
         return framed_chart(
             series.scale_labels(show, plane),
             series.trend_chart(dots, plane, (limit, below), label),
@@ -103,8 +103,8 @@ class _LookDrawings:
 
     def levels(self) -> Markup:
         watch = self.watch
-        audits, estimates = (series.thin_dots(self._levels(kind)) for kind in ("audit", "estimate"))
-        test = next(iter(reversed(self._levels("test"))), None)
+        audits, estimates = (series.thin_dots(self._level_dots(kind)) for kind in ("audit", "estimate"))
+        test = next(iter(reversed(self._level_dots("test"))), None)
         moments = [dot.x for dot in (*audits, *estimates)]
         xs = series.time_domain([*moments, *self.xs], 0.0)
         every = [*audits, *estimates, *([test] if test else [])]
@@ -117,7 +117,7 @@ class _LookDrawings:
         drawn = series.level_chart(audits, estimates, test, plane, label)
         return framed_chart(series.scale_labels(show, plane, 5), drawn, series.time_axis(xs))
 
-    def _levels(self, kind: str) -> list[series.Dot]:
+    def _level_dots(self, kind: str) -> list[series.Dot]:
         return [dot for level in self.watch.levels if level.kind == kind and (dot := view.level_dot(level, self.watch.unit))]
 
     def share_domain(self, changes: tuple[ChangeRow, ...]) -> Domain:
@@ -131,12 +131,12 @@ class _LookDrawings:
         return trusted_svg(charts.bar_chart(now, change.reference, domain, label))
 
 
-def _calm(ends: list[float | None]) -> list[float]:
+def _ends_without_extremes(ends: list[float | None]) -> list[float]:
     """The ends of intervals that may set an axis: those of a look with few rows reach far, and would flatten all others."""
     known = sorted(end for end in ends if end is not None and formats.is_number(end))
     cut = len(known) // 50 if len(known) >= 20 else 0
     return known[cut : len(known) - cut]
 
 
-def _tick(value: float, unit: monitor_names.Unit) -> str:
+def _tick_text(value: float, unit: monitor_names.Unit) -> str:
     return formats.MINUS.join(f"{100 * value if unit == 'share' else value:g}".split("-"))

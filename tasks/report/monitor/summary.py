@@ -21,10 +21,10 @@ def watch_markdown(watch: LookReport) -> str:
         markdown_text(scope),
     ]
     parts.append("\n".join(f"- {markdown_text(reason)}" for reason in view.look_reasons(watch)))
-    rows = [_row(name, tracks.finding_of(look, name)) for name in tracks.monitor_keys(watch)]
+    rows = [_finding_row(name, tracks.finding_of(look, name)) for name in tracks.monitor_keys(watch)]
     if rows:
         parts.append(markdown_table([("Monitor", "effect", "band", "matters from", "p", "allowed", "outcome"), *rows]))
-    parts += _words(watch)
+    parts += _word_lines(watch)
     requests = request_story.merged_requests(watch.requests)[:3]
     outcomes = [f"- {markdown_text(request_story.request_outcome(request))}" for request, _, _ in requests]
     if outcomes:
@@ -37,12 +37,12 @@ def watch_markdown(watch: LookReport) -> str:
 def watch_table(watch: LookReport) -> list[tuple[str, ...]]:
     """Rows of plain text, the first the header: one row a monitor of the last look; empty where there was none."""
     look = view.latest_look(watch)
-    rows = [_row(name, tracks.finding_of(look, name)) for name in tracks.monitor_keys(watch)]
+    rows = [_finding_row(name, tracks.finding_of(look, name)) for name in tracks.monitor_keys(watch)]
     table = [("", "effect", "band", "matters from", "p", "allowed", "outcome"), *rows] if rows else []
     return [tuple(cell.replace(formats.THIN, " ") for cell in row) for row in table]
 
 
-def _row(name: str, finding: FindingRow | None) -> tuple[str, ...]:
+def _finding_row(name: str, finding: FindingRow | None) -> tuple[str, ...]:
     kind = monitor_names.monitor_of(name)
     _, sign, outcome = tracks.finding_mark(finding)
     known = finding if finding is not None else FindingRow(monitor=name)
@@ -57,7 +57,7 @@ def _row(name: str, finding: FindingRow | None) -> tuple[str, ...]:
     )
 
 
-def _words(watch: LookReport) -> list[str]:
+def _word_lines(watch: LookReport) -> list[str]:
     if watch.words is None or not (watch.words.more or watch.words.less):
         return []
     ways = [("More often", watch.words.more), ("Less often", watch.words.less)]

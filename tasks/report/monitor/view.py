@@ -62,9 +62,9 @@ def look_verdict(watch: LookReport) -> LookVerdict:
     if decay:
         with_drift = f", with drift in {list_monitors(drift)}" if drift else ""
         sentence = "Accuracy has fallen" if "performance.accuracy" in decay else "Accuracy has probably fallen"
-        return LookVerdict("DECAY", "bad", "↓", f"{sentence}{_since(watch, decay)}{with_drift}")
+        return LookVerdict("DECAY", "bad", "↓", f"{sentence}{_since_text(watch, decay)}{with_drift}")
     if drift:
-        return LookVerdict("DRIFT", "hold", "≠", f"Drift in {list_monitors(drift)}{_since(watch, drift)}")
+        return LookVerdict("DRIFT", "hold", "≠", f"Drift in {list_monitors(drift)}{_since_text(watch, drift)}")
     doubtful = [finding.monitor for finding in look.findings if finding_mark(finding)[0] == "hold"]
     if doubtful:
         sentence = f"{first_upper(list_monitors(doubtful))} may have changed, or it is chance"
@@ -74,7 +74,7 @@ def look_verdict(watch: LookReport) -> LookVerdict:
     return LookVerdict("QUIET", "good", "\u2713", f"{subject} found {'a' if able > 1 else 'no'} change worth an alarm")
 
 
-def _since(watch: LookReport, chosen: Sequence[str]) -> str:
+def _since_text(watch: LookReport, chosen: Sequence[str]) -> str:
     first = alarm_start(watch, chosen)
     if first is None:
         return ""
@@ -97,11 +97,11 @@ def look_reasons(watch: LookReport) -> list[str]:
     """What the verdict rests on: alarms with their numbers, accuracy, what was done, what could not be judged."""
     look = latest_look(watch)
     return [
-        *(_alarm(watch, finding) for finding in loudest_ratio(look.alarms)[:4]),
-        *_quiet(watch),
-        *_accuracy(watch),
-        *_answered(watch),
-        *_unjudged(look),
+        *(_alarm_sentence(watch, finding) for finding in loudest_ratio(look.alarms)[:4]),
+        *_quiet_sentences(watch),
+        *_accuracy_sentences(watch),
+        *_request_sentences(watch),
+        *_unjudged_sentences(look),
     ]
 
 
@@ -110,7 +110,7 @@ def loudest_ratio(alarms: Iterable[FindingRow]) -> list[FindingRow]:
     return sorted(alarms, key=lambda finding: -effect_ratio(finding) if effect_ratio(finding) is not None else 0.0)  # type: ignore[operator]
 
 
-def _alarm(watch: LookReport, finding: FindingRow) -> str:
+def _alarm_sentence(watch: LookReport, finding: FindingRow) -> str:
     kind = monitor_names.monitor_of(finding.monitor)
     ends = f" ({ends_of(finding)})" if ends_of(finding) else ""
     effect, least = (monitor_names.effect_text(value, kind.unit) for value in (finding.effect, finding.minimum))
@@ -124,7 +124,7 @@ def _alarm(watch: LookReport, finding: FindingRow) -> str:
     return f"{sentence}; {formats.p_equals(finding.p)}{since}."
 
 
-def _quiet(watch: LookReport) -> list[str]:
+def _quiet_sentences(watch: LookReport) -> list[str]:
     """Of a look without alarms: the finding nearest to one, and the last alarm."""
     look = latest_look(watch)
     near = loudest_ratio(finding for finding in look.findings if is_judged(finding))
@@ -142,7 +142,7 @@ def _quiet(watch: LookReport) -> list[str]:
     return sentences
 
 
-def _accuracy(watch: LookReport) -> list[str]:
+def _accuracy_sentences(watch: LookReport) -> list[str]:
     audit, test = newest_level(watch, "audit"), newest_level(watch, "test")
     if audit is None or watch.unit != "share":
         return []
@@ -159,7 +159,7 @@ def newest_level(watch: LookReport, kind: str) -> Level | None:
     return next((level for level in reversed(watch.levels) if level.kind == kind and formats.is_number(level.value)), None)
 
 
-def _answered(watch: LookReport) -> list[str]:
+def _request_sentences(watch: LookReport) -> list[str]:
     """The last request, if it was made for the alarm that lasts."""
     first = alarm_start(watch, [finding.monitor for finding in latest_look(watch).alarms])
     if first is None or not watch.requests:
@@ -190,7 +190,7 @@ def level_dot(level: Level, unit: Unit) -> Dot | None:
     return Dot(at, level.value, level.low if known else None, level.high if known else None, "none", title)
 
 
-def _unjudged(look: LookRow) -> list[str]:
+def _unjudged_sentences(look: LookRow) -> list[str]:
     silent = [finding for finding in look.findings if not is_judged(finding) and not finding.alarm]
     if not silent:
         return []
