@@ -21,10 +21,10 @@ def history_markdown(history: History) -> str:
     moves = [f"- {times.day_text(move.at, year=True)}: {markdown_text(_move_line(move))}" for move in history.moves[::-1][:5]]
     if moves:
         parts.append("\n".join(["The last moves:", "", *moves]))
-    sums = view.life_sums(history)
-    if sums.trained:
-        peak = f", peak memory {formats.byte_size(sums.peak_bytes)}" if sums.peak_bytes is not None else ""
-        parts.append(f"Training took {formats.format_seconds(sums.seconds)} in all, over {sums.trained} trainings{peak}.")
+    totals = view.cost_totals(history)
+    if totals.trained:
+        peak = f", peak memory {formats.byte_size(totals.peak_bytes)}" if totals.peak_bytes is not None else ""
+        parts.append(f"Training took {formats.format_seconds(totals.seconds)} in all, over {totals.trained} trainings{peak}.")
     if history.next_command:
         parts.append(f"Next: `{history.next_command.replace('`', '')}`")
     return "\n\n".join(part for part in parts if part) + "\n"

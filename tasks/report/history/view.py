@@ -1,4 +1,4 @@
-"""What the history page works out before it draws: reigns, sums, sentences and orders. No HTML here."""
+"""What the history page works out before it draws: serving periods, totals, sentences and orders. No HTML here."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def page_end(history: History) -> float:
     return max(known, default=0.0)
 
 
-def reigns(history: History) -> list[ServingPeriod]:
+def serving_periods(history: History) -> list[ServingPeriod]:
     """Which version served when, in order; time without a champion is left out."""
     spans: list[ServingPeriod] = []
     moves = [(move, at) for move in applied_moves(history) if (at := times.epoch_seconds(move.at)) is not None]
@@ -87,13 +87,13 @@ def reigns(history: History) -> list[ServingPeriod]:
 
 def served_seconds(history: History, version: str) -> float | None:
     """Seconds that a version served in all, or None if it never did."""
-    mine = [reign.end - reign.start for reign in reigns(history) if reign.version == version]
+    mine = [period.end - period.start for period in serving_periods(history) if period.version == version]
     return sum(mine) if mine else None
 
 
 def version_state(history: History, version: str) -> tuple[Tone, str, str]:
     """Whether it serves, served, was taken back, or never did."""
-    mine = [reign for reign in reigns(history) if reign.version == version]
+    mine = [period for period in serving_periods(history) if period.version == version]
     if version == history.champion:
         return "good", "★", "serves now"
     if not mine:
@@ -104,7 +104,7 @@ def version_state(history: History, version: str) -> tuple[Tone, str, str]:
 def history_headline(history: History) -> str:
     if history.champion is None:
         return "No version serves" if history.versions or history.moves else "Nothing was trained yet"
-    current = [reign for reign in reigns(history) if reign.current]
+    current = [period for period in serving_periods(history) if period.current]
     lasted = f", for {times.span_text(current[-1].end - current[-1].start)}" if current else ""
     return f"Version {history.champion} serves{lasted}"
 
@@ -158,7 +158,7 @@ def newest_level(history: History, kind: Literal["test", "audit", "estimate"]) -
 
 def test_scores(history: History) -> list[Level]:
     """The test score of every version that came to serve, at the time it was decided on."""
-    ever = {reign.version for reign in reigns(history)}
+    ever = {period.version for period in serving_periods(history)}
     levels = [level for level in history.levels if level.kind == "test"]
     return levels or [
         Level(at=row.at, value=row.value, low=row.low, high=row.high, n=row.rows or 0, kind="test", version=row.version)
@@ -185,9 +185,9 @@ def monitored_versions(history: History) -> list[TrafficSummary]:
     return summaries
 
 
-def life_sums(history: History) -> CostTotals:
+def cost_totals(history: History) -> CostTotals:
     known = [version for version in history.versions if formats.is_number(version.training_seconds)]
-    ever = {reign.version for reign in reigns(history)}
+    ever = {period.version for period in serving_periods(history)}
     peaks = [version.peak_memory_bytes for version in history.versions if version.peak_memory_bytes is not None]
     return CostTotals(
         seconds=sum(version.training_seconds or 0.0 for version in known),

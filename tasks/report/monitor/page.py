@@ -16,31 +16,31 @@ from tasks.report.run.page import DENSE
 HEIGHT, TALL = 112, 200
 
 
-def render_look(watch: LookReport) -> str:
+def render_look(report: LookReport) -> str:
     """The page of a look, as HTML. Pure: equal data give equal pages; every text from data is escaped."""
-    look = view.latest_look(watch)
+    look = view.latest_look(report)
     return render_page(
-        "watch.html",
-        watch=watch,
+        "look.html",
+        report=report,
         look=look,
         view=view,
-        stories=request_story,
-        changed=changed_texts,
+        request_story=request_story,
+        changed_texts=changed_texts,
         list_monitors=view.list_monitors,
         tracks=tracks,
-        verdict=view.look_verdict(watch),
-        monitors=tracks.monitor_keys(watch),
-        judged_names=[finding.monitor for finding in look.findings if tracks.is_judged(finding)],
-        changes=bool(watch.words or watch.texts or watch.classes or watch.languages or watch.lengths),
-        overused=[word.name for word in watch.words.more] if watch.words else [],
-        alphas=view.allowed_p(look),
+        verdict=view.look_verdict(report),
+        monitors=tracks.monitor_keys(report),
+        judged_monitors=[finding.monitor for finding in look.findings if tracks.is_judged(finding)],
+        has_changes=bool(report.words or report.texts or report.classes or report.languages or report.lengths),
+        grown_words=[word.name for word in report.words.more] if report.words else [],
+        allowed_p=view.allowed_p(look),
         reference_rows=max((finding.n_reference for finding in look.findings), default=0),
-        draw=_LookDrawings(watch),
-        dense=DENSE,
-        name_of=monitor_names.monitor_of,
-        amount=monitor_names.effect_text,
-        bare=monitor_names.effect_number,
-        anchor=_monitor_anchor,
+        draw=_LookDrawings(report),
+        dense_above=DENSE,
+        monitor_of=monitor_names.monitor_of,
+        effect_text=monitor_names.effect_text,
+        effect_number=monitor_names.effect_number,
+        monitor_anchor=_monitor_anchor,
     )
 
 
@@ -51,12 +51,12 @@ def _monitor_anchor(name: str) -> str:
 class _LookDrawings:
     """The charts of one look's page; all trends share one axis of time."""
 
-    def __init__(self, watch: LookReport) -> None:
-        self.watch = watch
-        self.xs = series.time_domain([at for look in watch.looks if (at := times.epoch_seconds(look.at)) is not None])
+    def __init__(self, report: LookReport) -> None:
+        self.report = report
+        self.xs = series.time_domain([at for look in report.looks if (at := times.epoch_seconds(look.at)) is not None])
 
     def strip(self, name: str) -> Markup:
-        looks = tracks.binned_looks(self.watch.looks, name)
+        looks = tracks.binned_looks(self.report.looks, name)
         unit = monitor_names.monitor_of(name).unit
         cells = [
             (
@@ -72,21 +72,21 @@ class _LookDrawings:
         )
 
     def binned(self) -> int:
-        return -(-len(self.watch.looks) // tracks.MOST_COLUMNS)
+        return -(-len(self.report.looks) // tracks.MOST_COLUMNS)
 
     def first_look(self) -> str:
-        return times.day_text(self.watch.looks[0].at, self._spans_years()) if self.watch.looks else ""
+        return times.day_text(self.report.looks[0].at, self._spans_years()) if self.report.looks else ""
 
     def last_look(self) -> str:
-        return times.day_text(self.watch.looks[-1].at, self._spans_years()) if len(self.watch.looks) >= series.LEAST else ""
+        return times.day_text(self.report.looks[-1].at, self._spans_years()) if len(self.report.looks) >= series.LEAST else ""
 
     def _spans_years(self) -> bool:
         return self.xs[1] - self.xs[0] > 300 * times.DAY
 
     def trend(self, name: str) -> Markup:
-        dots = tracks.track_dots(self.watch, name)
+        dots = tracks.track_dots(self.report, name)
         kind = monitor_names.monitor_of(name)
-        findings = (finding for look in reversed(self.watch.looks) for finding in look.findings)
+        findings = (finding for look in reversed(self.report.looks) for finding in look.findings)
         limit = next((finding.minimum for finding in findings if finding.monitor == name), None)
         if not any(dot.value is not None for dot in dots):
             return Markup("")
@@ -102,23 +102,23 @@ class _LookDrawings:
         )
 
     def levels(self) -> Markup:
-        watch = self.watch
+        report = self.report
         audits, estimates = (series.thin_dots(self._level_dots(kind)) for kind in ("audit", "estimate"))
         test = next(iter(reversed(self._level_dots("test"))), None)
         moments = [dot.x for dot in (*audits, *estimates)]
         xs = series.time_domain([*moments, *self.xs], 0.0)
         every = [*audits, *estimates, *([test] if test else [])]
         values = [value for dot in every for value in (dot.value, dot.low, dot.high)]
-        share = watch.unit == "share"
+        share = report.unit == "share"
         ys = charts.domain_of(values, floor=0.0, ceiling=1.0 if share else None)
         show = partial(series.level_tick, share=share)
-        label = f"{formats.plain_name(watch.metric)} over time: {len(audits)} audits, {len(estimates)} estimates"
+        label = f"{formats.plain_name(report.metric)} over time: {len(audits)} audits, {len(estimates)} estimates"
         plane = series.Plane(xs, ys, TALL)
         drawn = series.level_chart(audits, estimates, test, plane, label)
         return framed_chart(series.scale_labels(show, plane, 5), drawn, series.time_axis(xs))
 
     def _level_dots(self, kind: str) -> list[series.Dot]:
-        return [dot for level in self.watch.levels if level.kind == kind and (dot := view.level_dot(level, self.watch.unit))]
+        return [dot for level in self.report.levels if level.kind == kind and (dot := view.level_dot(level, self.report.unit))]
 
     def share_domain(self, changes: tuple[ChangeRow, ...]) -> Domain:
         shares = [value or 0.0 for change in changes for value in (change.window, change.reference)]

@@ -26,7 +26,7 @@ def render_report(report: ReportData) -> str:
 
     Every text from data is escaped (autoescape), and characters that no page can hold become U+FFFD.
     """
-    return render_page("page.html", report=report, view=view, draw=_RunDrawings(report), dense=DENSE)
+    return render_page("page.html", report=report, view=view, draw=_RunDrawings(report), dense_above=DENSE)
 
 
 class _RunDrawings:
