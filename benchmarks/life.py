@@ -31,7 +31,7 @@ TRACKED = (
     "open_run", "close_run", "log_params", "log_metrics", "tag", "log_artifact", "log_folder", "store_base", "log_model",
     "register", "tag_version", "fetch",
 )  # fmt: skip
-FLOW = ("challenged", "promote", "record_decision", "_earlier")
+FLOW = ("challenged", "promote", "record_decision", "_earlier_outcome")
 STEPS = (1, 10, 11, 33)  # optimizer steps at whose end a moment lies: before, at and after a checkpoint, and late
 
 

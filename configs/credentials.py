@@ -63,7 +63,7 @@ def without_credentials(text: str) -> str:
 
 def credential_in(text: str) -> str | None:
     """The kind of credential in a text, in words without it; None where there is none."""
-    address = _joined(text)
+    address = _login_search_text(text)
     if (login := _LOGIN.search(address)) is not None:
         return "a password before its @" if ":" in login[0].partition("://")[2] else "a token before its @"
     if _WEBHOOK.search(address) is not None:
@@ -74,7 +74,7 @@ def credential_in(text: str) -> str | None:
 
 def mask_value(value: str) -> str:
     """A value of a config or a command as an error shows it: its credentials masked, those with spaces too."""
-    if any(map(str.isspace, value)) and _DATABASE.match(value.strip()) and _LOGIN.search(_joined(value)) is not None:
+    if any(map(str.isspace, value)) and _DATABASE.match(value.strip()) and _LOGIN.search(_login_search_text(value)) is not None:
         scheme, _, rest = value.partition("://")
         value = f"{scheme}://{MASK}@{rest.rpartition('@')[2]}"
     return without_credentials(value)
@@ -95,7 +95,7 @@ def remedy_for(text: str) -> str:
 
 def clean_value(value: T) -> T:
     """A plain value (texts, mappings, lists, tuples) whose texts are without credentials."""
-    return _cleaned(value)  # type: ignore[no-any-return]
+    return _clean_nested_value(value)  # type: ignore[no-any-return]
 
 
 def refused_pattern() -> str:
@@ -104,22 +104,22 @@ def refused_pattern() -> str:
     It finds less than `credential_in`, as several dialects of regular expressions have to read it.
     """
     login = r"""://[^\s@/?#:"<>\[]{0,999}:(?![0-9]{1,5}[/?#"'])[^\s"<>]{0,999}@"""
-    words = _either("password", "passwd", "passphrase", "pwd", "secret", "apikey", "api_key", "api-key")
+    words = _any_word("password", "passwd", "passphrase", "pwd", "secret", "apikey", "api_key", "api-key")
     before, after = r"[A-Za-z0-9_.-]{0,40}", r"([_.-]?[A-RT-Za-rt-z0-9][A-Za-z0-9_.-]{0,40})?"
-    owners = _either("access", "auth", "security", "refresh", "api", "bearer", "session", "sas", "private", "client", "hf", "hub")
-    token = rf"({before}{owners}[_.-]?)?{_either('token')}"
-    assignment = rf"""[?&;#]({before}{words}{after}|{token}|{_either("pass")})=[^\s&"'<>]"""
+    owners = _any_word("access", "auth", "security", "refresh", "api", "bearer", "session", "sas", "private", "client", "hf", "hub")
+    token = rf"({before}{owners}[_.-]?)?{_any_word('token')}"
+    assignment = rf"""[?&;#]({before}{words}{after}|{token}|{_any_word("pass")})=[^\s&"'<>]"""
     port = r"""(\s*[0-9]){1,5}\s*[/?#"']"""
-    spaced = rf"""\s*(?!{_either(*_WEB)}://)[A-Za-z][A-Za-z0-9_+.-]*://[^@/?#:"<>\[]{{0,999}}:(?!{port})[^"<>]{{0,999}}@"""
+    spaced = rf"""\s*(?!{_any_word(*_WEB)}://)[A-Za-z][A-Za-z0-9_+.-]*://[^@/?#:"<>\[]{{0,999}}:(?!{port})[^"<>]{{0,999}}@"""
     return rf"^(?!{spaced}|.*({login}|{assignment}))"
 
 
-class Record(logging.LogRecord):
+class CleanLogRecord(logging.LogRecord):
     """A record of a log whose message, arguments and traceback are without credentials."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.args = _cleaned(self.args)
+        self.args = _clean_nested_value(self.args)
         if self.exc_info and self.exc_info[0] is not None:
             self.exc_text = without_credentials("".join(traceback.format_exception(*self.exc_info)).rstrip("\n"))
 
@@ -132,23 +132,23 @@ def show_uncaught(kind: type[BaseException], error: BaseException, trace: Traceb
     sys.stderr.write(without_credentials("".join(traceback.format_exception(kind, error, trace))))
 
 
-def _either(*words: str) -> str:
+def _any_word(*words: str) -> str:
     """A pattern of any of these words, in upper or lower case."""
     return f"({'|'.join(''.join(f'[{each.upper()}{each}]' if each.isalpha() else each for each in word) for word in words)})"
 
 
-def _joined(text: str) -> str:
+def _login_search_text(text: str) -> str:
     """The text to search for a login: of a database's address without spaces, which a login may hold."""
     return "".join(text.split()) if _DATABASE.match(text.strip()) else text
 
 
-def _cleaned(value: Any) -> Any:
+def _clean_nested_value(value: Any) -> Any:
     if isinstance(value, str):
         return without_credentials(value)
     if type(value) is dict:
-        return {_cleaned(name): _cleaned(each) for name, each in value.items()}
+        return {_clean_nested_value(name): _clean_nested_value(each) for name, each in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(_cleaned(each) for each in value)
+        return type(value)(_clean_nested_value(each) for each in value)
     return value
 
 

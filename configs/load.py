@@ -24,7 +24,7 @@ def load_pipeline(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
     """Read one pipeline; raises InputError with every fault of the file and the overrides together."""
     values = _read(path)
     for override in overrides:
-        _put(values, override)
+        _set_override(values, override)
     try:
         return Pipeline.model_validate(values)
     except ValidationError as error:
@@ -41,7 +41,9 @@ def _read(path: Path) -> dict[str, object]:
     except IsADirectoryError:
         raise InputError(f"{path} is a folder: name the YAML file in it") from None
     except OSError as error:
-        raise InputError(f"{_short(str(path))}: cannot be read ({error.strerror}): correct the path, or its permissions") from None
+        raise InputError(
+            f"{_abbreviate_value(str(path))}: cannot be read ({error.strerror}): correct the path, or its permissions"
+        ) from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 at byte {error.start}: save it as UTF-8") from None
     except YamlError as error:
@@ -51,7 +53,7 @@ def _read(path: Path) -> dict[str, object]:
     return values
 
 
-def _put(values: dict[str, object], override: str) -> None:
+def _set_override(values: dict[str, object], override: str) -> None:
     """Set one dotted key in place; a changed `kind` or `by` starts that union member afresh."""
     path, equals, text = override.partition("=")
     plain = f"{mask_value(path)}{equals}{mask_value(text)}"
@@ -64,7 +66,7 @@ def _put(values: dict[str, object], override: str) -> None:
     for parent in parents:
         child = place.setdefault(parent, {})
         if not isinstance(child, dict):
-            raise InputError(f"`{plain}`: {parent} holds the value {_short(child)}, no keys: set {parent} itself")
+            raise InputError(f"`{plain}`: {parent} holds the value {_abbreviate_value(child)}, no keys: set {parent} itself")
         place = child
     try:
         value = text if _SIGN.fullmatch(text) else parse_yaml(text)
@@ -80,7 +82,7 @@ def _put(values: dict[str, object], override: str) -> None:
 def _explain(fault: Any) -> str:
     """One fault in one line: where, what, what to do."""
     unknown = fault["type"] == "extra_forbidden"
-    keys, models = _place(fault["loc"][:-1] if unknown else fault["loc"])
+    keys, models = _locate_fault(fault["loc"][:-1] if unknown else fault["loc"])
     where = ".".join([*keys, str(fault["loc"][-1])] if unknown else keys) or "the pipeline"
     message = fault["msg"].removeprefix("Value error, ")
     if unknown:
@@ -88,13 +90,15 @@ def _explain(fault: Any) -> str:
         return f"{where}: unknown key; " + (f"did you mean `{near[0]}`?" if near else "drop it")
     if fault["type"] == "missing":
         return f"{where}: is required but absent: add it"
-    return f"{where}: {message}" if isinstance(fault["input"], dict) else f"{where} = {_short(fault['input'])}: {message}"
+    return (
+        f"{where}: {message}" if isinstance(fault["input"], dict) else f"{where} = {_abbreviate_value(fault['input'])}: {message}"
+    )
 
 
-def _short(value: object) -> str:
+def _abbreviate_value(value: object) -> str:
     """A value as an error shows it; of a list or mapping only the first few parts."""
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_short(each) for each in value[:3])}{', ...' if len(value) > 3 else ''}]"
+        return f"[{', '.join(_abbreviate_value(each) for each in value[:3])}{', ...' if len(value) > 3 else ''}]"
     if isinstance(value, dict):
         return f"the keys {', '.join(mask_value(str(key))[:SHOWN] for key in list(value)[:5])}"
     if isinstance(value, int) and value.bit_length() >= 1000:
@@ -103,7 +107,7 @@ def _short(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
-def _place(location: Iterable[int | str]) -> tuple[list[str], list[type[BaseModel]]]:
+def _locate_fault(location: Iterable[int | str]) -> tuple[list[str], list[type[BaseModel]]]:
     """The keys that lead to a fault, and the sections whose keys are allowed there: of a union the one of its kind."""
     keys: list[str] = []
     models: list[type[BaseModel]] = [Pipeline]

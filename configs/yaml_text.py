@@ -33,7 +33,7 @@ def parse_yaml(text: str) -> object:
             node = loader.get_single_node()
             if node is None:
                 return None
-            _count(node, {}, set())
+            _count_values(node, {}, set())
             return loader.construct_document(node)
         finally:
             loader.dispose()
@@ -47,7 +47,7 @@ def parse_yaml(text: str) -> object:
         raise YamlError(f"holds a value that is none of its kind ({str(error)[:200]}): put it in quotes, or correct it") from None
 
 
-def _count(node: yaml.Node, sizes: dict[int, int], above: set[int]) -> int:
+def _count_values(node: yaml.Node, sizes: dict[int, int], above: set[int]) -> int:
     """How many values a node stands for, its aliases written out; each node is counted once."""
     if id(node) in above:
         raise YamlError(f"line {_line(node)}: a value that holds itself by an alias: write it out")
@@ -60,9 +60,9 @@ def _count(node: yaml.Node, sizes: dict[int, int], above: set[int]) -> int:
             raise YamlError(f"line {_line(node)}: holds half of a surrogate pair, which is no character: correct it")
     elif isinstance(node, yaml.MappingNode):
         _check_keys(node)
-        size += sum(_count(part, sizes, above) for pair in node.value for part in pair)
+        size += sum(_count_values(part, sizes, above) for pair in node.value for part in pair)
     else:
-        size += sum(_count(part, sizes, above) for part in node.value)
+        size += sum(_count_values(part, sizes, above) for part in node.value)
     if size > MOST_VALUES:
         raise YamlError(
             f"line {_line(node)}: stands for more than {MOST_VALUES:,} values once its aliases are written out: use fewer aliases"

@@ -28,7 +28,7 @@ from great_expectations.expectations.metrics.map_metric_provider import ColumnPa
 from great_expectations.expectations.metrics.metric_provider import metric_value
 
 from expectations import measures
-from expectations.rendering import Aggregate, Spoken
+from expectations.rendering import Aggregate, RenderedExpectation
 from expectations.summary import UNSEEN, WORDS
 from expectations.types import Context
 
@@ -45,10 +45,10 @@ class ColumnValuesHoldText(ColumnMapMetricProvider):
         return column.map(measures.says_something)
 
 
-class ExpectColumnValuesToHoldText(Spoken, ColumnMapExpectation):
+class ExpectColumnValuesToHoldText(RenderedExpectation, ColumnMapExpectation):
     """Texts say something: not blank, not only marks, redacted values, or a stand-in such as "n/a"."""
 
-    spoken: ClassVar[str] = "texts say something: no blanks, stand-ins, or only redacted values"
+    rendered_text: ClassVar[str] = "texts say something: no blanks, stand-ins, or only redacted values"
     map_metric: ClassVar[str | None] = "column_values.hold_text"
 
 
@@ -60,10 +60,10 @@ class ColumnValuesNoControls(ColumnMapMetricProvider):
         return ~column.str.contains(measures.CONTROLS, regex=True)
 
 
-class ExpectColumnValuesToHoldNoControlCharacters(Spoken, ColumnMapExpectation):
+class ExpectColumnValuesToHoldNoControlCharacters(RenderedExpectation, ColumnMapExpectation):
     """No control characters but tab and line ends, and no bidirectional overrides."""
 
-    spoken: ClassVar[str] = "texts hold no control characters"
+    rendered_text: ClassVar[str] = "texts hold no control characters"
     map_metric: ClassVar[str | None] = "column_values.no_controls"
 
 
@@ -75,10 +75,10 @@ class ColumnValuesUndamaged(ColumnMapMetricProvider):
         return ~measures.damaged_rows(column)
 
 
-class ExpectColumnValuesToBeDecodedSoundly(Spoken, ColumnMapExpectation):
+class ExpectColumnValuesToBeDecodedSoundly(RenderedExpectation, ColumnMapExpectation):
     """No replacement characters, and no UTF-8 read as a Western code page."""
 
-    spoken: ClassVar[str] = "texts were decoded with the right encoding"
+    rendered_text: ClassVar[str] = "texts were decoded with the right encoding"
     map_metric: ClassVar[str | None] = "column_values.undamaged"
 
 
@@ -94,10 +94,10 @@ class ColumnValuesInLanguages(ColumnMapMetricProvider):
         return ~measures.foreign_rows(column, expected, min_characters, min_confidence)
 
 
-class ExpectColumnValuesToBeInLanguages(Spoken, ColumnMapExpectation):
+class ExpectColumnValuesToBeInLanguages(RenderedExpectation, ColumnMapExpectation):
     """Texts of at least `min_characters` are not, with `min_confidence` or more, in another language than `languages`."""
 
-    spoken: ClassVar[str] = "texts are in one of the expected languages"
+    rendered_text: ClassVar[str] = "texts are in one of the expected languages"
     needs: ClassVar[dict[str, str]] = {"languages": "languages"}
     map_metric: ClassVar[str | None] = "column_values.in_languages"
     success_keys: ClassVar[tuple[str, ...]] = ("languages", "min_characters", "min_confidence", "mostly")
@@ -121,10 +121,10 @@ class ColumnValuesTokenCount(ColumnMapMetricProvider):
         return pd.Series((lengths >= (min_value or 0)) & (lengths <= (most or np.inf)), index=column.index)
 
 
-class ExpectColumnTokenCountsToBeBetween(Spoken, ColumnMapExpectation):
+class ExpectColumnTokenCountsToBeBetween(RenderedExpectation, ColumnMapExpectation):
     """Lengths in the model's own tokens; without `max_value`, at most what the model reads (model.max_length)."""
 
-    spoken: ClassVar[str] = "lengths in tokens are within bounds"
+    rendered_text: ClassVar[str] = "lengths in tokens are within bounds"
     needs: ClassVar[dict[str, str]] = {"token_lengths": ""}
     map_metric: ClassVar[str | None] = "column_values.token_count"
     success_keys: ClassVar[tuple[str, ...]] = ("min_value", "max_value", "mostly")
@@ -146,10 +146,10 @@ class ColumnValuesUnknownTokenShare(ColumnMapMetricProvider):
         )
 
 
-class ExpectColumnUnknownTokenSharesToBeAtMost(Spoken, ColumnMapExpectation):
+class ExpectColumnUnknownTokenSharesToBeAtMost(RenderedExpectation, ColumnMapExpectation):
     """Of a text's tokens at most `max_share` are unknown to the model: it reads nothing where its vocabulary has no token."""
 
-    spoken: ClassVar[str] = "the model's vocabulary knows the texts' tokens"
+    rendered_text: ClassVar[str] = "the model's vocabulary knows the texts' tokens"
     needs: ClassVar[dict[str, str]] = {"unknown_shares": ""}
     map_metric: ClassVar[str | None] = "column_values.unknown_token_share"
     success_keys: ClassVar[tuple[str, ...]] = ("max_share", "mostly")
@@ -166,10 +166,10 @@ class ColumnPairOneTarget(ColumnPairMapMetricProvider):
         return column_B.groupby(column_A).transform("nunique") <= 1
 
 
-class ExpectEqualTextsToHaveOneTarget(Spoken, ColumnPairMapExpectation):
+class ExpectEqualTextsToHaveOneTarget(RenderedExpectation, ColumnPairMapExpectation):
     """Rows with equal texts (`column_A`) have equal targets (`column_B`): else one of them is wrong, and no one knows which."""
 
-    spoken: ClassVar[str] = "equal texts have the same target"
+    rendered_text: ClassVar[str] = "equal texts have the same target"
     whole: ClassVar[bool] = True
     map_metric: ClassVar[str | None] = "column_pair_values.one_target"
     domain_keys = ("batch_id", "column_A", "column_B", "row_condition", "condition_parser", "ignore_row_if")
@@ -192,7 +192,7 @@ class ColumnSnapshotDistance(ColumnAggregateMetricProvider):
 class ExpectColumnSharesToMatchSnapshot(Aggregate):
     """Each value's share is near the last snapshot's: total variation (the share that changed) at most `max_value`."""
 
-    spoken: ClassVar[str] = "the balance of values is near the last snapshot's"
+    rendered_text: ClassVar[str] = "the balance of values is near the last snapshot's"
     needs: ClassVar[dict[str, str]] = {"label_shares": ""}
     metric_dependencies = ("column.snapshot_distance",)
     max_value: float = 0.15
@@ -216,7 +216,7 @@ class ColumnUnseenWordShare(ColumnAggregateMetricProvider):
 class ExpectColumnUnseenWordShareToBeAtMost(Aggregate):
     """Of all words, the share that the last snapshot's vocabulary lacks is at most `max_value`: new topics bring new words."""
 
-    spoken: ClassVar[str] = "few words are new since the last snapshot"
+    rendered_text: ClassVar[str] = "few words are new since the last snapshot"
     needs: ClassVar[dict[str, str]] = {"vocabulary": ""}
     counts_words: ClassVar[bool] = True
     metric_dependencies = ("column.unseen_word_share",)
@@ -236,7 +236,7 @@ class ColumnCommonestShare(ColumnAggregateMetricProvider):
 class ExpectColumnCommonestValueShareToBeAtMost(Aggregate):
     """No single value fills more than `max_value` of the rows: one text sent a thousand times is a bot, or a broken export."""
 
-    spoken: ClassVar[str] = "no single value fills too many rows"
+    rendered_text: ClassVar[str] = "no single value fills too many rows"
     metric_dependencies = ("column.commonest_share",)
     max_value: float = 0.05
 
@@ -253,6 +253,6 @@ class ColumnRarestCount(ColumnAggregateMetricProvider):
 class ExpectColumnRarestValueCountToBeAtLeast(Aggregate):
     """Each value has at least `min_value` rows: a class of three examples can be neither learned nor tested."""
 
-    spoken: ClassVar[str] = "each value has enough rows"
+    rendered_text: ClassVar[str] = "each value has enough rows"
     metric_dependencies = ("column.rarest_count",)
     min_value: float | None = 10

@@ -39,7 +39,7 @@ def write_docs(validation: Validation, checks: Sequence[Check], docs_dir: Path) 
         InfraError: the folder cannot be written.
     """
     page = docs_dir / "index.html"
-    html = _offline(_page(validation, checks), validation)
+    html = _make_offline(_render_page(validation, checks), validation)
     try:
         docs_dir.mkdir(parents=True, exist_ok=True)
         page.write_text(html, encoding="utf-8")
@@ -50,14 +50,14 @@ def write_docs(validation: Validation, checks: Sequence[Check], docs_dir: Path) 
     return page
 
 
-def _page(validation: Validation, checks: Sequence[Check]) -> str:
+def _render_page(validation: Validation, checks: Sequence[Check]) -> str:
     import great_expectations
     from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
     from great_expectations.render.view import DefaultJinjaPageView
 
-    results = [_result(o, c) for o, c in zip(validation.outcomes, checks, strict=True)]
+    results = [_expectation_result(o, c) for o, c in zip(validation.outcomes, checks, strict=True)]
     passed = sum(o.success for o in validation.outcomes)
     run = RunIdentifier(run_name=f"{validation.stage} records", run_time=datetime.now(UTC))
     answer = ExpectationSuiteValidationResult(
@@ -79,17 +79,17 @@ def _page(validation: Validation, checks: Sequence[Check]) -> str:
     return str(DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(answer)))
 
 
-def _result(outcome: Outcome, check: Check) -> ExpectationValidationResult:
+def _expectation_result(outcome: Outcome, check: Check) -> ExpectationValidationResult:
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     config = ExpectationConfiguration(
         type=check.type, kwargs=dict(check.kwargs), meta={"notes": f"{check.suite}: {check.words}"}, severity=SEVERITY[check.action]
     )
-    return ExpectationValidationResult(success=outcome.success, expectation_config=config, result=_numbers(outcome))
+    return ExpectationValidationResult(success=outcome.success, expectation_config=config, result=_result_values(outcome))
 
 
-def _numbers(outcome: Outcome) -> dict[str, object]:
+def _result_values(outcome: Outcome) -> dict[str, object]:
     if not outcome.evaluated or not outcome.checked:
         return {"observed_value": outcome.observed if outcome.evaluated and outcome.observed is not None else outcome.reason}
     percent = 100.0 * outcome.share
@@ -117,7 +117,7 @@ def _verdict(validation: Validation) -> str:
     return f'<section class="alert"><h1>{escape(head)}</h1><ul>{items}</ul></section>'
 
 
-def _offline(html: str, validation: Validation) -> str:
+def _make_offline(html: str, validation: Validation) -> str:
     style = f"<style>{_STYLE.read_text(encoding='utf-8')}</style></head>"
     bare = _DEAD_LINK.sub("", _REMOTE.sub("", html))
     bare = _BODY.sub(lambda body: body.group() + _verdict(validation), bare, count=1)

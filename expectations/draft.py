@@ -46,16 +46,16 @@ def draft_suite(
     """
     summary = ColumnSummary()
     for chunk in frames() if callable(frames) else frames:
-        _look(summary, chunk, labels=facts_of(problem).has_labels)
+        _count_chunk(summary, chunk, labels=facts_of(problem).has_labels)
     if summary.rows == 0:
         raise InputError("there are no records to draft a contract from: check data.source and data.window")
     expectations = [
-        *_rows(summary),
-        *_lengths(summary),
-        *_languages(summary),
-        *_labels(summary),
-        *_slices(summary),
-        *_present(summary),
+        *_row_count_checks(summary),
+        *_length_checks(summary),
+        *_language_checks(summary),
+        *_label_checks(summary),
+        *_slice_checks(summary),
+        *_presence_checks(summary),
     ]
     notes = f"Drafted from {summary.rows:,} records. Read it, change what is wrong, and name this file in contract.suite."
     meta: dict[str, object] = {"notes": notes}
@@ -64,7 +64,7 @@ def draft_suite(
     return {"name": name, "meta": meta, "expectations": expectations}
 
 
-def _look(summary: ColumnSummary, chunk: pd.DataFrame, labels: bool) -> None:
+def _count_chunk(summary: ColumnSummary, chunk: pd.DataFrame, labels: bool) -> None:
     missing = [c for c in ("id", "text", "target") if c not in chunk]
     if missing:
         raise InputError(
@@ -81,10 +81,10 @@ def _look(summary: ColumnSummary, chunk: pd.DataFrame, labels: bool) -> None:
     for column in [c for c in chunk.columns if str(c) == "time" or str(c).startswith("slice_")]:
         summary.nulls[str(column)] += int(chunk[column].isna().sum())
     texts = chunk["text"].dropna()
-    summary.languages.update(_guesses(texts.iloc[:: max(1, len(texts) // SAMPLED)]))
+    summary.languages.update(_guess_languages(texts.iloc[:: max(1, len(texts) // SAMPLED)]))
 
 
-def _guesses(texts: Iterable[str]) -> Iterator[str]:
+def _guess_languages(texts: Iterable[str]) -> Iterator[str]:
     model, _ = language_model()
     for text in texts:
         if len(text.strip()) >= 40:
@@ -93,13 +93,13 @@ def _guesses(texts: Iterable[str]) -> Iterator[str]:
                 yield str(code)
 
 
-def _rows(summary: ColumnSummary) -> list[dict[str, object]]:
+def _row_count_checks(summary: ColumnSummary) -> list[dict[str, object]]:
     least = max(1, _round_down(summary.rows * 0.5))
     notes = f"There are at least {least:,} records (today {summary.rows:,}): fewer means that the export broke off."
     return [_expectation("expect_table_row_count_to_be_between", {"min_value": least}, "stop", notes)]
 
 
-def _lengths(summary: ColumnSummary) -> list[dict[str, object]]:
+def _length_checks(summary: ColumnSummary) -> list[dict[str, object]]:
     """From half the shortest hundredth to twice the longest thousandth: what is beyond is rare today and stands out tomorrow."""
     expectations = []
     for column, lengths in summary.lengths.items():
@@ -111,20 +111,20 @@ def _lengths(summary: ColumnSummary) -> list[dict[str, object]]:
     return expectations
 
 
-def _languages(summary: ColumnSummary) -> list[dict[str, object]]:
+def _language_checks(summary: ColumnSummary) -> list[dict[str, object]]:
     """The languages of at least 1 % of the longer texts: below that a guess of the identifier is as likely an error."""
     total = sum(summary.languages.values())
     codes = sorted(c for c, n in summary.languages.items() if n >= max(2, 0.01 * total))
     if not codes:
         return []
     rest = 1 - sum(summary.languages[c] for c in codes) / total
-    mostly = _floor2(1 - 2 * rest - 0.02)
+    mostly = _floor_hundredths(1 - 2 * rest - 0.02)
     kwargs = {"column": "text", "languages": codes, "mostly": mostly}
     notes = f"At least {mostly:.0%} of texts are in {', '.join(codes)} (today {1 - rest:.1%} of those long enough to tell)."
     return [_expectation("expect_column_values_to_be_in_languages", kwargs, "warn", notes, sample=SAMPLED)]
 
 
-def _labels(summary: ColumnSummary) -> list[dict[str, object]]:
+def _label_checks(summary: ColumnSummary) -> list[dict[str, object]]:
     labels = summary.values.get("target")
     if not labels:
         return []
@@ -145,7 +145,7 @@ def _labels(summary: ColumnSummary) -> list[dict[str, object]]:
     return [_expectation("expect_column_values_to_be_in_set", kwargs, "quarantine", notes), rare]
 
 
-def _slices(summary: ColumnSummary) -> list[dict[str, object]]:
+def _slice_checks(summary: ColumnSummary) -> list[dict[str, object]]:
     expectations = []
     for column, values in summary.values.items():
         if column != "target" and values and len(values) <= MANY:
@@ -155,11 +155,11 @@ def _slices(summary: ColumnSummary) -> list[dict[str, object]]:
     return expectations
 
 
-def _present(summary: ColumnSummary) -> list[dict[str, object]]:
+def _presence_checks(summary: ColumnSummary) -> list[dict[str, object]]:
     expectations = []
     for column, nulls in summary.nulls.items():
         share = nulls / summary.rows
-        mostly = _floor2(1 - 2 * share - 0.01)
+        mostly = _floor_hundredths(1 - 2 * share - 0.01)
         if mostly > 0:
             notes = f"At least {mostly:.0%} of records have `{column}` (today {1 - share:.1%})."
             expectations.append(
@@ -184,7 +184,7 @@ def _quantile(lengths: Counter[int], share: float) -> int:
     return max(lengths)
 
 
-def _floor2(value: float) -> float:
+def _floor_hundredths(value: float) -> float:
     return max(0.0, math.floor(value * 100 + 1e-9) / 100)
 
 

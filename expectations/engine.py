@@ -31,7 +31,7 @@ _MAPS = frozenset({"ColumnMapExpectation", "ColumnPairMapExpectation", "Multicol
 
 
 @dataclass(frozen=True)
-class Found:
+class CheckResult:
     """One expectation's result on one frame; `failing` holds the index labels of the rows that fail, `observed` a number or so."""
 
     success: bool
@@ -47,13 +47,13 @@ class Engine:
     """A quiet context that lives in memory, with our expectations registered."""
 
     def __init__(self) -> None:
-        self._gx = _load()
+        self._gx = _import_library()
         context = self._gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
         asset = context.data_sources.add_pandas("records").add_dataframe_asset("frame")
         self._batches = asset.add_batch_definition_whole_dataframe("whole")
 
-    def find(self, frame: pd.DataFrame, checks: Mapping[int, Check]) -> dict[int, Found]:
+    def find(self, frame: pd.DataFrame, checks: Mapping[int, Check]) -> dict[int, CheckResult]:
         """Evaluates checks on one frame, whose index names its rows; keyed as given."""
         if not checks:
             return {}
@@ -61,7 +61,7 @@ class Engine:
         suite = self._gx.ExpectationSuite(name="checks", expectations=configurations)
         batch = self._batches.get_batch({"dataframe": frame})
         answer = batch.validate(suite, result_format={"result_format": "COMPLETE"})
-        return {r.expectation_config.meta["check"]: _found(r, len(frame)) for r in answer.results}
+        return {r.expectation_config.meta["check"]: _read_result(r, len(frame)) for r in answer.results}
 
 
 @contextmanager
@@ -123,7 +123,7 @@ def counted_columns(checks: Sequence[Check]) -> set[str]:
     return {c.column for c in checks if c.column and getattr(implementation_of(c), "counts_words", False)}
 
 
-def _load() -> Any:
+def _import_library() -> Any:
     """Imports with the garbage collector paused: a million objects are made and none is garbage (1.6 s become 1.0)."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     was_on = gc.isenabled()
@@ -142,14 +142,14 @@ def _configuration(check: Check, meta: Mapping[str, object]) -> dict[str, object
     return {"type": check.type, "kwargs": dict(check.kwargs), "meta": dict(meta), "severity": SEVERITY[check.action]}
 
 
-def _found(result: ExpectationValidationResult, rows: int) -> Found:
-    error = _error(result.exception_info, result.expectation_config.kwargs)
+def _read_result(result: ExpectationValidationResult, rows: int) -> CheckResult:
+    error = _error_text(result.exception_info, result.expectation_config.kwargs)
     values = result.result or {}
     is_rows = "element_count" in values
     checked = values["element_count"] - (values.get("missing_count") or 0) if is_rows else rows
-    failing = tuple(_label(entry) for entry in values.get("unexpected_index_list") or ())
+    failing = tuple(_index_label(entry) for entry in values.get("unexpected_index_list") or ())
     details = values.get("details")
-    return Found(
+    return CheckResult(
         bool(result.success),
         checked,
         failing,
@@ -160,21 +160,21 @@ def _found(result: ExpectationValidationResult, rows: int) -> Found:
     )
 
 
-def _label(entry: SupportsInt) -> int:
+def _index_label(entry: SupportsInt) -> int:
     return int(entry)
 
 
-def _error(info: Mapping[str, Any], kwargs: Mapping[str, Any]) -> str | None:
+def _error_text(info: Mapping[str, Any], kwargs: Mapping[str, Any]) -> str | None:
     """Why it could not be computed: the kind of error alone, as its message may quote a record."""
     entries = [info] if "raised_exception" in info else list(info.values())
     for entry in entries:
         if entry.get("raised_exception"):
             message, trace = str(entry.get("exception_message")), str(entry.get("exception_traceback"))
-            return _missing(message, kwargs) or f"it could not be computed ({_kind(trace)})"
+            return _missing_column_text(message, kwargs) or f"it could not be computed ({_error_kind(trace)})"
     return None
 
 
-def _missing(message: str, kwargs: Mapping[str, Any]) -> str | None:
+def _missing_column_text(message: str, kwargs: Mapping[str, Any]) -> str | None:
     columns = [v for k, v in kwargs.items() if k.startswith("column") and isinstance(v, str)]
     for column in [*columns, *kwargs.get("column_list", [])]:
         if "does not exist" in message and f'"{column}"' in message:
@@ -182,7 +182,7 @@ def _missing(message: str, kwargs: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _kind(trace: str) -> str:
+def _error_kind(trace: str) -> str:
     """The name of the first error of a chain: Great Expectations wraps it in its own."""
     ends = [line.split(":")[0].strip() for line in trace.splitlines() if line and not line[0].isspace() and ":" in line]
     kinds = [e.rsplit(".", 1)[-1] for e in ends if e.endswith(("Error", "Exception"))]

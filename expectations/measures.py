@@ -51,10 +51,10 @@ def is_damaged(text: str) -> bool:
     """
     if "\ufffd" in text:
         return True
-    return any(_decodes(m.group()) for m in _DAMAGE.finditer(text))
+    return any(_is_utf8(m.group()) for m in _DAMAGE.finditer(text))
 
 
-def _decodes(run: str) -> bool:
+def _is_utf8(run: str) -> bool:
     try:
         bytes(_BYTES.get(c, ord(c)) for c in run).decode("utf-8")
     except (UnicodeDecodeError, ValueError):

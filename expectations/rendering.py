@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
 
-class Spoken:
-    """Renders `spoken` and the bounds that the user set; without it Data Docs show a Python call in a warning box."""
+class RenderedExpectation:
+    """Renders `rendered_text` and the bounds that the user set; without it Data Docs show a Python call in a warning box."""
 
-    spoken: ClassVar[str] = ""
+    rendered_text: ClassVar[str] = ""
     needs: ClassVar[dict[str, str]] = {}  # part of Context -> the kwarg that may stand in for it
     whole: ClassVar[bool] = False  # needs all rows at once, not one chunk after another
     counts_words: ClassVar[bool] = False
@@ -40,14 +40,14 @@ class Spoken:
         bounds = {k: str(v) for k, v in bounds.items() if v is not None}
         bounds_text = "".join(f"; {k.replace('_', ' ')}: ${k}" for k in bounds)
         template = {
-            "template": f"{cls.spoken}{bounds_text}.",
+            "template": f"{cls.rendered_text}{bounds_text}.",
             "params": bounds,
             "styling": (runtime_configuration or {}).get("styling"),
         }
         return [RenderedStringTemplateContent(content_block_type="string_template", string_template=template)]
 
 
-class Aggregate(Spoken, ColumnAggregateExpectation):
+class Aggregate(RenderedExpectation, ColumnAggregateExpectation):
     """One number of a column against one bound; its metric gives {"value": number, "details": words}."""
 
     whole: ClassVar[bool] = True

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from configs.errors import InputError
-from expectations.aggregate import Tally
+from expectations.aggregate import ValidationState
 from expectations.suites import Check, Suite, read_suite, spell_labels
 from expectations.types import Action, Context, Outcome, Stage, Validation
 
@@ -52,20 +52,20 @@ def validate_records(
     read_suites = [read_suite(path) for path in suites]
     if isinstance(frames, pd.DataFrame):
         frames = (frames,)
-    tally = _tally(frames() if callable(frames) else frames, read_suites, stage, context)
-    validation = tally.validation(stage, max_quarantined)
-    return _documented(validation, tally.checks, docs_dir)
+    state = _aggregate_chunks(frames() if callable(frames) else frames, read_suites, stage, context)
+    validation = state.validation(stage, max_quarantined)
+    return _with_docs(validation, state.checks, docs_dir)
 
 
-def _tally(chunks: Iterable[pd.DataFrame], suites: Sequence[Suite], stage: Stage, context: Context) -> Tally:
+def _aggregate_chunks(chunks: Iterable[pd.DataFrame], suites: Sequence[Suite], stage: Stage, context: Context) -> ValidationState:
     from expectations import engine
     from expectations.summary import compact_chunk, merge_summaries
 
     checks = dict(enumerate(spell_labels(c, context) for s in suites for c in s.checks if stage in c.stages))
-    machine = _machine(checks.values())
+    machine = _load_engine(checks.values())
     by_scope = {n: engine.check_scope(c) for n, c in checks.items()}
-    tally = Tally(checks, {n: part for n, c in checks.items() if (part := engine.missing_context(c, context))})
-    live = {n: c for n, c in checks.items() if n not in tally.lacking}
+    state = ValidationState(checks, {n: part for n, c in checks.items() if (part := engine.missing_context(c, context))})
+    live = {n: c for n, c in checks.items() if n not in state.lacking}
     by_chunk = {n: c for n, c in live.items() if by_scope[n] == "chunk"}
     judging = {n: c for n, c in by_chunk.items() if c.action != "warn"}
     hidden = {"text", "group"}.union(*(s.free_text for s in suites))
@@ -73,23 +73,23 @@ def _tally(chunks: Iterable[pd.DataFrame], suites: Sequence[Suite], stage: Stage
     parts, read = [], 0
     with engine.visible_context(context):
         for chunk in chunks:
-            frame, feedback = _parted(_numbered(chunk, read))
+            frame, feedback = _split_feedback(_number_rows(chunk, read))
             read += len(chunk)
             if len(feedback):
-                tally.set_aside(machine.find(feedback, judging), feedback)
+                state.set_aside(machine.find(feedback, judging), feedback)
             if not len(frame):
                 continue
-            for size, group in _samples(by_chunk).items():
-                tally.add(machine.find(_sample(frame, size), group), frame)
+            for size, group in _checks_by_sample_size(by_chunk).items():
+                state.add(machine.find(_sample_rows(frame, size), group), frame)
             parts.append(compact_chunk(frame, hidden, context.vocabulary, counted))
-            tally.rows += len(frame)
-        if parts and tally.rows:
+            state.rows += len(frame)
+        if parts and state.rows:
             whole = merge_summaries(parts)
-            tally.add(machine.find(whole, {n: c for n, c in live.items() if by_scope[n] == "whole"}), whole)
-    return tally
+            state.add(machine.find(whole, {n: c for n, c in live.items() if by_scope[n] == "whole"}), whole)
+    return state
 
 
-def _machine(checks: Iterable[Check]) -> Engine:
+def _load_engine(checks: Iterable[Check]) -> Engine:
     """Great Expectations, imported while a second core unpacks the model of languages where one is asked for."""
     from expectations import engine, measures
 
@@ -102,34 +102,34 @@ def _machine(checks: Iterable[Check]) -> Engine:
     return machine
 
 
-def _numbered(chunk: pd.DataFrame, start: int) -> pd.DataFrame:
+def _number_rows(chunk: pd.DataFrame, start: int) -> pd.DataFrame:
     """Rows numbered over all chunks, so that what fails can be named even where an id is missing."""
     if not isinstance(chunk, pd.DataFrame):
         raise InputError(f"a chunk of records is a {type(chunk).__name__}: give pandas DataFrames")
     return chunk.set_axis(pd.RangeIndex(start, start + len(chunk)), axis=0)
 
 
-def _parted(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _split_feedback(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of the source, and those of feedback on served answers, which are set aside where they fail and stop no run."""
     of_source = frame["origin"].isin([SOURCE]) if "origin" in frame else pd.Series(True, index=frame.index)
     return frame[of_source], frame[~of_source]
 
 
-def _samples(checks: dict[int, Check]) -> dict[int | None, dict[int, Check]]:
+def _checks_by_sample_size(checks: dict[int, Check]) -> dict[int | None, dict[int, Check]]:
     grouped: dict[int | None, dict[int, Check]] = {}
     for n, check in checks.items():
         grouped.setdefault(check.sample, {})[n] = check
     return grouped
 
 
-def _sample(frame: pd.DataFrame, size: int | None) -> pd.DataFrame:
+def _sample_rows(frame: pd.DataFrame, size: int | None) -> pd.DataFrame:
     """At most `size` rows, evenly spread: the same ones each time."""
     if size is None or len(frame) <= size:
         return frame
     return frame.iloc[[i * len(frame) // size for i in range(size)]]
 
 
-def _documented(validation: Validation, checks: dict[int, Check], docs_dir: Path | None) -> Validation:
+def _with_docs(validation: Validation, checks: dict[int, Check], docs_dir: Path | None) -> Validation:
     if docs_dir is None:
         return validation
     from dataclasses import replace

@@ -55,7 +55,7 @@ def read_suite(path: Path) -> Suite:
     Raises:
         InputError: no file, no JSON, not a suite, or an unknown action, stage or sample; names file, place and remedy.
     """
-    content = _json(path)
+    content = _read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("expectations"), list):
         raise InputError(
             f"{path} is no suite: it needs a JSON object with a list `expectations`; `tunekeeper draft-contract` writes one"
@@ -63,7 +63,7 @@ def read_suite(path: Path) -> Suite:
     name = str(content.get("name") or path.stem)
     meta = content.get("meta")
     free_text = meta.get("free_text", []) if isinstance(meta, dict) else []
-    checks = tuple(_check(name, f"{path}, expectation {n}", entry) for n, entry in enumerate(content["expectations"], 1))
+    checks = tuple(_parse_check(name, f"{path}, expectation {n}", entry) for n, entry in enumerate(content["expectations"], 1))
     return Suite(name, checks, frozenset(map(str, free_text)))
 
 
@@ -76,7 +76,7 @@ def spell_labels(check: Check, context: Context) -> Check:
     return replace(check, kwargs={**check.kwargs, "value_set": list(dict.fromkeys(labels))})
 
 
-def _json(path: Path) -> object:
+def _read_json(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -91,21 +91,21 @@ def _json(path: Path) -> object:
         ) from None
 
 
-def _check(suite: str, where: str, entry: object) -> Check:
+def _parse_check(suite: str, where: str, entry: object) -> Check:
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str) or not isinstance(entry.get("kwargs", {}), dict):
         raise InputError(f"{where} is no expectation: it needs a `type` such as expect_column_values_to_not_be_null, and `kwargs`")
     meta = entry.get("meta") or {}
     if not isinstance(meta, dict):
         raise InputError(f"{where}: `meta` is {meta!r}: make it an object with `action` and `notes`")
     kwargs = entry.get("kwargs", {})
-    _patterns(where, kwargs)
+    _check_patterns(where, kwargs)
     return Check(
-        suite, f"{where} ({entry['type']})", entry["type"], kwargs, _words(entry["type"], kwargs, meta.get("notes")),
-        _action(where, entry, meta), _stages(where, meta), _sample(where, meta),
+        suite, f"{where} ({entry['type']})", entry["type"], kwargs, _check_words(entry["type"], kwargs, meta.get("notes")),
+        _read_action(where, entry, meta), _read_stages(where, meta), _read_sample_size(where, meta),
     )  # fmt: skip
 
 
-def _patterns(where: str, kwargs: Mapping[str, Any]) -> None:
+def _check_patterns(where: str, kwargs: Mapping[str, Any]) -> None:
     """Refuse a pattern that does not compile here, where its file is known: it would fail on every chunk."""
     for pattern in [kwargs.get("regex"), *(kwargs.get("regex_list") or [])]:
         if isinstance(pattern, str):
@@ -115,7 +115,7 @@ def _patterns(where: str, kwargs: Mapping[str, Any]) -> None:
                 raise InputError(f"{where}: {pattern!r} is no regular expression ({error}): correct it in the suite") from None
 
 
-def _action(where: str, entry: Mapping[str, object], meta: Mapping[str, object]) -> Action:
+def _read_action(where: str, entry: Mapping[str, object], meta: Mapping[str, object]) -> Action:
     value = meta.get("action", "stop" if entry.get("severity") == "critical" else "warn")
     for action in ACTIONS:
         if value == action:
@@ -123,21 +123,21 @@ def _action(where: str, entry: Mapping[str, object], meta: Mapping[str, object])
     raise InputError(f"{where}: meta.action is {value!r}: use one of {', '.join(ACTIONS)}")
 
 
-def _stages(where: str, meta: Mapping[str, object]) -> tuple[Stage, ...]:
+def _read_stages(where: str, meta: Mapping[str, object]) -> tuple[Stage, ...]:
     stages = meta.get("stages", list(STAGES))
     if not isinstance(stages, list) or not stages or not set(stages) <= set(STAGES):
         raise InputError(f"{where}: meta.stages is {stages!r}: use a list of {', '.join(STAGES)}, or leave it out for both")
     return tuple(s for s in STAGES if s in stages)
 
 
-def _sample(where: str, meta: Mapping[str, object]) -> int | None:
+def _read_sample_size(where: str, meta: Mapping[str, object]) -> int | None:
     size = meta.get("sample")
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
         raise InputError(f"{where}: meta.sample is {size!r}: use a whole number of rows per chunk, or leave it out to check all")
     return size
 
 
-def _words(type_: str, kwargs: Mapping[str, object], notes: object) -> str:
+def _check_words(type_: str, kwargs: Mapping[str, object], notes: object) -> str:
     """What a person reads: the author's notes, else the type's own words with its column."""
     if isinstance(notes, Mapping):
         notes = notes.get("content")

@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.overrides = [*options.overrides, *rest]
     code = [1]
     if arguments is None:
-        atexit.register(_leave, code)  # registered before any library's own, so it runs after them all
-    code[0] = _guarded(options.command, options)
+        atexit.register(_exit_process, code)  # registered before any library's own, so it runs after them all
+    code[0] = _run_command(options.command, options)
     sys.exit(code[0])
 
 
@@ -59,24 +59,24 @@ def _refuse_credentials(options: argparse.Namespace) -> None:
                 raise InputError(f"{name} {key}{equals}{mask_value(text)}: {fault}; {remedy_for(text)}")
 
 
-def _leave(code: list[int]) -> None:
+def _exit_process(code: list[int]) -> None:
     """End the process here: to take the imported libraries apart piece by piece takes seconds, and is of no use."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code[0])
 
 
-def _guarded(command: Command, options: argparse.Namespace) -> int:
+def _run_command(command: Command, options: argparse.Namespace) -> int:
     try:
         if command is not _schema:
             _check_working_folder()
             settle_environment(configured_home())  # before a command imports Prefect, which reads the environment once
-        with _stoppable():
+        with _interrupt_on_sigterm():
             _refuse_credentials(options)
             return command(options)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the last resort: one line for the user, the traceback behind --debug)
-        cause = _stopped(error) if isinstance(error, KeyboardInterrupt) else _told(error)
-        return _complain(cause, _exit_code(cause), options.debug)
+        cause = _stopped_error(error) if isinstance(error, KeyboardInterrupt) else _unwrap_error(error)
+        return _print_error(cause, _exit_code(cause), options.debug)
 
 
 def _check_working_folder() -> None:
@@ -92,7 +92,7 @@ class _TerminatedError(KeyboardInterrupt):
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def _interrupt_on_sigterm() -> Iterator[None]:
     """SIGTERM ends the block as Ctrl-C does, unless other code handles it: a flow tells Prefect first, a service closes."""
 
     def stop(*_: object) -> NoReturn:
@@ -114,13 +114,13 @@ def _exit_code(error: BaseException) -> int:
     return 2 if isinstance(error, InputError) else 1
 
 
-def _stopped(error: KeyboardInterrupt) -> StoppedError:
+def _stopped_error(error: KeyboardInterrupt) -> StoppedError:
     """The error for a Ctrl-C or a SIGTERM, with how to go on."""
     number, name = (signal.SIGTERM, "SIGTERM") if isinstance(error, _TerminatedError) else (signal.SIGINT, "Ctrl-C")
     return StoppedError(f"stopped by {name}; what was finished is kept: run the same command to go on", number)
 
 
-def _told(error: BaseException) -> BaseException:
+def _unwrap_error(error: BaseException) -> BaseException:
     """Our own error, where a library wrapped it in its own; else `error` itself."""
     cause: BaseException | None = error
     while cause is not None:
@@ -135,7 +135,7 @@ def _told(error: BaseException) -> BaseException:
     return error
 
 
-def _complain(error: BaseException, code: int, debug: bool) -> int:
+def _print_error(error: BaseException, code: int, debug: bool) -> int:
     if debug:
         sys.stderr.write(without_credentials("".join(traceback.format_exception(error))))
     kind = "" if isinstance(error, InputError | InfraError | StoppedError) else f"{type(error).__name__}: "

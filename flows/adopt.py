@@ -74,10 +74,10 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
     ledger = context.ledger
     with hold_pipeline(home.path, pipeline.name, print_notice, ledger=ledger) as hold, TagsContext():
         settled = reconcile_alias(ledger, context.registry, pipeline.name)
-        known = _known_version(context, key, settled.champion)
+        known = _earlier_outcome(context, key, settled.champion)
         if known is not None:
             return known | {"report": str(home.locate(known["report"]))}
-        replaces = _replaced(ledger_history(ledger, pipeline.name), key, settled.champion)
+        replaces = _champion_to_replace(ledger_history(ledger, pipeline.name), key, settled.champion)
         if replaces is not None and not reason.strip():
             raise InputError(
                 f"{pipeline.name} has a champion, version {replaces}: to adopt another model in its place, say why with --reason"
@@ -87,10 +87,10 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
         turn.hold = hold
         records = (context.tracking, context.registry, ledger)
         run = Run(pipeline, home, *records, prepare.read_inputs(pipeline, home), turn, notices=[*settled.notices])
-        return _adopt(run, Adoption(Path(folder), model, key, who, reason, replaces))
+        return _run_adoption(run, Adoption(Path(folder), model, key, who, reason, replaces))
 
 
-def _known_version(context: PipelineContext, key: str, champion: str | None) -> dict[str, Any] | None:
+def _earlier_outcome(context: PipelineContext, key: str, champion: str | None) -> dict[str, Any] | None:
     """The outcome of the adoption that made this model the live champion; InputError where it is a version, and no champion."""
     name = context.pipeline.name
     earlier = face.adopted_before(context.ledger, name, key)
@@ -107,13 +107,13 @@ def _known_version(context: PipelineContext, key: str, champion: str | None) -> 
     return {**earlier.payload, "fresh": False, "notices": [notice]}
 
 
-def _replaced(entries: Sequence[Entry], key: str, champion: str | None) -> str | None:
+def _champion_to_replace(entries: Sequence[Entry], key: str, champion: str | None) -> str | None:
     """The champion to replace; the one before it, where this adoption moved the alias already and was then killed."""
     mine = [row for row in entries if row.state == "applied" and row.kind == ADOPTED and row.train_key == key]
     return mine[-1].from_version if mine and mine[-1].to_version == champion else champion
 
 
-def _adopt(run: Run, adoption: Adoption) -> dict[str, Any]:
+def _run_adoption(run: Run, adoption: Adoption) -> dict[str, Any]:
     """Prepare as a retrain does, then keep, store and judge the model; each step finds what an interrupted run left behind."""
     pipeline, tracking = run.pipeline, run.tracking
     with prepare.temporary_folder(run.home), closing(helper_process()) as side, closing(release.Reload()) as reload:
@@ -131,12 +131,12 @@ def _adopt(run: Run, adoption: Adoption) -> dict[str, Any]:
                 training = TrainingRun(base, prepared.snapshot, adoption.key, run_id)
                 packed = release.pack_model(pipeline, run.home, tracking, training, trained, reload)
                 facts["note"] = "stored; a fresh process loads it"
-            return _judge(
+            return _judge_adopted(
                 run, adoption, prepared, Challenger(training, trained, packed), start_background(run, prepared, side), reload
             )
 
 
-def _judge(
+def _judge_adopted(
     run: Run,
     adoption: Adoption,
     prepared: PreparedSnapshot,
@@ -157,7 +157,7 @@ def _judge(
     with run.stage("release") as facts:
         scored = reference.ScoredModel(adopted.trained, own, None, background.text_stats)  # its points are its own base's
         reference.write_reference(pipeline, home, tracking, training, scored)
-        version, move, decision = _release(run, adoption, prepared, adopted.packed, training.run_id, reload)
+        version, move, decision = _release_adopted(run, adoption, prepared, adopted.packed, training.run_id, reload)
         facts["note"] = f"{pipeline.name} version {version}"
     findings = Findings(
         pipeline, prepared, training, adopted.trained, scores, account, decision, adopted.packed.uri, version, adoption.replaces,
@@ -176,7 +176,7 @@ def _judge(
     return outcome
 
 
-def _release(
+def _release_adopted(
     run: Run, adoption: Adoption, prepared: PreparedSnapshot, packed: release.Packed, run_id: str, reload: release.Reload
 ) -> tuple[str, Move, str]:
     """Register the model once a fresh process answers alike, and move the alias; returns version, move and decision-key."""

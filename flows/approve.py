@@ -58,7 +58,7 @@ def approve(pipeline: str, version: str, decision: str) -> State[Any]:
     registry = Registry(tracking, approval.alias)
     now = approvals.approval_state(ledger, registry, approval)
     if now.state in ("pending", "expired"):
-        form = _answer(now, tracking)
+        form = _filled_form(now, tracking)
         now = approvals.answer_approval(ledger, registry, approval, form.answer == "approve", form.who, form.reason)
     if now.state == "approved":
         assets.record_alias(pipeline, version, approval.alias)
@@ -123,10 +123,10 @@ def close_form(approval: Approval) -> None:
         print_notice(f"the form of `approve {approval.model} v{approval.version}` stays open: Prefect does not answer ({error})")
 
 
-def _answer(approval: Approval, tracking: Tracking) -> ApprovalForm:
+def _filled_form(approval: Approval, tracking: Tracking) -> ApprovalForm:
     """The form as a person filled it in; raises Prefect's Pause the first time, which suspends the flow run."""
     left = (datetime.fromisoformat(approval.until) - datetime.now(UTC)).total_seconds()
-    text = _question(approval, tracking)
+    text = _question_text(approval, tracking)
     if this_run.run_count <= 1:
         create_markdown_artifact(
             text, key=f"approval-{approval.model}", description=f"approve {approval.model} v{approval.version}?"
@@ -135,7 +135,7 @@ def _answer(approval: Approval, tracking: Tracking) -> ApprovalForm:
     return suspend_flow_run(wait_for_input=form, timeout=int(max(left, LEAST_SECONDS)), key="answer")
 
 
-def _question(approval: Approval, tracking: Tracking) -> str:
+def _question_text(approval: Approval, tracking: Tracking) -> str:
     link = tracking.page_of(approval.model, approval.run_id, REPORT, tracking.home.locate(approval.report))
     champion = f"version {approval.against}" if approval.against else "no champion yet"
     return (

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from tasks.collect.monitor import Around
+    from tasks.collect.monitor import LookState
     from tasks.ledger.monitor_runs import Look
 
 
@@ -45,16 +45,16 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
         end = (now or datetime.now(UTC)).astimezone(UTC)
         earlier = all_looks(ledger, pipeline.name, version)
         answers = monitor_tasks.window_answers(pipeline, home, version, end)
-        if reason := _no_look(pipeline, answers, earlier):
-            return {**_outcome(pipeline, version), "skipped": True, "reason": reason, "rows": len(answers)}
+        if reason := _reason_to_skip(pipeline, answers, earlier):
+            return {**_outcome_without_alarm(pipeline, version), "skipped": True, "reason": reason, "rows": len(answers)}
         from tasks.collect.monitor import state_at_look
 
         champion = MonitoredChampion(pipeline.name, version, earlier)
-        beside = state_at_look(context.tracking, ledger, champion, end, settled.notices)
-        return _look(context, version, answers, end, beside)
+        state = state_at_look(context.tracking, ledger, champion, end, settled.notices)
+        return _run_look(context, version, answers, end, state)
 
 
-def _no_look(pipeline: Pipeline, answers: pd.DataFrame, earlier: Sequence[Look]) -> str | None:
+def _reason_to_skip(pipeline: Pipeline, answers: pd.DataFrame, earlier: Sequence[Look]) -> str | None:
     """Why a look would be wasted, None where it is not: each look spends alpha, so it needs enough answers, and new ones."""
     least = pipeline.monitor.min_rows
     if len(answers) < least:
@@ -64,7 +64,7 @@ def _no_look(pipeline: Pipeline, answers: pd.DataFrame, earlier: Sequence[Look])
     return None
 
 
-def _look(context: PipelineContext, version: str, answers: pd.DataFrame, end: datetime, beside: Around) -> dict[str, Any]:
+def _run_look(context: PipelineContext, version: str, answers: pd.DataFrame, end: datetime, state: LookState) -> dict[str, Any]:
     from tasks.collect.monitor import collect_look, payload_of
     from tasks.traffic.log import read_feedback
 
@@ -76,7 +76,7 @@ def _look(context: PipelineContext, version: str, answers: pd.DataFrame, end: da
     window = monitor_tasks.describe_window(pipeline, champion, reference, answers, end)
     findings = monitor_tasks.judge_window(pipeline, reference, window, number, seed)
     feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
-    page = collect_look(pipeline, version, beside, monitor_tasks.LookFindings(reference, window, findings, feedback), number)
+    page = collect_look(pipeline, version, state, monitor_tasks.LookFindings(reference, window, findings, feedback), number)
     links = monitor_tasks.publish_look(page, home, tracking)
     alarms = tuple(finding for finding in findings if finding.alarm)
     payload = {**payload_of(pipeline, version, window, findings), **links}
@@ -84,8 +84,8 @@ def _look(context: PipelineContext, version: str, answers: pd.DataFrame, end: da
     look = record_look(ledger, pipeline.name, version, look_window, alarm=bool(alarms), payload=payload)
     event = monitor_tasks.announce_alarm(pipeline, look, alarms, look_page(tracking, look)) if alarms else None
     seen_now = {"look": look.look, "alarm": bool(alarms), "monitors": [finding.monitor for finding in alarms], "event": event}
-    return {**_outcome(pipeline, version), "skipped": False, **payload, **seen_now}
+    return {**_outcome_without_alarm(pipeline, version), "skipped": False, **payload, **seen_now}
 
 
-def _outcome(pipeline: Pipeline, version: str) -> dict[str, object]:
+def _outcome_without_alarm(pipeline: Pipeline, version: str) -> dict[str, object]:
     return {"pipeline": pipeline.name, "version": version, "alarm": False, "monitors": [], "event": None}

@@ -35,15 +35,15 @@ def notice(pipeline: str, run: str) -> str:
     with get_client(sync_client=True) as client:
         ended = client.read_flow_run(UUID(run.rpartition(".")[2]))
         page = client.api_url.host
-    sentence = without_credentials(_answered(pipeline, ended.parameters) or _failed(ended))
+    sentence = without_credentials(_approval_sentence(pipeline, ended.parameters) or _failure_sentence(ended))
     get_run_logger().error("%s: %s", pipeline, sentence)
     create_markdown_artifact(f"**{pipeline}**: {sentence}\n\nFlow run `{ended.id}` on {page}.", key=f"notice-{pipeline}")
-    if (block := os.environ.get("TUNEKEEPER_NOTIFY")) and not _was_told(pipeline, ended):
-        _notify(block, f"tunekeeper: {pipeline}", sentence)
+    if (block := os.environ.get("TUNEKEEPER_NOTIFY")) and not _was_notified(pipeline, ended):
+        _send_notification(block, f"tunekeeper: {pipeline}", sentence)
     return sentence
 
 
-def _was_told(pipeline: str, run: FlowRun) -> bool:
+def _was_notified(pipeline: str, run: FlowRun) -> bool:
     """Whether a run waits for the same reason as the run before it, of which people were notified."""
     if run.state is None or run.state.name != WAITING:
         return False
@@ -52,12 +52,12 @@ def _was_told(pipeline: str, run: FlowRun) -> bool:
     return waited_before(open_ledger(home), pipeline)
 
 
-def _failed(run: FlowRun) -> str:
+def _failure_sentence(run: FlowRun) -> str:
     state = run.state
     return f"{run.name} ended as {state.name if state else 'unknown'}: {(state.message if state else '') or 'see its log'}"
 
 
-def _answered(pipeline: str, parameters: dict[str, Any]) -> str | None:
+def _approval_sentence(pipeline: str, parameters: dict[str, Any]) -> str | None:
     """The state of an approval whose form was not filled in, as a sentence; None for runs that are no approval."""
     home = find_home()
     settle_environment(home)
@@ -69,7 +69,7 @@ def _answered(pipeline: str, parameters: dict[str, Any]) -> str | None:
     return approvals.write_approval(ledger, now).sentence
 
 
-def _notify(name: str, subject: str, text: str) -> None:
+def _send_notification(name: str, subject: str, text: str) -> None:
     """Send through a Prefect notification block, TYPE/NAME."""
     from prefect.blocks.abstract import NotificationBlock
     from prefect.blocks.core import Block

@@ -13,7 +13,7 @@ from configs.schema import Pipeline
 from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.orchestration import flow
 from tasks.common.terminal import print_closing, print_notice
-from tasks.recovery.leftovers import Stray, find_leftovers, spent_checkpoints
+from tasks.recovery.leftovers import Leftover, find_leftovers, spent_checkpoints
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -23,18 +23,18 @@ COLUMNS = ("what", "which", "what is wrong", "what was done")
 
 
 @dataclass(frozen=True)
-class Mended:
-    """A stray and its mending: `done` is None where nothing was tried, else whether it worked; `note` says why not."""
+class MendingResult:
+    """A leftover and its mending: `done` is None where nothing was tried, else whether it worked; `note` says why not."""
 
-    stray: Stray
+    leftover: Leftover
     done: bool | None = None
     note: str = ""
 
     @property
-    def told(self) -> str:
+    def outcome_text(self) -> str:
         if self.done is False:
             return f"failed: {self.note}"
-        return self.stray.remedy if self.done else f"to do: {self.stray.remedy}"
+        return self.leftover.remedy if self.done else f"to do: {self.leftover.remedy}"
 
 
 @flow(name="reconcile", flow_run_name="reconcile")
@@ -47,10 +47,10 @@ def reconcile(dry_run: bool = False) -> dict[str, Any]:
     mended, blind = mend_leftovers(home, None, dry_run=dry_run)
     if not dry_run:
         _name_planned()
-    rows = [dict(zip(COLUMNS, _row(item), strict=True)) for item in mended]
+    rows = [dict(zip(COLUMNS, _result_row(item), strict=True)) for item in mended]
     if rows:
         create_table_artifact(rows, "reconcile", "what had died, and what was done about it")
-    return _account(home, mended, blind, dry_run)
+    return _json_outcome(home, mended, blind, dry_run)
 
 
 def _name_planned() -> None:
@@ -72,35 +72,35 @@ def put_right(pipeline: Pipeline | None, *, dry_run: bool, quiet: bool) -> dict[
     with prefect_server(home):
         mended, blind = mend_leftovers(home, pipeline, dry_run=dry_run)
     if not quiet:
-        _show(mended, blind, dry_run)
-    return _account(home, mended, blind, dry_run)
+        _print_outcome(mended, blind, dry_run)
+    return _json_outcome(home, mended, blind, dry_run)
 
 
-def mend_leftovers(home: Home, pipeline: Pipeline | None, *, dry_run: bool) -> tuple[list[Mended], list[str]]:
+def mend_leftovers(home: Home, pipeline: Pipeline | None, *, dry_run: bool) -> tuple[list[MendingResult], list[str]]:
     """Run every finder and mend what it finds; returns what was mended, and the errors of the finders that failed."""
-    mended, blind = list[Mended](), list[str]()
+    mended, blind = list[MendingResult](), list[str]()
     for look in leftover_finders(home, pipeline):
         try:
-            mended += [_act(stray, dry_run) for stray in look()]
+            mended += [_mend_leftover(leftover, dry_run) for leftover in look()]
         except (InfraError, InputError) as error:
             blind.append(str(error))
     return mended, blind
 
 
-def _act(stray: Stray, dry_run: bool) -> Mended:
-    if stray.mend is None or dry_run:
-        return Mended(stray)
+def _mend_leftover(leftover: Leftover, dry_run: bool) -> MendingResult:
+    if leftover.mend is None or dry_run:
+        return MendingResult(leftover)
     try:
-        stray.mend()
+        leftover.mend()
     except (InfraError, InputError, OSError) as error:
-        return Mended(stray, False, str(error))
-    return Mended(stray, True)
+        return MendingResult(leftover, False, str(error))
+    return MendingResult(leftover, True)
 
 
 def leftover_finders(
     home: Home, pipeline: Pipeline | None, blind: Collection[str] = (), *, only_look: bool = False
-) -> Iterable[Callable[[], Iterable[Stray]]]:
-    """All finders of strays but those on servers in `blind`; each opens what it needs, so that a server away stops one alone."""
+) -> Iterable[Callable[[], Iterable[Leftover]]]:
+    """All finders of leftovers but those on servers in `blind`; each opens what it needs, so that a server away stops one alone."""
     from tasks.context import open_ledger
     from tasks.recovery.records import half_models, left_requests, open_runs, unsettled_models
     from tasks.tracking.client import Tracking
@@ -110,7 +110,7 @@ def leftover_finders(
     tracking = Tracking(home, pause=lambda _: None, only_look=only_look)
     has_tracking = "mlflow" not in blind and (not home.tracks_here or (home.path / "mlflow.db").is_file())
     if "prefect" not in blind:
-        yield lambda: flow_strays(home)
+        yield lambda: flow_leftovers(home)
     if has_tracking:
         yield lambda: open_runs(home, tracking, ledger if has_ledger else None)
         yield lambda: half_models(home, tracking, ledger if has_ledger else None)
@@ -122,7 +122,7 @@ def leftover_finders(
     yield lambda: spent_checkpoints(home)
 
 
-def flow_strays(home: Home) -> Iterator[Stray]:
+def flow_leftovers(home: Home) -> Iterator[Leftover]:
     """Strays of the Prefect server that PREFECT_API_URL names; this home's own knows no runs of other machines."""
     from tasks.common.gpu_slots import LIMIT
     from tasks.context import open_ledger
@@ -132,7 +132,7 @@ def flow_strays(home: Home) -> Iterator[Stray]:
     from tasks.recovery.run_evidence import look_around
 
     own, ledger = _is_own(home), open_ledger(home)
-    with _client() as client:
+    with _prefect_client() as client:
         yield from dead_runs(client, lambda: look_around(home, own, lambda name: is_held(home, ledger, name)))
         yield from late_runs(client)
         if own:
@@ -148,7 +148,7 @@ def _is_own(home: Home) -> bool:
 
 
 @contextmanager
-def _client() -> Iterator[SyncPrefectClient]:
+def _prefect_client() -> Iterator[SyncPrefectClient]:
     """Prefect's client; its faults are raised as InfraError."""
     from httpx import HTTPError
     from prefect.client.orchestration import get_client
@@ -164,31 +164,31 @@ def _client() -> Iterator[SyncPrefectClient]:
         ) from error
 
 
-def _row(item: Mended) -> tuple[str, str, str, str]:
-    return item.stray.kind, item.stray.name, item.stray.fault, item.told
+def _result_row(item: MendingResult) -> tuple[str, str, str, str]:
+    return item.leftover.kind, item.leftover.name, item.leftover.fault, item.outcome_text
 
 
-def _account(home: Home, mended: list[Mended], blind: list[str], dry_run: bool) -> dict[str, object]:
+def _json_outcome(home: Home, mended: list[MendingResult], blind: list[str], dry_run: bool) -> dict[str, object]:
     """The one object of `--json`; `ok` is False where something could not be seen or mended."""
     names = ("kind", "name", "fault", "remedy")
-    rows = [{**{name: getattr(item.stray, name) for name in names}, "done": item.done, "note": item.note} for item in mended]
+    rows = [{**{name: getattr(item.leftover, name) for name in names}, "done": item.done, "note": item.note} for item in mended]
     ok = not blind and all(item.done is not False for item in mended)
     return {"home": str(home.path), "dry_run": dry_run, "ok": ok, "found": rows, "blind": blind}
 
 
-def _show(mended: list[Mended], blind: list[str], dry_run: bool) -> None:
+def _print_outcome(mended: list[MendingResult], blind: list[str], dry_run: bool) -> None:
     for sentence in blind:
         print_notice(f"not looked at: {sentence}")
     done, left = sum(item.done is True for item in mended), sum(item.done is not True for item in mended)
-    if not any(not item.stray.spent for item in mended) and mended:
+    if not any(not item.leftover.spent for item in mended) and mended:
         title = "nothing died here; what served can go" if left else "nothing died here; what had served is gone"
-        print_closing(title, "green", [COLUMNS, *map(_row, mended)], (), ())
+        print_closing(title, "green", [COLUMNS, *map(_result_row, mended)], (), ())
         return
     if not mended:
         print_closing("nothing died here" if not blind else "nothing found where it could be looked", "green", (), (), ())
         return
     title = f"{len(mended)} found: `tunekeeper reconcile` puts them right" if dry_run else f"{done} put right, {left} left"
-    print_closing(title, "yellow" if left else "green", [COLUMNS, *map(_row, mended)], (), ())
+    print_closing(title, "yellow" if left else "green", [COLUMNS, *map(_result_row, mended)], (), ())
 
 
 def main() -> None:
@@ -208,18 +208,18 @@ def settle_pool() -> str:
 
     from flows.local.services import POOL
 
-    with _client() as client:
+    with _prefect_client() as client:
         try:
             template = client.read_work_pool(POOL).base_job_template
         except ObjectNotFound:
             template = ProcessWorker.get_default_base_job_template()
-            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=_quiet(template)))
+            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=_without_log_stream(template)))
         else:
-            client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=_quiet(template)))
+            client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=_without_log_stream(template)))
     return f"the pool {POOL} is there"
 
 
-def _quiet(template: dict[str, Any]) -> dict[str, Any]:
+def _without_log_stream(template: dict[str, Any]) -> dict[str, Any]:
     template["variables"]["properties"]["stream_output"]["default"] = False
     return template
 

@@ -53,7 +53,7 @@ def retrain(pipeline: Pipeline, why: Trigger = "person", asked: datetime | None 
             try:
                 # Before each task, Prefect asks its server for a slot of every tag that the task has from its run.
                 with TagsContext():
-                    outcome = _keep(pipeline, home, ledger, turn)
+                    outcome = _retrain_alone(pipeline, home, ledger, turn)
             except ContractError as error:
                 if why == "person":
                     raise
@@ -66,7 +66,7 @@ def retrain(pipeline: Pipeline, why: Trigger = "person", asked: datetime | None 
     return unneeded  # type: ignore[no-any-return]  # a state is what Prefect shows, its data what a caller gets
 
 
-def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: RetrainRequest) -> dict[str, Any]:
+def _retrain_alone(pipeline: Pipeline, home: Home, ledger: Ledger, turn: RetrainRequest) -> dict[str, Any]:
     """Do what was not done before, alone with the pipeline."""
     prepare.clear_leftovers(home)
     tracking = Tracking(home)
@@ -79,21 +79,21 @@ def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: RetrainRequest) 
     prepared = snapshots.known_snapshot(home, run.inputs.key)
     if prepared is not None:
         vocabulary.check_sealed(run, prepared)
-    earlier = None if prepared is None else _earlier(run, prepared)
+    earlier = None if prepared is None else _earlier_outcome(run, prepared)
     if earlier is not None:
         return earlier
     check_base(run)
     with prepare.temporary_folder(home), closing(helper_process()) as side, closing(release.Reload()) as reload:
         if prepared is None:
             prepared = prepare_snapshot(run, side)
-            earlier = _earlier(run, prepared)
+            earlier = _earlier_outcome(run, prepared)
             if earlier is not None:
                 return earlier
         turn.check()
-        return _retrain(run, prepared, meet_opponent(run, prepared), side, reload)
+        return _train_and_judge(run, prepared, meet_opponent(run, prepared), side, reload)
 
 
-def _earlier(run: Run, prepared: PreparedSnapshot) -> dict[str, Any] | None:
+def _earlier_outcome(run: Run, prepared: PreparedSnapshot) -> dict[str, Any] | None:
     """The outcome of the run that decided the same question, if there was one: HOLD where its promotion was taken back since."""
     against, name = meet_opponent(run, prepared), run.pipeline.name
     decision = find_decision(
@@ -114,7 +114,7 @@ def _earlier(run: Run, prepared: PreparedSnapshot) -> dict[str, Any] | None:
     return outcome
 
 
-def _retrain(
+def _train_and_judge(
     run: Run, prepared: PreparedSnapshot, against: Opponent, side: HelperProcess, reload: release.Reload
 ) -> dict[str, Any]:
     """Train, then judge; each step finds what an interrupted run left behind."""

@@ -70,7 +70,8 @@ def train_there(pipeline: Pipeline, home: Home, tracking: Tracking, run: Trainin
         job = remote_training.write_order(pipeline, home, tracking, run, start)
         with get_client(sync_client=True) as client:
             for _ in range(ATTEMPTS):
-                if _completes(client, _begun(client, job, tracking, pipeline.name, pool), tracking, run_id, pool):
+                flow_run = _find_or_create_run(client, job, tracking, pipeline.name, pool)
+                if _wait_until_completed(client, flow_run, tracking, run_id, pool):
                     break
         done = remote_training.collect_result(home, tracking, run.key, run_id)
     if done is None:
@@ -81,10 +82,10 @@ def train_there(pipeline: Pipeline, home: Home, tracking: Tracking, run: Trainin
     return done
 
 
-def _begun(client: SyncPrefectClient, job: RemoteJob, tracking: Tracking, name: str, pool: str) -> FlowRun:
+def _find_or_create_run(client: SyncPrefectClient, job: RemoteJob, tracking: Tracking, name: str, pool: str) -> FlowRun:
     """The flow run that trains this job: the one under way, else a new one; repeated calls make no second one."""
     last = tracking.tags(job.run_id).get(FLOW_RUN)
-    run = _read(client, last)
+    run = _read_run(client, last)
     if run is not None and run.state is not None and not run.state.is_final():
         print_notice(f"going on with the training that flow run {run.name} does in pool {pool}")
         return run
@@ -101,7 +102,7 @@ def _begun(client: SyncPrefectClient, job: RemoteJob, tracking: Tracking, name: 
     return run
 
 
-def _completes(client: SyncPrefectClient, run: FlowRun, tracking: Tracking, run_id: str, pool: str) -> bool:
+def _wait_until_completed(client: SyncPrefectClient, run: FlowRun, tracking: Tracking, run_id: str, pool: str) -> bool:
     """Wait for its end; False where it died, which its missing beat in the MLflow run shows: its state in Prefect does not."""
     beat, heard, notified = "", time.monotonic(), False
     while True:
@@ -119,7 +120,7 @@ def _completes(client: SyncPrefectClient, run: FlowRun, tracking: Tracking, run_
             print_notice(f"flow run {run.name} in pool {pool} crashed: {state.message}")
             return False
         elif state.is_final():
-            _raise(state, run, pool)
+            _raise_failure(state, run, pool)
         elif (now := remote_training.touch_run(tracking, run_id)) != beat:
             beat, heard = now, time.monotonic()
         elif time.monotonic() - heard > SILENT_SECONDS:
@@ -129,7 +130,7 @@ def _completes(client: SyncPrefectClient, run: FlowRun, tracking: Tracking, run_
         run = client.read_flow_run(run.id)
 
 
-def _raise(state: State[object], run: FlowRun, pool: str) -> None:
+def _raise_failure(state: State[object], run: FlowRun, pool: str) -> None:
     if state.name == AT_FAULT:
         raise InputError(str(state.message))
     raise InfraError(
@@ -137,7 +138,7 @@ def _raise(state: State[object], run: FlowRun, pool: str) -> None:
     )
 
 
-def _read(client: SyncPrefectClient, id: str | None) -> FlowRun | None:
+def _read_run(client: SyncPrefectClient, id: str | None) -> FlowRun | None:
     if id is None:
         return None
     try:

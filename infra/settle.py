@@ -26,7 +26,7 @@ def bucket() -> None:
     import boto3
     from botocore.exceptions import ClientError
 
-    name = urlsplit(_needed("MLFLOW_ARTIFACTS_DESTINATION")).netloc
+    name = urlsplit(_required_variable("MLFLOW_ARTIFACTS_DESTINATION")).netloc
     client = boto3.client("s3", endpoint_url=os.environ.get("MLFLOW_S3_ENDPOINT_URL") or None)
     try:
         client.create_bucket(Bucket=name)
@@ -38,9 +38,9 @@ def bucket() -> None:
 def users() -> None:
     """One who trains and promotes, one who only reads; a password that changed is set again."""
     for name, variable in USERS.items():
-        made = _admin("users/create", {"username": name, "password": _needed(variable)})
+        made = _call_admin_api("users/create", {"username": name, "password": _required_variable(variable)})
         if made.status == 400 and "RESOURCE_ALREADY_EXISTS" in made.text:
-            made = _admin("users/update-password", {"username": name, "password": _needed(variable)}, "PATCH")
+            made = _call_admin_api("users/update-password", {"username": name, "password": _required_variable(variable)}, "PATCH")
         if not made.ok:
             sys.exit(
                 f"error: MLflow's user {name} cannot be made (HTTP {made.status}: {made.text[:200]}): check the admin's password"
@@ -65,13 +65,13 @@ def pipelines() -> None:
         deploy_pipelines(configs)
 
 
-def _admin(call: str, body: dict[str, str], method: str = "POST") -> HttpAnswer:
-    who = f"{_needed('MLFLOW_TRACKING_USERNAME')}:{_needed('MLFLOW_TRACKING_PASSWORD')}"
-    url = f"{_needed('MLFLOW_TRACKING_URI')}/api/2.0/mlflow/{call}"
+def _call_admin_api(call: str, body: dict[str, str], method: str = "POST") -> HttpAnswer:
+    who = f"{_required_variable('MLFLOW_TRACKING_USERNAME')}:{_required_variable('MLFLOW_TRACKING_PASSWORD')}"
+    url = f"{_required_variable('MLFLOW_TRACKING_URI')}/api/2.0/mlflow/{call}"
     return fetch(url, body, {"Authorization": basic_auth(who)}, seconds=20, method=method)
 
 
-def _needed(variable: str) -> str:
+def _required_variable(variable: str) -> str:
     value = os.environ.get(variable)
     if not value:
         sys.exit(f"error: {variable} is not set: infra/.env.example says what it is")

@@ -55,8 +55,8 @@ def check_labels(folder: Path, labels: Sequence[str], known: Sequence[str]) -> N
     ]
     faults = [
         *respelled,
-        *([f"the data have {_named(data_labels - own)} besides"] if data_labels - own and not respelled else []),
-        *([f"the model has {_named(own - data_labels)} besides"] if own - data_labels and not respelled else []),
+        *([f"the data have {_label_list(data_labels - own)} besides"] if data_labels - own and not respelled else []),
+        *([f"the model has {_label_list(own - data_labels)} besides"] if own - data_labels and not respelled else []),
     ]
     raise InputError(
         f"--model {folder}: its classes are not those of the data: {'; '.join(faults)}: model and data must know the same classes "
@@ -64,7 +64,7 @@ def check_labels(folder: Path, labels: Sequence[str], known: Sequence[str]) -> N
     )
 
 
-def _named(labels: set[str]) -> str:
+def _label_list(labels: set[str]) -> str:
     first = ", ".join(f"`{label}`" for label in sorted(labels)[:5])
     return first + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
 

@@ -16,7 +16,7 @@ from tasks.identity.keys import TRAIN_LIBRARIES, code_of, json_sha256, library_v
 def earlier_notices(pipeline: Pipeline, home: Home, base: Base) -> tuple[str, ...] | None:
     """The stored notices on a base that passed the check with these settings before; None where it did not."""
     try:
-        return tuple(json.loads(_file(pipeline, home, base).read_text()))
+        return tuple(json.loads(_notices_file(pipeline, home, base).read_text()))
     except (FileNotFoundError, ValueError):
         return None
 
@@ -24,7 +24,7 @@ def earlier_notices(pipeline: Pipeline, home: Home, base: Base) -> tuple[str, ..
 def check_base(pipeline: Pipeline, home: Home, base: Base) -> tuple[str, ...]:
     """The notices on a base that passes the check; raises InputError, with setting and remedy, for one that cannot work."""
     notices = notices_of(pipeline, base)
-    file = _file(pipeline, home, base)
+    file = _notices_file(pipeline, home, base)
     file.parent.mkdir(parents=True, exist_ok=True)
     if not (base.path / "tokenizer.json").is_file():
         from tasks.learning.base_tokenizer import write_tokenizer
@@ -47,7 +47,7 @@ def notices_of(pipeline: Pipeline, base: Base) -> tuple[str, ...]:
         return check(base, pipeline.problem, pipeline.model.max_length, pipeline.adapter)
 
 
-def _file(pipeline: Pipeline, home: Home, base: Base) -> Path:
+def _notices_file(pipeline: Pipeline, home: Home, base: Base) -> Path:
     key = json_sha256(
         {
             "base": base.digest,

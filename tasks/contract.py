@@ -125,7 +125,7 @@ def _context(pipeline: Pipeline, home: Home, base: Base) -> Context:
     lengths, unknown = (TokenLengths(file), UnknownShares(file)) if file else (None, None)
     targets = base.path / base.target_tokenizer / "tokenizer.json"
     own = base.target_tokenizer != "" and targets.is_file()
-    shares, vocabulary = _last(pipeline, home)
+    shares, vocabulary = _last_snapshot_statistics(pipeline, home)
     return Context(
         token_lengths=lengths,
         unknown_shares=unknown,
@@ -138,7 +138,7 @@ def _context(pipeline: Pipeline, home: Home, base: Base) -> Context:
     )
 
 
-def _last(pipeline: Pipeline, home: Home) -> tuple[dict[str, float] | None, frozenset[str] | None]:
+def _last_snapshot_statistics(pipeline: Pipeline, home: Home) -> tuple[dict[str, float] | None, frozenset[str] | None]:
     earlier = latest_snapshot(pipeline, home)
     if earlier is None:
         return None, None

@@ -42,13 +42,13 @@ def describe_run(
     for name in ("manifest.json", *SIGNATURES):
         tracking.log_artifact(run_id, sealed.path / name, "snapshot")
     tracking.log_folder(run_id, Path(prepared.docs), "data_docs")
-    tracking.log_datasets(run_id, _splits(pipeline, sealed))
+    tracking.log_datasets(run_id, _split_facts(pipeline, sealed))
     tracking.log_text(run_id, json.dumps(stage_identity(pipeline), indent=1), IDENTITY)
     create_markdown_artifact(contract_table(prepared.outcomes), key="contract")
     tracking.tag(run_id, {"described": prepared.snapshot})
 
 
-def _splits(pipeline: Pipeline, sealed: Snapshot) -> list[SplitFacts]:
+def _split_facts(pipeline: Pipeline, sealed: Snapshot) -> list[SplitFacts]:
     """The snapshot's splits, as MLflow names data sets."""
     import pyarrow.parquet as pq
 

@@ -89,11 +89,13 @@ def evaluate_fit(
     Split -> metric -> value, and `rows`: of a larger split so many are drawn. Nothing is decoded.
     """
     return {
-        split: metrics for split in ("train", "validation") if (metrics := _fit(pipeline, home, snapshot, trained_key, load, split))
+        split: metrics
+        for split in ("train", "validation")
+        if (metrics := _score_split(pipeline, home, snapshot, trained_key, load, split))
     }
 
 
-def _fit(
+def _score_split(
     pipeline: Pipeline, home: Home, snapshot: str, trained_key: str, load: Callable[[], Network], split: str
 ) -> dict[str, float]:
     sealed = open_snapshot(home, snapshot)

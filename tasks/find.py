@@ -64,10 +64,10 @@ def _scores(pipeline: Pipeline, home: Home, ids: Collection[str], snapshots: Col
     files = sorted((home.path / "scores").glob(f"*/{FRAME}"))
     scored = [(file.parent, row) for file in files for row in rows_of(file, ids, None)]
     versions = _versions(pipeline, home, snapshots) if scored else {}
-    return [{"scores": folder.name, "version": versions.get(folder.name), **_shown(row)} for folder, row in scored]
+    return [{"scores": folder.name, "version": versions.get(folder.name), **_visible_cells(row)} for folder, row in scored]
 
 
-def _shown(row: dict[str, object]) -> dict[str, object]:
+def _visible_cells(row: dict[str, object]) -> dict[str, object]:
     """A model's answer to a row, and its scores."""
     return {name: cell for name, cell in row.items() if cell is not None and name not in HIDDEN and not name.startswith("slice_")}
 

@@ -76,12 +76,12 @@ def window_answers(pipeline: Pipeline, home: Home, version: str, now: datetime) 
     answers["correct"] = (
         accepted_answers(answers, feedback, feedback_cleaner(pipeline, home))
         if pipeline.facts.writes_text
-        else _right(pipeline, home, answers, feedback)
+        else _audit_correctness(pipeline, home, answers, feedback)
     )
     return answers[answers["id"].isin(sample["id"]) | answers["correct"].notna()].reset_index(drop=True)
 
 
-def _right(pipeline: Pipeline, home: Home, answers: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
+def _audit_correctness(pipeline: Pipeline, home: Home, answers: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
     """Whether each answer is the label of its audit, however the auditor spelled it, and however the log redacted it."""
     import pandas as pd
 
@@ -164,7 +164,7 @@ def publish_look(watch: LookReport, home: Home, tracking: Tracking) -> dict[str,
     """
     from tasks.report.monitor.data import to_json
     from tasks.report.monitor.page import render_look
-    from tasks.report.monitor.summary import watch_markdown
+    from tasks.report.monitor.summary import look_markdown
 
     look = watch.looks[-1]
     look_id = look_name(watch.version, look.number)
@@ -185,7 +185,7 @@ def publish_look(watch: LookReport, home: Home, tracking: Tracking) -> dict[str,
     tracking.close_run(run_id)
     link = tracking.page_of(watch.pipeline, run_id, look_artifact(look_id), page)
     create_link_artifact(link, f"look {look.number} at {watch.pipeline} {watch.version}", key="watch")
-    create_markdown_artifact(watch_markdown(watch), key="monitors")
+    create_markdown_artifact(look_markdown(watch), key="monitors")
     create_table_artifact([_cells(finding) for finding in look.findings], key="findings")
     return {"report": str(page), "run_id": run_id}
 

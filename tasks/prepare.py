@@ -52,18 +52,18 @@ def read_inputs(pipeline: Pipeline, home: Home) -> Inputs:
     model = pipeline.model
     base = find_base(model.base, model.revision, model.sha256, model.target_tokenizer)
     rows, held_out = data_files(pipeline.data)
-    sources = _sources(pipeline)
+    sources = _source_hashes(pipeline)
     files = contract_suites(pipeline)
     redactor = key_id(redaction_key(home.path)) if pipeline.data.redact.enabled else None
     hashes = {"rows": [sources[file.name] for file in rows], "test": [sources[file.name] for file in held_out]}
-    feedback = _feedback(pipeline, home) if pipeline.data.feedback else None
+    feedback = _export_feedback(pipeline, home) if pipeline.data.feedback else None
     if feedback is not None:
         sources, hashes = {**sources, FEEDBACK: feedback.digest}, {**hashes, "feedback": [feedback.digest]}
     key = prepare_key(pipeline, hashes, base, redactor or "off", files)
     return Inputs(sources, base, files, redactor, key, feedback.path if feedback else None)
 
 
-def _feedback(pipeline: Pipeline, home: Home) -> Export | None:
+def _export_feedback(pipeline: Pipeline, home: Home) -> Export | None:
     """The feedback on served answers up to now, as a file named by its content: without news the same file."""
     from tasks.data.feedback import export_feedback, rows_of
     from tasks.traffic.log import find_answers, read_feedback
@@ -77,7 +77,7 @@ def _feedback(pipeline: Pipeline, home: Home) -> Export | None:
     return export_feedback(rows, home.path / "feedback" / pipeline.name)
 
 
-def _sources(pipeline: Pipeline) -> dict[str, str]:
+def _source_hashes(pipeline: Pipeline) -> dict[str, str]:
     """The hashes of the source and of the test rows by name, as they are now."""
     rows, held_out = data_files(pipeline.data)
     return fingerprint_files((*rows, *held_out), source_columns(pipeline.data, pipeline.problem))
@@ -139,7 +139,7 @@ def seal_snapshot(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any
     from tasks.data.snapshot.snapshot import write_snapshot as write
 
     fixed = {name: value for name, value in inputs.sources.items() if name == FEEDBACK}  # named by its content
-    if (now := _sources(pipeline) | fixed) != inputs.sources:
+    if (now := _source_hashes(pipeline) | fixed) != inputs.sources:
         changed = ", ".join(sorted(name for name in {*now, *inputs.sources} if now.get(name) != inputs.sources.get(name)))
         raise InfraError(f"{changed} changed while it was read: nothing was sealed; run again when nobody writes to it")
     snapshot = write(candidate, home.path, inputs.sources, inputs.redactor, sentences_by_row(contracts[1].quarantined))

@@ -33,8 +33,12 @@ def publish_report(found: Findings, home: Home, tracking: Tracking) -> dict[str,
     tracking.log_folder(found.run.run_id, folder, "report")
     tracking.log_artifact(found.run.run_id, _scores(found))
     stages = {f"seconds/{name}": seconds for name, seconds in found.stages.items()}
-    tracking.log_metrics(found.run.run_id, _named("test", found.challenger.metrics), found.trained.steps, model_uri=found.model_uri)
-    tracking.log_metrics(found.run.run_id, {**_others(found), **_fit(report), **stages}, found.trained.steps, first=stages)
+    tracking.log_metrics(
+        found.run.run_id, _prefix_names("test", found.challenger.metrics), found.trained.steps, model_uri=found.model_uri
+    )
+    tracking.log_metrics(
+        found.run.run_id, {**_opponent_metrics(found), **_fit_metrics(report), **stages}, found.trained.steps, first=stages
+    )
     described = summary_markdown(report)
     tracking.describe(found.run.run_id, report.pipeline, found.version, described)
     tracking.tag(found.run.run_id, {"verdict": report.verdict, "reason": next(iter(report.reasons), "")})
@@ -54,15 +58,15 @@ def _scores(findings: Findings) -> Path:
     return path
 
 
-def _others(findings: Findings) -> dict[str, float]:
+def _opponent_metrics(findings: Findings) -> dict[str, float]:
     """The metrics of the challenger's opponents: the champion, each baseline."""
-    measured = _named("test/champion", findings.champion.metrics) if findings.champion else {}
+    measured = _prefix_names("test/champion", findings.champion.metrics) if findings.champion else {}
     for name, metrics in findings.scores.baselines.metrics.items():
-        measured |= _named(f"test/baseline/{name}", metrics)
+        measured |= _prefix_names(f"test/baseline/{name}", metrics)
     return measured
 
 
-def _fit(report: page.ReportData) -> dict[str, float]:
+def _fit_metrics(report: page.ReportData) -> dict[str, float]:
     """The challenger on training and validation rows, and the gap to test: above zero it does better on them."""
     measured = {}
     for score in report.fit.scores if report.fit else ():
@@ -73,7 +77,7 @@ def _fit(report: page.ReportData) -> dict[str, float]:
     return measured
 
 
-def _named(part: str, metrics: Mapping[str, float]) -> dict[str, float]:
+def _prefix_names(part: str, metrics: Mapping[str, float]) -> dict[str, float]:
     return {f"{part}/{name}": value for name, value in metrics.items()}
 
 

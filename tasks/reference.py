@@ -75,14 +75,14 @@ def write_reference(pipeline: Pipeline, home: Home, tracking: Tracking, run: Tra
     texts = spec.read(_texts(rows))
     known = dict(zip(test["text"], range(len(test)), strict=True))
     rows = rows[["id", "text", "target", "time"]].assign(
-        text=texts, **_answers(pipeline, base, trained, model.scores.frame, texts, known)
+        text=texts, **_answer_columns(pipeline, base, trained, model.scores.frame, texts, known)
     )
     rows["correct"] = (rows["prediction"] == rows["target"]).where(rows["prediction"].notna()).astype("float64")
     rows = rows.join(model.text_stats.result())
     with atomic_folder(folder) as aside:
         rows.to_parquet(aside / ROWS, index=False)
-        np.save(aside / POINTS, _points(pipeline, base, model.baselines, texts, known).astype(np.float16))
-        (aside / WORDS).write_text(json.dumps(sorted(_words(sealed))))
+        np.save(aside / POINTS, _embed_texts(pipeline, base, model.baselines, texts, known).astype(np.float16))
+        (aside / WORDS).write_text(json.dumps(sorted(_training_words(sealed))))
     tracking.log_folder(run.run_id, folder, "reference")
     tracking.tag(run.run_id, {"reference": run.snapshot})
 
@@ -90,7 +90,9 @@ def write_reference(pipeline: Pipeline, home: Home, tracking: Tracking, run: Tra
 def begin_text_stats(home: Home, snapshot: str, beside: HelperProcess) -> Future[pd.DataFrame]:
     """Let the process `beside` compute the statistics of a snapshot's reference texts."""
     sealed = open_snapshot(home, snapshot)
-    stats: Future[pd.DataFrame] = beside.submit(text_stats_of, network_view(_texts(sealed.frame("reference"))), _words(sealed))
+    stats: Future[pd.DataFrame] = beside.submit(
+        text_stats_of, network_view(_texts(sealed.frame("reference"))), _training_words(sealed)
+    )
     return stats
 
 
@@ -99,7 +101,7 @@ def _texts(rows: pd.DataFrame) -> list[str]:
     return texts
 
 
-def _words(sealed: Snapshot) -> frozenset[str]:
+def _training_words(sealed: Snapshot) -> frozenset[str]:
     """The words of training."""
     return frozenset(sealed.manifest["vocabulary"]["words"])
 
@@ -120,7 +122,7 @@ def read_reference(home: Home, tracking: Tracking, model: str, version: str) -> 
     return TrafficReference(pd.read_parquet(folder / ROWS), points, frozenset(json.loads((folder / WORDS).read_text())))
 
 
-def _answers(
+def _answer_columns(
     pipeline: Pipeline, base: Base, trained: Trained, scored: pd.DataFrame, texts: list[str], known: dict[str, int]
 ) -> dict[str, list[str] | list[float] | float | None]:
     """`prediction` and `score` of each text: as scored on the test rows, else now; none where the answer is written text."""
@@ -139,7 +141,7 @@ def _answers(
     return {"prediction": [answer_of[text][0] for text in texts], "score": [answer_of[text][1] for text in texts]}
 
 
-def _points(
+def _embed_texts(
     pipeline: Pipeline, base: Base, baselines: Baselines | None, texts: list[str], known: dict[str, int]
 ) -> npt.NDArray[np.float32]:
     from tasks.learning.embedding import embed_texts, unit_rows

@@ -118,7 +118,7 @@ def pack_model(pipeline: Pipeline, home: Home, tracking: Tracking, run: Training
     expected = package.predict(texts)
     answers, scores = expected.iloc[:, 0].tolist(), expected["score"].tolist() if "score" in expected else None
     write_check(folder, texts, answers, scores, numerics(pipeline.training.precision))
-    example = _example(pipeline, texts)
+    example = _example_row(pipeline, texts)
     variant = json_sha256(asdict(replace(preparation, base_uri="")))[:16]  # where its base lies is no answer's matter
     uri = tracking.log_model(run.run_id, folder, PYFUNC, example, (example, expected.head(1)), variant)
     reload.ask(partial(tracking.fetch, uri), texts)
@@ -214,7 +214,7 @@ def _preparation(pipeline: Pipeline, home: Home, base_uri: str) -> Preparation:
     )
 
 
-def _example(pipeline: Pipeline, texts: list[str]) -> pd.DataFrame:
+def _example_row(pipeline: Pipeline, texts: list[str]) -> pd.DataFrame:
     """One row as a caller would send it, under the data's own column name."""
     import pandas as pd
 

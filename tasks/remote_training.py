@@ -86,12 +86,12 @@ def train_order(job: RemoteJob, home: Home, tracking: Tracking) -> str:
     _check_alike(job)
     pipeline = Pipeline.model_validate(job.pipeline)
     description = f"the training {job.key[:8]} of {pipeline.name}"
-    with file_lock(home.path / "locks" / f"train-{job.key}.lock", description, print_notice), _beating(tracking, job.run_id):
+    with file_lock(home.path / "locks" / f"train-{job.key}.lock", description, print_notice), _heartbeat(tracking, job.run_id):
         folder = home.path / "elsewhere" / job.key
-        rows, held_out = (_frame(job, tracking, folder, split) for split in SPLITS)
+        rows, held_out = (_fetch_rows(job, tracking, folder, split) for split in SPLITS)
         spec = spec_from(job.spec)
         material = TrainingMaterial(spec, base_folder(tracking, home, spec, job.base), rows, held_out)
-        start = _start(job, pipeline, home, tracking)
+        start = _fetch_start_weights(job, pipeline, home, tracking)
         trained = train.fit_in_slot(pipeline, home, material, train.metric_log(tracking, home, job.key, job.run_id), start)
         tracking.log_folder(job.run_id, trained.folder, TRAINED)
         returned = _manifest(trained.folder)
@@ -147,7 +147,7 @@ def _check_alike(job: RemoteJob) -> None:
         )
 
 
-def _frame(job: RemoteJob, tracking: Tracking, folder: Path, split: str) -> pd.DataFrame:
+def _fetch_rows(job: RemoteJob, tracking: Tracking, folder: Path, split: str) -> pd.DataFrame:
     import pandas as pd
 
     name = f"{split}.parquet"
@@ -159,7 +159,7 @@ def _frame(job: RemoteJob, tracking: Tracking, folder: Path, split: str) -> pd.D
     return pd.read_parquet(file)
 
 
-def _start(job: RemoteJob, pipeline: Pipeline, home: Home, tracking: Tracking) -> Path | None:
+def _fetch_start_weights(job: RemoteJob, pipeline: Pipeline, home: Home, tracking: Tracking) -> Path | None:
     from tasks.learning.network import TRAINABLE
 
     if job.start is None:
@@ -171,7 +171,7 @@ def _start(job: RemoteJob, pipeline: Pipeline, home: Home, tracking: Tracking) -
 
 
 @contextmanager
-def _beating(tracking: Tracking, run_id: str) -> Iterator[None]:
+def _heartbeat(tracking: Tracking, run_id: str) -> Iterator[None]:
     """Update the heartbeat every few seconds; the waiting machine trusts a change, not a clock."""
     over = threading.Event()
 

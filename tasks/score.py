@@ -54,7 +54,7 @@ def score(
         raise InputError(f"{pipeline.name} has no champion: `tunekeeper retrain CONFIG` makes one, or name a --version")
     if version is not None and version not in Registry(tracking, pipeline.release.alias).versions(pipeline.name):
         raise InputError(f"{pipeline.name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
-    progress = _artifact(move)
+    progress = _with_progress_artifact(move)
     with stage_table(source, place) if is_table(source) else nullcontext(source) as rows:
         model = ScoringModel(scoring_version, *champion_files(tracking, home, pipeline.name, scoring_version))
         outcome = _score(pipeline, home, model, rows, place, progress)
@@ -66,7 +66,7 @@ def score(
     }
 
 
-def _artifact(move: Callable[[int, int], None]) -> Callable[[int, int], None]:
+def _with_progress_artifact(move: Callable[[int, int], None]) -> Callable[[int, int], None]:
     """Progress for Prefect's page too, every twentieth of the way."""
     artifact = create_progress_artifact("score-progress")
     twentieths = 0

@@ -40,7 +40,7 @@ def known_snapshot(home: Home, key: str) -> PreparedSnapshot | None:
     from tasks.data.snapshot.snapshot import is_whole
 
     try:
-        values = json.loads(_index(home, key).read_text())
+        values = json.loads(_index_file(home, key).read_text())
     except (FileNotFoundError, ValueError):
         return None
     if not is_whole(home.path, values["snapshot"]):
@@ -50,12 +50,12 @@ def known_snapshot(home: Home, key: str) -> PreparedSnapshot | None:
 
 def note_prepared(home: Home, key: str, prepared: PreparedSnapshot) -> None:
     """Remember which snapshot inputs with this key lead to."""
-    write_json(_index(home, key), asdict(prepared))
+    write_json(_index_file(home, key), asdict(prepared))
 
 
 def latest_snapshot(pipeline: Pipeline, home: Home) -> tuple[str, str] | None:
     """The snapshot that this pipeline led to last on this machine, and since when it is that (ISO 8601, UTC)."""
-    place = _latest(pipeline, home)
+    place = _latest_file(pipeline, home)
     try:
         values = json.loads(place.read_text())
     except (FileNotFoundError, ValueError):
@@ -66,7 +66,7 @@ def latest_snapshot(pipeline: Pipeline, home: Home) -> tuple[str, str] | None:
 
 def note_latest(pipeline: Pipeline, home: Home, snapshot: str) -> None:
     """Remember a snapshot as the one that the next is compared with."""
-    write_json(_latest(pipeline, home), {"snapshot": snapshot, "at": datetime.now(UTC).isoformat(timespec="milliseconds")})
+    write_json(_latest_file(pipeline, home), {"snapshot": snapshot, "at": datetime.now(UTC).isoformat(timespec="milliseconds")})
 
 
 def rows_per_label(manifest: Mapping[str, Any]) -> dict[str, int]:
@@ -79,9 +79,9 @@ def rows_per_label(manifest: Mapping[str, Any]) -> dict[str, int]:
     return dict(counts)
 
 
-def _index(home: Home, key: str) -> Path:
+def _index_file(home: Home, key: str) -> Path:
     return home.path / "index" / f"{key}.json"
 
 
-def _latest(pipeline: Pipeline, home: Home) -> Path:
+def _latest_file(pipeline: Pipeline, home: Home) -> Path:
     return home.path / "index" / f"latest-{pipeline.name}.json"

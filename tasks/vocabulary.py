@@ -57,7 +57,7 @@ def known_labels(context: PipelineContext) -> KnownLabels:
     from tasks.release import champion_folder
 
     name = context.pipeline.name
-    snapshot, manifest = _earlier(context)
+    snapshot, manifest = _earlier_snapshot(context)
     version = context.registry.champion(name)
     labels = read_spec(champion_folder(context.tracking, context.home, name, version)).labels if version else ()
     return KnownLabels(rows_per_label(manifest), frozenset(labels), snapshot, version)
@@ -70,7 +70,7 @@ def check_raw(pipeline: Pipeline, home: Home, raw: Raw, contract: Validation, kn
     policy, aside = pipeline.contract.vocabulary, contract.quarantined
     counts = vocabulary.count_labels(raw.rows, aside)
     explained = _outside_window(pipeline.data.window, home, raw.outside_labels, vocabulary.gone_labels(counts, known), known)
-    with _shown():
+    with _show_contract_errors():
         vocabulary.check_vocabulary(counts, known, policy, explained)
     people = vocabulary.feedback_labels(raw.rows, aside)
     return LabelCheck(known, counts, vocabulary.refuse_feedback(people, counts, known, policy), explained)
@@ -90,7 +90,7 @@ def check_prepared(pipeline: Pipeline, candidate: Candidate, contract: Validatio
     remaining = vocabulary.count_labels(candidate.rows, contract.quarantined, np.asarray(learned))
     if unlearned := [label for label in vocabulary.gone_labels(remaining, checked.known) if label not in checked.explained]:
         labels = "\n".join(f"  `{label}`, which had {checked.known.describe(label)}" for label in unlearned[: vocabulary.SHOWN])
-        with _shown():
+        with _show_contract_errors():
             raise ContractError(
                 f"contract.vocabulary: no row to train on is left of {len(unlearned)} label(s) that the data have:\n{labels}\n"
                 "their rows were set aside, dropped as copies, or are held out: mend or add rows; or, "
@@ -110,14 +110,14 @@ def check_sealed(context: PipelineContext, prepared: PreparedSnapshot) -> None:
         counts = rows_per_label(open_snapshot(home, prepared.snapshot).manifest)
         known = known_labels(context)
         window, missing = pipeline.data.window, [label for label in known.earlier if label not in counts]
-        with _shown():
+        with _show_contract_errors():
             check_vocabulary(
                 counts, known, pipeline.contract.vocabulary, _outside_window(window, home, frozenset(), missing, known)
             )
     note_latest(pipeline, home, prepared.snapshot)
 
 
-def _earlier(context: PipelineContext) -> tuple[str | None, dict[str, Any]]:
+def _earlier_snapshot(context: PipelineContext) -> tuple[str | None, dict[str, Any]]:
     """Hash and manifest of the pipeline's earlier snapshot, this machine's or that of the newest decision, whichever is newer."""
     pipeline, home, tracking = context.pipeline, context.home, context.tracking
     here, decided = latest_snapshot(pipeline, home), last_decision(context.ledger, pipeline.name)
@@ -171,7 +171,7 @@ def _lies_outside(earlier: Snapshot, label: str, window: Window) -> bool:
 
 
 @contextmanager
-def _shown() -> Iterator[None]:
+def _show_contract_errors() -> Iterator[None]:
     """Show on Prefect's page what breaks the contract, then raise it."""
     try:
         yield

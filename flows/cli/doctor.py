@@ -24,7 +24,7 @@ from tasks.health.machine import HealthCheck
 
 MARKS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
 SPENT = 2  # finished trainings whose checkpoints one line names
-Look = Callable[[], HealthCheck | Iterable[HealthCheck]]
+Check = Callable[[], HealthCheck | Iterable[HealthCheck]]
 
 
 def run_doctor(pipeline: Pipeline | None, *, quiet: bool) -> dict[str, object]:
@@ -34,26 +34,28 @@ def run_doctor(pipeline: Pipeline | None, *, quiet: bool) -> dict[str, object]:
     began = time.monotonic()
     checks = run_checks(home, pipeline)
     if not quiet:
-        _show(checks, home)
+        _print_checks(checks, home)
     fine, seconds = all(check.state != "fail" for check in checks), round(time.monotonic() - began, 2)
     return {"ok": fine, "home": str(home.path), "seconds": seconds, "checks": [asdict(check) for check in checks]}
 
 
 def run_checks(home: Home, pipeline: Pipeline | None) -> list[HealthCheck]:
-    """Run the checks side by side, as most of them wait; strays and champion last, as they need servers that answer."""
+    """Run the checks side by side, as most of them wait; leftovers and champion last, as they need servers that answer."""
     api = os.environ.get("PREFECT_API_URL") or server.server_address(home)
     with ThreadPoolExecutor() as pool:
-        checks = [check for group in pool.map(lambda pair: _safe(*pair), _looks(home, pipeline, api)) for check in group]
+        checks = [
+            check for group in pool.map(lambda pair: _run_check(*pair), _named_checks(home, pipeline, api)) for check in group
+        ]
     away = {check.name for check in checks if check.state == "fail"}
-    checks += _safe("strays", lambda: _strays(home, pipeline, None if "prefect" in away else api, away))
+    checks += _run_check("strays", lambda: _check_leftovers(home, pipeline, None if "prefect" in away else api, away))
     if pipeline is not None and not away & {"mlflow", "ledger"}:
-        checks += _safe("champion", lambda: _champion(home, pipeline))
+        checks += _run_check("champion", lambda: _check_champion(home, pipeline))
     return [
         HealthCheck(check.name, check.state, without_credentials(check.what), without_credentials(check.remedy)) for check in checks
     ]
 
 
-def _looks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[tuple[str, Look]]:
+def _named_checks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[tuple[str, Check]]:
     yield "python", machine.check_python
     yield "libraries", machine.check_libraries
     yield "mlflow command", machine.check_tools
@@ -66,19 +68,19 @@ def _looks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[t
     if api is not None:
         yield "pool", lambda: servers.check_pools(api, servers.pool_names(pipeline, POOL))
     yield "mlflow", lambda: servers.check_mlflow(home)
-    yield "paths", lambda: _paths(home)
+    yield "paths", lambda: _check_paths(home)
     yield "ledger", lambda: servers.check_ledger(home)
     yield "traffic", lambda: servers.check_traffic(home)
-    yield "ports", lambda: _ports(home)
+    yield "ports", lambda: _check_ports(home)
     if pipeline is not None:
         yield "base", lambda: pipeline_inputs.check_base_of(pipeline, home)
         yield "data", lambda: pipeline_inputs.check_data(pipeline)
 
 
-def _safe(name: str, look: Look) -> list[HealthCheck]:
+def _run_check(name: str, check: Check) -> list[HealthCheck]:
     """The results of a check; one that cannot be made has failed, with its error as the reason."""
     try:
-        result = look()
+        result = check()
         return [result] if isinstance(result, HealthCheck) else list(result)
     except (InputError, InfraError, OSError) as error:
         return [HealthCheck(name, "fail", str(error), "")]
@@ -87,7 +89,7 @@ def _safe(name: str, look: Look) -> list[HealthCheck]:
         return [HealthCheck(name, "fail", fault, "see that what it reads in this home is whole; if it is, report this")]
 
 
-def _ports(home: Home) -> Iterable[HealthCheck]:
+def _check_ports(home: Home) -> Iterable[HealthCheck]:
     up = running_up(home)
     ours = {urlsplit(url).port or 0 for url in up.get("addresses", {}).values()}
     ours |= {urlsplit(server.server_address(home) or "").port or 0}
@@ -95,37 +97,37 @@ def _ports(home: Home) -> Iterable[HealthCheck]:
     return servers.check_ports({name: (where[0], port_of(None, *where)) for name, where in known.items()}, ours)
 
 
-def _strays(home: Home, pipeline: Pipeline | None, api: str | None, away: set[str]) -> Iterator[HealthCheck]:
-    """The strays that `reconcile` would put right, by its own finders, as far as their servers answer."""
+def _check_leftovers(home: Home, pipeline: Pipeline | None, api: str | None, away: set[str]) -> Iterator[HealthCheck]:
+    """The leftovers that `reconcile` would put right, by its own finders, as far as their servers answer."""
     from flows.reconcile import leftover_finders
 
     if not home.path.is_dir():
         return
     blind = away | (set() if api else {"prefect"})
-    with _asking(api):
-        strays = [stray for look in leftover_finders(home, pipeline, blind, only_look=True) for stray in look()]
-    dead, spent = [stray for stray in strays if not stray.spent], [stray for stray in strays if stray.spent]
+    with _server_environment(api):
+        leftovers = [leftover for look in leftover_finders(home, pipeline, blind, only_look=True) for leftover in look()]
+    dead, spent = [leftover for leftover in leftovers if not leftover.spent], [leftover for leftover in leftovers if leftover.spent]
     if dead:
-        kinds = sorted({stray.kind for stray in dead})
-        counts = ", ".join(f"{sum(stray.kind == kind for stray in dead)} x {kind}" for kind in kinds)
+        kinds = sorted({leftover.kind for leftover in dead})
+        counts = ", ".join(f"{sum(leftover.kind == kind for leftover in dead)} x {kind}" for kind in kinds)
         yield HealthCheck("strays", "warn", f"dead and not put away: {counts}", "tunekeeper reconcile; --dry-run only lists them")
     else:
         unseen = " and ".join(sorted(away & {"ledger", "mlflow", "prefect"}))
         limits = f", as far as can be seen without {unseen}" if unseen else ""
         yield HealthCheck("strays", "ok", f"nothing died and lies about{limits}")
     if spent:
-        examples = "; ".join(f"{stray.name}: {stray.fault}" for stray in spent[:SPENT])
+        examples = "; ".join(f"{leftover.name}: {leftover.fault}" for leftover in spent[:SPENT])
         more = f" and of {len(spent) - SPENT} more" if len(spent) > SPENT else ""
         yield HealthCheck("room", "ok", f"`tunekeeper reconcile` frees it when wanted: {examples}{more}")
 
 
-def _paths(home: Home) -> Iterator[HealthCheck]:
+def _check_paths(home: Home) -> Iterator[HealthCheck]:
     from tasks.health.champion_files import home_paths
 
     yield from home_paths(home)
 
 
-def _champion(home: Home, pipeline: Pipeline) -> Iterator[HealthCheck]:
+def _check_champion(home: Home, pipeline: Pipeline) -> Iterator[HealthCheck]:
     """Whether there is one, whether registry and ledger name the same, and whether its files are whole."""
     none = HealthCheck("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
     from tasks.context import open_ledger
@@ -143,7 +145,7 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[HealthCheck]:
         fault = f"the ledger says version {ledger_version}, but {home.path / 'mlflow.db'} is gone"
         yield none if ledger_version is None else HealthCheck("champion", "fail", fault, "restore it from a copy")
         return
-    with _asking(None):
+    with _server_environment(None):
         tracking = Tracking(home, only_look=True)
         registry = Registry(tracking, pipeline.release.alias)
         entries = ledger_history(ledger, pipeline.name)
@@ -165,7 +167,7 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[HealthCheck]:
 
 
 @contextmanager
-def _asking(api: str | None) -> Iterator[None]:
+def _server_environment(api: str | None) -> Iterator[None]:
     """Prefect's client asks this server and starts none of its own; MLflow's does not wait long."""
     before = dict(os.environ)
     os.environ.update({"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "3"})
@@ -177,7 +179,7 @@ def _asking(api: str | None) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _show(checks: list[HealthCheck], home: Home) -> None:
+def _print_checks(checks: list[HealthCheck], home: Home) -> None:
     from rich.markup import escape
     from rich.table import Column, Table
 

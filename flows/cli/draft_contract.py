@@ -19,7 +19,7 @@ def draft_contract(pipeline: Pipeline, output: Path | None) -> dict[str, object]
     target = output or Path("expectations") / f"{pipeline.name}.json"
     if target.exists():
         raise InputError(f"{target} is there already: move it away, or name another file with --output")
-    _make_room(target.parent)
+    _make_folder(target.parent)
     from expectations.draft import draft_suite
     from tasks.prepare import open_source
 
@@ -30,7 +30,7 @@ def draft_contract(pipeline: Pipeline, output: Path | None) -> dict[str, object]
     return {"suite": str(target), "expectations": len(suite["expectations"])}
 
 
-def _make_room(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     """Make the folder of a suite, before all data are read for it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -17,11 +17,11 @@ def find_row(pipeline: Pipeline, config: Path, value: str, *, quiet: bool) -> di
 
     outcome = find_row(pipeline, home, value)
     if not quiet:
-        _show(outcome, config)
+        _print_places(outcome, config)
     return outcome
 
 
-def _show(outcome: dict[str, Any], config: Path) -> None:
+def _print_places(outcome: dict[str, Any], config: Path) -> None:
     from tasks.common.terminal import print_closing
 
     lines = [f"source: {place}" for place in outcome["source"]]

@@ -12,7 +12,7 @@ from tasks.collect.links import history_file, keep_history
 from tasks.common.terminal import print_closing, print_notice
 from tasks.context import PipelineContext
 from tasks.ledger.decisions import last_decision
-from tasks.ledger.promotions import Entry, Ledger, Settled, ledger_history, reconcile_alias
+from tasks.ledger.promotions import Entry, Ledger, SettledChampion, ledger_history, reconcile_alias
 
 COLUMNS = ("epoch", "kind", "move", "when", "verdict", "who", "why")
 
@@ -25,11 +25,11 @@ def show_history(pipeline: Pipeline, config: Path) -> dict[str, object]:
     for notice in settled.notices:
         print_notice(notice)
     entries = ledger_history(ledger, pipeline.name)
-    rows = [_row(entry) for entry in entries]
+    rows = [_entry_row(entry) for entry in entries]
     title = f"{pipeline.name}: champion is version {settled.champion}" if settled.champion else f"{pipeline.name} has no champion"
     following = f"tunekeeper {'report' if last_decision(ledger, pipeline.name) else 'retrain'} CONFIG"
     print_closing(title, "bold", [COLUMNS, *rows], (), (f"next: {following}".replace("CONFIG", str(config)),))
-    page = _life(context, settled, following)
+    page = _write_history_page(context, settled, following)
     moves = [{name: value for name, value in asdict(entry).items() if name != "model"} for entry in entries]
     return {
         "pipeline": pipeline.name,
@@ -40,7 +40,7 @@ def show_history(pipeline: Pipeline, config: Path) -> dict[str, object]:
     }
 
 
-def _life(context: PipelineContext, settled: Settled, following: str) -> Path:
+def _write_history_page(context: PipelineContext, settled: SettledChampion, following: str) -> Path:
     """Draw the model's life (versions, verdicts, promotions, looks, feedback, cost), and store the page in MLflow where allowed."""
     from tasks.collect.history import collect_history
     from tasks.report.history.data import to_json
@@ -65,7 +65,7 @@ def redraw_report(pipeline: Pipeline) -> dict[str, object]:
     from tasks.report.run.page import render_report
 
     context = open_records(pipeline)
-    tracking, run_id = context.tracking, _last_run(context.ledger, pipeline)
+    tracking, run_id = context.tracking, _last_run_id(context.ledger, pipeline)
     folder = tracking.fetch(tracking.artifact_uri(run_id, "report"), context.home.path / "reports" / run_id)
     page, numbers = folder / "report.html", folder / "report.json"
     if not numbers.is_file():
@@ -76,13 +76,13 @@ def redraw_report(pipeline: Pipeline) -> dict[str, object]:
     return {"pipeline": pipeline.name, "run_id": run_id, "report": str(page)}
 
 
-def _last_run(ledger: Ledger, pipeline: Pipeline) -> str:
+def _last_run_id(ledger: Ledger, pipeline: Pipeline) -> str:
     decision = last_decision(ledger, pipeline.name)
     if decision is None or decision.run_id is None:
         raise InputError(f"{pipeline.name} was never decided on: `tunekeeper retrain CONFIG` comes first")
     return decision.run_id
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
+def _entry_row(entry: Entry) -> tuple[str, ...]:
     move = f"{entry.from_version or '-'} → {entry.to_version or '-'}"
     return str(entry.epoch), entry.kind, move, entry.at[:16].replace("T", " "), entry.verdict or "", entry.who, entry.reason

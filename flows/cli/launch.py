@@ -26,7 +26,7 @@ def run_retrain(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, o
 
         outcome: dict[str, Any] = retrain(pipeline)
     if not quiet:
-        _last_words(outcome, config)
+        _print_verdict(outcome, config)
     return outcome
 
 
@@ -41,11 +41,11 @@ def run_adopt(pipeline: Pipeline, config: Path, model: Path, reason: str, person
 
         outcome: dict[str, Any] = adopt(pipeline, str(model), reason, person_named(person))
     if not quiet:
-        _last_move(outcome, config, pipeline.release.alias)
+        _print_move(outcome, config, pipeline.release.alias)
     return outcome
 
 
-def _last_move(outcome: dict[str, Any], config: Path, alias: str) -> None:
+def _print_move(outcome: dict[str, Any], config: Path, alias: str) -> None:
     from tasks.common.terminal import print_closing
 
     title = f"{outcome['pipeline']}@{alias} is version {outcome['to']} (was {outcome['from']}), epoch {outcome['epoch']}"
@@ -60,7 +60,7 @@ def run_monitor(pipeline: Pipeline, config: Path, *, quiet: bool) -> dict[str, o
 
         outcome: dict[str, Any] = monitor(pipeline)
     if not quiet:
-        _last_look(outcome, config)
+        _print_look(outcome, config)
     return outcome
 
 
@@ -71,11 +71,11 @@ def run_score(pipeline: Pipeline, source: str, output: str, version: str | None,
 
         outcome: dict[str, Any] = score(pipeline, source, output, version)
     if not quiet:
-        _last_scores(outcome)
+        _print_scores(outcome)
     return outcome
 
 
-def _last_scores(outcome: dict[str, Any]) -> None:
+def _print_scores(outcome: dict[str, Any]) -> None:
     from tasks.common.terminal import print_closing
 
     title = f"{outcome['answered']:,} of {outcome['rows']:,} rows answered by {outcome['pipeline']} version {outcome['version']}"
@@ -107,28 +107,28 @@ def flow_environment(*names: str) -> Iterator[None]:
             yield
 
 
-def _last_look(outcome: dict[str, Any], config: Path) -> None:
+def _print_look(outcome: dict[str, Any], config: Path) -> None:
     from tasks.common.terminal import print_closing
 
     name = f"{outcome['pipeline']} version {outcome['version']}"
     if outcome["skipped"]:
         print_closing(f"no look at {name}: {outcome['reason']}", "yellow", (), (), ())
         return
-    table = [("monitor", "change", "least", "p", ""), *(_line(finding) for finding in outcome["findings"])]
+    table = [("monitor", "change", "least", "p", ""), *(_finding_row(finding) for finding in outcome["findings"])]
     spoke = ", ".join(outcome["monitors"])
     title = f"{name}: {spoke} changed" if outcome["alarm"] else f"{name}: no change worth an alarm in {outcome['rows']:,} answers"
     hints = [f"report: {outcome['report']}", f"next: tunekeeper {'retrain' if outcome['alarm'] else 'history'} {config}"]
     print_closing(title, "red" if outcome["alarm"] else "green", table, (), hints)
 
 
-def _line(finding: dict[str, Any]) -> tuple[str, ...]:
+def _finding_row(finding: dict[str, Any]) -> tuple[str, ...]:
     if finding["p"] is None:
         return finding["monitor"], "-", f"{finding['minimum']:.3g}", "-", finding["note"]
     alarm = "ALARM" if finding["alarm"] else ""
     return finding["monitor"], f"{finding['effect']:.3g}", f"{finding['minimum']:.3g}", f"{finding['p']:.2g}", alarm
 
 
-def _last_words(outcome: dict[str, Any], config: Path) -> None:
+def _print_verdict(outcome: dict[str, Any], config: Path) -> None:
     from tasks.common.terminal import print_closing
     from tasks.report.run.data import from_json
     from tasks.report.run.summary import terminal_table
@@ -143,11 +143,11 @@ def _last_words(outcome: dict[str, Any], config: Path) -> None:
         return
     report = from_json(numbers.read_bytes())
     hints = [f"report: {outcome['report']}", f"next: {report.next_command}".replace("CONFIG", str(config))]
-    table = _fitted(terminal_table(report))
+    table = _columns_that_fit(terminal_table(report))
     print_closing(title, COLOURS[outcome["verdict"]], table, outcome["reasons"][:3], hints)
 
 
-def _fitted(table: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+def _columns_that_fit(table: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """The leading columns of a table that fit WIDTH characters; the first three always."""
     widths = [max(map(len, column)) + 2 for column in zip(*table, strict=True)]
     count = max(3, sum(end <= WIDTH for end in accumulate(widths)))

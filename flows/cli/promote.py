@@ -54,7 +54,7 @@ def promote_by_hand(pipeline: Pipeline, config: Path, version: str, reason: str,
     request = PromotionRequest(version, settled.champion, evidence, author, reason, force=objection is not None)
     move = promote(ledger, registry, name, request)
     _close_questions(context, move.entry)
-    return _moved(pipeline, config, move, (*settled.notices, *move.notices))
+    return _report_move(pipeline, config, move, (*settled.notices, *move.notices))
 
 
 def _objection(
@@ -89,7 +89,7 @@ def roll_back(pipeline: Pipeline, config: Path, to: str | None, reason: str, per
     request = RollbackRequest(author, to, left=settled.champion, reason=reason, force=force)
     move = rollback(ledger, registry, pipeline.name, request)
     _close_questions(context, move.entry)
-    return _moved(pipeline, config, move, (*settled.notices, *move.notices))
+    return _report_move(pipeline, config, move, (*settled.notices, *move.notices))
 
 
 def person_named(person: str | None) -> str:
@@ -136,7 +136,7 @@ def _close_questions(context: PipelineContext, entry: Entry) -> None:
             print_notice(f"Prefect's assets do not show it: its server does not answer ({error})")
 
 
-def _moved(pipeline: Pipeline, config: Path, move: Move, notices: tuple[str, ...]) -> dict[str, object]:
+def _report_move(pipeline: Pipeline, config: Path, move: Move, notices: tuple[str, ...]) -> dict[str, object]:
     entry = move.entry
     for notice in notices:
         print_notice(notice)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.common.processes import RestartedProcess
-    from tasks.serving.alias_follower import Ways
+    from tasks.serving.alias_follower import FollowerFunctions
     from tasks.serving.http.auth import Keys
     from tasks.serving.predictor import ReadyModel
     from tasks.tracking.client import Tracking
@@ -51,11 +51,11 @@ def serve_champion(pipeline: Pipeline, host: str | None, port: int | None) -> No
 
     keys = read_keys(os.environ)
     with _listen(host or LOOPBACK, port_of(port, *SERVICE_PORT, lowest=0)) as listening:
-        _welcome(pipeline, listening, keys)
-        _run(pipeline, home, listening, keys)
+        _print_address(pipeline, listening, keys)
+        _run_service(pipeline, home, listening, keys)
 
 
-def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -> None:
+def _run_service(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -> None:
     from tasks.common.processes import RestartedProcess
     from tasks.serving.alias_follower import AliasFollower
     from tasks.serving.http.connections import uvicorn_server
@@ -66,7 +66,7 @@ def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -
     preparing = RestartedProcess("tasks.serving.text_preparation")
     # A first text, so that no request waits for the process's imports.
     preparing.submit(prepare_texts, Recipe(False, ("PHONE_NUMBER",)), ["call 030 1234567"])
-    traffic = _traffic(pipeline, home, preparing) if pipeline.serving.log else None
+    traffic = _open_traffic_log(pipeline, home, preparing) if pipeline.serving.log else None
     service = Service(
         pipeline.name,
         pipeline.problem,
@@ -76,7 +76,7 @@ def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -
         keys,
         _is_loopback(listening),
         traffic,
-        _audits(pipeline, home),
+        _audit_reader(pipeline, home),
         preparing.submit,
     )
     serving = uvicorn_server(create_app(service), pipeline.serving.max_connections, pipeline.serving.timeout_seconds + 5)
@@ -88,10 +88,10 @@ def _run(pipeline: Pipeline, home: Home, listening: socket.socket, keys: Keys) -
         preparing.close()
 
 
-def follower_ways(pipeline: Pipeline, home: Home) -> Ways[ReadyModel]:
+def follower_ways(pipeline: Pipeline, home: Home) -> FollowerFunctions[ReadyModel]:
     """How the follower of this pipeline's champion reads the alias, loads a version, and remembers the last one."""
     from tasks.ledger.store import Ledger
-    from tasks.serving.alias_follower import Ways
+    from tasks.serving.alias_follower import FollowerFunctions
 
     ledger = Ledger(home.ledger_url, notify=print_notice)
     name, memory = pipeline.name, home.path / "serving" / f"{pipeline.name}.json"
@@ -115,7 +115,7 @@ def follower_ways(pipeline: Pipeline, home: Home) -> Ways[ReadyModel]:
         from tasks.serving import packaged_model, smoke_test
         from tasks.serving.predictor import make_ready
 
-        _settle_memory()
+        _freeze_memory()
         folder, base = champion_files(tracking[0], home, name, version)
         ready = make_ready(version, packaged_model.load_package(folder, base, home.path))
         return ready, smoke_test.check_answers(ready, folder, ready.how)
@@ -123,11 +123,11 @@ def follower_ways(pipeline: Pipeline, home: Home) -> Ways[ReadyModel]:
     def keep(version: str) -> None:
         write_json(memory, {"version": version})
 
-    return Ways(look, load, lambda: _remembered(memory, home.path / "versions" / name), keep)
+    return FollowerFunctions(look, load, lambda: _remembered_version(memory, home.path / "versions" / name), keep)
 
 
 @cache
-def _settle_memory() -> None:
+def _freeze_memory() -> None:
     """Import all that a model needs, and exempt it from later garbage collections, which hold up every request."""
     from tasks.learning.network import warm_up
 
@@ -136,7 +136,7 @@ def _settle_memory() -> None:
     gc.freeze()
 
 
-def _remembered(memory: Path, versions: Path) -> str | None:
+def _remembered_version(memory: Path, versions: Path) -> str | None:
     """The version that answered last on this machine, else the one that was fetched last."""
     try:
         return str(json.loads(memory.read_text())["version"])
@@ -145,7 +145,7 @@ def _remembered(memory: Path, versions: Path) -> str | None:
         return fetched[-1].name if fetched else None
 
 
-def _traffic(pipeline: Pipeline, home: Home, preparing: RestartedProcess) -> Traffic:
+def _open_traffic_log(pipeline: Pipeline, home: Home, preparing: RestartedProcess) -> Traffic:
     """The traffic log; a helper process prepares corrections as it does the data, since they may be long."""
     from tasks.data.redaction.redact import OVER_BUDGET
     from tasks.serving.feedback_cleaning import recipe_of
@@ -163,7 +163,7 @@ def _traffic(pipeline: Pipeline, home: Home, preparing: RestartedProcess) -> Tra
     return open_traffic(home.path, pipeline.name, home.traffic_url, clean)
 
 
-def _audits(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], list[dict[Any, Any]]]:
+def _audit_reader(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], list[dict[Any, Any]]]:
     thumbs = pipeline.facts.writes_text
 
     def audits(most: int, start: datetime) -> list[dict[Any, Any]]:
@@ -198,7 +198,7 @@ def _is_loopback(listening: socket.socket) -> bool:
     return address.startswith("127.") or address == "::1"
 
 
-def _welcome(pipeline: Pipeline, listening: socket.socket, keys: Keys) -> None:
+def _print_address(pipeline: Pipeline, listening: socket.socket, keys: Keys) -> None:
     """Print the service's address, who may ask, and the next command."""
     from tasks.serving.http.auth import VARIABLE
 

@@ -25,7 +25,7 @@ def deploy_pipelines(configs: Sequence[Path], overrides: Sequence[str] = ()) -> 
     home = find_home()
     settle_environment(home)  # before Prefect is imported
     pipelines = [load_pipeline(config, overrides) for config in configs]
-    if faults := [fault for pair in zip(configs, pipelines, strict=True) for fault in _faults(*pair, pipelines)]:
+    if faults := [fault for pair in zip(configs, pipelines, strict=True) for fault in _config_faults(*pair, pipelines)]:
         raise InputError("\n".join(["nothing was deployed:", *(f"  {fault}" for fault in faults)]))
     from flows.local.server import prefect_server
 
@@ -49,7 +49,7 @@ def deploy_pipelines(configs: Sequence[Path], overrides: Sequence[str] = ()) -> 
     }
 
 
-def _faults(config: Path, pipeline: Pipeline, pipelines: Sequence[Pipeline]) -> Iterator[str]:
+def _config_faults(config: Path, pipeline: Pipeline, pipelines: Sequence[Pipeline]) -> Iterator[str]:
     """What is wrong with one config's name and schedule."""
     if sum(other.name == pipeline.name for other in pipelines) > 1:
         yield f"{config}: another config has the name {pipeline.name} too: deployments would replace each other; rename one"
@@ -62,11 +62,11 @@ def _faults(config: Path, pipeline: Pipeline, pipelines: Sequence[Pipeline]) -> 
         yield f"{config}: schedule.timezone = {schedule.timezone!r} is no time zone: {known}"
         return
     for key, cron in (("retrain", schedule.retrain), ("monitor", schedule.monitor)):
-        if cron is not None and (fault := _fault_of(cron, schedule.timezone)):
+        if cron is not None and (fault := _cron_fault(cron, schedule.timezone)):
             yield f"{config}: schedule.{key} = {cron!r} {fault}"
 
 
-def _fault_of(cron: str, timezone: str) -> str | None:
+def _cron_fault(cron: str, timezone: str) -> str | None:
     """Why Prefect would not run this cron, None where it would; a date that never comes would stop its scheduler for all."""
     from prefect.server.schemas.schedules import CronSchedule
 

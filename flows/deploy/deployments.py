@@ -42,7 +42,7 @@ def apply_deployment(client: SyncPrefectClient, job: DeploymentSpec) -> UUID:
     module, _, function = job.entrypoint.rpartition(".")
     flow = getattr(import_module(module), function)
     ensure_pool(client, job.pool)
-    paused = {schedule.slug for schedule in _schedules(client, f"{flow.name}/{job.name}") if not schedule.active}
+    paused = {schedule.slug for schedule in _read_schedules(client, f"{flow.name}/{job.name}") if not schedule.active}
     return client.create_deployment(
         flow_id=client.create_flow(flow),
         name=job.name,
@@ -99,7 +99,7 @@ def delete_automations(client: SyncPrefectClient, automations: Iterable[Automati
         client.delete_automation(automation.id)
 
 
-def _schedules(client: SyncPrefectClient, full_name: str) -> list[DeploymentSchedule]:
+def _read_schedules(client: SyncPrefectClient, full_name: str) -> list[DeploymentSchedule]:
     try:
         return list(client.read_deployment_by_name(full_name).schedules)
     except ObjectNotFound:

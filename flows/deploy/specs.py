@@ -49,16 +49,16 @@ def install_pipelines(client: SyncPrefectClient, pipelines: Sequence[Pipeline], 
         specs = jobs_of(pipeline, folder)
         ids |= {_full_name(job): apply_deployment(client, job) for job in specs}
         names = {_full_name(job) for job in specs}
-        removed += [name for name in _possible(pipeline) if name not in names and remove_deployment(client, name)]
+        removed += [name for name in _optional_deployments(pipeline) if name not in names and remove_deployment(client, name)]
         for automation in automations_of(pipeline, ids):
             apply_automation(client, automation)
             automations.append(automation.name)
-        if not _events(pipeline):
-            obsolete = client.read_automations_by_name(_retraining(pipeline))
+        if not _retraining_events(pipeline):
+            obsolete = client.read_automations_by_name(_retraining_name(pipeline))
             delete_automations(client, obsolete)
             removed += [automation.name for automation in obsolete]
         jobs += specs
-    rows = [{"deployment": _full_name(job), "pool": job.pool, "when": _when(job)} for job in (*jobs, *common)]
+    rows = [{"deployment": _full_name(job), "pool": job.pool, "when": _schedule_text(job)} for job in (*jobs, *common)]
     return Installed(rows, automations, removed)
 
 
@@ -76,17 +76,19 @@ def jobs_of(pipeline: Pipeline, folder: str) -> list[DeploymentSpec]:
     specs = [
         job(
             "flows.retrain.retrain", "retrain", f"Keeps the model {name}; does nothing where nothing changed.",
-            *_cron(schedule.retrain, zone, why="schedule"), pipeline=values,
+            *_cron_schedule(schedule.retrain, zone, why="schedule"), pipeline=values,
         ),
         job(
             "flows.monitor.monitor", "monitor", f"Looks at the traffic of {name}; an alarm starts a retraining.",
-            *_cron(schedule.monitor, zone), pipeline=values,
+            *_cron_schedule(schedule.monitor, zone), pipeline=values,
         ),
         job("flows.approve.approve", "approve", f"Asks a person whether a challenger of {name} is promoted.", pipeline=name),
     ]  # fmt: skip
     if minutes is not None:
         description = f"Looks whether the source of {name} holds anything new, which starts a retraining."
-        specs.append(job("flows.new_data.watch", "new-data", description, _every(timedelta(minutes=minutes)), pipeline=values))
+        specs.append(
+            job("flows.new_data.watch", "new-data", description, _interval_schedule(timedelta(minutes=minutes)), pipeline=values)
+        )
     return specs
 
 
@@ -99,7 +101,14 @@ def shared_jobs(pipelines: Sequence[Pipeline], folder: str) -> list[DeploymentSp
     pools = sorted({pipeline.training.work_pool for pipeline in pipelines if pipeline.training.work_pool})
     return [
         DeploymentSpec(
-            "flows.reconcile.reconcile", "reconcile", pool, mend, (TAG,), {}, (_every(timedelta(seconds=EVERY_SECONDS)),), folder
+            "flows.reconcile.reconcile",
+            "reconcile",
+            pool,
+            mend,
+            (TAG,),
+            {},
+            (_interval_schedule(timedelta(seconds=EVERY_SECONDS)),),
+            folder,
         ),
         DeploymentSpec("flows.notify.notice", "notice", pool, "Says that a run failed.", (TAG,), folder=folder),
         *(train_remote.pool_job(pool) for pool in pools),
@@ -109,9 +118,9 @@ def shared_jobs(pipelines: Sequence[Pipeline], folder: str) -> list[DeploymentSp
 def automations_of(pipeline: Pipeline, ids: dict[str, UUID]) -> Iterator[AutomationCore]:
     """The automations of a pipeline: its events start its retraining; a run of it that fails or waits starts a notice."""
     name = pipeline.name
-    if events := _events(pipeline):
+    if events := _retraining_events(pipeline):
         yield AutomationCore(
-            name=_retraining(pipeline),
+            name=_retraining_name(pipeline),
             description=f"An alarm of a monitor, or new data, starts retrain-{name}.",
             trigger=EventTrigger(
                 expect=events,
@@ -125,9 +134,9 @@ def automations_of(pipeline: Pipeline, ids: dict[str, UUID]) -> Iterator[Automat
                     source="selected",
                     deployment_id=ids[f"retrain/retrain-{name}"],
                     parameters={
-                        "why": _template("{{ event.event.split('.')[-1] }}"),
-                        "asked": _template("{{ event.occurred.isoformat() }}"),
-                        "look": _template("{{ event.payload.name }}"),
+                        "why": _jinja_parameter("{{ event.event.split('.')[-1] }}"),
+                        "asked": _jinja_parameter("{{ event.occurred.isoformat() }}"),
+                        "look": _jinja_parameter("{{ event.payload.name }}"),
                     },
                 )
             ],
@@ -146,38 +155,38 @@ def automations_of(pipeline: Pipeline, ids: dict[str, UUID]) -> Iterator[Automat
             RunDeployment(
                 source="selected",
                 deployment_id=ids["notice/notice"],
-                parameters={"pipeline": name, "run": _template("{{ event.resource.id }}")},
+                parameters={"pipeline": name, "run": _jinja_parameter("{{ event.resource.id }}")},
             )
         ],
     )
 
 
-def _events(pipeline: Pipeline) -> set[str]:
+def _retraining_events(pipeline: Pipeline) -> set[str]:
     """The events that start a retraining of this pipeline."""
     drift = {"tunekeeper.drift", "tunekeeper.decay"} if pipeline.schedule.on_drift else set()
     return drift | ({"tunekeeper.new-data"} if pipeline.schedule.on_new_data_minutes is not None else set())
 
 
-def _possible(pipeline: Pipeline) -> list[str]:
+def _optional_deployments(pipeline: Pipeline) -> list[str]:
     """Deployments that the YAML may no longer want; an approval's form stays open under any YAML."""
     return [f"watch/new-data-{pipeline.name}"]
 
 
-def _retraining(pipeline: Pipeline) -> str:
+def _retraining_name(pipeline: Pipeline) -> str:
     return f"tunekeeper {pipeline.name}: retrain"
 
 
-def _template(text: str) -> dict[str, str]:
+def _jinja_parameter(text: str) -> dict[str, str]:
     return {"__prefect_kind": "jinja", "template": text}
 
 
-def _cron(cron: str | None, timezone: str, **parameters: object) -> list[DeploymentScheduleCreate]:
+def _cron_schedule(cron: str | None, timezone: str, **parameters: object) -> list[DeploymentScheduleCreate]:
     if cron is None:
         return []
     return [DeploymentScheduleCreate(schedule=CronSchedule(cron=cron, timezone=timezone), parameters=parameters, slug="cron")]
 
 
-def _every(interval: timedelta) -> DeploymentScheduleCreate:
+def _interval_schedule(interval: timedelta) -> DeploymentScheduleCreate:
     return DeploymentScheduleCreate(schedule=IntervalSchedule(interval=interval, anchor_date=ANCHOR), slug="interval")
 
 
@@ -186,7 +195,7 @@ def _full_name(job: DeploymentSpec) -> str:
     return f"{job.entrypoint.rpartition('.')[2].replace('_', '-')}/{job.name}"
 
 
-def _when(job: DeploymentSpec) -> str:
+def _schedule_text(job: DeploymentSpec) -> str:
     """In words for the terminal."""
     for entry in job.schedules:
         if isinstance(entry.schedule, CronSchedule):

@@ -51,7 +51,7 @@ def main() -> None:
             _end_all(child, min(grace, ORPHAN_SECONDS) if orphaned else grace, signals)
             return
         if child in codes and not reported:
-            reported = _tell(codes[child]) if owned else True
+            reported = _report_code(codes[child]) if owned else True
             _end_session()
         if reported and not psutil.Process().children():
             sys.exit(max(codes[child], 0) or int(codes[child] < 0))
@@ -67,7 +67,7 @@ def _owner_is_gone(owned: bool) -> bool:
     return bool(ready) and not os.read(0, 1)
 
 
-def _tell(code: int) -> bool:
+def _report_code(code: int) -> bool:
     with suppress(BrokenPipeError):
         os.write(1, f"{code}\n".encode())
     return True
@@ -85,7 +85,7 @@ def reap_offspring() -> dict[int, int]:
 def _end_session() -> None:
     """End what the command left in its own session; other sessions, a worker's flow runs, may finish."""
     for process in psutil.Process().children(recursive=True):
-        if _session(process.pid) == os.getsid(0):
+        if _session_of(process.pid) == os.getsid(0):
             send_signal(process, signal.SIGKILL)
 
 
@@ -95,34 +95,34 @@ def _end_all(child: int, grace: float, signals: list[int]) -> None:
     A second signal ends everything at once.
     """
     deadline, patience = time.monotonic() + grace, len(signals)
-    leaders = [process for process in list_offspring() if process.pid != child and _session(process.pid) == process.pid]
+    leaders = [process for process in list_offspring() if process.pid != child and _session_of(process.pid) == process.pid]
     for process in leaders:
         send_signal(process, signal.SIGTERM)
-    while any(map(_lives, leaders)) and time.monotonic() < deadline - 1 and len(signals) == patience:
-        _breathe()
+    while any(map(_is_alive, leaders)) and time.monotonic() < deadline - 1 and len(signals) == patience:
+        _wait_and_reap()
     for process in list_offspring():
         send_signal(process, signal.SIGTERM)
     while list_offspring() and time.monotonic() < deadline and len(signals) == patience:
-        _breathe()
+        _wait_and_reap()
     deadline = time.monotonic() + KILL_SECONDS
     while (rest := list_offspring()) and time.monotonic() < deadline:
         for process in rest:
             send_signal(process, signal.SIGKILL)
-        _breathe()
+        _wait_and_reap()
 
 
 def list_offspring() -> list[psutil.Process]:
-    return [process for process in psutil.Process().children(recursive=True) if _lives(process)]
+    return [process for process in psutil.Process().children(recursive=True) if _is_alive(process)]
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-def _session(pid: int) -> int:
+def _session_of(pid: int) -> int:
     try:
         return os.getsid(pid)
     except ProcessLookupError:
@@ -134,7 +134,7 @@ def send_signal(process: psutil.Process, number: int) -> None:
         process.send_signal(number)
 
 
-def _breathe() -> None:
+def _wait_and_reap() -> None:
     time.sleep(POLL_SECONDS)
     reap_offspring()
 

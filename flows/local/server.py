@@ -43,7 +43,7 @@ def prefect_server(home: Home) -> Iterator[str]:
             yield address
         return
     with in_use(home):
-        url = server_address(home) or _start(home)
+        url = server_address(home) or _start_server(home)
         with at_address(url), named_if_away(url, f"run the same command again, which starts another; its log is {log_of(home)}"):
             yield url
 
@@ -72,28 +72,28 @@ def in_use(home: Home) -> Iterator[None]:
 
 def server_address(home: Home) -> str | None:
     """The address of our server if it lives and answers; another home's server may have its port by now."""
-    url = _said(home)
+    url = _read_address(home)
     try:
         with (home.prefect / "server.lock").open("r") as lock:
             lives = not take_lock(lock, shared=True)
     except OSError:  # there is none, or the home is no folder, which others say
         return None
-    return url if lives and url is not None and _answers(url) else None
+    return url if lives and url is not None and _is_healthy(url) else None
 
 
-def _port_before(home: Home) -> int:
+def _previous_port(home: Home) -> int:
     """The port it had last, so that its address stays valid; else Prefect's usual one."""
-    return urllib.parse.urlsplit(_said(home) or "").port or PORT
+    return urllib.parse.urlsplit(_read_address(home) or "").port or PORT
 
 
-def _said(home: Home) -> str | None:
+def _read_address(home: Home) -> str | None:
     try:
         return str(json.loads((home.prefect / SAID).read_text())["url"])
     except (OSError, ValueError, KeyError):
         return None
 
 
-def _answers(url: str) -> bool:
+def _is_healthy(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310  (our own address)
             return bool(answer.status == 200)
@@ -101,25 +101,25 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _start(home: Home) -> str:
+def _start_server(home: Home) -> str:
     """Start it in a session of its own; of many processes that try at once one does, the others wait for it.
 
     The server holds `server.lock` from its first moment, so a second one is not started where the first one's starter was killed.
     """
     with (home.prefect / "starting.lock").open("a") as starting, (home.prefect / "server.lock").open("a") as own:
         wait_for_lock(starting)
-        if _comes_up(home, lambda: not take_lock(own)):
-            return str(_said(home))
+        if _wait_until_up(home, lambda: not take_lock(own)):
+            return str(_read_address(home))
         if not take_lock(own):
             raise InfraError(f"a local Prefect server runs and does not answer: end the process named in {home.prefect / SAID}")
-        process = _spawn(home, [_port_before(home), 0], own.fileno(), {})
-        if not _comes_up(home, lambda: process.poll() is None):
+        process = _spawn_server(home, [_previous_port(home), 0], own.fileno(), {})
+        if not _wait_until_up(home, lambda: process.poll() is None):
             process.kill()
-            raise InfraError(f"the local Prefect server did not start: {_why(home)}")
-        return str(_said(home))
+            raise InfraError(f"the local Prefect server did not start: {_failure_cause(home)}")
+        return str(_read_address(home))
 
 
-def _why(home: Home) -> str:
+def _failure_cause(home: Home) -> str:
     """The likely cause, and what to do."""
     if (free := shutil.disk_usage(home.path).free) < DATABASE_BYTES:
         return f"{home.path} has {free / 1e6:.1f} MB of room left: free some space, or set TUNEKEEPER_HOME to another disk"
@@ -131,7 +131,7 @@ def start_at(home: Home, port: int, idle_seconds: float) -> subprocess.Popen[byt
     with (home.prefect / "starting.lock").open("a") as starting, (home.prefect / "server.lock").open("a") as own:
         if not take_lock(starting) or not take_lock(own):
             return None
-        return _spawn(home, [port], own.fileno(), {"TUNEKEEPER_SERVER_IDLE_SECONDS": str(idle_seconds)})
+        return _spawn_server(home, [port], own.fileno(), {"TUNEKEEPER_SERVER_IDLE_SECONDS": str(idle_seconds)})
 
 
 def log_of(home: Home) -> Path:
@@ -150,7 +150,7 @@ def used_by_others(home: Home) -> bool:
         return not take_lock(lock)
 
 
-def _spawn(home: Home, ports: list[int], lock: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def _spawn_server(home: Home, ports: list[int], lock: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start the process; it writes its address once it has one of the ports, and the older address is deleted before."""
     (home.prefect / SAID).unlink(missing_ok=True)
     with log_file(log_of(home)) as out:
@@ -161,7 +161,7 @@ def _spawn(home: Home, ports: list[int], lock: int, environment: dict[str, str])
         )  # fmt: skip
 
 
-def _comes_up(home: Home, alive: Callable[[], bool]) -> bool:
+def _wait_until_up(home: Home, alive: Callable[[], bool]) -> bool:
     """Wait until the server answers; False where it is dead or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while server_address(home) is None:
@@ -203,7 +203,7 @@ def _end_when_idle(lock: Path, idle_seconds: float, log: Path) -> None:
 
 
 def main() -> None:
-    """Serve until idle: the process that `_spawn` begins."""
+    """Serve until idle: the process that `_spawn_server` begins."""
     home, listening = Path(sys.argv[1]), _listen([int(port) for port in sys.argv[2:]])
     port = listening.getsockname()[1]
     url = f"http://127.0.0.1:{port}/api"

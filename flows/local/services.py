@@ -16,7 +16,7 @@ from pathlib import Path
 
 from configs.errors import InfraError, InputError
 from flows.local import server
-from flows.local.supervise import Guarded, SupervisedProcess
+from flows.local.supervise import GuardedProcess, SupervisedProcess
 from tasks.common.home import Home
 from tasks.common.http import fetch, port_is_free, port_listener, prefect_headers
 from tasks.common.terminal import print_notice
@@ -55,7 +55,7 @@ class ServicePlan:
 
 def plan_for(home: Home, config: Path | None, overrides: Sequence[str], ports: Mapping[str, int | None]) -> ServicePlan:
     """The addresses, after a check of the ports: one error names every port that is taken, before anything starts."""
-    prefect = os.environ.get("PREFECT_API_URL") or _adopted(home)
+    prefect = os.environ.get("PREFECT_API_URL") or _adopted_address(home)
     mlflow = home.tracking_uri if home.tracking_uri.startswith("http") else None
     own = [name for name, address in (("MLflow", mlflow), ("Prefect", prefect)) if address is None]
     numbers = {name: port_of(ports.get(name), *PORTS[name], option=f"--{name.lower()}-port") for name in own}
@@ -63,7 +63,7 @@ def plan_for(home: Home, config: Path | None, overrides: Sequence[str], ports: M
     settings = {**{name: (PORTS[name][0], port) for name, port in numbers.items()}}
     if config is not None:
         settings["the service"] = (SERVICE_PORT[0], port)
-    _check(settings)
+    _check_ports(settings)
     return ServicePlan(
         home,
         prefect or f"http://127.0.0.1:{numbers['Prefect']}/api",
@@ -83,7 +83,7 @@ def port_of(number: int | None, variable: str, usual: int, option: str = "--port
     return int(text)
 
 
-def _check(ports: Mapping[str, tuple[str, int]]) -> None:
+def _check_ports(ports: Mapping[str, tuple[str, int]]) -> None:
     faults = [
         f"  {port} for {name}: taken by {port_listener(port) or 'another process'}; end it, or set {variable} to another port"
         for name, (variable, port) in ports.items()
@@ -95,7 +95,7 @@ def _check(ports: Mapping[str, tuple[str, int]]) -> None:
         raise InfraError("nothing was started, for want of ports:\n" + "\n".join(faults))
 
 
-def _adopted(home: Home) -> str | None:
+def _adopted_address(home: Home) -> str | None:
     """The address of this home's server that a run has started, None without one; waits where it is being started."""
     deadline = time.monotonic() + server.START_SECONDS
     while (address := server.server_address(home)) is None and server.is_alive(home) and time.monotonic() < deadline:
@@ -109,43 +109,49 @@ def local_services(plan: ServicePlan, used: ExitStack) -> list[SupervisedProcess
     if not os.environ.get("PREFECT_API_URL"):
         start: Callable[[], PrefectServer] = lambda: PrefectServer(plan, used)  # noqa: E731
         services.append(
-            SupervisedProcess("Prefect", ui, server.log_of(plan.home), start, lambda: _healthy(f"{plan.prefect}/health"), stage=1)
+            SupervisedProcess(
+                "Prefect", ui, server.log_of(plan.home), start, lambda: _is_healthy(f"{plan.prefect}/health"), stage=1
+            )
         )
     if "MLflow" in plan.own:
-        begin = _guarded(plan, _mlflow(plan), logs / "mlflow.log", 4, MLFLOW_BACKEND_STORE_URI=plan.home.tracking_uri)
+        begin = _guarded_start(plan, _mlflow_command(plan), logs / "mlflow.log", 4, MLFLOW_BACKEND_STORE_URI=plan.home.tracking_uri)
         services.append(
-            SupervisedProcess("MLflow", plan.mlflow, logs / "mlflow.log", begin, lambda: _healthy(f"{plan.mlflow}/health"), stage=1)
+            SupervisedProcess(
+                "MLflow", plan.mlflow, logs / "mlflow.log", begin, lambda: _is_healthy(f"{plan.mlflow}/health"), stage=1
+            )
         )
     servers, log = ("Prefect", "MLflow"), logs / "worker.log"
     began: list[float] = []
-    worker = _guarded(plan, _worker(), log, GRACE_SECONDS, lambda: began.append(time.time()))
-    services.append(SupervisedProcess("worker", f"pool {POOL}", log, worker, lambda: _beats(plan.prefect, began[-1]), servers))
+    worker = _guarded_start(plan, _worker_command(), log, GRACE_SECONDS, lambda: began.append(time.time()))
+    services.append(
+        SupervisedProcess("worker", f"pool {POOL}", log, worker, lambda: _has_heartbeat(plan.prefect, began[-1]), servers)
+    )
     if plan.config is not None:
         log = logs / "service.log"
-        serve = _guarded(plan, _serve(plan, plan.config), log, GRACE_SECONDS)
+        serve = _guarded_start(plan, _serve_command(plan, plan.config), log, GRACE_SECONDS)
         health = f"{plan.service}/health"
         services.append(
-            SupervisedProcess("service", plan.service, log, serve, lambda: _healthy(health), servers, hopeless=frozenset({2}))
+            SupervisedProcess("service", plan.service, log, serve, lambda: _is_healthy(health), servers, hopeless=frozenset({2}))
         )
     return services
 
 
-def _guarded(
+def _guarded_start(
     plan: ServicePlan,
     command: Sequence[str],
     log: Path,
     grace: float,
     before: Callable[[], object] = lambda: None,
     **environment: str,
-) -> Callable[[], Guarded]:
-    def start() -> Guarded:
+) -> Callable[[], GuardedProcess]:
+    def start() -> GuardedProcess:
         before()
-        return Guarded(command, {**plan.environment, **environment}, log, grace)
+        return GuardedProcess(command, {**plan.environment, **environment}, log, grace)
 
     return start
 
 
-def _mlflow(plan: ServicePlan) -> list[str]:
+def _mlflow_command(plan: ServicePlan) -> list[str]:
     """Its database is named by the environment: every user of a machine can read the words of a command."""
     home, port = plan.home, plan.mlflow.rpartition(":")[2]
     return [
@@ -154,12 +160,12 @@ def _mlflow(plan: ServicePlan) -> list[str]:
     ]  # fmt: skip
 
 
-def _worker() -> list[str]:
+def _worker_command() -> list[str]:
     name = f"up-{socket.gethostname()}"
     return [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--name", name]
 
 
-def _serve(plan: ServicePlan, config: Path) -> list[str]:
+def _serve_command(plan: ServicePlan, config: Path) -> list[str]:
     return [sys.executable, "-m", "flows", "serve", str(config), *plan.overrides, "--port", str(plan.port)]
 
 
@@ -194,18 +200,18 @@ class PrefectServer:
         return self.process is None or self.process.poll() is not None
 
 
-def _healthy(url: str) -> bool:
+def _is_healthy(url: str) -> bool:
     return fetch(url, headers=prefect_headers(), seconds=1).ok
 
 
-def _beats(api: str, since: float) -> bool:
+def _has_heartbeat(api: str, since: float) -> bool:
     """Whether a worker of the pool has sent a heartbeat since then."""
     answer = fetch(f"{api}/work_pools/{POOL}/workers/filter", {}, prefect_headers(), seconds=1)
     beats = [worker.get("last_heartbeat_time") or "" for worker in answer.value or []] if answer.ok else []
-    return any(_moment(beat) >= since for beat in beats)
+    return any(_epoch_seconds(beat) >= since for beat in beats)
 
 
-def _moment(text: str) -> float:
+def _epoch_seconds(text: str) -> float:
     with suppress(ValueError):
         return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
     return 0.0

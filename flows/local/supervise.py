@@ -28,7 +28,7 @@ LAST_LINES = 15
 ROTATE_SECONDS = 5.0
 
 
-class Child(Protocol):
+class ChildProcess(Protocol):
     """A started process: `ended` is its exit code once it has died, `stop` asks it to end, a second time by force.
 
     `stays` says that it goes on when it was asked to end, for others that use it.
@@ -49,14 +49,14 @@ class SupervisedProcess:
     name: str
     url: str
     log: Path
-    start: Callable[[], Child]
+    start: Callable[[], ChildProcess]
     ready: Callable[[], bool]
     after: tuple[str, ...] = ()
     stage: int = 0
     hopeless: frozenset[int] = frozenset()  # exit codes after which starting again is in vain
 
 
-class Guarded:
+class GuardedProcess:
     """A command under a guard (flows/local/guard.py), which ends it and all its offspring should this process be killed."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path, grace: float) -> None:
@@ -91,12 +91,12 @@ class Guarded:
 @dataclass
 class _ServiceState:
     service: SupervisedProcess
-    child: Child | None = None
+    child: ChildProcess | None = None
     started: float = 0.0
     ready_after: float | None = None  # seconds
     deaths: int = 0
     due: float = 0.0
-    left: list[Child] = field(default_factory=list)  # dead, but their offspring may finish
+    left: list[ChildProcess] = field(default_factory=list)  # dead, but their offspring may finish
 
 
 class Supervisor:
@@ -107,7 +107,7 @@ class Supervisor:
     ) -> None:
         self.kept = {service.name: _ServiceState(service) for service in services}
         self.say, self.clock = say, clock
-        self.helpers: list[Child] = []  # not kept, only ended
+        self.helpers: list[ChildProcess] = []  # not kept, only ended
         self.asked = 0
         self.others: frozenset[psutil.Process] = frozenset()  # offspring of this process that is none of ours
 
@@ -115,23 +115,23 @@ class Supervisor:
         """Keep them all until SIGINT, SIGTERM or SIGHUP; `on_ready` gets seconds by name once; `patience` is per stage."""
         guard.process_control(guard.ADOPT, 1)  # a killed guard's offspring is found here
         self.others = frozenset(guard.list_offspring())
-        with self._signals():
+        with self._count_signals():
             try:
                 announced, rotated = False, self.clock()
                 while not self.asked:
                     if self.clock() - rotated >= ROTATE_SECONDS:
-                        rotated = self._rotate()
+                        rotated = self._rotate_logs()
                     for state in self.kept.values():
-                        self._tend(state)
+                        self._update_service(state)
                     seconds = {name: state.ready_after for name, state in self.kept.items() if state.ready_after is not None}
                     if not announced and len(seconds) == len(self.kept):
                         on_ready(seconds)
                         announced = True
                     time.sleep(POLL_SECONDS)
             finally:
-                self._end(patience)
+                self._end_services(patience)
 
-    def _rotate(self) -> float:
+    def _rotate_logs(self) -> float:
         """Cut the logs that have grown large; returns the time."""
         for state in self.kept.values():
             rotate_log(state.service.log)
@@ -141,7 +141,7 @@ class Supervisor:
         return {name: state.child.pid for name, state in self.kept.items() if state.child is not None}
 
     @contextmanager
-    def _signals(self) -> Iterator[None]:
+    def _count_signals(self) -> Iterator[None]:
         def ask(*_: object) -> None:
             self.asked += 1
 
@@ -152,7 +152,7 @@ class Supervisor:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _tend(self, state: _ServiceState) -> None:
+    def _update_service(self, state: _ServiceState) -> None:
         now, service = self.clock(), state.service
         if state.child is None:
             waits = any(self.kept[name].ready_after is None for name in service.after if name in self.kept)
@@ -161,11 +161,11 @@ class Supervisor:
             return
         code = state.child.ended()
         if code is not None:
-            self._bury(state, code, now - state.started)
+            self._schedule_restart(state, code, now - state.started)
         elif state.ready_after is None or state.due:
-            self._await(state, now)
+            self._check_ready(state, now)
 
-    def _await(self, state: _ServiceState, now: float) -> None:
+    def _check_ready(self, state: _ServiceState, now: float) -> None:
         """Note that it answers, for the first time or again."""
         if state.service.ready():
             if state.due:
@@ -176,11 +176,11 @@ class Supervisor:
                 f"{state.service.name} does not answer {START_SECONDS:.0f} s after its start.{_last_lines(state.service.log)}"
             )
 
-    def _bury(self, state: _ServiceState, code: int, lived: float) -> None:
+    def _schedule_restart(self, state: _ServiceState, code: int, lived: float) -> None:
         """Start it again in a while, or give up on what keeps dying."""
         service = state.service
         state.deaths = state.deaths + 1 if lived < QUICK_SECONDS else 1
-        how = f"{service.name} {_ended(code)} after {lived:.0f} s"
+        how = f"{service.name} {_exit_text(code)} after {lived:.0f} s"
         hopeless = code in service.hopeless and state.ready_after is None
         if hopeless or state.deaths >= QUICK_DEATHS:
             times = f", {state.deaths} times in a row" if state.deaths > 1 else ""
@@ -191,7 +191,7 @@ class Supervisor:
             state.left.append(state.child)
         state.child, state.due = None, self.clock() + pause
 
-    def _end(self, patience: Sequence[float]) -> None:
+    def _end_services(self, patience: Sequence[float]) -> None:
         """End stage by stage, so that flow runs can still report to the servers; a second request ends all at once, by force."""
         for stage, seconds in enumerate(patience):
             states = [state for state in self.kept.values() if state.service.stage == stage]
@@ -207,18 +207,18 @@ class Supervisor:
                         child.stop()
                 time.sleep(POLL_SECONDS)
         for number in (signal.SIGTERM, signal.SIGKILL):  # strays are a killed guard's offspring, or do not end when asked
-            if strays := self._strays():
+            if strays := self._lingering_processes():
                 for process in strays:
                     guard.send_signal(process, number)
                 time.sleep(1)
 
-    def _strays(self) -> list[psutil.Process]:
+    def _lingering_processes(self) -> list[psutil.Process]:
         """Offspring that should have ended by now."""
         staying = {state.child.pid for state in self.kept.values() if state.child is not None and state.child.stays}
         return [process for process in guard.list_offspring() if process not in self.others and process.pid not in staying]
 
 
-def _ended(code: int) -> str:
+def _exit_text(code: int) -> str:
     if code >= 0:
         return f"ended with code {code}"
     try:

@@ -16,7 +16,7 @@ from configs.credentials import clean_value
 from configs.errors import InfraError
 from flows.local import server
 from flows.local.services import POOL, ServicePlan, local_services, plan_for
-from flows.local.supervise import Guarded, Supervisor
+from flows.local.supervise import GuardedProcess, Supervisor
 from tasks.common.home import Home, find_home, settle_environment
 from tasks.common.http import HttpAnswer, fetch
 from tasks.common.locks import take_lock
@@ -39,18 +39,18 @@ def run_services(config: Path | None, overrides: Sequence[str], ports: Mapping[s
 
         load_pipeline(config, overrides)
     with ExitStack() as stack:
-        stack.enter_context(_alone(home))
+        stack.enter_context(_single_instance(home))
         used = stack.enter_context(ExitStack())
         used.enter_context(server.in_use(home))
         plan = plan_for(home, config, overrides, ports)
         tracking = Tracking(home)
         tracking.attempt("opening its database", partial(open_database, home))
         supervisor = Supervisor(local_services(plan, used), print_notice)
-        supervisor.run(lambda seconds: _ready(plan, supervisor, seconds, as_json), PATIENCE)
+        supervisor.run(lambda seconds: _announce_ready(plan, supervisor, seconds, as_json), PATIENCE)
 
 
 @contextmanager
-def _alone(home: Home) -> Iterator[None]:
+def _single_instance(home: Home) -> Iterator[None]:
     """Refuse a second `up` on the same home, with the addresses of the first one's servers."""
     (home.path / LOCK).parent.mkdir(exist_ok=True)
     with (home.path / LOCK).open("a") as lock:
@@ -61,14 +61,14 @@ def _alone(home: Home) -> Iterator[None]:
                 f"`tunekeeper up` runs already for {home.path} (process {status.get('pid', 'unknown')}): use that one, or end it; "
                 f"for a second one set TUNEKEEPER_HOME and other ports{where}"
             )
-        _write(home, {"pid": os.getpid()})
+        _write_status(home, {"pid": os.getpid()})
         try:
             yield
         finally:
             (home.path / SAID).unlink()
 
 
-def _write(home: Home, status: Mapping[str, object]) -> None:
+def _write_status(home: Home, status: Mapping[str, object]) -> None:
     (home.path / SAID).write_text(json.dumps(status))
 
 
@@ -84,23 +84,23 @@ def running_up(home: Home) -> dict[str, Any]:
     return status
 
 
-def _ready(plan: ServicePlan, supervisor: Supervisor, seconds: dict[str, float], as_json: bool) -> None:
+def _announce_ready(plan: ServicePlan, supervisor: Supervisor, seconds: dict[str, float], as_json: bool) -> None:
     """Print and write all addresses; then put right what an earlier kill left."""
     addresses = clean_value({"MLflow": plan.mlflow, "Prefect": plan.prefect.removesuffix("/api")})
     if plan.config is not None:
         addresses["service"] = plan.service
     since = datetime.now(UTC).isoformat(timespec="seconds")
     status = {"pid": os.getpid(), "since": since, "home": str(plan.home.path), "addresses": addresses}
-    _write(plan.home, status)
-    _show(plan, seconds)
+    _write_status(plan.home, status)
+    _print_services(plan, seconds)
     if as_json:
         sys.stdout.write(json.dumps({**status, "pids": supervisor.pids()}) + "\n")
         sys.stdout.flush()
     mend = [sys.executable, "-m", "flows.reconcile"]
-    supervisor.helpers.append(Guarded(mend, plan.environment, plan.home.path / "logs" / "reconcile.log", 2))
+    supervisor.helpers.append(GuardedProcess(mend, plan.environment, plan.home.path / "logs" / "reconcile.log", 2))
 
 
-def _show(plan: ServicePlan, seconds: dict[str, float]) -> None:
+def _print_services(plan: ServicePlan, seconds: dict[str, float]) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2), show_header=False)
@@ -109,13 +109,13 @@ def _show(plan: ServicePlan, seconds: dict[str, float]) -> None:
         rows["service"] = plan.service
     for name, where in rows.items():
         after = f"ready after {seconds[name]:.0f} s" if name in seconds else "not started here"
-        table.add_row(f"[green]✓[/] {name}", f"[bold]{where}[/]", f"[dim]{_state(plan) if name == 'service' else after}[/]")
+        table.add_row(f"[green]✓[/] {name}", f"[bold]{where}[/]", f"[dim]{_service_text(plan) if name == 'service' else after}[/]")
     console().print()
     console().print(table)
     console().print(f"\n  [dim]logs: {plan.home.path / 'logs'}; Ctrl-C ends all of it[/]")
 
 
-def _state(plan: ServicePlan) -> str:
+def _service_text(plan: ServicePlan) -> str:
     return service_state(fetch(f"{plan.service}/ready"), plan.config)
 
 

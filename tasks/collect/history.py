@@ -35,11 +35,11 @@ def collect_history(context: PipelineContext, champion: str | None, notices: Seq
         problem=pipeline.problem,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         champion=champion,
-        versions=tuple(_version(decision, metric, triggers, report_page(tracking, decision)) for decision in decisions),
-        moves=tuple(_move(entry) for entry in ledger_history(ledger, pipeline.name)),
-        looks=tuple(_mark(look, look_page(tracking, look)) for look in looks),
-        levels=tuple(_levels(decisions, looks, metric)),
-        feedback=_feedback(pipeline, tracking.home, [decision.payload["model"]["version"] for decision in decisions]),
+        versions=tuple(_version_row(decision, metric, triggers, report_page(tracking, decision)) for decision in decisions),
+        moves=tuple(_move_row(entry) for entry in ledger_history(ledger, pipeline.name)),
+        looks=tuple(_look_mark(look, look_page(tracking, look)) for look in looks),
+        levels=tuple(_quality_levels(decisions, looks, metric)),
+        feedback=_feedback_counts(pipeline, tracking.home, [decision.payload["model"]["version"] for decision in decisions]),
         requests=requests,
         metric=metric,
         unit=life.unit,
@@ -49,7 +49,7 @@ def collect_history(context: PipelineContext, champion: str | None, notices: Seq
     )
 
 
-def _version(decision: Decision, metric: str, triggers: dict[str, str], report: str) -> page.Version:
+def _version_row(decision: Decision, metric: str, triggers: dict[str, str], report: str) -> page.Version:
     payload = decision.payload
     low, high = payload.get("intervals", {}).get(metric, (None, None))
     return page.Version(
@@ -74,19 +74,19 @@ def _version(decision: Decision, metric: str, triggers: dict[str, str], report: 
     )
 
 
-def _move(entry: Entry) -> page.MoveRow:
+def _move_row(entry: Entry) -> page.MoveRow:
     known = {field.name for field in fields(page.MoveRow)}
     return page.MoveRow(**{name: value for name, value in vars(entry).items() if name in known})
 
 
-def _mark(look: Look, report: str) -> page.LookMark:
+def _look_mark(look: Look, report: str) -> page.LookMark:
     return page.LookMark(
         version=look.champion_version, number=look.look, at=look.at, rows=look.payload["rows"], alarms=alarms_of(look),
         report=report,
     )  # fmt: skip
 
 
-def _levels(decisions: Sequence[Decision], looks: Sequence[Look], metric: str) -> list[Level]:
+def _quality_levels(decisions: Sequence[Decision], looks: Sequence[Look], metric: str) -> list[Level]:
     """The test's level of every version, and the audited levels of those that served."""
     tests = {decision.payload["model"]["version"]: decision for decision in decisions}
     levels = [
@@ -95,12 +95,12 @@ def _levels(decisions: Sequence[Decision], looks: Sequence[Look], metric: str) -
     ]
     for look in looks:
         for finding in look.payload["findings"]:
-            level = _audited(finding, tests.get(look.champion_version), look, metric)
+            level = _audit_level(finding, tests.get(look.champion_version), look, metric)
             levels += [level] if level is not None else []
     return sorted(levels, key=lambda level: level.at)
 
 
-def _audited(finding: dict[str, Any], decision: Decision | None, look: Look, metric: str) -> Level | None:
+def _audit_level(finding: dict[str, Any], decision: Decision | None, look: Look, metric: str) -> Level | None:
     if finding["monitor"] != "performance.accuracy" or finding["effect"] is None or decision is None:
         return None
     was = decision.payload["metrics"].get(metric)
@@ -113,7 +113,7 @@ def _audited(finding: dict[str, Any], decision: Decision | None, look: Look, met
     )
 
 
-def _feedback(pipeline: Pipeline, home: Home, versions: Sequence[str]) -> tuple[FeedbackCounts, ...]:
+def _feedback_counts(pipeline: Pipeline, home: Home, versions: Sequence[str]) -> tuple[FeedbackCounts, ...]:
     from tasks.traffic.log import Query, read_answers, read_feedback
 
     answers = read_answers(home.path, pipeline.name, home.traffic_url, Query(columns=("id", "time", "version", "audit")))

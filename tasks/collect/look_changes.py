@@ -23,10 +23,10 @@ LENGTHS = (5, 10, 20, 40, 80)  # words: the edges of the page's bins
 TYPICAL = 3
 
 
-def changed_words_of(reference: TrafficReference, window: TrafficWindow) -> page.Words:
+def changed_words_of(reference: TrafficReference, window: TrafficWindow) -> page.WordChanges:
     changes: Changes = changed_words(word_counts(reference.rows["text"]), word_counts(window.rows["text"]))
     more, less = (tuple(page.ChangeRow(**asdict(change)) for change in side) for side in (changes.more, changes.less))
-    return page.Words(
+    return page.WordChanges(
         more=more, less=less, tested=changes.tested, rate=changes.rate, least=changes.least,
         texts_reference=changes.texts_reference, texts_window=changes.texts_window, rows_window=len(window.rows),
     )  # fmt: skip
@@ -66,20 +66,20 @@ def novel_texts_of(reference: TrafficReference, window: TrafficWindow) -> page.N
 
 
 def changed_shares_of(old: pd.DataFrame, new: pd.DataFrame, column: str) -> tuple[page.ChangeRow, ...]:
-    return _changes(*(_distinct(frame)[column] for frame in (old, new)))
+    return _change_rows(*(_distinct_texts(frame)[column] for frame in (old, new)))
 
 
 def changed_lengths_of(old: pd.DataFrame, new: pd.DataFrame) -> tuple[page.ChangeRow, ...]:
     names = [f"up to {edge - 1} words" for edge in LENGTHS] + [f"{LENGTHS[-1]} words or more"]
     names[1:-1] = [f"{low} to {high - 1} words" for low, high in pairwise(LENGTHS)]
-    binned = [[names[int(place)] for place in np.digitize(_distinct(frame)["length"], LENGTHS)] for frame in (old, new)]
-    changes = {change.name: change for change in _changes(*binned)}
+    binned = [[names[int(place)] for place in np.digitize(_distinct_texts(frame)["length"], LENGTHS)] for frame in (old, new)]
+    changes = {change.name: change for change in _change_rows(*binned)}
     return tuple(changes[name] for name in names if name in changes)
 
 
-def _changes(old: Iterable[str], new: Iterable[str]) -> tuple[page.ChangeRow, ...]:
+def _change_rows(old: Iterable[str], new: Iterable[str]) -> tuple[page.ChangeRow, ...]:
     return tuple(page.ChangeRow(**asdict(change)) for change in changed_shares(Counter(old), Counter(new)))
 
 
-def _distinct(rows: pd.DataFrame) -> pd.DataFrame:
+def _distinct_texts(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.drop_duplicates("text")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Around:
+class LookState:
     """The state at a look: since when its champion serves, the earlier looks, retraining requests, notices and other pages."""
 
     since: str
@@ -40,11 +40,13 @@ class Around:
     history: str
 
 
-def state_at_look(tracking: Tracking, ledger: Ledger, champion: MonitoredChampion, end: datetime, notices: Sequence[str]) -> Around:
+def state_at_look(
+    tracking: Tracking, ledger: Ledger, champion: MonitoredChampion, end: datetime, notices: Sequence[str]
+) -> LookState:
     """The state that the ledger records, at a look that ends at `end`."""
     model, version, earlier = champion.model, champion.version, champion.earlier
     decisions = decisions_of(ledger, model)
-    return Around(
+    return LookState(
         since=next((entry.at for entry in reversed(ledger_history(ledger, model)) if entry.to_version == version), ""),
         earlier=tuple(page.look_of(look.look, look.at, {**look.payload, "report": look_page(tracking, look)}) for look in earlier),
         audited=audited_levels((look.at, look.payload) for look in earlier),
@@ -55,7 +57,7 @@ def state_at_look(tracking: Tracking, ledger: Ledger, champion: MonitoredChampio
     )
 
 
-def collect_look(pipeline: Pipeline, version: str, state: Around, results: LookFindings, look_of_year: int) -> page.LookReport:
+def collect_look(pipeline: Pipeline, version: str, state: LookState, results: LookFindings, look_of_year: int) -> page.LookReport:
     """The page of a look that is about to be recorded."""
     reference, window = results.reference, results.seen
     now = window.end.astimezone(UTC).isoformat(timespec="seconds")

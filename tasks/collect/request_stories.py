@@ -25,7 +25,7 @@ def requests_of_page(
     looks_by_name = {look.name: look for look in looks}
     decisions_by_key = {decision.decision_key: decision for decision in decisions}
     return tuple(
-        _request(
+        _request_story(
             tracking,
             request,
             looks_by_name.get(request.payload.get("look", "")),
@@ -35,7 +35,7 @@ def requests_of_page(
     )
 
 
-def _request(tracking: Tracking, request: RequestRow, look: Look | None, decision: Decision | None) -> page.RequestStory:
+def _request_story(tracking: Tracking, request: RequestRow, look: Look | None, decision: Decision | None) -> page.RequestStory:
     payload = request.payload
     return page.RequestStory(
         at=payload.get("asked") or request.at,

@@ -79,7 +79,7 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
         looks_per_year=pipeline.gate.looks_per_year,
         next_command=findings.next_command,
         rule="adopted" if findings.adopted else pipeline.gate.rule_against(findings.against),
-        comparisons=(*(_comparison(comparison, findings) for comparison in verdict.comparisons), *_floors(findings)),
+        comparisons=(*(_comparison_row(comparison, findings) for comparison in verdict.comparisons), *_floor_rows(findings)),
         population=page.Population(
             test=len(frame), judged=verdict.n, window=_in_window(frame, pipeline), left_out=verdict.excluded,
             groups=verdict.n_groups, effective=verdict.n_effective, new_rows=verdict.new_rows, new_labels=verdict.new_labels,
@@ -93,7 +93,7 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
         kept_epoch=findings.trained.epoch or None,
         fit=training.fit_of(findings, manifest),
         training=training.training_sentence(findings.trained, pipeline),
-        data=_data(findings, manifest),
+        data=_data_summary(findings, manifest),
         errors=() if text else rows.worst_errors(findings, home),
         generations=rows.worst_generations(findings, home) if text else (),
         cost=page.Cost(
@@ -111,10 +111,10 @@ def _in_window(frame: pd.DataFrame, pipeline: Pipeline) -> int | None:
     return None if rows is None else int(rows.sum())
 
 
-def _comparison(comparison: Comparison, findings: Findings) -> page.ComparisonRow:
+def _comparison_row(comparison: Comparison, findings: Findings) -> page.ComparisonRow:
     unit = rows.unit_of(findings.pipeline)
     return page.ComparisonRow(
-        name=_opponent(comparison.name, findings.against),
+        name=_opponent_name(comparison.name, findings.against),
         kind=comparison.rule,
         n=comparison.n,
         outcome=comparison.outcome,
@@ -133,12 +133,12 @@ def _comparison(comparison: Comparison, findings: Findings) -> page.ComparisonRo
     )
 
 
-def _opponent(name: str, version: str | None) -> str:
+def _opponent_name(name: str, version: str | None) -> str:
     """The opponent of a comparison; the champion with its version."""
     return name.replace("champion", f"champion version {version}", 1) if name.startswith("champion") else name
 
 
-def _floors(findings: Findings) -> tuple[page.ComparisonRow, ...]:
+def _floor_rows(findings: Findings) -> tuple[page.ComparisonRow, ...]:
     metrics, n = findings.challenger.metrics, len(findings.challenger.frame)
     return tuple(
         page.ComparisonRow(
@@ -152,7 +152,7 @@ def _floors(findings: Findings) -> tuple[page.ComparisonRow, ...]:
     )
 
 
-def _data(findings: Findings, manifest: Mapping[str, Any]) -> page.DataSummary:
+def _data_summary(findings: Findings, manifest: Mapping[str, Any]) -> page.DataSummary:
     overlap = manifest["overlap"]
     source, near = findings.pipeline.data.source, findings.pipeline.data.deduplicate
     return page.DataSummary(

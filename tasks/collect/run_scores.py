@@ -22,19 +22,21 @@ if TYPE_CHECKING:
 
 def scores_of_systems(findings: Findings) -> tuple[page.System, ...]:
     """The challenger, the champion where there is one, then the baselines."""
-    systems = [_trained("challenger", findings.version, findings.challenger, findings)]
+    systems = [_trained_system("challenger", findings.version, findings.challenger, findings)]
     if findings.champion is not None:
-        systems.append(_trained("champion", findings.against, findings.champion, findings))
+        systems.append(_trained_system("champion", findings.against, findings.champion, findings))
     for name, metrics in findings.scores.baselines.metrics.items():
-        page_scores = _scores(findings.scores.baselines.scores[name], metrics, findings.challenger.frame, findings)
+        page_scores = _page_scores(findings.scores.baselines.scores[name], metrics, findings.challenger.frame, findings)
         systems.append(page.System(name=name, role="baseline", version=None, scores=page_scores))
     return tuple(systems)
 
 
-def _trained(role: Literal["challenger", "champion"], version: str | None, scores: StoredScores, findings: Findings) -> page.System:
+def _trained_system(
+    role: Literal["challenger", "champion"], version: str | None, scores: StoredScores, findings: Findings
+) -> page.System:
     """A model's row, F1 with its interval too."""
     pipeline = findings.pipeline
-    page_scores = _scores(primary_of(pipeline, scores), scores.metrics, scores.frame, findings)
+    page_scores = _page_scores(primary_of(pipeline, scores), scores.metrics, scores.frame, findings)
     if not pipeline.facts.has_labels:
         return page.System(name=role, role=role, version=version, scores=page_scores)
     labels = sorted({*scores.frame["target"], *scores.frame["prediction"]})
@@ -46,21 +48,21 @@ def _trained(role: Literal["challenger", "champion"], version: str | None, score
     return page.System(name=role, role=role, version=version, scores=with_f1)
 
 
-def _scores(
+def _page_scores(
     scores: npt.NDArray[np.float64], metrics: Mapping[str, float], frame: pd.DataFrame, findings: Findings
 ) -> tuple[page.Score, ...]:
     """The metrics that pages show of a system, the leading ones with their intervals."""
-    intervals, facts = _intervals(scores, frame, findings), findings.pipeline.facts
+    intervals, facts = _metric_intervals(scores, frame, findings), findings.pipeline.facts
     page_scores = [_score(metric, metrics[metric.name], intervals) for metric in facts.metrics if metric.name in metrics]
     if facts.primary not in facts.metrics:
-        page_scores.insert(1, _score(facts.primary, _sign(facts.primary) * float(scores.mean()), intervals))
+        page_scores.insert(1, _score(facts.primary, _metric_sign(facts.primary) * float(scores.mean()), intervals))
     return tuple(page_scores)
 
 
-def _intervals(scores: npt.NDArray[np.float64], frame: pd.DataFrame, findings: Findings) -> dict[str, tuple[float, float]]:
+def _metric_intervals(scores: npt.NDArray[np.float64], frame: pd.DataFrame, findings: Findings) -> dict[str, tuple[float, float]]:
     """The ends of the leading metrics; over a corpus each row's likelihood counts for its tokens, those of `frame`."""
     groups, how, primary = groups_of(findings.challenger), _settings(findings), findings.pipeline.facts.primary
-    by_row = mean_interval(_sign(primary) * scores, groups, how)
+    by_row = mean_interval(_metric_sign(primary) * scores, groups, how)
     if by_row.low is None or by_row.high is None:
         return {}
     ends = {primary.name: (by_row.low, by_row.high)}
@@ -78,7 +80,7 @@ def _settings(findings: Findings) -> IntervalSettings:
     return IntervalSettings(findings.pipeline.evaluation.confidence, findings.pipeline.evaluation.bootstrap)
 
 
-def _sign(metric: Metric) -> int:
+def _metric_sign(metric: Metric) -> int:
     """What turns scores, of which more is better, into the metric."""
     return 1 if metric.higher_is_better else -1
 

@@ -52,7 +52,7 @@ class Base:
 
 def find_base(name: str, revision: str | None = None, sha256: str | None = None, target_tokenizer: str | None = None) -> Base:
     """Look a base up as local path, installed package, hub cache, hub, in this order; check its hash."""
-    return read_base(_folder(name, revision, target_tokenizer), name, sha256, target_tokenizer)
+    return read_base(_folder_of_base(name, revision, target_tokenizer), name, sha256, target_tokenizer)
 
 
 def read_base(path: Path, name: str, sha256: str | None = None, target_tokenizer: str | None = None) -> Base:
@@ -68,13 +68,13 @@ def read_base(path: Path, name: str, sha256: str | None = None, target_tokenizer
         )
     refuse_pointers(files)
     hashes = {file.relative_to(path).as_posix(): file_sha256(file) for file in files}
-    weights = hashes[shards[0].name] if len(shards) == 1 else _combined({s.name: hashes[s.name] for s in shards})
+    weights = hashes[shards[0].name] if len(shards) == 1 else _combined_hash({s.name: hashes[s.name] for s in shards})
     if sha256 is not None and weights != sha256:
         raise InputError(
             f"model.base {name}: its weights have sha256 {weights}, model.sha256 says {sha256}: "
             "this is another model; get the right one, or correct model.sha256 if the change is meant"
         )
-    return Base(name, path, weights, _combined(hashes), sum(file.stat().st_size for file in files), target_tokenizer or "")
+    return Base(name, path, weights, _combined_hash(hashes), sum(file.stat().st_size for file in files), target_tokenizer or "")
 
 
 def base_files(path: Path, target_tokenizer: str | None = None) -> list[Path]:
@@ -85,7 +85,7 @@ def base_files(path: Path, target_tokenizer: str | None = None) -> list[Path]:
     return [file for name in (*names, *inner) if (file := path / name).is_file()] + extra
 
 
-def _folder(name: str, revision: str | None, target_tokenizer: str | None) -> Path:
+def _folder_of_base(name: str, revision: str | None, target_tokenizer: str | None) -> Path:
     if name.startswith("package:"):
         return _package_folder(name)
     if (local := local_folder(name)) is not None:
@@ -201,5 +201,5 @@ def _begins_with(file: Path, start: bytes) -> bool:
         return stream.read(len(start)) == start
 
 
-def _combined(hashes: dict[str, str]) -> str:
+def _combined_hash(hashes: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()

@@ -28,12 +28,12 @@ def gpu_slot(home: Path, devices: int, on_wait: Callable[[str], None]) -> Iterat
     with _file_slot(home / "locks", devices, on_wait) as (number, other_holders), ExitStack() as stack:
         # or of two who set the limit before they occupy it, one waits for Prefect's next poll
         with FileLock(home / "locks" / "gpu-limit.lock"):
-            _reclaim(devices, other_holders())
+            _reset_limit(devices, other_holders())
             stack.enter_context(concurrency(LIMIT, occupy=1, strict=True))
         yield number
 
 
-def _reclaim(devices: int, holders: int) -> None:
+def _reset_limit(devices: int, holders: int) -> None:
     """Make the limit, or set it to the number of slots that live processes hold."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate

@@ -11,7 +11,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from configs.credentials import Record, show_uncaught
+from configs.credentials import CleanLogRecord, show_uncaught
 from configs.errors import InfraError, InputError
 
 # Set before the libraries are imported; a value that the user has set stays.
@@ -138,7 +138,7 @@ def settle_environment(home: Home) -> None:
     threads = {} if any(name in os.environ for name in THREAD_SETTINGS) else SPIN_COUNT
     for name, value in {**ENVIRONMENT, **threads, "PREFECT_HOME": str(home.prefect), "TUNEKEEPER_HOME": str(home.path)}.items():
         os.environ.setdefault(name, value)
-    logging.setLogRecordFactory(Record)
+    logging.setLogRecordFactory(CleanLogRecord)
     sys.excepthook = show_uncaught
     if threading.excepthook is threading.__excepthook__:  # another one is the program's own
         threading.excepthook = _show_uncaught_in_thread

@@ -58,9 +58,9 @@ def fetch(
     request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), all_headers, method=method)  # noqa: S310  (checked above)
     try:
         with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
-            return HttpAnswer(answer.status, answer.read().decode(errors="replace"), _clock(answer.headers.get("Date")))
+            return HttpAnswer(answer.status, answer.read().decode(errors="replace"), _parse_date(answer.headers.get("Date")))
     except urllib.error.HTTPError as error:
-        return HttpAnswer(error.code, error.read().decode(errors="replace"), _clock(error.headers.get("Date")))
+        return HttpAnswer(error.code, error.read().decode(errors="replace"), _parse_date(error.headers.get("Date")))
     except urllib.error.URLError as error:
         return HttpAnswer(0, str(getattr(error.reason, "strerror", None) or error.reason))
     except (OSError, ValueError) as error:
@@ -103,17 +103,17 @@ def port_listener(port: int) -> str | None:
 
     try:
         pid = next(c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port and c.pid)
-        return f"process {pid} ({_called(psutil.Process(pid))})"
+        return f"process {pid} ({_command_name(psutil.Process(pid))})"
     except (StopIteration, psutil.Error):
         return None
 
 
-def _called(process: psutil.Process) -> str:
+def _command_name(process: psutil.Process) -> str:
     words = [word.rpartition("/")[2] for word in process.cmdline() if not word.startswith("-")]
     return " ".join(words[:3]) or str(process.name())
 
 
-def _clock(date: str | None) -> float | None:
+def _parse_date(date: str | None) -> float | None:
     try:
         return parsedate_to_datetime(date).timestamp() if date else None
     except ValueError:

@@ -13,7 +13,7 @@ from typing import IO, Any
 def take_lock(file: int | IO[Any], *, shared: bool = False) -> bool:
     """Lock an open file or folder until it is closed, alone or `shared`; False, at once, where another process forbids it."""
     try:
-        fcntl.flock(file, _kind(shared=shared) | fcntl.LOCK_NB)
+        fcntl.flock(file, _lock_operation(shared=shared) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -21,7 +21,7 @@ def take_lock(file: int | IO[Any], *, shared: bool = False) -> bool:
 
 def wait_for_lock(file: int | IO[Any], *, shared: bool = False) -> None:
     """As `take_lock`, but wait for as long as another process's lock forbids it."""
-    fcntl.flock(file, _kind(shared=shared))
+    fcntl.flock(file, _lock_operation(shared=shared))
 
 
 def release_lock(file: int | IO[Any]) -> None:
@@ -29,5 +29,5 @@ def release_lock(file: int | IO[Any]) -> None:
     fcntl.flock(file, fcntl.LOCK_UN)
 
 
-def _kind(*, shared: bool) -> int:
+def _lock_operation(*, shared: bool) -> int:
     return fcntl.LOCK_SH if shared else fcntl.LOCK_EX

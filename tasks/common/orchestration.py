@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 def task(**options: Any) -> Callable[[Callable[P, R]], prefect.Task[P, R]]:
     """Prefect's `task`, whose errors are without credentials."""
-    return lambda function: prefect.task(**options)(_plain(function))
+    return lambda function: prefect.task(**options)(_with_clean_errors(function))
 
 
 def flow(**options: Any) -> Callable[[Callable[P, R]], prefect.Flow[P, R]]:
@@ -34,7 +34,7 @@ def flow(**options: Any) -> Callable[[Callable[P, R]], prefect.Flow[P, R]]:
 
     def decorate(function: Callable[P, R]) -> prefect.Flow[P, R]:
         version = file_hash(inspect.getfile(function))[:32]
-        return prefect.flow(**{"version": version, **options})(_plain(function))
+        return prefect.flow(**{"version": version, **options})(_with_clean_errors(function))
 
     return decorate
 
@@ -65,7 +65,7 @@ def emit_event(name: str, resource: dict[str, str], payload: dict[str, object]) 
     events.emit_event(name, resource=clean_value(resource), payload=clean_value(payload))
 
 
-def _plain(function: Callable[P, R]) -> Callable[P, R]:
+def _with_clean_errors(function: Callable[P, R]) -> Callable[P, R]:
     """The function, whose errors are without credentials; in the globals of its own module, where Prefect looks up its types."""
     plain_one = _without_credentials
 

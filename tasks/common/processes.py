@@ -55,7 +55,7 @@ class HelperProcess:
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """The Future of its answer; InfraError where the process was ended, and whatever the function raises."""
-        return self._turns.submit(self._ask, pickle.dumps((function, args, kwargs)))
+        return self._turns.submit(self._send_job, pickle.dumps((function, args, kwargs)))
 
     def step_back(self) -> None:
         """Do what is submitted from here on in time that others leave."""
@@ -72,7 +72,7 @@ class HelperProcess:
         self._process.wait()
         self._turns.shutdown()
 
-    def _ask(self, job: bytes) -> Any:
+    def _send_job(self, job: bytes) -> Any:
         requests, answers = self._process.stdin, self._process.stdout
         if requests is None or answers is None:
             raise InfraError("the process beside this one has no pipes: report this")
@@ -167,10 +167,10 @@ def step_back() -> None:
 
 def die_with(parent: int) -> None:
     """End this process within seconds of the end of `parent`, which started it: work without a receiver is not worth finishing."""
-    Thread(target=_outlive_not, args=(parent,), daemon=True).start()
+    Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
 
 
-def _outlive_not(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
@@ -190,7 +190,7 @@ def main() -> None:
             function, args, kwargs = pickle.load(sys.stdin.buffer)  # noqa: S301  (our own parent's)
         except EOFError:
             os._exit(0)
-        done = _done(function, args, kwargs)
+        done = _outcome_of_call(function, args, kwargs)
         try:
             pickle.dump(done, answers)
             answers.flush()
@@ -198,7 +198,9 @@ def main() -> None:
             os._exit(1)
 
 
-def _done(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[object, Exception | None]:
+def _outcome_of_call(
+    function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+) -> tuple[object, Exception | None]:
     try:
         return function(*args, **kwargs), None
     except Exception as error:  # noqa: BLE001  (raised again where it was asked for)

@@ -27,7 +27,7 @@ def console() -> Console:
 
 def print_notice(sentence: str) -> None:
     """One notice."""
-    console().print(f"  [yellow]![/] {_plain(sentence)}")
+    console().print(f"  [yellow]![/] {_escape_markup(sentence)}")
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def stage(name: str) -> Iterator[dict[str, float]]:
     facts: dict[str, Any] = {"note": ""}
     yield facts
     facts["seconds"] = time.monotonic() - began
-    console().print(f"  [green]✓[/] {name:<9} [dim]{facts['seconds']:6.1f} s[/]  {_plain(str(facts['note']))}")
+    console().print(f"  [green]✓[/] {name:<9} [dim]{facts['seconds']:6.1f} s[/]  {_escape_markup(str(facts['note']))}")
 
 
 class Bar:
@@ -52,7 +52,7 @@ class Bar:
             self.progress.update(self.task, completed=step, total=total)
         elif time.monotonic() - self.spoke > QUIET_SECONDS:
             self.spoke = time.monotonic()
-            console().print(f"    [dim]{_plain(f'{self.what} {step} of {total} {self.loss}'.rstrip())}[/]")
+            console().print(f"    [dim]{_escape_markup(f'{self.what} {step} of {total} {self.loss}'.rstrip())}[/]")
 
     def say(self, loss: str) -> None:
         self.loss = loss
@@ -93,12 +93,12 @@ def print_closing(title: str, colour: str, rows: Sequence[Sequence[str]], reason
     console().print(table)
     console().print(f"\n  [bold {colour}]{without_credentials(title)}[/]")
     for reason in reasons:
-        console().print(f"    {_plain(reason)}")
+        console().print(f"    {_escape_markup(reason)}")
     for hint in hints:
-        console().print(f"  [dim]{_plain(hint)}[/]")
+        console().print(f"  [dim]{_escape_markup(hint)}[/]")
 
 
-def _plain(text: str) -> str:
+def _escape_markup(text: str) -> str:
     from rich.markup import escape
 
     return escape(without_credentials(text))

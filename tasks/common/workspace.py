@@ -18,7 +18,7 @@ def workspace(parent: Path, prefix: str) -> Iterator[Path]:
     """Make a folder under `parent` that this process holds by a file lock; remove it at the end, however that comes."""
     parent.mkdir(parents=True, exist_ok=True)
     remove_orphans(parent, prefix)
-    folder, lock = _made(parent, prefix)
+    folder, lock = _create_locked_folder(parent, prefix)
     try:
         yield folder
     finally:
@@ -28,7 +28,7 @@ def workspace(parent: Path, prefix: str) -> Iterator[Path]:
 
 def remove_orphans(parent: Path, prefix: str) -> int:
     """Remove the folders that dead processes left behind, and say how many: a living owner's lock cannot be taken."""
-    return sum(_removed(folder) for folder in parent.glob(f"{prefix}*") if folder.is_dir())
+    return sum(_remove_if_unlocked(folder) for folder in parent.glob(f"{prefix}*") if folder.is_dir())
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def world_faults(place: Path) -> Iterator[None]:
         raise InfraError(f"{place}: {reason}: free space there or make it writable, then run again; nothing was lost") from error
 
 
-def _made(parent: Path, prefix: str) -> tuple[Path, int]:
+def _create_locked_folder(parent: Path, prefix: str) -> tuple[Path, int]:
     """A new folder and its lock; another one where a process swept it before it was locked."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
@@ -53,7 +53,7 @@ def _made(parent: Path, prefix: str) -> tuple[Path, int]:
             os.close(lock)
 
 
-def _removed(folder: Path) -> bool:
+def _remove_if_unlocked(folder: Path) -> bool:
     """Remove a folder whose lock is free, holding it meanwhile.
 
     One killed before it was locked has none, nor has one that its owner is about to lock: the lock is made, so that of the two who

@@ -99,7 +99,7 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
         "origin": [AUDIT if source == "audit" else FEEDBACK for source in rows["label_source"]],
         "prediction": predictions,
     }
-    return pa.table({name: pa.array(columns[name], type=_schema().field(name).type) for name in _COLUMNS})
+    return pa.table({name: pa.array(columns[name], type=_feedback_schema().field(name).type) for name in _COLUMNS})
 
 
 def export_feedback(rows: pa.Table, folder: Path) -> Export | None:
@@ -108,7 +108,7 @@ def export_feedback(rows: pa.Table, folder: Path) -> Export | None:
 
     if rows.num_rows == 0:
         return None
-    digest = _digest(rows)
+    digest = _rows_digest(rows)
     path = folder / f"{digest}.parquet"
     with world_faults(folder):
         if not path.is_file():
@@ -125,10 +125,10 @@ def read_export(path: Path) -> pa.Table:
     with world_faults(path):
         try:
             with pq.ParquetFile(path) as parquet:
-                rows = parquet.read().cast(_schema())
+                rows = parquet.read().cast(_feedback_schema())
         except (pa.ArrowInvalid, ValueError) as error:
             raise InfraError(f"{path}: is damaged ({str(error)[:200]}): move it aside and run again, it is made anew") from error
-    if _digest(rows) != path.stem:
+    if _rows_digest(rows) != path.stem:
         raise InfraError(f"{path}: is not what it is named by: move it aside and run again, it is made anew")
     return rows
 
@@ -162,13 +162,13 @@ def as_canonical(path: Path, schema: pa.Schema, chunk_rows: int = 2000) -> Itera
         yield pa.record_batch([there.get(f.name, pa.nulls(n, type=f.type)) for f in schema], schema=schema)
 
 
-def _schema() -> pa.Schema:
+def _feedback_schema() -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([(name, pa.timestamp("us", tz="UTC") if name == "time" else pa.string()) for name in _COLUMNS])
 
 
-def _digest(rows: pa.Table) -> str:
+def _rows_digest(rows: pa.Table) -> str:
     """sha256 of the rows as lines of JSON."""
     import pyarrow as pa
 

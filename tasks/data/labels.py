@@ -69,7 +69,7 @@ def fold_label(label: str) -> str:
     for place, (is_word, run) in enumerate(runs):
         left = runs[place - 1][1][-1] if place else ""
         right = runs[place + 1][1][0] if place + 1 < len(runs) else ""
-        parts.append(run if is_word else _meaning_of(run, left, right))
+        parts.append(run if is_word else _significant_punctuation(run, left, right))
     return "".join(parts) if any(is_word for is_word, _ in runs) else text
 
 
@@ -94,7 +94,7 @@ def _is_word_character(character: str) -> bool:
     return category[0] in "LNM" or character in _MEANINGFUL
 
 
-def _meaning_of(gap: str, left: str, right: str) -> str:
+def _significant_punctuation(gap: str, left: str, right: str) -> str:
     """The punctuation and spaces between two characters of words that have to stay; `left` and `right` are empty at the ends.
 
     Between digits all of it (1.5 is not 15), where only the ways to join them are one. Else a sign before a number or at the

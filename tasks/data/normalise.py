@@ -35,10 +35,10 @@ _EDGE = re.compile(" ?\n ?")
 def normalise_text(text: str, layout: bool = False) -> str:
     """Bring a text to its one form; with `layout` its spaces and line breaks are kept."""
     if text.isascii() and text.isprintable():  # the common case: nothing to compose, nothing to remove
-        return text if layout or ("  " not in text and text == text.strip(" ")) else _collapse(text)
+        return text if layout or ("  " not in text and text == text.strip(" ")) else _collapse_spaces(text)
     text = compose_unicode(text)
     text = _SPACE.sub(" ", _INVISIBLE.sub("", _LINE_END.sub("\n", text)))
-    return text if layout else _collapse(text)
+    return text if layout else _collapse_spaces(text)
 
 
 def unusable_reason(text: str) -> str | None:
@@ -71,11 +71,11 @@ def compose_unicode(text: str) -> str:
     No language writes more than a few on a letter, and Unicode's stream-safe form allows 30.
     """
     if len(text) > _SHORT and not text.isascii():
-        text = "".join(_few_marks(text))
+        text = "".join(_limit_combining_marks(text))
     return unicodedata.normalize("NFC", text)
 
 
-def _few_marks(text: str) -> Iterator[str]:
+def _limit_combining_marks(text: str) -> Iterator[str]:
     start = run = 0
     for at, character in enumerate(text):
         run = run + 1 if unicodedata.combining(character) else 0
@@ -86,5 +86,5 @@ def _few_marks(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def _collapse(text: str) -> str:
+def _collapse_spaces(text: str) -> str:
     return _EDGE.sub("\n", _BLANK_LINES.sub("\n\n", _RUN.sub(" ", text))).strip()

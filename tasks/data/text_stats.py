@@ -21,7 +21,7 @@ def text_stats(texts: Sequence[str], vocabulary: Collection[str], language_of: C
     import pandas as pd
 
     known = frozenset(vocabulary)
-    stats = {text: _stats_of(text, known, language_of) for text in dict.fromkeys(texts)}
+    stats = {text: _text_stats(text, known, language_of) for text in dict.fromkeys(texts)}
     return pd.DataFrame([stats[text] for text in texts], columns=["length", "language", "vocabulary", "missing"])
 
 
@@ -33,7 +33,7 @@ def text_stats_of(texts: list[str], vocabulary: frozenset[str]) -> pd.DataFrame:
     return text_stats(texts, vocabulary, lambda text: str(model.classify(text[:2000])[0]))
 
 
-def _stats_of(text: str, known: frozenset[str], language_of: Callable[[str], str]) -> tuple[float, str, float, bool]:
+def _text_stats(text: str, known: frozenset[str], language_of: Callable[[str], str]) -> tuple[float, str, float, bool]:
     words = shingle_words(text)
     new = sum(word not in known for word in words) / len(words) if words else float("nan")
     language = language_of(text) if sum(letter.isalpha() for letter in text) >= LETTERS else UNSURE

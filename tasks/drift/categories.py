@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from tasks.drift.distinct_texts import FOLDS, SMALL, DistinctTexts, too_few
 from tasks.drift.statistics import Contrast, difference_p, judge_share, permutation_p
-from tasks.drift.types import Asked, Finding, Strings
+from tasks.drift.types import Finding, MonitorQuestion, Strings
 from tasks.stats.arrays import Codes, Floats
 
 SHOWN = 3  # categories that a note names
 
 
-def category_shift(question: Asked, reference: Strings | None, window: Strings | None, codes: tuple[Codes, Codes]) -> Finding:
+def category_shift(
+    question: MonitorQuestion, reference: Strings | None, window: Strings | None, codes: tuple[Codes, Codes]
+) -> Finding:
     """inputs.language, predictions.classes: how much of the traffic is of other categories than before (total variation).
 
     That is the largest difference in the share of *any set* of categories; so a set is learned on four fifths of the texts and its
@@ -32,14 +34,14 @@ def category_shift(question: Asked, reference: Strings | None, window: Strings |
         _shares_by_fold(texts, of_row, weight, category, len(names))
         for of_row, weight, category in ((texts.of_reference, texts.row_reference, old), (texts.of_window, texts.row_window, new))
     ]
-    rising = (tables[1].sum(0) - tables[1]) / _outside(tables[1]) > (tables[0].sum(0) - tables[0]) / _outside(tables[0])
+    rising = (tables[1].sum(0) - tables[1]) / _remainder(tables[1]) > (tables[0].sum(0) - tables[0]) / _remainder(tables[0])
     in_old = rising[texts.folds[texts.of_reference], old].astype(np.float64)
     in_new = rising[texts.folds[texts.of_window], new].astype(np.float64)
-    contrast, shares = _stratified(texts, in_old, in_new, tables)
+    contrast, shares = _stratified_contrast(texts, in_old, in_new, tables)
     tested = judge_share(contrast, shares, texts, question.minimum, question.alpha, sides=1)
     few = texts.n <= SMALL
     differ = _permutation_p(texts, old, new, len(names), question.seed) if few else difference_p(contrast, texts)
-    return question.found(tested, differ, rows, "; ".join(_moved(names, tables[0].sum(0), tables[1].sum(0))))
+    return question.found(tested, differ, rows, "; ".join(_largest_changes(names, tables[0].sum(0), tables[1].sum(0))))
 
 
 def _shares_by_fold(texts: DistinctTexts, of_row: Codes, weight: Floats, category: Codes, count: int) -> Floats:
@@ -48,11 +50,13 @@ def _shares_by_fold(texts: DistinctTexts, of_row: Codes, weight: Floats, categor
     return np.asarray(np.bincount(cell, weights=weight, minlength=FOLDS * count).reshape(FOLDS, count), dtype=np.float64)
 
 
-def _outside(table: Floats) -> Floats:
+def _remainder(table: Floats) -> Floats:
     return np.asarray(np.maximum(1 - table.sum(axis=1, keepdims=True), 1e-12), dtype=np.float64)
 
 
-def _stratified(texts: DistinctTexts, old: Floats, new: Floats, tables: list[Floats]) -> tuple[Contrast, tuple[float, float]]:
+def _stratified_contrast(
+    texts: DistinctTexts, old: Floats, new: Floats, tables: list[Floats]
+) -> tuple[Contrast, tuple[float, float]]:
     """The difference of means of row values within folds, weighted as the window's texts fall into them; and the two means."""
     fold_old, fold_new = texts.folds[texts.of_reference], texts.folds[texts.of_window]
     weight_old, weight_new = tables[0].sum(axis=1), tables[1].sum(axis=1)
@@ -81,7 +85,7 @@ def _permutation_p(texts: DistinctTexts, old: Codes, new: Codes, count: int, see
     return permutation_p(float(np.sum((texts.excess @ vectors) ** 2)), draws)
 
 
-def _moved(names: NDArray[np.str_], was: Floats, now: Floats) -> Iterator[str]:
+def _largest_changes(names: NDArray[np.str_], was: Floats, now: Floats) -> Iterator[str]:
     """The categories whose shares changed most, in words."""
     for index in np.argsort(-np.abs(now - was), kind="stable")[:SHOWN]:
         if abs(now[index] - was[index]) >= 0.005:

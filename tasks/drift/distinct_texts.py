@@ -107,23 +107,23 @@ class DistinctTexts:
         stands in the window 500 times stands there as often in every rearrangement, whichever text it is.
         """
         if self.n <= SMALL:
-            yield self._few_permuted(seed)
+            yield self._shared_rearrangements(seed)
             return
         rng, step = np.random.default_rng(seed), max(1, BATCH // self.n)
         for start in range(0, PERMUTATIONS, step):
-            yield self._rearranged(rng, min(step, PERMUTATIONS - start))
+            yield self._rearrange_excess(rng, min(step, PERMUTATIONS - start))
 
-    def _few_permuted(self, seed: int) -> Singles:
-        rearrangements: dict[int, Singles] = self._kept
+    def _shared_rearrangements(self, seed: int) -> Singles:
+        rearrangements: dict[int, Singles] = self._cached_rearrangements
         if seed not in rearrangements:
-            rearrangements[seed] = self._rearranged(np.random.default_rng(seed), PERMUTATIONS)
+            rearrangements[seed] = self._rearrange_excess(np.random.default_rng(seed), PERMUTATIONS)
         return rearrangements[seed]
 
     @cached_property
-    def _kept(self) -> dict[int, Singles]:
+    def _cached_rearrangements(self) -> dict[int, Singles]:
         return {}
 
-    def _rearranged(self, rng: np.random.Generator, count: int) -> Singles:
+    def _rearrange_excess(self, rng: np.random.Generator, count: int) -> Singles:
         return rng.permuted(np.broadcast_to(self.excess.astype(np.float32), (count, self.n)), axis=1)
 
 
@@ -136,12 +136,12 @@ def texts_of(
         codes=codes.astype(np.int64),
         of_reference=number[: len(reference)].astype(np.int64),
         of_window=number[len(reference) :].astype(np.int64),
-        row_reference=_weights(reference_weight, len(reference)),
-        row_window=_weights(window_weight, len(window)),
+        row_reference=_normalised_weights(reference_weight, len(reference)),
+        row_window=_normalised_weights(window_weight, len(window)),
     )
 
 
-def _weights(weights: Floats | None, n: int) -> Floats:
+def _normalised_weights(weights: Floats | None, n: int) -> Floats:
     return np.full(n, 1 / max(n, 1)) if weights is None else np.asarray(weights / weights.sum(), dtype=np.float64)
 
 

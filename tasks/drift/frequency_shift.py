@@ -106,7 +106,7 @@ def changed_words(
     """
     names = sorted(reference.words.keys() | window.words.keys())
     counts = np.array([[reference.words.get(name, 0), window.words.get(name, 0)] for name in names], dtype=np.int64)
-    return _changes(_CountTable(names, counts.reshape(-1, 2), (reference.texts, window.texts)), rate, least, most, prior)
+    return _select_changes(_CountTable(names, counts.reshape(-1, 2), (reference.texts, window.texts)), rate, least, most, prior)
 
 
 def changed_shares(
@@ -122,7 +122,7 @@ def changed_shares(
     if table.is_empty:
         return ()
     p, tested = _p_values(table, rate, least)
-    every = _rows(table, p, _holm(p, tested, rate), _log_odds(table, prior))
+    every = _change_rows(table, p, _holm_rejected(p, tested, rate), _log_odds(table, prior))
     return tuple(sorted(every, key=lambda change: (-abs(change.window - change.reference), change.name)))
 
 
@@ -142,15 +142,15 @@ class _CountTable:
         return _CountTable([self.names[i] for i in rows], self.counts[rows], self.sizes)
 
 
-def _changes(table: _CountTable, rate: float, least: float, most: int, prior: float) -> Changes:
+def _select_changes(table: _CountTable, rate: float, least: float, most: int, prior: float) -> Changes:
     if table.is_empty:
         return Changes((), (), 0, rate, least, *table.sizes)
     p, tested = _p_values(table, rate, least)
-    sure = _holm(p, tested, rate)
+    sure = _holm_rejected(p, tested, rate)
     size = _log_odds(table, prior)
     order = np.lexsort((-np.abs(size), p))
     picked = [i for more in (True, False) for i in [j for j in order if sure[j] and (size[j] > 0) == more][:most]]
-    rows = _rows(table.picked(picked), p[picked], sure[picked], size[picked])
+    rows = _change_rows(table.picked(picked), p[picked], sure[picked], size[picked])
     more = tuple(change for change in rows if change.log_odds > 0)
     return Changes(more, tuple(change for change in rows if change.log_odds <= 0), int(tested.sum()), rate, least, *table.sizes)
 
@@ -181,23 +181,23 @@ def _p_values(table: _CountTable, rate: float, least: float) -> tuple[Floats, ND
         low = max(0, int(total) - sizes[0])
         k = np.arange(low, min(int(total), sizes[1]) + 1)
         ways = _log_choose(sizes[1], k) + _log_choose(sizes[0], total - k)
-        below = np.logaddexp.accumulate(_normal(ways - k * np.log(least)))
-        above = np.logaddexp.accumulate(_normal(ways + k * np.log(least))[::-1])[::-1]
+        below = np.logaddexp.accumulate(_normalise_log_weights(ways - k * np.log(least)))
+        above = np.logaddexp.accumulate(_normalise_log_weights(ways + k * np.log(least))[::-1])[::-1]
         at = counts[mine, 1] - low
         p[mine] = np.minimum(1.0, 2 * np.exp(np.minimum(below[at], above[at])))
         best[mine] = min(1.0, 2 * float(np.exp(min(below[0], above[-1]))))
-    return p, _testable(best, rate)
+    return p, _tarone_testable(best, rate)
 
 
 def _log_choose(n: int, k: NDArray[np.int64]) -> Floats:
     return np.asarray(special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1), dtype=np.float64)
 
 
-def _normal(log_weights: Floats) -> Floats:
+def _normalise_log_weights(log_weights: Floats) -> Floats:
     return np.asarray(log_weights - special.logsumexp(log_weights), dtype=np.float64)
 
 
-def _testable(best: Floats, rate: float) -> NDArray[np.bool_]:
+def _tarone_testable(best: Floats, rate: float) -> NDArray[np.bool_]:
     """Tarone's (1990) reduction: with the least p each name could have, the fewest names that need to be paid for."""
     order = np.sort(best)
     for paid in range(1, len(order) + 1):
@@ -206,7 +206,7 @@ def _testable(best: Floats, rate: float) -> NDArray[np.bool_]:
     return np.ones(len(best), dtype=np.bool_)
 
 
-def _holm(p: Floats, tested: NDArray[np.bool_], rate: float) -> NDArray[np.bool_]:
+def _holm_rejected(p: Floats, tested: NDArray[np.bool_], rate: float) -> NDArray[np.bool_]:
     """Holm's (1979) step-down over the tested names."""
     sure = np.zeros(len(p), dtype=np.bool_)
     rows = np.flatnonzero(tested)
@@ -216,7 +216,7 @@ def _holm(p: Floats, tested: NDArray[np.bool_], rate: float) -> NDArray[np.bool_
     return sure
 
 
-def _rows(table: _CountTable, p: Floats, sure: NDArray[np.bool_], size: Floats) -> list[Change]:
+def _change_rows(table: _CountTable, p: Floats, sure: NDArray[np.bool_], size: Floats) -> list[Change]:
     counts, sizes = table.counts, table.sizes
     shares = counts / np.array(sizes)
     low, high = wilson(counts, np.array(sizes))

@@ -6,14 +6,14 @@ import numpy as np
 
 from tasks.drift.distinct_texts import DistinctTexts, texts_of, too_few
 from tasks.drift.mmd import judge_distance, kernel_space, mean_space
-from tasks.drift.statistics import Contrast, Tested, any_difference_p, difference_p, judge_mean, judge_share, mean_contrast
-from tasks.drift.types import Asked, Bools, Finding, Sample
+from tasks.drift.statistics import Contrast, JudgedChange, any_difference_p, difference_p, judge_mean, judge_share, mean_contrast
+from tasks.drift.types import Bools, Finding, MonitorQuestion, Sample
 from tasks.stats.arrays import Codes, Floats
 
 OUTER = 0.01  # a number is cut off a width of the reference's inner 98 % beyond it: one text of a million letters is no drift
 
 
-def embedding_distance(question: Asked, reference: Sample, window: Sample, kernel: bool) -> Finding:
+def embedding_distance(question: MonitorQuestion, reference: Sample, window: Sample, kernel: bool) -> Finding:
     """inputs.topics (kernel) and inputs.mean: how far the embeddings have moved, in standard deviations of the reference."""
     if reference.embeddings is None or window.embeddings is None:
         return question.silent("no embeddings")
@@ -34,7 +34,7 @@ def embedding_distance(question: Asked, reference: Sample, window: Sample, kerne
 
 
 def number_shift(
-    question: Asked, reference: Floats | None, window: Floats | None, codes: tuple[Codes, Codes], scaled: bool
+    question: MonitorQuestion, reference: Floats | None, window: Floats | None, codes: tuple[Codes, Codes], scaled: bool
 ) -> Finding:
     """inputs.length, predictions.confidence (`scaled`: in the reference's standard deviations), inputs.vocabulary (as it is)."""
     if reference is None or window is None:
@@ -46,17 +46,17 @@ def number_shift(
     old, new = reference[was].astype(np.float64), window[now].astype(np.float64)
     note = f"mean {old.mean():.4g}, now {new.mean():.4g}"
     if scaled:
-        old, new = _cut(old, new)
+        old, new = _clip_outliers(old, new)
         if old.std() == 0:
             return question.silent("it does not vary in the reference", (len(was), len(now)))
-        contrast = _standardised(texts, old, new)
+        contrast = _standardised_difference(texts, old, new)
     else:
         contrast = mean_contrast(texts, old, new)
     tested = judge_mean(contrast, texts, question.minimum, question.alpha, sides=2)
     return question.found(tested, any_difference_p(texts, contrast, old, new, question.seed), (len(was), len(now)), note)
 
 
-def _cut(reference: Floats, window: Floats) -> tuple[Floats, Floats]:
+def _clip_outliers(reference: Floats, window: Floats) -> tuple[Floats, Floats]:
     low, high = np.quantile(reference, [OUTER, 1 - OUTER])
     reach = high - low
     if reach == 0:
@@ -64,7 +64,7 @@ def _cut(reference: Floats, window: Floats) -> tuple[Floats, Floats]:
     return np.clip(reference, low - reach, high + reach), np.clip(window, low - reach, high + reach)
 
 
-def _standardised(texts: DistinctTexts, reference: Floats, window: Floats) -> Contrast:
+def _standardised_difference(texts: DistinctTexts, reference: Floats, window: Floats) -> Contrast:
     """The standardised mean difference by the reference's deviation (Glass 1976), whose own error is part of it."""
     plain, deviation = mean_contrast(texts, reference, window), float(reference.std())
     value = plain.value / deviation
@@ -74,12 +74,16 @@ def _standardised(texts: DistinctTexts, reference: Floats, window: Floats) -> Co
     return Contrast(value, by_text, plain.row_variance / deviation**2 + added)
 
 
-def missing_shift(question: Asked, reference: Bools | None, window: Bools | None, codes: tuple[Codes, Codes]) -> Finding:
+def missing_shift(question: MonitorQuestion, reference: Bools | None, window: Bools | None, codes: tuple[Codes, Codes]) -> Finding:
     """inputs.missing: the share of rows without a text. What is absent is no text: no two such rows repeat one another."""
     if reference is None or window is None:
         return question.silent("not given in reference and window")
     any_missing = bool(reference.any() or window.any())
-    texts = texts_of(_apart(codes[0], reference, 0), _apart(codes[1], window, 1)) if any_missing else question.whole
+    texts = (
+        texts_of(_separate_flagged(codes[0], reference, 0), _separate_flagged(codes[1], window, 1))
+        if any_missing
+        else question.whole
+    )
     rows = len(reference), len(window)
     if reason := too_few(texts):
         return question.silent(reason, rows)
@@ -91,14 +95,14 @@ def missing_shift(question: Asked, reference: Bools | None, window: Bools | None
     return question.found(tested, any_difference_p(texts, contrast, old, new, question.seed), rows, note)
 
 
-def _apart(codes: Codes, flags: Bools, sample: int) -> Codes:
+def _separate_flagged(codes: Codes, flags: Bools, sample: int) -> Codes:
     """Codes in which every flagged row has one of its own, far from all others."""
     alone = codes.copy()
     alone[flags] = np.iinfo(np.int64).max - 2 * np.arange(int(flags.sum())) - sample
     return alone
 
 
-def duplicate_shift(question: Asked, codes: tuple[Codes, Codes]) -> Finding:
+def duplicate_shift(question: MonitorQuestion, codes: tuple[Codes, Codes]) -> Finding:
     """inputs.duplicates: the share of rows that repeat another row of their sample.
 
     A larger sample repeats more where texts are drawn from a stock of popular ones, and no more where each is sent several times in
@@ -109,18 +113,18 @@ def duplicate_shift(question: Asked, codes: tuple[Codes, Codes]) -> Finding:
     if reason := too_few(texts):
         return question.silent(reason, rows)
     smaller = min(rows)
-    views = [_repeats(texts, 1.0, 1.0), _repeats(texts, smaller / rows[0], smaller / rows[1])]
+    views = [_repeat_contrast(texts, 1.0, 1.0), _repeat_contrast(texts, smaller / rows[0], smaller / rows[1])]
     tested = [judge_mean(view, texts, question.minimum, question.alpha, sides=2) for view in views]
     smallest = min(tested, key=lambda result: abs(result.effect))
     if tested[0].effect * tested[1].effect < 0:
-        smallest = Tested(0.0, min(result.low for result in tested), max(result.high for result in tested), 1.0)
+        smallest = JudgedChange(0.0, min(result.low for result in tested), max(result.high for result in tested), 1.0)
     p, differ = max(result.p for result in (*tested, smallest)), max(difference_p(view, texts) for view in views)
     shares = [1 - len(np.unique(sample_codes)) / len(sample_codes) for sample_codes in codes]
     note = f"{shares[0]:.1%} of rows, now {shares[1]:.1%}; the commonest text of the window: {texts.window.max():.1%} of its rows"
-    return question.found(Tested(smallest.effect, smallest.low, smallest.high, p), differ, rows, note)
+    return question.found(JudgedChange(smallest.effect, smallest.low, smallest.high, p), differ, rows, note)
 
 
-def _repeats(texts: DistinctTexts, keep_reference: float, keep_window: float) -> Contrast:
+def _repeat_contrast(texts: DistinctTexts, keep_reference: float, keep_window: float) -> Contrast:
     """The change in the share of repeating rows when a share of each sample's rows is kept at random; the error is by text."""
     values, by_text = [], np.zeros(texts.n)
     for sign, of_row, keep in ((-1, texts.of_reference, keep_reference), (1, texts.of_window, keep_window)):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from tasks.drift.distinct_texts import FOLDS, PERMUTATIONS, DistinctTexts, Singles
-from tasks.drift.statistics import Contrast, Tested, judge_mean, permutation_p, standard_error
+from tasks.drift.statistics import Contrast, JudgedChange, judge_mean, permutation_p, standard_error
 from tasks.stats.arrays import Floats
 
 EXACT = 4_000  # distinct texts up to which the whole kernel is computed: 64 MB
@@ -109,7 +109,7 @@ def _squared_distances(vectors: Singles) -> Singles:
     return np.asarray(np.maximum(lengths[:, None] + lengths[None, :] - 2 * (vectors @ vectors.T), 0), dtype=np.float32)
 
 
-def judge_distance(space: Space, texts: DistinctTexts, minimum: float, alpha: float, seed: int) -> tuple[Tested, float]:
+def judge_distance(space: Space, texts: DistinctTexts, minimum: float, alpha: float, seed: int) -> tuple[JudgedChange, float]:
     """Whether the means lie more than `minimum` apart, in standard deviations of the reference, and the p-value of 'no difference'.
 
     A standard deviation is the root of the mean squared distance of the reference's rows from their mean.
@@ -118,15 +118,15 @@ def judge_distance(space: Space, texts: DistinctTexts, minimum: float, alpha: fl
     draws = np.concatenate([space.squares(part) for part in texts.permuted(seed)])[:PERMUTATIONS]
     squared = float(space.squares(texts.excess[None])[0])
     beyond = max(0.0, squared - float(draws.mean()))
-    contrast, extra = _along(space, texts, float(draws.var()) / 2)
+    contrast, extra = _contrast_along_directions(space, texts, float(draws.var()) / 2)
     tested = judge_mean(contrast, texts, minimum * unit, alpha, sides=1, extra=extra)
     error = np.sqrt(float(draws.var()) + 4 * beyond * standard_error(contrast, texts) ** 2)
     high = float(np.sqrt(beyond - float(special.ndtri(alpha)) * error))
     effect = float(np.sqrt(beyond))
-    return Tested(effect / unit, max(0.0, tested.low) / unit, high / unit, tested.p), permutation_p(squared, draws)
+    return JudgedChange(effect / unit, max(0.0, tested.low) / unit, high / unit, tested.p), permutation_p(squared, draws)
 
 
-def _along(space: Space, texts: DistinctTexts, second_order: float) -> tuple[Contrast, float]:
+def _contrast_along_directions(space: Space, texts: DistinctTexts, second_order: float) -> tuple[Contrast, float]:
     """The difference of means along directions learned on the other folds, and the variance that the folds' kinship adds.
 
     The error of one fold is part of the direction of every other. With D the errors' covariance, a the length of what a direction

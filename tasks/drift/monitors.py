@@ -21,13 +21,13 @@ from tasks.drift import inputs, performance
 from tasks.drift.categories import category_shift
 from tasks.drift.distinct_texts import text_codes, texts_of
 from tasks.drift.mmd import kernel_space, strangest_texts
-from tasks.drift.types import MONITORS, Asked, Finding, Sample
+from tasks.drift.types import MONITORS, Finding, MonitorQuestion, Sample
 from tasks.stats.arrays import Codes
 from tasks.stats.multiplicity import alpha_at_look
 
 __all__ = ["MONITORS", "Finding", "Sample", "most_changed", "run_monitors", "text_codes"]
 
-Judge = Callable[[Asked, Sample, Sample], Finding]
+Judge = Callable[[MonitorQuestion, Sample, Sample], Finding]
 
 
 def run_monitors(reference: Sample, window: Sample, monitor: Monitor, look: int, seed: int) -> tuple[Finding, ...]:
@@ -36,16 +36,16 @@ def run_monitors(reference: Sample, window: Sample, monitor: Monitor, look: int,
     A window of fewer than `min_rows` rows is not judged. Of one of more than `max_rows` a random part is judged, and all of its
     audited labels. `seed` decides on that part and on the permutations.
     """
-    able = _able(reference)
-    alpha = alpha_at_look(monitor.alpha, monitor.looks_per_year, look) / max(1, sum(able.values()))
-    part = _part(window, monitor.max_rows, seed)
+    with_data = _monitors_with_data(reference)
+    alpha = alpha_at_look(monitor.alpha, monitor.looks_per_year, look) / max(1, sum(with_data.values()))
+    part = _subsample(window, monitor.max_rows, seed)
     whole, findings = texts_of(reference.texts, part.texts), []
-    for name, (minimum, judge) in _judges(monitor.effects).items():
-        question = Asked(name, minimum, alpha, seed, whole)
+    for name, (minimum, judge) in _monitor_tests(monitor.effects).items():
+        question = MonitorQuestion(name, minimum, alpha, seed, whole)
         if window.n < monitor.min_rows:
             reason = f"{window.n} rows in the window, fewer than {monitor.min_rows}"
             findings.append(question.silent(reason, (reference.n, window.n)))
-        elif not able[name]:
+        elif not with_data[name]:
             findings.append(question.silent("the reference does not hold what it takes"))
         else:
             findings.append(judge(question, reference, window if name in LABELS else part))
@@ -55,7 +55,7 @@ def run_monitors(reference: Sample, window: Sample, monitor: Monitor, look: int,
 LABELS = ("predictions.calibration", "performance.accuracy")
 
 
-def _able(reference: Sample) -> Mapping[str, bool]:
+def _monitors_with_data(reference: Sample) -> Mapping[str, bool]:
     """Which monitors the reference has data for: fixed for the champion's life, whatever a window holds."""
     scored, right = reference.confidence is not None, reference.correct is not None
     embedded = reference.embeddings is not None
@@ -75,12 +75,12 @@ def _able(reference: Sample) -> Mapping[str, bool]:
     }
 
 
-def _judges(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
+def _monitor_tests(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
     """The least effect worth an alarm, and the test, of each monitor."""
 
     def number(name: str, scaled: bool) -> Judge:
         return lambda question, old, new: inputs.number_shift(
-            question, old.numbers.get(name), new.numbers.get(name), _codes(old, new), scaled
+            question, old.numbers.get(name), new.numbers.get(name), _text_codes(old, new), scaled
         )
 
     return {
@@ -90,24 +90,26 @@ def _judges(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
         "inputs.language": (
             effects.share,
             lambda question, old, new: category_shift(
-                question, old.categories.get("language"), new.categories.get("language"), _codes(old, new)
+                question, old.categories.get("language"), new.categories.get("language"), _text_codes(old, new)
             ),
         ),
         "inputs.vocabulary": (effects.share, number("vocabulary", scaled=False)),
         "inputs.missing": (
             effects.share,
             lambda question, old, new: inputs.missing_shift(
-                question, old.flags.get("missing"), new.flags.get("missing"), _codes(old, new)
+                question, old.flags.get("missing"), new.flags.get("missing"), _text_codes(old, new)
             ),
         ),
-        "inputs.duplicates": (effects.share, lambda question, old, new: inputs.duplicate_shift(question, _codes(old, new))),
+        "inputs.duplicates": (effects.share, lambda question, old, new: inputs.duplicate_shift(question, _text_codes(old, new))),
         "predictions.classes": (
             effects.share,
-            lambda question, old, new: category_shift(question, old.prediction, new.prediction, _codes(old, new)),
+            lambda question, old, new: category_shift(question, old.prediction, new.prediction, _text_codes(old, new)),
         ),
         "predictions.confidence": (
             effects.number,
-            lambda question, old, new: inputs.number_shift(question, old.confidence, new.confidence, _codes(old, new), scaled=True),
+            lambda question, old, new: inputs.number_shift(
+                question, old.confidence, new.confidence, _text_codes(old, new), scaled=True
+            ),
         ),
         "predictions.calibration": (effects.accuracy, performance.calibration_shift),
         "performance.accuracy": (effects.accuracy, performance.accuracy_loss),
@@ -115,11 +117,11 @@ def _judges(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
     }
 
 
-def _codes(reference: Sample, window: Sample) -> tuple[Codes, Codes]:
+def _text_codes(reference: Sample, window: Sample) -> tuple[Codes, Codes]:
     return reference.texts, window.texts
 
 
-def _part(window: Sample, most: int, seed: int) -> Sample:
+def _subsample(window: Sample, most: int, seed: int) -> Sample:
     if window.n <= most:
         return window
     return window.rows(np.sort(np.random.default_rng(seed).choice(window.n, most, replace=False)))

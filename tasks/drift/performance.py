@@ -14,7 +14,7 @@ import numpy as np
 
 from tasks.drift.distinct_texts import LEAST_TEXTS, DistinctTexts, texts_of, too_few
 from tasks.drift.statistics import Contrast, any_difference_p, judge_mean, judge_share, mean_contrast
-from tasks.drift.types import Asked, Finding, Sample
+from tasks.drift.types import Finding, MonitorQuestion, Sample
 from tasks.stats.arrays import Codes, Floats
 
 LEAST_LABELS = 30
@@ -23,7 +23,7 @@ LEAST_IN_BAND = 10
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
+class LabelledRows:
     """Rows whose label is known by audit: their numbers, scores (1 right, 0 wrong) and weights, shape (rows,)."""
 
     rows: Codes
@@ -31,22 +31,22 @@ class Labelled:
     weight: Floats
 
 
-def labelled_rows(sample: Sample, reference: bool) -> Labelled | None:
+def labelled_rows(sample: Sample, reference: bool) -> LabelledRows | None:
     """The rows whose label is known, or None where the sample cannot have any."""
     if sample.correct is None or (sample.audit_probability is None and not reference):
         return None
     known = np.isfinite(sample.correct)
     probability = np.ones(sample.n) if sample.audit_probability is None else np.asarray(sample.audit_probability, dtype=np.float64)
     rows = np.flatnonzero(known & np.isfinite(probability) & (probability > 0))
-    return Labelled(rows, np.asarray(sample.correct[rows], dtype=np.float64), 1 / probability[rows])
+    return LabelledRows(rows, np.asarray(sample.correct[rows], dtype=np.float64), 1 / probability[rows])
 
 
-def accuracy_loss(question: Asked, reference: Sample, window: Sample) -> Finding:
+def accuracy_loss(question: MonitorQuestion, reference: Sample, window: Sample) -> Finding:
     """performance.accuracy: the loss against the reference, on audited rows."""
     old, new = labelled_rows(reference, reference=True), labelled_rows(window, reference=False)
     if old is None or new is None:
         return question.silent("the reference does not say what was right" if old is None else "no audited labels")
-    texts, rows = _texts(reference, window, old, new), (len(old.rows), len(new.rows))
+    texts, rows = _labelled_texts(reference, window, old, new), (len(old.rows), len(new.rows))
     if reason := _too_few_labels(texts, new):
         return question.silent(reason, rows)
     contrast = mean_contrast(texts, 1 - old.correct, 1 - new.correct)
@@ -59,7 +59,7 @@ def accuracy_loss(question: Asked, reference: Sample, window: Sample) -> Finding
     return question.found(tested, differ, rows, f"{was:.1%} on the reference, now {now:.1%} on {rows[1]} audited rows")
 
 
-def estimated_loss(question: Asked, reference: Sample, window: Sample) -> Finding:
+def estimated_loss(question: MonitorQuestion, reference: Sample, window: Sample) -> Finding:
     """performance.estimate: the loss that the window's confidence predicts, by the reference's accuracy in bands of confidence.
 
     The idea of estimating performance by calibrated confidence is known as CBPE; here the reference's own rows calibrate it, and
@@ -73,7 +73,7 @@ def estimated_loss(question: Asked, reference: Sample, window: Sample) -> Findin
     if reason := too_few(texts):
         return question.silent(reason, rows)
     correct = np.asarray(reference.correct[was], dtype=np.float64)
-    old_band, new_band, count = _bands(reference.confidence[was], window.confidence[now])
+    old_band, new_band, count = _confidence_bands(reference.confidence[was], window.confidence[now])
     by_band = _band_means(old_band, correct, count)
     plain = mean_contrast(texts, 1 - by_band[old_band], 1 - by_band[new_band])
     ratio = np.bincount(new_band, minlength=count) / len(now) / (np.bincount(old_band, minlength=count) / len(was))
@@ -89,7 +89,7 @@ def estimated_loss(question: Asked, reference: Sample, window: Sample) -> Findin
     return question.found(tested, differ, rows, note)
 
 
-def calibration_shift(question: Asked, reference: Sample, window: Sample) -> Finding:
+def calibration_shift(question: MonitorQuestion, reference: Sample, window: Sample) -> Finding:
     """predictions.calibration: by how much audited rows are wrong more often (or less) than rows of their confidence used to be."""
     old, new = labelled_rows(reference, reference=True), labelled_rows(window, reference=False)
     if old is None or new is None:
@@ -99,10 +99,10 @@ def calibration_shift(question: Asked, reference: Sample, window: Sample) -> Fin
     was, now = reference.confidence[old.rows], window.confidence[new.rows]
     if not (np.all(np.isfinite(was)) and np.all(np.isfinite(now))):
         return question.silent("some audited rows have no confidence")
-    texts, rows = _texts(reference, window, old, new), (len(old.rows), len(new.rows))
+    texts, rows = _labelled_texts(reference, window, old, new), (len(old.rows), len(new.rows))
     if reason := _too_few_labels(texts, new):
         return question.silent(reason, rows)
-    old_band, new_band, count = _bands(was, now)
+    old_band, new_band, count = _confidence_bands(was, now)
     over_was, over_now = was - old.correct, now - new.correct
     by_band = _band_means(old_band, over_was, count)
     old_rest, new_rest = over_was - by_band[old_band], over_now - by_band[new_band]
@@ -121,17 +121,17 @@ def calibration_shift(question: Asked, reference: Sample, window: Sample) -> Fin
     return question.found(tested, differ, rows, f"{direction}, by {abs(value):.1%} more than on the reference")
 
 
-def _texts(reference: Sample, window: Sample, old: Labelled, new: Labelled) -> DistinctTexts:
+def _labelled_texts(reference: Sample, window: Sample, old: LabelledRows, new: LabelledRows) -> DistinctTexts:
     return texts_of(reference.texts[old.rows], window.texts[new.rows], old.weight, new.weight)
 
 
-def _too_few_labels(texts: DistinctTexts, new: Labelled) -> str | None:
+def _too_few_labels(texts: DistinctTexts, new: LabelledRows) -> str | None:
     if len(new.rows) < LEAST_LABELS:
         return f"{len(new.rows)} audited labels, fewer than {LEAST_LABELS}"
     return too_few(texts, min(LEAST_TEXTS, LEAST_LABELS))
 
 
-def _bands(reference: Floats, window: Floats) -> tuple[Codes, Codes, int]:
+def _confidence_bands(reference: Floats, window: Floats) -> tuple[Codes, Codes, int]:
     """The band of confidence of each row, by the reference's quantiles; every band holds some of the reference."""
     count = int(np.clip(len(reference) // LEAST_IN_BAND, 1, BANDS))
     edges = np.unique(np.quantile(reference, np.arange(1, count) / count))

@@ -22,7 +22,7 @@ PLAIN_HITS = 10  # permutations beyond the observed value that make their share 
 
 
 @dataclass(frozen=True)
-class Tested:
+class JudgedChange:
     """A change, its band at the level of the test, and the p-value of 'it is at most the minimum'."""
 
     effect: float
@@ -73,7 +73,7 @@ def share_change(
 
 def judge_share(
     contrast: Contrast, shares: tuple[float, float], texts: DistinctTexts, minimum: float, alpha: float, sides: int
-) -> Tested:
+) -> JudgedChange:
     """Whether a share changed by more than `minimum`; `shares`: the reference's, the window's. Repeated texts count less."""
     was, now = shares
     observed = float(np.sum(contrast.by_text**2)) / contrast.row_variance if contrast.row_variance > 0 else 1.0
@@ -87,10 +87,10 @@ def judge_share(
         return float(low) if up or sides == 1 else -float(high)
 
     low, high = (float(limit) for limit in share_change(*counts, alpha / sides))
-    return Tested(now - was, low, high, min(1.0, sides * _p_where(bound, minimum)))
+    return JudgedChange(now - was, low, high, min(1.0, sides * _p_value_of_bound(bound, minimum)))
 
 
-def _p_where(bound: Callable[[float], float], minimum: float) -> float:
+def _p_value_of_bound(bound: Callable[[float], float], minimum: float) -> float:
     """The level at which a lower bound just reaches `minimum`, by bisection of its logarithm; LEAST_P where it is always above."""
     if bound(0.5) <= minimum:
         return 1.0
@@ -124,7 +124,9 @@ def standard_error(contrast: Contrast, texts: DistinctTexts) -> float:
     return float(np.sqrt(max(float(np.sum(contrast.by_text**2)), contrast.row_variance * texts.design)))
 
 
-def judge_mean(contrast: Contrast, texts: DistinctTexts, minimum: float, alpha: float, sides: int, extra: float = 0.0) -> Tested:
+def judge_mean(
+    contrast: Contrast, texts: DistinctTexts, minimum: float, alpha: float, sides: int, extra: float = 0.0
+) -> JudgedChange:
     """Whether a mean changed by more than `minimum`, up (sides=1) or either way (2); `extra` variance is added.
 
     Student's t with as many degrees of freedom as there are equally heavy texts, less one: a few texts that are most of the window
@@ -133,10 +135,10 @@ def judge_mean(contrast: Contrast, texts: DistinctTexts, minimum: float, alpha: 
     error, freedom = float(np.hypot(standard_error(contrast, texts), np.sqrt(extra))), max(1.0, texts.effective - 1)
     distance = (contrast.value if sides == 1 else abs(contrast.value)) - minimum
     if error == 0:
-        return Tested(contrast.value, contrast.value, contrast.value, LEAST_P if distance > 0 else 1.0)
+        return JudgedChange(contrast.value, contrast.value, contrast.value, LEAST_P if distance > 0 else 1.0)
     half = error * -float(special.stdtrit(freedom, alpha / sides))
     p = sides * float(special.stdtr(freedom, -distance / error))
-    return Tested(contrast.value, contrast.value - half, contrast.value + half, min(1.0, max(p, LEAST_P)))
+    return JudgedChange(contrast.value, contrast.value - half, contrast.value + half, min(1.0, max(p, LEAST_P)))
 
 
 # --- whether anything differs ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.drift.distinct_texts import DistinctTexts, texts_of
-from tasks.drift.statistics import Tested
+from tasks.drift.statistics import JudgedChange
 from tasks.stats.arrays import Codes, Floats
 
 Bools = NDArray[np.bool_]
@@ -107,7 +107,7 @@ class Finding:
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class MonitorQuestion:
     """One monitor's question: what it may spend, and the least effect worth an alarm; `whole` are the texts of all rows."""
 
     monitor: str
@@ -121,7 +121,7 @@ class Asked:
         every = len(reference) == len(self.whole.of_reference) and len(window) == len(self.whole.of_window)
         return self.whole if every else texts_of(reference, window)
 
-    def found(self, tested: Tested, difference_p: float, rows: tuple[int, int], note: str = "") -> Finding:
+    def found(self, tested: JudgedChange, difference_p: float, rows: tuple[int, int], note: str = "") -> Finding:
         """The finding of two tests; an alarm needs both: that anything differs, and that it differs by more than the minimum."""
         p = max(tested.p, difference_p)
         if p > self.alpha >= tested.p:

@@ -51,19 +51,19 @@ def judge_challenger(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdi
     alpha = spend(settings.alpha, settings.looks_per_year, evidence.look)
     primary = [*primary_questions(evidence, settings, rows), *known_label_questions(evidence, settings, rows)]
     others = [*guard_questions(evidence, settings, rows), *side_comparisons(evidence, settings, rows)]
-    comparisons = _answer([*primary, *others], settings, alpha, seed)
+    comparisons = _answer_questions([*primary, *others], settings, alpha, seed)
     sizes, new = rows.group_sizes, new_rows(evidence, rows)
     n_effective = effective_size(sizes)
     few = n_effective < settings.min_rows or 0 < rows.n == new.sum()
-    decision = _decision(few, comparisons, bool(missed_floors(evidence, settings)))
+    decision = _reach_decision(few, comparisons, bool(missed_floors(evidence, settings)))
     primary_answers = list(zip(comparisons, (question.pairs for question in primary), strict=False))
     open_question = decision == "INCONCLUSIVE"
     verdict = Verdict(
         verdict=decision,
         reasons=(),
         comparisons=comparisons,
-        rows_needed=_needed(primary_answers, rows.n, n_effective, settings, alpha) if open_question else None,
-        detectable=_detectable(*primary_answers[0], settings, alpha) if open_question and primary_answers else None,
+        rows_needed=_rows_to_decide(primary_answers, rows.n, n_effective, settings, alpha) if open_question else None,
+        detectable=_detectable_gain(*primary_answers[0], settings, alpha) if open_question and primary_answers else None,
         look=evidence.look,
         alpha=alpha,
         n=rows.n,
@@ -83,7 +83,7 @@ def describe_adopted(evidence: Evidence, settings: Gate, word: str, seed: int = 
     """
     check_evidence(evidence, settings)
     rows = primary_rows(evidence)
-    comparisons = _answer(list(opponent_comparisons(evidence, rows)), settings, settings.alpha, seed)
+    comparisons = _answer_questions(list(opponent_comparisons(evidence, rows)), settings, settings.alpha, seed)
     sizes = rows.group_sizes
     verdict = Verdict(
         verdict="ADOPTED",
@@ -101,7 +101,7 @@ def describe_adopted(evidence: Evidence, settings: Gate, word: str, seed: int = 
     return replace(verdict, reasons=(word, *adopted_reasons(verdict, evidence, settings)))
 
 
-def _decision(few: bool, comparisons: tuple[Comparison, ...], floor_missed: bool) -> Decision:
+def _reach_decision(few: bool, comparisons: tuple[Comparison, ...], floor_missed: bool) -> Decision:
     outcomes = {comparison.outcome for comparison in comparisons}
     if few:
         return "INCONCLUSIVE"
@@ -113,7 +113,7 @@ def _decision(few: bool, comparisons: tuple[Comparison, ...], floor_missed: bool
 # --- the answers -----------------------------------------------------------------------------------------------------
 
 
-def _answer(questions: list[Question], settings: Gate, alpha: float, seed: int) -> tuple[Comparison, ...]:
+def _answer_questions(questions: list[Question], settings: Gate, alpha: float, seed: int) -> tuple[Comparison, ...]:
     how = IntervalSettings(max(0.5, 1 - 2 * settings.alpha), seed=seed)
     intervals = difference_intervals([question.pairs for question in questions], how)
     guard_indices = [i for i, q in enumerate(questions) if q.rule == "guard" and q.pairs.n_effective >= settings.guards.min_n]
@@ -178,7 +178,7 @@ class PowerOf(Protocol):
     def __call__(self, n: float, difference: float) -> float: ...
 
 
-def _power(margin: float | None, pairs: Pairs, alpha: float) -> PowerOf:
+def _power_function(margin: float | None, pairs: Pairs, alpha: float) -> PowerOf:
     """Power as a function of (rows of groups like these, true difference), at the discordance or spread that these rows have.
 
     Where the bound of bounds.py has to agree, its power counts too: the lower one, as both look at the same sum.
@@ -192,7 +192,7 @@ def _power(margin: float | None, pairs: Pairs, alpha: float) -> PowerOf:
             test = _power_of_shares(share * pairs.n / pairs.design, difference, margin, pairs, alpha)
         if pairs.symmetric:
             return test
-        return min(test, power_of_bound(*_shifted(pairs, difference, margin or 0.0), share * pairs.n_groups, alpha))
+        return min(test, power_of_bound(*_shifted_sums(pairs, difference, margin or 0.0), share * pairs.n_groups, alpha))
 
     return power
 
@@ -205,12 +205,14 @@ def _power_of_shares(independent: float, difference: float, margin: float | None
     return power_not_worse(independent, difference, discordance, margin, alpha)
 
 
-def _shifted(pairs: Pairs, difference: float, margin: float) -> tuple[Floats, Floats]:
+def _shifted_sums(pairs: Pairs, difference: float, margin: float) -> tuple[Floats, Floats]:
     """The group sums that enter the bound if the true difference were `difference`, and how far below zero each could lie."""
     return pairs.sums + (difference - pairs.difference + margin) * pairs.sizes, (pairs.limit - margin) * pairs.sizes
 
 
-def _needed(answers: list[tuple[Comparison, Pairs]], n: int, n_effective: float, settings: Gate, alpha: float) -> int | None:
+def _rows_to_decide(
+    answers: list[tuple[Comparison, Pairs]], n: int, n_effective: float, settings: Gate, alpha: float
+) -> int | None:
     """Rows, in groups like these, to show a true gain of gate.effect under `better`, or under `not_worse` to pass with a challenger
     equal to the other; at least as many as count for gate.min_rows. None where no realistic number of rows would do.
     """
@@ -219,14 +221,14 @@ def _needed(answers: list[tuple[Comparison, Pairs]], n: int, n_effective: float,
         if comparison.outcome == "shown":
             continue
         truth = settings.effect if comparison.rule == "better" else 0.0
-        rows = rows_needed(partial(_power(comparison.margin, pairs, alpha), difference=truth), settings.power)
+        rows = rows_needed(partial(_power_function(comparison.margin, pairs, alpha), difference=truth), settings.power)
         if rows is None:
             return None
         most = max(most, ceil(rows * n / pairs.n))
     return most
 
 
-def _detectable(comparison: Comparison, pairs: Pairs, settings: Gate, alpha: float) -> float | None:
+def _detectable_gain(comparison: Comparison, pairs: Pairs, settings: Gate, alpha: float) -> float | None:
     """The smallest true gain that the rows at hand would show or, under `not_worse`, let pass: 0 where an equal model would."""
-    power = partial(_power(comparison.margin, pairs, alpha), pairs.n)
+    power = partial(_power_function(comparison.margin, pairs, alpha), pairs.n)
     return min_detectable(power, settings.power, 1.0 if pairs.binary else pairs.limit)

@@ -51,7 +51,7 @@ def primary_rows(evidence: Evidence) -> Rows:
     return Rows(recent & fair, ~recent & fair, group_codes(evidence.groups, n), int(n - fair.sum()))
 
 
-def _pair(evidence: Evidence, other: Floats, mask: Mask, codes: Codes) -> Pairs:
+def _pairs_against(evidence: Evidence, other: Floats, mask: Mask, codes: Codes) -> Pairs:
     scores = (evidence.challenger[mask].astype(np.float64), other[mask].astype(np.float64))
     return pair_scores(*scores, codes[mask], evidence.largest_difference)
 
@@ -74,7 +74,7 @@ def primary_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterato
         opponents.append(("anchor", evidence.anchor))
     for name, other in opponents:
         if other is not None:
-            yield Question(name, rule, margin, _pair(evidence, other, rows.primary, rows.codes))
+            yield Question(name, rule, margin, _pairs_against(evidence, other, rows.primary, rows.codes))
 
 
 def held_to_best(evidence: Evidence, settings: Gate) -> bool:
@@ -96,7 +96,7 @@ def known_label_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Ite
         known = rows.primary & ~np.asarray(new, dtype=bool)
         if known.any():
             name = f"{name} on the labels it knows"
-            yield Question(name, "not_worse", settings.margin, _pair(evidence, scores, known, rows.codes))
+            yield Question(name, "not_worse", settings.margin, _pairs_against(evidence, scores, known, rows.codes))
 
 
 def new_rows(evidence: Evidence, rows: Rows) -> Mask:
@@ -110,7 +110,7 @@ def guard_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[
     """Where harm is looked for: slices and classes of the primary rows, and the older rows as one; first, against the baseline."""
     if evidence.champion is None:
         if held_to_best(evidence, settings) and evidence.baseline is not None and rows.n:
-            pairs = _pair(evidence, evidence.baseline, rows.primary, rows.codes)
+            pairs = _pairs_against(evidence, evidence.baseline, rows.primary, rows.codes)
             yield Question(f"baseline {evidence.baseline_name}", "guard", settings.first_margin, pairs)
         return
     guards = settings.guards
@@ -123,9 +123,11 @@ def guard_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[
         categories = values.astype(str)
         for value in np.unique(categories[rows.primary]):
             mask = rows.primary & (categories == value)
-            yield Question(f"{prefix}{value}", "guard", margin, _pair(evidence, evidence.champion, mask, rows.codes))
+            yield Question(f"{prefix}{value}", "guard", margin, _pairs_against(evidence, evidence.champion, mask, rows.codes))
     if rows.older.any():
-        yield Question("older rows", "guard", guards.older_margin, _pair(evidence, evidence.champion, rows.older, rows.codes))
+        yield Question(
+            "older rows", "guard", guards.older_margin, _pairs_against(evidence, evidence.champion, rows.older, rows.codes)
+        )
 
 
 def side_comparisons(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
@@ -133,10 +135,10 @@ def side_comparisons(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator
     if rows.n == 0 or evidence.champion is None:
         return
     if evidence.baseline is not None:
-        pairs = _pair(evidence, evidence.baseline, rows.primary, rows.codes)
+        pairs = _pairs_against(evidence, evidence.baseline, rows.primary, rows.codes)
         yield Question(f"baseline {evidence.baseline_name}", "information", None, pairs)
     if evidence.anchor is not None and settings.rule == "better":
-        yield Question("anchor", "information", None, _pair(evidence, evidence.anchor, rows.primary, rows.codes))
+        yield Question("anchor", "information", None, _pairs_against(evidence, evidence.anchor, rows.primary, rows.codes))
 
 
 def opponent_comparisons(evidence: Evidence, rows: Rows) -> Iterator[Question]:
@@ -145,4 +147,4 @@ def opponent_comparisons(evidence: Evidence, rows: Rows) -> Iterator[Question]:
         return
     for name, scores in (("champion", evidence.champion), (f"baseline {evidence.baseline_name}", evidence.baseline)):
         if scores is not None:
-            yield Question(name, "information", None, _pair(evidence, scores, rows.primary, rows.codes))
+            yield Question(name, "information", None, _pairs_against(evidence, scores, rows.primary, rows.codes))

@@ -22,17 +22,17 @@ def verdict_reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tup
     guards = [c for c in verdict.comparisons if c.rule == "guard"]
     few, all_new = verdict.n_effective < settings.min_rows, 0 < verdict.n == verdict.new_rows
     return (
-        *([_too_few(verdict, settings)] if few else []),
-        *([_all_new(verdict)] if all_new else []),
+        *([_too_few_text(verdict, settings)] if few else []),
+        *([_all_new_text(verdict)] if all_new else []),
         *(
             f"Floor missed: {name} is {value:.4g}, gate.floors asks for at least {least:.4g}."
             for name, (value, least) in missed_floors(evidence, settings).items()
         ),
-        *(_harm(c, share) for c in guards if c.outcome == "harm shown"),
-        *(_primary(c, settings, share) for c in sorted(primary, key=lambda c: DECISIVE_FIRST[c.outcome])),
+        *(_harm_text(c, share) for c in guards if c.outcome == "harm shown"),
+        *(_primary_text(c, settings, share) for c in sorted(primary, key=lambda c: DECISIVE_FIRST[c.outcome])),
         *([_more_rows(verdict, primary, settings, share)] if verdict.verdict == "INCONCLUSIVE" and not few and not all_new else []),
-        *([] if few else _cheaper(verdict, share)),
-        *_circumstances(verdict, guards, evidence, settings),
+        *([] if few else _cheaper_baseline_text(verdict, share)),
+        *_context_sentences(verdict, guards, evidence, settings),
     )
 
 
@@ -41,8 +41,8 @@ def adopted_reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tup
     share = _are_shares(evidence)
     return (
         "It was fine-tuned elsewhere: whether it has seen these test rows is not known, so its figures may be too good.",
-        *(f"Beside the {c.name}: {_numbers(c, share)}." for c in verdict.comparisons),
-        *_cheaper(verdict, share),
+        *(f"Beside the {c.name}: {_scores_text(c, share)}." for c in verdict.comparisons),
+        *_cheaper_baseline_text(verdict, share),
         *(
             f"It stays under a floor of the gate: {name} is {value:.4g}, gate.floors asks a challenger for at least {least:.4g}."
             for name, (value, least) in missed_floors(evidence, settings).items()
@@ -77,7 +77,7 @@ def effective_rows(rows: float) -> str:
     return "1 effective row" if 1 <= rows < 2 else f"{floor(rows + 1e-9)} effective rows"
 
 
-def _bounds(comparison: Comparison, share: bool) -> str:
+def _interval(comparison: Comparison, share: bool) -> str:
     if comparison.low is None or comparison.high is None:
         return "no interval from one row or group"
     unit = 100 if share else 1
@@ -85,11 +85,11 @@ def _bounds(comparison: Comparison, share: bool) -> str:
     return f"{100 * comparison.confidence:g} % interval {unit * comparison.low:{digits}} to {unit * comparison.high:{digits}}"
 
 
-def _p(value: float) -> str:
+def _p_text(value: float) -> str:
     return f"p = {value:.2g}" if value >= 1e-6 else "p < 0.000001"
 
 
-def _primary(c: Comparison, settings: Gate, share: bool) -> str:
+def _primary_text(c: Comparison, settings: Gate, share: bool) -> str:
     """One primary comparison: the claim, the numbers, the p-value beside what it was held against."""
     margin, effect = difference_text(c.margin or 0.0, share), difference_text(settings.effect, share)
     claims = {
@@ -101,47 +101,47 @@ def _primary(c: Comparison, settings: Gate, share: bool) -> str:
         ("not_worse", "open"): f"Not shown to be within {margin} of the {c.name}",
     }
     return (
-        f"{claims[c.rule, c.outcome]}: {_numbers(c, share)}; ahead on {c.wins} of them, behind on {c.losses}; "
-        f"{_p(c.p_value or 0.0)}, where this look allows {c.alpha or 0.0:.2g}."
+        f"{claims[c.rule, c.outcome]}: {_scores_text(c, share)}; ahead on {c.wins} of them, behind on {c.losses}; "
+        f"{_p_text(c.p_value or 0.0)}, where this look allows {c.alpha or 0.0:.2g}."
     )
 
 
-def _numbers(c: Comparison, share: bool) -> str:
+def _scores_text(c: Comparison, share: bool) -> str:
     moved = f"{100 * c.difference:+.1f} points" if share else f"{c.difference:+.4g}"
     clipped = f"; {c.clipped} of them clipped" if c.clipped else ""
     scores = f"{score_text(c.challenger, share)} against {score_text(c.other, share)}"
-    return f"{scores} on {_rows_of(c)}{clipped}, {moved} ({_bounds(c, share)})"
+    return f"{scores} on {_rows_of(c)}{clipped}, {moved} ({_interval(c, share)})"
 
 
-def _harm(c: Comparison, share: bool) -> str:
+def _harm_text(c: Comparison, share: bool) -> str:
     if c.name.startswith(BASELINE):
         return (
-            f"Worse than the {c.name}, which costs less: {_numbers(c, share)}, where gate.first_margin tolerates a loss of "
-            f"{difference_text(c.margin or 0.0, share)}; {_p(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is allowed."
+            f"Worse than the {c.name}, which costs less: {_scores_text(c, share)}, where gate.first_margin tolerates a loss of "
+            f"{difference_text(c.margin or 0.0, share)}; {_p_text(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is allowed."
         )
     return (
-        f"Harm shown on {c.name}, against the champion: {_numbers(c, share)}, "
+        f"Harm shown on {c.name}, against the champion: {_scores_text(c, share)}, "
         f"where a loss of {difference_text(c.margin or 0.0, share)} is tolerated; "
-        f"{_p(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is Holm's level."
+        f"{_p_text(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is Holm's level."
     )
 
 
-def _cheaper(verdict: Verdict, share: bool) -> Iterator[str]:
+def _cheaper_baseline_text(verdict: Verdict, share: bool) -> Iterator[str]:
     """That a baseline would do, where the challenger is not shown to be better than the best of those it was compared with."""
     baselines = [c for c in verdict.comparisons if c.name.startswith(BASELINE)]
     best = max(baselines, key=lambda c: c.other, default=None)
     if best is not None and best.outcome != "shown" and (best.low is None or best.low <= 0):
         yield (
             f"A cheaper model would do: the {best.name} has {score_text(best.other, share)} where the challenger has "
-            f"{score_text(best.challenger, share)}, which is not shown to be better ({_bounds(best, share)} for the difference)."
+            f"{score_text(best.challenger, share)}, which is not shown to be better ({_interval(best, share)} for the difference)."
         )
 
 
-def _too_few(verdict: Verdict, settings: Gate) -> str:
+def _too_few_text(verdict: Verdict, settings: Gate) -> str:
     rows = f"{verdict.n} fair rows"
     if verdict.n != verdict.n_groups:
         rows += f" in {verdict.n_groups} groups, which count as {effective_rows(verdict.n_effective)},"
-    needed = _count(verdict.rows_needed) + (" in groups like these" if verdict.n != verdict.n_groups else "")
+    needed = _count_text(verdict.rows_needed) + (" in groups like these" if verdict.n != verdict.n_groups else "")
     return (
         f"Too few rows to decide anything: {rows} where gate.min_rows asks for {settings.min_rows}; {needed} would be needed. "
         f"Collect more test rows{_of_other_groups(verdict)}, or widen gate.window."
@@ -154,19 +154,19 @@ def _of_other_groups(verdict: Verdict) -> str:
     return " of other groups (a few groups hold most rows, and more rows of those add little)" if uneven else ""
 
 
-def _all_new(verdict: Verdict) -> str:
+def _all_new_text(verdict: Verdict) -> str:
     return (
-        f"All {verdict.n} rows have labels that the champion never had{_listed(verdict.new_labels)}: they cannot show what would "
+        f"All {verdict.n} rows have labels that the champion never had{_labels(verdict.new_labels)}: they cannot show what would "
         "be lost. Add test rows of the labels that it knows."
     )
 
 
-def _listed(labels: tuple[str, ...]) -> str:
+def _labels(labels: tuple[str, ...]) -> str:
     more = f" and {len(labels) - MOST_LABELS} more" if len(labels) > MOST_LABELS else ""
     return f" ({', '.join(labels[:MOST_LABELS])}{more})" if labels else ""
 
 
-def _count(rows: int | None) -> str:
+def _count_text(rows: int | None) -> str:
     return "more than a thousand million" if rows is None else f"about {rows}"
 
 
@@ -189,12 +189,12 @@ def _more_rows(verdict: Verdict, primary: list[Comparison], settings: Gate, shar
         if verdict.detectable is not None and primary[0].outcome != "shown"
         else ""
     )
-    return f"{_count(verdict.rows_needed).capitalize()} rows are needed {aim} with power {settings.power:g}{least}."
+    return f"{_count_text(verdict.rows_needed).capitalize()} rows are needed {aim} with power {settings.power:g}{least}."
 
 
-def _circumstances(verdict: Verdict, guards: list[Comparison], evidence: Evidence, settings: Gate) -> Iterator[str]:
+def _context_sentences(verdict: Verdict, guards: list[Comparison], evidence: Evidence, settings: Gate) -> Iterator[str]:
     if guards:
-        yield _guarding(guards, settings, _are_shares(evidence))
+        yield _guards_text(guards, settings, _are_shares(evidence))
     missed = missed_floors(evidence, settings)
     texts = [f"{name} {evidence.metrics[name]:.4g} >= {least:.4g}" for name, least in settings.floors.items() if name not in missed]
     if texts:
@@ -204,7 +204,7 @@ def _circumstances(verdict: Verdict, guards: list[Comparison], evidence: Evidenc
     if settings.window is not None and evidence.recent is not None:
         yield f"Compared on the {verdict.n} fair rows of the last {settings.window} days (gate.window)."
     if verdict.new_rows:
-        yield _new_rows(verdict, settings, _are_shares(evidence))
+        yield _new_rows_text(verdict, settings, _are_shares(evidence))
     if any(c.clipped for c in verdict.comparisons if c.rule != "information"):
         yield (
             f"A row counts for a difference of {evidence.largest_difference:g} at most: rows that differ by more are clipped to it."
@@ -212,19 +212,19 @@ def _circumstances(verdict: Verdict, guards: list[Comparison], evidence: Evidenc
     if verdict.excluded:
         rows = "1 row" if verdict.excluded == 1 else f"{verdict.excluded} rows"
         yield f"{rows} left out: copies or near copies of rows that one of the models was trained or tuned on."
-    yield _look(verdict.look, settings, first=evidence.champion is None and settings.first == "useful")
+    yield _look_text(verdict.look, settings, first=evidence.champion is None and settings.first == "useful")
 
 
-def _new_rows(verdict: Verdict, settings: Gate, share: bool) -> str:
+def _new_rows_text(verdict: Verdict, settings: Gate, share: bool) -> str:
     rows = "1 row has a label" if verdict.new_rows == 1 else f"{verdict.new_rows} rows have labels"
     return (
-        f"{rows} that the champion never had{_listed(verdict.new_labels)}. They count above, and do not decide alone: "
+        f"{rows} that the champion never had{_labels(verdict.new_labels)}. They count above, and do not decide alone: "
         f"on the other {verdict.n - verdict.new_rows} rows a loss of {difference_text(settings.margin, share)} (gate.margin) "
         "has to be ruled out too."
     )
 
 
-def _guarding(guards: list[Comparison], settings: Gate, share: bool) -> str:
+def _guards_text(guards: list[Comparison], settings: Gate, share: bool) -> str:
     if guards[0].name.startswith(BASELINE):
         outcome = {"harm shown": "Loss", "no harm shown": "No loss"}.get(guards[0].outcome, "Not judged: too few rows for a loss")
         margin = difference_text(settings.first_margin, share)
@@ -237,7 +237,7 @@ def _guarding(guards: list[Comparison], settings: Gate, share: bool) -> str:
     return f"Guards: {len(judged_guards)} slices, classes and older rows judged, {harm_text}{unjudged}."
 
 
-def _look(look: int, settings: Gate, *, first: bool) -> str:
+def _look_text(look: int, settings: Gate, *, first: bool) -> str:
     declared = settings.looks_per_year
     if first:
         return f"Look {look} of {declared} a year, for a first release: alpha is {settings.alpha:g} at the first, then less."

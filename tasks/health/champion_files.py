@@ -31,20 +31,20 @@ def champion_files(tracking: Tracking, home: Home, model: str, version: str) -> 
     """The stored artifact of a version and its base. By their hashes on this machine's disk; by their names in another store."""
     place = place_of(tracking, home, model, version)
     if place is None:
-        yield from _stored_elsewhere(tracking, model, version)
+        yield from _check_remote_store(tracking, model, version)
         return
     fault = fault_of(place)
     if fault is not None:
-        yield HealthCheck(NAME, "fail", f"{model} version {version}, {place}: {fault}", _remedy(home, model, version, place))
+        yield HealthCheck(NAME, "fail", f"{model} version {version}, {place}: {fault}", _copy_remedy(home, model, version, place))
     elif not (place / MANIFEST).is_file():
         yield HealthCheck(NAME, "ok", f"{place}: the model's files by their hashes; MLflow's own beside them were stored without")
     else:
         yield HealthCheck(NAME, "ok", f"{place}: every file by its hash")
     if (kept_folder(place) / SPEC).is_file() and fault is None:
-        yield from _base(tracking, home, kept_folder(place))
+        yield from _check_stored_base(tracking, home, kept_folder(place))
 
 
-def _remedy(home: Home, model: str, version: str, place: Path) -> str:
+def _copy_remedy(home: Home, model: str, version: str, place: Path) -> str:
     """Where a whole copy is, if this machine has one."""
     copy = cached_folder(home, model, version)
     if fault_of(copy) is None:
@@ -52,7 +52,7 @@ def _remedy(home: Home, model: str, version: str, place: Path) -> str:
     return f"restore it from a copy, {BACK}"
 
 
-def _base(tracking: Tracking, home: Home, folder: Path) -> Iterator[HealthCheck]:
+def _check_stored_base(tracking: Tracking, home: Home, folder: Path) -> Iterator[HealthCheck]:
     """The base is stored once for all versions: without it no other machine can load one."""
     spec, uri = read_spec(folder), read_preparation(folder).base_uri
     location = local_path(tracking.location_of_artifact(uri))
@@ -74,7 +74,7 @@ def _base(tracking: Tracking, home: Home, folder: Path) -> Iterator[HealthCheck]
     yield HealthCheck(NAME, "fail", f"the base in {place}: {fault}", remedy)
 
 
-def _stored_elsewhere(tracking: Tracking, model: str, version: str) -> Iterator[HealthCheck]:
+def _check_remote_store(tracking: Tracking, model: str, version: str) -> Iterator[HealthCheck]:
     """In a store that is no folder here the list of files is compared; a service checks their hashes as it loads them."""
     where = tracking.location_of_version(model, version)
     try:

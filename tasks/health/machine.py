@@ -56,21 +56,21 @@ def check_libraries(lock: Path = LOCK, demands: Iterable[str] | None = None) -> 
     broken = []
     for line in metadata.requires("tunekeeper") or () if demands is None else demands:
         demand = Requirement(line)
-        version = _version(demand.name)
+        version = _public_version(demand.name)
         if demand.marker is None and (version is None or not demand.specifier.contains(version, prereleases=True)):
             broken.append(f"{demand.name} {version or 'is absent'} (wanted {demand.specifier})")
     remedy = f"pip install --no-deps -r {lock.name}, or make install"
     if broken:
-        return HealthCheck("libraries", "fail", _some(broken), remedy)
+        return HealthCheck("libraries", "fail", _list_names(broken), remedy)
     if not lock.is_file():
         return HealthCheck("libraries", "warn", f"no {lock.name} beside the code", "run from a checkout: it names what was tested")
     pins = dict(line.split("==") for line in lock.read_text().splitlines() if re.match(r"[\w.-]+==", line))
-    there = {name: _version(name) for name in pins}
+    there = {name: _public_version(name) for name in pins}
     mismatches = [f"{name} {version} (lock {pins[name]})" for name, version in there.items() if version not in (None, pins[name])]
     absent = [name for name, version in there.items() if version is None]
     if mismatches or absent:
-        findings = [_some(mismatches)] if mismatches else []
-        findings += [f"absent: {_some(absent)}"] if absent else []
+        findings = [_list_names(mismatches)] if mismatches else []
+        findings += [f"absent: {_list_names(absent)}"] if absent else []
         return HealthCheck("libraries", "warn", "; ".join(findings), remedy)
     return HealthCheck("libraries", "ok", f"all {len(pins)} as in {lock.name}")
 
@@ -84,9 +84,9 @@ def home_folder(home: Home) -> Iterator[HealthCheck]:
         yield HealthCheck("home", "fail", f"{place} is no folder", "set TUNEKEEPER_HOME to a folder")
     elif not os.access(place, os.W_OK | os.X_OK):
         yield HealthCheck("home", "fail", f"{place} cannot be written", "set TUNEKEEPER_HOME to a folder that can")
-    elif unwritable := _locked(home):
+    elif unwritable := _unwritable_paths(home):
         remedy = "make them writable for this user (chown, chmod), or run as the user who made them"
-        yield HealthCheck("home", "fail", f"cannot be written: {_some(unwritable)}", remedy)
+        yield HealthCheck("home", "fail", f"cannot be written: {_list_names(unwritable)}", remedy)
     else:
         yield HealthCheck("home", "ok", f"{home.path}" if place == home.path else f"{home.path}, made by the first run")
     free = shutil.disk_usage(place).free / GB
@@ -96,7 +96,7 @@ def home_folder(home: Home) -> Iterator[HealthCheck]:
     )
 
 
-def _locked(home: Home) -> list[str]:
+def _unwritable_paths(home: Home) -> list[str]:
     """What commands write to in this home and this user may not: as a run by another user, or a restored copy, leaves it."""
     places = chain(home.path.glob("*"), home.path.glob("locks/*"), home.artifacts.glob("*"), home.artifacts.glob("*/models"))
     rights = {True: os.W_OK | os.X_OK, False: os.W_OK}
@@ -171,7 +171,7 @@ def check_redaction(home: Home, environment: Mapping[str, str] = os.environ) -> 
     return HealthCheck("redaction key", "ok", f"{file}; keep a copy")
 
 
-def _version(name: str) -> str | None:
+def _public_version(name: str) -> str | None:
     """Without its local part, which tells a CPU build from another of the same version."""
     try:
         return metadata.version(name).partition("+")[0]
@@ -179,6 +179,6 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _some(things: list[str]) -> str:
+def _list_names(things: list[str]) -> str:
     more = f" and {len(things) - NAMED} more" if len(things) > NAMED else ""
     return ", ".join(things[:NAMED]) + more

@@ -21,7 +21,7 @@ def check_base_of(pipeline: Pipeline, home: Home) -> Iterator[HealthCheck]:
 
     model = pipeline.model
     if not model.base.startswith("package:") and local_folder(model.base) is None and may_be_hub_name(model.base):
-        folder = _cached(model.base, model.revision)
+        folder = _cached_hub_folder(model.base, model.revision)
         if folder is None:
             yield HealthCheck(
                 "base", "warn", f"{model.base} is not here yet", "the first run downloads it, if the hub can be reached"
@@ -34,10 +34,10 @@ def check_base_of(pipeline: Pipeline, home: Home) -> Iterator[HealthCheck]:
         yield HealthCheck("base", "warn", f"{model.base}, whatever its weights", f"pin it: model.sha256: {base.weights}")
     else:
         yield HealthCheck("base", "ok", f"{model.base}, {base.bytes / 1e6:.0f} MB, sha256 as pinned")
-    yield from _fitness(pipeline, home, base)
+    yield from _check_fit(pipeline, home, base)
 
 
-def _fitness(pipeline: Pipeline, home: Home, base: Base) -> Iterator[HealthCheck]:
+def _check_fit(pipeline: Pipeline, home: Home, base: Base) -> Iterator[HealthCheck]:
     """What the first run would refuse: the check that a run remembers, made here without a trace."""
     from tasks.base_check import earlier_notices, notices_of
 
@@ -51,7 +51,7 @@ def _fitness(pipeline: Pipeline, home: Home, base: Base) -> Iterator[HealthCheck
         )
 
 
-def _cached(name: str, revision: str | None) -> Path | None:
+def _cached_hub_folder(name: str, revision: str | None) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 

@@ -30,7 +30,9 @@ def check_prefect(api: str | None) -> Iterator[HealthCheck]:
         return
     healthy = fetch(f"{api}/health")
     if not healthy.ok:
-        yield HealthCheck("prefect", "fail", f"{api} does not answer ({_why(healthy)})", "start it, or correct PREFECT_API_URL")
+        yield HealthCheck(
+            "prefect", "fail", f"{api} does not answer ({_failure_text(healthy)})", "start it, or correct PREFECT_API_URL"
+        )
         return
     version, own = fetch(f"{api}/admin/version", headers=prefect_headers()), metadata.version("prefect")
     if version.status in (401, 403):
@@ -41,7 +43,7 @@ def check_prefect(api: str | None) -> Iterator[HealthCheck]:
         yield HealthCheck("prefect", "warn", f"{api} is {version.value}, this is {own}", "use the same version on both sides")
     else:
         yield HealthCheck("prefect", "ok", f"{api}, {own}")
-    yield from _skew("prefect clock", healthy.time)
+    yield from _check_clock("prefect clock", healthy.time)
 
 
 def check_pools(api: str, names: set[str]) -> Iterator[HealthCheck]:
@@ -51,14 +53,14 @@ def check_pools(api: str, names: set[str]) -> Iterator[HealthCheck]:
         if pool.status == 404:
             yield HealthCheck(f"pool {name}", "warn", "is not there", "`tunekeeper up` makes it, and so does `tunekeeper deploy`")
         elif not isinstance(pool.value, dict):
-            yield HealthCheck(f"pool {name}", "fail", f"cannot be read ({_why(pool)})", "see prefect above")
+            yield HealthCheck(f"pool {name}", "fail", f"cannot be read ({_failure_text(pool)})", "see prefect above")
         elif pool.value.get("is_paused"):
             yield HealthCheck(f"pool {name}", "warn", "is paused: no run of it starts", f"prefect work-pool resume {name}")
         else:
-            yield _workers(api, name)
+            yield _check_workers(api, name)
 
 
-def _workers(api: str, pool: str) -> HealthCheck:
+def _check_workers(api: str, pool: str) -> HealthCheck:
     workers = fetch(f"{api}/work_pools/{pool}/workers/filter", {}, prefect_headers()).value
     live = [str(worker["name"]) for worker in workers or [] if worker.get("status") == "ONLINE"]
     if not live:
@@ -75,7 +77,7 @@ def check_mlflow(home: Home) -> Iterator[HealthCheck]:
     elif uri.startswith(("http://", "https://")):
         yield from _mlflow_server(uri.rstrip("/"))
     elif uri.startswith("postgresql+psycopg2://"):
-        yield from _database("mlflow", uri, "alembic_version", "MLFLOW_TRACKING_URI")
+        yield from _check_database("mlflow", uri, "alembic_version", "MLFLOW_TRACKING_URI")
     else:
         yield HealthCheck(
             "mlflow",
@@ -101,7 +103,7 @@ def _mlflow_server(uri: str) -> Iterator[HealthCheck]:
     address, healthy = without_credentials(uri), fetch(f"{uri}/health")
     if not healthy.ok:
         yield HealthCheck(
-            "mlflow", "fail", f"{address} does not answer ({_why(healthy)})", "start it, or correct MLFLOW_TRACKING_URI"
+            "mlflow", "fail", f"{address} does not answer ({_failure_text(healthy)})", "start it, or correct MLFLOW_TRACKING_URI"
         )
         return
     answer = fetch(f"{uri}/api/2.0/mlflow/experiments/search", {"max_results": 1}, mlflow_headers())
@@ -110,14 +112,16 @@ def _mlflow_server(uri: str) -> Iterator[HealthCheck]:
         remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         yield HealthCheck("mlflow", "fail", f"{address} refuses this user ({answer.status})", remedy)
     elif not answer.ok:
-        yield HealthCheck("mlflow", "fail", f"{address} answers {_why(answer)}", "see the server's log: its database may be away")
+        yield HealthCheck(
+            "mlflow", "fail", f"{address} answers {_failure_text(answer)}", "see the server's log: its database may be away"
+        )
     else:
         theirs = fetch(f"{uri}/version", headers=mlflow_headers()).text.strip()
         if theirs[:1].isdigit() and theirs != own:
             yield HealthCheck("mlflow", "warn", f"{address} is {theirs}, this is {own}", "use the same version on both sides")
         else:
             yield HealthCheck("mlflow", "ok", f"{address}, {own}")
-    yield from _skew("mlflow clock", healthy.time)
+    yield from _check_clock("mlflow clock", healthy.time)
 
 
 def check_ledger(home: Home) -> Iterator[HealthCheck]:
@@ -126,7 +130,7 @@ def check_ledger(home: Home) -> Iterator[HealthCheck]:
 
     ledger = Ledger(home.ledger_url)  # InputError for a URL that cannot be one
     if ledger.shared:
-        yield from _database("ledger", home.ledger_url, schema.schema.name, "TUNEKEEPER_LEDGER_URL")
+        yield from _check_database("ledger", home.ledger_url, schema.schema.name, "TUNEKEEPER_LEDGER_URL")
         return
     file = Path(str(ledger.url.database))
     if not (file.is_file() and file.stat().st_size) and (versions := count_versions(home)):
@@ -143,10 +147,10 @@ def check_ledger(home: Home) -> Iterator[HealthCheck]:
         remedy = "make it and its folder writable for this user" if "readonly" in fault else restore
         yield HealthCheck("ledger", "fail", f"{file}: {fault}", remedy)
     else:
-        yield _schema(file, _first(file, f"select version from {schema.schema.name}"))  # noqa: S608
+        yield _schema_check(file, _first_value(file, f"select version from {schema.schema.name}"))  # noqa: S608
 
 
-def _schema(where: object, version: int | None) -> HealthCheck:
+def _schema_check(where: object, version: int | None) -> HealthCheck:
     if version is not None and version > schema.VERSION:
         fact = f"{where} has schema {version}, this Tunekeeper knows {schema.VERSION}"
         return HealthCheck("ledger", "fail", fact, "run the Tunekeeper that made it, or a newer one")
@@ -161,7 +165,7 @@ def check_traffic(home: Home, environment: Mapping[str, str] = os.environ) -> It
         fact = f"{folder}" if folder.exists() else f"{folder}, made by the first answer"
         yield HealthCheck("traffic", "ok" if fine else "fail", fact, "" if fine else f"make {folder} writable for the service")
     else:
-        yield from _database("traffic", url, None, "TUNEKEEPER_TRAFFIC_URL")
+        yield from _check_database("traffic", url, None, "TUNEKEEPER_TRAFFIC_URL")
 
 
 def check_ports(ports: Mapping[str, tuple[str, int]], ours: set[int]) -> Iterator[HealthCheck]:
@@ -180,7 +184,7 @@ def pool_names(pipeline: Pipeline | None, usual: str) -> set[str]:
     return {pipeline.schedule.work_pool} | ({pipeline.training.work_pool} if pipeline.training.work_pool else set())
 
 
-def _database(name: str, url: str, table: str | None, variable: str) -> Iterator[HealthCheck]:
+def _check_database(name: str, url: str, table: str | None, variable: str) -> Iterator[HealthCheck]:
     """A database server: does it let us in, is the table there, is its clock ours?"""
     import sqlalchemy as sa
     from sqlalchemy.exc import SQLAlchemyError
@@ -202,11 +206,11 @@ def _database(name: str, url: str, table: str | None, variable: str) -> Iterator
             name, "fail", f"{variable}: {message}", f"see that the database runs and lets this user in; check {variable}"
         )
     else:
-        yield _schema(where, version) if name == "ledger" else HealthCheck(name, "ok", where)
-        yield from _skew(f"{name} clock", float(clock) if clock is not None else None)
+        yield _schema_check(where, version) if name == "ledger" else HealthCheck(name, "ok", where)
+        yield from _check_clock(f"{name} clock", float(clock) if clock is not None else None)
 
 
-def _skew(name: str, theirs: float | None) -> Iterator[HealthCheck]:
+def _check_clock(name: str, theirs: float | None) -> Iterator[HealthCheck]:
     """Leases live by the database's clock and heartbeats by the server's: said only where it is off."""
     off = 0.0 if theirs is None else abs(theirs - time.time())
     if off > SKEW_SECONDS:
@@ -217,17 +221,17 @@ def _skew(name: str, theirs: float | None) -> Iterator[HealthCheck]:
 
 def _sqlite_fault(file: Path, query: str) -> str | None:
     try:
-        _first(file, query)
+        _first_value(file, query)
     except sqlite3.Error as error:
         return str(error)
     return None
 
 
-def _first(file: Path, query: str) -> Any:
+def _first_value(file: Path, query: str) -> Any:
     with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=2)) as connection:
         row = connection.execute(query).fetchone()
     return row[0] if row else None
 
 
-def _why(answer: HttpAnswer) -> str:
+def _failure_text(answer: HttpAnswer) -> str:
     return answer.text if answer.status == 0 else f"HTTP {answer.status}"

@@ -26,7 +26,7 @@ CONSEQUENCES = {  # the first stage whose code is another decides what has to be
 def upgrade_check(pipeline: Pipeline, tracking: Tracking, registry: Registry, version: str) -> HealthCheck:
     """What the next run of a pipeline does anew since its champion was made; its data are not read, and may give another reason."""
     try:
-        earlier = _made_by(tracking, registry.run_of(pipeline.name, version))
+        earlier = _recorded_identity(tracking, registry.run_of(pipeline.name, version))
     except ValueError as error:
         fact = f"{IDENTITY} in the run of version {version} is damaged ({error}): which code made it cannot be said"
         return HealthCheck(NAME, "warn", fact, "restore it from a copy; without it nothing else is lost")
@@ -56,7 +56,7 @@ def check_upgrade(version: str, earlier: Mapping[str, Any], now: Mapping[str, An
     return HealthCheck(NAME, "ok", f"version {version} was made by this code")
 
 
-def _made_by(tracking: Tracking, run_id: str | None) -> dict[str, Any] | None:
+def _recorded_identity(tracking: Tracking, run_id: str | None) -> dict[str, Any] | None:
     """What a version's run kept of how it was made; None of an adopted version, and of one that an earlier version made."""
     if run_id is None or not tracking.names_of(tracking.artifact_uri(run_id, IDENTITY.partition("/")[0])):
         return None

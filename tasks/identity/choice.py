@@ -23,13 +23,13 @@ class Choice:
 def choice_of(pipeline: schema.Pipeline) -> Choice:
     """What a pipeline uses of problems, objectives and adapters."""
     chosen = {pipeline.problem, type(pipeline.adapter).__name__, type(pipeline.objective).__name__}
-    possible = {*get_args(schema.ProblemName), *_classes(schema.Adapter), *(kind.__name__ for kind in schema.OBJECTIVES)}
+    possible = {*get_args(schema.ProblemName), *_class_names(schema.Adapter), *(kind.__name__ for kind in schema.OBJECTIVES)}
     return Choice(frozenset(chosen), frozenset(possible))
 
 
-def _classes(union: object) -> set[str]:
+def _class_names(union: object) -> set[str]:
     """The class names of a union of settings, annotated or not, or of one class."""
     members = get_args(union)
     if not members:
         return {union.__name__} if isinstance(union, type) else set()
-    return {name for member in members for name in _classes(member)}
+    return {name for member in members for name in _class_names(member)}

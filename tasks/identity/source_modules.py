@@ -19,7 +19,7 @@ Definition = tuple[str, str]  # module and name, of a member `Class.name`
 
 
 @dataclass(frozen=True)
-class _Part:
+class _DefinitionFacts:
     """A definition: the hash of its text as executed, the definitions of the project that it names, the attributes it asks for."""
 
     hash: str
@@ -36,26 +36,26 @@ class _Module:
     choice: Choice
     definitions: Mapping[str, tuple[ast.stmt, ...]]
     imports: Mapping[str, tuple[str, str]]
-    parts: dict[str, _Part] = field(default_factory=dict)
+    parts: dict[str, _DefinitionFacts] = field(default_factory=dict)
 
-    def part(self, name: str) -> _Part:
+    def part(self, name: str) -> _DefinitionFacts:
         if name not in self.parts:
             if name not in self.definitions:
                 raise LookupError(f"{self.name} defines no {name}: correct the entries of the identity")
-            self.parts[name] = self._part(self.definitions[name])
+            self.parts[name] = self._hash_statements(self.definitions[name])
         return self.parts[name]
 
-    def _part(self, nodes: tuple[ast.stmt, ...]) -> _Part:
+    def _hash_statements(self, nodes: tuple[ast.stmt, ...]) -> _DefinitionFacts:
         uses, lines, asks = set[Definition](), [], set[str]()
         for node in nodes:
-            imports = {**self.imports, **_imports(node)}
+            imports = {**self.imports, **_imports_in(node)}
             for chain in names_read(node):
                 uses |= self._definitions(chain, imports)
             asks |= {inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute)}
             executed = ExecutedParts().visit(copy.deepcopy(node))
-            outside = {line for chain in names_read(executed) if (line := _library(chain, imports))}
+            outside = {line for chain in names_read(executed) if (line := _library_line(chain, imports))}
             lines += [ast.unparse(ast.fix_missing_locations(executed)), *sorted(outside)]
-        return _Part(hashlib.sha256("\n".join(lines).encode()).hexdigest(), frozenset(uses), frozenset(asks))
+        return _DefinitionFacts(hashlib.sha256("\n".join(lines).encode()).hexdigest(), frozenset(uses), frozenset(asks))
 
     def _definitions(self, chain: tuple[str, ...], imports: Mapping[str, tuple[str, str]]) -> set[Definition]:
         """The definitions that a dotted name leads to."""
@@ -63,14 +63,14 @@ class _Module:
         if first not in imports:
             return {(self.name, first)} if first in self.definitions else set()
         module, name = imports[first]
-        return set(self._followed(module, [name, *rest] if name else rest))
+        return set(self._follow_import(module, [name, *rest] if name else rest))
 
-    def _followed(self, module: str, rest: list[str]) -> Iterator[Definition]:
+    def _follow_import(self, module: str, rest: list[str]) -> Iterator[Definition]:
         if module.partition(".")[0] not in PACKAGES:
             return
-        while rest and _file(self.root, f"{module}.{rest[0]}") is not None:
+        while rest and _module_file(self.root, f"{module}.{rest[0]}") is not None:
             module, rest = f"{module}.{rest[0]}", rest[1:]
-        if _file(self.root, module) is None:
+        if _module_file(self.root, module) is None:
             return
         read = read_module(self.root, module, self.choice)
         if not rest:  # the module itself is handed on
@@ -79,11 +79,11 @@ class _Module:
             yield module, rest[0]
         elif rest[0] in read.imports:  # passed on by a package's own file
             there, name = read.imports[rest[0]]
-            yield from self._followed(there, [name, *rest[1:]] if name else rest[1:])
+            yield from self._follow_import(there, [name, *rest[1:]] if name else rest[1:])
 
 
 @cache
-def _file(root: Path, module: str) -> Path | None:
+def _module_file(root: Path, module: str) -> Path | None:
     """The file of a module of the project; None where there is none of that name."""
     place = root.joinpath(*module.split("."))
     return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
@@ -92,17 +92,17 @@ def _file(root: Path, module: str) -> Path | None:
 @cache
 def read_module(root: Path, module: str, choice: Choice) -> _Module:
     """A module of the project, without what was not chosen."""
-    file = _file(root, module)
+    file = _module_file(root, module)
     if file is None:
         raise LookupError(f"there is no module {module}: correct the entries of the identity")
     definitions: dict[str, tuple[ast.stmt, ...]] = {}
     imports: dict[str, tuple[str, str]] = {}
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Import | ast.ImportFrom | ast.If):
-            imports |= _imports(node)
-        if names := _bound(node):
+            imports |= _imports_in(node)
+        if names := _bound_names(node):
             chosen = ChosenBranches(choice).visit(node)
-            members = _members(chosen)
+            members = _contract_members(chosen)
             if members:
                 chosen.body = [statement for statement in chosen.body if statement not in members.values()] or [ast.Pass()]
             definitions |= {name: (*definitions.get(name, ()), chosen) for name in names}
@@ -110,13 +110,13 @@ def read_module(root: Path, module: str, choice: Choice) -> _Module:
     return _Module(module, root, choice, definitions, imports)
 
 
-def _library(chain: tuple[str, ...], imports: Mapping[str, tuple[str, str]]) -> str:
+def _library_line(chain: tuple[str, ...], imports: Mapping[str, tuple[str, str]]) -> str:
     """What a name imported from elsewhere stands for: code that names another thing by it does another thing."""
     module, name = imports.get(chain[0], ("", ""))
     return f"{chain[0]}: {module} {name}" if module and module.partition(".")[0] != "configs" else ""
 
 
-def _bound(node: ast.stmt) -> set[str]:
+def _bound_names(node: ast.stmt) -> set[str]:
     """The names that a top-level statement defines."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {node.name}
@@ -125,14 +125,14 @@ def _bound(node: ast.stmt) -> set[str]:
     return set()
 
 
-def _members(node: ast.stmt) -> dict[str, ast.stmt]:
+def _contract_members(node: ast.stmt) -> dict[str, ast.stmt]:
     """The methods and attributes of a class that keeps a contract, but `__init__` and its like: no code asks for those by name."""
     if not isinstance(node, ast.ClassDef) or not CONTRACTS & {node.name, *map(ast.unparse, node.bases)}:
         return {}
-    return {name: statement for statement in node.body for name in _bound(statement) if not name.startswith("__")}
+    return {name: statement for statement in node.body for name in _bound_names(statement) if not name.startswith("__")}
 
 
-def _imports(tree: ast.AST) -> dict[str, tuple[str, str]]:
+def _imports_in(tree: ast.AST) -> dict[str, tuple[str, str]]:
     """Every import in a tree: local name -> module, and name in it ("" for the module itself)."""
     imports: dict[str, tuple[str, str]] = {}
     for node in ast.walk(tree):

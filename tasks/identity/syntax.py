@@ -13,18 +13,18 @@ def names_read(tree: ast.AST) -> set[tuple[str, ...]]:
     waiting = [tree]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.Name | ast.Attribute) and (chain := _chain(node)):
+        if isinstance(node, ast.Name | ast.Attribute) and (chain := _dotted_names(node)):
             names.add(chain)
         else:
             waiting += ast.iter_child_nodes(node)
     return names
 
 
-def _chain(node: ast.expr) -> tuple[str, ...]:
+def _dotted_names(node: ast.expr) -> tuple[str, ...]:
     """a.b.c as its names; nothing where it does not begin with one."""
     if isinstance(node, ast.Name):
         return (node.id,)
-    if isinstance(node, ast.Attribute) and (before := _chain(node.value)):
+    if isinstance(node, ast.Attribute) and (before := _dotted_names(node.value)):
         return (*before, node.attr)
     return ()
 
@@ -71,12 +71,12 @@ class ExecutedParts(ast.NodeTransformer):
     """Drops docstrings, annotations and imports, whose targets are named apart."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        return self._function(node)
+        return self._visit_function(node)
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        return self._function(node)
+        return self._visit_function(node)
 
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+    def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         node.returns = None
         for argument in ast.walk(node.args):
             if isinstance(argument, ast.arg):

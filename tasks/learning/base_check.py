@@ -37,7 +37,7 @@ def check_base(base: Base, problem: ProblemName, max_length: int, adapter: Adapt
     check_tokenizer_files(name, path)
     from tasks.problems import probing  # takes seconds: faults of the files are reported before
 
-    config = _config(name, path, raw)
+    config = _read_config(name, path, raw)
     _check_padding(name, config)
     task = problem_of(problem)
     small, probe = _probe_reduced(name, config, task)
@@ -57,10 +57,10 @@ def check_base(base: Base, problem: ProblemName, max_length: int, adapter: Adapt
     if task.drops_pooler(path, probe, trained=trained_pooler):
         whole.pooler = small.pooler = None
     _check_adapter(name, whole, small, adapter, task)
-    return _notices(name, config, max_length)
+    return _length_notices(name, config, max_length)
 
 
-def _config(name: str, path: Path, raw: dict[str, Any]) -> PretrainedConfig:
+def _read_config(name: str, path: Path, raw: dict[str, Any]) -> PretrainedConfig:
     """The config as transformers reads it; InputError where it cannot, or only by code that comes with the base."""
     from transformers import AutoConfig
 
@@ -143,7 +143,7 @@ def _check_adapter(name: str, whole: nn.Module, small: nn.Module, adapter: Adapt
             ) from None
 
 
-def _notices(name: str, config: PretrainedConfig, max_length: int) -> tuple[str, ...]:
+def _length_notices(name: str, config: PretrainedConfig, max_length: int) -> tuple[str, ...]:
     trained = getattr(config.get_text_config(), "max_position_embeddings", None)
     if isinstance(trained, int) and 0 < trained < max_length:
         return (

@@ -27,11 +27,13 @@ def usable_tokenizer(name: str, path: Path, problem: Problem, max_length: int) -
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     except (*REFUSALS, OSError) as error:
-        raise InputError(f"model.base {name}: its tokenizer cannot be read ({first_line(error)}){_absent(path)}") from None
-    if not _reads_its_own_words(tokenizer):
-        raise InputError(f"model.base {name}: its tokenizer reads every text as unknown tokens{_absent(path)}")
+        raise InputError(
+            f"model.base {name}: its tokenizer cannot be read ({first_line(error)}){_tokenizer_remedy(path)}"
+        ) from None
+    if not _knows_own_words(tokenizer):
+        raise InputError(f"model.base {name}: its tokenizer reads every text as unknown tokens{_tokenizer_remedy(path)}")
     _check_stored(name, path, tokenizer)
-    _check_ends(name, tokenizer, problem)
+    _check_end_token(name, tokenizer, problem)
     added = len(tokenizer("")["input_ids"])
     if added >= max_length:
         raise InputError(
@@ -63,23 +65,23 @@ def check_embedded(name: str, tokenizer: PreTrainedTokenizerBase, rows: int | No
         )
 
 
-def _absent(path: Path) -> str:
+def _tokenizer_remedy(path: Path) -> str:
     if any((path / file).is_file() for file in TOKENIZER_FILES):
         return ": put the tokenizer there that the weights were trained with"
     return f": {no_tokenizer(path)}"
 
 
-def _reads_its_own_words(tokenizer: PreTrainedTokenizerBase) -> bool:
+def _knows_own_words(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether it finds known tokens in at least one of the words that it is made of."""
     special, unknown = set(tokenizer.all_special_ids), tokenizer.unk_token_id
     words = sorted(place for place in tokenizer.get_vocab().values() if place not in special)
     if not words:  # a tokenizer of bytes may list none
-        return _knows(tokenizer, ["a text"], unknown)
+        return _knows_any_token(tokenizer, ["a text"], unknown)
     step = max(1, len(words) // SAMPLE)
-    return _knows(tokenizer, [tokenizer.decode([word]) for word in words[::step]], unknown)
+    return _knows_any_token(tokenizer, [tokenizer.decode([word]) for word in words[::step]], unknown)
 
 
-def _knows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], unknown: int | None) -> bool:
+def _knows_any_token(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], unknown: int | None) -> bool:
     rows = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     return any(token != unknown for row in rows for token in row)
 
@@ -95,7 +97,7 @@ def _check_stored(name: str, path: Path, tokenizer: PreTrainedTokenizerBase) -> 
         )
 
 
-def _check_ends(name: str, tokenizer: PreTrainedTokenizerBase, problem: Problem) -> None:
+def _check_end_token(name: str, tokenizer: PreTrainedTokenizerBase, problem: Problem) -> None:
     if tokenizer.eos_token_id is None and problem.needs_end_token:
         raise InputError(
             f"model.base {name}: its tokenizer has no end token, so a model could not learn where an answer ends: name one as "

@@ -39,20 +39,20 @@ def fitting_network(name: str, path: Path, problem: Problem, config: PretrainedC
         raise InputError(
             f"model.base {name}: its config.json describes no network ({first_line(error)}): correct it, or {FETCH}"
         ) from None
-    if not _explained(whole, shapes):  # renamed, merged or tied weights, or a misfit: transformers itself tells which
-        whole, misfits = _loaded(name, path, kind)
-        _check(name, _used(whole, problem.used_part(whole)), *misfits)
+    if not _shapes_explain_weights(whole, shapes):  # renamed, merged or tied weights, or a misfit: transformers itself tells which
+        whole, misfits = _load_with_report(name, path, kind)
+        _check_misfits(name, _used_weight_names(whole, problem.used_part(whole)), *misfits)
     network = problem.used_part(whole)
     return network, getattr(network, "pooler", None) is not None and any("pooler." in key for key in shapes)
 
 
-def _used(whole: nn.Module, part: nn.Module) -> set[str]:
+def _used_weight_names(whole: nn.Module, part: nn.Module) -> set[str]:
     """The names in a network of the weights in a part of it."""
     values = {id(value) for value in part.parameters()}
     return {key for key, value in whole.named_parameters(remove_duplicate=False) if id(value) in values}
 
 
-def _explained(whole: PreTrainedModel, shapes: Shapes) -> bool:
+def _shapes_explain_weights(whole: PreTrainedModel, shapes: Shapes) -> bool:
     """Whether all weights are in the files in their shapes, with the same names but for the prefix of heads, and no further layer.
 
     Weights that share memory count as one.
@@ -65,7 +65,7 @@ def _explained(whole: PreTrainedModel, shapes: Shapes) -> bool:
     return fits and not _further_layers(parameters, shapes.keys() - set(places.values()))
 
 
-def _loaded(
+def _load_with_report(
     name: str, path: Path, kind: Any
 ) -> tuple[PreTrainedModel, tuple[list[tuple[str, Iterable[int], Iterable[int]]], set[str], set[str]]]:
     """The base as transformers loads it, with its weights of another shape, the missing and the unexpected ones."""
@@ -82,14 +82,14 @@ def _loaded(
     return whole, (list(info["mismatched_keys"]), set(info["missing_keys"]), set(info["unexpected_keys"]))
 
 
-def _check(
+def _check_misfits(
     name: str, used: set[str], misfits: list[tuple[str, Iterable[int], Iterable[int]]], missing: set[str], unexpected: set[str]
 ) -> None:
     differing = sorted((entry for entry in misfits if entry[0] in used), key=lambda entry: str(entry[0]))
     if differing:
         key, actual, expected = differing[0]
         raise InputError(
-            f"model.base {name}: its weights have {key} as {_shape(actual)}, its config.json makes it {_shape(expected)} "
+            f"model.base {name}: its weights have {key} as {_shape_text(actual)}, its config.json makes it {_shape_text(expected)} "
             f"({len(differing)} differ): {MENDED}"
         )
     absent = sorted(key for key in missing & used if not key.startswith("pooler."))
@@ -107,16 +107,18 @@ def _check(
 
 def _further_layers(names: Iterable[str], others: Iterable[str]) -> list[str]:
     """Of other weights those that differ from a network's own by a number alone: layers that it leaves out."""
-    known = {_open(key) for key in names if _open(key) != key}
-    return sorted(key for key in others if any(_open(key) == each or _open(key).endswith(f".{each}") for each in known))
+    known = {_mask_numbers(key) for key in names if _mask_numbers(key) != key}
+    return sorted(
+        key for key in others if any(_mask_numbers(key) == each or _mask_numbers(key).endswith(f".{each}") for each in known)
+    )
 
 
-def _open(key: str) -> str:
+def _mask_numbers(key: str) -> str:
     """A weight's name with its numbers left open."""
     return re.sub(r"(^|\.)\d+(?=\.|$)", r"\1*", key)
 
 
-def _shape(value: Iterable[int]) -> str:
+def _shape_text(value: Iterable[int]) -> str:
     return "x".join(map(str, value))
 
 

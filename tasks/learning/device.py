@@ -99,9 +99,9 @@ def check_fits(model: nn.Module, batch: int, tokens: int, how: Numerics) -> None
     }
     free = free_memory(how)
     if parts["weights"] + parts["gradients and optimizer"] + parts["activations of one batch"] // batch > free:
-        needs = ", ".join(f"{name} {_gb(size)}" for name, size in parts.items())
+        needs = ", ".join(f"{name} {_gib_text(size)}" for name, size in parts.items())
         raise InfraError(
-            f"the model does not fit in memory: it needs {needs}; {_gb(free)} are free on {how.hardware}. "
+            f"the model does not fit in memory: it needs {needs}; {_gib_text(free)} are free on {how.hardware}. "
             "Use adapter.kind=lora, a smaller training.batch_size or model.max_length, or a machine with more memory"
         )
 
@@ -145,5 +145,5 @@ def _cpu_name() -> str:
     return f"{names[0] if names else platform.processor() or platform.machine()} ({os.cpu_count()} CPUs)"
 
 
-def _gb(size: int) -> str:
+def _gib_text(size: int) -> str:
     return f"{size / 2**30:.2f} GiB"

@@ -98,10 +98,10 @@ def _check_head(folder: Path, config: dict[str, Any], problem: ProblemName) -> t
     if heads[0] not in getattr(modeling_auto, task.finetuned_table).values():
         remedy = f"write it with {task.finetuned_class}, or fine-tune it here: model.base={folder}"
         raise refuse_folder(folder, f"config.json says {heads[0]}, which is no model for {problem}", remedy)
-    return _labels(folder, config) if facts_of(problem).has_labels else ()
+    return _read_labels(folder, config) if facts_of(problem).has_labels else ()
 
 
-def _labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
+def _read_labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
     if (kind := config.get("problem_type")) not in (None, "single_label_classification"):
         raise refuse_folder(folder, f"its problem_type is {kind}", "a text has one class here")
     names = {int(code): str(name) for code, name in (config.get("id2label") or {}).items()}

@@ -101,17 +101,17 @@ def fit_network(
     start = newest_valid(plan.run, listener.notice)
     if start is not None:
         listener.notice(f"going on from {start.name}")
-    logged = _logged(start)
+    logged = _read_log_history(start)
     began, before = time.monotonic(), max((float(entry.get("seconds", 0.0)) for entry in logged), default=0.0)
     from transformers import PrinterCallback, TrainerState
 
     trainer.remove_callback(PrinterCallback)
-    with _signals() as stop:
+    with _stop_on_signals() as stop:
         if start is not None and is_over(start, logged, plan):  # killed between its last epoch and its result
             trainer.state = TrainerState.load_from_json(str(start / STATE))
             load_trainable(network.model, start / TRAINABLE)
         else:
-            trainer.add_callback(_watcher(listener, stop, plan, began, before))
+            trainer.add_callback(_progress_callback(listener, stop, plan, began, before))
             trainer.train(resume_from_checkpoint=str(start) if start else None)
     if stop.is_set() and trainer.state.global_step < trainer.state.max_steps:
         message = f"stopped by a signal at step {trainer.state.global_step}; a checkpoint is kept: run the same command to go on"
@@ -147,18 +147,18 @@ def _finish(trainer: Any, network: Network, plan: FitPlan, epoch: int, temperatu
     return done
 
 
-def _watcher(listener: Listener, stop: threading.Event, plan: FitPlan, began: float, before: float) -> Any:
+def _progress_callback(listener: Listener, stop: threading.Event, plan: FitPlan, began: float, before: float) -> Any:
     """The one callback: reports progress, keeps the best epoch, and ends a fit on signals, early stopping and collapse."""
     from transformers import TrainerCallback
 
-    class Watcher(TrainerCallback):  # type: ignore[misc]
+    class ProgressCallback(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, args: object, state: Any, control: Any, **_: object) -> None:
             listener.progress(state.global_step, plan.last_step)
             if stop.is_set():
                 control.should_save = control.should_log = control.should_training_stop = True
             if state.global_step >= plan.last_step:
                 control.should_training_stop = True
-            if _is_asked(state.global_step, plan) and _answers_one_class(state.log_history, plan):
+            if _is_collapse_check_due(state.global_step, plan) and _answers_one_class(state.log_history, plan):
                 raise CollapsedError("the network answers one class whatever it reads", state.global_step, state.log_history)
 
         def on_log(self, args: object, state: Any, control: Any, logs: dict[str, float], **_: object) -> None:
@@ -180,10 +180,10 @@ def _watcher(listener: Listener, stop: threading.Event, plan: FitPlan, began: fl
         def on_train_begin(self, args: object, state: object, control: object, model: Any = None, **_: object) -> None:
             self.model = model
 
-    return Watcher()
+    return ProgressCallback()
 
 
-def _is_asked(step: int, plan: FitPlan) -> bool:
+def _is_collapse_check_due(step: int, plan: FitPlan) -> bool:
     """Whether to check at this step that the network tells classes apart: after half the steps, then after every epoch."""
     half = -(-plan.steps // 2)
     return half >= ASKED_FROM and (step == half or (step > half and step % plan.steps_per_epoch == 0))
@@ -200,7 +200,7 @@ def _losses(logged: Sequence[dict[str, float]]) -> list[float]:
     return [entry["loss"] for entry in logged if "loss" in entry]
 
 
-def _logged(checkpoint: Path | None) -> list[dict[str, float]]:
+def _read_log_history(checkpoint: Path | None) -> list[dict[str, float]]:
     """The log entries up to a checkpoint."""
     if checkpoint is None:
         return []
@@ -208,16 +208,16 @@ def _logged(checkpoint: Path | None) -> list[dict[str, float]]:
     return entries
 
 
-class _Stop(threading.Event):
+class _StopRequest(threading.Event):
     """Set by the signal that asks training to stop."""
 
     which: int = signal.SIGTERM
 
 
 @contextmanager
-def _signals() -> Iterator[_Stop]:
+def _stop_on_signals() -> Iterator[_StopRequest]:
     """Turn SIGTERM and a first Ctrl-C into a request to stop after this step; a second one acts at once."""
-    stop = _Stop()
+    stop = _StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

@@ -20,7 +20,7 @@ def within_memory(attempt: Callable[[int], T], batch: int, noted: Path, how: Num
 
     The number that fits is noted in a file, for a resumed training. Raises InfraError where a quarter does not fit either.
     """
-    sizes = _sizes(batch, noted)
+    sizes = _batch_sizes_to_try(batch, noted)
     for micro in sizes:
         try:
             return attempt(micro)
@@ -39,13 +39,13 @@ def within_memory(attempt: Callable[[int], T], batch: int, noted: Path, how: Num
     raise AssertionError("unreachable")
 
 
-def _sizes(batch: int, noted: Path) -> tuple[int, ...]:
+def _batch_sizes_to_try(batch: int, noted: Path) -> tuple[int, ...]:
     """How many rows to hold in memory at once, in the order to be tried; after a kill, the number that fitted."""
     text = noted.read_text() if noted.is_file() else ""
-    return (int(text),) if text.isdigit() else tuple(dict.fromkeys((batch, _smaller(batch))))
+    return (int(text),) if text.isdigit() else tuple(dict.fromkeys((batch, _smaller_batch_size(batch))))
 
 
-def _smaller(batch: int) -> int:
+def _smaller_batch_size(batch: int) -> int:
     """The largest divisor of a batch that is at most a quarter of it."""
     return max(size for size in range(1, max(2, math.ceil(batch / 4) + 1)) if batch % size == 0)
 

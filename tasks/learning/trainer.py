@@ -159,7 +159,7 @@ def checkpointing_trainer(parent: type[Trainer]) -> type[Trainer]:
         def create_optimizer(self, model: nn.Module | None = None) -> optim.Optimizer:
             if self.optimizer is None:
                 kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-                self.optimizer = kind(_groups(self, self.plan.training), **settings)
+                self.optimizer = kind(_parameter_groups(self, self.plan.training), **settings)
             return self.optimizer
 
         def training_step(self, model: nn.Module, inputs: dict[str, Tensor], num_items_in_batch: Tensor | None = None) -> Tensor:
@@ -194,7 +194,7 @@ def checkpointing_trainer(parent: type[Trainer]) -> type[Trainer]:
     return Keeper
 
 
-def _groups(trainer: Trainer, training: Training) -> list[dict[str, object]]:
+def _parameter_groups(trainer: Trainer, training: Training) -> list[dict[str, object]]:
     """Parameter groups: head or not, decayed or not."""
     decayed = set(trainer.get_decay_parameter_names(trainer.model))
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}

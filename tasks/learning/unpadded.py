@@ -87,13 +87,13 @@ class UnpaddedPass:
             while end < len(order) and (end == begin or tokens + len(ids[order[end]]) <= MOST_TOKENS):
                 tokens += len(ids[order[end]])
                 end += 1
-            out.append(self._one_pass([ids[row] for row in order[begin:end]]))
+            out.append(self._run_pass([ids[row] for row in order[begin:end]]))
         logits = np.concatenate(out)
         unsorted = np.empty_like(logits)
         unsorted[order] = logits
         return unsorted
 
-    def _one_pass(self, rows: list[Sequence[int]]) -> npt.NDArray[np.float32]:
+    def _run_pass(self, rows: list[Sequence[int]]) -> npt.NDArray[np.float32]:
         stretches, start = [], 0
         for length, same in groupby(map(len, rows)):
             stretches.append(Stretch(start, sum(1 for _ in same), length))
@@ -104,10 +104,10 @@ class UnpaddedPass:
         tokens, positions = torch.from_numpy(filled).unsqueeze(1)
         with torch.inference_mode(), self.autocast():
             hidden = self.encoder(input_ids=tokens, position_ids=positions, stretches=stretches).last_hidden_state[0]
-            logits = self.model.head(torch.cat([self._pool(hidden[part.start : part.end], part) for part in stretches]))
+            logits = self.model.head(torch.cat([self._pool_texts(hidden[part.start : part.end], part) for part in stretches]))
         return logits.float().numpy()  # type: ignore[no-any-return]
 
-    def _pool(self, hidden: torch.Tensor, part: Stretch) -> torch.Tensor:
+    def _pool_texts(self, hidden: torch.Tensor, part: Stretch) -> torch.Tensor:
         of_texts = hidden.view(part.texts, part.length, -1)
         match self.model.pooling:
             case "mean":
@@ -136,13 +136,13 @@ def attend_within_texts(
     with torch.autocast("cpu", enabled=False):
         whole = (query.float(), key.float(), value.float())
         for part in stretches:
-            q, k, v = (_of_texts(each, part) for each in whole)
+            q, k, v = (_view_by_text(each, part) for each in whole)
             grouped = key.shape[1] != query.shape[1]
             mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scaling, enable_gqa=grouped)
             out[0, part.start : part.end] = mixed.transpose(1, 2).flatten(0, 1)
     return out, None
 
 
-def _of_texts(whole: torch.Tensor, part: Stretch) -> torch.Tensor:
+def _view_by_text(whole: torch.Tensor, part: Stretch) -> torch.Tensor:
     """(1, heads, tokens, d) -> (texts, heads, length, d), a view."""
     return whole[0, :, part.start : part.end].view(whole.shape[1], part.texts, part.length, -1).transpose(0, 1)

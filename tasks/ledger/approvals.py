@@ -62,7 +62,7 @@ class Approval:
             case "expired":
                 return f"{subject} was not promoted: nobody answered until {self.until[:16].replace('T', ' ')} UTC ({self.how})"
             case "stale":
-                return f"{subject} was compared with {_named(self.against)}, champion no more: the next retraining decides again"
+                return f"{subject} was compared with {_champion(self.against)}, champion no more: the next retraining decides again"
             case "superseded":
                 return f"{subject} was not promoted: a later challenger took its place before anybody answered ({self.how})"
 
@@ -98,17 +98,17 @@ class ApprovalRequest:
 def ask_approval(ledger: Ledger, pipeline: Pipeline, request: ApprovalRequest) -> tuple[Approval, tuple[Approval, ...]]:
     """Ask once for a decision's promotion; returns the approval, and the model's earlier ones that it supersedes."""
     now = ledger.now().astimezone(UTC)
-    until = _iso(now + timedelta(hours=pipeline.release.approval_timeout_hours))
+    until = _iso_time(now + timedelta(hours=pipeline.release.approval_timeout_hours))
     alias, rule, key = pipeline.release.alias, pipeline.gate.rule_against(request.against), request.decision_key
-    approval = Approval(pipeline.name, alias=alias, rule=rule, asked=_iso(now), until=until, **vars(request))
+    approval = Approval(pipeline.name, alias=alias, rule=rule, asked=_iso_time(now), until=until, **vars(request))
 
     def work(connection: Connection) -> tuple[Approval, tuple[Approval, ...]]:
-        connection.execute(ledger.insert(rows).values(**_row(approval)).on_conflict_do_nothing())
-        matches = _read(connection, pipeline.name, key)
-        others = [earlier for earlier in _read(connection, pipeline.name) if earlier.decision_key != key]
+        connection.execute(ledger.insert(rows).values(**_row_of(approval)).on_conflict_do_nothing())
+        matches = _read_approvals(connection, pipeline.name, key)
+        others = [earlier for earlier in _read_approvals(connection, pipeline.name) if earlier.decision_key != key]
         superseded = tuple(replace(earlier, state="superseded") for earlier in others if earlier.state == "pending")
         for earlier in superseded:
-            _write(connection, earlier)
+            _write_row(connection, earlier)
         return matches[0], superseded
 
     return ledger.write(work)
@@ -116,7 +116,7 @@ def ask_approval(ledger: Ledger, pipeline: Pipeline, request: ApprovalRequest) -
 
 def find_approval(ledger: Ledger, model: str, decision_key: str) -> Approval | None:
     """The stored approval of a decision, if there is one; `approval_state` brings it up to date."""
-    return next(iter(ledger.read(lambda connection: _read(connection, model, decision_key))), None)
+    return next(iter(ledger.read(lambda connection: _read_approvals(connection, model, decision_key))), None)
 
 
 def approval_state(ledger: Ledger, registry: AliasRegistry, approval: Approval) -> Approval:
@@ -134,7 +134,9 @@ def approval_state(ledger: Ledger, registry: AliasRegistry, approval: Approval) 
 
 def settle_approvals(ledger: Ledger, registry: AliasRegistry, model: str) -> tuple[Approval, ...]:
     """Store the new state of pending approvals; returns those that are closed by now."""
-    pending = [approval for approval in ledger.read(lambda connection: _read(connection, model)) if approval.state == "pending"]
+    pending = [
+        approval for approval in ledger.read(lambda connection: _read_approvals(connection, model)) if approval.state == "pending"
+    ]
     closed = tuple(now for approval in pending if (now := approval_state(ledger, registry, approval)).state != "pending")
     for approval in closed:
         write_approval(ledger, approval)
@@ -155,11 +157,11 @@ def answer_approval(ledger: Ledger, registry: AliasRegistry, approval: Approval,
 
 def write_approval(ledger: Ledger, approval: Approval) -> Approval:
     """Store the state of an approval, and return it."""
-    ledger.write(lambda connection: _write(connection, approval))
+    ledger.write(lambda connection: _write_row(connection, approval))
     return approval
 
 
-def _read(connection: Connection, model: str, decision_key: str | None = None) -> list[Approval]:
+def _read_approvals(connection: Connection, model: str, decision_key: str | None = None) -> list[Approval]:
     query = sa.select(rows).where(rows.c.model == model, rows.c.why == WHY)
     if decision_key is not None:
         query = query.where(rows.c.id == decision_key)
@@ -167,21 +169,21 @@ def _read(connection: Connection, model: str, decision_key: str | None = None) -
     return [Approval(row["model"], row["id"], state=row["state"], **json.loads(row["payload"])) for row in records]
 
 
-def _write(connection: Connection, approval: Approval) -> None:
+def _write_row(connection: Connection, approval: Approval) -> None:
     mine = (rows.c.model == approval.model) & (rows.c.id == approval.decision_key)
-    values = {name: value for name, value in _row(approval).items() if name in ("state", "payload")}
+    values = {name: value for name, value in _row_of(approval).items() if name in ("state", "payload")}
     connection.execute(sa.update(rows).where(mine).values(**values))
 
 
-def _row(approval: Approval) -> dict[str, str]:
+def _row_of(approval: Approval) -> dict[str, str]:
     payload = {name: value for name, value in asdict(approval).items() if name not in ("model", "decision_key", "state")}
     columns = {"model": approval.model, "id": approval.decision_key, "why": WHY, "at": approval.asked, "state": approval.state}
     return {**columns, "payload": json.dumps(payload, ensure_ascii=False)}
 
 
-def _iso(when: datetime) -> str:
+def _iso_time(when: datetime) -> str:
     return when.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def _named(version: str | None) -> str:
+def _champion(version: str | None) -> str:
     return "no champion" if version is None else f"version {version}"

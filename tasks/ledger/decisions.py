@@ -71,7 +71,7 @@ class NewDecision:
 
 def find_decision(ledger: Ledger, model: str, decision_key: str) -> Decision | None:
     """The decision made under this key, if there was one."""
-    return ledger.read(lambda connection: _decision(connection, model, decision_key))
+    return ledger.read(lambda connection: _read_decision(connection, model, decision_key))
 
 
 def last_decision(ledger: Ledger, model: str) -> Decision | None:
@@ -85,7 +85,7 @@ def decisions_of(ledger: Ledger, model: str) -> tuple[Decision, ...]:
     """All decisions on a model, oldest first."""
     query = sa.select(decisions).where(decisions.c.model == model).order_by(decisions.c.at)
     rows = ledger.read(lambda connection: connection.execute(query).mappings().all())
-    return tuple(_made(row) for row in rows)
+    return tuple(_decision_of(row) for row in rows)
 
 
 def look_number(ledger: Ledger, model: str) -> int:
@@ -101,7 +101,7 @@ def check_look(ledger: Ledger, model: str, look: int) -> None:
     """Raise LookTakenError where another decision has this look by now: call it before acting on a verdict."""
     number = look_number(ledger, model)
     if look != number:
-        raise _taken(model, look, number)
+        raise _look_taken_error(model, look, number)
 
 
 def record_decision(ledger: Ledger, new: NewDecision) -> Decision:
@@ -112,32 +112,32 @@ def record_decision(ledger: Ledger, new: NewDecision) -> Decision:
 
     def work(connection: Connection) -> Decision:
         lock_table(connection, ledger, f"looks:{new.model}")
-        earlier = _decision(connection, new.model, new.decision_key)
+        earlier = _read_decision(connection, new.model, new.decision_key)
         if earlier is not None:
             return earlier
         number = 0 if new.look == 0 else _next_look(connection, ledger, new.model)
         if new.look not in (None, number):
-            raise _taken(new.model, new.look, number)
+            raise _look_taken_error(new.model, new.look, number)
         decision = Decision(**{**vars(new), "look": number}, at=ledger.stamp())
-        row = {**vars(decision), "champion_version": decision.champion_version or "", "payload": _written(decision.payload)}
+        row = {**vars(decision), "champion_version": decision.champion_version or "", "payload": _canonical_json(decision.payload)}
         connection.execute(sa.insert(decisions).values(**row))
         return decision
 
     return ledger.write(work)
 
 
-def _taken(model: str, look: int | None, number: int) -> LookTakenError:
+def _look_taken_error(model: str, look: int | None, number: int) -> LookTakenError:
     return LookTakenError(f"{model}: decided at look {look}, but look {number} is the next by now: decide again")
 
 
-def _decision(connection: Connection, model: str, decision_key: str) -> Decision | None:
+def _read_decision(connection: Connection, model: str, decision_key: str) -> Decision | None:
     query = sa.select(decisions).where(decisions.c.model == model, decisions.c.decision_key == decision_key)
     row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else _made(row)
+    return None if row is None else _decision_of(row)
 
 
-def _made(row: RowMapping) -> Decision:
-    return Decision(**{**_read(row), "champion_version": row["champion_version"] or None})
+def _decision_of(row: RowMapping) -> Decision:
+    return Decision(**{**_row_values(row), "champion_version": row["champion_version"] or None})
 
 
 def _next_look(connection: Connection, ledger: Ledger, model: str) -> int:
@@ -146,9 +146,9 @@ def _next_look(connection: Connection, ledger: Ledger, model: str) -> int:
     return (connection.scalar(sa.select(sa.func.count()).where(looks)) or 0) + 1
 
 
-def _written(payload: Mapping[str, object]) -> str:
+def _canonical_json(payload: Mapping[str, object]) -> str:
     return json.dumps(payload, ensure_ascii=False, sort_keys=True)
 
 
-def _read(row: RowMapping) -> dict[str, Any]:
+def _row_values(row: RowMapping) -> dict[str, Any]:
     return {**row, "payload": json.loads(row["payload"])}

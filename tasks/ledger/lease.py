@@ -112,7 +112,7 @@ def _acquire(ledger: Ledger, name: str, on_wait: Callable[[str], None], timeout:
     began, last_holder = time.monotonic(), ""
     while True:
         sent = time.monotonic()
-        holder = ledger.write(lambda connection: _try(connection, ledger, name, lock, ttl))
+        holder = ledger.write(lambda connection: _try_acquire(connection, ledger, name, lock, ttl))
         if holder is None:
             return sent
         if holder != last_holder:
@@ -125,7 +125,7 @@ def _acquire(ledger: Ledger, name: str, on_wait: Callable[[str], None], timeout:
         time.sleep(POLL_SECONDS)
 
 
-def _try(connection: Connection, ledger: Ledger, name: str, lock: FileHold, ttl: float) -> str | None:
+def _try_acquire(connection: Connection, ledger: Ledger, name: str, lock: FileHold, ttl: float) -> str | None:
     """Take the row if it is free, expired, ours or inherited; returns the other holder, None where the lease is ours."""
     row = {"token": lock.token, "holder": f"process {os.getpid()} on {socket.gethostname()}", "since": ledger.stamp()}
     expires = ledger.clock + ttl

@@ -64,7 +64,7 @@ def all_looks(ledger: Ledger, model: str, version: str | None = None) -> tuple[L
     if version is not None:
         query = query.where(looks.c.champion_version == version)
     rows = ledger.read(lambda connection: connection.execute(query).mappings().all())
-    return tuple(_look(row) for row in rows)
+    return tuple(_look_of(row) for row in rows)
 
 
 def look_of_year(ledger: Ledger, model: str, version: str) -> int:
@@ -81,7 +81,7 @@ def record_look(ledger: Ledger, model: str, version: str, window: LookWindow, *,
         mine = (looks.c.model == model) & (looks.c.champion_version == version)
         same = connection.execute(sa.select(looks).where(mine, looks.c.window_end == window.end)).mappings().first()
         if same is not None:
-            return _look(same)
+            return _look_of(same)
         number = (connection.scalar(sa.select(sa.func.max(looks.c.look)).where(mine)) or 0) + 1
         look = Look(model, version, number, ledger.stamp(), window.start, window.end, alarm, payload)
         connection.execute(sa.insert(looks).values(**{**vars(look), "payload": json.dumps(payload, sort_keys=True)}))
@@ -90,5 +90,5 @@ def record_look(ledger: Ledger, model: str, version: str, window: LookWindow, *,
     return ledger.write(work)
 
 
-def _look(row: RowMapping) -> Look:
+def _look_of(row: RowMapping) -> Look:
     return Look(**{**row, "payload": json.loads(row["payload"])})

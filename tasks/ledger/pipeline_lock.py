@@ -53,7 +53,7 @@ def hold_pipeline(
     with ExitStack() as stack:
         path = home / "locks" / f"{name}.lock"
         lock = stack.enter_context(file_lock(path, f"pipeline {name}", on_wait, timeout))
-        check: Callable[[], None] = _nothing
+        check: Callable[[], None] = _no_check
         if ledger is not None and ledger.shared:
             from tasks.ledger.lease import hold_lease
 
@@ -78,12 +78,12 @@ def file_lock(path: Path, resource: str, on_wait: Callable[[str], None], timeout
     A forked child (a data loader's worker) lets go of its copy, or it would keep the lock after its parent was killed.
     """
     _let_go_in_children()
-    descriptor, owner = _open(path), os.getpid()
+    descriptor, owner = _open_lock_file(path), os.getpid()
     _held.add(descriptor)
     try:
-        _wait(descriptor, resource, on_wait, timeout)
-        lock = FileHold(uuid.uuid4().hex, _read(descriptor).get("token"))
-        _say(descriptor, path, lock.token)
+        _wait_for_holder(descriptor, resource, on_wait, timeout)
+        lock = FileHold(uuid.uuid4().hex, _read_note(descriptor).get("token"))
+        _write_note(descriptor, path, lock.token)
         yield lock
     finally:
         if os.getpid() == owner:
@@ -92,11 +92,11 @@ def file_lock(path: Path, resource: str, on_wait: Callable[[str], None], timeout
             os.close(descriptor)
 
 
-def _nothing() -> None:
+def _no_check() -> None:
     return None
 
 
-def _open(path: Path) -> int:
+def _open_lock_file(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -104,10 +104,10 @@ def _open(path: Path) -> int:
         raise InfraError(f"the lock {path} cannot be opened ({error.strerror}): check the disk and its permissions") from error
 
 
-def _wait(descriptor: int, resource: str, on_wait: Callable[[str], None], timeout: float | None) -> None:
+def _wait_for_holder(descriptor: int, resource: str, on_wait: Callable[[str], None], timeout: float | None) -> None:
     deadline, last_holder = None if timeout is None else time.monotonic() + timeout, ""
     while not take_lock(descriptor):
-        holder = _holder(descriptor)
+        holder = _holder_text(descriptor)
         if holder != last_holder:
             on_wait(f"{resource} is held by {holder}: waiting for it to end")
             last_holder = holder
@@ -118,12 +118,12 @@ def _wait(descriptor: int, resource: str, on_wait: Callable[[str], None], timeou
         time.sleep(POLL_SECONDS)
 
 
-def _holder(descriptor: int) -> str:
-    note = _read(descriptor)
+def _holder_text(descriptor: int) -> str:
+    note = _read_note(descriptor)
     return f"process {note.get('pid', 'unknown')} since {note.get('since', 'just now')}"
 
 
-def _read(descriptor: int) -> dict[str, str]:
+def _read_note(descriptor: int) -> dict[str, str]:
     """The holder's note in the file; empty where it is incomplete, because its writer was killed."""
     try:
         note = json.loads(os.pread(descriptor, 4096, 0) or b"{}")
@@ -133,7 +133,7 @@ def _read(descriptor: int) -> dict[str, str]:
     return note if same_file else {}
 
 
-def _say(descriptor: int, path: Path, token: str) -> None:
+def _write_note(descriptor: int, path: Path, token: str) -> None:
     since = datetime.now(UTC).isoformat(timespec="seconds")
     note = {"pid": str(os.getpid()), "since": since, "token": token, "inode": str(os.fstat(descriptor).st_ino)}
     try:

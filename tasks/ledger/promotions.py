@@ -17,7 +17,7 @@ from tasks.ledger.reconcile import (
     PromotionEvidence,
     PromotionRequest,
     ReconcileStep,
-    Settled,
+    SettledChampion,
     Step,
     ledger_history,
     take_turn,
@@ -37,7 +37,7 @@ __all__ = [
     "PromotionEvidence",
     "PromotionRequest",
     "RollbackRequest",
-    "Settled",
+    "SettledChampion",
     "WithdrawnError",
     "adopt_version",
     "anchor_version",
@@ -87,7 +87,7 @@ def promote(ledger: Ledger, registry: AliasRegistry, model: str, request: Promot
             f"promote {model} {request.to}: its verdict is {verdict}, not PROMOTE: a person may force it, with a reason"
         )
     with take_turn(ledger, registry, model, step) as (turn, settled):
-        return _made_champion(turn, settled, "FIRST" if request.expected is None else "PROMOTE", request)
+        return _make_champion(turn, settled, "FIRST" if request.expected is None else "PROMOTE", request)
 
 
 def adopt_version(
@@ -102,23 +102,23 @@ def adopt_version(
         message = f"adopt {model} {request.to}: the ledger keeps why a model that no gate has seen is champion"
         raise InputError(f"{message}: give a reason")
     with take_turn(ledger, registry, model, step) as (turn, settled):
-        return _made_champion(turn, settled, "ADOPTED", replace(request, force=request.expected is not None))
+        return _make_champion(turn, settled, "ADOPTED", replace(request, force=request.expected is not None))
 
 
-def _made_champion(turn: ReconcileStep, settled: Settled, kind: Kind, request: PromotionRequest) -> Move:
+def _make_champion(turn: ReconcileStep, settled: SettledChampion, kind: Kind, request: PromotionRequest) -> Move:
     """Move from `request.expected` to `request.to`, or return the move that an earlier call made."""
     model, to, entries = turn.model, request.to, ledger_history(turn.ledger, turn.model)
-    earlier = _made_before(entries, request)
+    earlier = _earlier_promotion(entries, request)
     if earlier is not None and settled.champion == to:
         return Move(earlier, settled.notices, fresh=False)
-    _compare(settled, request.expected, model, f"version {to}")
+    _require_champion(settled, request.expected, model, f"version {to}")
     if to == request.expected:
         raise InputError(f"{model} {to} is the champion already: nothing to promote")
     if to not in turn.registry.versions(model):
         raise InputError(f"{model} has no version {to} in the registry: name one that is there")
     if to in replay_entries(entries).withdrawn and not request.force:
         raise WithdrawnError(f"{model} {to} was taken back (see history): a person may promote it again, with force and a reason")
-    return turn.move(turn.entry(_next(entries), kind, request), settled)
+    return turn.move(turn.entry(_next_epoch(entries), kind, request), settled)
 
 
 def rollback(ledger: Ledger, registry: AliasRegistry, model: str, request: RollbackRequest, step: Step = lambda _: None) -> Move:
@@ -134,14 +134,14 @@ def rollback(ledger: Ledger, registry: AliasRegistry, model: str, request: Rollb
         if finished is not None and finished.kind == "ROLLBACK" and request.to in (None, finished.to_version):
             return Move(finished, settled.notices, fresh=False)
         if request.left is not None:
-            _compare(settled, request.left, model, "the rollback")
+            _require_champion(settled, request.left, model, "the rollback")
         entries = ledger_history(ledger, model)
-        target = _target(replay_entries(entries), registry.versions(model), model, request)
+        target = _rollback_target(replay_entries(entries), registry.versions(model), model, request)
         back = PromotionRequest(target, settled.champion, PromotionEvidence(), request.who, request.reason, request.force)
-        return turn.move(turn.entry(_next(entries), "ROLLBACK", back), settled)
+        return turn.move(turn.entry(_next_epoch(entries), "ROLLBACK", back), settled)
 
 
-def reconcile_alias(ledger: Ledger, registry: AliasRegistry, model: str, step: Step = lambda _: None) -> Settled:
+def reconcile_alias(ledger: Ledger, registry: AliasRegistry, model: str, step: Step = lambda _: None) -> SettledChampion:
     """Bring ledger and alias together: finish interrupted moves, adopt what was done in MLflow's own UI, report a deleted champion.
 
     Cheap where they agree: one query and one look at the alias, no lock.
@@ -149,7 +149,7 @@ def reconcile_alias(ledger: Ledger, registry: AliasRegistry, model: str, step: S
     entries, live = ledger_history(ledger, model), registry.champion(model)
     complete = all(row.state != "intended" for row in entries[-1:])
     if complete and replay_entries(entries).champion == live and (live is not None or not entries):
-        return Settled(live)
+        return SettledChampion(live)
     with take_turn(ledger, registry, model, step) as (_, settled):
         return settled
 
@@ -168,11 +168,11 @@ def champion_entry(ledger: Ledger, model: str) -> ChampionState:
     return replay_entries(ledger_history(ledger, model))
 
 
-def _next(entries: Sequence[Entry]) -> int:
+def _next_epoch(entries: Sequence[Entry]) -> int:
     return entries[-1].epoch + 1 if entries else 1
 
 
-def _made_before(entries: Sequence[Entry], request: PromotionRequest) -> Entry | None:
+def _earlier_promotion(entries: Sequence[Entry], request: PromotionRequest) -> Entry | None:
     """The last applied row, if it is this promotion: a rerun after a kill asks for it again."""
     last = next((row for row in reversed(entries) if row.state == "applied"), None)
     if last is None or last.kind not in ("FIRST", "PROMOTE", "ADOPTED"):
@@ -181,7 +181,7 @@ def _made_before(entries: Sequence[Entry], request: PromotionRequest) -> Entry |
     return last if same else None
 
 
-def _compare(settled: Settled, expected: str | None, model: str, move: str) -> None:
+def _require_champion(settled: SettledChampion, expected: str | None, model: str, move: str) -> None:
     if settled.champion != expected:
         raise ChampionMovedError(
             f"{model}: {move} was compared with champion {version_text(expected)}, "
@@ -190,7 +190,7 @@ def _compare(settled: Settled, expected: str | None, model: str, move: str) -> N
         )
 
 
-def _target(now: ChampionState, versions: set[str], model: str, request: RollbackRequest) -> str:
+def _rollback_target(now: ChampionState, versions: set[str], model: str, request: RollbackRequest) -> str:
     to = request.to
     if to is None:
         earlier = (version for version in reversed(now.lineage) if version != now.champion and version in versions)

@@ -64,7 +64,7 @@ class PromotionRequest:
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettledChampion:
     """Ledger and alias agree on `champion`; `notices` tell people what had to be mended or adopted for that."""
 
     champion: str | None
@@ -91,7 +91,7 @@ class ReconcileStep:
     step: Step
     still_mine: Callable[[], None]
 
-    def settle(self) -> Settled:
+    def settle(self) -> SettledChampion:
         """Take one step per round, and read the head again, until alias and rows agree."""
         notices: list[str] = []
         finished: Entry | None = None
@@ -109,14 +109,14 @@ class ReconcileStep:
                 else:
                     notices.append(self.abandon(head, live))
             elif live == known:
-                return Settled(live, (*notices, *self.vacancy(entries, live)), finished)
+                return SettledChampion(live, (*notices, *self.vacancy(entries, live)), finished)
             else:
                 notices.append(self.adopt(head, known, live))
         raise InfraError(
             f"the champion of {self.model} moved {ROUNDS} times while it was read: find out who moves it, then run again"
         )
 
-    def move(self, entry: Entry, before: Settled) -> Move:
+    def move(self, entry: Entry, before: SettledChampion) -> Move:
         """Write the intended row, then let `settle` do the rest, as it does for another caller's interrupted move."""
         if not self.append(entry):
             raise ChampionMovedError(
@@ -207,7 +207,7 @@ def ledger_history(ledger: Ledger, model: str) -> tuple[Entry, ...]:
 
 
 @contextmanager
-def take_turn(ledger: Ledger, registry: AliasRegistry, model: str, step: Step) -> Iterator[tuple[ReconcileStep, Settled]]:
+def take_turn(ledger: Ledger, registry: AliasRegistry, model: str, step: Step) -> Iterator[tuple[ReconcileStep, SettledChampion]]:
     """Be alone with `model`, its ledger and alias already brought together."""
     with ledger.exclusive(model) as still_mine:
         turn = ReconcileStep(ledger, registry, model, step, still_mine)

@@ -56,17 +56,17 @@ def replay_entries(entries: Iterable[Entry]) -> ChampionState:
     standing = ChampionState()
     for entry in entries:
         if entry.state == "applied":
-            standing = _after(standing, entry)
+            standing = _apply_entry(standing, entry)
     return standing
 
 
-def _after(before: ChampionState, entry: Entry) -> ChampionState:
+def _apply_entry(before: ChampionState, entry: Entry) -> ChampionState:
     to = entry.to_version
     if to is None:
-        return _vacated(before)
+        return _without_champion(before)
     back = entry.kind in ("ROLLBACK", "EXTERNAL") and to in before.lineage
     if back or entry.kind == "ROLLBACK":
-        return _taken_back(before, to)
+        return _roll_back(before, to)
     won = entry.verdict == "PROMOTE" and entry.rule == "better"
     inherited = before.anchor or to
     anchor = to if won else (before.anchors.get(to) or inherited if entry.kind == "EXTERNAL" else inherited)
@@ -79,26 +79,26 @@ def _after(before: ChampionState, entry: Entry) -> ChampionState:
     )
 
 
-def _taken_back(before: ChampionState, to: str) -> ChampionState:
+def _roll_back(before: ChampionState, to: str) -> ChampionState:
     """Back to `to`: all that came after it is withdrawn; outside the lineage (a person forced it) only what it replaces is."""
     if to in before.lineage:
         lineage = before.lineage[: before.lineage.index(to)]
         left = frozenset(before.lineage[len(lineage) + 1 :])
     else:
-        left = _only(before.champion)
+        left = _version_set(before.champion)
         lineage = tuple(version for version in before.lineage if version not in left)
     anchor = before.anchors.get(to) or before.anchor or to
     withdrawn = (before.withdrawn | left) - {to}
     return ChampionState(to, anchor, (*lineage, to), withdrawn, {**before.anchors, to: anchor})
 
 
-def _vacated(before: ChampionState) -> ChampionState:
+def _without_champion(before: ChampionState) -> ChampionState:
     """No champion: the alias was taken off, or its version deleted; either way a machine does not bring that version back."""
-    former = _only(before.champion)
+    former = _version_set(before.champion)
     lineage = tuple(version for version in before.lineage if version not in former)
     anchor = before.anchors.get(lineage[-1]) if lineage else None
     return ChampionState(None, anchor, lineage, before.withdrawn | former, before.anchors)
 
 
-def _only(version: str | None) -> frozenset[str]:
+def _version_set(version: str | None) -> frozenset[str]:
     return frozenset() if version is None else frozenset({version})

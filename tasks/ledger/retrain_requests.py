@@ -72,13 +72,13 @@ class RetrainRequest:
     def saw(self, sources: str) -> None:
         """Note the digest of the sources that the run looked at, with which the look for new data compares."""
         self.payload["sources"] = sources
-        self._write("running")
+        self._write_state("running")
 
     def ended(self, outcome: dict[str, Any]) -> None:
         """Note the run's outcome: `done` where it was decided anew, `skipped` where an earlier decision stands."""
         facts = {name: outcome.get(name) for name in ("verdict", "run_id", "decision_key")}
         self.payload |= {**facts, "version": (outcome.get("model") or {}).get("version")}
-        self._write("skipped" if outcome["skipped"] else "done")
+        self._write_state("skipped" if outcome["skipped"] else "done")
 
     def waits(self, reason: str, settings: str) -> None:
         """Note that the data break their contract, of which `settings` is the digest."""
@@ -92,19 +92,19 @@ class RetrainRequest:
 
     def turned_away(self, state: State, reason: str) -> None:
         self.payload["reason"] = reason
-        self._write(state)
+        self._write_state(state)
 
     def began(self, hold: Hold) -> None:
         self.hold = hold
         self.payload["began"] = self.ledger.stamp()
-        self._write("running")
+        self._write_state("running")
 
     def failed(self, error: BaseException) -> None:
         self.payload |= {"reason": f"{type(error).__name__}: {error}"[:500], "at_fault": isinstance(error, InputError)}
         with suppress(InfraError):  # the error that is on its way says more
-            self._write("failed")
+            self._write_state("failed")
 
-    def _write(self, state: State) -> None:
+    def _write_state(self, state: State) -> None:
         self.state = state
         row = {"why": self.why, "at": self.ledger.stamp(), "state": state, "payload": json.dumps(self.payload, ensure_ascii=False)}
         insert = self.ledger.insert(rows).values(model=self.model, id=self.id, **row)
@@ -121,12 +121,12 @@ def admit_request(
     """
     turn, name, trigger = RetrainRequest(ledger, pipeline.name, cause), pipeline.name, cause.why
     with ExitStack() as seat:
-        if trigger in TRIGGERS and not _seated(turn, seat, home, pipeline, ledger):
+        if trigger in TRIGGERS and not _take_waiting_seat(turn, seat, home, pipeline, ledger):
             yield turn
             return
         with hold_pipeline(home, name, say, ledger=ledger) as hold:
             fail_dead_requests(ledger, name)
-            if trigger in TRIGGERS and _needless(turn, pipeline, ledger):
+            if trigger in TRIGGERS and _turn_away_needless(turn, pipeline, ledger):
                 yield turn
                 return
             turn.began(hold)
@@ -143,18 +143,20 @@ def refusal_of(ledger: Ledger, pipeline: Pipeline) -> str | None:
     now, schedule = ledger.now().astimezone(UTC), pipeline.schedule
     cooldown = timedelta(hours=schedule.cooldown_hours)
     done = [r for r in requests_since(ledger, pipeline.name, now - max(cooldown, WEEK)) if r.state == "done" and r.why in TRIGGERS]
-    if done and (free := _time(done[-1].at) + cooldown) > now:
-        last = f"the last triggered retraining ({done[-1].why}) ended {_short(_time(done[-1].at))}"
-        return f"{last}: no trigger starts another before {_short(free)} (schedule.cooldown_hours={schedule.cooldown_hours:g})"
-    week = [_time(r.at) for r in done if _time(r.at) > now - WEEK]
+    if done and (free := _parse_time(done[-1].at) + cooldown) > now:
+        last = f"the last triggered retraining ({done[-1].why}) ended {_minute_text(_parse_time(done[-1].at))}"
+        return (
+            f"{last}: no trigger starts another before {_minute_text(free)} (schedule.cooldown_hours={schedule.cooldown_hours:g})"
+        )
+    week = [_parse_time(r.at) for r in done if _parse_time(r.at) > now - WEEK]
     if len(week) >= schedule.retrains_per_week:
-        free = week[-schedule.retrains_per_week] + WEEK
-        spent = f"{len(week)} triggered retrainings since {_short(week[0])}"
-        return f"{spent}: no trigger starts another before {_short(free)} (schedule.retrains_per_week={schedule.retrains_per_week})"
+        next_start = _minute_text(week[-schedule.retrains_per_week] + WEEK)
+        spent = f"{len(week)} triggered retrainings since {_minute_text(week[0])}"
+        return f"{spent}: no trigger starts another before {next_start} (schedule.retrains_per_week={schedule.retrains_per_week})"
     return None
 
 
-def _seated(turn: RetrainRequest, seat: ExitStack, home: Path, pipeline: Pipeline, ledger: Ledger) -> bool:
+def _take_waiting_seat(turn: RetrainRequest, seat: ExitStack, home: Path, pipeline: Pipeline, ledger: Ledger) -> bool:
     """Wait for the settle time, then take the one seat for a waiting request; False where the request is turned away."""
     pause = (turn.made - ledger.now().astimezone(UTC)).total_seconds()
     if pause > 0:
@@ -170,7 +172,7 @@ def _seated(turn: RetrainRequest, seat: ExitStack, home: Path, pipeline: Pipelin
     return True
 
 
-def _needless(turn: RetrainRequest, pipeline: Pipeline, ledger: Ledger) -> bool:
+def _turn_away_needless(turn: RetrainRequest, pipeline: Pipeline, ledger: Ledger) -> bool:
     """Whether the request is no longer needed, or allowed, now that its turn has come; it is turned away then."""
     ends = requests_since(ledger, pipeline.name, turn.made, ("done", "skipped", "waiting"))
     served = next((r for r in ends if r.payload["began"] >= iso_time(turn.made)), None)
@@ -181,9 +183,9 @@ def _needless(turn: RetrainRequest, pipeline: Pipeline, ledger: Ledger) -> bool:
     return turn.refusal is not None
 
 
-def _time(stamp: str) -> datetime:
+def _parse_time(stamp: str) -> datetime:
     return datetime.fromisoformat(stamp)
 
 
-def _short(when: datetime) -> str:
+def _minute_text(when: datetime) -> str:
     return when.strftime("%Y-%m-%d %H:%M UTC")

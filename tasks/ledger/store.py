@@ -56,7 +56,7 @@ class Ledger:
         self, url: str, *, now: Callable[[], datetime] = utc_now, sleep: Callable[[float], None] = time.sleep, attempts: int = 5,
         notify: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
-        self.url = _parsed(url)
+        self.url = _parse_url(url)
         self.now, self.sleep, self.attempts, self.notify = now, sleep, attempts, notify
         self._ready = False
 
@@ -84,11 +84,11 @@ class Ledger:
         return postgresql.insert(table) if self.shared else sqlite.insert(table)
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        return self._run(work, self._engine)
+        return self._run_with_retries(work, self._engine)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction that is wholly there afterwards, or not at all."""
-        return self._run(work, self._engine.execution_options(tunekeeper_write=True))
+        return self._run_with_retries(work, self._engine.execution_options(tunekeeper_write=True))
 
     @contextmanager
     def exclusive(self, key: str, timeout: float = 60.0) -> Iterator[Callable[[], None]]:
@@ -112,19 +112,19 @@ class Ledger:
     def _postgres_lock(self, key: str, timeout: float) -> Iterator[Callable[[], None]]:
         number = int.from_bytes(sha256(f"tunekeeper:{key}".encode()).digest()[:8], "big", signed=True)
         self.read(lambda _: None)  # retries, the tables and the clear errors
-        with self._translated():
+        with self._translate_faults():
             connection = self._engine.execution_options(isolation_level="AUTOCOMMIT").connect()
         with connection:
-            with self._translated():
+            with self._translate_faults():
                 connection.execute(sa.text(f"SET lock_timeout = {int(timeout * 1000)}"))
                 connection.execute(sa.select(sa.func.pg_advisory_lock(number)))
-            yield lambda: self._alive(connection)
+            yield lambda: self._ping(connection)
 
-    def _alive(self, connection: Connection) -> None:
-        with self._translated():
+    def _ping(self, connection: Connection) -> None:
+        with self._translate_faults():
             connection.execute(sa.text("SELECT 1"))
 
-    def _run(self, work: Callable[[Connection], T], engine: Engine) -> T:
+    def _run_with_retries(self, work: Callable[[Connection], T], engine: Engine) -> T:
         attempts = Retrying(
             stop=stop_after_attempt(self.attempts), wait=wait_exponential(multiplier=0.2), retry=retry_if_exception(may_pass),
             sleep=self.sleep, reraise=True,
@@ -136,18 +136,18 @@ class Ledger:
             raise database_fault(self.name, error, attempts.statistics["attempt_number"]) from error
 
     def _run_once(self, work: Callable[[Connection], T], engine: Engine) -> T:
-        self._prepare()
+        self._prepare_tables()
         with engine.begin() as connection:
             return work(connection)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_faults(self) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
             raise database_fault(self.name, error, 1) from error
 
-    def _prepare(self) -> None:
+    def _prepare_tables(self) -> None:
         """Make the tables once, and those that an older ledger lacks.
 
         Any process may be the first, so they are made under the writer's lock.
@@ -177,12 +177,12 @@ class Ledger:
         except ModuleNotFoundError as error:
             raise InfraError(f"the ledger at {self.name} needs the package {error.name}: pip install psycopg2-binary") from error
         if not self.shared:
-            sa.event.listen(engine, "connect", _tune)
-            sa.event.listen(engine, "begin", _begin)
+            sa.event.listen(engine, "connect", _set_pragmas)
+            sa.event.listen(engine, "begin", _begin_transaction)
         return engine
 
 
-def _parsed(url: str) -> sa.URL:
+def _parse_url(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
     except (ArgumentError, ValueError) as error:
@@ -203,13 +203,13 @@ def _make_folder(folder: Path, ledger: str) -> None:
         ) from error
 
 
-def _tune(connection: Any, _: object) -> None:
+def _set_pragmas(connection: Any, _: object) -> None:
     """WAL so that readers never wait; FULL so that a promotion survives the power."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
 
 
-def _begin(connection: Connection) -> None:
+def _begin_transaction(connection: Connection) -> None:
     writes = connection.get_execution_options().get("tunekeeper_write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

@@ -37,10 +37,13 @@ def encode_completions(tokenizer: PreTrainedTokenizerBase, rows: pd.DataFrame, m
         return []
     prompts = tokenizer(rows["text"].tolist())["input_ids"]
     answers = tokenizer(rows["target"].tolist(), add_special_tokens=False)["input_ids"]
-    return [_joined(prompt, answer, tokenizer.eos_token_id, max_length) for prompt, answer in zip(prompts, answers, strict=True)]
+    return [
+        _join_prompt_answer(prompt, answer, tokenizer.eos_token_id, max_length)
+        for prompt, answer in zip(prompts, answers, strict=True)
+    ]
 
 
-def _joined(prompt: list[int], answer: list[int], end: int, max_length: int) -> Example:
+def _join_prompt_answer(prompt: list[int], answer: list[int], end: int, max_length: int) -> Example:
     answer = [*answer, end]
     answer = answer[: max(max_length - len(prompt), max_length // 2)]
     prompt = prompt[max(0, len(prompt) + len(answer) - max_length) :]
@@ -84,7 +87,7 @@ def generate_answers(
                     num_beams=1,
                     max_new_tokens=new_tokens,
                     pad_token_id=tokenizer.pad_token_id,
-                    eos_token_id=_ends(model, tokenizer),
+                    eos_token_id=_end_tokens(model, tokenizer),
                     use_cache=True,
                 )
             answers += tokenizer.batch_decode(generated[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
@@ -93,7 +96,7 @@ def generate_answers(
     return [answer.strip() for answer in answers]
 
 
-def _ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The tokens that end an answer: the one that training put there, and those that the base was made with."""
     own = model.generation_config.eos_token_id
     return sorted({tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None})

@@ -38,7 +38,7 @@ class PairRanking(Measure):
         rejected = self.problem.encode_rows(network.tokenizer, network.spec, rows.assign(target=rows["rejected"]))
         likelihood = self.problem.log_likelihoods(network, rejected, how.evaluation.batch_size, how.autocast)
         margins = self.problem.primary_scores(own.frame) - likelihood[:, 0] / likelihood[:, 1]
-        frame = own.frame.assign(margin=margins, group=_groups(rows))
+        frame = own.frame.assign(margin=margins, group=_pair_groups(rows))
         return ScoredRows(frame, {**metrics.preference_metrics(margins), **own.metrics})
 
     def primary_scores(self, frame: pd.DataFrame) -> Floats:
@@ -53,7 +53,7 @@ class PairRanking(Measure):
         return ScoredBaselines((ScoredBaseline(BASE, self.primary_scores(untuned.frame), untuned.metrics, 0.0),))
 
 
-def _groups(rows: pd.DataFrame) -> pd.Series:
+def _pair_groups(rows: pd.DataFrame) -> pd.Series:
     """The key by which rows count as one: their group, else their prompt where it has several pairs; null for a single row."""
     several = rows["text"].duplicated(keep=False)
     prompts = rows.groupby("text", sort=False).ngroup().map("prompt {}".format)

@@ -40,25 +40,25 @@ def probe_network(network: nn.Module) -> Probe:
 
     Raises InputError where it does not take token ids with a mask, or its output is no number or the same for all tokens.
     """
-    first, second = _probes(network)
-    tables = _Tables(network)
+    first, second = _probe_texts(network)
+    tables = _PositionTables(network)
     was_training = network.training
     network.eval()
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             with tables:
-                before = _output(network, first)
-            again, after = _output(network, first), _output(network, second)
+                before = _run_network(network, first)
+            again, after = _run_network(network, first), _run_network(network, second)
     except REFUSALS as error:
         raise InputError(f"its network does not read token ids with an attention mask ({first_line(error)})") from error
     finally:
         network.train(was_training)
     if not (torch.isfinite(before).all() and torch.isfinite(after).all()):
         raise InputError("its network answers a plain text with values that are no finite numbers: its weights are damaged")
-    noise = max(NOISE * float(before.abs().max()), 10 * _gap(before, again))
-    if _gap(before[KEPT:], after[KEPT:]) <= noise:
+    noise = max(NOISE * float(before.abs().max()), 10 * _largest_difference(before, again))
+    if _largest_difference(before[KEPT:], after[KEPT:]) <= noise:
         raise InputError("its network answers all tokens alike: its weights are damaged, or it does not read token ids")
-    return Probe(_gap(before[:KEPT], after[:KEPT]) <= noise, int(before.shape[-1]), tables.positions)
+    return Probe(_largest_difference(before[:KEPT], after[:KEPT]) <= noise, int(before.shape[-1]), tables.positions)
 
 
 def longest_text(network: nn.Module, probe: Probe, most: int) -> int:
@@ -70,12 +70,12 @@ def longest_text(network: nn.Module, probe: Probe, most: int) -> int:
     further = min(most, limit + 1)  # a table may grow as it is read
     if further * sum(value.numel() for value in network.parameters()) > EFFORT:
         return limit
-    if _reads(network, further):
+    if _can_read(network, further):
         return most if further > limit else limit
     low, high = 0, further  # the longest text lies in [low, high)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if _reads(network, middle) else (low, middle)
+        low, high = (middle, high) if _can_read(network, middle) else (low, middle)
     return low
 
 
@@ -124,7 +124,7 @@ def build_reduced(model_class: Any, config: PretrainedConfig) -> nn.Module:
             return model_class.from_config(config, dtype=torch.float32)  # type: ignore[no-any-return]
 
 
-def _probes(network: PreTrainedModel) -> tuple[torch.Tensor, torch.Tensor]:
+def _probe_texts(network: PreTrainedModel) -> tuple[torch.Tensor, torch.Tensor]:
     """Two texts (1, TOKENS) that begin alike, of tokens that have no special meaning for the network."""
     rows = embedding_rows(network) or FEW_TOKENS
     settings = network.config.get_text_config().to_dict()
@@ -141,7 +141,7 @@ def _probes(network: PreTrainedModel) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.tensor(texts[:1]), torch.tensor(texts[1:])
 
 
-def _output(network: nn.Module, ids: torch.Tensor) -> torch.Tensor:
+def _run_network(network: nn.Module, ids: torch.Tensor) -> torch.Tensor:
     """(TOKENS, width) hidden states or logits."""
     torch.manual_seed(0)
     ids = ids.to(next(network.parameters()).device)
@@ -153,8 +153,8 @@ def _output(network: nn.Module, ids: torch.Tensor) -> torch.Tensor:
     return values[0].float().cpu()  # type: ignore[no-any-return]
 
 
-def _reads(network: nn.Module, tokens: int) -> bool:
-    few, _ = _probes(network)
+def _can_read(network: nn.Module, tokens: int) -> bool:
+    few, _ = _probe_texts(network)
     ids = few.repeat(1, -(-tokens // TOKENS))[:, :tokens].to(next(network.parameters()).device)
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -164,12 +164,12 @@ def _reads(network: nn.Module, tokens: int) -> bool:
     return True
 
 
-def _gap(first: torch.Tensor, second: torch.Tensor) -> float:
+def _largest_difference(first: torch.Tensor, second: torch.Tensor) -> float:
     return float((first - second).abs().max())
 
 
 @dataclass
-class _Tables(TorchFunctionMode):
+class _PositionTables(TorchFunctionMode):
     """Records which of a network's tables are read at consecutive places, one for each token: those are its positions."""
 
     network: nn.Module
@@ -190,27 +190,27 @@ class _Tables(TorchFunctionMode):
         match getattr(func, "__name__", ""), args:
             case "embedding", (torch.Tensor() as one, torch.Tensor() as other, *_):
                 table, index = (one, other) if one.is_floating_point() else (other, one)
-                self._read(table, 0, index)
+                self._note_lookup(table, 0, index)
             case "index_select" | "gather", (torch.Tensor() as table, int() as dim, torch.Tensor() as index):
-                self._read(table, dim, index)
+                self._note_lookup(table, dim, index)
             case "__getitem__", (torch.Tensor() as table, index):
                 for dim, part in enumerate(index if isinstance(index, tuple) else (index,)):
-                    self._part(table, dim, part)
+                    self._note_indexing(table, dim, part)
         return func(*args, **(kwargs or {}))
 
-    def _part(self, table: torch.Tensor, dim: int, part: object) -> None:
+    def _note_indexing(self, table: torch.Tensor, dim: int, part: object) -> None:
         if isinstance(part, torch.Tensor) and dim == 0:
-            self._read(table, 0, part)
+            self._note_lookup(table, 0, part)
         elif isinstance(part, slice) and isinstance(part.stop, int) and part.stop - (part.start or 0) == TOKENS:
-            self._take(table, dim, int(part.start or 0))
+            self._note_limit(table, dim, int(part.start or 0))
 
-    def _read(self, table: torch.Tensor, dim: int, index: torch.Tensor) -> None:
+    def _note_lookup(self, table: torch.Tensor, dim: int, index: torch.Tensor) -> None:
         places = index.squeeze()
         if places.ndim == 2 and bool((places == places[:, :1]).all()):  # one place for the whole row of a table
             places = places[:, 0]
         if index.dtype in (torch.long, torch.int) and places.shape == (TOKENS,) and bool((places.diff() == 1).all()):
-            self._take(table, dim, int(places[0]))
+            self._note_limit(table, dim, int(places[0]))
 
-    def _take(self, table: torch.Tensor, dim: int, start: int) -> None:
+    def _note_limit(self, table: torch.Tensor, dim: int, start: int) -> None:
         if dim < table.ndim and table.shape[dim] > TOKENS and table.untyped_storage().data_ptr() in self.held:
             self.limits.append(table.shape[dim] - start)

@@ -83,12 +83,12 @@ def encode_pairs(tokenizer: PairedTokenizer, rows: pd.DataFrame, max_length: int
     sources = tokenizer.source(rows["text"].tolist(), truncation=True, max_length=max_length)["input_ids"]
     targets = tokenizer.target(text_target=rows["target"].tolist(), truncation=True, max_length=max_length)["input_ids"]
     return [
-        {"input_ids": source, "labels": _ended(target, tokenizer.eos_token_id, max_length)}
+        {"input_ids": source, "labels": _with_end_token(target, tokenizer.eos_token_id, max_length)}
         for source, target in zip(sources, targets, strict=True)
     ]
 
 
-def _ended(target: list[int], end: int, max_length: int) -> list[int]:
+def _with_end_token(target: list[int], end: int, max_length: int) -> list[int]:
     return target if target[-1:] == [end] else [*target[: max_length - 1], end]
 
 

@@ -92,7 +92,7 @@ class TextWriter(Problem):
         fitted = (baselines.unigram_scores(known, held_out, size), baselines.bigram_scores(known, held_out, size))
         untuned = self.score_rows(network, test, how if self.decodes_base else how.without_text())
         own = ScoredBaseline(BASE, self.primary_scores(untuned.frame), untuned.metrics, 0.0)
-        return ScoredBaselines((*(_as_opponent(each) for each in fitted), own))
+        return ScoredBaselines((*(_scored_baseline(each) for each in fitted), own))
 
     def answer_texts(
         self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int, autocast: Autocast
@@ -100,7 +100,7 @@ class TextWriter(Problem):
         return [NetworkAnswer(text, None) for text in self.write_answers(network, network.spec.read(texts), new_tokens, batch_size)]
 
 
-def _as_opponent(baseline: baselines.TokenBaseline) -> ScoredBaseline:
+def _scored_baseline(baseline: baselines.TokenBaseline) -> ScoredBaseline:
     scores = metrics.generation_metrics(baseline.log_likelihood, baseline.tokens)
     return ScoredBaseline(baseline.name, baseline.log_likelihood / baseline.tokens, scores, baseline.seconds)
 

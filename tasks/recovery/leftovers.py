@@ -1,6 +1,6 @@
 """Leftovers of dead processes: the record that every finder of `reconcile` yields, and the finders on disk.
 
-A finder only looks; each stray carries the act that puts it right, which looks again before it acts.
+A finder only looks; each leftover carries the act that puts it right, which looks again before it acts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HALF_KEY = re.compile(r"redaction\.key\.\d+\.[0-9a-f]{8}")  # as tasks/data/reda
 
 
 @dataclass(frozen=True)
-class Stray:
+class Leftover:
     """`kind` and `name` say what, `fault` what is wrong, `remedy` what `mend` does; without one a person has to decide.
 
     `spent`: its owner did not die; it is whole and no longer needed, and its room can be freed.
@@ -40,18 +40,18 @@ class Stray:
     spent: bool = False
 
 
-def find_leftovers(home: Home, now: float | None = None) -> Iterator[Stray]:
+def find_leftovers(home: Home, now: float | None = None) -> Iterator[Leftover]:
     """Folders and files that a killed process wrote aside: an hour old, and their lock is free."""
     before = (time.time() if now is None else now) - OLD_SECONDS
     for pattern in (*ASIDES, *WORKSPACES):
         for folder in home.path.glob(pattern):
             lock = folder / ".lock" if pattern in WORKSPACES else folder
-            if folder.is_dir() and _age(folder) < before and is_free(lock):
-                fault, remedy = f"half-written, {_size(folder)}, and its writer is gone", "removed"
-                yield Stray("leftover", _within(home, folder), fault, remedy, partial(_remove, folder, lock))
+            if folder.is_dir() and _last_written(folder) < before and is_free(lock):
+                fault, remedy = f"half-written, {_size_text(folder)}, and its writer is gone", "removed"
+                yield Leftover("leftover", _path_in_home(home, folder), fault, remedy, partial(_remove_unlocked, folder, lock))
     for file in home.path.glob("redaction.key.*"):  # a person's copy of the key has another name, and is never removed
-        if HALF_KEY.fullmatch(file.name) and file.is_file() and _age(file) < before:
-            yield Stray(
+        if HALF_KEY.fullmatch(file.name) and file.is_file() and _last_written(file) < before:
+            yield Leftover(
                 "leftover",
                 file.name,
                 "a key that was never put in place",
@@ -60,15 +60,15 @@ def find_leftovers(home: Home, now: float | None = None) -> Iterator[Stray]:
             )
 
 
-def spent_checkpoints(home: Home) -> Iterator[Stray]:
+def spent_checkpoints(home: Home) -> Iterator[Leftover]:
     """Checkpoints of trainings whose result is whole: nothing resumes from them. Those of unfinished ones are never touched."""
     for run in sorted((home.path / "runs").glob("*")):
         spent = [*run.glob("checkpoint-*"), *(run / name for name in ("best",) if (run / name).is_dir())]
         if spent and (run / "trained" / "training.json").is_file() and is_valid(run / "trained") is None:
-            size = _size(*spent)
+            size = _size_text(*spent)
             fault = f"{len(spent)} checkpoints of a finished training, {size}"
             remedy = f"removed; its result stays, {size} are free"
-            yield Stray("checkpoints", _within(home, run), fault, remedy, partial(_drop, run), spent=True)
+            yield Leftover("checkpoints", _path_in_home(home, run), fault, remedy, partial(_drop_checkpoints, run), spent=True)
 
 
 def held_slots(home: Home) -> int:
@@ -76,16 +76,16 @@ def held_slots(home: Home) -> int:
     return sum(not is_free(lock) for lock in (home.path / "locks").glob("gpu-[0-9]*.lock"))
 
 
-def _drop(run: Path) -> None:
+def _drop_checkpoints(run: Path) -> None:
     if is_valid(run / "trained") is None:
         for folder in (*run.glob("checkpoint-*"), run / "best"):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove(folder: Path, lock: Path) -> None:
+def _remove_unlocked(folder: Path, lock: Path) -> None:
     """Remove it while holding its lock, unless another process took that meanwhile."""
     try:
-        with _locked(lock) as mine:
+        with _try_lock(lock) as mine:
             if mine:
                 shutil.rmtree(folder, ignore_errors=True)
     except FileNotFoundError:
@@ -95,14 +95,14 @@ def _remove(folder: Path, lock: Path) -> None:
 def is_free(lock: Path) -> bool:
     """Whether no process holds it, shared or alone; a process killed before it locked left none."""
     try:
-        with _locked(lock) as mine:
+        with _try_lock(lock) as mine:
             return mine
     except FileNotFoundError:
         return True
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[bool]:
+def _try_lock(path: Path) -> Iterator[bool]:
     """Whether no process holds the lock; if so, this one does while the block lasts."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -111,7 +111,7 @@ def _locked(path: Path) -> Iterator[bool]:
         os.close(handle)
 
 
-def _age(path: Path) -> float:
+def _last_written(path: Path) -> float:
     """When something in it was last written."""
     newest = 0.0
     for place in (path, *(path.rglob("*") if path.is_dir() else ())):
@@ -120,7 +120,7 @@ def _age(path: Path) -> float:
     return newest
 
 
-def _size(*folders: Path) -> str:
+def _size_text(*folders: Path) -> str:
     total = 0
     for file in (file for folder in folders for file in folder.rglob("*")):
         with suppress(FileNotFoundError):
@@ -128,5 +128,5 @@ def _size(*folders: Path) -> str:
     return f"{total / 1e6:.1f} MB"
 
 
-def _within(home: Home, path: Path) -> str:
+def _path_in_home(home: Home, path: Path) -> str:
     return path.relative_to(home.path).as_posix()

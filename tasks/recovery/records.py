@@ -18,7 +18,7 @@ from tasks.ledger.promotions import Ledger, ledger_history, reconcile_alias
 from tasks.ledger.replay import Entry, replay_entries
 from tasks.ledger.retrain_history import fail_dead_requests
 from tasks.ledger.schema import leases, promotions, requests
-from tasks.recovery.leftovers import OLD_SECONDS, Stray, is_free
+from tasks.recovery.leftovers import OLD_SECONDS, Leftover, is_free
 from tasks.tracking.client import BASES, Tracking
 from tasks.tracking.connection import PREFIX
 from tasks.tracking.registry import Registry
@@ -36,7 +36,7 @@ def is_held(home: Home, ledger: Ledger | None, name: str) -> bool:
     return ledger.read(lambda connection: connection.execute(live).first()) is not None
 
 
-def open_runs(home: Home, tracking: Tracking, ledger: Ledger | None) -> Iterator[Stray]:
+def open_runs(home: Home, tracking: Tracking, ledger: Ledger | None) -> Iterator[Leftover]:
     """MLflow runs left RUNNING by a run that has died, for no run holds its pipeline."""
     names = _experiments(tracking)
     runs = tracking.attempt("listing runs", lambda: tracking.client.search_runs(list(names), "attributes.status = 'RUNNING'"))
@@ -44,8 +44,8 @@ def open_runs(home: Home, tracking: Tracking, ledger: Ledger | None) -> Iterator
         name, run_id = names[run.info.experiment_id], run.info.run_id
         ours = PREFIX + ("base" if name == BASES else "train_key") in run.data.tags
         if ours and name == BASES and run.info.start_time / 1000 < time.time() - OLD_SECONDS:
-            act = partial(_discard, tracking, run_id)
-            yield Stray(
+            act = partial(_discard_run, tracking, run_id)
+            yield Leftover(
                 "MLflow run",
                 f"{name}/{run_id[:8]}",
                 "half a base, and its writer is gone",
@@ -55,15 +55,15 @@ def open_runs(home: Home, tracking: Tracking, ledger: Ledger | None) -> Iterator
         elif ours and name != BASES and not is_held(home, ledger, name):
             fault, close = (
                 f"RUNNING, but nobody holds {name}",
-                partial(_close, home, tracking, ledger, name, run_id),
+                partial(_close_run, home, tracking, ledger, name, run_id),
             )
-            if _sees_no_others(home, ledger):
-                yield Stray("MLflow run", f"{name}/{run_id[:8]}", f"{fault} on this machine", OTHERS)
+            if _may_have_unseen_machines(home, ledger):
+                yield Leftover("MLflow run", f"{name}/{run_id[:8]}", f"{fault} on this machine", OTHERS)
             else:
-                yield Stray("MLflow run", f"{name}/{run_id[:8]}", fault, "KILLED; the next retrain goes on in it", close)
+                yield Leftover("MLflow run", f"{name}/{run_id[:8]}", fault, "KILLED; the next retrain goes on in it", close)
 
 
-def half_models(home: Home, tracking: Tracking, ledger: Ledger | None) -> Iterator[Stray]:
+def half_models(home: Home, tracking: Tracking, ledger: Ledger | None) -> Iterator[Leftover]:
     """Models that a kill or a fault left half stored in our runs, though no run holds their pipeline.
 
     A retrain that goes on in such a run stores a model anew, or finds the whole one by the run's tag: neither needs the half one.
@@ -71,19 +71,19 @@ def half_models(home: Home, tracking: Tracking, ledger: Ledger | None) -> Iterat
     names = _experiments(tracking)
     for model in tracking.attempt("listing models", partial(_logged_models, tracking, list(names))):
         name, run_id = names[model.experiment_id], model.source_run_id
-        if _is_whole(model) or is_held(home, ledger, name) or not _is_ours(tracking, run_id):
+        if _is_ready(model) or is_held(home, ledger, name) or not _is_ours(tracking, run_id):
             continue
         label, fault = f"{name}/{model.model_id}", f"half stored in run {run_id[:8]}, and nobody holds {name}"
-        if _sees_no_others(home, ledger):
-            yield Stray("model", label, f"{fault} on this machine", OTHERS)
+        if _may_have_unseen_machines(home, ledger):
+            yield Leftover("model", label, f"{fault} on this machine", OTHERS)
         else:
-            act = partial(_forget, home, tracking, ledger, name, model.model_id)
-            yield Stray("model", label, fault, "deleted; `mlflow gc` frees its space", act)
+            act = partial(_delete_half_model, home, tracking, ledger, name, model.model_id)
+            yield Leftover("model", label, fault, "deleted; `mlflow gc` frees its space", act)
 
 
-def _forget(home: Home, tracking: Tracking, ledger: Ledger | None, name: str, model_id: str) -> None:
+def _delete_half_model(home: Home, tracking: Tracking, ledger: Ledger | None, name: str, model_id: str) -> None:
     with suppress(StillHeldError), hold_pipeline(home.path, name, lambda _: None, 0, ledger):
-        if not _is_whole(tracking.attempt("reading a model", lambda: tracking.client.get_logged_model(model_id))):
+        if not _is_ready(tracking.attempt("reading a model", lambda: tracking.client.get_logged_model(model_id))):
             tracking.attempt("deleting a model", lambda: tracking.client.delete_logged_model(model_id))
 
 
@@ -91,7 +91,7 @@ def _is_ours(tracking: Tracking, run_id: str | None) -> bool:
     return run_id is not None and tracking.has_run(run_id) and "train_key" in tracking.tags(run_id)
 
 
-def _is_whole(model: Any) -> bool:
+def _is_ready(model: Any) -> bool:
     return str(model.status) == "READY"
 
 
@@ -108,12 +108,12 @@ def _experiments(tracking: Tracking) -> dict[str, str]:
     return {experiment.experiment_id: experiment.name for experiment in experiments}
 
 
-def _sees_no_others(home: Home, ledger: Ledger | None) -> bool:
+def _may_have_unseen_machines(home: Home, ledger: Ledger | None) -> bool:
     """Whether other machines may work on the same server unseen."""
     return home.tracking_uri.startswith("http") and not (ledger and ledger.shared)
 
 
-def _close(home: Home, tracking: Tracking, ledger: Ledger | None, name: str, run_id: str) -> None:
+def _close_run(home: Home, tracking: Tracking, ledger: Ledger | None, name: str, run_id: str) -> None:
     """Close the run while holding its pipeline, so that no living run is in it."""
     with suppress(StillHeldError), hold_pipeline(home.path, name, lambda _: None, 0, ledger):
         run = tracking.attempt("reading a run", lambda: tracking.client.get_run(run_id))
@@ -121,25 +121,27 @@ def _close(home: Home, tracking: Tracking, ledger: Ledger | None, name: str, run
             tracking.close_run(run_id, "KILLED")
 
 
-def _discard(tracking: Tracking, run_id: str) -> None:
+def _discard_run(tracking: Tracking, run_id: str) -> None:
     tracking.close_run(run_id, "FAILED")
     tracking.attempt("deleting a run", lambda: tracking.client.delete_run(run_id))
 
 
-def left_requests(home: Home, ledger: Ledger) -> Iterator[Stray]:
+def left_requests(home: Home, ledger: Ledger) -> Iterator[Leftover]:
     """Requests for a retraining that say running, though no run holds their pipeline."""
     running = sa.select(requests.c.model).where(requests.c.state == "running").distinct()
     for model in ledger.read(lambda connection: connection.scalars(running).all()):
         if not is_held(home, ledger, model):
-            yield Stray("request", model, f"running, but nobody holds {model}", "failed", partial(_bury, home, ledger, model))
+            yield Leftover(
+                "request", model, f"running, but nobody holds {model}", "failed", partial(_fail_requests, home, ledger, model)
+            )
 
 
-def _bury(home: Home, ledger: Ledger, model: str) -> None:
+def _fail_requests(home: Home, ledger: Ledger, model: str) -> None:
     with suppress(StillHeldError), hold_pipeline(home.path, model, lambda _: None, 0, ledger):
         fail_dead_requests(ledger, model)
 
 
-def unsettled_models(tracking: Tracking, ledger: Ledger, pipeline: Pipeline | None) -> Iterator[Stray]:
+def unsettled_models(tracking: Tracking, ledger: Ledger, pipeline: Pipeline | None) -> Iterator[Leftover]:
     """Models whose ledger and alias disagree, or whose last move was interrupted.
 
     The ledger does not know an alias's name: it is the config's, or the only one that the model has. By a wrong one a champion
@@ -148,19 +150,19 @@ def unsettled_models(tracking: Tracking, ledger: Ledger, pipeline: Pipeline | No
     models = sa.select(promotions.c.model).distinct()
     for model in ledger.read(lambda connection: connection.scalars(models).all()):
         entries, aliases = ledger_history(ledger, model), _aliases(tracking, model)
-        fault = _fault(entries, set(aliases.values()))
+        fault = _alias_fault(entries, set(aliases.values()))
         if fault is None:
             continue
         alias = (
             pipeline.release.alias if pipeline and pipeline.name == model else next(iter(aliases)) if len(aliases) == 1 else None
         )
         if alias is None:
-            yield Stray(
+            yield Leftover(
                 "ledger", model, fault, f"name its config: tunekeeper reconcile CONFIG (aliases: {', '.join(aliases) or 'none'})"
             )
         else:
             registry = Registry(tracking, alias)
-            yield Stray(
+            yield Leftover(
                 "ledger",
                 model,
                 fault,
@@ -169,7 +171,7 @@ def unsettled_models(tracking: Tracking, ledger: Ledger, pipeline: Pipeline | No
             )
 
 
-def _fault(entries: tuple[Entry, ...], versions: set[str]) -> str | None:
+def _alias_fault(entries: tuple[Entry, ...], versions: set[str]) -> str | None:
     last, champion = entries[-1], replay_entries(entries).champion
     if last.state == "intended":
         return f"the move {last.from_version or '-'} → {last.to_version or '-'} was interrupted"

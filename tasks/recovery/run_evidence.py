@@ -70,7 +70,7 @@ def judge_flow_run(run: SeenRun, machine: Machine, now: float) -> Literal["alive
     moment = OWN_MOMENT_SECONDS if machine.own else MOMENT_SECONDS
     if now - run.since < moment or run.id in machine.runs:
         return "alive"
-    if any(_may_be(process, run) for process in machine.processes):
+    if any(_may_run(process, run) for process in machine.processes):
         return "alive"
     if machine.own:
         return "dead"
@@ -81,7 +81,7 @@ def judge_flow_run(run: SeenRun, machine: Machine, now: float) -> Literal["alive
     return "dead" if run.beat is not None else "unknown"
 
 
-def _may_be(process: Process, run: SeenRun) -> bool:
+def _may_run(process: Process, run: SeenRun) -> bool:
     return process.born <= run.started + CLOCK_SECONDS and (not run.holds or run.pipeline in process.pipelines)
 
 
@@ -97,7 +97,7 @@ def look_around(home: Home, own: bool, is_held: Callable[[str], bool]) -> Machin
         try:
             run, open_files = process.environ().get("PREFECT__FLOW_RUN_ID"), {file.path for file in process.open_files()}
             runs |= {run} if run else set()
-            locks = _locks(home, open_files)
+            locks = _locked_pipelines(home, open_files)
             if locks is not None and "up" not in locks and process.pid != os.getpid():
                 processes.append(Process(process.pid, process.create_time(), locks))
         except psutil.AccessDenied:
@@ -107,7 +107,7 @@ def look_around(home: Home, own: bool, is_held: Callable[[str], bool]) -> Machin
     return Machine(frozenset(runs), tuple(processes), own and not blind, is_held)
 
 
-def _locks(home: Home, open_files: set[str]) -> frozenset[str] | None:
+def _locked_pipelines(home: Home, open_files: set[str]) -> frozenset[str] | None:
     """The pipelines whose locks are among the open files; None where no file of this home's is, not even its server's."""
     folder = str(home.path / "locks")
     names = (Path(path).name for path in open_files if path.startswith(folder))

@@ -17,11 +17,11 @@ UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\u
 
 def render_page(template: str, **context: object) -> str:
     """A template filled in, as HTML. Every text is escaped (autoescape); what no page can hold becomes U+FFFD."""
-    return UNPRINTABLE.sub("\ufffd", _environment().get_template(template).render(fmt=formats, **context))
+    return UNPRINTABLE.sub("\ufffd", _template_environment().get_template(template).render(formats=formats, **context))
 
 
 @cache
-def _environment() -> Environment:
+def _template_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -32,14 +32,14 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         share=formats.format_share,
-        shown=formats.with_unit,
+        with_unit=formats.with_unit,
         number=formats.format_number,
         count=formats.format_count,
         size=formats.byte_size,
         seconds=formats.format_seconds,
         p_value=formats.p_value,
         clip=formats.clip_text,
-        words=formats.plain_name,
+        plain_name=formats.plain_name,
         first_upper=formats.first_upper,
         href=formats.safe_link,
         breakable=_breakable,

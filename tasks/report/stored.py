@@ -14,21 +14,21 @@ T = TypeVar("T")
 
 
 @cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
+def _type_adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
 def dump_page(value: object) -> str:
     """A frozen dataclass as JSON; a number that is not finite becomes null, which pages show as absent."""
     kind: Any = type(value)
-    return without_credentials(_adapter(kind).dump_json(value, indent=1).decode())
+    return without_credentials(_type_adapter(kind).dump_json(value, indent=1).decode())
 
 
 def load_page(kind: type[T], text: str | bytes, name: str, remedy: str) -> T:
     """The value stored, less the fields that this version does not know. Raises InputError, naming the place, on anything else."""
     hashable_kind: Any = kind  # a class is hashable, whatever its own instances are
     try:
-        value: T = _adapter(hashable_kind).validate_json(text)
+        value: T = _type_adapter(hashable_kind).validate_json(text)
     except ValidationError as fault:
         first = fault.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"

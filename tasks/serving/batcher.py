@@ -108,7 +108,7 @@ class Batcher:
         self._last = 0  # requests in the last batch
         self._closing = self._ended = False
         self.waiting = 0
-        self._thread = threading.Thread(target=self._work, name="answers", daemon=True)
+        self._thread = threading.Thread(target=self._answer_until_closed, name="answers", daemon=True)
         self._thread.start()
 
     # --- the caller's side: the event loop ------------------------------------------------------------------------------
@@ -142,18 +142,18 @@ class Batcher:
 
     # --- the thread -----------------------------------------------------------------------------------------------------
 
-    def _work(self) -> None:
-        while self._gather():
+    def _answer_until_closed(self) -> None:
+        while self._gather_requests():
             began = time.perf_counter()
-            batch = self._take()
+            batch = self._take_batch()
             for model in {id(job.model): job.model for job, _ in batch}.values():
-                _answer(model, [(job, texts) for job, texts in batch if job.model is model])
+                _answer_batch(model, [(job, texts) for job, texts in batch if job.model is model])
             if batch:  # counted before the callers are woken
                 self._last = len(batch)
                 self._seen(sum(len(texts) for _, texts in batch), time.perf_counter() - began)
-            _deliver([job for job, _ in batch if job.failed is not None or job.taken == len(job.texts)])
+            _wake_callers([job for job, _ in batch if job.failed is not None or job.taken == len(job.texts)])
 
-    def _gather(self) -> bool:
+    def _gather_requests(self) -> bool:
         """Take in all that has come; wait for work, then for a batch to fill. False when there will be no more."""
         rows = sum(job.left for job in self._jobs)
         idle, until = not self._jobs and self._inbox.empty(), 0.0
@@ -173,7 +173,7 @@ class Batcher:
             rows += job.left
         return bool(self._jobs) or not self._ended
 
-    def _take(self) -> list[tuple[BatchRequest, Sequence[str]]]:
+    def _take_batch(self) -> list[tuple[BatchRequest, Sequence[str]]]:
         """The next texts, in order of arrival; a request larger than the room that is left goes on behind the others."""
         room, characters = self._limits.batch, self._limits.characters
         batch: list[tuple[BatchRequest, Sequence[str]]] = []
@@ -181,7 +181,7 @@ class Batcher:
             if not room or (batch and characters <= 0):
                 break
             job = self._jobs.popleft()
-            texts = _within(job.texts[job.taken : job.taken + min(room, job.left)], characters, at_least=0 if batch else 1)
+            texts = _leading_texts(job.texts[job.taken : job.taken + min(room, job.left)], characters, at_least=0 if batch else 1)
             if not texts:
                 if job.left:
                     self._jobs.append(job)
@@ -195,7 +195,7 @@ class Batcher:
         return batch
 
 
-def _within(texts: Sequence[str], characters: int, at_least: int) -> Sequence[str]:
+def _leading_texts(texts: Sequence[str], characters: int, at_least: int) -> Sequence[str]:
     """The first texts, as many as have so many characters together."""
     for place, size in enumerate(accumulate(map(len, texts))):
         if size > characters:
@@ -203,14 +203,14 @@ def _within(texts: Sequence[str], characters: int, at_least: int) -> Sequence[st
     return texts
 
 
-def _answer(model: AnsweringModel, batch: list[tuple[BatchRequest, Sequence[str]]]) -> None:
+def _answer_batch(model: AnsweringModel, batch: list[tuple[BatchRequest, Sequence[str]]]) -> None:
     """Answer all at once; where that fails, one by one, so that a text no model can read fails its own request alone."""
     try:
         predictions = model.answers([text for _, texts in batch for text in texts])
     except Exception as error:  # noqa: BLE001  (whatever it is, it belongs to the request that caused it; this thread answers all others)
         if len(batch) > 1:
             for entry in batch:
-                _answer(model, [entry])
+                _answer_batch(model, [entry])
         else:
             batch[0][0].failed = Failed(str(error))
             batch[0][0].failed.__cause__ = error
@@ -221,18 +221,18 @@ def _answer(model: AnsweringModel, batch: list[tuple[BatchRequest, Sequence[str]
         at += len(texts)
 
 
-def _deliver(jobs: list[BatchRequest]) -> None:
+def _wake_callers(jobs: list[BatchRequest]) -> None:
     """Wake all of a batch's callers with one call into their loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[BatchRequest]] = {}
     for job in jobs:
         by_loop.setdefault(job.loop, []).append(job)
     for loop, done in by_loop.items():
         try:
-            loop.call_soon_threadsafe(_finish, done)
+            loop.call_soon_threadsafe(_finish_requests, done)
         except RuntimeError:  # the loop has ended, and its callers with it
             log.info("%d answers came after their callers had gone", len(done))
 
 
-def _finish(jobs: list[BatchRequest]) -> None:
+def _finish_requests(jobs: list[BatchRequest]) -> None:
     for job in jobs:
         job.finish()

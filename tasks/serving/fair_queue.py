@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Turns:
+class FairLock:
     """A lock of one event loop that goes from caller to caller, and among one caller's requests in order of arrival."""
 
     def __init__(self) -> None:
@@ -19,15 +19,15 @@ class Turns:
     @asynccontextmanager
     async def turn(self, caller: str) -> AsyncIterator[None]:
         """No other caller has a turn while the block lasts."""
-        await self._begin(caller)
+        await self._wait_for_turn(caller)
         try:
             yield
         finally:
             self._pass_on()
 
-    async def _begin(self, caller: str) -> None:
+    async def _wait_for_turn(self, caller: str) -> None:
         if not self._taken:
-            self._take(caller)
+            self._grant_turn(caller)
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(caller, deque()).append(turn)
@@ -35,19 +35,19 @@ class Turns:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                self._leave(caller, turn)
+                self._leave_queue(caller, turn)
             else:  # its turn had come
                 self._pass_on()
             raise
 
-    def _leave(self, caller: str, turn: asyncio.Future[None]) -> None:
+    def _leave_queue(self, caller: str, turn: asyncio.Future[None]) -> None:
         queue = self._waiting.get(caller, deque())
         if turn in queue:
             queue.remove(turn)
             if not queue:
                 del self._waiting[caller]
 
-    def _take(self, caller: str) -> None:
+    def _grant_turn(self, caller: str) -> None:
         self._taken = True
         self._turns += 1
         self._last[caller] = self._turns
@@ -58,7 +58,7 @@ class Turns:
         while self._waiting and not self._taken:
             caller = min(self._waiting, key=lambda name: self._last.get(name, 0))
             turn = self._waiting[caller][0]
-            self._leave(caller, turn)
+            self._leave_queue(caller, turn)
             if not turn.done():
                 turn.set_result(None)
-                self._take(caller)
+                self._grant_turn(caller)

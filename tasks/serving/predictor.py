@@ -54,25 +54,25 @@ class ReadyModel:
         """
         prepared = self.kept.prepare_each(texts)
         ready = [text for text in prepared if text is not None]
-        predictions = iter(self._answers(ready) if ready else ())
+        predictions = iter(self._predict_ready(ready) if ready else ())
         return [None if text is None else next(predictions) for text in prepared]
 
-    def _answers(self, ready: list[str]) -> list[Prediction]:
+    def _predict_ready(self, ready: list[str]) -> list[Prediction]:
         network = self.kept.network
         if facts_of(network.spec.problem).has_labels:
-            answers = self._classify(ready)
+            answers = self._classify_texts(ready)
         else:
             new, how = self.kept.preparation.new_tokens, autocast(self.how)
             answers = problem_of(network.spec.problem).answer_texts(network, ready, new, len(ready), how)
         return [Prediction(text, answer.prediction, answer.score) for text, answer in zip(ready, answers, strict=True)]
 
-    def _classify(self, ready: list[str]) -> list[NetworkAnswer]:
+    def _classify_texts(self, ready: list[str]) -> list[NetworkAnswer]:
         network = self.kept.network
         ids = encode_heads(network.tokenizer, network.spec.read(ready), network.spec.max_length)
-        logits = self.flat.logits(ids) if self.flat else self._padded(ids)
+        logits = self.flat.logits(ids) if self.flat else self._padded_logits(ids)
         return best_classes(network.spec.scores(logits, network.spec.answers))
 
-    def _padded(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+    def _padded_logits(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         network, out = self.kept.network, np.empty((len(ids), len(self.kept.network.spec.labels)), np.float32)
         for rows in cut_batches([len(row) for row in ids], PASS[self.how.device]):
             batch = [ids[row] for row in rows]
@@ -85,7 +85,7 @@ def encode_heads(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_l
 
     100 kB are 50,000 tokens, of which a few hundred are read. What a word's tokens are hangs on that word alone.
     """
-    heads = [_head(text, HEAD * max_length) for text in texts]
+    heads = [_text_head(text, HEAD * max_length) for text in texts]
     ids = classifier.encode_texts(tokenizer, heads, max_length)
     short = [place for place, row in enumerate(ids) if len(row) < max_length and heads[place] is not texts[place]]
     for place in short:
@@ -93,7 +93,7 @@ def encode_heads(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_l
     return ids
 
 
-def _head(text: str, size: int) -> str:
+def _text_head(text: str, size: int) -> str:
     """A text up to the last word that ends within `size` characters; all of it where it is not much longer."""
     if len(text) <= 2 * size:
         return text
@@ -105,18 +105,18 @@ def make_ready(version: str, package: PackagedModel) -> ReadyModel:
     how, network = numerics(package.preparation.precision), package.network  # type: ignore[arg-type]
     answering = ReadyModel(version, package, how)
     if facts_of(network.spec.problem).has_labels:
-        _settle(network.model, how)
+        _merge_adapters(network.model, how)
         flat = UnpaddedPass(network.model, autocast(how))
         ids = classifier.encode_texts(network.tokenizer, WARM, network.spec.max_length)
-        answering.flat = flat if flat.fits(ids, answering._padded) else None
+        answering.flat = flat if flat.fits(ids, answering._padded_logits) else None
     else:
-        _settle(network.model, None)
+        _merge_adapters(network.model, None)
     for texts in (WARM[:1], WARM * 4):
         answering.answers(texts)
     return answering
 
 
-def _settle(model: nn.Module, how: Numerics | None) -> None:
+def _merge_adapters(model: nn.Module, how: Numerics | None) -> None:
     """Merge adapters into the layers they are beside and, where products run in bf16, hold those weights in bf16.
 
     Autocast would cast them at each pass, to the same values. A decoder writes in the precision it was stored in.

@@ -48,7 +48,7 @@ def check_answers(model: AnsweringModel, folder: Path, how: Numerics) -> str:
     then, texts = Numerics(**check["numerics"]), check["texts"]
     rough = how.dtype != "fp32" or (how.device, how.dtype) != (then.device, then.dtype)
     allowed = len(texts) // STRAYS if rough else 0
-    strays, gap = _apart(model.answers(texts), check, ROUGH if rough else EXACT)
+    strays, gap = _count_differences(model.answers(texts), check, ROUGH if rough else EXACT)
     if strays > allowed:
         raise InfraError(
             f"it answers {strays} of {len(texts)} texts otherwise than at its release (scores differ by up to {gap:.2g}): "
@@ -57,7 +57,7 @@ def check_answers(model: AnsweringModel, folder: Path, how: Numerics) -> str:
     return f"checked: {len(texts) - strays} of {len(texts)} answers as at release" + (f", scores within {gap:.1g}" if gap else "")
 
 
-def _apart(predictions: Sequence[Prediction | None], check: dict[str, Any], tolerance: float) -> tuple[int, float]:
+def _count_differences(predictions: Sequence[Prediction | None], check: dict[str, Any], tolerance: float) -> tuple[int, float]:
     """How many answers differ, and the largest gap between scores of equal answers."""
     scores = check["scores"] or [None] * len(predictions)
     strays, gap = abs(len(predictions) - len(check["texts"])), 0.0

@@ -17,7 +17,7 @@ from configs.errors import InfraError
 from tasks.data.normalise import normalise_text
 from tasks.data.redaction.redact import Redactor
 from tasks.serving.batcher import Busy
-from tasks.serving.fair_queue import Turns
+from tasks.serving.fair_queue import FairLock
 
 AT_ONCE = 1_000  # characters of a request that are prepared where they are answered: at most 5 ms
 PIECE = 20_000  # characters that a request has prepared before it is another's turn
@@ -44,12 +44,12 @@ class Recipe:
 def prepare_texts(recipe: Recipe, texts: Sequence[str]) -> list[str | None]:
     """The texts normalised and redacted; None for one over the budget of its search."""
     plain = [normalise_text(text, recipe.layout) for text in texts]
-    redactor = _redactor(recipe)
+    redactor = _redactor_of(recipe)
     return redactor.redact_each(plain) if redactor else list(plain)
 
 
 @lru_cache(8)
-def _redactor(recipe: Recipe) -> Redactor | None:
+def _redactor_of(recipe: Recipe) -> Redactor | None:
     return None if recipe.entities is None else Redactor(recipe.entities, recipe.key, recipe.ner_model)
 
 
@@ -57,7 +57,7 @@ class Preparer:
     """Has long requests prepared by `submit`, which runs a function elsewhere, one after another."""
 
     def __init__(self, submit: Submit) -> None:
-        self._submit, self._waiting, self._turns = submit, 0, Turns()
+        self._submit, self._waiting, self._turns = submit, 0, FairLock()
 
     async def prepare(self, recipe: Recipe | None, texts: Sequence[str], caller: str = "") -> list[str | None]:
         """The texts, prepared if that would take long; None for one over its budget. Busy where too much waits.
@@ -74,26 +74,26 @@ class Preparer:
         self._waiting += size
         try:
             ready: list[str | None] = []
-            for piece in _pieces(texts):
+            for piece in _split_into_pieces(texts):
                 async with self._turns.turn(caller):
-                    ready += await self._prepared(recipe, piece)
+                    ready += await self._prepare_with_retry(recipe, piece)
             return [None if text is None else PreparedTexts(text) for text in ready]
         finally:
             self._waiting -= size
 
-    async def _prepared(self, recipe: Recipe, piece: list[str]) -> list[str | None]:
+    async def _prepare_with_retry(self, recipe: Recipe, piece: list[str]) -> list[str | None]:
         """Once more where the process was ended, as the system does where memory is short."""
         try:
-            return await self._elsewhere(recipe, piece)
+            return await self._submit_piece(recipe, piece)
         except InfraError:
-            return await self._elsewhere(recipe, piece)
+            return await self._submit_piece(recipe, piece)
 
-    async def _elsewhere(self, recipe: Recipe, piece: list[str]) -> list[str | None]:
+    async def _submit_piece(self, recipe: Recipe, piece: list[str]) -> list[str | None]:
         ready: list[str | None] = await asyncio.wrap_future(self._submit(prepare_texts, recipe, piece))
         return ready
 
 
-def _pieces(texts: Sequence[str]) -> list[list[str]]:
+def _split_into_pieces(texts: Sequence[str]) -> list[list[str]]:
     pieces: list[list[str]] = [[]]
     room = PIECE
     for text in texts:

@@ -84,7 +84,7 @@ def ratio_interval(
     codes = group_codes(groups, len(columns[0]))
     sums, sizes = (np.bincount(codes, weights=column).astype(np.float64) for column in columns)
     value = float(sums.sum() / sizes.sum())
-    low, high = _bca(value, sums, sizes, how)
+    low, high = _bca_interval(value, sums, sizes, how)
     rows = np.bincount(codes).astype(np.float64)
     return Interval(value, low, high, how.confidence, len(columns[0]), len(sums), effective_size(rows[rows > 0]))
 
@@ -110,7 +110,7 @@ def difference_intervals(many: Sequence[Pairs], how: IntervalSettings) -> list[I
     """
     binary = [pairs for pairs in many if pairs.binary and pairs.n_effective > 1]
     design = np.array([pairs.design for pairs in binary])
-    wins, losses, n = (np.array(column, dtype=np.float64) / design for column in _columns(binary))
+    wins, losses, n = (np.array(column, dtype=np.float64) / design for column in _discordance_columns(binary))
     low, high = tango_interval(wins, losses, n, how.confidence, np.array([pairs.n_effective - 1 for pairs in binary]))
     bounds = iter(zip(low.tolist(), high.tolist(), strict=True))
     intervals = []
@@ -123,7 +123,7 @@ def difference_intervals(many: Sequence[Pairs], how: IntervalSettings) -> list[I
     return intervals
 
 
-def _columns(many: Sequence[Pairs]) -> tuple[list[int], list[int], list[int]]:
+def _discordance_columns(many: Sequence[Pairs]) -> tuple[list[int], list[int], list[int]]:
     return [pairs.wins for pairs in many], [pairs.losses for pairs in many], [pairs.n for pairs in many]
 
 
@@ -132,7 +132,7 @@ def _interval(pairs: Pairs, low: float | None, high: float | None, confidence: f
 
 
 def _bootstrap_interval(pairs: Pairs, how: IntervalSettings) -> Interval:
-    low, high = _bca(pairs.difference, pairs.sums, pairs.sizes, how)
+    low, high = _bca_interval(pairs.difference, pairs.sums, pairs.sizes, how)
     return _interval(pairs, low, high, how.confidence)
 
 
@@ -146,7 +146,7 @@ def _real_interval(pairs: Pairs, how: IntervalSettings) -> Interval:
     return replace(interval, low=min(interval.low, low), high=max(interval.high, high))
 
 
-def _bca(value: float, sums: Floats, sizes: Floats, how: IntervalSettings) -> tuple[float, float] | tuple[None, None]:
+def _bca_interval(value: float, sums: Floats, sizes: Floats, how: IntervalSettings) -> tuple[float, float] | tuple[None, None]:
     """Efron's BCa (1987), 'Better bootstrap confidence intervals', for a ratio of sums, with groups drawn whole."""
     if len(sums) < 2:
         return None, None

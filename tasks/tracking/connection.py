@@ -46,7 +46,7 @@ class Connection:
     def attempt(self, action: str, call: Callable[[], T]) -> T:
         """Call, and call again after pauses of 1, 2, 4 seconds where the server or its database does not answer."""
         attempts = Retrying(
-            stop=stop_after_attempt(ATTEMPTS), wait=wait_exponential(), retry=retry_if_exception(_may_pass),
+            stop=stop_after_attempt(ATTEMPTS), wait=wait_exponential(), retry=retry_if_exception(_is_temporary),
             sleep=self.pause, reraise=True,
         )  # fmt: skip
         try:
@@ -88,7 +88,7 @@ def tracking_failures() -> tuple[type[Exception], ...]:
     return MlflowException, RequestException, OperationalError, OSError
 
 
-def _may_pass(error: BaseException) -> bool:
+def _is_temporary(error: BaseException) -> bool:
     """Whether trying again can help: servers and locks recover, wrong requests and our own mistakes do not."""
     if not isinstance(error, tracking_failures()):
         return False

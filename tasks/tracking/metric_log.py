@@ -30,7 +30,7 @@ class MetricLog:
         self.tracking, self.run_id, self.journal, self.notice, self.sample = tracking, run_id, journal, notice, sample
         self.writing = threading.Lock()
         journal.parent.mkdir(parents=True, exist_ok=True)
-        self.entries = _entries(journal, notice)
+        self.entries = _read_journal(journal, notice)
         self.seen = {(name, step) for step, name, _, _ in self.entries}
         self.sent = 0  # a batch that MLflow has already is recognised by it: same name, step, time and value
         self.closing = threading.Event()
@@ -53,16 +53,16 @@ class MetricLog:
         try:
             yield
         except BaseException:
-            self._close(thread)
+            self._stop_thread(thread)
             with suppress(
                 *tracking_failures()
             ):  # the last losses say what went wrong; an outage would say less than the error itself
                 self._upload()
             raise
-        self._close(thread)
+        self._stop_thread(thread)
         self.tracking.attempt("uploading metrics", self._upload)
 
-    def _close(self, thread: threading.Thread) -> None:
+    def _stop_thread(self, thread: threading.Thread) -> None:
         self.closing.set()
         thread.join()
 
@@ -71,7 +71,7 @@ class MetricLog:
         while not self.closing.wait(FLUSH_SECONDS):
             if time.monotonic() - last_look >= SAMPLE_SECONDS:
                 last_look = time.monotonic()
-                self._look_at_machine()
+                self._sample_machine()
             try:
                 self._upload()
             except tracking_failures() as error:
@@ -83,7 +83,7 @@ class MetricLog:
             else:
                 away = False
 
-    def _look_at_machine(self) -> None:
+    def _sample_machine(self) -> None:
         """One more step of the machine's own curves; a machine that cannot be read is looked at no more."""
         try:
             if values := self.sample():
@@ -101,17 +101,17 @@ class MetricLog:
             self.sent = end
 
 
-def _entries(journal: Path, notice: Callable[[str], None]) -> list[tuple[int, str, float, int]]:
+def _read_journal(journal: Path, notice: Callable[[str], None]) -> list[tuple[int, str, float, int]]:
     """What the journal holds; lines that a fault of the disk damaged are cut out, for which no training has to end."""
     lines = _whole_lines(journal)
-    entries = [(line, entry) for line in lines if (entry := _entry(line)) is not None]
+    entries = [(line, entry) for line in lines if (entry := _parse_entry(line)) is not None]
     if len(entries) < len(lines):
         notice(f"{journal}: {len(lines) - len(entries)} damaged lines are left out of its metrics: check the disk")
         journal.write_text("".join(f"{line}\n" for line, _ in entries))
     return [entry for _, entry in entries]
 
 
-def _entry(line: str) -> tuple[int, str, float, int] | None:
+def _parse_entry(line: str) -> tuple[int, str, float, int] | None:
     with suppress(ValueError, TypeError):
         step, name, value, at = json.loads(line)
         return int(step), str(name), float(value), int(at)

@@ -34,7 +34,7 @@ def earlier_places(home: Home) -> tuple[Path, ...]:
         return ()
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as database:
-            return tuple(sorted(_earlier(home, database)))
+            return tuple(sorted(_earlier_places(home, database)))
     except sqlite3.Error as error:
         raise InfraError(f"{file} cannot be read ({error}): restore it from a copy, and keep this one beside it") from error
 
@@ -47,8 +47,8 @@ def settle_places(home: Home) -> str | None:
     try:
         with closing(sqlite3.connect(home.path / "mlflow.db", timeout=BUSY_SECONDS, isolation_level=None)) as database:
             database.execute("begin immediate")
-            for place in _earlier(home, database):  # another process may have done it meanwhile
-                _replace(database, place, home.artifacts)
+            for place in _earlier_places(home, database):  # another process may have done it meanwhile
+                _replace_place(database, place, home.artifacts)
             database.execute("commit")
     except sqlite3.Error as error:
         raise InfraError(
@@ -59,14 +59,14 @@ def settle_places(home: Home) -> str | None:
     return f"this home was in {places} before: MLflow's paths are those of {home.path} now"
 
 
-def _earlier(home: Home, database: sqlite3.Connection) -> set[Path]:
+def _earlier_places(home: Home, database: sqlite3.Connection) -> set[Path]:
     tables = {row[0] for row in database.execute("select name from sqlite_master where type = 'table'")}
     if not tables >= {"experiments", "runs", "tags"}:  # no whole database of MLflow's, which says so itself
         return set()
-    return set(_elsewhere(home, database.execute(PLACES).fetchall()))
+    return set(_moved_places(home, database.execute(PLACES).fetchall()))
 
 
-def _elsewhere(home: Home, rows: list[tuple[str, str]]) -> Iterator[Path]:
+def _moved_places(home: Home, rows: list[tuple[str, str]]) -> Iterator[Path]:
     for name, location in rows:
         place = local_path(location)
         named_so = place is not None and (place.name, place.parent.name) == (name, home.artifacts.name)
@@ -86,7 +86,7 @@ def local_path(location: str) -> Path | None:
     return Path(location) if location.startswith("/") else None
 
 
-def _replace(database: sqlite3.Connection, old: Path, new: Path) -> None:
+def _replace_place(database: sqlite3.Connection, old: Path, new: Path) -> None:
     for spelling in (Path.as_uri, lambda path: f"file://{path}", str):  # MLflow quotes some, and takes them unquoted too
         before, after = spelling(old), spelling(new)
         for table, columns in COLUMNS.items():

@@ -20,7 +20,8 @@ class Registry:
             except MlflowException as error:
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     return None
-                if error.error_code == "PERMISSION_DENIED" and not self._known(model):  # auth's word for a model that is not there
+                # auth's word for a model that is not there
+                if error.error_code == "PERMISSION_DENIED" and not self._has_model(model):
                     return None
                 raise
 
@@ -33,13 +34,13 @@ class Registry:
 
     def knows(self, model: str) -> bool:
         """Whether a model of this name is registered, with versions or without."""
-        return self.tracking.attempt(f"looking for {model}", lambda: self._known(model))
+        return self.tracking.attempt(f"looking for {model}", lambda: self._has_model(model))
 
     def run_of(self, model: str, version: str) -> str | None:
         """The run that made a version."""
         return self.tracking.version_tags(model, version)["run_id"] or None
 
-    def _known(self, model: str) -> bool:
+    def _has_model(self, model: str) -> bool:
         return bool(self.tracking.client.search_registered_models(f"name = '{model}'"))
 
     def set_champion(self, model: str, version: str) -> None:

@@ -62,8 +62,8 @@ def dataset_inputs(splits: Sequence[SplitFacts]) -> list[DatasetInput]:
             Dataset(
                 split.name,
                 split.digest[:DIGEST_LETTERS],
-                *_source(split.source),
-                json.dumps({"mlflow_colspec": [_column(name, kind) for name, kind in split.columns.items()]}),
+                *_source_of(split.source),
+                json.dumps({"mlflow_colspec": [_column_schema(name, kind) for name, kind in split.columns.items()]}),
                 json.dumps({"num_rows": split.rows}),
             ),
             [InputTag(MLFLOW_DATASET_CONTEXT, split.context)],
@@ -101,7 +101,7 @@ def _gpu_monitors() -> list[GPUMonitor]:
         return []
 
 
-def _source(source: str) -> tuple[str, str]:
+def _source_of(source: str) -> tuple[str, str]:
     """The kind of a source by MLflow's name, and its address as MLflow's JSON."""
     address = without_credentials(source)
     scheme, separator, rest = address.partition("://")
@@ -114,6 +114,6 @@ def _source(source: str) -> tuple[str, str]:
     return ("s3" if separator and scheme.startswith("s3") else "local"), json.dumps({"uri": address})
 
 
-def _column(name: str, kind: str) -> dict[str, object]:
+def _column_schema(name: str, kind: str) -> dict[str, object]:
     known = {"int64": "long", "double": "double", "bool": "boolean"}
     return {"type": known.get(kind, "datetime" if kind.startswith("timestamp") else "string"), "name": name, "required": False}

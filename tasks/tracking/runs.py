@@ -48,9 +48,9 @@ class Runs(Connection):
     def find_run(self, experiment: str, train_key: str) -> str | None:
         """The one run of a train-key, if it was ever opened."""
         where = self.experiment(experiment)
-        return self.attempt("looking for the run", lambda: self._run_of(where, train_key))
+        return self.attempt("looking for the run", lambda: self._find_run(where, train_key))
 
-    def _run_of(self, where: str, train_key: str) -> str | None:
+    def _find_run(self, where: str, train_key: str) -> str | None:
         runs = self.client.search_runs([where], f"tags.`{PREFIX}train_key` = '{train_key}'", max_results=1)
         return str(runs[0].info.run_id) if runs else None
 
@@ -62,7 +62,7 @@ class Runs(Connection):
 
         def find() -> str:
             where = self.experiment(experiment)
-            run_id = self._run_of(where, train_key)
+            run_id = self._find_run(where, train_key)
             if run_id is not None:
                 self.client.update_run(run_id, status="RUNNING")
                 return run_id
@@ -101,9 +101,9 @@ class Runs(Connection):
         Of the names in `first` the run keeps the first value: what a later attempt finds done took it no time. With
         `model_uri` (models:/m-...) they are shown with that stored model too.
         """
-        self.attempt("logging metrics", lambda: self.upload(run_id, self._new(run_id, values, step, first), model_uri))
+        self.attempt("logging metrics", lambda: self.upload(run_id, self._new_metrics(run_id, values, step, first), model_uri))
 
-    def _new(
+    def _new_metrics(
         self, run_id: str, values: Mapping[str, float], step: int, first: Collection[str]
     ) -> list[tuple[int, str, float, int]]:
         last: dict[str, float] = self.client.get_run(run_id).data.metrics

@@ -29,7 +29,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         _let_go_in_children()
-        self.path, self._file = _made(folder)
+        self.path, self._file = _create_locked_file(folder)
         self.began, self.size, self._unsynced = time.monotonic(), 0, False
         _open.add(self)
 
@@ -73,23 +73,23 @@ def claim_finished(path: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        yield take_lock(file) and _is(path, file)
+        yield take_lock(file) and _is_same_file(path, file)
     finally:
         os.close(file)
 
 
-def _made(folder: Path) -> tuple[Path, int]:
+def _create_locked_file(folder: Path) -> tuple[Path, int]:
     """A new file and its lock; another one where a process took it for finished before it was locked."""
     while True:
         path = folder / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(6)}{SUFFIX}"
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         wait_for_lock(file)
-        if _is(path, file):
+        if _is_same_file(path, file):
             return path, file
         os.close(file)
 
 
-def _is(path: Path, file: int) -> bool:
+def _is_same_file(path: Path, file: int) -> bool:
     try:
         return path.stat().st_ino == os.fstat(file).st_ino
     except FileNotFoundError:

@@ -49,22 +49,22 @@ def open_traffic(home: Path, pipeline: str, url: str | None = None, redact: Reda
 
     Nothing is written before the first record. Raises InputError for a URL that cannot be one.
     """
-    return Traffic(_folder(home, pipeline), _store(home, pipeline, url), redact)
+    return Traffic(_traffic_folder(home, pipeline), _open_store(home, pipeline, url), redact)
 
 
 def read_answers(home: Path, pipeline: str, url: str | None = None, query: Query | None = None) -> pd.DataFrame:
     """Answers by time, those still in journals too; with `query.most` a random sample of so many, in bounded memory."""
-    return frame_of(_read(home, pipeline, url, "answers", query or Query()))
+    return frame_of(_read_rows(home, pipeline, url, "answers", query or Query()))
 
 
 def read_feedback(home: Path, pipeline: str, url: str | None = None) -> pd.DataFrame:
     """All feedback by time."""
-    return frame_of(_read(home, pipeline, url, "feedback", Query()))
+    return frame_of(_read_rows(home, pipeline, url, "feedback", Query()))
 
 
 def find_answers(home: Path, pipeline: str, url: str | None, ids: Collection[str]) -> pd.DataFrame:
     """The answers with these ids, as far as they are there."""
-    return frame_of(_read(home, pipeline, url, "answers", Query(ids=frozenset(ids))))
+    return frame_of(_read_rows(home, pipeline, url, "answers", Query(ids=frozenset(ids))))
 
 
 def pending_audits(
@@ -81,18 +81,18 @@ def pending_audits(
     count, for users choose what they label. Feedback comes after its answer: older feedback is not read.
     """
     kinds = ["label", "correction", *(["thumb"] if thumbs else [])]
-    feedback = _read(home, pipeline, url, "feedback", Query(start)).to_pandas()
+    feedback = _read_rows(home, pipeline, url, "feedback", Query(start)).to_pandas()
     done = feedback[(feedback["source"] == "audit") & feedback["kind"].isin(kinds)]["answer_id"]
-    drawn = _read(home, pipeline, url, "answers", Query(start, audits=True)).to_pandas()
+    drawn = _read_rows(home, pipeline, url, "answers", Query(start, audits=True)).to_pandas()
     pending: pd.DataFrame = drawn[~drawn["id"].isin(done)].sort_values("id", ignore_index=True)
     return pending if most is None else pending.head(most)
 
 
-def _read(home: Path, pipeline: str, url: str | None, kind: Kind, query: Query) -> pa.Table:
+def _read_rows(home: Path, pipeline: str, url: str | None, kind: Kind, query: Query) -> pa.Table:
     """Journals first, then the store: what moves meanwhile is seen twice rather than not at all."""
     import pyarrow as pa
 
-    folder, store = _folder(home, pipeline), _store(home, pipeline, url)
+    folder, store = _traffic_folder(home, pipeline), _open_store(home, pipeline, url)
     try:
         settle_journals(folder, store)
     except OSError as error:
@@ -104,13 +104,13 @@ def _read(home: Path, pipeline: str, url: str | None, kind: Kind, query: Query) 
     return query.of(pa.concat_tables([stored, *open_ones]))
 
 
-def _folder(home: Path, pipeline: str) -> Path:
+def _traffic_folder(home: Path, pipeline: str) -> Path:
     return home / "traffic" / pipeline
 
 
-def _store(home: Path, pipeline: str, url: str | None) -> Store:
+def _open_store(home: Path, pipeline: str, url: str | None) -> Store:
     if url is None:
-        return ParquetStore(_folder(home, pipeline))
+        return ParquetStore(_traffic_folder(home, pipeline))
     from tasks.traffic.sql import SqlStore
 
     return SqlStore(url, pipeline)

@@ -65,7 +65,7 @@ def answer_schema() -> pa.Schema:
     import pyarrow as pa
 
     text, real = pa.string(), pa.float64()
-    names = {"id": text, "time": _time(), "version": text, "text": text, "prediction": text, "score": real, "latency_ms": real}
+    names = {"id": text, "time": _time_type(), "version": text, "text": text, "prediction": text, "score": real, "latency_ms": real}
     return pa.schema([*names.items(), ("audit", pa.bool_()), ("audit_probability", real), ("origin", text)])
 
 
@@ -73,7 +73,7 @@ def feedback_schema() -> pa.Schema:
     """The columns of feedback."""
     import pyarrow as pa
 
-    return pa.schema([(name, _time() if name == "time" else pa.string()) for name in Feedback.__slots__])
+    return pa.schema([(name, _time_type() if name == "time" else pa.string()) for name in Feedback.__slots__])
 
 
 def schema_of(kind: Kind) -> pa.Schema:
@@ -101,11 +101,11 @@ def decode_records(content: bytes) -> dict[Kind, pa.Table]:
 
     lines = content[: content.rfind(b"\n") + 1]
     try:
-        tables = [_parsed(lines)]
+        tables = [_parse_lines(lines)]
     except pa.ArrowInvalid:
-        tables = list(_one_by_one(lines.splitlines(keepends=True)))
-    both = pa.concat_tables(tables) if tables else _empty()
-    return {kind: _of_kind(both, kind) for kind in KINDS}
+        tables = list(_parse_each_line(lines.splitlines(keepends=True)))
+    both = pa.concat_tables(tables) if tables else _empty_table()
+    return {kind: _rows_of_kind(both, kind) for kind in KINDS}
 
 
 def empty_table(kind: Kind) -> pa.Table:
@@ -130,7 +130,7 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _time() -> pa.DataType:
+def _time_type() -> pa.DataType:
     import pyarrow as pa
 
     return pa.timestamp("us", tz="UTC")
@@ -144,32 +144,32 @@ def _line_schema() -> pa.Schema:
     return pa.schema(list(fields.values()))
 
 
-def _empty() -> pa.Table:
+def _empty_table() -> pa.Table:
     return _line_schema().empty_table()
 
 
-def _parsed(lines: bytes) -> pa.Table:
+def _parse_lines(lines: bytes) -> pa.Table:
     import pyarrow as pa
     import pyarrow.json as pj
 
     if not lines:
-        return _empty()
+        return _empty_table()
     how = pj.ParseOptions(explicit_schema=_line_schema(), unexpected_field_behavior="ignore")
     read = pj.ReadOptions(use_threads=False, block_size=max(1 << 20, len(lines) + 1))
     return pj.read_json(pa.BufferReader(lines), read_options=read, parse_options=how)
 
 
-def _one_by_one(lines: Iterable[bytes]) -> Iterable[pa.Table]:
+def _parse_each_line(lines: Iterable[bytes]) -> Iterable[pa.Table]:
     import pyarrow as pa
 
     for line in lines:
         try:
-            yield _parsed(line)
+            yield _parse_lines(line)
         except pa.ArrowInvalid:
             continue
 
 
-def _of_kind(both: pa.Table, kind: Kind) -> pa.Table:
+def _rows_of_kind(both: pa.Table, kind: Kind) -> pa.Table:
     import pyarrow.compute as pc
 
     is_feedback = pc.is_valid(both.column("answer_id"))

@@ -63,7 +63,7 @@ class SqlStore:
     seal_bytes = 8 << 20
 
     def __init__(self, url: str, pipeline: str) -> None:
-        self.url, self.pipeline = _parsed(url), pipeline
+        self.url, self.pipeline = _parse_url(url), pipeline
         self._ready = False
 
     @property
@@ -72,17 +72,17 @@ class SqlStore:
 
     def put(self, name: str, tables: dict[Kind, pa.Table]) -> None:
         """One transaction; a row that is there stays as it is."""
-        with self._begun() as connection:
+        with self._transaction() as connection:
             for kind in KINDS:
-                insert = (postgresql if self._shared else sqlite).insert(TABLES[kind]).on_conflict_do_nothing()
+                insert = (postgresql if self._is_server else sqlite).insert(TABLES[kind]).on_conflict_do_nothing()
                 for batch in tables[kind].to_batches(max_chunksize=ROWS):
                     connection.execute(insert, [{**row, "pipeline": self.pipeline} for row in batch.to_pylist()])
 
     def read(self, kind: Kind, query: Query) -> pa.Table:
         import pyarrow as pa
 
-        with self._begun() as connection:
-            tables = [rows for ids in _parts(query.ids) for rows in self._rows(connection, kind, query, ids)]
+        with self._transaction() as connection:
+            tables = [rows for ids in _id_batches(query.ids) for rows in self._rows(connection, kind, query, ids)]
         return pa.concat_tables([empty_table(kind).select(query.names(kind)), *tables])
 
     def tidy(self) -> None:
@@ -108,18 +108,18 @@ class SqlStore:
             statement = statement.order_by(table.c.id).limit(query.most)
         result = connection.execution_options(stream_results=True).execute(statement)
         for rows in result.partitions(FETCHED):
-            yield _table(kind, names, list(zip(*rows, strict=True)))
+            yield _table_of_columns(kind, names, list(zip(*rows, strict=True)))
 
     @property
-    def _shared(self) -> bool:
+    def _is_server(self) -> bool:
         return self.url.get_backend_name() != "sqlite"
 
     @contextmanager
-    def _begun(self) -> Iterator[Connection]:
+    def _transaction(self) -> Iterator[Connection]:
         try:
             if not self._ready:
                 with self._engine.begin() as connection:
-                    if self._shared:
+                    if self._is_server:
                         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x74756E65)))
                     metadata.create_all(connection)
                 self._ready = True
@@ -135,14 +135,14 @@ class SqlStore:
     def _engine(self) -> Engine:
         try:
             options = {name: value for name, value in POSTGRES.items() if name not in self.url.query}
-            return sa.create_engine(self.url, poolclass=sa.NullPool, connect_args=options if self._shared else {"timeout": 5.0})
+            return sa.create_engine(self.url, poolclass=sa.NullPool, connect_args=options if self._is_server else {"timeout": 5.0})
         except ModuleNotFoundError as error:
             raise InfraError(
                 f"the traffic log at {self.name} needs the package {error.name}: pip install psycopg2-binary"
             ) from error
 
 
-def _parsed(url: str) -> sa.URL:
+def _parse_url(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
     except (ArgumentError, ValueError) as error:
@@ -154,14 +154,14 @@ def _parsed(url: str) -> sa.URL:
     return parsed
 
 
-def _parts(ids: frozenset[str] | None) -> list[list[str] | None]:
+def _id_batches(ids: frozenset[str] | None) -> list[list[str] | None]:
     if ids is None:
         return [None]
     in_order = sorted(ids)
     return [in_order[start : start + IDS] for start in range(0, len(in_order), IDS)]
 
 
-def _table(kind: Kind, names: list[str], columns: list[tuple[Any, ...]]) -> pa.Table:
+def _table_of_columns(kind: Kind, names: list[str], columns: list[tuple[Any, ...]]) -> pa.Table:
     import pyarrow as pa
 
     schema = empty_table(kind).select(names).schema

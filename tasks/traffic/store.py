@@ -99,8 +99,8 @@ class ParquetStore:
 
     def put(self, name: str, tables: dict[Kind, pa.Table]) -> None:
         for kind in KINDS:
-            for day, rows in _by_day(tables[kind]):
-                _write(rows, self.folder / kind / f"day={day}" / f"{name}.parquet")
+            for day, rows in _split_by_day(tables[kind]):
+                _write_file(rows, self.folder / kind / f"day={day}" / f"{name}.parquet")
 
     def read(self, kind: Kind, query: Query) -> pa.Table:
         import pyarrow as pa
@@ -108,9 +108,9 @@ class ParquetStore:
         for attempt in range(_ATTEMPTS):
             table = empty_table(kind).select(query.names(kind))
             try:
-                for file in [file for day in self._days(kind, query) for file in _files(day)]:
-                    with _damage_named(file):
-                        rows = _rows(file, kind, query.names(kind))
+                for file in [file for day in self._days_of_query(kind, query) for file in _files_of_day(day)]:
+                    with _report_damage(file):
+                        rows = _read_file(file, kind, query.names(kind))
                     table = pa.concat_tables([table, query.of(rows)])
                     table = query.of(table) if query.most is not None else table
                 return query.of(table)
@@ -121,26 +121,26 @@ class ParquetStore:
 
     def tidy(self) -> None:
         """Make larger files of the small ones of each day, by one process at a time; remove what was half written."""
-        with _alone(self.folder) as mine:
+        with _try_tidy_lock(self.folder) as mine:
             for day in [day for kind in KINDS for day in sorted((self.folder / kind).glob("day=*"))] if mine else ():
-                _sweep(day)
-                small = [file for file in _files(day) if file.stat().st_size < SMALL_BYTES]
+                _remove_abandoned(day)
+                small = [file for file in _files_of_day(day) if file.stat().st_size < SMALL_BYTES]
                 over = day.name.removeprefix("day=") < f"{datetime.now(UTC):%Y-%m-%d}"
                 if len(small) > (1 if over else MOST_FILES):
-                    for group in _together(small):
-                        _merge(group, day.parent.name == "answers")
+                    for group in _groups_to_merge(small):
+                        _merge_files(group, day.parent.name == "answers")
 
     def close(self) -> None:
         return None
 
-    def _days(self, kind: Kind, query: Query) -> list[Path]:
+    def _days_of_query(self, kind: Kind, query: Query) -> list[Path]:
         """The days a query may find rows in."""
         first = "" if query.start is None else f"day={query.start.astimezone(UTC):%Y-%m-%d}"
         last = "~" if query.end is None else f"day={(query.end.astimezone(UTC) - timedelta(microseconds=1)):%Y-%m-%d}"
         return sorted(day for day in (self.folder / kind).glob("day=*") if first <= day.name <= last)
 
 
-def _by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+def _split_by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -149,11 +149,11 @@ def _by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         yield day.isoformat(), table.filter(pc.equal(days, pa.scalar(day, type=pa.date32())))
 
 
-def _files(day: Path) -> list[Path]:
+def _files_of_day(day: Path) -> list[Path]:
     return sorted(day.glob("[!.]*.parquet"))
 
 
-def _rows(file: Path, kind: Kind, names: list[str]) -> pa.Table:
+def _read_file(file: Path, kind: Kind, names: list[str]) -> pa.Table:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file) as parquet:
@@ -161,7 +161,7 @@ def _rows(file: Path, kind: Kind, names: list[str]) -> pa.Table:
 
 
 @contextmanager
-def _damage_named(file: Path) -> Iterator[None]:
+def _report_damage(file: Path) -> Iterator[None]:
     """Name the file that cannot be read as Parquet, and the ways out."""
     import pyarrow as pa
 
@@ -177,7 +177,7 @@ def _damage_named(file: Path) -> Iterator[None]:
         ) from error
 
 
-def _write(rows: pa.Table, path: Path) -> None:
+def _write_file(rows: pa.Table, path: Path) -> None:
     """Whole or not at all: written aside, synced, renamed, and the folder synced too."""
     import pyarrow.parquet as pq
 
@@ -185,7 +185,7 @@ def _write(rows: pa.Table, path: Path) -> None:
         pq.write_table(rows, aside, compression="zstd")
 
 
-def _together(files: list[Path]) -> Iterator[list[Path]]:
+def _groups_to_merge(files: list[Path]) -> Iterator[list[Path]]:
     """Files in their order, each time as many as reach SMALL_BYTES; one alone is left as it is."""
     group: list[Path] = []
     size = 0
@@ -200,26 +200,26 @@ def _together(files: list[Path]) -> Iterator[list[Path]]:
         yield group
 
 
-def _merge(files: list[Path], answers: bool) -> None:
+def _merge_files(files: list[Path], answers: bool) -> None:
     """The rows of all in one new file, then the old ones go: killed in between, they are there twice, and merged again."""
     import pyarrow as pa
 
     kind: Kind = "answers" if answers else "feedback"
     name = hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()[:24]
-    whole = unique_rows(pa.concat_tables([_rows(file, kind, schema_of(kind).names) for file in files]))
-    _write(whole.sort_by([("time", "ascending"), ("id", "ascending")]), files[0].with_name(f"day-{name}.parquet"))
+    whole = unique_rows(pa.concat_tables([_read_file(file, kind, schema_of(kind).names) for file in files]))
+    _write_file(whole.sort_by([("time", "ascending"), ("id", "ascending")]), files[0].with_name(f"day-{name}.parquet"))
     for file in files:
         file.unlink(missing_ok=True)
 
 
-def _sweep(day: Path) -> None:
+def _remove_abandoned(day: Path) -> None:
     for aside in day.glob(".*"):
         if time.time() - aside.stat().st_mtime > _ABANDONED_SECONDS:
             aside.unlink(missing_ok=True)
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
+def _try_tidy_lock(folder: Path) -> Iterator[bool]:
     """Whether there is something to tidy up that no other process tidies; none does while the block lasts."""
     if not folder.is_dir():
         yield False

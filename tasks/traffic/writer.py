@@ -57,7 +57,7 @@ class Traffic:
         self._process = os.getpid()
         self._threads = [
             threading.Thread(target=work, args=args, name=f"traffic-{name}", daemon=True)
-            for name, work, args in (("writer", self._write_on, (tick,)), ("keeper", self._keep_on, ()))
+            for name, work, args in (("writer", self._write_until_closed, (tick,)), ("keeper", self._settle_until_closed, ()))
         ]
         for thread in self._threads:
             thread.start()
@@ -70,7 +70,7 @@ class Traffic:
 
     def answered(self, answers: Sequence[Answer]) -> None:
         """Keep answers; returns at once, whatever the disk does."""
-        self._accept(answers, sum(len(answer.text) + len(answer.prediction) for answer in answers))
+        self._enqueue(answers, sum(len(answer.text) + len(answer.prediction) for answer in answers))
 
     def feedback(self, feedback: Sequence[Feedback]) -> None:
         """Keep feedback; what people write, labels and corrections, is redacted first."""
@@ -80,12 +80,12 @@ class Traffic:
                 record if record.kind == "thumb" else replace(record, value=value)
                 for record, value in zip(feedback, values, strict=True)
             ]
-        self._accept(feedback, sum(len(record.value) for record in feedback))
+        self._enqueue(feedback, sum(len(record.value) for record in feedback))
 
     def flush(self) -> bool:
         """Write and sync what waits now; whether all of it is on disk."""
         with self._turn:
-            return self._write(sync=True) and self._write(sync=True)  # what the disk refused before, then the rest
+            return self._write_waiting(sync=True) and self._write_waiting(sync=True)  # what the disk refused before, then the rest
 
     def close(self) -> None:
         """Write all that was taken, and move it to its store if that answers; journals that cannot be moved wait for the next."""
@@ -102,15 +102,15 @@ class Traffic:
             thread.join(15)
         flushed = self.flush()
         with self._turn:
-            self._seal()
+            self._close_journal()
         if not flushed:
-            self._lose(self._unwritten_records, "the disk did not take them before the end")
-        self._settle()
+            self._count_lost(self._unwritten_records, "the disk did not take them before the end")
+        self._settle_journals()
         self._store.close()
 
     # --- the caller's side: a list and two numbers ----------------------------------------------------------------------
 
-    def _accept(self, records: Sequence[Answer | Feedback], characters: int) -> None:
+    def _enqueue(self, records: Sequence[Answer | Feedback], characters: int) -> None:
         size = characters + _OVERHEAD * len(records)
         with self._lock:
             full = len(self._waiting) + len(records) > MOST_WAITING or self._characters + size > MOST_CHARACTERS
@@ -119,9 +119,9 @@ class Traffic:
                 self._characters += size
                 self._accepted += len(records)
                 return
-        self._lose(len(records), "the queue is full" if full else "the log is closed, or was opened before a fork")
+        self._count_lost(len(records), "the queue is full" if full else "the log is closed, or was opened before a fork")
 
-    def _lose(self, records: int, reason: str) -> None:
+    def _count_lost(self, records: int, reason: str) -> None:
         """Count what is lost, and say so once a minute."""
         now = time.monotonic()
         with self._lock:
@@ -133,31 +133,31 @@ class Traffic:
 
     # --- the writer: what waits goes to the journal ---------------------------------------------------------------------
 
-    def _write_on(self, tick: float) -> None:
+    def _write_until_closed(self, tick: float) -> None:
         while not self._ended.wait(tick):
             with self._turn:
-                self._write(sync=False)
+                self._write_waiting(sync=False)
 
-    def _write(self, sync: bool) -> bool:
+    def _write_waiting(self, sync: bool) -> bool:
         """Write what waits, or what the disk refused before; whether it took it."""
         if not self._unwritten_records:
-            self._drain()
+            self._encode_waiting()
         try:
             while self._unwritten:
                 self._journal = self._journal or Journal(self._folder)
                 self._unwritten = self._unwritten[self._journal.append(self._unwritten) :]
-            self._took()
+            self._note_written()
             now = time.monotonic()
             if self._journal is not None and (sync or now - self._synced >= SYNC_SECONDS):
                 self._journal.sync()
                 self._synced = now
-            self._seal_if_due(now)
+            self._close_journal_if_due(now)
         except OSError as error:
-            self._trouble(error)
+            self._note_trouble(error)
             return False
         return True
 
-    def _drain(self) -> None:
+    def _encode_waiting(self) -> None:
         with self._lock:
             records, self._waiting, self._characters = self._waiting, [], 0
         lines = []
@@ -165,10 +165,10 @@ class Traffic:
             try:
                 lines.append(encode_record(record))
             except (ValueError, TypeError, OverflowError) as error:
-                self._lose(1, f"one cannot be written ({error})")
+                self._count_lost(1, f"one cannot be written ({error})")
         self._unwritten, self._unwritten_records = memoryview(b"".join(lines)), len(lines)
 
-    def _took(self) -> None:
+    def _note_written(self) -> None:
         with self._lock:
             self._written += self._unwritten_records
             self._unwritten_records = 0
@@ -177,21 +177,21 @@ class Traffic:
             self._in_trouble = False
             log.warning("the traffic log in %s is written again; %d records were lost so far", self._folder, total)
 
-    def _trouble(self, error: OSError) -> None:
+    def _note_trouble(self, error: OSError) -> None:
         if not self._in_trouble:
             self._in_trouble = True
             log.error("the traffic log in %s cannot be written (%s): free the disk; answers go on", self._folder, error.strerror)
 
-    def _seal_if_due(self, now: float) -> None:
+    def _close_journal_if_due(self, now: float) -> None:
         """Finish a journal that is old or large enough; while its store is away only a large one, or there would be thousands."""
         journal = self._journal
         if journal is not None:
             old = not self._behind and now - journal.began >= self._store.seal_seconds
             if old or journal.size >= self._store.seal_bytes:
-                self._seal()
+                self._close_journal()
                 self._sealed.set()
 
-    def _seal(self) -> None:
+    def _close_journal(self) -> None:
         """Let go of the journal; where the disk holds half a line of it, readers leave that out."""
         if self._journal is not None:
             self._journal.close()
@@ -199,22 +199,22 @@ class Traffic:
 
     # --- the keeper: finished journals go to their store ----------------------------------------------------------------
 
-    def _keep_on(self) -> None:
+    def _settle_until_closed(self) -> None:
         usual = min(30.0, self._store.seal_seconds)
         pause, last_tidy = usual, -TIDY_SECONDS
         while not self._ended.is_set():
-            done = self._settle()
+            done = self._settle_journals()
             if done and time.monotonic() - last_tidy >= TIDY_SECONDS:
                 last_tidy = time.monotonic()
-                self._attempt(self._store.tidy)
+                self._try_store(self._store.tidy)
             pause = usual if done else min(2 * pause, _LONGEST_PAUSE)
             (self._sealed if done else self._ended).wait(pause)
             self._sealed.clear()
 
-    def _settle(self) -> bool:
-        return self._attempt(lambda: settle_journals(self._folder, self._store))
+    def _settle_journals(self) -> bool:
+        return self._try_store(lambda: settle_journals(self._folder, self._store))
 
-    def _attempt(self, work: Callable[[], None]) -> bool:
+    def _try_store(self, work: Callable[[], None]) -> bool:
         """Whether it could be done; a store that is away is said once."""
         try:
             work()

@@ -14,7 +14,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from configs.credentials import Record, clean_value, credential_in, mask_value, refused_pattern, without_credentials
+from configs.credentials import CleanLogRecord, clean_value, credential_in, mask_value, refused_pattern, without_credentials
 from configs.errors import InfraError, InputError
 from configs.schema import Data, Pipeline
 from tasks.common.orchestration import task
@@ -82,7 +82,7 @@ def test_no_text_shows_a_credential(built, dress):
     assert without_credentials(plain) == plain
     assert secret not in json.dumps(clean_value({url: [url, (text, 1, None)]}))
     assert secret not in str(InfraError(text)) + str(InputError(text))
-    record = Record("a", logging.ERROR, "a.py", 1, "at %s: %s", (url, ValueError(text)), None)
+    record = CleanLogRecord("a", logging.ERROR, "a.py", 1, "at %s: %s", (url, ValueError(text)), None)
     assert secret not in record.getMessage() + str(record.args[0])
 
 
@@ -197,7 +197,7 @@ def test_a_password_with_a_space_is_not_shown_where_it_is_refused():
 
 def test_the_traceback_of_a_log_is_without_credentials(caplog):
     before = logging.getLogRecordFactory()
-    logging.setLogRecordFactory(Record)
+    logging.setLogRecordFactory(CleanLogRecord)
     try:
         try:
             raise ValueError("no answer from postgresql://u:Zqsecret1@h/d")

@@ -142,7 +142,7 @@ def test_a_run_that_waits_is_told_of_once_for_each_reason(keep, pool, monkeypatc
     deploy(keep, pool)
     pipeline, sent = load_pipeline(keep.config), []
     monkeypatch.setenv("TUNEKEEPER_NOTIFY", "slack-webhook/ops")
-    monkeypatch.setattr(notify, "_notify", lambda block, subject, text: sent.append(text))
+    monkeypatch.setattr(notify, "_send_notification", lambda block, subject, text: sent.append(text))
     with get_client(sync_client=True) as client:
         waits = client.create_flow_run(notify.notice, parameters={"pipeline": "tiny", "run": "-"}, tags=["tunekeeper", "tiny"])
         client.set_flow_run_state(waits.id, Completed(name="Waiting", message="`a` is gone"), force=True)

@@ -22,7 +22,7 @@ def machine(keep, monkeypatch):
     """A second machine with a home of its own: what its worker would run is run here, at once, when it is asked for."""
     home = keep.folder / "second machine"
     monkeypatch.setattr(flow, "POLL_SECONDS", 0.05)
-    begun, context, ran, told = flow._begun, copy_context(), [], []
+    begun, context, ran, told = flow._find_or_create_run, copy_context(), [], []
 
     def worker(run):
         with pytest.MonkeyPatch.context() as patch:
@@ -38,7 +38,7 @@ def machine(keep, monkeypatch):
         thread.join()
         return run
 
-    monkeypatch.setattr(flow, "_begun", asked)
+    monkeypatch.setattr(flow, "_find_or_create_run", asked)
     return SimpleNamespace(home=home, ran=ran, told=told)
 
 

@@ -16,7 +16,7 @@ from configs.errors import InfraError, InputError
 from flows.local import guard, supervise
 from flows.local.logs import rotate_log
 from flows.local.services import plan_for
-from flows.local.supervise import Guarded, SupervisedProcess, Supervisor
+from flows.local.supervise import GuardedProcess, SupervisedProcess, Supervisor
 from flows.local.up import run_services, service_state
 from tasks.common.home import Home
 from tasks.common.http import HttpAnswer
@@ -25,11 +25,12 @@ from tasks.common.locks import take_lock
 KEEPER = """
 import sys
 from pathlib import Path
-from flows.local.supervise import Guarded, SupervisedProcess, Supervisor
+from flows.local.supervise import GuardedProcess, SupervisedProcess, Supervisor
 folder = Path(sys.argv[1])
 def service(name, code, stage):
     command, log = [sys.executable, "-c", code, str(folder)], folder / f"{name}.log"
-    return SupervisedProcess(name, "", log, lambda: Guarded(command, {}, log, 5), (folder / f"{name}.ready").exists, stage=stage)
+    ready = (folder / f"{name}.ready").exists
+    return SupervisedProcess(name, "", log, lambda: GuardedProcess(command, {}, log, 5), ready, stage=stage)
 kept = [service("worker", (folder / "worker.py").read_text(), 0), service("server", (folder / "server.py").read_text(), 1)]
 Supervisor(kept, lambda text: print(text, flush=True)).run(lambda _: print("all ready", flush=True), (6, 2))
 """
@@ -123,7 +124,7 @@ def test_what_keeps_dying_ends_it_with_the_last_lines_of_its_log(tmp_path, monke
     monkeypatch.setattr(supervise, "PAUSE_SECONDS", 0.01)
     said, log = [], tmp_path / "broken.log"
     command = [sys.executable, "-c", "import sys; print('no such table: models'); sys.exit(3)"]
-    service = SupervisedProcess("broken", "", log, lambda: Guarded(command, {}, log, 1), lambda: False)
+    service = SupervisedProcess("broken", "", log, lambda: GuardedProcess(command, {}, log, 1), lambda: False)
     with pytest.raises(InfraError, match=r"(?s)broken ended with code 3 .*5 times in a row.*no such table: models"):
         Supervisor([service], said.append).run(lambda _: None, (1,))
     assert len(said) == supervise.QUICK_DEATHS - 1 and all("starts again in" in sentence for sentence in said)
@@ -171,7 +172,9 @@ def test_what_goes_on_for_others_and_what_was_there_before_are_let_live(tmp_path
 def test_what_can_never_work_is_not_tried_again(tmp_path):
     log = tmp_path / "refused.log"
     command = [sys.executable, "-c", "import sys; print('error: no such file'); sys.exit(2)"]
-    service = SupervisedProcess("service", "", log, lambda: Guarded(command, {}, log, 1), lambda: False, hopeless=frozenset({2}))
+    service = SupervisedProcess(
+        "service", "", log, lambda: GuardedProcess(command, {}, log, 1), lambda: False, hopeless=frozenset({2})
+    )
     with pytest.raises(InfraError, match=r"(?s)service ended with code 2.*error: no such file"):
         Supervisor([service], lambda _: None).run(lambda _: None, (1,))
 
@@ -269,15 +272,15 @@ def test_a_log_that_grows_while_its_service_runs_is_cut(tmp_path, monkeypatch):
     monkeypatch.setattr(supervise, "ROTATE_SECONDS", 0.0)
     monkeypatch.setattr(supervise, "rotate_log", partial(rotate_log, most=10_000))
     log, code = tmp_path / "loud.log", "import time\nwhile True: print('x' * 999, flush=True); time.sleep(0.001)"
-    loud = SupervisedProcess("loud", "", log, lambda: Guarded([sys.executable, "-c", code], {}, log, 1), lambda: True)
+    loud = SupervisedProcess("loud", "", log, lambda: GuardedProcess([sys.executable, "-c", code], {}, log, 1), lambda: True)
     supervisor = Supervisor([loud], print)
 
     def tend(kept):
-        Supervisor._tend(supervisor, kept)
+        Supervisor._update_service(supervisor, kept)
         if log.with_suffix(".old.log").exists():
             supervisor.asked = 1
 
-    monkeypatch.setattr(supervisor, "_tend", tend)
+    monkeypatch.setattr(supervisor, "_update_service", tend)
     supervisor.run(lambda _: None, (5,))
     old = log.with_suffix(".old.log")
     assert old.stat().st_size == 10_000 and set(old.read_text()) == {"x", "\n"}

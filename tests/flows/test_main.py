@@ -107,11 +107,11 @@ def test_a_contract_that_cannot_be_written_is_refused_before_the_data_are_read(m
 
 
 def test_the_closing_table_has_as_many_metrics_as_a_terminal_fits():
-    from flows.cli.launch import WIDTH, _fitted
+    from flows.cli.launch import WIDTH, _columns_that_fit
 
     table = [
         ("", "accuracy", "interval", "a metric with a long name", "another one of them", "and one more"),
         ("model", *["0.5"] * 5),
     ]
-    assert [len(row) for row in _fitted(table)] == [5, 5] and _fitted([]) == []
-    assert len(_fitted([("x" * WIDTH, "y", "z", "w")])[0]) == 3
+    assert [len(row) for row in _columns_that_fit(table)] == [5, 5] and _columns_that_fit([]) == []
+    assert len(_columns_that_fit([("x" * WIDTH, "y", "z", "w")])[0]) == 3

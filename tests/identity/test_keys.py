@@ -112,7 +112,7 @@ def copied(tmp_path, monkeypatch):
         shutil.copytree(identity.ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(identity, "ROOT", tmp_path)
     monkeypatch.setenv("TUNEKEEPER_HOME", str(tmp_path / "none"))
-    caches = (identity._code_of, source_modules.read_module, source_modules._file)
+    caches = (identity._code_of, source_modules.read_module, source_modules._module_file)
 
     def edit(file, old, new):
         text = (tmp_path / file).read_text() if old else ""

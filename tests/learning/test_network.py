@@ -78,11 +78,11 @@ def test_encoders_of_encoder_decoders_and_decoders_learn_to_classify(tmp_path, m
 
 
 def test_weights_of_a_champion_are_gone_on_with_as_they_were_pooled(bert_folder, tmp_path):
-    from tasks.learning.objectives.run import _weights_of
+    from tasks.learning.objectives.run import _start_weights
 
     champion = build_network(replace(spec(bert_folder), pooling="first"), bert_folder).spec
     save_spec(champion, tmp_path)
-    assert _weights_of(tmp_path, spec(bert_folder))[1].pooling == "first"
+    assert _start_weights(tmp_path, spec(bert_folder))[1].pooling == "first"
 
 
 @pytest.mark.parametrize(("pooling", "there"), [("mean", True), ("first", False), ("max", False)])

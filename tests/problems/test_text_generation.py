@@ -46,7 +46,7 @@ def test_loss_is_taken_on_the_completion_and_its_end_alone(network, encoded):
     [(9, 3, (6, 4)), (2, 20, (2, 8)), (20, 20, (5, 5)), (3, 2, (3, 3)), (0, 30, (0, 10))],
 )
 def test_where_both_do_not_fit_the_prompt_loses_its_beginning_and_a_long_completion_its_end(prompt, answer, kept):
-    row = decoder._joined(list(range(100, 100 + prompt)), list(range(200, 200 + answer)), 3, 10)
+    row = decoder._join_prompt_answer(list(range(100, 100 + prompt)), list(range(200, 200 + answer)), 3, 10)
     said = [token for token in row["labels"] if token != IGNORED]
     assert (len(row["input_ids"]) - len(said), len(said)) == kept and len(row["input_ids"]) == len(row["labels"]) <= 10
     assert row["input_ids"][: kept[0]] == list(range(100, 100 + prompt))[prompt - kept[0] :]
@@ -156,7 +156,7 @@ def test_an_answer_ends_where_training_put_its_end_whatever_the_base_says_of_it(
         for own in (None, 0, [0, 1]):
             model.generation_config.eos_token_id = own
             wanted = {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
-            assert decoder._ends(model, tokenizer) == sorted(wanted)
+            assert decoder._end_tokens(model, tokenizer) == sorted(wanted)
         model.generation_config.eos_token_id = None
         tokenizer.eos_token = end = tokenizer.convert_ids_to_tokens(first)  # the token it says first is its end
         assert decoder.generate_answers(model, tokenizer, [prompt], 24, 8, 1) == [end]

@@ -22,7 +22,7 @@ from tasks.report.monitor.data import (
     LookRow,
     NovelTextRows,
     RequestStory,
-    Words,
+    WordChanges,
 )
 
 START = datetime(2025, 7, 3, 6, 0, tzinfo=UTC)
@@ -258,7 +258,7 @@ def drift() -> LookReport:
         look_of_year=60,
         min_rows=100,
         served_since=START.isoformat(),
-        words=Words(
+        words=WordChanges(
             more=tuple(change(name, n, 583, m, 389, True) for name, n, m in NEW_WORDS),
             less=tuple(change(name, n, 583, m, 389, True) for name, n, m in OLD_WORDS),
             tested=312,
@@ -343,7 +343,7 @@ def decay() -> LookReport:
         looks=looks,
         look_of_year=365,
         created=looks[-1].at,
-        words=Words(tested=1_411, texts_reference=3_080, texts_window=4_011),
+        words=WordChanges(tested=1_411, texts_reference=3_080, texts_window=4_011),
         texts=replace(texts(), share=0.012, low=0.009, high=0.016, growths=(), n_window=4_011),
         classes=tuple(
             sorted((change(name, n, before, m, now, m > 105) for name, n, m in counts), key=lambda c: -abs(c.window - c.reference))
@@ -371,7 +371,7 @@ def quiet() -> LookReport:
     return replace(
         drift(),
         looks=looks,
-        words=Words(tested=298, texts_reference=583, texts_window=702),
+        words=WordChanges(tested=298, texts_reference=583, texts_window=702),
         texts=NovelTextRows(share=0.011, low=0.005, high=0.022, strangers=examples()[:3], n_window=702),
         classes=tuple(
             change(one.name, one.n_reference, 600, round(one.n_reference * 1.17) + n % 3 - 1, 702)

@@ -13,7 +13,7 @@ from page_reader import HOSTILE, holds_together, read_page, same_tags, with_ever
 from tasks.report.history.data import History, MoveRow, from_json, to_json
 from tasks.report.history.page import render_history
 from tasks.report.history.summary import history_markdown, history_table
-from tasks.report.history.view import life_sums, monitored_versions, newest_first, reigns, served_seconds, version_state
+from tasks.report.history.view import cost_totals, monitored_versions, newest_first, served_seconds, serving_periods, version_state
 
 
 def text_of(history: History) -> str:
@@ -34,7 +34,7 @@ def test_no_text_from_data_can_become_markup(make: object) -> None:
 def test_who_served_when_follows_the_applied_moves_alone() -> None:
     history = story()
     never = MoveRow(epoch=4, kind="PROMOTE", from_version="1", to_version="2", at=history.created, state="abandoned")
-    found = reigns(replace(history, moves=(*history.moves, never)))
+    found = serving_periods(replace(history, moves=(*history.moves, never)))
     assert [(one.version, one.current, one.taken_back) for one in found] == [
         ("1", False, False),
         ("2", False, True),
@@ -46,7 +46,7 @@ def test_who_served_when_follows_the_applied_moves_alone() -> None:
 
 def test_a_model_whose_alias_was_taken_off_is_served_by_nobody() -> None:
     history = vacant()
-    assert not [one for one in reigns(history) if one.current]
+    assert not [one for one in serving_periods(history) if one.current]
     assert "No version serves." in text_of(history) and "NO CHAMPION" in text_of(history)
 
 
@@ -63,7 +63,7 @@ def test_the_whole_life_is_counted() -> None:
 
 def test_cost_is_summed_with_what_never_served() -> None:
     history = story()
-    spent = life_sums(replace(history, moves=history.moves[:1]))
+    spent = cost_totals(replace(history, moves=history.moves[:1]))
     assert spent.seconds == pytest.approx(sum(one.training_seconds or 0 for one in history.versions))
     assert spent.unused == history.versions[1].training_seconds
     assert spent.peak_bytes == max(one.peak_memory_bytes or 0 for one in history.versions)

@@ -32,8 +32,8 @@ if __name__ == "__main__":
     home, source, output, pause, *keep = sys.argv[1:]
     if keep:  # seconds from one writing of answers to the next; each group that is answered is told then
         partial_answers.KEEP_SECONDS = float(keep[0])
-        whole = partial_answers.Answers._write
-        partial_answers.Answers._write = lambda self: (whole(self), print("kept", flush=True))[0]
+        whole = partial_answers.PartialAnswers._write
+        partial_answers.PartialAnswers._write = lambda self: (whole(self), print("kept", flush=True))[0]
     work = job(home, source, output, pause=float(pause))
     done = score_files(work, lambda *_: print("part", flush=True))
     work.log.close()

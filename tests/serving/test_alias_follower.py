@@ -9,7 +9,7 @@ import pytest
 
 from configs.errors import InfraError
 from tasks.serving import alias_follower
-from tasks.serving.alias_follower import AliasFollower, Ways
+from tasks.serving.alias_follower import AliasFollower, FollowerFunctions
 
 
 class Network:
@@ -29,7 +29,7 @@ class World:
 
     def __init__(self, every=0.005):
         self.alias, self.broken, self.kept, self.loads = "1", set(), None, []
-        self.follower = AliasFollower("tiny@champion", Ways(self.look, self.load, lambda: self.kept, self.keep), every)
+        self.follower = AliasFollower("tiny@champion", FollowerFunctions(self.look, self.load, lambda: self.kept, self.keep), every)
 
     def look(self):
         if isinstance(self.alias, Exception):
@@ -163,7 +163,7 @@ def test_a_memory_that_cannot_be_written_is_no_reason_not_to_answer(world, caplo
     def full(_):
         raise OSError("no space left")
 
-    world.follower = AliasFollower("tiny@champion", Ways(world.look, world.load, lambda: None, full), 0.01)
+    world.follower = AliasFollower("tiny@champion", FollowerFunctions(world.look, world.load, lambda: None, full), 0.01)
     assert world.step().version == "1" and "no space left" in caplog.text
 
 

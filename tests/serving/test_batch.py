@@ -117,7 +117,7 @@ def test_kill_9_within_a_part_loses_only_what_was_answered_since_the_last_writin
         child.kill()
         child.wait()
         (file,) = tmp_path.glob(".broken*/part-0000000.answers")
-        groups = len(partial_answers.Answers(file).groups)
+        groups = len(partial_answers.PartialAnswers(file).groups)
         assert groups >= before + 5 and not broken.exists()
         before = groups
     asked = []
@@ -132,7 +132,7 @@ def test_answers_are_written_every_few_seconds_and_a_slow_group_when_it_is_answe
     now = [0.0]
     monkeypatch.setattr(partial_answers.time, "monotonic", lambda: now[0])
     file = tmp_path / "part.answers"
-    kept = partial_answers.Answers(file)
+    kept = partial_answers.PartialAnswers(file)
 
     def taking(seconds):
         def slowly(texts):
@@ -146,21 +146,21 @@ def test_answers_are_written_every_few_seconds_and_a_slow_group_when_it_is_answe
         kept.ask(group, ["a", "bb"], taking(seconds))
         lost.append(now[0] - kept._written)
     assert max(lost) < partial_answers.KEEP_SECONDS
-    assert len(partial_answers.Answers(file).groups) == 126 - len(kept._waiting)
+    assert len(partial_answers.PartialAnswers(file).groups) == 126 - len(kept._waiting)
 
 
 def test_a_line_that_a_kill_cut_short_is_asked_again_and_every_text_comes_back_as_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(partial_answers, "KEEP_SECONDS", 0.0)
     file = tmp_path / "part.answers"
     odd = [Prediction("\ud800 a\u2028b\x85\r\n", "é\n", 1 / 3), Prediction("", "", None)]
-    first = partial_answers.Answers(file)
+    first = partial_answers.PartialAnswers(file)
     first.ask(0, ["x", "y"], lambda _: odd)
     first.ask(64, ["z"], lambda _: odd[:1])
     file.write_bytes(file.read_bytes()[:-5])
-    again = partial_answers.Answers(file)
+    again = partial_answers.PartialAnswers(file)
     assert again.groups == {0: odd} and again.kept == 2
     again.ask(64, ["z"], lambda _: odd[:1])
-    assert partial_answers.Answers(file).groups == {0: odd, 64: odd[:1]}
+    assert partial_answers.PartialAnswers(file).groups == {0: odd, 64: odd[:1]}
 
 
 def test_a_result_that_is_there_is_not_made_again_and_another_question_makes_another(tmp_path):
@@ -330,7 +330,7 @@ def test_the_names_of_a_parts_columns_are_listed_once_however_many_it_has():
             return self.table.column(name)
 
     part = Table()
-    assert part_files._fitted(part, part.table.schema) == part.table and part.listed == 1
+    assert part_files._fit_to_schema(part, part.table.schema) == part.table and part.listed == 1
 
 
 @pytest.mark.parametrize("output", ["a" * 300 + ".parquet", "~nobody-of-this-name/out.parquet"])

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from tasks.serving.fair_queue import Turns
+from tasks.serving.fair_queue import FairLock
 
 
 def test_a_turn_goes_on_whether_its_block_fails_or_whoever_waits_for_it_leaves():
     async def story():
-        turns, order = Turns(), []
+        turns, order = FairLock(), []
 
         async def work(caller, name, gate):
             async with turns.turn(caller):
@@ -45,7 +45,7 @@ def test_a_turn_goes_on_whether_its_block_fails_or_whoever_waits_for_it_leaves()
 
 def test_whoever_leaves_as_its_turn_comes_passes_it_on():
     async def story():
-        turns, order = Turns(), []
+        turns, order = FairLock(), []
 
         async def work(caller):
             async with turns.turn(caller):

@@ -14,8 +14,8 @@ from scipy import special, stats
 from configs.schema import Effects, Monitor
 from tasks.drift import categories, statistics
 from tasks.drift.monitors import MONITORS, Sample, run_monitors
-from tasks.drift.statistics import Tested
-from tasks.drift.types import Asked, Finding
+from tasks.drift.statistics import JudgedChange
+from tasks.drift.types import Finding, MonitorQuestion
 
 SPREAD = 0.6  # of log lengths
 KINDS = ("each text once", "bursts", "popular texts")
@@ -153,10 +153,10 @@ def against_the_minimum_alone() -> Iterator[None]:
 
     The distances of embeddings need its rearrangements for their error too, and keep them.
     """
-    found = Asked.found
+    found = MonitorQuestion.found
 
-    def alone(asked: Asked, tested: Tested, difference_p: float, rows: tuple[int, int], note: str = "") -> Finding:
+    def alone(asked: MonitorQuestion, tested: JudgedChange, difference_p: float, rows: tuple[int, int], note: str = "") -> Finding:
         return found(asked, tested, 0.0, rows, note)
 
-    with patch.object(statistics, "SMALL", 0), patch.object(categories, "SMALL", 0), patch.object(Asked, "found", alone):
+    with patch.object(statistics, "SMALL", 0), patch.object(categories, "SMALL", 0), patch.object(MonitorQuestion, "found", alone):
         yield

@@ -13,7 +13,7 @@ from tasks.learning.embedding import embed_texts
 from tasks.learning.network import build_network, spec_of
 from tasks.learning.scoring import score_opponents, scoring_of
 from tasks.problems import problem_of
-from tasks.reference import _points
+from tasks.reference import _embed_texts
 
 PIPELINE = SimpleNamespace(model=SimpleNamespace(max_length=16), training=SimpleNamespace(precision="fp32"))
 
@@ -29,5 +29,5 @@ def test_reference_and_traffic_are_pooled_alike_whatever_the_baselines_pool_by(t
     assert (points is not None) == (network.model.pooling == "mean") == (pooling == "mean")
     if points is not None:
         np.save(tmp_path / POINTS, points)
-    placed = _points(PIPELINE, base, Baselines(tmp_path), texts, {text: row for row, text in enumerate(test["text"])})
+    placed = _embed_texts(PIPELINE, base, Baselines(tmp_path), texts, {text: row for row, text in enumerate(test["text"])})
     np.testing.assert_allclose(placed, embed_texts(base.path, texts, 16, "fp32"), atol=1e-5)

@@ -219,5 +219,5 @@ def test_the_machine_s_curve_is_counted_while_nobody_adds_to_what_was_logged(ope
 
     log.seen, log.sample = Watched(), lambda: {"system/cpu": 1.0}
     for _ in range(3):
-        log._look_at_machine()
+        log._sample_machine()
     assert said == [] and [entry[:2] for entry in log.entries] == [(step, "system/cpu") for step in range(3)]

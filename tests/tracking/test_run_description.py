@@ -7,7 +7,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from tasks.common.home import Home
 from tasks.tracking.client import Tracking
-from tasks.tracking.run_description import LONGEST, _shortened, describe_everywhere
+from tasks.tracking.run_description import LONGEST, _shorten_lines, describe_everywhere
 
 WRITES = ("set_tag", "set_model_version_tag", "update_model_version", "set_registered_model_tag", "update_registered_model")
 
@@ -76,6 +76,6 @@ def test_what_a_person_wrote_stays_also_after_a_kill(described):
 
 @pytest.mark.parametrize("text", ["a" * 6000, "\n" + "a" * 6000, "a\n" * 3000, "a" * LONGEST])
 def test_a_long_text_is_cut_to_what_mlflow_keeps_and_begins_as_it_did(text):
-    short = _shortened(text)
+    short = _shorten_lines(text)
     assert len(short) <= LONGEST and short.removesuffix("\n…") == text[: len(short.removesuffix("\n…"))]
     assert len(short) > LONGEST - 10

@@ -95,7 +95,7 @@ def tidying(traffic, home, strike):
 
 def main(mode, home, *given):
     if mode in ("moving", "tidying"):
-        writer.Traffic._keep_on = lambda _: None
+        writer.Traffic._settle_until_closed = lambda _: None
     traffic = open_traffic(Path(home), NAME)
     globals()[mode](traffic, *given)
 

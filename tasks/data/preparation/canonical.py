@@ -34,7 +34,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _ReadSettings:
     """The settings that all chunks share."""
 
     data: Data
@@ -46,13 +46,13 @@ class _Reading:
 
 def canonical_parts(data: Data, problem: ProblemName, schema: pa.Schema, redactor: Redactor | None) -> Iterator[Part]:
     """All rows of the source and of `data.test`, chunk by chunk; `redactor` is None where ids are kept as they are."""
-    reading = _Reading(data, wanted_columns(data, problem), schema, facts_of(problem).has_labels, redactor)
+    settings = _ReadSettings(data, wanted_columns(data, problem), schema, facts_of(problem).has_labels, redactor)
     columns = source_columns(data, problem)
     source, test = data_files(data)
     for file, split in [(f, "train" if test else None) for f in source] + [(f, "test") for f in test]:
         own = file_name(file.name, redactor)
         for chunk in read_chunks(file, columns, data.max_characters):
-            yield _part(reading, chunk, split, own)
+            yield _canonical_part(settings, chunk, split, own)
 
 
 def source_places(
@@ -67,20 +67,20 @@ def source_places(
         if data.id is None and all(kept_id.rpartition("#")[0] != own for kept_id in kept_ids):
             continue
         for chunk in read_chunks(file, (column,), data.max_characters):
-            names = _own_ids(chunk, own) if data.id is None else _ids(chunk, data.id, redactor)
+            names = _numbered_ids(chunk, own) if data.id is None else _read_ids(chunk, data.id, redactor)
             places += [chunk.place(index) for index, name in enumerate(names) if name in kept_ids]
             if len(places) >= most:
                 return places[:most]
     return places
 
 
-def _own_ids(chunk: Chunk, own: str) -> list[str]:
+def _numbered_ids(chunk: Chunk, own: str) -> list[str]:
     """The ids of rows that have none: by file and number."""
     n = len(next(iter(chunk.columns.values())))
     return [f"{own}#{i}" for i in range(chunk.first, chunk.first + n)]
 
 
-def _part(reading: _Reading, chunk: Chunk, source_split: str | None, own: str) -> Part:
+def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | None, own: str) -> Part:
     import pyarrow as pa
 
     n = len(next(iter(chunk.columns.values())))
@@ -88,26 +88,26 @@ def _part(reading: _Reading, chunk: Chunk, source_split: str | None, own: str) -
         "origin": ["source"] * n, "split": [source_split] * n, "group": [None] * n, "time": [None] * n,
         "rejected": [None] * n,
     }  # fmt: skip
-    out["id"] = _own_ids(chunk, own)
-    for name, column in reading.names.items():
+    out["id"] = _numbered_ids(chunk, own)
+    for name, column in settings.names.items():
         if name == "id":
-            out[name] = _ids(chunk, column, reading.redactor)
+            out[name] = _read_ids(chunk, column, settings.redactor)
             continue
-        as_text = _as_label if reading.labels and name == "target" else cell_text
+        as_text = _as_label if settings.labels and name == "target" else cell_text
         out[name] = [as_text(v, chunk, column, i) for i, v in enumerate(chunk.columns[column])]
         if name in ("text", "target", "rejected"):
-            _check_length(out[name], chunk, column, reading.data.max_characters)
+            _check_length(out[name], chunk, column, settings.data.max_characters)
         if name == "time":
             out[name] = read_times(out[name], chunk, column)
-    split = split_column(reading.data)
+    split = split_column(settings.data)
     if split is not None:
         out["split"] = [_split_name(v, chunk, split, i) for i, v in enumerate(chunk.columns[split])]
     refused: dict[int, str] = {}
-    arrays = [_array(out[f.name], f, reading.names, refused) for f in reading.schema]
-    return Part(chunk, pa.record_batch(arrays, schema=reading.schema), refused)
+    arrays = [_arrow_column(out[f.name], f, settings.names, refused) for f in settings.schema]
+    return Part(chunk, pa.record_batch(arrays, schema=settings.schema), refused)
 
 
-def _array(values: list[str | None] | pa.Array, field: pa.Field, names: dict[str, str], refused: dict[int, str]) -> pa.Array:
+def _arrow_column(values: list[str | None] | pa.Array, field: pa.Field, names: dict[str, str], refused: dict[int, str]) -> pa.Array:
     """A column; a cell that cannot be written as UTF-8 becomes null, and its row is refused."""
     import pyarrow as pa
 
@@ -123,7 +123,7 @@ def _array(values: list[str | None] | pa.Array, field: pa.Field, names: dict[str
         return pa.array(whole, type=field.type)
 
 
-def _ids(chunk: Chunk, column: str, redactor: Redactor | None) -> list[str]:
+def _read_ids(chunk: Chunk, column: str, redactor: Redactor | None) -> list[str]:
     """The ids of a chunk as they are kept."""
     plain = [cell_text(value, chunk, column, i) for i, value in enumerate(chunk.columns[column])]
     present = [value for value in plain if value is not None]

@@ -54,7 +54,7 @@ def check_rows(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
     """Refuse a candidate without training rows or without test rows."""
     counts = np.bincount(candidate.split[fate == KEPT], minlength=3)
     total = len(fate)
-    together = _kept_together(candidate, fate)
+    together = _unsplittable_remark(candidate, fate)
     pairless = int((fate == PAIRLESS).sum())
     alone = f" ({pairless:,} of them, because no other answer was rejected for theirs: see data.rejected)" if pairless else ""
     if counts.sum() == 0:
@@ -69,7 +69,7 @@ def check_rows(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
         raise InputError(f"data.split: no test rows {remainder}: add rows, or set a larger data.split.test")
 
 
-def _kept_together(candidate: Candidate, fate: NDArray[np.uint8]) -> str:
+def _unsplittable_remark(candidate: Candidate, fate: NDArray[np.uint8]) -> str:
     """A remark on rows that no split parts, as they may all fall into one: few groups, or rows of one time."""
     import pyarrow.compute as pc
 

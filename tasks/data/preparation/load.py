@@ -109,7 +109,7 @@ def load_source(
             _refuse_personal_labels(labels | outside, redactor)
         for batch in as_canonical(feedback, schema) if feedback else ():
             rows_read += batch.num_rows
-            whole = _respelled(batch, labels, redactor) if classifies else batch
+            whole = _respell_labels(batch, labels, redactor) if classifies else batch
             writer.write_batch(whole.filter(pa.array(_in_window(whole, data.window))))
     rows = Dataset.from_file(str(target))
     if len(rows) == 0:
@@ -151,7 +151,7 @@ def _refuse_personal_labels(labels: set[str], redactor: Redactor) -> None:
         )
 
 
-def _respelled(batch: pa.RecordBatch, labels: set[str], redactor: Redactor | None) -> pa.RecordBatch:
+def _respell_labels(batch: pa.RecordBatch, labels: set[str], redactor: Redactor | None) -> pa.RecordBatch:
     """Rows of feedback, with the source's own label in place of one that differs from it in spelling alone."""
     import pyarrow as pa
 

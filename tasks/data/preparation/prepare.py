@@ -100,7 +100,7 @@ def prepare_rows(raw: Raw, data: Data, redactor: Redactor | None, quarantined: M
     with world_faults(raw.folder):
         rows, marks = index_rows(raw, redactor)
     times = np.asarray(raw.rows.data.column("time").cast("int64").fill_null(_NO_TIME))
-    aside = _unusable(raw, data, marks, times, quarantined or {})
+    aside = _unusable_reasons(raw, data, marks, times, quarantined or {})
     fate = np.full(len(rows), KEPT, dtype=np.uint8)
     if marks.pairless.all():
         raise InputError(
@@ -115,7 +115,7 @@ def prepare_rows(raw: Raw, data: Data, redactor: Redactor | None, quarantined: M
         later_groups(marks, split, fate)
     as_given = isinstance(data.split, GivenSplit)
     if facts_of(raw.problem).has_labels:
-        aside |= _unheard_of(rows, marks, fate, origin)
+        aside |= _quarantine_unknown_labels(rows, marks, fate, origin)
         aside |= _conflicts(rows, marks, split, fate, as_given, origin)
     order = _canonical_order(rows, marks)
     threshold = data.deduplicate.threshold if data.deduplicate.enabled else None
@@ -131,7 +131,9 @@ def take_rows(rows: Dataset, indices: NDArray[np.int64], columns: list[str] | No
     return (table.select(columns) if columns else table).take(indices)
 
 
-def _unusable(raw: Raw, data: Data, marks: Marks, times: NDArray[np.int64], quarantined: Mapping[str, str]) -> dict[int, str]:
+def _unusable_reasons(
+    raw: Raw, data: Data, marks: Marks, times: NDArray[np.int64], quarantined: Mapping[str, str]
+) -> dict[int, str]:
     aside = dict(marks.unusable)
     if data.split.by == "time" or data.window.start is not None or data.window.end is not None:
         aside = {int(i): "it has no time" for i in np.flatnonzero(times == _NO_TIME)} | aside
@@ -172,7 +174,7 @@ def _splits(
     return np.where(feedback, TRAIN, split).astype(np.int8)
 
 
-def _unheard_of(rows: Dataset, marks: Marks, fate: NDArray[np.uint8], origin: NDArray[np.int8]) -> dict[int, str]:
+def _quarantine_unknown_labels(rows: Dataset, marks: Marks, fate: NDArray[np.uint8], origin: NDArray[np.int8]) -> dict[int, str]:
     """Set aside feedback with a label that no other row has: a comment alone makes no class."""
     feedback = origin == ORIGINS.index(FEEDBACK)
     alone = np.flatnonzero((fate == KEPT) & feedback & ~np.isin(marks.target, marks.target[(fate == KEPT) & ~feedback]))

@@ -68,10 +68,10 @@ def filter_rows(
         inner = (where[i] == where[j]) & (target[i] == target[j]) & ~fixed[j]
         fates[rows_to_drop(i[inner], j[inner], len(alive)) & (fates == KEPT)] = NEAR
     same_text = first_of_each(marks.text[alive, 0], marks.text[alive, 1])
-    neighbours = _across(i, j, same_text, where, fates, TEST)
+    neighbours = _neighbours_across_splits(i, j, same_text, where, fates, TEST)
     if not test_as_given:
         fates[neighbours.lower] = LEAKS_TEST
-    fates[_across(i, j, same_text, where, fates, VALIDATION).lower] = LEAKS_VALIDATION
+    fates[_neighbours_across_splits(i, j, same_text, where, fates, VALIDATION).lower] = LEAKS_VALIDATION
     fate[alive] = fates
     return Overlap(len(neighbours.upper), _known_groups(marks, alive, where, fates))
 
@@ -96,7 +96,7 @@ def _drop_exact(marks: Marks, alive: Indices, where: NDArray[np.int8], fixed: ND
     fates[(first != np.arange(len(alive))) & ~fixed] = EXACT
 
 
-def _across(
+def _neighbours_across_splits(
     i: Indices, j: Indices, same_text: Indices, where: NDArray[np.int8], fates: NDArray[np.uint8], upper: int
 ) -> _Neighbours:
     """Kept rows of split `upper` and of earlier splits that are near (pairs i, j) or have equal texts."""

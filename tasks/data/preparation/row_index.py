@@ -65,7 +65,7 @@ def index_rows(raw: Raw, redactor: Redactor | None) -> tuple[Dataset, Marks]:
     """
     marks = Marks.blank(len(raw), raw.folder)
     prepared = raw.rows.with_format("arrow").map(
-        _Pass(marks, redactor, layout=facts_of(raw.problem).writes_text),
+        _PreparationPass(marks, redactor, layout=facts_of(raw.problem).writes_text),
         batched=True,
         batch_size=_BATCH,
         with_indices=True,
@@ -83,7 +83,7 @@ def common_words(counted: Counter[str]) -> dict[str, object]:
     return {"distinct": len(counted), "total": counted.total(), "words": dict(sorted(common))}
 
 
-def _pairless(targets: list[str], rejected: list[str]) -> list[bool]:
+def _have_no_pair(targets: list[str], rejected: list[str]) -> list[bool]:
     """Whether each row has no other answer that its target was preferred to."""
     return [
         unusable_reason(other) is not None or key_text(other) == key_text(target)
@@ -91,7 +91,7 @@ def _pairless(targets: list[str], rejected: list[str]) -> list[bool]:
     ]
 
 
-class _Pass:
+class _PreparationPass:
     """One batch at a time: prepared columns out, marks filled in."""
 
     def __init__(self, marks: Marks, redactor: Redactor | None, layout: bool) -> None:
@@ -106,28 +106,28 @@ class _Pass:
         self.costly.clear()
         raw = [text or "" for text in columns["text"]]
         plain = [normalise_text(text, self.layout) for text in raw]
-        texts = self._clean(plain)
-        targets = self._clean_answers(columns["target"]) if self.layout else [target or "" for target in columns["target"]]
-        out = {"text": texts, "target": targets, "group": self._clean_sparse(columns["group"])}
+        texts = self._redact_texts(plain)
+        targets = self._redact_answers(columns["target"]) if self.layout else [target or "" for target in columns["target"]]
+        out = {"text": texts, "target": targets, "group": self._redact_distinct(columns["group"])}
         answers = targets
         if "rejected" in batch.column_names:
-            out["rejected"] = rejected = self._clean_answers(batch.column("rejected").to_pylist())
-            self.marks.pairless[first:last] = _pairless(targets, rejected)
+            out["rejected"] = rejected = self._redact_answers(batch.column("rejected").to_pylist())
+            self.marks.pairless[first:last] = _have_no_pair(targets, rejected)
             answers = [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
-        self._fill(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
+        self._fill_marks(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):
-            out[name] = [value or NOT_NAMED for value in self._clean_sparse(batch.column(name).to_pylist())]
+            out[name] = [value or NOT_NAMED for value in self._redact_distinct(batch.column(name).to_pylist())]
         if self.costly:
-            self._set_aside(first, plain, batch)
+            self._quarantine_costly(first, plain, batch)
         for name, values in out.items():
             batch = batch.set_column(batch.column_names.index(name), name, pa.array(values, type=pa.string()))
         return batch
 
-    def _clean_answers(self, values: list[str | None]) -> list[str]:
-        return self._clean([normalise_text(value or "", self.layout) for value in values])
+    def _redact_answers(self, values: list[str | None]) -> list[str]:
+        return self._redact_texts([normalise_text(value or "", self.layout) for value in values])
 
-    def _clean(self, texts: list[str]) -> list[str]:
+    def _redact_texts(self, texts: list[str]) -> list[str]:
         """The texts redacted; one over its budget becomes empty."""
         if self.redactor is None:
             return texts
@@ -135,7 +135,7 @@ class _Pass:
         self.costly.update(text for text, after in zip(texts, clean, strict=True) if after is None)
         return [after or "" for after in clean]
 
-    def _set_aside(self, first: int, texts: list[str], batch: pa.Table) -> None:
+    def _quarantine_costly(self, first: int, texts: list[str], batch: pa.Table) -> None:
         """Quarantine the rows that hold a value over its budget; `batch` is as it came."""
         answers = [name for name in ("target", "rejected") if name in batch.column_names]
         columns = [batch.column(name).to_pylist() for name in batch.column_names if name == "group" or name.startswith("slice_")]
@@ -146,13 +146,13 @@ class _Pass:
             if not self.costly.isdisjoint(values):
                 self.marks.unusable[first + place] = OVER_BUDGET
 
-    def _clean_sparse(self, values: list[str | None]) -> list[str | None]:
+    def _redact_distinct(self, values: list[str | None]) -> list[str | None]:
         """Each distinct value once: groups and slices repeat."""
         distinct = [v for v in dict.fromkeys(values) if v is not None]
-        clean: dict[str | None, str | None] = dict(zip(distinct, self._clean(distinct), strict=True))
+        clean: dict[str | None, str | None] = dict(zip(distinct, self._redact_texts(distinct), strict=True))
         return [clean.get(v) for v in values]
 
-    def _fill(
+    def _fill_marks(
         self, rows: slice, raw: list[str], texts: list[str], targets: list[str], groups: list[str | None], splits: list[str | None]
     ) -> None:
         marks = self.marks

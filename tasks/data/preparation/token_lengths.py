@@ -35,7 +35,7 @@ class UnknownShares:
     file: Path
 
     def __call__(self, texts: Sequence[str]) -> list[float]:
-        unknown = _unknown(self.file)
+        unknown = _unknown_token_id(self.file)
         rows: list[Sequence[int | None]] = [
             row.ids for row in _tokenizer(self.file).encode_batch(list(texts), add_special_tokens=False)
         ]
@@ -43,7 +43,7 @@ class UnknownShares:
 
 
 @cache
-def _unknown(file: Path) -> int | None:
+def _unknown_token_id(file: Path) -> int | None:
     """The id of the token for text that the vocabulary lacks; None where every character has a token, as with bytes."""
     model = json.loads(file.read_text(encoding="utf-8"))["model"]
     if model.get("unk_id") is not None:

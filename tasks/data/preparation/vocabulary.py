@@ -65,7 +65,7 @@ def check_vocabulary(counts: Mapping[str, int], known: KnownLabels, policy: Poli
     """
     if policy == "free":
         return
-    twins = _misspelt(counts, known)
+    twins = _spelling_twins(counts, known)
     misspelt = {fold_label(label) for label, _ in twins}
     missing = [label for label in gone_labels(counts, known) if label not in explained and fold_label(label) not in misspelt]
     new = sorted(label for label in counts.keys() - known.all if fold_label(label) not in misspelt) if known.all else []
@@ -116,19 +116,19 @@ def refuse_feedback(targets: Mapping[str, str], counts: Mapping[str, int], known
 
 def count_labels(rows: Dataset, excluded: Collection[str], keep: NDArray[np.bool_] | None = None) -> Counter[str]:
     """Rows of the source per label, without those whose id is `excluded`, and of those alone that the mask `keep` (rows,) names."""
-    table = _considered(rows, excluded, keep, of_source=True)
+    table = _label_rows(rows, excluded, keep, of_source=True)
     counted = table.column("target").drop_null().value_counts()
     return Counter({entry["values"].as_py(): entry["counts"].as_py() for entry in counted})
 
 
 def feedback_labels(rows: Dataset, excluded: Collection[str]) -> dict[str, str]:
     """Id -> label of the rows that people labelled."""
-    table = _considered(rows, excluded, None, of_source=False)
+    table = _label_rows(rows, excluded, None, of_source=False)
     pairs = zip(table.column("id").to_pylist(), table.column("target").to_pylist(), strict=True)
     return {row: label for row, label in pairs if label is not None}
 
 
-def _considered(rows: Dataset, excluded: Collection[str], keep: NDArray[np.bool_] | None, of_source: bool) -> pa.Table:
+def _label_rows(rows: Dataset, excluded: Collection[str], keep: NDArray[np.bool_] | None, of_source: bool) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -142,7 +142,7 @@ def _considered(rows: Dataset, excluded: Collection[str], keep: NDArray[np.bool_
     return table.filter(mask)
 
 
-def _misspelt(counts: Mapping[str, int], known: KnownLabels) -> list[tuple[str, str]]:
+def _spelling_twins(counts: Mapping[str, int], known: KnownLabels) -> list[tuple[str, str]]:
     """Pairs of a new label and one that it differs from in spelling alone, known or as new; not pairs that were both known."""
     pairs = []
     for labels in by_fold(known.all.union(counts)).values():

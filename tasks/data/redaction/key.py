@@ -33,7 +33,7 @@ def redaction_key(home: Path, environment: Mapping[str, str] = os.environ) -> by
                 f"a copy, or set the variable as it was; where both are lost, `openssl rand -hex 32 > {path}` makes another, which "
                 "changes every tag"
             )
-        _create(path)
+        _create_key_file(path)
     text = path.read_text(errors="replace").strip()
     if len(text) != 64 or any(c not in "0123456789abcdef" for c in text):
         raise InputError(
@@ -57,7 +57,7 @@ def key_id(key: bytes) -> str:
     return hashlib.sha256(b"tunekeeper key id" + key).hexdigest()[:12]
 
 
-def _create(path: Path) -> None:
+def _create_key_file(path: Path) -> None:
     """Write the key beside its place and link it there: the first process wins, and none reads half a key."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")

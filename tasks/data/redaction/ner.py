@@ -35,7 +35,7 @@ class NameFinder:
                 f"data.redact.ner_model {model}: cannot be loaded ({str(error)[:200]}): correct the {place}"
             ) from error
         self.entities = frozenset(entities)
-        labels = {_kind(label) for label in network.config.id2label.values()}
+        labels = {_entity_kind(label) for label in network.config.id2label.values()}
         if not labels & self.entities:
             raise InputError(
                 f"data.redact.ner_model {model}: none of its labels is one of {', '.join(sorted(self.entities))}: take another"
@@ -49,14 +49,14 @@ class NameFinder:
     def find(self, texts: Sequence[str]) -> list[list[Span]]:
         """The spans of each text, of the configured kinds."""
         results = self._pipeline([text or " " for text in texts], batch_size=32)
-        return [[span for entity in entities if (span := self._span(entity)) is not None] for entities in results]
+        return [[span for entity in entities if (span := self._name_span(entity)) is not None] for entities in results]
 
-    def _span(self, entity: dict[str, Any]) -> Span | None:
-        kind = _kind(entity["entity_group"])
+    def _name_span(self, entity: dict[str, Any]) -> Span | None:
+        kind = _entity_kind(entity["entity_group"])
         if kind not in self.entities or entity["score"] < _SURE or entity["start"] >= entity["end"]:
             return None
         return Span(int(entity["start"]), int(entity["end"]), kind, float(entity["score"]))
 
 
-def _kind(label: str) -> str:
+def _entity_kind(label: str) -> str:
     return _KINDS.get(label.removeprefix("B-").removeprefix("I-").upper(), "")

@@ -37,14 +37,14 @@ _CARD_LIKE = re2.compile(r"\b\d(?:[ \t-]{0,2}\d){11,18}\b")
 _AREA_CODE = re.compile(r"0[1-9]\d{1,4} ?/ ?\d{4,8}")  # as Germans and Austrians write it: no sum begins with 0
 
 
-def _vouched(text: str, start: int, end: int, words: re2._Regexp) -> bool:
+def _has_word_nearby(text: str, start: int, end: int, words: re2._Regexp) -> bool:
     before, after = text[max(0, start - _NEAR) : start], text[end : end + _NEAR // 2]
     return bool(words.search(before)) or bool(words.search(after))
 
 
-def _is_called(text: str, start: int, end: int) -> bool:
+def _has_calling_word(text: str, start: int, end: int) -> bool:
     """A word of calling stands by, and none that makes the number an order's, an account's..."""
-    return _vouched(text, start, end, CALL) and not _REFERENCE.search(text[max(0, start - _NEAR // 2) : start])
+    return _has_word_nearby(text, start, end, CALL) and not _REFERENCE.search(text[max(0, start - _NEAR // 2) : start])
 
 
 def _digits(text: str) -> str:
@@ -61,7 +61,7 @@ def phone_finder_of(recognizer: PhoneRecognizer) -> PhoneFinder:
     def find(readings: Sequence[str]) -> Iterator[Span]:
         yield from (Span(start, end, "PHONE_NUMBER", score) for start, end in matcher.find(*readings))
         for text in readings:
-            yield from _more_phones(text)
+            yield from _phones_of_other_regions(text)
 
     return find
 
@@ -73,7 +73,7 @@ def is_phone(text: str, start: int, end: int) -> bool:
         return False
     is_sum = _SUM_INSIDE.search(number) and not _AREA_CODE.fullmatch(number)
     sure = (len(_digits(number)) >= 10 or not number.isdigit()) and not is_sum
-    return sure or _is_called(text, start, end)
+    return sure or _has_calling_word(text, start, end)
 
 
 def _is_date_or_sum(text: str, start: int, end: int) -> bool:
@@ -81,7 +81,7 @@ def _is_date_or_sum(text: str, start: int, end: int) -> bool:
     return bool(_DATE.fullmatch(text[start:end]) or _SUM_BEFORE.search(before) or _SUM_AFTER.search(after))
 
 
-def _more_phones(text: str) -> Iterator[Span]:
+def _phones_of_other_regions(text: str) -> Iterator[Span]:
     """Numbers of no region presidio looks at: written internationally, or in groups beside a word of calling."""
     for match in _PHONE_LIKE.finditer(text):
         start, end = match.span()
@@ -89,7 +89,7 @@ def _more_phones(text: str) -> Iterator[Span]:
         if (start and text[start - 1].isalnum()) or (end < len(text) and text[end].isalnum()) or _is_date_or_sum(text, start, end):
             continue
         abroad = number.startswith(("+", "(+", "00")) and len(_digits(number)) >= 9
-        if abroad or _is_called(text, start, end):
+        if abroad or _has_calling_word(text, start, end):
             yield Span(start, end, "PHONE_NUMBER", 0.4)
 
 
@@ -97,12 +97,12 @@ def more_cards(text: str) -> Iterator[Span]:
     """Ranges that presidio's pattern leaves out, by the issuers' own prefixes and lengths, with the Luhn check."""
     for match in _CARD_LIKE.finditer(text):
         number = _digits(match.group())
-        sure, possible = _issued(number)
-        if possible and _luhn(number) and (sure or _vouched(text, match.start(), match.end(), _CARD)):
+        sure, possible = _match_card_schemes(number)
+        if possible and _passes_luhn(number) and (sure or _has_word_nearby(text, match.start(), match.end(), _CARD)):
             yield Span(match.start(), match.end(), "CREDIT_CARD", 1.0)
 
 
-def _issued(number: str) -> tuple[bool, bool]:
+def _match_card_schemes(number: str) -> tuple[bool, bool]:
     """Whether prefix and length are a scheme's for sure, and whether they may be one's (then a word must vouch)."""
     n, four = len(number), int(number[:4])
     visa = number[0] == "4" and n in (13, 16, 19)
@@ -116,7 +116,7 @@ def _issued(number: str) -> tuple[bool, bool]:
     return sure, sure or visa or maestro
 
 
-def _luhn(number: str) -> bool:
+def _passes_luhn(number: str) -> bool:
     doubled = [2 * int(d) - 9 * (int(d) > 4) for d in number[-2::-2]]
     return (sum(doubled) + sum(int(d) for d in number[-1::-2])) % 10 == 0
 
@@ -124,4 +124,4 @@ def _luhn(number: str) -> bool:
 def is_ssn(text: str, span: Span) -> bool:
     """Nine digits alone are no SSN; nor are groups parted by spaces, unless a word says so."""
     sure = span.score >= 0.5 and " " not in text[span.start : span.end]
-    return sure or _vouched(text, span.start, span.end, _SSN)
+    return sure or _has_word_nearby(text, span.start, span.end, _SSN)

@@ -49,13 +49,13 @@ class PhoneForms:
             prefix = self._prefixes[region]
             if kind == "abroad":
                 if prefix not in abroad:
-                    regions[region] = regions.get(region, False) or self._is_abroad(prefix, digits)
+                    regions[region] = regions.get(region, False) or self._is_international_prefix(prefix, digits)
                 abroad.add(prefix)
             elif kind != "bare" or not self._formats[region].want_prefix(digits):
                 regions[region] = regions.get(region, False) or kind in ("bare", "national")
         return regions
 
-    def _is_abroad(self, prefix: str, digits: str) -> bool:
+    def _is_international_prefix(self, prefix: str, digits: str) -> bool:
         return prefix.isdecimal() and self.is_international(digits.removeprefix(prefix))
 
     def is_international(self, digits: str) -> bool:
@@ -64,12 +64,12 @@ class PhoneForms:
 
 
 def _is_valid(code: str, number: str) -> bool:
-    pattern = _international(code)
+    pattern = _international_pattern(code)
     return pattern is not None and pattern.fullmatch(number) is not None
 
 
 @cache
-def _international(code: str) -> re2._Regexp | None:
+def _international_pattern(code: str) -> re2._Regexp | None:
     """The numbers behind a country's code, None where no country has it."""
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
@@ -111,7 +111,7 @@ def phone_forms(regions: tuple[str, ...]) -> PhoneForms:
 def _patterns(known: Any) -> dict[str, str]:
     """Bare; after the national prefix; after the country's own code, with and without that prefix; abroad."""
     number, code = _valid_numbers(known.country_code), str(known.country_code)
-    prefix = _open_groups(known.national_prefix_for_parsing) if known.national_prefix_for_parsing else None
+    prefix = _prefix_without_number(known.national_prefix_for_parsing) if known.national_prefix_for_parsing else None
     forms = {"bare": number, "code": f"{code}{number}"}
     if prefix:
         forms |= {"national": f"{prefix}{number}", "code and prefix": f"{code}{prefix}{{1,2}}{number}"}
@@ -132,6 +132,6 @@ def _valid_numbers(code: int) -> str:
     return f"(?:{'|'.join(sorted({each.national_number_pattern for each in described if each and each.national_number_pattern}))})"
 
 
-def _open_groups(prefix: str) -> str:
+def _prefix_without_number(prefix: str) -> str:
     """A prefix that may swallow the number it precedes (a carrier's code does) without that number."""
     return f"(?:{prefix.replace(_SWALLOWED, '')})"

@@ -54,7 +54,7 @@ class PhoneMatcher:
         yield from self._matcher(first, budget, known).matches(0, len(first))
         for text in others:
             matcher = self._matcher(text, budget, known)
-            for start, end in _lines_that_differ(text, first):  # no number goes beyond its line
+            for start, end in _differing_lines(text, first):  # no number goes beyond its line
                 yield from matcher.matches(start, end)
 
     def _matcher(self, text: str, budget: Budget, known: dict[str, dict[str, bool]]) -> _Matcher:
@@ -103,12 +103,12 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
             if (first, end) in self._tried:
                 return
             self._tried.add((first, end))
-            candidate = _shortened(self._trim_after_first_match(_SECOND_NUMBER, stretch.group()))
+            candidate = _cut_to_longest(self._trim_after_first_match(_SECOND_NUMBER, stretch.group()))
             start = first + len(candidate)
-            spans = self._read(candidate, first)
+            spans = self._read_groups(candidate, first)
             numbers = [span for span, is_number in spans.items() if is_number]
             yield from numbers
-            left = self._left(first, start, numbers) if spans and (first, start) not in numbers else -1
+            left = self._last_unread_digit(first, start, numbers) if spans and (first, start) not in numbers else -1
             if left < 0:
                 continue
             if numbers and self._may_hold_number(first, min(numbers)[0]):
@@ -123,27 +123,27 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         return following.end() if following and following.start() <= at + 1 else at
 
     def _may_hold_number(self, start: int, end: int) -> bool:
-        return self._count(start, end) >= LEAST_DIGITS
+        return self._count_digits(start, end) >= LEAST_DIGITS
 
-    def _count(self, start: int, end: int) -> int:
+    def _count_digits(self, start: int, end: int) -> int:
         """How many digits stand in [start, end)."""
         return self._digits_before[end] - self._digits_before[start] if end > start else 0
 
-    def _read(self, candidate: str, first: int) -> dict[tuple[int, int], bool]:
+    def _read_groups(self, candidate: str, first: int) -> dict[tuple[int, int], bool]:
         """The groups of a stretch that a region may read as numbers, and whether each is one; the whole alone where it is."""
         self._spans = {}
         if self._may_hold_number(first, first + len(candidate)):
             self._extract_match(candidate, first)
         return {span: accepted for span, accepted in self._spans.items() if accepted is not None}
 
-    def _left(self, start: int, end: int, numbers: list[tuple[int, int]]) -> int:
+    def _last_unread_digit(self, start: int, end: int, numbers: list[tuple[int, int]]) -> int:
         """The last digit of a stretch that is in none of these numbers; -1 where all are."""
         self._take(REST_COST)
         for first, last in sorted(numbers, key=lambda number: -number[1]):
-            if self._count(last, end):
+            if self._count_digits(last, end):
                 break
             end = min(end, first)
-        return bisect_left(self._digits_before, self._digits_before[end]) - 1 if self._count(start, end) else -1
+        return bisect_left(self._digits_before, self._digits_before[end]) - 1 if self._count_digits(start, end) else -1
 
     def _extract_inner_match(self, candidate: str, offset: int) -> None:
         """Notes the groups that the library would try, but those of too few or too many digits for any region.
@@ -167,7 +167,7 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
 
     def _try_group(self, candidate: str, offset: int, start: int, end: int) -> None:
         self._take(GROUP_COST)
-        if SHORTEST <= self._count(offset + start, offset + end) <= MOST_DIGITS:
+        if SHORTEST <= self._count_digits(offset + start, offset + end) <= MOST_DIGITS:
             self._parse_and_verify(self._trim_after_first_match(_UNWANTED_END_CHAR_PATTERN, candidate[start:end]), offset + start)
 
     def _parse_and_verify(self, candidate: str, offset: int) -> phonenumbers.PhoneNumberMatch | None:
@@ -184,15 +184,15 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         """Whether the group is accepted and a region reads it as a number; None where none does or could."""
         regions = self._known.get(group)
         if regions is None:
-            regions = self._known[group] = self._possible(group)
+            regions = self._known[group] = self._possible_regions(group)
         if not regions:
             return False if SHORTEST <= len(_NO_DIGITS.sub("", group)) < LEAST_DIGITS else None
         self._take(ACCEPT_COST)
         if not self._accepts(self.text, offset, offset + len(group)):
             return False
-        return any(self._reads(region, sure, group, offset) for region, sure in regions.items()) or None
+        return any(self._region_accepts(region, sure, group, offset) for region, sure in regions.items()) or None
 
-    def _reads(self, region: str, sure: bool, group: str, offset: int) -> bool:
+    def _region_accepts(self, region: str, sure: bool, group: str, offset: int) -> bool:
         if sure:
             self._take(ALONE_COST)
             return self._stands_alone(group, offset)
@@ -200,7 +200,7 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         self.preferred_region = region
         return super()._parse_and_verify(group, offset) is not None
 
-    def _possible(self, group: str) -> dict[str, bool]:
+    def _possible_regions(self, group: str) -> dict[str, bool]:
         """The regions that may read a group as a number, in their order, and whether one surely does."""
         digits = _digits(group)
         if not LEAST_DIGITS <= len(digits) <= MOST_DIGITS:
@@ -225,7 +225,7 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         return not any(self._is_latin_letter(c) or self._is_invalid_punctuation_symbol(c) for c in before + after)
 
 
-def _lines_that_differ(text: str, other: str) -> Iterator[tuple[int, int]]:
+def _differing_lines(text: str, other: str) -> Iterator[tuple[int, int]]:
     """Start and end of the lines of a text that are not those of another of the same length and lines."""
     start = 0
     while start < len(text):
@@ -235,7 +235,7 @@ def _lines_that_differ(text: str, other: str) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def _shortened(candidate: str) -> str:
+def _cut_to_longest(candidate: str) -> str:
     """A long stretch of digits up to where a number in it may end: no number is as long."""
     if len(candidate) <= LONGEST:
         return candidate

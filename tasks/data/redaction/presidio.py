@@ -47,7 +47,7 @@ def recognizer_classes(entities: tuple[str, ...]) -> dict[str, type[EntityRecogn
     """
     root = "presidio_analyzer"
     if root not in sys.modules:
-        with _bare_package(root):
+        with _stub_package(root):
             return {name: _recognizer_class(root, name) for name in entities}
     return {name: _recognizer_class(root, name) for name in entities}
 
@@ -60,7 +60,7 @@ def _recognizer_class(root: str, entity: str) -> type[EntityRecognizer]:
 
 
 @contextmanager
-def _bare_package(root: str) -> Iterator[None]:
+def _stub_package(root: str) -> Iterator[None]:
     """Stand empty packages in for presidio's, whose `__init__` would import the NLP engines; take them away afterwards."""
     spec = importlib.util.find_spec(root)
     if spec is None or not spec.submodule_search_locations:
@@ -73,9 +73,9 @@ def _bare_package(root: str) -> Iterator[None]:
             ".predefined_recognizers.generic",
             ".predefined_recognizers.country_specific.us",
         ):
-            _stand_in(root + name, folder + name.replace(".", "/"))
-        _stand_in(f"{root}.predefined_recognizers.country_specific", f"{folder}/predefined_recognizers/country_specific")
-        _stand_in(f"{root}.nlp_engine", f"{folder}/nlp_engine").NlpArtifacts = object  # type: ignore[attr-defined]
+            _install_stub_module(root + name, folder + name.replace(".", "/"))
+        _install_stub_module(f"{root}.predefined_recognizers.country_specific", f"{folder}/predefined_recognizers/country_specific")
+        _install_stub_module(f"{root}.nlp_engine", f"{folder}/nlp_engine").NlpArtifacts = object  # type: ignore[attr-defined]
         for module, name in _PARTS:
             setattr(sys.modules[root], name, getattr(importlib.import_module(f"{root}.{module}"), name))
         yield
@@ -84,7 +84,7 @@ def _bare_package(root: str) -> Iterator[None]:
             del sys.modules[name]
 
 
-def _stand_in(name: str, path: str) -> ModuleType:
+def _install_stub_module(name: str, path: str) -> ModuleType:
     module = ModuleType(name)
     module.__path__ = [path]
     sys.modules[name] = module

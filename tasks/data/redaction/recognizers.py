@@ -22,7 +22,7 @@ def pattern_finders(entities: tuple[str, ...]) -> dict[str, Finder]:
     """One function per pattern entity but phones: text in, spans out."""
     kinds = tuple(name for name in entities if name in CLASSES and name != "PHONE_NUMBER")
     classes = recognizer_classes(kinds) if kinds else {}
-    return {entity: _finder(entity, recognizer) for entity, recognizer in classes.items()}
+    return {entity: _finder_for(entity, recognizer) for entity, recognizer in classes.items()}
 
 
 def phone_finder() -> PhoneFinder:
@@ -30,12 +30,12 @@ def phone_finder() -> PhoneFinder:
     return phone_finder_of(recognizer_classes(("PHONE_NUMBER",))["PHONE_NUMBER"]())
 
 
-def _finder(entity: str, recognizer: type[PatternRecognizer]) -> Finder:
+def _finder_for(entity: str, recognizer: type[PatternRecognizer]) -> Finder:
     match entity:
         case "EMAIL_ADDRESS":
-            return _emails(recognizer)
+            return _email_finder(recognizer)
         case "IBAN_CODE":
-            analyze = _analyze(entity, recognizer())  # it has a way of its own
+            analyze = _presidio_finder(entity, recognizer())  # it has a way of its own
             return lambda text: chain(analyze(text), analyze(text.translate(_UPPER)))
         case "CREDIT_CARD":
             matches = pattern_matches(entity, recognizer())
@@ -44,13 +44,13 @@ def _finder(entity: str, recognizer: type[PatternRecognizer]) -> Finder:
             matches = pattern_matches(entity, recognizer())
             return lambda text: (s for s in matches(text) if is_ssn(text, s))
         case "URL":
-            return _urls(recognizer())
+            return _url_finder(recognizer())
         case _:
             matches = pattern_matches(entity, recognizer())
             return lambda text: (s for s in matches(text) if s.score >= _SURE)
 
 
-def _analyze(entity: str, recognizer: EntityRecognizer) -> Finder:
+def _presidio_finder(entity: str, recognizer: EntityRecognizer) -> Finder:
     def find(text: str) -> Iterator[Span]:
         for result in recognizer.analyze(text, [entity], None):
             yield Span(result.start, result.end, entity, result.score)
@@ -75,7 +75,7 @@ def pattern_matches(entity: str, recognizer: PatternRecognizer) -> Finder:
     return find
 
 
-def _urls(recognizer: PatternRecognizer) -> Finder:
+def _url_finder(recognizer: PatternRecognizer) -> Finder:
     """Addresses of pages, by presidio's own patterns in linear time: each names 1,400 endings, tried at every dot and length."""
     import re2
 
@@ -91,7 +91,7 @@ def _urls(recognizer: PatternRecognizer) -> Finder:
     return find
 
 
-def _emails(recognizer: type[PatternRecognizer]) -> Finder:
+def _email_finder(recognizer: type[PatternRecognizer]) -> Finder:
     """E-mail addresses, sought around each `@` only: the pattern's time grows with the square of a long unbroken text.
 
     Any alphabetic top-level domain will do (company.local is an address too), so no suffix list is read and no network asked.
@@ -108,14 +108,14 @@ def _emails(recognizer: type[PatternRecognizer]) -> Finder:
         if len(text) <= 4 * _LONGEST_EMAIL:
             yield from matches(text)
             return
-        for start, end in _around(text, "@", _LONGEST_EMAIL):
+        for start, end in _stretches_around(text, "@", _LONGEST_EMAIL):
             for span in matches(text[start:end]):
                 yield Span(start + span.start, start + span.end, span.entity, span.score)
 
     return find
 
 
-def _around(text: str, mark: str, reach: int) -> Iterator[tuple[int, int]]:
+def _stretches_around(text: str, mark: str, reach: int) -> Iterator[tuple[int, int]]:
     """Merged stretches of the text within `reach` of each mark."""
     start, end = 0, -1
     at = text.find(mark)

@@ -65,16 +65,16 @@ class Redactor:
         """As `redact`, but None for a text whose search would cost more than one of its length may."""
         if self.ner_model is None:
             possible = self.possible
-            return [self._redacted(text, kinds, []) if (kinds := possible(text)) else text for text in texts]
+            return [self._redact_text(text, kinds, []) if (kinds := possible(text)) else text for text in texts]
         return [
-            self._redacted(text, self.possible(text), name_spans)
-            for text, name_spans in zip(texts, self._names(texts), strict=True)
+            self._redact_text(text, self.possible(text), name_spans)
+            for text, name_spans in zip(texts, self._find_names(texts), strict=True)
         ]
 
     def spans(self, text: str) -> list[Span]:
         """The values that would be replaced in a text, by position: for measuring."""
-        spans = [*self._found(text, self.possible(text)), *self._names([text])[0]]
-        return [Span(start, end, entity, 1.0) for start, end, entity in _merged(spans)] if spans else []
+        spans = [*self._find_values(text, self.possible(text)), *self._find_names([text])[0]]
+        return [Span(start, end, entity, 1.0) for start, end, entity in _merge_spans(spans)] if spans else []
 
     def tag(self, entity: str, value: str) -> str:
         """The placeholder of a value: the same however it is spaced, hyphenated or capitalised, in the digits of any script."""
@@ -83,35 +83,35 @@ class Redactor:
         digest = hmac.digest(self.key, f"{entity}\0{plain}".encode(), "sha256").hex()
         return f"<{entity}:{digest[:TAG_DIGITS]}>"
 
-    def _redacted(self, text: str, possible: list[str], name_spans: list[Span]) -> str | None:
+    def _redact_text(self, text: str, possible: list[str], name_spans: list[Span]) -> str | None:
         try:
-            return self._replace(text, [*self._found(text, possible), *name_spans])
+            return self._replace_spans(text, [*self._find_values(text, possible), *name_spans])
         except OverBudget:
             return None
 
-    def _found(self, text: str, possible: list[str]) -> Iterator[Span]:
+    def _find_values(self, text: str, possible: list[str]) -> Iterator[Span]:
         """The values of a text, of the kinds that are possible in it; phones last, in what the others leave and around it."""
         if self._finders is None:
             self._finders = pattern_finders(tuple(self._patterns))
         text = ascii_forms(text)
-        checked = list(self._found_in_windows(text, possible))
+        checked = list(self._find_in_windows(text, possible))
         if "PHONE_NUMBER" not in possible:
             yield from checked
             return
         if self._find_phones is None:
             self._find_phones = phone_finder()
-        left = _blanked(text, checked)
-        whole = [span for span in checked if not _goes_on(left, span)]
-        readings = [left, *([_blanked(text, whole)] if len(whole) < len(checked) else [])]
+        left = _mask_spans(text, checked)
+        whole = [span for span in checked if not _may_be_part_of_phone(left, span)]
+        readings = [left, *([_mask_spans(text, whole)] if len(whole) < len(checked) else [])]
         phones = list(self._find_phones(readings))
         if len(readings) > 1:
-            phones += _abroad(text, checked)
+            phones += _international_runs(text, checked)
             abroad = [phone for phone in phones if text[phone.start] == "+"]
-            checked = _not_within(checked, abroad, len(text))
+            checked = _drop_covered(checked, abroad, len(text))
         yield from checked
         yield from phones
 
-    def _found_in_windows(self, text: str, possible: list[str]) -> Iterator[Span]:
+    def _find_in_windows(self, text: str, possible: list[str]) -> Iterator[Span]:
         """All but phones; of a long text window by window, for no recognizer is linear in more than that."""
         for window in text_windows(text):
             part = text[window.start : window.end]
@@ -135,7 +135,7 @@ class Redactor:
         matched = self._set.Match(ascii_forms(text))
         return [self._patterns[i] for i in sorted(matched)] if matched else []
 
-    def _names(self, texts: Sequence[str]) -> list[list[Span]]:
+    def _find_names(self, texts: Sequence[str]) -> list[list[Span]]:
         if self.ner_model is None:
             return [[] for _ in texts]
         if self._ner is None:
@@ -145,12 +145,12 @@ class Redactor:
         spans: list[list[Span]] = self._ner.find(texts)
         return spans
 
-    def _replace(self, text: str, spans: list[Span]) -> str:
+    def _replace_spans(self, text: str, spans: list[Span]) -> str:
         if not spans:
             return text
         done = deque(match.span() for match in PLACEHOLDER.finditer(text))
         parts, at = [], 0
-        for start, end, entity in _merged(spans):
+        for start, end, entity in _merge_spans(spans):
             while done and done[0][1] <= start:
                 done.popleft()
             if done and done[0][0] < end:
@@ -161,13 +161,13 @@ class Redactor:
         return "".join([*parts, text[at:]])
 
 
-def _goes_on(left: str, span: Span) -> bool:
+def _may_be_part_of_phone(left: str, span: Span) -> bool:
     """Whether digits or a plus beside a number, in no other value, say that it may be a part of a phone's."""
     beside = _BEFORE.search(left[max(0, span.start - 3) : span.start]) or _AFTER.match(left[span.end : span.end + 3])
     return span.entity in _WITHIN_PHONES and beside is not None
 
 
-def _not_within(spans: Sequence[Span], phones: Sequence[Span], size: int) -> list[Span]:
+def _drop_covered(spans: Sequence[Span], phones: Sequence[Span], size: int) -> list[Span]:
     """The values but those that are a part of these phones."""
     covered = bytearray(size)
     for phone in phones:
@@ -175,7 +175,7 @@ def _not_within(spans: Sequence[Span], phones: Sequence[Span], size: int) -> lis
     return [s for s in spans if s.entity not in _WITHIN_PHONES or not (covered[s.start] and covered[s.end - 1])]
 
 
-def _abroad(text: str, spans: Sequence[Span]) -> Iterator[Span]:
+def _international_runs(text: str, spans: Sequence[Span]) -> Iterator[Span]:
     """Runs of digits behind a plus around these numbers, though no region knows them."""
     for span in spans:
         before = _PLUS.search(text[max(0, span.start - 8) : span.start]) if span.entity in _WITHIN_PHONES else None
@@ -184,16 +184,16 @@ def _abroad(text: str, spans: Sequence[Span]) -> Iterator[Span]:
             yield Span(span.start - len(before.group()), span.end + after.end(), "PHONE_NUMBER", span.score)
 
 
-def _blanked(text: str, spans: Sequence[Span]) -> str:
+def _mask_spans(text: str, spans: Sequence[Span]) -> str:
     """The text with other characters in the places of these values."""
     parts, at = [], 0
-    for start, end, _ in _merged(spans):
+    for start, end, _ in _merge_spans(spans):
         parts += [text[at:start], "_" * (end - start)]
         at = end
     return "".join([*parts, text[at:]])
 
 
-def _merged(spans: Sequence[Span]) -> Iterator[tuple[int, int, str]]:
+def _merge_spans(spans: Sequence[Span]) -> Iterator[tuple[int, int, str]]:
     """Overlapping spans become one, of the most specific kind: nothing of either value is left standing."""
     if not spans:
         return

@@ -45,12 +45,12 @@ def account_rows(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping
         },
         "rows": {"read": len(fate), "outside_window": candidate.raw.outside_window, "kept": int(is_kept.sum())},
         "splits": dict(zip(SPLITS, counts, strict=True)),
-        "origins": _origins(candidate, is_kept),
+        "origins": _rows_by_origin(candidate, is_kept),
         "labels": sorted(counted),
         "label_counts": counted,
-        "time": _extent(times),
-        "dropped": _dropped(candidate, fate),
-        "quarantined": _quarantined(candidate, reasons),
+        "time": _time_range(times),
+        "dropped": _dropped_rows(candidate, fate),
+        "quarantined": _quarantined_rows(candidate, reasons),
         "overlap": {"test_as_given": candidate.test_as_given, **asdict(candidate.overlap)},
         "redacted": candidate.redacted,
         "vocabulary": candidate.vocabulary,
@@ -66,21 +66,21 @@ def _label_counts(candidate: Candidate, is_kept: NDArray[np.bool_]) -> dict[str,
     return {name: dict(zip(SPLITS, row, strict=True)) for name, row in sorted(zip(names, table.tolist(), strict=True)) if any(row)}
 
 
-def _origins(candidate: Candidate, is_kept: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
+def _rows_by_origin(candidate: Candidate, is_kept: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
     """Origin -> split -> rows, of the origins that there are."""
     table = np.zeros((len(ORIGINS), len(SPLITS)), dtype=np.int64)
     np.add.at(table, (candidate.origin[is_kept], candidate.split[is_kept]), 1)
     return {name: dict(zip(SPLITS, row, strict=True)) for name, row in zip(ORIGINS, table.tolist(), strict=True) if any(row)}
 
 
-def _extent(times: pa.ChunkedArray) -> dict[str, str] | None:
+def _time_range(times: pa.ChunkedArray) -> dict[str, str] | None:
     import pyarrow.compute as pc
 
     ends = pc.min_max(times).as_py()
     return None if ends["min"] is None else {"first": ends["min"].isoformat(), "last": ends["max"].isoformat()}
 
 
-def _dropped(candidate: Candidate, fate: NDArray[np.uint8]) -> dict[str, dict[str, object]]:
+def _dropped_rows(candidate: Candidate, fate: NDArray[np.uint8]) -> dict[str, dict[str, object]]:
     """Reason -> how many rows, and the ids of the first few in canonical order; never a text."""
     dropped = {}
     for code in range(QUARANTINED + 1, len(REASONS)):
@@ -91,7 +91,7 @@ def _dropped(candidate: Candidate, fate: NDArray[np.uint8]) -> dict[str, dict[st
     return dropped
 
 
-def _quarantined(candidate: Candidate, reasons: Mapping[int, str]) -> dict[str, object]:
+def _quarantined_rows(candidate: Candidate, reasons: Mapping[int, str]) -> dict[str, object]:
     places = np.array(sorted(reasons), dtype=np.int64)
     ids = take_rows(candidate.rows, places[:_SAMPLES], ["id"]).column("id").to_pylist()
     by_reason = Counter(reasons.values()).most_common(_SAMPLES)

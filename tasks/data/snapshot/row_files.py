@@ -61,10 +61,10 @@ def write_split(candidate: Candidate, fate: NDArray[np.uint8], code: int, folder
     with pq.ParquetWriter(folder / f"{name}.parquet", schema, compression="zstd") as writer:
         for start in range(0, len(rows), _ROWS):
             part = rows[start : start + _ROWS]
-            batch = _named(take_rows(candidate.rows, part), name)
+            batch = _with_split_name(take_rows(candidate.rows, part), name)
             table[start : start + len(part)] = candidate.signatures[part]
             writer.write_table(batch)
-            _update(digest, batch)
+            _update_hash(digest, batch)
     table.flush()
     for end in (".parquet", ".signatures.npy"):
         flush_to_disk(folder / f"{name}{end}")
@@ -80,21 +80,21 @@ def write_reference(candidate: Candidate, folder: Path) -> str:
         ids = take_rows(candidate.rows, rows, ["id"]).column("id").to_pylist()
         lots = [hashlib.sha256(f"reference {name}".encode()).digest() for name in ids]
         rows = rows[np.sort(np.array(sorted(range(len(rows)), key=lots.__getitem__)[:REFERENCE_ROWS]))]
-    table = _named(take_rows(candidate.rows, rows), "test")
+    table = _with_split_name(take_rows(candidate.rows, rows), "test")
     pq.write_table(table, folder / "reference.parquet", compression="zstd")
     flush_to_disk(folder / "reference.parquet")
     digest = hashlib.sha256()
-    _update(digest, table)
+    _update_hash(digest, table)
     return digest.hexdigest()
 
 
-def _named(batch: pa.Table, split: str) -> pa.Table:
+def _with_split_name(batch: pa.Table, split: str) -> pa.Table:
     import pyarrow as pa
 
     return batch.set_column(batch.column_names.index("split"), "split", pa.array([split] * batch.num_rows, type=pa.string()))
 
 
-def _update(digest: hashlib._Hash, batch: pa.Table) -> None:
+def _update_hash(digest: hashlib._Hash, batch: pa.Table) -> None:
     """Feed a batch to the hash: per column its name, the length of each value (-1 for null) and the bytes of all."""
     import pyarrow as pa
     import pyarrow.compute as pc

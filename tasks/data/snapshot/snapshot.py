@@ -72,7 +72,7 @@ def write_snapshot(
     `sources` are the source's hashes by file name. Sealing the same rows again, at the same time or later, gives the same snapshot.
     InputError where nothing can be learned or measured: no rows, no test rows, one class, a test label that training never saw.
     """
-    fate, reasons = _set_aside(candidate, quarantined or {})
+    fate, reasons = _apply_quarantine(candidate, quarantined or {})
     problem = candidate.raw.problem
     try:
         check_groups(candidate, fate)
@@ -106,7 +106,7 @@ def write_snapshot(
 def open_snapshot(home: Path, hash: str) -> Snapshot:
     """The snapshot of that hash; InfraError where it is absent or damaged."""
     path = home / "snapshots" / hash
-    if missing := _missing(path):
+    if missing := _missing_files(path):
         raise InfraError(
             f"snapshot {hash}: {path} lacks {', '.join(missing)}: restore it, or run `tunekeeper retrain` on the same data to "
             "make it again"
@@ -124,7 +124,7 @@ def open_snapshot(home: Path, hash: str) -> Snapshot:
 def is_whole(home: Path, hash: str) -> bool:
     """Whether a snapshot is there with every file as it was sealed; reads all its bytes."""
     path = home / "snapshots" / hash
-    if _missing(path):
+    if _missing_files(path):
         return False
     try:
         sealed: dict[str, str] = json.loads((path / "manifest.json").read_bytes()).get("files", {})
@@ -133,7 +133,7 @@ def is_whole(home: Path, hash: str) -> bool:
     return all((path / name).is_file() and file_sha256(path / name) == value for name, value in sealed.items())
 
 
-def _set_aside(candidate: Candidate, quarantined: Mapping[str, str]) -> tuple[NDArray[np.uint8], dict[int, str]]:
+def _apply_quarantine(candidate: Candidate, quarantined: Mapping[str, str]) -> tuple[NDArray[np.uint8], dict[int, str]]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -151,7 +151,7 @@ def _digest_of(value: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _missing(path: Path) -> list[str]:
+def _missing_files(path: Path) -> list[str]:
     needed = ["manifest.json", "reference.parquet", *(f"{name}{end}" for name in SPLITS for end in (".parquet", ".signatures.npy"))]
     return [name for name in needed if not (path / name).is_file()]
 

@@ -17,18 +17,18 @@ from tasks.identity.keys import json_sha256
 
 def digest_of(pipeline: Pipeline, sources: Mapping[str, str]) -> str:
     """The digest of the files that a run read (hash by name), of those that the pipeline's source names."""
-    return json_sha256({file.name: _told(file, sources.get(file.name)) for file in _files(pipeline)})
+    return json_sha256({file.name: _comparable_fingerprint(file, sources.get(file.name)) for file in _pipeline_files(pipeline)})
 
 
 def digest_now(pipeline: Pipeline, home: Home) -> str:
     """The same digest of the source as it is now."""
     place = home.path / "index" / f"source-{pipeline.name}.json"
-    known, files = _known(place), dict[str, dict[str, object]]()
-    for file in _files(pipeline):
+    known, files = _read_known_hashes(place), dict[str, dict[str, object]]()
+    for file in _pipeline_files(pipeline):
         if file.format == "table":
-            files[file.path] = {"name": file.name, "stamp": None, "hash": _rows(tables.count_rows(file.path))}
+            files[file.path] = {"name": file.name, "stamp": None, "hash": _row_count_text(tables.count_rows(file.path))}
             continue
-        stamp = _stamp(file)
+        stamp = _file_stamp(file)
         earlier = known.get(file.path, {})
         same = stamp is not None and earlier.get("stamp") == stamp
         files[file.path] = {
@@ -40,21 +40,21 @@ def digest_now(pipeline: Pipeline, home: Home) -> str:
     return json_sha256({entry["name"]: entry["hash"] for entry in files.values()})
 
 
-def _files(pipeline: Pipeline) -> tuple[File, ...]:
+def _pipeline_files(pipeline: Pipeline) -> tuple[File, ...]:
     rows, held_out = data_files(pipeline.data)
     return (*rows, *held_out)
 
 
-def _told(file: File, fingerprint: str | None) -> str | None:
+def _comparable_fingerprint(file: File, fingerprint: str | None) -> str | None:
     """The hash of a file, for tables of the number of rows: what a comparison can know without reading the whole table."""
-    return _rows(tables.rows_in(fingerprint)) if file.format == "table" and fingerprint else fingerprint
+    return _row_count_text(tables.rows_in(fingerprint)) if file.format == "table" and fingerprint else fingerprint
 
 
-def _rows(count: int) -> str:
+def _row_count_text(count: int) -> str:
     return f"{count} rows"
 
 
-def _stamp(file: File) -> list[int] | None:
+def _file_stamp(file: File) -> list[int] | None:
     """A stamp that changes whenever a file is written: inode, size and time; None where there is no file to look at."""
     if not file.is_local or not Path(file.path).is_file():
         return None
@@ -62,7 +62,7 @@ def _stamp(file: File) -> list[int] | None:
     return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
-def _known(place: Path) -> dict[str, dict[str, object]]:
+def _read_known_hashes(place: Path) -> dict[str, dict[str, object]]:
     try:
         entries = json.loads(place.read_text())
     except (FileNotFoundError, ValueError):

@@ -75,11 +75,11 @@ def check_present(present: Iterable[str], required: Sequence[str], path: str, hi
 
 def cell_shape(text: str) -> str:
     """How a cell is written, with x, X and 9 in the place of letters and digits: errors are stored, and a cell may be personal."""
-    masked = "".join(map(_shape, text[:_LONGEST_SHAPE]))
+    masked = "".join(map(_shape_sign, text[:_LONGEST_SHAPE]))
     return masked if len(text) <= _LONGEST_SHAPE else f"{masked}..."
 
 
-def _shape(character: str) -> str:
+def _shape_sign(character: str) -> str:
     """A character's sign in a shape; a question mark for one that a terminal would obey, or show as nothing."""
     if character.isalpha():
         return "X" if character.isupper() else "x"

@@ -26,14 +26,14 @@ def check_is_file(name: str, path: str) -> None:
 
 def list_local_files(part: str) -> tuple[list[tuple[str, str]], bool]:
     """(name, path) of the files of a path, and whether it names them itself (a file, a pattern) or their folder."""
-    path = _path_of(part)
+    path = _path_of_part(part)
     if path.is_dir():
-        root, files, lone = path, _below(path), False
+        root, files, lone = path, _list_below(path), False
     elif path.exists() or path.is_symlink():
         root, files, lone = path.parent, [path], True
     elif _GLOB & set(part):
         root, lone = _fixed_part(path), True
-        files = _matching(root, str(path.relative_to(root)), part)
+        files = _glob_files(root, str(path.relative_to(root)), part)
     else:
         raise InputError(f"data.source {part}: there is no such file or folder (looked from {Path.cwd()}): correct the path")
     if not files:
@@ -41,7 +41,7 @@ def list_local_files(part: str) -> tuple[list[tuple[str, str]], bool]:
     return [(file.relative_to(root).as_posix(), str(file)) for file in files], lone
 
 
-def _path_of(part: str) -> Path:
+def _path_of_part(part: str) -> Path:
     """A part of a source as a path; InputError where no path can have that name, or this user may not look there."""
     if not part.strip():
         raise InputError("data.source is an empty text: name a file, folder, glob, address, table or hf://dataset/split")
@@ -58,7 +58,7 @@ def _path_of(part: str) -> Path:
     return path
 
 
-def _below(folder: Path) -> list[Path]:
+def _list_below(folder: Path) -> list[Path]:
     """The files in a folder and those below it, and links to folders."""
 
     def refuse(error: OSError) -> None:
@@ -73,7 +73,7 @@ def _below(folder: Path) -> list[Path]:
     return sorted(paths)
 
 
-def _matching(root: Path, pattern: str, part: str) -> list[Path]:
+def _glob_files(root: Path, pattern: str, part: str) -> list[Path]:
     try:
         return sorted(p for p in root.glob(pattern) if not p.is_dir() and not p.name.startswith(HIDDEN[1]))
     except ValueError as error:

@@ -23,7 +23,7 @@ _SAYS = "sep="  # how Excel names the separator, in a line before the header
 
 
 @dataclass(frozen=True)
-class _Table:
+class _CsvTable:
     """The header, and the records after it."""
 
     columns: list[str]
@@ -34,7 +34,7 @@ class _Table:
 def read_csv(file: File, names: tuple[str, ...], rows: int, max_characters: int) -> Iterator[Chunk]:
     """Chunks of the wanted columns."""
     path = file.path
-    with _opened(file, names, max_characters) as table:
+    with _open_table(file, names, max_characters) as table:
         lone = "" if len(table.columns) > 1 else f", or set data.separator (it was read with `{table.separator}`)"
         check_present(table.columns, names, path, lone)
         where = {name: table.columns.index(name) for name in names}
@@ -49,12 +49,12 @@ def read_csv(file: File, names: tuple[str, ...], rows: int, max_characters: int)
 
 def csv_header(file: File, names: tuple[str, ...], max_characters: int) -> tuple[str, ...]:
     """The columns by name."""
-    with _opened(file, names, max_characters) as table:
+    with _open_table(file, names, max_characters) as table:
         return named_columns(table.columns)
 
 
 @contextmanager
-def _opened(file: File, names: Sequence[str], max_characters: int) -> Iterator[_Table]:
+def _open_table(file: File, names: Sequence[str], max_characters: int) -> Iterator[_CsvTable]:
     before = csv.field_size_limit(max(max_characters, WIDEST))
     try:
         with open_text(file) as stream:
@@ -65,15 +65,15 @@ def _opened(file: File, names: Sequence[str], max_characters: int) -> Iterator[_
                 separator, (more, head) = separator or head[len(_SAYS)], _first_line(plain)
                 skipped = [*skipped, "\n", *more]
             header_lines = [head] if separator else _header_lines(head, plain)
-            separator = separator or _separator(header_lines, names)
+            separator = separator or _detect_separator(header_lines, names)
             reader = csv.reader(chain(skipped, header_lines, plain), strict=True, delimiter=separator)
-            records = _records(reader, file.path)
+            records = _read_records(reader, file.path)
             columns = next(records, None)
             if columns is None:
                 raise InputError(f"{file.path}: is empty: it needs a header line and rows")
-            yield _Table(columns, records, separator)
+            yield _CsvTable(columns, records, separator)
     except csv.Error as error:  # of a header, in which the separator is looked for
-        raise _malformed(error, f"{file.path} line 1") from error
+        raise _malformed_error(error, f"{file.path} line 1") from error
     finally:
         csv.field_size_limit(before)
 
@@ -103,14 +103,14 @@ def _header_lines(head: str, plain: Iterator[str]) -> list[str]:
     return header_lines
 
 
-def _separator(header_lines: list[str], names: Sequence[str]) -> str:
+def _detect_separator(header_lines: list[str], names: Sequence[str]) -> str:
     """The first separator that gives all wanted columns, else the first that gives more than one, else the comma."""
     fields = {sign: next(csv.reader(header_lines, delimiter=sign), []) for sign in SEPARATORS}
     fitting = [sign for sign in SEPARATORS if names and set(names) <= set(fields[sign])]
     return next(iter([*fitting, *(sign for sign in SEPARATORS if len(fields[sign]) > 1)]), ",")
 
 
-def _records(reader: Reader, path: str) -> Iterator[list[str]]:
+def _read_records(reader: Reader, path: str) -> Iterator[list[str]]:
     """The header, and the records below it that are no empty lines; a faulty one is named by the line that it begins in."""
     columns: list[str] = []
     line = 1
@@ -124,7 +124,7 @@ def _records(reader: Reader, path: str) -> Iterator[list[str]]:
             line = reader.line_num + 1
     except csv.Error as error:
         read_on = f" (read on to line {reader.line_num})" if reader.line_num > line else ""
-        raise _malformed(error, f"{path} line {line}{read_on}") from error
+        raise _malformed_error(error, f"{path} line {line}{read_on}") from error
 
 
 def _check_record(record: list[str], columns: list[str], where: str) -> None:
@@ -137,7 +137,7 @@ def _check_record(record: list[str], columns: list[str], where: str) -> None:
         )
 
 
-def _malformed(error: csv.Error, where: str) -> InputError:
+def _malformed_error(error: csv.Error, where: str) -> InputError:
     if "new-line character" in str(error):
         fault = "has a carriage return (CR) outside of quotes: save the file with LF line ends, or quote the text"
     else:

@@ -33,15 +33,15 @@ def read_chunks(
         case "csv":
             return read_csv.read_csv(file, columns, rows, max_characters)
         case "jsonl":
-            return _json(file, columns, rows, max_characters, columns if required is None else required)
+            return _read_json_chunks(file, columns, rows, max_characters, columns if required is None else required)
         case "parquet":
             return read_parquet.read_parquet(file, columns, rows, max_characters)
         case "xlsx":
             return read_xlsx.read_xlsx(file, columns, rows)
         case "table":
-            return _table(file, columns, rows)
+            return _read_table_chunks(file, columns, rows)
         case "hf":
-            return _hub(file, columns, rows)
+            return _read_hub_chunks(file, columns, rows)
 
 
 def file_header(file: File, max_characters: int, columns: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -68,7 +68,9 @@ def file_header(file: File, max_characters: int, columns: tuple[str, ...] = ()) 
             raise InputError(f"{file.path}: is no file: name a CSV, JSONL or Parquet file, or a folder of them")
 
 
-def _json(file: File, columns: tuple[str, ...], rows: int, max_characters: int, required: tuple[str, ...]) -> Iterator[Chunk]:
+def _read_json_chunks(
+    file: File, columns: tuple[str, ...], rows: int, max_characters: int, required: tuple[str, ...]
+) -> Iterator[Chunk]:
     first = 1
     keys: set[str] = set()
     with open_text(file) as stream:
@@ -83,7 +85,7 @@ def _json(file: File, columns: tuple[str, ...], rows: int, max_characters: int, 
     check_present(keys, required, file.path)
 
 
-def _table(file: File, columns: tuple[str, ...], rows: int) -> Iterator[Chunk]:
+def _read_table_chunks(file: File, columns: tuple[str, ...], rows: int) -> Iterator[Chunk]:
     first = 1
     with tables.open_table(file.path, "data.source") as source:
         tables.check_columns(source, columns)
@@ -94,7 +96,7 @@ def _table(file: File, columns: tuple[str, ...], rows: int) -> Iterator[Chunk]:
         raise InputError(f"{file.path}: has no rows")
 
 
-def _hub(file: File, columns: tuple[str, ...], rows: int) -> Iterator[Chunk]:
+def _read_hub_chunks(file: File, columns: tuple[str, ...], rows: int) -> Iterator[Chunk]:
     import datasets
 
     name, split, revision = parse_hub(file.path)
@@ -107,12 +109,12 @@ def _hub(file: File, columns: tuple[str, ...], rows: int) -> Iterator[Chunk]:
     check_present(table.column_names, columns, file.path)
     if len(table) == 0:
         raise InputError(f"{file.path}: has no rows")
-    used = table.select_columns(list(_once(columns))).with_format("arrow")
+    used = table.select_columns(list(_without_duplicates(columns))).with_format("arrow")
     for start in range(0, len(table), rows):
         batch = used[start : start + rows]
         where = {column: f"{file.path}: `{column}`" for column in columns}
         yield Chunk(file, start + 1, {column: read_parquet.arrow_cells(batch.column(column), where[column]) for column in columns})
 
 
-def _once(names: Iterable[str]) -> tuple[str, ...]:
+def _without_duplicates(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))

@@ -17,7 +17,7 @@ _SPACE = " \t\r\n"
 
 def json_records(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, object]]:
     """The objects of a file in their order; an object of more than `limit` bytes is refused, and so is any other value."""
-    return _array(stream, path, limit) if _begins_array(stream) else _lines(stream, path, limit)
+    return _read_array(stream, path, limit) if _begins_array(stream) else _read_lines(stream, path, limit)
 
 
 def _begins_array(stream: BinaryIO) -> bool:
@@ -26,23 +26,23 @@ def _begins_array(stream: BinaryIO) -> bool:
     return bool(start.lstrip()[:1] == b"[")
 
 
-def _lines(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, object]]:
+def _read_lines(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, object]]:
     for number, line in enumerate(bounded_lines(stream, path, limit), 1):
         if line.isspace():
             continue
         try:
             value = _DECODER.decode(line)
-        except _TwiceError as error:
+        except _DuplicateKeyError as error:
             raise InputError(f"{path} line {number}: {error}") from error
         except (ValueError, RecursionError) as error:
             raise InputError(
                 f"{path} line {number}: is not JSON ({error}): each line holds one object, or the whole file one array of objects"
             ) from error
-        yield _object(value, f"{path} line {number}")
+        yield _check_object(value, f"{path} line {number}")
 
 
-def _array(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, object]]:
-    text = _Text(stream, path)
+def _read_array(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, object]]:
+    text = _TextWindow(stream, path)
     text.skip()
     text.at += 1  # the bracket
     number = 0
@@ -51,7 +51,7 @@ def _array(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, object
     else:
         while True:
             number += 1
-            yield _object(_value(text, f"{path} item {number}", limit), f"{path} item {number}")
+            yield _check_object(_read_value(text, f"{path} item {number}", limit), f"{path} item {number}")
             sign = text.skip()
             text.at += 1
             if sign == "]":
@@ -63,14 +63,14 @@ def _array(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, object
         raise InputError(f"{path}: something follows the array of {number:,} items: a file holds one array, or one object per line")
 
 
-def _value(text: _Text, where: str, limit: int) -> object:
+def _read_value(text: _TextWindow, where: str, limit: int) -> object:
     """The value that begins here; read on until it is whole."""
     text.skip()
     while True:
         try:
             value, text.at = _DECODER.raw_decode(text.held, text.at)
             return value
-        except _TwiceError as error:
+        except _DuplicateKeyError as error:
             raise InputError(f"{where}: {error}") from error
         except (ValueError, RecursionError) as error:
             rest = len(text.held) - text.at
@@ -80,7 +80,7 @@ def _value(text: _Text, where: str, limit: int) -> object:
                 raise InputError(f"{where}: is not JSON ({error}): write or copy the file again") from error
 
 
-class _Text:
+class _TextWindow:
     """A window on a stream's characters: `held` from `at` on is not used yet."""
 
     def __init__(self, stream: BinaryIO, path: str) -> None:
@@ -113,22 +113,24 @@ class _Text:
         return bool(block)
 
 
-def _object(value: object, where: str) -> dict[str, object]:
+def _check_object(value: object, where: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise InputError(f'{where}: is a {type(value).__name__}, not an object such as {{"text": ...}}')
     return value
 
 
-class _TwiceError(Exception):
+class _DuplicateKeyError(Exception):
     """An object has a key twice: a parser would keep the last of its values in silence."""
 
 
-def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _refuse_duplicate_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     record = dict(pairs)
     if len(record) < len(pairs):
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise _TwiceError(f"an object has the key `{shown_name(twice)}` more than once: it cannot be told which value is meant")
+        raise _DuplicateKeyError(
+            f"an object has the key `{shown_name(twice)}` more than once: it cannot be told which value is meant"
+        )
     return record
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_each_once)
+_DECODER = json.JSONDecoder(object_pairs_hook=_refuse_duplicate_keys)

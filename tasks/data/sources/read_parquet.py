@@ -48,15 +48,15 @@ def open_parquet(file: File) -> Iterator[pq.ParquetFile]:
     import pyarrow.parquet as pq
 
     # The stream is outermost: to a store, an error of Parquet's would look like one of its own.
-    with open_packed(file) as stream, _faults(file.path):
+    with open_packed(file) as stream, _report_damage(file.path):
         source = file.path if file.is_local else stream
         with pq.ParquetFile(source, memory_map=file.is_local, page_checksum_verification=True) as parquet:
             _check_signature(stream, parquet.metadata, file.path)
-            yield _checked(parquet, file.path)
+            yield _check_unpacked_size(parquet, file.path)
 
 
 @contextmanager
-def _faults(path: str) -> Iterator[None]:
+def _report_damage(path: str) -> Iterator[None]:
     """Report the library's fault of a damaged file as InputError; an error of a store or a disk passes."""
     import pyarrow as pa
 
@@ -86,14 +86,14 @@ def arrow_cells(column: pa.Array | pa.ChunkedArray, where: str) -> list[object]:
         try:
             return list(column.to_pylist())
         except UnicodeDecodeError:
-            return [_cell(scalar) for scalar in column]
+            return [_decode_cell(scalar) for scalar in column]
     except (ValueError, OverflowError, KeyError) as error:  # a time before the year 1 or after 9999, or of a zone that is unknown
         raise InputError(
             f"{where} holds a value that cannot be read ({str(error)[:200]}): correct it, or write the column as text"
         ) from error
 
 
-def _cell(scalar: pa.Scalar) -> object:
+def _decode_cell(scalar: pa.Scalar) -> object:
     """A cell in which bytes, at any depth, may be no UTF-8."""
     import pyarrow as pa
 
@@ -101,13 +101,13 @@ def _cell(scalar: pa.Scalar) -> object:
         return scalar.as_py()
     except UnicodeDecodeError:
         if isinstance(scalar, pa.DictionaryScalar):
-            return _cell(scalar.value)
+            return _decode_cell(scalar.value)
         if isinstance(scalar, pa.StructScalar):
-            return {name: _cell(part) for name, part in scalar.items()}
+            return {name: _decode_cell(part) for name, part in scalar.items()}
         if isinstance(scalar, pa.MapScalar):
-            return [(_cell(part["key"]), _cell(part["value"])) for part in scalar.values]
+            return [(_decode_cell(part["key"]), _decode_cell(part["value"])) for part in scalar.values]
         if isinstance(scalar, pa.ListScalar):
-            return [_cell(part) for part in scalar.values]
+            return [_decode_cell(part) for part in scalar.values]
         return scalar.as_buffer().to_pybytes().decode("utf-8", "surrogateescape")
 
 
@@ -119,7 +119,7 @@ def _check_signature(stream: BinaryIO, metadata: pq.FileMetaData, path: str) -> 
         raise InputError(f"{path}: has encrypted columns: write the file again without encryption")
 
 
-def _checked(parquet: pq.ParquetFile, path: str) -> pq.ParquetFile:
+def _check_unpacked_size(parquet: pq.ParquetFile, path: str) -> pq.ParquetFile:
     metadata = parquet.metadata
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     packed = sum(group.column(i).total_compressed_size for group in groups for i in range(group.num_columns))

@@ -29,12 +29,12 @@ _FAILED = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")
 
 def read_xlsx(file: File, columns: tuple[str, ...], rows: int) -> Iterator[Chunk]:
     """Chunks of the wanted columns."""
-    with _opened(file) as (header, records):
+    with _open_sheet(file) as (header, records):
         check_present(header, columns, file.path)
         where = {name: header.index(name) for name in columns}
         first = 1
         while part := list(islice(records, rows)):
-            yield Chunk(file, first, {name: [_cell(row, place) for row in part] for name, place in where.items()})
+            yield Chunk(file, first, {name: [_read_cell(row, place) for row in part] for name, place in where.items()})
             first += len(part)
         if first == 1:
             raise InputError(f"{file.path}: has a header but no rows")
@@ -42,34 +42,34 @@ def read_xlsx(file: File, columns: tuple[str, ...], rows: int) -> Iterator[Chunk
 
 def xlsx_header(file: File) -> tuple[str, ...]:
     """The columns by name."""
-    with _opened(file) as (columns, _):
+    with _open_sheet(file) as (columns, _):
         return named_columns(columns)
 
 
 @contextmanager
-def _opened(file: File) -> Iterator[tuple[list[str], Iterator[tuple[object, ...]]]]:
+def _open_sheet(file: File) -> Iterator[tuple[list[str], Iterator[tuple[object, ...]]]]:
     """The columns, and the rows below them that are not empty."""
     try:
         import openpyxl
     except ImportError as error:
         raise InfraError(f"{file.path}: XLSX needs a package that is not installed: pip install 'tunekeeper[xlsx]'") from error
     with open_packed(file) as stream:
-        with _faults(file.path):
+        with _report_damage(file.path):
             _check_size(stream, file.path)
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
         try:
-            with _faults(file.path):
-                records = _rows(_sheet(book, file.path), file.path)
+            with _report_damage(file.path):
+                records = _read_rows(_only_sheet(book, file.path), file.path)
             top = next(records, None)
             if top is None:
                 raise InputError(f"{file.path}: is empty: it needs a header row and rows")
-            yield ["" if name is None else str(_plain(name)) for name in top], records
+            yield ["" if name is None else str(_unescape_cell(name)) for name in top], records
         finally:
             book.close()
 
 
 @contextmanager
-def _faults(path: str) -> Iterator[None]:
+def _report_damage(path: str) -> Iterator[None]:
     """Report the libraries' fault of a damaged file."""
     try:
         yield
@@ -79,9 +79,9 @@ def _faults(path: str) -> Iterator[None]:
         raise InputError(f"{path}: is no whole XLSX file ({str(error)[:200]}): save or copy it again") from error
 
 
-def _rows(sheet: ReadOnlyWorksheet | tuple[()], path: str) -> Iterator[tuple[object, ...]]:
-    with _faults(path):
-        yield from _filled(sheet)
+def _read_rows(sheet: ReadOnlyWorksheet | tuple[()], path: str) -> Iterator[tuple[object, ...]]:
+    with _report_damage(path):
+        yield from _nonempty_rows(sheet)
 
 
 def _check_size(stream: BinaryIO, path: str) -> None:
@@ -91,12 +91,12 @@ def _check_size(stream: BinaryIO, path: str) -> None:
     stream.seek(0)
 
 
-def _sheet(book: Workbook, path: str) -> ReadOnlyWorksheet | tuple[()]:
+def _only_sheet(book: Workbook, path: str) -> ReadOnlyWorksheet | tuple[()]:
     """The one sheet that has rows; two are ambiguous and refused."""
     filled = []
     for sheet in book.worksheets:
         sheet.reset_dimensions()  # what a sheet says of its size need not be true
-        if next(_filled(sheet), None) is not None:
+        if next(_nonempty_rows(sheet), None) is not None:
             filled.append(sheet)
     if len(filled) > 1:
         names = ", ".join(f"`{sheet.title}`" for sheet in filled[:10])
@@ -104,18 +104,18 @@ def _sheet(book: Workbook, path: str) -> ReadOnlyWorksheet | tuple[()]:
     return filled[0] if filled else ()
 
 
-def _filled(sheet: ReadOnlyWorksheet | tuple[()]) -> Iterator[tuple[object, ...]]:
+def _nonempty_rows(sheet: ReadOnlyWorksheet | tuple[()]) -> Iterator[tuple[object, ...]]:
     rows = sheet.iter_rows(values_only=True) if hasattr(sheet, "iter_rows") else iter(sheet)
     return (row for row in rows if any(cell is not None and cell != "" for cell in row))
 
 
-def _cell(row: tuple[object, ...], place: int) -> object:
+def _read_cell(row: tuple[object, ...], place: int) -> object:
     """A cell; the error value of a formula is null, not a text or a class of that name."""
     value = row[place] if place < len(row) else None
-    return None if value in _FAILED else _plain(value)
+    return None if value in _FAILED else _unescape_cell(value)
 
 
-def _plain(value: object) -> object:
+def _unescape_cell(value: object) -> object:
     """A text with its escapes as what they mean (`_x000D_` is a carriage return, `_x005F_` an underscore); all else as it is."""
     if not isinstance(value, str) or "_x" not in value:
         return value

@@ -35,8 +35,8 @@ def list_files(address: str) -> tuple[list[tuple[str, str]], bool]:
 
     A name does not tell where the folder lies. InputError where there is none, InfraError where the store does not answer.
     """
-    with _faults(address):
-        system, path = _system(address)
+    with _report_store_faults(address):
+        system, path = _file_system(address)
         if urlsplit(address).scheme in WEB:
             system.info(path)
             return [(urlsplit(address).path.rpartition("/")[2] or "index", address)], True
@@ -48,13 +48,13 @@ def list_files(address: str) -> tuple[list[tuple[str, str]], bool]:
             root, files, lone = path.rstrip("/"), sorted(system.find(path)), False
         if not files:
             raise FileNotFoundError(path)
-        return [(_below(name, root), str(system.unstrip_protocol(name))) for name in files], lone
+        return [(_relative_path(name, root), str(system.unstrip_protocol(name))) for name in files], lone
 
 
 def remote_digest(address: str) -> str:
     """The hash of a file's bytes, or of what its store says of them (ETag, MD5), so that an unchanged object is not read again."""
-    with _faults(address):
-        system, path = _system(address)
+    with _report_store_faults(address):
+        system, path = _file_system(address)
         info = system.info(path)
         state = [f"{name}={info[name]}" for name in _STATE if info.get(name) and not str(info[name]).startswith("W/")]
         if state:
@@ -69,8 +69,8 @@ def remote_digest(address: str) -> str:
 @contextmanager
 def open_remote(address: str, seeks: bool = False) -> Iterator[BinaryIO]:
     """The bytes of a file as a stream; what `seeks` in a file of the web reads a copy, for few servers give parts of one."""
-    with _faults(address):
-        system, path = _system(address)
+    with _report_store_faults(address):
+        system, path = _file_system(address)
         if urlsplit(address).scheme not in WEB:
             with system.open(path, "rb") as stream:
                 yield stream
@@ -85,7 +85,7 @@ def open_remote(address: str, seeks: bool = False) -> Iterator[BinaryIO]:
                 yield copy
 
 
-def _system(address: str) -> tuple[AbstractFileSystem, str]:
+def _file_system(address: str) -> tuple[AbstractFileSystem, str]:
     from fsspec.core import url_to_fs
 
     scheme = address.partition("://")[0]
@@ -113,12 +113,12 @@ def _fixed_part(path: str) -> str:
     return "/".join(parts[: next(i for i, part in enumerate(parts) if set("*?[") & set(part))])
 
 
-def _below(path: str, root: str) -> str:
+def _relative_path(path: str, root: str) -> str:
     return path.removeprefix(root).lstrip("/") or path.rpartition("/")[2]
 
 
 @contextmanager
-def _faults(address: str) -> Iterator[None]:
+def _report_store_faults(address: str) -> Iterator[None]:
     """Raise a store's faults as InputError (absent, forbidden) or InfraError (no answer)."""
     try:
         yield

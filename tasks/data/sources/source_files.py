@@ -44,20 +44,20 @@ def resolve_source(source: str | tuple[str, ...], format: str = "auto", separato
     parts = (source,) if isinstance(source, str) else source
     if not parts:
         raise InputError("data.source is an empty list: name at least one file, folder, glob, address, table or hf://dataset/split")
-    listed = _each_once([_files(part, format, separator) for part in parts])
+    listed = _drop_repeated_files([_files_of_part(part, format, separator) for part in parts])
     names = [file.name for files in listed for file in files]
     if len(set(names)) < len(names):
         listed = [[replace(file, name=f"{part}:{file.name}") for file in files] for part, files in zip(parts, listed, strict=True)]
     return tuple(sorted((file for files in listed for file in files), key=lambda file: file.name))
 
 
-def _each_once(listed: list[list[File]]) -> list[list[File]]:
+def _drop_repeated_files(listed: list[list[File]]) -> list[list[File]]:
     """The files of all parts, one that is named twice (by another path, by a link) where it comes first."""
     places, unique = set[str](), list[list[File]]()
     for files in listed:
         unique.append([])
         for file in files:
-            if (place := _place(file)) not in places:
+            if (place := _real_path(file)) not in places:
                 places.add(place)
                 unique[-1].append(file)
     return unique
@@ -68,8 +68,8 @@ def source_files(
 ) -> tuple[tuple[File, ...], tuple[File, ...]]:
     """The files of the source and of `data.test`; a file that both name is test, and names never clash."""
     held_out = () if test is None else resolve_source(test, format, separator)
-    paths = {_place(file) for file in held_out}
-    rows = tuple(f for f in resolve_source(source, format, separator) if _place(f) not in paths)
+    paths = {_real_path(file) for file in held_out}
+    rows = tuple(f for f in resolve_source(source, format, separator) if _real_path(f) not in paths)
     if not rows:
         raise InputError(f"data.source {source}: holds nothing but the test rows of data.test: name the training rows")
     names = {file.name for file in rows}
@@ -85,7 +85,7 @@ def left_out(data: Data) -> tuple[str, ...]:
 
 def left_out_of(setting: str, part: str, format: str) -> tuple[str, ...]:
     """The sentence of `left_out` for one source, which the user named by `setting`; none where every file is read."""
-    others = [] if part.startswith("hf://") or is_table(part) else _listed(part, format)[1]
+    others = [] if part.startswith("hf://") or is_table(part) else _list_files(part, format)[1]
     if not others:
         return ()
     more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
@@ -101,14 +101,14 @@ def parse_hub(address: str) -> tuple[str, str, str | None]:
     return name, split, revision or None
 
 
-def _files(part: str, format: str, separator: str | None) -> list[File]:
+def _files_of_part(part: str, format: str, separator: str | None) -> list[File]:
     if part.startswith("hf://"):
         parse_hub(part)
         return [File(part, part, "hf")]
     if is_table(part):
         return [File(part, part, "table")]
     files = []
-    for name, path in _listed(part, format)[0]:
+    for name, path in _list_files(part, format)[0]:
         known = format_of(name, format)
         if known is None:
             raise unknown_format(path, name)
@@ -117,22 +117,24 @@ def _files(part: str, format: str, separator: str | None) -> list[File]:
     return files
 
 
-def _listed(part: str, format: str) -> tuple[list[tuple[str, str]], list[str]]:
+def _list_files(part: str, format: str) -> tuple[list[tuple[str, str]], list[str]]:
     """(name, path) of the files of a part of a source, and the names beside them that are not read, each with the remedy."""
     if "://" in part:
         from tasks.data.sources import remote
 
         files, lone = remote.list_files(part)
-        return (files, []) if lone else _of_rows(files, part, format, set())
+        return (files, []) if lone else _select_row_files(files, part, format, set())
     files, lone = list_local_files(part)
     folders = {name for name, path in files if Path(path).is_dir()}  # of a folder's content these are links: they are not followed
-    rows, others = (files, list[str]()) if lone else _of_rows(files, part, format, folders)
+    rows, others = (files, list[str]()) if lone else _select_row_files(files, part, format, folders)
     for name, path in rows:
         check_is_file(name, path)
     return rows, others
 
 
-def _of_rows(files: list[tuple[str, str]], part: str, format: str, folders: set[str]) -> tuple[list[tuple[str, str]], list[str]]:
+def _select_row_files(
+    files: list[tuple[str, str]], part: str, format: str, folders: set[str]
+) -> tuple[list[tuple[str, str]], list[str]]:
     """The files of a folder that are read, and the others but for hidden ones, each with the remedy."""
     visible = [(name, path) for name, path in files if not any(piece.startswith(HIDDEN) for piece in Path(name).parts)]
     rows = [(name, path) for name, path in visible if is_data(name, format) and name not in folders]
@@ -148,5 +150,5 @@ def _of_rows(files: list[tuple[str, str]], part: str, format: str, folders: set[
     return rows, others
 
 
-def _place(file: File) -> str:
+def _real_path(file: File) -> str:
     return os.path.realpath(file.path) if file.is_local else file.path

@@ -56,7 +56,7 @@ def open_text(file: File) -> Iterator[BinaryIO]:
             _check_plain(file, start)
             yield lying
         else:
-            with io.BufferedReader(_Unpacked(lying, codec, file.path), 1 << 20) as unpacked:
+            with io.BufferedReader(_DecompressedStream(lying, codec, file.path), 1 << 20) as unpacked:
                 yield unpacked
 
 
@@ -85,7 +85,7 @@ def _check_plain(file: File, start: bytes) -> None:
         raise InputError(f"{file.path}: is a {end} file by its first bytes, and is read as {file.format}: {remedy}")
 
 
-class _Counted:
+class _CountingStream:
     """The stream that a decompressor reads from; it counts the bytes."""
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -100,11 +100,11 @@ class _Counted:
         self.closed = True
 
 
-class _Unpacked(io.RawIOBase):
+class _DecompressedStream(io.RawIOBase):
     def __init__(self, stream: BinaryIO, codec: str, path: str) -> None:
         self._path, self._codec, self._given = path, codec, 0
-        self._packed = _Counted(stream)
-        self._plain = _decompressor(self._packed, codec)
+        self._packed = _CountingStream(stream)
+        self._plain = _open_decompressor(self._packed, codec)
 
     def readable(self) -> bool:
         return True
@@ -125,14 +125,14 @@ class _Unpacked(io.RawIOBase):
 class _Bz2Members:
     """The members of a bz2 file; `bz2.BZ2File` ends in silence where the beginning of one is damaged, and loses the rest."""
 
-    def __init__(self, packed: _Counted) -> None:
+    def __init__(self, packed: _CountingStream) -> None:
         self._packed, self._member, self._held = packed, bz2.BZ2Decompressor(), b""
 
     def read(self, size: int) -> bytes:
         """At most so many bytes; none at the end."""
         while True:
             if self._member.eof:
-                self._held = self._after()
+                self._held = self._rest_after_member()
                 if not self._held:
                     return b""
                 self._member = bz2.BZ2Decompressor()
@@ -144,7 +144,7 @@ class _Bz2Members:
             if block := self._member.decompress(packed, size):
                 return block
 
-    def _after(self) -> bytes:
+    def _rest_after_member(self) -> bytes:
         """The bytes after a member without leading zeros; empty at the end."""
         rest = self._member.unused_data.lstrip(b"\0")
         while not rest and (block := self._packed.read(_BLOCK)):
@@ -152,7 +152,7 @@ class _Bz2Members:
         return rest
 
 
-def _decompressor(packed: Any, codec: str) -> gzip.GzipFile | _Bz2Members | pa.CompressedInputStream:
+def _open_decompressor(packed: Any, codec: str) -> gzip.GzipFile | _Bz2Members | pa.CompressedInputStream:
     """A reader over all members of a file, empty ones too, and over the zeros that fill up its last block."""
     match codec:
         case "gzip":

@@ -26,7 +26,7 @@ CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenTable:
     """A table and a connection to its database; `shown` is how an error names it."""
 
     table: sa.Table
@@ -38,10 +38,12 @@ class Opened:
         import sqlalchemy as sa
 
         columns = [self.table.c[name] for name in dict.fromkeys(names or self.table.c.keys())]
-        order: list[sa.ColumnElement[Any]] = list(self.table.primary_key.columns) or [_sortable(column) for column in self.table.c]
+        order: list[sa.ColumnElement[Any]] = list(self.table.primary_key.columns) or [
+            _sort_column(column) for column in self.table.c
+        ]
         lenient = self.connection.dialect.name == "sqlite"  # any cell of it may hold anything
         selected = [sa.type_coerce(c, sa.types.NullType()).label(f"c{i}") for i, c in enumerate(columns)] if lenient else columns
-        read = [_reader(column, self.connection.dialect) if lenient else None for column in columns]
+        read = [_cell_reader(column, self.connection.dialect) if lenient else None for column in columns]
         result = self.connection.execution_options(stream_results=True).execute(sa.select(*selected).order_by(*order))
         try:
             for part in result.partitions(rows):
@@ -57,12 +59,12 @@ class Opened:
             ) from error
 
 
-def _reader(column: sa.Column[Any], dialect: sa.Dialect) -> Callable[[object], object] | None:
+def _cell_reader(column: sa.Column[Any], dialect: sa.Dialect) -> Callable[[object], object] | None:
     """A cell as its column's type has it, or as it stands there where it is none of that type; None where they are the same."""
     process = column.type.dialect_impl(dialect).result_processor(dialect, None)
     if process is None:
         return None
-    fits = _stored_as(column.type)
+    fits = _fits_stored_type(column.type)
 
     def read(value: object) -> object:
         try:
@@ -73,7 +75,7 @@ def _reader(column: sa.Column[Any], dialect: sa.Dialect) -> Callable[[object], o
     return read
 
 
-def _stored_as(kind: sa.types.TypeEngine[Any]) -> Callable[[object], bool]:
+def _fits_stored_type(kind: sa.types.TypeEngine[Any]) -> Callable[[object], bool]:
     """Which cells SQLite stores for a type: of others the processor would make another value without an error."""
     import sqlalchemy as sa
 
@@ -86,7 +88,7 @@ def _stored_as(kind: sa.types.TypeEngine[Any]) -> Callable[[object], bool]:
     return lambda _: True
 
 
-def _sortable(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+def _sort_column(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     """A column as rows are ordered by it; databases do not order JSON."""
     import sqlalchemy as sa
 
@@ -102,7 +104,7 @@ def without_login(address: str) -> str:
 
 
 @contextmanager
-def open_table(address: str, where: str) -> Iterator[Opened]:
+def open_table(address: str, where: str) -> Iterator[OpenTable]:
     """The table, for as long as the block lasts; `where` is the setting that named it, for errors: `data.source`, `--input`."""
     import sqlalchemy as sa
     from sqlalchemy.exc import DBAPIError, NoSuchTableError
@@ -117,7 +119,7 @@ def open_table(address: str, where: str) -> Iterator[Opened]:
         engine = _engine(url, database, label)
         table = sa.Table(name, sa.MetaData(), autoload_with=engine, schema=space or None)
         with engine.connect() as connection:
-            yield Opened(table, connection, label)
+            yield OpenTable(table, connection, label)
     except ModuleNotFoundError as error:
         raise InfraError(f"{label}: needs the package {error.name}: pip install psycopg2-binary") from error
     except NoSuchTableError as error:
@@ -187,7 +189,7 @@ def table_digest(address: str, columns: tuple[str, ...] | None = None) -> str:
     return f"{rows} rows, sha256 {hashed.hexdigest()}"
 
 
-def check_columns(source: Opened, columns: tuple[str, ...]) -> None:
+def check_columns(source: OpenTable, columns: tuple[str, ...]) -> None:
     """Refuse a column that the table does not have."""
     there = source.table.c.keys()
     if missing := [name for name in columns if name not in there]:

@@ -47,10 +47,10 @@ def read_times(values: list[str | None], chunk: Chunk, column: str) -> pa.Array:
 
 def window_edges(window: Window) -> tuple[datetime | None, datetime | None]:
     """Start and end as datetimes in UTC, None where the window is open."""
-    return tuple(None if text is None else _bound(text) for text in (window.start, window.end))  # type: ignore[return-value]
+    return tuple(None if text is None else _parse_bound(text) for text in (window.start, window.end))  # type: ignore[return-value]
 
 
-def _bound(text: str) -> datetime:
+def _parse_bound(text: str) -> datetime:
     import pandas as pd
 
     try:

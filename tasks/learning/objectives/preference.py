@@ -44,17 +44,17 @@ class PreferenceObjective(Objective):
         return 1e-6 if isinstance(adapter, Full) else 1e-5
 
     def measure_of(self, problem: ProblemName) -> PairRanking:
-        return PairRanking(_writer(problem))
+        return PairRanking(_require_text_writer(problem))
 
     def check_rows(self, spec: Spec, held_out: pd.DataFrame) -> None:
         """Any pair can be asked about."""
 
     def encode_rows(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
         """Both answers behind their prompt: `chosen` and `rejected` token ids, each with labels on the answer alone."""
-        problem = _writer(spec.problem)
+        problem = _require_text_writer(spec.problem)
         read = rows.assign(**{name: spec.read(rows[name].tolist()) for name in PairRanking.text_columns})
         chosen, rejected = (problem.encode_rows(tokenizer, spec, read.assign(target=read[name])) for name in ("target", "rejected"))
-        return [_as_pair(better, worse) for better, worse in zip(chosen, rejected, strict=True)]
+        return [_merge_pair(better, worse) for better, worse in zip(chosen, rejected, strict=True)]
 
     def complete_plan(self, plan: FitPlan, network: Network, examples: list[Example]) -> FitPlan:
         """With the loss of a network that has not moved from its reference."""
@@ -88,14 +88,14 @@ class PreferenceObjective(Objective):
         return trainer
 
 
-def _writer(problem: ProblemName) -> TextWriter:
+def _require_text_writer(problem: ProblemName) -> TextWriter:
     writer = problem_of(problem)
     if not isinstance(writer, TextWriter):
         raise InputError(f"objective.kind preference: {problem} writes no texts")
     return writer
 
 
-def _as_pair(chosen: Example, rejected: Example) -> Example:
+def _merge_pair(chosen: Example, rejected: Example) -> Example:
     longer = max(chosen, rejected, key=lambda example: len(example["input_ids"]))
     return {
         "input_ids": longer["input_ids"],

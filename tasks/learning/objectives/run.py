@@ -85,7 +85,7 @@ def train_network(
     rate = training.learning_rate or objective.learning_rate(spec.moves)
     job = TrainingJob(material, objective, training, listener, start, rate)
     if pairs := objective.folds_of(spec, training, material.rows, material.held_out):
-        job = _with_folds(job, pairs, run)
+        job = _with_fold_answers(job, pairs, run)
     trained = _fit_once_or_twice(job, run)
     for folder in run.glob(FOLD.format("*")):
         shutil.rmtree(folder)
@@ -96,19 +96,19 @@ def _fit_once_or_twice(job: TrainingJob, run: Path) -> Trained:
     """Fit to the rows; with `training.refit` once more to all rows, for as many epochs as were best."""
     rows, held_out = job.material.rows, job.material.held_out
     if not job.training.refit or held_out.empty:
-        return _steady(job, run)
-    search = _steady(job, run / SEARCH)
+        return _fit_with_restart(job, run)
+    search = _fit_with_restart(job, run / SEARCH)
     job.listener.notice(f"validation rows were answered best after epoch {search.epoch}: training on all rows for as long")
     earlier = EarlierFits(search.history, search.steps, search.seconds, search.restart)
     both = replace(
         job, last_epoch=search.epoch, temperature=search.temperature, learning_rate=search.learning_rate, earlier=earlier
     )
-    trained = _steady(both.of(pd.concat([rows, held_out], ignore_index=True), held_out[:0]), run)
+    trained = _fit_with_restart(both.of(pd.concat([rows, held_out], ignore_index=True), held_out[:0]), run)
     shutil.rmtree(run / SEARCH)
     return trained
 
 
-def _with_folds(job: TrainingJob, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], run: Path) -> TrainingJob:
+def _with_fold_answers(job: TrainingJob, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], run: Path) -> TrainingJob:
     """The same training, once each fold of its rows was answered by a network that learned from the others."""
     batch, listener, rows = job.training.batch_size, job.listener, len(job.material.rows)
     epochs = default_epochs(math.ceil(rows / batch))
@@ -118,18 +118,18 @@ def _with_folds(job: TrainingJob, pairs: list[tuple[pd.DataFrame, pd.DataFrame]]
     for number, (fitted, held_back) in enumerate(pairs):
         around = listener.with_steps_around(sum(sizes[:number]), sum(sizes[number + 1 :]), silent=True)
         fold_job = replace(job, training=training, listener=around).of(fitted, held_back)
-        folds.append(_fold(fold_job, run / FOLD.format(number + 1)))
+        folds.append(_fit_fold(fold_job, run / FOLD.format(number + 1)))
     every = pool_answers(folds)
     earlier = replace(job.earlier, seconds=job.earlier.seconds + every.seconds)
     return replace(job, folds=every, earlier=earlier, listener=listener.with_steps_around(sum(sizes[:-1]), 0))
 
 
-def _fold(job: TrainingJob, run: Path) -> FoldAnswers:
+def _fit_fold(job: TrainingJob, run: Path) -> FoldAnswers:
     """Fit to one fold's rows, or find it fitted; its answers to the other rows after each epoch."""
     if (earlier := load_answers(run)) is not None:
         return earlier
     fit_folder = run.with_name(f"{run.name}-fit")
-    trained = _steady(replace(job, answers=fit_folder / "answers"), fit_folder)
+    trained = _fit_with_restart(replace(job, answers=fit_folder / "answers"), fit_folder)
     with disk_errors(run):
         save_answers(run, gather_epochs(fit_folder / "answers", trained.seconds))
     shutil.rmtree(fit_folder)
@@ -139,7 +139,7 @@ def _fold(job: TrainingJob, run: Path) -> FoldAnswers:
     return answers
 
 
-def _steady(job: TrainingJob, run: Path) -> Trained:
+def _fit_with_restart(job: TrainingJob, run: Path) -> Trained:
     """Fit; a training that goes wrong for good is begun once more, at a quarter of its learning rate."""
     done = finished_fit(run)
     if done is not None:
@@ -174,13 +174,13 @@ def _within_memory(job: TrainingJob, run: Path, result: Path) -> Trained:
     """Fit with as many rows in memory at once as there is room for."""
     how = numerics(job.training.precision)
     return within_memory(
-        lambda micro: _attempt(job, run, result, micro, how), job.training.batch_size, run / MICRO, how, job.listener.notice
+        lambda micro: _attempt_fit(job, run, result, micro, how), job.training.batch_size, run / MICRO, how, job.listener.notice
     )
 
 
-def _attempt(job: TrainingJob, run: Path, result: Path, micro: int, how: Numerics) -> Trained:
+def _attempt_fit(job: TrainingJob, run: Path, result: Path, micro: int, how: Numerics) -> Trained:
     material = job.material
-    moved, spec = _weights_of(job.start, material.spec) if job.start else (None, material.spec)
+    moved, spec = _start_weights(job.start, material.spec) if job.start else (None, material.spec)
     tokenizer = problem_of(spec.problem).load_tokenizer(material.base, spec.target_tokenizer)
     examples, held_out = (job.objective.encode_rows(tokenizer, spec, frame) for frame in (material.rows, material.held_out))
     held_out.sort(key=lambda row: len(row["input_ids"]))  # batches of like length: their order is no matter
@@ -203,7 +203,7 @@ def _attempt(job: TrainingJob, run: Path, result: Path, micro: int, how: Numeric
     return fit_network(trainer, network, plan, calibrate, job.listener.after(job.earlier.steps))
 
 
-def _weights_of(start: Path, spec: Spec) -> tuple[Path, Spec]:
+def _start_weights(start: Path, spec: Spec) -> tuple[Path, Spec]:
     """The weights to start from, and the network pooled as they were trained with.
 
     Those of a network with other labels, adapter or base mean something else, or do not fit.

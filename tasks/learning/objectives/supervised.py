@@ -61,7 +61,7 @@ class SupervisedObjective(Objective):
         return replace(
             plan,
             untrained=collapse.constant_loss(targets, classes, self.settings.label_smoothing, weights),
-            tells_apart=_tells_apart(network, examples, plan.numerics),
+            tells_apart=_class_check(network, examples, plan.numerics),
             shares=() if weights else class_shares(targets, classes),  # none where training weighs all classes alike
         )
 
@@ -80,7 +80,7 @@ class SupervisedObjective(Objective):
             return 1.0
         own, own_targets = _logits(network, held_out, plan.numerics), np.array(_targets(held_out))
         rows = folds.with_held_out(epoch, own, own_targets) if folds is not None else (own, own_targets)
-        best, several = _calibrations(own, own_targets, rows, plan.shares)
+        best, several = _best_calibrations(own, own_targets, rows, plan.shares)
         return (several if several is not None and is_worth_it(several.loss, plan.untrained) else best).temperature
 
 
@@ -96,7 +96,7 @@ def _logits(network: Network, rows: list[Example], how: Numerics) -> npt.NDArray
     return run_in_batches(network.model, [row["input_ids"] for row in rows], network.pad_id, BATCH, autocast(how))
 
 
-def _tells_apart(network: Network, rows: list[Example], how: Numerics) -> Callable[[], bool]:
+def _class_check(network: Network, rows: list[Example], how: Numerics) -> Callable[[], bool]:
     """A check whether the network, as it is at the time of the call, answers more than one class to rows of several."""
     sample = [rows[place] for place in collapse.sample_rows(_targets(rows))]
 
@@ -116,7 +116,7 @@ class Calibration:
     one_class: bool
 
 
-def _calibrations(
+def _best_calibrations(
     own: npt.NDArray[np.float32],
     own_targets: npt.NDArray[np.int64],
     rows: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
@@ -143,7 +143,7 @@ def _calibrated_loss(validation: EvalPrediction, plan: FitPlan, step: int) -> di
         with disk_errors(plan.answers):
             folds.note_epoch(plan.answers, epoch, own, own_targets)
     rows = plan.folds.with_held_out(epoch, own, own_targets) if plan.folds else (own, own_targets)
-    best, several = _calibrations(own, own_targets, rows, plan.shares)
+    best, several = _best_calibrations(own, own_targets, rows, plan.shares)
     logged = {CALIBRATED_LOSS: best.loss, HELD_OUT_ONE_CLASS: float(best.one_class)}
     if several is not None:
         logged[SEVERAL_CLASSES_LOSS] = several.loss

@@ -62,10 +62,10 @@ def majority_class(train: Codes, test: Codes, classes: int, clock: Callable[[], 
     `train` and `test` are codes (m,) and (n,). The shares are add-one smoothed: a class new in test stays possible.
     """
     began = clock()
-    known = _counted(train, classes)
+    known = _rows_per_class(train, classes)
     predictions = np.full(len(test), known.argmax(), dtype=np.int64)
     shares = np.tile((known + 1) / (known + 1).sum(), (len(test), 1))
-    return _scored(MAJORITY, predictions, shares, test, clock() - began)
+    return _new_baseline(MAJORITY, predictions, shares, test, clock() - began)
 
 
 def tfidf_logistic(
@@ -82,18 +82,18 @@ def tfidf_logistic(
     its train rows.
     """
     began = time.perf_counter()
-    present = np.flatnonzero(_counted(train, classes))
+    present = np.flatnonzero(_rows_per_class(train, classes))
     if len(present) == 1:
         always = np.full(len(test), present[0], dtype=np.int64)
-        return _scored("TF-IDF + logistic regression", always, None, test, time.perf_counter() - began)
+        return _new_baseline("TF-IDF + logistic regression", always, None, test, time.perf_counter() - began)
     vectorizer = _vectorizer()
     features = vectorizer.fit_transform(train_texts)
-    common = _not_rare(features)
-    model = _fitted(features[:, common], train, seed)
+    common = _frequent_columns(features)
+    model = _fit_logistic_regression(features[:, common], train, seed)
     probabilities = np.zeros((len(test), classes))
     probabilities[:, model.classes_] = model.predict_proba(vectorizer.transform(test_texts)[:, common])
     likeliest = probabilities.argmax(axis=1)
-    return _scored("TF-IDF + logistic regression", likeliest, probabilities, test, time.perf_counter() - began)
+    return _new_baseline("TF-IDF + logistic regression", likeliest, probabilities, test, time.perf_counter() - began)
 
 
 def nearest_centroid(
@@ -110,16 +110,16 @@ def nearest_centroid(
     a train row is never said.
     """
     began = clock()
-    known = _counted(train, classes)
-    rows, queries = _directions(train_embeddings), _directions(test_embeddings)
+    known = _rows_per_class(train, classes)
+    rows, queries = _unit_vectors(train_embeddings), _unit_vectors(test_embeddings)
     sums = np.zeros((classes, rows.shape[1]))
     np.add.at(sums, train, rows)
-    similarity = queries @ _directions(sums).T
+    similarity = queries @ _unit_vectors(sums).T
     similarity[:, known == 0] = -np.inf
-    return _scored("nearest class centroid", similarity.argmax(axis=1), None, test, clock() - began)
+    return _new_baseline("nearest class centroid", similarity.argmax(axis=1), None, test, clock() - began)
 
 
-def _counted(train: Codes, classes: int) -> Codes:
+def _rows_per_class(train: Codes, classes: int) -> Codes:
     """Train rows per class (c,); ValueError where there are none or a code has no class."""
     if len(train) == 0 or train.min() < 0 or train.max() >= classes:
         raise ValueError(
@@ -128,7 +128,7 @@ def _counted(train: Codes, classes: int) -> Codes:
     return np.bincount(train, minlength=classes)
 
 
-def _scored(name: str, predictions: Codes, probabilities: Floats | None, test: Codes, seconds: float) -> Baseline:
+def _new_baseline(name: str, predictions: Codes, probabilities: Floats | None, test: Codes, seconds: float) -> Baseline:
     return Baseline(name, predictions.astype(np.int64), probabilities, (predictions == test).astype(np.int8), seconds)
 
 
@@ -142,7 +142,7 @@ def _vectorizer() -> FeatureUnion:
     return make_union(*(TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **kind) for kind in (words, letters)))
 
 
-def _not_rare(features: csr_matrix) -> NDArray[np.int64]:
+def _frequent_columns(features: csr_matrix) -> NDArray[np.int64]:
     """The columns that occur in two rows or more: the others cannot generalise, and leaving them out halves the fit.
 
     On few rows all stay. The vectorizer's own `min_df` would raise where no word occurs twice, as in a language without spaces.
@@ -152,7 +152,7 @@ def _not_rare(features: csr_matrix) -> NDArray[np.int64]:
     return np.flatnonzero(occurs >= least)
 
 
-def _fitted(features: csr_matrix, train: Codes, seed: int) -> LogisticRegression:
+def _fit_logistic_regression(features: csr_matrix, train: Codes, seed: int) -> LogisticRegression:
     """L-BFGS ends in about 40 steps; where 100 do not suffice, the remaining difference is no longer one of accuracy."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -162,7 +162,7 @@ def _fitted(features: csr_matrix, train: Codes, seed: int) -> LogisticRegression
         return LogisticRegression(C=30.0, max_iter=100, random_state=seed).fit(features, train)
 
 
-def _directions(vectors: NDArray[np.floating]) -> Floats:
+def _unit_vectors(vectors: NDArray[np.floating]) -> Floats:
     """Rows at length 1; a zero row stays zero and is near to nothing."""
     v = np.asarray(vectors, dtype=np.float64)
     if v.ndim != 2 or not np.isfinite(v).all():

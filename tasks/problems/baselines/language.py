@@ -32,8 +32,8 @@ def unigram_scores(
     `train` and `test` hold each row's completion as token ids below `vocabulary`, just as the model is scored on them.
     """
     began = clock()
-    flat, lengths = _flat(test, vocabulary)
-    likelihood = np.log(_token_shares(_flat(train, vocabulary)[0], vocabulary))[flat]
+    flat, lengths = _flatten_rows(test, vocabulary)
+    likelihood = np.log(_token_shares(_flatten_rows(train, vocabulary)[0], vocabulary))[flat]
     return TokenBaseline(UNIGRAM, _row_sums(likelihood, lengths), lengths, clock() - began)
 
 
@@ -46,13 +46,13 @@ def bigram_scores(
     first token follows a start mark, for the prompt is not used.
     """
     began = clock()
-    train_tokens, train_lengths = _flat(train, vocabulary)
-    test_tokens, lengths = _flat(test, vocabulary)
+    train_tokens, train_lengths = _flatten_rows(train, vocabulary)
+    test_tokens, lengths = _flatten_rows(test, vocabulary)
     shares = _token_shares(train_tokens, vocabulary)
-    pairs, times = np.unique(_pairs(train_tokens, train_lengths, vocabulary), return_counts=True)
+    pairs, times = np.unique(_bigram_codes(train_tokens, train_lengths, vocabulary), return_counts=True)
     kinds = np.bincount(pairs // vocabulary, minlength=vocabulary + 1)
     followed = np.bincount(pairs // vocabulary, weights=times, minlength=vocabulary + 1)
-    test_pairs = _pairs(test_tokens, lengths, vocabulary)
+    test_pairs = _bigram_codes(test_tokens, lengths, vocabulary)
     where = np.minimum(np.searchsorted(pairs, test_pairs), max(len(pairs) - 1, 0))
     counts = np.where(pairs[where] == test_pairs, times[where], 0) if len(pairs) else np.zeros(len(test_pairs))
     before = test_pairs // vocabulary
@@ -61,7 +61,7 @@ def bigram_scores(
     return TokenBaseline("bigram", _row_sums(likelihood, lengths), lengths, clock() - began)
 
 
-def _flat(rows: Sequence[Sequence[int]], vocabulary: int) -> tuple[Codes, Codes]:
+def _flatten_rows(rows: Sequence[Sequence[int]], vocabulary: int) -> tuple[Codes, Codes]:
     """All token ids in one column, and the length of each row; ValueError where an id is outside the vocabulary."""
     lengths = np.fromiter((len(row) for row in rows), dtype=np.int64, count=len(rows))
     flat = np.fromiter((token for row in rows for token in row), dtype=np.int64, count=int(lengths.sum()))
@@ -74,7 +74,7 @@ def _token_shares(flat: Codes, vocabulary: int) -> Floats:
     return np.asarray((np.bincount(flat, minlength=vocabulary) + 1) / (len(flat) + vocabulary))
 
 
-def _pairs(flat: Codes, lengths: Codes, vocabulary: int) -> Codes:
+def _bigram_codes(flat: Codes, lengths: Codes, vocabulary: int) -> Codes:
     """Each token with the one before it, as before * vocabulary + token; `vocabulary` itself stands before a row's first."""
     before = np.concatenate([[vocabulary], flat[:-1]]) if flat.size else flat
     starts = np.cumsum(lengths) - lengths

@@ -53,19 +53,19 @@ def classification_metrics(
 
     Codes are (n,) indices into `labels`, probabilities (n, c) or None. ValueError where shapes or values do not fit one another.
     """
-    columns = _codes(targets, predictions, labels)
+    columns = _label_codes(targets, predictions, labels)
     modules = modules_of_evaluate()
     if probabilities is None:
-        return _run(modules.FROM_CODES, columns)
+        return _compute_modules(modules.FROM_CODES, columns)
     scores = np.asarray(probabilities, dtype=np.float64)
     if scores.shape != (len(columns["references"]), len(labels)):
         raise ValueError(f"probabilities {scores.shape} must be ({len(columns['references'])} rows, {len(labels)} labels)")
-    return _run(modules.FROM_CODES + modules.FROM_PROBABILITIES, {**columns, "probabilities": scores})
+    return _compute_modules(modules.FROM_CODES + modules.FROM_PROBABILITIES, {**columns, "probabilities": scores})
 
 
 def per_class(targets: NDArray[np.integer], predictions: NDArray[np.integer], labels: Sequence[str]) -> tuple[ClassScore, ...]:
     """One `ClassScore` per label, in the order of `labels`, those without a test row included (support 0)."""
-    columns = _codes(targets, predictions, labels)
+    columns = _label_codes(targets, predictions, labels)
     scores = modules_of_evaluate().PerClass().compute(**columns, classes=len(labels))
     rows = zip(labels, scores["precision"], scores["recall"], scores["f1"], scores["support"], strict=True)
     return tuple(ClassScore(label, float(p), float(r), float(f), int(n)) for label, p, r, f, n in rows)
@@ -83,15 +83,17 @@ def generation_metrics(
     `log_likelihoods` (n,) are sums over the completion's tokens, `tokens` (n,) their number. ValueError where columns do not fit.
     """
     modules = modules_of_evaluate()
-    scores = _run((modules.Perplexity,), {"log_likelihoods": np.asarray(log_likelihoods), "tokens": np.asarray(tokens)})
+    scores = _compute_modules((modules.Perplexity,), {"log_likelihoods": np.asarray(log_likelihoods), "tokens": np.asarray(tokens)})
     decoded = [(p, r) for p, r in zip(predictions, references, strict=True) if p is not None]
     if not decoded:
         return scores
     answers, targets = zip(*decoded, strict=True)
-    return scores | _run([modules.FROM_TEXTS[name] for name in names], {"predictions": list(answers), "references": list(targets)})
+    return scores | _compute_modules(
+        [modules.FROM_TEXTS[name] for name in names], {"predictions": list(answers), "references": list(targets)}
+    )
 
 
-def _codes(targets: ArrayLike, predictions: ArrayLike, labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+def _label_codes(targets: ArrayLike, predictions: ArrayLike, labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
     """Both columns as codes, checked here, as Arrow would silently cut 0.5 to class 0; every code must name a label."""
     references, codes = checked_codes(targets, predictions)
     if (largest := max(references.max(), codes.max())) >= len(labels):
@@ -101,10 +103,10 @@ def _codes(targets: ArrayLike, predictions: ArrayLike, labels: Sequence[str]) ->
 
 def preference_metrics(margins: NDArray[np.floating]) -> dict[str, float]:
     """preference_accuracy and preference_margin of (n,) margins: log-likelihood per token of chosen less rejected answers, nats."""
-    return _run((modules_of_evaluate().PreferenceAccuracy,), {"margins": np.asarray(margins, dtype=np.float64)})
+    return _compute_modules((modules_of_evaluate().PreferenceAccuracy,), {"margins": np.asarray(margins, dtype=np.float64)})
 
 
-def _run(modules: Sequence[type[InMemory]], columns: Mapping[str, object]) -> dict[str, float]:
+def _compute_modules(modules: Sequence[type[InMemory]], columns: Mapping[str, object]) -> dict[str, float]:
     """What `evaluate.combine(...).compute(...)` does, without the imports that its constructor triggers."""
     scores: dict[str, float] = {}
     for module in modules:

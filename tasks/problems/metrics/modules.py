@@ -56,11 +56,11 @@ class InMemory(Metric):  # type: ignore[misc]  # evaluate is untyped
         return info
 
     def _compute(self, **values: object) -> Mapping[str, object]:
-        columns = {name: _plain(values[name]) for name in self.columns}
+        columns = {name: _column_values(values[name]) for name in self.columns}
         return self.score(**columns, **{name: values[name] for name in self.options if name in values})
 
 
-def _plain(column: pa.ChunkedArray) -> Any:
+def _column_values(column: pa.ChunkedArray) -> Any:
     """An Arrow column as texts, numbers (n,) or rows of numbers (n, c), bit for bit."""
     if pa.types.is_string(column.type):
         return column.to_pylist()

@@ -78,7 +78,7 @@ def _whisker(estimate: Estimate, domain: Domain, middle: float, tone: str) -> st
     return f'<g class="whisker {tone}"><line x1="{left}" x2="{right}" y1="{middle}" y2="{middle}"/>{ends}</g>'
 
 
-def _arrow(left: bool, middle: float, tone: str) -> str:
+def _off_chart_arrow(left: bool, middle: float, tone: str) -> str:
     """A head that points out of the chart, with a short tail; nested so that it stays at the edge whatever the width."""
     points, tail = ("0,0 9,-5 9,5", 26) if left else ("0,0 -9,-5 -9,5", -26)
     return (
@@ -91,7 +91,7 @@ def interval_chart(estimate: Estimate, domain: Domain, tone: str, label: str = "
     """A dot with its interval on a shared axis; an arrow at the edge where the value lies beyond it."""
     value, middle = estimate.value, height / 2
     if value is not None and not domain[0] <= value <= domain[1]:
-        return row_drawing(height, _grid(domain, height, 5) + _arrow(value < domain[0], middle, tone), label)
+        return row_drawing(height, _grid(domain, height, 5) + _off_chart_arrow(value < domain[0], middle, tone), label)
     body = _grid(domain, height, 5) + _whisker(estimate, domain, middle, tone)
     if value is not None and math.isfinite(value):
         body += f'<circle class="dot {tone}" cx="{drawn_at(value, domain)}" cy="{middle}" r="5.5"/>'

@@ -73,7 +73,7 @@ def line_chart(
     whole = x_title == "epoch"  # there is no epoch one and a half
     body = _frame(xs, ys, lambda tick: f"{tick:g}" if not whole or float(tick).is_integer() else "", show, x_title)
     if mark is not None and xs[0] <= mark[0] <= xs[1]:
-        body += _mark(x(mark[0]), *mark)
+        body += _marker_line(x(mark[0]), *mark)
     for rank, (name, points) in enumerate(lines):
         path = " ".join(f"{x(a)},{y(b)}" for a, b in points)
         dash = f' stroke-dasharray="{DASHES[rank % 4]}"' if rank % 4 else ""
@@ -87,7 +87,7 @@ def line_chart(
     return _svg(WIDTH, HEIGHT, body, label)
 
 
-def _mark(at: float, value: float, words: str) -> str:
+def _marker_line(at: float, value: float, words: str) -> str:
     """A line across the plot, with its words to the side where there is room."""
     left = at > (LEFT + WIDTH - RIGHT) / 2
     return (

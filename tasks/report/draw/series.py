@@ -107,7 +107,7 @@ def trend_chart(dots: Sequence[Dot], plane: Plane, limits: tuple[float | None, f
             body += f'<line class="limit" x1="0" x2="100%" y1="{y(limit):.1f}" y2="{y(limit):.1f}"/>'
     body += interval_bands(dots, plane, "band")
     body += joined_lines(dots, plane, "line tone-0")
-    return row_drawing(plane.height, body + _marks(dots, plane), label)
+    return row_drawing(plane.height, body + _look_dots(dots, plane), label)
 
 
 def level_chart(audits: Sequence[Dot], estimates: Sequence[Dot], test: Dot | None, plane: Plane, label: str) -> str:
@@ -172,33 +172,33 @@ def thin_dots(dots: Sequence[Dot], most: int = 240) -> list[Dot]:
 def joined_lines(dots: Sequence[Dot], plane: Plane, kind: str) -> str:
     """The values joined, a gap where one is missing."""
     paths = [
-        "M" + "L".join(f"{_wide(dot.x, plane.xs)} {plane.y(dot.value or 0.0):.1f}" for dot in part)
-        for part in _runs(dots)
+        "M" + "L".join(f"{_wide_x(dot.x, plane.xs)} {plane.y(dot.value or 0.0):.1f}" for dot in part)
+        for part in _unbroken_runs(dots)
         if len(part) > 1
     ]
-    return _stretched(f'<path class="{kind}" d="{"".join(paths)}"/>', plane.height) if paths else ""
+    return _stretch_svg(f'<path class="{kind}" d="{"".join(paths)}"/>', plane.height) if paths else ""
 
 
 def interval_bands(dots: Sequence[Dot], plane: Plane, kind: str) -> str:
     """The intervals as a band; a lone value has a whisker instead."""
     y, shapes, lone = plane.y, "", ""
-    for part in _runs([dot for dot in dots if dot.value is None or (dot.low is not None and dot.high is not None)]):
+    for part in _unbroken_runs([dot for dot in dots if dot.value is None or (dot.low is not None and dot.high is not None)]):
         if len(part) == 1:
             x = plane.x(part[0].x)
             lone += f'<line class="whisker" x1="{x}" x2="{x}" y1="{y(part[0].low or 0.0):.1f}" y2="{y(part[0].high or 0.0):.1f}"/>'
             continue
-        there = [f"{_wide(dot.x, plane.xs)},{y(dot.high or 0.0):.1f}" for dot in part]
-        back = [f"{_wide(dot.x, plane.xs)},{y(dot.low or 0.0):.1f}" for dot in reversed(part)]
+        there = [f"{_wide_x(dot.x, plane.xs)},{y(dot.high or 0.0):.1f}" for dot in part]
+        back = [f"{_wide_x(dot.x, plane.xs)},{y(dot.low or 0.0):.1f}" for dot in reversed(part)]
         shapes += f'<polygon class="{kind}" points="{" ".join([*there, *back])}"/>'
-    return (_stretched(shapes, plane.height) if shapes else "") + lone
+    return (_stretch_svg(shapes, plane.height) if shapes else "") + lone
 
 
-def _marks(dots: Sequence[Dot], plane: Plane) -> str:
+def _look_dots(dots: Sequence[Dot], plane: Plane) -> str:
     """Every look that few looks have, of many only the alarms and the last; gaps as open rings on the floor."""
     few, body = len(dots) <= MANY, ""
     for n, dot in enumerate(dots):
         if dot.value is None:
-            body += _ring(dot, plane) if few else ""
+            body += _gap_ring(dot, plane) if few else ""
         elif dot.tone == "bad":
             body += diamond_mark(dot.x, plane.y(dot.value), plane.xs, dot.title)
         elif few or n == len(dots) - 1:
@@ -207,7 +207,7 @@ def _marks(dots: Sequence[Dot], plane: Plane) -> str:
     return body
 
 
-def _ring(dot: Dot, plane: Plane) -> str:
+def _gap_ring(dot: Dot, plane: Plane) -> str:
     return f'<circle class="ring" cx="{plane.x(dot.x)}" cy="{plane.y(0.0):.1f}" r="3"><title>{escape(dot.title)}</title></circle>'
 
 
@@ -216,7 +216,7 @@ def levels_grid(plane: Plane, count: int) -> str:
     return "".join(f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>' for y in levels)
 
 
-def _runs(dots: Sequence[Dot]) -> list[list[Dot]]:
+def _unbroken_runs(dots: Sequence[Dot]) -> list[list[Dot]]:
     """The dots between gaps."""
     runs: list[list[Dot]] = [[]]
     for dot in dots:
@@ -227,7 +227,7 @@ def _runs(dots: Sequence[Dot]) -> list[list[Dot]]:
     return [part for part in runs if part]
 
 
-def _stretched(body: str, height: int) -> str:
+def _stretch_svg(body: str, height: int) -> str:
     return f'<svg viewBox="0 0 {WIDE} {height}" width="100%" height="{height}" preserveAspectRatio="none">{body}</svg>'
 
 
@@ -235,7 +235,7 @@ def place_dots(value: float, xs: Domain) -> float:
     return min(1.0, max(0.0, (value - xs[0]) / (xs[1] - xs[0]) if xs[1] > xs[0] else 0.5))
 
 
-def _wide(value: float, xs: Domain) -> str:
+def _wide_x(value: float, xs: Domain) -> str:
     return f"{WIDE * place_dots(value, xs):.1f}"
 
 

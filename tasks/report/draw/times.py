@@ -23,7 +23,7 @@ def epoch_seconds(text: str | None) -> float | None:
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
 
-def _at(seconds: float) -> datetime:
+def _utc_time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
@@ -32,14 +32,14 @@ def day_text(text: str | None, year: bool = False) -> str:
     seconds = epoch_seconds(text)
     if seconds is None:
         return text or ABSENT
-    when = _at(seconds)
+    when = _utc_time(seconds)
     return f"{when.day} {MONTHS[when.month - 1]}" + (f" {when.year}" if year else "")
 
 
 def moment_text(text: str | None) -> str:
     """3 Oct 2026, 07:40 UTC."""
     seconds = epoch_seconds(text)
-    return (text or ABSENT) if seconds is None else f"{day_text(text, year=True)}, {_at(seconds):%H:%M} UTC"
+    return (text or ABSENT) if seconds is None else f"{day_text(text, year=True)}, {_utc_time(seconds):%H:%M} UTC"
 
 
 def span_text(seconds: float | None) -> str:
@@ -60,26 +60,26 @@ def time_ticks(low: float, high: float, count: int = 6) -> list[tuple[float, str
     length = max(high - low, 60.0)
     for hours in _HOURS:
         if length / (hours * 3600) <= count:
-            return [(at, f"{_at(at):%H:%M}" if at % DAY else _label(at)) for at in _steps(low, high, hours * 3600.0)]
+            return [(at, f"{_utc_time(at):%H:%M}" if at % DAY else _day_label(at)) for at in _step_times(low, high, hours * 3600.0)]
     for days in _DAYS:
         if length / (days * DAY) <= count:
-            return [(at, _label(at)) for at in _steps(low, high, days * DAY)]
+            return [(at, _day_label(at)) for at in _step_times(low, high, days * DAY)]
     months = next((n for n in _MONTHS if length / (n * 30.44 * DAY) <= count), _MONTHS[-1])
-    return _firsts(low, high, months)
+    return _month_ticks(low, high, months)
 
 
-def _steps(low: float, high: float, step: float) -> list[float]:
+def _step_times(low: float, high: float, step: float) -> list[float]:
     first = math.ceil(low / step - 1e-9)
     return [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _label(at: float) -> str:
-    when = _at(at)
+def _day_label(at: float) -> str:
+    when = _utc_time(at)
     return f"{when.day} {MONTHS[when.month - 1]}"
 
 
-def _firsts(low: float, high: float, months: int) -> list[tuple[float, str]]:
-    start = _at(low)
+def _month_ticks(low: float, high: float, months: int) -> list[tuple[float, str]]:
+    start = _utc_time(low)
     number = (start.year * 12 + start.month - 1) // months * months
     ticks: list[tuple[float, str]] = []
     while True:

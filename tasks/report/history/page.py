@@ -10,7 +10,7 @@ from tasks.report.draw import charts, formats, lanes, series, times
 from tasks.report.environment import framed_chart, render_page, trusted_svg
 from tasks.report.history import view
 from tasks.report.history.data import History, Version
-from tasks.report.monitor import monitor_names, request_story
+from tasks.report.monitor import request_story
 from tasks.report.monitor import view as monitor_view
 from tasks.report.monitor.data import Level
 
@@ -23,12 +23,11 @@ def render_history(history: History) -> str:
         "history.html",
         history=history,
         view=view,
-        stories=request_story,
+        request_story=request_story,
         list_monitors=monitor_view.list_monitors,
-        monitors=monitor_names,
         draw=_HistoryDrawings(history),
-        span=times.span_text,
-        sums=view.life_sums(history),
+        span_text=times.span_text,
+        cost_totals=view.cost_totals(history),
     )
 
 
@@ -37,8 +36,8 @@ class _HistoryDrawings:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.reigns = view.reigns(history)
-        self.changes = [reign.start for reign in self.reigns]
+        self.periods = view.serving_periods(history)
+        self.changes = [period.start for period in self.periods]
         versions, looks = (version.at for version in history.versions), (look.at for look in history.looks)
         moments = [*(move.at for move in history.moves), *versions, *looks]
         known = [at for at in map(times.epoch_seconds, moments) if at is not None]
@@ -49,14 +48,14 @@ class _HistoryDrawings:
     def served(self) -> Markup:
         spans = [
             lanes.ServedSpan(
-                reign.start,
-                reign.end,
-                f"v{reign.version}",
-                "current" if reign.current else "back" if reign.taken_back else "past",
-                f"version {reign.version}: {times.span_text(reign.end - reign.start)}"
-                f"{', then taken back' if reign.taken_back else ''}",
+                period.start,
+                period.end,
+                f"v{period.version}",
+                "current" if period.current else "back" if period.taken_back else "past",
+                f"version {period.version}: {times.span_text(period.end - period.start)}"
+                f"{', then taken back' if period.taken_back else ''}",
             )
-            for reign in self.reigns
+            for period in self.periods
         ]
         return trusted_svg(lanes.version_lane(spans, self.xs, self.changes, f"Which version served when: {len(spans)} reigns"))
 
@@ -103,7 +102,7 @@ class _HistoryDrawings:
 
     def levels(self) -> Markup:
         history = self.history
-        tests, audits = self._dots(view.test_scores(history)), self._dots(view.audit_levels(history))
+        tests, audits = self._level_dots(view.test_scores(history)), self._level_dots(view.audit_levels(history))
         share = history.unit == "share"
         values = [value for dot in (*tests, *audits) for value in (dot.value, dot.low, dot.high)]
         ys = charts.domain_of(values, floor=0.0, ceiling=1.0 if share else None)
@@ -112,7 +111,7 @@ class _HistoryDrawings:
         drawn = lanes.score_lane(audits, tests, plane, self.changes, label)
         return framed_chart(series.scale_labels(partial(series.level_tick, share=share), plane, 4), drawn, "")
 
-    def _dots(self, levels: list[Level]) -> list[series.Dot]:
+    def _level_dots(self, levels: list[Level]) -> list[series.Dot]:
         return [dot for level in levels if (dot := monitor_view.level_dot(level, self.history.unit)) is not None]
 
     def axis(self) -> Markup:

@@ -1,4 +1,4 @@
-"""What the history page works out before it draws: reigns, sums, sentences and orders. No HTML here."""
+"""What the history page works out before it draws: serving periods, totals, sentences and orders. No HTML here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHOWN = 12
 
 
 @dataclass(frozen=True)
-class Reign:
+class ServingPeriod:
     """A version served from `start` to `end` (seconds since 1970): still (`current`), or until it was taken back by a rollback."""
 
     version: str
@@ -37,7 +37,7 @@ class Reign:
 
 
 @dataclass(frozen=True)
-class Watched:
+class TrafficSummary:
     """What the monitors saw of one version's traffic."""
 
     version: str
@@ -48,7 +48,7 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Sums:
+class CostTotals:
     """What was spent: seconds in all, those of versions that never served, and the most memory at once."""
 
     seconds: float
@@ -69,9 +69,9 @@ def page_end(history: History) -> float:
     return max(known, default=0.0)
 
 
-def reigns(history: History) -> list[Reign]:
+def serving_periods(history: History) -> list[ServingPeriod]:
     """Which version served when, in order; time without a champion is left out."""
-    spans: list[Reign] = []
+    spans: list[ServingPeriod] = []
     moves = [(move, at) for move in applied_moves(history) if (at := times.epoch_seconds(move.at)) is not None]
     for n, (move, start) in enumerate(moves):
         following = moves[n + 1] if n + 1 < len(moves) else None
@@ -81,19 +81,19 @@ def reigns(history: History) -> list[Reign]:
         back = following is not None and following[0].kind == "ROLLBACK"
         if spans and spans[-1].version == move.to_version and spans[-1].end == start:
             start = spans.pop().start
-        spans.append(Reign(move.to_version, start, end, following is None, back))
+        spans.append(ServingPeriod(move.to_version, start, end, following is None, back))
     return spans
 
 
 def served_seconds(history: History, version: str) -> float | None:
     """Seconds that a version served in all, or None if it never did."""
-    mine = [reign.end - reign.start for reign in reigns(history) if reign.version == version]
+    mine = [period.end - period.start for period in serving_periods(history) if period.version == version]
     return sum(mine) if mine else None
 
 
 def version_state(history: History, version: str) -> tuple[Tone, str, str]:
     """Whether it serves, served, was taken back, or never did."""
-    mine = [reign for reign in reigns(history) if reign.version == version]
+    mine = [period for period in serving_periods(history) if period.version == version]
     if version == history.champion:
         return "good", "★", "serves now"
     if not mine:
@@ -104,7 +104,7 @@ def version_state(history: History, version: str) -> tuple[Tone, str, str]:
 def history_headline(history: History) -> str:
     if history.champion is None:
         return "No version serves" if history.versions or history.moves else "Nothing was trained yet"
-    current = [reign for reign in reigns(history) if reign.current]
+    current = [period for period in serving_periods(history) if period.current]
     lasted = f", for {times.span_text(current[-1].end - current[-1].start)}" if current else ""
     return f"Version {history.champion} serves{lasted}"
 
@@ -158,7 +158,7 @@ def newest_level(history: History, kind: Literal["test", "audit", "estimate"]) -
 
 def test_scores(history: History) -> list[Level]:
     """The test score of every version that came to serve, at the time it was decided on."""
-    ever = {reign.version for reign in reigns(history)}
+    ever = {period.version for period in serving_periods(history)}
     levels = [level for level in history.levels if level.kind == "test"]
     return levels or [
         Level(at=row.at, value=row.value, low=row.low, high=row.high, n=row.rows or 0, kind="test", version=row.version)
@@ -173,7 +173,7 @@ def audit_levels(history: History) -> list[Level]:
     return levels[:: -(-len(levels) // 240) or 1]
 
 
-def monitored_versions(history: History) -> list[Watched]:
+def monitored_versions(history: History) -> list[TrafficSummary]:
     """The looks and alarms of each version, the newest first."""
     summaries = []
     for version in dict.fromkeys(look.version for look in reversed(history.looks)):
@@ -181,15 +181,15 @@ def monitored_versions(history: History) -> list[Watched]:
         alarms = [look for look in mine if look.alarms]
         counts = Counter(name for look in alarms for name in look.alarms)
         monitors = tuple(name for name, _ in counts.most_common())
-        summaries.append(Watched(version, len(mine), len(alarms), monitors, alarms[0].at if alarms else ""))
+        summaries.append(TrafficSummary(version, len(mine), len(alarms), monitors, alarms[0].at if alarms else ""))
     return summaries
 
 
-def life_sums(history: History) -> Sums:
+def cost_totals(history: History) -> CostTotals:
     known = [version for version in history.versions if formats.is_number(version.training_seconds)]
-    ever = {reign.version for reign in reigns(history)}
+    ever = {period.version for period in serving_periods(history)}
     peaks = [version.peak_memory_bytes for version in history.versions if version.peak_memory_bytes is not None]
-    return Sums(
+    return CostTotals(
         seconds=sum(version.training_seconds or 0.0 for version in known),
         unused=sum(version.training_seconds or 0.0 for version in known if version.version not in ever),
         trained=len(known),

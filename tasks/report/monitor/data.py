@@ -71,7 +71,7 @@ class ChangeRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Words:
+class WordChanges:
     """Words that became more and less frequent (drift.frequency_shift.Changes), the surest first."""
 
     more: tuple[ChangeRow, ...] = ()
@@ -191,7 +191,7 @@ class LookReport:
     served_since: str = ""
     metric: str = "accuracy"
     unit: Unit = "share"
-    words: Words | None = None
+    words: WordChanges | None = None
     texts: NovelTextRows | None = None
     classes: tuple[ChangeRow, ...] = ()
     languages: tuple[ChangeRow, ...] = ()

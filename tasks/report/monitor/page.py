@@ -16,47 +16,47 @@ from tasks.report.run.page import DENSE
 HEIGHT, TALL = 112, 200
 
 
-def render_look(watch: LookReport) -> str:
+def render_look(report: LookReport) -> str:
     """The page of a look, as HTML. Pure: equal data give equal pages; every text from data is escaped."""
-    look = view.latest_look(watch)
+    look = view.latest_look(report)
     return render_page(
-        "watch.html",
-        watch=watch,
+        "look.html",
+        report=report,
         look=look,
         view=view,
-        stories=request_story,
-        changed=changed_texts,
+        request_story=request_story,
+        changed_texts=changed_texts,
         list_monitors=view.list_monitors,
         tracks=tracks,
-        verdict=view.look_verdict(watch),
-        monitors=tracks.monitor_keys(watch),
-        judged_names=[finding.monitor for finding in look.findings if tracks.is_judged(finding)],
-        changes=bool(watch.words or watch.texts or watch.classes or watch.languages or watch.lengths),
-        overused=[word.name for word in watch.words.more] if watch.words else [],
-        alphas=view.allowed_p(look),
+        verdict=view.look_verdict(report),
+        monitors=tracks.monitor_keys(report),
+        judged_monitors=[finding.monitor for finding in look.findings if tracks.is_judged(finding)],
+        has_changes=bool(report.words or report.texts or report.classes or report.languages or report.lengths),
+        grown_words=[word.name for word in report.words.more] if report.words else [],
+        allowed_p=view.allowed_p(look),
         reference_rows=max((finding.n_reference for finding in look.findings), default=0),
-        draw=_LookDrawings(watch),
-        dense=DENSE,
-        name_of=monitor_names.monitor_of,
-        amount=monitor_names.effect_text,
-        bare=monitor_names.effect_number,
-        anchor=_anchor,
+        draw=_LookDrawings(report),
+        dense_above=DENSE,
+        monitor_of=monitor_names.monitor_of,
+        effect_text=monitor_names.effect_text,
+        effect_number=monitor_names.effect_number,
+        monitor_anchor=_monitor_anchor,
     )
 
 
-def _anchor(name: str) -> str:
+def _monitor_anchor(name: str) -> str:
     return f"monitor-{name}"
 
 
 class _LookDrawings:
     """The charts of one look's page; all trends share one axis of time."""
 
-    def __init__(self, watch: LookReport) -> None:
-        self.watch = watch
-        self.xs = series.time_domain([at for look in watch.looks if (at := times.epoch_seconds(look.at)) is not None])
+    def __init__(self, report: LookReport) -> None:
+        self.report = report
+        self.xs = series.time_domain([at for look in report.looks if (at := times.epoch_seconds(look.at)) is not None])
 
     def strip(self, name: str) -> Markup:
-        looks = tracks.binned_looks(self.watch.looks, name)
+        looks = tracks.binned_looks(self.report.looks, name)
         unit = monitor_names.monitor_of(name).unit
         cells = [
             (
@@ -72,29 +72,29 @@ class _LookDrawings:
         )
 
     def binned(self) -> int:
-        return -(-len(self.watch.looks) // tracks.MOST_COLUMNS)
+        return -(-len(self.report.looks) // tracks.MOST_COLUMNS)
 
     def first_look(self) -> str:
-        return times.day_text(self.watch.looks[0].at, self._long()) if self.watch.looks else ""
+        return times.day_text(self.report.looks[0].at, self._spans_years()) if self.report.looks else ""
 
     def last_look(self) -> str:
-        return times.day_text(self.watch.looks[-1].at, self._long()) if len(self.watch.looks) >= series.LEAST else ""
+        return times.day_text(self.report.looks[-1].at, self._spans_years()) if len(self.report.looks) >= series.LEAST else ""
 
-    def _long(self) -> bool:
+    def _spans_years(self) -> bool:
         return self.xs[1] - self.xs[0] > 300 * times.DAY
 
     def trend(self, name: str) -> Markup:
-        dots = tracks.track_dots(self.watch, name)
+        dots = tracks.track_dots(self.report, name)
         kind = monitor_names.monitor_of(name)
-        findings = (finding for look in reversed(self.watch.looks) for finding in look.findings)
+        findings = (finding for look in reversed(self.report.looks) for finding in look.findings)
         limit = next((finding.minimum for finding in findings if finding.monitor == name), None)
         if not any(dot.value is not None for dot in dots):
             return Markup("")
         below = -limit if limit and kind.sides == 2 and any((dot.value or 0.0) < -limit / 2 for dot in dots) else None
-        ends = _calm([end for dot in dots for end in (dot.low, dot.high)])
+        ends = _ends_without_extremes([end for dot in dots for end in (dot.low, dot.high)])
         ys = charts.domain_of([0.0, limit and 1.25 * limit, below and 1.25 * below, *(dot.value for dot in dots), *ends], 0.06)
         label = f"{kind.title} over {len(dots)} looks; the last: {dots[-1].title}"
-        show, plane = partial(_tick, unit=kind.unit), series.Plane(self.xs, ys, HEIGHT)
+        show, plane = partial(_tick_text, unit=kind.unit), series.Plane(self.xs, ys, HEIGHT)
         return framed_chart(
             series.scale_labels(show, plane),
             series.trend_chart(dots, plane, (limit, below), label),
@@ -102,23 +102,23 @@ class _LookDrawings:
         )
 
     def levels(self) -> Markup:
-        watch = self.watch
-        audits, estimates = (series.thin_dots(self._levels(kind)) for kind in ("audit", "estimate"))
-        test = next(iter(reversed(self._levels("test"))), None)
+        report = self.report
+        audits, estimates = (series.thin_dots(self._level_dots(kind)) for kind in ("audit", "estimate"))
+        test = next(iter(reversed(self._level_dots("test"))), None)
         moments = [dot.x for dot in (*audits, *estimates)]
         xs = series.time_domain([*moments, *self.xs], 0.0)
         every = [*audits, *estimates, *([test] if test else [])]
         values = [value for dot in every for value in (dot.value, dot.low, dot.high)]
-        share = watch.unit == "share"
+        share = report.unit == "share"
         ys = charts.domain_of(values, floor=0.0, ceiling=1.0 if share else None)
         show = partial(series.level_tick, share=share)
-        label = f"{formats.plain_name(watch.metric)} over time: {len(audits)} audits, {len(estimates)} estimates"
+        label = f"{formats.plain_name(report.metric)} over time: {len(audits)} audits, {len(estimates)} estimates"
         plane = series.Plane(xs, ys, TALL)
         drawn = series.level_chart(audits, estimates, test, plane, label)
         return framed_chart(series.scale_labels(show, plane, 5), drawn, series.time_axis(xs))
 
-    def _levels(self, kind: str) -> list[series.Dot]:
-        return [dot for level in self.watch.levels if level.kind == kind and (dot := view.level_dot(level, self.watch.unit))]
+    def _level_dots(self, kind: str) -> list[series.Dot]:
+        return [dot for level in self.report.levels if level.kind == kind and (dot := view.level_dot(level, self.report.unit))]
 
     def share_domain(self, changes: tuple[ChangeRow, ...]) -> Domain:
         shares = [value or 0.0 for change in changes for value in (change.window, change.reference)]
@@ -131,12 +131,12 @@ class _LookDrawings:
         return trusted_svg(charts.bar_chart(now, change.reference, domain, label))
 
 
-def _calm(ends: list[float | None]) -> list[float]:
+def _ends_without_extremes(ends: list[float | None]) -> list[float]:
     """The ends of intervals that may set an axis: those of a look with few rows reach far, and would flatten all others."""
     known = sorted(end for end in ends if end is not None and formats.is_number(end))
     cut = len(known) // 50 if len(known) >= 20 else 0
     return known[cut : len(known) - cut]
 
 
-def _tick(value: float, unit: monitor_names.Unit) -> str:
+def _tick_text(value: float, unit: monitor_names.Unit) -> str:
     return formats.MINUS.join(f"{100 * value if unit == 'share' else value:g}".split("-"))

@@ -8,41 +8,41 @@ from tasks.report.monitor.data import FindingRow, LookReport
 from tasks.report.run.summary import markdown_table, markdown_text
 
 
-def watch_markdown(watch: LookReport) -> str:
+def look_markdown(report: LookReport) -> str:
     """Verdict, what it rests on, every monitor, the words that changed most, what was done, and the next command; all escaped."""
-    verdict = view.look_verdict(watch)
-    look = view.latest_look(watch)
-    counted = f"look {look.number}, {watch.look_of_year or len(watch.looks)} of {watch.looks_per_year} planned this year"
-    rate = f"false alarms at most {formats.format_share(watch.alpha, 0)} a year"
-    scope = f"Version {watch.version}, {formats.format_count(look.rows)} answers, {counted}; {rate}."
+    verdict = view.look_verdict(report)
+    look = view.latest_look(report)
+    counted = f"look {look.number}, {report.look_of_year or len(report.looks)} of {report.looks_per_year} planned this year"
+    rate = f"false alarms at most {formats.format_share(report.alpha, 0)} a year"
+    scope = f"Version {report.version}, {formats.format_count(look.rows)} answers, {counted}; {rate}."
     parts = [
-        f"## {verdict.sign} {verdict.word}: {markdown_text(watch.pipeline)}",
+        f"## {verdict.sign} {verdict.word}: {markdown_text(report.pipeline)}",
         f"**{markdown_text(verdict.headline)}.**",
         markdown_text(scope),
     ]
-    parts.append("\n".join(f"- {markdown_text(reason)}" for reason in view.look_reasons(watch)))
-    rows = [_row(name, tracks.finding_of(look, name)) for name in tracks.monitor_keys(watch)]
+    parts.append("\n".join(f"- {markdown_text(reason)}" for reason in view.look_reasons(report)))
+    rows = [_finding_row(name, tracks.finding_of(look, name)) for name in tracks.monitor_keys(report)]
     if rows:
         parts.append(markdown_table([("Monitor", "effect", "band", "matters from", "p", "allowed", "outcome"), *rows]))
-    parts += _words(watch)
-    requests = request_story.merged_requests(watch.requests)[:3]
+    parts += _word_lines(report)
+    requests = request_story.merged_requests(report.requests)[:3]
     outcomes = [f"- {markdown_text(request_story.request_outcome(request))}" for request, _, _ in requests]
     if outcomes:
         parts.append("\n".join(["What was done:", "", *outcomes]))
-    if watch.next_command:
-        parts.append(f"Next: `{watch.next_command.replace('`', '')}`")
+    if report.next_command:
+        parts.append(f"Next: `{report.next_command.replace('`', '')}`")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def watch_table(watch: LookReport) -> list[tuple[str, ...]]:
+def look_table(report: LookReport) -> list[tuple[str, ...]]:
     """Rows of plain text, the first the header: one row a monitor of the last look; empty where there was none."""
-    look = view.latest_look(watch)
-    rows = [_row(name, tracks.finding_of(look, name)) for name in tracks.monitor_keys(watch)]
+    look = view.latest_look(report)
+    rows = [_finding_row(name, tracks.finding_of(look, name)) for name in tracks.monitor_keys(report)]
     table = [("", "effect", "band", "matters from", "p", "allowed", "outcome"), *rows] if rows else []
     return [tuple(cell.replace(formats.THIN, " ") for cell in row) for row in table]
 
 
-def _row(name: str, finding: FindingRow | None) -> tuple[str, ...]:
+def _finding_row(name: str, finding: FindingRow | None) -> tuple[str, ...]:
     kind = monitor_names.monitor_of(name)
     _, sign, outcome = tracks.finding_mark(finding)
     known = finding if finding is not None else FindingRow(monitor=name)
@@ -57,10 +57,10 @@ def _row(name: str, finding: FindingRow | None) -> tuple[str, ...]:
     )
 
 
-def _words(watch: LookReport) -> list[str]:
-    if watch.words is None or not (watch.words.more or watch.words.less):
+def _word_lines(report: LookReport) -> list[str]:
+    if report.words is None or not (report.words.more or report.words.less):
         return []
-    ways = [("More often", watch.words.more), ("Less often", watch.words.less)]
+    ways = [("More often", report.words.more), ("Less often", report.words.less)]
     lines = [
         f"{name}: "
         + ", ".join(

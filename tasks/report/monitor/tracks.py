@@ -29,14 +29,14 @@ def finding_mark(finding: FindingRow | None) -> tuple[Tone, str, str]:
     return "good", "✓", "quiet"
 
 
-def monitor_keys(watch: LookReport) -> list[str]:
+def monitor_keys(report: LookReport) -> list[str]:
     """Every monitor that any look of this champion had."""
-    return monitor_names.in_order({finding.monitor for look in watch.looks for finding in look.findings})
+    return monitor_names.in_order({finding.monitor for look in report.looks for finding in look.findings})
 
 
-def grouped_monitors(watch: LookReport) -> dict[str, list[str]]:
+def grouped_monitors(report: LookReport) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
-    for name in monitor_keys(watch):
+    for name in monitor_keys(report):
         groups.setdefault(name.split(".", 1)[0], []).append(name)
     return groups
 
@@ -74,11 +74,11 @@ def binned_looks(looks: Sequence[LookRow], name: str, most: int = MOST_COLUMNS) 
     return [max(pairs[a:b], key=bad) for a, b in pairwise(bounds)]
 
 
-def track_dots(watch: LookReport, name: str) -> list[Dot]:
+def track_dots(report: LookReport, name: str) -> list[Dot]:
     """A monitor's track as values over time."""
     unit = monitor_names.monitor_of(name).unit
     dots = []
-    for look, finding in binned_looks(watch.looks, name):
+    for look, finding in binned_looks(report.looks, name):
         at = times.epoch_seconds(look.at)
         if at is None:
             continue

@@ -27,16 +27,16 @@ class LookVerdict:
     headline: str
 
 
-def latest_look(watch: LookReport) -> LookRow:
-    return watch.looks[-1] if watch.looks else EMPTY
+def latest_look(report: LookReport) -> LookRow:
+    return report.looks[-1] if report.looks else EMPTY
 
 
-def alarm_start(watch: LookReport, chosen: Iterable[str]) -> LookRow | None:
+def alarm_start(report: LookReport, chosen: Iterable[str]) -> LookRow | None:
     """The first look of the unbroken alarm that lasts until now, of any of these monitors; looks not judged do not break it."""
     first: LookRow | None = None
     for name in chosen:
         start: LookRow | None = None
-        for look in reversed(watch.looks):
+        for look in reversed(report.looks):
             finding = finding_of(look, name)
             if finding is not None and finding.alarm:
                 start = look
@@ -47,13 +47,13 @@ def alarm_start(watch: LookReport, chosen: Iterable[str]) -> LookRow | None:
     return first
 
 
-def last_alarm(watch: LookReport) -> LookRow | None:
-    return next((look for look in reversed(watch.looks) if look.alarms), None)
+def last_alarm(report: LookReport) -> LookRow | None:
+    return next((look for look in reversed(report.looks) if look.alarms), None)
 
 
-def look_verdict(watch: LookReport) -> LookVerdict:
+def look_verdict(report: LookReport) -> LookVerdict:
     """The word and sentence at the top of the page."""
-    look = latest_look(watch)
+    look = latest_look(report)
     alarms = [finding.monitor for finding in look.alarms]
     decay = [name for name in alarms if name.startswith("performance.")]
     drift = [name for name in alarms if name not in decay]
@@ -62,9 +62,9 @@ def look_verdict(watch: LookReport) -> LookVerdict:
     if decay:
         with_drift = f", with drift in {list_monitors(drift)}" if drift else ""
         sentence = "Accuracy has fallen" if "performance.accuracy" in decay else "Accuracy has probably fallen"
-        return LookVerdict("DECAY", "bad", "↓", f"{sentence}{_since(watch, decay)}{with_drift}")
+        return LookVerdict("DECAY", "bad", "↓", f"{sentence}{_since_text(report, decay)}{with_drift}")
     if drift:
-        return LookVerdict("DRIFT", "hold", "≠", f"Drift in {list_monitors(drift)}{_since(watch, drift)}")
+        return LookVerdict("DRIFT", "hold", "≠", f"Drift in {list_monitors(drift)}{_since_text(report, drift)}")
     doubtful = [finding.monitor for finding in look.findings if finding_mark(finding)[0] == "hold"]
     if doubtful:
         sentence = f"{first_upper(list_monitors(doubtful))} may have changed, or it is chance"
@@ -74,11 +74,11 @@ def look_verdict(watch: LookReport) -> LookVerdict:
     return LookVerdict("QUIET", "good", "\u2713", f"{subject} found {'a' if able > 1 else 'no'} change worth an alarm")
 
 
-def _since(watch: LookReport, chosen: Sequence[str]) -> str:
-    first = alarm_start(watch, chosen)
+def _since_text(report: LookReport, chosen: Sequence[str]) -> str:
+    first = alarm_start(report, chosen)
     if first is None:
         return ""
-    return ", first seen at this look" if first.number == latest_look(watch).number else f" since {times.day_text(first.at)}"
+    return ", first seen at this look" if first.number == latest_look(report).number else f" since {times.day_text(first.at)}"
 
 
 def list_monitors(chosen: Sequence[str], most: int = 3) -> str:
@@ -93,15 +93,15 @@ def lower_title(title: str) -> str:
     return title[:1].lower() + title[1:]
 
 
-def look_reasons(watch: LookReport) -> list[str]:
+def look_reasons(report: LookReport) -> list[str]:
     """What the verdict rests on: alarms with their numbers, accuracy, what was done, what could not be judged."""
-    look = latest_look(watch)
+    look = latest_look(report)
     return [
-        *(_alarm(watch, finding) for finding in loudest_ratio(look.alarms)[:4]),
-        *_quiet(watch),
-        *_accuracy(watch),
-        *_answered(watch),
-        *_unjudged(look),
+        *(_alarm_sentence(report, finding) for finding in loudest_ratio(look.alarms)[:4]),
+        *_quiet_sentences(report),
+        *_accuracy_sentences(report),
+        *_request_sentences(report),
+        *_unjudged_sentences(look),
     ]
 
 
@@ -110,23 +110,23 @@ def loudest_ratio(alarms: Iterable[FindingRow]) -> list[FindingRow]:
     return sorted(alarms, key=lambda finding: -effect_ratio(finding) if effect_ratio(finding) is not None else 0.0)  # type: ignore[operator]
 
 
-def _alarm(watch: LookReport, finding: FindingRow) -> str:
+def _alarm_sentence(report: LookReport, finding: FindingRow) -> str:
     kind = monitor_names.monitor_of(finding.monitor)
     ends = f" ({ends_of(finding)})" if ends_of(finding) else ""
     effect, least = (monitor_names.effect_text(value, kind.unit) for value in (finding.effect, finding.minimum))
     sentence = f"{kind.title}: {effect}{ends}, an alarm from {least}"
-    first = alarm_start(watch, [finding.monitor])
+    first = alarm_start(report, [finding.monitor])
     since = (
         f"; since look {first.number}, {times.day_text(first.at)}"
-        if first and first.number != latest_look(watch).number
+        if first and first.number != latest_look(report).number
         else "; new"
     )
     return f"{sentence}; {formats.p_equals(finding.p)}{since}."
 
 
-def _quiet(watch: LookReport) -> list[str]:
+def _quiet_sentences(report: LookReport) -> list[str]:
     """Of a look without alarms: the finding nearest to one, and the last alarm."""
-    look = latest_look(watch)
+    look = latest_look(report)
     near = loudest_ratio(finding for finding in look.findings if is_judged(finding))
     if look.alarms or not near:
         return []
@@ -135,36 +135,36 @@ def _quiet(watch: LookReport) -> list[str]:
         f"The nearest to an alarm is {lower_title(kind.title)}: {monitor_names.effect_text(nearest.effect, kind.unit)}, where "
         f"{monitor_names.effect_text(nearest.minimum, kind.unit)} would matter."
     ]
-    before = last_alarm(watch)
+    before = last_alarm(report)
     if before is not None:
         alarmed = list_monitors([alarm.monitor for alarm in before.alarms])
         sentences.append(f"The last alarm was at look {before.number}, {times.day_text(before.at)}: {alarmed}.")
     return sentences
 
 
-def _accuracy(watch: LookReport) -> list[str]:
-    audit, test = newest_level(watch, "audit"), newest_level(watch, "test")
-    if audit is None or watch.unit != "share":
+def _accuracy_sentences(report: LookReport) -> list[str]:
+    audit, test = newest_level(report, "audit"), newest_level(report, "test")
+    if audit is None or report.unit != "share":
         return []
-    ends = formats.interval_text(audit.low, audit.high, watch.unit)
+    ends = formats.interval_text(audit.low, audit.high, report.unit)
     spread = f" ({ends})" if ends else ""
-    then = f"; {formats.with_unit(test.value, watch.unit)} at release" if test else ""
-    name = first_upper(formats.plain_name(watch.metric))
+    then = f"; {formats.with_unit(test.value, report.unit)} at release" if test else ""
+    name = first_upper(formats.plain_name(report.metric))
     return [
-        f"{name} on {formats.format_count(audit.n)} audited answers: {formats.with_unit(audit.value, watch.unit)}{spread}{then}."
+        f"{name} on {formats.format_count(audit.n)} audited answers: {formats.with_unit(audit.value, report.unit)}{spread}{then}."
     ]
 
 
-def newest_level(watch: LookReport, kind: str) -> Level | None:
-    return next((level for level in reversed(watch.levels) if level.kind == kind and formats.is_number(level.value)), None)
+def newest_level(report: LookReport, kind: str) -> Level | None:
+    return next((level for level in reversed(report.levels) if level.kind == kind and formats.is_number(level.value)), None)
 
 
-def _answered(watch: LookReport) -> list[str]:
+def _request_sentences(report: LookReport) -> list[str]:
     """The last request, if it was made for the alarm that lasts."""
-    first = alarm_start(watch, [finding.monitor for finding in latest_look(watch).alarms])
-    if first is None or not watch.requests:
+    first = alarm_start(report, [finding.monitor for finding in latest_look(report).alarms])
+    if first is None or not report.requests:
         return []
-    last = watch.requests[-1]
+    last = report.requests[-1]
     request_time, alarm_time = times.epoch_seconds(last.at), times.epoch_seconds(first.at)
     return [request_outcome(last)] if request_time and alarm_time and request_time >= alarm_time else []
 
@@ -190,7 +190,7 @@ def level_dot(level: Level, unit: Unit) -> Dot | None:
     return Dot(at, level.value, level.low if known else None, level.high if known else None, "none", title)
 
 
-def _unjudged(look: LookRow) -> list[str]:
+def _unjudged_sentences(look: LookRow) -> list[str]:
     silent = [finding for finding in look.findings if not is_judged(finding) and not finding.alarm]
     if not silent:
         return []

@@ -26,7 +26,7 @@ def render_report(report: ReportData) -> str:
 
     Every text from data is escaped (autoescape), and characters that no page can hold become U+FFFD.
     """
-    return render_page("page.html", report=report, view=view, draw=_RunDrawings(report), dense=DENSE)
+    return render_page("page.html", report=report, view=view, draw=_RunDrawings(report), dense_above=DENSE)
 
 
 class _RunDrawings:
@@ -48,7 +48,7 @@ class _RunDrawings:
 
     def score_axis(self) -> Markup:
         score = view.primary_score(self.report)
-        return _svg(charts.axis_labels(self.scores, partial(_tick, unit=score.unit if score else "number")))
+        return _svg(charts.axis_labels(self.scores, partial(_tick_text, unit=score.unit if score else "number")))
 
     def difference(self, comparison: ComparisonRow, axis: charts.Domain, height: int = 28) -> Markup:
         """One difference of the gate on the axis that it shares with its table."""
@@ -62,7 +62,7 @@ class _RunDrawings:
         return _svg(charts.difference_chart(estimate, axis, tone, comparison.margin or 0.0, label, height))
 
     def difference_axis(self, unit: Unit, axis: charts.Domain) -> Markup:
-        return _svg(charts.axis_labels(axis, partial(_signed_tick, unit=unit), 5))
+        return _svg(charts.axis_labels(axis, partial(_signed_tick_text, unit=unit), 5))
 
     def class_bar(self, row: ClassRow) -> Markup:
         label = f"{row.name}: recall {formats.format_share(row.recall)} of {row.n}"
@@ -78,7 +78,7 @@ class _RunDrawings:
         mark = (float(epoch), f"epoch {epoch} is kept") if by == "epoch" and epoch is not None else None
         label = f"{panel} by {'optimizer step' if by == 'step' else by}" + (f", epoch {epoch} kept" if mark else "")
         points = [(curve.name, curve.points) for curve in curves]
-        return _svg(plots.line_chart(points, partial(_tick, unit=curves[0].unit), label, by, mark))
+        return _svg(plots.line_chart(points, partial(_tick_text, unit=curves[0].unit), label, by, mark))
 
     def reliability(self) -> Markup:
         calibration = self.report.calibration
@@ -107,9 +107,9 @@ class _RunDrawings:
         return _svg(charts.stacked_bar(toned, label))
 
 
-def _tick(value: float, unit: Unit) -> str:
+def _tick_text(value: float, unit: Unit) -> str:
     return f"{100 * value:g}%" if unit == "share" else f"{value:g}"
 
 
-def _signed_tick(value: float, unit: Unit) -> str:
+def _signed_tick_text(value: float, unit: Unit) -> str:
     return formats.MINUS.join(f"{100 * value if unit == 'share' else value:+g}".split("-")) if value else "0"

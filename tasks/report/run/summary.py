@@ -49,8 +49,8 @@ def terminal_table(report: ReportData) -> list[tuple[str, ...]]:
     for system in view.ordered_systems(report):
         scores = [view.score_of(system, metric) for metric in metrics]
         ends = [formats.interval_text(score.low, score.high, score.unit) if score else "" for score in scores]
-        values = [_value(score) for score in scores]
-        rows.append((_name(system), *values[:1], *ends[:1], *values[1:]))
+        values = [_score_text(score) for score in scores]
+        rows.append((_system_name(system), *values[:1], *ends[:1], *values[1:]))
     return [tuple(cell.replace(formats.THIN, " ") for cell in row) for row in rows] if metrics else []
 
 
@@ -58,11 +58,11 @@ def _metric_rows(report: ReportData) -> list[tuple[str, ...]]:
     systems = view.ordered_systems(report)
     if not systems:
         return []
-    header = ("Metric", *(_name(system) for system in systems))
+    header = ("Metric", *(_system_name(system) for system in systems))
     rows = []
     for metric in view.metric_names(report):
         scores = [view.score_of(system, metric) for system in systems]
-        rows.append((formats.plain_name(metric), *(_with_interval(score) for score in scores)))
+        rows.append((formats.plain_name(metric), *(_interval_score_text(score) for score in scores)))
     return [header, *rows]
 
 
@@ -79,19 +79,19 @@ def _comparison_row(comparison: ComparisonRow) -> tuple[str, ...]:
     )
 
 
-def _name(system: System) -> str:
+def _system_name(system: System) -> str:
     return f"{system.name} v{system.version}" if system.version else system.name
 
 
-def _value(score: Score | None) -> str:
+def _score_text(score: Score | None) -> str:
     return formats.with_unit(score.value, score.unit) if score else formats.ABSENT
 
 
-def _with_interval(score: Score | None) -> str:
+def _interval_score_text(score: Score | None) -> str:
     if score is None:
         return formats.ABSENT
     ends = formats.interval_text(score.low, score.high, score.unit)
-    return _value(score) + (f" ({ends})" if ends else "")
+    return _score_text(score) + (f" ({ends})" if ends else "")
 
 
 def markdown_text(text: str) -> str:

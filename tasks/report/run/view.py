@@ -28,7 +28,7 @@ ROLE_ORDER = {"challenger": 0, "champion": 1, "baseline": 2}
 
 
 @dataclass(frozen=True)
-class Pair:
+class ConfusedPair:
     """`n` rows of class `true` were taken for `predicted`, out of `of`."""
 
     true: str
@@ -168,10 +168,10 @@ def by_column(slices: Sequence[SliceRow]) -> dict[str, list[SliceRow]]:
     return {column: sorted(rows, key=lambda row: -row.n) for column, rows in groups.items()}
 
 
-def most_confused(confusion: Confusion, most: int = 12) -> list[Pair]:
+def most_confused(confusion: Confusion, most: int = 12) -> list[ConfusedPair]:
     """The pairs of classes that are confused on the most rows."""
     pairs = [
-        Pair(true, confusion.labels[j], n, sum(row))
+        ConfusedPair(true, confusion.labels[j], n, sum(row))
         for i, (true, row) in enumerate(zip(confusion.labels, confusion.counts, strict=True))
         for j, n in enumerate(row)
         if i != j and n > 0

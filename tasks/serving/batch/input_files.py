@@ -52,9 +52,12 @@ class Batch:
         n = len(chunk.columns[self.text])
         values = {name: chunk.columns.get(name, [None] * n) for name in self.columns}
         # A text that no file can hold is none; other columns keep what they can of it.
-        values[self.text] = [None if _is_broken(value) else value for value in values[self.text]]
+        values[self.text] = [None if _has_half_character(value) else value for value in values[self.text]]
         arrays = {
-            name: pa.array(map(_as_text if pa.types.is_string(self.columns[name]) else _whole, cells), type=self.columns[name])
+            name: pa.array(
+                map(_as_text if pa.types.is_string(self.columns[name]) else _replace_half_characters, cells),
+                type=self.columns[name],
+            )
             for name, cells in values.items()
         }
         return pa.table(arrays)
@@ -74,11 +77,11 @@ def inspect_files(source: str, text: str, format: str, max_characters: int, sepa
         names = file_header(file, max_characters, (text,))
         check_present(names, (text,), file.path, ", or the file")
         _check_names(names, file.path)
-        types, count = _types(file, names, text, max_characters)
+        types, count = _column_types(file, names, text, max_characters)
         rows += count
         for name, kind in types.items():
-            kinds[name] = _common(kinds[name], kind) if name in kinds else kind
-    return Batch(files, text, {name: _arrow(kind) for name, kind in kinds.items()}, rows, max_characters)
+            kinds[name] = _common_type(kinds[name], kind) if name in kinds else kind
+    return Batch(files, text, {name: _arrow_type(kind) for name, kind in kinds.items()}, rows, max_characters)
 
 
 def _check_names(names: tuple[str, ...], path: str) -> None:
@@ -86,11 +89,13 @@ def _check_names(names: tuple[str, ...], path: str) -> None:
     check_present(names, [name for name, count in Counter(names).items() if count > 1], path, ", or the file")
     for place, name in enumerate(names, 1):
         if holds_half_character(name):
-            column = f"{path}: the name of column {place}, `{_whole(name)[:40]}`"
+            column = f"{path}: the name of column {place}, `{_replace_half_characters(name)[:40]}`"
             raise InputError(f"{column}, holds half of a surrogate pair, which is no character: rename it")
 
 
-def _types(file: File, names: tuple[str, ...], text: str, max_characters: int) -> tuple[dict[str, str | pa.DataType | None], int]:
+def _column_types(
+    file: File, names: tuple[str, ...], text: str, max_characters: int
+) -> tuple[dict[str, str | pa.DataType | None], int]:
     """What each column holds, and the number of rows."""
     if file.format == "parquet":
         with read_parquet.open_parquet(file) as parquet:
@@ -98,13 +103,13 @@ def _types(file: File, names: tuple[str, ...], text: str, max_characters: int) -
         if count == 0:
             raise InputError(f"{file.path}: has no rows")
         _check_text_type(schema.field(text).type, file, text)
-        return {name: _plain(schema.field(name).type) for name in names}, count
+        return {name: _plain_type(schema.field(name).type) for name in names}, count
     rows, kinds = 0, dict.fromkeys(names)
     for chunk in read_chunks(file, names, max_characters, required=(text,)):
         rows += len(_texts(chunk, text))
         for name in names if file.format != "csv" else ():
-            for kind in {_kind(value) for value in chunk.columns[name] if value is not None}:
-                kinds[name] = _common(kinds[name], kind)
+            for kind in {_json_type(value) for value in chunk.columns[name] if value is not None}:
+                kinds[name] = _common_type(kinds[name], kind)
     return {name: TEXT if file.format == "csv" else (kinds[name] or None) for name in names}, rows
 
 
@@ -117,7 +122,7 @@ def _check_text_type(kind: pa.DataType, file: File, text: str) -> None:
     import pyarrow as pa
 
     sentences = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-    if (pa.types.is_nested(kind) and not (sentences and _plain(kind.value_type) == TEXT)) or _is_binary(kind):
+    if (pa.types.is_nested(kind) and not (sentences and _plain_type(kind.value_type) == TEXT)) or _is_binary(kind):
         raise InputError(f"{file.path}: `{text}` holds {kind}: it must be text, a number or a date")
 
 
@@ -127,23 +132,23 @@ def _is_binary(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
-def _plain(kind: pa.DataType) -> str | pa.DataType:
+def _plain_type(kind: pa.DataType) -> str | pa.DataType:
     """An Arrow type, dictionaries and long strings as what they hold."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
-        return _plain(kind.value_type)
+        return _plain_type(kind.value_type)
     return TEXT if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
 
 
-def _kind(value: Any) -> str:
+def _json_type(value: Any) -> str:
     """The type of a JSON value; objects, lists and whole numbers beyond 64 bits count as text."""
     if type(value) is int:
         return WHOLE if abs(value) <= _EXACT else LARGE if -_LARGEST <= value <= _LARGEST else TEXT
     return {bool: TRUTH, float: REAL}.get(type(value), TEXT)
 
 
-def _common(a: str | pa.DataType | None, b: str | pa.DataType | None) -> str | pa.DataType | None:
+def _common_type(a: str | pa.DataType | None, b: str | pa.DataType | None) -> str | pa.DataType | None:
     """The type that holds both: of whole and real numbers real where no digit is lost, of all else that differs text; None: no
     type yet."""
     if a is None or b is None or a == b:
@@ -152,31 +157,31 @@ def _common(a: str | pa.DataType | None, b: str | pa.DataType | None) -> str | p
     return numbers.get(frozenset((a, b)), TEXT)
 
 
-def _arrow(kind: str | pa.DataType | None) -> pa.DataType:
+def _arrow_type(kind: str | pa.DataType | None) -> pa.DataType:
     import pyarrow as pa
 
     types = {TEXT: pa.string(), WHOLE: pa.int64(), LARGE: pa.int64(), REAL: pa.float64(), TRUTH: pa.bool_(), None: pa.string()}
     return types[kind] if kind is None or isinstance(kind, str) else kind
 
 
-def _is_broken(value: object) -> bool:
-    return isinstance(value, str | list | dict) and bool(_whole(value) != value)
+def _has_half_character(value: object) -> bool:
+    return isinstance(value, str | list | dict) and bool(_replace_half_characters(value) != value)
 
 
-def _whole(value: Any) -> Any:
+def _replace_half_characters(value: Any) -> Any:
     """A value with a mark in the place of what is no character, at any depth; as it is where there is none."""
     match value:
         case str():
             return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if holds_half_character(value) else value
         case list() | tuple():
-            return type(value)(map(_whole, value))
+            return type(value)(map(_replace_half_characters, value))
         case dict():
-            return {_whole(name): _whole(part) for name, part in value.items()}
+            return {_replace_half_characters(name): _replace_half_characters(part) for name, part in value.items()}
     return value
 
 
 def _as_text(value: object) -> str | None:
-    value = _whole(value)
+    value = _replace_half_characters(value)
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, date | time):

@@ -43,16 +43,16 @@ def put_together(job: ScoringJob, folder: Path) -> int:
 
     parts = sorted(folder.glob("part-*.parquet"))
     counts = [pq.read_metadata(part).num_rows for part in parts]
-    schema = _widest(parts)
+    schema = _widest_schema(parts)
     answer_count: int = sum(
-        table.num_rows - table.column(0).null_count for table in (_read(part, ["prediction"]) for part in parts)
+        table.num_rows - table.column(0).null_count for table in (_read_part(part, ["prediction"]) for part in parts)
     )
     mark = json.dumps({"key": job.key, "rows": sum(counts), "answered": answer_count, "version": job.version})
     aside = folder / "whole"
     with pq.ParquetWriter(aside, schema.with_metadata({MARK: mark.encode()}), compression="zstd") as writer:
         waiting: list[pa.Table] = []
         for number, part in enumerate(parts):
-            waiting.append(_fitted(_read(part), schema))
+            waiting.append(_fit_to_schema(_read_part(part), schema))
             if sum(table.num_rows for table in waiting) >= GROUP_ROWS or number == len(parts) - 1:
                 writer.write_table(pa.concat_tables(waiting).combine_chunks())
                 waiting = []
@@ -62,21 +62,21 @@ def put_together(job: ScoringJob, folder: Path) -> int:
     return answer_count
 
 
-def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
+def _read_part(part: Path, columns: list[str] | None = None) -> pa.Table:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(part) as parquet:
         return parquet.read(columns=columns)
 
 
-def _widest(parts: list[Path]) -> pa.Schema:
+def _widest_schema(parts: list[Path]) -> pa.Schema:
     """The schema of all parts; a part without answers has no column of scores."""
     import pyarrow.parquet as pq
 
     return max((pq.read_schema(part).remove_metadata() for part in parts), key=len)
 
 
-def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def _fit_to_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
 
     columns = dict(zip(table.column_names, table.columns, strict=True))
@@ -87,7 +87,7 @@ def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
 @contextmanager
 def locked_parts(job: ScoringJob) -> Iterator[Path]:
     """The folder of this job's parts, held by a lock that death releases."""
-    folder = _folder(job)
+    folder = _job_folder(job)
     folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
         try:
@@ -99,13 +99,13 @@ def locked_parts(job: ScoringJob) -> Iterator[Path]:
         yield folder
 
 
-def _folder(job: ScoringJob) -> Path:
+def _job_folder(job: ScoringJob) -> Path:
     return job.output.with_name(f".{job.output.name}.{job.key[:16]}.parts")
 
 
 def clear_parts(job: ScoringJob) -> None:
     """Remove this job's parts, and what other jobs for the same result left that no process works on."""
-    shutil.rmtree(_folder(job), ignore_errors=True)
+    shutil.rmtree(_job_folder(job), ignore_errors=True)
     for folder in list(job.output.parent.iterdir()):
         if folder.name.startswith(f".{job.output.name}.") and folder.name.endswith(".parts"):
             remove_orphans(folder.parent, folder.name)

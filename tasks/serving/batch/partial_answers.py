@@ -18,7 +18,7 @@ Ask = Callable[[Sequence[str]], Sequence[Prediction | None]]
 KEEP_SECONDS = 5.0  # from one writing to the next; a group that takes longer is written when it is answered
 
 
-class Answers:
+class PartialAnswers:
     """Answers by group, of the texts at such places of a part; those that an earlier process kept are there from the start."""
 
     def __init__(self, path: Path) -> None:

@@ -19,7 +19,7 @@ from tasks.common.workspace import world_faults
 from tasks.data.normalise import unusable_reason
 from tasks.data.sources.read_files import Chunk
 from tasks.serving.batch.part_files import clear_parts, locked_parts, put_together, result_mark, write_part
-from tasks.serving.batch.partial_answers import Answers
+from tasks.serving.batch.partial_answers import PartialAnswers
 from tasks.serving.batch.scoring_job import ScoringJob, ScoringOutcome
 from tasks.serving.batcher import Prediction
 from tasks.traffic.log import Answer, draw_audit
@@ -61,28 +61,28 @@ def _score_parts(job: ScoringJob, folder: Path, move: Callable[[int, int], None]
         if part.is_file():
             kept_rows += rows
         else:
-            answers = Answers(part.with_suffix(".answers"))
+            answers = PartialAnswers(part.with_suffix(".answers"))
             kept_rows += answers.kept
-            write_part(_scored(job, chunk, number, answers), part)
+            write_part(_score_chunk(job, chunk, number, answers), part)
             answers.drop()
         done += rows
         move(done, job.batch.rows)
     return kept_rows
 
 
-def _scored(job: ScoringJob, chunk: Chunk, number: int, answers: Answers) -> pa.Table:
+def _score_chunk(job: ScoringJob, chunk: Chunk, number: int, answers: PartialAnswers) -> pa.Table:
     """A chunk's own columns and the model's answers; null for a row without text, one that is too long or over its budget."""
     import pyarrow as pa
 
     table = job.batch.table(chunk)
     texts = job.batch.texts(chunk)
-    predictions = _said(job, texts, answers)
+    predictions = _predict_texts(job, texts, answers)
     has_text = [prediction is not _EMPTY for prediction in predictions]
     n = len(texts)
     if job.id is None and "id" not in job.batch.columns:
         names = [f"{chunk.file.name}#{place}" for place in range(chunk.first, chunk.first + n)]
         table = table.add_column(0, "id", pa.array(names, type=pa.string()))
-    mask = ~_true(has_text)
+    mask = ~_bool_array(has_text)
     table = table.append_column(
         "prediction", pa.array([prediction.prediction for prediction in predictions], type=pa.string(), mask=mask)
     )
@@ -92,11 +92,11 @@ def _scored(job: ScoringJob, chunk: Chunk, number: int, answers: Answers) -> pa.
     if job.log is None:
         return table
     ids = [hashlib.sha256(f"{job.key} {number} {place}".encode()).hexdigest()[:32] for place in range(n)]
-    _log(job, number, predictions, has_text, ids, 1000 * answers.seconds / max(1, sum(has_text)))
+    _log_predictions(job, number, predictions, has_text, ids, 1000 * answers.seconds / max(1, sum(has_text)))
     return table.append_column("answer_id", pa.array(ids, type=pa.string(), mask=mask))
 
 
-def _said(job: ScoringJob, texts: list[str], answers: Answers) -> list[Prediction]:
+def _predict_texts(job: ScoringJob, texts: list[str], answers: PartialAnswers) -> list[Prediction]:
     """Answers in the order of the texts; texts of like length go through the model together."""
     out = [_EMPTY] * len(texts)
     longest = job.batch.max_characters
@@ -109,7 +109,9 @@ def _said(job: ScoringJob, texts: list[str], answers: Answers) -> list[Predictio
     return out
 
 
-def _log(job: ScoringJob, number: int, predictions: list[Prediction], has_text: list[bool], ids: list[str], latency: float) -> None:
+def _log_predictions(
+    job: ScoringJob, number: int, predictions: list[Prediction], has_text: list[bool], ids: list[str], latency: float
+) -> None:
     """Into the traffic log before the part is there: killed in between, the same ids are logged again, which changes nothing."""
     rng, now = random.Random(f"{job.key} {number}"), datetime.now(UTC)
     traffic = job.log
@@ -125,7 +127,7 @@ def _log(job: ScoringJob, number: int, predictions: list[Prediction], has_text: 
         traffic.flush()
 
 
-def _true(values: list[bool]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _bool_array(values: list[bool]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     import numpy as np
 
     return np.array(values, dtype=bool)

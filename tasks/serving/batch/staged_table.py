@@ -29,22 +29,22 @@ def stage_table(address: str, output: Path) -> Iterator[str]:
         with world_faults(output.parent):
             folder = stack.enter_context(workspace(output.parent, staging_prefix(output)))
             place = folder / "table.parquet"
-            _copy(address, place)
+            _copy_table(address, place)
         yield str(place)
 
 
-def _copy(address: str, path: Path) -> None:
+def _copy_table(address: str, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with open_table(address, "--input") as source:
-        schema = pa.schema([(column.name, _type(column.type)) for column in source.table.columns])
+        schema = pa.schema([(column.name, _arrow_type(column.type)) for column in source.table.columns])
         with pq.ParquetWriter(path, schema, compression="zstd") as writer:
             for rows in source.partitions(ROWS):
-                writer.write_table(_rows(schema, list(zip(*rows, strict=True))))
+                writer.write_table(_table_of_columns(schema, list(zip(*rows, strict=True))))
 
 
-def _type(kind: sa.types.TypeEngine[object]) -> pa.DataType:
+def _arrow_type(kind: sa.types.TypeEngine[object]) -> pa.DataType:
     import pyarrow as pa
     import sqlalchemy as sa
 
@@ -61,7 +61,7 @@ def _type(kind: sa.types.TypeEngine[object]) -> pa.DataType:
     return pa.string()
 
 
-def _rows(schema: pa.Schema, columns: list[tuple[object, ...]]) -> pa.Table:
+def _table_of_columns(schema: pa.Schema, columns: list[tuple[object, ...]]) -> pa.Table:
     import pyarrow as pa
 
     arrays = []

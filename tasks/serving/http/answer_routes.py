@@ -43,38 +43,38 @@ class AnswerRoutes:
         texts = [question.text] if single else question.texts
         for place, text in enumerate(texts):
             if reason := unusable_reason(text):
-                raise Refusal(422, f"the text {reason}", _where(single, place), "send a text that says something")
+                raise Refusal(422, f"the text {reason}", _field_of_text(single, place), "send a text that says something")
         caller: Caller = request.scope[CALLER]
         with self.runtime.quotas.texts(caller, texts) if self.runtime.quotas else nullcontext():
-            version, results = await self._answered(request, texts)
+            version, results = await self._answer_in_time(request, texts)
         predictions = [prediction for prediction in results if prediction is not None]
         if len(predictions) < len(results):
-            where = _where(single, results.index(None))
+            where = _field_of_text(single, results.index(None))
             raise Refusal(422, OVER_BUDGET, where, "leave it out, or send a part of it: nothing of this request was logged")
-        ids = self._keep(version, predictions, began)
+        ids = self._log_answers(version, predictions, began)
         self.runtime.watch.answers.labels(version).inc(len(predictions))
         self.runtime.watch.seconds.observe(time.perf_counter() - began)
         if single:
-            return json_response({**self._answer(ids[0], predictions[0]), "version": version})
+            return json_response({**self._answer_body(ids[0], predictions[0]), "version": version})
         answers = [
-            {**self._answer(answer_id, prediction), "version": version}
+            {**self._answer_body(answer_id, prediction), "version": version}
             for answer_id, prediction in zip(ids, predictions, strict=True)
         ]
         return json_response({"answers": answers, "version": version})
 
-    async def _answered(self, request: Request, texts: list[str]) -> tuple[str, list[Prediction | None]]:
+    async def _answer_in_time(self, request: Request, texts: list[str]) -> tuple[str, list[Prediction | None]]:
         """The version and its answers, None for a text over its budget; given up in time, and where the caller is gone."""
         try:
             async with asyncio.timeout(self.settings.timeout_seconds):
-                return await while_connected(request, self._ask(texts, request.scope[CALLER]))
+                return await while_connected(request, self._predict_texts(texts, request.scope[CALLER]))
         except TimeoutError:
             raise self.runtime.late_refusal("/predict", "ask again later or with fewer texts") from None
         except ClientDisconnect:
             raise Refusal(499, "the caller has gone", "/predict", "stay until the answer") from None
         except (Busy, NoModel, Failed, InfraError) as error:
-            raise self._unanswered(error) from None
+            raise self._refusal_for(error) from None
 
-    async def _ask(self, texts: list[str], caller: Caller) -> tuple[str, list[Prediction | None]]:
+    async def _predict_texts(self, texts: list[str], caller: Caller) -> tuple[str, list[Prediction | None]]:
         """Prepared and answered by the version that is current now."""
         model = self.service.champion.current
         if model is None:
@@ -84,12 +84,12 @@ class AnswerRoutes:
             return model.version, [None if text is None else Prediction(text, "", None) for text in ready]
         return await self.runtime.batcher.answer([text for text in ready if text is not None], model)
 
-    def _answer(self, answer_id: str, prediction: Prediction) -> dict[str, object]:
+    def _answer_body(self, answer_id: str, prediction: Prediction) -> dict[str, object]:
         if facts_of(self.service.problem).has_labels:
             return {"id": answer_id, "label": prediction.prediction, "score": prediction.score}
         return {"id": answer_id, "text": prediction.prediction}
 
-    def _keep(self, version: str, predictions: Sequence[Prediction], began: float) -> list[str]:
+    def _log_answers(self, version: str, predictions: Sequence[Prediction], began: float) -> list[str]:
         """Give each answer its id, and the log a copy."""
         ids = [new_id() for _ in predictions]
         if self.service.traffic is not None:
@@ -110,7 +110,7 @@ class AnswerRoutes:
             )
         return ids
 
-    def _unanswered(self, error: Exception) -> Refusal:
+    def _refusal_for(self, error: Exception) -> Refusal:
         if isinstance(error, Busy):
             return Refusal(
                 503, f"{self.runtime.batcher.waiting} texts are waiting already", "/predict", "ask again in a second", SOON
@@ -122,11 +122,11 @@ class AnswerRoutes:
             )
         if isinstance(error, InfraError):
             return unprepared(error, "/predict")
-        reason, remedy = _waits_for(self.service.champion.standing)
+        reason, remedy = _reason_and_remedy(self.service.champion.standing)
         return Refusal(503, f"no version answers yet: {reason}", "/predict", remedy, SOON)
 
 
-def _waits_for(now: FollowerState) -> tuple[str, str]:
+def _reason_and_remedy(now: FollowerState) -> tuple[str, str]:
     """Why no version answers, and what helps; a champion is missed only where one was looked for."""
     if now.refused:
         return now.refused, "see the service's log; the version is tried again by itself"
@@ -139,5 +139,5 @@ def _waits_for(now: FollowerState) -> tuple[str, str]:
     return "the alias names none", "see /ready; `tunekeeper retrain CONFIG` makes a champion"
 
 
-def _where(single: bool, place: int) -> str:
+def _field_of_text(single: bool, place: int) -> str:
     return "body.text" if single else f"body.texts.{place}"

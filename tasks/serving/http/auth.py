@@ -67,7 +67,7 @@ def keyless_caller(local: bool) -> Caller:
 def read_keys(environment: Mapping[str, str]) -> Keys:
     """Keys from the environment, comma separated; InputError for an entry that is none, naming its place and never its text."""
     entries = [entry.strip() for entry in environment.get(VARIABLE, "").split(",") if entry.strip()]
-    keys = tuple(_key(entry, f"{VARIABLE}: entry {place} of {len(entries)}") for place, entry in enumerate(entries, 1))
+    keys = tuple(_parse_key(entry, f"{VARIABLE}: entry {place} of {len(entries)}") for place, entry in enumerate(entries, 1))
     for place, key in enumerate(keys, 1):
         before = keys[: place - 1]
         for name, again in {
@@ -79,11 +79,11 @@ def read_keys(environment: Mapping[str, str]) -> Keys:
     return Keys(keys)
 
 
-def _key(entry: str, place: str) -> Key:
+def _parse_key(entry: str, place: str) -> Key:
     if ":" not in entry:
         if not _BARE_KEY.fullmatch(entry):
             raise InputError(f"{place} holds a character that no key has: {FORM}")
-        digest = _digest(entry, place)
+        digest = _parse_digest(entry, place)
         return Key(Caller(f"key-{digest.hex()[:8]}", PLAIN), digest)
     parts = entry.split(":", 2)
     if len(parts) != 3:
@@ -96,10 +96,10 @@ def _key(entry: str, place: str) -> Key:
         raise InputError(f"{place}: role {unknown[0]} of {len(roles)} is none of {', '.join(ROLES)}: {FORM}")
     if not _KEY.fullmatch(key):
         raise InputError(f"{place} holds a character that no key has: {FORM}")
-    return Key(Caller(name, frozenset(role for role in ROLES if role in roles)), _digest(key, place))
+    return Key(Caller(name, frozenset(role for role in ROLES if role in roles)), _parse_digest(key, place))
 
 
-def _digest(key: str, place: str) -> bytes:
+def _parse_digest(key: str, place: str) -> bytes:
     if len(key) < SHORTEST_KEY:
         raise InputError(f"{place}: its key has fewer than {SHORTEST_KEY} characters: {FORM}")
     return hashlib.sha256(key.encode()).digest()

@@ -30,22 +30,22 @@ NO_HTTP_REMEDY = "ask http://, not https://, with one Host header, and with head
 BACKLOG = 512  # connections that are taken at once, and stand beside those that are to close
 
 
-class Waiting:
+class WaitingConnections:
     """The connections of a server that wait, and how many it may have in all."""
 
     def __init__(self, most: int, header_seconds: float) -> None:
         self.most, self.header_seconds = most, header_seconds
-        self._strangers: dict[Bounded, float] = {}  # never answered yet, and since when they wait
-        self._known: dict[Bounded, float] = {}
+        self._strangers: dict[BoundedProtocol, float] = {}  # never answered yet, and since when they wait
+        self._known: dict[BoundedProtocol, float] = {}
 
-    def add(self, protocol: Bounded) -> None:
+    def add(self, protocol: BoundedProtocol) -> None:
         (self._known if protocol.cycle is not None else self._strangers)[protocol] = time.monotonic()
 
-    def drop(self, protocol: Bounded) -> None:
+    def drop(self, protocol: BoundedProtocol) -> None:
         self._strangers.pop(protocol, None)
         self._known.pop(protocol, None)
 
-    def longest(self) -> Bounded | None:
+    def longest(self) -> BoundedProtocol | None:
         """The one to close for another: first those that have not asked anything yet, of these the one that has waited longest.
 
         None where all have only come, or been answered, and may be about to ask.
@@ -58,10 +58,10 @@ class Waiting:
         return None
 
 
-class Bounded(H11Protocol):
+class BoundedProtocol(H11Protocol):
     """uvicorn's protocol of one connection, with a deadline for headers and a place among the others."""
 
-    waiting: Waiting  # the server's, set in `bounded_protocol`
+    waiting: WaitingConnections  # the server's, set in `bounded_protocol`
     read_seconds: float  # likewise
     _deadline: asyncio.TimerHandle | None = None
     _cut: asyncio.TimerHandle | None = None  # ends a connection whose other side does not read
@@ -75,11 +75,11 @@ class Bounded(H11Protocol):
                 self.refuse(b"503 Service Unavailable", fault, "ask again in a second, over one connection that stays open")
                 return
             longest.leave()
-        self._wait()
+        self._start_waiting()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._work()
-        self._spare()
+        self._stop_waiting()
+        self._cancel_cut_off()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -90,7 +90,7 @@ class Bounded(H11Protocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         if not self.transport.is_closing():
-            self._spare()
+            self._cancel_cut_off()
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
@@ -98,7 +98,7 @@ class Bounded(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, unless an answer was sent or begun already; stop the work that still goes on for it."""
-        if self._answers():
+        if self._is_answering():
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
@@ -114,13 +114,13 @@ class Bounded(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if not self.transport.is_closing():
             super().data_received(data)
-            self._settle()
+            self._update_waiting()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._answers():
+        if self._is_answering():
             return
-        self._work()
+        self._stop_waiting()
         if self.transport.is_closing():
             self._expect_reading()
         else:
@@ -128,33 +128,33 @@ class Bounded(H11Protocol):
 
     def leave(self) -> None:
         """Close a connection that waits, so that another has its place."""
-        self._work()
+        self._stop_waiting()
         self.transport.close()
         self._expect_reading()
 
     def refuse(self, status: bytes, fault: str, remedy: str) -> None:
         """Say why, in the form of every refusal, and close."""
-        self._work()
+        self._stop_waiting()
         body = json.dumps({"error": {"what": fault, "where": "connection", "remedy": remedy}}).encode()
         head = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
         self.transport.write(head % (status, len(body)) + body)
         self.transport.close()
         self._expect_reading()
 
-    def _answers(self) -> bool:
+    def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _settle(self) -> None:
-        if self.transport.is_closing() or self._answers():
-            self._work()
+    def _update_waiting(self) -> None:
+        if self.transport.is_closing() or self._is_answering():
+            self._stop_waiting()
         elif self._deadline is None:
-            self._wait()
+            self._start_waiting()
 
-    def _wait(self) -> None:
+    def _start_waiting(self) -> None:
         self.waiting.add(self)
-        self._deadline = self.loop.call_later(self.waiting.header_seconds, self._late)
+        self._deadline = self.loop.call_later(self.waiting.header_seconds, self._refuse_late)
 
-    def _work(self) -> None:
+    def _stop_waiting(self) -> None:
         self.waiting.drop(self)
         if self._deadline is not None:
             self._deadline.cancel()
@@ -172,21 +172,23 @@ class Bounded(H11Protocol):
         else:
             self.transport.abort()
 
-    def _spare(self) -> None:
+    def _cancel_cut_off(self) -> None:
         if self._cut is not None:
             self._cut.cancel()
             self._cut = None
 
-    def _late(self) -> None:
-        if self.transport.is_closing() or self._answers():
+    def _refuse_late(self) -> None:
+        if self.transport.is_closing() or self._is_answering():
             return
         seconds = f"the headers did not come within {self.waiting.header_seconds:g} s"
         self.refuse(b"408 Request Timeout", seconds, "send them at once")
 
 
-def bounded_protocol(most: int, header_seconds: float, read_seconds: float) -> type[Bounded]:
+def bounded_protocol(most: int, header_seconds: float, read_seconds: float) -> type[BoundedProtocol]:
     """The protocol of one server, whose connections count together."""
-    return type("Connections", (Bounded,), {"waiting": Waiting(most, header_seconds), "read_seconds": read_seconds})
+    return type(
+        "Connections", (BoundedProtocol,), {"waiting": WaitingConnections(most, header_seconds), "read_seconds": read_seconds}
+    )
 
 
 def uvicorn_server(

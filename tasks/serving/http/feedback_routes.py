@@ -20,7 +20,7 @@ from tasks.data.redaction.redact import OVER_BUDGET
 from tasks.serving.http.auth import Caller
 from tasks.serving.http.messages import Refusal, parse_body
 from tasks.serving.http.middleware import CALLER, lacks_role
-from tasks.serving.http.runtime import Log, Runtime, json_response, unprepared
+from tasks.serving.http.runtime import Runtime, TrafficLog, json_response, unprepared
 from tasks.traffic.records import Feedback, new_id
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class FeedbackRoutes:
         caller: Caller = request.scope[CALLER]
         if self.runtime.quotas:
             self.runtime.quotas.feedback(caller)
-        traffic = self._traffic("/feedback")
+        traffic = self._require_traffic("/feedback")
         feedback = parse_body(self.runtime.messages.feedback, await self.runtime.request_body(request), FEEDBACK)
         if feedback.source == "audit" and "audit" not in caller.roles:
             raise lacks_role("audit", "body.source")
@@ -62,7 +62,7 @@ class FeedbackRoutes:
         days: Annotated[float, Query(gt=0, le=3650, description="answers of the newest so many days")] = AUDIT_DAYS,
     ) -> Response:
         """Answers drawn at random that nobody has labelled yet; label them by /feedback with source `audit`."""
-        self._traffic("/audit")
+        self._require_traffic("/audit")
         audits = partial(self.service.audits, n, datetime.now(UTC) - timedelta(days=days))
         try:
             answers = await self._in_time(self.runtime.listing, "/audit", "ask again in a second or for fewer `days`", audits)
@@ -86,7 +86,7 @@ class FeedbackRoutes:
             raise self.runtime.late_refusal(path, remedy)
         return await answer
 
-    def _traffic(self, path: str) -> Log:
+    def _require_traffic(self, path: str) -> TrafficLog:
         if self.service.traffic is None:
             raise Refusal(409, "this service keeps no log of its traffic", path, "set serving.log to true")
         return self.service.traffic

@@ -29,7 +29,7 @@ LONGEST_WHAT = 600  # why a version does not load, which has 500, is given whole
 MOST_KEYS = 20  # of a body: each that is not read is a fault, and listing 100,000 of them holds all callers up for a second
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
@@ -160,19 +160,19 @@ class Messages:
             "Many texts.",
             {"texts": (list[text], Field(min_length=1, max_length=max_rows, examples=[[first, second]]))},
         )
-        either: Any = Annotated[Annotated[self.One, Tag("one")] | Annotated[self.Many, Tag("many")], Discriminator(_which)]
+        either: Any = Annotated[Annotated[self.One, Tag("one")] | Annotated[self.Many, Tag("many")], Discriminator(_question_tag)]
         self.question: TypeAdapter[Any] = TypeAdapter(either)
         self.Answer: type[BaseModel] = LabelAnswer if facts_of(problem).has_labels else TextAnswer
         self.Answers = create_model("Answers", answers=(list[self.Answer], ...), version=(str, ...))  # type: ignore[name-defined]
-        self.feedback: TypeAdapter[Any] = TypeAdapter(_feedback(problem, max_characters))
+        self.feedback: TypeAdapter[Any] = TypeAdapter(_feedback_type(problem, max_characters))
 
 
 def _model(name: str, description: str, fields: dict[str, tuple[Any, FieldInfo]]) -> type[BaseModel]:
-    model: type[BaseModel] = create_model(name, __base__=Strict, __doc__=description, **fields)  # type: ignore[call-overload]
+    model: type[BaseModel] = create_model(name, __base__=StrictModel, __doc__=description, **fields)  # type: ignore[call-overload]
     return model
 
 
-def _feedback(problem: ProblemName, max_characters: int) -> Any:
+def _feedback_type(problem: ProblemName, max_characters: int) -> Any:
     """A classifier's answers are labelled, a generator's corrected, both get thumbs."""
     common: dict[str, Any] = {
         "answer_id": (Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")], Field(description="the `id` of an answer")),
@@ -187,7 +187,7 @@ def _feedback(problem: ProblemName, max_characters: int) -> Any:
     return Annotated[thumb | better, Field(discriminator="kind")]
 
 
-def _which(value: object) -> str | None:
+def _question_tag(value: object) -> str | None:
     fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
     return "many" if "texts" in fields else "one" if "text" in fields else None
 

@@ -37,7 +37,7 @@ def lacks_role(role: Role, where: str) -> Refusal:
     return Refusal(403, f"this needs the role `{role}`", where, remedy)
 
 
-class Door:
+class AccessMiddleware:
     """ASGI middleware. Nothing of a body is read before its sender is known."""
 
     def __init__(self, app: ASGIApp, keys: Keys, local: bool, requests: Counter) -> None:
@@ -59,7 +59,7 @@ class Door:
 
         path, headers = scope["path"], dict(scope["headers"])
         caller = self.keys.caller(key_of(headers)) if self.keys else self.keyless_caller
-        refusal = self._refusal(path, headers, caller)
+        refusal = self._refusal_of(path, headers, caller)
         if scope["method"] == "HEAD" and path in PATHS:  # as GET, of whose answer the server sends the headers alone
             scope = {**scope, "method": "GET"}
         scope[CALLER] = caller
@@ -68,7 +68,7 @@ class Door:
         finally:
             self.requests.labels(path if path in PATHS else "other", str(status)).inc()
 
-    def _refusal(self, path: str, headers: dict[bytes, bytes], caller: Caller | None) -> Refusal | None:
+    def _refusal_of(self, path: str, headers: dict[bytes, bytes], caller: Caller | None) -> Refusal | None:
         if not self.strangers and not is_local(headers.get(b"host", b"localhost")):
             reason = "without API keys only this machine's own names are answered"
             return Refusal(403, reason, "header Host", f"ask localhost, or set {VARIABLE}")

@@ -40,26 +40,26 @@ HEX = "5f0c1a5ed3a84c1c9a54e1d7c0b1f2a3"
 def describe_path(path: str, messages: Messages, keys: Keys, local: bool) -> dict[str, Any]:
     """The arguments of `add_api_route` for a path, beside its method."""
     locked = bool(keys) and path not in OPEN
-    door = _door(path, keys, local)
+    refused = _refusal_statuses(path, keys, local)
     security: dict[str, object] = {"security": [{name: []} for name in SCHEMES]} if locked else {}
     return {
         "response_model": None,
         "response_class": Response,  # of no type of its own: a model is JSON, what is not says so
         "status_code": 202 if path == "/feedback" else 200,
-        "responses": {**_answers(path, messages), **_faults(*door, *REFUSED.get(path, ()))},
-        "description": _needed(path) if keys else None,
-        "openapi_extra": {**_asked(path, messages), **security},
+        "responses": {**_answer_responses(path, messages), **_fault_responses(*refused, *REFUSED.get(path, ()))},
+        "description": _role_sentence(path) if keys else None,
+        "openapi_extra": {**_request_body(path, messages), **security},
     }
 
 
-def _door(path: str, keys: Keys, local: bool) -> tuple[int, ...]:
+def _refusal_statuses(path: str, keys: Keys, local: bool) -> tuple[int, ...]:
     """The statuses of callers that are not let in, or not now."""
     if keys:
         return () if path in OPEN else (401, 403, *LIMITED.get(path, ()))
     return (403,) if local or path in ("/audit", "/feedback") else ()
 
 
-def _needed(path: str) -> str | None:
+def _role_sentence(path: str) -> str | None:
     """The roles that a key needs for a path, as a sentence."""
     if path == "/ready":
         return "Anybody learns whether a version answers; a key with the role `metrics` the rest."
@@ -68,7 +68,7 @@ def _needed(path: str) -> str | None:
     return f"Wants a key with the role `{role}`{more}." if role else None
 
 
-def _answers(path: str, messages: Messages) -> dict[int, dict[str, object]]:
+def _answer_responses(path: str, messages: Messages) -> dict[int, dict[str, object]]:
     match path:
         case "/predict":
             return {200: {"model": messages.Answer | messages.Answers}}
@@ -88,21 +88,21 @@ def _answers(path: str, messages: Messages) -> dict[int, dict[str, object]]:
     return {}
 
 
-def _faults(*statuses: int) -> dict[int, dict[str, object]]:
+def _fault_responses(*statuses: int) -> dict[int, dict[str, object]]:
     later = {status: {"headers": RETRY} for status in (429, 503, 504)}
     return {status: {"model": FaultAnswer, "description": FAULTS[status], **later.get(status, {})} for status in statuses}
 
 
-def _asked(path: str, messages: Messages) -> dict[str, object]:
+def _request_body(path: str, messages: Messages) -> dict[str, object]:
     match path:
         case "/predict":
-            return _body(messages.question, _questions(messages))
+            return _describe_body(messages.question, _question_examples(messages))
         case "/feedback":
-            return _body(messages.feedback, _sayings(messages))
+            return _describe_body(messages.feedback, _feedback_examples(messages))
     return {}
 
 
-def _body(adapter: TypeAdapter[Any], examples: dict[str, object]) -> dict[str, object]:
+def _describe_body(adapter: TypeAdapter[Any], examples: dict[str, object]) -> dict[str, object]:
     """A request body that the handler reads by itself, described by the type it reads it with."""
     schema = adapter.json_schema(ref_template="#/$defs/{model}")
     definitions = schema.pop("$defs", {})
@@ -114,12 +114,12 @@ def _body(adapter: TypeAdapter[Any], examples: dict[str, object]) -> dict[str, o
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def _questions(messages: Messages) -> dict[str, object]:
+def _question_examples(messages: Messages) -> dict[str, object]:
     first, second = facts_of(messages.problem).examples
     return {"one": {"text": first}, "many": {"texts": [first, second]}}
 
 
-def _sayings(messages: Messages) -> dict[str, object]:
+def _feedback_examples(messages: Messages) -> dict[str, object]:
     label = {"kind": "label", "value": "refund_status", "source": "audit"}
     better = label if facts_of(messages.problem).has_labels else {"kind": "correction", "value": "7"}
     return {"thumb": {"answer_id": HEX, "kind": "thumb", "value": "up"}, "better": {"answer_id": HEX, **better}}

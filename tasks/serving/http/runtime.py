@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 SOON = {"Retry-After": "1"}
 
 
-class Following(Protocol):
+class ChampionFollower(Protocol):
     """What the service needs of a follower: the version that answers, and how it stands."""
 
     @property
@@ -47,7 +47,7 @@ class Following(Protocol):
     def stop(self) -> None: ...
 
 
-class Log(Protocol):
+class TrafficLog(Protocol):
     """What it needs of the traffic log; neither call waits for a disk, nor raises for one."""
 
     @property
@@ -69,10 +69,10 @@ class Service:
     problem: ProblemName
     settings: Serving
     max_characters: int
-    champion: Following
+    champion: ChampionFollower
     keys: Keys
     local: bool
-    traffic: Log | None
+    traffic: TrafficLog | None
     audits: Callable[[int, datetime], list[dict[Any, Any]]]
     submit: Submit | None = None
 
@@ -93,8 +93,8 @@ class Runtime:
         limits = Limits(settings.max_batch, settings.max_wait_ms / 1000, settings.max_waiting)
         self.batcher = Batcher(lambda: service.champion.current, limits, self.watch.batch)
         # what may take its time, one at a time of its kind: who lists audits holds up no feedback
-        self.hearing, self.listing = (ThreadPoolExecutor(1, name, _behind) for name in ("feedback", "audit"))
-        self.preparing = ThreadPoolExecutor(1, "preparing", _behind)
+        self.hearing, self.listing = (ThreadPoolExecutor(1, name, _lower_priority) for name in ("feedback", "audit"))
+        self.preparing = ThreadPoolExecutor(1, "preparing", _lower_priority)
         self.preparer = Preparer(service.submit or self.preparing.submit)
         self.quotas = Quotas(settings) if service.keys else None
         self.draws = random.Random()
@@ -142,6 +142,6 @@ def json_response(value: dict[str, object], status: int = 200) -> Response:
     return Response(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"), status, media_type="application/json")
 
 
-def _behind() -> None:
+def _lower_priority() -> None:
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from tasks.serving.http.answer_routes import AnswerRoutes
 from tasks.serving.http.feedback_routes import FeedbackRoutes
 from tasks.serving.http.messages import Refusal
-from tasks.serving.http.middleware import Door, refusal_response
+from tasks.serving.http.middleware import AccessMiddleware, refusal_response
 from tasks.serving.http.openapi import SCHEMES, describe_path
 from tasks.serving.http.runtime import Runtime, Service
 from tasks.serving.http.status_routes import StatusRoutes
@@ -32,11 +32,11 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
         lifespan=runtime.life,
     )
-    app.add_middleware(Door, keys=service.keys, local=service.local, requests=runtime.watch.requests)
-    app.add_exception_handler(Refusal, _refused)
-    app.add_exception_handler(RequestValidationError, _unreadable)
-    app.add_exception_handler(HTTPException, _no_such_thing)
-    app.add_exception_handler(Exception, _broken)
+    app.add_middleware(AccessMiddleware, keys=service.keys, local=service.local, requests=runtime.watch.requests)
+    app.add_exception_handler(Refusal, _answer_refusal)
+    app.add_exception_handler(RequestValidationError, _answer_unreadable)
+    app.add_exception_handler(HTTPException, _answer_not_found)
+    app.add_exception_handler(Exception, _answer_failure)
     paths: dict[str, tuple[str, Callable[..., Any]]] = {
         "/predict": ("POST", answers.predict),
         "/feedback": ("POST", feedback.feedback),
@@ -52,22 +52,22 @@ def create_app(service: Service) -> FastAPI:
     return app
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _answer_refusal(_: Request, error: Exception) -> Response:
     fault = error if isinstance(error, Refusal) else Refusal(500, str(error), "", "")
     return refusal_response(fault)
 
 
-async def _unreadable(_: Request, error: Exception) -> Response:
+async def _answer_unreadable(_: Request, error: Exception) -> Response:
     first: dict[str, Any] = error.errors()[0] if isinstance(error, RequestValidationError) else {"msg": str(error), "loc": ()}
     return refusal_response(Refusal(422, first["msg"], ".".join(str(part) for part in first["loc"]), "see /openapi.json"))
 
 
-async def _no_such_thing(request: Request, error: Exception) -> Response:
+async def _answer_not_found(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     reason = {404: "there is nothing here", 405: f"{request.method} is not for this path"}.get(status, str(error))
     return refusal_response(Refusal(status, reason, request.url.path, "see /openapi.json for what there is", headers))
 
 
-async def _broken(request: Request, _: Exception) -> Response:
+async def _answer_failure(request: Request, _: Exception) -> Response:
     return refusal_response(Refusal(500, "the service failed", request.url.path, "its log says more: please report it"))
