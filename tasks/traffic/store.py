@@ -7,6 +7,7 @@ of each id.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,13 +19,14 @@ from typing import TYPE_CHECKING, Protocol
 from configs.errors import InfraError
 from tasks.common.files import replaced_file
 from tasks.common.locks import take_lock
-from tasks.traffic.records import KINDS, Kind, empty_table, schema_of, unique_rows
+from tasks.traffic.records import KINDS, Kind, empty_table, schema_of, timely, unique_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SMALL_BYTES = 8 << 20  # smaller files become one, of a day that is over or has more than MOST_FILES of them
 MOST_FILES = 32
+log = logging.getLogger(__name__)
 _ABANDONED_SECONDS = 3600
 _ATTEMPTS = 5
 
@@ -157,7 +159,11 @@ def _rows(file: Path, kind: Kind, names: list[str]) -> pa.Table:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file) as parquet:
-        return parquet.read(columns=names).cast(empty_table(kind).select(names).schema)
+        table = parquet.read(columns=names).cast(empty_table(kind).select(names).schema)
+    rows = table.filter(timely(table))
+    if rows.num_rows < table.num_rows:
+        log.warning("%d rows of %s have no time that can be, and are left out", table.num_rows - rows.num_rows, file)
+    return rows
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from configs.errors import InfraError
-from tasks.common.memory import give_back
-from tasks.traffic.journal import Journal, claim_finished, content_of, list_journals
-from tasks.traffic.records import Answer, Feedback, decode_records, encode_record
+from tasks.traffic.journal import Journal
+from tasks.traffic.records import Answer, Feedback, encode_record
+from tasks.traffic.settle import settle_journals
 from tasks.traffic.store import Store
 
 TICK_SECONDS = 0.2
@@ -215,26 +215,16 @@ class Traffic:
         return self._attempt(lambda: settle_journals(self._folder, self._store))
 
     def _attempt(self, work: Callable[[], None]) -> bool:
-        """Whether it could be done; a store that is away is said once."""
+        """Whether it could be done; what hinders it is said once, and the next round tries again, whatever it was."""
         try:
             work()
-        except (OSError, InfraError) as error:
+        except Exception as error:  # the keeper lives as long as its process
             if not self._behind:
-                log.error("journals in %s wait: %s", self._folder, error)
+                expected = isinstance(error, OSError | InfraError)
+                log.error("journals in %s wait: %s", self._folder, error, exc_info=None if expected else error)
             self._behind = True
             return False
         if self._behind:
             log.warning("journals in %s are moved again", self._folder)
         self._behind = False
         return True
-
-
-def settle_journals(folder: Path, store: Store) -> None:
-    """Move every finished journal to the store; killed in between, the next does it again, and nothing is there twice."""
-    for path in list_journals(folder):
-        with claim_finished(path) as mine:
-            content = content_of(path) if mine else None
-            if content is not None:
-                store.put(path.stem, decode_records(content))
-                path.unlink(missing_ok=True)
-                give_back()

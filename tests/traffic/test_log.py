@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -86,12 +87,78 @@ def test_a_record_that_cannot_be_written_costs_itself_alone(traffic, tmp_path, c
     assert traffic.counts.lost == 1 and "cannot be written" in caplog.text
 
 
-def test_damaged_and_unfinished_lines_are_left_out_and_cost_no_other():
+def test_damaged_and_unfinished_lines_are_left_out_counted_and_cost_no_other():
     good, better = encode_record(answer(1)), encode_record(label(2, "x"))
     found = decode_records(
         good + b'{"id": tru\n' + better + b"\x00\x00\xff\n" + good.replace(b"1", b"7") + encode_record(answer(5))[:-9]
     )
-    assert found["answers"].num_rows == 2 and found["feedback"].num_rows == 1
+    assert found.tables["answers"].num_rows == 2 and found.tables["feedback"].num_rows == 1 and found.damaged == 2
+
+
+BEYOND = (-1, 1_796_000_000_000_000_000, -1_796_000_000_000_000_000)  # microseconds since 1970, of which no date can be told
+
+
+def timed(line, microseconds):
+    return re.sub(rb'"time":\d+', b'"time":%d' % microseconds, line)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(lambda line, time=time: timed(line, time) for time in BEYOND),
+        lambda _: b"null\n",
+        lambda _: b"[]\n",
+        lambda _: b"\n",
+        lambda line: line.replace(b"a text", b"a \xff text"),
+        lambda line: line.replace(b'"text":"a text",', b""),
+        lambda line: line.replace(b'"a text"', b"7"),
+        lambda line: line[: len(line) // 2] + line[len(line) // 2 :].replace(b"\n", b"") + b"x\n",
+    ],
+)
+def test_any_damage_to_a_line_costs_that_line_alone_and_keeps_the_file(tmp_path, caplog, damage):
+    folder = tmp_path / "traffic" / NAME
+    folder.mkdir(parents=True)
+    lines = [encode_record(answer(place)) for place in range(9)]
+    content = b"".join([*lines[:4], damage(lines[4]), *lines[5:]])
+    (folder / "dead.jsonl").write_bytes(content)
+    assert sorted(places(tmp_path)) == [0, 1, 2, 3, 5, 6, 7, 8]
+    assert "1 lines of the journal" in caplog.text and "dead.jsonl.damaged" in caplog.text
+    assert sorted(places(tmp_path)) == [0, 1, 2, 3, 5, 6, 7, 8] and pending_audits(tmp_path, NAME).empty
+    assert not list_journals(folder) and (folder / "dead.jsonl.damaged").read_bytes() == content
+    assert caplog.text.count("cannot be read") == 1, "what is set aside is not read again"
+
+
+def test_a_journal_of_which_nothing_can_be_read_is_kept_and_one_that_was_cut_off_is_moved(tmp_path):
+    folder = tmp_path / "traffic" / NAME
+    folder.mkdir(parents=True)
+    (folder / "zeros.jsonl").write_bytes(bytes(500))
+    (folder / "cut.jsonl").write_bytes(encode_record(answer(1)) + encode_record(answer(2))[:60])
+    assert places(tmp_path) == [1]
+    assert [path.name for path in folder.iterdir() if path.is_file()] == ["zeros.jsonl.damaged"]
+
+
+def test_what_is_damaged_in_a_journal_in_use_is_said_and_the_rest_is_read(traffic, tmp_path, caplog):
+    traffic.answered([answer(1)])
+    traffic.flush()
+    (journal,) = list_journals(tmp_path / "traffic" / NAME)
+    with journal.open("ab") as file:
+        file.write(b"\xff\n")
+    assert places(tmp_path) == [1] and f"1 lines of the journal {journal} cannot be read" in caplog.text
+
+
+def test_a_record_of_no_time_that_can_be_is_not_taken():
+    for when in (datetime(1969, 12, 31, tzinfo=UTC), datetime(2300, 1, 1, tzinfo=UTC)):
+        with pytest.raises(ValueError, match="its time is"):
+            encode_record(answer(1, time=when))
+
+
+def test_whatever_goes_wrong_in_one_round_the_next_one_is_made(traffic, caplog):
+    def broken():
+        raise ValueError("no such thing was thought of")
+
+    assert not traffic._attempt(broken) and not traffic._attempt(broken)
+    assert caplog.text.count("wait: no such thing") == 1 and "Traceback" in caplog.text, "said once, with its place in the code"
+    assert traffic._attempt(lambda: None) and "are moved again" in caplog.text
 
 
 # --- without slowing anybody ----------------------------------------------------------------------------------------------

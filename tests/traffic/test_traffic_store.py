@@ -6,6 +6,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import postgres
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from test_log import NAME, T0, answer, label, places, run_child
@@ -143,6 +145,16 @@ def test_a_damaged_file_is_named_with_the_ways_out(tmp_path):
         file.write_bytes(damaged)
         with pytest.raises(InfraError, match=rf"{file.name} cannot be read .*restore it from a copy"):
             read_answers(tmp_path, NAME)
+
+
+def test_rows_of_no_time_that_can_be_are_left_out_of_a_file_and_said(tmp_path, caplog):
+    keep(tmp_path, days(10), [label(1, "x")])
+    (file,) = files(tmp_path)
+    table = pq.read_table(file)
+    beyond = pa.array([1_796_000_000_000_000_000, -1, *[1_796_000_000_000_000] * 8]).cast(table.schema.field("time").type)
+    pq.write_table(table.set_column(1, table.schema.field("time"), beyond), file)
+    assert len(places(tmp_path)) == 8 and "2 rows of" in caplog.text and file.name in caplog.text
+    assert pending_audits(tmp_path, NAME).empty
 
 
 def test_the_small_files_of_a_day_that_is_over_become_one(tmp_path):
