@@ -17,6 +17,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 from tasks.common.locks import take_lock, wait_for_lock
+from tasks.traffic.disk_faults import fault_named, list_folder
 
 log = logging.getLogger(__name__)
 SUFFIX = ".jsonl"
@@ -52,14 +53,15 @@ class Journal:
 
 
 def list_journals(folder: Path) -> list[Path]:
-    """All journals of a folder, oldest first: those in use too."""
-    return sorted(folder.glob(f"[!.]*{SUFFIX}"))
+    """All journals of a folder, oldest first: those in use too. InfraError where it cannot be listed."""
+    return list_folder(folder, f"[!.]*{SUFFIX}")
 
 
 def content_of(path: Path) -> bytes | None:
-    """The bytes of a journal now; None where it was moved meanwhile."""
+    """The bytes of a journal now; None where it was moved meanwhile. InfraError where it cannot be read."""
     try:
-        return path.read_bytes()
+        with fault_named(path):
+            return path.read_bytes()
     except FileNotFoundError:
         return None
 

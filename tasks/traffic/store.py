@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from configs.errors import InfraError
 from tasks.common.files import replaced_file
 from tasks.common.locks import take_lock
+from tasks.traffic.disk_faults import list_folder, remedy_of
 from tasks.traffic.records import KINDS, Kind, empty_table, schema_of, timely, unique_rows
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Store(Protocol):
 
 
 class ParquetStore:
-    """Files by day. Raises OSError where the disk fails.
+    """Files by day. Raises OSError where the disk fails, InfraError where it cannot be read.
 
     What moves or reads them holds a few files at a time in memory, whatever the day's traffic was.
     """
@@ -124,7 +125,7 @@ class ParquetStore:
     def tidy(self) -> None:
         """Make larger files of the small ones of each day, by one process at a time; remove what was half written."""
         with _alone(self.folder) as mine:
-            for day in [day for kind in KINDS for day in sorted((self.folder / kind).glob("day=*"))] if mine else ():
+            for day in [day for kind in KINDS for day in list_folder(self.folder / kind, "day=*")] if mine else ():
                 _sweep(day)
                 small = [file for file in _files(day) if file.stat().st_size < SMALL_BYTES]
                 over = day.name.removeprefix("day=") < f"{datetime.now(UTC):%Y-%m-%d}"
@@ -139,7 +140,7 @@ class ParquetStore:
         """The days a query may find rows in."""
         first = "" if query.start is None else f"day={query.start.astimezone(UTC):%Y-%m-%d}"
         last = "~" if query.end is None else f"day={(query.end.astimezone(UTC) - timedelta(microseconds=1)):%Y-%m-%d}"
-        return sorted(day for day in (self.folder / kind).glob("day=*") if first <= day.name <= last)
+        return [day for day in list_folder(self.folder / kind, "day=*") if first <= day.name <= last]
 
 
 def _by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
@@ -152,7 +153,7 @@ def _by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
 
 
 def _files(day: Path) -> list[Path]:
-    return sorted(day.glob("[!.]*.parquet"))
+    return list_folder(day, "[!.]*.parquet")
 
 
 def _rows(file: Path, kind: Kind, names: list[str]) -> pa.Table:
@@ -175,6 +176,8 @@ def _damage_named(file: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
+    except PermissionError as error:
+        raise InfraError(f"{file} cannot be read ({error.strerror}): {remedy_of(error)}") from error
     except (pa.ArrowException, OSError) as error:
         reason = str(error).rstrip(".")
         raise InfraError(
@@ -219,7 +222,7 @@ def _merge(files: list[Path], answers: bool) -> None:
 
 
 def _sweep(day: Path) -> None:
-    for aside in day.glob(".*"):
+    for aside in list_folder(day, ".*"):
         if time.time() - aside.stat().st_mtime > _ABANDONED_SECONDS:
             aside.unlink(missing_ok=True)
 

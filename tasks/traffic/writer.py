@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from configs.errors import InfraError
+from tasks.traffic.disk_faults import remedy_of
 from tasks.traffic.journal import Journal
 from tasks.traffic.records import Answer, Feedback, encode_record
 from tasks.traffic.settle import settle_journals
@@ -220,8 +221,9 @@ class Traffic:
             work()
         except Exception as error:  # the keeper lives as long as its process
             if not self._behind:
-                expected = isinstance(error, OSError | InfraError)
-                log.error("journals in %s wait: %s", self._folder, error, exc_info=None if expected else error)
+                remedy = f": {remedy_of(error)}" if isinstance(error, OSError) else ""
+                unforeseen = None if isinstance(error, OSError | InfraError) else error
+                log.error("journals in %s wait: %s%s", self._folder, error, remedy, exc_info=unforeseen)
             self._behind = True
             return False
         if self._behind:
