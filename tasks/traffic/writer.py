@@ -103,9 +103,9 @@ class Traffic:
             thread.join(15)
         flushed = self.flush()
         with self._turn:
+            if not flushed:
+                self._give_up()
             self._seal()
-        if not flushed:
-            self._lose(self._unwritten_records, "the disk did not take them before the end")
         self._settle()
         self._store.close()
 
@@ -181,7 +181,18 @@ class Traffic:
     def _trouble(self, error: OSError) -> None:
         if not self._in_trouble:
             self._in_trouble = True
-            log.error("the traffic log in %s cannot be written (%s): free the disk; answers go on", self._folder, error.strerror)
+            fault, remedy = error.strerror, remedy_of(error)
+            log.error("the traffic log in %s cannot be written (%s): %s; answers go on", self._folder, fault, remedy)
+
+    def _give_up(self) -> None:
+        """Count all that no disk has taken whole as lost, and say how many that are, whatever was said before."""
+        with self._lock:
+            refused = self._unwritten.tobytes().count(b"\n")
+            lost = refused + len(self._waiting)
+            self._written += self._unwritten_records - refused
+            self._waiting, self._unwritten_records, self._said = [], 0, -SAY_SECONDS
+        self._unwritten = memoryview(b"")
+        self._lose(lost, "the disk did not take the last ones before the end")
 
     def _seal_if_due(self, now: float) -> None:
         """Finish a journal that is old or large enough; while its store is away only a large one, or there would be thousands."""

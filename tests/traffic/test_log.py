@@ -1,5 +1,6 @@
 """What was answered is kept: through kill -9, SIGTERM, a full disk, a full queue; and nobody waits for it."""
 
+import errno
 import logging
 import os
 import random
@@ -19,7 +20,7 @@ from traffic_child import NAME, answer
 
 from configs.errors import InputError
 from tasks.traffic import writer
-from tasks.traffic.journal import list_journals
+from tasks.traffic.journal import Journal, list_journals
 from tasks.traffic.log import Answer, Feedback, Query, draw_audit, new_id, open_traffic, pending_audits, read_answers, read_feedback
 from tasks.traffic.records import answer_schema, decode_records, encode_record, feedback_schema
 from tasks.traffic.store import ParquetStore
@@ -283,6 +284,53 @@ def test_a_disk_that_is_not_there_yet_is_no_reason_not_to_answer(tmp_path, caplo
     assert traffic.flush()
     traffic.close()
     assert places(tmp_path) == [1]
+
+
+@pytest.mark.parametrize("taken", [0, 1, 7])
+def test_what_the_disk_never_took_is_counted_at_the_end_to_the_last_record(tmp_path, monkeypatch, caplog, taken):
+    traffic = writer.Traffic(tmp_path, ParquetStore(tmp_path), tick=60)
+    traffic._lose(5, "the queue is full")  # said just now
+    traffic.answered([answer(place) for place in range(10)])
+    left = sum(len(encode_record(answer(place))) for place in range(taken)) + 9 * (taken > 0)  # bytes: nine of half a record
+
+    def refuse(self, content, append=Journal.append):
+        nonlocal left
+        left -= (part := min(left, len(content)))
+        if part == 0:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        return append(self, content[:part])
+
+    monkeypatch.setattr(Journal, "append", refuse)
+    assert not traffic.flush()
+    traffic.answered([answer(place) for place in range(10, 20)])
+    traffic.close()
+    counts = traffic.counts
+    assert (counts.accepted, counts.written, counts.lost, counts.waiting) == (20, taken, 5 + 20 - taken, 0)
+    assert f"has lost {25 - taken} records so far: the disk did not take" in caplog.text
+    assert "(Operation not permitted): let this user read and write there" in caplog.text and "free the disk" not in caplog.text
+    assert traffic.flush() and traffic.counts == counts, "nothing is left to be written"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free the disk"),
+        (errno.EDQUOT, "free the disk"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "let this user"),
+        (errno.ENOTDIR, "move away the file"),
+        (errno.EIO, "see that the disk works"),
+    ],
+)
+def test_what_hinders_the_log_is_said_with_what_mends_it(traffic, monkeypatch, caplog, number, remedy):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", refuse)
+        traffic.answered([answer(1)])
+        assert not traffic.flush()
+    assert f"cannot be written ({os.strerror(number)}): " in caplog.text and remedy in caplog.text
 
 
 # --- audits and corrections ---------------------------------------------------------------------------------------------------
