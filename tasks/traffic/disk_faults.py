@@ -15,15 +15,9 @@ FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 IN_THE_WAY = frozenset({errno.ENOTDIR, errno.EEXIST})
 
 
-def remedy_of(error: OSError) -> str:
-    """What mends it, by its number."""
-    if error.errno in FULL:
-        return "free the disk"
-    if error.errno in FORBIDDEN:
-        return "let this user read and write there; see too that nothing there is mounted or marked read-only"
-    if error.errno in IN_THE_WAY:
-        return "move away the file that stands where its folder should be"
-    return "see that the disk works, and that no limit of this process is reached"
+def in_words(error: OSError) -> str:
+    """The system's word for it in parentheses, and what mends it."""
+    return f"({error.strerror or error}): {_remedy_of(error)}"
 
 
 @contextmanager
@@ -34,7 +28,7 @@ def fault_named(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise InfraError(f"{path} cannot be read ({error.strerror}): {remedy_of(error)}") from error
+        raise InfraError(f"{path} cannot be read {in_words(error)}") from error
 
 
 def list_folder(folder: Path, pattern: str) -> list[Path]:
@@ -44,3 +38,13 @@ def list_folder(folder: Path, pattern: str) -> list[Path]:
             return sorted(path for path in folder.iterdir() if fnmatchcase(path.name, pattern))
     except FileNotFoundError:
         return []
+
+
+def _remedy_of(error: OSError) -> str:
+    if error.errno in FULL:
+        return "free the disk"
+    if error.errno in FORBIDDEN:
+        return "let this user read and write there; see too that nothing there is mounted or marked read-only"
+    if error.errno in IN_THE_WAY:
+        return "move away the file that stands where its folder should be"
+    return "see that the disk works, and that no limit of this process is reached"

@@ -25,13 +25,13 @@ _open: WeakSet[Journal] = WeakSet()
 
 
 class Journal:
-    """A new file that this process appends to. Raises OSError where the disk does not take it."""
+    """A new file that this process appends to. Raises OSError where the disk does not take it. Who appends counts its `records`."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         _let_go_in_children()
         self.path, self._file = _made(folder)
-        self.began, self.size, self._unsynced = time.monotonic(), 0, False
+        self.began, self.size, self.records, self._unsynced = time.monotonic(), 0, 0, False
         _open.add(self)
 
     def append(self, content: memoryview) -> int:
@@ -39,6 +39,15 @@ class Journal:
         count = os.write(self._file, content)
         self.size, self._unsynced = self.size + count, True
         return count
+
+    def is_there(self) -> bool:
+        """Whether it lies where it was made, so that readers find it; what this process may not see is there."""
+        try:
+            return _is(self.path, self._file)
+        except NotADirectoryError:
+            return False
+        except OSError:
+            return True
 
     def sync(self) -> None:
         """Flush it to the disk, so that it outlives the machine."""

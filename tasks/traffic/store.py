@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from configs.errors import InfraError
 from tasks.common.files import replaced_file
 from tasks.common.locks import take_lock
-from tasks.traffic.disk_faults import list_folder, remedy_of
+from tasks.traffic.disk_faults import in_words, list_folder
 from tasks.traffic.records import KINDS, Kind, empty_table, schema_of, timely, unique_rows
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _damage_named(file: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except PermissionError as error:
-        raise InfraError(f"{file} cannot be read ({error.strerror}): {remedy_of(error)}") from error
+        raise InfraError(f"{file} cannot be read {in_words(error)}") from error
     except (pa.ArrowException, OSError) as error:
         reason = str(error).rstrip(".")
         raise InfraError(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from configs.errors import InfraError
-from tasks.traffic.disk_faults import remedy_of
+from tasks.traffic.disk_faults import in_words
 from tasks.traffic.journal import Journal
 from tasks.traffic.records import Answer, Feedback, encode_record
 from tasks.traffic.settle import settle_journals
@@ -32,7 +32,7 @@ Redact = Callable[[list[str]], list[str]]
 
 @dataclass(frozen=True)
 class WriterCounts:
-    """Since it was opened: records taken, written to the journal, lost (queue or disk full); and how many wait now."""
+    """Since it was opened: records taken, written to a journal, lost (queue or disk full, journal removed); how many wait now."""
 
     accepted: int
     written: int
@@ -49,8 +49,7 @@ class Traffic:
         self._waiting: list[Answer | Feedback] = []
         self._characters = 0
         self._accepted = self._written = self._lost = 0
-        self._unwritten = memoryview(b"")
-        self._unwritten_records = 0
+        self._unwritten, self._unwritten_records = memoryview(b""), 0
         self._journal: Journal | None = None
         self._synced, self._said = 0.0, -SAY_SECONDS
         self._in_trouble = self._behind = self._closed = False
@@ -144,6 +143,7 @@ class Traffic:
         if not self._unwritten_records:
             self._drain()
         try:
+            self._miss_journal()
             while self._unwritten:
                 self._journal = self._journal or Journal(self._folder)
                 self._unwritten = self._unwritten[self._journal.append(self._unwritten) :]
@@ -169,9 +169,18 @@ class Traffic:
                 self._lose(1, f"one cannot be written ({error})")
         self._unwritten, self._unwritten_records = memoryview(b"".join(lines)), len(lines)
 
+    def _miss_journal(self) -> None:
+        """A journal that was removed takes its records along: they are lost, and the next begins with the whole of a record."""
+        if (journal := self._journal) is not None and not journal.is_there():
+            self._seal()
+            self._lose(journal.records, f"{journal.path.name} was removed while it was written")
+            self._unwritten = memoryview(self._unwritten.obj if self._unwritten_records else b"")
+
     def _took(self) -> None:
         with self._lock:
             self._written += self._unwritten_records
+            if self._journal is not None:
+                self._journal.records += self._unwritten_records
             self._unwritten_records = 0
             total = self._lost
         if self._in_trouble:
@@ -181,8 +190,7 @@ class Traffic:
     def _trouble(self, error: OSError) -> None:
         if not self._in_trouble:
             self._in_trouble = True
-            fault, remedy = error.strerror, remedy_of(error)
-            log.error("the traffic log in %s cannot be written (%s): %s; answers go on", self._folder, fault, remedy)
+            log.error("the traffic log in %s cannot be written %s; answers go on", self._folder, in_words(error))
 
     def _give_up(self) -> None:
         """Count all that no disk has taken whole as lost, and say how many that are, whatever was said before."""
@@ -232,9 +240,8 @@ class Traffic:
             work()
         except Exception as error:  # the keeper lives as long as its process
             if not self._behind:
-                remedy = f": {remedy_of(error)}" if isinstance(error, OSError) else ""
-                unforeseen = None if isinstance(error, OSError | InfraError) else error
-                log.error("journals in %s wait: %s%s", self._folder, error, remedy, exc_info=unforeseen)
+                unforeseen = not isinstance(error, InfraError | OSError)
+                log.error("journals in %s wait: %s", self._folder, error, exc_info=unforeseen)
             self._behind = True
             return False
         if self._behind:

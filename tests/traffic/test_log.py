@@ -5,6 +5,7 @@ import logging
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -286,21 +287,80 @@ def test_a_disk_that_is_not_there_yet_is_no_reason_not_to_answer(tmp_path, caplo
     assert places(tmp_path) == [1]
 
 
-@pytest.mark.parametrize("taken", [0, 1, 7])
-def test_what_the_disk_never_took_is_counted_at_the_end_to_the_last_record(tmp_path, monkeypatch, caplog, taken):
-    traffic = writer.Traffic(tmp_path, ParquetStore(tmp_path), tick=60)
-    traffic._lose(5, "the queue is full")  # said just now
-    traffic.answered([answer(place) for place in range(10)])
-    left = sum(len(encode_record(answer(place))) for place in range(taken)) + 9 * (taken > 0)  # bytes: nine of half a record
+@pytest.fixture
+def by_hand(tmp_path):
+    """A log that writes when it is told to alone."""
+    opened = writer.Traffic(tmp_path / "traffic" / NAME, ParquetStore(tmp_path / "traffic" / NAME), tick=60)
+    yield opened
+    opened.close()
 
-    def refuse(self, content, append=Journal.append):
+
+def disk_that_takes(monkeypatch, left):
+    """From here on so many bytes are taken, and none beyond."""
+
+    def append(self, content, append=Journal.append):
         nonlocal left
         left -= (part := min(left, len(content)))
         if part == 0:
             raise PermissionError(errno.EPERM, "Operation not permitted")
         return append(self, content[:part])
 
-    monkeypatch.setattr(Journal, "append", refuse)
+    monkeypatch.setattr(Journal, "append", append)
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        lambda folder: next(folder.glob("*.jsonl")).unlink(),
+        lambda folder: next(folder.glob("*.jsonl")).rename(folder / "elsewhere"),
+        shutil.rmtree,
+        lambda folder: folder.rename(folder.with_name("elsewhere")),
+    ],
+)
+def test_a_journal_that_is_removed_while_it_is_written_is_missed_and_costs_no_later_answer(by_hand, tmp_path, caplog, gone):
+    by_hand.answered([answer(1), answer(2)])
+    by_hand.flush()
+    gone(tmp_path / "traffic" / NAME)
+    by_hand.answered([answer(3)])
+    by_hand.flush()
+    by_hand.answered([answer(4)])
+    by_hand.close()
+    assert by_hand.counts.lost == 2 and "has lost 2 records so far: " in caplog.text
+    assert "was removed while it was written" in caplog.text and places(tmp_path) == [3, 4]
+
+
+def test_a_journal_that_is_removed_within_a_record_is_followed_by_whole_ones(by_hand, tmp_path, monkeypatch, caplog):
+    by_hand.answered([answer(1)])
+    by_hand.flush()
+    with monkeypatch.context() as patch:
+        disk_that_takes(patch, 50)
+        by_hand.answered([answer(2), answer(3)])
+        assert not by_hand.flush()
+    list_journals(tmp_path / "traffic" / NAME)[0].unlink()
+    by_hand.close()
+    assert by_hand.counts.lost == 1 and places(tmp_path) == [2, 3] and "cannot be read" not in caplog.text
+
+
+def test_a_folder_that_is_a_file_for_a_while_costs_what_was_in_it_alone(by_hand, tmp_path):
+    folder = tmp_path / "traffic" / NAME
+    by_hand.answered([answer(1)])
+    by_hand.flush()
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
+    by_hand.answered([answer(2)])
+    assert not by_hand.flush() and (by_hand.counts.lost, by_hand.counts.waiting) == (1, 1)
+    folder.unlink()
+    by_hand.close()
+    assert by_hand.counts.lost == 1 and places(tmp_path) == [2]
+
+
+@pytest.mark.parametrize("taken", [0, 1, 7])
+def test_what_the_disk_never_took_is_counted_at_the_end_to_the_last_record(tmp_path, monkeypatch, caplog, taken):
+    traffic = writer.Traffic(tmp_path, ParquetStore(tmp_path), tick=60)
+    traffic._lose(5, "the queue is full")  # said just now
+    traffic.answered([answer(place) for place in range(10)])
+    whole = sum(len(encode_record(answer(place))) for place in range(taken))
+    disk_that_takes(monkeypatch, whole + 9 * (taken > 0))
     assert not traffic.flush()
     traffic.answered([answer(place) for place in range(10, 20)])
     traffic.close()
