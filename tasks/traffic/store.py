@@ -10,9 +10,10 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -141,6 +142,17 @@ class ParquetStore:
         first = "" if query.start is None else f"day={query.start.astimezone(UTC):%Y-%m-%d}"
         last = "~" if query.end is None else f"day={(query.end.astimezone(UTC) - timedelta(microseconds=1)):%Y-%m-%d}"
         return [day for day in list_folder(self.folder / kind, "day=*") if first <= day.name <= last]
+
+
+def check_newest(folder: Path, most: int) -> None:
+    """Read the ends of the newest files of each kind, at most so many. InfraError naming the first that is not whole."""
+    import pyarrow.parquet as pq
+
+    for kind in KINDS:
+        newest = (file for day in reversed(list_folder(folder / kind, "day=*")) for file in reversed(_files(day)))
+        for file in islice(newest, most):
+            with suppress(FileNotFoundError), _damage_named(file):  # files become one meanwhile
+                pq.read_metadata(file)
 
 
 def _by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
