@@ -21,6 +21,10 @@ from tasks.serving.http.waiting import SENDING_SECONDS, YOUNG_SECONDS
 
 CHUNKED = b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 
+HALF = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"
+REST = b'"text": "a"}'
+HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
 
 class Ready:
     version, recipe = "1", None
@@ -85,6 +89,16 @@ def test_what_is_no_http_after_the_answer_ends_the_connection_and_nothing_is_sai
     assert not [record for record in caplog.records if record.exc_info]
 
 
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
+def test_an_upgrade_that_is_not_offered_is_answered_as_without_it_and_nothing_is_said_of_it(caplog, protocol):
+    headers = b"Connection: Upgrade\r\nUpgrade: %b\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    with served(service(Standing(Ready()))) as asker:
+        connection = opened(asker.port, HEALTH[:-2] + headers % protocol + b"\r\n")
+        healthy(connection, 1)
+        connection.close()
+    assert caplog.text == ""
+
+
 def test_a_byte_now_and_then_does_not_put_the_deadline_off():
     with served(service(Standing(Ready())), header_seconds=0.5) as asker:
         slow = opened(asker.port, b"POST /predict HTTP/1.1\r\n")
@@ -141,11 +155,6 @@ def test_one_that_was_answered_stays_while_others_come_that_ask_nothing():
         healthy(kept, 1)
         for each in (kept, *half):
             each.close()
-
-
-HALF = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"
-REST = b'"text": "a"}'
-HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def told_to_send_again(connection):

@@ -77,6 +77,10 @@ class Bounded(H11Protocol):
         else:
             self.leave()
 
+    def _should_upgrade(self) -> bool:
+        """Never: whoever asks for WebSockets or HTTP/2 is answered as everybody is, and no line of the log tells of it."""
+        return False
+
     def shutdown(self) -> None:
         super().shutdown()
         if self.transport.is_closing():
