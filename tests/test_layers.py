@@ -76,7 +76,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.recovery": (*TYPES, "tasks.recovery", "tasks.ledger", "tasks.tracking", "tasks.common"),
     "tasks.health": (
         *TYPES, "tasks.health", "tasks.ledger", "tasks.tracking", "tasks.serving", "tasks.learning", "tasks.data", "tasks.identity",
-        "tasks.common", "tasks.base_check",
+        "tasks.traffic", "tasks.common", "tasks.base_check",
     ),
     "tasks.report": (*TYPES, "tasks.report"),
     "tasks.text": ("tasks.common.workspace",),  # what stored models import by names of before

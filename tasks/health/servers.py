@@ -16,6 +16,7 @@ from configs.schema import Pipeline
 from tasks.common.home import Home
 from tasks.common.http import HttpAnswer, fetch, mlflow_headers, port_is_free, port_listener, prefect_headers
 from tasks.health.machine import HealthCheck
+from tasks.health.traffic_files import traffic_faults
 from tasks.ledger import schema
 from tasks.tracking.database import count_versions
 
@@ -158,14 +159,14 @@ def _schema_check(where: object, version: int | None) -> HealthCheck:
 
 
 def check_traffic(home: Home, environment: Mapping[str, str] = os.environ) -> Iterator[HealthCheck]:
-    url = environment.get("TUNEKEEPER_TRAFFIC_URL")
-    if not url:
-        folder = home.path / "traffic"
-        fine = not folder.exists() or os.access(folder, os.W_OK | os.X_OK)
-        fact = f"{folder}" if folder.exists() else f"{folder}, made by the first answer"
-        yield HealthCheck("traffic", "ok" if fine else "fail", fact, "" if fine else f"make {folder} writable for the service")
-    else:
+    """The files, which lie here whatever the store is, and the database where there is one."""
+    folder, url = home.path / "traffic", environment.get("TUNEKEEPER_TRAFFIC_URL")
+    faults = list(traffic_faults(folder))
+    yield from faults
+    if url:
         yield from _check_database("traffic", url, None, "TUNEKEEPER_TRAFFIC_URL")
+    elif not faults:
+        yield HealthCheck("traffic", "ok", f"{folder}" if folder.exists() else f"{folder}, made by the first answer")
 
 
 def check_ports(ports: Mapping[str, tuple[str, int]], ours: set[int]) -> Iterator[HealthCheck]:

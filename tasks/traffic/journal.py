@@ -17,6 +17,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 from tasks.common.locks import take_lock, wait_for_lock
+from tasks.traffic.disk_faults import fault_named, list_folder
 
 log = logging.getLogger(__name__)
 SUFFIX = ".jsonl"
@@ -24,13 +25,13 @@ _open: WeakSet[Journal] = WeakSet()
 
 
 class Journal:
-    """A new file that this process appends to. Raises OSError where the disk does not take it."""
+    """A new file that this process appends to. Raises OSError where the disk does not take it. Who appends counts its `records`."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         _let_go_in_children()
         self.path, self._file = _create_locked_file(folder)
-        self.began, self.size, self._unsynced = time.monotonic(), 0, False
+        self.began, self.size, self.records, self._unsynced = time.monotonic(), 0, 0, False
         _open.add(self)
 
     def append(self, content: memoryview) -> int:
@@ -38,6 +39,15 @@ class Journal:
         count = os.write(self._file, content)
         self.size, self._unsynced = self.size + count, True
         return count
+
+    def is_there(self) -> bool:
+        """Whether it lies where it was made, so that readers find it; what this process may not see is there."""
+        try:
+            return _is_same_file(self.path, self._file)
+        except NotADirectoryError:
+            return False
+        except OSError:
+            return True
 
     def sync(self) -> None:
         """Flush it to the disk, so that it outlives the machine."""
@@ -52,14 +62,15 @@ class Journal:
 
 
 def list_journals(folder: Path) -> list[Path]:
-    """All journals of a folder, oldest first: those in use too."""
-    return sorted(folder.glob(f"[!.]*{SUFFIX}"))
+    """All journals of a folder, oldest first: those in use too. InfraError where it cannot be listed."""
+    return list_folder(folder, f"[!.]*{SUFFIX}")
 
 
 def content_of(path: Path) -> bytes | None:
-    """The bytes of a journal now; None where it was moved meanwhile."""
+    """The bytes of a journal now; None where it was moved meanwhile. InfraError where it cannot be read."""
     try:
-        return path.read_bytes()
+        with fault_named(path):
+            return path.read_bytes()
     except FileNotFoundError:
         return None
 

@@ -3,7 +3,7 @@
 The caller only appends to a list. A thread writes what waits to this process's journal every 0.2 s and syncs it every second, so
 kill -9 costs what waited, and the machine's end one second. Another moves finished journals to their store: Parquet by day, or
 tables in a database; while that is away journals wait. A full disk or a full queue costs records, which are counted and said
-once, never answers.
+once, never answers. A journal of which a line cannot be read is set aside as NAME.damaged.
 
 Open it in the process that answers, after any fork. Texts come redacted; labels and corrections are redacted by `redact`, if it is
 given, in the thread that calls `feedback`.
@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 from tasks.traffic.journal import content_of, list_journals
 from tasks.traffic.records import Answer, Feedback, Kind, decode_records, draw_audit, frame_of, new_id
+from tasks.traffic.settle import settle_journals
 from tasks.traffic.store import ParquetStore, Query, Store
-from tasks.traffic.writer import Redact, Traffic, WriterCounts, settle_journals
+from tasks.traffic.writer import Redact, Traffic, WriterCounts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,11 +98,18 @@ def _read_rows(home: Path, pipeline: str, url: str | None, kind: Kind, query: Qu
         settle_journals(folder, store)
     except OSError as error:
         log.warning("journals in %s stay where they are (%s)", folder, error.strerror)
-    contents = (content_of(path) for path in list_journals(folder))
-    open_ones = [decode_records(content)[kind].select(query.names(kind)) for content in contents if content]
+    open_ones = [_open_journal(path)[kind].select(query.names(kind)) for path in list_journals(folder)]
     stored = store.read(kind, query)
     store.close()
     return query.of(pa.concat_tables([stored, *open_ones]))
+
+
+def _open_journal(path: Path) -> dict[Kind, pa.Table]:
+    """What can be read of a journal that is still written, or cannot be moved; nothing where it was moved meanwhile."""
+    records = decode_records(content_of(path) or b"")
+    if records.damaged:
+        log.warning("%d lines of the journal %s cannot be read, and are left out", records.damaged, path)
+    return records.tables
 
 
 def _traffic_folder(home: Path, pipeline: str) -> Path:

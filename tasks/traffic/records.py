@@ -6,7 +6,7 @@ import json
 import math
 import random
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 Kind = Literal["answers", "feedback"]
 KINDS: tuple[Kind, ...] = ("answers", "feedback")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH, _END = datetime(1970, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)  # nanoseconds of later times do not fit 64 bits
 _MICROSECOND = timedelta(microseconds=1)
+_MICROSECONDS = (_END - _EPOCH) // _MICROSECOND
+_BEGINNING = b'{"id":'  # of a line
 _LINE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False)
 
 
@@ -48,6 +50,14 @@ class Feedback:
     kind: Literal["label", "thumb", "correction"]
     value: str
     source: Literal["user", "audit"] = "user"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a journal holds: the records of each kind, and of how many lines nothing can be read."""
+
+    tables: dict[Kind, pa.Table]
+    damaged: int
 
 
 def new_id() -> str:
@@ -86,7 +96,9 @@ def encode_record(record: Answer | Feedback) -> bytes:
     ValueError or TypeError where it holds no such values.
     """
     values: dict[str, object] = {name: getattr(record, name) for name in record.__slots__}
-    values["time"] = (record.time - _EPOCH) // _MICROSECOND
+    values["time"] = since = (record.time - _EPOCH) // _MICROSECOND
+    if not 0 <= since < _MICROSECONDS:
+        raise ValueError(f"its time is {record.time}")
     if isinstance(record, Answer) and (record.score is None or not math.isfinite(record.score)):
         values["score"] = None
     line = _LINE.encode(values)
@@ -95,17 +107,25 @@ def encode_record(record: Answer | Feedback) -> bytes:
     return line.encode("utf-8", "replace") + b"\n"
 
 
-def decode_records(content: bytes) -> dict[Kind, pa.Table]:
-    """The records of a journal's lines; a last line without its end is not there yet, and a damaged one is left out."""
+def decode_records(content: bytes) -> Decoded:
+    """The records of a journal's lines; a last line without its end is not there yet, and a damaged one is left out and counted."""
     import pyarrow as pa
 
-    lines = content[: content.rfind(b"\n") + 1]
-    try:
-        tables = [_parse_lines(lines)]
-    except pa.ArrowInvalid:
-        tables = list(_parse_each_line(lines.splitlines(keepends=True)))
-    both = pa.concat_tables(tables) if tables else _empty_table()
-    return {kind: _rows_of_kind(both, kind) for kind in KINDS}
+    end = content.rfind(b"\n") + 1
+    lines, unfinished = content[:end], content[end : end + len(_BEGINNING)]
+    both = pa.concat_tables([_line_schema().empty_table(), *_parse_readable(lines.splitlines(keepends=True))])
+    tables = {kind: _rows_of_kind(both, kind) for kind in KINDS}
+    missing = lines.count(b"\n") - sum(table.num_rows for table in tables.values())
+    return Decoded(tables, max(0, missing) + (not _BEGINNING.startswith(unfinished)))
+
+
+def timely(table: pa.Table) -> pa.ChunkedArray:
+    """Whether the time of each row is one that can be: others no date can tell."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    since = table.column("time").cast(pa.int64())
+    return pc.and_(pc.greater_equal(since, 0), pc.less(since, _MICROSECONDS))
 
 
 def empty_table(kind: Kind) -> pa.Table:
@@ -144,36 +164,41 @@ def _line_schema() -> pa.Schema:
     return pa.schema(list(fields.values()))
 
 
-def _empty_table() -> pa.Table:
-    return _line_schema().empty_table()
+def _parse_readable(lines: list[bytes]) -> Iterator[pa.Table]:
+    """The rows of all lines at once, or of halves of them, until what cannot be read stands alone."""
+    try:
+        yield _parse_lines(lines)
+    except ValueError:  # ArrowInvalid too
+        half = len(lines) // 2
+        for part in (lines[:half], lines[half:]) if half else ():
+            yield from _parse_readable(part)
 
 
-def _parse_lines(lines: bytes) -> pa.Table:
+def _parse_lines(lines: list[bytes]) -> pa.Table:
+    """ValueError where one of them is no record."""
     import pyarrow as pa
     import pyarrow.json as pj
 
+    if not all(line.startswith(_BEGINNING) for line in lines):  # one that begins with `null` would end the process, in Arrow
+        raise ValueError("a line is no record")
     if not lines:
-        return _empty_table()
+        return _line_schema().empty_table()
+    content = b"".join(lines)
     how = pj.ParseOptions(explicit_schema=_line_schema(), unexpected_field_behavior="ignore")
-    read = pj.ReadOptions(use_threads=False, block_size=max(1 << 20, len(lines) + 1))
-    return pj.read_json(pa.BufferReader(lines), read_options=read, parse_options=how)
-
-
-def _parse_each_line(lines: Iterable[bytes]) -> Iterable[pa.Table]:
-    import pyarrow as pa
-
-    for line in lines:
-        try:
-            yield _parse_lines(line)
-        except pa.ArrowInvalid:
-            continue
+    read = pj.ReadOptions(use_threads=False, block_size=max(1 << 20, len(content) + 1))
+    table = pj.read_json(pa.BufferReader(content), read_options=read, parse_options=how)
+    table.validate(full=True)  # bytes that are no text
+    return table
 
 
 def _rows_of_kind(both: pa.Table, kind: Kind) -> pa.Table:
+    """The rows of a kind that are whole: of its columns a score alone may be missing."""
     import pyarrow.compute as pc
 
-    is_feedback = pc.is_valid(both.column("answer_id"))
-    whole = pc.and_(pc.is_valid(both.column("id")), pc.is_valid(both.column("time")))
-    schema = schema_of(kind)
+    is_feedback, schema = pc.is_valid(both.column("answer_id")), schema_of(kind)
     of_kind = is_feedback if kind == "feedback" else pc.invert(is_feedback)
-    return both.filter(pc.and_(whole, of_kind)).select(schema.names).cast(schema)
+    for name in schema.names:
+        if name != "score":
+            of_kind = pc.and_(of_kind, pc.is_valid(both.column(name)))
+    whole = both.filter(of_kind)
+    return whole.filter(timely(whole)).select(schema.names).cast(schema)

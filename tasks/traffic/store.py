@@ -7,24 +7,28 @@ of each id.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from configs.errors import InfraError
 from tasks.common.files import replaced_file
 from tasks.common.locks import take_lock
-from tasks.traffic.records import KINDS, Kind, empty_table, schema_of, unique_rows
+from tasks.traffic.disk_faults import in_words, list_folder
+from tasks.traffic.records import KINDS, Kind, empty_table, schema_of, timely, unique_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SMALL_BYTES = 8 << 20  # smaller files become one, of a day that is over or has more than MOST_FILES of them
 MOST_FILES = 32
+log = logging.getLogger(__name__)
 _ABANDONED_SECONDS = 3600
 _ATTEMPTS = 5
 
@@ -86,7 +90,7 @@ class Store(Protocol):
 
 
 class ParquetStore:
-    """Files by day. Raises OSError where the disk fails.
+    """Files by day. Raises OSError where the disk fails, InfraError where it cannot be read.
 
     What moves or reads them holds a few files at a time in memory, whatever the day's traffic was.
     """
@@ -122,7 +126,7 @@ class ParquetStore:
     def tidy(self) -> None:
         """Make larger files of the small ones of each day, by one process at a time; remove what was half written."""
         with _try_tidy_lock(self.folder) as mine:
-            for day in [day for kind in KINDS for day in sorted((self.folder / kind).glob("day=*"))] if mine else ():
+            for day in [day for kind in KINDS for day in list_folder(self.folder / kind, "day=*")] if mine else ():
                 _remove_abandoned(day)
                 small = [file for file in _files_of_day(day) if file.stat().st_size < SMALL_BYTES]
                 over = day.name.removeprefix("day=") < f"{datetime.now(UTC):%Y-%m-%d}"
@@ -137,7 +141,18 @@ class ParquetStore:
         """The days a query may find rows in."""
         first = "" if query.start is None else f"day={query.start.astimezone(UTC):%Y-%m-%d}"
         last = "~" if query.end is None else f"day={(query.end.astimezone(UTC) - timedelta(microseconds=1)):%Y-%m-%d}"
-        return sorted(day for day in (self.folder / kind).glob("day=*") if first <= day.name <= last)
+        return [day for day in list_folder(self.folder / kind, "day=*") if first <= day.name <= last]
+
+
+def check_newest(folder: Path, most: int) -> None:
+    """Read the ends of the newest files of each kind, at most so many. InfraError naming the first that is not whole."""
+    import pyarrow.parquet as pq
+
+    for kind in KINDS:
+        newest = (file for day in reversed(list_folder(folder / kind, "day=*")) for file in reversed(_files_of_day(day)))
+        for file in islice(newest, most):
+            with suppress(FileNotFoundError), _report_damage(file):  # files become one meanwhile
+                pq.read_metadata(file)
 
 
 def _split_by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
@@ -150,14 +165,18 @@ def _split_by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
 
 
 def _files_of_day(day: Path) -> list[Path]:
-    return sorted(day.glob("[!.]*.parquet"))
+    return list_folder(day, "[!.]*.parquet")
 
 
 def _read_file(file: Path, kind: Kind, names: list[str]) -> pa.Table:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file) as parquet:
-        return parquet.read(columns=names).cast(empty_table(kind).select(names).schema)
+        table = parquet.read(columns=names).cast(empty_table(kind).select(names).schema)
+    rows = table.filter(timely(table))
+    if rows.num_rows < table.num_rows:
+        log.warning("%d rows of %s have no time that can be, and are left out", table.num_rows - rows.num_rows, file)
+    return rows
 
 
 @contextmanager
@@ -169,6 +188,8 @@ def _report_damage(file: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
+    except PermissionError as error:
+        raise InfraError(f"{file} cannot be read {in_words(error)}") from error
     except (pa.ArrowException, OSError) as error:
         reason = str(error).rstrip(".")
         raise InfraError(
@@ -213,7 +234,7 @@ def _merge_files(files: list[Path], answers: bool) -> None:
 
 
 def _remove_abandoned(day: Path) -> None:
-    for aside in day.glob(".*"):
+    for aside in list_folder(day, ".*"):
         if time.time() - aside.stat().st_mtime > _ABANDONED_SECONDS:
             aside.unlink(missing_ok=True)
 

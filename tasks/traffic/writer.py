@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from configs.errors import InfraError
-from tasks.common.memory import give_back
-from tasks.traffic.journal import Journal, claim_finished, content_of, list_journals
-from tasks.traffic.records import Answer, Feedback, decode_records, encode_record
+from tasks.traffic.disk_faults import in_words
+from tasks.traffic.journal import Journal
+from tasks.traffic.records import Answer, Feedback, encode_record
+from tasks.traffic.settle import settle_journals
 from tasks.traffic.store import Store
 
 TICK_SECONDS = 0.2
@@ -31,7 +32,7 @@ Redact = Callable[[list[str]], list[str]]
 
 @dataclass(frozen=True)
 class WriterCounts:
-    """Since it was opened: records taken, written to the journal, lost (queue or disk full); and how many wait now."""
+    """Since it was opened: records taken, written to a journal, lost (queue or disk full, journal removed); how many wait now."""
 
     accepted: int
     written: int
@@ -48,8 +49,7 @@ class Traffic:
         self._waiting: list[Answer | Feedback] = []
         self._characters = 0
         self._accepted = self._written = self._lost = 0
-        self._unwritten = memoryview(b"")
-        self._unwritten_records = 0
+        self._unwritten, self._unwritten_records = memoryview(b""), 0
         self._journal: Journal | None = None
         self._synced, self._said = 0.0, -SAY_SECONDS
         self._in_trouble = self._behind = self._closed = False
@@ -102,9 +102,9 @@ class Traffic:
             thread.join(15)
         flushed = self.flush()
         with self._turn:
+            if not flushed:
+                self._count_unwritten_lost()
             self._close_journal()
-        if not flushed:
-            self._count_lost(self._unwritten_records, "the disk did not take them before the end")
         self._settle_journals()
         self._store.close()
 
@@ -143,6 +143,7 @@ class Traffic:
         if not self._unwritten_records:
             self._encode_waiting()
         try:
+            self._replace_removed_journal()
             while self._unwritten:
                 self._journal = self._journal or Journal(self._folder)
                 self._unwritten = self._unwritten[self._journal.append(self._unwritten) :]
@@ -168,9 +169,18 @@ class Traffic:
                 self._count_lost(1, f"one cannot be written ({error})")
         self._unwritten, self._unwritten_records = memoryview(b"".join(lines)), len(lines)
 
+    def _replace_removed_journal(self) -> None:
+        """A journal that was removed takes its records along: they are lost, and the next begins with the whole of a record."""
+        if (journal := self._journal) is not None and not journal.is_there():
+            self._close_journal()
+            self._count_lost(journal.records, f"{journal.path.name} was removed while it was written")
+            self._unwritten = memoryview(self._unwritten.obj if self._unwritten_records else b"")
+
     def _note_written(self) -> None:
         with self._lock:
             self._written += self._unwritten_records
+            if self._journal is not None:
+                self._journal.records += self._unwritten_records
             self._unwritten_records = 0
             total = self._lost
         if self._in_trouble:
@@ -180,7 +190,17 @@ class Traffic:
     def _note_trouble(self, error: OSError) -> None:
         if not self._in_trouble:
             self._in_trouble = True
-            log.error("the traffic log in %s cannot be written (%s): free the disk; answers go on", self._folder, error.strerror)
+            log.error("the traffic log in %s cannot be written %s; answers go on", self._folder, in_words(error))
+
+    def _count_unwritten_lost(self) -> None:
+        """Count all that no disk has taken whole as lost, and say how many that are, whatever was said before."""
+        with self._lock:
+            refused = self._unwritten.tobytes().count(b"\n")
+            lost = refused + len(self._waiting)
+            self._written += self._unwritten_records - refused
+            self._waiting, self._unwritten_records, self._said = [], 0, -SAY_SECONDS
+        self._unwritten = memoryview(b"")
+        self._count_lost(lost, "the disk did not take the last ones before the end")
 
     def _close_journal_if_due(self, now: float) -> None:
         """Finish a journal that is old or large enough; while its store is away only a large one, or there would be thousands."""
@@ -215,26 +235,16 @@ class Traffic:
         return self._try_store(lambda: settle_journals(self._folder, self._store))
 
     def _try_store(self, work: Callable[[], None]) -> bool:
-        """Whether it could be done; a store that is away is said once."""
+        """Whether it could be done; what hinders it is said once, and the next round tries again, whatever it was."""
         try:
             work()
-        except (OSError, InfraError) as error:
+        except Exception as error:  # the keeper lives as long as its process
             if not self._behind:
-                log.error("journals in %s wait: %s", self._folder, error)
+                unforeseen = not isinstance(error, InfraError | OSError)
+                log.error("journals in %s wait: %s", self._folder, error, exc_info=unforeseen)
             self._behind = True
             return False
         if self._behind:
             log.warning("journals in %s are moved again", self._folder)
         self._behind = False
         return True
-
-
-def settle_journals(folder: Path, store: Store) -> None:
-    """Move every finished journal to the store; killed in between, the next does it again, and nothing is there twice."""
-    for path in list_journals(folder):
-        with claim_finished(path) as mine:
-            content = content_of(path) if mine else None
-            if content is not None:
-                store.put(path.stem, decode_records(content))
-                path.unlink(missing_ok=True)
-                give_back()

@@ -16,9 +16,14 @@ from serving_parts import Standing, served, service
 from uvicorn.server import ServerState
 
 from tasks.serving.batcher import Prediction
-from tasks.serving.http.connections import BACKLOG, LEAST_READ, RESERVED_FILES, YOUNG_SECONDS, bounded_protocol, connection_room
+from tasks.serving.http.connections import BACKLOG, LEAST_READ, RESERVED_FILES, bounded_protocol, connection_room
+from tasks.serving.http.waiting import SENDING_SECONDS, YOUNG_SECONDS
 
 CHUNKED = b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+HALF = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"
+REST = b'"text": "a"}'
+HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Ready:
@@ -45,7 +50,7 @@ def received(connection):
 
 
 def healthy(connection, answers):
-    """So many whole answers of /health come."""
+    """So many whole answers come."""
     came = b""
     while came.count(b"}") < answers:
         came += connection.recv(10_000)
@@ -82,6 +87,16 @@ def test_what_is_no_http_after_the_answer_ends_the_connection_and_nothing_is_sai
         assert came.startswith(b"HTTP/1.1 404") and received(connection) == b""
         asker.predict("a")
     assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
+def test_an_upgrade_that_is_not_offered_is_answered_as_without_it_and_nothing_is_said_of_it(caplog, protocol):
+    headers = b"Connection: Upgrade\r\nUpgrade: %b\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    with served(service(Standing(Ready()))) as asker:
+        connection = opened(asker.port, HEALTH[:-2] + headers % protocol + b"\r\n")
+        healthy(connection, 1)
+        connection.close()
+    assert caplog.text == ""
 
 
 def test_a_byte_now_and_then_does_not_put_the_deadline_off():
@@ -139,6 +154,52 @@ def test_one_that_was_answered_stays_while_others_come_that_ask_nothing():
         kept.sendall(request)
         healthy(kept, 1)
         for each in (kept, *half):
+            each.close()
+
+
+def told_to_send_again(connection):
+    head, _, body = received(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503") and b"send it again" in body, head
+    return True
+
+
+def test_bodies_that_do_not_come_hold_no_place_longest_first():
+    with served(service(Standing(Ready()), max_connections=8)) as asker:
+        half = [opened(asker.port, HALF) for _ in range(8)]
+        for sent in range(1, 4):
+            time.sleep(2 * SENDING_SECONDS)
+            half[0].sendall(REST[sent : sent + 1])  # a byte now and then puts nothing off
+            assert asker("GET", "/health")[0] == 200 and asker("GET", "/ready")[0] == 200
+            asker.predict("a")
+            assert told_to_send_again(half.pop(0))
+            half.append(opened(asker.port, HALF))
+        for each in half:
+            each.close()
+
+
+def test_a_body_is_waited_for_while_there_is_room_and_longer_than_those_that_ask_nothing():
+    with served(service(Standing(Ready()), max_connections=8)) as asker:
+        slow, mute = opened(asker.port, HALF), [opened(asker.port) for _ in range(7)]
+        time.sleep(2 * YOUNG_SECONDS)
+        for _ in range(5):
+            asker.predict("a")
+        slow.sendall(REST)
+        healthy(slow, 1)
+        for each in (slow, *mute):
+            each.close()
+
+
+def test_a_body_that_follows_an_answered_request_holds_no_place_either():
+    with served(service(Standing(Ready()), max_connections=8)) as asker:
+        half = [opened(asker.port, HEALTH + HALF) for _ in range(8)]
+        for each in half:
+            healthy(each, 1)
+        time.sleep(2 * SENDING_SECONDS)
+        asker.predict("a")
+        assert told_to_send_again(half[0])
+        half[1].sendall(REST)
+        healthy(half[1], 1)
+        for each in half[1:]:
             each.close()
 
 

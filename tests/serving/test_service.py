@@ -162,6 +162,77 @@ def test_a_body_that_asks_nothing_is_refused_with_what_where_and_remedy(ask, sta
     assert "texts" in said["remedy"]
 
 
+@pytest.mark.parametrize(
+    ("body", "remedy"),
+    [
+        ({"texts": ["a"] * 21}, "send at most 20 texts at once, or raise serving.max_rows"),
+        ({"text": "a" * 501}, "texts of at most 500 characters each, which is data.max_characters: shorten this one, or split it"),
+        ({"texts": ["a", "a" * 501]}, "texts of at most 500 characters each, which is data.max_characters"),
+    ],
+)
+def test_what_is_too_much_or_too_long_is_told_its_limit_and_the_setting(ask, body, remedy):
+    assert remedy in fault(ask("POST", "/predict", body), 422)["remedy"]
+
+
+def test_a_label_that_is_too_long_is_told_its_own_limit(logged):
+    said = fault(logged("POST", "/feedback", {"answer_id": HEX, "kind": "label", "value": "a" * 201}), 422)
+    assert (said["where"], said["remedy"]) == ("body.value", "send a label of at most 200 characters")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "key"),
+    [
+        ("/predict", b'{"text": "a", "text": "b"}', "text"),
+        ("/predict", b'{"texts": ["a"], "te\\u0078ts": ["b"]}', "texts"),
+        ("/predict", b'{"text": "a"' + b', "text": "b"' * 200 + b"}", "text"),
+        ("/feedback", b'{"answer_id": "%b", "kind": "thumb", "value": "up", "value": "down"}' % HEX.encode(), "value"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused_by_its_name(logged, path, body, key):
+    said = fault(logged("POST", path, body), 422)
+    assert (said["what"], said["where"]) == (f"`{key}` is there more than once", f"body.{key}")
+    assert logged.traffic.counts.accepted == 0
+
+
+def test_a_text_may_hold_what_looks_like_a_key(ask):
+    assert ask("POST", "/predict", {"text": '{"text": "a", "text": "b"}'})[0] == 200
+
+
+@pytest.mark.parametrize(("packing", "status"), [("gzip", 415), ("br, gzip", 415), ("identity", 200), ("", 200)])
+def test_a_packed_body_is_refused_by_the_name_of_its_packing(ask, packing, status):
+    _, headers, _ = found = ask("POST", "/predict", {"text": "a"}, {"Content-Encoding": packing})
+    if status == 200:
+        assert found[0] == 200
+    else:
+        said = fault(found, 415)
+        assert packing in said["what"] and said["where"] == "header Content-Encoding" and headers["Accept-Encoding"] == "identity"
+
+
+def test_a_whole_address_is_answered_as_its_path_on_the_host_that_it_names(ask):
+    for address in ("http://localhost/health", "HTTP://127.0.0.1:8000/health", "https://[::1]/health?a=http://b/c"):
+        status, _, said = ask("GET", address, headers={"Host": "elsewhere.example"})
+        assert status == 200 and said["alive"], address
+    assert ask("POST", "http://localhost/predict", {"text": "a"})[0] == 200
+    for address, status in {
+        "http://elsewhere.example/health": 403,
+        "http://localhost": 404,
+        "http://localhost/nowhere": 404,
+        "http://localhost@elsewhere.example/health": 403,
+        "ftp://localhost/health": 404,
+        "/http://localhost/health": 404,
+    }.items():
+        fault(ask("GET", address), status)
+
+
+@pytest.mark.parametrize(
+    ("query", "where"),
+    [("x=1", "query.x"), ("n=1&n=2", "query.n"), ("n=1&days=1&days=1", "query.days"), ("N=1", "query.N"), ("n=1&=2", "query.")],
+)
+def test_a_key_of_the_query_that_is_unknown_or_twice_is_refused_by_its_name(logged, query, where):
+    said = fault(logged("GET", f"/audit?{query}"), 422)
+    assert said["where"] == where and ("n and days" in said["remedy"] or "once" in said["remedy"])
+
+
 def test_of_a_body_with_many_keys_one_fault_is_made_and_not_one_for_each(logged):
     many = {f"k{place}": 1 for place in range(200)}
     feedback = {"answer_id": HEX, "kind": "label", "value": "red first"}

@@ -1,8 +1,11 @@
 """What was answered is kept: through kill -9, SIGTERM, a full disk, a full queue; and nobody waits for it."""
 
+import errno
 import logging
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +21,7 @@ from traffic_child import NAME, answer
 
 from configs.errors import InputError
 from tasks.traffic import writer
-from tasks.traffic.journal import list_journals
+from tasks.traffic.journal import Journal, list_journals
 from tasks.traffic.log import Answer, Feedback, Query, draw_audit, new_id, open_traffic, pending_audits, read_answers, read_feedback
 from tasks.traffic.records import answer_schema, decode_records, encode_record, feedback_schema
 from tasks.traffic.store import ParquetStore
@@ -86,12 +89,78 @@ def test_a_record_that_cannot_be_written_costs_itself_alone(traffic, tmp_path, c
     assert traffic.counts.lost == 1 and "cannot be written" in caplog.text
 
 
-def test_damaged_and_unfinished_lines_are_left_out_and_cost_no_other():
+def test_damaged_and_unfinished_lines_are_left_out_counted_and_cost_no_other():
     good, better = encode_record(answer(1)), encode_record(label(2, "x"))
     found = decode_records(
         good + b'{"id": tru\n' + better + b"\x00\x00\xff\n" + good.replace(b"1", b"7") + encode_record(answer(5))[:-9]
     )
-    assert found["answers"].num_rows == 2 and found["feedback"].num_rows == 1
+    assert found.tables["answers"].num_rows == 2 and found.tables["feedback"].num_rows == 1 and found.damaged == 2
+
+
+BEYOND = (-1, 1_796_000_000_000_000_000, -1_796_000_000_000_000_000)  # microseconds since 1970, of which no date can be told
+
+
+def timed(line, microseconds):
+    return re.sub(rb'"time":\d+', b'"time":%d' % microseconds, line)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(lambda line, time=time: timed(line, time) for time in BEYOND),
+        lambda _: b"null\n",
+        lambda _: b"[]\n",
+        lambda _: b"\n",
+        lambda line: line.replace(b"a text", b"a \xff text"),
+        lambda line: line.replace(b'"text":"a text",', b""),
+        lambda line: line.replace(b'"a text"', b"7"),
+        lambda line: line[: len(line) // 2] + line[len(line) // 2 :].replace(b"\n", b"") + b"x\n",
+    ],
+)
+def test_any_damage_to_a_line_costs_that_line_alone_and_keeps_the_file(tmp_path, caplog, damage):
+    folder = tmp_path / "traffic" / NAME
+    folder.mkdir(parents=True)
+    lines = [encode_record(answer(place)) for place in range(9)]
+    content = b"".join([*lines[:4], damage(lines[4]), *lines[5:]])
+    (folder / "dead.jsonl").write_bytes(content)
+    assert sorted(places(tmp_path)) == [0, 1, 2, 3, 5, 6, 7, 8]
+    assert "1 lines of the journal" in caplog.text and "dead.jsonl.damaged" in caplog.text
+    assert sorted(places(tmp_path)) == [0, 1, 2, 3, 5, 6, 7, 8] and pending_audits(tmp_path, NAME).empty
+    assert not list_journals(folder) and (folder / "dead.jsonl.damaged").read_bytes() == content
+    assert caplog.text.count("cannot be read") == 1, "what is set aside is not read again"
+
+
+def test_a_journal_of_which_nothing_can_be_read_is_kept_and_one_that_was_cut_off_is_moved(tmp_path):
+    folder = tmp_path / "traffic" / NAME
+    folder.mkdir(parents=True)
+    (folder / "zeros.jsonl").write_bytes(bytes(500))
+    (folder / "cut.jsonl").write_bytes(encode_record(answer(1)) + encode_record(answer(2))[:60])
+    assert places(tmp_path) == [1]
+    assert [path.name for path in folder.iterdir() if path.is_file()] == ["zeros.jsonl.damaged"]
+
+
+def test_what_is_damaged_in_a_journal_in_use_is_said_and_the_rest_is_read(traffic, tmp_path, caplog):
+    traffic.answered([answer(1)])
+    traffic.flush()
+    (journal,) = list_journals(tmp_path / "traffic" / NAME)
+    with journal.open("ab") as file:
+        file.write(b"\xff\n")
+    assert places(tmp_path) == [1] and f"1 lines of the journal {journal} cannot be read" in caplog.text
+
+
+def test_a_record_of_no_time_that_can_be_is_not_taken():
+    for when in (datetime(1969, 12, 31, tzinfo=UTC), datetime(2300, 1, 1, tzinfo=UTC)):
+        with pytest.raises(ValueError, match="its time is"):
+            encode_record(answer(1, time=when))
+
+
+def test_whatever_goes_wrong_in_one_round_the_next_one_is_made(traffic, caplog):
+    def broken():
+        raise ValueError("no such thing was thought of")
+
+    assert not traffic._try_store(broken) and not traffic._try_store(broken)
+    assert caplog.text.count("wait: no such thing") == 1 and "Traceback" in caplog.text, "said once, with its place in the code"
+    assert traffic._try_store(lambda: None) and "are moved again" in caplog.text
 
 
 # --- without slowing anybody ----------------------------------------------------------------------------------------------
@@ -216,6 +285,112 @@ def test_a_disk_that_is_not_there_yet_is_no_reason_not_to_answer(tmp_path, caplo
     assert traffic.flush()
     traffic.close()
     assert places(tmp_path) == [1]
+
+
+@pytest.fixture
+def by_hand(tmp_path):
+    """A log that writes when it is told to alone."""
+    opened = writer.Traffic(tmp_path / "traffic" / NAME, ParquetStore(tmp_path / "traffic" / NAME), tick=60)
+    yield opened
+    opened.close()
+
+
+def disk_that_takes(monkeypatch, left):
+    """From here on so many bytes are taken, and none beyond."""
+
+    def append(self, content, append=Journal.append):
+        nonlocal left
+        left -= (part := min(left, len(content)))
+        if part == 0:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        return append(self, content[:part])
+
+    monkeypatch.setattr(Journal, "append", append)
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        lambda folder: next(folder.glob("*.jsonl")).unlink(),
+        lambda folder: next(folder.glob("*.jsonl")).rename(folder / "elsewhere"),
+        shutil.rmtree,
+        lambda folder: folder.rename(folder.with_name("elsewhere")),
+    ],
+)
+def test_a_journal_that_is_removed_while_it_is_written_is_missed_and_costs_no_later_answer(by_hand, tmp_path, caplog, gone):
+    by_hand.answered([answer(1), answer(2)])
+    by_hand.flush()
+    gone(tmp_path / "traffic" / NAME)
+    by_hand.answered([answer(3)])
+    by_hand.flush()
+    by_hand.answered([answer(4)])
+    by_hand.close()
+    assert by_hand.counts.lost == 2 and "has lost 2 records so far: " in caplog.text
+    assert "was removed while it was written" in caplog.text and places(tmp_path) == [3, 4]
+
+
+def test_a_journal_that_is_removed_within_a_record_is_followed_by_whole_ones(by_hand, tmp_path, monkeypatch, caplog):
+    by_hand.answered([answer(1)])
+    by_hand.flush()
+    with monkeypatch.context() as patch:
+        disk_that_takes(patch, 50)
+        by_hand.answered([answer(2), answer(3)])
+        assert not by_hand.flush()
+    list_journals(tmp_path / "traffic" / NAME)[0].unlink()
+    by_hand.close()
+    assert by_hand.counts.lost == 1 and places(tmp_path) == [2, 3] and "cannot be read" not in caplog.text
+
+
+def test_a_folder_that_is_a_file_for_a_while_costs_what_was_in_it_alone(by_hand, tmp_path):
+    folder = tmp_path / "traffic" / NAME
+    by_hand.answered([answer(1)])
+    by_hand.flush()
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
+    by_hand.answered([answer(2)])
+    assert not by_hand.flush() and (by_hand.counts.lost, by_hand.counts.waiting) == (1, 1)
+    folder.unlink()
+    by_hand.close()
+    assert by_hand.counts.lost == 1 and places(tmp_path) == [2]
+
+
+@pytest.mark.parametrize("taken", [0, 1, 7])
+def test_what_the_disk_never_took_is_counted_at_the_end_to_the_last_record(tmp_path, monkeypatch, caplog, taken):
+    traffic = writer.Traffic(tmp_path, ParquetStore(tmp_path), tick=60)
+    traffic._count_lost(5, "the queue is full")  # said just now
+    traffic.answered([answer(place) for place in range(10)])
+    whole = sum(len(encode_record(answer(place))) for place in range(taken))
+    disk_that_takes(monkeypatch, whole + 9 * (taken > 0))
+    assert not traffic.flush()
+    traffic.answered([answer(place) for place in range(10, 20)])
+    traffic.close()
+    counts = traffic.counts
+    assert (counts.accepted, counts.written, counts.lost, counts.waiting) == (20, taken, 5 + 20 - taken, 0)
+    assert f"has lost {25 - taken} records so far: the disk did not take" in caplog.text
+    assert "(Operation not permitted): let this user read and write there" in caplog.text and "free the disk" not in caplog.text
+    assert traffic.flush() and traffic.counts == counts, "nothing is left to be written"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free the disk"),
+        (errno.EDQUOT, "free the disk"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "let this user"),
+        (errno.ENOTDIR, "move away the file"),
+        (errno.EIO, "see that the disk works"),
+    ],
+)
+def test_what_hinders_the_log_is_said_with_what_mends_it(traffic, monkeypatch, caplog, number, remedy):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", refuse)
+        traffic.answered([answer(1)])
+        assert not traffic.flush()
+    assert f"cannot be written ({os.strerror(number)}): " in caplog.text and remedy in caplog.text
 
 
 # --- audits and corrections ---------------------------------------------------------------------------------------------------

@@ -1,11 +1,16 @@
 """Where traffic lies for good: days that find their rows, files that become one, a database that may be away."""
 
+import errno
+import shutil
 import signal
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import postgres
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from test_log import NAME, T0, answer, label, places, run_child
@@ -143,6 +148,56 @@ def test_a_damaged_file_is_named_with_the_ways_out(tmp_path):
         file.write_bytes(damaged)
         with pytest.raises(InfraError, match=rf"{file.name} cannot be read .*restore it from a copy"):
             read_answers(tmp_path, NAME)
+
+
+@pytest.mark.parametrize("place", ["", NAME, f"{NAME}/answers", f"{NAME}/answers/day=2026-03-01"])
+def test_a_file_where_a_folder_should_be_is_no_empty_log(tmp_path, place):
+    keep(tmp_path, [answer(1, time=T0)])
+    there = tmp_path / "traffic" / place
+    shutil.rmtree(there)
+    there.write_text("in the way")
+    with pytest.raises(InfraError, match=rf"{there}.* cannot be read \(Not a directory\): move away the file"):
+        read_answers(tmp_path, NAME)
+
+
+@pytest.mark.parametrize("method", ["iterdir", "read_bytes"])
+def test_what_this_user_may_not_read_is_no_empty_log(tmp_path, monkeypatch, method):
+    traffic = open_traffic(tmp_path, NAME)
+    traffic.answered([answer(1)])
+    traffic.flush()
+
+    def forbidden(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, method, forbidden)
+        with pytest.raises(InfraError, match=r"traffic/tiny.* cannot be read \(Permission denied\): let this user read"):
+            read_answers(tmp_path, NAME)
+        with pytest.raises(InfraError, match="let this user read"):
+            pending_audits(tmp_path, NAME)
+    traffic.close()
+    assert places(tmp_path) == [1]
+
+
+def test_a_file_that_this_user_may_not_read_is_not_called_damaged(tmp_path, monkeypatch):
+    keep(tmp_path, days(10))
+
+    def forbidden(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(pq, "ParquetFile", forbidden)
+    with pytest.raises(InfraError, match=rf"{files(tmp_path)[0]} cannot be read \(Permission denied\): let this user read"):
+        read_answers(tmp_path, NAME)
+
+
+def test_rows_of_no_time_that_can_be_are_left_out_of_a_file_and_said(tmp_path, caplog):
+    keep(tmp_path, days(10), [label(1, "x")])
+    (file,) = files(tmp_path)
+    table = pq.read_table(file)
+    beyond = pa.array([1_796_000_000_000_000_000, -1, *[1_796_000_000_000_000] * 8]).cast(table.schema.field("time").type)
+    pq.write_table(table.set_column(1, table.schema.field("time"), beyond), file)
+    assert len(places(tmp_path)) == 8 and "2 rows of" in caplog.text and file.name in caplog.text
+    assert pending_audits(tmp_path, NAME).empty
 
 
 def test_the_small_files_of_a_day_that_is_over_become_one(tmp_path):

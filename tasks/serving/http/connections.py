@@ -1,8 +1,9 @@
 """Connections have a deadline and a limit: a client that opens many and sends little takes nothing from the others.
 
-A connection waits from its opening, or from its last answer, until the headers of a request are there. One that has begun to send
-them and does not end in time is refused (408) and closed; one too many closes one that waits, first of those that never asked
-anything, or is refused (503) where all are being answered. One that does not read what it is answered is cut off.
+A connection waits from its opening, or from its last answer, until a request is there with its body. One that has begun to send
+headers and does not end in time is refused (408) and closed; one too many closes one that waits, first of those that never asked
+anything, last of those whose headers are there, or is refused (503) where all are being answered. One that does not read what it
+is answered is cut off.
 """
 
 from __future__ import annotations
@@ -10,52 +11,24 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
-import time
 from typing import TYPE_CHECKING
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from tasks.serving.http.waiting import WaitingConnections
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 HEADER_SECONDS = 10.0
 READ_SECONDS, LEAST_READ = 10.0, 65_536  # in so long the other side reads so many bytes of what waits to be sent, or all of it
-YOUNG_SECONDS, IDLE_SECONDS = 0.1, 1.0  # so long a new connection, and one that was answered, is let wait in any case
 KEEP_ALIVE_SECONDS = 75
 OPEN_FILES = 65_536  # asked of the system, as far as it lets
 RESERVED_FILES = 256  # for the model, the log, the registry
 NO_HTTP_REMEDY = "ask http://, not https://, with one Host header, and with headers and chunks as RFC 9112 has them, below 64 kB"
 BACKLOG = 512  # connections that are taken at once, and stand beside those that are to close
-
-
-class WaitingConnections:
-    """The connections of a server that wait, and how many it may have in all."""
-
-    def __init__(self, most: int, header_seconds: float) -> None:
-        self.most, self.header_seconds = most, header_seconds
-        self._strangers: dict[BoundedProtocol, float] = {}  # never answered yet, and since when they wait
-        self._known: dict[BoundedProtocol, float] = {}
-
-    def add(self, protocol: BoundedProtocol) -> None:
-        (self._known if protocol.cycle is not None else self._strangers)[protocol] = time.monotonic()
-
-    def drop(self, protocol: BoundedProtocol) -> None:
-        self._strangers.pop(protocol, None)
-        self._known.pop(protocol, None)
-
-    def longest(self) -> BoundedProtocol | None:
-        """The one to close for another: first those that have not asked anything yet, of these the one that has waited longest.
-
-        None where all have only come, or been answered, and may be about to ask.
-        """
-        now = time.monotonic()
-        for waiting, least in ((self._strangers, YOUNG_SECONDS), (self._known, IDLE_SECONDS)):
-            protocol, since = next(iter(waiting.items()), (None, now))
-            if now - since >= least:
-                return protocol
-        return None
 
 
 class BoundedProtocol(H11Protocol):
@@ -98,13 +71,15 @@ class BoundedProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, unless an answer was sent or begun already; stop the work that still goes on for it."""
-        if self._is_answering():
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        self._abandon_answer()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self.refuse(b"400 Bad Request", "what came is no request of HTTP/1.1", NO_HTTP_REMEDY)
         else:
             self.leave()
+
+    def _should_upgrade(self) -> bool:
+        """Never: whoever asks for WebSockets or HTTP/2 is answered as everybody is, and no line of the log tells of it."""
+        return False
 
     def shutdown(self) -> None:
         super().shutdown()
@@ -118,7 +93,8 @@ class BoundedProtocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._is_answering():
+        if self._is_answering():  # the next request came with this one
+            self._update_waiting()
             return
         self._stop_waiting()
         if self.transport.is_closing():
@@ -127,7 +103,12 @@ class BoundedProtocol(H11Protocol):
             self.waiting.add(self)  # until its next byte uvicorn's own deadline for idle connections holds
 
     def leave(self) -> None:
-        """Close a connection that waits, so that another has its place."""
+        """Close a connection that waits, so that another has its place; one that sends a body is told why."""
+        if self._awaits_body():
+            self._abandon_answer()
+            fault = f"{self.waiting.most} connections are open, as many as there may be, and the body had not come yet"
+            self.refuse(b"503 Service Unavailable", fault, "send it again, and at once")
+            return
         self._stop_waiting()
         self.transport.close()
         self._expect_reading()
@@ -144,8 +125,21 @@ class BoundedProtocol(H11Protocol):
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
+    def _awaits_body(self) -> bool:
+        """Whether a request's body is awaited, and nothing of an answer is there."""
+        return self._is_answering() and self.cycle.more_body and not self.cycle.response_started
+
+    def _abandon_answer(self) -> None:
+        """Stop the work for a request that gets no answer any more."""
+        if self._is_answering():
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
     def _update_waiting(self) -> None:
-        if self.transport.is_closing() or self._is_answering():
+        if self._awaits_body() and not self.transport.is_closing():
+            self._end_deadline()
+            self.waiting.add_sending(self)
+        elif self._is_answering() or self.transport.is_closing():
             self._stop_waiting()
         elif self._deadline is None:
             self._start_waiting()
@@ -156,6 +150,9 @@ class BoundedProtocol(H11Protocol):
 
     def _stop_waiting(self) -> None:
         self.waiting.drop(self)
+        self._end_deadline()
+
+    def _end_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from tasks.traffic.records import Feedback, new_id
 log = logging.getLogger(__name__)
 FEEDBACK = '{"answer_id": "...", "kind": "...", "value": "..."} as /openapi.json describes it'
 AUDIT_DAYS = 7.0  # as far as the monitors look back, unless a request says otherwise
+AUDIT_KEYS = ("n", "days")
 T = TypeVar("T")
 
 
@@ -58,10 +60,12 @@ class FeedbackRoutes:
 
     async def audit(
         self,
+        request: Request,
         n: Annotated[int, Query(ge=1, le=1000, description="how many at most")] = 20,
         days: Annotated[float, Query(gt=0, le=3650, description="answers of the newest so many days")] = AUDIT_DAYS,
     ) -> Response:
         """Answers drawn at random that nobody has labelled yet; label them by /feedback with source `audit`."""
+        _refuse_odd_keys(request)
         self._require_traffic("/audit")
         audits = partial(self.service.audits, n, datetime.now(UTC) - timedelta(days=days))
         try:
@@ -90,3 +94,12 @@ class FeedbackRoutes:
         if self.service.traffic is None:
             raise Refusal(409, "this service keeps no log of its traffic", path, "set serving.log to true")
         return self.service.traffic
+
+
+def _refuse_odd_keys(request: Request) -> None:
+    """Refusal for a key of the query that is not read, or is there more than once, whose other values would be ignored."""
+    for key, count in Counter(key for key, _ in request.query_params.multi_items()).items():
+        if key not in AUDIT_KEYS:
+            raise Refusal(422, f"`{key}` is not read here", f"query.{key}", f"ask with {' and '.join(AUDIT_KEYS)} alone")
+        if count > 1:
+            raise Refusal(422, f"`{key}` is there {count} times", f"query.{key}", "give it once")

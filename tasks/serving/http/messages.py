@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -195,9 +196,13 @@ def _question_tag(value: object) -> str | None:
 def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
     """A body as its type; raises Refusal naming the first faults, never the texts themselves."""
     try:
-        return adapter.validate_json(body)
+        asked = adapter.validate_json(body)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
+    else:
+        if key := _repeated_key(body):
+            raise Refusal(422, f"`{key}` is there more than once", f"body.{key}", f"send {expected}")
+        return asked
     if faults[0]["type"] == "json_invalid" and _holds_half_character(body):
         raise Refusal(422, "a text holds half of a surrogate pair, which is no character", "body", f"send {expected}")
     if faults[0]["type"] == "json_invalid":
@@ -208,7 +213,30 @@ def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
         raise Refusal(422, "the body has not the keys that are read here", "body", f"send {expected}")
     first, more = faults[0], len(faults) - 1
     where = ".".join(["body", *(shorten_text(str(part), LONGEST_WHERE) for part in first["loc"][1:])])
-    raise Refusal(422, first["msg"] + (f" (and {more} more)" if more else ""), where, f"send {expected}")
+    raise Refusal(422, first["msg"] + (f" (and {more} more)" if more else ""), where, _remedy_of(first) or f"send {expected}")
+
+
+def _remedy_of(fault: Any) -> str | None:
+    """What to send instead of what is well formed and too large; a label has its own bound, that no setting moves."""
+    most = fault.get("ctx", {}).get("max_length")
+    if fault["type"] == "too_long":
+        return f"send at most {most:,} texts at once, or raise serving.max_rows"
+    if fault["type"] == "string_too_long" and fault["loc"][0] == "label":
+        return f"send a label of at most {most:,} characters"
+    if fault["type"] == "string_too_long":
+        return f"send texts of at most {most:,} characters each, which is data.max_characters: shorten this one, or split it"
+    return None
+
+
+def _repeated_key(body: bytes) -> str | None:
+    """A key that stands more than once in a body, which was read before: that is flat, and readers disagree which of two holds."""
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        found.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+
+    json.loads(body, object_pairs_hook=look)
+    return found[0] if found else None
 
 
 def _holds_half_character(body: bytes) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from starlette.responses import Response
 
@@ -22,6 +24,7 @@ OPEN = frozenset({"/health", "/ready"})
 ANY_KEY = frozenset({"/openapi.json"})
 PATHS = OPEN | ANY_KEY | NEEDS.keys()
 SEND_JSON = "send the body as application/json"
+ADDRESS = re.compile(rb"https?://([^/?#@]+)(?=/|$)", re.IGNORECASE)
 CALLER = "tunekeeper.caller"  # where a request's scope says who sent it
 
 
@@ -57,6 +60,7 @@ class AccessMiddleware:
                 status = message["status"]
             await send(message)
 
+        scope = as_path(scope)
         path, headers = scope["path"], dict(scope["headers"])
         caller = self.keys.caller(key_of(headers)) if self.keys else self.keyless_caller
         refusal = self._refusal_of(path, headers, caller)
@@ -83,11 +87,28 @@ class AccessMiddleware:
         return None if role is None or role in caller.roles else lacks_role(role, path)
 
 
+def as_path(scope: Scope) -> Scope:
+    """A request that names a whole address, as those to a proxy do, as one for its path on the host that it names.
+
+    By RFC 9112, 3.2.2, its Host header says nothing then.
+    """
+    address = ADDRESS.match(scope["raw_path"])
+    if address is None:
+        return scope
+    path = scope["raw_path"][address.end() :] or b"/"
+    headers = [(b"host", address[1]), *((name, value) for name, value in scope["headers"] if name != b"host")]
+    return {**scope, "path": unquote(path.decode("latin-1")), "raw_path": path, "headers": headers}
+
+
 async def read_body(request: Request, most: int) -> bytes:
     """A JSON body, read no further than `most` bytes, whatever its headers say of its size."""
     kind = request.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "application/json":  # browsers ask first before they send this across sites
         raise Refusal(415, f"the body's type is {kind[:80] or 'not given'}", "header Content-Type", SEND_JSON)
+    packing = request.headers.get("content-encoding", "").strip()
+    if packing.lower() not in ("", "identity"):
+        fault, taken = f"the body is packed, as {packing[:80]}", {"Accept-Encoding": "identity"}
+        raise Refusal(415, fault, "header Content-Encoding", "send it as it is, and without this header", taken)
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length) > most:
         raise _too_large(most)

@@ -19,7 +19,7 @@ FAULTS = {
     408: "the body did not come in time",
     409: "this service keeps no log of its traffic",
     413: "the body is too large",
-    415: "the body is not application/json",
+    415: "the body is not application/json, or is packed",
     422: "something else was asked for than is described here",
     429: "more than one key may send: see Retry-After",
     500: "the model failed on these texts, or the service did: its log says more",
