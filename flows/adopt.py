@@ -38,7 +38,7 @@ from tasks.snapshots import PreparedSnapshot
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.learning.finetuned import Finetuned
+    from tasks.learning.finetuned import FinetunedModel
     from tasks.ledger.replay import Entry
 
 UNSEEN = "fine-tuned elsewhere: whether it has seen the test rows is not known"
@@ -50,7 +50,7 @@ class Adoption:
     """The request to make the model of `folder` the champion; `key` names it, `replaces` is the champion now."""
 
     folder: Path
-    model: Finetuned
+    model: FinetunedModel
     key: str
     who: str
     reason: str
@@ -177,7 +177,7 @@ def _judge_adopted(
 
 
 def _release_adopted(
-    run: Run, adoption: Adoption, prepared: PreparedSnapshot, packed: release.Packed, run_id: str, reload: release.Reload
+    run: Run, adoption: Adoption, prepared: PreparedSnapshot, packed: release.PackedModel, run_id: str, reload: release.Reload
 ) -> tuple[str, Move, str]:
     """Register the model once a fresh process answers alike, and move the alias; returns version, move and decision-key."""
     pipeline, tracking = run.pipeline, run.tracking

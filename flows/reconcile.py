@@ -46,14 +46,14 @@ def reconcile(dry_run: bool = False) -> dict[str, Any]:
     settle_environment(home)
     mended, blind = mend_leftovers(home, None, dry_run=dry_run)
     if not dry_run:
-        _name_planned()
+        _name_planned_runs()
     rows = [dict(zip(COLUMNS, _result_row(item), strict=True)) for item in mended]
     if rows:
         create_table_artifact(rows, "reconcile", "what had died, and what was done about it")
     return _json_outcome(home, mended, blind, dry_run)
 
 
-def _name_planned() -> None:
+def _name_planned_runs() -> None:
     from prefect.client.orchestration import get_client
 
     from flows.deploy.run_names import name_planned

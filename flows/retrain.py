@@ -34,7 +34,7 @@ from tasks.tracking.client import Tracking
 from tasks.tracking.registry import Registry
 
 if TYPE_CHECKING:
-    from tasks.learning.fit import Trained
+    from tasks.learning.fit import TrainingResult
 
 
 @flow(name="retrain", flow_run_name="retrain {pipeline.name}: {why}")
@@ -145,7 +145,7 @@ def _train_and_judge(
     return outcome
 
 
-def _train(run: Run, training: TrainingRun, start: str | None) -> Trained:
+def _train(run: Run, training: TrainingRun, start: str | None) -> TrainingResult:
     """Train here, or in the pool that the config names; `start` is the version whose weights the training starts from, if any."""
     pipeline, home, tracking, pool = run.pipeline, run.home, run.tracking, run.pipeline.training.work_pool
     with run.stage("train") as facts:

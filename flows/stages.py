@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from tasks.learning.fit import Trained
+    from tasks.learning.fit import TrainingResult
     from tasks.problems.baselines.classification import Baseline
 
 
@@ -48,8 +48,8 @@ class Challenger:
     """A model that is trained and stored, and waits for its verdict."""
 
     run: TrainingRun
-    trained: Trained
-    packed: release.Packed
+    trained: TrainingResult
+    packed: release.PackedModel
 
 
 @dataclass(frozen=True)

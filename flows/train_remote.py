@@ -26,7 +26,7 @@ from tasks.tracking.client import Tracking
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
-    from tasks.learning.fit import Trained
+    from tasks.learning.fit import TrainingResult
 
 POLL_SECONDS = 2.0
 SILENT_SECONDS = 120.0  # a machine that trains sends a beat every ten
@@ -58,7 +58,9 @@ def pool_job(pool: str) -> DeploymentSpec:
     )
 
 
-def train_there(pipeline: Pipeline, home: Home, tracking: Tracking, run: TrainingRun, start: str | None, pool: str) -> Trained:
+def train_there(
+    pipeline: Pipeline, home: Home, tracking: Tracking, run: TrainingRun, start: str | None, pool: str
+) -> TrainingResult:
     """Train this key on a worker of `pool`, or take the training over where it is done, or under way, already.
 
     A run that ends while it waits leaves the training alone: the next one finds it. Where the other machine dies, a worker of the

@@ -25,11 +25,11 @@ from tasks.release import base_folder
 from tasks.tracking.client import Tracking
 
 if TYPE_CHECKING:
-    from tasks.learning.finetuned import Finetuned
-    from tasks.learning.fit import Trained
+    from tasks.learning.finetuned import FinetunedModel
+    from tasks.learning.fit import TrainingResult
 
 
-def adoption_key(pipeline: Pipeline, model: Finetuned) -> str:
+def adoption_key(pipeline: Pipeline, model: FinetunedModel) -> str:
     """All that determines the answers of an adopted model: it takes the place of the train-key, which is unknown."""
     return json_sha256({"adopted": model.base.digest, "problem": pipeline.problem, "max_length": pipeline.model.max_length})
 
@@ -70,7 +70,9 @@ def _label_list(labels: set[str]) -> str:
 
 
 @task(name="keep-model", cache_policy=NO_CACHE)
-def keep_network(pipeline: Pipeline, home: Home, tracking: Tracking, model: Finetuned, key: str) -> tuple[Base, Trained]:
+def keep_network(
+    pipeline: Pipeline, home: Home, tracking: Tracking, model: FinetunedModel, key: str
+) -> tuple[Base, TrainingResult]:
     """Store the model once, as a base under its hash, and its network's description; from here on its folder is not read.
 
     The network is a training's result in which nothing was trained, so it passes through all stages of a version.
@@ -78,7 +80,7 @@ def keep_network(pipeline: Pipeline, home: Home, tracking: Tracking, model: Fine
     from tasks.common.files import atomic_folder
     from tasks.learning.adapters import save_trainable
     from tasks.learning.device import numerics
-    from tasks.learning.fit import RESULT, Trained, finished_fit
+    from tasks.learning.fit import RESULT, TrainingResult, finished_fit
     from tasks.learning.network import TRAINABLE, build_network, save_spec
 
     spec = model.spec(pipeline.problem, pipeline.model.max_length)
@@ -91,7 +93,7 @@ def keep_network(pipeline: Pipeline, home: Home, tracking: Tracking, model: Fine
             save_trainable(network.model, aside / TRAINABLE)
             save_spec(spec, aside)
             weights = hashlib.sha256((aside / TRAINABLE).read_bytes()).hexdigest()
-            result = Trained(aside, weights, 0, 0.0, 0, 0, numerics(pipeline.training.precision), ())
+            result = TrainingResult(aside, weights, 0, 0.0, 0, 0, numerics(pipeline.training.precision), ())
             (aside / RESULT).write_text(json.dumps({**asdict(result), "folder": None}))
     trained = finished_fit(run)
     if trained is None:

@@ -22,7 +22,7 @@ from tasks.snapshots import latest_snapshot, open_snapshot, rows_per_label
 
 if TYPE_CHECKING:
     from expectations.run import Context, Validation
-    from tasks.data.preparation.load import Raw
+    from tasks.data.preparation.load import RawRows
     from tasks.data.preparation.prepare import Candidate
     from tasks.prepare import Inputs
 
@@ -61,7 +61,7 @@ def without_earlier(pipeline: Pipeline, home: Home) -> tuple[str, ...]:
 
 @task(name="validate", task_run_name="validate-{rows.stage}", cache_policy=NO_CACHE)
 def validate(
-    pipeline: Pipeline, home: Home, inputs: Inputs, rows: Raw | Candidate, beside: Any, meanwhile: Callable[[], object]
+    pipeline: Pipeline, home: Home, inputs: Inputs, rows: RawRows | Candidate, beside: Any, meanwhile: Callable[[], object]
 ) -> Validation:
     """Hold rows against the contract in the process `beside`, and import something of use `meanwhile`.
 

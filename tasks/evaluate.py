@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.common.processes import HelperProcess
-    from tasks.learning.fit import Trained
+    from tasks.learning.fit import TrainingResult
     from tasks.problems.base import Measure
     from tasks.problems.baselines.classification import Baseline
     from tasks.problems.types import Network
@@ -224,7 +224,7 @@ def measure_of(pipeline: Pipeline) -> Measure:
     return objectives.measure_of(pipeline.objective, pipeline.problem)
 
 
-def network_of(trained: Trained, base: Path) -> Network:
+def network_of(trained: TrainingResult, base: Path) -> Network:
     """The network of a finished training."""
     from tasks.learning.network import TRAINABLE, build_network, read_spec
 

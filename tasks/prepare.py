@@ -27,7 +27,7 @@ from tasks.snapshots import PreparedSnapshot, note_latest, note_prepared
 if TYPE_CHECKING:
     from expectations.run import Validation
     from tasks.data.feedback import Export
-    from tasks.data.preparation.load import Raw
+    from tasks.data.preparation.load import RawRows
     from tasks.data.preparation.prepare import Candidate
 
 
@@ -115,7 +115,7 @@ def temporary_folder(home: Home) -> Iterator[None]:
 
 
 @contextmanager
-def open_source(pipeline: Pipeline, home: Home, inputs: Inputs | None = None) -> Iterator[Raw]:
+def open_source(pipeline: Pipeline, home: Home, inputs: Inputs | None = None) -> Iterator[RawRows]:
     """The raw rows, on disk for as long as the block lasts; of feedback those that the inputs name."""
     from tasks.data.preparation.load import loaded_source
 
@@ -125,7 +125,7 @@ def open_source(pipeline: Pipeline, home: Home, inputs: Inputs | None = None) ->
 
 
 @task(name="prepare", cache_policy=NO_CACHE)
-def prepare(pipeline: Pipeline, home: Home, raw: Raw, contract: Validation, refused: Mapping[str, str]) -> Candidate:
+def prepare(pipeline: Pipeline, home: Home, raw: RawRows, contract: Validation, refused: Mapping[str, str]) -> Candidate:
     """Normalise, redact, deduplicate, split, and keep the splits apart; `refused` are rows of feedback (id -> why)."""
     from tasks.data.preparation.load import redactor_of
     from tasks.data.preparation.prepare import prepare_rows as make

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tasks.common.processes import HelperProcess
     from tasks.data.snapshot.snapshot import Snapshot
-    from tasks.learning.fit import Trained
+    from tasks.learning.fit import TrainingResult
 
 ROWS, POINTS, WORDS = "reference.parquet", "points.npy", "vocabulary.json"
 
@@ -54,7 +54,7 @@ class ScoredModel:
     `text_stats` is the result of `begin_text_stats`.
     """
 
-    trained: Trained
+    trained: TrainingResult
     scores: StoredScores
     baselines: Baselines | None
     text_stats: Future[pd.DataFrame]
@@ -123,7 +123,7 @@ def read_reference(home: Home, tracking: Tracking, model: str, version: str) -> 
 
 
 def _answer_columns(
-    pipeline: Pipeline, base: Base, trained: Trained, scored: pd.DataFrame, texts: list[str], known: dict[str, int]
+    pipeline: Pipeline, base: Base, trained: TrainingResult, scored: pd.DataFrame, texts: list[str], known: dict[str, int]
 ) -> dict[str, list[str] | list[float] | float | None]:
     """`prediction` and `score` of each text: as scored on the test rows, else now; none where the answer is written text."""
     if not pipeline.facts.has_labels:

@@ -32,7 +32,7 @@ from tasks.tracking.stored_model import champion_folder as champion_folder  # fo
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.learning.fit import Trained
+    from tasks.learning.fit import TrainingResult
     from tasks.problems.types import Network, Spec
     from tasks.serving.packaged_model import Preparation
 
@@ -97,7 +97,7 @@ class Reload:
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackedModel:
     """A stored model, not yet registered: its address, and the answers of the model in memory to the texts of its check."""
 
     uri: str
@@ -105,7 +105,9 @@ class Packed:
 
 
 @task(name="pack", cache_policy=NO_CACHE)
-def pack_model(pipeline: Pipeline, home: Home, tracking: Tracking, run: TrainingRun, trained: Trained, reload: Reload) -> Packed:
+def pack_model(
+    pipeline: Pipeline, home: Home, tracking: Tracking, run: TrainingRun, trained: TrainingResult, reload: Reload
+) -> PackedModel:
     """Store the model in its run, and let the fresh process `reload` load it while others go on."""
     from tasks.learning.device import numerics
     from tasks.serving.packaged_model import load_package, save_package
@@ -122,12 +124,12 @@ def pack_model(pipeline: Pipeline, home: Home, tracking: Tracking, run: Training
     variant = json_sha256(asdict(replace(preparation, base_uri="")))[:16]  # where its base lies is no answer's matter
     uri = tracking.log_model(run.run_id, folder, PYFUNC, example, (example, expected.head(1)), variant)
     reload.ask(partial(tracking.fetch, uri), texts)
-    return Packed(uri, expected)
+    return PackedModel(uri, expected)
 
 
 @task(name="release", cache_policy=NO_CACHE)
 def register_model(
-    pipeline: Pipeline, tracking: Tracking, packed: Packed, run_id: str, reload: Reload, tags: Mapping[str, str]
+    pipeline: Pipeline, tracking: Tracking, packed: PackedModel, run_id: str, reload: Reload, tags: Mapping[str, str]
 ) -> str:
     """Register a stored model that answered in the fresh process as it did in memory; returns the version."""
     compare_answers(packed.expected, reload.answers(), packed.uri)
@@ -191,7 +193,7 @@ def base_folder(tracking: Tracking, home: Home, spec: Spec, uri: str) -> Path:
         return adopt_base(spec, tracking.fetch(uri, aside), home.path)
 
 
-def _spec(trained: Trained) -> Spec:
+def _spec(trained: TrainingResult) -> Spec:
     from tasks.learning.network import read_spec
 
     return read_spec(trained.folder)

@@ -31,7 +31,7 @@ from tasks.tracking.client import Tracking
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.learning.fit import Trained
+    from tasks.learning.fit import TrainingResult
 
 SPLITS = ("train", "validation")
 INPUTS, TRAINED = "inputs", "trained"  # folders of the run's artifacts
@@ -83,7 +83,7 @@ def train_order(job: RemoteJob, home: Home, tracking: Tracking) -> str:
     from tasks.learning.network import spec_from
     from tasks.learning.objectives.run import TrainingMaterial
 
-    _check_alike(job)
+    _check_same_code(job)
     pipeline = Pipeline.model_validate(job.pipeline)
     description = f"the training {job.key[:8]} of {pipeline.name}"
     with file_lock(home.path / "locks" / f"train-{job.key}.lock", description, print_notice), _heartbeat(tracking, job.run_id):
@@ -100,7 +100,7 @@ def train_order(job: RemoteJob, home: Home, tracking: Tracking) -> str:
     return returned
 
 
-def collect_result(home: Home, tracking: Tracking, key: str, run_id: str) -> Trained | None:
+def collect_result(home: Home, tracking: Tracking, key: str, run_id: str) -> TrainingResult | None:
     """The training that another machine put into the run, on this one; None where there is none. Every file is checked."""
     from tasks.common.files import is_valid
     from tasks.common.workspace import workspace
@@ -130,7 +130,7 @@ def touch_run(tracking: Tracking, run_id: str) -> str:
     return tracking.tags(run_id).get(BEAT, "")
 
 
-def _check_alike(job: RemoteJob) -> None:
+def _check_same_code(job: RemoteJob) -> None:
     """Refuse other code or libraries, which may train another model under the same key. Builds (+cpu, +cu126) may differ."""
     here = library_versions(TRAIN_LIBRARIES)
     differences = [

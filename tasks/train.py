@@ -25,14 +25,14 @@ from tasks.tracking.run_facts import system_sampler
 
 if TYPE_CHECKING:
     from tasks.common.terminal import Bar
-    from tasks.learning.fit import Listener, Trained
+    from tasks.learning.fit import Listener, TrainingResult
     from tasks.learning.objectives.run import TrainingMaterial
 
 SHOW_SECONDS = 2.0
 
 
 @task(name="train", tags=["gpu"], cache_policy=NO_CACHE)
-def train(pipeline: Pipeline, home: Home, tracking: Tracking, run: TrainingRun, start: Path | None) -> Trained:
+def train(pipeline: Pipeline, home: Home, tracking: Tracking, run: TrainingRun, start: Path | None) -> TrainingResult:
     """Fit the adapter to the snapshot, or find it fitted; every number goes to the one MLflow run of this train-key."""
     material = training_material(pipeline, home, run.base, run.snapshot)
     trained = fit_in_slot(pipeline, home, material, metric_log(tracking, home, run.key, run.run_id), start)
@@ -45,7 +45,9 @@ def metric_log(tracking: Tracking, home: Home, key: str, run_id: str) -> MetricL
     return MetricLog(tracking, run_id, home.run(key) / "metrics.jsonl", print_notice, system_sampler())
 
 
-def fit_in_slot(pipeline: Pipeline, home: Home, material: TrainingMaterial, metrics: MetricLog, start: Path | None) -> Trained:
+def fit_in_slot(
+    pipeline: Pipeline, home: Home, material: TrainingMaterial, metrics: MetricLog, start: Path | None
+) -> TrainingResult:
     """Fit in a slot of this machine, every number going to journal, terminal and Prefect on the way."""
     from tasks.learning.objectives.run import train_network
 
@@ -56,7 +58,7 @@ def fit_in_slot(pipeline: Pipeline, home: Home, material: TrainingMaterial, metr
             return train_network(material, pipeline.objective, pipeline.training, metrics.journal.parent, listener, start)
 
 
-def record_training(tracking: Tracking, run_id: str, trained: Trained) -> None:
+def record_training(tracking: Tracking, run_id: str, trained: TrainingResult) -> None:
     """Log the cost and the hardware of a training to its run."""
     metrics = {
         "training_seconds": trained.seconds,

@@ -19,7 +19,7 @@ from tasks.snapshots import PreparedSnapshot, latest_snapshot, note_latest, open
 if TYPE_CHECKING:
     from expectations.run import Validation
     from tasks.context import PipelineContext
-    from tasks.data.preparation.load import Raw
+    from tasks.data.preparation.load import RawRows
     from tasks.data.preparation.prepare import Candidate
     from tasks.data.preparation.vocabulary import KnownLabels
     from tasks.data.snapshot.snapshot import Snapshot
@@ -63,7 +63,7 @@ def known_labels(context: PipelineContext) -> KnownLabels:
     return KnownLabels(rows_per_label(manifest), frozenset(labels), snapshot, version)
 
 
-def check_raw(pipeline: Pipeline, home: Home, raw: Raw, contract: Validation, known: KnownLabels) -> LabelCheck:
+def check_raw(pipeline: Pipeline, home: Home, raw: RawRows, contract: Validation, known: KnownLabels) -> LabelCheck:
     """Check the labels of rows that passed the raw contract against the known ones; ContractError, or the counts of rows."""
     from tasks.data.preparation import vocabulary
 

@@ -32,7 +32,7 @@ ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)  # of intervals: deploying again does 
 
 
 @dataclass(frozen=True)
-class Installed:
+class DeployOutcome:
     """Plain values, as `tunekeeper deploy --json` prints them."""
 
     jobs: list[dict[str, str]]
@@ -40,7 +40,7 @@ class Installed:
     removed: list[str]
 
 
-def install_pipelines(client: SyncPrefectClient, pipelines: Sequence[Pipeline], folder: str) -> Installed:
+def install_pipelines(client: SyncPrefectClient, pipelines: Sequence[Pipeline], folder: str) -> DeployOutcome:
     """Make or update all deployments and automations of these pipelines, and remove those that they no longer want."""
     jobs, automations, removed = [], [], []
     common = shared_jobs(pipelines, folder)
@@ -59,7 +59,7 @@ def install_pipelines(client: SyncPrefectClient, pipelines: Sequence[Pipeline], 
             removed += [automation.name for automation in obsolete]
         jobs += specs
     rows = [{"deployment": _full_name(job), "pool": job.pool, "when": _schedule_text(job)} for job in (*jobs, *common)]
-    return Installed(rows, automations, removed)
+    return DeployOutcome(rows, automations, removed)
 
 
 def jobs_of(pipeline: Pipeline, folder: str) -> list[DeploymentSpec]:

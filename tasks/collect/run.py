@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.common.home import Home
-    from tasks.learning.fit import Trained
+    from tasks.learning.fit import TrainingResult
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Findings:
     pipeline: Pipeline
     prepared: PreparedSnapshot
     run: TrainingRun
-    trained: Trained
+    trained: TrainingResult
     scores: AllScores
     verdict: Verdict
     decision_key: str
@@ -81,7 +81,7 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
         rule="adopted" if findings.adopted else pipeline.gate.rule_against(findings.against),
         comparisons=(*(_comparison_row(comparison, findings) for comparison in verdict.comparisons), *_floor_rows(findings)),
         population=page.Population(
-            test=len(frame), judged=verdict.n, window=_in_window(frame, pipeline), left_out=verdict.excluded,
+            test=len(frame), judged=verdict.n, window=_count_in_window(frame, pipeline), left_out=verdict.excluded,
             groups=verdict.n_groups, effective=verdict.n_effective, new_rows=verdict.new_rows, new_labels=verdict.new_labels,
             needed=verdict.rows_needed, detectable=verdict.detectable, unit=rows.unit_of(pipeline),
         ),
@@ -106,7 +106,7 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
     )  # fmt: skip
 
 
-def _in_window(frame: pd.DataFrame, pipeline: Pipeline) -> int | None:
+def _count_in_window(frame: pd.DataFrame, pipeline: Pipeline) -> int | None:
     rows = recent_rows(frame, pipeline.gate.window)
     return None if rows is None else int(rows.sum())
 

@@ -11,10 +11,10 @@ from tasks.report.run import data as page
 
 if TYPE_CHECKING:
     from tasks.collect.run import Findings
-    from tasks.learning.fit import Trained
+    from tasks.learning.fit import TrainingResult
 
 
-def training_sentence(trained: Trained, pipeline: Pipeline) -> str:
+def training_sentence(trained: TrainingResult, pipeline: Pipeline) -> str:
     """Which epoch's weights a version has, at what learning rate they were reached, and its temperature."""
     if not trained.epoch:
         return ""
@@ -31,16 +31,16 @@ def training_sentence(trained: Trained, pipeline: Pipeline) -> str:
     return f"{sentence}."
 
 
-def curves_of(trained: Trained) -> tuple[page.Curve, ...]:
+def curves_of(trained: TrainingResult) -> tuple[page.Curve, ...]:
     """The losses of each epoch of the training that chose the weights: of training rows the mean over its steps."""
-    logged = _choosing_fit(trained.history)
+    logged = _last_validated_fit(trained.history)
     series: dict[str, list[tuple[float, float]]] = {"training": _epoch_means(logged)}
     for key, name in (("eval_loss", "validation"), ("eval_calibrated_loss", "validation, calibrated")):
         series[name] = [(round(entry["epoch"]), entry[key]) for entry in logged if key in entry]
     return tuple(page.Curve(name=name, panel="loss", points=tuple(points), by="epoch") for name, points in series.items() if points)
 
 
-def _choosing_fit(history: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
+def _last_validated_fit(history: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
     """The last of several fits that had validation rows, else the last: each begins where the number of the epoch falls."""
     fits: list[list[Mapping[str, float]]] = [[]]
     for entry in history:

@@ -141,7 +141,7 @@ def pooling_of(path: Path) -> Literal["mean", "first", "last", "max"] | None:
 
     Raises InputError where it names a way, or a joint use of several, that is not supported.
     """
-    ways = _pooling_ways(path)
+    ways = _pooling_modes(path)
     if not ways:
         return None
     if len(ways) > 1 or ways[0] not in POOLINGS:
@@ -154,11 +154,11 @@ def pooling_of(path: Path) -> Literal["mean", "first", "last", "max"] | None:
 
 def earlier_pooling_of(path: Path) -> str | None:
     """What networks heeded of it that were stored without their pooling: the first of mean and cls."""
-    ways = _pooling_ways(path)
+    ways = _pooling_modes(path)
     return "mean" if "mean" in ways else "first" if "cls" in ways else None
 
 
-def _pooling_ways(path: Path) -> list[str]:
+def _pooling_modes(path: Path) -> list[str]:
     """The ways that are switched on, by the names of sentence-transformers' `pooling_mode`."""
     file = path / POOLING_FILE
     if not file.is_file():
@@ -187,7 +187,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 def refuse_pointers(files: Iterable[Path]) -> None:
     """Refuse what git-LFS leaves in place of files that were not fetched."""
-    pointers = [file for file in files if _begins_with(file, POINTER)]
+    pointers = [file for file in files if _starts_with(file, POINTER)]
     if pointers:
         names = ", ".join(file.name for file in pointers)
         raise InputError(
@@ -196,7 +196,7 @@ def refuse_pointers(files: Iterable[Path]) -> None:
         )
 
 
-def _begins_with(file: Path, start: bytes) -> bool:
+def _starts_with(file: Path, start: bytes) -> bool:
     with file.open("rb") as stream:
         return stream.read(len(start)) == start
 

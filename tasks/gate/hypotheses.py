@@ -27,7 +27,7 @@ class Question:
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class ComparedRows:
     """The rows that take part: the primary ones, the older ones, and each row's group."""
 
     primary: Mask
@@ -44,11 +44,11 @@ class Rows:
         return np.unique(self.codes[self.primary], return_counts=True)[1].astype(np.float64)
 
 
-def primary_rows(evidence: Evidence) -> Rows:
+def primary_rows(evidence: Evidence) -> ComparedRows:
     n = len(evidence.challenger)
     fair = np.ones(n, dtype=bool) if evidence.fair is None else np.asarray(evidence.fair, dtype=bool)
     recent = np.ones(n, dtype=bool) if evidence.recent is None else np.asarray(evidence.recent, dtype=bool)
-    return Rows(recent & fair, ~recent & fair, group_codes(evidence.groups, n), int(n - fair.sum()))
+    return ComparedRows(recent & fair, ~recent & fair, group_codes(evidence.groups, n), int(n - fair.sum()))
 
 
 def _pairs_against(evidence: Evidence, other: Floats, mask: Mask, codes: Codes) -> Pairs:
@@ -56,7 +56,7 @@ def _pairs_against(evidence: Evidence, other: Floats, mask: Mask, codes: Codes) 
     return pair_scores(*scores, codes[mask], evidence.largest_difference)
 
 
-def primary_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
+def primary_questions(evidence: Evidence, settings: Gate, rows: ComparedRows) -> Iterator[Question]:
     """What has to be shown, on the recent and fair rows. A first challenger has nothing to be not worse than: it must be better.
 
     Better than the best baseline or, where gate.first is `useful`, than the trivial one.
@@ -82,7 +82,7 @@ def held_to_best(evidence: Evidence, settings: Gate) -> bool:
     return evidence.champion is None and settings.first == "useful" and evidence.trivial is not None
 
 
-def known_label_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
+def known_label_questions(evidence: Evidence, settings: Gate, rows: ComparedRows) -> Iterator[Question]:
     """What has to be shown besides, where the test rows have labels that a version never had: no loss on the rows of the others.
 
     That version is wrong on every row of such a label, so that a new class alone would promote any challenger that knows it.
@@ -99,14 +99,14 @@ def known_label_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Ite
             yield Question(name, "not_worse", settings.margin, _pairs_against(evidence, scores, known, rows.codes))
 
 
-def new_rows(evidence: Evidence, rows: Rows) -> Mask:
+def new_rows(evidence: Evidence, rows: ComparedRows) -> Mask:
     """(n,) True for the primary rows whose label the champion never had."""
     if evidence.champion is None or evidence.new_to_champion is None:
         return np.zeros(len(rows.primary), dtype=bool)
     return np.asarray(rows.primary & evidence.new_to_champion, dtype=bool)
 
 
-def guard_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
+def guard_questions(evidence: Evidence, settings: Gate, rows: ComparedRows) -> Iterator[Question]:
     """Where harm is looked for: slices and classes of the primary rows, and the older rows as one; first, against the baseline."""
     if evidence.champion is None:
         if held_to_best(evidence, settings) and evidence.baseline is not None and rows.n:
@@ -130,7 +130,7 @@ def guard_questions(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[
         )
 
 
-def side_comparisons(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator[Question]:
+def side_comparisons(evidence: Evidence, settings: Gate, rows: ComparedRows) -> Iterator[Question]:
     """Comparisons that inform and decide nothing: with the baseline once there is a champion, with the anchor under `better`."""
     if rows.n == 0 or evidence.champion is None:
         return
@@ -141,7 +141,7 @@ def side_comparisons(evidence: Evidence, settings: Gate, rows: Rows) -> Iterator
         yield Question("anchor", "information", None, _pairs_against(evidence, evidence.anchor, rows.primary, rows.codes))
 
 
-def opponent_comparisons(evidence: Evidence, rows: Rows) -> Iterator[Question]:
+def opponent_comparisons(evidence: Evidence, rows: ComparedRows) -> Iterator[Question]:
     """The champion and the best baseline, for information alone."""
     if rows.n == 0:
         return

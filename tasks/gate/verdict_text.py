@@ -66,7 +66,7 @@ def score_text(value: float, share: bool) -> str:
     return f"{100 * value:.1f} %" if share else f"{value:.4g}"
 
 
-def _rows_of(comparison: Comparison) -> str:
+def _rows_text(comparison: Comparison) -> str:
     if comparison.n == comparison.n_groups:
         return f"{comparison.n} rows"
     return f"{comparison.n} rows in {comparison.n_groups} groups ({effective_rows(comparison.n_effective)})"
@@ -110,7 +110,7 @@ def _scores_text(c: Comparison, share: bool) -> str:
     moved = f"{100 * c.difference:+.1f} points" if share else f"{c.difference:+.4g}"
     clipped = f"; {c.clipped} of them clipped" if c.clipped else ""
     scores = f"{score_text(c.challenger, share)} against {score_text(c.other, share)}"
-    return f"{scores} on {_rows_of(c)}{clipped}, {moved} ({_interval(c, share)})"
+    return f"{scores} on {_rows_text(c)}{clipped}, {moved} ({_interval(c, share)})"
 
 
 def _harm_text(c: Comparison, share: bool) -> str:
@@ -144,11 +144,11 @@ def _too_few_text(verdict: Verdict, settings: Gate) -> str:
     needed = _count_text(verdict.rows_needed) + (" in groups like these" if verdict.n != verdict.n_groups else "")
     return (
         f"Too few rows to decide anything: {rows} where gate.min_rows asks for {settings.min_rows}; {needed} would be needed. "
-        f"Collect more test rows{_of_other_groups(verdict)}, or widen gate.window."
+        f"Collect more test rows{_groups_hint(verdict)}, or widen gate.window."
     )
 
 
-def _of_other_groups(verdict: Verdict) -> str:
+def _groups_hint(verdict: Verdict) -> str:
     """Where some groups are much larger than others, rows of those add little."""
     uneven = verdict.n_effective < verdict.n_groups / 2
     return " of other groups (a few groups hold most rows, and more rows of those add little)" if uneven else ""

@@ -32,7 +32,7 @@ def usable_tokenizer(name: str, path: Path, problem: Problem, max_length: int) -
         ) from None
     if not _knows_own_words(tokenizer):
         raise InputError(f"model.base {name}: its tokenizer reads every text as unknown tokens{_tokenizer_remedy(path)}")
-    _check_stored(name, path, tokenizer)
+    _check_stored_files(name, path, tokenizer)
     _check_end_token(name, tokenizer, problem)
     added = len(tokenizer("")["input_ids"])
     if added >= max_length:
@@ -86,7 +86,7 @@ def _knows_any_token(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], u
     return any(token != unknown for row in rows for token in row)
 
 
-def _check_stored(name: str, path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+def _check_stored_files(name: str, path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
     """Refuse a tokenizer that reads files which are not hashed and stored with the model."""
     stored = {file.name for file in base_files(path)}
     unstored = sorted({str(file) for file in tokenizer.vocab_files_names.values() if (path / str(file)).is_file()} - stored)

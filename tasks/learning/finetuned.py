@@ -26,7 +26,7 @@ MERGE = "merge it first: PeftModel.from_pretrained(base, FOLDER).merge_and_unloa
 
 
 @dataclass(frozen=True)
-class Finetuned:
+class FinetunedModel:
     """A folder that holds a whole model: its files by hash, and the classes of its head (none: it writes text)."""
 
     base: Base
@@ -38,7 +38,7 @@ class Finetuned:
         return replace(spec, head="own", base_name=f"adopted:{self.base.digest[:16]}")
 
 
-def read_finetuned(folder: Path, problem: ProblemName, max_length: int, target_tokenizer: str | None = None) -> Finetuned:
+def read_finetuned(folder: Path, problem: ProblemName, max_length: int, target_tokenizer: str | None = None) -> FinetunedModel:
     """Hash a folder and load its model once, without running code of it; InputError, with the remedy, where it is no whole one.
 
     Only safetensors are read. Refused: adapters without their base, custom code, quantised weights, heads of another kind or
@@ -50,7 +50,7 @@ def read_finetuned(folder: Path, problem: ProblemName, max_length: int, target_t
     labels = _check_head(folder, config, problem)
     base = read_base(folder, f"adopted:{folder.name}", None, target_tokenizer)
     _check_network(base, problem_of(problem), max_length)
-    return Finetuned(base, labels)
+    return FinetunedModel(base, labels)
 
 
 def refuse_folder(folder: Path, fault: str, remedy: str) -> InputError:

@@ -53,7 +53,7 @@ class Listener:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """A finished training on disk; `weights` is the sha256 of its trainable.safetensors, `history` the log entries by step.
 
     `epoch` is the one whose weights these are (0: of an earlier version, which did not record it); `temperature` calibrates a
@@ -80,18 +80,20 @@ class StoppedEarlyError(StoppedError):
     """A signal asked training to stop; a checkpoint is on disk."""
 
 
-def finished_fit(run: Path) -> Trained | None:
+def finished_fit(run: Path) -> TrainingResult | None:
     """The training that an earlier run of the same train-key completed, if it is whole."""
     folder = run / TRAINED
     if is_valid(folder, frozenset({TRAINABLE, RESULT})) is not None:
         return None
     values = json.loads((folder / RESULT).read_text())
-    return Trained(**{**values, "folder": folder, "numerics": Numerics(**values["numerics"]), "history": tuple(values["history"])})
+    return TrainingResult(
+        **{**values, "folder": folder, "numerics": Numerics(**values["numerics"]), "history": tuple(values["history"])}
+    )
 
 
 def fit_network(
     trainer: Any, network: Network, plan: FitPlan, calibrate: Callable[[Network, int], float], listener: Listener
-) -> Trained:
+) -> TrainingResult:
     """Train to the end, from the newest valid checkpoint where there is one; the result appears whole in `plan.result`/trained.
 
     The weights kept are those of the best epoch on the held-out rows (see `best_epoch`), the last one's where there are none;
@@ -130,13 +132,13 @@ def fit_network(
     return trained
 
 
-def _finish(trainer: Any, network: Network, plan: FitPlan, epoch: int, temperature: float, seconds: float) -> Trained:
+def _finish(trainer: Any, network: Network, plan: FitPlan, epoch: int, temperature: float, seconds: float) -> TrainingResult:
     earlier = plan.earlier.followed_by(trainer.state.log_history, trainer.state.global_step, seconds)
     with disk_errors(plan.result), atomic_folder(plan.result / TRAINED) as aside:
         save_trainable(network.model, aside / TRAINABLE)
         save_spec(replace(network.spec, temperature=temperature, shares=plan.shares), aside)
         weights = hashlib.sha256((aside / TRAINABLE).read_bytes()).hexdigest()
-        result = Trained(
+        result = TrainingResult(
             aside, weights, earlier.steps, earlier.seconds, peak_memory(plan.numerics), plan.micro, plan.numerics, earlier.history,
             epoch, plan.learning_rate, temperature, earlier.restart, len(plan.folds.targets) if plan.folds else 0,
         )  # fmt: skip

@@ -51,7 +51,7 @@ def folds_of(training: Training, rows: pd.DataFrame, held_out: pd.DataFrame) -> 
     groups = rows["group"] if "group" in rows and rows["group"].notna().all() else pd.Series(range(len(rows)))
     if groups.nunique() < 2 * FOLDS or rows["target"].value_counts().max() < FOLDS:
         return []
-    fold_of = _fold_of(rows["target"].to_numpy(), groups.to_numpy(), training.seed)
+    fold_of = _fold_numbers(rows["target"].to_numpy(), groups.to_numpy(), training.seed)
     pairs = []
     for number in range(FOLDS):
         fitted, held_back = rows[fold_of != number], rows[fold_of == number]
@@ -62,7 +62,7 @@ def folds_of(training: Training, rows: pd.DataFrame, held_out: pd.DataFrame) -> 
     return pairs
 
 
-def _fold_of(targets: npt.NDArray[np.generic], groups: npt.NDArray[np.generic], seed: int) -> npt.NDArray[np.int64]:
+def _fold_numbers(targets: npt.NDArray[np.generic], groups: npt.NDArray[np.generic], seed: int) -> npt.NDArray[np.int64]:
     from sklearn.model_selection import StratifiedGroupKFold
 
     fold_of = np.empty(len(targets), dtype=np.int64)

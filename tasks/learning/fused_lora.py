@@ -24,13 +24,13 @@ def fuse_lora(model: nn.Module, how: Numerics) -> int:
         return 0
     from peft.tuners.lora.layer import Linear
 
-    layers = [layer for layer in model.modules() if type(layer) is Linear and _is_plain(layer)]
+    layers = [layer for layer in model.modules() if type(layer) is Linear and _can_fuse(layer)]
     for layer in layers:
         layer.forward = _fused_forward(layer)
     return len(layers)
 
 
-def _is_plain(layer: Linear) -> bool:
+def _can_fuse(layer: Linear) -> bool:
     from torch import nn
 
     if len(layer.active_adapters) != 1 or type(layer.get_base_layer()) is not nn.Linear:

@@ -143,7 +143,7 @@ def checkpointing_trainer(parent: type[Trainer]) -> type[Trainer]:
     """A Trainer class whose checkpoints are whole or absent, whose batches are LengthBuckets, whose head learns at its own rate."""
     from torch.utils.data import DataLoader
 
-    class Keeper(parent):  # type: ignore[misc]
+    class CheckpointingTrainer(parent):  # type: ignore[misc]
         plan: FitPlan
         aside: Path | None = None
         optimizer: optim.Optimizer | None
@@ -191,7 +191,7 @@ def checkpointing_trainer(parent: type[Trainer]) -> type[Trainer]:
                 self.aside = None
             keep_newest(self.plan.run)
 
-    return Keeper
+    return CheckpointingTrainer
 
 
 def _parameter_groups(trainer: Trainer, training: Training) -> list[dict[str, object]]:

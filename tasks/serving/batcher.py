@@ -42,7 +42,7 @@ class AnsweringModel(Protocol):
     def answers(self, texts: Sequence[str]) -> list[Prediction | None]: ...  # None: not to be answered, for it costs too much
 
 
-class Busy(Exception):  # noqa: N818  (a state of the service, no mistake)
+class QueueFull(Exception):  # noqa: N818  (a state of the service, no mistake)
     """So many texts wait that more would only wait longer."""
 
 
@@ -50,7 +50,7 @@ class NoModel(Exception):  # noqa: N818
     """There is no version to answer with yet, or no more."""
 
 
-class Failed(Exception):  # noqa: N818
+class ModelFailure(Exception):  # noqa: N818
     """The model could not answer a request's texts; its cause says why."""
 
 
@@ -116,13 +116,13 @@ class Batcher:
     async def answer(self, texts: Sequence[str], model: AnsweringModel | None = None) -> tuple[str, list[Prediction | None]]:
         """The version that answered, which is `model` if that is given, and its prediction for each text.
 
-        Raises Busy or NoModel at once, and Failed where the model did. Cancelled, as by a timeout, it leaves nothing behind.
+        Raises QueueFull or NoModel at once, ModelFailure if the model fails. Cancelled, as by a timeout, it leaves nothing behind.
         """
         model = model or self._current()
         if self._closing or model is None:
             raise NoModel
         if self.waiting + len(texts) > self._limits.waiting:
-            raise Busy
+            raise QueueFull
         if not texts:
             return model.version, []
         job = BatchRequest(texts, model, asyncio.get_running_loop())
@@ -212,7 +212,7 @@ def _answer_batch(model: AnsweringModel, batch: list[tuple[BatchRequest, Sequenc
             for entry in batch:
                 _answer_batch(model, [entry])
         else:
-            batch[0][0].failed = Failed(str(error))
+            batch[0][0].failed = ModelFailure(str(error))
             batch[0][0].failed.__cause__ = error
         return
     at = 0

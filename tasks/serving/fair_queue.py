@@ -23,7 +23,7 @@ class FairLock:
         try:
             yield
         finally:
-            self._pass_on()
+            self._pass_turn_on()
 
     async def _wait_for_turn(self, caller: str) -> None:
         if not self._taken:
@@ -37,7 +37,7 @@ class FairLock:
             if turn.cancelled():
                 self._leave_queue(caller, turn)
             else:  # its turn had come
-                self._pass_on()
+                self._pass_turn_on()
             raise
 
     def _leave_queue(self, caller: str, turn: asyncio.Future[None]) -> None:
@@ -52,7 +52,7 @@ class FairLock:
         self._turns += 1
         self._last[caller] = self._turns
 
-    def _pass_on(self) -> None:
+    def _pass_turn_on(self) -> None:
         """Give the turn to the caller that has waited longest since its last one."""
         self._taken = False
         while self._waiting and not self._taken:

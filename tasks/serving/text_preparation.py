@@ -16,7 +16,7 @@ from typing import Any
 from configs.errors import InfraError
 from tasks.data.normalise import normalise_text
 from tasks.data.redaction.redact import Redactor
-from tasks.serving.batcher import Busy
+from tasks.serving.batcher import QueueFull
 from tasks.serving.fair_queue import FairLock
 
 AT_ONCE = 1_000  # characters of a request that are prepared where they are answered: at most 5 ms
@@ -60,7 +60,7 @@ class Preparer:
         self._submit, self._waiting, self._turns = submit, 0, FairLock()
 
     async def prepare(self, recipe: Recipe | None, texts: Sequence[str], caller: str = "") -> list[str | None]:
-        """The texts, prepared if that would take long; None for one over its budget. Busy where too much waits.
+        """The texts, prepared if that would take long; None for one over its budget. QueueFull where too much waits.
 
         Callers, by the names of their keys, have turns: each piece of one is followed by a piece of the next.
 
@@ -70,7 +70,7 @@ class Preparer:
         if recipe is None or size <= AT_ONCE:
             return list(texts)
         if self._waiting and self._waiting + size > MOST_WAITING:  # what is larger alone would be put off for ever
-            raise Busy
+            raise QueueFull
         self._waiting += size
         try:
             ready: list[str | None] = []

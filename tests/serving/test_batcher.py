@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tasks.serving.batcher import Batcher, Busy, Failed, Limits, NoModel, Prediction
+from tasks.serving.batcher import Batcher, Limits, ModelFailure, NoModel, Prediction, QueueFull
 
 
 class Shouting:
@@ -130,7 +130,7 @@ def test_more_than_may_wait_is_refused_at_once_and_taken_again_later():
         first = await world.held("a")
         second = asyncio.create_task(world.ask(*"bcd"))
         await asyncio.sleep(0.01)
-        with pytest.raises(Busy):
+        with pytest.raises(QueueFull):
             await world.ask("e", "f")
         assert world.batcher.waiting == 4
         world.model.gate.set()
@@ -148,7 +148,7 @@ def test_a_text_that_no_model_can_read_fails_its_own_request_alone():
         world.model.gate.set()
         done = await asyncio.gather(first, *others, return_exceptions=True)
         assert done[0] == ("1", ["A"]) and done[1] == ("1", ["B", "C"]) and done[3] == ("1", ["E", "F"])
-        assert isinstance(done[2], Failed) and "cannot read" in str(done[2].__cause__)
+        assert isinstance(done[2], ModelFailure) and "cannot read" in str(done[2].__cause__)
         assert await world.ask("g") == ("1", ["G"])
 
     story(World(), tell)

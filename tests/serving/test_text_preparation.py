@@ -12,7 +12,7 @@ from serving_parts import TEXTS, Standing, served, service, version
 from configs.errors import InfraError
 from configs.schema import PATTERN_ENTITIES
 from tasks.data.redaction.redact import OVER_BUDGET, Redactor
-from tasks.serving.batcher import Busy, Prediction
+from tasks.serving.batcher import Prediction, QueueFull
 from tasks.serving.text_preparation import AT_ONCE, MOST_WAITING, PIECE, PreparedTexts, Preparer, Recipe, prepare_texts
 
 KEY = b"k" * 32
@@ -112,7 +112,7 @@ def test_what_nobody_waits_for_any_more_is_not_begun():
         assert not elsewhere.pieces and not elsewhere.waiting
         stays = asyncio.create_task(preparer.prepare(RECIPE, ["b" * MOST_WAITING]))
         await asyncio.sleep(0)
-        with pytest.raises(Busy):
+        with pytest.raises(QueueFull):
             await preparer.prepare(RECIPE, ["c" * (AT_ONCE + 1)])
         stays.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -22,13 +22,13 @@ def test_a_training_takes_every_core_on_this_machines_cpu_alone(monkeypatch, har
 
 def trained(**changes):
     """A finished training as its record on disk has it; `changes` are its fields."""
-    from tasks.learning.fit import Trained
+    from tasks.learning.fit import TrainingResult
 
     history = ({"step": 10.0, "eval_loss": 0.5}, {"step": 20.0, "eval_loss": 0.4})
     fields = {"folder": Path("runs/a/trained"), "weights": "ab", "steps": 20, "seconds": 3.0, "peak_memory": 9, "micro": 8}
     how = device.numerics("fp32")
     account = {"numerics": how, "history": history, "epoch": 2, "learning_rate": 1e-3, "temperature": 1.25}
-    return Trained(**{**fields, **account, **changes})
+    return TrainingResult(**{**fields, **account, **changes})
 
 
 class Recorder:

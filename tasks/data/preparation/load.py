@@ -31,7 +31,7 @@ COLUMNS = ("id", "text", "target", "time", "group", "origin", "split")
 
 
 @dataclass(frozen=True)
-class Raw:
+class RawRows:
     """The rows of a source as they are: empty cells are null, and so is `split` unless given; on disk until `loaded_source` ends.
 
     Ids are as they are kept (pseudonyms.py), labels in their canonical spelling; `outside_labels` are those of the source's
@@ -63,7 +63,7 @@ class Raw:
 @contextmanager
 def loaded_source(
     data: Data, problem: ProblemName, home: Path, feedback: Path | None = None, *, pairs: bool = False
-) -> Iterator[Raw]:
+) -> Iterator[RawRows]:
     """Load the source (and `data.test`, and exported feedback) into a working folder under `home`, which is removed at the end.
 
     `pairs`: rows have one more column, the answer that their target was preferred to.
@@ -84,7 +84,7 @@ def redactor_of(data: Data, home: Path) -> Redactor | None:
 def load_source(
     data: Data, problem: ProblemName, folder: Path, feedback: Path | None = None, redactor: Redactor | None = None, *,
     pairs: bool = False,
-) -> Raw:  # fmt: skip
+) -> RawRows:  # fmt: skip
     """Write the canonical rows to `folder`/raw.arrow and map them; see `loaded_source`. Without a redactor ids stay as they are."""
     import pyarrow as pa
     from datasets import Dataset, disable_progress_bars
@@ -117,7 +117,7 @@ def load_source(
             f"data.window {data.window.start} to {data.window.end}: none of the {rows_read:,} rows lies in it: widen it"
         )
     _check_ids(rows, data, problem, redactor)
-    return Raw(rows, folder, problem, rows_read - len(rows), feedback, frozenset(outside - labels), unusable)
+    return RawRows(rows, folder, problem, rows_read - len(rows), feedback, frozenset(outside - labels), unusable)
 
 
 def canonical_schema(slices: Iterable[str], *, pairs: bool = False) -> pa.Schema:

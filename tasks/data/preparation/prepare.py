@@ -16,7 +16,7 @@ from configs.schema import Data, GivenSplit, HashSplit, TimeSplit, facts_of
 from tasks.common.workspace import world_faults
 from tasks.data.feedback import FEEDBACK, ORIGINS
 from tasks.data.preparation.deduplicate import Signatures
-from tasks.data.preparation.load import Raw
+from tasks.data.preparation.load import RawRows
 from tasks.data.preparation.row_filters import (
     HELD_OUT_TIME,
     KEPT,
@@ -50,7 +50,7 @@ class Candidate:
     stage: ClassVar[str] = "prepared"  # what its contract is called
 
     rows: Dataset
-    raw: Raw
+    raw: RawRows
     folder: Path
     order: NDArray[np.int64]
     split: NDArray[np.int8]
@@ -91,7 +91,7 @@ def kept_frames(
         yield frame[fate[start:end] == KEPT].reset_index(drop=True)
 
 
-def prepare_rows(raw: Raw, data: Data, redactor: Redactor | None, quarantined: Mapping[str, str] | None = None) -> Candidate:
+def prepare_rows(raw: RawRows, data: Data, redactor: Redactor | None, quarantined: Mapping[str, str] | None = None) -> Candidate:
     """Make the candidate of raw rows; `quarantined` (id -> reason) are those that the raw contract set aside.
 
     `redactor` is None where redaction is off. Rows without text, target or (where it is needed) time are quarantined, and for
@@ -132,7 +132,7 @@ def take_rows(rows: Dataset, indices: NDArray[np.int64], columns: list[str] | No
 
 
 def _unusable_reasons(
-    raw: Raw, data: Data, marks: Marks, times: NDArray[np.int64], quarantined: Mapping[str, str]
+    raw: RawRows, data: Data, marks: Marks, times: NDArray[np.int64], quarantined: Mapping[str, str]
 ) -> dict[int, str]:
     aside = dict(marks.unusable)
     if data.split.by == "time" or data.window.start is not None or data.window.end is not None:

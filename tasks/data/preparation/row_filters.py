@@ -62,7 +62,7 @@ def filter_rows(
     fixed = (where == TEST) & test_as_given
     i = j = np.empty(0, dtype=np.int64)
     if threshold is not None:
-        _drop_exact(marks, alive, where, fixed, fates)
+        _drop_exact_copies(marks, alive, where, fixed, fates)
         rest = np.flatnonzero(fates == KEPT)
         i, j = (rest[ends] for ends in near_pairs(marks.signatures[alive[rest]], threshold))
         inner = (where[i] == where[j]) & (target[i] == target[j]) & ~fixed[j]
@@ -73,7 +73,7 @@ def filter_rows(
         fates[neighbours.lower] = LEAKS_TEST
     fates[_neighbours_across_splits(i, j, same_text, where, fates, VALIDATION).lower] = LEAKS_VALIDATION
     fate[alive] = fates
-    return Overlap(len(neighbours.upper), _known_groups(marks, alive, where, fates))
+    return Overlap(len(neighbours.upper), _count_known_groups(marks, alive, where, fates))
 
 
 def later_groups(marks: Marks, split: NDArray[np.int8], fate: NDArray[np.uint8]) -> None:
@@ -91,7 +91,9 @@ class _Neighbours:
     lower: Indices  # those neighbours
 
 
-def _drop_exact(marks: Marks, alive: Indices, where: NDArray[np.int8], fixed: NDArray[np.bool_], fates: NDArray[np.uint8]) -> None:
+def _drop_exact_copies(
+    marks: Marks, alive: Indices, where: NDArray[np.int8], fixed: NDArray[np.bool_], fates: NDArray[np.uint8]
+) -> None:
     first = first_of_each(marks.text[alive, 0], marks.text[alive, 1], marks.target[alive], where.astype(np.uint64))
     fates[(first != np.arange(len(alive))) & ~fixed] = EXACT
 
@@ -109,7 +111,7 @@ def _neighbours_across_splits(
     return _Neighbours(np.union1d(first[near], equal_above), np.union1d(second[near], equal_below))
 
 
-def _known_groups(marks: Marks, alive: Indices, where: NDArray[np.int8], fates: NDArray[np.uint8]) -> int:
+def _count_known_groups(marks: Marks, alive: Indices, where: NDArray[np.int8], fates: NDArray[np.uint8]) -> int:
     group = np.where(fates == KEPT, marks.group[alive], 0)
     known = group[(where == TRAIN) & (group != 0)]
     return int(np.isin(group[where == TEST], known).sum())

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from configs.schema import facts_of
 from tasks.data.normalise import key_text, normalise_text, unusable_reason
 from tasks.data.preparation.deduplicate import Signatures, blank_signatures, shingle_words, signatures_of_words, text_keys
-from tasks.data.preparation.load import Raw
+from tasks.data.preparation.load import RawRows
 from tasks.data.preparation.split import SPLITS, split_position
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import OVER_BUDGET, Redactor
@@ -56,7 +56,7 @@ class Marks:
         return cls(keys, numbers, numbers.copy(), np.zeros(n), splits, pairless, signatures)
 
 
-def index_rows(raw: Raw, redactor: Redactor | None) -> tuple[Dataset, Marks]:
+def index_rows(raw: RawRows, redactor: Redactor | None) -> tuple[Dataset, Marks]:
     """Write the normalised, redacted rows beside the raw ones and return them, mapped, with their marks.
 
     For classification targets are labels, spelled canonically since they were loaded; for generation they are texts, redacted like

@@ -113,11 +113,11 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
                 continue
             if numbers and self._may_hold_number(first, min(numbers)[0]):
                 yield from self.matches(first, min(numbers)[0])
-            stop = min(end, self._end_of_next(start))
+            stop = min(end, self._end_of_next_stretch(start))
             for each in sorted({span[1] for span in spans if span[1] <= left and self._may_hold_number(span[1], stop)}):
                 yield from self.matches(each, stop)
 
-    def _end_of_next(self, at: int) -> int:
+    def _end_of_next_stretch(self, at: int) -> int:
         """Where the stretch ends that begins here, if one does: read from elsewhere, a number may reach into it."""
         following = library._PATTERN.search(self.text, at, at + LONGEST)
         return following.end() if following and following.start() <= at + 1 else at

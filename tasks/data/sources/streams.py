@@ -53,7 +53,7 @@ def open_text(file: File) -> Iterator[BinaryIO]:
         lying = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
         start = lying.peek(_PEEKED)[:_PEEKED]
         if codec is None or (codec == "gzip" and not file.is_local and _is_unpacked(start)):
-            _check_plain(file, start)
+            _check_not_packed(file, start)
             yield lying
         else:
             with io.BufferedReader(_DecompressedStream(lying, codec, file.path), 1 << 20) as unpacked:
@@ -74,7 +74,7 @@ def _is_unpacked(start: bytes) -> bool:
     return bool(start) and not start.startswith(_GZIP) and b"\0" not in start
 
 
-def _check_plain(file: File, start: bytes) -> None:
+def _check_not_packed(file: File, start: bytes) -> None:
     for magic, end in _MAGIC.items():
         if not start.startswith(magic):
             continue

@@ -17,7 +17,7 @@ from tasks.common.files import write_json
 from tasks.learning.attention import attend_in_fp32
 from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics, check_fits, numerics
-from tasks.learning.fit import Listener, Trained, finished_fit, fit_network
+from tasks.learning.fit import Listener, TrainingResult, finished_fit, fit_network
 from tasks.learning.folds import FoldAnswers, gather_epochs, load_answers, pool_answers, save_answers
 from tasks.learning.fused_lora import fuse_lora
 from tasks.learning.memory import MICRO, within_memory
@@ -68,7 +68,7 @@ class TrainingJob:
 def train_network(
     material: TrainingMaterial, settings: schema.Objective, training: Training, run: Path, listener: Listener,
     start: Path | None = None,
-) -> Trained:  # fmt: skip
+) -> TrainingResult:  # fmt: skip
     """Fit to the rows, keeping the epoch that is best on those held out, on which the temperature is fitted too.
 
     With `training.refit` that number of epochs is found first, then both are fitted to for as long. Out of memory, once more with a
@@ -86,13 +86,13 @@ def train_network(
     job = TrainingJob(material, objective, training, listener, start, rate)
     if pairs := objective.folds_of(spec, training, material.rows, material.held_out):
         job = _with_fold_answers(job, pairs, run)
-    trained = _fit_once_or_twice(job, run)
+    trained = _fit_and_refit(job, run)
     for folder in run.glob(FOLD.format("*")):
         shutil.rmtree(folder)
     return trained
 
 
-def _fit_once_or_twice(job: TrainingJob, run: Path) -> Trained:
+def _fit_and_refit(job: TrainingJob, run: Path) -> TrainingResult:
     """Fit to the rows; with `training.refit` once more to all rows, for as many epochs as were best."""
     rows, held_out = job.material.rows, job.material.held_out
     if not job.training.refit or held_out.empty:
@@ -139,7 +139,7 @@ def _fit_fold(job: TrainingJob, run: Path) -> FoldAnswers:
     return answers
 
 
-def _fit_with_restart(job: TrainingJob, run: Path) -> Trained:
+def _fit_with_restart(job: TrainingJob, run: Path) -> TrainingResult:
     """Fit; a training that goes wrong for good is begun once more, at a quarter of its learning rate."""
     done = finished_fit(run)
     if done is not None:
@@ -170,7 +170,7 @@ def _note_collapse(error: CollapsedError, run: Path) -> None:
     write_json(run / COLLAPSED, values)
 
 
-def _within_memory(job: TrainingJob, run: Path, result: Path) -> Trained:
+def _within_memory(job: TrainingJob, run: Path, result: Path) -> TrainingResult:
     """Fit with as many rows in memory at once as there is room for."""
     how = numerics(job.training.precision)
     return within_memory(
@@ -178,7 +178,7 @@ def _within_memory(job: TrainingJob, run: Path, result: Path) -> Trained:
     )
 
 
-def _attempt_fit(job: TrainingJob, run: Path, result: Path, micro: int, how: Numerics) -> Trained:
+def _attempt_fit(job: TrainingJob, run: Path, result: Path, micro: int, how: Numerics) -> TrainingResult:
     material = job.material
     moved, spec = _start_weights(job.start, material.spec) if job.start else (None, material.spec)
     tokenizer = problem_of(spec.problem).load_tokenizer(material.base, spec.target_tokenizer)

@@ -43,7 +43,7 @@ def perplexity(log_likelihoods: Floats, tokens: Floats) -> float:
 
 def exact_matches(predictions: Sequence[str], references: Sequence[str]) -> Floats:
     """1.0 where the texts are equal but for white space at the ends and its amount between words, else 0.0 (n,)."""
-    _same_length(predictions, references)
+    _check_same_length(predictions, references)
     return np.array(
         [" ".join(p.split()) == " ".join(r.split()) for p, r in zip(predictions, references, strict=True)], dtype=np.float64
     )
@@ -57,7 +57,7 @@ def rouge_l(predictions: Sequence[str], references: Sequence[str]) -> Floats:
     """
     from rouge_score.rouge_scorer import RougeScorer
 
-    _same_length(predictions, references)
+    _check_same_length(predictions, references)
     scorer = RougeScorer(["rougeL"], tokenizer=UnicodeWords())
     return np.array([scorer.score(r, p)["rougeL"].fmeasure for p, r in zip(predictions, references, strict=True)], dtype=np.float64)
 
@@ -66,7 +66,7 @@ def chrf(predictions: Sequence[str], references: Sequence[str]) -> Floats:
     """F-score of character n-grams up to 6 per row (n,), 0 to 1 (Popovic 2015, chrF2), by sacrebleu."""
     from sacrebleu.metrics.chrf import CHRF
 
-    _same_length(predictions, references)
+    _check_same_length(predictions, references)
     scorer = CHRF()  # which leaves out the n-grams that are longer than a text
     return np.array(
         [scorer.sentence_score(p, [r]).score / 100 for p, r in zip(predictions, references, strict=True)], dtype=np.float64
@@ -77,7 +77,7 @@ def corpus_chrf(predictions: Sequence[str], references: Sequence[str]) -> float:
     """chrF2 of all rows together, whose n-grams are counted as those of one text, 0 to 1."""
     from sacrebleu.metrics.chrf import CHRF
 
-    _same_length(predictions, references)
+    _check_same_length(predictions, references)
     return float(CHRF().corpus_score(list(predictions), [list(references)]).score) / 100
 
 
@@ -88,7 +88,7 @@ class UnicodeWords:
         return WORD.findall(text.lower())
 
 
-def _same_length(predictions: Sequence[str], references: Sequence[str]) -> None:
+def _check_same_length(predictions: Sequence[str], references: Sequence[str]) -> None:
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references: there must be one each")
 

@@ -17,7 +17,7 @@ from configs.schema import facts_of
 from tasks.data.normalise import unusable_reason
 from tasks.data.redaction.redact import OVER_BUDGET
 from tasks.serving.alias_follower import FollowerState
-from tasks.serving.batcher import Busy, Failed, NoModel, Prediction
+from tasks.serving.batcher import ModelFailure, NoModel, Prediction, QueueFull
 from tasks.serving.http.auth import Caller
 from tasks.serving.http.cancellation import while_connected
 from tasks.serving.http.messages import Refusal, parse_body
@@ -71,7 +71,7 @@ class AnswerRoutes:
             raise self.runtime.late_refusal("/predict", "ask again later or with fewer texts") from None
         except ClientDisconnect:
             raise Refusal(499, "the caller has gone", "/predict", "stay until the answer") from None
-        except (Busy, NoModel, Failed, InfraError) as error:
+        except (QueueFull, NoModel, ModelFailure, InfraError) as error:
             raise self._refusal_for(error) from None
 
     async def _predict_texts(self, texts: list[str], caller: Caller) -> tuple[str, list[Prediction | None]]:
@@ -111,11 +111,11 @@ class AnswerRoutes:
         return ids
 
     def _refusal_for(self, error: Exception) -> Refusal:
-        if isinstance(error, Busy):
+        if isinstance(error, QueueFull):
             return Refusal(
                 503, f"{self.runtime.batcher.waiting} texts are waiting already", "/predict", "ask again in a second", SOON
             )
-        if isinstance(error, Failed):
+        if isinstance(error, ModelFailure):
             log.error("the model failed on a request", exc_info=error)
             return Refusal(
                 500, "the model failed on these texts", "/predict", "leave the unusual ones out; the service's log says more"

@@ -51,7 +51,7 @@ class FeedbackRoutes:
         record = Feedback(new_id(), feedback.answer_id, datetime.now(UTC), feedback.kind, feedback.value, feedback.source)
         try:
             keep = partial(traffic.feedback, [record])
-            await self._in_time(self.runtime.hearing, "/feedback", "send it again in a second", keep, keeps=True)
+            await self._run_in_time(self.runtime.hearing, "/feedback", "send it again in a second", keep, keeps=True)
         except InputError:
             raise Refusal(422, OVER_BUDGET, "body.value", "send a part of it: nothing of this request was logged") from None
         except InfraError as error:
@@ -69,14 +69,16 @@ class FeedbackRoutes:
         self._require_traffic("/audit")
         audits = partial(self.service.audits, n, datetime.now(UTC) - timedelta(days=days))
         try:
-            answers = await self._in_time(self.runtime.listing, "/audit", "ask again in a second or for fewer `days`", audits)
+            answers = await self._run_in_time(self.runtime.listing, "/audit", "ask again in a second or for fewer `days`", audits)
         except InfraError as error:
             log.warning("%s", error)
             fault, remedy = "the log of answers does not answer", "ask again in a minute; answers and feedback are kept meanwhile"
             raise Refusal(503, fault, "/audit", remedy, {"Retry-After": "60"}) from error
         return json_response({"answers": answers})
 
-    async def _in_time(self, behind: ThreadPoolExecutor, path: str, remedy: str, call: Callable[[], T], keeps: bool = False) -> T:
+    async def _run_in_time(
+        self, behind: ThreadPoolExecutor, path: str, remedy: str, call: Callable[[], T], keeps: bool = False
+    ) -> T:
         """What `call` gives in that thread; one that has not begun in time never does.
 
         One that `keeps` something is waited for once it has begun, so that no caller is asked to send again what is kept.
