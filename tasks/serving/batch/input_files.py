@@ -184,21 +184,6 @@ def _as_text(value: object) -> str | None:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def place_of(path: str, source: str) -> Path:
-    """Where a result goes; InputError where it cannot, or would be read as input the next time."""
-    try:
-        place = Path(path).expanduser().resolve()
-        is_folder = place.is_dir()
-    except (OSError, RuntimeError) as error:  # a name that is too long, the home of a user who is unknown
-        raise InputError(f"--output {path[:200]}: is no place for a file ({str(error)[:100]}): name another one") from None
-    if place.suffix != ".parquet" or is_folder:
-        raise InputError(f"--output {path}: name a file that ends in .parquet")
-    rows = Path(source).expanduser().resolve()
-    if place == rows or (rows.is_dir() and place.is_relative_to(rows)):
-        raise InputError(f"--output {path}: lies in --input {source} and would be read as input: name another place")
-    return place
-
-
 def staging_prefix(output: Path) -> str:
     """The prefix of the folders beside a result that hold a table's rows while they are scored."""
     return f".{output.name}.table-"
