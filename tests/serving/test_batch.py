@@ -299,6 +299,12 @@ def test_what_is_wrong_with_the_input_is_said_before_anything_is_scored(tmp_path
     assert not list(tmp_path.glob("*out*"))
 
 
+@pytest.mark.parametrize("source", ["", "absent.csv", "absent/*.csv", "~nobody-of-this-name/rows.csv", "s3x://bucket/rows.csv"])
+def test_an_input_that_is_none_is_named_by_the_option_that_gave_it(source):
+    with pytest.raises(InputError, match=f"^--input ({re.escape(source)}:|is an empty text: name a file)"):
+        inspect_files(source, "text", "auto", 1000)
+
+
 def test_of_a_first_row_that_is_no_header_nothing_personal_is_told(tmp_path):
     (tmp_path / "rows.csv").write_text("ann@example.org,call me at 030 9018200\nx,y\n")
     with pytest.raises(InputError, match=r"has no column `text`.*xxx@xxxxxxx\.xxx") as refused:

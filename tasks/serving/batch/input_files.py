@@ -15,7 +15,7 @@ from tasks.data.normalise import holds_half_character
 from tasks.data.sources import read_parquet
 from tasks.data.sources.chunk import cell_text, check_present
 from tasks.data.sources.read_files import Chunk, file_header, read_chunks
-from tasks.data.sources.source_files import File, resolve_source
+from tasks.data.sources.source_files import File, faults_naming, resolve_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,6 +60,7 @@ class Batch:
         return pa.table(arrays)
 
 
+@faults_naming("--input")
 def inspect_files(source: str, text: str, format: str, max_characters: int, separator: str | None = None) -> Batch:
     """Read the files to their ends: what is wrong with a row is said now, not after an hour.
 
