@@ -13,14 +13,20 @@ from configs.schema.gate import Gate
 from configs.schema.objectives import Objective, Supervised
 from configs.schema.operations import Monitor, Release, Schedule, Serving
 from configs.schema.problems import ALIASES, ProblemFacts, ProblemName, facts_of, without_alias
-from configs.schema.section import Frozen
+from configs.schema.section import Frozen, written_as
 from configs.schema.training import Model, Training
+
+NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
 
 class Pipeline(Frozen):
     """One kept model: the parameter of every flow, so the Prefect UI shows and checks it."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="lower case, digits and -; also the model's name")]
+    name: Annotated[
+        str,
+        Field(pattern=NAME, description="lower case, digits and -; also the model's name"),
+        written_as(NAME, "a name is made of a to z in lower case, digits and -, 63 at most, no - first: such as my-model"),
+    ]
     problem: Annotated[ProblemName, WithJsonSchema({"type": "string", "enum": [*get_args(ProblemName), *ALIASES]})]
     data: Data
     model: Model

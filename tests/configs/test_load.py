@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from configs.errors import InputError
 from configs.load import load_pipeline
+from configs.schema import Monitor, Schedule, Serving
 
 HEAD = "name: a\nproblem: text-classification\nmodel: {base: b}\n"
 
@@ -175,3 +178,52 @@ def test_a_number_without_end_is_no_setting(tmp_path, setting, value):
 def test_data_of_which_no_run_can_come_are_refused_before_any_are_read(tmp_path, data, says):
     with pytest.raises(InputError, match=says):
         load_pipeline(config(tmp_path, f"{HEAD}data: {data}\n"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("evaluation.bootstrap", "1000000000", "less than or equal to 100000"),
+        ("release.approval_timeout_hours", "1e300", "less than or equal to 876600"),
+        ("serving.max_wait_ms", "1e300", "less than or equal to 3155760000000"),
+        ("serving.timeout_seconds", "1e300", "less than or equal to 3155760000"),
+        ("serving.follow_seconds", "1e300", "less than or equal to 3155760000"),
+        ("monitor.window_days", "1000000", "less than or equal to 36525"),
+        ("gate.window", "1000000000", "less than or equal to 36525"),
+        ("schedule.cooldown_hours", "1e300", "less than or equal to 876600"),
+        ("schedule.on_new_data_minutes", "1e300", "less than or equal to 52596000"),
+        ("schedule.on_new_data_minutes", "1e-8", "greater than or equal to 1"),
+        ("gate.looks_per_year", "9" * 400, "less than or equal to 1000000"),
+        ("monitor.looks_per_year", "9" * 400, "less than or equal to 1000000"),
+    ],
+)
+def test_a_number_that_no_clock_or_memory_can_hold_is_refused(tmp_path, setting, value, says):
+    with pytest.raises(InputError, match=rf"{setting} = .*{says}"):
+        load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv, time: t}}\n"), [f"{setting}={value}"])
+
+
+def test_every_duration_may_be_a_hundred_years_and_dates_hold_it():
+    years = timedelta(days=36_525)
+    serving = {"max_wait_ms": years / timedelta(milliseconds=1), "timeout_seconds": years.total_seconds()}
+    schedule = {"cooldown_hours": years / timedelta(hours=1), "on_new_data_minutes": years / timedelta(minutes=1)}
+    Serving.model_validate({**serving, "follow_seconds": years.total_seconds()})
+    Schedule.model_validate(schedule)
+    assert datetime.now(UTC) - timedelta(days=Monitor(window_days=36_525).window_days) + 2 * years
+    assert years.total_seconds() < threading.TIMEOUT_MAX
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ('schedule.work_pool=""', r"schedule\.work_pool = '': is no name of a Prefect work pool: write letters"),
+        ("schedule.work_pool=../x y", r"schedule\.work_pool = '\.\./x y': is no name of a Prefect work pool"),
+        ("training.work_pool=a/b", r"training\.work_pool = 'a/b': is no name of a Prefect work pool"),
+        ("name=My Model", r"name = 'My Model': a name is made of a to z in lower case, digits and -"),
+        ("model.target_tokenizer=../x", r"model\.target_tokenizer = '\.\./x': is no name of a folder in the base"),
+    ],
+)
+def test_a_name_that_is_none_is_told_how_it_is_written(tmp_path, override, says):
+    path = config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n")
+    with pytest.raises(InputError, match=says):
+        load_pipeline(path, [override])
+    assert load_pipeline(path, ["schedule.work_pool=my pool 2.b"]).schedule.work_pool == "my pool 2.b"
