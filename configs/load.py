@@ -34,6 +34,8 @@ def load_pipeline(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
 
 def _read(path: Path) -> dict[str, object]:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise InputError(f"{path} is no file but a pipe or a device: write the config to a file, and name that")
         with path.open(encoding="utf-8") as file:
             values = parse_yaml(file.read(LONGEST + 1))
     except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import tracemalloc
 from datetime import UTC, datetime, timedelta
@@ -143,6 +144,14 @@ def test_a_config_that_cannot_be_opened_is_the_users(tmp_path):
         with pytest.raises(InputError, match=rf"cannot be read \({says}\): correct the path") as refused:
             load_pipeline(path)
         assert len(str(refused.value)) < 400
+
+
+def test_a_config_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "keep.yaml")
+    with pytest.raises(
+        InputError, match=r"keep\.yaml is no file but a pipe or a device: write the config to a file"
+    ):
+        load_pipeline(tmp_path / "keep.yaml")
 
 
 @pytest.mark.parametrize("setting", ["training.early_stopping", "training.batch_size", "training.learning_rate", "gate.margin"])
