@@ -148,9 +148,7 @@ def test_a_config_that_cannot_be_opened_is_the_users(tmp_path):
 
 def test_a_config_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "keep.yaml")
-    with pytest.raises(
-        InputError, match=r"keep\.yaml is no file but a pipe or a device: write the config to a file"
-    ):
+    with pytest.raises(InputError, match=r"keep\.yaml is no file but a pipe or a device: write the config to a file"):
         load_pipeline(tmp_path / "keep.yaml")
 
 

@@ -152,7 +152,7 @@ BROKEN = {
         b'[{"text": "a", "label": "x"}, {"text": "a", "text": "b", "label": "y"}]',
         r"item 2: an object has the key `text` more",
     ),
-    "control.csv": (b"te\x00xt,\x1b[31mlabel\n", r"its columns are xx\?xx, \?\[99xxxxxx"),
+    "control.csv": (b"te\x00xt,\x1b[31mlabel\n", r"its columns are `xx\?xx`, `\?\[99xxxxxx"),
     "deep.json": (b'[{"text": ' + b"[" * 100_000, r"item 1: is not JSON"),
     "latin.json": ('[{"text": "caf\xe9", "label": "x"}]'.encode("latin-1"), r"byte 0xe9 is not UTF-8"),
     "pretty.json": (json.dumps(ROWS[0], indent=1).encode(), r"line 1: is not JSON.*or the whole file one array"),
@@ -364,7 +364,7 @@ def test_objects_need_not_all_have_a_column_and_a_column_that_none_has_is_named(
         (file,) = resolve_source(str(tmp_path / name))
         read = [cell for chunk in read_chunks(file, ("label",), 100) for cell in chunk.columns["label"]]
         assert read == [None] * 2500 + ["x"] * 100
-        with pytest.raises(InputError, match=rf"{name}: has no column `kind`; its columns are label, text"):
+        with pytest.raises(InputError, match=rf"{name}: has no column `kind`; its columns are `label`, `text`"):
             list(read_chunks(file, ("kind",), 100))
 
 
