@@ -12,7 +12,7 @@ import pytest
 
 from configs.errors import InputError
 from configs.load import load_pipeline
-from configs.schema import Monitor, Schedule, Serving
+from configs.schema import Monitor, Pipeline, Schedule, Serving
 
 HEAD = "name: a\nproblem: text-classification\nmodel: {base: b}\n"
 
@@ -122,6 +122,21 @@ def test_a_setting_of_an_adapter_or_a_split_needs_no_kind_beside_it(
         ("data.split={by: time, teest: 0.1}", r"data\.split\.teest: unknown key; did you mean `test`"),
         ("adapter={kind: full, r: 3}", r"adapter\.r: unknown key; drop it"),
         ("data.source=5", r"data\.source = 5: "),
+        ("data.source=[5]", r"data\.source\.0 = 5: must be a text: put it in quotes"),
+        ("data=a.csv", r"data = 'a\.csv': has keys of its own below it: write them, such as `data: \{source: a\.csv\}`"),
+        ("data.redact=no", r"data\.redact = False: has keys .* such as `redact: \{enabled: false\}`"),
+        ("data.split=time", r"data\.split = 'time': has keys .* such as `split: \{by: time\}`"),
+        ("data.split={by: random}", r"data\.split\.by = 'random': write one of 'hash', 'time', 'given'"),
+        ("data.slices=region", r"data\.slices = 'region': must be a list: write `slices: \[region\]`"),
+        ("data.text=~", r"data\.text = None: has no value: write one, or leave the key out"),
+        ("model=m", r"model = 'm': has keys .* such as `model: \{base: m\}`"),
+        ("adapter=lora", r"adapter = 'lora': has keys .* such as `adapter: \{kind: lora\}`"),
+        ("adapter={kind: qlora}", r"adapter\.kind = 'qlora': write one of 'full', 'lora'"),
+        ("objective=preference", r"objective = 'preference': has keys .* such as `objective: \{kind: preference\}`"),
+        ("schedule.retrain=12:30", r"schedule\.retrain = 750: must be a text: put it in quotes \(YAML reads 12:30 as 750"),
+        ("gate.floors=0.5", r"gate\.floors = 0\.5: must be names with a value each: write `floors: \{NAME: VALUE\}`"),
+        ("problem=seq2seq", r"problem = 'seq2seq': is no problem: write one of text-classification, .*, summarization$"),
+        ("problem=[a]", r"problem = \['a'\]: is no problem: write one of"),
         ("gate.floors={str: x, accuracy: x}", r"gate\.floors\.accuracy = 'x': "),
         ("training.epoch=5", r"training\.epoch: unknown key; did you mean `epochs`"),
     ],
@@ -129,6 +144,38 @@ def test_a_setting_of_an_adapter_or_a_split_needs_no_kind_beside_it(
 def test_a_fault_is_named_by_the_keys_that_the_file_has_and_helped_by_those_of_its_kind(tmp_path, override, says):
     with pytest.raises(InputError, match=rf"(?m)^  {says}"):
         load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [override])
+
+
+@pytest.mark.parametrize("override", ["data.source=5", "data.source={a: 1}", "adapter.target_modules=5", "data.test=[[a]]"])
+def test_a_setting_that_takes_a_text_or_a_list_has_one_line_for_one_fault(tmp_path, override):
+    with pytest.raises(InputError, match="must be a text") as refused:
+        load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [override])
+    assert len(str(refused.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize("value", ["postgresql://u:hunter two@host/db/t", "[postgresql://u:hunter two@host/db/t]"])
+@pytest.mark.parametrize("setting", ["data", "data.slices", "model", "data.split", "problem"])
+def test_what_is_to_be_written_instead_is_shown_without_a_credential(tmp_path, setting, value):
+    with pytest.raises(InputError) as refused:
+        load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [f"{setting}={value}"])
+    assert "hunter" not in str(refused.value) and "two@" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("problem", "data", "says"),
+    [
+        ("summarization", "text: body", r"data\.text: text2text-generation reads no column .* by prompt and completion"),
+        ("text-generation", "label: kind", r"data\.label: text-generation reads no column .* by prompt and completion"),
+        ("text-classification", "prompt: body", r"data\.prompt: text-classification reads no column .* by text and label"),
+        ("text-classification", "completion: kind", r"data\.completion: text-classification reads no column .* by text and label"),
+    ],
+)
+def test_a_column_of_another_problem_is_no_setting_without_effect(tmp_path, problem, data, says):
+    head = HEAD.replace("text-classification", problem)
+    with pytest.raises(InputError, match=says):
+        load_pipeline(config(tmp_path, f"{head}data: {{source: a.csv, {data}}}\n"))
+    whole = load_pipeline(config(tmp_path, f"{head}data: {{source: a.csv}}\n"))
+    assert Pipeline.model_validate(whole.model_dump(mode="json")) == whole
 
 
 @pytest.mark.parametrize("sign", ["|", ">", "#", "-", "&", "?", " ", "\t", "€"])
