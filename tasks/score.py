@@ -48,7 +48,7 @@ def score(
     from tasks.serving.batch.output_file import place_of
 
     place = place_of(output, source, pipeline.data)
-    tracking = Tracking(home)
+    tracking = Tracking(home, may_begin=False)
     scoring_version = version or Registry(tracking, pipeline.release.alias).champion(pipeline.name)
     if scoring_version is None:
         raise InputError(f"{pipeline.name} has no champion: `tunekeeper retrain CONFIG` makes one, or name a --version")
