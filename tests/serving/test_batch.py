@@ -265,6 +265,23 @@ def test_a_file_of_any_kind_keeps_the_types_it_has(tmp_path):
     assert pq.read_table(tmp_path / "out2.parquet").column("list").to_pylist() == [[1], [], None]
 
 
+def test_a_column_that_python_has_no_type_for_loses_nothing(tmp_path):
+    times = pa.array([1, 3_661_000_000_002, None], type=pa.time64("ns"))
+    table = pa.table({"text": ["a", "b", "c"], "at": times, "ok": pa.array([True, False, None]).cast(pa.bool8())})
+    pq.write_table(table, tmp_path / "a.parquet")
+    run(tmp_path, tmp_path / "a.parquet", tmp_path / "out.parquet")
+    found = pq.read_table(tmp_path / "out.parquet")
+    assert found.column("at").to_pylist() == ["00:00:00.000000001", "01:01:01.000000002", None]
+    assert found.schema.field("ok").type == pa.bool_() and found.column("ok").to_pylist() == [True, False, None]
+
+
+def test_lists_that_the_library_cannot_read_back_are_said_to_be_so(tmp_path):
+    table = pa.table({"text": ["a", "b"], "x": pa.array([[1.0, 2.0], None], type=pa.list_(pa.float32(), 2))})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"a\.parquet: has a column of lists of one fixed size .*: write .* plain lists"):
+        run(tmp_path, tmp_path / "a.parquet", tmp_path / "out.parquet")
+
+
 def test_a_folder_is_one_batch_of_all_columns(tmp_path):
     (tmp_path / "in").mkdir()
     write(tmp_path / "in", 30, "a.csv")

@@ -129,12 +129,15 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 
 def _plain(kind: pa.DataType) -> str | pa.DataType:
-    """An Arrow type, dictionaries and long strings as what they hold."""
+    """An Arrow type; dictionaries, long strings and truths of eight bits as what they hold, times in nanoseconds as texts."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
         return _plain(kind.value_type)
-    return TEXT if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
+    if isinstance(kind, pa.BaseExtensionType) and kind.extension_name == "arrow.bool8":
+        return pa.bool_()
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or kind == pa.time64("ns")
+    return TEXT if texts else kind
 
 
 def _kind(value: Any) -> str:
