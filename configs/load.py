@@ -28,12 +28,14 @@ def load_pipeline(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
     try:
         return Pipeline.model_validate(values)
     except ValidationError as error:
-        faults = "\n".join(f"  {_explain(fault)}" for fault in error.errors())
+        faults = "\n".join(f"  {_explain(fault)}" for fault in error.errors() if not _is_of_another_kind(fault))
         raise InputError(f"{path} is no valid pipeline:\n{faults}\n`tunekeeper schema` prints every key") from None
 
 
 def _read(path: Path) -> dict[str, object]:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise InputError(f"{path} is no file but a pipe or a device: write the config to a file, and name that")
         with path.open(encoding="utf-8") as file:
             values = parse_yaml(file.read(LONGEST + 1))
     except FileNotFoundError:
@@ -79,20 +81,63 @@ def _set_override(values: dict[str, object], override: str) -> None:
     place[last] = value
 
 
+def _is_of_another_kind(fault: Any) -> bool:
+    """Whether a setting takes a text or a list of texts, and a fault is of the one that was not given: the other fault tells it."""
+    kind, is_list = fault["loc"][-1:], isinstance(fault["input"], list)
+    return bool((kind == ("tuple[str, ...]",) and not is_list) or (kind == ("str",) and is_list))
+
+
 def _explain(fault: Any) -> str:
     """One fault in one line: where, what, what to do."""
     unknown = fault["type"] == "extra_forbidden"
     keys, models = _locate_fault(fault["loc"][:-1] if unknown else fault["loc"])
     where = ".".join([*keys, str(fault["loc"][-1])] if unknown else keys) or "the pipeline"
-    message = fault["msg"].removeprefix("Value error, ")
     if unknown:
         near = difflib.get_close_matches(str(fault["loc"][-1]), [key for model in models for key in model.model_fields], n=1)
         return f"{where}: unknown key; " + (f"did you mean `{near[0]}`?" if near else "drop it")
     if fault["type"] == "missing":
         return f"{where}: is required but absent: add it"
-    return (
-        f"{where}: {message}" if isinstance(fault["input"], dict) else f"{where} = {_abbreviate_value(fault['input'])}: {message}"
-    )
+    if fault["type"] == "union_tag_invalid":
+        key, tag, known = (str(fault["ctx"][name]).strip("'") for name in ("discriminator", "tag", "expected_tags"))
+        return f"{where}.{key} = {_abbreviate_value(tag)}: write one of '{known}'"
+    message = _message(fault, keys[-1] if keys else "", models)
+    shown = "" if isinstance(fault["input"], dict) else f" = {_abbreviate_value(fault['input'])}"
+    return f"{where}{shown}: {message}"
+
+
+def _message(fault: Any, key: str, models: list[type[BaseModel]]) -> str:
+    """What is wrong with a value, and what is to be written instead."""
+    value, texts = fault["input"], "a text or a list of texts" if "str" in fault["loc"][-1:] else "a text"
+    match fault["type"]:
+        case "model_type" | "model_attributes_type":
+            return f"has keys of its own below it: write them, such as `{key}: {{{_example(value, models)}}}`"
+        case "dict_type":
+            return f"must be names with a value each: write `{key}: {{NAME: VALUE}}`"
+        case "tuple_type":
+            return f"must be a list: write `{key}: [{'...' if value is None else _bare(value)}]`"
+        case "string_type" if value is None:
+            return "has no value: write one, or leave the key out"
+        case "string_type" if isinstance(value, list | tuple | dict):
+            return f"must be {texts}, and holds other values"
+        case "string_type":
+            return f"must be {texts}: put it in quotes (YAML reads 12:30 as 750, no as false)"
+    return str(fault["msg"]).removeprefix("Value error, ")
+
+
+def _example(value: object, models: list[type[BaseModel]]) -> str:
+    """A key that a section has, with the value that was given in its place where that fits it."""
+    kinds = {str(field.default): key for model in models for key, field in model.model_fields.items() if key in ("kind", "by")}
+    if kinds:
+        kind = value if isinstance(value, str) and value in kinds else next(iter(kinds))
+        return f"{kinds[kind]}: {kind}"
+    key, field = next(iter(models[0].model_fields.items()))
+    fits = (isinstance(value, bool) and field.annotation is bool) or (isinstance(value, str) and field.is_required())
+    return f"{key}: {_bare(value) if fits else '...'}"
+
+
+def _bare(value: object) -> str:
+    """A value as YAML has it."""
+    return str(value).lower() if isinstance(value, bool) else _abbreviate_value(value).strip("'")
 
 
 def _abbreviate_value(value: object) -> str:

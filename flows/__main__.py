@@ -23,7 +23,6 @@ from tasks.common.home import configured_home, settle_environment
 
 Command = Callable[[argparse.Namespace], int]
 
-
 DISK = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EROFS), "mend the disk"),
     **dict.fromkeys((errno.EACCES, errno.EPERM), "make it this user's to read and write"),
@@ -48,11 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _refuse_credentials(options: argparse.Namespace) -> None:
-    """Refuse a command that holds a credential: Prefect would keep it with the run, the shell keeps it in its history."""
+    """Refuse a command that holds a credential, or no text: Prefect would keep it with the run, the shell keeps its history."""
     for name, value in vars(options).items():
-        if name == "id":  # of a row to find: it is not stored
-            continue
-        for word in map(str, value if isinstance(value, list) else [value]):
+        words = value if isinstance(value, list) else [] if name == "id" else [value]  # an id, of a row to find, is not stored
+        for word in map(str, words):
+            if word != word.encode(errors="ignore").decode():
+                raise InputError(f"{name} {word!a}: holds bytes that are no UTF-8: write it in UTF-8, or rename the file")
             key, equals, text = word.partition("=") if name in ("overrides", "configs") else ("", "", word)
             if (credential := credential_in(text)) is not None:
                 fault = f"holds {credential}, which would be kept with the run: leave it out"

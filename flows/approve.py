@@ -51,7 +51,7 @@ def approve(pipeline: str, version: str, decision: str) -> State[Any]:
     """
     home = find_home()
     settle_environment(home)
-    ledger, tracking = open_ledger(home), Tracking(home)
+    ledger, tracking = open_ledger(home), Tracking(home, may_begin=False)
     approval = approvals.find_approval(ledger, pipeline, decision)
     if approval is None:
         raise InputError(f"no approval of {pipeline} version {version} was asked for under {decision}: `tunekeeper retrain` asks")

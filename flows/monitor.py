@@ -33,7 +33,7 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
     """Take one look; the outcome is that of `tunekeeper monitor --json`. It is skipped where there are no new answers."""
     home = find_home()
     settle_environment(home)
-    context = open_context(pipeline, home)
+    context = open_context(pipeline, home, may_begin=False)
     ledger = context.ledger
     settled = reconcile_alias(ledger, context.registry, pipeline.name)
     for notice in settled.notices:

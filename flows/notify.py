@@ -65,7 +65,7 @@ def _approval_sentence(pipeline: str, parameters: dict[str, Any]) -> str | None:
     approval = approvals.find_approval(ledger, pipeline, parameters["decision"]) if "decision" in parameters else None
     if approval is None:
         return None
-    now = approvals.approval_state(ledger, Registry(Tracking(home), approval.alias), approval)
+    now = approvals.approval_state(ledger, Registry(Tracking(home, may_begin=False), approval.alias), approval)
     return approvals.write_approval(ledger, now).sentence
 
 

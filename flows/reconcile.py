@@ -108,7 +108,7 @@ def leftover_finders(
     ledger = open_ledger(home)
     has_ledger = "ledger" not in blind and (ledger.shared or Path(str(ledger.url.database)).is_file())
     tracking = Tracking(home, pause=lambda _: None, only_look=only_look)
-    has_tracking = "mlflow" not in blind and (not home.tracks_here or (home.path / "mlflow.db").is_file())
+    has_tracking = "mlflow" not in blind and (home.tracking_file is None or home.tracking_file.is_file())
     if "prefect" not in blind:
         yield lambda: flow_leftovers(home)
     if has_tracking:

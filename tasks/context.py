@@ -36,9 +36,9 @@ class TrainingRun:
     run_id: str
 
 
-def open_context(pipeline: Pipeline, home: Home) -> PipelineContext:
-    """A pipeline with the records of a home, which are not read yet."""
-    tracking = Tracking(home)
+def open_context(pipeline: Pipeline, home: Home, *, may_begin: bool = True) -> PipelineContext:
+    """A pipeline with the records of a home, which are not read yet; `may_begin`: MLflow's database may be made."""
+    tracking = Tracking(home, may_begin=may_begin)
     return PipelineContext(pipeline, home, tracking, Registry(tracking, pipeline.release.alias), open_ledger(home))
 
 

@@ -79,7 +79,7 @@ def _versions(pipeline: Pipeline, home: Home, snapshots: Collection[str]) -> dic
     hashes = [manifest["hashes"]["test_rows"] for name in snapshots if (manifest := manifest_of(home.snapshots / name)) is not None]
     versions: dict[str, str] = {}
     with suppress(InfraError):  # without the registry the scores are shown all the same
-        tracking = Tracking(home)
+        tracking = Tracking(home, may_begin=False)
         for version in Registry(tracking, pipeline.release.alias).versions(pipeline.name):
             trained = tracking.version_tags(pipeline.name, version).get("train_key", f"{pipeline.name} {version}")
             versions |= {scores_key(trained, rows, pipeline): version for rows in hashes}

@@ -45,10 +45,10 @@ def score(
     pipeline: Pipeline, home: Home, source: str, output: str, version: str | None, move: Callable[[int, int], None]
 ) -> dict[str, object]:
     """Score files or a table with the champion, or with `version`; the outcome is that of `tunekeeper score --json`."""
-    from tasks.serving.batch.input_files import place_of
+    from tasks.serving.batch.output_file import place_of
 
-    place = place_of(output, source)
-    tracking = Tracking(home)
+    place = place_of(output, source, pipeline.data)
+    tracking = Tracking(home, may_begin=False)
     scoring_version = version or Registry(tracking, pipeline.release.alias).champion(pipeline.name)
     if scoring_version is None:
         raise InputError(f"{pipeline.name} has no champion: `tunekeeper retrain CONFIG` makes one, or name a --version")

@@ -11,7 +11,7 @@ from configs.schema.section import Fraction, Frozen
 
 class Evaluation(Frozen):
     batch_size: Annotated[int, Field(ge=1)] = 64
-    bootstrap: Annotated[int, Field(ge=100)] = 1000
+    bootstrap: Annotated[int, Field(ge=100, le=100_000)] = 1000
     confidence: Fraction = 0.95
     max_new_tokens: Annotated[int, Field(ge=1)] = Field(64, description="tokens of the longest answer that is written")
     decode_rows: Annotated[int, Field(ge=0)] = Field(

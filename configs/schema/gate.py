@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from configs.schema.section import Fraction, Frozen
+from configs.schema.section import DAYS, Fraction, Frozen, LooksPerYear
 
 
 class Guards(Frozen):
@@ -24,8 +24,8 @@ class Gate(Frozen):
     alpha: Fraction = 0.05
     power: Fraction = 0.8
     effect: Annotated[float, Field(gt=0, lt=1)] = Field(0.02, description="the gain that `rows needed` is worked out for")
-    looks_per_year: Annotated[int, Field(ge=1)] = 52
-    window: Annotated[int, Field(ge=1)] | None = Field(None, description="days before the newest test row; default: all")
+    looks_per_year: LooksPerYear = 52
+    window: Annotated[int, Field(ge=1, le=DAYS)] | None = Field(None, description="days before the newest test row; default: all")
     min_rows: Annotated[int, Field(ge=1)] = Field(100, description="fewer effective fair test rows decide nothing")
     floors: dict[str, float] = Field(default={}, description="metric -> the least a challenger may have")
     guards: Guards = Guards()

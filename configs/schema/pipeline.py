@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self, get_args
 
-from pydantic import Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from configs.schema.adapters import Adapter, Lora
 from configs.schema.data import Contract, Data
@@ -13,15 +13,29 @@ from configs.schema.gate import Gate
 from configs.schema.objectives import Objective, Supervised
 from configs.schema.operations import Monitor, Release, Schedule, Serving
 from configs.schema.problems import ALIASES, ProblemFacts, ProblemName, facts_of, without_alias
-from configs.schema.section import Frozen
+from configs.schema.section import Frozen, written_as
 from configs.schema.training import Model, Training
+
+NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
+
+
+def _known_problem(value: object) -> object:
+    if value not in get_args(ProblemName):
+        raise ValueError(f"is no problem: write one of {', '.join([*get_args(ProblemName), *ALIASES])}")
+    return value
 
 
 class Pipeline(Frozen):
     """One kept model: the parameter of every flow, so the Prefect UI shows and checks it."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="lower case, digits and -; also the model's name")]
-    problem: Annotated[ProblemName, WithJsonSchema({"type": "string", "enum": [*get_args(ProblemName), *ALIASES]})]
+    name: Annotated[
+        str,
+        Field(pattern=NAME, description="lower case, digits and -; also the model's name"),
+        written_as(NAME, "a name is made of a to z in lower case, digits and -, 63 at most, no - first: such as my-model"),
+    ]
+    problem: Annotated[
+        ProblemName, BeforeValidator(_known_problem), WithJsonSchema({"type": "string", "enum": [*get_args(ProblemName), *ALIASES]})
+    ]
     data: Data
     model: Model
     contract: Contract = Contract()
@@ -72,6 +86,10 @@ class Pipeline(Frozen):
             )
         if self.data.rejected is not None and not self.objective.needs_pairs:
             raise ValueError(f"data.rejected: objective.kind {self.objective.kind} reads no rejected answers: drop it")
+        for name in ("prompt", "completion") if self.facts.has_labels else ("text", "label"):
+            if getattr(self.data, name) != Data.model_fields[name].default:
+                read = "text and label" if self.facts.has_labels else "prompt and completion"
+                raise ValueError(f"data.{name}: {self.problem} reads no column of that name: name its columns by {read}")
         if self.contract.vocabulary != "may_grow" and not self.facts.has_labels:
             raise ValueError(f"contract.vocabulary: {self.problem} has no labels to hold against one: drop it")
         if self.model.target_tokenizer is not None and not self.facts.pairs_tokenizers:

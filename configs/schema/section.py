@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Any, ClassVar, get_args
 
@@ -12,6 +13,25 @@ from configs.credentials import credential_in, refused_pattern, remedy_for
 Moment = Annotated[str, BeforeValidator(lambda value: value.isoformat() if isinstance(value, date) else value)]  # YAML reads dates
 Plain = Annotated[str, Field(json_schema_extra={"pattern": refused_pattern()})]  # a flow's text: its server refuses a credential
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+DAYS = 36_525  # the longest duration of any setting, a hundred years: what is longer no date and no clock can hold
+SECONDS = DAYS * 86_400
+LooksPerYear = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+def written_as(pattern: str, words: str) -> BeforeValidator:
+    """Let the error for a text that is not of a pattern say in words how it is written."""
+
+    def check(value: object) -> object:
+        if isinstance(value, str) and re.fullmatch(pattern, value) is None:
+            raise ValueError(words)
+        return value
+
+    return BeforeValidator(check)
+
+
+_POOL = r"^[A-Za-z0-9_]([A-Za-z0-9 _.-]{0,98}[A-Za-z0-9_.-])?$"
+_POOL_WORDS = "is no name of a Prefect work pool: write letters, digits and _ . - with no space at either end, 100 at most"
+WorkPool = Annotated[str, Field(pattern=_POOL), written_as(_POOL, _POOL_WORDS)]
 
 
 def _refuse_credentials(schema: dict[str, Any]) -> None:

@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from configs.schema.section import Frozen
+from configs.schema.section import Frozen, WorkPool, written_as
+
+_FOLDER = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
+_FOLDER_WORDS = "is no name of a folder in the base: write its letters, digits and _ . - alone, without a path"
 
 
 class Model(Frozen):
@@ -15,7 +18,7 @@ class Model(Frozen):
     revision: str | None = None
     sha256: str | None = Field(None, description="of model.safetensors; anything else is refused")
     max_length: Annotated[int, Field(ge=4, le=2**20)] = Field(128, description="tokens; longer inputs are cut")
-    target_tokenizer: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")] | None = Field(
+    target_tokenizer: Annotated[str, Field(pattern=_FOLDER), written_as(_FOLDER, _FOLDER_WORDS)] | None = Field(
         None, description="folder within the base that holds the tokenizer of what it writes, where that is another one"
     )
 
@@ -52,4 +55,6 @@ class Training(Frozen):
         "none", description="libraries: another version of torch, transformers... trains anew; none: at the next change of data"
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="32 bits: the libraries that draw take no more")
-    work_pool: str | None = Field(None, description="the train task alone goes to a worker of this Prefect pool; default: here")
+    work_pool: WorkPool | None = Field(
+        None, description="the train task alone goes to a worker of this Prefect pool; default: here"
+    )

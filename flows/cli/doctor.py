@@ -139,10 +139,10 @@ def _check_champion(home: Home, pipeline: Pipeline) -> Iterator[HealthCheck]:
     from tasks.tracking.registry import Registry
 
     ledger = open_ledger(home)
-    if home.tracks_here and not (home.path / "mlflow.db").is_file():
+    if home.tracking_file is not None and not home.tracking_file.is_file():
         recorded = ledger.shared or Path(str(ledger.url.database)).is_file()
         ledger_version = replayed_champion(ledger, pipeline.name) if recorded else None
-        fault = f"the ledger says version {ledger_version}, but {home.path / 'mlflow.db'} is gone"
+        fault = f"the ledger says version {ledger_version}, but {home.tracking_file} is gone"
         yield none if ledger_version is None else HealthCheck("champion", "fail", fault, "restore it from a copy")
         return
     with _server_environment(None):

@@ -107,7 +107,7 @@ def open_records(pipeline: Pipeline) -> PipelineContext:
     """A pipeline with the records of this machine's home."""
     home = find_home()
     settle_environment(home)
-    return open_context(pipeline, home)
+    return open_context(pipeline, home, may_begin=False)
 
 
 def settle_questions(context: PipelineContext) -> tuple[Approval, ...]:

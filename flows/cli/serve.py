@@ -103,7 +103,7 @@ def follower_ways(pipeline: Pipeline, home: Home) -> FollowerFunctions[ReadyMode
         from tasks.tracking.registry import Registry
 
         if not tracking:
-            tracking.append(Tracking(home, lambda seconds: time.sleep(seconds / 10)))
+            tracking.append(Tracking(home, lambda seconds: time.sleep(seconds / 10), may_begin=False))
         registry = Registry(tracking[0], pipeline.release.alias)
         version = registry.champion(name)
         if version is None:  # another MLflow than the one that was released to names none either

@@ -32,6 +32,8 @@ FLAGS = {  # sentence-transformers' older settings
     "pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max",
     "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
 }  # fmt: skip
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.h5", "*.msgpack")
+MERGE = "merge it first: PeftModel.from_pretrained(base, FOLDER).merge_and_unload().save_pretrained(NEW_FOLDER)"
 POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -60,7 +62,7 @@ def read_base(path: Path, name: str, sha256: str | None = None, target_tokenizer
     files = base_files(path, target_tokenizer)
     shards = [file for file in files if file.suffix == ".safetensors"]
     if not shards or not (path / "config.json").is_file():
-        raise InputError(f"model.base {name}: {path} holds no config.json with model.safetensors; other weight formats are refused")
+        raise InputError(f"model.base {name}: {_why_no_base(path)}")
     if target_tokenizer and not any(file.parent == path / target_tokenizer for file in files):
         raise InputError(
             f"model.target_tokenizer {target_tokenizer}: {path} has no folder of that name that holds a tokenizer: correct it, "
@@ -79,10 +81,25 @@ def read_base(path: Path, name: str, sha256: str | None = None, target_tokenizer
 
 def base_files(path: Path, target_tokenizer: str | None = None) -> list[Path]:
     """The files that make up a base, in a fixed order, those of its target tokenizer among them."""
-    extra = sorted(path.glob("model*.safetensors")) + sorted(path.glob("model.safetensors.index.json"))
+    weights = sorted(path.glob("model*.safetensors")) + sorted(path.glob("model.safetensors.index.json"))
+    extra = [file for file in weights if file.is_file()]  # to open a pipe is to wait for ever
     names = BASE_FILES if (path / "tokenizer.json").is_file() else (*BASE_FILES, *OTHER_TOKENIZER_FILES)
     inner = [f"{target_tokenizer}/{name}" for name in TOKENIZER_SETTINGS] if target_tokenizer else []
     return [file for name in (*names, *inner) if (file := path / name).is_file()] + extra
+
+
+def _why_no_base(path: Path) -> str:
+    """What a folder without config.json or weights holds instead, with the remedy."""
+    if (path / "adapter_config.json").is_file():
+        return f"{path} holds an adapter, which is no base: {MERGE}, and write the tokenizer there too"
+    named = [path / "config.json", *sorted(path.glob("model*.safetensors"))]
+    if odd := [file.name for file in named if (file.is_symlink() or file.exists()) and not file.is_file()]:
+        return f"{odd[0]} in {path} is no file but a pipe, a device or a link that leads nowhere: fetch the base again"
+    absent = f"{path} holds no config.json with model.safetensors; other weight formats are refused"
+    if pickled := sorted(file.name for pattern in PICKLED for file in path.glob(pattern)):
+        remedy = "load it where you trust it, and write it with model.save_pretrained(NEW_FOLDER, safe_serialization=True)"
+        return f"{absent}: {', '.join(pickled[:4])} can run code: {remedy}, its tokenizer too"
+    return f"{absent}: fetch the base again, or name the folder that save_pretrained wrote"
 
 
 def _folder_of_base(name: str, revision: str | None, target_tokenizer: str | None) -> Path:

@@ -52,6 +52,12 @@ class Home:
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.path / 'mlflow.db'}"
 
     @property
+    def tracking_file(self) -> Path | None:
+        """The file that holds MLflow's database, whether it is there or not; None where a server keeps it."""
+        _, is_file, path = self.tracking_uri.partition("sqlite:///")
+        return Path(path.partition("?")[0]) if is_file else None
+
+    @property
     def tracking_pages(self) -> str | None:
         """Where a browser finds MLflow's pages, if a server shows them; inside a container its address is another one."""
         server = self.tracking_uri if self.tracking_uri.startswith("http") else None

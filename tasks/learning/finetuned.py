@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Full, ProblemName, facts_of
-from tasks.common.bases import Base, read_base
+from tasks.common.bases import MERGE, PICKLED, Base, read_base
 from tasks.data.labels import canonical_labels
 from tasks.learning.network import spec_of
 from tasks.problems import problem_of
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
-PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.h5", "*.msgpack")
-MERGE = "merge it first: PeftModel.from_pretrained(base, FOLDER).merge_and_unload().save_pretrained(NEW_FOLDER)"
 
 
 @dataclass(frozen=True)
@@ -62,10 +60,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise refuse_folder(folder, "no such folder", "give the folder that save_pretrained wrote")
     if (folder / "adapter_config.json").is_file():
         raise refuse_folder(folder, "holds an adapter, which is no model without its base", MERGE)
+    if not (folder / "config.json").is_file():
+        raise refuse_folder(folder, "has no config.json", "write the folder with save_pretrained")
     try:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise refuse_folder(folder, "has no config.json", "write the folder with save_pretrained") from None
     except ValueError as error:
         raise refuse_folder(folder, f"config.json is no JSON ({error})", "write the folder anew with save_pretrained") from None
     if not isinstance(config, dict):
@@ -74,7 +72,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _check_files(folder: Path, config: dict[str, object]) -> None:
-    if not list(folder.glob("model*.safetensors")):
+    if not any(file.is_file() for file in folder.glob("model*.safetensors")):
         pickled = sorted(file.name for pattern in PICKLED for file in folder.glob(pattern))
         pickles = f", only {', '.join(pickled)}, which can run code" if pickled else ""
         remedy = "load it where you trust it, and write it with save_pretrained, which writes safetensors"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from configs.credentials import without_credentials
+from configs.credentials import MASK, without_credentials
 from configs.errors import InfraError
 from tasks.common.home import Home
 from tasks.tracking.database import open_database
@@ -24,11 +24,14 @@ CONNECT_SECONDS = 10
 class Connection:
     """One tracking server; every call is tried a few times, then fails as InfraError with the address and the remedy.
 
-    `only_look` leaves a database as it is: for commands that report faults and mend nothing.
+    `only_look` leaves a database as it is: for commands that report faults and mend nothing. `may_begin`: a database that
+    MLFLOW_TRACKING_URI names, and that is not there, is made; for commands that read, it is the wrong one.
     """
 
-    def __init__(self, home: Home, pause: Callable[[float], None] = time.sleep, *, only_look: bool = False) -> None:
-        self.home, self.pause, self.only_look = home, pause, only_look
+    def __init__(
+        self, home: Home, pause: Callable[[float], None] = time.sleep, *, only_look: bool = False, may_begin: bool = True
+    ) -> None:
+        self.home, self.pause, self.only_look, self.may_begin = home, pause, only_look, may_begin and not only_look
 
     @cached_property
     def client(self) -> Any:
@@ -36,6 +39,7 @@ class Connection:
 
         # it prints the traceback of every fault that `attempt` tells of
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+        check_address(self.home, self.may_begin)
         reach_database(self.home.tracking_uri)
         if not self.only_look:
             open_database(self.home)
@@ -59,6 +63,21 @@ class Connection:
         return InfraError(
             f"MLflow at {where}: {action} failed ({first_line(error)}): "
             "see that the server answers and the disk has room, then run again"
+        )
+
+
+def check_address(home: Home, may_begin: bool) -> None:
+    """Raise InfraError where MLFLOW_TRACKING_URI is no address, or names a database that is absent and may not be made."""
+    uri = home.tracking_uri
+    if "://" not in uri and not uri.startswith("databricks"):
+        forms = "http://HOST:PORT, sqlite:////FOLDER/mlflow.db or postgresql+psycopg2://HOST/DATABASE"
+        shown = f"{MASK}@{uri.rpartition('@')[2]}" if "@" in uri else uri
+        raise InfraError(f"MLFLOW_TRACKING_URI={shown}: is no address of an MLflow: write {forms}, or unset it for the home's own")
+    file = home.tracking_file
+    if file is not None and not (may_begin or home.tracks_here or file.exists()):
+        raise InfraError(
+            f"MLFLOW_TRACKING_URI={uri}: there is no database {file}: is this the right MLflow? Correct the address; "
+            "`tunekeeper retrain CONFIG` makes one there. Nothing was made or recorded"
         )
 
 

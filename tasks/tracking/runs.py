@@ -17,8 +17,10 @@ from tasks.tracking.run_facts import SplitFacts, dataset_inputs, origin_tags
 class Runs(Connection):
     """The runs of a tracking server, and what is stored with them."""
 
-    def __init__(self, home: Home, pause: Callable[[float], None] = time.sleep, *, only_look: bool = False) -> None:
-        super().__init__(home, pause, only_look=only_look)
+    def __init__(
+        self, home: Home, pause: Callable[[float], None] = time.sleep, *, only_look: bool = False, may_begin: bool = True
+    ) -> None:
+        super().__init__(home, pause, only_look=only_look, may_begin=may_begin)
         self._experiments: dict[str, str] = {}
 
     def experiment(self, name: str) -> str:

@@ -1,6 +1,7 @@
 """A base is found where it is said to be, and no other is taken for it."""
 
 import hashlib
+import os
 import shutil
 
 import pytest
@@ -59,10 +60,35 @@ def test_a_hub_name_without_hub_or_cache_is_the_users_to_mend():
         find_base("nobody/nothing")
 
 
-def test_pickled_weights_are_refused(copy):
+def test_pickled_weights_are_refused_and_it_is_told_how_to_write_others(copy):
     (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
-    with pytest.raises(InputError, match="other weight formats are refused"):
+    says = r"other weight formats are refused: pytorch_model\.bin can run code: .*save_pretrained\(.*safe_serialization=True\)"
+    with pytest.raises(InputError, match=says):
         find_base(str(copy))
+
+
+def test_an_adapter_is_no_base_and_it_is_told_how_to_make_one_of_it(copy):
+    for name in ("config.json", "model.safetensors"):
+        (copy / name).unlink()
+    (copy / "adapter_config.json").write_text("{}")
+    (copy / "adapter_model.safetensors").touch()
+    with pytest.raises(InputError, match=r"holds an adapter, which is no base: merge it first: .*merge_and_unload\(\)"):
+        find_base(str(copy))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "model-00001-of-00002.safetensors"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda place: place.symlink_to("/nowhere")], ids=["pipe", "dangling link"])
+def test_a_base_that_is_no_regular_file_is_refused_and_not_waited_for(copy, name, make):
+    (copy / ("config.json" if name == "config.json" else "model.safetensors")).unlink()
+    make(copy / name)
+    with pytest.raises(InputError, match=f"{name} in .* is no file but a pipe, a device or a link that leads nowhere: fetch"):
+        find_base(str(copy))
+
+
+def test_a_link_to_weights_is_a_file_as_any_other(copy):
+    (copy / "model.safetensors").rename(copy.parent / "blob")
+    (copy / "model.safetensors").symlink_to(copy.parent / "blob")
+    assert find_base(str(copy)).weights == hashlib.sha256((copy.parent / "blob").read_bytes()).hexdigest()
 
 
 def test_any_file_that_is_loaded_changes_the_digest_and_no_other_does(copy):

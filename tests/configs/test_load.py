@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import tracemalloc
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from configs.errors import InputError
 from configs.load import load_pipeline
+from configs.schema import Monitor, Pipeline, Schedule, Serving
 
 HEAD = "name: a\nproblem: text-classification\nmodel: {base: b}\n"
 
@@ -118,6 +122,21 @@ def test_a_setting_of_an_adapter_or_a_split_needs_no_kind_beside_it(
         ("data.split={by: time, teest: 0.1}", r"data\.split\.teest: unknown key; did you mean `test`"),
         ("adapter={kind: full, r: 3}", r"adapter\.r: unknown key; drop it"),
         ("data.source=5", r"data\.source = 5: "),
+        ("data.source=[5]", r"data\.source\.0 = 5: must be a text: put it in quotes"),
+        ("data=a.csv", r"data = 'a\.csv': has keys of its own below it: write them, such as `data: \{source: a\.csv\}`"),
+        ("data.redact=no", r"data\.redact = False: has keys .* such as `redact: \{enabled: false\}`"),
+        ("data.split=time", r"data\.split = 'time': has keys .* such as `split: \{by: time\}`"),
+        ("data.split={by: random}", r"data\.split\.by = 'random': write one of 'hash', 'time', 'given'"),
+        ("data.slices=region", r"data\.slices = 'region': must be a list: write `slices: \[region\]`"),
+        ("data.text=~", r"data\.text = None: has no value: write one, or leave the key out"),
+        ("model=m", r"model = 'm': has keys .* such as `model: \{base: m\}`"),
+        ("adapter=lora", r"adapter = 'lora': has keys .* such as `adapter: \{kind: lora\}`"),
+        ("adapter={kind: qlora}", r"adapter\.kind = 'qlora': write one of 'full', 'lora'"),
+        ("objective=preference", r"objective = 'preference': has keys .* such as `objective: \{kind: preference\}`"),
+        ("schedule.retrain=12:30", r"schedule\.retrain = 750: must be a text: put it in quotes \(YAML reads 12:30 as 750"),
+        ("gate.floors=0.5", r"gate\.floors = 0\.5: must be names with a value each: write `floors: \{NAME: VALUE\}`"),
+        ("problem=seq2seq", r"problem = 'seq2seq': is no problem: write one of text-classification, .*, summarization$"),
+        ("problem=[a]", r"problem = \['a'\]: is no problem: write one of"),
         ("gate.floors={str: x, accuracy: x}", r"gate\.floors\.accuracy = 'x': "),
         ("training.epoch=5", r"training\.epoch: unknown key; did you mean `epochs`"),
     ],
@@ -125,6 +144,38 @@ def test_a_setting_of_an_adapter_or_a_split_needs_no_kind_beside_it(
 def test_a_fault_is_named_by_the_keys_that_the_file_has_and_helped_by_those_of_its_kind(tmp_path, override, says):
     with pytest.raises(InputError, match=rf"(?m)^  {says}"):
         load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [override])
+
+
+@pytest.mark.parametrize("override", ["data.source=5", "data.source={a: 1}", "adapter.target_modules=5", "data.test=[[a]]"])
+def test_a_setting_that_takes_a_text_or_a_list_has_one_line_for_one_fault(tmp_path, override):
+    with pytest.raises(InputError, match="must be a text") as refused:
+        load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [override])
+    assert len(str(refused.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize("value", ["postgresql://u:hunter two@host/db/t", "[postgresql://u:hunter two@host/db/t]"])
+@pytest.mark.parametrize("setting", ["data", "data.slices", "model", "data.split", "problem"])
+def test_what_is_to_be_written_instead_is_shown_without_a_credential(tmp_path, setting, value):
+    with pytest.raises(InputError) as refused:
+        load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [f"{setting}={value}"])
+    assert "hunter" not in str(refused.value) and "two@" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("problem", "data", "says"),
+    [
+        ("summarization", "text: body", r"data\.text: text2text-generation reads no column .* by prompt and completion"),
+        ("text-generation", "label: kind", r"data\.label: text-generation reads no column .* by prompt and completion"),
+        ("text-classification", "prompt: body", r"data\.prompt: text-classification reads no column .* by text and label"),
+        ("text-classification", "completion: kind", r"data\.completion: text-classification reads no column .* by text and label"),
+    ],
+)
+def test_a_column_of_another_problem_is_no_setting_without_effect(tmp_path, problem, data, says):
+    head = HEAD.replace("text-classification", problem)
+    with pytest.raises(InputError, match=says):
+        load_pipeline(config(tmp_path, f"{head}data: {{source: a.csv, {data}}}\n"))
+    whole = load_pipeline(config(tmp_path, f"{head}data: {{source: a.csv}}\n"))
+    assert Pipeline.model_validate(whole.model_dump(mode="json")) == whole
 
 
 @pytest.mark.parametrize("sign", ["|", ">", "#", "-", "&", "?", " ", "\t", "€"])
@@ -140,6 +191,12 @@ def test_a_config_that_cannot_be_opened_is_the_users(tmp_path):
         with pytest.raises(InputError, match=rf"cannot be read \({says}\): correct the path") as refused:
             load_pipeline(path)
         assert len(str(refused.value)) < 400
+
+
+def test_a_config_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "keep.yaml")
+    with pytest.raises(InputError, match=r"keep\.yaml is no file but a pipe or a device: write the config to a file"):
+        load_pipeline(tmp_path / "keep.yaml")
 
 
 @pytest.mark.parametrize("setting", ["training.early_stopping", "training.batch_size", "training.learning_rate", "gate.margin"])
@@ -175,3 +232,52 @@ def test_a_number_without_end_is_no_setting(tmp_path, setting, value):
 def test_data_of_which_no_run_can_come_are_refused_before_any_are_read(tmp_path, data, says):
     with pytest.raises(InputError, match=says):
         load_pipeline(config(tmp_path, f"{HEAD}data: {data}\n"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("evaluation.bootstrap", "1000000000", "less than or equal to 100000"),
+        ("release.approval_timeout_hours", "1e300", "less than or equal to 876600"),
+        ("serving.max_wait_ms", "1e300", "less than or equal to 3155760000000"),
+        ("serving.timeout_seconds", "1e300", "less than or equal to 3155760000"),
+        ("serving.follow_seconds", "1e300", "less than or equal to 3155760000"),
+        ("monitor.window_days", "1000000", "less than or equal to 36525"),
+        ("gate.window", "1000000000", "less than or equal to 36525"),
+        ("schedule.cooldown_hours", "1e300", "less than or equal to 876600"),
+        ("schedule.on_new_data_minutes", "1e300", "less than or equal to 52596000"),
+        ("schedule.on_new_data_minutes", "1e-8", "greater than or equal to 1"),
+        ("gate.looks_per_year", "9" * 400, "less than or equal to 1000000"),
+        ("monitor.looks_per_year", "9" * 400, "less than or equal to 1000000"),
+    ],
+)
+def test_a_number_that_no_clock_or_memory_can_hold_is_refused(tmp_path, setting, value, says):
+    with pytest.raises(InputError, match=rf"{setting} = .*{says}"):
+        load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv, time: t}}\n"), [f"{setting}={value}"])
+
+
+def test_every_duration_may_be_a_hundred_years_and_dates_hold_it():
+    years = timedelta(days=36_525)
+    serving = {"max_wait_ms": years / timedelta(milliseconds=1), "timeout_seconds": years.total_seconds()}
+    schedule = {"cooldown_hours": years / timedelta(hours=1), "on_new_data_minutes": years / timedelta(minutes=1)}
+    Serving.model_validate({**serving, "follow_seconds": years.total_seconds()})
+    Schedule.model_validate(schedule)
+    assert datetime.now(UTC) - timedelta(days=Monitor(window_days=36_525).window_days) + 2 * years
+    assert years.total_seconds() < threading.TIMEOUT_MAX
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ('schedule.work_pool=""', r"schedule\.work_pool = '': is no name of a Prefect work pool: write letters"),
+        ("schedule.work_pool=../x y", r"schedule\.work_pool = '\.\./x y': is no name of a Prefect work pool"),
+        ("training.work_pool=a/b", r"training\.work_pool = 'a/b': is no name of a Prefect work pool"),
+        ("name=My Model", r"name = 'My Model': a name is made of a to z in lower case, digits and -"),
+        ("model.target_tokenizer=../x", r"model\.target_tokenizer = '\.\./x': is no name of a folder in the base"),
+    ],
+)
+def test_a_name_that_is_none_is_told_how_it_is_written(tmp_path, override, says):
+    path = config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n")
+    with pytest.raises(InputError, match=says):
+        load_pipeline(path, [override])
+    assert load_pipeline(path, ["schedule.work_pool=my pool 2.b"]).schedule.work_pool == "my pool 2.b"

@@ -7,6 +7,7 @@ import bz2
 import gzip
 import io
 import json
+import lzma
 import subprocess
 import sys
 import zipfile
@@ -53,11 +54,14 @@ def zst_of(content: bytes) -> bytes:
     return pa.compress(content, codec="zstd", asbytes=True)
 
 
+ROWS_ALONE = csv_of(header=False)
+PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": zst_of}
 FILES = {
     "a.csv.gz": gzip.compress(csv_of()),
     "a.CSV.GZ": gzip.compress(csv_of()[:40]) + gzip.compress(csv_of()[40:]),
     "a.csv.zst": zst_of(csv_of()),
     "a.csv.bz2": bz2.compress(csv_of()),
+    "a.csv.xz": lzma.compress(csv_of()[:40]) + lzma.compress(csv_of()[40:]),
     "a.jsonl.gz": gzip.compress(TABLE.to_json(orient="records", lines=True).encode()),
     "a.tsv": csv_of(sep="\t"),
     "a.tab": csv_of(sep="\t"),
@@ -140,6 +144,14 @@ BROKEN = {
     "cut.csv.gz": (gzip.compress(csv_of() * 50)[:-20], r"is no whole gzip file"),
     "not.csv.gz": (csv_of(), r"is no whole gzip file"),
     "cut.csv.zst": (zst_of(csv_of() * 50)[:-20], r"is no whole zstd file"),
+    "cut.csv.xz": (lzma.compress(csv_of() + ROWS_ALONE * 50)[:-20], r"is no whole xz file"),
+    "not.csv.xz": (csv_of(), r"is no whole xz file"),
+    "xz.csv": (lzma.compress(csv_of()), r"is a \.xz file by its first bytes.*name it xz\.csv\.xz"),
+    "digits.json": (
+        b'[{"text": ' + b"1" * 5000 + b', "label": 1}]',
+        r"item 1: holds a number of more than 4,300 digits",
+    ),
+    "digits.jsonl": (b'{"text": ' + b"1" * 5000 + b"}", r"line 1: holds a number of more than 4,300 digits: write it as a text"),
     "gz.csv": (gzip.compress(csv_of()), r"is a \.gz file by its first bytes.*name it gz\.csv\.gz"),
     "zip.csv": (b"PK\x03\x04rest", r"is a \.zip file by its first bytes"),
     "cut.json": (b'[{"text": "a", "label": "x"}, {"text": "b"', r"item 2: is not JSON"),
@@ -152,7 +164,7 @@ BROKEN = {
         b'[{"text": "a", "label": "x"}, {"text": "a", "text": "b", "label": "y"}]',
         r"item 2: an object has the key `text` more",
     ),
-    "control.csv": (b"te\x00xt,\x1b[31mlabel\n", r"its columns are xx\?xx, \?\[99xxxxxx"),
+    "control.csv": (b"te\x00xt,\x1b[31mlabel\n", r"its columns are `xx\?xx`, `\?\[99xxxxxx"),
     "deep.json": (b'[{"text": ' + b"[" * 100_000, r"item 1: is not JSON"),
     "latin.json": ('[{"text": "caf\xe9", "label": "x"}]'.encode("latin-1"), r"byte 0xe9 is not UTF-8"),
     "pretty.json": (json.dumps(ROWS[0], indent=1).encode(), r"line 1: is not JSON.*or the whole file one array"),
@@ -188,25 +200,27 @@ def test_a_truncated_spreadsheet_is_an_input_error(tmp_path):
 # --- what unpacks without end ----------------------------------------------------------------------------------------------
 
 
-def bomb(line: bytes, times: int) -> bytes:
+def bomb(line: bytes, times: int, end: str) -> bytes:
     out = io.BytesIO()
-    with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1) as packed:
+    with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1) if end == "gz" else lzma.open(out, "wb", preset=0) as packed:
         packed.write(b"text,label\n")
         for _ in range(times):
             packed.write(line * 1000)
     return out.getvalue()
 
 
+@pytest.mark.parametrize("end", ["gz", "xz"])
 @pytest.mark.parametrize(("line", "times"), [(b"\n" * 1000, 16), (b"a,b\n" * 250, 40)], ids=["empty lines", "equal rows"])
-def test_a_packed_file_that_grows_without_measure_is_refused_before_it_is_read_whole(tmp_path, monkeypatch, line, times):
+def test_a_packed_file_that_grows_without_measure_is_refused_before_it_is_read_whole(tmp_path, monkeypatch, line, times, end):
     monkeypatch.setattr(streams, "ALWAYS", 1 << 20)
-    (tmp_path / "a.csv.gz").write_bytes(bomb(line, times))
-    (file,) = resolve_source(str(tmp_path / "a.csv.gz"))
+    path = tmp_path / f"a.csv.{end}"
+    path.write_bytes(bomb(line, times, end))
+    (file,) = resolve_source(str(path))
     given = 0
     with pytest.raises(InputError, match="unpacks to more than 200 times its size"), streams.open_text(file) as stream:
         while block := stream.read(1 << 16):
             given += len(block)
-    assert given <= (1 << 20) + streams.MOST_TIMES * (tmp_path / "a.csv.gz").stat().st_size
+    assert given <= (1 << 20) + streams.MOST_TIMES * path.stat().st_size
     with pytest.raises(InputError, match="unpacks to more than 200 times its size"):
         list(read_chunks(file, ("text",), 100))
 
@@ -364,7 +378,7 @@ def test_objects_need_not_all_have_a_column_and_a_column_that_none_has_is_named(
         (file,) = resolve_source(str(tmp_path / name))
         read = [cell for chunk in read_chunks(file, ("label",), 100) for cell in chunk.columns["label"]]
         assert read == [None] * 2500 + ["x"] * 100
-        with pytest.raises(InputError, match=rf"{name}: has no column `kind`; its columns are label, text"):
+        with pytest.raises(InputError, match=rf"{name}: has no column `kind`; its columns are `label`, `text`"):
             list(read_chunks(file, ("kind",), 100))
 
 
@@ -471,29 +485,29 @@ def test_a_batch_keeps_every_digit_of_a_number(tmp_path, numbers, kind, kept):
 # --- packed files ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("codec", [bz2, gzip])
+@pytest.mark.parametrize("codec", [bz2, gzip, lzma])
 def test_members_that_are_empty_and_zeros_at_the_end_hide_no_row(tmp_path, codec):
     start, rest = csv_of()[:40], csv_of()[40:]
     packed = codec.compress(start) + codec.compress(b"") + codec.compress(rest) + b"\0" * 512
-    path = tmp_path / f"a.csv.{'gz' if codec is gzip else 'bz2'}"
+    path = tmp_path / f"a.csv.{ {bz2: 'bz2', gzip: 'gz', lzma: 'xz'}[codec] }"
     path.write_bytes(packed)
     assert len(frame(tmp_path / "home", source=str(path))) == len(TABLE)
 
 
-@pytest.mark.parametrize("end", ["gz", "bz2", "zst"])
+@pytest.mark.parametrize("end", PACKERS)
 @pytest.mark.parametrize("after", ["garbage", "a damaged member", "half a member"])
 def test_what_follows_a_whole_member_and_is_none_is_an_input_error(tmp_path, end, after):
-    compress = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zst_of}[end]
-    more = compress(csv_of() * 50)
+    compress = PACKERS[end]
+    more = compress(ROWS_ALONE * 50)
     rest = {"garbage": b"garbage", "a damaged member": b"X" + more[1:], "half a member": more[: len(more) // 2]}[after]
     (tmp_path / f"a.csv.{end}").write_bytes(compress(csv_of()) + rest)
     with pytest.raises(InputError, match=rf"a\.csv\.{end}: is no whole \w+ file"):
         frame(tmp_path / "home", source=str(tmp_path / f"a.csv.{end}"))
 
 
-@pytest.mark.parametrize("end", ["gz", "bz2", "zst"])
+@pytest.mark.parametrize("end", PACKERS)
 def test_a_packed_file_with_damaged_bytes_is_an_input_error(tmp_path, end):
-    whole = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zst_of}[end](csv_of() * 50)
+    whole = PACKERS[end](csv_of() * 50)
     refused = []
     for place in range(0, len(whole) - 3, max(1, len(whole) // 20)):
         path = tmp_path / f"a.csv.{end}"
@@ -510,6 +524,8 @@ def test_a_packed_file_with_damaged_bytes_is_an_input_error(tmp_path, end):
     [
         (xlsx_of(one=TABLE), r"is a \.xlsx file by its first bytes, and is read as csv: name it \.xlsx"),
         (b"PK\x03\x04rest", r"is a \.zip file by its first bytes, and is read as csv: unpack it"),
+        (b"7z\xbc\xaf\x27\x1crest", r"is a \.7z file by its first bytes, and is read as csv: unpack it"),
+        (b"\x04\x22\x4d\x18rest", r"is a \.lz4 file by its first bytes, and is read as csv: pack it as \.gz or \.zst"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", r"is a \.xls file by its first bytes, and is read as csv: save it as \.xlsx"),
     ],
 )

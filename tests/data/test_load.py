@@ -156,7 +156,7 @@ def test_a_first_row_where_no_header_is_is_not_printed(tmp_path):
     source = csv(tmp_path / "a.csv", "anna@example.org,030 1234567,order 12,label\n")
     with pytest.raises(InputError) as raised:
         frame(tmp_path, source=source)
-    assert "its columns are xxxx@xxxxxxx.xxx, 999 9999999, order 12, label: " in str(raised.value)
+    assert "its columns are `xxxx@xxxxxxx.xxx`, `999 9999999`, `order 12`, `label`: " in str(raised.value)
 
 
 @pytest.mark.parametrize("end", ["csv", "jsonl"])

@@ -117,7 +117,7 @@ def test_an_odd_cell_is_named_by_row_and_column(odd, tmp_path: Path) -> None:
         loaded_source(Data(source=odd, time="at"), "text-classification", tmp_path / "home"),
     ):
         pass
-    with pytest.raises(InputError, match=r"has no column `when`; its columns are id, text"):
+    with pytest.raises(InputError, match=r"has no column `when`; its columns are `id`, `text`"):
         fingerprint_files(resolve_source(odd), ("when",))
 
 

@@ -284,6 +284,13 @@ def test_what_is_not_looked_at_for_strays_is_said(home, monkeypatch):
     assert "without mlflow" in found["strays"]["what"]
 
 
+def test_a_database_of_mlflow_that_is_not_there_yet_is_no_fault_and_is_not_made(home, tmp_path, monkeypatch):
+    home.path.mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/absent/x.db")
+    found = {check["name"]: check for check in run_doctor(None, quiet=True)["checks"]}
+    assert found["strays"]["state"] == found["mlflow"]["state"] == "ok" and not (tmp_path / "absent").exists()
+
+
 def test_a_home_that_cannot_be_written_is_a_fault(tmp_path):
     if os.getuid() == 0:
         pytest.skip("root writes everywhere")

@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,14 @@ def test_a_word_that_no_command_takes_is_shown_without_its_credential(capsys):
     with pytest.raises(SystemExit):
         command_line.main(["doctor", "--addres", "http://u:hunter2@h"])
     assert "hunter2" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["input", "output", "version", "config", "overrides"])
+def test_a_word_whose_bytes_are_no_utf8_is_refused_before_it_is_kept(option):
+    word = os.fsdecode(b"a=\xff.parquet")
+    given = {"input": "a.csv", "id": word, option: [word] if option == "overrides" else Path(word) if option == "config" else word}
+    with pytest.raises(InputError, match=rf"^{option} 'a=\\udcff\.parquet': holds bytes that are no UTF-8"):
+        command_line._refuse_credentials(argparse.Namespace(**given))
 
 
 def test_the_id_of_a_row_may_be_an_address_with_a_key(monkeypatch, capsys):

@@ -1,6 +1,8 @@
 """What is looked at in a model that was fine-tuned elsewhere, and what is refused, with the remedy, before anything is done."""
 
 import json
+import os
+import re
 import shutil
 
 import pytest
@@ -106,6 +108,13 @@ def test_pickled_weights_are_not_opened(folder):
     weights.rename(folder / "pytorch_model.bin")
     said = refused(folder)
     assert "only pytorch_model.bin, which can run code" in said and "save_pretrained" in said
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_pipe_in_a_folder_is_no_file_of_it_and_is_not_waited_for(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    assert re.search(rf"(has|holds) no {name}", refused(folder))
 
 
 def test_what_a_trainer_leaves_beside_the_weights_does_no_harm(folder):

@@ -1,6 +1,8 @@
 """A batch is scored once, whoever is killed on the way: all columns kept, one answer a row, the same result."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 import threading
@@ -18,7 +20,8 @@ from configs.errors import InfraError, InputError
 from configs.schema import Data
 from tasks.data.preparation.load import loaded_source
 from tasks.serving.batch import part_files, partial_answers
-from tasks.serving.batch.input_files import inspect_files, place_of
+from tasks.serving.batch.input_files import inspect_files
+from tasks.serving.batch.output_file import place_of
 from tasks.serving.batch.part_files import result_mark
 from tasks.serving.batch.scoring import score_files
 from tasks.serving.batch.scoring_job import ScoringJob
@@ -262,6 +265,23 @@ def test_a_file_of_any_kind_keeps_the_types_it_has(tmp_path):
     assert pq.read_table(tmp_path / "out2.parquet").column("list").to_pylist() == [[1], [], None]
 
 
+def test_a_column_that_python_has_no_type_for_loses_nothing(tmp_path):
+    times = pa.array([1, 3_661_000_000_002, None], type=pa.time64("ns"))
+    table = pa.table({"text": ["a", "b", "c"], "at": times, "ok": pa.array([True, False, None]).cast(pa.bool8())})
+    pq.write_table(table, tmp_path / "a.parquet")
+    run(tmp_path, tmp_path / "a.parquet", tmp_path / "out.parquet")
+    found = pq.read_table(tmp_path / "out.parquet")
+    assert found.column("at").to_pylist() == ["00:00:00.000000001", "01:01:01.000000002", None]
+    assert found.schema.field("ok").type == pa.bool_() and found.column("ok").to_pylist() == [True, False, None]
+
+
+def test_lists_that_the_library_cannot_read_back_are_said_to_be_so(tmp_path):
+    table = pa.table({"text": ["a", "b"], "x": pa.array([[1.0, 2.0], None], type=pa.list_(pa.float32(), 2))})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"a\.parquet: has a column of lists of one fixed size .*: write .* plain lists"):
+        run(tmp_path, tmp_path / "a.parquet", tmp_path / "out.parquet")
+
+
 def test_a_folder_is_one_batch_of_all_columns(tmp_path):
     (tmp_path / "in").mkdir()
     write(tmp_path / "in", 30, "a.csv")
@@ -294,6 +314,12 @@ def test_what_is_wrong_with_the_input_is_said_before_anything_is_scored(tmp_path
     with pytest.raises(InputError, match=message):
         run(tmp_path, tmp_path / "rows.csv", tmp_path / "out.parquet", pause=1e6)
     assert not list(tmp_path.glob("*out*"))
+
+
+@pytest.mark.parametrize("source", ["", "absent.csv", "absent/*.csv", "~nobody-of-this-name/rows.csv", "s3x://bucket/rows.csv"])
+def test_an_input_that_is_none_is_named_by_the_option_that_gave_it(source):
+    with pytest.raises(InputError, match=f"^--input ({re.escape(source)}:|is an empty text: name a file)"):
+        inspect_files(source, "text", "auto", 1000)
 
 
 def test_of_a_first_row_that_is_no_header_nothing_personal_is_told(tmp_path):
@@ -345,6 +371,70 @@ def test_a_result_goes_where_it_is_not_read_as_input(tmp_path):
     for output, source in (("in/out.parquet", "in"), ("in", "rows.csv"), ("out.csv", "in"), ("a.parquet", "a.parquet")):
         with pytest.raises(InputError, match="--output"):
             place_of(str(tmp_path / output), str(tmp_path / source))
+
+
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [
+        ("in/*.parquet", "in/a.parquet"),
+        ("in/*.parquet", "in/new.parquet"),
+        ("in/**/*.parquet", "in/new.parquet"),
+        ("in/**/*.parquet", "in/deep/er/new.parquet"),
+        ("*/[a-c].parquet", "in/b.parquet"),
+        ("in/link.parquet", "elsewhere.parquet"),
+        ("in/*.parquet", "elsewhere.parquet"),
+        ("in", "elsewhere.parquet"),
+        ("linked/*.parquet", "in/new.parquet"),
+    ],
+)
+@pytest.mark.parametrize("setting", ["--input", "data.source", "data.test"])
+def test_a_result_is_no_file_of_the_rows_that_are_scored_or_learned(tmp_path, source, output, setting):
+    (tmp_path / "in").mkdir()
+    for name in ("in/a.parquet", "elsewhere.parquet"):
+        (tmp_path / name).write_bytes(b"rows")
+    (tmp_path / "in" / "link.parquet").symlink_to(tmp_path / "elsewhere.parquet")
+    (tmp_path / "linked").symlink_to(tmp_path / "in")
+    named = {"--input": "rows.csv", "data.source": ("rows.csv", "s3://bucket/rows.parquet"), "data.test": None}
+    named[setting] = f"{tmp_path}/{source}" if setting == "--input" else ("absent.csv", f"{tmp_path}/{source}")
+    data = Data(source=named["data.source"], test=named["data.test"])
+    with pytest.raises(InputError, match=f"--output .*: lies in {setting} .*{re.escape(source)}.*: name another place"):
+        place_of(str(tmp_path / output), named["--input"], data)
+
+
+def test_a_place_that_no_pattern_of_rows_finds_is_free(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "2025.csv").touch()
+    for source in ("in/*.csv", "in/20*", "*.parquet", "in/2025.csv", "in/?/*.parquet", "sqlite:///in/out.db/rows"):
+        data = Data(source=f"{tmp_path}/{source}") if "://" not in source else Data(source=source)
+        assert place_of(str(tmp_path / "in" / "out.parquet"), data.source, data) == tmp_path / "in" / "out.parquet"
+
+
+def test_a_file_that_holds_no_result_is_not_replaced_and_a_result_or_an_empty_file_is(tmp_path):
+    source, frame = write(tmp_path, 10)
+    place = tmp_path / "out.parquet"
+    place.touch()
+    assert place_of(str(place), str(source)) == place
+    run(tmp_path, source, place)
+    assert place_of(str(place), str(source)) == place
+    whole = place.read_bytes()
+    footer = int.from_bytes(whole[-8:-4], "little")
+    for content in (b"no Parquet", whole[: -8 - footer] + b"\xff" * footer + whole[-8:]):
+        place.write_bytes(content)
+        with pytest.raises(InputError, match=r"is there already and holds no result of a scoring: name another file, or move it away"):
+            place_of(str(place), str(source))
+    frame.to_parquet(place)
+    with pytest.raises(InputError, match=r"holds no result of a scoring"):
+        place_of(str(place), str(source))
+
+
+def test_a_result_below_a_file_or_in_the_place_of_a_pipe_is_refused_before_anything_is_opened(tmp_path):
+    (tmp_path / "a.parquet").touch()
+    for below in (tmp_path / "a.parquet", Path("/dev/null")):
+        with pytest.raises(InputError, match=rf"--output {below}/x/y\.parquet: its folder is a file, {below}: name another place"):
+            place_of(f"{below}/x/y.parquet", "rows.csv")
+    os.mkfifo(tmp_path / "pipe.parquet")
+    with pytest.raises(InputError, match="is a pipe or a device: name a file"):
+        place_of(str(tmp_path / "pipe.parquet"), "rows.csv")
 
 
 def test_ids_in_a_result_are_the_users_own_and_a_text_that_says_nothing_is_asked_nothing(tmp_path):

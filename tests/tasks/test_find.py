@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -142,3 +143,15 @@ def test_without_json_it_is_told_in_words(home, tmp_path, capsys):
         main(["find", path, "--id", "user7@example.com"])
     said = " ".join(capsys.readouterr().err.split())
     assert "source: rows.csv row 8" in said and "snapshot " in said and "user7" not in said
+
+
+@pytest.mark.parametrize("redact", [True, False])
+def test_an_id_whose_bytes_are_no_utf8_is_found_as_any_other_and_an_unknown_one_is_refused(home, tmp_path, capsys, redact):
+    odd = os.fsdecode(b"id-\xff\xfe")  # as the command line gives such bytes, and a table or a Parquet file too
+    rows = [{**row, "n": odd if place == 4 else f"r{place}"} for place, row in enumerate(people())]
+    path = config(tmp_path, people(), source="rows.jsonl", redact={"enabled": redact})
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    sealed(home, path)
+    found = find(capsys, path, odd)
+    assert found["source"] == ["rows.jsonl row 5"] and len(found["snapshots"]) == 1
+    assert "no row of this id" in find(capsys, path, os.fsdecode(b"\xff"), code=2)

@@ -47,6 +47,26 @@ def test_a_database_that_was_never_finished_is_begun_anew_and_nobody_sees_half_o
     assert again(tracking).has_run(run) and not list(tmp_path.glob(".mlflow.db.*"))
 
 
+def test_a_command_that_reads_makes_no_database_where_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/absent/x.db")
+    for settings in ({"may_begin": False}, {"only_look": True}):
+        registry = Registry(Tracking(Home(tmp_path / "home"), **settings), "champion")
+        with pytest.raises(InfraError, match=r"MLFLOW_TRACKING_URI=sqlite:.*/absent/x\.db: there is no database .*: is this"):
+            registry.champion("tiny")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "absent").mkdir()
+    Tracking(Home(tmp_path / "home")).open_run("tiny", "key", "first", {})
+    assert Registry(Tracking(Home(tmp_path / "home"), may_begin=False), "champion").champion("tiny") is None
+
+
+@pytest.mark.parametrize("uri", ["foo", "./mlruns", "localhost:5000", "me:secret@mlflow.example"])
+def test_what_is_no_address_of_an_mlflow_is_told_by_its_variable(tmp_path, monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(InfraError, match=r"MLFLOW_TRACKING_URI=.*: is no address of an MLflow: write http://HOST:PORT") as told:
+        Tracking(Home(tmp_path)).open_run("tiny", "key", "first", {})
+    assert "secret" not in str(told.value) and not list(tmp_path.iterdir())
+
+
 def test_a_train_key_has_one_run_whoever_opens_it_and_whatever_became_of_it(tracking):
     run = tracking.open_run("tiny", "key", "first", {"pipeline": "tiny"})
     for status in ("RUNNING", "FAILED", "KILLED", "FINISHED"):

@@ -28,12 +28,13 @@ class Place:
 
 def kept_ids(value: str, data: Data, redactor: Redactor | None) -> tuple[str, ...]:
     """The forms of a kept id: a pseudonym under this key, or as it is (older snapshots, redaction off, a pseudonym itself)."""
-    if redactor is None or PSEUDONYM.fullmatch(value):
-        return (value,)
-    name, mark, number = value.rpartition("#")
+    plain = value.encode("utf-8", "backslashreplace").decode()  # bytes of a command that are no UTF-8, as such ids are kept
+    if redactor is None or PSEUDONYM.fullmatch(plain):
+        return (plain,)
+    name, mark, number = plain.rpartition("#")
     if data.id is None and mark:
-        return (value, f"{file_name(name, redactor)}#{number}")
-    return (value, pseudonym_of(value, redactor.key))
+        return (plain, f"{file_name(name, redactor)}#{number}")
+    return (plain, pseudonym_of(value, redactor.key))
 
 
 def find_in_snapshot(folder: Path, ids: Collection[str]) -> list[Place]:

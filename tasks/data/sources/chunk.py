@@ -69,7 +69,9 @@ def check_present(present: Iterable[str], required: Sequence[str], path: str, hi
     for name in required:
         if names.count(name) != 1:
             problem = "has no column" if name not in names else "has more than one column"
-            listed = ", ".join(map(shown_name, map(str, sorted(names) if isinstance(present, set) else names)))[:500]
+            listed = ", ".join(f"`{shown_name(str(each))}`" for each in (sorted(names) if isinstance(present, set) else names))[
+                :500
+            ]
             raise InputError(f"{path}: {problem} `{name}`; its columns are {listed}: correct the names under data{hint}")
 
 

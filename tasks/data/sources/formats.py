@@ -13,12 +13,12 @@ SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet", ".pq": "parquet", ".xlsx": "xlsx",
 }  # fmt: skip
 TABBED = (".tsv", ".tab")
-PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}  # as pyarrow names them
-READABLE = "CSV or TSV, JSON (lines or an array), Parquet or XLSX, the first two also as .gz, .zst or .bz2"
+PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
+READABLE = "CSV or TSV, JSON (lines or an array), Parquet or XLSX, the first two also as .gz, .zst, .bz2 or .xz"
 _REMEDIES = {
     ".zip": "unpack it", ".7z": "unpack it", ".rar": "unpack it", ".tar": "unpack it", ".tgz": "unpack it",
     ".xls": "save it as .xlsx", ".xlsm": "save it as .xlsx", ".ods": "save it as .xlsx",
-    ".xz": "pack it as .gz or .zst", ".lz4": "pack it as .gz or .zst", ".lzma": "pack it as .gz or .zst",
+    ".lz4": "pack it as .gz or .zst", ".lzma": "pack it as .gz or .zst",
     ".txt": "name it .csv or .tsv if it holds a table",
 }  # fmt: skip
 
@@ -30,7 +30,7 @@ def format_suffix(name: str) -> str:
 
 
 def packing_of(name: str) -> str | None:
-    """The compression of a file, as pyarrow names it; None for a plain file."""
+    """The name of a file's compression; None for a plain file."""
     return PACKED.get(PurePosixPath(name.lower()).suffix)
 
 
@@ -38,6 +38,11 @@ def format_of(name: str, format: str) -> Format | None:
     """The format of a file where `data.format` is `format`; None where it cannot be told, or cannot be read."""
     known = SUFFIXES.get(format_suffix(name)) if format == "auto" else SUFFIXES[f".{format}"]
     return None if packing_of(name) and known in ("parquet", "xlsx") else known
+
+
+def foreign_remedy(end: str) -> str | None:
+    """What to do about a file of a kind that is read in no way; None for any other."""
+    return None if end == ".txt" else _REMEDIES.get(end)
 
 
 def is_data(name: str, format: str) -> bool:
@@ -59,6 +64,5 @@ def remedy_for(name: str, format: str) -> str:
 def unknown_format(path: str, name: str) -> InputError:
     """The error for a file that was named and whose format cannot be told; an address may end otherwise than the file's name."""
     end = PurePosixPath(name).suffix or name
-    return InputError(
-        f"{path}: its format cannot be told from `{end}`: {remedy_for(name, 'auto')}; or set data.format to csv, jsonl or parquet"
-    )
+    other = "" if foreign_remedy(end.lower()) else "; or set data.format to csv, jsonl or parquet"
+    return InputError(f"{path}: its format cannot be told from `{end}`: {remedy_for(name, 'auto')}{other}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from configs.errors import InputError
@@ -88,3 +90,20 @@ def _fixed_part(path: Path) -> Path:
             break
         fixed.append(part)
     return Path(*fixed) if fixed else Path()
+
+
+def fits_pattern(place: Path, part: str) -> bool:
+    """Whether a pattern would find a file at that place, which has no links in it, were there one."""
+    path = Path(part).expanduser()
+    root = _fixed_part(path)
+    above = root.resolve()
+    return place.is_relative_to(above) and _fits(place.relative_to(above).parts, path.relative_to(root).parts)
+
+
+def _fits(names: Sequence[str], patterns: Sequence[str]) -> bool:
+    """Whether the parts of a path are those of a pattern; `**` stands for any number of them."""
+    if not patterns:
+        return not names
+    if patterns[0] == "**":
+        return any(_fits(names[start:], patterns[1:]) for start in range(len(names) + 1))
+    return bool(names) and fnmatchcase(names[0], patterns[0]) and _fits(names[1:], patterns[1:])

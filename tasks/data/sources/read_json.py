@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -35,6 +36,7 @@ def _read_lines(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, o
         except _DuplicateKeyError as error:
             raise InputError(f"{path} line {number}: {error}") from error
         except (ValueError, RecursionError) as error:
+            _check_digits(error, f"{path} line {number}")
             raise InputError(
                 f"{path} line {number}: is not JSON ({error}): each line holds one object, or the whole file one array of objects"
             ) from error
@@ -73,11 +75,19 @@ def _read_value(text: _TextWindow, where: str, limit: int) -> object:
         except _DuplicateKeyError as error:
             raise InputError(f"{where}: {error}") from error
         except (ValueError, RecursionError) as error:
+            _check_digits(error, where)
             rest = len(text.held) - text.at
             if rest > limit:
                 raise InputError(f"{where}: is longer than {limit:,} characters, or is not JSON ({error}): correct it") from error
             if isinstance(error, RecursionError) or not text.more(max(_BLOCK, rest)):
                 raise InputError(f"{where}: is not JSON ({error}): write or copy the file again") from error
+
+
+def _check_digits(error: Exception, where: str) -> None:
+    """Refuse a number of more digits than Python reads, of which the library speaks to programmers."""
+    if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError):
+        digits = sys.get_int_max_str_digits()
+        raise InputError(f"{where}: holds a number of more than {digits:,} digits: write it as a text, in quotes") from error
 
 
 class _TextWindow:

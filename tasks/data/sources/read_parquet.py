@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _END = struct.Struct("<I4s")  # how a file ends: the size of its footer, and PAR1
 _SIGNATURE_BYTES = 28  # of a footer: a nonce and a tag
+_SIZED = "Expected all lists to be of size"  # how the library says that it cannot read its own nulls
 _ROW_BYTES = 16  # what a row costs at least once it is read, however little of the file it takes
 
 
@@ -63,6 +64,9 @@ def _report_damage(path: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        if _SIZED in str(error):
+            fault = f"has a column of lists of one fixed size with nulls in it, which cannot be read back ({str(error)[:100]})"
+            raise InputError(f"{path}: {fault}: write the column as plain lists") from error
         raise InputError(f"{path}: is not a whole Parquet file ({str(error)[:200]}): write or copy it again") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: has a column whose name is not UTF-8 ({str(error)[:200]}): write the file again") from error
@@ -75,13 +79,15 @@ def _report_damage(path: str) -> Iterator[None]:
 def arrow_cells(column: pa.Array | pa.ChunkedArray, where: str) -> list[object]:
     """An Arrow column's cells; floats of 32 bits as the numbers they were written for: 0.1, not 0.10000000149011612.
 
-    Bytes of a text that are no UTF-8 become halves of surrogate pairs: they cost their row, not the file. InputError, which begins
-    with `where`, for a value that Python cannot hold.
+    A time of a day in nanoseconds is the text of it, for Python's have none. Bytes of a text that are no UTF-8 become halves of
+    surrogate pairs: they cost their row, not the file. InputError, which begins with `where`, for a value that Python cannot hold.
     """
     import pyarrow as pa
 
     if pa.types.is_float32(column.type):
         column = column.cast(pa.string()).cast(pa.float64())
+    if column.type == pa.time64("ns"):
+        column = column.cast(pa.string())
     try:
         try:
             return list(column.to_pylist())

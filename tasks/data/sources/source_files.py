@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from configs.errors import InputError
+from configs.errors import InfraError, InputError
 from configs.schema import Data, is_table
 from tasks.data.sources.formats import READABLE, TABBED, Format, format_of, format_suffix, is_data, remedy_for, unknown_format
 from tasks.data.sources.local_files import HIDDEN, check_is_file, list_local_files
@@ -32,6 +34,15 @@ class File:
     def is_local(self) -> bool:
         """Whether it is a file of this machine."""
         return self.format not in ("hf", "table") and "://" not in self.path
+
+
+@contextmanager
+def faults_naming(name: str, instead_of: str = "data.source") -> Iterator[None]:
+    """Let faults name the setting by which a source was given, or the table whose rows a file holds."""
+    try:
+        yield
+    except (InputError, InfraError) as error:
+        raise type(error)(str(error).replace(instead_of, name, 1)) from error
 
 
 def data_files(data: Data) -> tuple[tuple[File, ...], tuple[File, ...]]:
@@ -67,7 +78,8 @@ def source_files(
     source: str | tuple[str, ...], test: str | tuple[str, ...] | None = None, format: str = "auto", separator: str | None = None
 ) -> tuple[tuple[File, ...], tuple[File, ...]]:
     """The files of the source and of `data.test`; a file that both name is test, and names never clash."""
-    held_out = () if test is None else resolve_source(test, format, separator)
+    with faults_naming("data.test"):
+        held_out = () if test is None else resolve_source(test, format, separator)
     paths = {_real_path(file) for file in held_out}
     rows = tuple(f for f in resolve_source(source, format, separator) if _real_path(f) not in paths)
     if not rows:
@@ -85,7 +97,8 @@ def left_out(data: Data) -> tuple[str, ...]:
 
 def left_out_of(setting: str, part: str, format: str) -> tuple[str, ...]:
     """The sentence of `left_out` for one source, which the user named by `setting`; none where every file is read."""
-    others = [] if part.startswith("hf://") or is_table(part) else _list_files(part, format)[1]
+    with faults_naming(setting):
+        others = [] if part.startswith("hf://") or is_table(part) else _list_files(part, format)[1]
     if not others:
         return ()
     more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import lzma
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from configs.errors import InputError
-from tasks.data.sources.formats import PACKED, packing_of, remedy_for
+from tasks.data.sources.formats import PACKED, foreign_remedy, packing_of
 from tasks.data.sources.source_files import File
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 MOST_TIMES = 200  # as large as what was read of the packed file: texts pack to a tenth or so, logs to a fiftieth
 _BLOCK = 1 << 16  # bytes that are unpacked at once
 _PEEKED = 4096  # bytes of a beginning that is looked at
+_XZ_MEMORY = 1 << 28  # bytes that a file of xz may ask for to be unpacked; `xz -9` asks for a quarter of it
 ALWAYS = 64 << 20  # bytes that any packed file may grow to
 _GZIP = b"\x1f\x8b"
 _MAGIC = {
     _GZIP: ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2", b"PK\x03\x04": ".zip", b"PAR1": ".parquet",
-    b"\xd0\xcf\x11\xe0": ".xls",
+    b"\xd0\xcf\x11\xe0": ".xls", b"\xfd7zXZ\x00": ".xz", b"\x04\x22\x4d\x18": ".lz4", b"7z\xbc\xaf\x27\x1c": ".7z",
+    b"Rar!\x1a\x07": ".rar",
 }  # fmt: skip
 
 
@@ -81,7 +84,7 @@ def _check_not_packed(file: File, start: bytes) -> None:
         if end == ".zip" and (b"[Content_Types].xml" in start or b"xl/" in start):
             end = ".xlsx"
         remedy = f"name it {PurePosixPath(file.name).name}{end}" if end in PACKED else f"name it {end}"
-        remedy = remedy_for(f"a{end}", "auto") if end in (".zip", ".xls") else remedy
+        remedy = foreign_remedy(end) or remedy
         raise InputError(f"{file.path}: is a {end} file by its first bytes, and is read as {file.format}: {remedy}")
 
 
@@ -112,7 +115,7 @@ class _DecompressedStream(io.RawIOBase):
     def readinto(self, target: Any) -> int:
         try:
             block = self._plain.read(len(target))
-        except (EOFError, ValueError, zlib.error, OSError) as error:
+        except (EOFError, ValueError, zlib.error, lzma.LZMAError, OSError) as error:
             if isinstance(error, OSError) and (error.errno is not None or type(error) not in (OSError, gzip.BadGzipFile)):
                 raise
             raise InputError(f"{self._path}: is no whole {self._codec} file ({str(error)[:200]}): pack or copy it again") from error
@@ -126,7 +129,10 @@ class _Bz2Members:
     """The members of a bz2 file; `bz2.BZ2File` ends in silence where the beginning of one is damaged, and loses the rest."""
 
     def __init__(self, packed: _CountingStream) -> None:
-        self._packed, self._member, self._held = packed, bz2.BZ2Decompressor(), b""
+        self._packed, self._member, self._held = packed, self._begin_member(), b""
+
+    def _begin_member(self) -> bz2.BZ2Decompressor | lzma.LZMADecompressor:
+        return bz2.BZ2Decompressor()
 
     def read(self, size: int) -> bytes:
         """At most so many bytes; none at the end."""
@@ -135,7 +141,7 @@ class _Bz2Members:
                 self._held = self._rest_after_member()
                 if not self._held:
                     return b""
-                self._member = bz2.BZ2Decompressor()
+                self._member = self._begin_member()
             packed = b""
             if self._member.needs_input:
                 packed, self._held = self._held or self._packed.read(_BLOCK), b""
@@ -152,6 +158,13 @@ class _Bz2Members:
         return rest
 
 
+class _XzMembers(_Bz2Members):
+    """The members of an xz file."""
+
+    def _begin_member(self) -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+
 def _open_decompressor(packed: Any, codec: str) -> gzip.GzipFile | _Bz2Members | pa.CompressedInputStream:
     """A reader over all members of a file, empty ones too, and over the zeros that fill up its last block."""
     match codec:
@@ -159,6 +172,8 @@ def _open_decompressor(packed: Any, codec: str) -> gzip.GzipFile | _Bz2Members |
             return gzip.GzipFile(fileobj=packed, mode="rb")
         case "bz2":
             return _Bz2Members(packed)
+        case "xz":
+            return _XzMembers(packed)
     import pyarrow as pa
 
     return pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), codec)

@@ -193,7 +193,7 @@ def check_columns(source: OpenTable, columns: tuple[str, ...]) -> None:
     """Refuse a column that the table does not have."""
     there = source.table.c.keys()
     if missing := [name for name in columns if name not in there]:
-        listed = ", ".join(there)[:500]
+        listed = ", ".join(f"`{name}`" for name in there)[:500]
         raise InputError(f"{source.shown}: has no column `{missing[0]}`; its columns are {listed}: correct the names under data")
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 EARLIEST = datetime(1000, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=366)  # how far clocks and plans may run ahead; beyond it a time is a mistake, or stands for none
-_WRITTEN = r"[ 0-9TZ:.,+−-]+"  # `today` and `now` are read as the moment of reading, which no row means
+_DAY = r"\d{4}(?:-\d{1,2}-\d{1,2}|\d{4}|\.\d{1,2}\.\d{1,2}| \d{1,2} \d{1,2})"
+# A decimal number would be read as a month of a year, `today` and `now` as the moment of reading, which no row means.
+_WRITTEN = rf"(?: *(?:\d{{4}}(?:-\d{{1,2}})?|{_DAY}(?:[T ][ 0-9Z:.,+−-]*)?))"
 _SHOWN = 60
 
 
@@ -30,9 +32,8 @@ def read_times(values: list[str | None], chunk: Chunk, column: str) -> pa.Array:
     bad = (parsed.isna() & texts.notna()).to_numpy()
     if bad.any():
         index = int(bad.argmax())
-        shape = cell_shape(str(values[index]))
         raise InputError(
-            f"{chunk.place(index)}: `{column}` is no time: write ISO 8601, as 2026-01-31T08:15:00Z; the cell has the form {shape!r}"
+            f"{chunk.place(index)}: `{column}` is no time: write ISO 8601, as 2026-01-31T08:15:00Z; {_fault(str(values[index]))}"
         )
     latest = datetime.now(UTC) + AHEAD
     absurd = ((parsed < EARLIEST) | (parsed > latest)).fillna(False).to_numpy(dtype=bool)
@@ -43,6 +44,16 @@ def read_times(values: list[str | None], chunk: Chunk, column: str) -> pa.Array:
             f"{EARLIEST.year} to {latest:%Y-%m-%d}): correct it, or leave it empty"
         )
     return pa.array(parsed, type=pa.timestamp("us", tz="UTC"))
+
+
+def _fault(text: str) -> str:
+    """What is wrong with a cell that is no time, by its form alone."""
+    form = f"the cell has the form {cell_shape(text)!r}"
+    if text != text.rstrip():
+        return f"{form}, which ends in a space"
+    if re.fullmatch(_WRITTEN, text):
+        return f"{form}, and there is no such day, or no such time of a day"
+    return form
 
 
 def window_edges(window: Window) -> tuple[datetime | None, datetime | None]:

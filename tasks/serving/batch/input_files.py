@@ -15,7 +15,7 @@ from tasks.data.normalise import holds_half_character
 from tasks.data.sources import read_parquet
 from tasks.data.sources.chunk import cell_text, check_present
 from tasks.data.sources.read_files import Chunk, file_header, read_chunks
-from tasks.data.sources.source_files import File, resolve_source
+from tasks.data.sources.source_files import File, faults_naming, resolve_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,6 +63,7 @@ class Batch:
         return pa.table(arrays)
 
 
+@faults_naming("--input")
 def inspect_files(source: str, text: str, format: str, max_characters: int, separator: str | None = None) -> Batch:
     """Read the files to their ends: what is wrong with a row is said now, not after an hour.
 
@@ -133,12 +134,15 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 
 def _plain_type(kind: pa.DataType) -> str | pa.DataType:
-    """An Arrow type, dictionaries and long strings as what they hold."""
+    """An Arrow type; dictionaries, long strings and truths of eight bits as what they hold, times in nanoseconds as texts."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
         return _plain_type(kind.value_type)
-    return TEXT if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
+    if isinstance(kind, pa.BaseExtensionType) and kind.extension_name == "arrow.bool8":
+        return pa.bool_()
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or kind == pa.time64("ns")
+    return TEXT if texts else kind
 
 
 def _json_type(value: Any) -> str:
@@ -187,21 +191,6 @@ def _as_text(value: object) -> str | None:
     if isinstance(value, date | time):
         return str(value)
     return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def place_of(path: str, source: str) -> Path:
-    """Where a result goes; InputError where it cannot, or would be read as input the next time."""
-    try:
-        place = Path(path).expanduser().resolve()
-        is_folder = place.is_dir()
-    except (OSError, RuntimeError) as error:  # a name that is too long, the home of a user who is unknown
-        raise InputError(f"--output {path[:200]}: is no place for a file ({str(error)[:100]}): name another one") from None
-    if place.suffix != ".parquet" or is_folder:
-        raise InputError(f"--output {path}: name a file that ends in .parquet")
-    rows = Path(source).expanduser().resolve()
-    if place == rows or (rows.is_dir() and place.is_relative_to(rows)):
-        raise InputError(f"--output {path}: lies in --input {source} and would be read as input: name another place")
-    return place
 
 
 def staging_prefix(output: Path) -> str:

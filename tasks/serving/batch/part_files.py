@@ -33,6 +33,10 @@ def result_mark(path: Path) -> dict[str, Any] | None:
         mark = (pq.read_schema(path).metadata or {}).get(MARK)
     except (FileNotFoundError, pa.ArrowInvalid):
         return None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        return None  # the library's word for a damaged footer
     return None if mark is None else dict(json.loads(mark))
 
 
