@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import argparse
 import atexit
-import errno
 import gc
 import json
-import os
-import signal
 import sys
-import threading
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from configs.credentials import clean_value, credential_in, mask_value, remedy_for, without_credentials
-from configs.errors import InfraError, InputError, StoppedError
+from configs.credentials import clean_value, credential_in, mask_value, remedy_for
+from configs.errors import InfraError, InputError
+from flows.cli.process import exit_process, interrupt_on_sigterm, open_standard_streams, print_error, restart_in_utf8, write_output
 from tasks.common.home import configured_home, settle_environment
 
 Command = Callable[[argparse.Namespace], int]
 
-DISK = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EROFS), "mend the disk"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM), "make it this user's to read and write"),
-}
 OBJECTS = 50_000  # made between two searches for garbage: those that imports make stay, and searching them was a fifth of the start
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; exit 0 when done, 2 where the input is at fault, 128 + n when stopped by signal n, 1 for anything else."""
+    if arguments is None:
+        open_standard_streams()
+        restart_in_utf8()
     gc.set_threshold(OBJECTS)
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
@@ -41,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.overrides = [*options.overrides, *rest]
     code = [1]
     if arguments is None:
-        atexit.register(_exit_process, code)  # registered before any library's own, so it runs after them all
+        atexit.register(exit_process, code)  # registered before any library's own, so it runs after them all
     code[0] = _run_command(options.command, options)
     sys.exit(code[0])
 
@@ -59,24 +53,16 @@ def _refuse_credentials(options: argparse.Namespace) -> None:
                 raise InputError(f"{name} {key}{equals}{mask_value(text)}: {fault}; {remedy_for(text)}")
 
 
-def _exit_process(code: list[int]) -> None:
-    """End the process here: to take the imported libraries apart piece by piece takes seconds, and is of no use."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code[0])
-
-
 def _run_command(command: Command, options: argparse.Namespace) -> int:
     try:
         if command is not _schema:
             _check_working_folder()
             settle_environment(configured_home())  # before a command imports Prefect, which reads the environment once
-        with _interrupt_on_sigterm():
+        with interrupt_on_sigterm():
             _refuse_credentials(options)
             return command(options)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the last resort: one line for the user, the traceback behind --debug)
-        cause = _stopped_error(error) if isinstance(error, KeyboardInterrupt) else _unwrap_error(error)
-        return _print_error(cause, _exit_code(cause), options.debug)
+        return print_error(error, options.debug)
 
 
 def _check_working_folder() -> None:
@@ -85,62 +71,6 @@ def _check_working_folder() -> None:
         Path.cwd()
     except FileNotFoundError as error:
         raise InfraError("the working folder is no longer there: go to one that is (cd), and run the command again") from error
-
-
-class _TerminatedError(KeyboardInterrupt):
-    """SIGTERM, on its way through the code that is interrupted, as Ctrl-C is."""
-
-
-@contextmanager
-def _interrupt_on_sigterm() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, unless other code handles it: a flow tells Prefect first, a service closes."""
-
-    def stop(*_: object) -> NoReturn:
-        raise _TerminatedError
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _exit_code(error: BaseException) -> int:
-    if isinstance(error, StoppedError):
-        return 128 + error.signal
-    return 2 if isinstance(error, InputError) else 1
-
-
-def _stopped_error(error: KeyboardInterrupt) -> StoppedError:
-    """The error for a Ctrl-C or a SIGTERM, with how to go on."""
-    number, name = (signal.SIGTERM, "SIGTERM") if isinstance(error, _TerminatedError) else (signal.SIGINT, "Ctrl-C")
-    return StoppedError(f"stopped by {name}; what was finished is kept: run the same command to go on", number)
-
-
-def _unwrap_error(error: BaseException) -> BaseException:
-    """Our own error, where a library wrapped it in its own; else `error` itself."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, InputError | InfraError | StoppedError):
-            return cause
-        if isinstance(cause, OSError) and cause.errno in DISK:
-            place = cause.filename or os.environ.get("TUNEKEEPER_HOME", ".tunekeeper")
-            return InfraError(
-                f"{place}: {cause.strerror}: {DISK[cause.errno]}, then run the same command again; what was done is kept"
-            )
-        cause = cause.__cause__ or cause.__context__
-    return error
-
-
-def _print_error(error: BaseException, code: int, debug: bool) -> int:
-    if debug:
-        sys.stderr.write(without_credentials("".join(traceback.format_exception(error))))
-    kind = "" if isinstance(error, InputError | InfraError | StoppedError) else f"{type(error).__name__}: "
-    sys.stderr.write(without_credentials(f"error: {kind}{error}\n"))
-    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -220,7 +150,7 @@ def _load(options: argparse.Namespace) -> Any:
 
 def _print(options: argparse.Namespace, value: dict[str, object]) -> None:
     if options.json:
-        sys.stdout.write(json.dumps(clean_value(value), ensure_ascii=False) + "\n")
+        write_output(json.dumps(clean_value(value), ensure_ascii=False))
 
 
 def _retrain(options: argparse.Namespace) -> int:
@@ -339,10 +269,9 @@ def _deploy(options: argparse.Namespace) -> int:
 def _schema(_: argparse.Namespace) -> int:
     from configs.schema import Pipeline
 
-    sys.stdout.write(json.dumps(Pipeline.model_json_schema(), indent=1) + "\n")
+    write_output(json.dumps(Pipeline.model_json_schema(), indent=1))
     return 0
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONUTF8", "1")
     main()

@@ -239,7 +239,7 @@ def heavy_chains(modules: list[Module]) -> Iterator[str]:
 # Sizes: what is larger has its reason here, or waits to be made smaller and may not grow until then.
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 250, 40, 6
 LARGER_FILES = {  # lines at the most
-    "flows/__main__.py": 348,  # the options of every command
+    "flows/__main__.py": 277,  # the options of every command
     "tasks/report/run/data.py": 326,  # all that a report holds, as plain values
     "expectations/custom.py": 258,  # an expectation after the other, each beside its metric
 }

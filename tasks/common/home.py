@@ -16,6 +16,7 @@ from configs.errors import InfraError, InputError
 
 # Set before the libraries are imported; a value that the user has set stays.
 ENVIRONMENT = {
+    "PYTHONUTF8": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",

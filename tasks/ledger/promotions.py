@@ -117,7 +117,7 @@ def _make_champion(turn: ReconcileStep, settled: SettledChampion, kind: Kind, re
     if to not in turn.registry.versions(model):
         raise InputError(f"{model} has no version {to} in the registry: name one that is there")
     if to in replay_entries(entries).withdrawn and not request.force:
-        raise WithdrawnError(f"{model} {to} was taken back (see history): a person may promote it again, with force and a reason")
+        raise WithdrawnError(f"{model} {to} was taken back (see history): a person may promote it again, with a reason")
     return turn.move(turn.entry(_next_epoch(entries), kind, request), settled)
 
 

@@ -420,7 +420,7 @@ def test_a_file_that_holds_no_result_is_not_replaced_and_a_result_or_an_empty_fi
     footer = int.from_bytes(whole[-8:-4], "little")
     for content in (b"no Parquet", whole[: -8 - footer] + b"\xff" * footer + whole[-8:]):
         place.write_bytes(content)
-        with pytest.raises(InputError, match=r"is there already and holds no result of a scoring: name another file, or move it away"):
+        with pytest.raises(InputError, match=r"holds no result of a scoring: name another file, or move it away"):
             place_of(str(place), str(source))
     frame.to_parquet(place)
     with pytest.raises(InputError, match=r"holds no result of a scoring"):
