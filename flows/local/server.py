@@ -57,6 +57,7 @@ def prefect_if_up(home: Home) -> Iterator[bool]:
             yield False
             return
         logging.getLogger("EventsWorker").setLevel(logging.ERROR)  # it sends its last as Python exits, and warns of that
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # a terminal wants our own words alone
         with at_address(url):
             yield True
 
