@@ -100,21 +100,21 @@ def _explain(fault: Any) -> str:
     if fault["type"] == "union_tag_invalid":
         key, tag, known = (str(fault["ctx"][name]).strip("'") for name in ("discriminator", "tag", "expected_tags"))
         return f"{where}.{key} = {_abbreviate_value(tag)}: write one of '{known}'"
-    message = _message(fault, keys[-1] if keys else "", models)
+    message = _fault_message(fault, keys[-1] if keys else "", models)
     shown = "" if isinstance(fault["input"], dict) else f" = {_abbreviate_value(fault['input'])}"
     return f"{where}{shown}: {message}"
 
 
-def _message(fault: Any, key: str, models: list[type[BaseModel]]) -> str:
+def _fault_message(fault: Any, key: str, models: list[type[BaseModel]]) -> str:
     """What is wrong with a value, and what is to be written instead."""
     value, texts = fault["input"], "a text or a list of texts" if "str" in fault["loc"][-1:] else "a text"
     match fault["type"]:
         case "model_type" | "model_attributes_type":
-            return f"has keys of its own below it: write them, such as `{key}: {{{_example(value, models)}}}`"
+            return f"has keys of its own below it: write them, such as `{key}: {{{_example_key(value, models)}}}`"
         case "dict_type":
             return f"must be names with a value each: write `{key}: {{NAME: VALUE}}`"
         case "tuple_type":
-            return f"must be a list: write `{key}: [{'...' if value is None else _bare(value)}]`"
+            return f"must be a list: write `{key}: [{'...' if value is None else _yaml_text(value)}]`"
         case "string_type" if value is None:
             return "has no value: write one, or leave the key out"
         case "string_type" if isinstance(value, list | tuple | dict):
@@ -124,7 +124,7 @@ def _message(fault: Any, key: str, models: list[type[BaseModel]]) -> str:
     return str(fault["msg"]).removeprefix("Value error, ")
 
 
-def _example(value: object, models: list[type[BaseModel]]) -> str:
+def _example_key(value: object, models: list[type[BaseModel]]) -> str:
     """A key that a section has, with the value that was given in its place where that fits it."""
     kinds = {str(field.default): key for model in models for key, field in model.model_fields.items() if key in ("kind", "by")}
     if kinds:
@@ -132,10 +132,10 @@ def _example(value: object, models: list[type[BaseModel]]) -> str:
         return f"{kinds[kind]}: {kind}"
     key, field = next(iter(models[0].model_fields.items()))
     fits = (isinstance(value, bool) and field.annotation is bool) or (isinstance(value, str) and field.is_required())
-    return f"{key}: {_bare(value) if fits else '...'}"
+    return f"{key}: {_yaml_text(value) if fits else '...'}"
 
 
-def _bare(value: object) -> str:
+def _yaml_text(value: object) -> str:
     """A value as YAML has it."""
     return str(value).lower() if isinstance(value, bool) else _abbreviate_value(value).strip("'")
 

@@ -62,7 +62,7 @@ def read_base(path: Path, name: str, sha256: str | None = None, target_tokenizer
     files = base_files(path, target_tokenizer)
     shards = [file for file in files if file.suffix == ".safetensors"]
     if not shards or not (path / "config.json").is_file():
-        raise InputError(f"model.base {name}: {_why_no_base(path)}")
+        raise InputError(f"model.base {name}: {_missing_base_text(path)}")
     if target_tokenizer and not any(file.parent == path / target_tokenizer for file in files):
         raise InputError(
             f"model.target_tokenizer {target_tokenizer}: {path} has no folder of that name that holds a tokenizer: correct it, "
@@ -88,7 +88,7 @@ def base_files(path: Path, target_tokenizer: str | None = None) -> list[Path]:
     return [file for name in (*names, *inner) if (file := path / name).is_file()] + extra
 
 
-def _why_no_base(path: Path) -> str:
+def _missing_base_text(path: Path) -> str:
     """What a folder without config.json or weights holds instead, with the remedy."""
     if (path / "adapter_config.json").is_file():
         return f"{path} holds an adapter, which is no base: {MERGE}, and write the tokenizer there too"

@@ -27,10 +27,10 @@ def traffic_faults(folder: Path) -> Iterator[HealthCheck]:
         if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
             yield HealthCheck("traffic", "fail", f"{place} cannot be written", f"make {place} writable for the service")
     for pipeline in pipelines:
-        yield from _faults_of(pipeline)
+        yield from _check_folder(pipeline)
 
 
-def _faults_of(pipeline: Path) -> Iterator[HealthCheck]:
+def _check_folder(pipeline: Path) -> Iterator[HealthCheck]:
     try:
         list_journals(pipeline)
         check_newest(pipeline, NEWEST)

@@ -53,7 +53,7 @@ class Feedback:
 
 
 @dataclass(frozen=True)
-class Decoded:
+class JournalRecords:
     """What a journal holds: the records of each kind, and of how many lines nothing can be read."""
 
     tables: dict[Kind, pa.Table]
@@ -107,7 +107,7 @@ def encode_record(record: Answer | Feedback) -> bytes:
     return line.encode("utf-8", "replace") + b"\n"
 
 
-def decode_records(content: bytes) -> Decoded:
+def decode_records(content: bytes) -> JournalRecords:
     """The records of a journal's lines; a last line without its end is not there yet, and a damaged one is left out and counted."""
     import pyarrow as pa
 
@@ -116,7 +116,7 @@ def decode_records(content: bytes) -> Decoded:
     both = pa.concat_tables([_line_schema().empty_table(), *_parse_readable(lines.splitlines(keepends=True))])
     tables = {kind: _rows_of_kind(both, kind) for kind in KINDS}
     missing = lines.count(b"\n") - sum(table.num_rows for table in tables.values())
-    return Decoded(tables, max(0, missing) + (not _BEGINNING.startswith(unfinished)))
+    return JournalRecords(tables, max(0, missing) + (not _BEGINNING.startswith(unfinished)))
 
 
 def timely(table: pa.Table) -> pa.ChunkedArray:

@@ -26,13 +26,13 @@ def settle_journals(folder: Path, store: Store) -> None:
                 records = decode_records(content)
                 store.put(path.stem, records.tables)
                 if records.damaged:
-                    _set_aside(path, records.damaged)
+                    _keep_damaged(path, records.damaged)
                 else:
                     path.unlink(missing_ok=True)
                 give_back()
 
 
-def _set_aside(path: Path, damaged: int) -> None:
+def _keep_damaged(path: Path, damaged: int) -> None:
     aside = path.with_name(path.name + DAMAGED)
     path.replace(aside)
     log.error("%d lines of the journal %s cannot be read: the others were moved, and it is kept as %s", damaged, path, aside.name)

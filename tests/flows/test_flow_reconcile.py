@@ -259,9 +259,8 @@ def test_flow_runs_without_a_process_are_crashed_or_scheduled_again_and_a_living
         finally:
             alive.kill()
             alive.wait()
-        mended = {
-            one.leftover.name for one in found if one.done and one.leftover.name.startswith("watched/")
-        }  # other tests left theirs
+        put_right = (one.leftover.name for one in found if one.done)
+        mended = {name for name in put_right if name.startswith("watched/")}  # other tests left theirs
         assert not blind and mended == {"watched/dead", "watched/stopping", "watched/waiting"}
         after = {name: client.read_flow_run(run).state.name for name, run in made.items()}
         assert after == {"dead": "Crashed", "living": "Running", "stopping": "Cancelled", "waiting": "Crashed"}

@@ -97,13 +97,13 @@ def fits_pattern(place: Path, part: str) -> bool:
     path = Path(part).expanduser()
     root = _fixed_part(path)
     above = root.resolve()
-    return place.is_relative_to(above) and _fits(place.relative_to(above).parts, path.relative_to(root).parts)
+    return place.is_relative_to(above) and _match_parts(place.relative_to(above).parts, path.relative_to(root).parts)
 
 
-def _fits(names: Sequence[str], patterns: Sequence[str]) -> bool:
+def _match_parts(names: Sequence[str], patterns: Sequence[str]) -> bool:
     """Whether the parts of a path are those of a pattern; `**` stands for any number of them."""
     if not patterns:
         return not names
     if patterns[0] == "**":
-        return any(_fits(names[start:], patterns[1:]) for start in range(len(names) + 1))
-    return bool(names) and fnmatchcase(names[0], patterns[0]) and _fits(names[1:], patterns[1:])
+        return any(_match_parts(names[start:], patterns[1:]) for start in range(len(names) + 1))
+    return bool(names) and fnmatchcase(names[0], patterns[0]) and _match_parts(names[1:], patterns[1:])

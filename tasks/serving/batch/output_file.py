@@ -26,13 +26,13 @@ def place_of(path: str, source: str, data: Data | None = None) -> Path:
     for setting, parts in (("data.source", data.source), ("data.test", data.test or ())) if data else ():
         sources += [(setting, part) for part in ((parts,) if isinstance(parts, str) else parts)]
     for setting, part in sources:
-        if _is_read(place, part):
+        if _is_source_file(place, part):
             raise InputError(f"--output {path}: lies in {setting} {part} and would be read as its rows: name another place")
-    _check_free(place, path)
+    _check_writable(place, path)
     return place
 
 
-def _is_read(place: Path, part: str) -> bool:
+def _is_source_file(place: Path, part: str) -> bool:
     """Whether a file at that place is one of a source: named by it, in its folder, found by its pattern, or where a link leads."""
     if "://" in part and not part.startswith("file://"):
         return False
@@ -46,7 +46,7 @@ def _is_read(place: Path, part: str) -> bool:
     return False
 
 
-def _check_free(place: Path, path: str) -> None:
+def _check_writable(place: Path, path: str) -> None:
     """Refuse a place below a file, and one where something lies that is neither an earlier result nor empty."""
     folder = next(above for above in place.parents if above.exists())
     if not folder.is_dir():

@@ -80,16 +80,16 @@ def _table_of_columns(schema: pa.Schema, columns: list[tuple[object, ...]], show
 
     for field, cells in zip(schema, columns, strict=True):
         for place, cell in enumerate(cells):
-            if cell is not None and not _is_of(cell, field.type):
+            if cell is not None and not _has_type(cell, field.type):
                 raise InputError(
                     f"{shown} row {first + place}: `{field.name}` holds a {type(cell).__name__}, and is declared {field.type}: "
                     "correct it, or name a view that leaves the column out or casts it to text"
                 )
-    arrays = [_array(cells, field.type) for field, cells in zip(schema, columns, strict=True)]
+    arrays = [_arrow_array(cells, field.type) for field, cells in zip(schema, columns, strict=True)]
     return pa.table(arrays, schema=schema)
 
 
-def _is_of(cell: object, kind: pa.DataType) -> bool:
+def _has_type(cell: object, kind: pa.DataType) -> bool:
     """Whether a cell is of its column's type: Arrow would cut a real number to a whole one, and shift a time to UTC."""
     import pyarrow as pa
 
@@ -111,15 +111,15 @@ def _is_of(cell: object, kind: pa.DataType) -> bool:
     return False
 
 
-def _array(cells: Sequence[object], kind: pa.DataType) -> pa.Array:
+def _arrow_array(cells: Sequence[object], kind: pa.DataType) -> pa.Array:
     """Cells as an Arrow array; bytes of a text that are no UTF-8 stay as they are, for they cost their row, as in a file."""
     import pyarrow as pa
 
     if not pa.types.is_string(kind):
         return pa.array(cells, type=kind)
-    texts = [None if cell is None else _text(cell).encode("utf-8", "surrogateescape") for cell in cells]
+    texts = [None if cell is None else _cell_text(cell).encode("utf-8", "surrogateescape") for cell in cells]
     return pa.array(texts, type=pa.binary()).view(kind)
 
 
-def _text(cell: object) -> str:
+def _cell_text(cell: object) -> str:
     return json.dumps(cell, ensure_ascii=False, default=str) if isinstance(cell, dict | list) else str(cell)
