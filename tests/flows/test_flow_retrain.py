@@ -90,7 +90,8 @@ def test_a_run_holds_the_verdict_and_all_that_was_measured(keep):
     } <= set(seen)  # fmt: skip
     assert seen["gap/train_test/accuracy"] == pytest.approx(seen["train/accuracy"] - own)
     assert seen["gap/train_test/log_loss"] == pytest.approx(seen["test/log_loss"] - seen["train/log_loss"])
-    stored = keep.tracking.client.get_logged_model(run.data.tags["tunekeeper.model_uri"].removeprefix("models:/"))
+    stored_as = next(value for name, value in run.data.tags.items() if name.startswith("tunekeeper.model_uri."))
+    stored = keep.tracking.client.get_logged_model(stored_as.removeprefix("models:/"))
     shown = {metric.key: metric.value for metric in stored.metrics}
     assert shown == {f"test/{name}": value for name, value in better["metrics"].items()}
     scores = pd.read_parquet(keep.tracking.fetch(f"runs:/{better['run_id']}/scores.parquet", keep.folder))
