@@ -78,7 +78,7 @@ def _keep(pipeline: Pipeline, home: Home, ledger: Ledger, turn: RetrainRequest) 
     turn.saw(changes.digest_of(pipeline, run.inputs.sources))
     prepared = snapshots.known_snapshot(home, run.inputs.key)
     if prepared is not None:
-        vocabulary.check_sealed(run, prepared)
+        vocabulary.check_sealed(run, prepared, run.inputs.redactor)
     earlier = None if prepared is None else _earlier(run, prepared)
     if earlier is not None:
         return earlier

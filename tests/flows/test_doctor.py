@@ -17,6 +17,7 @@ from configs.schema import Pipeline
 from flows.cli.doctor import run_doctor
 from tasks.common.home import Home
 from tasks.common.http import HttpAnswer, fetch
+from tasks.data.redaction.key import key_id, redaction_key
 from tasks.health import machine
 from tasks.health import servers as health_servers
 
@@ -179,6 +180,26 @@ def test_a_redaction_key_that_is_gone_though_rows_were_redacted_with_it_is_a_fau
     found = machine.check_redaction(home, {})
     assert found.state == "fail" and str(sealed) in found.what and "restore it" in found.remedy
     assert machine.check_redaction(home, {"TUNEKEEPER_REDACTION_KEY": "k" * 16}).state == "ok"
+
+
+def test_a_redaction_key_that_is_not_the_one_of_the_latest_rows_is_said(home):
+    for name in ("abc", "other"):
+        (home.snapshots / name).mkdir(parents=True)
+    (home.path / "index").mkdir()
+    (home.path / "index" / "latest-tiny.json").write_text('{"snapshot": "abc"}')
+    (home.path / "redaction.key").write_text("ab" * 32)
+    (home.path / "redaction.key").chmod(0o600)
+    own = key_id(redaction_key(home.path, {}))
+    (home.snapshots / "other" / "manifest.json").write_text('{"redactor_key_id": "12ab"}')  # an earlier one
+    (home.snapshots / "abc" / "manifest.json").write_text(json.dumps({"redactor_key_id": own}))
+    assert machine.check_redaction(home, {}).state == "ok"
+    (home.path / "redaction.key").write_text("cd" * 32)
+    for environment in ({}, {"TUNEKEEPER_REDACTION_KEY": "k" * 16}):
+        found = machine.check_redaction(home, environment)
+        assert found.state == "warn" and f"{own} (of tiny)" in found.what and "earlier key back" in found.remedy
+    for latest in ("{", json.dumps({"snapshot": "abc", "redactor_key_id": key_id(redaction_key(home.path, {}))})):
+        (home.path / "index" / "latest-tiny.json").write_text(latest)
+        assert machine.check_redaction(home, {}).state == "ok"
 
 
 def test_prefect_away_locked_of_another_version_or_of_another_time_is_told_apart(serve):
