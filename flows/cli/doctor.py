@@ -62,7 +62,7 @@ def _looks(home: Home, pipeline: Pipeline | None, api: str | None) -> Iterator[t
     yield "memory", machine.check_memory
     yield "gpu", machine.check_gpu
     yield "redaction key", lambda: machine.check_redaction(home)
-    yield "prefect", lambda: servers.check_prefect(api)
+    yield "prefect", lambda: servers.check_prefect(api, home)
     if api is not None:
         yield "pool", lambda: servers.check_pools(api, servers.pool_names(pipeline, POOL))
     yield "mlflow", lambda: servers.check_mlflow(home)

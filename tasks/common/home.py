@@ -77,6 +77,11 @@ class Home:
         return self.path / "prefect"
 
     @property
+    def prefect_database(self) -> Path:
+        """Where a server of this home keeps its record of runs."""
+        return self.prefect / "prefect.db"
+
+    @property
     def artifacts(self) -> Path:
         return self.path / "artifacts"
 

@@ -8,6 +8,7 @@ import pytest
 
 from configs.errors import InfraError
 from tasks.common.home import Home
+from tasks.tracking import moved_home
 from tasks.tracking.client import Tracking
 from tasks.tracking.moved_home import earlier_places, local_path, settle_places
 
@@ -120,6 +121,15 @@ def test_a_database_that_cannot_be_read_is_named_and_kept(home):
     (home.path / "mlflow.db").write_bytes(b"no database at all, and long enough to be read as one" * 40)
     with pytest.raises(InfraError, match=r"mlflow.db cannot be read .*keep this one"):
         _ = Tracking(home).client
+
+
+def test_a_whole_database_that_cannot_be_opened_is_not_to_be_replaced_by_a_copy(home, monkeypatch):
+    def refused(*_, **__):
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr(moved_home.sqlite3, "connect", refused)
+    with pytest.raises(InfraError, match=r"mlflow.db cannot be read .*check the path and its permissions$"):
+        earlier_places(home)
 
 
 def test_a_path_that_a_record_names_lies_where_the_home_lies_now(home, tmp_path):
