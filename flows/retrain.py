@@ -101,7 +101,7 @@ def _earlier(run: Run, prepared: PreparedSnapshot) -> dict[str, Any] | None:
     )
     if decision is None:
         return None
-    report, version = str(run.home.locate(decision.payload["report"])), decision.payload["model"]["version"]
+    report, version = str(run.home.locate_page(decision.payload["report"])), decision.payload["model"]["version"]
     outcome = {**decision.payload, "report": report, "skipped": True}
     approval = approve.open_question(run.ledger, run.registry, name, decision.decision_key) if "approval" in outcome else None
     outcome |= approval.account if approval else {}

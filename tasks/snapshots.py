@@ -45,7 +45,7 @@ def known_snapshot(home: Home, key: str) -> PreparedSnapshot | None:
         return None
     if not is_whole(home.path, values["snapshot"]):
         return None
-    return PreparedSnapshot(**{**values, "outcomes": tuple(values["outcomes"]), "docs": str(home.locate(values["docs"]))})
+    return PreparedSnapshot(**{**values, "outcomes": tuple(values["outcomes"]), "docs": str(home.locate_page(values["docs"]))})
 
 
 def note_prepared(home: Home, key: str, prepared: PreparedSnapshot) -> None:
