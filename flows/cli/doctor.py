@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from configs.credentials import without_credentials
@@ -138,8 +137,7 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[HealthCheck]:
 
     ledger = open_ledger(home)
     if home.tracks_here and not (home.path / "mlflow.db").is_file():
-        recorded = ledger.shared or Path(str(ledger.url.database)).is_file()
-        ledger_version = replayed_champion(ledger, pipeline.name) if recorded else None
+        ledger_version = replayed_champion(ledger, pipeline.name) if ledger.exists else None
         fault = f"the ledger says version {ledger_version}, but {home.path / 'mlflow.db'} is gone"
         yield none if ledger_version is None else HealthCheck("champion", "fail", fault, "restore it from a copy")
         return
