@@ -128,7 +128,7 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[HealthCheck]:
     """Whether there is one, whether registry and ledger name the same, and whether its files are whole."""
     none = HealthCheck("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
     from tasks.context import open_ledger
-    from tasks.health.champion_files import champion_files
+    from tasks.health.champion_files import champion_files, experiment_of
     from tasks.health.upgrade import upgrade_check
     from tasks.ledger.promotions import check_registry, ledger_history, replayed_champion
     from tasks.opponent import ADOPTED
@@ -144,6 +144,7 @@ def _champion(home: Home, pipeline: Pipeline) -> Iterator[HealthCheck]:
     with _asking(None):
         tracking = Tracking(home, only_look=True)
         registry = Registry(tracking, pipeline.release.alias)
+        yield from experiment_of(tracking, pipeline.name)
         entries = ledger_history(ledger, pipeline.name)
         check_registry(entries, registry, pipeline.name)
         registry_version, ledger_version = registry.champion(pipeline.name), replayed_champion(ledger, pipeline.name)
