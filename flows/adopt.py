@@ -76,7 +76,7 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
         settled = reconcile_alias(ledger, context.registry, pipeline.name)
         known = _earlier_outcome(context, key, settled.champion)
         if known is not None:
-            return known | {"report": str(home.locate(known["report"]))}
+            return known | {"report": str(home.locate_page(known["report"]))}
         replaces = _champion_to_replace(ledger_history(ledger, pipeline.name), key, settled.champion)
         if replaces is not None and not reason.strip():
             raise InputError(

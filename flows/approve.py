@@ -136,7 +136,7 @@ def _filled_form(approval: Approval, tracking: Tracking) -> ApprovalForm:
 
 
 def _question_text(approval: Approval, tracking: Tracking) -> str:
-    link = tracking.page_of(approval.model, approval.run_id, REPORT, tracking.home.locate(approval.report))
+    link = tracking.page_of(approval.model, approval.run_id, REPORT, tracking.home.locate_page(approval.report))
     champion = f"version {approval.against}" if approval.against else "no champion yet"
     return (
         f"# {approval.model}: shall version {approval.version} be `{approval.alias}`?\n\n"

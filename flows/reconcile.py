@@ -77,14 +77,14 @@ def put_right(pipeline: Pipeline | None, *, dry_run: bool, quiet: bool) -> dict[
 
 
 def mend_leftovers(home: Home, pipeline: Pipeline | None, *, dry_run: bool) -> tuple[list[MendingResult], list[str]]:
-    """Run every finder and mend what it finds; returns what was mended, and the errors of the finders that failed."""
-    mended, blind = list[MendingResult](), list[str]()
+    """Run every finder and mend what it finds; returns what was mended, and the errors of the finders that failed, each once."""
+    mended, blind = list[MendingResult](), dict[str, None]()
     for look in leftover_finders(home, pipeline):
         try:
             mended += [_mend_leftover(leftover, dry_run) for leftover in look()]
         except (InfraError, InputError) as error:
-            blind.append(str(error))
-    return mended, blind
+            blind[str(error)] = None
+    return mended, list(blind)
 
 
 def _mend_leftover(leftover: Leftover, dry_run: bool) -> MendingResult:
@@ -104,11 +104,13 @@ def leftover_finders(
     from tasks.context import open_ledger
     from tasks.recovery.records import half_models, left_requests, open_runs, unsettled_models
     from tasks.tracking.client import Tracking
+    from tasks.tracking.database import is_lost
 
     ledger = open_ledger(home)
-    has_ledger = "ledger" not in blind and (ledger.shared or Path(str(ledger.url.database)).is_file())
+    has_ledger = "ledger" not in blind and ledger.exists
     tracking = Tracking(home, pause=lambda _: None, only_look=only_look)
-    has_tracking = "mlflow" not in blind and (home.tracking_file is None or home.tracking_file.is_file())
+    there = home.tracking_file is None or home.tracking_file.is_file() or is_lost(home)  # one that is lost is an error, and said
+    has_tracking = "mlflow" not in blind and there
     if "prefect" not in blind:
         yield lambda: flow_leftovers(home)
     if has_tracking:

@@ -78,7 +78,7 @@ def _retrain_alone(pipeline: Pipeline, home: Home, ledger: Ledger, turn: Retrain
     turn.saw(changes.digest_of(pipeline, run.inputs.sources))
     prepared = snapshots.known_snapshot(home, run.inputs.key)
     if prepared is not None:
-        vocabulary.check_sealed(run, prepared)
+        vocabulary.check_sealed(run, prepared, run.inputs.redactor)
     earlier = None if prepared is None else _earlier_outcome(run, prepared)
     if earlier is not None:
         return earlier
@@ -101,7 +101,7 @@ def _earlier_outcome(run: Run, prepared: PreparedSnapshot) -> dict[str, Any] | N
     )
     if decision is None:
         return None
-    report, version = str(run.home.locate(decision.payload["report"])), decision.payload["model"]["version"]
+    report, version = str(run.home.locate_page(decision.payload["report"])), decision.payload["model"]["version"]
     outcome = {**decision.payload, "report": report, "skipped": True}
     approval = approve.open_question(run.ledger, run.registry, name, decision.decision_key) if "approval" in outcome else None
     outcome |= approval.account if approval else {}

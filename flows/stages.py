@@ -92,6 +92,9 @@ def prepare_snapshot(run: Run, side: HelperProcess) -> PreparedSnapshot:
         with run.stage("validate") as facts:
             greet = partial(run.registry.champion, pipeline.name)  # a registry that is away is found out now, and MLflow imported
             first = contract.validate(pipeline, home, inputs, raw, side, greet)
+            for sentence in prepare.changed_key(run, inputs.redactor):
+                print_notice(sentence)
+                run.notices.append(sentence)
             labels = _check_labels(run, raw, first)
             facts["note"] = f"{first.rows:,} rows, {len(first.warnings)} warnings"
         with run.stage("prepare") as facts:

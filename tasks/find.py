@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
@@ -16,12 +16,14 @@ from tasks.snapshots import latest_snapshot
 from tasks.tracking.client import Tracking
 from tasks.tracking.registry import Registry
 
+if TYPE_CHECKING:
+    from tasks.data.redaction.redact import Redactor
+
 HIDDEN = ("id", "time", "group", "target")  # columns of a row's scores that the snapshot shows already
 
 
 def find_row(pipeline: Pipeline, home: Home, value: str) -> dict[str, Any]:
     """Places of a row by its id (or by the pseudonym that it is kept as); InputError where there is none, without the id."""
-    from tasks.data.preparation.canonical import source_places
     from tasks.data.preparation.load import redactor_of
     from tasks.data.redaction.key import key_id
     from tasks.data.snapshot.row_places import find_in_snapshot, kept_ids, manifest_of
@@ -29,40 +31,59 @@ def find_row(pipeline: Pipeline, home: Home, value: str) -> dict[str, Any]:
     redactor = redactor_of(pipeline.data, home.path)
     ids = kept_ids(value, pipeline.data, redactor)
     newest = latest_snapshot(pipeline, home)
-    places, others, read = [], 0, 0
+    places, unread, others, read = [], list[str](), 0, 0
     for folder in sorted(home.snapshots.glob("*")):
         manifest = manifest_of(folder)
         if manifest is None:
             continue
+        try:
+            here = find_in_snapshot(folder, ids)
+        except InfraError as error:
+            unread.append(str(error))
+            continue
         read += 1
-        here = find_in_snapshot(folder, ids)
         places += [{**asdict(place), "latest": newest is not None and newest[0] == folder.name} for place in here]
         own = key_id(redactor.key) if redactor else None
         others += not here and manifest.get("redactor_key_id") not in (None, own)
-    source: list[str] = []
-    trouble = None
-    try:
-        source = source_places(pipeline.data, pipeline.problem, ids, redactor)
-    except (InputError, InfraError) as error:
-        trouble = str(error)
-    scores = _scores(pipeline, home, ids, {place["snapshot"] for place in places})
+    source, trouble = _source(pipeline, ids, redactor)
+    scores = _scores(pipeline, home, ids, {place["snapshot"] for place in places}, unread)
     if not (places or source or scores):
         more = f"; {others} of them were made under another redaction key" if others else ""
+        more += "".join(f"; not looked at: {fault}" for fault in unread)
         source_fault = f"; the source cannot be read: {trouble}" if trouble else ""
         where = f"in the source as it is now, nor in the {read} snapshots of {home.path}"
         raise InputError(f"--id: no row of this id is {where}{more}{source_fault}: see that it is spelled as in the source")
     return {
         "pipeline": pipeline.name, "ids": sorted({place["id"] for place in places}), "source": source, "source_error": trouble,
-        "snapshots": places, "scores": scores, "snapshots_of_other_keys": others,
+        "snapshots": places, "scores": scores, "snapshots_of_other_keys": others, "unread": unread,
     }  # fmt: skip
 
 
-def _scores(pipeline: Pipeline, home: Home, ids: Collection[str], snapshots: Collection[str]) -> list[dict[str, object]]:
-    """The answers of models that were tested on the row; `version` is null where other code scored it."""
+def _source(pipeline: Pipeline, ids: Collection[str], redactor: Redactor | None) -> tuple[list[str], str | None]:
+    """The places in the source as it is now, and why it cannot be read, if it cannot."""
+    from tasks.data.preparation.canonical import source_places
+
+    try:
+        return source_places(pipeline.data, pipeline.problem, ids, redactor), None
+    except (InputError, InfraError) as error:
+        return [], str(error)
+
+
+def _scores(
+    pipeline: Pipeline, home: Home, ids: Collection[str], snapshots: Collection[str], unread: list[str]
+) -> list[dict[str, object]]:
+    """The answers of models that were tested on the row; `version` is null where other code scored it.
+
+    A sentence on each file that cannot be read is added to `unread`.
+    """
     from tasks.data.snapshot.row_places import rows_of
 
-    files = sorted((home.path / "scores").glob(f"*/{FRAME}"))
-    scored = [(file.parent, row) for file in files for row in rows_of(file, ids, None)]
+    scored = []
+    for file in sorted((home.path / "scores").glob(f"*/{FRAME}")):
+        try:
+            scored += [(file.parent, row) for row in rows_of(file, ids, None)]
+        except InfraError as error:
+            unread.append(str(error))
     versions = _versions(pipeline, home, snapshots) if scored else {}
     return [{"scores": folder.name, "version": versions.get(folder.name), **_visible_cells(row)} for folder, row in scored]
 

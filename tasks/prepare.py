@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from tasks.common.bases import Base, find_base
 from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.contract import contract_suites, sentences_by_row
-from tasks.data.redaction.key import key_id, redaction_key
+from tasks.data.redaction.key import KEY_FILE, VARIABLE, key_id, keys_in_use, redaction_key
 from tasks.data.sources.columns import source_columns
 from tasks.data.sources.fingerprints import fingerprint_files
 from tasks.data.sources.source_files import FEEDBACK, data_files
@@ -26,6 +26,7 @@ from tasks.snapshots import PreparedSnapshot, note_latest, note_prepared
 
 if TYPE_CHECKING:
     from expectations.run import Validation
+    from tasks.context import PipelineContext
     from tasks.data.feedback import Export
     from tasks.data.preparation.load import RawRows
     from tasks.data.preparation.prepare import Candidate
@@ -90,6 +91,33 @@ def left_out(pipeline: Pipeline) -> tuple[str, ...]:
     return sentences(pipeline.data)
 
 
+def changed_key(context: PipelineContext, own: str | None) -> tuple[str, ...]:
+    """A notice where rows are redacted with another key than before, as a tuple of at most one sentence.
+
+    `own` is the key's id, None without redaction. Before: the latest snapshot of this machine; where it has none, the champion.
+    """
+    name, home = context.pipeline.name, context.home
+    if own is None or own == (before := keys_in_use(home.path).get(name) or _champion_key(context) or own):
+        return ()
+    return (
+        f"{name}: its rows are redacted with key {own}, those before were with {before}: every tag changes, and with them the "
+        f"snapshot and the model. Where that is not meant, stop this run and put the earlier key back into "
+        f"{home.path / KEY_FILE} or {VARIABLE}; where it is, keep both, and give the new one to all machines",
+    )
+
+
+def _champion_key(context: PipelineContext) -> str | None:
+    """The id of the key that the champion's rows were redacted with, if there is one and its files are to be had."""
+    from tasks.serving.packaged_model import read_preparation
+    from tasks.tracking.stored_model import champion_folder
+
+    name = context.pipeline.name
+    with suppress(InfraError):
+        version = context.registry.champion(name)
+        return read_preparation(champion_folder(context.tracking, context.home, name, version)).key_id if version else None
+    return None
+
+
 def clear_leftovers(home: Home) -> None:
     """Remove what killed runs left half done."""
     from tasks.common.workspace import remove_orphans, world_faults
@@ -147,5 +175,5 @@ def seal_snapshot(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any
     rows = {name.removesuffix("_rows"): value for name, value in snapshot.manifest["hashes"].items()}
     prepared = PreparedSnapshot(snapshot.hash, rows, outcomes, str(home.path / "docs" / inputs.key[:16]))
     note_prepared(home, inputs.key, prepared)
-    note_latest(pipeline, home, snapshot.hash)
+    note_latest(pipeline, home, snapshot.hash, inputs.redactor)
     return prepared

@@ -16,9 +16,11 @@ from configs.schema import Pipeline, is_table
 from tasks.common.home import Home
 from tasks.common.orchestration import create_progress_artifact, task, update_progress_artifact
 from tasks.common.terminal import print_notice
+from tasks.context import open_ledger
 from tasks.data.sources.fingerprints import fingerprint_files
 from tasks.data.sources.source_files import left_out_of
 from tasks.identity.keys import code_of, json_sha256
+from tasks.ledger.promotions import check_registry, ledger_history
 from tasks.release import champion_files
 from tasks.serving.batch.staged_table import stage_table
 from tasks.tracking.client import Tracking
@@ -49,11 +51,7 @@ def score(
 
     place = place_of(output, source, pipeline.data)
     tracking = Tracking(home, may_begin=False)
-    scoring_version = version or Registry(tracking, pipeline.release.alias).champion(pipeline.name)
-    if scoring_version is None:
-        raise InputError(f"{pipeline.name} has no champion: `tunekeeper retrain CONFIG` makes one, or name a --version")
-    if version is not None and version not in Registry(tracking, pipeline.release.alias).versions(pipeline.name):
-        raise InputError(f"{pipeline.name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
+    scoring_version = _scoring_version(pipeline, home, Registry(tracking, pipeline.release.alias), version)
     progress = _with_progress_artifact(move)
     with stage_table(source, place) if is_table(source) else nullcontext(source) as rows:
         model = ScoringModel(scoring_version, *champion_files(tracking, home, pipeline.name, scoring_version))
@@ -64,6 +62,19 @@ def score(
         "input": source.partition("://")[0] if is_table(source) else source,
         **outcome,
     }
+
+
+def _scoring_version(pipeline: Pipeline, home: Home, registry: Registry, version: str | None) -> str:
+    """The champion, or the version that is asked for; InfraError where it is missing as this is not the ledger's MLflow."""
+    name, ledger = pipeline.name, open_ledger(home)
+    found = registry.champion(name) if version is None else version if version in registry.versions(name) else None
+    if found is None and ledger.exists:
+        check_registry(ledger_history(ledger, name), registry, name)
+    if found is not None:
+        return found
+    if version is not None:
+        raise InputError(f"{name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
+    raise InputError(f"{name} has no champion: `tunekeeper retrain CONFIG` makes one, or name a --version")
 
 
 def _with_progress_artifact(move: Callable[[int, int], None]) -> Callable[[int, int], None]:

@@ -45,7 +45,7 @@ def known_snapshot(home: Home, key: str) -> PreparedSnapshot | None:
         return None
     if not is_whole(home.path, values["snapshot"]):
         return None
-    return PreparedSnapshot(**{**values, "outcomes": tuple(values["outcomes"]), "docs": str(home.locate(values["docs"]))})
+    return PreparedSnapshot(**{**values, "outcomes": tuple(values["outcomes"]), "docs": str(home.locate_page(values["docs"]))})
 
 
 def note_prepared(home: Home, key: str, prepared: PreparedSnapshot) -> None:
@@ -64,9 +64,10 @@ def latest_snapshot(pipeline: Pipeline, home: Home) -> tuple[str, str] | None:
     return values["snapshot"], values.get("at", modified)
 
 
-def note_latest(pipeline: Pipeline, home: Home, snapshot: str) -> None:
-    """Remember a snapshot as the one that the next is compared with."""
-    write_json(_latest_file(pipeline, home), {"snapshot": snapshot, "at": datetime.now(UTC).isoformat(timespec="milliseconds")})
+def note_latest(pipeline: Pipeline, home: Home, snapshot: str, redactor: str | None = None) -> None:
+    """Remember a snapshot as the one that the next is compared with, and the id of the key that its rows were redacted with."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    write_json(_latest_file(pipeline, home), {"snapshot": snapshot, "at": at, "redactor_key_id": redactor})
 
 
 def rows_per_label(manifest: Mapping[str, Any]) -> dict[str, int]:

@@ -98,8 +98,11 @@ def check_prepared(pipeline: Pipeline, candidate: Candidate, contract: Validatio
             )
 
 
-def check_sealed(context: PipelineContext, prepared: PreparedSnapshot) -> None:
-    """Check a snapshot that is found again against the labels known now, unless it is the last one, which was checked already."""
+def check_sealed(context: PipelineContext, prepared: PreparedSnapshot, redactor: str | None) -> None:
+    """Check a snapshot that is found again against the labels known now, unless it is the last one, which was checked already.
+
+    `redactor` is the id of the key that its rows are redacted with.
+    """
     from tasks.data.preparation.vocabulary import check_vocabulary
 
     pipeline, home = context.pipeline, context.home
@@ -114,7 +117,7 @@ def check_sealed(context: PipelineContext, prepared: PreparedSnapshot) -> None:
             check_vocabulary(
                 counts, known, pipeline.contract.vocabulary, _outside_window(window, home, frozenset(), missing, known)
             )
-    note_latest(pipeline, home, prepared.snapshot)
+    note_latest(pipeline, home, prepared.snapshot, redactor)
 
 
 def _earlier_snapshot(context: PipelineContext) -> tuple[str | None, dict[str, Any]]:

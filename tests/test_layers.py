@@ -67,7 +67,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.learning": (*TYPES, "tasks.learning", "tasks.problems", "tasks.common", *SPELLING),
     # what keeps records
     "tasks.tracking": (*TYPES, "tasks.tracking", "tasks.common"),
-    "tasks.ledger": (*TYPES, "tasks.ledger", "tasks.common.locks"),
+    "tasks.ledger": (*TYPES, "tasks.ledger", "tasks.common.locks", "tasks.common.sqlite_files"),
     "tasks.traffic": (*TYPES, "tasks.traffic", "tasks.common"),
     # what stands upon them
     "tasks.serving": (  # a release rebuilds the network

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from configs.credentials import without_credentials
@@ -64,7 +63,7 @@ def _named_checks(home: Home, pipeline: Pipeline | None, api: str | None) -> Ite
     yield "memory", machine.check_memory
     yield "gpu", machine.check_gpu
     yield "redaction key", lambda: machine.check_redaction(home)
-    yield "prefect", lambda: servers.check_prefect(api)
+    yield "prefect", lambda: servers.check_prefect(api, home)
     if api is not None:
         yield "pool", lambda: servers.check_pools(api, servers.pool_names(pipeline, POOL))
     yield "mlflow", lambda: servers.check_mlflow(home)
@@ -131,7 +130,7 @@ def _check_champion(home: Home, pipeline: Pipeline) -> Iterator[HealthCheck]:
     """Whether there is one, whether registry and ledger name the same, and whether its files are whole."""
     none = HealthCheck("champion", "warn", f"{pipeline.name} has none yet", "tunekeeper retrain CONFIG makes one")
     from tasks.context import open_ledger
-    from tasks.health.champion_files import champion_files
+    from tasks.health.champion_files import champion_files, experiment_of
     from tasks.health.upgrade import upgrade_check
     from tasks.ledger.promotions import check_registry, ledger_history, replayed_champion
     from tasks.opponent import ADOPTED
@@ -140,14 +139,14 @@ def _check_champion(home: Home, pipeline: Pipeline) -> Iterator[HealthCheck]:
 
     ledger = open_ledger(home)
     if home.tracking_file is not None and not home.tracking_file.is_file():
-        recorded = ledger.shared or Path(str(ledger.url.database)).is_file()
-        ledger_version = replayed_champion(ledger, pipeline.name) if recorded else None
+        ledger_version = replayed_champion(ledger, pipeline.name) if ledger.exists else None
         fault = f"the ledger says version {ledger_version}, but {home.tracking_file} is gone"
         yield none if ledger_version is None else HealthCheck("champion", "fail", fault, "restore it from a copy")
         return
     with _server_environment(None):
         tracking = Tracking(home, only_look=True)
         registry = Registry(tracking, pipeline.release.alias)
+        yield from experiment_of(tracking, pipeline.name)
         entries = ledger_history(ledger, pipeline.name)
         check_registry(entries, registry, pipeline.name)
         registry_version, ledger_version = registry.champion(pipeline.name), replayed_champion(ledger, pipeline.name)

@@ -38,5 +38,6 @@ def _print_places(outcome: dict[str, Any], config: Path) -> None:
         lines.append(f"{model}: {values}")
     if outcome["snapshots_of_other_keys"]:
         lines.append(f"{outcome['snapshots_of_other_keys']} snapshots were made under another redaction key: not searched by it")
+    lines += [f"not looked at: {fault}" for fault in outcome["unread"]]
     places = len(outcome["source"]) + len(outcome["snapshots"])
     print_closing(f"{outcome['pipeline']}: {places} places", "green", (), lines, (f"next: tunekeeper report {config}",))

@@ -92,7 +92,9 @@ def follower_ways(pipeline: Pipeline, home: Home) -> FollowerFunctions[ReadyMode
     """How the follower of this pipeline's champion reads the alias, loads a version, and remembers the last one."""
     from tasks.ledger.store import Ledger
     from tasks.serving.alias_follower import FollowerFunctions
+    from tasks.tracking.connection import check_address
 
+    check_address(home.tracking_uri)
     ledger = Ledger(home.ledger_url, notify=print_notice)
     name, memory = pipeline.name, home.path / "serving" / f"{pipeline.name}.json"
     tracking: list[Tracking] = []  # made in the follower's thread: importing MLflow takes seconds

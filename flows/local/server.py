@@ -124,6 +124,10 @@ def _failure_cause(home: Home) -> str:
     """The likely cause, and what to do."""
     if (free := shutil.disk_usage(home.path).free) < DATABASE_BYTES:
         return f"{home.path} has {free / 1e6:.1f} MB of room left: free some space, or set TUNEKEEPER_HOME to another disk"
+    from tasks.health.servers import check_prefect_file
+
+    if (database := check_prefect_file(home)).state == "fail":
+        return f"{database.what}: {database.remedy}"
     return f"its log is {log_of(home)}. Set PREFECT_API_URL to use another one"
 
 

@@ -17,7 +17,7 @@ def report_page(tracking: Tracking, decision: Decision | None) -> str:
     """The report of a decision; "" where there is none."""
     if decision is None or decision.run_id is None:
         return ""
-    return tracking.page_of(decision.model, decision.run_id, REPORT, tracking.home.locate(decision.payload["report"]))
+    return tracking.page_of(decision.model, decision.run_id, REPORT, tracking.home.locate_page(decision.payload["report"]))
 
 
 def report_of_version(tracking: Tracking, decisions: Iterable[Decision], version: str) -> str:
@@ -29,7 +29,7 @@ def report_of_version(tracking: Tracking, decisions: Iterable[Decision], version
 def look_page(tracking: Tracking, look: Look) -> str:
     """The page of a look; its file where MLflow keeps but the last one, as it once did."""
     file, run_id = look.payload.get("report") or "", look.payload.get("run_id")
-    place = tracking.home.locate(file)
+    place = tracking.home.locate_page(file)
     return tracking.page_of(look.model, run_id, look_artifact(look.name), place) if run_id else str(place) if file else ""
 
 

@@ -40,6 +40,7 @@ ENVIRONMENT = {
 # processes on two cores it was nine times slower. After so many rounds a thread sleeps; alone that costs 0 to 7 %.
 SPIN_COUNT = {"GOMP_SPINCOUNT": "1000"}
 THREAD_SETTINGS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")  # either of them set by the user is the user's choice
+PAGES = ("runs", "looks", "docs")  # folders of a home in which pages lie
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ class Home:
         return self.path / "prefect"
 
     @property
+    def prefect_database(self) -> Path:
+        """Where a server of this home keeps its record of runs."""
+        return self.prefect / "prefect.db"
+
+    @property
     def artifacts(self) -> Path:
         return self.path / "artifacts"
 
@@ -103,6 +109,18 @@ class Home:
             return path
         inside = (self.path.joinpath(*path.parts[start:]) for start in range(1, len(path.parts)))
         return next((place for place in inside if place.exists()), path)
+
+    def locate_page(self, recorded: str | Path) -> Path:
+        """Where a page of a run, a look or a contract lies now; what this home's own ledger names is looked for in this home alone.
+
+        The home that this is a copy of may still be there, and go another way.
+        """
+        place = self.locate(recorded)
+        own = self.ledger_url.startswith(f"sqlite:///{self.path}/")
+        start = max((number for number, part in enumerate(place.parts) if part in PAGES), default=None)
+        if not own or start is None or place.is_relative_to(self.path):
+            return place
+        return self.path.joinpath(*place.parts[start:])
 
     def run(self, train_key: str) -> Path:
         """Where the training of one train-key keeps its checkpoints and its result."""

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from configs.credentials import without_credentials
 from configs.errors import InfraError, InputError
 from tasks.common.bases import read_base
 from tasks.common.files import MANIFEST, manifest_of
@@ -14,6 +15,7 @@ from tasks.health.machine import HealthCheck
 from tasks.learning.network import SPEC, read_spec
 from tasks.serving.packaged_model import local_base, read_preparation
 from tasks.tracking.client import Tracking
+from tasks.tracking.connection import restoring
 from tasks.tracking.moved_home import earlier_places, local_path
 from tasks.tracking.stored_model import BACK, cached_folder, fault_of, kept_folder, place_of
 
@@ -25,6 +27,13 @@ def home_paths(home: Home) -> Iterator[HealthCheck]:
     for place in earlier_places(home):
         fact = f"MLflow's database still names {place}, where this home was before it was moved or copied"
         yield HealthCheck("paths", "warn", fact, "tunekeeper reconcile, or any command that trains or answers, sets them right")
+
+
+def experiment_of(tracking: Tracking, model: str) -> Iterator[HealthCheck]:
+    """Whether the experiment of the model's runs was deleted: nothing can be recorded in it until it is restored."""
+    if (number := tracking.deleted_experiment(model)) is not None:
+        remedy = restoring(without_credentials(tracking.home.tracking_uri), "experiment", number)
+        yield HealthCheck("experiment", "fail", f"MLflow's experiment {number}, of {model}, was deleted", remedy)
 
 
 def champion_files(tracking: Tracking, home: Home, model: str, version: str) -> Iterator[HealthCheck]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.common.home import ENVIRONMENT, Home, path_fault
-from tasks.data.redaction.key import KEY_FILE, VARIABLE, redacted_snapshot
+from tasks.data.redaction.key import KEY_FILE, VARIABLE, key_id, keys_in_use, redacted_snapshot, redaction_key
 
 LOCK = Path(__file__).parents[2] / "requirements.lock"
 GB = 1e9
@@ -155,7 +155,7 @@ def check_redaction(home: Home, environment: Mapping[str, str] = os.environ) -> 
             "redaction key", "fail", f"{VARIABLE} has {len(key)} characters", "set at least 16: openssl rand -hex 32"
         )
     if key is not None:
-        return HealthCheck("redaction key", "ok", f"from {VARIABLE}")
+        return _other_key(home, environment) or HealthCheck("redaction key", "ok", f"from {VARIABLE}")
     if not file.is_file() and (sealed := redacted_snapshot(home.path)):
         fact = f"neither {file} nor {VARIABLE} is there, though the rows of {sealed} were redacted with a key"
         remedy = "restore it from a copy, or set the variable as it was: nothing is prepared until then"
@@ -168,7 +168,19 @@ def check_redaction(home: Home, environment: Mapping[str, str] = os.environ) -> 
         return HealthCheck("redaction key", "fail", f"{file} holds no key", "restore it; a new one changes every placeholder")
     if stat.S_IMODE(file.stat().st_mode) & 0o077:
         return HealthCheck("redaction key", "warn", f"{file} can be read by others", f"chmod 600 {file}")
-    return HealthCheck("redaction key", "ok", f"{file}; keep a copy")
+    return _other_key(home, environment) or HealthCheck("redaction key", "ok", f"{file}; keep a copy")
+
+
+def _other_key(home: Home, environment: Mapping[str, str]) -> HealthCheck | None:
+    """The warning where the latest rows of pipelines were redacted with another key than the one that is in force."""
+    own = key_id(redaction_key(home.path, environment))
+    others = [f"{used} (of {name})" for name, used in keys_in_use(home.path).items() if used != own]
+    if not others:
+        return None
+    where = VARIABLE if VARIABLE in environment else str(home.path / KEY_FILE)
+    fact = f"{where} holds key {own}, the latest rows were redacted with {_list_names(others)}: the next retrain changes every tag"
+    remedy = "put the earlier key back; where the change is meant, keep both: rows of before are found by their ids with it alone"
+    return HealthCheck("redaction key", "warn", fact, remedy)
 
 
 def _public_version(name: str) -> str | None:

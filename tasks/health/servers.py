@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from configs.credentials import without_credentials
 from configs.schema import Pipeline
 from tasks.common.home import Home
 from tasks.common.http import HttpAnswer, fetch, mlflow_headers, port_is_free, port_listener, prefect_headers
+from tasks.common.sqlite_files import first_cell, sqlite_fault, sqlite_remedy
 from tasks.health.machine import HealthCheck
 from tasks.health.traffic_files import traffic_faults
 from tasks.ledger import schema
@@ -22,12 +20,16 @@ from tasks.tracking.database import count_versions
 
 SKEW_SECONDS, BROKEN_SKEW_SECONDS = 5.0, 60.0
 DATABASE_SECONDS = 3
+WITHOUT_RECORD = (
+    "move it and what lies beside it under its name (-wal, -shm) to another place: the next command makes another. Only the record "
+    "of runs is lost; `tunekeeper deploy CONFIG` makes schedules and triggers anew"
+)
 
 
-def check_prefect(api: str | None) -> Iterator[HealthCheck]:
-    """The server alone; None where none runs, which is no fault: a command starts it."""
+def check_prefect(api: str | None, home: Home) -> Iterator[HealthCheck]:
+    """The server alone; None where none runs, which is no fault where this home's own can be started: a command starts it."""
     if api is None:
-        yield HealthCheck("prefect", "ok", "no server runs: a command starts its own, `tunekeeper up` keeps one")
+        yield check_prefect_file(home)
         return
     healthy = fetch(f"{api}/health")
     if not healthy.ok:
@@ -45,6 +47,13 @@ def check_prefect(api: str | None) -> Iterator[HealthCheck]:
     else:
         yield HealthCheck("prefect", "ok", f"{api}, {own}")
     yield from _check_clock("prefect clock", healthy.time)
+
+
+def check_prefect_file(home: Home) -> HealthCheck:
+    """The database that a server of this home would open, where none runs."""
+    if fault := sqlite_fault(home.prefect_database):
+        return HealthCheck("prefect", "fail", f"{home.prefect_database}: {fault}", sqlite_remedy(fault, WITHOUT_RECORD))
+    return HealthCheck("prefect", "ok", "no server runs: a command starts its own, `tunekeeper up` keeps one")
 
 
 def check_pools(api: str, names: set[str]) -> Iterator[HealthCheck]:
@@ -94,9 +103,10 @@ def _mlflow_file(file: Path, home: Home) -> HealthCheck:
         return HealthCheck("mlflow", "fail", f"{file} is gone, though {home.artifacts} holds what it lists", remedy)
     if not file.is_file():
         return HealthCheck("mlflow", "ok", f"{file}, made by the first run")
-    fault = _sqlite_fault(file, "select version_num from alembic_version")
+    fault = sqlite_fault(file, "select version_num from alembic_version")
     if fault:
-        return HealthCheck("mlflow", "fail", f"{file}: {fault}", "restore it from a copy, and keep this one beside it")
+        remedy = sqlite_remedy(fault, "restore it from a copy, and keep this one beside it")
+        return HealthCheck("mlflow", "fail", f"{file}: {fault}", remedy)
     return HealthCheck("mlflow", "ok", f"{file}, {file.stat().st_size / 1e6:.1f} MB")
 
 
@@ -142,13 +152,12 @@ def check_ledger(home: Home) -> Iterator[HealthCheck]:
     if not file.is_file():
         yield HealthCheck("ledger", "ok", f"{file}, made by the first run")
         return
-    fault = _sqlite_fault(file, f"select version from {schema.schema.name}")  # noqa: S608  (a constant)
+    fault = sqlite_fault(file, f"select version from {schema.schema.name}")  # noqa: S608  (a constant)
     if fault:
-        restore = "restore it from a copy; it is the record of every promotion"
-        remedy = "make it and its folder writable for this user" if "readonly" in fault else restore
+        remedy = sqlite_remedy(fault, "restore it from a copy; it is the record of every promotion")
         yield HealthCheck("ledger", "fail", f"{file}: {fault}", remedy)
     else:
-        yield _schema_check(file, _first_value(file, f"select version from {schema.schema.name}"))  # noqa: S608
+        yield _schema_check(file, first_cell(file, f"select version from {schema.schema.name}"))  # noqa: S608
 
 
 def _schema_check(where: object, version: int | None) -> HealthCheck:
@@ -218,20 +227,6 @@ def _check_clock(name: str, theirs: float | None) -> Iterator[HealthCheck]:
         yield HealthCheck(
             name, "fail" if off > BROKEN_SKEW_SECONDS else "warn", f"{off:.0f} s off this machine's", "let NTP set both clocks"
         )
-
-
-def _sqlite_fault(file: Path, query: str) -> str | None:
-    try:
-        _first_value(file, query)
-    except sqlite3.Error as error:
-        return str(error)
-    return None
-
-
-def _first_value(file: Path, query: str) -> Any:
-    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=2)) as connection:
-        row = connection.execute(query).fetchone()
-    return row[0] if row else None
 
 
 def _failure_text(answer: HttpAnswer) -> str:

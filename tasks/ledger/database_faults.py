@@ -5,14 +5,11 @@ from __future__ import annotations
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from configs.errors import InfraError
+from tasks.common.sqlite_files import IN_THE_WAY
 
 FINAL = {
-    "readonly database": "the disk is read-only: make it writable",
+    **IN_THE_WAY,
     "read-only": "the database is read-only: point TUNEKEEPER_LEDGER_URL at the primary",
-    "is full": "the disk is full: free some space",
-    "No space left": "the disk is full: free some space",
-    "disk I/O error": "the disk is full or failing: free some space, or check it",
-    "unable to open database file": "the file cannot be opened: check the path and its permissions",
     "not a database": "the file is no SQLite database: point TUNEKEEPER_LEDGER_URL elsewhere, or restore it",
     "malformed": "the file is damaged: restore it from a backup",
     "password authentication failed": "the user or password is wrong: check TUNEKEEPER_LEDGER_URL",

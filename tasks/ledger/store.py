@@ -66,6 +66,11 @@ class Ledger:
         return self.url.get_backend_name() != "sqlite"
 
     @property
+    def exists(self) -> bool:
+        """Whether there is one to be read; of a shared one that is taken for granted."""
+        return self.shared or Path(str(self.url.database)).is_file()
+
+    @property
     def name(self) -> str:
         """Its URL as it may be shown: without password and query."""
         return self.url.set(query={}).render_as_string(hide_password=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from configs.credentials import MASK, without_credentials
-from configs.errors import InfraError
+from configs.errors import InfraError, InputError
 from tasks.common.home import Home
 from tasks.tracking.database import open_database
 
@@ -19,18 +20,24 @@ T = TypeVar("T")
 PREFIX = "tunekeeper."  # of our tags
 ATTEMPTS = 4
 CONNECT_SECONDS = 10
+ADDRESS = re.compile(r"https?://[^/]|(sqlite|postgresql|mysql|mssql)(\+\w+)?://")  # of a server, or of a database
+DELETED = re.compile(r"The (experiment|run) (\w+) must be in the 'active'")
+REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 
 
 class Connection:
     """One tracking server; every call is tried a few times, then fails as InfraError with the address and the remedy.
 
-    `only_look` leaves a database as it is: for commands that report faults and mend nothing. `may_begin`: a database that
-    MLFLOW_TRACKING_URI names, and that is not there, is made; for commands that read, it is the wrong one.
+    `only_look` leaves a database as it is, and says nothing of its address: for commands that report faults and mend nothing.
+    `may_begin`: a database that MLFLOW_TRACKING_URI names, and that is not there, is made; for commands that read, it is the wrong
+    one. Raises InputError for an address that cannot be one.
     """
 
     def __init__(
         self, home: Home, pause: Callable[[float], None] = time.sleep, *, only_look: bool = False, may_begin: bool = True
     ) -> None:
+        if not only_look:
+            check_address(home.tracking_uri)
         self.home, self.pause, self.only_look, self.may_begin = home, pause, only_look, may_begin and not only_look
 
     @cached_property
@@ -39,7 +46,7 @@ class Connection:
 
         # it prints the traceback of every fault that `attempt` tells of
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-        check_address(self.home, self.may_begin)
+        _check_database(self.home, self.may_begin)
         reach_database(self.home.tracking_uri)
         if not self.only_look:
             open_database(self.home)
@@ -60,25 +67,51 @@ class Connection:
 
     def _fault(self, action: str, error: Exception) -> InfraError:
         where = without_credentials(self.home.tracking_uri)
-        return InfraError(
-            f"MLflow at {where}: {action} failed ({first_line(error)}): "
-            "see that the server answers and the disk has room, then run again"
+        return InfraError(f"MLflow at {where}: {action} failed ({_in_short(error)}): {_remedy(where, error)}, then run again")
+
+
+def check_address(uri: str) -> None:
+    """InputError for an address that is neither a server's nor a database's: MLflow takes some for a folder, and finds nothing."""
+    if not ADDRESS.match(uri):
+        shown = without_credentials(uri) if "://" in uri or "@" not in uri else f"{MASK}@{uri.rpartition('@')[2]}"
+        raise InputError(
+            f"MLFLOW_TRACKING_URI={shown} is no address of an MLflow: write http(s)://HOST, sqlite:///FILE or "
+            "postgresql+psycopg2://HOST/DATABASE, or unset it to use the database in this home"
         )
 
 
-def check_address(home: Home, may_begin: bool) -> None:
-    """Raise InfraError where MLFLOW_TRACKING_URI is no address, or names a database that is absent and may not be made."""
-    uri = home.tracking_uri
-    if "://" not in uri and not uri.startswith("databricks"):
-        forms = "http://HOST:PORT, sqlite:////FOLDER/mlflow.db or postgresql+psycopg2://HOST/DATABASE"
-        shown = f"{MASK}@{uri.rpartition('@')[2]}" if "@" in uri else uri
-        raise InfraError(f"MLFLOW_TRACKING_URI={shown}: is no address of an MLflow: write {forms}, or unset it for the home's own")
+def _check_database(home: Home, may_begin: bool) -> None:
+    """Raise InfraError where MLFLOW_TRACKING_URI names a database that is absent and may not be made."""
     file = home.tracking_file
     if file is not None and not (may_begin or home.tracks_here or file.exists()):
         raise InfraError(
-            f"MLFLOW_TRACKING_URI={uri}: there is no database {file}: is this the right MLflow? Correct the address; "
+            f"MLFLOW_TRACKING_URI={home.tracking_uri}: there is no database {file}: is this the right MLflow? Correct the address; "
             "`tunekeeper retrain CONFIG` makes one there. Nothing was made or recorded"
         )
+
+
+def restoring(where: str, kind: str, name: str) -> str:
+    """The command that takes back the deletion of an experiment or a run, for an MLflow at an address without a password."""
+    option = "experiment-id" if kind == "experiment" else "run-id"
+    return f"`MLFLOW_TRACKING_URI={where} mlflow {kind}s restore --{option} {name}`"
+
+
+def _remedy(where: str, error: Exception) -> str:
+    if deleted := DELETED.search(str(error)):
+        return f"this {deleted[1]} was deleted; take it back with {restoring(where, *deleted.groups())}"
+    if getattr(error, "error_code", None) in REFUSED:
+        return "see that MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are of a user who may do this"
+    if getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST":
+        return "see that this is the right MLflow (MLFLOW_TRACKING_URI), and restore what it lacks from a copy"
+    return "see that the server answers and the disk has room"
+
+
+def _in_short(error: Exception) -> str:
+    """The first line of an error; of a failed download the last one too, which has the cause."""
+    lines = without_credentials(str(error)).strip().splitlines()
+    if not str(error).startswith("The following failures occurred") or len(lines) < 2:
+        return first_line(error)
+    return f"{first_line(error)} {lines[-1].strip()[:200]}"
 
 
 def reach_database(uri: str) -> None:

@@ -22,7 +22,7 @@ def make_database(home: Home) -> None:
     place = Path(home.tracking_uri.removeprefix("sqlite:///"))
     if not home.tracks_here or place.exists():
         return
-    if home.artifacts.is_dir() and any(home.artifacts.iterdir()):
+    if is_lost(home):
         raise InfraError(
             f"{place} is gone, though {home.artifacts} holds what it lists: restore it from a copy of this home, or set "
             "TUNEKEEPER_HOME to another folder to begin anew; nothing was made or recorded"
@@ -39,6 +39,12 @@ def make_database(home: Home) -> None:
         aside = place.with_name(f".{place.name}.{os.getpid()}.{time.monotonic_ns()}")  # MLflow remembers what it has opened
         MlflowClient(f"sqlite:///{aside}").search_experiments(max_results=1)
         aside.replace(place)
+
+
+def is_lost(home: Home) -> bool:
+    """Whether a home's own database is gone, though the artifacts that it listed are there."""
+    place = Path(home.tracking_uri.removeprefix("sqlite:///"))
+    return home.tracks_here and not place.exists() and home.artifacts.is_dir() and any(home.artifacts.iterdir())
 
 
 def open_database(home: Home) -> None:

@@ -47,6 +47,11 @@ class Runs(Connection):
             self._experiments[name] = self.attempt(f"finding experiment {name}", find)
         return self._experiments[name]
 
+    def deleted_experiment(self, name: str) -> str | None:
+        """The id of an experiment that was deleted and can be restored; None where it was not."""
+        found = self.attempt(f"finding experiment {name}", lambda: self.client.get_experiment_by_name(name))
+        return str(found.experiment_id) if found is not None and found.lifecycle_stage == "deleted" else None
+
     def find_run(self, experiment: str, train_key: str) -> str | None:
         """The one run of a train-key, if it was ever opened."""
         where = self.experiment(experiment)

@@ -17,6 +17,7 @@ from configs.schema import Pipeline
 from flows.cli.doctor import run_doctor
 from tasks.common.home import Home
 from tasks.common.http import HttpAnswer, fetch
+from tasks.data.redaction.key import key_id, redaction_key
 from tasks.health import machine
 from tasks.health import servers as health_servers
 
@@ -181,14 +182,58 @@ def test_a_redaction_key_that_is_gone_though_rows_were_redacted_with_it_is_a_fau
     assert machine.check_redaction(home, {"TUNEKEEPER_REDACTION_KEY": "k" * 16}).state == "ok"
 
 
-def test_prefect_away_locked_of_another_version_or_of_another_time_is_told_apart(serve):
-    assert said(health_servers.check_prefect("http://127.0.0.1:9/api"))["prefect"].what.startswith(
+def test_a_redaction_key_that_is_not_the_one_of_the_latest_rows_is_said(home):
+    for name in ("abc", "other"):
+        (home.snapshots / name).mkdir(parents=True)
+    (home.path / "index").mkdir()
+    (home.path / "index" / "latest-tiny.json").write_text('{"snapshot": "abc"}')
+    (home.path / "redaction.key").write_text("ab" * 32)
+    (home.path / "redaction.key").chmod(0o600)
+    own = key_id(redaction_key(home.path, {}))
+    (home.snapshots / "other" / "manifest.json").write_text('{"redactor_key_id": "12ab"}')  # an earlier one
+    (home.snapshots / "abc" / "manifest.json").write_text(json.dumps({"redactor_key_id": own}))
+    assert machine.check_redaction(home, {}).state == "ok"
+    (home.path / "redaction.key").write_text("cd" * 32)
+    for environment in ({}, {"TUNEKEEPER_REDACTION_KEY": "k" * 16}):
+        found = machine.check_redaction(home, environment)
+        assert found.state == "warn" and f"{own} (of tiny)" in found.what and "earlier key back" in found.remedy
+    for latest in ("{", json.dumps({"snapshot": "abc", "redactor_key_id": key_id(redaction_key(home.path, {}))})):
+        (home.path / "index" / "latest-tiny.json").write_text(latest)
+        assert machine.check_redaction(home, {}).state == "ok"
+
+
+def test_a_damaged_record_of_runs_is_found_where_no_server_runs_and_so_is_one_that_cannot_be_opened(home, monkeypatch):
+    file = home.prefect / "prefect.db"
+    home.prefect.mkdir(parents=True)
+    file.touch()
+    assert said(health_servers.check_prefect(None, home))["prefect"].state == "ok"
+    file.write_text("garbage")
+    found = said(health_servers.check_prefect(None, home))["prefect"]
+    assert found.state == "fail" and f"{file}: file is not a database" in found.what and "Only the record of runs" in found.remedy
+    monkeypatch.setattr(health_servers, "sqlite_fault", lambda _: "unable to open database file")
+    assert "permissions" in said(health_servers.check_prefect(None, home))["prefect"].remedy
+
+
+@pytest.mark.parametrize(
+    ("fault", "remedy"), [("unable to open database file", "permissions"), ("database is locked", "let that end")]
+)
+def test_a_whole_database_that_cannot_be_opened_is_not_to_be_replaced_by_a_copy(home, monkeypatch, fault, remedy):
+    home.path.mkdir()
+    for name in ("mlflow.db", "ledger.db"):
+        (home.path / name).touch()
+    monkeypatch.setattr(health_servers, "sqlite_fault", lambda *_: fault)
+    for check in (*health_servers.check_mlflow(home), *health_servers.check_ledger(home)):
+        assert check.state == "fail" and remedy in check.remedy and "copy" not in check.remedy
+
+
+def test_prefect_away_locked_of_another_version_or_of_another_time_is_told_apart(serve, home):
+    assert said(health_servers.check_prefect("http://127.0.0.1:9/api", home))["prefect"].what.startswith(
         "http://127.0.0.1:9/api does not answer"
     )
     locked = serve({"/api/health": (200, True), "/api/admin/version": (401, {})})
-    assert "PREFECT_API_AUTH_STRING" in said(health_servers.check_prefect(f"{locked}/api"))["prefect"].remedy
+    assert "PREFECT_API_AUTH_STRING" in said(health_servers.check_prefect(f"{locked}/api", home))["prefect"].remedy
     other = serve({"/api/health": (200, True), "/api/admin/version": (200, "1.2.3")}, off=90)
-    found = said(health_servers.check_prefect(f"{other}/api"))
+    found = said(health_servers.check_prefect(f"{other}/api", home))
     assert found["prefect"].state == "warn" and "1.2.3" in found["prefect"].what and found["prefect clock"].state == "fail"
 
 

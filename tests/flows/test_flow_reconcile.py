@@ -188,6 +188,18 @@ def test_a_model_that_a_kill_left_half_stored_goes_and_none_that_anybody_may_nee
     assert {model.model_id for model in tracked.client.search_logged_models(where)} == stay | {finished}
 
 
+@pytest.mark.parametrize(("damage", "fault"), [(Path.unlink, "is gone"), (lambda file: file.write_text("none"), "cannot be read")])
+def test_a_database_that_is_gone_or_damaged_is_said_once_and_not_made_anew(home, tracked, damage, fault):
+    run = tracked.open_run("tiny", "key", "run", {})
+    tracked.log_text(run, "kept", "note.txt")
+    Ledger(home.ledger_url).read(lambda _: None)
+    damage(home.path / "mlflow.db")
+    _, blind = mend_leftovers(home, None, dry_run=True)
+    (said,) = [error for error in blind if "mlflow.db" in error]
+    assert fault in said and "restore it from a copy" in said
+    assert not (home.path / "mlflow.db").exists() or (home.path / "mlflow.db").read_text() == "none"
+
+
 class KilledError(Exception):
     pass
 

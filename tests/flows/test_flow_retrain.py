@@ -10,7 +10,9 @@ import tiny
 
 from configs.load import load_pipeline
 from flows.cli.doctor import run_checks
-from tasks import release
+from tasks import prepare, release
+from tasks.context import open_context
+from tasks.data.redaction.key import key_id, redaction_key
 from tasks.health import upgrade
 from tasks.ledger.promotions import ledger_history
 from tasks.report.run.data import from_json
@@ -74,6 +76,23 @@ def test_where_the_last_snapshot_was_removed_changed_data_are_prepared_all_the_s
     done = keep.retrain()
     assert done["snapshot"] != first["snapshot"] and not done["skipped"]
     assert "compared with no earlier ones" in keep.said and first["snapshot"] in keep.said
+
+
+def test_another_redaction_key_than_that_of_the_rows_before_is_said_on_this_machine_and_on_another(keep, monkeypatch):
+    monkeypatch.delenv("TUNEKEEPER_REDACTION_KEY", raising=False)
+    keep.retrain("data.redact.enabled=true")
+    first, changed = key_id(redaction_key(keep.home.path)), "are redacted with key"
+    assert changed not in keep.said
+    (keep.home.path / "redaction.key").write_text("ab" * 32)
+    context = open_context(load_pipeline(keep.config, ["data.redact.enabled=true"]), keep.home)
+    now = key_id(redaction_key(keep.home.path))
+    (here,) = prepare.changed_key(context, now)
+    assert first in here and now in here and f"back into {keep.home.path / 'redaction.key'}" in here
+    assert prepare.changed_key(context, first) == prepare.changed_key(context, None) == ()
+    shutil.rmtree(keep.home.path / "index")  # as on a machine that has no snapshot of it
+    assert prepare.changed_key(context, now) == (here,)
+    keep.retrain("data.redact.enabled=true")
+    assert changed in " ".join(keep.said.split()) and prepare.changed_key(context, now) == ()
 
 
 def test_a_run_holds_the_verdict_and_all_that_was_measured(keep):

@@ -1,6 +1,7 @@
 """A file in, the champion's answers out; what was said of them becomes the next snapshot's rows."""
 
 import json
+import shutil
 import sqlite3
 from datetime import UTC, datetime
 
@@ -19,7 +20,7 @@ def score(keep, source, output, *words):
     return json.loads(printed)
 
 
-def test_the_champion_answers_a_file_a_table_and_hears_what_is_said_of_it(keep):
+def test_the_champion_answers_a_file_a_table_and_hears_what_is_said_of_it(keep, monkeypatch, empty_database):
     source, output = keep.folder / "new.csv", keep.folder / "out" / "answers.parquet"
     keep.write(tiny.rows(200, seed=7, start=1000), "new.csv")
     code, _ = keep.command("score", str(keep.config), "--input", str(source), "--output", str(output))
@@ -32,6 +33,12 @@ def test_the_champion_answers_a_file_a_table_and_hears_what_is_said_of_it(keep):
     assert done["rows_per_second"] > 0 and done["output"] == str(output) and done["logged"]
     assert found["ticket"].tolist() == [row["ticket"] for row in tiny.rows(200, seed=7, start=1000)]
     assert set(found["prediction"]) <= {"north first", "south first", "red first", "blue first"}
+    shutil.copy(empty_database, keep.folder / "another.db")
+    with monkeypatch.context() as other:
+        other.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{keep.folder}/another.db")
+        for words in ((), ("--version", "1")):
+            code, _ = keep.command("score", str(keep.config), "--input", str(source), "--output", str(output), *words)
+            assert code == 1 and "the ledger names version 1 of tiny" in " ".join(keep.said.split()), keep.said
     again = score(keep, source, output)
     assert again["skipped"] and again["rows"] == 200 and again["rows_per_second"] is None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from prefect.settings import PREFECT_API_URL
 
@@ -57,3 +59,17 @@ def test_a_fault_of_the_run_itself_is_not_laid_upon_a_server_that_is_away(tmp_pa
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     with pytest.raises(ValueError, match="its own"), prefect_server(Home(tmp_path)):
         raise ValueError("its own")
+
+
+def test_a_record_of_runs_that_no_server_can_open_is_named_with_what_is_lost_without_it(tmp_path, monkeypatch):
+    home = Home(tmp_path)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(server, "_spawn_server", lambda *_: subprocess.Popen(["true"]))
+    home.prefect.mkdir()
+    home.prefect_database.write_text("garbage")
+    with (
+        pytest.raises(InfraError, match=r"did not start: .*prefect\.db: file is not a database: move it.* Only the record"),
+        prefect_server(home),
+    ):
+        pass
+    assert home.prefect_database.read_text() == "garbage"

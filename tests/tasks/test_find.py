@@ -118,6 +118,20 @@ def test_an_older_snapshot_with_plain_ids_is_searched_too(home, tmp_path, capsys
     assert [(p["snapshot"], p["id"]) for p in found["snapshots"]] == [(old.hash, "user7@example.com")]
 
 
+def test_a_file_that_is_damaged_is_named_and_what_is_whole_is_searched(home, tmp_path, capsys):
+    path = config(tmp_path, people())
+    made = sealed(home, path)
+    cut, empty = made.path / "train.parquet", home.path / "scores" / "abc" / FRAME
+    cut.write_bytes(cut.read_bytes()[:-20])
+    empty.parent.mkdir(parents=True)
+    empty.touch()
+    found = find(capsys, path, "user7@example.com")
+    assert found["source"] == ["rows.csv row 8"] and found["snapshots"] == found["scores"] == []
+    for file, told in zip((cut, empty), found["unread"], strict=True):
+        assert str(file) in told and "restore it" in told
+    assert f"not looked at: {cut}" in find(capsys, path, "nobody@example.com", code=2)
+
+
 def test_rows_without_ids_are_found_by_file_and_number(home, tmp_path, capsys):
     path = config(tmp_path, people(), id=None)
     made = sealed(home, path)

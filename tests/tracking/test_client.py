@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from requests import ConnectionError as NoAnswer
 
-from configs.errors import InfraError
+from configs.errors import InfraError, InputError
 from tasks.common.bases import base_files, find_base
 from tasks.common.home import Home
+from tasks.health.champion_files import experiment_of
 from tasks.tracking.client import BASES, Tracking
 from tasks.tracking.database import make_database
 from tasks.tracking.registry import Registry
@@ -62,7 +63,7 @@ def test_a_command_that_reads_makes_no_database_where_there_is_none(tmp_path, mo
 @pytest.mark.parametrize("uri", ["foo", "./mlruns", "localhost:5000", "me:secret@mlflow.example"])
 def test_what_is_no_address_of_an_mlflow_is_told_by_its_variable(tmp_path, monkeypatch, uri):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    with pytest.raises(InfraError, match=r"MLFLOW_TRACKING_URI=.*: is no address of an MLflow: write http://HOST:PORT") as told:
+    with pytest.raises(InputError, match=r"MLFLOW_TRACKING_URI=.* is no address of an MLflow: write http") as told:
         Tracking(Home(tmp_path)).open_run("tiny", "key", "first", {})
     assert "secret" not in str(told.value) and not list(tmp_path.iterdir())
 
@@ -107,6 +108,50 @@ def test_what_can_never_work_is_not_tried_again_and_says_what_it_was(tracking):
     tracking.log_params(run, {"a": 1})
     with pytest.raises(InfraError, match=r"MLflow at sqlite:///.*: logging parameters failed \(.*run again"):
         tracking.log_params(run, {"a": 2})
+
+
+def test_what_somebody_deleted_is_said_with_the_command_that_takes_it_back(tracking):
+    run = tracking.open_run("tiny", "key", "first", {})
+    number = tracking.experiment("tiny")
+    tracking.client.delete_experiment(number)
+    with pytest.raises(
+        InfraError, match=rf"was deleted; .*MLFLOW_TRACKING_URI=sqlite:.*experiments restore --experiment-id {number}`"
+    ):
+        tracking.open_run("tiny", "another key", "second", {})
+    with pytest.raises(InfraError, match=f"mlflow runs restore --run-id {run}`"):
+        tracking.close_run(run)
+    (said,) = experiment_of(tracking, "tiny")
+    assert said.state == "fail" and f"experiments restore --experiment-id {number}" in said.remedy
+    tracking.client.restore_experiment(number)
+    tracking.close_run(run)
+    assert list(experiment_of(tracking, "tiny")) == list(experiment_of(tracking, "none")) == []
+
+
+@pytest.mark.parametrize(
+    "address", ["htp://mlflow", "foo", "/a/folder", "databricks", "file:///a/folder", "http:/mlflow", "https://"]
+)
+def test_an_address_that_is_no_mlflow_is_refused_before_it_is_used(tmp_path, monkeypatch, address):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(InputError, match=f"MLFLOW_TRACKING_URI={address} is no address of an MLflow: write .*, or unset it"):
+        Tracking(Home(tmp_path))
+    assert Tracking(Home(tmp_path), only_look=True).home.path == tmp_path and list(tmp_path.iterdir()) == []
+
+
+def test_a_download_that_fails_is_said_with_its_cause_and_a_refusal_with_whom_to_ask(tracking):
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, RESOURCE_DOES_NOT_EXIST
+
+    def failing(message, code):
+        def call():
+            raise MlflowException(message, code)
+
+        return call
+
+    failures = "The following failures occurred while downloading one or more artifacts from s3://b/a:\n##### File x #####\nno room"
+    with pytest.raises(InfraError, match=r"artifacts from s3://b/a: no room\): "):
+        tracking.attempt("fetching x", failing(failures, RESOURCE_DOES_NOT_EXIST))
+    with pytest.raises(InfraError, match=r"\(no\): see that MLFLOW_TRACKING_USERNAME"):
+        tracking.attempt("fetching x", failing("no\nmore", PERMISSION_DENIED))
 
 
 class Away:

@@ -3,11 +3,13 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from configs.errors import InfraError
 from tasks.common.home import Home
+from tasks.tracking import moved_home
 from tasks.tracking.client import Tracking
 from tasks.tracking.moved_home import earlier_places, local_path, settle_places
 
@@ -122,6 +124,15 @@ def test_a_database_that_cannot_be_read_is_named_and_kept(home):
         _ = Tracking(home).client
 
 
+def test_a_whole_database_that_cannot_be_opened_is_not_to_be_replaced_by_a_copy(home, monkeypatch):
+    def refused(*_, **__):
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr(moved_home.sqlite3, "connect", refused)
+    with pytest.raises(InfraError, match=r"mlflow.db cannot be read .*check the path and its permissions$"):
+        earlier_places(home)
+
+
 def test_a_path_that_a_record_names_lies_where_the_home_lies_now(home, tmp_path):
     page = home.path / "runs" / "key" / "report" / "report.html"
     page.parent.mkdir(parents=True)
@@ -129,6 +140,18 @@ def test_a_path_that_a_record_names_lies_where_the_home_lies_now(home, tmp_path)
     assert home.locate(page) == page
     assert home.locate("/another/home/runs/key/report/report.html") == page
     assert str(home.locate("/another/home/runs/other/report.html")) == "/another/home/runs/other/report.html"
+
+
+def test_a_page_that_a_copys_own_ledger_names_is_not_looked_for_in_the_home_it_was_copied_from(tmp_path, monkeypatch):
+    monkeypatch.delenv("TUNEKEEPER_LEDGER_URL", raising=False)
+    copy, recorded = Home(tmp_path / "copy"), tmp_path / "docs" / "first" / "runs" / "key" / "report" / "report.html"
+    recorded.parent.mkdir(parents=True)
+    recorded.touch()
+    assert copy.locate_page(recorded) == copy.run("key") / "report" / "report.html"
+    assert copy.locate(recorded) == recorded, "of MLflow's artifacts some lie elsewhere on purpose"
+    assert copy.locate_page("") == Path() and copy.locate_page("/disk/page.html") == Path("/disk/page.html")
+    monkeypatch.setenv("TUNEKEEPER_LEDGER_URL", "postgresql+psycopg2://db/ledger")  # other homes write to it
+    assert copy.locate_page(recorded) == recorded
 
 
 def test_a_database_of_another_home_whose_name_only_begins_alike_is_not_this_ones(tmp_path, monkeypatch):

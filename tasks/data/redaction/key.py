@@ -52,6 +52,19 @@ def redacted_snapshot(home: Path) -> Path | None:
     return None
 
 
+def keys_in_use(home: Path) -> dict[str, str]:
+    """Name of each pipeline of this home whose latest rows were redacted -> the id of the key that they were redacted with."""
+    keys = {}
+    for file in sorted((home / "index").glob("latest-*.json")):
+        with suppress(OSError, ValueError, KeyError):
+            latest = json.loads(file.read_bytes())
+            if "redactor_key_id" not in latest:  # earlier versions noted it in the snapshot alone
+                latest = json.loads((home / "snapshots" / latest["snapshot"] / "manifest.json").read_bytes())
+            if latest["redactor_key_id"]:
+                keys[file.stem.removeprefix("latest-")] = str(latest["redactor_key_id"])
+    return keys
+
+
 def key_id(key: bytes) -> str:
     """A short name of the key, safe to record: two snapshots with the same id have comparable placeholders."""
     return hashlib.sha256(b"tunekeeper key id" + key).hexdigest()[:12]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from configs.errors import InfraError
 from configs.schema import Data
 from tasks.data.preparation.split import SPLITS
 from tasks.data.redaction.pseudonyms import PSEUDONYM, file_name, pseudonym_of
@@ -49,12 +50,16 @@ def find_in_snapshot(folder: Path, ids: Collection[str]) -> list[Place]:
 
 
 def rows_of(path: Path, ids: Collection[str], columns: tuple[str, ...] | None = ("id",)) -> list[dict[str, Any]]:
-    """The rows of a Parquet file with one of these ids; none where there is no such file."""
+    """The rows of a Parquet file with one of these ids; none where there is no such file. InfraError where it cannot be read."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not path.is_file():
         return []
-    table = pq.read_table(path, columns=list(columns) if columns else None, filters=[("id", "in", list(ids))])
+    try:
+        table = pq.read_table(path, columns=list(columns) if columns else None, filters=[("id", "in", list(ids))])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InfraError(f"{path} cannot be read ({str(error).splitlines()[0]}): restore it from a copy") from error
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
