@@ -6,7 +6,7 @@ export PYTHONUTF8 = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check prove ui clean
+.PHONY: help install run demo test check lint prove ui clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -29,13 +29,16 @@ install: $(VENV)/.installed ## an environment of its own in .venv, from the lock
 run: install ## keep the example model: data to champion
 	$(BIN)/tunekeeper retrain configs/helpdesk.yaml
 
-test: check ## lint, types and tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Types are checked beside the tests, which wait now and then.
+test: lint ## lint, types and tests
+	$(BIN)/mypy & types=$$!; $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder; tests=$$?; wait $$types && exit $$tests
 
-check: install ## lint and types
+check: lint ## lint and types
+	$(BIN)/mypy
+
+lint: install ## lint alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 
 prove: install ## the long proofs; writes benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.prove

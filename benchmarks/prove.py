@@ -24,6 +24,7 @@ PROOFS = (
     "redaction",
     "recipes",
     "house",
+    "slow_tests",
     "training",
     "accuracy",
     "generation",

@@ -153,7 +153,9 @@ def test_where_a_champion_stands_another_model_is_adopted_for_a_reason_only(keep
     assert keep.command("retrain", config, "training.start=champion")[0] == 2 and "set training.start=base" in keep.said
 
 
-@pytest.mark.parametrize("fails", ["pack_model", "publish_report", "record_decision"])
+@pytest.mark.parametrize(
+    "fails", ["publish_report", *(pytest.param(name, marks=pytest.mark.slow) for name in ("pack_model", "record_decision"))]
+)
 def test_an_adoption_that_was_interrupted_is_finished_by_the_same_command(keep, finetuned, monkeypatch, fails):
     where = {"pack_model": flow.release, "publish_report": flow.publish_report, "record_decision": flow}[fails]
     with monkeypatch.context() as patch:

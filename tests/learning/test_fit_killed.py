@@ -86,7 +86,10 @@ def test_killed_in_the_midst_of_an_epoch_taken_in_smaller_pieces_it_goes_on_with
     assert outcome(bert_folder, tmp_path / "cut")["weights"] == whole["weights"]
 
 
-@pytest.mark.parametrize("adapter", ["full", "decoder", "pairs"])
+SLOW = [pytest.param(adapter, marks=pytest.mark.slow) for adapter in ("full", "pairs")]
+
+
+@pytest.mark.parametrize("adapter", ["decoder", *SLOW])
 def test_other_trainings_that_were_killed_are_resumed_to_the_same_weights(adapter, bert_folder, llama_folder, tmp_path):
     base = bert_folder if adapter == "full" else llama_folder
     whole = outcome(base, tmp_path / "whole", adapter=adapter)
@@ -126,6 +129,7 @@ def test_asked_to_stop_in_the_last_step_it_stops_once_the_training_is_kept(undis
     assert again["weights"] == whole["weights"] and "step 1" not in again["moments"]
 
 
+@pytest.mark.slow
 def test_killed_at_no_chosen_moment_it_arrives_all_the_same(undisturbed, bert_folder, tmp_path):
     adapter, whole = undisturbed
     for wait in (0.3, 0.45, 0.6):

@@ -98,6 +98,7 @@ def test_pooled_answers_stand_beside_those_of_the_held_out_rows():
     ]
 
 
+@pytest.mark.slow
 def test_killed_in_a_fold_it_goes_on_there_to_the_same_weights(bert_folder, tmp_path):
     settings = {"epochs": None, "batch_size": 16, "checkpoint_every": 10}
     whole = outcome(bert_folder, tmp_path / "whole", settings=settings)
