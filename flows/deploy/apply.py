@@ -1,4 +1,4 @@
-"""Put schedules and triggers into effect: the deployments and automations of every pipeline, as its YAML says now."""
+"""The command `deploy`: check the configs, put their schedules and triggers into effect, say what came of it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def deploy_pipelines(configs: Sequence[Path], overrides: Sequence[str] = ()) -> 
     with prefect_server(home):
         from prefect.client.orchestration import get_client
 
-        from flows.deploy.specs import install_pipelines
+        from flows.deploy.install import install_pipelines
 
         with get_client(sync_client=True) as client:
             installed = install_pipelines(client, pipelines, str(Path.cwd()))

@@ -7,11 +7,9 @@ its data only after that time (tasks/ledger/retrain_requests.py), so it serves t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.events import AutomationCore
@@ -20,7 +18,7 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 
 from configs.schema import Pipeline
 from flows import train_remote
-from flows.deploy.deployments import DeploymentSpec, apply_automation, apply_deployment, delete_automations, remove_deployment
+from flows.deploy.deployments import DeploymentSpec
 from tasks.ledger.retrain_requests import SETTLE_SECONDS
 
 if TYPE_CHECKING:
@@ -29,37 +27,6 @@ if TYPE_CHECKING:
 TAG = "tunekeeper"
 TOLD_OF = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut", "Waiting")}
 ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)  # of intervals: deploying again does not put the next run off
-
-
-@dataclass(frozen=True)
-class DeployOutcome:
-    """Plain values, as `tunekeeper deploy --json` prints them."""
-
-    jobs: list[dict[str, str]]
-    automations: list[str]
-    removed: list[str]
-
-
-def install_pipelines(client: SyncPrefectClient, pipelines: Sequence[Pipeline], folder: str) -> DeployOutcome:
-    """Make or update all deployments and automations of these pipelines, and remove those that they no longer want."""
-    jobs, automations, removed = [], [], []
-    common = shared_jobs(pipelines, folder)
-    ids = {_full_name(job): apply_deployment(client, job) for job in common}
-    for pipeline in pipelines:
-        specs = jobs_of(pipeline, folder)
-        ids |= {_full_name(job): apply_deployment(client, job) for job in specs}
-        names = {_full_name(job) for job in specs}
-        removed += [name for name in _optional_deployments(pipeline) if name not in names and remove_deployment(client, name)]
-        for automation in automations_of(pipeline, ids):
-            apply_automation(client, automation)
-            automations.append(automation.name)
-        if not _retraining_events(pipeline):
-            obsolete = client.read_automations_by_name(_retraining_name(pipeline))
-            delete_automations(client, obsolete)
-            removed += [automation.name for automation in obsolete]
-        jobs += specs
-    rows = [{"deployment": _full_name(job), "pool": job.pool, "when": _schedule_text(job)} for job in (*jobs, *common)]
-    return DeployOutcome(rows, automations, removed)
 
 
 def jobs_of(pipeline: Pipeline, folder: str) -> list[DeploymentSpec]:
@@ -118,9 +85,9 @@ def shared_jobs(pipelines: Sequence[Pipeline], folder: str) -> list[DeploymentSp
 def automations_of(pipeline: Pipeline, ids: dict[str, UUID]) -> Iterator[AutomationCore]:
     """The automations of a pipeline: its events start its retraining; a run of it that fails or waits starts a notice."""
     name = pipeline.name
-    if events := _retraining_events(pipeline):
+    if events := retraining_events(pipeline):
         yield AutomationCore(
-            name=_retraining_name(pipeline),
+            name=retraining_name(pipeline),
             description=f"An alarm of a monitor, or new data, starts retrain-{name}.",
             trigger=EventTrigger(
                 expect=events,
@@ -161,18 +128,18 @@ def automations_of(pipeline: Pipeline, ids: dict[str, UUID]) -> Iterator[Automat
     )
 
 
-def _retraining_events(pipeline: Pipeline) -> set[str]:
+def retraining_events(pipeline: Pipeline) -> set[str]:
     """The events that start a retraining of this pipeline."""
     drift = {"tunekeeper.drift", "tunekeeper.decay"} if pipeline.schedule.on_drift else set()
     return drift | ({"tunekeeper.new-data"} if pipeline.schedule.on_new_data_minutes is not None else set())
 
 
-def _optional_deployments(pipeline: Pipeline) -> list[str]:
+def optional_deployments(pipeline: Pipeline) -> list[str]:
     """Deployments that the YAML may no longer want; an approval's form stays open under any YAML."""
     return [f"watch/new-data-{pipeline.name}"]
 
 
-def _retraining_name(pipeline: Pipeline) -> str:
+def retraining_name(pipeline: Pipeline) -> str:
     return f"tunekeeper {pipeline.name}: retrain"
 
 
@@ -188,18 +155,3 @@ def _cron_schedule(cron: str | None, timezone: str, **parameters: object) -> lis
 
 def _interval_schedule(interval: timedelta) -> DeploymentScheduleCreate:
     return DeploymentScheduleCreate(schedule=IntervalSchedule(interval=interval, anchor_date=ANCHOR), slug="interval")
-
-
-def _full_name(job: DeploymentSpec) -> str:
-    """As Prefect calls it: FLOW/DEPLOYMENT; a flow has the name of its function."""
-    return f"{job.entrypoint.rpartition('.')[2].replace('_', '-')}/{job.name}"
-
-
-def _schedule_text(job: DeploymentSpec) -> str:
-    """In words for the terminal."""
-    for entry in job.schedules:
-        if isinstance(entry.schedule, CronSchedule):
-            return f"{entry.schedule.cron} ({entry.schedule.timezone})"
-        if isinstance(entry.schedule, IntervalSchedule):
-            return f"every {entry.schedule.interval}"
-    return "when asked for"
