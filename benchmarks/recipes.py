@@ -190,6 +190,7 @@ def key_of(job: Job) -> str:
     """A result counts for these settings alone."""
     from configs.schema import Full, Lora, Training
     from tasks.learning.adapters import default_learning_rate
+    from tasks.learning.best_epoch import MOST_FOR_SEVERAL
     from tasks.learning.collapse import SELDOM
     from tasks.learning.folds import FEW_HELD_OUT, FOLDS
     from tasks.learning.temperature import DOUBT, USUAL
@@ -201,6 +202,7 @@ def key_of(job: Job) -> str:
         "temperature": [USUAL, DOUBT],
         "drawn to": "class shares",
         "seldom": SELDOM,
+        "most for several classes": MOST_FOR_SEVERAL,
     }
     if round(HELD_OUT * job.rows) < FEW_HELD_OUT:
         defaults["folds"] = FOLDS
