@@ -169,6 +169,7 @@ def settle_environment(home: Home) -> None:
         threading.excepthook = _show_uncaught_in_thread
     if sys.unraisablehook is sys.__unraisablehook__:
         sys.unraisablehook = _show_unraisable
+    warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")  # of a home that is not there yet
     warnings.filterwarnings("ignore", category=FutureWarning)  # libraries to one another; users can do nothing about them
 
 
