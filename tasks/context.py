@@ -11,7 +11,7 @@ from tasks.common.home import Home
 from tasks.common.terminal import print_notice
 from tasks.ledger.store import Ledger
 from tasks.tracking.client import Tracking
-from tasks.tracking.database import count_versions
+from tasks.tracking.database import count_unrecorded_versions
 from tasks.tracking.registry import Registry
 
 
@@ -44,11 +44,11 @@ def open_context(pipeline: Pipeline, home: Home, *, may_begin: bool = True) -> P
 
 def open_ledger(home: Home) -> Ledger:
     """The ledger of this home, or the shared one. InfraError where this home's was lost: no other is begun in its place."""
-    lost = home.ledger_file
-    if lost is not None and not (lost.is_file() and lost.stat().st_size) and (versions := count_versions(home)):
+    file = home.ledger_file
+    if file is not None and (versions := count_unrecorded_versions(home, file)):
         raise InfraError(
-            f"{lost} is gone, though mlflow.db beside it lists {versions} versions, of which it is the record: restore it from a "
+            f"{file} is gone, though mlflow.db beside it lists {versions} versions, of which it is the record: restore it from a "
             "copy. To begin another on purpose, which forgets looks, withdrawals and rollbacks, set "
-            f"TUNEKEEPER_LEDGER_URL=sqlite:///{lost} for one command; nothing was made or recorded"
+            f"TUNEKEEPER_LEDGER_URL=sqlite:///{file} for one command; nothing was made or recorded"
         )
     return Ledger(home.ledger_url, notify=print_notice)

@@ -15,7 +15,7 @@ from tasks.health.machine import HealthCheck
 from tasks.learning.network import SPEC, read_spec
 from tasks.serving.packaged_model import local_base, read_preparation
 from tasks.tracking.client import Tracking
-from tasks.tracking.connection import restoring
+from tasks.tracking.connection import restore_command
 from tasks.tracking.moved_home import earlier_places, local_path
 from tasks.tracking.stored_model import BACK, cached_folder, fault_of, kept_folder, place_of
 
@@ -32,7 +32,7 @@ def home_paths(home: Home) -> Iterator[HealthCheck]:
 def experiment_of(tracking: Tracking, model: str) -> Iterator[HealthCheck]:
     """Whether the experiment of the model's runs was deleted: nothing can be recorded in it until it is restored."""
     if (number := tracking.deleted_experiment(model)) is not None:
-        remedy = restoring(without_credentials(tracking.home.tracking_uri), "experiment", number)
+        remedy = restore_command(without_credentials(tracking.home.tracking_uri), "experiment", number)
         yield HealthCheck("experiment", "fail", f"MLflow's experiment {number}, of {model}, was deleted", remedy)
 
 

@@ -16,7 +16,7 @@ from tasks.common.sqlite_files import first_cell, sqlite_fault, sqlite_remedy
 from tasks.health.machine import HealthCheck
 from tasks.health.traffic_files import traffic_faults
 from tasks.ledger import schema
-from tasks.tracking.database import count_versions
+from tasks.tracking.database import count_unrecorded_versions
 
 SKEW_SECONDS, BROKEN_SKEW_SECONDS = 5.0, 60.0
 DATABASE_SECONDS = 3
@@ -144,7 +144,7 @@ def check_ledger(home: Home) -> Iterator[HealthCheck]:
         yield from _check_database("ledger", home.ledger_url, schema.schema.name, "TUNEKEEPER_LEDGER_URL")
         return
     file = Path(str(ledger.url.database))
-    if not (file.is_file() and file.stat().st_size) and (versions := count_versions(home)):
+    if versions := count_unrecorded_versions(home, file):
         fact = f"{file} is gone, though {home.path / 'mlflow.db'} lists {versions} versions, of which it is the record"
         remedy = "restore it from a copy; where there is none, `tunekeeper history` says how to begin another"
         yield HealthCheck("ledger", "fail", fact, remedy)

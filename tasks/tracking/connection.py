@@ -90,7 +90,7 @@ def _check_database(home: Home, may_begin: bool) -> None:
         )
 
 
-def restoring(where: str, kind: str, name: str) -> str:
+def restore_command(where: str, kind: str, name: str) -> str:
     """The command that takes back the deletion of an experiment or a run, for an MLflow at an address without a password."""
     option = "experiment-id" if kind == "experiment" else "run-id"
     return f"`MLFLOW_TRACKING_URI={where} mlflow {kind}s restore --{option} {name}`"
@@ -98,7 +98,7 @@ def restoring(where: str, kind: str, name: str) -> str:
 
 def _remedy(where: str, error: Exception) -> str:
     if deleted := DELETED.search(str(error)):
-        return f"this {deleted[1]} was deleted; take it back with {restoring(where, *deleted.groups())}"
+        return f"this {deleted[1]} was deleted; take it back with {restore_command(where, *deleted.groups())}"
     if getattr(error, "error_code", None) in REFUSED:
         return "see that MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are of a user who may do this"
     if getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST":

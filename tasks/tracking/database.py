@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import suppress
 from pathlib import Path
 
 from configs.errors import InfraError
 from tasks.common.home import Home
+from tasks.common.sqlite_files import first_cell
 from tasks.common.terminal import print_notice
 from tasks.tracking.moved_home import settle_places
 
@@ -54,13 +55,14 @@ def open_database(home: Home) -> None:
         print_notice(notice)
 
 
-def count_versions(home: Home) -> int:
-    """How many versions a home's own database lists; 0 where it has none, or cannot be read, which others say."""
+def count_unrecorded_versions(home: Home, ledger: Path) -> int:
+    """How many versions a home's own database lists, though the ledger that records them is gone or empty; else 0.
+
+    0 too where there is no database, or it cannot be read, which others say.
+    """
     file = home.path / "mlflow.db"
-    if not home.tracks_here or not file.is_file():
+    if (ledger.is_file() and ledger.stat().st_size) or not home.tracks_here or not file.is_file():
         return 0
-    try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as database:
-            return int(database.execute("select count(*) from model_versions").fetchone()[0])
-    except sqlite3.Error:
-        return 0
+    with suppress(sqlite3.Error):
+        return int(first_cell(file, "select count(*) from model_versions"))
+    return 0

@@ -119,7 +119,7 @@ def decode_records(content: bytes) -> JournalRecords:
     return JournalRecords(tables, max(0, missing) + (not _BEGINNING.startswith(unfinished)))
 
 
-def timely(table: pa.Table) -> pa.ChunkedArray:
+def has_valid_time(table: pa.Table) -> pa.ChunkedArray:
     """Whether the time of each row is one that can be: others no date can tell."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -201,4 +201,4 @@ def _rows_of_kind(both: pa.Table, kind: Kind) -> pa.Table:
         if name != "score":
             of_kind = pc.and_(of_kind, pc.is_valid(both.column(name)))
     whole = both.filter(of_kind)
-    return whole.filter(timely(whole)).select(schema.names).cast(schema)
+    return whole.filter(has_valid_time(whole)).select(schema.names).cast(schema)

@@ -21,7 +21,7 @@ from configs.errors import InfraError
 from tasks.common.files import replaced_file
 from tasks.common.locks import take_lock
 from tasks.traffic.disk_faults import in_words, list_folder
-from tasks.traffic.records import KINDS, Kind, empty_table, schema_of, timely, unique_rows
+from tasks.traffic.records import KINDS, Kind, empty_table, has_valid_time, schema_of, unique_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -173,7 +173,7 @@ def _read_file(file: Path, kind: Kind, names: list[str]) -> pa.Table:
 
     with pq.ParquetFile(file) as parquet:
         table = parquet.read(columns=names).cast(empty_table(kind).select(names).schema)
-    rows = table.filter(timely(table))
+    rows = table.filter(has_valid_time(table))
     if rows.num_rows < table.num_rows:
         log.warning("%d rows of %s have no time that can be, and are left out", table.num_rows - rows.num_rows, file)
     return rows
