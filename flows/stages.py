@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.learning.fit import TrainingResult
-    from tasks.problems.baselines.classification import Baseline
+    from tasks.problems.types import ScoredBaseline
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Challenger:
 class BackgroundResults:
     """The results that another process computes for judging: baselines without a network, statistics of the reference's texts."""
 
-    lexical: Future[tuple[Baseline, ...]] | None
+    lexical: Future[tuple[ScoredBaseline, ...]] | None
     text_stats: Future[pd.DataFrame]
 
 

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from tasks.common.processes import HelperProcess
     from tasks.learning.fit import TrainingResult
     from tasks.problems.base import Measure
-    from tasks.problems.baselines.classification import Baseline
-    from tasks.problems.types import Network
+    from tasks.problems.types import Network, ScoredBaseline
 
 FRAME, METRICS, PROBABILITIES, POINTS = "scores.parquet", "metrics.json", "probabilities.npy", "points.npy"
 FIT_ROWS = 500  # of a split that the weights were fitted to or chosen by: its accuracy is known to two points
@@ -156,7 +155,7 @@ class AllScores:
 
 def lexical_baselines(
     pipeline: Pipeline, home: Home, base: Base, snapshot: str, beside: HelperProcess
-) -> Future[tuple[Baseline, ...]] | None:
+) -> Future[tuple[ScoredBaseline, ...]] | None:
     """The Future of the baselines that need no network, fitted by the process `beside` in the background.
 
     None where all were fitted before.

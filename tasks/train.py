@@ -98,12 +98,13 @@ def training_material(pipeline: Pipeline, home: Home, base: Base, snapshot: str)
 
     from tasks.learning.network import spec_of
     from tasks.learning.objectives.run import TrainingMaterial
+    from tasks.problems import problem_of
 
     sealed = open_snapshot(home, snapshot)
     rows, held_out = sealed.frame("train"), sealed.frame("validation")
     known = pd.concat([sealed.frame(split) for split in fitted_splits(pipeline)])
-    labels = tuple(sorted(set(known["target"]))) if pipeline.facts.has_labels else ()
-    spec = spec_of(pipeline.problem, pipeline.adapter, labels, pipeline.model.max_length, pipeline.training.seed, base)
+    spec = spec_of(pipeline.problem, pipeline.adapter, (), pipeline.model.max_length, pipeline.training.seed, base)
+    spec = problem_of(pipeline.problem).with_targets(spec, known["target"].tolist())
     return TrainingMaterial(spec, base.path, rows, held_out)
 
 

@@ -11,12 +11,10 @@ from tasks.data.redaction.placeholders import network_view
 from tasks.learning.device import autocast, numerics
 from tasks.learning.objectives import measure_of
 from tasks.problems.base import Measure
-from tasks.problems.types import Network, ScoredBaselines, ScoredRows, Scoring
+from tasks.problems.types import Network, ScoredBaseline, ScoredBaselines, ScoredRows, Scoring
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from tasks.problems.baselines.classification import Baseline
 
 
 def scoring_of(evaluation: Evaluation, precision: Literal["auto", "fp32", "bf16"]) -> Scoring:
@@ -29,7 +27,7 @@ def score_network(measure: Measure, network: Network, rows: pd.DataFrame, how: S
     return measure.score_rows(network, measure.read_rows(network.spec, rows), how)
 
 
-def fit_lexical(objective: Objective, problem: ProblemName, train: Sequence[Path], test: Path) -> tuple[Baseline, ...]:
+def fit_lexical(objective: Objective, problem: ProblemName, train: Sequence[Path], test: Path) -> tuple[ScoredBaseline, ...]:
     """The baselines that need no network, from the Parquet files of a snapshot, read as networks do: a job for another process."""
     import pandas as pd
 
@@ -42,7 +40,7 @@ def fit_lexical(objective: Objective, problem: ProblemName, train: Sequence[Path
 
 
 def score_opponents(
-    measure: Measure, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Baseline], how: Scoring
+    measure: Measure, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[ScoredBaseline], how: Scoring
 ) -> ScoredBaselines:
     """The baselines, fitted on the training rows; `network` is the base before any training, and they read as it does.
 

@@ -17,6 +17,7 @@ from tasks.problems.types import (
     Floats,
     Network,
     NetworkAnswer,
+    ScoredBaseline,
     ScoredBaselines,
     ScoredRows,
     Scoring,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
-    from tasks.problems.baselines.classification import Baseline
     from tasks.problems.probing import Probe
     from tasks.problems.seq2seq import PairedTokenizer
 
@@ -61,13 +61,13 @@ class Measure(ABC):
     def primary_scores(self, frame: pd.DataFrame) -> Floats:
         """The score that the gate compares, of the frame of `score_rows`: (n,), higher is better."""
 
-    def fit_lexical(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[Baseline, ...]:
+    def fit_lexical(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[ScoredBaseline, ...]:
         """The baselines that need no network, fitted to rows as networks read them; only where `has_lexical` says so."""
         return ()
 
     @abstractmethod
     def fit_opponents(
-        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Baseline], how: Scoring
+        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[ScoredBaseline], how: Scoring
     ) -> ScoredBaselines:
         """All baselines, scored on the test rows; `network` is the base before any training, `lexical` comes from `fit_lexical`."""
 
@@ -89,6 +89,10 @@ class Problem(Measure):
     wanted_network: ClassVar[str]
 
     # --- the network ---
+
+    def with_targets(self, spec: Spec, targets: Sequence[str]) -> Spec:
+        """The spec with what its network has to know of the targets that it is fitted to, such as their labels."""
+        return spec
 
     def load_tokenizer(self, base: Path, target_tokenizer: str) -> PreTrainedTokenizerBase | PairedTokenizer:
         """The tokenizer of a base; of a problem whose targets have another one, both."""

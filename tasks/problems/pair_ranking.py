@@ -15,8 +15,6 @@ from tasks.problems.types import Floats, Network, ScoredBaseline, ScoredBaseline
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.problems.baselines.classification import Baseline
-
 
 class PairRanking(Measure):
     """How much likelier a model finds the target of a row than the answer that was rejected for it: the margin, in nats a token.
@@ -46,7 +44,7 @@ class PairRanking(Measure):
         return frame["margin"].to_numpy(np.float64)
 
     def fit_opponents(
-        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Baseline], how: Scoring
+        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[ScoredBaseline], how: Scoring
     ) -> ScoredBaselines:
         """The base as it is: no other baseline that ranks answers could also write one."""
         untuned = self.score_rows(network, test, how.without_text())

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from configs.errors import InputError
 from configs.schema import Supervised
-from tasks.common.bases import earlier_pooling_of, pooling_of
 from tasks.problems import classifier, metrics
-from tasks.problems.base import Problem
 from tasks.problems.baselines import classification as baselines
 from tasks.problems.class_scores import ClassScores, class_weights
+from tasks.problems.encoder_head import EncoderHead, text_logits, text_vectors
 from tasks.problems.types import (
-    EARLIER,
-    Adapt,
     Autocast,
     EncodedRows,
-    Example,
     Floats,
     Network,
     NetworkAnswer,
@@ -30,95 +26,47 @@ from tasks.problems.types import (
     ScoredRows,
     Scoring,
     Spec,
-    padding_token,
     stored_columns,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import nn
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase, Trainer
-
-    from tasks.problems.probing import Probe
+    import torch
 
 CENTROID_ROWS = 128  # of each class: as good as all (helpdesk 0.577 of 0.582, banking77 0.851 of 0.850; 32 of each 0.509 and 0.836)
 UNSEEN = -27.631021115928547  # log(1e-12): the score of a class that a model does not know
 
 
-class TextClassification(Problem):
+class TextClassification(EncoderHead):
     """Texts in, one of a fixed set of classes out."""
 
-    task_type = "FEATURE_EXTRACTION"
-    base_class = "AutoModel"
-    finetuned_class = "AutoModelForSequenceClassification"
-    finetuned_table = "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES"
-    text_columns = ("text",)
     trivial_baseline = baselines.MAJORITY
-    needs_end_token = False
-    has_lexical = True
     wanted_network = (
         "text-classification needs a network that reads text, and transformers has none of this kind: name another base"
     )
 
-    def build_model(self, spec: Spec, base: Path, tokenizer: PreTrainedTokenizerBase, adapt: Adapt) -> tuple[nn.Module, Spec]:
-        if spec.head == "own":
-            return classifier.load_classifier(base, padding_token(tokenizer)), spec
-        if spec.pooling == EARLIER:
-            encoder, width, pooling = classifier.load_earlier_encoder(base, earlier_pooling_of(base))
-            return classifier.build_classifier(adapt(encoder), width, len(spec.labels), pooling), spec
-        encoder, width, pooling = classifier.load_encoder(base, spec.pooling or pooling_of(base))
-        return classifier.build_classifier(adapt(encoder), width, len(spec.labels), pooling), replace(spec, pooling=pooling)
+    def with_targets(self, spec: Spec, targets: Sequence[str]) -> Spec:
+        return replace(spec, labels=tuple(sorted(set(targets))))
 
-    def outline_model(self, spec: Spec, config: PretrainedConfig, adapt: Adapt) -> nn.Module:
+    def head_size(self, spec: Spec) -> int:
+        return len(spec.labels)
+
+    def encode_target(self, spec: Spec, target: str) -> int:
+        return _label_codes(spec.labels)[target]
+
+    def loss_of(
+        self, network: Network, rows: EncodedRows, objective: Supervised
+    ) -> Callable[[dict[str, torch.Tensor], torch.Tensor, torch.Tensor | int | None], torch.Tensor]:
         import torch
-        from transformers import AutoModel
-
-        network = AutoModel.from_config(config, dtype=torch.float32)
-        return adapt(network if spec.pooling == EARLIER else self.used_part(network))
-
-    def used_part(self, model: PreTrainedModel) -> PreTrainedModel:
-        return model.get_encoder() if model.config.is_encoder_decoder else model
-
-    def check_probe(self, name: str, base: Path, probe: Probe) -> None:
-        if probe.causal and pooling_of(base) == "first":
-            raise InputError(
-                f"model.base {name}: 1_Pooling/config.json pools the first token, which sees no later token in this network, so "
-                "all texts would be alike: set pooling_mode_lasttoken there, or move the file aside"
-            )
-
-    def drops_pooler(self, base: Path, probe: Probe, *, trained: bool) -> bool:
-        return pooling_of(base) is not None or probe.causal or not trained  # as load_encoder has it
-
-    def encode_rows(self, tokenizer: PreTrainedTokenizerBase, spec: Spec, rows: pd.DataFrame) -> list[Example]:
-        code = {label: place for place, label in enumerate(spec.labels)}
-        ids = classifier.encode_texts(tokenizer, rows["text"].tolist(), spec.max_length) if len(rows) else []
-        return [{"input_ids": row, "labels": code[label]} for row, label in zip(ids, rows["target"], strict=True)]
-
-    def make_trainer(
-        self,
-        network: Network,
-        rows: EncodedRows,
-        objective: Supervised,
-        settings: dict[str, object],
-        extend: Callable[[type[Trainer]], type[Trainer]],
-    ) -> Trainer:
-        import torch
-        from transformers import Trainer, TrainingArguments
 
         weights = None
         if objective.class_weights == "balanced":
             shares = class_weights([row["labels"] for row in rows.train], len(network.spec.labels))
             weights = torch.tensor(shares, dtype=torch.float32)
-        trainer = extend(Trainer)(
-            model=network.model,
-            args=TrainingArguments(**settings, label_names=["labels"]),
-            train_dataset=rows.train,
-            eval_dataset=rows.held_out or None,
-            data_collator=classifier.collate_rows(network.pad_id),
-            compute_loss_func=classifier.cross_entropy_loss(weights, objective.label_smoothing),
-        )
-        trainer._loss_shifts_labels = False  # one label a row: nothing is shifted, every row counts
-        return trainer
+        return classifier.cross_entropy_loss(weights, objective.label_smoothing)
+
+    def read_logits(self, spec: Spec, logits: npt.NDArray[np.float32]) -> list[NetworkAnswer]:
+        return best_classes(spec.scores(logits, spec.answers))
 
     def score_rows(self, network: Network, rows: pd.DataFrame, how: Scoring) -> ScoredRows:
         scores = classify_texts(network, rows["text"].tolist(), network.spec.labels, how.evaluation.batch_size, how.autocast)
@@ -128,50 +76,44 @@ class TextClassification(Problem):
         """Right or wrong."""
         return frame["correct"].to_numpy(np.float64)
 
-    def fit_lexical(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[baselines.Baseline, ...]:
+    def fit_lexical(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[ScoredBaseline, ...]:
         train_codes, test_codes, labels = baselines.encode_labels(train["target"], test["target"])
-        return (
+        fitted = (
             baselines.majority_class(train_codes, test_codes, len(labels)),
             baselines.tfidf_logistic(train["text"].tolist(), train_codes, test["text"].tolist(), test_codes, len(labels)),
         )
+        return tuple(_scored_baseline(baseline, test_codes, labels) for baseline in fitted)
 
     def fit_opponents(
-        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[baselines.Baseline], how: Scoring
+        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[ScoredBaseline], how: Scoring
     ) -> ScoredBaselines:
         train_codes, test_codes, labels = baselines.encode_labels(train["target"], test["target"])
         few = baselines.few_of_each(train_codes, CENTROID_ROWS)
-        points = [
-            classifier.run_in_batches(
-                network.model, classifier.encode_texts(network.tokenizer, frame["text"].tolist(), network.spec.max_length),
-                network.pad_id, how.evaluation.batch_size, how.autocast, embeddings=True,
-            )
-            for frame in (train.iloc[few], test)
-        ]  # fmt: skip
-        fitted = (*lexical, baselines.nearest_centroid(points[0], train_codes[few], points[1], test_codes, len(labels)))
-        scored = tuple(
-            ScoredBaseline(
-                baseline.name,
-                baseline.correct.astype(np.float64),
-                metrics.classification_metrics(test_codes, baseline.predictions, baseline.probabilities, labels),
-                baseline.seconds,
-            )
-            for baseline in fitted
-        )
-        return ScoredBaselines(scored, points[1] if network.model.pooling == "mean" else None)  # monitors compare means over tokens
+        known, points = (text_vectors(network, frame["text"].tolist(), how) for frame in (train.iloc[few], test))
+        nearest = baselines.nearest_centroid(known, train_codes[few], points, test_codes, len(labels))
+        scored = (*lexical, _scored_baseline(nearest, test_codes, labels))
+        return ScoredBaselines(scored, points if network.model.pooling == "mean" else None)  # monitors compare means over tokens
 
-    def answer_texts(
-        self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int, autocast: Autocast
-    ) -> list[NetworkAnswer]:
-        return best_classes(classify_texts(network, network.spec.read(texts), network.spec.answers, batch_size, autocast))
+
+@cache
+def _label_codes(labels: tuple[str, ...]) -> dict[str, int]:
+    return {label: place for place, label in enumerate(labels)}
+
+
+def _scored_baseline(baseline: baselines.Baseline, targets: baselines.Codes, labels: list[str]) -> ScoredBaseline:
+    return ScoredBaseline(
+        baseline.name,
+        baseline.correct.astype(np.float64),
+        metrics.classification_metrics(targets, baseline.predictions, baseline.probabilities, labels),
+        baseline.seconds,
+    )
 
 
 def classify_texts(
     network: Network, texts: Sequence[str], labels: Sequence[str], batch_size: int, autocast: Autocast
 ) -> ClassScores:
     """Probabilities of texts, read already, over the network's `labels` as the caller knows them."""
-    ids = classifier.encode_texts(network.tokenizer, texts, network.spec.max_length) if len(texts) else []
-    logits = classifier.run_in_batches(network.model, ids, network.pad_id, batch_size, autocast)
-    return network.spec.scores(logits, labels)
+    return network.spec.scores(text_logits(network, texts, batch_size, autocast), labels)
 
 
 def best_classes(scores: ClassScores) -> list[NetworkAnswer]:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedTokenizerBase
 
-    from tasks.problems.baselines.classification import Baseline
     from tasks.problems.seq2seq import PairedTokenizer
 
 BASE = "base model"  # the baseline that is the base as it is
@@ -83,7 +82,7 @@ class TextWriter(Problem):
         return (frame["log_likelihood"] / frame["tokens"]).to_numpy(np.float64)
 
     def fit_opponents(
-        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[Baseline], how: Scoring
+        self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[ScoredBaseline], how: Scoring
     ) -> ScoredBaselines:
         """The shares of tokens, alone and given the one before, and the base as it is."""
         examples = [self.encode_rows(network.tokenizer, network.spec, rows) for rows in (train, test)]

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from configs.schema import facts_of
 from tasks.learning.device import Numerics, autocast, numerics
 from tasks.learning.unpadded import UnpaddedPass
 from tasks.problems import classifier, problem_of
-from tasks.problems.text_classification import best_classes
-from tasks.problems.types import NetworkAnswer
+from tasks.problems.encoder_head import EncoderHead
 from tasks.serving.batcher import Prediction
 from tasks.serving.packaged_model import PackagedModel
 from tasks.serving.text_preparation import Recipe
@@ -59,25 +57,26 @@ class ReadyModel:
 
     def _predict_ready(self, ready: list[str]) -> list[Prediction]:
         network = self.kept.network
-        if facts_of(network.spec.problem).has_labels:
-            answers = self._classify_texts(ready)
+        problem = problem_of(network.spec.problem)
+        if isinstance(problem, EncoderHead):
+            answers = problem.read_logits(network.spec, self._text_logits(ready))
         else:
             new, how = self.kept.preparation.new_tokens, autocast(self.how)
-            answers = problem_of(network.spec.problem).answer_texts(network, ready, new, len(ready), how)
+            answers = problem.answer_texts(network, ready, new, len(ready), how)
         return [Prediction(text, answer.prediction, answer.score) for text, answer in zip(ready, answers, strict=True)]
 
-    def _classify_texts(self, ready: list[str]) -> list[NetworkAnswer]:
+    def _text_logits(self, ready: list[str]) -> npt.NDArray[np.float32]:
         network = self.kept.network
         ids = encode_heads(network.tokenizer, network.spec.read(ready), network.spec.max_length)
-        logits = self.flat.logits(ids) if self.flat else self._padded_logits(ids)
-        return best_classes(network.spec.scores(logits, network.spec.answers))
+        return self.flat.logits(ids) if self.flat else self._padded_logits(ids)
 
     def _padded_logits(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-        network, out = self.kept.network, np.empty((len(ids), len(self.kept.network.spec.labels)), np.float32)
+        network, parts = self.kept.network, dict[int, npt.NDArray[np.float32]]()
         for rows in cut_batches([len(row) for row in ids], PASS[self.how.device]):
             batch = [ids[row] for row in rows]
-            out[rows] = classifier.run_in_batches(network.model, batch, network.pad_id, len(batch), autocast(self.how))
-        return out
+            logits = classifier.run_in_batches(network.model, batch, network.pad_id, len(batch), autocast(self.how))
+            parts |= dict(zip(rows, logits, strict=True))
+        return np.stack([parts[row] for row in range(len(ids))])
 
 
 def encode_heads(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
@@ -104,7 +103,7 @@ def make_ready(version: str, package: PackagedModel) -> ReadyModel:
     """Settle a loaded model's weights and let it answer a few texts, so that the first caller waits no longer than the next."""
     how, network = numerics(package.preparation.precision), package.network  # type: ignore[arg-type]
     answering = ReadyModel(version, package, how)
-    if facts_of(network.spec.problem).has_labels:
+    if isinstance(problem_of(network.spec.problem), EncoderHead):
         _merge_adapters(network.model, how)
         flat = UnpaddedPass(network.model, autocast(how))
         ids = classifier.encode_texts(network.tokenizer, WARM, network.spec.max_length)

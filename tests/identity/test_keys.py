@@ -131,6 +131,7 @@ def copied(tmp_path, monkeypatch):
 NOTHING, ALL = (False, False, False), (True, True, True)
 FIT, BEST_EPOCH = "tasks/learning/fit.py", "tasks/learning/best_epoch.py"
 GATE, CLASSIFY = "tasks/gate/gate.py", "tasks/problems/text_classification.py"
+HEAD = "tasks/problems/encoder_head.py"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ GATE, CLASSIFY = "tasks/gate/gate.py", "tasks/problems/text_classification.py"
         ("tasks/problems/baselines/classification.py", "TfidfVectorizer(", "TfidfVectorizer(binary=True, ", (False, True, True)),
         (GATE, "def judge_challenger(", "from math import ceil as floor\n\n\ndef judge_challenger(", NOTHING),
         (CLASSIFY, "baselines.tfidf_logistic(train", "baselines.tfidf_logistic(*(), train", (False, True, True)),
-        (CLASSIFY, '"input_ids": row, "labels": code', '"labels": 0, "input_ids": row, "labels": code', ALL),
+        (HEAD, '"input_ids": row, "labels": self', '"labels": 0, "input_ids": row, "labels": self', ALL),
         ("tasks/stats/sign_flip.py", "from scipy", "from numpy", (False, True, False)),
         ("tasks/decide.py", "fair &= ~has_near_copy", "fair |= ~has_near_copy", (False, True, False)),
         # what is not

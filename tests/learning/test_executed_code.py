@@ -18,7 +18,7 @@ ENTRIES = (
 def definition_of(qualified: str) -> str:
     """The definition that a function belongs to: its class, or itself where it is a method of a contract."""
     outer, _, rest = qualified.partition(".")
-    parted = {"Measure", "Problem", "TextClassification", "Objective", "SupervisedObjective"}
+    parted = {"Measure", "Problem", "EncoderHead", "TextClassification", "Objective", "SupervisedObjective"}
     return f"{outer}.{rest.partition('.')[0]}" if outer in parted and not rest.startswith("__") else outer
 
 
