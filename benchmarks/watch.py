@@ -15,7 +15,17 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from simulations.drift_traffic import KINDS, World, against_the_minimum_alone, embedded, labelled, least_p, traffic, whole
+from simulations.drift_traffic import (
+    KINDS,
+    OF_CLASSES,
+    World,
+    against_the_minimum_alone,
+    embedded,
+    labelled,
+    least_p,
+    traffic,
+    whole,
+)
 from simulations.drift_worlds import (
     Life,
     Setting,
@@ -31,7 +41,7 @@ from simulations.trials import most_allowed
 
 from benchmarks.banking import Banking, absent, banking
 from configs.schema import Effects, Monitor
-from tasks.drift.monitors import MONITORS, Sample, run_monitors
+from tasks.drift.monitors import Sample, run_monitors
 
 SEED = 20240701
 LIVES, LOOKS, WATCHED, REPEATED = 2000, 26, 200, 60
@@ -54,11 +64,11 @@ def table(header: Row, rows: list[Row]) -> str:
 
 def levels(settings: Monitor) -> np.ndarray:
     """What a monitor may spend at a look, were it alone and all of alpha its own, and as one of the twelve."""
-    return np.array([spent(settings) * len(MONITORS), spent(settings)])
+    return np.array([spent(settings) * len(OF_CLASSES), spent(settings)])
 
 
 def limits(settings: Monitor, lives: int) -> list[int]:
-    return [most_allowed(settings.alpha / share, lives) for share in (1, len(MONITORS))]
+    return [most_allowed(settings.alpha / share, lives) for share in (1, len(OF_CLASSES))]
 
 
 def held(settings: Monitor, lives: int, *counts: Sequence[int]) -> str:
@@ -120,7 +130,7 @@ def monitor_rows() -> list[Row]:
             worlds = (replace(at, change=0, harder=0, other=0), at)
             least = [np.array([least_p(SEED, life, LOOKS, world, read)[0] for life in range(lives)]) for world in worlds]
         for name in names:
-            counts = [[int(np.sum(p[:, MONITORS.index(name)] <= level)) for level in levels(settings)] for p in least]
+            counts = [[int(np.sum(p[:, OF_CLASSES.index(name)] <= level)) for level in levels(settings)] for p in least]
             said = f"{name} (minimum {at.effects.embedding:g})" if name == "inputs.topics" else name
             cells = (said, at.n_reference, at.n_window, f"{lives:,}", *map(pair, counts))
             rows.append((*cells, pair(limits(settings, lives)), held(settings, lives, *counts)))
@@ -228,7 +238,7 @@ def section() -> str:
     start, settings = time.process_time(), Monitor()
     parts = [
         "## The monitors\n",
-        f"Seed {SEED}. alpha {settings.alpha:g} a champion and year over {settings.looks_per_year} looks and {len(MONITORS)} monitors: a test may "
+        f"Seed {SEED}. alpha {settings.alpha:g} a champion and year over {settings.looks_per_year} looks and {len(OF_CLASSES)} monitors: a test may "
         f"spend {spent(settings):.2g}. Limits are the 99.9 % quantile of what chance allows a test that holds its alpha. Lives with an alarm are given "
         "twice: were this the only monitor and alpha all its own / as one of the twelve. *At the minimum*: the true change is all year just the largest that "
         "is no drift.\n",

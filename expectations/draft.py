@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from configs.errors import InputError
-from configs.schema import ProblemName, facts_of
+from configs.schema import ProblemFacts, ProblemName, facts_of
 from expectations.measures import language_model
 
 MANY = 100  # more distinct values than this are no list to keep by hand
@@ -46,7 +46,7 @@ def draft_suite(
     """
     summary = ColumnSummary()
     for chunk in frames() if callable(frames) else frames:
-        _count_chunk(summary, chunk, labels=facts_of(problem).has_labels)
+        _count_chunk(summary, chunk, facts_of(problem))
     if summary.rows == 0:
         raise InputError("there are no records to draft a contract from: check data.source and data.window")
     expectations = [
@@ -64,17 +64,17 @@ def draft_suite(
     return {"name": name, "meta": meta, "expectations": expectations}
 
 
-def _count_chunk(summary: ColumnSummary, chunk: pd.DataFrame, labels: bool) -> None:
+def _count_chunk(summary: ColumnSummary, chunk: pd.DataFrame, facts: ProblemFacts) -> None:
     missing = [c for c in ("id", "text", "target") if c not in chunk]
     if missing:
         raise InputError(
-            f"records lack {', '.join(missing)}: name the columns in data.text and data.label (or prompt and completion)"
+            f"records lack {', '.join(missing)}: name the columns in data.{facts.input_column} and data.{facts.target_column}"
         )
     summary.rows += len(chunk)
-    free = ["text"] if labels else ["text", "target"]
+    free = ["text", "target"] if facts.writes_text else ["text"]
     for column in free:
         summary.lengths.setdefault(column, Counter()).update(len(t) for t in chunk[column].dropna().astype(str))
-    listed = [c for c in chunk.columns if str(c).startswith("slice_")] + (["target"] if labels else [])
+    listed = [c for c in chunk.columns if str(c).startswith("slice_")] + (["target"] if facts.has_labels else [])
     for column in listed:
         counts = chunk[column].dropna().astype(str).value_counts()
         summary.values.setdefault(str(column), Counter()).update({str(k): int(v) for k, v in counts.items()})

@@ -57,7 +57,7 @@ def describe_adopted(pipeline: Pipeline, scores: AllScores, word: str) -> Verdic
 def _evidence(pipeline: Pipeline, scores: AllScores) -> Evidence:
     challenger, baselines, frame = scores.challenger, scores.baselines, scores.challenger.frame
     measure = measure_of(pipeline)
-    trivial = measure.trivial_baseline
+    trivial, differences = measure.trivial_baseline, measure.difference_scale(frame["target"].tolist())
     against = [primary_of(pipeline, each) if each is not None else None for each in (scores.champion, scores.anchor)]
     return Evidence(
         challenger=primary_of(pipeline, challenger),
@@ -72,7 +72,9 @@ def _evidence(pipeline: Pipeline, scores: AllScores) -> Evidence:
         slices=slice_columns(frame),
         classes=frame["target"].to_numpy() if pipeline.facts.has_labels else None,
         metrics=challenger.metrics,
-        largest_difference=measure.largest_difference,
+        largest_difference=differences.largest,
+        scale=differences.scale,
+        are_errors=pipeline.facts.is_number,
     )
 
 

@@ -58,9 +58,9 @@ class LookFindings:
 
 
 def window_answers(pipeline: Pipeline, home: Home, version: str, now: datetime) -> pd.DataFrame:
-    """The champion's answers in the window's days, with the verdict of audits: `correct` is 1, 0 or NaN.
+    """The champion's answers in the window's days, with the verdict of audits: `correct` is 1, 0 or NaN, `error` a number or NaN.
 
-    A class is correct where it is the label, a written answer where the audit corrects nothing in it.
+    A class is correct where it is the label, a written answer where the audit corrects nothing in it; a number has an error.
     Of more than `monitor.max_rows` it is a random part, with all audited answers: those were drawn at random too.
     """
     import pandas as pd
@@ -73,12 +73,15 @@ def window_answers(pipeline: Pipeline, home: Home, version: str, now: datetime) 
     sample, audits = (read_answers(home.path, pipeline.name, home.traffic_url, query) for query in queries)
     answers = pd.concat([sample, audits]).drop_duplicates("id").sort_values(["time", "id"], ignore_index=True)
     feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
-    answers["correct"] = (
-        accepted_answers(answers, feedback, feedback_cleaner(pipeline, home))
-        if pipeline.facts.writes_text
-        else _audit_correctness(pipeline, home, answers, feedback)
-    )
-    return answers[answers["id"].isin(sample["id"]) | answers["correct"].notna()].reset_index(drop=True)
+    answers["correct"], answers["error"] = np.nan, np.nan
+    if pipeline.facts.is_number:
+        answers["error"] = _audit_errors(answers, feedback)
+    elif pipeline.facts.writes_text:
+        answers["correct"] = accepted_answers(answers, feedback, feedback_cleaner(pipeline, home))
+    else:
+        answers["correct"] = _audit_correctness(pipeline, home, answers, feedback)
+    audited = answers["correct"].notna() | answers["error"].notna()
+    return answers[answers["id"].isin(sample["id"]) | audited].reset_index(drop=True)
 
 
 def _audit_correctness(pipeline: Pipeline, home: Home, answers: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
@@ -98,6 +101,16 @@ def _audit_correctness(pipeline: Pipeline, home: Home, answers: pd.DataFrame, fe
     )
     right: pd.Series = (spelled == answer).where(label.notna()).astype("float64")
     return right
+
+
+def _audit_errors(answers: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
+    """How far each audited number was off, NaN where no audit says."""
+    from tasks.data.feedback import labelled_answers
+
+    labels = labelled_answers(answers, feedback)
+    label = answers["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"]).astype("float64")
+    error: pd.Series = (answers["prediction"].astype("float64") - label).abs()
+    return error
 
 
 @task(name="window", cache_policy=NO_CACHE)
@@ -137,16 +150,19 @@ def _sample(
     points: npt.NDArray[np.float32],
     audits: npt.NDArray[np.float64] | None,
 ) -> Sample:
-    classifies = pipeline.facts.has_labels
+    classifies, numbers = pipeline.facts.has_labels, ["length", "vocabulary"]
+    if pipeline.facts.is_number:
+        rows, numbers = rows.assign(answer=rows["prediction"]), [*numbers, "answer"]
     return Sample(
         texts=codes,
         embeddings=points,
-        numbers={name: rows[name].to_numpy(np.float64) for name in ("length", "vocabulary")},
+        numbers={name: rows[name].to_numpy(np.float64) for name in numbers},
         categories={"language": rows["language"].to_numpy(str)},
         flags={"missing": rows["missing"].to_numpy(bool)},
         confidence=rows["score"].to_numpy(np.float64) if classifies else None,
         prediction=rows["prediction"].to_numpy(str) if classifies else None,
         correct=rows["correct"].to_numpy(np.float64) if classifies else None,
+        error=rows["error"].to_numpy(np.float64) if pipeline.facts.is_number else None,
         audit_probability=audits,
     )
 

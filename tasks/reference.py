@@ -37,7 +37,8 @@ ROWS, POINTS, WORDS = "reference.parquet", "points.npy", "vocabulary.json"
 
 @dataclass(frozen=True)
 class TrafficReference:
-    """`rows`: id, text, target, time, prediction, score, correct, text statistics; `points` (n, d) of them; the words of training.
+    """`rows`: id, text, target, time, prediction, score, correct, `error` of a number, text statistics; `points` (n, d) of them;
+    the words of training.
 
     Texts are as the version reads them (`Spec.read`).
     """
@@ -77,6 +78,8 @@ def write_reference(pipeline: Pipeline, home: Home, tracking: Tracking, run: Tra
     rows = rows[["id", "text", "target", "time"]].assign(
         text=texts, **_answer_columns(pipeline, base, trained, model.scores.frame, texts, known)
     )
+    if pipeline.facts.is_number:
+        rows["error"] = (rows["prediction"].astype("float64") - rows["target"].astype("float64")).abs()
     rows["correct"] = (rows["prediction"] == rows["target"]).where(rows["prediction"].notna()).astype("float64")
     rows = rows.join(model.text_stats.result())
     with atomic_folder(folder) as aside:
@@ -126,18 +129,20 @@ def _answer_columns(
     pipeline: Pipeline, base: Base, trained: TrainingResult, scored: pd.DataFrame, texts: list[str], known: dict[str, int]
 ) -> dict[str, list[str] | list[float] | float | None]:
     """`prediction` and `score` of each text: as scored on the test rows, else now; none where the answer is written text."""
-    if not pipeline.facts.has_labels:
+    if pipeline.facts.writes_text:
         return {"prediction": None, "score": np.nan}
     from tasks.learning.device import autocast, numerics
     from tasks.problems import problem_of
 
-    predictions, confidence = scored["prediction"].tolist(), scored["confidence"].tolist()
+    predictions = scored["prediction"].tolist()
+    confidence = scored["confidence"].tolist() if "confidence" in scored else [np.nan] * len(scored)
     answer_of = {text: (predictions[row], confidence[row]) for text, row in known.items()}
     missing = [text for text in dict.fromkeys(texts) if text not in answer_of]
     if missing:
         network, how = network_of(trained, base.path), autocast(numerics(pipeline.training.precision))
         answers = problem_of(pipeline.problem).answer_texts(network, missing, 0, pipeline.evaluation.batch_size, how)
-        answer_of |= dict(zip(missing, answers, strict=True))
+        scores = [np.nan if answer.score is None else answer.score for answer in answers]
+        answer_of |= {text: (answer.prediction, score) for text, answer, score in zip(missing, answers, scores, strict=True)}
     return {"prediction": [answer_of[text][0] for text in texts], "score": [answer_of[text][1] for text in texts]}
 
 

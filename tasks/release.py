@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from prefect.cache_policies import NO_CACHE
 
 from configs.errors import InfraError
@@ -140,14 +139,20 @@ def compare_answers(expected: pd.DataFrame, answers: pd.DataFrame, uri: str) -> 
     """Refuse a stored model whose answers are not those of the model in memory."""
     if len(answers) != len(expected):
         raise InfraError(f"{uri} does not answer as the trained model did: {len(answers)} answers to {len(expected)} texts")
-    words = [name for name in expected.columns if name != "score"]
+    words = [name for name in expected.columns if name not in ("score", "number")]
     wrong = sum(int((expected[name].astype(str).to_numpy() != answers[name].astype(str).to_numpy()).sum()) for name in words)
-    gap = float(np.abs(expected["score"].to_numpy() - answers["score"].to_numpy()).max()) if "score" in expected else 0.0
+    gap = max([0.0, *(_largest_gap(expected[name], answers[name]) for name in ("score", "number") if name in expected)])
     if wrong or not gap <= TOLERANCE:
         raise InfraError(
             f"{uri} does not answer as the trained model did: {wrong} of {len(expected)} answers differ, scores by up to "
             f"{gap:.2g}. Nothing was registered; the stored artifact is corrupt: please report this with the run's id"
         )
+
+
+def _largest_gap(expected: pd.Series, answers: pd.Series) -> float:
+    """The largest difference of probabilities or, as a share of the largest of them, of numbers."""
+    unit = 1.0 if expected.name == "score" else max(float(expected.abs().max()), 1e-12)
+    return float((expected - answers).abs().max()) / unit
 
 
 def champion_network(tracking: Tracking, home: Home, model: str, version: str) -> Network:
@@ -220,5 +225,4 @@ def _example_row(pipeline: Pipeline, texts: list[str]) -> pd.DataFrame:
     """One row as a caller would send it, under the data's own column name."""
     import pandas as pd
 
-    column = pipeline.data.text if pipeline.facts.has_labels else pipeline.data.prompt
-    return pd.DataFrame({column: texts[:1]})
+    return pd.DataFrame({getattr(pipeline.data, pipeline.facts.input_column): texts[:1]})

@@ -103,7 +103,7 @@ def _score(
     from tasks.traffic.log import open_traffic
 
     data = pipeline.data
-    text = data.text if pipeline.facts.has_labels else data.prompt
+    text = getattr(data, pipeline.facts.input_column)
     format = "auto" if Path(rows).suffix == ".parquet" else data.format
     for sentence in left_out_of("--input", rows, format):
         print_notice(sentence)

@@ -35,6 +35,16 @@ def frame(n, seed=0):
     return pd.DataFrame([{"id": row["ticket"], "text": row["text"], "target": row["label"]} for row in rows(n, seed)])
 
 
+def number_rows(n, seed=0):
+    """n prepared records whose target is a number: one for each class, and a little noise."""
+    draw, of_class = (
+        random.Random(seed),
+        {f"{key} first": 10 * place for place, key in enumerate(key for pair in KEYS for key in pair)},
+    )
+    numbered = frame(n, seed)
+    return numbered.assign(target=[f"{of_class[label] + draw.randint(0, 2)}" for label in numbered["target"]])
+
+
 def pairs(n, seed=0):
     """n prompts with the completion that reads their words backwards."""
     draw = random.Random(seed)

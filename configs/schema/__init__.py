@@ -15,7 +15,7 @@ from configs.schema.data import (
     is_table,
 )
 from configs.schema.evaluation import Evaluation
-from configs.schema.gate import Gate, Guards
+from configs.schema.gate import Gate, Guards, ScaledGate
 from configs.schema.objectives import OBJECTIVES, Objective, Preference, Supervised, metric_titles
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
@@ -54,6 +54,7 @@ __all__ = [
     "ProblemName",
     "Redact",
     "Release",
+    "ScaledGate",
     "Schedule",
     "Serving",
     "Supervised",

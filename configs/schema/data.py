@@ -122,8 +122,9 @@ class Data(Frozen):
         None, description="of the fields of CSV files; default: found from the header (, ; tab |), a tab in .tsv files"
     )
     id: str | None = Field(None, description="column of unique ids; without it a row is named by file and number")
-    text: str = Field("text", description="where targets are labels: the column that is read")
+    text: str = Field("text", description="where targets are labels or numbers: the column that is read")
     label: str = Field("label", description="where targets are labels: the column of the class")
+    number: str = Field("number", description="where targets are numbers: the column of the number, in a unit of your own")
     prompt: str = Field("prompt", description="where answers are texts: the column that is read")
     completion: str = Field("completion", description="where answers are texts: the column that has to be written")
     rejected: str | None = Field(
@@ -157,7 +158,7 @@ class Data(Frozen):
 
     @model_validator(mode="after")
     def _what_is_read_is_not_what_is_said(self) -> Self:
-        for reads, says in (("text", "label"), ("prompt", "completion"), ("prompt", "rejected")):
+        for reads, says in (("text", "label"), ("text", "number"), ("prompt", "completion"), ("prompt", "rejected")):
             if getattr(self, reads) == getattr(self, says):
                 raise ValueError(f"{reads} and {says} are one column, `{getattr(self, reads)}`: a model would be given its answer")
         if self.completion == self.rejected:

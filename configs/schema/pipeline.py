@@ -12,7 +12,7 @@ from configs.schema.evaluation import Evaluation
 from configs.schema.gate import Gate
 from configs.schema.objectives import Objective, Supervised
 from configs.schema.operations import Monitor, Release, Schedule, Serving
-from configs.schema.problems import ALIASES, ProblemFacts, ProblemName, facts_of, without_alias
+from configs.schema.problems import ALIASES, TARGET_COLUMNS, ProblemFacts, ProblemName, facts_of, without_alias
 from configs.schema.section import Frozen, written_as
 from configs.schema.training import Model, Training
 
@@ -86,10 +86,18 @@ class Pipeline(Frozen):
             )
         if self.data.rejected is not None and not self.objective.needs_pairs:
             raise ValueError(f"data.rejected: objective.kind {self.objective.kind} reads no rejected answers: drop it")
-        for name in ("prompt", "completion") if self.facts.has_labels else ("text", "label"):
+        own = (self.facts.input_column, self.facts.target_column)
+        for name in sorted({"text", "prompt", *TARGET_COLUMNS.values()} - {*own}):
             if getattr(self.data, name) != Data.model_fields[name].default:
-                read = "text and label" if self.facts.has_labels else "prompt and completion"
-                raise ValueError(f"data.{name}: {self.problem} reads no column of that name: name its columns by {read}")
+                raise ValueError(
+                    f"data.{name}: {self.problem} reads no column of that name: name its columns by {' and '.join(own)}"
+                )
+        if not self.facts.is_number and (large := [name for name, value in self.gate.given_margins().items() if value >= 1]):
+            raise ValueError(
+                f"gate: {' and '.join(large)} must be less than 1: the scores of {self.problem} are shares or nats; "
+                "0.01 is one point"
+                "point"
+            )
         if self.contract.vocabulary != "may_grow" and not self.facts.has_labels:
             raise ValueError(f"contract.vocabulary: {self.problem} has no labels to hold against one: drop it")
         if self.model.target_tokenizer is not None and not self.facts.pairs_tokenizers:

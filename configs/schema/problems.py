@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ProblemName = Literal["text-classification", "text-generation", "text2text-generation"]
+ProblemName = Literal["text-classification", "text-regression", "text-generation", "text2text-generation"]
 
 
 @dataclass(frozen=True)
@@ -25,19 +25,23 @@ EXACT_MATCH = Metric("exact_match", "exact match", "share", True)
 NLL_OF_ROWS = Metric("nll_per_token_row_mean", "NLL per token, mean of rows", "number", False)
 LIKELIHOOD = "log-likelihood per token, mean of rows"
 ROUGE_L = Metric("rouge_l", "ROUGE-L", "share", True)
+MAE = Metric("mae", "mean absolute error", "number", False)
+
+
+TARGET_COLUMNS: dict[str, Literal["label", "number", "completion"]] = {"label": "label", "number": "number", "text": "completion"}
 
 
 @dataclass(frozen=True)
 class ProblemFacts:
     """What a problem reads and says.
 
-    `target` is what a row has to be answered with: one label of a fixed set, or a text. `metrics` are those that pages show.
-    `primary` is the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is the one that a model's
-    history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask. `pairs_tokenizers`: targets may
-    have a tokenizer of their own. `continues_text`: answers go on where what was read ends.
+    `target` is what a row has to be answered with: one label of a fixed set, a number, or a text. `metrics` are those that pages
+    show. `primary` is the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is the one that a
+    model's history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask. `pairs_tokenizers`:
+    targets may have a tokenizer of their own. `continues_text`: answers go on where what was read ends.
     """
 
-    target: Literal["label", "text"]
+    target: Literal["label", "number", "text"]
     metrics: tuple[Metric, ...]
     primary: Metric
     compared: str
@@ -51,6 +55,21 @@ class ProblemFacts:
     def has_labels(self) -> bool:
         """Whether targets are of a fixed set: there are classes to count, to guard and to weigh."""
         return self.target == "label"
+
+    @property
+    def is_number(self) -> bool:
+        """Whether targets are numbers: scores, margins and effects are in their unit."""
+        return self.target == "number"
+
+    @property
+    def input_column(self) -> Literal["text", "prompt"]:
+        """The setting under `data` that names the column that is read."""
+        return "prompt" if self.writes_text else "text"
+
+    @property
+    def target_column(self) -> Literal["label", "number", "completion"]:
+        """The setting under `data` that names the column of targets."""
+        return TARGET_COLUMNS[self.target]
 
     @property
     def writes_text(self) -> bool:
@@ -72,6 +91,20 @@ FACTS: dict[ProblemName, ProblemFacts] = {
         life_metric=ACCURACY,
         feedback="label",
         examples=("Where is my refund?", "I cannot log in any more"),
+    ),
+    "text-regression": ProblemFacts(
+        target="number",
+        metrics=(
+            MAE,
+            Metric("rmse", "root mean squared error", "number", False),
+            Metric("r2", "R squared", "number", True),
+            Metric("rank_correlation", "rank correlation", "number", True),
+        ),
+        primary=MAE,
+        compared=MAE.title,
+        life_metric=MAE,
+        feedback="label",
+        examples=("The parcel came two days late and the box was open.", "All as promised."),
     ),
     "text-generation": ProblemFacts(
         target="text",

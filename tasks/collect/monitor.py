@@ -76,7 +76,7 @@ def collect_look(pipeline: Pipeline, version: str, state: LookState, results: Lo
         looks_per_year=pipeline.monitor.looks_per_year,
         alpha=pipeline.monitor.alpha,
         look_of_year=look_of_year,
-        metric="accuracy" if classifies else "accepted_answers",
+        metric="accuracy" if classifies else "mae" if pipeline.facts.is_number else "accepted_answers",
         min_rows=pipeline.monitor.min_rows,
         served_since=state.since,
         words=changed_words_of(reference, window),
@@ -98,7 +98,7 @@ def payload_of(pipeline: Pipeline, version: str, window: TrafficWindow, findings
     """What the ledger keeps of a look."""
     times = [time.astimezone(UTC).isoformat(timespec="milliseconds") for time in (window.start, window.end)]
     payload = {"version": version, "rows": len(window.rows), "window": times, "findings": [finding.plain() for finding in findings]}
-    return payload if pipeline.facts.has_labels else {**payload, "accepted": acceptance_rate(window.rows)}
+    return {**payload, "accepted": acceptance_rate(window.rows)} if pipeline.facts.writes_text else payload
 
 
 def feedback_of(version: str, answers: pd.DataFrame, feedback: pd.DataFrame) -> page.FeedbackCounts:

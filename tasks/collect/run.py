@@ -59,7 +59,7 @@ class Findings:
 def collect_report(findings: Findings, home: Home) -> page.ReportData:
     """The report as plain values."""
     pipeline, verdict, frame = findings.pipeline, findings.verdict, findings.challenger.frame
-    text = pipeline.facts.writes_text
+    facts = pipeline.facts
     manifest = open_snapshot(home, findings.prepared.snapshot).manifest
     return page.ReportData(
         pipeline=pipeline.name,
@@ -80,30 +80,41 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
         next_command=findings.next_command,
         rule="adopted" if findings.adopted else pipeline.gate.rule_against(findings.against),
         comparisons=(*(_comparison_row(comparison, findings) for comparison in verdict.comparisons), *_floor_rows(findings)),
-        population=page.Population(
-            test=len(frame), judged=verdict.n, window=_count_in_window(frame, pipeline), left_out=verdict.excluded,
-            groups=verdict.n_groups, effective=verdict.n_effective, new_rows=verdict.new_rows, new_labels=verdict.new_labels,
-            needed=verdict.rows_needed, detectable=verdict.detectable, unit=rows.unit_of(pipeline),
-        ),
-        classes=() if text else rows.class_scores(findings),
+        population=_population(findings),
+        classes=rows.class_scores(findings) if facts.has_labels else (),
         slices=rows.slice_scores(findings),
-        confusion=None if text else rows.confusion_of(frame),
-        calibration=None if text else rows.calibration_of(findings),
+        confusion=rows.confusion_of(frame) if facts.has_labels else None,
+        calibration=rows.calibration_of(findings) if facts.has_labels else None,
         curves=training.curves_of(findings.trained),
         kept_epoch=findings.trained.epoch or None,
         fit=training.fit_of(findings, manifest),
         training=training.training_sentence(findings.trained, pipeline),
         data=_data_summary(findings, manifest),
-        errors=() if text else rows.worst_errors(findings, home),
-        generations=rows.worst_generations(findings, home) if text else (),
-        cost=page.Cost(
-            stages=tuple(page.StageCost(name=name, seconds=seconds) for name, seconds in findings.stages.items()),
-            peak_bytes=findings.trained.peak_memory,
-            device=findings.trained.numerics.hardware,
-            numerics={"dtype": findings.trained.numerics.dtype, "threads": str(findings.trained.numerics.threads)},
-        ),
+        errors=rows.worst_errors(findings, home) if facts.has_labels else (),
+        generations=rows.worst_generations(findings, home) if facts.writes_text else (),
+        numbers=rows.number_fit(findings, home) if facts.is_number else None,
+        cost=_cost(findings),
         notices=findings.notices,
     )  # fmt: skip
+
+
+def _population(findings: Findings) -> page.Population:
+    verdict, frame, pipeline = findings.verdict, findings.challenger.frame, findings.pipeline
+    return page.Population(
+        test=len(frame), judged=verdict.n, window=_count_in_window(frame, pipeline), left_out=verdict.excluded,
+        groups=verdict.n_groups, effective=verdict.n_effective, new_rows=verdict.new_rows, new_labels=verdict.new_labels,
+        needed=verdict.rows_needed, detectable=verdict.detectable, unit=rows.unit_of(pipeline),
+    )  # fmt: skip
+
+
+def _cost(findings: Findings) -> page.Cost:
+    numerics = findings.trained.numerics
+    return page.Cost(
+        stages=tuple(page.StageCost(name=name, seconds=seconds) for name, seconds in findings.stages.items()),
+        peak_bytes=findings.trained.peak_memory,
+        device=numerics.hardware,
+        numerics={"dtype": numerics.dtype, "threads": str(numerics.threads)},
+    )
 
 
 def _count_in_window(frame: pd.DataFrame, pipeline: Pipeline) -> int | None:

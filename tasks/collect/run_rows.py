@@ -11,7 +11,7 @@ from tasks.decide import slice_columns
 from tasks.evaluate import groups_of, primary_of
 from tasks.gate.calibration import reliability_bins
 from tasks.gate.slices import by_slice, recall_by_class
-from tasks.report.run import data as page
+from tasks.report.run import rows as page
 from tasks.snapshots import open_snapshot
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tasks.common.home import Home
 
 WORST = 20
+MOST_POINTS = 500  # of a plot
 
 
 def unit_of(pipeline: Pipeline) -> page.Unit:
@@ -54,8 +55,9 @@ def slice_scores(findings: Findings) -> tuple[page.SliceRow, ...]:
     columns = slice_columns(frame)
     if not columns:
         return ()
-    ours = by_slice(primary_of(findings.pipeline, findings.challenger), columns, groups_of(findings.challenger))
-    theirs = () if findings.champion is None else by_slice(primary_of(findings.pipeline, findings.champion), columns)
+    shown = -1 if findings.pipeline.facts.is_number else 1  # errors, of which less is better
+    ours = by_slice(shown * primary_of(findings.pipeline, findings.challenger), columns, groups_of(findings.challenger))
+    theirs = () if findings.champion is None else by_slice(shown * primary_of(findings.pipeline, findings.champion), columns)
     champion = {(score.name, score.value): score.mean for score in theirs}
     outcomes = {comparison.name: comparison.outcome for comparison in findings.verdict.comparisons if comparison.rule == "guard"}
     unit = unit_of(findings.pipeline)
@@ -105,6 +107,22 @@ def worst_errors(findings: Findings, home: Home) -> tuple[page.WorstError, ...]:
             id=row.id, text=texts[row.id], target=row.target, prediction=row.prediction, confidence=float(row.confidence)
         )
         for row in _rows(wrong)
+    )
+
+
+def number_fit(findings: Findings, home: Home) -> page.NumberFit:
+    """Predictions beside targets, and the rows that are furthest off."""
+    frame = findings.challenger.frame
+    targets, predictions = (frame[name].astype(float) for name in ("target", "prediction"))
+    drawn = np.unique(np.linspace(0, len(frame) - 1, min(len(frame), MOST_POINTS)).astype(int))
+    texts = open_snapshot(home, findings.prepared.snapshot).frame("test").set_index("id")["text"]
+    worst = frame.loc[frame["error"].abs().nlargest(WORST).index]
+    return page.NumberFit(
+        points=tuple((float(targets.iloc[row]), float(predictions.iloc[row])) for row in drawn),
+        worst=tuple(
+            page.NumberError(id=row.id, text=texts[row.id], target=float(row.target), prediction=float(row.prediction))
+            for row in _rows(worst)
+        ),
     )
 
 

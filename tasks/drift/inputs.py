@@ -6,11 +6,19 @@ import numpy as np
 
 from tasks.drift.distinct_texts import DistinctTexts, texts_of, too_few
 from tasks.drift.mmd import judge_distance, kernel_space, mean_space
-from tasks.drift.statistics import Contrast, JudgedChange, any_difference_p, difference_p, judge_mean, judge_share, mean_contrast
+from tasks.drift.statistics import (
+    Contrast,
+    JudgedChange,
+    any_difference_p,
+    clip_outliers,
+    difference_p,
+    judge_mean,
+    judge_share,
+    mean_contrast,
+    standardised_difference,
+)
 from tasks.drift.types import Bools, Finding, MonitorQuestion, Sample
 from tasks.stats.arrays import Codes, Floats
-
-OUTER = 0.01  # a number is cut off a width of the reference's inner 98 % beyond it: one text of a million letters is no drift
 
 
 def embedding_distance(question: MonitorQuestion, reference: Sample, window: Sample, kernel: bool) -> Finding:
@@ -46,32 +54,14 @@ def number_shift(
     old, new = reference[was].astype(np.float64), window[now].astype(np.float64)
     note = f"mean {old.mean():.4g}, now {new.mean():.4g}"
     if scaled:
-        old, new = _clip_outliers(old, new)
+        old, new = clip_outliers(old, new)
         if old.std() == 0:
             return question.silent("it does not vary in the reference", (len(was), len(now)))
-        contrast = _standardised_difference(texts, old, new)
+        contrast = standardised_difference(texts, old, new)
     else:
         contrast = mean_contrast(texts, old, new)
     tested = judge_mean(contrast, texts, question.minimum, question.alpha, sides=2)
     return question.found(tested, any_difference_p(texts, contrast, old, new, question.seed), (len(was), len(now)), note)
-
-
-def _clip_outliers(reference: Floats, window: Floats) -> tuple[Floats, Floats]:
-    low, high = np.quantile(reference, [OUTER, 1 - OUTER])
-    reach = high - low
-    if reach == 0:
-        return reference, window
-    return np.clip(reference, low - reach, high + reach), np.clip(window, low - reach, high + reach)
-
-
-def _standardised_difference(texts: DistinctTexts, reference: Floats, window: Floats) -> Contrast:
-    """The standardised mean difference by the reference's deviation (Glass 1976), whose own error is part of it."""
-    plain, deviation = mean_contrast(texts, reference, window), float(reference.std())
-    value = plain.value / deviation
-    of_deviation = value / 2 * (((reference - reference.mean()) / deviation) ** 2 - 1)
-    by_text = plain.by_text / deviation - texts.summed(texts.of_reference, texts.row_reference * of_deviation)
-    added = float(texts.row_reference @ of_deviation**2) * texts.noise[0]
-    return Contrast(value, by_text, plain.row_variance / deviation**2 + added)
 
 
 def missing_shift(question: MonitorQuestion, reference: Bools | None, window: Bools | None, codes: tuple[Codes, Codes]) -> Finding:

@@ -31,7 +31,9 @@ Judge = Callable[[MonitorQuestion, Sample, Sample], Finding]
 
 
 def run_monitors(reference: Sample, window: Sample, monitor: Monitor, look: int, seed: int) -> tuple[Finding, ...]:
-    """One look: a finding per monitor, in the order of MONITORS; `look` counts from 1 within the champion's year.
+    """One look: a finding per monitor that answers of this kind have, in the order of MONITORS.
+
+    `look` counts from 1 within the champion's year.
 
     A window of fewer than `min_rows` rows is not judged. Of one of more than `max_rows` a random part is judged, and all of its
     audited labels. `seed` decides on that part and on the permutations.
@@ -41,6 +43,8 @@ def run_monitors(reference: Sample, window: Sample, monitor: Monitor, look: int,
     part = _subsample(window, monitor.max_rows, seed)
     whole, findings = texts_of(reference.texts, part.texts), []
     for name, (minimum, judge) in _monitor_tests(monitor.effects).items():
+        if not (with_data[name] or name.startswith("inputs.")):
+            continue  # of answers of another kind
         question = MonitorQuestion(name, minimum, alpha, seed, whole)
         if window.n < monitor.min_rows:
             reason = f"{window.n} rows in the window, fewer than {monitor.min_rows}"
@@ -52,7 +56,7 @@ def run_monitors(reference: Sample, window: Sample, monitor: Monitor, look: int,
     return tuple(findings)
 
 
-LABELS = ("predictions.calibration", "performance.accuracy")
+LABELS = ("predictions.calibration", "performance.accuracy", "performance.error")
 
 
 def _monitors_with_data(reference: Sample) -> Mapping[str, bool]:
@@ -68,9 +72,11 @@ def _monitors_with_data(reference: Sample) -> Mapping[str, bool]:
         "inputs.missing": "missing" in reference.flags,
         "inputs.duplicates": True,
         "predictions.classes": reference.prediction is not None,
+        "predictions.number": "answer" in reference.numbers,
         "predictions.confidence": scored,
         "predictions.calibration": scored and right,
         "performance.accuracy": right,
+        "performance.error": reference.error is not None,
         "performance.estimate": scored and right,
     }
 
@@ -78,43 +84,43 @@ def _monitors_with_data(reference: Sample) -> Mapping[str, bool]:
 def _monitor_tests(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
     """The least effect worth an alarm, and the test, of each monitor."""
 
-    def number(name: str, scaled: bool) -> Judge:
-        return lambda question, old, new: inputs.number_shift(
-            question, old.numbers.get(name), new.numbers.get(name), _text_codes(old, new), scaled
-        )
-
     return {
         "inputs.topics": (effects.embedding, lambda question, old, new: inputs.embedding_distance(question, old, new, kernel=True)),
         "inputs.mean": (effects.embedding, lambda question, old, new: inputs.embedding_distance(question, old, new, kernel=False)),
-        "inputs.length": (effects.number, number("length", scaled=True)),
-        "inputs.language": (
-            effects.share,
-            lambda question, old, new: category_shift(
-                question, old.categories.get("language"), new.categories.get("language"), _text_codes(old, new)
-            ),
-        ),
-        "inputs.vocabulary": (effects.share, number("vocabulary", scaled=False)),
-        "inputs.missing": (
-            effects.share,
-            lambda question, old, new: inputs.missing_shift(
-                question, old.flags.get("missing"), new.flags.get("missing"), _text_codes(old, new)
-            ),
-        ),
+        "inputs.length": (effects.number, _judge_number("length", scaled=True)),
+        "inputs.language": (effects.share, _judge_language),
+        "inputs.vocabulary": (effects.share, _judge_number("vocabulary", scaled=False)),
+        "inputs.missing": (effects.share, _judge_missing),
         "inputs.duplicates": (effects.share, lambda question, old, new: inputs.duplicate_shift(question, _text_codes(old, new))),
         "predictions.classes": (
             effects.share,
             lambda question, old, new: category_shift(question, old.prediction, new.prediction, _text_codes(old, new)),
         ),
-        "predictions.confidence": (
-            effects.number,
-            lambda question, old, new: inputs.number_shift(
-                question, old.confidence, new.confidence, _text_codes(old, new), scaled=True
-            ),
-        ),
+        "predictions.number": (effects.number, _judge_number("answer", scaled=True)),
+        "predictions.confidence": (effects.number, _judge_confidence),
         "predictions.calibration": (effects.accuracy, performance.calibration_shift),
         "performance.accuracy": (effects.accuracy, performance.accuracy_loss),
+        "performance.error": (effects.number, performance.error_rise),
         "performance.estimate": (effects.accuracy, performance.estimated_loss),
     }
+
+
+def _judge_number(name: str, scaled: bool) -> Judge:
+    return lambda question, old, new: inputs.number_shift(
+        question, old.numbers.get(name), new.numbers.get(name), _text_codes(old, new), scaled
+    )
+
+
+def _judge_language(question: MonitorQuestion, old: Sample, new: Sample) -> Finding:
+    return category_shift(question, old.categories.get("language"), new.categories.get("language"), _text_codes(old, new))
+
+
+def _judge_missing(question: MonitorQuestion, old: Sample, new: Sample) -> Finding:
+    return inputs.missing_shift(question, old.flags.get("missing"), new.flags.get("missing"), _text_codes(old, new))
+
+
+def _judge_confidence(question: MonitorQuestion, old: Sample, new: Sample) -> Finding:
+    return inputs.number_shift(question, old.confidence, new.confidence, _text_codes(old, new), scaled=True)
 
 
 def _text_codes(reference: Sample, window: Sample) -> tuple[Codes, Codes]:

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.drift.distinct_texts import LEAST_TEXTS, DistinctTexts, texts_of, too_few
-from tasks.drift.statistics import Contrast, any_difference_p, judge_mean, judge_share, mean_contrast
+from tasks.drift.statistics import (
+    Contrast,
+    any_difference_p,
+    clip_outliers,
+    judge_mean,
+    judge_share,
+    mean_contrast,
+    standardised_difference,
+)
 from tasks.drift.types import Finding, MonitorQuestion, Sample
 from tasks.stats.arrays import Codes, Floats
 
@@ -31,14 +39,15 @@ class LabelledRows:
     weight: Floats
 
 
-def labelled_rows(sample: Sample, reference: bool) -> LabelledRows | None:
-    """The rows whose label is known, or None where the sample cannot have any."""
-    if sample.correct is None or (sample.audit_probability is None and not reference):
+def labelled_rows(sample: Sample, reference: bool, scores: Floats | None = None) -> LabelledRows | None:
+    """The rows whose label is known, or None where the sample cannot have any; `scores` stand in for the sample's `correct`."""
+    scores = sample.correct if scores is None else scores
+    if scores is None or (sample.audit_probability is None and not reference):
         return None
-    known = np.isfinite(sample.correct)
+    known = np.isfinite(scores)
     probability = np.ones(sample.n) if sample.audit_probability is None else np.asarray(sample.audit_probability, dtype=np.float64)
     rows = np.flatnonzero(known & np.isfinite(probability) & (probability > 0))
-    return LabelledRows(rows, np.asarray(sample.correct[rows], dtype=np.float64), 1 / probability[rows])
+    return LabelledRows(rows, np.asarray(scores[rows], dtype=np.float64), 1 / probability[rows])
 
 
 def accuracy_loss(question: MonitorQuestion, reference: Sample, window: Sample) -> Finding:
@@ -57,6 +66,31 @@ def accuracy_loss(question: MonitorQuestion, reference: Sample, window: Sample) 
         tested = judge_mean(contrast, texts, question.minimum, question.alpha, sides=1)
     differ = any_difference_p(texts, contrast, old.correct, new.correct, question.seed)
     return question.found(tested, differ, rows, f"{was:.1%} on the reference, now {now:.1%} on {rows[1]} audited rows")
+
+
+def error_rise(question: MonitorQuestion, reference: Sample, window: Sample) -> Finding:
+    """performance.error: by how much numbers are further off than on the reference, on audited rows, in standard deviations of the
+    reference's errors."""
+    if reference.error is None or window.error is None:
+        return question.silent(
+            "the reference does not say how far answers were off" if reference.error is None else "no audited labels"
+        )
+    old, new = labelled_rows(reference, True, reference.error), labelled_rows(window, False, window.error)
+    if old is None or new is None:
+        return question.silent("no audited labels")
+    texts, rows = _labelled_texts(reference, window, old, new), (len(old.rows), len(new.rows))
+    if reason := _too_few_labels(texts, new):
+        return question.silent(reason, rows)
+    was, now = clip_outliers(old.correct, new.correct)
+    if was.std() == 0:
+        return question.silent("errors do not vary in the reference", rows)
+    contrast = standardised_difference(texts, was, now)
+    tested = judge_mean(contrast, texts, question.minimum, question.alpha, sides=1)
+    differ = any_difference_p(texts, contrast, was, now, question.seed)
+    note = (
+        f"mean error {texts.row_reference @ was:.4g} on the reference, now {texts.row_window @ now:.4g} on {rows[1]} audited rows"
+    )
+    return question.found(tested, differ, rows, note)
 
 
 def estimated_loss(question: MonitorQuestion, reference: Sample, window: Sample) -> Finding:

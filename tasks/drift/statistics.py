@@ -18,6 +18,7 @@ from tasks.drift.distinct_texts import SMALL, DistinctTexts
 from tasks.stats.arrays import Floats
 
 LEAST_P = 1e-30  # where a p-value is no longer told apart from 0
+OUTER = 0.01  # the share of the reference on either side of its inner 98 %
 PLAIN_HITS = 10  # permutations beyond the observed value that make their share a fair p-value
 
 
@@ -117,6 +118,25 @@ def mean_contrast(texts: DistinctTexts, reference: Floats, window: Floats) -> Co
     by_text -= texts.summed(texts.of_reference, texts.row_reference * (reference - was))
     spreads = float(texts.row_reference @ (reference - was) ** 2), float(texts.row_window @ (window - now) ** 2)
     return Contrast(now - was, by_text, max(spreads) * sum(texts.noise))
+
+
+def clip_outliers(reference: Floats, window: Floats) -> tuple[Floats, Floats]:
+    """Both samples, each number cut off at a width of the reference's inner 98 % beyond it: one huge number is no drift."""
+    low, high = np.quantile(reference, [OUTER, 1 - OUTER])
+    reach = high - low
+    if reach == 0:
+        return reference, window
+    return np.clip(reference, low - reach, high + reach), np.clip(window, low - reach, high + reach)
+
+
+def standardised_difference(texts: DistinctTexts, reference: Floats, window: Floats) -> Contrast:
+    """The standardised mean difference by the reference's deviation (Glass 1976), whose own error is part of it."""
+    plain, deviation = mean_contrast(texts, reference, window), float(reference.std())
+    value = plain.value / deviation
+    of_deviation = value / 2 * (((reference - reference.mean()) / deviation) ** 2 - 1)
+    by_text = plain.by_text / deviation - texts.summed(texts.of_reference, texts.row_reference * of_deviation)
+    added = float(texts.row_reference @ of_deviation**2) * texts.noise[0]
+    return Contrast(value, by_text, plain.row_variance / deviation**2 + added)
 
 
 def standard_error(contrast: Contrast, texts: DistinctTexts) -> float:

@@ -25,9 +25,11 @@ MONITORS = (
     "inputs.missing",
     "inputs.duplicates",
     "predictions.classes",
+    "predictions.number",
     "predictions.confidence",
     "predictions.calibration",
     "performance.accuracy",
+    "performance.error",
     "performance.estimate",
 )
 
@@ -37,9 +39,10 @@ class Sample:
     """Rows of a reference or of a window, duplicates included; every array has shape (n,) but `embeddings`, which is (n, d).
 
     `texts`: a number per row, equal where the text is, *across both samples too* (`text_codes`). `embeddings`: of the untuned base;
-    a row of NaN was not embedded and is left out. `numbers`: "length", and "vocabulary" (the share of a row's words that training
-    did not know); NaN is left out. `categories`: "language". `flags`: "missing". `correct`: 1 or 0, or a score between, NaN where
-    unknown. `audit_probability`: with which a row was drawn to be labelled; a label without one is no audit, and not counted.
+    a row of NaN was not embedded and is left out. `numbers`: "length", "vocabulary" (the share of a row's words that training did
+    not know), and "answer" where answers are numbers; NaN is left out. `categories`: "language". `flags`: "missing". `correct`: 1
+    or 0, or a score between, NaN where unknown; `error`: of an answer that is a number, how far it was off, NaN where unknown.
+    `audit_probability`: with which a row was drawn to be labelled; a label without one is no audit, and not counted.
     In a reference None means that every known label counts alike.
     """
 
@@ -51,6 +54,7 @@ class Sample:
     confidence: Floats | None = None
     prediction: Strings | None = None
     correct: Floats | None = None
+    error: Floats | None = None
     audit_probability: Floats | None = None
 
     @property
@@ -72,6 +76,7 @@ class Sample:
             confidence=select(self.confidence),  # type: ignore[arg-type]
             prediction=select(self.prediction),  # type: ignore[arg-type]
             correct=select(self.correct),  # type: ignore[arg-type]
+            error=select(self.error),  # type: ignore[arg-type]
             audit_probability=select(self.audit_probability),  # type: ignore[arg-type]
         )
 

@@ -29,8 +29,9 @@ class Evidence:
     names columns of strings; `classes` are the targets. `look` is the number, from 1, of this decision among all that were taken
     on the pipeline in the last 52 weeks, against any champion and on any test rows: a rerun of the same decision-key is no new
     look. `metrics` are the challenger's, for the floors. `largest_difference`, which real scores need: what one row can differ by,
-    as the problem declares it; larger differences are clipped. `new_to_champion` and `new_to_anchor` mark the rows whose label that
-    version never had; None means none.
+    as the problem declares it; larger differences are clipped. `scale`: what margins and effects that the config leaves out are
+    shares of. `are_errors`: scores are errors with their sign turned round. `new_to_champion` and `new_to_anchor` mark the rows
+    whose label that version never had; None means none.
     """
 
     challenger: Floats
@@ -48,6 +49,8 @@ class Evidence:
     look: int = 1
     metrics: Mapping[str, float] = field(default_factory=dict)
     largest_difference: float | None = None
+    scale: float = 1.0
+    are_errors: bool = False
     new_to_champion: NDArray[np.bool_] | None = None
     new_to_anchor: NDArray[np.bool_] | None = None
 

@@ -21,7 +21,7 @@ from typing import Protocol
 
 import numpy as np
 
-from configs.schema import Gate
+from configs.schema import Gate, ScaledGate
 from tasks.gate.evidence import Comparison, Decision, Evidence, Outcome, Verdict, check_evidence, missed_floors
 from tasks.gate.hypotheses import (
     Question,
@@ -43,8 +43,9 @@ from tasks.stats.paired import better_p, harm_p, not_worse_p
 from tasks.stats.pairs import Pairs
 
 
-def judge_challenger(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdict:
+def judge_challenger(evidence: Evidence, gate: Gate, seed: int = 0) -> Verdict:
     """Judge a challenger: the same evidence, settings and seed give the same verdict; `seed` matters for real scores alone."""
+    settings = gate.at_scale(evidence.scale)
     check_evidence(evidence, settings)
     rows = primary_rows(evidence)
     spend = first_release_alpha if evidence.champion is None and settings.first == "useful" else alpha_at_look
@@ -76,11 +77,12 @@ def judge_challenger(evidence: Evidence, settings: Gate, seed: int = 0) -> Verdi
     return replace(verdict, reasons=verdict_reasons(verdict, evidence, settings))
 
 
-def describe_adopted(evidence: Evidence, settings: Gate, word: str, seed: int = 0) -> Verdict:
+def describe_adopted(evidence: Evidence, gate: Gate, word: str, seed: int = 0) -> Verdict:
     """What an adopted model is on these rows beside the champion and the best baseline: for information, nothing is tested.
 
     `word`, of the person who adopts it, is the first of the reasons.
     """
+    settings = gate.at_scale(evidence.scale)
     check_evidence(evidence, settings)
     rows = primary_rows(evidence)
     comparisons = _answer_questions(list(opponent_comparisons(evidence, rows)), settings, settings.alpha, seed)
@@ -113,7 +115,7 @@ def _reach_decision(few: bool, comparisons: tuple[Comparison, ...], floor_missed
 # --- the answers -----------------------------------------------------------------------------------------------------
 
 
-def _answer_questions(questions: list[Question], settings: Gate, alpha: float, seed: int) -> tuple[Comparison, ...]:
+def _answer_questions(questions: list[Question], settings: ScaledGate, alpha: float, seed: int) -> tuple[Comparison, ...]:
     how = IntervalSettings(max(0.5, 1 - 2 * settings.alpha), seed=seed)
     intervals = difference_intervals([question.pairs for question in questions], how)
     guard_indices = [i for i, q in enumerate(questions) if q.rule == "guard" and q.pairs.n_effective >= settings.guards.min_n]
@@ -135,7 +137,7 @@ def _answer_questions(questions: list[Question], settings: Gate, alpha: float, s
 
 
 def _primary_answer(
-    question: Question, interval: Interval, settings: Gate, alpha: float, seed: int
+    question: Question, interval: Interval, settings: ScaledGate, alpha: float, seed: int
 ) -> tuple[float, float, Outcome]:
     """Shown by the test at this look's alpha; ruled out where the interval ends below what was to be shown; else open."""
     if question.margin is None:
@@ -211,7 +213,7 @@ def _shifted_sums(pairs: Pairs, difference: float, margin: float) -> tuple[Float
 
 
 def _rows_to_decide(
-    answers: list[tuple[Comparison, Pairs]], n: int, n_effective: float, settings: Gate, alpha: float
+    answers: list[tuple[Comparison, Pairs]], n: int, n_effective: float, settings: ScaledGate, alpha: float
 ) -> int | None:
     """Rows, in groups like these, to show a true gain of gate.effect under `better`, or under `not_worse` to pass with a challenger
     equal to the other; at least as many as count for gate.min_rows. None where no realistic number of rows would do.
@@ -228,7 +230,7 @@ def _rows_to_decide(
     return most
 
 
-def _detectable_gain(comparison: Comparison, pairs: Pairs, settings: Gate, alpha: float) -> float | None:
+def _detectable_gain(comparison: Comparison, pairs: Pairs, settings: ScaledGate, alpha: float) -> float | None:
     """The smallest true gain that the rows at hand would show or, under `not_worse`, let pass: 0 where an equal model would."""
     power = partial(_power_function(comparison.margin, pairs, alpha), pairs.n)
     return min_detectable(power, settings.power, 1.0 if pairs.binary else pairs.limit)

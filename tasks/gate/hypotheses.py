@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Gate
+from configs.schema import ScaledGate
 from tasks.gate.evidence import Evidence, Rule
 from tasks.stats.arrays import Codes, Floats, group_codes
 from tasks.stats.pairs import Pairs, pair_scores
@@ -56,7 +56,7 @@ def _pairs_against(evidence: Evidence, other: Floats, mask: Mask, codes: Codes) 
     return pair_scores(*scores, codes[mask], evidence.largest_difference)
 
 
-def primary_questions(evidence: Evidence, settings: Gate, rows: ComparedRows) -> Iterator[Question]:
+def primary_questions(evidence: Evidence, settings: ScaledGate, rows: ComparedRows) -> Iterator[Question]:
     """What has to be shown, on the recent and fair rows. A first challenger has nothing to be not worse than: it must be better.
 
     Better than the best baseline or, where gate.first is `useful`, than the trivial one.
@@ -77,12 +77,12 @@ def primary_questions(evidence: Evidence, settings: Gate, rows: ComparedRows) ->
             yield Question(name, rule, margin, _pairs_against(evidence, other, rows.primary, rows.codes))
 
 
-def held_to_best(evidence: Evidence, settings: Gate) -> bool:
+def held_to_best(evidence: Evidence, settings: ScaledGate) -> bool:
     """Whether this is a first release that beats the trivial baseline, and only must not lose too much against the best one."""
     return evidence.champion is None and settings.first == "useful" and evidence.trivial is not None
 
 
-def known_label_questions(evidence: Evidence, settings: Gate, rows: ComparedRows) -> Iterator[Question]:
+def known_label_questions(evidence: Evidence, settings: ScaledGate, rows: ComparedRows) -> Iterator[Question]:
     """What has to be shown besides, where the test rows have labels that a version never had: no loss on the rows of the others.
 
     That version is wrong on every row of such a label, so that a new class alone would promote any challenger that knows it.
@@ -106,7 +106,7 @@ def new_rows(evidence: Evidence, rows: ComparedRows) -> Mask:
     return np.asarray(rows.primary & evidence.new_to_champion, dtype=bool)
 
 
-def guard_questions(evidence: Evidence, settings: Gate, rows: ComparedRows) -> Iterator[Question]:
+def guard_questions(evidence: Evidence, settings: ScaledGate, rows: ComparedRows) -> Iterator[Question]:
     """Where harm is looked for: slices and classes of the primary rows, and the older rows as one; first, against the baseline."""
     if evidence.champion is None:
         if held_to_best(evidence, settings) and evidence.baseline is not None and rows.n:
@@ -130,7 +130,7 @@ def guard_questions(evidence: Evidence, settings: Gate, rows: ComparedRows) -> I
         )
 
 
-def side_comparisons(evidence: Evidence, settings: Gate, rows: ComparedRows) -> Iterator[Question]:
+def side_comparisons(evidence: Evidence, settings: ScaledGate, rows: ComparedRows) -> Iterator[Question]:
     """Comparisons that inform and decide nothing: with the baseline once there is a champion, with the anchor under `better`."""
     if rows.n == 0 or evidence.champion is None:
         return

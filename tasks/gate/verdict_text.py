@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import floor
 
-import numpy as np
-
-from configs.schema import Gate
+from configs.schema import ScaledGate
 from tasks.gate.evidence import Comparison, Evidence, Verdict, missed_floors
+from tasks.gate.score_text import Unit, difference_text, effective_rows, score_text, unit_of
 
 MOST_LABELS = 10  # named in a sentence
 DECISIVE_FIRST = {"ruled out": 0, "open": 1, "shown": 2}
 BASELINE = "baseline "  # how the names of comparisons with one begin
 
 
-def verdict_reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tuple[str, ...]:
+def verdict_reasons(verdict: Verdict, evidence: Evidence, settings: ScaledGate) -> tuple[str, ...]:
     """Sentences, the decisive ones first: what vetoes or is missing, what was compared, then the circumstances."""
-    share = _are_shares(evidence)
+    unit = unit_of(evidence)
     primary = [c for c in verdict.comparisons if c.rule in ("better", "not_worse")]
     guards = [c for c in verdict.comparisons if c.rule == "guard"]
     few, all_new = verdict.n_effective < settings.min_rows, 0 < verdict.n == verdict.new_rows
@@ -28,42 +26,26 @@ def verdict_reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tup
             f"Floor missed: {name} is {value:.4g}, gate.floors asks for at least {least:.4g}."
             for name, (value, least) in missed_floors(evidence, settings).items()
         ),
-        *(_harm_text(c, share) for c in guards if c.outcome == "harm shown"),
-        *(_primary_text(c, settings, share) for c in sorted(primary, key=lambda c: DECISIVE_FIRST[c.outcome])),
-        *([_more_rows(verdict, primary, settings, share)] if verdict.verdict == "INCONCLUSIVE" and not few and not all_new else []),
-        *([] if few else _cheaper_baseline_text(verdict, share)),
+        *(_harm_text(c, unit) for c in guards if c.outcome == "harm shown"),
+        *(_primary_text(c, settings, unit) for c in sorted(primary, key=lambda c: DECISIVE_FIRST[c.outcome])),
+        *([_more_rows(verdict, primary, settings, unit)] if verdict.verdict == "INCONCLUSIVE" and not few and not all_new else []),
+        *([] if few else _cheaper_baseline_text(verdict, unit)),
         *_context_sentences(verdict, guards, evidence, settings),
     )
 
 
-def adopted_reasons(verdict: Verdict, evidence: Evidence, settings: Gate) -> tuple[str, ...]:
+def adopted_reasons(verdict: Verdict, evidence: Evidence, settings: ScaledGate) -> tuple[str, ...]:
     """What is known of a model that a person adopts, and what cannot be."""
-    share = _are_shares(evidence)
+    unit = unit_of(evidence)
     return (
         "It was fine-tuned elsewhere: whether it has seen these test rows is not known, so its figures may be too good.",
-        *(f"Beside the {c.name}: {_scores_text(c, share)}." for c in verdict.comparisons),
-        *_cheaper_baseline_text(verdict, share),
+        *(f"Beside the {c.name}: {_scores_text(c, unit)}." for c in verdict.comparisons),
+        *_cheaper_baseline_text(verdict, unit),
         *(
             f"It stays under a floor of the gate: {name} is {value:.4g}, gate.floors asks a challenger for at least {least:.4g}."
             for name, (value, least) in missed_floors(evidence, settings).items()
         ),
     )
-
-
-def _are_shares(evidence: Evidence) -> bool:
-    """Whether scores are right/wrong or lie between the two, so that differences are points and levels percent."""
-    arrays = (evidence.challenger, evidence.champion, evidence.anchor, evidence.baseline, evidence.trivial)
-    return all(np.all((scores >= 0) & (scores <= 1)) for scores in arrays if scores is not None)
-
-
-def difference_text(value: float, share: bool) -> str:
-    """A difference: in percentage points where the scores are shares, else as it is."""
-    return f"{100 * value:.1f} points" if share else f"{value:.4g}"
-
-
-def score_text(value: float, share: bool) -> str:
-    """A mean score: in percent where the scores are shares."""
-    return f"{100 * value:.1f} %" if share else f"{value:.4g}"
 
 
 def _rows_text(comparison: Comparison) -> str:
@@ -72,26 +54,21 @@ def _rows_text(comparison: Comparison) -> str:
     return f"{comparison.n} rows in {comparison.n_groups} groups ({effective_rows(comparison.n_effective)})"
 
 
-def effective_rows(rows: float) -> str:
-    """What grouped rows count for, rounded down."""
-    return "1 effective row" if 1 <= rows < 2 else f"{floor(rows + 1e-9)} effective rows"
-
-
-def _interval(comparison: Comparison, share: bool) -> str:
+def _interval(comparison: Comparison, unit: Unit) -> str:
     if comparison.low is None or comparison.high is None:
         return "no interval from one row or group"
-    unit = 100 if share else 1
-    digits = ".1f" if share else ".4g"
-    return f"{100 * comparison.confidence:g} % interval {unit * comparison.low:{digits}} to {unit * comparison.high:{digits}}"
+    factor = 100 if unit == "share" else 1
+    digits = ".1f" if unit == "share" else ".4g"
+    return f"{100 * comparison.confidence:g} % interval {factor * comparison.low:{digits}} to {factor * comparison.high:{digits}}"
 
 
 def _p_text(value: float) -> str:
     return f"p = {value:.2g}" if value >= 1e-6 else "p < 0.000001"
 
 
-def _primary_text(c: Comparison, settings: Gate, share: bool) -> str:
+def _primary_text(c: Comparison, settings: ScaledGate, unit: Unit) -> str:
     """One primary comparison: the claim, the numbers, the p-value beside what it was held against."""
-    margin, effect = difference_text(c.margin or 0.0, share), difference_text(settings.effect, share)
+    margin, effect = difference_text(c.margin or 0.0, unit), difference_text(settings.effect, unit)
     claims = {
         ("better", "shown"): f"Better than the {c.name}",
         ("better", "ruled out"): f"A gain of {effect} over the {c.name} is ruled out",
@@ -101,43 +78,46 @@ def _primary_text(c: Comparison, settings: Gate, share: bool) -> str:
         ("not_worse", "open"): f"Not shown to be within {margin} of the {c.name}",
     }
     return (
-        f"{claims[c.rule, c.outcome]}: {_scores_text(c, share)}; ahead on {c.wins} of them, behind on {c.losses}; "
+        f"{claims[c.rule, c.outcome]}: {_scores_text(c, unit)}; ahead on {c.wins} of them, behind on {c.losses}; "
         f"{_p_text(c.p_value or 0.0)}, where this look allows {c.alpha or 0.0:.2g}."
     )
 
 
-def _scores_text(c: Comparison, share: bool) -> str:
-    moved = f"{100 * c.difference:+.1f} points" if share else f"{c.difference:+.4g}"
+def _scores_text(c: Comparison, unit: Unit) -> str:
+    moved = f"{100 * c.difference:+.1f} points" if unit == "share" else f"{c.difference:+.4g}"
     clipped = f"; {c.clipped} of them clipped" if c.clipped else ""
-    scores = f"{score_text(c.challenger, share)} against {score_text(c.other, share)}"
-    return f"{scores} on {_rows_text(c)}{clipped}, {moved} ({_interval(c, share)})"
+    scores = f"{score_text(c.challenger, unit)} against {score_text(c.other, unit)}"
+    if unit == "error":
+        moved = f"{abs(c.difference):.4g} {'less' if c.difference >= 0 else 'more'}"
+        scores = f"mean error {scores}"
+    return f"{scores} on {_rows_text(c)}{clipped}, {moved} ({_interval(c, unit)})"
 
 
-def _harm_text(c: Comparison, share: bool) -> str:
+def _harm_text(c: Comparison, unit: Unit) -> str:
     if c.name.startswith(BASELINE):
         return (
-            f"Worse than the {c.name}, which costs less: {_scores_text(c, share)}, where gate.first_margin tolerates a loss of "
-            f"{difference_text(c.margin or 0.0, share)}; {_p_text(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is allowed."
+            f"Worse than the {c.name}, which costs less: {_scores_text(c, unit)}, where gate.first_margin tolerates a loss of "
+            f"{difference_text(c.margin or 0.0, unit)}; {_p_text(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is allowed."
         )
     return (
-        f"Harm shown on {c.name}, against the champion: {_scores_text(c, share)}, "
-        f"where a loss of {difference_text(c.margin or 0.0, share)} is tolerated; "
+        f"Harm shown on {c.name}, against the champion: {_scores_text(c, unit)}, "
+        f"where a loss of {difference_text(c.margin or 0.0, unit)} is tolerated; "
         f"{_p_text(c.p_value or 0.0)}, where {c.alpha or 0.0:.2g} is Holm's level."
     )
 
 
-def _cheaper_baseline_text(verdict: Verdict, share: bool) -> Iterator[str]:
+def _cheaper_baseline_text(verdict: Verdict, unit: Unit) -> Iterator[str]:
     """That a baseline would do, where the challenger is not shown to be better than the best of those it was compared with."""
     baselines = [c for c in verdict.comparisons if c.name.startswith(BASELINE)]
     best = max(baselines, key=lambda c: c.other, default=None)
     if best is not None and best.outcome != "shown" and (best.low is None or best.low <= 0):
         yield (
-            f"A cheaper model would do: the {best.name} has {score_text(best.other, share)} where the challenger has "
-            f"{score_text(best.challenger, share)}, which is not shown to be better ({_interval(best, share)} for the difference)."
+            f"A cheaper model would do: the {best.name} has {score_text(best.other, unit)} where the challenger has "
+            f"{score_text(best.challenger, unit)}, which is not shown to be better ({_interval(best, unit)} for the difference)."
         )
 
 
-def _too_few_text(verdict: Verdict, settings: Gate) -> str:
+def _too_few_text(verdict: Verdict, settings: ScaledGate) -> str:
     rows = f"{verdict.n} fair rows"
     if verdict.n != verdict.n_groups:
         rows += f" in {verdict.n_groups} groups, which count as {effective_rows(verdict.n_effective)},"
@@ -170,11 +150,11 @@ def _count_text(rows: int | None) -> str:
     return "more than a thousand million" if rows is None else f"about {rows}"
 
 
-def _more_rows(verdict: Verdict, primary: list[Comparison], settings: Gate, share: bool) -> str:
+def _more_rows(verdict: Verdict, primary: list[Comparison], settings: ScaledGate, unit: Unit) -> str:
     rules = {c.rule for c in primary if c.outcome != "shown"}
     better = primary[0].rule == "better"
     aims = {
-        "better": f"to show a true gain of {difference_text(settings.effect, share)}",
+        "better": f"to show a true gain of {difference_text(settings.effect, unit)}",
         "not_worse": "to pass a challenger that is exactly as good",
     }
     aim = " and ".join(aims[rule] for rule in ("better", "not_worse") if rule in rules)
@@ -185,16 +165,16 @@ def _more_rows(verdict: Verdict, primary: list[Comparison], settings: Gate, shar
         )
     verb = "show" if better else "pass"
     least = (
-        f"; {verdict.n} rows {verb} one of {difference_text(verdict.detectable, share)}"
+        f"; {verdict.n} rows {verb} one of {difference_text(verdict.detectable, unit)}"
         if verdict.detectable is not None and primary[0].outcome != "shown"
         else ""
     )
     return f"{_count_text(verdict.rows_needed).capitalize()} rows are needed {aim} with power {settings.power:g}{least}."
 
 
-def _context_sentences(verdict: Verdict, guards: list[Comparison], evidence: Evidence, settings: Gate) -> Iterator[str]:
+def _context_sentences(verdict: Verdict, guards: list[Comparison], evidence: Evidence, settings: ScaledGate) -> Iterator[str]:
     if guards:
-        yield _guards_text(guards, settings, _are_shares(evidence))
+        yield _guards_text(guards, settings, unit_of(evidence))
     missed = missed_floors(evidence, settings)
     texts = [f"{name} {evidence.metrics[name]:.4g} >= {least:.4g}" for name, least in settings.floors.items() if name not in missed]
     if texts:
@@ -204,7 +184,7 @@ def _context_sentences(verdict: Verdict, guards: list[Comparison], evidence: Evi
     if settings.window is not None and evidence.recent is not None:
         yield f"Compared on the {verdict.n} fair rows of the last {settings.window} days (gate.window)."
     if verdict.new_rows:
-        yield _new_rows_text(verdict, settings, _are_shares(evidence))
+        yield _new_rows_text(verdict, settings, unit_of(evidence))
     if any(c.clipped for c in verdict.comparisons if c.rule != "information"):
         yield (
             f"A row counts for a difference of {evidence.largest_difference:g} at most: rows that differ by more are clipped to it."
@@ -215,19 +195,19 @@ def _context_sentences(verdict: Verdict, guards: list[Comparison], evidence: Evi
     yield _look_text(verdict.look, settings, first=evidence.champion is None and settings.first == "useful")
 
 
-def _new_rows_text(verdict: Verdict, settings: Gate, share: bool) -> str:
+def _new_rows_text(verdict: Verdict, settings: ScaledGate, unit: Unit) -> str:
     rows = "1 row has a label" if verdict.new_rows == 1 else f"{verdict.new_rows} rows have labels"
     return (
         f"{rows} that the champion never had{_labels(verdict.new_labels)}. They count above, and do not decide alone: "
-        f"on the other {verdict.n - verdict.new_rows} rows a loss of {difference_text(settings.margin, share)} (gate.margin) "
+        f"on the other {verdict.n - verdict.new_rows} rows a loss of {difference_text(settings.margin, unit)} (gate.margin) "
         "has to be ruled out too."
     )
 
 
-def _guards_text(guards: list[Comparison], settings: Gate, share: bool) -> str:
+def _guards_text(guards: list[Comparison], settings: ScaledGate, unit: Unit) -> str:
     if guards[0].name.startswith(BASELINE):
         outcome = {"harm shown": "Loss", "no harm shown": "No loss"}.get(guards[0].outcome, "Not judged: too few rows for a loss")
-        margin = difference_text(settings.first_margin, share)
+        margin = difference_text(settings.first_margin, unit)
         return f"{outcome} beyond {margin} (gate.first_margin) shown against the {guards[0].name}."
     judged_guards = [c for c in guards if c.outcome != "too few rows"]
     harmed, small = sum(c.outcome == "harm shown" for c in judged_guards), len(guards) - len(judged_guards)
@@ -237,7 +217,7 @@ def _guards_text(guards: list[Comparison], settings: Gate, share: bool) -> str:
     return f"Guards: {len(judged_guards)} slices, classes and older rows judged, {harm_text}{unjudged}."
 
 
-def _look_text(look: int, settings: Gate, *, first: bool) -> str:
+def _look_text(look: int, settings: ScaledGate, *, first: bool) -> str:
     declared = settings.looks_per_year
     if first:
         return f"Look {look} of {declared} a year, for a first release: alpha is {settings.alpha:g} at the first, then less."

@@ -17,6 +17,10 @@ def problem_of(name: ProblemName) -> Problem:
             from tasks.problems.text_classification import TextClassification
 
             return TextClassification()
+        case "text-regression":
+            from tasks.problems.text_regression import TextRegression
+
+            return TextRegression()
         case "text-generation":
             from tasks.problems.text_generation import TextGeneration
 

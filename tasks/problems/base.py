@@ -12,6 +12,7 @@ from configs.schema import Supervised
 from tasks.problems.types import (
     Adapt,
     Autocast,
+    DifferenceScale,
     EncodedRows,
     Example,
     Floats,
@@ -40,13 +41,11 @@ class Measure(ABC):
     """The measure that the gate compares models by: scores of rows, and baselines. A problem's own, or its objective's.
 
     `text_columns` are read, and written, through the network's view of placeholders. `trivial_baseline` is the one that learns
-    nothing from texts. `largest_difference` is the most that two models' primary scores of one row may differ by at the gate;
-    None where a row is right or wrong. `has_lexical`: some of its baselines need no network.
+    nothing from texts. `has_lexical`: some of its baselines need no network.
     """
 
     text_columns: ClassVar[tuple[str, ...]]
     trivial_baseline: ClassVar[str]
-    largest_difference: ClassVar[float | None] = None
     has_lexical: ClassVar[bool] = False
 
     def read_rows(self, spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
@@ -56,6 +55,10 @@ class Measure(ABC):
     @abstractmethod
     def score_rows(self, network: Network, rows: pd.DataFrame, how: Scoring) -> ScoredRows:
         """Rows, read already, in their order: one line of scores each, and the metrics over all."""
+
+    def difference_scale(self, targets: Sequence[str]) -> DifferenceScale:
+        """How large differences of primary scores are at the gate, where these are the targets of the compared rows."""
+        return DifferenceScale()
 
     @abstractmethod
     def primary_scores(self, frame: pd.DataFrame) -> Floats:

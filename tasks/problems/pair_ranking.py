@@ -9,8 +9,8 @@ import numpy as np
 
 from tasks.problems import metrics
 from tasks.problems.base import Measure
-from tasks.problems.text_writer import BASE, TextWriter
-from tasks.problems.types import Floats, Network, ScoredBaseline, ScoredBaselines, ScoredRows, Scoring
+from tasks.problems.text_writer import BASE, MOST_NATS, TextWriter
+from tasks.problems.types import DifferenceScale, Floats, Network, ScoredBaseline, ScoredBaselines, ScoredRows, Scoring
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,6 @@ class PairRanking(Measure):
 
     text_columns = ("text", "target", "rejected")
     trivial_baseline = BASE
-    largest_difference = TextWriter.largest_difference  # a margin is of log-likelihoods a token
 
     def __init__(self, problem: TextWriter) -> None:
         self.problem = problem
@@ -38,6 +37,9 @@ class PairRanking(Measure):
         margins = self.problem.primary_scores(own.frame) - likelihood[:, 0] / likelihood[:, 1]
         frame = own.frame.assign(margin=margins, group=_pair_groups(rows))
         return ScoredRows(frame, {**metrics.preference_metrics(margins), **own.metrics})
+
+    def difference_scale(self, targets: Sequence[str]) -> DifferenceScale:
+        return DifferenceScale(largest=MOST_NATS)  # a margin is of log-likelihoods a token
 
     def primary_scores(self, frame: pd.DataFrame) -> Floats:
         """The margin."""

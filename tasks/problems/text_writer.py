@@ -15,6 +15,7 @@ from tasks.problems.baselines import language as baselines
 from tasks.problems.metrics import generation
 from tasks.problems.types import (
     Autocast,
+    DifferenceScale,
     Example,
     Floats,
     Network,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from tasks.problems.seq2seq import PairedTokenizer
 
+MOST_NATS = 5.0  # a token that two models' likelihoods of a row may differ by at the gate
 BASE = "base model"  # the baseline that is the base as it is
 
 
@@ -46,7 +48,6 @@ class TextWriter(Problem):
 
     text_columns = ("text", "target")
     trivial_baseline = baselines.UNIGRAM
-    largest_difference = 5.0
     text_scores: ClassVar[tuple[str, ...]] = ("exact_match", "rouge_l")  # of answers, as `generation.TEXT_SCORES` has them
     decodes_base: ClassVar[bool] = False  # whether the answers of the base, before any training, are worth their time
 
@@ -76,6 +77,9 @@ class TextWriter(Problem):
         texts = rows["text"].tolist()[: evaluation.decode_rows]
         answers = self.write_answers(network, texts, evaluation.max_new_tokens, evaluation.batch_size) if texts else []
         return score_texts(rows, likelihood, answers, self.text_scores)
+
+    def difference_scale(self, targets: Sequence[str]) -> DifferenceScale:
+        return DifferenceScale(largest=MOST_NATS)
 
     def primary_scores(self, frame: pd.DataFrame) -> Floats:
         """The mean log-likelihood of a token, in nats."""

@@ -58,6 +58,8 @@ class Spec:
     text_view: int = TAGGED
     spellings: tuple[str, ...] = ()
     pooling: Pooling | Literal["earlier"] | None = None  # of a classifier; None: its base is probed
+    location: float = 0.0  # of numbers: a logit of 0 stands for it, and one of 1 for a `spread` more
+    spread: float = 1.0
     target_tokenizer: str = ""  # the folder within the base with the tokenizer of targets, where that is another one
 
     @property
@@ -134,6 +136,18 @@ class ScoredBaselines:
 
     each: tuple[ScoredBaseline, ...]
     points: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class DifferenceScale:
+    """How large differences of two models' primary scores are, row by row.
+
+    `scale` is the size of a typical score, which margins that a config leaves out are shares of. A row's difference counts as
+    `largest` at most; None where a row is right or wrong.
+    """
+
+    scale: float = 1.0
+    largest: float | None = None
 
 
 class NetworkAnswer(NamedTuple):

@@ -76,7 +76,7 @@ class PackagedModel:
         return [text if isinstance(text, PreparedTexts) else next(fresh) for text in texts]
 
     def predict(self, texts: Sequence[str], batch_size: int = 64) -> pd.DataFrame:
-        """Raw texts -> one line each: `label` and `score` (its probability), or `text` (the answer, greedily decoded)."""
+        """Raw texts -> one line each: `label` and `score` (its probability), `number`, or `text` (the answer, greedily decoded)."""
         import pandas as pd
 
         spec, ready = self.network.spec, self.prepare(texts) if texts else []
@@ -84,8 +84,11 @@ class PackagedModel:
         problem, new = problem_of(spec.problem), self.preparation.new_tokens
         answers = problem.answer_texts(self.network, ready, new, batch_size, how) if ready else []
         predictions = [answer.prediction for answer in answers]
-        if facts_of(spec.problem).has_labels:
+        facts = facts_of(spec.problem)
+        if facts.has_labels:
             return pd.DataFrame({"label": predictions, "score": [answer.score for answer in answers]})
+        if facts.is_number:
+            return pd.DataFrame({"number": [float(prediction) for prediction in predictions]})
         return pd.DataFrame({"text": predictions})
 
 

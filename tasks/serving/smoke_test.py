@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import InfraError
+from configs.schema import facts_of
 from tasks.common.files import MANIFEST, atomic_folder
 from tasks.learning.device import Numerics
+from tasks.learning.network import read_spec
 from tasks.serving.batcher import AnsweringModel, Prediction
 
 CHECK = "check.json"
@@ -44,11 +46,12 @@ def check_answers(model: AnsweringModel, folder: Path, how: Numerics) -> str:
     file = folder / CHECK
     if not file.is_file():
         return "not checked: it was released without answers to compare"
-    check = json.loads(file.read_text())
+    check, spec = json.loads(file.read_text()), read_spec(folder)
     then, texts = Numerics(**check["numerics"]), check["texts"]
     rough = how.dtype != "fp32" or (how.device, how.dtype) != (then.device, then.dtype)
     allowed = len(texts) // STRAYS if rough else 0
-    strays, gap = _count_differences(model.answers(texts), check, ROUGH if rough else EXACT)
+    tolerance, unit = ROUGH if rough else EXACT, spec.spread if facts_of(spec.problem).is_number else None
+    strays, gap = _count_differences(model.answers(texts), check, tolerance, unit)
     if strays > allowed:
         raise InfraError(
             f"it answers {strays} of {len(texts)} texts otherwise than at its release (scores differ by up to {gap:.2g}): "
@@ -57,8 +60,10 @@ def check_answers(model: AnsweringModel, folder: Path, how: Numerics) -> str:
     return f"checked: {len(texts) - strays} of {len(texts)} answers as at release" + (f", scores within {gap:.1g}" if gap else "")
 
 
-def _count_differences(predictions: Sequence[Prediction | None], check: dict[str, Any], tolerance: float) -> tuple[int, float]:
-    """How many answers differ, and the largest gap between scores of equal answers."""
+def _count_differences(
+    predictions: Sequence[Prediction | None], check: dict[str, Any], tolerance: float, unit: float | None
+) -> tuple[int, float]:
+    """How many answers differ, and the largest gap between scores of equal answers; `unit`: answers are numbers, compared in it."""
     scores = check["scores"] or [None] * len(predictions)
     strays, gap = abs(len(predictions) - len(check["texts"])), 0.0
     for now, prediction, score in zip(predictions, check["predictions"], scores, strict=False):
@@ -66,7 +71,9 @@ def _count_differences(predictions: Sequence[Prediction | None], check: dict[str
             strays += 1
             continue
         apart = 0.0 if score is None or now.score is None else abs(now.score - score)
-        if now.prediction != prediction or not apart <= tolerance:
+        if unit is not None:
+            apart = abs(float(now.prediction) - float(prediction)) / unit
+        if (unit is None and now.prediction != prediction) or not apart <= tolerance:
             strays += 1
         else:
             gap = max(gap, apart)

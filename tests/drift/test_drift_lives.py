@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from simulations.drift_traffic import KINDS, World, against_the_minimum_alone, labelled, least_p, rows, traffic
+from simulations.drift_traffic import KINDS, OF_CLASSES, World, against_the_minimum_alone, labelled, least_p, rows, traffic
 from simulations.drift_worlds import (
     Life,
     Moments,
@@ -28,12 +28,12 @@ from simulations.trials import most_allowed
 
 from configs.schema import Monitor
 from tasks.drift.distinct_texts import FOLDS, texts_of
-from tasks.drift.monitors import MONITORS, Finding, Sample, run_monitors
+from tasks.drift.monitors import Finding, Sample, run_monitors
 from tasks.drift.statistics import share_change
 from tasks.stats.multiplicity import alpha_at_look
 
 LIVES, SETTINGS = 200, Monitor()
-ALONE = spent(SETTINGS) * len(MONITORS)  # as if one monitor were all there are: a year's alpha, seen in few lives
+ALONE = spent(SETTINGS) * len(OF_CLASSES)  # as if one monitor were all there are: a year's alpha, seen in few lives
 LIFE: dict[str, Life] = {
     "a share": partial(life_of_shares, share=0.3, least=0.10),
     "a rare share": partial(life_of_shares, share=0.01, least=0.05),
@@ -87,7 +87,7 @@ def test_the_lives_of_shares_are_judged_as_watch_judges() -> None:
 
 
 def found(reference: Sample, window: Sample, monitor: str) -> Finding:
-    return run_monitors(reference, window, SETTINGS, 1, 0)[MONITORS.index(monitor)]
+    return run_monitors(reference, window, SETTINGS, 1, 0)[OF_CLASSES.index(monitor)]
 
 
 @pytest.mark.parametrize("n_window", [100, 700])
@@ -173,7 +173,7 @@ def test_small_lives_of_what_has_no_arithmetic_of_its_own_hold_no_more_false_ala
     level = alpha_at_look(SETTINGS.alpha, 4, 1)
     with against_the_minimum_alone():
         least = np.array([least_p(1, life, 4, at, labelled)[0] for life in range(LIVES)])
-    alarmed = dict(zip(MONITORS, np.sum(least <= level, axis=0), strict=True))
+    alarmed = dict(zip(OF_CLASSES, np.sum(least <= level, axis=0), strict=True))
     for name in ("inputs.language", "inputs.duplicates", "predictions.classes", "predictions.calibration", "performance.estimate"):
         assert alarmed[name] <= most_allowed(SETTINGS.alpha, LIVES), name
 

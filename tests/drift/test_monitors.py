@@ -8,10 +8,10 @@ from math import isnan
 
 import numpy as np
 import pytest
-from simulations.drift_traffic import traffic
+from simulations.drift_traffic import OF_CLASSES, traffic
 
 from configs.schema import Effects, Monitor
-from tasks.drift.monitors import MONITORS, Finding, Sample, most_changed, run_monitors, text_codes
+from tasks.drift.monitors import Finding, Sample, most_changed, run_monitors, text_codes
 from tasks.stats.multiplicity import alpha_at_look
 
 REFERENCE = traffic(0, 600)
@@ -31,7 +31,7 @@ def changed(seed: int, n: int, **fields: object) -> Sample:
 
 def test_every_monitor_speaks_once_in_a_fixed_order_and_shares_alpha_evenly() -> None:
     findings = run_monitors(REFERENCE, traffic(1, 300), Monitor(), look=3, seed=0)
-    assert tuple(finding.monitor for finding in findings) == MONITORS
+    assert tuple(finding.monitor for finding in findings) == OF_CLASSES
     assert all(finding.judged and not finding.alarm for finding in findings)
     assert sum(finding.alpha for finding in findings) == pytest.approx(alpha_at_look(0.05, 365, 3))
     assert all(finding.low <= finding.effect <= finding.high for finding in findings)

@@ -142,7 +142,7 @@ def test_noise_that_is_tried_every_week_is_seldom_released_within_a_year() -> No
 def test_the_rule_of_a_first_release_is_a_setting_and_a_wrong_one_is_named(tmp_path) -> None:
     config = tmp_path / "p.yaml"
     config.write_text("name: p\nproblem: text-classification\ndata: {source: rows.csv}\nmodel: {base: b}\n")
-    assert (load_pipeline(config).gate.first, load_pipeline(config).gate.first_margin) == ("useful", 0.05)
+    assert (load_pipeline(config).gate.first, load_pipeline(config).gate.at_scale().first_margin) == ("useful", 0.05)
     gate = load_pipeline(config, ["gate.first=better", "gate.rule=not_worse"]).gate
     assert (gate.rule_against(None), gate.rule_against("1")) == ("better", "not_worse")
     with pytest.raises(InputError, match=r"gate\.first"):

@@ -21,7 +21,7 @@ from simulations.gate_lives import (
 
 from configs.schema import Gate
 
-LIVES, SETTINGS = 100, Gate()
+LIVES, SETTINGS = 100, Gate().at_scale()
 MOST = stats.poisson.ppf(0.999, LIVES * SETTINGS.alpha)  # wrong promotions in all lives that alpha per life explains
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import random
 
 from tasks.report.run.data import (
-    Calibration,
-    CalibrationBin,
-    ClassRow,
     ComparisonRow,
-    Confusion,
     Cost,
     Count,
     Curve,
@@ -23,6 +19,7 @@ from tasks.report.run.data import (
     StageCost,
     System,
 )
+from tasks.report.run.rows import Calibration, CalibrationBin, ClassRow, Confusion
 
 
 def interval(value: float, n: int) -> tuple[float, float]:

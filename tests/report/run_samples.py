@@ -19,7 +19,8 @@ from report_parts import (
     system_of,
 )
 
-from tasks.report.run.data import ComparisonRow, Generation, Identity, Population, ReportData, Score, SliceRow, System, WorstError
+from tasks.report.run.data import ComparisonRow, Identity, Population, ReportData, Score, System
+from tasks.report.run.rows import Generation, SliceRow, WorstError
 
 HELPDESK = (
     "refund_request",

@@ -7,8 +7,8 @@ from dataclasses import replace
 from run_samples import banking, classification, first_release, generation, inconclusive, least
 
 from tasks.report.run import view
-from tasks.report.run.data import ClassRow, Confusion
 from tasks.report.run.page import render_report
+from tasks.report.run.rows import ClassRow, Confusion
 
 
 def test_the_challenger_comes_first_then_the_champion_and_the_better_baseline_before_the_worse() -> None:

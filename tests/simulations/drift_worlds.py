@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from configs.schema import Monitor
+from simulations.drift_traffic import OF_CLASSES
 from tasks.drift.distinct_texts import FOLDS
-from tasks.drift.monitors import MONITORS
 from tasks.drift.statistics import share_change
 from tasks.stats.multiplicity import alpha_at_look
 
@@ -47,7 +47,7 @@ class Setting:
 
 def spent(monitor: Monitor) -> float:
     """What one of all the monitors may spend at one declared look."""
-    return alpha_at_look(monitor.alpha, monitor.looks_per_year, 1) / len(MONITORS)
+    return alpha_at_look(monitor.alpha, monitor.looks_per_year, 1) / len(OF_CLASSES)
 
 
 def weekly(daily: Floats) -> Floats:

@@ -11,6 +11,7 @@ from configs.errors import InputError
 from configs.schema import Data, ProblemName, facts_of
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import holds_half_character
+from tasks.data.numbers import FORM, canonical_number
 from tasks.data.preparation.split import SPLITS
 from tasks.data.redaction.pseudonyms import file_name, pseudonyms_of
 from tasks.data.redaction.redact import Redactor
@@ -40,13 +41,13 @@ class _ReadSettings:
     data: Data
     names: dict[str, str]
     schema: pa.Schema
-    labels: bool
+    target: str  # its kind, as `ProblemFacts` has it
     redactor: Redactor | None
 
 
 def canonical_parts(data: Data, problem: ProblemName, schema: pa.Schema, redactor: Redactor | None) -> Iterator[Part]:
     """All rows of the source and of `data.test`, chunk by chunk; `redactor` is None where ids are kept as they are."""
-    settings = _ReadSettings(data, wanted_columns(data, problem), schema, facts_of(problem).has_labels, redactor)
+    settings = _ReadSettings(data, wanted_columns(data, problem), schema, facts_of(problem).target, redactor)
     columns = source_columns(data, problem)
     source, test = data_files(data)
     for file, split in [(f, "train" if test else None) for f in source] + [(f, "test") for f in test]:
@@ -89,11 +90,15 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
         "rejected": [None] * n,
     }  # fmt: skip
     out["id"] = _numbered_ids(chunk, own)
+    refused: dict[int, str] = {}
     for name, column in settings.names.items():
         if name == "id":
             out[name] = _read_ids(chunk, column, settings.redactor)
             continue
-        as_text = _as_label if settings.labels and name == "target" else cell_text
+        if name == "target" and settings.target == "number":
+            out[name] = _read_numbers(chunk, column, refused)
+            continue
+        as_text = _as_label if name == "target" and settings.target == "label" else cell_text
         out[name] = [as_text(v, chunk, column, i) for i, v in enumerate(chunk.columns[column])]
         if name in ("text", "target", "rejected"):
             _check_length(out[name], chunk, column, settings.data.max_characters)
@@ -102,7 +107,6 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
     split = split_column(settings.data)
     if split is not None:
         out["split"] = [_split_name(v, chunk, split, i) for i, v in enumerate(chunk.columns[split])]
-    refused: dict[int, str] = {}
     arrays = [_arrow_column(out[f.name], f, settings.names, refused) for f in settings.schema]
     return Part(chunk, pa.record_batch(arrays, schema=settings.schema), refused)
 
@@ -137,6 +141,18 @@ def _read_ids(chunk: Chunk, column: str, redactor: Redactor | None) -> list[str]
 def _as_label(value: object, chunk: Chunk, column: str, index: int) -> str | None:
     """A cell as the label it is, spelled alike whatever the format."""
     return canonical_label(value if isinstance(value, Decimal) else cell_text(value, chunk, column, index))
+
+
+def _read_numbers(chunk: Chunk, column: str, refused: dict[int, str]) -> list[str | None]:
+    """The numbers of a column as text; a cell that is none becomes null, and its row is refused."""
+    numbers: list[str | None] = []
+    for index, value in enumerate(chunk.columns[column]):
+        try:
+            numbers.append(canonical_number(value if isinstance(value, Decimal) else cell_text(value, chunk, column, index)))
+        except ValueError:
+            numbers.append(None)
+            refused[index] = f"its `{column}` is no number, but of the form {cell_shape(str(value))!r}: write {FORM}"
+    return numbers
 
 
 def _check_length(values: list[str | None], chunk: Chunk, column: str, longest: int) -> None:

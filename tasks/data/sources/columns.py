@@ -7,8 +7,8 @@ from configs.schema import Data, GivenSplit, ProblemName, facts_of
 
 def wanted_columns(data: Data, problem: ProblemName) -> dict[str, str]:
     """Canonical name -> the source's column, for all that the config names (the split column apart)."""
-    inputs = (data.text, data.label) if facts_of(problem).has_labels else (data.prompt, data.completion)
-    names = {"text": inputs[0], "target": inputs[1], "rejected": data.rejected}
+    facts = facts_of(problem)
+    names = {"text": getattr(data, facts.input_column), "target": getattr(data, facts.target_column), "rejected": data.rejected}
     names |= {"id": data.id, "time": data.time, "group": data.group}
     return {k: v for k, v in names.items() if v is not None} | {f"slice_{name}": name for name in data.slices}
 

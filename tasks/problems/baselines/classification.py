@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.problems.baselines.text_features import frequent_columns, text_vectorizer
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import FeatureUnion
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
-MANY_ROWS = 1000
 MAJORITY = "majority class"
 
 
@@ -86,9 +86,9 @@ def tfidf_logistic(
     if len(present) == 1:
         always = np.full(len(test), present[0], dtype=np.int64)
         return _new_baseline("TF-IDF + logistic regression", always, None, test, time.perf_counter() - began)
-    vectorizer = _vectorizer()
+    vectorizer = text_vectorizer()
     features = vectorizer.fit_transform(train_texts)
-    common = _frequent_columns(features)
+    common = frequent_columns(features)
     model = _fit_logistic_regression(features[:, common], train, seed)
     probabilities = np.zeros((len(test), classes))
     probabilities[:, model.classes_] = model.predict_proba(vectorizer.transform(test_texts)[:, common])
@@ -130,26 +130,6 @@ def _rows_per_class(train: Codes, classes: int) -> Codes:
 
 def _new_baseline(name: str, predictions: Codes, probabilities: Floats | None, test: Codes, seconds: float) -> Baseline:
     return Baseline(name, predictions.astype(np.int64), probabilities, (predictions == test).astype(np.int8), seconds)
-
-
-def _vectorizer() -> FeatureUnion:
-    """Words, word pairs and punctuation beside the letters within words."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.pipeline import make_union
-
-    words = {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b|[^\w\s]"}
-    letters = {"analyzer": "char_wb", "ngram_range": (2, 4)}
-    return make_union(*(TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **kind) for kind in (words, letters)))
-
-
-def _frequent_columns(features: csr_matrix) -> NDArray[np.int64]:
-    """The columns that occur in two rows or more: the others cannot generalise, and leaving them out halves the fit.
-
-    On few rows all stay. The vectorizer's own `min_df` would raise where no word occurs twice, as in a language without spaces.
-    """
-    occurs = features.getnnz(axis=0)
-    least = 2 if features.shape[0] >= MANY_ROWS and occurs.max() >= 2 else 1
-    return np.flatnonzero(occurs >= least)
 
 
 def _fit_logistic_regression(features: csr_matrix, train: Codes, seed: int) -> LogisticRegression:

@@ -93,6 +93,15 @@ def generation_metrics(
     )
 
 
+def regression_metrics(targets: NDArray[np.floating], predictions: NDArray[np.floating]) -> dict[str, float]:
+    """mae, rmse (in the unit of the targets), r2 and rank_correlation of two columns (n,); ValueError where they do not fit."""
+    lighten_evaluate()
+    from tasks.problems.metrics.number_modules import FROM_NUMBERS
+
+    columns = {"references": np.asarray(targets, dtype=np.float64), "predictions": np.asarray(predictions, dtype=np.float64)}
+    return _compute_modules(FROM_NUMBERS, columns)
+
+
 def _label_codes(targets: ArrayLike, predictions: ArrayLike, labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
     """Both columns as codes, checked here, as Arrow would silently cut 0.5 to class 0; every code must name a label."""
     references, codes = checked_codes(targets, predictions)

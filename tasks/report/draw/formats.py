@@ -6,7 +6,7 @@ import math
 from urllib.parse import quote
 
 from configs.schema import metric_titles
-from tasks.report.run.data import Unit
+from tasks.report.run.rows import Unit
 
 MINUS = "\u2212"
 ABSENT = "\u2013"

@@ -97,6 +97,25 @@ def _marker_line(at: float, value: float, words: str) -> str:
     )
 
 
+def scatter_chart(
+    points: Sequence[tuple[float, float]], show: Callable[[float], str], titles: tuple[str, str], label: str
+) -> str:  # fmt: skip
+    """Dots on two axes of one unit that span all values, with the line of equality; `titles` name across and up. Empty: ''."""
+    known = [(a, b) for a, b in points if math.isfinite(a) and math.isfinite(b)]
+    if not known:
+        return ""
+    span = domain_of([value for point in known for value in point])
+    x, y = _scale(span, LEFT, WIDTH - RIGHT), _scale(span, HEIGHT - BOTTOM, TOP)
+    body = _frame(span, span, show, show, f"{titles[0]} (across), {titles[1]} (up)")
+    body += f'<line class="marked" x1="{x(span[0])}" y1="{y(span[0])}" x2="{x(span[1])}" y2="{y(span[1])}"/>'
+    body += "".join(
+        f'<circle class="point tone-0 faint" cx="{x(a)}" cy="{y(b)}" r="2.6"><title>'
+        f"{escape(f'{titles[0]} {show(a)}, {titles[1]} {show(b)}')}</title></circle>"
+        for a, b in known
+    )
+    return _svg(WIDTH, HEIGHT, body, label)
+
+
 def reliability_chart(bins: Sequence[Bin], label: str) -> str:
     """Accuracy with its interval against confidence; bars below show how many rows lie in each bin."""
     most = max((n for _, _, n, *_ in bins), default=0)

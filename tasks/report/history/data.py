@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.report.monitor.data import FeedbackCounts, Level, RequestStory
-from tasks.report.run.data import Unit
+from tasks.report.run.rows import Unit
 from tasks.report.stored import dump_page, load_page
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tasks.report.run.data import Unit
+from tasks.report.run.rows import Unit
 from tasks.report.stored import dump_page, load_page
 
 

@@ -36,9 +36,11 @@ KNOWN = (
     MonitorKind("inputs.duplicates", "Duplicates", "share", "more or fewer texts that repeat another"),
     MonitorKind("inputs.missing", "Missing texts", "share", "more or fewer empty texts"),
     MonitorKind("predictions.classes", "Predicted classes", "share", "largest change of a class's share", 1),
+    MonitorKind("predictions.number", "Predicted number", "deviation", "how much larger or smaller the answers are"),
     MonitorKind("predictions.confidence", "Confidence", "deviation", "how much surer or less sure the model is"),
     MonitorKind("predictions.calibration", "Calibration", "share", "wrong more (or less) often than its confidence used to mean"),
     MonitorKind("performance.accuracy", "Accuracy on labels", "share", "loss against the reference, on audited answers", 1),
+    MonitorKind("performance.error", "Error on labels", "deviation", "how much further off, on audited answers", 1),
     MonitorKind("performance.estimate", "Estimated accuracy", "share", "loss foretold by the model's confidence, before labels", 1),
 )
 BY_NAME = {kind.name: kind for kind in KNOWN}

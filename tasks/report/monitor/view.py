@@ -12,7 +12,7 @@ from tasks.report.monitor import monitor_names
 from tasks.report.monitor.data import FindingRow, Level, LookReport, LookRow
 from tasks.report.monitor.request_story import request_outcome
 from tasks.report.monitor.tracks import effect_ratio, ends_of, finding_mark, finding_of, is_judged, silence_reason
-from tasks.report.run.data import Unit
+from tasks.report.run.rows import Unit
 
 EMPTY = LookRow(number=0, at="", start="", end="", rows=0, findings=())
 
@@ -47,6 +47,9 @@ def alarm_start(report: LookReport, chosen: Iterable[str]) -> LookRow | None:
     return first
 
 
+DECAY = {"performance.accuracy": "Accuracy has fallen", "performance.error": "Answers are further off"}  # by what was labelled
+
+
 def last_alarm(report: LookReport) -> LookRow | None:
     return next((look for look in reversed(report.looks) if look.alarms), None)
 
@@ -61,7 +64,7 @@ def look_verdict(report: LookReport) -> LookVerdict:
         return LookVerdict("NOT JUDGED", "wait", "?", "Too few answers to say whether anything changed")
     if decay:
         with_drift = f", with drift in {list_monitors(drift)}" if drift else ""
-        sentence = "Accuracy has fallen" if "performance.accuracy" in decay else "Accuracy has probably fallen"
+        sentence = next((words for name, words in DECAY.items() if name in decay), "Accuracy has probably fallen")
         return LookVerdict("DECAY", "bad", "↓", f"{sentence}{_since_text(report, decay)}{with_drift}")
     if drift:
         return LookVerdict("DRIFT", "hold", "≠", f"Drift in {list_monitors(drift)}{_since_text(report, drift)}")

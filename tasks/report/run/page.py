@@ -11,10 +11,12 @@ from tasks.report.draw import charts, formats, plots
 from tasks.report.environment import UNPRINTABLE, render_page
 from tasks.report.environment import trusted_svg as _svg
 from tasks.report.run import view
-from tasks.report.run.data import ComparisonRow, Curve, ReportData, Unit
+from tasks.report.run.data import ComparisonRow, Curve, ReportData
+from tasks.report.run.rows import Unit
 
 if TYPE_CHECKING:
-    from tasks.report.run.data import ClassRow, SliceRow, StageCost, System
+    from tasks.report.run.data import StageCost, System
+    from tasks.report.run.rows import ClassRow, SliceRow
 
 __all__ = ["UNPRINTABLE", "render_report"]
 DENSE = 25
@@ -96,6 +98,13 @@ class _RunDrawings:
         return _svg(
             plots.confusion_heatmap(confusion.labels, confusion.counts, f"Confusion matrix of {len(confusion.labels)} classes")
         )
+
+    def number_plot(self) -> Markup:
+        numbers = self.report.numbers
+        if numbers is None:
+            return Markup("")
+        label = f"Predicted against true numbers of {len(numbers.points)} test rows"
+        return _svg(plots.scatter_chart(numbers.points, partial(_tick_text, unit="number"), ("true", "predicted"), label))
 
     def stage_bar(self, stage: StageCost) -> Markup:
         longest = max((other.seconds for other in self.report.cost.stages), default=0.0) if self.report.cost else 0.0

@@ -9,19 +9,8 @@ from typing import Literal
 from configs.schema import NLL_OF_ROWS
 from tasks.report.draw import formats
 from tasks.report.draw.charts import Domain, domain_of
-from tasks.report.run.data import (
-    ClassRow,
-    ComparisonRow,
-    Confusion,
-    Curve,
-    DataSummary,
-    FitScore,
-    ReportData,
-    Score,
-    SliceRow,
-    System,
-    Unit,
-)
+from tasks.report.run.data import ComparisonRow, Curve, DataSummary, FitScore, ReportData, Score, System
+from tasks.report.run.rows import ClassRow, Confusion, SliceRow, Unit
 
 TESTS = ("better", "not_worse")
 ROLE_ORDER = {"challenger": 0, "champion": 1, "baseline": 2}

@@ -85,8 +85,11 @@ class AnswerRoutes:
         return await self.runtime.batcher.answer([text for text in ready if text is not None], model)
 
     def _answer_body(self, answer_id: str, prediction: Prediction) -> dict[str, object]:
-        if facts_of(self.service.problem).has_labels:
+        facts = facts_of(self.service.problem)
+        if facts.has_labels:
             return {"id": answer_id, "label": prediction.prediction, "score": prediction.score}
+        if facts.is_number:
+            return {"id": answer_id, "number": float(prediction.prediction)}
         return {"id": answer_id, "text": prediction.prediction}
 
     def _log_answers(self, version: str, predictions: Sequence[Prediction], began: float) -> list[str]:

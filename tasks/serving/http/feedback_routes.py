@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from configs.errors import InfraError, InputError
 from tasks.data.normalise import unusable_reason
+from tasks.data.numbers import format_number
 from tasks.data.redaction.redact import OVER_BUDGET
 from tasks.serving.http.auth import Caller
 from tasks.serving.http.messages import Refusal, parse_body
@@ -46,9 +47,10 @@ class FeedbackRoutes:
         feedback = parse_body(self.runtime.messages.feedback, await self.runtime.request_body(request), FEEDBACK)
         if feedback.source == "audit" and "audit" not in caller.roles:
             raise lacks_role("audit", "body.source")
-        if reason := unusable_reason(feedback.value):
+        value = format_number(feedback.value) if isinstance(feedback.value, float) else feedback.value
+        if reason := unusable_reason(value):
             raise Refusal(422, f"the value {reason}", "body.value", "send one that says something")
-        record = Feedback(new_id(), feedback.answer_id, datetime.now(UTC), feedback.kind, feedback.value, feedback.source)
+        record = Feedback(new_id(), feedback.answer_id, datetime.now(UTC), feedback.kind, value, feedback.source)
         try:
             keep = partial(traffic.feedback, [record])
             await self._run_in_time(self.runtime.hearing, "/feedback", "send it again in a second", keep, keeps=True)

@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    FiniteFloat,
     StringConstraints,
     Tag,
     TypeAdapter,
@@ -23,6 +24,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from configs.schema import ProblemName, facts_of
+from tasks.serving.http.answer_types import ANSWERS
 
 # Characters of a refusal: whatever is repeated of a request is searched for credentials.
 LONGEST_WHERE = 200
@@ -39,23 +41,6 @@ class StrictModel(BaseModel):
         if isinstance(body, dict) and len(body) > MOST_KEYS:
             raise PydanticCustomError("too_many_keys", "An object of more than {most} keys is not read", {"most": MOST_KEYS})
         return body
-
-
-class LabelAnswer(BaseModel):
-    """The class of a text and its probability; `id` is what feedback refers to."""
-
-    id: str
-    label: str
-    score: float
-    version: str
-
-
-class TextAnswer(BaseModel):
-    """What the model wrote; `id` is what feedback refers to."""
-
-    id: str
-    text: str
-    version: str
 
 
 class Fault(BaseModel):
@@ -163,7 +148,7 @@ class Messages:
         )
         either: Any = Annotated[Annotated[self.One, Tag("one")] | Annotated[self.Many, Tag("many")], Discriminator(_question_tag)]
         self.question: TypeAdapter[Any] = TypeAdapter(either)
-        self.Answer: type[BaseModel] = LabelAnswer if facts_of(problem).has_labels else TextAnswer
+        self.Answer: type[BaseModel] = ANSWERS[facts_of(problem).target]
         self.Answers = create_model("Answers", answers=(list[self.Answer], ...), version=(str, ...))  # type: ignore[name-defined]
         self.feedback: TypeAdapter[Any] = TypeAdapter(_feedback_type(problem, max_characters))
 
@@ -174,17 +159,20 @@ def _model(name: str, description: str, fields: dict[str, tuple[Any, FieldInfo]]
 
 
 def _feedback_type(problem: ProblemName, max_characters: int) -> Any:
-    """A classifier's answers are labelled, a generator's corrected, both get thumbs."""
+    """Labels and numbers are given anew, texts are corrected, all get thumbs."""
     common: dict[str, Any] = {
         "answer_id": (Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")], Field(description="the `id` of an answer")),
         "source": (Literal["user", "audit"], Field("user", description="audit: a label that /audit asked for")),
     }
     thumb = _model("Thumb", "Good or not.", {**common, "kind": (Literal["thumb"], ...), "value": (Literal["up", "down"], ...)})  # type: ignore[dict-item]
-    kind, longest, description = (
-        ("label", 200, "The right label.") if facts_of(problem).has_labels else ("correction", max_characters, "The better text.")
-    )
-    value = (Annotated[str, StringConstraints(min_length=1, max_length=longest)], ...)
-    better = _model(kind.capitalize(), description, {**common, "kind": (Literal[kind], ...), "value": value})  # type: ignore[dict-item]
+    values: dict[str, tuple[str, Any]] = {
+        "label": ("The right label.", Annotated[str, StringConstraints(min_length=1, max_length=200)]),
+        "number": ("The right number.", FiniteFloat),
+        "text": ("The better text.", Annotated[str, StringConstraints(min_length=1, max_length=max_characters)]),
+    }
+    facts = facts_of(problem)
+    kind, (description, value) = facts.feedback, values[facts.target]
+    better = _model(kind.capitalize(), description, {**common, "kind": (Literal[kind], ...), "value": (value, ...)})  # type: ignore[dict-item]
     return Annotated[thumb | better, Field(discriminator="kind")]
 
 

@@ -120,6 +120,7 @@ def _question_examples(messages: Messages) -> dict[str, object]:
 
 
 def _feedback_examples(messages: Messages) -> dict[str, object]:
-    label = {"kind": "label", "value": "refund_status", "source": "audit"}
-    better = label if facts_of(messages.problem).has_labels else {"kind": "correction", "value": "7"}
+    facts = facts_of(messages.problem)
+    value = {"label": "refund_status", "number": 3.5, "text": "7"}[facts.target]
+    better = {"kind": facts.feedback, "value": value, **({"source": "audit"} if facts.feedback == "label" else {})}
     return {"thumb": {"answer_id": HEX, "kind": "thumb", "value": "up"}, "better": {"answer_id": HEX, **better}}

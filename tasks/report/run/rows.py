@@ -1,0 +1,108 @@
+"""What a report says of classes, slices and single test rows, as plain frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Unit = Literal["share", "number"]
+"""A share is shown in per cent and its differences in points; a number is shown as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassRow:
+    """One class: `recall` is drawn, with [low, high] its interval, because the class guard judges recall."""
+
+    name: str
+    n: int
+    recall: float | None
+    precision: float | None = None
+    f1: float | None = None
+    low: float | None = None
+    high: float | None = None
+    champion: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceRow:
+    """The primary metric on the rows where `column` has the value `name`."""
+
+    column: str
+    name: str
+    n: int
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    champion: float | None = None
+    outcome: str = ""
+    unit: Unit = "share"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """counts[i][j]: rows of class labels[i] that were predicted as labels[j]."""
+
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationBin:
+    """Rows whose confidence lies in [low, high): their mean confidence, and their accuracy with its interval."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float | None = None
+    accuracy: float | None = None
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    bins: tuple[CalibrationBin, ...]
+    ece: float | None
+    champion_ece: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorstError:
+    """A wrong prediction. `text` is the redacted text of the snapshot: the raw one never comes here."""
+
+    id: str
+    text: str
+    target: str
+    prediction: str
+    confidence: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """An answer. `log_likelihood`: of the reference, the mean of its tokens in nats; the worst answers are chosen by it."""
+
+    id: str
+    prompt: str
+    reference: str
+    output: str
+    rouge_l: float | None = None
+    exact_match: bool | None = None
+    log_likelihood: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberError:
+    """A prediction that is far off. `text` is the redacted text of the snapshot: the raw one never comes here."""
+
+    id: str
+    text: str
+    target: float
+    prediction: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberFit:
+    """Predictions beside targets, in their unit: `points` are (target, prediction) of test rows, of many a part; `worst` errors."""
+
+    points: tuple[tuple[float, float], ...]
+    worst: tuple[NumberError, ...]
