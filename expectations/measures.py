@@ -18,7 +18,8 @@ PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_]*(?:[:#_-][^<>\s]{1,64})?>|\[[A-Z][A-Z
 WORD = re.compile(r"[^\W\d_]{2,}")
 STAND_INS = frozenset({"n/a", "na", "nan", "none", "null", "nil", "test", "testing", "tbd", "todo", "xxx", "asdf", "lorem ipsum"})
 # C0 and C1 controls but tab and line ends; bidirectional overrides, which show a reader another text than the model is given.
-CONTROLS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+# U+001E stands between the texts of a pair: whatever is written, none comes into a text (tasks/data/text_parts.py).
+CONTROLS = r"[\x00-\x08\x0b\x0c\x0e-\x1d\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 # UTF-8 read as Windows-1252 or Latin-1 leaves a lead byte (C2-F4 as a letter) and then a continuation byte (80-BF).
 _CONTINUATION = "\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 _DAMAGE = re.compile(

@@ -22,6 +22,7 @@ from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.common.processes import ONE_THREAD
 from tasks.context import TrainingRun
+from tasks.data.text_parts import split_parts
 from tasks.identity.keys import json_sha256
 from tasks.snapshots import open_snapshot
 from tasks.tracking.client import Tracking
@@ -225,4 +226,5 @@ def _example_row(pipeline: Pipeline, texts: list[str]) -> pd.DataFrame:
     """One row as a caller would send it, under the data's own column name."""
     import pandas as pd
 
-    return pd.DataFrame({getattr(pipeline.data, pipeline.facts.input_column): texts[:1]})
+    columns = [getattr(pipeline.data, pipeline.facts.input_column), pipeline.data.text_pair]
+    return pd.DataFrame([split_parts(text) for text in texts[:1]], columns=[name for name in columns if name is not None])

@@ -29,6 +29,7 @@ from tasks.tracking.registry import Registry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tasks.serving.batch.input_files import Batch
     from tasks.serving.batcher import Prediction
     from tasks.serving.predictor import ReadyModel
 
@@ -103,11 +104,12 @@ def _score(
     from tasks.traffic.log import open_traffic
 
     data = pipeline.data
-    text = getattr(data, pipeline.facts.input_column)
+    facts = pipeline.facts
+    text = getattr(data, facts.input_column)
     format = "auto" if Path(rows).suffix == ".parquet" else data.format
     for sentence in left_out_of("--input", rows, format):
         print_notice(sentence)
-    batch = inspect_files(rows, text, format, data.max_characters, data.separator)
+    batch = inspect_files(rows, text, format, data.max_characters, data.separator, data.text_pair)
     at_once, logged, rate = pipeline.evaluation.batch_size, pipeline.serving.log, pipeline.serving.audit_rate
     ready: list[ReadyModel] = []
 
@@ -116,19 +118,32 @@ def _score(
             ready.append(make_ready(model.version, load_package(model.package, model.base, home.path)))
         return ready[0].answers(texts)
 
-    manifest = hashlib.sha256((model.package / "manifest.json").read_bytes()).hexdigest()
     id_column = data.id if data.id in batch.columns else None
-    key = json_sha256(
-        {
-            "rows": list(fingerprint_files(batch.files).items()), "text": text, "id": id_column, "longest": data.max_characters,
-            "model": manifest, "version": model.version, "at_once": at_once, "logged": rate if logged else None,
-            "code": code_of("batch", pipeline),
-        }
-    )  # fmt: skip
+    key = _scoring_key(pipeline, model, batch, id_column)
     with closing(open_traffic(home.path, pipeline.name, home.traffic_url)) if logged else nullcontext() as log:
-        result = score_files(ScoringJob(batch, key, model.version, answers, at_once, id_column, place, log, rate), move)
+        result = score_files(
+            ScoringJob(batch, key, model.version, answers, at_once, id_column, place, log, rate, facts.is_number), move
+        )
     fresh = 0 if result.skipped else result.rows - result.kept
     return {
         "output": str(place), "rows": result.rows, "answered": result.answered, "kept": result.kept, "skipped": result.skipped,
         "logged": logged, "seconds": result.seconds, "rows_per_second": fresh / result.seconds if fresh else None,
     }  # fmt: skip
+
+
+def _scoring_key(pipeline: Pipeline, model: ScoringModel, batch: Batch, id_column: str | None) -> str:
+    """The hash of all that determines the result."""
+    serving = pipeline.serving
+    return json_sha256(
+        {
+            "rows": list(fingerprint_files(batch.files).items()),
+            "text": list(batch.inputs),
+            "id": id_column,
+            "longest": pipeline.data.max_characters,
+            "model": hashlib.sha256((model.package / "manifest.json").read_bytes()).hexdigest(),
+            "version": model.version,
+            "at_once": pipeline.evaluation.batch_size,
+            "logged": serving.audit_rate if serving.log else None,
+            "code": code_of("batch", pipeline),
+        }
+    )

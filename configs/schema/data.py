@@ -123,6 +123,7 @@ class Data(Frozen):
     )
     id: str | None = Field(None, description="column of unique ids; without it a row is named by file and number")
     text: str = Field("text", description="where targets are labels or numbers: the column that is read")
+    text_pair: str | None = Field(None, description="where two texts are read beside one another: the column of the second")
     label: str = Field("label", description="where targets are labels: the column of the class")
     number: str = Field("number", description="where targets are numbers: the column of the number, in a unit of your own")
     prompt: str = Field("prompt", description="where answers are texts: the column that is read")
@@ -161,6 +162,8 @@ class Data(Frozen):
         for reads, says in (("text", "label"), ("text", "number"), ("prompt", "completion"), ("prompt", "rejected")):
             if getattr(self, reads) == getattr(self, says):
                 raise ValueError(f"{reads} and {says} are one column, `{getattr(self, reads)}`: a model would be given its answer")
+        if self.text_pair in (self.text, self.label, self.number):
+            raise ValueError(f"text_pair is the column `{self.text_pair}`, which is text, label or number too: name another")
         if self.completion == self.rejected:
             raise ValueError(f"completion and rejected are one column, `{self.rejected}`: nothing would be preferred to anything")
         return self

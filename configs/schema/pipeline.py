@@ -98,6 +98,8 @@ class Pipeline(Frozen):
                 "0.01 is one point"
                 "point"
             )
+        if self.data.text_pair is not None and not self.facts.reads_pairs:
+            raise ValueError(f"data.text_pair: {self.problem} reads one text: drop it")
         if self.contract.vocabulary != "may_grow" and not self.facts.has_labels:
             raise ValueError(f"contract.vocabulary: {self.problem} has no labels to hold against one: drop it")
         if self.model.target_tokenizer is not None and not self.facts.pairs_tokenizers:

@@ -37,8 +37,9 @@ class ProblemFacts:
 
     `target` is what a row has to be answered with: one label of a fixed set, a number, or a text. `metrics` are those that pages
     show. `primary` is the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is the one that a
-    model's history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask. `pairs_tokenizers`:
-    targets may have a tokenizer of their own. `continues_text`: answers go on where what was read ends.
+    model's history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask. `reads_pairs`: it may
+    read two texts beside one another. `pairs_tokenizers`: targets may have a tokenizer of their own. `continues_text`: answers go
+    on where what was read ends.
     """
 
     target: Literal["label", "number", "text"]
@@ -48,6 +49,7 @@ class ProblemFacts:
     life_metric: Metric
     feedback: Literal["label", "correction"]
     examples: tuple[str, str]
+    reads_pairs: bool = False
     pairs_tokenizers: bool = False
     continues_text: bool = False
 
@@ -91,6 +93,7 @@ FACTS: dict[ProblemName, ProblemFacts] = {
         life_metric=ACCURACY,
         feedback="label",
         examples=("Where is my refund?", "I cannot log in any more"),
+        reads_pairs=True,
     ),
     "text-regression": ProblemFacts(
         target="number",
@@ -105,6 +108,7 @@ FACTS: dict[ProblemName, ProblemFacts] = {
         life_metric=MAE,
         feedback="label",
         examples=("The parcel came two days late and the box was open.", "All as promised."),
+        reads_pairs=True,
     ),
     "text-generation": ProblemFacts(
         target="text",

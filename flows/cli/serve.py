@@ -78,6 +78,7 @@ def _run_service(pipeline: Pipeline, home: Home, listening: socket.socket, keys:
         traffic,
         _audit_reader(pipeline, home),
         preparing.submit,
+        pipeline.data.text_pair is not None,
     )
     serving = uvicorn_server(create_app(service), pipeline.serving.max_connections, pipeline.serving.timeout_seconds + 5)
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn shuts down, then raises the signal again: by then it is ignored
@@ -170,13 +171,17 @@ def _audit_reader(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], l
     thumbs = pipeline.facts.writes_text
 
     def audits(most: int, start: datetime) -> list[dict[Any, Any]]:
+        from tasks.data.text_parts import split_parts
         from tasks.serving.http.messages import DrawnAnswer
         from tasks.traffic.log import pending_audits
 
         pending: pd.DataFrame = pending_audits(home.path, pipeline.name, home.traffic_url, start, most=most, thumbs=thumbs)
-        answers = pending[list(DrawnAnswer.model_fields)].astype({"score": object})
+        answers = pending[[name for name in DrawnAnswer.model_fields if name in pending]].astype({"score": object})
         rows = answers.assign(time=answers["time"].map(lambda at: at.isoformat())).to_dict("records")
-        return [{**row, "score": row["score"] if row["score"] == row["score"] else None} for row in rows]
+        for row in rows:
+            row["score"] = row["score"] if row["score"] == row["score"] else None
+            row |= dict(zip(("text", "text_pair"), split_parts(row["text"]), strict=False))
+        return rows
 
     return audits
 

@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from tasks.data.text_parts import MARK, map_parts, split_parts
+
 VERSION = 2
 
 _LINE_END = re.compile("\r\n?|[\u0085\u2028\u2029\v\f]")
@@ -34,6 +36,8 @@ _EDGE = re.compile(" ?\n ?")
 
 def normalise_text(text: str, layout: bool = False) -> str:
     """Bring a text to its one form; with `layout` its spaces and line breaks are kept."""
+    if MARK in text:
+        return map_parts(lambda part: normalise_text(part, layout), text)
     if text.isascii() and text.isprintable():  # the common case: nothing to compose, nothing to remove
         return text if layout or ("  " not in text and text == text.strip(" ")) else _collapse_spaces(text)
     text = compose_unicode(text)
@@ -49,6 +53,8 @@ def unusable_reason(text: str) -> str | None:
     """
     if holds_half_character(text):
         return "holds half of a surrogate pair, which is no character"
+    if MARK in text:
+        return None if all(_SHOWN.search(part) for part in split_parts(text)) else "is empty in one of its parts"
     return None if _SHOWN.search(text) else "is empty"
 
 
@@ -62,7 +68,7 @@ def key_text(text: str) -> str:
 
     The split hashes it and exact duplicates are found by it. It is frozen with split.VERSION: a change would move rows.
     """
-    return " ".join(compose_unicode(text).casefold().split())
+    return map_parts(lambda part: " ".join(compose_unicode(part).casefold().split()), text)
 
 
 def compose_unicode(text: str) -> str:

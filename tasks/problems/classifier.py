@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from configs.errors import InputError
+from tasks.data.text_parts import MARK, split_parts
 
 if TYPE_CHECKING:
     import torch
@@ -164,8 +165,19 @@ def load_classifier(path: Path, pad_id: int) -> nn.Module:
 
 
 def encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
-    """Token ids of each text, cut at `max_length`."""
+    """Token ids of each text, cut at `max_length`; of two texts side by side the longer one is cut first."""
+    if any(MARK in text for text in texts):
+        return _encode_pairs(tokenizer, texts, max_length)
     ids: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+    return ids
+
+
+def _encode_pairs(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """With the tokenizer's own mark between two texts, or a new line where it has none."""
+    if tokenizer.num_special_tokens_to_add(pair=True) <= tokenizer.num_special_tokens_to_add(pair=False):
+        return encode_texts(tokenizer, ["\n".join(split_parts(text)) for text in texts], max_length)
+    firsts, others = zip(*((parts[0], "\n".join(parts[1:])) for parts in map(split_parts, texts)), strict=True)
+    ids: list[list[int]] = tokenizer(list(firsts), list(others), truncation="longest_first", max_length=max_length)["input_ids"]
     return ids
 
 

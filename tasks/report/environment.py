@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from configs.credentials import without_credentials
+from tasks.data.text_parts import shown_parts
 from tasks.report.draw import formats, times
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -17,7 +18,7 @@ UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\u
 
 def render_page(template: str, **context: object) -> str:
     """A template filled in, as HTML. Every text is escaped (autoescape); what no page can hold becomes U+FFFD."""
-    return UNPRINTABLE.sub("\ufffd", _template_environment().get_template(template).render(formats=formats, **context))
+    return UNPRINTABLE.sub("\ufffd", shown_parts(_template_environment().get_template(template).render(formats=formats, **context)))
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from tasks.data.text_parts import MARK, map_parts
 from tasks.learning.device import Numerics, autocast, numerics
 from tasks.learning.unpadded import UnpaddedPass
 from tasks.problems import classifier, problem_of
@@ -93,7 +94,9 @@ def encode_heads(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_l
 
 
 def _text_head(text: str, size: int) -> str:
-    """A text up to the last word that ends within `size` characters; all of it where it is not much longer."""
+    """A text up to the last word that ends within `size` characters; all of it where it is not much longer. Of two texts each."""
+    if MARK in text:
+        return map_parts(lambda part: _text_head(part, size), text)
     if len(text) <= 2 * size:
         return text
     return text[: text.rfind(" ", 0, size)] if " " in text[:size] else text

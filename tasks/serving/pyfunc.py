@@ -11,12 +11,13 @@ import pandas as pd
 from mlflow.models import set_model
 
 from tasks.common.workspace import workspace
+from tasks.data.text_parts import join_parts
 from tasks.learning.network import read_spec
 from tasks.serving.packaged_model import PackagedModel, adopt_base, load_package, local_base, read_preparation
 
 
 class KeptModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-    """Answers a frame whose first column holds raw texts."""
+    """Answers a frame whose first column holds raw texts, and its second, if there is one, those that are read beside them."""
 
     kept: PackagedModel
 
@@ -35,7 +36,8 @@ class KeptModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """One line of answer per row of input."""
-        return self.kept.predict(model_input.iloc[:, 0].tolist())
+        columns = [model_input[name].tolist() for name in model_input.columns[:2]]
+        return self.kept.predict([join_parts(map(str, parts)) for parts in zip(*columns, strict=True)])
 
 
 set_model(KeptModel())

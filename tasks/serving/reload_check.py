@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tasks.common.processes import die_with, quick_import, step_back
+from tasks.data.text_parts import split_parts
 
 
 def cut_network() -> None:
@@ -41,8 +42,8 @@ def main() -> None:
     cut_network()
     model = mlflow.pyfunc.load_model(job["model"], suppress_warnings=True)  # they would have no reader
     texts = json.loads(Path(job["texts"]).read_text())
-    column = model.metadata.get_input_schema().input_names()[0]
-    answers: pd.DataFrame = model.predict(pd.DataFrame({column: texts}))
+    columns = model.metadata.get_input_schema().input_names()
+    answers: pd.DataFrame = model.predict(pd.DataFrame([split_parts(text) for text in texts], columns=columns))
     answers.to_json(job["answers"], orient="records", double_precision=15)
 
 

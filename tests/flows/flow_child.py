@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from tasks.data.text_parts import split_parts
+
 
 class HereReload:
     """Loads the stored model in this process, which has imported everything: what a fresh one does is tested elsewhere."""
@@ -22,7 +24,8 @@ class HereReload:
         import mlflow
 
         kept = mlflow.pyfunc.load_model(str(self.model))
-        return kept.predict(pd.DataFrame({kept.metadata.get_input_schema().input_names()[0]: self.texts}))
+        columns = kept.metadata.get_input_schema().input_names()
+        return kept.predict(pd.DataFrame([split_parts(text) for text in self.texts], columns=columns))
 
     def close(self):
         pass

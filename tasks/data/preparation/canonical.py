@@ -20,6 +20,7 @@ from tasks.data.sources.columns import source_columns, split_column, wanted_colu
 from tasks.data.sources.read_files import read_chunks
 from tasks.data.sources.source_files import data_files
 from tasks.data.sources.times import read_times
+from tasks.data.text_parts import join_parts, plain_part
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,10 +101,11 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
             continue
         as_text = _as_label if name == "target" and settings.target == "label" else cell_text
         out[name] = [as_text(v, chunk, column, i) for i, v in enumerate(chunk.columns[column])]
-        if name in ("text", "target", "rejected"):
+        if name in ("text", "text_pair", "target", "rejected"):
             _check_length(out[name], chunk, column, settings.data.max_characters)
         if name == "time":
             out[name] = read_times(out[name], chunk, column)
+    out["text"] = _join_inputs(out["text"], out.pop("text_pair", None))
     split = split_column(settings.data)
     if split is not None:
         out["split"] = [_split_name(v, chunk, split, i) for i, v in enumerate(chunk.columns[split])]
@@ -141,6 +143,13 @@ def _read_ids(chunk: Chunk, column: str, redactor: Redactor | None) -> list[str]
 def _as_label(value: object, chunk: Chunk, column: str, index: int) -> str | None:
     """A cell as the label it is, spelled alike whatever the format."""
     return canonical_label(value if isinstance(value, Decimal) else cell_text(value, chunk, column, index))
+
+
+def _join_inputs(texts: list[str | None], others: list[str | None] | None) -> list[str | None]:
+    """The input of each row; null where one of its texts is."""
+    if others is None:
+        return [None if text is None else plain_part(text) for text in texts]
+    return [None if text is None or other is None else join_parts((text, other)) for text, other in zip(texts, others, strict=True)]
 
 
 def _read_numbers(chunk: Chunk, column: str, refused: dict[int, str]) -> list[str | None]:

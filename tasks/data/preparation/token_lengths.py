@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.data.redaction.placeholders import network_view
+from tasks.data.text_parts import shown_parts, split_parts
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -22,7 +23,7 @@ class TokenLengths:
     file: Path
 
     def __call__(self, texts: Sequence[str]) -> list[int]:
-        return [len(row.ids) for row in _tokenizer(self.file).encode_batch(network_view(texts))]
+        return [len(row.ids) for row in _tokenizer(self.file).encode_batch([shown_parts(text) for text in network_view(texts)])]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class UnknownShares:
     def __call__(self, texts: Sequence[str]) -> list[float]:
         unknown = _unknown_token_id(self.file)
         rows: list[Sequence[int | None]] = [
-            row.ids for row in _tokenizer(self.file).encode_batch(list(texts), add_special_tokens=False)
+            row.ids
+            for row in _tokenizer(self.file).encode_batch([" ".join(split_parts(text)) for text in texts], add_special_tokens=False)
         ]
         return [row.count(unknown) / len(row) if row else 1.0 for row in rows]
 

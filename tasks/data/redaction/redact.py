@@ -18,6 +18,7 @@ from tasks.data.redaction.patterns import PREFILTER, PRIORITY, Finder, OverBudge
 from tasks.data.redaction.placeholders import PLACEHOLDER, TAG_DIGITS
 from tasks.data.redaction.recognizers import pattern_finders, phone_finder
 from tasks.data.redaction.windows import end_of_word, text_windows
+from tasks.data.text_parts import MARK, split_parts
 
 if TYPE_CHECKING:
     import re2
@@ -63,6 +64,8 @@ class Redactor:
 
     def redact_each(self, texts: Sequence[str]) -> list[str | None]:
         """As `redact`, but None for a text whose search would cost more than one of its length may."""
+        if any(MARK in text for text in texts):
+            return self._redact_parts(texts)
         if self.ner_model is None:
             possible = self.possible
             return [self._redact_text(text, kinds, []) if (kinds := possible(text)) else text for text in texts]
@@ -70,6 +73,13 @@ class Redactor:
             self._redact_text(text, self.possible(text), name_spans)
             for text, name_spans in zip(texts, self._find_names(texts), strict=True)
         ]
+
+    def _redact_parts(self, texts: Sequence[str]) -> list[str | None]:
+        """Each text of an input is searched alone: no value reaches from one into the next."""
+        parts = [split_parts(text) for text in texts]
+        clean = iter(self.redact_each([part for each in parts for part in each]))
+        inputs = [[next(clean) for _ in each] for each in parts]
+        return [None if None in each else MARK.join(part or "" for part in each) for each in inputs]
 
     def spans(self, text: str) -> list[Span]:
         """The values that would be replaced in a text, by position: for measuring."""

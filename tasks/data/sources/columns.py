@@ -9,6 +9,7 @@ def wanted_columns(data: Data, problem: ProblemName) -> dict[str, str]:
     """Canonical name -> the source's column, for all that the config names (the split column apart)."""
     facts = facts_of(problem)
     names = {"text": getattr(data, facts.input_column), "target": getattr(data, facts.target_column), "rejected": data.rejected}
+    names |= {"text_pair": data.text_pair}
     names |= {"id": data.id, "time": data.time, "group": data.group}
     return {k: v for k, v in names.items() if v is not None} | {f"slice_{name}": name for name in data.slices}
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.problems.baselines.text_features import frequent_columns, text_vectorizer
+from tasks.problems.baselines.text_features import text_features
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -86,12 +86,10 @@ def tfidf_logistic(
     if len(present) == 1:
         always = np.full(len(test), present[0], dtype=np.int64)
         return _new_baseline("TF-IDF + logistic regression", always, None, test, time.perf_counter() - began)
-    vectorizer = text_vectorizer()
-    features = vectorizer.fit_transform(train_texts)
-    common = frequent_columns(features)
-    model = _fit_logistic_regression(features[:, common], train, seed)
+    features, asked = text_features(train_texts, test_texts)
+    model = _fit_logistic_regression(features, train, seed)
     probabilities = np.zeros((len(test), classes))
-    probabilities[:, model.classes_] = model.predict_proba(vectorizer.transform(test_texts)[:, common])
+    probabilities[:, model.classes_] = model.predict_proba(asked)
     likeliest = probabilities.argmax(axis=1)
     return _new_baseline("TF-IDF + logistic regression", likeliest, probabilities, test, time.perf_counter() - began)
 

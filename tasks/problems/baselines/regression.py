@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.problems.baselines.text_features import frequent_columns, text_vectorizer
+from tasks.problems.baselines.text_features import text_features
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -52,10 +52,8 @@ def constant_baselines(train: Floats, rows: int) -> tuple[NumberBaseline, ...]:
 def tfidf_ridge(train_texts: Sequence[str], train: Floats, test_texts: Sequence[str], seed: int = 0) -> NumberBaseline:
     """TF-IDF of words, word pairs and 2-4 letters within words, under a ridge regression."""
     began = time.perf_counter()
-    vectorizer = text_vectorizer()
-    features = vectorizer.fit_transform(train_texts)
-    common = frequent_columns(features)
-    predictions = _fit_ridge(features[:, common], train, vectorizer.transform(test_texts)[:, common], seed)
+    features, asked = text_features(train_texts, test_texts)
+    predictions = _fit_ridge(features, train, asked, seed)
     return NumberBaseline("TF-IDF + ridge regression", predictions, time.perf_counter() - began)
 
 

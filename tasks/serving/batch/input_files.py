@@ -16,6 +16,7 @@ from tasks.data.sources import read_parquet
 from tasks.data.sources.chunk import cell_text, check_present
 from tasks.data.sources.read_files import Chunk, file_header, read_chunks
 from tasks.data.sources.source_files import File, faults_naming, resolve_source
+from tasks.data.text_parts import join_parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,23 +28,32 @@ _LARGEST = (1 << 63) - 1  # of a column of whole numbers
 
 @dataclass(frozen=True)
 class Batch:
-    """Files with the same meaning: `columns` is the union of theirs, with their types; `rows` how many there are in all."""
+    """Files with the same meaning: `columns` is the union of theirs, with their types; `rows` how many there are in all.
+
+    `pair` is the column of the text that is read beside `text`, if there is one.
+    """
 
     files: tuple[File, ...]
     text: str
     columns: dict[str, pa.DataType]
     rows: int
     max_characters: int
+    pair: str | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return (self.text,) if self.pair is None else (self.text, self.pair)
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows, in the files' order, the same chunks each time."""
         for file in self.files:
-            names = file_header(file, self.max_characters, (self.text,))
-            yield from read_chunks(file, names, self.max_characters, required=(self.text,))
+            names = file_header(file, self.max_characters, self.inputs)
+            yield from read_chunks(file, names, self.max_characters, required=self.inputs)
 
     def texts(self, chunk: Chunk) -> list[str]:
-        """The text of each row, read as preparation reads it; empty where there is none."""
-        return _texts(chunk, self.text)
+        """The input of each row, read as preparation reads it; empty where there is none."""
+        return [join_parts(parts) for parts in zip(*(_texts(chunk, name) for name in self.inputs), strict=True)]
 
     def table(self, chunk: Chunk) -> pa.Table:
         """A chunk's columns with the batch's types; null where its file has no such column."""
@@ -52,7 +62,8 @@ class Batch:
         n = len(chunk.columns[self.text])
         values = {name: chunk.columns.get(name, [None] * n) for name in self.columns}
         # A text that no file can hold is none; other columns keep what they can of it.
-        values[self.text] = [None if _has_half_character(value) else value for value in values[self.text]]
+        for name in self.inputs:
+            values[name] = [None if _has_half_character(value) else value for value in values[name]]
         arrays = {
             name: pa.array(
                 map(_as_text if pa.types.is_string(self.columns[name]) else _replace_half_characters, cells),
@@ -64,25 +75,28 @@ class Batch:
 
 
 @faults_naming("--input")
-def inspect_files(source: str, text: str, format: str, max_characters: int, separator: str | None = None) -> Batch:
+def inspect_files(
+    source: str, text: str, format: str, max_characters: int, separator: str | None = None, pair: str | None = None
+) -> Batch:
     """Read the files to their ends: what is wrong with a row is said now, not after an hour.
 
-    InputError names what is malformed, or a file without the column `text`.
+    InputError names what is malformed, or a file without the column `text`, or `pair` where that names one.
     """
+    inputs = (text,) if pair is None else (text, pair)
     if source.startswith("hf://"):
         raise InputError(f"--input {source}: is no file: name a CSV, JSONL or Parquet file, or a folder of them")
     files = resolve_source(source, format, separator)
     kinds: dict[str, str | pa.DataType | None] = {}
     rows = 0
     for file in files:
-        names = file_header(file, max_characters, (text,))
-        check_present(names, (text,), file.path, ", or the file")
+        names = file_header(file, max_characters, inputs)
+        check_present(names, inputs, file.path, ", or the file")
         _check_names(names, file.path)
-        types, count = _column_types(file, names, text, max_characters)
+        types, count = _column_types(file, names, inputs, max_characters)
         rows += count
         for name, kind in types.items():
             kinds[name] = _common_type(kinds[name], kind) if name in kinds else kind
-    return Batch(files, text, {name: _arrow_type(kind) for name, kind in kinds.items()}, rows, max_characters)
+    return Batch(files, text, {name: _arrow_type(kind) for name, kind in kinds.items()}, rows, max_characters, pair)
 
 
 def _check_names(names: tuple[str, ...], path: str) -> None:
@@ -95,7 +109,7 @@ def _check_names(names: tuple[str, ...], path: str) -> None:
 
 
 def _column_types(
-    file: File, names: tuple[str, ...], text: str, max_characters: int
+    file: File, names: tuple[str, ...], inputs: tuple[str, ...], max_characters: int
 ) -> tuple[dict[str, str | pa.DataType | None], int]:
     """What each column holds, and the number of rows."""
     if file.format == "parquet":
@@ -103,11 +117,12 @@ def _column_types(
             schema, count = parquet.schema_arrow, parquet.metadata.num_rows
         if count == 0:
             raise InputError(f"{file.path}: has no rows")
-        _check_text_type(schema.field(text).type, file, text)
+        for name in inputs:
+            _check_text_type(schema.field(name).type, file, name)
         return {name: _plain_type(schema.field(name).type) for name in names}, count
     rows, kinds = 0, dict.fromkeys(names)
-    for chunk in read_chunks(file, names, max_characters, required=(text,)):
-        rows += len(_texts(chunk, text))
+    for chunk in read_chunks(file, names, max_characters, required=inputs):
+        rows += max(len(_texts(chunk, name)) for name in inputs)
         for name in names if file.format != "csv" else ():
             for kind in {_json_type(value) for value in chunk.columns[name] if value is not None}:
                 kinds[name] = _common_type(kinds[name], kind)

@@ -83,9 +83,11 @@ def _score_chunk(job: ScoringJob, chunk: Chunk, number: int, answers: PartialAns
         names = [f"{chunk.file.name}#{place}" for place in range(chunk.first, chunk.first + n)]
         table = table.add_column(0, "id", pa.array(names, type=pa.string()))
     mask = ~_bool_array(has_text)
-    table = table.append_column(
-        "prediction", pa.array([prediction.prediction for prediction in predictions], type=pa.string(), mask=mask)
+    answered = [prediction.prediction if there else None for prediction, there in zip(predictions, has_text, strict=True)]
+    values = (
+        pa.array([None if answer is None else float(answer) for answer in answered], type=pa.float64()) if job.numbers else answered
     )
+    table = table.append_column("prediction", values if job.numbers else pa.array(answered, type=pa.string()))
     if any(prediction.score is not None for prediction in predictions):
         table = table.append_column("score", pa.array([prediction.score for prediction in predictions], type=pa.float64()))
     table = table.append_column("model_version", pa.array([job.version] * n, type=pa.string(), mask=mask))

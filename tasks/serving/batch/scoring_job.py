@@ -24,6 +24,7 @@ class ScoringJob:
     output: Path
     log: Traffic | None
     audit_rate: float
+    numbers: bool = False  # answers are numbers
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from tasks.serving.http.runtime import SOON, Runtime, json_response, unprepared
 from tasks.traffic.records import Answer, draw_audit, new_id
 
 log = logging.getLogger(__name__)
+PAIR_QUESTION = '{"text": "...", "text_pair": "..."} or {"texts": [{"text": ..., "text_pair": ...}, ...]} as application/json'
 QUESTION = '{"text": "..."} or {"texts": ["...", ...]} as application/json'
 
 
@@ -38,9 +39,10 @@ class AnswerRoutes:
     async def predict(self, request: Request) -> Response:
         """Answer one text, or many, with the champion."""
         began = time.perf_counter()
-        question = parse_body(self.runtime.messages.question, await self.runtime.request_body(request), QUESTION)
+        expected = PAIR_QUESTION if self.service.pairs else QUESTION
+        question = parse_body(self.runtime.messages.question, await self.runtime.request_body(request), expected)
         single = isinstance(question, self.runtime.messages.One)
-        texts = [question.text] if single else question.texts
+        texts = self.runtime.messages.inputs_of(question)
         for place, text in enumerate(texts):
             if reason := unusable_reason(text):
                 raise Refusal(422, f"the text {reason}", _field_of_text(single, place), "send a text that says something")

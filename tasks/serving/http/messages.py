@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from configs.schema import ProblemName, facts_of
+from tasks.data.text_parts import join_parts, plain_part
 from tasks.serving.http.answer_types import ANSWERS
 
 # Characters of a refusal: whatever is repeated of a request is searched for credentials.
@@ -68,6 +69,7 @@ class DrawnAnswer(BaseModel):
     time: datetime
     version: str
     text: str
+    text_pair: str | None = None
     prediction: str
     score: float | None
 
@@ -133,24 +135,33 @@ class Refusal(Exception):  # noqa: N818
 class Messages:
     """The types of one service: its questions are {"text": ...} or {"texts": [...]}, within its limits.
 
+    With `pairs` a question is {"text": ..., "text_pair": ...} or {"texts": [{"text": ..., "text_pair": ...}, ...]}.
+
     `question` reads a body's bytes; `feedback` likewise, with the kinds that fit the problem.
     """
 
-    def __init__(self, problem: ProblemName, max_rows: int, max_characters: int) -> None:
+    def __init__(self, problem: ProblemName, max_rows: int, max_characters: int, *, pairs: bool = False) -> None:
         first, second = facts_of(problem).examples
-        text = Annotated[str, StringConstraints(max_length=max_characters)]
-        self.problem = problem
-        self.One = _model("Question", "One text.", {"text": (text, Field(examples=[first]))})
-        self.Many = _model(
-            "Questions",
-            "Many texts.",
-            {"texts": (list[text], Field(min_length=1, max_length=max_rows, examples=[[first, second]]))},
-        )
+        text: Any = Annotated[str, StringConstraints(max_length=max_characters)]
+        self.problem, self.pairs = problem, pairs
+        other = {"text_pair": (text, Field(examples=[second]))} if pairs else {}
+        self.One = _model("Question", "One text.", {"text": (text, Field(examples=[first])), **other})
+        each: Any = self.One if pairs else text
+        examples: list[Any] = [{"text": first, "text_pair": second}] if pairs else [first, second]
+        many = Field(min_length=1, max_length=max_rows, examples=[examples])
+        self.Many = _model("Questions", "Many texts.", {"texts": (list[each], many)})
         either: Any = Annotated[Annotated[self.One, Tag("one")] | Annotated[self.Many, Tag("many")], Discriminator(_question_tag)]
         self.question: TypeAdapter[Any] = TypeAdapter(either)
         self.Answer: type[BaseModel] = ANSWERS[facts_of(problem).target]
         self.Answers = create_model("Answers", answers=(list[self.Answer], ...), version=(str, ...))  # type: ignore[name-defined]
         self.feedback: TypeAdapter[Any] = TypeAdapter(_feedback_type(problem, max_characters))
+
+    def inputs_of(self, question: Any) -> list[str]:
+        """The inputs of a question, one for each answer."""
+        questions: list[Any] = [question] if isinstance(question, self.One) else question.texts
+        if self.pairs:
+            return [join_parts((each.text, each.text_pair)) for each in questions]
+        return [plain_part(each if isinstance(each, str) else each.text) for each in questions]
 
 
 def _model(name: str, description: str, fields: dict[str, tuple[Any, FieldInfo]]) -> type[BaseModel]:

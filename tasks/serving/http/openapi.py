@@ -116,6 +116,9 @@ def _describe_body(adapter: TypeAdapter[Any], examples: dict[str, object]) -> di
 
 def _question_examples(messages: Messages) -> dict[str, object]:
     first, second = facts_of(messages.problem).examples
+    if messages.pairs:
+        pair = {"text": first, "text_pair": second}
+        return {"one": pair, "many": {"texts": [pair, {"text": second, "text_pair": first}]}}
     return {"one": {"text": first}, "many": {"texts": [first, second]}}
 
 

@@ -62,7 +62,7 @@ class Service:
     """The parts of one service. `audits` gives up to n answers since a moment that wait to be labelled.
 
     Without `traffic` nothing is kept. `local` says that only this machine can reach it. `submit` runs a function in another
-    process; without it long texts are prepared in a thread.
+    process; without it long texts are prepared in a thread. `pairs`: questions are two texts each.
     """
 
     name: str
@@ -75,6 +75,7 @@ class Service:
     traffic: TrafficLog | None
     audits: Callable[[int, datetime], list[dict[Any, Any]]]
     submit: Submit | None = None
+    pairs: bool = False
 
 
 class Runtime:
@@ -83,7 +84,7 @@ class Runtime:
     def __init__(self, service: Service) -> None:
         settings = service.settings
         self.service, self.settings = service, settings
-        self.messages = Messages(service.problem, settings.max_rows, service.max_characters)
+        self.messages = Messages(service.problem, settings.max_rows, service.max_characters, pairs=service.pairs)
         self.watch = ServiceMetrics(
             service.name,
             lambda: service.champion.standing,
