@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pandas as pd
@@ -18,3 +19,30 @@ def write_steps(folder: Path, most: int) -> list[str]:
         steps = [each["answer"].count("\n") for each in sums]
         pd.DataFrame({"question": [each["question"] for each in sums], "steps": steps}).to_csv(folder / f"{name}.csv", index=False)
     return [f"data.source={folder / 'steps.csv'}", f"data.test={folder / 'steps_test.csv'}"]
+
+
+def write_pairs(folder: Path, most: int) -> list[str]:
+    """Pairs of banking77's questions, half of one intent and half of two, drawn by a fixed seed; at most so many to train on."""
+    for name, file, count in (("pairs", "train", most), ("pairs_test", "test", 1_500)):
+        rows = pd.read_csv(DATA / "banking77" / f"{file}.csv")
+        draw, texts, intents = random.Random(0), rows["text"].tolist(), rows["category"].tolist()
+        of_intent: dict[str, list[int]] = {}
+        for place, intent in enumerate(intents):
+            of_intent.setdefault(intent, []).append(place)
+        pairs = []
+        for number in range(count):
+            first = draw.randrange(len(texts))
+            second = draw.choice(of_intent[intents[first]]) if number % 2 else draw.randrange(len(texts))
+            if first != second:
+                pairs.append(
+                    {"first": texts[first], "second": texts[second], "same": "yes" if intents[first] == intents[second] else "no"}
+                )
+        pd.DataFrame(pairs).to_csv(folder / f"{name}.csv", index=False)
+    return [f"data.source={folder / 'pairs.csv'}", f"data.test={folder / 'pairs_test.csv'}"]
+
+
+def write_weaknesses(folder: Path, most: int) -> list[str]:
+    """The catalog of exploited vulnerabilities, those whose kinds of weakness are named."""
+    rows = pd.read_csv(DATA / "cisa_kev" / "known_exploited_vulnerabilities.csv")
+    rows[rows["cwes"].notna()].head(most).to_csv(folder / "weaknesses.csv", index=False)
+    return [f"data.source={folder / 'weaknesses.csv'}"]

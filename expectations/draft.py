@@ -74,7 +74,7 @@ def _count_chunk(summary: ColumnSummary, chunk: pd.DataFrame, facts: ProblemFact
     free = ["text", "target"] if facts.writes_text else ["text"]
     for column in free:
         summary.lengths.setdefault(column, Counter()).update(len(t) for t in chunk[column].dropna().astype(str))
-    listed = [c for c in chunk.columns if str(c).startswith("slice_")] + (["target"] if facts.has_labels else [])
+    listed = [c for c in chunk.columns if str(c).startswith("slice_")] + (["target"] if facts.has_classes else [])
     for column in listed:
         counts = chunk[column].dropna().astype(str).value_counts()
         summary.values.setdefault(str(column), Counter()).update({str(k): int(v) for k, v in counts.items()})

@@ -134,7 +134,7 @@ def _context(pipeline: Pipeline, home: Home, base: Base) -> Context:
         max_tokens=pipeline.model.max_length,
         label_shares=shares,
         vocabulary=vocabulary,
-        label=canonical_label if pipeline.facts.has_labels else None,
+        label=canonical_label if pipeline.facts.has_classes else None,
     )
 
 

@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from configs.schema import Pipeline
 from tasks.common.home import Home
 from tasks.common.orchestration import task
+from tasks.data.label_sets import labels_of
 from tasks.evaluate import AllScores, groups_of, measure_of, primary_of
 from tasks.gate.evidence import Evidence, Verdict
 from tasks.gate.gate import describe_adopted as account
@@ -37,13 +38,13 @@ def decide(
     labels: Mapping[str, Sequence[str]] | None = None,
 ) -> Verdict:
     """Put the scores before the gate. `labels` are those that "champion" and "anchor" were trained on, of a classifier."""
-    frame, known = scores.challenger.frame, labels or {}
+    frame, known, sets = scores.challenger.frame, labels or {}, pipeline.facts.has_label_sets
     evidence = replace(
         _evidence(pipeline, scores),
         fair=fair,
         look=look,
-        new_to_champion=new_labels(frame, known.get("champion")),
-        new_to_anchor=new_labels(frame, known.get("anchor")),
+        new_to_champion=new_labels(frame, known.get("champion"), sets=sets),
+        new_to_anchor=new_labels(frame, known.get("anchor"), sets=sets),
     )
     return judge(evidence, pipeline.gate)
 
@@ -70,7 +71,8 @@ def _evidence(pipeline: Pipeline, scores: AllScores) -> Evidence:
         groups=groups_of(challenger),
         recent=recent_rows(frame, pipeline.gate.window),
         slices=slice_columns(frame),
-        classes=frame["target"].to_numpy() if pipeline.facts.has_labels else None,
+        classes=frame["target"].to_numpy() if pipeline.facts.has_classes else None,
+        label_rows=_rows_of_labels(frame) if pipeline.facts.has_label_sets else {},
         metrics=challenger.metrics,
         largest_difference=differences.largest,
         scale=differences.scale,
@@ -108,9 +110,25 @@ def asked_alike(pipeline: Pipeline, home: Home, tracking: Tracking, test_of: str
     return alike
 
 
-def new_labels(frame: pd.DataFrame, known: Sequence[str] | None) -> npt.NDArray[np.bool_] | None:
-    """(n,) True for the rows of per-example scores whose target is none of the `known` labels; None where those do not matter."""
-    return None if known is None else ~frame["target"].isin(list(known)).to_numpy(bool)
+def new_labels(frame: pd.DataFrame, known: Sequence[str] | None, *, sets: bool = False) -> npt.NDArray[np.bool_] | None:
+    """(n,) True for the rows of per-example scores whose target is, or of `sets` holds, none of the `known` labels.
+
+    None where those do not matter.
+    """
+    if known is None:
+        return None
+    if not sets:
+        return ~frame["target"].isin(list(known)).to_numpy(bool)
+    own = frozenset(known)
+    return np.array([not own.issuperset(labels_of(target)) for target in frame["target"]], dtype=bool)
+
+
+def _rows_of_labels(frame: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
+    """Label -> (n,) True for the rows that it applies to."""
+    from tasks.data.label_sets import all_labels
+
+    sets = [labels_of(target) for target in frame["target"]]
+    return {label: np.array([label in labels for labels in sets], dtype=bool) for label in all_labels(frame["target"])}
 
 
 def slice_columns(frame: pd.DataFrame) -> dict[str, npt.NDArray[np.generic]]:

@@ -85,20 +85,25 @@ def window_answers(pipeline: Pipeline, home: Home, version: str, now: datetime) 
 
 
 def _audit_correctness(pipeline: Pipeline, home: Home, answers: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
-    """Whether each answer is the label of its audit, however the auditor spelled it, and however the log redacted it."""
+    """Whether each answer is the label of its audit, however the auditor spelled it, and however the log redacted it.
+
+    Of sets of labels it is their F1.
+    """
     import pandas as pd
 
-    from tasks.data.feedback import labelled_answers, spelled_as_known
+    from tasks.data.feedback import labelled_answers, sets_spelled_as_known, spelled_as_known
+    from tasks.data.label_sets import all_labels, set_scores
     from tasks.data.labels import canonical_label
     from tasks.data.preparation.load import redactor_of
 
     labels = labelled_answers(answers, feedback)
     label = answers["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
+    heard, redactor = label.astype(object).where(label.notna(), None).tolist(), redactor_of(pipeline.data, home.path)
+    if pipeline.facts.has_label_sets:
+        told = sets_spelled_as_known(heard, {*all_labels(answers["prediction"])}, redactor)
+        return pd.Series(set_scores(answers["prediction"].tolist(), told), index=answers.index, dtype="float64")
     answer = answers["prediction"].map(canonical_label)
-    heard = label.astype(object).where(label.notna(), None).tolist()
-    spelled = pd.Series(
-        spelled_as_known(heard, set(answer), redactor_of(pipeline.data, home.path)), index=answers.index, dtype=object
-    )
+    spelled = pd.Series(spelled_as_known(heard, set(answer), redactor), index=answers.index, dtype=object)
     right: pd.Series = (spelled == answer).where(label.notna()).astype("float64")
     return right
 
@@ -150,8 +155,8 @@ def _sample(
     points: npt.NDArray[np.float32],
     audits: npt.NDArray[np.float64] | None,
 ) -> Sample:
-    classifies, numbers = pipeline.facts.has_labels, ["length", "vocabulary"]
-    if pipeline.facts.is_number:
+    facts, numbers = pipeline.facts, ["length", "vocabulary"]
+    if facts.is_number:
         rows, numbers = rows.assign(answer=rows["prediction"]), [*numbers, "answer"]
     return Sample(
         texts=codes,
@@ -159,12 +164,21 @@ def _sample(
         numbers={name: rows[name].to_numpy(np.float64) for name in numbers},
         categories={"language": rows["language"].to_numpy(str)},
         flags={"missing": rows["missing"].to_numpy(bool)},
-        confidence=rows["score"].to_numpy(np.float64) if classifies else None,
-        prediction=rows["prediction"].to_numpy(str) if classifies else None,
-        correct=rows["correct"].to_numpy(np.float64) if classifies else None,
-        error=rows["error"].to_numpy(np.float64) if pipeline.facts.is_number else None,
+        confidence=rows["score"].to_numpy(np.float64) if facts.has_classes else None,
+        prediction=rows["prediction"].to_numpy(str) if facts.has_classes else None,
+        labels=_label_flags(rows["prediction"].tolist()) if facts.has_label_sets else None,
+        correct=rows["correct"].to_numpy(np.float64) if facts.has_labels else None,
+        error=rows["error"].to_numpy(np.float64) if facts.is_number else None,
         audit_probability=audits,
     )
+
+
+def _label_flags(predictions: list[str]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Label -> by answer whether it holds that label."""
+    from tasks.data.label_sets import all_labels, labels_of
+
+    sets = [labels_of(prediction) for prediction in predictions]
+    return {label: np.array([label in labels for labels in sets], dtype=bool) for label in all_labels(predictions)}
 
 
 def seed_of(pipeline: Pipeline, version: str, look: int) -> int:

@@ -16,6 +16,7 @@ from tasks.common.files import atomic_folder, is_valid
 from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.context import TrainingRun
+from tasks.data.label_sets import set_scores
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.text_stats import text_stats_of
 from tasks.evaluate import Baselines, StoredScores, network_of
@@ -68,6 +69,8 @@ def write_reference(pipeline: Pipeline, home: Home, tracking: Tracking, run: Tra
     folder = trained.folder.parent / "reference"
     if tracking.tags(run.run_id).get("reference") == run.snapshot:
         return
+    import pandas as pd
+
     from tasks.learning.network import read_spec
     from tasks.problems import problem_of
 
@@ -79,8 +82,8 @@ def write_reference(pipeline: Pipeline, home: Home, tracking: Tracking, run: Tra
         text=texts, **_answer_columns(pipeline, base, trained, model.scores.frame, texts, known)
     )
     if pipeline.facts.is_number:
-        rows["error"] = (rows["prediction"].astype("float64") - rows["target"].astype("float64")).abs()
-    rows["correct"] = (rows["prediction"] == rows["target"]).where(rows["prediction"].notna()).astype("float64")
+        rows["error"] = (pd.to_numeric(rows["prediction"]) - pd.to_numeric(rows["target"])).abs()
+    rows["correct"] = _correctness(pipeline, rows)
     rows = rows.join(model.text_stats.result())
     with atomic_folder(folder) as aside:
         rows.to_parquet(aside / ROWS, index=False)
@@ -88,6 +91,14 @@ def write_reference(pipeline: Pipeline, home: Home, tracking: Tracking, run: Tra
         (aside / WORDS).write_text(json.dumps(sorted(_training_words(sealed))))
     tracking.log_folder(run.run_id, folder, "reference")
     tracking.tag(run.run_id, {"reference": run.snapshot})
+
+
+def _correctness(pipeline: Pipeline, rows: pd.DataFrame) -> list[float] | pd.Series:
+    """By row 1 where the prediction is right, else 0, of sets of labels their F1; NaN where there is no prediction or no target."""
+    if pipeline.facts.has_label_sets:
+        return set_scores(rows["prediction"].tolist(), rows["target"].tolist())
+    answered = rows["prediction"].notna() & rows["target"].notna()
+    return (rows["prediction"] == rows["target"]).where(answered).astype("float64")
 
 
 def begin_text_stats(home: Home, snapshot: str, beside: HelperProcess) -> Future[pd.DataFrame]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import ContractError, InfraError
-from configs.schema import Pipeline, Window
+from configs.schema import Pipeline, Window, facts_of
 from tasks.common.home import Home
 from tasks.common.orchestration import create_markdown_artifact
 from tasks.ledger.decisions import last_decision
@@ -68,11 +68,12 @@ def check_raw(pipeline: Pipeline, home: Home, raw: RawRows, contract: Validation
     from tasks.data.preparation import vocabulary
 
     policy, aside = pipeline.contract.vocabulary, contract.quarantined
-    counts = vocabulary.count_labels(raw.rows, aside)
+    sets = pipeline.facts.has_label_sets
+    counts = vocabulary.count_labels(raw.rows, aside, sets=sets)
     explained = _outside_window(pipeline.data.window, home, raw.outside_labels, vocabulary.gone_labels(counts, known), known)
     with _show_contract_errors():
         vocabulary.check_vocabulary(counts, known, policy, explained)
-    people = vocabulary.feedback_labels(raw.rows, aside)
+    people = vocabulary.feedback_labels(raw.rows, aside, sets=sets)
     return LabelCheck(known, counts, vocabulary.refuse_feedback(people, counts, known, policy), explained)
 
 
@@ -87,7 +88,8 @@ def check_prepared(pipeline: Pipeline, candidate: Candidate, contract: Validatio
     if pipeline.contract.vocabulary == "free":
         return
     learned = (candidate.fate == KEPT) & (candidate.split == TRAIN)
-    remaining = vocabulary.count_labels(candidate.rows, contract.quarantined, np.asarray(learned))
+    sets = pipeline.facts.has_label_sets
+    remaining = vocabulary.count_labels(candidate.rows, contract.quarantined, np.asarray(learned), sets=sets)
     if unlearned := [label for label in vocabulary.gone_labels(remaining, checked.known) if label not in checked.explained]:
         labels = "\n".join(f"  `{label}`, which had {checked.known.describe(label)}" for label in unlearned[: vocabulary.SHOWN])
         with _show_contract_errors():
@@ -162,6 +164,7 @@ def _lies_outside(earlier: Snapshot, label: str, window: Window) -> bool:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from tasks.data.label_sets import labels_of
     from tasks.data.labels import canonical_label
     from tasks.data.preparation.split import SPLITS
     from tasks.data.sources.times import window_edges
@@ -169,7 +172,10 @@ def _lies_outside(earlier: Snapshot, label: str, window: Window) -> bool:
     start, end = window_edges(window)
     rows = pa.concat_tables(pq.read_table(earlier.parquet(split), columns=["target", "time"]) for split in SPLITS)
     spelled = zip(rows.column("target").to_pylist(), rows.column("time").to_pylist(), strict=True)
-    times = [time for target, time in spelled if canonical_label(target) == label]
+    if facts_of(earlier.manifest["problem"]).has_label_sets:
+        times = [time for target, time in spelled if label in labels_of(target)]
+    else:
+        times = [time for target, time in spelled if canonical_label(target) == label]
     return all(time is not None and ((start and time < start) or (end and time >= end)) for time in times)
 
 

@@ -45,6 +45,18 @@ def number_rows(n, seed=0):
     return numbered.assign(target=[f"{of_class[label] + draw.randint(0, 2)}" for label in numbered["target"]])
 
 
+def label_set_rows(n, seed=0):
+    """n prepared records of one, two or no part that means something, with the labels of their parts."""
+    draw, parts = random.Random(seed), iter(rows(2 * n, seed))
+    out = []
+    for number in range(n):
+        chosen = [next(parts) for _ in range(draw.choice((1, 1, 2)))] if draw.random() > 0.1 else []
+        texts = [row["text"] for row in chosen] or [" ".join(draw.choices(FILLERS, k=WORDS))]
+        labels = sorted({row["label"] for row in chosen})
+        out.append({"id": f"l{number}", "text": " ".join(texts), "target": json.dumps(labels, separators=(",", ":"))})
+    return pd.DataFrame(out)
+
+
 def pairs(n, seed=0):
     """n prompts with the completion that reads their words backwards."""
     draw = random.Random(seed)

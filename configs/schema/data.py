@@ -125,6 +125,13 @@ class Data(Frozen):
     text: str = Field("text", description="where targets are labels or numbers: the column that is read")
     text_pair: str | None = Field(None, description="where two texts are read beside one another: the column of the second")
     label: str = Field("label", description="where targets are labels: the column of the class")
+    labels: str | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        "labels",
+        description="where a text has any number of labels: the column of them, or a list of columns that hold 1 or 0",
+    )
+    label_separator: Annotated[str, Field(min_length=1, max_length=5)] = Field(
+        ",", description="of the labels in one cell, where it holds no list"
+    )
     number: str = Field("number", description="where targets are numbers: the column of the number, in a unit of your own")
     prompt: str = Field("prompt", description="where answers are texts: the column that is read")
     completion: str = Field("completion", description="where answers are texts: the column that has to be written")
@@ -159,10 +166,16 @@ class Data(Frozen):
 
     @model_validator(mode="after")
     def _what_is_read_is_not_what_is_said(self) -> Self:
-        for reads, says in (("text", "label"), ("text", "number"), ("prompt", "completion"), ("prompt", "rejected")):
+        for reads, says in (
+            ("text", "label"),
+            ("text", "labels"),
+            ("text", "number"),
+            ("prompt", "completion"),
+            ("prompt", "rejected"),
+        ):
             if getattr(self, reads) == getattr(self, says):
                 raise ValueError(f"{reads} and {says} are one column, `{getattr(self, reads)}`: a model would be given its answer")
-        if self.text_pair in (self.text, self.label, self.number):
+        if self.text_pair is not None and self.text_pair in (self.text, self.label, self.labels, self.number):
             raise ValueError(f"text_pair is the column `{self.text_pair}`, which is text, label or number too: name another")
         if self.completion == self.rejected:
             raise ValueError(f"completion and rejected are one column, `{self.rejected}`: nothing would be preferred to anything")

@@ -24,7 +24,7 @@ class Supervised(Frozen):
 
     def check_choice(self, problem: ProblemName, facts: ProblemFacts, adapter: Adapter) -> None:
         """ValueError where these settings make no sense beside the problem or the adapter."""
-        if self.class_weights != "none" and not facts.has_labels:
+        if self.class_weights != "none" and not facts.has_classes:
             raise ValueError(f"objective.class_weights: {problem} has no classes to weigh: set it to none")
 
     def with_metrics(self, facts: ProblemFacts) -> ProblemFacts:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ProblemName = Literal["text-classification", "text-regression", "text-generation", "text2text-generation"]
+ProblemName = Literal[
+    "text-classification", "multi-label-classification", "text-regression", "text-generation", "text2text-generation"
+]
 
 
 @dataclass(frozen=True)
@@ -25,24 +27,30 @@ EXACT_MATCH = Metric("exact_match", "exact match", "share", True)
 NLL_OF_ROWS = Metric("nll_per_token_row_mean", "NLL per token, mean of rows", "number", False)
 LIKELIHOOD = "log-likelihood per token, mean of rows"
 ROUGE_L = Metric("rouge_l", "ROUGE-L", "share", True)
+F1_ROWS = Metric("f1_rows", "F1 of rows", "share", True)
 MAE = Metric("mae", "mean absolute error", "number", False)
 
 
-TARGET_COLUMNS: dict[str, Literal["label", "number", "completion"]] = {"label": "label", "number": "number", "text": "completion"}
+TARGET_COLUMNS: dict[str, Literal["label", "labels", "number", "completion"]] = {
+    "label": "label",
+    "labels": "labels",
+    "number": "number",
+    "text": "completion",
+}
 
 
 @dataclass(frozen=True)
 class ProblemFacts:
     """What a problem reads and says.
 
-    `target` is what a row has to be answered with: one label of a fixed set, a number, or a text. `metrics` are those that pages
-    show. `primary` is the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is the one that a
-    model's history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask. `reads_pairs`: it may
-    read two texts beside one another. `pairs_tokenizers`: targets may have a tokenizer of their own. `continues_text`: answers go
-    on where what was read ends.
+    `target` is what a row has to be answered with: one label of a fixed set, any number of them, a number, or a text. `metrics` are
+    those that pages show. `primary` is the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is
+    the one that a model's history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask.
+    `reads_pairs`: it may read two texts beside one another. `pairs_tokenizers`: targets may have a tokenizer of their own.
+    `continues_text`: answers go on where what was read ends.
     """
 
-    target: Literal["label", "number", "text"]
+    target: Literal["label", "labels", "number", "text"]
     metrics: tuple[Metric, ...]
     primary: Metric
     compared: str
@@ -55,8 +63,18 @@ class ProblemFacts:
 
     @property
     def has_labels(self) -> bool:
-        """Whether targets are of a fixed set: there are classes to count, to guard and to weigh."""
+        """Whether targets are labels of a fixed set: there is a vocabulary to hold them against."""
+        return self.target in ("label", "labels")
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether each target is one label: there are classes to guard and to weigh, and a confidence to calibrate."""
         return self.target == "label"
+
+    @property
+    def has_label_sets(self) -> bool:
+        """Whether each target is a set of labels (tasks/data/label_sets.py)."""
+        return self.target == "labels"
 
     @property
     def is_number(self) -> bool:
@@ -69,7 +87,7 @@ class ProblemFacts:
         return "prompt" if self.writes_text else "text"
 
     @property
-    def target_column(self) -> Literal["label", "number", "completion"]:
+    def target_column(self) -> Literal["label", "labels", "number", "completion"]:
         """The setting under `data` that names the column of targets."""
         return TARGET_COLUMNS[self.target]
 
@@ -93,6 +111,21 @@ FACTS: dict[ProblemName, ProblemFacts] = {
         life_metric=ACCURACY,
         feedback="label",
         examples=("Where is my refund?", "I cannot log in any more"),
+        reads_pairs=True,
+    ),
+    "multi-label-classification": ProblemFacts(
+        target="labels",
+        metrics=(
+            F1_ROWS,
+            Metric("subset_accuracy", "whole sets right", "share", True),
+            Metric("f1_micro", "F1 micro", "share", True),
+            Metric("f1_macro", "F1 macro", "share", True),
+        ),
+        primary=F1_ROWS,
+        compared="F1 of each row's labels",
+        life_metric=F1_ROWS,
+        feedback="label",
+        examples=("The invoice is wrong and I cannot log in", "Where is my refund?"),
         reads_pairs=True,
     ),
     "text-regression": ProblemFacts(
@@ -145,7 +178,13 @@ ALIASES: dict[str, tuple[ProblemName, dict[str, dict[str, object]]]] = {
 
 
 def without_alias(config: dict[str, object]) -> dict[str, object]:
-    """A config with the problem that an alias stands for, and the alias' defaults for the settings that it leaves out."""
+    """A config with the problem that an alias stands for, and the alias' defaults for the settings that it leaves out.
+
+    A text-classification with `data.labels` has many labels a text.
+    """
+    data = config.get("data")
+    if config.get("problem") == "text-classification" and isinstance(data, dict) and "labels" in data:
+        return {**config, "problem": "multi-label-classification"}
     alias = ALIASES.get(str(config.get("problem")))
     if alias is None:
         return config

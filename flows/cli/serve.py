@@ -172,7 +172,7 @@ def _audit_reader(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], l
 
     def audits(most: int, start: datetime) -> list[dict[Any, Any]]:
         from tasks.data.text_parts import split_parts
-        from tasks.serving.http.messages import DrawnAnswer
+        from tasks.serving.http.answer_types import DrawnAnswer
         from tasks.traffic.log import pending_audits
 
         pending: pd.DataFrame = pending_audits(home.path, pipeline.name, home.traffic_url, start, most=most, thumbs=thumbs)

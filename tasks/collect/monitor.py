@@ -65,7 +65,7 @@ def collect_look(pipeline: Pipeline, version: str, state: LookState, results: Lo
     payload = payload_of(pipeline, version, window, results.findings)
     look = page.look_of(number, now, payload)
     looks = (*state.earlier, look)
-    classifies = pipeline.facts.has_labels
+    classifies = pipeline.facts.has_classes
     audited = (*state.audited, *audited_levels([(now, payload)]))
     return page.LookReport(
         pipeline=pipeline.name,
@@ -76,7 +76,7 @@ def collect_look(pipeline: Pipeline, version: str, state: LookState, results: Lo
         looks_per_year=pipeline.monitor.looks_per_year,
         alpha=pipeline.monitor.alpha,
         look_of_year=look_of_year,
-        metric="accuracy" if classifies else "mae" if pipeline.facts.is_number else "accepted_answers",
+        metric=_page_metric(pipeline),
         min_rows=pipeline.monitor.min_rows,
         served_since=state.since,
         words=changed_words_of(reference, window),
@@ -84,7 +84,7 @@ def collect_look(pipeline: Pipeline, version: str, state: LookState, results: Lo
         classes=changed_shares_of(reference.rows, window.rows, "prediction") if classifies else (),
         languages=changed_shares_of(reference.rows, window.rows, "language"),
         lengths=changed_lengths_of(reference.rows, window.rows),
-        levels=accuracy_levels(reference, looks, state.since) if classifies else audited,
+        levels=accuracy_levels(reference, looks, state.since) if pipeline.facts.has_labels else audited,
         feedback=feedback_of(version, window.rows, results.feedback),
         requests=state.requests,
         notices=state.notices,
@@ -92,6 +92,11 @@ def collect_look(pipeline: Pipeline, version: str, state: LookState, results: Lo
         model_report=state.model_report,
         history=state.history,
     )
+
+
+def _page_metric(pipeline: Pipeline) -> str:
+    """The metric that the page draws over time: what audits measure."""
+    return {"label": "accuracy", "labels": "f1_rows", "number": "mae", "text": "accepted_answers"}[pipeline.facts.target]
 
 
 def payload_of(pipeline: Pipeline, version: str, window: TrafficWindow, findings: tuple[Finding, ...]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from tasks.evaluate import AllScores, StoredScores, folder_bytes
 from tasks.gate.evidence import Comparison, Verdict
 from tasks.identity.keys import TRAIN_LIBRARIES, library_versions
 from tasks.report.run import data as page
+from tasks.report.run.rows import ClassRow, WorstError
 from tasks.snapshots import PreparedSnapshot, open_snapshot
 
 if TYPE_CHECKING:
@@ -81,21 +82,35 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
         rule="adopted" if findings.adopted else pipeline.gate.rule_against(findings.against),
         comparisons=(*(_comparison_row(comparison, findings) for comparison in verdict.comparisons), *_floor_rows(findings)),
         population=_population(findings),
-        classes=rows.class_scores(findings) if facts.has_labels else (),
+        classes=_class_rows(findings),
         slices=rows.slice_scores(findings),
-        confusion=rows.confusion_of(frame) if facts.has_labels else None,
-        calibration=rows.calibration_of(findings) if facts.has_labels else None,
+        confusion=rows.confusion_of(frame) if facts.has_classes else None,
+        calibration=rows.calibration_of(findings) if facts.has_classes else None,
         curves=training.curves_of(findings.trained),
         kept_epoch=findings.trained.epoch or None,
         fit=training.fit_of(findings, manifest),
         training=training.training_sentence(findings.trained, pipeline),
         data=_data_summary(findings, manifest),
-        errors=rows.worst_errors(findings, home) if facts.has_labels else (),
+        errors=_worst_errors(findings, home),
         generations=rows.worst_generations(findings, home) if facts.writes_text else (),
         numbers=rows.number_fit(findings, home) if facts.is_number else None,
         cost=_cost(findings),
         notices=findings.notices,
     )  # fmt: skip
+
+
+def _class_rows(findings: Findings) -> tuple[ClassRow, ...]:
+    facts = findings.pipeline.facts
+    if facts.has_label_sets:
+        return rows.label_scores(findings)
+    return rows.class_scores(findings) if facts.has_classes else ()
+
+
+def _worst_errors(findings: Findings, home: Home) -> tuple[WorstError, ...]:
+    facts = findings.pipeline.facts
+    if facts.has_label_sets:
+        return rows.worst_label_sets(findings, home)
+    return rows.worst_errors(findings, home) if facts.has_classes else ()
 
 
 def _population(findings: Findings) -> page.Population:

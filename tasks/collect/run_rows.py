@@ -13,6 +13,7 @@ from tasks.gate.calibration import reliability_bins
 from tasks.gate.slices import by_slice, recall_by_class
 from tasks.report.run import rows as page
 from tasks.snapshots import open_snapshot
+from tasks.stats.intervals import mean_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tasks.common.home import Home
 
 WORST = 20
+NONE = "no label"
 MOST_POINTS = 500  # of a plot
 
 
@@ -47,6 +49,47 @@ def class_scores(findings: Findings) -> tuple[page.ClassRow, ...]:
             low=recall[row.label].low, high=recall[row.label].high, champion=champion.get(row.label),
         )
         for row in per_class(targets, predictions, labels) if row.support
+    )  # fmt: skip
+
+
+def label_scores(findings: Findings) -> tuple[page.ClassRow, ...]:
+    """Recall, with its interval, precision and F1 of each label that a test row has, where targets are sets."""
+    from tasks.data.label_sets import all_labels
+    from tasks.problems.metrics.multi_label import label_scores as scores_of
+    from tasks.problems.multi_label_classification import flags_of
+
+    frame, groups = findings.challenger.frame, groups_of(findings.challenger)
+    labels = all_labels(frame["target"])
+    targets, answers = (flags_of(frame[name], labels) for name in ("target", "prediction"))
+    theirs = None if findings.champion is None else flags_of(findings.champion.frame["prediction"], labels)
+    precision, recall, f1 = scores_of(targets, answers)
+    found = []
+    for place, label in enumerate(labels):
+        there = targets[:, place]
+        own = [group for group, is_there in zip(groups, there, strict=True) if is_there] if groups else None
+        interval = mean_interval(answers[there, place].astype(float), own)
+        found.append(
+            page.ClassRow(
+                name=label, n=int(there.sum()), recall=float(recall[place]), precision=float(precision[place]), f1=float(f1[place]),
+                low=interval.low, high=interval.high, champion=None if theirs is None else float(theirs[there, place].mean()),
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def worst_label_sets(findings: Findings, home: Home) -> tuple[page.WorstError, ...]:
+    """The rows whose sets of labels are answered worst, of equally bad ones those that the model was surest of."""
+    from tasks.data.label_sets import labels_of
+
+    frame = findings.challenger.frame
+    wrong = frame[frame["f1"] < 1].sort_values(["f1", "confidence"], ascending=[True, False], kind="stable").head(WORST)
+    texts = open_snapshot(home, findings.prepared.snapshot).frame("test").set_index("id")["text"]
+    return tuple(
+        page.WorstError(
+            id=row.id, text=texts[row.id], target=", ".join(labels_of(row.target)) or NONE,
+            prediction=", ".join(labels_of(row.prediction)) or NONE, confidence=float(row.confidence),
+        )
+        for row in _rows(wrong)
     )  # fmt: skip
 
 

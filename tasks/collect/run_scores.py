@@ -37,7 +37,7 @@ def _trained_system(
     """A model's row, F1 with its interval too."""
     pipeline = findings.pipeline
     page_scores = _page_scores(primary_of(pipeline, scores), scores.metrics, scores.frame, findings)
-    if not pipeline.facts.has_labels:
+    if not pipeline.facts.has_classes:
         return page.System(name=role, role=role, version=version, scores=page_scores)
     labels = sorted({*scores.frame["target"], *scores.frame["prediction"]})
     target, predictions = (np.searchsorted(labels, scores.frame[name].to_numpy(str)) for name in ("target", "prediction"))

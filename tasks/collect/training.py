@@ -19,14 +19,14 @@ def training_sentence(trained: TrainingResult, pipeline: Pipeline) -> str:
     if not trained.epoch:
         return ""
     losses = [entry["eval_loss"] for entry in trained.history if "eval_loss" in entry]
-    calibrated = " after its temperature was fitted" if pipeline.facts.has_labels else ""
+    calibrated = " after its temperature was fitted" if pipeline.facts.has_classes else ""
     folds = f" of the validation rows and {trained.fold_rows:,} training rows that folds answered" if trained.fold_rows else ""
     lowest = f"the lowest {'loss' if folds else 'validation loss'}{folds}{calibrated}"
     choice = f", the one with {lowest}" if losses else ", the last one: no validation rows were there to choose by"
     if losses and pipeline.training.refit:
         choice = f", as many as had {lowest}, on train and validation rows together"
     sentence = f"Weights of epoch {trained.epoch}{choice}; learning rate {trained.learning_rate:.2g}"
-    if pipeline.facts.has_labels:
+    if pipeline.facts.has_classes:
         sentence += f"; calibrated with a temperature of {trained.temperature:.3g}"
     return f"{sentence}."
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.drift.distinct_texts import FOLDS, SMALL, DistinctTexts, too_few
-from tasks.drift.statistics import Contrast, difference_p, judge_share, permutation_p
-from tasks.drift.types import Finding, MonitorQuestion, Strings
+from tasks.drift.statistics import (
+    Contrast,
+    JudgedChange,
+    any_difference_p,
+    difference_p,
+    judge_share,
+    mean_contrast,
+    permutation_p,
+)
+from tasks.drift.types import Bools, Finding, MonitorQuestion, Strings
 from tasks.stats.arrays import Codes, Floats
 
 SHOWN = 3  # categories that a note names
@@ -42,6 +50,42 @@ def category_shift(
     few = texts.n <= SMALL
     differ = _permutation_p(texts, old, new, len(names), question.seed) if few else difference_p(contrast, texts)
     return question.found(tested, differ, rows, "; ".join(_largest_changes(names, tables[0].sum(0), tables[1].sum(0))))
+
+
+def label_shift(
+    question: MonitorQuestion,
+    reference: Mapping[str, Bools] | None,
+    window: Mapping[str, Bools] | None,
+    codes: tuple[Codes, Codes],
+) -> Finding:
+    """predictions.labels: the largest change in the share of answers that hold a label, where answers are sets of them.
+
+    Each label is tested at an equal part of alpha (Bonferroni), up and down.
+    """
+    if reference is None or window is None:
+        return question.silent("not given in reference and window")
+    texts, rows = question.texts(*codes), (len(codes[0]), len(codes[1]))
+    if reason := too_few(texts):
+        return question.silent(reason, rows)
+    names = sorted({*reference, *window})
+    if not names:
+        return question.silent("no label was ever answered", rows)
+    tested = {name: _tested_label(question, texts, reference.get(name), window.get(name), len(names)) for name in names}
+    name = min(tested, key=lambda each: (max(tested[each][0].p, tested[each][1]), -abs(tested[each][0].effect), each))
+    change, differ, shares = tested[name]
+    whole = JudgedChange(change.effect, change.low, change.high, min(1.0, change.p * len(names)))
+    return question.found(whole, min(1.0, differ * len(names)), rows, f"{name}: {shares[0]:.1%}, now {shares[1]:.1%}")
+
+
+def _tested_label(
+    question: MonitorQuestion, texts: DistinctTexts, reference: Bools | None, window: Bools | None, labels: int
+) -> tuple[JudgedChange, float, tuple[float, float]]:
+    """How the share of one label of so many changed, the p-value of no change at all, and the two shares."""
+    old = np.zeros(len(texts.of_reference)) if reference is None else reference.astype(np.float64)
+    new = np.zeros(len(texts.of_window)) if window is None else window.astype(np.float64)
+    contrast, shares = mean_contrast(texts, old, new), (float(old.mean()), float(new.mean()))
+    tested = judge_share(contrast, shares, texts, question.minimum, question.alpha / labels, sides=2)
+    return tested, any_difference_p(texts, contrast, old, new, question.seed), shares
 
 
 def _shares_by_fold(texts: DistinctTexts, of_row: Codes, weight: Floats, category: Codes, count: int) -> Floats:

@@ -18,7 +18,7 @@ import numpy as np
 
 from configs.schema import Effects, Monitor
 from tasks.drift import inputs, performance
-from tasks.drift.categories import category_shift
+from tasks.drift.categories import category_shift, label_shift
 from tasks.drift.distinct_texts import text_codes, texts_of
 from tasks.drift.mmd import kernel_space, strangest_texts
 from tasks.drift.types import MONITORS, Finding, MonitorQuestion, Sample
@@ -72,6 +72,7 @@ def _monitors_with_data(reference: Sample) -> Mapping[str, bool]:
         "inputs.missing": "missing" in reference.flags,
         "inputs.duplicates": True,
         "predictions.classes": reference.prediction is not None,
+        "predictions.labels": reference.labels is not None,
         "predictions.number": "answer" in reference.numbers,
         "predictions.confidence": scored,
         "predictions.calibration": scored and right,
@@ -96,6 +97,7 @@ def _monitor_tests(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
             effects.share,
             lambda question, old, new: category_shift(question, old.prediction, new.prediction, _text_codes(old, new)),
         ),
+        "predictions.labels": (effects.share, _judge_labels),
         "predictions.number": (effects.number, _judge_number("answer", scaled=True)),
         "predictions.confidence": (effects.number, _judge_confidence),
         "predictions.calibration": (effects.accuracy, performance.calibration_shift),
@@ -117,6 +119,10 @@ def _judge_language(question: MonitorQuestion, old: Sample, new: Sample) -> Find
 
 def _judge_missing(question: MonitorQuestion, old: Sample, new: Sample) -> Finding:
     return inputs.missing_shift(question, old.flags.get("missing"), new.flags.get("missing"), _text_codes(old, new))
+
+
+def _judge_labels(question: MonitorQuestion, old: Sample, new: Sample) -> Finding:
+    return label_shift(question, old.labels, new.labels, _text_codes(old, new))
 
 
 def _judge_confidence(question: MonitorQuestion, old: Sample, new: Sample) -> Finding:

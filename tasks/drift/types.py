@@ -25,6 +25,7 @@ MONITORS = (
     "inputs.missing",
     "inputs.duplicates",
     "predictions.classes",
+    "predictions.labels",
     "predictions.number",
     "predictions.confidence",
     "predictions.calibration",
@@ -40,9 +41,10 @@ class Sample:
 
     `texts`: a number per row, equal where the text is, *across both samples too* (`text_codes`). `embeddings`: of the untuned base;
     a row of NaN was not embedded and is left out. `numbers`: "length", "vocabulary" (the share of a row's words that training did
-    not know), and "answer" where answers are numbers; NaN is left out. `categories`: "language". `flags`: "missing". `correct`: 1
-    or 0, or a score between, NaN where unknown; `error`: of an answer that is a number, how far it was off, NaN where unknown.
-    `audit_probability`: with which a row was drawn to be labelled; a label without one is no audit, and not counted.
+    not know), and "answer" where answers are numbers; NaN is left out. `categories`: "language". `flags`: "missing". `labels`: of
+    answers that are sets of labels, label -> whether it was answered; one that is absent never was. `correct`: 1 or 0, or a score
+    between, NaN where unknown; `error`: of an answer that is a number, how far it was off, NaN where unknown. `audit_probability`:
+    with which a row was drawn to be labelled; a label without one is no audit, and not counted.
     In a reference None means that every known label counts alike.
     """
 
@@ -53,6 +55,7 @@ class Sample:
     flags: Mapping[str, Bools] = field(default_factory=dict)
     confidence: Floats | None = None
     prediction: Strings | None = None
+    labels: Mapping[str, Bools] | None = None
     correct: Floats | None = None
     error: Floats | None = None
     audit_probability: Floats | None = None
@@ -75,6 +78,7 @@ class Sample:
             flags={name: values[chosen] for name, values in self.flags.items()},
             confidence=select(self.confidence),  # type: ignore[arg-type]
             prediction=select(self.prediction),  # type: ignore[arg-type]
+            labels=None if self.labels is None else {name: values[chosen] for name, values in self.labels.items()},
             correct=select(self.correct),  # type: ignore[arg-type]
             error=select(self.error),  # type: ignore[arg-type]
             audit_probability=select(self.audit_probability),  # type: ignore[arg-type]

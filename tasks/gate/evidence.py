@@ -26,7 +26,8 @@ class Evidence:
     and `baseline`, the best one; `trivial` is None where the best one is the trivial one. `anchor` is the last version that won by
     `better`. `groups`: one value per row, null where the row stands alone. `recent` marks the rows of `gate.window`,
     `fair` those that are no exact or near duplicates of a training or validation row of *either* model; None means all. `slices`
-    names columns of strings; `classes` are the targets. `look` is the number, from 1, of this decision among all that were taken
+    names columns of strings; `classes` are the targets, where each is one class; `label_rows` marks the rows
+    of each label, where targets are sets. `look` is the number, from 1, of this decision among all that were taken
     on the pipeline in the last 52 weeks, against any champion and on any test rows: a rerun of the same decision-key is no new
     look. `metrics` are the challenger's, for the floors. `largest_difference`, which real scores need: what one row can differ by,
     as the problem declares it; larger differences are clipped. `scale`: what margins and effects that the config leaves out are
@@ -46,6 +47,7 @@ class Evidence:
     fair: NDArray[np.bool_] | None = None
     slices: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
     classes: NDArray[np.generic] | None = None
+    label_rows: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     look: int = 1
     metrics: Mapping[str, float] = field(default_factory=dict)
     largest_difference: float | None = None

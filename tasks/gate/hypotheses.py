@@ -124,6 +124,11 @@ def guard_questions(evidence: Evidence, settings: ScaledGate, rows: ComparedRows
         for value in np.unique(categories[rows.primary]):
             mask = rows.primary & (categories == value)
             yield Question(f"{prefix}{value}", "guard", margin, _pairs_against(evidence, evidence.champion, mask, rows.codes))
+    for label, marked in evidence.label_rows.items():
+        mask = rows.primary & marked
+        if mask.any():
+            pairs = _pairs_against(evidence, evidence.champion, mask, rows.codes)
+            yield Question(f"label {label}", "guard", guards.class_margin, pairs)
     if rows.older.any():
         yield Question(
             "older rows", "guard", guards.older_margin, _pairs_against(evidence, evidence.champion, rows.older, rows.codes)

@@ -96,11 +96,25 @@ def _check_head(folder: Path, config: dict[str, Any], problem: ProblemName) -> t
     if heads[0] not in getattr(modeling_auto, task.finetuned_table).values():
         remedy = f"write it with {task.finetuned_class}, or fine-tune it here: model.base={folder}"
         raise refuse_folder(folder, f"config.json says {heads[0]}, which is no model for {problem}", remedy)
-    return _read_labels(folder, config) if facts_of(problem).has_labels else ()
+    facts = facts_of(problem)
+    if facts.is_number:
+        _check_single_number(folder, config)
+    return _read_labels(folder, config, sets=facts.has_label_sets) if facts.has_labels else ()
 
 
-def _read_labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
-    if (kind := config.get("problem_type")) not in (None, "single_label_classification"):
+def _check_single_number(folder: Path, config: dict[str, Any]) -> None:
+    if (kind := config.get("problem_type")) not in (None, "regression"):
+        raise refuse_folder(folder, f"its problem_type is {kind}", "a text has one number here")
+    names = config.get("id2label") or {}
+    if len(names) != 1:
+        raise refuse_folder(folder, f"its head has {len(names)} outputs", "write it with num_labels=1, for one number")
+
+
+def _read_labels(folder: Path, config: dict[str, Any], *, sets: bool) -> tuple[str, ...]:
+    kind = config.get("problem_type")
+    if sets and kind != "multi_label_classification":
+        raise refuse_folder(folder, f"its problem_type is {kind}", "a text has any number of labels here, each by itself")
+    if not sets and kind not in (None, "single_label_classification"):
         raise refuse_folder(folder, f"its problem_type is {kind}", "a text has one class here")
     names = {int(code): str(name) for code, name in (config.get("id2label") or {}).items()}
     remedy = "name the classes as the data do, in id2label and label2id of config.json, in the order of the logits"

@@ -22,7 +22,7 @@ from tasks.learning.collapse import ASKED_FROM, CollapsedError, climbed_back, le
 from tasks.learning.device import Numerics, peak_memory
 from tasks.learning.network import TRAINABLE, save_spec
 from tasks.learning.trainer import FitPlan, disk_errors
-from tasks.problems.types import Network
+from tasks.problems.types import Calibration, Network
 
 RESULT, STATE, TRAINED, BEST = "training.json", "trainer_state.json", "trained", "best"
 
@@ -57,8 +57,8 @@ class TrainingResult:
     """A finished training on disk; `weights` is the sha256 of its trainable.safetensors, `history` the log entries by step.
 
     `epoch` is the one whose weights these are (0: of an earlier version, which did not record it); `temperature` calibrates a
-    classifier; `restart` says why training was begun once more at a lower `learning_rate`, if it was; `fold_rows` training rows,
-    answered by networks that had not learned from them, helped to choose the epoch.
+    classifier, `thresholds` the labels of sets; `restart` says why training was begun once more at a lower `learning_rate`, if it
+    was; `fold_rows` training rows, answered by networks that had not learned from them, helped to choose the epoch.
     """
 
     folder: Path
@@ -74,6 +74,7 @@ class TrainingResult:
     temperature: float = 1.0
     restart: str = ""
     fold_rows: int = 0
+    thresholds: tuple[float, ...] = ()
 
 
 class StoppedEarlyError(StoppedError):
@@ -92,12 +93,12 @@ def finished_fit(run: Path) -> TrainingResult | None:
 
 
 def fit_network(
-    trainer: Any, network: Network, plan: FitPlan, calibrate: Callable[[Network, int], float], listener: Listener
+    trainer: Any, network: Network, plan: FitPlan, calibrate: Callable[[Network, int], Calibration], listener: Listener
 ) -> TrainingResult:
     """Train to the end, from the newest valid checkpoint where there is one; the result appears whole in `plan.result`/trained.
 
     The weights kept are those of the best epoch on the held-out rows (see `best_epoch`), the last one's where there are none;
-    `calibrate` gives the temperature of weights of an epoch. Raises CollapsedError where training goes wrong for good.
+    `calibrate` gives the calibration of weights of an epoch. Raises CollapsedError where training goes wrong for good.
     """
     plan.run.mkdir(parents=True, exist_ok=True)
     start = newest_valid(plan.run, listener.notice)
@@ -132,15 +133,17 @@ def fit_network(
     return trained
 
 
-def _finish(trainer: Any, network: Network, plan: FitPlan, epoch: int, temperature: float, seconds: float) -> TrainingResult:
+def _finish(trainer: Any, network: Network, plan: FitPlan, epoch: int, calibration: Calibration, seconds: float) -> TrainingResult:
     earlier = plan.earlier.followed_by(trainer.state.log_history, trainer.state.global_step, seconds)
     with disk_errors(plan.result), atomic_folder(plan.result / TRAINED) as aside:
         save_trainable(network.model, aside / TRAINABLE)
-        save_spec(replace(network.spec, temperature=temperature, shares=plan.shares), aside)
+        spec = replace(network.spec, shares=plan.shares or network.spec.shares, **asdict(calibration))
+        save_spec(spec, aside)
         weights = hashlib.sha256((aside / TRAINABLE).read_bytes()).hexdigest()
         result = TrainingResult(
             aside, weights, earlier.steps, earlier.seconds, peak_memory(plan.numerics), plan.micro, plan.numerics, earlier.history,
-            epoch, plan.learning_rate, temperature, earlier.restart, len(plan.folds.targets) if plan.folds else 0,
+            epoch, plan.learning_rate, calibration.temperature, earlier.restart, len(plan.folds.targets) if plan.folds else 0,
+            calibration.thresholds,
         )  # fmt: skip
         (aside / RESULT).write_text(json.dumps({**asdict(result), "folder": None}))
     done = finished_fit(plan.result)

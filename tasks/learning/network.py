@@ -108,5 +108,5 @@ def read_spec(folder: Path) -> Spec:
 
 def spec_from(values: Mapping[str, Any]) -> Spec:
     """A description from its JSON, which knows no tuples."""
-    tuples = {name: tuple(values.get(name, ())) for name in ("labels", "spellings", "shares")}
+    tuples = {name: tuple(values.get(name, ())) for name in ("labels", "spellings", "shares", "thresholds")}
     return Spec(**{**values, **tuples})

@@ -17,6 +17,10 @@ def problem_of(name: ProblemName) -> Problem:
             from tasks.problems.text_classification import TextClassification
 
             return TextClassification()
+        case "multi-label-classification":
+            from tasks.problems.multi_label_classification import MultiLabelClassification
+
+            return MultiLabelClassification()
         case "text-regression":
             from tasks.problems.text_regression import TextRegression
 

@@ -69,6 +69,10 @@ class EncoderHead(Problem):
     def read_logits(self, spec: Spec, logits: npt.NDArray[np.float32]) -> list[NetworkAnswer]:
         """The answers of logits (n, head size), as callers of the service know them."""
 
+    def fit_thresholds(self, logits: npt.NDArray[np.float32], targets: Sequence[Sequence[float]]) -> tuple[float, ...]:
+        """The probability from which each label is answered, chosen on logits and encoded targets of held-out rows; none here."""
+        return ()
+
     # --- the contract ---
 
     def build_model(self, spec: Spec, base: Path, tokenizer: PreTrainedTokenizerBase, adapt: Adapt) -> tuple[nn.Module, Spec]:

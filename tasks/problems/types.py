@@ -38,7 +38,7 @@ class Spec:
     """The description that rebuilds a network from its base and the moved weights; stored as JSON with every artifact.
 
     `temperature` divides a classifier's logits; versions from before it was fitted have 1. `shares` are the class shares towards
-    which it draws them; versions from before have none.
+    which it draws them, of sets of labels the shares of rows that each head begins with; versions from before have none.
     `head`: new, a linear head of ours on a base; own, the base's own head, as an adopted model has it: no weight of it moves.
     `labels` are spelled canonically, and so compared; `spellings` are those that a network of an earlier version answers with,
     where it was stored with others. `text_view` is what it reads of placeholders (`tasks/data/redaction/placeholders.py`).
@@ -58,6 +58,7 @@ class Spec:
     text_view: int = TAGGED
     spellings: tuple[str, ...] = ()
     pooling: Pooling | Literal["earlier"] | None = None  # of a classifier; None: its base is probed
+    thresholds: tuple[float, ...] = ()  # of sets of labels: the probability from which each is answered
     location: float = 0.0  # of numbers: a logit of 0 stands for it, and one of 1 for a `spread` more
     spread: float = 1.0
     target_tokenizer: str = ""  # the folder within the base with the tokenizer of targets, where that is another one
@@ -136,6 +137,14 @@ class ScoredBaselines:
 
     each: tuple[ScoredBaseline, ...]
     points: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is fitted to held-out rows once the weights are there: a temperature, or a threshold for each label; see `Spec`."""
+
+    temperature: float = 1.0
+    thresholds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

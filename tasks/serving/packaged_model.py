@@ -76,7 +76,10 @@ class PackagedModel:
         return [text if isinstance(text, PreparedTexts) else next(fresh) for text in texts]
 
     def predict(self, texts: Sequence[str], batch_size: int = 64) -> pd.DataFrame:
-        """Raw texts -> one line each: `label` and `score` (its probability), `number`, or `text` (the answer, greedily decoded)."""
+        """Raw texts -> one line each.
+
+        `label`, or `labels` as a JSON list, and `score`, its probability; `number`; or `text`, the answer, greedily decoded.
+        """
         import pandas as pd
 
         spec, ready = self.network.spec, self.prepare(texts) if texts else []
@@ -86,7 +89,8 @@ class PackagedModel:
         predictions = [answer.prediction for answer in answers]
         facts = facts_of(spec.problem)
         if facts.has_labels:
-            return pd.DataFrame({"label": predictions, "score": [answer.score for answer in answers]})
+            name = "label" if facts.has_classes else "labels"
+            return pd.DataFrame({name: predictions, "score": [answer.score for answer in answers]})
         if facts.is_number:
             return pd.DataFrame({"number": [float(prediction) for prediction in predictions]})
         return pd.DataFrame({"text": predictions})

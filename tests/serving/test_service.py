@@ -14,8 +14,9 @@ from serving_parts import LABELS, TEXTS, Standing, restated, served, service, ve
 
 from configs.errors import InfraError, InputError
 from tasks.serving.batcher import Prediction
+from tasks.serving.http.answer_types import DrawnAnswer
 from tasks.serving.http.auth import is_local, read_keys
-from tasks.serving.http.messages import LONGEST_WHAT, LONGEST_WHERE, DrawnAnswer, Refusal
+from tasks.serving.http.messages import LONGEST_WHAT, LONGEST_WHERE, Refusal
 from tasks.serving.http.middleware import PATHS
 
 KEYS = ("first-key-of-sixteen-letters", "second-key-of-sixteen-letters")

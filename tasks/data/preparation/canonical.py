@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from configs.errors import InputError
 from configs.schema import Data, ProblemName, facts_of
+from tasks.data.label_sets import read_indicators, read_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import holds_half_character
 from tasks.data.numbers import FORM, canonical_number
@@ -16,7 +17,7 @@ from tasks.data.preparation.split import SPLITS
 from tasks.data.redaction.pseudonyms import file_name, pseudonyms_of
 from tasks.data.redaction.redact import Redactor
 from tasks.data.sources.chunk import Chunk, cell_shape, cell_text
-from tasks.data.sources.columns import source_columns, split_column, wanted_columns
+from tasks.data.sources.columns import INDICATOR, source_columns, split_column, wanted_columns
 from tasks.data.sources.read_files import read_chunks
 from tasks.data.sources.source_files import data_files
 from tasks.data.sources.times import read_times
@@ -99,12 +100,19 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
         if name == "target" and settings.target == "number":
             out[name] = _read_numbers(chunk, column, refused)
             continue
+        if name.startswith(INDICATOR):
+            continue
+        if name == "target" and settings.target == "labels":
+            out[name] = _read_label_sets(chunk, column, settings.data.label_separator, refused)
+            continue
         as_text = _as_label if name == "target" and settings.target == "label" else cell_text
         out[name] = [as_text(v, chunk, column, i) for i, v in enumerate(chunk.columns[column])]
         if name in ("text", "text_pair", "target", "rejected"):
             _check_length(out[name], chunk, column, settings.data.max_characters)
         if name == "time":
             out[name] = read_times(out[name], chunk, column)
+    if labels := [column for name, column in settings.names.items() if name.startswith(INDICATOR)]:
+        out["target"] = _read_indicators(chunk, labels, refused)
     out["text"] = _join_inputs(out["text"], out.pop("text_pair", None))
     split = split_column(settings.data)
     if split is not None:
@@ -125,7 +133,7 @@ def _arrow_column(values: list[str | None] | pa.Array, field: pa.Field, names: d
             broken = isinstance(value, str) and holds_half_character(value)
             whole.append(None if broken else value)
             if broken:
-                refused[index] = f"its `{names[field.name]}` holds half of a surrogate pair, which is no character"
+                refused[index] = f"its `{names.get(field.name, field.name)}` holds half of a surrogate pair, which is no character"
         return pa.array(whole, type=field.type)
 
 
@@ -162,6 +170,31 @@ def _read_numbers(chunk: Chunk, column: str, refused: dict[int, str]) -> list[st
             numbers.append(None)
             refused[index] = f"its `{column}` is no number, but of the form {cell_shape(str(value))!r}: write {FORM}"
     return numbers
+
+
+def _read_label_sets(chunk: Chunk, column: str, separator: str, refused: dict[int, str]) -> list[str | None]:
+    """The sets of labels of a column; a cell that is none becomes null, and its row is refused."""
+    sets: list[str | None] = []
+    for index, value in enumerate(chunk.columns[column]):
+        try:
+            sets.append(read_label_set(value, separator))
+        except ValueError:
+            sets.append(None)
+            refused[index] = f"its `{column}` is no list of labels: write them with {separator!r} between, or as a list"
+    return sets
+
+
+def _read_indicators(chunk: Chunk, labels: list[str], refused: dict[int, str]) -> list[str | None]:
+    """The sets of labels of columns that hold 1 or 0, a label each; a row with another cell is refused."""
+    names = [canonical_label(label) or label for label in labels]
+    sets: list[str | None] = []
+    for index, cells in enumerate(zip(*(chunk.columns[label] for label in labels), strict=True)):
+        try:
+            sets.append(read_indicators(names, cells))
+        except ValueError as error:
+            sets.append(None)
+            refused[index] = f"its `{error}` is neither 1 nor 0: whether that label applies is not known"
+    return sets
 
 
 def _check_length(values: list[str | None], chunk: Chunk, column: str, longest: int) -> None:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from configs.errors import InputError
 from configs.schema import Data, ProblemName, Window, facts_of
 from tasks.common.workspace import workspace, world_faults
-from tasks.data.feedback import as_canonical, spelled_as_known
+from tasks.data.feedback import as_canonical, sets_spelled_as_known, spelled_as_known
+from tasks.data.label_sets import all_labels
 from tasks.data.preparation.canonical import canonical_parts, source_places
 from tasks.data.redaction.key import redaction_key
 from tasks.data.redaction.pseudonyms import PSEUDONYM
@@ -92,7 +93,8 @@ def load_source(
     disable_progress_bars()
     target = folder / "raw.arrow"
     schema = canonical_schema(data.slices, pairs=pairs)
-    classifies = facts_of(problem).has_labels
+    facts = facts_of(problem)
+    classifies, labels_in = facts.has_labels, all_labels if facts.has_label_sets else _each_label
     labels, outside, unusable = set[str](), set[str](), dict[int, str]()
     rows_read = rows_written = 0
     with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
@@ -103,13 +105,13 @@ def load_source(
             unusable |= {rows_written + int(inside[:i].sum()): reason for i, reason in part.refused.items() if inside[i]}
             rows_read, rows_written = rows_read + part.rows.num_rows, rows_written + rows_inside.num_rows
             if classifies:
-                labels |= _distinct_targets(rows_inside)
-                outside |= _distinct_targets(part.rows) if rows_inside.num_rows < part.rows.num_rows else set()
+                labels.update(labels_in(_distinct_targets(rows_inside)))
+                outside.update(labels_in(_distinct_targets(part.rows)) if rows_inside.num_rows < part.rows.num_rows else ())
         if redactor is not None and data.redact.labels == "refuse":
             _refuse_personal_labels(labels | outside, redactor)
         for batch in as_canonical(feedback, schema) if feedback else ():
             rows_read += batch.num_rows
-            whole = _respell_labels(batch, labels, redactor) if classifies else batch
+            whole = _respell_labels(batch, labels, redactor, sets=facts.has_label_sets) if classifies else batch
             writer.write_batch(whole.filter(pa.array(_in_window(whole, data.window))))
     rows = Dataset.from_file(str(target))
     if len(rows) == 0:
@@ -151,11 +153,16 @@ def _refuse_personal_labels(labels: set[str], redactor: Redactor) -> None:
         )
 
 
-def _respell_labels(batch: pa.RecordBatch, labels: set[str], redactor: Redactor | None) -> pa.RecordBatch:
+def _each_label(targets: Iterable[str]) -> Iterable[str]:
+    return targets
+
+
+def _respell_labels(batch: pa.RecordBatch, labels: set[str], redactor: Redactor | None, *, sets: bool) -> pa.RecordBatch:
     """Rows of feedback, with the source's own label in place of one that differs from it in spelling alone."""
     import pyarrow as pa
 
-    targets = spelled_as_known(batch.column("target").to_pylist(), labels, redactor)
+    respell = sets_spelled_as_known if sets else spelled_as_known
+    targets = respell(batch.column("target").to_pylist(), labels, redactor)
     return batch.set_column(
         batch.schema.get_field_index("target"), batch.schema.field("target"), pa.array(targets, type=pa.string())
     )

@@ -29,6 +29,7 @@ from tasks.data.preparation.row_filters import (
 )
 from tasks.data.preparation.row_index import NOT_GIVEN, Marks, common_words, index_rows
 from tasks.data.preparation.split import SPLITS, TEST, TRAIN, VALIDATION, by_hash, by_time
+from tasks.data.preparation.vocabulary import targets_labels
 from tasks.data.redaction.pseudonyms import PSEUDONYM
 from tasks.data.redaction.redact import Redactor
 
@@ -114,8 +115,9 @@ def prepare_rows(raw: RawRows, data: Data, redactor: Redactor | None, quarantine
     if isinstance(data.split, TimeSplit):
         later_groups(marks, split, fate)
     as_given = isinstance(data.split, GivenSplit)
-    if facts_of(raw.problem).has_labels:
-        aside |= _quarantine_unknown_labels(rows, marks, fate, origin)
+    facts = facts_of(raw.problem)
+    if facts.has_labels:
+        aside |= _quarantine_unknown_labels(rows, fate, origin, sets=facts.has_label_sets)
         aside |= _conflicts(rows, marks, split, fate, as_given, origin)
     order = _canonical_order(rows, marks)
     threshold = data.deduplicate.threshold if data.deduplicate.enabled else None
@@ -174,13 +176,23 @@ def _splits(
     return np.where(feedback, TRAIN, split).astype(np.int8)
 
 
-def _quarantine_unknown_labels(rows: Dataset, marks: Marks, fate: NDArray[np.uint8], origin: NDArray[np.int8]) -> dict[int, str]:
+def _quarantine_unknown_labels(rows: Dataset, fate: NDArray[np.uint8], origin: NDArray[np.int8], *, sets: bool) -> dict[int, str]:
     """Set aside feedback with a label that no other row has: a comment alone makes no class."""
-    feedback = origin == ORIGINS.index(FEEDBACK)
-    alone = np.flatnonzero((fate == KEPT) & feedback & ~np.isin(marks.target, marks.target[(fate == KEPT) & ~feedback]))
-    fate[alone] = QUARANTINED
-    labels = take_rows(rows, alone, ["target"]).column("target").to_pylist()
-    return {int(i): f"no row of the source is labelled `{label}`" for i, label in zip(alone, labels, strict=True)}
+    feedback = np.flatnonzero((fate == KEPT) & (origin == ORIGINS.index(FEEDBACK)))
+    if not len(feedback):
+        return {}
+    others = np.flatnonzero((fate == KEPT) & (origin != ORIGINS.index(FEEDBACK)))
+    own = take_rows(rows, others, ["target"]).column("target").unique().to_pylist()
+    known = {label for target in own for label in targets_labels(target, sets=sets)}
+    targets = take_rows(rows, feedback, ["target"]).column("target").to_pylist()
+    unknown = {
+        int(row): label
+        for row, target in zip(feedback, targets, strict=True)
+        for label in targets_labels(target, sets=sets)
+        if label not in known
+    }
+    fate[list(unknown)] = QUARANTINED
+    return {row: f"no row of the source is labelled `{label}`" for row, label in unknown.items()}
 
 
 def _conflicts(

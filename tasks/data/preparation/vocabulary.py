@@ -9,7 +9,7 @@ compared on, so a person decides, before anything is trained.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from configs.errors import ContractError
 from tasks.data.feedback import SOURCE
+from tasks.data.label_sets import labels_of
 from tasks.data.labels import by_fold, fold_label
 
 if TYPE_CHECKING:
@@ -94,15 +95,17 @@ def gone_labels(counts: Mapping[str, int], known: KnownLabels) -> list[str]:
     return sorted(labels, key=lambda label: (-known.earlier[label], label))
 
 
-def refuse_feedback(targets: Mapping[str, str], counts: Mapping[str, int], known: KnownLabels, policy: Policy) -> dict[str, str]:
-    """Row id -> why a row that people labelled is set aside, of `targets` (id -> label): feedback cannot stop a run.
+def refuse_feedback(
+    targets: Mapping[str, Sequence[str]], counts: Mapping[str, int], known: KnownLabels, policy: Policy
+) -> dict[str, str]:
+    """Row id -> why a row that people labelled is set aside, of `targets` (id -> labels): feedback cannot stop a run.
 
     A label that differs from the source's in spelling alone was respelled when it was loaded. Another label is refused
     where it is another spelling of a known label, or of another label that is as new, or where the vocabulary is frozen.
     """
     if policy == "free":
         return {}
-    new = {label for label in targets.values() if label not in counts}
+    new = {label for labels in targets.values() for label in labels if label not in counts}
     folds = by_fold(new.union(counts, known.all))
     reasons = {}
     for label in new:
@@ -111,21 +114,35 @@ def refuse_feedback(targets: Mapping[str, str], counts: Mapping[str, int], known
             reasons[label] = f"its label `{label}` differs from {', '.join(twins)} in spelling alone"
         elif policy == "frozen" and label not in known.all:
             reasons[label] = f"its label `{label}` is new, and contract.vocabulary is frozen"
-    return {row: reasons[label] for row, label in targets.items() if label in reasons}
+    refused = {row: [reasons[label] for label in labels if label in reasons] for row, labels in targets.items()}
+    return {row: own[0] for row, own in refused.items() if own}
 
 
-def count_labels(rows: Dataset, excluded: Collection[str], keep: NDArray[np.bool_] | None = None) -> Counter[str]:
-    """Rows of the source per label, without those whose id is `excluded`, and of those alone that the mask `keep` (rows,) names."""
+def count_labels(
+    rows: Dataset, excluded: Collection[str], keep: NDArray[np.bool_] | None = None, *, sets: bool = False
+) -> Counter[str]:
+    """Rows of the source per label, without those whose id is `excluded`, and of those alone that the mask `keep` (rows,) names.
+
+    `sets`: targets are sets of labels, and a row counts for each of its own.
+    """
     table = _label_rows(rows, excluded, keep, of_source=True)
-    counted = table.column("target").drop_null().value_counts()
-    return Counter({entry["values"].as_py(): entry["counts"].as_py() for entry in counted})
+    counts = Counter[str]()
+    for entry in table.column("target").drop_null().value_counts():
+        for label in targets_labels(entry["values"].as_py(), sets=sets):
+            counts[label] += entry["counts"].as_py()
+    return counts
 
 
-def feedback_labels(rows: Dataset, excluded: Collection[str]) -> dict[str, str]:
-    """Id -> label of the rows that people labelled."""
+def targets_labels(target: str, *, sets: bool) -> tuple[str, ...]:
+    """The labels of a target: itself, or those of the set that it is."""
+    return labels_of(target) if sets else (target,)
+
+
+def feedback_labels(rows: Dataset, excluded: Collection[str], *, sets: bool = False) -> dict[str, tuple[str, ...]]:
+    """Id -> labels of the rows that people labelled."""
     table = _label_rows(rows, excluded, None, of_source=False)
     pairs = zip(table.column("id").to_pylist(), table.column("target").to_pylist(), strict=True)
-    return {row: label for row, label in pairs if label is not None}
+    return {row: targets_labels(target, sets=sets) for row, target in pairs if target is not None}
 
 
 def _label_rows(rows: Dataset, excluded: Collection[str], keep: NDArray[np.bool_] | None, of_source: bool) -> pa.Table:

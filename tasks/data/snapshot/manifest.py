@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from configs.schema import facts_of
 from tasks.data import labels, normalise
 from tasks.data.feedback import ORIGINS
+from tasks.data.label_sets import all_labels, labels_of
 from tasks.data.preparation import deduplicate
 from tasks.data.preparation import split as splitting
 from tasks.data.preparation.prepare import Candidate, take_rows
@@ -58,11 +59,18 @@ def account_rows(candidate: Candidate, fate: NDArray[np.uint8], reasons: Mapping
 
 
 def _label_counts(candidate: Candidate, is_kept: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
-    """Label -> split -> rows."""
+    """Label -> split -> rows; of sets of labels a row counts for each."""
     labels = candidate.rows.data.table.column("target").combine_chunks().dictionary_encode()
     codes, names = np.asarray(labels.indices)[is_kept], labels.dictionary.to_pylist()
     table = np.zeros((len(names), len(SPLITS)), dtype=np.int64)
     np.add.at(table, (codes, candidate.split[is_kept]), 1)
+    if facts_of(candidate.raw.problem).has_label_sets:
+        labels_of_names, names = names, list(all_labels(names))
+        place = {label: row for row, label in enumerate(names)}
+        each = np.zeros((len(names), len(SPLITS)), dtype=np.int64)
+        for target, counts in zip(labels_of_names, table, strict=True):
+            each[[place[label] for label in labels_of(target)]] += counts
+        table = each
     return {name: dict(zip(SPLITS, row, strict=True)) for name, row in sorted(zip(names, table.tolist(), strict=True)) if any(row)}
 
 

@@ -76,7 +76,7 @@ def write_snapshot(
     problem = candidate.raw.problem
     try:
         check_groups(candidate, fate)
-        if facts_of(problem).has_labels:
+        if facts_of(problem).has_classes:
             check_labels(candidate, fate, reasons)
         check_rows(candidate, fate)
     except InputError as error:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from configs.schema import Data, GivenSplit, ProblemName, facts_of
 
+INDICATOR = "target of "  # begins the canonical name of a column that says whether a label applies
+
 
 def wanted_columns(data: Data, problem: ProblemName) -> dict[str, str]:
     """Canonical name -> the source's column, for all that the config names (the split column apart)."""
     facts = facts_of(problem)
-    names = {"text": getattr(data, facts.input_column), "target": getattr(data, facts.target_column), "rejected": data.rejected}
-    names |= {"text_pair": data.text_pair}
+    target = getattr(data, facts.target_column)
+    targets = {"target": target} if isinstance(target, str) else {f"{INDICATOR}{name}": name for name in target}
+    names = {"text": getattr(data, facts.input_column), **targets, "rejected": data.rejected, "text_pair": data.text_pair}
     names |= {"id": data.id, "time": data.time, "group": data.group}
     return {k: v for k, v in names.items() if v is not None} | {f"slice_{name}": name for name in data.slices}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tasks.learning import adapters
 from tasks.problems import problem_of
+from tasks.problems.types import Calibration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,8 +59,8 @@ class Objective(ABC):
     def make_trainer(self, network: Network, rows: EncodedRows, plan: FitPlan) -> Trainer:
         """The Trainer, its class one of `checkpointing_trainer`."""
 
-    def fit_temperature(
+    def calibrate(
         self, network: Network, held_out: list[Example], plan: FitPlan, epoch: int, folds: FoldAnswers | None
-    ) -> float:
-        """The temperature of a trained network, from held-out rows and the folds' answers after its epoch; 1 changes nothing."""
-        return 1.0
+    ) -> Calibration:
+        """The calibration of a trained network, from held-out rows and the folds' answers after its epoch."""
+        return Calibration()

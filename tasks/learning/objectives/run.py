@@ -26,7 +26,7 @@ from tasks.learning.objectives import objective_of
 from tasks.learning.objectives.base import Objective
 from tasks.learning.trainer import EarlierFits, FitPlan, default_epochs, disk_errors
 from tasks.problems import problem_of
-from tasks.problems.types import EncodedRows, Network, Spec
+from tasks.problems.types import Calibration, EncodedRows, Network, Spec
 
 COLLAPSED = "collapsed.json"  # how the first attempt went wrong
 SEARCH, AGAIN = "search", "again"  # folders of a run: the fit that finds the number of epochs, the one at a lower rate
@@ -55,7 +55,7 @@ class TrainingJob:
     start: Path | None
     learning_rate: float
     last_epoch: int | None = None
-    temperature: float | None = None
+    calibration: Calibration | None = None
     earlier: EarlierFits = field(default_factory=EarlierFits)
     folds: FoldAnswers | None = None
     answers: Path | None = None  # where a fold writes its answers after each epoch
@@ -69,7 +69,7 @@ def train_network(
     material: TrainingMaterial, settings: schema.Objective, training: Training, run: Path, listener: Listener,
     start: Path | None = None,
 ) -> TrainingResult:  # fmt: skip
-    """Fit to the rows, keeping the epoch that is best on those held out, on which the temperature is fitted too.
+    """Fit to the rows, keeping the epoch that is best on those held out, on which answers are calibrated too.
 
     With `training.refit` that number of epochs is found first, then both are fitted to for as long. Out of memory, once more with a
     quarter of the rows at a time: the effective batch stays `training.batch_size`. A loss that climbs back for good, that is no
@@ -101,7 +101,11 @@ def _fit_and_refit(job: TrainingJob, run: Path) -> TrainingResult:
     job.listener.notice(f"validation rows were answered best after epoch {search.epoch}: training on all rows for as long")
     earlier = EarlierFits(search.history, search.steps, search.seconds, search.restart)
     both = replace(
-        job, last_epoch=search.epoch, temperature=search.temperature, learning_rate=search.learning_rate, earlier=earlier
+        job,
+        last_epoch=search.epoch,
+        calibration=Calibration(search.temperature, tuple(search.thresholds)),
+        learning_rate=search.learning_rate,
+        earlier=earlier,
     )
     trained = _fit_with_restart(both.of(pd.concat([rows, held_out], ignore_index=True), held_out[:0]), run)
     shutil.rmtree(run / SEARCH)
@@ -197,8 +201,8 @@ def _attempt_fit(job: TrainingJob, run: Path, result: Path, micro: int, how: Num
     trainer = job.objective.make_trainer(network, EncodedRows(examples, held_out), plan)
     trainer.plan = plan
 
-    def calibrate(network: Network, epoch: int) -> float:
-        return job.temperature or job.objective.fit_temperature(network, held_out, plan, epoch, job.folds)
+    def calibrate(network: Network, epoch: int) -> Calibration:
+        return job.calibration or job.objective.calibrate(network, held_out, plan, epoch, job.folds)
 
     return fit_network(trainer, network, plan, calibrate, job.listener.after(job.earlier.steps))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from tasks.learning.trainer import FitPlan, checkpointing_trainer, disk_errors, 
 from tasks.problems import problem_of
 from tasks.problems.class_scores import calibrate_logits, class_shares, class_weights
 from tasks.problems.classifier import run_in_batches
+from tasks.problems.encoder_head import EncoderHead
+from tasks.problems.types import Calibration
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,7 +40,7 @@ class SupervisedObjective(Objective):
         self.settings = settings
 
     def check_rows(self, spec: Spec, held_out: pd.DataFrame) -> None:
-        unknown = sorted(set(held_out["target"]) - set(spec.labels)) if _has_labels(spec) else []
+        unknown = sorted(set(held_out["target"]) - set(spec.labels)) if _has_classes(spec) else []
         if unknown:
             raise InputError(
                 f"data: {len(unknown)} labels have no training row ({', '.join(unknown[:5])}): add rows, or leave them out"
@@ -47,14 +49,14 @@ class SupervisedObjective(Objective):
     def folds_of(
         self, spec: Spec, training: Training, rows: pd.DataFrame, held_out: pd.DataFrame
     ) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-        return folds.folds_of(training, rows, held_out) if _has_labels(spec) else []
+        return folds.folds_of(training, rows, held_out) if _has_classes(spec) else []
 
     def encode_rows(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
         problem = problem_of(spec.problem)
         return problem.encode_rows(tokenizer, spec, problem.read_rows(spec, rows))
 
     def complete_plan(self, plan: FitPlan, network: Network, examples: list[Example]) -> FitPlan:
-        if not _has_labels(network.spec):
+        if not _has_classes(network.spec):
             return plan
         targets, classes = _targets(examples), len(network.spec.labels)
         weights = class_weights(targets, classes).tolist() if self.settings.class_weights == "balanced" else None
@@ -69,26 +71,30 @@ class SupervisedObjective(Objective):
         settings = {**trainer_arguments(plan), "eval_strategy": "steps" if rows.held_out else "no"}
         problem = problem_of(network.spec.problem)
         trainer = problem.make_trainer(network, rows, self.settings, settings, checkpointing_trainer)
-        if _has_labels(network.spec):
+        if _has_classes(network.spec):
             trainer.compute_metrics = lambda answers: _calibrated_loss(answers, plan, trainer.state.global_step)
         return trainer
 
-    def fit_temperature(
+    def calibrate(
         self, network: Network, held_out: list[Example], plan: FitPlan, epoch: int, folds: folds.FoldAnswers | None
-    ) -> float:
-        if not _has_labels(network.spec) or not held_out:
-            return 1.0
+    ) -> Calibration:
+        problem = problem_of(network.spec.problem)
+        if not held_out or not isinstance(problem, EncoderHead):
+            return Calibration()
+        if not _has_classes(network.spec):
+            return Calibration(thresholds=problem.fit_thresholds(_logits(network, held_out, plan.numerics), _targets(held_out)))
         own, own_targets = _logits(network, held_out, plan.numerics), np.array(_targets(held_out))
         rows = folds.with_held_out(epoch, own, own_targets) if folds is not None else (own, own_targets)
         best, several = _best_calibrations(own, own_targets, rows, plan.shares)
-        return (several if several is not None and is_worth_it(several.loss, plan.untrained) else best).temperature
+        chosen = several if several is not None and is_worth_it(several.loss, plan.untrained) else best
+        return Calibration(chosen.temperature)
 
 
-def _has_labels(spec: Spec) -> bool:
-    return facts_of(spec.problem).has_labels
+def _has_classes(spec: Spec) -> bool:
+    return facts_of(spec.problem).has_classes
 
 
-def _targets(rows: list[Example]) -> list[int]:
+def _targets(rows: list[Example]) -> list[Any]:
     return [row["labels"] for row in rows]
 
 
@@ -108,7 +114,7 @@ def _class_check(network: Network, rows: list[Example], how: Numerics) -> Callab
 
 
 @dataclass(frozen=True)
-class Calibration:
+class TriedTemperature:
     """A temperature, the log loss in nats of the rows that chose it, and whether nearly all held-out rows get one class by it."""
 
     temperature: float
@@ -121,14 +127,14 @@ def _best_calibrations(
     own_targets: npt.NDArray[np.int64],
     rows: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
     shares: Sequence[float],
-) -> tuple[Calibration, Calibration | None]:
+) -> tuple[TriedTemperature, TriedTemperature | None]:
     """The best calibration by `rows`, logits and targets; if it gives held-out rows one class, also the best that does not."""
     logits, targets = rows
 
-    def at(value: float) -> Calibration:
+    def at(value: float) -> TriedTemperature:
         answers = calibrate_logits(own, value, shares).argmax(1).tolist()
         loss = temperature.log_loss(logits, targets, value, shares)
-        return Calibration(value, loss, collapse.hardly_varies(answers, own_targets.tolist()))
+        return TriedTemperature(value, loss, collapse.hardly_varies(answers, own_targets.tolist()))
 
     best = at(temperature.fit_temperature(logits, targets, shares))
     highest = temperature.highest_temperature(own, own_targets, shares) if best.one_class else None

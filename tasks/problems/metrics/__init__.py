@@ -102,6 +102,15 @@ def regression_metrics(targets: NDArray[np.floating], predictions: NDArray[np.fl
     return _compute_modules(FROM_NUMBERS, columns)
 
 
+def label_set_metrics(targets: NDArray[np.bool_], predictions: NDArray[np.bool_]) -> dict[str, float]:
+    """f1_rows, subset_accuracy, f1_micro, f1_macro, precision_micro and recall_micro of two tables (n, labels)."""
+    lighten_evaluate()
+    from tasks.problems.metrics.label_set_modules import LabelSets
+
+    columns = {"references": np.asarray(targets, dtype=np.int64), "predictions": np.asarray(predictions, dtype=np.int64)}
+    return _compute_modules((LabelSets,), columns)
+
+
 def _label_codes(targets: ArrayLike, predictions: ArrayLike, labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
     """Both columns as codes, checked here, as Arrow would silently cut 0.5 to class 0; every code must name a label."""
     references, codes = checked_codes(targets, predictions)

@@ -36,6 +36,7 @@ KNOWN = (
     MonitorKind("inputs.duplicates", "Duplicates", "share", "more or fewer texts that repeat another"),
     MonitorKind("inputs.missing", "Missing texts", "share", "more or fewer empty texts"),
     MonitorKind("predictions.classes", "Predicted classes", "share", "largest change of a class's share", 1),
+    MonitorKind("predictions.labels", "Predicted labels", "share", "largest change in how many answers hold a label"),
     MonitorKind("predictions.number", "Predicted number", "deviation", "how much larger or smaller the answers are"),
     MonitorKind("predictions.confidence", "Confidence", "deviation", "how much surer or less sure the model is"),
     MonitorKind("predictions.calibration", "Calibration", "share", "wrong more (or less) often than its confidence used to mean"),

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from configs.errors import InfraError
 from configs.schema import facts_of
+from tasks.data.label_sets import labels_of
 from tasks.data.normalise import unusable_reason
 from tasks.data.redaction.redact import OVER_BUDGET
 from tasks.serving.alias_follower import FollowerState
@@ -88,8 +89,10 @@ class AnswerRoutes:
 
     def _answer_body(self, answer_id: str, prediction: Prediction) -> dict[str, object]:
         facts = facts_of(self.service.problem)
-        if facts.has_labels:
+        if facts.has_classes:
             return {"id": answer_id, "label": prediction.prediction, "score": prediction.score}
+        if facts.has_label_sets:
+            return {"id": answer_id, "labels": list(labels_of(prediction.prediction)), "score": prediction.score}
         if facts.is_number:
             return {"id": answer_id, "number": float(prediction.prediction)}
         return {"id": answer_id, "text": prediction.prediction}

@@ -1,6 +1,8 @@
-"""The answers over HTTP, one type for each kind of target."""
+"""The answers over HTTP, one type for each kind of target, and those that wait for a label."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from pydantic import BaseModel
 
@@ -10,6 +12,15 @@ class LabelAnswer(BaseModel):
 
     id: str
     label: str
+    score: float
+    version: str
+
+
+class LabelsAnswer(BaseModel):
+    """The labels of a text, none or many, and the probability of just that set; `id` is what feedback refers to."""
+
+    id: str
+    labels: list[str]
     score: float
     version: str
 
@@ -30,4 +41,25 @@ class TextAnswer(BaseModel):
     version: str
 
 
-ANSWERS: dict[str, type[BaseModel]] = {"label": LabelAnswer, "number": NumberAnswer, "text": TextAnswer}  # by kind of target
+class DrawnAnswer(BaseModel):
+    """An answer that was drawn to be labelled, its text as the model saw it."""
+
+    id: str
+    time: datetime
+    version: str
+    text: str
+    text_pair: str | None = None
+    prediction: str
+    score: float | None
+
+
+class DrawnAnswers(BaseModel):
+    answers: list[DrawnAnswer]
+
+
+ANSWERS: dict[str, type[BaseModel]] = {  # by kind of target
+    "label": LabelAnswer,
+    "labels": LabelsAnswer,
+    "number": NumberAnswer,
+    "text": TextAnswer,
+}

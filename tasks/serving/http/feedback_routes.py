@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from configs.errors import InfraError, InputError
+from tasks.data.label_sets import write_label_set
+from tasks.data.labels import canonical_label
 from tasks.data.normalise import unusable_reason
 from tasks.data.numbers import format_number
 from tasks.data.redaction.redact import OVER_BUDGET
@@ -47,7 +49,7 @@ class FeedbackRoutes:
         feedback = parse_body(self.runtime.messages.feedback, await self.runtime.request_body(request), FEEDBACK)
         if feedback.source == "audit" and "audit" not in caller.roles:
             raise lacks_role("audit", "body.source")
-        value = format_number(feedback.value) if isinstance(feedback.value, float) else feedback.value
+        value = _kept_value(feedback.value)
         if reason := unusable_reason(value):
             raise Refusal(422, f"the value {reason}", "body.value", "send one that says something")
         record = Feedback(new_id(), feedback.answer_id, datetime.now(UTC), feedback.kind, value, feedback.source)
@@ -98,6 +100,16 @@ class FeedbackRoutes:
         if self.service.traffic is None:
             raise Refusal(409, "this service keeps no log of its traffic", path, "set serving.log to true")
         return self.service.traffic
+
+
+def _kept_value(value: str | float | list[str]) -> str:
+    """A value as the log keeps it: texts as they are, numbers and sets of labels in their one spelling."""
+    match value:
+        case float():
+            return format_number(value)
+        case list():
+            return write_label_set(label for each in value if (label := canonical_label(each)) is not None)
+    return value
 
 
 def _refuse_odd_keys(request: Request) -> None:

@@ -30,6 +30,7 @@ from tasks.serving.http.answer_types import ANSWERS
 # Characters of a refusal: whatever is repeated of a request is searched for credentials.
 LONGEST_WHERE = 200
 LONGEST_WHAT = 600  # why a version does not load, which has 500, is given whole
+MOST_LABELS = 200  # of a set that a person sends
 MOST_KEYS = 20  # of a body: each that is not read is a fault, and listing 100,000 of them holds all callers up for a second
 
 
@@ -60,22 +61,6 @@ class FeedbackTaken(BaseModel):
     """It is kept; the answer it is about is looked up later."""
 
     id: str
-
-
-class DrawnAnswer(BaseModel):
-    """An answer that was drawn to be labelled, its text as the model saw it."""
-
-    id: str
-    time: datetime
-    version: str
-    text: str
-    text_pair: str | None = None
-    prediction: str
-    score: float | None
-
-
-class DrawnAnswers(BaseModel):
-    answers: list[DrawnAnswer]
 
 
 class Alive(BaseModel):
@@ -176,8 +161,10 @@ def _feedback_type(problem: ProblemName, max_characters: int) -> Any:
         "source": (Literal["user", "audit"], Field("user", description="audit: a label that /audit asked for")),
     }
     thumb = _model("Thumb", "Good or not.", {**common, "kind": (Literal["thumb"], ...), "value": (Literal["up", "down"], ...)})  # type: ignore[dict-item]
+    label: Any = Annotated[str, StringConstraints(min_length=1, max_length=200)]
     values: dict[str, tuple[str, Any]] = {
-        "label": ("The right label.", Annotated[str, StringConstraints(min_length=1, max_length=200)]),
+        "label": ("The right label.", label),
+        "labels": ("The right labels, none or many.", Annotated[list[label], Field(max_length=MOST_LABELS)]),
         "number": ("The right number.", FiniteFloat),
         "text": ("The better text.", Annotated[str, StringConstraints(min_length=1, max_length=max_characters)]),
     }

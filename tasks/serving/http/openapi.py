@@ -8,8 +8,9 @@ from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from configs.schema import facts_of
+from tasks.serving.http.answer_types import DrawnAnswers
 from tasks.serving.http.auth import Keys
-from tasks.serving.http.messages import Alive, DrawnAnswers, FaultAnswer, FeedbackTaken, Messages, Readiness, Ready
+from tasks.serving.http.messages import Alive, FaultAnswer, FeedbackTaken, Messages, Readiness, Ready
 from tasks.serving.http.middleware import NEEDS, OPEN
 
 FAULTS = {
@@ -124,6 +125,6 @@ def _question_examples(messages: Messages) -> dict[str, object]:
 
 def _feedback_examples(messages: Messages) -> dict[str, object]:
     facts = facts_of(messages.problem)
-    value = {"label": "refund_status", "number": 3.5, "text": "7"}[facts.target]
+    value = {"label": "refund_status", "labels": ["billing", "login"], "number": 3.5, "text": "7"}[facts.target]
     better = {"kind": facts.feedback, "value": value, **({"source": "audit"} if facts.feedback == "label" else {})}
     return {"thumb": {"answer_id": HEX, "kind": "thumb", "value": "up"}, "better": {"answer_id": HEX, **better}}

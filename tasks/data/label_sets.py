@@ -1,0 +1,80 @@
+"""The one spelling of a set of labels: canonical JSON, the labels spelled canonically, each once and in order."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from tasks.data.labels import canonical_label
+
+_APPLIES, _DOES_NOT = frozenset({"1", "true"}), frozenset({"0", "false"})
+
+
+def write_label_set(labels: Iterable[str]) -> str:
+    """A set as it is kept: `["a","b"]`; `[]` where none applies."""
+    return json.dumps(sorted(set(labels)), ensure_ascii=False, separators=(",", ":"))
+
+
+@lru_cache(100_000)
+def labels_of(target: str) -> tuple[str, ...]:
+    """The labels of a set that `write_label_set` wrote."""
+    return tuple(json.loads(target))
+
+
+def all_labels(targets: Iterable[str]) -> tuple[str, ...]:
+    """The labels that occur in sets, in order."""
+    return tuple(sorted({label for target in set(targets) for label in labels_of(target)}))
+
+
+def set_scores(predictions: Sequence[str | None], targets: Sequence[str | None]) -> list[float]:
+    """F1 of each set against its target, 1 where both are empty; NaN where either is missing."""
+    return [
+        float("nan")
+        if not isinstance(answer, str) or not isinstance(target, str)
+        else _set_f1(labels_of(answer), labels_of(target))
+        for answer, target in zip(predictions, targets, strict=True)
+    ]
+
+
+def _set_f1(answer: tuple[str, ...], target: tuple[str, ...]) -> float:
+    return 2 * len({*answer} & {*target}) / (len(answer) + len(target)) if answer or target else 1.0
+
+
+def read_label_set(cell: object, separator: str) -> str:
+    """The set in a cell: a list, one written as JSON or as Python writes it, or labels with separators; an empty cell is none.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(cell, str) and cell.strip()[:1] == "[" and cell.strip()[-1:] == "]":
+        cell = _read_list(cell.strip())
+    parts = [] if cell is None or cell != cell else cell.split(separator) if isinstance(cell, str) else cell
+    if isinstance(parts, bool | int | float):
+        parts = [parts]
+    if not isinstance(parts, list | tuple) or any(isinstance(part, list | dict | bytes) for part in parts):
+        raise ValueError("no list of labels")
+    return write_label_set(label for part in parts if (label := canonical_label(part)) is not None)
+
+
+def read_indicators(labels: Sequence[str], cells: Sequence[object]) -> str:
+    """The set of the labels whose cell says 1 or true; 0, false and an empty cell say that it does not apply.
+
+    Raises ValueError, naming the label, for another cell.
+    """
+    chosen = []
+    for label, cell in zip(labels, cells, strict=True):
+        value = canonical_label(cell)
+        if value is not None and value not in _APPLIES | _DOES_NOT:
+            raise ValueError(label)
+        chosen += [label] if value in _APPLIES else []
+    return write_label_set(chosen)
+
+
+def _read_list(text: str) -> object:
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    raise ValueError("no list of labels")
