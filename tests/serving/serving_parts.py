@@ -14,23 +14,36 @@ TEXTS = [row["text"] for row in tiny.rows(40)]
 
 
 def version(
-    folder, base, seed, *, problem="text-classification", home=None, labels=LABELS, texts=TEXTS, adapter=None, **preparation
+    folder,
+    base,
+    seed,
+    *,
+    problem="text-classification",
+    home=None,
+    labels=LABELS,
+    texts=TEXTS,
+    targets=(),
+    adapter=None,
+    **preparation,
 ):
     """An artifact folder as a release leaves it, its moved weights drawn with `seed`; with a home texts are redacted."""
     import torch
 
-    from configs.schema import PATTERN_ENTITIES, Lora
+    from configs.schema import PATTERN_ENTITIES, Lora, facts_of
     from tasks.common.bases import find_base
     from tasks.data.redaction.key import key_id, redaction_key
     from tasks.learning.adapters import save_trainable
     from tasks.learning.device import numerics
     from tasks.learning.network import TRAINABLE, build_network, spec_of
+    from tasks.problems import problem_of
     from tasks.serving.packaged_model import Preparation, load_package, save_package
     from tasks.serving.smoke_test import write_check
 
     found = find_base(str(base))
     length = preparation.pop("max_length", 32)
     spec = spec_of(problem, adapter or Lora(r=4), labels if problem == "text-classification" else (), length, 0, found)
+    if targets:
+        spec = problem_of(problem).with_targets(spec, targets)
     network, draw = build_network(spec, found.path), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for value in network.model.parameters():
@@ -39,7 +52,7 @@ def version(
     (folder / "trained").mkdir(parents=True)
     save_trainable(network.model, folder / "trained" / TRAINABLE)
     plain = {
-        "layout": problem != "text-classification",
+        "layout": facts_of(problem).writes_text,
         "entities": None,
         "ner_model": None,
         "key_id": None,

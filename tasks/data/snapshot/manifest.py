@@ -65,12 +65,10 @@ def _label_counts(candidate: Candidate, is_kept: NDArray[np.bool_]) -> dict[str,
     table = np.zeros((len(names), len(SPLITS)), dtype=np.int64)
     np.add.at(table, (codes, candidate.split[is_kept]), 1)
     if facts_of(candidate.raw.problem).has_label_sets:
-        labels_of_names, names = names, list(all_labels(names))
-        place = {label: row for row, label in enumerate(names)}
-        each = np.zeros((len(names), len(SPLITS)), dtype=np.int64)
-        for target, counts in zip(labels_of_names, table, strict=True):
-            each[[place[label] for label in labels_of(target)]] += counts
-        table = each
+        kept = {name: counts for name, counts in zip(names, table, strict=True) if counts.any()}
+        names, table = list(all_labels(kept)), np.zeros((len(all_labels(kept)), len(SPLITS)), dtype=np.int64)
+        for target, counts in kept.items():
+            table[[names.index(label) for label in labels_of(target)]] += counts
     return {name: dict(zip(SPLITS, row, strict=True)) for name, row in sorted(zip(names, table.tolist(), strict=True)) if any(row)}
 
 
