@@ -30,6 +30,7 @@ PROOFS = (
     "generation",
     "seq2seq",
     "preference",
+    "problems",
     "prepare",
     "kills",
     "disks",

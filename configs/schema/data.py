@@ -125,9 +125,10 @@ class Data(Frozen):
     text: str = Field("text", description="where targets are labels or numbers: the column that is read")
     text_pair: str | None = Field(None, description="where two texts are read beside one another: the column of the second")
     label: str = Field("label", description="where targets are labels: the column of the class")
-    labels: str | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        "labels",
-        description="where a text has any number of labels: the column of them, or a list of columns that hold 1 or 0",
+    labels: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+        None,
+        description="where a text has any number of labels: the column of them (default: labels), or a list of columns that hold "
+        "1 or 0, a label each",
     )
     label_separator: Annotated[str, Field(min_length=1, max_length=5)] = Field(
         ",", description="of the labels in one cell, where it holds no list"

@@ -35,6 +35,7 @@ class Gate(Frozen):
     window: Annotated[int, Field(ge=1, le=DAYS)] | None = Field(None, description="days before the newest test row; default: all")
     min_rows: Annotated[int, Field(ge=1)] = Field(100, description="fewer effective fair test rows decide nothing")
     floors: dict[str, float] = Field(default={}, description="metric -> the least a challenger may have")
+    ceilings: dict[str, float] = Field(default={}, description="metric, such as an error -> the most a challenger may have")
     guards: Guards = Guards()
     first: Literal["useful", "better"] = Field(
         "useful",

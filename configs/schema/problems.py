@@ -183,7 +183,7 @@ def without_alias(config: dict[str, object]) -> dict[str, object]:
     A text-classification with `data.labels` has many labels a text.
     """
     data = config.get("data")
-    if config.get("problem") == "text-classification" and isinstance(data, dict) and "labels" in data:
+    if config.get("problem") == "text-classification" and isinstance(data, dict) and data.get("labels") is not None:
         return {**config, "problem": "multi-label-classification"}
     alias = ALIASES.get(str(config.get("problem")))
     if alias is None:

@@ -14,7 +14,7 @@ from tasks.collect.run_scores import scores_of_systems
 from tasks.context import TrainingRun
 from tasks.decide import recent_rows
 from tasks.evaluate import AllScores, StoredScores, folder_bytes
-from tasks.gate.evidence import Comparison, Verdict
+from tasks.gate.evidence import Comparison, Verdict, metric_bounds
 from tasks.identity.keys import TRAIN_LIBRARIES, library_versions
 from tasks.report.run import data as page
 from tasks.report.run.rows import ClassRow, WorstError
@@ -168,13 +168,13 @@ def _floor_rows(findings: Findings) -> tuple[page.ComparisonRow, ...]:
     metrics, n = findings.challenger.metrics, len(findings.challenger.frame)
     return tuple(
         page.ComparisonRow(
-            name=f"{name} at least {least:g}",
+            name=f"{bound.metric} {bound.words}",
             kind="floor",
             n=n,
-            outcome="met" if metrics[name] >= least else "missed",
-            note=f"{metrics[name]:.4g}",
+            outcome="met" if bound.holds(metrics) else "missed",
+            note=f"{metrics[bound.metric]:.4g}",
         )
-        for name, least in findings.pipeline.gate.floors.items()
+        for bound in metric_bounds(findings.pipeline.gate)
     )
 
 

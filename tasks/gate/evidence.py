@@ -142,10 +142,10 @@ def check_evidence(evidence: Evidence, settings: Gate) -> None:
         raise ValueError("there is neither a champion nor a baseline: a first challenger has to beat the best baseline")
     if evidence.look < 1:
         raise ValueError(f"look is {evidence.look}: looks are counted from 1")
-    for name in settings.floors:
-        if name not in evidence.metrics:
+    for bound in metric_bounds(settings):
+        if bound.metric not in evidence.metrics:
             known = ", ".join(sorted(evidence.metrics)) or "none"
-            raise InputError(f"gate.floors.{name}: there is no metric `{name}`; the evaluation gives: {known}")
+            raise InputError(f"{bound.setting}.{bound.metric}: there is no metric `{bound.metric}`; the evaluation gives: {known}")
 
 
 def right_or_wrong(scores: Floats) -> bool:
@@ -153,7 +153,32 @@ def right_or_wrong(scores: Floats) -> bool:
     return bool(np.all((scores == 0) | (scores == 1)))
 
 
-def missed_floors(evidence: Evidence, settings: Gate) -> dict[str, tuple[float, float]]:
-    """Metric -> (value, least allowed), for the floors that the challenger stays under."""
-    floors = settings.floors.items()
-    return {name: (evidence.metrics[name], least) for name, least in floors if not evidence.metrics[name] >= least}
+@dataclass(frozen=True)
+class MetricBound:
+    """The least, or the most, that a challenger may have of a metric; `setting` is where the config says so."""
+
+    metric: str
+    limit: float
+    setting: Literal["gate.floors", "gate.ceilings"]
+
+    @property
+    def words(self) -> str:
+        return f"at {'least' if self.setting == 'gate.floors' else 'most'} {self.limit:.4g}"
+
+    def holds(self, metrics: Mapping[str, float]) -> bool:
+        """Whether the metric is within the bound; not where it is no number."""
+        value = metrics[self.metric]
+        return value >= self.limit if self.setting == "gate.floors" else value <= self.limit
+
+
+def metric_bounds(settings: Gate) -> tuple[MetricBound, ...]:
+    """The floors, then the ceilings."""
+    return (
+        *(MetricBound(name, limit, "gate.floors") for name, limit in settings.floors.items()),
+        *(MetricBound(name, limit, "gate.ceilings") for name, limit in settings.ceilings.items()),
+    )
+
+
+def missed_bounds(evidence: Evidence, settings: Gate) -> tuple[MetricBound, ...]:
+    """The bounds that the challenger does not keep."""
+    return tuple(bound for bound in metric_bounds(settings) if not bound.holds(evidence.metrics))

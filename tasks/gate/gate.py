@@ -6,7 +6,7 @@ rule out a loss of the margin against the champion *and* the anchor; a first cha
 and no loss beyond gate.first_margin may be shown against the best one (or, with gate.first = better, a gain over the best one).
 Rows whose label the champion never had do not decide alone: on the others a loss of the margin must be ruled out, under both rules.
 Guards, on slices, classes and older rows, veto on evidence of harm beyond their margins at alpha, Holm-corrected over all of them
-and not thinned out over the looks: a false veto costs a week, a missed harm costs users. Then the floors.
+and not thinned out over the looks: a false veto costs a week, a missed harm costs users. Then the floors and ceilings.
 
 PROMOTE: all shown, no veto. HOLD: evidence against (a floor missed, harm shown, or the interval rules the wished-for result out).
 INCONCLUSIVE: neither, or fewer than gate.min_rows effective rows; then the number of rows needed is worked out.
@@ -22,7 +22,7 @@ from typing import Protocol
 import numpy as np
 
 from configs.schema import Gate, ScaledGate
-from tasks.gate.evidence import Comparison, Decision, Evidence, Outcome, Verdict, check_evidence, missed_floors
+from tasks.gate.evidence import Comparison, Decision, Evidence, Outcome, Verdict, check_evidence, missed_bounds
 from tasks.gate.hypotheses import (
     Question,
     guard_questions,
@@ -56,7 +56,7 @@ def judge_challenger(evidence: Evidence, gate: Gate, seed: int = 0) -> Verdict:
     sizes, new = rows.group_sizes, new_rows(evidence, rows)
     n_effective = effective_size(sizes)
     few = n_effective < settings.min_rows or 0 < rows.n == new.sum()
-    decision = _reach_decision(few, comparisons, bool(missed_floors(evidence, settings)))
+    decision = _reach_decision(few, comparisons, bool(missed_bounds(evidence, settings)))
     primary_answers = list(zip(comparisons, (question.pairs for question in primary), strict=False))
     open_question = decision == "INCONCLUSIVE"
     verdict = Verdict(
@@ -103,11 +103,11 @@ def describe_adopted(evidence: Evidence, gate: Gate, word: str, seed: int = 0) -
     return replace(verdict, reasons=(word, *adopted_reasons(verdict, evidence, settings)))
 
 
-def _reach_decision(few: bool, comparisons: tuple[Comparison, ...], floor_missed: bool) -> Decision:
+def _reach_decision(few: bool, comparisons: tuple[Comparison, ...], bound_missed: bool) -> Decision:
     outcomes = {comparison.outcome for comparison in comparisons}
     if few:
         return "INCONCLUSIVE"
-    if floor_missed or "harm shown" in outcomes or "ruled out" in outcomes:
+    if bound_missed or "harm shown" in outcomes or "ruled out" in outcomes:
         return "HOLD"
     return "INCONCLUSIVE" if "open" in outcomes else "PROMOTE"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from configs.schema import ScaledGate
-from tasks.gate.evidence import Comparison, Evidence, Verdict, missed_floors
+from tasks.gate.evidence import Comparison, Evidence, Verdict, metric_bounds, missed_bounds
 from tasks.gate.score_text import Unit, difference_text, effective_rows, score_text, unit_of
 
 MOST_LABELS = 10  # named in a sentence
@@ -23,8 +23,9 @@ def verdict_reasons(verdict: Verdict, evidence: Evidence, settings: ScaledGate) 
         *([_too_few_text(verdict, settings)] if few else []),
         *([_all_new_text(verdict)] if all_new else []),
         *(
-            f"Floor missed: {name} is {value:.4g}, gate.floors asks for at least {least:.4g}."
-            for name, (value, least) in missed_floors(evidence, settings).items()
+            f"{'Floor' if bound.setting == 'gate.floors' else 'Ceiling'} missed: {bound.metric} is "
+            f"{evidence.metrics[bound.metric]:.4g}, {bound.setting} asks for {bound.words}."
+            for bound in missed_bounds(evidence, settings)
         ),
         *(_harm_text(c, unit) for c in guards if c.outcome == "harm shown"),
         *(_primary_text(c, settings, unit) for c in sorted(primary, key=lambda c: DECISIVE_FIRST[c.outcome])),
@@ -42,8 +43,9 @@ def adopted_reasons(verdict: Verdict, evidence: Evidence, settings: ScaledGate) 
         *(f"Beside the {c.name}: {_scores_text(c, unit)}." for c in verdict.comparisons),
         *_cheaper_baseline_text(verdict, unit),
         *(
-            f"It stays under a floor of the gate: {name} is {value:.4g}, gate.floors asks a challenger for at least {least:.4g}."
-            for name, (value, least) in missed_floors(evidence, settings).items()
+            f"It misses a bound of the gate: {bound.metric} is {evidence.metrics[bound.metric]:.4g}, {bound.setting} asks for "
+            f"{bound.words}."
+            for bound in missed_bounds(evidence, settings)
         ),
     )
 
@@ -175,10 +177,10 @@ def _more_rows(verdict: Verdict, primary: list[Comparison], settings: ScaledGate
 def _context_sentences(verdict: Verdict, guards: list[Comparison], evidence: Evidence, settings: ScaledGate) -> Iterator[str]:
     if guards:
         yield _guards_text(guards, settings, unit_of(evidence))
-    missed = missed_floors(evidence, settings)
-    texts = [f"{name} {evidence.metrics[name]:.4g} >= {least:.4g}" for name, least in settings.floors.items() if name not in missed]
-    if texts:
-        yield f"Floors kept: {', '.join(texts)}."
+    kept = [bound for bound in metric_bounds(settings) if bound.holds(evidence.metrics)]
+    if kept:
+        texts = [f"{bound.metric} {evidence.metrics[bound.metric]:.4g}, {bound.words}" for bound in kept]
+        yield f"Bounds kept: {'; '.join(texts)}."
     if evidence.champion is not None and settings.rule == "not_worse" and evidence.anchor is None:
         yield "No anchor was given: the champion alone was compared, and a chain of small losses would not be seen."
     if settings.window is not None and evidence.recent is not None:

@@ -184,6 +184,18 @@ def test_a_missed_floor_holds_the_best_of_challengers() -> None:
     assert verdict.reasons[0] == "Floor missed: accuracy is 0.94, gate.floors asks for at least 0.95."
 
 
+def test_a_ceiling_of_an_error_is_kept_or_holds_the_challenger_back() -> None:
+    generator = np.random.default_rng(0)
+    champion = -np.abs(generator.normal(2, 0.3, 400))
+    evidence = Evidence(
+        champion + 1, champion, metrics={"mae": 1.2}, largest_difference=5.0, are_errors=True, scale=2.0,
+    )  # fmt: skip
+    assert judge_challenger(evidence, Gate(ceilings={"mae": 1.5})).verdict == "PROMOTE"
+    held = judge_challenger(evidence, Gate(ceilings={"mae": 1.1}))
+    assert held.verdict == "HOLD" and held.reasons[0] == "Ceiling missed: mae is 1.2, gate.ceilings asks for at most 1.1."
+    assert "mean error 0.989 against 1.989 on 400 rows, 1 less" in held.reasons[1]
+
+
 def test_a_floor_on_an_unknown_metric_is_the_users_fault_and_names_the_known_ones() -> None:
     with pytest.raises(
         InputError, match=r"gate\.floors\.acuracy: there is no metric `acuracy`; the evaluation gives: accuracy, f1"

@@ -1,0 +1,128 @@
+"""The contract of a problem, held to by every one: a new problem brings a case, and all of it is asked of it.
+
+Each problem meets one adapter here, in turn.
+"""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+
+from configs.schema import Evaluation, Full, Lora, ProblemName, Supervised, Training, facts_of
+from configs.schema.problems import ALIASES
+from tasks.common.bases import find_base
+from tasks.learning.fit import Listener
+from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
+from tasks.learning.objectives.run import TrainingMaterial, train_network
+from tasks.learning.scoring import fit_lexical, score_network, score_opponents, scoring_of
+from tasks.problems import problem_of
+
+SILENT = Listener(lambda *_: None, lambda *_: None, lambda _: None)
+HOW = scoring_of(Evaluation(batch_size=8, decode_rows=12, max_new_tokens=8, bootstrap=100), "fp32")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A problem's rows and its base: the name of a fixture."""
+
+    rows: pd.DataFrame
+    base: str
+
+
+CASES = {
+    "text-classification": Case(tiny.frame(80), "bert_folder"),
+    "multi-label-classification": Case(tiny.label_set_rows(80), "bert_folder"),
+    "text-regression": Case(tiny.number_rows(80), "bert_folder"),
+    "text-generation": Case(tiny.pairs(80), "llama_folder"),
+}
+SEQ2SEQ = Case(tiny.pairs(80), "bart_folder")  # of whatever else writes text
+ADAPTERS = {"lora": Lora(r=4), "full": Full()}
+PAIRS = [(problem, list(ADAPTERS)[number % 2]) for number, problem in enumerate(get_args(ProblemName))]
+
+
+def case_of(problem) -> Case:
+    return CASES.get(problem, SEQ2SEQ)
+
+
+@pytest.fixture(scope="module", params=PAIRS, ids="-".join)
+def trained(request, tmp_path_factory):
+    """(problem's name, base's folder, rows to train on, rows held out, test rows, the training's result)."""
+    name, adapter = request.param
+    case, problem = case_of(name), problem_of(name)
+    folder = request.getfixturevalue(case.base)
+    base = find_base(str(folder))
+    spec = spec_of(name, ADAPTERS[adapter], (), 40, 0, base)
+    known, held_out, test = case.rows[:48], case.rows[48:60], case.rows[60:].reset_index(drop=True)
+    spec = problem.with_targets(spec, [*known["target"], *held_out["target"]])
+    fit = partial(
+        train_network, TrainingMaterial(spec, folder, known.reset_index(drop=True), held_out.reset_index(drop=True)),
+        Supervised(), Training(epochs=2, batch_size=8, learning_rate=1e-3, precision="fp32"),
+    )  # fmt: skip
+    return name, folder, known, test, fit(tmp_path_factory.mktemp("run"), SILENT, None), fit
+
+
+def network_of(folder, result):
+    return build_network(read_spec(result.folder), folder, result.folder / TRAINABLE)
+
+
+def test_the_same_training_gives_the_same_weights_and_the_same_answers(trained, tmp_path):
+    name, folder, _, test, result, fit = trained
+    again = fit(tmp_path / "again", SILENT, None)
+    assert again.weights == result.weights
+    frames = [score_network(problem_of(name), network_of(folder, each), test, HOW).frame for each in (result, again)]
+    pd.testing.assert_frame_equal(*frames)
+
+
+def test_every_test_row_has_its_line_its_primary_score_and_the_metrics_that_pages_show(trained):
+    name, folder, _, test, result, _ = trained
+    facts, problem = facts_of(name), problem_of(name)
+    scored = score_network(problem, network_of(folder, result), test, HOW)
+    scores = problem.primary_scores(scored.frame)
+    assert scores.shape == (len(test),) and np.isfinite(scores).all() and list(scored.frame["id"]) == list(test["id"])
+    assert {metric.name for metric in facts.metrics} <= set(scored.metrics), facts.metrics
+    assert "text" not in scored.frame
+    sign = 1 if facts.primary.higher_is_better else -1
+    if facts.primary.name in scored.metrics:
+        assert sign * float(scores.mean()) == pytest.approx(scored.metrics[facts.primary.name])
+    scale = problem.difference_scale(test["target"].tolist())
+    assert scale.scale > 0 and (scale.largest is not None or set(np.unique(scores)) <= {0.0, 1.0})
+
+
+def test_what_is_answered_is_what_is_scored_alone_or_together(trained):
+    name, folder, _, test, result, _ = trained
+    problem, network = problem_of(name), network_of(folder, result)
+    scored = score_network(problem, network, test, HOW).frame["prediction"].tolist()[:12]
+    texts = test["text"].tolist()[:12]
+    for size in (1, 12):
+        said = [answer.prediction for answer in problem.answer_texts(network, texts, 8, size, nullcontext)]
+        if facts_of(name).is_number:
+            assert [float(each) for each in said] == pytest.approx([float(each) for each in scored], rel=1e-4)
+        else:
+            assert said == scored
+
+
+def test_the_baselines_are_scored_on_every_row_and_the_trivial_one_is_among_them(trained, tmp_path):
+    name, folder, known, test, result, _ = trained
+    problem = problem_of(name)
+    for part, frame in (("train", known), ("test", test)):
+        frame.to_parquet(tmp_path / f"{part}.parquet")
+    lexical = fit_lexical(Supervised(), name, [tmp_path / "train.parquet"], tmp_path / "test.parquet")
+    untuned = build_network(read_spec(result.folder), folder)
+    scored = score_opponents(problem, untuned, known.reset_index(drop=True), test, lexical, HOW)
+    assert problem.trivial_baseline in [each.name for each in scored.each]
+    assert all(each.scores.shape == (len(test),) and np.isfinite(each.scores).all() for each in scored.each)
+
+
+def test_no_rows_are_no_examples(trained):
+    name, folder, _, test, result, _ = trained
+    network = network_of(folder, result)
+    assert problem_of(name).encode_rows(network.tokenizer, network.spec, test[:0]) == []
+
+
+def test_every_name_a_user_can_write_stands_for_a_problem():
+    assert {problem for problem, _ in ALIASES.values()} <= set(get_args(ProblemName)) and set(CASES) <= set(get_args(ProblemName))
