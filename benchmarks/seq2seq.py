@@ -27,6 +27,7 @@ from tasks.common.bases import find_base
 from tasks.learning.network import build_network, spec_of
 from tasks.problems import problem_of
 from tasks.problems.metrics.generation import chrf, exact_matches
+from tasks.problems.types import Writing
 from tasks.stats.sign_flip import mcnemar_exact
 
 FOLDER = DATA / "bart_g2p"
@@ -72,7 +73,7 @@ def written_by_base(texts: list[str]) -> list[str]:
     """What the base, before any training, writes."""
     base = find_base(str(FOLDER / "us"), target_tokenizer=TOKENIZER)
     network = build_network(spec_of("text2text-generation", Full(), (), LENGTH, 0, base), base.path)
-    answers = problem_of("text2text-generation").answer_texts(network, texts, LENGTH, 64, nullcontext)
+    answers = problem_of("text2text-generation").answer_texts(network, texts, Writing(LENGTH), 64, nullcontext)
     return [answer.prediction for answer in answers]
 
 

@@ -130,13 +130,14 @@ def _answer_columns(
         return {"prediction": None, "score": np.nan}
     from tasks.learning.device import autocast, numerics
     from tasks.problems import problem_of
+    from tasks.problems.types import Writing
 
     predictions, confidence = scored["prediction"].tolist(), scored["confidence"].tolist()
     answer_of = {text: (predictions[row], confidence[row]) for text, row in known.items()}
     missing = [text for text in dict.fromkeys(texts) if text not in answer_of]
     if missing:
         network, how = network_of(trained, base.path), autocast(numerics(pipeline.training.precision))
-        answers = problem_of(pipeline.problem).answer_texts(network, missing, 0, pipeline.evaluation.batch_size, how)
+        answers = problem_of(pipeline.problem).answer_texts(network, missing, Writing(0), pipeline.evaluation.batch_size, how)
         answer_of |= dict(zip(missing, answers, strict=True))
     return {"prediction": [answer_of[text][0] for text in texts], "score": [answer_of[text][1] for text in texts]}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,7 +104,7 @@ def training_material(pipeline: Pipeline, home: Home, base: Base, snapshot: str)
     known = pd.concat([sealed.frame(split) for split in fitted_splits(pipeline)])
     labels = tuple(sorted(set(known["target"]))) if pipeline.facts.has_labels else ()
     spec = spec_of(pipeline.problem, pipeline.adapter, labels, pipeline.model.max_length, pipeline.training.seed, base)
-    return TrainingMaterial(spec, base.path, rows, held_out)
+    return TrainingMaterial(replace(spec, languages=pipeline.model.language_codes), base.path, rows, held_out)
 
 
 def metric_of(logged: str) -> str:

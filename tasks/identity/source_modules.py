@@ -14,7 +14,9 @@ from tasks.identity.choice import Choice
 from tasks.identity.syntax import ChosenBranches, ExecutedParts, names_read
 
 PACKAGES = frozenset({"configs", "expectations", "tasks", "flows"})
-CONTRACTS = frozenset({"Measure", "Problem", "TextWriter", "Objective"})  # they, and classes made of them, count by member
+CONTRACTS = frozenset(
+    {"Measure", "Problem", "TextWriter", "Text2TextGeneration", "Objective"}
+)  # they, and classes made of them, count by member
 Definition = tuple[str, str]  # module and name, of a member `Class.name`
 
 

@@ -30,6 +30,7 @@ from tasks.problems.types import (
     ScoredRows,
     Scoring,
     Spec,
+    Writing,
     padding_token,
     stored_columns,
 )
@@ -160,7 +161,7 @@ class TextClassification(Problem):
         return ScoredBaselines(scored, points[1] if network.model.pooling == "mean" else None)  # monitors compare means over tokens
 
     def answer_texts(
-        self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int, autocast: Autocast
+        self, network: Network, texts: Sequence[str], writing: Writing, batch_size: int, autocast: Autocast
     ) -> list[NetworkAnswer]:
         return best_classes(classify_texts(network, network.spec.read(texts), network.spec.answers, batch_size, autocast))
 

@@ -62,8 +62,8 @@ class ReadyModel:
         if facts_of(network.spec.problem).has_labels:
             answers = self._classify_texts(ready)
         else:
-            new, how = self.kept.preparation.new_tokens, autocast(self.how)
-            answers = problem_of(network.spec.problem).answer_texts(network, ready, new, len(ready), how)
+            writing, how = self.kept.preparation.writing, autocast(self.how)
+            answers = problem_of(network.spec.problem).answer_texts(network, ready, writing, len(ready), how)
         return [Prediction(text, answer.prediction, answer.score) for text, answer in zip(ready, answers, strict=True)]
 
     def _classify_texts(self, ready: list[str]) -> list[NetworkAnswer]:

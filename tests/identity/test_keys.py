@@ -14,6 +14,7 @@ from tasks.identity.keys import decision_key, prepare_key, scores_key, settings_
 
 BASE = Base("package:a/model", None, "weights", "digest", 7)
 ROWS = {"train": "t", "validation": "v", "test": "s"}
+TO_TEXT = "translation"
 PLAIN = {
     "name": "helpdesk",
     "problem": "text-classification",
@@ -43,7 +44,8 @@ def keys(rows=ROWS, base=BASE, lineage=None, against="3", test_rows=None, **chan
 
 
 def changed(**given):
-    return tuple(one != other for one, other in zip(keys(), keys(**given), strict=True))
+    plain = {"problem": given["problem"]} if "problem" in given else {}
+    return tuple(one != other for one, other in zip(keys(**plain), keys(**given), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -98,6 +100,9 @@ def test_what_makes_the_weights_is_in_every_key(given):
         ({"data__deduplicate": {"threshold": 0.5}}, (False, True, False)),  # which rows are fair
         ({"rows": {**ROWS, "test": "other"}}, (False, True, True)),
         ({"evaluation__max_new_tokens": 7}, (False, True, True)),
+        ({"problem": TO_TEXT, "evaluation__decoding": {"beams": 4}}, (False, True, True)),
+        ({"problem": TO_TEXT, "evaluation__decoding": {"beams": 1}}, (False, False, False)),
+        ({"problem": TO_TEXT, "model__languages": {"source": "en", "target": "de"}}, (True, True, True)),
     ],
     ids=str,
 )
@@ -126,6 +131,12 @@ def copied(tmp_path, monkeypatch):
     yield edit
     for each in caches:
         each.cache_clear()
+
+
+def test_a_problem_of_a_family_prepares_the_rows_of_its_family(prepared):
+    columns = {"data__prompt": "document", "data__completion": "summary", "model__max_length": 512}
+    assert prepared(problem="summarization") == prepared(problem="text2text-generation", **columns)
+    assert prepared(problem="summarization") != prepared(problem="text-generation", **columns)
 
 
 NOTHING, ALL = (False, False, False), (True, True, True)
