@@ -19,11 +19,12 @@ from configs.schema.gate import Gate, Guards
 from configs.schema.objectives import OBJECTIVES, Objective, Preference, Supervised, metric_titles
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
-from configs.schema.problems import NLL_OF_ROWS, BleuTokenizer, Metric, ProblemFacts, ProblemName, facts_of, family_of
+from configs.schema.problems import EXACT_MATCH, NLL_OF_ROWS, BleuTokenizer, Metric, ProblemFacts, ProblemName, facts_of, family_of
 from configs.schema.section import Fraction, Frozen, Moment, Plain
 from configs.schema.training import Languages, Model, Training
 
 __all__ = [
+    "EXACT_MATCH",
     "NLL_OF_ROWS",
     "OBJECTIVES",
     "PATTERN_ENTITIES",

@@ -7,8 +7,7 @@ from typing import Literal
 
 from tasks.report.stored import dump_page, load_page
 
-Unit = Literal["share", "number"]
-"""A share is shown in per cent and its differences in points; a number is shown as it is."""
+Unit = Literal["share", "number"]  # a share is shown in per cent and its differences in points; a number as it is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +240,7 @@ class Generation:
     output: str
     rouge_l: float | None = None
     exact_match: bool | None = None
+    scores: dict[str, float] = field(default_factory=dict)  # shares, by metric; reports of earlier versions have rouge_l alone
     log_likelihood: float | None = None
 
 
