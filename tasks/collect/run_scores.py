@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +29,19 @@ def scores_of_systems(findings: Findings) -> tuple[page.System, ...]:
         page_scores = _page_scores(findings.scores.baselines.scores.get(name), metrics, findings.challenger.frame, findings)
         systems.append(page.System(name=name, role="baseline", version=None, scores=page_scores))
     return tuple(systems)
+
+
+def better_rules(findings: Findings) -> Iterator[str]:
+    """Notices of baselines that write better texts than the challenger, and that the gate does not compare."""
+    own, baselines = findings.challenger.metrics, findings.scores.baselines
+    for name in [name for name in baselines.metrics if name not in baselines.scores]:
+        texts = baselines.metrics[name]
+        metric = next((each for each in findings.pipeline.facts.metrics if each.name in texts and each.name in own), None)
+        if metric is not None and _metric_sign(metric) * (texts[metric.name] - own[metric.name]) > 0:
+            yield (
+                f"A rule writes better texts: {name} has {metric.title} {texts[metric.name]:.1%}, the challenger "
+                f"{own[metric.name]:.1%}; the gate compares likelihoods, of which a rule has none"
+            )
 
 
 def _trained_system(
