@@ -63,26 +63,26 @@ def section() -> str:
     title = "## Text to text on real words"
     if not FOLDER.is_dir():
         return f"{title}\n\nNot run: weights and lexicon are not beside this checkout."
+    home = Path(tempfile.mkdtemp(prefix="seq2seq-"))
+    (home / "tmp").mkdir()
     lines = [f"{title}\n"]
-    for way in WAYS:
-        lines += [*measure(way), ""]
+    with small.server(home):
+        for way in WAYS:
+            lines += [*measure(home, way), ""]
+    shutil.rmtree(home)
     return "\n".join(lines).rstrip()
 
 
-def measure(way: Way) -> list[str]:
-    """One way, in a home of its own."""
-    home = Path(tempfile.mkdtemp(prefix="seq2seq-"))
-    (home / "tmp").mkdir()
-    words(home / "words.csv", way.lexicon)
-    with small.server(home):
-        settings = (f"data.source={home / 'words.csv'}", f"model.base={FOLDER / way.base}", f"evaluation.decode_rows={WORDS}")
-        found = kept(home, CONFIG, *settings, *way.settings)
-    (snapshot,) = home.glob("snapshots/*/test.parquet")
-    rows = pd.read_parquet(snapshot)
-    tuned = next(frame for file in home.glob("scores/*/scores.parquet") if len(frame := pd.read_parquet(file)) == len(rows))
-    lines = told(way, found, rows, written_by_base(way, rows["text"].tolist()), tuned["prediction"].tolist())
-    shutil.rmtree(home)
-    return lines
+def measure(home: Path, way: Way) -> list[str]:
+    """One way, as a pipeline of its own."""
+    file = home / f"{way.lexicon}.csv"
+    words(file, way.lexicon)
+    settings = (f"data.source={file}", f"model.base={FOLDER / way.base}", f"evaluation.decode_rows={WORDS}")
+    found = kept(home, CONFIG, f"name=words-{way.lexicon}", *settings, *way.settings)
+    rows = pd.read_parquet(home / "snapshots" / found["snapshot"] / "test.parquet")
+    scored = [pd.read_parquet(each) for each in home.glob("scores/*/scores.parquet")]
+    tuned = next(frame for frame in scored if frame["target"].tolist() == rows["target"].tolist())
+    return told(way, found, rows, written_by_base(way, rows["text"].tolist()), tuned["prediction"].tolist())
 
 
 def words(file: Path, lexicon: str) -> None:

@@ -34,6 +34,7 @@ def generation_settings(decoding: Decoding, given: int, texts: Sequence[str]) ->
     return {
         "do_sample": False,
         "num_beams": decoding.beams,
+        "num_return_sequences": 1,
         "length_penalty": float(decoding.length_penalty),
         "early_stopping": False,
         "repetition_penalty": 1.0,

@@ -39,7 +39,7 @@ class PairRanking(Measure):
         likelihood = self.problem.log_likelihoods(network, rejected, how.evaluation.batch_size, how.autocast)
         margins = self.problem.primary_scores(own.frame) - likelihood[:, 0] / likelihood[:, 1]
         frame = own.frame.assign(margin=margins, group=_pair_groups(rows))
-        return ScoredRows(frame, {**metrics.preference_metrics(margins), **own.metrics})
+        return ScoredRows(frame, {**metrics.preference_metrics(margins), **own.metrics}, signatures=own.signatures)
 
     def primary_scores(self, frame: pd.DataFrame) -> Floats:
         """The margin."""

@@ -42,7 +42,7 @@ def test_a_rule_without_likelihoods_is_no_opponent(baselines):
 
 
 def test_stored_baselines_of_an_earlier_version_are_all_opponents(tmp_path):
-    folder = stored(tmp_path / "all", **{"unigram": {}, "bigram": {}})
+    folder = stored(tmp_path / "all", unigram={}, bigram={})
     np.savez(folder / "scores.npz", np.array([-3.0]), np.array([-1.0]))
     assert Baselines(folder).best == "bigram" and Baselines(folder).scores["unigram"].tolist() == [-3.0]
 
