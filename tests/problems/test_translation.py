@@ -53,7 +53,7 @@ def test_an_answer_begins_with_the_mark_of_its_language_and_does_not_show_it(mar
     network = network_of(folder, pair)
     taken, generate = [], network.model.generate
     network.model.generate = lambda **given: taken.append(generate(**given)) or taken[-1]
-    writing = Writing(6, Decoding(beams=2, no_repeat_ngram_size=2))
+    writing = Writing(6, Decoding(beams=2, no_repeat_ngram_size=2, repetition_penalty=1.3))
     texts = problem_of(PROBLEM).write_answers(network, ROWS["text"].tolist()[:4], writing, 4)
     mark = language_marks(network.tokenizer.target)[pair[1]]
     assert (taken[0][:, 0 if kind == "MBart" else 1] == mark).all() and not any(pair[1] in text for text in texts)
