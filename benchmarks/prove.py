@@ -29,6 +29,7 @@ PROOFS = (
     "accuracy",
     "generation",
     "seq2seq",
+    "summaries",
     "preference",
     "problems",
     "prepare",

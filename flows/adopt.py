@@ -69,7 +69,8 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
 
     home = find_home()
     settle_environment(home)
-    model = read_finetuned(Path(folder), pipeline.problem, pipeline.model.max_length, pipeline.model.target_tokenizer)
+    wanted = pipeline.model
+    model = read_finetuned(Path(folder), pipeline.problem, wanted.max_length, wanted.target_tokenizer, wanted.language_codes)
     context, key = open_context(pipeline, home), face.adoption_key(pipeline, model)
     ledger = context.ledger
     with hold_pipeline(home.path, pipeline.name, print_notice, ledger=ledger) as hold, TagsContext():

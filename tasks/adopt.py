@@ -31,7 +31,15 @@ if TYPE_CHECKING:
 
 def adoption_key(pipeline: Pipeline, model: FinetunedModel) -> str:
     """All that determines the answers of an adopted model: it takes the place of the train-key, which is unknown."""
-    return json_sha256({"adopted": model.base.digest, "problem": pipeline.problem, "max_length": pipeline.model.max_length})
+    languages = pipeline.model.language_codes
+    return json_sha256(
+        {
+            "adopted": model.base.digest,
+            "problem": pipeline.family,
+            "max_length": pipeline.model.max_length,
+            **({"languages": languages} if languages else {}),
+        }
+    )
 
 
 def adopted_before(ledger: Ledger, pipeline: str, key: str) -> Decision | None:
@@ -83,7 +91,7 @@ def keep_network(
     from tasks.learning.fit import RESULT, TrainingResult, finished_fit
     from tasks.learning.network import TRAINABLE, build_network, save_spec
 
-    spec = model.spec(pipeline.problem, pipeline.model.max_length)
+    spec = model.spec(pipeline.problem, pipeline.model.max_length, pipeline.model.language_codes)
     uri = tracking.store_base(replace(model.base, name=spec.base_name))
     base = replace(model.base, name=spec.base_name, path=base_folder(tracking, home, spec, uri))
     run = home.run(key)

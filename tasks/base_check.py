@@ -44,7 +44,7 @@ def notices_of(pipeline: Pipeline, base: Base) -> tuple[str, ...]:
     from tasks.learning.base_check import check_base as check
 
     with quick_import():
-        return check(base, pipeline.problem, pipeline.model.max_length, pipeline.adapter)
+        return check(base, pipeline.problem, pipeline.model.max_length, pipeline.adapter, pipeline.model.language_codes)
 
 
 def _notices_file(pipeline: Pipeline, home: Home, base: Base) -> Path:
@@ -52,7 +52,7 @@ def _notices_file(pipeline: Pipeline, home: Home, base: Base) -> Path:
         {
             "base": base.digest,
             "problem": pipeline.problem,
-            "settings": [settings_of(pipeline.model, ("max_length",)), settings_of(pipeline, ("adapter",))],
+            "settings": [settings_of(pipeline.model, ("max_length", "languages")), settings_of(pipeline, ("adapter",))],
             "code": code_of("check", pipeline),
             "libraries": library_versions(TRAIN_LIBRARIES),
         }

@@ -34,7 +34,7 @@ def contract_suites(pipeline: Pipeline) -> tuple[Path, ...]:
     own = pipeline.contract.suite
     if own is not None and not Path(own).is_file():
         raise InputError(f"contract.suite {own}: no such file; `tunekeeper draft-contract CONFIG` drafts one from the data")
-    return (COMMON, suite_for(pipeline.problem), *([Path(own)] if own else []))
+    return (COMMON, suite_for(pipeline.family), *([Path(own)] if own else []))
 
 
 def contract_settings(pipeline: Pipeline) -> str:

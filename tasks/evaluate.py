@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tasks.problems.types import Network, ScoredBaseline
 
 FRAME, METRICS, PROBABILITIES, POINTS = "scores.parquet", "metrics.json", "probabilities.npy", "points.npy"
+SIGNATURES = "signatures.json"
 FIT_ROWS = 500  # of a split that the weights were fitted to or chosen by: its accuracy is known to two points
 
 
@@ -52,6 +53,13 @@ class StoredScores:
     def metrics(self) -> dict[str, float]:
         metrics: dict[str, float] = json.loads((self.folder / METRICS).read_text())
         return metrics
+
+    @cached_property
+    def signatures(self) -> dict[str, str]:
+        """How metrics were computed, in the notation of their library, by name; none where it has no notation."""
+        file = self.folder / SIGNATURES
+        signatures: dict[str, str] = json.loads(file.read_text()) if file.is_file() else {}
+        return signatures
 
 
 @task(name="evaluate", task_run_name="evaluate-{who}", cache_policy=NO_CACHE)
@@ -74,6 +82,7 @@ def evaluate(
         with atomic_folder(folder) as aside:
             scored.frame.to_parquet(aside / FRAME, index=False)
             (aside / METRICS).write_text(json.dumps(scored.metrics))
+            (aside / SIGNATURES).write_text(json.dumps(dict(scored.signatures)))
             if scored.class_scores is not None:
                 np.save(aside / PROBABILITIES, scored.class_scores.probabilities.astype(np.float32))
     return StoredScores(folder)
@@ -116,14 +125,18 @@ def _score_split(
 
 @dataclass(frozen=True)
 class Baselines:
-    """The baselines' per-example primary scores (name -> (n,)) and metrics, on disk."""
+    """The baselines' per-example primary scores (name -> (n,)) and metrics, on disk.
+
+    Those that have metrics alone are no opponents of a model: they write texts, and give none a likelihood.
+    """
 
     folder: Path
 
     @cached_property
     def scores(self) -> dict[str, npt.NDArray[np.float64]]:
         with np.load(self.folder / "scores.npz", allow_pickle=False) as arrays:
-            return {name: arrays[f"arr_{place}"] for place, name in enumerate(self.metrics)}
+            places = {name: f"arr_{place}" for place, name in enumerate(self.metrics)}
+            return {name: arrays[place] for name, place in places.items() if place in arrays.files}
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, float]]:
@@ -197,7 +210,8 @@ def score_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, f
         test, how = sealed.frame("test"), scoring_of(pipeline.evaluation, pipeline.training.precision)
         scored = score_opponents(measure_of(pipeline), untuned, fitted_rows, test, fitted.result(), how)
         with atomic_folder(folder) as aside:
-            np.savez(aside / "scores.npz", *[baseline.scores for baseline in scored.each])
+            opponents = {f"arr_{place}": each.scores for place, each in enumerate(scored.each) if each.scores is not None}
+            np.savez(aside / "scores.npz", **opponents)  # type: ignore[arg-type]  # its own `allow_pickle` has a default
             metrics = {baseline.name: {**baseline.metrics, "seconds": baseline.seconds} for baseline in scored.each}
             if scored.points is not None:
                 np.save(aside / POINTS, scored.points)

@@ -41,7 +41,8 @@ def publish_report(found: Findings, home: Home, tracking: Tracking) -> dict[str,
     )
     described = summary_markdown(report)
     tracking.describe(found.run.run_id, report.pipeline, found.version, described)
-    tracking.tag(found.run.run_id, {"verdict": report.verdict, "reason": next(iter(report.reasons), "")})
+    signed = {f"signature.{name}": signature for name, signature in found.challenger.signatures.items()}
+    tracking.tag(found.run.run_id, {"verdict": report.verdict, "reason": next(iter(report.reasons), ""), **signed})
     link = tracking.page_of(report.pipeline, found.run.run_id, REPORT, folder / "report.html")
     create_link_artifact(link, f"{report.verdict}: {report.pipeline}", key="report")
     create_markdown_artifact(described, key="verdict")

@@ -82,7 +82,7 @@ def write_reference(pipeline: Pipeline, home: Home, tracking: Tracking, run: Tra
         text=texts, **_answer_columns(pipeline, base, trained, model.scores.frame, texts, known)
     )
     if pipeline.facts.is_number:
-        rows["error"] = (pd.to_numeric(rows["prediction"]) - pd.to_numeric(rows["target"])).abs()
+        rows["error"] = (pd.to_numeric(rows["prediction"]) - pd.to_numeric(rows["target"], errors="coerce")).abs()
     rows["correct"] = _correctness(pipeline, rows)
     rows = rows.join(model.text_stats.result())
     with atomic_folder(folder) as aside:
@@ -144,6 +144,7 @@ def _answer_columns(
         return {"prediction": None, "score": np.nan}
     from tasks.learning.device import autocast, numerics
     from tasks.problems import problem_of
+    from tasks.problems.types import Writing
 
     predictions = scored["prediction"].tolist()
     confidence = scored["confidence"].tolist() if "confidence" in scored else [np.nan] * len(scored)
@@ -151,7 +152,7 @@ def _answer_columns(
     missing = [text for text in dict.fromkeys(texts) if text not in answer_of]
     if missing:
         network, how = network_of(trained, base.path), autocast(numerics(pipeline.training.precision))
-        answers = problem_of(pipeline.problem).answer_texts(network, missing, 0, pipeline.evaluation.batch_size, how)
+        answers = problem_of(pipeline.problem).answer_texts(network, missing, Writing(0), pipeline.evaluation.batch_size, how)
         scores = [np.nan if answer.score is None else answer.score for answer in answers]
         answer_of |= {text: (answer.prediction, score) for text, answer, score in zip(missing, answers, scores, strict=True)}
     return {"prediction": [answer_of[text][0] for text in texts], "score": [answer_of[text][1] for text in texts]}

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,7 +121,7 @@ def pack_model(
     answers, scores = expected.iloc[:, 0].tolist(), expected["score"].tolist() if "score" in expected else None
     write_check(folder, texts, answers, scores, numerics(pipeline.training.precision))
     example = _example_row(pipeline, texts)
-    variant = json_sha256(asdict(replace(preparation, base_uri="")))[:16]  # where its base lies is no answer's matter
+    variant = json_sha256(replace(preparation, base_uri="").values())[:16]  # where its base lies is no answer's matter
     uri = tracking.log_model(run.run_id, folder, PYFUNC, example, (example, expected.head(1)), variant)
     reload.ask(partial(tracking.fetch, uri), texts)
     return PackedModel(uri, expected)
@@ -219,6 +219,7 @@ def _preparation(pipeline: Pipeline, home: Home, base_uri: str) -> Preparation:
         base_uri=base_uri,
         new_tokens=pipeline.evaluation.max_new_tokens,
         precision=pipeline.training.precision,
+        decoding=pipeline.evaluation.decoding,
     )
 
 

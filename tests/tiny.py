@@ -145,3 +145,31 @@ def seq2seq(folder: Path, kind="Bart", **settings):
     base(folder, model, config, wrap=True, **{**shape, **settings})
     tokenizer(folder, wrap=True, eos_token="[SEP]")
     return folder
+
+
+def marked_seq2seq(folder: Path, kind):
+    """A random encoder-decoder whose tokenizer marks languages: MBart50, MBart or Nllb."""
+    import importlib
+
+    import transformers
+    from transformers import M2M100Config, M2M100ForConditionalGeneration, MBartConfig, MBartForConditionalGeneration
+
+    module = {"MBart50": "mbart50", "MBart": "mbart", "Nllb": "nllb"}[kind]
+    codes = importlib.import_module(f"transformers.models.{module}.tokenization_{module}").FAIRSEQ_LANGUAGE_CODES
+    words = [f"\u2581{word}" for word in FILLERS]
+    start = ["<s>", "<pad>", "</s>", "<unk>"]
+    if kind == "Nllb":
+        pieces = [*start, "\u2581", *sorted({letter for word in FILLERS for letter in word})]
+        made = transformers.NllbTokenizer(vocab={piece: place for place, piece in enumerate(pieces)}, merges=[])
+    else:
+        scored = [(piece, 0.0 if piece in start else -1.0) for piece in (*start, *words, *codes, "<mask>")]
+        made = getattr(transformers, f"{kind}Tokenizer")(vocab=scored)
+    made.save_pretrained(folder)
+    model, config = (
+        (M2M100ForConditionalGeneration, M2M100Config) if kind == "Nllb" else (MBartForConditionalGeneration, MBartConfig)
+    )
+    marks = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": None if kind == "MBart" else 2}
+    model(
+        config(vocab_size=max(made.get_vocab().values()) + 1, **{**BART, "max_position_embeddings": 64}, **marks)
+    ).save_pretrained(folder)
+    return folder

@@ -14,22 +14,25 @@ from configs.schema.data import (
     Window,
     is_table,
 )
-from configs.schema.evaluation import Evaluation
+from configs.schema.evaluation import Decoding, Evaluation
 from configs.schema.gate import Gate, Guards, ScaledGate
 from configs.schema.objectives import OBJECTIVES, Objective, Preference, Supervised, metric_titles
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
-from configs.schema.problems import NLL_OF_ROWS, Metric, ProblemFacts, ProblemName, facts_of
+from configs.schema.problems import EXACT_MATCH, NLL_OF_ROWS, BleuTokenizer, Metric, ProblemFacts, ProblemName, facts_of, family_of
 from configs.schema.section import Fraction, Frozen, Moment, Plain
-from configs.schema.training import Model, Training
+from configs.schema.training import Languages, Model, Training
 
 __all__ = [
+    "EXACT_MATCH",
     "NLL_OF_ROWS",
     "OBJECTIVES",
     "PATTERN_ENTITIES",
     "Adapter",
+    "BleuTokenizer",
     "Contract",
     "Data",
+    "Decoding",
     "Deduplicate",
     "Effects",
     "Entity",
@@ -41,6 +44,7 @@ __all__ = [
     "GivenSplit",
     "Guards",
     "HashSplit",
+    "Languages",
     "Lora",
     "Metric",
     "Model",
@@ -62,6 +66,7 @@ __all__ = [
     "Training",
     "Window",
     "facts_of",
+    "family_of",
     "is_table",
     "metric_titles",
 ]

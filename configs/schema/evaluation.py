@@ -2,11 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from configs.schema.problems import BleuTokenizer
 from configs.schema.section import Fraction, Frozen
+
+
+class Decoding(Frozen):
+    """How texts are written, to be scored and to be served: greedily, unless `beams` or `temperature` say otherwise.
+
+    Where one of these is set, no decoding setting that came with the base applies in its place.
+    """
+
+    beams: Annotated[int, Field(ge=1, le=16)] = Field(1, description="beginnings of an answer that are followed at once")
+    length_penalty: Annotated[float, Field(ge=-10, le=10)] = Field(
+        1.0, description="of beams: the power of its length by which a log-likelihood is divided; larger: longer answers"
+    )
+    no_repeat_ngram_size: Annotated[int, Field(ge=0, le=64)] = Field(
+        0, description="tokens in a row that an answer holds once at the most; 0: any number of times"
+    )
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] = Field(
+        1.0, description="what makes tokens less likely that an answer holds already (Keskar et al. 2019, arXiv:1909.05858)"
+    )
+    temperature: Annotated[float, Field(gt=0, le=10)] | None = Field(
+        None, description="tokens are drawn, at this temperature; default: the likeliest are taken"
+    )
+    top_k: Annotated[int, Field(ge=0, le=100_000)] = Field(0, description="drawn among so many of the likeliest tokens; 0: all")
+    top_p: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="drawn among the likeliest tokens that make up this share")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="of draws: a text has the same answer every time")
+
+    @model_validator(mode="after")
+    def _no_setting_is_without_effect(self) -> Self:
+        given = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+        if self.temperature is not None and self.beams > 1:
+            raise ValueError(f"temperature {self.temperature} draws, and beams {self.beams} search: drop one of them")
+        if idle := sorted(given & {"top_k", "top_p", "seed"}) if self.temperature is None else []:
+            raise ValueError(f"{', '.join(idle)}: nothing is drawn: set temperature, or drop it")
+        if self.beams == 1 and "length_penalty" in given:
+            raise ValueError("length_penalty: one beam has nothing to compare: set beams, or drop it")
+        return self
 
 
 class Evaluation(Frozen):
@@ -16,4 +52,10 @@ class Evaluation(Frozen):
     max_new_tokens: Annotated[int, Field(ge=1)] = Field(64, description="tokens of the longest answer that is written")
     decode_rows: Annotated[int, Field(ge=0)] = Field(
         200, description="test rows for which an answer is written, where answers are texts; all are scored by likelihood"
+    )
+    decoding: Decoding = Decoding()
+    bleu_tokenizer: BleuTokenizer = Field(
+        "13a",
+        description="how BLEU parts texts into words, by sacrebleu's names; default: zh for Chinese, char for other languages "
+        "without spaces, by model.languages.target",
     )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Self, get_args
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from configs.schema.adapters import Adapter, Lora
 from configs.schema.data import Contract, Data
-from configs.schema.evaluation import Evaluation
+from configs.schema.evaluation import Decoding, Evaluation
 from configs.schema.gate import Gate
 from configs.schema.objectives import Objective, Supervised
 from configs.schema.operations import Monitor, Release, Schedule, Serving
-from configs.schema.problems import ALIASES, TARGET_COLUMNS, ProblemFacts, ProblemName, facts_of, without_alias
+from configs.schema.problems import BLEU, TARGET_COLUMNS, ProblemFacts, ProblemName, facts_of, family_of, with_defaults
 from configs.schema.section import Frozen, written_as
 from configs.schema.training import Model, Training
 
@@ -21,7 +21,7 @@ NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
 def _known_problem(value: object) -> object:
     if value not in get_args(ProblemName):
-        raise ValueError(f"is no problem: write one of {', '.join([*get_args(ProblemName), *ALIASES])}")
+        raise ValueError(f"is no problem: write one of {', '.join(get_args(ProblemName))}")
     return value
 
 
@@ -33,9 +33,7 @@ class Pipeline(Frozen):
         Field(pattern=NAME, description="lower case, digits and -; also the model's name"),
         written_as(NAME, "a name is made of a to z in lower case, digits and -, 63 at most, no - first: such as my-model"),
     ]
-    problem: Annotated[
-        ProblemName, BeforeValidator(_known_problem), WithJsonSchema({"type": "string", "enum": [*get_args(ProblemName), *ALIASES]})
-    ]
+    problem: Annotated[ProblemName, BeforeValidator(_known_problem)]
     data: Data
     model: Model
     contract: Contract = Contract()
@@ -54,10 +52,15 @@ class Pipeline(Frozen):
         """What its problem reads and says, and what its models are compared by."""
         return self.objective.with_metrics(facts_of(self.problem))
 
+    @property
+    def family(self) -> ProblemName:
+        """The problem whose rows, contract and networks these are: what keys know it by."""
+        return family_of(self.problem)
+
     @model_validator(mode="before")
     @classmethod
-    def _an_alias_stands_for_its_problem(cls, values: object) -> object:
-        return without_alias(values) if isinstance(values, dict) else values
+    def _a_problem_has_defaults_of_its_own(cls, values: object) -> object:
+        return with_defaults(values) if isinstance(values, dict) else values
 
     @field_validator("adapter", mode="before")
     @classmethod
@@ -96,16 +99,25 @@ class Pipeline(Frozen):
             raise ValueError(
                 f"gate: {' and '.join(large)} must be less than 1: the scores of {self.problem} are shares or nats; "
                 "0.01 is one point"
-                "point"
             )
         if self.data.text_pair is not None and not self.facts.reads_pairs:
             raise ValueError(f"data.text_pair: {self.problem} reads one text: drop it")
         if self.contract.vocabulary != "may_grow" and not self.facts.has_labels:
             raise ValueError(f"contract.vocabulary: {self.problem} has no labels to hold against one: drop it")
-        if self.model.target_tokenizer is not None and not self.facts.pairs_tokenizers:
-            raise ValueError(f"model.target_tokenizer: {self.problem} has one tokenizer, its base's own: drop it")
         if self.gate.window is not None and self.data.time is None:
             raise ValueError(
                 "gate.window is of the newest test rows, and data.time names no column: set data.time, or drop gate.window"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _texts_are_written_where_settings_say_how(self) -> Self:
+        if self.model.target_tokenizer is not None and not self.facts.pairs_tokenizers:
+            raise ValueError(f"model.target_tokenizer: {self.problem} has one tokenizer, its base's own: drop it")
+        if self.model.languages is not None and not self.facts.pairs_tokenizers:
+            raise ValueError(f"model.languages: {self.problem} reads and writes no two languages: drop it")
+        if self.evaluation.decoding != Decoding() and not self.facts.writes_text:
+            raise ValueError(f"evaluation.decoding: {self.problem} writes no texts: drop it")
+        if self.evaluation.bleu_tokenizer != Evaluation().bleu_tokenizer and BLEU not in self.facts.metrics:
+            raise ValueError(f"evaluation.bleu_tokenizer: {self.problem} is not scored by BLEU: drop it")
         return self

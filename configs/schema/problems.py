@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Literal
 
 ProblemName = Literal[
-    "text-classification", "multi-label-classification", "text-regression", "text-generation", "text2text-generation"
-]
+    "text-classification", "multi-label-classification", "text-regression", "text-generation", "text2text-generation",
+    "summarization", "translation",
+]  # fmt: skip
+BleuTokenizer = Literal["13a", "intl", "char", "zh", "none"]
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,14 @@ NLL = Metric("nll_per_token", "NLL per token, over all tokens", "number", False)
 EXACT_MATCH = Metric("exact_match", "exact match", "share", True)
 NLL_OF_ROWS = Metric("nll_per_token_row_mean", "NLL per token, mean of rows", "number", False)
 LIKELIHOOD = "log-likelihood per token, mean of rows"
+ROUGE_1 = Metric("rouge_1", "ROUGE-1", "share", True)
+ROUGE_2 = Metric("rouge_2", "ROUGE-2", "share", True)
 ROUGE_L = Metric("rouge_l", "ROUGE-L", "share", True)
 F1_ROWS = Metric("f1_rows", "F1 of rows", "share", True)
 MAE = Metric("mae", "mean absolute error", "number", False)
-
+BLEU = Metric("bleu", "BLEU", "share", True)
+CHRF = Metric("chrf", "chrF", "share", True)
+TER = Metric("ter", "TER", "share", False)
 
 TARGET_COLUMNS: dict[str, Literal["label", "labels", "number", "completion"]] = {
     "label": "label",
@@ -46,8 +53,9 @@ class ProblemFacts:
     `target` is what a row has to be answered with: one label of a fixed set, any number of them, a number, or a text. `metrics` are
     those that pages show. `primary` is the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is
     the one that a model's history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask.
-    `reads_pairs`: it may read two texts beside one another. `pairs_tokenizers`: targets may have a tokenizer of their own.
-    `continues_text`: answers go on where what was read ends.
+    `reads_pairs`: it may read two texts beside one another. `pairs_tokenizers`: targets may have a tokenizer and a language of
+    their own. `continues_text`: answers go on where what was read ends. `family` is the problem whose rows, contract and networks
+    these are, where another's are: the two differ in their defaults and in how texts are scored.
     """
 
     target: Literal["label", "labels", "number", "text"]
@@ -60,6 +68,7 @@ class ProblemFacts:
     reads_pairs: bool = False
     pairs_tokenizers: bool = False
     continues_text: bool = False
+    family: ProblemName | None = None
 
     @property
     def has_labels(self) -> bool:
@@ -97,6 +106,16 @@ class ProblemFacts:
         return self.target == "text"
 
 
+TEXT_TO_TEXT = ProblemFacts(
+    target="text",
+    metrics=(NLL, PERPLEXITY, EXACT_MATCH, CHRF, ROUGE_L),
+    primary=NLL_OF_ROWS,
+    compared=LIKELIHOOD,
+    life_metric=PERPLEXITY,
+    feedback="correction",
+    examples=("The meeting is moved to Thursday at nine.", "The parcel was left with a neighbour."),
+    pairs_tokenizers=True,
+)
 FACTS: dict[ProblemName, ProblemFacts] = {
     "text-classification": ProblemFacts(
         target="label",
@@ -153,47 +172,66 @@ FACTS: dict[ProblemName, ProblemFacts] = {
         examples=("Question: 3 + 4 = ?\nAnswer:", "Question: 5 + 2 = ?\nAnswer:"),
         continues_text=True,
     ),
-    "text2text-generation": ProblemFacts(
-        target="text",
-        metrics=(NLL, PERPLEXITY, EXACT_MATCH, Metric("chrf", "chrF", "share", True), ROUGE_L),
-        primary=NLL_OF_ROWS,
-        compared=LIKELIHOOD,
-        life_metric=PERPLEXITY,
-        feedback="correction",
-        examples=("The meeting is moved to Thursday at nine.", "The parcel was left with a neighbour."),
-        pairs_tokenizers=True,
+    "text2text-generation": TEXT_TO_TEXT,
+    "summarization": replace(
+        TEXT_TO_TEXT,
+        metrics=(NLL, PERPLEXITY, ROUGE_1, ROUGE_2, ROUGE_L),
+        examples=(
+            "The meeting on Thursday is moved to nine, as the large room is taken at ten. Minutes will be sent on Friday.",
+            "Nobody was in, so the parcel was left with a neighbour. A card with the name is in the letter box.",
+        ),
+        family="text2text-generation",
     ),
+    "translation": replace(TEXT_TO_TEXT, metrics=(NLL, PERPLEXITY, BLEU, CHRF, TER), family="text2text-generation"),
 }
-# Other names for a problem, each with defaults of its own for what a config leaves out.
-ALIASES: dict[str, tuple[ProblemName, dict[str, dict[str, object]]]] = {
-    "summarization": (
-        "text2text-generation",
-        {
-            "data": {"prompt": "document", "completion": "summary"},
-            "model": {"max_length": 512},
-            "evaluation": {"max_new_tokens": 128},
-        },
-    ),
+# What a problem has for settings that a config leaves out, where it is other than the section's own default.
+DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
+    "summarization": {
+        "data": {"prompt": "document", "completion": "summary"},
+        "model": {"max_length": 512},
+        "evaluation": {"max_new_tokens": 128},
+    },
+    "translation": {"data": {"prompt": "source", "completion": "target"}, "evaluation": {"max_new_tokens": 128}},
 }
+CHINESE = {"zh", "zho", "cmn", "yue", "wuu", "lzh"}  # codes of languages as networks have them, by their first part
+WITHOUT_SPACES = {"ja", "jpn", "th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bo", "bod", "dz", "dzo"}
 
 
-def without_alias(config: dict[str, object]) -> dict[str, object]:
-    """A config with the problem that an alias stands for, and the alias' defaults for the settings that it leaves out.
+def with_defaults(config: dict[str, object]) -> dict[str, object]:
+    """A config with its problem's own defaults for the settings that it leaves out.
 
     A text-classification with `data.labels` has many labels a text.
     """
     data = config.get("data")
     if config.get("problem") == "text-classification" and isinstance(data, dict) and data.get("labels") is not None:
         return {**config, "problem": "multi-label-classification"}
-    alias = ALIASES.get(str(config.get("problem")))
-    if alias is None:
-        return config
-    problem, defaults = alias
-    filled = dict(config)
+    problem, filled = str(config.get("problem")), dict(config)
+    defaults = {section: dict(values) for section, values in DEFAULTS.get(problem, {}).items()}
+    if problem in FACTS and BLEU in FACTS[problem].metrics:
+        defaults.setdefault("evaluation", {})["bleu_tokenizer"] = bleu_tokenizer_for(_target_language(config))
     for section, values in defaults.items():
         own = config.get(section, {})
         filled[section] = {**values, **own} if isinstance(own, dict) else own
-    return {**filled, "problem": problem}
+    return filled
+
+
+def bleu_tokenizer_for(language: str) -> BleuTokenizer:
+    """How BLEU parts texts of a language into words: Chinese and others without spaces by their characters, else 13a."""
+    code = re.split(r"[_-]", language.lower())[0]
+    return "zh" if code in CHINESE else "char" if code in WITHOUT_SPACES else "13a"
+
+
+def _target_language(config: dict[str, object]) -> str:
+    """The language that a config, not checked yet, says is written; empty where it says none."""
+    place: object = config
+    for name in ("model", "languages", "target"):
+        place = place.get(name) if isinstance(place, dict) else None
+    return place if isinstance(place, str) else ""
+
+
+def family_of(problem: ProblemName) -> ProblemName:
+    """The problem whose rows, contract and networks these are: its own, or that of its family."""
+    return FACTS[problem].family or problem
 
 
 def facts_of(problem: ProblemName) -> ProblemFacts:

@@ -13,6 +13,18 @@ _FOLDER = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
 _FOLDER_WORDS = "is no name of a folder in the base: write its letters, digits and _ . - alone, without a path"
 
 
+_CODE = r"^[A-Za-z0-9_@-]{1,40}$"
+_CODE_WORDS = "is no code of a language: write it as the base does, such as de, de_DE or deu_Latn"
+LanguageCode = Annotated[str, Field(pattern=_CODE), written_as(_CODE, _CODE_WORDS)]
+
+
+class Languages(Frozen):
+    """The languages that are read and written, as the base names them."""
+
+    source: LanguageCode
+    target: LanguageCode
+
+
 class Model(Frozen):
     base: str = Field(description="local folder, installed package (`package:NAME/FOLDER`) or hub name")
     revision: str | None = None
@@ -21,6 +33,15 @@ class Model(Frozen):
     target_tokenizer: Annotated[str, Field(pattern=_FOLDER), written_as(_FOLDER, _FOLDER_WORDS)] | None = Field(
         None, description="folder within the base that holds the tokenizer of what it writes, where that is another one"
     )
+    languages: Languages | None = Field(
+        None,
+        description="what is read and written: needed where the base's tokenizer marks languages (mBART, NLLB, M2M), else noted",
+    )
+
+    @property
+    def language_codes(self) -> tuple[str, ...]:
+        """The codes of the language that is read and of the one that is written; none where they are not named."""
+        return () if self.languages is None else (self.languages.source, self.languages.target)
 
     @field_validator("sha256")
     @classmethod

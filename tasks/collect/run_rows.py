@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from configs.schema import Pipeline
+from configs.schema import EXACT_MATCH, Pipeline
 from tasks.decide import slice_columns
 from tasks.evaluate import groups_of, primary_of
 from tasks.gate.calibration import reliability_bins
@@ -180,10 +180,11 @@ def worst_generations(findings: Findings, home: Home) -> tuple[page.Generation, 
     frame = frame.assign(likelihood=frame["log_likelihood"] / frame["tokens"])
     worst = frame[frame["prediction"].notna()].nsmallest(WORST, "likelihood")
     prompts = open_snapshot(home, findings.prepared.snapshot).frame("test").set_index("id")["text"]
+    exact, shown = EXACT_MATCH.name, [metric.name for metric in findings.pipeline.facts.metrics if metric.name in frame]
     return tuple(
         page.Generation(
-            id=row.id, prompt=prompts[row.id], reference=row.target, output=row.prediction, rouge_l=float(row.rouge_l),
-            exact_match=bool(row.exact_match), log_likelihood=float(row.likelihood),
+            id=row.id, prompt=prompts[row.id], reference=row.target, output=row.prediction, exact_match=bool(row.exact_match),
+            scores={name: float(getattr(row, name)) for name in shown if name != exact}, log_likelihood=float(row.likelihood),
         )
         for row in _rows(worst)
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -26,9 +26,22 @@ def scores_of_systems(findings: Findings) -> tuple[page.System, ...]:
     if findings.champion is not None:
         systems.append(_trained_system("champion", findings.against, findings.champion, findings))
     for name, metrics in findings.scores.baselines.metrics.items():
-        page_scores = _page_scores(findings.scores.baselines.scores[name], metrics, findings.challenger.frame, findings)
+        page_scores = _page_scores(findings.scores.baselines.scores.get(name), metrics, findings.challenger.frame, findings)
         systems.append(page.System(name=name, role="baseline", version=None, scores=page_scores))
     return tuple(systems)
+
+
+def better_rules(findings: Findings) -> Iterator[str]:
+    """Notices of baselines that write better texts than the challenger, and that the gate does not compare."""
+    own, baselines = findings.challenger.metrics, findings.scores.baselines
+    for name in [name for name in baselines.metrics if name not in baselines.scores]:
+        texts = baselines.metrics[name]
+        metric = next((each for each in findings.pipeline.facts.metrics if each.name in texts and each.name in own), None)
+        if metric is not None and _metric_sign(metric) * (texts[metric.name] - own[metric.name]) > 0:
+            yield (
+                f"A rule writes better texts: {name} has {metric.title} {texts[metric.name]:.1%}, the challenger "
+                f"{own[metric.name]:.1%}; the gate compares likelihoods, of which a rule has none"
+            )
 
 
 def _trained_system(
@@ -49,12 +62,13 @@ def _trained_system(
 
 
 def _page_scores(
-    scores: npt.NDArray[np.float64], metrics: Mapping[str, float], frame: pd.DataFrame, findings: Findings
+    scores: npt.NDArray[np.float64] | None, metrics: Mapping[str, float], frame: pd.DataFrame, findings: Findings
 ) -> tuple[page.Score, ...]:
-    """The metrics that pages show of a system, the leading ones with their intervals."""
-    intervals, facts = _metric_intervals(scores, frame, findings), findings.pipeline.facts
+    """The metrics that pages show of a system, the leading ones with their intervals; `scores` None: it is no opponent."""
+    facts = findings.pipeline.facts
+    intervals = {} if scores is None else _metric_intervals(scores, frame, findings)
     page_scores = [_score(metric, metrics[metric.name], intervals) for metric in facts.metrics if metric.name in metrics]
-    if facts.primary not in facts.metrics:
+    if scores is not None and facts.primary not in facts.metrics:
         page_scores.insert(1, _score(facts.primary, _metric_sign(facts.primary) * float(scores.mean()), intervals))
     return tuple(page_scores)
 

@@ -29,11 +29,9 @@ def all_labels(targets: Iterable[str]) -> tuple[str, ...]:
 
 
 def set_scores(predictions: Sequence[str | None], targets: Sequence[str | None]) -> list[float]:
-    """F1 of each set against its target, 1 where both are empty; NaN where either is missing."""
+    """F1 of each set against its target, 1 where both are empty; NaN where either is missing, as of a row that is set aside."""
     return [
-        float("nan")
-        if not isinstance(answer, str) or not isinstance(target, str)
-        else _set_f1(labels_of(answer), labels_of(target))
+        _set_f1(labels_of(answer), labels_of(target)) if answer and target else float("nan")
         for answer, target in zip(predictions, targets, strict=True)
     ]
 

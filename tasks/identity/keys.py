@@ -104,7 +104,7 @@ def prepare_key(pipeline: Pipeline, sources: Mapping[str, object], base: Base, r
         {
             "sources": sources,
             "data": settings_of(pipeline.data, READ_BY),
-            "problem": pipeline.problem,
+            "problem": pipeline.family,
             **({"pairs": True} if pipeline.objective.needs_pairs else {}),
             "contract": settings_of(pipeline.contract, ("max_quarantined", "vocabulary")),
             "suites": [hashlib.sha256(file.read_bytes()).hexdigest() for file in suites],
@@ -124,8 +124,8 @@ def train_identity(pipeline: Pipeline, rows: Mapping[str, str], base: Base, line
     return {
         "rows": {name: rows[name] for name in ("train", "validation")},
         "settings": {
-            "problem": pipeline.problem,
-            "max_length": settings_of(pipeline.model, ("max_length",)),
+            "problem": pipeline.family,
+            "max_length": settings_of(pipeline.model, ("max_length", "languages")),
             **settings_of(pipeline, ("adapter", "objective")),
             "training": settings_of(pipeline.training, of_training),
         },
@@ -139,7 +139,7 @@ def train_identity(pipeline: Pipeline, rows: Mapping[str, str], base: Base, line
 def stage_identity(pipeline: Pipeline) -> dict[str, Mapping[str, object]]:
     """Settings, code and libraries of a run, whatever its data: kept with it, so that a later version can tell what is other."""
     settings = settings_of(pipeline, ("problem", "model", "contract", "adapter", "objective", "training", "evaluation", "gate"))
-    settings["data"] = settings_of(pipeline.data, READ_BY)
+    settings |= {"problem": pipeline.family, "data": settings_of(pipeline.data, READ_BY)}
     code = {stage: code_of(stage, pipeline) for stage in ("prepare", "train", "score", "decide")}
     return {"settings": settings, "code": code, "libraries": library_versions(TRAIN_LIBRARIES)}
 

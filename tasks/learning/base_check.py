@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 NAMED = 8  # modules that one message names
 
 
-def check_base(base: Base, problem: ProblemName, max_length: int, adapter: Adapter) -> tuple[str, ...]:
+def check_base(
+    base: Base, problem: ProblemName, max_length: int, adapter: Adapter, languages: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     """Notices on a usable base, as sentences; InputError, with setting and remedy, for one that cannot be trained.
 
     The weights' values are not read: a base of any size takes seconds.
@@ -46,6 +48,7 @@ def check_base(base: Base, problem: ProblemName, max_length: int, adapter: Adapt
     tokenizers = {
         tokenizer_name: usable_tokenizer(tokenizer_name, folder, task, max_length) for tokenizer_name, folder in folders.items()
     }
+    task.check_languages(path, base.target_tokenizer, languages)
     longest = probing.longest_text(task.probed_part(small), probe, max_length)
     if longest < max_length:
         raise InputError(

@@ -30,24 +30,26 @@ class FinetunedModel:
     base: Base
     labels: tuple[str, ...]
 
-    def spec(self, problem: ProblemName, max_length: int) -> Spec:
+    def spec(self, problem: ProblemName, max_length: int, languages: tuple[str, ...] = ()) -> Spec:
         """Its network: its own head, no weight moved. The hash names it, as its folder may be gone tomorrow."""
         spec = spec_of(problem, Full(), self.labels, max_length, 0, self.base)
-        return replace(spec, head="own", base_name=f"adopted:{self.base.digest[:16]}")
+        return replace(spec, head="own", base_name=f"adopted:{self.base.digest[:16]}", languages=languages)
 
 
-def read_finetuned(folder: Path, problem: ProblemName, max_length: int, target_tokenizer: str | None = None) -> FinetunedModel:
+def read_finetuned(
+    folder: Path, problem: ProblemName, max_length: int, target_tokenizer: str | None = None, languages: tuple[str, ...] = ()
+) -> FinetunedModel:
     """Hash a folder and load its model once, without running code of it; InputError, with the remedy, where it is no whole one.
 
     Only safetensors are read. Refused: adapters without their base, custom code, quantised weights, heads of another kind or
-    without weights, classes without names, missing tokenizers, models that cannot read `max_length` tokens or, of those that write,
-    models that see later ones.
+    without weights, classes without names, missing tokenizers or ones that do not know `languages`, models that cannot read
+    `max_length` tokens or, of those that write, models that see later ones.
     """
     config = _read_config(folder)
     _check_files(folder, config)
     labels = _check_head(folder, config, problem)
     base = read_base(folder, f"adopted:{folder.name}", None, target_tokenizer)
-    _check_network(base, problem_of(problem), max_length)
+    _check_network(base, problem_of(problem), max_length, languages)
     return FinetunedModel(base, labels)
 
 
@@ -128,7 +130,7 @@ def _read_labels(folder: Path, config: dict[str, Any], *, sets: bool) -> tuple[s
     return labels
 
 
-def _check_network(base: Base, problem: Problem, max_length: int) -> None:
+def _check_network(base: Base, problem: Problem, max_length: int, languages: tuple[str, ...]) -> None:
     """Load it and let it read `max_length` tokens; InputError where it cannot."""
     import torch
     import transformers
@@ -139,7 +141,7 @@ def _check_network(base: Base, problem: Problem, max_length: int) -> None:
     safe = {"local_files_only": True, "use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
     again = "write the folder anew with save_pretrained"
     try:
-        problem.load_tokenizer(folder, base.target_tokenizer)
+        problem.check_languages(folder, base.target_tokenizer, languages)
         tokenizer = read_tokenizer(folder)
         model, info = loader.from_pretrained(folder, **safe, dtype=torch.float32)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:

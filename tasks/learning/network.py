@@ -41,7 +41,7 @@ def build_network(spec: Spec, base: Path, moved: Path | None = None) -> Network:
     import torch
 
     problem = problem_of(spec.problem)
-    tokenizer = problem.load_tokenizer(base, spec.target_tokenizer)
+    tokenizer = problem.load_tokenizer(base, spec.target_tokenizer, spec.languages)
     torch.manual_seed(spec.seed)
     model, spec = problem.build_model(spec, base, tokenizer, adapter_of(spec))
     if spec.head == "own":
@@ -108,5 +108,6 @@ def read_spec(folder: Path) -> Spec:
 
 def spec_from(values: Mapping[str, Any]) -> Spec:
     """A description from its JSON, which knows no tuples."""
-    tuples = {name: tuple(values.get(name, ())) for name in ("labels", "spellings", "shares", "thresholds")}
+    names = ("labels", "spellings", "shares", "thresholds", "languages")
+    tuples = {name: tuple(values.get(name, ())) for name in names}
     return Spec(**{**values, **tuples})

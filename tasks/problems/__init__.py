@@ -33,5 +33,13 @@ def problem_of(name: ProblemName) -> Problem:
             from tasks.problems.text2text_generation import Text2TextGeneration
 
             return Text2TextGeneration()
+        case "summarization":
+            from tasks.problems.summarization import Summarization
+
+            return Summarization()
+        case "translation":
+            from tasks.problems.translation import Translation
+
+            return Translation()
         case _:
             assert_never(name)

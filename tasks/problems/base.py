@@ -24,6 +24,7 @@ from tasks.problems.types import (
     Scoring,
     Spec,
     TaskType,
+    Writing,
     read_tokenizer,
 )
 
@@ -97,9 +98,14 @@ class Problem(Measure):
         """The spec with what its network has to know of the targets that it is fitted to, such as their labels."""
         return spec
 
-    def load_tokenizer(self, base: Path, target_tokenizer: str) -> PreTrainedTokenizerBase | PairedTokenizer:
-        """The tokenizer of a base; of a problem whose targets have another one, both."""
+    def load_tokenizer(
+        self, base: Path, target_tokenizer: str, languages: tuple[str, ...] = ()
+    ) -> PreTrainedTokenizerBase | PairedTokenizer:
+        """The tokenizer of a base; of a problem whose targets have another one, both, set to the languages of a `Spec`."""
         return read_tokenizer(base)
+
+    def check_languages(self, base: Path, target_tokenizer: str, languages: tuple[str, ...]) -> None:
+        """InputError where the tokenizers of a base cannot be set to the languages of a `Spec`, or need them named."""
 
     @abstractmethod
     def build_model(
@@ -161,6 +167,6 @@ class Problem(Measure):
 
     @abstractmethod
     def answer_texts(
-        self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int, autocast: Autocast
+        self, network: Network, texts: Sequence[str], writing: Writing, batch_size: int, autocast: Autocast
     ) -> list[NetworkAnswer]:
-        """One answer a text, which is prepared and read as the network reads it; `new_tokens` is the longest written one."""
+        """One answer a text, which is prepared and read as the network reads it; `writing` is how, where answers are texts."""

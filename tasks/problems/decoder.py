@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from tasks.problems.types import Example
+    from tasks.problems.types import Example, Network, Writing
 
 
 def load_decoder(path: Path) -> nn.Module:
@@ -55,45 +55,50 @@ def collate_rows(pad_id: int) -> Callable[[list[Example]], dict[str, torch.Tenso
     return partial(pad_examples, pad_id=pad_id)
 
 
-def generate_answers(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], max_length: int, new_tokens: int,
-    batch_size: int,
-) -> list[str]:  # fmt: skip
-    """Greedy answers to prompts, in their order: left-padded batches, the same every time.
+def generate_answers(network: Network, prompts: Sequence[str], writing: Writing, batch_size: int) -> list[str]:
+    """Answers to prompts, in their order: left-padded batches, the same every time.
 
-    Prompt and answer share `max_length` as in training: an answer takes half of it at most, a longer prompt loses its beginning.
+    Prompt and answer share the network's `max_length` as in training: an answer takes half of it at most, a longer prompt loses its
+    beginning.
     """
-    import torch
+    from tasks.problems.decoding import generation_settings, rows_at_once
 
-    new_tokens = min(new_tokens, max(1, max_length // 2))
-
-    model.eval()
+    model, tokenizer, most = network.model.eval(), network.tokenizer, network.spec.max_length
+    new_tokens = min(writing.new_tokens, max(1, most // 2))
+    size = rows_at_once(writing.decoding, batch_size)
     side, tokenizer.padding_side = tokenizer.padding_side, "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     answers: list[str] = []
     try:
-        for start in range(0, len(prompts), batch_size):
-            room = max(1, max_length - new_tokens)
+        for start in range(0, len(prompts), size):
+            texts = list(prompts[start : start + size])
             tokenizer.truncation_side = "left"
-            batch = tokenizer(
-                list(prompts[start : start + batch_size]), return_tensors="pt", padding=True, truncation=True, max_length=room
-            )
-            ids = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
-            with torch.inference_mode():
-                generated = model.generate(
-                    **ids,
-                    do_sample=False,
-                    num_beams=1,
-                    max_new_tokens=new_tokens,
-                    pad_token_id=tokenizer.pad_token_id,
-                    eos_token_id=_end_tokens(model, tokenizer),
-                    use_cache=True,
-                )
-            answers += tokenizer.batch_decode(generated[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+            batch = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=max(1, most - new_tokens))
+            given = batch["input_ids"].shape[1]
+            generated = _generate_tokens(model, tokenizer, batch, new_tokens, generation_settings(writing.decoding, given, texts))
+            answers += tokenizer.batch_decode(generated[:, given:], skip_special_tokens=True)
     finally:
         tokenizer.padding_side = side
     return [answer.strip() for answer in answers]
+
+
+def _generate_tokens(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: Mapping[str, torch.Tensor], new_tokens: int,
+    settings: Mapping[str, object],
+) -> torch.Tensor:  # fmt: skip
+    """(rows, tokens): a batch of prompts, padding included, with their answers behind."""
+    import torch
+
+    with torch.inference_mode():
+        return model.generate(  # type: ignore[no-any-return]
+            **{name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")},
+            **settings,
+            max_new_tokens=new_tokens,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=_end_tokens(model, tokenizer),
+            use_cache=True,
+        )
 
 
 def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:

@@ -26,6 +26,7 @@ from tasks.problems.types import (
     NetworkAnswer,
     Scoring,
     Spec,
+    Writing,
     padding_token,
 )
 
@@ -132,7 +133,7 @@ class EncoderHead(Problem):
         return trainer
 
     def answer_texts(
-        self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int, autocast: Autocast
+        self, network: Network, texts: Sequence[str], writing: Writing, batch_size: int, autocast: Autocast
     ) -> list[NetworkAnswer]:
         return self.read_logits(network.spec, text_logits(network, network.spec.read(texts), batch_size, autocast))
 

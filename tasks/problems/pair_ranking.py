@@ -36,7 +36,7 @@ class PairRanking(Measure):
         likelihood = self.problem.log_likelihoods(network, rejected, how.evaluation.batch_size, how.autocast)
         margins = self.problem.primary_scores(own.frame) - likelihood[:, 0] / likelihood[:, 1]
         frame = own.frame.assign(margin=margins, group=_pair_groups(rows))
-        return ScoredRows(frame, {**metrics.preference_metrics(margins), **own.metrics})
+        return ScoredRows(frame, {**metrics.preference_metrics(margins), **own.metrics}, signatures=own.signatures)
 
     def difference_scale(self, targets: Sequence[str]) -> DifferenceScale:
         return DifferenceScale(largest=MOST_NATS)  # a margin is of log-likelihoods a token

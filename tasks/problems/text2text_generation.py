@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from configs.schema import Supervised
 from tasks.problems import seq2seq
+from tasks.problems.baselines import written
 from tasks.problems.likelihood import log_likelihoods
 from tasks.problems.text_writer import TextWriter
-from tasks.problems.types import Adapt, Autocast, EncodedRows, Example, Floats, Network, Spec
+from tasks.problems.types import Adapt, Autocast, EncodedRows, Example, Floats, Network, Spec, Writing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +35,12 @@ class Text2TextGeneration(TextWriter):
         "BART, T5 or Pegasus, or set problem: text-generation for one that continues texts"
     )
 
-    def load_tokenizer(self, base: Path, target_tokenizer: str) -> seq2seq.PairedTokenizer:
-        return seq2seq.read_tokenizers(base, target_tokenizer)
+    def load_tokenizer(self, base: Path, target_tokenizer: str, languages: tuple[str, ...] = ()) -> seq2seq.PairedTokenizer:
+        return seq2seq.read_tokenizers(base, target_tokenizer, languages)
+
+    def check_languages(self, base: Path, target_tokenizer: str, languages: tuple[str, ...]) -> None:
+        """The token that a target begins with has to be known too."""
+        self.load_tokenizer(base, target_tokenizer, languages)
 
     def build_model(self, spec: Spec, base: Path, tokenizer: seq2seq.PairedTokenizer, adapt: Adapt) -> tuple[nn.Module, Spec]:
         return adapt(seq2seq.load_seq2seq(base)), spec
@@ -53,13 +58,10 @@ class Text2TextGeneration(TextWriter):
         return bool(config.is_encoder_decoder)
 
     def check_probe(self, name: str, base: Path, probe: Probe) -> None:
-        """Any encoder will do; the token that a target begins with has to be known."""
-        from transformers import AutoConfig
-
-        seq2seq.first_token(AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False))
+        """Any encoder will do."""
 
     def model_logits(self, model: PreTrainedModel, ids: torch.Tensor) -> Any:
-        start = ids.new_full(ids.shape, seq2seq.first_token(model.config))
+        start = ids.new_full(ids.shape, model.config.decoder_start_token_id or 0)  # any will do
         return model(input_ids=ids, attention_mask=ids.new_ones(ids.shape), decoder_input_ids=start).logits
 
     def encode_rows(self, tokenizer: seq2seq.PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
@@ -91,8 +93,12 @@ class Text2TextGeneration(TextWriter):
             network.model, examples, seq2seq.collate_pairs(network.tokenizer), batch_size, autocast, shifted=False
         )
 
-    def write_answers(self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int) -> list[str]:
-        return seq2seq.write_targets(network.model, network.tokenizer, texts, network.spec.max_length, new_tokens, batch_size)
+    def write_answers(self, network: Network, texts: Sequence[str], writing: Writing, batch_size: int) -> list[str]:
+        return seq2seq.write_targets(network, texts, writing, batch_size)
+
+    def written_baselines(self, train: pd.DataFrame, test: pd.DataFrame, new_tokens: int) -> tuple[written.WrittenBaseline, ...]:
+        """What was read, as it is."""
+        return (written.copied_source(test["text"].tolist(), new_tokens),)
 
     def target_tokens(self, example: Example) -> list[int]:
         return list(example["labels"])

@@ -10,7 +10,7 @@ from configs.schema import Supervised
 from tasks.problems import decoder
 from tasks.problems.likelihood import IGNORED, log_likelihoods
 from tasks.problems.text_writer import TextWriter
-from tasks.problems.types import Adapt, Autocast, EncodedRows, Example, Floats, Network, Spec
+from tasks.problems.types import Adapt, Autocast, EncodedRows, Example, Floats, Network, Spec, Writing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,8 +80,8 @@ class TextGeneration(TextWriter):
     def log_likelihoods(self, network: Network, examples: list[Example], batch_size: int, autocast: Autocast) -> Floats:
         return log_likelihoods(network.model, examples, decoder.collate_rows(network.pad_id), batch_size, autocast, shifted=True)
 
-    def write_answers(self, network: Network, texts: Sequence[str], new_tokens: int, batch_size: int) -> list[str]:
-        return decoder.generate_answers(network.model, network.tokenizer, texts, network.spec.max_length, new_tokens, batch_size)
+    def write_answers(self, network: Network, texts: Sequence[str], writing: Writing, batch_size: int) -> list[str]:
+        return decoder.generate_answers(network, texts, writing, batch_size)
 
     def target_tokens(self, example: Example) -> list[int]:
         return [token for token in example["labels"] if token != IGNORED]

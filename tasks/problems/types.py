@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from configs.errors import InputError
-from configs.schema import Adapter, Evaluation, ProblemName
+from configs.schema import Adapter, Decoding, Evaluation, ProblemName
 from tasks.data.redaction.placeholders import TAGGED, network_view
 from tasks.problems.class_scores import ClassScores, class_probabilities
 
@@ -62,6 +62,7 @@ class Spec:
     location: float = 0.0  # of numbers: a logit of 0 stands for it, and one of 1 for a `spread` more
     spread: float = 1.0
     target_tokenizer: str = ""  # the folder within the base with the tokenizer of targets, where that is another one
+    languages: tuple[str, ...] = ()  # the codes of what is read and of what is written, as the config names them
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -101,6 +102,14 @@ class EncodedRows:
 
 
 @dataclass(frozen=True)
+class Writing:
+    """How an answer is written: its tokens at the most, and how each is chosen."""
+
+    new_tokens: int
+    decoding: Decoding = field(default_factory=Decoding)
+
+
+@dataclass(frozen=True)
 class Scoring:
     """How rows are scored: the config's section, and the precision to compute in."""
 
@@ -114,19 +123,26 @@ class Scoring:
 
 @dataclass(frozen=True, eq=False)
 class ScoredRows:
-    """Per-example scores, the metrics over all of them, and the probabilities where rows have classes."""
+    """Per-example scores, the metrics over all of them, and the probabilities where rows have classes.
+
+    `signatures` say of metrics by name how they were computed, where a library has a notation for it.
+    """
 
     frame: pd.DataFrame
     metrics: dict[str, float]
     class_scores: ClassScores | None = None
+    signatures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class ScoredBaseline:
-    """A baseline: its primary score per test row, higher is better, and its metrics."""
+    """A baseline: its primary score per test row, higher is better, and its metrics.
+
+    One that writes texts and gives none a likelihood has no such scores: it is shown, and no opponent at the gate.
+    """
 
     name: str
-    scores: Floats
+    scores: Floats | None
     metrics: dict[str, float]
     seconds: float
 

@@ -6,13 +6,13 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.errors import InfraError, InputError
-from configs.schema import facts_of
+from configs.schema import Decoding, facts_of
 from tasks.common.bases import base_files, find_base, read_base
 from tasks.common.files import atomic_folder, is_valid
 from tasks.data.normalise import normalise_text
@@ -21,7 +21,7 @@ from tasks.data.redaction.redact import Redactor
 from tasks.learning.device import autocast, numerics
 from tasks.learning.network import SPEC, TRAINABLE, build_network, read_spec, save_spec
 from tasks.problems import problem_of
-from tasks.problems.types import Network, Spec
+from tasks.problems.types import Network, Spec, Writing
 from tasks.serving.text_preparation import PreparedTexts, Recipe
 
 if TYPE_CHECKING:
@@ -42,6 +42,18 @@ class Preparation:
     base_uri: str
     new_tokens: int
     precision: str
+    decoding: Decoding = field(default_factory=Decoding)
+
+    @property
+    def writing(self) -> Writing:
+        """How answers that are texts are written."""
+        return Writing(self.new_tokens, self.decoding)
+
+    def values(self) -> dict[str, object]:
+        """All of it as JSON has it, without what stands at its default: packages of before did not name that."""
+        plain: dict[str, object] = asdict(replace(self, decoding=Decoding()))
+        decoding = self.decoding.model_dump(mode="json", exclude_defaults=True)
+        return {name: value for name, value in plain.items() if name != "decoding"} | ({"decoding": decoding} if decoding else {})
 
 
 @dataclass(frozen=True)
@@ -78,14 +90,14 @@ class PackagedModel:
     def predict(self, texts: Sequence[str], batch_size: int = 64) -> pd.DataFrame:
         """Raw texts -> one line each.
 
-        `label`, or `labels` as a JSON list, and `score`, its probability; `number`; or `text`, the answer, greedily decoded.
+        `label`, or `labels` as a JSON list, and `score`, its probability; `number`; or `text`, the answer.
         """
         import pandas as pd
 
         spec, ready = self.network.spec, self.prepare(texts) if texts else []
         how = autocast(numerics(self.preparation.precision))  # type: ignore[arg-type]
-        problem, new = problem_of(spec.problem), self.preparation.new_tokens
-        answers = problem.answer_texts(self.network, ready, new, batch_size, how) if ready else []
+        problem, writing = problem_of(spec.problem), self.preparation.writing
+        answers = problem.answer_texts(self.network, ready, writing, batch_size, how) if ready else []
         predictions = [answer.prediction for answer in answers]
         facts = facts_of(spec.problem)
         if facts.has_labels:
@@ -101,14 +113,15 @@ def save_package(result: Path, spec: Spec, preparation: Preparation, target: Pat
     with atomic_folder(target) as aside:
         os.link(result / TRAINABLE, aside / TRAINABLE)
         save_spec(spec, aside)
-        (aside / PREPARATION).write_text(json.dumps(asdict(preparation), indent=1, sort_keys=True))
+        (aside / PREPARATION).write_text(json.dumps(preparation.values(), indent=1, sort_keys=True))
     return target
 
 
 def read_preparation(folder: Path) -> Preparation:
-    """As `save_package` wrote it."""
+    """As `save_package` wrote it; packages of before were decoded greedily, and do not say so."""
     values = json.loads((folder / PREPARATION).read_text())
-    return Preparation(**{**values, "entities": None if values["entities"] is None else tuple(values["entities"])})
+    entities = None if values["entities"] is None else tuple(values["entities"])
+    return Preparation(**{**values, "entities": entities, "decoding": Decoding.model_validate(values.get("decoding", {}))})
 
 
 def local_base(spec: Spec, home: Path) -> Path | None:

@@ -62,8 +62,8 @@ class ReadyModel:
         if isinstance(problem, EncoderHead):
             answers = problem.read_logits(network.spec, self._text_logits(ready))
         else:
-            new, how = self.kept.preparation.new_tokens, autocast(self.how)
-            answers = problem.answer_texts(network, ready, new, len(ready), how)
+            writing, how = self.kept.preparation.writing, autocast(self.how)
+            answers = problem.answer_texts(network, ready, writing, len(ready), how)
         return [Prediction(text, answer.prediction, answer.score) for text, answer in zip(ready, answers, strict=True)]
 
     def _text_logits(self, ready: list[str]) -> npt.NDArray[np.float32]:

@@ -11,8 +11,8 @@ from configs import schema
 RECORD = Path(__file__).with_name("defaults.json")  # section -> its number, and the default of each setting
 SECTIONS = (
     schema.HashSplit, schema.TimeSplit, schema.GivenSplit, schema.Redact, schema.Deduplicate, schema.Window, schema.Data,
-    schema.Model, schema.Full, schema.Lora, schema.Supervised, schema.Training, schema.Evaluation, schema.Guards, schema.Gate,
-    schema.Contract, schema.Pipeline,
+    schema.Languages, schema.Model, schema.Full, schema.Lora, schema.Supervised, schema.Training, schema.Decoding,
+    schema.Evaluation, schema.Guards, schema.Gate, schema.Contract, schema.Pipeline,
 )  # fmt: skip
 
 

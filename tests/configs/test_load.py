@@ -135,7 +135,10 @@ def test_a_setting_of_an_adapter_or_a_split_needs_no_kind_beside_it(
         ("objective=preference", r"objective = 'preference': has keys .* such as `objective: \{kind: preference\}`"),
         ("schedule.retrain=12:30", r"schedule\.retrain = 750: must be a text: put it in quotes \(YAML reads 12:30 as 750"),
         ("gate.floors=0.5", r"gate\.floors = 0\.5: must be names with a value each: write `floors: \{NAME: VALUE\}`"),
-        ("problem=seq2seq", r"problem = 'seq2seq': is no problem: write one of text-classification, .*, summarization$"),
+        (
+            "problem=seq2seq",
+            r"problem = 'seq2seq': is no problem: write one of text-classification, .*, summarization, translation$",
+        ),
         ("problem=[a]", r"problem = \['a'\]: is no problem: write one of"),
         ("gate.floors={str: x, accuracy: x}", r"gate\.floors\.accuracy = 'x': "),
         ("training.epoch=5", r"training\.epoch: unknown key; did you mean `epochs`"),
@@ -164,7 +167,7 @@ def test_what_is_to_be_written_instead_is_shown_without_a_credential(tmp_path, s
 @pytest.mark.parametrize(
     ("problem", "data", "says"),
     [
-        ("summarization", "text: body", r"data\.text: text2text-generation reads no column .* by prompt and completion"),
+        ("summarization", "text: body", r"data\.text: summarization reads no column .* by prompt and completion"),
         ("text-generation", "label: kind", r"data\.label: text-generation reads no column .* by prompt and completion"),
         ("text-classification", "prompt: body", r"data\.prompt: text-classification reads no column .* by text and label"),
         ("text-classification", "completion: kind", r"data\.completion: text-classification reads no column .* by text and label"),

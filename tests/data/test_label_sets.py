@@ -48,4 +48,5 @@ def test_labels_come_back_in_order():
 
 def test_sets_are_scored_by_their_f1():
     found = set_scores(['["a","b"]', "[]", '["a"]', "[]", None], ['["b"]', "[]", "[]", '["a"]', "[]"])
+    assert math.isnan(set_scores(["[]"], [""])[0])
     assert found[:4] == pytest.approx([2 / 3, 1.0, 0.0, 0.0]) and math.isnan(found[4])

@@ -1,6 +1,7 @@
 """Keeping a model over its life: what is new is done, what is not is found again."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -256,7 +257,10 @@ def test_sources_and_targets_go_the_same_way_with_a_tokenizer_for_each(keep, bar
     pairs.loc[0, "completion"] += " anna@lake.example"
     keep.write(pairs)
     settings = (
-        "problem=text2text-generation",
+        "problem=translation",
+        "data.prompt=prompt",
+        "data.completion=completion",
+        "model.languages={source: en, target: de}",
         f"model.base={base}",
         "model.target_tokenizer=target_tokenizer",
         "data.redact.enabled=true",
@@ -264,9 +268,15 @@ def test_sources_and_targets_go_the_same_way_with_a_tokenizer_for_each(keep, bar
         "evaluation.decode_rows=4",
     )
     first = keep.retrain(*settings)
-    assert first["metrics"].keys() >= {"nll_per_token", "perplexity", "exact_match", "chrf", "rouge_l"}
+    assert first["metrics"].keys() == {"nll_per_token", "perplexity", "exact_match", "bleu", "chrf", "ter"}
+    tags = keep.tracking.tags(first["run_id"])
+    assert {"signature.bleu", "signature.chrf", "signature.ter"} <= tags.keys() and "tok:13a" in tags["signature.bleu"]
     report = Path(first["report"])
-    assert "chrF" in report.read_text() and "lake.example" not in report.read_text()
+    assert {"chrF", "TER", "copy of the source"} <= set(re.findall("chrF|TER|copy of the source", report.read_text()))
+    assert "lake.example" not in report.read_text()
+    _, *baselines = from_json(report.with_suffix(".json").read_bytes()).systems
+    copied = next(each for each in baselines if each.name == "copy of the source")
+    assert [score.metric for score in copied.scores] == ["bleu", "chrf", "ter"], "texts are compared, and no likelihood"
     kept = [pd.read_parquet(file).to_csv() for file in keep.home.path.rglob("*.parquet")]
     assert len(kept) > 3 and any("<EMAIL_ADDRESS:" in text for text in kept) and not any("lake.example" in text for text in kept)
     assert keep.retrain(*settings)["skipped"]
@@ -309,6 +319,8 @@ def test_a_generators_report_shows_both_sums_of_its_score_and_what_it_knows_of_i
     assert report.fit and [score.metric for score in report.fit.scores] == ["nll_per_token", "perplexity"]
     page = Path(done["report"]).read_text()
     assert "NLL per token, over all tokens" in page and "NLL per token, mean of rows" in page
-    longer = keep.retrain(*settings, "evaluation.max_new_tokens=9")  # the same weights, another model: it writes more
+    other = ("evaluation.max_new_tokens=9", "evaluation.decoding.beams=2")  # the same weights, another model: it writes otherwise
+    longer = keep.retrain(*settings, *other)
     assert (longer["run_id"], longer["model"]["version"]) == (done["run_id"], "2")
-    assert read_preparation(release.champion_folder(keep.tracking, keep.home, "tiny", "2")).new_tokens == 9
+    preparation = read_preparation(release.champion_folder(keep.tracking, keep.home, "tiny", "2"))
+    assert (preparation.new_tokens, preparation.decoding.beams) == (9, 2)

@@ -14,6 +14,7 @@ from tasks.identity.keys import decision_key, prepare_key, scores_key, settings_
 
 BASE = Base("package:a/model", None, "weights", "digest", 7)
 ROWS = {"train": "t", "validation": "v", "test": "s"}
+TO_TEXT = "translation"
 PLAIN = {
     "name": "helpdesk",
     "problem": "text-classification",
@@ -43,7 +44,8 @@ def keys(rows=ROWS, base=BASE, lineage=None, against="3", test_rows=None, **chan
 
 
 def changed(**given):
-    return tuple(one != other for one, other in zip(keys(), keys(**given), strict=True))
+    plain = {"problem": given["problem"]} if "problem" in given else {}
+    return tuple(one != other for one, other in zip(keys(**plain), keys(**given), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -98,6 +100,9 @@ def test_what_makes_the_weights_is_in_every_key(given):
         ({"data__deduplicate": {"threshold": 0.5}}, (False, True, False)),  # which rows are fair
         ({"rows": {**ROWS, "test": "other"}}, (False, True, True)),
         ({"evaluation__max_new_tokens": 7}, (False, True, True)),
+        ({"problem": TO_TEXT, "evaluation__decoding": {"beams": 4}}, (False, True, True)),
+        ({"problem": TO_TEXT, "evaluation__decoding": {"beams": 1}}, (False, False, False)),
+        ({"problem": TO_TEXT, "model__languages": {"source": "en", "target": "de"}}, (True, True, True)),
     ],
     ids=str,
 )
@@ -128,6 +133,12 @@ def copied(tmp_path, monkeypatch):
         each.cache_clear()
 
 
+def test_a_problem_of_a_family_prepares_the_rows_of_its_family(prepared):
+    columns = {"data__prompt": "document", "data__completion": "summary", "model__max_length": 512}
+    assert prepared(problem="summarization") == prepared(problem="text2text-generation", **columns)
+    assert prepared(problem="summarization") != prepared(problem="text-generation", **columns)
+
+
 NOTHING, ALL = (False, False, False), (True, True, True)
 FIT, BEST_EPOCH = "tasks/learning/fit.py", "tasks/learning/best_epoch.py"
 GATE, CLASSIFY = "tasks/gate/gate.py", "tasks/problems/text_classification.py"
@@ -144,7 +155,7 @@ HEAD = "tasks/problems/encoder_head.py"
         ("tasks/data/redaction/placeholders.py", 'r"<\\1>"', 'r"[\\1]"', ALL),
         ("tasks/train.py", "gpu_slot(home.path, count_devices(), print_notice)", "gpu_slot(home.path, 1, print_notice)", ALL),
         ("tasks/learning/scoring.py", "def score_network(", "SCORE = 1\n\n\ndef score_network(", NOTHING),
-        ("tasks/problems/baselines/classification.py", "TfidfVectorizer(", "TfidfVectorizer(binary=True, ", (False, True, True)),
+        ("tasks/problems/baselines/text_features.py", "TfidfVectorizer(", "TfidfVectorizer(binary=True, ", (False, True, True)),
         (GATE, "def judge_challenger(", "from math import ceil as floor\n\n\ndef judge_challenger(", NOTHING),
         (CLASSIFY, "baselines.tfidf_logistic(train", "baselines.tfidf_logistic(*(), train", (False, True, True)),
         (HEAD, '"input_ids": row, "labels": self', '"labels": 0, "input_ids": row, "labels": self', ALL),

@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from tasks.problems.metrics import classification_metrics, generation_metrics, modules_of_evaluate, per_class
+from tasks.problems.metrics import (
+    classification_metrics,
+    generation_metrics,
+    modules_of_evaluate,
+    per_class,
+    text_metrics,
+    text_modules_of_evaluate,
+)
+from tasks.problems.metrics.generation import TextMetrics
 
 EXACT = {"rel": 1e-9, "abs": 1e-9}
 
@@ -211,3 +219,81 @@ def test_rouge_equals_rouge_scores_own_on_ascii_and_reads_other_scripts_too() ->
     expected = [own.score(r, p)["rougeL"].fmeasure for p, r in zip(texts[:30], texts[30:], strict=True)]
     assert rouge_l(texts[:30], texts[30:]) == pytest.approx(expected, **EXACT)
     assert rouge_l(["кошка сидит"], ["кошка спит"]) == pytest.approx([0.5])
+
+
+def drawn_texts(seed: int, rows: int, words: list[str]) -> tuple[list[str], list[str]]:
+    """Predictions and references of a few words each; some are empty, some equal, some of several lines."""
+    rng = np.random.default_rng(seed)
+    texts = [" ".join(rng.choice(words, rng.integers(0, 12))) for _ in range(2 * rows)]
+    return [*texts[: rows - 2], *texts[rows : rows + 2]], texts[rows - 2 : 2 * rows - 2]
+
+
+WORDS = ["the", "cat", "Sat", "on", "a", "mat,", "it's", "3.14", "twice\n", "dog."]
+
+
+def test_all_rouge_equal_rouge_scores_own_on_ascii() -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    predictions, references = drawn_texts(1, 40, WORDS)
+    names = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL", "rouge_lsum": "rougeLsum"}
+    own = RougeScorer([*names.values()], use_stemmer=False)
+    by_row = [own.score(r, p) for p, r in zip(predictions, references, strict=True)]
+    text = TextMetrics(tuple(names))
+    rows, means = text.score_rows(predictions, references), text_metrics(predictions, references, text)
+    for name, kind in names.items():
+        wanted = [row[kind].fmeasure for row in by_row]
+        assert rows[name] == pytest.approx(wanted, **EXACT) and means[name] == pytest.approx(np.mean(wanted), **EXACT)
+    assert means["rouge_lsum"] != means["rouge_l"], "lines count"
+
+
+@pytest.mark.parametrize("text", ["кошка спит на окне", "η γάτα κοιμάται", "猫 が 窓 で 寝る", "القط نائم"])
+def test_equal_texts_of_any_script_have_the_best_score_of_every_metric(text: str) -> None:
+    names = ("exact_match", "rouge_1", "rouge_2", "rouge_l", "rouge_lsum", "bleu", "chrf", "ter")
+    for tokenizer in ("13a", "intl", "char", "none"):
+        found = text_metrics([text] * 4, [text] * 4, TextMetrics(names, tokenizer))
+        best = {name: 0.0 if name == "ter" else 1.0 for name in names}
+        if len(text.split()) < 4 and tokenizer != "char":  # BLEU of a corpus whose texts have no four words in a row
+            del best["bleu"], found["bleu"]
+        assert found == pytest.approx(best)
+
+
+@pytest.mark.parametrize("tokenizer", ["13a", "intl", "char", "zh", "none"])
+def test_bleu_chrf_and_ter_equal_sacrebleus_own_over_the_corpus_and_row_by_row(tokenizer: str) -> None:
+    from sacrebleu import corpus_bleu, corpus_chrf, corpus_ter, sentence_bleu, sentence_chrf, sentence_ter
+
+    predictions, references = drawn_texts(2, 30, [*WORDS, "猫", "寝る。"])
+    text = TextMetrics(("bleu", "chrf", "ter"), tokenizer)
+    found, rows = text_metrics(predictions, references, text), text.score_rows(predictions, references)
+    refs = [references]
+    wanted = {
+        "bleu": corpus_bleu(predictions, refs, tokenize=tokenizer).score / 100,
+        "chrf": corpus_chrf(predictions, refs).score / 100,
+        "ter": corpus_ter(predictions, refs).score / 100,
+    }
+    assert found == pytest.approx(wanted, **EXACT)
+    pairs = list(zip(predictions, references, strict=True))
+    assert rows["bleu"] == pytest.approx([sentence_bleu(p, [r], tokenize=tokenizer).score / 100 for p, r in pairs], **EXACT)
+    assert rows["chrf"] == pytest.approx([sentence_chrf(p, [r]).score / 100 for p, r in pairs], **EXACT)
+    assert rows["ter"] == pytest.approx([sentence_ter(p, [r]).score / 100 for p, r in pairs], **EXACT)
+
+
+def test_a_signature_says_how_a_metric_was_computed_and_by_which_version() -> None:
+    from sacrebleu import __version__
+
+    signed = TextMetrics(("exact_match", "bleu", "ter"), "zh").signatures()
+    assert signed == {
+        "bleu": f"nrefs:1|case:mixed|eff:no|tok:zh|smooth:exp|version:{__version__}",
+        "ter": f"nrefs:1|case:lc|tok:tercom|norm:no|punct:yes|asian:no|version:{__version__}",
+    }
+
+
+def test_text_modules_take_batches_and_combine() -> None:
+    import evaluate
+
+    predictions, references = drawn_texts(3, 20, WORDS)
+    modules = text_modules_of_evaluate().FROM_TEXTS
+    together = evaluate.combine([module() for module in modules.values()])
+    for rows in (slice(0, 7), slice(7, 20)):
+        together.add_batch(predictions=predictions[rows], references=references[rows])
+    at_once = text_metrics(predictions, references, TextMetrics(tuple(modules)))
+    assert together.compute() == pytest.approx(at_once, rel=1e-15)

@@ -21,6 +21,7 @@ from tasks.problems.baselines import multi_label as baselines
 from tasks.problems.metrics import label_set_metrics
 from tasks.problems.metrics.multi_label import row_f1
 from tasks.problems.multi_label_classification import flags_of
+from tasks.problems.types import Writing
 
 PROBLEM = problem_of("multi-label-classification")
 SILENT = Listener(lambda *_: None, lambda *_: None, lambda _: None)
@@ -92,7 +93,7 @@ def both(frame):
 
 def test_an_answer_hangs_on_its_text_alone_and_its_score_is_of_the_whole_set(tuned):
     texts = ROWS["text"].tolist()[:20]
-    alone, together = (PROBLEM.answer_texts(tuned, texts, 0, size, nullcontext) for size in (1, 20))
+    alone, together = (PROBLEM.answer_texts(tuned, texts, Writing(0), size, nullcontext) for size in (1, 20))
     assert [answer.prediction for answer in alone] == [answer.prediction for answer in together]
     assert all(0 <= answer.score <= 1 for answer in together)
     spec = replace(tuned.spec, labels=("a", "b"), thresholds=(0.5, 0.9))

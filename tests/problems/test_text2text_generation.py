@@ -19,6 +19,7 @@ from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
 from tasks.learning.objectives.run import TrainingMaterial, train_network
 from tasks.learning.scoring import score_network, score_opponents, scoring_of
 from tasks.problems import problem_of
+from tasks.problems.types import Writing
 
 PROBLEM = "text2text-generation"
 ROWS = tiny.pairs(40)
@@ -72,7 +73,7 @@ def test_a_target_ends_with_its_end_token_and_both_sides_are_cut(network):
 def test_an_answer_is_the_same_whatever_its_batch_and_every_time(network):
     texts = ROWS["text"].tolist()[:12]
     alone, together, again = (
-        [answer.prediction for answer in problem_of(PROBLEM).answer_texts(network, texts, 8, size, nullcontext)]
+        [answer.prediction for answer in problem_of(PROBLEM).answer_texts(network, texts, Writing(8), size, nullcontext)]
         for size in (1, 5, 5)
     )
     assert alone == together == again and len(alone) == 12
@@ -104,8 +105,9 @@ def test_a_fit_learns_its_pairs_and_is_the_same_every_time(bart_folder, tmp_path
 def test_the_base_answers_too_beside_counts_of_tokens(network):
     evaluation = Evaluation(decode_rows=4, max_new_tokens=6)
     found = score_opponents(problem_of(PROBLEM), network, ROWS, tiny.pairs(10, 3), (), scoring_of(evaluation, "fp32")).each
-    assert [each.name for each in found] == ["unigram", "bigram", "base model"]
+    assert [each.name for each in found] == ["unigram", "bigram", "base model", "copy of the source"]
     assert found[2].metrics.keys() >= {"exact_match", "chrf"} and found[0].metrics.keys() == {"nll_per_token", "perplexity"}
+    assert found[3].scores is None and found[3].metrics.keys() == {"exact_match", "rouge_l", "chrf"}, "texts, and no likelihood"
 
 
 # --- which bases ---
@@ -172,20 +174,6 @@ def test_a_target_tokenizer_with_more_tokens_than_the_network_or_no_end_is_refus
         check_base(find_base(str(paired), target_tokenizer="shouted"), PROBLEM, 24, Lora(r=2))
 
 
-# --- its alias ---
-
-
-def test_summarization_is_the_same_problem_with_defaults_of_its_own():
-    values = {"name": "a", "problem": "summarization", "data": {"source": "a.csv"}, "model": {"base": "b"}}
-    pipeline = Pipeline.model_validate(values)
-    assert (pipeline.problem, pipeline.data.prompt, pipeline.data.completion) == (PROBLEM, "document", "summary")
-    assert (pipeline.model.max_length, pipeline.evaluation.max_new_tokens) == (512, 128)
-    given = Pipeline.model_validate({**values, "model": {"base": "b", "max_length": 99}, "data": {"source": "a", "prompt": "text"}})
-    assert (given.model.max_length, given.data.prompt, given.data.completion) == (99, "text", "summary")
-    assert Pipeline.model_validate(pipeline.model_dump(mode="json")) == pipeline
-    assert {"summarization", PROBLEM} <= set(Pipeline.model_json_schema()["properties"]["problem"]["enum"]), "editors offer both"
-
-
 # --- real weights ---
 
 
@@ -193,5 +181,5 @@ def test_summarization_is_the_same_problem_with_defaults_of_its_own():
 def test_a_pretrained_pair_writes_in_characters_that_it_does_not_read():
     base = find_base(str(G2P / "us"), target_tokenizer="target_tokenizer")
     network = build_network(spec_of(PROBLEM, Full(), (), 40, 0, base), base.path)
-    answers = problem_of(PROBLEM).answer_texts(network, ["pipeline", "language"], 40, 2, nullcontext)
+    answers = problem_of(PROBLEM).answer_texts(network, ["pipeline", "language"], Writing(40), 2, nullcontext)
     assert [answer.prediction for answer in answers] == ["pˈIplˌIn", "lˈæŋɡwɪʤ"]

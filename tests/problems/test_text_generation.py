@@ -14,6 +14,7 @@ from tasks.learning.network import TRAINABLE, build_network, spec_of
 from tasks.learning.objectives.run import TrainingMaterial, train_network
 from tasks.problems import decoder
 from tasks.problems.likelihood import IGNORED, log_likelihoods
+from tasks.problems.types import Writing
 
 ROWS = tiny.pairs(40)
 
@@ -69,9 +70,7 @@ def test_likelihoods_are_those_of_a_plain_calculation_row_by_row(network, encode
 
 def test_an_answer_is_the_same_whatever_its_batch_and_every_time(network):
     prompts = ROWS["text"].tolist()[:12]
-    alone, together, again = (
-        decoder.generate_answers(network.model, network.tokenizer, prompts, 24, 8, size) for size in (1, 5, 5)
-    )
+    alone, together, again = (decoder.generate_answers(network, prompts, Writing(8), size) for size in (1, 5, 5))
     assert alone == together == again and len(alone) == 12 and all(alone)
 
 
@@ -84,7 +83,7 @@ def test_the_prompt_of_a_short_model_is_not_given_up_for_a_long_answer(network):
         taken.append((given["input_ids"].shape[1], given["max_new_tokens"])) or generate(**given)
     )
     try:
-        decoder.generate_answers(network.model, network.tokenizer, prompts, 24, 64, 2)
+        decoder.generate_answers(network, prompts, Writing(64), 2)
     finally:
         del network.model.generate
     assert taken == [(2, 12)]
@@ -159,6 +158,6 @@ def test_an_answer_ends_where_training_put_its_end_whatever_the_base_says_of_it(
             assert decoder._end_tokens(model, tokenizer) == sorted(wanted)
         model.generation_config.eos_token_id = None
         tokenizer.eos_token = end = tokenizer.convert_ids_to_tokens(first)  # the token it says first is its end
-        assert decoder.generate_answers(model, tokenizer, [prompt], 24, 8, 1) == [end]
+        assert decoder.generate_answers(network, [prompt], Writing(8), 1) == [end]
     finally:
         model.generation_config.eos_token_id, tokenizer.eos_token = before, "[SEP]"

@@ -18,6 +18,7 @@ from tasks.learning.scoring import fit_lexical, score_network, score_opponents, 
 from tasks.problems import problem_of
 from tasks.problems.baselines import regression as baselines
 from tasks.problems.metrics import regression_metrics
+from tasks.problems.types import Writing
 
 PROBLEM = problem_of("text-regression")
 SILENT = Listener(lambda *_: None, lambda *_: None, lambda _: None)
@@ -92,7 +93,8 @@ def test_a_fit_learns_what_counted_words_cannot_tell(tuned, rows):
 def test_an_answer_hangs_on_its_text_alone(tuned, rows):
     texts = rows["text"].tolist()[:20]
     alone, together = (
-        [float(answer.prediction) for answer in PROBLEM.answer_texts(tuned, texts, 0, size, nullcontext)] for size in (1, 20)
+        [float(answer.prediction) for answer in PROBLEM.answer_texts(tuned, texts, Writing(0), size, nullcontext)]
+        for size in (1, 20)
     )
     assert alone == pytest.approx(together, rel=1e-4)
 

@@ -28,6 +28,15 @@ def test_where_less_is_better_the_lower_baseline_comes_first() -> None:
     assert [system.name for system in ordered] == ["challenger", "base model", "worse"]
 
 
+def test_a_rule_that_is_no_opponent_comes_last_and_the_page_shows_what_it_has() -> None:
+    report = generation()
+    rule = replace(report.systems[1], name="lead-3", scores=(replace(report.systems[1].scores[0], metric="rouge_1", value=0.31),))
+    report = replace(report, systems=(rule, *report.systems))
+    assert [system.name for system in view.ordered_systems(report)][-1] == "lead-3"
+    page = render_report(replace(report, generations=(replace(report.generations[0], scores={"bleu": 0.256, "ter": 1.21}),)))
+    assert "ROUGE-1" in page and "BLEU 25.6" in page and "TER 121.0" in page and "lead-3" in page
+
+
 def test_each_verdict_says_what_it_does_to_the_champion() -> None:
     assert view.report_headline(classification()) == "Version 4 replaces version 3 as champion"
     assert view.report_headline(first_release()) == "Version 1 becomes the first champion"

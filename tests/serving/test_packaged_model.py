@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,11 +14,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from configs.errors import InfraError, InputError
-from configs.schema import PATTERN_ENTITIES, Lora
+from configs.schema import PATTERN_ENTITIES, Decoding, Evaluation, Full, Lora
 from tasks.common.bases import find_base
 from tasks.data.redaction.key import key_id, redaction_key
 from tasks.learning.adapters import save_trainable, trainable_weights
 from tasks.learning.network import SPEC, TRAINABLE, build_network, spec_of
+from tasks.learning.scoring import score_network, scoring_of
+from tasks.problems import problem_of
 from tasks.problems.text_classification import classify_texts
 from tasks.release import compare_answers
 from tasks.serving.packaged_model import (
@@ -26,8 +29,10 @@ from tasks.serving.packaged_model import (
     adopt_base,
     load_package,
     local_base,
+    read_preparation,
     save_package,
 )
+from tasks.serving.predictor import make_ready
 
 LABELS = ("a", "b", "c", "d")
 TEXTS = [row["text"] for row in tiny.rows(30)]
@@ -161,8 +166,6 @@ def test_another_redaction_key_is_said(network, tmp_path, bert_folder, caplog):
 
 
 def test_a_base_is_looked_for_in_the_home_then_by_its_name_and_only_the_right_one_is_taken(network, bert_folder, tmp_path):
-    from dataclasses import replace
-
     assert local_base(network.spec, tmp_path) == bert_folder
     away = replace(network.spec, base_name=str(tmp_path / "nowhere"))
     assert local_base(away, tmp_path) is None
@@ -196,3 +199,31 @@ def test_the_reloading_process_has_its_network_cut():
 
 def test_the_preparation_is_readable_json(kept):
     assert json.loads((kept / PREPARATION).read_text())["base_uri"] == "runs:/base"
+
+
+@pytest.mark.parametrize(
+    "decoding",
+    [Decoding(), Decoding(beams=3, no_repeat_ngram_size=2), Decoding(temperature=0.8, top_p=0.9, seed=5)],
+    ids=["greedy", "beams", "draws"],
+)
+@pytest.mark.parametrize("problem", ["text-generation", "translation"])
+def test_a_stored_model_writes_to_its_users_what_was_scored(request, tmp_path, problem, decoding):
+    folder = request.getfixturevalue("llama_folder" if problem == "text-generation" else "bart_folder")
+    base, rows = find_base(str(folder)), tiny.pairs(12)
+    network = build_network(spec_of(problem, Full(), (), 24, 0, base), base.path)
+    evaluation = Evaluation(max_new_tokens=8, batch_size=5, decoding=decoding)
+    scored = score_network(problem_of(problem), network, rows, scoring_of(evaluation, "fp32")).frame["prediction"].tolist()
+    (tmp_path / "trained").mkdir()
+    save_trainable(network.model, tmp_path / "trained" / TRAINABLE)
+    preparation = Preparation(True, None, None, None, "runs:/base", 8, "fp32", decoding)
+    package = load_package(save_package(tmp_path / "trained", network.spec, preparation, tmp_path / "kept"), folder, tmp_path)
+    assert package.preparation == preparation and package.network.spec == network.spec
+    assert package.predict(rows["text"].tolist())["text"].tolist() == scored
+    ready = make_ready("1", package)
+    assert [answer.prediction for text in rows["text"] for answer in ready.answers([text])] == scored
+
+
+def test_a_package_of_before_names_no_decoding_and_opens_and_one_that_stands_at_its_defaults_is_written_alike(kept):
+    values = json.loads((kept / PREPARATION).read_text())
+    assert "decoding" not in values and read_preparation(kept) == PLAIN and PLAIN.decoding == Decoding()
+    assert replace(PLAIN, decoding=Decoding(beams=4)).values()["decoding"] == {"beams": 4}

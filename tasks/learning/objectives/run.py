@@ -185,7 +185,7 @@ def _within_memory(job: TrainingJob, run: Path, result: Path) -> TrainingResult:
 def _attempt_fit(job: TrainingJob, run: Path, result: Path, micro: int, how: Numerics) -> TrainingResult:
     material = job.material
     moved, spec = _start_weights(job.start, material.spec) if job.start else (None, material.spec)
-    tokenizer = problem_of(spec.problem).load_tokenizer(material.base, spec.target_tokenizer)
+    tokenizer = problem_of(spec.problem).load_tokenizer(material.base, spec.target_tokenizer, spec.languages)
     examples, held_out = (job.objective.encode_rows(tokenizer, spec, frame) for frame in (material.rows, material.held_out))
     held_out.sort(key=lambda row: len(row["input_ids"]))  # batches of like length: their order is no matter
     lengths = [len(row["input_ids"]) for row in examples]

@@ -1,4 +1,5 @@
-"""Columns in, a flat dict of metrics out: the metrics as the stages call them, by the `evaluate.Metric` modules of `modules.py`.
+"""Columns in, a flat dict of metrics out: the metrics as the stages call them, by the `evaluate.Metric` modules of `modules.py` and
+`text_modules.py`.
 
 Light to import (numpy alone); `evaluate` and `datasets` come with the first call.
 """
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.problems.metrics.classification import checked_codes
+from tasks.problems.metrics.generation import GENERATED, TextMetrics
 from tasks.problems.metrics.lazily import lighten_evaluate
 
 if TYPE_CHECKING:
@@ -41,6 +43,14 @@ def modules_of_evaluate() -> ModuleType:
     from tasks.problems.metrics import modules
 
     return modules
+
+
+def text_modules_of_evaluate() -> ModuleType:
+    """Those of written texts."""
+    lighten_evaluate()
+    from tasks.problems.metrics import text_modules
+
+    return text_modules
 
 
 def classification_metrics(
@@ -76,21 +86,25 @@ def generation_metrics(
     tokens: NDArray[np.integer],
     predictions: Sequence[str | None] = (),
     references: Sequence[str] = (),
-    names: Sequence[str] = ("exact_match", "rouge_l"),
+    text: TextMetrics = GENERATED,
 ) -> dict[str, float]:
-    """nll_per_token (nats) and perplexity over all rows; what `names` name over those decoded (not None), if any.
+    """nll_per_token (nats) and perplexity over all rows; what `text` names over those decoded (not None), if any.
 
     `log_likelihoods` (n,) are sums over the completion's tokens, `tokens` (n,) their number. ValueError where columns do not fit.
     """
     modules = modules_of_evaluate()
     scores = _compute_modules((modules.Perplexity,), {"log_likelihoods": np.asarray(log_likelihoods), "tokens": np.asarray(tokens)})
     decoded = [(p, r) for p, r in zip(predictions, references, strict=True) if p is not None]
-    if not decoded:
-        return scores
-    answers, targets = zip(*decoded, strict=True)
-    return scores | _compute_modules(
-        [modules.FROM_TEXTS[name] for name in names], {"predictions": list(answers), "references": list(targets)}
-    )
+    return scores | text_metrics([p for p, _ in decoded], [r for _, r in decoded], text)
+
+
+def text_metrics(predictions: Sequence[str], references: Sequence[str], text: TextMetrics) -> dict[str, float]:
+    """What `text` names, over texts and one reference each; nothing where there are none."""
+    if not predictions:
+        return {}
+    modules = text_modules_of_evaluate()
+    columns = {"predictions": list(predictions), "references": list(references), "bleu_tokenizer": text.bleu_tokenizer}
+    return _compute_modules([modules.FROM_TEXTS[name] for name in text.names], columns)
 
 
 def regression_metrics(targets: NDArray[np.floating], predictions: NDArray[np.floating]) -> dict[str, float]:
@@ -128,5 +142,6 @@ def _compute_modules(modules: Sequence[type[InMemory]], columns: Mapping[str, ob
     """What `evaluate.combine(...).compute(...)` does, without the imports that its constructor triggers."""
     scores: dict[str, float] = {}
     for module in modules:
-        scores |= module().compute(**{name: column for name, column in columns.items() if name in module.columns})
+        taken = {*module.columns, *module.options}
+        scores |= module().compute(**{name: column for name, column in columns.items() if name in taken})
     return scores

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 Floats = NDArray[np.float64]
+SacreBleu = Any  # a metric of sacrebleu, which is imported where it is used
+RougeKind = Literal["rouge1", "rouge2", "rougeL", "rougeLsum"]
 WORD = re.compile(r"[^\W_]+")
 
 
@@ -49,36 +53,96 @@ def exact_matches(predictions: Sequence[str], references: Sequence[str]) -> Floa
     )
 
 
-def rouge_l(predictions: Sequence[str], references: Sequence[str]) -> Floats:
-    """F-measure of the longest common subsequence of words per row (n,), by rouge_score without stemming.
+def rouge(kind: RougeKind, predictions: Sequence[str], references: Sequence[str]) -> Floats:
+    """F-measure of words (rouge1), pairs of words (rouge2) or the longest common subsequence of words per row (n,).
 
-    Its own tokenizer drops every letter outside a-z, which scores all Russian or Greek as 0; this one keeps the letters and digits
-    of every script, in lower case, and splits ASCII text alike.
+    By rouge_score without stemming (Lin 2004). rougeLsum unites the subsequences of lines: a summary is parted at its line breaks
+    and nowhere else. Its own tokenizer drops every letter outside a-z, which scores all Russian or Greek as 0; this one keeps the
+    letters and digits of every script, in lower case, and splits ASCII text alike.
     """
     from rouge_score.rouge_scorer import RougeScorer
 
     _check_same_length(predictions, references)
-    scorer = RougeScorer(["rougeL"], tokenizer=UnicodeWords())
-    return np.array([scorer.score(r, p)["rougeL"].fmeasure for p, r in zip(predictions, references, strict=True)], dtype=np.float64)
+    scorer = RougeScorer([kind], tokenizer=UnicodeWords())
+    return np.array([scorer.score(r, p)[kind].fmeasure for p, r in zip(predictions, references, strict=True)], dtype=np.float64)
 
 
-def chrf(predictions: Sequence[str], references: Sequence[str]) -> Floats:
-    """F-score of character n-grams up to 6 per row (n,), 0 to 1 (Popovic 2015, chrF2), by sacrebleu."""
-    from sacrebleu.metrics.chrf import CHRF
+def rouge_l(predictions: Sequence[str], references: Sequence[str]) -> Floats:
+    """F-measure of the longest common subsequence of words per row (n,)."""
+    return rouge("rougeL", predictions, references)
 
+
+def sacrebleu_rows(scorer: SacreBleu, predictions: Sequence[str], references: Sequence[str]) -> Floats:
+    """The score of each row (n,), 1 for sacrebleu's 100; one reference a row."""
     _check_same_length(predictions, references)
-    scorer = CHRF()  # which leaves out the n-grams that are longer than a text
     return np.array(
         [scorer.sentence_score(p, [r]).score / 100 for p, r in zip(predictions, references, strict=True)], dtype=np.float64
     )
 
 
-def corpus_chrf(predictions: Sequence[str], references: Sequence[str]) -> float:
-    """chrF2 of all rows together, whose n-grams are counted as those of one text, 0 to 1."""
+def sacrebleu_corpus(scorer: SacreBleu, predictions: Sequence[str], references: Sequence[str]) -> float:
+    """The score of all rows together, whose n-grams or edits are counted as those of one text; 1 for sacrebleu's 100."""
+    _check_same_length(predictions, references)
+    return float(scorer.corpus_score(list(predictions), [list(references)]).score) / 100
+
+
+def bleu_scorer(tokenizer: str = "13a", *, of_rows: bool = False) -> SacreBleu:
+    """BLEU (Papineni et al. 2002; Post 2018); of single rows with the n-grams alone that a row is long enough for."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    return BLEU(tokenize=tokenizer, effective_order=of_rows)
+
+
+def chrf_scorer() -> SacreBleu:
+    """F-score of character n-grams up to 6 (Popovic 2015, chrF2), those left out that are longer than a text."""
     from sacrebleu.metrics.chrf import CHRF
 
-    _check_same_length(predictions, references)
-    return float(CHRF().corpus_score(list(predictions), [list(references)]).score) / 100
+    return CHRF()
+
+
+def ter_scorer() -> SacreBleu:
+    """Edits, moves of phrases included, for each word of the reference (Snover et al. 2006): above 1 where more is wrong than said.
+
+    Case is ignored. Its time grows with the square of a text's length and more: a row of 600 words takes seconds.
+    """
+    from sacrebleu.metrics.ter import TER
+
+    return TER()
+
+
+def chrf(predictions: Sequence[str], references: Sequence[str]) -> Floats:
+    """chrF2 of each row (n,), 0 to 1."""
+    return sacrebleu_rows(chrf_scorer(), predictions, references)
+
+
+@dataclass(frozen=True)
+class TextMetrics:
+    """Which scores written texts get, by name, and how BLEU parts them into words, by sacrebleu's names."""
+
+    names: tuple[str, ...] = ("exact_match", "rouge_l")
+    bleu_tokenizer: str = "13a"
+
+    def score_rows(self, predictions: Sequence[str], references: Sequence[str]) -> dict[str, Floats]:
+        """Name -> the score of each row (n,)."""
+        return {name: self._score_rows(name, predictions, references) for name in self.names}
+
+    def signatures(self) -> dict[str, str]:
+        """Name -> sacrebleu's own notation of how a metric of all rows is computed, its version included."""
+        scorers = {"bleu": lambda: bleu_scorer(self.bleu_tokenizer), "chrf": chrf_scorer, "ter": ter_scorer}
+        return {name: _signature_of(make()) for name, make in scorers.items() if name in self.names}
+
+    def _score_rows(self, name: str, predictions: Sequence[str], references: Sequence[str]) -> Floats:
+        if name == "bleu":
+            return sacrebleu_rows(bleu_scorer(self.bleu_tokenizer, of_rows=True), predictions, references)
+        return TEXT_SCORES[name](predictions, references)
+
+
+GENERATED = TextMetrics()
+
+
+def _signature_of(scorer: SacreBleu) -> str:
+    scorer.corpus_score(["a"], [["a"]])  # it counts the references before it signs
+    return str(scorer.get_signature())
 
 
 class UnicodeWords:
@@ -94,5 +158,11 @@ def _check_same_length(predictions: Sequence[str], references: Sequence[str]) ->
 
 
 TEXT_SCORES: dict[str, Callable[[Sequence[str], Sequence[str]], Floats]] = {
-    "exact_match": exact_matches, "rouge_l": rouge_l, "chrf": chrf,
-}  # fmt: skip
+    "exact_match": exact_matches,
+    "rouge_1": partial(rouge, "rouge1"),
+    "rouge_2": partial(rouge, "rouge2"),
+    "rouge_l": rouge_l,
+    "rouge_lsum": partial(rouge, "rougeLsum"),
+    "chrf": chrf,
+    "ter": lambda predictions, references: sacrebleu_rows(ter_scorer(), predictions, references),
+}

@@ -29,7 +29,6 @@ PROBABILITIES = {"references": Value("int64"), "probabilities": List(Value("floa
 LIKELIHOODS = {"log_likelihoods": Value("float64"), "tokens": Value("int64")}
 ALL = CODES | PROBABILITIES
 MARGINS = {"margins": Value("float64")}
-TEXTS = {"references": Value("string"), "predictions": Value("string")}
 
 
 class InMemory(Metric):  # type: ignore[misc]  # evaluate is untyped
@@ -190,33 +189,5 @@ class PreferenceAccuracy(InMemory):
         return {"preference_accuracy": float(np.mean(margins > 0)), "preference_margin": float(np.mean(margins))}
 
 
-class ExactMatch(InMemory):
-    """Share of texts equal to their reference, but for white space."""
-
-    columns = TEXTS
-
-    def score(self, *, references: list[str], predictions: list[str]) -> dict[str, float]:
-        return {"exact_match": float(g.exact_matches(predictions, references).mean())}
-
-
-class RougeL(InMemory):
-    """Mean F-measure of the longest common subsequence of words."""
-
-    columns = TEXTS
-
-    def score(self, *, references: list[str], predictions: list[str]) -> dict[str, float]:
-        return {"rouge_l": float(g.rouge_l(predictions, references).mean())}
-
-
-class ChrF(InMemory):
-    """F-score of the character n-grams of all texts together (Popovic 2015), by sacrebleu: 0 to 1."""
-
-    columns = TEXTS
-
-    def score(self, *, references: list[str], predictions: list[str]) -> dict[str, float]:
-        return {"chrf": g.corpus_chrf(predictions, references)}
-
-
 FROM_CODES: tuple[type[InMemory], ...] = (Accuracy, Precision, Recall, F1, MatthewsCorrelation)
 FROM_PROBABILITIES: tuple[type[InMemory], ...] = (LogLoss, ExpectedCalibrationError, Brier, Top3Accuracy)
-FROM_TEXTS: dict[str, type[InMemory]] = {"exact_match": ExactMatch, "rouge_l": RougeL, "chrf": ChrF}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Unit = Literal["share", "number"]
@@ -87,6 +87,7 @@ class Generation:
     output: str
     rouge_l: float | None = None
     exact_match: bool | None = None
+    scores: dict[str, float] = field(default_factory=dict)  # shares, by metric; reports of earlier versions have rouge_l alone
     log_likelihood: float | None = None
 
 

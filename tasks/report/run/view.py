@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -31,12 +32,12 @@ def score_of(system: System, metric: str) -> Score | None:
 
 
 def ordered_systems(report: ReportData) -> list[System]:
-    """Challenger, champion, then baselines, the better first."""
+    """Challenger, champion, then baselines, the better first; last those that are no opponents."""
 
     def place(system: System) -> tuple[int, float]:
         score = score_of(system, report.primary_metric)
         if score is None or score.value is None:
-            return ROLE_ORDER[system.role], 0.0
+            return ROLE_ORDER[system.role], math.inf
         return ROLE_ORDER[system.role], -score.value if score.higher_is_better else score.value
 
     return sorted(report.systems, key=place)
