@@ -1,0 +1,179 @@
+"""What a column has to be like to play a part in a pipeline, and which parts a problem has, by its facts.
+
+A new kind of problem is one more entry of SHAPES, and a new setting under `data` one more Role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from configs.schema import ProblemFacts
+from tasks.data.proposal.column_facts import ColumnFacts
+from tasks.data.proposal.column_names import match_name, name_parts
+
+MOST_LABELS = 1_000
+LONG_LABEL = 8  # words: longer cells are answers, not names of classes
+_SLICES = (
+    "language", "lang", "region", "country", "channel", "source", "platform", "version", "split", "location", "timezone",
+    "sprache", "land", "kanal", "quelle", "ort", "city", "state", "gender", "airline", "confidence", "gold",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Role:
+    """A setting under `data` that names a column.
+
+    `names` are hints: words that such columns are called by. `fits` says from the cells alone how well a column suits, 0 to 1, and
+    `describe` what was seen of it. `unnamed` is how much of that a column keeps whose name says nothing.
+    """
+
+    setting: str
+    names: tuple[str, ...]
+    fits: Callable[[ColumnFacts], float]
+    describe: Callable[[ColumnFacts], str]
+    unnamed: float
+
+    def score(self, column: ColumnFacts) -> float:
+        """How well a column suits, by cells and name, 0 to 1."""
+        return self.fits(column) * (self.unnamed + (1 - self.unnamed) * match_name(column.name, self.names))
+
+
+def fits_text(column: ColumnFacts) -> float:
+    """Sentences that differ from row to row, the longer the better."""
+    if column.structured or column.times == "all":
+        return 0.0
+    says = max(column.prose, 0.4 * column.wordy)
+    length = min(1.0, 0.6 + column.words / 50)
+    return column.filled * says * length * min(1.0, 2 * column.variety) ** 2
+
+
+def fits_label(column: ColumnFacts) -> float:
+    """Few short values that repeat; of a single one nothing can be learned, but a file may be sorted by it."""
+    if column.structured or column.times == "all" or not 1 <= column.distinct <= MOST_LABELS or column.cells < 4:
+        return 0.0
+    repeats = min(1.0, max(0.0, 1.25 - 2.5 * column.variety)) if column.distinct > 2 else 1.0
+    short = 1.0 if column.words <= LONG_LABEL else 0.2
+    alone = 0.2 if column.distinct == 1 else 1.0
+    known = 0.5 if match_name(column.name, _SLICES) or name_parts(column.name)[-1:] in [(name,) for name in _ID_NAMES] else 1.0
+    many = 0.8 if column.numeric == 1 and column.distinct > 20 else 1.0
+    return column.filled**2 * repeats * short * alone * known * many
+
+
+def fits_answer(column: ColumnFacts) -> float:
+    """Texts, words or numbers that differ from row to row."""
+    if column.structured or column.times == "all":
+        return 0.0
+    says = max(column.prose, 0.7 * column.wordy, 0.4 * column.numeric)
+    return column.filled**2 * says * min(1.0, 2 * column.variety)
+
+
+def _describe_texts(column: ColumnFacts) -> str:
+    return f"texts of {column.words:.0f} words" if column.words >= 2 else "words"
+
+
+TEXT = Role(
+    "text",
+    (
+        "text", "body", "message", "content", "description", "comment", "review", "tweet", "post", "utterance", "sentence",
+        "question", "query", "input", "narrative", "complaint", "feedback", "transcript", "document", "article", "headline",
+        "nachricht",
+        "beschreibung", "kommentar", "inhalt", "frage", "anfrage", "meldung", "satz", "rezension", "beschwerde", "texte", "texto",
+    ),
+    fits_text,
+    _describe_texts,
+    0.6,
+)  # fmt: skip
+LABEL = Role(
+    "label",
+    (
+        "label", "intent", "class", "category", "target", "sentiment", "topic", "emotion", "polarity", "rating", "star", "spam",
+        "toxic", "type", "kind", "priority", "outcome", "verdict", "answer", "klasse", "kategorie", "stimmung", "typ", "art",
+        "thema", "absicht", "bewertung", "stern", "sterne", "note", "ergebnis", "gefuehl", "etikett", "classe", "categorie",
+        "categoria", "department", "abteilung", "queue",
+    ),
+    fits_label,
+    lambda column: f"{column.distinct:,} different values",
+    0.45,
+)  # fmt: skip
+PROMPT = Role(
+    "prompt",
+    (
+        "prompt", "question", "instruction", "document", "article", "source", "src", "input", "query", "dialogue", "word",
+        "context",
+        "request", "frage", "quelle", "artikel", "dokument", "eingabe", "anweisung", "wort", "en", "english",
+    ),
+    fits_answer,
+    _describe_texts,
+    0.5,
+)  # fmt: skip
+COMPLETION = Role(
+    "completion",
+    (
+        "completion", "answer", "response", "output", "target", "tgt", "summary", "highlight", "reply", "translation", "chosen",
+        "phoneme", "solution", "antwort", "ziel", "zusammenfassung", "ausgabe", "uebersetzung", "loesung", "de", "german",
+    ),
+    fits_answer,
+    _describe_texts,
+    0.5,
+)  # fmt: skip
+
+# Which columns a problem reads, by its facts: the first entry that applies.
+SHAPES: tuple[tuple[Callable[[ProblemFacts], bool], tuple[Role, ...]], ...] = (
+    (lambda facts: facts.target == "label", (TEXT, LABEL)),
+    (lambda facts: facts.target == "text", (PROMPT, COMPLETION)),
+)
+
+
+def roles_of(facts: ProblemFacts) -> tuple[Role, ...]:
+    """The columns that a problem needs; none where no entry applies."""
+    return next((roles for applies, roles in SHAPES if applies(facts)), ())
+
+
+_ID_NAMES = ("id", "uid", "uuid", "guid", "key", "nr", "no", "nummer", "number", "kennung", "identifier")
+_INDEX_NAMES = ("index", "unnamed", "row", "rowid", "zeile")
+_GROUP_NAMES = (
+    "customer", "client", "user", "author", "account", "thread", "conversation", "session", "dialog", "dialogue", "patient",
+    "sender", "member", "kunde", "kunden", "kundennummer", "nutzer", "benutzer", "autor", "absender", "username", "userid",
+    "customerid",
+    "gespraech", "mandant",
+)  # fmt: skip
+_TIME_NAMES = (
+    "created", "date", "time", "timestamp", "datum", "zeit", "published", "added", "posted", "received", "at", "erstellt",
+    "eingang",
+)  # fmt: skip
+_NAMING = (*_ID_NAMES, "name", "code", "hash")
+
+
+def fits_id(column: ColumnFacts) -> float:
+    """Unique short codes. Row numbers name no row for long, and a float has lost digits of a long number."""
+    if not column.is_unique or column.structured or column.times == "all" or column.rounded or column.spaced or column.longest > 64:
+        return 0.0
+    if column.consecutive and match_name(column.name, _INDEX_NAMES):
+        return 0.0
+    named = match_name(column.name, _ID_NAMES)
+    is_code = column.numeric < 1 and column.prose == 0 and column.wordy < 1
+    return max(named, 0.8 if column.name.casefold().endswith("id") else 0.0, 0.3 if is_code else 0.0)
+
+
+def fits_group(column: ColumnFacts) -> float:
+    """Names or numbers of persons or threads that repeat: at least ten, none with more than a fifth of the rows."""
+    parts = _without_naming_words(column.name)
+    named = match_name(parts, _GROUP_NAMES)
+    repeats = column.cells >= 1.1 * column.distinct and column.distinct >= 10 and column.commonest <= 0.2
+    return named if named >= 0.8 and repeats and column.filled >= 0.9 and column.longest <= 100 else 0.0
+
+
+def fits_time(column: ColumnFacts) -> float:
+    """Times as they are read, of at least three moments."""
+    if column.times != "all" or column.distinct < 3:
+        return 0.0
+    return column.filled * (0.5 + 0.5 * match_name(column.name, _TIME_NAMES))
+
+
+def _without_naming_words(name: str) -> str:
+    """`customer` of `customer_id`: what is named, not how."""
+    parts = list(name_parts(name))
+    while len(parts) > 1 and parts[-1] in _NAMING:
+        parts.pop()
+    return " ".join(parts)
