@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from configs.errors import InfraError, InputError
+from tasks.data.sources.chunk import meant_column
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -200,7 +201,10 @@ def check_columns(source: OpenTable, columns: tuple[str, ...]) -> None:
     there = source.table.c.keys()
     if missing := [name for name in columns if name not in there]:
         listed = ", ".join(f"`{name}`" for name in there)[:500]
-        raise InputError(f"{source.shown}: has no column `{missing[0]}`; its columns are {listed}: correct the names under data")
+        meant = meant_column(missing[0], list(there))
+        raise InputError(
+            f"{source.shown}: has no column `{missing[0]}`; its columns are {listed}: {meant}correct the names under data"
+        )
 
 
 def rows_in(digest: str) -> int:
