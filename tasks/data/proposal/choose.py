@@ -84,8 +84,8 @@ def choose_problem(columns: Sequence[ColumnFacts], among: Iterable[Candidate]) -
     top = max(choice.score for choice in choices)
     alike = [choice for choice in choices if choice.score == top]
     best = max(alike, key=_suits_long_texts)
-    others = [choice.candidate.name for choice in choices if choice is not best and choice.score >= NEARLY * top]
-    return best, tuple(others)
+    others = [choice for choice in choices if choice is not best and choice.score >= NEARLY * top]
+    return best, tuple(each.candidate.name for each in others if not each.candidate.is_for_long_texts or _suits_long_texts(each))
 
 
 def choose_columns(columns: Sequence[ColumnFacts], candidate: Candidate) -> Choice | None:
