@@ -13,13 +13,13 @@ from tasks.common.bases import Base
 from tasks.common.home import Home
 from tasks.data.proposal.column_words import describe_column, is_odd_name
 from tasks.data.sources.chunk import shown_name
-from tasks.proposed_base import given_base, propose_base, suits_base
+from tasks.proposed_base import base_kind, given_base, propose_base, suits_base
 from tasks.proposed_config import Findings, Request, describe_config
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.data.proposal.choose import Candidate
+    from tasks.data.proposal.choose import Candidate, Choice
     from tasks.data.proposal.column_facts import ColumnFacts
     from tasks.data.proposal.sample import Sample
 
@@ -90,20 +90,35 @@ def _candidates(problem: str | None) -> tuple[Candidate, ...]:
 
 
 def _study_sample(request: Request, sample: Sample, among: tuple[Candidate, ...], base: Base | None, home: Home) -> Findings:
-    from tasks.data.proposal.choose import choose_problem, choose_row_columns
+    from tasks.data.proposal.choose import choose_row_columns
     from tasks.data.proposal.column_facts import describe_columns
     from tasks.data.proposal.trial import try_splits
 
     columns = describe_columns(sample)
     _refuse_missing_header(sample, columns)
-    suiting = [candidate for candidate in among if base is None or suits_base(candidate.facts, base)]
-    chosen = choose_problem(columns, suiting or among)
-    if chosen is None:
-        raise _no_column_fits(request, columns, among)
-    choice, others = chosen
+    choice, others = _choose_problem(request, columns, among, base)
     rows = choose_row_columns(columns, [column.name for column in choice.columns.values()])
     named = {setting: column.name for setting, column in choice.columns.items()}
     return Findings(sample, choice, others, rows, try_splits(sample, named, rows, choice.candidate.problem, home.path))
+
+
+def _choose_problem(
+    request: Request, columns: Sequence[ColumnFacts], among: tuple[Candidate, ...], base: Base | None
+) -> tuple[Choice, tuple[str, ...]]:
+    """The problem that fits the columns, and others that do; where none is named, of those that a given base can learn."""
+    from tasks.data.proposal.choose import NEARLY, choose_problem
+
+    suiting = [candidate for candidate in among if base is None or request.problem or suits_base(candidate.facts, base)]
+    chosen, other = choose_problem(columns, suiting), choose_problem(columns, among)
+    if other is None:
+        raise _no_column_fits(request, columns, among)
+    if chosen is not None and chosen[0].score >= NEARLY * other[0].score:
+        return chosen
+    kind = base_kind(other[0].candidate.facts)
+    raise InputError(
+        f"--base {request.base}: the columns of {request.source} fit {other[0].candidate.name} ({other[0].reason}), which starts "
+        f"from {kind}: name such a base, or leave --base out; or name the problem that is meant by --problem"
+    )
 
 
 def _refuse_missing_header(sample: Sample, columns: Sequence[ColumnFacts]) -> None:
@@ -117,12 +132,13 @@ def _refuse_missing_header(sample: Sample, columns: Sequence[ColumnFacts]) -> No
 
 
 def _no_column_fits(request: Request, columns: Sequence[ColumnFacts], among: Sequence[Candidate]) -> InputError:
+    from tasks.data.proposal.choose import LEAST
     from tasks.data.proposal.roles import roles_of
 
     seen = "; ".join(f"`{shown_name(column.name)}` {describe_column(column)}" for column in columns[:MOST_LISTED])
     more = f"; and {len(columns) - MOST_LISTED} more" if len(columns) > MOST_LISTED else ""
     wanted = "any problem" if request.problem is None else request.problem
-    lacking = [f"data.{role.setting}" for role in roles_of(among[0].facts) if not any(role.fits(column) > 0 for column in columns)]
+    lacking = [f"data.{role.setting}" for role in roles_of(among[0].facts) if max(map(role.fits, columns), default=0) < LEAST]
     which = f" (none for {', '.join(lacking)})" if request.problem and lacking else ""
     other = "name another problem by --problem, " if request.problem else ""
     return InputError(

@@ -102,7 +102,11 @@ def _split_comment(request: Request, found: Findings) -> str:
         return f"by {way} {left}"
     if found.rows.foreign_time and not found.rows.time:
         return f"or by time, with `{shown_name(found.rows.foreign_time)}` in ISO 8601, as 2026-01-31"
-    test, by_time = _test_file(request.source), found.rows.time is not None
+    split = found.trial.settings["split"]
+    way = split["by"] if isinstance(split, dict) else split
+    if way == "given":
+        return "as that column says"
+    test, by_time = _test_file(request.source), way == "time"
     notes = ["the newest fifth of the rows is tested on"] if by_time else []
     notes += [f"or {{by: given}}, with data.test: {test}"] if test else []
     return "; ".join([*notes, *(["or {by: hash}"] if by_time and not test else [])])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from configs.schema import ProblemFacts
 from tasks.data.proposal.column_facts import ColumnFacts
-from tasks.data.proposal.column_names import match_name, name_parts
+from tasks.data.proposal.column_names import LAST, match_name, name_parts
 
 MOST_LABELS = 1_000
 LONG_LABEL = 8  # words: longer cells are answers, not names of classes
@@ -55,17 +55,18 @@ def fits_label(column: ColumnFacts) -> float:
     repeats = min(1.0, max(0.0, 1.25 - 2.5 * column.variety)) if column.distinct > 2 else 1.0
     short = 1.0 if column.words <= LONG_LABEL else 0.2
     alone = 0.2 if column.distinct == 1 else 1.0
-    known = 0.5 if match_name(column.name, _SLICES) or name_parts(column.name)[-1:] in [(name,) for name in _ID_NAMES] else 1.0
+    known = 0.5 if match_name(column.name, _SLICES) or _is_id_name(column.name) else 1.0
     many = 0.8 if column.numeric == 1 and column.distinct > 20 else 1.0
     return column.filled**2 * repeats * short * alone * known * many
 
 
 def fits_answer(column: ColumnFacts) -> float:
-    """Texts, words or numbers that differ from row to row."""
-    if column.structured or column.times == "all":
+    """Texts, words or numbers that differ from row to row, and do not number the rows."""
+    if column.structured or column.times == "all" or column.consecutive:
         return 0.0
     says = max(column.prose, 0.7 * column.wordy, 0.4 * column.numeric)
-    return column.filled**2 * says * min(1.0, 2 * column.variety)
+    names_rows = 0.2 if column.is_unique and column.words <= 1 and _is_id_name(column.name) else 1.0
+    return column.filled**2 * says * min(1.0, 2 * column.variety) * names_rows
 
 
 def _describe_texts(column: ColumnFacts) -> str:
@@ -134,9 +135,8 @@ _ID_NAMES = ("id", "uid", "uuid", "guid", "key", "nr", "no", "nummer", "number",
 _INDEX_NAMES = ("index", "unnamed", "row", "rowid", "zeile")
 _GROUP_NAMES = (
     "customer", "client", "user", "author", "account", "thread", "conversation", "session", "dialog", "dialogue", "patient",
-    "sender", "member", "kunde", "kunden", "kundennummer", "nutzer", "benutzer", "autor", "absender", "username", "userid",
-    "customerid",
-    "gespraech", "mandant",
+    "sender", "member", "kunde", "kunden", "kundennummer", "kundennr", "nutzer", "benutzer", "autor", "absender", "username",
+    "userid", "customerid", "gespraech", "mandant",
 )  # fmt: skip
 _TIME_NAMES = (
     "created", "date", "time", "timestamp", "datum", "zeit", "published", "added", "posted", "received", "at", "erstellt",
@@ -153,7 +153,7 @@ def fits_id(column: ColumnFacts) -> float:
         return 0.0
     named = match_name(column.name, _ID_NAMES)
     is_code = column.numeric < 1 and column.prose == 0 and column.wordy < 1
-    return max(named, 0.8 if column.name.casefold().endswith("id") else 0.0, 0.3 if is_code else 0.0)
+    return max(named, 0.8 if _is_id_name(column.name) else 0.0, 0.3 if is_code else 0.0)
 
 
 def fits_group(column: ColumnFacts) -> float:
@@ -169,6 +169,11 @@ def fits_time(column: ColumnFacts) -> float:
     if column.times != "all" or column.distinct < 3:
         return 0.0
     return column.filled * (0.5 + 0.5 * match_name(column.name, _TIME_NAMES))
+
+
+def _is_id_name(name: str) -> bool:
+    """Whether a name ends as those of ids do: `ticket_id`, `mailID`, `Kundennr`."""
+    return name.casefold().endswith("id") or match_name(name, _ID_NAMES) >= LAST
 
 
 def _without_naming_words(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from tasks.data.sources.source_files import File, resolve_source
 from tasks.data.sources.streams import open_text
 
 MOST_ROWS = 20_000  # files are often sorted by label: two thousand rows may show a single one
-MOST_CHARACTERS = 32_000_000
+MOST_CHARACTERS = 16_000_000
 MOST_CELLS = 2_000_000
 MOST_COLUMNS = 500
 MOST_FILES = 10  # of a folder or a pattern, evenly spread
@@ -57,8 +58,8 @@ class _Budget:
     """What may still be read."""
 
     rows: int
-    characters: int = MOST_CHARACTERS
-    cells: int = MOST_CELLS
+    characters: int
+    cells: int
 
     @property
     def is_spent(self) -> bool:
@@ -95,7 +96,7 @@ def read_sample(source: str, most_rows: int = MOST_ROWS) -> Sample:
 
 def _read_part(file: File, most_rows: int) -> tuple[dict[str, list[object]], bool]:
     """The columns of the first rows of one file, and whether these are all of them."""
-    budget, columns = _Budget(most_rows), dict[str, list[object]]()
+    budget, columns = _Budget(most_rows, MOST_CHARACTERS, MOST_CELLS), dict[str, list[object]]()
     with _closed_chunks(file, most_rows) as chunks:
         rows = 0
         for chunk in chunks:
@@ -139,7 +140,8 @@ def _chunks(file: File, most_rows: int) -> Iterator[Chunk]:
 
 def _usable(names: Sequence[str]) -> tuple[str, ...]:
     """The columns that a config can name: those with a name of their own."""
-    return tuple(name for name in names if name.strip() and list(names).count(name) == 1)[:MOST_COLUMNS]
+    counts = Counter(names)
+    return tuple(str(name) for name in names if name.strip() and counts[name] == 1)[:MOST_COLUMNS]
 
 
 def _json_chunks(file: File) -> Iterator[Chunk]:
