@@ -74,7 +74,8 @@ def _comments(request: Request, found: Findings, network: ProposedBase, lacking:
     notes = [] if found.sample.is_whole else [f"the first {found.sample.rows:,} rows were looked at"]
     notes += [f"`{shown_name(rounded)}` is no id: it was written as a float, which loses digits"] if rounded else []
     others = {f"data.{setting}": f"or: {_listed(names)}" for setting, names in found.choice.others.items()}
-    reason = "; or: ".join([found.choice.reason, *([", ".join(found.others)] if found.others else [])])
+    guess = "a weak guess: " if found.choice.is_weak else ""
+    reason = "; or: ".join([f"{guess}{found.choice.reason}", *([", ".join(found.others)] if found.others else [])])
     return {
         "problem": reason,
         "data.source": "; ".join(notes),

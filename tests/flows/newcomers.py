@@ -121,6 +121,18 @@ def faq(folder: Path, draw: random.Random) -> str:
     return str(folder / "faq.json")
 
 
+def prices(folder: Path, draw: random.Random) -> str:
+    """A number to be said of each text, some of them missing."""
+    rows = [[sentence(draw), "" if n % 50 == 0 else f"{draw.uniform(1, 90):.2f}"] for n in range(ROWS)]
+    return write_csv(folder / "offers.csv", ["Angebotstext", "Preis"], rows, ";")
+
+
+def questions(folder: Path, draw: random.Random) -> str:
+    """Two questions beside one another, and whether they ask the same."""
+    rows = [[n, sentence(draw), sentence(draw), draw.randint(0, 1)] for n in range(ROWS)]
+    return write_csv(folder / "questions.csv", ["pair_id", "question1", "question2", "is_duplicate"], rows)
+
+
 # writer of a file -> the columns that are to be found: setting under `data` -> column
 NEWCOMERS = {
     plain: {"text": "TEXT", "label": "LABEL"},
@@ -132,5 +144,7 @@ NEWCOMERS = {
     stars: {"text": "reviewText", "label": "stars", "id": "reviewId", "time": "createdAt"},
     yes_or_no: {"text": "comment_text", "label": "is_toxic"},
     tweets: {"text": "text", "label": "airline_sentiment"},
+    prices: {"text": "Angebotstext", "number": "Preis"},
+    questions: {"id": "pair_id", "text": "question1", "text_pair": "question2", "label": "is_duplicate"},
     faq: {"prompt": "Question", "completion": "Answer"},
 }

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 
-from configs.schema import Model, ProblemFacts, ProblemName
+from configs.schema import Data, Model, ProblemFacts, ProblemName
 from configs.schema.problems import ALIASES, FACTS
 from tasks.data.proposal.column_facts import ColumnFacts
-from tasks.data.proposal.roles import Role, fits_group, fits_id, fits_time, roles_of
+from tasks.data.proposal.roles import Role, are_partners, fits_group, fits_id, fits_time, roles_of
 from tasks.data.sources.chunk import shown_name
 
 MOST_CANDIDATES = 6  # columns for one role whose combinations are weighed
-NEARLY = 0.75  # of the best score: a column that comes so near is named beside it
+NEARLY = 0.75  # of the best score: a column that comes so near is named beside it ...
+ALIKE = 0.85  # ... and so is a problem
+WEAK = 0.4  # a score below is a weak guess
 USUAL = 1.02  # times what the cells say: for a column of the very name that an alias expects
 LEAST = 0.05  # a lower score is no fit at all
+LEAST_OF_PAIR = 0.1  # how well the second of two texts has to fit
 LONG_TEXT = 100  # words of a prompt from which an alias for long texts fits
 SHORTER = 0.5  # the share of a prompt's words that a summary of it has at the most
 
@@ -49,6 +52,11 @@ class Choice:
     others: dict[str, tuple[str, ...]]
     score: float
     reason: str
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether neither names nor cells say much for it."""
+        return self.score < WEAK
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ def choose_problem(columns: Sequence[ColumnFacts], among: Iterable[Candidate]) -
     top = max(choice.score for choice in choices)
     alike = [choice for choice in choices if choice.score == top]
     best = max(alike, key=_suits_long_texts)
-    others = [choice for choice in choices if choice is not best and choice.score >= NEARLY * top]
+    others = [choice for choice in choices if choice is not best and choice.score >= ALIKE * top]
     return best, tuple(each.candidate.name for each in others if not each.candidate.is_for_long_texts or _suits_long_texts(each))
 
 
@@ -99,14 +107,32 @@ def choose_columns(columns: Sequence[ColumnFacts], candidate: Candidate) -> Choi
         score = prod(score for score, _ in picks) ** (1 / len(picks))
         if len({column.name for column in chosen}) == len(chosen) and (best is None or score > best[0]):
             best = score, chosen
-    if best is None or not roles or best[0] < LEAST:
+    if best is None or best[0] < LEAST:
         return None
     picked = dict(zip((role.setting for role in roles), best[1], strict=True))
-    names = {column.name for column in best[1]}
-    ranks = dict(zip(picked, ranked, strict=True))
-    others = {setting: _nearly_as_good(ranks[setting], column, names) for setting, column in picked.items()}
+    if candidate.facts.reads_pairs:
+        picked |= _pair_of_texts(columns, picked, roles[0])
+    names = {column.name for column in picked.values()}
+    others = {
+        role.setting: found
+        for role, scores in zip(roles, ranked, strict=True)
+        if (found := _nearly_as_good(scores, picked[role.setting], names))
+    }
     seen = [f"`{shown_name(picked[role.setting].name)}` holds {role.describe(picked[role.setting])}" for role in roles]
-    return Choice(candidate, picked, {name: found for name, found in others.items() if found}, best[0], ", ".join(seen))
+    in_order = {name: picked[name] for name in Data.model_fields if name in picked}
+    return Choice(candidate, in_order, others, best[0], ", ".join(seen))
+
+
+def _pair_of_texts(columns: Sequence[ColumnFacts], picked: Mapping[str, ColumnFacts], reads: Role) -> dict[str, ColumnFacts]:
+    """Two columns of texts that are called as a pair, where the one that is read is of them."""
+    own = picked[reads.setting]
+    beside = [column for column in columns if column not in picked.values() and reads.fits(column) >= LEAST_OF_PAIR]
+    for other in beside:
+        if are_partners(own.name, other.name):
+            return {reads.setting: own, "text_pair": other}
+        if are_partners(other.name, own.name):
+            return {reads.setting: other, "text_pair": own}
+    return {}
 
 
 def choose_row_columns(columns: Sequence[ColumnFacts], taken: Iterable[str]) -> RowColumns:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from configs.errors import InputError
 from tasks.data.labels import canonical_label
+from tasks.data.numbers import canonical_number
 from tasks.data.preparation.split import SPLITS
 from tasks.data.proposal.column_names import match_name
 from tasks.data.proposal.sample import Sample
@@ -35,7 +36,8 @@ _LONGEST_TIME = 60
 class ColumnFacts:
     """What a column's cells are like. Shares (0 to 1) are of the cells that are filled; `filled` is a share of all rows.
 
-    `distinct` counts values as labels are compared. `prose`: sentences; `wordy`: letters, in whatever order. `words` and `length`
+    `distinct` counts values as labels are compared. `prose`: sentences; `wordy`: letters, in whatever order;
+    `numeric`: numbers however they are written; `numbers`: as a run reads them. `words` and `length`
     are means. `commonest` is the share of the commonest value. `consecutive`: whole numbers, each one more than the last.
     `times`: all are times as they are read; `foreign`: they are times, but in another form. `structured`: lists or objects.
     """
@@ -50,6 +52,7 @@ class ColumnFacts:
     prose: float
     wordy: float
     numeric: float
+    numbers: float
     rounded: float
     spaced: float
     commonest: float
@@ -103,6 +106,7 @@ def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
         prose=sum(count >= 3 for count in words) / max(1, len(words)),
         wordy=share(lambda text: _WORD.search(text) and not text.startswith(("http://", "https://"))),
         numeric=share(NUMBER.fullmatch),
+        numbers=share(_is_number),
         rounded=share(_ROUNDED.fullmatch),
         spaced=share(lambda text: " " in text.strip()),
         commonest=max(counts.values(), default=0) / max(1, len(filled)),
@@ -117,6 +121,14 @@ def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
 def _is_structured(cell: object) -> bool:
     """Whether a cell is no text, number or time: an object, bytes, a list of something else than sentences."""
     return isinstance(cell, dict | bytes) or (isinstance(cell, list) and not all(isinstance(part, str) for part in cell))
+
+
+def _is_number(text: str) -> bool:
+    """Whether a cell is a number as a run reads it."""
+    try:
+        return canonical_number(text) is not None
+    except ValueError:
+        return False
 
 
 def _count_words(text: str) -> int:

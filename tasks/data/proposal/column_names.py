@@ -18,12 +18,14 @@ def name_parts(name: str) -> tuple[str, ...]:
     """The words of a name in lower case, umlauts and accents as plain letters."""
     words = " ".join(_CAMEL.split(name[:_LONGEST])).casefold().translate(_UMLAUTS)
     plain = "".join(sign for sign in unicodedata.normalize("NFKD", words) if not unicodedata.combining(sign))
-    return tuple(re.findall(r"[^\W_]+", plain))
+    return tuple(re.findall(r"[^\W\d_]+|\d+", plain))
 
 
 def match_name(name: str, hints: Sequence[str]) -> float:
     """How much a name says that its column is what the hints name, 0 to 1."""
     parts = name_parts(name)
+    while len(parts) > 1 and parts[-1].isdigit():  # `question1`
+        parts = parts[:-1]
     if not parts:
         return 0.0
     known = {*hints, *(f"{hint}s" for hint in hints)}

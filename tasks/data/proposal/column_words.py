@@ -21,6 +21,8 @@ def describe_column(column: ColumnFacts) -> str:
         return "holds times"
     if column.prose > 0.5:
         return f"holds texts of {column.words:.0f} words"
+    if column.numeric == 1 and column.numbers < 1:
+        return "holds numbers that are not written as digits with a decimal point"
     kind = "numbers" if column.numeric == 1 else "short values"
     return f"holds {column.distinct:,} different {kind} in {column.cells:,} rows"
 

@@ -1,6 +1,6 @@
 """What a column has to be like to play a part in a pipeline, and which parts a problem has, by its facts.
 
-A new kind of problem is one more entry of SHAPES, and a new setting under `data` one more Role.
+A new setting under `data` that a problem reads is one more Role in ROLES.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MOST_LABELS = 1_000
 LONG_LABEL = 8  # words: longer cells are answers, not names of classes
 _SLICES = (
     "language", "lang", "region", "country", "channel", "source", "platform", "version", "split", "location", "timezone",
-    "sprache", "land", "kanal", "quelle", "ort", "city", "state", "gender", "airline", "confidence", "gold",
+    "sprache", "land", "kanal", "quelle", "ort", "city", "state", "gender", "confidence",
 )  # fmt: skip
 
 
@@ -55,9 +55,17 @@ def fits_label(column: ColumnFacts) -> float:
     repeats = min(1.0, max(0.0, 1.25 - 2.5 * column.variety)) if column.distinct > 2 else 1.0
     short = 1.0 if column.words <= LONG_LABEL else 0.2
     alone = 0.2 if column.distinct == 1 else 1.0
-    known = 0.5 if match_name(column.name, _SLICES) or _is_id_name(column.name) else 1.0
+    known = 0.5 if match_name(column.name, _SLICES) >= LAST or _is_id_name(column.name) else 1.0
     many = 0.8 if column.numeric == 1 and column.distinct > 20 else 1.0
     return column.filled**2 * repeats * short * alone * known * many
+
+
+def fits_number(column: ColumnFacts) -> float:
+    """Numbers of many values, as they are read; fewer are rather names of classes."""
+    if column.structured or column.times == "all" or column.numbers < 0.95 or column.rounded or column.consecutive:
+        return 0.0
+    many = min(1.0, column.distinct / 30)
+    return column.filled**2 * many * (0.2 if _is_id_name(column.name) else 1.0)
 
 
 def fits_answer(column: ColumnFacts) -> float:
@@ -89,13 +97,24 @@ LABEL = Role(
     "label",
     (
         "label", "intent", "class", "category", "target", "sentiment", "topic", "emotion", "polarity", "rating", "star", "spam",
-        "toxic", "type", "kind", "priority", "outcome", "verdict", "answer", "klasse", "kategorie", "stimmung", "typ", "art",
+        "toxic", "type", "kind", "priority", "outcome", "verdict", "answer",
+        "is", "has", "duplicate", "relation", "klasse", "kategorie", "stimmung", "typ", "art",
         "thema", "absicht", "bewertung", "stern", "sterne", "note", "ergebnis", "gefuehl", "etikett", "classe", "categorie",
         "categoria", "department", "abteilung", "queue",
     ),
     fits_label,
     lambda column: f"{column.distinct:,} different values",
     0.45,
+)  # fmt: skip
+NUMBER = Role(
+    "number",
+    (
+        "number", "score", "price", "amount", "value", "rating", "target", "similarity", "points", "duration", "minutes", "hours",
+        "days", "cost", "probability", "degree", "grade", "steps", "zahl", "wert", "preis", "betrag", "punkte", "dauer", "kosten",
+    ),
+    fits_number,
+    lambda column: f"{column.distinct:,} different numbers",
+    0.25,
 )  # fmt: skip
 PROMPT = Role(
     "prompt",
@@ -106,7 +125,7 @@ PROMPT = Role(
     ),
     fits_answer,
     _describe_texts,
-    0.5,
+    0.4,
 )  # fmt: skip
 COMPLETION = Role(
     "completion",
@@ -116,19 +135,28 @@ COMPLETION = Role(
     ),
     fits_answer,
     _describe_texts,
-    0.5,
+    0.4,
 )  # fmt: skip
 
-# Which columns a problem reads, by its facts: the first entry that applies.
-SHAPES: tuple[tuple[Callable[[ProblemFacts], bool], tuple[Role, ...]], ...] = (
-    (lambda facts: facts.target == "label", (TEXT, LABEL)),
-    (lambda facts: facts.target == "text", (PROMPT, COMPLETION)),
-)
+ROLES = {role.setting: role for role in (TEXT, LABEL, NUMBER, PROMPT, COMPLETION)}
 
 
 def roles_of(facts: ProblemFacts) -> tuple[Role, ...]:
-    """The columns that a problem needs; none where no entry applies."""
-    return next((roles for applies, roles in SHAPES if applies(facts)), ())
+    """The columns that a problem needs: what is read, and what is to be answered."""
+    return ROLES[facts.input_column], ROLES[facts.target_column]
+
+
+_PARTNERS = (
+    ("premise", "hypothesis"), ("claim", "evidence"), ("query", "passage"), ("query", "document"), ("praemisse", "hypothese"),
+)  # fmt: skip
+_NUMBERED = (("1", "2"), ("a", "b"))  # how the names of two texts beside one another end
+
+
+def are_partners(first: str, second: str) -> bool:
+    """Whether two columns are called as two texts that are read beside one another: `question1` and `question2`."""
+    own, other = "".join(name_parts(first)), "".join(name_parts(second))
+    ends = (own[-1:], other[-1:])
+    return (own, other) in _PARTNERS or (len(own) > 1 and own[:-1] == other[:-1] and ends in _NUMBERED)
 
 
 _ID_NAMES = ("id", "uid", "uuid", "guid", "key", "nr", "no", "nummer", "number", "kennung", "identifier")

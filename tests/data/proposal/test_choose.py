@@ -30,9 +30,9 @@ def chosen(among=None, **columns):
 
 
 def test_every_problem_has_roles():
-    """A new kind of problem is one more entry of SHAPES."""
-    for name, each in FACTS.items():
-        assert roles_of(each), name
+    """A new setting that a problem reads is one more Role in ROLES."""
+    for each in FACTS.values():
+        assert [role.setting for role in roles_of(each)] == [each.input_column, each.target_column]
 
 
 LABELS = ["x", "y", "z"] * 30
@@ -52,6 +52,13 @@ FITTING = [
         "text-generation",
         "instruction",
         "output",
+    ),
+    ({"review": texts(90, 9), "score": [n / 7 for n in range(90)]}, "text-regression", "review", "score"),
+    (
+        {"body": texts(90, 9), "minutes": [n * 7 % 83 for n in range(90)], "id": list(range(90))},
+        "text-regression",
+        "body",
+        "minutes",
     ),
     ({"english": texts(90, 9), "german": texts(90, 9, 1)}, "text-generation", "english", "german"),
     ({"document": texts(90, 9), "summary": texts(90, 3, 1)}, "summarization", "document", "summary"),
@@ -74,6 +81,17 @@ def test_a_named_problem_gets_the_columns_that_suit_it():
     columns = {"question": texts(90, 9), "answer": texts(90, 7, 1), "topic": ["x", "y", "z"] * 30}
     assert chosen("text-classification", **columns) == ("text-classification", {"text": "question", "label": "topic"})
     assert chosen("text2text-generation", **columns) == ("text2text-generation", {"prompt": "question", "completion": "answer"})
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("premise", "hypothesis"), ("question1", "question2"), ("sentence_A", "sentence_B"), ("Text 1", "Text 2")]
+)
+def test_two_texts_that_are_called_as_a_pair_are_read_beside_one_another(first, second):
+    pair = {second: texts(90, 9, 1), first: texts(90, 7), "label": LABELS}
+    taken = {"text": first, "text_pair": second, "label": "label"}
+    name, found = chosen(**pair)
+    assert (name, list(found.items())) == ("text-classification", list(taken.items()))
+    assert chosen(**{first: texts(90, 7), "other": texts(90, 9), "label": LABELS})[1].keys() == {"text", "label"}
 
 
 def row_columns(**columns):
