@@ -48,8 +48,15 @@ def _render(settings: Mapping[str, Any], comments: Mapping[str, str], heading: s
 
 def _value_text(value: object) -> str:
     """A value in one line, quoted where YAML would read another one."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), allow_unicode=True, sort_keys=False)
-    return text.removesuffix("...\n").strip()
+
+    def dump(style: str | None) -> str:
+        text: str = yaml.safe_dump(
+            value, default_style=style, default_flow_style=True, width=float("inf"), allow_unicode=True, sort_keys=False
+        )
+        return text.removesuffix("...\n").strip()
+
+    plain = dump(None)
+    return dump('"') if "\n" in plain else plain  # with its line breaks written as signs
 
 
 def _with_comment(line: str, comment: str) -> str:

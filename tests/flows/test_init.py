@@ -194,7 +194,8 @@ def test_the_longest_yaml_has_fifteen_lines_and_reads_as_it_was_meant():
     settings = {
         "name": "a", "problem": "p",
         "data": {name: f"{name}: #1" for name in ("source", "separator", "id", "text", "pair", "label", "time", "group", "split")},
-        "model": {"base": "no", "target_tokenizer": "t", "max_length": 3}, "contract": {"suite": "s", "max_quarantined": 0.1},
+        "model": {"base": "two\nlines", "target_tokenizer": "t", "max_length": 3},
+        "contract": {"suite": "s", "max_quarantined": 0.1},
     }  # fmt: skip
     comments = {"model.base": "first", "model.max_length": "second", "data.text": "a\nline", "name": "dropped"}
     text = render_yaml(settings, comments, "heading")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import ValidationError
 
 from configs.errors import ContractError, InputError
 from configs.schema import Data, ProblemName, facts_of
@@ -69,7 +70,7 @@ def _settings_to_try(columns: Mapping[str, str], rows: RowColumns) -> Iterator[d
 def _try_settings(sample: Sample, settings: dict[str, object], problem: ProblemName, home: Path) -> Trial:
     with world_faults(home), workspace(home / "work", "init-") as folder:
         file = folder / "sample.jsonl"
-        data = Data.model_validate({**settings, "source": str(file)})
+        data = _checked_data({**settings, "source": str(file)})
         _write_rows(sample, _named_columns(settings), file)
         frames: tuple[pd.DataFrame, ...] = ()
         try:
@@ -78,6 +79,14 @@ def _try_settings(sample: Sample, settings: dict[str, object], problem: ProblemN
                 return Trial(settings, frames, _share_kept(raw, data, home), None)
         except InputError as error:
             return Trial(settings, frames, 0.0, str(error).replace(str(file), sample.files[0].path))
+
+
+def _checked_data(settings: dict[str, object]) -> Data:
+    try:
+        return Data.model_validate(settings)
+    except ValidationError as error:
+        faults = "; ".join(str(fault["msg"]).removeprefix("Value error, ") for fault in error.errors())
+        raise InputError(f"data: {faults}") from None
 
 
 def _share_kept(raw: RawRows, data: Data, home: Path) -> float:
