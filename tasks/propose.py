@@ -107,9 +107,12 @@ def _choose_problem(
 ) -> tuple[Choice, tuple[str, ...]]:
     """The problem that fits the columns, and others that do; where none is named, of those that a given base can learn."""
     from tasks.data.proposal.choose import NEARLY, choose_problem
+    from tasks.data.proposal.roles import roles_of
 
     suiting = [candidate for candidate in among if base is None or request.problem or suits_base(candidate.facts, base)]
     chosen, other = choose_problem(columns, suiting), choose_problem(columns, among)
+    if not any(roles_of(candidate.facts) for candidate in among):
+        raise InputError(f"--problem {request.problem}: its columns cannot be proposed: write the YAML by hand, see README.md")
     if other is None:
         raise _no_column_fits(request, columns, among)
     if chosen is not None and chosen[0].score >= NEARLY * other[0].score:

@@ -133,6 +133,14 @@ def questions(folder: Path, draw: random.Random) -> str:
     return write_csv(folder / "questions.csv", ["pair_id", "question1", "question2", "is_duplicate"], rows)
 
 
+def tagged(folder: Path, draw: random.Random) -> str:
+    """Any number of labels in a cell."""
+    rows = [
+        [sentence(draw), ", ".join(draw.sample(["urgent", "billing", "defect", "praise"], draw.randint(0, 3)))] for _ in range(ROWS)
+    ]
+    return write_csv(folder / "tagged.csv", ["message", "tags"], rows)
+
+
 # writer of a file -> the columns that are to be found: setting under `data` -> column
 NEWCOMERS = {
     plain: {"text": "TEXT", "label": "LABEL"},
@@ -146,5 +154,6 @@ NEWCOMERS = {
     tweets: {"text": "text", "label": "airline_sentiment"},
     prices: {"text": "Angebotstext", "number": "Preis"},
     questions: {"id": "pair_id", "text": "question1", "text_pair": "question2", "label": "is_duplicate"},
+    tagged: {"text": "message", "labels": "tags"},
     faq: {"prompt": "Question", "completion": "Answer"},
 }

@@ -99,6 +99,8 @@ def choose_problem(columns: Sequence[ColumnFacts], among: Iterable[Candidate]) -
 def choose_columns(columns: Sequence[ColumnFacts], candidate: Candidate) -> Choice | None:
     """The columns that fit the roles of a problem best together; None where there are none for each."""
     roles = roles_of(candidate.facts)
+    if not roles:
+        return None
     usual = candidate.defaults.get("data", {})
     ranked = [_rank_columns(columns, role, usual.get(role.setting)) for role in roles]
     best: tuple[float, tuple[ColumnFacts, ...]] | None = None

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 from configs.errors import InputError
+from configs.schema import Data
+from tasks.data.label_sets import labels_of, read_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.numbers import canonical_number
 from tasks.data.preparation.split import SPLITS
@@ -19,6 +22,7 @@ from tasks.data.sources.chunk import Chunk, cell_text
 from tasks.data.sources.times import read_times
 
 TIMES = ("time", "date", "timestamp", "datetime", "created", "datum", "zeit", "zeitpunkt", "at", "on", "day", "year", "jahr")
+SEPARATOR: str = Data.model_fields["label_separator"].default
 NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?%?")
 _ROUNDED = re.compile(r"\d\.?\d*[eE]\+?\d+|\d{16,}\.0")  # a whole number that a float could not hold
 _FULL_DATE = re.compile(r" *\d{4}(?:-|\.\d|\d{4}T)")
@@ -30,6 +34,21 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 _LOOKED_AT = 2_000  # cells, evenly spread, whose words are counted
 _LONGEST_LABEL = 200  # characters: longer cells are compared as they are
 _LONGEST_TIME = 60
+_LONGEST_SET = 1_000
+
+
+@dataclass(frozen=True)
+class LabelSets:
+    """What a column is like as one of sets of labels: the share of rows that can be read so, and of those with several labels.
+
+    `repeats` is how often a label stands on average, `words` how many words the labels have.
+    """
+
+    readable: float
+    several: float
+    distinct: int
+    repeats: float
+    words: float
 
 
 @dataclass(frozen=True)
@@ -61,6 +80,7 @@ class ColumnFacts:
     times: Literal["none", "foreign", "all"]
     structured: bool
     names_itself: bool
+    label_sets: LabelSets | None
 
     @property
     def cells(self) -> int:
@@ -115,7 +135,25 @@ def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
         times="none" if structured else _form_of_times(name, texts, chunk),
         structured=structured,
         names_itself=name.strip() in counts,
+        label_sets=_describe_sets(cells),
     )
+
+
+def _describe_sets(cells: Sequence[object]) -> LabelSets | None:
+    """The column as sets of labels; None where no cell holds more than one."""
+    looked_at = cells[:: max(1, len(cells) // _LOOKED_AT)]
+    sets: list[tuple[str, ...]] = []
+    for cell in looked_at:
+        if isinstance(cell, str) and len(cell) > _LONGEST_SET:
+            continue
+        with suppress(ValueError):
+            sets.append(labels_of(read_label_set(cell, SEPARATOR)))
+    counts = Counter(label for each in sets for label in each)
+    several = sum(len(each) > 1 for each in sets)
+    if not several:
+        return None
+    words = sum(len(label.split()) * times for label, times in counts.items()) / counts.total()
+    return LabelSets(len(sets) / len(looked_at), several / len(sets), len(counts), counts.total() / len(counts), words)
 
 
 def _is_structured(cell: object) -> bool:

@@ -57,7 +57,16 @@ def fits_label(column: ColumnFacts) -> float:
     alone = 0.2 if column.distinct == 1 else 1.0
     known = 0.5 if match_name(column.name, _SLICES) >= LAST or _is_id_name(column.name) else 1.0
     many = 0.8 if column.numeric == 1 and column.distinct > 20 else 1.0
+    many *= 0.2 if fits_labels(column) else 1.0
     return column.filled**2 * repeats * short * alone * known * many
+
+
+def fits_labels(column: ColumnFacts) -> float:
+    """Lists of short values that repeat, some of them with several."""
+    sets = column.label_sets
+    if sets is None or sets.several < 0.05 or sets.distinct > MOST_LABELS or sets.words > LONG_LABEL / 2:
+        return 0.0
+    return sets.readable**2 * min(1.0, sets.repeats / 3)
 
 
 def fits_number(column: ColumnFacts) -> float:
@@ -106,6 +115,16 @@ LABEL = Role(
     lambda column: f"{column.distinct:,} different values",
     0.45,
 )  # fmt: skip
+LABELS = Role(
+    "labels",
+    (
+        "labels", "tags", "topics", "categories", "genres", "emotions", "codes", "keywords", "etiketten", "schlagworte",
+        "kategorien", "themen",
+    ),
+    fits_labels,
+    lambda column: f"sets of {column.label_sets.distinct if column.label_sets else 0:,} labels",
+    0.6,
+)  # fmt: skip
 NUMBER = Role(
     "number",
     (
@@ -138,12 +157,13 @@ COMPLETION = Role(
     0.4,
 )  # fmt: skip
 
-ROLES = {role.setting: role for role in (TEXT, LABEL, NUMBER, PROMPT, COMPLETION)}
+ROLES = {role.setting: role for role in (TEXT, LABEL, LABELS, NUMBER, PROMPT, COMPLETION)}
 
 
 def roles_of(facts: ProblemFacts) -> tuple[Role, ...]:
-    """The columns that a problem needs: what is read, and what is to be answered."""
-    return ROLES[facts.input_column], ROLES[facts.target_column]
+    """The columns that a problem needs: what is read, and what is to be answered; none where one of them is not known here."""
+    settings = (facts.input_column, facts.target_column)
+    return tuple(ROLES[setting] for setting in settings) if set(settings) <= ROLES.keys() else ()
 
 
 _PARTNERS = (

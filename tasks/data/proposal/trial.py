@@ -91,25 +91,27 @@ def _checked_data(settings: dict[str, object]) -> Data:
 
 def _share_kept(raw: RawRows, data: Data, home: Path) -> float:
     """The share of rows that a snapshot would keep; InputError where it would be refused."""
-    labelled = facts_of(raw.problem).has_labels
-    if labelled:
+    facts = facts_of(raw.problem)
+    if facts.has_labels:
         _check_spelling(raw, data)
     candidate = prepare_rows(raw, data, redactor_of(data, home))
     fate = candidate.fate.copy()
     check_groups(candidate, fate)
-    if labelled:
+    if facts.has_classes:
         check_labels(candidate, fate, {})
     check_rows(candidate, fate)
     return float(np.mean(fate == KEPT))
 
 
 def _check_spelling(raw: RawRows, data: Data) -> None:
+    facts = facts_of(raw.problem)
     try:
-        check_vocabulary(count_labels(raw.rows, ()), KnownLabels({}), "may_grow")
+        check_vocabulary(count_labels(raw.rows, (), sets=facts.has_label_sets), KnownLabels({}), "may_grow")
     except ContractError:
+        column = getattr(data, facts.target_column)
         raise InputError(
-            f"data.label: some values of `{data.label}` differ in spelling alone (case, spaces, punctuation), and would be classes "
-            "of their own: write each one way; where they are meant, set contract.vocabulary to free"
+            f"data.{facts.target_column}: some values of `{column}` differ in spelling alone (case, spaces, punctuation), and "
+            "would be classes of their own: write each one way; where they are meant, set contract.vocabulary to free"
         ) from None
 
 

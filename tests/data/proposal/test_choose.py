@@ -53,6 +53,8 @@ FITTING = [
         "instruction",
         "output",
     ),
+    ({"post": texts(90, 9), "tags": ["red", "red,blue", "blue, green"] * 30}, "multi-label-classification", "post", "tags"),
+    ({"a": texts(90, 9), "b": [["red"], ["red", "blue"], []] * 30}, "multi-label-classification", "a", "b"),
     ({"review": texts(90, 9), "score": [n / 7 for n in range(90)]}, "text-regression", "review", "score"),
     (
         {"body": texts(90, 9), "minutes": [n * 7 % 83 for n in range(90)], "id": list(range(90))},
