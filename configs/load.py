@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from configs.credentials import mask_value
 from configs.errors import InputError
+from configs.remedies import remedy_for_key, remedy_for_type
 from configs.schema import Pipeline
 from configs.yaml_text import HALF_CHARACTER, LONGEST, YamlError, YamlSyntaxError, parse_yaml
 
@@ -93,8 +93,8 @@ def _explain(fault: Any) -> str:
     keys, models = _locate_fault(fault["loc"][:-1] if unknown else fault["loc"])
     where = ".".join([*keys, str(fault["loc"][-1])] if unknown else keys) or "the pipeline"
     if unknown:
-        near = difflib.get_close_matches(str(fault["loc"][-1]), [key for model in models for key in model.model_fields], n=1)
-        return f"{where}: unknown key; " + (f"did you mean `{near[0]}`?" if near else "drop it")
+        sections = {name: _models_in(field.annotation) for name, field in Pipeline.model_fields.items() if name not in keys}
+        return f"{where}: unknown key; {remedy_for_key(str(fault['loc'][-1]), models, sections)}"
     if fault["type"] == "missing":
         return f"{where}: is required but absent: add it"
     if fault["type"] == "union_tag_invalid":
@@ -121,7 +121,7 @@ def _fault_message(fault: Any, key: str, models: list[type[BaseModel]]) -> str:
             return f"must be {texts}, and holds other values"
         case "string_type":
             return f"must be {texts}: put it in quotes (YAML reads 12:30 as 750, no as false)"
-    return str(fault["msg"]).removeprefix("Value error, ")
+    return remedy_for_type(fault) or str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _example_key(value: object, models: list[type[BaseModel]]) -> str:

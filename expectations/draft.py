@@ -36,10 +36,13 @@ def draft_suite(
     frames: Callable[[], Iterable[pd.DataFrame]] | Iterable[pd.DataFrame],
     problem: ProblemName,
     name: str,
+    *,
+    is_whole: bool = True,
 ) -> dict[str, Any]:
     """A suite as a JSON object: thresholds from canonical records with slack, each with its notes and its action.
 
-    It repeats nothing of common.json and of the problem's suite, beside which it is checked.
+    It repeats nothing of common.json and of the problem's suite, beside which it is checked. Of data that are not whole it says
+    nothing that their first records cannot tell: how many there are, and which labels and slices.
 
     Raises:
         InputError: there are no records, or they lack id, text or target.
@@ -50,14 +53,15 @@ def draft_suite(
     if summary.rows == 0:
         raise InputError("there are no records to draft a contract from: check data.source and data.window")
     expectations = [
-        *_row_count_checks(summary),
+        *(_row_count_checks(summary) if is_whole else ()),
         *_length_checks(summary),
         *_language_checks(summary),
-        *_label_checks(summary),
-        *_slice_checks(summary),
+        *([*_label_checks(summary), *_slice_checks(summary)] if is_whole else ()),
         *_presence_checks(summary),
     ]
-    notes = f"Drafted from {summary.rows:,} records. Read it, change what is wrong, and name this file in contract.suite."
+    records = f"{summary.rows:,} records"
+    origin = records if is_whole else f"the first {records} (`tunekeeper draft-contract` reads all)"
+    notes = f"Drafted from {origin}. Read it, change what is wrong, and name this file in contract.suite."
     meta: dict[str, object] = {"notes": notes}
     if facts_of(problem).writes_text:
         meta["free_text"] = ["target"]

@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         subparser.add_argument("config", type=Path, nargs="?", help=f"the pipeline's YAML file: {effect}")
         subparser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
 
+    _add_init_options(add("init", _init, "begin a pipeline: propose a config and a contract for rows", config=False))
     add("retrain", _retrain, "prepare, validate, train, evaluate, decide and release, doing only what is new")
     add("monitor", _monitor, "look at the champion's traffic, and say what changed")
     score = add("score", _score, "answer all rows of a file, a folder or a table with the champion")
@@ -142,6 +143,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_init_options(init: argparse.ArgumentParser) -> None:
+    init.add_argument("name", metavar="NAME", help="of the model that is kept: NAME.yaml and NAME.contract.json are written")
+    init.add_argument("--data", required=True, help="the rows: what data.source may be, a file, a folder, a glob, a table, ...")
+    init.add_argument("--problem", help="what the model does (`tunekeeper schema` lists them); default: proposed from the columns")
+    init.add_argument("--base", help="what to start from: a folder, package:NAME/FOLDER, a hub name; default: the bundled encoder")
+
+
 def _load(options: argparse.Namespace) -> Any:
     from configs.load import load_pipeline
 
@@ -151,6 +159,15 @@ def _load(options: argparse.Namespace) -> Any:
 def _print(options: argparse.Namespace, value: dict[str, object]) -> None:
     if options.json:
         write_output(json.dumps(clean_value(value), ensure_ascii=False))
+
+
+def _init(options: argparse.Namespace) -> int:
+    from flows.cli.init import init_pipeline
+    from tasks.proposed_config import Request
+
+    request = Request(options.name, options.data, options.problem, options.base)
+    _print(options, init_pipeline(request, quiet=options.json))
+    return 0
 
 
 def _retrain(options: argparse.Namespace) -> int:

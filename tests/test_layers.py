@@ -246,11 +246,11 @@ def heavy_chains(modules: list[Module]) -> Iterator[str]:
 # Sizes: what is larger has its reason here, or waits to be made smaller and may not grow until then.
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 250, 40, 6
 LARGER_FILES = {  # lines at the most
-    "flows/__main__.py": 277,  # the options of every command
+    "flows/__main__.py": 294,  # the options of every command
     "expectations/custom.py": 258,  # an expectation after the other, each beside its metric
 }
 LARGER_FUNCTIONS = {
-    ("flows/__main__.py", "_parser"): 67,  # a line an option
+    ("flows/__main__.py", "_parser"): 68,  # a line an option
     ("tasks/learning/trainer.py", "checkpointing_trainer"): 53,  # a class made of its parent
     ("tasks/collect/run.py", "collect_report"): 48,  # a line a part of the report
     ("tasks/data/snapshot/snapshot.py", "write_snapshot"): 45,

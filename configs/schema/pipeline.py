@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Self, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -21,7 +22,10 @@ NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
 def _known_problem(value: object) -> object:
     if value not in get_args(ProblemName):
-        raise ValueError(f"is no problem: write one of {', '.join(get_args(ProblemName))}")
+        names = get_args(ProblemName)
+        near = get_close_matches("-".join(str(value)[:100].casefold().replace("_", " ").split()), names, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise ValueError(f"is no problem: {meant}write one of {', '.join(names)}")
     return value
 
 

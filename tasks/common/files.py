@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -97,6 +97,28 @@ def replaced_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
         aside.replace(path)
         if durable:
             flush_to_disk(path.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_new_files(texts: Mapping[Path, str]) -> None:
+    """Write texts, whole, to files that are not there yet: all of them, or none; FileExistsError where one is there."""
+    made: list[Path] = []
+    try:
+        for path, text in texts.items():
+            _write_new_file(path, text)
+            made.append(path)
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _write_new_file(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        os.link(aside, path)  # fails where there is a file of that name, which a rename would replace
     finally:
         aside.unlink(missing_ok=True)
 

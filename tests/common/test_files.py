@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tasks.common.files import file_sha256, replaced_file, write_json
+from tasks.common.files import file_sha256, replaced_file, write_json, write_new_files
 
 
 def test_a_file_takes_the_place_of_another_at_the_end_of_the_block(tmp_path):
@@ -29,3 +29,11 @@ def test_of_a_block_that_fails_nothing_is_left(tmp_path):
 def test_a_hash_is_of_all_bytes(tmp_path):
     (tmp_path / "a").write_bytes(bytes(range(256)) * 4096)
     assert file_sha256(tmp_path / "a") == hashlib.sha256(bytes(range(256)) * 4096).hexdigest()
+
+
+def test_new_files_are_written_all_or_none_and_never_over_another(tmp_path):
+    write_new_files({tmp_path / "a": "1", tmp_path / "b": "2"})
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"a": "1", "b": "2"}
+    with pytest.raises(FileExistsError):
+        write_new_files({tmp_path / "c": "3", tmp_path / "b": "4"})
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"a": "1", "b": "2"}

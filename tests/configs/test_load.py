@@ -142,6 +142,17 @@ def test_a_setting_of_an_adapter_or_a_split_needs_no_kind_beside_it(
         ("problem=[a]", r"problem = \['a'\]: is no problem: write one of"),
         ("gate.floors={str: x, accuracy: x}", r"gate\.floors\.accuracy = 'x': "),
         ("training.epoch=5", r"training\.epoch: unknown key; did you mean `epochs`"),
+        ("text=body", r"text: unknown key; it is a setting of data: write `data: \{text: \.\.\.\}`"),
+        ("base=b", r"base: unknown key; it is a setting of model: write"),
+        (
+            "problem=Text_Classification",
+            r"problem = 'Text_Classification': is no problem: did you mean text-classification\? write one",
+        ),
+        ("training.schedule=liner", r"training\.schedule = 'liner': did you mean linear\? write one of 'linear', 'cosine' or"),
+        ("training.epochs=three", r"training\.epochs = 'three': must be a whole number, such as 3"),
+        ("training.seed=1.5", r"training\.seed = 1\.5: must be a whole number"),
+        ("training.learning_rate=0,1", r"training\.learning_rate = '0,1': must be a number, such as 0\.1: write 0\.1"),
+        ("training.refit=maybe", r"training\.refit = 'maybe': must be true or false"),
     ],
 )
 def test_a_fault_is_named_by_the_keys_that_the_file_has_and_helped_by_those_of_its_kind(tmp_path, override, says):

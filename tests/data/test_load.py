@@ -180,3 +180,17 @@ def test_a_huge_text_in_parquet_is_refused_before_it_is_decoded(tmp_path):
     pd.DataFrame({"text": ["z" * 30_000_000], "label": ["x"]}).to_parquet(tmp_path / "a.parquet", compression=None)
     with pytest.raises(InputError, match=r"max_characters"):
         frame(tmp_path, source=str(tmp_path / "a.parquet"))
+
+
+@pytest.mark.parametrize("named", ["review_text", "ReviewText", "reviewtext", "reviewTxt", "REVIEW TEXT"])
+def test_a_column_that_is_named_in_another_way_is_told_by_its_name(tmp_path, named):
+    source = csv(tmp_path / "a.csv", "reviewText,stars\ngood,5\n")
+    with pytest.raises(InputError, match=rf"has no column `{named}`; .*: did you mean `reviewText`\? correct the names under data"):
+        frame(tmp_path, source=source, text=named, label="stars")
+
+
+def test_of_columns_that_are_nothing_like_it_none_is_named(tmp_path):
+    source = csv(tmp_path / "a.csv", "reviewText,stars\ngood,5\n")
+    with pytest.raises(InputError) as refused:
+        frame(tmp_path, source=source, text="body", label="stars")
+    assert "did you mean" not in str(refused.value)

@@ -64,3 +64,12 @@ def test_a_draft_needs_records_with_their_columns() -> None:
         draft_suite([], "text-classification", "mine")
     with pytest.raises(InputError, match="lack target"):
         draft_suite([records().drop(columns="target")], "text-classification", "mine")
+
+
+def test_a_draft_of_the_first_records_alone_says_nothing_of_all() -> None:
+    suite = draft_suite([records()], "text-classification", "mine", is_whole=False)
+    assert "the first 600 records (`tunekeeper draft-contract` reads all)" in suite["meta"]["notes"]
+    types = {expectation["type"] for expectation in suite["expectations"]}
+    assert "expect_column_value_lengths_to_be_between" in types
+    assert not types & {"expect_table_row_count_to_be_between", "expect_column_values_to_be_in_set"}
+    assert not any("rarest" in type_ for type_ in types)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import BinaryIO
 
 from configs.errors import InputError
@@ -12,6 +13,7 @@ from tasks.data.sources.source_files import File
 
 WIDEST = 16 << 20  # bytes: a field beyond this is refused even in a column that is not used
 _LONGEST_SHAPE = 40
+_COMPARED = 200  # columns, and characters of their names, among which one is looked for that was meant
 _COLUMN_NAME = re.compile(r"(?!.*\d{5})[\w .:/()\[\]%#&+-]{1,64}")
 
 
@@ -72,7 +74,19 @@ def check_present(present: Iterable[str], required: Sequence[str], path: str, hi
             listed = ", ".join(f"`{shown_name(str(each))}`" for each in (sorted(names) if isinstance(present, set) else names))[
                 :500
             ]
-            raise InputError(f"{path}: {problem} `{name}`; its columns are {listed}: correct the names under data{hint}")
+            meant = meant_column(name, names)
+            raise InputError(f"{path}: {problem} `{name}`; its columns are {listed}: {meant}correct the names under data{hint}")
+
+
+def meant_column(name: str, columns: Sequence[str]) -> str:
+    """`did you mean X? ` for the column that is named like it but for case and signs, else for the nearest; empty where none is."""
+    folded = {_fold_name(str(column)): str(column) for column in reversed(columns[:_COMPARED])}
+    near = get_close_matches(_fold_name(name), folded, n=1, cutoff=0.7)
+    return f"did you mean `{shown_name(folded[near[0]])}`? " if near and folded[near[0]] != name else ""
+
+
+def _fold_name(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name[:_COMPARED].casefold())
 
 
 def cell_shape(text: str) -> str:

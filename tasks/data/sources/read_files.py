@@ -15,7 +15,7 @@ from tasks.data.sources.chunk import Chunk, check_present, line_limit
 from tasks.data.sources.source_files import File, parse_hub
 from tasks.data.sources.streams import open_text
 
-__all__ = ["CHUNK_BYTES", "Chunk", "file_header", "read_chunks"]
+__all__ = ["CHUNK_BYTES", "Chunk", "file_header", "read_chunks", "read_hub_rows"]
 
 CHUNK_BYTES = 1 << 30
 
@@ -41,7 +41,7 @@ def read_chunks(
         case "table":
             return _read_table_chunks(file, columns, rows)
         case "hf":
-            return _read_hub_chunks(file, columns, rows)
+            return read_hub_rows(file, rows, columns)
 
 
 def file_header(file: File, max_characters: int, columns: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -96,7 +96,8 @@ def _read_table_chunks(file: File, columns: tuple[str, ...], rows: int) -> Itera
         raise InputError(f"{file.path}: has no rows")
 
 
-def _read_hub_chunks(file: File, columns: tuple[str, ...], rows: int) -> Iterator[Chunk]:
+def read_hub_rows(file: File, rows: int, columns: tuple[str, ...] | None = None) -> Iterator[Chunk]:
+    """Chunks of a hub data set's split, of the wanted columns; all where none are named."""
     import datasets
 
     name, split, revision = parse_hub(file.path)
@@ -106,6 +107,7 @@ def _read_hub_chunks(file: File, columns: tuple[str, ...], rows: int) -> Iterato
         raise InputError(
             f"{file.path}: cannot be loaded ({str(error)[:300]}): check its name, its split and the network"
         ) from error
+    columns = tuple(table.column_names) if columns is None else columns
     check_present(table.column_names, columns, file.path)
     if len(table) == 0:
         raise InputError(f"{file.path}: has no rows")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from configs.errors import InfraError, InputError
+from tasks.data.sources.chunk import meant_column
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -33,8 +34,13 @@ class OpenTable:
     connection: sa.Connection
     shown: str
 
-    def partitions(self, rows: int, names: tuple[str, ...] | None = None) -> Iterator[list[tuple[object, ...]]]:
-        """Lists of at most so many rows, of the wanted columns (all where none are named), never all in memory."""
+    def partitions(
+        self, rows: int, names: tuple[str, ...] | None = None, most: int | None = None
+    ) -> Iterator[list[tuple[object, ...]]]:
+        """Lists of at most so many rows, of the wanted columns (all where none are named), never all in memory.
+
+        `most`: only so many rows, whichever the database gives first.
+        """
         import sqlalchemy as sa
 
         columns = [self.table.c[name] for name in dict.fromkeys(names or self.table.c.keys())]
@@ -44,7 +50,8 @@ class OpenTable:
         lenient = self.connection.dialect.name == "sqlite"  # any cell of it may hold anything
         selected = [sa.type_coerce(c, sa.types.NullType()).label(f"c{i}") for i, c in enumerate(columns)] if lenient else columns
         read = [_cell_reader(column, self.connection.dialect) if lenient else None for column in columns]
-        result = self.connection.execution_options(stream_results=True).execute(sa.select(*selected).order_by(*order))
+        query = sa.select(*selected).order_by(*order) if most is None else sa.select(*selected).limit(most)
+        result = self.connection.execution_options(stream_results=True).execute(query)
         try:
             for part in result.partitions(rows):
                 if any(read):
@@ -194,7 +201,10 @@ def check_columns(source: OpenTable, columns: tuple[str, ...]) -> None:
     there = source.table.c.keys()
     if missing := [name for name in columns if name not in there]:
         listed = ", ".join(f"`{name}`" for name in there)[:500]
-        raise InputError(f"{source.shown}: has no column `{missing[0]}`; its columns are {listed}: correct the names under data")
+        meant = meant_column(missing[0], list(there))
+        raise InputError(
+            f"{source.shown}: has no column `{missing[0]}`; its columns are {listed}: {meant}correct the names under data"
+        )
 
 
 def rows_in(digest: str) -> int:

@@ -1,0 +1,202 @@
+"""What the cells of a column are like: counts, lengths and shares; no cell is kept."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from configs.errors import InputError
+from configs.schema import Data
+from tasks.data.label_sets import labels_of, read_label_set
+from tasks.data.labels import canonical_label
+from tasks.data.numbers import canonical_number
+from tasks.data.preparation.split import SPLITS
+from tasks.data.proposal.column_names import match_name
+from tasks.data.proposal.sample import Sample
+from tasks.data.sources.chunk import Chunk, cell_text
+from tasks.data.sources.times import read_times
+
+TIMES = ("time", "date", "timestamp", "datetime", "created", "datum", "zeit", "zeitpunkt", "at", "on", "day", "year", "jahr")
+SEPARATOR: str = Data.model_fields["label_separator"].default
+NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?%?")
+_ROUNDED = re.compile(r"\d\.?\d*[eE]\+?\d+|\d{16,}\.0")  # a whole number that a float could not hold
+_FULL_DATE = re.compile(r" *\d{4}(?:-|\.\d|\d{4}T)")
+_FOREIGN_TIME = re.compile(
+    r"\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})\b.*|(?:[A-Z][a-z]{2,8},? )+\d{1,2}\b.*\d{4}.*|\d{1,2}\.? [A-Za-zä]{3,9}\.? \d{4}.*"
+)
+_WIDE = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # letters of languages that put no spaces
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_LOOKED_AT = 2_000  # cells, evenly spread, whose words are counted
+_LONGEST_LABEL = 200  # characters: longer cells are compared as they are
+_LONGEST_TIME = 60
+_LONGEST_SET = 1_000
+
+
+@dataclass(frozen=True)
+class LabelSets:
+    """What a column is like as one of sets of labels: the share of rows that can be read so, and of those with several labels.
+
+    `repeats` is how often a label stands on average, `words` how many words the labels have.
+    """
+
+    readable: float
+    several: float
+    distinct: int
+    repeats: float
+    words: float
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """What a column's cells are like. Shares (0 to 1) are of the cells that are filled; `filled` is a share of all rows.
+
+    `distinct` counts values as labels are compared. `prose`: sentences; `wordy`: letters, in whatever order;
+    `numeric`: numbers however they are written; `numbers`: as a run reads them. `words` and `length`
+    are means. `commonest` is the share of the commonest value. `consecutive`: whole numbers, each one more than the last.
+    `times`: all are times as they are read; `foreign`: they are times, but in another form. `structured`: lists or objects.
+    """
+
+    name: str
+    rows: int
+    filled: float
+    distinct: int
+    length: float
+    longest: int
+    words: float
+    prose: float
+    wordy: float
+    numeric: float
+    numbers: float
+    rounded: float
+    spaced: float
+    commonest: float
+    consecutive: bool
+    is_split: bool
+    times: Literal["none", "foreign", "all"]
+    structured: bool
+    names_itself: bool
+    label_sets: LabelSets | None
+
+    @property
+    def cells(self) -> int:
+        """How many cells are filled."""
+        return round(self.filled * self.rows)
+
+    @property
+    def variety(self) -> float:
+        """Distinct values a filled cell, 0 to 1."""
+        return self.distinct / max(1, self.cells)
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether every row has a value of its own."""
+        return self.rows > 0 and self.filled == 1 and self.distinct == self.rows
+
+
+def describe_columns(sample: Sample) -> tuple[ColumnFacts, ...]:
+    """The facts of every column, in the order of the source."""
+    return tuple(_describe_column(name, sample.of([name])) for name in sample.columns)
+
+
+def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
+    cells = chunk.columns[name]
+    structured = any(_is_structured(cell) for cell in cells)
+    texts = [None if _is_structured(cell) else cell_text(cell, chunk, name, i) for i, cell in enumerate(cells)]
+    filled = [text for text in texts if text is not None and text.strip()]
+    counts = Counter(canonical_label(text) if len(text) <= _LONGEST_LABEL else text for text in filled)
+    looked_at = filled[:: max(1, len(filled) // _LOOKED_AT)]
+
+    def share(holds: Callable[[str], object]) -> float:
+        return sum(bool(holds(text)) for text in looked_at) / max(1, len(looked_at))
+
+    words = [_count_words(text) for text in looked_at]
+    return ColumnFacts(
+        name=name,
+        rows=len(cells),
+        filled=len(filled) / max(1, len(cells)),
+        distinct=len(counts),
+        length=sum(map(len, filled)) / max(1, len(filled)),
+        longest=max(map(len, filled), default=0),
+        words=sum(words) / max(1, len(words)),
+        prose=sum(count >= 3 for count in words) / max(1, len(words)),
+        wordy=share(lambda text: _WORD.search(text) and not text.startswith(("http://", "https://"))),
+        numeric=share(NUMBER.fullmatch),
+        numbers=share(_is_number),
+        rounded=share(_ROUNDED.fullmatch),
+        spaced=share(lambda text: " " in text.strip()),
+        commonest=max(counts.values(), default=0) / max(1, len(filled)),
+        consecutive=_is_consecutive(filled),
+        is_split=counts.keys() <= set(SPLITS) and {"train", "test"} <= counts.keys() and len(filled) == len(cells),
+        times="none" if structured else _form_of_times(name, texts, chunk),
+        structured=structured,
+        names_itself=name.strip() in counts,
+        label_sets=_describe_sets(cells),
+    )
+
+
+def _describe_sets(cells: Sequence[object]) -> LabelSets | None:
+    """The column as sets of labels; None where no cell holds more than one."""
+    looked_at = cells[:: max(1, len(cells) // _LOOKED_AT)]
+    sets: list[tuple[str, ...]] = []
+    for cell in looked_at:
+        if isinstance(cell, str) and len(cell) > _LONGEST_SET:
+            continue
+        with suppress(ValueError):
+            sets.append(labels_of(read_label_set(cell, SEPARATOR)))
+    counts = Counter(label for each in sets for label in each)
+    several = sum(len(each) > 1 for each in sets)
+    if not several:
+        return None
+    words = sum(len(label.split()) * times for label, times in counts.items()) / counts.total()
+    return LabelSets(len(sets) / len(looked_at), several / len(sets), len(counts), counts.total() / len(counts), words)
+
+
+def _is_structured(cell: object) -> bool:
+    """Whether a cell is no text, number or time: an object, bytes, a list of something else than sentences."""
+    return isinstance(cell, dict | bytes) or (isinstance(cell, list) and not all(isinstance(part, str) for part in cell))
+
+
+def _is_number(text: str) -> bool:
+    """Whether a cell is a number as a run reads it."""
+    try:
+        return canonical_number(text) is not None
+    except ValueError:
+        return False
+
+
+def _count_words(text: str) -> int:
+    """Words of a text; four letters of a language without spaces count as two."""
+    wide = len(_WIDE.findall(text))
+    return sum(1 for word in text.split() if _WORD.search(word)) + wide // 2 if wide < len(text) else wide // 2
+
+
+def _is_consecutive(filled: Sequence[str]) -> bool:
+    """Whether these are row numbers."""
+    try:
+        numbers = [int(text) for text in filled]
+    except ValueError:
+        return False
+    return len(numbers) > 1 and all(after - before == 1 for before, after in pairwise(numbers))
+
+
+def _form_of_times(name: str, texts: Sequence[str | None], chunk: Chunk) -> Literal["none", "foreign", "all"]:
+    """Whether a column is of times. Bare numbers, such as years, are times only under a name that says so."""
+    filled = [text for text in texts if text is not None]
+    if not filled or max(map(len, filled)) > _LONGEST_TIME:
+        return "none"
+    named = match_name(name, TIMES) > 0
+    first = filled[:200]
+    if named or all(map(_FULL_DATE.match, first)):
+        try:
+            read_times([*first], chunk, name)
+            read_times(list(texts), chunk, name)
+            return "all"
+        except InputError:
+            pass
+    seconds = named and all(text.isdigit() and len(text) in (10, 13) for text in first)
+    return "foreign" if seconds or all(map(_FOREIGN_TIME.fullmatch, first)) else "none"

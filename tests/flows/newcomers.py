@@ -1,0 +1,159 @@
+"""Files of rows as newcomers bring them, each in a shape of its own; the words are invented."""
+
+import csv
+import json
+import random
+from pathlib import Path
+
+SUBJECTS = ("the printer", "my parcel", "this invoice", "the app", "your hotline", "our meeting room", "a new phone", "the heating")
+VERBS = ("stopped working", "arrived broken", "was cancelled", "looks wonderful", "costs too much", "needs an update", "is gone")
+TIMES = ("since yesterday", "for two weeks", "after lunch", "in the last month", "again and again", "on Monday morning")
+DETAILS = tuple(f"and number {n} of the list did not help" for n in range(40))
+ROWS = 240
+
+
+def sentence(draw: random.Random) -> str:
+    """One of some thousands of sentences."""
+    return " ".join(draw.choice(words) for words in (SUBJECTS, VERBS, TIMES, DETAILS))
+
+
+def write_csv(file: Path, header: list[str], rows: list[list[object]], separator: str = ",") -> str:
+    with file.open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out, delimiter=separator).writerows([header, *rows])
+    return str(file)
+
+
+def plain(folder: Path, draw: random.Random) -> str:
+    """Headers in capitals."""
+    rows = [[sentence(draw), draw.choice(["billing", "delivery", "defect"])] for _ in range(ROWS)]
+    return write_csv(folder / "plain.csv", ["TEXT", "LABEL"], rows)
+
+
+def german(folder: Path, draw: random.Random) -> str:
+    """German headers, semicolons, commas in the texts, days as Germans write them, customers that come again."""
+    rows = [
+        [
+            f"K-{draw.randrange(90):04}",
+            f"{draw.randint(1, 28)}.{draw.randint(1, 12)}.2025",
+            f"Bitte helfen, {sentence(draw)}",
+            draw.choice(["Rechnung", "Versand"]),
+        ]
+        for _ in range(ROWS)
+    ]
+    return write_csv(folder / "anfragen.csv", ["Kundennummer", "Eingangsdatum", "Kundennachricht", "Kategorie"], rows, ";")
+
+
+def label_first(folder: Path, draw: random.Random) -> str:
+    """Spam as it is usually given out: the label first, tabs between."""
+    rows = [[draw.choice(["ham", "spam"]), sentence(draw)] for _ in range(ROWS)]
+    return write_csv(folder / "messages.tsv", ["v1", "v2"], rows, "\t")
+
+
+def indexed(folder: Path, draw: random.Random) -> str:
+    """An index that pandas wrote, twice."""
+    rows = [[n, n, sentence(draw), draw.choice(["joy", "anger", "fear"])] for n in range(ROWS)]
+    return write_csv(folder / "emotions.csv", ["", "Unnamed: 0", "sentence", "emotion"], rows)
+
+
+def with_empty_columns(folder: Path, draw: random.Random) -> str:
+    """A spreadsheet's leftovers: columns without a name, or without a cell."""
+    rows = [["", sentence(draw), "", draw.choice(["low", "high"]), "", ""] for _ in range(ROWS)]
+    return write_csv(folder / "export.csv", ["remarks", "Beschreibung", "owner", "Priority", "", ""], rows)
+
+
+def with_line_breaks(folder: Path, draw: random.Random) -> str:
+    """Texts of several lines, with quotes and commas in them."""
+    rows = [
+        [f'Hello,\n"{sentence(draw)}"\n\nbest regards', draw.choice(["complaint", "question"]), f"M{n:05}"] for n in range(ROWS)
+    ]
+    return write_csv(folder / "mails.csv", ["Mail Body", "mail_type", "mailID"], rows)
+
+
+def stars(folder: Path, draw: random.Random) -> str:
+    """Reviews with one to five stars, a title, and the time of each."""
+    rows = [
+        [
+            n + 1,
+            f"2025-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}T10:{n % 60:02}:00Z",
+            draw.choice(SUBJECTS),
+            sentence(draw),
+            draw.randint(1, 5),
+        ]
+        for n in range(ROWS)
+    ]
+    return write_csv(folder / "reviews.csv", ["reviewId", "createdAt", "reviewTitle", "reviewText", "stars"], rows, "|")
+
+
+def yes_or_no(folder: Path, draw: random.Random) -> str:
+    """Labels that YAML would read as true and false, some of them missing."""
+    rows = [[sentence(draw), "" if n % 10 == 0 else draw.choice(["yes", "no"])] for n in range(ROWS)]
+    return write_csv(folder / "toxic.csv", ["comment_text", "is_toxic"], rows)
+
+
+def tweets(folder: Path, draw: random.Random) -> str:
+    """Ids that became floats on their way, a confidence beside the label, users, times in a form of their own."""
+    rows = [
+        [
+            f"{5.7e17 + n * 1e12:.6e}",
+            draw.choice(["positive", "neutral", "negative"]),
+            f"{draw.random():.4f}",
+            draw.choice(["North Air", "South Air", "West Air"]),
+            f"user{draw.randrange(150)}",
+            sentence(draw),
+            f"2/{n % 28 + 1}/15 11:{n % 60:02}",
+        ]
+        for n in range(ROWS)
+    ]
+    return write_csv(
+        folder / "tweets.csv",
+        ["tweet_id", "airline_sentiment", "airline_sentiment_confidence", "airline", "name", "text", "tweet_created"],
+        rows,
+    )
+
+
+def faq(folder: Path, draw: random.Random) -> str:
+    """Questions with their answers, as JSON."""
+    rows = [
+        {"Question": f"Why is it that {sentence(draw)}?", "Answer": f"Because {sentence(draw)}", "tags": ["a", "b"]}
+        for _ in range(ROWS)
+    ]
+    (folder / "faq.json").write_text(json.dumps(rows))
+    return str(folder / "faq.json")
+
+
+def prices(folder: Path, draw: random.Random) -> str:
+    """A number to be said of each text, some of them missing."""
+    rows = [[sentence(draw), "" if n % 50 == 0 else f"{draw.uniform(1, 90):.2f}"] for n in range(ROWS)]
+    return write_csv(folder / "offers.csv", ["Angebotstext", "Preis"], rows, ";")
+
+
+def questions(folder: Path, draw: random.Random) -> str:
+    """Two questions beside one another, and whether they ask the same."""
+    rows = [[n, sentence(draw), sentence(draw), draw.randint(0, 1)] for n in range(ROWS)]
+    return write_csv(folder / "questions.csv", ["pair_id", "question1", "question2", "is_duplicate"], rows)
+
+
+def tagged(folder: Path, draw: random.Random) -> str:
+    """Any number of labels in a cell."""
+    rows = [
+        [sentence(draw), ", ".join(draw.sample(["urgent", "billing", "defect", "praise"], draw.randint(0, 3)))] for _ in range(ROWS)
+    ]
+    return write_csv(folder / "tagged.csv", ["message", "tags"], rows)
+
+
+# writer of a file -> the columns that are to be found: setting under `data` -> column
+NEWCOMERS = {
+    plain: {"text": "TEXT", "label": "LABEL"},
+    german: {"text": "Kundennachricht", "label": "Kategorie", "group": "Kundennummer"},
+    label_first: {"text": "v2", "label": "v1"},
+    indexed: {"text": "sentence", "label": "emotion"},
+    with_empty_columns: {"text": "Beschreibung", "label": "Priority"},
+    with_line_breaks: {"text": "Mail Body", "label": "mail_type", "id": "mailID"},
+    stars: {"text": "reviewText", "label": "stars", "id": "reviewId", "time": "createdAt"},
+    yes_or_no: {"text": "comment_text", "label": "is_toxic"},
+    tweets: {"text": "text", "label": "airline_sentiment"},
+    prices: {"text": "Angebotstext", "number": "Preis"},
+    questions: {"id": "pair_id", "text": "question1", "text_pair": "question2", "label": "is_duplicate"},
+    tagged: {"text": "message", "labels": "tags"},
+    faq: {"prompt": "Question", "completion": "Answer"},
+}
