@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from configs.errors import InputError
 from configs.schema import facts_of
 from tasks.problems.chat_template import has_template, render_messages
 from tasks.problems.types import Network, padding_token
@@ -64,11 +65,21 @@ class Writer:
         return Prompt(text, tuple(ids))
 
     def read_messages(self, messages: Sequence[Mapping[str, str]]) -> Prompt:
-        """Prepared messages as the network reads them; InputError where it has no template, or it refuses them."""
+        """Prepared messages as the network reads them.
+
+        InputError where it has no template, where that refuses them, or where a message holds one of the tokenizer's own marks: it
+        would be read as the end of a message, and what follows as somebody else's.
+        """
         views = self.network.spec.read([message["content"] for message in messages])
+        for place, view in enumerate(views):
+            if mark := next((mark for mark in self._marks() if mark in view), None):
+                raise InputError(f"messages.{place}.content holds `{mark}`, a mark of the model's own: leave it out")
         read = [{**message, "content": view} for message, view in zip(messages, views, strict=True)]
         ids = self.source(render_messages(self.source, read), add_special_tokens=False)["input_ids"]
         return Prompt(render_messages(self.source, messages), tuple(ids))
+
+    def _marks(self) -> list[str]:
+        return [token.content for token in self.source.added_tokens_decoder.values() if token.special and token.content.strip()]
 
     def room_for(self, prompt: Prompt) -> int:
         """The most tokens that an answer to it may have; none, or fewer, where the prompt is too long."""
