@@ -26,7 +26,7 @@ def test_messages_are_rendered_in_their_order_and_end_where_the_assistant_begins
 
 def test_a_tokenizer_without_a_template_reads_no_messages(tokenizer):
     assert not has_template(tokenizer)
-    with pytest.raises(InputError, match="no chat template.*send one text"):
+    with pytest.raises(InputError, match=r"no chat template.*send one text"):
         render_messages(tokenizer, CHAT)
 
 

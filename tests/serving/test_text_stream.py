@@ -114,5 +114,5 @@ def test_random_texts_with_random_stop_words_are_cut_as_the_whole_text_would_be(
         ends = [(place + len(stop), place) for stop in stops if (place := text.find(stop)) >= 0]
         if ends:
             end = min(ends)[0]
-            whole = text[: min(place for stop in stops if 0 <= (place := text[:end].find(stop)))]
+            whole = text[: min(place for stop in stops if (place := text[:end].find(stop)) >= 0)]
         assert answer.shown == whole.strip(), (text, stops)

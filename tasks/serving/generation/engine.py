@@ -117,7 +117,8 @@ class Engine:
         with torch.inference_mode():
             while self._take_in():
                 began = time.perf_counter()
-                self._admit_pending()
+                if self._admit_pending():
+                    self._wake_callers()  # a first token is not kept back for the second
                 rows = self._step_lanes()
                 if rows:
                     self._on_step(rows, time.perf_counter() - began)
@@ -139,14 +140,16 @@ class Engine:
             self._pending = deque(draft for draft in self._pending if not draft.is_done)
         return bool(self._writings) or not self._ended
 
-    def _admit_pending(self) -> None:
-        """Let answers join, in order of arrival, as many as there is room for and as are read quickly."""
+    def _admit_pending(self) -> bool:
+        """Let answers join, in order of arrival, as many as there is room for and as are read quickly; whether there were any."""
+        waiting = len(self._pending)
         room, tokens = self._limits.rows - sum(lane.rows for lane in self._lanes.values()), self._limits.prompt_tokens
         while room > 0 and tokens > 0 and (drafts := self._next_drafts(room, tokens)):
             lane = self._lanes.setdefault(id(drafts[0].writer), Lane(drafts[0].writer))
             lane.admit(drafts)
             room -= len(drafts)
             tokens -= len(drafts) * max(len(draft.order.prompt.tokens) for draft in drafts)
+        return len(self._pending) < waiting
 
     def _next_drafts(self, most: int, tokens: int) -> list[Draft]:
         """The first of those that wait, of one version, that are read together with so many tokens."""
