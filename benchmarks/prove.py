@@ -37,6 +37,7 @@ PROOFS = (
     "skip",
     "overhead",
     "serving",
+    "writing",
     "beside",
     "watch",
     "drift",

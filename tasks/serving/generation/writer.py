@@ -76,7 +76,12 @@ class Writer:
                 raise InputError(f"messages.{place}.content holds `{mark}`, a mark of the model's own: leave it out")
         read = [{**message, "content": view} for message, view in zip(messages, views, strict=True)]
         ids = self.source(render_messages(self.source, read), add_special_tokens=False)["input_ids"]
-        return Prompt(render_messages(self.source, messages), tuple(ids))
+        return Prompt(self._without_begin(render_messages(self.source, messages)), tuple(ids))
+
+    def _without_begin(self, rendered: str) -> str:
+        """A rendered chat as a prompt of the same tokens: the mark of its beginning is put there when it is tokenized."""
+        mark, added = self.source.bos_token, self.source("")["input_ids"][:1]
+        return rendered.removeprefix(mark) if mark and added == [self.source.bos_token_id] else rendered
 
     def _marks(self) -> list[str]:
         return [token.content for token in self.source.added_tokens_decoder.values() if token.special and token.content.strip()]
