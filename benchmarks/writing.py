@@ -74,8 +74,7 @@ def through_engine(writer: Any, prompts: list[str], pause: float) -> list[str]:
         await asyncio.sleep(place * pause)
         order = Order(writer.read_prompt(prompts[place]), TOKENS, Sampling(0, 1, 0))
         async with engine.write(writer, [order]) as writing:
-            while not writing.is_done:
-                await writing.wait_for_change()
+            await writing.wait_until_done()
             return writing.drafts[0].text
 
     async def all_of_them() -> list[str]:

@@ -76,8 +76,7 @@ def order(writer, text, sampling=GREEDY, most=None, stops=()):
 
 async def answers(engine, writer, orders, by_step=False):
     async with engine.write(writer, orders, by_step) as writing:
-        while not writing.is_done:
-            await writing.wait_for_change()
+        await writing.wait_until_done()
         return [draft.text for draft in writing.drafts]
 
 
@@ -135,8 +134,7 @@ def test_a_real_model_tells_the_stories_that_it_tells_by_itself(tmp_path):
 def test_an_answer_has_no_more_tokens_than_were_ordered_and_says_why_it_ended(decoder):
     async def go():
         async with running() as engine, engine.write(decoder, [order(decoder, text, most=3) for text in PROMPTS]) as writing:
-            while not writing.is_done:
-                await writing.wait_for_change()
+            await writing.wait_until_done()
             return [(draft.reason, draft.tokens) for draft in writing.drafts]
 
     ended = asyncio.run(go())

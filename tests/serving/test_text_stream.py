@@ -63,6 +63,13 @@ def test_bytes_that_never_become_a_character_are_shown_at_the_end():
     assert stream.end() == ""
 
 
+def test_bytes_that_never_become_a_character_wait_for_a_few_more_alone():
+    tokenizer = by_bytes()
+    stream, begun = TokenText(tokenizer), tokenizer("中")["input_ids"][0]
+    pieces = [stream.add(begun) for _ in range(1000)]
+    assert max(map(len, pieces)) < 20 and len("".join(pieces) + stream.end()) == 1000 and len(stream._window) < 40
+
+
 @TOKENIZERS
 def test_an_answer_shows_no_space_at_either_end_and_only_ever_grows(make):
     tokenizer = make()

@@ -60,6 +60,11 @@ class Writing:
             if draft.failure is not None:
                 raise draft.failure
 
+    async def wait_until_done(self) -> None:
+        """Wait for the end of all answers; ModelFailure where one cannot be written."""
+        while not all(draft.reason for draft in self.drafts):
+            await self.wait_for_change()
+
     def note_change(self) -> None:
         """In the event loop."""
         self._changed.set()

@@ -65,10 +65,13 @@ class Lane:
         return self._writer.open_batch(), []
 
     def _retire_done(self) -> None:
-        for batch, drafts in self._batches:
+        for batch, drafts in list(self._batches):
             rows = [row for row, draft in enumerate(drafts) if not draft.is_done]
             if len(rows) < len(drafts):
-                batch.keep(rows)
+                try:
+                    batch.keep(rows)
+                except Exception as error:  # noqa: BLE001  (as above: memory may be short)
+                    self._fail_batch(batch, [drafts[row] for row in rows], error)
                 drafts[:] = [drafts[row] for row in rows]
         self._batches = [(batch, drafts) for batch, drafts in self._batches if drafts]
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 HALF = "\N{REPLACEMENT CHARACTER}"  # what a tokenizer shows for bytes that are no character yet
+MOST_PENDING = 16  # tokens: a character has four bytes, so that these never become one
 
 
 class TokenText:
@@ -28,7 +29,8 @@ class TokenText:
         """The text that this token ends; often empty."""
         self._window.append(token)
         text = self._decode(self._window)
-        return "" if text.endswith(HALF) or len(text) <= len(self._text) else self._give(text)
+        is_half = text.endswith(HALF) and len(self._window) - self._shown < MOST_PENDING
+        return "" if is_half or len(text) <= len(self._text) else self._give(text)
 
     def end(self) -> str:
         """What still waits."""

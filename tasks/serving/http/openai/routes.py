@@ -83,8 +83,7 @@ class CompletionRoutes:
     async def _write_answer(self, work: Work) -> dict[str, object]:
         """All answers of a request, once they are written."""
         async with self._writing(work) as (frame, writing):
-            while not writing.is_done:
-                await writing.wait_for_change()
+            await writing.wait_until_done()
             for index, draft in enumerate(writing.drafts):
                 self._log(work, frame, index, draft)
             return frame.answer(writing.drafts, len(work.prompts))
