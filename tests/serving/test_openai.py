@@ -168,6 +168,18 @@ def test_the_names_of_the_model_and_of_its_version_are_listed(ask):
         assert [one["id"] for one in asker("GET", "/v1/models")[2]["data"]] == ["tiny"]
 
 
+def test_predict_and_completions_at_once_answer_alike(ask, expected):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def either(place):
+        if place % 2:
+            return ask.predict(PROMPTS[place % len(PROMPTS)])["answers"][0]["text"]
+        return complete(ask, prompt=PROMPTS[place % len(PROMPTS)])["choices"][0]["text"]
+
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(either, range(120))) == [expected[place % len(PROMPTS)] for place in range(120)]
+
+
 # --- streams ---------------------------------------------------------------------------------------------------------
 
 

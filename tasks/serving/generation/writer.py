@@ -32,8 +32,8 @@ class Writer:
     """One version's network, to be written with token by token.
 
     `source` and `target` are tokenizers of its own, which never cut or pad: those of the network are set anew by every /predict,
-    in another thread. `config` is the network's own way to decode, greedily: what it forbids, such as to repeat itself, holds here
-    too.
+    in another thread. `ends` are the tokens that end an answer, `marks` the texts of tokens that have a meaning of their own.
+    `config` is the network's own way to decode, greedily: what it forbids, such as to repeat itself, holds here too.
     """
 
     version: str
@@ -42,6 +42,7 @@ class Writer:
     target: PreTrainedTokenizerBase
     answer_tokens: int
     ends: frozenset[int]
+    marks: tuple[str, ...]
     config: Any = field(repr=False)
 
     @property
@@ -72,7 +73,7 @@ class Writer:
         """
         views = self.network.spec.read([message["content"] for message in messages])
         for place, view in enumerate(views):
-            if mark := next((mark for mark in self._marks() if mark in view), None):
+            if mark := next((mark for mark in self.marks if mark in view), None):
                 raise InputError(f"messages.{place}.content holds `{mark}`, a mark of the model's own: leave it out")
         read = [{**message, "content": view} for message, view in zip(messages, views, strict=True)]
         ids = self.source(render_messages(self.source, read), add_special_tokens=False)["input_ids"]
@@ -82,9 +83,6 @@ class Writer:
         """A rendered chat as a prompt of the same tokens: the mark of its beginning is put there when it is tokenized."""
         mark, added = self.source.bos_token, self.source("")["input_ids"][:1]
         return rendered.removeprefix(mark) if mark and added == [self.source.bos_token_id] else rendered
-
-    def _marks(self) -> list[str]:
-        return [token.content for token in self.source.added_tokens_decoder.values() if token.special and token.content.strip()]
 
     def room_for(self, prompt: Prompt) -> int:
         """The most tokens that an answer to it may have; none, or fewer, where the prompt is too long."""
@@ -124,18 +122,19 @@ def make_writer(version: str, network: Network, answer_tokens: int) -> Writer | 
     own = model.generation_config.eos_token_id if continues else None
     ends = {target.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
     longest = min(answer_tokens, max(1, spec.max_length // 2) if continues else spec.max_length)
-    return Writer(version, network, source, target, longest, frozenset(ends), _decoding_config(model, target, continues))
+    marks = tuple(token.content for token in source.added_tokens_decoder.values() if token.special and token.content.strip())
+    config = _decoding_config(model, target, continues)
+    return Writer(version, network, source, target, longest, frozenset(ends), marks, config)
 
 
 def _decoding_config(model: Any, target: PreTrainedTokenizerBase, continues: bool) -> Any:
     """As /predict decodes: a decoder heeds what its base says of decoding, an encoder-decoder does not."""
-    plain = {"do_sample": False, "num_beams": 1}
+    plain = {"do_sample": False, "num_beams": 1, "forced_eos_token_id": None}  # which hangs on a length that it does not know here
     neutral = {
         "min_length": 0,
         "no_repeat_ngram_size": 0,
         "repetition_penalty": 1.0,
         "forced_bos_token_id": None,
-        "forced_eos_token_id": None,
         "eos_token_id": target.eos_token_id,
     }
     config, _ = model._prepare_generation_config(None, **plain, **({} if continues else neutral))
