@@ -95,7 +95,8 @@ class Runtime:
         )
         limits = Limits(settings.max_batch, settings.max_wait_ms / 1000, settings.max_waiting)
         self.batcher = Batcher(lambda: service.champion.current, limits, self.watch.batch)
-        self.engine = _make_engine(settings, self.watch) if facts_of(service.problem).writes_text else None
+        self._engine: Engine | None = None
+        self.writes_text = facts_of(service.problem).writes_text
         # what may take its time, one at a time of its kind: who lists audits holds up no feedback
         self.hearing, self.listing = (ThreadPoolExecutor(1, name, _lower_priority) for name in ("feedback", "audit"))
         self.preparing = ThreadPoolExecutor(1, "preparing", _lower_priority)
@@ -111,8 +112,8 @@ class Runtime:
         yield
         self.service.champion.stop()
         await self.batcher.close()
-        if self.engine is not None:
-            await self.engine.close()
+        if self._engine is not None:
+            await self._engine.close()
         if self.service.traffic is not None:
             await asyncio.to_thread(self.service.traffic.close)
         for behind in (self.hearing, self.listing, self.preparing, self.reading):
@@ -121,7 +122,16 @@ class Runtime:
     @property
     def waiting(self) -> int:
         """Texts that wait for an answer, or for the rest of one."""
-        return self.batcher.waiting + (self.engine.waiting if self.engine is not None else 0)
+        return self.batcher.waiting + (self._engine.waiting if self._engine is not None else 0)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that writes texts, made where it is first asked for: it needs torch, which takes seconds to import."""
+        if self._engine is None:
+            from tasks.serving.generation.engine import Engine, EngineLimits
+
+            self._engine = Engine(EngineLimits(self.settings.max_batch, self.settings.max_waiting), self.watch.batch)
+        return self._engine
 
     def log_answers(self, ids: Sequence[str], version: str, predictions: Sequence[Prediction], began: float) -> None:
         """Give the traffic log a copy of answers, each with its id; some are drawn to be labelled."""
@@ -177,12 +187,6 @@ def _reason_and_remedy(now: FollowerState) -> tuple[str, str]:
     if now.wanted is not None:
         return f"version {now.wanted} is loading", "ask again in a few seconds; /ready says when it answers"
     return "the alias names none", "see /ready; `tunekeeper retrain CONFIG` makes a champion"
-
-
-def _make_engine(settings: Serving, watch: ServiceMetrics) -> Engine:
-    from tasks.serving.generation.engine import Engine, EngineLimits  # needs torch, which takes seconds to import
-
-    return Engine(EngineLimits(settings.max_batch, settings.max_waiting), watch.batch)
 
 
 def unprepared(error: InfraError, path: str) -> Refusal:

@@ -15,6 +15,7 @@ from tasks.serving.http.answer_routes import AnswerRoutes
 from tasks.serving.http.feedback_routes import FeedbackRoutes
 from tasks.serving.http.messages import Refusal
 from tasks.serving.http.middleware import AccessMiddleware, refusal_response
+from tasks.serving.http.openai.paths import CHATS, COMPLETIONS, MODELS, OpenAIPaths
 from tasks.serving.http.openapi import SCHEMES, describe_path
 from tasks.serving.http.runtime import Runtime, Service
 from tasks.serving.http.status_routes import StatusRoutes
@@ -33,7 +34,7 @@ def create_app(service: Service) -> FastAPI:
         lifespan=runtime.life,
     )
     app.add_middleware(
-        AccessMiddleware, keys=service.keys, local=service.local, requests=runtime.watch.requests, writes=runtime.engine is not None
+        AccessMiddleware, keys=service.keys, local=service.local, requests=runtime.watch.requests, writes=runtime.writes_text
     )
     app.add_exception_handler(Refusal, _answer_refusal)
     app.add_exception_handler(RequestValidationError, _answer_unreadable)
@@ -47,13 +48,9 @@ def create_app(service: Service) -> FastAPI:
         "/ready": ("GET", status.ready),
         "/metrics": ("GET", status.metrics),
     }
-    if runtime.engine is not None:
-        from tasks.serving.http.openai.routes import CompletionRoutes  # needs torch
-
-        writing = CompletionRoutes(runtime, runtime.engine)
-        paths["/v1/completions"] = ("POST", writing.completions)
-        paths["/v1/chat/completions"] = ("POST", writing.chats)
-        paths["/v1/models"] = ("GET", writing.models)
+    if runtime.writes_text:
+        openai = OpenAIPaths(runtime)
+        paths |= {COMPLETIONS: ("POST", openai.completions), CHATS: ("POST", openai.chats), MODELS: ("GET", openai.models)}
     for path, (method, answer) in paths.items():
         described = describe_path(path, service.name, runtime.messages, service.keys, service.local)
         app.add_api_route(path, answer, methods=[method], **described)

@@ -1,4 +1,4 @@
-"""The paths of OpenAI's interface that write texts: completions, chats, and the models that there are."""
+"""Completions and chats: read, prepared, handed to the engine, sent at once or as they are written, kept in the traffic log."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from starlette.responses import Response
 from configs.errors import InfraError
 from tasks.serving.batcher import ModelFailure, NoModel, Prediction, QueueFull
 from tasks.serving.generation.draft import Draft
-from tasks.serving.generation.engine import Engine, Writing
+from tasks.serving.generation.engine import Writing
 from tasks.serving.http.cancellation import while_connected
 from tasks.serving.http.messages import Refusal
 from tasks.serving.http.openai.event_stream import EventStream
 from tasks.serving.http.openai.faults import CodedRefusal
+from tasks.serving.http.openai.paths import CHATS, COMPLETIONS
 from tasks.serving.http.openai.requests import ChatRequest, CompletionRequest, read_request
 from tasks.serving.http.openai.responses import DONE, AnswerEvents, Frame, encode_event
-from tasks.serving.http.openai.work import CHATS, COMPLETIONS, Work, check_work, orders_of, read_prompts
+from tasks.serving.http.openai.work import Work, check_work, orders_of, read_prompts
 from tasks.serving.http.runtime import Runtime, json_response
 from tasks.traffic.records import new_id
 
@@ -31,18 +32,10 @@ FAULTS = (TimeoutError, QueueFull, NoModel, ModelFailure, InfraError)
 
 
 class CompletionRoutes:
-    """The paths that write; `engine` writes."""
+    """How requests that ask for texts are answered."""
 
-    def __init__(self, runtime: Runtime, engine: Engine) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self.runtime, self.service, self.settings = runtime, runtime.service, runtime.settings
-        self.engine = engine
-
-    async def models(self) -> Response:
-        """The names that a request may give: of the model, and of the version that answers."""
-        now = self.service.champion.standing
-        names = [self.service.name, *([f"{self.service.name}@{now.version}"] if now.version is not None else [])]
-        common = {"object": "model", "created": int(now.since or self.runtime.began), "owned_by": "tunekeeper"}
-        return json_response({"object": "list", "data": [{"id": name, **common} for name in names]})
 
     async def completions(self, request: Request) -> Response:
         """Go on from one prompt, or from several."""
@@ -69,12 +62,12 @@ class CompletionRoutes:
         """The request with the version that answers now, if that is what it names."""
         path, name = CHATS if isinstance(asked, ChatRequest) else COMPLETIONS, self.service.name
         model: ReadyModel | None = self.service.champion.current
-        names = [name] if model is None else [name, f"{name}@{model.version}"]
-        if asked.model not in names and (model is not None or asked.model.partition("@")[0] != name):
-            remedy = f"ask for {' or '.join(names)}"
-            raise CodedRefusal(404, f"there is no model `{asked.model}` here", "body.model", remedy, "model_not_found")
         if model is None:
             raise self.runtime.refusal_for(NoModel(), path)
+        names = [name, f"{name}@{model.version}"]
+        if asked.model not in names:
+            remedy = f"ask for {' or '.join(names)}"
+            raise CodedRefusal(404, f"there is no model `{asked.model}` here", "body.model", remedy, "model_not_found")
         if model.writer is None:
             reason = "the layers of this model's network remember otherwise than by keys and values, and cannot be batched here"
             raise CodedRefusal(422, reason, "body.model", "ask /predict", "unsupported_model")
@@ -118,7 +111,7 @@ class CompletionRoutes:
                 orders = orders_of(work, await read_prompts(work, self.runtime))
             ids = tuple(new_id() for _ in orders)
             frame = Frame(self.service.name, work.writer.version, isinstance(asked, ChatRequest), ids)
-            async with self.engine.write(work.writer, orders, by_step=asked.stream) as writing:
+            async with self.runtime.engine.write(work.writer, orders, by_step=asked.stream) as writing:
                 yield frame, writing
 
     def _log(self, work: Work, frame: Frame, index: int, draft: Draft) -> None:

@@ -21,13 +21,13 @@ from tasks.serving.http.auth import Caller
 from tasks.serving.http.messages import Refusal
 from tasks.serving.http.middleware import CALLER
 from tasks.serving.http.openai.faults import CodedRefusal
+from tasks.serving.http.openai.paths import CHATS, COMPLETIONS
 from tasks.serving.http.openai.requests import ChatRequest, CompletionRequest
 
 if TYPE_CHECKING:
     from tasks.serving.http.runtime import Runtime
     from tasks.serving.predictor import ReadyModel
 
-COMPLETIONS, CHATS = "/v1/completions", "/v1/chat/completions"
 STEP = 0x9E3779B97F4A7C15  # between the seeds of answers to one prompt; odd, so that none comes twice in 2^64
 
 
