@@ -460,7 +460,10 @@ def test_answers_are_logged_by_their_ids_as_the_model_read_them_and_feedback_ref
     assert re.fullmatch(rf"system call <PHONE_NUMBER:[0-9a-f]{{8}}> user {mail} kale assistant", rows["text"][one["id"]])
     streamed = "".join(event["choices"][0]["text"] for event in events)
     assert rows["prediction"][events[0]["id"]] == streamed and (rows["latency_ms"] > 0).all()
-    assert set(rows["version"]) == {"7"} and set(rows["audit_probability"]) == {0.5} and set(rows["origin"]) == {"predict"}
+    others = rows.loc[[ids[1], ids[3]]]  # further answers to a text that was asked once
+    assert set(rows["version"]) == {"7"} and set(others["origin"]) == {"choice"} and set(others["audit_probability"]) == {0.0}
+    firsts = rows.drop(others.index)
+    assert set(firsts["origin"]) == {"predict"} and set(firsts["audit_probability"]) == {0.5}
     assert set(read_feedback(tmp_path, "tiny")["answer_id"]) == {*ids, one["id"], events[0]["id"]} <= set(rows.index)
     assert 'tunekeeper_answers_total{version="7"} 10.0' in counted and 'tunekeeper_tokens_total{version="7"}' in counted
 

@@ -30,7 +30,7 @@ from tasks.serving.http.metrics import ServiceMetrics
 from tasks.serving.http.middleware import read_body
 from tasks.serving.http.quotas import Quotas
 from tasks.serving.text_preparation import Preparer, Submit
-from tasks.traffic.records import Answer, Feedback, draw_audit
+from tasks.traffic.records import Answer, Feedback, Origin, draw_audit
 
 if TYPE_CHECKING:
     from tasks.serving.generation.engine import Engine
@@ -133,14 +133,17 @@ class Runtime:
             self._engine = Engine(EngineLimits(self.settings.max_batch, self.settings.max_waiting), self.watch.batch)
         return self._engine
 
-    def log_answers(self, ids: Sequence[str], version: str, predictions: Sequence[Prediction], began: float) -> None:
-        """Give the traffic log a copy of answers, each with its id; some are drawn to be labelled."""
+    def log_answers(
+        self, ids: Sequence[str], version: str, predictions: Sequence[Prediction], began: float, origin: Origin = "predict"
+    ) -> None:
+        """Give the traffic log a copy of answers, each with its id; some are drawn to be labelled, of a text's first ones."""
         if self.service.traffic is None:
             return
         now, milliseconds = datetime.now(UTC), (time.perf_counter() - began) * 1000
+        rate = self.settings.audit_rate if origin == "predict" else 0
         self.service.traffic.answered(
             [
-                Answer(answer_id, now, version, *prediction, milliseconds, *draw_audit(self.settings.audit_rate, self.draws))
+                Answer(answer_id, now, version, *prediction, milliseconds, *draw_audit(rate, self.draws), origin)
                 for answer_id, prediction in zip(ids, predictions, strict=True)
             ]
         )

@@ -23,7 +23,7 @@ from tasks.serving.http.openai.requests import ChatRequest, CompletionRequest, r
 from tasks.serving.http.openai.responses import DONE, AnswerEvents, Frame, encode_event
 from tasks.serving.http.openai.work import Work, check_work, orders_of, read_prompts
 from tasks.serving.http.runtime import Runtime, json_response
-from tasks.traffic.records import new_id
+from tasks.traffic.records import Origin, new_id
 
 if TYPE_CHECKING:
     from tasks.serving.predictor import ReadyModel
@@ -117,7 +117,8 @@ class CompletionRoutes:
     def _log(self, work: Work, frame: Frame, index: int, draft: Draft) -> None:
         """Count an answer that is whole, and give the traffic log its copy."""
         prediction = Prediction(draft.order.prompt.text, draft.text, None)
-        self.runtime.log_answers([frame.ids[index]], frame.version, [prediction], work.began)
+        origin: Origin = "predict" if index % work.asked.n == 0 else "choice"
+        self.runtime.log_answers([frame.ids[index]], frame.version, [prediction], work.began, origin)
         self.runtime.watch.answers.labels(frame.version).inc()
         self.runtime.watch.tokens.labels(frame.version).inc(draft.tokens)
 
