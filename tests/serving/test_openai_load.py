@@ -1,6 +1,7 @@
 """Callers who ask for much, or read little: the others are answered, and memory stays as it was."""
 
 import json
+import random
 import socket
 import threading
 import time
@@ -124,3 +125,42 @@ def test_what_asks_for_much_in_little_is_refused_at_once(model):
         deep = b'{"model": "tiny", "prompt": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
         assert asker("POST", COMPLETIONS, deep)[0] == 400
         assert time.monotonic() - began < 15
+
+
+def test_while_versions_change_and_callers_leave_in_mid_stream_the_others_get_whole_answers_of_one_version(
+    model, expected, tmp_path
+):
+    other = load_kept(chat_base(tmp_path / "base"), tmp_path, seed=2, max_length=60, new_tokens=30)
+    wanted = {"7": expected, "8": other.predict(PROMPTS)["text"].tolist()}
+    models, until = (model, ready(other, "8")), time.monotonic() + 4
+
+    def client(number):
+        draw, whole = random.Random(number), 0
+        while time.monotonic() < until:
+            asker.champion.current = draw.choice(models)
+            place = draw.randrange(len(PROMPTS))
+            asked = {"model": "tiny", "prompt": PROMPTS[place], "temperature": 0}
+            match draw.randrange(3):
+                case 0:
+                    said = asker("POST", COMPLETIONS, asked)[2]
+                    assert said["choices"][0]["text"] == wanted[said["system_fingerprint"]][place]
+                case 1:
+                    events = Stream(asker.port, COMPLETIONS, {**asked, "stream": True}).all()
+                    assert text_of(events) == wanted[events[0]["system_fingerprint"]][place]
+                case _:
+                    sampled = {"messages": CHAT, "temperature": 2, "n": 4, "max_tokens": 40, "stream": True}
+                    leaving = Stream(asker.port, CHATS, {"model": "tiny", **sampled})
+                    for _ in range(draw.randrange(4)):
+                        leaving.next()
+                    leaving.close()
+                    continue
+            whole += 1
+        return whole
+
+    with writing(model, max_batch=16) as asker:
+        with ThreadPoolExecutor(20) as pool:
+            assert sum(pool.map(client, range(20))) > 20
+        deadline = time.monotonic() + 20
+        while asker("GET", "/ready")[2]["waiting"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)

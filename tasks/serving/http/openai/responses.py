@@ -34,7 +34,7 @@ class Choice(BaseModel):
 
 
 class CompletionChoice(Choice):
-    text: str
+    text: str = Field(description="without spaces at either end, as /predict gives it")
 
 
 class AnswerMessage(BaseModel):

@@ -93,9 +93,8 @@ class CompletionRoutes:
                 while not all(answer.is_over for answer in answers):
                     async with asyncio.timeout(self.settings.timeout_seconds):
                         await writing.wait_for_change()
-                    for answer in answers:
-                        for event in answer.take_new():
-                            yield event
+                    if events := b"".join(event for answer in answers for event in answer.take_new()):
+                        yield events  # at once: a caller who has gone is written to no more than that
                 if work.asked.stream_options is not None and work.asked.stream_options.include_usage:
                     yield encode_event(frame.usage_event(writing.drafts, len(work.prompts)))
                 yield DONE
