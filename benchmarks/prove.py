@@ -39,6 +39,7 @@ PROOFS = (
     "skip",
     "overhead",
     "serving",
+    "writing",
     "beside",
     "watch",
     "drift",

@@ -224,6 +224,8 @@ def _print_address(pipeline: Pipeline, listening: socket.socket, keys: Keys) -> 
         print_notice(
             f"no {VARIABLE} is set, and {host} can be reached from elsewhere: everybody who reaches it is answered, but for audits"
         )
+    if pipeline.facts.writes_text:
+        print_notice(f"OpenAI's clients: base_url {url}/v1, model {pipeline.name}")
     print_notice(f"next: curl {url}/predict -H 'Content-Type: application/json' -d '{{\"text\": \"...\"}}'")
 
 

@@ -15,6 +15,7 @@ from tasks.learning.unpadded import UnpaddedPass
 from tasks.problems import classifier, problem_of
 from tasks.problems.encoder_head import EncoderHead
 from tasks.serving.batcher import Prediction
+from tasks.serving.generation.writer import Writer, make_writer
 from tasks.serving.packaged_model import PackagedModel
 from tasks.serving.text_preparation import Recipe
 
@@ -33,13 +34,15 @@ WARM = ("a", "one more", "two more", "a longer text, so that more than one shape
 class ReadyModel:
     """A version that answers; one thread at a time may ask it.
 
-    `how` is what its numbers are computed with, `flat` the way without padding where it fits the model.
+    `how` is what its numbers are computed with, `flat` the way without padding where it fits the model, `writer` the way to write
+    texts token by token, where it writes any.
     """
 
     version: str
     kept: PackagedModel
     how: Numerics
     flat: UnpaddedPass | None = None
+    writer: Writer | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -113,6 +116,7 @@ def make_ready(version: str, package: PackagedModel) -> ReadyModel:
         answering.flat = flat if flat.fits(ids, answering._padded_logits) else None
     else:
         _merge_adapters(network.model, None)
+        answering.writer = make_writer(version, network, package.preparation.new_tokens)
     for texts in (WARM[:1], WARM * 4):
         answering.answers(texts)
     return answering

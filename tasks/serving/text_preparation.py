@@ -59,15 +59,19 @@ class Preparer:
     def __init__(self, submit: Submit) -> None:
         self._submit, self._waiting, self._turns = submit, 0, FairLock()
 
-    async def prepare(self, recipe: Recipe | None, texts: Sequence[str], caller: str = "") -> list[str | None]:
-        """The texts, prepared if that would take long; None for one over its budget. QueueFull where too much waits.
+    async def prepare(
+        self, recipe: Recipe | None, texts: Sequence[str], caller: str = "", at_once: int = AT_ONCE
+    ) -> list[str | None]:
+        """The texts, prepared if they have more than `at_once` characters; None for one over its budget.
+
+        QueueFull where too much waits.
 
         Callers, by the names of their keys, have turns: each piece of one is followed by a piece of the next.
 
         Cancelled, as where the caller is gone, it leaves at most one piece to be finished.
         """
         size = sum(map(len, texts))
-        if recipe is None or size <= AT_ONCE:
+        if recipe is None or size <= at_once:
             return list(texts)
         if self._waiting and self._waiting + size > MOST_WAITING:  # what is larger alone would be put off for ever
             raise QueueFull

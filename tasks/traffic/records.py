@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Kind = Literal["answers", "feedback"]
+Origin = Literal["predict", "choice", "score"]
 KINDS: tuple[Kind, ...] = ("answers", "feedback")
 _EPOCH, _END = datetime(1970, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)  # nanoseconds of later times do not fit 64 bits
 _MICROSECOND = timedelta(microseconds=1)
@@ -26,7 +27,11 @@ _LINE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=Fa
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answered text. `time` is aware; `text` is prepared, as the model saw it; `score` is None where there is none."""
+    """One answered text. `time` is aware; `text` is prepared, as the model saw it; `score` is None where there is none.
+
+    `origin` is `choice` for all but the first of several answers to a text that was asked once: they take feedback, and no
+    monitor counts the text again.
+    """
 
     id: str
     time: datetime
@@ -37,7 +42,7 @@ class Answer:
     latency_ms: float
     audit: bool = False
     audit_probability: float = 0.0
-    origin: Literal["predict", "score"] = "predict"
+    origin: Origin = "predict"
 
 
 @dataclass(frozen=True, slots=True)

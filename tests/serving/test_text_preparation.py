@@ -137,9 +137,11 @@ def test_a_process_that_is_ended_is_begun_again_and_the_request_does_not_notice(
         os.kill(first, signal.SIGKILL)
         assert asyncio.run(preparer.prepare(RECIPE, [LONG])) == prepare_texts(RECIPE, [LONG])
         assert elsewhere.submit(os.getpid).result() != first
-        os.kill(elsewhere.submit(os.getpid).result(), signal.SIGKILL)
+        second = elsewhere.submit(os.getpid).result()
+        held = elsewhere.submit(signal.pause)
+        os.kill(second, signal.SIGKILL)
         with pytest.raises(InfraError):
-            elsewhere.submit(signal.pause).result()
+            held.result(timeout=60)
 
 
 def test_whatever_waits_for_a_process_that_is_ended_is_asked_again_or_told_so():

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -17,16 +14,14 @@ from configs.schema import facts_of
 from tasks.data.label_sets import labels_of
 from tasks.data.normalise import unusable_reason
 from tasks.data.redaction.redact import OVER_BUDGET
-from tasks.serving.alias_follower import FollowerState
 from tasks.serving.batcher import ModelFailure, NoModel, Prediction, QueueFull
 from tasks.serving.http.auth import Caller
 from tasks.serving.http.cancellation import while_connected
 from tasks.serving.http.messages import Refusal, parse_body
 from tasks.serving.http.middleware import CALLER
-from tasks.serving.http.runtime import SOON, Runtime, json_response, unprepared
-from tasks.traffic.records import Answer, draw_audit, new_id
+from tasks.serving.http.runtime import Runtime, json_response
+from tasks.traffic.records import new_id
 
-log = logging.getLogger(__name__)
 PAIR_QUESTION = '{"text": "...", "text_pair": "..."} or {"texts": [{"text": ..., "text_pair": ...}, ...]} as application/json'
 QUESTION = '{"text": "..."} or {"texts": ["...", ...]} as application/json'
 
@@ -54,7 +49,8 @@ class AnswerRoutes:
         if len(predictions) < len(results):
             where = _field_of_text(single, results.index(None))
             raise Refusal(422, OVER_BUDGET, where, "leave it out, or send a part of it: nothing of this request was logged")
-        ids = self._log_answers(version, predictions, began)
+        ids = [new_id() for _ in predictions]
+        self.runtime.log_answers(ids, version, predictions, began)
         self.runtime.watch.answers.labels(version).inc(len(predictions))
         self.runtime.watch.seconds.observe(time.perf_counter() - began)
         if single:
@@ -75,7 +71,7 @@ class AnswerRoutes:
         except ClientDisconnect:
             raise Refusal(499, "the caller has gone", "/predict", "stay until the answer") from None
         except (QueueFull, NoModel, ModelFailure, InfraError) as error:
-            raise self._refusal_for(error) from None
+            raise self.runtime.refusal_for(error, "/predict") from None
 
     async def _predict_texts(self, texts: list[str], caller: Caller) -> tuple[str, list[Prediction | None]]:
         """Prepared and answered by the version that is current now."""
@@ -96,55 +92,6 @@ class AnswerRoutes:
         if facts.is_number:
             return {"id": answer_id, "number": float(prediction.prediction)}
         return {"id": answer_id, "text": prediction.prediction}
-
-    def _log_answers(self, version: str, predictions: Sequence[Prediction], began: float) -> list[str]:
-        """Give each answer its id, and the log a copy."""
-        ids = [new_id() for _ in predictions]
-        if self.service.traffic is not None:
-            now, milliseconds = datetime.now(UTC), (time.perf_counter() - began) * 1000
-            rate, draws = self.settings.audit_rate, self.runtime.draws
-            self.service.traffic.answered(
-                [
-                    Answer(
-                        answer_id,
-                        now,
-                        version,
-                        *prediction,
-                        milliseconds,
-                        *draw_audit(rate, draws),
-                    )
-                    for answer_id, prediction in zip(ids, predictions, strict=True)
-                ]
-            )
-        return ids
-
-    def _refusal_for(self, error: Exception) -> Refusal:
-        if isinstance(error, QueueFull):
-            return Refusal(
-                503, f"{self.runtime.batcher.waiting} texts are waiting already", "/predict", "ask again in a second", SOON
-            )
-        if isinstance(error, ModelFailure):
-            log.error("the model failed on a request", exc_info=error)
-            return Refusal(
-                500, "the model failed on these texts", "/predict", "leave the unusual ones out; the service's log says more"
-            )
-        if isinstance(error, InfraError):
-            return unprepared(error, "/predict")
-        reason, remedy = _reason_and_remedy(self.service.champion.standing)
-        return Refusal(503, f"no version answers yet: {reason}", "/predict", remedy, SOON)
-
-
-def _reason_and_remedy(now: FollowerState) -> tuple[str, str]:
-    """Why no version answers, and what helps; a champion is missed only where one was looked for."""
-    if now.refused:
-        return now.refused, "see the service's log; the version is tried again by itself"
-    if now.registry:
-        return now.registry, "see that MLflow answers; the service asks again by itself"
-    if not now.looked:
-        return "the service has only begun, and has not looked for its champion", "ask again in a second"
-    if now.wanted is not None:
-        return f"version {now.wanted} is loading", "ask again in a few seconds; /ready says when it answers"
-    return "the alias names none", "see /ready; `tunekeeper retrain CONFIG` makes a champion"
 
 
 def _field_of_text(single: bool, place: int) -> str:

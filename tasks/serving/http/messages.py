@@ -186,10 +186,10 @@ def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
     else:
-        if key := _repeated_key(body):
+        if key := repeated_key(body):
             raise Refusal(422, f"`{key}` is there more than once", f"body.{key}", f"send {expected}")
         return asked
-    if faults[0]["type"] == "json_invalid" and _holds_half_character(body):
+    if faults[0]["type"] == "json_invalid" and holds_half_character(body):
         raise Refusal(422, "a text holds half of a surrogate pair, which is no character", "body", f"send {expected}")
     if faults[0]["type"] == "json_invalid":
         raise Refusal(400, f"the body is no JSON: {faults[0]['msg'].removeprefix('Invalid JSON: ')}", "body", f"send {expected}")
@@ -214,7 +214,7 @@ def _remedy_of(fault: Any) -> str | None:
     return None
 
 
-def _repeated_key(body: bytes) -> str | None:
+def repeated_key(body: bytes) -> str | None:
     """A key that stands more than once in a body, which was read before: that is flat, and readers disagree which of two holds."""
     found: list[str] = []
 
@@ -225,7 +225,7 @@ def _repeated_key(body: bytes) -> str | None:
     return found[0] if found else None
 
 
-def _holds_half_character(body: bytes) -> bool:
+def holds_half_character(body: bytes) -> bool:
     """Whether a body that is no JSON to Unicode is JSON otherwise: its grammar lets half a character stand, as `\\ud800`."""
     if b"\\ud" not in body.lower():
         return False

@@ -37,6 +37,7 @@ class ServiceMetrics:
             "tunekeeper_predict_seconds", "Seconds of a /predict that was answered.", buckets=SECONDS, registry=own
         )
         self.answers = Counter("tunekeeper_answers", "Texts answered, by version.", ("version",), registry=own)
+        self.tokens = Counter("tunekeeper_tokens", "Tokens written token by token, by version.", ("version",), registry=own)
         self.rows = Histogram("tunekeeper_batch_rows", "Texts that went through the model at once.", buckets=ROWS, registry=own)
         self.model_seconds = Counter("tunekeeper_model_seconds", "Seconds that the model was at work.", registry=own)
         ProcessCollector(registry=self.registry)

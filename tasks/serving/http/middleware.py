@@ -12,6 +12,7 @@ from starlette.responses import Response
 from configs.credentials import clean_value
 from tasks.serving.http.auth import VARIABLE, Caller, Keys, Role, is_local, key_of, keyless_caller
 from tasks.serving.http.messages import Refusal
+from tasks.serving.http.openai.faults import PREFIX, openai_fault, openai_status
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Which role opens what. Probes carry no keys: /health and /ready answer all, and /ready tells details to `metrics` alone.
 NEEDS: dict[str, Role] = {"/predict": "ask", "/feedback": "feedback", "/audit": "audit", "/metrics": "metrics"}
+WRITING: dict[str, Role] = {"/v1/completions": "ask", "/v1/chat/completions": "ask", "/v1/models": "ask"}  # where texts are written
 OPEN = frozenset({"/health", "/ready"})
 ANY_KEY = frozenset({"/openapi.json"})
 PATHS = OPEN | ANY_KEY | NEEDS.keys()
@@ -28,10 +30,13 @@ ADDRESS = re.compile(rb"https?://([^/?#@]+)(?=/|$)", re.IGNORECASE)
 CALLER = "tunekeeper.caller"  # where a request's scope says who sent it
 
 
-def refusal_response(refusal: Refusal) -> Response:
-    """A refusal as an answer."""
-    body = json.dumps(clean_value({"error": refusal.fault}), ensure_ascii=False).encode("utf-8", "replace")
-    return Response(body, refusal.status, refusal.headers, "application/json")
+def refusal_response(refusal: Refusal, path: str) -> Response:
+    """A refusal as an answer, in the form that callers of the path expect."""
+    status, fault = refusal.status, refusal.fault
+    if path.startswith(PREFIX):
+        status, fault = openai_status(refusal), openai_fault(refusal)
+    body = json.dumps(clean_value({"error": fault}), ensure_ascii=False).encode("utf-8", "replace")
+    return Response(body, status, refusal.headers, "application/json")
 
 
 def lacks_role(role: Role, where: str) -> Refusal:
@@ -43,8 +48,9 @@ def lacks_role(role: Role, where: str) -> Refusal:
 class AccessMiddleware:
     """ASGI middleware. Nothing of a body is read before its sender is known."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, local: bool, requests: Counter) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, local: bool, requests: Counter, writes: bool = False) -> None:
         self.app, self.keys, self.requests = app, keys, requests
+        self.paths = PATHS | WRITING.keys() if writes else PATHS
         self.keyless_caller = keyless_caller(local)
         self.strangers = not (local and not keys)  # without keys this machine's own names are what keeps a browser's pages out
 
@@ -64,26 +70,28 @@ class AccessMiddleware:
         path, headers = scope["path"], dict(scope["headers"])
         caller = self.keys.caller(key_of(headers)) if self.keys else self.keyless_caller
         refusal = self._refusal_of(path, headers, caller)
-        if scope["method"] == "HEAD" and path in PATHS:  # as GET, of whose answer the server sends the headers alone
+        if scope["method"] == "HEAD" and path in self.paths:  # as GET, of whose answer the server sends the headers alone
             scope = {**scope, "method": "GET"}
         scope[CALLER] = caller
         try:
-            await (self.app if refusal is None else refusal_response(refusal))(scope, receive, counted)
+            await (self.app if refusal is None else refusal_response(refusal, path))(scope, receive, counted)
         finally:
-            self.requests.labels(path if path in PATHS else "other", str(status)).inc()
+            self.requests.labels(path if path in self.paths else "other", str(status)).inc()
 
     def _refusal_of(self, path: str, headers: dict[bytes, bytes], caller: Caller | None) -> Refusal | None:
         if not self.strangers and not is_local(headers.get(b"host", b"localhost")):
             reason = "without API keys only this machine's own names are answered"
             return Refusal(403, reason, "header Host", f"ask localhost, or set {VARIABLE}")
-        if path not in PATHS:  # a router may read a path more freely than NEEDS is looked up: `$` matches before a final newline
+        if (
+            path not in self.paths
+        ):  # a router may read a path more freely than NEEDS is looked up: `$` matches before a final newline
             return Refusal(404, "there is nothing here", path, "see /openapi.json for what there is")
         if path in OPEN:
             return None
         if caller is None:
             remedy = f"send `Authorization: Bearer KEY` with one of the keys in the service's {VARIABLE}"
             return Refusal(401, "no valid API key", "header Authorization", remedy, {"WWW-Authenticate": "Bearer"})
-        role = NEEDS.get(path)
+        role = NEEDS.get(path) or WRITING.get(path)
         return None if role is None or role in caller.roles else lacks_role(role, path)
 
 

@@ -26,7 +26,7 @@ class Quotas:
         self._characters: Counter[str] = Counter()
 
     @contextmanager
-    def texts(self, caller: Caller, texts: Sequence[str]) -> Iterator[None]:
+    def texts(self, caller: Caller, texts: Sequence[str], path: str = "/predict") -> Iterator[None]:
         """The texts are one caller's to be answered while the block lasts; of characters one request may have any number.
 
         Refusal where they are too many: 429 now, 422 at any time, for then no waiting helps.
@@ -37,12 +37,12 @@ class Quotas:
             raise Refusal(422, fault, "body", f"send at most {self._share:,} at once, or raise serving.key_share")
         if self._waiting[caller.name] + count > self._share:
             fault = f"{self._waiting[caller.name]:,} texts of this key are waiting, and it may have {self._share:,}"
-            raise Refusal(429, fault, "/predict", "wait for their answers first, or raise serving.key_share", {"Retry-After": "1"})
+            raise Refusal(429, fault, path, "wait for their answers first, or raise serving.key_share", {"Retry-After": "1"})
         characters = self._characters[caller.name]
         if characters and characters + size > self._share_of_characters:
             fault = f"{characters:,} characters of this key are waiting, and it may have {self._share_of_characters:,}"
-            raise Refusal(429, fault, "/predict", "wait for their answers first, or raise serving.key_share", {"Retry-After": "1"})
-        self._texts.take(caller, count, "/predict")
+            raise Refusal(429, fault, path, "wait for their answers first, or raise serving.key_share", {"Retry-After": "1"})
+        self._texts.take(caller, count, path)
         self._waiting[caller.name] += count
         self._characters[caller.name] += size
         try:

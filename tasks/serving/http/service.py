@@ -15,6 +15,7 @@ from tasks.serving.http.answer_routes import AnswerRoutes
 from tasks.serving.http.feedback_routes import FeedbackRoutes
 from tasks.serving.http.messages import Refusal
 from tasks.serving.http.middleware import AccessMiddleware, refusal_response
+from tasks.serving.http.openai.paths import CHATS, COMPLETIONS, MODELS, OpenAIPaths
 from tasks.serving.http.openapi import SCHEMES, describe_path
 from tasks.serving.http.runtime import Runtime, Service
 from tasks.serving.http.status_routes import StatusRoutes
@@ -32,7 +33,9 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
         lifespan=runtime.life,
     )
-    app.add_middleware(AccessMiddleware, keys=service.keys, local=service.local, requests=runtime.watch.requests)
+    app.add_middleware(
+        AccessMiddleware, keys=service.keys, local=service.local, requests=runtime.watch.requests, writes=runtime.writes_text
+    )
     app.add_exception_handler(Refusal, _answer_refusal)
     app.add_exception_handler(RequestValidationError, _answer_unreadable)
     app.add_exception_handler(HTTPException, _answer_not_found)
@@ -45,29 +48,36 @@ def create_app(service: Service) -> FastAPI:
         "/ready": ("GET", status.ready),
         "/metrics": ("GET", status.metrics),
     }
+    if runtime.writes_text:
+        openai = OpenAIPaths(runtime)
+        paths |= {COMPLETIONS: ("POST", openai.completions), CHATS: ("POST", openai.chats), MODELS: ("GET", openai.models)}
     for path, (method, answer) in paths.items():
-        app.add_api_route(path, answer, methods=[method], **describe_path(path, runtime.messages, service.keys, service.local))
+        described = describe_path(path, service.name, runtime.messages, service.keys, service.local)
+        app.add_api_route(path, answer, methods=[method], **described)
     if service.keys:
         app.openapi()["components"]["securitySchemes"] = SCHEMES  # FastAPI writes the page once
     return app
 
 
-async def _answer_refusal(_: Request, error: Exception) -> Response:
+async def _answer_refusal(request: Request, error: Exception) -> Response:
     fault = error if isinstance(error, Refusal) else Refusal(500, str(error), "", "")
-    return refusal_response(fault)
+    return refusal_response(fault, request.scope["path"])
 
 
-async def _answer_unreadable(_: Request, error: Exception) -> Response:
+async def _answer_unreadable(request: Request, error: Exception) -> Response:
     first: dict[str, Any] = error.errors()[0] if isinstance(error, RequestValidationError) else {"msg": str(error), "loc": ()}
-    return refusal_response(Refusal(422, first["msg"], ".".join(str(part) for part in first["loc"]), "see /openapi.json"))
+    refusal = Refusal(422, first["msg"], ".".join(str(part) for part in first["loc"]), "see /openapi.json")
+    return refusal_response(refusal, request.scope["path"])
 
 
 async def _answer_not_found(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     reason = {404: "there is nothing here", 405: f"{request.method} is not for this path"}.get(status, str(error))
-    return refusal_response(Refusal(status, reason, request.url.path, "see /openapi.json for what there is", headers))
+    refusal = Refusal(status, reason, request.url.path, "see /openapi.json for what there is", headers)
+    return refusal_response(refusal, request.scope["path"])
 
 
 async def _answer_failure(request: Request, _: Exception) -> Response:
-    return refusal_response(Refusal(500, "the service failed", request.url.path, "its log says more: please report it"))
+    refusal = Refusal(500, "the service failed", request.url.path, "its log says more: please report it")
+    return refusal_response(refusal, request.scope["path"])

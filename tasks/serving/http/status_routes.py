@@ -43,7 +43,7 @@ class StatusRoutes:
             "loading": now.loading,
             "registry": now.registry or ("read" if now.looked else NOT_LOOKED),
             "refused": now.refused,
-            "waiting": self.runtime.batcher.waiting,
+            "waiting": self.runtime.waiting,
             "traffic": None if counts is None else {"written": counts.written, "lost": counts.lost, "waiting": counts.waiting},
         }
         return json_response(clean_value(readiness), 200 if now.version is not None else 503)
