@@ -66,13 +66,13 @@ def random_llama(folder: Path) -> tuple[Any, list[str]]:
 
 def through_engine(writer: Any, prompts: list[str], pause: float) -> list[str]:
     """Each prompt a request of its own, so many seconds after the one before."""
-    from tasks.serving.generation.draft import Order
+    from tasks.serving.generation.draft import AnswerRequest
     from tasks.serving.generation.engine import Engine, EngineLimits
     from tasks.serving.generation.sampling import Sampling
 
     async def ask(engine: Engine, place: int) -> str:
         await asyncio.sleep(place * pause)
-        order = Order(writer.read_prompt(prompts[place]), TOKENS, Sampling(0, 1, 0))
+        order = AnswerRequest(writer.read_prompt(prompts[place]), TOKENS, Sampling(0, 1, 0))
         async with engine.write(writer, [order]) as writing:
             await writing.wait_until_done()
             return writing.drafts[0].text

@@ -14,7 +14,7 @@ from serving_parts import TEXTS, version
 
 from configs.schema import Full
 from tasks.serving.batcher import ModelFailure, NoModel, QueueFull
-from tasks.serving.generation.draft import Order
+from tasks.serving.generation.draft import AnswerRequest
 from tasks.serving.generation.engine import Engine, EngineLimits
 from tasks.serving.generation.sampling import Sampling
 
@@ -71,7 +71,7 @@ async def running(rows=8, waiting=100, **limits):
 
 
 def order(writer, text, sampling=GREEDY, most=None, stops=()):
-    return Order(writer.read_prompt(text), most or writer.answer_tokens, sampling, stops)
+    return AnswerRequest(writer.read_prompt(text), most or writer.answer_tokens, sampling, stops)
 
 
 async def answers(engine, writer, orders, by_step=False):

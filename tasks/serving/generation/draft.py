@@ -15,7 +15,7 @@ FinishReason = Literal["stop", "length"]
 
 
 @dataclass(frozen=True)
-class Order:
+class AnswerRequest:
     """One answer to write: of `most_tokens` at the most, its end token among them, and up to the first of the stop words."""
 
     prompt: Prompt
@@ -30,16 +30,16 @@ class Draft:
     `abandoned`: nobody waits for it any more. `failure`: why it cannot be written.
     """
 
-    def __init__(self, writer: Writer, order: Order) -> None:
-        self.writer, self.order = writer, order
+    def __init__(self, writer: Writer, request: AnswerRequest) -> None:
+        self.writer, self.request = writer, request
         self.tokens, self.newest = 0, -1  # how many, and the last of them
         self.reason: FinishReason | None = None
         self.failure: Exception | None = None
         self.abandoned = False
-        self._text = AnswerText(writer.target, order.stops)
-        self._drawer = TokenDrawer(order.sampling)
-        self._processors = writer.processors(order.prompt)
-        self._ids = list(writer.first_tokens(order.prompt)) if self._processors else []
+        self._text = AnswerText(writer.target, request.stops)
+        self._drawer = TokenDrawer(request.sampling)
+        self._processors = writer.processors(request.prompt)
+        self._ids = list(writer.first_tokens(request.prompt)) if self._processors else []
 
     @property
     def text(self) -> str:
@@ -69,5 +69,5 @@ class Draft:
             self.reason = "stop"
         elif self._text.add(token):
             self.reason = "stop"
-        elif self.tokens >= self.order.most_tokens:
+        elif self.tokens >= self.request.most_tokens:
             self.reason = "stop" if self._text.end() else "length"

@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 import torch
 
 from tasks.serving.batcher import NoModel, QueueFull
-from tasks.serving.generation.draft import Draft, Order
+from tasks.serving.generation.draft import AnswerRequest, Draft
 from tasks.serving.generation.lane import Lane
 from tasks.serving.generation.writer import Writer
 
@@ -39,11 +39,11 @@ class EngineLimits:
     prompt_tokens: int = 4096
 
 
-class Writing:
+class RequestAnswers:
     """The answers of one request; `by_step`: its caller follows them step by step, and is not told of their end alone."""
 
-    def __init__(self, writer: Writer, orders: Sequence[Order], by_step: bool, loop: asyncio.AbstractEventLoop) -> None:
-        self.drafts = [Draft(writer, order) for order in orders]
+    def __init__(self, writer: Writer, requests: Sequence[AnswerRequest], by_step: bool, loop: asyncio.AbstractEventLoop) -> None:
+        self.drafts = [Draft(writer, request) for request in requests]
         self.by_step, self.loop = by_step, loop
         self._changed = asyncio.Event()
 
@@ -80,10 +80,10 @@ class Engine:
 
     def __init__(self, limits: EngineLimits, on_step: Callable[[int, float], None]) -> None:
         self._limits, self._on_step = limits, on_step
-        self._inbox: SimpleQueue[Writing | None] = SimpleQueue()
+        self._inbox: SimpleQueue[RequestAnswers | None] = SimpleQueue()
         self._pending: deque[Draft] = deque()
         self._lanes: dict[int, Lane] = {}  # by the writer's id: a lane holds its writer
-        self._writings: list[Writing] = []
+        self._writings: list[RequestAnswers] = []
         self._closing = self._ended = False
         self.waiting = 0
         self._thread = threading.Thread(target=self._write_until_closed, name="writing", daemon=True)
@@ -92,22 +92,24 @@ class Engine:
     # --- the caller's side: the event loop ------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def write(self, writer: Writer, orders: Sequence[Order], by_step: bool = False) -> AsyncIterator[Writing]:
+    async def write(
+        self, writer: Writer, requests: Sequence[AnswerRequest], by_step: bool = False
+    ) -> AsyncIterator[RequestAnswers]:
         """The answers on their way, until the block ends: what is not done then is given up, and its place is free.
 
         Raises NoModel where the engine is closing, QueueFull where too many wait.
         """
         if self._closing:
             raise NoModel
-        if self.waiting + len(orders) > self._limits.waiting:
+        if self.waiting + len(requests) > self._limits.waiting:
             raise QueueFull
-        writing = Writing(writer, orders, by_step, asyncio.get_running_loop())
-        self.waiting += len(orders)
+        writing = RequestAnswers(writer, requests, by_step, asyncio.get_running_loop())
+        self.waiting += len(requests)
         self._inbox.put(writing)
         try:
             yield writing
         finally:
-            self.waiting -= len(orders)
+            self.waiting -= len(requests)
             writing.abandon()
 
     async def close(self) -> None:
@@ -153,7 +155,7 @@ class Engine:
             lane = self._lanes.setdefault(id(drafts[0].writer), Lane(drafts[0].writer))
             lane.admit(drafts)
             room -= len(drafts)
-            tokens -= len(drafts) * max(len(draft.order.prompt.tokens) for draft in drafts)
+            tokens -= len(drafts) * max(len(draft.request.prompt.tokens) for draft in drafts)
         return len(self._pending) < waiting
 
     def _next_drafts(self, most: int, tokens: int) -> list[Draft]:
@@ -162,7 +164,7 @@ class Engine:
         longest = 0
         while self._pending and len(drafts) < most:
             draft = self._pending[0]
-            longest = max(longest, len(draft.order.prompt.tokens))
+            longest = max(longest, len(draft.request.prompt.tokens))
             if drafts and (draft.writer is not drafts[0].writer or longest * (len(drafts) + 1) > tokens):
                 break
             self._pending.popleft()
@@ -177,7 +179,7 @@ class Engine:
 
     def _wake_callers(self) -> None:
         """Tell all whose answers are being written, with one call into each loop."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[Writing]] = {}
+        by_loop: dict[asyncio.AbstractEventLoop, list[RequestAnswers]] = {}
         done = {id(writing) for writing in self._writings if writing.is_done}
         for writing in self._writings:
             if writing.by_step or id(writing) in done:
@@ -191,6 +193,6 @@ class Engine:
                     writing.abandon()
 
 
-def _note_changes(writings: Sequence[Writing]) -> None:
+def _note_changes(writings: Sequence[RequestAnswers]) -> None:
     for writing in writings:
         writing.note_change()

@@ -31,7 +31,7 @@ class Lane:
         """Read their prompts and write their first tokens; where that fails, one by one, so that one prompt fails alone."""
         batch, others = self._batch_for_new_rows()
         try:
-            logits = batch.add([draft.order.prompt.tokens for draft in drafts])
+            logits = batch.add([draft.request.prompt.tokens for draft in drafts])
             others.extend(drafts)
             _continue_all(drafts, logits)
         except Exception as error:  # noqa: BLE001  (whatever it is, it belongs to these answers; the thread writes all others)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from configs.errors import InfraError
 from tasks.serving.batcher import ModelFailure, NoModel, Prediction, QueueFull
 from tasks.serving.generation.draft import Draft
-from tasks.serving.generation.engine import Writing
+from tasks.serving.generation.engine import RequestAnswers
 from tasks.serving.http.cancellation import while_connected
 from tasks.serving.http.messages import Refusal
 from tasks.serving.http.openai.event_stream import EventStream
@@ -21,7 +21,7 @@ from tasks.serving.http.openai.faults import CodedRefusal
 from tasks.serving.http.openai.paths import CHATS, COMPLETIONS
 from tasks.serving.http.openai.requests import ChatRequest, CompletionRequest, read_request
 from tasks.serving.http.openai.responses import DONE, AnswerEvents, Frame, encode_event
-from tasks.serving.http.openai.work import Work, check_work, orders_of, read_prompts
+from tasks.serving.http.openai.work import Work, answer_requests_of, check_work, read_prompts
 from tasks.serving.http.runtime import Runtime, json_response
 from tasks.traffic.records import Origin, new_id
 
@@ -102,20 +102,20 @@ class CompletionRoutes:
             raise self._refusal_for(error, work.path) from None
 
     @asynccontextmanager
-    async def _writing(self, work: Work) -> AsyncIterator[tuple[Frame, Writing]]:
+    async def _writing(self, work: Work) -> AsyncIterator[tuple[Frame, RequestAnswers]]:
         """The answers of a request on their way; they count as its caller's until the block ends."""
         asked, quotas = work.asked, self.runtime.quotas
         with quotas.texts(work.caller, work.prompts * asked.n, work.path) if quotas else nullcontext():
             async with asyncio.timeout(self.settings.timeout_seconds):
-                orders = orders_of(work, await read_prompts(work, self.runtime))
-            ids = tuple(new_id() for _ in orders)
+                requests = answer_requests_of(work, await read_prompts(work, self.runtime))
+            ids = tuple(new_id() for _ in requests)
             frame = Frame(self.service.name, work.writer.version, isinstance(asked, ChatRequest), ids)
-            async with self.runtime.engine.write(work.writer, orders, by_step=asked.stream) as writing:
+            async with self.runtime.engine.write(work.writer, requests, by_step=asked.stream) as writing:
                 yield frame, writing
 
     def _log(self, work: Work, frame: Frame, index: int, draft: Draft) -> None:
         """Count an answer that is whole, and give the traffic log its copy."""
-        prediction = Prediction(draft.order.prompt.text, draft.text, None)
+        prediction = Prediction(draft.request.prompt.text, draft.text, None)
         origin: Origin = "predict" if index % work.asked.n == 0 else "choice"
         self.runtime.log_answers([frame.ids[index]], frame.version, [prediction], work.began, origin)
         self.runtime.watch.answers.labels(frame.version).inc()

@@ -1,4 +1,4 @@
-"""One request's way to what the engine writes: its texts are checked, prepared and tokenized, and its answers ordered."""
+"""One request's way to what the engine writes: its texts are checked, prepared and tokenized, and its answers are asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from configs.errors import InputError
 from tasks.data.normalise import unusable_reason
 from tasks.data.redaction.redact import OVER_BUDGET
-from tasks.serving.generation.draft import Order
+from tasks.serving.generation.draft import AnswerRequest
 from tasks.serving.generation.sampling import Sampling
 from tasks.serving.generation.writer import Prompt, Writer
 from tasks.serving.http.auth import Caller
@@ -108,15 +108,15 @@ async def read_prompts(work: Work, runtime: Runtime) -> list[Prompt]:
         raise Refusal(422, str(error), "body.messages", "or write the whole prompt, and send it to /v1/completions") from None
 
 
-def orders_of(work: Work, prompts: Sequence[Prompt]) -> list[Order]:
-    """One order for each answer; those to one prompt stand behind one another."""
+def answer_requests_of(work: Work, prompts: Sequence[Prompt]) -> list[AnswerRequest]:
+    """One for each answer; those to one prompt stand behind one another."""
     asked = work.asked
     most = work.writer.answer_tokens if asked.longest_answer is None else asked.longest_answer
     for place, prompt in enumerate(prompts):
         if not prompt.tokens or most > work.writer.room_for(prompt):
             raise _too_long(work, place, len(prompt.tokens), most)
     return [
-        Order(prompt, most, Sampling(asked.temperature, asked.top_p, _seed_of(asked.seed, choice)), tuple(asked.stop))
+        AnswerRequest(prompt, most, Sampling(asked.temperature, asked.top_p, _seed_of(asked.seed, choice)), tuple(asked.stop))
         for prompt in prompts
         for choice in range(asked.n)
     ]
