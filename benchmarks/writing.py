@@ -67,10 +67,10 @@ def random_llama(folder: Path) -> tuple[Any, list[str]]:
 def through_engine(writer: Any, prompts: list[str], pause: float) -> list[str]:
     """Each prompt a request of its own, so many seconds after the one before."""
     from tasks.serving.generation.draft import AnswerRequest
-    from tasks.serving.generation.engine import Engine, EngineLimits
+    from tasks.serving.generation.engine import EngineLimits, GenerationEngine
     from tasks.serving.generation.sampling import Sampling
 
-    async def ask(engine: Engine, place: int) -> str:
+    async def ask(engine: GenerationEngine, place: int) -> str:
         await asyncio.sleep(place * pause)
         order = AnswerRequest(writer.read_prompt(prompts[place]), TOKENS, Sampling(0, 1, 0))
         async with engine.write(writer, [order]) as writing:
@@ -78,7 +78,7 @@ def through_engine(writer: Any, prompts: list[str], pause: float) -> list[str]:
             return writing.drafts[0].text
 
     async def all_of_them() -> list[str]:
-        engine = Engine(EngineLimits(ROWS, 1000), lambda *_: None)
+        engine = GenerationEngine(EngineLimits(ROWS, 1000), lambda *_: None)
         try:
             return list(await asyncio.gather(*(ask(engine, place) for place in range(len(prompts)))))
         finally:

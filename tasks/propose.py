@@ -14,14 +14,14 @@ from tasks.common.home import Home
 from tasks.data.proposal.column_words import describe_column, is_odd_name
 from tasks.data.sources.chunk import shown_name
 from tasks.proposed_base import base_kind, given_base, propose_base, suits_base
-from tasks.proposed_config import Findings, Request, describe_config
+from tasks.proposed_config import ProposalFindings, Request, describe_config
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.data.proposal.choose import Candidate, Choice
+    from tasks.data.proposal.choose import ProblemCandidate, ProblemChoice
     from tasks.data.proposal.column_facts import ColumnFacts
-    from tasks.data.proposal.sample import Sample
+    from tasks.data.proposal.sample import RowSample
 
 MOST_LISTED = 20  # columns that an error describes
 
@@ -74,7 +74,7 @@ def propose_pipeline(request: Request, home: Home) -> Proposal:
     )
 
 
-def _candidates(problem: str | None) -> tuple[Candidate, ...]:
+def _candidates(problem: str | None) -> tuple[ProblemCandidate, ...]:
     """All problems, or the one that is named; InputError, with the nearest name, where it is none."""
     from tasks.data.proposal.choose import candidates
 
@@ -89,7 +89,9 @@ def _candidates(problem: str | None) -> tuple[Candidate, ...]:
     return tuple(candidate for candidate in every if candidate.name == problem)
 
 
-def _study_sample(request: Request, sample: Sample, among: tuple[Candidate, ...], base: Base | None, home: Home) -> Findings:
+def _study_sample(
+    request: Request, sample: RowSample, among: tuple[ProblemCandidate, ...], base: Base | None, home: Home
+) -> ProposalFindings:
     from tasks.data.proposal.choose import choose_row_columns
     from tasks.data.proposal.column_facts import describe_columns
     from tasks.data.proposal.trial import try_splits
@@ -99,12 +101,12 @@ def _study_sample(request: Request, sample: Sample, among: tuple[Candidate, ...]
     choice, others = _choose_problem(request, columns, among, base)
     rows = choose_row_columns(columns, [column.name for column in choice.columns.values()])
     named = {setting: column.name for setting, column in choice.columns.items()}
-    return Findings(sample, choice, others, rows, try_splits(sample, named, rows, choice.candidate.problem, home.path))
+    return ProposalFindings(sample, choice, others, rows, try_splits(sample, named, rows, choice.candidate.problem, home.path))
 
 
 def _choose_problem(
-    request: Request, columns: Sequence[ColumnFacts], among: tuple[Candidate, ...], base: Base | None
-) -> tuple[Choice, tuple[str, ...]]:
+    request: Request, columns: Sequence[ColumnFacts], among: tuple[ProblemCandidate, ...], base: Base | None
+) -> tuple[ProblemChoice, tuple[str, ...]]:
     """The problem that fits the columns, and others that do; where none is named, of those that a given base can learn."""
     from tasks.data.proposal.choose import NEARLY, choose_problem
     from tasks.data.proposal.roles import roles_of
@@ -124,7 +126,7 @@ def _choose_problem(
     )
 
 
-def _refuse_missing_header(sample: Sample, columns: Sequence[ColumnFacts]) -> None:
+def _refuse_missing_header(sample: RowSample, columns: Sequence[ColumnFacts]) -> None:
     """Refuse a table whose first line is a row: its cells would be taken for names, and one row would be lost."""
     odd = [column for column in columns if column.names_itself or is_odd_name(column.name)]
     if sample.files[0].format in ("csv", "xlsx") and 2 * len(odd) > len(columns):
@@ -134,7 +136,7 @@ def _refuse_missing_header(sample: Sample, columns: Sequence[ColumnFacts]) -> No
         )
 
 
-def _no_column_fits(request: Request, columns: Sequence[ColumnFacts], among: Sequence[Candidate]) -> InputError:
+def _no_column_fits(request: Request, columns: Sequence[ColumnFacts], among: Sequence[ProblemCandidate]) -> InputError:
     from tasks.data.proposal.choose import LEAST
     from tasks.data.proposal.roles import roles_of
 

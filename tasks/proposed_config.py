@@ -12,8 +12,8 @@ from tasks.data.sources.chunk import shown_name
 from tasks.proposed_base import ProposedBase
 
 if TYPE_CHECKING:
-    from tasks.data.proposal.choose import Choice, RowColumns
-    from tasks.data.proposal.sample import Sample
+    from tasks.data.proposal.choose import ProblemChoice, RowColumns
+    from tasks.data.proposal.sample import RowSample
     from tasks.data.proposal.trial import Trial
 
 STOP = 0.05  # the share of rows that a contract lets go by itself
@@ -31,11 +31,11 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Findings:
+class ProposalFindings:
     """What was seen of a source, and what was chosen for it; the last trial is the one that is taken."""
 
-    sample: Sample
-    choice: Choice
+    sample: RowSample
+    choice: ProblemChoice
     others: tuple[str, ...]
     rows: RowColumns
     trials: tuple[Trial, ...]
@@ -46,14 +46,14 @@ class Findings:
 
 
 def describe_config(
-    request: Request, found: Findings, network: ProposedBase, lacking: float
+    request: Request, found: ProposalFindings, network: ProposedBase, lacking: float
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The config as plain values, and comments by dotted path; `lacking` is the share of rows without a text or an answer."""
     settings, comments = _settings(request, found, network, lacking), _comments(request, found, network, lacking)
     return settings, {path: text for path, text in comments.items() if text and _is_set(settings, path)}
 
 
-def _settings(request: Request, found: Findings, network: ProposedBase, lacking: float) -> dict[str, Any]:
+def _settings(request: Request, found: ProposalFindings, network: ProposedBase, lacking: float) -> dict[str, Any]:
     """The config as plain values; without rows that could be read there is no contract."""
     names = [value for value in found.trial.settings.values() if isinstance(value, str)]
     sign = found.sample.separator_to_name(names)
@@ -68,7 +68,7 @@ def _settings(request: Request, found: Findings, network: ProposedBase, lacking:
     }
 
 
-def _comments(request: Request, found: Findings, network: ProposedBase, lacking: float) -> dict[str, str]:
+def _comments(request: Request, found: ProposalFindings, network: ProposedBase, lacking: float) -> dict[str, str]:
     """What people read beside the settings, by dotted path."""
     rounded = found.rows.rounded_id
     notes = [] if found.sample.is_whole else [f"the first {found.sample.rows:,} rows were looked at"]
@@ -94,7 +94,7 @@ def _is_set(settings: Mapping[str, Any], path: str) -> bool:
     return not name or name in settings[section]
 
 
-def _split_comment(request: Request, found: Findings) -> str:
+def _split_comment(request: Request, found: ProposalFindings) -> str:
     rejected = found.trials[:-1]
     if rejected:
         by = rejected[0].settings["split"]

@@ -22,7 +22,7 @@ from tasks.learning.collapse import ASKED_FROM, CollapsedError, climbed_back, le
 from tasks.learning.device import Numerics, peak_memory
 from tasks.learning.network import TRAINABLE, save_spec
 from tasks.learning.trainer import FitPlan, disk_errors
-from tasks.problems.types import Calibration, Network
+from tasks.problems.types import AnswerCalibration, Network
 
 RESULT, STATE, TRAINED, BEST = "training.json", "trainer_state.json", "trained", "best"
 
@@ -93,7 +93,7 @@ def finished_fit(run: Path) -> TrainingResult | None:
 
 
 def fit_network(
-    trainer: Any, network: Network, plan: FitPlan, calibrate: Callable[[Network, int], Calibration], listener: Listener
+    trainer: Any, network: Network, plan: FitPlan, calibrate: Callable[[Network, int], AnswerCalibration], listener: Listener
 ) -> TrainingResult:
     """Train to the end, from the newest valid checkpoint where there is one; the result appears whole in `plan.result`/trained.
 
@@ -133,7 +133,9 @@ def fit_network(
     return trained
 
 
-def _finish(trainer: Any, network: Network, plan: FitPlan, epoch: int, calibration: Calibration, seconds: float) -> TrainingResult:
+def _finish(
+    trainer: Any, network: Network, plan: FitPlan, epoch: int, calibration: AnswerCalibration, seconds: float
+) -> TrainingResult:
     earlier = plan.earlier.followed_by(trainer.state.log_history, trainer.state.global_step, seconds)
     with disk_errors(plan.result), atomic_folder(plan.result / TRAINED) as aside:
         save_trainable(network.model, aside / TRAINABLE)

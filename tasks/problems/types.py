@@ -156,7 +156,7 @@ class ScoredBaselines:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class AnswerCalibration:
     """What is fitted to held-out rows once the weights are there: a temperature, or a threshold for each label; see `Spec`."""
 
     temperature: float = 1.0

@@ -15,7 +15,7 @@ from serving_parts import TEXTS, version
 from configs.schema import Full
 from tasks.serving.batcher import ModelFailure, NoModel, QueueFull
 from tasks.serving.generation.draft import AnswerRequest
-from tasks.serving.generation.engine import Engine, EngineLimits
+from tasks.serving.generation.engine import EngineLimits, GenerationEngine
 from tasks.serving.generation.sampling import Sampling
 
 PROMPTS = [" ".join(text.split()[: 1 + place % 9]) for place, text in enumerate(TEXTS)]
@@ -62,7 +62,7 @@ def decoder(llama_folder, tmp_path_factory):
 @asynccontextmanager
 async def running(rows=8, waiting=100, **limits):
     steps = []
-    engine = Engine(EngineLimits(rows, waiting, **limits), lambda count, seconds: steps.append(count))
+    engine = GenerationEngine(EngineLimits(rows, waiting, **limits), lambda count, seconds: steps.append(count))
     engine.steps = steps
     try:
         yield engine

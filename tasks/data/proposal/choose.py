@@ -25,7 +25,7 @@ SHORTER = 0.5  # the share of a prompt's words that a summary of it has at the m
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ProblemCandidate:
     """A problem as a config names it, an alias or not: the facts about it, and what an alias sets where a config does not."""
 
     name: str
@@ -44,10 +44,10 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ProblemChoice:
     """Columns for a problem: setting under `data` -> column; `others` are columns that fit nearly as well."""
 
-    candidate: Candidate
+    candidate: ProblemCandidate
     columns: dict[str, ColumnFacts]
     others: dict[str, tuple[str, ...]]
     score: float
@@ -74,12 +74,14 @@ class RowColumns:
     rounded_id: str | None
 
 
-def candidates() -> tuple[Candidate, ...]:
+def candidates() -> tuple[ProblemCandidate, ...]:
     """Every problem, with its own defaults."""
-    return tuple(Candidate(name, name, DEFAULTS.get(name, {})) for name in FACTS)
+    return tuple(ProblemCandidate(name, name, DEFAULTS.get(name, {})) for name in FACTS)
 
 
-def choose_problem(columns: Sequence[ColumnFacts], among: Iterable[Candidate]) -> tuple[Choice, tuple[str, ...]] | None:
+def choose_problem(
+    columns: Sequence[ColumnFacts], among: Iterable[ProblemCandidate]
+) -> tuple[ProblemChoice, tuple[str, ...]] | None:
     """The problem that fits best, and others that fit as well; None where none does.
 
     Of problems that read the same columns the one whose usual names those are; else an alias for long texts where a short one
@@ -95,7 +97,7 @@ def choose_problem(columns: Sequence[ColumnFacts], among: Iterable[Candidate]) -
     return best, tuple(each.candidate.name for each in others if not each.candidate.is_for_long_texts or _suits_long_texts(each))
 
 
-def choose_columns(columns: Sequence[ColumnFacts], candidate: Candidate) -> Choice | None:
+def choose_columns(columns: Sequence[ColumnFacts], candidate: ProblemCandidate) -> ProblemChoice | None:
     """The columns that fit the roles of a problem best together; None where there are none for each."""
     roles = roles_of(candidate.facts)
     if not roles:
@@ -121,7 +123,7 @@ def choose_columns(columns: Sequence[ColumnFacts], candidate: Candidate) -> Choi
     }
     seen = [f"`{shown_name(picked[role.setting].name)}` holds {role.describe(picked[role.setting])}" for role in roles]
     in_order = {name: picked[name] for name in Data.model_fields if name in picked}
-    return Choice(candidate, in_order, others, best[0], ", ".join(seen))
+    return ProblemChoice(candidate, in_order, others, best[0], ", ".join(seen))
 
 
 def _pair_of_texts(columns: Sequence[ColumnFacts], picked: Mapping[str, ColumnFacts], reads: Role) -> dict[str, ColumnFacts]:
@@ -163,7 +165,7 @@ def _nearly_as_good(scores: Sequence[tuple[float, ColumnFacts]], chosen: ColumnF
     return tuple(column.name for score, column in scores if column.name not in taken and score >= NEARLY * own)[:2]
 
 
-def _suits_long_texts(choice: Choice) -> bool:
+def _suits_long_texts(choice: ProblemChoice) -> bool:
     words = [column.words for column in choice.columns.values()]
     return choice.candidate.is_for_long_texts and words[0] >= LONG_TEXT and words[-1] <= SHORTER * words[0]
 

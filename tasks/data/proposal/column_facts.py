@@ -17,7 +17,7 @@ from tasks.data.labels import canonical_label
 from tasks.data.numbers import canonical_number
 from tasks.data.preparation.split import SPLITS
 from tasks.data.proposal.column_names import match_name
-from tasks.data.proposal.sample import Sample
+from tasks.data.proposal.sample import RowSample
 from tasks.data.sources.chunk import Chunk, cell_text
 from tasks.data.sources.times import read_times
 
@@ -38,7 +38,7 @@ _LONGEST_SET = 1_000
 
 
 @dataclass(frozen=True)
-class LabelSets:
+class LabelSetFacts:
     """What a column is like as one of sets of labels: the share of rows that can be read so, and of those with several labels.
 
     `repeats` is how often a label stands on average, `words` how many words the labels have.
@@ -80,7 +80,7 @@ class ColumnFacts:
     times: Literal["none", "foreign", "all"]
     structured: bool
     names_itself: bool
-    label_sets: LabelSets | None
+    label_sets: LabelSetFacts | None
 
     @property
     def cells(self) -> int:
@@ -98,7 +98,7 @@ class ColumnFacts:
         return self.rows > 0 and self.filled == 1 and self.distinct == self.rows
 
 
-def describe_columns(sample: Sample) -> tuple[ColumnFacts, ...]:
+def describe_columns(sample: RowSample) -> tuple[ColumnFacts, ...]:
     """The facts of every column, in the order of the source."""
     return tuple(_describe_column(name, sample.of([name])) for name in sample.columns)
 
@@ -139,7 +139,7 @@ def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
     )
 
 
-def _describe_sets(cells: Sequence[object]) -> LabelSets | None:
+def _describe_sets(cells: Sequence[object]) -> LabelSetFacts | None:
     """The column as sets of labels; None where no cell holds more than one."""
     looked_at = cells[:: max(1, len(cells) // _LOOKED_AT)]
     sets: list[tuple[str, ...]] = []
@@ -153,7 +153,7 @@ def _describe_sets(cells: Sequence[object]) -> LabelSets | None:
     if not several:
         return None
     words = sum(len(label.split()) * times for label, times in counts.items()) / counts.total()
-    return LabelSets(len(sets) / len(looked_at), several / len(sets), len(counts), counts.total() / len(counts), words)
+    return LabelSetFacts(len(sets) / len(looked_at), several / len(sets), len(counts), counts.total() / len(counts), words)
 
 
 def _is_structured(cell: object) -> bool:

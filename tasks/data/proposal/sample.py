@@ -27,7 +27,7 @@ _LONGEST: int = Data.model_fields["max_characters"].default
 
 
 @dataclass(frozen=True)
-class Sample:
+class RowSample:
     """Rows of a source: column -> cells as found, all of one length.
 
     `is_whole`: these are all rows of the source. `separator` is the one that was found in its CSV files. `files` are those that
@@ -72,7 +72,7 @@ class _Budget:
         self.characters -= sum(len(cell) if isinstance(cell, str) else len(str(cell)) for cell in cells)
 
 
-def read_sample(source: str, most_rows: int = MOST_ROWS) -> Sample:
+def read_sample(source: str, most_rows: int = MOST_ROWS) -> RowSample:
     """Read at most so many rows of what `data.source` may be, of ten files at most.
 
     InputError where there are none, where they are malformed, or where its files share no column.
@@ -91,7 +91,7 @@ def read_sample(source: str, most_rows: int = MOST_ROWS) -> Sample:
             f"{source}: its files have no column in common ({files[0].name} and {files[-1].name}): name those that are rows of one "
             "table, as in data/*.csv"
         )
-    return Sample(files, {name: [cell for part in parts for cell in part[name]] for name in shared}, whole, separator)
+    return RowSample(files, {name: [cell for part in parts for cell in part[name]] for name in shared}, whole, separator)
 
 
 def _read_part(file: File, most_rows: int) -> tuple[dict[str, list[object]], bool]:

@@ -22,7 +22,7 @@ from tasks.data.preparation.prepare import prepare_rows
 from tasks.data.preparation.row_filters import KEPT
 from tasks.data.preparation.vocabulary import KnownLabels, check_vocabulary, count_labels
 from tasks.data.proposal.choose import RowColumns
-from tasks.data.proposal.sample import Sample
+from tasks.data.proposal.sample import RowSample
 from tasks.data.sources.chunk import Chunk, cell_text
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ class Trial:
     fault: str | None
 
 
-def try_splits(sample: Sample, columns: Mapping[str, str], rows: RowColumns, problem: ProblemName, home: Path) -> tuple[Trial, ...]:
+def try_splits(
+    sample: RowSample, columns: Mapping[str, str], rows: RowColumns, problem: ProblemName, home: Path
+) -> tuple[Trial, ...]:
     """The trials that were made, the one to take last: the first split that keeps enough rows, else the one that keeps most."""
     trials = [_try_settings(sample, settings, problem, home) for settings in _settings_to_try(columns, rows)]
     most = max(trial.kept for trial in trials)
@@ -67,7 +69,7 @@ def _settings_to_try(columns: Mapping[str, str], rows: RowColumns) -> Iterator[d
         yield {**own, "split": {"by": "hash"}}
 
 
-def _try_settings(sample: Sample, settings: dict[str, object], problem: ProblemName, home: Path) -> Trial:
+def _try_settings(sample: RowSample, settings: dict[str, object], problem: ProblemName, home: Path) -> Trial:
     with world_faults(home), workspace(home / "work", "init-") as folder:
         file = folder / "sample.jsonl"
         data = _checked_data({**settings, "source": str(file)})
@@ -121,7 +123,7 @@ def _named_columns(settings: Mapping[str, object]) -> list[str]:
     return [*own, *([str(split["column"])] if isinstance(split, dict) and "column" in split else [])]
 
 
-def _write_rows(sample: Sample, names: list[str], file: Path) -> None:
+def _write_rows(sample: RowSample, names: list[str], file: Path) -> None:
     """Write rows as JSON lines, with every cell as the text that it is read as."""
     chunk = sample.of(names)
     cells = [[_plain_cell(cell, chunk, name, i) for i, cell in enumerate(chunk.columns[name])] for name in names]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tasks.learning import adapters
 from tasks.problems import problem_of
-from tasks.problems.types import Calibration
+from tasks.problems.types import AnswerCalibration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +61,6 @@ class Objective(ABC):
 
     def calibrate(
         self, network: Network, held_out: list[Example], plan: FitPlan, epoch: int, folds: FoldAnswers | None
-    ) -> Calibration:
+    ) -> AnswerCalibration:
         """The calibration of a trained network, from held-out rows and the folds' answers after its epoch."""
-        return Calibration()
+        return AnswerCalibration()

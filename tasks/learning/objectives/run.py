@@ -26,7 +26,7 @@ from tasks.learning.objectives import objective_of
 from tasks.learning.objectives.base import Objective
 from tasks.learning.trainer import EarlierFits, FitPlan, default_epochs, disk_errors
 from tasks.problems import problem_of
-from tasks.problems.types import Calibration, EncodedRows, Network, Spec
+from tasks.problems.types import AnswerCalibration, EncodedRows, Network, Spec
 
 COLLAPSED = "collapsed.json"  # how the first attempt went wrong
 SEARCH, AGAIN = "search", "again"  # folders of a run: the fit that finds the number of epochs, the one at a lower rate
@@ -55,7 +55,7 @@ class TrainingJob:
     start: Path | None
     learning_rate: float
     last_epoch: int | None = None
-    calibration: Calibration | None = None
+    calibration: AnswerCalibration | None = None
     earlier: EarlierFits = field(default_factory=EarlierFits)
     folds: FoldAnswers | None = None
     answers: Path | None = None  # where a fold writes its answers after each epoch
@@ -103,7 +103,7 @@ def _fit_and_refit(job: TrainingJob, run: Path) -> TrainingResult:
     both = replace(
         job,
         last_epoch=search.epoch,
-        calibration=Calibration(search.temperature, tuple(search.thresholds)),
+        calibration=AnswerCalibration(search.temperature, tuple(search.thresholds)),
         learning_rate=search.learning_rate,
         earlier=earlier,
     )
@@ -201,7 +201,7 @@ def _attempt_fit(job: TrainingJob, run: Path, result: Path, micro: int, how: Num
     trainer = job.objective.make_trainer(network, EncodedRows(examples, held_out), plan)
     trainer.plan = plan
 
-    def calibrate(network: Network, epoch: int) -> Calibration:
+    def calibrate(network: Network, epoch: int) -> AnswerCalibration:
         return job.calibration or job.objective.calibrate(network, held_out, plan, epoch, job.folds)
 
     return fit_network(trainer, network, plan, calibrate, job.listener.after(job.earlier.steps))

@@ -19,7 +19,7 @@ from tasks.problems import problem_of
 from tasks.problems.class_scores import calibrate_logits, class_shares, class_weights
 from tasks.problems.classifier import run_in_batches
 from tasks.problems.encoder_head import EncoderHead
-from tasks.problems.types import Calibration
+from tasks.problems.types import AnswerCalibration
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -77,17 +77,19 @@ class SupervisedObjective(Objective):
 
     def calibrate(
         self, network: Network, held_out: list[Example], plan: FitPlan, epoch: int, folds: folds.FoldAnswers | None
-    ) -> Calibration:
+    ) -> AnswerCalibration:
         problem = problem_of(network.spec.problem)
         if not held_out or not isinstance(problem, EncoderHead):
-            return Calibration()
+            return AnswerCalibration()
         if not _has_classes(network.spec):
-            return Calibration(thresholds=problem.fit_thresholds(_logits(network, held_out, plan.numerics), _targets(held_out)))
+            return AnswerCalibration(
+                thresholds=problem.fit_thresholds(_logits(network, held_out, plan.numerics), _targets(held_out))
+            )
         own, own_targets = _logits(network, held_out, plan.numerics), np.array(_targets(held_out))
         rows = folds.with_held_out(epoch, own, own_targets) if folds is not None else (own, own_targets)
         best, several = _best_calibrations(own, own_targets, rows, plan.shares)
         chosen = several if several is not None and is_worth_it(several.loss, plan.untrained) else best
-        return Calibration(chosen.temperature)
+        return AnswerCalibration(chosen.temperature)
 
 
 def _has_classes(spec: Spec) -> bool:

@@ -75,7 +75,7 @@ class RequestAnswers:
             draft.abandoned = True
 
 
-class Engine:
+class GenerationEngine:
     """The thread that writes; `on_step` is called with the answers and the seconds of every step."""
 
     def __init__(self, limits: EngineLimits, on_step: Callable[[int, float], None]) -> None:

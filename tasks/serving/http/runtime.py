@@ -33,7 +33,7 @@ from tasks.serving.text_preparation import Preparer, Submit
 from tasks.traffic.records import Answer, Feedback, Origin, draw_audit
 
 if TYPE_CHECKING:
-    from tasks.serving.generation.engine import Engine
+    from tasks.serving.generation.engine import GenerationEngine
 
 log = logging.getLogger(__name__)
 SOON = {"Retry-After": "1"}
@@ -96,7 +96,7 @@ class Runtime:
         )
         limits = Limits(settings.max_batch, settings.max_wait_ms / 1000, settings.max_waiting)
         self.batcher = Batcher(lambda: service.champion.current, limits, self.watch.batch)
-        self._engine: Engine | None = None
+        self._engine: GenerationEngine | None = None
         self.writes_text = facts_of(service.problem).writes_text
         # what may take its time, one at a time of its kind: who lists audits holds up no feedback
         self.hearing, self.listing = (ThreadPoolExecutor(1, name, _lower_priority) for name in ("feedback", "audit"))
@@ -126,12 +126,12 @@ class Runtime:
         return self.batcher.waiting + (self._engine.waiting if self._engine is not None else 0)
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> GenerationEngine:
         """The engine that writes texts, made where it is first asked for: it needs torch, which takes seconds to import."""
         if self._engine is None:
-            from tasks.serving.generation.engine import Engine, EngineLimits
+            from tasks.serving.generation.engine import EngineLimits, GenerationEngine
 
-            self._engine = Engine(EngineLimits(self.settings.max_batch, self.settings.max_waiting), self.watch.batch)
+            self._engine = GenerationEngine(EngineLimits(self.settings.max_batch, self.settings.max_waiting), self.watch.batch)
         return self._engine
 
     def log_answers(

@@ -9,7 +9,7 @@ from tasks.data.proposal.choose import candidates, choose_problem, choose_row_co
 from tasks.data.proposal.column_facts import describe_columns
 from tasks.data.proposal.column_names import ENDING, EXACT, LAST, PART, match_name, name_parts
 from tasks.data.proposal.roles import roles_of
-from tasks.data.proposal.sample import Sample
+from tasks.data.proposal.sample import RowSample
 from tasks.data.sources.source_files import File
 
 WORDS = ("river", "stone", "little", "bright", "window", "garden", "under", "slowly", "morning", "letter", "seven", "paper")
@@ -21,7 +21,7 @@ def texts(n, words, seed=0):
 
 
 def facts(**columns):
-    return describe_columns(Sample((File("a", "a", "csv"),), columns, True))
+    return describe_columns(RowSample((File("a", "a", "csv"),), columns, True))
 
 
 def chosen(among=None, **columns):

@@ -24,7 +24,7 @@ class Usage(BaseModel):
     total_tokens: int
 
 
-class Choice(BaseModel):
+class AnswerChoice(BaseModel):
     """One answer. `id` is what feedback on it refers to."""
 
     id: str
@@ -33,7 +33,7 @@ class Choice(BaseModel):
     logprobs: None
 
 
-class CompletionChoice(Choice):
+class CompletionChoice(AnswerChoice):
     text: str = Field(description="without spaces at either end, as /predict gives it")
 
 
@@ -42,7 +42,7 @@ class AnswerMessage(BaseModel):
     content: str
 
 
-class ChatChoice(Choice):
+class ChatChoice(AnswerChoice):
     message: AnswerMessage
 
 
