@@ -100,8 +100,8 @@ def _audit_correctness(pipeline: Pipeline, home: Home, answers: pd.DataFrame, fe
     label = answers["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
     heard, redactor = label.astype(object).where(label.notna(), None).tolist(), redactor_of(pipeline.data, home.path)
     if pipeline.facts.has_label_sets:
-        told = sets_spelled_as_known(heard, {*all_labels(answers["prediction"])}, redactor)
-        return pd.Series(set_scores(answers["prediction"].tolist(), told), index=answers.index, dtype="float64")
+        audited_sets = sets_spelled_as_known(heard, {*all_labels(answers["prediction"])}, redactor)
+        return pd.Series(set_scores(answers["prediction"].tolist(), audited_sets), index=answers.index, dtype="float64")
     answer = answers["prediction"].map(canonical_label)
     spelled = pd.Series(spelled_as_known(heard, set(answer), redactor), index=answers.index, dtype=object)
     right: pd.Series = (spelled == answer).where(label.notna()).astype("float64")

@@ -97,8 +97,8 @@ def _correctness(pipeline: Pipeline, rows: pd.DataFrame) -> list[float] | pd.Ser
     """By row 1 where the prediction is right, else 0, of sets of labels their F1; NaN where there is no prediction or no target."""
     if pipeline.facts.has_label_sets:
         return set_scores(rows["prediction"].tolist(), rows["target"].tolist())
-    answered = rows["prediction"].notna() & rows["target"].notna()
-    return (rows["prediction"] == rows["target"]).where(answered).astype("float64")
+    has_both = rows["prediction"].notna() & rows["target"].notna()
+    return (rows["prediction"] == rows["target"]).where(has_both).astype("float64")
 
 
 def begin_text_stats(home: Home, snapshot: str, beside: HelperProcess) -> Future[pd.DataFrame]:

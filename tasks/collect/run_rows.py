@@ -63,18 +63,18 @@ def label_scores(findings: Findings) -> tuple[page.ClassRow, ...]:
     targets, answers = (flags_of(frame[name], labels) for name in ("target", "prediction"))
     theirs = None if findings.champion is None else flags_of(findings.champion.frame["prediction"], labels)
     precision, recall, f1 = scores_of(targets, answers)
-    found = []
+    class_rows = []
     for place, label in enumerate(labels):
         there = targets[:, place]
         own = [group for group, is_there in zip(groups, there, strict=True) if is_there] if groups else None
         interval = mean_interval(answers[there, place].astype(float), own)
-        found.append(
+        class_rows.append(
             page.ClassRow(
                 name=label, n=int(there.sum()), recall=float(recall[place]), precision=float(precision[place]), f1=float(f1[place]),
                 low=interval.low, high=interval.high, champion=None if theirs is None else float(theirs[there, place].mean()),
             )
         )  # fmt: skip
-    return tuple(found)
+    return tuple(class_rows)
 
 
 def worst_label_sets(findings: Findings, home: Home) -> tuple[page.WorstError, ...]:
@@ -98,9 +98,9 @@ def slice_scores(findings: Findings) -> tuple[page.SliceRow, ...]:
     columns = slice_columns(frame)
     if not columns:
         return ()
-    shown = -1 if findings.pipeline.facts.is_number else 1  # errors, of which less is better
-    ours = by_slice(shown * primary_of(findings.pipeline, findings.challenger), columns, groups_of(findings.challenger))
-    theirs = () if findings.champion is None else by_slice(shown * primary_of(findings.pipeline, findings.champion), columns)
+    sign = -1 if findings.pipeline.facts.is_number else 1  # errors, of which less is better
+    ours = by_slice(sign * primary_of(findings.pipeline, findings.challenger), columns, groups_of(findings.challenger))
+    theirs = () if findings.champion is None else by_slice(sign * primary_of(findings.pipeline, findings.champion), columns)
     champion = {(score.name, score.value): score.mean for score in theirs}
     outcomes = {comparison.name: comparison.outcome for comparison in findings.verdict.comparisons if comparison.rule == "guard"}
     unit = unit_of(findings.pipeline)

@@ -157,10 +157,10 @@ def sets_spelled_as_known(sets: Sequence[str | None], known: set[str], redactor:
     """Sets of labels that people wrote, each label as `spelled_as_known` has it; None where one of them has no spelling."""
     parts = [() if each is None else labels_of(each) for each in sets]
     spelled = iter(spelled_as_known([label for part in parts for label in part], known, redactor))
-    found = [[next(spelled) for _ in part] for part in parts]
+    spelled_sets = [[next(spelled) for _ in part] for part in parts]
     return [
         None if each is None or None in labels else write_label_set(label for label in labels if label is not None)
-        for each, labels in zip(sets, found, strict=True)
+        for each, labels in zip(sets, spelled_sets, strict=True)
     ]
 
 

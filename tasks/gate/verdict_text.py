@@ -177,9 +177,9 @@ def _more_rows(verdict: Verdict, primary: list[Comparison], settings: ScaledGate
 def _context_sentences(verdict: Verdict, guards: list[Comparison], evidence: Evidence, settings: ScaledGate) -> Iterator[str]:
     if guards:
         yield _guards_text(guards, settings, unit_of(evidence))
-    kept = [bound for bound in metric_bounds(settings) if bound.holds(evidence.metrics)]
-    if kept:
-        texts = [f"{bound.metric} {evidence.metrics[bound.metric]:.4g}, {bound.words}" for bound in kept]
+    bounds = [bound for bound in metric_bounds(settings) if bound.holds(evidence.metrics)]
+    if bounds:
+        texts = [f"{bound.metric} {evidence.metrics[bound.metric]:.4g}, {bound.words}" for bound in bounds]
         yield f"Bounds kept: {'; '.join(texts)}."
     if evidence.champion is not None and settings.rule == "not_worse" and evidence.anchor is None:
         yield "No anchor was given: the champion alone was compared, and a chain of small losses would not be seen."

@@ -65,9 +65,9 @@ def _label_counts(candidate: Candidate, is_kept: NDArray[np.bool_]) -> dict[str,
     table = np.zeros((len(names), len(SPLITS)), dtype=np.int64)
     np.add.at(table, (codes, candidate.split[is_kept]), 1)
     if facts_of(candidate.raw.problem).has_label_sets:
-        kept = {name: counts for name, counts in zip(names, table, strict=True) if counts.any()}
-        names, table = list(all_labels(kept)), np.zeros((len(all_labels(kept)), len(SPLITS)), dtype=np.int64)
-        for target, counts in kept.items():
+        set_counts = {name: counts for name, counts in zip(names, table, strict=True) if counts.any()}
+        names, table = list(all_labels(set_counts)), np.zeros((len(all_labels(set_counts)), len(SPLITS)), dtype=np.int64)
+        for target, counts in set_counts.items():
             table[[names.index(label) for label in labels_of(target)]] += counts
     return {name: dict(zip(SPLITS, row, strict=True)) for name, row in sorted(zip(names, table.tolist(), strict=True)) if any(row)}
 

@@ -86,10 +86,10 @@ def tfidf_logistic(
     if len(present) == 1:
         always = np.full(len(test), present[0], dtype=np.int64)
         return _new_baseline("TF-IDF + logistic regression", always, None, test, time.perf_counter() - began)
-    features, asked = text_features(train_texts, test_texts)
+    features, test_features = text_features(train_texts, test_texts)
     model = _fit_logistic_regression(features, train, seed)
     probabilities = np.zeros((len(test), classes))
-    probabilities[:, model.classes_] = model.predict_proba(asked)
+    probabilities[:, model.classes_] = model.predict_proba(test_features)
     likeliest = probabilities.argmax(axis=1)
     return _new_baseline("TF-IDF + logistic regression", likeliest, probabilities, test, time.perf_counter() - began)
 

@@ -40,22 +40,23 @@ def tfidf_each_label(train_texts: Sequence[str], train: Flags, test_texts: Seque
     The probability from which a label is answered is the one with the highest F1 of rows that are held back from the train rows.
     """
     began = time.perf_counter()
-    features, asked = text_features(train_texts, test_texts)
+    features, test_features = text_features(train_texts, test_texts)
     order = np.random.default_rng(seed).permutation(len(train))
     held_back, fitted = np.split(order, [max(1, round(HELD_BACK * len(train)))])
     likely = _label_probabilities(features[fitted], train[fitted], features[held_back], seed) if len(fitted) else None
     threshold = 0.5 if likely is None else best_threshold(likely, train[held_back])
-    predictions = _label_probabilities(features, train, asked, seed) >= threshold
+    predictions = _label_probabilities(features, train, test_features, seed) >= threshold
     return LabelSetBaseline("TF-IDF + logistic regression of each label", predictions, time.perf_counter() - began)
 
 
 def nearest_row(train_vectors: NDArray[np.floating], train: Flags, test_vectors: NDArray[np.floating]) -> LabelSetBaseline:
     """The labels of the train row whose embedding by the untouched base model is nearest by cosine: zero training."""
     began = time.perf_counter()
-    known, asked = (
+    known, unit_test = (
         vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12) for vectors in (train_vectors, test_vectors)
     )
-    nearest = np.concatenate([(part @ known.T).argmax(axis=1) for part in np.array_split(asked, max(1, len(asked) // 1000))])
+    parts = np.array_split(unit_test, max(1, len(unit_test) // 1000))
+    nearest = np.concatenate([(part @ known.T).argmax(axis=1) for part in parts])
     return LabelSetBaseline("nearest training row", train[nearest], time.perf_counter() - began)
 
 
@@ -66,11 +67,11 @@ def best_threshold(probabilities: NDArray[np.floating], targets: Flags) -> float
     return float(best[1])
 
 
-def _label_probabilities(features: object, train: Flags, asked: object, seed: int) -> NDArray[np.float64]:
+def _label_probabilities(features: object, train: Flags, test_features: object, seed: int) -> NDArray[np.float64]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    out = np.empty((asked.shape[0], train.shape[1]))  # type: ignore[attr-defined]
+    out = np.empty((test_features.shape[0], train.shape[1]))  # type: ignore[attr-defined]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for label, flags in enumerate(train.T):
@@ -78,5 +79,5 @@ def _label_probabilities(features: object, train: Flags, asked: object, seed: in
                 out[:, label] = float(flags.all())
                 continue
             model = LogisticRegression(C=30.0, max_iter=100, random_state=seed).fit(features, flags)
-            out[:, label] = model.predict_proba(asked)[:, 1]
+            out[:, label] = model.predict_proba(test_features)[:, 1]
     return out

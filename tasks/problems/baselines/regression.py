@@ -52,8 +52,8 @@ def constant_baselines(train: Floats, rows: int) -> tuple[NumberBaseline, ...]:
 def tfidf_ridge(train_texts: Sequence[str], train: Floats, test_texts: Sequence[str], seed: int = 0) -> NumberBaseline:
     """TF-IDF of words, word pairs and 2-4 letters within words, under a ridge regression."""
     began = time.perf_counter()
-    features, asked = text_features(train_texts, test_texts)
-    predictions = _fit_ridge(features, train, asked, seed)
+    features, test_features = text_features(train_texts, test_texts)
+    predictions = _fit_ridge(features, train, test_features, seed)
     return NumberBaseline("TF-IDF + ridge regression", predictions, time.perf_counter() - began)
 
 
@@ -63,12 +63,13 @@ def embedding_ridge(
     """A ridge regression on the untouched base model's embeddings (m, d) and (n, d): what fine-tuning adds is beyond this."""
     began = time.perf_counter()
     centre, spread = train_vectors.mean(axis=0), train_vectors.std(axis=0) + 1e-9
-    known, asked = ((vectors - centre) / spread / np.sqrt(vectors.shape[1]) for vectors in (train_vectors, test_vectors))
-    return NumberBaseline("base embeddings + ridge regression", _fit_ridge(known, train, asked, seed), time.perf_counter() - began)
+    scaled = [(vectors - centre) / spread / np.sqrt(vectors.shape[1]) for vectors in (train_vectors, test_vectors)]
+    predictions = _fit_ridge(scaled[0], train, scaled[1], seed)
+    return NumberBaseline("base embeddings + ridge regression", predictions, time.perf_counter() - began)
 
 
-def _fit_ridge(features: csr_matrix | NDArray[Any], train: Floats, asked: csr_matrix | NDArray[Any], seed: int) -> Floats:
-    """Predictions (n,) of `asked`; the penalty is the one with the least absolute error on rows held back from `train`.
+def _fit_ridge(features: csr_matrix | NDArray[Any], train: Floats, test_features: csr_matrix | NDArray[Any], seed: int) -> Floats:
+    """Predictions (n,) of `test_features`; the penalty is the one with the least absolute error on rows held back from `train`.
 
     Outliers among the targets are cut off for the fit, as squared errors follow a few far ones.
     """
@@ -83,4 +84,4 @@ def _fit_ridge(features: csr_matrix | NDArray[Any], train: Floats, asked: csr_ma
         model = Ridge(alpha=penalty, random_state=seed).fit(features[own], targets[own])
         errors.append(float(np.abs(model.predict(features[held_back]) - targets[held_back]).mean()))
     best = Ridge(alpha=PENALTIES[int(np.argmin(errors))], random_state=seed).fit(features, targets)
-    return np.asarray(best.predict(asked), dtype=np.float64)
+    return np.asarray(best.predict(test_features), dtype=np.float64)

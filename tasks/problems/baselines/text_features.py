@@ -34,12 +34,12 @@ def text_features(train: Sequence[str], test: Sequence[str]) -> tuple[csr_matrix
     """
     vectorizer = text_vectorizer()
     if not any(MARK in text for text in train):
-        known, asked = vectorizer.fit_transform(train), vectorizer.transform(test)
+        known, test_features = vectorizer.fit_transform(train), vectorizer.transform(test)
     else:
         vectorizer.fit([part for text in train for part in split_parts(text)])
-        known, asked = (_pair_features(vectorizer, texts) for texts in (train, test))
+        known, test_features = (_pair_features(vectorizer, texts) for texts in (train, test))
     common = frequent_columns(known)
-    return known[:, common], asked[:, common]
+    return known[:, common], test_features[:, common]
 
 
 def _pair_features(vectorizer: FeatureUnion, texts: Sequence[str]) -> csr_matrix:

@@ -30,20 +30,21 @@ def row_f1(targets: Flags, predictions: Flags) -> Floats:
 
 def label_scores(targets: Flags, predictions: Flags) -> tuple[Floats, Floats, Floats]:
     """Precision, recall and F1 of each label (labels,), 0 where undefined."""
-    right, said, there = (targets & predictions).sum(axis=0), predictions.sum(axis=0), targets.sum(axis=0)
-    return right / np.maximum(said, 1), right / np.maximum(there, 1), 2 * right / np.maximum(said + there, 1)
+    right, answers, wanted_rows = (targets & predictions).sum(axis=0), predictions.sum(axis=0), targets.sum(axis=0)
+    f1 = 2 * right / np.maximum(answers + wanted_rows, 1)
+    return right / np.maximum(answers, 1), right / np.maximum(wanted_rows, 1), f1
 
 
 def set_scores(targets: Flags, predictions: Flags) -> dict[str, float]:
     """f1_rows (mean of rows), subset_accuracy (whole sets right), f1_micro, precision_micro, recall_micro (over all decisions) and
     f1_macro (mean of the labels that occur among targets or predictions)."""
-    right, said, there = int((targets & predictions).sum()), int(predictions.sum()), int(targets.sum())
+    right, answers, wanted_rows = int((targets & predictions).sum()), int(predictions.sum()), int(targets.sum())
     occurs = targets.any(axis=0) | predictions.any(axis=0)
     return {
         "f1_rows": float(row_f1(targets, predictions).mean()),
         "subset_accuracy": float((targets == predictions).all(axis=1).mean()),
-        "f1_micro": 2 * right / (said + there) if said + there else 1.0,
+        "f1_micro": 2 * right / (answers + wanted_rows) if answers + wanted_rows else 1.0,
         "f1_macro": float(label_scores(targets, predictions)[2][occurs].mean()) if occurs.any() else 1.0,
-        "precision_micro": right / said if said else 0.0,
-        "recall_micro": right / there if there else 0.0,
+        "precision_micro": right / answers if answers else 0.0,
+        "recall_micro": right / wanted_rows if wanted_rows else 0.0,
     }

@@ -83,11 +83,7 @@ def _score_chunk(job: ScoringJob, chunk: Chunk, number: int, answers: PartialAns
         names = [f"{chunk.file.name}#{place}" for place in range(chunk.first, chunk.first + n)]
         table = table.add_column(0, "id", pa.array(names, type=pa.string()))
     mask = ~_bool_array(has_text)
-    answered = [prediction.prediction if there else None for prediction, there in zip(predictions, has_text, strict=True)]
-    values = (
-        pa.array([None if answer is None else float(answer) for answer in answered], type=pa.float64()) if job.numbers else answered
-    )
-    table = table.append_column("prediction", values if job.numbers else pa.array(answered, type=pa.string()))
+    table = table.append_column("prediction", _prediction_column(predictions, has_text, numbers=job.numbers))
     if any(prediction.score is not None for prediction in predictions):
         table = table.append_column("score", pa.array([prediction.score for prediction in predictions], type=pa.float64()))
     table = table.append_column("model_version", pa.array([job.version] * n, type=pa.string(), mask=mask))
@@ -96,6 +92,16 @@ def _score_chunk(job: ScoringJob, chunk: Chunk, number: int, answers: PartialAns
     ids = [hashlib.sha256(f"{job.key} {number} {place}".encode()).hexdigest()[:32] for place in range(n)]
     _log_predictions(job, number, predictions, has_text, ids, 1000 * answers.seconds / max(1, sum(has_text)))
     return table.append_column("answer_id", pa.array(ids, type=pa.string(), mask=mask))
+
+
+def _prediction_column(predictions: list[Prediction], has_text: list[bool], *, numbers: bool) -> pa.Array:
+    """The answers as texts or, where they are numbers, as those; null for a row that has none."""
+    import pyarrow as pa
+
+    texts = [prediction.prediction if there else None for prediction, there in zip(predictions, has_text, strict=True)]
+    if not numbers:
+        return pa.array(texts, type=pa.string())
+    return pa.array([None if text is None else float(text) for text in texts], type=pa.float64())
 
 
 def _predict_texts(job: ScoringJob, texts: list[str], answers: PartialAnswers) -> list[Prediction]:
