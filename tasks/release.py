@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from prefect.cache_policies import NO_CACHE
 
 from configs.errors import InfraError
@@ -142,7 +143,8 @@ def compare_answers(expected: pd.DataFrame, answers: pd.DataFrame, uri: str) -> 
         raise InfraError(f"{uri} does not answer as the trained model did: {len(answers)} answers to {len(expected)} texts")
     words = [name for name in expected.columns if name not in ("score", "number")]
     wrong = sum(int((expected[name].astype(str).to_numpy() != answers[name].astype(str).to_numpy()).sum()) for name in words)
-    gap = max([0.0, *(_largest_gap(expected[name], answers[name]) for name in ("score", "number") if name in expected)])
+    gaps = [_largest_gap(expected[name], answers[name]) for name in ("score", "number") if name in expected]
+    gap = float(np.max([0.0, *gaps]))  # not a number where one of them is none
     if wrong or not gap <= TOLERANCE:
         raise InfraError(
             f"{uri} does not answer as the trained model did: {wrong} of {len(expected)} answers differ, scores by up to "
@@ -153,7 +155,7 @@ def compare_answers(expected: pd.DataFrame, answers: pd.DataFrame, uri: str) -> 
 def _largest_gap(expected: pd.Series, answers: pd.Series) -> float:
     """The largest difference of probabilities or, as a share of the largest of them, of numbers."""
     unit = 1.0 if expected.name == "score" else max(float(expected.abs().max()), 1e-12)
-    return float((expected - answers).abs().max()) / unit
+    return float(np.max((expected - answers).abs().to_numpy())) / unit
 
 
 def champion_network(tracking: Tracking, home: Home, model: str, version: str) -> Network:

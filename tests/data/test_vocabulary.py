@@ -77,7 +77,7 @@ def test_many_faults_are_told_in_few_lines():
 
 def test_what_people_write_is_set_aside_row_by_row_and_stops_nothing():
     counts = {"billing": 5, "login": 5}
-    people = {"a": "billing", "b": "Shipping", "c": "refund", "d": "Refund", "e": "outage"}
+    people = {"a": ("billing",), "b": ("billing", "Shipping"), "c": ("refund",), "d": ("Refund",), "e": ("outage",)}
     reasons = refuse_feedback(people, counts, KNOWN, "may_grow")
     assert reasons.keys() == {"b", "c", "d"} and "`shipping`" in reasons["b"] and "`Refund`" in reasons["c"]
     frozen = refuse_feedback(people, counts, KNOWN, "frozen")

@@ -110,9 +110,8 @@ def test_the_client_asks_again_where_it_is_put_off(model):
         import threading
 
         threading.Timer(0.3, lambda: setattr(asker.champion, "current", model)).start()
-        began = time.monotonic()
+        assert asker("POST", "/v1/completions", {"model": "tiny", "prompt": "kale"})[0] == 503
         assert client.completions.create(model="tiny", prompt="kale").choices
-        assert time.monotonic() - began >= 0.9  # Retry-After: 1
 
 
 def test_a_client_that_leaves_a_stream_frees_its_place(model):
