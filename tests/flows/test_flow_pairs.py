@@ -47,6 +47,7 @@ def test_a_pair_is_learned_scored_and_served_as_one_input(keep, rows):
     assert keep.retrain(*PAIRS)["skipped"]
 
 
+@pytest.mark.slow
 def test_a_pair_without_its_second_text_is_set_aside_and_a_wrong_column_is_named(keep, rows):
     rows.assign(second=rows["second"].where(rows.index > 3)).to_csv(keep.folder / "rows.csv", index=False)
     found = keep.retrain(*PAIRS, "training.epochs=1")

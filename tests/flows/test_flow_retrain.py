@@ -248,6 +248,7 @@ def test_a_training_that_starts_from_the_champion_has_the_champion_in_its_key(ke
     assert keep.retrain("training.start=champion")["skipped"]
 
 
+@pytest.mark.slow
 def test_sources_and_targets_go_the_same_way_with_a_tokenizer_for_each(keep, bart_folder):
     """From a table with personal data in its targets to a stored version that answers, and later rows held against it."""
     base = keep.folder / "base"

@@ -57,6 +57,7 @@ def test_killed_at_moments_of_every_kind_and_resumed_the_weights_are_the_same(un
         assert not list((run / "fit").glob(".*.tmp"))
 
 
+@pytest.mark.slow
 def test_killed_on_every_attempt_it_still_arrives_and_no_step_is_told_two_losses(undisturbed, bert_folder, tmp_path):
     adapter, whole = undisturbed
     for _ in range(12):

@@ -130,6 +130,7 @@ def test_what_cannot_be_fitted_is_refused_by_name(call, says) -> None:
         call()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not BANKING.exists(), reason="the real data set is not beside this checkout")
 def test_tfidf_on_banking77_is_as_good_as_the_published_linear_svm() -> None:
     """0.9149 was measured for LinearSVC; of 3,080 rows one standard error is 0.005."""

@@ -124,6 +124,7 @@ def test_the_loss_that_is_watched_is_the_likelihood_that_is_scored(fitted):
     )
 
 
+@pytest.mark.slow
 def test_a_training_is_the_same_every_time_and_in_smaller_pieces_but_for_rounding(fitted, monkeypatch):
     one, _ = fitted("one")
     assert fitted("same")[0].weights == one.weights

@@ -120,6 +120,7 @@ def test_what_asks_for_much_in_little_is_refused_at_once(model):
         assert asker("POST", COMPLETIONS, deep)[0] == 400
 
 
+@pytest.mark.slow
 def test_while_versions_change_and_callers_leave_the_others_get_whole_answers_of_one_version(model, expected, tmp_path):
     other = load_kept(chat_base(tmp_path / "base"), tmp_path, seed=2, max_length=60, new_tokens=30)
     wanted = {"7": expected, "8": other.predict(PROMPTS)["text"].tolist()}

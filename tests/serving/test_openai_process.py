@@ -18,6 +18,7 @@ openai = pytest.importorskip("openai", reason="the client `openai` is not instal
 KEY = "a-key-of-the-application"
 
 
+@pytest.mark.slow
 def test_a_new_champion_takes_over_while_a_stream_ends_on_the_one_before(tmp_path, monkeypatch, empty_database):
     from tasks.traffic.log import read_answers, read_feedback
 
