@@ -4,15 +4,18 @@ import json
 import os
 import re
 import shutil
+from contextlib import nullcontext
 
 import pytest
 import torch
 
 from configs.errors import InputError
+from tasks.data.label_sets import write_label_set
 from tasks.learning.adapters import save_trainable
 from tasks.learning.finetuned import read_finetuned
 from tasks.learning.network import TRAINABLE, build_network, read_spec, save_spec
-from tasks.problems import classifier
+from tasks.problems import classifier, problem_of
+from tasks.problems.types import Writing
 
 CLASSES = ("no", "yes", "perhaps")
 TEXTS = ["north kan lora", "red mist tele kan", "blue"]
@@ -201,3 +204,30 @@ def test_a_network_that_was_stored_before_heads_were_told_apart_has_a_head_of_ou
     del stored["head"]
     (tmp_path / "network.json").write_text(json.dumps(stored))
     assert read_spec(tmp_path).head == "new"
+
+
+@pytest.mark.parametrize(
+    ("problem", "kind", "outputs"),
+    [("text-regression", "regression", 1), ("multi-label-classification", "multi_label_classification", 3)],
+)
+def test_a_head_for_numbers_and_one_for_many_labels_answer_as_they_were_made_to(tmp_path, bert_folder, problem, kind, outputs):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    names = {} if outputs == 1 else {"id2label": dict(enumerate(CLASSES)), "label2id": {name: n for n, name in enumerate(CLASSES)}}
+    torch.manual_seed(1)
+    model = AutoModelForSequenceClassification.from_pretrained(bert_folder, num_labels=outputs, problem_type=kind, **names)
+    model.save_pretrained(tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(bert_folder)
+    tokenizer.save_pretrained(tmp_path / "model")
+    read = read_finetuned(tmp_path / "model", problem, 32)
+    network = build_network(read.spec(problem, 32), read.base.path)
+    answers = [answer.prediction for answer in problem_of(problem).answer_texts(network, TEXTS, Writing(0), 2, nullcontext)]
+    with torch.inference_mode():
+        logits = model.eval()(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits
+    if outputs == 1:
+        assert [float(answer) for answer in answers] == pytest.approx(logits[:, 0].tolist(), abs=1e-5)
+    else:
+        expected = [write_label_set(name for name, flag in zip(CLASSES, row, strict=True) if flag) for row in (logits > 0).tolist()]
+        assert answers == expected
+    configure(tmp_path / "model", problem_type="single_label_classification")
+    assert "its problem_type is single_label_classification" in refused(tmp_path / "model", problem)
