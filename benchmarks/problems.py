@@ -1,7 +1,7 @@
 """Every kind of problem that no proof of its own shows, run to a verdict on real rows. `python -m benchmarks.problems`
 
-Each row is `tunekeeper retrain` with the config that is named, from the bundled MiniLM, in a home of its own. The data sets lie beside the
-checkout, or the proof says that it was not run.
+Each row is `tunekeeper retrain` with the config that is named, from the bundled MiniLM. The data sets lie beside the checkout, or
+the proof says that it was not run.
 """
 
 from __future__ import annotations
@@ -55,16 +55,13 @@ def section() -> str:
         "| problem | rows | test rows | metric | model | best baseline | trivial | verdict | training, s |",
         "|---|---|--:|---|--:|---|---|---|--:|",
     ]
-    better = 0
-    for run in RUNS:
-        home = Path(tempfile.mkdtemp(prefix="problems-"))
-        (home / "tmp").mkdir()
-        with small.server(home):
-            found = kept(home, Path("configs") / f"{run.config}.yaml", *run.write(home, run.most))
-        line, won = _line(run, found)
-        lines.append(line)
-        better += won
-        shutil.rmtree(home)
+    home = Path(tempfile.mkdtemp(prefix="problems-"))
+    (home / "tmp").mkdir()
+    with small.server(home):
+        found = [_line(run, kept(home, Path("configs") / f"{run.config}.yaml", *run.write(home, run.most))) for run in RUNS]
+    shutil.rmtree(home)
+    lines += [line for line, _ in found]
+    better = sum(won for _, won in found)
     lines.append(
         f"\nBetter than its best baseline: {better} of {len(RUNS)}: {'holds' if better == len(RUNS) else 'DOES NOT HOLD'}."
     )

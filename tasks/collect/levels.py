@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.reference import TrafficReference
 from tasks.report.monitor import data as page
-from tasks.stats.intervals import wilson
+from tasks.stats.intervals import mean_interval, ratio_interval, wilson
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,9 +48,37 @@ def accuracy_levels(reference: TrafficReference, looks: Sequence[page.LookRow], 
     return tuple(levels)
 
 
+def mean_error(rows: pd.DataFrame) -> dict[str, float] | None:
+    """The mean error of audited numbers with its 95 % interval, in their unit; None where none was audited, or one text alone.
+
+    Each counts by the inverse of the probability with which it was drawn; answers to one text are one repeated event.
+    """
+    audited = rows[rows["audit"] & rows["error"].notna() & (rows["audit_probability"] > 0)]
+    if audited.empty:
+        return None
+    weight = (1 / audited["audit_probability"]).to_numpy(float)
+    interval = ratio_interval(weight * audited["error"].to_numpy(float), weight, audited["text"].tolist())
+    if interval.low is None or interval.high is None:
+        return None
+    return {"value": interval.value, "low": interval.low, "high": interval.high, "n": len(audited)}
+
+
+def error_levels(reference: TrafficReference, audited: Sequence[page.Level], since: str) -> tuple[page.Level, ...]:
+    """The mean error over time: the test's at release, then those of audits."""
+    known = reference.rows["error"].dropna()
+    interval = mean_interval(known) if len(known) else None
+    if interval is None or not audited:
+        return tuple(audited)
+    at_release = page.Level(
+        at=since or audited[0].at, value=interval.value, kind="test", low=interval.low, high=interval.high, n=len(known)
+    )
+    return (at_release, *audited)
+
+
 def audited_levels(looks: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[page.Level, ...]:
-    """The accepted share of written answers in audits, look by look; nothing at release measured the same."""
-    return tuple(page.Level(at=at, kind="audit", **payload["accepted"]) for at, payload in looks if payload.get("accepted"))
+    """What audits measured look by look: the accepted share of written answers, or the mean error of numbers."""
+    measured = ((at, payload.get("accepted") or payload.get("error")) for at, payload in looks)
+    return tuple(page.Level(at=at, kind="audit", **values) for at, values in measured if values)
 
 
 def level_of(was: float, effect: float, low: float, high: float, alpha: float | None) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from configs.schema import Pipeline
-from tasks.collect.levels import acceptance_rate, accuracy_levels, audited_levels
+from tasks.collect.levels import acceptance_rate, accuracy_levels, audited_levels, error_levels, mean_error
 from tasks.collect.links import history_page, look_page, report_of_version
 from tasks.collect.look_changes import changed_lengths_of, changed_shares_of, changed_words_of, novel_texts_of
 from tasks.collect.request_stories import recent_requests, requests_of_page
@@ -18,6 +18,7 @@ from tasks.ledger.monitor_runs import MonitoredChampion, all_looks
 from tasks.ledger.promotions import ledger_history
 from tasks.ledger.retrain_history import requests_of
 from tasks.monitor import LookFindings, TrafficWindow
+from tasks.reference import TrafficReference
 from tasks.report.monitor import data as page
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def collect_look(pipeline: Pipeline, version: str, state: LookState, results: Lo
         classes=changed_shares_of(reference.rows, window.rows, "prediction") if classifies else (),
         languages=changed_shares_of(reference.rows, window.rows, "language"),
         lengths=changed_lengths_of(reference.rows, window.rows),
-        levels=accuracy_levels(reference, looks, state.since) if pipeline.facts.has_labels else audited,
+        levels=_levels(pipeline, reference, looks, audited, state.since),
+        unit="number" if pipeline.facts.is_number else "share",
         feedback=feedback_of(version, window.rows, results.feedback),
         requests=state.requests,
         notices=state.notices,
@@ -92,6 +94,15 @@ def collect_look(pipeline: Pipeline, version: str, state: LookState, results: Lo
         model_report=state.model_report,
         history=state.history,
     )
+
+
+def _levels(
+    pipeline: Pipeline, reference: TrafficReference, looks: tuple[page.LookRow, ...], audited: tuple[page.Level, ...], since: str
+) -> tuple[page.Level, ...]:
+    """How good answers were over time, by what audits measure of answers of this kind."""
+    if pipeline.facts.has_labels:
+        return accuracy_levels(reference, looks, since)
+    return error_levels(reference, audited, since) if pipeline.facts.is_number else audited
 
 
 def _page_metric(pipeline: Pipeline) -> str:
@@ -103,6 +114,8 @@ def payload_of(pipeline: Pipeline, version: str, window: TrafficWindow, findings
     """What the ledger keeps of a look."""
     times = [time.astimezone(UTC).isoformat(timespec="milliseconds") for time in (window.start, window.end)]
     payload = {"version": version, "rows": len(window.rows), "window": times, "findings": [finding.plain() for finding in findings]}
+    if pipeline.facts.is_number:
+        return {**payload, "error": mean_error(window.rows)}
     return {**payload, "accepted": acceptance_rate(window.rows)} if pipeline.facts.writes_text else payload
 
 

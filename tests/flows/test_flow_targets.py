@@ -11,6 +11,7 @@ import tiny
 from tasks.data.label_sets import write_label_set
 from tasks.data.numbers import format_number
 from tasks.release import champion_files
+from tasks.report.monitor.data import from_json as watch_from_json
 from tasks.report.run.data import from_json
 from tasks.serving.packaged_model import load_package
 from tasks.traffic.log import Answer, Feedback, new_id, open_traffic
@@ -123,7 +124,13 @@ def test_a_number_is_judged_in_its_own_unit(keep):
     assert {"predictions.number", "performance.error"} <= judged and "performance.accuracy" not in judged
     high = [row for row in tiny.rows(900, seed=6) if row["label"] == "blue first"]
     serve(keep, [row["text"] for row in high], ["900"] * len(high))
-    assert {"predictions.number", "performance.error"} <= alarms(look(keep, *settings))
+    moved = look(keep, *settings)
+    assert {"predictions.number", "performance.error"} <= alarms(moved)
+    page = watch_from_json(Path(moved["report"]).with_suffix(".json").read_bytes())
+    assert (page.metric, page.unit) == ("mae", "number") and [level.kind for level in page.levels] == ["test", "audit", "audit"]
+    assert (
+        page.levels[0].value < 5 and page.levels[2].value > 100 and "Answers are further off" in Path(moved["report"]).read_text()
+    )
 
     fresh = tiny.number_rows(60, seed=7)
     serve(keep, fresh["text"].tolist(), fresh["target"].tolist(), source="user")

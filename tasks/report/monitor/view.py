@@ -147,7 +147,7 @@ def _quiet_sentences(report: LookReport) -> list[str]:
 
 def _accuracy_sentences(report: LookReport) -> list[str]:
     audit, test = newest_level(report, "audit"), newest_level(report, "test")
-    if audit is None or report.unit != "share":
+    if audit is None:
         return []
     ends = formats.interval_text(audit.low, audit.high, report.unit)
     spread = f" ({ends})" if ends else ""
