@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from configs.schema.section import meant_name
+
 _TYPED = {
     "int": "must be a whole number, such as 3",
     "float": "must be a number, such as 0.1",
@@ -20,18 +22,12 @@ def remedy_for_type(fault: Mapping[str, Any]) -> str | None:
     kind, value = str(fault["type"]), fault["input"]
     if kind == "literal_error":
         known = str(fault["ctx"]["expected"])
-        return f"{_meant_name(value, known.replace(' or ', ', ').replace(chr(39), '').split(', '))}write one of {known}"
+        return f"{meant_name(value, known.replace(' or ', ', ').replace(chr(39), '').split(', '))}write one of {known}"
     name, _, way = kind.partition("_")
     if name not in _TYPED or way not in ("type", "parsing", "from_float"):
         return None
     is_comma = name == "float" and isinstance(value, str) and value.replace(",", "", 1).isdigit()
     return f"{_TYPED[name]}{f': write {value.replace(chr(44), chr(46))}' if is_comma else ''}"
-
-
-def _meant_name(value: object, known: Sequence[str]) -> str:
-    """`did you mean X? ` for the known name that is nearest to a value; empty where none is near."""
-    near = difflib.get_close_matches(str(value)[:100].casefold(), known, n=1)
-    return f"did you mean {near[0]}? " if near else ""
 
 
 def remedy_for_key(key: str, beside: Sequence[type[BaseModel]], sections: Mapping[str, Sequence[type[BaseModel]]]) -> str:

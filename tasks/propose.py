@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import Model
+from configs.schema.section import meant_name
 from tasks.common.bases import Base
 from tasks.common.home import Home
 from tasks.data.proposal.column_words import describe_column, is_odd_name
@@ -83,8 +83,7 @@ def _candidates(problem: str | None) -> tuple[ProblemCandidate, ...]:
         return every
     names = [candidate.name for candidate in every]
     if problem not in names:
-        near = difflib.get_close_matches(problem.casefold(), names, n=1, cutoff=0.4)
-        meant = f"did you mean {near[0]}? " if near else ""
+        meant = meant_name(problem, names, cutoff=0.4)
         raise InputError(f"--problem {problem}: is no problem: {meant}write one of {', '.join(names)}")
     return tuple(candidate for candidate in every if candidate.name == problem)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Annotated, Self, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -14,7 +13,7 @@ from configs.schema.gate import Gate
 from configs.schema.objectives import Objective, Supervised
 from configs.schema.operations import Monitor, Release, Schedule, Serving
 from configs.schema.problems import BLEU, TARGET_COLUMNS, ProblemFacts, ProblemName, facts_of, family_of, with_defaults
-from configs.schema.section import Frozen, written_as
+from configs.schema.section import Frozen, meant_name, written_as
 from configs.schema.training import Model, Training
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -23,8 +22,7 @@ NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 def _known_problem(value: object) -> object:
     if value not in get_args(ProblemName):
         names = get_args(ProblemName)
-        near = get_close_matches("-".join(str(value)[:100].casefold().replace("_", " ").split()), names, n=1)
-        meant = f"did you mean {near[0]}? " if near else ""
+        meant = meant_name("-".join(str(value).replace("_", " ").split()), names)
         raise ValueError(f"is no problem: {meant}write one of {', '.join(names)}")
     return value
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any, ClassVar, get_args
 
@@ -16,6 +18,12 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 DAYS = 36_525  # the longest duration of any setting, a hundred years: what is longer no date and no clock can hold
 SECONDS = DAYS * 86_400
 LooksPerYear = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+def meant_name(value: object, known: Sequence[str], cutoff: float = 0.6) -> str:
+    """`did you mean X? ` for the known name nearest to a value; empty where none is as alike as `cutoff` (0 to 1)."""
+    near = difflib.get_close_matches(str(value)[:100].casefold(), known, n=1, cutoff=cutoff)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def written_as(pattern: str, words: str) -> BeforeValidator:

@@ -1,4 +1,4 @@
-"""An answer that is being written: what was ordered, the tokens so far, and why it ended."""
+"""An answer that is being written: what was asked for, the tokens so far, and why it ended."""
 
 from __future__ import annotations
 
