@@ -229,5 +229,5 @@ def _example_row(pipeline: Pipeline, texts: list[str]) -> pd.DataFrame:
     """One row as a caller would send it, under the data's own column name."""
     import pandas as pd
 
-    columns = [getattr(pipeline.data, pipeline.facts.input_column), pipeline.data.text_pair]
+    columns = [getattr(pipeline.data, name) for name in (pipeline.facts.input_column, pipeline.facts.pair_column)]
     return pd.DataFrame([split_parts(text) for text in texts[:1]], columns=[name for name in columns if name is not None])

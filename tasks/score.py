@@ -109,7 +109,7 @@ def _score(
     format = "auto" if Path(rows).suffix == ".parquet" else data.format
     for sentence in left_out_of("--input", rows, format):
         print_notice(sentence)
-    batch = inspect_files(rows, text, format, data.max_characters, data.separator, data.text_pair)
+    batch = inspect_files(rows, text, format, data.max_characters, data.separator, getattr(data, facts.pair_column))
     at_once, logged, rate = pipeline.evaluation.batch_size, pipeline.serving.log, pipeline.serving.audit_rate
     ready: list[ReadyModel] = []
 

@@ -134,6 +134,12 @@ class Data(Frozen):
         ",", description="of the labels in one cell, where it holds no list"
     )
     number: str = Field("number", description="where targets are numbers: the column of the number, in a unit of your own")
+    question: str = Field("question", description="where answers stand in a text: the column of the question")
+    context: str = Field("context", description="where answers stand in a text: the column of the text that they are looked for in")
+    answers: str = Field(
+        "answers",
+        description="where answers stand in a text: the column of them: as SQuAD has them, texts alone, or empty where there is none",
+    )
     prompt: str = Field("prompt", description="where answers are texts: the column that is read")
     completion: str = Field("completion", description="where answers are texts: the column that has to be written")
     rejected: str | None = Field(
@@ -171,6 +177,8 @@ class Data(Frozen):
             ("text", "label"),
             ("text", "labels"),
             ("text", "number"),
+            ("question", "answers"),
+            ("context", "answers"),
             ("prompt", "completion"),
             ("prompt", "rejected"),
         ):
@@ -178,6 +186,8 @@ class Data(Frozen):
                 raise ValueError(f"{reads} and {says} are one column, `{getattr(self, reads)}`: a model would be given its answer")
         if self.text_pair is not None and self.text_pair in (self.text, self.label, self.labels, self.number):
             raise ValueError(f"text_pair is the column `{self.text_pair}`, which is text, label or number too: name another")
+        if self.question == self.context:
+            raise ValueError(f"question and context are one column, `{self.context}`: name the column of each")
         if self.completion == self.rejected:
             raise ValueError(f"completion and rejected are one column, `{self.rejected}`: nothing would be preferred to anything")
         return self

@@ -91,8 +91,8 @@ class Pipeline(Frozen):
             )
         if self.data.rejected is not None and not self.objective.needs_pairs:
             raise ValueError(f"data.rejected: objective.kind {self.objective.kind} reads no rejected answers: drop it")
-        own = (self.facts.input_column, self.facts.target_column)
-        for name in sorted({"text", "prompt", *TARGET_COLUMNS.values()} - {*own}):
+        own = self.facts.own_columns
+        for name in sorted({"text", "prompt", "question", "context", *TARGET_COLUMNS.values()} - {*own}):
             if getattr(self.data, name) != Data.model_fields[name].default:
                 raise ValueError(
                     f"data.{name}: {self.problem} reads no column of that name: name its columns by {' and '.join(own)}"

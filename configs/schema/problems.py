@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 ProblemName = Literal[
-    "text-classification", "multi-label-classification", "text-regression", "text-generation", "text2text-generation",
-    "summarization", "translation",
+    "text-classification", "multi-label-classification", "text-regression", "question-answering", "text-generation",
+    "text2text-generation", "summarization", "translation",
 ]  # fmt: skip
 BleuTokenizer = Literal["13a", "intl", "char", "zh", "none"]
 
@@ -33,15 +33,19 @@ ROUGE_1 = Metric("rouge_1", "ROUGE-1", "share", True)
 ROUGE_2 = Metric("rouge_2", "ROUGE-2", "share", True)
 ROUGE_L = Metric("rouge_l", "ROUGE-L", "share", True)
 F1_ROWS = Metric("f1_rows", "F1 of rows", "share", True)
+F1_WORDS = Metric("f1", "F1 of words", "share", True)
 MAE = Metric("mae", "mean absolute error", "number", False)
 BLEU = Metric("bleu", "BLEU", "share", True)
 CHRF = Metric("chrf", "chrF", "share", True)
 TER = Metric("ter", "TER", "share", False)
 
-TARGET_COLUMNS: dict[str, Literal["label", "labels", "number", "completion"]] = {
+TargetColumn = Literal["label", "labels", "number", "answers", "completion"]
+InputColumn = Literal["text", "prompt", "question", "context", "text_pair"]
+TARGET_COLUMNS: dict[str, TargetColumn] = {
     "label": "label",
     "labels": "labels",
     "number": "number",
+    "answer": "answers",
     "text": "completion",
 }
 
@@ -50,15 +54,15 @@ TARGET_COLUMNS: dict[str, Literal["label", "labels", "number", "completion"]] = 
 class ProblemFacts:
     """What a problem reads and says.
 
-    `target` is what a row has to be answered with: one label of a fixed set, any number of them, a number, or a text. `metrics` are
-    those that pages show. `primary` is the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is
+    `target` is what a row has to be answered with: one label of a fixed set, any number of them, a number, an answer that stands in
+    what is read, or a text. `metrics` are those that pages show. `primary` is the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is
     the one that a model's history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask.
     `reads_pairs`: it may read two texts beside one another. `pairs_tokenizers`: targets may have a tokenizer and a language of
     their own. `continues_text`: answers go on where what was read ends. `family` is the problem whose rows, contract and networks
     these are, where another's are: the two differ in their defaults and in how texts are scored.
     """
 
-    target: Literal["label", "labels", "number", "text"]
+    target: Literal["label", "labels", "number", "answer", "text"]
     metrics: tuple[Metric, ...]
     primary: Metric
     compared: str
@@ -91,14 +95,30 @@ class ProblemFacts:
         return self.target == "number"
 
     @property
-    def input_column(self) -> Literal["text", "prompt"]:
-        """The setting under `data` that names the column that is read."""
-        return "prompt" if self.writes_text else "text"
+    def finds_answers(self) -> bool:
+        """Whether a question is read beside a context, and each target is the places of its answers there (tasks/data/answers.py)."""
+        return self.target == "answer"
 
     @property
-    def target_column(self) -> Literal["label", "labels", "number", "completion"]:
+    def input_column(self) -> InputColumn:
+        """The setting under `data` that names the column that is read."""
+        return "prompt" if self.writes_text else "question" if self.finds_answers else "text"
+
+    @property
+    def pair_column(self) -> InputColumn:
+        """The setting under `data` that names the column that is read beside it."""
+        return "context" if self.finds_answers else "text_pair"
+
+    @property
+    def target_column(self) -> TargetColumn:
         """The setting under `data` that names the column of targets."""
         return TARGET_COLUMNS[self.target]
+
+    @property
+    def own_columns(self) -> tuple[InputColumn | TargetColumn, ...]:
+        """The settings under `data` that name the columns which every row has to have."""
+        read = (self.input_column, self.pair_column) if self.finds_answers else (self.input_column,)
+        return (*read, self.target_column)
 
     @property
     def writes_text(self) -> bool:
@@ -162,6 +182,20 @@ FACTS: dict[ProblemName, ProblemFacts] = {
         examples=("The parcel came two days late and the box was open.", "All as promised."),
         reads_pairs=True,
     ),
+    "question-answering": ProblemFacts(
+        target="answer",
+        metrics=(
+            F1_WORDS,
+            EXACT_MATCH,
+            Metric("has_answer_f1", "F1 where there is an answer", "share", True),
+            Metric("no_answer_accuracy", "no answer, and none given", "share", True),
+        ),
+        primary=F1_WORDS,
+        compared="F1 of the words of each answer",
+        life_metric=F1_WORDS,
+        feedback="label",
+        examples=("When does the meeting begin?", "The meeting is moved to Thursday. It begins at nine in the large room."),
+    ),
     "text-generation": ProblemFacts(
         target="text",
         metrics=(NLL, PERPLEXITY, EXACT_MATCH, ROUGE_L),
@@ -186,6 +220,7 @@ FACTS: dict[ProblemName, ProblemFacts] = {
 }
 # What a problem has for settings that a config leaves out, where it is other than the section's own default.
 DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
+    "question-answering": {"model": {"max_length": 384}},
     "summarization": {
         "data": {"prompt": "document", "completion": "summary"},
         "model": {"max_length": 512},

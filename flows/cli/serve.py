@@ -78,7 +78,7 @@ def _run_service(pipeline: Pipeline, home: Home, listening: socket.socket, keys:
         traffic,
         _audit_reader(pipeline, home),
         preparing.submit,
-        pipeline.data.text_pair is not None,
+        getattr(pipeline.data, pipeline.facts.pair_column) is not None,
     )
     serving = uvicorn_server(create_app(service), pipeline.serving.max_connections, pipeline.serving.timeout_seconds + 5)
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn shuts down, then raises the signal again: by then it is ignored

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from configs.errors import InputError
 from configs.schema import Data, ProblemName, facts_of
+from tasks.data.answers import WrongAnswer, read_answers
 from tasks.data.label_sets import read_indicators, read_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import holds_half_character
@@ -105,6 +106,9 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
         if name == "target" and settings.target == "labels":
             out[name] = _read_label_sets(chunk, column, settings.data.label_separator, refused)
             continue
+        if name == "target" and settings.target == "answer":
+            out[name] = _read_answers(chunk, column, settings.names["text_pair"], refused)
+            continue
         as_text = _as_label if name == "target" and settings.target == "label" else cell_text
         out[name] = [as_text(v, chunk, column, i) for i, v in enumerate(chunk.columns[column])]
         if name in ("text", "text_pair", "target", "rejected"):
@@ -182,6 +186,19 @@ def _read_label_sets(chunk: Chunk, column: str, separator: str, refused: dict[in
             sets.append(None)
             refused[index] = f"its `{column}` is no list of labels: write them with {separator!r} between, or as a list"
     return sets
+
+
+def _read_answers(chunk: Chunk, column: str, context: str, refused: dict[int, str]) -> list[str | None]:
+    """The places of answers in their contexts; a cell that names none becomes null, and its row is refused."""
+    answers: list[str | None] = []
+    for index, (cell, text) in enumerate(zip(chunk.columns[column], chunk.columns[context], strict=True)):
+        try:
+            answers.append(read_answers(cell, cell_text(text, chunk, context, index) or ""))
+        except WrongAnswer as error:
+            answers.append(None)
+            form = cell_shape(cell if isinstance(cell, str) else str(cell))
+            refused[index] = f"its `{column}`, of the form {form!r}, {error}"
+    return answers
 
 
 def _read_indicators(chunk: Chunk, labels: list[str], refused: dict[int, str]) -> list[str | None]:
