@@ -37,6 +37,8 @@ SPELLING = (
     "tasks.data.labels",
     "tasks.data.label_sets",
     "tasks.data.numbers",
+    "tasks.data.answers",
+    "tasks.data.alignment",
     "tasks.data.redaction.placeholders",
 )  # of a label, and what a network reads: no part of preparing data
 
@@ -57,17 +59,20 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.drift": (*TYPES, "tasks.drift", "tasks.stats"),
     "tasks.data.normalise": (*TYPES,),
     "tasks.data.alignment": (*TYPES, "tasks.data.normalise"),
+    "tasks.data.answers": (*TYPES, "tasks.data.alignment"),
     "tasks.data.labels": (*TYPES, "tasks.data.normalise"),
     "tasks.data.label_sets": (*TYPES, "tasks.data.labels"),
     "tasks.data.numbers": (*TYPES, "tasks.data.normalise"),
     "tasks.data.feedback": (
-        *TYPES, "tasks.data.normalise", "tasks.data.labels", "tasks.data.label_sets", "tasks.data.redaction", "tasks.common",
+        *TYPES, "tasks.data.normalise", "tasks.data.labels", "tasks.data.label_sets", "tasks.data.answers", "tasks.data.redaction",
+        "tasks.common",
     ),
     "tasks.data.redaction": (*TYPES, "tasks.data.redaction", "tasks.data.normalise", "tasks.data.alignment"),
     "tasks.data.sources": (*TYPES, "tasks.data.sources", "tasks.common", "tasks.identity"),
     "tasks.data.preparation": (
         *TYPES, "tasks.data.preparation", "tasks.data.sources", "tasks.data.redaction", "tasks.data.normalise", "tasks.data.labels",
-        "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.feedback", "tasks.common",
+        "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.answers", "tasks.data.alignment", "tasks.data.feedback",
+        "tasks.common",
     ),
     "tasks.data": (*TYPES, "tasks.data", "tasks.common"),
     "tasks.data.text_stats": (*TYPES, "tasks.data", "expectations.measures"),

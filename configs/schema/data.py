@@ -138,7 +138,7 @@ class Data(Frozen):
     context: str = Field("context", description="where answers stand in a text: the column of the text that they are looked for in")
     answers: str = Field(
         "answers",
-        description="where answers stand in a text: the column of them: as SQuAD has them, texts alone, or empty where there is none",
+        description="where answers stand in a text: their column: as SQuAD has them, texts alone, or empty where there is none",
     )
     prompt: str = Field("prompt", description="where answers are texts: the column that is read")
     completion: str = Field("completion", description="where answers are texts: the column that has to be written")

@@ -55,11 +55,11 @@ class ProblemFacts:
     """What a problem reads and says.
 
     `target` is what a row has to be answered with: one label of a fixed set, any number of them, a number, an answer that stands in
-    what is read, or a text. `metrics` are those that pages show. `primary` is the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is
-    the one that a model's history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask.
-    `reads_pairs`: it may read two texts beside one another. `pairs_tokenizers`: targets may have a tokenizer and a language of
-    their own. `continues_text`: answers go on where what was read ends. `family` is the problem whose rows, contract and networks
-    these are, where another's are: the two differ in their defaults and in how texts are scored.
+    what is read, or a text. `metrics` are those that pages show. `primary` is the mean of what the gate compares of rows, which
+    `compared` says in words. `life_metric` is the one that a model's history draws. `feedback` is how a person corrects an answer,
+    `examples` are two texts to ask. `reads_pairs`: it may read two texts beside one another. `pairs_tokenizers`: targets may have a
+    tokenizer and a language of their own. `continues_text`: answers go on where what was read ends. `family` is the problem whose
+    rows, contract and networks these are, where another's are: the two differ in their defaults and in how texts are scored.
     """
 
     target: Literal["label", "labels", "number", "answer", "text"]
@@ -96,7 +96,7 @@ class ProblemFacts:
 
     @property
     def finds_answers(self) -> bool:
-        """Whether a question is read beside a context, and each target is the places of its answers there (tasks/data/answers.py)."""
+        """Whether a question is read beside a context, and targets are places of answers there (tasks/data/answers.py)."""
         return self.target == "answer"
 
     @property

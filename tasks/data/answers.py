@@ -1,4 +1,4 @@
-"""The one spelling of the answers that stand in a text: canonical JSON of their places there, such as `[[4,9]]`; `[]` for no answer.
+"""The one spelling of answers that stand in a text: canonical JSON of their places there, such as `[[4,9]]`; `[]` for no answer.
 
 A place is [start, end) in characters (code points) of the context, the second part of an input. Several places are several
 accepted answers.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from tasks.data.alignment import Alignment
 from tasks.data.text_parts import split_parts
 
 NO_ANSWER = "[]"
@@ -134,9 +135,7 @@ def _find_answer(text: str, start: int | None, context: str) -> Place:
         return trimmed(place, context)
     place = Place(start, start + len(text))
     if start < 0 or place.text(context) != text:
-        raise WrongAnswer(
-            "gives a place where another text stands than the answer's: count the characters of the context from 0"
-        )
+        raise WrongAnswer("gives a place where another text stands than the answer's: count the characters of the context from 0")
     return trimmed(place, context)
 
 
@@ -153,3 +152,20 @@ def _read_written(text: str) -> object:
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
     return text
+
+
+def move_place(place: Sequence[int], move: Callable[[int, int], tuple[int, int]], before: str, after: str) -> Place:
+    """A place in the context of one input, in that of another that it became; `move` leads spans of the whole inputs there.
+
+    Without white space at its ends; where nothing is left of it, it is empty.
+    """
+    offsets = [len(text) - len(context_of(text)) for text in (before, after)]
+    start, end = move(place[0] + offsets[0], place[1] + offsets[0])
+    return trimmed(Place(max(0, start - offsets[1]), max(0, end - offsets[1])), context_of(after))
+
+
+def move_answers(target: str, alignment: Alignment, before: str, after: str) -> str | None:
+    """The places of a target, in the input that an alignment leads to; None where nothing is left of any answer."""
+    places = places_of(target)
+    moved = [place for each in places if (place := move_place(each, alignment.forward, before, after)).start < place.end]
+    return write_places(moved) if moved or not places else None

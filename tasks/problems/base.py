@@ -11,6 +11,7 @@ from configs.errors import InputError
 from configs.schema import Supervised
 from tasks.problems.types import (
     Adapt,
+    AnswerCalibration,
     Autocast,
     DifferenceScale,
     EncodedRows,
@@ -162,6 +163,10 @@ class Problem(Measure):
     ) -> Trainer:
         """The Trainer of rows with their answers; `settings` are the arguments that all problems share, `extend` makes its class
         keep checkpoints as ours are."""
+
+    def calibrate(self, network: Network, held_out: list[Example], autocast: Autocast) -> AnswerCalibration:
+        """What is fitted to encoded held-out rows, at least one, once the weights are there; nothing here."""
+        return AnswerCalibration()
 
     # --- answers ---
 

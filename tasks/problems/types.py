@@ -58,9 +58,10 @@ class Spec:
     text_view: int = TAGGED
     spellings: tuple[str, ...] = ()
     pooling: Pooling | Literal["earlier"] | None = None  # of a classifier; None: its base is probed
-    thresholds: tuple[float, ...] = ()  # of sets of labels: the probability from which each is answered
+    thresholds: tuple[float, ...] = ()  # the probability from which each label of a set is answered, or the one log-odds of answers
     location: float = 0.0  # of numbers: a logit of 0 stands for it, and one of 1 for a `spread` more
     spread: float = 1.0
+    longest_answer: int = 0  # of answers that stand in a text: their characters, at the most
     target_tokenizer: str = ""  # the folder within the base with the tokenizer of targets, where that is another one
     languages: tuple[str, ...] = ()  # the codes of what is read and of what is written, as the config names them
 
@@ -157,7 +158,7 @@ class ScoredBaselines:
 
 @dataclass(frozen=True)
 class AnswerCalibration:
-    """What is fitted to held-out rows once the weights are there: a temperature, or a threshold for each label; see `Spec`."""
+    """What is fitted to held-out rows once the weights are there: a temperature, or thresholds; see `Spec`."""
 
     temperature: float = 1.0
     thresholds: tuple[float, ...] = ()
@@ -176,7 +177,7 @@ class DifferenceScale:
 
 
 class NetworkAnswer(NamedTuple):
-    """A network's answer to one text: a label or a text, and its probability where it has one."""
+    """A network's answer to one text: a label, a text, or places in the prepared text; and its probability where it has one."""
 
     prediction: str
     score: float | None

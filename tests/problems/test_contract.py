@@ -39,6 +39,7 @@ CASES = {
     "text-classification": Case(tiny.frame(80), "bert_folder"),
     "multi-label-classification": Case(tiny.label_set_rows(80), "bert_folder"),
     "text-regression": Case(tiny.number_rows(80), "bert_folder"),
+    "question-answering": Case(tiny.answer_rows(80), "bert_folder"),
     "text-generation": Case(tiny.pairs(80), "llama_folder"),
 }
 SEQ2SEQ = Case(tiny.pairs(80), "bart_folder")  # of whatever else writes text

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import facts_of
+from configs.schema import ProblemFacts, facts_of
+from tasks.data.answers import context_of
 from tasks.data.normalise import key_text, normalise_text, unusable_reason
+from tasks.data.preparation.answer_rows import context_groups, prepare_answers, weighted_words
 from tasks.data.preparation.deduplicate import Signatures, blank_signatures, shingle_words, signatures_of_words, text_keys
 from tasks.data.preparation.load import RawRows
 from tasks.data.preparation.split import SPLITS, split_position
@@ -65,7 +67,7 @@ def index_rows(raw: RawRows, redactor: Redactor | None) -> tuple[Dataset, Marks]
     """
     marks = Marks.blank(len(raw), raw.folder)
     prepared = raw.rows.with_format("arrow").map(
-        _PreparationPass(marks, redactor, layout=facts_of(raw.problem).writes_text),
+        _PreparationPass(marks, redactor, facts_of(raw.problem)),
         batched=True,
         batch_size=_BATCH,
         with_indices=True,
@@ -94,27 +96,32 @@ def _have_no_pair(targets: list[str], rejected: list[str]) -> list[bool]:
 class _PreparationPass:
     """One batch at a time: prepared columns out, marks filled in."""
 
-    def __init__(self, marks: Marks, redactor: Redactor | None, layout: bool) -> None:
-        self.marks, self.redactor, self.layout = marks, redactor, layout
+    def __init__(self, marks: Marks, redactor: Redactor | None, facts: ProblemFacts) -> None:
+        self.marks, self.redactor, self.layout, self.finds_answers = marks, redactor, facts.writes_text, facts.finds_answers
         self.costly: set[str] = set()  # values of this batch over the budget of their search
 
     def __call__(self, batch: pa.Table, indices: Sequence[int]) -> pa.Table:
         import pyarrow as pa
 
         columns = {name: batch.column(name).to_pylist() for name in ("text", "target", "group", "split")}
+        groups = columns["group"]
         first, last = indices[0], indices[-1] + 1
         self.costly.clear()
         raw = [text or "" for text in columns["text"]]
-        plain = [normalise_text(text, self.layout) for text in raw]
-        texts = self._redact_texts(plain)
-        targets = self._redact_answers(columns["target"]) if self.layout else [target or "" for target in columns["target"]]
+        plain, texts, targets = self._prepare_texts(raw, columns["target"])
+        if self.finds_answers:
+            columns["group"] = context_groups(columns["group"], texts)
         out = {"text": texts, "target": targets, "group": self._redact_distinct(columns["group"])}
         answers = targets
         if "rejected" in batch.column_names:
             out["rejected"] = rejected = self._redact_answers(batch.column("rejected").to_pylist())
             self.marks.pairless[first:last] = _have_no_pair(targets, rejected)
             answers = [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
-        self._fill_marks(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
+        where = [
+            split_position(context_of(text) if self.finds_answers else text, group) for text, group in zip(raw, groups, strict=True)
+        ]
+        self.marks.position[first:last] = where
+        self._fill_marks(slice(first, last), texts, targets, columns["group"], columns["split"])
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):
             out[name] = [value or NOT_NAMED for value in self._redact_distinct(batch.column(name).to_pylist())]
@@ -123,6 +130,15 @@ class _PreparationPass:
         for name, values in out.items():
             batch = batch.set_column(batch.column_names.index(name), name, pa.array(values, type=pa.string()))
         return batch
+
+    def _prepare_texts(self, raw: list[str], targets: list[str | None]) -> tuple[list[str], list[str], list[str]]:
+        """The texts normalised, and redacted too; and the targets, as they are unless they are texts or stand in one."""
+        if self.finds_answers:
+            prepared = prepare_answers(raw, targets, self.redactor)
+            self.costly.update(prepared.costly)
+            return prepared.plain, prepared.texts, prepared.targets
+        plain = [normalise_text(text, self.layout) for text in raw]
+        return plain, self._redact_texts(plain), self._redact_answers(targets) if self.layout else [each or "" for each in targets]
 
     def _redact_answers(self, values: list[str | None]) -> list[str]:
         return self._redact_texts([normalise_text(value or "", self.layout) for value in values])
@@ -153,7 +169,7 @@ class _PreparationPass:
         return [clean.get(v) for v in values]
 
     def _fill_marks(
-        self, rows: slice, raw: list[str], texts: list[str], targets: list[str], groups: list[str | None], splits: list[str | None]
+        self, rows: slice, texts: list[str], targets: list[str], groups: list[str | None], splits: list[str | None]
     ) -> None:
         marks = self.marks
         read = network_view(texts)
@@ -161,10 +177,10 @@ class _PreparationPass:
         marks.group[rows] = [
             0 if g is None else k for g, k in zip(groups, text_keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
         ]
-        marks.position[rows] = [split_position(text, group) for text, group in zip(raw, groups, strict=True)]
         marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in splits]
         tokens = [shingle_words(text) for text in read]
-        marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(tokens, read, strict=True)])
+        compared = [weighted_words(text) for text in read] if self.finds_answers else tokens
+        marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(compared, read, strict=True)])
         marks.words.update(chain.from_iterable(tokens))
         if len(marks.words) > _MOST_WORDS:
             marks.words = Counter({word: count for word, count in marks.words.items() if count > 1})
