@@ -9,7 +9,6 @@ from datasets import Value
 from tasks.problems.metrics import answers
 from tasks.problems.metrics.modules import InMemory
 
-
 TEXTS = {"references": Value("string"), "predictions": Value("string")}
 
 
