@@ -111,6 +111,7 @@ def pack_model(
 ) -> PackedModel:
     """Store the model in its run, and let the fresh process `reload` load it while others go on."""
     from tasks.learning.device import numerics
+    from tasks.serving.found_answers import predictions_of
     from tasks.serving.packaged_model import load_package, save_package
     from tasks.serving.smoke_test import write_check
 
@@ -119,7 +120,7 @@ def pack_model(
     package = load_package(folder, run.base.path, home.path)
     texts = open_snapshot(home, run.snapshot).frame("test")["text"].head(CHECKED_ROWS).tolist()
     expected = package.predict(texts)
-    answers, scores = expected.iloc[:, 0].tolist(), expected["score"].tolist() if "score" in expected else None
+    answers, scores = predictions_of(expected), expected["score"].tolist() if "score" in expected else None
     write_check(folder, texts, answers, scores, numerics(pipeline.training.precision))
     example = _example_row(pipeline, texts)
     variant = json_sha256(replace(preparation, base_uri="").values())[:16]  # where its base lies is no answer's matter

@@ -167,5 +167,35 @@ def move_place(place: Sequence[int], move: Callable[[int, int], tuple[int, int]]
 def move_answers(target: str, alignment: Alignment, before: str, after: str) -> str | None:
     """The places of a target, in the input that an alignment leads to; None where nothing is left of any answer."""
     places = places_of(target)
-    moved = [place for each in places if (place := move_place(each, alignment.forward, before, after)).start < place.end]
-    return write_places(moved) if moved or not places else None
+    moved = [move_place(place, alignment.forward, before, after) for place in places]
+    left = [place for place in moved if place.start < place.end]
+    return write_places(left) if left or not places else None
+
+
+def write_correction(text: str | None, start: int | None = None) -> str:
+    """A person's answer as the traffic log keeps it: its text, and near which character of the context it stands where they say."""
+    if text is None:
+        return NO_ANSWER
+    return json.dumps({"text": text} | ({} if start is None else {"start": start}), ensure_ascii=False)
+
+
+def read_correction(value: str, text: str) -> str | None:
+    """The target that a person's answer is for a logged input; None where it does not stand there.
+
+    Of several places it is the one nearest to `start`, else the first: a context that was prepared may have moved by a little.
+    """
+    if value == NO_ANSWER:
+        return NO_ANSWER
+    corrected = _read_written(value)
+    named = corrected if isinstance(corrected, dict) else {"text": value}
+    start = named.get("start") or 0
+    places = list(find_places(str(named.get("text", "")).strip(), context_of(text)))
+    return write_places([min(places, key=lambda place: abs(place.start - start))]) if places else None
+
+
+def map_correction(change: Callable[[str], str], value: str) -> str:
+    """A person's answer with its text changed; what holds none, as a thumb does, is left as it is."""
+    if not value.startswith("{"):
+        return value
+    corrected = json.loads(value)
+    return write_correction(change(corrected["text"]), corrected.get("start"))

@@ -24,11 +24,15 @@ log = logging.getLogger(__name__)
 
 
 class Prediction(NamedTuple):
-    """A model's answer to one text: the text as it saw it, the prediction, and its probability where it has one."""
+    """A model's answer to one text: the text as it saw it, the prediction, and its probability where it has one.
+
+    `raw` is the prediction of the text as it came, where it is a place in it.
+    """
 
     text: str
     prediction: str
     score: float | None
+    raw: str = ""
 
 
 class AnsweringModel(Protocol):

@@ -17,12 +17,13 @@ from tasks.common.bases import base_files, find_base, read_base
 from tasks.common.files import atomic_folder, is_valid
 from tasks.data.normalise import normalise_text
 from tasks.data.redaction.key import key_id, redaction_key
-from tasks.data.redaction.redact import Redactor
+from tasks.data.redaction.redact import OVER_BUDGET, Redactor
 from tasks.learning.device import autocast, numerics
 from tasks.learning.network import SPEC, TRAINABLE, build_network, read_spec, save_spec
 from tasks.problems import problem_of
 from tasks.problems.types import Network, Spec, Writing
-from tasks.serving.text_preparation import PreparedTexts, Recipe
+from tasks.serving.found_answers import found_frame
+from tasks.serving.text_preparation import PreparedTexts, Recipe, align_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,30 +68,43 @@ class PackagedModel:
     @property
     def recipe(self) -> Recipe:
         """How it prepares texts, for another process."""
-        redactor = self.redactor
+        redactor, aligned = self.redactor, self.finds_answers
         if redactor is None:
-            return Recipe(self.preparation.layout, None)
-        return Recipe(self.preparation.layout, redactor.entities, redactor.key, redactor.ner_model)
+            return Recipe(self.preparation.layout, None, aligned=aligned)
+        return Recipe(self.preparation.layout, redactor.entities, redactor.key, redactor.ner_model, aligned)
+
+    @property
+    def finds_answers(self) -> bool:
+        """Whether its answers are places in the texts."""
+        return facts_of(self.network.spec.problem).finds_answers
 
     def prepare(self, texts: Sequence[str]) -> list[str]:
         """Normalise and redact, as in the snapshot: the form that is logged; the network reads its own view of it.
 
         InputError where the search of a text for personal data is over its budget.
         """
-        clean = [normalise_text(str(text), self.preparation.layout) for text in texts]
-        return self.redactor.redact(clean) if self.redactor else clean
+        prepared = self.prepare_each([str(text) for text in texts])
+        if None in prepared:
+            raise InputError(f"text {prepared.index(None) + 1} of {len(texts)}: {OVER_BUDGET}: leave it out")
+        return [text for text in prepared if text is not None]
 
     def prepare_each(self, texts: Sequence[str]) -> list[str | None]:
         """As `prepare`, but None for a text over its budget; what is prepared already stays as it is."""
         raw = [text for text in texts if not isinstance(text, PreparedTexts)]
-        clean: list[str] = [normalise_text(text, self.preparation.layout) for text in raw]
-        fresh = iter(self.redactor.redact_each(clean) if self.redactor else clean)
+        fresh = iter(self._prepare_raw(raw))
         return [text if isinstance(text, PreparedTexts) else next(fresh) for text in texts]
+
+    def _prepare_raw(self, raw: list[str]) -> Sequence[str | None]:
+        if self.finds_answers:
+            return align_texts(raw, self.redactor)
+        clean: list[str] = [normalise_text(text, self.preparation.layout) for text in raw]
+        return self.redactor.redact_each(clean) if self.redactor else clean
 
     def predict(self, texts: Sequence[str], batch_size: int = 64) -> pd.DataFrame:
         """Raw texts -> one line each.
 
-        `label`, or `labels` as a JSON list, and `score`, its probability; `number`; or `text`, the answer.
+        `label`, or `labels` as a JSON list, and `score`, its probability; `number`; `text`, the answer; or `answer`, a stretch of
+        the context from character `start` to `end`, and `score` (empty, -1 and -1 where there is none).
         """
         import pandas as pd
 
@@ -100,6 +114,8 @@ class PackagedModel:
         answers = problem.answer_texts(self.network, ready, writing, batch_size, how) if ready else []
         predictions = [answer.prediction for answer in answers]
         facts = facts_of(spec.problem)
+        if facts.finds_answers:
+            return found_frame(ready, answers)
         if facts.has_labels:
             name = "label" if facts.has_classes else "labels"
             return pd.DataFrame({name: predictions, "score": [answer.score for answer in answers]})

@@ -17,7 +17,7 @@ from tasks.problems.encoder_head import EncoderHead
 from tasks.serving.batcher import Prediction
 from tasks.serving.generation.writer import Writer, make_writer
 from tasks.serving.packaged_model import PackagedModel
-from tasks.serving.text_preparation import Recipe
+from tasks.serving.text_preparation import AlignedText, Recipe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -67,7 +67,10 @@ class ReadyModel:
         else:
             writing, how = self.kept.preparation.writing, autocast(self.how)
             answers = problem.answer_texts(network, ready, writing, len(ready), how)
-        return [Prediction(text, answer.prediction, answer.score) for text, answer in zip(ready, answers, strict=True)]
+        return [
+            Prediction(str(text), *answer, text.raw_answer(answer.prediction) if isinstance(text, AlignedText) else "")
+            for text, answer in zip(ready, answers, strict=True)
+        ]
 
     def _text_logits(self, ready: list[str]) -> npt.NDArray[np.float32]:
         network = self.kept.network

@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import Any
 
 from configs.errors import InfraError
+from tasks.data.alignment import Alignment, aligned_normalise
+from tasks.data.answers import move_place, places_of, write_places
 from tasks.data.normalise import normalise_text
 from tasks.data.redaction.redact import Redactor
 from tasks.serving.batcher import QueueFull
@@ -28,24 +30,57 @@ Submit = Callable[..., Future[Any]]
 class PreparedTexts(str):
     """A text that is prepared already."""
 
-    __slots__ = ()
+
+class AlignedText(PreparedTexts):
+    """One that knows what it was, and where that lies in it: places of answers are told of what callers sent."""
+
+    raw: str
+    alignment: Alignment
+
+    @classmethod
+    def of(cls, raw: str, text: str, alignment: Alignment) -> AlignedText:
+        """A text that was `raw` as it came."""
+        aligned = cls(text)
+        aligned.raw, aligned.alignment = raw, alignment
+        return aligned
+
+    def raw_answer(self, prediction: str) -> str:
+        """An answer in this text (tasks/data/answers.py), in the text as it came."""
+        return write_places(move_place(place, self.alignment.back, self, self.raw) for place in places_of(prediction))
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How texts are prepared, as plain values that can be sent to another process; `entities` None: they are not redacted."""
+    """How texts are prepared, as plain values that can be sent to another process; `entities` None: they are not redacted.
+
+    `aligned`: they keep where they lie in what came.
+    """
 
     layout: bool
     entities: tuple[str, ...] | None
     key: bytes = field(default=b"", repr=False)
     ner_model: str | None = None
+    aligned: bool = False
 
 
 def prepare_texts(recipe: Recipe, texts: Sequence[str]) -> list[str | None]:
     """The texts normalised and redacted; None for one over the budget of its search."""
-    plain = [normalise_text(text, recipe.layout) for text in texts]
     redactor = _redactor_of(recipe)
+    if recipe.aligned:
+        return list(align_texts(texts, redactor))
+    plain = [normalise_text(text, recipe.layout) for text in texts]
     return redactor.redact_each(plain) if redactor else list(plain)
+
+
+def align_texts(texts: Sequence[str], redactor: Redactor | None) -> list[AlignedText | None]:
+    """The texts normalised and redacted, each with where it lies in what came; None for one over the budget of its search."""
+    normalised = [aligned_normalise(text) for text in texts]
+    plain = [text for text, _ in normalised]
+    redacted = redactor.redact_aligned(plain) if redactor else [(text, Alignment()) for text in plain]
+    return [
+        None if after is None else AlignedText.of(raw, after[0], first.then(after[1]))
+        for raw, (_, first), after in zip(texts, normalised, redacted, strict=True)
+    ]
 
 
 @lru_cache(8)
@@ -81,7 +116,7 @@ class Preparer:
             for piece in _split_into_pieces(texts):
                 async with self._turns.turn(caller):
                     ready += await self._prepare_with_retry(recipe, piece)
-            return [None if text is None else PreparedTexts(text) for text in ready]
+            return [text if text is None or isinstance(text, PreparedTexts) else PreparedTexts(text) for text in ready]
         finally:
             self._waiting -= size
 

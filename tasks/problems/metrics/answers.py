@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.data.answers import answer_texts
+
 Floats = NDArray[np.float64]
 _ARTICLE = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -50,6 +52,23 @@ def answer_metrics(predictions: Sequence[str], accepted: Sequence[Sequence[str]]
     if has.any():
         metrics |= {"has_answer_f1": float(f1[has].mean()), "has_answer_exact": float(exact[has].mean())}
     return metrics if has.all() else metrics | {"no_answer_accuracy": float(f1[~has].mean())}
+
+
+def answers_f1(predictions: Sequence[str | None], targets: Sequence[str | None], texts: Sequence[str]) -> list[float]:
+    """F1 of each prediction against its target, both places in a text (tasks/data/answers.py); NaN where either is missing."""
+    scores = []
+    for prediction, target, text in zip(predictions, targets, texts, strict=True):
+        if prediction and target:
+            scores.append(answer_scores("".join(answer_texts(prediction, text)), answer_texts(target, text))[1])
+        else:
+            scores.append(float("nan"))
+    return scores
+
+
+def answer_lengths(predictions: Sequence[str], texts: Sequence[str]) -> list[float]:
+    """The words of each answer, NaN where there is none."""
+    said = ["".join(answer_texts(prediction, text)) for prediction, text in zip(predictions, texts, strict=True)]
+    return [float(len(answer.split())) if answer else float("nan") for answer in said]
 
 
 def _words_f1(said: Sequence[str], right: Sequence[str]) -> float:

@@ -15,15 +15,13 @@ from tasks.data.label_sets import labels_of
 from tasks.data.normalise import unusable_reason
 from tasks.data.redaction.redact import OVER_BUDGET
 from tasks.serving.batcher import ModelFailure, NoModel, Prediction, QueueFull
+from tasks.serving.found_answers import found_answer
 from tasks.serving.http.auth import Caller
 from tasks.serving.http.cancellation import while_connected
 from tasks.serving.http.messages import Refusal, parse_body
 from tasks.serving.http.middleware import CALLER
 from tasks.serving.http.runtime import Runtime, json_response
 from tasks.traffic.records import new_id
-
-PAIR_QUESTION = '{"text": "...", "text_pair": "..."} or {"texts": [{"text": ..., "text_pair": ...}, ...]} as application/json'
-QUESTION = '{"text": "..."} or {"texts": ["...", ...]} as application/json'
 
 
 class AnswerRoutes:
@@ -35,29 +33,30 @@ class AnswerRoutes:
     async def predict(self, request: Request) -> Response:
         """Answer one text, or many, with the champion."""
         began = time.perf_counter()
-        expected = PAIR_QUESTION if self.service.pairs else QUESTION
-        question = parse_body(self.runtime.messages.question, await self.runtime.request_body(request), expected)
-        single = isinstance(question, self.runtime.messages.One)
-        texts = self.runtime.messages.inputs_of(question)
+        messages = self.runtime.messages
+        question = parse_body(messages.question, await self.runtime.request_body(request), messages.expected)
+        single = isinstance(question, messages.One)
+        texts = messages.inputs_of(question)
         for place, text in enumerate(texts):
             if reason := unusable_reason(text):
-                raise Refusal(422, f"the text {reason}", _field_of_text(single, place), "send a text that says something")
+                where = messages.field_of(None if single else place)
+                raise Refusal(422, f"the text {reason}", where, "send a text that says something")
         caller: Caller = request.scope[CALLER]
         with self.runtime.quotas.texts(caller, texts) if self.runtime.quotas else nullcontext():
             version, results = await self._answer_in_time(request, texts)
         predictions = [prediction for prediction in results if prediction is not None]
         if len(predictions) < len(results):
-            where = _field_of_text(single, results.index(None))
+            where = messages.field_of(None if single else results.index(None))
             raise Refusal(422, OVER_BUDGET, where, "leave it out, or send a part of it: nothing of this request was logged")
         ids = [new_id() for _ in predictions]
         self.runtime.log_answers(ids, version, predictions, began)
         self.runtime.watch.answers.labels(version).inc(len(predictions))
         self.runtime.watch.seconds.observe(time.perf_counter() - began)
         if single:
-            return json_response({**self._answer_body(ids[0], predictions[0]), "version": version})
+            return json_response({**self._answer_body(ids[0], predictions[0], texts[0]), "version": version})
         answers = [
-            {**self._answer_body(answer_id, prediction), "version": version}
-            for answer_id, prediction in zip(ids, predictions, strict=True)
+            {**self._answer_body(answer_id, prediction, text), "version": version}
+            for answer_id, prediction, text in zip(ids, predictions, texts, strict=True)
         ]
         return json_response({"answers": answers, "version": version})
 
@@ -83,8 +82,11 @@ class AnswerRoutes:
             return model.version, [None if text is None else Prediction(text, "", None) for text in ready]
         return await self.runtime.batcher.answer([text for text in ready if text is not None], model)
 
-    def _answer_body(self, answer_id: str, prediction: Prediction) -> dict[str, object]:
+    def _answer_body(self, answer_id: str, prediction: Prediction, text: str) -> dict[str, object]:
         facts = facts_of(self.service.problem)
+        if facts.finds_answers:
+            found = found_answer(prediction.raw, text, prediction.score)
+            return {"id": answer_id, "answer": None if found is None else found._asdict()}
         if facts.has_classes:
             return {"id": answer_id, "label": prediction.prediction, "score": prediction.score}
         if facts.has_label_sets:
@@ -92,7 +94,3 @@ class AnswerRoutes:
         if facts.is_number:
             return {"id": answer_id, "number": float(prediction.prediction)}
         return {"id": answer_id, "text": prediction.prediction}
-
-
-def _field_of_text(single: bool, place: int) -> str:
-    return "body.text" if single else f"body.texts.{place}"

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from configs.errors import InfraError, InputError
+from configs.schema import facts_of
+from tasks.data.answers import write_correction
 from tasks.data.label_sets import write_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import unusable_reason
@@ -49,7 +51,8 @@ class FeedbackRoutes:
         feedback = parse_body(self.runtime.messages.feedback, await self.runtime.request_body(request), FEEDBACK)
         if feedback.source == "audit" and "audit" not in caller.roles:
             raise lacks_role("audit", "body.source")
-        value = _kept_value(feedback.value)
+        is_answer = feedback.kind != "thumb" and facts_of(self.service.problem).finds_answers
+        value = _kept_answer(feedback.value) if is_answer else _kept_value(feedback.value)
         if reason := unusable_reason(value):
             raise Refusal(422, f"the value {reason}", "body.value", "send one that says something")
         record = Feedback(new_id(), feedback.answer_id, datetime.now(UTC), feedback.kind, value, feedback.source)
@@ -110,6 +113,11 @@ def _kept_value(value: str | float | list[str]) -> str:
         case list():
             return write_label_set(label for each in value if (label := canonical_label(each)) is not None)
     return value
+
+
+def _kept_answer(value: Any) -> str:
+    """An answer that stands in a context, as the log keeps it."""
+    return write_correction(value) if value is None or isinstance(value, str) else write_correction(value.text, value.start)
 
 
 def _refuse_odd_keys(request: Request) -> None:

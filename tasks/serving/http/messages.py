@@ -5,44 +5,29 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
-    FiniteFloat,
     StringConstraints,
     Tag,
     TypeAdapter,
     ValidationError,
     create_model,
-    model_validator,
 )
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
 
 from configs.schema import ProblemName, facts_of
 from tasks.data.text_parts import join_parts, plain_part
 from tasks.serving.http.answer_types import ANSWERS
+from tasks.serving.http.feedback_types import feedback_type
+from tasks.serving.http.strict_model import make_model
 
 # Characters of a refusal: whatever is repeated of a request is searched for credentials.
 LONGEST_WHERE = 200
 LONGEST_WHAT = 600  # why a version does not load, which has 500, is given whole
-MOST_LABELS = 200  # of a set that a person sends
-MOST_KEYS = 20  # of a body: each that is not read is a fault, and listing 100,000 of them holds all callers up for a second
-
-
-class StrictModel(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def refuse_many_keys(cls, body: object) -> object:
-        if isinstance(body, dict) and len(body) > MOST_KEYS:
-            raise PydanticCustomError("too_many_keys", "An object of more than {most} keys is not read", {"most": MOST_KEYS})
-        return body
 
 
 class Fault(BaseModel):
@@ -117,10 +102,22 @@ class Refusal(Exception):  # noqa: N818
         self.status, self.fault, self.headers = status, fault, headers or {}
 
 
+class QuestionFields(NamedTuple):
+    """The keys of a question: its text, the one beside it, and the list of many."""
+
+    text: str
+    pair: str
+    many: str
+
+
+TEXTS, QUESTIONS = QuestionFields("text", "text_pair", "texts"), QuestionFields("question", "context", "questions")
+
+
 class Messages:
     """The types of one service: its questions are {"text": ...} or {"texts": [...]}, within its limits.
 
-    With `pairs` a question is {"text": ..., "text_pair": ...} or {"texts": [{"text": ..., "text_pair": ...}, ...]}.
+    With `pairs` a question is {"text": ..., "text_pair": ...} or {"texts": [{"text": ..., "text_pair": ...}, ...]}; where answers
+    stand in a text the keys are question, context and questions.
 
     `question` reads a body's bytes; `feedback` likewise, with the kinds that fit the problem.
     """
@@ -129,54 +126,44 @@ class Messages:
         first, second = facts_of(problem).examples
         text: Any = Annotated[str, StringConstraints(max_length=max_characters)]
         self.problem, self.pairs = problem, pairs
-        other = {"text_pair": (text, Field(examples=[second]))} if pairs else {}
-        self.One = _model("Question", "One text.", {"text": (text, Field(examples=[first])), **other})
+        self.fields = fields = QUESTIONS if facts_of(problem).finds_answers else TEXTS
+        other = {fields.pair: (text, Field(examples=[second]))} if pairs else {}
+        self.One = make_model("Question", "One text.", {fields.text: (text, Field(examples=[first])), **other})
         each: Any = self.One if pairs else text
-        examples: list[Any] = [{"text": first, "text_pair": second}] if pairs else [first, second]
+        examples: list[Any] = [{fields.text: first, fields.pair: second}] if pairs else [first, second]
         many = Field(min_length=1, max_length=max_rows, examples=[examples])
-        self.Many = _model("Questions", "Many texts.", {"texts": (list[each], many)})
-        either: Any = Annotated[Annotated[self.One, Tag("one")] | Annotated[self.Many, Tag("many")], Discriminator(_question_tag)]
+        self.Many = make_model("Questions", "Many texts.", {fields.many: (list[each], many)})
+        tag = Discriminator(partial(_question_tag, fields))
+        either: Any = Annotated[Annotated[self.One, Tag("one")] | Annotated[self.Many, Tag("many")], tag]
         self.question: TypeAdapter[Any] = TypeAdapter(either)
         self.Answer: type[BaseModel] = ANSWERS[facts_of(problem).target]
         self.Answers = create_model("Answers", answers=(list[self.Answer], ...), version=(str, ...))  # type: ignore[name-defined]
-        self.feedback: TypeAdapter[Any] = TypeAdapter(_feedback_type(problem, max_characters))
+        self.feedback: TypeAdapter[Any] = TypeAdapter(feedback_type(problem, max_characters))
 
     def inputs_of(self, question: Any) -> list[str]:
         """The inputs of a question, one for each answer."""
-        questions: list[Any] = [question] if isinstance(question, self.One) else question.texts
+        questions: list[Any] = [question] if isinstance(question, self.One) else getattr(question, self.fields.many)
         if self.pairs:
-            return [join_parts((each.text, each.text_pair)) for each in questions]
+            return [join_parts(getattr(each, name) for name in self.fields[:2]) for each in questions]
         return [plain_part(each if isinstance(each, str) else each.text) for each in questions]
 
+    @property
+    def expected(self) -> str:
+        """A question in words, for refusals."""
+        text, pair, many = self.fields
+        if self.pairs:
+            form = f'{{"{text}": "...", "{pair}": "..."}}'
+            return f'{form} or {{"{many}": [{form}, ...]}} as application/json'
+        return '{"text": "..."} or {"texts": ["...", ...]} as application/json'
 
-def _model(name: str, description: str, fields: dict[str, tuple[Any, FieldInfo]]) -> type[BaseModel]:
-    model: type[BaseModel] = create_model(name, __base__=StrictModel, __doc__=description, **fields)  # type: ignore[call-overload]
-    return model
-
-
-def _feedback_type(problem: ProblemName, max_characters: int) -> Any:
-    """Labels and numbers are given anew, texts are corrected, all get thumbs."""
-    common: dict[str, Any] = {
-        "answer_id": (Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")], Field(description="the `id` of an answer")),
-        "source": (Literal["user", "audit"], Field("user", description="audit: a label that /audit asked for")),
-    }
-    thumb = _model("Thumb", "Good or not.", {**common, "kind": (Literal["thumb"], ...), "value": (Literal["up", "down"], ...)})  # type: ignore[dict-item]
-    label: Any = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    values: dict[str, tuple[str, Any]] = {
-        "label": ("The right label.", label),
-        "labels": ("The right labels, none or many.", Annotated[list[label], Field(max_length=MOST_LABELS)]),
-        "number": ("The right number.", FiniteFloat),
-        "text": ("The better text.", Annotated[str, StringConstraints(min_length=1, max_length=max_characters)]),
-    }
-    facts = facts_of(problem)
-    kind, (description, value) = facts.feedback, values[facts.target]
-    better = _model(kind.capitalize(), description, {**common, "kind": (Literal[kind], ...), "value": (value, ...)})  # type: ignore[dict-item]
-    return Annotated[thumb | better, Field(discriminator="kind")]
+    def field_of(self, place: int | None) -> str:
+        """Where a text stands in a body: by its place among many, or None where it came alone."""
+        return f"body.{self.fields.text}" if place is None else f"body.{self.fields.many}.{place}"
 
 
-def _question_tag(value: object) -> str | None:
+def _question_tag(names: QuestionFields, value: object) -> str | None:
     fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    return "many" if "texts" in fields else "one" if "text" in fields else None
+    return "many" if names.many in fields else "one" if names.text in fields else None
 
 
 def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:

@@ -148,15 +148,16 @@ def _without_references(schema: Any, definitions: dict[str, Any]) -> Any:
 def _question_examples(messages: Messages) -> dict[str, object]:
     first, second = facts_of(messages.problem).examples
     if messages.pairs:
-        pair = {"text": first, "text_pair": second}
-        return {"one": pair, "many": {"texts": [pair, {"text": second, "text_pair": first}]}}
+        text, pair, many = messages.fields
+        both = {text: first, pair: second}
+        return {"one": both, "many": {many: [both, both]}}
     return {"one": {"text": first}, "many": {"texts": [first, second]}}
 
 
 def _feedback_examples(messages: Messages) -> dict[str, object]:
     facts = facts_of(messages.problem)
-    value = {"label": "refund_status", "labels": ["billing", "login"], "number": 3.5, "text": "7"}[facts.target]
-    better = {"kind": facts.feedback, "value": value, **({"source": "audit"} if facts.feedback == "label" else {})}
+    values = {"label": "refund_status", "labels": ["billing", "login"], "number": 3.5, "text": "7", "answer": "at nine"}
+    better = {"kind": facts.feedback, "value": values[facts.target], **({"source": "audit"} if facts.feedback == "label" else {})}
     return {"thumb": {"answer_id": HEX, "kind": "thumb", "value": "up"}, "better": {"answer_id": HEX, **better}}
 
 
