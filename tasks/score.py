@@ -122,7 +122,10 @@ def _score(
     key = _scoring_key(pipeline, model, batch, id_column)
     with closing(open_traffic(home.path, pipeline.name, home.traffic_url)) if logged else nullcontext() as log:
         result = score_files(
-            ScoringJob(batch, key, model.version, answers, at_once, id_column, place, log, rate, facts.is_number), move
+            ScoringJob(
+                batch, key, model.version, answers, at_once, id_column, place, log, rate, facts.is_number, facts.finds_answers
+            ),
+            move,
         )
     fresh = 0 if result.skipped else result.rows - result.kept
     return {

@@ -188,9 +188,10 @@ def read_correction(value: str, text: str) -> str | None:
         return NO_ANSWER
     corrected = _read_written(value)
     named = corrected if isinstance(corrected, dict) else {"text": value}
-    start = named.get("start") or 0
+    start: int = named.get("start") or 0
     places = list(find_places(str(named.get("text", "")).strip(), context_of(text)))
-    return write_places([min(places, key=lambda place: abs(place.start - start))]) if places else None
+    nearest = sorted(places, key=lambda place: abs(place.start - start))[:1]
+    return write_places(nearest) if nearest else None
 
 
 def map_correction(change: Callable[[str], str], value: str) -> str:

@@ -84,8 +84,8 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
     """Rows by id: id, text, target, time, origin, and where answers are texts the prediction that the correction replaces.
 
     Answers that stand in a text are its places there, and left out where it does not hold them. So are unusable labels and texts
-    (normalise.unusable_reason) and those over `max_characters`: feedback cannot stop a run as a broken source does, and the contract
-    sets rows of it aside one by one.
+    (normalise.unusable_reason) and those over `max_characters`: feedback cannot stop a run as a broken source does, and the
+    contract sets rows of it aside one by one.
     """
     import pyarrow as pa
 
