@@ -10,7 +10,7 @@ import ast
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tasks.data.alignment import Alignment
 from tasks.data.text_parts import split_parts
@@ -187,8 +187,8 @@ def read_correction(value: str, text: str) -> str | None:
     if value == NO_ANSWER:
         return NO_ANSWER
     corrected = _read_written(value)
-    named = corrected if isinstance(corrected, dict) else {"text": value}
-    start: int = named.get("start") or 0
+    named: dict[str, Any] = corrected if isinstance(corrected, dict) else {"text": value}
+    start = named.get("start") or 0
     places = list(find_places(str(named.get("text", "")).strip(), context_of(text)))
     nearest = sorted(places, key=lambda place: abs(place.start - start))[:1]
     return write_places(nearest) if nearest else None
