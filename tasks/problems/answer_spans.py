@@ -55,7 +55,7 @@ def build_span_network(encoder: nn.Module, width: int, pooling: Pooling) -> nn.M
             nn.init.normal_(self.head.weight, std=0.02)
             nn.init.zeros_(self.head.bias)
             self.pooling = pooling
-            self.has_segments = tells_segments(encoder)
+            self.segments = segments_of(encoder)
 
         def forward(
             self,
@@ -66,7 +66,7 @@ def build_span_network(encoder: nn.Module, width: int, pooling: Pooling) -> nn.M
             **_: object,
         ) -> dict[str, torch.Tensor]:
             """Logits (batch, 1 + tokens, 2) of starts and ends: no answer at place 0, -inf where no context is."""
-            segments = {"token_type_ids": token_type_ids} if self.has_segments else {}
+            segments = {"token_type_ids": token_type_ids.clamp(max=self.segments - 1)} if self.segments > 1 else {}
             outputs = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **segments)
             spans = self.head(outputs.last_hidden_state)[..., :2].float()
             none = self.head(pool_tokens(outputs, attention_mask, self.pooling))[:, 2].float()
@@ -76,11 +76,11 @@ def build_span_network(encoder: nn.Module, width: int, pooling: Pooling) -> nn.M
     return SpanNetwork()
 
 
-def tells_segments(encoder: nn.Module) -> bool:
-    """Whether a network has been trained to tell a first text from a second by their segments."""
-    config = getattr(encoder, "config", None)
+def segments_of(encoder: nn.Module) -> int:
+    """How many segments a network tells texts apart by; 0 where it reads none."""
     inner = encoder.get_base_model() if hasattr(encoder, "get_base_model") else encoder  # type: ignore[operator]
-    return "token_type_ids" in inspect.signature(inner.forward).parameters and getattr(config, "type_vocab_size", 0) > 1
+    reads = "token_type_ids" in inspect.signature(inner.forward).parameters
+    return int(getattr(inner.config, "type_vocab_size", 0)) if reads else 0
 
 
 def span_loss(

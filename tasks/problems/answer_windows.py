@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
 
     from tasks.problems.types import Example
 
+MOST_WINDOWS = 64  # of one input: strangers may send contexts of any length, and each window is a pass through the network
 LEAST = 4  # tokens of a context that a window has to have room for
 NO_ANSWER = (0, 0)  # the labels of a window without an answer: tokens are counted from 1 on
 
 
 @dataclass(frozen=True)
 class Window:
-    """Some tokens of one input: their ids, their segments where the tokenizer tells those, and the stretch that is of the context.
+    """Some tokens of one input: their ids, whether each is of the first or the second text, and the stretch of the context.
 
     `row` is the input's number, `first` the place of the first token of the context; `offsets` are the characters of the context
     [start, end) of each of its tokens.
@@ -29,7 +31,7 @@ class Window:
 
     row: int
     ids: list[int]
-    segments: list[int] | None
+    segments: list[int]
     first: int
     offsets: list[tuple[int, int]]
 
@@ -47,6 +49,7 @@ def encode_windows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max
     """The windows of inputs of a question and a context, in their order; a question gets half of a window at the most.
 
     Windows overlap by a quarter of their length, where there is room for it: an answer at the edge of one stands whole in the next.
+    Of a context of more than MOST_WINDOWS windows the first are read.
     """
     if not texts:
         return []
@@ -63,8 +66,15 @@ def encode_windows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max
         stride=min(max_length // 4, room // 2),
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
+        return_token_type_ids=True,
     )
-    return [_window_of(encoded, number) for number in range(len(encoded["input_ids"]))]
+    read = Counter[int]()
+    windows = []
+    for number, row in enumerate(encoded["overflow_to_sample_mapping"]):
+        read[row] += 1
+        if read[row] <= MOST_WINDOWS:
+            windows.append(_window_of(encoded, number))
+    return windows
 
 
 def _cut_questions(tokenizer: PreTrainedTokenizerBase, questions: list[str], most: int) -> list[str]:
@@ -83,7 +93,7 @@ def _window_of(encoded: Any, number: int) -> Window:
     return Window(
         encoded["overflow_to_sample_mapping"][number],
         encoded["input_ids"][number],
-        encoded["token_type_ids"][number] if "token_type_ids" in encoded else None,
+        encoded["token_type_ids"][number],
         places[0] if places else 0,
         [tuple(offsets[place]) for place in places],
     )
@@ -104,7 +114,7 @@ def collate_windows(pad_id: int) -> Callable[[list[Example]], dict[str, torch.Te
             out["input_ids"][place, :size] = torch.tensor(window.ids)
             out["attention_mask"][place, :size] = 1
             out["context_mask"][place, window.first : window.first + len(window.offsets)] = 1
-            out["token_type_ids"][place, :size] = torch.tensor(window.segments or [0] * size)
+            out["token_type_ids"][place, :size] = torch.tensor(window.segments)
         return out | ({"labels": torch.tensor([row["labels"] for row in rows])} if "labels" in rows[0] else {})
 
     return batch

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from configs.schema import facts_of
 from tasks.data.text_parts import MARK, map_parts
 from tasks.learning.device import Numerics, autocast, numerics
 from tasks.learning.unpadded import UnpaddedPass
@@ -117,6 +118,8 @@ def make_ready(version: str, package: PackagedModel) -> ReadyModel:
         flat = UnpaddedPass(network.model, autocast(how))
         ids = classifier.encode_texts(network.tokenizer, WARM, network.spec.max_length)
         answering.flat = flat if flat.fits(ids, answering._padded_logits) else None
+    elif facts_of(network.spec.problem).finds_answers:
+        _merge_adapters(network.model, how)
     else:
         _merge_adapters(network.model, None)
         answering.writer = make_writer(version, network, package.preparation.new_tokens)

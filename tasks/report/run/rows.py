@@ -120,7 +120,7 @@ class ContextPiece:
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerExample:
-    """An answer that is not right. `pieces`: the context, redacted, around the answers; an empty `right` or `given` is no answer."""
+    """An answer that is not right; an empty `right` or `given` is no answer. `pieces`: the context, redacted, around them."""
 
     id: str
     question: str
