@@ -73,6 +73,16 @@ def read_answers(cell: object, context: str) -> str:
     return write_places(place for place in places if place.end > place.start)
 
 
+def names_places(cell: object) -> bool:
+    """Whether a cell is written as SQuAD writes answers, each with the place where it starts, be it that there are none."""
+    try:
+        answers = _parse_cell(cell)
+    except WrongAnswer:
+        return False
+    written = _read_written(cell) if isinstance(cell, str) else cell
+    return isinstance(written, Mapping | list) and all(start is not None for _, start in answers)
+
+
 def find_places(text: str, context: str) -> Iterator[Place]:
     """Each exact place of a text in a context, from the first on."""
     start = context.find(text) if text else -1

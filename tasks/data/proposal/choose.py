@@ -10,7 +10,8 @@ from math import prod
 from configs.schema import Data, Model, ProblemFacts, ProblemName
 from configs.schema.problems import DEFAULTS, FACTS
 from tasks.data.proposal.column_facts import ColumnFacts
-from tasks.data.proposal.roles import Role, are_partners, fits_group, fits_id, fits_time, roles_of
+from tasks.data.proposal.roles import Role, roles_of, stand_in
+from tasks.data.proposal.row_roles import are_partners, fits_group, fits_id, fits_time
 from tasks.data.sources.chunk import shown_name
 
 MOST_CANDIDATES = 6  # columns for one role whose combinations are weighed
@@ -18,6 +19,7 @@ NEARLY = 0.75  # of the best score: a column that comes so near is named beside 
 ALIKE = 0.85  # ... and so is a problem
 WEAK = 0.4  # a score below is a weak guess
 USUAL = 1.02  # times what the cells say: for a column of the very name that an alias expects
+FOUND = 1.25  # times what names and cells say: answers that stand in their contexts row by row are no accident
 LEAST = 0.05  # a lower score is no fit at all
 LEAST_OF_PAIR = 0.1  # how well the second of two texts has to fit
 LONG_TEXT = 100  # words of a prompt from which an alias for long texts fits
@@ -108,6 +110,8 @@ def choose_columns(columns: Sequence[ColumnFacts], candidate: ProblemCandidate) 
     for picks in product(*(scores[:MOST_CANDIDATES] for scores in ranked)):
         chosen = tuple(column for _, column in picks)
         score = prod(score for score, _ in picks) ** (1 / len(picks))
+        if candidate.facts.finds_answers:
+            score *= FOUND if stand_in(chosen[-1], chosen[1]) else 0
         if len({column.name for column in chosen}) == len(chosen) and (best is None or score > best[0]):
             best = score, chosen
     if best is None or best[0] < LEAST:

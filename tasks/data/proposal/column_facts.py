@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
 from configs.errors import InputError
 from configs.schema import Data
+from tasks.data.answers import names_places
 from tasks.data.label_sets import labels_of, read_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.numbers import canonical_number
@@ -35,6 +36,8 @@ _LOOKED_AT = 2_000  # cells, evenly spread, whose words are counted
 _LONGEST_LABEL = 200  # characters: longer cells are compared as they are
 _LONGEST_TIME = 60
 _LONGEST_SET = 1_000
+_CONTEXTS = 5  # columns of sentences, the longest ones, that others are looked for in
+_FEW = 4  # cells of which nothing is said
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class ColumnFacts:
     `numeric`: numbers however they are written; `numbers`: as a run reads them. `words` and `length`
     are means. `commonest` is the share of the commonest value. `consecutive`: whole numbers, each one more than the last.
     `times`: all are times as they are read; `foreign`: they are times, but in another form. `structured`: lists or objects.
+    `answers`: answers with the places where they start in a text. `stands_in`: columns of longer texts that hold this one's cells.
     """
 
     name: str
@@ -81,6 +85,8 @@ class ColumnFacts:
     structured: bool
     names_itself: bool
     label_sets: LabelSetFacts | None
+    answers: float = 0.0
+    stands_in: tuple[str, ...] = ()
 
     @property
     def cells(self) -> int:
@@ -100,12 +106,15 @@ class ColumnFacts:
 
 def describe_columns(sample: RowSample) -> tuple[ColumnFacts, ...]:
     """The facts of every column, in the order of the source."""
-    return tuple(_describe_column(name, sample.of([name])) for name in sample.columns)
+    columns = tuple(_describe_column(name, sample.of([name])) for name in sample.columns)
+    contexts = sorted((column for column in columns if column.prose > 0.5), key=lambda column: -column.length)[:_CONTEXTS]
+    return tuple(replace(column, stands_in=_containing(sample, column, contexts)) for column in columns)
 
 
 def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
     cells = chunk.columns[name]
     structured = any(_is_structured(cell) for cell in cells)
+    written = [cell for cell in cells if cell is not None and cell != ""][: 2 * _LOOKED_AT : 2]
     texts = [None if _is_structured(cell) else cell_text(cell, chunk, name, i) for i, cell in enumerate(cells)]
     filled = [text for text in texts if text is not None and text.strip()]
     counts = Counter(canonical_label(text) if len(text) <= _LONGEST_LABEL else text for text in filled)
@@ -136,6 +145,7 @@ def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
         structured=structured,
         names_itself=name.strip() in counts,
         label_sets=_describe_sets(cells),
+        answers=sum(map(names_places, written)) / max(1, len(written)),
     )
 
 
@@ -154,6 +164,27 @@ def _describe_sets(cells: Sequence[object]) -> LabelSetFacts | None:
         return None
     words = sum(len(label.split()) * times for label, times in counts.items()) / counts.total()
     return LabelSetFacts(len(sets) / len(looked_at), several / len(sets), len(counts), counts.total() / len(counts), words)
+
+
+def _containing(sample: RowSample, column: ColumnFacts, contexts: Sequence[ColumnFacts]) -> tuple[str, ...]:
+    """The columns that hold nearly each of a column's filled cells as a part of theirs."""
+    if column.structured or column.cells < _FEW:
+        return ()
+    return tuple(
+        context.name
+        for context in contexts
+        if context.length > 2 * column.length and _share_held(sample, column.name, context.name) >= 0.9
+    )
+
+
+def _share_held(sample: RowSample, name: str, context: str) -> float:
+    pairs = [
+        (cell.strip(), text)
+        for cell, text in zip(sample.columns[name], sample.columns[context], strict=True)
+        if isinstance(cell, str) and cell.strip() and isinstance(text, str)
+    ]
+    looked_at = pairs[:: max(1, len(pairs) // _LOOKED_AT)]
+    return sum(cell in text for cell, text in looked_at) / max(1, len(looked_at))
 
 
 def _is_structured(cell: object) -> bool:

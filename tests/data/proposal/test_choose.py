@@ -32,7 +32,7 @@ def chosen(among=None, **columns):
 def test_every_problem_has_roles():
     """A new setting that a problem reads is one more Role in ROLES."""
     for each in FACTS.values():
-        assert [role.setting for role in roles_of(each)] == [each.input_column, each.target_column]
+        assert [role.setting for role in roles_of(each)] == list(each.own_columns)
 
 
 LABELS = ["x", "y", "z"] * 30
@@ -72,6 +72,28 @@ FITTING = [
 def test_the_problem_and_its_columns_are_those_that_fit_best(columns, problem, reads, says):
     name, taken = chosen(**columns)
     assert (name, *taken.values()) == (problem, reads, says)
+
+
+HELD = texts(90, 30)
+IN_FIRST = [text.split()[3] for text in HELD]
+PLACED = [{"text": ["river"], "answer_start": [0]}, {"text": [], "answer_start": []}] * 45
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"question": ["who is it?"] * 90, "passage": HELD, "answer": IN_FIRST},
+        {"kontext": HELD, "frage": texts(90, 6, 3), "antwort": [None if n % 3 else word for n, word in enumerate(IN_FIRST)]},
+        {"q": texts(90, 7, 4), "c": HELD, "a": PLACED},
+        {"id": list(range(90)), "title": ["x"] * 90, "context": HELD, "question": texts(90, 7, 4), "answers": PLACED},
+    ],
+)
+def test_answers_that_stand_in_another_column_or_have_their_places_show_questions_on_a_text(columns):
+    name, taken = chosen(**columns)
+    assert name == "question-answering" and set(taken.values()) == columns.keys() - {"id", "title"}
+    assert columns[taken["context"]] is HELD and list(taken) == ["question", "context", "answers"]
+    apart = {**columns, taken["answers"]: [f"word{n}" for n in range(90)]}
+    assert chosen(**apart)[0] != "question-answering"
 
 
 @pytest.mark.parametrize("columns", [{"text": texts(90, 9)}, {"n": list(range(90)), "m": list(range(90))}, {"text": [None] * 9}])
