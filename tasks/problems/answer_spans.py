@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -74,6 +75,38 @@ def build_span_network(encoder: nn.Module, width: int, pooling: Pooling) -> nn.M
             return {"logits": torch.cat([none[:, None, None].expand(-1, 1, 2), spans], dim=1)}
 
     return SpanNetwork()
+
+
+def load_span_network(path: Path) -> nn.Module:
+    """A model with the head that it was fine-tuned with, as `save_pretrained` wrote both; `forward` as a span network's.
+
+    Such models tell that there is no answer by their first token, as SQuAD 2.0 has it.
+    """
+    import torch
+    from transformers import AutoModelForQuestionAnswering
+
+    network = AutoModelForQuestionAnswering.from_pretrained(
+        path, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+    )
+
+    class OwnSpans(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+            self.encoder = network.base_model
+            self.pooling = "own"
+            self.segments = segments_of(network)
+
+        def forward(
+            self, input_ids: torch.Tensor, attention_mask: torch.Tensor, context_mask: torch.Tensor, token_type_ids: torch.Tensor
+        ) -> dict[str, torch.Tensor]:
+            segments = {"token_type_ids": token_type_ids.clamp(max=self.segments - 1)} if self.segments > 1 else {}
+            outputs = self.network(input_ids=input_ids, attention_mask=attention_mask, **segments)
+            both = torch.stack([outputs.start_logits, outputs.end_logits], dim=-1).float()
+            spans = both.masked_fill(context_mask.unsqueeze(-1) == 0, -torch.inf)
+            return {"logits": torch.cat([both[:, :1], spans], dim=1)}
+
+    return OwnSpans()
 
 
 def segments_of(encoder: nn.Module) -> int:

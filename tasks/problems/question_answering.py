@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,15 @@ from tasks.data.alignment import Alignment
 from tasks.data.answers import NO_ANSWER, Place, answer_texts, context_of, move_answers, move_place, places_of, write_places
 from tasks.data.redaction.placeholders import aligned_view
 from tasks.problems import classifier, metrics
-from tasks.problems.answer_spans import Span, build_span_network, confidence, find_spans, fit_threshold, span_loss
+from tasks.problems.answer_spans import (
+    Span,
+    build_span_network,
+    confidence,
+    find_spans,
+    fit_threshold,
+    load_span_network,
+    span_loss,
+)
 from tasks.problems.answer_windows import Window, collate_windows, encode_windows
 from tasks.problems.baselines import answers as baselines
 from tasks.problems.encoder_head import Encoder
@@ -42,8 +50,9 @@ from tasks.problems.types import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
     from torch import nn
-    from transformers import PreTrainedTokenizerBase, Trainer
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
     from tasks.problems.classifier import Pooling
     from tasks.problems.probing import Probe
@@ -92,6 +101,8 @@ class QuestionAnswering(Encoder):
         return tokenizer
 
     def build_model(self, spec: Spec, base: Path, tokenizer: PreTrainedTokenizerBase, adapt: Adapt) -> tuple[nn.Module, Spec]:
+        if spec.head == "own":
+            return load_span_network(base), spec
         encoder, width, own = classifier.load_encoder(base, spec.pooling)  # type: ignore[arg-type]
         pooling = spec.pooling or _pooling_of_none(own, tokenizer)
         if getattr(encoder, "pooler", None) is not None:
@@ -103,6 +114,10 @@ class QuestionAnswering(Encoder):
 
     def drops_pooler(self, base: Path, probe: Probe, *, trained: bool) -> bool:
         return True
+
+    def model_logits(self, model: PreTrainedModel, ids: torch.Tensor) -> Any:
+        outputs = model(input_ids=ids, attention_mask=ids.new_ones(ids.shape))
+        return outputs.start_logits + outputs.end_logits
 
     # --- rows ---
 

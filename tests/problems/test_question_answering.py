@@ -15,6 +15,7 @@ from configs.schema import Full
 from tasks.common.bases import find_base
 from tasks.data.answers import NO_ANSWER, Place, answer_texts, context_of, places_of, read_answers, write_places
 from tasks.data.text_parts import MARK, join_parts
+from tasks.learning.finetuned import read_finetuned
 from tasks.learning.network import build_network, spec_of
 from tasks.problems import problem_of
 from tasks.problems.answer_spans import NOTHING, best_span, confidence, find_spans, fit_threshold
@@ -238,3 +239,31 @@ def test_baselines_answer_with_what_stands_there_or_with_nothing():
     assert found["known answers, the longest"] == ["red sea", "", ""]
     for predictions in found.values():
         assert all(answer in context_of(text) for answer, text in zip(predictions, asked, strict=True))
+
+
+def test_a_model_fine_tuned_elsewhere_answers_with_its_own_head_as_transformers_reads_it(pair_folder, tmp_path):
+    import torch
+    from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+    torch.manual_seed(4)
+    AutoModelForQuestionAnswering.from_pretrained(pair_folder).save_pretrained(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(pair_folder)
+    tokenizer.save_pretrained(tmp_path)
+    found = read_finetuned(tmp_path, NAME, 32)
+    network = build_network(found.spec(NAME, 32), tmp_path)
+    texts = [
+        join_parts((" ".join(words[:2]), " ".join(words[2:])))
+        for words in (Random(n).choices(tiny.FILLERS, k=14) for n in range(6))
+    ]
+    answers = problem_of(NAME).answer_texts(network, texts, Writing(0), 3, nullcontext)
+    model = AutoModelForQuestionAnswering.from_pretrained(tmp_path).eval()
+    for text, answer in zip(texts, answers, strict=True):
+        encoded = tokenizer(*text.split(MARK), return_tensors="pt", return_offsets_mapping=True, return_token_type_ids=True)
+        offsets = encoded.pop("offset_mapping")[0].tolist()
+        with torch.inference_mode():
+            out = model(**encoded)
+        starts, ends = out.start_logits[0].tolist(), out.end_logits[0].tolist()
+        own = [place for place, part in enumerate(encoded.sequence_ids(0)) if part == 1]
+        score, first, last = max((starts[i] + ends[j], i, j) for i in own for j in own if i <= j)
+        expected = [(offsets[first][0], offsets[last][1])] if score > starts[0] + ends[0] else []
+        assert answer.prediction == write_places(expected)

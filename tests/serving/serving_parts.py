@@ -36,6 +36,7 @@ def version(
     from tasks.learning.device import numerics
     from tasks.learning.network import TRAINABLE, build_network, spec_of
     from tasks.problems import problem_of
+    from tasks.serving.found_answers import predictions_of
     from tasks.serving.packaged_model import Preparation, load_package, save_package
     from tasks.serving.smoke_test import write_check
 
@@ -64,7 +65,7 @@ def version(
     kept = save_package(folder / "trained", spec, settings, folder / "kept")
     said = load_package(kept, found.path, home or folder, {}).predict(texts)
     scores = said["score"].tolist() if "score" in said else None
-    write_check(kept, texts, said.iloc[:, 0].tolist(), scores, numerics(settings.precision))
+    write_check(kept, texts, predictions_of(said), scores, numerics(settings.precision))
     return kept
 
 

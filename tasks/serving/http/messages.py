@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
@@ -133,8 +132,7 @@ class Messages:
         examples: list[Any] = [{fields.text: first, fields.pair: second}] if pairs else [first, second]
         many = Field(min_length=1, max_length=max_rows, examples=[examples])
         self.Many = make_model("Questions", "Many texts.", {fields.many: (list[each], many)})
-        tag = Discriminator(partial(_question_tag, fields))
-        either: Any = Annotated[Annotated[self.One, Tag("one")] | Annotated[self.Many, Tag("many")], tag]
+        either: Any = Annotated[Annotated[self.One, Tag("one")] | Annotated[self.Many, Tag("many")], Discriminator(self._tag_of)]
         self.question: TypeAdapter[Any] = TypeAdapter(either)
         self.Answer: type[BaseModel] = ANSWERS[facts_of(problem).target]
         self.Answers = create_model("Answers", answers=(list[self.Answer], ...), version=(str, ...))  # type: ignore[name-defined]
@@ -146,6 +144,10 @@ class Messages:
         if self.pairs:
             return [join_parts(getattr(each, name) for name in self.fields[:2]) for each in questions]
         return [plain_part(each if isinstance(each, str) else each.text) for each in questions]
+
+    def _tag_of(self, value: object) -> str | None:
+        fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+        return "many" if self.fields.many in fields else "one" if self.fields.text in fields else None
 
     @property
     def expected(self) -> str:
@@ -159,11 +161,6 @@ class Messages:
     def field_of(self, place: int | None) -> str:
         """Where a text stands in a body: by its place among many, or None where it came alone."""
         return f"body.{self.fields.text}" if place is None else f"body.{self.fields.many}.{place}"
-
-
-def _question_tag(names: QuestionFields, value: object) -> str | None:
-    fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    return "many" if names.many in fields else "one" if names.text in fields else None
 
 
 def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
