@@ -45,6 +45,11 @@ class Window:
         return NO_ANSWER
 
 
+def most_tokens(max_length: int) -> int:
+    """Tokens of an input that are read for sure: each window adds a quarter of its length at the least."""
+    return MOST_WINDOWS * max_length // 4
+
+
 def encode_windows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[Window]:
     """The windows of inputs of a question and a context, in their order; a question gets half of a window at the most.
 

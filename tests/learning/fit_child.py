@@ -20,6 +20,7 @@ from tasks.learning.objectives.run import TrainingMaterial, train_network
 
 ADAPTERS = {
     "full": Full(), "lora": Lora(r=4, dropout=0.1), "decoder": Lora(r=4, dropout=0.1), "pairs": Full(),
+    "answers": Lora(r=4, dropout=0.1),
 }  # fmt: skip
 TRAINING = {"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "checkpoint_every": 4, "seed": 3}
 ROWS = 44  # 6 steps an epoch, the last one short
@@ -69,12 +70,13 @@ def child(base, run, adapter, settings, moments, room):
     listener = Listener(log, lambda step, _: moments(f"step {step}"), said.append)
     preference = adapter == "pairs"
     decoder = adapter == "decoder" or preference
-    draw = tiny.preferences if preference else tiny.pairs if decoder else tiny.frame
+    finds = adapter == "answers"
+    draw = tiny.preferences if preference else tiny.pairs if decoder else tiny.answer_rows if finds else tiny.frame
     rows, held_out = draw(ROWS, 0), draw(20, 1)
-    labels = () if decoder else tuple(sorted(set(rows["target"])))
-    problem = "text-generation" if decoder else "text-classification"
+    labels = () if decoder or finds else tuple(sorted(set(rows["target"])))
+    problem = "text-generation" if decoder else "question-answering" if finds else "text-classification"
     objective = Preference() if preference else Supervised()
-    spec = spec_of(problem, ADAPTERS[adapter], labels, 16, settings["seed"], find_base(base))
+    spec = spec_of(problem, ADAPTERS[adapter], labels, 24 if finds else 16, settings["seed"], find_base(base))
     outcome = {"error": None, "weights": None}
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, most[1]) if room else most)
