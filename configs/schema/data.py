@@ -178,6 +178,11 @@ class Data(Frozen):
                 raise ValueError(f"{reads} and {says} are one column, `{getattr(self, reads)}`: a model would be given its answer")
         if self.text_pair is not None and self.text_pair in (self.text, self.label, self.labels, self.number):
             raise ValueError(f"text_pair is the column `{self.text_pair}`, which is text, label or number too: name another")
+        listed = self.labels if isinstance(self.labels, tuple) else ()
+        if read := [name for name in ("text", "text_pair") if getattr(self, name) in listed]:
+            raise ValueError(
+                f"{read[0]} is the column `{getattr(self, read[0])}`, and labels names it too: a model would be given its answer"
+            )
         if self.completion == self.rejected:
             raise ValueError(f"completion and rejected are one column, `{self.rejected}`: nothing would be preferred to anything")
         return self

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from tasks.data.labels import canonical_label
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _APPLIES, _DOES_NOT = frozenset({"1", "true"}), frozenset({"0", "false"})
 
@@ -26,6 +33,21 @@ def labels_of(target: str) -> tuple[str, ...]:
 def all_labels(targets: Iterable[str]) -> tuple[str, ...]:
     """The labels that occur in sets, in order."""
     return tuple(sorted({label for target in set(targets) for label in labels_of(target)}))
+
+
+def label_flags(targets: Collection[str] | pd.Series, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """(n, labels): which of the labels each set holds."""
+    place = {label: number for number, label in enumerate(labels)}
+    flags = np.zeros((len(targets), len(labels)), dtype=bool)
+    for row, target in enumerate(targets):
+        flags[row, [place[label] for label in labels_of(target) if label in place]] = True
+    return flags
+
+
+def rows_by_label(targets: Sequence[str]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Label -> (n,) True for the sets that hold it, of every label that occurs."""
+    labels = all_labels(targets)
+    return dict(zip(labels, label_flags(targets, labels).T, strict=True))
 
 
 def set_scores(predictions: Sequence[str | None], targets: Sequence[str | None]) -> list[float]:

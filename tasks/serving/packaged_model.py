@@ -15,6 +15,7 @@ from configs.errors import InfraError, InputError
 from configs.schema import Decoding, facts_of
 from tasks.common.bases import base_files, find_base, read_base
 from tasks.common.files import atomic_folder, is_valid
+from tasks.data.label_sets import labels_of
 from tasks.data.normalise import normalise_text
 from tasks.data.redaction.key import key_id, redaction_key
 from tasks.data.redaction.redact import Redactor
@@ -90,7 +91,7 @@ class PackagedModel:
     def predict(self, texts: Sequence[str], batch_size: int = 64) -> pd.DataFrame:
         """Raw texts -> one line each.
 
-        `label`, or `labels` as a JSON list, and `score`, its probability; `number`; or `text`, the answer.
+        `label`, or `labels`, a list, and `score`, its probability; `number`; or `text`, the answer.
         """
         import pandas as pd
 
@@ -101,8 +102,8 @@ class PackagedModel:
         predictions = [answer.prediction for answer in answers]
         facts = facts_of(spec.problem)
         if facts.has_labels:
-            name = "label" if facts.has_classes else "labels"
-            return pd.DataFrame({name: predictions, "score": [answer.score for answer in answers]})
+            named = {"label": predictions} if facts.has_classes else {"labels": [list(labels_of(each)) for each in predictions]}
+            return pd.DataFrame({**named, "score": [answer.score for answer in answers]})
         if facts.is_number:
             return pd.DataFrame({"number": [float(prediction) for prediction in predictions]})
         return pd.DataFrame({"text": predictions})
