@@ -118,9 +118,9 @@ def pack_model(
     folder = save_package(trained.folder, _spec(trained), preparation, trained.folder.parent / "kept")
     package = load_package(folder, run.base.path, home.path)
     texts = open_snapshot(home, run.snapshot).frame("test")["text"].head(CHECKED_ROWS).tolist()
-    expected = package.predict(texts)
-    answers, scores = expected.iloc[:, 0].tolist(), expected["score"].tolist() if "score" in expected else None
-    write_check(folder, texts, answers, scores, numerics(pipeline.training.precision))
+    answers = package.answer(texts)
+    expected = package.answer_table(answers)
+    write_check(folder, texts, answers, numerics(pipeline.training.precision))
     example = _example_row(pipeline, texts)
     variant = json_sha256(replace(preparation, base_uri="").values())[:16]  # where its base lies is no answer's matter
     uri = tracking.log_model(run.run_id, folder, PYFUNC, example, (example, expected.head(1)), variant)

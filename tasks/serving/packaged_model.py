@@ -22,7 +22,7 @@ from tasks.data.redaction.redact import Redactor
 from tasks.learning.device import autocast, numerics
 from tasks.learning.network import SPEC, TRAINABLE, build_network, read_spec, save_spec
 from tasks.problems import problem_of
-from tasks.problems.types import Network, Spec, Writing
+from tasks.problems.types import Network, NetworkAnswer, Spec, Writing
 from tasks.serving.text_preparation import PreparedTexts, Recipe
 
 if TYPE_CHECKING:
@@ -89,18 +89,22 @@ class PackagedModel:
         return [text if isinstance(text, PreparedTexts) else next(fresh) for text in texts]
 
     def predict(self, texts: Sequence[str], batch_size: int = 64) -> pd.DataFrame:
-        """Raw texts -> one line each.
+        """Raw texts -> one line each, as `answer_table` has it."""
+        return self.answer_table(self.answer(texts, batch_size))
 
-        `label`, or `labels`, a list, and `score`, its probability; `number`; or `text`, the answer.
-        """
+    def answer(self, texts: Sequence[str], batch_size: int = 64) -> list[NetworkAnswer]:
+        """Raw texts -> one answer each, as it is logged and compared."""
+        if not texts:
+            return []
+        how = autocast(numerics(self.preparation.precision))  # type: ignore[arg-type]
+        problem, ready = problem_of(self.network.spec.problem), self.prepare(texts)
+        return problem.answer_texts(self.network, ready, self.preparation.writing, batch_size, how)
+
+    def answer_table(self, answers: Sequence[NetworkAnswer]) -> pd.DataFrame:
+        """One line an answer: `label`, or `labels`, a list, and `score`, its probability; `number`; or `text`, the answer."""
         import pandas as pd
 
-        spec, ready = self.network.spec, self.prepare(texts) if texts else []
-        how = autocast(numerics(self.preparation.precision))  # type: ignore[arg-type]
-        problem, writing = problem_of(spec.problem), self.preparation.writing
-        answers = problem.answer_texts(self.network, ready, writing, batch_size, how) if ready else []
-        predictions = [answer.prediction for answer in answers]
-        facts = facts_of(spec.problem)
+        predictions, facts = [answer.prediction for answer in answers], facts_of(self.network.spec.problem)
         if facts.has_labels:
             named = {"label": predictions} if facts.has_classes else {"labels": [list(labels_of(each)) for each in predictions]}
             return pd.DataFrame({**named, "score": [answer.score for answer in answers]})
