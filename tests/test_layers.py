@@ -56,13 +56,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.gate": (*TYPES, "tasks.gate", "tasks.stats"),
     "tasks.drift": (*TYPES, "tasks.drift", "tasks.stats"),
     "tasks.data.normalise": (*TYPES,),
+    "tasks.data.alignment": (*TYPES, "tasks.data.normalise"),
     "tasks.data.labels": (*TYPES, "tasks.data.normalise"),
     "tasks.data.label_sets": (*TYPES, "tasks.data.labels"),
     "tasks.data.numbers": (*TYPES, "tasks.data.normalise"),
     "tasks.data.feedback": (
         *TYPES, "tasks.data.normalise", "tasks.data.labels", "tasks.data.label_sets", "tasks.data.redaction", "tasks.common",
     ),
-    "tasks.data.redaction": (*TYPES, "tasks.data.redaction", "tasks.data.normalise"),
+    "tasks.data.redaction": (*TYPES, "tasks.data.redaction", "tasks.data.normalise", "tasks.data.alignment"),
     "tasks.data.sources": (*TYPES, "tasks.data.sources", "tasks.common", "tasks.identity"),
     "tasks.data.preparation": (
         *TYPES, "tasks.data.preparation", "tasks.data.sources", "tasks.data.redaction", "tasks.data.normalise", "tasks.data.labels",
