@@ -36,6 +36,7 @@ TYPES = ("configs.schema", "configs.errors", "configs.credentials", "tasks.data.
 SPELLING = (
     "tasks.data.labels",
     "tasks.data.label_sets",
+    "tasks.data.spans",
     "tasks.data.numbers",
     "tasks.data.redaction.placeholders",
 )  # of a label, and what a network reads: no part of preparing data
@@ -58,16 +59,19 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.data.normalise": (*TYPES,),
     "tasks.data.alignment": (*TYPES, "tasks.data.normalise"),
     "tasks.data.labels": (*TYPES, "tasks.data.normalise"),
-    "tasks.data.label_sets": (*TYPES, "tasks.data.labels"),
+    "tasks.data.label_sets": (*TYPES, "tasks.data.labels", "tasks.data.spans"),
+    "tasks.data.spans": (*TYPES, "tasks.data.labels", "tasks.data.alignment"),
     "tasks.data.numbers": (*TYPES, "tasks.data.normalise"),
     "tasks.data.feedback": (
         *TYPES, "tasks.data.normalise", "tasks.data.labels", "tasks.data.label_sets", "tasks.data.redaction", "tasks.common",
+        "tasks.data.spans",
     ),
     "tasks.data.redaction": (*TYPES, "tasks.data.redaction", "tasks.data.normalise", "tasks.data.alignment"),
     "tasks.data.sources": (*TYPES, "tasks.data.sources", "tasks.common", "tasks.identity"),
     "tasks.data.preparation": (
         *TYPES, "tasks.data.preparation", "tasks.data.sources", "tasks.data.redaction", "tasks.data.normalise", "tasks.data.labels",
-        "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.feedback", "tasks.common",
+        "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.feedback", "tasks.data.spans", "tasks.data.alignment",
+        "tasks.common",
     ),
     "tasks.data": (*TYPES, "tasks.data", "tasks.common"),
     "tasks.data.text_stats": (*TYPES, "tasks.data", "expectations.measures"),

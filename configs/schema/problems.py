@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 ProblemName = Literal[
-    "text-classification", "multi-label-classification", "text-regression", "text-generation", "text2text-generation",
-    "summarization", "translation",
+    "text-classification", "multi-label-classification", "text-regression", "token-classification",
+    "text-generation", "text2text-generation", "summarization", "translation",
 ]  # fmt: skip
 BleuTokenizer = Literal["13a", "intl", "char", "zh", "none"]
 
@@ -38,9 +38,11 @@ BLEU = Metric("bleu", "BLEU", "share", True)
 CHRF = Metric("chrf", "chrF", "share", True)
 TER = Metric("ter", "TER", "share", False)
 
-TARGET_COLUMNS: dict[str, Literal["label", "labels", "number", "completion"]] = {
+TargetColumn = Literal["label", "labels", "spans", "number", "completion"]
+TARGET_COLUMNS: dict[str, TargetColumn] = {
     "label": "label",
     "labels": "labels",
+    "spans": "spans",
     "number": "number",
     "text": "completion",
 }
@@ -50,15 +52,16 @@ TARGET_COLUMNS: dict[str, Literal["label", "labels", "number", "completion"]] = 
 class ProblemFacts:
     """What a problem reads and says.
 
-    `target` is what a row has to be answered with: one label of a fixed set, any number of them, a number, or a text. `metrics` are
-    those that pages show. `primary` is the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is
-    the one that a model's history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask.
-    `reads_pairs`: it may read two texts beside one another. `pairs_tokenizers`: targets may have a tokenizer and a language of
-    their own. `continues_text`: answers go on where what was read ends. `family` is the problem whose rows, contract and networks
-    these are, where another's are: the two differ in their defaults and in how texts are scored.
+    `target` is what a row has to be answered with: one label of a fixed set, any number of them, any number of spans of the text
+    with a label each, a number, or a text. `metrics` are those that pages show. `primary` is the mean of what the gate compares of
+    rows, which `compared` says in words. `life_metric` is the one that a model's history draws. `feedback` is how a person corrects
+    an answer, `examples` are two texts to ask. `reads_pairs`: it may read two texts beside one another. `pairs_tokenizers`: targets
+    may have a tokenizer and a language of their own. `continues_text`: answers go on where what was read ends. `family` is the
+    problem whose rows, contract and networks these are, where another's are: the two differ in their defaults and in how texts are
+    scored.
     """
 
-    target: Literal["label", "labels", "number", "text"]
+    target: Literal["label", "labels", "spans", "number", "text"]
     metrics: tuple[Metric, ...]
     primary: Metric
     compared: str
@@ -73,7 +76,7 @@ class ProblemFacts:
     @property
     def has_labels(self) -> bool:
         """Whether targets are labels of a fixed set: there is a vocabulary to hold them against."""
-        return self.target in ("label", "labels")
+        return self.target in ("label", "labels", "spans")
 
     @property
     def has_classes(self) -> bool:
@@ -82,8 +85,13 @@ class ProblemFacts:
 
     @property
     def has_label_sets(self) -> bool:
-        """Whether each target is a set of labels (tasks/data/label_sets.py)."""
-        return self.target == "labels"
+        """Whether each target holds any number of labels: is a set of them, or spans with one each (tasks/data/label_sets.py)."""
+        return self.target in ("labels", "spans")
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether each target is spans of the text, with a label each (tasks/data/spans.py)."""
+        return self.target == "spans"
 
     @property
     def is_number(self) -> bool:
@@ -96,7 +104,7 @@ class ProblemFacts:
         return "prompt" if self.writes_text else "text"
 
     @property
-    def target_column(self) -> Literal["label", "labels", "number", "completion"]:
+    def target_column(self) -> TargetColumn:
         """The setting under `data` that names the column of targets."""
         return TARGET_COLUMNS[self.target]
 
@@ -161,6 +169,22 @@ FACTS: dict[ProblemName, ProblemFacts] = {
         feedback="label",
         examples=("The parcel came two days late and the box was open.", "All as promised."),
         reads_pairs=True,
+    ),
+    "token-classification": ProblemFacts(
+        target="spans",
+        metrics=(
+            F1_ROWS,
+            Metric("rows_right", "texts all right", "share", True),
+            Metric("f1_micro", "F1 micro", "share", True),
+            Metric("precision_micro", "precision", "share", True),
+            Metric("recall_micro", "recall", "share", True),
+            Metric("f1_macro", "F1 macro", "share", True),
+        ),
+        primary=F1_ROWS,
+        compared="F1 of each text's entities, place and type exact",
+        life_metric=F1_ROWS,
+        feedback="label",
+        examples=("Ada Lovelace wrote to Charles Babbage in London.", "The meeting with Acme is in Oslo on Monday."),
     ),
     "text-generation": ProblemFacts(
         target="text",

@@ -19,7 +19,7 @@ from configs.errors import InfraError
 from configs.schema import ProblemName, facts_of
 from tasks.common.files import replaced_file
 from tasks.common.workspace import world_faults
-from tasks.data.label_sets import labels_of, write_label_set
+from tasks.data.label_sets import labels_of, rename_labels
 from tasks.data.labels import by_fold, canonical_label, respell_label
 from tasks.data.normalise import key_text, unusable_reason
 from tasks.data.redaction.placeholders import network_view
@@ -157,10 +157,12 @@ def sets_spelled_as_known(sets: Sequence[str | None], known: set[str], redactor:
     """Sets of labels that people wrote, each label as `spelled_as_known` has it; None where one of them has no spelling."""
     parts = [() if each is None else labels_of(each) for each in sets]
     spelled = iter(spelled_as_known([label for part in parts for label in part], known, redactor))
-    spelled_sets = [[next(spelled) for _ in part] for part in parts]
+    names = [{label: next(spelled) for label in part} for part in parts]
     return [
-        None if each is None or None in labels else write_label_set(label for label in labels if label is not None)
-        for each, labels in zip(sets, spelled_sets, strict=True)
+        None
+        if each is None or None in own.values()
+        else rename_labels(each, {old: new for old, new in own.items() if new is not None})
+        for each, own in zip(sets, names, strict=True)
     ]
 
 

@@ -178,10 +178,11 @@ class DifferenceScale:
 
 
 class NetworkAnswer(NamedTuple):
-    """A network's answer to one text: a label or a text, and its probability where it has one."""
+    """A network's answer to one text: a label or a text, and its probability where it has one; of spans each one's score too."""
 
     prediction: str
     score: float | None
+    parts: tuple[float, ...] = ()
 
 
 def padding_token(tokenizer: PreTrainedTokenizerBase) -> int:

@@ -13,6 +13,7 @@ from tasks.data.label_sets import read_indicators, read_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import holds_half_character
 from tasks.data.numbers import FORM, canonical_number
+from tasks.data.preparation.span_columns import read_span_columns
 from tasks.data.preparation.split import SPLITS
 from tasks.data.redaction.pseudonyms import file_name, pseudonyms_of
 from tasks.data.redaction.redact import Redactor
@@ -93,7 +94,10 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
     }  # fmt: skip
     out["id"] = _numbered_ids(chunk, own)
     refused: dict[int, str] = {}
+    spans = settings.target == "spans"
     for name, column in settings.names.items():
+        if spans and name in ("text", "target"):
+            continue
         if name == "id":
             out[name] = _read_ids(chunk, column, settings.redactor)
             continue
@@ -111,6 +115,9 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
             _check_length(out[name], chunk, column, settings.data.max_characters)
         if name == "time":
             out[name] = read_times(out[name], chunk, column)
+    if spans:
+        out["text"], out["target"] = read_span_columns(chunk, settings.data, refused)
+        _check_length(out["text"], chunk, settings.names["text"], settings.data.max_characters)
     if labels := [column for name, column in settings.names.items() if name.startswith(INDICATOR)]:
         out["target"] = _read_indicators(chunk, labels, refused)
     out["text"] = _join_inputs(out["text"], out.pop("text_pair", None))

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import facts_of
+from configs.schema import ProblemFacts, facts_of
 from tasks.data.normalise import key_text, normalise_text, unusable_reason
 from tasks.data.preparation.deduplicate import Signatures, blank_signatures, shingle_words, signatures_of_words, text_keys
 from tasks.data.preparation.load import RawRows
+from tasks.data.preparation.span_columns import move_rows
 from tasks.data.preparation.split import SPLITS, split_position
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import OVER_BUDGET, Redactor
@@ -65,7 +66,7 @@ def index_rows(raw: RawRows, redactor: Redactor | None) -> tuple[Dataset, Marks]
     """
     marks = Marks.blank(len(raw), raw.folder)
     prepared = raw.rows.with_format("arrow").map(
-        _PreparationPass(marks, redactor, layout=facts_of(raw.problem).writes_text),
+        _PreparationPass(marks, redactor, facts_of(raw.problem)),
         batched=True,
         batch_size=_BATCH,
         with_indices=True,
@@ -94,8 +95,8 @@ def _have_no_pair(targets: list[str], rejected: list[str]) -> list[bool]:
 class _PreparationPass:
     """One batch at a time: prepared columns out, marks filled in."""
 
-    def __init__(self, marks: Marks, redactor: Redactor | None, layout: bool) -> None:
-        self.marks, self.redactor, self.layout = marks, redactor, layout
+    def __init__(self, marks: Marks, redactor: Redactor | None, facts: ProblemFacts) -> None:
+        self.marks, self.redactor, self.layout, self.has_spans = marks, redactor, facts.writes_text, facts.has_spans
         self.costly: set[str] = set()  # values of this batch over the budget of their search
 
     def __call__(self, batch: pa.Table, indices: Sequence[int]) -> pa.Table:
@@ -105,9 +106,14 @@ class _PreparationPass:
         first, last = indices[0], indices[-1] + 1
         self.costly.clear()
         raw = [text or "" for text in columns["text"]]
-        plain = [normalise_text(text, self.layout) for text in raw]
-        texts = self._redact_texts(plain)
-        targets = self._redact_answers(columns["target"]) if self.layout else [target or "" for target in columns["target"]]
+        unusable = dict[int, str]()
+        if self.has_spans:
+            plain, clean, targets, unusable = move_rows(raw, columns["target"], self.redactor)
+            texts = self._note_costly(plain, clean)
+        else:
+            plain = [normalise_text(text, self.layout) for text in raw]
+            texts = self._redact_texts(plain)
+            targets = self._redact_answers(columns["target"]) if self.layout else [target or "" for target in columns["target"]]
         out = {"text": texts, "target": targets, "group": self._redact_distinct(columns["group"])}
         answers = targets
         if "rejected" in batch.column_names:
@@ -115,6 +121,7 @@ class _PreparationPass:
             self.marks.pairless[first:last] = _have_no_pair(targets, rejected)
             answers = [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
         self._fill_marks(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
+        self.marks.unusable |= {first + place: reason for place, reason in unusable.items()}
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):
             out[name] = [value or NOT_NAMED for value in self._redact_distinct(batch.column(name).to_pylist())]
@@ -131,7 +138,9 @@ class _PreparationPass:
         """The texts redacted; one over its budget becomes empty."""
         if self.redactor is None:
             return texts
-        clean = self.redactor.redact_each(texts)
+        return self._note_costly(texts, self.redactor.redact_each(texts))
+
+    def _note_costly(self, texts: list[str], clean: list[str | None]) -> list[str]:
         self.costly.update(text for text, after in zip(texts, clean, strict=True) if after is None)
         return [after or "" for after in clean]
 
