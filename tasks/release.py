@@ -23,6 +23,8 @@ from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.common.processes import ONE_THREAD
 from tasks.context import TrainingRun
+from tasks.data.sources.columns import input_column
+from tasks.data.spans import spans_of_entities
 from tasks.data.text_parts import split_parts
 from tasks.identity.keys import json_sha256
 from tasks.snapshots import open_snapshot
@@ -141,6 +143,8 @@ def compare_answers(expected: pd.DataFrame, answers: pd.DataFrame, uri: str) -> 
     """Refuse a stored model whose answers are not those of the model in memory."""
     if len(answers) != len(expected):
         raise InfraError(f"{uri} does not answer as the trained model did: {len(answers)} answers to {len(expected)} texts")
+    if "entities" in expected:
+        expected, answers = (frame.assign(entities=frame["entities"].map(spans_of_entities)) for frame in (expected, answers))
     words = [name for name in expected.columns if name not in ("score", "number")]
     wrong = sum(int((expected[name].astype(str).to_numpy() != answers[name].astype(str).to_numpy()).sum()) for name in words)
     gaps = [_largest_gap(expected[name], answers[name]) for name in ("score", "number") if name in expected]
@@ -229,5 +233,5 @@ def _example_row(pipeline: Pipeline, texts: list[str]) -> pd.DataFrame:
     """One row as a caller would send it, under the data's own column name."""
     import pandas as pd
 
-    columns = [getattr(pipeline.data, pipeline.facts.input_column), pipeline.data.text_pair]
+    columns = [input_column(pipeline.data, pipeline.problem), pipeline.data.text_pair]
     return pd.DataFrame([split_parts(text) for text in texts[:1]], columns=[name for name in columns if name is not None])

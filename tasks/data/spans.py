@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 from tasks.data.alignment import Alignment
 from tasks.data.labels import canonical_label
@@ -82,6 +83,20 @@ def move_spans(target: str, alignment: Alignment, text: str) -> str:
             new = (moved.pop()[0], new[1], label)
         moved.append(new)
     return check_spans(moved, text)
+
+
+def write_entities(spans: Sequence[Span], scores: Sequence[float]) -> str:
+    """Spans as people are told them, as JSON: `[{"label": "PERSON", "start": 0, "end": 3, "score": 0.98}]`."""
+    entities = [
+        {"label": label, "start": start, "end": end, "score": score}
+        for (start, end, label), score in zip(spans, scores, strict=True)
+    ]
+    return json.dumps(entities, ensure_ascii=False)
+
+
+def spans_of_entities(entities: Iterable[Mapping[str, Any]]) -> str:
+    """The spans, as they are kept, of entities that `write_entities` wrote and JSON read."""
+    return write_spans((each["start"], each["end"], each["label"]) for each in entities)
 
 
 def rename_labels(target: str, names: Mapping[str, str]) -> str:

@@ -183,6 +183,7 @@ class NetworkAnswer(NamedTuple):
     prediction: str
     score: float | None
     parts: tuple[float, ...] = ()
+    entities: str | None = None  # of spans, once they are put into the caller's text: as tasks/data/spans.py writes them
 
 
 def padding_token(tokenizer: PreTrainedTokenizerBase) -> int:
