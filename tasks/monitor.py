@@ -91,12 +91,13 @@ def _audit_correctness(pipeline: Pipeline, home: Home, answers: pd.DataFrame, fe
     """
     import pandas as pd
 
-    from tasks.data.feedback import labelled_answers, sets_spelled_as_known, spelled_as_known
+    from tasks.data.feedback import labelled_answers, sets_spelled_as_known, spelled_as_known, with_own_spans
     from tasks.data.label_sets import all_labels, set_scores
     from tasks.data.labels import canonical_label
     from tasks.data.preparation.load import redactor_of
 
     labels = labelled_answers(answers, feedback)
+    labels = with_own_spans(labels) if pipeline.facts.has_spans else labels
     label = answers["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
     heard, redactor = label.astype(object).where(label.notna(), None).tolist(), redactor_of(pipeline.data, home.path)
     if pipeline.facts.has_label_sets:

@@ -60,7 +60,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.data.alignment": (*TYPES, "tasks.data.normalise"),
     "tasks.data.labels": (*TYPES, "tasks.data.normalise"),
     "tasks.data.label_sets": (*TYPES, "tasks.data.labels", "tasks.data.spans"),
-    "tasks.data.spans": (*TYPES, "tasks.data.labels", "tasks.data.alignment"),
+    "tasks.data.spans": (*TYPES, "tasks.data.alignment"),
     "tasks.data.numbers": (*TYPES, "tasks.data.normalise"),
     "tasks.data.feedback": (
         *TYPES, "tasks.data.normalise", "tasks.data.labels", "tasks.data.label_sets", "tasks.data.redaction", "tasks.common",
@@ -70,7 +70,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.data.sources": (*TYPES, "tasks.data.sources", "tasks.common", "tasks.identity"),
     "tasks.data.preparation": (
         *TYPES, "tasks.data.preparation", "tasks.data.sources", "tasks.data.redaction", "tasks.data.normalise", "tasks.data.labels",
-        "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.feedback", "tasks.data.spans", "tasks.data.alignment",
+        "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.feedback", "tasks.data.spans", "tasks.data.span_cells",
+        "tasks.data.alignment",
         "tasks.common",
     ),
     "tasks.data": (*TYPES, "tasks.data", "tasks.common"),

@@ -107,7 +107,9 @@ def _levels(
 
 def _page_metric(pipeline: Pipeline) -> str:
     """The metric that the page draws over time: what audits measure."""
-    return {"label": "accuracy", "labels": "f1_rows", "number": "mae", "text": "accepted_answers"}[pipeline.facts.target]
+    return {"label": "accuracy", "labels": "f1_rows", "spans": "f1_rows", "number": "mae", "text": "accepted_answers"}[
+        pipeline.facts.target
+    ]
 
 
 def payload_of(pipeline: Pipeline, version: str, window: TrafficWindow, findings: tuple[Finding, ...]) -> dict[str, Any]:

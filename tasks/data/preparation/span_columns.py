@@ -9,7 +9,8 @@ from configs.schema import Data
 from tasks.data.alignment import Alignment, aligned_normalise
 from tasks.data.redaction.redact import Redactor
 from tasks.data.sources.chunk import Chunk, cell_text
-from tasks.data.spans import IntegerTags, UnusableSpans, move_spans, read_spans, read_tagged_words
+from tasks.data.span_cells import IntegerTags, read_spans, read_tagged_words
+from tasks.data.spans import UnusableSpans, move_spans
 from tasks.data.text_parts import plain_part
 
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     FiniteFloat,
@@ -18,31 +17,19 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     create_model,
-    model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
 
 from configs.schema import ProblemName, facts_of
 from tasks.data.text_parts import join_parts, plain_part
 from tasks.serving.http.answer_types import ANSWERS
+from tasks.serving.http.span_messages import corrected_spans
+from tasks.serving.http.strict_model import StrictModel
 
 # Characters of a refusal: whatever is repeated of a request is searched for credentials.
 LONGEST_WHERE = 200
 LONGEST_WHAT = 600  # why a version does not load, which has 500, is given whole
 MOST_LABELS = 200  # of a set that a person sends
-MOST_KEYS = 20  # of a body: each that is not read is a fault, and listing 100,000 of them holds all callers up for a second
-
-
-class StrictModel(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def refuse_many_keys(cls, body: object) -> object:
-        if isinstance(body, dict) and len(body) > MOST_KEYS:
-            raise PydanticCustomError("too_many_keys", "An object of more than {most} keys is not read", {"most": MOST_KEYS})
-        return body
 
 
 class Fault(BaseModel):
@@ -165,6 +152,7 @@ def _feedback_type(problem: ProblemName, max_characters: int) -> Any:
     values: dict[str, tuple[str, Any]] = {
         "label": ("The right label.", label),
         "labels": ("The right labels, none or many.", Annotated[list[label], Field(max_length=MOST_LABELS)]),
+        "spans": ("The right spans, in the text that was answered.", corrected_spans(max_characters)),
         "number": ("The right number.", FiniteFloat),
         "text": ("The better text.", Annotated[str, StringConstraints(min_length=1, max_length=max_characters)]),
     }
