@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tasks.report.run.rows import Calibration, ClassRow, Confusion, Generation, NumberFit, SliceRow, Unit, WorstError
+from tasks.report.run.rows import Calibration, ClassRow, Confusion, Generation, NumberFit, SliceRow, SpanReport, Unit, WorstError
 from tasks.report.stored import dump_page, load_page
 
 
@@ -229,6 +229,7 @@ class ReportData:
     errors: tuple[WorstError, ...] = ()
     generations: tuple[Generation, ...] = ()
     numbers: NumberFit | None = None
+    spans: SpanReport | None = None
     cost: Cost | None = None
     notices: tuple[str, ...] = ()
     format: int = 1
