@@ -94,7 +94,8 @@ def _words_of(cell: object) -> list[object]:
 
 def _list_of(cell: object) -> Sequence[object]:
     if isinstance(cell, str):
-        cell = _parse(cell.strip()) if cell.strip() else []
+        parsed = _parse(cell.strip()) if cell.strip() not in ("", "null") else []
+        cell = "" if parsed is None else parsed
     spans = [] if cell is None or cell != cell else cell
     if not isinstance(spans, list | tuple):
         raise UnusableSpans(f"is no list of spans: write {FORM}")
