@@ -25,6 +25,7 @@ from tasks.problems.types import (
     EncodedRows,
     Example,
     Floats,
+    Loss,
     Network,
     NetworkAnswer,
     ScoredBaseline,
@@ -38,8 +39,9 @@ from tasks.problems.types import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
     from torch import nn
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase, Trainer
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from tasks.problems.probing import Probe
 
@@ -95,26 +97,11 @@ class TokenClassification(Problem):
             examples.append({"input_ids": window.ids, "labels": tags})
         return examples
 
-    def make_trainer(
-        self,
-        network: Network,
-        rows: EncodedRows,
-        objective: Supervised,
-        settings: dict[str, object],
-        extend: Callable[[type[Trainer]], type[Trainer]],
-    ) -> Trainer:
-        from transformers import Trainer, TrainingArguments
+    def collator(self, network: Network) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
+        return collate_windows(network.pad_id)
 
-        trainer = extend(Trainer)(
-            model=network.model,
-            args=TrainingArguments(**{**settings, "prediction_loss_only": True}, label_names=["labels"]),
-            train_dataset=rows.train,
-            eval_dataset=rows.held_out or None,
-            data_collator=collate_windows(network.pad_id),
-            compute_loss_func=tag_loss,
-        )
-        trainer._loss_shifts_labels = False  # a tag for each token: nothing is shifted
-        return trainer
+    def loss_of(self, network: Network, rows: EncodedRows, objective: Supervised) -> Loss:
+        return tag_loss
 
     # --- answers ---
 

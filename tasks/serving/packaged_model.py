@@ -110,8 +110,8 @@ class PackagedModel:
     def answer_table(self, answers: Sequence[NetworkAnswer]) -> pd.DataFrame:
         """One line an answer.
 
-        `label`, or `labels`, a list, and `score`, its probability; `entities`, a list of {label, start, end, score} in characters of
-        the raw text, and `score`; `number`; or `text`, the answer.
+        `label`, or `labels`, a list, and `score`, its probability; `entities`, a list of {label, start, end, score} in characters
+        of the raw text, and `score`; `number`; or `text`, the answer.
         """
         import pandas as pd
 
