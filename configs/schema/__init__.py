@@ -16,10 +16,11 @@ from configs.schema.data import (
 )
 from configs.schema.evaluation import Decoding, Evaluation
 from configs.schema.gate import Gate, Guards, ScaledGate
+from configs.schema.metrics import EXACT_MATCH, NLL_OF_ROWS, BleuTokenizer, Metric
 from configs.schema.objectives import OBJECTIVES, Objective, Preference, Supervised, metric_titles
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
-from configs.schema.problems import EXACT_MATCH, NLL_OF_ROWS, BleuTokenizer, Metric, ProblemFacts, ProblemName, facts_of, family_of
+from configs.schema.problems import ProblemFacts, ProblemName, facts_of, family_of
 from configs.schema.section import Fraction, Frozen, Moment, Plain
 from configs.schema.training import Languages, Model, Training
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from configs.schema.problems import BleuTokenizer
+from configs.schema.metrics import BleuTokenizer
 from configs.schema.section import Fraction, Frozen
 
 

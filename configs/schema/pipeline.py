@@ -10,9 +10,10 @@ from configs.schema.adapters import Adapter, Lora
 from configs.schema.data import Contract, Data
 from configs.schema.evaluation import Decoding, Evaluation
 from configs.schema.gate import Gate
+from configs.schema.metrics import BLEU
 from configs.schema.objectives import Objective, Supervised
 from configs.schema.operations import Monitor, Release, Schedule, Serving
-from configs.schema.problems import BLEU, TARGET_COLUMNS, ProblemFacts, ProblemName, facts_of, family_of, with_defaults
+from configs.schema.problems import TARGET_COLUMNS, ProblemFacts, ProblemName, facts_of, family_of, with_defaults
 from configs.schema.section import Frozen, meant_name, written_as
 from configs.schema.training import Model, Training
 

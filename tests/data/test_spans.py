@@ -17,9 +17,9 @@ from tasks.data.spans import (
     correction_labels,
     move_spans,
     read_correction,
-    read_entities,
     rename_correction,
     spans_of,
+    spans_of_entities,
     write_correction,
     write_entities,
     write_spans,
@@ -168,6 +168,6 @@ def test_a_correction_is_read_for_its_own_text_alone():
         assert read_correction(broken, TEXT) is None
 
 
-def test_entities_carry_their_scores():
-    spans = spans_of(KEPT)
-    assert read_entities(write_entities(spans, (0.5, 0.25))) == (KEPT, (0.5, 0.25))
+def test_entities_are_spans_with_a_score():
+    entities = json.loads(write_entities(spans_of(KEPT), (0.5, 0.25)))
+    assert entities[0] == {"label": "PERSON", "start": 0, "end": 9, "score": 0.5} and spans_of_entities(entities) == KEPT

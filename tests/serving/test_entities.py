@@ -63,7 +63,7 @@ def test_entities_stand_in_the_text_as_it_was_sent_and_are_logged_in_the_text_as
 
 def test_many_long_and_short_are_answered_as_the_package_answers(asker, ready):
     texts = [RAW, " ".join(WORDS), " ".join([RAW] * 4)]
-    expected = ready.kept.predict(texts)["entities"].map(json.loads)
+    expected = ready.kept.predict(texts)["entities"].tolist()
     _, _, many = asker("POST", "/predict", {"texts": texts})
     for answer, own in zip(many["answers"], expected, strict=True):
         places = [[(each["label"], each["start"], each["end"]) for each in side] for side in (answer["entities"], own)]

@@ -96,15 +96,13 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
     refused: dict[int, str] = {}
     spans = settings.target == "spans"
     for name, column in settings.names.items():
-        if spans and name in ("text", "target"):
-            continue
         if name == "id":
             out[name] = _read_ids(chunk, column, settings.redactor)
             continue
         if name == "target" and settings.target == "number":
             out[name] = _read_numbers(chunk, column, refused)
             continue
-        if name.startswith(INDICATOR):
+        if name.startswith(INDICATOR) or (spans and name in ("text", "target")):
             continue
         if name == "target" and settings.target == "labels":
             out[name] = _read_label_sets(chunk, column, settings.data.label_separator, refused)
