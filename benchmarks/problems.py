@@ -16,7 +16,8 @@ from typing import Any
 
 from benchmarks import small
 from benchmarks.accuracy import DATA, kept
-from benchmarks.problem_data import write_pairs, write_questions, write_steps, write_weaknesses
+from benchmarks.problem_data import write_opinions, write_pairs, write_questions, write_steps, write_weaknesses
+from benchmarks.span_data import write_personal, write_products
 from configs.schema import facts_of
 
 
@@ -32,9 +33,12 @@ class ProblemRun:
 
 
 RUNS = (
+    ProblemRun("one label", "sentiment", "sentences of reviews and tweets, rated by twenty people", write_opinions, 5_000),
     ProblemRun("many labels", "cisa_cwes", "kinds of weakness of a vulnerability", write_weaknesses, 5_000),
     ProblemRun("pairs of texts", "banking77_pairs", "do two questions ask for the same?", write_pairs, 3_000),
     ProblemRun("answers in a text", "cisa_answers", "product and vendor in a vulnerability's description", write_questions, 5_000),
+    ProblemRun("spans", "pii_spans", "personal data in texts of 1,500 synthetic people, by template", write_personal, 1_500),
+    ProblemRun("spans", "cisa_products", "vendor and product in a vulnerability's description", write_products, 5_000),
     ProblemRun("a number", "gsm8k_steps", "steps of a school sum, from its question", write_steps, 1_500),
 )
 

@@ -18,12 +18,13 @@ def audit_correctness(pipeline: Pipeline, home: Home, answers: pd.DataFrame, fee
     """
     import pandas as pd
 
-    from tasks.data.feedback import labelled_answers, sets_spelled_as_known, spelled_as_known
+    from tasks.data.feedback import labelled_answers, sets_spelled_as_known, spelled_as_known, with_own_spans
     from tasks.data.label_sets import all_labels, set_scores
     from tasks.data.labels import canonical_label
     from tasks.data.preparation.load import redactor_of
 
     labels = labelled_answers(answers, feedback)
+    labels = with_own_spans(labels) if pipeline.facts.has_spans else labels
     label = answers["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
     heard, redactor = label.astype(object).where(label.notna(), None).tolist(), redactor_of(pipeline.data, home.path)
     if pipeline.facts.finds_answers:
@@ -39,11 +40,11 @@ def audit_correctness(pipeline: Pipeline, home: Home, answers: pd.DataFrame, fee
 
 def _answer_scores(answers: pd.DataFrame, heard: list[str | None]) -> list[float]:
     """F1 of each answer against the audit's, NaN where there is none, or none that stands in the text."""
-    from tasks.data.answers import read_correction
+    from tasks.data.answers import right_places
     from tasks.problems.metrics.answers import answers_f1
 
     texts = answers["text"].tolist()
-    right = [None if value is None else read_correction(value, text) for value, text in zip(heard, texts, strict=True)]
+    right = [None if value is None else right_places(value, text) for value, text in zip(heard, texts, strict=True)]
     return answers_f1(answers["prediction"].tolist(), right, texts)
 
 

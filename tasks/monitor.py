@@ -126,6 +126,8 @@ def _sample(
     points: npt.NDArray[np.float32],
     audits: npt.NDArray[np.float64] | None,
 ) -> Sample:
+    from tasks.data.label_sets import rows_by_label
+
     facts, numbers = pipeline.facts, ["length", "vocabulary"]
     if facts.is_number:
         rows, numbers = rows.assign(answer=rows["prediction"]), [*numbers, "answer"]
@@ -140,7 +142,7 @@ def _sample(
         flags={"missing": rows["missing"].to_numpy(bool)},
         confidence=rows["score"].to_numpy(np.float64) if facts.has_classes or facts.finds_answers else None,
         prediction=rows["prediction"].to_numpy(str) if facts.has_classes else None,
-        labels=_label_flags(rows["prediction"].tolist()) if facts.has_label_sets else None,
+        labels=rows_by_label(rows["prediction"].tolist()) if facts.has_label_sets else None,
         correct=rows["correct"].to_numpy(np.float64) if facts.has_labels or facts.finds_answers else None,
         error=rows["error"].to_numpy(np.float64) if facts.is_number else None,
         audit_probability=audits,
@@ -152,14 +154,6 @@ def _answered(predictions: list[str]) -> npt.NDArray[np.str_]:
     from tasks.data.answers import places_of
 
     return np.array(["an answer" if places_of(prediction) else "no answer" for prediction in predictions], dtype=str)
-
-
-def _label_flags(predictions: list[str]) -> dict[str, npt.NDArray[np.bool_]]:
-    """Label -> by answer whether it holds that label."""
-    from tasks.data.label_sets import all_labels, labels_of
-
-    sets = [labels_of(prediction) for prediction in predictions]
-    return {label: np.array([label in labels for labels in sets], dtype=bool) for label in all_labels(predictions)}
 
 
 def seed_of(pipeline: Pipeline, version: str, look: int) -> int:

@@ -23,6 +23,8 @@ from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.common.processes import ONE_THREAD
 from tasks.context import TrainingRun
+from tasks.data.sources.columns import input_column
+from tasks.data.spans import spans_of_entities
 from tasks.data.text_parts import split_parts
 from tasks.identity.keys import json_sha256
 from tasks.snapshots import open_snapshot
@@ -111,7 +113,6 @@ def pack_model(
 ) -> PackedModel:
     """Store the model in its run, and let the fresh process `reload` load it while others go on."""
     from tasks.learning.device import numerics
-    from tasks.serving.found_answers import predictions_of
     from tasks.serving.packaged_model import load_package, save_package
     from tasks.serving.smoke_test import write_check
 
@@ -119,9 +120,9 @@ def pack_model(
     folder = save_package(trained.folder, _spec(trained), preparation, trained.folder.parent / "kept")
     package = load_package(folder, run.base.path, home.path)
     texts = open_snapshot(home, run.snapshot).frame("test")["text"].head(CHECKED_ROWS).tolist()
-    expected = package.predict(texts)
-    answers, scores = predictions_of(expected), expected["score"].tolist() if "score" in expected else None
-    write_check(folder, texts, answers, scores, numerics(pipeline.training.precision))
+    answers = package.answer(texts)
+    expected = package.answer_table(texts, answers)
+    write_check(folder, texts, answers, numerics(pipeline.training.precision))
     example = _example_row(pipeline, texts)
     variant = json_sha256(replace(preparation, base_uri="").values())[:16]  # where its base lies is no answer's matter
     uri = tracking.log_model(run.run_id, folder, PYFUNC, example, (example, expected.head(1)), variant)
@@ -142,6 +143,8 @@ def compare_answers(expected: pd.DataFrame, answers: pd.DataFrame, uri: str) -> 
     """Refuse a stored model whose answers are not those of the model in memory."""
     if len(answers) != len(expected):
         raise InfraError(f"{uri} does not answer as the trained model did: {len(answers)} answers to {len(expected)} texts")
+    if "entities" in expected:
+        expected, answers = (frame.assign(entities=frame["entities"].map(spans_of_entities)) for frame in (expected, answers))
     words = [name for name in expected.columns if name not in ("score", "number")]
     wrong = sum(int((expected[name].astype(str).to_numpy() != answers[name].astype(str).to_numpy()).sum()) for name in words)
     gaps = [_largest_gap(expected[name], answers[name]) for name in ("score", "number") if name in expected]
@@ -230,5 +233,5 @@ def _example_row(pipeline: Pipeline, texts: list[str]) -> pd.DataFrame:
     """One row as a caller would send it, under the data's own column name."""
     import pandas as pd
 
-    columns = [getattr(pipeline.data, name) for name in (pipeline.facts.input_column, pipeline.facts.pair_column)]
+    columns = [input_column(pipeline.data, pipeline.problem), getattr(pipeline.data, pipeline.facts.pair_column)]
     return pd.DataFrame([split_parts(text) for text in texts[:1]], columns=[name for name in columns if name is not None])

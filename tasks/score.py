@@ -17,6 +17,7 @@ from tasks.common.home import Home
 from tasks.common.orchestration import create_progress_artifact, task, update_progress_artifact
 from tasks.common.terminal import print_notice
 from tasks.context import open_ledger
+from tasks.data.sources.columns import input_column
 from tasks.data.sources.fingerprints import fingerprint_files
 from tasks.data.sources.source_files import left_out_of
 from tasks.identity.keys import code_of, json_sha256
@@ -105,7 +106,7 @@ def _score(
 
     data = pipeline.data
     facts = pipeline.facts
-    text = getattr(data, facts.input_column)
+    text = input_column(data, pipeline.problem)
     format = "auto" if Path(rows).suffix == ".parquet" else data.format
     for sentence in left_out_of("--input", rows, format):
         print_notice(sentence)

@@ -36,6 +36,7 @@ TYPES = ("configs.schema", "configs.errors", "configs.credentials", "tasks.data.
 SPELLING = (
     "tasks.data.labels",
     "tasks.data.label_sets",
+    "tasks.data.spans",
     "tasks.data.numbers",
     "tasks.data.answers",
     "tasks.data.alignment",
@@ -61,17 +62,19 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.data.alignment": (*TYPES, "tasks.data.normalise"),
     "tasks.data.answers": (*TYPES, "tasks.data.alignment"),
     "tasks.data.labels": (*TYPES, "tasks.data.normalise"),
-    "tasks.data.label_sets": (*TYPES, "tasks.data.labels"),
+    "tasks.data.label_sets": (*TYPES, "tasks.data.labels", "tasks.data.spans"),
+    "tasks.data.spans": (*TYPES, "tasks.data.alignment"),
     "tasks.data.numbers": (*TYPES, "tasks.data.normalise"),
     "tasks.data.feedback": (
-        *TYPES, "tasks.data.normalise", "tasks.data.labels", "tasks.data.label_sets", "tasks.data.answers", "tasks.data.redaction",
-        "tasks.common",
+        *TYPES, "tasks.data.normalise", "tasks.data.labels", "tasks.data.label_sets", "tasks.data.redaction", "tasks.common",
+        "tasks.data.spans", "tasks.data.answers",
     ),
     "tasks.data.redaction": (*TYPES, "tasks.data.redaction", "tasks.data.normalise", "tasks.data.alignment"),
     "tasks.data.sources": (*TYPES, "tasks.data.sources", "tasks.common", "tasks.identity"),
     "tasks.data.preparation": (
         *TYPES, "tasks.data.preparation", "tasks.data.sources", "tasks.data.redaction", "tasks.data.normalise", "tasks.data.labels",
-        "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.answers", "tasks.data.alignment", "tasks.data.feedback",
+        "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.feedback", "tasks.data.spans", "tasks.data.span_cells",
+        "tasks.data.answers", "tasks.data.alignment",
         "tasks.common",
     ),
     "tasks.data": (*TYPES, "tasks.data", "tasks.common"),
@@ -257,6 +260,7 @@ LARGER_FILES = {  # lines at the most
 }
 LARGER_FUNCTIONS = {
     ("flows/__main__.py", "_parser"): 68,  # a line an option
+    ("tasks/problems/__init__.py", "problem_of"): 60,  # a case a problem
     ("tasks/learning/trainer.py", "checkpointing_trainer"): 53,  # a class made of its parent
     ("tasks/collect/run.py", "collect_report"): 49,  # a line a part of the report
     ("tasks/data/snapshot/snapshot.py", "write_snapshot"): 45,

@@ -13,7 +13,8 @@ from configs.schema.gate import Gate
 from configs.schema.metrics import BLEU
 from configs.schema.objectives import Objective, Supervised
 from configs.schema.operations import Monitor, Release, Schedule, Serving
-from configs.schema.problems import TARGET_COLUMNS, ProblemFacts, ProblemName, facts_of, family_of, with_defaults
+from configs.schema.problem_defaults import with_defaults
+from configs.schema.problems import TARGET_COLUMNS, ProblemFacts, ProblemName, facts_of, family_of
 from configs.schema.section import Frozen, meant_name, written_as
 from configs.schema.training import Model, Training
 
@@ -98,6 +99,10 @@ class Pipeline(Frozen):
                 raise ValueError(
                     f"data.{name}: {self.problem} reads no column of that name: name its columns by {' and '.join(own)}"
                 )
+        if self.data.words is not None and not self.facts.has_spans:
+            raise ValueError(f"data.words: {self.problem} reads no words with tags: drop data.words and data.tags")
+        if self.data.words is not None and any(getattr(self.data, name) != Data.model_fields[name].default for name in own):
+            raise ValueError(f"data.words and data.tags stand instead of {' and '.join(own)}: drop data.{' and data.'.join(own)}")
         if not self.facts.is_number and (large := [name for name, value in self.gate.given_margins().items() if value >= 1]):
             raise ValueError(
                 f"gate: {' and '.join(large)} must be less than 1: the scores of {self.problem} are shares or nats; "

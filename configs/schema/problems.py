@@ -6,17 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from configs.schema import metrics as m
-from configs.schema.metrics import Metric, bleu_tokenizer_for
+from configs.schema.metrics import Metric
 
 ProblemName = Literal[
-    "text-classification", "multi-label-classification", "text-regression", "question-answering", "text-generation",
-    "text2text-generation", "summarization", "translation",
+    "text-classification", "multi-label-classification", "text-regression", "token-classification", "question-answering",
+    "text-generation", "text2text-generation", "summarization", "translation",
 ]  # fmt: skip
-TargetColumn = Literal["label", "labels", "number", "answers", "completion"]
+TargetColumn = Literal["label", "labels", "spans", "number", "answers", "completion"]
 InputColumn = Literal["text", "prompt", "question", "context", "text_pair"]
 TARGET_COLUMNS: dict[str, TargetColumn] = {
     "label": "label",
     "labels": "labels",
+    "spans": "spans",
     "number": "number",
     "answer": "answers",
     "text": "completion",
@@ -27,15 +28,16 @@ TARGET_COLUMNS: dict[str, TargetColumn] = {
 class ProblemFacts:
     """What a problem reads and says.
 
-    `target` is what a row has to be answered with: one label of a fixed set, any number of them, a number, an answer that stands in
-    what is read, or a text. `metrics` are those that pages show. `primary` is the mean of what the gate compares of rows, which
-    `compared` says in words. `life_metric` is the one that a model's history draws. `feedback` is how a person corrects an answer,
-    `examples` are two texts to ask. `reads_pairs`: it may read two texts beside one another. `pairs_tokenizers`: targets may have a
-    tokenizer and a language of their own. `continues_text`: answers go on where what was read ends. `family` is the problem whose
-    rows, contract and networks these are, where another's are: the two differ in their defaults and in how texts are scored.
+    `target` is what a row has to be answered with: one label of a fixed set, any number of them, any number of spans of the text
+    with a label each, a number, an answer that stands in what is read, or a text. `metrics` are those that pages show. `primary` is
+    the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is the one that a model's history
+    draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask. `reads_pairs`: it may read two texts
+    beside one another. `pairs_tokenizers`: targets may have a tokenizer and a language of their own. `continues_text`: answers go
+    on where what was read ends. `family` is the problem whose rows, contract and networks these are, where another's are: the two
+    differ in their defaults and in how texts are scored.
     """
 
-    target: Literal["label", "labels", "number", "answer", "text"]
+    target: Literal["label", "labels", "spans", "number", "answer", "text"]
     metrics: tuple[Metric, ...]
     primary: Metric
     compared: str
@@ -50,7 +52,7 @@ class ProblemFacts:
     @property
     def has_labels(self) -> bool:
         """Whether targets are labels of a fixed set: there is a vocabulary to hold them against."""
-        return self.target in ("label", "labels")
+        return self.target in ("label", "labels", "spans")
 
     @property
     def has_classes(self) -> bool:
@@ -59,8 +61,13 @@ class ProblemFacts:
 
     @property
     def has_label_sets(self) -> bool:
-        """Whether each target is a set of labels (tasks/data/label_sets.py)."""
-        return self.target == "labels"
+        """Whether each target holds any number of labels: is a set of them, or spans with one each (tasks/data/label_sets.py)."""
+        return self.target in ("labels", "spans")
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether each target is spans of the text, with a label each (tasks/data/spans.py)."""
+        return self.target == "spans"
 
     @property
     def is_number(self) -> bool:
@@ -155,6 +162,22 @@ FACTS: dict[ProblemName, ProblemFacts] = {
         examples=("The parcel came two days late and the box was open.", "All as promised."),
         reads_pairs=True,
     ),
+    "token-classification": ProblemFacts(
+        target="spans",
+        metrics=(
+            m.F1_ROWS,
+            Metric("rows_right", "texts all right", "share", True),
+            Metric("f1_micro", "F1 micro", "share", True),
+            Metric("precision_micro", "precision", "share", True),
+            Metric("recall_micro", "recall", "share", True),
+            Metric("f1_macro", "F1 macro", "share", True),
+        ),
+        primary=m.F1_ROWS,
+        compared="F1 of each text's entities, place and type exact",
+        life_metric=m.F1_ROWS,
+        feedback="label",
+        examples=("Ada Lovelace wrote to Charles Babbage in London.", "The meeting with Acme is in Oslo on Monday."),
+    ),
     "question-answering": ProblemFacts(
         target="answer",
         metrics=(
@@ -191,42 +214,6 @@ FACTS: dict[ProblemName, ProblemFacts] = {
     ),
     "translation": replace(TEXT_TO_TEXT, metrics=(m.NLL, m.PERPLEXITY, m.BLEU, m.CHRF, m.TER), family="text2text-generation"),
 }
-# What a problem has for settings that a config leaves out, where it is other than the section's own default.
-DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
-    "question-answering": {"model": {"max_length": 384}},
-    "summarization": {
-        "data": {"prompt": "document", "completion": "summary"},
-        "model": {"max_length": 512},
-        "evaluation": {"max_new_tokens": 128},
-    },
-    "translation": {"data": {"prompt": "source", "completion": "target"}, "evaluation": {"max_new_tokens": 128}},
-}
-
-
-def with_defaults(config: dict[str, object]) -> dict[str, object]:
-    """A config with its problem's own defaults for the settings that it leaves out.
-
-    A text-classification with `data.labels` has many labels a text.
-    """
-    data = config.get("data")
-    if config.get("problem") == "text-classification" and isinstance(data, dict) and data.get("labels") is not None:
-        return {**config, "problem": "multi-label-classification"}
-    problem, filled = str(config.get("problem")), dict(config)
-    defaults = {section: dict(values) for section, values in DEFAULTS.get(problem, {}).items()}
-    if problem in FACTS and m.BLEU in FACTS[problem].metrics:
-        defaults.setdefault("evaluation", {})["bleu_tokenizer"] = bleu_tokenizer_for(_target_language(config))
-    for section, values in defaults.items():
-        own = config.get(section, {})
-        filled[section] = {**values, **own} if isinstance(own, dict) else own
-    return filled
-
-
-def _target_language(config: dict[str, object]) -> str:
-    """The language that a config, not checked yet, says is written; empty where it says none."""
-    place: object = config
-    for name in ("model", "languages", "target"):
-        place = place.get(name) if isinstance(place, dict) else None
-    return place if isinstance(place, str) else ""
 
 
 def family_of(problem: ProblemName) -> ProblemName:

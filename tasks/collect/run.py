@@ -12,6 +12,7 @@ from tasks.collect import run_rows as rows
 from tasks.collect import training
 from tasks.collect.run_answers import answer_fit
 from tasks.collect.run_scores import better_rules, scores_of_systems
+from tasks.collect.run_spans import span_report
 from tasks.context import TrainingRun
 from tasks.decide import recent_rows
 from tasks.evaluate import AllScores, StoredScores, folder_bytes
@@ -96,6 +97,7 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
         generations=rows.worst_generations(findings, home) if facts.writes_text else (),
         numbers=rows.number_fit(findings, home) if facts.is_number else None,
         answers=answer_fit(findings, home) if facts.finds_answers else None,
+        spans=span_report(findings, home) if facts.has_spans else None,
         cost=_cost(findings),
         notices=(*findings.notices, *better_rules(findings)),
     )  # fmt: skip
@@ -103,6 +105,8 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
 
 def _class_rows(findings: Findings) -> tuple[ClassRow, ...]:
     facts = findings.pipeline.facts
+    if facts.has_spans:
+        return ()
     if facts.has_label_sets:
         return rows.label_scores(findings)
     return rows.class_scores(findings) if facts.has_classes else ()
@@ -110,6 +114,8 @@ def _class_rows(findings: Findings) -> tuple[ClassRow, ...]:
 
 def _worst_errors(findings: Findings, home: Home) -> tuple[WorstError, ...]:
     facts = findings.pipeline.facts
+    if facts.has_spans:
+        return ()
     if facts.has_label_sets:
         return rows.worst_label_sets(findings, home)
     return rows.worst_errors(findings, home) if facts.has_classes else ()

@@ -182,14 +182,14 @@ def move_answers(target: str, alignment: Alignment, before: str, after: str) -> 
     return write_places(left) if left or not places else None
 
 
-def write_correction(text: str | None, start: int | None = None) -> str:
+def write_right_answer(text: str | None, start: int | None = None) -> str:
     """A person's answer as the traffic log keeps it: its text, and near which character of the context it stands where they say."""
     if text is None:
         return NO_ANSWER
     return json.dumps({"text": text} | ({} if start is None else {"start": start}), ensure_ascii=False)
 
 
-def read_correction(value: str, text: str) -> str | None:
+def right_places(value: str, text: str) -> str | None:
     """The target that a person's answer is for a logged input; None where it does not stand there.
 
     Of several places it is the one nearest to `start`, else the first: a context that was prepared may have moved by a little.
@@ -204,9 +204,9 @@ def read_correction(value: str, text: str) -> str | None:
     return write_places(nearest) if nearest else None
 
 
-def map_correction(change: Callable[[str], str], value: str) -> str:
+def map_right_answer(change: Callable[[str], str], value: str) -> str:
     """A person's answer with its text changed; what holds none, as a thumb does, is left as it is."""
     if not value.startswith("{"):
         return value
     corrected = json.loads(value)
-    return write_correction(change(corrected["text"]), corrected.get("start"))
+    return write_right_answer(change(corrected["text"]), corrected.get("start"))

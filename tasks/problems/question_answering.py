@@ -36,6 +36,7 @@ from tasks.problems.types import (
     EncodedRows,
     Example,
     Floats,
+    Loss,
     Network,
     NetworkAnswer,
     ScoredBaseline,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
     from torch import nn
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from tasks.problems.classifier import Pooling
     from tasks.problems.probing import Probe
@@ -139,26 +140,11 @@ class QuestionAnswering(Encoder):
             for window in encode_windows(tokenizer, [each.read for each in inputs], spec.max_length)
         ]
 
-    def make_trainer(
-        self,
-        network: Network,
-        rows: EncodedRows,
-        objective: Supervised,
-        settings: dict[str, object],
-        extend: Callable[[type[Trainer]], type[Trainer]],
-    ) -> Trainer:
-        from transformers import Trainer, TrainingArguments
+    def collator(self, network: Network) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
+        return collate_windows(network.pad_id)
 
-        trainer = extend(Trainer)(
-            model=network.model,
-            args=TrainingArguments(**settings, label_names=["labels"]),
-            train_dataset=rows.train,
-            eval_dataset=rows.held_out or None,
-            data_collator=collate_windows(network.pad_id),
-            compute_loss_func=span_loss,
-        )
-        trainer._loss_shifts_labels = False  # labels are places: nothing is shifted, every window counts
-        return trainer
+    def loss_of(self, network: Network, rows: EncodedRows, objective: Supervised) -> Loss:
+        return span_loss
 
     def calibrate(self, network: Network, held_out: list[Example], autocast: Autocast) -> AnswerCalibration:
         """The log-odds above which an answer is given, by the F1 of held-out rows."""

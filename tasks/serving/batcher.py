@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 class Prediction(NamedTuple):
     """A model's answer to one text: the text as it saw it, the prediction, and its probability where it has one.
 
-    `raw` is the prediction of the text as it came, where it is a place in it.
+    `raw`: where it is of places in the text, what the caller is told of those in the text that was sent, as JSON.
     """
 
     text: str
     prediction: str
     score: float | None
-    raw: str = ""
+    raw: str | None = None
 
 
 class AnsweringModel(Protocol):

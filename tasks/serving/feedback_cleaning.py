@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from configs.schema import Pipeline
 from tasks.common.home import Home
-from tasks.data.answers import map_correction
+from tasks.data.answers import map_right_answer
 from tasks.data.redaction.key import redaction_key
+from tasks.data.spans import correction_labels, rename_correction
 from tasks.serving.text_preparation import Recipe, prepare_texts
 
 Clean = Callable[[list[str]], list[str]]
@@ -21,7 +22,18 @@ def recipe_of(pipeline: Pipeline, home: Home) -> Recipe:
 
 def clean_answers(clean: Clean) -> Clean:
     """The same for answers that stand in a context, in whose values the text alone was written by a person."""
-    return lambda values: [map_correction(lambda text: clean([text])[0], value) for value in values]
+    return lambda values: [map_right_answer(lambda text: clean([text])[0], value) for value in values]
+
+
+def corrections_cleaner(clean: Clean) -> Clean:
+    """Corrected spans with their labels cleaned: to a redactor their places may look like personal numbers. A thumb stays."""
+
+    def cleaned(values: list[str]) -> list[str]:
+        labels = sorted({label for value in values if value for label in correction_labels(value)})
+        names = dict(zip(labels, clean(labels), strict=True))
+        return [rename_correction(value, names) if value else value for value in values]
+
+    return cleaned
 
 
 def feedback_cleaner(pipeline: Pipeline, home: Home) -> Clean:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.data.answers import Place, context_of, places_of, write_places
+from tasks.data.alignment import Alignment
+from tasks.data.answers import NO_ANSWER, Place, context_of, places_of, write_places
 from tasks.problems.types import NetworkAnswer
-from tasks.serving.text_preparation import AlignedText
+from tasks.serving.text_preparation import PreparedTexts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,20 +31,21 @@ def found_answer(raw_prediction: str, raw: str, score: float | None) -> FoundAns
     return next((FoundAnswer(place.text(context), *place, score) for place in places_of(raw_prediction)), None)
 
 
+def with_place(text: str, answer: NetworkAnswer) -> NetworkAnswer:
+    """An answer to a prepared text, with its place in the context that its caller sent."""
+    alignment = text.alignment if isinstance(text, PreparedTexts) else Alignment()
+    offset = len(text) - len(context_of(text))
+    behind_mark = alignment.back(offset - 1, offset)[1] if offset else 0
+    moved = [alignment.back(start + offset, end + offset) for start, end in places_of(answer.prediction)]
+    return answer._replace(raw=write_places((start - behind_mark, end - behind_mark) for start, end in moved))
+
+
 def found_frame(texts: Sequence[str], answers: Sequence[NetworkAnswer]) -> pd.DataFrame:
-    """One line for each prepared text: `answer`, `start`, `end`, `score`; an empty answer at -1 where there is none."""
+    """One line for each raw text: `answer`, `start`, `end`, `score`; an empty answer at -1 where there is none."""
     import pandas as pd
 
-    rows = []
-    for text, (prediction, score) in zip(texts, answers, strict=True):
-        raw, own = (text.raw, text.raw_answer(prediction)) if isinstance(text, AlignedText) else (text, prediction)
-        rows.append(found_answer(own, raw, score) or FoundAnswer("", *NOWHERE, score))
+    rows = [
+        found_answer(answer.raw or NO_ANSWER, text, answer.score) or FoundAnswer("", *NOWHERE, answer.score)
+        for text, answer in zip(texts, answers, strict=True)
+    ]
     return pd.DataFrame(rows, columns=["answer", *FoundAnswer._fields[1:]])
-
-
-def predictions_of(frame: pd.DataFrame) -> list[str]:
-    """The predictions in a table of answers to prepared texts, as they are kept: its first column, or those of its places."""
-    if "start" not in frame:
-        predictions: list[str] = frame.iloc[:, 0].tolist()
-        return predictions
-    return [write_places([(start, end)] if start >= 0 else []) for start, end in zip(frame["start"], frame["end"], strict=True)]

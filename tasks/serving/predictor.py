@@ -18,7 +18,7 @@ from tasks.problems.encoder_head import EncoderHead
 from tasks.serving.batcher import Prediction
 from tasks.serving.generation.writer import Writer, make_writer
 from tasks.serving.packaged_model import PackagedModel
-from tasks.serving.text_preparation import AlignedText, Recipe
+from tasks.serving.text_preparation import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,10 +68,8 @@ class ReadyModel:
         else:
             writing, how = self.kept.preparation.writing, autocast(self.how)
             answers = problem.answer_texts(network, ready, writing, len(ready), how)
-        return [
-            Prediction(str(text), *answer, text.raw_answer(answer.prediction) if isinstance(text, AlignedText) else "")
-            for text, answer in zip(ready, answers, strict=True)
-        ]
+        told = [self.kept.as_told(*pair) for pair in zip(ready, answers, strict=True)]
+        return [Prediction(text, said.prediction, said.score, said.raw) for text, said in zip(ready, told, strict=True)]
 
     def _text_logits(self, ready: list[str]) -> npt.NDArray[np.float32]:
         network = self.kept.network
@@ -122,7 +120,8 @@ def make_ready(version: str, package: PackagedModel) -> ReadyModel:
         _merge_adapters(network.model, how)
     else:
         _merge_adapters(network.model, None)
-        answering.writer = make_writer(version, network, package.preparation.new_tokens)
+        if facts_of(network.spec.problem).writes_text:
+            answering.writer = make_writer(version, network, package.preparation.new_tokens)
     for texts in (WARM[:1], WARM * 4):
         answering.answers(texts)
     return answering

@@ -15,7 +15,6 @@ from typing import Any
 
 from configs.errors import InfraError
 from tasks.data.alignment import Alignment, aligned_normalise
-from tasks.data.answers import move_place, places_of, write_places
 from tasks.data.normalise import normalise_text
 from tasks.data.redaction.redact import Redactor
 from tasks.serving.batcher import QueueFull
@@ -28,59 +27,48 @@ Submit = Callable[..., Future[Any]]
 
 
 class PreparedTexts(str):
-    """A text that is prepared already."""
+    """A text that is prepared already, with where it lies in the text that was sent, where its recipe asks for places."""
 
-
-class AlignedText(PreparedTexts):
-    """One that knows what it was, and where that lies in it: places of answers are told of what callers sent."""
-
-    raw: str
-    alignment: Alignment
-
-    @classmethod
-    def of(cls, raw: str, text: str, alignment: Alignment) -> AlignedText:
-        """A text that was `raw` as it came."""
-        aligned = cls(text)
-        aligned.raw, aligned.alignment = raw, alignment
-        return aligned
-
-    def raw_answer(self, prediction: str) -> str:
-        """An answer in this text (tasks/data/answers.py), in the text as it came."""
-        return write_places(move_place(place, self.alignment.back, self, self.raw) for place in places_of(prediction))
+    alignment: Alignment = Alignment()
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How texts are prepared, as plain values that can be sent to another process; `entities` None: they are not redacted.
+    """How texts are prepared, as plain values that can be sent to another process.
 
-    `aligned`: they keep where they lie in what came.
+    `entities` None: they are not redacted. `places`: it is kept where each character comes from.
     """
 
     layout: bool
     entities: tuple[str, ...] | None
     key: bytes = field(default=b"", repr=False)
     ner_model: str | None = None
-    aligned: bool = False
+    places: bool = False
 
 
 def prepare_texts(recipe: Recipe, texts: Sequence[str]) -> list[str | None]:
     """The texts normalised and redacted; None for one over the budget of its search."""
-    redactor = _redactor_of(recipe)
-    if recipe.aligned:
-        return list(align_texts(texts, redactor))
-    plain = [normalise_text(text, recipe.layout) for text in texts]
+    return prepare_with(_redactor_of(recipe), texts, layout=recipe.layout, places=recipe.places)
+
+
+def prepare_with(redactor: Redactor | None, texts: Sequence[str], *, layout: bool, places: bool) -> list[str | None]:
+    """As `prepare_texts`, by a redactor; with `places` as `PreparedTexts`."""
+    if places:
+        return [aligned and _with_places(*aligned) for aligned in _prepare_aligned(redactor, texts, layout)]
+    plain = [normalise_text(text, layout) for text in texts]
     return redactor.redact_each(plain) if redactor else list(plain)
 
 
-def align_texts(texts: Sequence[str], redactor: Redactor | None) -> list[AlignedText | None]:
-    """The texts normalised and redacted, each with where it lies in what came; None for one over the budget of its search."""
-    normalised = [aligned_normalise(text) for text in texts]
-    plain = [text for text, _ in normalised]
-    redacted = redactor.redact_aligned(plain) if redactor else [(text, Alignment()) for text in plain]
-    return [
-        None if after is None else AlignedText.of(raw, after[0], first.then(after[1]))
-        for raw, (_, first), after in zip(texts, normalised, redacted, strict=True)
-    ]
+def _prepare_aligned(redactor: Redactor | None, texts: Sequence[str], layout: bool) -> list[tuple[str, Alignment] | None]:
+    plain = [aligned_normalise(text, layout) for text in texts]
+    clean = redactor.redact_aligned([text for text, _ in plain]) if redactor else [(text, Alignment()) for text, _ in plain]
+    return [after and (after[0], first.then(after[1])) for (_, first), after in zip(plain, clean, strict=True)]
+
+
+def _with_places(text: str, alignment: Alignment) -> PreparedTexts:
+    prepared = PreparedTexts(text)
+    prepared.alignment = alignment
+    return prepared
 
 
 @lru_cache(8)

@@ -71,8 +71,9 @@ def redactor():
 
 def prepared(question, context, answer):
     raw = join_parts((question, context))
-    out = prepare_answers([raw], [a.read_answers(answer, context)], redactor())
-    return out.texts[0], out.targets[0]
+    _, (text,), (target,), unusable = prepare_answers([raw], [a.read_answers(answer, context)], redactor())
+    assert bool(unusable) == (target == "")
+    return text, target
 
 
 def test_an_answer_keeps_its_words_where_what_stands_before_it_is_redacted_or_normalised():
@@ -114,14 +115,14 @@ def test_places_go_to_the_prepared_text_and_back_to_the_one_that_came():
 
 def test_a_persons_answer_is_looked_for_in_the_logged_context_nearest_to_where_it_was_said_to_start():
     text = join_parts(("when?", CONTEXT))
-    assert a.read_correction(a.write_correction("Thursday"), text) == a.write_places([(THURSDAY, THURSDAY + 8)])
-    assert a.read_correction(a.write_correction("Thursday", AGAIN + 3), text) == a.write_places([(AGAIN, AGAIN + 8)])
-    assert a.read_correction(a.write_correction(None), text) == a.NO_ANSWER
-    assert a.read_correction(a.write_correction("friday"), text) is None
-    assert a.read_correction("nine", text) == a.write_places([(41, 45)]) and a.read_correction("{}", text) is None
-    changed = a.map_correction(str.upper, a.write_correction('say "x"', 7))
+    assert a.right_places(a.write_right_answer("Thursday"), text) == a.write_places([(THURSDAY, THURSDAY + 8)])
+    assert a.right_places(a.write_right_answer("Thursday", AGAIN + 3), text) == a.write_places([(AGAIN, AGAIN + 8)])
+    assert a.right_places(a.write_right_answer(None), text) == a.NO_ANSWER
+    assert a.right_places(a.write_right_answer("friday"), text) is None
+    assert a.right_places("nine", text) == a.write_places([(41, 45)]) and a.right_places("{}", text) is None
+    changed = a.map_right_answer(str.upper, a.write_right_answer('say "x"', 7))
     assert json.loads(changed) == {"text": 'SAY "X"', "start": 7}
-    assert a.map_correction(str.upper, "up") == "up" and a.map_correction(str.upper, a.NO_ANSWER) == a.NO_ANSWER
+    assert a.map_right_answer(str.upper, "up") == "up" and a.map_right_answer(str.upper, a.NO_ANSWER) == a.NO_ANSWER
 
 
 def test_questions_on_one_context_are_no_near_copies_of_one_another_but_copies_of_a_question_are():

@@ -8,11 +8,10 @@ import pandas as pd
 import pytest
 import tiny
 
-from tasks.data.answers import answer_texts, write_correction
+from tasks.data.answers import answer_texts, write_right_answer
 from tasks.data.text_parts import join_parts
 from tasks.release import champion_files
 from tasks.report.run.data import from_json
-from tasks.serving.found_answers import predictions_of
 from tasks.serving.packaged_model import load_package
 from tasks.traffic.log import Answer, Feedback, new_id, open_traffic
 
@@ -26,18 +25,18 @@ def serve(keep, rows, right=None, *, source="audit"):
     """Let the champion answer questions, as the service logs it; what is right is told of each."""
     model = load_package(*champion_files(keep.tracking, keep.home, "tiny", "1"), keep.home.path)
     texts = [join_parts((row["question"], row["context"])) for row in rows]
-    frame, now, audit = model.predict(texts), datetime.now(UTC), source == "audit"
+    said, now, audit = model.answer(texts), datetime.now(UTC), source == "audit"
     answers = [
-        Answer(new_id(), now, "1", text, prediction, score, 1.0, audit, float(audit), "predict")
-        for text, prediction, score in zip(model.prepare(texts), predictions_of(frame), frame["score"], strict=True)
+        Answer(new_id(), now, "1", text, answer.prediction, answer.score, 1.0, audit, float(audit), "predict")
+        for text, answer in zip(model.prepare(texts), said, strict=True)
     ]
     log = open_traffic(keep.home.path, "tiny")
     log.answered(answers)
     told = right or [row["answers"] or None for row in rows]
     pairs = zip(answers, told, strict=True)
-    log.feedback([Feedback(new_id(), answer.id, now, "label", write_correction(value), source) for answer, value in pairs])
+    log.feedback([Feedback(new_id(), answer.id, now, "label", write_right_answer(value), source) for answer, value in pairs])
     log.close()
-    return frame
+    return model.answer_table(texts, said)
 
 
 def look(keep, *settings):

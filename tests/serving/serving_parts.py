@@ -36,7 +36,6 @@ def version(
     from tasks.learning.device import numerics
     from tasks.learning.network import TRAINABLE, build_network, spec_of
     from tasks.problems import problem_of
-    from tasks.serving.found_answers import predictions_of
     from tasks.serving.packaged_model import Preparation, load_package, save_package
     from tasks.serving.smoke_test import write_check
 
@@ -63,9 +62,8 @@ def version(
     given = {name: value for name, value in preparation.items() if name != "spread"}
     settings = Preparation(**{**plain, **redacted, "new_tokens": 8, "precision": "fp32", **given})
     kept = save_package(folder / "trained", spec, settings, folder / "kept")
-    said = load_package(kept, found.path, home or folder, {}).predict(texts)
-    scores = said["score"].tolist() if "score" in said else None
-    write_check(kept, texts, predictions_of(said), scores, numerics(settings.precision))
+    answers = load_package(kept, found.path, home or folder, {}).answer(texts)
+    write_check(kept, texts, answers, numerics(settings.precision))
     return kept
 
 

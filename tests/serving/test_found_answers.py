@@ -11,14 +11,14 @@ import tiny
 from serving_parts import Standing, served, service, version
 
 from tasks.common.bases import find_base
-from tasks.data.answers import NO_ANSWER, answer_texts, places_of, read_correction
+from tasks.data.answers import NO_ANSWER, answer_texts, places_of, right_places
 from tasks.data.text_parts import join_parts
 from tasks.learning.device import numerics
 from tasks.serving.feedback_cleaning import clean_answers
 from tasks.serving.packaged_model import load_package
 from tasks.serving.predictor import make_ready
 from tasks.serving.smoke_test import check_answers
-from tasks.serving.text_preparation import AlignedText, Preparer, prepare_texts
+from tasks.serving.text_preparation import PreparedTexts, Preparer, prepare_texts
 from tasks.traffic.log import open_traffic, read_answers, read_feedback
 
 PLAIN = [join_parts((row["question"], row["context"])) for row in tiny.asked(12)]
@@ -44,7 +44,7 @@ def ready(kept, bert_folder, home):
 
 @pytest.fixture
 def traffic(tmp_path, ready):
-    clean = clean_answers(lambda texts: [text or "" for text in prepare_texts(replace(ready.recipe, aligned=False), texts)])
+    clean = clean_answers(lambda texts: [text or "" for text in prepare_texts(replace(ready.recipe, places=False), texts)])
     return open_traffic(tmp_path, "tiny", None, clean)
 
 
@@ -101,7 +101,7 @@ def test_the_right_answer_is_taken_as_a_text_with_its_place_or_as_none(asker, tr
     traffic.flush()
     values, logged = read_feedback(tmp_path, "tiny")["value"].tolist(), read_answers(tmp_path, "tiny")["text"][0]
     assert MAIL not in "".join(values) and values.count("up") == 1 and values.count(NO_ANSWER) == 1
-    targets = [read_correction(value, logged) for value in values if value != "up"]
+    targets = [right_places(value, logged) for value in values if value != "up"]
     said = [answer_texts(target, logged) for target in targets]
     assert sorted(map(len, said)) == [0, 1, 1, 1] and said.count(["north"]) == 2
     mail = next(target for target, texts in zip(targets, said, strict=True) if texts and texts[0].startswith("<EMAIL_ADDRESS:"))
@@ -113,7 +113,7 @@ def test_what_was_prepared_elsewhere_still_knows_where_it_came_from(ready):
     with ThreadPoolExecutor(1) as behind:
         submit = lambda call, *given: behind.submit(lambda: pickle.loads(pickle.dumps(call(*given))))  # noqa: E731
         (prepared,) = asyncio.run(Preparer(submit).prepare(ready.recipe, [text], at_once=0))
-    assert isinstance(prepared, AlignedText) and prepared.raw == text and json.dumps(prepared) == json.dumps(str(prepared))
+    assert isinstance(prepared, PreparedTexts) and prepared.alignment.edits and json.dumps(prepared) == json.dumps(str(prepared))
     here, there = ready.answers([text])[0], ready.answers([prepared])[0]
     assert here == there and places_of(here.raw) != places_of(here.prediction)
 

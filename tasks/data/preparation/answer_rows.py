@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tasks.data.alignment import Alignment, aligned_normalise
 from tasks.data.answers import context_of, move_answers, question_of
@@ -17,27 +16,20 @@ GROUP = "context "  # begins the group of rows that have none of their own
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")  # of a hash without digits: those might look like a telephone number
 
 
-@dataclass(frozen=True)
-class PreparedAnswers:
-    """Inputs normalised (`plain`) and redacted too (`texts`), targets with their places there; `costly` are over their budget."""
-
-    plain: list[str]
-    texts: list[str]
-    targets: list[str]
-    costly: set[str]
-
-
-def prepare_answers(raw: Sequence[str], targets: Sequence[str | None], redactor: Redactor | None) -> PreparedAnswers:
-    """Inputs as they come with targets in their places; a target of which nothing is left, or that was refused, becomes empty."""
+def prepare_answers(
+    raw: Sequence[str], targets: Sequence[str | None], redactor: Redactor | None
+) -> tuple[list[str], list[str | None], list[str], dict[int, str]]:
+    """Inputs normalised; then redacted too, None over the budget; answers at their places in those; and why a row is unusable."""
     normalised = [aligned_normalise(text) for text in raw]
     plain = [text for text, _ in normalised]
     redacted = [(text, Alignment()) for text in plain] if redactor is None else redactor.redact_aligned(plain)
-    texts, moved = list[str](), list[str]()
-    for before, (_, first), after, target in zip(raw, normalised, redacted, targets, strict=True):
-        text, second = after or ("", Alignment())
-        texts.append(text)
-        moved.append(move_answers(target, first.then(second), before, text) or "" if after and target else "")
-    return PreparedAnswers(plain, texts, moved, {text for text, after in zip(plain, redacted, strict=True) if after is None})
+    moved, unusable = list[str](), dict[int, str]()
+    for place, (before, (_, first), after, target) in enumerate(zip(raw, normalised, redacted, targets, strict=True)):
+        answers = move_answers(target, first.then(after[1]), before, after[0]) if target and after else target or ""
+        if answers is None:
+            unusable[place] = "of its answers nothing is left once its text is normalised"
+        moved.append(answers or "")
+    return plain, [after and after[0] for after in redacted], moved, unusable
 
 
 def context_groups(groups: Sequence[str | None], texts: Sequence[str]) -> list[str | None]:

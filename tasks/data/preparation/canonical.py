@@ -14,6 +14,7 @@ from tasks.data.label_sets import read_indicators, read_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import holds_half_character
 from tasks.data.numbers import FORM, canonical_number
+from tasks.data.preparation.span_columns import read_span_columns
 from tasks.data.preparation.split import SPLITS
 from tasks.data.redaction.pseudonyms import file_name, pseudonyms_of
 from tasks.data.redaction.redact import Redactor
@@ -94,20 +95,15 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
     }  # fmt: skip
     out["id"] = _numbered_ids(chunk, own)
     refused: dict[int, str] = {}
+    spans = settings.target == "spans"
     for name, column in settings.names.items():
         if name == "id":
             out[name] = _read_ids(chunk, column, settings.redactor)
             continue
-        if name == "target" and settings.target == "number":
-            out[name] = _read_numbers(chunk, column, refused)
+        if name.startswith(INDICATOR) or (spans and name in ("text", "target")):
             continue
-        if name.startswith(INDICATOR):
-            continue
-        if name == "target" and settings.target == "labels":
-            out[name] = _read_label_sets(chunk, column, settings.data.label_separator, refused)
-            continue
-        if name == "target" and settings.target == "answer":
-            out[name] = _read_answers(chunk, column, settings.names["text_pair"], refused)
+        if name == "target" and (typed := _read_typed_targets(settings, chunk, column, refused)) is not None:
+            out[name] = typed
             continue
         as_text = _as_label if name == "target" and settings.target == "label" else cell_text
         out[name] = [as_text(v, chunk, column, i) for i, v in enumerate(chunk.columns[column])]
@@ -115,6 +111,9 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
             _check_length(out[name], chunk, column, settings.data.max_characters)
         if name == "time":
             out[name] = read_times(out[name], chunk, column)
+    if spans:
+        out["text"], out["target"] = read_span_columns(chunk, settings.data, refused)
+        _check_length(out["text"], chunk, settings.names["text"], settings.data.max_characters)
     if labels := [column for name, column in settings.names.items() if name.startswith(INDICATOR)]:
         out["target"] = _read_indicators(chunk, labels, refused)
     out["text"] = _join_inputs(out["text"], out.pop("text_pair", None))
@@ -162,6 +161,18 @@ def _join_inputs(texts: list[str | None], others: list[str | None] | None) -> li
     if others is None:
         return [None if text is None else plain_part(text) for text in texts]
     return [None if text is None or other is None else join_parts((text, other)) for text, other in zip(texts, others, strict=True)]
+
+
+def _read_typed_targets(settings: _ReadSettings, chunk: Chunk, column: str, refused: dict[int, str]) -> list[str | None] | None:
+    """The targets of a column where they are no plain texts, in their one spelling."""
+    match settings.target:
+        case "number":
+            return _read_numbers(chunk, column, refused)
+        case "labels":
+            return _read_label_sets(chunk, column, settings.data.label_separator, refused)
+        case "answer":
+            return _read_answers(chunk, column, settings.names["text_pair"], refused)
+    return None
 
 
 def _read_numbers(chunk: Chunk, column: str, refused: dict[int, str]) -> list[str | None]:

@@ -21,6 +21,7 @@ from tasks.data.normalise import key_text, normalise_text, unusable_reason
 from tasks.data.preparation.answer_rows import context_groups, prepare_answers, weighted_words
 from tasks.data.preparation.deduplicate import Signatures, blank_signatures, shingle_words, signatures_of_words, text_keys
 from tasks.data.preparation.load import RawRows
+from tasks.data.preparation.span_columns import move_rows
 from tasks.data.preparation.split import SPLITS, split_position
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import OVER_BUDGET, Redactor
@@ -97,7 +98,7 @@ class _PreparationPass:
     """One batch at a time: prepared columns out, marks filled in."""
 
     def __init__(self, marks: Marks, redactor: Redactor | None, facts: ProblemFacts) -> None:
-        self.marks, self.redactor, self.layout, self.finds_answers = marks, redactor, facts.writes_text, facts.finds_answers
+        self.marks, self.redactor, self.facts, self.layout = marks, redactor, facts, facts.writes_text
         self.costly: set[str] = set()  # values of this batch over the budget of their search
 
     def __call__(self, batch: pa.Table, indices: Sequence[int]) -> pa.Table:
@@ -108,8 +109,8 @@ class _PreparationPass:
         first, last = indices[0], indices[-1] + 1
         self.costly.clear()
         raw = [text or "" for text in columns["text"]]
-        plain, texts, targets = self._prepare_texts(raw, columns["target"])
-        if self.finds_answers:
+        plain, texts, targets, unusable = self._prepare_texts(raw, columns["target"])
+        if self.facts.finds_answers:
             columns["group"] = context_groups(columns["group"], texts)
         out = {"text": texts, "target": targets, "group": self._redact_distinct(columns["group"])}
         answers = targets
@@ -117,11 +118,10 @@ class _PreparationPass:
             out["rejected"] = rejected = self._redact_answers(batch.column("rejected").to_pylist())
             self.marks.pairless[first:last] = _have_no_pair(targets, rejected)
             answers = [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
-        where = [
-            split_position(context_of(text) if self.finds_answers else text, group) for text, group in zip(raw, groups, strict=True)
-        ]
-        self.marks.position[first:last] = where
+        where = [context_of(text) for text in raw] if self.facts.finds_answers else raw
+        self.marks.position[first:last] = [split_position(text, group) for text, group in zip(where, groups, strict=True)]
         self._fill_marks(slice(first, last), texts, targets, columns["group"], columns["split"])
+        self.marks.unusable |= {first + place: reason for place, reason in unusable.items()}
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):
             out[name] = [value or NOT_NAMED for value in self._redact_distinct(batch.column(name).to_pylist())]
@@ -131,14 +131,17 @@ class _PreparationPass:
             batch = batch.set_column(batch.column_names.index(name), name, pa.array(values, type=pa.string()))
         return batch
 
-    def _prepare_texts(self, raw: list[str], targets: list[str | None]) -> tuple[list[str], list[str], list[str]]:
-        """The texts normalised, and redacted too; and the targets, as they are unless they are texts or stand in one."""
-        if self.finds_answers:
-            prepared = prepare_answers(raw, targets, self.redactor)
-            self.costly.update(prepared.costly)
-            return prepared.plain, prepared.texts, prepared.targets
+    def _prepare_texts(self, raw: list[str], targets: list[str | None]) -> tuple[list[str], list[str], list[str], dict[int, str]]:
+        """The texts normalised, and redacted too; the targets, moved with them where they are places there; reasons by place."""
+        if self.facts.has_spans:
+            plain, clean, moved, unusable = move_rows(raw, targets, self.redactor)
+            return plain, self._note_costly(plain, clean), moved, unusable
+        if self.facts.finds_answers:
+            plain, clean, moved, unusable = prepare_answers(raw, targets, self.redactor)
+            return plain, self._note_costly(plain, clean), moved, unusable
         plain = [normalise_text(text, self.layout) for text in raw]
-        return plain, self._redact_texts(plain), self._redact_answers(targets) if self.layout else [each or "" for each in targets]
+        texts = self._redact_texts(plain)
+        return plain, texts, self._redact_answers(targets) if self.layout else [target or "" for target in targets], {}
 
     def _redact_answers(self, values: list[str | None]) -> list[str]:
         return self._redact_texts([normalise_text(value or "", self.layout) for value in values])
@@ -147,7 +150,9 @@ class _PreparationPass:
         """The texts redacted; one over its budget becomes empty."""
         if self.redactor is None:
             return texts
-        clean = self.redactor.redact_each(texts)
+        return self._note_costly(texts, self.redactor.redact_each(texts))
+
+    def _note_costly(self, texts: list[str], clean: list[str | None]) -> list[str]:
         self.costly.update(text for text, after in zip(texts, clean, strict=True) if after is None)
         return [after or "" for after in clean]
 
@@ -179,7 +184,7 @@ class _PreparationPass:
         ]
         marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in splits]
         tokens = [shingle_words(text) for text in read]
-        compared = [weighted_words(text) for text in read] if self.finds_answers else tokens
+        compared = [weighted_words(text) for text in read] if self.facts.finds_answers else tokens
         marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(compared, read, strict=True)])
         marks.words.update(chain.from_iterable(tokens))
         if len(marks.words) > _MOST_WORDS:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from configs.errors import InputError
 from tasks.common.workspace import world_faults
+from tasks.data.answers import NO_ANSWER
 from tasks.data.normalise import unusable_reason
 from tasks.data.sources.read_files import Chunk
 from tasks.serving.batch.part_files import clear_parts, locked_parts, put_together, result_mark, write_part
@@ -103,7 +104,7 @@ def _prediction_column(predictions: list[Prediction], has_text: list[bool], *, n
     """The answers as texts or, where they are numbers, as those; null for a row that has none."""
     import pyarrow as pa
 
-    texts = [prediction.prediction if there else None for prediction, there in zip(predictions, has_text, strict=True)]
+    texts = [(said.raw or said.prediction) if there else None for said, there in zip(predictions, has_text, strict=True)]
     if not numbers:
         return pa.array(texts, type=pa.string())
     return pa.array([None if text is None else float(text) for text in texts], type=pa.float64())
@@ -114,7 +115,7 @@ def _with_answers(table: pa.Table, texts: list[str], predictions: list[Predictio
     import pyarrow as pa
 
     found = [
-        found_answer(each.raw, text, None) if there else None
+        found_answer(each.raw or NO_ANSWER, text, None) if there else None
         for each, text, there in zip(predictions, texts, has_text, strict=True)
     ]
     answers = [(answer.text if answer else "") if there else None for answer, there in zip(found, has_text, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from contextlib import nullcontext
 
@@ -11,6 +12,7 @@ from starlette.responses import Response
 
 from configs.errors import InfraError
 from configs.schema import facts_of
+from tasks.data.answers import NO_ANSWER
 from tasks.data.label_sets import labels_of
 from tasks.data.normalise import unusable_reason
 from tasks.data.redaction.redact import OVER_BUDGET
@@ -85,10 +87,12 @@ class AnswerRoutes:
     def _answer_body(self, answer_id: str, prediction: Prediction, text: str) -> dict[str, object]:
         facts = facts_of(self.service.problem)
         if facts.finds_answers:
-            found = found_answer(prediction.raw, text, prediction.score)
+            found = found_answer(prediction.raw or NO_ANSWER, text, prediction.score)
             return {"id": answer_id, "answer": None if found is None else found._asdict()}
         if facts.has_classes:
             return {"id": answer_id, "label": prediction.prediction, "score": prediction.score}
+        if facts.has_spans:
+            return {"id": answer_id, "entities": json.loads(prediction.raw or "[]")}
         if facts.has_label_sets:
             return {"id": answer_id, "labels": list(labels_of(prediction.prediction)), "score": prediction.score}
         if facts.is_number:

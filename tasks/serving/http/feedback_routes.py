@@ -17,16 +17,21 @@ from starlette.responses import Response
 
 from configs.errors import InfraError, InputError
 from configs.schema import facts_of
-from tasks.data.answers import write_correction
+from tasks.data.alignment import Alignment
+from tasks.data.answers import write_right_answer
 from tasks.data.label_sets import write_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import unusable_reason
 from tasks.data.numbers import format_number
 from tasks.data.redaction.redact import OVER_BUDGET
+from tasks.data.spans import UnusableSpans, check_spans, move_spans, write_correction
+from tasks.data.text_parts import plain_part
+from tasks.serving.batcher import NoModel, QueueFull
 from tasks.serving.http.auth import Caller
 from tasks.serving.http.messages import Refusal, parse_body
 from tasks.serving.http.middleware import CALLER, lacks_role
 from tasks.serving.http.runtime import Runtime, TrafficLog, json_response, unprepared
+from tasks.serving.text_preparation import PreparedTexts
 from tasks.traffic.records import Feedback, new_id
 
 log = logging.getLogger(__name__)
@@ -51,8 +56,7 @@ class FeedbackRoutes:
         feedback = parse_body(self.runtime.messages.feedback, await self.runtime.request_body(request), FEEDBACK)
         if feedback.source == "audit" and "audit" not in caller.roles:
             raise lacks_role("audit", "body.source")
-        is_answer = feedback.kind != "thumb" and facts_of(self.service.problem).finds_answers
-        value = _kept_answer(feedback.value) if is_answer else _kept_value(feedback.value)
+        value = await self._kept(feedback, caller)
         if reason := unusable_reason(value):
             raise Refusal(422, f"the value {reason}", "body.value", "send one that says something")
         record = Feedback(new_id(), feedback.answer_id, datetime.now(UTC), feedback.kind, value, feedback.source)
@@ -64,6 +68,34 @@ class FeedbackRoutes:
         except InfraError as error:
             raise unprepared(error, "/feedback") from None
         return json_response({"id": record.id}, 202)
+
+    async def _kept(self, feedback: Any, caller: Caller) -> str:
+        """The value of a piece of feedback as the log keeps it."""
+        facts = facts_of(self.service.problem)
+        if feedback.kind == "thumb" or not (facts.has_spans or facts.finds_answers):
+            return _kept_value(feedback.value)
+        return await self._kept_spans(feedback.value, caller) if facts.has_spans else _kept_answer(feedback.value)
+
+    async def _kept_spans(self, value: Any, caller: Caller) -> str:
+        """Corrected spans as the log keeps them: in the text as it was prepared to be answered, which is not kept once more."""
+        model = self.service.champion.current
+        if model is None:
+            raise self.runtime.refusal_for(NoModel(), "/feedback")
+        text, where = plain_part(value.text), "body.value.entities"
+        try:
+            given = check_spans([(each.start, each.end, canonical_label(each.label) or "") for each in value.entities], text)
+            async with asyncio.timeout(self.settings.timeout_seconds):
+                (prepared,) = await self.runtime.preparer.prepare(model.recipe, [text], caller.name, at_once=-1)
+            if prepared is None:
+                raise Refusal(422, OVER_BUDGET, "body.value.text", "send the text that was answered")
+            alignment = prepared.alignment if isinstance(prepared, PreparedTexts) else Alignment()
+            return write_correction(move_spans(given, alignment, prepared), prepared)
+        except UnusableSpans as error:
+            raise Refusal(422, f"it {error}", where, "send spans of the text beside them, none of which overlap") from None
+        except TimeoutError:
+            raise self.runtime.late_refusal("/feedback", "send it again in a second") from None
+        except (QueueFull, InfraError) as error:
+            raise self.runtime.refusal_for(error, "/feedback") from None
 
     async def audit(
         self,
@@ -117,7 +149,8 @@ def _kept_value(value: str | float | list[str]) -> str:
 
 def _kept_answer(value: Any) -> str:
     """An answer that stands in a context, as the log keeps it."""
-    return write_correction(value) if value is None or isinstance(value, str) else write_correction(value.text, value.start)
+    text, start = (value, None) if value is None or isinstance(value, str) else (value.text, value.start)
+    return write_right_answer(text, start)
 
 
 def _refuse_odd_keys(request: Request) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, FiniteFloat, StringConstraints
 
 from configs.schema import ProblemName, facts_of
+from tasks.serving.http.span_messages import corrected_spans
 from tasks.serving.http.strict_model import make_model
 
 MOST_LABELS = 200  # of a set that a person sends
@@ -23,6 +24,7 @@ def feedback_type(problem: ProblemName, max_characters: int) -> Any:
     values: dict[str, tuple[str, Any]] = {
         "label": ("The right label.", label),
         "labels": ("The right labels, none or many.", Annotated[list[label], Field(max_length=MOST_LABELS)]),
+        "spans": ("The right spans, in the text that was answered.", corrected_spans(max_characters)),
         "number": ("The right number.", FiniteFloat),
         "text": ("The better text.", Annotated[str, StringConstraints(min_length=1, max_length=max_characters)]),
         "answer": (

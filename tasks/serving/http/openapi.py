@@ -16,6 +16,7 @@ from tasks.serving.http.openai.faults import PREFIX, OpenAIFaultAnswer
 from tasks.serving.http.openai.requests import ChatRequest, CompletionRequest
 from tasks.serving.http.openai.responses import ChatCompletion, Completion, ModelList
 
+SPANS = {"text": "Ada wrote to us.", "entities": [{"label": "PERSON", "start": 0, "end": 3}]}
 FAULTS = {
     400: "the body is no JSON",
     401: "no valid API key",
@@ -156,7 +157,9 @@ def _question_examples(messages: Messages) -> dict[str, object]:
 
 def _feedback_examples(messages: Messages) -> dict[str, object]:
     facts = facts_of(messages.problem)
-    values = {"label": "refund_status", "labels": ["billing", "login"], "number": 3.5, "text": "7", "answer": "at nine"}
+    values = {
+        "label": "refund_status", "labels": ["billing", "login"], "spans": SPANS, "number": 3.5, "answer": "at nine", "text": "7",
+    }  # fmt: skip
     better = {"kind": facts.feedback, "value": values[facts.target], **({"source": "audit"} if facts.feedback == "label" else {})}
     return {"thumb": {"answer_id": HEX, "kind": "thumb", "value": "up"}, "better": {"answer_id": HEX, **better}}
 

@@ -32,7 +32,7 @@ def chosen(among=None, **columns):
 def test_every_problem_has_roles():
     """A new setting that a problem reads is one more Role in ROLES."""
     for each in FACTS.values():
-        assert [role.setting for role in roles_of(each)] == list(each.own_columns)
+        assert [role.setting for role in roles_of(each)] == list(each.own_columns) or each.has_spans  # which nobody proposes yet
 
 
 LABELS = ["x", "y", "z"] * 30
