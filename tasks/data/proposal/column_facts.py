@@ -20,6 +20,7 @@ from tasks.data.proposal.column_names import match_name
 from tasks.data.proposal.sample import RowSample
 from tasks.data.sources.chunk import Chunk, cell_text
 from tasks.data.sources.times import read_times
+from tasks.data.span_cells import NO_TAG, labels_of_spans, tags_of_words
 
 TIMES = ("time", "date", "timestamp", "datetime", "created", "datum", "zeit", "zeitpunkt", "at", "on", "day", "year", "jahr")
 SEPARATOR: str = Data.model_fields["label_separator"].default
@@ -52,6 +53,17 @@ class LabelSetFacts:
 
 
 @dataclass(frozen=True)
+class SpanFacts:
+    """What a column is like as one of labelled spans: the shares of filled cells that are lists of spans, of tags, and of words,
+    and how many labels the spans or tags have."""
+
+    spans: float = 0.0
+    tags: float = 0.0
+    words: float = 0.0
+    labels: int = 0
+
+
+@dataclass(frozen=True)
 class ColumnFacts:
     """What a column's cells are like. Shares (0 to 1) are of the cells that are filled; `filled` is a share of all rows.
 
@@ -81,6 +93,7 @@ class ColumnFacts:
     structured: bool
     names_itself: bool
     label_sets: LabelSetFacts | None
+    spans: SpanFacts = SpanFacts()
 
     @property
     def cells(self) -> int:
@@ -136,6 +149,7 @@ def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
         structured=structured,
         names_itself=name.strip() in counts,
         label_sets=_describe_sets(cells),
+        spans=_describe_spans(cells),
     )
 
 
@@ -154,6 +168,20 @@ def _describe_sets(cells: Sequence[object]) -> LabelSetFacts | None:
         return None
     words = sum(len(label.split()) * times for label, times in counts.items()) / counts.total()
     return LabelSetFacts(len(sets) / len(looked_at), several / len(sets), len(counts), counts.total() / len(counts), words)
+
+
+def _describe_spans(cells: Sequence[object]) -> SpanFacts:
+    filled = [cell for cell in cells if cell is not None and cell != "" and cell == cell]
+    looked_at = filled[:: max(1, len(filled) // _LOOKED_AT)]
+    spans = [own for cell in looked_at if (own := labels_of_spans(cell)) is not None]
+    tags = [own for cell in looked_at if (own := tags_of_words(cell)) is not None]
+    lists = [cell for cell in looked_at if isinstance(cell, list) or (isinstance(cell, str) and cell.startswith("["))]
+    words = sum(isinstance(cell, str) or all(isinstance(word, str) for word in cell) for cell in lists)
+    labels = {label for own in spans for label in own} or {
+        tag.partition("-")[2] or tag for own in tags for tag in own if tag != NO_TAG
+    }
+    n = max(1, len(looked_at))
+    return SpanFacts(len(spans) / n if any(spans) else 0.0, len(tags) / n, words / n, len(labels))
 
 
 def _is_structured(cell: object) -> bool:
