@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from configs.errors import InputError
 from tasks.data.redaction.placeholders import aligned_view
+from tasks.problems.tagging import read_tag_names
 
 if TYPE_CHECKING:
     import torch
@@ -53,6 +55,35 @@ def build_tagger(encoder: nn.Module, hidden_size: int, tags: int) -> nn.Module:
             return {"logits": self.head(hidden).float()}
 
     return Tagger()
+
+
+def load_tagger(path: Path, labels: Sequence[str]) -> nn.Module:
+    """A model with the head that it was fine-tuned with, as `save_pretrained` wrote both; `forward` as a tagger's of these labels.
+
+    Where a label has one output for its first and its later tokens, the first is the less likely by a hair: such tokens go on.
+    """
+    import torch
+    from transformers import AutoModelForTokenClassification
+
+    network = AutoModelForTokenClassification.from_pretrained(
+        path, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+    )
+    outputs = read_tag_names({int(code): str(name) for code, name in network.config.id2label.items()}) or {}
+    pairs = [outputs[label] for label in labels]
+    columns = torch.tensor([outputs[""][0], *(code for pair in pairs for code in pair)])
+    less = torch.tensor([0.0, *(value for first, later in pairs for value in (1e-3 if first == later else 0.0, 0.0))])
+
+    class OwnHead(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+            self.encoder = network.base_model
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: object) -> dict[str, torch.Tensor]:
+            logits = self.network(input_ids=input_ids, attention_mask=attention_mask).logits.float()
+            return {"logits": logits[..., columns.to(logits.device)] - less.to(logits.device)}
+
+    return OwnHead()
 
 
 def cut_windows(tokenizer: PreTrainedTokenizerBase, spec: Spec, texts: Sequence[str]) -> list[Window]:

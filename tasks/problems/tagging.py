@@ -6,17 +6,36 @@ Of labels numbered from 0, code 0 is O (in no span), 1 + 2n is B (first token of
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.data.labels import canonical_label
 from tasks.data.spans import Span
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Places = Sequence[tuple[int, int]]  # of tokens in a text: start, end
 OUTSIDE = 0
+
+
+def read_tag_names(names: Mapping[int, str]) -> dict[str, tuple[int, int]] | None:
+    """The outputs of a head that was trained elsewhere, by their names: label -> those of its B and its I, "" -> that of O twice.
+
+    A label without an I or a B of its own, as in IOB1, has one output for both. None where the names are none of tags.
+    """
+    outputs: dict[str, dict[str, int]] = {}
+    for code, name in names.items():
+        kind, dash, label = name.partition("-")
+        if name == "O":
+            outputs[""] = {"I": code}
+        elif dash and kind in ("B", "I") and (spelled := canonical_label(label)):
+            outputs.setdefault(spelled, {})[kind] = code
+        else:
+            return None
+    whole = {label: (own.get("B", own.get("I", 0)), own.get("I", own.get("B", 0))) for label, own in outputs.items()}
+    return whole if "" in whole and len(whole) > 1 else None
 
 
 def tag_count(labels: int) -> int:

@@ -16,7 +16,7 @@ from tasks.data.spans import spans_of, write_spans
 from tasks.problems import classifier, metrics
 from tasks.problems.base import Problem
 from tasks.problems.baselines import spans as baselines
-from tasks.problems.tagger import IGNORED, Window, build_tagger, collate_windows, cut_windows, tag_loss, window_logits
+from tasks.problems.tagger import IGNORED, Window, build_tagger, collate_windows, cut_windows, load_tagger, tag_loss, window_logits
 from tasks.problems.tagging import best_tags, spans_of_tags, tag_count, tags_of
 from tasks.problems.types import (
     Adapt,
@@ -67,6 +67,8 @@ class TokenClassification(Problem):
         return replace(spec, labels=all_labels(targets))
 
     def build_model(self, spec: Spec, base: Path, tokenizer: PreTrainedTokenizerBase, adapt: Adapt) -> tuple[nn.Module, Spec]:
+        if spec.head == "own":
+            return load_tagger(base, spec.labels), spec
         encoder, width, _ = classifier.load_encoder(base, "mean")
         return build_tagger(adapt(encoder), width, tag_count(len(spec.labels))), spec
 
