@@ -78,6 +78,14 @@ def read_tagged_words(words: object, tags: object) -> tuple[str, str]:
     return text, check_spans([(starts[first], starts[last] + len(kept[last][0]), label) for first, last, label in runs], text)
 
 
+def text_of_words(words: object) -> str:
+    """The text that `read_tagged_words` makes of words; empty where they are none."""
+    try:
+        return " ".join(str(word) for word in _words_of(words) if str(word))
+    except UnusableSpans:
+        return ""
+
+
 def _runs_of(tags: Sequence[str]) -> list[tuple[int, int, str]]:
     """(first word, last word, label) of each span that tags mark."""
     matches = [_PREFIXED.fullmatch(tag) for tag in tags]

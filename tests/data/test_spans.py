@@ -10,7 +10,7 @@ from tasks.data.alignment import aligned_normalise
 from tasks.data.label_sets import all_labels, labels_of, rename_labels, set_scores
 from tasks.data.normalise import normalise_text
 from tasks.data.redaction.redact import Redactor
-from tasks.data.span_cells import IntegerTags, read_spans, read_tagged_words
+from tasks.data.span_cells import IntegerTags, read_spans, read_tagged_words, text_of_words
 from tasks.data.spans import (
     UnusableSpans,
     check_spans,
@@ -85,6 +85,7 @@ def test_words_with_tags_become_a_text_with_spans(tags):
     expected = ("EU rejects German call New York", '[[0,2,"ORG"],[11,17,"MISC"],[23,31,"LOC"]]')
     assert read_tagged_words(WORDS, tags) == expected
     assert read_tagged_words(json.dumps(WORDS), json.dumps(tags)) == expected
+    assert text_of_words(json.dumps(WORDS)) == text_of_words(WORDS) == expected[0] and text_of_words(7) == ""
     if all(tags):
         assert read_tagged_words(" ".join(WORDS), " ".join(tags)) == expected
 
