@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,7 +159,7 @@ def tag_loss(
 def window_logits(
     model: Any, windows: Sequence[Window], pad_id: int, batch_size: int, autocast: Autocast
 ) -> list[npt.NDArray[np.float32]]:
-    """The logits (tokens, tags) of the tokens that are read from each window; longest windows first."""
+    """The logits (tokens, tags) of the tokens that are read from each window; longest windows first, of like length together."""
     import torch
 
     order = sorted(range(len(windows)), key=lambda place: (-len(windows[place].ids), place))
@@ -167,8 +167,7 @@ def window_logits(
     out: list[npt.NDArray[np.float32]] = [np.empty((0, 0), np.float32)] * len(windows)
     model.eval()
     with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
+        for places in _like_batches(order, [len(window.ids) for window in windows], batch_size):
             batch = {name: tensor.to(device) for name, tensor in batch_of([{"input_ids": windows[p].ids} for p in places]).items()}
             with autocast():
                 logits = model(**batch)["logits"].float().cpu().numpy()
@@ -176,3 +175,15 @@ def window_logits(
                 tokens = windows[place].tokens
                 out[place] = own[tokens.start : tokens.stop].copy()
     return out
+
+
+def _like_batches(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Windows in batches of at most so many, of which none is shorter than half the longest: padding costs as much as text."""
+    batch: list[int] = []
+    for place in order:
+        if batch and (len(batch) == most or 2 * lengths[place] < lengths[batch[0]]):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch

@@ -170,7 +170,7 @@ def _window_tags(window: Window, target: str, spec: Spec) -> list[int]:
 
 
 def _read_logits(logits: np.ndarray | None, places: list[tuple[int, int]], spec: Spec, text: str) -> NetworkAnswer:
-    """The spans of a text's logits (tokens, tags), and the probability of just those tags, were tokens independent."""
+    """The spans of a text's logits (tokens, tags), and the geometric mean of the probabilities of its tokens' tags."""
     from scipy.special import log_softmax
 
     if logits is None:
@@ -180,4 +180,4 @@ def _read_logits(logits: np.ndarray | None, places: list[tuple[int, int]], spec:
     certain = likely[np.arange(len(tags)), tags]
     spans = spans_of_tags(places, tags.tolist(), spec.answers, text)
     scores = tuple(float(np.exp(certain[tokens]).mean()) for _, tokens in spans)
-    return NetworkAnswer(write_spans(span for span, _ in spans), float(np.exp(certain.sum())), scores)
+    return NetworkAnswer(write_spans(span for span, _ in spans), float(np.exp(certain.mean())), scores)
