@@ -99,6 +99,36 @@ def best_tags(log_probabilities: Floats) -> Codes:
     return best if is_valid(best) else _viterbi(log_probabilities)
 
 
+def best_word_tags(log_probabilities: Floats, starts: Sequence[int]) -> Codes:
+    """As `best_tags`, of whole words: tokens from one of `starts` to the next are all of one span, or of none.
+
+    A word's log-probabilities are the sums of its tokens'.
+    """
+    first, edges = log_probabilities, np.asarray([*starts, len(log_probabilities)])
+    later = first.copy()
+    later[:, 1::2] = first[:, 2::2]  # behind the first token of a word a span goes on
+    words = np.add.reduceat(later, edges[:-1], axis=0)
+    words[:, 1::2] += first[edges[:-1], 1::2] - later[edges[:-1], 1::2]
+    chosen = np.repeat(best_tags(words), np.diff(edges))
+    begins = (chosen % 2 == 1) & ~np.isin(np.arange(len(chosen)), starts)
+    tags: Codes = chosen + begins
+    return tags
+
+
+def word_starts(places: Places, text: str) -> list[int]:
+    """The tokens (from 0) that begin a word, or are none of one; those of a placeholder are one word."""
+    return [
+        token
+        for token, place in enumerate(places)
+        if token == 0 or (place != places[token - 1] and not is_within_word(text, place[0]))
+    ]
+
+
+def is_within_word(text: str, place: int) -> bool:
+    """Whether letters or digits stand on both sides of a place."""
+    return 0 < place < len(text) and text[place - 1].isalnum() and text[place].isalnum()
+
+
 def is_valid(tags: Codes) -> bool:
     """Whether tags are IOB2."""
     before = np.concatenate([[OUTSIDE], tags[:-1]])

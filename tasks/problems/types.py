@@ -61,6 +61,7 @@ class Spec:
     spellings: tuple[str, ...] = ()
     pooling: Pooling | Literal["earlier"] | None = None  # of a classifier; None: its base is probed
     thresholds: tuple[float, ...] = ()  # of sets of labels: the probability from which each is answered
+    whole_words: bool = False  # of spans: each begins and ends where a word does
     location: float = 0.0  # of numbers: a logit of 0 stands for it, and one of 1 for a `spread` more
     spread: float = 1.0
     target_tokenizer: str = ""  # the folder within the base with the tokenizer of targets, where that is another one

@@ -25,7 +25,16 @@ from tasks.problems.baselines import spans as baselines
 from tasks.problems.metrics import span_metrics
 from tasks.problems.metrics.spans import label_counts, span_scores
 from tasks.problems.tagger import IGNORED, cut_windows
-from tasks.problems.tagging import best_tags, is_valid, read_tag_names, spans_of_tags, tag_count, tags_of
+from tasks.problems.tagging import (
+    best_tags,
+    best_word_tags,
+    is_valid,
+    read_tag_names,
+    spans_of_tags,
+    tag_count,
+    tags_of,
+    word_starts,
+)
 from tasks.problems.types import Writing
 
 PROBLEM = problem_of("token-classification")
@@ -51,7 +60,7 @@ def test_every_token_of_a_span_is_tagged_and_tags_give_the_span_back():
     assert [span for span, _ in spans_of_tags(placeholder, [1, 2, 3, 0], ("A", "B"), "<MAIL:012>")] == [(0, 10, "A")]
 
 
-@settings(derandomize=True, database=None, max_examples=60)
+@settings(derandomize=True, database=None, deadline=None, max_examples=60)
 @given(st.integers(1, 5), st.integers(1, 2), st.integers(0, 10_000))
 def test_decoding_finds_the_most_probable_valid_tags_of_all(tokens, labels, seed):
     scores = np.log(np.random.default_rng(seed).dirichlet(np.ones(tag_count(labels)), size=tokens))
@@ -59,6 +68,33 @@ def test_decoding_finds_the_most_probable_valid_tags_of_all(tokens, labels, seed
     best = max(scores[np.arange(tokens), tags].sum() for tags in every if is_valid(tags))
     decoded = best_tags(scores)
     assert is_valid(decoded) and scores[np.arange(tokens), decoded].sum() == pytest.approx(best)
+
+
+@settings(derandomize=True, database=None, deadline=None, max_examples=60)
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=3), st.integers(0, 10_000))
+def test_of_whole_words_the_most_probable_valid_tags_are_those_that_cut_none(sizes, seed):
+    tokens, starts = sum(sizes), np.cumsum([0, *sizes[:-1]]).tolist()
+    scores = np.log(np.random.default_rng(seed).dirichlet(np.ones(3), size=tokens))
+    every = [np.array(tags) for tags in itertools.product(range(3), repeat=tokens)]
+    inner = [token for token in range(tokens) if token not in starts]
+    whole = [tags for tags in every if is_valid(tags) and all(tags[t] == (2 if tags[t - 1] else 0) for t in inner)]
+    decoded = best_word_tags(scores, starts)
+    assert any((decoded == tags).all() for tags in whole)
+    assert scores[np.arange(tokens), decoded].sum() == pytest.approx(max(scores[np.arange(tokens), tags].sum() for tags in whole))
+
+
+def test_words_are_told_by_their_letters_and_whether_spans_cut_them_by_the_rows(network):
+    text = "ab cde, <X> fg-h"
+    places = [(0, 1), (1, 2), (2, 4), (4, 6), (6, 7), (8, 11), (8, 11), (12, 14), (14, 15), (15, 16)]
+    assert word_starts(places, text) == [0, 2, 4, 5, 7, 8, 9]
+    rows = tiny.span_rows(30)
+    assert PROBLEM.with_rows(network.spec, rows).whole_words and PROBLEM.with_rows(network.spec, rows).labels == LABELS
+    cut = rows.assign(
+        target=[write_spans((start, end - 1, label) for start, end, label in spans_of(each)) for each in rows["target"]]
+    )
+    assert not PROBLEM.with_rows(network.spec, cut).whole_words
+    spec = PROBLEM.with_rows(network.spec, rows.assign(text="\u6f22\u5b57" * 90))
+    assert not spec.whole_words, "of languages without spaces nothing is a word"
 
 
 def oracle(tags):
