@@ -76,13 +76,15 @@ def write_reference(pipeline: Pipeline, home: Home, tracking: Tracking, run: Tra
     from tasks.problems import problem_of
 
     sealed, spec = open_snapshot(home, run.snapshot), read_spec(trained.folder)
-    stored, test = sealed.frame("reference"), problem_of(spec.problem).read_rows(spec, sealed.frame("test"))
-    texts = spec.read(_texts(stored))
-    known = dict(zip(test["text"], range(len(test)), strict=True))
-    asked = _texts(stored) if pipeline.facts.finds_answers else texts  # whose answers are places in the texts as they are kept
-    rows = stored[["id", "text", "target", "time"]].assign(
-        text=texts, **_answer_columns(pipeline, base, trained, model.scores.frame, asked, known)
+    rows, problem = sealed.frame("reference"), problem_of(spec.problem)
+    frames = (rows, sealed.frame("test"))
+    asked, scored = (
+        problem.read_rows(spec, pd.DataFrame({"text": _texts(each), "target": ""}))["text"].tolist() for each in frames
     )
+    known = {text: place for place, text in enumerate(scored)}
+    answers = _answer_columns(pipeline, base, trained, model.scores.frame, asked, known)
+    texts, known = spec.read(asked), {text: place for place, text in enumerate(spec.read(scored))}
+    rows = rows[["id", "text", "target", "time"]].assign(text=texts, **answers)
     if pipeline.facts.is_number:
         rows["error"] = (pd.to_numeric(rows["prediction"]) - pd.to_numeric(rows["target"], errors="coerce")).abs()
     if pipeline.facts.finds_answers:

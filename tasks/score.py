@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,6 +111,7 @@ def _score(
     for sentence in left_out_of("--input", rows, format):
         print_notice(sentence)
     batch = inspect_files(rows, text, format, data.max_characters, data.separator, getattr(data, facts.pair_column))
+    batch = replace(batch, words=data.words is not None)
     at_once, logged, rate = pipeline.evaluation.batch_size, pipeline.serving.log, pipeline.serving.audit_rate
     ready: list[ReadyModel] = []
 

@@ -104,9 +104,7 @@ def training_material(pipeline: Pipeline, home: Home, base: Base, snapshot: str)
     rows, held_out = sealed.frame("train"), sealed.frame("validation")
     known = pd.concat([sealed.frame(split) for split in fitted_splits(pipeline)])
     spec = spec_of(pipeline.problem, pipeline.adapter, (), pipeline.model.max_length, pipeline.training.seed, base)
-    spec = problem_of(pipeline.problem).with_targets(
-        replace(spec, languages=pipeline.model.language_codes), known["target"].tolist()
-    )
+    spec = problem_of(pipeline.problem).with_rows(replace(spec, languages=pipeline.model.language_codes), known)
     return TrainingMaterial(spec, base.path, rows, held_out)
 
 

@@ -100,6 +100,10 @@ class Problem(Measure):
         """The spec with what its network has to know of the targets that it is fitted to, such as their labels."""
         return spec
 
+    def with_rows(self, spec: Spec, rows: pd.DataFrame) -> Spec:
+        """As `with_targets`, with what it has to know of the texts of its rows beside."""
+        return self.with_targets(spec, rows["target"].tolist())
+
     def load_tokenizer(
         self, base: Path, target_tokenizer: str, languages: tuple[str, ...] = ()
     ) -> PreTrainedTokenizerBase | PairedTokenizer:

@@ -61,6 +61,7 @@ class Spec:
     spellings: tuple[str, ...] = ()
     pooling: Pooling | Literal["earlier"] | None = None  # of a classifier; None: its base is probed
     thresholds: tuple[float, ...] = ()  # the probability from which each label of a set is answered, or the one log-odds of answers
+    whole_words: bool = False  # of spans: each begins and ends where a word does
     location: float = 0.0  # of numbers: a logit of 0 stands for it, and one of 1 for a `spread` more
     spread: float = 1.0
     longest_answer: int = 0  # of answers that stand in a text: their characters, at the most

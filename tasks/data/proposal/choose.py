@@ -11,7 +11,7 @@ from configs.schema import Data, Model, ProblemFacts, ProblemName
 from configs.schema.problem_defaults import DEFAULTS
 from configs.schema.problems import FACTS
 from tasks.data.proposal.column_facts import ColumnFacts
-from tasks.data.proposal.roles import Role, roles_of, stand_in
+from tasks.data.proposal.roles import Role, other_roles_of, roles_of, stand_in
 from tasks.data.proposal.row_roles import are_partners, fits_group, fits_id, fits_time
 from tasks.data.sources.chunk import shown_name
 
@@ -101,9 +101,12 @@ def choose_problem(
 
 def choose_columns(columns: Sequence[ColumnFacts], candidate: ProblemCandidate) -> ProblemChoice | None:
     """The columns that fit the roles of a problem best together; None where there are none for each."""
-    roles = roles_of(candidate.facts)
-    if not roles:
-        return None
+    ways = [roles for roles in (roles_of(candidate.facts), other_roles_of(candidate.facts)) if roles]
+    choices = [choice for roles in ways if (choice := _choose_for_roles(columns, candidate, roles)) is not None]
+    return max(choices, key=lambda choice: choice.score, default=None)
+
+
+def _choose_for_roles(columns: Sequence[ColumnFacts], candidate: ProblemCandidate, roles: Sequence[Role]) -> ProblemChoice | None:
     usual = candidate.defaults.get("data", {})
     ranked = [_rank_columns(columns, role, usual.get(role.setting)) for role in roles]
     best: tuple[float, tuple[ColumnFacts, ...]] | None = None

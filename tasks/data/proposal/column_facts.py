@@ -21,6 +21,7 @@ from tasks.data.proposal.column_names import match_name
 from tasks.data.proposal.sample import RowSample
 from tasks.data.sources.chunk import Chunk, cell_text
 from tasks.data.sources.times import read_times
+from tasks.data.span_cells import NO_TAG, labels_of_spans, tags_of_words
 
 TIMES = ("time", "date", "timestamp", "datetime", "created", "datum", "zeit", "zeitpunkt", "at", "on", "day", "year", "jahr")
 SEPARATOR: str = Data.model_fields["label_separator"].default
@@ -52,6 +53,17 @@ class LabelSetFacts:
     distinct: int
     repeats: float
     words: float
+
+
+@dataclass(frozen=True)
+class SpanFacts:
+    """What a column is like as one of labelled spans: the shares of filled cells that are lists of spans, of tags, and of words,
+    and how many labels the spans or tags have."""
+
+    spans: float = 0.0
+    tags: float = 0.0
+    words: float = 0.0
+    labels: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,6 +99,7 @@ class ColumnFacts:
     label_sets: LabelSetFacts | None
     answers: float = 0.0
     stands_in: tuple[str, ...] = ()
+    spans: SpanFacts = SpanFacts()
 
     @property
     def cells(self) -> int:
@@ -146,6 +159,7 @@ def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
         names_itself=name.strip() in counts,
         label_sets=_describe_sets(cells),
         answers=sum(map(names_places, written)) / max(1, len(written)),
+        spans=_describe_spans(cells),
     )
 
 
@@ -185,6 +199,20 @@ def _share_held(sample: RowSample, name: str, context: str) -> float:
     ]
     looked_at = pairs[:: max(1, len(pairs) // _LOOKED_AT)]
     return sum(cell in text for cell, text in looked_at) / max(1, len(looked_at))
+
+
+def _describe_spans(cells: Sequence[object]) -> SpanFacts:
+    filled = [cell for cell in cells if cell is not None and cell != "" and cell == cell]
+    looked_at = filled[:: max(1, len(filled) // _LOOKED_AT)]
+    spans = [own for cell in looked_at if (own := labels_of_spans(cell)) is not None]
+    tags = [own for cell in looked_at if (own := tags_of_words(cell)) is not None]
+    lists = [cell for cell in looked_at if isinstance(cell, list) or (isinstance(cell, str) and cell.startswith("["))]
+    words = sum(isinstance(cell, str) or all(isinstance(word, str) for word in cell) for cell in lists)
+    labels = {label for own in spans for label in own} or {
+        tag.partition("-")[2] or tag for own in tags for tag in own if tag != NO_TAG
+    }
+    n = max(1, len(looked_at))
+    return SpanFacts(len(spans) / n if any(spans) else 0.0, len(tags) / n, words / n, len(labels))
 
 
 def _is_structured(cell: object) -> bool:

@@ -41,9 +41,29 @@ class Role:
         return self.fits(column) * (self.unnamed + (1 - self.unnamed) * match_name(column.name, self.names))
 
 
+def fits_spans(column: ColumnFacts) -> float:
+    """Lists of spans with labels, as they are read."""
+    return column.spans.spans**2 if column.spans.labels <= MOST_LABELS else 0.0
+
+
+def fits_tags(column: ColumnFacts) -> float:
+    """Lists of tags, most of them `O` or with a prefix."""
+    return column.spans.tags**2 * (1.0 if 1 <= column.spans.labels <= MOST_LABELS else 0.0)
+
+
+def fits_words(column: ColumnFacts) -> float:
+    """Lists of words, or texts that can be parted into them."""
+    return 0.0 if _is_marked(column) else max(column.spans.words, 0.5 * fits_text(column))
+
+
+def _is_marked(column: ColumnFacts) -> bool:
+    """Whether a column holds spans or tags, which are of another column's text."""
+    return max(column.spans.spans, column.spans.tags) > 0.5
+
+
 def fits_text(column: ColumnFacts) -> float:
     """Sentences that differ from row to row, the longer the better."""
-    if column.structured or column.times == "all":
+    if _is_marked(column) or column.structured or column.times == "all":
         return 0.0
     says = max(column.prose, 0.4 * column.wordy)
     length = min(1.0, 0.6 + column.words / 50)
@@ -52,7 +72,13 @@ def fits_text(column: ColumnFacts) -> float:
 
 def fits_label(column: ColumnFacts) -> float:
     """Few short values that repeat; of a single one nothing can be learned, but a file may be sorted by it."""
-    if column.structured or column.times == "all" or not 1 <= column.distinct <= MOST_LABELS or column.cells < 4:
+    if (
+        _is_marked(column)
+        or column.structured
+        or column.times == "all"
+        or not 1 <= column.distinct <= MOST_LABELS
+        or column.cells < 4
+    ):
         return 0.0
     repeats = min(1.0, max(0.0, 1.25 - 2.5 * column.variety)) if column.distinct > 2 else 1.0
     short = 1.0 if column.words <= LONG_LABEL else 0.2
@@ -66,7 +92,7 @@ def fits_label(column: ColumnFacts) -> float:
 def fits_labels(column: ColumnFacts) -> float:
     """Lists of short values that repeat, some of them with several."""
     sets = column.label_sets
-    if sets is None or sets.several < 0.05 or sets.distinct > MOST_LABELS or sets.words > LONG_LABEL / 2:
+    if sets is None or _is_marked(column) or sets.several < 0.05 or sets.distinct > MOST_LABELS or sets.words > LONG_LABEL / 2:
         return 0.0
     return sets.readable**2 * min(1.0, sets.repeats / 3)
 
@@ -81,7 +107,7 @@ def fits_number(column: ColumnFacts) -> float:
 
 def fits_answer(column: ColumnFacts) -> float:
     """Texts, words or numbers that differ from row to row, and do not number the rows."""
-    if column.structured or column.times == "all" or column.consecutive:
+    if _is_marked(column) or column.structured or column.times == "all" or column.consecutive:
         return 0.0
     says = max(column.prose, 0.7 * column.wordy, 0.4 * column.numeric)
     names_rows = 0.2 if column.is_unique and column.words <= 1 and is_id_name(column.name) else 1.0
@@ -147,6 +173,21 @@ LABELS = Role(
     lambda column: f"sets of {column.label_sets.distinct if column.label_sets else 0:,} labels",
     0.6,
 )  # fmt: skip
+SPANS = Role(
+    "spans",
+    ("spans", "entities", "annotations", "mentions", "ner", "highlights", "labels", "label", "entitaeten", "markierungen"),
+    fits_spans,
+    lambda column: f"spans of {column.spans.labels:,} labels",
+    0.9,
+)
+WORDS = Role("words", ("words", "tokens", "token", "sentence", "text", "woerter"), fits_words, lambda _: "words", 0.7)
+TAGS = Role(
+    "tags",
+    ("tags", "ner", "labels", "iob", "bio", "entities"),
+    fits_tags,
+    lambda column: f"tags of {column.spans.labels:,} labels",
+    0.9,
+)
 NUMBER = Role(
     "number",
     (
@@ -205,10 +246,15 @@ ANSWERS = Role(
     0.7,
 )
 
-ROLES = {role.setting: role for role in (TEXT, LABEL, LABELS, NUMBER, QUESTION, CONTEXT, ANSWERS, PROMPT, COMPLETION)}
+ROLES = {role.setting: role for role in (TEXT, LABEL, LABELS, SPANS, NUMBER, QUESTION, CONTEXT, ANSWERS, PROMPT, COMPLETION)}
 
 
 def roles_of(facts: ProblemFacts) -> tuple[Role, ...]:
     """The columns that a problem needs: what is read, and what is to be answered; none where one of them is not known here."""
     settings = facts.own_columns
     return tuple(ROLES[setting] for setting in settings) if set(settings) <= ROLES.keys() else ()
+
+
+def other_roles_of(facts: ProblemFacts) -> tuple[Role, ...]:
+    """Another way to name the columns of the same problem, where there is one."""
+    return (WORDS, TAGS) if facts.has_spans else ()
