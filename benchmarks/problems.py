@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks import small
 from benchmarks.accuracy import DATA, kept
+from benchmarks.pair_data import write_partners, write_rankings, write_scores
 from benchmarks.problem_data import write_opinions, write_pairs, write_questions, write_steps, write_weaknesses
 from benchmarks.span_data import write_personal, write_products
 from configs.schema import facts_of
@@ -40,6 +41,9 @@ RUNS = (
     ProblemRun("spans", "pii_spans", "personal data in texts of 1,500 synthetic people, by template", write_personal, 1_500),
     ProblemRun("spans", "cisa_products", "vendor and product in a vulnerability's description", write_products, 5_000),
     ProblemRun("a number", "gsm8k_steps", "steps of a school sum, from its question", write_steps, 1_500),
+    ProblemRun("documents ranked for queries", "banking77_ranking", "which questions ask for the same?", write_rankings, 6_000),
+    ProblemRun("partners of texts", "banking77_retrieval", "the question that stands for an intent", write_partners, 3_000),
+    ProblemRun("pairs with a score", "banking77_similarity", "do two questions ask for the same?", write_scores, 3_000),
 )
 
 

@@ -147,6 +147,9 @@ class Data(Frozen):
     rejected: str | None = Field(
         None, description="where pairs of answers are learned from: the column of the answer that the completion was preferred to"
     )
+    negative: str | None = Field(
+        None, description="where pairs belong together: the column of a text that is like the first and does not belong to it"
+    )
     time: str | None = None
     group: str | None = Field(None, description="customer, thread...: rows of a group stay in one split and count as one in tests")
     slices: tuple[str, ...] = ()

@@ -103,7 +103,7 @@ class Pipeline(Frozen):
             raise ValueError(f"data.words: {self.problem} reads no words with tags: drop data.words and data.tags")
         if self.data.words is not None and any(getattr(self.data, name) != Data.model_fields[name].default for name in own):
             raise ValueError(f"data.words and data.tags stand instead of {' and '.join(own)}: drop data.{' and data.'.join(own)}")
-        if not self.facts.is_number and (large := [name for name, value in self.gate.given_margins().items() if value >= 1]):
+        if not self.facts.compares_errors and (large := [name for name, value in self.gate.given_margins().items() if value >= 1]):
             raise ValueError(
                 f"gate: {' and '.join(large)} must be less than 1: the scores of {self.problem} are shares or nats; "
                 "0.01 is one point"
@@ -116,6 +116,18 @@ class Pipeline(Frozen):
             raise ValueError(
                 "gate.window is of the newest test rows, and data.time names no column: set data.time, or drop gate.window"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _two_texts_are_there_where_two_are_read(self) -> Self:
+        if self.data.text_pair is None and self.facts.needs_pairs:
+            raise ValueError(f"data.text_pair: {self.problem} has two texts a row: name the column of the second")
+        if self.facts.pairs_belong and self.data.number != Data.model_fields["number"].default:
+            raise ValueError(
+                f"data.number: all rows of {self.problem} belong together: drop it, or set problem=sentence-similarity"
+            )
+        if self.data.negative is not None and not self.facts.pairs_belong:
+            raise ValueError(f"data.negative: {self.problem} reads no text that a pair is held against: drop it")
         return self
 
     @model_validator(mode="after")

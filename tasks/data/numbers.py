@@ -9,6 +9,7 @@ from decimal import Decimal
 from tasks.data.normalise import normalise_text
 
 VERSION = 1
+BELONGS = "1"  # the target of a pair that belongs together; feedback may say 0
 FORM = "digits with a decimal point, without separators of thousands or units, such as 1234.5"
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
 _WHOLE_BELOW = 2.0**53  # from here on a float is no longer every whole number

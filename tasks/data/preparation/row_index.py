@@ -116,7 +116,8 @@ class _PreparationPass:
         answers = targets
         if "rejected" in batch.column_names:
             out["rejected"] = rejected = self._redact_answers(batch.column("rejected").to_pylist())
-            self.marks.pairless[first:last] = _have_no_pair(targets, rejected)
+            if self.layout:  # else it is a text that may be missing
+                self.marks.pairless[first:last] = _have_no_pair(targets, rejected)
             answers = [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
         where = [context_of(text) for text in raw] if self.facts.finds_answers else raw
         self.marks.position[first:last] = [split_position(text, group) for text, group in zip(where, groups, strict=True)]

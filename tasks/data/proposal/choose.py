@@ -11,7 +11,8 @@ from configs.schema import Data, Model, ProblemFacts, ProblemName
 from configs.schema.problem_defaults import DEFAULTS
 from configs.schema.problems import FACTS
 from tasks.data.proposal.column_facts import ColumnFacts
-from tasks.data.proposal.roles import Role, other_roles_of, roles_of, stand_in
+from tasks.data.proposal.pair_roles import pair_roles, second_text
+from tasks.data.proposal.roles import LEAST_OF_PAIR, Role, other_roles_of, roles_of, stand_in
 from tasks.data.proposal.row_roles import are_partners, fits_group, fits_id, fits_time
 from tasks.data.sources.chunk import shown_name
 
@@ -22,7 +23,6 @@ WEAK = 0.4  # a score below is a weak guess
 USUAL = 1.02  # times what the cells say: for a column of the very name that a problem expects
 FOUND = 1.25  # times what names and cells say: answers that stand in their contexts row by row are no accident
 LEAST = 0.05  # a lower score is no fit at all
-LEAST_OF_PAIR = 0.1  # how well the second of two texts has to fit
 LONG_TEXT = 100  # words of a prompt from which a problem for long texts fits
 SHORTER = 0.5  # the share of a prompt's words that a summary of it has at the most
 
@@ -101,7 +101,7 @@ def choose_problem(
 
 def choose_columns(columns: Sequence[ColumnFacts], candidate: ProblemCandidate) -> ProblemChoice | None:
     """The columns that fit the roles of a problem best together; None where there are none for each."""
-    ways = [roles for roles in (roles_of(candidate.facts), other_roles_of(candidate.facts)) if roles]
+    ways = [roles for roles in (pair_roles(candidate.facts) or roles_of(candidate.facts), other_roles_of(candidate.facts)) if roles]
     choices = [choice for roles in ways if (choice := _choose_for_roles(columns, candidate, roles)) is not None]
     return max(choices, key=lambda choice: choice.score, default=None)
 
@@ -120,7 +120,12 @@ def _choose_for_roles(columns: Sequence[ColumnFacts], candidate: ProblemCandidat
     if best is None or best[0] < LEAST:
         return None
     picked = dict(zip((role.setting for role in roles), best[1], strict=True))
-    if candidate.facts.reads_pairs:
+    if candidate.facts.needs_pairs:
+        free = [column for column in columns if column not in list(picked.values())[1:]]
+        if not (pair := second_text(candidate.facts, picked[roles[0].setting], free)):
+            return None
+        picked |= pair
+    elif candidate.facts.reads_pairs:
         picked |= _pair_of_texts(columns, picked, roles[0])
     names = {column.name for column in picked.values()}
     others = {

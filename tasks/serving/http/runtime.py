@@ -28,6 +28,7 @@ from tasks.serving.http.auth import Keys
 from tasks.serving.http.messages import Messages, Refusal
 from tasks.serving.http.metrics import ServiceMetrics
 from tasks.serving.http.middleware import read_body
+from tasks.serving.http.pair_messages import PairMessages
 from tasks.serving.http.quotas import Quotas
 from tasks.serving.text_preparation import Preparer, Submit
 from tasks.traffic.records import Answer, Feedback, Origin, draw_audit
@@ -88,6 +89,7 @@ class Runtime:
         settings = service.settings
         self.service, self.settings = service, settings
         self.messages = Messages(service.problem, settings.max_rows, service.max_characters, pairs=service.pairs)
+        self.pair_messages = PairMessages(service.problem, settings.max_rows, service.max_characters)
         self.watch = ServiceMetrics(
             service.name,
             lambda: service.champion.standing,

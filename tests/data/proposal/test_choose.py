@@ -72,6 +72,18 @@ FITTING = [
     ),
     ({"a": texts(90, 3), "b": ["O X X", "O O O", "X O Y"] * 30}, "token-classification", "a", "b"),
     ({"english": texts(90, 9), "german": texts(90, 9, 1)}, "text-generation", "english", "german"),
+    (
+        {"document": texts(90, 9, 2), "query": texts(6, 3, 1) * 15, "relevance": [0, 0, 1] * 30},
+        "text-ranking",
+        "query",
+        "relevance",
+    ),
+    (
+        {"sentence1": texts(90, 9), "sentence2": texts(90, 9, 1), "score": [n % 11 / 2 for n in range(90)]},
+        "sentence-similarity",
+        "sentence1",
+        "score",
+    ),
     ({"document": texts(90, 9), "summary": texts(90, 3, 1)}, "summarization", "document", "summary"),
     ({"article": texts(90, 150), "highlights": texts(90, 12, 1)}, "summarization", "article", "highlights"),
 ]
@@ -80,7 +92,16 @@ FITTING = [
 @pytest.mark.parametrize(("columns", "problem", "reads", "says"), FITTING)
 def test_the_problem_and_its_columns_are_those_that_fit_best(columns, problem, reads, says):
     name, taken = chosen(**columns)
-    assert (name, *taken.values()) == (problem, reads, says)
+    assert (name, *(column for setting, column in taken.items() if setting != "text_pair")) == (problem, reads, says)
+    assert ("text_pair" in taken) == FACTS[name].needs_pairs
+
+
+@pytest.mark.parametrize("names", [("anchor", "positive"), ("anchor", "positive", "negative"), ("query", "positive")])
+def test_pairs_that_belong_together_are_known_by_their_names(names):
+    columns = {name: texts(90, 9, seed) for seed, name in enumerate(names)}
+    settings = ("text", "text_pair", "negative")[: len(names)]
+    assert chosen(**columns) == ("text-retrieval", dict(zip(settings, names, strict=True)))
+    assert chosen(query=texts(90, 9), answer=texts(90, 9, 1))[0] == "text-generation"
 
 
 HELD = texts(90, 30)
