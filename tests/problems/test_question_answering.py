@@ -132,8 +132,8 @@ def test_a_token_more_than_a_context_holds_is_never_an_answer_and_windows_are_bo
 
 
 def test_a_window_too_small_for_a_question_and_a_context_is_refused(pair_folder):
-    with pytest.raises(InputError, match=r"model.max_length 6: leaves no room"):
-        encode_windows(network_on(pair_folder).tokenizer, [f"kan{MARK}lon"], 6)
+    with pytest.raises(InputError, match=r"model.max_length 16: leaves no room"):
+        encode_windows(network_on(pair_folder).tokenizer, [f"kan{MARK}lon"], 16)
 
 
 def test_a_tokenizer_that_tells_no_places_is_refused(bert_folder, monkeypatch):
