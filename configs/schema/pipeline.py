@@ -18,6 +18,7 @@ from configs.schema.problems import TARGET_COLUMNS, ProblemFacts, ProblemName, f
 from configs.schema.section import Frozen, meant_name, written_as
 from configs.schema.training import Model, Training
 
+LEAST_WINDOW = 24  # tokens
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
 
@@ -134,6 +135,8 @@ class Pipeline(Frozen):
     def _texts_are_written_where_settings_say_how(self) -> Self:
         if self.model.target_tokenizer is not None and not self.facts.pairs_tokenizers:
             raise ValueError(f"model.target_tokenizer: {self.problem} has one tokenizer, its base's own: drop it")
+        if self.facts.finds_answers and self.model.max_length < LEAST_WINDOW:
+            raise ValueError(f"model.max_length: a question and a context need {LEAST_WINDOW} tokens at the least: raise it")
         if self.model.languages is not None and not self.facts.pairs_tokenizers:
             raise ValueError(f"model.languages: {self.problem} reads and writes no two languages: drop it")
         if self.evaluation.decoding != Decoding() and not self.facts.writes_text:

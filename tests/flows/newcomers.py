@@ -181,6 +181,20 @@ def similarities(folder: Path, draw: random.Random) -> str:
     return write_csv(folder / "similar.tsv", ["sentence1", "sentence2", "score"], rows, "\t")
 
 
+def squad(folder: Path, draw: random.Random) -> str:
+    """Questions on texts as SQuAD has them, a third of them without an answer."""
+    lines = []
+    for number in range(ROWS):
+        context = " ".join(f"{sentence(draw)}." for _ in range(6))
+        subject = draw.choice(SUBJECTS)
+        held = subject in context and number % 3
+        answers = {"text": [subject], "answer_start": [context.index(subject)]} if held else {"text": [], "answer_start": []}
+        row = {"id": f"q{number:06x}", "title": "Hotline", "context": context, "question": f"Which one {draw.choice(VERBS)}?"}
+        lines.append(json.dumps({**row, "answers": answers}))
+    (folder / "squad.jsonl").write_text("\n".join(lines))
+    return str(folder / "squad.jsonl")
+
+
 # writer of a file -> the columns that are to be found: setting under `data` -> column
 NEWCOMERS = {
     plain: {"text": "TEXT", "label": "LABEL"},
@@ -200,5 +214,6 @@ NEWCOMERS = {
     tagged: {"text": "message", "labels": "tags"},
     named_entities: {"text": "full_text", "spans": "spans"},
     tagged_words: {"words": "tokens", "tags": "ner_tags"},
+    squad: {"id": "id", "question": "question", "context": "context", "answers": "answers"},
     faq: {"prompt": "Question", "completion": "Answer"},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
@@ -13,7 +13,7 @@ from configs.schema.problems import FACTS
 from tasks.data.proposal.column_facts import ColumnFacts
 from tasks.data.proposal.pair_roles import pair_roles, second_text
 from tasks.data.proposal.roles import LEAST_OF_PAIR, Role, other_roles_of, roles_of, stand_in
-from tasks.data.proposal.row_roles import are_partners, fits_group, fits_id, fits_time
+from tasks.data.proposal.row_roles import are_partners, fits_group, fits_id, fits_time, shares_values
 from tasks.data.sources.chunk import shown_name
 
 MOST_CANDIDATES = 6  # columns for one role whose combinations are weighed
@@ -163,6 +163,14 @@ def choose_row_columns(columns: Sequence[ColumnFacts], taken: Iterable[str]) -> 
         foreign_time=next((column.name for column in free if column.times == "foreign"), None),
         rounded_id=next((column.name for column in rounded), None),
     )
+
+
+def with_context_group(rows: RowColumns, choice: ProblemChoice) -> RowColumns:
+    """The columns of rows, with the context as their group where questions share contexts: none is trained on and tested on."""
+    context = choice.columns.get("context")
+    if rows.group is not None or context is None or not shares_values(context):
+        return rows
+    return replace(rows, group=context)
 
 
 def _rank_columns(columns: Sequence[ColumnFacts], role: Role, usual: object) -> list[tuple[float, ColumnFacts]]:

@@ -44,10 +44,10 @@ class AnswerRoutes:
             request, asked, lambda place: messages.field_of(None if single else place)
         )
         if single:
-            return json_response({**self._answer_body(ids[0], predictions[0], texts[0]), "version": version})
+            return json_response({**self._answer_body(ids[0], predictions[0], asked[0]), "version": version})
         answers = [
             {**self._answer_body(answer_id, prediction, text), "version": version}
-            for answer_id, prediction, text in zip(ids, predictions, texts, strict=True)
+            for answer_id, prediction, text in zip(ids, predictions, asked, strict=True)
         ]
         return json_response({"answers": answers, "version": version})
 

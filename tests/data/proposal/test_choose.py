@@ -5,7 +5,7 @@ import random
 import pytest
 
 from configs.schema.problems import FACTS
-from tasks.data.proposal.choose import candidates, choose_problem, choose_row_columns
+from tasks.data.proposal.choose import candidates, choose_problem, choose_row_columns, with_context_group
 from tasks.data.proposal.column_facts import describe_columns
 from tasks.data.proposal.column_names import ENDING, EXACT, LAST, PART, match_name, name_parts
 from tasks.data.proposal.roles import roles_of
@@ -124,6 +124,15 @@ def test_answers_that_stand_in_another_column_or_have_their_places_show_question
     assert columns[taken["context"]] is HELD and list(taken) == ["question", "context", "answers"]
     apart = {**columns, taken["answers"]: [f"word{n}" for n in range(90)]}
     assert chosen(**apart)[0] != "question-answering"
+
+
+@pytest.mark.parametrize(("each", "group"), [(1, None), (3, "passage"), (45, None)])
+def test_questions_that_share_contexts_are_grouped_by_them(each, group):
+    shared = [HELD[n // each] for n in range(90)]
+    columns = facts(question=texts(90, 7, 4), passage=shared, answer=[text.split()[3] for text in shared])
+    choice, _ = choose_problem(columns, candidates())
+    rows = with_context_group(choose_row_columns(columns, [column.name for column in choice.columns.values()]), choice)
+    assert choice.candidate.name == "question-answering" and (rows.group and rows.group.name) == group
 
 
 @pytest.mark.parametrize("columns", [{"text": texts(90, 9)}, {"n": list(range(90)), "m": list(range(90))}, {"text": [None] * 9}])
