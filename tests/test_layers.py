@@ -63,7 +63,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.data.answers": (*TYPES, "tasks.data.alignment"),
     "tasks.data.labels": (*TYPES, "tasks.data.normalise"),
     "tasks.data.label_sets": (*TYPES, "tasks.data.labels", "tasks.data.spans"),
-    "tasks.data.spans": (*TYPES, "tasks.data.alignment"),
+    "tasks.data.spans": (*TYPES, "tasks.data.alignment", "tasks.data.redaction.placeholders"),
     "tasks.data.numbers": (*TYPES, "tasks.data.normalise"),
     "tasks.data.feedback": (
         *TYPES, "tasks.data.normalise", "tasks.data.labels", "tasks.data.label_sets", "tasks.data.redaction", "tasks.common",
