@@ -111,9 +111,15 @@ def _audit_correctness(pipeline: Pipeline, home: Home, answers: pd.DataFrame, fe
 def _audit_errors(answers: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
     """How far each audited number was off, NaN where no audit says."""
     from tasks.data.feedback import labelled_answers
+    from tasks.data.numbers import LARGEST
 
     labels = labelled_answers(answers, feedback)
-    label = answers["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"]).astype("float64")
+    label = (
+        answers["id"]
+        .map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
+        .astype("float64")
+        .clip(-LARGEST, LARGEST)
+    )
     error: pd.Series = (answers["prediction"].astype("float64") - label).abs()
     return error
 

@@ -12,7 +12,6 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    FiniteFloat,
     StringConstraints,
     Tag,
     TypeAdapter,
@@ -24,6 +23,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from configs.schema import ProblemName, facts_of
+from tasks.data.numbers import LARGEST
 from tasks.data.text_parts import join_parts, plain_part
 from tasks.serving.http.answer_types import ANSWERS
 
@@ -165,7 +165,7 @@ def _feedback_type(problem: ProblemName, max_characters: int) -> Any:
     values: dict[str, tuple[str, Any]] = {
         "label": ("The right label.", label),
         "labels": ("The right labels, none or many.", Annotated[list[label], Field(max_length=MOST_LABELS)]),
-        "number": ("The right number.", FiniteFloat),
+        "number": ("The right number.", Annotated[float, Field(ge=-LARGEST, le=LARGEST)]),
         "text": ("The better text.", Annotated[str, StringConstraints(min_length=1, max_length=max_characters)]),
     }
     facts = facts_of(problem)
