@@ -12,16 +12,18 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from configs.errors import InfraError
-from configs.schema import ProblemName, facts_of
+from configs.schema import ProblemFacts, ProblemName, facts_of
 from tasks.common.files import replaced_file
 from tasks.common.workspace import world_faults
 from tasks.data.label_sets import labels_of, write_label_set
 from tasks.data.labels import by_fold, canonical_label, respell_label
 from tasks.data.normalise import key_text, unusable_reason
+from tasks.data.numbers import canonical_number
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import Redactor
 
@@ -82,15 +84,16 @@ def accepted_answers(answers: pd.DataFrame, feedback: pd.DataFrame, clean: Calla
 def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName, max_characters: int) -> pa.Table:
     """Rows by id: id, text, target, time, origin, and where answers are texts the prediction that the correction replaces.
 
-    Unusable labels and texts (normalise.unusable_reason) and those over `max_characters` are left out: feedback cannot stop a run
-    as a broken source does, and the contract sets rows of it aside one by one.
+    Unusable labels and texts (normalise.unusable_reason), those over `max_characters` and values of another kind, given before the
+    pipeline had this problem, are left out: feedback cannot stop a run as a broken source does, and the contract sets rows of it
+    aside one by one.
     """
     import pyarrow as pa
 
     rows = labelled_answers(answers, feedback, kind=facts_of(problem).feedback)
     texts = rows[["text", "label"]]
     usable = texts.map(lambda text: unusable_reason(text) is None).all(axis=1) & (texts.map(len).max(axis=1) <= max_characters)
-    rows = rows[usable].sort_values("id")
+    rows = rows[usable & rows["label"].map(partial(_is_target, facts_of(problem)))].sort_values("id")
     predictions = rows["prediction"].tolist() if facts_of(problem).writes_text else [None] * len(rows)
     columns = {
         "id": [PREFIX + name for name in rows["id"]],
@@ -101,6 +104,16 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
         "prediction": predictions,
     }
     return pa.table({name: pa.array(columns[name], type=_feedback_schema().field(name).type) for name in _COLUMNS})
+
+
+def _is_target(facts: ProblemFacts, value: str) -> bool:
+    """Whether a value of feedback is the one spelling of a number or a set of labels, where targets are those."""
+    try:
+        if facts.is_number:
+            return canonical_number(value) == value
+        return not facts.has_label_sets or write_label_set(labels_of(value)) == value
+    except (TypeError, ValueError):
+        return False
 
 
 def export_feedback(rows: pa.Table, folder: Path) -> Export | None:
