@@ -60,7 +60,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.data.label_sets": (*TYPES, "tasks.data.labels"),
     "tasks.data.numbers": (*TYPES, "tasks.data.normalise"),
     "tasks.data.feedback": (
-        *TYPES, "tasks.data.normalise", "tasks.data.labels", "tasks.data.label_sets", "tasks.data.redaction", "tasks.common",
+        *TYPES, "tasks.data.normalise", "tasks.data.labels", "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.redaction",
+        "tasks.common",
     ),
     "tasks.data.redaction": (*TYPES, "tasks.data.redaction", "tasks.data.normalise"),
     "tasks.data.sources": (*TYPES, "tasks.data.sources", "tasks.common", "tasks.identity"),
