@@ -17,7 +17,7 @@ from tasks.ledger.monitor_runs import LookWindow, MonitoredChampion, all_looks, 
 from tasks.ledger.pipeline_lock import hold_pipeline
 from tasks.ledger.promotions import reconcile_alias
 from tasks.reference import read_reference
-from tasks.release import champion_files
+from tasks.release import champion_files, champion_folder, check_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +41,7 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
     version = settled.champion
     if version is None:
         raise InputError(f"{pipeline.name} has no champion whose traffic could be watched: `tunekeeper retrain CONFIG` comes first")
+    check_problem(pipeline, version, champion_folder(context.tracking, home, pipeline.name, version))
     with hold_pipeline(home.path, f"{pipeline.name}.monitor", print_notice, ledger=ledger):
         end = (now or datetime.now(UTC)).astimezone(UTC)
         earlier = all_looks(ledger, pipeline.name, version)
