@@ -107,13 +107,17 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
 
 
 def _is_target(facts: ProblemFacts, value: str) -> bool:
-    """Whether a value of feedback is the one spelling of a number or a set of labels, where targets are those."""
+    """Whether a value of feedback is a number in its one spelling, or a list of labels, where targets are those."""
     try:
         if facts.is_number:
             return canonical_number(value) == value
-        return not facts.has_label_sets or write_label_set(labels_of(value)) == value
-    except (TypeError, ValueError):
+        return not facts.has_label_sets or _is_list_of_texts(json.loads(value))
+    except ValueError:
         return False
+
+
+def _is_list_of_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def export_feedback(rows: pa.Table, folder: Path) -> Export | None:

@@ -124,7 +124,11 @@ def test_a_blank_or_endless_label_is_no_row():
     ("problem", "fits", "others"),
     [
         ("text-regression", ("2.5", "-7"), ("billing", "007", "1e+21", '["a"]')),
-        ("multi-label-classification", ('["a","b"]', "[]"), ("billing", "7", '{"a":1}', '["a",1]', '"ab"', "null")),
+        (
+            "multi-label-classification",
+            ('["a","b"]', "[]", '["b","<EMAIL_ADDRESS:0736ed06>"]'),
+            ("billing", "7", '{"a":1}', '["a",1]', '"ab"', "null"),
+        ),
     ],
 )
 def test_values_from_before_the_pipeline_had_its_problem_are_no_rows(problem, fits, others):
