@@ -66,8 +66,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.data.spans": (*TYPES, "tasks.data.alignment", "tasks.data.redaction.placeholders"),
     "tasks.data.numbers": (*TYPES, "tasks.data.normalise"),
     "tasks.data.feedback": (
-        *TYPES, "tasks.data.normalise", "tasks.data.labels", "tasks.data.label_sets", "tasks.data.redaction", "tasks.common",
-        "tasks.data.spans", "tasks.data.answers",
+        *TYPES, "tasks.data.normalise", "tasks.data.labels", "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.redaction",
+        "tasks.common", "tasks.data.spans", "tasks.data.answers",
     ),
     "tasks.data.redaction": (*TYPES, "tasks.data.redaction", "tasks.data.normalise", "tasks.data.alignment"),
     "tasks.data.sources": (*TYPES, "tasks.data.sources", "tasks.common", "tasks.identity"),

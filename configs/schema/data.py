@@ -169,10 +169,11 @@ class Data(Frozen):
             raise ValueError("separates no fields: set it to a sign such as ; or a tab, or leave it out")
         return value
 
-    @field_validator("slices")
+    @field_validator("slices", "labels")
     @classmethod
-    def _each_slice_is_named_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if twice := sorted({name for name in value if value.count(name) > 1}):
+    def _each_column_is_named_once(cls, value: tuple[str, ...] | str | None) -> tuple[str, ...] | str | None:
+        names = [" ".join(name.split()) for name in value] if isinstance(value, tuple) else []  # a label is spelled so
+        if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"names {', '.join(f'`{name}`' for name in twice)} more than once: name each column once")
         return value
 

@@ -132,6 +132,19 @@ class Pipeline(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _a_bound_is_on_the_side_that_is_worse(self) -> Self:
+        """A floor on an error, or a ceiling on an accuracy, would let no good model pass."""
+        better = {metric.name: metric.higher_is_better for metric in (*self.facts.metrics, self.facts.primary)}
+        for own, other, bounds, is_wrong in (
+            ("floors", "ceilings", self.gate.floors, False),
+            ("ceilings", "floors", self.gate.ceilings, True),
+        ):
+            if wrong := [name for name in bounds if better.get(name) is is_wrong]:
+                more = "more" if is_wrong else "less"
+                raise ValueError(f"gate.{own}: {more} of {' and '.join(wrong)} is better: write it under gate.{other}")
+        return self
+
+    @model_validator(mode="after")
     def _texts_are_written_where_settings_say_how(self) -> Self:
         if self.model.target_tokenizer is not None and not self.facts.pairs_tokenizers:
             raise ValueError(f"model.target_tokenizer: {self.problem} has one tokenizer, its base's own: drop it")

@@ -114,12 +114,13 @@ def follower_ways(pipeline: Pipeline, home: Home) -> FollowerFunctions[ReadyMode
         return version
 
     def load(version: str) -> tuple[ReadyModel, str]:
-        from tasks.release import champion_files
+        from tasks.release import champion_files, check_problem
         from tasks.serving import packaged_model, smoke_test
         from tasks.serving.predictor import make_ready
 
         _freeze_memory()
         folder, base = champion_files(tracking[0], home, name, version)
+        check_problem(pipeline, version, folder)
         ready = make_ready(version, packaged_model.load_package(folder, base, home.path))
         return ready, smoke_test.check_answers(ready, folder, ready.how)
 
