@@ -20,7 +20,8 @@ from configs.schema.metrics import EXACT_MATCH, NLL_OF_ROWS, BleuTokenizer, Metr
 from configs.schema.objectives import OBJECTIVES, Objective, Preference, Supervised, metric_titles
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
-from configs.schema.problems import ProblemFacts, ProblemName, facts_of, family_of
+from configs.schema.problem_facts import ProblemFacts, ProblemName
+from configs.schema.problems import facts_of, family_of
 from configs.schema.section import Fraction, Frozen, Moment, Plain
 from configs.schema.training import Languages, Model, Training
 

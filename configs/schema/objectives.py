@@ -9,7 +9,8 @@ from pydantic import Field
 
 from configs.schema.adapters import Adapter, Lora
 from configs.schema.metrics import Metric
-from configs.schema.problems import FACTS, ProblemFacts, ProblemName
+from configs.schema.problem_facts import ProblemFacts, ProblemName
+from configs.schema.problems import FACTS
 from configs.schema.section import Frozen
 
 PREFERENCE_ACCURACY = Metric("preference_accuracy", "preference accuracy", "share", True)

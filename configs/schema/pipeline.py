@@ -14,7 +14,8 @@ from configs.schema.metrics import BLEU
 from configs.schema.objectives import Objective, Supervised
 from configs.schema.operations import Monitor, Release, Schedule, Serving
 from configs.schema.problem_defaults import with_defaults
-from configs.schema.problems import TARGET_COLUMNS, ProblemFacts, ProblemName, facts_of, family_of
+from configs.schema.problem_facts import TARGET_COLUMNS, ProblemFacts, ProblemName
+from configs.schema.problems import facts_of, family_of
 from configs.schema.section import Frozen, meant_name, written_as
 from configs.schema.training import Model, Training
 
