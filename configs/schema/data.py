@@ -144,12 +144,8 @@ class Data(Frozen):
     answers: str = Field("answers", description="their column: as SQuAD has them, texts alone, or empty where there is none")
     prompt: str = Field("prompt", description="where answers are texts: the column that is read")
     completion: str = Field("completion", description="where answers are texts: the column that has to be written")
-    rejected: str | None = Field(
-        None, description="where pairs of answers are learned from: the column of the answer that the completion was preferred to"
-    )
-    negative: str | None = Field(
-        None, description="where pairs belong together: the column of a text that is like the first and does not belong to it"
-    )
+    rejected: str | None = Field(None, description="where pairs of answers are learned from: the column of those less preferred")
+    negative: str | None = Field(None, description="where pairs belong together: the column of a text that does not belong to them")
     time: str | None = None
     group: str | None = Field(None, description="customer, thread...: rows of a group stay in one split and count as one in tests")
     slices: tuple[str, ...] = ()

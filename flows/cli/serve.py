@@ -216,6 +216,7 @@ def _is_loopback(listening: socket.socket) -> bool:
 def _print_address(pipeline: Pipeline, listening: socket.socket, keys: Keys) -> None:
     """Print the service's address, who may ask, and the next command."""
     from tasks.serving.http.auth import VARIABLE
+    from tasks.serving.http.pair_messages import first_question
 
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -233,18 +234,7 @@ def _print_address(pipeline: Pipeline, listening: socket.socket, keys: Keys) -> 
         )
     if pipeline.facts.writes_text or pipeline.facts.embeds:
         print_notice(f"OpenAI's clients: base_url {url}/v1, model {pipeline.name}")
-    print_notice("next: curl {}{} -H 'Content-Type: application/json' -d '{}'".format(url, *_first_question(pipeline)))
-
-
-def _first_question(pipeline: Pipeline) -> tuple[str, str]:
-    """A path to ask, and what to send there."""
-    if pipeline.facts.ranks:
-        return "/rerank", '{"query": "...", "documents": ["...", "..."]}'
-    if pipeline.facts.embeds:
-        return "/embed", '{"texts": ["...", "..."]}'
-    if pipeline.facts.finds_answers:
-        return "/predict", '{"question": "...", "context": "..."}'
-    return "/predict", '{"text": "...", "text_pair": "..."}' if pipeline.data.text_pair is not None else '{"text": "..."}'
+    print_notice("next: curl {}{} -H 'Content-Type: application/json' -d '{}'".format(url, *first_question(pipeline)))
 
 
 def _log_to_stderr() -> None:

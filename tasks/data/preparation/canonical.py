@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -54,7 +53,7 @@ class _ReadSettings:
 def canonical_parts(data: Data, problem: ProblemName, schema: pa.Schema, redactor: Redactor | None) -> Iterator[Part]:
     """All rows of the source and of `data.test`, chunk by chunk; `redactor` is None where ids are kept as they are."""
     facts = facts_of(problem)
-    least = 0.0 if facts.ranks else -math.inf
+    least = 0.0 if facts.ranks else float("-inf")
     settings = _ReadSettings(data, wanted_columns(data, problem), schema, facts.target, least, redactor)
     columns = source_columns(data, problem)
     source, test = data_files(data)

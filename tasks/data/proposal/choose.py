@@ -11,8 +11,8 @@ from configs.schema import Data, Model, ProblemFacts, ProblemName
 from configs.schema.problem_defaults import DEFAULTS
 from configs.schema.problems import FACTS
 from tasks.data.proposal.column_facts import ColumnFacts
-from tasks.data.proposal.pair_roles import pair_roles, second_text
-from tasks.data.proposal.roles import LEAST_OF_PAIR, Role, other_roles_of, roles_of, stand_in
+from tasks.data.proposal.pair_roles import LEAST_OF_PAIR, pair_roles, second_text
+from tasks.data.proposal.roles import Role, other_roles_of, roles_of, stand_in
 from tasks.data.proposal.row_roles import are_partners, fits_group, fits_id, fits_time, shares_values
 from tasks.data.sources.chunk import shown_name
 

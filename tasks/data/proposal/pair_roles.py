@@ -5,9 +5,10 @@ from __future__ import annotations
 from configs.schema import ProblemFacts
 from tasks.data.proposal.column_facts import ColumnFacts
 from tasks.data.proposal.column_names import match_name, name_parts
-from tasks.data.proposal.roles import LEAST_OF_PAIR, NUMBER, Role, describe_texts
+from tasks.data.proposal.roles import NUMBER, Role, describe_texts
 from tasks.data.proposal.row_roles import are_partners
 
+LEAST_OF_PAIR = 0.1  # how well the second of two texts has to fit
 _PARTNERS = (("query", "passage"), ("query", "document"), ("query", "text"), ("question", "passage"), ("anfrage", "dokument"))
 _BELONGING = (("anchor", "positive"), ("query", "positive"), ("anker", "positiv"))
 _NEGATIVE = ("negative", "negativ")

@@ -15,7 +15,6 @@ from tasks.data.proposal.column_names import LAST, match_name
 from tasks.data.proposal.row_roles import is_id_name
 
 MOST_LABELS = 1_000
-LEAST_OF_PAIR = 0.1  # how well the second of two texts has to fit
 LONG_LABEL = 8  # words: longer cells are answers, not names of classes
 _SLICES = (
     "language", "lang", "region", "country", "channel", "source", "platform", "version", "split", "location", "timezone",

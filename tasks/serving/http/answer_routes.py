@@ -39,9 +39,9 @@ class AnswerRoutes:
         messages = self.runtime.messages
         question = parse_body(messages.question, await self.runtime.request_body(request), messages.expected)
         single = isinstance(question, messages.One)
-        texts = messages.inputs_of(question)
+        asked = messages.inputs_of(question)
         version, ids, predictions = await self.answer_texts(
-            request, texts, lambda place: messages.field_of(None if single else place)
+            request, asked, lambda place: messages.field_of(None if single else place)
         )
         if single:
             return json_response({**self._answer_body(ids[0], predictions[0], asked[0]), "version": version})

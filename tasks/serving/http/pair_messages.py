@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Discriminator, Field, StringConstraints, Tag, TypeAdapter
 
-from configs.schema import ProblemName, facts_of
+from configs.schema import Pipeline, ProblemName, facts_of
 from tasks.data.text_parts import join_parts
 from tasks.serving.http.strict_model import make_model
 
@@ -74,3 +74,14 @@ def _tag_of(value: object) -> str | None:
     """Whether a question is one text or many; None where it is neither."""
     fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
     return "many" if "texts" in fields else "one" if "text" in fields else None
+
+
+def first_question(pipeline: Pipeline) -> tuple[str, str]:
+    """A path to ask, and what to send there."""
+    if pipeline.facts.ranks:
+        return "/rerank", '{"query": "...", "documents": ["...", "..."]}'
+    if pipeline.facts.embeds:
+        return "/embed", '{"texts": ["...", "..."]}'
+    if pipeline.facts.finds_answers:
+        return "/predict", '{"question": "...", "context": "..."}'
+    return "/predict", '{"text": "...", "text_pair": "..."}' if pipeline.data.text_pair is not None else '{"text": "..."}'
