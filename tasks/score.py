@@ -105,11 +105,12 @@ def _score(
 
     data = pipeline.data
     facts = pipeline.facts
-    text = getattr(data, facts.input_column)
     format = "auto" if Path(rows).suffix == ".parquet" else data.format
     for sentence in left_out_of("--input", rows, format):
         print_notice(sentence)
-    batch = inspect_files(rows, text, format, data.max_characters, data.separator, data.text_pair)
+    batch = inspect_files(
+        rows, pipeline.input_columns, format, data.max_characters, data.separator, messages=data.messages is not None
+    )
     at_once, logged, rate = pipeline.evaluation.batch_size, pipeline.serving.log, pipeline.serving.audit_rate
     ready: list[ReadyModel] = []
 

@@ -32,7 +32,8 @@ from configs.schema import ProblemName
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("configs", "expectations", "tasks", "flows")
-TYPES = ("configs.schema", "configs.errors", "configs.credentials", "tasks.data.text_parts")  # what needs nothing of the project
+# what needs nothing of the project
+TYPES = ("configs.schema", "configs.errors", "configs.credentials", "tasks.data.text_parts", "tasks.data.turns")
 SPELLING = (
     "tasks.data.labels",
     "tasks.data.label_sets",
@@ -49,6 +50,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "expectations": (*TYPES, "expectations"),
     # the ground floor
     "tasks.data.text_parts": (),
+    "tasks.data.turns": ("tasks.data.text_parts",),
     "tasks.common": (*TYPES, "tasks.common"),
     "tasks.identity": (*TYPES, "configs", "tasks.identity", "tasks.common"),
     # the sciences
@@ -66,7 +68,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.data.sources": (*TYPES, "tasks.data.sources", "tasks.common", "tasks.identity"),
     "tasks.data.preparation": (
         *TYPES, "tasks.data.preparation", "tasks.data.sources", "tasks.data.redaction", "tasks.data.normalise", "tasks.data.labels",
-        "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.feedback", "tasks.common",
+        "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.messages", "tasks.data.feedback", "tasks.common",
     ),
     "tasks.data": (*TYPES, "tasks.data", "tasks.common"),
     "tasks.data.text_stats": (*TYPES, "tasks.data", "expectations.measures"),

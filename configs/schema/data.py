@@ -136,6 +136,11 @@ class Data(Frozen):
     number: str = Field("number", description="where targets are numbers: the column of the number, in a unit of your own")
     prompt: str = Field("prompt", description="where answers are texts: the column that is read")
     completion: str = Field("completion", description="where answers are texts: the column that has to be written")
+    messages: str | None = Field(
+        None,
+        description="where answers are texts: in place of prompt and completion the column of conversations, lists (or JSON) of "
+        'messages {"role", "content"} or {"from", "value"}; the assistant\'s turns are learned, its last one is the answer',
+    )
     rejected: str | None = Field(
         None, description="where pairs of answers are learned from: the column of the answer that the completion was preferred to"
     )

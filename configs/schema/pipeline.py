@@ -55,6 +55,14 @@ class Pipeline(Frozen):
         return self.objective.with_metrics(facts_of(self.problem))
 
     @property
+    def input_columns(self) -> tuple[str, ...]:
+        """The columns that are read: of texts, of two texts beside one another, or of conversations."""
+        if self.data.messages is not None:
+            return (self.data.messages,)
+        names = (getattr(self.data, self.facts.input_column), self.data.text_pair)
+        return tuple(name for name in names if name is not None)
+
+    @property
     def family(self) -> ProblemName:
         """The problem whose rows, contract and networks these are: what keys know it by."""
         return family_of(self.problem)
@@ -104,6 +112,10 @@ class Pipeline(Frozen):
             )
         if self.data.text_pair is not None and not self.facts.reads_pairs:
             raise ValueError(f"data.text_pair: {self.problem} reads one text: drop it")
+        if self.data.messages is not None and not self.facts.reads_messages:
+            raise ValueError(f"data.messages: {self.problem} reads no conversations: drop it")
+        if self.data.messages is not None and (other := [name for name in own if getattr(self.data, name) not in (None, name)]):
+            raise ValueError(f"data.{other[0]}: conversations hold what is read and what is answered: drop it, or data.messages")
         if self.contract.vocabulary != "may_grow" and not self.facts.has_labels:
             raise ValueError(f"contract.vocabulary: {self.problem} has no labels to hold against one: drop it")
         if self.gate.window is not None and self.data.time is None:

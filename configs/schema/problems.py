@@ -53,7 +53,8 @@ class ProblemFacts:
     `target` is what a row has to be answered with: one label of a fixed set, any number of them, a number, or a text. `metrics` are
     those that pages show. `primary` is the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is
     the one that a model's history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask.
-    `reads_pairs`: it may read two texts beside one another. `pairs_tokenizers`: targets may have a tokenizer and a language of
+    `reads_pairs`: it may read two texts beside one another. `reads_messages`: it may read
+    conversations. `pairs_tokenizers`: targets may have a tokenizer and a language of
     their own. `continues_text`: answers go on where what was read ends. `family` is the problem whose rows, contract and networks
     these are, where another's are: the two differ in their defaults and in how texts are scored.
     """
@@ -66,6 +67,7 @@ class ProblemFacts:
     feedback: Literal["label", "correction"]
     examples: tuple[str, str]
     reads_pairs: bool = False
+    reads_messages: bool = False
     pairs_tokenizers: bool = False
     continues_text: bool = False
     family: ProblemName | None = None
@@ -171,6 +173,7 @@ FACTS: dict[ProblemName, ProblemFacts] = {
         feedback="correction",
         examples=("Question: 3 + 4 = ?\nAnswer:", "Question: 5 + 2 = ?\nAnswer:"),
         continues_text=True,
+        reads_messages=True,
     ),
     "text2text-generation": TEXT_TO_TEXT,
     "summarization": replace(

@@ -78,7 +78,7 @@ def _run_service(pipeline: Pipeline, home: Home, listening: socket.socket, keys:
         traffic,
         _audit_reader(pipeline, home),
         preparing.submit,
-        pipeline.data.text_pair is not None,
+        "messages" if pipeline.data.messages is not None else "pair" if pipeline.data.text_pair is not None else "text",
     )
     serving = uvicorn_server(create_app(service), pipeline.serving.max_connections, pipeline.serving.timeout_seconds + 5)
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn shuts down, then raises the signal again: by then it is ignored
@@ -172,6 +172,7 @@ def _audit_reader(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], l
 
     def audits(most: int, start: datetime) -> list[dict[Any, Any]]:
         from tasks.data.text_parts import split_parts
+        from tasks.data.turns import is_conversation, turns_of
         from tasks.serving.http.answer_types import DrawnAnswer
         from tasks.traffic.log import pending_audits
 
@@ -180,6 +181,10 @@ def _audit_reader(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], l
         rows = answers.assign(time=answers["time"].map(lambda at: at.isoformat())).to_dict("records")
         for row in rows:
             row["score"] = row["score"] if row["score"] == row["score"] else None
+            if is_conversation(row["text"]):
+                row["messages"] = [turn._asdict() for turn in turns_of(row["text"])]
+                row["text"] = row["messages"][-1]["content"]
+                continue
             row |= dict(zip(("text", "text_pair"), split_parts(row["text"]), strict=False))
         return rows
 

@@ -62,6 +62,7 @@ class Spec:
     location: float = 0.0  # of numbers: a logit of 0 stands for it, and one of 1 for a `spread` more
     spread: float = 1.0
     target_tokenizer: str = ""  # the folder within the base with the tokenizer of targets, where that is another one
+    messages: bool = False  # whether it was trained on conversations, which its tokenizer's template writes
     languages: tuple[str, ...] = ()  # the codes of what is read and of what is written, as the config names them
 
     @property

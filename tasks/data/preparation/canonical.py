@@ -13,6 +13,7 @@ from tasks.data.label_sets import read_indicators, read_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import holds_half_character
 from tasks.data.numbers import FORM, canonical_number
+from tasks.data.preparation.conversations import read_conversations
 from tasks.data.preparation.split import SPLITS
 from tasks.data.redaction.pseudonyms import file_name, pseudonyms_of
 from tasks.data.redaction.redact import Redactor
@@ -100,7 +101,7 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
         if name == "target" and settings.target == "number":
             out[name] = _read_numbers(chunk, column, refused)
             continue
-        if name.startswith(INDICATOR):
+        if name.startswith(INDICATOR) or name == "messages":
             continue
         if name == "target" and settings.target == "labels":
             out[name] = _read_label_sets(chunk, column, settings.data.label_separator, refused)
@@ -113,7 +114,10 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
             out[name] = read_times(out[name], chunk, column)
     if labels := [column for name, column in settings.names.items() if name.startswith(INDICATOR)]:
         out["target"] = _read_indicators(chunk, labels, refused)
-    out["text"] = _join_inputs(out["text"], out.pop("text_pair", None))
+    if messages := settings.names.get("messages"):
+        out["text"], out["target"] = _read_messages(settings, chunk, messages, refused)
+    else:
+        out["text"] = _join_inputs(out["text"], out.pop("text_pair", None))
     split = split_column(settings.data)
     if split is not None:
         out["split"] = [_split_name(v, chunk, split, i) for i, v in enumerate(chunk.columns[split])]
@@ -158,6 +162,16 @@ def _join_inputs(texts: list[str | None], others: list[str | None] | None) -> li
     if others is None:
         return [None if text is None else plain_part(text) for text in texts]
     return [None if text is None or other is None else join_parts((text, other)) for text, other in zip(texts, others, strict=True)]
+
+
+def _read_messages(
+    settings: _ReadSettings, chunk: Chunk, column: str, refused: dict[int, str]
+) -> tuple[list[str | None], list[str | None]]:
+    """The texts and the targets of a column of conversations, neither too long."""
+    texts, targets = read_conversations(chunk, column, refused)
+    for values in (texts, targets):
+        _check_length(values, chunk, column, settings.data.max_characters)
+    return texts, targets
 
 
 def _read_numbers(chunk: Chunk, column: str, refused: dict[int, str]) -> list[str | None]:

@@ -22,6 +22,7 @@ from tasks.data.preparation.load import RawRows
 from tasks.data.preparation.split import SPLITS, split_position
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import OVER_BUDGET, Redactor
+from tasks.data.turns import spoken_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -163,7 +164,7 @@ class _PreparationPass:
         ]
         marks.position[rows] = [split_position(text, group) for text, group in zip(raw, groups, strict=True)]
         marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in splits]
-        tokens = [shingle_words(text) for text in read]
+        tokens = [shingle_words(spoken_text(text)) for text in read]
         marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(tokens, read, strict=True)])
         marks.words.update(chain.from_iterable(tokens))
         if len(marks.words) > _MOST_WORDS:

@@ -13,6 +13,8 @@ def wanted_columns(data: Data, problem: ProblemName) -> dict[str, str]:
     target = getattr(data, facts.target_column) or facts.target_column
     targets = {"target": target} if isinstance(target, str) else {f"{INDICATOR}{name}": name for name in target}
     names = {"text": getattr(data, facts.input_column), **targets, "rejected": data.rejected, "text_pair": data.text_pair}
+    if data.messages is not None:
+        names = {"messages": data.messages, "rejected": data.rejected}
     names |= {"id": data.id, "time": data.time, "group": data.group}
     return {k: v for k, v in names.items() if v is not None} | {f"slice_{name}": name for name in data.slices}
 

@@ -19,11 +19,9 @@ from tasks.serving.http.auth import Caller
 from tasks.serving.http.cancellation import while_connected
 from tasks.serving.http.messages import Refusal, parse_body
 from tasks.serving.http.middleware import CALLER
+from tasks.serving.http.questions import FORMS
 from tasks.serving.http.runtime import Runtime, json_response
 from tasks.traffic.records import new_id
-
-PAIR_QUESTION = '{"text": "...", "text_pair": "..."} or {"texts": [{"text": ..., "text_pair": ...}, ...]} as application/json'
-QUESTION = '{"text": "..."} or {"texts": ["...", ...]} as application/json'
 
 
 class AnswerRoutes:
@@ -35,19 +33,20 @@ class AnswerRoutes:
     async def predict(self, request: Request) -> Response:
         """Answer one text, or many, with the champion."""
         began = time.perf_counter()
-        expected = PAIR_QUESTION if self.service.pairs else QUESTION
-        question = parse_body(self.runtime.messages.question, await self.runtime.request_body(request), expected)
-        single = isinstance(question, self.runtime.messages.One)
-        texts = self.runtime.messages.inputs_of(question)
+        questions = self.runtime.messages.questions
+        expected = f"{FORMS[questions.inputs]} as application/json"
+        question = parse_body(questions.adapter, await self.runtime.request_body(request), expected)
+        single = isinstance(question, questions.One)
+        texts = questions.inputs_of(question)
         for place, text in enumerate(texts):
             if reason := unusable_reason(text):
-                raise Refusal(422, f"the text {reason}", _field_of_text(single, place), "send a text that says something")
+                raise Refusal(422, f"the text {reason}", questions.place_of(question, place), "send a text that says something")
         caller: Caller = request.scope[CALLER]
         with self.runtime.quotas.texts(caller, texts) if self.runtime.quotas else nullcontext():
             version, results = await self._answer_in_time(request, texts)
         predictions = [prediction for prediction in results if prediction is not None]
         if len(predictions) < len(results):
-            where = _field_of_text(single, results.index(None))
+            where = questions.place_of(question, results.index(None))
             raise Refusal(422, OVER_BUDGET, where, "leave it out, or send a part of it: nothing of this request was logged")
         ids = [new_id() for _ in predictions]
         self.runtime.log_answers(ids, version, predictions, began)
@@ -92,7 +91,3 @@ class AnswerRoutes:
         if facts.is_number:
             return {"id": answer_id, "number": float(prediction.prediction)}
         return {"id": answer_id, "text": prediction.prediction}
-
-
-def _field_of_text(single: bool, place: int) -> str:
-    return "body.text" if single else f"body.texts.{place}"

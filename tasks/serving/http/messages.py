@@ -9,40 +9,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
-    Discriminator,
     Field,
     FiniteFloat,
     StringConstraints,
-    Tag,
     TypeAdapter,
     ValidationError,
     create_model,
-    model_validator,
 )
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
 
 from configs.schema import ProblemName, facts_of
-from tasks.data.text_parts import join_parts, plain_part
 from tasks.serving.http.answer_types import ANSWERS
+from tasks.serving.http.questions import Inputs, Questions, strict_model
 
 # Characters of a refusal: whatever is repeated of a request is searched for credentials.
 LONGEST_WHERE = 200
 LONGEST_WHAT = 600  # why a version does not load, which has 500, is given whole
 MOST_LABELS = 200  # of a set that a person sends
-MOST_KEYS = 20  # of a body: each that is not read is a fault, and listing 100,000 of them holds all callers up for a second
-
-
-class StrictModel(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def refuse_many_keys(cls, body: object) -> object:
-        if isinstance(body, dict) and len(body) > MOST_KEYS:
-            raise PydanticCustomError("too_many_keys", "An object of more than {most} keys is not read", {"most": MOST_KEYS})
-        return body
 
 
 class Fault(BaseModel):
@@ -118,40 +100,14 @@ class Refusal(Exception):  # noqa: N818
 
 
 class Messages:
-    """The types of one service: its questions are {"text": ...} or {"texts": [...]}, within its limits.
+    """The types of one service: its questions, its answers, and feedback of the kinds that fit the problem."""
 
-    With `pairs` a question is {"text": ..., "text_pair": ...} or {"texts": [{"text": ..., "text_pair": ...}, ...]}.
-
-    `question` reads a body's bytes; `feedback` likewise, with the kinds that fit the problem.
-    """
-
-    def __init__(self, problem: ProblemName, max_rows: int, max_characters: int, *, pairs: bool = False) -> None:
-        first, second = facts_of(problem).examples
-        text: Any = Annotated[str, StringConstraints(max_length=max_characters)]
-        self.problem, self.pairs = problem, pairs
-        other = {"text_pair": (text, Field(examples=[second]))} if pairs else {}
-        self.One = _model("Question", "One text.", {"text": (text, Field(examples=[first])), **other})
-        each: Any = self.One if pairs else text
-        examples: list[Any] = [{"text": first, "text_pair": second}] if pairs else [first, second]
-        many = Field(min_length=1, max_length=max_rows, examples=[examples])
-        self.Many = _model("Questions", "Many texts.", {"texts": (list[each], many)})
-        either: Any = Annotated[Annotated[self.One, Tag("one")] | Annotated[self.Many, Tag("many")], Discriminator(_question_tag)]
-        self.question: TypeAdapter[Any] = TypeAdapter(either)
+    def __init__(self, problem: ProblemName, max_rows: int, max_characters: int, inputs: Inputs = "text") -> None:
+        self.problem = problem
+        self.questions = Questions(inputs, facts_of(problem).examples, max_rows, max_characters)
         self.Answer: type[BaseModel] = ANSWERS[facts_of(problem).target]
         self.Answers = create_model("Answers", answers=(list[self.Answer], ...), version=(str, ...))  # type: ignore[name-defined]
         self.feedback: TypeAdapter[Any] = TypeAdapter(_feedback_type(problem, max_characters))
-
-    def inputs_of(self, question: Any) -> list[str]:
-        """The inputs of a question, one for each answer."""
-        questions: list[Any] = [question] if isinstance(question, self.One) else question.texts
-        if self.pairs:
-            return [join_parts((each.text, each.text_pair)) for each in questions]
-        return [plain_part(each if isinstance(each, str) else each.text) for each in questions]
-
-
-def _model(name: str, description: str, fields: dict[str, tuple[Any, FieldInfo]]) -> type[BaseModel]:
-    model: type[BaseModel] = create_model(name, __base__=StrictModel, __doc__=description, **fields)  # type: ignore[call-overload]
-    return model
 
 
 def _feedback_type(problem: ProblemName, max_characters: int) -> Any:
@@ -160,7 +116,9 @@ def _feedback_type(problem: ProblemName, max_characters: int) -> Any:
         "answer_id": (Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")], Field(description="the `id` of an answer")),
         "source": (Literal["user", "audit"], Field("user", description="audit: a label that /audit asked for")),
     }
-    thumb = _model("Thumb", "Good or not.", {**common, "kind": (Literal["thumb"], ...), "value": (Literal["up", "down"], ...)})  # type: ignore[dict-item]
+    thumb = strict_model(
+        "Thumb", "Good or not.", {**common, "kind": (Literal["thumb"], ...), "value": (Literal["up", "down"], ...)}
+    )
     label: Any = Annotated[str, StringConstraints(min_length=1, max_length=200)]
     values: dict[str, tuple[str, Any]] = {
         "label": ("The right label.", label),
@@ -170,13 +128,8 @@ def _feedback_type(problem: ProblemName, max_characters: int) -> Any:
     }
     facts = facts_of(problem)
     kind, (description, value) = facts.feedback, values[facts.target]
-    better = _model(kind.capitalize(), description, {**common, "kind": (Literal[kind], ...), "value": (value, ...)})  # type: ignore[dict-item]
+    better = strict_model(kind.capitalize(), description, {**common, "kind": (Literal[kind], ...), "value": (value, ...)})
     return Annotated[thumb | better, Field(discriminator="kind")]
-
-
-def _question_tag(value: object) -> str | None:
-    fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    return "many" if "texts" in fields else "one" if "text" in fields else None
 
 
 def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:

@@ -114,7 +114,7 @@ def _fault_responses(path: str, *statuses: int) -> dict[int, dict[str, object]]:
 def _request_body(path: str, name: str, messages: Messages) -> dict[str, object]:
     match path:
         case "/predict":
-            return _describe_body(messages.question, _question_examples(messages))
+            return _describe_body(messages.questions.adapter, {**messages.questions.examples})
         case "/feedback":
             return _describe_body(messages.feedback, _feedback_examples(messages))
         case "/v1/completions":
@@ -143,14 +143,6 @@ def _without_references(schema: Any, definitions: dict[str, Any]) -> Any:
         rest = {key: value for key, value in schema.items() if key != "$ref"}
         return _without_references({**definitions[schema["$ref"].rpartition("/")[2]], **rest}, definitions)
     return {key: _without_references(value, definitions) for key, value in schema.items()}
-
-
-def _question_examples(messages: Messages) -> dict[str, object]:
-    first, second = facts_of(messages.problem).examples
-    if messages.pairs:
-        pair = {"text": first, "text_pair": second}
-        return {"one": pair, "many": {"texts": [pair, {"text": second, "text_pair": first}]}}
-    return {"one": {"text": first}, "many": {"texts": [first, second]}}
 
 
 def _feedback_examples(messages: Messages) -> dict[str, object]:

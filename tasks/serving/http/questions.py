@@ -1,0 +1,135 @@
+"""The questions of one service, one input or many in each: texts, two texts beside one another, or conversations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    FailFast,
+    Field,
+    StringConstraints,
+    Tag,
+    TypeAdapter,
+    create_model,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+from tasks.data.text_parts import join_parts, plain_part
+from tasks.data.turns import ASSISTANT, Turn, order_fault, write_turns
+
+Inputs = Literal["text", "pair", "messages"]
+MOST_KEYS = 20  # of a body: each that is not read is a fault, and listing 100,000 of them holds all callers up for a second
+MOST_MESSAGES = 500
+FORMS: dict[Inputs, str] = {
+    "text": '{"text": "..."} or {"texts": ["...", ...]}',
+    "pair": '{"text": "...", "text_pair": "..."} or {"texts": [{"text": ..., "text_pair": ...}, ...]}',
+    "messages": '{"messages": [{"role": "user", "content": "..."}]} or {"conversations": [{"messages": [...]}, ...]}',
+}
+
+
+class StrictModel(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def refuse_many_keys(cls, body: object) -> object:
+        if isinstance(body, dict) and len(body) > MOST_KEYS:
+            raise PydanticCustomError("too_many_keys", "An object of more than {most} keys is not read", {"most": MOST_KEYS})
+        return body
+
+
+def strict_model(name: str, description: str, fields: dict[str, tuple[Any, Any]], base: type[BaseModel] = StrictModel) -> Any:
+    """A type of that name; whatever else is in a body is refused."""
+    return create_model(name, __base__=base, __doc__=description, **fields)  # type: ignore[call-overload]
+
+
+class Questions:
+    """The types of a service's questions, within its limits: `One` with one input, `Many` with several.
+
+    `adapter` reads a body as either; `field` and `fields` are the keys that they begin with.
+    """
+
+    def __init__(self, inputs: Inputs, examples: tuple[str, str], max_rows: int, max_characters: int) -> None:
+        self.inputs, self.texts = inputs, examples
+        self.field, self.fields = ("messages", "conversations") if inputs == "messages" else ("text", "texts")
+        text: Any = Annotated[str, StringConstraints(max_length=max_characters)]
+        self.One = self._one_type(text, max_characters)
+        each: Any = text if inputs == "text" else self.One
+        many = Field(min_length=1, max_length=max_rows, examples=[self.examples["many"][self.fields]])
+        self.Many = strict_model("Questions", "Many inputs.", {self.fields: (list[each], many)})
+        either: Any = Annotated[Annotated[self.One, Tag("one")] | Annotated[self.Many, Tag("many")], Discriminator(self._tag)]
+        self.adapter: TypeAdapter[Any] = TypeAdapter(either)
+
+    def _one_type(self, text: Any, max_characters: int) -> type[BaseModel]:
+        example = self.examples["one"]
+        fields = {name: (text, Field(examples=[value])) for name, value in example.items()}
+        kind: type[BaseModel] = StrictModel
+        if self.inputs == "messages":
+            fields, kind = _message_field(text, example), _conversation_type(max_characters)
+        one: type[BaseModel] = strict_model("Question", "One input.", fields, kind)
+        return one
+
+    @property
+    def examples(self) -> dict[str, dict[str, Any]]:
+        """A body of each kind."""
+        each = [self._example(*texts) for texts in (self.texts, self.texts[::-1])]
+        return {"one": each[0], "many": {self.fields: self.texts if self.inputs == "text" else each}}
+
+    def _example(self, first: str, second: str) -> dict[str, Any]:
+        match self.inputs:
+            case "text":
+                return {"text": first}
+            case "pair":
+                return {"text": first, "text_pair": second}
+            case "messages":
+                return {"messages": [{"role": "system", "content": "Answer briefly."}, {"role": "user", "content": first}]}
+
+    def inputs_of(self, question: Any) -> list[str]:
+        """The inputs of a question, one for each answer."""
+        questions: list[Any] = [question] if isinstance(question, self.One) else getattr(question, self.fields)
+        match self.inputs:
+            case "text":
+                return [plain_part(each if isinstance(each, str) else each.text) for each in questions]
+            case "pair":
+                return [join_parts((each.text, each.text_pair)) for each in questions]
+            case "messages":
+                return [write_turns(Turn(message.role, message.content) for message in each.messages) for each in questions]
+
+    def place_of(self, question: Any, place: int) -> str:
+        """Where in a body one of its inputs stands."""
+        return f"body.{self.field}" if isinstance(question, self.One) else f"body.{self.fields}.{place}"
+
+    def _tag(self, value: object) -> str | None:
+        keys = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+        return "many" if self.fields in keys else "one" if self.field in keys else None
+
+
+def _message_field(text: Any, example: dict[str, Any]) -> dict[str, tuple[Any, FieldInfo]]:
+    role: Any = Literal["system", "user", "assistant"]
+    message = strict_model("Message", "What one side said.", {"role": (role, Field()), "content": (text, Field())})
+    turns: Any = Annotated[list[message], FailFast()]  # type: ignore[valid-type]
+    return {"messages": (turns, Field(min_length=1, max_length=MOST_MESSAGES, examples=[example["messages"]]))}
+
+
+def _conversation_type(max_characters: int) -> type[BaseModel]:
+    class Conversation(StrictModel):
+        @model_validator(mode="after")
+        def check_turns(self) -> Conversation:
+            messages: list[Any] = self.messages  # type: ignore[attr-defined]
+            if fault := order_fault([message.role for message in messages]):
+                raise PydanticCustomError("order", "The conversation {fault}", {"fault": fault})
+            if messages[-1].role == ASSISTANT:
+                raise PydanticCustomError("order", "The conversation ends with the assistant: there is nothing to answer")
+            if (size := sum(len(message.content) for message in messages)) > max_characters:
+                limit = {"size": f"{size:,}", "most": f"{max_characters:,}"}
+                raise PydanticCustomError(
+                    "conversation_too_long", "A conversation of {size} characters is over {most}, data.max_characters", limit
+                )
+            return self
+
+    return Conversation
