@@ -1,6 +1,7 @@
 """Every kind of problem that no proof of its own shows, run to a verdict on real rows. `python -m benchmarks.problems`
 
-Each row is `tunekeeper retrain` with the config that is named, from the bundled MiniLM. The data sets lie beside the checkout, or
+Each row is `tunekeeper retrain` with the config that is named, from the bundled MiniLM or, of texts, from
+stories260K. The data sets lie beside the checkout, or
 the proof says that it was not run.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 
 from benchmarks import small
 from benchmarks.accuracy import DATA, kept
-from benchmarks.problem_data import write_pairs, write_steps, write_weaknesses
+from benchmarks.problem_data import write_chats, write_long_chats, write_pairs, write_steps, write_sums, write_weaknesses
 from configs.schema import facts_of
 
 
@@ -35,6 +36,9 @@ RUNS = (
     ProblemRun("many labels", "cisa_cwes", "kinds of weakness of a vulnerability", write_weaknesses, 5_000),
     ProblemRun("pairs of texts", "banking77_pairs", "do two questions ask for the same?", write_pairs, 3_000),
     ProblemRun("a number", "gsm8k_steps", "steps of a school sum, from its question", write_steps, 1_500),
+    ProblemRun("texts, from prompts", "gsm8k", "worked answers to school sums", write_sums, 1_000),
+    ProblemRun("texts, from chats", "gsm8k_chat", "the same, as a question and an answer", write_chats, 1_000),
+    ProblemRun("texts, from longer chats", "gsm8k_chat", "the same, an answer in several turns", write_long_chats, 1_000),
 )
 
 

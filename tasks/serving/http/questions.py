@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -43,9 +44,9 @@ class StrictModel(BaseModel):
         return body
 
 
-def strict_model(name: str, description: str, fields: dict[str, tuple[Any, Any]], base: type[BaseModel] = StrictModel) -> Any:
+def strict_model(name: str, description: str, fields: dict[str, tuple[Any, Any]]) -> Any:
     """A type of that name; whatever else is in a body is refused."""
-    return create_model(name, __base__=base, __doc__=description, **fields)  # type: ignore[call-overload]
+    return create_model(name, __base__=StrictModel, __doc__=description, **fields)  # type: ignore[call-overload]
 
 
 class Questions:
@@ -68,10 +69,9 @@ class Questions:
     def _one_type(self, text: Any, max_characters: int) -> type[BaseModel]:
         example = self.examples["one"]
         fields = {name: (text, Field(examples=[value])) for name, value in example.items()}
-        kind: type[BaseModel] = StrictModel
         if self.inputs == "messages":
-            fields, kind = _message_field(text, example), _conversation_type(max_characters)
-        one: type[BaseModel] = strict_model("Question", "One input.", fields, kind)
+            fields = _messages_field(text, max_characters, example)
+        one: type[BaseModel] = strict_model("Question", "One input.", fields)
         return one
 
     @property
@@ -109,27 +109,20 @@ class Questions:
         return "many" if self.fields in keys else "one" if self.field in keys else None
 
 
-def _message_field(text: Any, example: dict[str, Any]) -> dict[str, tuple[Any, FieldInfo]]:
+def _messages_field(text: Any, max_characters: int, example: dict[str, Any]) -> dict[str, tuple[Any, FieldInfo]]:
+    """Messages that can be answered: in order, the last of the user, together within the limit of a text."""
     role: Any = Literal["system", "user", "assistant"]
     message = strict_model("Message", "What one side said.", {"role": (role, Field()), "content": (text, Field())})
-    turns: Any = Annotated[list[message], FailFast()]  # type: ignore[valid-type]
+
+    def check_turns(messages: list[Any]) -> list[Any]:
+        if fault := order_fault([each.role for each in messages]):
+            raise PydanticCustomError("order", "The conversation {fault}", {"fault": fault})
+        if messages[-1].role == ASSISTANT:
+            raise PydanticCustomError("order", "The conversation ends with the assistant: there is nothing to answer")
+        if (size := sum(len(each.content) for each in messages)) > max_characters:
+            sizes = {"size": f"{size:,}", "most": f"{max_characters:,}"}
+            raise PydanticCustomError("too_many_characters", "{size} characters in all are over {most}, data.max_characters", sizes)
+        return messages
+
+    turns: Any = Annotated[list[message], FailFast(), AfterValidator(check_turns)]  # type: ignore[valid-type]
     return {"messages": (turns, Field(min_length=1, max_length=MOST_MESSAGES, examples=[example["messages"]]))}
-
-
-def _conversation_type(max_characters: int) -> type[BaseModel]:
-    class Conversation(StrictModel):
-        @model_validator(mode="after")
-        def check_turns(self) -> Conversation:
-            messages: list[Any] = self.messages  # type: ignore[attr-defined]
-            if fault := order_fault([message.role for message in messages]):
-                raise PydanticCustomError("order", "The conversation {fault}", {"fault": fault})
-            if messages[-1].role == ASSISTANT:
-                raise PydanticCustomError("order", "The conversation ends with the assistant: there is nothing to answer")
-            if (size := sum(len(message.content) for message in messages)) > max_characters:
-                limit = {"size": f"{size:,}", "most": f"{max_characters:,}"}
-                raise PydanticCustomError(
-                    "conversation_too_long", "A conversation of {size} characters is over {most}, data.max_characters", limit
-                )
-            return self
-
-    return Conversation
