@@ -141,6 +141,22 @@ def tagged(folder: Path, draw: random.Random) -> str:
     return write_csv(folder / "tagged.csv", ["message", "tags"], rows)
 
 
+def chats(folder: Path, draw: random.Random) -> str:
+    """Conversations as ShareGPT writes them, among them some that break off."""
+    rows = [
+        {
+            "id": f"c{n}",
+            "conversations": [
+                {"from": role, "value": sentence(draw)}
+                for role in ("system", *("human", "gpt") * draw.randint(1, 3))[: 2 if n % 60 == 0 else 9]
+            ],
+        }
+        for n in range(ROWS)
+    ]
+    (folder / "chats.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return str(folder / "chats.jsonl")
+
+
 # writer of a file -> the columns that are to be found: setting under `data` -> column
 NEWCOMERS = {
     plain: {"text": "TEXT", "label": "LABEL"},
@@ -155,5 +171,6 @@ NEWCOMERS = {
     prices: {"text": "Angebotstext", "number": "Preis"},
     questions: {"id": "pair_id", "text": "question1", "text_pair": "question2", "label": "is_duplicate"},
     tagged: {"text": "message", "labels": "tags"},
+    chats: {"id": "id", "messages": "conversations"},
     faq: {"prompt": "Question", "completion": "Answer"},
 }

@@ -10,7 +10,7 @@ from math import prod
 from configs.schema import Data, Model, ProblemFacts, ProblemName
 from configs.schema.problems import DEFAULTS, FACTS
 from tasks.data.proposal.column_facts import ColumnFacts
-from tasks.data.proposal.roles import Role, are_partners, fits_group, fits_id, fits_time, roles_of
+from tasks.data.proposal.roles import MESSAGES, Role, are_partners, fits_group, fits_id, fits_time, roles_of
 from tasks.data.sources.chunk import shown_name
 
 MOST_CANDIDATES = 6  # columns for one role whose combinations are weighed
@@ -102,6 +102,8 @@ def choose_columns(columns: Sequence[ColumnFacts], candidate: ProblemCandidate) 
     roles = roles_of(candidate.facts)
     if not roles:
         return None
+    if candidate.facts.reads_messages and (conversations := _choose_conversations(columns, candidate)):
+        return conversations
     usual = candidate.defaults.get("data", {})
     ranked = [_rank_columns(columns, role, usual.get(role.setting)) for role in roles]
     best: tuple[float, tuple[ColumnFacts, ...]] | None = None
@@ -124,6 +126,19 @@ def choose_columns(columns: Sequence[ColumnFacts], candidate: ProblemCandidate) 
     seen = [f"`{shown_name(picked[role.setting].name)}` holds {role.describe(picked[role.setting])}" for role in roles]
     in_order = {name: picked[name] for name in Data.model_fields if name in picked}
     return ProblemChoice(candidate, in_order, others, best[0], ", ".join(seen))
+
+
+def _choose_conversations(columns: Sequence[ColumnFacts], candidate: ProblemCandidate) -> ProblemChoice | None:
+    """A column of conversations, which holds both what is read and what is answered; None where there is none."""
+    ranked = _rank_columns(columns, MESSAGES, None)
+    if not ranked or ranked[0][0] < WEAK:
+        return None
+    score, column = ranked[0]
+    others = _nearly_as_good(ranked, column, {column.name})
+    return ProblemChoice(
+        candidate, {MESSAGES.setting: column}, {MESSAGES.setting: others} if others else {}, score,
+        f"`{shown_name(column.name)}` holds {MESSAGES.describe(column)}",
+    )  # fmt: skip
 
 
 def _pair_of_texts(columns: Sequence[ColumnFacts], picked: Mapping[str, ColumnFacts], reads: Role) -> dict[str, ColumnFacts]:

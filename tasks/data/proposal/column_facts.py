@@ -14,6 +14,7 @@ from configs.errors import InputError
 from configs.schema import Data
 from tasks.data.label_sets import labels_of, read_label_set
 from tasks.data.labels import canonical_label
+from tasks.data.messages import read_exchange
 from tasks.data.numbers import canonical_number
 from tasks.data.preparation.split import SPLITS
 from tasks.data.proposal.column_names import match_name
@@ -59,6 +60,7 @@ class ColumnFacts:
     `numeric`: numbers however they are written; `numbers`: as a run reads them. `words` and `length`
     are means. `commonest` is the share of the commonest value. `consecutive`: whole numbers, each one more than the last.
     `times`: all are times as they are read; `foreign`: they are times, but in another form. `structured`: lists or objects.
+    `conversations`: the share of all rows that are conversations with an answer in them.
     """
 
     name: str
@@ -81,6 +83,7 @@ class ColumnFacts:
     structured: bool
     names_itself: bool
     label_sets: LabelSetFacts | None
+    conversations: float = 0.0
 
     @property
     def cells(self) -> int:
@@ -136,6 +139,7 @@ def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
         structured=structured,
         names_itself=name.strip() in counts,
         label_sets=_describe_sets(cells),
+        conversations=_share_of_conversations(cells),
     )
 
 
@@ -154,6 +158,19 @@ def _describe_sets(cells: Sequence[object]) -> LabelSetFacts | None:
         return None
     words = sum(len(label.split()) * times for label, times in counts.items()) / counts.total()
     return LabelSetFacts(len(sets) / len(looked_at), several / len(sets), len(counts), counts.total() / len(counts), words)
+
+
+def _share_of_conversations(cells: Sequence[object]) -> float:
+    looked_at = cells[:: max(1, len(cells) // _LOOKED_AT)]
+    readable = 0
+    for cell in looked_at:
+        with suppress(ValueError):
+            readable += _may_be_list(cell) and read_exchange(cell) is not None
+    return readable / max(1, len(looked_at))
+
+
+def _may_be_list(cell: object) -> bool:
+    return isinstance(cell, list) or (isinstance(cell, str) and cell.lstrip()[:1] == "[")
 
 
 def _is_structured(cell: object) -> bool:

@@ -159,6 +159,14 @@ COMPLETION = Role(
     0.4,
 )  # fmt: skip
 
+MESSAGES = Role(
+    "messages",
+    ("messages", "conversations", "conversation", "chat", "chats", "dialog", "dialogue", "turns", "nachrichten", "gespraech"),
+    lambda column: column.conversations,
+    lambda _: "conversations",
+    0.9,
+)
+
 ROLES = {role.setting: role for role in (TEXT, LABEL, LABELS, NUMBER, PROMPT, COMPLETION)}
 
 
