@@ -200,3 +200,13 @@ def chats(n, seed=0, turns=2):
             spoken.append(("assistant", f"{FILLERS[10 + key]} {FILLERS[20 + key]}"))
         out.append([{"role": role, "content": content} for role, content in spoken])
     return out
+
+
+def chat_rows(n, seed=0):
+    """The same conversations as prepared records: the turns that are read, and the last answer."""
+    from tasks.data.messages import read_exchange
+
+    read = [read_exchange(chat) for chat in chats(n, seed)]
+    return pd.DataFrame(
+        {"id": [f"c{i}" for i in range(n)], "text": [each.text for each in read], "target": [each.target for each in read]}
+    )

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import forks
@@ -20,6 +21,7 @@ from tasks.learning.objectives.run import TrainingMaterial, train_network
 
 ADAPTERS = {
     "full": Full(), "lora": Lora(r=4, dropout=0.1), "decoder": Lora(r=4, dropout=0.1), "pairs": Full(),
+    "chats": Lora(r=4, dropout=0.1),
 }  # fmt: skip
 TRAINING = {"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "checkpoint_every": 4, "seed": 3}
 ROWS = 44  # 6 steps an epoch, the last one short
@@ -68,13 +70,15 @@ def child(base, run, adapter, settings, moments, room):
 
     listener = Listener(log, lambda step, _: moments(f"step {step}"), said.append)
     preference = adapter == "pairs"
-    decoder = adapter == "decoder" or preference
-    draw = tiny.preferences if preference else tiny.pairs if decoder else tiny.frame
+    chats = adapter == "chats"
+    decoder = adapter == "decoder" or preference or chats
+    draw = tiny.chat_rows if chats else tiny.preferences if preference else tiny.pairs if decoder else tiny.frame
     rows, held_out = draw(ROWS, 0), draw(20, 1)
     labels = () if decoder else tuple(sorted(set(rows["target"])))
     problem = "text-generation" if decoder else "text-classification"
     objective = Preference() if preference else Supervised()
     spec = spec_of(problem, ADAPTERS[adapter], labels, 16, settings["seed"], find_base(base))
+    spec = replace(spec, messages=chats, max_length=32 if chats else 16)
     outcome = {"error": None, "weights": None}
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, most[1]) if room else most)
