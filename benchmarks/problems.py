@@ -76,12 +76,14 @@ def _line(run: ProblemRun, found: dict[str, Any]) -> tuple[str, bool]:
     """A line of the table, and whether the model is better than the best baseline."""
     report = json.loads(Path(found["report"]).with_suffix(".json").read_text())
     metric = facts_of(report["problem"]).primary
-    own = found["metrics"][metric.name]
-    rivals = {
-        system["name"]: next(score["value"] for score in system["scores"] if score["metric"] == metric.name)
+    values = {
+        (system["role"], system["name"]): score["value"]
         for system in report["systems"]
-        if system["role"] == "baseline"
+        for score in system["scores"]
+        if score["metric"] == metric.name
     }
+    own = next(value for (role, _), value in values.items() if role == "challenger")
+    rivals = {name: value for (role, name), value in values.items() if role == "baseline"}
     sign = 1 if metric.higher_is_better else -1
     best, worst = max(rivals, key=lambda name: sign * rivals[name]), min(rivals, key=lambda name: sign * rivals[name])
     cells = [

@@ -64,6 +64,7 @@ def _opponent_metrics(findings: Findings) -> dict[str, float]:
     measured = _prefix_names("test/champion", findings.champion.metrics) if findings.champion else {}
     for name, metrics in findings.scores.baselines.metrics.items():
         measured |= _prefix_names(f"test/baseline/{name}", metrics)
+    measured |= _prefix_names("test", findings.scores.further.metrics if findings.scores.further else {})
     return measured
 
 
@@ -91,7 +92,7 @@ def _outcome(findings: Findings, page_data: page.ReportData, report: str) -> dic
         "skipped": False,
         "verdict": verdict.verdict,
         "reasons": list(verdict.reasons),
-        "metrics": findings.challenger.metrics,
+        "metrics": findings.challenger.metrics | (findings.scores.further.metrics if findings.scores.further else {}),
         "intervals": {score.metric: [score.low, score.high] for score in page_data.systems[0].scores if score.low is not None},
         "test_rows": len(findings.challenger.frame),
         "champion_metrics": findings.champion.metrics if findings.champion else None,

@@ -57,6 +57,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.stats": (*TYPES, "tasks.stats"),
     "tasks.gate": (*TYPES, "tasks.gate", "tasks.stats"),
     "tasks.drift": (*TYPES, "tasks.drift", "tasks.stats"),
+    "tasks.preferences": (*TYPES, "tasks.preferences", "tasks.common"),
+    "tasks.scorers": (*TYPES, "tasks.scorers", "tasks.identity.user_code"),
     "tasks.data.normalise": (*TYPES,),
     "tasks.data.labels": (*TYPES, "tasks.data.normalise"),
     "tasks.data.label_sets": (*TYPES, "tasks.data.labels"),

@@ -19,6 +19,7 @@ from configs.schema.gate import Gate, Guards, ScaledGate
 from configs.schema.objectives import OBJECTIVES, Objective, Preference, Supervised, metric_titles
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
+from configs.schema.preferences import HumanJudge, Judge, ModelJudge, Scorer
 from configs.schema.problems import EXACT_MATCH, NLL_OF_ROWS, BleuTokenizer, Metric, ProblemFacts, ProblemName, facts_of, family_of
 from configs.schema.section import Fraction, Frozen, Moment, Plain
 from configs.schema.training import Languages, Model, Training
@@ -44,10 +45,13 @@ __all__ = [
     "GivenSplit",
     "Guards",
     "HashSplit",
+    "HumanJudge",
+    "Judge",
     "Languages",
     "Lora",
     "Metric",
     "Model",
+    "ModelJudge",
     "Moment",
     "Monitor",
     "Objective",
@@ -60,6 +64,7 @@ __all__ = [
     "Release",
     "ScaledGate",
     "Schedule",
+    "Scorer",
     "Serving",
     "Supervised",
     "TimeSplit",

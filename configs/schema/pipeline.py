@@ -132,6 +132,12 @@ class Pipeline(Frozen):
             raise ValueError(f"model.languages: {self.problem} reads and writes no two languages: drop it")
         if self.evaluation.decoding != Decoding() and not self.facts.writes_text:
             raise ValueError(f"evaluation.decoding: {self.problem} writes no texts: drop it")
+        if self.evaluation.judge is not None and not self.facts.writes_text:
+            raise ValueError(f"evaluation.judge: {self.problem} writes no texts: drop it")
+        if self.evaluation.judge is not None and not self.evaluation.decode_rows:
+            raise ValueError(
+                "evaluation.judge: evaluation.decode_rows is 0, so no answers are written: raise it, or drop the judge"
+            )
         if self.evaluation.bleu_tokenizer != Evaluation().bleu_tokenizer and BLEU not in self.facts.metrics:
             raise ValueError(f"evaluation.bleu_tokenizer: {self.problem} is not scored by BLEU: drop it")
         return self

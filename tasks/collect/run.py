@@ -11,9 +11,10 @@ from configs.schema import Pipeline
 from tasks.collect import run_rows as rows
 from tasks.collect import training
 from tasks.collect.run_scores import better_rules, scores_of_systems
+from tasks.common.files import folder_bytes
 from tasks.context import TrainingRun
 from tasks.decide import recent_rows
-from tasks.evaluate import AllScores, StoredScores, folder_bytes
+from tasks.evaluate import AllScores, StoredScores
 from tasks.gate.evidence import Comparison, Verdict, metric_bounds
 from tasks.identity.keys import TRAIN_LIBRARIES, library_versions
 from tasks.report.run import data as page
@@ -94,6 +95,8 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
         errors=_worst_errors(findings, home),
         generations=rows.worst_generations(findings, home) if facts.writes_text else (),
         numbers=rows.number_fit(findings, home) if facts.is_number else None,
+        judge=rows.judge_summary(findings.scores.further),
+        scorers=rows.scorer_rows(findings.scores.further),
         cost=_cost(findings),
         notices=(*findings.notices, *better_rules(findings)),
     )  # fmt: skip
@@ -153,8 +156,8 @@ def _comparison_row(comparison: Comparison, findings: Findings) -> page.Comparis
         margin=comparison.margin,
         wins=comparison.wins,
         losses=comparison.losses,
-        unit=unit,
-        quantity=findings.pipeline.facts.compared,
+        unit="number" if comparison.quantity else unit,
+        quantity=comparison.quantity or findings.pipeline.facts.compared,
         note=f"{comparison.clipped:,} rows clipped" if comparison.clipped else "",
     )
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tasks.report.run.rows import Calibration, ClassRow, Confusion, Generation, NumberFit, SliceRow, Unit, WorstError
+from tasks.report.run.rows import (
+    Calibration,
+    ClassRow,
+    Confusion,
+    Generation,
+    JudgeSummary,
+    NumberFit,
+    ScorerRow,
+    SliceRow,
+    Unit,
+    WorstError,
+)  # fmt: skip
 from tasks.report.stored import dump_page, load_page
 
 
@@ -229,6 +240,8 @@ class ReportData:
     errors: tuple[WorstError, ...] = ()
     generations: tuple[Generation, ...] = ()
     numbers: NumberFit | None = None
+    judge: JudgeSummary | None = None
+    scorers: tuple[ScorerRow, ...] = ()
     cost: Cost | None = None
     notices: tuple[str, ...] = ()
     format: int = 1
