@@ -108,6 +108,17 @@ def prepare_snapshot(run: Run, side: HelperProcess) -> PreparedSnapshot:
     return prepared
 
 
+def check_tokenizer(run: Run, prepared: PreparedSnapshot, run_id: str) -> None:
+    """Warn, before any training, of languages that the base's tokenizer does not fit: in the log, the report and MLflow."""
+    sentences, metrics = contract.tokenizer_warnings(run.pipeline, run.home, run.inputs.base, prepared.snapshot)
+    run.tracking.log_metrics(run_id, metrics, 0)
+    if sentences:
+        run.tracking.tag(run_id, {"tokenizer.warning": "; ".join(sentences)[:4000]})
+    for sentence in sentences:
+        print_notice(f"WARNING: {sentence}")
+        run.notices.append(sentence)
+
+
 def _check_labels(run: Run, raw: Any, contract: Any) -> vocabulary.LabelCheck | None:
     """Compare the data's labels with those known before, where they have labels, and print how they changed."""
     if not run.pipeline.facts.has_labels:

@@ -70,7 +70,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.data.sources": (*TYPES, "tasks.data.sources", "tasks.common", "tasks.identity"),
     "tasks.data.preparation": (
         *TYPES, "tasks.data.preparation", "tasks.data.sources", "tasks.data.redaction", "tasks.data.normalise", "tasks.data.labels",
-        "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.messages", "tasks.data.feedback", "tasks.common",
+        "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.messages", "tasks.data.language_codes", "tasks.data.feedback",
+        "tasks.common",
     ),
     "tasks.data": (*TYPES, "tasks.data", "tasks.common"),
     "tasks.data.text_stats": (*TYPES, "tasks.data", "expectations.measures"),

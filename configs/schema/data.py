@@ -147,6 +147,10 @@ class Data(Frozen):
     time: str | None = None
     group: str | None = Field(None, description="customer, thread...: rows of a group stay in one split and count as one in tests")
     slices: tuple[str, ...] = ()
+    language: str | None = Field(
+        None,
+        description="column of each row's language, a code such as en or pt-BR (BCP 47): one more slice, rare ones as other",
+    )
     window: Window = Window()
     split: Annotated[HashSplit | TimeSplit | GivenSplit, Field(discriminator="by")] = HashSplit()
     redact: Redact = Redact()
@@ -186,6 +190,11 @@ class Data(Frozen):
         if self.completion == self.rejected:
             raise ValueError(f"completion and rejected are one column, `{self.rejected}`: nothing would be preferred to anything")
         return self
+
+    @property
+    def all_slices(self) -> tuple[str, ...]:
+        """The columns of slices, that of languages among them."""
+        return tuple(dict.fromkeys([*self.slices, *([self.language] if self.language is not None else [])]))
 
     @model_validator(mode="after")
     def _ports_are_ports(self) -> Self:

@@ -11,6 +11,8 @@ from configs.errors import InputError
 from configs.schema import Data, ProblemName, facts_of
 from tasks.data.label_sets import read_indicators, read_label_set
 from tasks.data.labels import canonical_label
+from tasks.data.language_codes import FORM as CODE_FORM
+from tasks.data.language_codes import canonical_code
 from tasks.data.normalise import holds_half_character
 from tasks.data.numbers import FORM, canonical_number
 from tasks.data.preparation.conversations import read_conversations
@@ -112,6 +114,8 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
             _check_length(out[name], chunk, column, settings.data.max_characters)
         if name == "time":
             out[name] = read_times(out[name], chunk, column)
+        if column == settings.data.language and name.startswith("slice_"):
+            out[name] = _read_languages(out[name], column, refused)
     if labels := [column for name, column in settings.names.items() if name.startswith(INDICATOR)]:
         out["target"] = _read_indicators(chunk, labels, refused)
     if messages := settings.names.get("messages"):
@@ -162,6 +166,20 @@ def _join_inputs(texts: list[str | None], others: list[str | None] | None) -> li
     if others is None:
         return [None if text is None else plain_part(text) for text in texts]
     return [None if text is None or other is None else join_parts((text, other)) for text, other in zip(texts, others, strict=True)]
+
+
+def _read_languages(values: list[str | None], column: str, refused: dict[int, str]) -> list[str | None]:
+    """Codes of languages in one spelling; a cell that is none becomes null, and its row is refused: it may be anything."""
+    codes: list[str | None] = []
+    for index, value in enumerate(values):
+        try:
+            codes.append(None if value is None or not value.strip() else canonical_code(value))
+        except ValueError:
+            codes.append(None)
+            refused[index] = (
+                f"its `{column}` is no code of a language, but of the form {cell_shape(str(value))!r}: write {CODE_FORM}"
+            )
+    return codes
 
 
 def _read_messages(

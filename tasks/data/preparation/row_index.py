@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import facts_of
+from tasks.data.language_codes import OTHER, told_apart
 from tasks.data.normalise import key_text, normalise_text, unusable_reason
 from tasks.data.preparation.deduplicate import Signatures, blank_signatures, shingle_words, signatures_of_words, text_keys
 from tasks.data.preparation.load import RawRows
@@ -66,7 +67,7 @@ def index_rows(raw: RawRows, redactor: Redactor | None) -> tuple[Dataset, Marks]
     """
     marks = Marks.blank(len(raw), raw.folder)
     prepared = raw.rows.with_format("arrow").map(
-        _PreparationPass(marks, redactor, layout=facts_of(raw.problem).writes_text),
+        _PreparationPass(marks, redactor, facts_of(raw.problem).writes_text, _languages_of(raw)),
         batched=True,
         batch_size=_BATCH,
         with_indices=True,
@@ -92,11 +93,28 @@ def _have_no_pair(targets: list[str], rejected: list[str]) -> list[bool]:
     ]
 
 
+@dataclass(frozen=True)
+class _Languages:
+    """The slice of languages, and those that are told apart."""
+
+    column: str
+    codes: frozenset[str | None]
+
+
+def _languages_of(raw: RawRows) -> _Languages | None:
+    """The languages of the rows that are told apart, where a column names them; rows that name none stay so."""
+    if raw.language is None:
+        return None
+    column = f"slice_{raw.language}"
+    counted = raw.rows.data.column(column).drop_null().value_counts().to_pylist()
+    return _Languages(column, told_apart({each["values"]: each["counts"] for each in counted}) | {NOT_NAMED})
+
+
 class _PreparationPass:
     """One batch at a time: prepared columns out, marks filled in."""
 
-    def __init__(self, marks: Marks, redactor: Redactor | None, layout: bool) -> None:
-        self.marks, self.redactor, self.layout = marks, redactor, layout
+    def __init__(self, marks: Marks, redactor: Redactor | None, layout: bool, languages: _Languages | None) -> None:
+        self.marks, self.redactor, self.layout, self.languages = marks, redactor, layout, languages
         self.costly: set[str] = set()  # values of this batch over the budget of their search
 
     def __call__(self, batch: pa.Table, indices: Sequence[int]) -> pa.Table:
@@ -119,6 +137,8 @@ class _PreparationPass:
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):
             out[name] = [value or NOT_NAMED for value in self._redact_distinct(batch.column(name).to_pylist())]
+            if self.languages is not None and name == self.languages.column:
+                out[name] = [value if value in self.languages.codes else OTHER for value in out[name]]
         if self.costly:
             self._quarantine_costly(first, plain, batch)
         for name, values in out.items():

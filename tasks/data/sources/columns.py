@@ -16,7 +16,7 @@ def wanted_columns(data: Data, problem: ProblemName) -> dict[str, str]:
     if data.messages is not None:
         names = {"messages": data.messages, "rejected": data.rejected}
     names |= {"id": data.id, "time": data.time, "group": data.group}
-    return {k: v for k, v in names.items() if v is not None} | {f"slice_{name}": name for name in data.slices}
+    return {k: v for k, v in names.items() if v is not None} | {f"slice_{name}": name for name in data.all_slices}
 
 
 def split_column(data: Data) -> str | None:
