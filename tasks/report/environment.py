@@ -71,7 +71,7 @@ def _shown_input(text: str) -> Markup:
         return Markup("<bdi>{}</bdi>").format(without_credentials(formats.clip_text(text)))
     turns = turns_of(text)
     older = len(turns) - MOST_TURNS
-    rows = [f"{formats.format_count(older)} older turns"] if older > 0 else []
+    rows = [f"older turns: {formats.format_count(older)}"] if older > 0 else []
     shown = [
         Markup('<span class="turn"><b>{}</b><bdi>{}</bdi></span>').format(
             turn.role, without_credentials(formats.clip_text(turn.content, LONGEST_TURN))
